@@ -1,0 +1,194 @@
+//! The command line: the switches that every program has, and those that a program adds.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use log::LevelFilter;
+use nix::sys::signal::Signal;
+
+use crate::Error;
+
+/// What was given on the command line.
+#[derive(Debug)]
+pub struct Switches(ArgMatches);
+
+/// A switch that a program adds to the common ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extra {
+    pub(crate) name: &'static str,
+    pub(crate) doc: &'static str,
+}
+
+impl Switches {
+    /// Tells whether a switch that the program added was given.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given)
+    }
+
+    /// Returns the arguments after the config file.
+    pub fn arguments(&self) -> Vec<&str> {
+        self.0.get_many::<String>("arguments").into_iter().flatten().map(String::as_str).collect()
+    }
+
+    pub(crate) fn config_file(&self) -> Option<&PathBuf> {
+        self.0.get_one("config")
+    }
+
+    pub(crate) fn daemon(&self) -> bool {
+        self.0.get_flag("daemon")
+    }
+
+    pub(crate) fn sample(&self) -> bool {
+        self.0.get_flag("ini")
+    }
+
+    pub(crate) fn level(&self) -> LevelFilter {
+        match (self.0.get_flag("quiet"), self.0.get_count("verbose")) {
+            (true, _) => LevelFilter::Warn,
+            (false, 0) => LevelFilter::Info,
+            (false, 1) => LevelFilter::Debug,
+            (false, _) => LevelFilter::Trace,
+        }
+    }
+
+    /// Returns the signal to send to the running process.
+    pub(crate) fn signal(&self) -> Option<Signal> {
+        let signals = [("reload", Signal::SIGHUP), ("stop", Signal::SIGINT), ("kill", Signal::SIGTERM)];
+        signals.into_iter().find(|(switch, _)| self.0.get_flag(switch)).map(|(_, signal)| signal)
+    }
+
+    /// Returns the `--set` pairs.
+    pub(crate) fn set(&self) -> Result<Vec<(String, String)>, Error> {
+        let given = self.0.get_many::<String>("set").into_iter().flatten();
+        given
+            .map(|pair| match pair.split_once('=') {
+                Some((key, value)) if !key.trim().is_empty() => {
+                    Ok((key.trim().to_owned(), value.trim().to_owned()))
+                }
+                _ => Err(Error::usage(format!("--set wants PARAM=VAL, not `{pair}`"))),
+            })
+            .collect()
+    }
+}
+
+/// Adds the common switches, those of `extra` and the config file to a command.
+pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'static str>) -> Command {
+    let flag = |name: &'static str, doc: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(doc)
+    };
+    let mut command = command
+        .disable_version_flag(true)
+        .arg(
+            Arg::new("config")
+                .value_name("config.ini")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Config file"),
+        )
+        .args(extra.iter().map(|extra| flag(extra.name, extra.doc)))
+        .arg(flag("quiet", "Log warnings and errors only").short('q').conflicts_with("verbose"))
+        .arg(
+            Arg::new("verbose")
+                .short('v')
+                .long("verbose")
+                .action(ArgAction::Count)
+                .help("Log debug messages too; twice: trace"),
+        )
+        .arg(flag("daemon", "Go background; needs `pidfile`").short('d'))
+        .arg(flag("ini", "Print a commented sample config file"))
+        .arg(
+            Arg::new("set")
+                .long("set")
+                .value_name("PARAM=VAL")
+                .action(ArgAction::Append)
+                .help("Override a value of the config file"),
+        )
+        .arg(
+            Arg::new("version")
+                .short('V')
+                .long("version")
+                .action(ArgAction::Version)
+                .help("Print the version"),
+        )
+        .next_help_heading("Control a running process")
+        .arg(flag("reload", "Reload config (send SIGHUP)").short('r').conflicts_with_all(["stop", "kill"]))
+        .arg(flag("stop", "Stop program safely (send SIGINT)").short('s').conflicts_with("kill"))
+        .arg(flag("kill", "Kill program immediately (send SIGTERM)").short('k'));
+    if let Some(usage) = arguments {
+        command = command
+            .arg(Arg::new("arguments").value_name(usage).num_args(0..).help("Command and its arguments"));
+    }
+    command
+}
+
+/// Parses the command line. `Err` holds the exit status, after help, version or one line about a mistake
+/// was printed.
+#[allow(clippy::print_stderr, reason = "there is no log before the command line is understood")]
+pub(crate) fn parse(
+    command: Command,
+    args: impl IntoIterator<Item = std::ffi::OsString>,
+) -> Result<Switches, u8> {
+    let name = command.get_name().to_owned();
+    match command.try_get_matches_from(args) {
+        Ok(matches) => Ok(Switches(matches)),
+        Err(error) if error.use_stderr() => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            let line = line.strip_prefix("error: ").unwrap_or(line);
+            eprintln!("{name}: {line}; `{name} --help` lists the switches");
+            Err(2)
+        }
+        Err(help_or_version) => {
+            // A closed standard output is no reason to fail.
+            let _ = help_or_version.print();
+            Err(0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Switches, u8> {
+        let extra = [Extra { name: "register", doc: "Register." }];
+        let command = complete(Command::new("prog").version("1"), &extra, Some("COMMAND"));
+        parse(command, line.split(' ').map(Into::into))
+    }
+
+    #[test]
+    fn switches_stand_before_or_after_the_file() {
+        for line in ["prog -d -v x.ini create q", "prog x.ini create q -v -d", "prog x.ini -dv create q"] {
+            let switches = parse_line(line).expect(line);
+            assert!(switches.daemon());
+            assert_eq!(switches.level(), LevelFilter::Debug);
+            assert_eq!(switches.config_file(), Some(&PathBuf::from("x.ini")));
+            assert_eq!(switches.arguments(), ["create", "q"]);
+        }
+    }
+
+    #[test]
+    fn control_switches_name_signals() {
+        for (switch, signal) in [("-r", Signal::SIGHUP), ("-s", Signal::SIGINT), ("--kill", Signal::SIGTERM)]
+        {
+            assert_eq!(parse_line(&format!("prog {switch} x.ini")).expect(switch).signal(), Some(signal));
+        }
+        assert_eq!(parse_line("prog x.ini").expect("valid").signal(), None);
+        assert_eq!(parse_line("prog -s -k x.ini").err(), Some(2));
+    }
+
+    #[test]
+    fn pairs_are_split_at_the_first_equals_sign() {
+        let switches = parse_line("prog --set src_db=dbname=x --set a= x.ini").expect("valid");
+        let expected = [("src_db".to_owned(), "dbname=x".to_owned()), ("a".to_owned(), String::new())];
+        assert_eq!(switches.set().expect("pairs"), expected);
+        assert!(parse_line("prog --set nothing x.ini").expect("valid").set().is_err());
+    }
+
+    #[test]
+    fn extra_switches_are_known_only_where_added() {
+        assert!(parse_line("prog --register x.ini").expect("valid").has("register"));
+        assert!(!parse_line("prog x.ini").expect("valid").has("register"));
+        assert!(!parse_line("prog x.ini").expect("valid").has("rewind"));
+        assert_eq!(parse_line("prog --rewind x.ini").err(), Some(2));
+    }
+}

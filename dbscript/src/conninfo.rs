@@ -1,0 +1,155 @@
+//! Connection strings, completed as libpq completes them.
+
+use std::path::Path;
+
+use nix::unistd::{Uid, User};
+use postgres::Config;
+use postgres::config::Host;
+
+use crate::Error;
+
+/// Where the server's socket is, in the order in which distributions put it.
+const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
+const DEFAULT_PORT: u16 = 5432;
+
+/// Parses `key=value` pairs or a URI; what it leaves out comes from `env` (the `PG*` variables), then from
+/// libpq's defaults: the local socket folder, port 5432, the operating system user, a database of that name.
+pub(crate) fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<Config, Error> {
+    let mut config: Config = text
+        .parse()
+        .map_err(|error: postgres::Error| Error::usage("invalid connection string").caused_by(error))?;
+    let env = |name: &str| env(name).filter(|value| !value.is_empty());
+    complete_address(&mut config, &env)?;
+    complete_identity(&mut config, &env)?;
+    if config.get_options().is_none()
+        && let Some(options) = env("PGOPTIONS")
+    {
+        config.options(&options);
+    }
+    if config.get_application_name().is_none()
+        && let Some(name) = env("PGAPPNAME")
+    {
+        config.application_name(&name);
+    }
+    if config.get_connect_timeout().is_none()
+        && let Some(timeout) = env("PGCONNECT_TIMEOUT")
+    {
+        let seconds: u64 = parse_variable("PGCONNECT_TIMEOUT", &timeout)?;
+        config.connect_timeout(std::time::Duration::from_secs(seconds));
+    }
+    Ok(config)
+}
+
+fn complete_address(config: &mut Config, env: &impl Fn(&str) -> Option<String>) -> Result<(), Error> {
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        match env("PGHOST") {
+            Some(hosts) => {
+                for host in hosts.split(',') {
+                    config.host(host);
+                }
+            }
+            None => {
+                let folder = SOCKET_FOLDERS.iter().find(|folder| Path::new(folder).is_dir());
+                config.host_path(folder.unwrap_or(&SOCKET_FOLDERS[0]));
+            }
+        }
+    }
+    if config.get_ports().is_empty() {
+        let port = env("PGPORT");
+        let port = port.map(|port| parse_variable("PGPORT", &port)).transpose()?;
+        config.port(port.unwrap_or(DEFAULT_PORT));
+    }
+    Ok(())
+}
+
+fn complete_identity(config: &mut Config, env: &impl Fn(&str) -> Option<String>) -> Result<(), Error> {
+    if config.get_user().is_none() {
+        let user = match env("PGUSER") {
+            Some(user) => user,
+            None => system_user()?,
+        };
+        config.user(&user);
+    }
+    if config.get_password().is_none()
+        && let Some(password) = env("PGPASSWORD")
+    {
+        config.password(password);
+    }
+    if config.get_dbname().is_none() {
+        let user = config.get_user().unwrap_or_default().to_owned();
+        config.dbname(&env("PGDATABASE").unwrap_or(user));
+    }
+    Ok(())
+}
+
+fn parse_variable<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Error> {
+    value
+        .parse()
+        .map_err(|_| Error::usage(format!("invalid value `{value}` in the environment variable {name}")))
+}
+
+fn system_user() -> Result<String, Error> {
+    match User::from_uid(Uid::effective()) {
+        Ok(Some(user)) => Ok(user.name),
+        _ => Err(Error::usage("the operating system user has no name: set `user` in the connection string")),
+    }
+}
+
+/// Names a connection's target for messages: database, host, port and user, never the password.
+pub(crate) fn target(config: &Config) -> String {
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        })
+        .chain(config.get_hostaddrs().iter().map(ToString::to_string))
+        .collect();
+    let ports: Vec<String> = config.get_ports().iter().map(ToString::to_string).collect();
+    format!(
+        "database `{}` at `{}` port {} as user `{}`",
+        config.get_dbname().unwrap_or_default(),
+        hosts.join(","),
+        ports.join(","),
+        config.get_user().unwrap_or_default()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, variables: &[(&str, &str)], expected: &str) {
+        let env = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let config = parse(text, env).expect("the string is valid");
+        assert_eq!(target(&config), expected);
+    }
+
+    #[test]
+    fn what_the_string_omits_comes_from_the_environment() {
+        let variables = [("PGHOST", "/sock"), ("PGPORT", "5433"), ("PGUSER", "u"), ("PGDATABASE", "d")];
+        check("dbname=sourcedb", &variables, "database `sourcedb` at `/sock` port 5433 as user `u`");
+        check("", &variables, "database `d` at `/sock` port 5433 as user `u`");
+        check("host=h port=1 user=me", &variables, "database `d` at `h` port 1 as user `me`");
+        check("postgresql://x@h1:1,h2:2/db", &variables, "database `db` at `h1,h2` port 1,2 as user `x`");
+    }
+
+    #[test]
+    fn without_an_environment_the_system_user_names_role_and_database() {
+        let user = system_user().expect("tests run as a named user");
+        let expected = format!("database `{user}` at `h` port 5432 as user `{user}`");
+        check("host=h", &[], &expected);
+    }
+
+    #[test]
+    fn a_broken_string_is_a_usage_error_without_its_secrets() {
+        let error = parse("host=h password=s3cret sslmode=perhaps", |_| None).expect_err("bad sslmode");
+        assert!(error.is_usage());
+        let line = crate::describe(&error);
+        assert!(line.contains("sslmode") && !line.contains("s3cret"), "{line}");
+    }
+}

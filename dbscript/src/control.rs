@@ -1,0 +1,163 @@
+//! The handle by which a running loop is stopped, reloaded and woken.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use postgres::{CancelToken, NoTls};
+
+/// How long [`Control::abort`] goes on cancelling statements until the loop has ended.
+const ABORT_LIMIT: Duration = Duration::from_millis(750);
+const ABORT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Stops, reloads and wakes a [`RunLoop`](crate::RunLoop) from another thread. Clones are the same handle.
+#[derive(Clone, Default)]
+pub struct Control(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    stop: bool,
+    abort: bool,
+    reload: bool,
+    ended: bool,
+    next_token: u64,
+    tokens: Vec<(u64, CancelToken)>,
+}
+
+impl Control {
+    /// Asks the loop to end after the current round; a sleep ends at once.
+    pub fn stop(&self) {
+        self.change(|state| state.stop = true);
+    }
+
+    /// Asks the loop to end now: running statements are cancelled, so the round fails and its transactions
+    /// are rolled back.
+    ///
+    /// Waits until the loop has ended, for at most three quarters of a second, and returns whether it has.
+    pub fn abort(&self) -> bool {
+        self.change(|state| {
+            state.stop = true;
+            state.abort = true;
+        });
+        let limit = Instant::now() + ABORT_LIMIT;
+        while Instant::now() < limit {
+            let tokens: Vec<_> = {
+                let state = self.lock();
+                if state.ended {
+                    return true;
+                }
+                state.tokens.iter().map(|(_, token)| token.clone()).collect()
+            };
+            for token in tokens {
+                // A server that is away has nothing to cancel.
+                let _ = token.cancel_query(NoTls);
+            }
+            self.wait(ABORT_INTERVAL, |state| state.ended);
+        }
+        self.lock().ended
+    }
+
+    /// Asks the loop to reload before the next round; a sleep ends at once.
+    pub fn reload(&self) {
+        self.change(|state| state.reload = true);
+    }
+
+    /// Tells whether [`stop`](Control::stop) or [`abort`](Control::abort) was called.
+    pub fn is_stopping(&self) -> bool {
+        self.lock().stop
+    }
+
+    /// Tells whether [`abort`](Control::abort) was called.
+    pub fn is_aborting(&self) -> bool {
+        self.lock().abort
+    }
+
+    /// Sleeps for `duration` or until the loop is asked for something.
+    pub fn sleep(&self, duration: Duration) {
+        self.wait(duration, |state| state.stop || state.reload);
+    }
+
+    pub(crate) fn take_reload(&self) -> bool {
+        std::mem::take(&mut self.lock().reload)
+    }
+
+    /// Marks the loop as ended; [`abort`](Control::abort) waits for it.
+    pub(crate) fn ended(&self) {
+        self.change(|state| state.ended = true);
+    }
+
+    /// Makes a connection's statements cancellable until the returned guard is dropped.
+    pub(crate) fn cancellable(&self, token: CancelToken) -> Cancellable {
+        let mut state = self.lock();
+        state.next_token += 1;
+        let id = state.next_token;
+        state.tokens.push((id, token));
+        Cancellable { control: self.clone(), id }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.0.changed.notify_all();
+    }
+
+    fn wait(&self, duration: Duration, woken: impl Fn(&State) -> bool) {
+        let state = self.lock();
+        let waited = self.0.changed.wait_timeout_while(state, duration, |state| !woken(state));
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A panic elsewhere leaves the flags usable, so poisoning is ignored.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps a connection's cancel token registered.
+pub(crate) struct Cancellable {
+    control: Control,
+    id: u64,
+}
+
+impl Drop for Cancellable {
+    fn drop(&mut self) {
+        self.control.lock().tokens.retain(|(id, _)| *id != self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleep_ends_when_the_loop_is_asked_for_something() {
+        for ask in [Control::stop, Control::reload] {
+            let control = Control::default();
+            let other = control.clone();
+            let sleeper = std::thread::spawn(move || other.sleep(Duration::from_secs(3600)));
+            ask(&control);
+            sleeper.join().expect("the sleeper does not panic");
+        }
+    }
+
+    #[test]
+    fn a_reload_is_taken_once() {
+        let control = Control::default();
+        control.reload();
+        assert!(control.take_reload());
+        assert!(!control.take_reload());
+        assert!(!control.is_stopping());
+    }
+
+    #[test]
+    fn an_abort_tells_whether_the_loop_has_ended() {
+        let control = Control::default();
+        assert!(!control.abort());
+        control.ended();
+        assert!(control.abort());
+    }
+}

@@ -1,0 +1,243 @@
+//! Named database connections, kept from round to round.
+
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use postgres::{Client, Config, NoTls};
+use r2d2::{ManageConnection, NopErrorHandler, Pool, PooledConnection};
+use r2d2_postgres::PostgresConnectionManager;
+use scheduled_thread_pool::ScheduledThreadPool;
+
+use crate::control::{Cancellable, Control};
+use crate::{Error, conninfo};
+
+/// Default of `connection_lifetime`: 20 minutes.
+pub const DEFAULT_CONNECTION_LIFETIME: Duration = Duration::from_secs(1200);
+
+/// Opens connections by name and keeps each until it is older than its lifetime.
+///
+/// Skytools: `DBScript.get_database`, `close_database`, `reset`.
+pub struct Databases {
+    entries: HashMap<String, Entry>,
+    lifetime: Duration,
+    application_name: String,
+    control: Control,
+    threads: Option<Arc<ScheduledThreadPool>>,
+}
+
+struct Entry {
+    conninfo: String,
+    pool: Option<Opened>,
+}
+
+#[derive(Clone)]
+struct Opened {
+    config: Config,
+    pool: Pool<Manager>,
+    next: Next,
+}
+
+/// The client that the pool hands out next: it is opened outside of the pool, so that a failure is known at
+/// once and with its cause.
+type Next = Arc<Mutex<Option<Client>>>;
+
+impl Databases {
+    /// Makes an empty set. Connections carry `application_name` and are cancelled by `control`.
+    pub fn new(application_name: &str, control: Control) -> Databases {
+        Databases {
+            entries: HashMap::new(),
+            lifetime: DEFAULT_CONNECTION_LIFETIME,
+            application_name: application_name.to_owned(),
+            control,
+            threads: None,
+        }
+    }
+
+    /// Sets the connection string of a name; connections with another string are closed.
+    pub fn set(&mut self, name: &str, conninfo: &str) {
+        let unchanged = self.entries.get(name).is_some_and(|entry| entry.conninfo == conninfo);
+        if !unchanged {
+            self.entries.insert(name.to_owned(), Entry { conninfo: conninfo.to_owned(), pool: None });
+        }
+    }
+
+    /// Returns the connection strings, to be [restored](Databases::restore).
+    pub(crate) fn strings(&self) -> HashMap<String, String> {
+        self.entries.iter().map(|(name, entry)| (name.clone(), entry.conninfo.clone())).collect()
+    }
+
+    /// Sets the connection strings back to what they were.
+    pub(crate) fn restore(&mut self, strings: &HashMap<String, String>) {
+        for (name, conninfo) in strings {
+            self.set(name, conninfo);
+        }
+    }
+
+    /// Sets the age at which a connection is closed and opened anew, between rounds.
+    ///
+    /// Defaults to 20 minutes ([`DEFAULT_CONNECTION_LIFETIME`]).
+    pub fn set_lifetime(&mut self, lifetime: Duration) {
+        if lifetime != self.lifetime {
+            self.lifetime = lifetime;
+            self.reset();
+        }
+    }
+
+    /// Returns the connection of a name, opened at first use.
+    ///
+    /// # Errors
+    ///
+    /// When no connection string was set under the name, when it is broken, and when the server refuses; the
+    /// message names database, host, port and user.
+    pub fn get(&mut self, name: &str) -> Result<Connection, Error> {
+        let opened = self.opened(name)?;
+        loop {
+            let fresh = opened.pool.state().connections == 0;
+            if fresh {
+                let client =
+                    opened.config.connect(NoTls).map_err(|error| refused(name, &opened.config, error))?;
+                *opened.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+            }
+            let mut connection = opened
+                .pool
+                .get()
+                .map_err(|error| Error::failed(format!("{name}: cannot connect")).caused_by(error))?;
+            if fresh || connection.answers() {
+                return Ok(Connection(connection));
+            }
+        }
+    }
+
+    /// Names a database in messages: its name here, and database, host, port and user where known.
+    pub fn label(&self, name: &str) -> String {
+        let entry = self.entries.get(name);
+        match entry.and_then(|entry| conninfo::parse(&entry.conninfo, variable).ok()) {
+            Some(config) => format!("{name} ({})", conninfo::target(&config)),
+            None => name.to_owned(),
+        }
+    }
+
+    /// Closes the connection of a name; the next [`get`](Databases::get) opens a new one.
+    pub fn close(&mut self, name: &str) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.pool = None;
+        }
+    }
+
+    /// Closes all connections.
+    pub fn reset(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.pool = None;
+        }
+    }
+
+    fn opened(&mut self, name: &str) -> Result<Opened, Error> {
+        let threads = self.threads.get_or_insert_with(|| Arc::new(ScheduledThreadPool::new(1)));
+        let entry = self
+            .entries
+            .get_mut(name)
+            .ok_or_else(|| Error::usage(format!("no connection string is set for `{name}`")))?;
+        if let Some(opened) = &entry.pool {
+            return Ok(opened.clone());
+        }
+        let mut config = conninfo::parse(&entry.conninfo, variable)
+            .map_err(|error| Error::usage(name.to_owned()).caused_by(error))?;
+        if config.get_application_name().is_none() {
+            config.application_name(&self.application_name);
+        }
+        let next = Next::default();
+        let manager = Manager {
+            inner: PostgresConnectionManager::new(config.clone(), NoTls),
+            next: next.clone(),
+            lifetime: self.lifetime,
+            control: self.control.clone(),
+        };
+        let pool = Pool::builder()
+            .max_size(1)
+            .min_idle(Some(0))
+            .max_lifetime(Some(self.lifetime))
+            .idle_timeout(None)
+            .test_on_check_out(false)
+            .error_handler(Box::new(NopErrorHandler))
+            .thread_pool(threads.clone())
+            .build_unchecked(manager);
+        let opened = Opened { config, pool, next };
+        entry.pool = Some(opened.clone());
+        Ok(opened)
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn refused(name: &str, config: &Config, error: postgres::Error) -> Error {
+    Error::failed(format!("{name}: cannot connect to {}", conninfo::target(config))).caused_by(error)
+}
+
+/// A connection out of [`Databases`], returned when dropped. Dereferences to [`Client`].
+pub struct Connection(PooledConnection<Manager>);
+
+impl Deref for Connection {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.0.client
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.0.client
+    }
+}
+
+/// A client as the pool keeps it.
+pub(crate) struct Pooled {
+    client: Client,
+    opened: Instant,
+    broken: bool,
+    _cancellable: Cancellable,
+}
+
+impl Pooled {
+    /// Asks the server for a sign of life; a connection without one is not handed out again.
+    fn answers(&mut self) -> bool {
+        self.broken = self.client.simple_query("").is_err();
+        !self.broken
+    }
+}
+
+pub(crate) struct Manager {
+    inner: PostgresConnectionManager<NoTls>,
+    next: Next,
+    lifetime: Duration,
+    control: Control,
+}
+
+impl ManageConnection for Manager {
+    type Connection = Pooled;
+    type Error = postgres::Error;
+
+    fn connect(&self) -> Result<Pooled, postgres::Error> {
+        let ready = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let client = match ready {
+            Some(client) => client,
+            None => self.inner.connect()?,
+        };
+        let cancellable = self.control.cancellable(client.cancel_token());
+        Ok(Pooled { client, opened: Instant::now(), broken: false, _cancellable: cancellable })
+    }
+
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), postgres::Error> {
+        self.inner.is_valid(&mut pooled.client)
+    }
+
+    /// The pool looks at ages only while connections are idle; one that is in use round after round is
+    /// retired here, when it comes back.
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        pooled.broken || pooled.opened.elapsed() >= self.lifetime || self.inner.has_broken(&mut pooled.client)
+    }
+}

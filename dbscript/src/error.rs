@@ -1,0 +1,162 @@
+//! The crate's error, and how a chain of errors becomes one line.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use postgres::error::{DbError, SqlState};
+
+/// Any error, as user code returns it; `?` works on everything.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// An error of the framework: which step failed, and in [`source`](StdError::source) why.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    usage: bool,
+    message: String,
+    source: Option<BoxError>,
+}
+
+impl Error {
+    /// Makes an error that the person who starts the program has to mend: a wrong switch, file or key.
+    ///
+    /// It ends the program with exit status 2.
+    pub fn usage(message: impl Into<String>) -> Error {
+        Error::new(true, message.into(), None)
+    }
+
+    /// Makes an error of something that went wrong while running.
+    pub fn failed(message: impl Into<String>) -> Error {
+        Error::new(false, message.into(), None)
+    }
+
+    fn new(usage: bool, message: String, source: Option<BoxError>) -> Error {
+        Error(Box::new(Inner { usage, message, source }))
+    }
+
+    /// Sets the cause.
+    pub fn caused_by(mut self, source: impl Into<BoxError>) -> Error {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Tells whether the way the program was started or configured is at fault.
+    pub fn is_usage(&self) -> bool {
+        self.0.usage
+    }
+
+    /// Returns the SQLSTATE of the database error behind this one, if there is one.
+    pub fn sqlstate(&self) -> Option<&SqlState> {
+        sqlstate(self)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("usage", &self.0.usage)
+            .field("message", &self.0.message)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+/// Renders an error and its causes as one line, each cause once, with the SQLSTATE of a database error.
+pub fn describe(error: &(dyn StdError + 'static)) -> String {
+    let mut line = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = step(error);
+        if !line.ends_with(&text) {
+            if !line.is_empty() {
+                line.push_str(": ");
+            }
+            line.push_str(&text);
+        }
+        next = if db_error(error).is_some() { None } else { error.source() };
+    }
+    line
+}
+
+/// Returns the SQLSTATE of the first database error in a chain.
+pub fn sqlstate<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a SqlState> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<postgres::Error>() {
+            return error.code();
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Tells whether the connection to the server is what failed: refused, lost, or ended by the server.
+pub fn is_connection_error(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<postgres::Error>() {
+            let ended = |state: &SqlState| state.code().starts_with("08") || state.code().starts_with("57P");
+            return error.code().map_or(error.is_closed() || caused_by_io(error), ended);
+        }
+        next = error.source();
+    }
+    false
+}
+
+fn caused_by_io(error: &postgres::Error) -> bool {
+    error.source().is_some_and(|cause| cause.is::<std::io::Error>())
+}
+
+/// Returns what the server said, which is all there is to say.
+fn db_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a DbError> {
+    error.downcast_ref::<postgres::Error>()?.as_db_error()
+}
+
+fn step(error: &(dyn StdError + 'static)) -> String {
+    let text = match db_error(error) {
+        Some(db) => {
+            let mut text = format!("{} {}: {}", db.severity(), db.code().code(), db.message());
+            for more in [db.detail(), db.hint()].into_iter().flatten() {
+                text.push_str("; ");
+                text.push_str(more);
+            }
+            text
+        }
+        None => error.to_string(),
+    };
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_follow_each_other_once_on_one_line() {
+        let io = std::io::Error::other("no space\nleft on device");
+        let error = Error::failed("cannot write `x.log`").caused_by(io);
+        let error = Error::usage("cannot start").caused_by(error);
+        assert_eq!(describe(&error), "cannot start: cannot write `x.log`: no space left on device");
+        assert!(error.is_usage());
+        assert!(error.sqlstate().is_none());
+    }
+
+    #[test]
+    fn a_cause_that_is_already_told_is_not_told_again() {
+        let cause = Error::failed("connection refused");
+        let error = Error::failed("src_db: connection refused").caused_by(cause);
+        assert_eq!(describe(&error), "src_db: connection refused");
+    }
+}

@@ -1,0 +1,77 @@
+//! A framework for programs that connect to PostgreSQL and loop.
+//!
+//! A program is a config file, a few switches, a log, a pidfile, named database connections and a
+//! piece of work that is done again and again. This crate has all of it except the work, which is
+//! a [`Script`]:
+//!
+//! ```no_run
+//! # #[cfg(feature = "program")] {
+//! use dbscript::{BoxError, Context, Job, Program, Round, Script};
+//!
+//! struct Cleaner;
+//!
+//! impl Script for Cleaner {
+//!     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+//!         let gone = cx.database("db")?.execute_typed("delete from session where expires < now()", &[])?;
+//!         cx.stats().add("count", gone);
+//!         Ok(Round::Idle)
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     Program::new("cleaner")
+//!         .about("Deletes expired sessions.")
+//!         .database("db", "Connection string of the database to clean.")
+//!         .main(|_config, _switches| Ok(Job::looping(Cleaner)))
+//! }
+//! # }
+//! ```
+//!
+//! Without the `program` feature (on by default) the crate is a plain library: the work loop, the
+//! connections and the means to stop them, for use inside a service. It then reads no files and
+//! touches nothing global.
+
+mod conninfo;
+mod control;
+mod databases;
+mod error;
+mod run_loop;
+mod script;
+mod stats;
+
+#[cfg(feature = "program")]
+mod args;
+#[cfg(feature = "program")]
+mod config;
+#[cfg(feature = "program")]
+mod daemon;
+#[cfg(feature = "program")]
+mod ini_template;
+#[cfg(feature = "program")]
+mod interpolate;
+#[cfg(feature = "program")]
+mod key;
+#[cfg(feature = "program")]
+mod logging;
+#[cfg(feature = "program")]
+mod pidfile;
+#[cfg(feature = "program")]
+mod program;
+#[cfg(feature = "program")]
+mod signals;
+
+pub use control::Control;
+pub use databases::{Connection, DEFAULT_CONNECTION_LIFETIME, Databases};
+pub use error::{BoxError, Error, describe, is_connection_error, sqlstate};
+pub use run_loop::{LoopSettings, RunLoop};
+pub use script::{Context, Round, Script};
+pub use stats::{Stat, Stats};
+
+#[cfg(feature = "program")]
+pub use args::Switches;
+#[cfg(feature = "program")]
+pub use config::Config;
+#[cfg(feature = "program")]
+pub use key::Key;
+#[cfg(feature = "program")]
+pub use program::{Job, Program};

@@ -1,0 +1,222 @@
+//! The work loop: startup, rounds with sleeps between them, shutdown.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use log::{error, info, warn};
+
+use crate::{BoxError, Context, Control, Error, Round, Script, describe};
+
+/// How a loop paces itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoopSettings {
+    /// Seconds to sleep after a round that found nothing; 0: end instead of sleeping; below 0: one round only.
+    /// Defaults to 1.
+    pub loop_delay: f64,
+    /// Time to wait after a failed round. Defaults to 20 seconds.
+    pub exception_sleep: Duration,
+}
+
+impl Default for LoopSettings {
+    fn default() -> LoopSettings {
+        LoopSettings { loop_delay: 1.0, exception_sleep: Duration::from_secs(20) }
+    }
+}
+
+/// Makes the script and the settings anew from re-read configuration.
+pub(crate) type Reload<S> = Box<dyn FnMut(&mut Context) -> Result<(S, LoopSettings), BoxError>>;
+
+/// Runs a [`Script`] round after round until it is stopped.
+///
+/// Skytools: `BaseScript.run`.
+pub struct RunLoop<S> {
+    name: String,
+    script: S,
+    settings: LoopSettings,
+    context: Context,
+    reload: Option<Reload<S>>,
+}
+
+impl<S: Script> RunLoop<S> {
+    /// Makes a loop. `name` is the job's name in log lines.
+    pub fn new(name: &str, script: S, settings: LoopSettings, context: Context) -> RunLoop<S> {
+        RunLoop { name: name.to_owned(), script, settings, context, reload: None }
+    }
+
+    #[cfg(feature = "program")]
+    /// Sets what happens when a [reload](Control::reload) is asked for. Without it, nothing does.
+    pub(crate) fn on_reload(mut self, reload: Reload<S>) -> RunLoop<S> {
+        self.reload = Some(reload);
+        self
+    }
+
+    /// Runs startup, calls `ready`, then rounds until the loop is stopped, then shutdown.
+    ///
+    /// # Errors
+    ///
+    /// A failed startup; a usage error; a failed round where there is no next one.
+    pub fn run(&mut self, ready: impl FnOnce()) -> Result<(), BoxError> {
+        let result = self.run_all(ready);
+        self.context.databases.reset();
+        let control = self.context.control.clone();
+        control.ended();
+        if control.is_aborting() { Ok(()) } else { result }
+    }
+
+    fn run_all(&mut self, ready: impl FnOnce()) -> Result<(), BoxError> {
+        self.script.startup(&mut self.context)?;
+        ready();
+        while !self.context.control.is_stopping() {
+            self.reload_if_asked();
+            match self.round() {
+                Ok(round) => {
+                    if !self.pause(round) {
+                        break;
+                    }
+                }
+                Err(_) if self.context.control.is_aborting() => break,
+                Err(error) => self.failed(error)?,
+            }
+        }
+        if self.context.control.is_aborting() {
+            return Ok(());
+        }
+        self.script.shutdown(&mut self.context)
+    }
+
+    /// Runs one round; a panic in it is an error.
+    fn round(&mut self) -> Result<Round, BoxError> {
+        let result = catch_unwind(AssertUnwindSafe(|| self.script.work(&mut self.context)))
+            .unwrap_or_else(|panic| Err(Error::failed(format!("panic: {}", panic_text(&*panic))).into()));
+        if !self.context.stats.is_empty() {
+            info!("{}", self.context.stats);
+            self.context.stats.clear();
+        }
+        result
+    }
+
+    /// Sleeps when there was nothing to do; returns whether there is a next round.
+    fn pause(&self, round: Round) -> bool {
+        if self.settings.loop_delay < 0.0 {
+            return false;
+        }
+        if round == Round::Idle {
+            if self.settings.loop_delay == 0.0 {
+                return false;
+            }
+            self.control().sleep(Duration::from_secs_f64(self.settings.loop_delay));
+        }
+        true
+    }
+
+    fn failed(&mut self, error: BoxError) -> Result<(), BoxError> {
+        self.context.databases.reset();
+        let usage = error.downcast_ref::<Error>().is_some_and(Error::is_usage);
+        if usage || self.settings.loop_delay <= 0.0 {
+            return Err(error);
+        }
+        error!("Job {} failed: {}", self.name, describe(&*error));
+        self.control().sleep(self.settings.exception_sleep);
+        Ok(())
+    }
+
+    fn reload_if_asked(&mut self) {
+        if !self.context.control.take_reload() {
+            return;
+        }
+        let Some(reload) = &mut self.reload else { return };
+        let before = self.context.databases.strings();
+        let result = reload(&mut self.context).and_then(|(mut script, settings)| {
+            script.startup(&mut self.context)?;
+            Ok((script, settings))
+        });
+        match result {
+            Ok((script, settings)) => {
+                if let Err(error) = std::mem::replace(&mut self.script, script).shutdown(&mut self.context) {
+                    warn!("Job {}: {}", self.name, describe(&*error));
+                }
+                self.settings = settings;
+                info!("Config reloaded");
+            }
+            Err(error) => {
+                self.context.databases.restore(&before);
+                error!("Config not reloaded, the old one stays: {}", describe(&*error));
+            }
+        }
+    }
+
+    fn control(&self) -> &Control {
+        &self.context.control
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Databases;
+
+    /// Plays a list of outcomes, then stops the loop.
+    struct Play(Vec<fn() -> Result<Round, BoxError>>, usize);
+
+    impl Script for Play {
+        fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+            let outcome = self.0[self.1];
+            self.1 += 1;
+            if self.1 == self.0.len() {
+                cx.control().stop();
+            }
+            outcome()
+        }
+    }
+
+    fn play(
+        loop_delay: f64,
+        outcomes: Vec<fn() -> Result<Round, BoxError>>,
+    ) -> (usize, Result<(), BoxError>) {
+        let control = Control::default();
+        let context = Context::new(Databases::new("test", control.clone()), control);
+        let settings = LoopSettings { loop_delay, exception_sleep: Duration::ZERO };
+        let mut run = RunLoop::new("test", Play(outcomes, 0), settings, context);
+        let result = run.run(|| ());
+        (run.script.1, result)
+    }
+
+    #[test]
+    fn a_failed_round_and_a_panic_are_followed_by_the_next_round() {
+        let (rounds, result) = play(
+            0.001,
+            vec![|| Err("broken".into()), || panic!("oops"), || Ok(Round::Idle), || Ok(Round::Worked)],
+        );
+        assert_eq!(rounds, 4);
+        assert!(result.is_ok());
+    }
+
+    #[test]
+    fn a_usage_error_ends_the_loop() {
+        let (rounds, result) =
+            play(1.0, vec![|| Err(Error::usage("no such queue").into()), || Ok(Round::Idle)]);
+        assert_eq!(rounds, 1);
+        assert_eq!(result.expect_err("usage").to_string(), "no such queue");
+    }
+
+    #[test]
+    fn without_delay_the_loop_drains_and_ends() {
+        let (rounds, result) = play(0.0, vec![|| Ok(Round::Worked), || Ok(Round::Idle), || Ok(Round::Idle)]);
+        assert_eq!(rounds, 2);
+        assert!(result.is_ok());
+        let (rounds, result) = play(0.0, vec![|| Err("broken".into()), || Ok(Round::Idle)]);
+        assert_eq!(rounds, 1);
+        assert!(result.is_err());
+    }
+
+    #[test]
+    fn below_zero_there_is_one_round() {
+        let (rounds, _) = play(-1.0, vec![|| Ok(Round::Worked), || Ok(Round::Worked)]);
+        assert_eq!(rounds, 1);
+    }
+}

@@ -1,0 +1,85 @@
+//! What a program supplies: the work of one round.
+
+use crate::{BoxError, Connection, Control, Databases, Error, Stats};
+
+/// What a round found, which decides whether the loop sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Round {
+    /// There was work, and there may be more: the next round follows at once.
+    Worked,
+    /// There was nothing to do: the loop sleeps first.
+    Idle,
+}
+
+/// The work of a looping program. Skytools: `DBScript`.
+pub trait Script {
+    /// Prepares the loop. An error ends the program.
+    fn startup(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Does one round of work.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the round: it is logged, connections are closed, the loop waits and goes on. An
+    /// [`Error`] that [is a usage error](Error::is_usage) ends the program.
+    fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError>;
+
+    /// Cleans up after the last round.
+    fn shutdown(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl<S: Script + ?Sized> Script for Box<S> {
+    fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        (**self).startup(cx)
+    }
+
+    fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+        (**self).work(cx)
+    }
+
+    fn shutdown(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        (**self).shutdown(cx)
+    }
+}
+
+/// What a [`Script`] works with: databases, statistics, and the loop's control.
+pub struct Context {
+    pub(crate) databases: Databases,
+    pub(crate) stats: Stats,
+    pub(crate) control: Control,
+}
+
+impl Context {
+    /// Makes a context around a set of databases.
+    pub fn new(databases: Databases, control: Control) -> Context {
+        Context { databases, stats: Stats::default(), control }
+    }
+
+    /// Returns the connection of a name, opened at first use. See [`Databases::get`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Databases::get`].
+    pub fn database(&mut self, name: &str) -> Result<Connection, Error> {
+        self.databases.get(name)
+    }
+
+    /// Returns the set of databases.
+    pub fn databases(&mut self) -> &mut Databases {
+        &mut self.databases
+    }
+
+    /// Returns the figures of this round, which are logged at its end.
+    pub fn stats(&mut self) -> &mut Stats {
+        &mut self.stats
+    }
+
+    /// Returns the handle that stops the loop.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+}

@@ -1,0 +1,106 @@
+//! Figures of one round, logged as one line.
+
+use std::fmt;
+use std::time::Duration;
+
+/// One figure: a count or a duration in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stat {
+    /// A number of things.
+    Count(u64),
+    /// A time, in seconds.
+    Seconds(f64),
+}
+
+impl From<u64> for Stat {
+    fn from(count: u64) -> Stat {
+        Stat::Count(count)
+    }
+}
+
+impl From<Duration> for Stat {
+    fn from(duration: Duration) -> Stat {
+        Stat::Seconds(duration.as_secs_f64())
+    }
+}
+
+impl fmt::Display for Stat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stat::Count(count) => write!(f, "{count}"),
+            Stat::Seconds(seconds) => write!(f, "{seconds:.4}"),
+        }
+    }
+}
+
+/// The figures of a round, in the order in which they were put.
+///
+/// Displays as `{count: 2, duration: 0.0260}`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stats {
+    entries: Vec<(String, Stat)>,
+}
+
+impl Stats {
+    /// Sets a figure.
+    pub fn put(&mut self, name: &str, value: impl Into<Stat>) {
+        let value = value.into();
+        match self.entries.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => self.entries.push((name.to_owned(), value)),
+        }
+    }
+
+    /// Adds to a figure; one that was not put yet counts as zero.
+    pub fn add(&mut self, name: &str, value: impl Into<Stat>) {
+        let value = match (self.get(name), value.into()) {
+            (Some(Stat::Count(old)), Stat::Count(more)) => Stat::Count(old + more),
+            (Some(Stat::Seconds(old)), Stat::Seconds(more)) => Stat::Seconds(old + more),
+            (_, value) => value,
+        };
+        self.put(name, value);
+    }
+
+    /// Returns a figure.
+    pub fn get(&self, name: &str) -> Option<Stat> {
+        self.entries.iter().find(|(known, _)| known == name).map(|(_, stat)| *stat)
+    }
+
+    /// Tells whether nothing was put.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Forgets all figures.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (i, (name, value)) in self.entries.iter().enumerate() {
+            let separator = if i == 0 { "" } else { ", " };
+            write!(f, "{separator}{name}: {value}")?;
+        }
+        f.write_str("}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_keep_the_order_in_which_they_were_put() {
+        let mut stats = Stats::default();
+        stats.add("count", 1);
+        stats.put("duration", Duration::from_millis(26));
+        stats.add("count", 1);
+        assert_eq!(stats.to_string(), "{count: 2, duration: 0.0260}");
+        assert_eq!(stats.get("count"), Some(Stat::Count(2)));
+        stats.clear();
+        assert!(stats.is_empty());
+    }
+}
