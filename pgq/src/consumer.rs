@@ -1,0 +1,54 @@
+//! What a consumer supplies: what to do with events.
+
+use std::time::Duration;
+
+use crate::{Batch, BoxError, Event};
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// It shall come back, to this consumer, after this time at the earliest.
+    Retry(Duration),
+}
+
+/// Handles the events of a queue. Implement one of the two methods. Skytools: `pgq.Consumer`.
+///
+/// An `Err` rolls the batch back; it is delivered again. `?` works on any error.
+pub trait Consumer {
+    /// Handles a batch. By default calls [`process_event`](Consumer::process_event) for each event.
+    ///
+    /// # Errors
+    ///
+    /// Any error rolls the batch back.
+    fn process_batch(&mut self, batch: &mut Batch<'_>) -> Result<(), BoxError> {
+        while let Some(event) = batch.next_event()? {
+            match self.process_event(&event, batch)? {
+                Outcome::Done => {}
+                Outcome::Retry(delay) => batch.retry(&event, delay),
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles one event.
+    ///
+    /// # Errors
+    ///
+    /// Any error rolls the whole batch back.
+    fn process_event(&mut self, _event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
+        Err("the consumer implements neither `process_batch` nor `process_event`".into())
+    }
+}
+
+impl<C: Consumer + ?Sized> Consumer for Box<C> {
+    fn process_batch(&mut self, batch: &mut Batch<'_>) -> Result<(), BoxError> {
+        (**self).process_batch(batch)
+    }
+
+    fn process_event(&mut self, event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
+        (**self).process_event(event, batch)
+    }
+}

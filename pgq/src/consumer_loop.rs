@@ -1,0 +1,120 @@
+//! The consumer's round: open the next batch, deliver it, finish it.
+
+use std::time::Instant;
+
+use dbscript::{Context, Round, Script};
+use log::info;
+
+use crate::{Batch, BoxError, Consumer, Error, Subscription};
+
+/// Delivers batches to whoever processes them, and finishes them. This is where kinds of consumers differ.
+pub trait Delivery {
+    /// Checks, before the consumer is registered, whether batches can be delivered.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the loop before its first round.
+    fn startup(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Forgets what is known of an earlier registration, just before the consumer is registered anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`startup`](Delivery::startup).
+    fn forget(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Processes a batch and [finishes](Batch::finish) it.
+    ///
+    /// # Errors
+    ///
+    /// Any error leaves the batch open; it is delivered again.
+    fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError>;
+}
+
+/// What was done with a batch, for the statistics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Events read.
+    pub events: u64,
+    /// Events tagged for retry.
+    pub retried: u64,
+}
+
+/// Delivers to a [`Consumer`], in the transaction in which the batch is finished.
+#[derive(Clone, Debug)]
+pub struct ToConsumer<C>(pub C);
+
+impl<C: Consumer> Delivery for ToConsumer<C> {
+    fn deliver(&mut self, _cx: &mut Context, mut batch: Batch<'_>) -> Result<Delivered, BoxError> {
+        self.0.process_batch(&mut batch)?;
+        let delivered = Delivered { events: batch.count(), retried: batch.retried() };
+        batch.finish()?;
+        Ok(delivered)
+    }
+}
+
+/// A [`Script`] that takes batch after batch of a queue.
+pub struct ConsumerLoop<D> {
+    db: String,
+    subscription: Subscription,
+    delivery: D,
+}
+
+impl<D: Delivery> ConsumerLoop<D> {
+    /// Makes the loop of a consumer; `db` is the name of the queue's database in the loop's [`Context`].
+    pub fn new(db: &str, subscription: Subscription, delivery: D) -> ConsumerLoop<D> {
+        ConsumerLoop { db: db.to_owned(), subscription, delivery }
+    }
+
+    fn register(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        let mut db = cx.database(&self.db)?;
+        if !self.subscription.is_registered(&mut *db)? {
+            self.delivery.forget(cx)?;
+            self.subscription.register(&mut *db)?;
+            let settings = self.subscription.settings();
+            info!("registered consumer `{}` on queue `{}`", settings.consumer, settings.queue);
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+        let mut db = cx.database(&self.db)?;
+        let started = Instant::now();
+        let Some(info) = self.subscription.next_batch(&mut *db)? else {
+            return Ok(Round::Idle);
+        };
+        let batch = Batch::open(&mut db, &self.subscription, info)?;
+        let delivered = self.delivery.deliver(cx, batch)?;
+        let stats = cx.stats();
+        stats.add("count", delivered.events);
+        if delivered.retried > 0 {
+            stats.add("retry-events", delivered.retried);
+        }
+        stats.add("duration", started.elapsed());
+        Ok(Round::Worked)
+    }
+
+    /// Names the database in errors that came from its queue.
+    fn locate(&self, cx: &mut Context, error: BoxError) -> BoxError {
+        if error.is::<Error>() {
+            let label = cx.databases().label(&self.db);
+            return dbscript::Error::failed(label).caused_by(error).into();
+        }
+        error
+    }
+}
+
+impl<D: Delivery> Script for ConsumerLoop<D> {
+    fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        self.delivery.startup(cx)?;
+        self.register(cx).map_err(|error| self.locate(cx, error))
+    }
+
+    fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+        self.next(cx).map_err(|error| self.locate(cx, error))
+    }
+}

@@ -1,0 +1,75 @@
+//! The bulk path: COPY out of one database into another, without looking at a row.
+
+use std::io::{BufRead, Write};
+
+use chrono::{DateTime, Utc};
+use postgres::types::Type;
+use postgres::{CopyInWriter, CopyOutReader, GenericClient};
+
+use crate::error::unwrap_io;
+use crate::{BoxError, Error, queue, sql};
+
+/// Rows are sent on in pieces of this size: larger ones only keep the target waiting.
+const CHUNK: usize = 32 * 1024;
+
+/// Copies a batch's events into a queue. Returns how many there were.
+pub(crate) fn copy_batch(
+    source: &mut impl GenericClient,
+    batch_events: &str,
+    target: &mut impl GenericClient,
+    queue: &str,
+) -> Result<u64, BoxError> {
+    let (table, _) = event_table(target, queue)?;
+    let reader = source.copy_out(&*sql::copy_out(batch_events))?;
+    let mut writer = target.copy_in(&*sql::copy_in(&table))?;
+    match pump(reader, &mut writer) {
+        Ok(()) => Ok(writer.finish()?),
+        Err(Broken::Source(error)) => Err(error),
+        // What the target has to say comes at the end of the conversation.
+        Err(Broken::Target(error)) => Err(writer.finish().err().map_or(error, Into::into)),
+    }
+}
+
+/// Which side of a copy failed.
+enum Broken {
+    Source(BoxError),
+    Target(BoxError),
+}
+
+fn pump(mut reader: CopyOutReader<'_>, writer: &mut CopyInWriter<'_>) -> Result<(), Broken> {
+    let mut chunk = Vec::with_capacity(2 * CHUNK);
+    loop {
+        let row = reader.fill_buf().map_err(|error| Broken::Source(unwrap_io(error)))?;
+        let length = row.len();
+        if length > 0 && chunk.len() + length <= CHUNK {
+            chunk.extend_from_slice(row);
+        } else {
+            let target = |error| Broken::Target(unwrap_io(error));
+            writer.write_all(&chunk).map_err(target)?;
+            chunk.clear();
+            if length == 0 {
+                return Ok(());
+            }
+            if length > CHUNK {
+                writer.write_all(row).map_err(target)?;
+            } else {
+                chunk.extend_from_slice(row);
+            }
+        }
+        reader.consume(length);
+    }
+}
+
+/// Returns the table that takes a queue's new events, quoted, and the transaction's time.
+///
+/// Valid until the end of the transaction. PgQ: `pgq.current_event_table`.
+pub(crate) fn event_table(
+    client: &mut impl GenericClient,
+    queue: &str,
+) -> Result<(String, DateTime<Utc>), Error> {
+    let row = client
+        .query_typed_opt(sql::CURRENT_EVENT_TABLE, &[(&queue, Type::TEXT)])
+        .map_err(|error| Error::failed("cannot write to the queue").on_queue(queue).caused_by(error))?
+        .ok_or_else(|| queue::no_queue(queue))?;
+    Ok((row.get(0), row.get(1)))
+}

@@ -1,0 +1,167 @@
+//! The crate's error.
+
+use std::fmt;
+
+use dbscript::BoxError;
+use postgres::error::SqlState;
+
+/// An error of a queue operation: which step failed, on which queue, batch and event; the cause is in
+/// [`source`](std::error::Error::source).
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    what: String,
+    queue: Option<String>,
+    batch: Option<i64>,
+    event: Option<i64>,
+    source: Option<BoxError>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Failed,
+    Usage,
+    Missing,
+    Busy,
+}
+
+impl Error {
+    /// Makes an error of something that went wrong while running.
+    pub(crate) fn failed(what: impl Into<String>) -> Error {
+        Error::new(Kind::Failed, what.into())
+    }
+
+    /// Makes an error of a wrong setting.
+    pub(crate) fn usage(what: impl Into<String>) -> Error {
+        Error::new(Kind::Usage, what.into())
+    }
+
+    /// Makes an error of a schema, queue or registration that is not there.
+    pub(crate) fn missing(what: impl Into<String>) -> Error {
+        Error::new(Kind::Missing, what.into())
+    }
+
+    /// Makes an error of a consumer that another process runs.
+    pub(crate) fn busy(what: impl Into<String>) -> Error {
+        Error::new(Kind::Busy, what.into())
+    }
+
+    fn new(kind: Kind, what: String) -> Error {
+        Error(Box::new(Inner { kind, what, queue: None, batch: None, event: None, source: None }))
+    }
+
+    pub(crate) fn caused_by(mut self, source: impl Into<BoxError>) -> Error {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn on_queue(mut self, queue: &str) -> Error {
+        self.0.queue = Some(queue.to_owned());
+        self
+    }
+
+    pub(crate) fn in_batch(mut self, batch: i64) -> Error {
+        self.0.batch = Some(batch);
+        self
+    }
+
+    pub(crate) fn at_event(mut self, event: i64) -> Error {
+        self.0.event = Some(event);
+        self
+    }
+
+    /// Tells whether a setting is at fault.
+    pub fn is_usage(&self) -> bool {
+        self.0.kind == Kind::Usage
+    }
+
+    /// Tells whether the schema, the queue or the consumer's registration is missing.
+    pub fn is_missing(&self) -> bool {
+        self.0.kind == Kind::Missing
+    }
+
+    /// Tells whether another process is consuming under the same name.
+    pub fn is_busy(&self) -> bool {
+        self.0.kind == Kind::Busy
+    }
+
+    /// Tells whether the connection to the server is what failed.
+    pub fn is_connection(&self) -> bool {
+        dbscript::is_connection_error(self)
+    }
+
+    /// Returns the SQLSTATE of the database error behind this one, if there is one.
+    pub fn sqlstate(&self) -> Option<&SqlState> {
+        dbscript::sqlstate(self)
+    }
+
+    /// Returns the queue.
+    pub fn queue(&self) -> Option<&str> {
+        self.0.queue.as_deref()
+    }
+
+    /// Returns the batch's id.
+    pub fn batch(&self) -> Option<i64> {
+        self.0.batch
+    }
+
+    /// Returns the event's id.
+    pub fn event(&self) -> Option<i64> {
+        self.0.event
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.what)?;
+        let mut separator = " (";
+        if let Some(queue) = &self.0.queue {
+            write!(f, "{separator}queue `{queue}`")?;
+            separator = ", ";
+        }
+        for (name, id) in [("batch", self.0.batch), ("event", self.0.event)] {
+            if let Some(id) = id {
+                write!(f, "{separator}{name} {id}")?;
+                separator = ", ";
+            }
+        }
+        if separator == ", " { f.write_str(")") } else { Ok(()) }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+/// Takes the database error out of the I/O error that a COPY reader or writer wraps it in.
+pub(crate) fn unwrap_io(error: std::io::Error) -> BoxError {
+    match error.into_inner() {
+        Some(inner) => inner,
+        None => "the connection failed".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_queue_batch_and_event() {
+        let error = Error::failed("cannot read").on_queue("q").in_batch(5).at_event(7).caused_by("gone");
+        assert_eq!(error.to_string(), "cannot read (queue `q`, batch 5, event 7)");
+        assert_eq!(dbscript::describe(&error), "cannot read (queue `q`, batch 5, event 7): gone");
+        assert_eq!((error.queue(), error.batch(), error.event()), (Some("q"), Some(5), Some(7)));
+        assert_eq!(Error::missing("no queue").to_string(), "no queue");
+        assert_eq!(Error::busy("taken").in_batch(5).to_string(), "taken (batch 5)");
+    }
+}

@@ -1,0 +1,71 @@
+//! Queues inside PostgreSQL: consumers, producers and a ticker for PgQ.
+//!
+//! Producers insert events within their own transactions. A ticker cuts the stream of events into batches.
+//! Every consumer keeps its own position, takes batch after batch, and each batch is done or not done as a
+//! whole.
+//!
+//! A consumer is one trait:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use pgq::{Batch, BoxError, Consumer, Event, Outcome, Worker};
+//!
+//! struct Welcome;
+//!
+//! impl Consumer for Welcome {
+//!     fn process_event(&mut self, event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
+//!         let name = event.data().unwrap_or_default();
+//!         if name.is_empty() {
+//!             return Ok(Outcome::Retry(Duration::from_secs(60)));
+//!         }
+//!         batch.db().execute_typed("insert into welcomed values ($1)", &[(&name, postgres::types::Type::TEXT)])?;
+//!         Ok(Outcome::Done)
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), pgq::Error> {
+//! let worker = Worker::new("dbname=queries", "mailer", "welcome").spawn(Welcome)?;
+//! // … the service does other things …
+//! worker.stop();
+//! worker.join()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The path of a batch: [`Subscription::next_batch`] opens it, [`Batch`] reads its events page by page, the
+//! [`Consumer`] handles them, [`Batch::finish`] commits. [`ConsumerLoop`] does that again and again, inside a
+//! [`Worker`]'s thread or, with the `script` feature, a whole program: `script::Program`.
+//!
+//! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert`].
+
+mod batch;
+mod consumer;
+mod consumer_loop;
+mod copy;
+mod error;
+mod event;
+mod events;
+mod producer;
+mod queue;
+pub mod schema;
+#[cfg(feature = "script")]
+pub mod script;
+mod settings;
+mod sql;
+mod subscription;
+mod ticker;
+mod worker;
+
+pub use batch::Batch;
+pub use consumer::{Consumer, Outcome};
+pub use consumer_loop::{ConsumerLoop, Delivered, Delivery, ToConsumer};
+pub use dbscript::BoxError;
+pub use error::Error;
+pub use event::Event;
+pub use events::Events;
+pub use producer::{NewEvent, bulk_insert, insert_event, insert_new_event};
+pub use queue::{create_queue, register_consumer, register_consumer_at, require_queue, unregister_consumer};
+pub use settings::{DEFAULT_MERGE_EVENTS, Settings};
+pub use subscription::{BatchInfo, Subscription};
+pub use ticker::{maintain, retry_events, tick};
+pub use worker::{Worker, WorkerHandle};

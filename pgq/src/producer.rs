@@ -1,0 +1,120 @@
+//! Inserting events, one by one or in bulk, in the caller's transaction.
+
+use chrono::{DateTime, Utc};
+use postgres::GenericClient;
+use postgres::binary_copy::BinaryCopyInWriter;
+use postgres::types::{ToSql, Type};
+
+use crate::{Error, copy, queue, sql};
+
+/// An event to insert. What is not set is NULL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NewEvent<'a> {
+    event_type: Option<&'a str>,
+    data: Option<&'a str>,
+    extra: [Option<&'a str>; 4],
+    time: Option<DateTime<Utc>>,
+}
+
+impl<'a> NewEvent<'a> {
+    /// Makes an event with a type and data.
+    pub fn new(event_type: &'a str, data: &'a str) -> NewEvent<'a> {
+        NewEvent { event_type: Some(event_type), data: Some(data), ..NewEvent::default() }
+    }
+
+    /// Sets the type, or leaves it NULL.
+    pub fn event_type(mut self, event_type: Option<&'a str>) -> NewEvent<'a> {
+        self.event_type = event_type;
+        self
+    }
+
+    /// Sets the data, or leaves it NULL.
+    pub fn data(mut self, data: Option<&'a str>) -> NewEvent<'a> {
+        self.data = data;
+        self
+    }
+
+    /// Sets `ev_extra1` to `ev_extra4`.
+    pub fn extra(mut self, extra: [Option<&'a str>; 4]) -> NewEvent<'a> {
+        self.extra = extra;
+        self
+    }
+
+    /// Sets the event's time, which only [`bulk_insert`] can. Defaults to the transaction's time.
+    pub fn time(mut self, time: DateTime<Utc>) -> NewEvent<'a> {
+        self.time = Some(time);
+        self
+    }
+}
+
+/// Inserts an event with a type and data; returns its id. PgQ: `pgq.insert_event`.
+///
+/// # Errors
+///
+/// When the queue does not exist, and when the server refuses.
+pub fn insert_event(
+    client: &mut impl GenericClient,
+    queue: &str,
+    event_type: &str,
+    data: &str,
+) -> Result<i64, Error> {
+    insert_new_event(client, queue, &NewEvent::new(event_type, data))
+}
+
+/// Inserts an event; returns its id. Its time is the server's. PgQ: `pgq.insert_event`.
+///
+/// # Errors
+///
+/// As [`insert_event`].
+pub fn insert_new_event(
+    client: &mut impl GenericClient,
+    queue: &str,
+    event: &NewEvent<'_>,
+) -> Result<i64, Error> {
+    let [extra1, extra2, extra3, extra4] = &event.extra;
+    let values: [(&(dyn ToSql + Sync), Type); 7] = [
+        (&queue, Type::TEXT),
+        (&event.event_type, Type::TEXT),
+        (&event.data, Type::TEXT),
+        (extra1, Type::TEXT),
+        (extra2, Type::TEXT),
+        (extra3, Type::TEXT),
+        (extra4, Type::TEXT),
+    ];
+    let row = client
+        .query_typed_opt(sql::INSERT_EVENT, &values)
+        .map_err(|error| Error::failed("cannot insert an event").on_queue(queue).caused_by(error))?
+        .ok_or_else(|| queue::no_queue(queue))?;
+    Ok(row.get(0))
+}
+
+/// Inserts many events by COPY, all of them or none; returns how many there were.
+///
+/// Writing to the event table takes the right to `INSERT` into it. Skytools: `pgq.bulk_insert_events`.
+///
+/// # Errors
+///
+/// As [`insert_event`].
+pub fn bulk_insert<'a>(
+    client: &mut impl GenericClient,
+    queue: &str,
+    events: impl IntoIterator<Item = NewEvent<'a>>,
+) -> Result<u64, Error> {
+    let failed = |error| Error::failed("cannot insert events").on_queue(queue).caused_by(error);
+    // One transaction keeps the table the current one.
+    let mut transaction = client.transaction().map_err(failed)?;
+    let (table, now) = copy::event_table(&mut transaction, queue)?;
+    let writer = transaction.copy_in(&*sql::copy_in(&table)).map_err(failed)?;
+    let types = [Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ];
+    let mut writer = BinaryCopyInWriter::new(writer, &types);
+    for event in events {
+        let [extra1, extra2, extra3, extra4] = &event.extra;
+        let time = event.time.unwrap_or(now);
+        writer
+            .write(&[&event.event_type, &event.data, extra1, extra2, extra3, extra4, &time])
+            .map_err(failed)?;
+    }
+    let inserted = writer.finish().map_err(failed)?;
+    transaction.commit().map_err(failed)?;
+    Ok(inserted)
+}

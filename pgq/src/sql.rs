@@ -1,0 +1,101 @@
+//! The statements that the crate sends. Values are parameters; names are quoted by the server.
+
+pub(crate) const SCHEMA_EXISTS: &str = "select to_regprocedure('pgq.next_batch_custom(text,text,interval,int4,interval)') is not null, \
+     exists (select from pg_available_extensions where name = 'pgq')";
+
+pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";
+
+/// $1 queue. Returns 1 when it was created, 0 when it was there.
+pub(crate) const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
+
+/// $1 queue. No row: there is no such queue.
+pub(crate) const QUEUE_EXISTS: &str = "select true from pgq.queue where queue_name = $1";
+
+/// $1 queue, $2 consumer. No row: there is no such queue.
+pub(crate) const IS_REGISTERED: &str = "select exists ( \
+         select from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+         where sub_queue = queue_id and co_name = $2) \
+     from pgq.queue where queue_name = $1";
+
+/// $1 queue, $2 consumer. No row: there is no such queue.
+pub(crate) const REGISTER: &str =
+    "select pgq.register_consumer(queue_name, $2) from pgq.queue where queue_name = $1";
+
+/// $1 queue, $2 consumer, $3 tick. No row: there is no such queue.
+pub(crate) const REGISTER_AT: &str =
+    "select pgq.register_consumer_at(queue_name, $2, $3) from pgq.queue where queue_name = $1";
+
+/// $1 queue, $2 consumer. No row: there is no such queue.
+pub(crate) const UNREGISTER: &str =
+    "select pgq.unregister_consumer(queue_name, $2) from pgq.queue where queue_name = $1";
+
+/// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval; times in seconds.
+pub(crate) const NEXT_BATCH: &str = "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time \
+     from pgq.next_batch_custom($1, $2, make_interval(secs => $3), $4, make_interval(secs => $5))";
+
+/// As [`NEXT_BATCH`], but takes all ticks up to the last one as one batch, or as many as it takes to reach
+/// $3 events.
+///
+/// The server searches for the first tick that is $3 events or the given interval away. The interval is the
+/// distance to the last tick, so there always is one.
+pub(crate) const NEXT_MERGED_BATCH: &str = "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time \
+     from pgq.next_batch_custom($1, $2, null, $3, ( \
+         select last.tick_time - own.tick_time \
+         from pgq.queue \
+         join pgq.subscription on sub_queue = queue_id \
+         join pgq.consumer on co_id = sub_consumer \
+         join pgq.tick own on own.tick_queue = queue_id and own.tick_id = sub_last_tick \
+         cross join lateral ( \
+             select tick_time from pgq.tick where tick_queue = queue_id \
+             order by tick_queue desc, tick_id desc limit 1 \
+         ) last \
+         where queue_name = $1 and co_name = $2))";
+
+/// $1 batch, $2 queue, $3 consumer. Takes the consumer's lock before it looks for the batch, so that a batch
+/// which another process has just finished is not found.
+pub(crate) const OPEN_BATCH: &str = "select pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $2, $3), 0)), \
+     pgq.batch_event_sql($1), current_setting('server_encoding') = 'SQL_ASCII'";
+
+/// $1 batch, $2 event ids, $3 seconds.
+pub(crate) const RETRY_EVENTS: &str = "select pgq.event_retry($1, event, seconds) from unnest($2::int8[], $3::int4[]) as tagged (event, seconds)";
+
+/// $1 batch.
+pub(crate) const FINISH_BATCH: &str = "select pgq.finish_batch($1)";
+
+/// $1 queue, $2 type, $3 data, $4 to $7 extras. No row: there is no such queue.
+pub(crate) const INSERT_EVENT: &str =
+    "select pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) from pgq.queue where queue_name = $1";
+
+/// $1 queue. No row: there is no such queue.
+pub(crate) const CURRENT_EVENT_TABLE: &str = "select pgq.quote_fqname(pgq.current_event_table(queue_name)), now() from pgq.queue where queue_name = $1";
+
+pub(crate) const TICK: &str = "select pgq.ticker()";
+
+pub(crate) const RETRY_DUE: &str = "select pgq.maint_retry_events()";
+
+/// What maintenance is due: the function's name and argument, and both as SQL can call them.
+pub(crate) const MAINTENANCE: &str = "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations()";
+
+/// The columns of an event that its producer sets, and its time.
+pub(crate) const EVENT_COLUMNS: &str =
+    "ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4, ev_time";
+
+/// Makes the query that reads a batch's events, as the server put it together.
+pub(crate) fn events(batch_events: &str) -> String {
+    format!(
+        "select ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 \
+         from ({batch_events}) batch order by ev_id"
+    )
+}
+
+/// Makes the statement that streams a batch's events out.
+pub(crate) fn copy_out(batch_events: &str) -> String {
+    format!(
+        "copy (select {EVENT_COLUMNS} from ({batch_events}) batch order by ev_id) to stdout (format binary)"
+    )
+}
+
+/// Makes the statement that streams events into a table, whose name is quoted already.
+pub(crate) fn copy_in(table: &str) -> String {
+    format!("copy {table} ({EVENT_COLUMNS}) from stdin (format binary)")
+}

@@ -1,0 +1,118 @@
+//! A consumer's place in a queue, and the batch that comes next.
+
+use chrono::{DateTime, Utc};
+use postgres::types::{ToSql, Type};
+use postgres::{GenericClient, Row};
+
+use crate::{Error, Settings, queue, sql};
+
+/// A consumer's registration on a queue.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    settings: Settings,
+}
+
+/// An open batch: the events that became visible between two ticks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchInfo {
+    /// The batch's id, unique in the database.
+    pub id: i64,
+    /// The tick at which the batch starts.
+    pub prev_tick: i64,
+    /// The tick at which the batch ends.
+    pub tick: i64,
+    /// When the batch starts.
+    pub prev_tick_time: DateTime<Utc>,
+    /// When the batch ends.
+    pub tick_time: DateTime<Utc>,
+}
+
+impl Subscription {
+    /// Makes a subscription out of settings; nothing is asked of the server yet.
+    pub fn new(settings: Settings) -> Subscription {
+        Subscription { settings }
+    }
+
+    /// Returns the settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Tells whether the consumer is registered.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Subscription::register).
+    pub fn is_registered(&self, client: &mut impl GenericClient) -> Result<bool, Error> {
+        queue::is_registered(client, &self.settings.queue, &self.settings.consumer)
+    }
+
+    /// Registers the consumer; returns `false` when it was registered already.
+    ///
+    /// # Errors
+    ///
+    /// As [`register_consumer`](crate::register_consumer).
+    pub fn register(&self, client: &mut impl GenericClient) -> Result<bool, Error> {
+        queue::register_consumer(client, &self.settings.queue, &self.settings.consumer)
+    }
+
+    /// Removes the consumer; returns `false` when it was not registered.
+    ///
+    /// # Errors
+    ///
+    /// As [`unregister_consumer`](crate::unregister_consumer).
+    pub fn unregister(&self, client: &mut impl GenericClient) -> Result<bool, Error> {
+        queue::unregister_consumer(client, &self.settings.queue, &self.settings.consumer)
+    }
+
+    /// Opens the next batch, or returns the one that is open; `None` when there is none yet.
+    ///
+    /// Must run in a transaction of its own (or none), committed before the batch is processed: whoever
+    /// tracks batches elsewhere relies on getting the same batch again after a crash. PgQ:
+    /// `pgq.next_batch_custom`.
+    ///
+    /// # Errors
+    ///
+    /// When the consumer is not registered, and when the server fails.
+    pub fn next_batch(&self, client: &mut impl GenericClient) -> Result<Option<BatchInfo>, Error> {
+        let Settings { queue, consumer, .. } = &self.settings;
+        let row = if self.settings.merges() {
+            let count = to_int4(self.settings.merge_events);
+            let values: [(&(dyn ToSql + Sync), Type); 3] =
+                [(queue, Type::TEXT), (consumer, Type::TEXT), (&count, Type::INT4)];
+            client.query_typed_one(sql::NEXT_MERGED_BATCH, &values)
+        } else {
+            let lag = self.settings.keep_lag.map(|lag| lag.as_secs_f64());
+            let count = self.settings.collect_events.map(to_int4);
+            let interval = self.settings.collect_interval.map(|interval| interval.as_secs_f64());
+            let values: [(&(dyn ToSql + Sync), Type); 5] = [
+                (queue, Type::TEXT),
+                (consumer, Type::TEXT),
+                (&lag, Type::FLOAT8),
+                (&count, Type::INT4),
+                (&interval, Type::FLOAT8),
+            ];
+            client.query_typed_one(sql::NEXT_BATCH, &values)
+        };
+        row.map(|row| info(&row)).map_err(|error| {
+            Error::failed(format!("cannot open the next batch of consumer `{consumer}`"))
+                .on_queue(queue)
+                .caused_by(error)
+        })
+    }
+}
+
+fn info(row: &Row) -> Option<BatchInfo> {
+    Some(BatchInfo {
+        id: row.get::<_, Option<i64>>(0)?,
+        prev_tick: row.get(1),
+        tick: row.get(2),
+        prev_tick_time: row.get(3),
+        tick_time: row.get(4),
+    })
+}
+
+fn to_int4(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
