@@ -1,0 +1,24 @@
+-- Tells whether the consumer has applied an event of the batch that it is at.
+create or replace function pgq_ext.is_event_done(
+    a_consumer text, a_subconsumer text, a_batch_id bigint, a_event_id bigint)
+returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select from pgq_ext.completed_event done
+        where done.consumer_id = a_consumer
+          and done.subconsumer_id = a_subconsumer
+          and done.batch_id = a_batch_id
+          and done.event_id = a_event_id);
+end
+$$;
+
+create or replace function pgq_ext.is_event_done(a_consumer text, a_batch_id bigint, a_event_id bigint)
+returns boolean
+language plpgsql
+as $$
+begin
+    return pgq_ext.is_event_done(a_consumer, '', a_batch_id, a_event_id);
+end
+$$;

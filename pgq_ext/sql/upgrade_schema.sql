@@ -1,0 +1,35 @@
+-- Brings the tables of a release without subconsumers up to date. Returns how many were changed.
+create or replace function pgq_ext.upgrade_schema()
+returns integer
+language plpgsql
+as $$
+declare
+    old record;
+    changed integer := 0;
+begin
+    for old in
+        select tab.oid::regclass as name, key.conname,
+               array_to_string(array(
+                   select quote_ident(col.attname)
+                   from unnest(key.conkey) with ordinality as part (attnum, position)
+                   join pg_catalog.pg_attribute col on col.attrelid = tab.oid and col.attnum = part.attnum
+                   where col.attname <> 'consumer_id'
+                   order by part.position), ', ') as rest
+        from pg_catalog.pg_class tab
+        join pg_catalog.pg_constraint key on key.conrelid = tab.oid and key.contype = 'p'
+        where tab.oid in (
+                to_regclass('pgq_ext.completed_tick'), to_regclass('pgq_ext.completed_batch'),
+                to_regclass('pgq_ext.completed_event'), to_regclass('pgq_ext.partial_batch'))
+          and not exists (
+                select from pg_catalog.pg_attribute col
+                where col.attrelid = tab.oid and col.attname = 'subconsumer_id' and not col.attisdropped)
+    loop
+        execute format('alter table %s add column subconsumer_id text not null default '''', drop constraint %I',
+                       old.name, old.conname);
+        execute format('alter table %s add primary key (%s)', old.name,
+                       concat_ws(', ', 'consumer_id', 'subconsumer_id', nullif(old.rest, '')));
+        changed := changed + 1;
+    end loop;
+    return changed;
+end
+$$;

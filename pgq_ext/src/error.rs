@@ -1,0 +1,66 @@
+//! The crate's error.
+
+use std::fmt;
+
+use pgq::{BatchInfo, BoxError};
+
+/// An error of tracking batches on the target database.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    what: String,
+    source: Option<BoxError>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Failed,
+    NotInstalled,
+    LostPosition,
+}
+
+impl Error {
+    pub(crate) fn failed(what: impl Into<String>, source: impl Into<BoxError>) -> Error {
+        Error(Box::new(Inner { kind: Kind::Failed, what: what.into(), source: Some(source.into()) }))
+    }
+
+    pub(crate) fn not_installed() -> Error {
+        let what =
+            "schema `pgq_ext` is not installed in this database; `pgqadm CONFIG.ini install` installs it";
+        Error(Box::new(Inner { kind: Kind::NotInstalled, what: what.to_owned(), source: None }))
+    }
+
+    pub(crate) fn lost_position(consumer: &str, batch: &BatchInfo, target: i64) -> Error {
+        let what = format!(
+            "consumer `{consumer}` has lost its position: batch {} is ticks {}..{}, the target is at tick {target}; \
+             --rewind moves the source to tick {target}, --reset forgets the target's tick",
+            batch.id, batch.prev_tick, batch.tick
+        );
+        Error(Box::new(Inner { kind: Kind::LostPosition, what, source: None }))
+    }
+
+    /// Tells whether schema `pgq_ext` is missing.
+    pub fn is_not_installed(&self) -> bool {
+        self.0.kind == Kind::NotInstalled
+    }
+
+    /// Tells whether source and target have drifted apart.
+    pub fn is_lost_position(&self) -> bool {
+        self.0.kind == Kind::LostPosition
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.what)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as _)
+    }
+}

@@ -1,0 +1,46 @@
+//! What a consumer into another database supplies.
+
+use pgq::{BoxError, Event, Events};
+use postgres::{Client, Transaction};
+
+/// Applies events in another database. Implement `process_remote_batch` or `process_remote_event`. Skytools:
+/// `process_remote_batch` of `RemoteConsumer` and `SerialConsumer`.
+///
+/// Everything written through `dst` is committed together with the record that the batch is done. Events
+/// cannot be tagged for retry: that would have to be committed on the source at the same instant.
+pub trait RemoteHandler {
+    /// Checks the target before the first batch.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the program.
+    fn startup(&mut self, _dst: &mut Client) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Applies a batch. By default calls [`process_remote_event`](RemoteHandler::process_remote_event) for
+    /// each event.
+    ///
+    /// # Errors
+    ///
+    /// Any error rolls the batch back on both sides; it is delivered again.
+    fn process_remote_batch(
+        &mut self,
+        events: &mut Events<'_>,
+        dst: &mut Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        while let Some(event) = events.next_event()? {
+            self.process_remote_event(&event, dst)?;
+        }
+        Ok(())
+    }
+
+    /// Applies one event.
+    ///
+    /// # Errors
+    ///
+    /// Any error rolls the whole batch back.
+    fn process_remote_event(&mut self, _event: &Event, _dst: &mut Transaction<'_>) -> Result<(), BoxError> {
+        Err("the handler implements neither `process_remote_batch` nor `process_remote_event`".into())
+    }
+}

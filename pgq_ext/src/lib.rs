@@ -1,0 +1,47 @@
+//! Exactly-once processing of PgQ batches into another PostgreSQL database.
+//!
+//! A batch is applied in one transaction on the target, and that transaction also records that the batch is
+//! done. Only when it is committed is the batch finished on the source. After a crash in between, the source
+//! delivers the batch again, and the record on the target tells that there is nothing left to do.
+//!
+//! ```no_run
+//! use pgq::{BoxError, Events, Settings, Subscription, Worker};
+//! use pgq_ext::{RemoteHandler, SerialConsumer};
+//! use postgres::Transaction;
+//!
+//! struct Mover;
+//!
+//! impl RemoteHandler for Mover {
+//!     fn process_remote_batch(&mut self, events: &mut Events<'_>, dst: &mut Transaction<'_>) -> Result<(), BoxError> {
+//!         events.copy_to(dst, "copy_of_eventlog")?;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), pgq::Error> {
+//! let worker = Worker::new("dbname=sourcedb", "eventlog", "mover")
+//!     .database("target", "dbname=targetdb")
+//!     .spawn_delivery(SerialConsumer::new("mover", "target", Mover))?;
+//! # worker.join()
+//! # }
+//! ```
+//!
+//! [`SerialConsumer`] tracks ticks and notices when the two databases have drifted apart;
+//! [`RemoteConsumer`] tracks batch ids. The record lives in schema `pgq_ext`, which [`schema::install`]
+//! creates.
+
+mod error;
+mod handler;
+mod remote;
+pub mod schema;
+#[cfg(feature = "script")]
+pub mod script;
+mod serial;
+mod sql;
+mod tracker;
+
+pub use error::Error;
+pub use handler::RemoteHandler;
+pub use remote::RemoteConsumer;
+pub use serial::SerialConsumer;
+pub use tracker::Tracker;

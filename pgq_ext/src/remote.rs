@@ -1,0 +1,122 @@
+//! Delivery that tracks batch ids, and what it shares with delivery that tracks ticks.
+
+use dbscript::Context;
+use log::info;
+use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery};
+use postgres::Transaction;
+
+use crate::{Error, RemoteHandler, Tracker, schema};
+
+/// Applies batches in another database and records the id of the last one there. Skytools:
+/// `pgq.RemoteConsumer`.
+///
+/// One batch is one transaction on the target. It knows only whether this very batch was applied;
+/// [`SerialConsumer`](crate::SerialConsumer) also notices when batches were left out.
+pub struct RemoteConsumer<H>(Target<H>);
+
+impl<H: RemoteHandler> RemoteConsumer<H> {
+    /// Makes the delivery of a consumer; `dst` is the name of the target database in the loop's [`Context`].
+    pub fn new(consumer: &str, dst: &str, handler: H) -> RemoteConsumer<H> {
+        RemoteConsumer(Target::new(consumer, dst, handler))
+    }
+}
+
+impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
+    fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        self.0.check(cx)
+    }
+
+    fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError> {
+        self.0.deliver(cx, batch, &ByBatch)
+    }
+}
+
+/// How a target remembers what it has.
+pub(crate) trait Record {
+    /// Tells whether a batch was applied already.
+    fn is_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo)
+    -> Result<bool, Error>;
+
+    /// Records a batch as applied.
+    fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error>;
+}
+
+struct ByBatch;
+
+impl Record for ByBatch {
+    fn is_done(
+        &self,
+        tracker: &Tracker,
+        dst: &mut Transaction<'_>,
+        batch: &BatchInfo,
+    ) -> Result<bool, Error> {
+        tracker.is_batch_done(dst, batch.id)
+    }
+
+    fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error> {
+        tracker.set_batch_done(dst, batch.id).map(|_| ())
+    }
+}
+
+/// A target database, its record, and the handler that writes to it.
+pub(crate) struct Target<H> {
+    pub(crate) tracker: Tracker,
+    pub(crate) dst: String,
+    handler: H,
+}
+
+impl<H: RemoteHandler> Target<H> {
+    pub(crate) fn new(consumer: &str, dst: &str, handler: H) -> Target<H> {
+        Target { tracker: Tracker::new(consumer), dst: dst.to_owned(), handler }
+    }
+
+    /// Looks whether the target can be written to.
+    pub(crate) fn check(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        let mut dst = cx.database(&self.dst)?;
+        schema::require(&mut *dst)
+            .map_err(BoxError::from)
+            .and_then(|()| self.handler.startup(&mut dst))
+            .map_err(|error| self.locate(cx, error))
+    }
+
+    /// Applies a batch, unless that was done before, and finishes it.
+    pub(crate) fn deliver(
+        &mut self,
+        cx: &mut Context,
+        mut batch: Batch<'_>,
+        record: &impl Record,
+    ) -> Result<Delivered, BoxError> {
+        let label = |target: &Self, cx: &mut Context, error| target.locate(cx, error);
+        let events = self.apply(cx, &mut batch, record).map_err(|error| label(self, cx, error))?;
+        // The target is committed. If the rest fails, the batch comes again and is skipped.
+        batch.finish()?;
+        Ok(Delivered { events, retried: 0 })
+    }
+
+    fn apply(
+        &mut self,
+        cx: &mut Context,
+        batch: &mut Batch<'_>,
+        record: &impl Record,
+    ) -> Result<u64, BoxError> {
+        let mut dst = cx.database(&self.dst)?;
+        let failed = |what, error| Error::failed(what, error);
+        let mut transaction =
+            dst.transaction().map_err(|error| failed("cannot start a transaction", error))?;
+        self.tracker.lock(&mut transaction)?;
+        let info = batch.info().clone();
+        if record.is_done(&self.tracker, &mut transaction, &info)? {
+            info!("batch {} was applied before, finishing it", info.id);
+            return Ok(0);
+        }
+        self.handler.process_remote_batch(batch.events(), &mut transaction)?;
+        record.set_done(&self.tracker, &mut transaction, &info)?;
+        transaction.commit().map_err(|error| failed("cannot commit the batch", error))?;
+        Ok(batch.count())
+    }
+
+    /// Names the target in an error.
+    fn locate(&self, cx: &mut Context, error: BoxError) -> BoxError {
+        dbscript::Error::failed(format!("to {}", cx.databases().label(&self.dst))).caused_by(error).into()
+    }
+}

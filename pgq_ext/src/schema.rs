@@ -1,0 +1,44 @@
+//! The schema `pgq_ext` in the target database.
+
+use postgres::GenericClient;
+
+use crate::{Error, sql};
+
+/// Tells whether the schema is there, this crate's or another PgQ's.
+///
+/// # Errors
+///
+/// When the server fails.
+pub fn is_installed(client: &mut impl GenericClient) -> Result<bool, Error> {
+    client
+        .query_typed_one(sql::IS_INSTALLED, &[])
+        .map(|row| row.get(0))
+        .map_err(|error| Error::failed("cannot look for schema `pgq_ext`", error))
+}
+
+/// Creates the schema, or brings an older one up to date; what is recorded stays. Returns whether the schema
+/// was there before.
+///
+/// It serves the Python consumers `RemoteConsumer` and `SerialConsumer` too. Needs no superuser, only the
+/// right to create a schema.
+///
+/// # Errors
+///
+/// When the server refuses; nothing is changed then.
+pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
+    let failed = |error| Error::failed("cannot install schema `pgq_ext`", error);
+    let mut transaction = client.transaction().map_err(failed)?;
+    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    let was_there = is_installed(&mut transaction)?;
+    transaction.batch_execute("set local client_min_messages = warning").map_err(failed)?;
+    for statement in sql::SCHEMA {
+        transaction.batch_execute(statement).map_err(failed)?;
+    }
+    transaction.commit().map_err(failed)?;
+    Ok(was_there)
+}
+
+/// Fails when the schema is not installed, with the way to install it.
+pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
+    if is_installed(client)? { Ok(()) } else { Err(Error::not_installed()) }
+}

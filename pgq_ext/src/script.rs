@@ -1,0 +1,135 @@
+//! Whole programs that apply a queue in another database: `dbscript`'s config file, switches, log, daemon and
+//! signals around a [`RemoteHandler`].
+
+use std::process::ExitCode;
+
+use dbscript::{BoxError, Config, Context, Job, Switches};
+use log::{info, warn};
+use pgq::script::{self, located};
+use pgq::{ConsumerLoop, Subscription};
+
+use crate::{RemoteConsumer, RemoteHandler, SerialConsumer, Tracker};
+
+const REWIND: (&str, &str) = ("rewind", "Move the source position to the target's tick and exit");
+const RESET: (&str, &str) = ("reset", "Forget the target's tick and exit");
+
+/// Describes a program from one database into another, for changes before it runs.
+///
+/// `service` names the program and its section, `src` and `dst` the keys of the connection strings.
+pub struct Program {
+    program: dbscript::Program,
+    ends: Ends,
+}
+
+/// The keys of the two databases.
+#[derive(Clone, Copy)]
+struct Ends {
+    src: &'static str,
+    dst: &'static str,
+}
+
+impl Program {
+    /// Describes a program.
+    pub fn new(service: &'static str, src: &'static str, dst: &'static str) -> Program {
+        let program = dbscript::Program::new(service)
+            .database(src, "Connection string of the source database. No default.")
+            .database(dst, "Connection string of the target database. No default.")
+            .keys(&script::KEYS)
+            .switch(script::REGISTER.0, script::REGISTER.1)
+            .switch(script::UNREGISTER.0, script::UNREGISTER.1);
+        Program { program, ends: Ends { src, dst } }
+    }
+
+    /// Changes the description that `dbscript` has.
+    pub fn configure(mut self, change: impl FnOnce(dbscript::Program) -> dbscript::Program) -> Program {
+        self.program = change(self.program);
+        self
+    }
+
+    /// Runs the program as a [`SerialConsumer`]; `from_config` makes the handler, at start and at every
+    /// reload.
+    pub fn main_serial<H: RemoteHandler + 'static>(
+        self,
+        from_config: impl Fn(&Config) -> Result<H, BoxError> + 'static,
+    ) -> ExitCode {
+        let ends = self.ends;
+        self.program.switch(REWIND.0, REWIND.1).switch(RESET.0, RESET.1).main(move |config, switches| {
+            let subscription = Subscription::new(script::settings(config)?);
+            let consumer = &subscription.settings().consumer;
+            if let Some(job) = positioning(ends, &subscription, switches) {
+                return Ok(job);
+            }
+            let delivery = SerialConsumer::new(consumer, ends.dst, from_config(config)?);
+            Ok(Job::looping(ConsumerLoop::new(ends.src, subscription, delivery)))
+        })
+    }
+
+    /// Runs the program as a [`RemoteConsumer`]; `from_config` makes the handler, at start and at every
+    /// reload.
+    pub fn main_remote<H: RemoteHandler + 'static>(
+        self,
+        from_config: impl Fn(&Config) -> Result<H, BoxError> + 'static,
+    ) -> ExitCode {
+        let ends = self.ends;
+        self.program.main(move |config, switches| {
+            let subscription = Subscription::new(script::settings(config)?);
+            if let Some(job) = script::registration(ends.src, &subscription, switches) {
+                return Ok(job);
+            }
+            let consumer = &subscription.settings().consumer;
+            let delivery = RemoteConsumer::new(consumer, ends.dst, from_config(config)?);
+            Ok(Job::looping(ConsumerLoop::new(ends.src, subscription, delivery)))
+        })
+    }
+}
+
+/// Returns the job of a switch that changes positions.
+fn positioning(ends: Ends, subscription: &Subscription, switches: &Switches) -> Option<Job> {
+    type Change = fn(Ends, &Subscription, &mut Context) -> Result<(), BoxError>;
+    let changes: [(&str, Change); 4] = [
+        (REWIND.0, rewind),
+        (RESET.0, reset),
+        (script::REGISTER.0, register),
+        (script::UNREGISTER.0, unregister),
+    ];
+    let (_, change) = changes.into_iter().find(|(switch, _)| switches.has(switch))?;
+    let subscription = subscription.clone();
+    Some(Job::once(move |cx| change(ends, &subscription, cx)))
+}
+
+fn rewind(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {
+    let settings = subscription.settings();
+    let tracker = Tracker::new(&settings.consumer);
+    let tick =
+        tracker.last_tick(&mut *cx.database(ends.dst)?).map_err(|error| located(cx, ends.dst, error))?;
+    let Some(tick) = tick else {
+        warn!("the target has no tick of consumer `{}`, nothing to rewind to", settings.consumer);
+        return Ok(());
+    };
+    pgq::register_consumer_at(&mut *cx.database(ends.src)?, &settings.queue, &settings.consumer, tick)
+        .map_err(|error| located(cx, ends.src, error))?;
+    info!("consumer `{}` on queue `{}`: rewound to tick {tick}", settings.consumer, settings.queue);
+    Ok(())
+}
+
+fn reset(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {
+    let consumer = &subscription.settings().consumer;
+    Tracker::new(consumer)
+        .set_last_tick(&mut *cx.database(ends.dst)?, None)
+        .map_err(|error| located(cx, ends.dst, error))?;
+    info!("consumer `{consumer}`: forgot the target's tick");
+    Ok(())
+}
+
+fn register(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {
+    let known = subscription.is_registered(&mut *cx.database(ends.src)?);
+    if !known.map_err(|error| located(cx, ends.src, error))? {
+        reset(ends, subscription, cx)?;
+    }
+    script::register(ends.src, subscription, cx).map(|_| ())
+}
+
+fn unregister(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {
+    script::unregister(ends.src, subscription, cx)?;
+    reset(ends, subscription, cx)
+}

@@ -1,0 +1,40 @@
+//! The statements that the crate sends.
+
+pub(crate) const IS_INSTALLED: &str = "select to_regprocedure('pgq_ext.set_last_tick(text,bigint)') is not null \
+     and to_regprocedure('pgq_ext.set_batch_done(text,bigint)') is not null";
+
+/// $1 consumer. Held until the end of the transaction, so that nobody else applies this consumer's batches.
+pub(crate) const LOCK: &str =
+    "select pg_advisory_xact_lock(hashtextextended(format('pgq_ext %L', $1), 0))::text";
+
+/// $1 consumer.
+pub(crate) const GET_LAST_TICK: &str = "select pgq_ext.get_last_tick($1)";
+
+/// $1 consumer, $2 tick or null.
+pub(crate) const SET_LAST_TICK: &str = "select pgq_ext.set_last_tick($1, $2)";
+
+/// $1 consumer, $2 batch.
+pub(crate) const IS_BATCH_DONE: &str = "select pgq_ext.is_batch_done($1, $2)";
+
+/// $1 consumer, $2 batch.
+pub(crate) const SET_BATCH_DONE: &str = "select pgq_ext.set_batch_done($1, $2)";
+
+/// Keeps two installations at once from getting into each other's way.
+pub(crate) const LOCK_INSTALL: &str =
+    "select pg_advisory_xact_lock(hashtextextended('pgq_ext install', 0))::text";
+
+pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
+
+/// The schema, in the order in which it is created.
+pub(crate) const SCHEMA: [&str; 10] = [
+    include_str!("../sql/tables.sql"),
+    include_str!("../sql/upgrade_schema.sql"),
+    UPGRADE,
+    include_str!("../sql/is_batch_done.sql"),
+    include_str!("../sql/set_batch_done.sql"),
+    include_str!("../sql/get_last_tick.sql"),
+    include_str!("../sql/set_last_tick.sql"),
+    include_str!("../sql/is_event_done.sql"),
+    include_str!("../sql/set_event_done.sql"),
+    include_str!("../sql/version.sql"),
+];
