@@ -1,0 +1,171 @@
+//! Installs PgQ, creates queues, registers consumers, and runs the ticker.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use dbscript::{BoxError, Config, Context, Error, Job, Key, Program, Round, Script};
+use log::info;
+
+const DB: &str = "db";
+const LOOP_DELAY: Key = Key::with_default(
+    "loop_delay",
+    "0.1",
+    "Seconds between two looks for queues that need a tick. Defaults to 0.1.",
+);
+const MAINT_DELAY: Key =
+    Key::with_default("maint_delay", "600", "Seconds between two rounds of maintenance. Defaults to 600.");
+const RETRY_DELAY: Key = Key::with_default(
+    "retry_delay",
+    "30",
+    "Seconds between two looks for retry events whose time has come. Defaults to 30.",
+);
+
+const COMMANDS: &str = "\
+Commands:
+  ticker                           run the ticker and the maintenance
+  install [pgq] [pgq_ext]          install the schemas, by default both
+  create <queue>                   create a queue
+  register <queue> <consumer>      register a consumer on a queue
+  unregister <queue> <consumer>    remove a consumer from a queue";
+
+fn main() -> ExitCode {
+    Program::new("pgqadm")
+        .about("Installs PgQ, creates queues, registers consumers, and runs the ticker.")
+        .help_after(COMMANDS)
+        .database(DB, "Connection string of the database. No default.")
+        .keys(&[LOOP_DELAY, MAINT_DELAY, RETRY_DELAY])
+        .arguments("COMMAND")
+        .main(|config, switches| match *switches.arguments() {
+            ["ticker"] => Ok(Job::looping(Ticker::from_config(config)?)),
+            ["install", ref schemas @ ..] => install(schemas),
+            ["create", queue] => Ok(create(queue.to_owned())),
+            ["register", queue, consumer] => Ok(register(queue.to_owned(), consumer.to_owned())),
+            ["unregister", queue, consumer] => Ok(unregister(queue.to_owned(), consumer.to_owned())),
+            ref other => Err(wrong(other)),
+        })
+}
+
+/// Ticks at every round; now and then returns retry events and does maintenance.
+struct Ticker {
+    retry: Timer,
+    maintenance: Timer,
+}
+
+impl Ticker {
+    fn from_config(config: &Config) -> Result<Ticker, BoxError> {
+        Ok(Ticker {
+            retry: Timer::every(config.seconds(&RETRY_DELAY)?),
+            maintenance: Timer::every(config.seconds(&MAINT_DELAY)?),
+        })
+    }
+}
+
+impl Script for Ticker {
+    fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        pgq::tick(&mut *cx.database(DB)?).map_err(|error| located(cx, error))?;
+        info!("ticking");
+        Ok(())
+    }
+
+    fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+        let mut db = cx.database(DB)?;
+        pgq::tick(&mut *db)?;
+        if self.retry.is_due() {
+            let returned = pgq::retry_events(&mut db)?;
+            if returned > 0 {
+                cx.stats().put("retry-events", returned);
+            }
+        }
+        if self.maintenance.is_due() {
+            pgq::maintain(&mut db)?;
+        }
+        Ok(Round::Idle)
+    }
+}
+
+/// Is due at first, and then whenever its time has passed since.
+struct Timer {
+    every: Duration,
+    last: Option<Instant>,
+}
+
+impl Timer {
+    fn every(every: Duration) -> Timer {
+        Timer { every, last: None }
+    }
+
+    fn is_due(&mut self) -> bool {
+        let due = self.last.is_none_or(|last| last.elapsed() >= self.every);
+        if due {
+            self.last = Some(Instant::now());
+        }
+        due
+    }
+}
+
+fn install(schemas: &[&str]) -> Result<Job, BoxError> {
+    if let Some(unknown) = schemas.iter().find(|schema| !["pgq", "pgq_ext"].contains(schema)) {
+        return Err(Error::usage(format!("cannot install `{unknown}`, only pgq and pgq_ext")).into());
+    }
+    let wanted = |schema: &str| schemas.is_empty() || schemas.contains(&schema);
+    let (pgq, pgq_ext) = (wanted("pgq"), wanted("pgq_ext"));
+    Ok(Job::once(move |cx| {
+        if pgq {
+            let new = pgq::schema::install(&mut *cx.database(DB)?).map_err(|error| located(cx, error))?;
+            info!("schema pgq: {}", if new { "installed" } else { "already installed" });
+        }
+        if pgq_ext {
+            let known =
+                pgq_ext::schema::install(&mut *cx.database(DB)?).map_err(|error| located(cx, error))?;
+            info!("schema pgq_ext: {}", if known { "already installed, up to date" } else { "installed" });
+        }
+        Ok(())
+    }))
+}
+
+fn create(queue: String) -> Job {
+    Job::once(move |cx| {
+        let new = pgq::create_queue(&mut *cx.database(DB)?, &queue).map_err(|error| located(cx, error))?;
+        info!("queue `{queue}`: {}", if new { "created" } else { "already there" });
+        Ok(())
+    })
+}
+
+fn register(queue: String, consumer: String) -> Job {
+    Job::once(move |cx| {
+        let new = pgq::register_consumer(&mut *cx.database(DB)?, &queue, &consumer)
+            .map_err(|error| located(cx, error))?;
+        info!(
+            "consumer `{consumer}` on queue `{queue}`: {}",
+            if new { "registered" } else { "already registered" }
+        );
+        Ok(())
+    })
+}
+
+fn unregister(queue: String, consumer: String) -> Job {
+    Job::once(move |cx| {
+        let gone = pgq::unregister_consumer(&mut *cx.database(DB)?, &queue, &consumer)
+            .map_err(|error| located(cx, error))?;
+        info!(
+            "consumer `{consumer}` on queue `{queue}`: {}",
+            if gone { "unregistered" } else { "not registered" }
+        );
+        Ok(())
+    })
+}
+
+fn located(cx: &mut Context, error: impl Into<BoxError>) -> Error {
+    Error::failed(cx.databases().label(DB)).caused_by(error)
+}
+
+fn wrong(arguments: &[&str]) -> BoxError {
+    let given = match arguments {
+        [] => "no command given".to_owned(),
+        [command @ ("ticker" | "create" | "register" | "unregister"), ..] => {
+            format!("wrong number of arguments for command `{command}`")
+        }
+        [command, ..] => format!("unknown command `{command}`"),
+    };
+    Error::usage(format!("{given}; `pgqadm --help` lists the commands")).into()
+}
