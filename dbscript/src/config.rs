@@ -160,6 +160,11 @@ impl Config {
         self.error(&format!("invalid value `{value}` of key {}", key.name))
     }
 
+    /// Makes the error for a value that must not be shown.
+    pub(crate) fn broken(&self, key: &Key) -> Error {
+        self.error(&format!("invalid value of key {}", key.name))
+    }
+
     /// Returns the keys of the section that no key of `known` reads and no other value refers to, each with
     /// the known name that is spelled most alike.
     pub(crate) fn unknown<'k>(&self, known: &'k [Key]) -> Vec<(String, Option<&'k str>)> {

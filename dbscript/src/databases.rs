@@ -110,6 +110,12 @@ impl Databases {
         }
     }
 
+    /// Checks a connection string's syntax.
+    #[cfg(feature = "program")]
+    pub(crate) fn check(conninfo: &str) -> Result<(), Error> {
+        conninfo::parse(conninfo, variable).map(|_| ())
+    }
+
     /// Names a database in messages: its name here, and database, host, port and user where known.
     pub fn label(&self, name: &str) -> String {
         let entry = self.entries.get(name);

@@ -90,6 +90,18 @@ pub fn describe(error: &(dyn StdError + 'static)) -> String {
     line
 }
 
+/// Tells whether a usage error is anywhere in a chain.
+pub(crate) fn is_usage(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<Error>().is_some_and(Error::is_usage) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 /// Returns the SQLSTATE of the first database error in a chain.
 pub fn sqlstate<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a SqlState> {
     let mut next = Some(error);

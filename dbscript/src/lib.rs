@@ -58,6 +58,10 @@ mod pidfile;
 #[cfg(feature = "program")]
 mod program;
 #[cfg(feature = "program")]
+mod run;
+#[cfg(feature = "program")]
+mod settings;
+#[cfg(feature = "program")]
 mod signals;
 
 pub use control::Control;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use log::{error, info, warn};
 
+use crate::error::is_usage;
 use crate::{BoxError, Context, Control, Error, Round, Script, describe};
 
 /// How a loop paces itself.
@@ -111,8 +112,7 @@ impl<S: Script> RunLoop<S> {
 
     fn failed(&mut self, error: BoxError) -> Result<(), BoxError> {
         self.context.databases.reset();
-        let usage = error.downcast_ref::<Error>().is_some_and(Error::is_usage);
-        if usage || self.settings.loop_delay <= 0.0 {
+        if is_usage(&*error) || self.settings.loop_delay <= 0.0 {
             return Err(error);
         }
         error!("Job {} failed: {}", self.name, describe(&*error));

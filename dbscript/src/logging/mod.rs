@@ -22,6 +22,7 @@ pub(crate) struct LogSettings {
 }
 
 /// A log file and when it is rotated.
+#[derive(Clone)]
 pub(crate) struct LogFile {
     pub(crate) path: PathBuf,
     /// Bytes.

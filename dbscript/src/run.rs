@@ -1,0 +1,179 @@
+//! One run of a program, from the understood command line to the exit status.
+
+use std::path::{Path, PathBuf};
+
+use log::{info, warn};
+use nix::sys::signal::Signal;
+
+use crate::daemon::{self, Readiness, Side};
+use crate::logging::{self, LogSettings};
+use crate::pidfile::{self, Pidfile, Sent};
+use crate::program::{Kind, OnceWork, Program};
+use crate::settings::Settings;
+use crate::{
+    BoxError, Config, Context, Control, Databases, Error, Job, RunLoop, Script, Switches, describe,
+    ini_template, signals,
+};
+
+/// Makes the job out of the configuration.
+pub(crate) type Build = Box<dyn Fn(&Config, &Switches) -> Result<Job, BoxError>>;
+
+pub(crate) struct Run {
+    program: Program,
+    switches: Switches,
+    set: Vec<(String, String)>,
+    build: Build,
+}
+
+impl Run {
+    pub(crate) fn new(program: Program, switches: Switches, build: Build) -> Result<Run, BoxError> {
+        let set = switches.set()?;
+        Ok(Run { program, switches, set, build })
+    }
+
+    pub(crate) fn run(self) -> Result<(), BoxError> {
+        if self.switches.sample() {
+            return self.print_sample();
+        }
+        let config = self.load()?;
+        let settings = self.settings(&config)?;
+        if let Some(signal) = self.switches.signal() {
+            return self.send(settings.pidfile.as_deref(), signal);
+        }
+        match (self.build)(&config, &self.switches)?.0 {
+            Kind::Once(work) => self.run_once(&settings, work),
+            Kind::Loop(script) => self.run_loop(&config, &settings, script),
+        }
+    }
+
+    #[allow(clippy::print_stdout, reason = "the sample file is the program's output")]
+    fn print_sample(&self) -> Result<(), BoxError> {
+        print!("{}", ini_template::render(self.program.name(), &self.program.all_keys(), &self.set));
+        Ok(())
+    }
+
+    fn load(&self) -> Result<Config, Error> {
+        let file = self.switches.config_file().ok_or_else(|| {
+            let name = self.program.name();
+            Error::usage(format!(
+                "no config file given; `{name} --ini` prints a sample, `{name} --help` lists the switches"
+            ))
+        })?;
+        Config::load(file, self.program.sections(), &self.set)
+    }
+
+    fn settings(&self, config: &Config) -> Result<Settings, Error> {
+        Settings::read(config, self.program.own_keys(), self.program.databases())
+    }
+
+    fn send(&self, pidfile: Option<&Path>, signal: Signal) -> Result<(), BoxError> {
+        self.log_to_stderr()?;
+        let Some(path) = pidfile else {
+            warn!("no pidfile in the config file, nothing to do");
+            return Ok(());
+        };
+        match pidfile::send(path, signal)? {
+            Sent::ToProcess => {}
+            Sent::NoFile => warn!("no pidfile `{}`, the process is not running", path.display()),
+            Sent::Stale => warn!("pidfile `{}` is stale, the process is not running", path.display()),
+        }
+        Ok(())
+    }
+
+    fn run_once(&self, settings: &Settings, work: OnceWork) -> Result<(), BoxError> {
+        self.log_to_stderr()?;
+        work(&mut context(settings, Control::default()))
+    }
+
+    fn log_to_stderr(&self) -> Result<(), Error> {
+        logging::init(LogSettings { level: self.switches.level(), file: None })
+    }
+
+    fn run_loop(self, config: &Config, settings: &Settings, script: Box<dyn Script>) -> Result<(), BoxError> {
+        if self.switches.daemon() && settings.pidfile.is_none() {
+            return Err(Error::usage("-d needs `pidfile` in the config file").into());
+        }
+        let mut pidfile = settings.pidfile.as_deref().map(Pidfile::acquire).transpose()?;
+        let mut readiness = None;
+        if self.switches.daemon() {
+            match daemon::daemonize()? {
+                Side::Child(child) => readiness = Some(child),
+                Side::Parent(up) => {
+                    return up.map_err(|reason| Error::failed(format!("not started: {reason}")).into());
+                }
+            }
+        }
+        let result = self.run_here(config, settings, script, pidfile.as_mut(), &mut readiness);
+        if let (Err(error), Some(readiness)) = (&result, readiness) {
+            readiness.failed(&describe(&**error));
+        }
+        result
+    }
+
+    /// Runs the loop in this process, and tells `readiness` when it is up.
+    fn run_here(
+        self,
+        config: &Config,
+        settings: &Settings,
+        script: Box<dyn Script>,
+        pidfile: Option<&mut Pidfile>,
+        readiness: &mut Option<Readiness>,
+    ) -> Result<(), BoxError> {
+        let control = Control::default();
+        logging::init(settings.log(self.switches.level()))?;
+        self.warn_of_unknown_keys(config);
+        take_over(pidfile, &control)?;
+        let context = context(settings, control);
+        let run = RunLoop::new(&settings.job_name, script, settings.pace.clone(), context);
+        run.on_reload(self.reloader()).run(|| {
+            if let Some(readiness) = readiness.take() {
+                readiness.up();
+            }
+        })
+    }
+
+    fn warn_of_unknown_keys(&self, config: &Config) {
+        for (key, nearest) in config.unknown(&self.program.all_keys()) {
+            match nearest {
+                Some(nearest) => warn!("key `{key}` is not known; do you mean `{nearest}`?"),
+                None => warn!("key `{key}` is not known"),
+            }
+        }
+    }
+
+    fn reloader(self) -> crate::run_loop::Reload<Box<dyn Script>> {
+        Box::new(move |context| {
+            let config = self.load()?;
+            let settings = self.settings(&config)?;
+            let Job(Kind::Loop(script)) = (self.build)(&config, &self.switches)? else {
+                return Err(Error::usage("the config file no longer describes a loop").into());
+            };
+            settings.apply(context.databases());
+            Ok((script, settings.pace))
+        })
+    }
+}
+
+fn context(settings: &Settings, control: Control) -> Context {
+    let mut databases = Databases::new(&settings.job_name, control.clone());
+    settings.apply(&mut databases);
+    Context::new(databases, control)
+}
+
+/// Makes the process the pidfile's owner, and lets signals reach the loop.
+fn take_over(pidfile: Option<&mut Pidfile>, control: &Control) -> Result<(), Error> {
+    let mut path: Option<PathBuf> = None;
+    if let Some(pidfile) = pidfile {
+        if let Some(pid) = pidfile.stale() {
+            info!("ignoring the stale pidfile `{}` of process {pid}", pidfile.path().display());
+        }
+        pidfile.write()?;
+        path = Some(pidfile.path().to_owned());
+    }
+    signals::watch(control.clone(), move || {
+        if let Some(path) = &path {
+            // The process is about to end; a file that stays is stale, which the next start sees.
+            let _ = std::fs::remove_file(path);
+        }
+    })
+}

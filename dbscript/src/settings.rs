@@ -1,0 +1,105 @@
+//! What the config file means to the framework: everything is read and checked here, before anything is done.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use crate::databases::Databases;
+use crate::logging::{LogFile, LogSettings};
+use crate::{Config, Error, Key, LoopSettings};
+
+pub(crate) const JOB_NAME: Key =
+    Key::optional("job_name", "Name of the job in logs; must be unique. Defaults to the file's base name.");
+const PIDFILE: Key =
+    Key::optional("pidfile", "File for the process id; needed by -d, -r, -s and -k. No default.");
+const LOGFILE: Key = Key::optional("logfile", "File to log to, besides standard error. No default.");
+const LOG_SIZE: Key = Key::with_default(
+    "log_size",
+    "10485760",
+    "Size in bytes at which the log file is rotated; 0: never. Defaults to 10485760.",
+);
+const LOG_COUNT: Key = Key::with_default("log_count", "3", "Number of old log files to keep. Defaults to 3.");
+const LOOP_DELAY: Key = Key::with_default(
+    "loop_delay",
+    "1.0",
+    "Seconds to sleep after a round that found nothing; 0: exit instead; below 0: one round only. \
+     Defaults to 1.0.",
+);
+const CONNECTION_LIFETIME: Key = Key::with_default(
+    "connection_lifetime",
+    "1200",
+    "Seconds after which database connections are closed and reopened. Defaults to 1200.",
+);
+const EXCEPTION_SLEEP: Key =
+    Key::with_default("exception_sleep", "20", "Seconds to wait after a failed round. Defaults to 20.");
+
+/// The keys of every program, in the order of the sample file.
+pub(crate) const COMMON_KEYS: [Key; 8] =
+    [JOB_NAME, PIDFILE, LOGFILE, LOG_SIZE, LOG_COUNT, LOOP_DELAY, CONNECTION_LIFETIME, EXCEPTION_SLEEP];
+
+/// The framework's own settings.
+pub(crate) struct Settings {
+    pub(crate) job_name: String,
+    pub(crate) pidfile: Option<PathBuf>,
+    pub(crate) pace: LoopSettings,
+    logfile: Option<LogFile>,
+    lifetime: Duration,
+    databases: Vec<(&'static str, String)>,
+}
+
+impl Settings {
+    /// Reads the settings; `keys` are the program's, which may have other defaults than the common ones, and
+    /// `databases` those that hold connection strings.
+    ///
+    /// # Errors
+    ///
+    /// Usage errors that name file, section and key.
+    pub(crate) fn read(config: &Config, keys: &[Key], databases: &[Key]) -> Result<Settings, Error> {
+        let own =
+            |common: Key| keys.iter().find(|key| key.name() == common.name()).copied().unwrap_or(common);
+        Ok(Settings {
+            job_name: config.job_name()?,
+            pidfile: config.file(&own(PIDFILE))?,
+            pace: LoopSettings {
+                loop_delay: loop_delay(config, &own(LOOP_DELAY))?,
+                exception_sleep: config.seconds(&own(EXCEPTION_SLEEP))?,
+            },
+            logfile: logfile(config, &own)?,
+            lifetime: config.seconds(&own(CONNECTION_LIFETIME))?,
+            databases: databases.iter().map(|key| conninfo(config, key)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Returns the settings of a log that has the file too.
+    pub(crate) fn log(&self, level: LevelFilter) -> LogSettings {
+        LogSettings { level, file: self.logfile.clone() }
+    }
+
+    /// Hands the connection strings on.
+    pub(crate) fn apply(&self, databases: &mut Databases) {
+        for (name, conninfo) in &self.databases {
+            databases.set(name, conninfo);
+        }
+        databases.set_lifetime(self.lifetime);
+    }
+}
+
+/// What cannot be slept is caught here, not in the loop.
+fn loop_delay(config: &Config, key: &Key) -> Result<f64, Error> {
+    let delay: f64 = config.parsed(key)?;
+    if delay < 0.0 { Ok(delay) } else { config.seconds(key).map(|delay| delay.as_secs_f64()) }
+}
+
+fn logfile(config: &Config, own: &impl Fn(Key) -> Key) -> Result<Option<LogFile>, Error> {
+    let size = config.parsed(&own(LOG_SIZE))?;
+    let count = config.parsed(&own(LOG_COUNT))?;
+    Ok(config.file(&own(LOGFILE))?.map(|path| LogFile { path, size, count }))
+}
+
+/// Reads a connection string and checks its syntax, without a word of what it holds.
+fn conninfo(config: &Config, key: &Key) -> Result<(&'static str, String), Error> {
+    let conninfo = config.get(key)?;
+    Databases::check(&conninfo).map_err(|error| config.broken(key).caused_by(error))?;
+    Ok((key.name(), conninfo))
+}
