@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Batch, BoxError, Event};
+use crate::{Batch, BoxError, Error, Event};
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,11 @@ pub trait Consumer {
     /// Any error rolls the batch back.
     fn process_batch(&mut self, batch: &mut Batch<'_>) -> Result<(), BoxError> {
         while let Some(event) = batch.next_event()? {
-            match self.process_event(&event, batch)? {
+            let outcome = self.process_event(&event, batch).map_err(|error| {
+                let failed = Error::failed("cannot process the event").at_event(event.id());
+                failed.on_queue(batch.queue()).in_batch(batch.info().id).caused_by(error)
+            })?;
+            match outcome {
                 Outcome::Done => {}
                 Outcome::Retry(delay) => batch.retry(&event, delay),
             }

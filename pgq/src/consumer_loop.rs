@@ -50,11 +50,20 @@ pub struct ToConsumer<C>(pub C);
 
 impl<C: Consumer> Delivery for ToConsumer<C> {
     fn deliver(&mut self, _cx: &mut Context, mut batch: Batch<'_>) -> Result<Delivered, BoxError> {
-        self.0.process_batch(&mut batch)?;
+        self.0.process_batch(&mut batch).map_err(|error| in_batch(&batch, error))?;
         let delivered = Delivered { events: batch.count(), retried: batch.retried() };
         batch.finish()?;
         Ok(delivered)
     }
+}
+
+/// Names queue and batch in an error that does not do so itself.
+fn in_batch(batch: &Batch<'_>, error: BoxError) -> BoxError {
+    if error.is::<Error>() {
+        return error;
+    }
+    let failed = Error::failed("cannot process the batch").on_queue(batch.queue()).in_batch(batch.info().id);
+    failed.caused_by(error).into()
 }
 
 /// A [`Script`] that takes batch after batch of a queue.

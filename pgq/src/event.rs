@@ -4,8 +4,6 @@ use chrono::{DateTime, Utc};
 use postgres::Row;
 use postgres::types::FromSql;
 
-use crate::Error;
-
 /// An event as its producer inserted it, and what PgQ added. It shares the buffer its page was read into.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -25,18 +23,6 @@ const EXTRA4: usize = 9;
 impl Event {
     pub(crate) fn new(row: Row) -> Event {
         Event { row }
-    }
-
-    /// Fails when a column is not UTF-8, which a database with encoding SQL_ASCII may hold.
-    pub(crate) fn validated(row: Row) -> Result<Event, Error> {
-        for column in TYPE..=EXTRA4 {
-            if let Err(error) = row.try_get::<_, Option<&str>>(column) {
-                let name = row.columns()[column].name();
-                let error = Error::failed(format!("{name} is not valid UTF-8")).caused_by(error);
-                return Err(error.at_event(row.try_get(ID).unwrap_or_default()));
-            }
-        }
-        Ok(Event { row })
     }
 
     /// Returns `ev_id`: the event's number, unique in its queue.
@@ -89,8 +75,7 @@ impl Event {
         self.get(EXTRA4)
     }
 
-    /// The query fixes the columns' types, and text was found valid before, so a value fails to convert
-    /// only when it is NULL.
+    /// The query fixes the columns' types, and the server sends valid UTF-8, so no value fails to convert.
     fn get<'a, T: FromSql<'a>>(&'a self, column: usize) -> Option<T> {
         self.row.try_get::<_, Option<T>>(column).ok().flatten()
     }

@@ -27,7 +27,6 @@ pub struct Events<'a> {
     queue: String,
     batch_events: String,
     lazy_fetch: Option<u32>,
-    validate: bool,
     read: u64,
 }
 
@@ -70,7 +69,6 @@ impl<'a> Events<'a> {
             reader: Reader::Unopened,
             page: Vec::new().into_iter(),
             batch_events: row.get(1),
-            validate: row.get(2),
             transaction,
             info,
             queue: queue.clone(),
@@ -98,7 +96,8 @@ impl<'a> Events<'a> {
     ///
     /// # Errors
     ///
-    /// When the server fails, and when an event's text is not UTF-8.
+    /// When the server fails. It does so, too, at text that is not UTF-8, which a database with encoding
+    /// SQL_ASCII may hold.
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
         let row = match self.page.next() {
             Some(row) => row,
@@ -112,11 +111,6 @@ impl<'a> Events<'a> {
             }
         };
         self.read += 1;
-        if self.validate {
-            return Event::validated(row)
-                .map(Some)
-                .map_err(|error| error.on_queue(&self.queue).in_batch(self.info.id));
-        }
         Ok(Some(Event::new(row)))
     }
 

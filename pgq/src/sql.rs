@@ -54,7 +54,7 @@ pub(crate) const NEXT_MERGED_BATCH: &str = "select batch_id, prev_tick_id, cur_t
 /// $1 batch, $2 queue, $3 consumer. Takes the consumer's lock before it looks for the batch, so that a batch
 /// which another process has just finished is not found.
 pub(crate) const OPEN_BATCH: &str = "select pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $2, $3), 0)), \
-     pgq.batch_event_sql($1), current_setting('server_encoding') = 'SQL_ASCII'";
+     pgq.batch_event_sql($1)";
 
 /// $1 batch, $2 event ids, $3 seconds.
 pub(crate) const RETRY_EVENTS: &str = "select pgq.event_retry($1, event, seconds) from unnest($2::int8[], $3::int4[]) as tagged (event, seconds)";

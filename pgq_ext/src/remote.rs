@@ -86,8 +86,10 @@ impl<H: RemoteHandler> Target<H> {
         mut batch: Batch<'_>,
         record: &impl Record,
     ) -> Result<Delivered, BoxError> {
-        let label = |target: &Self, cx: &mut Context, error| target.locate(cx, error);
-        let events = self.apply(cx, &mut batch, record).map_err(|error| label(self, cx, error))?;
+        let events = self.apply(cx, &mut batch, record).map_err(|error| {
+            let what = format!("cannot apply batch {} of queue `{}`", batch.info().id, batch.queue());
+            dbscript::Error::failed(what).caused_by(self.locate(cx, error))
+        })?;
         // The target is committed. If the rest fails, the batch comes again and is skipped.
         batch.finish()?;
         Ok(Delivered { events, retried: 0 })
