@@ -1,1 +1,16 @@
-//! t
+//! The project's integration tests: real servers, real programs.
+
+mod support;
+
+mod bad_input;
+mod cluster;
+mod consumer;
+mod control;
+mod crash;
+mod mover;
+mod position;
+mod producer;
+mod python;
+mod quick_start;
+mod schema;
+mod worker;

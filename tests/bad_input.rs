@@ -1,0 +1,294 @@
+//! What is wrong is told in one clear line, with the right exit status, and without secrets.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::programs::{MOVER_INI, Pair, SOURCE_QUEUE, command, errors};
+use crate::support::queues;
+use crate::support::server::Server;
+
+const SECRET: &str = "s3cret-passw0rd";
+
+/// Fails unless the command ends with `status` and one line that holds all of `expected`.
+#[track_caller]
+fn check(command: &mut Command, status: i32, expected: &[&str]) {
+    let output = command.output().expect("the program starts");
+    let text = errors(&output);
+    assert_eq!(output.status.code(), Some(status), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    for part in expected {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    assert!(!text.contains(SECRET) && !text.contains("backtrace") && !text.contains("panicked"), "{text}");
+    assert!(output.stdout.is_empty());
+}
+
+/// Checks the mover with a changed file.
+#[track_caller]
+fn check_ini(pair: &Pair, change: impl FnOnce(String) -> String, status: i32, expected: &[&str]) {
+    pair.write_ini("");
+    let file = pair.folder.path().join("mover.ini");
+    let text = fs::read_to_string(&file).expect("the file is there");
+    fs::write(&file, change(text)).expect("the file is writable");
+    check(&mut pair.mover(&[]), status, expected);
+}
+
+#[test]
+fn the_command_line() {
+    let pair = Pair::create();
+    check(&mut pair.mover(&["--frobnicate"]), 2, &["--frobnicate", "--help"]);
+    check(&mut pair.mover(&["--set", "x"]), 2, &["--set wants PARAM=VAL, not `x`"]);
+    check(&mut pair.mover(&["-s", "-k"]), 2, &["cannot be used with"]);
+    let folder = pair.folder.path();
+    check(&mut command("queue_mover", folder), 2, &["no config file given", "--ini"]);
+    check(
+        command("queue_mover", folder).arg("none.ini"),
+        2,
+        &["cannot read config file `none.ini`", "No such file"],
+    );
+    check(command("queue_mover", folder).arg("."), 2, &["cannot read config file `.`"]);
+    check(command("queue_mover", folder).args(["mover.ini", "more"]), 2, &["unexpected argument 'more'"]);
+    fs::write(folder.join("adm.ini"), "[pgqadm]\ndb = dbname=x\n").expect("writable");
+    let adm = |arguments: &[&str]| {
+        let mut adm = command("pgqadm", folder);
+        adm.arg("adm.ini").args(arguments);
+        adm
+    };
+    check(&mut adm(&[]), 2, &["no command given"]);
+    check(&mut adm(&["crate", "q"]), 2, &["unknown command `crate`"]);
+    check(&mut adm(&["create"]), 2, &["wrong number of arguments for command `create`"]);
+    check(&mut adm(&["install", "londiste"]), 2, &["cannot install `londiste`"]);
+    check(adm(&["ticker"]).arg("-d"), 2, &["-d needs `pidfile`"]);
+}
+
+#[test]
+fn the_config_file() {
+    let pair = Pair::create();
+    let replace = |from: &'static str, to: &'static str| move |text: String| text.replace(from, to);
+    check_ini(
+        &pair,
+        replace("[queue_mover]", "[mover]"),
+        2,
+        &["section [queue_mover] is missing", "[mover]"],
+    );
+    check_ini(&pair, replace("[queue_mover]", ""), 2, &["stands before any [section]"]);
+    for key in ["src_db", "dst_db", "pgq_queue_name", "dst_queue_name"] {
+        let expected = format!("config value not set: {key} (section [queue_mover] of `mover.ini`)");
+        check_ini(&pair, move |text| text.replace(&format!("\n{key} ="), "\nold ="), 2, &[&expected]);
+    }
+    check_ini(
+        &pair,
+        replace("loop_delay = 0.05", "loop_delay = soon"),
+        2,
+        &["invalid value `soon` of key loop_delay"],
+    );
+    check_ini(
+        &pair,
+        replace("%(job_name)s.pid", "%(jobname)s.pid"),
+        2,
+        &["key pidfile", "`%(jobname)s` is not set"],
+    );
+    check_ini(
+        &pair,
+        replace("exception_sleep = 0.05", "pgq_lazy_fetch = -1"),
+        2,
+        &["`-1` of key pgq_lazy_fetch"],
+    );
+    check_ini(&pair, replace("exception_sleep = 0.05", "log_size = 10M"), 2, &["`10M` of key log_size"]);
+    check_ini(&pair, replace("src_db = ", "src_db = sslmode=perhaps "), 2, &["src_db", "sslmode"]);
+    check_ini(
+        &pair,
+        replace("src_db = ", "src_db = colour=blue "),
+        2,
+        &["src_db", "unknown option `colour`"],
+    );
+    check_ini(&pair, replace("pgq_queue_name = eventlog", "pgq_queue_name ="), 2, &["key pgq_queue_name"]);
+}
+
+#[test]
+fn the_databases() {
+    let pair = Pair::create();
+    check_ini(
+        &pair,
+        |text| text.replace(&pair.source, "nowhere"),
+        1,
+        &["src_db", "`nowhere`", "does not exist"],
+    );
+    check_ini(
+        &pair,
+        |text| text.replace(&pair.target, "nowhere"),
+        1,
+        &["dst_db", "`nowhere`", "does not exist"],
+    );
+    let no_server = "src_db = host=/no/such/folder ";
+    check_ini(
+        &pair,
+        |text| text.replace("src_db = ", no_server),
+        1,
+        &["src_db", "/no/such/folder", "No such file"],
+    );
+    let refused = "src_db = host=127.0.0.1 port=1 ";
+    check_ini(&pair, |text| text.replace("src_db = ", refused), 1, &["src_db", "port 1 ", "refused"]);
+    let unknown = "src_db = host=no-such-host.invalid ";
+    check_ini(&pair, |text| text.replace("src_db = ", unknown), 1, &["src_db", "no-such-host.invalid"]);
+    let role = "dst_db = user=nobody_of_that_name ";
+    check_ini(&pair, |text| text.replace("dst_db = ", role), 1, &["dst_db", "nobody_of_that_name"]);
+    assert_eq!(queues::events(&mut pair.target_client(), "copy_of_eventlog").len(), 0);
+}
+
+#[test]
+fn a_wrong_password() {
+    let server =
+        Server::builder().listen_localhost().hba("host all locked 127.0.0.1/32 scram-sha-256").start();
+    let server = server.unwrap_or_else(|error| panic!("{error}"));
+    let statement = format!("create role locked login superuser password 'right-{SECRET}'");
+    server.client("postgres").batch_execute(&statement).expect("the role is new");
+    let pair = Pair::create();
+    let login =
+        format!("src_db = host=127.0.0.1 port={} user=locked password=wrong-{SECRET} ", server.port());
+    check_ini(
+        &pair,
+        |text| text.replace("src_db = ", &login).replace(&pair.source, "postgres"),
+        1,
+        &["src_db", "28P01", "user `locked`"],
+    );
+    let missing = login.replace(&format!("password=wrong-{SECRET} "), "");
+    check_ini(
+        &pair,
+        |text| text.replace("src_db = ", &missing).replace(&pair.source, "postgres"),
+        1,
+        &["src_db", "password missing"],
+    );
+    let right = login.replace("wrong", "right");
+    check_ini(
+        &pair,
+        |text| text.replace("src_db = ", &right).replace(&pair.source, "postgres"),
+        1,
+        &["src_db", "schema `pgq` is not installed"],
+    );
+    assert!(!pair.log().contains(SECRET));
+}
+
+#[test]
+fn schemas_and_queues() {
+    let pair = Pair::create();
+    let queue =
+        |key: &'static str| move |text: String| text.replace(&format!("{key} = "), &format!("{key} = not_"));
+    check_ini(
+        &pair,
+        queue("pgq_queue_name"),
+        1,
+        &["src_db", "queue `not_eventlog` does not exist", "pgqadm"],
+    );
+    check_ini(
+        &pair,
+        queue("dst_queue_name"),
+        1,
+        &["dst_db", "queue `not_copy_of_eventlog` does not exist", "pgqadm"],
+    );
+    // Neither failure has registered the consumer.
+    let known = pair.source_client().query("select * from pgq.get_consumer_info()", &[]).expect("readable");
+    assert!(known.is_empty());
+    pair.target_client().batch_execute("drop schema pgq_ext cascade").expect("dropped");
+    check_ini(
+        &pair,
+        |text| text,
+        1,
+        &["dst_db", "schema `pgq_ext` is not installed", "pgqadm CONFIG.ini install"],
+    );
+    pair.source_client().batch_execute("drop extension pgq cascade").expect("dropped");
+    pgq_ext::schema::install(&mut pair.target_client()).expect("installed");
+    check_ini(
+        &pair,
+        |text| text,
+        1,
+        &["src_db", "schema `pgq` is not installed", "pgqadm CONFIG.ini install"],
+    );
+}
+
+#[test]
+fn a_queue_without_a_tick() {
+    let pair = Pair::create();
+    let mut source = pair.source_client();
+    pgq::create_queue(&mut source, "untouched").expect("created");
+    source.batch_execute("delete from pgq.tick").expect("deleted");
+    check_ini(
+        &pair,
+        |text| text.replace("= eventlog\n", "= untouched\n"),
+        1,
+        &["src_db", "queue `untouched`", "ticker"],
+    );
+}
+
+#[test]
+fn files_that_cannot_be_used() {
+    let pair = Pair::create();
+    for folder in ["pid", "log"] {
+        fs::create_dir_all(pair.folder.path().join(folder)).expect("writable");
+    }
+    let log =
+        |path: &'static str| move |text: String| text.replace("logfile = pid/", &format!("logfile = {path}"));
+    check_ini(&pair, log("/proc/none/"), 1, &["cannot write logfile `/proc/none/"]);
+    check_ini(&pair, log("mover.ini/"), 1, &["cannot write logfile `mover.ini/"]);
+    let pid =
+        |path: &'static str| move |text: String| text.replace("pidfile = log/", &format!("pidfile = {path}"));
+    check_ini(&pair, pid("/proc/none/"), 1, &["cannot use pidfile `/proc/none/"]);
+    check_ini(
+        &pair,
+        |text| text.replace("pidfile = log/%(job_name)s.pid", "pidfile = pid"),
+        1,
+        &["cannot use pidfile `pid`"],
+    );
+}
+
+#[test]
+fn an_unknown_key_is_told_with_the_nearest_name() {
+    let pair = Pair::create();
+    pair.write_ini("pgq_lazy_fetsh = 5\n");
+    let log = errors(&pair.drain());
+    assert_eq!(log.matches("WARNING").count(), 1, "{log}");
+    assert!(log.contains("key `pgq_lazy_fetsh` is not known; do you mean `pgq_lazy_fetch`?"), "{log}");
+}
+
+#[test]
+fn control_switches_without_a_process() {
+    let pair = Pair::create();
+    check(&mut pair.mover(&["-s"]), 0, &["WARNING no pidfile `log/", "not running"]);
+    fs::create_dir_all(pair.folder.path().join("log")).expect("writable");
+    fs::write(pair.pidfile(), "999999999\n").expect("writable");
+    check(&mut pair.mover(&["-k"]), 0, &["WARNING pidfile `log/", "is stale"]);
+    let ini = pair.folder.path().join("mover.ini");
+    let text = fs::read_to_string(&ini).expect("there");
+    fs::write(&ini, text.replace("pidfile =", "#")).expect("writable");
+    check(&mut pair.mover(&["-r"]), 0, &["WARNING no pidfile in the config file"]);
+}
+
+#[test]
+fn the_sample_file_starts_the_program_once_it_is_filled_in() {
+    let pair = Pair::create();
+    let [src, dst] = [&pair.source, &pair.target].map(|name| format!("_db=dbname={name}"));
+    let (src, dst) = (format!("src{src}"), format!("dst{dst}"));
+    let queue = format!("pgq_queue_name={SOURCE_QUEUE}");
+    let mut sample = command("queue_mover", pair.folder.path());
+    sample.args([
+        "--ini",
+        "--set",
+        &src,
+        "--set",
+        &dst,
+        "--set",
+        &queue,
+        "--set",
+        "dst_queue_name=copy_of_eventlog",
+    ]);
+    let output = sample.output().expect("starts");
+    assert!(output.status.success());
+    fs::write(pair.folder.path().join("mover.ini"), &output.stdout).expect("writable");
+    let text = String::from_utf8(output.stdout).expect("text");
+    for line in MOVER_INI.lines().skip(1) {
+        let key = line.split_once(" =").expect("a key").0;
+        assert!(text.contains(&format!("{key} =")), "{key} is not in the sample");
+    }
+    let log = errors(&pair.drain());
+    assert!(!log.contains("WARNING"), "{log}");
+}

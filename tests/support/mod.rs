@@ -1,0 +1,92 @@
+//! What the tests share: one server for the whole run, and a database on it for each test.
+#![allow(dead_code, reason = "every group of tests uses another part of it")]
+
+pub(crate) mod programs;
+pub(crate) mod queues;
+pub(crate) mod server;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use postgres::Client;
+
+use self::server::Server;
+
+const WAIT_LIMIT: Duration = Duration::from_secs(60);
+const WAIT_POLL: Duration = Duration::from_millis(10);
+
+/// Returns the server of this run, and starts it for the first caller.
+///
+/// # Panics
+///
+/// Panics when it cannot be started, with the line that says how to install PostgreSQL if that is the reason.
+pub(crate) fn shared() -> &'static Server {
+    static SHARED: OnceLock<Server> = OnceLock::new();
+    SHARED.get_or_init(|| Server::start().unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Returns a number that no other test of this run gets.
+pub(crate) fn unique() -> u32 {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A database on the shared server, dropped together with this value.
+pub(crate) struct Database {
+    name: String,
+}
+
+impl Database {
+    /// Creates an empty database whose name begins with `prefix` and is used only once.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the server refuses to.
+    pub(crate) fn create(prefix: &str) -> Database {
+        let name = format!("{prefix}_{}", unique());
+        shared().create_database(&name);
+        Database { name }
+    }
+
+    /// Returns the name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the superuser's connection string.
+    pub(crate) fn conninfo(&self) -> String {
+        shared().conninfo(&self.name)
+    }
+
+    /// Connects as the superuser.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the server refuses to.
+    pub(crate) fn client(&self) -> Client {
+        shared().client(&self.name)
+    }
+}
+
+impl Drop for Database {
+    /// Frees the space; a failure is left to the removal of the server's folder.
+    fn drop(&mut self) {
+        let _ = shared().drop_database(&self.name);
+    }
+}
+
+/// Waits until `check` returns true.
+///
+/// # Panics
+///
+/// Panics with `what` when that takes longer than 60 seconds.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, mut check: impl FnMut() -> bool) {
+    let deadline = Instant::now() + WAIT_LIMIT;
+    while !check() {
+        assert!(Instant::now() < deadline, "waited too long for: {what}");
+        thread::sleep(WAIT_POLL);
+    }
+}

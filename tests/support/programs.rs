@@ -1,0 +1,210 @@
+//! Running the project's programs as an operator would.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use postgres::Client;
+use tempfile::TempDir;
+
+use super::server::Server;
+use super::{queues, shared, wait_for};
+
+pub(crate) const JOB: &str = "eventlog_to_target_mover";
+pub(crate) const SOURCE_QUEUE: &str = "eventlog";
+pub(crate) const TARGET_QUEUE: &str = "copy_of_eventlog";
+
+/// The mover's file as its manual page prints it.
+pub(crate) const MOVER_INI: &str = "\
+[queue_mover]
+job_name = eventlog_to_target_mover
+src_db = dbname=sourcedb
+dst_db = dbname=targetdb
+pgq_queue_name = eventlog
+dst_queue_name = copy_of_eventlog
+pidfile = log/%(job_name)s.pid
+logfile = pid/%(job_name)s.log
+";
+
+/// Returns the path of a program that cargo built from `examples/`.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().expect("the test knows itself");
+    let target = tests.ancestors().nth(2).expect("tests are built into deps/");
+    let program = target.join("examples").join(name);
+    assert!(program.exists(), "{} is missing: run `cargo build --examples`", program.display());
+    program
+}
+
+/// Makes a command for a program in a folder, with the shared server as its default server.
+pub(crate) fn command(name: &str, folder: &Path) -> Command {
+    command_on(shared(), name, folder)
+}
+
+/// Makes a command for a program in a folder, with its default server.
+pub(crate) fn command_on(server: &Server, name: &str, folder: &Path) -> Command {
+    let mut command = Command::new(program(name));
+    command
+        .current_dir(folder)
+        .env("PGHOST", server.socket_dir())
+        .env("PGPORT", server.port().to_string())
+        .env("PGUSER", "postgres")
+        .env_remove("PGPASSWORD")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end and expects success.
+#[track_caller]
+pub(crate) fn succeed(command: &mut Command) -> Output {
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{command:?}: {}", errors(&output));
+    output
+}
+
+/// Returns what a program wrote to standard error.
+pub(crate) fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A program that runs in the background of a test and does not outlive it.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Running {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Running(child.expect("the program starts"))
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        i32::try_from(self.0.id()).expect("a process id")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).expect("the process is there");
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.0.try_wait().expect("the process is a child").is_none()
+    }
+
+    /// Waits for the end and returns the exit status, which is none after a signal.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        wait_for("the program to end", || !self.is_running());
+        self.0.wait().expect("the process is a child").code()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        // A process that is gone is as dead as it should be.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A source and a target database with queues, and a folder with the mover's file.
+pub(crate) struct Pair {
+    pub(crate) folder: TempDir,
+    pub(crate) source: String,
+    pub(crate) target: String,
+    server: Option<Server>,
+}
+
+impl Pair {
+    /// Makes a pair on the shared server.
+    pub(crate) fn create() -> Pair {
+        Pair::on(None)
+    }
+
+    /// Makes a pair on a server of its own, which the test may restart.
+    pub(crate) fn on_own_server() -> Pair {
+        Pair::on(Some(Server::start().unwrap_or_else(|error| panic!("{error}"))))
+    }
+
+    fn on(server: Option<Server>) -> Pair {
+        let unique = super::unique();
+        let names = [format!("source_{unique}"), format!("target_{unique}")];
+        let [source, target] = names;
+        let pair = Pair { folder: tempfile::tempdir().expect("a temporary folder"), source, target, server };
+        for (database, queue) in [(&pair.source, SOURCE_QUEUE), (&pair.target, TARGET_QUEUE)] {
+            pair.server().create_database(database);
+            let mut client = pair.server().client(database);
+            queues::install(&mut client);
+            queues::create(&mut client, queue);
+        }
+        pair.write_ini("");
+        pair
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        self.server.as_ref().unwrap_or_else(|| shared())
+    }
+
+    pub(crate) fn source_client(&self) -> Client {
+        self.server().client(&self.source)
+    }
+
+    pub(crate) fn target_client(&self) -> Client {
+        self.server().client(&self.target)
+    }
+
+    /// Writes the file of the manual page with this pair's databases, and `more` lines.
+    pub(crate) fn write_ini(&self, more: &str) {
+        let ini = MOVER_INI.replace("sourcedb", &self.source).replace("targetdb", &self.target);
+        let text = format!("{ini}loop_delay = 0.05\nexception_sleep = 0.05\n{more}");
+        fs::write(self.folder.path().join("mover.ini"), text).expect("the folder is writable");
+    }
+
+    /// Makes the command of the mover: switches, then the file.
+    pub(crate) fn mover(&self, switches: &[&str]) -> Command {
+        let mut command = command_on(self.server(), "queue_mover", self.folder.path());
+        command.args(switches).arg("mover.ini");
+        command
+    }
+
+    /// Registers the mover, so that what is inserted from now on is moved.
+    pub(crate) fn register(&self) {
+        succeed(&mut self.mover(&["--register"]));
+    }
+
+    /// Moves all that is there and ends.
+    pub(crate) fn drain(&self) -> Output {
+        succeed(&mut self.mover(&["--set", "loop_delay=0"]))
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join(format!("pid/{JOB}.log"))).unwrap_or_default()
+    }
+
+    pub(crate) fn pidfile(&self) -> PathBuf {
+        self.folder.path().join(format!("log/{JOB}.pid"))
+    }
+
+    /// Fails unless the target holds exactly the source's events, in order, with every column.
+    #[track_caller]
+    pub(crate) fn assert_moved(&self) {
+        let source = queues::events(&mut self.source_client(), SOURCE_QUEUE);
+        let target = queues::events(&mut self.target_client(), TARGET_QUEUE);
+        assert_eq!(source.len(), target.len(), "{}", self.log());
+        for (at, (source, target)) in source.iter().zip(&target).enumerate() {
+            assert_eq!(source, target, "event {at}");
+        }
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        if self.server.is_none() {
+            for database in [&self.source, &self.target] {
+                // What stays is removed with the server.
+                let _ = shared().drop_database(database);
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! A private PostgreSQL server in a temporary folder.
+//!
+//! A shell process in a session of its own, the watchdog, creates the folder, runs the server and takes both
+//! away when the pipe that only this process can write to is closed. The kernel closes it however this process
+//! ends, so nothing is left behind even after `kill -9`.
+#![allow(dead_code, reason = "every program that includes this file uses another part of it")]
+
+#[path = "server/bindir.rs"]
+mod bindir;
+#[path = "server/watchdog.rs"]
+mod watchdog;
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use postgres::{Client, NoTls};
+
+use self::watchdog::Watchdog;
+
+const READY_LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(10);
+const SOCKET_PORT: u16 = 5432;
+
+/// A running PostgreSQL server that disappears together with this value or this process.
+pub(crate) struct Server {
+    bindir: PathBuf,
+    dir: PathBuf,
+    port: u16,
+    watchdog: Mutex<Watchdog>,
+}
+
+impl Server {
+    /// Starts a server with the defaults of [`Server::builder`].
+    ///
+    /// # Errors
+    ///
+    /// Says in one line what to do when PostgreSQL is not installed, otherwise shows the server's log.
+    pub(crate) fn start() -> Result<Server, String> {
+        Server::builder().start()
+    }
+
+    /// Returns a builder for a server on a Unix socket that trusts everybody and does not wait for the disk.
+    pub(crate) fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Returns the folder that holds everything of this server.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Returns the folder of the server's Unix socket.
+    pub(crate) fn socket_dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Returns the folder of the server's data.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Returns the folder of the server's binaries.
+    pub(crate) fn bindir(&self) -> &Path {
+        &self.bindir
+    }
+
+    /// Returns the port, which names the Unix socket and is the TCP port after [`Builder::listen_localhost`].
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns the connection string of the superuser for one database, over the Unix socket.
+    pub(crate) fn conninfo(&self, dbname: &str) -> String {
+        let host = quote_conninfo(&self.dir.to_string_lossy());
+        format!("host={host} port={} user=postgres dbname={}", self.port, quote_conninfo(dbname))
+    }
+
+    /// Connects to one database as the superuser.
+    ///
+    /// # Panics
+    ///
+    /// Shows the server's log when it does not accept the connection.
+    pub(crate) fn client(&self, dbname: &str) -> Client {
+        Client::connect(&self.conninfo(dbname), NoTls)
+            .unwrap_or_else(|error| panic!("connect to `{dbname}`: {error:?}\n{}", self.log()))
+    }
+
+    /// Creates a database.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the server refuses to, for instance because the database exists.
+    pub(crate) fn create_database(&self, name: &str) {
+        let statement = format!("create database {}", quote_identifier(name));
+        self.client("postgres")
+            .batch_execute(&statement)
+            .unwrap_or_else(|error| panic!("create database `{name}`: {error:?}"));
+    }
+
+    /// Drops a database, cutting off the sessions that use it.
+    ///
+    /// # Errors
+    ///
+    /// Returns the server's answer when it is down or refuses to.
+    pub(crate) fn drop_database(&self, name: &str) -> Result<(), postgres::Error> {
+        let statement = format!("drop database if exists {} with (force)", quote_identifier(name));
+        Client::connect(&self.conninfo("postgres"), NoTls)?.batch_execute(&statement)
+    }
+
+    /// Returns whether an extension can be created on this server.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the server cannot be asked.
+    pub(crate) fn has_extension(&self, name: &str) -> bool {
+        self.client("postgres")
+            .query_one("select count(*) > 0 from pg_available_extensions where name = $1", &[&name])
+            .expect("the superuser can read the list of extensions")
+            .get(0)
+    }
+
+    /// Returns the server's log so far, with the output of `initdb` before it.
+    pub(crate) fn log(&self) -> String {
+        let log = fs::read(self.dir.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// Cuts off all sessions as a crash would, and returns when the server has recovered.
+    ///
+    /// # Panics
+    ///
+    /// Shows the server's log when it does not come back.
+    pub(crate) fn restart_immediate(&self) {
+        self.order("restart")
+            .and_then(|()| self.wait_until_ready())
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Stops the server in an orderly way, cutting off all sessions, and returns when it has ended.
+    ///
+    /// # Panics
+    ///
+    /// Shows the server's log when that fails.
+    pub(crate) fn stop(&self) {
+        self.order("stop").unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Starts the server after [`Server::stop`], and returns when it accepts connections.
+    ///
+    /// # Panics
+    ///
+    /// Shows the server's log when it does not start.
+    pub(crate) fn start_again(&self) {
+        self.order("start").and_then(|()| self.wait_until_ready()).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    fn order(&self, command: &str) -> Result<(), String> {
+        let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
+        watchdog
+            .order(command)
+            .map_err(|error| format!("PostgreSQL: `{command}` failed: {error}\n{}", self.log()))
+    }
+
+    fn wait_until_ready(&self) -> Result<(), String> {
+        let deadline = Instant::now() + READY_LIMIT;
+        loop {
+            let exited = self.dir.join("exited").exists();
+            let Err(error) = Client::connect(&self.conninfo("postgres"), NoTls) else {
+                return Ok(());
+            };
+            if exited || Instant::now() > deadline {
+                return Err(format!("PostgreSQL does not start: {error:?}\n{}", self.log()));
+            }
+            thread::sleep(POLL);
+        }
+    }
+}
+
+/// Settings of a [`Server`] to start.
+#[derive(Default)]
+pub(crate) struct Builder {
+    durable: bool,
+    listen_localhost: bool,
+    settings: Vec<(String, String)>,
+    hba: Vec<String>,
+}
+
+impl Builder {
+    /// Sets whether a commit waits for the disk. Defaults to false.
+    pub(crate) fn durable(mut self, durable: bool) -> Builder {
+        self.durable = durable;
+        self
+    }
+
+    /// Adds a server setting, which wins over the defaults and earlier ones.
+    pub(crate) fn setting(mut self, name: &str, value: &str) -> Builder {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Listens on a free TCP port of 127.0.0.1 too. Defaults to the Unix socket only.
+    pub(crate) fn listen_localhost(mut self) -> Builder {
+        self.listen_localhost = true;
+        self
+    }
+
+    /// Adds a line to `pg_hba.conf`, before those that trust everybody and after earlier ones.
+    pub(crate) fn hba(mut self, line: &str) -> Builder {
+        self.hba.push(line.to_owned());
+        self
+    }
+
+    /// Creates the server's files, starts it and returns when it accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// Says in one line what to do when PostgreSQL is not installed, otherwise shows the server's log.
+    pub(crate) fn start(self) -> Result<Server, String> {
+        let bindir = bindir::find()?;
+        let port = if self.listen_localhost { free_port() } else { SOCKET_PORT };
+        let (watchdog, dir) = Watchdog::spawn(&bindir)
+            .map_err(|error| format!("cannot create a folder for PostgreSQL's files: {error}"))?;
+        let server = Server { bindir, dir, port, watchdog: Mutex::new(watchdog) };
+        server.order("init")?;
+        self.configure(&server).map_err(|error| format!("cannot write PostgreSQL's settings: {error}"))?;
+        server.order("start")?;
+        server.wait_until_ready()?;
+        Ok(server)
+    }
+
+    fn configure(&self, server: &Server) -> io::Result<()> {
+        let data = server.data_dir();
+        let hba = data.join("pg_hba.conf");
+        let before: String = self.hba.iter().map(|line| format!("{line}\n")).collect();
+        fs::write(&hba, before + &fs::read_to_string(&hba)?)?;
+        let mut conf = fs::OpenOptions::new().append(true).open(data.join("postgresql.conf"))?;
+        let socket_dir = server.dir.to_string_lossy();
+        let port = server.port.to_string();
+        let defaults = [
+            ("listen_addresses", if self.listen_localhost { "127.0.0.1" } else { "" }),
+            ("unix_socket_directories", &socket_dir),
+            ("port", &port),
+            ("fsync", if self.durable { "on" } else { "off" }),
+            ("timezone", "UTC"),
+            ("log_timezone", "UTC"),
+        ];
+        let added = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in defaults.into_iter().chain(added) {
+            writeln!(conf, "{name} = '{}'", value.replace('\\', "\\\\").replace('\'', "''"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Finds a port outside the range from which the system takes ports for outgoing connections.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let offset = std::process::id() as u16 % 10_000;
+    loop {
+        let port = 20_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed) % 1_000);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn quote_conninfo(value: &str) -> String {
+    if !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || c == '\'' || c == '\\') {
+        return value.to_owned();
+    }
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Runs a private PostgreSQL server on behalf of the process that holds the other end of the standard input.
+# Arguments: the folder of the server's binaries, then the folders in which to try to create the server's own.
+#
+# Every command is answered with one line and done before the next is read, so that the end of the input never
+# meets a half started server. An answer that nobody reads any more must not end the script: SIGPIPE is ignored.
+unset SCRIPT
+
+finish() {
+    [ -n "$dir" ] || return
+    stop immediate
+    rm -rf "$dir" || { sleep 1; rm -rf "$dir"; }
+}
+init() {
+    for locale in C.UTF-8 C; do
+        rm -rf "$dir/data"
+        "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale="$locale" --no-sync && return
+    done
+}
+start() {
+    rm -f "$dir/exited"
+    ("$bin/postgres" -D "$dir/data"; : >"$dir/exited") </dev/null >>"$dir/log" 2>&1 &
+}
+stop() {
+    [ ! -e "$dir/data/postmaster.pid" ] || "$bin/pg_ctl" stop -D "$dir/data" -m "$1" -s
+    until [ -e "$dir/exited" ]; do
+        sleep 0.02
+        [ ! -e "$dir/data/postmaster.pid" ] || "$bin/pg_ctl" stop -D "$dir/data" -m "$1" -s
+    done
+    wait
+}
+restart() {
+    stop immediate && start
+}
+answer() {
+    "$@" </dev/null >>"$dir/log" 2>&1 && echo ok || echo failed
+}
+
+trap '' PIPE
+trap finish EXIT
+trap exit HUP INT TERM
+umask 077
+bin=$1
+shift
+for base; do
+    dir=$(mktemp -d "$base/pgq.XXXXXX") && break
+done
+[ -n "$dir" ] || exit 1
+: >"$dir/exited"
+exec 2>>"$dir/log"
+echo "$dir"
+while read -r command; do
+    case $command in
+        init) answer init ;;
+        start) answer start ;;
+        stop) answer stop fast ;;
+        restart) answer restart ;;
+    esac
+done
