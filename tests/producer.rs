@@ -1,7 +1,7 @@
 //! Inserting events.
 
 use chrono::{DateTime, TimeZone, Utc};
-use pgq::NewEvent;
+use pgq::{BulkInsert, NewEvent};
 
 use crate::support::queues::{self, ODD};
 
@@ -57,6 +57,25 @@ fn bulk_events_may_have_a_time_of_their_own() {
     let rows = queues::events(&mut client, QUEUE);
     assert_eq!(rows[0][6].as_deref(), Some("2007-10-19 20:59:59+00"));
     assert_ne!(rows[1][6], rows[0][6]);
+}
+
+#[test]
+fn events_may_be_written_as_they_come() {
+    let (_database, mut client) = queues::database("stream", QUEUE);
+    let mut transaction = client.transaction().expect("begin");
+    let mut bulk = BulkInsert::start(&mut transaction, QUEUE).expect("started");
+    for n in 0..1000 {
+        bulk.write(&NewEvent::new("t", &format!("event {n}"))).expect("written");
+    }
+    assert_eq!(bulk.finish().expect("finished"), 1000);
+    transaction.commit().expect("committed");
+    assert_eq!(queues::count(&mut client, QUEUE), 1000);
+    let mut transaction = client.transaction().expect("begin");
+    BulkInsert::start(&mut transaction, QUEUE)
+        .expect("started")
+        .write(&NewEvent::default())
+        .expect("written");
+    assert!(transaction.execute("select 1", &[]).is_err(), "what was not finished fails");
 }
 
 #[test]

@@ -104,6 +104,8 @@ impl Run {
             }
         }
         let result = self.run_here(config, settings, script, pidfile.as_mut(), &mut readiness);
+        // Whoever hears of the failure finds no pidfile.
+        drop(pidfile);
         if let (Err(error), Some(readiness)) = (&result, readiness) {
             readiness.failed(&describe(&**error));
         }

@@ -36,9 +36,10 @@
 //! [`Consumer`] handles them, [`Batch::finish`] commits. [`ConsumerLoop`] does that again and again, inside a
 //! [`Worker`]'s thread or, with the `script` feature, a whole program: `script::Program`.
 //!
-//! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert`].
+//! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`].
 
 mod batch;
+mod bulk_insert;
 mod consumer;
 mod consumer_loop;
 mod copy;
@@ -57,6 +58,7 @@ mod ticker;
 mod worker;
 
 pub use batch::Batch;
+pub use bulk_insert::BulkInsert;
 pub use consumer::{Consumer, Outcome};
 pub use consumer_loop::{ConsumerLoop, Delivered, Delivery, ToConsumer};
 pub use dbscript::BoxError;

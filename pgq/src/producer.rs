@@ -2,18 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use postgres::GenericClient;
-use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::types::{ToSql, Type};
 
-use crate::{Error, copy, queue, sql};
+use crate::{BulkInsert, Error, queue, sql};
 
 /// An event to insert. What is not set is NULL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NewEvent<'a> {
-    event_type: Option<&'a str>,
-    data: Option<&'a str>,
-    extra: [Option<&'a str>; 4],
-    time: Option<DateTime<Utc>>,
+    pub(crate) event_type: Option<&'a str>,
+    pub(crate) data: Option<&'a str>,
+    pub(crate) extra: [Option<&'a str>; 4],
+    pub(crate) time: Option<DateTime<Utc>>,
 }
 
 impl<'a> NewEvent<'a> {
@@ -40,7 +39,7 @@ impl<'a> NewEvent<'a> {
         self
     }
 
-    /// Sets the event's time, which only [`bulk_insert`] can. Defaults to the transaction's time.
+    /// Sets the event's time, which only inserting in bulk can. Defaults to the transaction's time.
     pub fn time(mut self, time: DateTime<Utc>) -> NewEvent<'a> {
         self.time = Some(time);
         self
@@ -90,31 +89,23 @@ pub fn insert_new_event(
 
 /// Inserts many events by COPY, all of them or none; returns how many there were.
 ///
-/// Writing to the event table takes the right to `INSERT` into it. Skytools: `pgq.bulk_insert_events`.
+/// [`BulkInsert`] does the same for events that come one by one.
 ///
 /// # Errors
 ///
-/// As [`insert_event`].
+/// As [`BulkInsert::start`] and [`BulkInsert::finish`].
 pub fn bulk_insert<'a>(
     client: &mut impl GenericClient,
     queue: &str,
     events: impl IntoIterator<Item = NewEvent<'a>>,
 ) -> Result<u64, Error> {
     let failed = |error| Error::failed("cannot insert events").on_queue(queue).caused_by(error);
-    // One transaction keeps the table the current one.
     let mut transaction = client.transaction().map_err(failed)?;
-    let (table, now) = copy::event_table(&mut transaction, queue)?;
-    let writer = transaction.copy_in(&*sql::copy_in(&table)).map_err(failed)?;
-    let types = [Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ];
-    let mut writer = BinaryCopyInWriter::new(writer, &types);
+    let mut bulk = BulkInsert::start(&mut transaction, queue)?;
     for event in events {
-        let [extra1, extra2, extra3, extra4] = &event.extra;
-        let time = event.time.unwrap_or(now);
-        writer
-            .write(&[&event.event_type, &event.data, extra1, extra2, extra3, extra4, &time])
-            .map_err(failed)?;
+        bulk.write(&event)?;
     }
-    let inserted = writer.finish().map_err(failed)?;
+    let inserted = bulk.finish()?;
     transaction.commit().map_err(failed)?;
     Ok(inserted)
 }
