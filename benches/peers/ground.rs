@@ -1,0 +1,165 @@
+//! The server, its two databases and their queues.
+
+use std::fs;
+use std::path::PathBuf;
+
+use postgres::Client;
+use tempfile::TempDir;
+
+use crate::options::Options;
+use crate::server::Server;
+use crate::{BoxError, sql};
+
+/// The database that queues are read from.
+pub(crate) const SOURCE: &str = "source";
+/// The database that events are moved to.
+pub(crate) const TARGET: &str = "target";
+
+/// Where the measurements take place.
+pub(crate) struct Ground {
+    server: Server,
+    folder: TempDir,
+    events: u64,
+    rounds: u32,
+}
+
+/// How many events there are and what is in them.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    pub(crate) count: i64,
+    sum: String,
+}
+
+impl Ground {
+    /// Starts a server as PostgreSQL is by default, with PgQ in two databases.
+    ///
+    /// # Errors
+    ///
+    /// When PostgreSQL or PgQ is not installed.
+    pub(crate) fn prepare(options: &Options) -> Result<Ground, BoxError> {
+        let server = Server::builder().durable(true).start()?;
+        for database in [SOURCE, TARGET] {
+            server.create_database(database);
+            pgq::schema::install(&mut server.client(database))?;
+        }
+        pgq_ext::schema::install(&mut server.client(TARGET))?;
+        let folder = tempfile::tempdir()?;
+        Ok(Ground { server, folder, events: options.events, rounds: options.rounds })
+    }
+
+    /// Returns how many events each work has.
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Returns how many turns each contestant has.
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
+    /// Connects to a database.
+    pub(crate) fn client(&self, database: &str) -> Client {
+        self.server.client(database)
+    }
+
+    /// Returns the connection string of a database.
+    pub(crate) fn conninfo(&self, database: &str) -> String {
+        self.server.conninfo(database)
+    }
+
+    /// Returns psql of the server's version, past any wrapper.
+    pub(crate) fn psql(&self) -> PathBuf {
+        let beside = self.server.bindir().join("psql");
+        if beside.is_file() { beside } else { PathBuf::from("psql") }
+    }
+
+    /// Returns the path of a file for this run only.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a config file and returns its path.
+    pub(crate) fn config(
+        &self,
+        name: &str,
+        section: &str,
+        keys: &[(&str, &str)],
+    ) -> Result<PathBuf, BoxError> {
+        let path = self.file(name);
+        let lines: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        fs::write(&path, format!("[{section}]\n{lines}"))?;
+        Ok(path)
+    }
+
+    /// Writes out what earlier turns left in memory, so that nobody pays for somebody else.
+    pub(crate) fn settle(&self) -> Result<(), BoxError> {
+        Ok(self.client(SOURCE).batch_execute("checkpoint")?)
+    }
+
+    /// Creates a queue and returns its table.
+    pub(crate) fn queue(&self, database: &str, queue: &str) -> Result<String, BoxError> {
+        let mut client = self.client(database);
+        pgq::create_queue(&mut client, queue)?;
+        Ok(client.query_one("select pgq.current_event_table($1)", &[&queue])?.get(0))
+    }
+
+    /// Registers a consumer for each round.
+    pub(crate) fn register(&self, queue: &str, consumer: &str) -> Result<(), BoxError> {
+        let mut client = self.client(SOURCE);
+        for round in 1..=self.rounds {
+            pgq::register_consumer(&mut client, queue, &in_round(consumer, round))?;
+        }
+        Ok(())
+    }
+
+    /// Fills a queue of the source, with a tick after every `per_tick` events.
+    ///
+    /// Reads the events once: whoever comes first to a row has to note that it is committed.
+    pub(crate) fn fill(&self, queue: &str, table: &str, per_tick: u64) -> Result<(), BoxError> {
+        let mut client = self.client(SOURCE);
+        client.execute("select pgq.set_queue_config($1, 'ticker_max_count', '1')", &[&queue])?;
+        let ticks_before = ticks(&mut client, queue)?;
+        let ticks_wanted = self.events.div_ceil(per_tick);
+        for tick in 0..ticks_wanted {
+            let (from, to) = (tick * per_tick + 1, ((tick + 1) * per_tick).min(self.events));
+            client.batch_execute(&sql::fill(table, from, to))?;
+            client.query("select pgq.ticker($1)", &[&queue])?;
+        }
+        let made = ticks(&mut client, queue)? - ticks_before;
+        if made != i64::try_from(ticks_wanted)? {
+            return Err(format!("{made} ticks instead of {ticks_wanted}").into());
+        }
+        self.fingerprint(SOURCE, sql::CARRIED, table).map(|_| ())
+    }
+
+    /// Counts and sums up events.
+    pub(crate) fn fingerprint(
+        &self,
+        database: &str,
+        columns: &str,
+        from: &str,
+    ) -> Result<Fingerprint, BoxError> {
+        let row = self.client(database).query_one(&sql::fingerprint(columns, from), &[])?;
+        Ok(Fingerprint { count: row.get(0), sum: row.get(1) })
+    }
+
+    /// Fails unless a table of the target holds the expected events, and empties it.
+    pub(crate) fn take(&self, table: &str, columns: &str, expected: &Fingerprint) -> Result<(), BoxError> {
+        let found = self.fingerprint(TARGET, columns, table)?;
+        if found != *expected {
+            return Err(format!("wrong events: {found:?} instead of {expected:?}").into());
+        }
+        Ok(self.client(TARGET).batch_execute(&format!("truncate {table}"))?)
+    }
+}
+
+/// Names a consumer of one round.
+pub(crate) fn in_round(consumer: &str, round: u32) -> String {
+    format!("{consumer}_{round}")
+}
+
+fn ticks(client: &mut Client, queue: &str) -> Result<i64, BoxError> {
+    let statement =
+        "select count(*) from pgq.tick join pgq.queue on queue_id = tick_queue where queue_name = $1";
+    Ok(client.query_one(statement, &[&queue])?.get(0))
+}

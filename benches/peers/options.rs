@@ -1,0 +1,65 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::BoxError;
+
+/// What to measure and how often.
+pub(crate) struct Options {
+    /// Events of each work. Defaults to 1,000,000.
+    pub(crate) events: u64,
+    /// Turns of each contestant. Defaults to 3.
+    pub(crate) rounds: u32,
+    /// Where to write the figures. Defaults to `target/bench.json`.
+    pub(crate) json: PathBuf,
+    /// Names of the works to measure. Defaults to all.
+    only: Vec<String>,
+}
+
+impl Options {
+    /// Reads the arguments.
+    ///
+    /// # Errors
+    ///
+    /// Names an argument that is not known, or a value that is missing or wrong.
+    pub(crate) fn parse(args: &[String]) -> Result<Options, BoxError> {
+        let mut options = Options {
+            events: 1_000_000,
+            rounds: 3,
+            json: PathBuf::from("target/bench.json"),
+            only: Vec::new(),
+        };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--bench" => {}
+                "--events" => options.events = value(arg, args.next())?,
+                "--rounds" => options.rounds = value(arg, args.next())?,
+                "--json" => options.json = value(arg, args.next())?,
+                "--only" => options.only.push(value(arg, args.next())?),
+                _ => {
+                    return Err(format!(
+                        "unknown argument `{arg}`; there are --events N, --rounds N, --json FILE, \
+                     --only one-batch|backlog|consume|insert"
+                    )
+                    .into());
+                }
+            }
+        }
+        if options.events == 0 || options.rounds == 0 {
+            return Err("--events and --rounds must be above 0".into());
+        }
+        Ok(options)
+    }
+
+    /// Tells whether a work is to be measured.
+    pub(crate) fn wants(&self, work: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == work)
+    }
+}
+
+fn value<T: FromStr>(name: &str, text: Option<&String>) -> Result<T, BoxError> {
+    let text = text.ok_or_else(|| format!("{name} needs a value"))?;
+    text.parse().map_err(|_| format!("invalid value `{text}` of {name}").into())
+}

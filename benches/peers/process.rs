@@ -1,0 +1,86 @@
+//! Runs processes and measures them.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::BoxError;
+
+const POLL: Duration = Duration::from_millis(5);
+
+/// One measurement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    /// Wall time from the start of the first process to the end of the last.
+    pub(crate) seconds: f64,
+    /// Sum of the processes' peak memory, in KiB.
+    pub(crate) peak: u64,
+}
+
+/// Runs commands as a pipeline and returns when all have ended.
+///
+/// # Errors
+///
+/// When one cannot be started or fails, with what they wrote to standard error, which goes to the file `log`.
+pub(crate) fn run(mut commands: Vec<Command>, log: &Path) -> Result<Sample, BoxError> {
+    let errors = File::create(log)?;
+    let last = commands.len() - 1;
+    let mut children: Vec<Child> = Vec::new();
+    let started = Instant::now();
+    for (number, command) in commands.iter_mut().enumerate() {
+        let input = match children.last_mut().and_then(|before| before.stdout.take()) {
+            Some(output) => Stdio::from(output),
+            None => Stdio::null(),
+        };
+        let output = if number == last { Stdio::null() } else { Stdio::piped() };
+        children.push(command.stdin(input).stdout(output).stderr(errors.try_clone()?).spawn()?);
+    }
+    let pids: Vec<u32> = children.iter().map(Child::id).collect();
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(&pids, &ended));
+        let result = wait(&mut children, log);
+        let seconds = started.elapsed().as_secs_f64();
+        ended.store(true, Ordering::Relaxed);
+        let peak = watcher.join().map_err(|_| "the memory could not be watched")?;
+        result.map(|()| Sample { seconds, peak })
+    })
+}
+
+fn wait(children: &mut [Child], log: &Path) -> Result<(), BoxError> {
+    let mut failed = None;
+    for child in children {
+        let status = child.wait()?;
+        if !status.success() {
+            failed.get_or_insert(status);
+        }
+    }
+    match failed {
+        Some(status) => Err(format!("{status}\n{}", fs::read_to_string(log)?).into()),
+        None => Ok(()),
+    }
+}
+
+/// Returns the sum of the processes' peaks once they have ended.
+///
+/// The kernel keeps the peak itself, so nothing in between is missed, only what grows in the last moments
+/// before a process ends. `ru_maxrss` would miss nothing, but starts at the memory of the process that forked.
+fn watch(pids: &[u32], ended: &AtomicBool) -> u64 {
+    let mut peaks = vec![0; pids.len()];
+    while !ended.load(Ordering::Relaxed) {
+        for (peak, pid) in peaks.iter_mut().zip(pids) {
+            *peak = (*peak).max(peak_of(*pid).unwrap_or(0));
+        }
+        thread::sleep(POLL);
+    }
+    peaks.iter().sum()
+}
+
+fn peak_of(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}

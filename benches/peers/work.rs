@@ -1,0 +1,97 @@
+//! A work and its contestants.
+
+use crate::BoxError;
+use crate::ground::Ground;
+use crate::process::Sample;
+
+/// What a contestant is compared as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Sets the limit.
+    Limit,
+    /// The peer to beat.
+    Python,
+    /// Everybody else.
+    Other,
+}
+
+/// One turn of a contestant: prepares, measures, verifies.
+pub(crate) type Turn<'a> = Box<dyn Fn(u32) -> Result<Sample, BoxError> + 'a>;
+
+/// Somebody who does the work.
+pub(crate) struct Contestant<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) role: Role,
+    pub(crate) turn: Turn<'a>,
+}
+
+/// The samples of a work.
+pub(crate) struct Results {
+    pub(crate) title: String,
+    pub(crate) events: u64,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// The samples of a contestant.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) role: Role,
+    pub(crate) samples: Vec<Sample>,
+}
+
+impl Row {
+    /// Returns the median of the seconds.
+    pub(crate) fn median(&self) -> f64 {
+        let sorted = self.sorted();
+        let middle = sorted.len() / 2;
+        if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+    }
+
+    /// Returns the seconds, shortest first.
+    pub(crate) fn sorted(&self) -> Vec<f64> {
+        let mut seconds: Vec<f64> = self.samples.iter().map(|sample| sample.seconds).collect();
+        seconds.sort_by(f64::total_cmp);
+        seconds
+    }
+
+    /// Returns the highest peak, in MB.
+    pub(crate) fn peak_mb(&self) -> f64 {
+        let peak = self.samples.iter().map(|sample| sample.peak).max().unwrap_or(0);
+        peak as f64 * 1024.0 / 1e6
+    }
+}
+
+impl Results {
+    /// Returns the median of whoever has a role.
+    pub(crate) fn median_of(&self, role: Role) -> Option<f64> {
+        self.rows.iter().find(|row| row.role == role).map(Row::median)
+    }
+}
+
+/// Lets the contestants take turns, round by round.
+///
+/// # Errors
+///
+/// When a contestant fails or does its work wrong.
+pub(crate) fn measure(
+    ground: &Ground,
+    title: String,
+    events: u64,
+    contestants: &[Contestant<'_>],
+) -> Result<Results, BoxError> {
+    let row = |one: &Contestant<'_>| Row { name: one.name, role: one.role, samples: Vec::new() };
+    let mut rows: Vec<Row> = contestants.iter().map(row).collect();
+    for round in 1..=ground.rounds() {
+        for (contestant, row) in contestants.iter().zip(&mut rows) {
+            ground.settle()?;
+            let sample = (contestant.turn)(round)
+                .map_err(|error| format!("{}: {}", contestant.name, dbscript::describe(&*error)))?;
+            eprintln!(
+                "{title}, round {round}: {}: {:.3} s, {} kB",
+                contestant.name, sample.seconds, sample.peak
+            );
+            row.samples.push(sample);
+        }
+    }
+    Ok(Results { title, events, rows })
+}
