@@ -59,6 +59,7 @@ fn the_command_line() {
     check(&mut adm(&["create"]), 2, &["wrong number of arguments for command `create`"]);
     check(&mut adm(&["install", "londiste"]), 2, &["cannot install `londiste`"]);
     check(adm(&["ticker"]).arg("-d"), 2, &["-d needs `pidfile`"]);
+    check(adm(&["create", "q"]).arg("-d"), 2, &["-d is for what loops"]);
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn the_databases() {
         &pair,
         |text| text.replace("src_db = ", no_server),
         1,
-        &["src_db", "/no/such/folder", "No such file"],
+        &["src_db", "/no/such/folder", "is the server running", "No such file"],
     );
     let refused = "src_db = host=127.0.0.1 port=1 ";
     check_ini(&pair, |text| text.replace("src_db = ", refused), 1, &["src_db", "port 1 ", "refused"]);

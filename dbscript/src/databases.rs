@@ -180,7 +180,9 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn refused(name: &str, config: &Config, error: postgres::Error) -> Error {
-    Error::failed(format!("{name}: cannot connect to {}", conninfo::target(config))).caused_by(error)
+    // Without a word from the server, the question is whether there is one.
+    let hint = if error.as_db_error().is_some() { "" } else { " (is the server running there?)" };
+    Error::failed(format!("{name}: cannot connect to {}{hint}", conninfo::target(config))).caused_by(error)
 }
 
 /// A connection out of [`Databases`], returned when dropped. Dereferences to [`Client`].

@@ -41,6 +41,9 @@ impl Run {
             return self.send(settings.pidfile.as_deref(), signal);
         }
         match (self.build)(&config, &self.switches)?.0 {
+            Kind::Once(_) if self.switches.daemon() => {
+                Err(Error::usage("-d is for what loops, not for what ends by itself").into())
+            }
             Kind::Once(work) => self.run_once(&settings, work),
             Kind::Loop(script) => self.run_loop(&config, &settings, script),
         }

@@ -61,6 +61,9 @@ impl<S: Script> RunLoop<S> {
         self.context.databases.reset();
         let control = self.context.control.clone();
         control.ended();
+        if control.is_stopping() && result.is_ok() {
+            info!("stopped");
+        }
         if control.is_aborting() { Ok(()) } else { result }
     }
 

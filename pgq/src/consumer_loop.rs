@@ -84,9 +84,10 @@ impl<D: Delivery> ConsumerLoop<D> {
         if !self.subscription.is_registered(&mut *db)? {
             self.delivery.forget(cx)?;
             self.subscription.register(&mut *db)?;
-            let settings = self.subscription.settings();
-            info!("registered consumer `{}` on queue `{}`", settings.consumer, settings.queue);
+            info!("registered as a new consumer");
         }
+        let settings = self.subscription.settings();
+        info!("consuming queue `{}` as `{}`", settings.queue, settings.consumer);
         Ok(())
     }
 

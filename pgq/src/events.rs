@@ -10,7 +10,7 @@ use crate::{BatchInfo, BoxError, Error, Event, Subscription, copy, sql};
 /// Rows of the first page when pages are sized by bytes: few, since events may be huge.
 const FIRST_PAGE: u32 = 50;
 /// What later pages aim at, in bytes.
-const PAGE_BYTES: u64 = 512 * 1024;
+const PAGE_BYTES: u64 = 1024 * 1024;
 const LARGEST_PAGE: u32 = 10_000;
 /// How much larger than the last one a page may be.
 const GROWTH: u32 = 8;
@@ -231,8 +231,8 @@ mod tests {
             pages.resize(pages.rows as u64, pages.rows as u64 * 128);
             sizes.push(pages.rows());
         }
-        assert_eq!(sizes, [50, 400, 3200, 4096]);
-        pages.resize(4096, 4096 * 100_000_000);
+        assert_eq!(sizes, [50, 400, 3200, 8192]);
+        pages.resize(8192, 8192 * 100_000_000);
         assert_eq!(pages.rows(), 1);
         pages.resize(1, 0);
         assert_eq!(pages.rows(), 8);

@@ -19,7 +19,7 @@ const CONSUMER_ID: Key = Key::with_default(
 .or_named(&["consumer_name"]);
 const LAZY_FETCH: Key = Key::optional(
     "pgq_lazy_fetch",
-    "Rows to fetch at a time; 0: a batch as a whole. Defaults to pages of about half a megabyte.",
+    "Rows to fetch at a time; 0: a batch as a whole. Defaults to pages of about a megabyte.",
 );
 const COLLECT_EVENTS: Key =
     Key::optional("pgq_batch_collect_events", "Wait until a batch has this many events. No default.");
