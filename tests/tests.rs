@@ -12,5 +12,6 @@ mod position;
 mod producer;
 mod python;
 mod quick_start;
+mod readme;
 mod schema;
 mod worker;

@@ -1,0 +1,53 @@
+//! What README.md shows is what the project has.
+
+use std::fs;
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+
+use crate::support::programs::{Running, command};
+use crate::support::{queues, wait_for};
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_consumer_in_the_readme_is_the_example() {
+    let example = read("examples/greeter.rs");
+    let code = example.split_once("\n\n").expect("a comment, then code").1;
+    assert!(read("README.md").contains(&format!("```rust\n{code}```")));
+    assert!(code.lines().count() <= 25);
+}
+
+#[test]
+fn every_example_has_a_row_in_the_readme() {
+    let readme = read("README.md");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("readable").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        assert!(readme.contains(&format!("| `{name}`")), "{name} has no row");
+    }
+}
+
+#[test]
+fn the_consumer_greets_every_event_once() {
+    let (database, mut client) = queues::database("greeter", "names");
+    client.batch_execute("create table greeting (name text)").expect("created");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ini = format!("[greeter]\ndb = dbname={}\nqueue_name = names\nloop_delay = 0.05\n", database.name());
+    fs::write(folder.path().join("greeter.ini"), ini).expect("writable");
+    let mut greeter = Running::start(command("greeter", folder.path()).arg("greeter.ini"));
+    wait_for("the greeter to register", || {
+        client.query("select * from pgq.get_consumer_info('names')", &[]).expect("readable").len() == 1
+    });
+    queues::insert(&mut client, "names", 0, 50);
+    let tick = queues::tick(&mut client, "names");
+    wait_for("the batch", || queues::position(&mut client, "names", "greeter") == (tick, None));
+    let row = client.query_one("select count(*), count(distinct name) from greeting", &[]).expect("readable");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (50, 50));
+    greeter.signal(Signal::SIGINT);
+    assert_eq!(greeter.wait(), Some(0));
+}
