@@ -9,8 +9,14 @@ use nix::sys::signal::Signal;
 use crate::Error;
 
 /// What was given on the command line.
-#[derive(Debug)]
 pub struct Switches(ArgMatches);
+
+/// Shows nothing: `--set` may hold a password.
+impl std::fmt::Debug for Switches {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Switches").finish_non_exhaustive()
+    }
+}
 
 /// A switch that a program adds to the common ones.
 #[derive(Clone, Copy, Debug)]
@@ -73,9 +79,6 @@ impl Switches {
 
 /// Adds the common switches, those of `extra` and the config file to a command.
 pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'static str>) -> Command {
-    let flag = |name: &'static str, doc: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(doc)
-    };
     let mut command = command
         .disable_version_flag(true)
         .arg(
@@ -108,16 +111,25 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
                 .long("version")
                 .action(ArgAction::Version)
                 .help("Print the version"),
-        )
+        );
+    if let Some(usage) = arguments {
+        let help = "Command and its arguments";
+        command = command.arg(Arg::new("arguments").value_name(usage).num_args(0..).help(help));
+    }
+    control(command)
+}
+
+/// Adds the switches that control a running process.
+fn control(command: Command) -> Command {
+    command
         .next_help_heading("Control a running process")
         .arg(flag("reload", "Reload config (send SIGHUP)").short('r').conflicts_with_all(["stop", "kill"]))
         .arg(flag("stop", "Stop program safely (send SIGINT)").short('s').conflicts_with("kill"))
-        .arg(flag("kill", "Kill program immediately (send SIGTERM)").short('k'));
-    if let Some(usage) = arguments {
-        command = command
-            .arg(Arg::new("arguments").value_name(usage).num_args(0..).help("Command and its arguments"));
-    }
-    command
+        .arg(flag("kill", "Kill program immediately (send SIGTERM)").short('k'))
+}
+
+fn flag(name: &'static str, doc: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(doc)
 }
 
 /// Parses the command line. `Err` holds the exit status, after help, version or one line about a mistake

@@ -15,9 +15,7 @@ const DEFAULT_PORT: u16 = 5432;
 /// Parses `key=value` pairs or a URI; what it leaves out comes from `env` (the `PG*` variables), then from
 /// libpq's defaults: the local socket folder, port 5432, the operating system user, a database of that name.
 pub(crate) fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<Config, Error> {
-    let mut config: Config = text
-        .parse()
-        .map_err(|error: postgres::Error| Error::usage("invalid connection string").caused_by(error))?;
+    let mut config: Config = text.parse().map_err(|error| invalid(text, error))?;
     let env = |name: &str| env(name).filter(|value| !value.is_empty());
     complete_address(&mut config, &env)?;
     complete_identity(&mut config, &env)?;
@@ -38,6 +36,16 @@ pub(crate) fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<
         config.connect_timeout(std::time::Duration::from_secs(seconds));
     }
     Ok(config)
+}
+
+/// The driver names options that it does not know, and one of those may be a piece of the password.
+fn invalid(text: &str, error: postgres::Error) -> Error {
+    let invalid = Error::usage("invalid connection string");
+    let line = crate::describe(&error);
+    if line.contains("unknown option") && text.contains("password") {
+        return invalid.caused_by("unknown option, not named here because it may be a part of the password");
+    }
+    invalid.caused_by(error)
 }
 
 fn complete_address(config: &mut Config, env: &impl Fn(&str) -> Option<String>) -> Result<(), Error> {
@@ -151,5 +159,7 @@ mod tests {
         assert!(error.is_usage());
         let line = crate::describe(&error);
         assert!(line.contains("sslmode") && !line.contains("s3cret"), "{line}");
+        let error = parse("host=h password=s3 cret=x", |_| None).expect_err("an unknown option");
+        assert!(!crate::describe(&error).contains("cret"), "{error:?}");
     }
 }

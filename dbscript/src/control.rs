@@ -1,6 +1,7 @@
 //! The handle by which a running loop is stopped, reloaded and woken.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::{CancelToken, NoTls};
@@ -44,22 +45,25 @@ impl Control {
             state.stop = true;
             state.abort = true;
         });
+        let tokens: Vec<_> = self.lock().tokens.iter().map(|(_, token)| token.clone()).collect();
+        for token in tokens {
+            let control = self.clone();
+            // On threads, since a server that does not answer must keep neither this one nor the others.
+            // Where none can be started, the connection ends with the process.
+            let _ = thread::Builder::new().name("cancel".to_owned()).spawn(move || control.cancel(&token));
+        }
+        self.wait(ABORT_LIMIT, |state| state.ended);
+        self.lock().ended
+    }
+
+    /// Cancels what a connection runs, again and again: one cancel may hit the gap between two statements.
+    fn cancel(&self, token: &CancelToken) {
         let limit = Instant::now() + ABORT_LIMIT;
-        while Instant::now() < limit {
-            let tokens: Vec<_> = {
-                let state = self.lock();
-                if state.ended {
-                    return true;
-                }
-                state.tokens.iter().map(|(_, token)| token.clone()).collect()
-            };
-            for token in tokens {
-                // A server that is away has nothing to cancel.
-                let _ = token.cancel_query(NoTls);
-            }
+        while Instant::now() < limit && !self.lock().ended {
+            // A server that is away has nothing to cancel.
+            let _ = token.cancel_query(NoTls);
             self.wait(ABORT_INTERVAL, |state| state.ended);
         }
-        self.lock().ended
     }
 
     /// Asks the loop to reload before the next round; a sleep ends at once.

@@ -12,6 +12,8 @@ use crate::Error;
 
 /// What the child sends when it is up; anything else is the reason why it is not.
 const UP: &str = "\0up";
+/// What stands before the reason when it is wrong usage.
+const USAGE: &str = "\0usage";
 
 /// The child's end of the pipe to its waiting parent.
 pub(crate) struct Readiness(std::io::PipeWriter);
@@ -23,16 +25,17 @@ impl Readiness {
         let _ = self.0.write_all(UP.as_bytes());
     }
 
-    /// Lets the parent fail with a reason.
-    pub(crate) fn failed(mut self, reason: &str) {
-        let _ = self.0.write_all(reason.as_bytes());
+    /// Lets the parent fail with a reason, which is wrong usage or not.
+    pub(crate) fn failed(mut self, usage: bool, reason: &str) {
+        let kind = if usage { USAGE } else { "" };
+        let _ = self.0.write_all(format!("{kind}{reason}").as_bytes());
     }
 }
 
 /// Which side of the fork this is.
 pub(crate) enum Side {
     /// The parent, after the child has come up or failed.
-    Parent(Result<(), String>),
+    Parent(Result<(), Error>),
     /// The child: in its own session, without a terminal.
     Child(Readiness),
 }
@@ -64,14 +67,18 @@ fn detach(null: &File) -> nix::Result<()> {
     dup2_stderr(null.as_fd())
 }
 
-fn wait(mut from_child: PipeReader) -> Result<(), String> {
+fn wait(mut from_child: PipeReader) -> Result<(), Error> {
     let mut said = Vec::new();
     let read = from_child.read_to_end(&mut said);
-    match String::from_utf8_lossy(&said) {
-        said if said == UP => Ok(()),
-        said if said.is_empty() || read.is_err() => {
-            Err("the background process ended before it was up".to_owned())
-        }
-        said => Err(said.into_owned()),
+    let said = String::from_utf8_lossy(&said);
+    if said == UP {
+        return Ok(());
     }
+    if said.is_empty() || read.is_err() {
+        return Err(Error::failed("not started: the background process ended before it was up"));
+    }
+    Err(match said.strip_prefix(USAGE) {
+        Some(reason) => Error::usage(reason),
+        None => Error::failed(format!("not started: {said}")),
+    })
 }

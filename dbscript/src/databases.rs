@@ -27,6 +27,12 @@ pub struct Databases {
     threads: Option<Arc<ScheduledThreadPool>>,
 }
 
+/// Connection strings and lifetime at one time.
+pub(crate) struct Snapshot {
+    strings: Vec<(String, String)>,
+    lifetime: Duration,
+}
+
 struct Entry {
     conninfo: String,
     pool: Option<Opened>,
@@ -63,16 +69,18 @@ impl Databases {
         }
     }
 
-    /// Returns the connection strings, to be [restored](Databases::restore).
-    pub(crate) fn strings(&self) -> HashMap<String, String> {
-        self.entries.iter().map(|(name, entry)| (name.clone(), entry.conninfo.clone())).collect()
+    /// Returns what was set, to be [restored](Databases::restore).
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let strings = self.entries.iter().map(|(name, entry)| (name.clone(), entry.conninfo.clone()));
+        Snapshot { strings: strings.collect(), lifetime: self.lifetime }
     }
 
-    /// Sets the connection strings back to what they were.
-    pub(crate) fn restore(&mut self, strings: &HashMap<String, String>) {
-        for (name, conninfo) in strings {
+    /// Sets everything back to what it was.
+    pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
+        for (name, conninfo) in &snapshot.strings {
             self.set(name, conninfo);
         }
+        self.set_lifetime(snapshot.lifetime);
     }
 
     /// Sets the age at which a connection is closed and opened anew, between rounds.
@@ -89,12 +97,21 @@ impl Databases {
     ///
     /// # Errors
     ///
-    /// When no connection string was set under the name, when it is broken, and when the server refuses; the
+    /// When the connection is in use already, when no connection string was set under the name, when it is broken, and when the server refuses; the
     /// message names database, host, port and user.
     pub fn get(&mut self, name: &str) -> Result<Connection, Error> {
         let opened = self.opened(name)?;
         loop {
-            let fresh = opened.pool.state().connections == 0;
+            if self.control.is_aborting() {
+                return Err(Error::failed(format!("{name}: not connecting, since the program ends")));
+            }
+            let state = opened.pool.state();
+            if state.connections > state.idle_connections {
+                return Err(Error::failed(format!(
+                    "{name}: the connection is in use, and there is only one"
+                )));
+            }
+            let fresh = state.connections == 0;
             if fresh {
                 let client =
                     opened.config.connect(NoTls).map_err(|error| refused(name, &opened.config, error))?;
@@ -163,7 +180,8 @@ impl Databases {
         let pool = Pool::builder()
             .max_size(1)
             .min_idle(Some(0))
-            .max_lifetime(Some(self.lifetime))
+            // The pool knows no lifetime of zero, with which each round opens its own connection.
+            .max_lifetime(Some(self.lifetime).filter(|lifetime| !lifetime.is_zero()))
             .idle_timeout(None)
             .test_on_check_out(false)
             .error_handler(Box::new(NopErrorHandler))

@@ -43,7 +43,7 @@ impl Pidfile {
             }
             let stale = read_pid(&mut file);
             // Programs that do not lock their pidfile are known by their process alone.
-            if stale.is_some_and(|pid| is_owner(pid, &file)) {
+            if stale.is_some_and(|pid| !is_own(pid) && is_owner(pid, &file)) {
                 return Err(running(path, stale));
             }
             return Ok(Pidfile { path: path.to_owned(), file, stale });
@@ -73,8 +73,9 @@ impl Pidfile {
 
 impl Drop for Pidfile {
     fn drop(&mut self) {
-        let owner = read_pid(&mut self.file).and_then(|pid| u32::try_from(pid).ok());
-        if owner == Some(std::process::id()) && is_same(&self.file, &self.path) {
+        let empty = self.file.metadata().is_ok_and(|meta| meta.len() == 0);
+        let own = read_pid(&mut self.file).is_some_and(is_own);
+        if (own || empty) && is_same(&self.file, &self.path) {
             // A file that cannot be removed is stale, which the next start sees.
             let _ = fs::remove_file(&self.path);
         }
@@ -100,7 +101,8 @@ pub(crate) fn send(path: &Path, signal: Signal) -> Result<Sent, Error> {
         Err(error) => return Err(unusable(path, error)),
     };
     let Some(pid) = read_pid(&mut file) else { return Ok(Sent::Stale) };
-    if !is_owner(pid, &file) {
+    let locked = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    if !locked && !is_owner(pid, &file) {
         return Ok(Sent::Stale);
     }
     match kill(Pid::from_raw(pid), signal) {
@@ -126,6 +128,11 @@ fn read_pid(file: &mut File) -> Option<i32> {
     file.seek(SeekFrom::Start(0)).ok()?;
     file.take(64).read_to_string(&mut text).ok()?;
     text.lines().next()?.trim().parse().ok().filter(|pid| *pid > 0)
+}
+
+/// Tells whether an id is this process's: in a container, a restarted program often gets the same one.
+fn is_own(pid: i32) -> bool {
+    u32::try_from(pid).is_ok_and(|pid| pid == std::process::id())
 }
 
 /// Tells whether a live process wrote the file: one that started later only got the same id.
@@ -185,8 +192,13 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).expect("there"), format!("{}\n", std::process::id()));
         let error = Pidfile::acquire(&path).expect_err("held");
         assert!(error.to_string().contains(&format!("process {} holds", std::process::id())), "{error}");
+        // However old the file looks, a lock tells that its process lives.
+        pidfile.file.set_modified(SystemTime::UNIX_EPOCH).expect("settable");
+        assert_eq!(send(&path, Signal::SIGCONT).expect("readable"), Sent::ToProcess);
         drop(pidfile);
         assert!(!path.exists());
+        drop(Pidfile::acquire(&path).expect("free"));
+        assert!(!path.exists(), "a file that was never written is removed too");
     }
 
     #[test]
@@ -205,15 +217,17 @@ mod tests {
     fn a_live_process_without_a_lock_holds_the_file() {
         let folder = folder();
         let path = folder.path().join("x.pid");
-        fs::write(&path, std::process::id().to_string()).expect("writable");
+        fs::write(&path, nix::unistd::getppid().to_string()).expect("writable");
         assert!(Pidfile::acquire(&path).expect_err("alive").to_string().contains("already running"));
+        fs::write(&path, std::process::id().to_string()).expect("writable");
+        Pidfile::acquire(&path).expect("an earlier process of the same id");
     }
 
     #[test]
     fn a_process_younger_than_the_file_is_not_its_owner() {
         let folder = folder();
         let path = folder.path().join("x.pid");
-        fs::write(&path, std::process::id().to_string()).expect("writable");
+        fs::write(&path, nix::unistd::getppid().to_string()).expect("writable");
         let file = File::options().write(true).open(&path).expect("there");
         file.set_modified(SystemTime::UNIX_EPOCH).expect("settable");
         assert_eq!(send(&path, Signal::SIGTERM).expect("readable"), Sent::Stale);

@@ -6,10 +6,11 @@ use log::{info, warn};
 use nix::sys::signal::Signal;
 
 use crate::daemon::{self, Readiness, Side};
+use crate::error::is_usage;
 use crate::logging::{self, LogSettings};
 use crate::pidfile::{self, Pidfile, Sent};
 use crate::program::{Kind, OnceWork, Program};
-use crate::settings::Settings;
+use crate::settings::{Fixed, Settings};
 use crate::{
     BoxError, Config, Context, Control, Databases, Error, Job, RunLoop, Script, Switches, describe,
     ini_template, signals,
@@ -40,12 +41,15 @@ impl Run {
         if let Some(signal) = self.switches.signal() {
             return self.send(settings.pidfile.as_deref(), signal);
         }
+        if self.switches.daemon() {
+            return self.run_daemon(&config, &settings);
+        }
         match (self.build)(&config, &self.switches)?.0 {
-            Kind::Once(_) if self.switches.daemon() => {
-                Err(Error::usage("-d is for what loops, not for what ends by itself").into())
-            }
             Kind::Once(work) => self.run_once(&settings, work),
-            Kind::Loop(script) => self.run_loop(&config, &settings, script),
+            Kind::Loop(script) => {
+                let mut pidfile = settings.pidfile.as_deref().map(Pidfile::acquire).transpose()?;
+                self.run_loop(&config, &settings, script, pidfile.as_mut(), || ())
+            }
         }
     }
 
@@ -92,49 +96,60 @@ impl Run {
         logging::init(LogSettings { level: self.switches.level(), file: None })
     }
 
-    fn run_loop(self, config: &Config, settings: &Settings, script: Box<dyn Script>) -> Result<(), BoxError> {
-        if self.switches.daemon() && settings.pidfile.is_none() {
+    /// Goes background first: what the job is made of, threads included, belongs to the child.
+    fn run_daemon(self, config: &Config, settings: &Settings) -> Result<(), BoxError> {
+        let Some(path) = &settings.pidfile else {
             return Err(Error::usage("-d needs `pidfile` in the config file").into());
-        }
-        let mut pidfile = settings.pidfile.as_deref().map(Pidfile::acquire).transpose()?;
-        let mut readiness = None;
-        if self.switches.daemon() {
-            match daemon::daemonize()? {
-                Side::Child(child) => readiness = Some(child),
-                Side::Parent(up) => {
-                    return up.map_err(|reason| Error::failed(format!("not started: {reason}")).into());
-                }
-            }
-        }
-        let result = self.run_here(config, settings, script, pidfile.as_mut(), &mut readiness);
+        };
+        let mut pidfile = Pidfile::acquire(path)?;
+        let readiness = match daemon::daemonize()? {
+            Side::Child(readiness) => readiness,
+            Side::Parent(up) => return Ok(up?),
+        };
+        let mut readiness = Some(readiness);
+        let result = self.run_child(config, settings, &mut pidfile, &mut readiness);
         // Whoever hears of the failure finds no pidfile.
         drop(pidfile);
         if let (Err(error), Some(readiness)) = (&result, readiness) {
-            readiness.failed(&describe(&**error));
+            readiness.failed(is_usage(&**error), &describe(&**error));
         }
         result
     }
 
-    /// Runs the loop in this process, and tells `readiness` when it is up.
-    fn run_here(
+    fn run_child(
+        self,
+        config: &Config,
+        settings: &Settings,
+        pidfile: &mut Pidfile,
+        readiness: &mut Option<Readiness>,
+    ) -> Result<(), BoxError> {
+        let Job(Kind::Loop(script)) = (self.build)(config, &self.switches)? else {
+            return Err(Error::usage("-d is for what loops, not for what ends by itself").into());
+        };
+        self.run_loop(config, settings, script, Some(pidfile), || {
+            if let Some(readiness) = readiness.take() {
+                readiness.up();
+            }
+        })
+    }
+
+    /// Runs the loop in this process, and calls `ready` when it is up.
+    fn run_loop(
         self,
         config: &Config,
         settings: &Settings,
         script: Box<dyn Script>,
         pidfile: Option<&mut Pidfile>,
-        readiness: &mut Option<Readiness>,
+        ready: impl FnOnce(),
     ) -> Result<(), BoxError> {
         let control = Control::default();
         logging::init(settings.log(self.switches.level()))?;
+        logging::log_panics();
         self.warn_of_unknown_keys(config);
         take_over(pidfile, &control)?;
         let context = context(settings, control);
         let run = RunLoop::new(&settings.job_name, script, settings.pace.clone(), context);
-        run.on_reload(self.reloader()).run(|| {
-            if let Some(readiness) = readiness.take() {
-                readiness.up();
-            }
-        })
+        run.on_reload(self.reloader(settings.fixed())).run(ready)
     }
 
     fn warn_of_unknown_keys(&self, config: &Config) {
@@ -146,13 +161,17 @@ impl Run {
         }
     }
 
-    fn reloader(self) -> crate::run_loop::Reload<Box<dyn Script>> {
+    /// `fixed` are the settings that a reload does not change.
+    fn reloader(self, fixed: Fixed) -> crate::run_loop::Reload<Box<dyn Script>> {
         Box::new(move |context| {
             let config = self.load()?;
             let settings = self.settings(&config)?;
             let Job(Kind::Loop(script)) = (self.build)(&config, &self.switches)? else {
                 return Err(Error::usage("the config file no longer describes a loop").into());
             };
+            if settings.fixed() != fixed {
+                warn!("changes of job_name, pidfile and logfile take effect at the next start");
+            }
             settings.apply(context.databases());
             Ok((script, settings.pace))
         })
@@ -167,18 +186,18 @@ fn context(settings: &Settings, control: Control) -> Context {
 
 /// Makes the process the pidfile's owner, and lets signals reach the loop.
 fn take_over(pidfile: Option<&mut Pidfile>, control: &Control) -> Result<(), Error> {
-    let mut path: Option<PathBuf> = None;
-    if let Some(pidfile) = pidfile {
-        if let Some(pid) = pidfile.stale() {
-            info!("ignoring the stale pidfile `{}` of process {pid}", pidfile.path().display());
-        }
-        pidfile.write()?;
-        path = Some(pidfile.path().to_owned());
-    }
+    let path: Option<PathBuf> = pidfile.as_ref().map(|pidfile| pidfile.path().to_owned());
     signals::watch(control.clone(), move || {
         if let Some(path) = &path {
             // The process is about to end; a file that stays is stale, which the next start sees.
             let _ = std::fs::remove_file(path);
         }
-    })
+    })?;
+    if let Some(pidfile) = pidfile {
+        if let Some(pid) = pidfile.stale() {
+            info!("ignoring the stale pidfile `{}` of process {pid}", pidfile.path().display());
+        }
+        pidfile.write()?;
+    }
+    Ok(())
 }

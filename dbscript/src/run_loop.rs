@@ -8,8 +8,12 @@ use log::{error, info, warn};
 use crate::error::is_usage;
 use crate::{BoxError, Context, Control, Error, Round, Script, describe};
 
+/// Longer sleeps end after this; the round that follows finds nothing.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How a loop paces itself.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LoopSettings {
     /// Seconds to sleep after a round that found nothing; 0: end instead of sleeping; below 0: one round only.
     /// Defaults to 1.
@@ -68,7 +72,7 @@ impl<S: Script> RunLoop<S> {
     }
 
     fn run_all(&mut self, ready: impl FnOnce()) -> Result<(), BoxError> {
-        self.script.startup(&mut self.context)?;
+        guarded(|| self.script.startup(&mut self.context))?;
         ready();
         while !self.context.control.is_stopping() {
             self.reload_if_asked();
@@ -85,13 +89,12 @@ impl<S: Script> RunLoop<S> {
         if self.context.control.is_aborting() {
             return Ok(());
         }
-        self.script.shutdown(&mut self.context)
+        guarded(|| self.script.shutdown(&mut self.context))
     }
 
-    /// Runs one round; a panic in it is an error.
+    /// Runs one round and logs its statistics.
     fn round(&mut self) -> Result<Round, BoxError> {
-        let result = catch_unwind(AssertUnwindSafe(|| self.script.work(&mut self.context)))
-            .unwrap_or_else(|panic| Err(Error::failed(format!("panic: {}", panic_text(&*panic))).into()));
+        let result = guarded(|| self.script.work(&mut self.context));
         if !self.context.stats.is_empty() {
             info!("{}", self.context.stats);
             self.context.stats.clear();
@@ -108,7 +111,8 @@ impl<S: Script> RunLoop<S> {
             if self.settings.loop_delay == 0.0 {
                 return false;
             }
-            self.control().sleep(Duration::from_secs_f64(self.settings.loop_delay));
+            let delay = Duration::try_from_secs_f64(self.settings.loop_delay);
+            self.control().sleep(delay.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP));
         }
         true
     }
@@ -128,14 +132,16 @@ impl<S: Script> RunLoop<S> {
             return;
         }
         let Some(reload) = &mut self.reload else { return };
-        let before = self.context.databases.strings();
-        let result = reload(&mut self.context).and_then(|(mut script, settings)| {
+        let before = self.context.databases.snapshot();
+        let result = guarded(|| {
+            let (mut script, settings) = reload(&mut self.context)?;
             script.startup(&mut self.context)?;
             Ok((script, settings))
         });
         match result {
             Ok((script, settings)) => {
-                if let Err(error) = std::mem::replace(&mut self.script, script).shutdown(&mut self.context) {
+                let mut old = std::mem::replace(&mut self.script, script);
+                if let Err(error) = guarded(|| old.shutdown(&mut self.context)) {
                     warn!("Job {}: {}", self.name, describe(&*error));
                 }
                 self.settings = settings;
@@ -151,6 +157,12 @@ impl<S: Script> RunLoop<S> {
     fn control(&self) -> &Control {
         &self.context.control
     }
+}
+
+/// Runs user code; a panic in it is an error.
+fn guarded<T>(code: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
+    catch_unwind(AssertUnwindSafe(code))
+        .unwrap_or_else(|panic| Err(Error::failed(format!("panic: {}", panic_text(&*panic))).into()))
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

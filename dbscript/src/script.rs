@@ -1,5 +1,6 @@
 //! What a program supplies: the work of one round.
 
+use crate::error::is_usage;
 use crate::{BoxError, Connection, Control, Databases, Error, Stats};
 
 /// What a round found, which decides whether the loop sleeps.
@@ -66,6 +67,13 @@ impl Context {
     /// As [`Databases::get`].
     pub fn database(&mut self, name: &str) -> Result<Connection, Error> {
         self.databases.get(name)
+    }
+
+    /// Names a database in an error that came from it: its name here, and database, host, port and user.
+    pub fn locate(&self, name: &str, error: impl Into<BoxError>) -> Error {
+        let (label, error) = (self.databases.label(name), error.into());
+        let located = if is_usage(&*error) { Error::usage(label) } else { Error::failed(label) };
+        located.caused_by(error)
     }
 
     /// Returns the set of databases.

@@ -48,6 +48,14 @@ pub(crate) struct Settings {
     databases: Vec<(&'static str, String)>,
 }
 
+/// The settings that belong to the process for as long as it lives.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Fixed {
+    job_name: String,
+    pidfile: Option<PathBuf>,
+    logfile: Option<LogFile>,
+}
+
 impl Settings {
     /// Reads the settings; `keys` are the program's, which may have other defaults than the common ones, and
     /// `databases` those that hold connection strings.
@@ -69,6 +77,15 @@ impl Settings {
             lifetime: config.seconds(&own(CONNECTION_LIFETIME))?,
             databases: databases.iter().map(|key| conninfo(config, key)).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Returns what a reload does not change.
+    pub(crate) fn fixed(&self) -> Fixed {
+        Fixed {
+            job_name: self.job_name.clone(),
+            pidfile: self.pidfile.clone(),
+            logfile: self.logfile.clone(),
+        }
     }
 
     /// Returns the settings of a log that has the file too.

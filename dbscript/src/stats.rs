@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// One figure: a count or a duration in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Stat {
     /// A number of things.
     Count(u64),

@@ -2,6 +2,7 @@
 
 mod format;
 mod rotating_file;
+mod stderr;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use log::LevelFilter;
 
 use crate::Error;
 use rotating_file::RotatingFile;
+use stderr::Stderr;
 
 /// Libraries whose own messages would drown the program's; their warnings are kept.
 const QUIETED: [&str; 3] = ["postgres", "tokio_postgres", "r2d2"];
@@ -22,7 +24,7 @@ pub(crate) struct LogSettings {
 }
 
 /// A log file and when it is rotated.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct LogFile {
     pub(crate) path: PathBuf,
     /// Bytes.
@@ -37,7 +39,10 @@ pub(crate) struct LogFile {
 ///
 /// When the log file cannot be written, or another logger is in place.
 pub(crate) fn init(settings: LogSettings) -> Result<(), Error> {
-    let mut dispatch = Dispatch::new().level(settings.level).format(format::text).chain(std::io::stderr());
+    let mut dispatch = Dispatch::new()
+        .level(settings.level)
+        .format(format::text)
+        .chain(Box::new(Stderr) as Box<dyn Write + Send>);
     for target in QUIETED {
         dispatch = dispatch.level_for(target, settings.level.min(LevelFilter::Warn));
     }
@@ -48,4 +53,13 @@ pub(crate) fn init(settings: LogSettings) -> Result<(), Error> {
         dispatch = dispatch.chain(Box::new(file) as Box<dyn Write + Send>);
     }
     dispatch.apply().map_err(|error| Error::failed("cannot set up the log").caused_by(error))
+}
+
+/// Logs where a panic happened, in one line, instead of printing a report; what it means for the round is
+/// told by the loop.
+pub(crate) fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| match panic.location() {
+        Some(location) => log::error!("panic at {location}"),
+        None => log::error!("panic"),
+    }));
 }
