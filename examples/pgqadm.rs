@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use dbscript::{BoxError, Config, Context, Error, Job, Key, Program, Round, Script};
-use log::info;
+use dbscript::{BoxError, Config, Context, Error, Job, Key, Program, Round, Script, describe};
+use log::{error, info};
 
 const DB: &str = "db";
 const LOOP_DELAY: Key = Key::with_default(
@@ -62,7 +62,7 @@ impl Ticker {
 
 impl Script for Ticker {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        pgq::tick(&mut *cx.database(DB)?).map_err(|error| located(cx, error))?;
+        pgq::tick(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
         info!("ticking");
         Ok(())
     }
@@ -70,14 +70,18 @@ impl Script for Ticker {
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
         let mut db = cx.database(DB)?;
         pgq::tick(&mut *db)?;
+        // What fails beside the ticks must not hold them up; a lost connection fails the next tick anyway.
         if self.retry.is_due() {
-            let returned = pgq::retry_events(&mut db)?;
-            if returned > 0 {
-                cx.stats().put("retry-events", returned);
+            match pgq::retry_events(&mut db) {
+                Ok(0) => {}
+                Ok(returned) => cx.stats().put("retry-events", returned),
+                Err(failed) => error!("{}", describe(&failed)),
             }
         }
-        if self.maintenance.is_due() {
-            pgq::maintain(&mut db)?;
+        if self.maintenance.is_due()
+            && let Err(failed) = pgq::maintain(&mut db)
+        {
+            error!("{}", describe(&failed));
         }
         Ok(Round::Idle)
     }
@@ -111,12 +115,12 @@ fn install(schemas: &[&str]) -> Result<Job, BoxError> {
     let (pgq, pgq_ext) = (wanted("pgq"), wanted("pgq_ext"));
     Ok(Job::once(move |cx| {
         if pgq {
-            let new = pgq::schema::install(&mut *cx.database(DB)?).map_err(|error| located(cx, error))?;
+            let new = pgq::schema::install(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
             info!("schema pgq: {}", if new { "installed" } else { "already installed" });
         }
         if pgq_ext {
             let known =
-                pgq_ext::schema::install(&mut *cx.database(DB)?).map_err(|error| located(cx, error))?;
+                pgq_ext::schema::install(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
             info!("schema pgq_ext: {}", if known { "already installed, up to date" } else { "installed" });
         }
         Ok(())
@@ -125,7 +129,7 @@ fn install(schemas: &[&str]) -> Result<Job, BoxError> {
 
 fn create(queue: String) -> Job {
     Job::once(move |cx| {
-        let new = pgq::create_queue(&mut *cx.database(DB)?, &queue).map_err(|error| located(cx, error))?;
+        let new = pgq::create_queue(&mut *cx.database(DB)?, &queue).map_err(|error| cx.locate(DB, error))?;
         info!("queue `{queue}`: {}", if new { "created" } else { "already there" });
         Ok(())
     })
@@ -134,7 +138,7 @@ fn create(queue: String) -> Job {
 fn register(queue: String, consumer: String) -> Job {
     Job::once(move |cx| {
         let new = pgq::register_consumer(&mut *cx.database(DB)?, &queue, &consumer)
-            .map_err(|error| located(cx, error))?;
+            .map_err(|error| cx.locate(DB, error))?;
         info!(
             "consumer `{consumer}` on queue `{queue}`: {}",
             if new { "registered" } else { "already registered" }
@@ -146,17 +150,13 @@ fn register(queue: String, consumer: String) -> Job {
 fn unregister(queue: String, consumer: String) -> Job {
     Job::once(move |cx| {
         let gone = pgq::unregister_consumer(&mut *cx.database(DB)?, &queue, &consumer)
-            .map_err(|error| located(cx, error))?;
+            .map_err(|error| cx.locate(DB, error))?;
         info!(
             "consumer `{consumer}` on queue `{queue}`: {}",
             if gone { "unregistered" } else { "not registered" }
         );
         Ok(())
     })
-}
-
-fn located(cx: &mut Context, error: impl Into<BoxError>) -> Error {
-    Error::failed(cx.databases().label(DB)).caused_by(error)
 }
 
 fn wrong(arguments: &[&str]) -> BoxError {

@@ -64,7 +64,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Tags an event for retry: it comes back to this consumer, in a batch after `delay` at the earliest.
-    /// PgQ: `pgq.event_retry`.
+    /// PgQ: `pgq.event_retry`, which looks through the whole batch for each event.
     pub fn retry(&mut self, event: &Event, delay: Duration) {
         let seconds = i32::try_from(delay.as_secs()).unwrap_or(i32::MAX);
         self.retries.push((event.id(), seconds));

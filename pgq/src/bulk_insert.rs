@@ -21,8 +21,7 @@ pub struct BulkInsert<'a> {
 }
 
 impl<'a> BulkInsert<'a> {
-    /// Starts writing. The events belong to the transaction, which also keeps the queue's tables from
-    /// rotating meanwhile.
+    /// Starts writing. The events belong to the transaction.
     ///
     /// # Errors
     ///

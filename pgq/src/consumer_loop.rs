@@ -18,7 +18,7 @@ pub trait Delivery {
         Ok(())
     }
 
-    /// Forgets what is known of an earlier registration, just before the consumer is registered anew.
+    /// Forgets what is known of an earlier registration, while the consumer is registered anew.
     ///
     /// # Errors
     ///
@@ -71,22 +71,28 @@ pub struct ConsumerLoop<D> {
     db: String,
     subscription: Subscription,
     delivery: D,
+    retried: bool,
 }
 
 impl<D: Delivery> ConsumerLoop<D> {
     /// Makes the loop of a consumer; `db` is the name of the queue's database in the loop's [`Context`].
     pub fn new(db: &str, subscription: Subscription, delivery: D) -> ConsumerLoop<D> {
-        ConsumerLoop { db: db.to_owned(), subscription, delivery }
+        ConsumerLoop { db: db.to_owned(), subscription, delivery, retried: false }
     }
 
+    /// Registers the consumer if it is not; what is left of an earlier registration is forgotten before the
+    /// new one is committed.
     fn register(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         let mut db = cx.database(&self.db)?;
+        let settings = self.subscription.settings();
         if !self.subscription.is_registered(&mut *db)? {
+            let failed = |error| Error::failed("cannot register").on_queue(&settings.queue).caused_by(error);
+            let mut transaction = db.transaction().map_err(failed)?;
+            self.subscription.register(&mut transaction)?;
             self.delivery.forget(cx)?;
-            self.subscription.register(&mut *db)?;
+            transaction.commit().map_err(failed)?;
             info!("registered as a new consumer");
         }
-        let settings = self.subscription.settings();
         info!("consuming queue `{}` as `{}`", settings.queue, settings.consumer);
         Ok(())
     }
@@ -94,11 +100,15 @@ impl<D: Delivery> ConsumerLoop<D> {
     fn next(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
         let mut db = cx.database(&self.db)?;
         let started = Instant::now();
-        let Some(info) = self.subscription.next_batch(&mut *db)? else {
+        // Each retry costs the server a look through its batch, so batches are kept small while there are any.
+        let subscription =
+            if self.retried { self.subscription.tick_by_tick() } else { self.subscription.clone() };
+        let Some(info) = subscription.next_batch(&mut *db)? else {
             return Ok(Round::Idle);
         };
-        let batch = Batch::open(&mut db, &self.subscription, info)?;
+        let batch = Batch::open(&mut db, &subscription, info)?;
         let delivered = self.delivery.deliver(cx, batch)?;
+        self.retried = delivered.retried > 0;
         let stats = cx.stats();
         stats.add("count", delivered.events);
         if delivered.retried > 0 {
@@ -109,12 +119,8 @@ impl<D: Delivery> ConsumerLoop<D> {
     }
 
     /// Names the database in errors that came from its queue.
-    fn locate(&self, cx: &mut Context, error: BoxError) -> BoxError {
-        if error.is::<Error>() {
-            let label = cx.databases().label(&self.db);
-            return dbscript::Error::failed(label).caused_by(error).into();
-        }
-        error
+    fn locate(&self, cx: &Context, error: BoxError) -> BoxError {
+        if error.is::<Error>() { cx.locate(&self.db, error).into() } else { error }
     }
 }
 

@@ -23,10 +23,17 @@ pub(crate) fn copy_batch(
     let reader = source.copy_out(&*sql::copy_out(batch_events))?;
     let mut writer = target.copy_in(&*sql::copy_in(&table))?;
     match pump(reader, &mut writer) {
-        Ok(()) => Ok(writer.finish()?),
-        Err(Broken::Source(error)) => Err(error),
+        Ok(()) => Ok(writer
+            .finish()
+            .map_err(|error| Error::failed("cannot write to the target").caused_by(error))?),
+        Err(Broken::Source(error)) => {
+            Err(Error::failed("cannot read from the source").caused_by(error).into())
+        }
         // What the target has to say comes at the end of the conversation.
-        Err(Broken::Target(error)) => Err(writer.finish().err().map_or(error, Into::into)),
+        Err(Broken::Target(error)) => {
+            let error = writer.finish().err().map_or(error, Into::into);
+            Err(Error::failed("cannot write to the target").caused_by(error).into())
+        }
     }
 }
 

@@ -35,7 +35,10 @@ impl Error {
 
     /// Makes an error of a wrong setting.
     pub(crate) fn usage(what: impl Into<String>) -> Error {
-        Error::new(Kind::Usage, what.into())
+        let what = what.into();
+        // The framework knows its own kind of usage error, and tells each text once.
+        let cause = dbscript::Error::usage(what.clone());
+        Error::new(Kind::Usage, what).caused_by(cause)
     }
 
     /// Makes an error of a schema, queue or registration that is not there.

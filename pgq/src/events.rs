@@ -5,10 +5,10 @@ use std::vec::IntoIter;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
-use crate::{BatchInfo, BoxError, Error, Event, Subscription, copy, sql};
+use crate::{BatchInfo, BoxError, Error, Event, Subscription, copy, lock, sql};
 
 /// Rows of the first page when pages are sized by bytes: few, since events may be huge.
-const FIRST_PAGE: u32 = 50;
+const FIRST_PAGE: u32 = 4;
 /// What later pages aim at, in bytes.
 const PAGE_BYTES: u64 = 1024 * 1024;
 const LARGEST_PAGE: u32 = 10_000;
@@ -60,11 +60,12 @@ impl<'a> Events<'a> {
             .map_err(failed)?;
         let values: [(&(dyn ToSql + Sync), Type); 3] =
             [(&info.id, Type::INT8), (queue, Type::TEXT), (consumer, Type::TEXT)];
-        let row = transaction.query_typed_one(sql::OPEN_BATCH, &values).map_err(failed)?;
-        if !row.get::<_, bool>(0) {
-            let what = format!("another process is consuming as `{consumer}`; each needs a name of its own");
-            return Err(Error::busy(what).on_queue(queue).in_batch(info.id));
-        }
+        let row = lock::retrying(|| {
+            let row = transaction.query_typed_one(sql::OPEN_BATCH, &values)?;
+            Ok(row.get::<_, bool>(0).then_some(row))
+        })
+        .map_err(failed)?
+        .ok_or_else(|| lock::busy(consumer).on_queue(queue).in_batch(info.id))?;
         Ok(Events {
             reader: Reader::Unopened,
             page: Vec::new().into_iter(),
@@ -140,6 +141,17 @@ impl<'a> Events<'a> {
     /// Returns the transaction on the source database in which the batch will be finished.
     pub(crate) fn db(&mut self) -> &mut Transaction<'a> {
         &mut self.transaction
+    }
+
+    /// Tells whether the queue knows a tick, which it forgets when all consumers are past it.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub fn knows_tick(&mut self, tick: i64) -> Result<bool, Error> {
+        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&self.queue, Type::TEXT), (&tick, Type::INT8)];
+        let row = self.transaction.query_typed_one(sql::TICK_EXISTS, &values);
+        row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a tick", error.into()))
     }
 
     /// Finishes the batch and commits.
@@ -231,7 +243,7 @@ mod tests {
             pages.resize(pages.rows as u64, pages.rows as u64 * 128);
             sizes.push(pages.rows());
         }
-        assert_eq!(sizes, [50, 400, 3200, 8192]);
+        assert_eq!(sizes, [4, 32, 256, 2048]);
         pages.resize(8192, 8192 * 100_000_000);
         assert_eq!(pages.rows(), 1);
         pages.resize(1, 0);

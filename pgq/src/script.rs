@@ -134,7 +134,7 @@ pub fn registration(db: &'static str, subscription: &Subscription, switches: &Sw
 ///
 /// As [`Subscription::register`].
 pub fn register(db: &str, subscription: &Subscription, cx: &mut Context) -> Result<bool, BoxError> {
-    let new = subscription.register(&mut *cx.database(db)?).map_err(|error| located(cx, db, error))?;
+    let new = subscription.register(&mut *cx.database(db)?).map_err(|error| cx.locate(db, error))?;
     report(subscription, if new { "registered" } else { "already registered" });
     Ok(new)
 }
@@ -145,14 +145,9 @@ pub fn register(db: &str, subscription: &Subscription, cx: &mut Context) -> Resu
 ///
 /// As [`Subscription::unregister`].
 pub fn unregister(db: &str, subscription: &Subscription, cx: &mut Context) -> Result<bool, BoxError> {
-    let gone = subscription.unregister(&mut *cx.database(db)?).map_err(|error| located(cx, db, error))?;
+    let gone = subscription.unregister(&mut *cx.database(db)?).map_err(|error| cx.locate(db, error))?;
     report(subscription, if gone { "unregistered" } else { "not registered" });
     Ok(gone)
-}
-
-/// Names a database in an error that came from it.
-pub fn located(cx: &mut Context, db: &str, error: impl Into<BoxError>) -> dbscript::Error {
-    dbscript::Error::failed(cx.databases().label(db)).caused_by(error)
 }
 
 fn report(subscription: &Subscription, what: &str) {

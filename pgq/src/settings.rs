@@ -7,12 +7,13 @@ pub const DEFAULT_MERGE_EVENTS: u32 = 50_000;
 
 /// A consumer's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Settings {
     /// The queue's name.
     pub queue: String,
     /// The consumer's name, under which its position is kept; unique on the queue.
     pub consumer: String,
-    /// Rows to fetch at a time; 0 fetches a batch as a whole. Defaults to `None`: pages of about half a
+    /// Rows to fetch at a time; 0 fetches a batch as a whole. Defaults to `None`: pages of about a
     /// megabyte.
     pub lazy_fetch: Option<u32>,
     /// Waits until a batch has at least this many events. Defaults to `None`.
@@ -23,7 +24,7 @@ pub struct Settings {
     /// Leaves events alone that are younger than this. Defaults to `None`.
     pub keep_lag: Option<Duration>,
     /// When the consumer is behind, takes several ticks as one batch, until it has this many events; 0 takes
-    /// tick by tick. Has no effect beside the three settings above. Defaults to 50,000
+    /// tick by tick, as does a consumer whose last batch had retries. Has no effect beside the three settings above. Defaults to 50,000
     /// ([`DEFAULT_MERGE_EVENTS`]).
     pub merge_events: u32,
 }

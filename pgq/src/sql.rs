@@ -29,17 +29,34 @@ pub(crate) const REGISTER_AT: &str =
 pub(crate) const UNREGISTER: &str =
     "select pgq.unregister_consumer(queue_name, $2) from pgq.queue where queue_name = $1";
 
-/// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval; times in seconds.
-pub(crate) const NEXT_BATCH: &str = "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time \
-     from pgq.next_batch_custom($1, $2, make_interval(secs => $3), $4, make_interval(secs => $5))";
+/// What the opening of a batch stands on: a row when the consumer's lock was free, none otherwise. The
+/// function that opens the batch gets its arguments from here, so it cannot run before the lock is taken.
+macro_rules! guard {
+    () => {
+        "(select $1::text as queue, $2::text as consumer \
+          where pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $1::text, $2::text), 0)) \
+          offset 0) guard"
+    };
+}
+
+/// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval; times in seconds. No
+/// row: another process has the consumer's lock.
+pub(crate) const NEXT_BATCH: &str = concat!(
+    "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time from ",
+    guard!(),
+    " cross join lateral pgq.next_batch_custom( \
+         guard.queue, guard.consumer, make_interval(secs => $3), $4, make_interval(secs => $5))"
+);
 
 /// As [`NEXT_BATCH`], but takes all ticks up to the last one as one batch, or as many as it takes to reach
 /// $3 events.
 ///
 /// The server searches for the first tick that is $3 events or the given interval away. The interval is the
 /// distance to the last tick, so there always is one.
-pub(crate) const NEXT_MERGED_BATCH: &str = "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time \
-     from pgq.next_batch_custom($1, $2, null, $3, ( \
+pub(crate) const NEXT_MERGED_BATCH: &str = concat!(
+    "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time from ",
+    guard!(),
+    " cross join lateral pgq.next_batch_custom(guard.queue, guard.consumer, null, $3, ( \
          select last.tick_time - own.tick_time \
          from pgq.queue \
          join pgq.subscription on sub_queue = queue_id \
@@ -49,7 +66,8 @@ pub(crate) const NEXT_MERGED_BATCH: &str = "select batch_id, prev_tick_id, cur_t
              select tick_time from pgq.tick where tick_queue = queue_id \
              order by tick_queue desc, tick_id desc limit 1 \
          ) last \
-         where queue_name = $1 and co_name = $2))";
+         where queue_name = $1 and co_name = $2))"
+);
 
 /// $1 batch, $2 queue, $3 consumer. Takes the consumer's lock before it looks for the batch, so that a batch
 /// which another process has just finished is not found.
@@ -58,6 +76,11 @@ pub(crate) const OPEN_BATCH: &str = "select pg_try_advisory_xact_lock(hashtextex
 
 /// $1 batch, $2 event ids, $3 seconds.
 pub(crate) const RETRY_EVENTS: &str = "select pgq.event_retry($1, event, seconds) from unnest($2::int8[], $3::int4[]) as tagged (event, seconds)";
+
+/// $1 queue, $2 tick.
+pub(crate) const TICK_EXISTS: &str = "select exists ( \
+         select from pgq.tick join pgq.queue on queue_id = tick_queue \
+         where queue_name = $1 and tick_id = $2)";
 
 /// $1 batch.
 pub(crate) const FINISH_BATCH: &str = "select pgq.finish_batch($1)";

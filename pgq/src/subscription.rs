@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::{Error, Settings, queue, sql};
+use crate::{Error, Settings, lock, queue, sql};
 
 /// A consumer's registration on a queue.
 #[derive(Clone, Debug)]
@@ -74,32 +74,43 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// When the consumer is not registered, and when the server fails.
+    /// When the consumer is not registered, when another process is consuming under its name
+    /// ([`Error::is_busy`]), and when the server fails.
     pub fn next_batch(&self, client: &mut impl GenericClient) -> Result<Option<BatchInfo>, Error> {
         let Settings { queue, consumer, .. } = &self.settings;
-        let row = if self.settings.merges() {
-            let count = to_int4(self.settings.merge_events);
-            let values: [(&(dyn ToSql + Sync), Type); 3] =
-                [(queue, Type::TEXT), (consumer, Type::TEXT), (&count, Type::INT4)];
-            client.query_typed_one(sql::NEXT_MERGED_BATCH, &values)
-        } else {
-            let lag = self.settings.keep_lag.map(|lag| lag.as_secs_f64());
-            let count = self.settings.collect_events.map(to_int4);
-            let interval = self.settings.collect_interval.map(|interval| interval.as_secs_f64());
-            let values: [(&(dyn ToSql + Sync), Type); 5] = [
-                (queue, Type::TEXT),
-                (consumer, Type::TEXT),
-                (&lag, Type::FLOAT8),
-                (&count, Type::INT4),
-                (&interval, Type::FLOAT8),
-            ];
-            client.query_typed_one(sql::NEXT_BATCH, &values)
-        };
-        row.map(|row| info(&row)).map_err(|error| {
+        let row = lock::retrying(|| self.try_next_batch(client)).map_err(|error| {
             Error::failed(format!("cannot open the next batch of consumer `{consumer}`"))
                 .on_queue(queue)
                 .caused_by(error)
-        })
+        })?;
+        row.map(|row| info(&row)).ok_or_else(|| lock::busy(consumer).on_queue(queue))
+    }
+
+    /// Returns no row when another process has the consumer's lock.
+    fn try_next_batch(&self, client: &mut impl GenericClient) -> Result<Option<Row>, postgres::Error> {
+        let Settings { queue, consumer, .. } = &self.settings;
+        if self.settings.merges() {
+            let count = to_int4(self.settings.merge_events);
+            let values: [(&(dyn ToSql + Sync), Type); 3] =
+                [(queue, Type::TEXT), (consumer, Type::TEXT), (&count, Type::INT4)];
+            return client.query_typed_opt(sql::NEXT_MERGED_BATCH, &values);
+        }
+        let lag = self.settings.keep_lag.map(|lag| lag.as_secs_f64());
+        let count = self.settings.collect_events.map(to_int4);
+        let interval = self.settings.collect_interval.map(|interval| interval.as_secs_f64());
+        let values: [(&(dyn ToSql + Sync), Type); 5] = [
+            (queue, Type::TEXT),
+            (consumer, Type::TEXT),
+            (&lag, Type::FLOAT8),
+            (&count, Type::INT4),
+            (&interval, Type::FLOAT8),
+        ];
+        client.query_typed_opt(sql::NEXT_BATCH, &values)
+    }
+
+    /// Returns this subscription, but taking each tick as a batch of its own.
+    pub(crate) fn tick_by_tick(&self) -> Subscription {
+        Subscription::new(Settings { merge_events: 0, ..self.settings.clone() })
     }
 }
 

@@ -68,7 +68,8 @@ impl Worker {
     /// As [`spawn`](Worker::spawn).
     pub fn spawn_delivery(self, delivery: impl Delivery + Send + 'static) -> Result<WorkerHandle, Error> {
         let control = Control::default();
-        let job = format!("{}/{}", self.settings.queue, self.settings.consumer);
+        // No server knows a name with a NUL, but the thread's name must not have one.
+        let job = format!("{}/{}", self.settings.queue, self.settings.consumer).replace('\0', "");
         let mut databases = Databases::new(&self.settings.consumer, control.clone());
         for (name, conninfo) in &self.databases {
             databases.set(name, conninfo);

@@ -53,6 +53,12 @@ impl Error {
     }
 }
 
+impl From<pgq::Error> for Error {
+    fn from(error: pgq::Error) -> Error {
+        Error::failed("the source failed", error)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.what)

@@ -2,7 +2,7 @@
 
 use dbscript::Context;
 use log::info;
-use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery};
+use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events};
 use postgres::Transaction;
 
 use crate::{Error, RemoteHandler, Tracker, schema};
@@ -34,8 +34,12 @@ impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
 /// How a target remembers what it has.
 pub(crate) trait Record {
     /// Tells whether a batch was applied already.
-    fn is_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo)
-    -> Result<bool, Error>;
+    fn is_done(
+        &self,
+        tracker: &Tracker,
+        dst: &mut Transaction<'_>,
+        events: &mut Events<'_>,
+    ) -> Result<bool, Error>;
 
     /// Records a batch as applied.
     fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error>;
@@ -48,9 +52,9 @@ impl Record for ByBatch {
         &self,
         tracker: &Tracker,
         dst: &mut Transaction<'_>,
-        batch: &BatchInfo,
+        events: &mut Events<'_>,
     ) -> Result<bool, Error> {
-        tracker.is_batch_done(dst, batch.id)
+        tracker.is_batch_done(dst, events.info().id)
     }
 
     fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error> {
@@ -73,10 +77,10 @@ impl<H: RemoteHandler> Target<H> {
     /// Looks whether the target can be written to.
     pub(crate) fn check(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         let mut dst = cx.database(&self.dst)?;
-        schema::require(&mut *dst)
-            .map_err(BoxError::from)
+        let checked = schema::require(&mut *dst).map_err(BoxError::from);
+        checked
             .and_then(|()| self.handler.startup(&mut dst))
-            .map_err(|error| self.locate(cx, error))
+            .map_err(|error| cx.locate(&self.dst, error).into())
     }
 
     /// Applies a batch, unless that was done before, and finishes it.
@@ -107,7 +111,7 @@ impl<H: RemoteHandler> Target<H> {
             dst.transaction().map_err(|error| failed("cannot start a transaction", error))?;
         self.tracker.lock(&mut transaction)?;
         let info = batch.info().clone();
-        if record.is_done(&self.tracker, &mut transaction, &info)? {
+        if record.is_done(&self.tracker, &mut transaction, batch.events())? {
             info!("batch {} was applied before, finishing it", info.id);
             return Ok(0);
         }
@@ -117,8 +121,10 @@ impl<H: RemoteHandler> Target<H> {
         Ok(batch.count())
     }
 
-    /// Names the target in an error.
+    /// Names the target in an error, which may be the source's as well.
     fn locate(&self, cx: &mut Context, error: BoxError) -> BoxError {
-        dbscript::Error::failed(format!("to {}", cx.databases().label(&self.dst))).caused_by(error).into()
+        dbscript::Error::failed(format!("on the way to {}", cx.databases().label(&self.dst)))
+            .caused_by(error)
+            .into()
     }
 }

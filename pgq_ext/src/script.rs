@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use dbscript::{BoxError, Config, Context, Job, Switches};
 use log::{info, warn};
-use pgq::script::{self, located};
+use pgq::script;
 use pgq::{ConsumerLoop, Subscription};
 
 use crate::{RemoteConsumer, RemoteHandler, SerialConsumer, Tracker};
@@ -100,14 +100,13 @@ fn positioning(ends: Ends, subscription: &Subscription, switches: &Switches) -> 
 fn rewind(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {
     let settings = subscription.settings();
     let tracker = Tracker::new(&settings.consumer);
-    let tick =
-        tracker.last_tick(&mut *cx.database(ends.dst)?).map_err(|error| located(cx, ends.dst, error))?;
+    let tick = tracker.last_tick(&mut *cx.database(ends.dst)?).map_err(|error| cx.locate(ends.dst, error))?;
     let Some(tick) = tick else {
         warn!("the target has no tick of consumer `{}`, nothing to rewind to", settings.consumer);
         return Ok(());
     };
     pgq::register_consumer_at(&mut *cx.database(ends.src)?, &settings.queue, &settings.consumer, tick)
-        .map_err(|error| located(cx, ends.src, error))?;
+        .map_err(|error| cx.locate(ends.src, error))?;
     info!("consumer `{}` on queue `{}`: rewound to tick {tick}", settings.consumer, settings.queue);
     Ok(())
 }
@@ -116,14 +115,14 @@ fn reset(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<()
     let consumer = &subscription.settings().consumer;
     Tracker::new(consumer)
         .set_last_tick(&mut *cx.database(ends.dst)?, None)
-        .map_err(|error| located(cx, ends.dst, error))?;
+        .map_err(|error| cx.locate(ends.dst, error))?;
     info!("consumer `{consumer}`: forgot the target's tick");
     Ok(())
 }
 
 fn register(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {
     let known = subscription.is_registered(&mut *cx.database(ends.src)?);
-    if !known.map_err(|error| located(cx, ends.src, error))? {
+    if !known.map_err(|error| cx.locate(ends.src, error))? {
         reset(ends, subscription, cx)?;
     }
     script::register(ends.src, subscription, cx).map(|_| ())

@@ -2,7 +2,7 @@
 
 use dbscript::Context;
 use log::warn;
-use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery};
+use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events};
 use postgres::Transaction;
 
 use crate::remote::{Record, Target};
@@ -12,8 +12,11 @@ use crate::{Error, RemoteHandler, Tracker};
 /// `pgq.SerialConsumer`.
 ///
 /// One batch is one transaction on the target. A batch that starts at the target's tick is applied; one that
-/// ends at or before it was applied already and is only finished; anything else is an error
-/// ([`Error::is_lost_position`]), and nothing is applied.
+/// ends at or before it was applied already and is only finished; anything else, a tick that the queue does
+/// not know included, is an error ([`Error::is_lost_position`]), and nothing is applied.
+///
+/// The record goes by the consumer's name alone, so each consumer of a target needs a name of its own, also
+/// when their sources are different.
 pub struct SerialConsumer<H>(Target<H>);
 
 impl<H: RemoteHandler> SerialConsumer<H> {
@@ -46,12 +49,17 @@ impl Record for ByTick {
         &self,
         tracker: &Tracker,
         dst: &mut Transaction<'_>,
-        batch: &BatchInfo,
+        events: &mut Events<'_>,
     ) -> Result<bool, Error> {
         let target = tracker.last_tick(dst)?;
-        match position(batch, target) {
+        let batch = events.info().clone();
+        match position(&batch, target) {
             Position::Here => Ok(false),
             Position::Applied => Ok(true),
+            // A tick that the queue does not know is of another queue, or of an earlier life of this one.
+            Position::Beyond(target) if !events.knows_tick(target).map_err(Error::from)? => {
+                Err(Error::lost_position(tracker.consumer(), &batch, target))
+            }
             Position::Beyond(target) => {
                 warn!(
                     "the target is at tick {target}, past batch {} of ticks {}..{}: not applying it again",
@@ -59,7 +67,7 @@ impl Record for ByTick {
                 );
                 Ok(true)
             }
-            Position::Lost(target) => Err(Error::lost_position(tracker.consumer(), batch, target)),
+            Position::Lost(target) => Err(Error::lost_position(tracker.consumer(), &batch, target)),
         }
     }
 
