@@ -59,7 +59,8 @@ fn the_command_line() {
     check(&mut adm(&["create"]), 2, &["wrong number of arguments for command `create`"]);
     check(&mut adm(&["install", "londiste"]), 2, &["cannot install `londiste`"]);
     check(adm(&["ticker"]).arg("-d"), 2, &["-d needs `pidfile`"]);
-    check(adm(&["create", "q"]).arg("-d"), 2, &["-d is for what loops"]);
+    check(adm(&["create", "q"]).args(["-d", "--set", "pidfile=x.pid"]), 2, &["-d is for what loops"]);
+    assert!(!folder.join("x.pid").exists());
 }
 
 #[test]
@@ -233,6 +234,7 @@ fn files_that_cannot_be_used() {
     check_ini(&pair, log("mover.ini/"), 1, &["cannot write logfile `mover.ini/"]);
     let pid =
         |path: &'static str| move |text: String| text.replace("pidfile = log/", &format!("pidfile = {path}"));
+    assert!(!pair.pidfile().exists(), "a failed start leaves no pidfile");
     check_ini(&pair, pid("/proc/none/"), 1, &["cannot use pidfile `/proc/none/"]);
     check_ini(
         &pair,
@@ -292,4 +294,13 @@ fn the_sample_file_starts_the_program_once_it_is_filled_in() {
     }
     let log = errors(&pair.drain());
     assert!(!log.contains("WARNING"), "{log}");
+}
+
+#[test]
+fn an_empty_queue_name_is_wrong_usage() {
+    let pair = Pair::create();
+    let ini = format!("[pgqadm]\ndb = dbname={}\n", pair.source);
+    fs::write(pair.folder.path().join("adm.ini"), ini).expect("writable");
+    let mut create = command("pgqadm", pair.folder.path());
+    check(create.args(["adm.ini", "create", ""]), 2, &["a queue's name must not be empty"]);
 }

@@ -151,9 +151,50 @@ fn two_processes_of_one_name_do_not_get_the_same_batch() {
     let error = Batch::open(&mut rival, &subscription, info.clone()).err().expect("refused");
     assert!(error.is_busy(), "{error}");
     assert_eq!((error.queue(), error.batch()), (Some(QUEUE), Some(info.id)));
+    let error = subscription.next_batch(&mut rival).expect_err("refused");
+    assert!(error.is_busy(), "{error}");
     batch.finish().expect("finished");
     // The batch is gone, not free.
     assert!(Batch::open(&mut rival, &subscription, info).is_err());
+}
+
+#[test]
+fn processes_of_one_name_that_race_for_batches_share_them_out() {
+    let (database, mut client) = queues::database("race", QUEUE);
+    client.batch_execute("create table seen (id bigint, batch bigint)").expect("created");
+    let subscription = subscribe(&mut client, |settings| settings.merge_events = 0);
+    for n in 0..30 {
+        queues::insert(&mut client, QUEUE, n * 10, 10);
+        queues::tick(&mut client, QUEUE);
+    }
+    let work = || {
+        let mut client = database.client();
+        loop {
+            let info = match subscription.next_batch(&mut client) {
+                Ok(Some(info)) => info,
+                Ok(None) => break,
+                Err(error) if error.is_busy() => continue,
+                Err(error) => panic!("{error:?}"),
+            };
+            // Between the two, the other process may have taken and finished the batch.
+            let Ok(mut batch) = Batch::open(&mut client, &subscription, info) else { continue };
+            while let Some(event) = batch.next_event().expect("readable") {
+                let id = batch.info().id;
+                batch
+                    .db()
+                    .execute("insert into seen values ($1, $2)", &[&event.id(), &id])
+                    .expect("inserted");
+            }
+            batch.finish().expect("nobody takes an open batch away");
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    let row = client.query_one("select count(*), count(distinct id), count(distinct batch) from seen", &[]);
+    let row = row.expect("readable");
+    assert_eq!([row.get::<_, i64>(0), row.get(1), row.get(2)], [300, 300, 30]);
 }
 
 #[test]
@@ -185,14 +226,15 @@ fn batches_are_collected_as_the_settings_say() {
     assert_eq!(read(&mut batch).len(), 40);
     batch.finish().expect("finished");
 
-    let lagging = Subscription::new(Settings {
-        collect_events: None,
-        keep_lag: Some(Duration::from_secs(3600)),
-        ..subscription.settings().clone()
-    });
+    let with_lag = |lag: Duration| {
+        let mut settings = Settings::new(QUEUE, "consumer");
+        settings.keep_lag = Some(lag);
+        Subscription::new(settings)
+    };
     queues::tick(&mut client, QUEUE);
+    let lagging = with_lag(Duration::from_secs(3600));
     assert_eq!(lagging.next_batch(&mut client).expect("answers"), None, "too young");
-    let eager = Subscription::new(Settings { keep_lag: Some(Duration::ZERO), ..lagging.settings().clone() });
+    let eager = with_lag(Duration::ZERO);
     assert!(eager.next_batch(&mut client).expect("answers").is_some());
 }
 

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use postgres::Client;
 
 use crate::support::programs::{JOB, Pair, Running, SOURCE_QUEUE, TARGET_QUEUE, errors, succeed};
@@ -111,6 +112,34 @@ fn kill_ends_a_long_batch_and_loses_nothing() {
 }
 
 #[test]
+fn kill_does_not_wait_for_a_server_that_does_not_answer() {
+    let pair = Pair::on_own_server();
+    pair.register();
+    let mut source = pair.source_client();
+    queues::insert(&mut source, SOURCE_QUEUE, 0, 10);
+    queues::tick(&mut source, SOURCE_QUEUE);
+    let (mut holder, mut target) = (pair.target_client(), pair.target_client());
+    let mut hold = holder.transaction().expect("begin");
+    hold.batch_execute("lock table pgq_ext.completed_tick in exclusive mode").expect("locked");
+    let mut mover = Running::start(&mut pair.mover(&[]));
+    wait_blocked(&mut target);
+
+    // Neither the mover's statement nor the request to cancel it gets an answer from now on.
+    let pids = "select pid from pg_stat_activity where application_name = $1";
+    let mut silent: Vec<i32> =
+        target.query(pids, &[&JOB]).expect("readable").iter().map(|row| row.get(0)).collect();
+    let postmaster = fs::read_to_string(pair.server().data_dir().join("postmaster.pid")).expect("running");
+    silent.push(postmaster.lines().next().and_then(|pid| pid.parse().ok()).expect("a process id"));
+    let signal_all = |signal| silent.iter().for_each(|pid| kill(Pid::from_raw(*pid), signal).expect("there"));
+    signal_all(Signal::SIGSTOP);
+    succeed(&mut pair.mover(&["-k"]));
+    let status = mover.wait();
+    let left_behind = pair.pidfile().exists();
+    signal_all(Signal::SIGCONT);
+    assert_eq!((status, left_behind), (Some(0), false), "{}", pair.log());
+}
+
+#[test]
 fn a_second_interrupt_is_a_kill() {
     let pair = Pair::create();
     pair.register();
@@ -167,18 +196,85 @@ fn a_reload_of_a_broken_file_keeps_the_old_configuration() {
     pair.register();
     let mover = Running::start(&mut pair.mover(&[]));
     wait_for("the mover to be up", || pair.pidfile().exists() && is_idle(&pair));
-    let broken = ["[other]\nx = 1\n", "[queue_mover]\nsrc_db = dbname=nowhere_at_all\n"];
+    let good = fs::read_to_string(pair.folder.path().join("mover.ini")).expect("there");
+    let broken = [
+        "[other]\nx = 1\n".to_owned(),
+        good.replace("loop_delay = 0.05", "loop_delay = soon"),
+        good.replace(&pair.target, "nowhere_at_all"),
+        good.replace("copy_of_eventlog", "no_such_queue"),
+    ];
     for (at, text) in broken.iter().enumerate() {
         fs::write(pair.folder.path().join("mover.ini"), text).expect("writable");
         mover.signal(Signal::SIGHUP);
         wait_for("the complaint", || pair.log().matches("Config not reloaded").count() == at + 1);
     }
-    let unreachable = fs::read_to_string(pair.folder.path().join("mover.ini")).expect("there");
-    assert!(unreachable.contains("nowhere"));
     let mut source = pair.source_client();
     queues::insert(&mut source, SOURCE_QUEUE, 0, 10);
     queues::tick(&mut source, SOURCE_QUEUE);
     wait_moved(&pair, 10);
+}
+
+#[test]
+fn a_reload_warns_of_what_it_cannot_change() {
+    let pair = Pair::create();
+    pair.register();
+    let mover = Running::start(&mut pair.mover(&[]));
+    wait_for("the mover to be up", || pair.pidfile().exists() && is_idle(&pair));
+    let text = fs::read_to_string(pair.folder.path().join("mover.ini")).expect("there");
+    fs::write(pair.folder.path().join("mover.ini"), text.replace("pidfile = log/", "pidfile = "))
+        .expect("writable");
+    mover.signal(Signal::SIGHUP);
+    wait_for("the warning", || pair.log().contains("WARNING changes of job_name, pidfile and logfile"));
+}
+
+#[test]
+fn a_closed_standard_error_is_survived() {
+    let pair = Pair::create();
+    pair.register();
+    // Whoever read the other end is gone, as `| head` is after ten lines.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut mover = Running::start_with(&mut pair.mover(&["-v"]), writer);
+    let mut source = pair.source_client();
+    for n in 0..3 {
+        queues::insert(&mut source, SOURCE_QUEUE, n, 1);
+        queues::tick(&mut source, SOURCE_QUEUE);
+        wait_moved(&pair, usize::try_from(n).expect("small") + 1);
+    }
+    assert!(pair.log().contains("{count: 1"));
+    mover.signal(Signal::SIGINT);
+    assert_eq!(mover.wait(), Some(0));
+}
+
+#[test]
+fn a_lifetime_of_zero_opens_a_connection_for_each_round() {
+    let pair = Pair::create();
+    pair.write_ini("connection_lifetime = 0\n");
+    pair.register();
+    let mover = Running::start(&mut pair.mover(&[]));
+    let mut source = pair.source_client();
+    let mut backends = std::collections::HashSet::new();
+    wait_for("three backends", || {
+        let sql =
+            "select pid from pg_stat_activity where datname = current_database() and application_name = $1";
+        backends.extend(source.query(sql, &[&JOB]).expect("readable").iter().map(|row| row.get::<_, i32>(0)));
+        backends.len() >= 3
+    });
+    drop(mover);
+}
+
+#[test]
+fn a_roles_rights_are_those_that_pgq_gives() {
+    let pair = Pair::create();
+    let role = format!("mover_{}", crate::support::unique());
+    let grants = format!("create role {role} login; grant pgq_reader, pgq_admin to {role}");
+    pair.source_client().batch_execute(&grants).expect("granted");
+    pair.register();
+    let mut source = pair.source_client();
+    queues::insert(&mut source, SOURCE_QUEUE, 0, 10);
+    queues::tick(&mut source, SOURCE_QUEUE);
+    succeed(pair.mover(&["--set", "loop_delay=0"]).env("PGUSER", role));
+    pair.assert_moved();
 }
 
 /// Tells whether the mover has connected to its source.

@@ -274,7 +274,6 @@ fn random_blows_while_events_stream_in_lose_and_double_nothing() {
     });
     let mut source = pair.source_client();
     let last = queues::tick(&mut source, SOURCE_QUEUE);
-    drop(Running::start(&mut pair.mover(&[])));
     wait_for("the rest to be moved", || {
         let output = pair.mover(&["--set", "loop_delay=0"]).output().expect("starts");
         output.status.success() && queues::position(&mut source, SOURCE_QUEUE, JOB) == (last, None)

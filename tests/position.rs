@@ -22,18 +22,36 @@ fn batch(source: &mut Client, from: i64) -> i64 {
 #[test]
 fn a_batch_that_the_target_has_is_skipped_and_finished() {
     let pair = Pair::create();
+    pair.write_ini("pgq_merge_events = 0\n");
     pair.register();
     let (mut source, mut target) = (pair.source_client(), pair.target_client());
-    let applied = batch(&mut source, 0);
-    for tick in [applied, applied + 100] {
-        set_target_tick(&mut target, Some(tick));
-        pair.drain();
-        assert_eq!(queues::count(&mut target, TARGET_QUEUE), 0);
-        assert_eq!(queues::position(&mut source, SOURCE_QUEUE, JOB).0, applied);
-        assert_eq!(target_tick(&mut target), Some(tick));
-        pgq::register_consumer_at(&mut source, SOURCE_QUEUE, JOB, applied - 1).expect("moved back");
-    }
-    assert!(pair.log().contains("WARNING the target is at tick"), "{}", pair.log());
+    let start = queues::position(&mut source, SOURCE_QUEUE, JOB).0;
+    let (first, second) = (batch(&mut source, 0), batch(&mut source, 10));
+    // The target is at the end of the last batch, so past the end of the first.
+    set_target_tick(&mut target, Some(second));
+    pair.drain();
+    assert_eq!(queues::count(&mut target, TARGET_QUEUE), 0);
+    assert_eq!(queues::position(&mut source, SOURCE_QUEUE, JOB), (second, None));
+    assert_eq!(target_tick(&mut target), Some(second));
+    let warning = format!("WARNING the target is at tick {second}, past batch 1 of ticks {start}..{first}");
+    assert_eq!(pair.log().matches(&warning).count(), 1, "{}", pair.log());
+}
+
+#[test]
+fn a_tick_that_the_queue_does_not_know_is_a_lost_position() {
+    let pair = Pair::create();
+    pair.register();
+    let (mut source, mut target) = (pair.source_client(), pair.target_client());
+    let last = batch(&mut source, 0);
+    // As after a run from another queue, or from another database under the same name.
+    set_target_tick(&mut target, Some(last + 100));
+    let output = pair.mover(&["--set", "loop_delay=0"]).output().expect("starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("has lost its position"), "{}", errors(&output));
+    assert!(queues::position(&mut source, SOURCE_QUEUE, JOB).1.is_some(), "the batch stays open");
+    succeed(&mut pair.mover(&["--reset"]));
+    pair.drain();
+    pair.assert_moved();
 }
 
 #[test]

@@ -73,7 +73,12 @@ pub(crate) struct Running(Child);
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Running {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Running::start_with(command, Stdio::null())
+    }
+
+    /// Starts a program with a standard error of its own.
+    pub(crate) fn start_with(command: &mut Command, stderr: impl Into<Stdio>) -> Running {
+        let child = command.stdout(Stdio::null()).stderr(stderr).spawn();
         Running(child.expect("the program starts"))
     }
 
