@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use postgres::Client;
+use postgres::{Client, Transaction};
 
 use crate::support::programs::{JOB, Pair, Running, SOURCE_QUEUE, TARGET_QUEUE, errors, succeed};
 use crate::support::{queues, wait_for};
@@ -22,6 +22,19 @@ pub(crate) fn wait_blocked(client: &mut Client) {
             .get(0);
         waiting > 0
     });
+}
+
+/// Starts a mover amid a batch that lasts as long as the returned transaction: it waits to record the tick.
+fn start_held<'a>(pair: &Pair, holder: &'a mut Client) -> (Transaction<'a>, Running) {
+    pair.register();
+    let mut source = pair.source_client();
+    queues::insert(&mut source, SOURCE_QUEUE, 0, 100);
+    queues::tick(&mut source, SOURCE_QUEUE);
+    let mut hold = holder.transaction().expect("begin");
+    hold.batch_execute("lock table pgq_ext.completed_tick in exclusive mode").expect("locked");
+    let mover = Running::start(&mut pair.mover(&[]));
+    wait_blocked(&mut pair.target_client());
+    (hold, mover)
 }
 
 /// Waits until the mover has a batch's work behind it.
@@ -68,15 +81,8 @@ fn a_daemon_that_cannot_start_reports_through_its_parent() {
 #[test]
 fn stop_finishes_the_batch() {
     let pair = Pair::create();
-    pair.register();
-    let mut source = pair.source_client();
-    queues::insert(&mut source, SOURCE_QUEUE, 0, 100);
-    queues::tick(&mut source, SOURCE_QUEUE);
-    let (mut holder, mut target) = (pair.target_client(), pair.target_client());
-    let mut hold = holder.transaction().expect("begin");
-    hold.batch_execute("lock table pgq_ext.completed_tick in exclusive mode").expect("locked");
-    let mut mover = Running::start(&mut pair.mover(&[]));
-    wait_blocked(&mut target);
+    let mut holder = pair.target_client();
+    let (hold, mut mover) = start_held(&pair, &mut holder);
 
     succeed(&mut pair.mover(&["-s"]));
     wait_for("the signal to be logged", || pair.log().contains("got SIGINT"));
@@ -84,23 +90,15 @@ fn stop_finishes_the_batch() {
     hold.commit().expect("released");
     assert_eq!(mover.wait(), Some(0));
     pair.assert_moved();
-    assert_eq!(queues::position(&mut source, SOURCE_QUEUE, JOB).1, None);
+    assert_eq!(queues::position(&mut pair.source_client(), SOURCE_QUEUE, JOB).1, None);
     assert!(!pair.pidfile().exists());
 }
 
 #[test]
 fn kill_ends_a_long_batch_and_loses_nothing() {
     let pair = Pair::create();
-    pair.register();
-    let mut source = pair.source_client();
-    queues::insert(&mut source, SOURCE_QUEUE, 0, 100);
-    queues::tick(&mut source, SOURCE_QUEUE);
-    // A batch as long as the test wants: the target's commit waits for a lock that nobody releases.
     let (mut holder, mut target) = (pair.target_client(), pair.target_client());
-    let mut hold = holder.transaction().expect("begin");
-    hold.batch_execute("lock table pgq_ext.completed_tick in exclusive mode").expect("locked");
-    let mut mover = Running::start(&mut pair.mover(&[]));
-    wait_blocked(&mut target);
+    let (hold, mut mover) = start_held(&pair, &mut holder);
 
     succeed(&mut pair.mover(&["-k"]));
     assert_eq!(mover.wait(), Some(0));
@@ -114,15 +112,8 @@ fn kill_ends_a_long_batch_and_loses_nothing() {
 #[test]
 fn kill_does_not_wait_for_a_server_that_does_not_answer() {
     let pair = Pair::on_own_server();
-    pair.register();
-    let mut source = pair.source_client();
-    queues::insert(&mut source, SOURCE_QUEUE, 0, 10);
-    queues::tick(&mut source, SOURCE_QUEUE);
     let (mut holder, mut target) = (pair.target_client(), pair.target_client());
-    let mut hold = holder.transaction().expect("begin");
-    hold.batch_execute("lock table pgq_ext.completed_tick in exclusive mode").expect("locked");
-    let mut mover = Running::start(&mut pair.mover(&[]));
-    wait_blocked(&mut target);
+    let (_hold, mut mover) = start_held(&pair, &mut holder);
 
     // Neither the mover's statement nor the request to cancel it gets an answer from now on.
     let pids = "select pid from pg_stat_activity where application_name = $1";
@@ -142,15 +133,8 @@ fn kill_does_not_wait_for_a_server_that_does_not_answer() {
 #[test]
 fn a_second_interrupt_is_a_kill() {
     let pair = Pair::create();
-    pair.register();
-    let mut source = pair.source_client();
-    queues::insert(&mut source, SOURCE_QUEUE, 0, 10);
-    queues::tick(&mut source, SOURCE_QUEUE);
     let (mut holder, mut target) = (pair.target_client(), pair.target_client());
-    let mut hold = holder.transaction().expect("begin");
-    hold.batch_execute("lock table pgq_ext.completed_tick in exclusive mode").expect("locked");
-    let mut mover = Running::start(&mut pair.mover(&[]));
-    wait_blocked(&mut target);
+    let (_hold, mut mover) = start_held(&pair, &mut holder);
     wait_for("the process to end", || {
         if mover.is_running() {
             mover.signal(Signal::SIGINT);

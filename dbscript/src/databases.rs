@@ -97,8 +97,8 @@ impl Databases {
     ///
     /// # Errors
     ///
-    /// When the connection is in use already, when no connection string was set under the name, when it is broken, and when the server refuses; the
-    /// message names database, host, port and user.
+    /// When the connection is in use already, when no connection string was set under the name or it is
+    /// broken, and when the server refuses; the message names database, host, port and user.
     pub fn get(&mut self, name: &str) -> Result<Connection, Error> {
         let opened = self.opened(name)?;
         loop {

@@ -33,8 +33,8 @@ impl<H: RemoteHandler> Delivery for SerialConsumer<H> {
 
     /// The ticks of an earlier registration mean nothing any more.
     fn forget(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        self.0.tracker.set_last_tick(&mut *cx.database(&self.0.dst)?, None)?;
-        Ok(())
+        let forgotten = self.0.tracker.set_last_tick(&mut *cx.database(&self.0.dst)?, None);
+        Ok(forgotten.map_err(|error| cx.locate(&self.0.dst, error))?)
     }
 
     fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError> {
