@@ -31,6 +31,7 @@ Commands:
 fn main() -> ExitCode {
     Program::new("pgqadm")
         .about("Installs PgQ, creates queues, registers consumers, and runs the ticker.")
+        .version(env!("CARGO_PKG_VERSION"))
         .help_after(COMMANDS)
         .database(DB, "Connection string of the database. No default.")
         .keys(&[LOOP_DELAY, MAINT_DELAY, RETRY_DELAY])

@@ -31,6 +31,12 @@ impl RemoteHandler for QueueMover {
 fn main() -> ExitCode {
     let about = "Copies the events of a queue into a queue of another database, exactly once.";
     Program::new("queue_mover", "src_db", "dst_db")
-        .configure(|program| program.about(about).or_section("queue_mover3").keys(&[DST_QUEUE]))
+        .configure(|program| {
+            program
+                .about(about)
+                .version(env!("CARGO_PKG_VERSION"))
+                .or_section("queue_mover3")
+                .keys(&[DST_QUEUE])
+        })
         .main_serial(|config| Ok(QueueMover { dst_queue: config.get(&DST_QUEUE)? }))
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::programs::{MOVER_INI, Pair, SOURCE_QUEUE, command, errors};
-use crate::support::queues;
+use crate::support::programs::{MOVER_INI, Pair, Running, SOURCE_QUEUE, command, errors, succeed};
 use crate::support::server::Server;
+use crate::support::{queues, wait_for};
 
 const SECRET: &str = "s3cret-passw0rd";
 
@@ -104,7 +104,15 @@ fn the_config_file() {
         2,
         &["src_db", "unknown option `colour`"],
     );
-    check_ini(&pair, replace("pgq_queue_name = eventlog", "pgq_queue_name ="), 2, &["key pgq_queue_name"]);
+    check_ini(
+        &pair,
+        replace("pgq_queue_name = eventlog", "pgq_queue_name ="),
+        2,
+        &["not set: pgq_queue_name"],
+    );
+    check_ini(&pair, replace("src_db = ", "src_db =\nold = "), 2, &["not set: src_db"]);
+    check_ini(&pair, replace("src_db = ", "src_db = sslmode=require "), 2, &["src_db", "not encrypted yet"]);
+    check_ini(&pair, replace("src_db = dbname=", "src_db = "), 2, &["src_db", "`key=value` pairs"]);
 }
 
 #[test]
@@ -159,7 +167,7 @@ fn a_wrong_password() {
         &pair,
         |text| text.replace("src_db = ", &missing).replace(&pair.source, "postgres"),
         1,
-        &["src_db", "password missing"],
+        &["src_db", "password missing; set `password` or PGPASSWORD"],
     );
     let right = login.replace("wrong", "right");
     check_ini(
@@ -303,4 +311,19 @@ fn an_empty_queue_name_is_wrong_usage() {
     fs::write(pair.folder.path().join("adm.ini"), ini).expect("writable");
     let mut create = command("pgqadm", pair.folder.path());
     check(create.args(["adm.ini", "create", ""]), 2, &["a queue's name must not be empty"]);
+}
+
+#[test]
+fn a_broken_file_keeps_nobody_from_stopping_the_process() {
+    let pair = Pair::create();
+    pair.register();
+    let mut mover = Running::start(&mut pair.mover(&[]));
+    wait_for("the mover to be up", || pair.log().contains("consuming queue"));
+    let ini = pair.folder.path().join("mover.ini");
+    let text = fs::read_to_string(&ini).expect("there");
+    fs::write(&ini, text.replace("loop_delay = 0.05", "loop_delay = soon")).expect("writable");
+    check(&mut pair.mover(&["-r"]), 2, &["invalid value `soon` of key loop_delay"]);
+    assert!(mover.is_running());
+    succeed(&mut pair.mover(&["-s"]));
+    assert_eq!(mover.wait(), Some(0));
 }

@@ -73,9 +73,11 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Usage errors that name file, section and key: it is required and not set, or refers to what is not set.
+    /// Usage errors that name file, section and key: it is required and not set or empty, or refers to what
+    /// is not set.
     pub fn get(&self, key: &Key) -> Result<String, Error> {
-        self.get_opt(key)?.ok_or_else(|| self.error(&format!("config value not set: {}", key.name)))
+        let value = self.get_opt(key)?.filter(|value| key.value != Presence::Required || !value.is_empty());
+        value.ok_or_else(|| self.error(&format!("config value not set: {}", key.name)))
     }
 
     /// Returns the value of a key, its default, or `None` when it has neither.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::unistd::{Uid, User};
 use postgres::Config;
-use postgres::config::Host;
+use postgres::config::{Host, SslMode};
 
 use crate::Error;
 
@@ -16,6 +16,9 @@ const DEFAULT_PORT: u16 = 5432;
 /// libpq's defaults: the local socket folder, port 5432, the operating system user, a database of that name.
 pub(crate) fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<Config, Error> {
     let mut config: Config = text.parse().map_err(|error| invalid(text, error))?;
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(Error::usage("sslmode=require: connections are not encrypted yet"));
+    }
     let env = |name: &str| env(name).filter(|value| !value.is_empty());
     complete_address(&mut config, &env)?;
     complete_identity(&mut config, &env)?;
@@ -40,7 +43,7 @@ pub(crate) fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<
 
 /// The driver names options that it does not know, and one of those may be a piece of the password.
 fn invalid(text: &str, error: postgres::Error) -> Error {
-    let invalid = Error::usage("invalid connection string");
+    let invalid = Error::usage("invalid connection string, which is `key=value` pairs or a URI");
     let line = crate::describe(&error);
     if line.contains("unknown option") && text.contains("password") {
         return invalid.caused_by("unknown option, not named here because it may be a part of the password");

@@ -11,7 +11,7 @@ use r2d2_postgres::PostgresConnectionManager;
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::control::{Cancellable, Control};
-use crate::{Error, conninfo};
+use crate::{Error, conninfo, is_connection_error};
 
 /// Default of `connection_lifetime`: 20 minutes.
 pub const DEFAULT_CONNECTION_LIFETIME: Duration = Duration::from_secs(1200);
@@ -199,7 +199,13 @@ fn variable(name: &str) -> Option<String> {
 
 fn refused(name: &str, config: &Config, error: postgres::Error) -> Error {
     // Without a word from the server, the question is whether there is one.
-    let hint = if error.as_db_error().is_some() { "" } else { " (is the server running there?)" };
+    let hint = if is_connection_error(&error) && error.as_db_error().is_none() {
+        " (is the server running there?)"
+    } else if error.as_db_error().is_none() && config.get_password().is_none() {
+        ": password missing; set `password` or PGPASSWORD"
+    } else {
+        ""
+    };
     Error::failed(format!("{name}: cannot connect to {}{hint}", conninfo::target(config))).caused_by(error)
 }
 

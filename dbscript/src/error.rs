@@ -51,13 +51,10 @@ impl Error {
     }
 }
 
+/// Shows the whole chain as one line, which is what a `main` that returns the error prints.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("usage", &self.0.usage)
-            .field("message", &self.0.message)
-            .field("source", &self.0.source)
-            .finish()
+        f.write_str(&describe(self))
     }
 }
 

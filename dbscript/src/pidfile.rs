@@ -137,7 +137,10 @@ fn is_own(pid: i32) -> bool {
 
 /// Tells whether a live process wrote the file: one that started later only got the same id.
 fn is_owner(pid: i32, file: &File) -> bool {
-    let alive = !matches!(kill(Pid::from_raw(pid), None), Err(Errno::ESRCH));
+    let there = !matches!(kill(Pid::from_raw(pid), None), Err(Errno::ESRCH));
+    // A process that has ended stays visible until its parent has asked for its exit status.
+    let ended = stat(pid).is_some_and(|stat| stat.starts_with(['Z', 'X']));
+    let alive = there && !ended;
     let written = file.metadata().and_then(|meta| meta.modified());
     let younger = match (started(pid), written) {
         (Some(started), Ok(written)) => started > written + START_PRECISION,
@@ -148,15 +151,20 @@ fn is_owner(pid: i32, file: &File) -> bool {
 
 /// Returns when a process started, where the system tells it.
 fn started(pid: i32) -> Option<SystemTime> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command's name, in parentheses, may hold blanks.
-    let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let ticks: u64 = stat(pid)?.split(' ').nth(19)?.parse().ok()?;
     let per_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
     let system = fs::read_to_string("/proc/stat").ok()?;
     let boot = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
     Some(
         SystemTime::UNIX_EPOCH + Duration::from_secs(boot) + Duration::from_millis(ticks * 1000 / per_second),
     )
+}
+
+/// Returns what the system tells of a process, from its state on.
+fn stat(pid: i32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command's name, in parentheses, may hold anything.
+    stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
 }
 
 fn is_same(file: &File, path: &Path) -> bool {
@@ -232,6 +240,21 @@ mod tests {
         file.set_modified(SystemTime::UNIX_EPOCH).expect("settable");
         assert_eq!(send(&path, Signal::SIGTERM).expect("readable"), Sent::Stale);
         Pidfile::acquire(&path).expect("stale");
+    }
+
+    #[test]
+    fn a_process_that_ended_and_waits_for_its_parent_is_dead() {
+        let folder = folder();
+        let path = folder.path().join("x.pid");
+        let mut child = std::process::Command::new("true").spawn().expect("true runs");
+        fs::write(&path, child.id().to_string()).expect("writable");
+        let pid = i32::try_from(child.id()).expect("a process id");
+        while !stat(pid).expect("not waited for yet").starts_with('Z') {
+            std::thread::yield_now();
+        }
+        assert_eq!(send(&path, Signal::SIGTERM).expect("readable"), Sent::Stale);
+        assert_eq!(Pidfile::acquire(&path).expect("stale").stale(), Some(pid));
+        child.wait().expect("true has ended");
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Program {
             sections: vec![service],
             about: "",
             help_after: "",
-            version: env!("CARGO_PKG_VERSION"),
+            version: concat!("(dbscript ", env!("CARGO_PKG_VERSION"), ")"),
             keys: Vec::new(),
             databases: Vec::new(),
             switches: Vec::new(),
@@ -82,7 +82,7 @@ impl Program {
         self
     }
 
-    /// Sets the version that `--version` prints. Defaults to this crate's.
+    /// Sets the version that `--version` prints. Defaults to this crate's name and version.
     pub fn version(mut self, version: &'static str) -> Program {
         self.version = version;
         self
@@ -117,10 +117,10 @@ impl Program {
     ///
     /// `build` makes the job from the configuration, at start and again at every reload.
     pub fn main(self, build: impl Fn(&Config, &Switches) -> Result<Job, BoxError> + 'static) -> ExitCode {
-        let command = Command::new(self.sections[0])
-            .version(self.version)
-            .about(self.about)
-            .after_help(self.help_after);
+        let mut command = Command::new(self.name()).version(self.version).after_help(self.help_after);
+        if !self.about.is_empty() {
+            command = command.about(self.about);
+        }
         let command = args::complete(command, &self.switches, self.arguments);
         let switches = match args::parse(command, std::env::args_os()) {
             Ok(switches) => switches,

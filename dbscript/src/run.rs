@@ -1,6 +1,6 @@
 //! One run of a program, from the understood command line to the exit status.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use log::{info, warn};
 use nix::sys::signal::Signal;
@@ -37,10 +37,10 @@ impl Run {
             return self.print_sample();
         }
         let config = self.load()?;
-        let settings = self.settings(&config)?;
         if let Some(signal) = self.switches.signal() {
-            return self.send(settings.pidfile.as_deref(), signal);
+            return self.control(&config, signal);
         }
+        let settings = self.settings(&config)?;
         if self.switches.daemon() {
             return self.run_daemon(&config, &settings);
         }
@@ -73,13 +73,18 @@ impl Run {
         Settings::read(config, self.program.own_keys(), self.program.databases())
     }
 
-    fn send(&self, pidfile: Option<&Path>, signal: Signal) -> Result<(), BoxError> {
+    /// Sends a signal. A broken file keeps nobody from stopping the process, but is not worth a reload.
+    fn control(&self, config: &Config, signal: Signal) -> Result<(), BoxError> {
+        if signal == Signal::SIGHUP {
+            self.settings(config)?;
+        }
+        let pidfile = Settings::pidfile(config, self.program.own_keys())?;
         self.log_to_stderr()?;
         let Some(path) = pidfile else {
             warn!("no pidfile in the config file, nothing to do");
             return Ok(());
         };
-        match pidfile::send(path, signal)? {
+        match pidfile::send(&path, signal)? {
             Sent::ToProcess => {}
             Sent::NoFile => warn!("no pidfile `{}`, the process is not running", path.display()),
             Sent::Stale => warn!("pidfile `{}` is stale, the process is not running", path.display()),

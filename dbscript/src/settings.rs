@@ -64,11 +64,10 @@ impl Settings {
     ///
     /// Usage errors that name file, section and key.
     pub(crate) fn read(config: &Config, keys: &[Key], databases: &[Key]) -> Result<Settings, Error> {
-        let own =
-            |common: Key| keys.iter().find(|key| key.name() == common.name()).copied().unwrap_or(common);
+        let own = |common: Key| own(common, keys);
         Ok(Settings {
             job_name: config.job_name()?,
-            pidfile: config.file(&own(PIDFILE))?,
+            pidfile: Settings::pidfile(config, keys)?,
             pace: LoopSettings {
                 loop_delay: loop_delay(config, &own(LOOP_DELAY))?,
                 exception_sleep: config.seconds(&own(EXCEPTION_SLEEP))?,
@@ -77,6 +76,15 @@ impl Settings {
             lifetime: config.seconds(&own(CONNECTION_LIFETIME))?,
             databases: databases.iter().map(|key| conninfo(config, key)).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Reads the pidfile alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Settings::read).
+    pub(crate) fn pidfile(config: &Config, keys: &[Key]) -> Result<Option<PathBuf>, Error> {
+        config.file(&own(PIDFILE, keys))
     }
 
     /// Returns what a reload does not change.
@@ -100,6 +108,11 @@ impl Settings {
         }
         databases.set_lifetime(self.lifetime);
     }
+}
+
+/// Returns the program's own variant of a common key, if it has one.
+fn own(common: Key, keys: &[Key]) -> Key {
+    keys.iter().find(|key| key.name() == common.name()).copied().unwrap_or(common)
 }
 
 /// What cannot be slept is caught here, not in the loop.

@@ -24,9 +24,9 @@ pub(crate) fn watch(control: Control, last_words: impl Fn() + Send + 'static) ->
             match signal {
                 SIGHUP => control.reload(),
                 SIGINT if !double => {
+                    info!("got SIGINT, finishing the current round");
                     interrupted = Some(Instant::now());
                     control.stop();
-                    info!("got SIGINT, finishing the current round");
                 }
                 _ => {
                     info!("got {}, ending now", if signal == SIGTERM { "SIGTERM" } else { "SIGINT twice" });

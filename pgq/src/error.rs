@@ -9,7 +9,6 @@ use postgres::error::SqlState;
 /// [`source`](std::error::Error::source).
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     kind: Kind,
     what: String,
@@ -19,7 +18,7 @@ struct Inner {
     source: Option<BoxError>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Failed,
     Usage,
@@ -116,9 +115,10 @@ impl Error {
     }
 }
 
+/// Shows the whole chain as one line, which is what a `main` that returns the error prints.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&dbscript::describe(self))
     }
 }
 

@@ -5,17 +5,15 @@ use std::fmt;
 use pgq::{BatchInfo, BoxError};
 
 /// An error of tracking batches on the target database.
-#[derive(Debug)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     kind: Kind,
     what: String,
     source: Option<BoxError>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Failed,
     NotInstalled,
@@ -56,6 +54,13 @@ impl Error {
 impl From<pgq::Error> for Error {
     fn from(error: pgq::Error) -> Error {
         Error::failed("the source failed", error)
+    }
+}
+
+/// Shows the whole chain as one line, which is what a `main` that returns the error prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&dbscript::describe(self))
     }
 }
 

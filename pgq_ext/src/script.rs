@@ -113,17 +113,26 @@ fn rewind(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(
 
 fn reset(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {
     let consumer = &subscription.settings().consumer;
-    Tracker::new(consumer)
-        .set_last_tick(&mut *cx.database(ends.dst)?, None)
-        .map_err(|error| cx.locate(ends.dst, error))?;
-    info!("consumer `{consumer}`: forgot the target's tick");
+    match forget(ends, subscription, cx)? {
+        Some(tick) => info!("consumer `{consumer}`: forgot the target's tick, {tick}"),
+        None => info!("consumer `{consumer}`: the target has no tick"),
+    }
     Ok(())
+}
+
+/// Forgets the target's tick, and returns it.
+fn forget(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<Option<i64>, BoxError> {
+    let tracker = Tracker::new(&subscription.settings().consumer);
+    let mut dst = cx.database(ends.dst)?;
+    let tick = tracker.last_tick(&mut *dst).map_err(|error| cx.locate(ends.dst, error))?;
+    tracker.set_last_tick(&mut *dst, None).map_err(|error| cx.locate(ends.dst, error))?;
+    Ok(tick)
 }
 
 fn register(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {
     let known = subscription.is_registered(&mut *cx.database(ends.src)?);
     if !known.map_err(|error| cx.locate(ends.src, error))? {
-        reset(ends, subscription, cx)?;
+        forget(ends, subscription, cx)?;
     }
     script::register(ends.src, subscription, cx).map(|_| ())
 }

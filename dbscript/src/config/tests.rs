@@ -49,7 +49,8 @@ fn the_syntax_is_that_of_config_parser() {
     let config = config(text);
     assert_eq!(config.get(&QUEUE).expect("set"), "a;b#c=d");
     assert_eq!(config.get(&Key::required("multi", "")).expect("set"), "one\ntwo");
-    assert_eq!(config.get(&Key::required("empty", "")).expect("set"), "");
+    assert_eq!(config.get(&Key::optional("empty", "")).expect("set"), "");
+    check_error(config.get(&Key::required("empty", "")), "config value not set: empty");
     assert_eq!(config.get(&PIDFILE).expect("set"), "b/dir/queue_mover");
     assert_eq!(config.job_name().expect("file name"), "mover");
 }
