@@ -6,16 +6,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use configparser::ini::Ini;
 use nix::unistd::User;
 
 use crate::key::{Key, Presence};
-use crate::{Error, interpolate};
+use crate::{Error, ini, interpolate};
 
 /// The section whose keys are defaults of all others.
 const DEFAULTS: &str = "DEFAULT";
-/// The section under which the parser files what stands before any header.
-const NO_SECTION: &str = "\0";
 
 /// The values of a program's section. Skytools: `skytools.Config`.
 pub struct Config {
@@ -42,7 +39,7 @@ impl Config {
 
     fn parse(file: &Path, text: &str, sections: &[&str], set: &[(String, String)]) -> Result<Config, Error> {
         let broken = |what: String| Error::usage(format!("config file `{}`: {what}", file.display()));
-        let mut found = read_sections(text).map_err(broken)?;
+        let mut found = ini::read(text).map_err(broken)?;
         let defaults = found.remove(DEFAULTS).unwrap_or_default();
         let Some(section) = sections.iter().find(|section| found.contains_key(**section)) else {
             let there: Vec<String> = found.keys().map(|name| format!("[{name}]")).collect();
@@ -212,30 +209,6 @@ impl fmt::Debug for Config {
             .field("keys", &self.values.keys())
             .finish_non_exhaustive()
     }
-}
-
-fn read_sections(text: &str) -> Result<BTreeMap<String, BTreeMap<String, String>>, String> {
-    let mut syntax = Ini::new_cs().defaults();
-    syntax.default_section = NO_SECTION.to_owned();
-    syntax.comment_symbols = vec!['#', ';'];
-    syntax.enable_inline_comments = false;
-    syntax.multiline = true;
-    let parsed =
-        Ini::new_from_defaults(syntax).read(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())?;
-    let mut sections = BTreeMap::new();
-    for (section, keys) in parsed {
-        if section == NO_SECTION {
-            let first = keys.keys().min().cloned().unwrap_or_default();
-            return Err(format!("`{first}` stands before any [section]"));
-        }
-        let mut values = BTreeMap::new();
-        for (key, value) in keys {
-            let value = value.ok_or_else(|| format!("section [{section}]: `{key}` has no value"))?;
-            values.insert(key.to_lowercase(), value);
-        }
-        sections.insert(section, values);
-    }
-    Ok(sections)
 }
 
 fn built_in(file: &Path, service: &str) -> BTreeMap<String, String> {

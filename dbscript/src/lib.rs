@@ -46,6 +46,8 @@ mod config;
 #[cfg(feature = "program")]
 mod daemon;
 #[cfg(feature = "program")]
+mod ini;
+#[cfg(feature = "program")]
 mod ini_template;
 #[cfg(feature = "program")]
 mod interpolate;

@@ -1,0 +1,28 @@
+//! Runs one SQL statement again and again: a whole program without queues.
+
+use std::process::ExitCode;
+
+use dbscript::{BoxError, Context, Job, Key, Program, Round, Script};
+
+const SQL: Key = Key::required("sql", "Statement to run every `loop_delay` seconds.");
+
+struct RunSql {
+    sql: String,
+}
+
+impl Script for RunSql {
+    fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+        let count = cx.database("db")?.execute_typed(&self.sql, &[])?;
+        cx.stats().add("count", count);
+        Ok(Round::Idle)
+    }
+}
+
+fn main() -> ExitCode {
+    Program::new("run_sql")
+        .about("Runs one SQL statement again and again.")
+        .version(env!("CARGO_PKG_VERSION"))
+        .database("db", "Connection string of the database. No default.")
+        .keys(&[SQL])
+        .main(|config, _switches| Ok(Job::looping(RunSql { sql: config.get(&SQL)? })))
+}
