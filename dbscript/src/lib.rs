@@ -35,9 +35,12 @@ mod conninfo;
 mod control;
 mod databases;
 mod error;
+mod error_kind;
+mod panics;
 mod run_loop;
 mod script;
 mod stats;
+mod trouble;
 
 #[cfg(feature = "program")]
 mod args;
@@ -69,6 +72,7 @@ mod signals;
 pub use control::Control;
 pub use databases::{Connection, DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use error::{BoxError, Error, describe, is_connection_error, sqlstate};
+pub use error_kind::ErrorKind;
 pub use run_loop::{LoopSettings, RunLoop};
 pub use script::{Context, Round, Script};
 pub use stats::{Stat, Stats};

@@ -13,7 +13,7 @@ use crate::program::{Kind, OnceWork, Program};
 use crate::settings::{Fixed, Settings};
 use crate::{
     BoxError, Config, Context, Control, Databases, Error, Job, RunLoop, Script, Switches, describe,
-    ini_template, signals,
+    ini_template, panics, signals,
 };
 
 /// Makes the job out of the configuration.
@@ -149,8 +149,11 @@ impl Run {
     ) -> Result<(), BoxError> {
         let control = Control::default();
         logging::init(settings.log(self.switches.level()))?;
-        logging::log_panics();
+        panics::log_instead_of_printing();
         self.warn_of_unknown_keys(config);
+        for kind in settings.pace.exception_quiet.iter().filter(|kind| !kind.is_known()) {
+            warn!("exception_quiet: there is no error of the kind `{kind}` here");
+        }
         take_over(pidfile, &control)?;
         let context = context(settings, control);
         let run = RunLoop::new(&settings.job_name, script, settings.pace.clone(), context);

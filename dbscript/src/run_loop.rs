@@ -1,12 +1,13 @@
 //! The work loop: startup, rounds with sleeps between them, shutdown.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
 use crate::error::is_usage;
-use crate::{BoxError, Context, Control, Error, Round, Script, describe};
+use crate::panics::guarded;
+use crate::trouble::Trouble;
+use crate::{BoxError, Context, Control, ErrorKind, Round, Script, describe};
 
 /// Longer sleeps end after this; the round that follows finds nothing.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -20,11 +21,23 @@ pub struct LoopSettings {
     pub loop_delay: f64,
     /// Time to wait after a failed round. Defaults to 20 seconds.
     pub exception_sleep: Duration,
+    /// Errors that are logged as warnings at first. Defaults to none.
+    pub exception_quiet: Vec<ErrorKind>,
+    /// How long they are, counted from the first failed round. Defaults to 300 seconds.
+    pub exception_grace: Duration,
+    /// How long no round must fail until the next failed one counts as the first. Defaults to 900 seconds.
+    pub exception_reset: Duration,
 }
 
 impl Default for LoopSettings {
     fn default() -> LoopSettings {
-        LoopSettings { loop_delay: 1.0, exception_sleep: Duration::from_secs(20) }
+        LoopSettings {
+            loop_delay: 1.0,
+            exception_sleep: Duration::from_secs(20),
+            exception_quiet: Vec::new(),
+            exception_grace: Duration::from_secs(300),
+            exception_reset: Duration::from_secs(900),
+        }
     }
 }
 
@@ -35,7 +48,7 @@ pub(crate) type Reload<S> = Box<dyn FnMut(&mut Context) -> Result<(S, LoopSettin
 ///
 /// Skytools: `BaseScript.run`.
 pub struct RunLoop<S> {
-    name: String,
+    trouble: Trouble,
     script: S,
     settings: LoopSettings,
     context: Context,
@@ -45,7 +58,7 @@ pub struct RunLoop<S> {
 impl<S: Script> RunLoop<S> {
     /// Makes a loop. `name` is the job's name in log lines.
     pub fn new(name: &str, script: S, settings: LoopSettings, context: Context) -> RunLoop<S> {
-        RunLoop { name: name.to_owned(), script, settings, context, reload: None }
+        RunLoop { trouble: Trouble::new(name, &settings), script, settings, context, reload: None }
     }
 
     #[cfg(feature = "program")]
@@ -78,6 +91,7 @@ impl<S: Script> RunLoop<S> {
             self.reload_if_asked();
             match self.round() {
                 Ok(round) => {
+                    self.trouble.worked(Instant::now());
                     if !self.pause(round) {
                         break;
                     }
@@ -122,7 +136,7 @@ impl<S: Script> RunLoop<S> {
         if is_usage(&*error) || self.settings.loop_delay <= 0.0 {
             return Err(error);
         }
-        error!("Job {} failed: {}", self.name, describe(&*error));
+        self.trouble.failed(&*error, Instant::now());
         self.control().sleep(self.settings.exception_sleep);
         Ok(())
     }
@@ -142,8 +156,9 @@ impl<S: Script> RunLoop<S> {
             Ok((script, settings)) => {
                 let mut old = std::mem::replace(&mut self.script, script);
                 if let Err(error) = guarded(|| old.shutdown(&mut self.context)) {
-                    warn!("Job {}: {}", self.name, describe(&*error));
+                    warn!("the old configuration did not shut down: {}", describe(&*error));
                 }
+                self.trouble.follow(&settings);
                 self.settings = settings;
                 info!("Config reloaded");
             }
@@ -159,21 +174,10 @@ impl<S: Script> RunLoop<S> {
     }
 }
 
-/// Runs user code; a panic in it is an error.
-fn guarded<T>(code: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
-    catch_unwind(AssertUnwindSafe(code))
-        .unwrap_or_else(|panic| Err(Error::failed(format!("panic: {}", panic_text(&*panic))).into()))
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Databases;
+    use crate::{Databases, Error};
 
     /// Plays a list of outcomes, then stops the loop.
     struct Play(Vec<fn() -> Result<Round, BoxError>>, usize);
@@ -195,7 +199,8 @@ mod tests {
     ) -> (usize, Result<(), BoxError>) {
         let control = Control::default();
         let context = Context::new(Databases::new("test", control.clone()), control);
-        let settings = LoopSettings { loop_delay, exception_sleep: Duration::ZERO };
+        let settings =
+            LoopSettings { loop_delay, exception_sleep: Duration::ZERO, ..LoopSettings::default() };
         let mut run = RunLoop::new("test", Play(outcomes, 0), settings, context);
         let result = run.run(|| ());
         (run.script.1, result)

@@ -7,7 +7,7 @@ use log::LevelFilter;
 
 use crate::databases::Databases;
 use crate::logging::{LogFile, LogSettings};
-use crate::{Config, Error, Key, LoopSettings};
+use crate::{Config, Error, ErrorKind, Key, LoopSettings};
 
 pub(crate) const JOB_NAME: Key =
     Key::optional("job_name", "Name of the job in logs; must be unique. Defaults to the file's base name.");
@@ -33,10 +33,36 @@ const CONNECTION_LIFETIME: Key = Key::with_default(
 );
 const EXCEPTION_SLEEP: Key =
     Key::with_default("exception_sleep", "20", "Seconds to wait after a failed round. Defaults to 20.");
+const EXCEPTION_QUIET: Key = Key::optional(
+    "exception_quiet",
+    "Errors, separated by commas, that are logged as warnings at first: ALL, an SQLSTATE or the first two \
+     characters of one, OperationalError and the like. No default.",
+);
+const EXCEPTION_GRACE: Key = Key::with_default(
+    "exception_grace",
+    "300",
+    "Seconds after the first failed round for which such errors are warnings. Defaults to 300.",
+);
+const EXCEPTION_RESET: Key = Key::with_default(
+    "exception_reset",
+    "900",
+    "Seconds without a failed round after which the next counts as the first. Defaults to 900.",
+);
 
 /// The keys of every program, in the order of the sample file.
-pub(crate) const COMMON_KEYS: [Key; 8] =
-    [JOB_NAME, PIDFILE, LOGFILE, LOG_SIZE, LOG_COUNT, LOOP_DELAY, CONNECTION_LIFETIME, EXCEPTION_SLEEP];
+pub(crate) const COMMON_KEYS: [Key; 11] = [
+    JOB_NAME,
+    PIDFILE,
+    LOGFILE,
+    LOG_SIZE,
+    LOG_COUNT,
+    LOOP_DELAY,
+    CONNECTION_LIFETIME,
+    EXCEPTION_SLEEP,
+    EXCEPTION_QUIET,
+    EXCEPTION_GRACE,
+    EXCEPTION_RESET,
+];
 
 /// The framework's own settings.
 pub(crate) struct Settings {
@@ -71,6 +97,9 @@ impl Settings {
             pace: LoopSettings {
                 loop_delay: loop_delay(config, &own(LOOP_DELAY))?,
                 exception_sleep: config.seconds(&own(EXCEPTION_SLEEP))?,
+                exception_quiet: kinds(config, &own(EXCEPTION_QUIET))?,
+                exception_grace: config.seconds(&own(EXCEPTION_GRACE))?,
+                exception_reset: config.seconds(&own(EXCEPTION_RESET))?,
             },
             logfile: logfile(config, &own)?,
             lifetime: config.seconds(&own(CONNECTION_LIFETIME))?,
@@ -119,6 +148,12 @@ fn own(common: Key, keys: &[Key]) -> Key {
 fn loop_delay(config: &Config, key: &Key) -> Result<f64, Error> {
     let delay: f64 = config.parsed(key)?;
     if delay < 0.0 { Ok(delay) } else { config.seconds(key).map(|delay| delay.as_secs_f64()) }
+}
+
+fn kinds(config: &Config, key: &Key) -> Result<Vec<ErrorKind>, Error> {
+    let names = config.get_opt(key)?.unwrap_or_default();
+    let names = names.split(',').filter(|name| !name.trim().is_empty());
+    Ok(names.map(ErrorKind::from_name).collect())
 }
 
 fn logfile(config: &Config, own: &impl Fn(Key) -> Key) -> Result<Option<LogFile>, Error> {

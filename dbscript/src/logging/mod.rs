@@ -54,12 +54,3 @@ pub(crate) fn init(settings: LogSettings) -> Result<(), Error> {
     }
     dispatch.apply().map_err(|error| Error::failed("cannot set up the log").caused_by(error))
 }
-
-/// Logs where a panic happened, in one line, instead of printing a report; what it means for the round is
-/// told by the loop.
-pub(crate) fn log_panics() {
-    std::panic::set_hook(Box::new(|panic| match panic.location() {
-        Some(location) => log::error!("panic at {location}"),
-        None => log::error!("panic"),
-    }));
-}

@@ -1,0 +1,44 @@
+//! Panics in user code, turned into errors.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::{BoxError, Error};
+
+thread_local! {
+    /// Where the last panic of guarded code happened; nothing outside of such code.
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs user code; a panic in it is an error.
+pub(crate) fn guarded<T>(code: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
+    PLACE.set(Some(String::new()));
+    let result = catch_unwind(AssertUnwindSafe(code));
+    let place = PLACE.take().unwrap_or_default();
+    result.unwrap_or_else(|panic| Err(Error::failed(format!("panic{place}: {}", text(&*panic))).into()))
+}
+
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
+}
+
+/// Replaces the report that a panic prints: guarded code leaves it to the error, which is told as all others;
+/// elsewhere it is one line of the log.
+#[cfg(feature = "program")]
+pub(crate) fn log_instead_of_printing() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
+        let guarded = PLACE.try_with(|known| match &mut *known.borrow_mut() {
+            Some(known) => {
+                known.clone_from(&place);
+                true
+            }
+            None => false,
+        });
+        if !guarded.unwrap_or(false) {
+            log::error!("panic{place}: {}", text(panic.payload()));
+        }
+    }));
+}
