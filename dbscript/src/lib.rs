@@ -41,6 +41,7 @@ mod run_loop;
 mod script;
 mod stats;
 mod trouble;
+mod tls;
 
 #[cfg(feature = "program")]
 mod args;
