@@ -1,14 +1,21 @@
 //! The handle by which a running loop is stopped, reloaded and woken.
 
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::{CancelToken, NoTls};
 
+use crate::BoxError;
+use crate::error::Interrupted;
+
 /// How long [`Control::abort`] goes on cancelling statements until the loop has ended.
 const ABORT_LIMIT: Duration = Duration::from_millis(750);
 const ABORT_INTERVAL: Duration = Duration::from_millis(50);
+/// How long what may be interrupted goes on after [`Control::stop`].
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+const INTERRUPT_POLL: Duration = Duration::from_millis(20);
 
 /// Stops, reloads and wakes a [`RunLoop`](crate::RunLoop) from another thread. Clones are the same handle.
 #[derive(Clone, Default)]
@@ -25,6 +32,7 @@ struct State {
     stop: bool,
     abort: bool,
     reload: bool,
+    wake: bool,
     ended: bool,
     next_token: u64,
     tokens: Vec<(u64, CancelToken)>,
@@ -71,6 +79,11 @@ impl Control {
         self.change(|state| state.reload = true);
     }
 
+    /// Ends the sleep after a round that found nothing, or the next one if there is none now.
+    pub fn wake(&self) {
+        self.change(|state| state.wake = true);
+    }
+
     /// Tells whether [`stop`](Control::stop) or [`abort`](Control::abort) was called.
     pub fn is_stopping(&self) -> bool {
         self.lock().stop
@@ -84,6 +97,41 @@ impl Control {
     /// Sleeps for `duration` or until the loop is asked for something.
     pub fn sleep(&self, duration: Duration) {
         self.wait(duration, |state| state.stop || state.reload);
+    }
+
+    /// As [`sleep`](Control::sleep), and [`wake`](Control::wake) ends it too.
+    pub(crate) fn idle(&self, duration: Duration) {
+        self.wait(duration, |state| state.stop || state.reload || state.wake);
+        self.lock().wake = false;
+    }
+
+    /// Does work on a thread of its own and returns what came of it. When the loop is asked to end before, the
+    /// error is [`Interrupted`], and the thread ends by itself some time later.
+    pub(crate) fn interruptible<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, BoxError> {
+        let (send, done) = mpsc::channel();
+        let report = move || {
+            // Nobody waits any more when the loop has ended.
+            let _ = send.send(work());
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(report)?;
+        let mut stopped: Option<Instant> = None;
+        loop {
+            match done.recv_timeout(INTERRUPT_POLL) {
+                Ok(result) => return Ok(result),
+                Err(RecvTimeoutError::Disconnected) => return Err("the thread panicked".into()),
+                Err(RecvTimeoutError::Timeout) if self.is_stopping() => {
+                    let waited = stopped.get_or_insert_with(Instant::now).elapsed();
+                    if self.is_aborting() || waited > STOP_LIMIT {
+                        return Err(Interrupted.into());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
     }
 
     pub(crate) fn take_reload(&self) -> bool {

@@ -1,19 +1,20 @@
 //! Named database connections, kept from round to round.
 
 use std::collections::HashMap;
-use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use postgres::{Client, Config, NoTls};
-use r2d2::{ManageConnection, NopErrorHandler, Pool, PooledConnection};
+use r2d2::{ManageConnection, NopErrorHandler, Pool};
 use r2d2_postgres::PostgresConnectionManager;
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::conninfo::{SessionAttrs, Target};
 use crate::control::{Cancellable, Control};
-use crate::{Error, conninfo, is_connection_error};
+use crate::error::Interrupted;
+use crate::listen::{Channels, Listeners, Open};
+use crate::{BoxError, Connection, Error, conninfo, is_connection_error};
 
 /// Default of `connection_lifetime`: 20 minutes.
 pub const DEFAULT_CONNECTION_LIFETIME: Duration = Duration::from_secs(1200);
@@ -27,13 +28,21 @@ pub struct Databases {
     application_name: String,
     control: Control,
     threads: Option<Arc<ScheduledThreadPool>>,
+    hook: Option<Hook>,
+    channels: Channels,
+    listeners: Listeners,
 }
 
-/// Connection strings and lifetime at one time.
+/// Connection strings and what else is set, at one time.
 pub(crate) struct Snapshot {
     strings: Vec<(String, String)>,
     lifetime: Duration,
+    hook: Option<Hook>,
+    channels: Channels,
 }
+
+/// What sets up a new connection.
+type Hook = Arc<dyn Fn(&str, &mut Client) -> Result<(), BoxError> + Send + Sync>;
 
 struct Entry {
     conninfo: String,
@@ -43,6 +52,7 @@ struct Entry {
 #[derive(Clone)]
 struct Opened {
     target: Target,
+    label: Arc<str>,
     pool: Pool<Manager>,
     next: Next,
 }
@@ -60,6 +70,9 @@ impl Databases {
             application_name: application_name.to_owned(),
             control,
             threads: None,
+            hook: None,
+            channels: Channels::new(),
+            listeners: Listeners::default(),
         }
     }
 
@@ -71,18 +84,71 @@ impl Databases {
         }
     }
 
-    /// Returns what was set, to be [restored](Databases::restore).
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    /// Takes what was set, to be [restored](Databases::restore); connection strings and lifetime stay.
+    pub(crate) fn snapshot(&mut self) -> Snapshot {
         let strings = self.entries.iter().map(|(name, entry)| (name.clone(), entry.conninfo.clone()));
-        Snapshot { strings: strings.collect(), lifetime: self.lifetime }
+        Snapshot {
+            strings: strings.collect(),
+            lifetime: self.lifetime,
+            hook: self.hook.take(),
+            channels: std::mem::take(&mut self.channels),
+        }
     }
 
     /// Sets everything back to what it was.
-    pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
+    pub(crate) fn restore(&mut self, snapshot: Snapshot) {
         for (name, conninfo) in &snapshot.strings {
             self.set(name, conninfo);
         }
         self.set_lifetime(snapshot.lifetime);
+        self.hook = snapshot.hook;
+        self.channels = snapshot.channels;
+    }
+
+    /// Sets what is done with every new connection before it is used. Skytools: `connection_hook`.
+    ///
+    /// `hook` gets the name of the database and the connection; its error is that of
+    /// [`get`](Databases::get). What it sets up belongs to the session, so it does not hold behind a pooler
+    /// that hands out transactions.
+    pub fn set_connection_hook(
+        &mut self,
+        hook: impl Fn(&str, &mut Client) -> Result<(), BoxError> + Send + Sync + 'static,
+    ) {
+        self.hook = Some(Arc::new(hook));
+        self.reset();
+    }
+
+    /// Lets notifications on a channel of a database end the sleep between rounds. Skytools: `listen`.
+    ///
+    /// A connection of its own listens; while it cannot be had, and always behind a pooler that hands out
+    /// transactions, the loop looks every `loop_delay`.
+    pub fn listen(&mut self, name: &str, channel: &str) {
+        self.channels.entry(name.to_owned()).or_default().insert(channel.to_owned());
+    }
+
+    /// Takes [`listen`](Databases::listen) back. Skytools: `unlisten`.
+    pub fn unlisten(&mut self, name: &str, channel: &str) {
+        if let Some(channels) = self.channels.get_mut(name) {
+            channels.remove(channel);
+        }
+        self.channels.retain(|_, channels| !channels.is_empty());
+    }
+
+    /// Starts and ends listeners, so that they are those that were asked for.
+    pub(crate) fn follow_channels(&mut self) {
+        let entries = &self.entries;
+        self.listeners.follow(&self.channels, &self.control, |name| {
+            let conninfo = entries.get(name)?.conninfo.clone();
+            let (text, application_name) = (conninfo.clone(), self.application_name.clone());
+            let open: Open = Box::new(move || Ok(open(&understood(&text, &application_name)?)?));
+            Some((conninfo, open))
+        });
+    }
+
+    /// Closes everything at the end of a loop.
+    pub(crate) fn end(&mut self) {
+        self.listeners = Listeners::default();
+        self.reset();
     }
 
     /// Sets the age at which a connection is closed and opened anew, between rounds.
@@ -105,7 +171,7 @@ impl Databases {
         let opened = self.opened(name)?;
         loop {
             if self.control.is_aborting() {
-                return Err(Error::failed(format!("{name}: not connecting, since the program ends")));
+                return Err(Error::failed(format!("{name}: not connecting")).caused_by(Interrupted));
             }
             let state = opened.pool.state();
             if state.connections > state.idle_connections {
@@ -115,9 +181,10 @@ impl Databases {
             }
             let fresh = state.connections == 0;
             if fresh {
-                let client = driver_config(&opened.target)
-                    .connect(NoTls)
-                    .map_err(|error| refused(name, &opened.target, error))?;
+                let mut client = self.connect(name, &opened.target)?;
+                if let Some(hook) = &self.hook {
+                    hook(name, &mut client).map_err(|error| unprepared(&opened.label, error))?;
+                }
                 *opened.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
             }
             let mut connection = opened
@@ -125,7 +192,7 @@ impl Databases {
                 .get()
                 .map_err(|error| Error::failed(format!("{name}: cannot connect")).caused_by(error))?;
             if fresh || connection.answers() {
-                return Ok(Connection(connection));
+                return Ok(Connection::new(connection, opened.label));
             }
         }
     }
@@ -159,6 +226,16 @@ impl Databases {
         }
     }
 
+    /// Opens a connection on a thread, since a server that does not answer must not keep the program from
+    /// ending.
+    fn connect(&self, name: &str, target: &Target) -> Result<Client, Error> {
+        let opening = target.clone();
+        match self.control.interruptible("connect", move || open(&opening)) {
+            Ok(result) => result.map_err(|error| refused(name, target, error)),
+            Err(error) => Err(Error::failed(format!("{name}: not connecting")).caused_by(error)),
+        }
+    }
+
     fn opened(&mut self, name: &str) -> Result<Opened, Error> {
         let threads = self.threads.get_or_insert_with(|| Arc::new(ScheduledThreadPool::new(1)));
         let entry = self
@@ -168,11 +245,8 @@ impl Databases {
         if let Some(opened) = &entry.pool {
             return Ok(opened.clone());
         }
-        let mut target = conninfo::parse(&entry.conninfo, variable)
+        let target = understood(&entry.conninfo, &self.application_name)
             .map_err(|error| Error::usage(name.to_owned()).caused_by(error))?;
-        if target.common.get_application_name().is_none() {
-            target.common.application_name(&self.application_name);
-        }
         let next = Next::default();
         let manager = Manager {
             inner: PostgresConnectionManager::new(driver_config(&target), NoTls),
@@ -190,7 +264,8 @@ impl Databases {
             .error_handler(Box::new(NopErrorHandler))
             .thread_pool(threads.clone())
             .build_unchecked(manager);
-        let opened = Opened { target, pool, next };
+        let label = format!("{name} ({})", conninfo::target(&target)).into();
+        let opened = Opened { target, label, pool, next };
         entry.pool = Some(opened.clone());
         Ok(opened)
     }
@@ -231,6 +306,23 @@ fn driver_config(target: &Target) -> Config {
     config
 }
 
+/// Understands a connection string.
+fn understood(conninfo: &str, application_name: &str) -> Result<Target, Error> {
+    let mut target = conninfo::parse(conninfo, variable)?;
+    if target.common.get_application_name().is_none() {
+        target.common.application_name(application_name);
+    }
+    Ok(target)
+}
+
+fn open(target: &Target) -> Result<Client, postgres::Error> {
+    driver_config(target).connect(NoTls)
+}
+
+fn unprepared(label: &str, error: BoxError) -> Error {
+    Error::failed(format!("{label}: the connection cannot be set up")).caused_by(error)
+}
+
 fn refused(name: &str, target: &Target, error: postgres::Error) -> Error {
     // Without a word from the server, the question is whether there is one.
     let hint = if is_connection_error(&error) && error.as_db_error().is_none() {
@@ -244,26 +336,9 @@ fn refused(name: &str, target: &Target, error: postgres::Error) -> Error {
     Error::failed(format!("{name}: cannot connect to {}{hint}", conninfo::target(target))).caused_by(error)
 }
 
-/// A connection out of [`Databases`], returned when dropped. Dereferences to [`Client`].
-pub struct Connection(PooledConnection<Manager>);
-
-impl Deref for Connection {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        &self.0.client
-    }
-}
-
-impl DerefMut for Connection {
-    fn deref_mut(&mut self) -> &mut Client {
-        &mut self.0.client
-    }
-}
-
 /// A client as the pool keeps it.
 pub(crate) struct Pooled {
-    client: Client,
+    pub(crate) client: Client,
     opened: Instant,
     broken: bool,
     _cancellable: Cancellable,

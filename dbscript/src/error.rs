@@ -99,6 +99,30 @@ pub(crate) fn is_usage(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
+/// The cause of what failed only because the loop was asked to end.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the program was asked to end")
+    }
+}
+
+impl StdError for Interrupted {}
+
+/// Tells whether an error came only because the loop was asked to end.
+pub(crate) fn is_interrupted(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<Interrupted>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 /// Returns the SQLSTATE of the first database error in a chain.
 pub fn sqlstate<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a SqlState> {
     let mut next = Some(error);

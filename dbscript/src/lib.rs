@@ -31,17 +31,21 @@
 //! connections and the means to stop them, for use inside a service. It then reads no files and
 //! touches nothing global.
 
+mod connection;
 mod conninfo;
 mod control;
 mod databases;
 mod error;
 mod error_kind;
+mod listen;
 mod panics;
+mod progress;
 mod run_loop;
 mod script;
 mod stats;
-mod trouble;
 mod tls;
+mod trouble;
+mod worker;
 
 #[cfg(feature = "program")]
 mod args;
@@ -70,13 +74,16 @@ mod settings;
 #[cfg(feature = "program")]
 mod signals;
 
+pub use connection::Connection;
 pub use control::Control;
-pub use databases::{Connection, DEFAULT_CONNECTION_LIFETIME, Databases};
+pub use databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use error::{BoxError, Error, describe, is_connection_error, sqlstate};
 pub use error_kind::ErrorKind;
+pub use progress::{Progress, Totals};
 pub use run_loop::{LoopSettings, RunLoop};
 pub use script::{Context, Round, Script};
 pub use stats::{Stat, Stats};
+pub use worker::{Worker, WorkerHandle};
 
 #[cfg(feature = "program")]
 pub use args::Switches;

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
-use crate::error::is_usage;
+use crate::error::{is_interrupted, is_usage};
 use crate::panics::guarded;
 use crate::trouble::Trouble;
-use crate::{BoxError, Context, Control, ErrorKind, Round, Script, describe};
+use crate::{BoxError, Context, Control, ErrorKind, Progress, Round, Script, describe};
 
 /// Longer sleeps end after this; the round that follows finds nothing.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -49,6 +49,7 @@ pub(crate) type Reload<S> = Box<dyn FnMut(&mut Context) -> Result<(S, LoopSettin
 /// Skytools: `BaseScript.run`.
 pub struct RunLoop<S> {
     trouble: Trouble,
+    progress: Progress,
     script: S,
     settings: LoopSettings,
     context: Context,
@@ -58,7 +59,14 @@ pub struct RunLoop<S> {
 impl<S: Script> RunLoop<S> {
     /// Makes a loop. `name` is the job's name in log lines.
     pub fn new(name: &str, script: S, settings: LoopSettings, context: Context) -> RunLoop<S> {
-        RunLoop { trouble: Trouble::new(name, &settings), script, settings, context, reload: None }
+        RunLoop {
+            trouble: Trouble::new(name, &settings),
+            progress: Progress::default(),
+            script,
+            settings,
+            context,
+            reload: None,
+        }
     }
 
     #[cfg(feature = "program")]
@@ -68,6 +76,16 @@ impl<S: Script> RunLoop<S> {
         self
     }
 
+    pub(crate) fn report_to(mut self, progress: Progress) -> RunLoop<S> {
+        self.progress = progress;
+        self
+    }
+
+    /// Returns a handle that tells other threads what the loop has done so far.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
     /// Runs startup, calls `ready`, then rounds until the loop is stopped, then shutdown.
     ///
     /// # Errors
@@ -75,13 +93,16 @@ impl<S: Script> RunLoop<S> {
     /// A failed startup; a usage error; a failed round where there is no next one.
     pub fn run(&mut self, ready: impl FnOnce()) -> Result<(), BoxError> {
         let result = self.run_all(ready);
-        self.context.databases.reset();
+        self.context.databases.end();
         let control = self.context.control.clone();
         control.ended();
         if control.is_stopping() && result.is_ok() {
             info!("stopped");
         }
-        if control.is_aborting() { Ok(()) } else { result }
+        match result {
+            Err(error) if !control.is_aborting() && !is_interrupted(&*error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn run_all(&mut self, ready: impl FnOnce()) -> Result<(), BoxError> {
@@ -97,6 +118,7 @@ impl<S: Script> RunLoop<S> {
                     }
                 }
                 Err(_) if self.context.control.is_aborting() => break,
+                Err(error) if is_interrupted(&*error) => break,
                 Err(error) => self.failed(error)?,
             }
         }
@@ -109,6 +131,7 @@ impl<S: Script> RunLoop<S> {
     /// Runs one round and logs its statistics.
     fn round(&mut self) -> Result<Round, BoxError> {
         let result = guarded(|| self.script.work(&mut self.context));
+        self.progress.count(result.is_ok(), &self.context.stats);
         if !self.context.stats.is_empty() {
             info!("{}", self.context.stats);
             self.context.stats.clear();
@@ -117,7 +140,7 @@ impl<S: Script> RunLoop<S> {
     }
 
     /// Sleeps when there was nothing to do; returns whether there is a next round.
-    fn pause(&self, round: Round) -> bool {
+    fn pause(&mut self, round: Round) -> bool {
         if self.settings.loop_delay < 0.0 {
             return false;
         }
@@ -125,8 +148,9 @@ impl<S: Script> RunLoop<S> {
             if self.settings.loop_delay == 0.0 {
                 return false;
             }
+            self.context.databases.follow_channels();
             let delay = Duration::try_from_secs_f64(self.settings.loop_delay);
-            self.control().sleep(delay.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP));
+            self.control().idle(delay.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP));
         }
         true
     }
@@ -163,7 +187,7 @@ impl<S: Script> RunLoop<S> {
                 info!("Config reloaded");
             }
             Err(error) => {
-                self.context.databases.restore(&before);
+                self.context.databases.restore(before);
                 error!("Config not reloaded, the old one stays: {}", describe(&*error));
             }
         }

@@ -69,6 +69,11 @@ impl Context {
         self.databases.get(name)
     }
 
+    /// Lets notifications on a channel of a database end the sleep between rounds. See [`Databases::listen`].
+    pub fn listen(&mut self, name: &str, channel: &str) {
+        self.databases.listen(name, channel);
+    }
+
     /// Names a database in an error that came from it: its name here, and database, host, port and user.
     pub fn locate(&self, name: &str, error: impl Into<BoxError>) -> Error {
         let (label, error) = (self.databases.label(name), error.into());

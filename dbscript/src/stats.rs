@@ -62,6 +62,13 @@ impl Stats {
         self.put(name, value);
     }
 
+    /// Adds every figure of another round.
+    pub(crate) fn add_all(&mut self, more: &Stats) {
+        for (name, value) in &more.entries {
+            self.add(name, *value);
+        }
+    }
+
     /// Returns a figure.
     pub fn get(&self, name: &str) -> Option<Stat> {
         self.entries.iter().find(|(known, _)| known == name).map(|(_, stat)| *stat)

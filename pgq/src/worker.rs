@@ -1,10 +1,8 @@
 //! A consumer on a thread of its own, inside any program.
 
-use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use dbscript::{BoxError, Context, Control, Databases, LoopSettings, RunLoop};
+use dbscript::{BoxError, LoopSettings, Totals};
 
 use crate::{Consumer, ConsumerLoop, Delivery, Error, Settings, Subscription, ToConsumer};
 
@@ -67,43 +65,23 @@ impl Worker {
     ///
     /// As [`spawn`](Worker::spawn).
     pub fn spawn_delivery(self, delivery: impl Delivery + Send + 'static) -> Result<WorkerHandle, Error> {
-        let control = Control::default();
-        // No server knows a name with a NUL, but the thread's name must not have one.
-        let job = format!("{}/{}", self.settings.queue, self.settings.consumer).replace('\0', "");
-        let mut databases = Databases::new(&self.settings.consumer, control.clone());
-        for (name, conninfo) in &self.databases {
-            databases.set(name, conninfo);
-        }
-        let context = Context::new(databases, control.clone());
-        let (up, is_up) = mpsc::channel();
-        let name = job.clone();
-        let thread = thread::Builder::new().name(job).spawn(move || {
-            let script = ConsumerLoop::new(DB, Subscription::new(self.settings), delivery);
-            RunLoop::new(&name, script, self.pace, context).run(move || {
-                // The receiver waits for nothing else.
-                let _ = up.send(());
-            })
-        });
-        let thread = thread.map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
-        let handle = WorkerHandle { control, thread: Some(thread) };
-        // The sender is gone without a word when the loop has ended before it was up.
-        match is_up.recv() {
-            Ok(()) => Ok(handle),
-            Err(_) => handle.join().and(Err(Error::failed("the worker ended before it was up"))),
-        }
+        let job = format!("{}/{}", self.settings.queue, self.settings.consumer);
+        let worker =
+            dbscript::Worker::new(&job).application_name(&self.settings.consumer).settings(self.pace);
+        let worker =
+            self.databases.iter().fold(worker, |worker, (name, conninfo)| worker.database(name, conninfo));
+        let script = ConsumerLoop::new(DB, Subscription::new(self.settings), delivery);
+        worker.spawn(script).map(WorkerHandle).map_err(ended)
     }
 }
 
 /// A running worker. Dropping it stops the worker and waits for the current batch.
-pub struct WorkerHandle {
-    control: Control,
-    thread: Option<JoinHandle<Result<(), BoxError>>>,
-}
+pub struct WorkerHandle(dbscript::WorkerHandle);
 
 impl WorkerHandle {
     /// Asks the worker to end after the current batch.
     pub fn stop(&self) {
-        self.control.stop();
+        self.0.stop();
     }
 
     /// Asks the worker to end now: the running statement is cancelled and the current batch rolled back.
@@ -111,12 +89,17 @@ impl WorkerHandle {
     /// Returns whether the worker has ended, after three quarters of a second at most: code of the consumer
     /// that is busy with something else cannot be interrupted.
     pub fn abort(&self) -> bool {
-        self.control.abort()
+        self.0.abort()
+    }
+
+    /// Returns what the worker has done so far; a batch is a round, and events count as `count`.
+    pub fn totals(&self) -> Totals {
+        self.0.totals()
     }
 
     /// Tells whether the worker has ended.
     pub fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.0.is_finished()
     }
 
     /// Waits for the worker to end.
@@ -124,26 +107,14 @@ impl WorkerHandle {
     /// # Errors
     ///
     /// What ended the worker, if it was not asked to.
-    pub fn join(mut self) -> Result<(), Error> {
-        self.wait()
-    }
-
-    fn wait(&mut self) -> Result<(), Error> {
-        match self.thread.take().map(JoinHandle::join) {
-            None | Some(Ok(Ok(()))) => Ok(()),
-            Some(Ok(Err(error))) => Err(match error.downcast::<Error>() {
-                Ok(error) => *error,
-                Err(error) => Error::failed("the worker failed").caused_by(error),
-            }),
-            Some(Err(_)) => Err(Error::failed("the worker panicked")),
-        }
+    pub fn join(self) -> Result<(), Error> {
+        self.0.join().map_err(ended)
     }
 }
 
-impl Drop for WorkerHandle {
-    fn drop(&mut self) {
-        self.stop();
-        // Whoever wants to know the error joins.
-        let _ = self.wait();
+fn ended(error: BoxError) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => *error,
+        Err(error) => Error::failed("the worker failed").caused_by(error),
     }
 }

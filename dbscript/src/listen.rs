@@ -1,0 +1,168 @@
+//! Notifications end the sleep between rounds: for each database that is listened to, a thread with a
+//! connection of its own waits for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use fallible_iterator::FallibleIterator;
+use log::{debug, info, warn};
+use postgres::Client;
+
+use crate::{BoxError, Control, describe};
+
+/// How long a listener may live on after it is not wanted any more.
+const CHECK: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The channels to listen to, by the name of their database.
+pub(crate) type Channels = BTreeMap<String, BTreeSet<String>>;
+
+/// Opens a listener's connection.
+pub(crate) type Open = Box<dyn Fn() -> Result<Client, BoxError> + Send>;
+
+/// The running listeners.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    running: BTreeMap<String, Listener>,
+}
+
+struct Listener {
+    conninfo: String,
+    channels: BTreeSet<String>,
+    wanted: Arc<AtomicBool>,
+    thread: Thread,
+}
+
+impl Listeners {
+    /// Starts and ends listeners until they are those that `wanted` asks for. `open` makes what opens the
+    /// connection of a name, with the connection string that it uses.
+    pub(crate) fn follow(
+        &mut self,
+        wanted: &Channels,
+        control: &Control,
+        open: impl Fn(&str) -> Option<(String, Open)>,
+    ) {
+        self.running.retain(|name, _| wanted.contains_key(name));
+        for (name, channels) in wanted {
+            let Some((conninfo, open)) = open(name) else { continue };
+            let unchanged = |known: &Listener| known.conninfo == conninfo && known.channels == *channels;
+            if self.running.get(name).is_some_and(unchanged) {
+                continue;
+            }
+            self.running.remove(name);
+            if let Some(listener) = Listener::start(name, conninfo, channels.clone(), control, open) {
+                self.running.insert(name.clone(), listener);
+            }
+        }
+    }
+}
+
+impl Listener {
+    fn start(
+        name: &str,
+        conninfo: String,
+        channels: BTreeSet<String>,
+        control: &Control,
+        open: Open,
+    ) -> Option<Listener> {
+        let wanted = Arc::new(AtomicBool::new(true));
+        let ear = Ear {
+            name: name.to_owned(),
+            listen: channels.iter().map(|channel| format!("listen {};", quoted(channel))).collect(),
+            control: control.clone(),
+            wanted: wanted.clone(),
+            open,
+        };
+        match thread::Builder::new().name("listen".to_owned()).spawn(move || ear.run()) {
+            Ok(handle) => Some(Listener { conninfo, channels, wanted, thread: handle.thread().clone() }),
+            Err(error) => {
+                warn!("{name}: cannot listen: {error}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.wanted.store(false, Ordering::Relaxed);
+        self.thread.unpark();
+    }
+}
+
+/// What a listener's thread has.
+struct Ear {
+    name: String,
+    listen: String,
+    control: Control,
+    wanted: Arc<AtomicBool>,
+    open: Open,
+}
+
+impl Ear {
+    /// Listens until nobody wants it any more; a connection that cannot be had is tried for again and again.
+    fn run(self) {
+        let mut pause = FIRST_PAUSE;
+        let mut failed = false;
+        while self.is_wanted() {
+            let error = match self.connected() {
+                Ok(client) => {
+                    if std::mem::take(&mut failed) {
+                        info!("{}: listening again", self.name);
+                    }
+                    pause = FIRST_PAUSE;
+                    self.wait(client)
+                }
+                Err(error) => error,
+            };
+            if !self.is_wanted() {
+                break;
+            }
+            let line = describe(&*error);
+            if failed {
+                debug!("{}: still not listening: {line}", self.name);
+            } else {
+                warn!("{}: not listening, looking every loop_delay instead: {line}", self.name);
+            }
+            failed = true;
+            thread::park_timeout(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn connected(&self) -> Result<Client, BoxError> {
+        let mut client = (self.open)()?;
+        client.batch_execute(&self.listen)?;
+        // What came before this moment was not heard.
+        self.control.wake();
+        Ok(client)
+    }
+
+    /// Wakes the loop at every notification until the connection breaks.
+    fn wait(&self, mut client: Client) -> BoxError {
+        while self.is_wanted() {
+            let heard = client.notifications().timeout_iter(CHECK).next();
+            match heard {
+                Ok(Some(_)) => self.control.wake(),
+                Ok(None) => {}
+                Err(error) => return error.into(),
+            }
+            if client.is_closed() {
+                return "the connection is closed".into();
+            }
+        }
+        "not wanted any more".into()
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+}
+
+fn quoted(channel: &str) -> String {
+    format!("\"{}\"", channel.replace('"', "\"\""))
+}

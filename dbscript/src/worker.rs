@@ -1,0 +1,193 @@
+//! A script on a thread of its own, inside any program.
+
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::{BoxError, Context, Control, Databases, Error, LoopSettings, Progress, RunLoop, Script, Totals};
+
+/// Describes a [`Script`] that runs beside the rest of a program. It touches nothing global: no signals, no
+/// logger (it logs through [`log`]), no files, no command line.
+///
+/// # Example
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use dbscript::{BoxError, Context, Round, Script, Worker};
+///
+/// struct Cleaner;
+///
+/// impl Script for Cleaner {
+///     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+///         let gone = cx.database("db")?.execute_typed("delete from session where expires < now()", &[])?;
+///         cx.stats().add("count", gone);
+///         Ok(Round::Idle)
+///     }
+/// }
+///
+/// # fn main() -> Result<(), BoxError> {
+/// let worker = Worker::new("cleaner").database("db", "dbname=shop").loop_delay(Duration::from_secs(60));
+/// let worker = worker.spawn(Cleaner)?;
+/// // … the service does other things …
+/// println!("{} rounds so far", worker.totals().rounds);
+/// worker.stop();
+/// worker.join()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Worker {
+    name: String,
+    application_name: String,
+    databases: Vec<(String, String)>,
+    lifetime: Option<Duration>,
+    settings: LoopSettings,
+}
+
+impl Worker {
+    /// Describes a worker; `name` is its job's name in log lines and on the server.
+    pub fn new(name: &str) -> Worker {
+        // No server knows a name with a NUL, and the thread's name must not have one.
+        let name = name.replace('\0', "");
+        Worker {
+            application_name: name.clone(),
+            name,
+            databases: Vec::new(),
+            lifetime: None,
+            settings: LoopSettings::default(),
+        }
+    }
+
+    /// Adds a database under a name, as [`Context::database`] wants it. The connection string is libpq's,
+    /// environment variables included.
+    pub fn database(mut self, name: &str, conninfo: &str) -> Worker {
+        self.databases.push((name.to_owned(), conninfo.to_owned()));
+        self
+    }
+
+    /// Sets the name of connections on the server. Defaults to the job's name.
+    pub fn application_name(mut self, name: &str) -> Worker {
+        self.application_name = name.replace('\0', "");
+        self
+    }
+
+    /// Sets how long to sleep after a round that found nothing. Defaults to one second.
+    pub fn loop_delay(mut self, delay: Duration) -> Worker {
+        // Zero would end the loop at the first round that finds nothing.
+        self.settings.loop_delay = delay.as_secs_f64().max(0.001);
+        self
+    }
+
+    /// Sets how long to wait after a failed round. Defaults to 20 seconds.
+    pub fn exception_sleep(mut self, delay: Duration) -> Worker {
+        self.settings.exception_sleep = delay;
+        self
+    }
+
+    /// Sets the age at which connections are opened anew. Defaults to 20 minutes.
+    pub fn connection_lifetime(mut self, lifetime: Duration) -> Worker {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// Sets all that paces the loop.
+    pub fn settings(mut self, settings: LoopSettings) -> Worker {
+        self.settings = settings;
+        self
+    }
+
+    /// Starts the thread and the script; returns when the script's startup is done.
+    ///
+    /// # Errors
+    ///
+    /// What [`Script::startup`] returned, and when no thread can be started.
+    pub fn spawn(self, script: impl Script + Send + 'static) -> Result<WorkerHandle, BoxError> {
+        let control = Control::default();
+        let mut databases = Databases::new(&self.application_name, control.clone());
+        for (name, conninfo) in &self.databases {
+            databases.set(name, conninfo);
+        }
+        if let Some(lifetime) = self.lifetime {
+            databases.set_lifetime(lifetime);
+        }
+        let context = Context::new(databases, control.clone());
+        let progress = Progress::default();
+        let (name, report) = (self.name.clone(), progress.clone());
+        let (up, is_up) = mpsc::channel();
+        let thread = thread::Builder::new().name(self.name).spawn(move || {
+            RunLoop::new(&name, script, self.settings, context).report_to(report).run(move || {
+                // The receiver waits for nothing else.
+                let _ = up.send(());
+            })
+        });
+        let thread = thread.map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
+        let handle = WorkerHandle { control, progress, thread: Some(thread) };
+        // The sender is gone without a word when the loop has ended before it was up.
+        match is_up.recv() {
+            Ok(()) => Ok(handle),
+            Err(_) => handle.join().and(Err(Error::failed("the worker ended before it was up").into())),
+        }
+    }
+}
+
+/// A running worker. Dropping it stops the worker and waits for the current round.
+pub struct WorkerHandle {
+    control: Control,
+    progress: Progress,
+    thread: Option<JoinHandle<Result<(), BoxError>>>,
+}
+
+impl WorkerHandle {
+    /// Asks the worker to end after the current round.
+    pub fn stop(&self) {
+        self.control.stop();
+    }
+
+    /// Asks the worker to end now: running statements are cancelled, and their transactions rolled back.
+    ///
+    /// Returns whether the worker has ended, after three quarters of a second at most: code that is busy with
+    /// something else cannot be interrupted.
+    pub fn abort(&self) -> bool {
+        self.control.abort()
+    }
+
+    /// Ends the current sleep, or the next one.
+    pub fn wake(&self) {
+        self.control.wake();
+    }
+
+    /// Returns what the worker has done so far.
+    pub fn totals(&self) -> Totals {
+        self.progress.totals()
+    }
+
+    /// Tells whether the worker has ended.
+    pub fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits for the worker to end.
+    ///
+    /// # Errors
+    ///
+    /// What ended the worker, if it was not asked to.
+    pub fn join(mut self) -> Result<(), BoxError> {
+        self.wait()
+    }
+
+    fn wait(&mut self) -> Result<(), BoxError> {
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(Error::failed("the worker panicked").into()),
+        }
+    }
+}
+
+impl Drop for WorkerHandle {
+    fn drop(&mut self) {
+        self.stop();
+        // Whoever wants to know the error joins.
+        let _ = self.wait();
+    }
+}
