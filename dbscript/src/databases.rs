@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use log::debug;
 use postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use postgres::{Client, Config, NoTls};
 use r2d2::{ManageConnection, NopErrorHandler, Pool};
@@ -229,6 +230,7 @@ impl Databases {
     /// Opens a connection on a thread, since a server that does not answer must not keep the program from
     /// ending.
     fn connect(&self, name: &str, target: &Target) -> Result<Client, Error> {
+        debug!("{name}: connecting to {}", conninfo::target(target));
         let opening = target.clone();
         match self.control.interruptible("connect", move || open(&opening)) {
             Ok(result) => result.map_err(|error| refused(name, target, error)),

@@ -1,0 +1,51 @@
+//! A program whose rounds go as the file says: the key `moods` lists what each does, the last again and again.
+
+use std::process::ExitCode;
+
+use dbscript::{BoxError, Context, Error, Job, Key, Program, Round, Script};
+
+const MOODS: Key = Key::required("moods", "What each round does: fine, work, fail, panic, usage.");
+
+struct Moody {
+    moods: Vec<String>,
+    rounds: usize,
+}
+
+impl Script for Moody {
+    fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        cx.databases().set_connection_hook(|name, client| {
+            client.batch_execute(&format!("set application_name = 'hooked {name}'"))?;
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+        let mood = &self.moods[self.rounds.min(self.moods.len() - 1)];
+        self.rounds += 1;
+        match mood.as_str() {
+            "fine" => Ok(Round::Idle),
+            "work" => {
+                let note = "insert into note select current_setting('application_name'), pg_backend_pid()";
+                cx.database("db")?.execute_typed(note, &[])?;
+                Ok(Round::Idle)
+            }
+            "fail" => Err("out of luck".into()),
+            "panic" => panic!("oh dear"),
+            "usage" => Err(Error::usage("not like this").into()),
+            other => Err(Error::usage(format!("unknown mood `{other}`")).into()),
+        }
+    }
+
+    fn shutdown(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
+        log::info!("shut down after {} rounds", self.rounds);
+        Ok(())
+    }
+}
+
+fn main() -> ExitCode {
+    Program::new("moody").database("db", "Database.").keys(&[MOODS]).main(|config, _| {
+        let moods = config.get(&MOODS)?.split_whitespace().map(str::to_owned).collect();
+        Ok(Job::looping(Moody { moods, rounds: 0 }))
+    })
+}
