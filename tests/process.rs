@@ -297,3 +297,33 @@ fn help_version_and_the_sample_file_need_no_file() {
     }
     assert!(said("--ini").starts_with("[run_sql]\n"));
 }
+
+#[test]
+fn the_manual_page_has_every_switch_and_every_key() {
+    let job = TestJob::sql("");
+    let said = |switch: &str| String::from_utf8(succeed(&mut job.command(&[switch])).stdout).expect("text");
+    let page = said("--man").replace("\\-", "-");
+    let help = said("--help");
+    let switches = help.split(|c: char| c.is_whitespace() || c == ',').filter(|word| word.starts_with("--"));
+    let sample = said("--ini");
+    let keys = sample.lines().filter_map(|line| Some(line.trim_start_matches('#').split_once(" =")?.0));
+    let mut count = 0;
+    for word in switches.map(|switch| switch.trim_end_matches('.')).chain(keys) {
+        assert!(page.contains(word), "{word} is not in {page}");
+        count += 1;
+    }
+    assert!(count > 20, "{count} words");
+}
+
+#[test]
+fn bash_completes_the_switches() {
+    let job = TestJob::sql("");
+    let script = succeed(&mut job.command(&["--completions", "bash"])).stdout;
+    fs::write(job.path().join("completions"), script).expect("writable");
+    let complete = "source ./completions; COMP_WORDS=(run_sql --da); COMP_CWORD=1; \
+                    _run_sql run_sql --da run_sql; echo \"${COMPREPLY[@]}\"";
+    let output = succeed(Command::new("bash").args(["-c", complete]).current_dir(job.path()));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "--daemon\n");
+    let unknown = job.command(&["--completions", "tcsh"]).output().expect("starts");
+    assert_eq!(unknown.status.code(), Some(2));
+}

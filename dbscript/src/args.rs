@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap_complete::Shell;
 use log::LevelFilter;
 use nix::sys::signal::Signal;
 
@@ -46,6 +47,14 @@ impl Switches {
 
     pub(crate) fn sample(&self) -> bool {
         self.0.get_flag("ini")
+    }
+
+    pub(crate) fn manual(&self) -> bool {
+        self.0.get_flag("man")
+    }
+
+    pub(crate) fn completions(&self) -> Option<Shell> {
+        self.0.get_one("completions").copied()
     }
 
     pub(crate) fn level(&self) -> LevelFilter {
@@ -98,6 +107,14 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
         )
         .arg(flag("daemon", "Go background; needs `pidfile`").short('d'))
         .arg(flag("ini", "Print a commented sample config file"))
+        .arg(flag("man", "Print a manual page, for `man -l -`"))
+        .arg(
+            Arg::new("completions")
+                .long("completions")
+                .value_name("SHELL")
+                .value_parser(clap::value_parser!(Shell))
+                .help("Print completions of the command line for a shell"),
+        )
         .arg(
             Arg::new("set")
                 .long("set")

@@ -64,6 +64,8 @@ mod key;
 #[cfg(feature = "program")]
 mod logging;
 #[cfg(feature = "program")]
+mod man;
+#[cfg(feature = "program")]
 mod pidfile;
 #[cfg(feature = "program")]
 mod program;

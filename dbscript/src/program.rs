@@ -117,12 +117,7 @@ impl Program {
     ///
     /// `build` makes the job from the configuration, at start and again at every reload.
     pub fn main(self, build: impl Fn(&Config, &Switches) -> Result<Job, BoxError> + 'static) -> ExitCode {
-        let mut command = Command::new(self.name()).version(self.version).after_help(self.help_after);
-        if !self.about.is_empty() {
-            command = command.about(self.about);
-        }
-        let command = args::complete(command, &self.switches, self.arguments);
-        let switches = match args::parse(command, std::env::args_os()) {
+        let switches = match args::parse(self.command(), std::env::args_os()) {
             Ok(switches) => switches,
             Err(status) => return ExitCode::from(status),
         };
@@ -134,6 +129,15 @@ impl Program {
                 ExitCode::from(if is_usage(&*error) { 2 } else { 1 })
             }
         }
+    }
+
+    /// Returns the parser of the command line.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(self.name()).version(self.version).after_help(self.help_after);
+        if !self.about.is_empty() {
+            command = command.about(self.about);
+        }
+        args::complete(command, &self.switches, self.arguments)
     }
 
     pub(crate) fn name(&self) -> &'static str {

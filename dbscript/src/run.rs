@@ -1,5 +1,6 @@
 //! One run of a program, from the understood command line to the exit status.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use log::{info, warn};
@@ -13,7 +14,7 @@ use crate::program::{Kind, OnceWork, Program};
 use crate::settings::{Fixed, Settings};
 use crate::{
     BoxError, Config, Context, Control, Databases, Error, Job, RunLoop, Script, Switches, describe,
-    ini_template, panics, signals,
+    ini_template, man, panics, signals,
 };
 
 /// Makes the job out of the configuration.
@@ -33,8 +34,8 @@ impl Run {
     }
 
     pub(crate) fn run(self) -> Result<(), BoxError> {
-        if self.switches.sample() {
-            return self.print_sample();
+        if let Some(text) = self.text_to_print()? {
+            return print(&text);
         }
         let config = self.load()?;
         if let Some(signal) = self.switches.signal() {
@@ -53,10 +54,20 @@ impl Run {
         }
     }
 
-    #[allow(clippy::print_stdout, reason = "the sample file is the program's output")]
-    fn print_sample(&self) -> Result<(), BoxError> {
-        print!("{}", ini_template::render(self.program.name(), &self.program.all_keys(), &self.set));
-        Ok(())
+    /// Returns what the program prints instead of running, if a switch asks for it.
+    fn text_to_print(&self) -> Result<Option<Vec<u8>>, BoxError> {
+        let (name, keys) = (self.program.name(), self.program.all_keys());
+        let mut text = Vec::new();
+        if self.switches.sample() {
+            text = ini_template::render(name, &keys, &self.set).into_bytes();
+        } else if self.switches.manual() {
+            man::write_page(self.program.command(), name, &keys, &mut text)?;
+        } else if let Some(shell) = self.switches.completions() {
+            man::write_completions(self.program.command(), shell, &mut text);
+        } else {
+            return Ok(None);
+        }
+        Ok(Some(text))
     }
 
     fn load(&self) -> Result<Config, Error> {
@@ -183,6 +194,17 @@ impl Run {
             settings.apply(context.databases());
             Ok((script, settings.pace))
         })
+    }
+}
+
+/// Prints to standard output; a reader that has seen enough is no failure.
+fn print(text: &[u8]) -> Result<(), BoxError> {
+    let mut out = std::io::stdout();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::failed("cannot print").caused_by(error).into())
+        }
+        _ => Ok(()),
     }
 }
 
