@@ -3,11 +3,10 @@
 use std::fs;
 use std::process::Command;
 
+use crate::support::output::SECRET;
 use crate::support::programs::{MOVER_INI, Pair, Running, SOURCE_QUEUE, command, errors, succeed};
 use crate::support::server::Server;
 use crate::support::{queues, wait_for};
-
-const SECRET: &str = "s3cret-passw0rd";
 
 /// Fails unless the command ends with `status` and one line that holds all of `expected`.
 #[track_caller]

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use postgres::{Client, NoTls};
 use tempfile::TempDir;
 
 use super::programs::{self, Running};
-use super::{Database, wait_for};
+use super::{Database, output, wait_for};
 
 /// The keys that every file starts with; rounds follow each other quickly.
 const COMMON: &str = "[DEFAULT]\nloop_delay = 0.01\nexception_sleep = 0.01\npidfile = job.pid\n\
@@ -75,7 +75,7 @@ impl TestJob {
     }
 
     pub(crate) fn start_with(&self, command: &mut Command) -> Running {
-        let running = Running::start_with(command, Stdio::null());
+        let running = Running::start(command);
         wait_for("the pidfile", || self.pid() == Some(running.pid()));
         running
     }
@@ -98,5 +98,11 @@ impl TestJob {
     #[track_caller]
     pub(crate) fn wait_for(&self, text: &str) {
         wait_for(text, || self.log().contains(text));
+    }
+}
+
+impl Drop for TestJob {
+    fn drop(&mut self) {
+        output::keep_logs(self.path());
     }
 }

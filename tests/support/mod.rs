@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every group of tests uses another part of it")]
 
 pub(crate) mod jobs;
+pub(crate) mod output;
 pub(crate) mod programs;
 pub(crate) mod queues;
 pub(crate) mod server;

@@ -10,7 +10,7 @@ use postgres::Client;
 use tempfile::TempDir;
 
 use super::server::Server;
-use super::{queues, shared, wait_for};
+use super::{output, queues, shared, wait_for};
 
 pub(crate) const JOB: &str = "eventlog_to_target_mover";
 pub(crate) const SOURCE_QUEUE: &str = "eventlog";
@@ -59,12 +59,15 @@ pub(crate) fn command_on(server: &Server, name: &str, folder: &Path) -> Command 
 #[track_caller]
 pub(crate) fn succeed(command: &mut Command) -> Output {
     let output = command.output().expect("the program starts");
-    assert!(output.status.success(), "{command:?}: {}", errors(&output));
+    let errors = errors(&output);
+    assert!(output.status.success(), "{command:?}: {errors}");
     output
 }
 
 /// Returns what a program wrote to standard error.
 pub(crate) fn errors(output: &Output) -> String {
+    output::keep(&output.stdout);
+    output::keep(&output.stderr);
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -73,7 +76,7 @@ pub(crate) struct Running(Child);
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Running {
-        Running::start_with(command, Stdio::null())
+        Running::start_with(command, output::sink())
     }
 
     /// Starts a program with a standard error of its own.
@@ -205,6 +208,7 @@ impl Pair {
 
 impl Drop for Pair {
     fn drop(&mut self) {
+        output::keep_logs(self.folder.path());
         if self.server.is_none() {
             for database in [&self.source, &self.target] {
                 // What stays is removed with the server.
