@@ -79,7 +79,7 @@ impl Run {
             self.settings(config)?;
         }
         let pidfile = Settings::pidfile(config, self.program.own_keys())?;
-        self.log_to_stderr()?;
+        logging::init_console(&LogSettings::default(), self.switches.level())?;
         let Some(path) = pidfile else {
             warn!("no pidfile in the config file, nothing to do");
             return Ok(());
@@ -93,12 +93,8 @@ impl Run {
     }
 
     fn run_once(&self, settings: &Settings, work: OnceWork) -> Result<(), BoxError> {
-        self.log_to_stderr()?;
+        logging::init_console(&settings.log, self.switches.level())?;
         work(&mut context(settings, Control::default()))
-    }
-
-    fn log_to_stderr(&self) -> Result<(), Error> {
-        logging::init(LogSettings { level: self.switches.level(), file: None })
     }
 
     /// Goes background first: what the job is made of, threads included, belongs to the child.
@@ -148,7 +144,7 @@ impl Run {
         ready: impl FnOnce(),
     ) -> Result<(), BoxError> {
         let control = Control::default();
-        logging::init(settings.log(self.switches.level()))?;
+        logging::init(&settings.log, self.switches.level(), self.switches.daemon())?;
         logging::log_panics();
         self.warn_of_unknown_keys(config);
         take_over(pidfile, &control)?;
@@ -175,7 +171,9 @@ impl Run {
                 return Err(Error::usage("the config file no longer describes a loop").into());
             };
             if settings.fixed() != fixed {
-                warn!("changes of job_name, pidfile and logfile take effect at the next start");
+                warn!(
+                    "changes of job_name, pidfile and logfile, or of how to log, take effect at the next start"
+                );
             }
             settings.apply(context.databases());
             Ok((script, settings.pace))
