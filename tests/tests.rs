@@ -7,6 +7,7 @@ mod cluster;
 mod consumer;
 mod control;
 mod crash;
+mod logging;
 mod mover;
 mod position;
 mod producer;
