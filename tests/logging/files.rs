@@ -13,13 +13,20 @@ use crate::support::wait_for;
 fn start(job: &Job) -> Running {
     let errors = fs::File::create(job.path("errors")).expect("creatable");
     let running = Running::start_with(&mut job.command(&["--set", "loop_delay=0.01"]), errors);
-    wait_for("the last line", || job.read("errors").contains("{count: 2"));
+    wait_done(job);
     running
 }
 
+/// Appends a line and waits until the program has logged it.
 fn log(job: &Job, message: &str) {
     job.append("lines", &format!("INFO test {message}\n"));
-    wait_for(message, || job.read("errors").contains(message));
+    wait_done(job);
+    assert!(job.read("errors").contains(message));
+}
+
+fn wait_done(job: &Job) {
+    let lines = job.read("lines").lines().count().to_string();
+    wait_for("the program to log all lines", || job.read("lines.done") == lines);
 }
 
 fn stop(mut program: Running) {

@@ -63,7 +63,7 @@ fn logged(job: &Job, command: &mut Command) -> String {
     let mut files = Vec::new();
     for folder in [job.folder.path(), &job.path("log")] {
         let entries = fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path());
-        files.extend(entries.filter(|path| path.is_file()));
+        files.extend(entries.filter(|path| path.is_file() && !path.ends_with("lines.done")));
     }
     files.sort();
     let show = |path: &Path| {
@@ -245,6 +245,7 @@ fn what_is_wrong_with_a_file_is_told() {
     check("formatter=long", "formatter=longer", &[handler, "key formatter", "`longer`"]);
     check("formatter=long", "formatter=long\nlevel=LOUD", &[handler, "key level", "`LOUD` is no level"]);
     check("%(levelname)s [", "%(level)s [", &[format, "key format", "`%(level)` is no field"]);
+    check("datefmt=%Y", "class=x.Json", &["[formatter_short]", "key class", "`x.Json` is not supported"]);
     check("datefmt=%Y", "style={", &["[formatter_short]", "key style", "only `%`"]);
     check("keys=short,long", "keys=short,long,wide", &["section [formatter_wide] is missing"]);
     check("keys=stderr", "keys=more,stderr", &["section [handler_more] is missing"]);

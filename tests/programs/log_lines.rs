@@ -1,4 +1,5 @@
-//! Logs what is written into a file, for the tests of the log.
+//! Logs what is written into a file, for the tests of the log. How many lines it has logged stands in a file beside
+//! it, whose name ends in `.done`.
 
 use std::fs;
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ impl Script for LogLines {
             log::log!(target: target, level, "{message}");
             self.done += 1;
         }
+        fs::write(format!("{}.done", self.path), self.done.to_string())?;
         Ok(Round::Idle)
     }
 }

@@ -70,6 +70,11 @@ impl File<'_> {
         if self.raw(&section, "style").is_some_and(|style| style.trim() != "%") {
             return Err(self.wrong(&section, "style", "only `%` is supported"));
         }
+        if let Some(class) = self.value(&section, "class")?
+            && !["", "logging.Formatter"].contains(&class.trim())
+        {
+            return Err(self.wrong(&section, "class", format!("class `{class}` is not supported")));
+        }
         let raw = |key| self.raw(&section, key).unwrap_or_default();
         Format::parse(&raw("format"), &raw("datefmt")).map_err(|what| self.wrong(&section, "format", what))
     }
