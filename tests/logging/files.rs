@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 
 use super::Job;
-use crate::support::programs::Running;
+use crate::support::programs::{Running, errors, program, succeed};
 use crate::support::wait_for;
 
 /// Starts the program, which goes on with what is appended to its lines.
@@ -70,6 +71,20 @@ fn a_disk_that_is_full_for_a_while_stops_nothing() {
     assert!(file.contains("log file `x.log` is written again, 4 lines are lost"), "{file}");
     assert_eq!(complaints(&job), 1);
     stop(program);
+}
+
+#[test]
+fn a_limit_of_the_files_size_stops_nothing() {
+    let job = Job::create("logfile = x.log");
+    let lines: String = (0..500).map(|line| format!("INFO test line {line}\n")).collect();
+    job.write("lines", &lines);
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-c").arg(format!("ulimit -f 4; exec '{}' job.ini", program("log_lines").display()));
+    let output = succeed(shell.current_dir(job.folder.path()));
+    assert!(errors(&output).contains("cannot write log file `x.log`"), "{}", errors(&output));
+    assert_eq!(errors(&output).matches("INFO line").count(), 500);
+    let file = job.read("x.log");
+    assert!(file.contains("INFO line 0\n") && !file.contains("INFO line 499\n"), "{file}");
 }
 
 #[test]

@@ -27,9 +27,12 @@ mod stream_handler;
 mod timed_rotation;
 
 use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use fern::Dispatch;
 use log::{LevelFilter, Log};
+use nix::sys::signal::Signal;
 
 use crate::Error;
 use file_handler::FileHandler;
@@ -61,6 +64,7 @@ pub(crate) fn init(settings: &LogSettings, level: LevelFilter, daemon: bool) -> 
     if let Some(file) = &settings.file {
         logger.add_to_root(Box::new(open(file)?), file.layouts.at(level));
     }
+    survive_size_limits()?;
     apply(logger, level)
 }
 
@@ -96,6 +100,15 @@ fn open(file: &LogFileSettings) -> Result<FileHandler, Error> {
         .map_err(|error| {
             Error::failed(format!("cannot write logfile `{}`", file.path.display())).caused_by(error)
         })
+}
+
+/// Makes a file that has reached the process's limit (`ulimit -f`) an error of the write instead of the
+/// process's end, by a signal handler that does nothing.
+fn survive_size_limits() -> Result<(), Error> {
+    let ignored = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(Signal::SIGXFSZ as i32, ignored)
+        .map(|_| ())
+        .map_err(|error| Error::failed("cannot handle signals").caused_by(error))
 }
 
 /// Puts the logger behind the levels: a module's own, else those of the quieted libraries, else the job's,
