@@ -8,6 +8,7 @@ mod consumer;
 mod control;
 mod crash;
 mod embedding;
+mod logging;
 mod mover;
 mod position;
 mod process;

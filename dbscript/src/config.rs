@@ -226,7 +226,7 @@ fn built_in(file: &Path, service: &str) -> BTreeMap<String, String> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.replace('%', "%%"))).collect()
 }
 
-fn expand_home(path: &str) -> Option<PathBuf> {
+pub(crate) fn expand_home(path: &str) -> Option<PathBuf> {
     let Some(rest) = path.strip_prefix('~') else {
         return Some(PathBuf::from(path));
     };

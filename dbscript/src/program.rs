@@ -9,7 +9,7 @@ use crate::args::{self, Extra, Switches};
 use crate::error::is_usage;
 use crate::run::Run;
 use crate::settings::{COMMON_KEYS, JOB_NAME};
-use crate::{BoxError, Config, Context, Key, Script, describe};
+use crate::{BoxError, Config, Context, Key, Script, describe, logging};
 
 /// What a program does once its configuration is understood.
 pub struct Job(pub(crate) Kind);
@@ -122,13 +122,15 @@ impl Program {
             Err(status) => return ExitCode::from(status),
         };
         let name = self.name();
-        match Run::new(self, switches, Box::new(build)).and_then(Run::run) {
+        let status = match Run::new(self, switches, Box::new(build)).and_then(Run::run) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 complain(name, &*error);
                 ExitCode::from(if is_usage(&*error) { 2 } else { 1 })
             }
-        }
+        };
+        logging::flush();
+        status
     }
 
     /// Returns the parser of the command line.

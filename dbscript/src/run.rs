@@ -90,7 +90,7 @@ impl Run {
             self.settings(config)?;
         }
         let pidfile = Settings::pidfile(config, self.program.own_keys())?;
-        self.log_to_stderr()?;
+        logging::init_console(&LogSettings::default(), self.switches.level())?;
         let Some(path) = pidfile else {
             warn!("no pidfile in the config file, nothing to do");
             return Ok(());
@@ -104,12 +104,8 @@ impl Run {
     }
 
     fn run_once(&self, settings: &Settings, work: OnceWork) -> Result<(), BoxError> {
-        self.log_to_stderr()?;
+        logging::init_console(&settings.log, self.switches.level())?;
         work(&mut context(settings, Control::default()))
-    }
-
-    fn log_to_stderr(&self) -> Result<(), Error> {
-        logging::init(LogSettings { level: self.switches.level(), file: None })
     }
 
     /// Goes background first: what the job is made of, threads included, belongs to the child.
@@ -159,7 +155,7 @@ impl Run {
         ready: impl FnOnce(),
     ) -> Result<(), BoxError> {
         let control = Control::default();
-        logging::init(settings.log(self.switches.level()))?;
+        logging::init(&settings.log, self.switches.level(), self.switches.daemon())?;
         panics::log_instead_of_printing();
         self.warn_of_unknown_keys(config);
         for kind in settings.pace.exception_quiet.iter().filter(|kind| !kind.is_known()) {
@@ -189,7 +185,9 @@ impl Run {
                 return Err(Error::usage("the config file no longer describes a loop").into());
             };
             if settings.fixed() != fixed {
-                warn!("changes of job_name, pidfile and logfile take effect at the next start");
+                warn!(
+                    "changes of job_name, pidfile and logfile, or of how to log, take effect at the next start"
+                );
             }
             settings.apply(context.databases());
             Ok((script, settings.pace))

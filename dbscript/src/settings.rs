@@ -3,23 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use log::LevelFilter;
-
 use crate::databases::Databases;
-use crate::logging::{LogFile, LogSettings};
+use crate::logging::{
+    FORMAT_KEYS, LOG_COUNT, LOG_FORMAT, LOG_SIZE, LOGFILE, LogSettings, SKYLOG_LOCATIONS, USE_SKYLOG,
+};
 use crate::{Config, Error, ErrorKind, Key, LoopSettings};
 
 pub(crate) const JOB_NAME: Key =
     Key::optional("job_name", "Name of the job in logs; must be unique. Defaults to the file's base name.");
 const PIDFILE: Key =
     Key::optional("pidfile", "File for the process id; needed by -d, -r, -s and -k. No default.");
-const LOGFILE: Key = Key::optional("logfile", "File to log to, besides standard error. No default.");
-const LOG_SIZE: Key = Key::with_default(
-    "log_size",
-    "10485760",
-    "Size in bytes at which the log file is rotated; 0: never. Defaults to 10485760.",
-);
-const LOG_COUNT: Key = Key::with_default("log_count", "3", "Number of old log files to keep. Defaults to 3.");
 const LOOP_DELAY: Key = Key::with_default(
     "loop_delay",
     "1.0",
@@ -50,12 +43,23 @@ const EXCEPTION_RESET: Key = Key::with_default(
 );
 
 /// The keys of every program, in the order of the sample file.
-pub(crate) const COMMON_KEYS: [Key; 11] = [
+pub(crate) const COMMON_KEYS: [Key; 22] = [
     JOB_NAME,
     PIDFILE,
     LOGFILE,
     LOG_SIZE,
     LOG_COUNT,
+    LOG_FORMAT,
+    FORMAT_KEYS[0],
+    FORMAT_KEYS[1],
+    FORMAT_KEYS[2],
+    FORMAT_KEYS[3],
+    FORMAT_KEYS[4],
+    FORMAT_KEYS[5],
+    FORMAT_KEYS[6],
+    FORMAT_KEYS[7],
+    USE_SKYLOG,
+    SKYLOG_LOCATIONS,
     LOOP_DELAY,
     CONNECTION_LIFETIME,
     EXCEPTION_SLEEP,
@@ -69,17 +73,17 @@ pub(crate) struct Settings {
     pub(crate) job_name: String,
     pub(crate) pidfile: Option<PathBuf>,
     pub(crate) pace: LoopSettings,
-    logfile: Option<LogFile>,
+    pub(crate) log: LogSettings,
     lifetime: Duration,
     databases: Vec<(&'static str, String)>,
 }
 
 /// The settings that belong to the process for as long as it lives.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq)]
 pub(crate) struct Fixed {
     job_name: String,
     pidfile: Option<PathBuf>,
-    logfile: Option<LogFile>,
+    log: LogSettings,
 }
 
 impl Settings {
@@ -101,7 +105,7 @@ impl Settings {
                 exception_grace: config.seconds(&own(EXCEPTION_GRACE))?,
                 exception_reset: config.seconds(&own(EXCEPTION_RESET))?,
             },
-            logfile: logfile(config, &own)?,
+            log: LogSettings::read(config, &own)?,
             lifetime: config.seconds(&own(CONNECTION_LIFETIME))?,
             databases: databases.iter().map(|key| conninfo(config, key)).collect::<Result<_, _>>()?,
         })
@@ -118,16 +122,7 @@ impl Settings {
 
     /// Returns what a reload does not change.
     pub(crate) fn fixed(&self) -> Fixed {
-        Fixed {
-            job_name: self.job_name.clone(),
-            pidfile: self.pidfile.clone(),
-            logfile: self.logfile.clone(),
-        }
-    }
-
-    /// Returns the settings of a log that has the file too.
-    pub(crate) fn log(&self, level: LevelFilter) -> LogSettings {
-        LogSettings { level, file: self.logfile.clone() }
+        Fixed { job_name: self.job_name.clone(), pidfile: self.pidfile.clone(), log: self.log.clone() }
     }
 
     /// Hands the connection strings on.
@@ -154,12 +149,6 @@ fn kinds(config: &Config, key: &Key) -> Result<Vec<ErrorKind>, Error> {
     let names = config.get_opt(key)?.unwrap_or_default();
     let names = names.split(',').filter(|name| !name.trim().is_empty());
     Ok(names.map(ErrorKind::from_name).collect())
-}
-
-fn logfile(config: &Config, own: &impl Fn(Key) -> Key) -> Result<Option<LogFile>, Error> {
-    let size = config.parsed(&own(LOG_SIZE))?;
-    let count = config.parsed(&own(LOG_COUNT))?;
-    Ok(config.file(&own(LOGFILE))?.map(|path| LogFile { path, size, count }))
 }
 
 /// Reads a connection string and checks its syntax, without a word of what it holds.

@@ -7,7 +7,7 @@ use log::{info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::{Control, Error};
+use crate::{Control, Error, logging};
 
 /// A second SIGINT within this time means: now.
 const DOUBLE: Duration = Duration::from_secs(1);
@@ -42,6 +42,7 @@ fn abort(control: &Control, last_words: &impl Fn()) {
     if !control.abort() {
         warn!("the current round does not end, leaving it to the server to roll back");
         last_words();
+        logging::flush();
         std::process::exit(0);
     }
 }

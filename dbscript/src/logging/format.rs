@@ -1,37 +1,212 @@
 //! The text of a log line: `2007-10-19 20:59:59,968 7634 DEBUG Attaching`.
 
-use std::fmt::Arguments;
+use std::time::Instant;
 
-use chrono::{DateTime, Local};
-use fern::FormatCallback;
-use log::{Level, Record};
+use super::conversion::{Conversion, Value};
+use super::date_format::DateFormat;
+use super::entry::{Entry, Identity};
+use super::level;
 
-pub(super) fn text(out: FormatCallback<'_>, message: &Arguments<'_>, record: &Record<'_>) {
-    let now = Local::now();
-    out.finish(format_args!("{}", line(now, std::process::id(), record.level(), message)));
+/// The format where nothing else is said.
+pub(super) const USUAL: &str = "%(asctime)s %(process)s %(levelname)s %(message)s";
+
+/// A format in the notation of Python's `logging`: text with `%(name)s` for a record's fields.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Format {
+    pieces: Vec<Piece>,
+    date: DateFormat,
 }
 
-fn line(now: DateTime<Local>, pid: u32, level: Level, message: &Arguments<'_>) -> String {
-    let level = match level {
-        Level::Warn => "WARNING",
-        other => other.as_str(),
-    };
-    format!("{} {pid} {level} {message}", now.format("%Y-%m-%d %H:%M:%S,%3f"))
+#[derive(Clone, Debug, PartialEq)]
+enum Piece {
+    Literal(String),
+    Time(Conversion),
+    Field(Field, Conversion),
+}
+
+/// The process and the place in its code that a message comes from.
+pub(super) struct Origin<'a> {
+    pub(super) identity: &'a Identity,
+    pub(super) file: Option<&'a str>,
+    pub(super) line: Option<u32>,
+    pub(super) started: Instant,
+}
+
+impl Format {
+    /// Returns the format of a handler that has none: the message alone.
+    pub(super) fn message() -> Format {
+        let message = Piece::Field(Field::Message, Conversion::default());
+        Format { pieces: vec![message], date: DateFormat::new("") }
+    }
+
+    /// Reads a format and that of its times; an empty one is the message alone or the usual time.
+    ///
+    /// # Errors
+    ///
+    /// A message that tells what is wrong: an unknown field, a conversion that does not fit it, a stray `%`.
+    pub(super) fn parse(format: &str, date: &str) -> Result<Format, String> {
+        if format.is_empty() {
+            return Ok(Format::message());
+        }
+        let mut rest = format;
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        while let Some(at) = rest.find('%') {
+            literal.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('%') {
+                literal.push('%');
+                rest = after;
+                continue;
+            }
+            let (field, after) = field(rest)?;
+            rest = after;
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+            }
+            pieces.push(field);
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal));
+        }
+        Ok(Format { pieces, date: DateFormat::new(date) })
+    }
+
+    /// Tells whether the format shows the host's address, which may take time to find out.
+    pub(super) fn shows_address(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Field(Field::HostAddr, _)))
+    }
+
+    pub(super) fn render(&self, entry: &Entry<'_>, origin: &Origin<'_>) -> String {
+        let mut text = String::with_capacity(entry.message.len() + 64);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::Time(conversion) => {
+                    conversion.render(&Value::Text(&self.date.render(entry.created)), &mut text);
+                }
+                Piece::Field(field, conversion) => field.show(conversion, entry, origin, &mut text),
+            }
+        }
+        text
+    }
+}
+
+impl Default for Format {
+    fn default() -> Format {
+        Format::parse(USUAL, "").expect("the constant is a format, as the tests show")
+    }
+}
+
+/// Reads one field from what follows a percent sign, and returns the rest.
+fn field(text: &str) -> Result<(Piece, &str), String> {
+    let (name, rest) = text
+        .strip_prefix('(')
+        .and_then(|text| text.split_once(')'))
+        .ok_or_else(|| "a `%` must be followed by `%` or `(name)s`".to_owned())?;
+    let (conversion, rest) = Conversion::parse(rest).map_err(|what| format!("`%({name})`: {what}"))?;
+    let field = Field::named(name);
+    if conversion.wants_number() && !field.is_some_and(Field::is_number) {
+        return Err(format!("`%({name})` is no number of a message"));
+    }
+    match field {
+        Some(field) => Ok((Piece::Field(field, conversion), rest)),
+        None if name == "asctime" => Ok((Piece::Time(conversion), rest)),
+        None => Err(format!("`%({name})` is no field of a message")),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Field {
+    Created,
+    FileName,
+    Function,
+    HostAddr,
+    HostName,
+    JobName,
+    LevelName,
+    LevelNumber,
+    Line,
+    Message,
+    Milliseconds,
+    Module,
+    Name,
+    PathName,
+    Process,
+    ProcessName,
+    RelativeCreated,
+    ServiceName,
+    Thread,
+    ThreadName,
+}
+
+impl Field {
+    fn named(name: &str) -> Option<Field> {
+        Some(match name {
+            "created" => Field::Created,
+            "filename" => Field::FileName,
+            "funcName" => Field::Function,
+            "hostaddr" => Field::HostAddr,
+            "hostname" => Field::HostName,
+            "job_name" => Field::JobName,
+            "levelname" => Field::LevelName,
+            "levelno" => Field::LevelNumber,
+            "lineno" => Field::Line,
+            "message" => Field::Message,
+            "module" => Field::Module,
+            "msecs" => Field::Milliseconds,
+            "name" => Field::Name,
+            "pathname" => Field::PathName,
+            "process" => Field::Process,
+            "processName" => Field::ProcessName,
+            "relativeCreated" => Field::RelativeCreated,
+            "service_name" => Field::ServiceName,
+            "thread" => Field::Thread,
+            "threadName" => Field::ThreadName,
+            _ => return None,
+        })
+    }
+
+    fn is_number(self) -> bool {
+        use Field::{Created, LevelNumber, Line, Milliseconds, Process, RelativeCreated, Thread};
+        matches!(self, Created | LevelNumber | Line | Milliseconds | Process | RelativeCreated | Thread)
+    }
+
+    fn show(self, conversion: &Conversion, entry: &Entry<'_>, origin: &Origin<'_>, out: &mut String) {
+        let path = origin.file.unwrap_or("(unknown file)");
+        let file = path.rsplit('/').next().unwrap_or(path);
+        let thread = std::thread::current();
+        let value = match self {
+            Field::Message => Value::Text(entry.message),
+            Field::Created => Value::Real(entry.created.timestamp_micros() as f64 / 1e6),
+            Field::FileName => Value::Text(file),
+            // Rust does not tell; Python says this where it cannot.
+            Field::Function => Value::Text("(unknown function)"),
+            Field::HostAddr => Value::Text(&origin.identity.hostaddr),
+            Field::HostName => Value::Text(&origin.identity.hostname),
+            Field::JobName => Value::Text(&origin.identity.job_name),
+            Field::LevelName => Value::Text(level::name(entry.level)),
+            Field::LevelNumber => Value::Integer(level::number(entry.level)),
+            Field::Line => Value::Integer(origin.line.unwrap_or(0).into()),
+            Field::Milliseconds => Value::Real(entry.created.timestamp_subsec_millis().into()),
+            Field::Module => Value::Text(file.rsplit_once('.').map_or(file, |(stem, _)| stem)),
+            Field::Name => Value::Text(entry.name),
+            Field::PathName => Value::Text(path),
+            Field::Process => Value::Integer(std::process::id().into()),
+            Field::ProcessName => Value::Text("MainProcess"),
+            Field::RelativeCreated => Value::Real(origin.started.elapsed().as_secs_f64() * 1000.0),
+            Field::ServiceName => Value::Text(&origin.identity.service_name),
+            Field::Thread => Value::Integer(nix::unistd::gettid().as_raw().into()),
+            Field::ThreadName => Value::Text(match thread.name() {
+                Some("main") => "MainThread",
+                name => name.unwrap_or("Thread"),
+            }),
+        };
+        conversion.render(&value, out);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use chrono::TimeZone;
-
-    #[test]
-    fn a_line_looks_as_it_always_did() {
-        let time = Local.with_ymd_and_hms(2007, 10, 19, 20, 59, 59).single().expect("a time that is");
-        let time = time + chrono::TimeDelta::milliseconds(968);
-        let check = |level, expected: &str| {
-            assert_eq!(line(time, 7634, level, &format_args!("Attaching")), expected);
-        };
-        check(Level::Debug, "2007-10-19 20:59:59,968 7634 DEBUG Attaching");
-        check(Level::Warn, "2007-10-19 20:59:59,968 7634 WARNING Attaching");
-    }
-}
+#[path = "format_tests.rs"]
+mod tests;

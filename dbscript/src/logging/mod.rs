@@ -1,56 +1,120 @@
-//! The program's log: standard error and a rotated file.
+//! The program's log: standard error and a rotated file, or what `skylog.ini` says.
+//!
+//! The path of a message: the record passes the levels ([`init`]), becomes an entry for the loggers that it
+//! belongs to ([`logger`]), and goes to their handlers, each with the text that its layout renders.
 
+mod conversion;
+mod date_format;
+mod entry;
+mod file_handler;
 mod format;
-mod rotating_file;
-mod stderr;
+mod identity;
+mod interval;
+mod journal;
+mod layout;
+mod level;
+mod log_file;
+mod logger;
+mod null_handler;
+#[cfg(test)]
+mod python;
+mod rotation;
+mod scope;
+mod settings;
+mod size_rotation;
+mod skylog;
+mod stream_handler;
+mod timed_rotation;
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use fern::Dispatch;
-use log::LevelFilter;
+use log::{LevelFilter, Log};
+use nix::sys::signal::Signal;
 
 use crate::Error;
-use rotating_file::RotatingFile;
-use stderr::Stderr;
+use file_handler::FileHandler;
+use log_file::LogFile;
+use logger::Logger;
+use rotation::Rotation;
+use settings::LogFileSettings;
+pub(crate) use settings::{
+    FORMAT_KEYS, LOG_COUNT, LOG_FORMAT, LOG_SIZE, LOGFILE, LogSettings, SKYLOG_LOCATIONS, USE_SKYLOG,
+};
+use stream_handler::StreamHandler;
 
-/// Libraries whose own messages would drown the program's; their warnings are kept.
-const QUIETED: [&str; 3] = ["postgres", "tokio_postgres", "r2d2"];
-
-/// Where log lines go.
-pub(crate) struct LogSettings {
-    pub(crate) level: LevelFilter,
-    pub(crate) file: Option<LogFile>,
-}
-
-/// A log file and when it is rotated.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct LogFile {
-    pub(crate) path: PathBuf,
-    /// Bytes.
-    pub(crate) size: u64,
-    /// Old files to keep.
-    pub(crate) count: u32,
-}
+/// Libraries whose own messages would drown the program's; below trace, only their warnings are kept.
+const QUIETED: [&str; 4] = ["postgres", "tokio_postgres", "r2d2", "rustls"];
 
 /// Makes the process's logger.
 ///
 /// # Errors
 ///
-/// When the log file cannot be written, or another logger is in place.
-pub(crate) fn init(settings: LogSettings) -> Result<(), Error> {
-    let mut dispatch = Dispatch::new()
-        .level(settings.level)
-        .format(format::text)
-        .chain(Box::new(Stderr) as Box<dyn Write + Send>);
-    for target in QUIETED {
-        dispatch = dispatch.level_for(target, settings.level.min(LevelFilter::Warn));
+/// When a log file cannot be written or another logger is in place; a usage error when the skylog file is
+/// missing or broken.
+pub(crate) fn init(settings: &LogSettings, level: LevelFilter, daemon: bool) -> Result<(), Error> {
+    let skylog = settings.skylog_file(!daemon && std::io::stdout().is_terminal())?;
+    let mut logger = Logger::new(settings.identity(skylog.is_some()));
+    match skylog {
+        Some(path) => skylog::configure(&mut logger, &path)?,
+        None => logger.add_to_root(Box::new(StreamHandler::stderr()), settings.console.at(level)),
     }
-    if let Some(file) = settings.file {
-        let file = RotatingFile::open(&file.path, file.size, file.count).map_err(|error| {
+    if let Some(file) = &settings.file {
+        logger.add_to_root(Box::new(open(file)?), file.layouts.at(level));
+    }
+    survive_size_limits()?;
+    apply(logger, level)
+}
+
+/// Makes the process's logger, which knows standard error alone.
+///
+/// # Errors
+///
+/// When another logger is in place.
+pub(crate) fn init_console(settings: &LogSettings, level: LevelFilter) -> Result<(), Error> {
+    let mut logger = Logger::new(settings.identity(false));
+    logger.add_to_root(Box::new(StreamHandler::stderr()), settings.console.at(level));
+    apply(logger, level)
+}
+
+/// Delivers what handlers still hold back.
+pub(crate) fn flush() {
+    log::logger().flush();
+}
+
+fn open(file: &LogFileSettings) -> Result<FileHandler, Error> {
+    LogFile::new(&file.path, false, Rotation::Size(file.rotation))
+        .and_then(LogFile::open)
+        .map(FileHandler::new)
+        .map_err(|error| {
             Error::failed(format!("cannot write logfile `{}`", file.path.display())).caused_by(error)
-        })?;
-        dispatch = dispatch.chain(Box::new(file) as Box<dyn Write + Send>);
+        })
+}
+
+/// Makes a file that has reached the process's limit (`ulimit -f`) an error of the write instead of the
+/// process's end, by a signal handler that does nothing.
+fn survive_size_limits() -> Result<(), Error> {
+    let ignored = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(Signal::SIGXFSZ as i32, ignored)
+        .map(|_| ())
+        .map_err(|error| Error::failed("cannot handle signals").caused_by(error))
+}
+
+/// Puts the logger behind the levels: a module's own, else those of the quieted libraries, else the job's,
+/// else the program's, which are the root's.
+fn apply(logger: Logger, level: LevelFilter) -> Result<(), Error> {
+    let level = logger.default_level(level);
+    let mut dispatch = Dispatch::new().level(level);
+    if level < LevelFilter::Trace {
+        for target in QUIETED {
+            dispatch = dispatch.level_for(target, level.min(LevelFilter::Warn));
+        }
     }
+    for (module, level) in logger.module_levels() {
+        dispatch = dispatch.level_for(module.to_owned(), level);
+    }
+    let dispatch = dispatch.chain(Box::new(logger) as Box<dyn Log>);
     dispatch.apply().map_err(|error| Error::failed("cannot set up the log").caused_by(error))
 }

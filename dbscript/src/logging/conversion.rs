@@ -1,0 +1,132 @@
+//! One `%…d` of a format, as Python's `%` operator fills it in.
+
+/// What a record's field holds.
+pub(super) enum Value<'a> {
+    Text(&'a str),
+    Integer(i64),
+    Real(f64),
+}
+
+/// Flags, width, precision and type of a conversion.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Conversion {
+    left: bool,
+    zeros: bool,
+    sign: Option<char>,
+    width: usize,
+    precision: Option<usize>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) enum Kind {
+    #[default]
+    Text,
+    Integer,
+    Fixed,
+}
+
+/// Wider fields than this are a mistake, and would cost memory with every line.
+const WIDEST: usize = 1000;
+
+impl Conversion {
+    /// Reads a conversion from the start of `text`, which is what follows `%(name)`, and returns the rest.
+    pub(super) fn parse(text: &str) -> Result<(Conversion, &str), String> {
+        let mut found = Conversion::default();
+        let flags = text.len() - text.trim_start_matches(['-', '0', '+', ' ']).len();
+        for flag in text[..flags].chars() {
+            match flag {
+                '-' => found.left = true,
+                '0' => found.zeros = true,
+                ' ' => found.sign = found.sign.or(Some(' ')),
+                sign => found.sign = Some(sign),
+            }
+        }
+        let (width, mut rest) = number(&text[flags..])?;
+        found.width = width.unwrap_or(0);
+        if let Some(after) = rest.strip_prefix('.') {
+            let (precision, after) = number(after)?;
+            found.precision = Some(precision.unwrap_or(0));
+            rest = after;
+        }
+        let mut chars = rest.chars();
+        found.kind = match chars.next() {
+            Some('s') => Kind::Text,
+            Some('d' | 'i' | 'u') => Kind::Integer,
+            Some('f' | 'F') => Kind::Fixed,
+            Some(other) => return Err(format!("a conversion is one of `s`, `d`, `f`, not `{other}`")),
+            None => return Err("a conversion is cut off".to_owned()),
+        };
+        Ok((found, chars.as_str()))
+    }
+
+    pub(super) fn wants_number(&self) -> bool {
+        self.kind != Kind::Text
+    }
+
+    pub(super) fn render(&self, value: &Value<'_>, out: &mut String) {
+        match (self.kind, value) {
+            (Kind::Text, Value::Text(text)) => self.text(text, out),
+            (Kind::Text, Value::Integer(number)) => self.text(&number.to_string(), out),
+            (Kind::Text, Value::Real(number)) => self.text(&format!("{number:?}"), out),
+            (_, Value::Text(text)) => self.text(text, out),
+            (Kind::Integer, Value::Integer(number)) => self.integer(*number, out),
+            (Kind::Integer, Value::Real(number)) => self.integer(*number as i64, out),
+            (Kind::Fixed, Value::Integer(number)) => self.fixed(*number as f64, out),
+            (Kind::Fixed, Value::Real(number)) => self.fixed(*number, out),
+        }
+    }
+
+    fn text(&self, text: &str, out: &mut String) {
+        let cut = self.precision.and_then(|count| text.char_indices().nth(count)).map(|(at, _)| at);
+        self.pad("", &text[..cut.unwrap_or(text.len())], ' ', out);
+    }
+
+    fn integer(&self, number: i64, out: &mut String) {
+        let digits = format!("{:0>1$}", number.unsigned_abs(), self.precision.unwrap_or(0));
+        self.number(number < 0, &digits, out);
+    }
+
+    fn fixed(&self, number: f64, out: &mut String) {
+        let digits = format!("{:.1$}", number.abs(), self.precision.unwrap_or(6));
+        self.number(number < 0.0, &digits, out);
+    }
+
+    fn number(&self, negative: bool, digits: &str, out: &mut String) {
+        let sign = if negative { Some('-') } else { self.sign };
+        let sign = sign.map(String::from).unwrap_or_default();
+        self.pad(&sign, digits, if self.zeros { '0' } else { ' ' }, out);
+    }
+
+    /// Zeros stand between the sign and the digits, spaces before the sign or after all.
+    fn pad(&self, sign: &str, text: &str, filler: char, out: &mut String) {
+        let missing = self.width.saturating_sub(sign.len() + text.chars().count());
+        let padding = std::iter::repeat_n(filler, missing);
+        match (self.left, filler) {
+            (true, _) => {
+                out.push_str(sign);
+                out.push_str(text);
+                out.extend(std::iter::repeat_n(' ', missing));
+            }
+            (false, '0') => {
+                out.push_str(sign);
+                out.extend(padding);
+                out.push_str(text);
+            }
+            (false, _) => {
+                out.extend(padding);
+                out.push_str(sign);
+                out.push_str(text);
+            }
+        }
+    }
+}
+
+fn number(text: &str) -> Result<(Option<usize>, &str), String> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    if end == 0 {
+        return Ok((None, text));
+    }
+    let number = text[..end].parse().ok().filter(|number| *number <= WIDEST);
+    number.map(|number| (Some(number), &text[end..])).ok_or_else(|| format!("`{}` is too wide", &text[..end]))
+}

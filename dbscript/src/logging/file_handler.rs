@@ -1,0 +1,66 @@
+//! A log file.
+
+use std::sync::{Mutex, PoisonError};
+
+use log::warn;
+
+use super::entry::{Entry, Handler};
+use super::log_file::LogFile;
+
+/// Writes lines to a file, whatever happens to it: a line that cannot be written is lost, the next one tries
+/// anew. Both the loss and its end are told in the log, where other handlers show them.
+pub(super) struct FileHandler {
+    state: Mutex<State>,
+}
+
+struct State {
+    file: LogFile,
+    line: Vec<u8>,
+    /// Lines that were lost since the file was last written to.
+    lost: u64,
+}
+
+impl FileHandler {
+    pub(super) fn new(file: LogFile) -> FileHandler {
+        FileHandler { state: Mutex::new(State { file, line: Vec::new(), lost: 0 }) }
+    }
+}
+
+impl Handler for FileHandler {
+    fn handle(&self, _: &Entry<'_>, text: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = state.write(text);
+        let path = state.file.path().to_owned();
+        // The message about it comes back to this handler.
+        drop(state);
+        match news {
+            News::None => {}
+            News::Lost(error) => warn!("cannot write log file `{}`: {error}", path.display()),
+            News::Back(lost) => {
+                warn!("log file `{}` is written again, {lost} lines are lost", path.display())
+            }
+        }
+    }
+}
+
+enum News {
+    None,
+    Lost(std::io::Error),
+    Back(u64),
+}
+
+impl State {
+    fn write(&mut self, text: &str) -> News {
+        self.line.clear();
+        self.line.extend_from_slice(text.as_bytes());
+        self.line.push(b'\n');
+        match self.file.write_line(&self.line) {
+            Ok(()) if self.lost == 0 => News::None,
+            Ok(()) => News::Back(std::mem::take(&mut self.lost)),
+            Err(error) => {
+                self.lost += 1;
+                if self.lost == 1 { News::Lost(error) } else { News::None }
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Finding out who the process is.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use super::entry::Identity;
+
+impl Identity {
+    /// Makes the identity of a job on this host. Without `resolve` nobody asks for the host's address.
+    pub(super) fn of(job_name: &str, service_name: &str, resolve: bool) -> Identity {
+        let hostname = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
+        let hostaddr = resolve.then(|| address(&hostname)).flatten().unwrap_or_else(|| "0.0.0.0".to_owned());
+        Identity { job_name: job_name.to_owned(), service_name: service_name.to_owned(), hostname, hostaddr }
+    }
+}
+
+fn address(hostname: &str) -> Option<String> {
+    let addresses = (hostname, 0).to_socket_addrs().ok()?;
+    addresses.filter(SocketAddr::is_ipv4).map(|address| address.ip().to_string()).next()
+}

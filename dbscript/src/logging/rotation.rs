@@ -1,0 +1,43 @@
+//! When a log file is put aside, and under which name.
+
+use std::fs::Metadata;
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::size_rotation::SizeRotation;
+use super::timed_rotation::TimedRotation;
+
+pub(super) enum Rotation {
+    Never,
+    Size(SizeRotation),
+    Timed(TimedRotation),
+}
+
+impl Rotation {
+    /// Takes note of a file that was opened.
+    pub(super) fn opened(&mut self, file: &Metadata) {
+        if let Rotation::Timed(timed) = self {
+            timed.opened(file);
+        }
+    }
+
+    /// Tells whether a file of `length` bytes has to go before `more` are written to it.
+    pub(super) fn is_due(&self, length: u64, more: u64, now: Timestamp) -> bool {
+        match self {
+            Rotation::Never => false,
+            Rotation::Size(size) => size.is_due(length, more),
+            Rotation::Timed(timed) => timed.is_due(now),
+        }
+    }
+
+    /// Moves the file, and removes those that are too many.
+    pub(super) fn rotate(&self, path: &Path, now: Timestamp) -> io::Result<()> {
+        match self {
+            Rotation::Never => Ok(()),
+            Rotation::Size(size) => size.rotate(path),
+            Rotation::Timed(timed) => timed.rotate(path, now),
+        }
+    }
+}

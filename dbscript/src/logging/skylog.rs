@@ -1,0 +1,204 @@
+//! `skylog.ini`: a log configuration in the format of Python's `logging.config.fileConfig`.
+
+mod arguments;
+mod classes;
+mod literal;
+mod literal_string;
+mod names;
+
+use std::fmt::Display;
+use std::fs;
+use std::path::Path;
+
+use log::LevelFilter;
+
+use super::entry::Handler;
+use super::format::Format;
+use super::layout::Layout;
+use super::level;
+use super::logger::{Logger, Named};
+use super::scope::Scope;
+use crate::ini::{self, Sections};
+use crate::{Error, interpolate};
+use arguments::Arguments;
+
+/// Reads the file and adds its handlers and loggers.
+///
+/// # Errors
+///
+/// Errors that name file, section and key; usage errors where the file is at fault.
+pub(super) fn configure(logger: &mut Logger, path: &Path) -> Result<(), Error> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        Error::usage(format!("cannot read skylog file `{}`", path.display())).caused_by(error)
+    })?;
+    let sections =
+        ini::read(&text).map_err(|what| Error::usage(format!("skylog file `{}`: {what}", path.display())))?;
+    let identity = logger.identity();
+    let names = [("job_name", &identity.job_name), ("service_name", &identity.service_name)];
+    // A percent sign in a name stands for itself.
+    let names = names.map(|(name, value)| (name, value.replace('%', "%%")));
+    File { path, sections, names }.configure(logger)
+}
+
+struct File<'a> {
+    path: &'a Path,
+    sections: Sections,
+    names: [(&'static str, String); 2],
+}
+
+/// Names of a file's parts with what was made of them.
+type Made<T> = Vec<(String, T)>;
+
+impl File<'_> {
+    fn configure(&self, logger: &mut Logger) -> Result<(), Error> {
+        let formats = self.formats()?;
+        let handlers = self.handlers(logger, &formats)?;
+        for name in self.loggers()? {
+            logger.add_logger(self.logger(&name, &logger.identity().job_name, &handlers)?);
+        }
+        Ok(())
+    }
+
+    fn formats(&self) -> Result<Made<Format>, Error> {
+        let names = self.list("formatters", "keys")?;
+        names.into_iter().map(|name| self.format(&name).map(|format| (name, format))).collect()
+    }
+
+    fn format(&self, name: &str) -> Result<Format, Error> {
+        let section = format!("formatter_{name}");
+        self.require(&section)?;
+        if self.raw(&section, "style").is_some_and(|style| style.trim() != "%") {
+            return Err(self.wrong(&section, "style", "only `%` is supported"));
+        }
+        if let Some(class) = self.value(&section, "class")?
+            && !["", "logging.Formatter"].contains(&class.trim())
+        {
+            return Err(self.wrong(&section, "class", format!("class `{class}` is not supported")));
+        }
+        let raw = |key| self.raw(&section, key).unwrap_or_default();
+        Format::parse(&raw("format"), &raw("datefmt")).map_err(|what| self.wrong(&section, "format", what))
+    }
+
+    fn handlers(&self, logger: &mut Logger, formats: &Made<Format>) -> Result<Made<usize>, Error> {
+        let mut made = Made::new();
+        for name in self.list("handlers", "keys")? {
+            let section = format!("handler_{name}");
+            self.require(&section)?;
+            let level = self.level(&section)?.unwrap_or(LevelFilter::Trace);
+            let format = match self.value(&section, "formatter")?.filter(|name| !name.is_empty()) {
+                Some(name) => find(formats, &name).ok_or_else(|| {
+                    self.wrong(&section, "formatter", format!("`{name}` is not in the keys of [formatters]"))
+                })?,
+                None => Format::message(),
+            };
+            let handler = self.handler(&section, logger)?;
+            made.push((name, logger.add(handler, level, Layout::Text(format))));
+        }
+        Ok(made)
+    }
+
+    fn handler(&self, section: &str, logger: &Logger) -> Result<Box<dyn Handler>, Error> {
+        let name = self.required(section, "class")?;
+        let class = classes::find(&name)
+            .ok_or_else(|| self.wrong(section, "class", format!("class `{name}` is not supported")))?;
+        let args = self.value(section, "args")?.unwrap_or_else(|| "()".to_owned());
+        let kwargs = self.value(section, "kwargs")?.unwrap_or_else(|| "{}".to_owned());
+        let arguments = Arguments::read(&args, &kwargs, class.parameters)
+            .map_err(|(key, what)| self.wrong(section, key, what))?;
+        (class.make)(&arguments, logger.identity()).map_err(|error| {
+            let place = self.place(section, "args");
+            let step = if error.is_usage() { Error::usage(place) } else { Error::failed(place) };
+            step.caused_by(error)
+        })
+    }
+
+    /// Returns the names of the loggers, the root's among them.
+    fn loggers(&self) -> Result<Vec<String>, Error> {
+        let names = self.list("loggers", "keys")?;
+        if names.iter().any(|name| name == "root") {
+            return Ok(names);
+        }
+        Err(self.wrong("loggers", "keys", "`root` is missing"))
+    }
+
+    fn logger(&self, name: &str, job_name: &str, handlers: &Made<usize>) -> Result<Named, Error> {
+        let section = format!("logger_{name}");
+        self.require(&section)?;
+        let unknown = |name: &str| {
+            self.wrong(&section, "handlers", format!("`{name}` is not in the keys of [handlers]"))
+        };
+        let mut outputs = Vec::new();
+        for handler in self.list(&section, "handlers")? {
+            outputs.push(find(handlers, &handler).ok_or_else(|| unknown(&handler))?);
+        }
+        let level = self.level(&section)?;
+        if name == "root" {
+            return Ok(Named { scope: Scope::Root, level, propagate: false, outputs });
+        }
+        let scope = Scope::of(&self.required(&section, "qualname")?, job_name);
+        Ok(Named { scope, level, propagate: self.propagate(&section)?, outputs })
+    }
+
+    fn propagate(&self, section: &str) -> Result<bool, Error> {
+        let Some(value) = self.value(section, "propagate")? else { return Ok(true) };
+        let number: Result<i64, _> = value.trim().parse();
+        number
+            .map(|number| number != 0)
+            .map_err(|_| self.wrong(section, "propagate", format!("`{value}` is neither 0 nor 1")))
+    }
+
+    /// Reads a level; NOTSET is none.
+    fn level(&self, section: &str) -> Result<Option<LevelFilter>, Error> {
+        let value = self.value(section, "level")?.filter(|level| level != "NOTSET");
+        value
+            .map(|name| {
+                level::parse(&name)
+                    .ok_or_else(|| self.wrong(section, "level", format!("`{name}` is no level")))
+            })
+            .transpose()
+    }
+
+    fn list(&self, section: &str, key: &str) -> Result<Vec<String>, Error> {
+        let list = self.required(section, key)?;
+        Ok(list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect())
+    }
+
+    fn require(&self, section: &str) -> Result<(), Error> {
+        if self.sections.contains_key(section) {
+            return Ok(());
+        }
+        Err(Error::usage(format!("skylog file `{}`: section [{section}] is missing", self.path.display())))
+    }
+
+    fn required(&self, section: &str, key: &str) -> Result<String, Error> {
+        self.require(section)?;
+        self.value(section, key)?.ok_or_else(|| self.wrong(section, key, "it is not set"))
+    }
+
+    /// Returns a value with its `%(name)s` replaced.
+    fn value(&self, section: &str, key: &str) -> Result<Option<String>, Error> {
+        let lookup = |name: &str| self.raw(section, name);
+        self.raw(section, key)
+            .map(|value| interpolate::expand(&value, &lookup).map_err(|what| self.wrong(section, key, what)))
+            .transpose()
+    }
+
+    fn raw(&self, section: &str, key: &str) -> Option<String> {
+        let places = [section, "DEFAULT"].into_iter();
+        let found = places.filter_map(|name| self.sections.get(name)?.get(key)).next().cloned();
+        let built_in = || self.names.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone());
+        found.or_else(built_in)
+    }
+
+    fn place(&self, section: &str, key: &str) -> String {
+        format!("skylog file `{}`, section [{section}], key {key}", self.path.display())
+    }
+
+    fn wrong(&self, section: &str, key: &str, what: impl Display) -> Error {
+        Error::usage(format!("{}: {what}", self.place(section, key)))
+    }
+}
+
+fn find<T: Clone>(made: &Made<T>, name: &str) -> Option<T> {
+    made.iter().find(|(known, _)| known == name).map(|(_, thing)| thing.clone())
+}

@@ -1,0 +1,129 @@
+//! The classes that `handler_*` sections may name.
+
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+
+use super::arguments::{Arguments, wrong};
+use super::literal::Value;
+use crate::Error;
+use crate::logging::entry::{Handler, Identity};
+use crate::logging::file_handler::FileHandler;
+use crate::logging::interval::Interval;
+use crate::logging::log_file::LogFile;
+use crate::logging::null_handler::NullHandler;
+use crate::logging::rotation::Rotation;
+use crate::logging::size_rotation::SizeRotation;
+use crate::logging::stream_handler::StreamHandler;
+use crate::logging::timed_rotation::TimedRotation;
+
+/// Makes a handler of the values that a class's parameters were given.
+type Make = fn(&Arguments, &Identity) -> Result<Box<dyn Handler>, Error>;
+
+/// A class of handlers, with its parameters in order.
+pub(super) struct Class {
+    name: &'static str,
+    pub(super) parameters: &'static [&'static str],
+    pub(super) make: Make,
+}
+
+const CLASSES: &[Class] = &[
+    Class { name: "StreamHandler", parameters: &["stream"], make: stream },
+    Class { name: "NullHandler", parameters: &["level"], make: |_, _| boxed(NullHandler) },
+    Class {
+        name: "FileHandler",
+        parameters: &["filename", "mode", "encoding", "delay", "errors"],
+        make: |arguments, _| file(arguments, Rotation::Never),
+    },
+    Class {
+        name: "handlers.WatchedFileHandler",
+        parameters: &["filename", "mode", "encoding", "delay", "errors"],
+        make: |arguments, _| file(arguments, Rotation::Never),
+    },
+    Class {
+        name: "handlers.RotatingFileHandler",
+        parameters: &["filename", "mode", "maxBytes", "backupCount", "encoding", "delay", "errors"],
+        make: |arguments, _| file(arguments, by_size(arguments, 0, 0)?),
+    },
+    Class {
+        name: "skylog.EasyRotatingFileHandler",
+        parameters: &["filename", "maxBytes", "backupCount"],
+        make: |arguments, _| file(arguments, by_size(arguments, 10 * 1024 * 1024, 3)?),
+    },
+    Class {
+        name: "handlers.TimedRotatingFileHandler",
+        parameters: &[
+            "filename",
+            "when",
+            "interval",
+            "backupCount",
+            "encoding",
+            "delay",
+            "utc",
+            "atTime",
+            "errors",
+        ],
+        make: |arguments, _| file(arguments, by_time(arguments)?),
+    },
+];
+
+/// Finds a class under any of the names by which Python finds it.
+pub(super) fn find(name: &str) -> Option<&'static Class> {
+    let name = name.strip_prefix("logging.").or_else(|| name.strip_prefix("skytools.")).unwrap_or(name);
+    CLASSES.iter().find(|class| class.name == name)
+}
+
+fn boxed(handler: impl Handler + 'static) -> Result<Box<dyn Handler>, Error> {
+    Ok(Box::new(handler))
+}
+
+fn stream(arguments: &Arguments, _: &Identity) -> Result<Box<dyn Handler>, Error> {
+    match arguments.get("stream") {
+        Some(Value::Stdout) => boxed(StreamHandler::Stdout),
+        Some(Value::Stderr) | None => boxed(StreamHandler::stderr()),
+        Some(_) => Err(wrong("stream", "must be sys.stderr or sys.stdout")),
+    }
+}
+
+fn file(arguments: &Arguments, rotation: Rotation) -> Result<Box<dyn Handler>, Error> {
+    let path = arguments.path("filename")?;
+    let truncate = match arguments.text_opt("mode")? {
+        None | Some("a") => false,
+        // What is rotated is never begun anew.
+        Some("w") => !matches!(rotation, Rotation::Size(SizeRotation { size: 1.., .. })),
+        Some(_) => return Err(wrong("mode", "must be 'a' or 'w'")),
+    };
+    let encoding = arguments.text_opt("encoding")?.unwrap_or("utf-8").to_lowercase().replace('_', "-");
+    if !["utf-8", "utf8", "u8", "utf"].contains(&encoding.as_str()) {
+        return Err(wrong("encoding", "must be 'utf-8'"));
+    }
+    let delay = arguments.flag("delay")?;
+    boxed(open(&path, truncate, delay, rotation)?)
+}
+
+fn open(path: &Path, truncate: bool, delay: bool, rotation: Rotation) -> Result<FileHandler, Error> {
+    LogFile::new(path, truncate, rotation)
+        .and_then(|file| if delay { Ok(file) } else { file.open() })
+        .map(FileHandler::new)
+        .map_err(|error| {
+            Error::failed(format!("cannot write log file `{}`", path.display())).caused_by(error)
+        })
+}
+
+fn by_size(arguments: &Arguments, size: u64, count: u32) -> Result<Rotation, Error> {
+    let size = arguments.number("maxBytes", size)?;
+    let count = arguments.number("backupCount", count)?;
+    Ok(Rotation::Size(SizeRotation { size, count }))
+}
+
+fn by_time(arguments: &Arguments) -> Result<Rotation, Error> {
+    if arguments.get("atTime").is_some() {
+        return Err(wrong("atTime", "is not supported"));
+    }
+    let when = arguments.text_opt("when")?.unwrap_or("h");
+    let interval = Interval::new(when, arguments.number("interval", 1)?);
+    let interval = interval.map_err(|what| wrong("when", &format!("or `interval`: {what}")))?;
+    let count = arguments.number("backupCount", 0)?;
+    let zone = if arguments.flag("utc")? { TimeZone::UTC } else { TimeZone::system() };
+    Ok(Rotation::Timed(TimedRotation::new(interval, count, zone)))
+}

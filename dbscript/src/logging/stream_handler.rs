@@ -1,0 +1,59 @@
+//! Standard error and standard output as places to log to.
+
+use std::io::{self, Write};
+
+use log::Level;
+
+use super::entry::{Entry, Handler};
+use super::journal;
+
+/// Writes lines to a stream; what cannot be written is lost, since a closed pipe is no reason to end.
+pub(super) enum StreamHandler {
+    Stdout,
+    Stderr,
+    /// Standard error that leads to systemd's journal, which reads a line's priority from its start.
+    Journal,
+}
+
+impl StreamHandler {
+    /// Makes a handler of standard error.
+    pub(super) fn stderr() -> StreamHandler {
+        if journal::is_stderr() { StreamHandler::Journal } else { StreamHandler::Stderr }
+    }
+}
+
+impl Handler for StreamHandler {
+    fn handle(&self, entry: &Entry<'_>, text: &str) {
+        // In one piece, so that processes which share the stream do not cut each other's lines.
+        let _ = match self {
+            StreamHandler::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(format!("{text}\n").as_bytes()).and_then(|()| stdout.flush())
+            }
+            StreamHandler::Stderr => io::stderr().write_all(format!("{text}\n").as_bytes()),
+            StreamHandler::Journal => io::stderr().write_all(prefixed(entry.level, text).as_bytes()),
+        };
+    }
+}
+
+/// Puts the priority before every line: the journal takes each as a message of its own.
+fn prefixed(level: Level, text: &str) -> String {
+    let priority = match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    };
+    text.split('\n').map(|line| format!("<{priority}>{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_for_the_journal_has_its_priority() {
+        assert_eq!(prefixed(Level::Warn, "one\ntwo"), "<4>one\n<4>two\n");
+        assert_eq!(prefixed(Level::Error, ""), "<3>\n");
+    }
+}
