@@ -5,11 +5,13 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use postgres::{Client, Config, NoTls};
 use r2d2::{ManageConnection, NopErrorHandler, Pool, PooledConnection};
 use r2d2_postgres::PostgresConnectionManager;
 use scheduled_thread_pool::ScheduledThreadPool;
 
+use crate::conninfo::{SessionAttrs, Target};
 use crate::control::{Cancellable, Control};
 use crate::{Error, conninfo, is_connection_error};
 
@@ -40,7 +42,7 @@ struct Entry {
 
 #[derive(Clone)]
 struct Opened {
-    config: Config,
+    target: Target,
     pool: Pool<Manager>,
     next: Next,
 }
@@ -113,8 +115,9 @@ impl Databases {
             }
             let fresh = state.connections == 0;
             if fresh {
-                let client =
-                    opened.config.connect(NoTls).map_err(|error| refused(name, &opened.config, error))?;
+                let client = driver_config(&opened.target)
+                    .connect(NoTls)
+                    .map_err(|error| refused(name, &opened.target, error))?;
                 *opened.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
             }
             let mut connection = opened
@@ -137,7 +140,7 @@ impl Databases {
     pub fn label(&self, name: &str) -> String {
         let entry = self.entries.get(name);
         match entry.and_then(|entry| conninfo::parse(&entry.conninfo, variable).ok()) {
-            Some(config) => format!("{name} ({})", conninfo::target(&config)),
+            Some(target) => format!("{name} ({})", conninfo::target(&target)),
             None => name.to_owned(),
         }
     }
@@ -165,14 +168,14 @@ impl Databases {
         if let Some(opened) = &entry.pool {
             return Ok(opened.clone());
         }
-        let mut config = conninfo::parse(&entry.conninfo, variable)
+        let mut target = conninfo::parse(&entry.conninfo, variable)
             .map_err(|error| Error::usage(name.to_owned()).caused_by(error))?;
-        if config.get_application_name().is_none() {
-            config.application_name(&self.application_name);
+        if target.common.get_application_name().is_none() {
+            target.common.application_name(&self.application_name);
         }
         let next = Next::default();
         let manager = Manager {
-            inner: PostgresConnectionManager::new(config.clone(), NoTls),
+            inner: PostgresConnectionManager::new(driver_config(&target), NoTls),
             next: next.clone(),
             lifetime: self.lifetime,
             control: self.control.clone(),
@@ -187,7 +190,7 @@ impl Databases {
             .error_handler(Box::new(NopErrorHandler))
             .thread_pool(threads.clone())
             .build_unchecked(manager);
-        let opened = Opened { config, pool, next };
+        let opened = Opened { target, pool, next };
         entry.pool = Some(opened.clone());
         Ok(opened)
     }
@@ -197,16 +200,48 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn refused(name: &str, config: &Config, error: postgres::Error) -> Error {
+/// Puts the hosts back into the driver's form.
+fn driver_config(target: &Target) -> Config {
+    let mut config = target.common.clone();
+    config.ssl_mode(SslMode::Disable);
+    for endpoint in &target.hosts {
+        match &endpoint.host {
+            postgres::config::Host::Tcp(name) => config.host(name),
+            postgres::config::Host::Unix(folder) => config.host_path(folder),
+        };
+        config.port(endpoint.port);
+    }
+    let addresses: Vec<_> = target.hosts.iter().filter_map(|endpoint| endpoint.hostaddr).collect();
+    if addresses.len() == target.hosts.len() {
+        for address in addresses {
+            config.hostaddr(address);
+        }
+    }
+    if let Some(password) = target.hosts.iter().find_map(|endpoint| endpoint.password.as_ref()) {
+        config.password(password);
+    }
+    config.target_session_attrs(match target.session {
+        SessionAttrs::ReadWrite | SessionAttrs::Primary => TargetSessionAttrs::ReadWrite,
+        SessionAttrs::ReadOnly | SessionAttrs::Standby => TargetSessionAttrs::ReadOnly,
+        SessionAttrs::Any | SessionAttrs::PreferStandby => TargetSessionAttrs::Any,
+    });
+    if target.shuffled {
+        config.load_balance_hosts(LoadBalanceHosts::Random);
+    }
+    config
+}
+
+fn refused(name: &str, target: &Target, error: postgres::Error) -> Error {
     // Without a word from the server, the question is whether there is one.
     let hint = if is_connection_error(&error) && error.as_db_error().is_none() {
         " (is the server running there?)"
-    } else if error.as_db_error().is_none() && config.get_password().is_none() {
+    } else if error.as_db_error().is_none() && target.hosts.iter().all(|endpoint| endpoint.password.is_none())
+    {
         ": password missing; set `password` or PGPASSWORD"
     } else {
         ""
     };
-    Error::failed(format!("{name}: cannot connect to {}{hint}", conninfo::target(config))).caused_by(error)
+    Error::failed(format!("{name}: cannot connect to {}{hint}", conninfo::target(target))).caused_by(error)
 }
 
 /// A connection out of [`Databases`], returned when dropped. Dereferences to [`Client`].

@@ -38,6 +38,7 @@ mod error;
 mod run_loop;
 mod script;
 mod stats;
+mod tls;
 
 #[cfg(feature = "program")]
 mod args;

@@ -1,12 +1,16 @@
 //! Connection strings, completed as libpq completes them.
 
+mod target;
+
 use std::path::Path;
 
 use nix::unistd::{Uid, User};
 use postgres::Config;
-use postgres::config::{Host, SslMode};
+use postgres::config::{Host, LoadBalanceHosts, TargetSessionAttrs};
 
+pub(crate) use self::target::{Endpoint, SessionAttrs, Target};
 use crate::Error;
+use crate::tls::{RootCert, SslMode, TlsSettings};
 
 /// Where the server's socket is, in the order in which distributions put it.
 const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
@@ -14,9 +18,9 @@ const DEFAULT_PORT: u16 = 5432;
 
 /// Parses `key=value` pairs or a URI; what it leaves out comes from `env` (the `PG*` variables), then from
 /// libpq's defaults: the local socket folder, port 5432, the operating system user, a database of that name.
-pub(crate) fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<Config, Error> {
+pub(crate) fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<Target, Error> {
     let mut config: Config = text.parse().map_err(|error| invalid(text, error))?;
-    if config.get_ssl_mode() == SslMode::Require {
+    if config.get_ssl_mode() == postgres::config::SslMode::Require {
         return Err(Error::usage("sslmode=require: connections are not encrypted yet"));
     }
     let env = |name: &str| env(name).filter(|value| !value.is_empty());
@@ -38,7 +42,82 @@ pub(crate) fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<
         let seconds: u64 = parse_variable("PGCONNECT_TIMEOUT", &timeout)?;
         config.connect_timeout(std::time::Duration::from_secs(seconds));
     }
-    Ok(config)
+    from_driver(&config)
+}
+
+fn from_driver(config: &Config) -> Result<Target, Error> {
+    let password = config.get_password().map(|password| String::from_utf8_lossy(password).into_owned());
+    let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
+    let count = hosts.len().max(addresses.len());
+    let same = |len: usize, one: bool| len == 0 || len == count || (one && len == 1);
+    if !same(hosts.len(), false) || !same(addresses.len(), false) || !same(ports.len(), true) {
+        return Err(Error::usage("invalid connection string: numbers of hosts, addresses and ports differ"));
+    }
+    let endpoint = |at: usize| {
+        let hostaddr = addresses.get(at).copied();
+        Endpoint {
+            host: hosts.get(at).cloned().unwrap_or_else(|| {
+                Host::Tcp(hostaddr.map(|address| address.to_string()).unwrap_or_default())
+            }),
+            hostaddr,
+            port: ports.get(at).or(ports.first()).copied().unwrap_or(DEFAULT_PORT),
+            password: password.clone(),
+        }
+    };
+    Ok(Target {
+        hosts: (0..count).map(endpoint).collect(),
+        common: common(config),
+        tls: TlsSettings {
+            mode: match config.get_ssl_mode() {
+                postgres::config::SslMode::Disable => SslMode::Disable,
+                _ => SslMode::Prefer,
+            },
+            root_cert: RootCert::None,
+            cert: None,
+            key: None,
+            key_password: None,
+            crl: None,
+            sni: true,
+            direct: false,
+            min_version: None,
+            max_version: None,
+        },
+        session: match config.get_target_session_attrs() {
+            TargetSessionAttrs::ReadWrite => SessionAttrs::ReadWrite,
+            TargetSessionAttrs::ReadOnly => SessionAttrs::ReadOnly,
+            _ => SessionAttrs::Any,
+        },
+        shuffled: config.get_load_balance_hosts() == LoadBalanceHosts::Random,
+    })
+}
+
+fn common(config: &Config) -> Config {
+    let mut common = Config::new();
+    common
+        .user(config.get_user().unwrap_or_default())
+        .dbname(config.get_dbname().unwrap_or_default())
+        .keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .channel_binding(config.get_channel_binding());
+    if let Some(options) = config.get_options() {
+        common.options(options);
+    }
+    if let Some(name) = config.get_application_name() {
+        common.application_name(name);
+    }
+    if let Some(timeout) = config.get_connect_timeout() {
+        common.connect_timeout(*timeout);
+    }
+    if let Some(timeout) = config.get_tcp_user_timeout() {
+        common.tcp_user_timeout(*timeout);
+    }
+    if let Some(interval) = config.get_keepalives_interval() {
+        common.keepalives_interval(interval);
+    }
+    if let Some(retries) = config.get_keepalives_retries() {
+        common.keepalives_retries(retries);
+    }
+    common
 }
 
 /// The driver names options that it does not know, and one of those may be a piece of the password.
@@ -107,24 +186,8 @@ fn system_user() -> Result<String, Error> {
 }
 
 /// Names a connection's target for messages: database, host, port and user, never the password.
-pub(crate) fn target(config: &Config) -> String {
-    let hosts: Vec<String> = config
-        .get_hosts()
-        .iter()
-        .map(|host| match host {
-            Host::Tcp(name) => name.clone(),
-            Host::Unix(path) => path.display().to_string(),
-        })
-        .chain(config.get_hostaddrs().iter().map(ToString::to_string))
-        .collect();
-    let ports: Vec<String> = config.get_ports().iter().map(ToString::to_string).collect();
-    format!(
-        "database `{}` at `{}` port {} as user `{}`",
-        config.get_dbname().unwrap_or_default(),
-        hosts.join(","),
-        ports.join(","),
-        config.get_user().unwrap_or_default()
-    )
+pub(crate) fn target(target: &Target) -> String {
+    target.to_string()
 }
 
 #[cfg(test)]

@@ -1,0 +1,71 @@
+//! What a connection string says about encryption.
+#![allow(dead_code, reason = "connections are not encrypted yet")]
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// How much encryption is wanted, and how much proof of who the server is (`sslmode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SslMode {
+    Disable,
+    Allow,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// Which authorities may vouch for a server (`sslrootcert`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RootCert {
+    /// None: the server's certificate is not checked, unless `sslmode` wants it to be.
+    None,
+    /// Those that the system trusts (`system`).
+    System,
+    File(PathBuf),
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TlsVersion {
+    Tls12,
+    Tls13,
+}
+
+/// All that a connection string says about encryption. Files are named, not read.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct TlsSettings {
+    pub(crate) mode: SslMode,
+    pub(crate) root_cert: RootCert,
+    /// The client's certificate (`sslcert`); a default only where it exists.
+    pub(crate) cert: Option<PathBuf>,
+    /// The key of the client's certificate (`sslkey`); a default only where it exists.
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) key_password: Option<String>,
+    /// Certificates that are no longer good (`sslcrl`); a default only where it exists.
+    pub(crate) crl: Option<PathBuf>,
+    /// Whether the server is told the name by which it is called (`sslsni`).
+    pub(crate) sni: bool,
+    /// Whether TLS begins at once, without asking for it in PostgreSQL's protocol (`sslnegotiation`).
+    pub(crate) direct: bool,
+    pub(crate) min_version: Option<TlsVersion>,
+    pub(crate) max_version: Option<TlsVersion>,
+}
+
+/// Never shows the password of the key.
+impl fmt::Debug for TlsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSettings")
+            .field("mode", &self.mode)
+            .field("root_cert", &self.root_cert)
+            .field("cert", &self.cert)
+            .field("key", &self.key)
+            .field("key_password", &self.key_password.as_ref().map(|_| "***"))
+            .field("crl", &self.crl)
+            .field("sni", &self.sni)
+            .field("direct", &self.direct)
+            .field("min_version", &self.min_version)
+            .field("max_version", &self.max_version)
+            .finish()
+    }
+}
