@@ -5,6 +5,8 @@ use std::fmt;
 
 use postgres::error::{DbError, SqlState};
 
+use crate::connect::Refusals;
+
 /// Any error, as user code returns it; `?` works on everything.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -118,6 +120,9 @@ pub fn is_connection_error(error: &(dyn StdError + 'static)) -> bool {
         if let Some(error) = error.downcast_ref::<postgres::Error>() {
             let ended = |state: &SqlState| state.code().starts_with("08") || state.code().starts_with("57P");
             return error.code().map_or(error.is_closed() || caused_by_io(error), ended);
+        }
+        if let Some(refusals) = error.downcast_ref::<Refusals>() {
+            return refusals.are_connection_errors();
         }
         next = error.source();
     }
