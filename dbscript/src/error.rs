@@ -6,6 +6,7 @@ use std::fmt;
 use postgres::error::{DbError, SqlState};
 
 use crate::connect::Refusals;
+use crate::tls::TlsFailure;
 
 /// Any error, as user code returns it; `?` works on everything.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -130,7 +131,7 @@ pub fn is_connection_error(error: &(dyn StdError + 'static)) -> bool {
 }
 
 fn caused_by_io(error: &postgres::Error) -> bool {
-    error.source().is_some_and(|cause| cause.is::<std::io::Error>())
+    error.source().is_some_and(|cause| cause.is::<std::io::Error>()) && !TlsFailure::is_behind(error)
 }
 
 /// Returns what the server said, which is all there is to say.

@@ -55,7 +55,7 @@ impl Attempt<'_> {
             Some(second) if is_refused(&*error) && progress.is_encrypted() == first.wants_encryption() => {
                 self.open_in(second, &self.progress()).map_err(|other| both(first, error, other))
             }
-            Some(second) if is_tls_failure(&*error) => {
+            Some(second) if TlsFailure::is_behind(&*error) => {
                 self.open_in(second, &self.progress()).map_err(|other| both(first, error, other))
             }
             _ => Err(error),
@@ -116,10 +116,6 @@ impl Attempt<'_> {
 /// A refusal during authentication may be one for the want of encryption, or for its presence.
 fn is_refused(error: &(dyn StdError + 'static)) -> bool {
     crate::sqlstate(error).is_some_and(|state| state.code().starts_with("28"))
-}
-
-fn is_tls_failure(error: &(dyn StdError + 'static)) -> bool {
-    error.is::<TlsFailure>() || error.source().is_some_and(<dyn StdError>::is::<TlsFailure>)
 }
 
 /// Tells both refusals, unless they are the same.

@@ -1,6 +1,5 @@
 //! How the driver gets its streams.
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -14,8 +13,8 @@ use postgres::{Config, Socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep_until, timeout_at};
 
-use super::Encryption;
 use super::stream::{Deadline, Inner, Stream};
+use super::{Encryption, TlsFailure};
 use crate::BoxError;
 
 /// PostgreSQL's message that asks for encryption: its length, and a number in place of a protocol version.
@@ -135,27 +134,5 @@ impl TlsConnect<Socket> for Opening {
                 timeout_at(until, open).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             Ok(Stream::new(inner, Some(Deadline { sleep: Box::pin(sleep_until(until)), opened })))
         })
-    }
-}
-
-/// Why a connection cannot be encrypted as it should be, while the server can be reached.
-#[derive(Debug)]
-pub(crate) struct TlsFailure(BoxError);
-
-impl TlsFailure {
-    pub(crate) fn new(why: BoxError) -> TlsFailure {
-        TlsFailure(why)
-    }
-}
-
-impl fmt::Display for TlsFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for TlsFailure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
     }
 }

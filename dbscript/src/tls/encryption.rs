@@ -7,7 +7,7 @@ use postgres::tls::{MakeTlsConnect, TlsConnect};
 use rustls::{AlertDescription, CertificateError, Error as Rustls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{TlsSettings, client_config};
+use super::{TlsFailure, TlsSettings, client_config};
 use crate::BoxError;
 
 pub(super) type Encrypted = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
@@ -30,6 +30,14 @@ impl Encryption {
         let connect = MakeTlsConnect::<Socket>::make_tls_connect(&mut self.0, host)?;
         connect.connect(socket).await.map_err(|error| explain(error, host))
     }
+}
+
+/// Explains an error after the handshake: with TLS 1.3, servers refuse certificates only then.
+pub(super) fn explain_late(error: io::Error) -> io::Error {
+    if error.get_ref().is_some_and(|cause| cause.is::<Rustls>()) {
+        return io::Error::other(TlsFailure::new(explain(error, "")));
+    }
+    error
 }
 
 /// Says what is wrong in the words of an operator.

@@ -1,6 +1,7 @@
 //! Encryption: what a connection string says about it, and the streams that the driver gets.
 
 mod connector;
+mod failure;
 mod settings;
 mod stream;
 
@@ -21,6 +22,7 @@ mod verifier;
 #[path = "no_encryption.rs"]
 mod encryption;
 
-pub(crate) use self::connector::{Connector, Progress, Protection, TlsFailure};
+pub(crate) use self::connector::{Connector, Progress, Protection};
 pub(crate) use self::encryption::Encryption;
+pub(crate) use self::failure::TlsFailure;
 pub(crate) use self::settings::{RootCert, SslMode, TlsSettings, TlsVersion};

@@ -1,6 +1,7 @@
 //! What stands in for encryption in a build without the feature `tls`.
 
 use std::convert::Infallible;
+use std::io;
 
 use postgres::Socket;
 use postgres::tls::NoTlsStream;
@@ -25,4 +26,9 @@ impl Encryption {
     pub(super) async fn handshake(self, _host: &str, _socket: Socket) -> Result<Encrypted, BoxError> {
         match self.0 {}
     }
+}
+
+/// Leaves the error as it is.
+pub(super) fn explain_late(error: io::Error) -> io::Error {
+    error
 }

@@ -11,7 +11,7 @@ use postgres::tls::{ChannelBinding, TlsStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::encryption::Encrypted;
+use super::encryption::{Encrypted, explain_late};
 
 pub(super) enum Inner {
     Plain(Socket),
@@ -60,7 +60,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let read = match &mut self.inner {
             Inner::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
-            Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
+            Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_read(cx, buf).map_err(explain_late),
         };
         if read.is_pending() && self.is_late(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
