@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use postgres::{CancelToken, NoTls};
+use crate::connect::Canceller;
 
 use crate::BoxError;
 use crate::error::Interrupted;
@@ -34,8 +34,8 @@ struct State {
     reload: bool,
     wake: bool,
     ended: bool,
-    next_token: u64,
-    tokens: Vec<(u64, CancelToken)>,
+    next_id: u64,
+    cancellers: Vec<(u64, Canceller)>,
 }
 
 impl Control {
@@ -53,23 +53,24 @@ impl Control {
             state.stop = true;
             state.abort = true;
         });
-        let tokens: Vec<_> = self.lock().tokens.iter().map(|(_, token)| token.clone()).collect();
-        for token in tokens {
+        let cancellers: Vec<_> = self.lock().cancellers.iter().map(|(_, one)| one.clone()).collect();
+        for canceller in cancellers {
             let control = self.clone();
             // On threads, since a server that does not answer must keep neither this one nor the others.
             // Where none can be started, the connection ends with the process.
-            let _ = thread::Builder::new().name("cancel".to_owned()).spawn(move || control.cancel(&token));
+            let _ =
+                thread::Builder::new().name("cancel".to_owned()).spawn(move || control.cancel(&canceller));
         }
         self.wait(ABORT_LIMIT, |state| state.ended);
         self.lock().ended
     }
 
     /// Cancels what a connection runs, again and again: one cancel may hit the gap between two statements.
-    fn cancel(&self, token: &CancelToken) {
+    fn cancel(&self, canceller: &Canceller) {
         let limit = Instant::now() + ABORT_LIMIT;
         while Instant::now() < limit && !self.lock().ended {
             // A server that is away has nothing to cancel.
-            let _ = token.cancel_query(NoTls);
+            let _ = canceller.cancel();
             self.wait(ABORT_INTERVAL, |state| state.ended);
         }
     }
@@ -144,11 +145,11 @@ impl Control {
     }
 
     /// Makes a connection's statements cancellable until the returned guard is dropped.
-    pub(crate) fn cancellable(&self, token: CancelToken) -> Cancellable {
+    pub(crate) fn cancellable(&self, canceller: Canceller) -> Cancellable {
         let mut state = self.lock();
-        state.next_token += 1;
-        let id = state.next_token;
-        state.tokens.push((id, token));
+        state.next_id += 1;
+        let id = state.next_id;
+        state.cancellers.push((id, canceller));
         Cancellable { control: self.clone(), id }
     }
 
@@ -169,7 +170,7 @@ impl Control {
     }
 }
 
-/// Keeps a connection's cancel token registered.
+/// Keeps a connection's canceller registered.
 pub(crate) struct Cancellable {
     control: Control,
     id: u64,
@@ -177,7 +178,7 @@ pub(crate) struct Cancellable {
 
 impl Drop for Cancellable {
     fn drop(&mut self) {
-        self.control.lock().tokens.retain(|(id, _)| *id != self.id);
+        self.control.lock().cancellers.retain(|(id, _)| *id != self.id);
     }
 }
 

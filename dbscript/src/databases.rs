@@ -5,17 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::debug;
-use postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
-use postgres::{Client, Config, NoTls};
+use postgres::{Client, NoTls};
 use r2d2::{ManageConnection, NopErrorHandler, Pool};
 use r2d2_postgres::PostgresConnectionManager;
 use scheduled_thread_pool::ScheduledThreadPool;
 
-use crate::conninfo::{SessionAttrs, Target};
+use crate::conninfo::Target;
 use crate::control::{Cancellable, Control};
 use crate::error::Interrupted;
 use crate::listen::{Channels, Listeners, Open};
-use crate::{BoxError, Connection, Error, conninfo, is_connection_error};
+use crate::{BoxError, Connection, Error, connect, conninfo};
 
 /// Default of `connection_lifetime`: 20 minutes.
 pub const DEFAULT_CONNECTION_LIFETIME: Duration = Duration::from_secs(1200);
@@ -60,7 +59,7 @@ struct Opened {
 
 /// The client that the pool hands out next: it is opened outside of the pool, so that a failure is known at
 /// once and with its cause.
-type Next = Arc<Mutex<Option<Client>>>;
+type Next = Arc<Mutex<Option<connect::Opened>>>;
 
 impl Databases {
     /// Makes an empty set. Connections carry `application_name` and are cancelled by `control`.
@@ -141,7 +140,8 @@ impl Databases {
         self.listeners.follow(&self.channels, &self.control, |name| {
             let conninfo = entries.get(name)?.conninfo.clone();
             let (text, application_name) = (conninfo.clone(), self.application_name.clone());
-            let open: Open = Box::new(move || Ok(open(&understood(&text, &application_name)?)?));
+            let open: Open =
+                Box::new(move || Ok(connect::open(&understood(&text, &application_name)?)?.client));
             Some((conninfo, open))
         });
     }
@@ -182,11 +182,11 @@ impl Databases {
             }
             let fresh = state.connections == 0;
             if fresh {
-                let mut client = self.connect(name, &opened.target)?;
+                let mut next = self.connect(name, &opened.target)?;
                 if let Some(hook) = &self.hook {
-                    hook(name, &mut client).map_err(|error| unprepared(&opened.label, error))?;
+                    hook(name, &mut next.client).map_err(|error| unprepared(&opened.label, error))?;
                 }
-                *opened.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+                *opened.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
             }
             let mut connection = opened
                 .pool
@@ -229,11 +229,11 @@ impl Databases {
 
     /// Opens a connection on a thread, since a server that does not answer must not keep the program from
     /// ending.
-    fn connect(&self, name: &str, target: &Target) -> Result<Client, Error> {
+    fn connect(&self, name: &str, target: &Target) -> Result<connect::Opened, Error> {
         debug!("{name}: connecting to {}", conninfo::target(target));
         let opening = target.clone();
-        match self.control.interruptible("connect", move || open(&opening)) {
-            Ok(result) => result.map_err(|error| refused(name, target, error)),
+        match self.control.interruptible("connect", move || connect::open(&opening)) {
+            Ok(result) => result.map_err(|error| Error::failed(name.to_owned()).caused_by(error)),
             Err(error) => Err(Error::failed(format!("{name}: not connecting")).caused_by(error)),
         }
     }
@@ -251,7 +251,8 @@ impl Databases {
             .map_err(|error| Error::usage(name.to_owned()).caused_by(error))?;
         let next = Next::default();
         let manager = Manager {
-            inner: PostgresConnectionManager::new(driver_config(&target), NoTls),
+            inner: PostgresConnectionManager::new(target.common.clone(), NoTls),
+            target: target.clone(),
             next: next.clone(),
             lifetime: self.lifetime,
             control: self.control.clone(),
@@ -278,36 +279,6 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Puts the hosts back into the driver's form.
-fn driver_config(target: &Target) -> Config {
-    let mut config = target.common.clone();
-    config.ssl_mode(SslMode::Disable);
-    for endpoint in &target.hosts {
-        match &endpoint.host {
-            postgres::config::Host::Tcp(name) => config.host(name),
-            postgres::config::Host::Unix(folder) => config.host_path(folder),
-        };
-        config.port(endpoint.port);
-    }
-    let addresses: Vec<_> = target.hosts.iter().filter_map(|endpoint| endpoint.hostaddr).collect();
-    if addresses.len() == target.hosts.len() {
-        for address in addresses {
-            config.hostaddr(address);
-        }
-    }
-    if let Some(password) = target.hosts.iter().find_map(|endpoint| endpoint.password.as_ref()) {
-        config.password(password);
-    }
-    config.target_session_attrs(match target.session {
-        SessionAttrs::ReadWrite | SessionAttrs::Primary => TargetSessionAttrs::ReadWrite,
-        SessionAttrs::ReadOnly | SessionAttrs::Standby => TargetSessionAttrs::ReadOnly,
-        SessionAttrs::Any | SessionAttrs::PreferStandby => TargetSessionAttrs::Any,
-    });
-    if target.shuffled {
-        config.load_balance_hosts(LoadBalanceHosts::Random);
-    }
-    config
-}
-
 /// Understands a connection string.
 fn understood(conninfo: &str, application_name: &str) -> Result<Target, Error> {
     let mut target = conninfo::parse(conninfo, variable)?;
@@ -317,25 +288,8 @@ fn understood(conninfo: &str, application_name: &str) -> Result<Target, Error> {
     Ok(target)
 }
 
-fn open(target: &Target) -> Result<Client, postgres::Error> {
-    driver_config(target).connect(NoTls)
-}
-
 fn unprepared(label: &str, error: BoxError) -> Error {
     Error::failed(format!("{label}: the connection cannot be set up")).caused_by(error)
-}
-
-fn refused(name: &str, target: &Target, error: postgres::Error) -> Error {
-    // Without a word from the server, the question is whether there is one.
-    let hint = if is_connection_error(&error) && error.as_db_error().is_none() {
-        " (is the server running there?)"
-    } else if error.as_db_error().is_none() && target.hosts.iter().all(|endpoint| endpoint.password.is_none())
-    {
-        ": password missing; set `password` or PGPASSWORD"
-    } else {
-        ""
-    };
-    Error::failed(format!("{name}: cannot connect to {}{hint}", conninfo::target(target))).caused_by(error)
 }
 
 /// A client as the pool keeps it.
@@ -355,7 +309,9 @@ impl Pooled {
 }
 
 pub(crate) struct Manager {
+    /// Knows whether a client is well; connecting is done here, since it knows one host only.
     inner: PostgresConnectionManager<NoTls>,
+    target: Target,
     next: Next,
     lifetime: Duration,
     control: Control,
@@ -363,20 +319,21 @@ pub(crate) struct Manager {
 
 impl ManageConnection for Manager {
     type Connection = Pooled;
-    type Error = postgres::Error;
+    type Error = Error;
 
-    fn connect(&self) -> Result<Pooled, postgres::Error> {
+    fn connect(&self) -> Result<Pooled, Error> {
         let ready = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let client = match ready {
-            Some(client) => client,
-            None => self.inner.connect()?,
+        let connect::Opened { client, canceller } = match ready {
+            Some(opened) => opened,
+            None => connect::open(&self.target)?,
         };
-        let cancellable = self.control.cancellable(client.cancel_token());
+        let cancellable = self.control.cancellable(canceller);
         Ok(Pooled { client, opened: Instant::now(), broken: false, _cancellable: cancellable })
     }
 
-    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), postgres::Error> {
-        self.inner.is_valid(&mut pooled.client)
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Error> {
+        let valid = self.inner.is_valid(&mut pooled.client);
+        valid.map_err(|error| Error::failed("the connection is lost").caused_by(error))
     }
 
     /// The pool looks at ages only while connections are idle; one that is in use round after round is

@@ -5,6 +5,9 @@ use std::fmt;
 
 use postgres::error::{DbError, SqlState};
 
+use crate::connect::Refusals;
+use crate::tls::TlsFailure;
+
 /// Any error, as user code returns it; `?` works on everything.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -143,13 +146,16 @@ pub fn is_connection_error(error: &(dyn StdError + 'static)) -> bool {
             let ended = |state: &SqlState| state.code().starts_with("08") || state.code().starts_with("57P");
             return error.code().map_or(error.is_closed() || caused_by_io(error), ended);
         }
+        if let Some(refusals) = error.downcast_ref::<Refusals>() {
+            return refusals.are_connection_errors();
+        }
         next = error.source();
     }
     false
 }
 
 fn caused_by_io(error: &postgres::Error) -> bool {
-    error.source().is_some_and(|cause| cause.is::<std::io::Error>())
+    error.source().is_some_and(|cause| cause.is::<std::io::Error>()) && !TlsFailure::is_behind(error)
 }
 
 /// Returns what the server said, which is all there is to say.

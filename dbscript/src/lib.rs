@@ -31,6 +31,7 @@
 //! connections and the means to stop them, for use inside a service. It then reads no files and
 //! touches nothing global.
 
+mod connect;
 mod connection;
 mod conninfo;
 mod control;

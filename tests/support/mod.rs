@@ -1,8 +1,10 @@
 //! What the tests share: one server for the whole run, and a database on it for each test.
 #![allow(dead_code, reason = "every group of tests uses another part of it")]
 
+pub(crate) mod certificates;
 pub(crate) mod jobs;
 pub(crate) mod output;
+pub(crate) mod pgbouncer;
 pub(crate) mod programs;
 pub(crate) mod queues;
 pub(crate) mod server;

@@ -8,11 +8,12 @@
 #[path = "server/bindir.rs"]
 mod bindir;
 #[path = "server/watchdog.rs"]
-mod watchdog;
+pub(crate) mod watchdog;
 
 use std::fs;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -160,6 +161,20 @@ impl Server {
         self.order("start").and_then(|()| self.wait_until_ready()).unwrap_or_else(|error| panic!("{error}"));
     }
 
+    /// Writes a file into the server's folder of data, for the server alone to read, and returns its path.
+    ///
+    /// # Panics
+    ///
+    /// Panics when that fails.
+    pub(crate) fn write_file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.data_dir().join(name);
+        let owner = fs::metadata(self.data_dir()).expect("the folder is there");
+        fs::write(&path, text).expect("the folder is writable");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is the test's");
+        std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid())).expect("the owner is known");
+        path
+    }
+
     fn order(&self, command: &str) -> Result<(), String> {
         let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
         watchdog
@@ -189,6 +204,7 @@ pub(crate) struct Builder {
     listen_localhost: bool,
     settings: Vec<(String, String)>,
     hba: Vec<String>,
+    primary: Option<String>,
 }
 
 impl Builder {
@@ -216,6 +232,12 @@ impl Builder {
         self
     }
 
+    /// Makes the server a streaming standby of another one. Defaults to a server of its own.
+    pub(crate) fn standby_of(mut self, primary: &Server) -> Builder {
+        self.primary = Some(primary.conninfo("postgres"));
+        self
+    }
+
     /// Creates the server's files, starts it and returns when it accepts connections.
     ///
     /// # Errors
@@ -224,10 +246,13 @@ impl Builder {
     pub(crate) fn start(self) -> Result<Server, String> {
         let bindir = bindir::find()?;
         let port = if self.listen_localhost { free_port() } else { SOCKET_PORT };
-        let (watchdog, dir) = Watchdog::spawn(&bindir)
+        let (watchdog, dir) = Watchdog::spawn(watchdog::SERVER, &bindir)
             .map_err(|error| format!("cannot create a folder for PostgreSQL's files: {error}"))?;
         let server = Server { bindir, dir, port, watchdog: Mutex::new(watchdog) };
-        server.order("init")?;
+        match &self.primary {
+            None => server.order("init")?,
+            Some(primary) => server.order(&format!("copy {primary}"))?,
+        }
         self.configure(&server).map_err(|error| format!("cannot write PostgreSQL's settings: {error}"))?;
         server.order("start")?;
         server.wait_until_ready()?;
@@ -259,7 +284,7 @@ impl Builder {
 }
 
 /// Finds a port outside the range from which the system takes ports for outgoing connections.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let offset = std::process::id() as u16 % 10_000;
     loop {

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::{User, geteuid};
 
-const SCRIPT: &str = include_str!("watchdog.sh");
+/// The script of a PostgreSQL server.
+pub(crate) const SERVER: &str = include_str!("watchdog.sh");
 const ENVIRONMENT: [(&str, &str); 3] =
     [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("LC_ALL", "C"), ("TZ", "UTC")];
 const REMOVAL_LIMIT: Duration = Duration::from_secs(20);
@@ -19,7 +20,7 @@ const POLL: Duration = Duration::from_millis(10);
 const LONGEST_BASE: usize = 80;
 
 /// A shell process that runs the server, and outlives this process for as long as it takes to clean up.
-pub(super) struct Watchdog {
+pub(crate) struct Watchdog {
     process: Child,
     /// The only write end of the pipe; the standard library marks it close-on-exec.
     commands: Option<ChildStdin>,
@@ -27,9 +28,9 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts the watchdog and returns it with the folder that it created.
-    pub(super) fn spawn(bindir: &Path) -> io::Result<(Watchdog, PathBuf)> {
-        let mut process = command(bindir)?.spawn()?;
+    /// Starts a script as the watchdog of what is in `bindir`, and returns it with the folder that it created.
+    pub(crate) fn spawn(script: &str, bindir: &Path) -> io::Result<(Watchdog, PathBuf)> {
+        let mut process = command(script, bindir)?.spawn()?;
         let commands = process.stdin.take();
         let answers = BufReader::new(process.stdout.take().expect("the output was set to a pipe"));
         let mut watchdog = Watchdog { process, commands, answers };
@@ -38,7 +39,7 @@ impl Watchdog {
     }
 
     /// Has a command carried out, and returns when that is done.
-    pub(super) fn order(&mut self, command: &str) -> io::Result<()> {
+    pub(crate) fn order(&mut self, command: &str) -> io::Result<()> {
         let pipe = self.commands.as_mut().expect("the pipe stays open until the value is dropped");
         writeln!(pipe, "{command}")?;
         match self.answer()?.as_str() {
@@ -66,10 +67,10 @@ impl Drop for Watchdog {
     }
 }
 
-fn command(bindir: &Path) -> io::Result<Command> {
+fn command(script: &str, bindir: &Path) -> io::Result<Command> {
     let mut command = Command::new("setsid");
     command.args(["/bin/sh", "-c", r#"eval "$SCRIPT""#, "pgq-watchdog"]).arg(bindir).args(temporary_bases());
-    command.current_dir("/").env_clear().envs(ENVIRONMENT).env("SCRIPT", SCRIPT);
+    command.current_dir("/").env_clear().envs(ENVIRONMENT).env("SCRIPT", script);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     if let Some(user) = unprivileged_user()? {
         // The standard library also clears the supplementary groups when root changes the user.

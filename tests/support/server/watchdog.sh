@@ -17,6 +17,9 @@ init() {
         "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale="$locale" --no-sync && return
     done
 }
+copy() {
+    "$bin/pg_basebackup" -D "$dir/data" -d "$1" -R -X stream -c fast --no-sync
+}
 start() {
     rm -f "$dir/exited"
     ("$bin/postgres" -D "$dir/data"; : >"$dir/exited") </dev/null >>"$dir/log" 2>&1 &
@@ -52,6 +55,7 @@ echo "$dir"
 while read -r command; do
     case $command in
         init) answer init ;;
+        "copy "*) answer copy "${command#copy }" ;;
         start) answer start ;;
         stop) answer stop fast ;;
         restart) answer restart ;;

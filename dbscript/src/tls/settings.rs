@@ -1,5 +1,4 @@
 //! What a connection string says about encryption.
-#![allow(dead_code, reason = "connections are not encrypted yet")]
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,0 +1,118 @@
+//! Opening a connection: hosts and their addresses in turn, encryption as wanted, the kind of session that is wanted.
+
+mod attempt;
+mod canceller;
+mod refusals;
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::net::ToSocketAddrs;
+
+use postgres::Client;
+use postgres::config::Host;
+
+use self::attempt::{Attempt, Place};
+pub(crate) use self::canceller::Canceller;
+pub(crate) use self::refusals::Refusals;
+use crate::conninfo::{Endpoint, SessionAttrs, Target};
+use crate::{BoxError, Error};
+
+/// A client, and what cancels its statements.
+pub(crate) struct Opened {
+    pub(crate) client: Client,
+    pub(crate) canceller: Canceller,
+}
+
+/// Opens a connection to the first server that takes it and offers the session that is wanted.
+///
+/// # Errors
+///
+/// When there is none; tells what each one said.
+#[allow(dead_code, reason = "for those who have nothing to cancel")]
+pub(crate) fn connect(target: &Target) -> Result<Client, Error> {
+    open(target).map(|opened| opened.client)
+}
+
+/// Opens a connection that can be cancelled.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub(crate) fn open(target: &Target) -> Result<Opened, Error> {
+    let mut refusals = Refusals::default();
+    for session in passes(target.session) {
+        refusals = Refusals::default();
+        if let Some(opened) = open_any(target, *session, &mut refusals) {
+            return Ok(opened);
+        }
+    }
+    Err(refusals.into_error(target))
+}
+
+/// A standby is preferred by looking for one, and then for anything.
+fn passes(session: SessionAttrs) -> &'static [SessionAttrs] {
+    match session {
+        SessionAttrs::Any => &[SessionAttrs::Any],
+        SessionAttrs::ReadWrite => &[SessionAttrs::ReadWrite],
+        SessionAttrs::ReadOnly => &[SessionAttrs::ReadOnly],
+        SessionAttrs::Primary => &[SessionAttrs::Primary],
+        SessionAttrs::Standby => &[SessionAttrs::Standby],
+        SessionAttrs::PreferStandby => &[SessionAttrs::Standby, SessionAttrs::Any],
+    }
+}
+
+fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> Option<Opened> {
+    let mut endpoints: Vec<&Endpoint> = target.hosts.iter().collect();
+    if target.shuffled {
+        shuffle(&mut endpoints);
+    }
+    for endpoint in endpoints {
+        let places = match places(endpoint, target.shuffled) {
+            Ok(places) => places,
+            Err(error) => {
+                refusals.add(endpoint, None, error);
+                continue;
+            }
+        };
+        let several = places.len() > 1;
+        for place in &places {
+            match (Attempt { target, session, endpoint, place }).open() {
+                Ok(opened) => return Some(opened),
+                Err(error) => {
+                    let go_on = refusals::next_may_accept(&*error);
+                    refusals.add(endpoint, Some(place).filter(|_| several), error);
+                    if !go_on {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Returns every address of a host.
+fn places(endpoint: &Endpoint, shuffled: bool) -> Result<Vec<Place>, BoxError> {
+    let name = match (&endpoint.host, endpoint.hostaddr) {
+        (Host::Unix(folder), None) => return Ok(vec![Place::Socket(folder.clone())]),
+        (Host::Unix(_), Some(address)) => {
+            return Ok(vec![Place::Address { name: address.to_string(), address }]);
+        }
+        (Host::Tcp(name), Some(address)) => return Ok(vec![Place::Address { name: name.clone(), address }]),
+        (Host::Tcp(name), None) => name,
+    };
+    let found = (name.as_str(), endpoint.port).to_socket_addrs();
+    let found = found
+        .map_err(|error| Error::failed(format!("cannot find the address of `{name}`")).caused_by(error))?;
+    let mut found: Vec<Place> =
+        found.map(|found| Place::Address { name: name.clone(), address: found.ip() }).collect();
+    if shuffled {
+        shuffle(&mut found);
+    }
+    Ok(found)
+}
+
+/// Every `RandomState` hashes in its own way.
+fn shuffle<T>(items: &mut [T]) {
+    items.sort_by_cached_key(|_| RandomState::new().hash_one(0));
+}

@@ -1,0 +1,311 @@
+//! What is added to a string, and where it leads to, compared with libpq's.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use tempfile::TempDir;
+
+use super::libpq::{Answer, Libpq};
+use super::parse_with;
+use super::syntax::given;
+use crate::conninfo::complete;
+use crate::conninfo::surroundings::Surroundings;
+
+/// Libpq with a home folder of its own. Nothing listens at the addresses of these tests.
+struct Bench {
+    libpq: Libpq,
+    home: TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench { libpq: Libpq::start(), home: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.home.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is writable");
+        fs::write(&path, content).expect("the folder is writable");
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("it is this test's file");
+        path
+    }
+
+    /// Fails unless both refuse, or both accept and go to the same place with the same values.
+    #[track_caller]
+    fn check(&mut self, text: &str, variables: &[(&str, &str)]) -> bool {
+        let home = self.home.path().display().to_string();
+        let mut env = vec![("HOME", home.as_str()), ("PGSYSCONFDIR", &home)];
+        env.extend_from_slice(variables);
+        let theirs = self.libpq.open(text, &env);
+        let ours = ours(text, &env);
+        let what = format!("`{text}` with {variables:?}\nours: {ours:?}\nlibpq: {theirs:?}");
+        assert_eq!(ours.is_ok(), theirs.is_ok(), "{what}");
+        let (Ok(ours), Ok(theirs)) = (ours, theirs) else { return false };
+        for (keyword, value) in &ours {
+            // Libpq does not pass these three on; of more hosts it tells the list.
+            if !["service", "fallback_application_name"].contains(&keyword.as_str()) {
+                assert_eq!(
+                    Some(value),
+                    theirs.get(keyword).map(|value| port(keyword, value)).as_ref(),
+                    "{keyword}: {what}"
+                );
+            }
+        }
+        true
+    }
+
+    #[track_caller]
+    fn accepts(&mut self, text: &str, variables: &[(&str, &str)]) {
+        assert!(self.check(text, variables), "both refuse `{text}`");
+    }
+
+    #[track_caller]
+    fn refuses(&mut self, text: &str, variables: &[(&str, &str)]) {
+        assert!(!self.check(text, variables), "both accept `{text}`");
+    }
+}
+
+/// Returns what libpq would: the values that were given, and where the last attempt goes.
+fn ours(text: &str, env: &[(&str, &str)]) -> Answer {
+    let target = parse_with(text, env).map_err(|error| error.to_string())?;
+    let variable = |name: &str| {
+        let found = env.iter().rev().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    let mut values: BTreeMap<_, _> =
+        given(&complete(text, &Surroundings::new(&variable)).expect("it was parsed")).into_iter().collect();
+    values.retain(|keyword, value| {
+        !value.is_empty() || !["user", "dbname", "passfile"].contains(&keyword.as_str())
+    });
+    let last = target.hosts.last().expect("there is a host");
+    let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
+    values.extend([
+        ("PQhost".to_owned(), last.to_string()),
+        ("PQport".to_owned(), last.port.to_string()),
+        ("PQuser".to_owned(), name(target.common.get_user())),
+        ("PQdb".to_owned(), name(target.common.get_dbname())),
+        ("PQpass".to_owned(), name(last.password.as_deref())),
+    ]);
+    Ok(values)
+}
+
+fn port(keyword: &str, value: &str) -> String {
+    match (keyword, value.trim()) {
+        ("PQport", "") => "5432".to_owned(),
+        ("PQport", value) => value.to_owned(),
+        _ => value.to_owned(),
+    }
+}
+
+const NOWHERE: [(&str, &str); 2] = [("PGHOST", "127.0.0.1"), ("PGPORT", "3")];
+
+#[test]
+fn every_variable_stands_in_for_its_keyword() {
+    let mut bench = Bench::new();
+    let passfile = bench.write("passwords", "*:*:*:*:from file\n");
+    let services = bench.write("services", "[it]\nhost=/nowhere\nport=4\ndbname=served\n");
+    let rows = [
+        ("PGHOST", "/elsewhere"),
+        ("PGHOST", ""),
+        ("PGHOSTADDR", "127.0.0.1"),
+        ("PGPORT", "7"),
+        ("PGPORT", ""),
+        ("PGDATABASE", "d"),
+        ("PGDATABASE", ""),
+        ("PGUSER", "u"),
+        ("PGUSER", ""),
+        ("PGPASSWORD", "p"),
+        ("PGPASSWORD", ""),
+        ("PGPASSFILE", &passfile.display().to_string()),
+        ("PGPASSFILE", ""),
+        ("PGSERVICEFILE", &services.display().to_string()),
+        ("PGOPTIONS", "-c geqo=off"),
+        ("PGAPPNAME", "a"),
+        ("PGSSLMODE", "require"),
+        ("PGSSLCERT", "/nowhere"),
+        ("PGSSLKEY", "/nowhere"),
+        ("PGSSLROOTCERT", "/nowhere"),
+        ("PGSSLCRL", "/nowhere"),
+        ("PGSSLSNI", "0"),
+        ("PGSSLCOMPRESSION", "1"),
+        ("PGSSLMINPROTOCOLVERSION", "tlsv1.3"),
+        ("PGSSLMAXPROTOCOLVERSION", "TLSv1.2"),
+        ("PGREQUIRESSL", "1"),
+        ("PGREQUIRESSL", "0"),
+        ("PGREQUIREPEER", ""),
+        ("PGCONNECT_TIMEOUT", " 5 "),
+        ("PGCONNECT_TIMEOUT", "-1"),
+        ("PGCLIENTENCODING", "UTF8"),
+        ("PGTARGETSESSIONATTRS", "prefer-standby"),
+        ("PGCHANNELBINDING", "disable"),
+        ("PGGSSENCMODE", "disable"),
+        ("PGKRBSRVNAME", "x"),
+        ("PGGSSLIB", "gssapi"),
+    ];
+    for row in rows {
+        bench.accepts("connect_timeout=2", &[&NOWHERE[..], &[row]].concat());
+        bench.accepts("host=/other port=9 user=me dbname=mine password=x", &[&NOWHERE[..], &[row]].concat());
+    }
+    let wrong = [
+        ("PGPORT", "x"),
+        ("PGSSLMODE", ""),
+        ("PGSSLMODE", "perhaps"),
+        ("PGCONNECT_TIMEOUT", "5x"),
+        ("PGCONNECT_TIMEOUT", "3000000000"),
+        ("PGTARGETSESSIONATTRS", "any "),
+        ("PGCHANNELBINDING", "no"),
+        ("PGGSSENCMODE", ""),
+        ("PGSSLMINPROTOCOLVERSION", "1.2"),
+        ("PGSERVICE", "it"),
+        ("PGSERVICE", ""),
+    ];
+    for row in wrong {
+        bench.refuses("", &[&NOWHERE[..], &[row]].concat());
+    }
+}
+
+#[test]
+fn lists_of_hosts_and_ports() {
+    let mut bench = Bench::new();
+    for text in [
+        "host=/a,/b",
+        "host=/a,/b port=1",
+        "host=/a,/b port=1,2",
+        "host=/a,/b port=1,",
+        "host=/a,/b port=,2",
+        "host=,/b",
+        "host=/a,",
+        "host=, port=1",
+        "hostaddr=127.0.0.1 port=1",
+        "hostaddr=127.0.0.1,127.0.0.2 host=a,b port=1,2",
+        "hostaddr=127.0.0.1, host=a,/b port=1",
+        "hostaddr=::1 host=/a port=1",
+        "host=127.0.0.1 port=1 keepalives=0 keepalives_interval=5 keepalives_count=3 tcp_user_timeout=100",
+        "host=127.0.0.1 port=1 keepalives=' 0' keepalives_idle=' 7 '",
+        "host=/a port=' 5 '",
+        "host='' port='' user='' dbname='' password=''",
+        "postgresql:///?host=/a&port=",
+        "postgresql://%2Fa:1,%2Fb:2/d",
+        "postgresql://%2Fa,%2Fb:2/d",
+    ] {
+        bench.accepts(text, &[("PGPORT", "8")]);
+    }
+    for text in [
+        "host=/a,/b port=1,2,3",
+        "host=/a port=1,2",
+        "host=/a,/b,/c hostaddr=127.0.0.1,127.0.0.1",
+        "host=/a hostaddr=127.0.0.1,127.0.0.1",
+        "host=/a port=0",
+        "host=/a port=65536",
+        "host=/a port=-1",
+        "host=/a port=1x",
+        "host=/a port=' '",
+        "hostaddr=nowhere",
+        "hostaddr=127.0.0.1.1",
+        "host=127.0.0.1 port=1 keepalives=on",
+        "host=127.0.0.1 port=1 keepalives=''",
+        "host=127.0.0.1 port=1 keepalives_idle=x",
+        "host=127.0.0.1 port=1 keepalives_count=''",
+        "host=127.0.0.1 port=1 tcp_user_timeout=1s",
+        "host=127.0.0.1 port=1 connect_timeout=''",
+        "ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.2",
+    ] {
+        bench.refuses(text, &[]);
+    }
+}
+
+#[test]
+fn services() {
+    let mut bench = Bench::new();
+    bench.write(
+        ".pg_service.conf",
+        "junk\n# comment\n[other]\nport=9\n\n  [one]trailing \n host=/nowhere\nport= 2\n #x\npassword=a=b # c\n\
+         dbname=served\n[one]\ndbname=again\n[bad]\nport\n[unknown]\nbogus=1\n[key]\nport =1\n[nested]\nservice=one\n\
+         [old]\nrequiressl=1\n[directory]\nldap://localhost\n[empty]\n[last]\nport=4",
+    );
+    bench.write("pg_service.conf", "[system]\nport=6\n[one]\nport=7\n");
+    for (text, variables) in [
+        ("service=one", &[][..]),
+        ("service=one port=3", &[]),
+        ("service=one port=3", &[("PGPORT", "4"), ("PGDATABASE", "d"), ("PGUSER", "u")]),
+        ("service=system", &NOWHERE[..]),
+        ("service=empty host=/nowhere", &[]),
+        ("service=last host=/nowhere", &[]),
+        ("host=/nowhere", &[("PGSERVICE", "one")]),
+        ("service=system host=/nowhere", &[("PGSERVICE", "one")]),
+        ("postgresql:///?service=one", &[]),
+    ] {
+        bench.accepts(text, variables);
+    }
+    for name in ["none", "bad", "unknown", "key", "nested", "old", "ldap", "''", "on", "one]", "directory"] {
+        bench.refuses(&format!("host=/nowhere service={name}"), &[]);
+    }
+    bench.refuses("service=one", &[("PGSERVICEFILE", "/nowhere/at/all")]);
+    bench.refuses("service=one", &[("PGSERVICEFILE", "")]);
+}
+
+#[test]
+fn password_files_by_hand() {
+    let mut bench = Bench::new();
+    let lines = "#/h:3:d:u:comment\n\n/h:3:d:u\n/h:3:d:other:1\n/h:4:*:u:two\\:three\\\\four\\:five:six\r\n\
+                 localhost:3:d:u:local\n/h:*:d:u:\n*:3:na\\:me:u:colon\n*:*:*:*:last";
+    let path = bench.write(".pgpass", lines);
+    for text in [
+        "host=/h port=3 dbname=d user=u",
+        "host=/h port=3 dbname=d user=other",
+        "host=/h port=4 dbname=x user=u",
+        "host=/h port=5 dbname=d user=u",
+        "host=/x port=3 dbname=na:me user=u",
+        "host=/h,/x port=3 dbname=q user=u",
+        "host=/x,/h port=3,4 dbname=q user=u",
+        "host=localhost hostaddr=127.0.0.1 port=3 dbname=d user=u",
+        "hostaddr=127.0.0.1 port=3 dbname=d user=u",
+        "port=3 dbname=d user=u",
+        "host=/h port=' 3' dbname=d user=u",
+        "host=/h port=3 dbname=d user=u password=own",
+        "host=/h port=3 dbname=d user=u passfile=/nowhere",
+        "host=/h port=3 dbname=d user=u passfile=''",
+    ] {
+        bench.accepts(text, &[]);
+        bench.accepts(text, &[("PGPASSWORD", "from environment")]);
+    }
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).expect("it is this test's file");
+    bench.accepts("host=/h port=4 dbname=x user=u", &[]);
+    bench.accepts("host=/h port=4 dbname=x user=u passfile=/dev/null", &[]);
+    bench.accepts("host=/h port=4 dbname=x user=u passfile=/", &[]);
+}
+
+#[test]
+fn generated_password_files() {
+    let mut bench = Bench::new();
+    let field = select(&["*", "/h", "h", "a\\:b", "a:b", "\\*", "3", "\\/h", "", "**", "a\\\\", "\\"][..]);
+    let line = vec(field, 3..6).prop_map(|fields| fields.join(":"));
+    let word = || select(&["h", "a:b", "*", "3", "a\\"][..]);
+    let case = (vec(line, 1..6), word(), word());
+    let config = Config { cases: 1500, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let bench = std::cell::RefCell::new(&mut bench);
+    let result = runner.run(&case, |(lines, database, user)| {
+        let mut bench = bench.borrow_mut();
+        bench.write(".pgpass", &lines.join("\n"));
+        let escape = |text: &str| text.replace('\\', "\\\\");
+        let text = format!("host=/h port=3 dbname='{}' user='{}'", escape(database), escape(user));
+        bench.accepts(&text, &[]);
+        Ok(())
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn without_anything_the_system_user_names_role_and_database() {
+    let mut bench = Bench::new();
+    bench.accepts("host=/nowhere", &[]);
+    bench.accepts("host=/nowhere dbname=d", &[]);
+    assert!(Path::new("/nowhere").metadata().is_err());
+}

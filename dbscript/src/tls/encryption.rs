@@ -1,0 +1,85 @@
+//! TLS with rustls.
+
+use std::io;
+
+use postgres::Socket;
+use postgres::tls::{MakeTlsConnect, TlsConnect};
+use rustls::{AlertDescription, CertificateError, Error as Rustls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{TlsFailure, TlsSettings, client_config};
+use crate::BoxError;
+
+pub(super) type Encrypted = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
+/// Encrypts connections as the settings want it.
+#[derive(Clone)]
+pub(crate) struct Encryption(MakeRustlsConnect);
+
+impl Encryption {
+    /// Reads the files that the settings name.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be used.
+    pub(crate) fn new(settings: &TlsSettings) -> Result<Encryption, BoxError> {
+        Ok(Encryption(MakeRustlsConnect::new(client_config::client_config(settings)?)))
+    }
+
+    pub(super) async fn handshake(mut self, host: &str, socket: Socket) -> Result<Encrypted, BoxError> {
+        let connect = MakeTlsConnect::<Socket>::make_tls_connect(&mut self.0, host)?;
+        connect.connect(socket).await.map_err(|error| explain(error, host))
+    }
+}
+
+/// Explains an error after the handshake: with TLS 1.3, servers refuse certificates only then.
+pub(super) fn explain_late(error: io::Error) -> io::Error {
+    if error.get_ref().is_some_and(|cause| cause.is::<Rustls>()) {
+        return io::Error::other(TlsFailure::new(explain(error, "")));
+    }
+    error
+}
+
+/// Says what is wrong in the words of an operator.
+fn explain(error: io::Error, host: &str) -> BoxError {
+    let Some(cause) = error.get_ref().and_then(|cause| cause.downcast_ref::<Rustls>()) else {
+        return error.into();
+    };
+    match cause {
+        Rustls::InvalidCertificate(wrong) => {
+            format!("the server's certificate is not accepted: {}", certificate(wrong, host)).into()
+        }
+        Rustls::AlertReceived(alert) => refused(*alert).into(),
+        _ => error.into(),
+    }
+}
+
+fn certificate(wrong: &CertificateError, host: &str) -> String {
+    use CertificateError as Wrong;
+    match wrong {
+        Wrong::Expired | Wrong::ExpiredContext { .. } => "it has expired".to_owned(),
+        Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
+        Wrong::UnknownIssuer => "none of the root certificates vouches for it".to_owned(),
+        Wrong::Revoked => "it was revoked".to_owned(),
+        Wrong::UnknownRevocationStatus => {
+            "the revocation list does not say whether it, or one above it, was revoked".to_owned()
+        }
+        Wrong::ExpiredRevocationList | Wrong::ExpiredRevocationListContext { .. } => {
+            "the revocation list has expired".to_owned()
+        }
+        Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => format!("it is not for `{host}`"),
+        Wrong::Other(other) => other.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn refused(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::UnknownCA => {
+            "the server refuses the client's certificate: it does not know who issued it".to_owned()
+        }
+        AlertDescription::CertificateRequired => "the server wants a client's certificate".to_owned(),
+        AlertDescription::ProtocolVersion => "the server does not speak such a version of TLS".to_owned(),
+        alert => format!("the server refuses: {alert:?}"),
+    }
+}
