@@ -28,7 +28,8 @@ fn assert_clean(bouncer: &PgBouncer, database: &str) {
                 union all select 'locked ' || objid from pg_locks \
                 where locktype = 'advisory' and pid = pg_backend_pid() \
                 union all select 'set ' || name from pg_settings \
-                where source = 'session' and name not in ('application_name', 'client_encoding', 'client_min_messages')";
+                where source = 'session' and name not in \
+                ('application_name', 'client_encoding', 'client_min_messages')";
     // One transaction for each session, all at the same time, so that each session is asked.
     let mut clients: Vec<Client> = (0..SESSIONS).map(|_| client(bouncer, database)).collect();
     let mut pids = Vec::new();

@@ -5,11 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::support::certificates::{Authority, Pem, self_signed, write};
-use crate::support::programs::{command, errors, succeed};
+use crate::support::programs::{Running, command, errors, succeed};
 use crate::support::server::{Builder, Server};
+use crate::support::tls_only::{Hello, TlsOnly};
+use crate::support::wait_for;
 
 const SECRET: &str = "s3cret-passw0rd";
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
@@ -295,7 +298,11 @@ fn a_clients_certificate_opens_the_door() {
         encrypted.file("stranger.crt", &stranger.certificate),
         encrypted.file("stranger.key", &stranger.key),
     );
-    encrypted.refused(&conninfo(&format!("sslcert={cert} sslkey={stranger}")), &["client's certificate"]);
+    let stranger = format!("sslcert={cert} sslkey={stranger}");
+    encrypted.refused(&conninfo(&stranger), &["client's certificate"]);
+    let _ = encrypted.compare(&encrypted.conninfo(&format!("sslmode=prefer {stranger}")));
+    let _ = encrypted
+        .compare(&encrypted.conninfo(&format!("sslmode=prefer ssl_max_protocol_version=TLSv1.2 {stranger}")));
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("the file is the test's");
     encrypted.refused(&with(&key), &["client.key`", "0600"]);
 }
@@ -406,4 +413,82 @@ fn a_socket_is_never_encrypted() {
     let addressed = format!("{folder} hostaddr=127.0.0.1");
     let conninfo = encrypted.conninfo("sslmode=require").replace("host=localhost", &addressed);
     assert_eq!(encrypted.compare(&conninfo), Ok(true));
+}
+
+#[test]
+fn encryption_from_the_first_byte_on() {
+    let authority = Authority::create("authority");
+    let pem = authority.issue(&["localhost"], "localhost");
+    let encrypted = Encrypted::start(&pem, |builder| builder);
+    let door = TlsOnly::start(&pem, &encrypted.server);
+    let root = encrypted.file("authority.crt", &authority.pem.certificate);
+    let conninfo = |more: &str| {
+        format!("host=localhost port={} user=postgres dbname=postgres sslrootcert={root} {more}", door.port())
+    };
+    let direct = "sslmode=verify-full sslnegotiation=direct";
+    let hello =
+        |name: Option<&str>| Hello { name: name.map(str::to_owned), protocol: Some("postgresql".to_owned()) };
+    // Behind the door the server's own connection is a socket's.
+    assert_eq!(encrypted.seen(&conninfo(direct)), Ok(false));
+    assert_eq!(door.take_hellos(), [hello(Some("localhost"))]);
+    assert_eq!(encrypted.seen(&conninfo(&format!("{direct} sslsni=0"))), Ok(false));
+    assert_eq!(door.take_hellos(), [hello(None)]);
+    assert!(encrypted.seen(&conninfo("sslmode=require")).is_err(), "it does not speak PostgreSQL's protocol");
+}
+
+#[test]
+fn a_cancel_request_is_encrypted_too() {
+    let authority = Authority::create("authority");
+    let pem = authority.issue(&["localhost"], "localhost");
+    let encrypted = Encrypted::start(&pem, |builder| builder);
+    let door = TlsOnly::start(&pem, &encrypted.server);
+    let root = encrypted.file("authority.crt", &authority.pem.certificate);
+    let ini = format!(
+        "[run_sql]\nsql = select pg_sleep(1000)\ndb = host=localhost port={} user=postgres dbname=postgres \
+         sslmode=verify-full sslrootcert={root} sslnegotiation=direct\n",
+        door.port()
+    );
+    fs::write(encrypted.folder.path().join("run.ini"), ini).expect("the folder is writable");
+    let mut program = Running::start(encrypted.command("run_sql").arg("run.ini"));
+    let mut client = encrypted.server.client("postgres");
+    let mut sleeping = || {
+        let running = "select count(*) from pg_stat_activity \
+                       where query like 'select pg_sleep%' and state = 'active'";
+        client.query_one(running, &[]).expect("readable").get::<_, i64>(0) == 1
+    };
+    wait_for("the statement to run", &mut sleeping);
+    program.signal(Signal::SIGTERM);
+    assert!(program.wait().is_some());
+    wait_for("the statement to end", || !sleeping());
+    assert!(encrypted.server.log().contains("canceling statement due to user request"));
+    assert!(door.take_hellos().len() > 1);
+}
+
+#[test]
+fn the_files_in_the_home_folder() {
+    let authority = Authority::create("authority");
+    let encrypted = Encrypted::start(&authority.issue(&["localhost"], "localhost"), |builder| {
+        builder.hba("hostssl all sealed 127.0.0.1/32 cert").hba("host all sealed 127.0.0.1/32 reject")
+    });
+    encrypted.server.write_file("root.crt", &authority.pem.certificate);
+    encrypted.set("ssl_ca_file", "root.crt");
+    encrypted.restart();
+    let home = encrypted.folder.path().join(".postgresql");
+    fs::create_dir(&home).expect("the folder is new");
+    let all_modes =
+        || MODES.map(|mode| encrypted.compare(&encrypted.conninfo(&format!("sslmode={mode}"))).ok());
+    write(&home, "root.crt", &Authority::create("unrelated").pem.certificate);
+    assert_eq!(all_modes(), [Some(false), Some(false), Some(false), None, None, None]);
+    write(&home, "root.crt", &authority.pem.certificate);
+    assert_eq!(all_modes(), [Some(false), Some(false), Some(true), Some(true), Some(true), Some(true)]);
+    let sealed = encrypted.conninfo("").replace("user=postgres", "user=sealed");
+    let pem = authority.issue(&[], "sealed");
+    write(&home, "postgresql.crt", &pem.certificate);
+    encrypted.refused(&format!("{sealed} sslmode=require"), &["postgresql.key`", "No such file"]);
+    write(&home, "postgresql.key", &pem.key);
+    assert_eq!(encrypted.compare(&sealed), Ok(true));
+    write(&home, "root.crl", &authority.revoke(1));
+    assert_eq!(encrypted.compare(&sealed), Ok(true));
+    write(&home, "root.crl", &Authority::create("unrelated").revoke(1));
+    encrypted.refused(&format!("{sealed} sslmode=require"), &["the revocation list does not say"]);
 }

@@ -55,7 +55,7 @@ impl Attempt<'_> {
             Some(second) if is_refused(&*error) && progress.is_encrypted() == first.wants_encryption() => {
                 self.open_in(second, &self.progress()).map_err(|other| both(first, error, other))
             }
-            Some(second) if TlsFailure::is_behind(&*error) => {
+            Some(second) if TlsFailure::is_handshake(&*error) => {
                 self.open_in(second, &self.progress()).map_err(|other| both(first, error, other))
             }
             _ => Err(error),
