@@ -102,7 +102,7 @@ fn the_config_file() {
         &pair,
         replace("src_db = ", "src_db = colour=blue "),
         2,
-        &["src_db", "unknown option `colour`"],
+        &["src_db", "unknown keyword `colour`"],
     );
     check_ini(
         &pair,
@@ -111,7 +111,8 @@ fn the_config_file() {
         &["not set: pgq_queue_name"],
     );
     check_ini(&pair, replace("src_db = ", "src_db =\nold = "), 2, &["not set: src_db"]);
-    check_ini(&pair, replace("src_db = dbname=", "src_db = "), 2, &["src_db", "`key=value` pairs"]);
+    check_ini(&pair, replace("src_db = ", "src_db = gssencmode=require "), 2, &["src_db", "`gssencmode`"]);
+    check_ini(&pair, replace("src_db = dbname=", "src_db = "), 2, &["src_db", "missing `=` after"]);
 }
 
 #[test]

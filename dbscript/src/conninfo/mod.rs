@@ -60,7 +60,7 @@ fn complete(text: &str, surroundings: &Surroundings<'_>) -> Result<Options, Erro
         return Err(Error::usage("invalid connection string: it holds a zero byte"));
     }
     let mut options = match uri::strip_prefix(text) {
-        Some(rest) => uri::parse(rest)?,
+        Some(rest) => uri::check(rest).and_then(|()| uri::parse(rest))?,
         None => pairs::parse(text)?,
     };
     service::add(&mut options, surroundings)?;

@@ -20,12 +20,15 @@ use crate::conninfo::surroundings::Surroundings;
 /// Libpq with a home folder of its own. Nothing listens at the addresses of these tests.
 struct Bench {
     libpq: Libpq,
+    defaults: BTreeMap<String, String>,
     home: TempDir,
 }
 
 impl Bench {
     fn new() -> Bench {
-        Bench { libpq: Libpq::start(), home: tempfile::tempdir().expect("a temporary folder") }
+        let mut libpq = Libpq::start();
+        let defaults = libpq.open("host=/nowhere", &[("HOME", "/nowhere")]).expect("valid");
+        Bench { libpq, defaults, home: tempfile::tempdir().expect("a temporary folder") }
     }
 
     fn write(&self, name: &str, content: &str) -> PathBuf {
@@ -46,16 +49,20 @@ impl Bench {
         let ours = ours(text, &env);
         let what = format!("`{text}` with {variables:?}\nours: {ours:?}\nlibpq: {theirs:?}");
         assert_eq!(ours.is_ok(), theirs.is_ok(), "{what}");
-        let (Ok(ours), Ok(theirs)) = (ours, theirs) else { return false };
+        let (Ok(ours), Ok(mut theirs)) = (ours, theirs) else { return false };
+        // An empty port is told as such; a service's name and this one are not told.
+        theirs.entry("PQport".to_owned()).and_modify(|port| *port = default_port(port));
+        theirs.extend(
+            ["service", "fallback_application_name"]
+                .map(|keyword| (keyword.to_owned(), ours.get(keyword).cloned().unwrap_or_default())),
+        );
         for (keyword, value) in &ours {
-            // Libpq does not pass these three on; of more hosts it tells the list.
-            if !["service", "fallback_application_name"].contains(&keyword.as_str()) {
-                assert_eq!(
-                    Some(value),
-                    theirs.get(keyword).map(|value| port(keyword, value)).as_ref(),
-                    "{keyword}: {what}"
-                );
-            }
+            assert_eq!(Some(value), theirs.get(keyword), "{keyword}: {what}");
+        }
+        let known = |keyword: &&String| ours.contains_key(*keyword) || DERIVED.contains(&keyword.as_str());
+        for keyword in theirs.keys().filter(|keyword| !known(keyword)) {
+            let default = self.defaults.get(keyword).map_or("", String::as_str);
+            assert_eq!(theirs[keyword], default, "{keyword}: {what}");
         }
         true
     }
@@ -86,23 +93,25 @@ fn ours(text: &str, env: &[(&str, &str)]) -> Answer {
     let last = target.hosts.last().expect("there is a host");
     let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
     values.extend([
-        ("PQhost".to_owned(), last.to_string()),
         ("PQport".to_owned(), last.port.to_string()),
         ("PQuser".to_owned(), name(target.common.get_user())),
         ("PQdb".to_owned(), name(target.common.get_dbname())),
         ("PQpass".to_owned(), name(last.password.as_deref())),
     ]);
+    // An address stands in for a folder, which is no name.
+    if last.hostaddr.is_none() {
+        values.insert("PQhost".to_owned(), last.to_string());
+    }
     Ok(values)
 }
 
-fn port(keyword: &str, value: &str) -> String {
-    match (keyword, value.trim()) {
-        ("PQport", "") => "5432".to_owned(),
-        ("PQport", value) => value.to_owned(),
-        _ => value.to_owned(),
-    }
+fn default_port(port: &str) -> String {
+    let port = port.trim();
+    if port.is_empty() { "5432" } else { port }.to_owned()
 }
 
+/// What libpq fills in itself.
+const DERIVED: [&str; 4] = ["user", "dbname", "passfile", "PQhost"];
 const NOWHERE: [(&str, &str); 2] = [("PGHOST", "127.0.0.1"), ("PGPORT", "3")];
 
 #[test]
@@ -185,7 +194,7 @@ fn lists_of_hosts_and_ports() {
         "hostaddr=127.0.0.1 port=1",
         "hostaddr=127.0.0.1,127.0.0.2 host=a,b port=1,2",
         "hostaddr=127.0.0.1, host=a,/b port=1",
-        "hostaddr=::1 host=/a port=1",
+        "hostaddr=::1 port=1",
         "host=127.0.0.1 port=1 keepalives=0 keepalives_interval=5 keepalives_count=3 tcp_user_timeout=100",
         "host=127.0.0.1 port=1 keepalives=' 0' keepalives_idle=' 7 '",
         "host=/a port=' 5 '",
