@@ -1,4 +1,4 @@
-//! Opening a connection: hosts and their addresses in turn, encryption as wanted, the kind of session that is wanted.
+//! Opening a connection: hosts and addresses in turn, until one gives the encryption and the session wanted.
 
 mod attempt;
 mod canceller;

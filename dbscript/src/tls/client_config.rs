@@ -1,4 +1,4 @@
-//! Settings as rustls takes them. Nothing of the process is touched, so that other users of rustls are not disturbed.
+//! Settings as rustls takes them. Nothing global is touched, so that other users of rustls are not disturbed.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -20,7 +20,7 @@ impl TlsFailure {
         error.is::<TlsFailure>() || error.source().is_some_and(<dyn StdError>::is::<TlsFailure>)
     }
 
-    /// Tells whether an error of the driver is one of these, be it after the handshake, when it comes in an I/O error.
+    /// Tells whether an error of the driver is one of these, in the handshake or, as an I/O error, after it.
     pub(crate) fn is_behind(error: &(dyn StdError + 'static)) -> bool {
         let packed = |error: &(dyn StdError + 'static)| {
             let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
