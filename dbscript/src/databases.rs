@@ -138,7 +138,7 @@ impl Databases {
     pub fn label(&self, name: &str) -> String {
         let entry = self.entries.get(name);
         match entry.and_then(|entry| conninfo::parse(&entry.conninfo, variable).ok()) {
-            Some(target) => format!("{name} ({})", conninfo::target(&target)),
+            Some(target) => format!("{name} ({target})"),
             None => name.to_owned(),
         }
     }

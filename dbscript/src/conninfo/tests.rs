@@ -1,5 +1,6 @@
 //! Tests of the whole, with libpq as the measure where it can be asked.
 
+mod bench;
 mod completion;
 mod keywords;
 mod libpq;
