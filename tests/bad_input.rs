@@ -101,7 +101,7 @@ fn the_config_file() {
         &pair,
         replace("src_db = ", "src_db = colour=blue "),
         2,
-        &["src_db", "unknown option `colour`"],
+        &["src_db", "unknown keyword `colour`"],
     );
     check_ini(
         &pair,
@@ -110,8 +110,8 @@ fn the_config_file() {
         &["not set: pgq_queue_name"],
     );
     check_ini(&pair, replace("src_db = ", "src_db =\nold = "), 2, &["not set: src_db"]);
-    check_ini(&pair, replace("src_db = ", "src_db = sslmode=require "), 2, &["src_db", "not encrypted yet"]);
-    check_ini(&pair, replace("src_db = dbname=", "src_db = "), 2, &["src_db", "`key=value` pairs"]);
+    check_ini(&pair, replace("src_db = ", "src_db = gssencmode=require "), 2, &["src_db", "`gssencmode`"]);
+    check_ini(&pair, replace("src_db = dbname=", "src_db = "), 2, &["src_db", "missing `=` after"]);
 }
 
 #[test]
@@ -140,6 +140,8 @@ fn the_databases() {
     check_ini(&pair, |text| text.replace("src_db = ", refused), 1, &["src_db", "port 1 ", "refused"]);
     let unknown = "src_db = host=no-such-host.invalid ";
     check_ini(&pair, |text| text.replace("src_db = ", unknown), 1, &["src_db", "no-such-host.invalid"]);
+    let root = "src_db = host=127.0.0.1 sslmode=verify-full sslrootcert=/no/root.crt ";
+    check_ini(&pair, |text| text.replace("src_db = ", root), 1, &["src_db", "`/no/root.crt` does not exist"]);
     let role = "dst_db = user=nobody_of_that_name ";
     check_ini(&pair, |text| text.replace("dst_db = ", role), 1, &["dst_db", "nobody_of_that_name"]);
     assert_eq!(queues::events(&mut pair.target_client(), "copy_of_eventlog").len(), 0);

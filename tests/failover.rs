@@ -147,7 +147,7 @@ fn hosts_are_away_for_a_while() {
     let conninfo = format!("host=127.0.0.1,127.0.0.1 port=1,{} user=postgres", server.port());
     let inserter = Inserter::new(&conninfo);
     server.stop();
-    let mut program = Running::start(&mut inserter.command());
+    let mut program = Running::start(inserter.command().arg("-v"));
     wait_for("two failed rounds", || inserter.log().matches("is the server running there?").count() > 1);
     server.start_again();
     let mut client = server.client("postgres");

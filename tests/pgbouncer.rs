@@ -6,8 +6,9 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use postgres::{Client, NoTls};
 
+use crate::support::certificates::{self, Authority};
 use crate::support::pgbouncer::PgBouncer;
-use crate::support::programs::{Pair, Running, SOURCE_QUEUE, TARGET_QUEUE, command, succeed};
+use crate::support::programs::{Pair, Running, SOURCE_QUEUE, TARGET_QUEUE, command, errors, succeed};
 use crate::support::{Database, queues, shared, unique, wait_for};
 
 /// The sessions that all clients of a database share.
@@ -28,7 +29,8 @@ fn assert_clean(bouncer: &PgBouncer, database: &str) {
                 union all select 'locked ' || objid from pg_locks \
                 where locktype = 'advisory' and pid = pg_backend_pid() \
                 union all select 'set ' || name from pg_settings \
-                where source = 'session' and name not in ('application_name', 'client_encoding', 'client_min_messages')";
+                where source = 'session' and name not in \
+                ('application_name', 'client_encoding', 'client_min_messages')";
     // One transaction for each session, all at the same time, so that each session is asked.
     let mut clients: Vec<Client> = (0..SESSIONS).map(|_| client(bouncer, database)).collect();
     let mut pids = Vec::new();
@@ -160,6 +162,27 @@ fn the_schemas_install_through_it() {
         succeed(command("pgqadm", folder.path()).arg("adm.ini").args(arguments));
     }
     assert_clean(&bouncer, database.name());
+}
+
+#[test]
+fn the_way_to_it_may_be_encrypted() {
+    let authority = Authority::create("authority");
+    let bouncer = PgBouncer::start_encrypted(shared(), SESSIONS, &authority.issue(&["127.0.0.1"], "pooler"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let root = certificates::write(folder.path(), "root.crt", &authority.pem.certificate);
+    let run = |more: &str| {
+        let conninfo = format!("{} sslrootcert={} {more}", bouncer.conninfo("postgres"), root.display());
+        let ini = format!("[run_sql]\ndb = {conninfo}\nsql = select 1\nloop_delay = -1\n");
+        fs::write(folder.path().join("run.ini"), ini).expect("the folder is writable");
+        command("run_sql", folder.path()).arg("run.ini").output().expect("the program starts")
+    };
+    for mode in ["allow", "prefer", "verify-full"] {
+        let output = run(&format!("sslmode={mode}"));
+        assert!(output.status.success(), "{mode}: {}", errors(&output));
+    }
+    let output = run("sslmode=disable");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("SSL required"), "{}", errors(&output));
 }
 
 #[test]

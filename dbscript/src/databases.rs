@@ -208,7 +208,7 @@ impl Databases {
     pub fn label(&self, name: &str) -> String {
         let entry = self.entries.get(name);
         match entry.and_then(|entry| conninfo::parse(&entry.conninfo, variable).ok()) {
-            Some(target) => format!("{name} ({})", conninfo::target(&target)),
+            Some(target) => format!("{name} ({target})"),
             None => name.to_owned(),
         }
     }
@@ -230,7 +230,7 @@ impl Databases {
     /// Opens a connection on a thread, since a server that does not answer must not keep the program from
     /// ending.
     fn connect(&self, name: &str, target: &Target) -> Result<connect::Opened, Error> {
-        debug!("{name}: connecting to {}", conninfo::target(target));
+        debug!("{name}: connecting to {target}");
         let opening = target.clone();
         match self.control.interruptible("connect", move || connect::open(&opening)) {
             Ok(result) => result.map_err(|error| Error::failed(name.to_owned()).caused_by(error)),
@@ -267,7 +267,7 @@ impl Databases {
             .error_handler(Box::new(NopErrorHandler))
             .thread_pool(threads.clone())
             .build_unchecked(manager);
-        let label = format!("{name} ({})", conninfo::target(&target)).into();
+        let label = format!("{name} ({target})").into();
         let opened = Opened { target, label, pool, next };
         entry.pool = Some(opened.clone());
         Ok(opened)

@@ -28,8 +28,8 @@
 //! ```
 //!
 //! Without the `program` feature (on by default) the crate is a plain library: the work loop, the
-//! connections and the means to stop them, for use inside a service. It then reads no files and
-//! touches nothing global.
+//! connections and the means to stop them, for use inside a service. It then reads no files but those
+//! that connection strings lead to, and touches nothing global.
 
 mod connect;
 mod connection;

@@ -8,6 +8,7 @@ pub(crate) mod pgbouncer;
 pub(crate) mod programs;
 pub(crate) mod queues;
 pub(crate) mod server;
+pub(crate) mod tls_only;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};

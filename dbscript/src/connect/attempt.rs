@@ -51,11 +51,9 @@ impl Attempt<'_> {
             Ok(opened) => return Ok(opened),
             Err(error) => error,
         };
+        let as_wanted = progress.is_encrypted() == first.wants_encryption();
         match second {
-            Some(second) if is_refused(&*error) && progress.is_encrypted() == first.wants_encryption() => {
-                self.open_in(second, &self.progress()).map_err(|other| both(first, error, other))
-            }
-            Some(second) if TlsFailure::is_behind(&*error) => {
+            Some(second) if TlsFailure::is_handshake(&*error) || (as_wanted && is_refused(&*error)) => {
                 self.open_in(second, &self.progress()).map_err(|other| both(first, error, other))
             }
             _ => Err(error),
@@ -113,9 +111,10 @@ impl Attempt<'_> {
     }
 }
 
-/// A refusal during authentication may be one for the want of encryption, or for its presence.
+/// A refusal of the user or of the protocol may be one for the want of encryption, or for its presence.
 fn is_refused(error: &(dyn StdError + 'static)) -> bool {
-    crate::sqlstate(error).is_some_and(|state| state.code().starts_with("28"))
+    let refusal = |state: &str| state.starts_with("28") || state.starts_with("08");
+    crate::sqlstate(error).is_some_and(|state| refusal(state.code()))
 }
 
 /// Tells both refusals, unless they are the same.

@@ -1,4 +1,4 @@
-//! Opening a connection: hosts and their addresses in turn, encryption as wanted, the kind of session that is wanted.
+//! Opening a connection: hosts and addresses in turn, until one gives the encryption and the session wanted.
 
 mod attempt;
 mod canceller;
@@ -93,13 +93,17 @@ fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> 
 
 /// Returns every address of a host.
 fn places(endpoint: &Endpoint, shuffled: bool) -> Result<Vec<Place>, BoxError> {
-    let name = match (&endpoint.host, endpoint.hostaddr) {
-        (Host::Unix(folder), None) => return Ok(vec![Place::Socket(folder.clone())]),
-        (Host::Unix(_), Some(address)) => {
-            return Ok(vec![Place::Address { name: address.to_string(), address }]);
-        }
-        (Host::Tcp(name), Some(address)) => return Ok(vec![Place::Address { name: name.clone(), address }]),
-        (Host::Tcp(name), None) => name,
+    if let Some(address) = endpoint.hostaddr {
+        let name = match &endpoint.host {
+            // The driver would take it for a socket's folder, which is not what is connected to.
+            Host::Tcp(name) if !name.starts_with('/') => name.clone(),
+            _ => address.to_string(),
+        };
+        return Ok(vec![Place::Address { name, address }]);
+    }
+    let name = match &endpoint.host {
+        Host::Unix(folder) => return Ok(vec![Place::Socket(folder.clone())]),
+        Host::Tcp(name) => name,
     };
     let found = (name.as_str(), endpoint.port).to_socket_addrs();
     let found = found

@@ -51,9 +51,11 @@ impl Place {
     ) -> Result<Place, Error> {
         if !address.is_empty() {
             let parsed = address.parse().map_err(|_| options.invalid("hostaddr", "not an IP address"))?;
+            // A folder is what a password file knows, but no certificate has its name.
+            let tcp = if host.is_empty() || host.starts_with('/') { address } else { host };
             let name = if host.is_empty() { address } else { host };
             return Ok(Place {
-                host: Host::Tcp(name.to_owned()),
+                host: Host::Tcp(tcp.to_owned()),
                 address: Some(parsed),
                 name: name.to_owned(),
             });

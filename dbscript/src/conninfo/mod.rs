@@ -49,18 +49,13 @@ pub(crate) fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<
     })
 }
 
-/// Names a connection's target for messages: database, host, port and user, never the password.
-pub(crate) fn target(target: &Target) -> String {
-    target.to_string()
-}
-
 /// Returns what was given: by the string, else by the service, else by the environment.
 fn complete(text: &str, surroundings: &Surroundings<'_>) -> Result<Options, Error> {
     if text.contains('\0') {
         return Err(Error::usage("invalid connection string: it holds a zero byte"));
     }
     let mut options = match uri::strip_prefix(text) {
-        Some(rest) => uri::parse(rest)?,
+        Some(rest) => uri::check(rest).and_then(|()| uri::parse(rest))?,
         None => pairs::parse(text)?,
     };
     service::add(&mut options, surroundings)?;

@@ -14,7 +14,6 @@ pub(crate) struct Target {
     pub(crate) hosts: Vec<Endpoint>,
     /// What is the same for every host: user, database, options, timeouts; without hosts, ports, password and TLS.
     pub(crate) common: Config,
-    #[allow(dead_code, reason = "connections are not encrypted yet")]
     pub(crate) tls: TlsSettings,
     pub(crate) session: SessionAttrs,
     /// Whether the hosts are tried in a random order (`load_balance_hosts`).

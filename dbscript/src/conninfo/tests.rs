@@ -1,5 +1,6 @@
 //! Tests of the whole, with libpq as the measure where it can be asked.
 
+mod bench;
 mod completion;
 mod keywords;
 mod libpq;
@@ -64,6 +65,7 @@ fn secrets_are_shown_nowhere() {
         "password='s3cret",
         "host=h password=s3cret sslmode=perhaps",
         "postgresql://u:s3/cret@h/db",
+        "postgresql://u:3/cret@h/db",
         "postgresql://u:s3/x?cret=1@h/db",
         "postgresql://u:s3/x?port=cret@h:1/db",
         "postgresql://u:s3cret%@h/db",

@@ -37,6 +37,18 @@ pub(super) fn parse(text: &str) -> Result<Options, Error> {
     Ok(options)
 }
 
+/// Refuses what libpq takes for host, port and database, though it is more likely a user with an unencoded slash
+/// in the password, which would then be shown as a part of the database's name.
+pub(super) fn check(text: &str) -> Result<(), Error> {
+    let (credentials, rest) = split_credentials(text);
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let path = path.split('?').next().unwrap_or_default();
+    if credentials.is_empty() && authority.contains(':') && path.contains('@') {
+        return Err(invalid("encode `/` in a password as %2F, and `@` in a database's name as %40"));
+    }
+    Ok(())
+}
+
 fn origin(text: &str) -> Origin {
     if text.contains('@') { Origin::Obscure } else { Origin::Text }
 }

@@ -1,4 +1,4 @@
-//! Settings as rustls takes them. Nothing of the process is touched, so that other users of rustls are not disturbed.
+//! Settings as rustls takes them. Nothing global is touched, so that other users of rustls are not disturbed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -70,7 +70,10 @@ fn trusted(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Opt
             return Err(Error::failed(text).into());
         }
         RootCert::None if verify => {
-            return Err(Error::failed("no root certificate file: set sslrootcert").into());
+            return Err(Error::failed(
+                "no root certificate: set sslrootcert, or put one into `~/.postgresql/root.crt`",
+            )
+            .into());
         }
         RootCert::File(_) | RootCert::None => return Ok(None),
     };

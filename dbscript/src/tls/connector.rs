@@ -66,8 +66,8 @@ impl Connector {
         Connector { protection, progress }
     }
 
-    /// Has the driver hand each TCP connection to this connector as it is, plain ones included: only then can the
-    /// time until it is open be limited, and each way of encrypting it be told from the others.
+    /// Has the driver hand each TCP connection to this connector as it is, plain ones included: only then can
+    /// the time until it is open be limited, and a server that offers no encryption be told from one that fails.
     pub(crate) fn take_over(config: &mut Config) -> &mut Config {
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct)
     }

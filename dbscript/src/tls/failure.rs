@@ -15,13 +15,18 @@ impl TlsFailure {
         TlsFailure(why)
     }
 
-    /// Tells whether an error of the driver is one of these, which may be packed into an I/O error.
+    /// Tells whether an error of the driver is a handshake that failed.
+    pub(crate) fn is_handshake(error: &(dyn StdError + 'static)) -> bool {
+        error.is::<TlsFailure>() || error.source().is_some_and(<dyn StdError>::is::<TlsFailure>)
+    }
+
+    /// Tells whether an error of the driver is one of these, in the handshake or, as an I/O error, after it.
     pub(crate) fn is_behind(error: &(dyn StdError + 'static)) -> bool {
         let packed = |error: &(dyn StdError + 'static)| {
             let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            error.is::<TlsFailure>() || inner.is_some_and(|inner| inner.is::<TlsFailure>())
+            inner.is_some_and(|inner| inner.is::<TlsFailure>())
         };
-        packed(error) || error.source().is_some_and(packed)
+        TlsFailure::is_handshake(error) || error.source().is_some_and(packed)
     }
 }
 

@@ -1,107 +1,15 @@
 //! What is added to a string, and where it leads to, compared with libpq's.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use tempfile::TempDir;
 
-use super::libpq::{Answer, Libpq};
-use super::parse_with;
-use super::syntax::given;
-use crate::conninfo::complete;
-use crate::conninfo::surroundings::Surroundings;
-
-/// Libpq with a home folder of its own. Nothing listens at the addresses of these tests.
-struct Bench {
-    libpq: Libpq,
-    home: TempDir,
-}
-
-impl Bench {
-    fn new() -> Bench {
-        Bench { libpq: Libpq::start(), home: tempfile::tempdir().expect("a temporary folder") }
-    }
-
-    fn write(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.home.path().join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is writable");
-        fs::write(&path, content).expect("the folder is writable");
-        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("it is this test's file");
-        path
-    }
-
-    /// Fails unless both refuse, or both accept and go to the same place with the same values.
-    #[track_caller]
-    fn check(&mut self, text: &str, variables: &[(&str, &str)]) -> bool {
-        let home = self.home.path().display().to_string();
-        let mut env = vec![("HOME", home.as_str()), ("PGSYSCONFDIR", &home)];
-        env.extend_from_slice(variables);
-        let theirs = self.libpq.open(text, &env);
-        let ours = ours(text, &env);
-        let what = format!("`{text}` with {variables:?}\nours: {ours:?}\nlibpq: {theirs:?}");
-        assert_eq!(ours.is_ok(), theirs.is_ok(), "{what}");
-        let (Ok(ours), Ok(theirs)) = (ours, theirs) else { return false };
-        for (keyword, value) in &ours {
-            // Libpq does not pass these three on; of more hosts it tells the list.
-            if !["service", "fallback_application_name"].contains(&keyword.as_str()) {
-                assert_eq!(
-                    Some(value),
-                    theirs.get(keyword).map(|value| port(keyword, value)).as_ref(),
-                    "{keyword}: {what}"
-                );
-            }
-        }
-        true
-    }
-
-    #[track_caller]
-    fn accepts(&mut self, text: &str, variables: &[(&str, &str)]) {
-        assert!(self.check(text, variables), "both refuse `{text}`");
-    }
-
-    #[track_caller]
-    fn refuses(&mut self, text: &str, variables: &[(&str, &str)]) {
-        assert!(!self.check(text, variables), "both accept `{text}`");
-    }
-}
-
-/// Returns what libpq would: the values that were given, and where the last attempt goes.
-fn ours(text: &str, env: &[(&str, &str)]) -> Answer {
-    let target = parse_with(text, env).map_err(|error| error.to_string())?;
-    let variable = |name: &str| {
-        let found = env.iter().rev().find(|(known, _)| *known == name);
-        found.map(|(_, value)| (*value).to_owned())
-    };
-    let mut values: BTreeMap<_, _> =
-        given(&complete(text, &Surroundings::new(&variable)).expect("it was parsed")).into_iter().collect();
-    values.retain(|keyword, value| {
-        !value.is_empty() || !["user", "dbname", "passfile"].contains(&keyword.as_str())
-    });
-    let last = target.hosts.last().expect("there is a host");
-    let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
-    values.extend([
-        ("PQhost".to_owned(), last.to_string()),
-        ("PQport".to_owned(), last.port.to_string()),
-        ("PQuser".to_owned(), name(target.common.get_user())),
-        ("PQdb".to_owned(), name(target.common.get_dbname())),
-        ("PQpass".to_owned(), name(last.password.as_deref())),
-    ]);
-    Ok(values)
-}
-
-fn port(keyword: &str, value: &str) -> String {
-    match (keyword, value.trim()) {
-        ("PQport", "") => "5432".to_owned(),
-        ("PQport", value) => value.to_owned(),
-        _ => value.to_owned(),
-    }
-}
+use super::bench::Bench;
 
 const NOWHERE: [(&str, &str); 2] = [("PGHOST", "127.0.0.1"), ("PGPORT", "3")];
 
@@ -185,7 +93,7 @@ fn lists_of_hosts_and_ports() {
         "hostaddr=127.0.0.1 port=1",
         "hostaddr=127.0.0.1,127.0.0.2 host=a,b port=1,2",
         "hostaddr=127.0.0.1, host=a,/b port=1",
-        "hostaddr=::1 host=/a port=1",
+        "hostaddr=::1 port=1",
         "host=127.0.0.1 port=1 keepalives=0 keepalives_interval=5 keepalives_count=3 tcp_user_timeout=100",
         "host=127.0.0.1 port=1 keepalives=' 0' keepalives_idle=' 7 '",
         "host=/a port=' 5 '",
@@ -290,7 +198,7 @@ fn generated_password_files() {
     let case = (vec(line, 1..6), word(), word());
     let config = Config { cases: 1500, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    let bench = std::cell::RefCell::new(&mut bench);
+    let bench = RefCell::new(&mut bench);
     let result = runner.run(&case, |(lines, database, user)| {
         let mut bench = bench.borrow_mut();
         bench.write(".pgpass", &lines.join("\n"));
@@ -307,5 +215,4 @@ fn without_anything_the_system_user_names_role_and_database() {
     let mut bench = Bench::new();
     bench.accepts("host=/nowhere", &[]);
     bench.accepts("host=/nowhere dbname=d", &[]);
-    assert!(Path::new("/nowhere").metadata().is_err());
 }

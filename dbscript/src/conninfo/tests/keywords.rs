@@ -58,6 +58,24 @@ fn what_cannot_be_had_is_refused_by_name() {
 }
 
 #[test]
+fn variables_of_newer_versions_count_too() {
+    for (variable, value, keyword) in [
+        ("PGREQUIREAUTH", "none", "require_auth"),
+        ("PGSSLCERTMODE", "require", "sslcertmode"),
+        ("PGSSLNEGOTIATION", "direct", "sslnegotiation"),
+        ("PGMINPROTOCOLVERSION", "latest", "min_protocol_version"),
+        ("PGMAXPROTOCOLVERSION", "4", "max_protocol_version"),
+        ("PGLOADBALANCEHOSTS", "", "load_balance_hosts"),
+    ] {
+        let error = parse_with("", &[("HOME", "/nowhere"), (variable, value)]).expect_err(variable);
+        let line = line(&error);
+        assert!(line.contains(&format!("`{keyword}`")) && line.contains(variable), "{line}");
+    }
+    let env = [("HOME", "/nowhere"), ("PGLOADBALANCEHOSTS", "random"), ("PGGSSDELEGATION", "1")];
+    assert!(parse_with("", &env).expect("valid").shuffled);
+}
+
+#[test]
 fn what_does_not_matter_is_accepted() {
     for text in [
         "sslcompression=1",
