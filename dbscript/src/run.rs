@@ -1,5 +1,6 @@
 //! One run of a program, from the understood command line to the exit status.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use log::{info, warn};
@@ -55,7 +56,7 @@ impl Run {
 
     #[allow(clippy::print_stdout, reason = "the sample file is the program's output")]
     fn print_sample(&self) -> Result<(), BoxError> {
-        print!("{}", ini_template::render(self.program.name(), &self.program.all_keys(), &self.set));
+        print!("{}", ini_template::render(self.program.name(), &self.program.all_keys(), &self.set)?);
         Ok(())
     }
 
@@ -66,7 +67,8 @@ impl Run {
                 "no config file given; `{name} --ini` prints a sample, `{name} --help` lists the switches"
             ))
         })?;
-        Config::load(file, self.program.sections(), &self.set)
+        let config = Config::load(file, self.program.sections(), &self.set)?;
+        Ok(config.declare(self.program.all_keys()))
     }
 
     fn settings(&self, config: &Config) -> Result<Settings, Error> {
@@ -150,15 +152,20 @@ impl Run {
         let control = Control::default();
         logging::init(settings.log(self.switches.level()))?;
         logging::log_panics();
-        self.warn_of_unknown_keys(config);
+        let mut warned = BTreeSet::new();
+        self.warn_of_unknown_keys(config, &mut warned);
         take_over(pidfile, &control)?;
         let context = context(settings, control);
         let run = RunLoop::new(&settings.job_name, script, settings.pace.clone(), context);
-        run.on_reload(self.reloader(settings.fixed())).run(ready)
+        run.on_reload(self.reloader(settings.fixed(), warned)).run(ready)
     }
 
-    fn warn_of_unknown_keys(&self, config: &Config) {
-        for (key, nearest) in config.unknown(&self.program.all_keys()) {
+    /// Warns of each key once, which `warned` remembers.
+    fn warn_of_unknown_keys(&self, config: &Config, warned: &mut BTreeSet<String>) {
+        for (key, nearest) in config.unknown() {
+            if !warned.insert(key.clone()) {
+                continue;
+            }
             match nearest {
                 Some(nearest) => warn!("key `{key}` is not known; do you mean `{nearest}`?"),
                 None => warn!("key `{key}` is not known"),
@@ -166,8 +173,12 @@ impl Run {
         }
     }
 
-    /// `fixed` are the settings that a reload does not change.
-    fn reloader(self, fixed: Fixed) -> crate::run_loop::Reload<Box<dyn Script>> {
+    /// `fixed` are the settings that a reload does not change, `warned` the unknown keys that were told of.
+    fn reloader(
+        self,
+        fixed: Fixed,
+        mut warned: BTreeSet<String>,
+    ) -> crate::run_loop::Reload<Box<dyn Script>> {
         Box::new(move |context| {
             let config = self.load()?;
             let settings = self.settings(&config)?;
@@ -177,6 +188,7 @@ impl Run {
             if settings.fixed() != fixed {
                 warn!("changes of job_name, pidfile and logfile take effect at the next start");
             }
+            self.warn_of_unknown_keys(&config, &mut warned);
             settings.apply(context.databases());
             Ok((script, settings.pace))
         })

@@ -122,7 +122,7 @@ fn loop_delay(config: &Config, key: &Key) -> Result<f64, Error> {
 }
 
 fn logfile(config: &Config, own: &impl Fn(Key) -> Key) -> Result<Option<LogFile>, Error> {
-    let size = config.parsed(&own(LOG_SIZE))?;
+    let size = config.size(&own(LOG_SIZE))?;
     let count = config.parsed(&own(LOG_COUNT))?;
     Ok(config.file(&own(LOGFILE))?.map(|path| LogFile { path, size, count }))
 }
