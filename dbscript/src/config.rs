@@ -218,4 +218,6 @@ fn built_in(file: &Path, service: &str) -> Values {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
