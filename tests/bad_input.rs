@@ -95,7 +95,12 @@ fn the_config_file() {
         2,
         &["`-1` of key pgq_lazy_fetch"],
     );
-    check_ini(&pair, replace("exception_sleep = 0.05", "log_size = 10M"), 2, &["`10M` of key log_size"]);
+    check_ini(
+        &pair,
+        replace("exception_sleep = 0.05", "log_size = 10 miles"),
+        2,
+        &["`10 miles` of key log_size"],
+    );
     check_ini(&pair, replace("src_db = ", "src_db = sslmode=perhaps "), 2, &["src_db", "sslmode"]);
     check_ini(
         &pair,

@@ -1,7 +1,10 @@
 //! `%(name)s` in values.
 
-/// How deep values may refer to values that refer to values.
+/// How deep values may refer to values that refer to values: the text itself is the first.
 const MAX_DEPTH: usize = 10;
+
+/// How many characters all replacements of one value may add up to. A few lines can ask for billions of them.
+const MAX_WORK: usize = 1 << 20;
 
 /// Replaces every `%(name)s` in `text` by the value that `lookup` finds, recursively, and `%%` by `%`.
 ///
@@ -9,30 +12,51 @@ const MAX_DEPTH: usize = 10;
 ///
 /// A message that tells what is wrong: an unknown name, a loop, a stray `%`.
 pub(crate) fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
-    expand_at(text, lookup, 1)
+    let mut expansion = Expansion { lookup, result: String::with_capacity(text.len()), work: 0 };
+    expansion.append(text, 1)?;
+    Ok(expansion.result)
 }
 
-fn expand_at(text: &str, lookup: &dyn Fn(&str) -> Option<String>, depth: usize) -> Result<String, String> {
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('%') {
-        result.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('%') {
-            result.push('%');
+struct Expansion<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    result: String,
+    work: usize,
+}
+
+impl Expansion<'_> {
+    fn append(&mut self, text: &str, depth: usize) -> Result<(), String> {
+        let mut rest = text;
+        while let Some(at) = rest.find('%') {
+            self.result.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('%') {
+                self.result.push('%');
+                rest = after;
+                continue;
+            }
+            let (name, after) = reference(rest)?;
+            self.replace(name, depth)?;
             rest = after;
-            continue;
         }
-        let (name, after) = reference(rest)?;
-        if depth > MAX_DEPTH {
+        self.result.push_str(rest);
+        Ok(())
+    }
+
+    fn replace(&mut self, name: &str, depth: usize) -> Result<(), String> {
+        let value = (self.lookup)(&name.to_lowercase()).ok_or_else(|| format!("`%({name})s` is not set"))?;
+        self.work += value.len() + 1;
+        if self.work > MAX_WORK {
+            return Err(format!("`%({name})s` makes the value too long"));
+        }
+        if !value.contains('%') {
+            self.result.push_str(&value);
+            return Ok(());
+        }
+        if depth == MAX_DEPTH {
             return Err(format!("`%({name})s` refers to itself, or lies more than {MAX_DEPTH} values deep"));
         }
-        let value = lookup(&name.to_lowercase()).ok_or_else(|| format!("`%({name})s` is not set"))?;
-        result.push_str(&expand_at(&value, lookup, depth + 1)?);
-        rest = after;
+        self.append(&value, depth + 1)
     }
-    result.push_str(rest);
-    Ok(result)
 }
 
 /// Splits what follows a percent sign into the name and what comes after the reference.
@@ -61,6 +85,8 @@ mod tests {
             "dir" => "/var/%(job_name)s",
             "loop" => "%(loop)s",
             "broken" => "100%",
+            "percent" => "%%",
+            "empty" => "",
             _ => return None,
         };
         Some(value.to_owned())
@@ -82,6 +108,7 @@ mod tests {
         check("100%%", "100%");
         check("%%(job_name)s", "%(job_name)s");
         check("", "");
+        check("%(percent)s%(empty)s", "%");
     }
 
     #[test]
@@ -90,6 +117,34 @@ mod tests {
         check_error("%(loop)s", "refers to itself");
         for stray in ["100%", "%s", "%(job_name)", "%(job_name)d", "%()s", "%(broken)s"] {
             check_error(stray, "a `%` must be followed by");
+        }
+    }
+
+    /// Expands `%(v1)s`, where each value refers to the next and the one of number `last` is `end`.
+    fn chain(last: usize, end: &'static str) -> Result<String, String> {
+        expand("%(v1)s", &move |name| {
+            let at: usize = name[1..].parse().expect("a number");
+            Some(if at == last { end.to_owned() } else { format!("%(v{})s", at + 1) })
+        })
+    }
+
+    #[test]
+    fn ten_values_deep_is_deep_enough() {
+        assert_eq!(chain(10, "end").as_deref(), Ok("end"));
+        assert_eq!(chain(9, "%%").as_deref(), Ok("%"));
+        for end in ["%%", "%(v11)s"] {
+            assert!(chain(10, end).expect_err(end).contains("more than 10 values deep"));
+        }
+    }
+
+    #[test]
+    fn what_would_never_end_is_refused() {
+        for end in ["", "end"] {
+            let many = |name: &str| match name {
+                "v9" => Some(end.to_owned()),
+                _ => Some(format!("%(v{0})s", name[1..].parse::<usize>().ok()? + 1).repeat(100)),
+            };
+            assert!(expand("%(v1)s", &many).expect_err(end).contains("too long"));
         }
     }
 

@@ -2,7 +2,8 @@
 
 /// A key of the config file.
 ///
-/// Keys are constants: the program reads its values through them, and `--ini` prints them.
+/// Keys are constants: the program reads its values through them, and `--ini` prints them. A `*` in a name stands
+/// for any text; such a key is read with [`Config::wildcard`](crate::Config::wildcard).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     pub(crate) name: &'static str,

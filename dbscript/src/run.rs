@@ -1,5 +1,6 @@
 //! One run of a program, from the understood command line to the exit status.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -59,7 +60,7 @@ impl Run {
         let (name, keys) = (self.program.name(), self.program.all_keys());
         let mut text = Vec::new();
         if self.switches.sample() {
-            text = ini_template::render(name, &keys, &self.set).into_bytes();
+            text = ini_template::render(name, &keys, &self.set)?.into_bytes();
         } else if self.switches.manual() {
             man::write_page(self.program.command(), name, &keys, &mut text)?;
         } else if let Some(shell) = self.switches.completions() {
@@ -77,7 +78,8 @@ impl Run {
                 "no config file given; `{name} --ini` prints a sample, `{name} --help` lists the switches"
             ))
         })?;
-        Config::load(file, self.program.sections(), &self.set)
+        let config = Config::load(file, self.program.sections(), &self.set)?;
+        Ok(config.declare(self.program.all_keys()))
     }
 
     fn settings(&self, config: &Config) -> Result<Settings, Error> {
@@ -157,18 +159,23 @@ impl Run {
         let control = Control::default();
         logging::init(&settings.log, self.switches.level(), self.switches.daemon())?;
         panics::log_instead_of_printing();
-        self.warn_of_unknown_keys(config);
+        let mut warned = BTreeSet::new();
+        self.warn_of_unknown_keys(config, &mut warned);
         for kind in settings.pace.exception_quiet.iter().filter(|kind| !kind.is_known()) {
             warn!("exception_quiet: there is no error of the kind `{kind}` here");
         }
         take_over(pidfile, &control)?;
         let context = context(settings, control);
         let run = RunLoop::new(&settings.job_name, script, settings.pace.clone(), context);
-        run.on_reload(self.reloader(settings.fixed())).run(ready)
+        run.on_reload(self.reloader(settings.fixed(), warned)).run(ready)
     }
 
-    fn warn_of_unknown_keys(&self, config: &Config) {
-        for (key, nearest) in config.unknown(&self.program.all_keys()) {
+    /// Warns of each key once, which `warned` remembers.
+    fn warn_of_unknown_keys(&self, config: &Config, warned: &mut BTreeSet<String>) {
+        for (key, nearest) in config.unknown() {
+            if !warned.insert(key.clone()) {
+                continue;
+            }
             match nearest {
                 Some(nearest) => warn!("key `{key}` is not known; do you mean `{nearest}`?"),
                 None => warn!("key `{key}` is not known"),
@@ -176,8 +183,12 @@ impl Run {
         }
     }
 
-    /// `fixed` are the settings that a reload does not change.
-    fn reloader(self, fixed: Fixed) -> crate::run_loop::Reload<Box<dyn Script>> {
+    /// `fixed` are the settings that a reload does not change, `warned` the unknown keys that were told of.
+    fn reloader(
+        self,
+        fixed: Fixed,
+        mut warned: BTreeSet<String>,
+    ) -> crate::run_loop::Reload<Box<dyn Script>> {
         Box::new(move |context| {
             let config = self.load()?;
             let settings = self.settings(&config)?;
@@ -189,6 +200,7 @@ impl Run {
                     "changes of job_name, pidfile and logfile, or of how to log, take effect at the next start"
                 );
             }
+            self.warn_of_unknown_keys(&config, &mut warned);
             settings.apply(context.databases());
             Ok((script, settings.pace))
         })

@@ -146,9 +146,8 @@ fn loop_delay(config: &Config, key: &Key) -> Result<f64, Error> {
 }
 
 fn kinds(config: &Config, key: &Key) -> Result<Vec<ErrorKind>, Error> {
-    let names = config.get_opt(key)?.unwrap_or_default();
-    let names = names.split(',').filter(|name| !name.trim().is_empty());
-    Ok(names.map(ErrorKind::from_name).collect())
+    let names = config.list(key)?;
+    Ok(names.iter().filter(|name| !name.is_empty()).map(|name| ErrorKind::from_name(name)).collect())
 }
 
 /// Reads a connection string and checks its syntax, without a word of what it holds.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 const QUEUE: Key = Key::required("pgq_queue_name", "Queue.").or_named(&["queue_name"]);
@@ -18,7 +20,7 @@ logfile = pid/%(job_name)s.log
 
 fn parse(text: &str, set: &[(&str, &str)]) -> Result<Config, Error> {
     let set: Vec<_> = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    Config::parse(Path::new("dir/mover.ini"), text, &["queue_mover", "queue_mover3"], &set)
+    Config::from_text(Path::new("dir/mover.ini"), text, &["queue_mover", "queue_mover3"], &set)
 }
 
 fn config(text: &str) -> Config {
@@ -51,7 +53,7 @@ fn the_syntax_is_that_of_config_parser() {
     assert_eq!(config.get(&Key::required("multi", "")).expect("set"), "one\ntwo");
     assert_eq!(config.get(&Key::optional("empty", "")).expect("set"), "");
     check_error(config.get(&Key::required("empty", "")), "config value not set: empty");
-    assert_eq!(config.get(&PIDFILE).expect("set"), "b/dir/queue_mover");
+    assert_eq!(config.get(&PIDFILE).expect("set"), "b/dir/queue_mover3");
     assert_eq!(config.job_name().expect("file name"), "mover");
 }
 
@@ -72,9 +74,9 @@ fn what_is_wrong_is_named() {
         "section [queue_mover] is missing; the file has [more], [other]",
     );
     check_error(parse("", &[]), "the file has no section");
-    check_error(parse("x = 1\n[queue_mover]\n", &[]), "`x` stands before any [section]");
-    check_error(parse("[queue_mover]\njunk\n", &[]), "`junk` has no value");
-    check_error(parse("[queue_mover\n", &[]), "config file `dir/mover.ini`: line 1");
+    check_error(parse("x = 1\n[queue_mover]\n", &[]), "line 1: this stands before any [section]");
+    check_error(parse("[queue_mover]\njunk\n", &[]), "line 2: section [queue_mover]: neither");
+    check_error(parse("[queue_mover\n", &[]), "config file `dir/mover.ini`: line 1: ");
     let config = config("[queue_mover]\nloop_delay = soon\nuse_skylog = maybe\npidfile = %(nope)s\n");
     check_error(
         config.get(&QUEUE),
@@ -100,22 +102,102 @@ fn a_negative_or_huge_time_is_refused() {
 }
 
 #[test]
-fn keys_that_nothing_reads_are_found_with_the_nearest_name() {
-    let config = config("[queue_mover]\npgq_queue_nmae = x\nbase = y\npidfile = %(base)s\nodd_one_out = 1\n");
-    let unknown = config.unknown(&[QUEUE, PIDFILE]);
-    let expected = [("odd_one_out".to_owned(), None), ("pgq_queue_nmae".to_owned(), Some("pgq_queue_name"))];
-    assert_eq!(unknown, expected);
+fn an_override_of_the_old_name_wins_over_the_file() {
+    let text = "[DEFAULT]\npgq_queue_name = default\n[queue_mover]\nqueue_name = file\n";
+    assert_eq!(config(text).get(&QUEUE).expect("set"), "file");
+    let text = "[queue_mover]\nqueue_name = old\npgq_queue_name = new\n";
+    assert_eq!(config(text).get(&QUEUE).expect("set"), "new");
+    let config = parse(text, &[("QUEUE_name", "switch")]).expect("valid");
+    assert_eq!(config.get(&QUEUE).expect("set"), "switch");
 }
 
 #[test]
-fn a_tilde_is_the_home_folder() {
-    let home = std::env::home_dir().expect("a home folder");
-    assert_eq!(expand_home("~/log/x"), Some(home.join("log/x")));
-    assert_eq!(
-        expand_home("~root/x"),
-        Some(User::from_name("root").expect("known").expect("known").dir.join("x"))
+fn built_ins_give_way_to_section_and_default() {
+    let all = "job_name=%(job_name)s service=%(service_name)s dir=%(config_dir)s file=%(config_file)s";
+    let key = Key::required("all", "");
+    let config = config(&format!("[queue_mover3]\nall = {all}\n"));
+    let expected = "job_name=mover service=queue_mover3 dir=dir file=dir/mover.ini";
+    assert_eq!(config.get(&key).expect("set"), expected);
+    let host = nix::unistd::gethostname().expect("a name").into_string().expect("text");
+    assert_eq!(config.get(&Key::required("host_name", "")).expect("built in"), host);
+    let text = format!("[DEFAULT]\nconfig_dir = d\n[queue_mover]\njob_name = s\nall = {all}\n");
+    let expected = "job_name=s service=queue_mover dir=d file=dir/mover.ini";
+    assert_eq!(self::config(&text).get(&key).expect("set"), expected);
+}
+
+#[test]
+fn a_percent_sign_in_the_files_name_stands_for_itself() {
+    let text = "[queue_mover]\npidfile = %(job_name)s.pid\n";
+    let config = Config::from_text(Path::new("100%(x)s.ini"), text, &["queue_mover"], &[]).expect("valid");
+    assert_eq!(config.file(&PIDFILE).expect("set"), Some(PathBuf::from("100%(x)s.pid")));
+    let config = Config::from_text(Path::new("mover.ini"), "[s]", &["s"], &[]).expect("valid");
+    assert_eq!(config.get(&Key::required("config_dir", "")).expect("built in"), ".");
+}
+
+#[test]
+fn lists_keep_their_order() {
+    let config = config("[queue_mover]\nlist = a, b ,,c\nempty =\ndict = b:1, a : x:y ,c, b:2\n");
+    let strings = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
+    assert_eq!(config.list(&Key::required("list", "")).expect("set"), strings(&["a", "b", "", "c"]));
+    assert_eq!(config.list(&Key::optional("empty", "")).expect("set"), strings(&[]));
+    assert_eq!(config.list(&Key::optional("none", "")).expect("optional"), strings(&[]));
+    check_error(config.list(&Key::required("none", "")), "config value not set: none (section");
+    assert_eq!(config.list(&Key::with_default("none", "x,y", "")).expect("default"), strings(&["x", "y"]));
+    let pairs = config.dict(&Key::required("dict", "")).expect("set");
+    let expected = [("b", "2"), ("a", "x:y"), ("c", "c")];
+    assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn numbers_are_read_as_python_reads_them() {
+    let config = config("[queue_mover]\nint = \n  +1_000\nfloat = 1_0.5e1_0\nsize = 4 kB\nwrong = 1__0\n");
+    assert_eq!(config.parsed::<i64>(&Key::required("int", "")).expect("a number"), 1000);
+    assert_eq!(config.parsed::<f64>(&Key::required("float", "")).expect("a number"), 10.5e10);
+    assert_eq!(config.size(&Key::required("size", "")).expect("a size"), 4096);
+    assert_eq!(config.parsed::<String>(&Key::required("float", "")).expect("text"), "1_0.5e1_0");
+    let wrong = Key::required("wrong", "");
+    check_error(
+        config.parsed::<i64>(&wrong),
+        "invalid value `1__0` of key wrong (section [queue_mover] of `dir/mover.ini`)",
     );
-    assert_eq!(expand_home("~nobody-of-that-name/x"), None);
+    check_error(config.size(&wrong), "invalid value `1__0` of key wrong (section");
+}
+
+#[test]
+fn the_most_special_name_of_a_wildcard_key_is_read() {
+    const LIMIT: Key = Key::optional("*.*.limit", "");
+    let text = "[queue_mover]\n*.*.limit = all\ndb.*.limit = db\nDB.Events.limit = %(job_name)s\n";
+    let config = config(text);
+    assert_eq!(config.wildcard(&LIMIT, &["db", "events"]).expect("set"), "mover");
+    assert_eq!(config.wildcard(&LIMIT, &["db", "other"]).expect("set"), "db");
+    assert_eq!(config.wildcard(&LIMIT, &["x", "events"]).expect("set"), "all");
+    assert_eq!(config.wildcard(&LIMIT, &[]).expect("set"), "all");
+    assert_eq!(config.wildcard(&Key::with_default("*.x", "d", ""), &["a"]).expect("default"), "d");
+    assert_eq!(config.wildcard_opt(&Key::optional("*.x", ""), &["a"]).expect("optional"), None);
+    check_error(config.wildcard(&Key::required("*.x", ""), &["a"]), "config value not set: *.x (section");
+}
+
+#[test]
+fn a_dash_and_an_empty_path_stay_what_they_are() {
+    let config = config("[queue_mover]\npidfile = -\nlogfile =\nodd = ~nobody-of-that-name/x\n");
+    assert_eq!(config.file(&PIDFILE).expect("set"), Some(PathBuf::from("-")));
+    assert_eq!(config.file(&Key::optional("logfile", "")).expect("set"), None);
+    check_error(config.file(&Key::optional("odd", "")), "invalid value `~nobody-of-that-name/x` of key odd");
+}
+
+#[test]
+fn only_the_first_format_is_read() {
+    assert!(parse("[queue_mover]\nconfig_format = 1\n", &[("config_format", "2")]).is_ok());
+    check_error(parse("[DEFAULT]\nconfig_format = 2\n[queue_mover]\n", &[]), "config_format 2");
+    check_error(parse("[queue_mover]\nconfig_format = 3\n", &[]), "invalid value of key config_format");
+}
+
+#[test]
+fn what_is_no_text_is_named_by_its_line() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("x.ini");
+    std::fs::write(&file, b"[queue_mover]\nx = 1\ny = \xff\n").expect("writable");
+    check_error(Config::load(&file, &["queue_mover"], &[]), "x.ini`: line 3: not UTF-8");
 }
 
 #[test]

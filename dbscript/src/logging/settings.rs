@@ -16,7 +16,8 @@ pub(crate) const LOGFILE: Key =
 pub(crate) const LOG_SIZE: Key = Key::with_default(
     "log_size",
     "10485760",
-    "Size in bytes at which the log file is rotated; 0: never. Defaults to 10485760.",
+    "Size at which the log file is rotated, in bytes or with a unit such as 10M; 0: never. Defaults to \
+     10485760.",
 );
 pub(crate) const LOG_COUNT: Key = Key::with_default(
     "log_count",
@@ -94,10 +95,9 @@ impl LogSettings {
     ///
     /// Usage errors that name file, section and key.
     pub(crate) fn read(config: &Config, own: &impl Fn(Key) -> Key) -> Result<LogSettings, Error> {
-        let service_name = config.get_opt(&Key::optional("service_name", ""))?;
         Ok(LogSettings {
             job_name: config.job_name()?,
-            service_name: service_name.unwrap_or_default(),
+            service_name: config.service_name()?,
             console: Layouts::read(config, own, &FORMAT_KEYS[..4])?,
             file: file(config, own)?,
             skylog: use_skylog(config, &own(USE_SKYLOG))?,
@@ -134,7 +134,7 @@ impl LogSettings {
 }
 
 fn file(config: &Config, own: &impl Fn(Key) -> Key) -> Result<Option<LogFileSettings>, Error> {
-    let size = config.parsed(&own(LOG_SIZE))?;
+    let size = config.size(&own(LOG_SIZE))?;
     let count = config.parsed(&own(LOG_COUNT))?;
     let layouts = Layouts::read(config, own, &FORMAT_KEYS[4..])?;
     let path = config.file(&own(LOGFILE))?;
@@ -151,8 +151,7 @@ fn use_skylog(config: &Config, key: &Key) -> Result<UseSkylog, Error> {
 }
 
 fn locations(config: &Config, key: &Key) -> Result<Vec<String>, Error> {
-    let list = config.get(key)?;
-    Ok(list.split(',').map(|place| place.trim().to_owned()).filter(|place| !place.is_empty()).collect())
+    Ok(config.list(key)?.into_iter().filter(|place| !place.is_empty()).collect())
 }
 
 /// What lines look like, usually and with -v.

@@ -1,0 +1,253 @@
+//! Values as numbers, truth values, times, paths, lists and sizes.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use nix::unistd::User;
+
+use super::Config;
+use crate::{Error, Key, ini};
+
+impl Config {
+    /// Returns a number, or any other type that parses from a string.
+    ///
+    /// As in Python, white space around it is ignored, and digits may be grouped: `1_000`.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Config::get), and when the value does not parse.
+    pub fn parsed<T: FromStr>(&self, key: &Key) -> Result<T, Error> {
+        let value = self.get(key)?;
+        let text = ini::strip(&value);
+        text.parse().or_else(|_| ungrouped(text).parse()).map_err(|_| self.invalid(key, &value))
+    }
+
+    /// Returns a number, or `None` when the key is neither set nor has a default.
+    ///
+    /// # Errors
+    ///
+    /// As [`parsed`](Config::parsed).
+    pub fn parsed_opt<T: FromStr>(&self, key: &Key) -> Result<Option<T>, Error> {
+        match self.get_opt(key)? {
+            Some(_) => self.parsed(key).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns a truth value: `1 yes true on` or `0 no false off`, in any case.
+    ///
+    /// # Errors
+    ///
+    /// As [`parsed`](Config::parsed).
+    pub fn boolean(&self, key: &Key) -> Result<bool, Error> {
+        let value = self.get(key)?;
+        match value.to_lowercase().as_str() {
+            "1" | "yes" | "true" | "on" => Ok(true),
+            "0" | "no" | "false" | "off" => Ok(false),
+            _ => Err(self.invalid(key, &value)),
+        }
+    }
+
+    /// Returns a time given in seconds, which may have a fraction.
+    ///
+    /// # Errors
+    ///
+    /// As [`parsed`](Config::parsed), and when the time is negative.
+    pub fn seconds(&self, key: &Key) -> Result<Duration, Error> {
+        let seconds: f64 = self.parsed(key)?;
+        Duration::try_from_secs_f64(seconds).map_err(|_| self.invalid(key, &seconds.to_string()))
+    }
+
+    /// Returns a size in bytes: `1`, `2 B`, `3K`, `4 MB`, up to `YB`, in any case. A K is 1024 bytes.
+    ///
+    /// Skytools: `getbytes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`parsed`](Config::parsed), and when the size is larger than 64 bits can hold.
+    pub fn size(&self, key: &Key) -> Result<u64, Error> {
+        let value = self.get(key)?;
+        size(ini::strip(&value)).ok_or_else(|| self.invalid(key, &value))
+    }
+
+    /// Returns the parts of a list with commas, without the white space around them. An empty value, and a key
+    /// that is not set, are an empty list.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Config::get).
+    pub fn list(&self, key: &Key) -> Result<Vec<String>, Error> {
+        let value = if self.is_required(key) { Some(self.get(key)?) } else { self.get_opt(key)? };
+        Ok(items(&value.unwrap_or_default()).map(str::to_owned).collect())
+    }
+
+    /// Returns the pairs of a list such as `a:1, b:2, c`, in its order. What has no colon is its own value; of two
+    /// equal keys the last value counts. An empty value, and a key that is not set, are an empty list.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Config::get).
+    pub fn dict(&self, key: &Key) -> Result<Vec<(String, String)>, Error> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for item in self.list(key)? {
+            let (name, value) = item.split_once(':').unwrap_or((&item, &item));
+            let (name, value) = (ini::strip(name), ini::strip(value).to_owned());
+            match pairs.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => *known = value,
+                None => pairs.push((name.to_owned(), value)),
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// Returns a path, with a leading `~` or `~user` replaced by the home folder; an empty one is not set.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Config::get), and when the user is not known.
+    pub fn file(&self, key: &Key) -> Result<Option<PathBuf>, Error> {
+        match self.get_opt(key)? {
+            Some(path) if !path.is_empty() => {
+                expand_home(&path).map(Some).ok_or_else(|| self.invalid(key, &path))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the value of a key whose name holds `*`: that of the most special name that is set.
+    ///
+    /// The names are the key's own, and those in which the first, the first two, … of its stars are replaced by
+    /// `values`. For the key `*.*.limit` and the values `db` and `events` these are `db.events.limit`,
+    /// then `db.*.limit`, then `*.*.limit`. Skytools: `get_wildcard`.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Config::get).
+    pub fn wildcard(&self, key: &Key, values: &[&str]) -> Result<String, Error> {
+        self.present(key, self.wildcard_opt(key, values)?)
+    }
+
+    /// Returns the value of a key whose name holds `*`, as [`wildcard`](Config::wildcard) does, its default, or
+    /// `None` when it has neither.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Config::get).
+    pub fn wildcard_opt(&self, key: &Key, values: &[&str]) -> Result<Option<String>, Error> {
+        self.check_declared(key);
+        for pattern in key.names() {
+            for name in special_names(pattern, values).iter().rev() {
+                if let Some(value) = self.raw(name) {
+                    return self.expand(name, value).map(Some);
+                }
+            }
+        }
+        self.default(key)
+    }
+
+    fn is_required(&self, key: &Key) -> bool {
+        key.value == crate::key::Presence::Required
+    }
+}
+
+/// Returns the names that a pattern stands for, the most general first.
+fn special_names(pattern: &str, values: &[&str]) -> Vec<String> {
+    let mut names = vec![pattern.to_owned()];
+    for value in values {
+        let next = names[names.len() - 1].replacen('*', value, 1);
+        names.push(next);
+    }
+    names
+}
+
+/// Returns the items of a list with commas.
+fn items(list: &str) -> impl Iterator<Item = &str> {
+    let list = ini::strip(list);
+    list.split(',').filter(move |_| !list.is_empty()).map(ini::strip)
+}
+
+/// Removes each underscore that stands between two digits.
+fn ungrouped(number: &str) -> String {
+    let is_digit =
+        |at: Option<usize>| at.and_then(|at| number.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
+    let groups = |at: usize| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1));
+    number.char_indices().filter(|(at, c)| *c != '_' || !groups(*at)).map(|(_, c)| c).collect()
+}
+
+fn size(text: &str) -> Option<u64> {
+    const UNITS: &str = "KMGTPEZY";
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let number: u128 = text[..digits].parse().ok()?;
+    let unit = text[digits..].trim_start_matches(' ').to_ascii_uppercase();
+    let unit = unit.strip_suffix('B').unwrap_or(&unit);
+    let power = if unit.is_empty() { 0 } else { UNITS.find(unit).filter(|_| unit.len() == 1)? + 1 };
+    let factor = 1024_u128.checked_pow(u32::try_from(power).ok()?)?;
+    number.checked_mul(factor)?.try_into().ok()
+}
+
+pub(crate) fn expand_home(path: &str) -> Option<PathBuf> {
+    let Some(rest) = path.strip_prefix('~') else {
+        return Some(PathBuf::from(path));
+    };
+    let (user, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let home =
+        if user.is_empty() { std::env::home_dir()? } else { User::from_name(user).ok().flatten()?.dir };
+    // An absolute path would replace the folder instead of being joined to it.
+    let rest = rest.trim_start_matches('/');
+    Some(if rest.is_empty() { home } else { home.join(rest) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        let sizes = [
+            ("1", 1),
+            ("2 B", 2),
+            ("3K", 3 << 10),
+            ("4 kB", 4 << 10),
+            ("10M", 10 << 20),
+            ("007  mb", 7 << 20),
+            ("15E", 15 << 60),
+            ("0Y", 0),
+        ];
+        for (text, expected) in sizes {
+            assert_eq!(size(text), Some(expected), "{text}");
+        }
+        for text in
+            ["", "K", "1.5K", "-1", "+1", "1\tK", "1KiB", "1KK", "1 K B", "1BB", "1KM", "16E", "1Y", "1_0"]
+        {
+            assert_eq!(size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_may_be_grouped() {
+        assert_eq!(ungrouped("1_000_0"), "10000");
+        for wrong in ["_1", "1_", "1__0", "1_.0", "a_1"] {
+            assert_eq!(ungrouped(wrong), wrong);
+        }
+    }
+
+    #[test]
+    fn a_tilde_is_the_home_folder() {
+        let home = std::env::home_dir().expect("a home folder");
+        for (path, expected) in [
+            ("~", home.clone()),
+            ("~/", home.clone()),
+            ("~/log//x", home.join("log/x")),
+            ("~//x", home.join("x")),
+        ] {
+            assert_eq!(expand_home(path), Some(expected), "{path}");
+        }
+        let root = User::from_name("root").expect("known").expect("known").dir;
+        assert_eq!(expand_home("~root/x"), Some(root.join("x")));
+        assert_eq!(expand_home("~nobody-of-that-name/x"), None);
+        for path in ["-", "x/~", "/x"] {
+            assert_eq!(expand_home(path), Some(PathBuf::from(path)));
+        }
+    }
+}

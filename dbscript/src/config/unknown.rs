@@ -1,0 +1,120 @@
+//! Keys that the program does not know: in the file, where they are typing errors, and in the program itself.
+
+use std::collections::BTreeSet;
+
+use super::{Config, FORMAT};
+use crate::interpolate;
+use crate::key::{Key, Presence};
+
+/// Names that differ in more letters are not thought to be meant.
+const MAX_DISTANCE: usize = 3;
+
+impl Config {
+    /// Returns the keys of the section and of the overrides that the program does not know and no other value
+    /// refers to, each with the known name that is spelled most alike.
+    ///
+    /// Keys of `[DEFAULT]` may be meant for other programs.
+    pub(crate) fn unknown(&self) -> Vec<(String, Option<&'static str>)> {
+        let known = self.known.as_deref().unwrap_or_default();
+        let referred = self.referred(known);
+        let is_known =
+            |key: &str| key == FORMAT || known.iter().flat_map(Key::names).any(|name| matches(name, key));
+        let keys: BTreeSet<&String> = self.values.keys().chain(self.set.keys()).collect();
+        keys.into_iter()
+            .filter(|key| !is_known(key) && !referred.contains(*key))
+            .map(|key| (key.clone(), nearest(key, known)))
+            .collect()
+    }
+
+    /// Returns the names that any value or default refers to.
+    fn referred(&self, known: &[Key]) -> BTreeSet<String> {
+        let values = self.places().into_iter().flat_map(|place| place.values()).map(String::as_str);
+        let defaults = known.iter().filter_map(|key| match key.value {
+            Presence::Default(default) => Some(default),
+            Presence::Optional | Presence::Required => None,
+        });
+        values.chain(defaults).flat_map(interpolate::references).collect()
+    }
+
+    /// A key that is read but not declared would be missing in the sample file, and warned about where it is set.
+    pub(super) fn check_declared(&self, key: &Key) {
+        let declared =
+            self.known.as_ref().is_none_or(|known| known.iter().any(|known| known.name == key.name));
+        debug_assert!(declared, "key `{}` is read but not declared with `Program::keys`", key.name);
+    }
+}
+
+/// Tells whether a known name, in which a `*` stands for any text, is that of a key.
+fn matches(name: &str, key: &str) -> bool {
+    match name.split_once('*') {
+        None => name.eq_ignore_ascii_case(key),
+        Some((head, tail)) => key.strip_prefix(&head.to_lowercase()).is_some_and(|rest| {
+            rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| matches(tail, &rest[at..]))
+        }),
+    }
+}
+
+fn nearest(name: &str, known: &[Key]) -> Option<&'static str> {
+    let names = known.iter().flat_map(Key::names);
+    let (distance, nearest) = names.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
+    // Of a short name, one letter may be all that is alike.
+    (distance <= MAX_DISTANCE && 2 * distance <= name.chars().count()).then_some(nearest)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const DB: Key = Key::required("db", "Database.");
+    const PIDFILE: Key = Key::with_default("pidfile", "%(base)s/x.pid", "Pidfile.");
+    const LIMIT: Key = Key::optional("*.*.limit", "Limit of a table.");
+    const QUEUE: Key = Key::required("pgq_queue_name", "Queue.").or_named(&["queue_name"]);
+
+    fn config(text: &str, set: &[(&str, &str)]) -> Config {
+        let set: Vec<_> = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let config = Config::from_text(Path::new("x.ini"), text, &["s"], &set).expect("valid");
+        config.declare(vec![DB, PIDFILE, LIMIT, QUEUE])
+    }
+
+    fn check(text: &str, expected: &[(&str, Option<&str>)]) {
+        let unknown = config(text, &[]).unknown();
+        let unknown: Vec<_> = unknown.iter().map(|(key, nearest)| (key.as_str(), *nearest)).collect();
+        assert_eq!(unknown, expected, "{text}");
+    }
+
+    #[test]
+    fn unknown_keys_come_with_the_nearest_name() {
+        check(
+            "[s]\npgq_queue_nmae = x\nqueue_nam = x\nodd_one_out = 1\nx = 1\nbd = 1\n",
+            &[
+                ("bd", Some("db")),
+                ("odd_one_out", None),
+                ("pgq_queue_nmae", Some("pgq_queue_name")),
+                ("queue_nam", Some("queue_name")),
+                ("x", None),
+            ],
+        );
+    }
+
+    #[test]
+    fn known_are_old_names_patterns_and_what_values_or_defaults_refer_to() {
+        check("[s]\nDB = %(name)s\nname = x\nbase = /x\nqueue_name = q\nconfig_format = 1\n", &[]);
+        check("[s]\na.b.limit = 1\n*.*.limit = 1\na.*.limit = 1\n", &[]);
+        check("[s]\na.limit = 1\nü.limits = 1\n", &[("a.limit", Some("*.*.limit")), ("ü.limits", None)]);
+    }
+
+    #[test]
+    fn other_sections_are_not_looked_at_and_overrides_are() {
+        check("[DEFAULT]\na = 1\n[s]\ndb = x\n[t]\nb = 1\n", &[]);
+        assert_eq!(config("[s]\nbd = 1", &[("BD", "2")]).unknown(), [("bd".to_owned(), Some("db"))]);
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "key `secret_switch` is read but not declared")]
+    fn a_key_that_is_not_declared_cannot_be_read() {
+        let _ = config("[s]\n", &[]).get_opt(&Key::optional("secret_switch", ""));
+    }
+}
