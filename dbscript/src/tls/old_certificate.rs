@@ -9,8 +9,8 @@ use x509_cert::certificate::{Certificate, Version};
 use x509_cert::der::{Decode, Encode};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
-/// Verifies a certificate that is a self-signed root itself, or one of version 1, which has no extensions, that
-/// a root signed. Returns none for other certificates.
+/// Verifies a certificate that is a self-signed root itself, or one of version 1, which has no extensions,
+/// that a root signed. Returns none for other certificates.
 pub(super) fn verify(
     leaf: &CertificateDer<'_>,
     roots: &[CertificateDer<'_>],
