@@ -23,7 +23,17 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn create(name: &str) -> Authority {
+        Authority::with(params(&[], name))
+    }
+
+    /// Creates one whose own certificate was good until last century.
+    pub(crate) fn create_expired(name: &str) -> Authority {
         let mut params = params(&[], name);
+        params.not_after = date_time_ymd(1999, 12, 31);
+        Authority::with(params)
+    }
+
+    fn with(mut params: CertificateParams) -> Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = key();

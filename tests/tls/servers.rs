@@ -70,6 +70,11 @@ fn a_refusal_is_one_clear_line() {
     encrypted.use_certificate(&authority.issue_expired("localhost"));
     encrypted.restart();
     encrypted.refused(&full(&root), &["the server's certificate is not accepted: it has expired"]);
+    let expired = Authority::create_expired("expired");
+    encrypted.use_certificate(&expired.issue(&["localhost"], "localhost"));
+    encrypted.restart();
+    let expired = encrypted.file("expired.crt", &expired.pem.certificate);
+    encrypted.refused(&full(&expired), &["all root certificates have expired"]);
     encrypted.set("ssl", "off");
     encrypted.restart();
     encrypted.refused(&full(&root), &["the server does not offer encryption"]);

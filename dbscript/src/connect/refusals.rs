@@ -9,8 +9,8 @@ use super::attempt::{Place, UnwantedSession};
 use crate::conninfo::{Endpoint, Target};
 use crate::{BoxError, Error, describe, is_connection_error};
 
-/// Tells whether it makes sense to ask the next host: this one is away, or not what is wanted. As in libpq, one
-/// that refuses the user, or cannot prove who it is, ends the search.
+/// Tells whether it makes sense to ask the next host: this one is away, or not what is wanted. As in libpq,
+/// one that refuses the user, or cannot prove who it is, ends the search.
 pub(super) fn next_may_accept(error: &(dyn StdError + 'static)) -> bool {
     is_connection_error(error) || error.is::<UnwantedSession>()
 }

@@ -10,7 +10,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use super::verifier::{Trusted, Verifier};
-use super::{RootCert, SslMode, TlsSettings, TlsVersion, files};
+use super::{RootCert, SslMode, TlsSettings, TlsVersion, files, old_certificate};
 use crate::{BoxError, Error};
 
 /// The protocol's name, which a server wants to hear where encryption comes first.
@@ -78,6 +78,11 @@ fn trusted(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Opt
         RootCert::File(_) | RootCert::None => return Ok(None),
     };
     let mut store = RootCertStore::empty();
+    // For webpki, a root is good for ever.
+    let roots: Vec<_> = roots.into_iter().filter(old_certificate::is_current).collect();
+    if roots.is_empty() {
+        return Err(Error::failed("all root certificates have expired").into());
+    }
     store.add_parsable_certificates(roots.iter().cloned());
     let mut builder = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone());
     if let Some(crl) = &settings.crl {

@@ -67,7 +67,7 @@ impl Connector {
     }
 
     /// Has the driver hand each TCP connection to this connector as it is, plain ones included: only then can
-    /// the time until it is open be limited, and a server that offers no encryption be told from one that fails.
+    /// the time until it is open be limited, and a server without encryption be told from one that fails.
     pub(crate) fn take_over(config: &mut Config) -> &mut Config {
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct)
     }

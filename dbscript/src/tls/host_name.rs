@@ -44,8 +44,8 @@ fn common_name(certificate: &Certificate) -> Option<String> {
 }
 
 impl Names {
-    /// Tells whether a host is meant. The common name counts only where the certificate has no alternative name
-    /// of the host's kind, name or address.
+    /// Tells whether a host is meant. The common name counts only where the certificate has no alternative
+    /// name of the host's kind, name or address.
     pub(super) fn include(&self, host: &str) -> bool {
         let address: Option<IpAddr> = host.parse().ok();
         let by_common_name = match address {

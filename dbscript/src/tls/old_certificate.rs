@@ -1,4 +1,5 @@
-//! Servers' certificates that webpki refuses for their form, and libpq takes.
+//! Where webpki and libpq differ: old forms of servers' certificates, which libpq takes, and expired roots,
+//! which it does not.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
@@ -8,8 +9,8 @@ use x509_cert::certificate::{Certificate, Version};
 use x509_cert::der::{Decode, Encode};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
-/// Verifies a certificate that is a self-signed root itself, or one of version 1, which has no extensions, that a
-/// root signed. Returns none for other certificates.
+/// Verifies a certificate that is a self-signed root itself, or one of version 1, which has no extensions,
+/// that a root signed. Returns none for other certificates.
 pub(super) fn verify(
     leaf: &CertificateDer<'_>,
     roots: &[CertificateDer<'_>],
@@ -30,6 +31,11 @@ pub(super) fn verify(
             && is_signed_by(&parsed, &root, algorithms).unwrap_or(false)
     });
     Some(if signed { verify_time(&parsed, now) } else { Err(CertificateError::UnknownIssuer.into()) })
+}
+
+/// Tells whether a certificate is neither too old nor too new.
+pub(super) fn is_current(certificate: &CertificateDer<'_>) -> bool {
+    Certificate::from_der(certificate).is_ok_and(|parsed| verify_time(&parsed, UnixTime::now()).is_ok())
 }
 
 fn verify_time(certificate: &Certificate, now: UnixTime) -> Result<(), Error> {

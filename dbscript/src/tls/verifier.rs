@@ -27,8 +27,8 @@ pub(super) struct Trusted {
 /// Accepts the servers that libpq accepts.
 ///
 /// That is what webpki accepts, and besides: names in the subject's common name where a certificate has no
-/// alternative names of that kind, a self-signed certificate that is a root certificate itself, and certificates
-/// of version 1, which the usual recipes for a server's certificate have long produced.
+/// alternative names of that kind, a self-signed certificate that is a root certificate itself, and
+/// certificates of version 1, which the usual recipes for a server's certificate have long produced.
 #[derive(Debug)]
 pub(super) struct Verifier {
     algorithms: WebPkiSupportedAlgorithms,
