@@ -1,6 +1,8 @@
 //! The log: what lines look like and where they go, side by side with Skytools where it has the same.
 
 mod files;
+mod log_db;
+mod receivers;
 mod skylog;
 
 use std::fs::{self, File};

@@ -6,6 +6,7 @@
 mod conversion;
 mod date_format;
 mod entry;
+mod facility;
 mod file_handler;
 mod format;
 mod identity;
@@ -13,9 +14,12 @@ mod interval;
 mod journal;
 mod layout;
 mod level;
+mod log_database;
+mod log_db;
 mod log_file;
 mod logger;
 mod null_handler;
+mod outbox;
 #[cfg(test)]
 mod python;
 mod rotation;
@@ -24,7 +28,15 @@ mod settings;
 mod size_rotation;
 mod skylog;
 mod stream_handler;
+mod syslog;
+mod tally;
+#[cfg(test)]
+mod testing;
 mod timed_rotation;
+mod udp;
+mod udp_log_server;
+mod udp_tnetstrings;
+mod unix_socket;
 
 use std::io::IsTerminal;
 use std::sync::Arc;

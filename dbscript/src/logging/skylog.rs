@@ -5,6 +5,7 @@ mod classes;
 mod literal;
 mod literal_string;
 mod names;
+mod receivers;
 
 use std::fmt::Display;
 use std::fs;

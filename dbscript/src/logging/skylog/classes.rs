@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::arguments::{Arguments, wrong};
 use super::literal::Value;
+use super::receivers;
 use crate::Error;
 use crate::logging::entry::{Handler, Identity};
 use crate::logging::file_handler::FileHandler;
@@ -65,7 +66,19 @@ const CLASSES: &[Class] = &[
         ],
         make: |arguments, _| file(arguments, by_time(arguments)?),
     },
+    Class { name: "handlers.SysLogHandler", parameters: SYSLOG, make: receivers::syslog },
+    Class { name: "skylog.SysLogHandler", parameters: SYSLOG, make: receivers::syslog },
+    Class { name: "skylog.SysLogHostnameHandler", parameters: SYSLOG, make: receivers::syslog_with_hostname },
+    Class { name: "skylog.UdpLogServerHandler", parameters: &["host", "port"], make: receivers::log_server },
+    Class {
+        name: "skylog.UdpTNetStringsHandler",
+        parameters: &["host", "port"],
+        make: receivers::tnetstrings,
+    },
+    Class { name: "skylog.LogDBHandler", parameters: &["connect_string"], make: receivers::log_db },
 ];
+
+const SYSLOG: &[&str] = &["address", "facility", "socktype"];
 
 /// Finds a class under any of the names by which Python finds it.
 pub(super) fn find(name: &str) -> Option<&'static Class> {

@@ -5,32 +5,7 @@ use std::path::Path;
 
 use super::literal::Value;
 use crate::config::expand_home;
-
-/// Syslog's facilities by number.
-const FACILITIES: [(&str, i64); 22] = [
-    ("LOG_KERN", 0),
-    ("LOG_USER", 1),
-    ("LOG_MAIL", 2),
-    ("LOG_DAEMON", 3),
-    ("LOG_AUTH", 4),
-    ("LOG_SYSLOG", 5),
-    ("LOG_LPR", 6),
-    ("LOG_NEWS", 7),
-    ("LOG_UUCP", 8),
-    ("LOG_CRON", 9),
-    ("LOG_AUTHPRIV", 10),
-    ("LOG_FTP", 11),
-    ("LOG_NTP", 12),
-    ("LOG_SECURITY", 13),
-    ("LOG_LOCAL0", 16),
-    ("LOG_LOCAL1", 17),
-    ("LOG_LOCAL2", 18),
-    ("LOG_LOCAL3", 19),
-    ("LOG_LOCAL4", 20),
-    ("LOG_LOCAL5", 21),
-    ("LOG_LOCAL6", 22),
-    ("LOG_LOCAL7", 23),
-];
+use crate::logging::facility::Facility;
 
 /// Returns what a name stands for.
 pub(super) fn value(name: &str) -> Option<Value> {
@@ -54,8 +29,8 @@ pub(super) fn value(name: &str) -> Option<Value> {
 fn facility(name: &str) -> Option<i64> {
     let (class, name) = name.rsplit_once('.')?;
     let classes = ["handlers.SysLogHandler", "skylog.SysLogHandler", "skylog.SysLogHostnameHandler"];
-    let found = FACILITIES.iter().find(|(facility, _)| *facility == name);
-    found.filter(|_| classes.contains(&class)).map(|(_, number)| *number)
+    let found = Facility::from_constant(name).filter(|_| classes.contains(&class));
+    found.map(Facility::number)
 }
 
 /// Calls a function.

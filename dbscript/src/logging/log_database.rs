@@ -1,0 +1,152 @@
+//! The database that messages go to.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use postgres::error::SqlState;
+use postgres::types::{ToSql, Type};
+use postgres::{Client, Config, NoTls};
+
+use super::log_db::{Line, SharedTally};
+use super::outbox::{Delivery, Held, Receiver};
+use crate::{Error, conninfo, describe, is_connection_error, sqlstate};
+
+const ADD: &str = "select * from log.add($1, $2, $3)";
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a server may leave what was sent to it unacknowledged, or an idle connection unwatched.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+/// How often standard error hears that messages do not arrive.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Calls `log.add`, over a connection that is opened when it is needed.
+///
+/// A message whose connection breaks is sent again over another one, so it may arrive twice, but not never.
+pub(super) struct LogDatabase {
+    config: Config,
+    job_name: String,
+    tally: SharedTally,
+    client: Option<Client>,
+    complained: Option<Instant>,
+}
+
+/// Why a line did not arrive, and whether that is about this line alone.
+struct Failure {
+    delivery: Delivery,
+    error: Error,
+}
+
+impl LogDatabase {
+    /// Makes one that is not connected yet.
+    ///
+    /// # Errors
+    ///
+    /// A usage error when the connection string is broken.
+    pub(super) fn new(conninfo: &str, job_name: String, tally: SharedTally) -> Result<LogDatabase, Error> {
+        let mut config = conninfo::parse(conninfo, |name| std::env::var(name).ok())?;
+        if config.get_application_name().is_none() {
+            config.application_name(&job_name);
+        }
+        notice_silence(&mut config);
+        Ok(LogDatabase { config, job_name, tally, client: None, complained: None })
+    }
+
+    /// Sends a line; a connection that was idle for long may be found broken only now.
+    fn send(&mut self, line: &Line) -> Result<(), Failure> {
+        if let Some(mut client) = self.client.take() {
+            match self.add(&mut client, line) {
+                Err(error) if is_connection_error(&error) => {}
+                result => return self.keep(client, result),
+            }
+        }
+        let mut client =
+            connect(&self.config).map_err(|error| Failure { delivery: Delivery::Away, error })?;
+        let result = self.add(&mut client, line);
+        self.keep(client, result)
+    }
+
+    /// Keeps the connection unless the server is in trouble.
+    fn keep(&mut self, client: Client, result: Result<(), Error>) -> Result<(), Failure> {
+        let failure = result.map_err(|error| match is_about_the_message(&error) {
+            true => Failure { delivery: Delivery::Refused, error },
+            false => Failure { delivery: Delivery::Away, error },
+        });
+        if !matches!(&failure, Err(failure) if failure.delivery == Delivery::Away) {
+            self.client = Some(client);
+        }
+        failure
+    }
+
+    /// The arguments have no type, as constants have none: `log.add` may take what it likes.
+    fn add(&self, client: &mut Client, line: &Line) -> Result<(), Error> {
+        let arguments: [&(dyn ToSql + Sync); 3] = [&line.level, &self.job_name, &line.text];
+        let typed = arguments.map(|argument| (argument, Type::UNKNOWN));
+        let added = client.execute_typed(ADD, &typed);
+        added.map(|_| ()).map_err(|error| Error::failed("log.add failed").caused_by(error))
+    }
+
+    /// Tells standard error, since the log is what does not work. A full or closed one is no reason to end.
+    fn complain(&mut self, error: &Error) {
+        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL) {
+            self.complained = Some(Instant::now());
+            let complaint =
+                format!("{}: messages do not reach the log database: {}\n", self.job_name, describe(error));
+            let _ = std::io::stderr().write_all(complaint.as_bytes());
+        }
+    }
+}
+
+impl Receiver<Line> for LogDatabase {
+    fn deliver(&mut self, line: &Line) -> Delivery {
+        match self.send(line) {
+            Ok(()) => Delivery::Done,
+            Err(failure) => {
+                self.complain(&failure.error);
+                failure.delivery
+            }
+        }
+    }
+
+    fn lost(&mut self, count: u64) -> Option<Line> {
+        let text = format!("{count} messages did not reach the log database");
+        Some(Line { level: "WARNING", text })
+    }
+
+    fn held(&mut self, now: bool) -> Held<Line> {
+        let mut tally = self.tally.lock();
+        match tally.due() {
+            Some(due) if now || due <= Instant::now() => {
+                Held::Due(Line { level: "INFO", text: tally.take() })
+            }
+            Some(due) => Held::Until(due),
+            None => Held::Nothing,
+        }
+    }
+}
+
+fn connect(config: &Config) -> Result<Client, Error> {
+    config.connect(NoTls).map_err(|error| {
+        Error::failed(format!("cannot connect to {}", conninfo::target(config))).caused_by(error)
+    })
+}
+
+/// Lets a server that vanished be noticed, unless the connection string says when.
+fn notice_silence(config: &mut Config) {
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_LIMIT);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(SILENCE_LIMIT);
+    }
+    if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
+        config.keepalives_idle(SILENCE_LIMIT);
+    }
+}
+
+/// Tells a message that `log.add` does not take, or a `log.add` that is missing, from a server which is away,
+/// read-only, out of resources, or too busy.
+fn is_about_the_message(error: &Error) -> bool {
+    let away = |state: &SqlState| {
+        ["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| state.code().starts_with(class))
+    };
+    !is_connection_error(error) && sqlstate(error).is_some_and(|state| !away(state))
+}

@@ -1,0 +1,119 @@
+//! Messages into a database. Skytools: `skylog.LogDBHandler`.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use log::Level;
+
+use super::entry::{Entry, Handler, Identity};
+use super::level;
+use super::log_database::LogDatabase;
+use super::outbox::{Message, Outbox};
+use super::tally::Tally;
+use super::udp::cut;
+use crate::Error;
+
+/// What is longer is cut, in bytes: what waits for the database must not grow.
+const MAX_LINE: usize = 64 * 1024;
+
+/// Calls `log.add(level, job_name, message)` for each entry of INFO or above, with its first line.
+///
+/// Statistics lines are summed and sent once a minute.
+pub(super) struct LogDb {
+    outbox: Outbox<Line>,
+    tally: SharedTally,
+}
+
+/// A line of the log in the database.
+pub(super) struct Line {
+    pub(super) level: &'static str,
+    pub(super) text: String,
+}
+
+/// The sums that the handler adds to and the database takes from.
+#[derive(Clone, Default)]
+pub(super) struct SharedTally(Arc<Mutex<Tally>>);
+
+impl LogDb {
+    /// Makes a handler; nothing is connected before the first message.
+    ///
+    /// # Errors
+    ///
+    /// A usage error when the connection string is broken.
+    pub(super) fn new(conninfo: &str, identity: Identity) -> Result<LogDb, Error> {
+        let tally = SharedTally::default();
+        let database = LogDatabase::new(conninfo, identity.job_name, tally.clone())?;
+        Ok(LogDb { outbox: Outbox::new("log_db", database), tally })
+    }
+}
+
+impl Handler for LogDb {
+    fn handle(&self, entry: &Entry<'_>, text: &str) {
+        if entry.level > Level::Info {
+            return;
+        }
+        if entry.level == Level::Info && self.tally.lock().add(text) {
+            self.outbox.wake();
+        } else {
+            self.outbox.push(Line { level: level::name(entry.level), text: first_line(text) });
+        }
+    }
+
+    fn flush(&self) {
+        self.outbox.flush();
+    }
+}
+
+impl Message for Line {
+    fn size(&self) -> usize {
+        self.text.len()
+    }
+}
+
+impl SharedTally {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Tally> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the first line that is not empty, without what PostgreSQL cannot store.
+fn first_line(text: &str) -> String {
+    let line = text.lines().find(|line| !line.is_empty()).unwrap_or_default();
+    cut(line, MAX_LINE).replace('\0', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logging::testing::{entry, identity};
+
+    #[test]
+    fn only_the_first_line_is_sent_and_it_is_text() {
+        assert_eq!(first_line("one\ntwo"), "one");
+        assert_eq!(first_line("\r\n\nthree\r\nfour"), "three");
+        assert_eq!(first_line("a\0b"), "a b");
+        assert_eq!(first_line(""), "");
+        assert_eq!(first_line(&"ü".repeat(MAX_LINE)).len(), MAX_LINE);
+    }
+
+    #[test]
+    fn a_database_that_is_away_stops_nobody() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let conninfo = format!("host={} dbname=log", folder.path().display());
+        let handler = LogDb::new(&conninfo, identity()).expect("a connection string");
+        for number in 0..100_000 {
+            let message = format!("message {number}");
+            handler.handle(&entry(Level::Info, &message), &message);
+            handler.handle(&entry(Level::Info, "{count: 1}"), "{count: 1}");
+        }
+        handler.flush();
+        let sums = handler.tally.lock().take();
+        assert_eq!(sums, "{count: 100000}");
+    }
+
+    #[test]
+    fn a_broken_connection_string_is_an_error_without_the_string() {
+        let error = LogDb::new("host=localhost pasword=secret", identity()).err().expect("broken");
+        assert!(error.is_usage());
+        assert!(!crate::describe(&error).contains("secret"), "{error:?}");
+    }
+}

@@ -1,0 +1,78 @@
+//! Messages to a local socket, as syslogd has one.
+
+use std::io::{self, Write};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::outbox::{Delivery, Receiver};
+
+/// How long a receiver may keep its buffer full until it counts as away.
+const SEND_LIMIT: Duration = Duration::from_secs(1);
+
+/// Sends messages as datagrams, or one after the other where the socket is one for streams.
+pub(super) struct UnixSocket {
+    path: PathBuf,
+    socket: Option<Socket>,
+}
+
+enum Socket {
+    Datagram(UnixDatagram),
+    Stream(UnixStream),
+}
+
+impl UnixSocket {
+    pub(super) fn new(path: PathBuf) -> UnixSocket {
+        UnixSocket { path, socket: None }
+    }
+
+    /// Sends over the socket that is open; a restarted receiver has a new one.
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        if let Some(mut socket) = self.socket.take()
+            && socket.send(message).is_ok()
+        {
+            self.socket = Some(socket);
+            return Ok(());
+        }
+        let mut socket = Socket::open(&self.path)?;
+        socket.send(message)?;
+        self.socket = Some(socket);
+        Ok(())
+    }
+}
+
+impl Receiver<Vec<u8>> for UnixSocket {
+    fn deliver(&mut self, message: &Vec<u8>) -> Delivery {
+        match self.send(message) {
+            Ok(()) => Delivery::Done,
+            Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => Delivery::Refused,
+            Err(_) => Delivery::Away,
+        }
+    }
+}
+
+impl Socket {
+    fn open(path: &Path) -> io::Result<Socket> {
+        let datagram = UnixDatagram::unbound()?;
+        match datagram.connect(path) {
+            Ok(()) => {
+                datagram.set_write_timeout(Some(SEND_LIMIT))?;
+                Ok(Socket::Datagram(datagram))
+            }
+            Err(_) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_write_timeout(Some(SEND_LIMIT))?;
+                Ok(Socket::Stream(stream))
+            }
+        }
+    }
+
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        match self {
+            Socket::Datagram(socket) => socket.send(message).map(|_| ()),
+            Socket::Stream(socket) => socket.write_all(message),
+        }
+    }
+}
