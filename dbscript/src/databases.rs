@@ -141,7 +141,7 @@ impl Databases {
             let conninfo = entries.get(name)?.conninfo.clone();
             let (text, application_name) = (conninfo.clone(), self.application_name.clone());
             let open: Open =
-                Box::new(move || Ok(connect::open(&understood(&text, &application_name)?)?.client));
+                Box::new(move || Ok(connect::connect(&understood(&text, &application_name)?)?));
             Some((conninfo, open))
         });
     }

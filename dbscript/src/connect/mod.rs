@@ -28,7 +28,6 @@ pub(crate) struct Opened {
 /// # Errors
 ///
 /// When there is none; tells what each one said.
-#[allow(dead_code, reason = "for those who have nothing to cancel")]
 pub(crate) fn connect(target: &Target) -> Result<Client, Error> {
     open(target).map(|opened| opened.client)
 }

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
-use postgres::{Client, Config, NoTls};
+use postgres::{Client, Config};
 
 use super::log_db::{Line, SharedTally};
 use super::outbox::{Delivery, Held, Receiver};
-use crate::{Error, conninfo, describe, is_connection_error, sqlstate};
+use crate::conninfo::{self, Target};
+use crate::{Error, connect, describe, is_connection_error, sqlstate};
 
 const ADD: &str = "select * from log.add($1, $2, $3)";
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -22,7 +23,7 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
 ///
 /// A message whose connection breaks is sent again over another one, so it may arrive twice, but not never.
 pub(super) struct LogDatabase {
-    config: Config,
+    target: Target,
     job_name: String,
     tally: SharedTally,
     client: Option<Client>,
@@ -42,12 +43,12 @@ impl LogDatabase {
     ///
     /// A usage error when the connection string is broken.
     pub(super) fn new(conninfo: &str, job_name: String, tally: SharedTally) -> Result<LogDatabase, Error> {
-        let mut config = conninfo::parse(conninfo, |name| std::env::var(name).ok())?;
-        if config.get_application_name().is_none() {
-            config.application_name(&job_name);
+        let mut target = conninfo::parse(conninfo, |name| std::env::var(name).ok())?;
+        if target.common.get_application_name().is_none() {
+            target.common.application_name(&job_name);
         }
-        notice_silence(&mut config);
-        Ok(LogDatabase { config, job_name, tally, client: None, complained: None })
+        notice_silence(&mut target.common);
+        Ok(LogDatabase { target, job_name, tally, client: None, complained: None })
     }
 
     /// Sends a line; a connection that was idle for long may be found broken only now.
@@ -59,7 +60,7 @@ impl LogDatabase {
             }
         }
         let mut client =
-            connect(&self.config).map_err(|error| Failure { delivery: Delivery::Away, error })?;
+            connect::connect(&self.target).map_err(|error| Failure { delivery: Delivery::Away, error })?;
         let result = self.add(&mut client, line);
         self.keep(client, result)
     }
@@ -121,12 +122,6 @@ impl Receiver<Line> for LogDatabase {
             None => Held::Nothing,
         }
     }
-}
-
-fn connect(config: &Config) -> Result<Client, Error> {
-    config.connect(NoTls).map_err(|error| {
-        Error::failed(format!("cannot connect to {}", conninfo::target(config))).caused_by(error)
-    })
 }
 
 /// Lets a server that vanished be noticed, unless the connection string says when.
