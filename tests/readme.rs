@@ -22,6 +22,11 @@ fn the_consumer_in_the_readme_is_the_example() {
 }
 
 #[test]
+fn the_program_without_queues_is_short() {
+    assert!(read("examples/run_sql.rs").lines().count() < 40);
+}
+
+#[test]
 fn every_example_has_a_row_in_the_readme() {
     let readme = read("README.md");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
