@@ -3,6 +3,8 @@
 use chrono::{DateTime, Local};
 use log::Level;
 
+use super::outbox::Backlog;
+
 /// A message with all that a format may show of it.
 pub(super) struct Entry<'a> {
     pub(super) created: DateTime<Local>,
@@ -29,6 +31,8 @@ pub(super) trait Handler: Send + Sync {
     /// Takes a message; `text` is the entry as the handler's format renders it, without a line end.
     fn handle(&self, entry: &Entry<'_>, text: &str);
 
-    /// Delivers what is still held back, within a second.
-    fn flush(&self) {}
+    /// Returns what is still to be delivered, of a handler that does not deliver at once.
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        None
+    }
 }

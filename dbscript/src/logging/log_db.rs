@@ -7,7 +7,7 @@ use log::Level;
 use super::entry::{Entry, Handler, Identity};
 use super::level;
 use super::log_database::LogDatabase;
-use super::outbox::{Message, Outbox};
+use super::outbox::{Backlog, Message, Outbox};
 use super::tally::Tally;
 use super::udp::cut;
 use crate::Error;
@@ -58,8 +58,8 @@ impl Handler for LogDb {
         }
     }
 
-    fn flush(&self) {
-        self.outbox.flush();
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        Some(&self.outbox)
     }
 }
 
@@ -84,6 +84,7 @@ fn first_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logging::outbox::flush;
     use crate::logging::testing::{entry, identity};
 
     #[test]
@@ -105,7 +106,7 @@ mod tests {
             handler.handle(&entry(Level::Info, &message), &message);
             handler.handle(&entry(Level::Info, "{count: 1}"), "{count: 1}");
         }
-        handler.flush();
+        flush(&[&handler.outbox]);
         let sums = handler.tally.lock().take();
         assert_eq!(sums, "{count: 100000}");
     }

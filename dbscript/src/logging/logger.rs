@@ -9,6 +9,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use super::entry::{Entry, Handler, Identity};
 use super::format::Origin;
 use super::layout::Layout;
+use super::outbox;
 use super::scope::Scope;
 
 /// Hands each message to the handlers of the loggers that it belongs to. Whether a message is wanted at all
@@ -138,8 +139,7 @@ impl Log for Logger {
     }
 
     fn flush(&self) {
-        for output in &self.outputs {
-            output.handler.flush();
-        }
+        let backlogs: Vec<_> = self.outputs.iter().filter_map(|output| output.handler.backlog()).collect();
+        outbox::flush(&backlogs);
     }
 }

@@ -65,6 +65,22 @@ pub(super) enum Held<M> {
     Due(M),
 }
 
+/// What waits for a receiver.
+pub(super) trait Backlog {
+    /// Begins to deliver everything that waits or is held back.
+    fn hurry(&self);
+
+    /// Waits until everything is delivered or the receiver proves to be away, or until a time.
+    fn wait(&self, until: Instant);
+}
+
+/// Delivers several backlogs at the same time, within a second in all.
+pub(super) fn flush(backlogs: &[&dyn Backlog]) {
+    let until = Instant::now() + FLUSH_LIMIT;
+    backlogs.iter().for_each(|backlog| backlog.hurry());
+    backlogs.iter().for_each(|backlog| backlog.wait(until));
+}
+
 /// Messages on their way to a receiver that may be slow or away.
 ///
 /// Callers never wait. At most a megabyte is kept; the oldest messages make room for new ones, so that the
@@ -136,19 +152,6 @@ impl<M: Message> Outbox<M> {
         }
     }
 
-    /// Waits until everything is delivered or the receiver proves to be away, for at most a second.
-    pub(super) fn flush(&self) {
-        let mut state = self.shared.lock();
-        if DELIVERS.get() || !state.started {
-            return;
-        }
-        state.flushing = true;
-        state.settled = false;
-        self.shared.changed.notify_all();
-        let mut state = self.shared.wait(state, FLUSH_LIMIT, |state| !state.settled);
-        state.flushing = false;
-    }
-
     /// Starts the thread, if need be. Where none can be started, the next message tries again.
     fn notify(&self, mut state: MutexGuard<'_, State<M>>) {
         if !state.started {
@@ -161,6 +164,25 @@ impl<M: Message> Outbox<M> {
         }
         drop(state);
         self.shared.changed.notify_all();
+    }
+}
+
+impl<M: Message> Backlog for Outbox<M> {
+    fn hurry(&self) {
+        let mut state = self.shared.lock();
+        if state.started && !DELIVERS.get() {
+            state.flushing = true;
+            state.settled = false;
+            self.shared.changed.notify_all();
+        }
+    }
+
+    fn wait(&self, until: Instant) {
+        let state = self.shared.lock();
+        if state.flushing && !DELIVERS.get() {
+            let limit = until.saturating_duration_since(Instant::now());
+            self.shared.wait(state, limit, |state| !state.settled).flushing = false;
+        }
     }
 }
 

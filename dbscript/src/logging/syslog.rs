@@ -6,7 +6,7 @@ use log::Level;
 
 use super::entry::{Entry, Handler, Identity};
 use super::facility::Facility;
-use super::outbox::Outbox;
+use super::outbox::{Backlog, Outbox};
 use super::udp::{MAX_DATAGRAM, Udp, cut};
 use super::unix_socket::UnixSocket;
 
@@ -60,8 +60,8 @@ impl Handler for SysLog {
         self.outbox.push(self.message(entry.level, text));
     }
 
-    fn flush(&self) {
-        self.outbox.flush();
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        Some(&self.outbox)
     }
 }
 
@@ -78,6 +78,7 @@ fn severity(level: Level) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logging::outbox::flush;
     use crate::logging::testing::{entry, identity, receive};
     use std::io::{BufRead, BufReader};
     use std::net::UdpSocket;
@@ -143,7 +144,7 @@ mod tests {
         drop(socket);
         fs::remove_file(&path).expect("it was there");
         send(&handler, "two");
-        handler.flush();
+        flush(&[&handler.outbox]);
         send(&handler, "three");
         let socket = UnixDatagram::bind(&path).expect("the path is free again");
         assert_eq!(next(&socket), "<14>two\0");
@@ -177,7 +178,7 @@ mod tests {
         for number in 0..100_000 {
             send(&handler, &format!("message {number}"));
         }
-        handler.flush();
+        flush(&[&handler.outbox]);
         let reader = thread::spawn(move || while next(&socket) != "<14>message 99999\0" {});
         reader.join().expect("the last message comes");
     }

@@ -86,7 +86,7 @@ pub(super) fn cut(text: &str, limit: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logging::outbox::Outbox;
+    use crate::logging::outbox::{Outbox, flush};
     use crate::logging::testing::receive;
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
         for _ in 0..10 {
             outbox.push(b"lost".to_vec());
         }
-        outbox.flush();
+        flush(&[&outbox]);
         let receiver = UdpSocket::bind(address).expect("the port is still free");
         outbox.push(b"found".to_vec());
         assert_eq!(receive(&receiver), b"found");

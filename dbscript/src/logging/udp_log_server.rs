@@ -4,7 +4,7 @@ use log::Level;
 use serde_json::json;
 
 use super::entry::{Entry, Handler, Identity};
-use super::outbox::Outbox;
+use super::outbox::{Backlog, Outbox};
 use super::udp::Udp;
 
 /// What is longer is cut, in characters.
@@ -27,8 +27,8 @@ impl Handler for UdpLogServer {
         self.outbox.push(object(entry, text, &self.identity).into_bytes());
     }
 
-    fn flush(&self) {
-        self.outbox.flush();
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        Some(&self.outbox)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::entry::{Entry, Handler, Identity};
 use super::level;
-use super::outbox::Outbox;
+use super::outbox::{Backlog, Outbox};
 use super::udp::{MAX_DATAGRAM, Udp, cut};
 
 /// Room for a length, a tag and what separates them.
@@ -32,8 +32,8 @@ impl Handler for UdpTNetStrings {
         self.outbox.push(text.into_bytes());
     }
 
-    fn flush(&self) {
-        self.outbox.flush();
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        Some(&self.outbox)
     }
 }
 
