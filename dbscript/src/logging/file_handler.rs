@@ -30,9 +30,13 @@ impl Handler for FileHandler {
     fn handle(&self, _: &Entry<'_>, text: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let news = state.write(text);
+        let stuck = state.file.stuck();
         let path = state.file.path().to_owned();
-        // The message about it comes back to this handler.
+        // The messages about it come back to this handler.
         drop(state);
+        if let Some(error) = stuck {
+            warn!("cannot rotate log file `{}`, it goes on growing: {error}", path.display());
+        }
         match news {
             News::None => {}
             News::Lost(error) => warn!("cannot write log file `{}`: {error}", path.display()),

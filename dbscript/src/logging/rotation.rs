@@ -16,6 +16,15 @@ pub(super) enum Rotation {
 }
 
 impl Rotation {
+    /// Tells whether files are ever put aside.
+    pub(super) fn is_possible(&self) -> bool {
+        match self {
+            Rotation::Never => false,
+            Rotation::Size(size) => size.is_possible(),
+            Rotation::Timed(_) => true,
+        }
+    }
+
     /// Takes note of a file that was opened.
     pub(super) fn opened(&mut self, file: &Metadata) {
         if let Rotation::Timed(timed) = self {
@@ -33,7 +42,7 @@ impl Rotation {
     }
 
     /// Moves the file, and removes those that are too many.
-    pub(super) fn rotate(&self, path: &Path, now: Timestamp) -> io::Result<()> {
+    pub(super) fn rotate(&mut self, path: &Path, now: Timestamp) -> io::Result<()> {
         match self {
             Rotation::Never => Ok(()),
             Rotation::Size(size) => size.rotate(path),

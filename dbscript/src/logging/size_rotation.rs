@@ -14,8 +14,12 @@ pub(crate) struct SizeRotation {
 }
 
 impl SizeRotation {
+    pub(super) fn is_possible(&self) -> bool {
+        self.size > 0 && self.count > 0
+    }
+
     pub(super) fn is_due(&self, length: u64, more: u64) -> bool {
-        self.size > 0 && self.count > 0 && length > 0 && length + more >= self.size
+        self.is_possible() && length > 0 && length + more >= self.size
     }
 
     /// Moves every file one number up; the oldest is overwritten.

@@ -35,9 +35,15 @@ impl TimedRotation {
         now >= self.next
     }
 
-    /// Names the file after the beginning of its interval.
-    pub(super) fn rotate(&self, path: &Path, now: Timestamp) -> io::Result<()> {
-        fs::rename(path, self.dated(path, now))?;
+    /// Names the file after the beginning of its interval. Where an old file has that name, as when the clock
+    /// was put back, the file is kept for another interval.
+    pub(super) fn rotate(&mut self, path: &Path, now: Timestamp) -> io::Result<()> {
+        let dated = self.dated(path, now);
+        if dated.symlink_metadata().is_ok() {
+            self.next = self.interval.end(now, &self.zone);
+            return Ok(());
+        }
+        fs::rename(path, dated)?;
         if self.count == 0 {
             return Ok(());
         }

@@ -161,3 +161,23 @@ fn a_file_of_yesterday_is_put_aside_and_the_oldest_go() {
     assert_eq!(fs::read_to_string(&path).expect("readable"), "one\ntwo\n");
     assert_eq!(fs::read_to_string(folder.path().join("x.log.2007-10-19")).expect("readable"), "old\n");
 }
+
+#[test]
+fn an_old_file_is_never_overwritten() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("x.log");
+    let old = folder.path().join("x.log.2007-10-19");
+    for path in [&path, &old] {
+        fs::write(path, "old\n").expect("writable");
+    }
+    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_192_827_599);
+    File::options().append(true).open(&path).and_then(|f| f.set_modified(modified)).expect("writable");
+    let interval = Interval::new("midnight", 1).expect("an interval");
+    let rotation = Rotation::Timed(TimedRotation::new(interval, 2, TimeZone::UTC));
+    let mut file = LogFile::new(&path, false, rotation).expect("writable");
+    for line in ["one\n", "two\n"] {
+        file.write_line(line.as_bytes()).expect("writable");
+    }
+    assert_eq!(fs::read_to_string(&old).expect("readable"), "old\n");
+    assert_eq!(fs::read_to_string(&path).expect("readable"), "old\none\ntwo\n");
+}
