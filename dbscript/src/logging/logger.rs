@@ -11,6 +11,7 @@ use super::format::Origin;
 use super::layout::Layout;
 use super::outbox;
 use super::scope::Scope;
+use super::stream_handler::StreamHandler;
 
 /// Hands each message to the handlers of the loggers that it belongs to. Whether a message is wanted at all
 /// has been decided before.
@@ -22,6 +23,8 @@ pub(super) struct Logger {
     outputs: Vec<Output>,
     /// Each once, so that a message is rendered once for all handlers that show it alike.
     layouts: Vec<Layout>,
+    /// Shows warnings and errors that no handler is there for.
+    last_resort: StreamHandler,
 }
 
 /// A logger of a skylog file.
@@ -51,6 +54,7 @@ impl Logger {
             loggers: vec![root],
             outputs: Vec::new(),
             layouts: Vec::new(),
+            last_resort: StreamHandler::stderr(),
         }
     }
 
@@ -100,6 +104,7 @@ impl Logger {
 
     fn deliver(&self, entry: &Entry<'_>, origin: &Origin<'_>) {
         let mut texts = vec![None; self.layouts.len()];
+        let mut has_handlers = false;
         for logger in self.loggers.iter().filter(|logger| logger.scope.contains(entry.name)) {
             for output in logger.outputs.iter().map(|index| &self.outputs[*index]) {
                 if output.takes(entry.level) {
@@ -107,9 +112,13 @@ impl Logger {
                     output.handler.handle(entry, texts[output.layout].get_or_insert_with(render));
                 }
             }
+            has_handlers |= !logger.outputs.is_empty();
             if !logger.propagate {
                 break;
             }
+        }
+        if !has_handlers && entry.level <= Level::Warn {
+            self.last_resort.handle(entry, entry.message);
         }
     }
 }
