@@ -167,12 +167,20 @@ impl LogFile {
         if too_early || !self.open.as_ref().is_some_and(|open| open.locked) {
             return false;
         }
-        let result = self.rotation.rotate(&self.path, now);
+        let result = self.check_movable().and_then(|()| self.rotation.rotate(&self.path, now));
         let rotated = result.is_ok();
         self.stuck = result
             .err()
             .map(|error| Stuck { since: Instant::now(), error: self.stuck.is_none().then_some(error) });
         rotated
+    }
+
+    /// Refuses links such as `/dev/stdout`: moving one would take it from the whole system.
+    fn check_movable(&self) -> io::Result<()> {
+        if fs::read_link(&self.path).is_ok_and(|target| target.starts_with("/proc")) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "it is a link to an open file"));
+        }
+        Ok(())
     }
 
     /// Tells whether it is this process's turn, which it always is where files are not rotated or cannot be

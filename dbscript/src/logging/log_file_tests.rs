@@ -1,6 +1,7 @@
 //! A file that is moved, filled, removed.
 
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::sync::Barrier;
 use std::thread;
@@ -143,6 +144,20 @@ fn a_file_that_cannot_be_put_aside_goes_on_growing() {
     write(&mut file, "four");
     assert_eq!((read(&path), read(&in_the_way)), ("four\n".to_owned(), "one\ntwo\nthree\n".to_owned()));
     assert!(file.stuck.is_none());
+}
+
+#[test]
+fn a_link_such_as_dev_stdout_is_not_moved() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (output, link) = (folder.path().join("output"), folder.path().join("stdout"));
+    let stdout = File::create(&output).expect("creatable");
+    symlink(format!("/proc/{}/fd/{}", std::process::id(), stdout.as_raw_fd()), &link).expect("creatable");
+    let mut file = file(&link, 8, 1);
+    for line in ["one", "two", "three"] {
+        write(&mut file, line);
+    }
+    assert!(link.is_symlink() && file.stuck().is_some());
+    assert_eq!(read(&output), "one\ntwo\nthree\n");
 }
 
 #[test]
