@@ -6,12 +6,14 @@ use std::time::Instant;
 use chrono::Local;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use super::entry::{Entry, Handler, Identity};
-use super::format::Origin;
+use super::entry::Entry;
+use super::handlers::Handler;
+use super::handlers::stream_handler::StreamHandler;
+use super::identity::Identity;
 use super::layout::Layout;
+use super::layout::format::Origin;
 use super::outbox;
 use super::scope::Scope;
-use super::stream_handler::StreamHandler;
 
 /// Hands each message to the handlers of the loggers that it belongs to. Whether a message is wanted at all
 /// has been decided before.

@@ -22,7 +22,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// anew.
 ///
 /// Processes that rotate the same file take turns, line by line.
-pub(super) struct LogFile {
+pub(crate) struct LogFile {
     path: PathBuf,
     rotation: Rotation,
     truncate: bool,
@@ -62,7 +62,7 @@ impl LogFile {
     /// # Errors
     ///
     /// When the folder cannot be created.
-    pub(super) fn new(path: &Path, truncate: bool, rotation: Rotation) -> io::Result<LogFile> {
+    pub(crate) fn new(path: &Path, truncate: bool, rotation: Rotation) -> io::Result<LogFile> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -75,12 +75,12 @@ impl LogFile {
     /// # Errors
     ///
     /// When it cannot be written.
-    pub(super) fn open(mut self) -> io::Result<LogFile> {
+    pub(crate) fn open(mut self) -> io::Result<LogFile> {
         self.reopen()?;
         Ok(self)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -89,7 +89,7 @@ impl LogFile {
     /// # Errors
     ///
     /// When it cannot be written; the next line tries anew.
-    pub(super) fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
+    pub(crate) fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
         let mut there = self.follow()?;
         let now = Timestamp::now();
         if there.is_file() && self.rotation.is_due(there.len(), line.len() as u64, now) && self.rotate(now) {
@@ -105,7 +105,7 @@ impl LogFile {
     }
 
     /// Returns why the file cannot be put aside, once for each time that it begins.
-    pub(super) fn stuck(&mut self) -> Option<io::Error> {
+    pub(crate) fn stuck(&mut self) -> Option<io::Error> {
         self.stuck.as_mut()?.error.take()
     }
 

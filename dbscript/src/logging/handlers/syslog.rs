@@ -4,15 +4,17 @@ use std::path::PathBuf;
 
 use log::Level;
 
-use super::entry::{Entry, Handler, Identity};
+use super::Handler;
 use super::facility::Facility;
-use super::outbox::{Backlog, Outbox};
-use super::udp::{MAX_DATAGRAM, Udp, cut};
-use super::unix_socket::UnixSocket;
+use crate::logging::entry::Entry;
+use crate::logging::identity::Identity;
+use crate::logging::outbox::udp::{MAX_DATAGRAM, Udp, cut};
+use crate::logging::outbox::unix_socket::UnixSocket;
+use crate::logging::outbox::{Backlog, Outbox};
 
 /// Where syslogd listens.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum SysLogAddress {
+pub(crate) enum SysLogAddress {
     /// A local socket, such as `/dev/log`.
     Unix(PathBuf),
     /// Host and port.
@@ -22,7 +24,7 @@ pub(super) enum SysLogAddress {
 /// Sends each entry to syslogd.
 ///
 /// Skytools: `skylog.SysLogHandler`, and with host and service before the text `skylog.SysLogHostnameHandler`.
-pub(super) struct SysLog {
+pub(crate) struct SysLog {
     outbox: Outbox<Vec<u8>>,
     facility: Facility,
     origin: String,
@@ -30,7 +32,7 @@ pub(super) struct SysLog {
 
 impl SysLog {
     /// Makes a handler; `hostname` puts host and service before each text.
-    pub(super) fn new(
+    pub(crate) fn new(
         address: SysLogAddress,
         facility: Facility,
         hostname: bool,

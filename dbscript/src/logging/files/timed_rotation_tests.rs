@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
-use super::super::log_file::LogFile;
-use super::super::python::python;
-use super::super::rotation::Rotation;
 use super::*;
+use crate::logging::files::log_file::LogFile;
+use crate::logging::files::rotation::Rotation;
+use crate::logging::python::python;
 
 /// Central Europe, without a need for the system's time zones.
 const ZONE: &str = "CET-1CEST,M3.5.0,M10.5.0/3";

@@ -8,11 +8,12 @@ use std::thread;
 
 use log::Level;
 
-use super::super::entry::{Entry, Handler};
-use super::super::file_handler::FileHandler;
-use super::super::python::python;
-use super::super::size_rotation::SizeRotation;
 use super::*;
+use crate::logging::entry::Entry;
+use crate::logging::files::size_rotation::SizeRotation;
+use crate::logging::handlers::Handler;
+use crate::logging::handlers::file_handler::FileHandler;
+use crate::logging::python::python;
 
 fn file(path: &Path, size: u64, count: u32) -> LogFile {
     let rotation = Rotation::Size(SizeRotation { size, count });
