@@ -158,6 +158,22 @@ args = ['log/unused']
 }
 
 #[test]
+fn warnings_that_no_handler_is_there_for_are_shown_as_in_skytools() {
+    let shown = |switches: &[&str]| {
+        let job = Job::create("use_skylog = 2");
+        job.write("skylog.ini", &SKYLOG.replace("handlers=stderr,logfile", "handlers="));
+        let mut theirs = job.skytools(switches);
+        fs::create_dir(job.path("log")).expect("creatable");
+        (errors(&job.run(switches)), errors(&succeed(&mut theirs)))
+    };
+    for switches in [&[][..], &["-v"]] {
+        let (ours, theirs) = shown(switches);
+        assert_eq!(ours, theirs);
+        assert!(ours.starts_with("it failed") && ours.lines().count() == 2, "{ours}");
+    }
+}
+
+#[test]
 fn modules_have_loggers_of_their_own() {
     let skylog = format!(
         "{}[logger_pgq]\nqualname=pgq.consumer\nlevel=DEBUG\nhandlers=logfile\npropagate=0\n\

@@ -2,7 +2,15 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use super::entry::Identity;
+/// Who the process is, for formats and receivers that serve several.
+#[derive(Clone)]
+pub(super) struct Identity {
+    pub(super) job_name: String,
+    pub(super) service_name: String,
+    pub(super) hostname: String,
+    /// The host's address, or `0.0.0.0` where its name does not resolve.
+    pub(super) hostaddr: String,
+}
 
 impl Identity {
     /// Makes the identity of a job on this host. Without `resolve` nobody asks for the host's address.

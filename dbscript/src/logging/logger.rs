@@ -6,9 +6,13 @@ use std::time::Instant;
 use chrono::Local;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use super::entry::{Entry, Handler, Identity};
-use super::format::Origin;
+use super::entry::Entry;
+use super::handlers::Handler;
+use super::handlers::stream_handler::StreamHandler;
+use super::identity::Identity;
 use super::layout::Layout;
+use super::layout::format::Origin;
+use super::outbox;
 use super::scope::Scope;
 
 /// Hands each message to the handlers of the loggers that it belongs to. Whether a message is wanted at all
@@ -21,6 +25,8 @@ pub(super) struct Logger {
     outputs: Vec<Output>,
     /// Each once, so that a message is rendered once for all handlers that show it alike.
     layouts: Vec<Layout>,
+    /// Shows warnings and errors that no handler is there for.
+    last_resort: StreamHandler,
 }
 
 /// A logger of a skylog file.
@@ -50,6 +56,7 @@ impl Logger {
             loggers: vec![root],
             outputs: Vec::new(),
             layouts: Vec::new(),
+            last_resort: StreamHandler::stderr(),
         }
     }
 
@@ -99,6 +106,7 @@ impl Logger {
 
     fn deliver(&self, entry: &Entry<'_>, origin: &Origin<'_>) {
         let mut texts = vec![None; self.layouts.len()];
+        let mut has_handlers = false;
         for logger in self.loggers.iter().filter(|logger| logger.scope.contains(entry.name)) {
             for output in logger.outputs.iter().map(|index| &self.outputs[*index]) {
                 if output.takes(entry.level) {
@@ -106,9 +114,13 @@ impl Logger {
                     output.handler.handle(entry, texts[output.layout].get_or_insert_with(render));
                 }
             }
+            has_handlers |= !logger.outputs.is_empty();
             if !logger.propagate {
                 break;
             }
+        }
+        if !has_handlers && entry.level <= Level::Warn {
+            self.last_resort.handle(entry, entry.message);
         }
     }
 }
@@ -138,8 +150,7 @@ impl Log for Logger {
     }
 
     fn flush(&self) {
-        for output in &self.outputs {
-            output.handler.flush();
-        }
+        let backlogs: Vec<_> = self.outputs.iter().filter_map(|output| output.handler.backlog()).collect();
+        outbox::flush(&backlogs);
     }
 }

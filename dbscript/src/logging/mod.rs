@@ -1,42 +1,24 @@
 //! The program's log: standard error and a rotated file, or what `skylog.ini` says.
 //!
 //! The path of a message: the record passes the levels ([`init`]), becomes an entry for the loggers that it
-//! belongs to ([`logger`]), and goes to their handlers, each with the text that its layout renders.
+//! belongs to ([`logger`]), and goes to their [`handlers`], each with the text that its [`layout`] renders:
+//! to a stream, to [`files`], or through an [`outbox`] to a receiver that may be slow or away.
 
-mod conversion;
-mod date_format;
 mod entry;
-mod facility;
-mod file_handler;
-mod format;
+mod files;
+mod handlers;
 mod identity;
-mod interval;
-mod journal;
 mod layout;
 mod level;
-mod log_database;
-mod log_db;
-mod log_file;
 mod logger;
-mod null_handler;
 mod outbox;
 #[cfg(test)]
 mod python;
-mod rotation;
 mod scope;
 mod settings;
-mod size_rotation;
 mod skylog;
-mod stream_handler;
-mod syslog;
-mod tally;
 #[cfg(test)]
 mod testing;
-mod timed_rotation;
-mod udp;
-mod udp_log_server;
-mod udp_tnetstrings;
-mod unix_socket;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -47,15 +29,15 @@ use log::{LevelFilter, Log};
 use nix::sys::signal::Signal;
 
 use crate::Error;
-use file_handler::FileHandler;
-use log_file::LogFile;
+use files::log_file::LogFile;
+use files::rotation::Rotation;
+use handlers::file_handler::FileHandler;
+use handlers::stream_handler::StreamHandler;
 use logger::Logger;
-use rotation::Rotation;
 use settings::LogFileSettings;
 pub(crate) use settings::{
     FORMAT_KEYS, LOG_COUNT, LOG_FORMAT, LOG_SIZE, LOGFILE, LogSettings, SKYLOG_LOCATIONS, USE_SKYLOG,
 };
-use stream_handler::StreamHandler;
 
 /// Libraries whose own messages would drown the program's; below trace, only their warnings are kept.
 const QUIETED: [&str; 4] = ["postgres", "tokio_postgres", "r2d2", "rustls"];

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use log::LevelFilter;
 
-use super::entry::Identity;
-use super::format::{Format, USUAL};
+use super::files::size_rotation::SizeRotation;
+use super::identity::Identity;
 use super::layout::Layout;
-use super::size_rotation::SizeRotation;
+use super::layout::format::{Format, USUAL};
 use crate::config::expand_home;
 use crate::{Config, Error, Key};
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, Local};
 use log::Level;
 
-use super::entry::{Entry, Identity};
+use super::entry::Entry;
+use super::identity::Identity;
 
 /// Returns an entry of 2007-10-19 18:59:59.968 UTC.
 pub(super) fn entry(level: Level, message: &str) -> Entry<'_> {

@@ -26,6 +26,24 @@ impl Receiver<String> for Asking {
     }
 }
 
+/// Holds back what is due later, now or with a flush, the last first, and hands it to the test.
+struct Holding(Vec<&'static str>, mpsc::Sender<String>);
+
+impl Receiver<String> for Holding {
+    fn deliver(&mut self, message: &String) -> Delivery {
+        let _ = self.1.send(message.clone());
+        Delivery::Done
+    }
+
+    fn held(&mut self, now: bool) -> Held<String> {
+        match self.0.last() {
+            Some(&"hour") if !now => Held::Until(Instant::now() + Duration::from_secs(3600)),
+            Some(_) => self.0.pop().map_or(Held::Nothing, |held| Held::Due(held.to_owned())),
+            None => Held::Nothing,
+        }
+    }
+}
+
 fn asking() -> (Outbox<String>, mpsc::Receiver<String>, mpsc::Sender<Delivery>) {
     let ((asked, questions), (replies, answers)) = (mpsc::channel(), mpsc::channel());
     (Outbox::new("asking", Asking { asked, answers }), questions, replies)
@@ -92,7 +110,7 @@ fn a_flush_waits_for_the_last_message() {
     for _ in 0..1000 {
         outbox.push("message".to_owned());
     }
-    outbox.flush();
+    flush(&[&outbox]);
     assert_eq!(questions.try_iter().count(), 1000);
 }
 
@@ -101,12 +119,30 @@ fn a_flush_ends_when_the_receiver_hangs_or_proves_to_be_away() {
     let (outbox, questions, replies) = asking();
     outbox.push("message".to_owned());
     assert!(questions.recv().is_ok());
-    outbox.flush();
+    flush(&[&outbox]);
     replies.send(Delivery::Away).expect("the thread is there");
     // It is tried once more because of the flush.
     replies.send(Delivery::Away).expect("the thread is there");
-    outbox.flush();
+    flush(&[&outbox]);
     assert_eq!(questions.recv().as_deref(), Ok("message"));
+}
+
+#[test]
+fn a_flush_does_not_leave_the_second_receiver_until_the_first_is_done() {
+    let (outbox, questions, replies) = asking();
+    outbox.push("message".to_owned());
+    assert!(questions.recv().is_ok());
+    let (told, heard) = mpsc::channel();
+    // The first can deliver only once the second has delivered what it held back.
+    let second = Outbox::new("second", Holding(vec!["hour"], told));
+    second.wake();
+    let helper = thread::spawn(move || {
+        assert_eq!(heard.recv().as_deref(), Ok("hour"));
+        drop(replies);
+    });
+    flush(&[&outbox, &second]);
+    assert!(outbox.shared.lock().delivers);
+    helper.join().expect("the second has delivered");
 }
 
 #[test]
@@ -117,13 +153,13 @@ fn what_a_receiver_logs_itself_goes_into_no_queue() {
     impl Receiver<String> for Chatty {
         fn deliver(&mut self, _message: &String) -> Delivery {
             self.0.push("about itself".to_owned());
-            self.0.flush();
+            flush(&[&*self.0]);
             Delivery::Done
         }
     }
     let chatty = Outbox::new("chatty", Chatty(outbox.clone()));
     chatty.push("message".to_owned());
-    chatty.flush();
+    flush(&[&chatty]);
     outbox.push("next".to_owned());
     drop(replies);
     assert_eq!(questions.recv().as_deref(), Ok("next"));
@@ -131,25 +167,10 @@ fn what_a_receiver_logs_itself_goes_into_no_queue() {
 
 #[test]
 fn what_is_held_back_is_delivered_when_it_is_due_or_at_a_flush() {
-    struct Holding(Vec<&'static str>, mpsc::Sender<String>);
-    impl Receiver<String> for Holding {
-        fn deliver(&mut self, message: &String) -> Delivery {
-            let _ = self.1.send(message.clone());
-            Delivery::Done
-        }
-
-        fn held(&mut self, now: bool) -> Held<String> {
-            match self.0.last() {
-                Some(&"hour") if !now => Held::Until(Instant::now() + Duration::from_secs(3600)),
-                Some(_) => self.0.pop().map_or(Held::Nothing, |held| Held::Due(held.to_owned())),
-                None => Held::Nothing,
-            }
-        }
-    }
     let (told, heard) = mpsc::channel();
     let outbox = Outbox::new("holding", Holding(vec!["hour", "now"], told));
     outbox.wake();
     assert_eq!(heard.recv().as_deref(), Ok("now"));
-    outbox.flush();
+    flush(&[&outbox]);
     assert_eq!(heard.try_recv().as_deref(), Ok("hour"));
 }

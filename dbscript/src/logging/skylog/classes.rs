@@ -8,15 +8,16 @@ use super::arguments::{Arguments, wrong};
 use super::literal::Value;
 use super::receivers;
 use crate::Error;
-use crate::logging::entry::{Handler, Identity};
-use crate::logging::file_handler::FileHandler;
-use crate::logging::interval::Interval;
-use crate::logging::log_file::LogFile;
-use crate::logging::null_handler::NullHandler;
-use crate::logging::rotation::Rotation;
-use crate::logging::size_rotation::SizeRotation;
-use crate::logging::stream_handler::StreamHandler;
-use crate::logging::timed_rotation::TimedRotation;
+use crate::logging::files::interval::Interval;
+use crate::logging::files::log_file::LogFile;
+use crate::logging::files::rotation::Rotation;
+use crate::logging::files::size_rotation::SizeRotation;
+use crate::logging::files::timed_rotation::TimedRotation;
+use crate::logging::handlers::Handler;
+use crate::logging::handlers::file_handler::FileHandler;
+use crate::logging::handlers::null_handler::NullHandler;
+use crate::logging::handlers::stream_handler::StreamHandler;
+use crate::logging::identity::Identity;
 
 /// Makes a handler of the values that a class's parameters were given.
 type Make = fn(&Arguments, &Identity) -> Result<Box<dyn Handler>, Error>;

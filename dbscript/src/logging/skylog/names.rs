@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::literal::Value;
 use crate::config::expand_home;
-use crate::logging::facility::Facility;
+use crate::logging::handlers::facility::Facility;
 
 /// Returns what a name stands for.
 pub(super) fn value(name: &str) -> Option<Value> {

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use super::arguments::{Arguments, wrong};
 use super::literal::Value;
 use crate::Error;
-use crate::logging::entry::{Handler, Identity};
-use crate::logging::facility::Facility;
-use crate::logging::log_db::LogDb;
-use crate::logging::syslog::{SysLog, SysLogAddress};
-use crate::logging::udp_log_server::UdpLogServer;
-use crate::logging::udp_tnetstrings::UdpTNetStrings;
+use crate::logging::handlers::Handler;
+use crate::logging::handlers::facility::Facility;
+use crate::logging::handlers::log_db::LogDb;
+use crate::logging::handlers::syslog::{SysLog, SysLogAddress};
+use crate::logging::handlers::udp_log_server::UdpLogServer;
+use crate::logging::handlers::udp_tnetstrings::UdpTNetStrings;
+use crate::logging::identity::Identity;
 
 type Made = Result<Box<dyn Handler>, Error>;
 

@@ -4,12 +4,13 @@ use std::sync::{Mutex, PoisonError};
 
 use log::warn;
 
-use super::entry::{Entry, Handler};
-use super::log_file::LogFile;
+use super::Handler;
+use crate::logging::entry::Entry;
+use crate::logging::files::log_file::LogFile;
 
 /// Writes lines to a file, whatever happens to it: a line that cannot be written is lost, the next one tries
 /// anew. Both the loss and its end are told in the log, where other handlers show them.
-pub(super) struct FileHandler {
+pub(crate) struct FileHandler {
     state: Mutex<State>,
 }
 
@@ -21,7 +22,7 @@ struct State {
 }
 
 impl FileHandler {
-    pub(super) fn new(file: LogFile) -> FileHandler {
+    pub(crate) fn new(file: LogFile) -> FileHandler {
         FileHandler { state: Mutex::new(State { file, line: Vec::new(), lost: 0 }) }
     }
 }
@@ -30,9 +31,13 @@ impl Handler for FileHandler {
     fn handle(&self, _: &Entry<'_>, text: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let news = state.write(text);
+        let stuck = state.file.stuck();
         let path = state.file.path().to_owned();
-        // The message about it comes back to this handler.
+        // The messages about it come back to this handler.
         drop(state);
+        if let Some(error) = stuck {
+            warn!("cannot rotate log file `{}`, it goes on growing: {error}", path.display());
+        }
         match news {
             News::None => {}
             News::Lost(error) => warn!("cannot write log file `{}`: {error}", path.display()),

@@ -4,15 +4,17 @@ use std::path::PathBuf;
 
 use log::Level;
 
-use super::entry::{Entry, Handler, Identity};
+use super::Handler;
 use super::facility::Facility;
-use super::outbox::Outbox;
-use super::udp::{MAX_DATAGRAM, Udp, cut};
-use super::unix_socket::UnixSocket;
+use crate::logging::entry::Entry;
+use crate::logging::identity::Identity;
+use crate::logging::outbox::udp::{MAX_DATAGRAM, Udp, cut};
+use crate::logging::outbox::unix_socket::UnixSocket;
+use crate::logging::outbox::{Backlog, Outbox};
 
 /// Where syslogd listens.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum SysLogAddress {
+pub(crate) enum SysLogAddress {
     /// A local socket, such as `/dev/log`.
     Unix(PathBuf),
     /// Host and port.
@@ -22,7 +24,7 @@ pub(super) enum SysLogAddress {
 /// Sends each entry to syslogd.
 ///
 /// Skytools: `skylog.SysLogHandler`, and with host and service before the text `skylog.SysLogHostnameHandler`.
-pub(super) struct SysLog {
+pub(crate) struct SysLog {
     outbox: Outbox<Vec<u8>>,
     facility: Facility,
     origin: String,
@@ -30,7 +32,7 @@ pub(super) struct SysLog {
 
 impl SysLog {
     /// Makes a handler; `hostname` puts host and service before each text.
-    pub(super) fn new(
+    pub(crate) fn new(
         address: SysLogAddress,
         facility: Facility,
         hostname: bool,
@@ -60,8 +62,8 @@ impl Handler for SysLog {
         self.outbox.push(self.message(entry.level, text));
     }
 
-    fn flush(&self) {
-        self.outbox.flush();
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        Some(&self.outbox)
     }
 }
 
@@ -78,6 +80,7 @@ fn severity(level: Level) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logging::outbox::flush;
     use crate::logging::testing::{entry, identity, receive};
     use std::io::{BufRead, BufReader};
     use std::net::UdpSocket;
@@ -143,7 +146,7 @@ mod tests {
         drop(socket);
         fs::remove_file(&path).expect("it was there");
         send(&handler, "two");
-        handler.flush();
+        flush(&[&handler.outbox]);
         send(&handler, "three");
         let socket = UnixDatagram::bind(&path).expect("the path is free again");
         assert_eq!(next(&socket), "<14>two\0");
@@ -177,7 +180,7 @@ mod tests {
         for number in 0..100_000 {
             send(&handler, &format!("message {number}"));
         }
-        handler.flush();
+        flush(&[&handler.outbox]);
         let reader = thread::spawn(move || while next(&socket) != "<14>message 99999\0" {});
         reader.join().expect("the last message comes");
     }

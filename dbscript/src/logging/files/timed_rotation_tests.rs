@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
-use super::super::log_file::LogFile;
-use super::super::python::python;
-use super::super::rotation::Rotation;
 use super::*;
+use crate::logging::files::log_file::LogFile;
+use crate::logging::files::rotation::Rotation;
+use crate::logging::python::python;
 
 /// Central Europe, without a need for the system's time zones.
 const ZONE: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
@@ -160,4 +160,24 @@ fn a_file_of_yesterday_is_put_aside_and_the_oldest_go() {
     assert_eq!(names, expected);
     assert_eq!(fs::read_to_string(&path).expect("readable"), "one\ntwo\n");
     assert_eq!(fs::read_to_string(folder.path().join("x.log.2007-10-19")).expect("readable"), "old\n");
+}
+
+#[test]
+fn an_old_file_is_never_overwritten() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("x.log");
+    let old = folder.path().join("x.log.2007-10-19");
+    for path in [&path, &old] {
+        fs::write(path, "old\n").expect("writable");
+    }
+    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_192_827_599);
+    File::options().append(true).open(&path).and_then(|f| f.set_modified(modified)).expect("writable");
+    let interval = Interval::new("midnight", 1).expect("an interval");
+    let rotation = Rotation::Timed(TimedRotation::new(interval, 2, TimeZone::UTC));
+    let mut file = LogFile::new(&path, false, rotation).expect("writable");
+    for line in ["one\n", "two\n"] {
+        file.write_line(line.as_bytes()).expect("writable");
+    }
+    assert_eq!(fs::read_to_string(&old).expect("readable"), "old\n");
+    assert_eq!(fs::read_to_string(&path).expect("readable"), "old\none\ntwo\n");
 }

@@ -4,13 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use log::Level;
 
-use super::entry::{Entry, Handler, Identity};
-use super::level;
-use super::log_database::LogDatabase;
-use super::outbox::{Message, Outbox};
+use super::Handler;
 use super::tally::Tally;
-use super::udp::cut;
 use crate::Error;
+use crate::logging::entry::Entry;
+use crate::logging::identity::Identity;
+use crate::logging::level;
+use crate::logging::outbox::log_database::LogDatabase;
+use crate::logging::outbox::udp::cut;
+use crate::logging::outbox::{Backlog, Message, Outbox};
 
 /// What is longer is cut, in bytes: what waits for the database must not grow.
 const MAX_LINE: usize = 64 * 1024;
@@ -18,20 +20,20 @@ const MAX_LINE: usize = 64 * 1024;
 /// Calls `log.add(level, job_name, message)` for each entry of INFO or above, with its first line.
 ///
 /// Statistics lines are summed and sent once a minute.
-pub(super) struct LogDb {
+pub(crate) struct LogDb {
     outbox: Outbox<Line>,
     tally: SharedTally,
 }
 
 /// A line of the log in the database.
-pub(super) struct Line {
-    pub(super) level: &'static str,
-    pub(super) text: String,
+pub(crate) struct Line {
+    pub(crate) level: &'static str,
+    pub(crate) text: String,
 }
 
 /// The sums that the handler adds to and the database takes from.
 #[derive(Clone, Default)]
-pub(super) struct SharedTally(Arc<Mutex<Tally>>);
+pub(crate) struct SharedTally(Arc<Mutex<Tally>>);
 
 impl LogDb {
     /// Makes a handler; nothing is connected before the first message.
@@ -39,7 +41,7 @@ impl LogDb {
     /// # Errors
     ///
     /// A usage error when the connection string is broken.
-    pub(super) fn new(conninfo: &str, identity: Identity) -> Result<LogDb, Error> {
+    pub(crate) fn new(conninfo: &str, identity: Identity) -> Result<LogDb, Error> {
         let tally = SharedTally::default();
         let database = LogDatabase::new(conninfo, identity.job_name, tally.clone())?;
         Ok(LogDb { outbox: Outbox::new("log_db", database), tally })
@@ -58,8 +60,8 @@ impl Handler for LogDb {
         }
     }
 
-    fn flush(&self) {
-        self.outbox.flush();
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        Some(&self.outbox)
     }
 }
 
@@ -70,7 +72,7 @@ impl Message for Line {
 }
 
 impl SharedTally {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Tally> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Tally> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,6 +86,7 @@ fn first_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logging::outbox::flush;
     use crate::logging::testing::{entry, identity};
 
     #[test]
@@ -105,7 +108,7 @@ mod tests {
             handler.handle(&entry(Level::Info, &message), &message);
             handler.handle(&entry(Level::Info, "{count: 1}"), "{count: 1}");
         }
-        handler.flush();
+        flush(&[&handler.outbox]);
         let sums = handler.tally.lock().take();
         assert_eq!(sums, "{count: 100000}");
     }

@@ -13,13 +13,13 @@ use std::path::Path;
 
 use log::LevelFilter;
 
-use super::entry::Handler;
-use super::format::Format;
-use super::layout::Layout;
-use super::level;
-use super::logger::{Logger, Named};
-use super::scope::Scope;
 use crate::ini::{self, Sections};
+use crate::logging::handlers::Handler;
+use crate::logging::layout::Layout;
+use crate::logging::layout::format::Format;
+use crate::logging::level;
+use crate::logging::logger::{Logger, Named};
+use crate::logging::scope::Scope;
 use crate::{Error, interpolate};
 use arguments::Arguments;
 

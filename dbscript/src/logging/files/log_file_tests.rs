@@ -1,17 +1,19 @@
 //! A file that is moved, filled, removed.
 
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::sync::Barrier;
 use std::thread;
 
 use log::Level;
 
-use super::super::entry::{Entry, Handler};
-use super::super::file_handler::FileHandler;
-use super::super::python::python;
-use super::super::size_rotation::SizeRotation;
 use super::*;
+use crate::logging::entry::Entry;
+use crate::logging::files::size_rotation::SizeRotation;
+use crate::logging::handlers::Handler;
+use crate::logging::handlers::file_handler::FileHandler;
+use crate::logging::python::python;
 
 fn file(path: &Path, size: u64, count: u32) -> LogFile {
     let rotation = Rotation::Size(SizeRotation { size, count });
@@ -134,9 +136,66 @@ fn a_file_that_cannot_be_put_aside_goes_on_growing() {
         write(&mut file, line);
     }
     assert_eq!(read(&path), "one\ntwo\nthree\n");
+    assert_eq!(file.stuck().map(|error| error.kind()), Some(ErrorKind::IsADirectory));
+    assert!(file.stuck().is_none(), "it is told once");
+
     fs::remove_dir(&in_the_way).expect("removable");
+    let stuck = file.stuck.as_mut().expect("it is stuck");
+    stuck.since = stuck.since.checked_sub(RETRY).expect("a second ago");
     write(&mut file, "four");
     assert_eq!((read(&path), read(&in_the_way)), ("four\n".to_owned(), "one\ntwo\nthree\n".to_owned()));
+    assert!(file.stuck.is_none());
+}
+
+#[test]
+fn a_link_such_as_dev_stdout_is_not_moved() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (output, link) = (folder.path().join("output"), folder.path().join("stdout"));
+    let stdout = File::create(&output).expect("creatable");
+    symlink(format!("/proc/{}/fd/{}", std::process::id(), stdout.as_raw_fd()), &link).expect("creatable");
+    let mut file = file(&link, 8, 1);
+    for line in ["one", "two", "three"] {
+        write(&mut file, line);
+    }
+    assert!(link.is_symlink() && file.stuck().is_some());
+    assert_eq!(read(&output), "one\ntwo\nthree\n");
+}
+
+#[test]
+fn somebody_elses_lock_holds_up_no_line() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("x.log");
+    let mut file = file(&path, 8, 1);
+    write(&mut file, "one");
+    let other = File::open(&path).expect("there");
+    other.lock().expect("nobody has it");
+    for line in ["two", "three"] {
+        write(&mut file, line);
+    }
+    assert_eq!(read(&path), "one\ntwo\nthree\n", "who has it may be moving it");
+    drop(other);
+    write(&mut file, "four");
+    assert_eq!(read(&path), "four\n");
+}
+
+#[test]
+fn only_a_file_whose_line_was_cut_off_gets_a_line_end_first() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("x.log");
+    let mut file = file(&path, 1000, 1);
+    let tear = |file: &mut LogFile| {
+        let before = fs::metadata(&path).expect("there");
+        fs::write(&path, read(&path) + "o").expect("writable");
+        file.note_torn(&before);
+    };
+    tear(&mut file);
+    write(&mut file, "two");
+    assert_eq!(read(&path), "o\ntwo\n");
+    tear(&mut file);
+    fs::rename(&path, folder.path().join("moved")).expect("movable");
+    write(&mut file, "three");
+    write(&mut file, "four");
+    assert_eq!(read(&path), "three\nfour\n");
 }
 
 fn all_lines(folder: &Path) -> Vec<String> {
@@ -197,7 +256,7 @@ fn old_files_are_no_more_than_asked_for() {
 
 /// Every writer has the file open for itself, as processes have it.
 #[test]
-fn processes_that_share_a_file_lose_no_line() {
+fn processes_that_share_a_file_lose_no_line_and_keep_its_size() {
     const WRITERS: usize = 8;
     const LINES: usize = 500;
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -216,5 +275,6 @@ fn processes_that_share_a_file_lose_no_line() {
         }
     });
     assert_eq!(all_lines(folder.path()), expected_lines(WRITERS, LINES));
-    assert!(files(folder.path()).len() > 1);
+    let files = files(folder.path());
+    assert!(files.len() > 1 && files.iter().all(|(_, text)| text.len() < 1000));
 }

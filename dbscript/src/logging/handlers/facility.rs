@@ -30,23 +30,23 @@ const NAMES: [&str; 24] = [
 
 /// Which part of the system logs. Defaults to `user`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Facility(u8);
+pub(crate) struct Facility(u8);
 
 impl Facility {
     /// Returns the facility of a number below 24.
-    pub(super) fn from_number(number: i64) -> Option<Facility> {
+    pub(crate) fn from_number(number: i64) -> Option<Facility> {
         let number = u8::try_from(number).ok()?;
         (usize::from(number) < NAMES.len()).then_some(Facility(number))
     }
 
     /// Returns the facility of a name such as `local0`.
-    pub(super) fn from_name(name: &str) -> Option<Facility> {
+    pub(crate) fn from_name(name: &str) -> Option<Facility> {
         let number = NAMES.iter().position(|known| *known == name)?;
         u8::try_from(number).ok().map(Facility)
     }
 
     /// Returns the facility that one of Python's constants stands for, such as `LOG_LOCAL0`.
-    pub(super) fn from_constant(name: &str) -> Option<Facility> {
+    pub(crate) fn from_constant(name: &str) -> Option<Facility> {
         match name.strip_prefix("LOG_")? {
             "SOLCRON" => Facility::from_name("solaris-cron"),
             name if name.chars().any(|c| c.is_ascii_lowercase() || c == '-') => None,
@@ -55,12 +55,12 @@ impl Facility {
     }
 
     /// Returns the number, from 0 to 23.
-    pub(super) fn number(self) -> i64 {
+    pub(crate) fn number(self) -> i64 {
         i64::from(self.0)
     }
 
     /// Returns the number that stands before a message of this facility and a severity.
-    pub(super) fn priority(self, severity: u8) -> u8 {
+    pub(crate) fn priority(self, severity: u8) -> u8 {
         self.0 << 3 | severity
     }
 }

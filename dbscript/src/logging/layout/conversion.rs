@@ -1,7 +1,7 @@
 //! One `%…d` of a format, as Python's `%` operator fills it in.
 
 /// What a record's field holds.
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Text(&'a str),
     Integer(i64),
     Real(f64),
@@ -9,7 +9,7 @@ pub(super) enum Value<'a> {
 
 /// Flags, width, precision and type of a conversion.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Conversion {
+pub(crate) struct Conversion {
     left: bool,
     zeros: bool,
     sign: Option<char>,
@@ -19,7 +19,7 @@ pub(super) struct Conversion {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     #[default]
     Text,
     Integer,
@@ -31,7 +31,7 @@ const WIDEST: usize = 1000;
 
 impl Conversion {
     /// Reads a conversion from the start of `text`, which is what follows `%(name)`, and returns the rest.
-    pub(super) fn parse(text: &str) -> Result<(Conversion, &str), String> {
+    pub(crate) fn parse(text: &str) -> Result<(Conversion, &str), String> {
         let mut found = Conversion::default();
         let flags = text.len() - text.trim_start_matches(['-', '0', '+', ' ']).len();
         for flag in text[..flags].chars() {
@@ -60,11 +60,11 @@ impl Conversion {
         Ok((found, chars.as_str()))
     }
 
-    pub(super) fn wants_number(&self) -> bool {
+    pub(crate) fn wants_number(&self) -> bool {
         self.kind != Kind::Text
     }
 
-    pub(super) fn render(&self, value: &Value<'_>, out: &mut String) {
+    pub(crate) fn render(&self, value: &Value<'_>, out: &mut String) {
         match (self.kind, value) {
             (Kind::Text, Value::Text(text)) => self.text(text, out),
             (Kind::Text, Value::Integer(number)) => self.text(&number.to_string(), out),

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::outbox::{Delivery, Receiver};
+use super::{Delivery, Receiver};
 
 /// How long a receiver may keep its buffer full until it counts as away.
 const SEND_LIMIT: Duration = Duration::from_secs(1);
 
 /// Sends messages as datagrams, or one after the other where the socket is one for streams.
-pub(super) struct UnixSocket {
+pub(crate) struct UnixSocket {
     path: PathBuf,
     socket: Option<Socket>,
 }
@@ -24,7 +24,7 @@ enum Socket {
 }
 
 impl UnixSocket {
-    pub(super) fn new(path: PathBuf) -> UnixSocket {
+    pub(crate) fn new(path: PathBuf) -> UnixSocket {
         UnixSocket { path, socket: None }
     }
 

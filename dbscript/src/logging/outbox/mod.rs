@@ -1,7 +1,10 @@
 //! A bounded queue in front of a receiver, emptied by a thread of its own.
 
+pub(crate) mod log_database;
 #[cfg(test)]
 mod tests;
+pub(crate) mod udp;
+pub(crate) mod unix_socket;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -23,7 +26,7 @@ thread_local! {
 }
 
 /// A message that knows its size in bytes.
-pub(super) trait Message: Send + 'static {
+pub(crate) trait Message: Send + 'static {
     fn size(&self) -> usize;
 }
 
@@ -34,7 +37,7 @@ impl Message for Vec<u8> {
 }
 
 /// Where messages are delivered to. Everything here happens on the queue's thread and may block.
-pub(super) trait Receiver<M>: Send + 'static {
+pub(crate) trait Receiver<M>: Send + 'static {
     /// Tries to deliver a message.
     fn deliver(&mut self, message: &M) -> Delivery;
 
@@ -51,7 +54,7 @@ pub(super) trait Receiver<M>: Send + 'static {
 
 /// How a delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Delivery {
+pub(crate) enum Delivery {
     Done,
     /// This message cannot be delivered; others may.
     Refused,
@@ -59,17 +62,33 @@ pub(super) enum Delivery {
     Away,
 }
 
-pub(super) enum Held<M> {
+pub(crate) enum Held<M> {
     Nothing,
     Until(Instant),
     Due(M),
+}
+
+/// What waits for a receiver.
+pub(crate) trait Backlog {
+    /// Begins to deliver everything that waits or is held back.
+    fn hurry(&self);
+
+    /// Waits until everything is delivered or the receiver proves to be away, or until a time.
+    fn wait(&self, until: Instant);
+}
+
+/// Delivers several backlogs at the same time, within a second in all.
+pub(crate) fn flush(backlogs: &[&dyn Backlog]) {
+    let until = Instant::now() + FLUSH_LIMIT;
+    backlogs.iter().for_each(|backlog| backlog.hurry());
+    backlogs.iter().for_each(|backlog| backlog.wait(until));
 }
 
 /// Messages on their way to a receiver that may be slow or away.
 ///
 /// Callers never wait. At most a megabyte is kept; the oldest messages make room for new ones, so that the
 /// receiver that comes back gets the latest. The thread starts with the first message, after a daemon's fork.
-pub(super) struct Outbox<M: Message> {
+pub(crate) struct Outbox<M: Message> {
     name: &'static str,
     shared: Arc<Shared<M>>,
     receiver: Arc<Mutex<dyn Receiver<M>>>,
@@ -102,7 +121,7 @@ struct Parcel<M> {
 
 impl<M: Message> Outbox<M> {
     /// Makes an empty one; `name` is the thread's.
-    pub(super) fn new(name: &'static str, receiver: impl Receiver<M>) -> Outbox<M> {
+    pub(crate) fn new(name: &'static str, receiver: impl Receiver<M>) -> Outbox<M> {
         let state = State {
             queue: VecDeque::new(),
             bytes: 0,
@@ -119,7 +138,7 @@ impl<M: Message> Outbox<M> {
     }
 
     /// Puts a message into the queue.
-    pub(super) fn push(&self, message: M) {
+    pub(crate) fn push(&self, message: M) {
         if !DELIVERS.get() {
             let mut state = self.shared.lock();
             state.push(message);
@@ -128,25 +147,12 @@ impl<M: Message> Outbox<M> {
     }
 
     /// Lets the receiver look at what it holds back.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if !DELIVERS.get() {
             let mut state = self.shared.lock();
             state.woken = true;
             self.notify(state);
         }
-    }
-
-    /// Waits until everything is delivered or the receiver proves to be away, for at most a second.
-    pub(super) fn flush(&self) {
-        let mut state = self.shared.lock();
-        if DELIVERS.get() || !state.started {
-            return;
-        }
-        state.flushing = true;
-        state.settled = false;
-        self.shared.changed.notify_all();
-        let mut state = self.shared.wait(state, FLUSH_LIMIT, |state| !state.settled);
-        state.flushing = false;
     }
 
     /// Starts the thread, if need be. Where none can be started, the next message tries again.
@@ -161,6 +167,25 @@ impl<M: Message> Outbox<M> {
         }
         drop(state);
         self.shared.changed.notify_all();
+    }
+}
+
+impl<M: Message> Backlog for Outbox<M> {
+    fn hurry(&self) {
+        let mut state = self.shared.lock();
+        if state.started && !DELIVERS.get() {
+            state.flushing = true;
+            state.settled = false;
+            self.shared.changed.notify_all();
+        }
+    }
+
+    fn wait(&self, until: Instant) {
+        let state = self.shared.lock();
+        if state.flushing && !DELIVERS.get() {
+            let limit = until.saturating_duration_since(Instant::now());
+            self.shared.wait(state, limit, |state| !state.settled).flushing = false;
+        }
     }
 }
 

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use super::conversion::{Conversion, Value};
 use super::date_format::DateFormat;
-use super::entry::{Entry, Identity};
-use super::level;
+use crate::logging::entry::Entry;
+use crate::logging::identity::Identity;
+use crate::logging::level;
 
 /// The format where nothing else is said.
-pub(super) const USUAL: &str = "%(asctime)s %(process)s %(levelname)s %(message)s";
+pub(crate) const USUAL: &str = "%(asctime)s %(process)s %(levelname)s %(message)s";
 
 /// A format in the notation of Python's `logging`: text with `%(name)s` for a record's fields.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,16 +26,16 @@ enum Piece {
 }
 
 /// The process and the place in its code that a message comes from.
-pub(super) struct Origin<'a> {
-    pub(super) identity: &'a Identity,
-    pub(super) file: Option<&'a str>,
-    pub(super) line: Option<u32>,
-    pub(super) started: Instant,
+pub(crate) struct Origin<'a> {
+    pub(crate) identity: &'a Identity,
+    pub(crate) file: Option<&'a str>,
+    pub(crate) line: Option<u32>,
+    pub(crate) started: Instant,
 }
 
 impl Format {
     /// Returns the format of a handler that has none: the message alone.
-    pub(super) fn message() -> Format {
+    pub(crate) fn message() -> Format {
         let message = Piece::Field(Field::Message, Conversion::default());
         Format { pieces: vec![message], date: DateFormat::new("") }
     }
@@ -44,7 +45,7 @@ impl Format {
     /// # Errors
     ///
     /// A message that tells what is wrong: an unknown field, a conversion that does not fit it, a stray `%`.
-    pub(super) fn parse(format: &str, date: &str) -> Result<Format, String> {
+    pub(crate) fn parse(format: &str, date: &str) -> Result<Format, String> {
         if format.is_empty() {
             return Ok(Format::message());
         }
@@ -74,11 +75,11 @@ impl Format {
     }
 
     /// Tells whether the format shows the host's address, which may take time to find out.
-    pub(super) fn shows_address(&self) -> bool {
+    pub(crate) fn shows_address(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Field(Field::HostAddr, _)))
     }
 
-    pub(super) fn render(&self, entry: &Entry<'_>, origin: &Origin<'_>) -> String {
+    pub(crate) fn render(&self, entry: &Entry<'_>, origin: &Origin<'_>) -> String {
         let mut text = String::with_capacity(entry.message.len() + 64);
         for piece in &self.pieces {
             match piece {

@@ -9,22 +9,31 @@ use jiff::Timestamp;
 use super::size_rotation::SizeRotation;
 use super::timed_rotation::TimedRotation;
 
-pub(super) enum Rotation {
+pub(crate) enum Rotation {
     Never,
     Size(SizeRotation),
     Timed(TimedRotation),
 }
 
 impl Rotation {
+    /// Tells whether files are ever put aside.
+    pub(crate) fn is_possible(&self) -> bool {
+        match self {
+            Rotation::Never => false,
+            Rotation::Size(size) => size.is_possible(),
+            Rotation::Timed(_) => true,
+        }
+    }
+
     /// Takes note of a file that was opened.
-    pub(super) fn opened(&mut self, file: &Metadata) {
+    pub(crate) fn opened(&mut self, file: &Metadata) {
         if let Rotation::Timed(timed) = self {
             timed.opened(file);
         }
     }
 
     /// Tells whether a file of `length` bytes has to go before `more` are written to it.
-    pub(super) fn is_due(&self, length: u64, more: u64, now: Timestamp) -> bool {
+    pub(crate) fn is_due(&self, length: u64, more: u64, now: Timestamp) -> bool {
         match self {
             Rotation::Never => false,
             Rotation::Size(size) => size.is_due(length, more),
@@ -33,7 +42,7 @@ impl Rotation {
     }
 
     /// Moves the file, and removes those that are too many.
-    pub(super) fn rotate(&self, path: &Path, now: Timestamp) -> io::Result<()> {
+    pub(crate) fn rotate(&mut self, path: &Path, now: Timestamp) -> io::Result<()> {
         match self {
             Rotation::Never => Ok(()),
             Rotation::Size(size) => size.rotate(path),

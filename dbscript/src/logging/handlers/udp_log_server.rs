@@ -3,21 +3,23 @@
 use log::Level;
 use serde_json::json;
 
-use super::entry::{Entry, Handler, Identity};
-use super::outbox::Outbox;
-use super::udp::Udp;
+use super::Handler;
+use crate::logging::entry::Entry;
+use crate::logging::identity::Identity;
+use crate::logging::outbox::udp::Udp;
+use crate::logging::outbox::{Backlog, Outbox};
 
 /// What is longer is cut, in characters.
 const MAX_MESSAGE: usize = 1024;
 
 /// Sends each entry as one JSON object.
-pub(super) struct UdpLogServer {
+pub(crate) struct UdpLogServer {
     outbox: Outbox<Vec<u8>>,
     identity: Identity,
 }
 
 impl UdpLogServer {
-    pub(super) fn new(host: &str, port: u16, identity: Identity) -> UdpLogServer {
+    pub(crate) fn new(host: &str, port: u16, identity: Identity) -> UdpLogServer {
         UdpLogServer { outbox: Outbox::new("udp_log_server", Udp::new(host, port)), identity }
     }
 }
@@ -27,8 +29,8 @@ impl Handler for UdpLogServer {
         self.outbox.push(object(entry, text, &self.identity).into_bytes());
     }
 
-    fn flush(&self) {
-        self.outbox.flush();
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        Some(&self.outbox)
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::{Timestamp, ToSpan, Zoned};
 
 /// What `when` and `interval` of Python's `TimedRotatingFileHandler` say.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Interval {
+pub(crate) struct Interval {
     when: When,
     count: u16,
 }
@@ -30,7 +30,7 @@ impl Interval {
     /// # Errors
     ///
     /// A message that lists what there is.
-    pub(super) fn new(when: &str, count: u16) -> Result<Interval, String> {
+    pub(crate) fn new(when: &str, count: u16) -> Result<Interval, String> {
         let kind = match when.to_ascii_uppercase().as_bytes() {
             b"S" => When::Second,
             b"M" => When::Minute,
@@ -44,7 +44,7 @@ impl Interval {
     }
 
     /// Returns the end of the interval that `begin` is in.
-    pub(super) fn end(&self, begin: Timestamp, zone: &TimeZone) -> Timestamp {
+    pub(crate) fn end(&self, begin: Timestamp, zone: &TimeZone) -> Timestamp {
         let local = begin.to_zoned(zone.clone());
         let end = match self.when {
             When::Midnight => midnight(&local, i64::from(self.count)),
@@ -58,7 +58,7 @@ impl Interval {
     }
 
     /// Returns how long the interval is, but for changes of the clock.
-    pub(super) fn seconds(&self) -> i64 {
+    pub(crate) fn seconds(&self) -> i64 {
         let one = match self.when {
             When::Second => 1,
             When::Minute => 60,
@@ -70,7 +70,7 @@ impl Interval {
     }
 
     /// Returns the format of the time in an old file's name.
-    pub(super) fn suffix(&self) -> &'static str {
+    pub(crate) fn suffix(&self) -> &'static str {
         match self.when {
             When::Second => "%Y-%m-%d_%H-%M-%S",
             When::Minute => "%Y-%m-%d_%H-%M",
@@ -80,7 +80,7 @@ impl Interval {
     }
 
     /// Tells whether an old file's name may end so; it may have an extension, such as `.gz`, behind the time.
-    pub(super) fn is_suffix(&self, suffix: &str) -> bool {
+    pub(crate) fn is_suffix(&self, suffix: &str) -> bool {
         let (time, extension) = suffix.split_once('.').unwrap_or((suffix, "x"));
         let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
         let known = match self.when {

@@ -5,8 +5,8 @@ use std::time::Instant;
 use chrono::{Local, TimeZone};
 use log::Level;
 
-use super::super::python::python;
 use super::*;
+use crate::logging::python::python;
 
 /// Renders a record of a known time with every format given, each followed by its date format.
 const RENDER: &str = r#"

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use super::date_format::strftime;
 use super::interval::Interval;
+use crate::logging::layout::date_format::strftime;
 
 /// Puts a file aside at the end of each interval, as Python's `TimedRotatingFileHandler` does.
-pub(super) struct TimedRotation {
+pub(crate) struct TimedRotation {
     interval: Interval,
     /// Old files to keep; 0: all.
     count: usize,
@@ -20,24 +20,30 @@ pub(super) struct TimedRotation {
 }
 
 impl TimedRotation {
-    pub(super) fn new(interval: Interval, count: usize, zone: TimeZone) -> TimedRotation {
+    pub(crate) fn new(interval: Interval, count: usize, zone: TimeZone) -> TimedRotation {
         let next = interval.end(Timestamp::now(), &zone);
         TimedRotation { interval, count, zone, next }
     }
 
     /// Begins the interval in which the file was last written to.
-    pub(super) fn opened(&mut self, file: &Metadata) {
+    pub(crate) fn opened(&mut self, file: &Metadata) {
         let modified = file.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
         self.next = self.interval.end(modified.unwrap_or_else(Timestamp::now), &self.zone);
     }
 
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         now >= self.next
     }
 
-    /// Names the file after the beginning of its interval.
-    pub(super) fn rotate(&self, path: &Path, now: Timestamp) -> io::Result<()> {
-        fs::rename(path, self.dated(path, now))?;
+    /// Names the file after the beginning of its interval. Where an old file has that name, as when the clock
+    /// was put back, the file is kept for another interval.
+    pub(crate) fn rotate(&mut self, path: &Path, now: Timestamp) -> io::Result<()> {
+        let dated = self.dated(path, now);
+        if dated.symlink_metadata().is_ok() {
+            self.next = self.interval.end(now, &self.zone);
+            return Ok(());
+        }
+        fs::rename(path, dated)?;
         if self.count == 0 {
             return Ok(());
         }

@@ -1,14 +1,17 @@
 //! Standard error and standard output as places to log to.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use log::Level;
 
-use super::entry::{Entry, Handler};
-use super::journal;
+use super::Handler;
+use crate::logging::entry::Entry;
 
 /// Writes lines to a stream; what cannot be written is lost, since a closed pipe is no reason to end.
-pub(super) enum StreamHandler {
+pub(crate) enum StreamHandler {
     Stdout,
     Stderr,
     /// Standard error that leads to systemd's journal, which reads a line's priority from its start.
@@ -17,8 +20,8 @@ pub(super) enum StreamHandler {
 
 impl StreamHandler {
     /// Makes a handler of standard error.
-    pub(super) fn stderr() -> StreamHandler {
-        if journal::is_stderr() { StreamHandler::Journal } else { StreamHandler::Stderr }
+    pub(crate) fn stderr() -> StreamHandler {
+        if leads_to_journal() { StreamHandler::Journal } else { StreamHandler::Stderr }
     }
 }
 
@@ -34,6 +37,18 @@ impl Handler for StreamHandler {
             StreamHandler::Journal => io::stderr().write_all(prefixed(entry.level, text).as_bytes()),
         };
     }
+}
+
+/// Tells whether standard error is the stream that the service manager named in `JOURNAL_STREAM`. The
+/// variable alone says little: children inherit it, whatever their standard error is.
+fn leads_to_journal() -> bool {
+    std::env::var("JOURNAL_STREAM").is_ok_and(|named| stderr().is_ok_and(|stream| named == stream))
+}
+
+/// Returns the device and inode of standard error as `JOURNAL_STREAM` spells them.
+fn stderr() -> io::Result<String> {
+    let stream = File::from(io::stderr().as_fd().try_clone_to_owned()?).metadata()?;
+    Ok(format!("{}:{}", stream.dev(), stream.ino()))
 }
 
 /// Puts the priority before every line: the journal takes each as a message of its own.

@@ -1,9 +1,10 @@
 //! A place where messages are dropped.
 
-use super::entry::{Entry, Handler};
+use super::Handler;
+use crate::logging::entry::Entry;
 
 /// Drops messages.
-pub(super) struct NullHandler;
+pub(crate) struct NullHandler;
 
 impl Handler for NullHandler {
     fn handle(&self, _: &Entry<'_>, _: &str) {}

@@ -7,9 +7,9 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, Config};
 
-use super::log_db::{Line, SharedTally};
-use super::outbox::{Delivery, Held, Receiver};
+use super::{Delivery, Held, Receiver};
 use crate::conninfo::{self, Target};
+use crate::logging::handlers::log_db::{Line, SharedTally};
 use crate::{Error, connect, describe, is_connection_error, sqlstate};
 
 const ADD: &str = "select * from log.add($1, $2, $3)";
@@ -22,7 +22,7 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
 /// Calls `log.add`, over a connection that is opened when it is needed.
 ///
 /// A message whose connection breaks is sent again over another one, so it may arrive twice, but not never.
-pub(super) struct LogDatabase {
+pub(crate) struct LogDatabase {
     target: Target,
     job_name: String,
     tally: SharedTally,
@@ -42,7 +42,7 @@ impl LogDatabase {
     /// # Errors
     ///
     /// A usage error when the connection string is broken.
-    pub(super) fn new(conninfo: &str, job_name: String, tally: SharedTally) -> Result<LogDatabase, Error> {
+    pub(crate) fn new(conninfo: &str, job_name: String, tally: SharedTally) -> Result<LogDatabase, Error> {
         let mut target = conninfo::parse(conninfo, |name| std::env::var(name).ok())?;
         if target.common.get_application_name().is_none() {
             target.common.application_name(&job_name);

@@ -2,22 +2,24 @@
 
 use std::fmt::Display;
 
-use super::entry::{Entry, Handler, Identity};
-use super::level;
-use super::outbox::Outbox;
-use super::udp::{MAX_DATAGRAM, Udp, cut};
+use super::Handler;
+use crate::logging::entry::Entry;
+use crate::logging::identity::Identity;
+use crate::logging::level;
+use crate::logging::outbox::udp::{MAX_DATAGRAM, Udp, cut};
+use crate::logging::outbox::{Backlog, Outbox};
 
 /// Room for a length, a tag and what separates them.
 const FRAME: usize = 16;
 
 /// Sends each entry as one dictionary; a message that makes it too long for a datagram is cut.
-pub(super) struct UdpTNetStrings {
+pub(crate) struct UdpTNetStrings {
     outbox: Outbox<Vec<u8>>,
     identity: Identity,
 }
 
 impl UdpTNetStrings {
-    pub(super) fn new(host: &str, port: u16, identity: Identity) -> UdpTNetStrings {
+    pub(crate) fn new(host: &str, port: u16, identity: Identity) -> UdpTNetStrings {
         UdpTNetStrings { outbox: Outbox::new("udp_tnetstrings", Udp::new(host, port)), identity }
     }
 }
@@ -32,8 +34,8 @@ impl Handler for UdpTNetStrings {
         self.outbox.push(text.into_bytes());
     }
 
-    fn flush(&self) {
-        self.outbox.flush();
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        Some(&self.outbox)
     }
 }
 

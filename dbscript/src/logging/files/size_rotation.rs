@@ -14,12 +14,16 @@ pub(crate) struct SizeRotation {
 }
 
 impl SizeRotation {
-    pub(super) fn is_due(&self, length: u64, more: u64) -> bool {
-        self.size > 0 && self.count > 0 && length > 0 && length + more >= self.size
+    pub(crate) fn is_possible(&self) -> bool {
+        self.size > 0 && self.count > 0
+    }
+
+    pub(crate) fn is_due(&self, length: u64, more: u64) -> bool {
+        self.is_possible() && length > 0 && length + more >= self.size
     }
 
     /// Moves every file one number up; the oldest is overwritten.
-    pub(super) fn rotate(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn rotate(&self, path: &Path) -> io::Result<()> {
         for number in (1..self.count).rev() {
             let old = numbered(path, number);
             if old.exists() {

@@ -1,11 +1,15 @@
 //! How a message becomes text.
 
+mod conversion;
+pub(crate) mod date_format;
+pub(crate) mod format;
+
 use chrono::SecondsFormat;
 use serde_json::Value;
 
-use super::entry::Entry;
-use super::format::{Format, Origin};
-use super::level;
+use crate::logging::entry::Entry;
+use crate::logging::level;
+use format::{Format, Origin};
 
 /// A line in a format, or a JSON object.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,11 +19,11 @@ pub(crate) enum Layout {
 }
 
 impl Layout {
-    pub(super) fn shows_address(&self) -> bool {
+    pub(crate) fn shows_address(&self) -> bool {
         matches!(self, Layout::Text(format) if format.shows_address())
     }
 
-    pub(super) fn render(&self, entry: &Entry<'_>, origin: &Origin<'_>) -> String {
+    pub(crate) fn render(&self, entry: &Entry<'_>, origin: &Origin<'_>) -> String {
         match self {
             Layout::Text(format) => format.render(entry, origin),
             Layout::Json => json(entry, origin),

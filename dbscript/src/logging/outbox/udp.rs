@@ -4,10 +4,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
-use super::outbox::{Delivery, Receiver};
+use super::{Delivery, Receiver};
 
 /// The most that fits into one datagram, over IPv4, in bytes.
-pub(super) const MAX_DATAGRAM: usize = 65_507;
+pub(crate) const MAX_DATAGRAM: usize = 65_507;
 /// A receiver that moved is found after this time.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(60);
 const SEND_LIMIT: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ type Resolve = Box<dyn FnMut() -> io::Result<Vec<SocketAddr>> + Send>;
 ///
 /// The host's name is looked up at the first message and again every minute. IPv4 is preferred, since that is
 /// what receivers for Python's handlers listen to.
-pub(super) struct Udp {
+pub(crate) struct Udp {
     resolve: Resolve,
     interval: Duration,
     looked_up: Option<Instant>,
@@ -27,7 +27,7 @@ pub(super) struct Udp {
 }
 
 impl Udp {
-    pub(super) fn new(host: &str, port: u16) -> Udp {
+    pub(crate) fn new(host: &str, port: u16) -> Udp {
         let host = host.to_owned();
         let resolve = move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
         Udp::resolved_by(Box::new(resolve), RESOLVE_INTERVAL)
@@ -79,14 +79,14 @@ fn open(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// Cuts a text so that it takes at most `limit` bytes.
-pub(super) fn cut(text: &str, limit: usize) -> &str {
+pub(crate) fn cut(text: &str, limit: usize) -> &str {
     &text[..text.floor_char_boundary(limit)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logging::outbox::Outbox;
+    use crate::logging::outbox::{Outbox, flush};
     use crate::logging::testing::receive;
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
         for _ in 0..10 {
             outbox.push(b"lost".to_vec());
         }
-        outbox.flush();
+        flush(&[&outbox]);
         let receiver = UdpSocket::bind(address).expect("the port is still free");
         outbox.push(b"found".to_vec());
         assert_eq!(receive(&receiver), b"found");

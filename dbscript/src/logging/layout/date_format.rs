@@ -7,15 +7,15 @@ use jiff::tz::TimeZone;
 
 /// A `datefmt` as C's `strftime` takes it, or the usual `2007-10-19 20:59:59,968`.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct DateFormat(Option<String>);
+pub(crate) struct DateFormat(Option<String>);
 
 impl DateFormat {
     /// Makes a format; an empty one is the usual.
-    pub(super) fn new(format: &str) -> DateFormat {
+    pub(crate) fn new(format: &str) -> DateFormat {
         DateFormat(Some(format.to_owned()).filter(|format| !format.is_empty()))
     }
 
-    pub(super) fn render(&self, time: DateTime<Local>) -> String {
+    pub(crate) fn render(&self, time: DateTime<Local>) -> String {
         match &self.0 {
             None => time.format("%Y-%m-%d %H:%M:%S,%3f").to_string(),
             Some(format) => strftime(format, seconds(time), TimeZone::system()),
@@ -24,7 +24,7 @@ impl DateFormat {
 }
 
 /// Renders a time in C's locale. What is no conversion stays as it is.
-pub(super) fn strftime(format: &str, time: Timestamp, zone: TimeZone) -> String {
+pub(crate) fn strftime(format: &str, time: Timestamp, zone: TimeZone) -> String {
     let config = Config::new().custom(PosixCustom::new()).lenient(true);
     let time = time.to_zoned(zone);
     // A lenient format renders whatever it is given.

@@ -9,14 +9,14 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 /// The sums of the statistics lines since the last one that went out.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     sums: Stats,
     last: Option<Instant>,
 }
 
 impl Tally {
     /// Adds the figures of a line such as `{count: 2, duration: 0.0260}`; returns whether it is one.
-    pub(super) fn add(&mut self, line: &str) -> bool {
+    pub(crate) fn add(&mut self, line: &str) -> bool {
         let Some(figures) = parse(line) else { return false };
         for (name, figure) in figures {
             let sum = self.sums.get(name).map_or(figure, |sum| plus(sum, figure));
@@ -26,12 +26,12 @@ impl Tally {
     }
 
     /// Returns when the sums are due; none while there are none.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         (!self.sums.is_empty()).then(|| self.last.map_or_else(Instant::now, |last| last + INTERVAL))
     }
 
     /// Returns the sums as a line and begins anew.
-    pub(super) fn take(&mut self) -> String {
+    pub(crate) fn take(&mut self) -> String {
         self.last = Some(Instant::now());
         std::mem::take(&mut self.sums).to_string()
     }

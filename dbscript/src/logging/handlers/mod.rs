@@ -1,0 +1,27 @@
+//! The places that messages go to.
+
+pub(crate) mod facility;
+pub(crate) mod file_handler;
+pub(crate) mod log_db;
+pub(crate) mod null_handler;
+pub(crate) mod stream_handler;
+pub(crate) mod syslog;
+mod tally;
+pub(crate) mod udp_log_server;
+pub(crate) mod udp_tnetstrings;
+
+use super::entry::Entry;
+use super::outbox::Backlog;
+
+/// A place that messages go to. Skytools: a handler of Python's `logging`.
+///
+/// Handlers never fail and never wait for a receiver: what cannot be delivered is lost.
+pub(crate) trait Handler: Send + Sync {
+    /// Takes a message; `text` is the entry as the handler's format renders it, without a line end.
+    fn handle(&self, entry: &Entry<'_>, text: &str);
+
+    /// Returns what is still to be delivered, of a handler that does not deliver at once.
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        None
+    }
+}
