@@ -1,10 +1,13 @@
 //! Log files of a running program: moved, full, shared.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use nix::unistd::{User, geteuid};
 
 use super::Job;
 use crate::support::programs::{Running, errors, program, succeed};
@@ -96,6 +99,48 @@ fn a_folder_that_is_gone_stops_nothing() {
     fs::create_dir(job.path("logs")).expect("creatable");
     log(&job, "back");
     assert!(job.read("logs/x.log").contains("INFO back\n"));
+    stop(program);
+}
+
+/// Makes the command for an ordinary user, since nothing is read-only to root.
+fn ordinary(job: &Job) -> Command {
+    let mut command = job.command(&["--set", "loop_delay=0.01"]);
+    if !geteuid().is_root() {
+        return command;
+    }
+    let nobody = User::from_name("nobody").expect("the list of users").expect("a user `nobody`");
+    // The target folder may be closed to others.
+    let copy = job.path("program");
+    fs::copy(command.get_program(), &copy).expect("copyable");
+    let own =
+        |path: &Path| chown(path, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).expect("root may");
+    own(job.folder.path());
+    for entry in fs::read_dir(job.folder.path()).expect("readable").flatten() {
+        own(&entry.path());
+    }
+    command = Command::new(copy);
+    job.complete(&mut command, &["--set", "loop_delay=0.01"]);
+    command.uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
+    command
+}
+
+#[test]
+fn a_folder_that_is_read_only_for_a_while_stops_nothing() {
+    let job = Job::create("logfile = logs/x.log");
+    let errors = fs::File::create(job.path("errors")).expect("creatable");
+    let program = Running::start_with(&mut ordinary(&job), errors);
+    wait_done(&job);
+    let protect = |mode| {
+        fs::set_permissions(job.path("logs"), fs::Permissions::from_mode(mode)).expect("the test may");
+    };
+    fs::rename(job.path("logs/x.log"), job.path("logs/moved")).expect("movable");
+    protect(0o555);
+    log(&job, "lost");
+    assert!(job.read("errors").contains("cannot write log file `logs/x.log`: Permission denied"));
+    protect(0o755);
+    log(&job, "back");
+    let file = job.read("logs/x.log");
+    assert!(file.contains("INFO back\n") && !file.contains("INFO lost"), "{file}");
     stop(program);
 }
 
