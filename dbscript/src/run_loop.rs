@@ -110,6 +110,7 @@ impl<S: Script> RunLoop<S> {
         ready();
         while !self.context.control.is_stopping() {
             self.reload_if_asked();
+            self.context.databases.refresh();
             match self.round() {
                 Ok(round) => {
                     self.trouble.worked(Instant::now());
