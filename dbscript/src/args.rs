@@ -8,6 +8,7 @@ use log::LevelFilter;
 use nix::sys::signal::Signal;
 
 use crate::Error;
+use crate::complaint::complain;
 
 /// What was given on the command line.
 pub struct Switches(ArgMatches);
@@ -151,7 +152,6 @@ fn flag(name: &'static str, doc: &'static str) -> Arg {
 
 /// Parses the command line. `Err` holds the exit status, after help, version or one line about a mistake
 /// was printed.
-#[allow(clippy::print_stderr, reason = "there is no log before the command line is understood")]
 pub(crate) fn parse(
     command: Command,
     args: impl IntoIterator<Item = std::ffi::OsString>,
@@ -163,7 +163,7 @@ pub(crate) fn parse(
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
             let line = line.strip_prefix("error: ").unwrap_or(line);
-            eprintln!("{name}: {line}; `{name} --help` lists the switches");
+            complain(&format!("{name}: {line}; `{name} --help` lists the switches"));
             Err(2)
         }
         Err(help_or_version) => {

@@ -10,12 +10,13 @@ use nix::sys::signal::Signal;
 use crate::daemon::{self, Readiness, Side};
 use crate::error::is_usage;
 use crate::logging::{self, LogSettings};
+use crate::panics::guarded;
 use crate::pidfile::{self, Pidfile, Sent};
 use crate::program::{Kind, OnceWork, Program};
 use crate::settings::{Fixed, Settings};
 use crate::{
     BoxError, Config, Context, Control, Databases, Error, Job, RunLoop, Script, Switches, describe,
-    ini_template, man, panics, signals,
+    ini_template, man, signals,
 };
 
 /// Makes the job out of the configuration.
@@ -121,7 +122,7 @@ impl Run {
             Side::Parent(up) => return Ok(up?),
         };
         let mut readiness = Some(readiness);
-        let result = self.run_child(config, settings, &mut pidfile, &mut readiness);
+        let result = guarded(|| self.run_child(config, settings, &mut pidfile, &mut readiness));
         // Whoever hears of the failure finds no pidfile.
         drop(pidfile);
         if let (Err(error), Some(readiness)) = (&result, readiness) {
@@ -158,7 +159,6 @@ impl Run {
     ) -> Result<(), BoxError> {
         let control = Control::default();
         logging::init(&settings.log, self.switches.level(), self.switches.daemon())?;
-        panics::log_instead_of_printing();
         let mut warned = BTreeSet::new();
         self.warn_of_unknown_keys(config, &mut warned);
         for kind in settings.pace.exception_quiet.iter().filter(|kind| !kind.is_known()) {
