@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
 
 use log::{info, warn};
 use nix::sys::signal::Signal;
@@ -226,13 +225,8 @@ fn context(settings: &Settings, control: Control) -> Context {
 
 /// Makes the process the pidfile's owner, and lets signals reach the loop.
 fn take_over(pidfile: Option<&mut Pidfile>, control: &Control) -> Result<(), Error> {
-    let path: Option<PathBuf> = pidfile.as_ref().map(|pidfile| pidfile.path().to_owned());
-    signals::watch(control.clone(), move || {
-        if let Some(path) = &path {
-            // The process is about to end; a file that stays is stale, which the next start sees.
-            let _ = std::fs::remove_file(path);
-        }
-    })?;
+    let remover = pidfile.as_ref().map(|pidfile| pidfile.remover());
+    signals::watch(control.clone(), move || remover.iter().for_each(|remove| remove()))?;
     if let Some(pidfile) = pidfile {
         if let Some(pid) = pidfile.stale() {
             info!("ignoring the stale pidfile `{}` of process {pid}", pidfile.path().display());
