@@ -147,7 +147,8 @@ fn control(command: Command) -> Command {
 }
 
 fn flag(name: &'static str, doc: &'static str) -> Arg {
-    Arg::new(name).long(name).action(ArgAction::SetTrue).help(doc)
+    // A wrapper may add a switch that is there already.
+    Arg::new(name).long(name).action(ArgAction::SetTrue).overrides_with(name).help(doc)
 }
 
 /// Parses the command line. `Err` holds the exit status, after help, version or one line about a mistake
@@ -193,6 +194,11 @@ mod tests {
             assert_eq!(switches.config_file(), Some(&PathBuf::from("x.ini")));
             assert_eq!(switches.arguments(), ["create", "q"]);
         }
+    }
+
+    #[test]
+    fn a_switch_may_come_twice() {
+        assert!(parse_line("prog -d -d -q -q --register --register x.ini").expect("valid").daemon());
     }
 
     #[test]
