@@ -13,6 +13,11 @@ use crate::{BoxError, Context, Control, ErrorKind, Progress, Round, Script, desc
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How a loop paces itself.
+///
+/// ```
+/// let mut settings = dbscript::LoopSettings::default();
+/// settings.loop_delay = 0.1;
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LoopSettings {
