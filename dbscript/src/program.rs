@@ -101,9 +101,15 @@ impl Program {
         self
     }
 
-    /// Adds a switch `--name`.
+    /// Adds a switch `--name`, which is given or not.
     pub fn switch(mut self, name: &'static str, doc: &'static str) -> Program {
-        self.switches.push(Extra { name, doc });
+        self.switches.push(Extra { name, value: None, doc });
+        self
+    }
+
+    /// Adds an option `--name VALUE`, whose value is text; `value` stands for it in `--help`.
+    pub fn option(mut self, name: &'static str, value: &'static str, doc: &'static str) -> Program {
+        self.switches.push(Extra { name, value: Some(value), doc });
         self
     }
 
