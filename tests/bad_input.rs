@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use crate::support::jobs::TestJob;
 use crate::support::output::SECRET;
 use crate::support::programs::{MOVER_INI, Pair, Running, SOURCE_QUEUE, command, errors, succeed};
 use crate::support::server::Server;
@@ -332,4 +333,27 @@ fn a_broken_file_keeps_nobody_from_stopping_the_process() {
     assert!(mover.is_running());
     succeed(&mut pair.mover(&["-s"]));
     assert_eq!(mover.wait(), Some(0));
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing_changes_no_status() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let status = |argument: &str| {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
+        let mut command = command("run_sql", folder.path());
+        command.arg(argument).stderr(full).status().expect("starts").code()
+    };
+    assert_eq!(status("--frobnicate"), Some(2));
+    assert_eq!(status("none.ini"), Some(2));
+}
+
+#[test]
+fn a_panic_outside_of_the_rounds() {
+    for mood in ["unbuildable", "once"] {
+        let job = TestJob::of("moody", &format!("moods = {mood}\n"));
+        check(&mut job.command(&[]), 1, &["panic at tests/programs/moody.rs:", ": oh dear"]);
+    }
+    let job = TestJob::of("moody", "moods = unbuildable\n");
+    check(&mut job.command(&["-d"]), 1, &["not started: panic at tests/programs/moody.rs:", ": oh dear"]);
+    assert!(!job.path().join("job.pid").exists());
 }

@@ -1,7 +1,9 @@
 //! A script on a thread of a host program, which keeps its own logger, signals and files.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use dbscript::{BoxError, Context, Round, Script, Stat, Worker};
@@ -76,6 +78,29 @@ fn an_abort_cancels_the_statement() {
 }
 
 #[test]
+fn a_startup_that_hangs_can_be_stopped() {
+    struct Connect;
+    impl Script for Connect {
+        fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+            cx.database("db").map(drop).map_err(Into::into)
+        }
+        fn work(&mut self, _: &mut Context) -> Result<Round, BoxError> {
+            Ok(Round::Idle)
+        }
+    }
+    // A server that takes the connection and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = silent.local_addr().expect("bound").port();
+    let worker = Worker::new("hanging").database("db", &format!("host=127.0.0.1 port={port} user=x"));
+    let control = worker.control();
+    let starting = thread::spawn(move || worker.spawn(Connect));
+    let _accepted = silent.accept().expect("it connects");
+    wait_for("the end", || control.abort());
+    let error = starting.join().expect("no panic").expect_err("stopped");
+    assert_eq!(error.to_string(), "the worker ended before it was up");
+}
+
+#[test]
 fn waking_ends_the_sleep() {
     let database = Database::create("embedded");
     let (script, rounds) = sql("select 1");
@@ -120,6 +145,6 @@ fn a_failed_start_is_returned() {
             Ok(Round::Idle)
         }
     }
-    let error = Worker::new("broken").spawn(Broken).err().expect("nothing is set");
+    let error = Worker::new("broken").spawn(Broken).expect_err("nothing is set");
     assert_eq!(dbscript::describe(&*error), "no connection string is set for `nowhere`");
 }

@@ -5,6 +5,7 @@ mod support;
 mod bad_input;
 mod cluster;
 mod config;
+mod connections;
 mod conninfo;
 mod consumer;
 mod control;

@@ -8,6 +8,7 @@ use log::LevelFilter;
 use nix::sys::signal::Signal;
 
 use crate::Error;
+use crate::complaint::complain;
 
 /// What was given on the command line.
 pub struct Switches(ArgMatches);
@@ -23,13 +24,31 @@ impl std::fmt::Debug for Switches {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extra {
     pub(crate) name: &'static str,
+    /// What stands for its value in `--help`, if it takes one.
+    pub(crate) value: Option<&'static str>,
     pub(crate) doc: &'static str,
+}
+
+impl Extra {
+    fn arg(&self) -> Arg {
+        match self.value {
+            None => flag(self.name, self.doc),
+            Some(value) => {
+                Arg::new(self.name).long(self.name).value_name(value).overrides_with(self.name).help(self.doc)
+            }
+        }
+    }
 }
 
 impl Switches {
     /// Tells whether a switch that the program added was given.
     pub fn has(&self, name: &str) -> bool {
         self.0.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given)
+    }
+
+    /// Returns the value of an option that the program added, if it was given: the last one.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.try_get_one::<String>(name).ok().flatten().map(String::as_str)
     }
 
     /// Returns the arguments after the config file.
@@ -96,7 +115,7 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
                 .value_parser(clap::value_parser!(PathBuf))
                 .help("Config file"),
         )
-        .args(extra.iter().map(|extra| flag(extra.name, extra.doc)))
+        .args(extra.iter().map(Extra::arg))
         .arg(flag("quiet", "Log warnings and errors only").short('q').conflicts_with("verbose"))
         .arg(
             Arg::new("verbose")
@@ -146,12 +165,12 @@ fn control(command: Command) -> Command {
 }
 
 fn flag(name: &'static str, doc: &'static str) -> Arg {
-    Arg::new(name).long(name).action(ArgAction::SetTrue).help(doc)
+    // A wrapper may add a switch that is there already.
+    Arg::new(name).long(name).action(ArgAction::SetTrue).overrides_with(name).help(doc)
 }
 
 /// Parses the command line. `Err` holds the exit status, after help, version or one line about a mistake
 /// was printed.
-#[allow(clippy::print_stderr, reason = "there is no log before the command line is understood")]
 pub(crate) fn parse(
     command: Command,
     args: impl IntoIterator<Item = std::ffi::OsString>,
@@ -163,7 +182,7 @@ pub(crate) fn parse(
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
             let line = line.strip_prefix("error: ").unwrap_or(line);
-            eprintln!("{name}: {line}; `{name} --help` lists the switches");
+            complain(&format!("{name}: {line}; `{name} --help` lists the switches"));
             Err(2)
         }
         Err(help_or_version) => {
@@ -179,7 +198,10 @@ mod tests {
     use super::*;
 
     fn parse_line(line: &str) -> Result<Switches, u8> {
-        let extra = [Extra { name: "register", doc: "Register." }];
+        let extra = [
+            Extra { name: "register", value: None, doc: "Register." },
+            Extra { name: "limit", value: Some("ROWS"), doc: "Rows." },
+        ];
         let command = complete(Command::new("prog").version("1"), &extra, Some("COMMAND"));
         parse(command, line.split(' ').map(Into::into))
     }
@@ -193,6 +215,20 @@ mod tests {
             assert_eq!(switches.config_file(), Some(&PathBuf::from("x.ini")));
             assert_eq!(switches.arguments(), ["create", "q"]);
         }
+    }
+
+    #[test]
+    fn options_have_the_value_that_was_given_last() {
+        let switches = parse_line("prog --limit 1 x.ini --limit=2").expect("valid");
+        assert_eq!((switches.value("limit"), switches.has("limit")), (Some("2"), false));
+        assert_eq!(parse_line("prog x.ini").expect("valid").value("limit"), None);
+        assert_eq!(parse_line("prog --register x.ini").expect("valid").value("register"), None);
+        assert_eq!(parse_line("prog x.ini --limit").err(), Some(2));
+    }
+
+    #[test]
+    fn a_switch_may_come_twice() {
+        assert!(parse_line("prog -d -d -q -q --register --register x.ini").expect("valid").daemon());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A connection while a round uses it.
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -83,6 +84,12 @@ impl Connection {
 
     fn failed(&self, statement: &str, error: postgres::Error) -> Error {
         Error::failed(format!("{}: {}", self.label, shown(statement))).caused_by(error)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connection").field(&self.label).finish()
     }
 }
 

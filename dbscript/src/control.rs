@@ -1,13 +1,13 @@
 //! The handle by which a running loop is stopped, reloaded and woken.
 
+use std::fmt;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::connect::Canceller;
-
 use crate::BoxError;
+use crate::connect::Canceller;
 use crate::error::Interrupted;
 
 /// How long [`Control::abort`] goes on cancelling statements until the loop has ended.
@@ -36,6 +36,12 @@ struct State {
     ended: bool,
     next_id: u64,
     cancellers: Vec<(u64, Canceller)>,
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("stopping", &self.is_stopping()).finish_non_exhaustive()
+    }
 }
 
 impl Control {

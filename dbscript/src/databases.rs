@@ -57,9 +57,16 @@ struct Opened {
     next: Next,
 }
 
+impl Opened {
+    /// Closes the connection if it is idle and too old or lost: the pool looks at it when it comes back.
+    fn retire(&self) {
+        drop(self.pool.try_get());
+    }
+}
+
 /// The client that the pool hands out next: it is opened outside of the pool, so that a failure is known at
 /// once and with its cause.
-type Next = Arc<Mutex<Option<connect::Opened>>>;
+type Next = Arc<Mutex<Option<Pooled>>>;
 
 impl Databases {
     /// Makes an empty set. Connections carry `application_name` and are cancelled by `control`.
@@ -95,8 +102,9 @@ impl Databases {
         }
     }
 
-    /// Sets everything back to what it was.
+    /// Sets everything back to what it was. Connections are closed: they may have been set up otherwise.
     pub(crate) fn restore(&mut self, snapshot: Snapshot) {
+        self.reset();
         for (name, conninfo) in &snapshot.strings {
             self.set(name, conninfo);
         }
@@ -151,6 +159,11 @@ impl Databases {
         self.reset();
     }
 
+    /// Closes the idle connections that are too old or lost.
+    pub(crate) fn refresh(&mut self) {
+        self.entries.values().filter_map(|entry| entry.pool.as_ref()).for_each(Opened::retire);
+    }
+
     /// Sets the age at which a connection is closed and opened anew, between rounds.
     ///
     /// Defaults to 20 minutes ([`DEFAULT_CONNECTION_LIFETIME`]).
@@ -169,10 +182,8 @@ impl Databases {
     /// broken, and when the server refuses; the message names database, host, port and user.
     pub fn get(&mut self, name: &str) -> Result<Connection, Error> {
         let opened = self.opened(name)?;
+        opened.retire();
         loop {
-            if self.control.is_aborting() {
-                return Err(Error::failed(format!("{name}: not connecting")).caused_by(Interrupted));
-            }
             let state = opened.pool.state();
             if state.connections > state.idle_connections {
                 return Err(Error::failed(format!(
@@ -181,10 +192,7 @@ impl Databases {
             }
             let fresh = state.connections == 0;
             if fresh {
-                let mut next = self.connect(name, &opened.target)?;
-                if let Some(hook) = &self.hook {
-                    hook(name, &mut next.client).map_err(|error| unprepared(&opened.label, error))?;
-                }
+                let next = self.connect(name, &opened)?;
                 *opened.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
             }
             let mut connection = opened
@@ -226,15 +234,29 @@ impl Databases {
         }
     }
 
-    /// Opens a connection on a thread, since a server that does not answer must not keep the program from
-    /// ending.
-    fn connect(&self, name: &str, target: &Target) -> Result<connect::Opened, Error> {
-        debug!("{name}: connecting to {target}");
-        let opening = target.clone();
-        match self.control.interruptible("connect", move || connect::open(&opening)) {
-            Ok(result) => result.map_err(|error| Error::failed(name.to_owned()).caused_by(error)),
-            Err(error) => Err(Error::failed(format!("{name}: not connecting")).caused_by(error)),
+    /// Opens a connection and sets it up. On a thread, since a server that does not answer must not keep the
+    /// program from ending.
+    fn connect(&self, name: &str, opened: &Opened) -> Result<Pooled, Error> {
+        let interrupted = |error: BoxError| Error::failed(format!("{name}: not connecting")).caused_by(error);
+        if self.control.is_aborting() {
+            return Err(interrupted(Interrupted.into()));
         }
+        debug!("{name}: connecting to {}", opened.target);
+        let target = opened.target.clone();
+        let client = self.control.interruptible("connect", move || connect::open(&target));
+        let client = client.map_err(interrupted)?;
+        let connect::Opened { client, canceller } =
+            client.map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
+        let cancellable = self.control.cancellable(canceller);
+        let mut pooled = Pooled { client, opened: Instant::now(), broken: false, _cancellable: cancellable };
+        // An abort before the connection could be cancelled has not cancelled it.
+        if self.control.is_aborting() {
+            return Err(interrupted(Interrupted.into()));
+        }
+        if let Some(hook) = &self.hook {
+            hook(name, &mut pooled.client).map_err(|error| unprepared(&opened.label, error))?;
+        }
+        Ok(pooled)
     }
 
     fn opened(&mut self, name: &str) -> Result<Opened, Error> {
@@ -251,16 +273,14 @@ impl Databases {
         let next = Next::default();
         let manager = Manager {
             inner: PostgresConnectionManager::new(target.common.clone(), NoTls),
-            target: target.clone(),
             next: next.clone(),
             lifetime: self.lifetime,
-            control: self.control.clone(),
         };
         let pool = Pool::builder()
             .max_size(1)
             .min_idle(Some(0))
-            // The pool knows no lifetime of zero, with which each round opens its own connection.
-            .max_lifetime(Some(self.lifetime).filter(|lifetime| !lifetime.is_zero()))
+            // For the lifetime, a pool leaves a task on the thread that stays when the pool is gone.
+            .max_lifetime(None)
             .idle_timeout(None)
             .test_on_check_out(false)
             .error_handler(Box::new(NopErrorHandler))
@@ -277,7 +297,6 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Puts the hosts back into the driver's form.
 /// Understands a connection string.
 fn understood(conninfo: &str, application_name: &str) -> Result<Target, Error> {
     let mut target = conninfo::parse(conninfo, variable)?;
@@ -310,10 +329,8 @@ impl Pooled {
 pub(crate) struct Manager {
     /// Knows whether a client is well; connecting is done here, since it knows one host only.
     inner: PostgresConnectionManager<NoTls>,
-    target: Target,
     next: Next,
     lifetime: Duration,
-    control: Control,
 }
 
 impl ManageConnection for Manager {
@@ -322,12 +339,7 @@ impl ManageConnection for Manager {
 
     fn connect(&self) -> Result<Pooled, Error> {
         let ready = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let connect::Opened { client, canceller } = match ready {
-            Some(opened) => opened,
-            None => connect::open(&self.target)?,
-        };
-        let cancellable = self.control.cancellable(canceller);
-        Ok(Pooled { client, opened: Instant::now(), broken: false, _cancellable: cancellable })
+        ready.ok_or_else(|| Error::failed("no connection was opened"))
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Error> {
@@ -335,8 +347,6 @@ impl ManageConnection for Manager {
         valid.map_err(|error| Error::failed("the connection is lost").caused_by(error))
     }
 
-    /// The pool looks at ages only while connections are idle; one that is in use round after round is
-    /// retired here, when it comes back.
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
         pooled.broken || pooled.opened.elapsed() >= self.lifetime || self.inner.has_broken(&mut pooled.client)
     }

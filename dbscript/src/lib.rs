@@ -51,6 +51,8 @@ mod worker;
 #[cfg(feature = "program")]
 mod args;
 #[cfg(feature = "program")]
+mod complaint;
+#[cfg(feature = "program")]
 mod config;
 #[cfg(feature = "program")]
 mod daemon;

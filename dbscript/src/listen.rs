@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fallible_iterator::FallibleIterator;
 use log::{debug, info, warn};
@@ -106,15 +106,15 @@ struct Ear {
 impl Ear {
     /// Listens until nobody wants it any more; a connection that cannot be had is tried for again and again.
     fn run(self) {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::default();
         let mut failed = false;
         while self.is_wanted() {
+            let begin = Instant::now();
             let error = match self.connected() {
                 Ok(client) => {
                     if std::mem::take(&mut failed) {
                         info!("{}: listening again", self.name);
                     }
-                    pause = FIRST_PAUSE;
                     self.wait(client)
                 }
                 Err(error) => error,
@@ -129,8 +129,7 @@ impl Ear {
                 warn!("{}: not listening, looking every loop_delay instead: {line}", self.name);
             }
             failed = true;
-            thread::park_timeout(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            thread::park_timeout(pauses.after(begin.elapsed()));
         }
     }
 
@@ -163,6 +162,33 @@ impl Ear {
     }
 }
 
+/// How long to wait between attempts to listen: ever longer, also while connections do not last.
+#[derive(Default)]
+struct Pauses(Duration);
+
+impl Pauses {
+    /// Returns the pause after an attempt that lasted as long as told.
+    fn after(&mut self, lasted: Duration) -> Duration {
+        let longer = if lasted < LONGEST_PAUSE { self.0 * 2 } else { FIRST_PAUSE };
+        self.0 = longer.clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.0
+    }
+}
+
 fn quoted(channel: &str) -> String {
     format!("\"{}\"", channel.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_until_a_connection_lasts() {
+        let (mut pauses, short) = (Pauses::default(), Duration::from_secs(10));
+        let seconds: Vec<f64> = (0..9).map(|_| pauses.after(short).as_secs_f64()).collect();
+        assert_eq!(seconds, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
+        assert_eq!(pauses.after(LONGEST_PAUSE), FIRST_PAUSE);
+        assert_eq!(pauses.after(short), FIRST_PAUSE * 2);
+    }
 }

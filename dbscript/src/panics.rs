@@ -4,6 +4,8 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+#[cfg(feature = "program")]
+use crate::describe;
 use crate::{BoxError, Error};
 
 thread_local! {
@@ -13,10 +15,14 @@ thread_local! {
 
 /// Runs user code; a panic in it is an error.
 pub(crate) fn guarded<T>(code: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
-    PLACE.set(Some(String::new()));
+    let outer = PLACE.replace(Some(String::new()));
     let result = catch_unwind(AssertUnwindSafe(code));
-    let place = PLACE.take().unwrap_or_default();
-    result.unwrap_or_else(|panic| Err(Error::failed(format!("panic{place}: {}", text(&*panic))).into()))
+    let place = PLACE.replace(outer).unwrap_or_default();
+    result.unwrap_or_else(|panic| Err(panicked(&place, &*panic).into()))
+}
+
+fn panicked(place: &str, panic: &(dyn Any + Send)) -> Error {
+    Error::failed(format!("panic{place}: {}", text(panic)))
 }
 
 fn text(panic: &(dyn Any + Send)) -> &str {
@@ -25,7 +31,7 @@ fn text(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// Replaces the report that a panic prints: guarded code leaves it to the error, which is told as all others;
-/// elsewhere it is one line of the log.
+/// elsewhere it is one line of the log, or of standard error while there is no log.
 #[cfg(feature = "program")]
 pub(crate) fn log_instead_of_printing() {
     std::panic::set_hook(Box::new(|panic| {
@@ -38,7 +44,7 @@ pub(crate) fn log_instead_of_printing() {
             None => false,
         });
         if !guarded.unwrap_or(false) {
-            log::error!("panic{place}: {}", text(panic.payload()));
+            crate::complaint::complain(&describe(&panicked(&place, panic.payload())));
         }
     }));
 }

@@ -1,9 +1,10 @@
 //! One process per pidfile: a file with the process's id, locked as long as the process lives.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
@@ -14,6 +15,10 @@ use crate::Error;
 
 /// Process start times are known to the second only.
 const START_PRECISION: Duration = Duration::from_secs(2);
+
+/// How often and how long to wait for whoever holds the lock and has not written its id yet.
+const WAITS: u32 = 20;
+const WAIT: Duration = Duration::from_millis(10);
 
 /// A pidfile that this process holds.
 #[derive(Debug)]
@@ -30,11 +35,21 @@ impl Pidfile {
     ///
     /// When another process is running, which is named, and when the file cannot be written.
     pub(crate) fn acquire(path: &Path) -> Result<Pidfile, Error> {
+        let mut waits = 0;
         loop {
             let mut file = open(path).map_err(|error| unusable(path, error))?;
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(running(path, read_pid(&mut file))),
+                Err(TryLockError::WouldBlock) => {
+                    let owner = read_pid(&mut file).filter(|pid| is_owner(*pid, &file));
+                    if owner.is_some() || waits == WAITS {
+                        return Err(running(path, owner));
+                    }
+                    // Its owner is about to write its id, or somebody only looks whether there is an owner.
+                    waits += 1;
+                    thread::sleep(WAIT);
+                    continue;
+                }
                 Err(TryLockError::Error(error)) => return Err(unusable(path, error)),
             }
             // Between open and lock its owner may have removed the file.
@@ -65,9 +80,20 @@ impl Pidfile {
             .map_err(|error| unusable(&self.path, error))
     }
 
-    /// Returns what removes the file, for a process that ends without dropping it.
+    /// Returns the file's path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns what removes the file if it is still this one, for a process that ends without dropping it.
+    pub(crate) fn remover(&self) -> impl Fn() + Send + use<> {
+        let (path, held) = (self.path.clone(), self.file.metadata().ok());
+        move || {
+            if held.as_ref().is_some_and(|held| is_at(held, &path)) {
+                // A file that stays is stale, which the next start sees.
+                let _ = fs::remove_file(&path);
+            }
+        }
     }
 }
 
@@ -97,13 +123,17 @@ pub(crate) enum Sent {
 pub(crate) fn send(path: &Path, signal: Signal) -> Result<Sent, Error> {
     let mut file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Sent::NoFile),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Sent::NoFile),
         Err(error) => return Err(unusable(path, error)),
     };
     let Some(pid) = read_pid(&mut file) else { return Ok(Sent::Stale) };
-    let locked = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-    if !locked && !is_owner(pid, &file) {
-        return Ok(Sent::Stale);
+    let is_locked = || matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    if !is_locked() {
+        if !is_owner(pid, &file) {
+            return Ok(Sent::Stale);
+        }
+    } else if has_open(pid, &file) == Some(false) {
+        return if is_locked() { Err(held_by_other(path, pid)) } else { Ok(Sent::Stale) };
     }
     match kill(Pid::from_raw(pid), signal) {
         Ok(()) => Ok(Sent::ToProcess),
@@ -120,7 +150,9 @@ fn open(path: &Path) -> std::io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    // A device would be removed at the end.
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("not a regular file")) }
 }
 
 fn read_pid(file: &mut File) -> Option<i32> {
@@ -167,11 +199,24 @@ fn stat(pid: i32) -> Option<String> {
     stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
 }
 
-fn is_same(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
-        _ => false,
+/// Tells whether a process has a file open, where the system tells it.
+fn has_open(pid: i32, file: &File) -> Option<bool> {
+    let held = file.metadata().ok()?;
+    match fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(open) => Some(open.flatten().any(|one| is_at(&held, &one.path()))),
+        Err(error) if error.kind() == ErrorKind::NotFound && Path::new("/proc/self/fd").exists() => {
+            Some(false)
+        }
+        Err(_) => None,
     }
+}
+
+fn is_same(file: &File, path: &Path) -> bool {
+    file.metadata().is_ok_and(|held| is_at(&held, path))
+}
+
+fn is_at(held: &Metadata, path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|there| (held.dev(), held.ino()) == (there.dev(), there.ino()))
 }
 
 fn running(path: &Path, pid: Option<i32>) -> Error {
@@ -179,89 +224,17 @@ fn running(path: &Path, pid: Option<i32>) -> Error {
     Error::failed(format!("already running: {who} holds pidfile `{}`", path.display()))
 }
 
+/// A process in another container has another id here.
+fn held_by_other(path: &Path, pid: i32) -> Error {
+    Error::failed(format!(
+        "pidfile `{}` is held by a process that is not {pid} here: it is just starting, or in another container",
+        path.display()
+    ))
+}
+
 fn unusable(path: &Path, error: std::io::Error) -> Error {
     Error::failed(format!("cannot use pidfile `{}`", path.display())).caused_by(error)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder() -> tempfile::TempDir {
-        tempfile::tempdir().expect("a temporary folder")
-    }
-
-    #[test]
-    fn the_file_holds_the_id_and_is_removed_by_its_owner() {
-        let folder = folder();
-        let path = folder.path().join("deep/er/x.pid");
-        let mut pidfile = Pidfile::acquire(&path).expect("free");
-        pidfile.write().expect("writable");
-        assert_eq!(fs::read_to_string(&path).expect("there"), format!("{}\n", std::process::id()));
-        let error = Pidfile::acquire(&path).expect_err("held");
-        assert!(error.to_string().contains(&format!("process {} holds", std::process::id())), "{error}");
-        // However old the file looks, a lock tells that its process lives.
-        pidfile.file.set_modified(SystemTime::UNIX_EPOCH).expect("settable");
-        assert_eq!(send(&path, Signal::SIGCONT).expect("readable"), Sent::ToProcess);
-        drop(pidfile);
-        assert!(!path.exists());
-        drop(Pidfile::acquire(&path).expect("free"));
-        assert!(!path.exists(), "a file that was never written is removed too");
-    }
-
-    #[test]
-    fn a_stale_file_is_taken_over() {
-        let folder = folder();
-        let path = folder.path().join("x.pid");
-        let mut child = std::process::Command::new("true").spawn().expect("true runs");
-        child.wait().expect("true ends");
-        fs::write(&path, format!("{}\n", child.id())).expect("writable");
-        assert_eq!(send(&path, Signal::SIGHUP).expect("readable"), Sent::Stale);
-        let pidfile = Pidfile::acquire(&path).expect("stale");
-        assert_eq!(pidfile.stale(), i32::try_from(child.id()).ok());
-    }
-
-    #[test]
-    fn a_live_process_without_a_lock_holds_the_file() {
-        let folder = folder();
-        let path = folder.path().join("x.pid");
-        fs::write(&path, nix::unistd::getppid().to_string()).expect("writable");
-        assert!(Pidfile::acquire(&path).expect_err("alive").to_string().contains("already running"));
-        fs::write(&path, std::process::id().to_string()).expect("writable");
-        Pidfile::acquire(&path).expect("an earlier process of the same id");
-    }
-
-    #[test]
-    fn a_process_younger_than_the_file_is_not_its_owner() {
-        let folder = folder();
-        let path = folder.path().join("x.pid");
-        fs::write(&path, nix::unistd::getppid().to_string()).expect("writable");
-        let file = File::options().write(true).open(&path).expect("there");
-        file.set_modified(SystemTime::UNIX_EPOCH).expect("settable");
-        assert_eq!(send(&path, Signal::SIGTERM).expect("readable"), Sent::Stale);
-        Pidfile::acquire(&path).expect("stale");
-    }
-
-    #[test]
-    fn a_process_that_ended_and_waits_for_its_parent_is_dead() {
-        let folder = folder();
-        let path = folder.path().join("x.pid");
-        let mut child = std::process::Command::new("true").spawn().expect("true runs");
-        fs::write(&path, child.id().to_string()).expect("writable");
-        let pid = i32::try_from(child.id()).expect("a process id");
-        while !stat(pid).expect("not waited for yet").starts_with('Z') {
-            std::thread::yield_now();
-        }
-        assert_eq!(send(&path, Signal::SIGTERM).expect("readable"), Sent::Stale);
-        assert_eq!(Pidfile::acquire(&path).expect("stale").stale(), Some(pid));
-        child.wait().expect("true has ended");
-    }
-
-    #[test]
-    fn missing_and_unusable_files_are_told_apart() {
-        let folder = folder();
-        assert_eq!(send(&folder.path().join("none.pid"), Signal::SIGHUP).expect("no file"), Sent::NoFile);
-        let error = Pidfile::acquire(folder.path()).expect_err("a folder");
-        assert!(error.to_string().contains("cannot use pidfile"), "{error}");
-    }
-}
+mod tests;

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Command;
-use log::error;
 
 use crate::args::{self, Extra, Switches};
+use crate::complaint::complain;
 use crate::error::is_usage;
+use crate::panics::{guarded, log_instead_of_printing};
 use crate::run::Run;
 use crate::settings::{COMMON_KEYS, JOB_NAME};
 use crate::{BoxError, Config, Context, Key, Script, describe, logging};
@@ -100,9 +101,15 @@ impl Program {
         self
     }
 
-    /// Adds a switch `--name`.
+    /// Adds a switch `--name`, which is given or not.
     pub fn switch(mut self, name: &'static str, doc: &'static str) -> Program {
-        self.switches.push(Extra { name, doc });
+        self.switches.push(Extra { name, value: None, doc });
+        self
+    }
+
+    /// Adds an option `--name VALUE`, whose value is text; `value` stands for it in `--help`.
+    pub fn option(mut self, name: &'static str, value: &'static str, doc: &'static str) -> Program {
+        self.switches.push(Extra { name, value: Some(value), doc });
         self
     }
 
@@ -116,16 +123,19 @@ impl Program {
     /// usage.
     ///
     /// `build` makes the job from the configuration, at start and again at every reload.
+    /// With `-d` it forks first, so the process must not have started threads before.
     pub fn main(self, build: impl Fn(&Config, &Switches) -> Result<Job, BoxError> + 'static) -> ExitCode {
+        log_instead_of_printing();
         let switches = match args::parse(self.command(), std::env::args_os()) {
             Ok(switches) => switches,
             Err(status) => return ExitCode::from(status),
         };
         let name = self.name();
-        let status = match Run::new(self, switches, Box::new(build)).and_then(Run::run) {
+        let run = || Run::new(self, switches, Box::new(build)).and_then(Run::run);
+        let status = match guarded(run) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                complain(name, &*error);
+                complain(&told(name, &*error));
                 ExitCode::from(if is_usage(&*error) { 2 } else { 1 })
             }
         };
@@ -170,12 +180,10 @@ impl Program {
     }
 }
 
-/// Tells why the program ends, on the log where there is one.
-#[allow(clippy::print_stderr, reason = "before the log is set up there is only standard error")]
-fn complain(name: &str, error: &(dyn std::error::Error + 'static)) {
-    if log::max_level() == log::LevelFilter::Off {
-        eprintln!("{name}: {}", describe(error));
-    } else {
-        error!("{}", describe(error));
+/// Returns why the program ends; a log knows the program's name already.
+fn told(name: &str, error: &(dyn std::error::Error + 'static)) -> String {
+    match log::max_level() {
+        log::LevelFilter::Off => format!("{name}: {}", describe(error)),
+        _ => describe(error),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
 
 use log::{info, warn};
 use nix::sys::signal::Signal;
@@ -10,12 +9,13 @@ use nix::sys::signal::Signal;
 use crate::daemon::{self, Readiness, Side};
 use crate::error::is_usage;
 use crate::logging::{self, LogSettings};
+use crate::panics::guarded;
 use crate::pidfile::{self, Pidfile, Sent};
 use crate::program::{Kind, OnceWork, Program};
 use crate::settings::{Fixed, Settings};
 use crate::{
     BoxError, Config, Context, Control, Databases, Error, Job, RunLoop, Script, Switches, describe,
-    ini_template, man, panics, signals,
+    ini_template, man, signals,
 };
 
 /// Makes the job out of the configuration.
@@ -121,7 +121,7 @@ impl Run {
             Side::Parent(up) => return Ok(up?),
         };
         let mut readiness = Some(readiness);
-        let result = self.run_child(config, settings, &mut pidfile, &mut readiness);
+        let result = guarded(|| self.run_child(config, settings, &mut pidfile, &mut readiness));
         // Whoever hears of the failure finds no pidfile.
         drop(pidfile);
         if let (Err(error), Some(readiness)) = (&result, readiness) {
@@ -158,7 +158,6 @@ impl Run {
     ) -> Result<(), BoxError> {
         let control = Control::default();
         logging::init(&settings.log, self.switches.level(), self.switches.daemon())?;
-        panics::log_instead_of_printing();
         let mut warned = BTreeSet::new();
         self.warn_of_unknown_keys(config, &mut warned);
         for kind in settings.pace.exception_quiet.iter().filter(|kind| !kind.is_known()) {
@@ -226,13 +225,8 @@ fn context(settings: &Settings, control: Control) -> Context {
 
 /// Makes the process the pidfile's owner, and lets signals reach the loop.
 fn take_over(pidfile: Option<&mut Pidfile>, control: &Control) -> Result<(), Error> {
-    let path: Option<PathBuf> = pidfile.as_ref().map(|pidfile| pidfile.path().to_owned());
-    signals::watch(control.clone(), move || {
-        if let Some(path) = &path {
-            // The process is about to end; a file that stays is stale, which the next start sees.
-            let _ = std::fs::remove_file(path);
-        }
-    })?;
+    let remover = pidfile.as_ref().map(|pidfile| pidfile.remover());
+    signals::watch(control.clone(), move || remover.iter().for_each(|remove| remove()))?;
     if let Some(pidfile) = pidfile {
         if let Some(pid) = pidfile.stale() {
             info!("ignoring the stale pidfile `{}` of process {pid}", pidfile.path().display());

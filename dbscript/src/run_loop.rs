@@ -13,6 +13,11 @@ use crate::{BoxError, Context, Control, ErrorKind, Progress, Round, Script, desc
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How a loop paces itself.
+///
+/// ```
+/// let mut settings = dbscript::LoopSettings::default();
+/// settings.loop_delay = 0.1;
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LoopSettings {
@@ -110,6 +115,7 @@ impl<S: Script> RunLoop<S> {
         ready();
         while !self.context.control.is_stopping() {
             self.reload_if_asked();
+            self.context.databases.refresh();
             match self.round() {
                 Ok(round) => {
                     self.trouble.worked(Instant::now());

@@ -14,7 +14,11 @@ pub enum Round {
 
 /// The work of a looping program. Skytools: `DBScript`.
 pub trait Script {
-    /// Prepares the loop. An error ends the program.
+    /// Prepares the loop.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the program; at a reload, the old script goes on instead.
     fn startup(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
         Ok(())
     }
@@ -27,7 +31,9 @@ pub trait Script {
     /// [`Error`] that [is a usage error](Error::is_usage) ends the program.
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError>;
 
-    /// Cleans up after the last round.
+    /// Cleans up after the last round, unless the loop was aborted.
+    ///
+    /// After a reload, it is called for the old script once the new one has started up.
     fn shutdown(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
         Ok(())
     }

@@ -41,8 +41,8 @@ pub(crate) fn watch(control: Control, last_words: impl Fn() + Send + 'static) ->
 fn abort(control: &Control, last_words: &impl Fn()) {
     if !control.abort() {
         warn!("the current round does not end, leaving it to the server to roll back");
-        last_words();
         logging::flush();
+        last_words();
         std::process::exit(0);
     }
 }

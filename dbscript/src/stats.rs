@@ -55,7 +55,7 @@ impl Stats {
     /// Adds to a figure; one that was not put yet counts as zero.
     pub fn add(&mut self, name: &str, value: impl Into<Stat>) {
         let value = match (self.get(name), value.into()) {
-            (Some(Stat::Count(old)), Stat::Count(more)) => Stat::Count(old + more),
+            (Some(Stat::Count(old)), Stat::Count(more)) => Stat::Count(old.saturating_add(more)),
             (Some(Stat::Seconds(old)), Stat::Seconds(more)) => Stat::Seconds(old + more),
             (_, value) => value,
         };
@@ -64,14 +64,19 @@ impl Stats {
 
     /// Adds every figure of another round.
     pub(crate) fn add_all(&mut self, more: &Stats) {
-        for (name, value) in &more.entries {
-            self.add(name, *value);
+        for (name, value) in more.iter() {
+            self.add(name, value);
         }
     }
 
     /// Returns a figure.
     pub fn get(&self, name: &str) -> Option<Stat> {
         self.entries.iter().find(|(known, _)| known == name).map(|(_, stat)| *stat)
+    }
+
+    /// Returns all figures, in the order in which they were put.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Stat)> {
+        self.entries.iter().map(|(name, stat)| (name.as_str(), *stat))
     }
 
     /// Tells whether nothing was put.
@@ -88,7 +93,7 @@ impl Stats {
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
-        for (i, (name, value)) in self.entries.iter().enumerate() {
+        for (i, (name, value)) in self.iter().enumerate() {
             let separator = if i == 0 { "" } else { ", " };
             write!(f, "{separator}{name}: {value}")?;
         }
@@ -108,6 +113,8 @@ mod tests {
         stats.add("count", 1);
         assert_eq!(stats.to_string(), "{count: 2, duration: 0.0260}");
         assert_eq!(stats.get("count"), Some(Stat::Count(2)));
+        let names: Vec<_> = stats.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["count", "duration"]);
         stats.clear();
         assert!(stats.is_empty());
     }

@@ -1,5 +1,6 @@
 //! A script on a thread of its own, inside any program.
 
+use std::fmt;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -42,6 +43,7 @@ pub struct Worker {
     databases: Vec<(String, String)>,
     lifetime: Option<Duration>,
     settings: LoopSettings,
+    control: Control,
 }
 
 impl Worker {
@@ -55,6 +57,7 @@ impl Worker {
             databases: Vec::new(),
             lifetime: None,
             settings: LoopSettings::default(),
+            control: Control::default(),
         }
     }
 
@@ -90,19 +93,24 @@ impl Worker {
         self
     }
 
-    /// Sets all that paces the loop.
+    /// Sets all that paces the loop, in place of what was set so far.
     pub fn settings(mut self, settings: LoopSettings) -> Worker {
         self.settings = settings;
         self
+    }
+
+    /// Returns the handle that stops the worker, also while [`spawn`](Worker::spawn) waits for its startup.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Starts the thread and the script; returns when the script's startup is done.
     ///
     /// # Errors
     ///
-    /// What [`Script::startup`] returned, and when no thread can be started.
+    /// What [`Script::startup`] returned, when it was told to stop meanwhile, and when no thread can be started.
     pub fn spawn(self, script: impl Script + Send + 'static) -> Result<WorkerHandle, BoxError> {
-        let control = Control::default();
+        let control = self.control;
         let mut databases = Databases::new(&self.application_name, control.clone());
         for (name, conninfo) in &self.databases {
             databases.set(name, conninfo);
@@ -130,7 +138,15 @@ impl Worker {
     }
 }
 
+/// Shows the name alone: connection strings may hold passwords.
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// A running worker. Dropping it stops the worker and waits for the current round.
+#[derive(Debug)]
 pub struct WorkerHandle {
     control: Control,
     progress: Progress,

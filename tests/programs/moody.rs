@@ -4,19 +4,26 @@ use std::process::ExitCode;
 
 use dbscript::{BoxError, Context, Error, Job, Key, Program, Round, Script};
 
-const MOODS: Key = Key::required("moods", "What each round does: fine, work, fail, panic, usage.");
+const MOODS: Key = Key::required(
+    "moods",
+    "What each round does: fine, work, fail, panic, usage. As the first: refuse (to start up), unbuildable, once.",
+);
+const HOOK: Key = Key::with_default("hook", "set application_name = 'hooked'", "What sets up connections.");
 
 struct Moody {
     moods: Vec<String>,
+    hook: String,
     rounds: usize,
 }
 
 impl Script for Moody {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        cx.databases().set_connection_hook(|name, client| {
-            client.batch_execute(&format!("set application_name = 'hooked {name}'"))?;
-            Ok(())
-        });
+        let hook = self.hook.clone();
+        cx.databases().set_connection_hook(move |_, client| Ok(client.batch_execute(&hook)?));
+        if self.moods[0] == "refuse" {
+            cx.database("db")?;
+            return Err("not today".into());
+        }
         Ok(())
     }
 
@@ -44,8 +51,12 @@ impl Script for Moody {
 }
 
 fn main() -> ExitCode {
-    Program::new("moody").database("db", "Database.").keys(&[MOODS]).main(|config, _| {
-        let moods = config.get(&MOODS)?.split_whitespace().map(str::to_owned).collect();
-        Ok(Job::looping(Moody { moods, rounds: 0 }))
+    Program::new("moody").database("db", "Database.").keys(&[MOODS, HOOK]).main(|config, _| {
+        let moods: Vec<_> = config.get(&MOODS)?.split_whitespace().map(str::to_owned).collect();
+        match moods[0].as_str() {
+            "unbuildable" => panic!("oh dear"),
+            "once" => Ok(Job::once(|_| panic!("oh dear"))),
+            _ => Ok(Job::looping(Moody { moods, hook: config.get(&HOOK)?, rounds: 0 })),
+        }
     })
 }

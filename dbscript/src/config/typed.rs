@@ -56,7 +56,7 @@ impl Config {
     /// As [`parsed`](Config::parsed), and when the time is negative.
     pub fn seconds(&self, key: &Key) -> Result<Duration, Error> {
         let seconds: f64 = self.parsed(key)?;
-        Duration::try_from_secs_f64(seconds).map_err(|_| self.invalid(key, &seconds.to_string()))
+        Duration::try_from_secs_f64(seconds).or_else(|_| Err(self.invalid(key, &self.get(key)?)))
     }
 
     /// Returns a size in bytes: `1`, `2 B`, `3K`, `4 MB`, up to `YB`, in any case. A K is 1024 bytes.
