@@ -125,15 +125,7 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
                 .help("Log debug messages too; twice: trace"),
         )
         .arg(flag("daemon", "Go background; needs `pidfile`").short('d'))
-        .arg(flag("ini", "Print a commented sample config file"))
-        .arg(flag("man", "Print a manual page, for `man -l -`"))
-        .arg(
-            Arg::new("completions")
-                .long("completions")
-                .value_name("SHELL")
-                .value_parser(clap::value_parser!(Shell))
-                .help("Print completions of the command line for a shell"),
-        )
+        .args(printing())
         .arg(
             Arg::new("set")
                 .long("set")
@@ -153,6 +145,20 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
         command = command.arg(Arg::new("arguments").value_name(usage).num_args(0..).help(help));
     }
     control(command)
+}
+
+/// The switches with which the program prints something instead of running.
+fn printing() -> [Arg; 3] {
+    let completions = Arg::new("completions")
+        .long("completions")
+        .value_name("SHELL")
+        .value_parser(clap::value_parser!(Shell))
+        .help("Print completions of the command line for a shell");
+    [
+        flag("ini", "Print a commented sample config file"),
+        flag("man", "Print a manual page, for `man -l -`"),
+        completions,
+    ]
 }
 
 /// Adds the switches that control a running process.

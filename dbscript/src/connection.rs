@@ -9,7 +9,7 @@ use postgres::{Client, Row};
 use r2d2::PooledConnection;
 
 use crate::Error;
-use crate::databases::Manager;
+use crate::pool::Manager;
 
 /// Longer statements are cut in messages.
 const SHOWN: usize = 200;

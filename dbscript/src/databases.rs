@@ -1,19 +1,18 @@
 //! Named database connections, kept from round to round.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use log::debug;
-use postgres::{Client, NoTls};
-use r2d2::{ManageConnection, NopErrorHandler, Pool};
-use r2d2_postgres::PostgresConnectionManager;
+use postgres::Client;
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::conninfo::Target;
-use crate::control::{Cancellable, Control};
+use crate::control::Control;
 use crate::error::Interrupted;
 use crate::listen::{Channels, Listeners, Open};
+use crate::pool::{PoolOfOne, Pooled};
 use crate::{BoxError, Connection, Error, connect, conninfo};
 
 /// Default of `connection_lifetime`: 20 minutes.
@@ -46,27 +45,8 @@ type Hook = Arc<dyn Fn(&str, &mut Client) -> Result<(), BoxError> + Send + Sync>
 
 struct Entry {
     conninfo: String,
-    pool: Option<Opened>,
+    pool: Option<PoolOfOne>,
 }
-
-#[derive(Clone)]
-struct Opened {
-    target: Target,
-    label: Arc<str>,
-    pool: Pool<Manager>,
-    next: Next,
-}
-
-impl Opened {
-    /// Closes the connection if it is idle and too old or lost: the pool looks at it when it comes back.
-    fn retire(&self) {
-        drop(self.pool.try_get());
-    }
-}
-
-/// The client that the pool hands out next: it is opened outside of the pool, so that a failure is known at
-/// once and with its cause.
-type Next = Arc<Mutex<Option<Pooled>>>;
 
 impl Databases {
     /// Makes an empty set. Connections carry `application_name` and are cancelled by `control`.
@@ -161,7 +141,7 @@ impl Databases {
 
     /// Closes the idle connections that are too old or lost.
     pub(crate) fn refresh(&mut self) {
-        self.entries.values().filter_map(|entry| entry.pool.as_ref()).for_each(Opened::retire);
+        self.entries.values().filter_map(|entry| entry.pool.as_ref()).for_each(PoolOfOne::retire);
     }
 
     /// Sets the age at which a connection is closed and opened anew, between rounds.
@@ -181,26 +161,17 @@ impl Databases {
     /// When the connection is in use already, when no connection string was set under the name or it is
     /// broken, and when the server refuses; the message names database, host, port and user.
     pub fn get(&mut self, name: &str) -> Result<Connection, Error> {
-        let opened = self.opened(name)?;
-        opened.retire();
+        let pool = self.pool(name)?;
+        pool.retire();
         loop {
-            let state = opened.pool.state();
-            if state.connections > state.idle_connections {
-                return Err(Error::failed(format!(
-                    "{name}: the connection is in use, and there is only one"
-                )));
-            }
-            let fresh = state.connections == 0;
+            let fresh = pool.is_empty();
             if fresh {
-                let next = self.connect(name, &opened)?;
-                *opened.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+                pool.put(self.connect(name, &pool)?);
             }
-            let mut connection = opened
-                .pool
-                .get()
-                .map_err(|error| Error::failed(format!("{name}: cannot connect")).caused_by(error))?;
+            let mut connection =
+                pool.take().map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
             if fresh || connection.answers() {
-                return Ok(Connection::new(connection, opened.label));
+                return Ok(Connection::new(connection, pool.label()));
             }
         }
     }
@@ -236,60 +207,40 @@ impl Databases {
 
     /// Opens a connection and sets it up. On a thread, since a server that does not answer must not keep the
     /// program from ending.
-    fn connect(&self, name: &str, opened: &Opened) -> Result<Pooled, Error> {
+    fn connect(&self, name: &str, pool: &PoolOfOne) -> Result<Pooled, Error> {
         let interrupted = |error: BoxError| Error::failed(format!("{name}: not connecting")).caused_by(error);
         if self.control.is_aborting() {
             return Err(interrupted(Interrupted.into()));
         }
-        debug!("{name}: connecting to {}", opened.target);
-        let target = opened.target.clone();
-        let client = self.control.interruptible("connect", move || connect::open(&target));
-        let client = client.map_err(interrupted)?;
+        debug!("{name}: connecting to {}", pool.target());
+        let target = pool.target().clone();
+        let opened = self.control.interruptible("connect", move || connect::open(&target));
         let connect::Opened { client, canceller } =
-            client.map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
-        let cancellable = self.control.cancellable(canceller);
-        let mut pooled = Pooled { client, opened: Instant::now(), broken: false, _cancellable: cancellable };
+            opened.map_err(interrupted)?.map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
+        let mut pooled = Pooled::new(client, self.control.cancellable(canceller));
         // An abort before the connection could be cancelled has not cancelled it.
         if self.control.is_aborting() {
             return Err(interrupted(Interrupted.into()));
         }
         if let Some(hook) = &self.hook {
-            hook(name, &mut pooled.client).map_err(|error| unprepared(&opened.label, error))?;
+            hook(name, &mut pooled.client).map_err(|error| unprepared(&pool.label(), error))?;
         }
         Ok(pooled)
     }
 
-    fn opened(&mut self, name: &str) -> Result<Opened, Error> {
+    fn pool(&mut self, name: &str) -> Result<PoolOfOne, Error> {
         let threads = self.threads.get_or_insert_with(|| Arc::new(ScheduledThreadPool::new(1)));
         let entry = self
             .entries
             .get_mut(name)
             .ok_or_else(|| Error::usage(format!("no connection string is set for `{name}`")))?;
-        if let Some(opened) = &entry.pool {
-            return Ok(opened.clone());
+        if let Some(pool) = &entry.pool {
+            return Ok(pool.clone());
         }
         let target = understood(&entry.conninfo, &self.application_name)
             .map_err(|error| Error::usage(name.to_owned()).caused_by(error))?;
-        let next = Next::default();
-        let manager = Manager {
-            inner: PostgresConnectionManager::new(target.common.clone(), NoTls),
-            next: next.clone(),
-            lifetime: self.lifetime,
-        };
-        let pool = Pool::builder()
-            .max_size(1)
-            .min_idle(Some(0))
-            // For the lifetime, a pool leaves a task on the thread that stays when the pool is gone.
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .test_on_check_out(false)
-            .error_handler(Box::new(NopErrorHandler))
-            .thread_pool(threads.clone())
-            .build_unchecked(manager);
-        let label = format!("{name} ({target})").into();
-        let opened = Opened { target, label, pool, next };
-        entry.pool = Some(opened.clone());
-        Ok(opened)
+        let pool = PoolOfOne::new(name, target, self.lifetime, threads.clone());
+        Ok(entry.pool.insert(pool).clone())
     }
 }
 
@@ -308,46 +259,4 @@ fn understood(conninfo: &str, application_name: &str) -> Result<Target, Error> {
 
 fn unprepared(label: &str, error: BoxError) -> Error {
     Error::failed(format!("{label}: the connection cannot be set up")).caused_by(error)
-}
-
-/// A client as the pool keeps it.
-pub(crate) struct Pooled {
-    pub(crate) client: Client,
-    opened: Instant,
-    broken: bool,
-    _cancellable: Cancellable,
-}
-
-impl Pooled {
-    /// Asks the server for a sign of life; a connection without one is not handed out again.
-    fn answers(&mut self) -> bool {
-        self.broken = self.client.simple_query("").is_err();
-        !self.broken
-    }
-}
-
-pub(crate) struct Manager {
-    /// Knows whether a client is well; connecting is done here, since it knows one host only.
-    inner: PostgresConnectionManager<NoTls>,
-    next: Next,
-    lifetime: Duration,
-}
-
-impl ManageConnection for Manager {
-    type Connection = Pooled;
-    type Error = Error;
-
-    fn connect(&self) -> Result<Pooled, Error> {
-        let ready = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
-        ready.ok_or_else(|| Error::failed("no connection was opened"))
-    }
-
-    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Error> {
-        let valid = self.inner.is_valid(&mut pooled.client);
-        valid.map_err(|error| Error::failed("the connection is lost").caused_by(error))
-    }
-
-    fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        pooled.broken || pooled.opened.elapsed() >= self.lifetime || self.inner.has_broken(&mut pooled.client)
-    }
 }

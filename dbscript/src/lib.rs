@@ -40,6 +40,7 @@ mod error;
 mod error_kind;
 mod listen;
 mod panics;
+mod pool;
 mod progress;
 mod run_loop;
 mod script;

@@ -62,7 +62,7 @@ pub use batch::Batch;
 pub use bulk_insert::BulkInsert;
 pub use consumer::{Consumer, Outcome};
 pub use consumer_loop::{ConsumerLoop, Delivered, Delivery, ToConsumer};
-pub use dbscript::{BoxError, Totals};
+pub use dbscript::{BoxError, Control, Totals};
 pub use error::Error;
 pub use event::Event;
 pub use events::Events;

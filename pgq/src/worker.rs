@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dbscript::{BoxError, LoopSettings, Totals};
+use dbscript::{BoxError, Control, Totals};
 
 use crate::{Consumer, ConsumerLoop, Delivery, Error, Settings, Subscription, ToConsumer};
 
@@ -14,9 +14,8 @@ const DB: &str = "queue database";
 ///
 /// Messages never show the connection string.
 pub struct Worker {
-    databases: Vec<(String, String)>,
+    worker: dbscript::Worker,
     settings: Settings,
-    pace: LoopSettings,
 }
 
 impl Worker {
@@ -27,27 +26,32 @@ impl Worker {
 
     /// Describes a worker by its consumer's settings.
     pub fn with_settings(conninfo: &str, settings: Settings) -> Worker {
-        let databases = vec![(DB.to_owned(), conninfo.to_owned())];
-        Worker { databases, settings, pace: LoopSettings::default() }
+        let job = format!("{}/{}", settings.queue, settings.consumer);
+        let worker = dbscript::Worker::new(&job).application_name(&settings.consumer).database(DB, conninfo);
+        Worker { worker, settings }
     }
 
     /// Adds a database for the delivery to use, under a name.
     pub fn database(mut self, name: &str, conninfo: &str) -> Worker {
-        self.databases.push((name.to_owned(), conninfo.to_owned()));
+        self.worker = self.worker.database(name, conninfo);
         self
     }
 
     /// Sets how long to sleep when there is no batch. Defaults to one second.
     pub fn loop_delay(mut self, delay: Duration) -> Worker {
-        // Zero would end the loop at the first empty round.
-        self.pace.loop_delay = delay.as_secs_f64().max(0.001);
+        self.worker = self.worker.loop_delay(delay);
         self
     }
 
     /// Sets how long to wait after a failed batch. Defaults to 20 seconds.
     pub fn exception_sleep(mut self, delay: Duration) -> Worker {
-        self.pace.exception_sleep = delay;
+        self.worker = self.worker.exception_sleep(delay);
         self
+    }
+
+    /// Returns the handle that stops the worker, also while [`spawn`](Worker::spawn) waits for its startup.
+    pub fn control(&self) -> Control {
+        self.worker.control()
     }
 
     /// Connects, registers the consumer and starts the thread; returns when the worker is up.
@@ -65,13 +69,8 @@ impl Worker {
     ///
     /// As [`spawn`](Worker::spawn).
     pub fn spawn_delivery(self, delivery: impl Delivery + Send + 'static) -> Result<WorkerHandle, Error> {
-        let job = format!("{}/{}", self.settings.queue, self.settings.consumer);
-        let worker =
-            dbscript::Worker::new(&job).application_name(&self.settings.consumer).settings(self.pace);
-        let worker =
-            self.databases.iter().fold(worker, |worker, (name, conninfo)| worker.database(name, conninfo));
         let script = ConsumerLoop::new(DB, Subscription::new(self.settings), delivery);
-        worker.spawn(script).map(WorkerHandle).map_err(ended)
+        self.worker.spawn(script).map(WorkerHandle).map_err(ended)
     }
 }
 
