@@ -140,8 +140,7 @@ impl Databases {
         self.listeners.follow(&self.channels, &self.control, |name| {
             let conninfo = entries.get(name)?.conninfo.clone();
             let (text, application_name) = (conninfo.clone(), self.application_name.clone());
-            let open: Open =
-                Box::new(move || Ok(connect::connect(&understood(&text, &application_name)?)?));
+            let open: Open = Box::new(move || Ok(connect::connect(&understood(&text, &application_name)?)?));
             Some((conninfo, open))
         });
     }
@@ -278,7 +277,6 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Puts the hosts back into the driver's form.
 /// Understands a connection string.
 fn understood(conninfo: &str, application_name: &str) -> Result<Target, Error> {
     let mut target = conninfo::parse(conninfo, variable)?;
