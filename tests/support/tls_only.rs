@@ -7,6 +7,7 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::runtime::{Builder, Runtime};
@@ -53,15 +54,18 @@ impl TlsOnly {
     }
 }
 
+/// Shows the certificate even if the key is another one's.
 fn acceptor(pem: &Pem) -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_slice(pem.certificate.as_bytes()).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(pem.key.as_bytes()).expect("a key");
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider = ring::default_provider();
+    let key = provider.key_provider.load_private_key(key).expect("a key of a known kind");
+    let shown = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .expect("the versions are known")
         .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .expect("the key is the certificate's");
+        .with_cert_resolver(Arc::new(shown));
     config.alpn_protocols = vec![b"postgresql".to_vec()];
     TlsAcceptor::from(Arc::new(config))
 }
