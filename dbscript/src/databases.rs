@@ -191,7 +191,7 @@ impl Databases {
                 .pool
                 .get()
                 .map_err(|error| Error::failed(format!("{name}: cannot connect")).caused_by(error))?;
-            if fresh || connection.answers() {
+            if fresh || connection.is_good(self.lifetime) {
                 return Ok(Connection::new(connection, opened.label));
             }
         }
@@ -259,8 +259,8 @@ impl Databases {
         let pool = Pool::builder()
             .max_size(1)
             .min_idle(Some(0))
-            // The pool knows no lifetime of zero, with which each round opens its own connection.
-            .max_lifetime(Some(self.lifetime).filter(|lifetime| !lifetime.is_zero()))
+            // Ages are looked at here: the pool would leave a job behind on its thread whenever it is closed.
+            .max_lifetime(None)
             .idle_timeout(None)
             .test_on_check_out(false)
             .error_handler(Box::new(NopErrorHandler))
@@ -299,9 +299,13 @@ pub(crate) struct Pooled {
 }
 
 impl Pooled {
-    /// Asks the server for a sign of life; a connection without one is not handed out again.
-    fn answers(&mut self) -> bool {
-        self.broken = self.client.simple_query("").is_err();
+    fn is_old(&self, lifetime: Duration) -> bool {
+        self.opened.elapsed() >= lifetime
+    }
+
+    /// Asks the server for a sign of life; a connection that is old or without one is not handed out again.
+    fn is_good(&mut self, lifetime: Duration) -> bool {
+        self.broken = self.is_old(lifetime) || self.client.simple_query("").is_err();
         !self.broken
     }
 }
@@ -334,9 +338,7 @@ impl ManageConnection for Manager {
         valid.map_err(|error| Error::failed("the connection is lost").caused_by(error))
     }
 
-    /// The pool looks at ages only while connections are idle; one that is in use round after round is
-    /// retired here, when it comes back.
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        pooled.broken || pooled.opened.elapsed() >= self.lifetime || self.inner.has_broken(&mut pooled.client)
+        pooled.broken || pooled.is_old(self.lifetime) || self.inner.has_broken(&mut pooled.client)
     }
 }
