@@ -1,20 +1,23 @@
 //! TLS with rustls.
 
 use std::io;
+use std::sync::Arc;
 
 use postgres::Socket;
-use postgres::tls::{MakeTlsConnect, TlsConnect};
-use rustls::{AlertDescription, CertificateError, Error as Rustls};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError, ClientConfig, Error as Rustls};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
+pub(super) use super::binding::of as channel_binding;
 use super::{TlsFailure, TlsSettings, client_config};
 use crate::BoxError;
 
-pub(super) type Encrypted = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+pub(super) type Encrypted = TlsStream<Socket>;
 
 /// Encrypts connections as the settings want it.
 #[derive(Clone)]
-pub(crate) struct Encryption(MakeRustlsConnect);
+pub(crate) struct Encryption(Arc<ClientConfig>);
 
 impl Encryption {
     /// Reads the files that the settings name.
@@ -23,12 +26,19 @@ impl Encryption {
     ///
     /// When one of them cannot be used.
     pub(crate) fn new(settings: &TlsSettings) -> Result<Encryption, BoxError> {
-        Ok(Encryption(MakeRustlsConnect::new(client_config::client_config(settings)?)))
+        Ok(Encryption(Arc::new(client_config::client_config(settings)?)))
     }
 
-    pub(super) async fn handshake(mut self, host: &str, socket: Socket) -> Result<Encrypted, BoxError> {
-        let connect = MakeTlsConnect::<Socket>::make_tls_connect(&mut self.0, host)?;
-        connect.connect(socket).await.map_err(|error| explain(error, host))
+    pub(super) async fn handshake(self, host: &str, socket: Socket) -> Result<Encrypted, BoxError> {
+        let name = ServerName::try_from(host.to_owned())?;
+        let names_protocol = !self.0.alpn_protocols.is_empty();
+        let stream = TlsConnector::from(self.0).connect(name, socket).await;
+        let stream = stream.map_err(|error| explain(error, host))?;
+        // Without PostgreSQL's own question before the handshake, it may be a server of anything.
+        if names_protocol && stream.get_ref().1.alpn_protocol().is_none() {
+            return Err("the server does not say that it speaks PostgreSQL's protocol".into());
+        }
+        Ok(stream)
     }
 }
 

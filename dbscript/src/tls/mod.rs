@@ -8,6 +8,8 @@ mod stream;
 #[cfg(feature = "tls")]
 mod authorities;
 #[cfg(feature = "tls")]
+mod binding;
+#[cfg(feature = "tls")]
 mod client_config;
 #[cfg(feature = "tls")]
 mod encryption;
