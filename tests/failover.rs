@@ -197,6 +197,9 @@ fn a_host_that_refuses_the_user_ends_the_search() {
     assert!(error.contains("28000") && error.contains("locked"), "{error}");
     assert_eq!(psql(&open, &conninfo(&[&locked, &open])), None);
     assert!(in_recovery(&conninfo(&[&open, &locked])).is_ok());
+    let standby = format!("{} target_session_attrs=prefer-standby", conninfo(&[&open, &locked]));
+    assert_eq!(psql(&open, &standby), None);
+    in_recovery(&standby).expect_err("the second one refuses");
 }
 
 #[test]
