@@ -156,6 +156,18 @@ fn hosts_are_away_for_a_while() {
 }
 
 #[test]
+fn failed_rounds_leave_nothing_behind() {
+    let inserter = Inserter::new("host=/nowhere user=postgres");
+    let program = Running::start(inserter.command().args(["-v", "--set", "exception_sleep=0"]));
+    let failed = || inserter.log().matches("failed again").count();
+    wait_for("failed rounds", || failed() > 1_000);
+    let (before, memory) = (failed(), program.memory());
+    wait_for("many more", || failed() > before + 6_000);
+    let more = program.memory() - memory;
+    assert!(more < 2_000, "{more} kB");
+}
+
+#[test]
 fn one_line_tells_what_each_host_said() {
     let server = Server::builder().listen_localhost().setting("default_transaction_read_only", "on").start();
     let server = server.unwrap_or_else(|error| panic!("{error}"));
@@ -185,6 +197,9 @@ fn a_host_that_refuses_the_user_ends_the_search() {
     assert!(error.contains("28000") && error.contains("locked"), "{error}");
     assert_eq!(psql(&open, &conninfo(&[&locked, &open])), None);
     assert!(in_recovery(&conninfo(&[&open, &locked])).is_ok());
+    let standby = format!("{} target_session_attrs=prefer-standby", conninfo(&[&open, &locked]));
+    assert_eq!(psql(&open, &standby), None);
+    in_recovery(&standby).expect_err("the second one refuses");
 }
 
 #[test]

@@ -36,6 +36,11 @@ impl Authority {
     fn with(mut params: CertificateParams) -> Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Authority::with_exactly(params)
+    }
+
+    /// Creates one that vouches for itself, with whatever these parameters say.
+    pub(crate) fn with_exactly(params: CertificateParams) -> Authority {
         let key = key();
         let certificate = params.self_signed(&key).expect("signed").pem();
         let pem = Pem { certificate, key: key.serialize_pem() };
@@ -61,7 +66,22 @@ impl Authority {
         self.sign(&params)
     }
 
-    fn sign(&self, params: &CertificateParams) -> Pem {
+    /// Lets a certificate of this name vouch for others, whether it may or not.
+    pub(crate) fn of_name(name: &str, pem: Pem) -> Authority {
+        let key = KeyPair::from_pem(&pem.key).expect("a key of a known kind");
+        Authority { issuer: Issuer::new(params(&[], name), key), pem }
+    }
+
+    /// Has this one vouch for another one.
+    pub(crate) fn issue_authority(&self, params: CertificateParams) -> Authority {
+        let key = key();
+        let certificate = params.signed_by(&key, &self.issuer).expect("signed").pem();
+        let pem = Pem { certificate, key: key.serialize_pem() };
+        Authority { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// Issues a certificate with whatever these parameters say.
+    pub(crate) fn sign(&self, params: &CertificateParams) -> Pem {
         let key = key();
         let certificate = params.signed_by(&key, &self.issuer).expect("signed").pem();
         Pem { certificate, key: key.serialize_pem() }
@@ -95,7 +115,8 @@ pub(crate) fn self_signed(name: &str) -> Pem {
     Pem { certificate: params.self_signed(&key).expect("signed").pem(), key: key.serialize_pem() }
 }
 
-fn params(alternatives: &[&str], common_name: &str) -> CertificateParams {
+/// Makes parameters with alternative names, which may be addresses, and a common name.
+pub(crate) fn params(alternatives: &[&str], common_name: &str) -> CertificateParams {
     let names: Vec<String> = alternatives.iter().map(|&name| name.to_owned()).collect();
     let mut params = CertificateParams::new(names).expect("the names are valid");
     params.distinguished_name.remove(DnType::CommonName);

@@ -7,6 +7,7 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::runtime::{Builder, Runtime};
@@ -32,14 +33,20 @@ pub(crate) struct TlsOnly {
 }
 
 impl TlsOnly {
+    /// Starts one that says that it speaks PostgreSQL's protocol.
     pub(crate) fn start(pem: &Pem, server: &Server) -> TlsOnly {
+        TlsOnly::start_speaking(&["postgresql"], pem, server)
+    }
+
+    /// Starts one that says that it speaks these protocols.
+    pub(crate) fn start_speaking(protocols: &[&str], pem: &Pem, server: &Server) -> TlsOnly {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a thread can be started");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port is free");
         let port = listener.local_addr().expect("it listens").port();
         let hellos = Hellos::default();
         let socket = server.socket_dir().join(format!(".s.PGSQL.{}", server.port()));
-        runtime.spawn(serve(listener, acceptor(pem), socket, hellos.clone()));
+        runtime.spawn(serve(listener, acceptor(protocols, pem), socket, hellos.clone()));
         TlsOnly { port, hellos, _runtime: runtime }
     }
 
@@ -53,16 +60,19 @@ impl TlsOnly {
     }
 }
 
-fn acceptor(pem: &Pem) -> TlsAcceptor {
+/// Shows the certificate even if the key is another one's.
+fn acceptor(protocols: &[&str], pem: &Pem) -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_slice(pem.certificate.as_bytes()).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(pem.key.as_bytes()).expect("a key");
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider = ring::default_provider();
+    let key = provider.key_provider.load_private_key(key).expect("a key of a known kind");
+    let shown = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .expect("the versions are known")
         .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .expect("the key is the certificate's");
-    config.alpn_protocols = vec![b"postgresql".to_vec()];
+        .with_cert_resolver(Arc::new(shown));
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     TlsAcceptor::from(Arc::new(config))
 }
 

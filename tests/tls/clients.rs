@@ -176,6 +176,16 @@ fn encryption_from_the_first_byte_on() {
     assert_eq!(encrypted.seen(&conninfo(&format!("{direct} sslsni=0"))), Ok(false));
     assert_eq!(door.take_hellos(), [hello(None)]);
     assert!(encrypted.seen(&conninfo("sslmode=require")).is_err(), "it does not speak PostgreSQL's protocol");
+    for protocols in [&[][..], &["http/1.1"]] {
+        let door = TlsOnly::start_speaking(protocols, &pem, &encrypted.server);
+        let full =
+            format!("host=localhost port={} user=postgres dbname=postgres sslrootcert={root}", door.port());
+        let error = encrypted.seen(&format!("{full} {direct}")).expect_err("it may speak anything");
+        assert!(
+            error.contains("PostgreSQL's protocol") || error.contains("NoApplicationProtocol"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Encrypted connections: what is accepted, what is refused and how that is told. The oracle is psql.
 
 mod clients;
+mod downgrades;
+mod forgeries;
 mod servers;
 
 use std::fs;

@@ -7,6 +7,7 @@ mod refusals;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::ToSocketAddrs;
+use std::ops::ControlFlow::{self, Break, Continue};
 
 use postgres::Client;
 use postgres::config::Host;
@@ -41,8 +42,10 @@ pub(crate) fn open(target: &Target) -> Result<Opened, Error> {
     let mut refusals = Refusals::default();
     for session in passes(target.session) {
         refusals = Refusals::default();
-        if let Some(opened) = open_any(target, *session, &mut refusals) {
-            return Ok(opened);
+        match open_any(target, *session, &mut refusals) {
+            Break(Some(opened)) => return Ok(opened),
+            Break(None) => break,
+            Continue(()) => {}
         }
     }
     Err(refusals.into_error(target))
@@ -60,7 +63,8 @@ fn passes(session: SessionAttrs) -> &'static [SessionAttrs] {
     }
 }
 
-fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> Option<Opened> {
+/// Goes on when no host has what is wanted; breaks without a connection when one ends the search.
+fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> ControlFlow<Option<Opened>> {
     let mut endpoints: Vec<&Endpoint> = target.hosts.iter().collect();
     if target.shuffled {
         shuffle(&mut endpoints);
@@ -76,18 +80,18 @@ fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> 
         let several = places.len() > 1;
         for place in &places {
             match (Attempt { target, session, endpoint, place }).open() {
-                Ok(opened) => return Some(opened),
+                Ok(opened) => return Break(Some(opened)),
                 Err(error) => {
                     let go_on = refusals::next_may_accept(&*error);
                     refusals.add(endpoint, Some(place).filter(|_| several), error);
                     if !go_on {
-                        return None;
+                        return Break(None);
                     }
                 }
             }
         }
     }
-    None
+    Continue(())
 }
 
 /// Returns every address of a host.

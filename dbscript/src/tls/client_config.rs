@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, SupportedProtocolVersion};
 
-use super::verifier::{Trusted, Verifier};
-use super::{RootCert, SslMode, TlsSettings, TlsVersion, files, old_certificate};
+use super::authorities::Authorities;
+use super::verifier::Verifier;
+use super::{RootCert, SslMode, TlsSettings, TlsVersion, files};
 use crate::{BoxError, Error};
 
 /// The protocol's name, which a server wants to hear where encryption comes first.
@@ -19,8 +19,11 @@ const ALPN: &[u8] = b"postgresql";
 /// Reads the files and makes the configuration of a client.
 pub(super) fn client_config(settings: &TlsSettings) -> Result<ClientConfig, BoxError> {
     let provider = Arc::new(ring::default_provider());
-    let verifier =
-        Verifier::new(&provider, trusted(settings, &provider)?, settings.mode == SslMode::VerifyFull);
+    let verifier = Verifier::new(
+        provider.signature_verification_algorithms,
+        authorities(settings, &provider)?,
+        settings.mode == SslMode::VerifyFull,
+    );
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions(settings))?
         .dangerous()
@@ -60,7 +63,7 @@ fn versions(settings: &TlsSettings) -> Vec<&'static SupportedProtocolVersion> {
 /// Returns who vouches for servers; none when anybody will do.
 ///
 /// As in libpq, a root certificate that is there is used in every mode, and needed by those that verify.
-fn trusted(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Option<Trusted>, BoxError> {
+fn authorities(settings: &TlsSettings, provider: &CryptoProvider) -> Result<Option<Authorities>, BoxError> {
     let verify = matches!(settings.mode, SslMode::VerifyCa | SslMode::VerifyFull);
     let roots = match &settings.root_cert {
         RootCert::System => system_roots()?,
@@ -77,21 +80,15 @@ fn trusted(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Opt
         }
         RootCert::File(_) | RootCert::None => return Ok(None),
     };
-    let mut store = RootCertStore::empty();
-    // For webpki, a root is good for ever.
-    let roots: Vec<_> = roots.into_iter().filter(old_certificate::is_current).collect();
-    if roots.is_empty() {
-        return Err(Error::failed("all root certificates have expired").into());
+    let revoked = match &settings.crl {
+        Some(crl) => files::revocation_lists(crl)?,
+        None => Vec::new(),
+    };
+    let authorities = Authorities::new(roots, revoked, provider.signature_verification_algorithms);
+    if authorities.is_empty() {
+        return Err(Error::failed("all root certificates have expired, or cannot be read").into());
     }
-    store.add_parsable_certificates(roots.iter().cloned());
-    let mut builder = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone());
-    if let Some(crl) = &settings.crl {
-        builder = builder.with_crls(files::revocation_lists(crl)?).enforce_revocation_expiration();
-    }
-    let webpki = builder
-        .build()
-        .map_err(|error| Error::failed("cannot use the root certificates").caused_by(error))?;
-    Ok(Some(Trusted { webpki, roots, revocable: settings.crl.is_some() }))
+    Ok(Some(authorities))
 }
 
 fn system_roots() -> Result<Vec<CertificateDer<'static>>, BoxError> {

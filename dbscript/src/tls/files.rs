@@ -8,6 +8,7 @@ use std::path::Path;
 use pkcs8::{EncryptedPrivateKeyInfo, SecretDocument};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use webpki::{CertRevocationList, OwnedCertRevocationList};
 
 use crate::Error;
 
@@ -21,8 +22,11 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// Reads one or more certificate revocation lists.
-pub(super) fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, Error> {
-    all(path, "certificate revocation list")
+pub(super) fn revocation_lists(path: &Path) -> Result<Vec<CertRevocationList<'static>>, Error> {
+    let lists: Vec<CertificateRevocationListDer<'_>> = all(path, "certificate revocation list")?;
+    let lists =
+        lists.iter().map(|list| OwnedCertRevocationList::from_der(list).map(CertRevocationList::from));
+    lists.collect::<Result<_, _>>().map_err(|error| wrong(path, error))
 }
 
 fn all<T: PemObject>(path: &Path, what: &str) -> Result<Vec<T>, Error> {

@@ -15,19 +15,19 @@ pub(super) struct Names {
     common: Option<String>,
 }
 
-/// Reads the names of a certificate.
-pub(super) fn names(certificate: &Certificate) -> Names {
+/// Reads the names of a certificate; none if it has any that is broken.
+pub(super) fn names(certificate: &Certificate) -> Option<Names> {
     let mut names = Names { dns: Vec::new(), addresses: Vec::new(), common: common_name(certificate) };
-    let alternatives = certificate.tbs_certificate.get::<SubjectAltName>();
-    let alternatives = alternatives.ok().flatten().map(|(_, names)| names.0).unwrap_or_default();
-    for name in alternatives {
+    let alternatives = certificate.tbs_certificate.get::<SubjectAltName>().ok()?;
+    for name in alternatives.map(|(_, names)| names.0).unwrap_or_default() {
         match name {
             GeneralName::DnsName(name) => names.dns.push(name.to_string()),
-            GeneralName::IpAddress(octets) => names.addresses.extend(address(octets.as_bytes())),
+            GeneralName::IpAddress(octets) => names.addresses.push(address(octets.as_bytes())?),
             _ => {}
         }
     }
-    names
+    let mut all = names.dns.iter().chain(&names.common);
+    if all.any(|name| name.contains('\0')) { None } else { Some(names) }
 }
 
 fn address(octets: &[u8]) -> Option<IpAddr> {
@@ -44,6 +44,11 @@ fn common_name(certificate: &Certificate) -> Option<String> {
 }
 
 impl Names {
+    /// Leaves the common name out; none if it is the only name that a server could be known by.
+    pub(super) fn without_common_name(self) -> Option<Names> {
+        if self.dns.is_empty() { None } else { Some(Names { common: None, ..self }) }
+    }
+
     /// Tells whether a host is meant. The common name counts only where the certificate has no alternative
     /// name of the host's kind, name or address.
     pub(super) fn include(&self, host: &str) -> bool {

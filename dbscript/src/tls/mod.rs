@@ -6,6 +6,10 @@ mod settings;
 mod stream;
 
 #[cfg(feature = "tls")]
+mod authorities;
+#[cfg(feature = "tls")]
+mod binding;
+#[cfg(feature = "tls")]
 mod client_config;
 #[cfg(feature = "tls")]
 mod encryption;
@@ -15,6 +19,10 @@ mod files;
 mod host_name;
 #[cfg(feature = "tls")]
 mod old_certificate;
+#[cfg(feature = "tls")]
+mod refusal;
+#[cfg(feature = "tls")]
+mod usage;
 #[cfg(feature = "tls")]
 mod verifier;
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 
 use postgres::Socket;
-use postgres::tls::NoTlsStream;
+use postgres::tls::{ChannelBinding, NoTlsStream};
 
 use super::TlsSettings;
 use crate::BoxError;
@@ -26,6 +26,11 @@ impl Encryption {
     pub(super) async fn handshake(self, _host: &str, _socket: Socket) -> Result<Encrypted, BoxError> {
         match self.0 {}
     }
+}
+
+/// Binds nothing.
+pub(super) fn channel_binding(_stream: &Encrypted) -> ChannelBinding {
+    ChannelBinding::none()
 }
 
 /// Leaves the error as it is.

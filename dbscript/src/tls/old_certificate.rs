@@ -1,68 +1,33 @@
-//! Where webpki and libpq differ: old forms of servers' certificates, which libpq takes, and expired roots,
-//! which it does not.
+//! Certificates of version 1, which the usual recipes for a server's certificate have long produced. libpq takes
+//! them; webpki does not.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
-use rustls::pki_types::{AlgorithmIdentifier, CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::pki_types::{AlgorithmIdentifier, CertificateDer, SubjectPublicKeyInfoDer};
 use rustls::{CertificateError, DigitallySignedStruct, Error};
 use x509_cert::certificate::{Certificate, Version};
 use x509_cert::der::{Decode, Encode};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
-/// Verifies a certificate that is a self-signed root itself, or one of version 1, which has no extensions,
-/// that a root signed. Returns none for other certificates.
-pub(super) fn verify(
-    leaf: &CertificateDer<'_>,
-    roots: &[CertificateDer<'_>],
-    algorithms: WebPkiSupportedAlgorithms,
-    now: UnixTime,
-) -> Option<Result<(), Error>> {
-    let parsed = Certificate::from_der(leaf).ok()?;
-    let tbs = &parsed.tbs_certificate;
-    if tbs.issuer == tbs.subject && roots.contains(leaf) {
-        return Some(verify_time(&parsed, now));
-    }
-    if tbs.version != Version::V1 {
-        return None;
-    }
-    let mut roots = roots.iter().filter_map(|root| Certificate::from_der(root).ok());
-    let signed = roots.any(|root| {
-        root.tbs_certificate.subject == tbs.issuer
-            && is_signed_by(&parsed, &root, algorithms).unwrap_or(false)
-    });
-    Some(if signed { verify_time(&parsed, now) } else { Err(CertificateError::UnknownIssuer.into()) })
-}
-
-/// Tells whether a certificate is neither too old nor too new.
-pub(super) fn is_current(certificate: &CertificateDer<'_>) -> bool {
-    Certificate::from_der(certificate).is_ok_and(|parsed| verify_time(&parsed, UnixTime::now()).is_ok())
-}
-
-fn verify_time(certificate: &Certificate, now: UnixTime) -> Result<(), Error> {
-    let validity = &certificate.tbs_certificate.validity;
-    if now.as_secs() < validity.not_before.to_unix_duration().as_secs() {
-        Err(CertificateError::NotValidYet.into())
-    } else if now.as_secs() > validity.not_after.to_unix_duration().as_secs() {
-        Err(CertificateError::Expired.into())
-    } else {
-        Ok(())
-    }
-}
-
-/// Returns none when something cannot be encoded again, which is as good as a wrong signature.
-fn is_signed_by(
+/// Tells whether one certificate was signed by the owner of another one, and names it.
+pub(super) fn is_signed_by(
     certificate: &Certificate,
     issuer: &Certificate,
-    algorithms: WebPkiSupportedAlgorithms,
-) -> Option<bool> {
-    let message = certificate.tbs_certificate.to_der().ok()?;
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> bool {
+    let tbs = &certificate.tbs_certificate;
+    // What cannot be encoded again is as good as a wrong signature.
+    let (Ok(message), Some(signature)) = (tbs.to_der(), certificate.signature.as_bytes()) else {
+        return false;
+    };
     let key = &issuer.tbs_certificate.subject_public_key_info;
-    let signature = certificate.signature.as_bytes()?;
-    Some(algorithms.all.iter().any(|algorithm| {
-        is(&certificate.signature_algorithm, algorithm.signature_alg_id())
-            && is(&key.algorithm, algorithm.public_key_alg_id())
-            && algorithm.verify_signature(key.subject_public_key.raw_bytes(), &message, signature).is_ok()
-    }))
+    tbs.issuer == issuer.tbs_certificate.subject
+        && tbs.signature == certificate.signature_algorithm
+        && algorithms.all.iter().any(|algorithm| {
+            is(&tbs.signature, algorithm.signature_alg_id())
+                && is(&key.algorithm, algorithm.public_key_alg_id())
+                && algorithm.verify_signature(key.subject_public_key.raw_bytes(), &message, signature).is_ok()
+        })
 }
 
 /// Compares with what follows the tag and the length, which fit into one byte each.

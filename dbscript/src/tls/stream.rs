@@ -11,7 +11,7 @@ use postgres::tls::{ChannelBinding, TlsStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::encryption::{Encrypted, explain_late};
+use super::encryption::{Encrypted, channel_binding, explain_late};
 
 pub(super) enum Inner {
     Plain(Socket),
@@ -47,7 +47,7 @@ impl TlsStream for Stream {
     fn channel_binding(&self) -> ChannelBinding {
         match &self.inner {
             Inner::Plain(_) => ChannelBinding::none(),
-            Inner::Encrypted(stream) => stream.channel_binding(),
+            Inner::Encrypted(stream) => channel_binding(stream),
         }
     }
 }

@@ -1,77 +1,66 @@
 //! Who a server is.
 
 use std::fmt;
-use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-use super::{host_name, old_certificate};
+use super::authorities::{Authorities, Bounds};
+use super::host_name::{self, Names};
+use super::{old_certificate, refusal};
 
-/// Who vouches for servers.
-#[derive(Debug)]
-pub(super) struct Trusted {
-    pub(super) webpki: Arc<WebPkiServerVerifier>,
-    pub(super) roots: Vec<CertificateDer<'static>>,
-    /// Whether certificates may have been revoked.
-    pub(super) revocable: bool,
-}
-
-/// Accepts the servers that libpq accepts.
+/// Accepts the servers that libpq accepts, with the exceptions that [`Authorities`] tells.
 ///
-/// That is what webpki accepts, and besides: names in the subject's common name where a certificate has no
-/// alternative names of that kind, a self-signed certificate that is a root certificate itself, and
-/// certificates of version 1, which the usual recipes for a server's certificate have long produced.
-#[derive(Debug)]
+/// That is what webpki accepts if the usages of keys allow it, and besides: names in the subject's common name
+/// where a certificate has no alternative names of that kind, a self-signed certificate that is a root
+/// certificate itself, and certificates of version 1.
 pub(super) struct Verifier {
     algorithms: WebPkiSupportedAlgorithms,
-    trusted: Option<Trusted>,
+    authorities: Option<Authorities>,
     name: bool,
 }
 
 impl Verifier {
-    /// Trusts everybody without `trusted`; looks at the host's name too with `name`.
-    pub(super) fn new(provider: &CryptoProvider, trusted: Option<Trusted>, name: bool) -> Verifier {
-        Verifier { algorithms: provider.signature_verification_algorithms, trusted, name }
-    }
-
-    fn verify_chain(
-        &self,
-        trusted: &Trusted,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        let verified = trusted.webpki.verify_server_cert(leaf, intermediates, server_name, &[], now);
-        let Err(error) = verified else { return Ok(()) };
-        match error {
-            // The name is looked at after everything else, and again by `verify_name`.
-            Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            ) => Ok(()),
-            _ if trusted.revocable => Err(error),
-            _ => old_certificate::verify(leaf, &trusted.roots, self.algorithms, now).unwrap_or(Err(error)),
-        }
+    /// Trusts everybody without `authorities`; looks at the host's name too with `name`.
+    pub(super) fn new(
+        algorithms: WebPkiSupportedAlgorithms,
+        authorities: Option<Authorities>,
+        name: bool,
+    ) -> Verifier {
+        Verifier { algorithms, authorities, name }
     }
 }
 
-fn verify_name(leaf: &CertificateDer<'_>, server_name: &ServerName<'_>) -> Result<(), Error> {
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Reads the names that count. webpki looks at the bounds of alternative names only.
+fn names(leaf: &CertificateDer<'_>, bounds: Bounds) -> Result<Names, Error> {
     let leaf = Certificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding)?;
+    let names = host_name::names(&leaf).ok_or_else(|| refusal::because("its names cannot be read"))?;
+    match bounds {
+        Bounds::Any => Ok(names),
+        Bounds::Certain => names.without_common_name().ok_or_else(|| {
+            refusal::because(
+                "it has no alternative name, and an authority above it may not vouch for any name",
+            )
+        }),
+    }
+}
+
+fn verify_name(names: &Names, server_name: &ServerName<'_>) -> Result<(), Error> {
     let host = server_name.to_str();
-    let names = host_name::names(&leaf);
     if names.include(&host) {
         return Ok(());
     }
-    let other = OtherName(format!("it is for {names}, not for `{host}`"));
-    Err(CertificateError::Other(OtherError(Arc::new(other))).into())
+    Err(refusal::because(format!("it is for {names}, not for `{host}`")))
 }
 
 impl ServerCertVerifier for Verifier {
@@ -83,11 +72,14 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if let Some(trusted) = &self.trusted {
-            self.verify_chain(trusted, leaf, intermediates, server_name, now)?;
-        }
+        let bounds = match &self.authorities {
+            Some(authorities) => authorities.verify(leaf, intermediates, now)?,
+            None => Bounds::Any,
+        };
         if self.name {
-            verify_name(leaf, server_name)?;
+            verify_name(&names(leaf, bounds)?, server_name)?;
+        } else if bounds == Bounds::Certain {
+            names(leaf, bounds)?;
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -120,14 +112,3 @@ impl ServerCertVerifier for Verifier {
         self.algorithms.supported_schemes()
     }
 }
-
-#[derive(Debug)]
-struct OtherName(String);
-
-impl fmt::Display for OtherName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for OtherName {}
