@@ -205,3 +205,27 @@ fn a_kill_cancels_the_statement_behind_it() {
     assert!(program.wait().is_some());
     wait_for("the statement to end", || !sleeping());
 }
+
+/// Counts its rounds, each of which is over in a moment.
+const QUICK: &str = "sql = select pg_sleep(0.005), nextval('rounds')\nloop_delay = 0.001\n";
+
+#[test]
+fn it_survives_kills_that_come_between_statements() {
+    let database = Database::create("bouncer");
+    let mut client = database.client();
+    client.batch_execute("create sequence rounds").expect("created");
+    let bouncer = PgBouncer::start(shared(), SESSIONS);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ini = format!("[run_sql]\ndb = {}\n{QUICK}", bouncer.conninfo(database.name()));
+    fs::write(folder.path().join("run.ini"), ini).expect("the folder is writable");
+    let mut rounds =
+        || client.query_one("select last_value from rounds", &[]).expect("readable").get::<_, i64>(0);
+    for _ in 0..30 {
+        let before = rounds();
+        let mut program = Running::start(command("run_sql", folder.path()).arg("run.ini"));
+        wait_for("some rounds", || rounds() > before + 5);
+        program.signal(Signal::SIGTERM);
+        assert_eq!(program.wait(), Some(0));
+        assert!(!bouncer.log().contains("FATAL"), "{}", bouncer.log());
+    }
+}

@@ -34,6 +34,8 @@ struct State {
     reload: bool,
     wake: bool,
     ended: bool,
+    /// How many threads are cancelling.
+    cancels: usize,
     next_id: u64,
     cancellers: Vec<(u64, Canceller)>,
 }
@@ -64,8 +66,14 @@ impl Control {
             let control = self.clone();
             // On threads, since a server that does not answer must keep neither this one nor the others.
             // Where none can be started, the connection ends with the process.
-            let _ =
-                thread::Builder::new().name("cancel".to_owned()).spawn(move || control.cancel(&canceller));
+            self.change(|state| state.cancels += 1);
+            let cancel = move || {
+                control.cancel(&canceller);
+                control.change(|state| state.cancels -= 1);
+            };
+            if thread::Builder::new().name("cancel".to_owned()).spawn(cancel).is_err() {
+                self.change(|state| state.cancels -= 1);
+            }
         }
         self.wait(ABORT_LIMIT, |state| state.ended);
         self.lock().ended
@@ -76,7 +84,7 @@ impl Control {
         let limit = Instant::now() + ABORT_LIMIT;
         while Instant::now() < limit && !self.lock().ended {
             // A server that is away has nothing to cancel.
-            let _ = canceller.cancel();
+            let _ = canceller.cancel(limit);
             self.wait(ABORT_INTERVAL, |state| state.ended);
         }
     }
@@ -145,9 +153,11 @@ impl Control {
         std::mem::take(&mut self.lock().reload)
     }
 
-    /// Marks the loop as ended; [`abort`](Control::abort) waits for it.
+    /// Marks the loop as ended; [`abort`](Control::abort) waits for it. Requests to cancel that are on their way
+    /// arrive first.
     pub(crate) fn ended(&self) {
         self.change(|state| state.ended = true);
+        self.wait(ABORT_LIMIT, |state| state.cancels == 0);
     }
 
     /// Makes a connection's statements cancellable until the returned guard is dropped.

@@ -1,5 +1,7 @@
 //! Cancelling what a connection runs.
 
+use std::time::Instant;
+
 use postgres::CancelToken;
 
 use crate::tls::{Connector, Progress, Protection};
@@ -8,20 +10,22 @@ use crate::tls::{Connector, Progress, Protection};
 #[derive(Clone)]
 pub(crate) struct Canceller {
     token: CancelToken,
-    connector: Connector,
+    protection: Protection,
 }
 
 impl Canceller {
     pub(crate) fn new(token: CancelToken, protection: Protection) -> Canceller {
-        Canceller { token, connector: Connector::new(protection, Progress::default()) }
+        Canceller { token, protection }
     }
 
-    /// Asks the server to cancel; it does not tell whether there was anything.
+    /// Asks the server to cancel; it does not tell whether there was anything. Over TCP it waits until the
+    /// server closes the connection or the time is up, as libpq does: a pgbouncer before 1.19 does not survive
+    /// that the other side closes first.
     ///
     /// # Errors
     ///
     /// When the server cannot be reached.
-    pub(crate) fn cancel(&self) -> Result<(), postgres::Error> {
-        self.token.cancel_query(self.connector.clone())
+    pub(crate) fn cancel(&self, until: Instant) -> Result<(), postgres::Error> {
+        self.token.cancel_query(Connector::new(self.protection.clone(), Progress::lingering(until)))
     }
 }

@@ -35,6 +35,7 @@ pub(crate) enum Protection {
 #[derive(Clone, Default)]
 pub(crate) struct Progress {
     until: Option<Instant>,
+    lingers: bool,
     encrypted: Arc<AtomicBool>,
     opened: Arc<AtomicBool>,
 }
@@ -42,6 +43,11 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn until(until: Option<Instant>) -> Progress {
         Progress { until, ..Progress::default() }
+    }
+
+    /// Makes the progress of a connection that is at its end when the server closes it.
+    pub(crate) fn lingering(until: Instant) -> Progress {
+        Progress { until: Some(until), lingers: true, ..Progress::default() }
     }
 
     pub(crate) fn is_encrypted(&self) -> bool {
@@ -120,7 +126,7 @@ impl TlsConnect<Socket> for Opening {
 
     fn connect(self, socket: Socket) -> Self::Future {
         let Opening { connector, host } = self;
-        let Progress { until, encrypted, opened } = connector.progress.clone();
+        let Progress { until, lingers, encrypted, opened } = connector.progress.clone();
         let open = async move {
             let inner = connector.open(&host, socket).await?;
             encrypted.store(matches!(inner, Inner::Encrypted(_)), Ordering::Relaxed);
@@ -128,11 +134,12 @@ impl TlsConnect<Socket> for Opening {
         };
         Box::pin(async move {
             let Some(until) = until.map(tokio::time::Instant::from_std) else {
-                return open.await.map(|inner| Stream::new(inner, None));
+                return open.await.map(|inner| Stream::new(inner, None, lingers));
             };
             let inner =
                 timeout_at(until, open).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            Ok(Stream::new(inner, Some(Deadline { sleep: Box::pin(sleep_until(until)), opened })))
+            let deadline = Deadline { sleep: Box::pin(sleep_until(until)), opened };
+            Ok(Stream::new(inner, Some(deadline), lingers))
         })
     }
 }

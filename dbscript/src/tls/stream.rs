@@ -28,11 +28,26 @@ pub(super) struct Deadline {
 pub(crate) struct Stream {
     inner: Inner,
     deadline: Option<Deadline>,
+    /// Whether shutting down is left to the server.
+    lingers: bool,
 }
 
 impl Stream {
-    pub(super) fn new(inner: Inner, deadline: Option<Deadline>) -> Stream {
-        Stream { inner, deadline }
+    pub(super) fn new(inner: Inner, deadline: Option<Deadline>, lingers: bool) -> Stream {
+        Stream { inner, deadline, lingers }
+    }
+
+    /// Waits until the server closes the connection.
+    fn poll_end(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut scratch = [0; 64];
+            let mut buf = ReadBuf::new(&mut scratch);
+            match self.as_mut().poll_read(cx, &mut buf) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+            }
+        }
     }
 
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
@@ -85,6 +100,9 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.lingers {
+            return self.poll_end(cx);
+        }
         match &mut self.inner {
             Inner::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
