@@ -82,7 +82,7 @@ fn the_config_file() {
         &pair,
         replace("loop_delay = 0.05", "loop_delay = soon"),
         2,
-        &["invalid value `soon` of key loop_delay"],
+        &["invalid value `soon` of key loop_delay", "it has to be a number"],
     );
     check_ini(
         &pair,
@@ -174,7 +174,7 @@ fn a_wrong_password() {
         &pair,
         |text| text.replace("src_db = ", &missing).replace(&pair.source, "postgres"),
         1,
-        &["src_db", "password missing; set `password` or PGPASSWORD"],
+        &["src_db", "set `password`, PGPASSWORD or ~/.pgpass", "password missing"],
     );
     let right = login.replace("wrong", "right");
     check_ini(

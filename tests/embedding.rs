@@ -148,3 +148,12 @@ fn a_failed_start_is_returned() {
     let error = Worker::new("broken").spawn(Broken).expect_err("nothing is set");
     assert_eq!(dbscript::describe(&*error), "no connection string is set for `nowhere`");
 }
+
+#[test]
+fn a_connection_string_that_is_none_is_told_at_once() {
+    let (script, rounds) = sql("select 1");
+    let error =
+        Worker::new("broken").database("db", "dbnam=nope").spawn(script).expect_err("unknown keyword");
+    assert!(dbscript::describe(&*error).contains("db: invalid connection string"), "{error}");
+    assert_eq!(rounds.load(Ordering::Relaxed), 0);
+}

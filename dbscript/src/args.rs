@@ -165,9 +165,17 @@ fn printing() -> [Arg; 3] {
 fn control(command: Command) -> Command {
     command
         .next_help_heading("Control a running process")
-        .arg(flag("reload", "Reload config (send SIGHUP)").short('r').conflicts_with_all(["stop", "kill"]))
-        .arg(flag("stop", "Stop program safely (send SIGINT)").short('s').conflicts_with("kill"))
-        .arg(flag("kill", "Kill program immediately (send SIGTERM)").short('k'))
+        .arg(
+            flag("reload", "Reload config (send SIGHUP)")
+                .short('r')
+                .conflicts_with_all(["stop", "kill", "daemon"]),
+        )
+        .arg(
+            flag("stop", "Stop program safely (send SIGINT)")
+                .short('s')
+                .conflicts_with_all(["kill", "daemon"]),
+        )
+        .arg(flag("kill", "Kill program immediately (send SIGTERM)").short('k').conflicts_with("daemon"))
 }
 
 fn flag(name: &'static str, doc: &'static str) -> Arg {

@@ -180,6 +180,21 @@ impl Config {
         self.error(&format!("invalid value `{value}` of key {}", key.name))
     }
 
+    /// Makes the error for a value that is not what it has to be.
+    pub(crate) fn wanted(&self, key: &Key, value: &str, wanted: &str) -> Error {
+        self.invalid(key, value).caused_by(Error::usage(format!("it has to be {wanted}")))
+    }
+
+    /// Makes the error for two keys that name the same file.
+    pub(crate) fn same_file(&self, one: &Key, other: &Key) -> Error {
+        self.error(&format!("keys {} and {} name the same file", one.name, other.name))
+    }
+
+    /// Returns a text that names section and file.
+    pub(crate) fn place(&self) -> String {
+        format!("section [{}] of `{}`", self.section, self.file.display())
+    }
+
     /// Makes the error for a value that must not be shown.
     pub(crate) fn broken(&self, key: &Key) -> Error {
         self.error(&format!("invalid value of key {}", key.name))
@@ -201,7 +216,7 @@ impl Config {
     }
 
     fn error(&self, what: &str) -> Error {
-        Error::usage(format!("{what} (section [{}] of `{}`)", self.section, self.file.display()))
+        Error::usage(format!("{what} ({})", self.place()))
     }
 }
 

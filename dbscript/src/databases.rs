@@ -177,7 +177,6 @@ impl Databases {
     }
 
     /// Checks a connection string's syntax.
-    #[cfg(feature = "program")]
     pub(crate) fn check(conninfo: &str) -> Result<(), Error> {
         conninfo::parse(conninfo, variable).map(|_| ())
     }

@@ -65,7 +65,7 @@ fn reference(text: &str) -> Result<(&str, &str), String> {
         .and_then(|text| text.split_once(')'))
         .and_then(|(name, after)| Some((name, after.strip_prefix('s')?)))
         .filter(|(name, _)| !name.is_empty())
-        .ok_or_else(|| "a `%` must be followed by `%` or `(name)s`".to_owned())
+        .ok_or_else(|| "a `%` must be followed by `%` or `(name)s`; `%%` is one percent sign".to_owned())
 }
 
 /// Returns the names that `text` refers to.

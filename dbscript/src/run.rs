@@ -161,7 +161,7 @@ impl Run {
         let mut warned = BTreeSet::new();
         self.warn_of_unknown_keys(config, &mut warned);
         for kind in settings.pace.exception_quiet.iter().filter(|kind| !kind.is_known()) {
-            warn!("exception_quiet: there is no error of the kind `{kind}` here");
+            warn!("exception_quiet: there is no error of the kind `{kind}` here ({})", config.place());
         }
         take_over(pidfile, &control)?;
         let context = context(settings, control);
@@ -171,13 +171,14 @@ impl Run {
 
     /// Warns of each key once, which `warned` remembers.
     fn warn_of_unknown_keys(&self, config: &Config, warned: &mut BTreeSet<String>) {
+        let place = config.place();
         for (key, nearest) in config.unknown() {
             if !warned.insert(key.clone()) {
                 continue;
             }
             match nearest {
-                Some(nearest) => warn!("key `{key}` is not known; do you mean `{nearest}`?"),
-                None => warn!("key `{key}` is not known"),
+                Some(nearest) => warn!("key `{key}` is not known; do you mean `{nearest}`? ({place})"),
+                None => warn!("key `{key}` is not known ({place})"),
             }
         }
     }

@@ -95,9 +95,13 @@ impl Settings {
     /// Usage errors that name file, section and key.
     pub(crate) fn read(config: &Config, keys: &[Key], databases: &[Key]) -> Result<Settings, Error> {
         let own = |common: Key| own(common, keys);
+        let (pidfile, log) = (Settings::pidfile(config, keys)?, LogSettings::read(config, &own)?);
+        if pidfile.is_some() && pidfile.as_deref() == log.path() {
+            return Err(config.same_file(&own(PIDFILE), &own(LOGFILE)));
+        }
         Ok(Settings {
             job_name: config.job_name()?,
-            pidfile: Settings::pidfile(config, keys)?,
+            pidfile,
             pace: LoopSettings {
                 loop_delay: loop_delay(config, &own(LOOP_DELAY))?,
                 exception_sleep: config.seconds(&own(EXCEPTION_SLEEP))?,
@@ -105,7 +109,7 @@ impl Settings {
                 exception_grace: config.seconds(&own(EXCEPTION_GRACE))?,
                 exception_reset: config.seconds(&own(EXCEPTION_RESET))?,
             },
-            log: LogSettings::read(config, &own)?,
+            log,
             lifetime: config.seconds(&own(CONNECTION_LIFETIME))?,
             databases: databases.iter().map(|key| conninfo(config, key)).collect::<Result<_, _>>()?,
         })

@@ -5,7 +5,11 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::{BoxError, Context, Control, Databases, Error, LoopSettings, Progress, RunLoop, Script, Totals};
+use log::error;
+
+use crate::{
+    BoxError, Context, Control, Databases, Error, LoopSettings, Progress, RunLoop, Script, Totals, describe,
+};
 
 /// Describes a [`Script`] that runs beside the rest of a program. It touches nothing global: no signals, no
 /// logger (it logs through [`log`]), no files, no command line.
@@ -108,25 +112,28 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// What [`Script::startup`] returned, when it was told to stop meanwhile, and when no thread can be started.
+    /// A connection string that is none, what [`Script::startup`] returned, when it was told to stop meanwhile,
+    /// and when no thread can be started. What fails later is logged and tried again, but for usage errors,
+    /// which end the worker: they are logged and returned by [`WorkerHandle::join`].
     pub fn spawn(self, script: impl Script + Send + 'static) -> Result<WorkerHandle, BoxError> {
+        let context = self.context()?;
         let control = self.control;
-        let mut databases = Databases::new(&self.application_name, control.clone());
-        for (name, conninfo) in &self.databases {
-            databases.set(name, conninfo);
-        }
-        if let Some(lifetime) = self.lifetime {
-            databases.set_lifetime(lifetime);
-        }
-        let context = Context::new(databases, control.clone());
         let progress = Progress::default();
         let (name, report) = (self.name.clone(), progress.clone());
         let (up, is_up) = mpsc::channel();
         let thread = thread::Builder::new().name(self.name).spawn(move || {
-            RunLoop::new(&name, script, self.settings, context).report_to(report).run(move || {
+            let mut is_up = false;
+            let result = RunLoop::new(&name, script, self.settings, context).report_to(report).run(|| {
+                is_up = true;
                 // The receiver waits for nothing else.
                 let _ = up.send(());
-            })
+            });
+            // Before it was up, the error is returned to whoever starts the worker.
+            if let (Err(error), true) = (&result, is_up) {
+                error!("Job {name} ended: {}", describe(&**error));
+            }
+            drop(up);
+            result
         });
         let thread = thread.map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
         let handle = WorkerHandle { control, progress, thread: Some(thread) };
@@ -135,6 +142,18 @@ impl Worker {
             Ok(()) => Ok(handle),
             Err(_) => handle.join().and(Err(Error::failed("the worker ended before it was up").into())),
         }
+    }
+
+    fn context(&self) -> Result<Context, Error> {
+        let mut databases = Databases::new(&self.application_name, self.control.clone());
+        for (name, conninfo) in &self.databases {
+            Databases::check(conninfo).map_err(|error| Error::usage(name.to_owned()).caused_by(error))?;
+            databases.set(name, conninfo);
+        }
+        if let Some(lifetime) = self.lifetime {
+            databases.set_lifetime(lifetime);
+        }
+        Ok(Context::new(databases, self.control.clone()))
     }
 }
 

@@ -18,7 +18,7 @@
 //!         if name.is_empty() {
 //!             return Ok(Outcome::Retry(Duration::from_secs(60)));
 //!         }
-//!         batch.db().execute_typed("insert into welcomed values ($1)", &[(&name, postgres::types::Type::TEXT)])?;
+//!         batch.db().execute("insert into welcomed values ($1)", &[&name])?;
 //!         Ok(Outcome::Done)
 //!     }
 //! }

@@ -65,7 +65,10 @@ fn a_stray_percent_sign_in_an_override_is_told_when_the_key_is_read() {
     let both = Both::read("[s]\n", &[("x", "100%")]);
     assert!(both.theirs["value"]["s"]["error"].as_str().is_some_and(|error| error.starts_with("ValueError")));
     let error = both.ours.expect("read").get(&Key::optional("x", "")).expect_err("stray").to_string();
-    assert_eq!(error, "key x: a `%` must be followed by `%` or `(name)s` (section [s] of `peer.ini`)");
+    assert_eq!(
+        error,
+        "key x: a `%` must be followed by `%` or `(name)s`; `%%` is one percent sign (section [s] of `peer.ini`)"
+    );
 }
 
 #[test]

@@ -20,7 +20,11 @@ impl Config {
     pub fn parsed<T: FromStr>(&self, key: &Key) -> Result<T, Error> {
         let value = self.get(key)?;
         let text = ini::strip(&value);
-        text.parse().or_else(|_| ungrouped(text).parse()).map_err(|_| self.invalid(key, &value))
+        let parsed = text.parse().or_else(|_| ungrouped(text).parse());
+        parsed.map_err(|_| match number::<T>() {
+            Some(wanted) => self.wanted(key, &value, wanted),
+            None => self.invalid(key, &value),
+        })
     }
 
     /// Returns a number, or `None` when the key is neither set nor has a default.
@@ -45,7 +49,7 @@ impl Config {
         match value.to_lowercase().as_str() {
             "1" | "yes" | "true" | "on" => Ok(true),
             "0" | "no" | "false" | "off" => Ok(false),
-            _ => Err(self.invalid(key, &value)),
+            _ => Err(self.wanted(key, &value, "one of 1, 0, yes, no, true, false, on, off")),
         }
     }
 
@@ -55,8 +59,9 @@ impl Config {
     ///
     /// As [`parsed`](Config::parsed), and when the time is negative.
     pub fn seconds(&self, key: &Key) -> Result<Duration, Error> {
-        let seconds: f64 = self.parsed(key)?;
-        Duration::try_from_secs_f64(seconds).or_else(|_| Err(self.invalid(key, &self.get(key)?)))
+        let value = self.get(key)?;
+        let seconds = self.parsed(key).ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        seconds.ok_or_else(|| self.wanted(key, &value, "a number of seconds, 0 or more"))
     }
 
     /// Returns a size in bytes: `1`, `2 B`, `3K`, `4 MB`, up to `YB`, in any case. A K is 1024 bytes.
@@ -68,7 +73,7 @@ impl Config {
     /// As [`parsed`](Config::parsed), and when the size is larger than 64 bits can hold.
     pub fn size(&self, key: &Key) -> Result<u64, Error> {
         let value = self.get(key)?;
-        size(ini::strip(&value)).ok_or_else(|| self.invalid(key, &value))
+        size(ini::strip(&value)).ok_or_else(|| self.wanted(key, &value, "a size such as 4096 or 10M"))
     }
 
     /// Returns the parts of a list with commas, without the white space around them. An empty value, and a key
@@ -173,6 +178,17 @@ fn ungrouped(number: &str) -> String {
         |at: Option<usize>| at.and_then(|at| number.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
     let groups = |at: usize| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1));
     number.char_indices().filter(|(at, c)| *c != '_' || !groups(*at)).map(|(_, c)| c).collect()
+}
+
+/// Returns what a value of a type of number has to be.
+fn number<T>() -> Option<&'static str> {
+    let name = std::any::type_name::<T>();
+    match name.bytes().next().filter(|_| name[1..].bytes().all(|digit| digit.is_ascii_digit()))? {
+        b'u' => Some("a whole number, 0 or more"),
+        b'i' => Some("a whole number"),
+        b'f' => Some("a number"),
+        _ => None,
+    }
 }
 
 fn size(text: &str) -> Option<u64> {

@@ -59,7 +59,7 @@ impl Refusals {
         if all(|error| is_connection_error(error) && crate::sqlstate(error).is_none()) {
             " (is the server running there?)"
         } else if all(lacks_password) {
-            ": password missing; set `password` or PGPASSWORD"
+            ": set `password`, PGPASSWORD or ~/.pgpass"
         } else {
             ""
         }

@@ -1,6 +1,6 @@
 //! What the config file says about the log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use log::LevelFilter;
 
@@ -105,6 +105,11 @@ impl LogSettings {
         })
     }
 
+    /// Returns the path of the log file.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| file.path.as_path())
+    }
+
     /// Makes the identity that the log shows. The host's address is found out where a format shows it, or
     /// with `resolve`.
     pub(super) fn identity(&self, resolve: bool) -> Identity {
@@ -146,7 +151,7 @@ fn use_skylog(config: &Config, key: &Key) -> Result<UseSkylog, Error> {
         "0" => Ok(UseSkylog::Never),
         "1" => Ok(UseSkylog::InBackground),
         "2" => Ok(UseSkylog::Always),
-        other => Err(config.invalid(key, other)),
+        other => Err(config.wanted(key, other, "0, 1 or 2")),
     }
 }
 
@@ -168,7 +173,7 @@ impl Layouts {
         match config.get(&format_key)?.as_str() {
             "text" => {}
             "json" => return Ok(Layouts { usual: Layout::Json, verbose: Layout::Json }),
-            other => return Err(config.invalid(&format_key, other)),
+            other => return Err(config.wanted(&format_key, other, "text or json")),
         }
         let mut values = Vec::new();
         for key in keys {

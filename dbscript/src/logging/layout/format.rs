@@ -105,7 +105,7 @@ fn field(text: &str) -> Result<(Piece, &str), String> {
     let (name, rest) = text
         .strip_prefix('(')
         .and_then(|text| text.split_once(')'))
-        .ok_or_else(|| "a `%` must be followed by `%` or `(name)s`".to_owned())?;
+        .ok_or_else(|| "a `%` must be followed by `%` or `(name)s`; `%%` is one percent sign".to_owned())?;
     let (conversion, rest) = Conversion::parse(rest).map_err(|what| format!("`%({name})`: {what}"))?;
     let field = Field::named(name);
     if conversion.wants_number() && !field.is_some_and(Field::is_number) {

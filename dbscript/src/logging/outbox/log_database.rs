@@ -1,12 +1,12 @@
 //! The database that messages go to.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, Config};
 
+use super::complaint::Complaint;
 use super::{Delivery, Held, Receiver};
 use crate::conninfo::{self, Target};
 use crate::logging::handlers::log_db::{Line, SharedTally};
@@ -16,8 +16,6 @@ const ADD: &str = "select * from log.add($1, $2, $3)";
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a server may leave what was sent to it unacknowledged, or an idle connection unwatched.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
-/// How often standard error hears that messages do not arrive.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Calls `log.add`, over a connection that is opened when it is needed.
 ///
@@ -27,7 +25,7 @@ pub(crate) struct LogDatabase {
     job_name: String,
     tally: SharedTally,
     client: Option<Client>,
-    complained: Option<Instant>,
+    complaint: Complaint,
 }
 
 /// Why a line did not arrive, and whether that is about this line alone.
@@ -48,7 +46,7 @@ impl LogDatabase {
             target.common.application_name(&job_name);
         }
         notice_silence(&mut target.common);
-        Ok(LogDatabase { target, job_name, tally, client: None, complained: None })
+        Ok(LogDatabase { target, job_name, tally, client: None, complaint: Complaint::default() })
     }
 
     /// Sends a line; a connection that was idle for long may be found broken only now.
@@ -84,16 +82,6 @@ impl LogDatabase {
         let added = client.execute_typed(ADD, &typed);
         added.map(|_| ()).map_err(|error| Error::failed("log.add failed").caused_by(error))
     }
-
-    /// Tells standard error, since the log is what does not work. A full or closed one is no reason to end.
-    fn complain(&mut self, error: &Error) {
-        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL) {
-            self.complained = Some(Instant::now());
-            let complaint =
-                format!("{}: messages do not reach the log database: {}\n", self.job_name, describe(error));
-            let _ = std::io::stderr().write_all(complaint.as_bytes());
-        }
-    }
 }
 
 impl Receiver<Line> for LogDatabase {
@@ -101,7 +89,10 @@ impl Receiver<Line> for LogDatabase {
         match self.send(line) {
             Ok(()) => Delivery::Done,
             Err(failure) => {
-                self.complain(&failure.error);
+                let job = &self.job_name;
+                self.complaint.tell(|| {
+                    format!("{job}: messages do not reach the log database: {}", describe(&failure.error))
+                });
                 failure.delivery
             }
         }

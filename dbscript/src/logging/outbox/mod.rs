@@ -1,5 +1,6 @@
 //! A bounded queue in front of a receiver, emptied by a thread of its own.
 
+mod complaint;
 pub(crate) mod log_database;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
+use super::complaint::Complaint;
 use super::{Delivery, Receiver};
 
 /// The most that fits into one datagram, over IPv4, in bytes.
@@ -19,6 +20,8 @@ type Resolve = Box<dyn FnMut() -> io::Result<Vec<SocketAddr>> + Send>;
 /// The host's name is looked up at the first message and again every minute. IPv4 is preferred, since that is
 /// what receivers for Python's handlers listen to.
 pub(crate) struct Udp {
+    host: String,
+    complaint: Complaint,
     resolve: Resolve,
     interval: Duration,
     looked_up: Option<Instant>,
@@ -28,19 +31,24 @@ pub(crate) struct Udp {
 
 impl Udp {
     pub(crate) fn new(host: &str, port: u16) -> Udp {
-        let host = host.to_owned();
-        let resolve = move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        Udp::resolved_by(Box::new(resolve), RESOLVE_INTERVAL)
+        let name = host.to_owned();
+        let resolve = move || (name.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        Udp::resolved_by(host, Box::new(resolve), RESOLVE_INTERVAL)
     }
 
-    fn resolved_by(resolve: Resolve, interval: Duration) -> Udp {
-        Udp { resolve, interval, looked_up: None, address: None, socket: None }
+    fn resolved_by(host: &str, resolve: Resolve, interval: Duration) -> Udp {
+        let (host, complaint) = (host.to_owned(), Complaint::default());
+        Udp { host, complaint, resolve, interval, looked_up: None, address: None, socket: None }
     }
 
     /// Returns where to send to: the last known address when the name cannot be looked up again.
     fn address(&mut self) -> Option<SocketAddr> {
         if self.address.is_none() || self.looked_up.is_none_or(|at| at.elapsed() >= self.interval) {
-            let found = (self.resolve)().unwrap_or_default();
+            let host = &self.host;
+            let found = (self.resolve)().unwrap_or_else(|error| {
+                self.complaint.tell(|| format!("messages do not reach the log receiver `{host}`: {error}"));
+                Vec::new()
+            });
             let address = found.iter().find(|address| address.is_ipv4()).or(found.first()).copied();
             self.address = address.or(self.address);
             self.looked_up = Some(Instant::now());
@@ -121,7 +129,7 @@ mod tests {
         let [to_old, to_new] = [&old, &new].map(|socket| socket.local_addr().expect("bound"));
         let mut answers = vec![Ok(vec![to_new]), Err("resolver away"), Ok(vec![to_old]), Err("unknown")];
         let resolve = move || answers.pop().expect("asked four times").map_err(io::Error::other);
-        let mut udp = Udp::resolved_by(Box::new(resolve), Duration::ZERO);
+        let mut udp = Udp::resolved_by("moving", Box::new(resolve), Duration::ZERO);
         let mut send = |text: &str| udp.deliver(&text.as_bytes().to_vec());
         assert_eq!(send("one"), Delivery::Away);
         assert_eq!(send("one"), Delivery::Done);
