@@ -29,6 +29,18 @@ fn every_new_connection_goes_through_the_hook() {
 }
 
 #[test]
+fn a_reload_without_a_hook_takes_new_connections() {
+    let job = TestJob::of("moody", "moods = work\n");
+    let mut client = job.client();
+    client.batch_execute("create table note (name text, pid int)").expect("created");
+    let running = job.start(&[]);
+    wait_for("work", || count(&mut client, "note where name = 'hooked'") > 0);
+    job.write_ini("moods = work\nhook =\n");
+    running.signal(Signal::SIGHUP);
+    wait_for("work on another connection", || count(&mut client, "note where name = 'job'") > 0);
+}
+
+#[test]
 fn a_refused_reload_leaves_no_connection_that_was_set_up_for_it() {
     let job = TestJob::of("moody", "moods = work\n");
     let mut client = job.client();

@@ -93,6 +93,13 @@ impl Databases {
         self.channels = snapshot.channels;
     }
 
+    /// Closes connections that a hook has set up which is not wanted any more.
+    pub(crate) fn replaced(&mut self, before: &Snapshot) {
+        if before.hook.is_some() && self.hook.is_none() {
+            self.reset();
+        }
+    }
+
     /// Sets what is done with every new connection before it is used. Skytools: `connection_hook`.
     ///
     /// `hook` gets the name of the database and the connection; its error is that of

@@ -188,13 +188,16 @@ impl<S: Script> RunLoop<S> {
                 if let Err(error) = guarded(|| old.shutdown(&mut self.context)) {
                     warn!("the old configuration did not shut down: {}", describe(&*error));
                 }
+                self.context.databases.replaced(&before);
                 self.trouble.follow(&settings);
                 self.settings = settings;
                 info!("Config reloaded");
             }
             Err(error) => {
                 self.context.databases.restore(before);
-                error!("Config not reloaded, the old one stays: {}", describe(&*error));
+                if !is_interrupted(&*error) {
+                    error!("Config not reloaded, the old one stays: {}", describe(&*error));
+                }
             }
         }
     }

@@ -8,7 +8,8 @@ const MOODS: Key = Key::required(
     "moods",
     "What each round does: fine, work, fail, panic, usage. As the first: refuse (to start up), unbuildable, once.",
 );
-const HOOK: Key = Key::with_default("hook", "set application_name = 'hooked'", "What sets up connections.");
+const HOOK: Key =
+    Key::with_default("hook", "set application_name = 'hooked'", "What sets up connections; empty: nothing.");
 
 struct Moody {
     moods: Vec<String>,
@@ -19,7 +20,9 @@ struct Moody {
 impl Script for Moody {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         let hook = self.hook.clone();
-        cx.databases().set_connection_hook(move |_, client| Ok(client.batch_execute(&hook)?));
+        if !hook.is_empty() {
+            cx.databases().set_connection_hook(move |_, client| Ok(client.batch_execute(&hook)?));
+        }
         if self.moods[0] == "refuse" {
             cx.database("db")?;
             return Err("not today".into());
