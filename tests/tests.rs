@@ -10,6 +10,7 @@ mod consumer;
 mod control;
 mod crash;
 mod embedding;
+mod failed;
 mod failover;
 mod logging;
 mod mover;
