@@ -1,11 +1,15 @@
 //! Failed events: tagged, listed, counted, retried, deleted.
 
+use std::fs;
+use std::process::Command;
+
 use pgq::FailedEvent;
 use pgq::schema::{install_extras, uninstall_extras};
 use postgres::Client;
 
+use crate::support::programs::succeed;
 use crate::support::queues::{self, ODD};
-use crate::support::{Database, unique};
+use crate::support::{Database, shared, unique};
 
 const QUEUE: &str = "queue";
 const CONSUMER: &str = "consumer";
@@ -291,4 +295,28 @@ fn two_installations_at_once_both_succeed() {
             thread.join().expect("no panic");
         }
     });
+}
+
+#[test]
+fn a_dump_holds_the_failed_events_and_installing_again_completes_it() {
+    let (database, mut client) = database();
+    fail_two_of_three(&mut client);
+    let restored = Database::create("failed_restored");
+    let bindir = shared().bindir();
+    let dump =
+        Command::new(bindir.join("pg_dump")).arg("-d").arg(database.conninfo()).output().expect("runs");
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("dump.sql");
+    fs::write(&file, &dump.stdout).expect("writable");
+    let mut psql = Command::new(bindir.join("psql"));
+    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&file).arg("-d").arg(restored.conninfo());
+    succeed(&mut psql);
+
+    let mut client = restored.client();
+    assert_eq!(ids(&list(&mut client)), [1, 2]);
+    install_extras(&mut client).expect("installed again");
+    assert_eq!(ids(&list(&mut client)), [1, 2]);
+    assert!(pgq::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("unregistered"));
+    assert_eq!(stored(&mut client), 0);
 }

@@ -8,6 +8,7 @@ mod config;
 mod conninfo;
 mod consumer;
 mod control;
+mod coop;
 mod crash;
 mod embedding;
 mod failed;

@@ -1,10 +1,10 @@
 -- Gives a subconsumer a batch: the one that it has open already, else that of a dead subconsumer, else the
 -- consumer's next one.
 --
--- i_min_lag, i_min_count and i_min_interval are those of pgq.next_batch_custom. A subconsumer that has had a
--- batch open for longer than i_dead_interval without a sign of life is dead, and its batch is taken over
--- under the same id; null takes over none. A sign of life is a call of this function. A batch that the
--- consumer itself has open, from a time without subconsumers, goes to the first subconsumer that asks.
+-- i_min_lag, i_min_count and i_min_interval are those of pgq.next_batch_custom. A subconsumer that has a batch
+-- open and has given no sign of life for i_dead_interval is dead, and its batch is taken over under the same
+-- id; null takes over none. A sign of life is a call of this function. A batch that the consumer itself has
+-- open, from a time without subconsumers, goes to the first subconsumer that asks.
 --
 -- Returns the columns of pgq.next_batch_custom. The batch's id is null when there is no batch.
 --
@@ -19,77 +19,48 @@ returns record
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    main record;
-    own record;
-    holder record;
+    main pgq.subscription;
+    own pgq.subscription;
+    batch pgq.subscription;
 begin
-    -- All that hand out batches of one consumer take turns here. Who holds this row may wait for those of
-    -- subconsumers, and nobody the other way round.
-    select sub.sub_queue, sub.sub_consumer, sub.sub_id into main
-    from pgq.queue
-    join pgq.subscription sub on sub.sub_queue = queue_id
-    join pgq.consumer on co_id = sub.sub_consumer
-    where queue_name = i_queue_name and co_name = i_consumer_name
-    for no key update of sub;
-    if not found then
+    -- All that ask for a batch of one consumer take turns here.
+    main := pgq_coop._lock_subscription(i_queue_name, i_consumer_name);
+    if main.sub_id is null then
         raise exception 'consumer `%` is not registered on queue `%`', i_consumer_name, i_queue_name
             using errcode = 'undefined_object';
     end if;
-    select sub.* into own
-    from pgq.subscription sub join pgq.consumer on co_id = sub.sub_consumer
-    where sub.sub_queue = main.sub_queue and sub.sub_id = main.sub_id
-      and co_name = i_consumer_name || '.' || i_subconsumer_name
-    for no key update of sub;
-    if not found then
+    own := pgq_coop._lock_subscription(i_queue_name, i_consumer_name || '.' || i_subconsumer_name);
+    if own.sub_id is distinct from main.sub_id then
         raise exception 'subconsumer `%` of consumer `%` is not registered on queue `%`',
             i_subconsumer_name, i_consumer_name, i_queue_name using errcode = 'undefined_object';
     end if;
 
-    if own.sub_batch is null then
-        -- A row that somebody else has locked belongs to one who is alive.
-        select sub.sub_consumer, sub.sub_batch, sub.sub_last_tick, sub.sub_next_tick into holder
-        from pgq.subscription sub
-        where sub.sub_queue = main.sub_queue and sub.sub_id = main.sub_id
-          and sub.sub_consumer not in (main.sub_consumer, own.sub_consumer)
-          and sub.sub_batch is not null and sub.sub_active < now() - i_dead_interval
-        order by sub.sub_last_tick
-        limit 1
-        for no key update skip locked;
-        if found then
-            update pgq.subscription sub
-            set sub_last_tick = null, sub_batch = null, sub_next_tick = null
-            where sub.sub_queue = main.sub_queue and sub.sub_consumer = holder.sub_consumer;
-        else
-            select main.sub_consumer, opened.batch_id as sub_batch, opened.prev_tick_id as sub_last_tick,
-                   opened.cur_tick_id as sub_next_tick
-            into holder
-            from pgq.next_batch_custom(i_queue_name, i_consumer_name, i_min_lag, i_min_count, i_min_interval)
-                opened;
-            if holder.sub_batch is not null then
-                update pgq.subscription sub
-                set sub_last_tick = holder.sub_next_tick, sub_batch = null, sub_next_tick = null
-                where sub.sub_queue = main.sub_queue and sub.sub_consumer = main.sub_consumer;
-            end if;
-        end if;
-        own.sub_batch := holder.sub_batch;
-        own.sub_last_tick := case when holder.sub_batch is not null then holder.sub_last_tick end;
-        own.sub_next_tick := case when holder.sub_batch is not null then holder.sub_next_tick end;
+    batch := own;
+    if batch.sub_batch is null and i_dead_interval is not null then
+        batch := pgq_coop._take_from_dead(i_consumer_name, own, i_dead_interval);
+    end if;
+    if batch.sub_batch is null then
+        batch := pgq_coop._take_from_main(
+            i_queue_name, i_consumer_name, main, i_min_lag, i_min_count, i_min_interval);
+    end if;
+    if batch.sub_batch is null then
+        -- pgq.finish_batch leaves a position behind, which would hold up rotation.
+        update pgq.subscription set sub_last_tick = null
+        where sub_queue = own.sub_queue and sub_consumer = own.sub_consumer and sub_last_tick is not null;
+        return;
     end if;
 
-    -- Without a batch there is nothing to write, unless pgq.finish_batch has left a tick behind.
-    update pgq.subscription sub
-    set sub_active = clock_timestamp(), sub_batch = own.sub_batch,
-        sub_last_tick = own.sub_last_tick, sub_next_tick = own.sub_next_tick
-    where sub.sub_queue = own.sub_queue and sub.sub_consumer = own.sub_consumer
-      and (own.sub_batch is not null or sub.sub_last_tick is not null);
-
-    select own.sub_batch, cur.tick_id, cur.tick_time, cur.tick_event_seq,
+    update pgq.subscription
+    set sub_active = clock_timestamp(), sub_last_tick = batch.sub_last_tick,
+        sub_batch = batch.sub_batch, sub_next_tick = batch.sub_next_tick
+    where sub_queue = own.sub_queue and sub_consumer = own.sub_consumer;
+    select batch.sub_batch, cur.tick_id, cur.tick_time, cur.tick_event_seq,
            prev.tick_id, prev.tick_time, prev.tick_event_seq
     into batch_id, cur_tick_id, cur_tick_time, cur_tick_event_seq,
          prev_tick_id, prev_tick_time, prev_tick_event_seq
     from pgq.tick cur, pgq.tick prev
-    where cur.tick_queue = own.sub_queue and cur.tick_id = own.sub_next_tick
-      and prev.tick_queue = own.sub_queue and prev.tick_id = own.sub_last_tick;
+    where cur.tick_queue = own.sub_queue and cur.tick_id = batch.sub_next_tick
+      and prev.tick_queue = own.sub_queue and prev.tick_id = batch.sub_last_tick;
 end
 $$;
 

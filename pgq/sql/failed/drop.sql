@@ -13,7 +13,7 @@ begin
         pgq.failed_event_count(text, text),
         pgq.failed_event_retry(text, text, bigint),
         pgq.failed_event_delete(text, text, bigint),
-        pgq.failed_event_owner(text, text);
+        pgq._failed_event_owner(text, text);
     drop table pgq.failed_queue;
 end
 $$;

@@ -11,13 +11,13 @@ declare
     batch record;
     copied bigint;
 begin
-    -- The lock lets nobody remove the consumer before the event is committed.
+    -- Locked, so that nobody removes the consumer before the event is committed.
     select sub_id, queue_name, co_name into batch
     from pgq.subscription
     join pgq.queue on queue_id = sub_queue
     join pgq.consumer on co_id = sub_consumer
     where sub_batch = x_batch_id
-    for key share of subscription;
+    for no key update of subscription;
     if not found then
         raise exception 'event %: batch % is not open', x_event_id, x_batch_id
             using errcode = 'undefined_object';

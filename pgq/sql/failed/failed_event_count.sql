@@ -6,7 +6,7 @@ returns integer
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    owner constant integer := pgq.failed_event_owner(x_queue_name, x_consumer_name);
+    owner constant integer := pgq._failed_event_owner(x_queue_name, x_consumer_name);
 begin
     return (select count(*) from pgq.failed_queue where ev_owner = owner);
 end

@@ -8,7 +8,7 @@ returns setof pgq.failed_queue
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    owner constant integer := pgq.failed_event_owner(x_queue_name, x_consumer_name);
+    owner constant integer := pgq._failed_event_owner(x_queue_name, x_consumer_name);
 begin
     return query
         select * from pgq.failed_queue

@@ -8,7 +8,7 @@ returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    owner constant integer := pgq.failed_event_owner(x_queue_name, x_consumer_name);
+    owner constant integer := pgq._failed_event_owner(x_queue_name, x_consumer_name);
     event pgq.failed_queue;
 begin
     delete from pgq.failed_queue where ev_owner = owner and ev_id = x_event_id returning * into event;

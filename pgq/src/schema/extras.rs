@@ -59,7 +59,7 @@ const HAS_COOP_EXTENSION: &str = "select exists (select from pg_extension where 
 /// The store of failed events, in the order in which it is created.
 pub(crate) const FAILED: [&str; 7] = [
     include_str!("../../sql/failed/failed_queue.sql"),
-    include_str!("../../sql/failed/failed_event_owner.sql"),
+    include_str!("../../sql/failed/_failed_event_owner.sql"),
     include_str!("../../sql/failed/event_failed.sql"),
     include_str!("../../sql/failed/failed_event_list.sql"),
     include_str!("../../sql/failed/failed_event_count.sql"),
@@ -68,11 +68,14 @@ pub(crate) const FAILED: [&str; 7] = [
 ];
 
 /// Cooperative consumers, in the order in which they are created.
-pub(crate) const COOP: [&str; 7] = [
+pub(crate) const COOP: [&str; 10] = [
     include_str!("../../sql/coop/schema.sql"),
     include_str!("../../sql/coop/version.sql"),
     include_str!("../../sql/coop/register_subconsumer.sql"),
     include_str!("../../sql/coop/unregister_subconsumer.sql"),
+    include_str!("../../sql/coop/_lock_subscription.sql"),
+    include_str!("../../sql/coop/_take_from_dead.sql"),
+    include_str!("../../sql/coop/_take_from_main.sql"),
     include_str!("../../sql/coop/next_batch_custom.sql"),
     include_str!("../../sql/coop/next_batch.sql"),
     include_str!("../../sql/coop/finish_batch.sql"),

@@ -1,9 +1,9 @@
 -- Returns the sub_id under which a consumer's failed events are kept. Internal.
 --
 -- Errors: the consumer is not registered on the queue.
-create or replace function pgq.failed_event_owner(x_queue_name text, x_consumer_name text)
+create or replace function pgq._failed_event_owner(x_queue_name text, x_consumer_name text)
 returns integer
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable
 as $$
 declare
     owner integer;
