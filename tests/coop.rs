@@ -2,6 +2,7 @@
 
 mod calls;
 mod python;
+mod registration;
 mod rotation;
 mod together;
 

@@ -12,7 +12,7 @@ const ROUNDS: i64 = 60;
 const EVENTS_A_ROUND: i64 = 20;
 /// Each event with such an id is retried once.
 const RETRIED: i64 = 5;
-/// Each worker fails in every so manieth batch.
+/// Each worker fails in one of so many batches.
 const CLUMSY: usize = 4;
 
 #[test]
@@ -35,8 +35,11 @@ fn run(next_batch: &str) {
              create table processed (ev_id bigint, worker text)",
         )
         .expect("created");
+    let switched = "select queue_switch_step1 from pgq.queue";
+    let before = count(&mut client, switched);
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _end = End(&over);
         for name in &names {
             let worker = Worker { client: database.client(), name, next_batch, over: &over };
             scope.spawn(|| worker.run());
@@ -52,8 +55,8 @@ fn run(next_batch: &str) {
             queues::tick(&mut client, QUEUE);
             count(&mut client, "select count(*) from processed") >= ROUNDS * EVENTS_A_ROUND
         });
-        over.store(true, Ordering::Relaxed);
     });
+    assert_ne!(count(&mut client, switched), before, "tables were rotated meanwhile");
     let distinct = "select count(distinct ev_id) from processed";
     assert_eq!(count(&mut client, "select count(*) from processed"), ROUNDS * EVENTS_A_ROUND);
     assert_eq!(count(&mut client, distinct), ROUNDS * EVENTS_A_ROUND);
@@ -62,6 +65,15 @@ fn run(next_batch: &str) {
 
 fn count(client: &mut Client, select: &str) -> i64 {
     client.query_one(select, &[]).expect("countable").get(0)
+}
+
+/// Ends the workers, also when the test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 struct Worker<'a> {
