@@ -9,8 +9,6 @@ use super::*;
 use crate::support::programs::succeed;
 use crate::support::{shared, unique};
 
-const DROP_PGQ: &str = "drop extension pgq";
-
 fn stored(client: &mut Client) -> i64 {
     client.query_one("select count(*) from pgq.failed_queue", &[]).expect("countable").get(0)
 }
@@ -50,20 +48,32 @@ fn readers_use_the_store_and_others_do_not() {
 }
 
 #[test]
-fn installing_again_keeps_events_and_removing_leaves_pgq() {
+fn installing_again_keeps_events() {
     let (_database, mut client) = database();
     fail_two_of_three(&mut client);
     install_extras(&mut client).expect("installed again");
     assert_eq!(ids(&list(&mut client)), [1, 2]);
-    client.query_one("select pgq.drop_queue($1, true)", &[&QUEUE]).expect("dropped");
-    assert!(client.batch_execute(DROP_PGQ).is_err(), "the store is in its way");
+}
+
+#[test]
+fn removing_the_store_leaves_pgq() {
+    let (_database, mut client) = database();
+    fail_two_of_three(&mut client);
     uninstall_extras(&mut client).expect("removed");
     uninstall_extras(&mut client).expect("nothing to remove");
-    queues::create(&mut client, QUEUE);
-    client.query_one("select pgq.drop_queue($1, true)", &[&QUEUE]).expect("pgq works");
-    client.batch_execute(DROP_PGQ).expect("nothing is in its way");
-    let error = install_extras(&mut client).expect_err("no pgq");
+    let error = pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect_err("removed");
     assert!(error.is_missing(), "{error:?}");
+    let left = "select count(*) from pg_namespace where nspname = 'pgq_coop'";
+    assert_eq!(client.query_one(left, &[]).expect("countable").get::<_, i64>(0), 0);
+    assert!(pgq::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("pgq works"));
+}
+
+#[test]
+fn nothing_is_installed_without_pgq() {
+    let database = Database::create("failed");
+    let error = install_extras(&mut database.client()).expect_err("no pgq");
+    assert!(error.is_missing() && error.to_string().contains("schema `pgq` is not installed"), "{error:?}");
+    uninstall_extras(&mut database.client()).expect("nothing to remove");
 }
 
 #[test]
