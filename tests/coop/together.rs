@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use postgres::Transaction;
 
@@ -10,6 +11,7 @@ use super::*;
 const WORKERS: usize = 6;
 const ROUNDS: i64 = 60;
 const EVENTS_A_ROUND: i64 = 20;
+const POLL: Duration = Duration::from_millis(5);
 /// Each event with such an id is retried once.
 const RETRIED: i64 = 5;
 /// Each worker fails in one of so many batches.
@@ -97,7 +99,7 @@ impl Worker<'_> {
                 if over {
                     return;
                 }
-                thread::yield_now();
+                thread::sleep(POLL);
                 continue;
             };
             batches += 1;
