@@ -1,5 +1,5 @@
--- Returns the row of a consumer or subconsumer, locked until the end of the transaction, or nulls when there is
--- none. Internal.
+-- Returns the row of a consumer or subconsumer, locked until the end of the transaction, or nulls when there
+-- is none. Internal.
 create or replace function pgq_coop._lock_subscription(i_queue_name text, i_name text)
 returns pgq.subscription
 language sql

@@ -9,7 +9,8 @@ as $$
     select batch_id from pgq_coop.next_batch_custom($1, $2, $3, null, null, null, $4)
 $$;
 
-create or replace function pgq_coop.next_batch(i_queue_name text, i_consumer_name text, i_subconsumer_name text)
+create or replace function pgq_coop.next_batch(
+    i_queue_name text, i_consumer_name text, i_subconsumer_name text)
 returns bigint
 language sql
 as $$

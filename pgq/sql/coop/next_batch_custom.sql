@@ -1,10 +1,10 @@
 -- Gives a subconsumer a batch: the one that it has open already, else that of a dead subconsumer, else the
 -- consumer's next one.
 --
--- i_min_lag, i_min_count and i_min_interval are those of pgq.next_batch_custom. A subconsumer that has a batch
--- open and has given no sign of life for i_dead_interval is dead, and its batch is taken over under the same
--- id; null takes over none. A sign of life is a call of this function. A batch that the consumer itself has
--- open, from a time without subconsumers, goes to the first subconsumer that asks.
+-- i_min_lag, i_min_count and i_min_interval are those of pgq.next_batch_custom. A subconsumer that has a
+-- batch open and has given no sign of life for i_dead_interval is dead, and its batch is taken over under the
+-- same id; null takes over none. A sign of life is a call of this function. A batch that the consumer itself
+-- has open, from a time without subconsumers, goes to the first subconsumer that asks.
 --
 -- Returns the columns of pgq.next_batch_custom. The batch's id is null when there is no batch.
 --

@@ -15,7 +15,8 @@ declare
     own record;
 begin
     if i_batch_handling is null or i_batch_handling not in (0, 1) then
-        raise exception 'subconsumer `%` of consumer `%` on queue `%`: batch handling must be 0 or 1, not `%`',
+        raise exception 'subconsumer `%` of consumer `%` on queue `%`: '
+            'batch handling must be 0 or 1, not `%`',
             i_subconsumer_name, i_consumer_name, i_queue_name, i_batch_handling
             using errcode = 'invalid_parameter_value';
     end if;

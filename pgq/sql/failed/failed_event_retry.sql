@@ -2,7 +2,8 @@
 --
 -- Returns the event's id, which stays the same.
 --
--- Errors: the consumer is not registered on the queue, or has no such failed event; the queue takes no events.
+-- Errors: the consumer is not registered on the queue, or has no such failed event; the queue takes no
+-- events.
 create or replace function pgq.failed_event_retry(x_queue_name text, x_consumer_name text, x_event_id bigint)
 returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp
