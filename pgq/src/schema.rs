@@ -1,5 +1,9 @@
 //! The schema `pgq` in the database.
 
+mod extras;
+
+pub use extras::{install_extras, uninstall_extras};
+
 use postgres::GenericClient;
 use postgres::types::Type;
 

@@ -92,6 +92,20 @@ pub(crate) const INSERT_EVENT: &str =
 /// $1 queue. No row: there is no such queue.
 pub(crate) const CURRENT_EVENT_TABLE: &str = "select pgq.quote_fqname(pgq.current_event_table(queue_name)), now() from pgq.queue where queue_name = $1";
 
+/// $1 queue, $2 consumer, $3 limit or null, $4 offset. The columns of an event, then the failure's.
+pub(crate) const FAILED_EVENTS: &str = "select ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data, \
+         ev_extra1, ev_extra2, ev_extra3, ev_extra4, ev_failed_reason, ev_failed_time \
+     from pgq.failed_event_list($1, $2, $3, $4) order by ev_id";
+
+/// $1 queue, $2 consumer.
+pub(crate) const COUNT_FAILED_EVENTS: &str = "select pgq.failed_event_count($1, $2)";
+
+/// $1 queue, $2 consumer, $3 event.
+pub(crate) const RETRY_FAILED_EVENT: &str = "select pgq.failed_event_retry($1, $2, $3)";
+
+/// $1 queue, $2 consumer, $3 event.
+pub(crate) const DELETE_FAILED_EVENT: &str = "select pgq.failed_event_delete($1, $2, $3)";
+
 pub(crate) const TICK: &str = "select pgq.ticker()";
 
 pub(crate) const RETRY_DUE: &str = "select pgq.maint_retry_events()";

@@ -1,0 +1,26 @@
+-- Takes the oldest batch of a dead subconsumer from it. Internal.
+--
+-- Returns the dead one's row as it was, or nulls when nobody is dead.
+create or replace function pgq_coop._take_from_dead(
+    i_consumer_name text, i_taker pgq.subscription, i_dead_interval interval)
+returns pgq.subscription
+language plpgsql
+as $$
+declare
+    dead pgq.subscription;
+begin
+    -- A row that somebody else has locked belongs to one who is alive.
+    select sub.* into dead
+    from pgq.subscription sub join pgq.consumer on co_id = sub_consumer
+    where sub_queue = i_taker.sub_queue and sub_id = i_taker.sub_id and sub_consumer <> i_taker.sub_consumer
+      and starts_with(co_name, i_consumer_name || '.')
+      and sub_batch is not null and sub_active < now() - i_dead_interval
+    order by sub_last_tick
+    limit 1
+    for no key update of sub skip locked;
+    update pgq.subscription
+    set sub_last_tick = null, sub_batch = null, sub_next_tick = null
+    where sub_queue = dead.sub_queue and sub_consumer = dead.sub_consumer;
+    return dead;
+end
+$$;

@@ -1,0 +1,46 @@
+-- Removes a subconsumer; the consumer and its position stay.
+--
+-- i_batch_handling says what happens when it has a batch open: 0 refuses, 1 puts the batch's events into the
+-- consumer's retry queue, from where they come back to the other subconsumers at once.
+--
+-- Returns 1, or 0 when the subconsumer is not registered.
+--
+-- Errors: a batch is open and i_batch_handling is 0; i_batch_handling is neither 0 nor 1.
+create or replace function pgq_coop.unregister_subconsumer(
+    i_queue_name text, i_consumer_name text, i_subconsumer_name text, i_batch_handling integer)
+returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    own record;
+begin
+    if i_batch_handling is null or i_batch_handling not in (0, 1) then
+        raise exception 'subconsumer `%` of consumer `%` on queue `%`: '
+            'batch handling must be 0 or 1, not `%`',
+            i_subconsumer_name, i_consumer_name, i_queue_name, i_batch_handling
+            using errcode = 'invalid_parameter_value';
+    end if;
+    select sub.sub_queue, sub.sub_consumer, sub.sub_batch into own
+    from pgq.queue
+    join pgq.consumer main_name on main_name.co_name = i_consumer_name
+    join pgq.subscription main on main.sub_queue = queue_id and main.sub_consumer = main_name.co_id
+    join pgq.consumer sub_name on sub_name.co_name = i_consumer_name || '.' || i_subconsumer_name
+    join pgq.subscription sub on sub.sub_queue = queue_id and sub.sub_consumer = sub_name.co_id
+    where queue_name = i_queue_name and sub.sub_id = main.sub_id
+    for update of sub;
+    if not found then
+        return 0;
+    end if;
+
+    if own.sub_batch is not null and i_batch_handling = 0 then
+        raise exception 'subconsumer `%` of consumer `%` on queue `%` has batch % open',
+            i_subconsumer_name, i_consumer_name, i_queue_name, own.sub_batch
+            using errcode = 'object_in_use', hint = 'With batch handling 1 its events are retried.';
+    elsif own.sub_batch is not null then
+        perform pgq.batch_retry(own.sub_batch, 0);
+    end if;
+    delete from pgq.subscription
+    where sub_queue = own.sub_queue and sub_consumer = own.sub_consumer;
+    return 1;
+end
+$$;

@@ -1,0 +1,39 @@
+-- Gives whoever may finish batches the functions for failed events and cooperative consumers, and whoever may
+-- use the table of retry events that of failed events. So both follow whichever PgQ is there. Functions whose
+-- names begin with an underscore are for the others alone.
+do $$
+declare
+    own regprocedure;
+    internal boolean;
+    grantee text;
+    privilege text;
+begin
+    for own, internal in
+        select oid, starts_with(proname::text, '_') from pg_catalog.pg_proc
+        where (pronamespace = 'pgq'::regnamespace and proname ~ '^(event_failed|_?failed_event_.*)$'
+               or pronamespace = 'pgq_coop'::regnamespace and proname <> 'version')
+          and not exists (
+                select from pg_catalog.pg_depend
+                where classid = 'pg_catalog.pg_proc'::regclass and objid = pg_proc.oid and deptype = 'e')
+    loop
+        execute format('revoke all on function %s from public', own);
+        continue when internal;
+        for grantee in
+            select case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end
+            from pg_catalog.pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner))) granted
+            where oid = 'pgq.finish_batch(bigint)'::regprocedure and granted.grantee <> proowner
+        loop
+            execute format('grant execute on function %s to %s', own, grantee);
+        end loop;
+    end loop;
+
+    for grantee, privilege in
+        select case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end,
+               granted.privilege_type
+        from pg_catalog.pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner))) granted
+        where oid = 'pgq.retry_queue'::regclass and granted.grantee <> relowner
+    loop
+        execute format('grant %s on pgq.failed_queue to %s', privilege, grantee);
+    end loop;
+end
+$$;

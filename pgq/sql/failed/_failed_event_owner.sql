@@ -1,0 +1,22 @@
+-- Returns the sub_id under which a consumer's failed events are kept. Internal.
+--
+-- Errors: the consumer is not registered on the queue.
+create or replace function pgq._failed_event_owner(x_queue_name text, x_consumer_name text)
+returns integer
+language plpgsql stable
+as $$
+declare
+    owner integer;
+begin
+    select sub_id into owner
+    from pgq.queue
+    join pgq.subscription on sub_queue = queue_id
+    join pgq.consumer on co_id = sub_consumer
+    where queue_name = x_queue_name and co_name = x_consumer_name;
+    if not found then
+        raise exception 'consumer `%` is not registered on queue `%`', x_consumer_name, x_queue_name
+            using errcode = 'undefined_object';
+    end if;
+    return owner;
+end
+$$;

@@ -1,0 +1,116 @@
+//! The store comes, stays and goes.
+
+use std::fs;
+use std::process::Command;
+
+use pgq::schema::uninstall_extras;
+
+use super::*;
+use crate::support::programs::succeed;
+use crate::support::{shared, unique};
+
+fn stored(client: &mut Client) -> i64 {
+    client.query_one("select count(*) from pgq.failed_queue", &[]).expect("countable").get(0)
+}
+
+#[test]
+fn unregistering_a_consumer_deletes_its_failed_events_and_nobody_elses() {
+    let (_database, mut client) = database();
+    fail_two_of_three(&mut client);
+    pgq::register_consumer(&mut client, QUEUE, "other").expect("registered");
+    queues::insert(&mut client, QUEUE, 4, 1);
+    queues::tick(&mut client, QUEUE);
+    let batch: i64 =
+        client.query_one("select pgq.next_batch($1, 'other')", &[&QUEUE]).expect("a batch").get(0);
+    fail(&mut client, batch, 4, None);
+    assert_eq!(stored(&mut client), 3);
+    assert!(pgq::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("unregistered"));
+    assert_eq!(stored(&mut client), 1);
+    client.query_one("select pgq.drop_queue($1, true)", &[&QUEUE]).expect("dropped");
+    assert_eq!(stored(&mut client), 0);
+}
+
+#[test]
+fn readers_use_the_store_and_others_do_not() {
+    let (_database, mut client) = database();
+    fail_two_of_three(&mut client);
+    let [reader, stranger] = ["reader", "stranger"].map(|name| format!("{name}_{}", unique()));
+    let roles = format!("create role {reader} in role pgq_reader; create role {stranger}; set role {reader}");
+    client.batch_execute(&roles).expect("created");
+    assert_eq!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 2);
+    pgq::retry_failed_event(&mut client, QUEUE, CONSUMER, 1).expect("retried");
+    pgq::delete_failed_event(&mut client, QUEUE, CONSUMER, 2).expect("deleted");
+    assert!(client.execute("delete from pgq.failed_queue", &[]).is_err());
+    client.batch_execute(&format!("set role {stranger}")).expect("set");
+    assert!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).is_err());
+    client.batch_execute("reset role").expect("reset");
+    client.batch_execute(&format!("drop role {reader}, {stranger}")).expect("dropped");
+}
+
+#[test]
+fn installing_again_keeps_events() {
+    let (_database, mut client) = database();
+    fail_two_of_three(&mut client);
+    install_extras(&mut client).expect("installed again");
+    assert_eq!(ids(&list(&mut client)), [1, 2]);
+}
+
+#[test]
+fn removing_the_store_leaves_pgq() {
+    let (_database, mut client) = database();
+    fail_two_of_three(&mut client);
+    uninstall_extras(&mut client).expect("removed");
+    uninstall_extras(&mut client).expect("nothing to remove");
+    let error = pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect_err("removed");
+    assert!(error.is_missing(), "{error:?}");
+    let left = "select count(*) from pg_namespace where nspname = 'pgq_coop'";
+    assert_eq!(client.query_one(left, &[]).expect("countable").get::<_, i64>(0), 0);
+    assert!(pgq::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("pgq works"));
+}
+
+#[test]
+fn nothing_is_installed_without_pgq() {
+    let database = Database::create("failed");
+    let error = install_extras(&mut database.client()).expect_err("no pgq");
+    assert!(error.is_missing() && error.to_string().contains("schema `pgq` is not installed"), "{error:?}");
+    uninstall_extras(&mut database.client()).expect("nothing to remove");
+}
+
+#[test]
+fn two_installations_at_once_both_succeed() {
+    let (database, _client) = queues::database("failed", QUEUE);
+    std::thread::scope(|scope| {
+        let install = || install_extras(&mut database.client()).expect("installed");
+        for thread in [scope.spawn(install), scope.spawn(install)] {
+            thread.join().expect("no panic");
+        }
+    });
+}
+
+#[test]
+fn a_dump_holds_the_failed_events_and_installing_again_completes_it() {
+    let bindir = shared().bindir();
+    if !bindir.join("pg_dump").exists() {
+        // A server that came without its clients; another version's refuse to dump it.
+        return;
+    }
+    let (database, mut client) = database();
+    fail_two_of_three(&mut client);
+    let restored = Database::create("failed_restored");
+    let dump =
+        Command::new(bindir.join("pg_dump")).arg("-d").arg(database.conninfo()).output().expect("runs");
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("dump.sql");
+    fs::write(&file, &dump.stdout).expect("writable");
+    let mut psql = Command::new(bindir.join("psql"));
+    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&file).arg("-d").arg(restored.conninfo());
+    succeed(&mut psql);
+
+    let mut client = restored.client();
+    assert_eq!(ids(&list(&mut client)), [1, 2]);
+    install_extras(&mut client).expect("installed again");
+    assert_eq!(ids(&list(&mut client)), [1, 2]);
+    assert!(pgq::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("unregistered"));
+    assert_eq!(stored(&mut client), 0);
+}
