@@ -30,7 +30,7 @@ begin
     end if;
     -- Two ticks at once could get their ids in another order than their snapshots, and events between them
     -- would come twice. Every statement below the lock has a snapshot that is newer than the last tick's.
-    perform pg_advisory_xact_lock(hashtextextended('pgq ticker', que.queue_id));
+    perform pg_advisory_xact_lock(hashtext('pgq ticker'), que.queue_id % 256);
     reached := pgq.seq_getval(que.queue_event_seq);
     select tick_time, tick_event_seq, tick_id into last_tick from pgq.tick
     where tick_queue = que.queue_id order by tick_queue desc, tick_id desc limit 1;
@@ -89,21 +89,43 @@ $$;
 
 -- Makes a tick for each queue that has one due, is not paused, and has no ticks from elsewhere. Returns how
 -- many it made.
+--
+-- Most queues have nothing due most of the time, so one query sorts out those that may have. A queue to which
+-- another transaction is giving a tick is left to it.
 create or replace function pgq.ticker()
 returns bigint
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
-    que record;
+    due record;
     made bigint := 0;
 begin
-    for que in
-        select queue_name from pgq.queue
+    for due in
+        select queue_id, queue_name
+        from pgq.queue que
+        left join lateral (
+            select tick_id, tick_time, tick_event_seq from pgq.tick where tick_queue = queue_id
+            order by tick_queue desc, tick_id desc limit 1) newest on true
+        left join lateral (
+            select tick_time from pgq.tick where tick_queue = queue_id and tick_id < newest.tick_id
+            order by tick_queue desc, tick_id desc limit 1) before on true
+        cross join lateral (
+            select coalesce(pg_sequence_last_value(queue_event_seq::regclass), 1)
+                       - newest.tick_event_seq as new_events,
+                   now() - newest.tick_time as age) since
         where not queue_external_ticker and not queue_ticker_paused
-        order by queue_name
+          and case
+                  when new_events > 0 then
+                      new_events >= queue_ticker_max_count or age >= queue_ticker_max_lag
+                  when new_events = 0 then
+                      coalesce(age >= greatest(queue_ticker_max_lag / 2, least(
+                          (newest.tick_time - before.tick_time) * 2, queue_ticker_idle_period)), true)
+                  else true
+              end
+        order by que.queue_name
     loop
-        if pgq.ticker(que.queue_name) is not null then
-            made := made + 1;
+        if pg_try_advisory_xact_lock(hashtext('pgq ticker'), due.queue_id % 256) then
+            made := made + (pgq.ticker(due.queue_name) is not null)::integer;
         end if;
     end loop;
     return made;
