@@ -23,6 +23,8 @@ impl std::fmt::Debug for Switches {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extra {
     pub(crate) name: &'static str,
+    /// What stands for the value in `--help`, if the switch takes one.
+    pub(crate) value: Option<&'static str>,
     pub(crate) doc: &'static str,
 }
 
@@ -30,6 +32,11 @@ impl Switches {
     /// Tells whether a switch that the program added was given.
     pub fn has(&self, name: &str) -> bool {
         self.0.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given)
+    }
+
+    /// Returns the value of a switch that the program added with one, if it was given.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.try_get_one::<String>(name).ok().flatten().map(String::as_str)
     }
 
     /// Returns the arguments after the config file.
@@ -96,7 +103,7 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
                 .value_parser(clap::value_parser!(PathBuf))
                 .help("Config file"),
         )
-        .args(extra.iter().map(|extra| flag(extra.name, extra.doc)))
+        .args(extra.iter().map(added))
         .arg(flag("quiet", "Log warnings and errors only").short('q').conflicts_with("verbose"))
         .arg(
             Arg::new("verbose")
@@ -134,6 +141,14 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
         command = command.arg(Arg::new("arguments").value_name(usage).num_args(0..).help(help));
     }
     control(command)
+}
+
+/// Makes a switch that a program adds.
+fn added(extra: &Extra) -> Arg {
+    match extra.value {
+        None => flag(extra.name, extra.doc),
+        Some(value) => Arg::new(extra.name).long(extra.name).value_name(value).help(extra.doc),
+    }
 }
 
 /// Adds the switches that control a running process.

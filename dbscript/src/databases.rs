@@ -140,8 +140,7 @@ impl Databases {
         self.listeners.follow(&self.channels, &self.control, |name| {
             let conninfo = entries.get(name)?.conninfo.clone();
             let (text, application_name) = (conninfo.clone(), self.application_name.clone());
-            let open: Open =
-                Box::new(move || Ok(connect::connect(&understood(&text, &application_name)?)?));
+            let open: Open = Box::new(move || Ok(connect::connect(&understood(&text, &application_name)?)?));
             Some((conninfo, open))
         });
     }

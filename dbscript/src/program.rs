@@ -102,7 +102,13 @@ impl Program {
 
     /// Adds a switch `--name`.
     pub fn switch(mut self, name: &'static str, doc: &'static str) -> Program {
-        self.switches.push(Extra { name, doc });
+        self.switches.push(Extra { name, value: None, doc });
+        self
+    }
+
+    /// Adds a switch `--name VALUE`; `value` stands for the value in `--help`.
+    pub fn option(mut self, name: &'static str, value: &'static str, doc: &'static str) -> Program {
+        self.switches.push(Extra { name, value: Some(value), doc });
         self
     }
 

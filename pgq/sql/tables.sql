@@ -19,7 +19,7 @@ begin
     end if;
 exception
     when insufficient_privilege then
-        raise notice 'roles pgq_reader, pgq_writer and pgq_admin: %', sqlerrm;
+        raise warning 'roles pgq_reader, pgq_writer and pgq_admin are not created: %', sqlerrm;
     when duplicate_object or unique_violation then
         -- Another database of this cluster is creating them at this moment.
         null;
