@@ -13,6 +13,7 @@ mod embedding;
 mod failover;
 mod logging;
 mod mover;
+mod own_schema;
 mod pgbouncer;
 mod position;
 mod process;

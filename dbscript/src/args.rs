@@ -194,9 +194,20 @@ mod tests {
     use super::*;
 
     fn parse_line(line: &str) -> Result<Switches, u8> {
-        let extra = [Extra { name: "register", doc: "Register." }];
+        let extra = [
+            Extra { name: "register", value: None, doc: "Register." },
+            Extra { name: "schema", value: Some("KIND"), doc: "Schema." },
+        ];
         let command = complete(Command::new("prog").version("1"), &extra, Some("COMMAND"));
         parse(command, line.split(' ').map(Into::into))
+    }
+
+    #[test]
+    fn a_switch_of_the_program_may_take_a_value() {
+        let switches = parse_line("prog x.ini go --schema own").expect("valid");
+        assert_eq!((switches.value("schema"), switches.arguments()), (Some("own"), vec!["go"]));
+        assert_eq!(parse_line("prog x.ini go").expect("valid").value("schema"), None);
+        assert_eq!(parse_line("prog x.ini go --schema").err(), Some(2));
     }
 
     #[test]

@@ -20,7 +20,9 @@ begin
         events := format('select * from (%s) _evs where %s order by 1', events, i_extra_where);
     end if;
     execute format('declare %I no scroll cursor for %s', i_cursor_name, events);
-    return query execute format('fetch %s from %I', i_quick_limit, i_cursor_name);
+    if i_quick_limit > 0 then
+        return query execute format('fetch %s from %I', i_quick_limit, i_cursor_name);
+    end if;
 end
 $$;
 

@@ -1,6 +1,7 @@
--- Inserts an event with all of its columns. Without an id it gets the queue's next one, without a time the
--- present. Returns the id. Fails when there is no such queue, inserting into it is disabled, one transaction
--- inserts more events than the queue allows, or the transaction's snapshot is older than a rotation.
+-- Inserts an event with all of its columns. An id of the queue is taken in any case, so that the ticker sees
+-- that something came, and used when none is given; without a time it is the present. Returns the id. Fails
+-- when there is no such queue, inserting into it is disabled, one transaction inserts more events than the
+-- queue allows, or the transaction's snapshot is older than a rotation.
 --
 -- `insert_event` calls it with its owner's rights under the caller's search path, and setting a path takes as
 -- long as inserting; so all names and operators are qualified.
@@ -24,7 +25,7 @@ begin
     select que.queue_disable_insert or que.queue_per_tx_limit is not null
                or pg_catalog.current_setting('transaction_isolation')
                   operator(pg_catalog.<>) 'read committed',
-           coalesce($2, pg_catalog.nextval(que.queue_event_seq::pg_catalog.regclass)),
+           pg_catalog.nextval(que.queue_event_seq::pg_catalog.regclass),
            pg_catalog.concat('insert into ', que.queue_data_pfx, '_', que.queue_cur_table,
                              ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)')
     into restricted, id, statement
@@ -57,6 +58,7 @@ begin
         raise exception 'No such queue' using errcode = 'internal_error';
     end if;
 
+    id := coalesce($2, id);
     execute statement using id, coalesce($3, pg_catalog.now()), txid, $4, $5, $6, $7, $8, $9, $10, $11;
     return id;
 end

@@ -32,7 +32,7 @@ begin
     func_name := 'pgq_node.maint_watermark';
     if to_regprocedure('pgq_node.maint_watermark(text)') is not null then
         for func_arg in
-            execute 'select n.queue_name from pgq_node.node_info n where n.node_type = ''root'' order by 1'
+            execute 'select n.queue_name from pgq_node.node_info n where n.node_type = ''root'''
         loop
             return next;
         end loop;

@@ -56,8 +56,20 @@ begin
             end if;
         end if;
     end if;
-    insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
-    values (que.queue_id, nextval(que.queue_tick_seq::regclass), reached)
+    -- A snapshot does not list its own transaction, whose events would so be on this side of the tick or on the
+    -- other as it happens. They belong on the other: a consumer may be registered here before they are inserted.
+    insert into pgq.tick (tick_queue, tick_id, tick_event_seq, tick_snapshot)
+    select que.queue_id, nextval(que.queue_tick_seq::regclass), reached,
+           case
+               when txid_visible_in_snapshot(txid_current_if_assigned(), now_visible) then format(
+                   '%s:%s:%s', least(txid_snapshot_xmin(now_visible), txid_current()),
+                   txid_snapshot_xmax(now_visible),
+                   (select string_agg(id::text, ',' order by id) from (
+                        select txid_snapshot_xip(now_visible) union all select txid_current()) running (id))
+                   )::txid_snapshot
+               else now_visible
+           end
+    from txid_current_snapshot() now_visible
     returning tick_id into made;
     return made;
 end
@@ -117,9 +129,9 @@ begin
           and case
                   when new_events > 0 then
                       new_events >= queue_ticker_max_count or age >= queue_ticker_max_lag
-                  when new_events = 0 then
-                      coalesce(age >= greatest(queue_ticker_max_lag / 2, least(
-                          (newest.tick_time - before.tick_time) * 2, queue_ticker_idle_period)), true)
+                  when new_events = 0 and before.tick_time is not null then
+                      age >= greatest(queue_ticker_max_lag / 2, least(
+                          (newest.tick_time - before.tick_time) * 2, queue_ticker_idle_period))
                   else true
               end
         order by que.queue_name
