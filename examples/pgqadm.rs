@@ -1,12 +1,16 @@
 //! Installs PgQ, creates queues, registers consumers, and runs the ticker.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use dbscript::{BoxError, Config, Context, Error, Job, Key, Program, Round, Script, describe};
+use dbscript::{BoxError, Config, Context, Error, Job, Key, Program, Round, Script, Switches, describe};
 use log::{error, info};
+use pgq::schema::Kind;
 
 const DB: &str = "db";
+const SCHEMA: &str = "schema";
+const PRINT: &str = "print";
 const LOOP_DELAY: Key = Key::with_default(
     "loop_delay",
     "0.1",
@@ -23,7 +27,9 @@ const RETRY_DELAY: Key = Key::with_default(
 const COMMANDS: &str = "\
 Commands:
   ticker                           run the ticker and the maintenance
-  install [pgq] [pgq_ext]          install the schemas, by default both
+  install [pgq] [pgq_ext]          install the schemas, by default both; pgq as the extension where the
+                                   server offers it and the role may create it, else as SQL, or as
+                                   --schema says; with --print, print the SQL and change nothing
   create <queue>                   create a queue
   register <queue> <consumer>      register a consumer on a queue
   unregister <queue> <consumer>    remove a consumer from a queue";
@@ -35,10 +41,12 @@ fn main() -> ExitCode {
         .help_after(COMMANDS)
         .database(DB, "Connection string of the database. No default.")
         .keys(&[LOOP_DELAY, MAINT_DELAY, RETRY_DELAY])
+        .option(SCHEMA, "KIND", "With `install`: the schema pgq is to be the `extension`, or our `own`")
+        .switch(PRINT, "With `install`: print the SQL of our own schemas")
         .arguments("COMMAND")
         .main(|config, switches| match *switches.arguments() {
             ["ticker"] => Ok(Job::looping(Ticker::from_config(config)?)),
-            ["install", ref schemas @ ..] => install(schemas),
+            ["install", ref schemas @ ..] => install(schemas, switches),
             ["create", queue] => Ok(create(queue.to_owned())),
             ["register", queue, consumer] => Ok(register(queue.to_owned(), consumer.to_owned())),
             ["unregister", queue, consumer] => Ok(unregister(queue.to_owned(), consumer.to_owned())),
@@ -108,16 +116,21 @@ impl Timer {
     }
 }
 
-fn install(schemas: &[&str]) -> Result<Job, BoxError> {
+fn install(schemas: &[&str], switches: &Switches) -> Result<Job, BoxError> {
     if let Some(unknown) = schemas.iter().find(|schema| !["pgq", "pgq_ext"].contains(schema)) {
         return Err(Error::usage(format!("cannot install `{unknown}`, only pgq and pgq_ext")).into());
     }
     let wanted = |schema: &str| schemas.is_empty() || schemas.contains(&schema);
     let (pgq, pgq_ext) = (wanted("pgq"), wanted("pgq_ext"));
+    let kind = switches.value(SCHEMA).map(str::parse::<Kind>).transpose()?;
+    if switches.has(PRINT) {
+        return Ok(Job::once(move |_| print(pgq, pgq_ext)));
+    }
     Ok(Job::once(move |cx| {
         if pgq {
-            let new = pgq::schema::install(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
-            info!("schema pgq: {}", if new { "installed" } else { "already installed" });
+            let report = pgq::schema::install_as(&mut *cx.database(DB)?, kind)
+                .map_err(|error| cx.locate(DB, error))?;
+            info!("schema pgq: {report}");
         }
         if pgq_ext {
             let known =
@@ -126,6 +139,18 @@ fn install(schemas: &[&str]) -> Result<Job, BoxError> {
         }
         Ok(())
     }))
+}
+
+/// Prints the schemas' SQL for whoever installs it with `psql --single-transaction` or a migration tool.
+fn print(pgq: bool, pgq_ext: bool) -> Result<(), BoxError> {
+    let mut out = std::io::stdout().lock();
+    if pgq {
+        out.write_all(pgq::schema::sql().as_bytes())?;
+    }
+    if pgq_ext {
+        out.write_all(pgq_ext::schema::sql().as_bytes())?;
+    }
+    Ok(out.flush()?)
 }
 
 fn create(queue: String) -> Job {

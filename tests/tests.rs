@@ -16,6 +16,7 @@ mod failed;
 mod failover;
 mod logging;
 mod mover;
+mod own_schema;
 mod pgbouncer;
 mod position;
 mod process;

@@ -1,7 +1,22 @@
 //! The statements that the crate sends. Values are parameters; names are quoted by the server.
 
-pub(crate) const SCHEMA_EXISTS: &str = "select to_regprocedure('pgq.next_batch_custom(text,text,interval,int4,interval)') is not null, \
-     exists (select from pg_available_extensions where name = 'pgq')";
+/// What of PgQ there is: functions, extension, the own schema's comment, anything at all; whether the extension is
+/// offered and may be created, and whether the roles are there.
+pub(crate) const SCHEMA_STATE: &str = "select \
+     to_regprocedure('pgq.next_batch_custom(text,text,interval,int4,interval)') is not null, \
+     exists (select from pg_extension where extname = 'pgq'), \
+     obj_description(to_regnamespace('pgq'), 'pg_namespace'), \
+     exists (select from pg_class where relnamespace = to_regnamespace('pgq')) \
+         or exists (select from pg_proc where pronamespace = to_regnamespace('pgq')), \
+     exists (select from pg_available_extensions where name = 'pgq'), \
+     exists (select from pg_available_extension_versions \
+         where name = 'pgq' and (not superuser or trusted or current_setting('is_superuser')::bool)) \
+         and has_database_privilege(current_database(), 'create'), \
+     (select count(*) = 3 from pg_roles where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin'))";
+
+/// Keeps two installations at once from getting into each other's way.
+pub(crate) const LOCK_INSTALL: &str = "select pg_advisory_xact_lock(hashtextextended('pgq install', 0))::text; \
+     set local client_min_messages = warning";
 
 pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";
 

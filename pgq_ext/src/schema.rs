@@ -16,6 +16,12 @@ pub fn is_installed(client: &mut impl GenericClient) -> Result<bool, Error> {
         .map_err(|error| Error::failed("cannot look for schema `pgq_ext`", error))
 }
 
+/// Returns the whole schema as one script, to be run in one transaction. It can be run again, also over an older
+/// one.
+pub fn sql() -> String {
+    sql::SCHEMA.map(|statement| format!("{};\n", statement.trim_end().trim_end_matches(';'))).join("\n")
+}
+
 /// Creates the schema, or brings an older one up to date; what is recorded stays. Returns whether the schema
 /// was there before.
 ///

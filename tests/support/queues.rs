@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use pgq::schema::{Kind, Report};
 use postgres::Client;
 
 use super::Database;
@@ -9,13 +10,22 @@ use super::Database;
 /// Text with everything that quoting and encoding could break.
 pub(crate) const ODD: &str = "o'dd \"queue\" \\ %s $1 \t\n\u{1}ünïcødé 🐘 日本 \u{200b}";
 
-/// Installs both schemas.
+// The extension creates roles of the whole cluster, which two databases cannot do at once.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Installs both schemas; `PGQ_SCHEMA` may say which kind of PgQ the suite is to run on.
 pub(crate) fn install(client: &mut Client) {
-    // The extension creates roles of the whole cluster, which two databases cannot do at once.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let kind =
+        std::env::var("PGQ_SCHEMA").ok().map(|kind| kind.parse().expect("PGQ_SCHEMA is a kind of PgQ"));
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    pgq::schema::install(client).expect("pgq installs");
+    pgq::schema::install_as(client, kind).expect("pgq installs");
     pgq_ext::schema::install(client).expect("pgq_ext installs");
+}
+
+/// Installs one kind of PgQ.
+pub(crate) fn install_as(client: &mut Client, kind: Kind) -> Report {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    pgq::schema::install_as(client, Some(kind)).expect("pgq installs")
 }
 
 /// Creates a queue that ticks whenever it is asked to, and gives it its first tick.

@@ -1,0 +1,38 @@
+-- Returns the table into which a queue's events go, for inserting there directly, within this transaction
+-- only. Fails when there is no such queue, inserting into it is disabled, or the transaction's snapshot is
+-- older than a rotation.
+create or replace function pgq.current_event_table(x_queue_name text)
+returns text
+language plpgsql set search_path = pg_catalog, pgq, pg_temp
+as $$
+declare
+    que record;
+begin
+    -- The transaction gets its id before it looks for the table: whoever still uses the table before the
+    -- current one then has a lower id than the second step of the rotation.
+    if not pg_is_in_recovery() then
+        perform txid_current();
+    end if;
+    select queue_disable_insert, queue_data_pfx || '_' || queue_cur_table as table_name,
+           queue_data_pfx || '_' || (queue_cur_table + 1) % queue_ntables as next_name
+    into que
+    from pgq.queue where queue_name = x_queue_name;
+    if not found then
+        raise exception 'Event queue not found';
+    end if;
+    if que.queue_disable_insert and current_setting('session_replication_role') <> 'replica' then
+        raise exception 'Writing to queue disabled';
+    end if;
+    -- A transaction that keeps its snapshot may see the state before a rotation. The file of the table that
+    -- a rotation empties tells, since `pg_relation_filenode` looks at the present and the row does not.
+    if current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+        and exists (
+            select from pg_class
+            where oid = to_regclass(que.next_name) and relfilenode <> pg_relation_filenode(oid))
+    then
+        raise exception 'could not serialize access due to rotation of queue "%"', x_queue_name
+            using errcode = 'serialization_failure';
+    end if;
+    return que.table_name;
+end
+$$;

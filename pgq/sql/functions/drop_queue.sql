@@ -1,0 +1,44 @@
+-- Drops a queue and its events; consumers are unregistered if that is forced. Returns 1. Fails when there is
+-- no such queue, or it has consumers and nothing is forced.
+create or replace function pgq.drop_queue(x_queue_name text, x_force boolean)
+returns integer
+language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+as $$
+declare
+    que pgq.queue;
+    consumer text;
+begin
+    select * into que from pgq.queue where queue_name = x_queue_name for update;
+    if not found then
+        raise exception 'No such event queue';
+    end if;
+    for consumer in
+        select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer
+        where sub_queue = que.queue_id
+    loop
+        if x_force is not true then
+            raise exception 'cannot drop queue, consumers still attached';
+        end if;
+        perform pgq.unregister_consumer(x_queue_name, consumer);
+    end loop;
+    for part in 0 .. que.queue_ntables - 1 loop
+        execute format('drop table %s', pgq.quote_fqname(que.queue_data_pfx || '_' || part));
+    end loop;
+    execute format('drop table %s', pgq.quote_fqname(que.queue_data_pfx));
+    execute format('drop sequence %s, %s', pgq.quote_fqname(que.queue_event_seq),
+                   pgq.quote_fqname(que.queue_tick_seq));
+    delete from pgq.retry_queue where ev_queue = que.queue_id;
+    delete from pgq.tick where tick_queue = que.queue_id;
+    delete from pgq.queue where queue_id = que.queue_id;
+    return 1;
+end
+$$;
+
+create or replace function pgq.drop_queue(x_queue_name text)
+returns integer
+language plpgsql strict
+as $$
+begin
+    return pgq.drop_queue(x_queue_name, false);
+end
+$$;

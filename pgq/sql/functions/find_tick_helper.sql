@@ -1,0 +1,37 @@
+-- Finds the first tick after the given one that is `i_min_count` events or `i_min_interval` away; nulls when
+-- there is none.
+--
+-- Where no more than half of what there is would be left over, that is the last tick.
+create or replace function pgq.find_tick_helper(
+    i_queue_id integer, i_prev_tick_id bigint, i_prev_tick_time timestamptz, i_prev_tick_seq bigint,
+    i_min_count bigint, i_min_interval interval,
+    out next_tick_id bigint, out next_tick_time timestamptz, out next_tick_seq bigint)
+returns record
+language plpgsql stable
+as $$
+declare
+    newest record;
+    events bigint;
+    span interval;
+begin
+    select tick_id, tick_time, tick_event_seq into newest from pgq.tick
+    where tick_queue = i_queue_id and tick_id > i_prev_tick_id
+    order by tick_queue desc, tick_id desc limit 1;
+    events := newest.tick_event_seq - i_prev_tick_seq;
+    span := newest.tick_time - i_prev_tick_time;
+    if (events >= i_min_count or span >= i_min_interval) is not true then
+        return;
+    end if;
+    if coalesce(i_min_count * 2 >= events, true) and coalesce(i_min_interval * 2 >= span, true) then
+        next_tick_id := newest.tick_id;
+        next_tick_time := newest.tick_time;
+        next_tick_seq := newest.tick_event_seq;
+        return;
+    end if;
+    select tick_id, tick_time, tick_event_seq into next_tick_id, next_tick_time, next_tick_seq
+    from pgq.tick
+    where tick_queue = i_queue_id and tick_id > i_prev_tick_id
+      and (tick_event_seq - i_prev_tick_seq >= i_min_count or tick_time - i_prev_tick_time >= i_min_interval)
+    order by tick_queue, tick_id limit 1;
+end
+$$;

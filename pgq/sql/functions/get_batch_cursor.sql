@@ -1,0 +1,40 @@
+-- Opens a cursor on a batch's events, of which a condition may leave some out, and returns the first
+-- `i_quick_limit` of them. Nothing is opened when batch, name or limit is null. Fails when there is no such
+-- batch.
+create or replace function pgq.get_batch_cursor(
+    i_batch_id bigint, i_cursor_name text, i_quick_limit integer, i_extra_where text,
+    out ev_id bigint, out ev_time timestamptz, out ev_txid bigint, out ev_retry integer,
+    out ev_type text, out ev_data text, out ev_extra1 text, out ev_extra2 text, out ev_extra3 text,
+    out ev_extra4 text)
+returns setof record
+language plpgsql
+as $$
+declare
+    events text;
+begin
+    if i_batch_id is null or i_cursor_name is null or i_quick_limit is null then
+        return;
+    end if;
+    events := pgq.batch_event_sql(i_batch_id);
+    if i_extra_where is not null then
+        events := format('select * from (%s) _evs where %s order by 1', events, i_extra_where);
+    end if;
+    execute format('declare %I no scroll cursor for %s', i_cursor_name, events);
+    if i_quick_limit > 0 then
+        return query execute format('fetch %s from %I', i_quick_limit, i_cursor_name);
+    end if;
+end
+$$;
+
+create or replace function pgq.get_batch_cursor(
+    i_batch_id bigint, i_cursor_name text, i_quick_limit integer,
+    out ev_id bigint, out ev_time timestamptz, out ev_txid bigint, out ev_retry integer,
+    out ev_type text, out ev_data text, out ev_extra1 text, out ev_extra2 text, out ev_extra3 text,
+    out ev_extra4 text)
+returns setof record
+language plpgsql strict
+as $$
+begin
+    return query select * from pgq.get_batch_cursor(i_batch_id, i_cursor_name, i_quick_limit, null);
+end
+$$;

@@ -1,0 +1,27 @@
+-- Gives a queue's tables and sequences the grants that `event_template` has. Returns 1. Fails when there is
+-- no such queue.
+create or replace function pgq.grant_perms(x_queue_name text)
+returns integer
+language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+as $$
+declare
+    que pgq.queue;
+    prefix text;
+begin
+    select * into que from pgq.queue where queue_name = x_queue_name;
+    if not found then
+        raise exception 'Queue not found';
+    end if;
+    execute format('grant select on %s, %s to public', pgq.quote_fqname(que.queue_event_seq),
+                   pgq.quote_fqname(que.queue_tick_seq));
+    if exists (select from pg_roles where rolname = 'pgq_admin') then
+        execute format('grant usage on %s to pgq_admin', pgq.quote_fqname(que.queue_event_seq));
+    end if;
+    prefix := split_part(que.queue_data_pfx, '.', 2);
+    perform pgq._grant_perms_from('pgq', 'event_template', 'pgq', prefix);
+    for part in 0 .. que.queue_ntables - 1 loop
+        perform pgq._grant_perms_from('pgq', 'event_template', 'pgq', prefix || '_' || part);
+    end loop;
+    return 1;
+end
+$$;

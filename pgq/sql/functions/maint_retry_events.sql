@@ -1,0 +1,26 @@
+-- Gives up to ten events whose time has come back to their queues. Returns how many; to be called until that
+-- is 0.
+create or replace function pgq.maint_retry_events()
+returns integer
+language plpgsql
+as $$
+declare
+    due record;
+    returned integer := 0;
+begin
+    for due in
+        select retry.*, queue_name from pgq.retry_queue retry
+        join pgq.queue on queue_id = ev_queue
+        where ev_retry_after <= now()
+        order by ev_retry_after limit 10
+        for update of retry
+    loop
+        perform pgq.insert_event_raw(
+            due.queue_name, due.ev_id, due.ev_time, due.ev_owner, due.ev_retry, due.ev_type, due.ev_data,
+            due.ev_extra1, due.ev_extra2, due.ev_extra3, due.ev_extra4);
+        delete from pgq.retry_queue where ev_owner = due.ev_owner and ev_id = due.ev_id;
+        returned := returned + 1;
+    end loop;
+    return returned;
+end
+$$;

@@ -1,0 +1,18 @@
+-- Finishes rotations that `maint_rotate_tables_step1` began, in a later transaction: who still inserts into
+-- the table before has a transaction id below the one that is recorded here. Returns 0.
+create or replace function pgq.maint_rotate_tables_step2()
+returns integer
+language plpgsql
+as $$
+begin
+    -- The recorded id has to be younger than the rotation's commit. One that was given to this transaction
+    -- before now need not be; then a later call records its own.
+    if txid_current_if_assigned() is not null then
+        return 0;
+    end if;
+    -- No other call can finish a rotation, and so none can begin, between the look and the record.
+    perform pg_advisory_xact_lock(hashtextextended('pgq rotation', 0));
+    update pgq.queue set queue_switch_step2 = txid_current() where queue_switch_step2 is null;
+    return 0;
+end
+$$;

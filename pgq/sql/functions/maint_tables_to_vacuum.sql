@@ -1,0 +1,18 @@
+-- Returns the tables that need vacuuming often, when autovacuum is off.
+create or replace function pgq.maint_tables_to_vacuum()
+returns setof text
+language plpgsql
+as $$
+begin
+    if current_setting('autovacuum') = 'on' then
+        return;
+    end if;
+    return query
+        select name from unnest(array[
+            'pgq.subscription', 'pgq.consumer', 'pgq.queue', 'pgq.tick', 'pgq.retry_queue',
+            'pgq_ext.completed_tick', 'pgq_ext.completed_batch', 'pgq_ext.completed_event',
+            'pgq_ext.partial_batch']) with ordinality as tables (name, place)
+        where to_regclass(name) is not null
+        order by place;
+end
+$$;

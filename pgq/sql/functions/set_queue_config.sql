@@ -1,0 +1,26 @@
+-- Sets one of a queue's parameters, named without `queue_`. Returns 1. Fails when a name is null, the queue or
+-- the parameter is unknown, or the value does not suit it.
+create or replace function pgq.set_queue_config(x_queue_name text, x_param_name text, x_param_value text)
+returns integer
+language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+as $$
+begin
+    if x_queue_name is null or x_param_name is null then
+        raise exception 'Invalid NULL value';
+    end if;
+    if not exists (select from pgq.queue where queue_name = x_queue_name) then
+        raise exception 'No such event queue';
+    end if;
+    if x_param_name not in ('ticker_max_count', 'ticker_max_lag', 'ticker_idle_period', 'ticker_paused',
+                            'rotation_period', 'external_ticker')
+    then
+        raise exception 'cannot change parameter "%s"', x_param_name;
+    end if;
+    if x_param_value is null then
+        raise exception 'query string argument of EXECUTE is null' using errcode = 'null_value_not_allowed';
+    end if;
+    execute format('update pgq.queue set %I = %L where queue_name = $1', 'queue_' || x_param_name, x_param_value)
+    using x_queue_name;
+    return 1;
+end
+$$;

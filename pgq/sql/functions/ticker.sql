@@ -1,0 +1,145 @@
+-- Makes a tick for a queue if one is due. Returns its id, or null. Fails when there is no such queue, it is
+-- paused, or its ticks come from elsewhere.
+--
+-- With new events a tick is due when there are `queue_ticker_max_count` of them, or when the last tick is
+-- `queue_ticker_max_lag` old. Without, it is due when the last tick is half of that old, and either
+-- `queue_ticker_idle_period` or twice as old as it was when it followed its predecessor: an idle queue ticks
+-- more and more slowly.
+create or replace function pgq.ticker(i_queue_name text)
+returns bigint
+language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+as $$
+declare
+    que pgq.queue;
+    reached bigint;
+    last_tick record;
+    previous_time timestamptz;
+    new_events bigint;
+    age interval;
+    made bigint;
+begin
+    select * into que from pgq.queue where queue_name = i_queue_name;
+    if not found then
+        raise exception 'no such queue';
+    end if;
+    if que.queue_external_ticker then
+        raise exception 'This queue has external tick source.';
+    end if;
+    if que.queue_ticker_paused then
+        raise exception 'Ticker has been paused for this queue';
+    end if;
+    -- Two ticks at once could get their ids in another order than their snapshots, and events between them
+    -- would come twice. Every statement below the lock has a snapshot that is newer than the last tick's.
+    perform pg_advisory_xact_lock(hashtext('pgq ticker'), que.queue_id % 256);
+    reached := pgq.seq_getval(que.queue_event_seq);
+    select tick_time, tick_event_seq, tick_id into last_tick from pgq.tick
+    where tick_queue = que.queue_id order by tick_queue desc, tick_id desc limit 1;
+    if found then
+        new_events := reached - last_tick.tick_event_seq;
+        age := now() - last_tick.tick_time;
+        if new_events > 0 then
+            if new_events < que.queue_ticker_max_count and age < que.queue_ticker_max_lag then
+                return null;
+            end if;
+        else
+            if new_events < 0 then
+                raise warning 'Negative new_events?  old=% cur=%', last_tick.tick_event_seq, reached;
+            end if;
+            select tick_time into previous_time from pgq.tick
+            where tick_queue = que.queue_id and tick_id < last_tick.tick_id
+            order by tick_queue desc, tick_id desc limit 1;
+            if age < greatest(que.queue_ticker_max_lag / 2,
+                              least((last_tick.tick_time - previous_time) * 2, que.queue_ticker_idle_period))
+                and previous_time is not null
+            then
+                return null;
+            end if;
+        end if;
+    end if;
+    -- A snapshot does not list its own transaction, whose events would so be on this side of the tick or on the
+    -- other as it happens. They belong on the other: a consumer may be registered here before they are inserted.
+    insert into pgq.tick (tick_queue, tick_id, tick_event_seq, tick_snapshot)
+    select que.queue_id, nextval(que.queue_tick_seq::regclass), reached,
+           case
+               when txid_visible_in_snapshot(txid_current_if_assigned(), now_visible) then format(
+                   '%s:%s:%s', least(txid_snapshot_xmin(now_visible), txid_current()),
+                   txid_snapshot_xmax(now_visible),
+                   (select string_agg(id::text, ',' order by id) from (
+                        select txid_snapshot_xip(now_visible) union all select txid_current()) running (id))
+                   )::txid_snapshot
+               else now_visible
+           end
+    from txid_current_snapshot() now_visible
+    returning tick_id into made;
+    return made;
+end
+$$;
+
+-- Makes a tick with the given id and values, for a queue whose ticks come from elsewhere, and moves the queue's
+-- sequences up to them. Returns the id. Fails when there is no such queue, it is paused, or it has a ticker of
+-- its own.
+create or replace function pgq.ticker(
+    i_queue_name text, i_tick_id bigint, i_orig_timestamp timestamptz, i_event_seq bigint)
+returns bigint
+language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+as $$
+declare
+    que pgq.queue;
+begin
+    select * into que from pgq.queue
+    where queue_name = i_queue_name and queue_external_ticker and not queue_ticker_paused;
+    if not found then
+        raise exception 'queue not found or ticker disabled: %', i_queue_name;
+    end if;
+    insert into pgq.tick (tick_queue, tick_id, tick_time, tick_event_seq)
+    values (que.queue_id, i_tick_id, i_orig_timestamp, i_event_seq);
+    perform pgq.seq_setval(que.queue_tick_seq, i_tick_id);
+    perform pgq.seq_setval(que.queue_event_seq, i_event_seq);
+    return i_tick_id;
+end
+$$;
+
+-- Makes a tick for each queue that has one due, is not paused, and has no ticks from elsewhere. Returns how
+-- many it made.
+--
+-- Most queues have nothing due most of the time, so one query sorts out those that may have. A queue to which
+-- another transaction is giving a tick is left to it.
+create or replace function pgq.ticker()
+returns bigint
+language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+as $$
+declare
+    due record;
+    made bigint := 0;
+begin
+    for due in
+        select queue_id, queue_name
+        from pgq.queue que
+        left join lateral (
+            select tick_id, tick_time, tick_event_seq from pgq.tick where tick_queue = queue_id
+            order by tick_queue desc, tick_id desc limit 1) newest on true
+        left join lateral (
+            select tick_time from pgq.tick where tick_queue = queue_id and tick_id < newest.tick_id
+            order by tick_queue desc, tick_id desc limit 1) before on true
+        cross join lateral (
+            select coalesce(pg_sequence_last_value(queue_event_seq::regclass), 1)
+                       - newest.tick_event_seq as new_events,
+                   now() - newest.tick_time as age) since
+        where not queue_external_ticker and not queue_ticker_paused
+          and case
+                  when new_events > 0 then
+                      new_events >= queue_ticker_max_count or age >= queue_ticker_max_lag
+                  when new_events = 0 and before.tick_time is not null then
+                      age >= greatest(queue_ticker_max_lag / 2, least(
+                          (newest.tick_time - before.tick_time) * 2, queue_ticker_idle_period))
+                  else true
+              end
+        order by que.queue_name
+    loop
+        if pg_try_advisory_xact_lock(hashtext('pgq ticker'), due.queue_id % 256) then
+            made := made + (pgq.ticker(due.queue_name) is not null)::integer;
+        end if;
+    end loop;
+    return made;
+end
+$$;

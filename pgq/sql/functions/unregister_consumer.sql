@@ -1,0 +1,33 @@
+-- Removes a consumer from a queue, together with the events that it put aside and with the subconsumers that
+-- share its subscription; a subconsumer, which has no position of its own, goes alone. Returns how many
+-- subscriptions it removed.
+create or replace function pgq.unregister_consumer(x_queue_name text, x_consumer_name text)
+returns integer
+language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+as $$
+declare
+    sub record;
+    removed integer;
+begin
+    select sub_id, sub_queue, sub_consumer, sub_last_tick into sub
+    from pgq.subscription
+    join pgq.queue on queue_id = sub_queue
+    join pgq.consumer on co_id = sub_consumer
+    where queue_name = x_queue_name and co_name = x_consumer_name
+    for update of subscription, consumer;
+    if not found then
+        return 0;
+    end if;
+    if sub.sub_last_tick is null then
+        delete from pgq.subscription where sub_queue = sub.sub_queue and sub_consumer = sub.sub_consumer;
+        return 1;
+    end if;
+    delete from pgq.retry_queue where ev_owner = sub.sub_id;
+    delete from pgq.subscription where sub_id = sub.sub_id;
+    get diagnostics removed = row_count;
+    delete from pgq.consumer
+    where co_id = sub.sub_consumer
+      and not exists (select from pgq.subscription where sub_consumer = co_id);
+    return removed;
+end
+$$;

@@ -1,0 +1,9 @@
+-- Returns the version of PgQ whose interface this is.
+create or replace function pgq.version()
+returns text
+language plpgsql
+as $$
+begin
+    return '3.5';
+end
+$$;

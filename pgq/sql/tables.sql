@@ -1,0 +1,113 @@
+-- The tables, sequences and roles of PgQ. Runs again without harm.
+
+create schema if not exists pgq;
+
+-- Whoever may read, write and run queues. Where roles may not be created, the grants to them are left out.
+do $$
+declare
+    role text;
+begin
+    foreach role in array array['pgq_reader', 'pgq_writer', 'pgq_admin'] loop
+        if not exists (select from pg_catalog.pg_roles where rolname = role) then
+            execute format('create role %I', role);
+        end if;
+    end loop;
+    if not pg_has_role('pgq_admin', 'pgq_reader', 'member')
+        or not pg_has_role('pgq_admin', 'pgq_writer', 'member')
+    then
+        grant pgq_reader, pgq_writer to pgq_admin;
+    end if;
+exception
+    when insufficient_privilege then
+        raise warning 'roles pgq_reader, pgq_writer and pgq_admin are not created: %', sqlerrm;
+    when duplicate_object or unique_violation then
+        -- Another database of this cluster is creating them at this moment.
+        null;
+end
+$$;
+
+-- Names of consumers.
+create table if not exists pgq.consumer (
+    co_id    serial primary key,
+    co_name  text not null,
+    constraint consumer_name_uq unique (co_name)
+);
+
+-- Queues, their settings, and where in the rotation of their tables they are.
+create table if not exists pgq.queue (
+    queue_id                  serial primary key,
+    queue_name                text not null,
+    queue_ntables             integer not null default 3,
+    queue_cur_table           integer not null default 0,
+    queue_rotation_period     interval not null default '2 hours',
+    queue_switch_step1        bigint not null default txid_current(),
+    queue_switch_step2        bigint default txid_current(),
+    queue_switch_time         timestamptz not null default now(),
+    queue_external_ticker     boolean not null default false,
+    queue_disable_insert      boolean not null default false,
+    queue_ticker_paused       boolean not null default false,
+    queue_ticker_max_count    integer not null default 500,
+    queue_ticker_max_lag      interval not null default '3 seconds',
+    queue_ticker_idle_period  interval not null default '1 minute',
+    queue_per_tx_limit        integer,
+    queue_data_pfx            text not null,
+    queue_event_seq           text not null,
+    queue_tick_seq            text not null,
+    queue_extra_maint         text[],
+    constraint queue_name_uq unique (queue_name)
+);
+
+-- Ticks: what was committed at that moment, and how far the sequence of event ids had come.
+create table if not exists pgq.tick (
+    tick_queue      integer not null,
+    tick_id         bigint not null,
+    tick_time       timestamptz not null default now(),
+    tick_snapshot   txid_snapshot not null default txid_current_snapshot(),
+    tick_event_seq  bigint not null,
+    constraint tick_pkey primary key (tick_queue, tick_id),
+    constraint tick_queue_fkey foreign key (tick_queue) references pgq.queue (queue_id)
+);
+
+-- Numbers batches, over all queues.
+create sequence if not exists pgq.batch_id_seq;
+
+-- Positions of consumers: the tick that they have processed, and the batch that they have open.
+create table if not exists pgq.subscription (
+    sub_id         serial not null,
+    sub_queue      integer not null,
+    sub_consumer   integer not null,
+    sub_last_tick  bigint,
+    sub_active     timestamptz not null default now(),
+    sub_batch      bigint,
+    sub_next_tick  bigint,
+    constraint subscription_pkey primary key (sub_queue, sub_consumer),
+    constraint subscription_batch_idx unique (sub_batch),
+    constraint sub_queue_fkey foreign key (sub_queue) references pgq.queue (queue_id),
+    constraint sub_consumer_fkey foreign key (sub_consumer) references pgq.consumer (co_id)
+);
+
+-- What every table of events is made after.
+create table if not exists pgq.event_template (
+    ev_id      bigint not null,
+    ev_time    timestamptz not null,
+    ev_txid    bigint not null default txid_current(),
+    ev_owner   integer,
+    ev_retry   integer,
+    ev_type    text,
+    ev_data    text,
+    ev_extra1  text,
+    ev_extra2  text,
+    ev_extra3  text,
+    ev_extra4  text
+);
+
+-- Events that wait until they come back to the consumer that put them aside.
+create table if not exists pgq.retry_queue (
+    ev_retry_after  timestamptz not null,
+    ev_queue        integer not null,
+    like pgq.event_template,
+    constraint rq_pkey primary key (ev_owner, ev_id),
+    constraint rq_queue_id_fkey foreign key (ev_queue) references pgq.queue (queue_id)
+);
+alter table pgq.retry_queue alter column ev_owner set not null, alter column ev_txid drop not null;
+create index if not exists rq_retry_idx on pgq.retry_queue (ev_retry_after);

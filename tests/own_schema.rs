@@ -1,0 +1,9 @@
+//! The own schema beside the extension: the same catalogue, the same answers, and no event lost or repeated.
+
+mod calls;
+mod catalogue;
+mod concurrency;
+mod differences;
+mod generated;
+mod install;
+mod peer;

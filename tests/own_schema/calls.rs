@@ -1,0 +1,387 @@
+//! Calls of every function, by hand: answers, errors and the rows that they leave behind.
+
+use super::peer::Peers;
+
+#[test]
+fn queues_are_created_configured_and_dropped_alike() {
+    let mut peers = Peers::create();
+    peers.all_same(
+        r#"select pgq.version(), pgq.upgrade_schema()
+        select pgq.create_queue(null)
+        select pgq.create_queue('q1')
+        select pgq.create_queue('q1')
+        select pgq.create_queue('')
+        select pgq.create_queue('odd ''name'' "x" \ %')
+        select pgq.set_queue_config('q1', 'nope', '1')
+        select pgq.set_queue_config('nope', 'ticker_max_lag', '1')
+        select pgq.set_queue_config('nope', 'nope', '1')
+        select pgq.set_queue_config(null, 'ticker_max_lag', '1')
+        select pgq.set_queue_config('q1', null, '1')
+        select pgq.set_queue_config('q1', 'ticker_max_lag', null)
+        select pgq.set_queue_config('q1', 'per_tx_limit', null)
+        select pgq.set_queue_config('q1', 'ticker_max_lag', 'abc')
+        select pgq.set_queue_config('q1', 'ticker_max_lag', '5')
+        select pgq.set_queue_config('q1', 'ticker_max_count', '5')
+        select pgq.set_queue_config('q1', 'ticker_max_count', '5x')
+        select pgq.set_queue_config('q1', 'ticker_max_count', '')
+        select pgq.set_queue_config('q1', 'ticker_idle_period', '7 minutes')
+        select pgq.set_queue_config('q1', 'rotation_period', '1 day')
+        select pgq.set_queue_config('q1', 'ticker_paused', 'true')
+        select pgq.set_queue_config('q1', 'ticker_paused', 'maybe')
+        select pgq.set_queue_config('q1', 'external_ticker', 'f')
+        select pgq.set_queue_config('odd ''name'' "x" \ %', 'ticker_max_lag', '4''')
+        select pgq.set_queue_config('odd ''name'' "x" \ %', 'ticker_max_lag', '4')
+        select pgq.set_queue_config('q1', 'queue_ticker_max_lag', '5')
+        select pgq.set_queue_config('q1', 'TICKER_MAX_LAG', '5')
+        select pgq.set_queue_config('q1', 'disable_insert', '1')
+        select pgq.set_queue_config('q1', 'per_tx_limit', '2')
+        select pgq.set_queue_config('q1', 'ntables', '4')
+        select pgq.set_queue_config('q1', 'extra_maint', '{a}')
+        select pgq.set_queue_config('q1', 'name', 'x')"#,
+    );
+    peers.same_tables();
+    peers.all_same(
+        "select pgq.register_consumer('q1', 'c')
+        select pgq.drop_queue('nope')
+        select pgq.drop_queue('nope', true)
+        select pgq.drop_queue(null)
+        select pgq.drop_queue(null, true)
+        select pgq.drop_queue('q1')
+        select pgq.drop_queue('q1', false)
+        select pgq.drop_queue('q1', null)
+        select pgq.drop_queue('q1', true)
+        select pgq.drop_queue('')
+        select pgq.create_queue('q1')
+        select relname from pg_class where relnamespace = 'pgq'::regnamespace order by 1",
+    );
+    peers.same_tables();
+}
+
+#[test]
+fn events_are_inserted_alike() {
+    let mut peers = Peers::create();
+    peers.all_same(
+        "select pgq.create_queue('q')
+        select pgq.create_queue('p')
+        select pgq.insert_event('q', 'type', 'data')
+        select pgq.insert_event('q', null, null)
+        select pgq.insert_event('q', 't', 'd', '1', '2', null, '4')
+        select pgq.insert_event('nope', 't', 'd')
+        select pgq.insert_event(null, 't', 'd')
+        select pgq.insert_event_raw('q', 100, '2020-01-01', 7, 3, 't', 'd', '1', null, '3', null)
+        select pgq.insert_event_raw('q', null, null, null, null, null, null, null, null, null, null)
+        select pgq.insert_event_raw(null, 1, null, null, null, null, null, null, null, null, null)
+        select pgq.insert_event_raw('nope', 1, null, null, null, null, null, null, null, null, null)
+        select ev_time from pgq.event_1 where ev_id = 100
+        select pgq.current_event_table('q')
+        select pgq.current_event_table('nope')
+        select pgq.current_event_table(null)
+        update pgq.queue set queue_disable_insert = true where queue_name = 'q'
+        select pgq.insert_event('q', 'a', 'b')
+        select pgq.insert_event_raw('q', 9, null, null, null, null, null, null, null, null, null)
+        select pgq.current_event_table('q')
+        select pgq.insert_event('p', 'a', 'b')
+        set session_replication_role = local
+        select pgq.insert_event('q', 'a', 'b')
+        select pgq.current_event_table('q')
+        set session_replication_role = replica
+        select pgq.insert_event('q', 'a', 'b')
+        select pgq.current_event_table('q')
+        reset session_replication_role
+        update pgq.queue set queue_disable_insert = false, queue_per_tx_limit = 2
+        begin; select pgq.insert_event('q', 'a', '1'), pgq.insert_event('p', 'a', '1'), pgq.insert_event('q', 'a', '2'); commit
+        begin; select pgq.insert_event('q', 'a', '1'), pgq.insert_event('p', 'a', '1'), pgq.insert_event('p', 'a', '2'); commit
+        begin; select pgq.insert_event('q', 'a', '1'), pgq.insert_event('q', 'a', '1'), pgq.insert_event('q', 'a', '2'); commit
+        rollback
+        select pgq.insert_event('q', 'a', '3'), pgq.insert_event('q', 'a', '4')
+        update pgq.queue set queue_per_tx_limit = 0
+        select pgq.insert_event('q', 'a', '5')
+        update pgq.queue set queue_per_tx_limit = -1
+        select pgq.insert_event('q', 'a', '6'), pgq.insert_event('q', 'a', '7')
+        begin isolation level repeatable read; select pgq.insert_event('q', 'a', '8'); commit
+        begin isolation level serializable; select pgq.insert_event('q', 'a', '9'); commit",
+    );
+    peers.same_tables();
+}
+
+#[test]
+fn consumers_are_registered_and_moved_alike() {
+    let mut peers = Peers::create();
+    peers.all_same(
+        "select pgq.create_queue('q')
+        select pgq.create_queue('p')
+        update pgq.queue set queue_ticker_max_lag = '0', queue_ticker_idle_period = '0'
+        select pgq.register_consumer('q', 'c')
+        select pgq.register_consumer('q', 'c')
+        select pgq.register_consumer(null, 'c')
+        select pgq.register_consumer('q', null)
+        select pgq.register_consumer('nope', 'c')
+        select pgq.register_consumer('nope', 'new')
+        select pgq.ticker('q'), pgq.ticker('q'), pgq.ticker('q')
+        select pgq.register_consumer_at('q', 'c', 3)
+        select pgq.register_consumer_at('q', 'c', 99)
+        select pgq.register_consumer_at('q', 'd', 99)
+        select pgq.register_consumer_at('q', 'e', null)
+        select pgq.register_consumer_at('q', 'f', 2)
+        select pgq.register_consumer_at('q', null, 2)
+        select pgq.register_consumer_at(null, 'x', 2)
+        select pgq.register_consumer_at('p', 'f', 2)
+        select pgq.next_batch('q', 'f')
+        select pgq.register_consumer_at('q', 'f', null)
+        select sub_batch from pgq.subscription order by 1
+        select pgq.register_consumer_at('q', 'f', 1)
+        select pgq.event_retry_raw('q', 'f', now(), 1, now(), 1, 't', 'd', null, null, null, null)
+        insert into pgq.consumer (co_name) values ('f.1'), ('f.2')
+        insert into pgq.subscription (sub_id, sub_queue, sub_consumer) select s.sub_id, 1, f.co_id from pgq.consumer f, pgq.consumer c, pgq.subscription s where f.co_name like 'f._' and c.co_name = 'f' and s.sub_consumer = c.co_id
+        select pgq.unregister_consumer('q', 'f.1')
+        select pgq.unregister_consumer('q', 'f')
+        select pgq.unregister_consumer('q', 'f')
+        select pgq.unregister_consumer('nope', 'c')
+        select pgq.unregister_consumer(null, 'c')
+        select pgq.unregister_consumer('q', null)
+        select pgq.register_consumer('p', 'c')
+        select pgq.unregister_consumer('q', 'c')
+        select co_name from pgq.consumer order by 1
+        select pgq.unregister_consumer('p', 'c')
+        delete from pgq.tick where tick_queue = 2
+        select pgq.register_consumer('p', 'c')
+        select pgq.register_consumer_at('p', 'c', 1)",
+    );
+    peers.same_tables();
+}
+
+#[test]
+fn batches_are_taken_read_and_finished_alike() {
+    let mut peers = Peers::create();
+    peers.all_same(
+        "select pgq.create_queue('q')
+        update pgq.queue set queue_ticker_max_lag = '0', queue_ticker_idle_period = '0'
+        select pgq.register_consumer('q', 'c')
+        select pgq.next_batch('q', 'c')
+        select pgq.insert_event('q', 'a', n::text) from generate_series(1, 20) n
+        select pgq.ticker('q')
+        select pgq.next_batch('q', 'nope')
+        select pgq.next_batch('nope', 'c')
+        select pgq.next_batch(null, 'c')
+        select pgq.next_batch('q', null)
+        select * from pgq.next_batch_info('q', 'nope')
+        select * from pgq.next_batch_custom('q', 'nope', null, null, null)
+        select pgq.next_batch('q', 'c')
+        select pgq.next_batch('q', 'c')
+        select batch_id, cur_tick_id, prev_tick_id, cur_tick_event_seq, prev_tick_event_seq, cur_tick_time > prev_tick_time from pgq.next_batch_info('q', 'c')
+        select batch_id, cur_tick_id, prev_tick_id, cur_tick_event_seq, prev_tick_event_seq from pgq.next_batch_custom('q', 'c', '1 hour', 1000, '1 hour')
+        select queue_name, consumer_name, prev_tick_id, tick_id, lag > '0', seq_start, seq_end, batch_end > batch_start from pgq.get_batch_info(1)
+        select pgq.get_batch_info(99)
+        select pgq.get_batch_info(null)
+        select ev_id, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 from pgq.get_batch_events(1)
+        select pgq.get_batch_events(99)
+        select pgq.get_batch_events(null)
+        select pgq.batch_event_sql(99)
+        select pgq.batch_event_sql(null)
+        select pgq.batch_event_tables(1)
+        select pgq.batch_event_tables(99)
+        select pgq.batch_event_tables(null)
+        begin; select ev_id from pgq.get_batch_cursor(1, 'cur', 5); move 3 from cur; move all from cur; rollback
+        begin; select ev_id from pgq.get_batch_cursor(1, 'cur', 0); move all from cur; rollback
+        begin; select ev_id from pgq.get_batch_cursor(1, 'Cur \" x', 100, 'ev_id > 15 and ev_type = ''a'''); commit
+        begin; select ev_id from pgq.get_batch_cursor(1, 'cur', 1); select ev_id from pgq.get_batch_cursor(1, 'cur', 1)
+        rollback
+        select ev_id from pgq.get_batch_cursor(1, 'cur', -1)
+        select ev_id from pgq.get_batch_cursor(99, 'cur', 1)
+        select ev_id from pgq.get_batch_cursor(99, 'cur', 1, 'true')
+        select ev_id from pgq.get_batch_cursor(1, null, 1, 'true')
+        select ev_id from pgq.get_batch_cursor(1, 'cur', null, 'true')
+        select ev_id from pgq.get_batch_cursor(null, 'cur', 1, 'true')
+        select ev_id from pgq.get_batch_cursor(null, 'cur', 1)
+        select ev_id from pgq.get_batch_cursor(1, 'cur', 1, 'nope')
+        select ev_id from pgq.get_batch_cursor(1, 'cur', 1, 'syntax error')
+        select ev_id from pgq.get_batch_cursor(1, 'cur', 1, 'ev_owner is null')
+        select ev_id from pgq.get_batch_cursor(1, 'cur', 1, '')
+        select pgq.finish_batch(1)
+        select pgq.finish_batch(1)
+        select pgq.finish_batch(null)
+        select pgq.next_batch('q', 'c')
+        update pgq.subscription set sub_last_tick = 77
+        select pgq.next_batch('q', 'c')
+        update pgq.subscription set sub_last_tick = null
+        select pgq.next_batch('q', 'c')
+        update pgq.subscription set sub_last_tick = 1, sub_batch = 5, sub_next_tick = 99
+        select batch_id, cur_tick_id, prev_tick_id from pgq.next_batch_info('q', 'c')",
+    );
+    peers.same_tables();
+}
+
+#[test]
+fn events_come_back_alike() {
+    let mut peers = Peers::create();
+    peers.all_same(
+        "select pgq.create_queue('q')
+        update pgq.queue set queue_ticker_max_lag = '0', queue_ticker_idle_period = '0'
+        select pgq.register_consumer('q', 'c')
+        select pgq.register_consumer('q', 'other')
+        select pgq.insert_event('q', 'a', n::text, 'x', null, null, null) from generate_series(1, 30) n
+        select pgq.ticker('q')
+        select pgq.next_batch('q', 'c')
+        select pgq.event_retry(1, 1, 0)
+        select pgq.event_retry(1, 1, 0)
+        select pgq.event_retry(1, 2, now())
+        select pgq.event_retry(1, 3, '2000-01-01'::timestamptz)
+        select pgq.event_retry(1, 4, 3600)
+        select pgq.event_retry(1, 999, 0)
+        select pgq.event_retry(99, 1, 0)
+        select pgq.event_retry(99, 1, now())
+        select pgq.event_retry(null, 1, 0)
+        select pgq.event_retry(1, null, 0)
+        select pgq.event_retry(1, 5, null::int)
+        select pgq.event_retry(1, 5, null::timestamptz)
+        select pgq.batch_retry(99, 0)
+        select pgq.batch_retry(null, 0)
+        select pgq.batch_retry(1, null)
+        select pgq.batch_retry(1, 0)
+        select pgq.batch_retry(1, 0)
+        select pgq.finish_batch(1)
+        select pgq.maint_retry_events()
+        select pgq.maint_retry_events()
+        select pgq.maint_retry_events()
+        select pgq.maint_retry_events()
+        select pgq.event_retry_raw('q', 'c', '2000-01-01', 77, '2000-01-01', null, 'a', 'b', 'c', 'd', 'e', 'f')
+        select pgq.event_retry_raw('q', 'c', '2000-01-01', 77, '2000-01-01', null, 'a', 'b', 'c', 'd', 'e', 'f')
+        select pgq.event_retry_raw('q', 'c', '2000-01-01', null, '2000-01-01', 7, 'a', 'b', 'c', 'd', 'e', 'f')
+        select pgq.event_retry_raw('q', 'c', '2000-01-01', null, null, 7, 'a', 'b', 'c', 'd', 'e', 'f')
+        select pgq.event_retry_raw('q', 'c', null, null, '2000-01-01', 7, 'a', 'b', 'c', 'd', 'e', 'f')
+        select pgq.event_retry_raw('q', 'nope', null, null, '2000-01-01', 7, 'a', 'b', 'c', 'd', 'e', 'f')
+        select pgq.event_retry_raw('nope', 'c', null, null, '2000-01-01', 7, 'a', 'b', 'c', 'd', 'e', 'f')
+        select pgq.maint_retry_events()
+        select pgq.ticker('q')
+        select pgq.next_batch('q', 'c')
+        select pgq.next_batch('q', 'other')
+        select ev_id, ev_retry, ev_data, ev_extra1 from pgq.get_batch_events(2)
+        select ev_id, ev_retry, ev_data, ev_extra1 from pgq.get_batch_events(3)
+        select pgq.finish_batch(3)
+        select pgq.next_batch('q', 'other')
+        select ev_id, ev_retry, ev_data, ev_extra1 from pgq.get_batch_events(4)
+        select pgq.batch_retry(2, 0)
+        update pgq.queue set queue_disable_insert = true
+        select pgq.maint_retry_events()",
+    );
+    peers.same_tables();
+}
+
+#[test]
+fn the_small_helpers_answer_alike() {
+    let mut peers = Peers::create();
+    peers.all_same(
+        r#"select pgq.create_queue('q')
+        select pgq.quote_fqname(name) from unnest(array['a', 'a.b', 'a.b.c', 'A.b C', '"a".b', null, '', '.x', 'x.', 'select', 'a"b.c'])  name
+        select pgq.seq_getval('pgq.event_1_id_seq')
+        select pgq.seq_getval('event_1_id_seq')
+        select pgq.seq_getval('pgq.nope')
+        select pgq.seq_getval(null)
+        select pgq.seq_setval('pgq.event_1_id_seq', 1)
+        select pgq.seq_setval('pgq.event_1_id_seq', 50)
+        select pgq.seq_setval('pgq.event_1_id_seq', 5)
+        select pgq.seq_setval('pgq.event_1_id_seq', null)
+        select pgq.seq_setval('nope', 5)
+        create sequence public.s
+        select pgq.seq_getval('s'), pgq.seq_setval('s', 1), pgq.seq_setval('public.s', 2), nextval('s')
+        select pgq.tune_storage('q')
+        select pgq.tune_storage('nope')
+        select pgq.tune_storage(null)
+        select pgq.grant_perms('q')
+        select pgq.grant_perms('nope')
+        select pgq.grant_perms(null)
+        create table public.t1 (a int); create table public."T 2" (a int)
+        grant select on t1 to public; grant insert, update on t1 to pgq_reader with grant option; grant all on "T 2" to pgq_writer
+        select pgq._grant_perms_from('public', 't1', 'public', 'T 2')
+        select array(select acl::text from unnest(relacl) acl order by 1) from pg_class where relname = 'T 2'
+        select pgq._grant_perms_from('public', 't1', 'public', 'nope')
+        select pgq._grant_perms_from('public', 'nope', 'public', 'T 2')
+        select pgq._grant_perms_from('public', 't1', 'nope', 'T 2')
+        select pgq._grant_perms_from(null, 't1', 'nope', 'T 2')
+        select pgq.force_tick('q')
+        select pgq.force_tick('nope')
+        select pgq.force_tick(null)
+        update pgq.queue set queue_ticker_paused = true
+        select pgq.force_tick('q')"#,
+    );
+    peers.same_tables();
+}
+
+#[test]
+fn queues_and_consumers_are_described_alike() {
+    let mut peers = Peers::create();
+    peers.all_same(
+        "select pgq.create_queue('q')
+        select pgq.create_queue('a')
+        delete from pgq.tick where tick_queue = 1
+        select * from pgq.get_queue_info('nope')
+        select * from pgq.get_consumer_info()
+        begin
+        insert into pgq.tick select 1, 3 * n, now() - (100 - n) * interval '7 s', '10:10:', n * n from generate_series(1, 99) n
+        select pgq.register_consumer('q', 'z'), pgq.register_consumer_at('q', 'b', 9), pgq.register_consumer('a', 'm')
+        select pgq.next_batch('q', 'b')
+        select queue_name, queue_ntables, queue_cur_table, queue_rotation_period, queue_external_ticker, queue_ticker_paused, queue_ticker_max_count, queue_ticker_max_lag, queue_ticker_idle_period, ev_new, last_tick_id from pgq.get_queue_info()
+        select ticker_lag, ev_per_sec, ev_new from pgq.get_queue_info('q')
+        select queue_name from pgq.get_queue_info(null)
+        select queue_name, consumer_name, last_tick, current_batch, next_tick, pending_events from pgq.get_consumer_info()
+        select lag, last_seen, consumer_name, pending_events from pgq.get_consumer_info('q')
+        select queue_name, consumer_name from pgq.get_consumer_info(null, 'b')
+        select queue_name, consumer_name from pgq.get_consumer_info('q', null)
+        select queue_name, consumer_name from pgq.get_consumer_info(null, null)
+        select queue_name, consumer_name from pgq.get_consumer_info(null)
+        select queue_name, consumer_name from pgq.get_consumer_info('q', 'nope')
+        update pgq.subscription set sub_last_tick = null where sub_batch is null
+        select lag, last_seen, consumer_name, pending_events from pgq.get_consumer_info('q')
+        select pgq.get_batch_info(1)::text = ''
+        commit",
+    );
+}
+
+#[test]
+fn roles_may_do_the_same() {
+    let mut peers = Peers::create();
+    peers.all_same(
+        "select pgq.create_queue('q')
+        update pgq.queue set queue_ticker_max_lag = '0', queue_ticker_idle_period = '0'",
+    );
+    for role in ["pgq_reader", "pgq_writer", "pgq_admin", "pg_monitor"] {
+        peers.same(&format!("set role {role}"));
+        peers.all_same(&format!(
+            "select pgq.insert_event('q', 'a', 'b')
+            select pgq.insert_event('q', 'a', 'b', 'c', 'd', 'e', 'f')
+            select pgq.insert_event_raw('q', null, null, null, null, 'a', 'b', null, null, null, null)
+            select pgq.current_event_table('q')
+            insert into pgq.event_1_0 (ev_time) values (now())
+            select pgq.register_consumer('q', '{role}')
+            select pgq.ticker('q') is null
+            select pgq.ticker() is null
+            select pgq.force_tick('q')
+            select ev_type from pgq.get_batch_events(pgq.next_batch('q', '{role}'))
+            select count(*) from pgq.get_batch_events(1)
+            select pgq.batch_event_tables(1)
+            select pgq.event_retry(1, 1, 3600)
+            select pgq.finish_batch(1)
+            select pgq.maint_retry_events()
+            select pgq.maint_rotate_tables_step1('q')
+            select pgq.maint_rotate_tables_step2()
+            select count(*) from pgq.maint_operations()
+            select pgq.create_queue('{role}')
+            select tableowner = 'postgres' from pg_tables where tablename = 'event_2'
+            select pgq.set_queue_config('q', 'ticker_max_lag', '0')
+            select pgq.drop_queue('{role}')
+            select pgq.tune_storage('q')
+            select pgq.seq_setval('pgq.event_1_id_seq', 3000)
+            select pgq.seq_getval('pgq.event_1_id_seq')
+            select queue_name from pgq.get_queue_info()
+            select queue_name from pgq.get_consumer_info()
+            select count(*) from pgq.queue, pgq.consumer, pgq.tick, pgq.subscription
+            select count(*) from pgq.event_1
+            select count(*) from pgq.retry_queue
+            truncate pgq.event_1_2
+            delete from pgq.tick where false
+            select pgq.version(), pgq.quote_fqname('x'), pgq.upgrade_schema()
+            select pgq.unregister_consumer('q', '{role}')
+            reset role"
+        ));
+    }
+}

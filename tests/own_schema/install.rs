@@ -1,0 +1,146 @@
+//! Installing the own schema: again, twice at once, without rights, over something else.
+
+use std::thread;
+
+use pgq::schema::{self, Change, Kind};
+
+use crate::support::programs::{command, errors, succeed};
+use crate::support::{Database, queues, unique};
+
+fn bool_of(client: &mut postgres::Client, select: &str) -> bool {
+    client.query_one(select, &[]).unwrap_or_else(|error| panic!("{select}: {error:?}")).get(0)
+}
+
+#[test]
+fn installing_twice_changes_nothing() {
+    let database = Database::create("own");
+    let mut client = database.client();
+    let report = queues::install_as(&mut client, Kind::Own);
+    assert_eq!((report.kind, report.change, report.roles), (Kind::Own, Change::Installed, true));
+    client
+        .batch_execute("select pgq.create_queue('q'); select pgq.insert_event('q', 'a', 'b')")
+        .expect("used");
+    let xmin = "select max(xmin::text::int8)::text from pg_proc where pronamespace = 'pgq'::regnamespace";
+    let before: String = client.query_one(xmin, &[]).expect("readable").get(0);
+    for wanted in [None, Some(Kind::Own)] {
+        let report = schema::install_as(&mut client, wanted).expect("installed again");
+        assert_eq!((report.kind, report.change), (Kind::Own, Change::Unchanged));
+    }
+    assert_eq!(client.query_one(xmin, &[]).expect("readable").get::<_, String>(0), before);
+    assert_eq!(queues::count(&mut client, "q"), 1);
+}
+
+#[test]
+fn an_older_release_is_brought_up_to_date_with_its_events() {
+    let database = Database::create("own");
+    let mut client = database.client();
+    queues::install_as(&mut client, Kind::Own);
+    client
+        .batch_execute(
+            "select pgq.create_queue('q'); select pgq.register_consumer('q', 'c'); \
+             select pgq.insert_event('q', 'a', 'b'); \
+             create or replace function pgq.version() returns text language plpgsql as $$ begin return '0'; end $$; \
+             drop function pgq.next_batch(text, text); \
+             comment on schema pgq is 'PgQ in SQL, release 1, 0123456789abcdef'",
+        )
+        .expect("aged");
+    let report = schema::install_as(&mut client, None).expect("updated");
+    assert_eq!((report.kind, report.change), (Kind::Own, Change::Updated));
+    assert!(bool_of(&mut client, "select pgq.version() = '3.5'"));
+    client.batch_execute("select pgq.force_tick('q'), pgq.ticker('q')").expect("ticks");
+    assert!(bool_of(&mut client, "select count(*) = 1 from pgq.get_batch_events(pgq.next_batch('q', 'c'))"));
+    client
+        .batch_execute("comment on schema pgq is 'PgQ in SQL, release 99, 0123456789abcdef'")
+        .expect("newer");
+    let error = schema::install_as(&mut client, None).expect_err("newer");
+    assert!(error.to_string().contains("newer release"), "{error}");
+}
+
+#[test]
+fn two_installations_at_once_both_succeed() {
+    let database = Database::create("own");
+    thread::scope(|scope| {
+        let install =
+            || schema::install_as(&mut database.client(), Some(Kind::Own)).expect("installed").change;
+        let threads = [scope.spawn(install), scope.spawn(install)];
+        let changes = threads.map(|thread| thread.join().expect("no panic"));
+        assert!(changes.contains(&Change::Installed) && changes.contains(&Change::Unchanged), "{changes:?}");
+    });
+}
+
+#[test]
+fn neither_schema_replaces_the_other_or_a_strangers() {
+    let database = Database::create("own");
+    let mut client = database.client();
+    queues::install_as(&mut client, Kind::Own);
+    let error = schema::install_as(&mut client, Some(Kind::Extension)).expect_err("taken");
+    assert!(error.to_string().contains("drop schema pgq cascade"), "{error}");
+
+    let database = Database::create("own");
+    let mut client = database.client();
+    queues::install_as(&mut client, Kind::Extension);
+    let error = schema::install_as(&mut client, Some(Kind::Own)).expect_err("taken");
+    assert!(error.to_string().contains("drop extension pgq cascade"), "{error}");
+    assert_eq!(schema::install_as(&mut client, None).expect("fine").change, Change::Unchanged);
+
+    let database = Database::create("own");
+    let mut client = database.client();
+    client.batch_execute("create schema pgq; create table pgq.notes (note text)").expect("created");
+    let error = schema::install_as(&mut client, None).expect_err("taken");
+    assert!(error.to_string().contains("neither the extension nor this program"), "{error}");
+    assert!(bool_of(
+        &mut client,
+        "select count(*) = 1 from pg_class where relnamespace = 'pgq'::regnamespace and relkind = 'r'"
+    ));
+}
+
+#[test]
+fn a_role_that_is_no_superuser_installs_it_and_uses_it() {
+    let database = Database::create("own");
+    let mut client = database.client();
+    let role = format!("owner_{}", unique());
+    client
+        .batch_execute(&format!(
+            "create role {role}; grant create on database {} to {role}; set role {role}",
+            database.name()
+        ))
+        .expect("granted");
+    let report = schema::install_as(&mut client, None).expect("installed");
+    assert_eq!((report.kind, report.change), (Kind::Own, Change::Installed));
+    client
+        .batch_execute(
+            "select pgq.create_queue('q'); select pgq.register_consumer('q', 'c'); \
+             select pgq.insert_event('q', 'a', 'b'), pgq.force_tick('q')",
+        )
+        .expect("used");
+    client.batch_execute("select pgq.ticker()").expect("ticks");
+    assert!(bool_of(&mut client, "select count(*) = 1 from pgq.get_batch_events(pgq.next_batch('q', 'c'))"));
+    client.batch_execute("select pgq.maint_rotate_tables_step1('q')").expect("maintained");
+    client
+        .batch_execute("select pgq.maint_rotate_tables_step2(); select pgq.drop_queue('q', true)")
+        .expect("dropped");
+}
+
+#[test]
+fn the_printed_script_installs_with_psql() {
+    let database = Database::create("own");
+    let folder = tempfile::tempdir().expect("a folder");
+    let ini = format!("[pgqadm]\ndb = dbname={}\n", database.name());
+    std::fs::write(folder.path().join("x.ini"), ini).expect("writable");
+    let pgqadm = |arguments: &[&str]| {
+        let mut command = command("pgqadm", folder.path());
+        command.arg("x.ini").args(arguments);
+        command
+    };
+    let printed = succeed(&mut pgqadm(&["install", "pgq", "--print"]));
+    let mut client = database.client();
+    assert!(!schema::is_installed(&mut client).expect("answers"));
+    client.batch_execute(&String::from_utf8(printed.stdout).expect("text")).expect("installs");
+    let again = succeed(&mut pgqadm(&["install", "pgq", "--schema", "own"]));
+    assert!(errors(&again).contains("schema pgq: already installed, own schema"), "{}", errors(&again));
+    let refused = pgqadm(&["install", "--schema", "extension"]).output().expect("runs");
+    assert_eq!(refused.status.code(), Some(1));
+    let wrong = pgqadm(&["install", "--schema", "other"]).output().expect("runs");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(errors(&wrong).contains("unknown schema `other`"), "{}", errors(&wrong));
+}
