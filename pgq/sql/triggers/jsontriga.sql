@@ -41,7 +41,7 @@ begin
     -- The plan of the second expression holds the facts, see tg_facts().
     ignored := pg_catalog.set_config('pgq.trigger', tg_relid::text || ' ' || tg_argv::text, true);
     facts := case pg_catalog.pg_column_size(pgq.tg_relation()) when 4 then pgq.tg_facts() end;
-    if facts.keyless or facts.skip or facts.deny or tg_op = 'TRUNCATE' then
+    if facts.checked or tg_op = 'TRUNCATE' then
         ignored := pgq.tg_check(facts, tg_op, tg_when, relation, tg_argv[0]);
     end if;
 
@@ -53,30 +53,47 @@ begin
             '{}', relation, null, null, null];
         if tg_op = 'INSERT' then
             row_text := new::text;
-            event[2] := pgq.tg_json_row(facts, pg_catalog.row_to_json(new), row_text);
+            event[2] := case when facts.json_plain then pg_catalog.row_to_json(new)::text
+                else pgq.tg_json_row(facts.json_template, facts.json_numbers, pg_catalog.row_to_json(new), row_text,
+                    facts.columns) end;
         elsif tg_op = 'UPDATE' then
             row_text := new::text;
             old_text := old::text;
-            changes := pgq.tg_changes(
-                facts.compared, facts.loose, facts.names, facts.columns, old_text, row_text, old, new);
-            if changes && facts.keys then
-                raise exception 'primary key update not allowed' using errcode = 'internal_error';
+            if not facts.key_first
+               or pg_catalog.split_part(row_text, ',', 1) <> pg_catalog.split_part(old_text, ',', 1) collate "C"
+               or pg_catalog.strpos(pg_catalog.split_part(row_text, ',', 1), '"') > 0
+            then
+                changes := pgq.tg_changes(
+                    facts.compared, facts.loose, facts.names, pgq.tg_values(old_text, facts.columns),
+                    pgq.tg_values(row_text, facts.columns), old, new);
+                if changes && facts.keys then
+                    raise exception 'primary key update not allowed' using errcode = 'internal_error';
+                end if;
+                exit make when changes && facts.unwatched and not changes && facts.shown;
             end if;
-            exit make when changes && facts.unwatched and not changes && facts.shown;
-            event[2] := pgq.tg_json_row(facts, pg_catalog.row_to_json(new), row_text);
+            event[2] := case when facts.json_plain then pg_catalog.row_to_json(new)::text
+                else pgq.tg_json_row(facts.json_template, facts.json_numbers, pg_catalog.row_to_json(new), row_text,
+                    facts.columns) end;
             if facts.backup then
-                event[4] := pgq.tg_json_row(facts, pg_catalog.row_to_json(old), old_text);
+                event[4] := case when facts.json_plain then pg_catalog.row_to_json(old)::text
+                else pgq.tg_json_row(facts.json_template, facts.json_numbers, pg_catalog.row_to_json(old), old_text,
+                    facts.columns) end;
             end if;
         elsif tg_op = 'DELETE' then
             row_text := old::text;
-            event[2] := pgq.tg_json_row(facts, pg_catalog.row_to_json(old), row_text);
+            event[2] := case when facts.json_plain then pg_catalog.row_to_json(old)::text
+                else pgq.tg_json_row(facts.json_template, facts.json_numbers, pg_catalog.row_to_json(old), row_text,
+                    facts.columns) end;
         end if;
-        if facts.custom and tg_op <> 'TRUNCATE' then
-            if tg_op = 'DELETE' then
-                event := pgq.tg_customize(facts, event, row_text, old);
-            else
-                event := pgq.tg_customize(facts, event, row_text, new);
-            end if;
+        if facts.bad_magic is not null and tg_op <> 'TRUNCATE' then
+            raise exception 'Unknown magic column: %', facts.bad_magic using errcode = 'internal_error';
+        elsif facts.custom and tg_op = 'DELETE' then
+            event := pgq.tg_customize(event, facts.magic, facts.columns, row_text, facts.fields, facts.queries,
+                facts.query_types, old);
+            exit make when event is null;
+        elsif facts.custom and tg_op <> 'TRUNCATE' then
+            event := pgq.tg_customize(event, facts.magic, facts.columns, row_text, facts.fields, facts.queries,
+                facts.query_types, new);
             exit make when event is null;
         end if;
         ignored := pgq.insert_event(

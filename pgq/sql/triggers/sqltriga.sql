@@ -29,6 +29,8 @@ declare
     row_text text;
     old_text text;
     changes integer[];
+    old_values text[];
+    new_values text[];
     ignored text;
 begin
     if tg_level = 'STATEMENT' and tg_op <> 'TRUNCATE' then
@@ -41,7 +43,7 @@ begin
     -- The plan of the second expression holds the facts, see tg_facts().
     ignored := pg_catalog.set_config('pgq.trigger', tg_relid::text || ' ' || tg_argv::text, true);
     facts := case pg_catalog.pg_column_size(pgq.tg_relation()) when 4 then pgq.tg_facts() end;
-    if facts.keyless or facts.skip or facts.deny or tg_op = 'TRUNCATE' then
+    if facts.checked or tg_op = 'TRUNCATE' then
         ignored := pgq.tg_check(facts, tg_op, tg_when, relation, tg_argv[0]);
     end if;
 
@@ -54,29 +56,37 @@ begin
         elsif tg_op = 'UPDATE' then
             row_text := new::text;
             old_text := old::text;
+            old_values := pgq.tg_values(old_text, facts.columns);
+            new_values := pgq.tg_values(row_text, facts.columns);
             changes := pgq.tg_changes(
-                facts.all_columns, facts.loose, facts.names, facts.columns, old_text, row_text, old, new);
+                facts.all_columns, facts.loose, facts.names, old_values, new_values, old, new);
             if changes && facts.keys then
                 raise exception 'primary key update not allowed' using errcode = 'internal_error';
             end if;
             exit make when changes && facts.sql_unwatched and not changes && facts.shown;
-            event := array['U', pgq.tg_sql_update(facts, changes, old_text, row_text), relation, null, null, null];
+            event := array['U', pgq.tg_sql_update(
+                changes, facts.shown, facts.keys, facts.idents, old_values, new_values) || ' where '
+                || pgq.tg_sql_where(facts.keys, facts.idents, old_values), relation, null, null, null];
             if facts.backup then
                 event[4] := pgq.tg_urlencode_row(facts.url_template, old_text, facts.columns);
             end if;
         elsif tg_op = 'DELETE' then
             row_text := old::text;
-            event := array['D', pgq.tg_sql_where(facts, pgq.tg_values(row_text, facts.columns)), relation,
+            event := array['D', pgq.tg_sql_where(
+                facts.keys, facts.idents, pgq.tg_values(row_text, facts.columns)), relation,
                 null, null, null];
         else
             event := array['R', '', relation, null, null, null];
         end if;
-        if facts.custom and tg_op <> 'TRUNCATE' then
-            if tg_op = 'DELETE' then
-                event := pgq.tg_customize(facts, event, row_text, old);
-            else
-                event := pgq.tg_customize(facts, event, row_text, new);
-            end if;
+        if facts.bad_magic is not null and tg_op <> 'TRUNCATE' then
+            raise exception 'Unknown magic column: %', facts.bad_magic using errcode = 'internal_error';
+        elsif facts.custom and tg_op = 'DELETE' then
+            event := pgq.tg_customize(event, facts.magic, facts.columns, row_text, facts.fields, facts.queries,
+                facts.query_types, old);
+            exit make when event is null;
+        elsif facts.custom and tg_op <> 'TRUNCATE' then
+            event := pgq.tg_customize(event, facts.magic, facts.columns, row_text, facts.fields, facts.queries,
+                facts.query_types, new);
             exit make when event is null;
         end if;
         ignored := pgq.insert_event(

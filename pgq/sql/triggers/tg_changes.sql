@@ -1,29 +1,21 @@
 -- Returns the positions of those columns that an update changes, among the positions given.
 --
---   compared            positions of the columns to compare
---   loose, names        positions of the columns, and their names, whose types know better than their texts
---                       whether values are equal
---   columns             how many columns the rows have
---   old_text, new_text  the rows as text
---   old_row, new_row    the rows
+--   compared                positions of the columns to compare
+--   loose                   positions of the columns whose equal values may differ as text
+--   names                   of the columns
+--   old_values, new_values  the rows' values, as tg_values() returns them
+--   old_row, new_row        the rows
 create or replace function pgq.tg_changes(
-    compared integer[], loose integer[], names text[], columns integer, old_text text, new_text text,
+    compared integer[], loose integer[], names text[], old_values text[], new_values text[],
     old_row record, new_row record)
 returns integer[]
 language plpgsql stable
 as $$
 declare
-    old_values text[];
-    new_values text[];
     changes integer[] := '{}';
     equal boolean;
     i integer;
 begin
-    if old_text = new_text collate "C" then
-        return changes;
-    end if;
-    old_values := pgq.tg_values(old_text, columns);
-    new_values := pgq.tg_values(new_text, columns);
     foreach i in array compared loop
         if old_values[i] is distinct from new_values[i] collate "C" then
             equal := false;

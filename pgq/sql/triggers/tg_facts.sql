@@ -13,14 +13,16 @@ declare
     arguments text[] := substring(current_setting('pgq.trigger'), ' (.*)$')::text[];
     facts pgq.tg_facts;
     types oid[];
+    collations oid[];
     numbers integer[];
     ignored text;
     name text;
     value text;
 begin
     select coalesce(array_agg(a.attname::text order by a.attnum), '{}'),
-        array_agg(a.atttypid order by a.attnum), array_agg(a.attnum::integer order by a.attnum)
-    into facts.names, types, numbers
+        array_agg(a.atttypid order by a.attnum), array_agg(a.attcollation order by a.attnum),
+        array_agg(a.attnum::integer order by a.attnum)
+    into facts.names, types, collations, numbers
     from pg_attribute a
     where a.attrelid = relation and a.attnum > 0 and not a.attisdropped;
     facts.columns := cardinality(facts.names);
@@ -47,6 +49,8 @@ begin
                 facts.fields := facts.fields || array_position(
                     '[0:6]={when,ev_type,ev_data,ev_extra1,ev_extra2,ev_extra3,ev_extra4}'::text[], name);
                 facts.queries := facts.queries || array[pgq.tg_query(value, facts.names)];
+                facts.query_types := facts.query_types || pgq.tg_query_type(
+                    facts.queries[cardinality(facts.queries)], relation);
             else
                 raise exception 'bad param to pgq trigger' using errcode = 'internal_error';
         end case;
@@ -54,8 +58,9 @@ begin
     facts.keyless := facts.key_list = '';
     facts.key_json := coalesce(facts.key_json, '[""]');
     facts.ignores := ignored is not null;
-    facts := pgq.tg_columns(facts, types, ignored);
-    facts.custom := coalesce(facts.magic::text, facts.bad_magic, facts.fields::text) is not null;
+    facts := pgq.tg_columns(facts, types, collations, ignored);
+    facts.custom := coalesce(facts.magic::text, facts.bad_magic) is not null or facts.fields is not null;
+    facts.checked := facts.keyless or coalesce(facts.skip, facts.deny) is not null;
     return facts;
 end
 $$;

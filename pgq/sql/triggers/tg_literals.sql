@@ -9,6 +9,6 @@ as $$
 begin
     return array(
         select coalesce(pg_catalog.quote_literal(value), 'null')
-        from pg_catalog.unnest(pgq.tg_values(row_text, columns)) as value);
+        from pg_catalog.unnest((pgq.tg_values(row_text, columns))[:columns]) as value);
 end
 $$;

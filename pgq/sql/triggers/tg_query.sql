@@ -1,8 +1,6 @@
--- Returns the statement that evaluates a trigger's expression over a row, `$1`: the type's oid and the text of the
--- value, or null when there is no expression.
---
--- A word of the expression that is a column's name, letter for letter, means the column. Text, comments and
--- qualified names stay what they are. Fails when the expression has a quoted name.
+-- Returns a trigger's expression with the names of columns replaced: the statement that selects it has the row as
+-- `$1`. A word that is a column's name, letter for letter, means the column; text, comments and qualified names
+-- stay what they are. Null when there is no expression. Fails when the expression has a quoted name.
 --
 --   expression  the expression
 --   names       the names of the table's columns
@@ -20,7 +18,7 @@ begin
     for token in
         select part[1]
         from pg_catalog.regexp_matches(expression,
-            '([eE]''(?:[^''\\]|\\.|'''')*''' -- a string with escapes
+            '([eE]''(?:[^''\\]|\\.|'''')*'''
             '|''(?:[^'']|'''')*'''
             '|\$\$(?:[^$]|\$[^$])*\$\$|\$(\w+)\$[^$]*\$\2\$'
             '|--[^\n]*|/\*(?:[^*]|\*+[^*/])*\*+/'
@@ -29,15 +27,13 @@ begin
     loop
         if token = '"' then
             raise exception 'QB: syntax error' using errcode = 'internal_error';
-        elsif token = any (names) then
-            token := pg_catalog.format('($1).%I', token);
         elsif token ~ '^\$\d+$' then
             raise exception 'there is no parameter %', token using errcode = 'undefined_parameter';
+        elsif token = any (names) then
+            token := pg_catalog.format('($1).%I', token);
         end if;
         rewritten := rewritten || token;
     end loop;
-    return pg_catalog.format(
-        E'select pg_catalog.pg_typeof(x)::pg_catalog.oid, case pg_catalog.num_nulls(x) when 0 then '
-        'pg_catalog.concat(x) end from (select %s\n) as _ (x)', rewritten);
+    return 'select ' || rewritten;
 end
 $$;

@@ -1,32 +1,28 @@
--- Returns the assignments and the condition that repeat an update. When it changes nothing that events show, it
--- sets a column of the key to what it is.
+-- Returns the assignments that repeat an update. When there are none, a column of the key is set to what it is.
 --
---   facts               about the trigger
---   changes             positions of the columns that change
---   old_text, new_text  the rows as text
-create or replace function pgq.tg_sql_update(facts pgq.tg_facts, changes integer[], old_text text, new_text text)
+--   changes                 positions of the columns that change, and are to be shown or not
+--   shown                   positions of the columns to show
+--   keys                    positions of the key's columns
+--   idents                  names of the columns, quoted where SQL asks for it
+--   old_values, new_values  the rows' values, as tg_values() returns them
+create or replace function pgq.tg_sql_update(
+    changes integer[], shown integer[], keys integer[], idents text[], old_values text[], new_values text[])
 returns text
-language plpgsql stable
+language plpgsql immutable parallel safe
 as $$
 declare
-    old_values constant text[] := pgq.tg_values(old_text, facts.columns);
-    new_values constant text[] := pgq.tg_values(new_text, facts.columns);
-    parts text[] := '{}';
+    assignments text;
     i integer;
 begin
     foreach i in array changes loop
-        if i = any (facts.shown) then
-            parts := parts
-                || (pg_catalog.quote_ident(facts.names[i]) || '=' || pg_catalog.quote_nullable(new_values[i]));
+        if i = any (shown) then
+            assignments := coalesce(assignments || ',', '')
+                || idents[i] || '=' || pg_catalog.quote_nullable(new_values[i]);
         end if;
     end loop;
-    if parts = '{}' then
-        i := facts.keys[1];
-        if old_values[i] is null then
-            raise exception 'logtriga: Unexpected NULL key value' using errcode = 'internal_error';
-        end if;
-        parts := array[pg_catalog.quote_ident(facts.names[i]) || '=' || pg_catalog.quote_literal(old_values[i])];
+    if assignments is null then
+        return pgq.tg_sql_where(array[keys[1]], idents, old_values);
     end if;
-    return pg_catalog.array_to_string(parts, ',') || ' where ' || pgq.tg_sql_where(facts, old_values);
+    return assignments;
 end
 $$;

@@ -11,17 +11,21 @@ declare
     names text[] := '{}';
     literals text[] := '{}';
     json text[] := '{}';
+    quoted text[] := '{}';
     plain boolean;
+    numbers boolean := cardinality(facts.shown) = facts.columns;
     name text;
     i integer;
 begin
-    facts.json_plain := cardinality(facts.shown) = facts.columns;
     foreach i in array facts.shown loop
         name := facts.names[i];
         plain := pgq.tg_is_json(types[i]);
-        facts.json_plain := facts.json_plain and plain;
+        if not plain then
+            quoted := quoted || name;
+            numbers := numbers and name ~ '^[A-Za-z0-9_]+$' and types[i] = any ('{float4,float8,numeric}'::regtype[]);
+        end if;
         literals := literals || format('%%%s$s', i);
-        names := names || replace(quote_ident(name), '%', '%%');
+        names := names || replace(facts.idents[i], '%', '%%');
         json := json || format('%s:%%%s$s',
             replace(to_json(name)::text, '%', '%%'), case when plain then i else facts.columns + i end);
         -- As a row of one value, whose own name is empty.
@@ -30,6 +34,9 @@ begin
     end loop;
     facts.url_template := array_to_string(url, '&');
     facts.sql_template := format('(%s) values (%s)', array_to_string(names, ','), array_to_string(literals, ','));
+    facts.json_plain := quoted = '{}' and cardinality(facts.shown) = facts.columns;
+    facts.json_numbers := case when numbers then
+        format('([{,]"(?:%s)":)([-+0-9.eE]+)', array_to_string(quoted, '|')) end;
     facts.json_template := format('{%s}', array_to_string(json, ','));
     return facts;
 end

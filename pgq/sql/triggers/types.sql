@@ -14,6 +14,7 @@ begin
         create type pgq.tg_facts as (
             columns             integer,    -- how many the table has
             names               text[],     -- of the columns
+            idents              text[],     -- the same, quoted where SQL asks for it
             loose               integer[],  -- positions of types whose equal values may differ as text
             shown               integer[],  -- positions of the columns that an event shows
             all_columns         integer[],  -- all positions
@@ -21,6 +22,7 @@ begin
             unwatched           integer[],  -- positions of the columns whose change alone makes no event
             sql_unwatched       integer[],  -- the same for sqltriga
             keys                integer[],  -- positions of the key's columns
+            key_first           boolean,    -- whether the first column is all that an update has to look at
             key_list            text,       -- the names of the key's columns
             key_json            text,       -- the same as a JSON array
             keyless             boolean,    -- whether updates and deletes are refused
@@ -28,6 +30,8 @@ begin
             sql_template        text,
             json_template       text,
             json_plain          boolean,    -- whether PostgreSQL's own JSON of a row is an event's
+            json_numbers        text,       -- else, what to put into quotes in it if that is all, as a regular expression
+            checked             boolean,    -- whether tg_check() may have something to say about a row
             skip                boolean,
             backup              boolean,
             deny                boolean,
@@ -36,6 +40,7 @@ begin
             bad_magic           text,       -- the name of a column that looks as if it set a field
             fields              integer[],  -- for each expression the number of the field, 0 for `when`
             queries             text[],     -- for each expression the statement, null when it is empty
+            query_types         oid[],      -- for each expression its type, null where it is unknown
             ignores             boolean,    -- whether the trigger names columns to ignore
             custom_keys         boolean);   -- whether the trigger names its key's columns
     end if;
