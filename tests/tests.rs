@@ -13,6 +13,7 @@ mod embedding;
 mod failover;
 mod logging;
 mod mover;
+mod own_triggers;
 mod pgbouncer;
 mod position;
 mod process;

@@ -16,14 +16,14 @@ begin
     if operation = 'TRUNCATE' then
         problem := case
             when facts.queries is not null then 'Custom expressions do not make sense for truncater trigger'
-            when facts.custom_keys then 'Custom pkey_list does not make sense for truncate trigger'
             when facts.ignores then 'Column ignore does not make sense for truncate trigger'
+            when facts.custom_keys then 'Custom pkey_list does not make sense for truncate trigger'
             when facts.backup then 'Backup does not make sense for truncate trigger'
             end;
     end if;
     problem := coalesce(problem, case
-        when facts.skip and moment = 'AFTER' then 'SKIP does not work in AFTER trigger.'
         when facts.keyless and operation in ('UPDATE', 'DELETE') then 'Update/Delete on table without pkey'
+        when facts.skip and moment = 'AFTER' then 'SKIP does not work in AFTER trigger.'
         when facts.deny then pg_catalog.format(
             $m$Table '%s' to queue '%s': change not allowed (%s)$m$, relation, queue, operation)
         end);

@@ -14,8 +14,9 @@ declare
 begin
     facts.all_columns := all_columns;
     facts.idents := array(select quote_ident(facts.names[i]) from unnest(all_columns) i);
-    facts.unwatched := array(select i from unnest(all_columns) i where pgq.tg_lists(ignored, facts.names[i]));
-    facts.sql_unwatched := facts.unwatched || magic;
+    facts.sql_unwatched := magic || array(
+        select i from unnest(all_columns) i where pgq.tg_lists(ignored, facts.names[i]));
+    facts.unwatched := case when ignored is null then '{}' else facts.sql_unwatched end;
     facts.shown := array(select i from unnest(all_columns) i where i <> all (facts.sql_unwatched));
     facts.keys := array(
         select i from unnest(all_columns) i

@@ -14,7 +14,7 @@ declare
     natives text[];
 begin
     if numbers is not null then
-        return pg_catalog.regexp_replace(row_json::text, numbers, '\1"\2"', 'g');
+        return pg_catalog.regexp_replace(row_json::text, numbers, E'\\1"\\2"', 'g');
     end if;
     natives := array(select coalesce(value::text, 'null') from pg_catalog.json_each(row_json));
     return pg_catalog.format(template, variadic natives || pgq.tg_json_strings(row_text, columns));

@@ -4,6 +4,6 @@ returns boolean
 language sql immutable parallel safe
 as $$
     select pg_catalog.strpos(
-        ',' || pg_catalog.translate(list, E' \t\n\r\f\v', ',,,,,,') || ',',
-        ',' || pg_catalog.translate(name, E' \t\n\r\f\v', ',,,,,,') || ',') > 0
+        ',' || pg_catalog.translate(list, E' \t\n\r\f\013', ',,,,,,') || ',',
+        ',' || pg_catalog.translate(name, E' \t\n\r\f\013', ',,,,,,') || ',') > 0
 $$;

@@ -12,22 +12,22 @@ declare
     token text;
     rewritten text := '';
 begin
-    if expression ~ '^\s*$' then
+    if expression ~ '^[[:space:]]*$' then
         return null;
     end if;
     for token in
         select part[1]
         from pg_catalog.regexp_matches(expression,
-            '([eE]''(?:[^''\\]|\\.|'''')*'''
+            E'([eE]''(?:[^''\\\\]|\\\\.|'''')*'''
             '|''(?:[^'']|'''')*'''
-            '|\$\$(?:[^$]|\$[^$])*\$\$|\$(\w+)\$[^$]*\$\2\$'
-            '|--[^\n]*|/\*(?:[^*]|\*+[^*/])*\*+/'
-            '|(?:[[:alpha:]_][\w$]*)(?:\.[[:alpha:]_][\w$]*)*'
-            '|\d[\w.]*|\$\d+|[[:space:]]+|.)', 'g') as part
+            '|[$][$](?:[^$]|[$][^$])*[$][$]|[$]([[:alnum:]_]+)[$][^$]*[$]\\2[$]'
+            '|--[^\n]*|/[*](?:[^*]|[*]+[^*/])*[*]+/'
+            '|[[:alpha:]_][[:alnum:]_$]*(?:[.][[:alpha:]_][[:alnum:]_$]*)*'
+            '|[0-9][[:alnum:]_.]*|[$][0-9]+|[[:space:]]+|.)', 'g') as part
     loop
         if token = '"' then
             raise exception 'QB: syntax error' using errcode = 'internal_error';
-        elsif token ~ '^\$\d+$' then
+        elsif token ~ '^[$][0-9]+$' then
             raise exception 'there is no parameter %', token using errcode = 'undefined_parameter';
         elsif token = any (names) then
             token := pg_catalog.format('($1).%I', token);

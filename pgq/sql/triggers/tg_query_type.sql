@@ -1,5 +1,5 @@
 -- Returns the type of what a trigger's statement selects, without evaluating it; 0 for no statement, null when
--- that cannot be told. Fails where a name of the statement does not exist.
+-- that cannot be told. Fails when the statement is wrong.
 --
 --   query       the statement, as tg_query() returns it
 --   relation    the trigger's table
@@ -8,17 +8,22 @@ returns oid
 language plpgsql stable
 as $$
 declare
+    statement constant text := pg_catalog.replace(query, '($1).', '(null::' || relation::text || ').');
     list regtype;
 begin
     if query is null then
         return 0;
     end if;
-    execute pg_catalog.format(
-        E'select pg_catalog.pg_typeof(array(%s\nlimit 0)) from (select null::%s) as _ (r)',
-        pg_catalog.replace(query, '($1).', '(r).'), relation) into list;
-    return (select t.typelem from pg_catalog.pg_type t where t.oid = list);
+    begin
+        execute pg_catalog.format(E'select pg_catalog.pg_typeof(array(%s\nlimit 0))', statement) into list;
+        return (select t.typelem from pg_catalog.pg_type t where t.oid = list);
+    exception when syntax_error then
+        -- It may be right on its own: several columns, or several statements.
+    end;
+    execute statement;
+    return null;
 exception
-    when undefined_column or undefined_function or undefined_table then
+    when syntax_error or undefined_column or undefined_function or undefined_table or undefined_parameter then
         raise;
     when others then
         return null;

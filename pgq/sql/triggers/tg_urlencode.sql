@@ -11,15 +11,15 @@ declare
 begin
     encoded := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
         plain, '%', '%25'), '+', '%2b'), ':', '%3a'), '@', '%40'), '/', '%2f');
-    if encoded !~ '[^A-Za-z0-9_.,()" \\%-]' then
+    if encoded !~ E'[^A-Za-z0-9_.,()" \\\\%-]' then
         return encoded;
     end if;
-    rest := pg_catalog.regexp_replace(encoded, '[A-Za-z0-9_.,()" \\%-]+', '', 'g');
+    rest := pg_catalog.regexp_replace(encoded, E'[A-Za-z0-9_.,()" \\\\%-]+', '', 'g');
     while rest <> '' loop
         one := pg_catalog.left(rest, 1);
         rest := pg_catalog.replace(rest, one, '');
         encoded := pg_catalog.replace(encoded, one, pg_catalog.regexp_replace(pg_catalog.encode(
-            pg_catalog.convert_to(one, pg_catalog.getdatabaseencoding()), 'hex'), '(..)', '%\1', 'g'));
+            pg_catalog.convert_to(one, pg_catalog.getdatabaseencoding()), 'hex'), '(..)', E'%\\1', 'g'));
     end loop;
     return encoded;
 end

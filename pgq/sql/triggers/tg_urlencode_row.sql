@@ -12,7 +12,7 @@ declare
     encoded text := row_text;
 begin
     -- All but what the text of a row is made of can be encoded while the row is one text.
-    if encoded ~ '[^A-Za-z0-9_.,()" \\-]' then
+    if encoded ~ E'[^A-Za-z0-9_.,()" \\\\-]' then
         encoded := pgq.tg_urlencode(encoded);
     end if;
     encoded := pg_catalog.replace(encoded, ' ', '+');
@@ -20,7 +20,7 @@ begin
         encoded := pg_catalog.format(template, variadic array(
             select '=' || value from pg_catalog.unnest(pgq.tg_values(encoded, columns)) as value));
     else
-        r := pg_catalog.left(encoded, -1) || pg_catalog.repeat(',', 32 - columns) || ')';
+        r := pg_catalog.left(encoded, -1) || pg_catalog.repeat(',', 32 - greatest(columns, 1)) || ')';
         encoded := pg_catalog.format(template, variadic array[
             '=' || r.c1, '=' || r.c2, '=' || r.c3, '=' || r.c4, '=' || r.c5, '=' || r.c6, '=' || r.c7,
             '=' || r.c8, '=' || r.c9, '=' || r.c10, '=' || r.c11, '=' || r.c12, '=' || r.c13, '=' || r.c14,
@@ -29,9 +29,9 @@ begin
             '=' || r.c29, '=' || r.c30, '=' || r.c31, '=' || r.c32]);
     end if;
     -- The template has none of these left, so they come from values.
-    if encoded ~ '[,()"\\]' then
+    if encoded ~ E'[,()"\\\\]' then
         encoded := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
-            encoded, ',', '%2c'), '(', '%28'), ')', '%29'), '"', '%22'), '\', '%5c');
+            encoded, ',', '%2c'), '(', '%28'), ')', '%29'), '"', '%22'), E'\\', '%5c');
     end if;
     return encoded;
 end

@@ -14,11 +14,11 @@ begin
         return array(
             select case when pg_catalog.left(field[1], 1) = '"'
                    then pg_catalog.replace(pg_catalog.replace(
-                        pg_catalog.substr(field[1], 2, pg_catalog.length(field[1]) - 2), '""', '"'), '\\', '\')
+                        pg_catalog.substr(field[1], 2, pg_catalog.length(field[1]) - 2), '""', '"'), E'\\\\', E'\\')
                    else nullif(field[1], '') end
             from pg_catalog.regexp_matches(row_text, '("(?:[^"]|"")*"|[^,()"]*)[,)]', 'g') as field);
     end if;
-    r := pg_catalog.left(row_text, -1) || pg_catalog.repeat(',', 32 - columns) || ')';
+    r := pg_catalog.left(row_text, -1) || pg_catalog.repeat(',', 32 - greatest(columns, 1)) || ')';
     return array[
         r.c1, r.c2, r.c3, r.c4, r.c5, r.c6, r.c7, r.c8,
         r.c9, r.c10, r.c11, r.c12, r.c13, r.c14, r.c15, r.c16,
