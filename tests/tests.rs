@@ -17,6 +17,7 @@ mod failover;
 mod logging;
 mod mover;
 mod own_schema;
+mod own_triggers;
 mod pgbouncer;
 mod position;
 mod process;

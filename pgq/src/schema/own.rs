@@ -47,7 +47,34 @@ const FUNCTIONS: &[&str] = files![
     "functions/get_consumer_info",
 ];
 
-const TRIGGERS: &[&str] = files![];
+const TRIGGERS: &[&str] = files![
+    "triggers/types",
+    "triggers/jsontriga",
+    "triggers/logutriga",
+    "triggers/sqltriga",
+    "triggers/tg_arguments",
+    "triggers/tg_changes",
+    "triggers/tg_check",
+    "triggers/tg_columns",
+    "triggers/tg_customize",
+    "triggers/tg_evaluate",
+    "triggers/tg_facts",
+    "triggers/tg_is_json",
+    "triggers/tg_is_loose",
+    "triggers/tg_json_row",
+    "triggers/tg_json_strings",
+    "triggers/tg_lists",
+    "triggers/tg_literals",
+    "triggers/tg_query",
+    "triggers/tg_query_type",
+    "triggers/tg_relation",
+    "triggers/tg_sql_update",
+    "triggers/tg_sql_where",
+    "triggers/tg_templates",
+    "triggers/tg_urlencode",
+    "triggers/tg_urlencode_row",
+    "triggers/tg_values",
+];
 
 const GRANTS: &[&str] = files!["grants"];
 

@@ -1,0 +1,103 @@
+-- Makes an event of each change of a table's rows, with the part of an SQL statement that repeats the change.
+--
+--   argument 1      name of the queue
+--   others, in any order:
+--     SKIP          leave out the change itself, in a BEFORE or INSTEAD OF trigger
+--     ignore=A,B    columns that events do not show, and whose changes alone make no event
+--     pkey=A,B      the key's columns, instead of the primary key's
+--     backup        put the old row of an update into ev_extra2
+--     deny          fail
+--     when=EXPR     make an event only if the expression is true
+--     ev_type=EXPR  what the event's field is to be; also ev_data, ev_extra1 to ev_extra4
+--
+-- An expression may use the columns of the new row, or of the deleted one. A column `_pgq_ev_type` (or `data`,
+-- `extra1` to `extra4`) sets the field instead of being shown.
+--
+-- Fails when an update changes the key, an update or delete finds no key, an argument is wrong, or an insert,
+-- update or delete is not seen row by row.
+--
+-- ev_type is `I`, `U`, `D`, or `R` for a truncate; ev_data what follows `insert into TABLE `, `update TABLE set `
+-- or `delete from TABLE where `; ev_extra1 the table, ev_extra2 the old row urlencoded if asked for.
+create or replace function pgq.sqltriga()
+returns trigger
+language plpgsql
+as $$
+declare
+    facts pgq.tg_facts;
+    relation constant text := tg_table_schema::text || '.' || tg_table_name::text;
+    event text[];
+    row_text text;
+    old_text text;
+    changes integer[];
+    old_values text[];
+    new_values text[];
+    ignored text;
+begin
+    if tg_level = 'STATEMENT' and tg_op <> 'TRUNCATE' then
+        raise exception 'pgq Ins/Upd/Del trigger must be fired FOR EACH ROW' using errcode = 'internal_error';
+    elsif tg_nargs = 0 then
+        raise exception 'pgq trigger must have destination queue as argument' using errcode = 'internal_error';
+    elsif pg_catalog.current_setting('session_replication_role') = 'local' then
+        if tg_op = 'DELETE' then return old; else return new; end if;
+    end if;
+    -- The plan of the second expression holds the facts, see tg_facts().
+    ignored := pg_catalog.set_config('pgq.trigger', tg_relid::text || ' ' || tg_argv::text, true);
+    facts := case pg_catalog.pg_column_size(pgq.tg_relation()) when 4 then pgq.tg_facts() end;
+    if facts.checked or tg_op = 'TRUNCATE' then
+        ignored := pgq.tg_check(facts, tg_op, tg_when, relation, tg_argv[0]);
+    end if;
+
+    <<make>>
+    begin
+        if tg_op = 'INSERT' then
+            row_text := new::text;
+            event := array['I', pg_catalog.format(facts.sql_template,
+                variadic pgq.tg_literals(row_text, facts.columns)), relation, null, null, null];
+        elsif tg_op = 'UPDATE' then
+            row_text := new::text;
+            old_text := old::text;
+            old_values := pgq.tg_values(old_text, facts.columns);
+            new_values := pgq.tg_values(row_text, facts.columns);
+            changes := pgq.tg_changes(
+                facts.all_columns, facts.loose, facts.names, old_values, new_values, old, new);
+            if changes && facts.keys then
+                raise exception 'primary key update not allowed' using errcode = 'internal_error';
+            end if;
+            exit make when changes && facts.sql_unwatched and not changes && facts.shown;
+            event := array['U', pgq.tg_sql_update(
+                changes, facts.shown, facts.keys, facts.idents, old_values, new_values) || ' where '
+                || pgq.tg_sql_where(facts.keys, facts.idents, old_values), relation, null, null, null];
+            if facts.backup then
+                event[4] := pgq.tg_urlencode_row(facts.url_template, old_text, facts.columns);
+            end if;
+        elsif tg_op = 'DELETE' then
+            row_text := old::text;
+            event := array['D', pgq.tg_sql_where(
+                facts.keys, facts.idents, pgq.tg_values(row_text, facts.columns)), relation,
+                null, null, null];
+        else
+            event := array['R', '', relation, null, null, null];
+        end if;
+        if facts.bad_magic is not null and tg_op <> 'TRUNCATE' then
+            raise exception 'Unknown magic column: %', facts.bad_magic using errcode = 'internal_error';
+        elsif facts.custom and tg_op = 'DELETE' then
+            event := pgq.tg_customize(event, facts.magic, facts.columns, row_text, facts.fields, facts.queries,
+                facts.query_types, old);
+            exit make when event is null;
+        elsif facts.custom and tg_op <> 'TRUNCATE' then
+            event := pgq.tg_customize(event, facts.magic, facts.columns, row_text, facts.fields, facts.queries,
+                facts.query_types, new);
+            exit make when event is null;
+        end if;
+        ignored := pgq.insert_event(
+            tg_argv[0], event[1], event[2], event[3], event[4], event[5], event[6]);
+    end make;
+
+    if facts.skip then
+        return null;
+    elsif tg_op = 'DELETE' then
+        return old;
+    end if;
+    return new;
+end
+$$;

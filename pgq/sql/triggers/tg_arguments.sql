@@ -1,0 +1,59 @@
+-- Returns the facts about a trigger but for the types of its expressions. Fails when an argument is wrong.
+--
+--   relation    the trigger's table
+--   arguments   the trigger's arguments, of which the first is the queue's name
+create or replace function pgq.tg_arguments(relation oid, arguments text[])
+returns pgq.tg_facts
+language plpgsql stable set search_path = pg_catalog, pg_temp
+as $$
+declare
+    facts pgq.tg_facts;
+    types oid[];
+    collations oid[];
+    numbers integer[];
+    ignored text;
+    name text;
+    value text;
+begin
+    select coalesce(array_agg(a.attname::text order by a.attnum), '{}'),
+        array_agg(a.atttypid order by a.attnum), array_agg(a.attcollation order by a.attnum),
+        array_agg(a.attnum::integer order by a.attnum)
+    into facts.names, types, collations, numbers
+    from pg_attribute a
+    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped;
+    facts.columns := cardinality(facts.names);
+    facts.key_list := coalesce((
+        select string_agg(facts.names[array_position(numbers, key.number::integer)], ',' order by key.position)
+        from pg_index i, unnest(i.indkey) with ordinality as key (number, position)
+        where i.indrelid = relation and i.indisprimary), '');
+    facts.key_json := to_json(string_to_array(facts.key_list, ','));
+
+    for i in array_lower(arguments, 1) + 1 .. array_upper(arguments, 1) loop
+        name := split_part(arguments[i], '=', 1);
+        value := substr(arguments[i], length(name) + 2);
+        case
+            when arguments[i] = 'SKIP' then facts.skip := true;
+            when arguments[i] = 'backup' then facts.backup := true;
+            when arguments[i] = 'deny' then facts.deny := true;
+            when arguments[i] ^@ 'ignore=' then ignored := value;
+            when arguments[i] ^@ 'pkey=' then
+                facts.key_list := value;
+                facts.key_json := to_json(string_to_array(nullif(value, ''), ','));
+                facts.custom_keys := true;
+            when arguments[i] ~ '^(when|ev_type|ev_data|ev_extra[1-4])=' then
+                facts.fields := facts.fields || array_position(
+                    '[0:6]={when,ev_type,ev_data,ev_extra1,ev_extra2,ev_extra3,ev_extra4}'::text[], name);
+                facts.queries := facts.queries || array[pgq.tg_query(value, facts.names)];
+            else
+                raise exception 'bad param to pgq trigger' using errcode = 'internal_error';
+        end case;
+    end loop;
+    facts.keyless := facts.key_list = '';
+    facts.key_json := coalesce(facts.key_json, '[""]');
+    facts.ignores := ignored is not null;
+    facts := pgq.tg_columns(facts, types, collations, ignored);
+    facts.custom := coalesce(facts.magic::text, facts.bad_magic) is not null or facts.fields is not null;
+    facts.checked := facts.keyless or coalesce(facts.skip, facts.deny) is not null;
+    return facts;
+end
+$$;

@@ -1,0 +1,36 @@
+-- Returns the facts about a trigger with those that its columns decide on.
+--
+--   facts               with columns, names and key_list
+--   types, collations   of the columns
+--   ignored             list of columns to ignore, or null
+create or replace function pgq.tg_columns(facts pgq.tg_facts, types oid[], collations oid[], ignored text)
+returns pgq.tg_facts
+language plpgsql stable set search_path = pg_catalog, pg_temp
+as $$
+declare
+    magic_names constant text[] := '{type,data,extra1,extra2,extra3,extra4}';
+    all_columns constant integer[] := array(select generate_series(1, facts.columns));
+    magic integer[] := array(select i from unnest(all_columns) i where facts.names[i] ^@ '_pgq_ev_');
+begin
+    facts.all_columns := all_columns;
+    facts.idents := array(select quote_ident(facts.names[i]) from unnest(all_columns) i);
+    facts.sql_unwatched := magic || array(
+        select i from unnest(all_columns) i where pgq.tg_lists(ignored, facts.names[i]));
+    facts.unwatched := case when ignored is null then '{}' else facts.sql_unwatched end;
+    facts.shown := array(select i from unnest(all_columns) i where i <> all (facts.sql_unwatched));
+    facts.keys := array(
+        select i from unnest(all_columns) i
+        where i <> all (magic) and pgq.tg_lists(facts.key_list, facts.names[i]));
+    facts.compared := case when facts.unwatched = '{}' then facts.keys else all_columns end;
+    facts.key_first := facts.compared = '{1}';
+    facts.loose := array(select i from unnest(all_columns) i where pgq.tg_is_loose(types[i], collations[i]));
+
+    facts.magic := nullif(array(
+        select i from unnest(magic_names) name left join unnest(magic) i on facts.names[i] = '_pgq_ev_' || name),
+        array_fill(null::integer, '{6}'));
+    facts.bad_magic := (
+        select facts.names[i] from unnest(magic) i
+        where substr(facts.names[i], 9) <> all (magic_names) order by i limit 1);
+    return pgq.tg_templates(facts, types);
+end
+$$;

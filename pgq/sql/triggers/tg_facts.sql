@@ -1,0 +1,24 @@
+-- Returns what is known about the trigger that is fired, and its table.
+--
+-- A trigger puts the oid of its table and its arguments into the setting `pgq.trigger`, then evaluates an
+-- expression of tg_relation() and this function. Both count as immutable, so that they are called when the
+-- expression is planned: once in a session for each trigger, and again when its table has changed.
+-- Fails when an argument is wrong.
+create or replace function pgq.tg_facts()
+returns pgq.tg_facts
+language plpgsql immutable
+as $$
+declare
+    setting constant text := pg_catalog.current_setting('pgq.trigger');
+    relation constant oid := pg_catalog.split_part(setting, ' ', 1);
+    facts pgq.tg_facts;
+begin
+    facts := pgq.tg_arguments(
+        relation, pg_catalog.substr(setting, pg_catalog.strpos(setting, ' ') + 1)::text[]);
+    -- Expressions mean what they mean to the session, hence no setting of search_path here.
+    for i in 1 .. coalesce(pg_catalog.cardinality(facts.queries), 0) loop
+        facts.query_types[i] := pgq.tg_query_type(facts.queries[i], relation);
+    end loop;
+    return facts;
+end
+$$;

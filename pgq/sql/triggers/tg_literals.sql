@@ -1,0 +1,14 @@
+-- Returns the literals of a row's columns, in the order of the columns, `null` for null.
+--
+--   row_text    the row as text
+--   columns     how many columns the row has
+create or replace function pgq.tg_literals(row_text text, columns integer)
+returns text[]
+language plpgsql immutable parallel safe
+as $$
+begin
+    return array(
+        select coalesce(pg_catalog.quote_literal(value), 'null')
+        from pg_catalog.unnest((pgq.tg_values(row_text, columns))[:columns]) as value);
+end
+$$;

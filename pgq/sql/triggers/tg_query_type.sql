@@ -1,0 +1,31 @@
+-- Returns the type of what a trigger's statement selects, without evaluating it; 0 for no statement, null when
+-- that cannot be told. Fails when the statement is wrong.
+--
+--   query       the statement, as tg_query() returns it
+--   relation    the trigger's table
+create or replace function pgq.tg_query_type(query text, relation regclass)
+returns oid
+language plpgsql stable
+as $$
+declare
+    statement constant text := pg_catalog.replace(query, '($1).', '(null::' || relation::text || ').');
+    list regtype;
+begin
+    if query is null then
+        return 0;
+    end if;
+    begin
+        execute pg_catalog.format(E'select pg_catalog.pg_typeof(array(%s\nlimit 0))', statement) into list;
+        return (select t.typelem from pg_catalog.pg_type t where t.oid = list);
+    exception when syntax_error then
+        -- It may be right on its own: several columns, or several statements.
+    end;
+    execute statement;
+    return null;
+exception
+    when syntax_error or undefined_column or undefined_function or undefined_table or undefined_parameter then
+        raise;
+    when others then
+        return null;
+end
+$$;

@@ -1,0 +1,10 @@
+-- Returns the table of the trigger that is fired.
+--
+-- It only counts as immutable so that the plan of an expression in a trigger holds the table as a constant:
+-- PostgreSQL makes such a plan anew when the table changes.
+create or replace function pgq.tg_relation()
+returns regclass
+language sql immutable
+as $$
+    select pg_catalog.substring(pg_catalog.current_setting('pgq.trigger'), '^[0-9]+')::pg_catalog.oid::pg_catalog.regclass
+$$;

@@ -1,0 +1,28 @@
+-- Returns the assignments that repeat an update. When there are none, a column of the key is set to what it is.
+--
+--   changes                 positions of the columns that change, and are to be shown or not
+--   shown                   positions of the columns to show
+--   keys                    positions of the key's columns
+--   idents                  names of the columns, quoted where SQL asks for it
+--   old_values, new_values  the rows' values, as tg_values() returns them
+create or replace function pgq.tg_sql_update(
+    changes integer[], shown integer[], keys integer[], idents text[], old_values text[], new_values text[])
+returns text
+language plpgsql immutable parallel safe
+as $$
+declare
+    assignments text;
+    i integer;
+begin
+    foreach i in array changes loop
+        if i = any (shown) then
+            assignments := coalesce(assignments || ',', '')
+                || idents[i] || '=' || pg_catalog.quote_nullable(new_values[i]);
+        end if;
+    end loop;
+    if assignments is null then
+        return pgq.tg_sql_where(array[keys[1]], idents, old_values);
+    end if;
+    return assignments;
+end
+$$;

@@ -1,0 +1,23 @@
+-- Returns the condition that finds a row by its key.
+--
+--   keys        positions of the key's columns
+--   idents      names of the columns, quoted where SQL asks for it
+--   row_values  the row's values, as tg_values() returns them
+create or replace function pgq.tg_sql_where(keys integer[], idents text[], row_values text[])
+returns text
+language plpgsql immutable parallel safe
+as $$
+declare
+    condition text;
+    i integer;
+begin
+    foreach i in array keys loop
+        if row_values[i] is null then
+            raise exception 'logtriga: Unexpected NULL key value' using errcode = 'internal_error';
+        end if;
+        condition := coalesce(condition || ' and ', '')
+            || idents[i] || '=' || pg_catalog.quote_literal(row_values[i]);
+    end loop;
+    return coalesce(condition, '');
+end
+$$;

@@ -1,0 +1,26 @@
+-- Returns a text with every byte percent-encoded, except letters, digits, `_.-`, the space, and what the text of a
+-- row is made of: `,()"\`.
+create or replace function pgq.tg_urlencode(plain text)
+returns text
+language plpgsql immutable parallel safe
+as $$
+declare
+    encoded text;
+    rest text;
+    one text;
+begin
+    encoded := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+        plain, '%', '%25'), '+', '%2b'), ':', '%3a'), '@', '%40'), '/', '%2f');
+    if encoded !~ E'[^A-Za-z0-9_.,()" \\\\%-]' then
+        return encoded;
+    end if;
+    rest := pg_catalog.regexp_replace(encoded, E'[A-Za-z0-9_.,()" \\\\%-]+', '', 'g');
+    while rest <> '' loop
+        one := pg_catalog.left(rest, 1);
+        rest := pg_catalog.replace(rest, one, '');
+        encoded := pg_catalog.replace(encoded, one, pg_catalog.regexp_replace(pg_catalog.encode(
+            pg_catalog.convert_to(one, pg_catalog.getdatabaseencoding()), 'hex'), '(..)', E'%\\1', 'g'));
+    end loop;
+    return encoded;
+end
+$$;

@@ -1,0 +1,28 @@
+-- Returns what the output functions of their types made of a row's columns, in the order of the columns. For a
+-- row of at most 32 columns the array has 32 elements, the rest of which are null.
+--
+--   row_text    the row as text
+--   columns     how many columns the row has
+create or replace function pgq.tg_values(row_text text, columns integer)
+returns text[]
+language plpgsql immutable parallel safe
+as $$
+declare
+    r pgq.tg_row;
+begin
+    if columns > 32 then
+        return array(
+            select case when pg_catalog.left(field[1], 1) = '"'
+                   then pg_catalog.replace(pg_catalog.replace(
+                        pg_catalog.substr(field[1], 2, pg_catalog.length(field[1]) - 2), '""', '"'), E'\\\\', E'\\')
+                   else nullif(field[1], '') end
+            from pg_catalog.regexp_matches(row_text, '("(?:[^"]|"")*"|[^,()"]*)[,)]', 'g') as field);
+    end if;
+    r := pg_catalog.left(row_text, -1) || pg_catalog.repeat(',', 32 - greatest(columns, 1)) || ')';
+    return array[
+        r.c1, r.c2, r.c3, r.c4, r.c5, r.c6, r.c7, r.c8,
+        r.c9, r.c10, r.c11, r.c12, r.c13, r.c14, r.c15, r.c16,
+        r.c17, r.c18, r.c19, r.c20, r.c21, r.c22, r.c23, r.c24,
+        r.c25, r.c26, r.c27, r.c28, r.c29, r.c30, r.c31, r.c32];
+end
+$$;

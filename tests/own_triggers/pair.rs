@@ -1,0 +1,122 @@
+//! Two databases that differ in who wrote the triggers.
+
+use std::fs;
+use std::path::Path;
+
+use postgres::{Client, SimpleQueryMessage};
+
+use crate::support::{Database, queues};
+
+/// What a statement did: how many rows, or the error's code and message; then the events.
+#[derive(Debug, PartialEq)]
+pub(super) struct Outcome {
+    answer: Result<u64, (String, String)>,
+    events: queues::Rows,
+}
+
+/// A database with the extension's triggers and one with this project's.
+pub(super) struct Pair {
+    extension: Client,
+    own: Client,
+    _databases: [Database; 2],
+}
+
+impl Pair {
+    /// Creates both, with a queue `q`.
+    pub(super) fn create() -> Pair {
+        let databases = [Database::create("triggers"), Database::create("triggers")];
+        let [extension, mut own] = databases.each_ref().map(|database| {
+            let mut client = database.client();
+            queues::create_extension(&mut client);
+            client.batch_execute("select pgq.create_queue('q')").expect("the queue is new");
+            client
+        });
+        for statement in sources() {
+            own.batch_execute(&statement).unwrap_or_else(|error| panic!("{error:?}: {statement}"));
+        }
+        Pair { extension, own, _databases: databases }
+    }
+
+    /// Runs a script on both, and panics unless it succeeds.
+    #[track_caller]
+    pub(super) fn setup(&mut self, script: &str) {
+        for client in [&mut self.extension, &mut self.own] {
+            client.batch_execute(script).unwrap_or_else(|error| panic!("{error:?}: {script}"));
+        }
+    }
+
+    /// Runs statements one by one on both, and compares what each does. Returns the outcomes.
+    #[track_caller]
+    pub(super) fn check(&mut self, context: &str, statements: &[&str]) -> Vec<Outcome> {
+        statements.iter().map(|statement| self.check_one(context, statement)).collect()
+    }
+
+    /// Runs a statement under this project's triggers only.
+    pub(super) fn own(&mut self, statement: &str) -> Outcome {
+        outcome(&mut self.own, statement)
+    }
+
+    #[track_caller]
+    fn check_one(&mut self, context: &str, statement: &str) -> Outcome {
+        let expected = outcome(&mut self.extension, statement);
+        let actual = outcome(&mut self.own, statement);
+        assert_eq!(actual, expected, "left: own, right: the extension\n{context}\n{statement}");
+        actual
+    }
+
+    /// Replaces all triggers of a table by one, without comparing.
+    #[track_caller]
+    pub(super) fn trigger(&mut self, table: &str, clause: &str) {
+        self.setup(&format!(
+            "drop trigger if exists x on {table}; create trigger x {}",
+            clause.replace("TABLE", table)
+        ));
+    }
+}
+
+impl Outcome {
+    /// Returns the events' `ev_type` and `ev_data`.
+    pub(super) fn data(&self) -> Vec<(&str, &str)> {
+        self.events
+            .iter()
+            .map(|event| (event[0].as_deref().unwrap_or("null"), event[1].as_deref().unwrap_or("null")))
+            .collect()
+    }
+
+    /// Returns the error's message.
+    pub(super) fn error(&self) -> Option<&str> {
+        self.answer.as_ref().err().map(|(_, message)| message.as_str())
+    }
+}
+
+/// Returns the files with the triggers, the types first.
+fn sources() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pgq/sql/triggers");
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("the folder is readable").path())
+        .collect();
+    paths.sort_by_key(|path| (!path.ends_with("types.sql"), path.clone()));
+    paths.iter().map(|path| fs::read_to_string(path).expect("the file is readable")).collect()
+}
+
+fn outcome(client: &mut Client, statement: &str) -> Outcome {
+    let answer = match client.simple_query(statement) {
+        Ok(messages) => Ok(messages
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::CommandComplete(count) => Some(*count),
+                _ => None,
+            })
+            .sum()),
+        Err(error) => {
+            let error = error.as_db_error().unwrap_or_else(|| panic!("{error:?}: {statement}"));
+            Err((error.code().code().to_owned(), error.message().to_owned()))
+        }
+    };
+    let select = "with gone as (delete from pgq.event_1_0 returning *) \
+         select ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 from gone order by ev_id";
+    let rows = client.query(select, &[]).unwrap_or_else(|error| panic!("{error:?}: {statement}"));
+    let events = rows.iter().map(|row| (0..6).map(|column| row.get(column)).collect()).collect();
+    Outcome { answer, events }
+}
