@@ -1,5 +1,6 @@
 //! The own schema beside the extension: the same catalogue, the same answers, and no event lost or repeated.
 
+mod batches;
 mod calls;
 mod catalogue;
 mod concurrency;

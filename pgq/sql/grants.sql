@@ -35,7 +35,8 @@ begin
             select 'pgq.' || name from unnest(given.names) name where given.kind = 'table'
             union all
             select oid::regprocedure::text from pg_catalog.pg_proc
-            where pronamespace = 'pgq'::regnamespace and proname = any (given.names) and given.kind = 'function'
+            where pronamespace = 'pgq'::regnamespace and proname = any (given.names)
+              and given.kind = 'function'
         loop
             if given.kind = 'function' then
                 execute format('revoke all on function %s from public', part);

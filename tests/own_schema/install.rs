@@ -3,11 +3,14 @@
 use std::thread;
 
 use pgq::schema::{self, Change, Kind};
+use postgres::error::SqlState;
+use postgres::{Client, NoTls};
 
 use crate::support::programs::{command, errors, succeed};
+use crate::support::server::Server;
 use crate::support::{Database, queues, unique};
 
-fn bool_of(client: &mut postgres::Client, select: &str) -> bool {
+fn bool_of(client: &mut Client, select: &str) -> bool {
     client.query_one(select, &[]).unwrap_or_else(|error| panic!("{select}: {error:?}")).get(0)
 }
 
@@ -119,6 +122,34 @@ fn a_role_that_is_no_superuser_installs_it_and_uses_it() {
     client
         .batch_execute("select pgq.maint_rotate_tables_step2(); select pgq.drop_queue('q', true)")
         .expect("dropped");
+}
+
+#[test]
+fn where_roles_may_not_be_created_the_grants_to_them_are_left_out() {
+    let server = Server::start().expect("a server");
+    let mut superuser = server.client("postgres");
+    for statement in
+        ["create role tenant login; create role stranger login", "create database tenant owner tenant"]
+    {
+        superuser.batch_execute(statement).expect("created");
+    }
+    let connect = |user: &str| {
+        let conninfo = server.conninfo("tenant").replace("user=postgres", &format!("user={user}"));
+        Client::connect(&conninfo, NoTls).expect("connected")
+    };
+    let mut tenant = connect("tenant");
+    let report = schema::install_as(&mut tenant, None).expect("installed");
+    assert_eq!((report.kind, report.change, report.roles), (Kind::Own, Change::Installed, false));
+    assert!(report.to_string().contains("may not be created"), "{report}");
+    tenant.batch_execute("select pgq.create_queue('q'), pgq.insert_event('q', 'a', 'b')").expect("used");
+    assert!(bool_of(
+        &mut tenant,
+        "select count(*) = 0 from pg_roles where rolname in ('pgq_reader', 'pgq_admin')"
+    ));
+    let mut stranger = connect("stranger");
+    assert!(bool_of(&mut stranger, "select count(*) = 1 from pgq.get_queue_info()"));
+    let denied = stranger.batch_execute("select pgq.insert_event('q', 'a', 'b')").expect_err("denied");
+    assert_eq!(denied.code().map(SqlState::code), Some("42501"), "{denied:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 -- Gives one table the grants that another has, besides its own. Returns 1.
-create or replace function pgq._grant_perms_from(src_schema text, src_table text, dst_schema text, dst_table text)
+create or replace function pgq._grant_perms_from(
+    src_schema text, src_table text, dst_schema text, dst_table text)
 returns integer
 language plpgsql strict
 as $$

@@ -1,8 +1,8 @@
 -- Returns a query for a batch's events, in the order of their ids. Fails when there is no such batch.
 --
--- An event belongs to the batch when its transaction is visible to the last tick and not to the first. That is
--- a range of transaction ids, from the first tick's xmax to the last one's, less those that the last tick saw
--- running; and one by one those that the first tick saw running and the last tick saw done.
+-- An event belongs to the batch when its transaction is visible to the last tick and not to the first. That
+-- is a range of transaction ids, from the first tick's xmax to the last one's, less those that the last tick
+-- saw running; and one by one those that the first tick saw running and the last tick saw done.
 create or replace function pgq.batch_event_sql(x_batch_id bigint)
 returns text
 language plpgsql

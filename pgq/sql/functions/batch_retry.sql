@@ -12,8 +12,9 @@ begin
     if not found then
         raise exception 'batch_retry: batch % not found', i_batch_id;
     end if;
-    insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data,
-                                 ev_extra1, ev_extra2, ev_extra3, ev_extra4)
+    insert into pgq.retry_queue (
+        ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data,
+        ev_extra1, ev_extra2, ev_extra3, ev_extra4)
     select now() + make_interval(secs => i_retry_seconds), sub.sub_queue, ev_id, ev_time, sub.sub_id,
            coalesce(ev_retry, 0) + 1, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4
     from pgq.get_batch_events(i_batch_id)

@@ -17,10 +17,12 @@ begin
     if event.ev_id is null then
         raise exception 'event not found';
     end if;
-    insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data,
-                                 ev_extra1, ev_extra2, ev_extra3, ev_extra4)
-    values (x_retry_time, sub.sub_queue, event.ev_id, event.ev_time, sub.sub_id, coalesce(event.ev_retry, 0) + 1,
-            event.ev_type, event.ev_data, event.ev_extra1, event.ev_extra2, event.ev_extra3, event.ev_extra4)
+    insert into pgq.retry_queue (
+        ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data,
+        ev_extra1, ev_extra2, ev_extra3, ev_extra4)
+    values (x_retry_time, sub.sub_queue, event.ev_id, event.ev_time, sub.sub_id,
+            coalesce(event.ev_retry, 0) + 1, event.ev_type, event.ev_data,
+            event.ev_extra1, event.ev_extra2, event.ev_extra3, event.ev_extra4)
     on conflict (ev_owner, ev_id) do nothing;
     return found::integer;
 end

@@ -22,8 +22,9 @@ begin
     if id is null then
         id := nextval(sub.queue_event_seq::regclass);
     end if;
-    insert into pgq.retry_queue (ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data,
-                                 ev_extra1, ev_extra2, ev_extra3, ev_extra4)
+    insert into pgq.retry_queue (
+        ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data,
+        ev_extra1, ev_extra2, ev_extra3, ev_extra4)
     values (x_retry_after, sub.sub_queue, id, x_ev_time, sub.sub_id, x_ev_retry, x_ev_type, x_ev_data,
             x_ev_extra1, x_ev_extra2, x_ev_extra3, x_ev_extra4);
     return id;

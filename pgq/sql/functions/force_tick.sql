@@ -1,5 +1,5 @@
--- Makes a queue look as if many events had come, so that the next call of the ticker makes a tick. Returns the
--- id of the last tick, or null when there is none or no such queue. To be called until that changes.
+-- Makes a queue look as if many events had come, so that the next call of the ticker makes a tick. Returns
+-- the id of the last tick, or null when there is none or no such queue. To be called until that changes.
 create or replace function pgq.force_tick(i_queue_name text)
 returns bigint
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp

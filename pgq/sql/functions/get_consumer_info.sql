@@ -36,8 +36,8 @@ end
 $$;
 
 create or replace function pgq.get_consumer_info(
-    out queue_name text, out consumer_name text, out lag interval, out last_seen interval, out last_tick bigint,
-    out current_batch bigint, out next_tick bigint, out pending_events bigint)
+    out queue_name text, out consumer_name text, out lag interval, out last_seen interval,
+    out last_tick bigint, out current_batch bigint, out next_tick bigint, out pending_events bigint)
 returns setof record
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$

@@ -1,6 +1,7 @@
 -- Inserts an event into a queue. Returns its id. Fails as `insert_event_raw` does.
 create or replace function pgq.insert_event(
-    queue_name text, ev_type text, ev_data text, ev_extra1 text, ev_extra2 text, ev_extra3 text, ev_extra4 text)
+    queue_name text, ev_type text, ev_data text,
+    ev_extra1 text, ev_extra2 text, ev_extra3 text, ev_extra4 text)
 returns bigint
 language plpgsql security definer
 as $$

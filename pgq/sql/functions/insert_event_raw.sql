@@ -17,21 +17,26 @@ declare
     -- current one then has a lower id than the second step of the rotation.
     txid bigint := pg_catalog.txid_current();
     id bigint;
-    statement text;
+    sequence text;
+    prefix text;
+    part text;
     restricted boolean;
     que record;
     inserted integer;
 begin
-    select que.queue_disable_insert or que.queue_per_tx_limit is not null
-               or pg_catalog.current_setting('transaction_isolation')
-                  operator(pg_catalog.<>) 'read committed',
-           pg_catalog.nextval(que.queue_event_seq::pg_catalog.regclass),
-           pg_catalog.concat('insert into ', que.queue_data_pfx, '_', que.queue_cur_table,
-                             ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)')
-    into restricted, id, statement
+    select que.queue_event_seq, que.queue_data_pfx, que.queue_cur_table,
+           que.queue_disable_insert or que.queue_per_tx_limit is not null
+    into sequence, prefix, part, restricted
     from pgq.queue que
     where que.queue_name operator(pg_catalog.=) $1;
+    id := pg_catalog.nextval(sequence::pg_catalog.regclass);
 
+    if restricted is null then
+        if $1 is null then
+            raise exception 'Queue name must not be NULL' using errcode = 'internal_error';
+        end if;
+        raise exception 'No such queue' using errcode = 'internal_error';
+    end if;
     if restricted then
         select * into que from pgq.queue where queue_name operator(pg_catalog.=) $1;
         if que.queue_disable_insert
@@ -48,18 +53,18 @@ begin
                 raise exception 'Queue ''%'' allows max % events from one TX', $1, que.queue_per_tx_limit
                     using errcode = 'internal_error';
             end if;
-            perform pg_catalog.set_config(pg_catalog.concat('pgq.inserted_', que.queue_id), inserted::text, true);
+            perform pg_catalog.set_config(
+                pg_catalog.concat('pgq.inserted_', que.queue_id), inserted::text, true);
         end if;
+    end if;
+    if pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.<>) 'read committed' then
         perform pgq.current_event_table($1);
-    elsif restricted is null then
-        if $1 is null then
-            raise exception 'Queue name must not be NULL' using errcode = 'internal_error';
-        end if;
-        raise exception 'No such queue' using errcode = 'internal_error';
     end if;
 
-    id := coalesce($2, id);
-    execute statement using id, coalesce($3, pg_catalog.now()), txid, $4, $5, $6, $7, $8, $9, $10, $11;
-    return id;
+    execute 'insert into ' operator(pg_catalog.||) prefix operator(pg_catalog.||) '_'
+        operator(pg_catalog.||) part
+        operator(pg_catalog.||) ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)'
+    using coalesce($2, id), coalesce($3, pg_catalog.now()), txid, $4, $5, $6, $7, $8, $9, $10, $11;
+    return coalesce($2, id);
 end
 $$;

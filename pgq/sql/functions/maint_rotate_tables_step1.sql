@@ -1,6 +1,6 @@
 -- Begins to rotate a queue's tables if that is due: the oldest table is emptied and takes the events from now
--- on. Nothing happens as long as the rotation before is not finished, a consumer may need the oldest table, or
--- somebody uses it. Returns 0. Fails when a consumer's tick is missing.
+-- on. Nothing happens as long as the rotation before is not finished, a consumer may need the oldest table,
+-- or somebody uses it. Returns 0. Fails when a consumer's tick is missing.
 create or replace function pgq.maint_rotate_tables_step1(i_queue_name text)
 returns integer
 language plpgsql

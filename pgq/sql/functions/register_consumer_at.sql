@@ -1,7 +1,8 @@
--- Registers a consumer at a tick, or moves a registered one there and forgets its open batch; with null, a new
--- one stands at the last tick and a registered one stays. Returns 1, or 0 when it was registered already.
+-- Registers a consumer at a tick, or moves a registered one there and forgets its open batch; with null, a
+-- new one stands at the last tick and a registered one stays. Returns 1, or 0 when it was registered already.
 -- Fails when there is no such queue or tick.
-create or replace function pgq.register_consumer_at(x_queue_name text, x_consumer_name text, x_tick_pos bigint)
+create or replace function pgq.register_consumer_at(
+    x_queue_name text, x_consumer_name text, x_tick_pos bigint)
 returns integer
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$

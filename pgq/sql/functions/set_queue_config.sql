@@ -1,5 +1,5 @@
--- Sets one of a queue's parameters, named without `queue_`. Returns 1. Fails when a name is null, the queue or
--- the parameter is unknown, or the value does not suit it.
+-- Sets one of a queue's parameters, named without `queue_`. Returns 1. Fails when a name is null, the queue
+-- or the parameter is unknown, or the value does not suit it.
 create or replace function pgq.set_queue_config(x_queue_name text, x_param_name text, x_param_value text)
 returns integer
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
@@ -19,7 +19,8 @@ begin
     if x_param_value is null then
         raise exception 'query string argument of EXECUTE is null' using errcode = 'null_value_not_allowed';
     end if;
-    execute format('update pgq.queue set %I = %L where queue_name = $1', 'queue_' || x_param_name, x_param_value)
+    execute format('update pgq.queue set %I = %L where queue_name = $1',
+                   'queue_' || x_param_name, x_param_value)
     using x_queue_name;
     return 1;
 end

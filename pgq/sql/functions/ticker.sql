@@ -56,8 +56,9 @@ begin
             end if;
         end if;
     end if;
-    -- A snapshot does not list its own transaction, whose events would so be on this side of the tick or on the
-    -- other as it happens. They belong on the other: a consumer may be registered here before they are inserted.
+    -- A snapshot does not list its own transaction, whose events would so be on this side of the tick or on
+    -- the other as it happens. They belong on the other: a consumer may be registered here before they are
+    -- inserted.
     insert into pgq.tick (tick_queue, tick_id, tick_event_seq, tick_snapshot)
     select que.queue_id, nextval(que.queue_tick_seq::regclass), reached,
            case
@@ -75,9 +76,9 @@ begin
 end
 $$;
 
--- Makes a tick with the given id and values, for a queue whose ticks come from elsewhere, and moves the queue's
--- sequences up to them. Returns the id. Fails when there is no such queue, it is paused, or it has a ticker of
--- its own.
+-- Makes a tick with the given id and values, for a queue whose ticks come from elsewhere, and moves the
+-- queue's sequences up to them. Returns the id. Fails when there is no such queue, it is paused, or it has a
+-- ticker of its own.
 create or replace function pgq.ticker(
     i_queue_name text, i_tick_id bigint, i_orig_timestamp timestamptz, i_event_seq bigint)
 returns bigint
