@@ -66,10 +66,11 @@ begin
                 changes := pgq.tg_changes(
                     facts.compared, facts.loose, facts.names, pgq.tg_values(old_text, facts.columns),
                     pgq.tg_values(row_text, facts.columns), old, new);
-                if changes && facts.keys then
+                if facts.ignores then
+                    exit make when not pgq.tg_is_wanted(changes, facts.keys, facts.shown);
+                elsif changes && facts.keys then
                     raise exception 'primary key update not allowed' using errcode = 'internal_error';
                 end if;
-                exit make when changes && facts.unwatched and not changes && facts.shown;
             end if;
             event[2] := case when facts.json_plain then pg_catalog.row_to_json(new)::text
                 else pgq.tg_json_row(facts.json_template, facts.json_numbers, pg_catalog.row_to_json(new), row_text,

@@ -60,10 +60,11 @@ begin
                 changes := pgq.tg_changes(
                     facts.compared, facts.loose, facts.names, pgq.tg_values(old_text, facts.columns),
                     pgq.tg_values(row_text, facts.columns), old, new);
-                if changes && facts.keys then
+                if facts.ignores then
+                    exit make when not pgq.tg_is_wanted(changes, facts.keys, facts.shown);
+                elsif changes && facts.keys then
                     raise exception 'primary key update not allowed' using errcode = 'internal_error';
                 end if;
-                exit make when changes && facts.unwatched and not changes && facts.shown;
             end if;
             event := array['U:' || facts.key_list, pgq.tg_urlencode_row(facts.url_template, row_text, facts.columns), relation, null, null, null];
             if facts.backup then

@@ -60,10 +60,12 @@ begin
             new_values := pgq.tg_values(row_text, facts.columns);
             changes := pgq.tg_changes(
                 facts.all_columns, facts.loose, facts.names, old_values, new_values, old, new);
-            if changes && facts.keys then
+            if facts.ignores then
+                exit make when not pgq.tg_is_wanted(changes, facts.keys, facts.shown);
+            elsif changes && facts.keys then
                 raise exception 'primary key update not allowed' using errcode = 'internal_error';
             end if;
-            exit make when changes && facts.sql_unwatched and not changes && facts.shown;
+            exit make when changes <> '{}' and not changes && facts.shown;
             event := array['U', pgq.tg_sql_update(
                 changes, facts.shown, facts.keys, facts.idents, old_values, new_values) || ' where '
                 || pgq.tg_sql_where(facts.keys, facts.idents, old_values), relation, null, null, null];

@@ -14,19 +14,19 @@ declare
 begin
     facts.all_columns := all_columns;
     facts.idents := array(select quote_ident(facts.names[i]) from unnest(all_columns) i);
-    facts.sql_unwatched := magic || array(
-        select i from unnest(all_columns) i where pgq.tg_lists(ignored, facts.names[i]));
-    facts.unwatched := case when ignored is null then '{}' else facts.sql_unwatched end;
-    facts.shown := array(select i from unnest(all_columns) i where i <> all (facts.sql_unwatched));
+    facts.shown := array(
+        select i from unnest(all_columns) i
+        where i <> all (magic) and pgq.tg_lists(ignored, facts.names[i]) is not true);
     facts.keys := array(
         select i from unnest(all_columns) i
         where i <> all (magic) and pgq.tg_lists(facts.key_list, facts.names[i]));
-    facts.compared := case when facts.unwatched = '{}' then facts.keys else all_columns end;
+    facts.compared := case when ignored is null then facts.keys else all_columns end;
     facts.key_first := facts.compared = '{1}';
     facts.loose := array(select i from unnest(all_columns) i where pgq.tg_is_loose(types[i], collations[i]));
 
     facts.magic := nullif(array(
-        select i from unnest(magic_names) name left join unnest(magic) i on facts.names[i] = '_pgq_ev_' || name),
+        select (select i from unnest(magic) i where facts.names[i] = '_pgq_ev_' || name)
+        from unnest(magic_names) name),
         array_fill(null::integer, '{6}'));
     facts.bad_magic := (
         select facts.names[i] from unnest(magic) i

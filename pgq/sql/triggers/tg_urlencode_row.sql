@@ -18,7 +18,7 @@ begin
     encoded := pg_catalog.replace(encoded, ' ', '+');
     if columns > 32 then
         encoded := pg_catalog.format(template, variadic array(
-            select '=' || value from pg_catalog.unnest(pgq.tg_values(encoded, columns)) as value));
+            select '=' || value from pg_catalog.unnest(pgq.tg_wide_values(encoded, columns)) as value));
     else
         r := pg_catalog.left(encoded, -1) || pg_catalog.repeat(',', 32 - greatest(columns, 1)) || ')';
         encoded := pg_catalog.format(template, variadic array[

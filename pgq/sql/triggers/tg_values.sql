@@ -11,12 +11,7 @@ declare
     r pgq.tg_row;
 begin
     if columns > 32 then
-        return array(
-            select case when pg_catalog.left(field[1], 1) = '"'
-                   then pg_catalog.replace(pg_catalog.replace(
-                        pg_catalog.substr(field[1], 2, pg_catalog.length(field[1]) - 2), '""', '"'), E'\\\\', E'\\')
-                   else nullif(field[1], '') end
-            from pg_catalog.regexp_matches(row_text, '("(?:[^"]|"")*"|[^,()"]*)[,)]', 'g') as field);
+        return pgq.tg_wide_values(row_text, columns);
     end if;
     r := pg_catalog.left(row_text, -1) || pg_catalog.repeat(',', 32 - greatest(columns, 1)) || ')';
     return array[
