@@ -61,6 +61,7 @@ const TRIGGERS: &[&str] = files![
     "triggers/tg_facts",
     "triggers/tg_is_json",
     "triggers/tg_is_loose",
+    "triggers/tg_is_wanted",
     "triggers/tg_json_row",
     "triggers/tg_json_strings",
     "triggers/tg_lists",
@@ -74,6 +75,7 @@ const TRIGGERS: &[&str] = files![
     "triggers/tg_urlencode",
     "triggers/tg_urlencode_row",
     "triggers/tg_values",
+    "triggers/tg_wide_values",
 ];
 
 const GRANTS: &[&str] = files!["grants"];
