@@ -7,28 +7,22 @@ create or replace function pgq.batch_event_tables(x_batch_id bigint)
 returns setof text
 language plpgsql
 as $$
-declare
-    batch record;
 begin
-    select queue_data_pfx as prefix, queue_cur_table as newer,
-           (queue_cur_table + queue_ntables - 1) % queue_ntables as older,
-           queue_switch_step2 is not null
-               and txid_snapshot_xmin(first.tick_snapshot) > queue_switch_step2 as begins_after,
-           txid_snapshot_xmax(last.tick_snapshot) < queue_switch_step1 as ends_before
-    into batch
-    from pgq.subscription
-    join pgq.queue on queue_id = sub_queue
-    join pgq.tick first on first.tick_queue = sub_queue and first.tick_id = sub_last_tick
-    join pgq.tick last on last.tick_queue = sub_queue and last.tick_id = sub_next_tick
-    where sub_batch = x_batch_id;
+    return query
+        select q.queue_data_pfx || '_' || part.number
+        from pgq.subscription s
+        join pgq.queue q on q.queue_id = s.sub_queue
+        join pgq.tick b on b.tick_queue = s.sub_queue and b.tick_id = s.sub_last_tick
+        join pgq.tick e on e.tick_queue = s.sub_queue and e.tick_id = s.sub_next_tick
+        cross join lateral (values
+            (1, (q.queue_cur_table + q.queue_ntables - 1) % q.queue_ntables,
+             txid_snapshot_xmin(b.tick_snapshot) > q.queue_switch_step2),
+            (2, q.queue_cur_table,
+             txid_snapshot_xmax(e.tick_snapshot) < q.queue_switch_step1)) part (place, number, out_of_range)
+        where s.sub_batch = x_batch_id and part.out_of_range is not true
+        order by part.place;
     if not found then
         raise exception 'Cannot find data for batch %', x_batch_id;
-    end if;
-    if not batch.begins_after then
-        return next batch.prefix || '_' || batch.older;
-    end if;
-    if not batch.ends_before then
-        return next batch.prefix || '_' || batch.newer;
     end if;
 end
 $$;
