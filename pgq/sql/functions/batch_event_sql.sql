@@ -3,13 +3,20 @@
 -- An event belongs to the batch when its transaction is visible to the last tick and not to the first. That
 -- is a range of transaction ids, from the first tick's xmax to the last one's, less those that the last tick
 -- saw running; and one by one those that the first tick saw running and the last tick saw done.
+--
+-- Types are qualified, since functions with their owner's rights call this one: a session compiles it once, maybe
+-- where a type of the caller's hides the real one.
 create or replace function pgq.batch_event_sql(x_batch_id bigint)
 returns text
-language plpgsql set search_path = pg_catalog, pgq, pg_temp
+language plpgsql
 as $$
 declare
-    batch record;
-    conditions text[];
+    batch pg_catalog.record;
+    condition pg_catalog.text;
+    part pg_catalog.text;
+    parts pg_catalog.text[];
+    wanted constant pg_catalog.text := 'select ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data,'
+        ' ev_extra1, ev_extra2, ev_extra3, ev_extra4 from ';
 begin
     select s.sub_id, txid_snapshot_xmax(b.tick_snapshot) as range_start,
            txid_snapshot_xmax(e.tick_snapshot) as range_end,
@@ -25,19 +32,19 @@ begin
     if batch.sub_id is null then
         raise exception 'batch not found';
     end if;
-    conditions := array[format('ev_txid >= %s and ev_txid < %s', batch.range_start, batch.range_end)];
+    condition := format('ev_txid >= %s and ev_txid < %s', batch.range_start, batch.range_end);
     if batch.still_running <> '{}' then
-        conditions[1] := conditions[1] || format(' and ev_txid <> all (%L::bigint[])', batch.still_running);
+        condition := condition || format(' and ev_txid <> all (%L::bigint[])', batch.still_running);
     end if;
-    if batch.ended <> '{}' then
-        conditions[2] := format('ev_txid = any (%L::bigint[])', batch.ended);
-    end if;
-    return (
-        select string_agg(format(
-                   'select ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data,'
-                   ' ev_extra1, ev_extra2, ev_extra3, ev_extra4 from %s'
-                   ' where %s and (ev_owner is null or ev_owner = %s)', part, condition, batch.sub_id),
-                   ' union all ') || ' order by 1'
-        from pgq.batch_event_tables(x_batch_id) part, unnest(conditions) condition);
+    for part in select pgq.batch_event_tables(x_batch_id) loop
+        parts := parts || (wanted || part || format(' where %s and (ev_owner is null or ev_owner = %s)',
+                                                    condition, batch.sub_id));
+        if batch.ended <> '{}' then
+            parts := parts || (wanted || part || format(
+                ' where ev_txid = any (%L::bigint[]) and (ev_owner is null or ev_owner = %s)',
+                batch.ended, batch.sub_id));
+        end if;
+    end loop;
+    return array_to_string(parts, ' union all ') || ' order by 1';
 end
 $$;

@@ -7,22 +7,27 @@ create or replace function pgq.batch_event_tables(x_batch_id bigint)
 returns setof text
 language plpgsql
 as $$
+declare
+    batch pg_catalog.record;
 begin
-    return query
-        select q.queue_data_pfx || '_' || part.number
-        from pgq.subscription s
-        join pgq.queue q on q.queue_id = s.sub_queue
-        join pgq.tick b on b.tick_queue = s.sub_queue and b.tick_id = s.sub_last_tick
-        join pgq.tick e on e.tick_queue = s.sub_queue and e.tick_id = s.sub_next_tick
-        cross join lateral (values
-            (1, (q.queue_cur_table + q.queue_ntables - 1) % q.queue_ntables,
-             txid_snapshot_xmin(b.tick_snapshot) > q.queue_switch_step2),
-            (2, q.queue_cur_table,
-             txid_snapshot_xmax(e.tick_snapshot) < q.queue_switch_step1)) part (place, number, out_of_range)
-        where s.sub_batch = x_batch_id and part.out_of_range is not true
-        order by part.place;
-    if not found then
+    select q.queue_data_pfx || '_' || (q.queue_cur_table + q.queue_ntables - 1) % q.queue_ntables as older,
+           q.queue_data_pfx || '_' || q.queue_cur_table as newer,
+           txid_snapshot_xmin(b.tick_snapshot) > q.queue_switch_step2 as begins_after,
+           txid_snapshot_xmax(e.tick_snapshot) < q.queue_switch_step1 as ends_before
+    into batch
+    from pgq.subscription s
+    join pgq.queue q on q.queue_id = s.sub_queue
+    join pgq.tick b on b.tick_queue = s.sub_queue and b.tick_id = s.sub_last_tick
+    join pgq.tick e on e.tick_queue = s.sub_queue and e.tick_id = s.sub_next_tick
+    where s.sub_batch = x_batch_id;
+    if batch.newer is null then
         raise exception 'Cannot find data for batch %', x_batch_id;
+    end if;
+    if batch.begins_after is not true then
+        return next batch.older;
+    end if;
+    if batch.ends_before is not true then
+        return next batch.newer;
     end if;
 end
 $$;

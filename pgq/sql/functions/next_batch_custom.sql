@@ -11,10 +11,8 @@ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     sub pgq.subscription;
-    ticks record;
 begin
-    -- Of two sessions that come at once the second waits here, and then finds the first one's batch. So the
-    -- ticks are looked up by a statement of its own, which sees what was committed meanwhile.
+    -- Of two sessions that come at once the second waits here, and then finds the first one's batch.
     select s.* into sub
     from pgq.queue q
     join pgq.consumer c on c.co_name = i_consumer_name
@@ -25,45 +23,40 @@ begin
         raise exception 'Not subscriber to queue: %/%', coalesce(i_queue_name, 'NULL'),
             coalesce(i_consumer_name, 'NULL');
     end if;
-
-    -- Where the consumer stands; and where its open batch ends, or else the next tick.
-    select b.tick_id as begin_id, b.tick_time as begin_time, b.tick_event_seq as begin_seq,
-           e.tick_id as end_id, e.tick_time as end_time, e.tick_event_seq as end_seq
-    into ticks
-    from pgq.tick b
-    left join lateral (
-        select t.tick_id, t.tick_time, t.tick_event_seq from pgq.tick t
-        where t.tick_queue = b.tick_queue and t.tick_id >= coalesce(sub.sub_next_tick, b.tick_id + 1)
-          and t.tick_id = coalesce(sub.sub_next_tick, t.tick_id)
-        order by t.tick_id limit 1) e on true
-    where b.tick_queue = sub.sub_queue and b.tick_id = sub.sub_last_tick;
-    if ticks.begin_id is null then
+    select t.tick_id, t.tick_time, t.tick_event_seq into prev_tick_id, prev_tick_time, prev_tick_event_seq
+    from pgq.tick t where t.tick_queue = sub.sub_queue and t.tick_id = sub.sub_last_tick;
+    if prev_tick_id is null then
         raise exception 'PgQ corruption: Consumer % on queue % does not see tick %', i_consumer_name,
-            i_queue_name, ticks.begin_id;
+            i_queue_name, prev_tick_id;
     end if;
 
-    if sub.sub_batch is null then
-        if num_nonnulls(i_min_count, i_min_interval) > 0 then
-            select next_tick_id, next_tick_time, next_tick_seq
-            into ticks.end_id, ticks.end_time, ticks.end_seq
-            from pgq.find_tick_helper(sub.sub_queue, ticks.begin_id, ticks.begin_time, ticks.begin_seq,
-                                      i_min_count, i_min_interval);
-        end if;
-        if ticks.end_id is null or ticks.end_time > now() - i_min_lag then
-            return;
-        end if;
+    if sub.sub_batch is not null then
+        select t.tick_id, t.tick_time, t.tick_event_seq into cur_tick_id, cur_tick_time, cur_tick_event_seq
+        from pgq.tick t where t.tick_queue = sub.sub_queue and t.tick_id = sub.sub_next_tick;
+        batch_id := sub.sub_batch;
+        return;
+    elsif num_nonnulls(i_min_count, i_min_interval) > 0 then
+        select h.* into cur_tick_id, cur_tick_time, cur_tick_event_seq
+        from pgq.find_tick_helper(sub.sub_queue, prev_tick_id, prev_tick_time, prev_tick_event_seq,
+                                  i_min_count, i_min_interval) h;
+    else
+        select t.tick_id, t.tick_time, t.tick_event_seq into cur_tick_id, cur_tick_time, cur_tick_event_seq
+        from pgq.tick t where t.tick_queue = sub.sub_queue and t.tick_id > prev_tick_id
+        order by t.tick_id limit 1;
+    end if;
+
+    if cur_tick_id is not null and (cur_tick_time > now() - i_min_lag) is not true then
         update pgq.subscription s
-        set sub_active = now(), sub_next_tick = ticks.end_id, sub_batch = nextval('pgq.batch_id_seq')
+        set sub_active = now(), sub_next_tick = cur_tick_id, sub_batch = nextval('pgq.batch_id_seq')
         where s.sub_queue = sub.sub_queue and s.sub_consumer = sub.sub_consumer
-        returning s.sub_batch into sub.sub_batch;
+        returning s.sub_batch into batch_id;
+        return;
     end if;
-
-    batch_id := sub.sub_batch;
-    prev_tick_id := ticks.begin_id;
-    prev_tick_time := ticks.begin_time;
-    prev_tick_event_seq := ticks.begin_seq;
-    cur_tick_id := ticks.end_id;
-    cur_tick_time := ticks.end_time;
-    cur_tick_event_seq := ticks.end_seq;
+    prev_tick_id := null;
+    prev_tick_time := null;
+    prev_tick_event_seq := null;
+    cur_tick_id := null;
+    cur_tick_time := null;
+    cur_tick_event_seq := null;
 end
 $$;
