@@ -11,6 +11,7 @@ use pgq::schema::Kind;
 const DB: &str = "db";
 const SCHEMA: &str = "schema";
 const PRINT: &str = "print";
+const YES: &str = "yes";
 const LOOP_DELAY: Key = Key::with_default(
     "loop_delay",
     "0.1",
@@ -30,6 +31,8 @@ Commands:
   install [pgq] [pgq_ext]          install the schemas, by default both; pgq as the extension where the
                                    server offers it and the role may create it, else as SQL, or as
                                    --schema says; with --print, print the SQL and change nothing
+  uninstall [pgq] [pgq_ext] --yes  remove the schemas, by default both, with all queues and events;
+                                   without --yes, tell what would go
   create <queue>                   create a queue
   register <queue> <consumer>      register a consumer on a queue
   unregister <queue> <consumer>    remove a consumer from a queue";
@@ -43,10 +46,12 @@ fn main() -> ExitCode {
         .keys(&[LOOP_DELAY, MAINT_DELAY, RETRY_DELAY])
         .option(SCHEMA, "KIND", "With `install`: the schema pgq is to be the `extension`, or our `own`")
         .switch(PRINT, "With `install`: print the SQL of our own schemas")
+        .switch(YES, "With `uninstall`: remove what is there")
         .arguments("COMMAND")
         .main(|config, switches| match *switches.arguments() {
             ["ticker"] => Ok(Job::looping(Ticker::from_config(config)?)),
             ["install", ref schemas @ ..] => install(schemas, switches),
+            ["uninstall", ref schemas @ ..] => uninstall(schemas, switches),
             ["create", queue] => Ok(create(queue.to_owned())),
             ["register", queue, consumer] => Ok(register(queue.to_owned(), consumer.to_owned())),
             ["unregister", queue, consumer] => Ok(unregister(queue.to_owned(), consumer.to_owned())),
@@ -116,23 +121,39 @@ impl Timer {
     }
 }
 
-fn install(schemas: &[&str], switches: &Switches) -> Result<Job, BoxError> {
-    if let Some(unknown) = schemas.iter().find(|schema| !["pgq", "pgq_ext"].contains(schema)) {
-        return Err(Error::usage(format!("cannot install `{unknown}`, only pgq and pgq_ext")).into());
+/// Which schemas a command is about.
+#[derive(Clone, Copy)]
+struct Schemas {
+    pgq: bool,
+    pgq_ext: bool,
+}
+
+impl Schemas {
+    fn named(names: &[&str]) -> Result<Schemas, BoxError> {
+        if let Some(unknown) = names.iter().find(|name| !["pgq", "pgq_ext"].contains(name)) {
+            return Err(Error::usage(format!("unknown schema `{unknown}`, only pgq and pgq_ext")).into());
+        }
+        let wanted = |name: &str| names.is_empty() || names.contains(&name);
+        Ok(Schemas { pgq: wanted("pgq"), pgq_ext: wanted("pgq_ext") })
     }
-    let wanted = |schema: &str| schemas.is_empty() || schemas.contains(&schema);
-    let (pgq, pgq_ext) = (wanted("pgq"), wanted("pgq_ext"));
+}
+
+fn install(names: &[&str], switches: &Switches) -> Result<Job, BoxError> {
+    let schemas = Schemas::named(names)?;
     let kind = switches.value(SCHEMA).map(str::parse::<Kind>).transpose()?;
     if switches.has(PRINT) {
-        return Ok(Job::once(move |_| print(pgq, pgq_ext)));
+        return match kind {
+            Some(Kind::Extension) => Err(Error::usage("only the own schema can be printed").into()),
+            _ => Ok(Job::once(move |_| print(schemas))),
+        };
     }
     Ok(Job::once(move |cx| {
-        if pgq {
+        if schemas.pgq {
             let report = pgq::schema::install_as(&mut *cx.database(DB)?, kind)
                 .map_err(|error| cx.locate(DB, error))?;
             info!("schema pgq: {report}");
         }
-        if pgq_ext {
+        if schemas.pgq_ext {
             let known =
                 pgq_ext::schema::install(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
             info!("schema pgq_ext: {}", if known { "already installed, up to date" } else { "installed" });
@@ -141,13 +162,48 @@ fn install(schemas: &[&str], switches: &Switches) -> Result<Job, BoxError> {
     }))
 }
 
+fn uninstall(names: &[&str], switches: &Switches) -> Result<Job, BoxError> {
+    let schemas = Schemas::named(names)?;
+    let meant = switches.has(YES);
+    Ok(Job::once(move |cx| {
+        if !meant {
+            let what = at_stake(cx, schemas)?;
+            return Err(Error::usage(format!("that would remove {what} for ever; it takes --yes")).into());
+        }
+        if schemas.pgq {
+            let removed =
+                pgq::schema::uninstall(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
+            match removed {
+                Some(Kind::Own) => info!("schema pgq: removed, own schema"),
+                Some(Kind::Extension) => info!("schema pgq: removed, extension"),
+                None => info!("schema pgq: not installed"),
+            }
+        }
+        if schemas.pgq_ext {
+            let removed =
+                pgq_ext::schema::uninstall(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
+            info!("schema pgq_ext: {}", if removed { "removed" } else { "not installed" });
+        }
+        Ok(())
+    }))
+}
+
+/// Names what uninstalling would remove.
+fn at_stake(cx: &mut Context, schemas: Schemas) -> Result<String, BoxError> {
+    let contents = match schemas.pgq {
+        true => pgq::schema::contents(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?,
+        false => None,
+    };
+    Ok(contents.map_or("what is recorded".to_owned(), |contents| contents.to_string()))
+}
+
 /// Prints the schemas' SQL for whoever installs it with `psql --single-transaction` or a migration tool.
-fn print(pgq: bool, pgq_ext: bool) -> Result<(), BoxError> {
+fn print(schemas: Schemas) -> Result<(), BoxError> {
     let mut out = std::io::stdout().lock();
-    if pgq {
+    if schemas.pgq {
         out.write_all(pgq::schema::sql().as_bytes())?;
     }
-    if pgq_ext {
+    if schemas.pgq_ext {
         out.write_all(pgq_ext::schema::sql().as_bytes())?;
     }
     Ok(out.flush()?)

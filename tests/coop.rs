@@ -6,7 +6,7 @@ mod registration;
 mod rotation;
 mod together;
 
-use pgq::schema::install_extras;
+use pgq::schema;
 use postgres::Client;
 
 use crate::support::{Database, queues};
@@ -17,7 +17,6 @@ const CONSUMER: &str = "consumer";
 /// Returns a database with a queue and a consumer with subconsumers.
 fn database(subconsumers: &[&str]) -> (Database, Client) {
     let (database, mut client) = queues::database("coop", QUEUE);
-    install_extras(&mut client).expect("installed");
     for subconsumer in subconsumers {
         assert_eq!(register(&mut client, subconsumer), 1);
     }

@@ -3,7 +3,7 @@
 mod installing;
 
 use pgq::FailedEvent;
-use pgq::schema::install_extras;
+use pgq::schema;
 use postgres::Client;
 
 use crate::support::Database;
@@ -15,7 +15,6 @@ const CONSUMER: &str = "consumer";
 /// Returns a database with the store, a queue and a consumer.
 fn database() -> (Database, Client) {
     let (database, mut client) = queues::database("failed", QUEUE);
-    install_extras(&mut client).expect("installed");
     pgq::register_consumer(&mut client, QUEUE, CONSUMER).expect("registered");
     (database, client)
 }
@@ -217,10 +216,13 @@ fn wrong_arguments_are_named() {
 
 #[test]
 fn the_library_says_what_is_missing() {
-    let (_database, mut client) = queues::database("failed", QUEUE);
+    let database = Database::create("failed");
+    let mut client = database.client();
+    queues::create_extension(&mut client);
+    queues::create(&mut client, QUEUE);
     let error = pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect_err("not installed");
     assert!(error.is_missing() && error.to_string().contains("`pgqadm CONFIG.ini install`"), "{error:?}");
-    install_extras(&mut client).expect("installed");
+    schema::install(&mut client).expect("completed");
     let error = pgq::failed_events(&mut client, "nope", CONSUMER, None, 0).expect_err("no queue");
     assert!(error.is_missing() && error.to_string().contains("queue `nope` does not exist"), "{error:?}");
     let error = pgq::count_failed_events(&mut client, QUEUE, "nope").expect_err("no consumer");

@@ -8,3 +8,4 @@ mod differences;
 mod generated;
 mod install;
 mod peer;
+mod uninstall;

@@ -141,8 +141,8 @@ fn prepare(programs: &Programs, screen: &Screen, interrupt: &Interrupt) -> Resul
         screen.indented(text)?;
     }
     let commands: [&[&str]; 5] = [
-        &["pgqadm", SOURCE, "install"],
-        &["pgqadm", TARGET, "install"],
+        &["pgqadm", SOURCE, "install", "--schema", "own"],
+        &["pgqadm", TARGET, "install", "--schema", "own"],
         &["pgqadm", SOURCE, "create", SOURCE_QUEUE],
         &["pgqadm", TARGET, "create", TARGET_QUEUE],
         &["pgqadm", SOURCE, "register", SOURCE_QUEUE, CONSUMER],

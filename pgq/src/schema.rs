@@ -3,21 +3,32 @@
 //! Both have the same tables and functions, so that every program for PgQ works on either. The extension needs
 //! a superuser and a server that has it; this crate's is SQL and PL/pgSQL, and needs the right to create a schema.
 
+mod extras;
 mod install;
 mod own;
 mod report;
+mod script;
 mod state;
-
-mod extras;
-
-pub use extras::{install_extras, uninstall_extras};
+mod uninstall;
 
 use postgres::GenericClient;
 
+use self::extras::{COOP, FAILED};
 pub use self::install::{install, install_as};
-pub use self::own::sql;
+use self::own::PGQ;
 pub use self::report::{Change, Kind, Report};
+use self::state::State;
+pub use self::uninstall::{Contents, contents, uninstall};
 use crate::Error;
+
+/// Returns the own schema, with failed events and cooperative consumers, as one script to be run in one
+/// transaction.
+///
+/// It can be run again, also over an older release of itself, whose queues and events stay. It refuses to touch
+/// the extension and what is not PgQ.
+pub fn sql() -> String {
+    [&PGQ, &FAILED, &COOP].map(|script| script.sql()).join("\n")
+}
 
 /// Tells whether PgQ is installed.
 ///
@@ -25,7 +36,7 @@ use crate::Error;
 ///
 /// When the server fails.
 pub fn is_installed(client: &mut impl GenericClient) -> Result<bool, Error> {
-    state::read(client).map(|state| state.usable)
+    State::read(client).map(|state| state.usable)
 }
 
 /// Fails when PgQ is not installed, with the way to install it.

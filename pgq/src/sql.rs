@@ -1,18 +1,34 @@
 //! The statements that the crate sends. Values are parameters; names are quoted by the server.
 
-/// What of PgQ there is: functions, extension, the own schema's comment, anything at all; whether the extension is
-/// offered and may be created, and whether the roles are there.
+/// What of PgQ there is, and what this role may do about it.
+///
+/// A dump of a database with the extension has the failed events, but not the trigger on the extension's table.
 pub(crate) const SCHEMA_STATE: &str = "select \
-     to_regprocedure('pgq.next_batch_custom(text,text,interval,int4,interval)') is not null, \
-     exists (select from pg_extension where extname = 'pgq'), \
-     obj_description(to_regnamespace('pgq'), 'pg_namespace'), \
-     exists (select from pg_class where relnamespace = to_regnamespace('pgq')) \
-         or exists (select from pg_proc where pronamespace = to_regnamespace('pgq')), \
-     exists (select from pg_available_extensions where name = 'pgq'), \
+     to_regprocedure('pgq.next_batch_custom(text,text,interval,int4,interval)') is not null as usable, \
+     exists (select from pg_extension where extname = 'pgq') as extension, \
+     exists (select from pg_available_extensions where name = 'pgq') as available, \
      exists (select from pg_available_extension_versions \
          where name = 'pgq' and (not superuser or trusted or current_setting('is_superuser')::bool)) \
-         and has_database_privilege(current_database(), 'create'), \
-     (select count(*) = 3 from pg_roles where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin'))";
+         and has_database_privilege(current_database(), 'create') as creatable, \
+     exists (select from pg_class where relnamespace = to_regnamespace('pgq')) \
+         or exists (select from pg_proc where pronamespace = to_regnamespace('pgq')) as occupied, \
+     coalesce((select pg_has_role(relowner, 'usage') from pg_class \
+         where oid = to_regclass('pgq.subscription')), false) as owned, \
+     (select count(*) = 3 from pg_roles where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin')) as roles, \
+     exists (select from pg_roles where rolname = 'pgq_reader' \
+         and has_function_privilege(oid, to_regprocedure('pgq.finish_batch(bigint)'), 'execute')) as granted, \
+     exists (select from pg_extension where extname = 'pgq_coop') as coop_extension, \
+     obj_description(to_regnamespace('pgq'), 'pg_namespace') as pgq, \
+     (select obj_description(to_regclass('pgq.failed_queue'), 'pg_class') from pg_trigger \
+         where tgrelid = to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup') as failed, \
+     obj_description(to_regnamespace('pgq_coop'), 'pg_namespace') as coop";
+
+/// How much there is in schema `pgq`, and which triggers elsewhere use it.
+pub(crate) const SCHEMA_CONTENTS: &str = "select (select count(*) from pgq.queue), (select count(*) from pgq.subscription), \
+     array(select format('`%s` on `%s`', tgname, tgrelid::regclass) from pg_trigger \
+         join pg_proc on pg_proc.oid = tgfoid join pg_class on pg_class.oid = tgrelid \
+         where pronamespace = 'pgq'::regnamespace and relnamespace <> pronamespace \
+         and not tgisinternal order by 1)";
 
 /// Keeps two installations at once from getting into each other's way.
 pub(crate) const LOCK_INSTALL: &str = "select pg_advisory_xact_lock(hashtextextended('pgq install', 0))::text; \

@@ -44,6 +44,34 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     Ok(was_there)
 }
 
+/// Removes the schema with all that it records, this crate's or another PgQ's. Returns whether it was there.
+///
+/// # Errors
+///
+/// When there is a schema `pgq_ext` that is not PgQ's, and when the server refuses; nothing is changed then.
+pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
+    let failed = |error| Error::failed("cannot remove schema `pgq_ext`", error);
+    let mut transaction = client.transaction().map_err(failed)?;
+    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    let row = transaction.query_typed_one(sql::ORIGIN, &[]).map_err(failed)?;
+    let (there, extension): (bool, bool) = (row.get(0), row.get(1));
+    if !there {
+        return Ok(false);
+    }
+    if !is_installed(&mut transaction)? {
+        return Err(Error::failed("cannot remove schema `pgq_ext`", "it is not PgQ's"));
+    }
+    transaction
+        .batch_execute(if extension {
+            "drop extension pgq_ext cascade"
+        } else {
+            "drop schema pgq_ext cascade"
+        })
+        .map_err(failed)?;
+    transaction.commit().map_err(failed)?;
+    Ok(true)
+}
+
 /// Fails when the schema is not installed, with the way to install it.
 pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
     if is_installed(client)? { Ok(()) } else { Err(Error::not_installed()) }

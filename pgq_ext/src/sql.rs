@@ -3,6 +3,10 @@
 pub(crate) const IS_INSTALLED: &str = "select to_regprocedure('pgq_ext.set_last_tick(text,bigint)') is not null \
      and to_regprocedure('pgq_ext.set_batch_done(text,bigint)') is not null";
 
+/// Whether there is a schema of this name, and whether an extension has brought it.
+pub(crate) const ORIGIN: &str = "select to_regnamespace('pgq_ext') is not null, \
+     exists (select from pg_extension where extname = 'pgq_ext')";
+
 /// $1 consumer. Held until the end of the transaction, so that nobody else applies this consumer's batches.
 pub(crate) const LOCK: &str =
     "select pg_advisory_xact_lock(hashtextextended(format('pgq_ext %L', $1), 0))::text";

@@ -11,7 +11,7 @@ fn registering_again_changes_nothing() {
     fill(&mut client, 1, 1);
     let batch = next_batch(&mut client, "a");
     assert_eq!(register(&mut client, "a"), 0);
-    install_extras(&mut client).expect("installed again");
+    schema::install(&mut client).expect("installed again");
     assert_eq!(next_batch(&mut client, "a"), batch);
     let version: String = client.query_one("select pgq_coop.version()", &[]).expect("answers").get(0);
     assert_eq!(version, "3.5");

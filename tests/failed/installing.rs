@@ -3,8 +3,6 @@
 use std::fs;
 use std::process::Command;
 
-use pgq::schema::uninstall_extras;
-
 use super::*;
 use crate::support::programs::succeed;
 use crate::support::{shared, unique};
@@ -51,40 +49,8 @@ fn readers_use_the_store_and_others_do_not() {
 fn installing_again_keeps_events() {
     let (_database, mut client) = database();
     fail_two_of_three(&mut client);
-    install_extras(&mut client).expect("installed again");
+    schema::install(&mut client).expect("installed again");
     assert_eq!(ids(&list(&mut client)), [1, 2]);
-}
-
-#[test]
-fn removing_the_store_leaves_pgq() {
-    let (_database, mut client) = database();
-    fail_two_of_three(&mut client);
-    uninstall_extras(&mut client).expect("removed");
-    uninstall_extras(&mut client).expect("nothing to remove");
-    let error = pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect_err("removed");
-    assert!(error.is_missing(), "{error:?}");
-    let left = "select count(*) from pg_namespace where nspname = 'pgq_coop'";
-    assert_eq!(client.query_one(left, &[]).expect("countable").get::<_, i64>(0), 0);
-    assert!(pgq::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("pgq works"));
-}
-
-#[test]
-fn nothing_is_installed_without_pgq() {
-    let database = Database::create("failed");
-    let error = install_extras(&mut database.client()).expect_err("no pgq");
-    assert!(error.is_missing() && error.to_string().contains("schema `pgq` is not installed"), "{error:?}");
-    uninstall_extras(&mut database.client()).expect("nothing to remove");
-}
-
-#[test]
-fn two_installations_at_once_both_succeed() {
-    let (database, _client) = queues::database("failed", QUEUE);
-    std::thread::scope(|scope| {
-        let install = || install_extras(&mut database.client()).expect("installed");
-        for thread in [scope.spawn(install), scope.spawn(install)] {
-            thread.join().expect("no panic");
-        }
-    });
 }
 
 #[test]
@@ -109,7 +75,7 @@ fn a_dump_holds_the_failed_events_and_installing_again_completes_it() {
 
     let mut client = restored.client();
     assert_eq!(ids(&list(&mut client)), [1, 2]);
-    install_extras(&mut client).expect("installed again");
+    schema::install(&mut client).expect("installed again");
     assert_eq!(ids(&list(&mut client)), [1, 2]);
     assert!(pgq::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("unregistered"));
     assert_eq!(stored(&mut client), 0);

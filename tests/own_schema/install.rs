@@ -77,13 +77,13 @@ fn neither_schema_replaces_the_other_or_a_strangers() {
     let mut client = database.client();
     queues::install_as(&mut client, Kind::Own);
     let error = schema::install_as(&mut client, Some(Kind::Extension)).expect_err("taken");
-    assert!(error.to_string().contains("drop schema pgq cascade"), "{error}");
+    assert!(error.to_string().contains("makes room"), "{error}");
 
     let database = Database::create("own");
     let mut client = database.client();
     queues::install_as(&mut client, Kind::Extension);
     let error = schema::install_as(&mut client, Some(Kind::Own)).expect_err("taken");
-    assert!(error.to_string().contains("drop extension pgq cascade"), "{error}");
+    assert!(error.to_string().contains("makes room"), "{error}");
     assert_eq!(schema::install_as(&mut client, None).expect("fine").change, Change::Unchanged);
 
     let database = Database::create("own");
@@ -150,6 +150,15 @@ fn where_roles_may_not_be_created_the_grants_to_them_are_left_out() {
     assert!(bool_of(&mut stranger, "select count(*) = 1 from pgq.get_queue_info()"));
     let denied = stranger.batch_execute("select pgq.insert_event('q', 'a', 'b')").expect_err("denied");
     assert_eq!(denied.code().map(SqlState::code), Some("42501"), "{denied:?}");
+
+    superuser
+        .batch_execute("create role pgq_reader; create role pgq_writer; create role pgq_admin")
+        .expect("created");
+    let report = schema::install_as(&mut tenant, None).expect("installed again");
+    assert_eq!((report.change, report.roles), (Change::Updated, true));
+    superuser.batch_execute("grant pgq_writer to stranger").expect("granted");
+    stranger.batch_execute("select pgq.insert_event('q', 'a', 'b')").expect("may insert now");
+    assert_eq!(schema::install_as(&mut tenant, None).expect("once more").change, Change::Unchanged);
 }
 
 #[test]
@@ -169,6 +178,22 @@ fn the_printed_script_installs_with_psql() {
     client.batch_execute(&String::from_utf8(printed.stdout).expect("text")).expect("installs");
     let again = succeed(&mut pgqadm(&["install", "pgq", "--schema", "own"]));
     assert!(errors(&again).contains("schema pgq: already installed, own schema"), "{}", errors(&again));
+    let printed_again = succeed(&mut pgqadm(&["install", "pgq", "--print"])).stdout;
+    let script = String::from_utf8(printed_again).expect("text");
+    client.batch_execute(&script).expect("installs over itself");
+    let mut other = Database::create("own");
+    let mut client = other.client();
+    queues::install_as(&mut client, Kind::Extension);
+    let error = client.batch_execute(&script).expect_err("the extension is there");
+    assert!(
+        error.as_db_error().is_some_and(|error| error.message().contains("the extension pgq")),
+        "{error:?}"
+    );
+    other = Database::create("own");
+    let mut client = other.client();
+    client.batch_execute("create schema pgq; create table pgq.notes (note text)").expect("created");
+    let error = client.batch_execute(&script).expect_err("a stranger's");
+    assert!(error.as_db_error().is_some_and(|error| error.message().contains("neither")), "{error:?}");
     let refused = pgqadm(&["install", "--schema", "extension"]).output().expect("runs");
     assert_eq!(refused.status.code(), Some(1));
     let wrong = pgqadm(&["install", "--schema", "other"]).output().expect("runs");

@@ -20,7 +20,7 @@
 -- or `{}` for a truncate; ev_extra1 the table, ev_extra2 the old row if asked for.
 create or replace function pgq.jsontriga()
 returns trigger
-language plpgsql
+language plpgsql cost 1
 as $$
 declare
     facts pgq.tg_facts;

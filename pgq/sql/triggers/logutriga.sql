@@ -20,7 +20,7 @@
 -- row, ev_extra1 the table, ev_extra2 the old row urlencoded if asked for.
 create or replace function pgq.logutriga()
 returns trigger
-language plpgsql
+language plpgsql cost 1
 as $$
 declare
     facts pgq.tg_facts;

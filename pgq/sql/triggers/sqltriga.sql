@@ -20,7 +20,7 @@
 -- or `delete from TABLE where `; ev_extra1 the table, ev_extra2 the old row urlencoded if asked for.
 create or replace function pgq.sqltriga()
 returns trigger
-language plpgsql
+language plpgsql cost 1
 as $$
 declare
     facts pgq.tg_facts;

@@ -1,8 +1,9 @@
-use postgres::GenericClient;
+use postgres::{GenericClient, Transaction};
 
-use super::own::{self, Age};
 use super::report::{Change, Kind, Report};
-use super::state::{self, State};
+use super::script::{Age, Script};
+use super::state::State;
+use super::{COOP, FAILED, PGQ};
 use crate::{Error, sql};
 
 /// Installs PgQ, or brings an older own schema up to date; returns whether it was not there before.
@@ -17,7 +18,8 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
 }
 
 /// Installs PgQ in one transaction: the given schema, or with `None` what is installed already, else the
-/// extension where the server offers it and this role may create it, else the own schema.
+/// extension where the server offers it and this role may create it, else the own schema. Next to either come
+/// the store of failed events and cooperative consumers, which PgQ 3.5 lacks.
 ///
 /// Of two installations at once the second one waits for the first.
 ///
@@ -29,54 +31,77 @@ pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result
     let failed = |error| Error::failed("cannot install schema `pgq`").caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
-    let before = state::read(&mut transaction)?;
+    let before = State::read(&mut transaction)?;
     let (kind, change) = decide(&before, kind)?;
-    match (change, kind) {
-        (Change::Unchanged, _) => {}
-        (_, Kind::Own) => transaction.batch_execute(&own::sql()).map_err(failed)?,
-        (_, Kind::Extension) => transaction
-            .batch_execute(sql::CREATE_EXTENSION)
-            .map_err(|error| Error::failed("cannot create the extension `pgq`").caused_by(error))?,
+    if change != Change::Unchanged {
+        match kind {
+            Kind::Own => transaction.batch_execute(&PGQ.sql()).map_err(failed)?,
+            Kind::Extension => transaction
+                .batch_execute(sql::CREATE_EXTENSION)
+                .map_err(|error| Error::failed("cannot create the extension `pgq`").caused_by(error))?,
+        }
     }
-    let roles = state::read(&mut transaction)?.roles;
+    let extras = install_extras(&mut transaction, change)?;
+    let roles = State::read(&mut transaction)?.granted;
     transaction.commit().map_err(failed)?;
-    Ok(Report { kind, change, roles })
+    Ok(Report { kind, change, extras, roles })
 }
 
 fn decide(found: &State, wanted: Option<Kind>) -> Result<(Kind, Change), Error> {
     if found.extension {
         return match wanted {
-            Some(Kind::Own) => Err(taken("the extension `pgq` is installed", "drop extension pgq cascade")),
+            Some(Kind::Own) => Err(taken("the extension `pgq` is installed")),
             _ => Ok((Kind::Extension, Change::Unchanged)),
         };
     }
-    if let Some(age) = found.own.as_deref().and_then(own::age) {
-        return match (wanted, age) {
-            (Some(Kind::Extension), _) => {
-                Err(taken("the own schema is installed", "drop schema pgq cascade"))
-            }
-            (_, Age::Same) => Ok((Kind::Own, Change::Unchanged)),
-            (_, Age::Older) => Ok((Kind::Own, Change::Updated)),
-            (_, Age::Newer) => Err(Error::failed("schema `pgq` comes from a newer release of this program")),
-        };
-    }
-    if found.occupied {
-        return Err(Error::failed(
+    match (found.own(), wanted) {
+        (Some(_), Some(Kind::Extension)) => Err(taken("the own schema is installed")),
+        (Some(Age::Newer), _) => {
+            Err(Error::failed("schema `pgq` comes from a newer release of this program"))
+        }
+        (Some(Age::Same), _) if found.granted || !found.roles || !found.owned => {
+            Ok((Kind::Own, Change::Unchanged))
+        }
+        (Some(_), _) => Ok((Kind::Own, Change::Updated)),
+        (None, _) if found.occupied => Err(Error::failed(
             "there is a schema `pgq` that neither the extension nor this program has made; \
              it has to be renamed or dropped first",
-        ));
-    }
-    match wanted {
-        Some(Kind::Own) => Ok((Kind::Own, Change::Installed)),
-        Some(Kind::Extension) if !found.available => Err(Error::missing(
+        )),
+        (None, Some(Kind::Extension)) if !found.available => Err(Error::missing(
             "the server does not offer the extension `pgq`; its package is named like postgresql-15-pgq3",
         )),
-        Some(Kind::Extension) => Ok((Kind::Extension, Change::Installed)),
-        None if found.available && found.creatable => Ok((Kind::Extension, Change::Installed)),
-        None => Ok((Kind::Own, Change::Installed)),
+        (None, Some(kind)) => Ok((kind, Change::Installed)),
+        (None, None) if found.available && found.creatable => Ok((Kind::Extension, Change::Installed)),
+        (None, None) => Ok((Kind::Own, Change::Installed)),
     }
 }
 
-fn taken(what: &str, remedy: &str) -> Error {
-    Error::failed(format!("{what}; only an empty one can be replaced, after `{remedy}`"))
+fn taken(what: &str) -> Error {
+    Error::failed(format!(
+        "{what}, and one schema does not take over the queues of the other; \
+         when they are not needed any more, `pgqadm CONFIG.ini uninstall` makes room"
+    ))
+}
+
+/// Installs what PgQ itself lacks; all of it after a change of PgQ, whose grants it follows. Returns `None` when
+/// it is not there and this role may not install it.
+fn install_extras(transaction: &mut Transaction<'_>, pgq: Change) -> Result<Option<Change>, Error> {
+    let state = State::read(transaction)?;
+    let missing = state.missing_extras();
+    let scripts: &[&Script] = match (pgq, state.coop_extension) {
+        (Change::Unchanged, _) => &missing,
+        (_, false) => &[&FAILED, &COOP],
+        (_, true) => &[&FAILED],
+    };
+    if scripts.is_empty() {
+        return Ok(Some(Change::Unchanged));
+    } else if !state.owned {
+        return Ok(None);
+    }
+    for script in scripts {
+        transaction.batch_execute(&script.sql()).map_err(|error| {
+            Error::failed("cannot install failed events and cooperative consumers").caused_by(error)
+        })?;
+    }
+    Ok(Some(if state.has_extras() { Change::Updated } else { Change::Installed }))
 }

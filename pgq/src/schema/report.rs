@@ -49,6 +49,16 @@ pub enum Change {
     Unchanged,
 }
 
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Change::Installed => "installed",
+            Change::Updated => "brought up to date",
+            Change::Unchanged => "already installed",
+        })
+    }
+}
+
 /// What an installation found and did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -56,6 +66,9 @@ pub struct Report {
     pub kind: Kind,
     /// What was done to get there.
     pub change: Change,
+    /// What was done about failed events and cooperative consumers; `None` when they are not there and this role
+    /// may not install them, since schema `pgq` belongs to another one.
+    pub extras: Option<Change>,
     /// Whether the roles `pgq_reader`, `pgq_writer` and `pgq_admin` are there. Without them nobody but the
     /// schema's owner may insert events, consume or administer, until the owner grants it.
     pub roles: bool,
@@ -63,15 +76,22 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.change {
-            Change::Installed => "installed",
-            Change::Updated => "brought up to date",
-            Change::Unchanged => "already installed",
-        })?;
-        f.write_str(match self.kind {
-            Kind::Own => ", own schema",
-            Kind::Extension => ", extension",
-        })?;
+        write!(
+            f,
+            "{}, {}",
+            self.change,
+            match self.kind {
+                Kind::Own => "own schema",
+                Kind::Extension => "extension",
+            }
+        )?;
+        match self.extras {
+            Some(extras) if extras == self.change => {}
+            Some(extras) => write!(f, "; failed events and cooperative consumers {extras}")?,
+            None => f.write_str(
+                "; failed events and cooperative consumers not installed, which takes the owner of schema pgq",
+            )?,
+        }
         if self.roles {
             return Ok(());
         }

@@ -1,23 +1,17 @@
--- Gives whoever may finish batches the functions for failed events and cooperative consumers, and whoever may
--- use the table of retry events that of failed events. So both follow whichever PgQ is there. Functions whose
--- names begin with an underscore are for the others alone.
+-- Gives whoever may finish batches the functions for failed events, and whoever may use the table of retry events
+-- that of failed ones, so that both follow whichever PgQ is there.
 do $$
 declare
     own regprocedure;
-    internal boolean;
     grantee text;
     privilege text;
 begin
-    for own, internal in
-        select oid, starts_with(proname::text, '_') from pg_catalog.pg_proc
-        where (pronamespace = 'pgq'::regnamespace and proname ~ '^(event_failed|_?failed_event_.*)$'
-               or pronamespace = 'pgq_coop'::regnamespace and proname <> 'version')
-          and not exists (
-                select from pg_catalog.pg_depend
-                where classid = 'pg_catalog.pg_proc'::regclass and objid = pg_proc.oid and deptype = 'e')
+    for own in
+        select oid from pg_catalog.pg_proc
+        where pronamespace = 'pgq'::regnamespace and proname ~ '^(event_failed|_?failed_event_.*)$'
     loop
         execute format('revoke all on function %s from public', own);
-        continue when internal;
+        continue when own = 'pgq._failed_event_owner(text, text)'::regprocedure;
         for grantee in
             select case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end
             from pg_catalog.pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner))) granted

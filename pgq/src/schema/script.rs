@@ -1,0 +1,69 @@
+//! A part of a schema as SQL, which marks what it has created so that it is known again.
+
+/// Files of SQL that are run together, and mark what they have created with a comment.
+pub(super) struct Script {
+    /// How every comment begins.
+    pub(super) name: &'static str,
+    /// Counts the releases; a higher one replaces a lower one, never the other way round.
+    pub(super) release: u32,
+    /// The object that is commented on.
+    pub(super) object: &'static str,
+    /// The files, in the order in which they are run.
+    pub(super) files: &'static [&'static str],
+}
+
+/// How what is in a database compares with a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    Older,
+    Same,
+    Newer,
+}
+
+impl Script {
+    /// Returns the statements. They can be run again, also over what an older release has created.
+    pub(super) fn sql(&self) -> String {
+        let sql = self.files.join("\n");
+        let mark = self.mark(&sql);
+        format!("{sql}\ncomment on {} is '{mark}';\n", self.object)
+    }
+
+    /// Compares with what the object's comment says; `None` when it is not a comment of this script.
+    pub(super) fn age(&self, comment: &str) -> Option<Age> {
+        let release: u32 =
+            comment.strip_prefix(self.name)?.strip_prefix(", release ")?.split_once(',')?.0.parse().ok()?;
+        Some(match release {
+            newer if newer > self.release => Age::Newer,
+            _ if comment == self.mark(&self.files.join("\n")) => Age::Same,
+            _ => Age::Older,
+        })
+    }
+
+    /// Makes the comment: name, release, and a fingerprint of the statements.
+    fn mark(&self, sql: &str) -> String {
+        let hash = sql.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+        format!("{}, release {}, {hash:016x}", self.name, self.release)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_comment_tells_the_age() {
+        let script =
+            Script { name: "A part", release: 2, object: "schema x", files: &["select 1;", "select 2;"] };
+        let sql = script.sql();
+        let comment = sql.lines().last().and_then(|line| line.split('\'').nth(1)).expect("a comment");
+        assert_eq!(script.age(comment), Some(Age::Same));
+        assert_eq!(script.age("A part, release 2, 0123456789abcdef"), Some(Age::Older));
+        assert_eq!(script.age("A part, release 1, 0123456789abcdef"), Some(Age::Older));
+        assert_eq!(script.age("A part, release 3, 0123456789abcdef"), Some(Age::Newer));
+        assert_eq!(script.age("A part, release x, 0"), None);
+        assert_eq!(script.age("A party, release 2, 0"), None);
+        assert_eq!(script.age("somebody's queues"), None);
+    }
+}

@@ -1,0 +1,98 @@
+//! Removing PgQ, and what comes next to it.
+
+use std::path::Path;
+use std::process::Command;
+
+use pgq::schema::{self, Change, Kind};
+
+use crate::support::programs::{command, errors, succeed};
+use crate::support::{Database, queues, unique};
+
+fn pgqadm(database: &Database, folder: &Path, arguments: &[&str]) -> Command {
+    let ini = format!("[pgqadm]\ndb = dbname={}\n", database.name());
+    std::fs::write(folder.join("x.ini"), ini).expect("writable");
+    let mut command = command("pgqadm", folder);
+    command.arg("x.ini").args(arguments);
+    command
+}
+
+#[test]
+fn nothing_is_removed_unless_it_is_meant() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for kind in [Kind::Own, Kind::Extension] {
+        let database = Database::create("uninstall");
+        let mut client = database.client();
+        queues::install_as(&mut client, kind);
+        client
+            .batch_execute(
+                "create table users (id int primary key); select pgq.create_queue('q'), pgq.create_queue('r'); \
+                 select pgq.register_consumer('q', 'c'); create trigger capture after insert on users \
+                 for each row execute function pgq.logutriga('q'); insert into users values (1)",
+            )
+            .expect("used");
+        let refused = pgqadm(&database, folder.path(), &["uninstall"]).output().expect("runs");
+        assert_eq!(refused.status.code(), Some(2));
+        let expected =
+            "that would remove 2 queues with 1 consumer and the trigger `capture` on `users` for ever";
+        assert!(errors(&refused).contains(expected), "{}", errors(&refused));
+        assert_eq!(queues::count(&mut client, "q"), 1);
+
+        let removed = succeed(&mut pgqadm(&database, folder.path(), &["uninstall", "--yes"]));
+        assert!(errors(&removed).contains("schema pgq: removed, "), "{}", errors(&removed));
+        assert_eq!(schema::contents(&mut client).expect("answers"), None);
+        let left = "select count(*) from pg_namespace where nspname in ('pgq', 'pgq_coop', 'pgq_ext')";
+        assert_eq!(client.query_one(left, &[]).expect("countable").get::<_, i64>(0), 0);
+        client.batch_execute("insert into users values (2)").expect("the table works without the trigger");
+
+        let again = succeed(&mut pgqadm(&database, folder.path(), &["uninstall", "--yes"]));
+        assert!(errors(&again).contains("schema pgq: not installed"), "{}", errors(&again));
+        let other = if kind == Kind::Own { Kind::Extension } else { Kind::Own };
+        assert_eq!(queues::install_as(&mut client, other).change, Change::Installed);
+    }
+}
+
+#[test]
+fn a_schema_of_another_origin_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = Database::create("uninstall");
+    let mut client = database.client();
+    client
+        .batch_execute("create schema pgq; create table pgq.notes (note text); create schema pgq_ext")
+        .expect("created");
+    for schema in ["pgq", "pgq_ext"] {
+        let refused =
+            pgqadm(&database, folder.path(), &["uninstall", schema, "--yes"]).output().expect("runs");
+        assert_eq!(refused.status.code(), Some(1), "{}", errors(&refused));
+    }
+    client.batch_execute("select * from pgq.notes").expect("still there");
+}
+
+#[test]
+fn what_pgq_lacks_comes_next_to_an_extension_that_is_there() {
+    let database = Database::create("extras");
+    let mut client = database.client();
+    queues::create_extension(&mut client);
+    client.batch_execute("select pgq.create_queue('q')").expect("used");
+    let role = format!("user_{}", unique());
+    let set = format!(
+        "create role {role}; grant create on database {} to {role}; set role {role}",
+        database.name()
+    );
+    client.batch_execute(&set).expect("an ordinary role");
+    let report = schema::install_as(&mut client, None).expect("nothing to do");
+    assert_eq!((report.change, report.extras), (Change::Unchanged, None));
+    assert!(report.to_string().contains("takes the owner of schema pgq"), "{report}");
+
+    client.batch_execute("reset role").expect("reset");
+    let report = schema::install_as(&mut client, Some(Kind::Extension)).expect("completed");
+    assert_eq!((report.change, report.extras), (Change::Unchanged, Some(Change::Installed)));
+    let report = schema::install_as(&mut client, None).expect("again");
+    assert_eq!((report.change, report.extras), (Change::Unchanged, Some(Change::Unchanged)));
+    client
+        .batch_execute("comment on table pgq.failed_queue is 'Failed events of PgQ, release 0, 0'")
+        .expect("aged");
+    let report = schema::install_as(&mut client, None).expect("again");
+    assert_eq!((report.change, report.extras), (Change::Unchanged, Some(Change::Updated)));
+    client.batch_execute(&format!("set role {role}")).expect("set");
+    assert_eq!(schema::install_as(&mut client, None).expect("there").extras, Some(Change::Unchanged));
+}
