@@ -8,4 +8,5 @@ mod differences;
 mod generated;
 mod install;
 mod peer;
+mod rights;
 mod uninstall;

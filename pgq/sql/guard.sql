@@ -7,6 +7,7 @@ do $$
 declare
     release text := substring(obj_description(to_regnamespace('pgq'), 'pg_namespace')
                               from '^PgQ in SQL, release ([0-9]{1,6}),');
+    schema_owner oid := (select nspowner from pg_namespace where nspname = 'pgq');
 begin
     -- Of two installations at once the second one waits for the first.
     perform pg_advisory_xact_lock(hashtextextended('pgq install', 0));
@@ -19,6 +20,9 @@ begin
         or exists (select from pg_proc where pronamespace = to_regnamespace('pgq')))
     then
         raise exception 'there is a schema pgq that is neither the extension''s nor this one';
+    elsif schema_owner <> current_user::regrole then
+        -- Who owns the tables can make the owner of the functions run code.
+        raise exception 'schema pgq belongs to role %, who alone can install into it', schema_owner::regrole;
     end if;
 end
 $$;

@@ -156,9 +156,34 @@ fn where_roles_may_not_be_created_the_grants_to_them_are_left_out() {
         .expect("created");
     let report = schema::install_as(&mut tenant, None).expect("installed again");
     assert_eq!((report.change, report.roles), (Change::Updated, true));
-    superuser.batch_execute("grant pgq_writer to stranger").expect("granted");
+    superuser.batch_execute("grant pgq_reader, pgq_writer to stranger").expect("granted");
     stranger.batch_execute("select pgq.insert_event('q', 'a', 'b')").expect("may insert now");
+    assert!(bool_of(&mut stranger, "select count(*) = 2 from pgq.event_1"));
     assert_eq!(schema::install_as(&mut tenant, None).expect("once more").change, Change::Unchanged);
+}
+
+/// Who may create roles but is no superuser: common on managed servers, and different before and after 16.
+#[test]
+fn a_role_that_creates_roles_installs_with_all_grants() {
+    let server = Server::start().expect("a server");
+    let mut superuser = server.client("postgres");
+    for statement in ["create role tenant login createrole", "create database tenant owner tenant"] {
+        superuser.batch_execute(statement).expect("created");
+    }
+    let conninfo = server.conninfo("tenant").replace("user=postgres", "user=tenant");
+    let mut tenant = Client::connect(&conninfo, NoTls).expect("connected");
+    let report = schema::install_as(&mut tenant, None).expect("installed");
+    assert!(report.roles, "{report}");
+    tenant
+        .batch_execute("select pgq.create_queue('q'); create role worker login; grant pgq_admin to worker")
+        .expect("used");
+    let conninfo = server.conninfo("tenant").replace("user=postgres", "user=worker");
+    let mut worker = Client::connect(&conninfo, NoTls).expect("connected");
+    worker
+        .batch_execute(
+            "select pgq.create_queue('p'), pgq.insert_event('q', 'a', 'b'), pgq.register_consumer('q', 'c')",
+        )
+        .expect("an administrator reads and writes too");
 }
 
 #[test]

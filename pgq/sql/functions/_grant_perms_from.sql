@@ -2,7 +2,7 @@
 create or replace function pgq._grant_perms_from(
     src_schema text, src_table text, dst_schema text, dst_table text)
 returns integer
-language plpgsql strict
+language plpgsql strict set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     given record;

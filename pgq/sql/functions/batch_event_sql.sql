@@ -3,30 +3,33 @@
 -- An event belongs to the batch when its transaction is visible to the last tick and not to the first. That
 -- is a range of transaction ids, from the first tick's xmax to the last one's, less those that the last tick
 -- saw running; and one by one those that the first tick saw running and the last tick saw done.
+--
+-- Types are qualified, since functions with their owner's rights call this one: a session compiles it once, maybe
+-- where a type of the caller's hides the real one.
 create or replace function pgq.batch_event_sql(x_batch_id bigint)
 returns text
 language plpgsql
 as $$
 declare
-    batch record;
-    condition text;
-    part text;
-    parts text[];
-    wanted constant text := 'select ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data,'
+    batch pg_catalog.record;
+    condition pg_catalog.text;
+    part pg_catalog.text;
+    parts pg_catalog.text[];
+    wanted constant pg_catalog.text := 'select ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data,'
         ' ev_extra1, ev_extra2, ev_extra3, ev_extra4 from ';
 begin
-    select sub_id, txid_snapshot_xmax(first.tick_snapshot) as range_start,
-           txid_snapshot_xmax(last.tick_snapshot) as range_end,
-           array(select id from txid_snapshot_xip(last.tick_snapshot) id
-                 where id >= txid_snapshot_xmax(first.tick_snapshot)) as still_running,
-           array(select id from txid_snapshot_xip(first.tick_snapshot) id
-                 where txid_visible_in_snapshot(id, last.tick_snapshot)) as ended
+    select s.sub_id, txid_snapshot_xmax(b.tick_snapshot) as range_start,
+           txid_snapshot_xmax(e.tick_snapshot) as range_end,
+           array(select id from txid_snapshot_xip(e.tick_snapshot) id
+                 where id >= txid_snapshot_xmax(b.tick_snapshot)) as still_running,
+           array(select id from txid_snapshot_xip(b.tick_snapshot) id
+                 where txid_visible_in_snapshot(id, e.tick_snapshot)) as ended
     into batch
-    from pgq.subscription
-    join pgq.tick first on first.tick_queue = sub_queue and first.tick_id = sub_last_tick
-    join pgq.tick last on last.tick_queue = sub_queue and last.tick_id = sub_next_tick
-    where sub_batch = x_batch_id;
-    if not found then
+    from pgq.subscription s
+    join pgq.tick b on b.tick_queue = s.sub_queue and b.tick_id = s.sub_last_tick
+    join pgq.tick e on e.tick_queue = s.sub_queue and e.tick_id = s.sub_next_tick
+    where s.sub_batch = x_batch_id;
+    if batch.sub_id is null then
         raise exception 'batch not found';
     end if;
     condition := format('ev_txid >= %s and ev_txid < %s', batch.range_start, batch.range_end);

@@ -8,27 +8,26 @@ returns setof text
 language plpgsql
 as $$
 declare
-    batch record;
+    batch pg_catalog.record;
 begin
-    select queue_data_pfx as prefix, queue_cur_table as newer,
-           (queue_cur_table + queue_ntables - 1) % queue_ntables as older,
-           queue_switch_step2 is not null
-               and txid_snapshot_xmin(first.tick_snapshot) > queue_switch_step2 as begins_after,
-           txid_snapshot_xmax(last.tick_snapshot) < queue_switch_step1 as ends_before
+    select q.queue_data_pfx || '_' || (q.queue_cur_table + q.queue_ntables - 1) % q.queue_ntables as older,
+           q.queue_data_pfx || '_' || q.queue_cur_table as newer,
+           txid_snapshot_xmin(b.tick_snapshot) > q.queue_switch_step2 as begins_after,
+           txid_snapshot_xmax(e.tick_snapshot) < q.queue_switch_step1 as ends_before
     into batch
-    from pgq.subscription
-    join pgq.queue on queue_id = sub_queue
-    join pgq.tick first on first.tick_queue = sub_queue and first.tick_id = sub_last_tick
-    join pgq.tick last on last.tick_queue = sub_queue and last.tick_id = sub_next_tick
-    where sub_batch = x_batch_id;
-    if not found then
+    from pgq.subscription s
+    join pgq.queue q on q.queue_id = s.sub_queue
+    join pgq.tick b on b.tick_queue = s.sub_queue and b.tick_id = s.sub_last_tick
+    join pgq.tick e on e.tick_queue = s.sub_queue and e.tick_id = s.sub_next_tick
+    where s.sub_batch = x_batch_id;
+    if batch.newer is null then
         raise exception 'Cannot find data for batch %', x_batch_id;
     end if;
-    if not batch.begins_after then
-        return next batch.prefix || '_' || batch.older;
+    if batch.begins_after is not true then
+        return next batch.older;
     end if;
-    if not batch.ends_before then
-        return next batch.prefix || '_' || batch.newer;
+    if batch.ends_before is not true then
+        return next batch.newer;
     end if;
 end
 $$;

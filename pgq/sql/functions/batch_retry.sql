@@ -5,21 +5,22 @@ returns integer
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
-    sub record;
     put_aside integer;
 begin
-    select sub_queue, sub_id into sub from pgq.subscription where sub_batch = i_batch_id;
-    if not found then
-        raise exception 'batch_retry: batch % not found', i_batch_id;
-    end if;
     insert into pgq.retry_queue (
-        ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data,
+        ev_queue, ev_owner, ev_id, ev_retry_after, ev_retry, ev_time, ev_type, ev_data,
         ev_extra1, ev_extra2, ev_extra3, ev_extra4)
-    select now() + make_interval(secs => i_retry_seconds), sub.sub_queue, ev_id, ev_time, sub.sub_id,
-           coalesce(ev_retry, 0) + 1, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4
-    from pgq.get_batch_events(i_batch_id)
+    select s.sub_queue, s.sub_id, e.ev_id, now() + make_interval(secs => i_retry_seconds),
+           coalesce(e.ev_retry, 0) + 1, e.ev_time, e.ev_type, e.ev_data,
+           e.ev_extra1, e.ev_extra2, e.ev_extra3, e.ev_extra4
+    from pgq.subscription s
+    cross join lateral pgq.get_batch_events(s.sub_batch) e
+    where s.sub_batch = i_batch_id
     on conflict (ev_owner, ev_id) do nothing;
     get diagnostics put_aside = row_count;
+    if put_aside = 0 and not exists (select from pgq.subscription s where s.sub_batch = i_batch_id) then
+        raise exception 'batch_retry: batch % not found', i_batch_id;
+    end if;
     return put_aside;
 end
 $$;

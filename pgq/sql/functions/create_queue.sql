@@ -5,33 +5,32 @@ returns integer
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
-    id integer;
-    prefix text;
-    tables integer;
+    que pgq.queue;
 begin
     if i_queue_name is null then
         raise exception 'Invalid NULL value';
     end if;
-    if exists (select from pgq.queue where queue_name = i_queue_name) then
+    insert into pgq.queue (queue_id, queue_name, queue_data_pfx, queue_event_seq, queue_tick_seq)
+    select id, i_queue_name, 'pgq.event_' || id, format('pgq.event_%s_id_seq', id),
+           format('pgq.event_%s_tick_seq', id)
+    from nextval('pgq.queue_queue_id_seq') id
+    where not exists (select from pgq.queue q where q.queue_name = i_queue_name)
+    on conflict (queue_name) do nothing
+    returning * into que;
+    if que.queue_id is null then
         return 0;
     end if;
-    id := nextval('pgq.queue_queue_id_seq');
-    prefix := 'pgq.event_' || id;
-    insert into pgq.queue (queue_id, queue_name, queue_data_pfx, queue_event_seq, queue_tick_seq)
-    values (id, i_queue_name, prefix, prefix || '_id_seq', prefix || '_tick_seq')
-    returning queue_ntables into tables;
-    execute format('create sequence %s_id_seq', prefix);
-    execute format('create sequence %s_tick_seq', prefix);
-    execute format('create table %s () inherits (pgq.event_template)', prefix);
-    for part in 0 .. tables - 1 loop
-        execute format('create table %s_%s () inherits (%1$s)', prefix, part);
+    execute format('create sequence %s', que.queue_event_seq);
+    execute format('create sequence %s', que.queue_tick_seq);
+    execute format('create table %s () inherits (pgq.event_template)', que.queue_data_pfx);
+    for part in 0 .. que.queue_ntables - 1 loop
+        execute format('create table %s_%s () inherits (%1$s)', que.queue_data_pfx, part);
         execute format('alter table %s_%s alter column ev_id set default nextval(%L)',
-                       prefix, part, prefix || '_id_seq');
-        execute format('create index event_%s_%s_txid_idx on %s_%2$s (ev_txid)', id, part, prefix);
+                       que.queue_data_pfx, part, que.queue_event_seq);
+        execute format('create index event_%s_%s_txid_idx on %s_%2$s (ev_txid)',
+                       que.queue_id, part, que.queue_data_pfx);
     end loop;
-    perform pgq.grant_perms(i_queue_name);
-    perform pgq.ticker(i_queue_name);
-    perform pgq.tune_storage(i_queue_name);
+    perform pgq.tune_storage(i_queue_name), pgq.grant_perms(i_queue_name), pgq.ticker(i_queue_name);
     return 1;
 end
 $$;

@@ -7,21 +7,24 @@ language plpgsql set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     que record;
+    obstacle text;
 begin
     -- The transaction gets its id before it looks for the table: whoever still uses the table before the
     -- current one then has a lower id than the second step of the rotation.
     if not pg_is_in_recovery() then
         perform txid_current();
     end if;
-    select queue_disable_insert, queue_data_pfx || '_' || queue_cur_table as table_name,
-           queue_data_pfx || '_' || (queue_cur_table + 1) % queue_ntables as next_name
+    select q.queue_data_pfx || '_' || q.queue_cur_table as table_name,
+           q.queue_data_pfx || '_' || (q.queue_cur_table + 1) % q.queue_ntables as next_name,
+           q.queue_disable_insert and current_setting('session_replication_role') <> 'replica' as closed
     into que
-    from pgq.queue where queue_name = x_queue_name;
-    if not found then
-        raise exception 'Event queue not found';
-    end if;
-    if que.queue_disable_insert and current_setting('session_replication_role') <> 'replica' then
-        raise exception 'Writing to queue disabled';
+    from pgq.queue q where q.queue_name = x_queue_name;
+    obstacle := case
+        when que.table_name is null then 'Event queue not found'
+        when que.closed then 'Writing to queue disabled'
+        end;
+    if obstacle is not null then
+        raise exception '%', obstacle;
     end if;
     -- A transaction that keeps its snapshot may see the state before a rotation. The file of the table that
     -- a rotation empties tells, since `pg_relation_filenode` looks at the present and the row does not.

@@ -6,21 +6,18 @@ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     que pgq.queue;
-    consumer text;
 begin
-    select * into que from pgq.queue where queue_name = x_queue_name for update;
-    if not found then
+    select q.* into que from pgq.queue q where q.queue_name = x_queue_name for update;
+    if que.queue_id is null then
         raise exception 'No such event queue';
     end if;
-    for consumer in
-        select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer
-        where sub_queue = que.queue_id
-    loop
-        if x_force is not true then
-            raise exception 'cannot drop queue, consumers still attached';
-        end if;
-        perform pgq.unregister_consumer(x_queue_name, consumer);
-    end loop;
+    if x_force is not true and exists (select from pgq.subscription s where s.sub_queue = que.queue_id) then
+        raise exception 'cannot drop queue, consumers still attached';
+    end if;
+    perform pgq.unregister_consumer(x_queue_name, c.co_name)
+    from pgq.subscription s
+    join pgq.consumer c on c.co_id = s.sub_consumer
+    where s.sub_queue = que.queue_id;
     for part in 0 .. que.queue_ntables - 1 loop
         execute format('drop table %s', pgq.quote_fqname(que.queue_data_pfx || '_' || part));
     end loop;

@@ -5,26 +5,26 @@ returns integer
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
-    sub record;
+    batch record;
     event record;
 begin
-    select sub_queue, sub_id into sub from pgq.subscription where sub_batch = x_batch_id;
-    if not found then
-        raise exception 'event not found';
+    select s.sub_queue, s.sub_id, pgq.batch_event_sql(s.sub_batch) as events into batch
+    from pgq.subscription s where s.sub_batch = x_batch_id;
+    if found then
+        for event in
+            execute format('select * from (%s) batch where ev_id = $1 limit 1', batch.events) using x_event_id
+        loop
+            insert into pgq.retry_queue (
+                ev_queue, ev_owner, ev_id, ev_retry_after, ev_retry, ev_time, ev_type, ev_data,
+                ev_extra1, ev_extra2, ev_extra3, ev_extra4)
+            values (batch.sub_queue, batch.sub_id, event.ev_id, x_retry_time, coalesce(event.ev_retry, 0) + 1,
+                    event.ev_time, event.ev_type, event.ev_data,
+                    event.ev_extra1, event.ev_extra2, event.ev_extra3, event.ev_extra4)
+            on conflict (ev_owner, ev_id) do nothing;
+            return found::integer;
+        end loop;
     end if;
-    execute format('select * from (%s) batch where ev_id = $1 limit 1', pgq.batch_event_sql(x_batch_id))
-    into event using x_event_id;
-    if event.ev_id is null then
-        raise exception 'event not found';
-    end if;
-    insert into pgq.retry_queue (
-        ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data,
-        ev_extra1, ev_extra2, ev_extra3, ev_extra4)
-    values (x_retry_time, sub.sub_queue, event.ev_id, event.ev_time, sub.sub_id,
-            coalesce(event.ev_retry, 0) + 1, event.ev_type, event.ev_data,
-            event.ev_extra1, event.ev_extra2, event.ev_extra3, event.ev_extra4)
-    on conflict (ev_owner, ev_id) do nothing;
-    return found::integer;
+    raise exception 'event not found';
 end
 $$;
 

@@ -8,25 +8,22 @@ returns bigint
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
-    sub record;
-    id bigint := x_ev_id;
+    id bigint;
 begin
-    select sub_queue, sub_id, queue_event_seq into sub
-    from pgq.subscription
-    join pgq.queue on queue_id = sub_queue
-    join pgq.consumer on co_id = sub_consumer
-    where queue_name = x_queue and co_name = x_consumer;
-    if not found then
+    insert into pgq.retry_queue (
+        ev_queue, ev_owner, ev_id, ev_retry_after, ev_retry, ev_time, ev_type, ev_data,
+        ev_extra1, ev_extra2, ev_extra3, ev_extra4)
+    select q.queue_id, s.sub_id, coalesce(x_ev_id, nextval(q.queue_event_seq::regclass)),
+           x_retry_after, x_ev_retry, x_ev_time, x_ev_type, x_ev_data,
+           x_ev_extra1, x_ev_extra2, x_ev_extra3, x_ev_extra4
+    from pgq.queue q
+    join pgq.consumer c on c.co_name = x_consumer
+    join pgq.subscription s on s.sub_queue = q.queue_id and s.sub_consumer = c.co_id
+    where q.queue_name = x_queue
+    returning ev_id into id;
+    if id is null then
         raise exception 'consumer not registered';
     end if;
-    if id is null then
-        id := nextval(sub.queue_event_seq::regclass);
-    end if;
-    insert into pgq.retry_queue (
-        ev_retry_after, ev_queue, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data,
-        ev_extra1, ev_extra2, ev_extra3, ev_extra4)
-    values (x_retry_after, sub.sub_queue, id, x_ev_time, sub.sub_id, x_ev_retry, x_ev_type, x_ev_data,
-            x_ev_extra1, x_ev_extra2, x_ev_extra3, x_ev_extra4);
     return id;
 end
 $$;

@@ -10,28 +10,27 @@ returns record
 language plpgsql stable
 as $$
 declare
-    newest record;
+    newest pgq.tick;
     events bigint;
     span interval;
 begin
-    select tick_id, tick_time, tick_event_seq into newest from pgq.tick
-    where tick_queue = i_queue_id and tick_id > i_prev_tick_id
-    order by tick_queue desc, tick_id desc limit 1;
+    select t.* into newest from pgq.tick t
+    where t.tick_queue = i_queue_id and t.tick_id > i_prev_tick_id
+    order by t.tick_id desc limit 1;
     events := newest.tick_event_seq - i_prev_tick_seq;
     span := newest.tick_time - i_prev_tick_time;
     if (events >= i_min_count or span >= i_min_interval) is not true then
         return;
     end if;
-    if coalesce(i_min_count * 2 >= events, true) and coalesce(i_min_interval * 2 >= span, true) then
-        next_tick_id := newest.tick_id;
-        next_tick_time := newest.tick_time;
-        next_tick_seq := newest.tick_event_seq;
-        return;
+    if events > i_min_count * 2 or span > i_min_interval * 2 then
+        select t.* into newest from pgq.tick t
+        where t.tick_queue = i_queue_id and t.tick_id > i_prev_tick_id
+          and (t.tick_event_seq - i_prev_tick_seq >= i_min_count
+               or t.tick_time - i_prev_tick_time >= i_min_interval)
+        order by t.tick_id limit 1;
     end if;
-    select tick_id, tick_time, tick_event_seq into next_tick_id, next_tick_time, next_tick_seq
-    from pgq.tick
-    where tick_queue = i_queue_id and tick_id > i_prev_tick_id
-      and (tick_event_seq - i_prev_tick_seq >= i_min_count or tick_time - i_prev_tick_time >= i_min_interval)
-    order by tick_queue, tick_id limit 1;
+    next_tick_id := newest.tick_id;
+    next_tick_time := newest.tick_time;
+    next_tick_seq := newest.tick_event_seq;
 end
 $$;

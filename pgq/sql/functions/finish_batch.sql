@@ -3,14 +3,16 @@ create or replace function pgq.finish_batch(x_batch_id bigint)
 returns integer
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
+declare
+    closed integer;
 begin
-    update pgq.subscription
-    set sub_last_tick = sub_next_tick, sub_next_tick = null, sub_batch = null, sub_active = now()
-    where sub_batch = x_batch_id;
-    if not found then
+    update pgq.subscription s
+    set (sub_batch, sub_last_tick, sub_next_tick, sub_active) = (null, s.sub_next_tick, null, now())
+    where s.sub_batch = x_batch_id;
+    get diagnostics closed = row_count;
+    if closed = 0 then
         raise warning 'finish_batch: batch % not found', x_batch_id;
-        return 0;
     end if;
-    return 1;
+    return closed;
 end
 $$;

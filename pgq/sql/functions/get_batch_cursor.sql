@@ -12,7 +12,7 @@ as $$
 declare
     events text;
 begin
-    if i_batch_id is null or i_cursor_name is null or i_quick_limit is null then
+    if num_nulls(i_batch_id, i_cursor_name, i_quick_limit) > 0 then
         return;
     end if;
     events := pgq.batch_event_sql(i_batch_id);

@@ -8,14 +8,14 @@ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
 #variable_conflict use_column
 begin
-    select que.queue_name, co_name, first.tick_time, last.tick_time, first.tick_id, last.tick_id,
-           now() - last.tick_time, first.tick_event_seq, last.tick_event_seq
-    into queue_name, consumer_name, batch_start, batch_end, prev_tick_id, tick_id, lag, seq_start, seq_end
-    from pgq.subscription
-    join pgq.queue que on queue_id = sub_queue
-    join pgq.consumer on co_id = sub_consumer
-    join pgq.tick first on first.tick_queue = sub_queue and first.tick_id = sub_last_tick
-    join pgq.tick last on last.tick_queue = sub_queue and last.tick_id = sub_next_tick
-    where sub_batch = x_batch_id;
+    select b.tick_id, b.tick_time, b.tick_event_seq, e.tick_id, e.tick_time, e.tick_event_seq,
+           now() - e.tick_time, q.queue_name, c.co_name
+    into prev_tick_id, batch_start, seq_start, tick_id, batch_end, seq_end, lag, queue_name, consumer_name
+    from pgq.subscription s
+    join pgq.queue q on q.queue_id = s.sub_queue
+    join pgq.consumer c on c.co_id = s.sub_consumer
+    join pgq.tick b on b.tick_queue = s.sub_queue and b.tick_id = s.sub_last_tick
+    join pgq.tick e on e.tick_queue = s.sub_queue and e.tick_id = s.sub_next_tick
+    where s.sub_batch = x_batch_id;
 end
 $$;

@@ -8,20 +8,18 @@ declare
     que pgq.queue;
     prefix text;
 begin
-    select * into que from pgq.queue where queue_name = x_queue_name;
-    if not found then
+    select q.* into que from pgq.queue q where q.queue_name = x_queue_name;
+    if que.queue_id is null then
         raise exception 'Queue not found';
     end if;
     execute format('grant select on %s, %s to public', pgq.quote_fqname(que.queue_event_seq),
                    pgq.quote_fqname(que.queue_tick_seq));
-    if exists (select from pg_roles where rolname = 'pgq_admin') then
+    if to_regrole('pgq_admin') is not null then
         execute format('grant usage on %s to pgq_admin', pgq.quote_fqname(que.queue_event_seq));
     end if;
     prefix := split_part(que.queue_data_pfx, '.', 2);
-    perform pgq._grant_perms_from('pgq', 'event_template', 'pgq', prefix);
-    for part in 0 .. que.queue_ntables - 1 loop
-        perform pgq._grant_perms_from('pgq', 'event_template', 'pgq', prefix || '_' || part);
-    end loop;
+    perform pgq._grant_perms_from('pgq', 'event_template', 'pgq', prefix || part.suffix)
+    from (select '' union all select '_' || n from generate_series(0, que.queue_ntables - 1) n) part (suffix);
     return 1;
 end
 $$;

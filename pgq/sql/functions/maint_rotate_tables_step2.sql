@@ -7,12 +7,11 @@ as $$
 begin
     -- The recorded id has to be younger than the rotation's commit. One that was given to this transaction
     -- before now need not be; then a later call records its own.
-    if txid_current_if_assigned() is not null then
-        return 0;
+    if txid_current_if_assigned() is null then
+        -- No other call can finish a rotation, and so none can begin, between the look and the record.
+        perform pg_advisory_xact_lock(hashtextextended('pgq rotation', 0));
+        update pgq.queue q set queue_switch_step2 = txid_current() where q.queue_switch_step2 is null;
     end if;
-    -- No other call can finish a rotation, and so none can begin, between the look and the record.
-    perform pg_advisory_xact_lock(hashtextextended('pgq rotation', 0));
-    update pgq.queue set queue_switch_step2 = txid_current() where queue_switch_step2 is null;
     return 0;
 end
 $$;

@@ -4,15 +4,12 @@ returns setof text
 language plpgsql
 as $$
 begin
-    if current_setting('autovacuum') = 'on' then
-        return;
-    end if;
     return query
         select name from unnest(array[
             'pgq.subscription', 'pgq.consumer', 'pgq.queue', 'pgq.tick', 'pgq.retry_queue',
             'pgq_ext.completed_tick', 'pgq_ext.completed_batch', 'pgq_ext.completed_event',
             'pgq_ext.partial_batch']) with ordinality as tables (name, place)
-        where to_regclass(name) is not null
+        where current_setting('autovacuum') <> 'on' and to_regclass(name) is not null
         order by place;
 end
 $$;

@@ -8,8 +8,8 @@ returns record
 language plpgsql
 as $$
 begin
-    select * into batch_id, cur_tick_id, prev_tick_id, cur_tick_time, prev_tick_time, cur_tick_event_seq,
-                  prev_tick_event_seq
-    from pgq.next_batch_custom(i_queue_name, i_consumer_name, null, null, null);
+    select * from pgq.next_batch_custom(i_queue_name, i_consumer_name, null, null, null)
+    into batch_id, cur_tick_id, prev_tick_id, cur_tick_time, prev_tick_time, cur_tick_event_seq,
+         prev_tick_event_seq;
 end
 $$;

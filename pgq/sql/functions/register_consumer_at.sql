@@ -9,41 +9,36 @@ as $$
 declare
     queue integer;
     consumer integer;
-    start_tick bigint := x_tick_pos;
+    start_tick bigint;
 begin
     -- Keeps a rotation, which deletes ticks, out until the subscription that needs the tick is committed.
-    select queue_id into queue from pgq.queue where queue_name = x_queue_name for key share;
-    if not found then
+    select q.queue_id into queue from pgq.queue q where q.queue_name = x_queue_name for key share;
+    if queue is null then
         raise exception 'Event queue not created yet';
     end if;
-    select co_id into consumer from pgq.consumer where co_name = x_consumer_name for key share;
-    if not found then
+    select c.co_id into consumer from pgq.consumer c where c.co_name = x_consumer_name for key share;
+    if consumer is null then
         insert into pgq.consumer (co_name) values (x_consumer_name)
         on conflict (co_name) do update set co_name = excluded.co_name
         returning co_id into consumer;
     end if;
-    if x_tick_pos is not null
-        and not exists (select from pgq.tick where tick_queue = queue and tick_id = x_tick_pos)
-    then
-        raise exception 'cannot reposition, tick not found: %', x_tick_pos;
-    end if;
 
-    perform from pgq.subscription where sub_queue = queue and sub_consumer = consumer for update;
-    if found then
-        if x_tick_pos is not null then
-            update pgq.subscription
-            set sub_last_tick = x_tick_pos, sub_batch = null, sub_next_tick = null, sub_active = now()
-            where sub_queue = queue and sub_consumer = consumer;
+    select max(t.tick_id) into start_tick from pgq.tick t
+    where t.tick_queue = queue and (x_tick_pos is null or t.tick_id = x_tick_pos);
+    if x_tick_pos is not null then
+        if start_tick is null then
+            raise exception 'cannot reposition, tick not found: %', x_tick_pos;
         end if;
+        update pgq.subscription s
+        set (sub_batch, sub_last_tick, sub_next_tick, sub_active) = (null, start_tick, null, now())
+        where s.sub_queue = queue and s.sub_consumer = consumer;
+        if found then
+            return 0;
+        end if;
+    elsif exists (select from pgq.subscription s where s.sub_queue = queue and s.sub_consumer = consumer) then
         return 0;
-    end if;
-
-    if start_tick is null then
-        select tick_id into start_tick from pgq.tick
-        where tick_queue = queue order by tick_queue desc, tick_id desc limit 1;
-        if not found then
-            raise exception 'No ticks for this queue.  Please run ticker on database.';
-        end if;
+    elsif start_tick is null then
+        raise exception 'No ticks for this queue.  Please run ticker on database.';
     end if;
     insert into pgq.subscription (sub_queue, sub_consumer, sub_last_tick) values (queue, consumer, start_tick)
     on conflict (sub_queue, sub_consumer) do nothing;

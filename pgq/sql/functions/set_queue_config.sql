@@ -5,18 +5,15 @@ returns integer
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
 begin
-    if x_queue_name is null or x_param_name is null then
+    if num_nulls(x_queue_name, x_param_name) > 0 then
         raise exception 'Invalid NULL value';
-    end if;
-    if not exists (select from pgq.queue where queue_name = x_queue_name) then
+    elsif not exists (select from pgq.queue q where q.queue_name = x_queue_name) then
         raise exception 'No such event queue';
-    end if;
-    if x_param_name not in ('ticker_max_count', 'ticker_max_lag', 'ticker_idle_period', 'ticker_paused',
-                            'rotation_period', 'external_ticker')
+    elsif x_param_name not in ('ticker_max_count', 'ticker_max_lag', 'ticker_idle_period', 'ticker_paused',
+                               'rotation_period', 'external_ticker')
     then
         raise exception 'cannot change parameter "%s"', x_param_name;
-    end if;
-    if x_param_value is null then
+    elsif x_param_value is null then
         raise exception 'query string argument of EXECUTE is null' using errcode = 'null_value_not_allowed';
     end if;
     execute format('update pgq.queue set %I = %L where queue_name = $1',

@@ -11,6 +11,7 @@ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     que pgq.queue;
+    obstacle text;
     reached bigint;
     last_tick record;
     previous_time timestamptz;
@@ -18,22 +19,22 @@ declare
     age interval;
     made bigint;
 begin
-    select * into que from pgq.queue where queue_name = i_queue_name;
-    if not found then
-        raise exception 'no such queue';
-    end if;
-    if que.queue_external_ticker then
-        raise exception 'This queue has external tick source.';
-    end if;
-    if que.queue_ticker_paused then
-        raise exception 'Ticker has been paused for this queue';
+    select q.* into que from pgq.queue q where q.queue_name = i_queue_name;
+    obstacle := case
+        when que.queue_id is null then 'no such queue'
+        when que.queue_external_ticker then 'This queue has external tick source.'
+        when que.queue_ticker_paused then 'Ticker has been paused for this queue'
+        end;
+    if obstacle is not null then
+        raise exception '%', obstacle;
     end if;
     -- Two ticks at once could get their ids in another order than their snapshots, and events between them
     -- would come twice. Every statement below the lock has a snapshot that is newer than the last tick's.
     perform pg_advisory_xact_lock(hashtext('pgq ticker'), que.queue_id % 256);
     reached := pgq.seq_getval(que.queue_event_seq);
-    select tick_time, tick_event_seq, tick_id into last_tick from pgq.tick
-    where tick_queue = que.queue_id order by tick_queue desc, tick_id desc limit 1;
+    select t.tick_id, t.tick_time, t.tick_event_seq into last_tick from pgq.tick t
+    where t.tick_queue = que.queue_id
+    order by t.tick_id desc limit 1;
     if found then
         new_events := reached - last_tick.tick_event_seq;
         age := now() - last_tick.tick_time;
@@ -45,9 +46,9 @@ begin
             if new_events < 0 then
                 raise warning 'Negative new_events?  old=% cur=%', last_tick.tick_event_seq, reached;
             end if;
-            select tick_time into previous_time from pgq.tick
-            where tick_queue = que.queue_id and tick_id < last_tick.tick_id
-            order by tick_queue desc, tick_id desc limit 1;
+            select t.tick_time into previous_time from pgq.tick t
+            where t.tick_queue = que.queue_id and t.tick_id < last_tick.tick_id
+            order by t.tick_id desc limit 1;
             if age < greatest(que.queue_ticker_max_lag / 2,
                               least((last_tick.tick_time - previous_time) * 2, que.queue_ticker_idle_period))
                 and previous_time is not null
@@ -59,8 +60,8 @@ begin
     -- A snapshot does not list its own transaction, whose events would so be on this side of the tick or on
     -- the other as it happens. They belong on the other: a consumer may be registered here before they are
     -- inserted.
-    insert into pgq.tick (tick_queue, tick_id, tick_event_seq, tick_snapshot)
-    select que.queue_id, nextval(que.queue_tick_seq::regclass), reached,
+    insert into pgq.tick (tick_id, tick_queue, tick_event_seq, tick_snapshot)
+    select nextval(que.queue_tick_seq::regclass), que.queue_id, reached,
            case
                when txid_visible_in_snapshot(txid_current_if_assigned(), now_visible) then format(
                    '%s:%s:%s', least(txid_snapshot_xmin(now_visible), txid_current()),
@@ -84,18 +85,15 @@ create or replace function pgq.ticker(
 returns bigint
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
-declare
-    que pgq.queue;
 begin
-    select * into que from pgq.queue
-    where queue_name = i_queue_name and queue_external_ticker and not queue_ticker_paused;
+    insert into pgq.tick (tick_id, tick_queue, tick_event_seq, tick_time)
+    select i_tick_id, q.queue_id, i_event_seq, i_orig_timestamp from pgq.queue q
+    where q.queue_name = i_queue_name and q.queue_external_ticker and not q.queue_ticker_paused;
     if not found then
         raise exception 'queue not found or ticker disabled: %', i_queue_name;
     end if;
-    insert into pgq.tick (tick_queue, tick_id, tick_time, tick_event_seq)
-    values (que.queue_id, i_tick_id, i_orig_timestamp, i_event_seq);
-    perform pgq.seq_setval(que.queue_tick_seq, i_tick_id);
-    perform pgq.seq_setval(que.queue_event_seq, i_event_seq);
+    perform pgq.seq_setval(q.queue_event_seq, i_event_seq), pgq.seq_setval(q.queue_tick_seq, i_tick_id)
+    from pgq.queue q where q.queue_name = i_queue_name;
     return i_tick_id;
 end
 $$;
@@ -117,11 +115,11 @@ begin
         select queue_id, queue_name
         from pgq.queue que
         left join lateral (
-            select tick_id, tick_time, tick_event_seq from pgq.tick where tick_queue = queue_id
-            order by tick_queue desc, tick_id desc limit 1) newest on true
+            select t.tick_id, t.tick_time, t.tick_event_seq from pgq.tick t where t.tick_queue = queue_id
+            order by t.tick_queue desc, t.tick_id desc limit 1) newest on true
         left join lateral (
-            select tick_time from pgq.tick where tick_queue = queue_id and tick_id < newest.tick_id
-            order by tick_queue desc, tick_id desc limit 1) before on true
+            select t.tick_time from pgq.tick t where t.tick_queue = queue_id and t.tick_id < newest.tick_id
+            order by t.tick_queue desc, t.tick_id desc limit 1) before on true
         cross join lateral (
             select coalesce(pg_sequence_last_value(queue_event_seq::regclass), 1)
                        - newest.tick_event_seq as new_events,

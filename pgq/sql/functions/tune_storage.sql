@@ -2,23 +2,22 @@
 -- added and then truncated together. Returns 1, or 0 when there is no such queue.
 create or replace function pgq.tune_storage(i_queue_name text)
 returns integer
-language plpgsql strict
+language plpgsql strict set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
-    que pgq.queue;
-    part_name text;
-    toasted boolean;
+    part record;
 begin
-    select * into que from pgq.queue where queue_name = i_queue_name;
-    if not found then
-        return 0;
-    end if;
-    for part in 0 .. que.queue_ntables - 1 loop
-        part_name := pgq.quote_fqname(que.queue_data_pfx || '_' || part);
-        toasted := reltoastrelid <> 0 from pg_class where oid = to_regclass(part_name);
-        execute format('alter table %s set (fillfactor = 100, autovacuum_enabled = off%s)', part_name,
-                       case when toasted then ', toast.autovacuum_enabled = off' else '' end);
+    for part in
+        select t.name, c.reltoastrelid <> 0 as toasted
+        from pgq.queue q
+        cross join generate_series(0, q.queue_ntables - 1) n
+        cross join lateral pgq.quote_fqname(q.queue_data_pfx || '_' || n) t (name)
+        left join pg_class c on c.oid = to_regclass(t.name)
+        where q.queue_name = i_queue_name
+    loop
+        execute format('alter table %s set (fillfactor = 100, autovacuum_enabled = off%s)', part.name,
+                       case when part.toasted then ', toast.autovacuum_enabled = off' end);
     end loop;
-    return 1;
+    return found::integer;
 end
 $$;

@@ -25,9 +25,9 @@ begin
     delete from pgq.retry_queue where ev_owner = sub.sub_id;
     delete from pgq.subscription where sub_id = sub.sub_id;
     get diagnostics removed = row_count;
-    delete from pgq.consumer
-    where co_id = sub.sub_consumer
-      and not exists (select from pgq.subscription where sub_consumer = co_id);
+    delete from pgq.consumer c
+    where c.co_id = sub.sub_consumer
+      and not exists (select from pgq.subscription s where s.sub_consumer = c.co_id);
     return removed;
 end
 $$;
