@@ -20,7 +20,7 @@ begin
         or exists (select from pg_proc where pronamespace = to_regnamespace('pgq')))
     then
         raise exception 'there is a schema pgq that is neither the extension''s nor this one';
-    elsif schema_owner <> current_user::regrole then
+    elsif schema_owner <> (select oid from pg_roles where rolname = current_user) then
         -- Who owns the tables can make the owner of the functions run code.
         raise exception 'schema pgq belongs to role %, who alone can install into it', schema_owner::regrole;
     end if;
