@@ -13,12 +13,6 @@ pub(crate) const ODD: &str = "o'dd \"queue\" \\ %s $1 \t\n\u{1}ünïcødé 🐘 
 /// The extension creates roles of the whole cluster, which two databases cannot do at once.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Creates the extension.
-pub(crate) fn create_extension(client: &mut Client) {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    client.batch_execute("create extension pgq").expect("the server offers the extension `pgq`");
-}
-
 /// Installs both schemas; `PGQ_SCHEMA` may say which kind of PgQ the suite is to run on.
 pub(crate) fn install(client: &mut Client) {
     let kind =

@@ -15,6 +15,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -69,6 +70,17 @@ impl Server {
     /// Returns the folder of the server's binaries.
     pub(crate) fn bindir(&self) -> &Path {
         &self.bindir
+    }
+
+    /// Makes a command for a client program: the server's own one, or where it came without, the installed one,
+    /// which may be of another version.
+    ///
+    /// # Panics
+    ///
+    /// Says how to install it when it is missing.
+    pub(crate) fn client_program(&self, name: &str) -> Command {
+        let program = bindir::find_client(&self.bindir, name);
+        Command::new(program.unwrap_or_else(|| panic!("`{name}` is not installed: run `scripts/setup`")))
     }
 
     /// Returns the port, which names the Unix socket and is the TCP port after [`Builder::listen_localhost`].
@@ -175,6 +187,21 @@ impl Server {
         path
     }
 
+    /// Starts a streaming standby of this server, which is stopped for as long as its data is copied.
+    ///
+    /// # Errors
+    ///
+    /// Shows the server's log when that fails.
+    pub(crate) fn start_standby(&self) -> Result<Server, String> {
+        let builder = Server::builder().setting("primary_conninfo", &self.conninfo("postgres"));
+        builder.start_from(self.bindir.clone(), |standby| {
+            self.order("stop")?;
+            standby.order(&format!("copy {}", self.data_dir().display()))?;
+            self.order("start")?;
+            self.wait_until_ready()
+        })
+    }
+
     fn order(&self, command: &str) -> Result<(), String> {
         let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
         watchdog
@@ -204,7 +231,7 @@ pub(crate) struct Builder {
     listen_localhost: bool,
     settings: Vec<(String, String)>,
     hba: Vec<String>,
-    primary: Option<String>,
+    with_pgq: bool,
 }
 
 impl Builder {
@@ -232,9 +259,9 @@ impl Builder {
         self
     }
 
-    /// Makes the server a streaming standby of another one. Defaults to a server of its own.
-    pub(crate) fn standby_of(mut self, primary: &Server) -> Builder {
-        self.primary = Some(primary.conninfo("postgres"));
+    /// Takes a version that offers the extension `pgq`, whatever `PG_BINDIR` names. Defaults to that one.
+    pub(crate) fn with_pgq(mut self) -> Builder {
+        self.with_pgq = true;
         self
     }
 
@@ -244,15 +271,20 @@ impl Builder {
     ///
     /// Says in one line what to do when PostgreSQL is not installed, otherwise shows the server's log.
     pub(crate) fn start(self) -> Result<Server, String> {
-        let bindir = bindir::find()?;
+        let bindir = if self.with_pgq { bindir::find_with_pgq() } else { bindir::find() }?;
+        self.start_from(bindir, |server| server.order("init"))
+    }
+
+    fn start_from(
+        self,
+        bindir: PathBuf,
+        make_data: impl FnOnce(&Server) -> Result<(), String>,
+    ) -> Result<Server, String> {
         let port = if self.listen_localhost { free_port() } else { SOCKET_PORT };
         let (watchdog, dir) = Watchdog::spawn(watchdog::SERVER, &bindir)
             .map_err(|error| format!("cannot create a folder for PostgreSQL's files: {error}"))?;
         let server = Server { bindir, dir, port, watchdog: Mutex::new(watchdog) };
-        match &self.primary {
-            None => server.order("init")?,
-            Some(primary) => server.order(&format!("copy {primary}"))?,
-        }
+        make_data(&server)?;
         self.configure(&server).map_err(|error| format!("cannot write PostgreSQL's settings: {error}"))?;
         server.order("start")?;
         server.wait_until_ready()?;
