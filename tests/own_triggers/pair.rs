@@ -51,6 +51,16 @@ impl Pair {
         outcome(&mut self.own, statement)
     }
 
+    /// Returns the rows of two columns that both databases have.
+    pub(super) fn common(&mut self, select: &str) -> Vec<[String; 2]> {
+        let [own, mut extension] = [&mut self.own, &mut self.extension].map(|client| {
+            let rows = client.query(select, &[]).unwrap_or_else(|error| panic!("{error:?}: {select}"));
+            rows.iter().map(|row| [0, 1].map(|column| row.get(column))).collect::<Vec<_>>()
+        });
+        extension.retain(|row| own.contains(row));
+        extension
+    }
+
     #[track_caller]
     fn check_one(&mut self, context: &str, statement: &str) -> Outcome {
         let expected = outcome(&mut self.extension, statement);

@@ -28,6 +28,12 @@ pub(crate) fn install_as(client: &mut Client, kind: Kind) -> Report {
     pgq::schema::install_as(client, Some(kind)).expect("pgq installs")
 }
 
+/// Removes PgQ, of whichever kind it is.
+pub(crate) fn uninstall(client: &mut Client) {
+    client.batch_execute("drop extension if exists pgq cascade").expect("dropped");
+    client.batch_execute("drop schema if exists pgq cascade").expect("dropped");
+}
+
 /// Creates a queue that ticks whenever it is asked to, and gives it its first tick.
 pub(crate) fn create(client: &mut Client, queue: &str) {
     pgq::create_queue(client, queue).expect("the queue is new");
