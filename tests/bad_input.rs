@@ -213,7 +213,7 @@ fn schemas_and_queues() {
         1,
         &["dst_db", "schema `pgq_ext` is not installed", "pgqadm CONFIG.ini install"],
     );
-    pair.source_client().batch_execute("drop extension pgq cascade").expect("dropped");
+    queues::uninstall(&mut pair.source_client());
     pgq_ext::schema::install(&mut pair.target_client()).expect("installed");
     check_ini(
         &pair,

@@ -2,7 +2,6 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -57,9 +56,8 @@ impl Bench {
         path.display().to_string()
     }
 
-    /// Makes a command that knows the server, and of the environment only `env`.
-    fn command(&self, program: impl AsRef<Path>, env: Env<'_>) -> Command {
-        let mut command = Command::new(program.as_ref());
+    /// Makes a command know the server, and of the environment only `env`.
+    fn command(&self, mut command: Command, env: Env<'_>) -> Command {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PG")) {
             command.env_remove(name);
         }
@@ -80,7 +78,7 @@ impl Bench {
     }
 
     fn psql(&self, text: &str, env: Env<'_>) -> Result<String, String> {
-        let mut psql = self.command(self.server.bindir().join("psql"), env);
+        let mut psql = self.command(self.server.client_program("psql"), env);
         let output = psql.args(["-XAtwc", FACTS, "-d", text]).output().expect("psql starts");
         if !output.status.success() {
             return Err(errors(&output));
@@ -93,7 +91,10 @@ impl Bench {
         let text = text.replace('%', "%%");
         let ini = format!("[run_sql]\ndb = {text}\nsql = insert into seen {FACTS}\nloop_delay = -1\n");
         self.write("job.ini", &ini, 0o600);
-        self.command(program("run_sql"), env).arg("job.ini").output().expect("the program starts")
+        self.command(Command::new(program("run_sql")), env)
+            .arg("job.ini")
+            .output()
+            .expect("the program starts")
     }
 
     fn ours(&self, text: &str, env: Env<'_>) -> Result<String, String> {

@@ -29,7 +29,7 @@ fn server() -> Server {
 }
 
 fn standby_of(primary: &Server) -> Server {
-    Server::builder().standby_of(primary).start().unwrap_or_else(|error| panic!("{error}"))
+    primary.start_standby().unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn promote(standby: &Server) {
@@ -257,7 +257,7 @@ fn in_recovery(conninfo: &str) -> Result<String, String> {
 }
 
 fn psql(server: &Server, conninfo: &str) -> Option<String> {
-    let mut psql = Command::new(server.bindir().join("psql"));
+    let mut psql = server.client_program("psql");
     let output =
         psql.args(["-XAtc", "select pg_is_in_recovery()::text", conninfo]).output().expect("psql starts");
     let text = String::from_utf8(output.stdout).expect("text");

@@ -1,7 +1,6 @@
 //! The store comes, stays and goes.
 
 use std::fs;
-use std::process::Command;
 
 use super::*;
 use crate::support::programs::succeed;
@@ -55,21 +54,15 @@ fn installing_again_keeps_events() {
 
 #[test]
 fn a_dump_holds_the_failed_events_and_installing_again_completes_it() {
-    let bindir = shared().bindir();
-    if !bindir.join("pg_dump").exists() {
-        // A server that came without its clients; another version's refuse to dump it.
-        return;
-    }
     let (database, mut client) = database();
     fail_two_of_three(&mut client);
     let restored = Database::create("failed_restored");
-    let dump =
-        Command::new(bindir.join("pg_dump")).arg("-d").arg(database.conninfo()).output().expect("runs");
+    let dump = shared().client_program("pg_dump").arg("-d").arg(database.conninfo()).output().expect("runs");
     assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("dump.sql");
     fs::write(&file, &dump.stdout).expect("writable");
-    let mut psql = Command::new(bindir.join("psql"));
+    let mut psql = shared().client_program("psql");
     psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&file).arg("-d").arg(restored.conninfo());
     succeed(&mut psql);
 

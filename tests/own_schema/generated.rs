@@ -241,11 +241,12 @@ fn step(numbers: &mut Numbers) -> String {
 
 #[test]
 fn generated_sequences_of_calls_leave_the_same_behind() {
-    // A server of their own, since rotation looks at the transactions of all databases.
-    let server = Server::builder().setting("autovacuum", "off").start().expect("a server");
+    // Servers of their own, since rotation looks at the transactions of all databases.
+    let servers = [Server::builder().with_pgq(), Server::builder()]
+        .map(|server| server.setting("autovacuum", "off").start().expect("a server"));
     for seed in 1..=6 {
         let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed));
-        let mut peers = Peers::create_on(&server, &format!("seed{seed}"));
+        let mut peers = Peers::create_on(&servers, &format!("seed{seed}"));
         peers.all_same(
             "alter table pgq.queue alter queue_ticker_max_lag set default '0', alter queue_ticker_idle_period set default '0', alter queue_rotation_period set default '0'
             select pgq.create_queue('q1'), pgq.create_queue('q2')

@@ -41,25 +41,23 @@ fn connect(conninfo: &str) -> Client {
 }
 
 impl Peers {
-    /// Creates the two databases on the server that all tests share.
+    /// Creates the two databases on the servers that all tests share.
     pub(super) fn create() -> Peers {
-        Peers::with(|name, kind| {
-            let database = Database::create(name);
-            Peer::new(database.conninfo(), kind, Some(database))
-        })
+        let [extension, own] = [
+            (Kind::Extension, Database::create_with_extension("extension")),
+            (Kind::Own, Database::create("own")),
+        ]
+        .map(|(kind, database)| Peer::new(database.conninfo(), kind, Some(database)));
+        Peers { extension, own, history: String::new() }
     }
 
-    /// Creates the two databases on another server.
-    pub(super) fn create_on(server: &Server, prefix: &str) -> Peers {
-        Peers::with(|name, kind| {
-            let name = format!("{prefix}_{name}");
-            server.create_database(&name);
-            Peer::new(server.conninfo(&name), kind, None)
-        })
-    }
-
-    fn with(peer: impl Fn(&str, Kind) -> Peer) -> Peers {
-        let (extension, own) = (peer("extension", Kind::Extension), peer("own", Kind::Own));
+    /// Creates two databases of a name, the first one for the extension.
+    pub(super) fn create_on(servers: &[Server; 2], name: &str) -> Peers {
+        let [extension, own] =
+            [(Kind::Extension, &servers[0]), (Kind::Own, &servers[1])].map(|(kind, server)| {
+                server.create_database(name);
+                Peer::new(server.conninfo(name), kind, None)
+            });
         Peers { extension, own, history: String::new() }
     }
 

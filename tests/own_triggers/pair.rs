@@ -1,8 +1,6 @@
 //! Two databases that differ in who wrote the triggers.
 
-use std::fs;
-use std::path::Path;
-
+use pgq::schema::Kind;
 use postgres::{Client, SimpleQueryMessage};
 
 use crate::support::{Database, queues};
@@ -24,15 +22,12 @@ pub(super) struct Pair {
 impl Pair {
     /// Creates both, with a queue `q`.
     pub(super) fn create() -> Pair {
-        let databases = [Database::create("triggers"), Database::create("triggers")];
-        let [extension, mut own] = databases.each_ref().map(|database| {
-            let mut client = database.client();
-            queues::create_extension(&mut client);
+        let databases = [Database::create_with_extension("triggers"), Database::create("triggers")];
+        let [mut extension, mut own] = databases.each_ref().map(Database::client);
+        queues::install_as(&mut extension, Kind::Extension);
+        queues::install_as(&mut own, Kind::Own);
+        for client in [&mut extension, &mut own] {
             client.batch_execute("select pgq.create_queue('q')").expect("the queue is new");
-            client
-        });
-        for statement in sources() {
-            own.batch_execute(&statement).unwrap_or_else(|error| panic!("{error:?}: {statement}"));
         }
         Pair { extension, own, _databases: databases }
     }
@@ -54,6 +49,16 @@ impl Pair {
     /// Runs a statement under this project's triggers only.
     pub(super) fn own(&mut self, statement: &str) -> Outcome {
         outcome(&mut self.own, statement)
+    }
+
+    /// Returns the rows of two columns that both databases have.
+    pub(super) fn common(&mut self, select: &str) -> Vec<[String; 2]> {
+        let [own, mut extension] = [&mut self.own, &mut self.extension].map(|client| {
+            let rows = client.query(select, &[]).unwrap_or_else(|error| panic!("{error:?}: {select}"));
+            rows.iter().map(|row| [0, 1].map(|column| row.get(column))).collect::<Vec<_>>()
+        });
+        extension.retain(|row| own.contains(row));
+        extension
     }
 
     #[track_caller]
@@ -87,17 +92,6 @@ impl Outcome {
     pub(super) fn error(&self) -> Option<&str> {
         self.answer.as_ref().err().map(|(_, message)| message.as_str())
     }
-}
-
-/// Returns the files with the triggers, the types first.
-fn sources() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pgq/sql/triggers");
-    let mut paths: Vec<_> = fs::read_dir(folder)
-        .expect("the folder is there")
-        .map(|entry| entry.expect("the folder is readable").path())
-        .collect();
-    paths.sort_by_key(|path| (!path.ends_with("types.sql"), path.clone()));
-    paths.iter().map(|path| fs::read_to_string(path).expect("the file is readable")).collect()
 }
 
 fn outcome(client: &mut Client, statement: &str) -> Outcome {

@@ -62,10 +62,11 @@ fn odd_names_are_quoted() {
 #[test]
 fn keywords_are_quoted() {
     let mut pair = Pair::create();
-    pair.setup(
-        "do $$ begin execute (select 'create table kw (' || string_agg(format('%I int', word), ',') || ')' \
-         from pg_get_keywords() where word !~ '^(ctid|xmin|xmax|cmin|cmax|tableoid)$'); end $$",
-    );
+    // Another version has other keywords, or reserves them otherwise.
+    let words = pair.common("select word, catcode::text from pg_get_keywords()");
+    assert!(words.len() > 400, "{}", words.len());
+    let columns: Vec<String> = words.iter().map(|word| format!("\"{}\" int", word[0])).collect();
+    pair.setup(&format!("create table kw ({})", columns.join(", ")));
     for function in FUNCTIONS {
         pair.trigger(
             "kw",

@@ -32,14 +32,28 @@ pub(crate) fn shared() -> &'static Server {
     SHARED.get_or_init(|| Server::start().unwrap_or_else(|error| panic!("{error}")))
 }
 
+/// Returns a server that offers the extension `pgq`: the one of this run if it does, otherwise another one.
+///
+/// # Panics
+///
+/// Panics when there is none, with the line that says how to install it.
+pub(crate) fn with_extension() -> &'static Server {
+    static OTHER: OnceLock<Server> = OnceLock::new();
+    if shared().has_extension("pgq") {
+        return shared();
+    }
+    OTHER.get_or_init(|| Server::builder().with_pgq().start().unwrap_or_else(|error| panic!("{error}")))
+}
+
 /// Returns a number that no other test of this run gets.
 pub(crate) fn unique() -> u32 {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// A database on the shared server, dropped together with this value.
+/// A database on a shared server, dropped together with this value.
 pub(crate) struct Database {
+    server: &'static Server,
     name: String,
 }
 
@@ -50,9 +64,22 @@ impl Database {
     ///
     /// Panics when the server refuses to.
     pub(crate) fn create(prefix: &str) -> Database {
+        Database::create_on(shared(), prefix)
+    }
+
+    /// Creates such a database on the server that offers the extension `pgq`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Database::create`].
+    pub(crate) fn create_with_extension(prefix: &str) -> Database {
+        Database::create_on(with_extension(), prefix)
+    }
+
+    fn create_on(server: &'static Server, prefix: &str) -> Database {
         let name = format!("{prefix}_{}", unique());
-        shared().create_database(&name);
-        Database { name }
+        server.create_database(&name);
+        Database { server, name }
     }
 
     /// Returns the name.
@@ -62,7 +89,7 @@ impl Database {
 
     /// Returns the superuser's connection string.
     pub(crate) fn conninfo(&self) -> String {
-        shared().conninfo(&self.name)
+        self.server.conninfo(&self.name)
     }
 
     /// Connects as the superuser.
@@ -71,14 +98,14 @@ impl Database {
     ///
     /// Panics when the server refuses to.
     pub(crate) fn client(&self) -> Client {
-        shared().client(&self.name)
+        self.server.client(&self.name)
     }
 }
 
 impl Drop for Database {
     /// Frees the space; a failure is left to the removal of the server's folder.
     fn drop(&mut self) {
-        let _ = shared().drop_database(&self.name);
+        let _ = self.server.drop_database(&self.name);
     }
 }
 

@@ -13,12 +13,6 @@ pub(crate) const ODD: &str = "o'dd \"queue\" \\ %s $1 \t\n\u{1}ünïcødé 🐘 
 /// The extension creates roles of the whole cluster, which two databases cannot do at once.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Creates the extension.
-pub(crate) fn create_extension(client: &mut Client) {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    client.batch_execute("create extension pgq").expect("the server offers the extension `pgq`");
-}
-
 /// Installs both schemas; `PGQ_SCHEMA` may say which kind of PgQ the suite is to run on.
 pub(crate) fn install(client: &mut Client) {
     let kind =
@@ -32,6 +26,12 @@ pub(crate) fn install(client: &mut Client) {
 pub(crate) fn install_as(client: &mut Client, kind: Kind) -> Report {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     pgq::schema::install_as(client, Some(kind)).expect("pgq installs")
+}
+
+/// Removes PgQ, of whichever kind it is.
+pub(crate) fn uninstall(client: &mut Client) {
+    client.batch_execute("drop extension if exists pgq cascade").expect("dropped");
+    client.batch_execute("drop schema if exists pgq cascade").expect("dropped");
 }
 
 /// Creates a queue that ticks whenever it is asked to, and gives it its first tick.

@@ -7,14 +7,16 @@
 
 #[path = "server/bindir.rs"]
 mod bindir;
+#[path = "server/builder.rs"]
+mod builder;
 #[path = "server/watchdog.rs"]
 pub(crate) mod watchdog;
 
 use std::fs;
-use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -22,11 +24,11 @@ use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
 
+pub(crate) use self::builder::Builder;
 use self::watchdog::Watchdog;
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
-const SOCKET_PORT: u16 = 5432;
 
 /// A running PostgreSQL server that disappears together with this value or this process.
 pub(crate) struct Server {
@@ -69,6 +71,17 @@ impl Server {
     /// Returns the folder of the server's binaries.
     pub(crate) fn bindir(&self) -> &Path {
         &self.bindir
+    }
+
+    /// Makes a command for a client program: the server's own one, or where it came without, the installed one,
+    /// which may be of another version.
+    ///
+    /// # Panics
+    ///
+    /// Says how to install it when it is missing.
+    pub(crate) fn client_program(&self, name: &str) -> Command {
+        let program = bindir::find_client(&self.bindir, name);
+        Command::new(program.unwrap_or_else(|| panic!("`{name}` is not installed: run `scripts/setup`")))
     }
 
     /// Returns the port, which names the Unix socket and is the TCP port after [`Builder::listen_localhost`].
@@ -175,6 +188,21 @@ impl Server {
         path
     }
 
+    /// Starts a streaming standby of this server, which is stopped for as long as its data is copied.
+    ///
+    /// # Errors
+    ///
+    /// Shows the server's log when that fails.
+    pub(crate) fn start_standby(&self) -> Result<Server, String> {
+        let builder = Server::builder().setting("primary_conninfo", &self.conninfo("postgres"));
+        builder.start_from(self.bindir.clone(), |standby| {
+            self.order("stop")?;
+            standby.order(&format!("copy {}", self.data_dir().display()))?;
+            self.order("start")?;
+            self.wait_until_ready()
+        })
+    }
+
     fn order(&self, command: &str) -> Result<(), String> {
         let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
         watchdog
@@ -194,92 +222,6 @@ impl Server {
             }
             thread::sleep(POLL);
         }
-    }
-}
-
-/// Settings of a [`Server`] to start.
-#[derive(Default)]
-pub(crate) struct Builder {
-    durable: bool,
-    listen_localhost: bool,
-    settings: Vec<(String, String)>,
-    hba: Vec<String>,
-    primary: Option<String>,
-}
-
-impl Builder {
-    /// Sets whether a commit waits for the disk. Defaults to false.
-    pub(crate) fn durable(mut self, durable: bool) -> Builder {
-        self.durable = durable;
-        self
-    }
-
-    /// Adds a server setting, which wins over the defaults and earlier ones.
-    pub(crate) fn setting(mut self, name: &str, value: &str) -> Builder {
-        self.settings.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Listens on a free TCP port of 127.0.0.1 too. Defaults to the Unix socket only.
-    pub(crate) fn listen_localhost(mut self) -> Builder {
-        self.listen_localhost = true;
-        self
-    }
-
-    /// Adds a line to `pg_hba.conf`, before those that trust everybody and after earlier ones.
-    pub(crate) fn hba(mut self, line: &str) -> Builder {
-        self.hba.push(line.to_owned());
-        self
-    }
-
-    /// Makes the server a streaming standby of another one. Defaults to a server of its own.
-    pub(crate) fn standby_of(mut self, primary: &Server) -> Builder {
-        self.primary = Some(primary.conninfo("postgres"));
-        self
-    }
-
-    /// Creates the server's files, starts it and returns when it accepts connections.
-    ///
-    /// # Errors
-    ///
-    /// Says in one line what to do when PostgreSQL is not installed, otherwise shows the server's log.
-    pub(crate) fn start(self) -> Result<Server, String> {
-        let bindir = bindir::find()?;
-        let port = if self.listen_localhost { free_port() } else { SOCKET_PORT };
-        let (watchdog, dir) = Watchdog::spawn(watchdog::SERVER, &bindir)
-            .map_err(|error| format!("cannot create a folder for PostgreSQL's files: {error}"))?;
-        let server = Server { bindir, dir, port, watchdog: Mutex::new(watchdog) };
-        match &self.primary {
-            None => server.order("init")?,
-            Some(primary) => server.order(&format!("copy {primary}"))?,
-        }
-        self.configure(&server).map_err(|error| format!("cannot write PostgreSQL's settings: {error}"))?;
-        server.order("start")?;
-        server.wait_until_ready()?;
-        Ok(server)
-    }
-
-    fn configure(&self, server: &Server) -> io::Result<()> {
-        let data = server.data_dir();
-        let hba = data.join("pg_hba.conf");
-        let before: String = self.hba.iter().map(|line| format!("{line}\n")).collect();
-        fs::write(&hba, before + &fs::read_to_string(&hba)?)?;
-        let mut conf = fs::OpenOptions::new().append(true).open(data.join("postgresql.conf"))?;
-        let socket_dir = server.dir.to_string_lossy();
-        let port = server.port.to_string();
-        let defaults = [
-            ("listen_addresses", if self.listen_localhost { "127.0.0.1" } else { "" }),
-            ("unix_socket_directories", &socket_dir),
-            ("port", &port),
-            ("fsync", if self.durable { "on" } else { "off" }),
-            ("timezone", "UTC"),
-            ("log_timezone", "UTC"),
-        ];
-        let added = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in defaults.into_iter().chain(added) {
-            writeln!(conf, "{name} = '{}'", value.replace('\\', "\\\\").replace('\'', "''"))?;
-        }
-        Ok(())
     }
 }
 

@@ -95,7 +95,7 @@ impl Encrypted {
     }
 
     fn psql(&self, conninfo: &str) -> Result<bool, String> {
-        let mut psql = Command::new(self.server.bindir().join("psql"));
+        let mut psql = self.server.client_program("psql");
         let output = psql.env("HOME", self.folder.path()).args(["-XAtwc", ENCRYPTED, conninfo]).output();
         let output = output.expect("psql starts");
         match String::from_utf8_lossy(&output.stdout).trim() {

@@ -2,26 +2,50 @@
 
 use std::env;
 use std::fs;
+use std::iter;
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Returns the folder of the binaries, preferably of a version that offers the extension `pgq`.
+/// Returns the folder of the binaries that `PG_BINDIR` names; without it one that is installed, preferably of a
+/// version that offers the extension `pgq`.
 ///
 /// # Errors
 ///
 /// Says in one line what to do when there is none.
 pub(super) fn find() -> Result<PathBuf, String> {
     let missing = "PostgreSQL's server is not installed (no `initdb` and `postgres`";
-    let complete = |dir: &PathBuf| dir.join("initdb").is_file() && dir.join("postgres").is_file();
     if let Some(dir) = env::var_os("PG_BINDIR") {
         let missing = format!("{missing} in PG_BINDIR `{}`): run `scripts/setup`", Path::new(&dir).display());
-        return path::absolute(dir).ok().filter(complete).ok_or(missing);
+        return path::absolute(dir).ok().filter(|dir| is_complete(dir)).ok_or(missing);
     }
-    let found: Vec<PathBuf> = candidate_bindirs().into_iter().filter(complete).collect();
-    let with_pgq = found.iter().find(|dir| offers_pgq(dir)).cloned();
-    with_pgq
-        .or_else(|| found.into_iter().next())
-        .ok_or_else(|| format!("{missing} found): run `scripts/setup`"))
+    find_with_pgq()
+        .or_else(|_| installed().next().ok_or_else(|| format!("{missing} found): run `scripts/setup`")))
+}
+
+/// Returns the folder of installed binaries that offer the extension `pgq`, whatever `PG_BINDIR` names.
+///
+/// # Errors
+///
+/// Says in one line what to do when there is none.
+pub(super) fn find_with_pgq() -> Result<PathBuf, String> {
+    let missing = "no PostgreSQL with the extension `pgq` is installed: run `scripts/setup`";
+    installed().find(|dir| offers_pgq(dir)).ok_or_else(|| missing.to_owned())
+}
+
+/// Returns the path of a client program: the one that came with a server, or one that is installed.
+///
+/// What comes with some server is no wrapper that changes the environment.
+pub(super) fn find_client(server: &Path, name: &str) -> Option<PathBuf> {
+    let folders = iter::once(server.to_owned()).chain(installed()).chain(candidate_bindirs());
+    folders.map(|dir| dir.join(name)).find(|program| program.is_file())
+}
+
+fn installed() -> impl Iterator<Item = PathBuf> {
+    candidate_bindirs().into_iter().filter(|dir| is_complete(dir))
+}
+
+fn is_complete(dir: &Path) -> bool {
+    dir.join("initdb").is_file() && dir.join("postgres").is_file()
 }
 
 fn candidate_bindirs() -> Vec<PathBuf> {
