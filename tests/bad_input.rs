@@ -213,7 +213,10 @@ fn schemas_and_queues() {
         1,
         &["dst_db", "schema `pgq_ext` is not installed", "pgqadm CONFIG.ini install"],
     );
-    pair.source_client().batch_execute("drop extension pgq cascade").expect("dropped");
+    // One of the two, whichever kind of PgQ there is.
+    pair.source_client()
+        .batch_execute("drop extension if exists pgq cascade; drop schema if exists pgq cascade")
+        .expect("dropped");
     pgq_ext::schema::install(&mut pair.target_client()).expect("installed");
     check_ini(
         &pair,
