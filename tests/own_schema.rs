@@ -7,4 +7,5 @@ mod concurrency;
 mod differences;
 mod generated;
 mod install;
+mod isolation;
 mod peer;

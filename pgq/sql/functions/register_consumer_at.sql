@@ -11,8 +11,7 @@ declare
     consumer integer;
     start_tick bigint := x_tick_pos;
 begin
-    -- Keeps a rotation, which deletes ticks, out until the subscription that needs the tick is committed.
-    select queue_id into queue from pgq.queue where queue_name = x_queue_name for key share;
+    select queue_id into queue from pgq.queue where queue_name = x_queue_name;
     if not found then
         raise exception 'Event queue not created yet';
     end if;
@@ -22,6 +21,14 @@ begin
         on conflict (co_name) do update set co_name = excluded.co_name
         returning co_id into consumer;
     end if;
+    if x_tick_pos is null
+        and exists (select from pgq.subscription where sub_queue = queue and sub_consumer = consumer)
+    then
+        return 0;
+    end if;
+    -- Keeps a rotation, which deletes ticks, out until the subscription that needs the tick is committed. One
+    -- that keeps an older snapshot, and so would not see the subscription, fails on the changed row.
+    update pgq.queue set queue_name = queue_name where queue_name = x_queue_name;
     if x_tick_pos is not null
         and not exists (select from pgq.tick where tick_queue = queue and tick_id = x_tick_pos)
     then
