@@ -7,6 +7,7 @@ mod concurrency;
 mod differences;
 mod generated;
 mod install;
+mod isolation;
 mod peer;
 mod rights;
 mod uninstall;

@@ -18,6 +18,7 @@ mod logging;
 mod mover;
 mod own_schema;
 mod own_triggers;
+mod peers;
 mod pgbouncer;
 mod position;
 mod process;

@@ -11,8 +11,7 @@ declare
     consumer integer;
     start_tick bigint;
 begin
-    -- Keeps a rotation, which deletes ticks, out until the subscription that needs the tick is committed.
-    select q.queue_id into queue from pgq.queue q where q.queue_name = x_queue_name for key share;
+    select q.queue_id into queue from pgq.queue q where q.queue_name = x_queue_name;
     if queue is null then
         raise exception 'Event queue not created yet';
     end if;
@@ -22,6 +21,14 @@ begin
         on conflict (co_name) do update set co_name = excluded.co_name
         returning co_id into consumer;
     end if;
+    if x_tick_pos is null
+        and exists (select from pgq.subscription s where s.sub_queue = queue and s.sub_consumer = consumer)
+    then
+        return 0;
+    end if;
+    -- Keeps a rotation, which deletes ticks, out until the subscription that needs the tick is committed. One
+    -- that keeps an older snapshot, and so would not see the subscription, fails on the changed row.
+    update pgq.queue set queue_name = queue_name where queue_id = queue;
 
     select max(t.tick_id) into start_tick from pgq.tick t
     where t.tick_queue = queue and (x_tick_pos is null or t.tick_id = x_tick_pos);
@@ -35,8 +42,6 @@ begin
         if found then
             return 0;
         end if;
-    elsif exists (select from pgq.subscription s where s.sub_queue = queue and s.sub_consumer = consumer) then
-        return 0;
     elsif start_tick is null then
         raise exception 'No ticks for this queue.  Please run ticker on database.';
     end if;

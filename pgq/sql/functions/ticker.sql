@@ -1,5 +1,5 @@
 -- Makes a tick for a queue if one is due. Returns its id, or null. Fails when there is no such queue, it is
--- paused, or its ticks come from elsewhere.
+-- paused, its ticks come from elsewhere, or the transaction's snapshot is older than the last tick.
 --
 -- With new events a tick is due when there are `queue_ticker_max_count` of them, or when the last tick is
 -- `queue_ticker_max_lag` old. Without, it is due when the last tick is half of that old, and either
@@ -56,6 +56,16 @@ begin
                 return null;
             end if;
         end if;
+    end if;
+    -- A snapshot that the transaction keeps may be older than the last tick, which it then does not see; a tick
+    -- with it would go back in time, and events come twice. Inserting its id finds out, and fails.
+    if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+        insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
+        select que.queue_id, id, reached
+        from generate_series(coalesce(last_tick.tick_id, 0) + 1,
+                             pg_sequence_last_value(que.queue_tick_seq::regclass)) id
+        on conflict do nothing;
+        delete from pgq.tick where tick_queue = que.queue_id and tick_id > coalesce(last_tick.tick_id, 0);
     end if;
     -- A snapshot does not list its own transaction, whose events would so be on this side of the tick or on
     -- the other as it happens. They belong on the other: a consumer may be registered here before they are

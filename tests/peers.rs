@@ -1,0 +1,74 @@
+//! PgQ's own programs, unmodified, on either kind of PgQ: the daemon `pgqd` and python-pgq's consumers.
+
+/// Makes two tests of each function that takes a kind of PgQ.
+macro_rules! on_both_kinds {
+    ($($test:ident),+ $(,)?) => {
+        mod own {
+            $(#[test]
+            fn $test() {
+                super::$test(pgq::schema::Kind::Own);
+            })+
+        }
+        mod extension {
+            $(#[test]
+            fn $test() {
+                super::$test(pgq::schema::Kind::Extension);
+            })+
+        }
+    };
+}
+
+mod daemon;
+mod failing;
+mod python;
+mod together;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use pgq::schema::{Kind, install_extras};
+use postgres::Client;
+
+use crate::support::programs::Running;
+use crate::support::server::Server;
+use crate::support::{Database, queues};
+
+const QUEUE: &str = "queue";
+
+/// Returns a database with a kind of PgQ, all that belongs to it, and a queue that rotates whenever it may.
+fn database(kind: Kind) -> (Database, Client) {
+    let database = Database::create("peers");
+    let mut client = database.client();
+    install(&mut client, kind);
+    (database, client)
+}
+
+fn install(client: &mut Client, kind: Kind) {
+    queues::install_as(client, kind);
+    install_extras(client).expect("installed");
+    pgq_ext::schema::install(client).expect("installed");
+    queues::create(client, QUEUE);
+    client.execute("select pgq.set_queue_config($1, 'rotation_period', '0')", &[&QUEUE]).expect("set");
+}
+
+/// Starts the daemon, which looks after the named databases, or after all of the server's when none is named.
+fn pgqd(server: &Server, folder: &Path, databases: &[&str]) -> Running {
+    let ini = format!(
+        "[pgqd]\nbase_connstr = host={} port={} user=postgres\ndatabase_list = {}\nsyslog = 0\ncheck_period = 0.1\n\
+         ticker_period = 0.02\nretry_period = 0.02\nmaint_period = 0.05\n",
+        server.socket_dir().display(),
+        server.port(),
+        databases.join(","),
+    );
+    let file = folder.join("pgqd.ini");
+    fs::write(&file, ini).expect("writable");
+    assert!(Path::new("/usr/bin/pgqd").exists(), "pgqd is not installed: run `scripts/setup`");
+    Running::start(Command::new("/usr/bin/pgqd").arg("-v").arg(file))
+}
+
+/// Returns which of a queue's tables takes its events.
+fn current_table(client: &mut Client) -> i32 {
+    let select = "select queue_cur_table from pgq.queue where queue_name = $1";
+    client.query_one(select, &[&QUEUE]).expect("the queue is there").get(0)
+}
