@@ -216,7 +216,7 @@ fn wrong_arguments_are_named() {
 
 #[test]
 fn the_library_says_what_is_missing() {
-    let database = Database::create("failed");
+    let database = Database::create_with_extension("failed");
     let mut client = database.client();
     queues::create_extension(&mut client);
     queues::create(&mut client, QUEUE);

@@ -27,7 +27,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use pgq::schema::{Kind, install_extras};
+use pgq::schema::Kind;
 use postgres::Client;
 
 use crate::support::programs::Running;
@@ -46,7 +46,6 @@ fn database(kind: Kind) -> (Database, Client) {
 
 fn install(client: &mut Client, kind: Kind) {
     queues::install_as(client, kind);
-    install_extras(client).expect("installed");
     pgq_ext::schema::install(client).expect("installed");
     queues::create(client, QUEUE);
     client.execute("select pgq.set_queue_config($1, 'rotation_period', '0')", &[&QUEUE]).expect("set");

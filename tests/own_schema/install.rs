@@ -206,7 +206,7 @@ fn the_printed_script_installs_with_psql() {
     let printed_again = succeed(&mut pgqadm(&["install", "pgq", "--print"])).stdout;
     let script = String::from_utf8(printed_again).expect("text");
     client.batch_execute(&script).expect("installs over itself");
-    let mut other = Database::create("own");
+    let mut other = Database::create_with_extension("own");
     let mut client = other.client();
     queues::install_as(&mut client, Kind::Extension);
     let error = client.batch_execute(&script).expect_err("the extension is there");

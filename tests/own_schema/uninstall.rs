@@ -9,7 +9,7 @@ use crate::support::programs::{command, errors, succeed};
 use crate::support::{Database, queues, unique};
 
 fn pgqadm(database: &Database, folder: &Path, arguments: &[&str]) -> Command {
-    let ini = format!("[pgqadm]\ndb = dbname={}\n", database.name());
+    let ini = format!("[pgqadm]\ndb = {}\n", database.conninfo());
     std::fs::write(folder.join("x.ini"), ini).expect("writable");
     let mut command = command("pgqadm", folder);
     command.arg("x.ini").args(arguments);
@@ -20,7 +20,7 @@ fn pgqadm(database: &Database, folder: &Path, arguments: &[&str]) -> Command {
 fn nothing_is_removed_unless_it_is_meant() {
     let folder = tempfile::tempdir().expect("a folder");
     for kind in [Kind::Own, Kind::Extension] {
-        let database = Database::create("uninstall");
+        let database = Database::create_with_extension("uninstall");
         let mut client = database.client();
         queues::install_as(&mut client, kind);
         client
@@ -69,7 +69,7 @@ fn a_schema_of_another_origin_stays() {
 
 #[test]
 fn what_pgq_lacks_comes_next_to_an_extension_that_is_there() {
-    let database = Database::create("extras");
+    let database = Database::create_with_extension("extras");
     let mut client = database.client();
     queues::create_extension(&mut client);
     client.batch_execute("select pgq.create_queue('q')").expect("used");

@@ -28,6 +28,12 @@ pub(crate) fn install_as(client: &mut Client, kind: Kind) -> Report {
     pgq::schema::install_as(client, Some(kind)).expect("pgq installs")
 }
 
+/// Creates the extension alone.
+pub(crate) fn create_extension(client: &mut Client) {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    client.batch_execute("create extension pgq").expect("the server offers the extension `pgq`");
+}
+
 /// Removes PgQ, of whichever kind it is.
 pub(crate) fn uninstall(client: &mut Client) {
     client.batch_execute("drop extension if exists pgq cascade").expect("dropped");

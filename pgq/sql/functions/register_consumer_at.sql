@@ -28,7 +28,7 @@ begin
     end if;
     -- Keeps a rotation, which deletes ticks, out until the subscription that needs the tick is committed. One
     -- that keeps an older snapshot, and so would not see the subscription, fails on the changed row.
-    update pgq.queue set queue_name = queue_name where queue_id = queue;
+    update pgq.queue q set queue_name = q.queue_name where q.queue_name = x_queue_name;
 
     select max(t.tick_id) into start_tick from pgq.tick t
     where t.tick_queue = queue and (x_tick_pos is null or t.tick_id = x_tick_pos);
