@@ -18,7 +18,7 @@ pub(super) struct Outcome {
 pub(super) struct Pair {
     extension: Client,
     own: Client,
-    _databases: [Database; 2],
+    databases: [Database; 2],
 }
 
 impl Pair {
@@ -34,7 +34,7 @@ impl Pair {
         for statement in sources() {
             own.batch_execute(&statement).unwrap_or_else(|error| panic!("{error:?}: {statement}"));
         }
-        Pair { extension, own, _databases: databases }
+        Pair { extension, own, databases }
     }
 
     /// Runs a script on both, and panics unless it succeeds.
@@ -54,6 +54,21 @@ impl Pair {
     /// Runs a statement under this project's triggers only.
     pub(super) fn own(&mut self, statement: &str) -> Outcome {
         outcome(&mut self.own, statement)
+    }
+
+    /// Runs a script on both in a session of its own.
+    #[track_caller]
+    pub(super) fn elsewhere(&mut self, script: &str) {
+        self.each(|_, other, _| {
+            other.batch_execute(script).unwrap_or_else(|error| panic!("{error:?}: {script}"));
+        });
+    }
+
+    /// Does something on each, the extension first, with the session of the pair and two new ones.
+    pub(super) fn each<T>(&mut self, act: impl Fn(&mut Client, &mut Client, &mut Client) -> T) -> [T; 2] {
+        let [extension, own] = &self.databases;
+        [(&mut self.extension, extension), (&mut self.own, own)]
+            .map(|(client, database)| act(client, &mut database.client(), &mut database.client()))
     }
 
     #[track_caller]
@@ -100,7 +115,8 @@ fn sources() -> Vec<String> {
     paths.iter().map(|path| fs::read_to_string(path).expect("the file is readable")).collect()
 }
 
-fn outcome(client: &mut Client, statement: &str) -> Outcome {
+/// Runs a statement, and takes the events out of the queue.
+pub(super) fn outcome(client: &mut Client, statement: &str) -> Outcome {
     let answer = match client.simple_query(statement) {
         Ok(messages) => Ok(messages
             .iter()
