@@ -1,7 +1,8 @@
 //! Measures the tools beside psql, which sets the limit, and python-pgq, which has to be beaten.
 //!
 //! Every contestant is a process; its time is that of the whole process. All of them take turns, round by
-//! round, so that noise hits all alike; the report gives medians.
+//! round, so that noise hits all alike; the report gives medians. The own schema and the extension take turns
+//! in the same way, but are compared by statements.
 
 #[path = "peers/consume.rs"]
 mod consume;
@@ -23,12 +24,16 @@ mod programs;
 mod relay;
 #[path = "peers/report.rs"]
 mod report;
+#[path = "peers/schema.rs"]
+mod schema;
 #[path = "../tests/support/server.rs"]
 mod server;
 #[path = "peers/sql.rs"]
 mod sql;
 #[path = "peers/subject.rs"]
 mod subject;
+#[path = "peers/versus.rs"]
+mod versus;
 #[path = "peers/work.rs"]
 mod work;
 
@@ -80,6 +85,12 @@ fn compare(args: &[String]) -> Result<(), BoxError> {
             // Written after each work, so that an interrupted run leaves what it has.
             std::fs::write(&options.json, report.to_json())?;
         }
+    }
+    if options.wants("schema") {
+        let figures = schema::measure(&ground)?;
+        println!("{}", report::versus_table(&figures));
+        report.add_versus(figures);
+        std::fs::write(&options.json, report.to_json())?;
     }
     println!("written to {}", options.json.display());
     Ok(())

@@ -4,6 +4,7 @@
 mod arguments;
 mod generated;
 mod pair;
+mod sessions;
 mod tables;
 mod types;
 

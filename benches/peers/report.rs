@@ -3,24 +3,31 @@
 use crate::json::Json;
 use crate::machine::Machine;
 use crate::options::Options;
-use crate::work::{Results, Role, Row};
+use crate::versus::Figure;
+use crate::work::{Results, Role, Row, median};
 
 /// All that was measured.
 pub(crate) struct Report {
     machine: Machine,
     rounds: u32,
     works: Vec<Results>,
+    versus: Vec<Figure>,
 }
 
 impl Report {
     /// Makes a report without figures.
     pub(crate) fn new(machine: Machine, options: &Options) -> Report {
-        Report { machine, rounds: options.rounds, works: Vec::new() }
+        Report { machine, rounds: options.rounds, works: Vec::new(), versus: Vec::new() }
     }
 
     /// Adds the figures of a work.
     pub(crate) fn add(&mut self, results: Results) {
         self.works.push(results);
+    }
+
+    /// Adds the figures of the own schema beside the extension.
+    pub(crate) fn add_versus(&mut self, figures: Vec<Figure>) {
+        self.versus = figures;
     }
 
     /// Returns what the figures depend on, a line each.
@@ -36,6 +43,7 @@ impl Report {
         let mut fields: Vec<(String, Json)> = self.machine.facts().iter().map(fact).collect();
         fields.push(("rounds".to_owned(), Json::Number(f64::from(self.rounds))));
         fields.push(("works".to_owned(), Json::List(self.works.iter().map(work).collect())));
+        fields.push(("own_schema".to_owned(), Json::List(self.versus.iter().map(versus).collect())));
         Json::Object(fields).render() + "\n"
     }
 }
@@ -49,6 +57,36 @@ pub(crate) fn table(results: &Results) -> String {
     ));
     lines.extend(results.rows.iter().map(|row| line(results, row)));
     lines.join("\n") + "\n"
+}
+
+/// Returns the own schema's figures beside the extension's as a table.
+pub(crate) fn versus_table(figures: &[Figure]) -> String {
+    let mut lines = vec!["own schema beside the extension".to_owned()];
+    lines.push(format!(
+        "  {:<42} {:>12} {:>16} {:>12} {:>16} {:>11} {:>8}",
+        "", "extension µs", "min-max µs", "own µs", "min-max µs", "x extension", "at most"
+    ));
+    lines.extend(figures.iter().map(versus_line));
+    lines.join("\n") + "\n"
+}
+
+fn versus_line(figure: &Figure) -> String {
+    let range = |times: &[f64]| {
+        let (min, max) =
+            times.iter().fold((f64::MAX, 0.0), |(min, max), time| (time.min(min), time.max(max)));
+        format!("{min:.2}-{max:.2}")
+    };
+    format!(
+        "  {:<42} {:>12.2} {:>16} {:>12.2} {:>16} {:>11.2} {:>8.1}{}",
+        figure.name,
+        median(&figure.extension),
+        range(&figure.extension),
+        median(&figure.own),
+        range(&figure.own),
+        figure.ratio(),
+        figure.at_most,
+        if figure.ratio() > figure.at_most { "  missed" } else { "" },
+    )
 }
 
 /// The last two columns: how many times the limit's time it takes, how many times as fast as Python it is.
@@ -95,4 +133,15 @@ fn contestant(results: &Results, row: &Row) -> Json {
         faster_than_python(results, row).map(|ratio| ("times_as_fast_as_python", Json::Number(ratio))),
     );
     Json::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn versus(figure: &Figure) -> Json {
+    let numbers = |times: &[f64]| Json::List(times.iter().copied().map(Json::Number).collect());
+    Json::object([
+        ("name", Json::text(&figure.name)),
+        ("extension_microseconds", numbers(&figure.extension)),
+        ("own_microseconds", numbers(&figure.own)),
+        ("times_extension", Json::Number(figure.ratio())),
+        ("at_most", Json::Number(figure.at_most)),
+    ])
 }

@@ -42,9 +42,8 @@ pub(crate) struct Row {
 impl Row {
     /// Returns the median of the seconds.
     pub(crate) fn median(&self) -> f64 {
-        let sorted = self.sorted();
-        let middle = sorted.len() / 2;
-        if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+        let seconds: Vec<f64> = self.samples.iter().map(|sample| sample.seconds).collect();
+        median(&seconds)
     }
 
     /// Returns the seconds, shortest first.
@@ -94,4 +93,12 @@ pub(crate) fn measure(
         }
     }
     Ok(Results { title, events, rows })
+}
+
+/// Returns the median of some numbers.
+pub(crate) fn median(numbers: &[f64]) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }

@@ -16,7 +16,7 @@ pub(super) struct Outcome {
 pub(super) struct Pair {
     extension: Client,
     own: Client,
-    _databases: [Database; 2],
+    databases: [Database; 2],
 }
 
 impl Pair {
@@ -29,7 +29,7 @@ impl Pair {
         for client in [&mut extension, &mut own] {
             client.batch_execute("select pgq.create_queue('q')").expect("the queue is new");
         }
-        Pair { extension, own, _databases: databases }
+        Pair { extension, own, databases }
     }
 
     /// Runs a script on both, and panics unless it succeeds.
@@ -59,6 +59,21 @@ impl Pair {
         });
         extension.retain(|row| own.contains(row));
         extension
+    }
+
+    /// Runs a script on both in a session of its own.
+    #[track_caller]
+    pub(super) fn elsewhere(&mut self, script: &str) {
+        self.each(|_, other, _| {
+            other.batch_execute(script).unwrap_or_else(|error| panic!("{error:?}: {script}"));
+        });
+    }
+
+    /// Does something on each, the extension first, with the session of the pair and two new ones.
+    pub(super) fn each<T>(&mut self, act: impl Fn(&mut Client, &mut Client, &mut Client) -> T) -> [T; 2] {
+        let [extension, own] = &self.databases;
+        [(&mut self.extension, extension), (&mut self.own, own)]
+            .map(|(client, database)| act(client, &mut database.client(), &mut database.client()))
     }
 
     #[track_caller]
@@ -94,7 +109,8 @@ impl Outcome {
     }
 }
 
-fn outcome(client: &mut Client, statement: &str) -> Outcome {
+/// Runs a statement, and takes the events out of the queue.
+pub(super) fn outcome(client: &mut Client, statement: &str) -> Outcome {
     let answer = match client.simple_query(statement) {
         Ok(messages) => Ok(messages
             .iter()

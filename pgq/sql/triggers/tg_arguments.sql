@@ -4,28 +4,21 @@
 --   arguments   the trigger's arguments, of which the first is the queue's name
 create or replace function pgq.tg_arguments(relation oid, arguments text[])
 returns pgq.tg_facts
-language plpgsql stable set search_path = pg_catalog, pg_temp
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     facts pgq.tg_facts;
-    types oid[];
-    collations oid[];
-    numbers integer[];
     ignored text;
     name text;
     value text;
 begin
-    select coalesce(array_agg(a.attname::text order by a.attnum), '{}'),
-        array_agg(a.atttypid order by a.attnum), array_agg(a.attcollation order by a.attnum),
-        array_agg(a.attnum::integer order by a.attnum)
-    into facts.names, types, collations, numbers
-    from pg_attribute a
-    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped;
+    facts.names := pgq.tg_names(relation);
     facts.columns := cardinality(facts.names);
     facts.key_list := coalesce((
-        select string_agg(facts.names[array_position(numbers, key.number::integer)], ',' order by key.position)
-        from pg_index i, unnest(i.indkey) with ordinality as key (number, position)
-        where i.indrelid = relation and i.indisprimary), '');
+        select string_agg(a.attname, ',' order by key.position)
+        from pg_index i, unnest(i.indkey) with ordinality as key (number, position), pg_attribute a
+        where i.indrelid = relation and i.indisprimary
+          and a.attrelid = relation and a.attnum = key.number), '');
     facts.key_json := to_json(string_to_array(facts.key_list, ','));
 
     for i in array_lower(arguments, 1) + 1 .. array_upper(arguments, 1) loop
@@ -51,7 +44,7 @@ begin
     facts.keyless := facts.key_list = '';
     facts.key_json := coalesce(facts.key_json, '[""]');
     facts.ignores := ignored is not null;
-    facts := pgq.tg_columns(facts, types, collations, ignored);
+    facts := pgq.tg_columns(facts, relation, ignored);
     facts.custom := coalesce(facts.magic::text, facts.bad_magic) is not null or facts.fields is not null;
     facts.checked := facts.keyless or coalesce(facts.skip, facts.deny) is not null;
     return facts;

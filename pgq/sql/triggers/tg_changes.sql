@@ -1,13 +1,14 @@
 -- Returns the positions of those columns that an update changes, among the positions given.
 --
 --   compared                positions of the columns to compare
---   loose                   positions of the columns whose equal values may differ as text
+--   numerics                positions of the columns of type numeric
+--   loose                   positions of the other columns whose equal values may differ as text
 --   names                   of the columns
 --   old_values, new_values  the rows' values, as tg_values() returns them
 --   old_row, new_row        the rows
 create or replace function pgq.tg_changes(
-    compared integer[], loose integer[], names text[], old_values text[], new_values text[],
-    old_row record, new_row record)
+    compared integer[], numerics integer[], loose integer[], names text[], old_values text[],
+    new_values text[], old_row record, new_row record)
 returns integer[]
 language plpgsql stable
 as $$
@@ -19,7 +20,11 @@ begin
     foreach i in array compared loop
         if old_values[i] is distinct from new_values[i] collate "C" then
             equal := false;
-            if i = any (loose) then
+            if old_values[i] is null or new_values[i] is null then
+                -- Nothing equals null.
+            elsif i = any (numerics) then
+                equal := old_values[i]::pg_catalog.numeric = new_values[i]::pg_catalog.numeric;
+            elsif i = any (loose) then
                 execute pg_catalog.format(
                     'select pg_catalog.record_eq(row(($1).%1$I), row(($2).%1$I))', names[i])
                 into equal using old_row, new_row;

@@ -17,7 +17,8 @@ begin
     execute query into result using subject;
     get diagnostics found_rows = row_count;
     if found_rows <> 1 then
-        raise exception 'Expect 1 row from override query, got %', found_rows using errcode = 'internal_error';
+        raise exception 'Expect 1 row from override query, got %', found_rows
+            using errcode = 'internal_error';
     end if;
     result_text := result::text;
     if pg_catalog.strpos(result_text, '"') > 0 then

@@ -2,8 +2,9 @@
 --
 -- A trigger puts the oid of its table and its arguments into the setting `pgq.trigger`, then evaluates an
 -- expression of tg_relation() and this function. Both count as immutable, so that they are called when the
--- expression is planned: once in a session for each trigger, and again when its table has changed.
--- Fails when an argument is wrong.
+-- expression is planned: once in a session for each trigger, and again when its table or the search path has
+-- changed. What they call in turn is volatile, so that it sees the table as it is and not as the snapshot of
+-- the statement shows it. Fails when an argument is wrong.
 create or replace function pgq.tg_facts()
 returns pgq.tg_facts
 language plpgsql immutable

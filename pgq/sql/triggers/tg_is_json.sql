@@ -2,7 +2,7 @@
 -- timestamps as such, all others as strings that hold their text.
 create or replace function pgq.tg_is_json(type oid)
 returns boolean
-language plpgsql stable set search_path = pg_catalog, pg_temp
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     bare constant oid[] := '{bool,int2,int4,int8,date,timestamp,timestamptz}'::regtype[];
@@ -18,7 +18,8 @@ begin
         select t.oid, t.typtype, t.typbasetype, t.typcategory
         from above, pg_type t
         where above.typtype = 'd' and t.oid = above.typbasetype)
-    select above.oid into base from above where above.typtype not in ('d', 'c', 'p') and above.typcategory <> 'A';
+    select above.oid into base from above
+    where above.typtype not in ('d', 'c', 'p') and above.typcategory <> 'A';
     return base is not null and base <> all (bare) and base <> all (other)
         and not exists (select from pg_cast c where c.castsource = base and c.casttarget = 'json'::regtype);
 end

@@ -1,17 +1,17 @@
 -- Tells whether values of a type may be equal though their texts differ: the type has an equality of its own,
 -- which is not that of its text. Arrays count by their text.
 --
---   type        of a column
---   collation_id of the column, 0 for none
+--   type          of a column
+--   collation_id  of the column, 0 for none
 create or replace function pgq.tg_is_loose(type oid, collation_id oid)
 returns boolean
-language plpgsql stable set search_path = pg_catalog, pg_temp
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     exact constant oid[] := '{bool,bytea,name,int2,int4,int8,oid,date,timestamp,timestamptz,uuid}'::regtype[];
 begin
     if type = any (exact)
-        or exists (select from pg_type t where t.oid = type and t.typcategory = 'A')
+        or exists (select from pg_type t where t.oid = type and (t.typcategory = 'A' or t.typtype = 'e'))
         or type = any ('{text,varchar}'::regtype[])
             and exists (select from pg_collation c where c.oid = collation_id and c.collisdeterministic)
     then

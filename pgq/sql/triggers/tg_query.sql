@@ -1,6 +1,7 @@
--- Returns a trigger's expression with the names of columns replaced: the statement that selects it has the row as
--- `$1`. A word that is a column's name, letter for letter, means the column; text, comments and qualified names
--- stay what they are. Null when there is no expression. Fails when the expression has a quoted name.
+-- Returns a trigger's expression with the names of columns replaced: the statement that selects it has the
+-- row as `$1`. A word that is a column's name, letter for letter, means the column; text, comments and
+-- qualified names stay what they are. Null when there is no expression. Fails when the expression has a
+-- quoted name.
 --
 --   expression  the expression
 --   names       the names of the table's columns

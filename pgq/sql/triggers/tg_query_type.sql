@@ -1,5 +1,5 @@
--- Returns the type of what a trigger's statement selects, without evaluating it; 0 for no statement, null when
--- that cannot be told. Fails when the statement is wrong.
+-- Returns the type of what a trigger's statement selects, without evaluating it; 0 for no statement, null
+-- when that cannot be told. Fails when the statement is wrong.
 --
 --   query       the statement, as tg_query() returns it
 --   relation    the trigger's table

@@ -6,5 +6,6 @@ create or replace function pgq.tg_relation()
 returns regclass
 language sql immutable
 as $$
-    select pg_catalog.substring(pg_catalog.current_setting('pgq.trigger'), '^[0-9]+')::pg_catalog.oid::pg_catalog.regclass
+    select pg_catalog.split_part(
+        pg_catalog.current_setting('pgq.trigger'), ' ', 1)::pg_catalog.oid::pg_catalog.regclass
 $$;

@@ -1,4 +1,5 @@
--- Returns the assignments that repeat an update. When there are none, a column of the key is set to what it is.
+-- Returns the assignments that repeat an update, and the condition that finds the row. When nothing changes,
+-- a column of the key is set to what it is.
 --
 --   changes                 positions of the columns that change, and are to be shown or not
 --   shown                   positions of the columns to show
@@ -21,8 +22,8 @@ begin
         end if;
     end loop;
     if assignments is null then
-        return pgq.tg_sql_where(array[keys[1]], idents, old_values);
+        assignments := pgq.tg_sql_where(array[keys[1]], idents, old_values);
     end if;
-    return assignments;
+    return assignments || ' where ' || pgq.tg_sql_where(keys, idents, old_values);
 end
 $$;

@@ -1,19 +1,23 @@
--- Returns what the output functions of their types made of a row's columns, in the order of the columns. For a
--- row of at most 32 columns the array has 32 elements, the rest of which are null.
+-- Returns what the output functions of their types made of a row's columns, in the order of the columns. The
+-- array may have more elements than the row has columns; the rest are null.
 --
 --   row_text    the row as text
 --   columns     how many columns the row has
 create or replace function pgq.tg_values(row_text text, columns integer)
 returns text[]
-language plpgsql immutable parallel safe
+language plpgsql immutable strict parallel safe
 as $$
 declare
-    r pgq.tg_row;
+    n pgq.tg_row_8;
+    r pgq.tg_row_32;
 begin
-    if columns > 32 then
+    if columns <= 8 then
+        n := pg_catalog.left(row_text, -1) || pg_catalog.repeat(',', 8 - greatest(columns, 1)) || ')';
+        return array[n.c1, n.c2, n.c3, n.c4, n.c5, n.c6, n.c7, n.c8];
+    elsif columns > 32 then
         return pgq.tg_wide_values(row_text, columns);
     end if;
-    r := pg_catalog.left(row_text, -1) || pg_catalog.repeat(',', 32 - greatest(columns, 1)) || ')';
+    r := pg_catalog.left(row_text, -1) || pg_catalog.repeat(',', 32 - columns) || ')';
     return array[
         r.c1, r.c2, r.c3, r.c4, r.c5, r.c6, r.c7, r.c8,
         r.c9, r.c10, r.c11, r.c12, r.c13, r.c14, r.c15, r.c16,

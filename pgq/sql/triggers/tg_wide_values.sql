@@ -1,16 +1,18 @@
--- Does for rows of more than 32 columns what tg_values() does; the array has 128 elements or as many as columns.
+-- Does for rows of more than 32 columns what tg_values() does; the array has 128 elements or as many as
+-- columns.
 create or replace function pgq.tg_wide_values(row_text text, columns integer)
 returns text[]
 language plpgsql immutable parallel safe
 as $$
 declare
-    r pgq.tg_wide_row;
+    r pgq.tg_row_128;
 begin
     if columns > 128 then
         return array(
             select case when pg_catalog.left(field[1], 1) = '"'
                    then pg_catalog.replace(pg_catalog.replace(
-                        pg_catalog.substr(field[1], 2, pg_catalog.length(field[1]) - 2), '""', '"'), E'\\\\', E'\\')
+                        pg_catalog.substr(field[1], 2, pg_catalog.length(field[1]) - 2), '""', '"'),
+                        E'\\\\', E'\\')
                    else nullif(field[1], '') end
             from pg_catalog.regexp_matches(row_text, '("(?:[^"]|"")*"|[^,()"]*)[,)]', 'g') as field);
     end if;
