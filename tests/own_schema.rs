@@ -8,4 +8,5 @@ mod differences;
 mod generated;
 mod install;
 mod isolation;
+mod load;
 mod peer;
