@@ -8,6 +8,7 @@ mod differences;
 mod generated;
 mod install;
 mod isolation;
+mod load;
 mod peer;
 mod rights;
 mod uninstall;
