@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pgq::schema::{Kind, install_extras};
+use pgq::schema::Kind;
 use postgres::Client;
 
 use self::consumers::{Consumer, Seen};
@@ -62,7 +62,6 @@ impl Load {
         server.create_database(DATABASE);
         let mut client = server.client(DATABASE);
         queues::install_as(&mut client, Kind::Own);
-        install_extras(&mut client).expect("installed");
         client
             .batch_execute(
                 "select pgq.create_queue('wide'); \
