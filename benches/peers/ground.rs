@@ -62,12 +62,6 @@ impl Ground {
         self.server.client(database)
     }
 
-    /// Creates one more database, without PgQ, and connects to it.
-    pub(crate) fn create_database(&self, name: &str) -> Client {
-        self.server.create_database(name);
-        self.client(name)
-    }
-
     /// Returns the connection string of a database.
     pub(crate) fn conninfo(&self, database: &str) -> String {
         self.server.conninfo(database)

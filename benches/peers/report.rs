@@ -61,7 +61,7 @@ pub(crate) fn table(results: &Results) -> String {
 
 /// Returns the own schema's figures beside the extension's as a table.
 pub(crate) fn versus_table(figures: &[Figure]) -> String {
-    let mut lines = vec!["own schema beside the extension".to_owned()];
+    let mut lines = vec!["own schema beside the extension, without waiting for the disk".to_owned()];
     lines.push(format!(
         "  {:<42} {:>12} {:>16} {:>12} {:>16} {:>11} {:>8}",
         "", "extension µs", "min-max µs", "own µs", "min-max µs", "x extension", "at most"

@@ -53,7 +53,7 @@ const EVENTS: &str = "select pgq.insert_event($1, 'I', rpad('id=' || i, 75, 'x')
 ///
 /// When the server does not offer the extension, or one of the two fails.
 pub(crate) fn measure(ground: &Ground) -> Result<Vec<Figure>, BoxError> {
-    let mut versus = Versus::prepare(ground)?;
+    let mut versus = Versus::prepare(ground.rounds())?;
     versus.both(&format!("select pgq.create_queue('{QUEUE}'); {TABLE}"))?;
     let rows = i32::try_from((ground.events() / EVENTS_PER_ROW).max(1))?;
     let mut figures = Vec::new();
@@ -142,7 +142,7 @@ fn take_events(client: &mut Client, expected: i32) -> Result<(), BoxError> {
 }
 
 /// Opens a batch on both and reads it again and again.
-fn read(versus: &mut Versus<'_>, events: i32) -> Result<Subject<'static>, BoxError> {
+fn read(versus: &mut Versus, events: i32) -> Result<Subject<'static>, BoxError> {
     let event = EVENTS.replace("$1", &format!("'{QUEUE}'")).replace("$2", &events.to_string());
     for statement in [
         format!("select pgq.set_queue_config('{QUEUE}', 'ticker_max_count', '1')"),
@@ -171,7 +171,7 @@ fn read(versus: &mut Versus<'_>, events: i32) -> Result<Subject<'static>, BoxErr
 }
 
 /// Makes many queues that have nothing to tick for hours.
-fn idle(versus: &mut Versus<'_>) -> Result<Subject<'static>, BoxError> {
+fn idle(versus: &mut Versus) -> Result<Subject<'static>, BoxError> {
     for first in (1..IDLE_QUEUES).step_by(100) {
         let last = first + 99;
         versus.both(&format!(

@@ -1,4 +1,6 @@
 //! The own schema beside the extension: two databases of one server that take turns.
+//!
+//! The server does not wait for the disk, which would hide what is compared.
 
 use std::time::{Duration, Instant};
 
@@ -6,14 +8,15 @@ use pgq::schema::Kind;
 use postgres::Client;
 
 use crate::BoxError;
-use crate::ground::Ground;
+use crate::server::Server;
 use crate::work::median;
 
 /// The two databases, each with a session that stays.
-pub(crate) struct Versus<'a> {
-    ground: &'a Ground,
+pub(crate) struct Versus {
     extension: Client,
     own: Client,
+    rounds: u32,
+    _server: Server,
 }
 
 /// What is done once in a sample, and the time that it took; prepares and verifies outside of that time.
@@ -44,22 +47,22 @@ impl Figure {
     }
 }
 
-impl<'a> Versus<'a> {
-    /// Creates the two databases.
+impl Versus {
+    /// Starts a server with the two databases.
     ///
     /// # Errors
     ///
     /// When the server does not offer the extension.
-    pub(crate) fn prepare(ground: &'a Ground) -> Result<Versus<'a>, BoxError> {
+    pub(crate) fn prepare(rounds: u32) -> Result<Versus, BoxError> {
+        let server = Server::builder().start()?;
         let side = |name: &str, kind: Kind| -> Result<Client, BoxError> {
-            let mut client = ground.create_database(name);
+            server.create_database(name);
+            let mut client = server.client(name);
             pgq::schema::install_as(&mut client, Some(kind))?;
-            // Waiting for the disk would hide what is compared.
-            client.batch_execute("set synchronous_commit = off")?;
             Ok(client)
         };
-        let (extension, own) = (side("schema_extension", Kind::Extension)?, side("schema_own", Kind::Own)?);
-        Ok(Versus { ground, extension, own })
+        let (extension, own) = (side("extension", Kind::Extension)?, side("own", Kind::Own)?);
+        Ok(Versus { extension, own, rounds, _server: server })
     }
 
     /// Runs statements on both.
@@ -75,8 +78,8 @@ impl<'a> Versus<'a> {
     /// When one of them fails or does its work wrong.
     pub(crate) fn measure(&mut self, subject: &Subject<'_>) -> Result<Figure, BoxError> {
         let (mut extension, mut own) = (Vec::new(), Vec::new());
-        self.ground.settle()?;
-        for round in 0..=self.ground.rounds() {
+        self.own.batch_execute("checkpoint")?;
+        for round in 0..=self.rounds {
             let mut sides = [(&mut self.extension, &mut extension), (&mut self.own, &mut own)];
             if round % 2 == 1 {
                 sides.reverse();

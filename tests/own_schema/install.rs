@@ -59,6 +59,31 @@ fn an_older_release_is_brought_up_to_date_with_its_events() {
     assert!(error.to_string().contains("newer release"), "{error}");
 }
 
+/// The helpers of the triggers and their types are replaced while a session has them in its plans.
+#[test]
+fn triggers_go_on_after_an_update() {
+    let database = Database::create("own");
+    let mut client = database.client();
+    queues::install_as(&mut client, Kind::Own);
+    client
+        .batch_execute(
+            "select pgq.create_queue('q'); create table t (id int primary key); \
+             create trigger x after insert on t for each row execute function pgq.logutriga('q'); \
+             insert into t values (1); \
+             alter type pgq.tg_facts rename attribute names to names_before; \
+             create function pgq.tg_before(pgq.tg_facts) returns int language sql as 'select 1'; \
+             comment on schema pgq is 'PgQ in SQL, release 1, 0123456789abcdef'",
+        )
+        .expect("aged");
+    schema::install_as(&mut database.client(), None).expect("updated");
+    client.batch_execute("insert into t values (2)").expect("the trigger goes on");
+    assert_eq!(
+        queues::events(&mut client, "q").iter().map(|event| event[1].as_deref()).collect::<Vec<_>>(),
+        [Some("id=1"), Some("id=2")]
+    );
+    assert!(bool_of(&mut client, "select to_regproc('pgq.tg_before') is null"));
+}
+
 #[test]
 fn two_installations_at_once_both_succeed() {
     let database = Database::create("own");

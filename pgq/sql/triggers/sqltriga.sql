@@ -71,8 +71,10 @@ begin
             changes := pgq.tg_changes(
                 facts.all_columns, facts.numerics, facts.loose, facts.names,
                 old_values, new_values, old, new);
-            exit make when not pgq.tg_is_wanted(changes, facts.ignores, facts.keys, facts.shown)
-                or changes <> '{}' and not changes && facts.shown;
+            if facts.ignores or changes && facts.keys then
+                exit make when not pgq.tg_is_wanted(changes, facts.ignores, facts.keys, facts.shown);
+            end if;
+            exit make when changes <> '{}' and not changes && facts.shown;
             event := array[
                 'U', pgq.tg_sql_update(
                     changes, facts.shown, facts.keys, facts.idents, old_values, new_values),

@@ -1,51 +1,61 @@
--- Types of the trigger functions.
+-- Types of the trigger functions. Those of an older release are dropped, and so are the functions that the
+-- triggers call, which all come after this file: neither can be replaced by something of another shape.
 do $$
 declare
+    old text;
     columns integer;
 begin
+    for old in
+        select 'function ' || oid::pg_catalog.regprocedure from pg_catalog.pg_proc
+        where pronamespace = 'pgq'::pg_catalog.regnamespace and proname ^@ 'tg_'
+    loop
+        execute 'drop ' || old;
+    end loop;
+    for old in
+        select 'type ' || reltype::pg_catalog.regtype from pg_catalog.pg_class
+        where relnamespace = 'pgq'::pg_catalog.regnamespace and relname ^@ 'tg_' and relkind = 'c'
+    loop
+        execute 'drop ' || old;
+    end loop;
+
     -- Rows of texts, as which PostgreSQL itself takes the text of a table's row apart; the fewer columns, the
     -- faster.
     foreach columns in array '{8,32,128}'::integer[] loop
-        if pg_catalog.to_regtype('pgq.tg_row_' || columns) is null then
-            execute pg_catalog.format('create type pgq.tg_row_%s as (%s)', columns, (
-                select pg_catalog.string_agg('c' || i || ' text', ', ' order by i)
-                from pg_catalog.generate_series(1, columns) i));
-        end if;
+        execute pg_catalog.format('create type pgq.tg_row_%s as (%s)', columns, (
+            select pg_catalog.string_agg('c' || i || ' text', ', ' order by i)
+            from pg_catalog.generate_series(1, columns) i));
     end loop;
-    -- What is known about a table and a trigger on it. A position counts columns that are not dropped, from
-    -- 1.
-    if pg_catalog.to_regtype('pgq.tg_facts') is null then
-        create type pgq.tg_facts as (
-            columns             integer,    -- how many the table has
-            names               text[],     -- of the columns
-            idents              text[],     -- the same, quoted where SQL asks for it
-            numerics            integer[],  -- positions of the columns of type numeric
-            loose               integer[],  -- positions of the others whose equal values may differ as text
-            shown               integer[],  -- positions of the columns that an event shows
-            all_columns         integer[],  -- all positions
-            compared            integer[],  -- positions of the columns that an update has to look at
-            keys                integer[],  -- positions of the key's columns
-            key_first           boolean,    -- whether the first column is all that an update has to look at
-            key_list            text,       -- the names of the key's columns
-            key_json            text,       -- the same as a JSON array
-            keyless             boolean,    -- whether updates and deletes are refused
-            url_template        text,       -- of a row, for format()
-            sql_template        text,
-            json_template       text,
-            json_plain          boolean,    -- whether PostgreSQL's own JSON of a row is an event's
-            json_numbers        text,       -- else, a pattern of what to put into quotes in it if that is all
-            checked             boolean,    -- whether tg_check() may have something to say about a row
-            skip                boolean,
-            backup              boolean,
-            deny                boolean,
-            custom              boolean,    -- whether anything but the defaults fills the event's fields
-            magic               integer[],  -- for each field of an event the position of its column
-            bad_magic           text,       -- the name of a column that looks as if it set a field
-            fields              integer[],  -- for each expression the number of the field, 0 for `when`
-            queries             text[],     -- for each expression the statement, null when it is empty
-            query_types         oid[],      -- for each expression its type, null where it is unknown
-            ignores             boolean,    -- whether the trigger names columns to ignore
-            custom_keys         boolean);   -- whether the trigger names its key's columns
-    end if;
+    -- What is known about a table and a trigger on it. A position counts the columns that are left, from 1.
+    create type pgq.tg_facts as (
+        columns             integer,    -- how many the table has
+        names               text[],     -- of the columns
+        idents              text[],     -- the same, quoted where SQL asks for it
+        numerics            integer[],  -- positions of the columns of type numeric
+        loose               integer[],  -- positions of the others whose equal values may differ as text
+        shown               integer[],  -- positions of the columns that an event shows
+        all_columns         integer[],  -- all positions
+        compared            integer[],  -- positions of the columns that an update has to look at
+        keys                integer[],  -- positions of the key's columns
+        key_first           boolean,    -- whether the first column is all that an update has to look at
+        key_list            text,       -- the names of the key's columns
+        key_json            text,       -- the same as a JSON array
+        keyless             boolean,    -- whether updates and deletes are refused
+        url_template        text,       -- of a row, for format()
+        sql_template        text,
+        json_template       text,
+        json_plain          boolean,    -- whether PostgreSQL's own JSON of a row is an event's
+        json_numbers        text,       -- else, a pattern of what to put into quotes in it if that is all
+        checked             boolean,    -- whether tg_check() may have something to say about a row
+        skip                boolean,
+        backup              boolean,
+        deny                boolean,
+        custom              boolean,    -- whether anything but the defaults fills the event's fields
+        magic               integer[],  -- for each field of an event the position of its column
+        bad_magic           text,       -- the name of a column that looks as if it set a field
+        fields              integer[],  -- for each expression the number of the field, 0 for `when`
+        queries             text[],     -- for each expression the statement, null when it is empty
+        query_types         oid[],      -- for each expression its type, null where it is unknown
+        ignores             boolean,    -- whether the trigger names columns to ignore
+        custom_keys         boolean);   -- whether the trigger names its key's columns
 end
 $$;
