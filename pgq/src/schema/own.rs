@@ -56,7 +56,6 @@ pub(super) static PGQ: Script = Script {
         "functions/maint_operations",
         "functions/get_queue_info",
         "functions/get_consumer_info",
-        "triggers/drop",
         "triggers/types",
         "triggers/jsontriga",
         "triggers/logutriga",
