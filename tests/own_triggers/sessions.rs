@@ -148,6 +148,29 @@ fn expressions_follow_the_search_path() {
     }
 }
 
+/// The extension names the new type where this project's triggers show the value.
+#[test]
+fn a_condition_that_is_no_longer_boolean_fails() {
+    let mut pair = Pair::create();
+    for function in FUNCTIONS {
+        pair.setup(
+            "drop table if exists c; drop function if exists f; create table c (id int primary key); \
+             create function f(int) returns boolean language sql as 'select true'",
+        );
+        pair.trigger(
+            "c",
+            &format!("after insert on TABLE for each row execute function pgq.{function}('q', 'when=f(id)')"),
+        );
+        pair.check(function, &["insert into c values (1)"]);
+        pair.setup("drop function f; create function f(int) returns int language sql as 'select 5'");
+        let [extension, own] =
+            pair.each(|client, _, _| super::pair::outcome(client, "insert into c values (2)"));
+        let expected = "when= query result must be boolean, got";
+        assert_eq!(extension.error(), Some("when= query result must be boolean, got=23"));
+        assert!(own.error().is_some_and(|error| error.starts_with(expected)), "{own:?}");
+    }
+}
+
 #[test]
 fn partitions_come_and_go() {
     let mut pair = Pair::create();
