@@ -10,3 +10,4 @@ mod install;
 mod isolation;
 mod load;
 mod peer;
+mod visibility;
