@@ -12,3 +12,4 @@ mod load;
 mod peer;
 mod rights;
 mod uninstall;
+mod visibility;

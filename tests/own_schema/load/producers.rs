@@ -61,10 +61,13 @@ impl Producer<'_> {
         // An id or a snapshot from long before the first event.
         match self.numbers.below(4) {
             0 => self.execute("select txid_current()")?,
-            1 => self.execute("select 1 from pgq.queue")?,
+            1 | 2 => self.execute("select 1 from pgq.queue")?,
             _ => {}
         }
         self.pause();
+        if level != "read committed" {
+            thread::sleep(Duration::from_millis(self.numbers.below(300)));
+        }
         self.insert(events)?;
         for _ in 0..self.numbers.below(4) {
             match self.numbers.below(3) {
