@@ -13,14 +13,15 @@ const CREATE: &str = "select pgq.create_queue('q'); \
     update pgq.queue set queue_ticker_max_lag = '0', queue_ticker_idle_period = '0', queue_rotation_period = '0'; \
     select pgq.register_consumer('q', 'c')";
 
-/// Creates a server that nobody else uses, so that transaction ids follow each other.
-fn peers() -> (Server, Peers) {
-    let server = Server::builder().setting("max_prepared_transactions", "10").start().expect("a server");
-    let mut peers = Peers::create_on(&server, "visibility");
+/// Creates servers that nobody else uses, so that transaction ids follow each other.
+fn peers() -> ([Server; 2], Peers) {
+    let servers = [Server::builder().with_pgq(), Server::builder()]
+        .map(|builder| builder.setting("max_prepared_transactions", "10").start().expect("a server"));
+    let mut peers = Peers::create_on(&servers, "visibility");
     for peer in [&mut peers.extension, &mut peers.own] {
         peer.client.batch_execute(CREATE).expect("created");
     }
-    (server, peers)
+    (servers, peers)
 }
 
 /// Makes a tick and returns the events of the batch that it ends.
