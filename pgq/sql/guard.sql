@@ -1,6 +1,6 @@
--- PgQ in SQL: the schema `pgq` for servers that lack the extension. Run it in one transaction, for instance with
--- `psql --single-transaction`; it can be run again, also over an older release of itself, whose queues and events
--- stay.
+-- PgQ in SQL: the schema `pgq` for servers that lack the extension. Run it in one transaction, for instance
+-- with `psql --single-transaction`; it can be run again, also over an older release of itself, whose queues
+-- and events stay.
 
 -- Refuses to touch the extension, a newer release, and what is not PgQ.
 do $$

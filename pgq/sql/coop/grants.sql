@@ -1,5 +1,5 @@
--- Gives whoever may finish batches the functions of cooperative consumers, so that they follow whichever PgQ is
--- there. Functions whose names begin with an underscore are for the others alone.
+-- Gives whoever may finish batches the functions of cooperative consumers, so that they follow whichever PgQ
+-- is there. Functions whose names begin with an underscore are for the others alone.
 do $$
 declare
     own record;

@@ -1,5 +1,5 @@
--- Gives whoever may finish batches the functions for failed events, and whoever may use the table of retry events
--- that of failed ones, so that both follow whichever PgQ is there.
+-- Gives whoever may finish batches the functions for failed events, and whoever may use the table of retry
+-- events that of failed ones, so that both follow whichever PgQ is there.
 do $$
 declare
     own regprocedure;

@@ -1,5 +1,5 @@
--- Fails when events may not be inserted into a queue now: there is none of this name, inserting is disabled, or
--- this transaction has inserted as many as one may. Counts the event.
+-- Fails when events may not be inserted into a queue now: there is none of this name, inserting is disabled,
+-- or this transaction has inserted as many as one may. Counts the event.
 create or replace function pgq._check_insert(i_queue_name text)
 returns void
 language plpgsql
@@ -24,8 +24,8 @@ begin
         counter := concat('pgq.inserted_', que.queue_id);
         inserted := coalesce(nullif(current_setting(counter, true), ''), '0')::integer + 1;
         if inserted > que.queue_per_tx_limit then
-            raise exception 'Queue ''%'' allows max % events from one TX', i_queue_name, que.queue_per_tx_limit
-                using errcode = 'internal_error';
+            raise exception 'Queue ''%'' allows max % events from one TX',
+                i_queue_name, que.queue_per_tx_limit using errcode = 'internal_error';
         end if;
         perform set_config(counter, inserted::text, true);
     end if;

@@ -4,8 +4,8 @@
 -- is a range of transaction ids, from the first tick's xmax to the last one's, less those that the last tick
 -- saw running; and one by one those that the first tick saw running and the last tick saw done.
 --
--- Types are qualified, since functions with their owner's rights call this one: a session compiles it once, maybe
--- where a type of the caller's hides the real one.
+-- Types are qualified, since functions with their owner's rights call this one: a session compiles it once,
+-- maybe where a type of the caller's hides the real one.
 create or replace function pgq.batch_event_sql(x_batch_id bigint)
 returns text
 language plpgsql

@@ -28,7 +28,8 @@ begin
     if current_setting('transaction_isolation') <> 'read committed' then
         perform pgq.current_event_table($1);
     end if;
-    execute 'insert into ' || prefix || '_' || part || ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)'
+    execute 'insert into ' || prefix || '_' || part
+        || ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)'
     using coalesce($2, id), coalesce($3, now()), txid, $4, $5, $6, $7, $8, $9, $10, $11;
     return coalesce($2, id);
 end

@@ -6,8 +6,8 @@ returns setof record
 language plpgsql
 as $$
 declare
-    -- Schemas whose owners act with the rights of this one's owner anyway. Anybody else's function must not be
-    -- called with the rights of whoever maintains the queues.
+    -- Schemas whose owners act with the rights of this one's owner anyway. Anybody else's function must not
+    -- be called with the rights of whoever maintains the queues.
     trusted constant name[] := array(
         select other.nspname from pg_namespace own, pg_namespace other
         where own.nspname = 'pgq' and pg_has_role(other.nspowner, own.nspowner, 'member'));

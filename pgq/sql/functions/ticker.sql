@@ -57,8 +57,8 @@ begin
             end if;
         end if;
     end if;
-    -- A snapshot that the transaction keeps may be older than the last tick, which it then does not see; a tick
-    -- with it would go back in time, and events come twice. Inserting its id finds out, and fails.
+    -- A snapshot that the transaction keeps may be older than the last tick, which it then does not see; a
+    -- tick with it would go back in time, and events come twice. Inserting its id finds out, and fails.
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
         insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
         select que.queue_id, id, reached
