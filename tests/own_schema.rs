@@ -11,4 +11,5 @@ mod isolation;
 mod load;
 mod peer;
 mod rights;
+mod trigger_rights;
 mod uninstall;
