@@ -11,5 +11,6 @@ mod isolation;
 mod load;
 mod peer;
 mod rights;
+mod trigger_rights;
 mod uninstall;
 mod visibility;

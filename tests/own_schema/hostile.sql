@@ -25,9 +25,10 @@ begin
         select oprname, oprleft::regtype, oprright::regtype, oprresult::regtype, row_number() over () as number
         from pg_catalog.pg_operator
         where oprnamespace = 'pg_catalog'::regnamespace
-          and oprname in ('=', '<>', '<', '>', '<=', '>=', '||', '+', '-', '*', '%')
+          and oprname in ('=', '<>', '<', '>', '<=', '>=', '||', '+', '-', '*', '%', '~', '!~', '^@', '&&')
           and oprleft in ('text'::regtype, 'name'::regtype, 'int4'::regtype, 'int8'::regtype, 'bool'::regtype,
-                          'timestamptz'::regtype, 'interval'::regtype, 'oid'::regtype, 'anyarray'::regtype)
+                          'timestamptz'::regtype, 'interval'::regtype, 'oid'::regtype, 'numeric'::regtype,
+                          'anyarray'::regtype, 'anycompatiblearray'::regtype, 'anycompatible'::regtype, 'anynonarray'::regtype)
     loop
         execute format(
             'create function evil.operator_%s(a %s, b %s) returns %s language plpgsql as '
@@ -53,7 +54,9 @@ begin
           and proname in ('now', 'nextval', 'setval', 'txid_current', 'current_setting', 'set_config', 'quote_ident',
                           'strpos', 'left', 'substr', 'length', 'split_part', 'to_regclass', 'hashtext',
                           'make_interval', 'array_to_string', 'txid_snapshot_xmin', 'txid_snapshot_xmax',
-                          'txid_visible_in_snapshot', 'cardinality', 'row_to_json', 'starts_with')
+                          'txid_visible_in_snapshot', 'cardinality', 'row_to_json', 'starts_with', 'replace',
+                          'repeat', 'regexp_replace', 'array_append', 'array_cat', 'array_replace', 'quote_literal',
+                          'quote_nullable', 'to_json', 'substring')
     loop
         execute format(
             'create function evil.%I(%s) returns %s language plpgsql as '

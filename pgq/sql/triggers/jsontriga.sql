@@ -24,45 +24,49 @@ language plpgsql cost 1
 as $$
 declare
     facts pgq.tg_facts;
-    relation constant text := tg_table_schema::text || '.' || tg_table_name::text;
-    subject record;
-    row_text text;
-    old_text text;
+    relation constant pg_catalog.text := pg_catalog.concat(tg_table_schema, '.', tg_table_name);
+    inserts constant boolean := tg_op operator(pg_catalog.=) 'INSERT';
+    updates constant boolean := tg_op operator(pg_catalog.=) 'UPDATE';
+    truncates constant boolean := tg_op operator(pg_catalog.=) 'TRUNCATE';
+    subject pg_catalog.record;
+    row_text pg_catalog.text;
+    old_text pg_catalog.text;
     changes integer[];
-    event text[];
-    ignored text;
+    event pg_catalog.text[];
+    ignored pg_catalog.text;
 begin
-    if tg_level = 'STATEMENT' and tg_op <> 'TRUNCATE' then
+    if tg_level operator(pg_catalog.=) 'STATEMENT' and not truncates then
         raise exception 'pgq Ins/Upd/Del trigger must be fired FOR EACH ROW'
             using errcode = 'internal_error';
-    elsif tg_nargs = 0 then
+    elsif tg_argv[0] is null then
         raise exception 'pgq trigger must have destination queue as argument'
             using errcode = 'internal_error';
     end if;
-    if tg_op = 'DELETE' then
-        subject := old;
-    else
+    if inserts or updates then
         subject := new;
+    else
+        subject := old;
     end if;
-    if pg_catalog.current_setting('session_replication_role') = 'local' then
+    if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return subject;
     end if;
     -- The plan of the second expression holds the facts, see tg_facts().
-    ignored := pg_catalog.set_config('pgq.trigger', tg_relid::text || ' ' || tg_argv::text, true);
-    facts := case pg_catalog.pg_column_size(pgq.tg_relation()) when 4 then pgq.tg_facts() end;
-    if facts.checked or tg_op = 'TRUNCATE' then
+    ignored := pg_catalog.set_config('pgq.trigger', pg_catalog.concat(tg_relid, ' ', tg_argv), true);
+    facts := case when pg_catalog.pg_column_size(pgq.tg_relation())::boolean then pgq.tg_facts() end;
+    if facts.checked or truncates then
         ignored := pgq.tg_check(facts, tg_op, tg_when, relation, tg_argv[0]);
     end if;
 
     <<make>>
     begin
-        if tg_op = 'UPDATE' then
-            row_text := new::text;
-            old_text := old::text;
+        if updates then
+            row_text := new::pg_catalog.text;
+            old_text := old::pg_catalog.text;
             -- Mostly a glance at the first column tells that the key stays.
             if not facts.key_first
-                or not row_text ^@ (pg_catalog.split_part(old_text, ',', 1) || ',')
-                or pg_catalog.strpos(pg_catalog.split_part(old_text, ',', 1), '"') > 0
+                or not pg_catalog.starts_with(
+                    row_text, pg_catalog.concat(pg_catalog.split_part(old_text, ',', 1), ','))
+                or pg_catalog.strpos(pg_catalog.split_part(old_text, ',', 1), '"')::boolean
             then
                 changes := pgq.tg_changes(
                     facts.compared, facts.numerics, facts.loose, facts.names,
@@ -71,21 +75,21 @@ begin
             end if;
         end if;
         event := array[
-            pg_catalog.concat('{"op":"', tg_op, '","table":[', pg_catalog.to_json(tg_table_schema::text), ',',
-                pg_catalog.to_json(tg_table_name::text), '],"pkey":', facts.key_json, '}'),
+            pg_catalog.concat('{"op":"', tg_op, '","table":[', pg_catalog.to_json(tg_table_schema), ',',
+                pg_catalog.to_json(tg_table_name), '],"pkey":', facts.key_json, '}'),
             case
-                when tg_op = 'TRUNCATE' then '{}'
-                when facts.json_plain then pg_catalog.row_to_json(subject)::text
+                when truncates then '{}'
+                when facts.json_plain then pg_catalog.row_to_json(subject)::pg_catalog.text
                 else pgq.tg_json_row(facts, pg_catalog.row_to_json(subject), subject)
             end,
             relation, null, null, null];
-        if facts.backup and tg_op = 'UPDATE' then
+        if facts.backup and updates then
             event[4] := case
-                when facts.json_plain then pg_catalog.row_to_json(old)::text
+                when facts.json_plain then pg_catalog.row_to_json(old)::pg_catalog.text
                 else pgq.tg_json_row(facts, pg_catalog.row_to_json(old), old)
             end;
         end if;
-        if facts.custom and tg_op <> 'TRUNCATE' then
+        if facts.custom and not truncates then
             event := pgq.tg_customize(facts, event, subject);
             exit make when event is null;
         end if;

@@ -25,56 +25,60 @@ language plpgsql cost 1
 as $$
 declare
     facts pgq.tg_facts;
-    relation constant text := tg_table_schema::text || '.' || tg_table_name::text;
-    subject record;
-    row_text text;
-    old_text text;
+    relation constant pg_catalog.text := pg_catalog.concat(tg_table_schema, '.', tg_table_name);
+    inserts constant boolean := tg_op operator(pg_catalog.=) 'INSERT';
+    updates constant boolean := tg_op operator(pg_catalog.=) 'UPDATE';
+    truncates constant boolean := tg_op operator(pg_catalog.=) 'TRUNCATE';
+    subject pg_catalog.record;
+    row_text pg_catalog.text;
+    old_text pg_catalog.text;
     changes integer[];
-    old_values text[];
-    new_values text[];
-    event text[];
-    ignored text;
+    old_values pg_catalog.text[];
+    new_values pg_catalog.text[];
+    event pg_catalog.text[];
+    ignored pg_catalog.text;
 begin
-    if tg_level = 'STATEMENT' and tg_op <> 'TRUNCATE' then
+    if tg_level operator(pg_catalog.=) 'STATEMENT' and not truncates then
         raise exception 'pgq Ins/Upd/Del trigger must be fired FOR EACH ROW'
             using errcode = 'internal_error';
-    elsif tg_nargs = 0 then
+    elsif tg_argv[0] is null then
         raise exception 'pgq trigger must have destination queue as argument'
             using errcode = 'internal_error';
     end if;
-    if tg_op = 'DELETE' then
-        subject := old;
-    else
+    if inserts or updates then
         subject := new;
+    else
+        subject := old;
     end if;
-    if pg_catalog.current_setting('session_replication_role') = 'local' then
+    if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return subject;
     end if;
     -- The plan of the second expression holds the facts, see tg_facts().
-    ignored := pg_catalog.set_config('pgq.trigger', tg_relid::text || ' ' || tg_argv::text, true);
-    facts := case pg_catalog.pg_column_size(pgq.tg_relation()) when 4 then pgq.tg_facts() end;
-    if facts.checked or tg_op = 'TRUNCATE' then
+    ignored := pg_catalog.set_config('pgq.trigger', pg_catalog.concat(tg_relid, ' ', tg_argv), true);
+    facts := case when pg_catalog.pg_column_size(pgq.tg_relation())::boolean then pgq.tg_facts() end;
+    if facts.checked or truncates then
         ignored := pgq.tg_check(facts, tg_op, tg_when, relation, tg_argv[0]);
     end if;
 
     <<make>>
     begin
-        row_text := subject::text;
-        if tg_op = 'INSERT' then
+        row_text := subject::pg_catalog.text;
+        if inserts then
             event := array[
                 'I', pgq.tg_sql_insert(facts.sql_template, row_text, facts.columns), relation,
                 null, null, null];
-        elsif tg_op = 'UPDATE' then
-            old_text := old::text;
+        elsif updates then
+            old_text := old::pg_catalog.text;
             old_values := pgq.tg_values(old_text, facts.columns);
             new_values := pgq.tg_values(row_text, facts.columns);
             changes := pgq.tg_changes(
                 facts.all_columns, facts.numerics, facts.loose, facts.names,
                 old_values, new_values, old, new);
-            if facts.ignores or changes && facts.keys then
+            if facts.ignores or changes operator(pg_catalog.&&) facts.keys then
                 exit make when not pgq.tg_is_wanted(changes, facts.ignores, facts.keys, facts.shown);
             end if;
-            exit make when changes <> '{}' and not changes && facts.shown;
+            exit make when changes operator(pg_catalog.<>) '{}'
+                and not changes operator(pg_catalog.&&) facts.shown;
             event := array[
                 'U', pgq.tg_sql_update(
                     changes, facts.shown, facts.keys, facts.idents, old_values, new_values),
@@ -82,14 +86,14 @@ begin
                 case when facts.backup then
                     pgq.tg_urlencode_row(facts.url_template, old_text, facts.columns) end,
                 null, null];
-        elsif tg_op = 'DELETE' then
+        elsif truncates then
+            event := array['R', '', relation, null, null, null];
+        else
             old_values := pgq.tg_values(row_text, facts.columns);
             event := array[
                 'D', pgq.tg_sql_where(facts.keys, facts.idents, old_values), relation, null, null, null];
-        else
-            event := array['R', '', relation, null, null, null];
         end if;
-        if facts.custom and tg_op <> 'TRUNCATE' then
+        if facts.custom and not truncates then
             event := pgq.tg_customize(facts, event, subject);
             exit make when event is null;
         end if;

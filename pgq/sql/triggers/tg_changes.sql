@@ -18,20 +18,21 @@ declare
     i integer;
 begin
     foreach i in array compared loop
-        if old_values[i] is distinct from new_values[i] collate "C" then
-            equal := false;
-            if old_values[i] is null or new_values[i] is null then
-                -- Nothing equals null.
-            elsif i = any (numerics) then
-                equal := old_values[i]::pg_catalog.numeric = new_values[i]::pg_catalog.numeric;
-            elsif i = any (loose) then
-                execute pg_catalog.format(
-                    'select pg_catalog.record_eq(row(($1).%1$I), row(($2).%1$I))', names[i])
-                into equal using old_row, new_row;
-            end if;
-            if not equal then
-                changes := changes || i;
-            end if;
+        continue when coalesce(
+            old_values[i] operator(pg_catalog.=) new_values[i] collate pg_catalog."C",
+            old_values[i] is null and new_values[i] is null);
+        equal := false;
+        if old_values[i] is null or new_values[i] is null then
+            -- Nothing equals null.
+        elsif i operator(pg_catalog.=) any (numerics) then
+            equal := old_values[i]::numeric operator(pg_catalog.=) new_values[i]::numeric;
+        elsif i operator(pg_catalog.=) any (loose) then
+            execute pg_catalog.format(
+                'select pg_catalog.record_eq(row(($1).%1$I), row(($2).%1$I))', names[i])
+            into equal using old_row, new_row;
+        end if;
+        if not equal then
+            changes := pg_catalog.array_append(changes, i);
         end if;
     end loop;
     return changes;

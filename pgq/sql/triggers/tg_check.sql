@@ -11,9 +11,9 @@ returns void
 language plpgsql stable
 as $$
 declare
-    problem text;
+    problem pg_catalog.text;
 begin
-    if operation = 'TRUNCATE' then
+    if operation operator(pg_catalog.=) 'TRUNCATE' then
         problem := case
             when facts.queries is not null then 'Custom expressions do not make sense for truncater trigger'
             when facts.ignores then 'Column ignore does not make sense for truncate trigger'
@@ -22,8 +22,9 @@ begin
             end;
     end if;
     problem := coalesce(problem, case
-        when facts.keyless and operation in ('UPDATE', 'DELETE') then 'Update/Delete on table without pkey'
-        when facts.skip and moment = 'AFTER' then 'SKIP does not work in AFTER trigger.'
+        when facts.keyless and operation operator(pg_catalog.=) any ('{UPDATE,DELETE}')
+            then 'Update/Delete on table without pkey'
+        when facts.skip and moment operator(pg_catalog.=) 'AFTER' then 'SKIP does not work in AFTER trigger.'
         when facts.deny then pg_catalog.format(
             $m$Table '%s' to queue '%s': change not allowed (%s)$m$, relation, queue, operation)
         end);

@@ -9,15 +9,15 @@ returns text[]
 language plpgsql
 as $$
 declare
-    row_values text[];
+    row_values pg_catalog.text[];
     wanted boolean := true;
-    result text;
+    result pg_catalog.text;
 begin
     if facts.bad_magic is not null then
         raise exception 'Unknown magic column: %', facts.bad_magic using errcode = 'internal_error';
     end if;
     if facts.magic is not null then
-        row_values := pgq.tg_values(subject::text, facts.columns);
+        row_values := pgq.tg_values(subject::pg_catalog.text, facts.columns);
         for i in 1 .. 6 loop
             if facts.magic[i] is not null then
                 event[i] := row_values[facts.magic[i]];
@@ -27,9 +27,9 @@ begin
     -- The first of two expressions for one field wins.
     for i in reverse coalesce(pg_catalog.cardinality(facts.fields), 0) .. 1 loop
         result := pgq.tg_evaluate(facts.queries[i], subject);
-        if facts.fields[i] > 0 then
+        if facts.fields[i] operator(pg_catalog.>) 0 then
             event[facts.fields[i]] := result;
-        elsif facts.query_types[i] <> 16 then
+        elsif facts.query_types[i] operator(pg_catalog.<>) 16 then
             raise exception 'when= query result must be boolean, got=%', facts.query_types[i]
                 using errcode = 'internal_error';
         elsif result is null then
@@ -39,7 +39,7 @@ begin
             raise exception 'when= query result must be boolean, got %', result
                 using errcode = 'internal_error';
         else
-            wanted := result = 't';
+            wanted := result operator(pg_catalog.=) 't';
         end if;
     end loop;
     if wanted then

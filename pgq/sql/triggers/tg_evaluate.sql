@@ -7,24 +7,23 @@ returns text
 language plpgsql
 as $$
 declare
-    result record;
+    result pg_catalog.record;
     found_rows bigint;
-    result_text text;
+    result_text pg_catalog.text;
 begin
     if query is null then
         return null;
     end if;
     execute query into result using subject;
     get diagnostics found_rows = row_count;
-    if found_rows <> 1 then
+    if found_rows operator(pg_catalog.<>) 1 then
         raise exception 'Expect 1 row from override query, got %', found_rows
             using errcode = 'internal_error';
     end if;
-    result_text := result::text;
-    if pg_catalog.strpos(result_text, '"') > 0 then
+    result_text := result::pg_catalog.text;
+    if pg_catalog.strpos(result_text, '"')::boolean then
         return (pgq.tg_values(result_text, 1664))[1];
     end if;
-    return nullif(pg_catalog.split_part(pg_catalog.substr(
-        result_text, 2, pg_catalog.length(result_text) - 2), ',', 1), '');
+    return pg_catalog.substring(result_text, '^[(]([^,)]+)');
 end
 $$;

@@ -10,12 +10,11 @@ returns pgq.tg_facts
 language plpgsql immutable
 as $$
 declare
-    setting constant text := pg_catalog.current_setting('pgq.trigger');
-    relation constant oid := pg_catalog.split_part(setting, ' ', 1);
+    setting constant pg_catalog.text := pg_catalog.current_setting('pgq.trigger');
+    relation constant pg_catalog.oid := pg_catalog.split_part(setting, ' ', 1);
     facts pgq.tg_facts;
 begin
-    facts := pgq.tg_arguments(
-        relation, pg_catalog.substr(setting, pg_catalog.strpos(setting, ' ') + 1)::text[]);
+    facts := pgq.tg_arguments(relation, pg_catalog.substring(setting, ' (.*)')::pg_catalog.text[]);
     -- Expressions mean what they mean to the session, hence no setting of search_path here.
     for i in 1 .. coalesce(pg_catalog.cardinality(facts.queries), 0) loop
         facts.query_types[i] := pgq.tg_query_type(facts.queries[i], relation);

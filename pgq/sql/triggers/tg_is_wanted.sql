@@ -15,12 +15,12 @@ declare
     i integer;
 begin
     foreach i in array changes loop
-        if i = any (keys) then
+        if i operator(pg_catalog.=) any (keys) then
             raise exception 'primary key update not allowed' using errcode = 'internal_error';
-        elsif ignores and i = any (shown) then
+        elsif ignores and i operator(pg_catalog.=) any (shown) then
             return true;
         end if;
     end loop;
-    return not ignores or changes = '{}';
+    return not ignores or changes operator(pg_catalog.=) '{}';
 end
 $$;

@@ -8,13 +8,14 @@ returns text
 language plpgsql stable
 as $$
 declare
-    natives text[];
+    natives pg_catalog.text[];
 begin
     if facts.json_numbers is not null then
-        return pg_catalog.regexp_replace(row_json::text, facts.json_numbers, E'\\1"\\2"', 'g');
+        return pg_catalog.regexp_replace(row_json::pg_catalog.text, facts.json_numbers, E'\\1"\\2"', 'g');
     end if;
-    natives := array(select coalesce(value::text, 'null') from pg_catalog.json_each(row_json));
+    natives := array(select coalesce(value::pg_catalog.text, 'null') from pg_catalog.json_each(row_json));
     return pg_catalog.format(
-        facts.json_template, variadic natives || pgq.tg_json_strings(subject::text, facts.columns));
+        facts.json_template, variadic pg_catalog.array_cat(
+            natives, pgq.tg_json_strings(subject::pg_catalog.text, facts.columns)));
 end
 $$;

@@ -8,7 +8,7 @@ language plpgsql immutable parallel safe
 as $$
 begin
     return array(
-        select coalesce(pg_catalog.to_json(value)::text, 'null')
+        select coalesce(pg_catalog.to_json(value)::pg_catalog.text, 'null')
         from pg_catalog.unnest((pgq.tg_values(row_text, columns))[:columns]) as value);
 end
 $$;

@@ -7,7 +7,7 @@
 --   names       the names of the table's columns
 create or replace function pgq.tg_query(expression text, names text[])
 returns text
-language plpgsql immutable
+language plpgsql immutable set search_path = pg_catalog, pg_temp
 as $$
 declare
     token text;

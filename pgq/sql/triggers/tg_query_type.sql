@@ -1,6 +1,8 @@
 -- Returns the type of what a trigger's statement selects, without evaluating it; 0 for no statement, null
 -- when that cannot be told. Fails when the statement is wrong.
 --
+-- The full name makes sure that it is the table's row, not a type of that name earlier in the search path.
+--
 --   query       the statement, as tg_query() returns it
 --   relation    the trigger's table
 create or replace function pgq.tg_query_type(query text, relation regclass)
@@ -8,15 +10,18 @@ returns oid
 language plpgsql stable
 as $$
 declare
-    statement constant text := pg_catalog.replace(query, '($1).', '(null::' || relation::text || ').');
-    list regtype;
+    full_name constant pg_catalog.text := (
+        pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, relation, 0)).identity;
+    statement constant pg_catalog.text := pg_catalog.replace(
+        query, '($1).', pg_catalog.concat('(null::', full_name, ').'));
+    list pg_catalog.regtype;
 begin
     if query is null then
         return 0;
     end if;
     begin
         execute pg_catalog.format(E'select pg_catalog.pg_typeof(array(%s\nlimit 0))', statement) into list;
-        return (select t.typelem from pg_catalog.pg_type t where t.oid = list);
+        return (select t.typelem from pg_catalog.pg_type t where t.oid operator(pg_catalog.=) list);
     exception when syntax_error then
         -- It may be right on its own: several columns, or several statements.
     end;

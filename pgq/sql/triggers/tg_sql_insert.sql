@@ -8,11 +8,11 @@ returns text
 language plpgsql immutable parallel safe
 as $$
 declare
-    nothing text := E'\001';
+    nothing pg_catalog.text := E'\001';
 begin
     -- What stands for null must be nowhere else.
-    while pg_catalog.strpos(template || row_text, nothing) > 0 loop
-        nothing := nothing || E'\001';
+    while pg_catalog.strpos(pg_catalog.concat(template, row_text), nothing)::boolean loop
+        nothing := pg_catalog.concat(nothing, E'\001');
     end loop;
     return pg_catalog.replace(
         pg_catalog.format(template, variadic pg_catalog.array_replace(

@@ -12,18 +12,18 @@ returns text
 language plpgsql immutable parallel safe
 as $$
 declare
-    assignments text;
+    assignments pg_catalog.text;
     i integer;
 begin
     foreach i in array changes loop
-        if i = any (shown) then
-            assignments := coalesce(assignments || ',', '')
-                || idents[i] || '=' || pg_catalog.quote_nullable(new_values[i]);
+        if i operator(pg_catalog.=) any (shown) then
+            assignments := pg_catalog.concat_ws(',', assignments, pg_catalog.concat(
+                idents[i], '=', pg_catalog.quote_nullable(new_values[i])));
         end if;
     end loop;
     if assignments is null then
         assignments := pgq.tg_sql_where(array[keys[1]], idents, old_values);
     end if;
-    return assignments || ' where ' || pgq.tg_sql_where(keys, idents, old_values);
+    return pg_catalog.concat(assignments, ' where ', pgq.tg_sql_where(keys, idents, old_values));
 end
 $$;

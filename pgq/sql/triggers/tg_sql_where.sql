@@ -8,15 +8,15 @@ returns text
 language plpgsql immutable parallel safe
 as $$
 declare
-    condition text;
+    condition pg_catalog.text;
     i integer;
 begin
     foreach i in array keys loop
         if row_values[i] is null then
             raise exception 'logtriga: Unexpected NULL key value' using errcode = 'internal_error';
         end if;
-        condition := coalesce(condition || ' and ', '')
-            || idents[i] || '=' || pg_catalog.quote_literal(row_values[i]);
+        condition := pg_catalog.concat_ws(
+            ' and ', condition, pg_catalog.concat(idents[i], '=', pg_catalog.quote_literal(row_values[i])));
     end loop;
     return coalesce(condition, '');
 end

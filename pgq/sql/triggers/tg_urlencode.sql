@@ -5,17 +5,17 @@ returns text
 language plpgsql immutable parallel safe
 as $$
 declare
-    encoded text;
-    rest text;
-    one text;
+    encoded pg_catalog.text;
+    rest pg_catalog.text;
+    one pg_catalog.text;
 begin
     encoded := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
         plain, '%', '%25'), '+', '%2b'), ':', '%3a'), '@', '%40'), '/', '%2f');
-    if encoded !~ E'[^A-Za-z0-9_.,()" \\\\%-]' then
+    if encoded operator(pg_catalog.!~) E'[^A-Za-z0-9_.,()" \\\\%-]' then
         return encoded;
     end if;
     rest := pg_catalog.regexp_replace(encoded, E'[A-Za-z0-9_.,()" \\\\%-]+', '', 'g');
-    while rest <> '' loop
+    while rest operator(pg_catalog.<>) '' loop
         one := pg_catalog.left(rest, 1);
         rest := pg_catalog.replace(rest, one, '');
         encoded := pg_catalog.replace(encoded, one, pg_catalog.regexp_replace(pg_catalog.encode(

@@ -8,17 +8,17 @@ returns text
 language plpgsql immutable strict parallel safe
 as $$
 declare
-    encoded text := row_text;
+    encoded pg_catalog.text := row_text;
 begin
     -- All but what the text of a row is made of can be encoded while the row is one text.
-    if encoded ~ E'[^A-Za-z0-9_.,()" \\\\-]' then
+    if encoded operator(pg_catalog.~) E'[^A-Za-z0-9_.,()" \\\\-]' then
         encoded := pgq.tg_urlencode(encoded);
     end if;
     -- No name or value has a `!` left, so it can stand for null.
     encoded := pg_catalog.replace(pg_catalog.format(template, variadic pg_catalog.array_replace(
         pgq.tg_values(pg_catalog.replace(encoded, ' ', '+'), columns), null, '!')), '=!', '');
     -- The template has none of these left, so they come from values.
-    if encoded ~ E'[,()"\\\\]' then
+    if encoded operator(pg_catalog.~) E'[,()"\\\\]' then
         encoded := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
             pg_catalog.replace(
                 encoded, ',', '%2c'), '(', '%28'), ')', '%29'), '"', '%22'), E'\\', '%5c');

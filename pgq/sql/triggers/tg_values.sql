@@ -11,13 +11,14 @@ declare
     n pgq.tg_row_8;
     r pgq.tg_row_32;
 begin
-    if columns <= 8 then
-        n := pg_catalog.left(row_text, -1) || pg_catalog.repeat(',', 8 - greatest(columns, 1)) || ')';
+    if columns operator(pg_catalog.<=) 8 then
+        n := pg_catalog.concat(pg_catalog.left(row_text, -1), pg_catalog.substr(',,,,,,,', columns), ')');
         return array[n.c1, n.c2, n.c3, n.c4, n.c5, n.c6, n.c7, n.c8];
-    elsif columns > 32 then
+    elsif columns operator(pg_catalog.>) 32 then
         return pgq.tg_wide_values(row_text, columns);
     end if;
-    r := pg_catalog.left(row_text, -1) || pg_catalog.repeat(',', 32 - columns) || ')';
+    r := pg_catalog.concat(
+        pg_catalog.left(row_text, -1), pg_catalog.substr(pg_catalog.repeat(',', 31), columns), ')');
     return array[
         r.c1, r.c2, r.c3, r.c4, r.c5, r.c6, r.c7, r.c8,
         r.c9, r.c10, r.c11, r.c12, r.c13, r.c14, r.c15, r.c16,

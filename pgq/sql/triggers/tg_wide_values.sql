@@ -7,16 +7,17 @@ as $$
 declare
     r pgq.tg_row_128;
 begin
-    if columns > 128 then
+    if columns operator(pg_catalog.>) 128 then
         return array(
-            select case when pg_catalog.left(field[1], 1) = '"'
-                   then pg_catalog.replace(pg_catalog.replace(
-                        pg_catalog.substr(field[1], 2, pg_catalog.length(field[1]) - 2), '""', '"'),
-                        E'\\\\', E'\\')
-                   else nullif(field[1], '') end
+            select case
+                when pg_catalog.starts_with(field[1], '"') then pg_catalog.replace(pg_catalog.replace(
+                    pg_catalog.left(pg_catalog.substr(field[1], 2), -1), '""', '"'), E'\\\\', E'\\')
+                when field[1] operator(pg_catalog.<>) '' then field[1]
+                end
             from pg_catalog.regexp_matches(row_text, '("(?:[^"]|"")*"|[^,()"]*)[,)]', 'g') as field);
     end if;
-    r := pg_catalog.left(row_text, -1) || pg_catalog.repeat(',', 128 - columns) || ')';
+    r := pg_catalog.concat(
+        pg_catalog.left(row_text, -1), pg_catalog.substr(pg_catalog.repeat(',', 127), columns), ')');
     return array[
         r.c1, r.c2, r.c3, r.c4, r.c5, r.c6, r.c7, r.c8, r.c9, r.c10, r.c11, r.c12,
         r.c13, r.c14, r.c15, r.c16, r.c17, r.c18, r.c19, r.c20, r.c21, r.c22, r.c23, r.c24,

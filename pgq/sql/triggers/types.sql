@@ -1,5 +1,11 @@
 -- Types of the trigger functions. Those of an older release are dropped, and so are the functions that the
 -- triggers call, which all come after this file: neither can be replaced by something of another shape.
+--
+-- A trigger runs with the rights of the table's owner when a foreign key cascades, or of whoever wrote the
+-- function that changes the table, but under the search path of the session; and a session keeps the types
+-- that a function found when it was first called. So the functions either set their search path, or, where
+-- that would be paid for row by row, name all types, functions and operators in full. Only a trigger's own
+-- expressions are looked up in the path of the session.
 do $$
 declare
     old text;
