@@ -83,7 +83,9 @@ fn a_tick_that_waited_for_another_does_not_go_back_in_time() {
     let mut first = own.connect();
     first.batch_execute("begin; select pgq.ticker('q')").expect("a tick");
     let mut second = own.connect();
-    second.batch_execute("set default_transaction_isolation = 'repeatable read'").expect("set");
+    second
+        .batch_execute("set default_transaction_isolation = 'repeatable read'; set statement_timeout = '60s'")
+        .expect("set");
     let answered = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| answer(&mut second, "select pgq.ticker('q')"));
         wait_for("the second to wait", || {
