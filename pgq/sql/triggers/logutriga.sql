@@ -25,9 +25,7 @@ as $$
 declare
     facts pgq.tg_facts;
     relation constant pg_catalog.text := pg_catalog.concat(tg_table_schema, '.', tg_table_name);
-    inserts constant boolean := tg_op operator(pg_catalog.=) 'INSERT';
-    updates constant boolean := tg_op operator(pg_catalog.=) 'UPDATE';
-    truncates constant boolean := tg_op operator(pg_catalog.=) 'TRUNCATE';
+    truncates constant boolean := tg_level operator(pg_catalog.=) 'STATEMENT';
     subject pg_catalog.record;
     row_text pg_catalog.text;
     old_text pg_catalog.text;
@@ -35,17 +33,17 @@ declare
     event pg_catalog.text[];
     ignored pg_catalog.text;
 begin
-    if tg_level operator(pg_catalog.=) 'STATEMENT' and not truncates then
+    if truncates and tg_op operator(pg_catalog.<>) 'TRUNCATE' then
         raise exception 'pgq Ins/Upd/Del trigger must be fired FOR EACH ROW'
             using errcode = 'internal_error';
     elsif tg_argv[0] is null then
         raise exception 'pgq trigger must have destination queue as argument'
             using errcode = 'internal_error';
     end if;
-    if inserts or updates then
-        subject := new;
-    else
+    if tg_op operator(pg_catalog.=) 'DELETE' then
         subject := old;
+    else
+        subject := new;
     end if;
     if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return subject;
@@ -60,7 +58,7 @@ begin
     <<make>>
     begin
         row_text := subject::pg_catalog.text;
-        if updates then
+        if tg_op operator(pg_catalog.=) 'UPDATE' then
             old_text := old::pg_catalog.text;
             -- Mostly a glance at the first column tells that the key stays.
             if not facts.key_first
