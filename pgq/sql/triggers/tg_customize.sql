@@ -34,7 +34,7 @@ begin
                 using errcode = 'internal_error';
         elsif result is null then
             raise exception 'when= should not be NULL' using errcode = 'internal_error';
-        elsif result operator(pg_catalog.<>) all (array['t', 'f']) then
+        elsif result operator(pg_catalog.<>) 't' and result operator(pg_catalog.<>) 'f' then
             -- A function in it has been replaced by one of another type.
             raise exception 'when= query result must be boolean, got %', result
                 using errcode = 'internal_error';
