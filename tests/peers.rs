@@ -63,7 +63,14 @@ fn pgqd(server: &Server, folder: &Path, databases: &[&str]) -> Running {
     let file = folder.join("pgqd.ini");
     fs::write(&file, ini).expect("writable");
     assert!(Path::new("/usr/bin/pgqd").exists(), "pgqd is not installed: run `scripts/setup`");
-    Running::start(Command::new("/usr/bin/pgqd").arg("-v").arg(file))
+    Running::start(bound("/usr/bin/pgqd").arg("-v").arg(file))
+}
+
+/// Makes the command of a program that ends together with the test, even when that is killed.
+fn bound(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", program]);
+    command
 }
 
 /// Returns which of a queue's tables takes its events.

@@ -64,7 +64,7 @@ const CONSUMERS: &str = include_str!("consumers.py");
 const PRODUCER: &str = include_str!("producer.py");
 
 fn python(folder: &Path, script: &str) -> Command {
-    let mut command = Command::new("/usr/bin/python3");
+    let mut command = bound("/usr/bin/python3");
     command.args(["-W", "ignore", script]).current_dir(folder);
     command
 }
