@@ -38,7 +38,7 @@ const QUEUE: &str = "queue";
 
 /// Returns a database with a kind of PgQ, all that belongs to it, and a queue that rotates whenever it may.
 fn database(kind: Kind) -> (Database, Client) {
-    let database = Database::create("peers");
+    let database = Database::create_for(kind, "peers");
     let mut client = database.client();
     install(&mut client, kind);
     (database, client)

@@ -32,7 +32,7 @@ fn the_extension_gives_two_sessions_two_batches() {
 
 /// Lets two sessions open a batch at once, again and again; returns how many batches could not be finished.
 fn orphaned(kind: Kind) -> usize {
-    let database = Database::create("own");
+    let database = Database::create_for(kind, "own");
     let mut client = database.client();
     queues::install_as(&mut client, kind);
     queues::create(&mut client, "q");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::support::{shared, wait_for};
+use crate::support::wait_for;
 
 on_both_kinds!(
     it_ticks_returns_events_and_rotates,
@@ -50,7 +50,7 @@ fn it_ticks_returns_events_and_rotates(kind: Kind) {
     let (database, mut client) = database(kind);
     let mut reader = Reader::register(database.client());
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let _daemon = pgqd(shared(), folder.path(), &[database.name()]);
+    let _daemon = pgqd(database.server(), folder.path(), &[database.name()]);
     let mut tables = BTreeSet::new();
     for round in 0..6 {
         queues::insert(&mut client, QUEUE, round * 10, 10);
@@ -87,7 +87,7 @@ fn it_calls_the_extra_maintenance_of_each_queue(kind: Kind) {
         )
         .expect("created");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut daemon = pgqd(shared(), folder.path(), &[database.name()]);
+    let mut daemon = pgqd(database.server(), folder.path(), &[database.name()]);
     wait_for("two rounds of maintenance", || {
         let last = "select count(*) > 1 from called where queue = 'queue' and name = 'second'";
         client.query_one(last, &[]).expect("readable").get(0)
@@ -117,7 +117,7 @@ fn it_leaves_alone_what_is_paused(kind: Kind) {
     };
     let (last, of_others) = ticks();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let _daemon = pgqd(shared(), folder.path(), &[database.name()]);
+    let _daemon = pgqd(database.server(), folder.path(), &[database.name()]);
     wait_for("ten ticks", || ticks().0 > last.map(|last| last + 10));
     assert_eq!(ticks().1, of_others);
 }

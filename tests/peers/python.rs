@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::support::programs::succeed;
-use crate::support::shared;
 
 /// A queue in one database, and what its consumers have processed in another.
 pub(super) struct Setup {
@@ -47,8 +46,8 @@ impl Setup {
         let mut command = python(self.folder.path(), "consumers.py");
         command.arg(class).arg(file).args(switches);
         command
-            .env("PGHOST", shared().socket_dir())
-            .env("PGPORT", shared().port().to_string())
+            .env("PGHOST", self.source.0.server().socket_dir())
+            .env("PGPORT", self.source.0.server().port().to_string())
             .env("PGUSER", "postgres");
         command
     }

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use super::python::{PROCESSED, Setup, processed};
 use super::*;
 use crate::support::programs::succeed;
-use crate::support::{shared, wait_for};
+use crate::support::wait_for;
 
 on_both_kinds!(a_plain_consumer, cooperative_consumers, a_remote_consumer, a_serial_consumer);
 
@@ -45,7 +45,7 @@ fn run(setup: &mut Setup, class: &str, jobs: &[&str], client: &mut Client) {
     for job in jobs {
         succeed(&mut setup.consumer(class, job, "", &["--register"]));
     }
-    let _daemon = pgqd(shared(), setup.folder.path(), &[setup.source.0.name()]);
+    let _daemon = pgqd(setup.source.0.server(), setup.folder.path(), &[setup.source.0.name()]);
     let start = |job: &&str| Running::start(&mut setup.consumer(class, job, "loop_delay = 0.02\n", &[]));
     let mut consumers: Vec<_> = jobs.iter().map(start).collect();
     for _ in 0..3 {

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pgq::schema::Kind;
 use postgres::Client;
 
 use self::server::Server;
@@ -76,6 +77,18 @@ impl Database {
         Database::create_on(with_extension(), prefix)
     }
 
+    /// Creates such a database on a server that has this kind of PgQ.
+    ///
+    /// # Panics
+    ///
+    /// As [`Database::create`].
+    pub(crate) fn create_for(kind: Kind, prefix: &str) -> Database {
+        match kind {
+            Kind::Own => Database::create(prefix),
+            Kind::Extension => Database::create_with_extension(prefix),
+        }
+    }
+
     fn create_on(server: &'static Server, prefix: &str) -> Database {
         let name = format!("{prefix}_{}", unique());
         server.create_database(&name);
@@ -85,6 +98,11 @@ impl Database {
     /// Returns the name.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns its server.
+    pub(crate) fn server(&self) -> &'static Server {
+        self.server
     }
 
     /// Returns the superuser's connection string.
