@@ -30,7 +30,11 @@ declare
     row_text pg_catalog.text;
     old_text pg_catalog.text;
     changes integer[];
+    kind pg_catalog.text;
+    row_event pg_catalog.text;
+    old_event pg_catalog.text;
     event pg_catalog.text[];
+    event_id bigint;
     ignored pg_catalog.text;
 begin
     if truncates and tg_op operator(pg_catalog.<>) 'TRUNCATE' then
@@ -72,27 +76,28 @@ begin
                 exit make when not pgq.tg_is_wanted(changes, facts.ignores, facts.keys, facts.shown);
             end if;
         end if;
-        event := array[
-            pg_catalog.concat('{"op":"', tg_op, '","table":[', pg_catalog.to_json(tg_table_schema), ',',
-                pg_catalog.to_json(tg_table_name), '],"pkey":', facts.key_json, '}'),
-            case
-                when truncates then '{}'
-                when facts.json_plain then pg_catalog.row_to_json(subject)::pg_catalog.text
-                else pgq.tg_json_row(facts, pg_catalog.row_to_json(subject), subject)
-            end,
-            relation, null, null, null];
+        kind := pg_catalog.concat('{"op":"', tg_op, '","table":[', pg_catalog.to_json(tg_table_schema), ',',
+            pg_catalog.to_json(tg_table_name), '],"pkey":', facts.key_json, '}');
+        row_event := case
+            when truncates then '{}'
+            when facts.json_plain then pg_catalog.row_to_json(subject)::pg_catalog.text
+            else pgq.tg_json_row(facts, pg_catalog.row_to_json(subject), subject)
+        end;
         if facts.backup and tg_op operator(pg_catalog.=) 'UPDATE' then
-            event[4] := case
+            old_event := case
                 when facts.json_plain then pg_catalog.row_to_json(old)::pg_catalog.text
                 else pgq.tg_json_row(facts, pg_catalog.row_to_json(old), old)
             end;
         end if;
         if facts.custom and not truncates then
-            event := pgq.tg_customize(facts, event, subject);
+            event := pgq.tg_customize(
+                facts, array[kind, row_event, relation, old_event, null, null], subject);
             exit make when event is null;
+            event_id := pgq.insert_event(
+                tg_argv[0], event[1], event[2], event[3], event[4], event[5], event[6]);
+        else
+            event_id := pgq.insert_event(tg_argv[0], kind, row_event, relation, old_event, null, null);
         end if;
-        ignored := pgq.insert_event(
-            tg_argv[0], event[1], event[2], event[3], event[4], event[5], event[6]);
     end make;
 
     if facts.skip then

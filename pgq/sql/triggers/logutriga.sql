@@ -30,7 +30,11 @@ declare
     row_text pg_catalog.text;
     old_text pg_catalog.text;
     changes integer[];
+    kind pg_catalog.text;
+    row_event pg_catalog.text;
+    old_event pg_catalog.text;
     event pg_catalog.text[];
+    event_id bigint;
     ignored pg_catalog.text;
 begin
     if truncates and tg_op operator(pg_catalog.<>) 'TRUNCATE' then
@@ -73,21 +77,24 @@ begin
             end if;
         end if;
         if truncates then
-            event := array['R', '', relation, null, null, null];
+            kind := 'R';
+            row_event := '';
         else
-            event := array[
-                pg_catalog.concat(pg_catalog.left(tg_op, 1), ':', facts.key_list),
-                pgq.tg_urlencode_row(facts.url_template, row_text, facts.columns), relation,
-                case when facts.backup then
-                    pgq.tg_urlencode_row(facts.url_template, old_text, facts.columns) end,
-                null, null];
+            kind := pg_catalog.concat(pg_catalog.left(tg_op, 1), ':', facts.key_list);
+            row_event := pgq.tg_urlencode_row(facts.url_template, row_text, facts.columns);
+            if facts.backup then
+                old_event := pgq.tg_urlencode_row(facts.url_template, old_text, facts.columns);
+            end if;
         end if;
         if facts.custom and not truncates then
-            event := pgq.tg_customize(facts, event, subject);
+            event := pgq.tg_customize(
+                facts, array[kind, row_event, relation, old_event, null, null], subject);
             exit make when event is null;
+            event_id := pgq.insert_event(
+                tg_argv[0], event[1], event[2], event[3], event[4], event[5], event[6]);
+        else
+            event_id := pgq.insert_event(tg_argv[0], kind, row_event, relation, old_event, null, null);
         end if;
-        ignored := pgq.insert_event(
-            tg_argv[0], event[1], event[2], event[3], event[4], event[5], event[6]);
     end make;
 
     if facts.skip then

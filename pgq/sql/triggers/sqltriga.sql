@@ -33,7 +33,11 @@ declare
     changes integer[];
     old_values pg_catalog.text[];
     new_values pg_catalog.text[];
+    kind pg_catalog.text;
+    row_event pg_catalog.text;
+    old_event pg_catalog.text;
     event pg_catalog.text[];
+    event_id bigint;
     ignored pg_catalog.text;
 begin
     if truncates and tg_op operator(pg_catalog.<>) 'TRUNCATE' then
@@ -62,9 +66,8 @@ begin
     begin
         row_text := subject::pg_catalog.text;
         if tg_op operator(pg_catalog.=) 'INSERT' then
-            event := array[
-                'I', pgq.tg_sql_insert(facts.sql_template, row_text, facts.columns), relation,
-                null, null, null];
+            kind := 'I';
+            row_event := pgq.tg_sql_insert(facts.sql_template, row_text, facts.columns);
         elsif tg_op operator(pg_catalog.=) 'UPDATE' then
             old_text := old::pg_catalog.text;
             old_values := pgq.tg_values(old_text, facts.columns);
@@ -77,26 +80,29 @@ begin
             end if;
             exit make when changes operator(pg_catalog.<>) '{}'
                 and not changes operator(pg_catalog.&&) facts.shown;
-            event := array[
-                'U', pgq.tg_sql_update(
-                    changes, facts.shown, facts.keys, facts.idents, old_values, new_values),
-                relation,
-                case when facts.backup then
-                    pgq.tg_urlencode_row(facts.url_template, old_text, facts.columns) end,
-                null, null];
+            kind := 'U';
+            row_event := pgq.tg_sql_update(
+                changes, facts.shown, facts.keys, facts.idents, old_values, new_values);
+            if facts.backup then
+                old_event := pgq.tg_urlencode_row(facts.url_template, old_text, facts.columns);
+            end if;
         elsif truncates then
-            event := array['R', '', relation, null, null, null];
+            kind := 'R';
+            row_event := '';
         else
             old_values := pgq.tg_values(row_text, facts.columns);
-            event := array[
-                'D', pgq.tg_sql_where(facts.keys, facts.idents, old_values), relation, null, null, null];
+            kind := 'D';
+            row_event := pgq.tg_sql_where(facts.keys, facts.idents, old_values);
         end if;
         if facts.custom and not truncates then
-            event := pgq.tg_customize(facts, event, subject);
+            event := pgq.tg_customize(
+                facts, array[kind, row_event, relation, old_event, null, null], subject);
             exit make when event is null;
+            event_id := pgq.insert_event(
+                tg_argv[0], event[1], event[2], event[3], event[4], event[5], event[6]);
+        else
+            event_id := pgq.insert_event(tg_argv[0], kind, row_event, relation, old_event, null, null);
         end if;
-        ignored := pgq.insert_event(
-            tg_argv[0], event[1], event[2], event[3], event[4], event[5], event[6]);
     end make;
 
     if facts.skip then
