@@ -1,7 +1,6 @@
 //! What PgQ 3.5 lacks, next to either schema.
 
-use super::own::files;
-use super::script::Script;
+use super::script::{Script, files};
 
 /// The store of failed events.
 pub(super) static FAILED: Script = Script {

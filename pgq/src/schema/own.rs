@@ -1,12 +1,6 @@
 //! The schema that this crate carries: SQL and PL/pgSQL.
 
-use super::script::Script;
-
-/// Includes files of `sql/`, named without it and without their ending.
-macro_rules! files {
-    ($($name:literal),* $(,)?) => { &[$(include_str!(concat!("../../sql/", $name, ".sql"))),*] };
-}
-pub(super) use files;
+use super::script::{Script, files};
 
 /// PgQ itself.
 pub(super) static PGQ: Script = Script {

@@ -1,5 +1,11 @@
 //! A part of a schema as SQL, which marks what it has created so that it is known again.
 
+/// Includes files of `sql/`, named without it and without their ending.
+macro_rules! files {
+    ($($name:literal),* $(,)?) => { &[$(include_str!(concat!("../../sql/", $name, ".sql"))),*] };
+}
+pub(super) use files;
+
 /// Files of SQL that are run together, and mark what they have created with a comment.
 pub(super) struct Script {
     /// How every comment begins.
