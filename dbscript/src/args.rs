@@ -2,16 +2,20 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use clap_complete::Shell;
 use log::LevelFilter;
 use nix::sys::signal::Signal;
 
-use crate::Error;
 use crate::complaint::complain;
+use crate::{Error, command};
 
 /// What was given on the command line.
-pub struct Switches(ArgMatches);
+pub struct Switches {
+    given: ArgMatches,
+    program: String,
+    commands: Vec<crate::Command>,
+}
 
 /// Shows nothing: `--set` may hold a password.
 impl std::fmt::Debug for Switches {
@@ -26,6 +30,8 @@ pub(crate) struct Extra {
     pub(crate) name: &'static str,
     /// What stands for its value in `--help`, if it takes one.
     pub(crate) value: Option<&'static str>,
+    /// The value that it has when it is given without one; what is given then stands behind a `=`.
+    pub(crate) missing: Option<&'static str>,
     pub(crate) doc: &'static str,
 }
 
@@ -34,7 +40,12 @@ impl Extra {
         match self.value {
             None => flag(self.name, self.doc),
             Some(value) => {
-                Arg::new(self.name).long(self.name).value_name(value).overrides_with(self.name).help(self.doc)
+                let arg = Arg::new(self.name).long(self.name).value_name(value).help(self.doc);
+                let arg = arg.overrides_with(self.name);
+                match self.missing {
+                    None => arg,
+                    Some(missing) => arg.num_args(0..=1).require_equals(true).default_missing_value(missing),
+                }
             }
         }
     }
@@ -43,41 +54,47 @@ impl Extra {
 impl Switches {
     /// Tells whether a switch that the program added was given.
     pub fn has(&self, name: &str) -> bool {
-        self.0.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given)
+        self.given.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given)
     }
 
     /// Returns the value of an option that the program added, if it was given: the last one.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.0.try_get_one::<String>(name).ok().flatten().map(String::as_str)
+        self.given.try_get_one::<String>(name).ok().flatten().map(String::as_str)
     }
 
-    /// Returns the arguments after the config file.
+    /// Returns the arguments after the config file, of which the first is the command if the program has commands.
     pub fn arguments(&self) -> Vec<&str> {
-        self.0.get_many::<String>("arguments").into_iter().flatten().map(String::as_str).collect()
+        self.given.get_many::<String>("arguments").into_iter().flatten().map(String::as_str).collect()
+    }
+
+    /// Returns the error of arguments that the program does not take: no command, one that it does not have, or
+    /// one with arguments that it does not take.
+    pub fn misuse(&self) -> Error {
+        command::misuse(&self.program, &self.commands, &self.arguments())
     }
 
     pub(crate) fn config_file(&self) -> Option<&PathBuf> {
-        self.0.get_one("config")
+        self.given.get_one("config")
     }
 
     pub(crate) fn daemon(&self) -> bool {
-        self.0.get_flag("daemon")
+        self.given.get_flag("daemon")
     }
 
     pub(crate) fn sample(&self) -> bool {
-        self.0.get_flag("ini")
+        self.given.get_flag("ini")
     }
 
     pub(crate) fn manual(&self) -> bool {
-        self.0.get_flag("man")
+        self.given.get_flag("man")
     }
 
     pub(crate) fn completions(&self) -> Option<Shell> {
-        self.0.get_one("completions").copied()
+        self.given.get_one("completions").copied()
     }
 
     pub(crate) fn level(&self) -> LevelFilter {
-        match (self.0.get_flag("quiet"), self.0.get_count("verbose")) {
+        match (self.given.get_flag("quiet"), self.given.get_count("verbose")) {
             (true, _) => LevelFilter::Warn,
             (false, 0) => LevelFilter::Info,
             (false, 1) => LevelFilter::Debug,
@@ -88,12 +105,12 @@ impl Switches {
     /// Returns the signal to send to the running process.
     pub(crate) fn signal(&self) -> Option<Signal> {
         let signals = [("reload", Signal::SIGHUP), ("stop", Signal::SIGINT), ("kill", Signal::SIGTERM)];
-        signals.into_iter().find(|(switch, _)| self.0.get_flag(switch)).map(|(_, signal)| signal)
+        signals.into_iter().find(|(switch, _)| self.given.get_flag(switch)).map(|(_, signal)| signal)
     }
 
     /// Returns the `--set` pairs.
     pub(crate) fn set(&self) -> Result<Vec<(String, String)>, Error> {
-        let given = self.0.get_many::<String>("set").into_iter().flatten();
+        let given = self.given.get_many::<String>("set").into_iter().flatten();
         given
             .map(|pair| match pair.split_once('=') {
                 Some((key, value)) if !key.trim().is_empty() => {
@@ -113,6 +130,7 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
             Arg::new("config")
                 .value_name("config.ini")
                 .value_parser(clap::value_parser!(PathBuf))
+                .value_hint(ValueHint::FilePath)
                 .help("Config file"),
         )
         .args(extra.iter().map(Extra::arg))
@@ -187,16 +205,17 @@ fn flag(name: &'static str, doc: &'static str) -> Arg {
 /// was printed.
 pub(crate) fn parse(
     command: Command,
+    commands: &[crate::Command],
     args: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> Result<Switches, u8> {
-    let name = command.get_name().to_owned();
+    let program = command.get_name().to_owned();
     match command.try_get_matches_from(args) {
-        Ok(matches) => Ok(Switches(matches)),
+        Ok(given) => Ok(Switches { given, program, commands: commands.to_vec() }),
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
             let line = line.strip_prefix("error: ").unwrap_or(line);
-            complain(&format!("{name}: {line}; `{name} --help` lists the switches"));
+            complain(&format!("{program}: {line}; `{program} --help` lists the switches"));
             Err(2)
         }
         Err(help_or_version) => {
@@ -213,11 +232,12 @@ mod tests {
 
     fn parse_line(line: &str) -> Result<Switches, u8> {
         let extra = [
-            Extra { name: "register", value: None, doc: "Register." },
-            Extra { name: "limit", value: Some("ROWS"), doc: "Rows." },
+            Extra { name: "register", value: None, missing: None, doc: "Register." },
+            Extra { name: "limit", value: Some("ROWS"), missing: None, doc: "Rows." },
+            Extra { name: "watch", value: Some("SECONDS"), missing: Some("2"), doc: "Watch." },
         ];
         let command = complete(Command::new("prog").version("1"), &extra, Some("COMMAND"));
-        parse(command, line.split(' ').map(Into::into))
+        parse(command, &[], line.split(' ').map(Into::into))
     }
 
     #[test]
@@ -238,6 +258,19 @@ mod tests {
         assert_eq!(parse_line("prog x.ini").expect("valid").value("limit"), None);
         assert_eq!(parse_line("prog --register x.ini").expect("valid").value("register"), None);
         assert_eq!(parse_line("prog x.ini --limit").err(), Some(2));
+    }
+
+    #[test]
+    fn the_value_of_an_option_may_be_left_out_where_there_is_another_one() {
+        for (line, value) in [
+            ("prog x.ini status --watch", Some("2")),
+            ("prog --watch x.ini status", Some("2")),
+            ("prog x.ini status --watch=0.5", Some("0.5")),
+            ("prog x.ini status", None),
+        ] {
+            let switches = parse_line(line).expect(line);
+            assert_eq!((switches.value("watch"), switches.arguments()), (value, vec!["status"]), "{line}");
+        }
     }
 
     #[test]

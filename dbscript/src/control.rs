@@ -114,10 +114,15 @@ impl Control {
         self.wait(duration, |state| state.stop || state.reload);
     }
 
-    /// As [`sleep`](Control::sleep), and [`wake`](Control::wake) ends it too.
-    pub(crate) fn idle(&self, duration: Duration) {
-        self.wait(duration, |state| state.stop || state.reload || state.wake);
-        self.lock().wake = false;
+    /// As [`sleep`](Control::sleep), and [`wake`](Control::wake) ends it too. Returns whether anything did
+    /// before its time.
+    pub(crate) fn idle(&self, duration: Duration) -> bool {
+        let woken = |state: &State| state.stop || state.reload || state.wake;
+        self.wait(duration, woken);
+        let mut state = self.lock();
+        let early = woken(&state);
+        state.wake = false;
+        early
     }
 
     /// Does work on a thread of its own and returns what came of it. When the loop is asked to end before, the

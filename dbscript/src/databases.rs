@@ -13,7 +13,7 @@ use crate::control::Control;
 use crate::error::Interrupted;
 use crate::listen::{Channels, Listeners, Open};
 use crate::pool::{PoolOfOne, Pooled};
-use crate::{BoxError, Connection, Error, connect, conninfo};
+use crate::{BoxError, Connection, Error, connect, conninfo, listen};
 
 /// Default of `connection_lifetime`: 20 minutes.
 pub const DEFAULT_CONNECTION_LIFETIME: Duration = Duration::from_secs(1200);
@@ -115,8 +115,8 @@ impl Databases {
 
     /// Lets notifications on a channel of a database end the sleep between rounds. Skytools: `listen`.
     ///
-    /// A connection of its own listens; while it cannot be had, and always behind a pooler that hands out
-    /// transactions, the loop looks every `loop_delay`.
+    /// A connection of its own listens. While it cannot be had, the loop looks every `loop_delay`; and always
+    /// behind a pooler, where nobody listens, since the session may be somebody else's a moment later.
     pub fn listen(&mut self, name: &str, channel: &str) {
         self.channels.entry(name.to_owned()).or_default().insert(channel.to_owned());
     }
@@ -135,7 +135,7 @@ impl Databases {
         self.listeners.follow(&self.channels, &self.control, |name| {
             let conninfo = entries.get(name)?.conninfo.clone();
             let (text, application_name) = (conninfo.clone(), self.application_name.clone());
-            let open: Open = Box::new(move || Ok(connect::connect(&understood(&text, &application_name)?)?));
+            let open: Open = Box::new(move || Ok(listen::connect(understood(&text, &application_name)?)?));
             Some((conninfo, open))
         });
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::key::{Key, Presence};
+use crate::wrap::wrap;
 use crate::{Error, ini};
 
 const WIDTH: usize = 76;
@@ -22,7 +23,7 @@ pub(crate) fn render(section: &str, keys: &[Key], set: &[(String, String)]) -> R
     let mut text = format!("[{section}]\n");
     for key in keys {
         text.push('\n');
-        for line in wrap(key.doc) {
+        for line in wrap(key.doc, WIDTH) {
             let _ = writeln!(text, "# {line}");
         }
         let names: Vec<&str> = key.names().filter(|name| given.contains_key(*name)).collect();
@@ -63,23 +64,6 @@ fn check(given: &BTreeMap<String, &str>) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn wrap(doc: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in doc.split_whitespace() {
-        if let Some(line) = lines.last_mut()
-            && (line.is_empty() || line.len() + 1 + word.len() <= WIDTH)
-        {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -129,11 +113,5 @@ mod tests {
             let error = render("s", &[], &pairs(&[(name, value)])).expect_err(name);
             assert_eq!(error.to_string(), format!("no config file can hold `{name}` as --set gives it"));
         }
-    }
-
-    #[test]
-    fn long_texts_are_wrapped() {
-        let lines = wrap(&"word ".repeat(40));
-        assert!(lines.len() > 1 && lines.iter().all(|line| line.len() <= WIDTH));
     }
 }

@@ -39,6 +39,7 @@ mod databases;
 mod error;
 mod error_kind;
 mod listen;
+mod manager;
 mod panics;
 mod pool;
 mod progress;
@@ -52,9 +53,13 @@ mod worker;
 #[cfg(feature = "program")]
 mod args;
 #[cfg(feature = "program")]
+mod command;
+#[cfg(feature = "program")]
 mod complaint;
 #[cfg(feature = "program")]
 mod config;
+#[cfg(feature = "program")]
+mod confirm;
 #[cfg(feature = "program")]
 mod daemon;
 #[cfg(feature = "program")]
@@ -70,6 +75,8 @@ mod logging;
 #[cfg(feature = "program")]
 mod man;
 #[cfg(feature = "program")]
+mod nearest;
+#[cfg(feature = "program")]
 mod pidfile;
 #[cfg(feature = "program")]
 mod program;
@@ -79,6 +86,10 @@ mod run;
 mod settings;
 #[cfg(feature = "program")]
 mod signals;
+#[cfg(feature = "program")]
+mod systemd;
+#[cfg(feature = "program")]
+mod wrap;
 
 pub use connection::Connection;
 pub use control::Control;
@@ -94,7 +105,11 @@ pub use worker::{Worker, WorkerHandle};
 #[cfg(feature = "program")]
 pub use args::Switches;
 #[cfg(feature = "program")]
+pub use command::Command;
+#[cfg(feature = "program")]
 pub use config::Config;
+#[cfg(feature = "program")]
+pub use confirm::confirm;
 #[cfg(feature = "program")]
 pub use key::Key;
 #[cfg(feature = "program")]

@@ -2,6 +2,8 @@
 //! connection of its own waits for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as StdError;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
@@ -10,19 +12,61 @@ use std::time::{Duration, Instant};
 use fallible_iterator::FallibleIterator;
 use log::{debug, info, warn};
 use postgres::Client;
+use postgres::error::SqlState;
+use postgres::types::Type;
 
-use crate::{BoxError, Control, describe};
+use crate::conninfo::Target;
+use crate::{BoxError, Control, Error, connect, describe, sqlstate};
 
 /// How long a listener may live on after it is not wanted any more.
 const CHECK: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// A setting that a session has when it was started for the connection that asks for it.
+const MARK: &str = "dbscript.listener";
+
 /// The channels to listen to, by the name of their database.
 pub(crate) type Channels = BTreeMap<String, BTreeSet<String>>;
 
 /// Opens a listener's connection.
 pub(crate) type Open = Box<dyn Fn() -> Result<Client, BoxError> + Send>;
+
+/// Opens a connection for a listener.
+///
+/// # Errors
+///
+/// When the server refuses, and when a pooler is between ([`Pooler`]).
+pub(crate) fn connect(mut target: Target) -> Result<Client, Error> {
+    let given = target.common.get_options().unwrap_or_default();
+    let options = format!("{given} -c {MARK}=1");
+    target.common.options(options.trim());
+    let pooler = || Error::failed("a pooler is between").caused_by(Pooler);
+    let mut client = match connect::connect(&target) {
+        // Poolers pass on what they know, and most of them refuse the rest.
+        Err(error) if sqlstate(&error) == Some(&SqlState::PROTOCOL_VIOLATION) => return Err(pooler()),
+        client => client?,
+    };
+    let marked = client.query_typed_one("select current_setting($1, true)", &[(&MARK, Type::TEXT)]);
+    let marked = marked.map_err(|error| Error::failed("cannot listen").caused_by(error))?;
+    if marked.get::<_, Option<&str>>(0) == Some("1") { Ok(client) } else { Err(pooler()) }
+}
+
+/// The cause when sessions are a pooler's, and listening would be left behind in them.
+#[derive(Debug)]
+struct Pooler;
+
+impl fmt::Display for Pooler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("its sessions are not one's own")
+    }
+}
+
+impl StdError for Pooler {}
+
+fn is_pooler(error: &(dyn StdError + 'static)) -> bool {
+    error.is::<Pooler>() || error.source().is_some_and(is_pooler)
+}
 
 /// The running listeners.
 #[derive(Default)]
@@ -120,6 +164,10 @@ impl Ear {
                 Err(error) => error,
             };
             if !self.is_wanted() {
+                break;
+            }
+            if is_pooler(&*error) {
+                info!("{}: not listening through a pooler, looking every loop_delay", self.name);
                 break;
             }
             let line = describe(&*error);

@@ -3,44 +3,73 @@
 
 use std::io::{self, Write};
 
-use clap::Command;
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ValueHint};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::Key;
 use crate::key::Presence;
+use crate::{Command, Key, Program};
 
 /// Writes a manual page in the format of `man`: what the command line takes, and what the config file takes.
-pub(crate) fn write_page(
-    command: Command,
-    section: &str,
-    keys: &[Key],
-    to: &mut impl Write,
-) -> io::Result<()> {
-    let man = Man::new(command.clone()).section("1").source(version(&command));
+pub(crate) fn write_page(program: &Program, to: &mut impl Write) -> io::Result<()> {
+    let parser = program.parser();
+    let man = Man::new(parser.clone()).section("1").source(version(&parser));
     man.render_title(to)?;
     man.render_name_section(to)?;
     man.render_synopsis_section(to)?;
     man.render_description_section(to)?;
+    let mut rest = Roff::new();
+    commands(&mut rest, program.all_commands());
+    rest.to_writer(to)?;
     man.render_options_section(to)?;
     let mut rest = Roff::new();
-    config_file(&mut rest, section, keys);
+    config_file(&mut rest, program.name(), &program.all_keys());
     exit_status(&mut rest);
-    if let Some(text) = command.get_after_help().map(ToString::to_string).filter(|text| !text.is_empty()) {
-        rest.control("SH", ["NOTES"]).control("nf", []).text([roman(text)]).control("fi", []);
+    if !program.notes().is_empty() {
+        rest.control("SH", ["NOTES"]);
+        rest.control("nf", []).text([roman(program.notes())]).control("fi", []);
     }
     rest.to_writer(to)
 }
 
 /// Writes what a shell needs to complete the command line.
-pub(crate) fn write_completions(mut command: Command, shell: Shell, to: &mut impl Write) {
-    let name = command.get_name().to_owned();
-    clap_complete::generate(shell, &mut command, name, to);
+pub(crate) fn write_completions(program: &Program, shell: Shell, to: &mut impl Write) {
+    clap_complete::generate(shell, &mut program.completable(), program.name(), to);
 }
 
-fn version(command: &Command) -> String {
+/// Adds commands with their arguments, each a command of the parser's own, which is how completions know them. The
+/// program itself takes them as plain arguments, before and behind which switches may stand.
+pub(crate) fn with_commands(parser: clap::Command, commands: &[Command]) -> clap::Command {
+    let parser = parser.mut_args(|arg| {
+        let everywhere = !arg.is_positional() && arg.get_id() != "version";
+        arg.global(everywhere)
+    });
+    parser.disable_help_subcommand(true).subcommands(commands.iter().map(|command| {
+        let arguments = command.words().into_iter().map(|word| {
+            let arg = Arg::new(word.text).value_name(word.text);
+            match &*word.values {
+                [] => arg.value_hint(ValueHint::Other),
+                values => arg.value_parser(PossibleValuesParser::new(values.to_vec())),
+            }
+        });
+        clap::Command::new(command.name).about(command.doc).args(arguments)
+    }))
+}
+
+fn version(command: &clap::Command) -> String {
     format!("{} {}", command.get_name(), command.get_version().unwrap_or_default())
+}
+
+fn commands(page: &mut Roff, commands: &[Command]) {
+    if !commands.is_empty() {
+        page.control("SH", ["COMMANDS"]);
+    }
+    for command in commands {
+        let arguments = command.synopsis().split_off(command.name().len());
+        page.control("TP", []).text([bold(command.name()), roman(arguments)]).text([roman(command.doc)]);
+    }
 }
 
 fn config_file(page: &mut Roff, section: &str, keys: &[Key]) {

@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Command;
-
 use crate::args::{self, Extra, Switches};
+use crate::command;
 use crate::complaint::complain;
 use crate::error::is_usage;
 use crate::panics::{guarded, log_instead_of_printing};
 use crate::run::Run;
 use crate::settings::{COMMON_KEYS, JOB_NAME};
-use crate::{BoxError, Config, Context, Key, Script, describe, logging};
+use crate::{BoxError, Command, Config, Context, Error, Key, Script, describe, logging, man};
 
 /// What a program does once its configuration is understood.
 pub struct Job(pub(crate) Kind);
@@ -22,7 +21,7 @@ pub(crate) enum Kind {
     Once(OnceWork),
 }
 
-pub(crate) type OnceWork = Box<dyn FnOnce(&mut Context) -> Result<(), BoxError>>;
+pub(crate) type OnceWork = Box<dyn FnOnce(&mut Context) -> Result<ExitCode, BoxError>>;
 
 impl Job {
     /// Makes a job that runs round after round, with pidfile and signals.
@@ -32,6 +31,11 @@ impl Job {
 
     /// Makes a job that runs once and ends, also beside a loop that is running.
     pub fn once(work: impl FnOnce(&mut Context) -> Result<(), BoxError> + 'static) -> Job {
+        Job::once_with_status(move |cx| work(cx).map(|()| ExitCode::SUCCESS))
+    }
+
+    /// Makes a job as [`Job::once`] does, which chooses the program's exit status when it has not failed.
+    pub fn once_with_status(work: impl FnOnce(&mut Context) -> Result<ExitCode, BoxError> + 'static) -> Job {
         Job(Kind::Once(Box::new(work)))
     }
 }
@@ -46,8 +50,11 @@ pub struct Program {
     version: &'static str,
     keys: Vec<Key>,
     databases: Vec<Key>,
+    /// The databases that a file need not set.
+    optional: Vec<&'static str>,
     switches: Vec<Extra>,
     arguments: Option<&'static str>,
+    commands: Vec<Command>,
 }
 
 impl Program {
@@ -60,8 +67,10 @@ impl Program {
             version: concat!("(dbscript ", env!("CARGO_PKG_VERSION"), ")"),
             keys: Vec::new(),
             databases: Vec::new(),
+            optional: Vec::new(),
             switches: Vec::new(),
             arguments: None,
+            commands: Vec::new(),
         }
     }
 
@@ -95,6 +104,13 @@ impl Program {
         self
     }
 
+    /// As [`database`](Program::database), but a file may leave the key out: whoever wants the database then gets
+    /// an error.
+    pub fn optional_database(mut self, name: &'static str, doc: &'static str) -> Program {
+        self.optional.push(name);
+        self.database(name, doc)
+    }
+
     /// Adds keys of the config file. One that the framework has already gets another default.
     pub fn keys(mut self, keys: &[Key]) -> Program {
         self.keys.extend_from_slice(keys);
@@ -103,13 +119,25 @@ impl Program {
 
     /// Adds a switch `--name`, which is given or not.
     pub fn switch(mut self, name: &'static str, doc: &'static str) -> Program {
-        self.switches.push(Extra { name, value: None, doc });
+        self.switches.push(Extra { name, value: None, missing: None, doc });
         self
     }
 
     /// Adds an option `--name VALUE`, whose value is text; `value` stands for it in `--help`.
     pub fn option(mut self, name: &'static str, value: &'static str, doc: &'static str) -> Program {
-        self.switches.push(Extra { name, value: Some(value), doc });
+        self.switches.push(Extra { name, value: Some(value), missing: None, doc });
+        self
+    }
+
+    /// Adds an option `--name[=VALUE]`, which has the value `missing` when it is given without one.
+    pub fn option_or(
+        mut self,
+        name: &'static str,
+        value: &'static str,
+        missing: &'static str,
+        doc: &'static str,
+    ) -> Program {
+        self.switches.push(Extra { name, value: Some(value), missing: Some(missing), doc });
         self
     }
 
@@ -119,21 +147,28 @@ impl Program {
         self
     }
 
+    /// Accepts commands, of which one and what it takes follow the config file. `--help`, the manual page and the
+    /// completions list them; for what is none of them there is [`Switches::misuse`].
+    pub fn commands(mut self, commands: &[Command]) -> Program {
+        self.commands.extend_from_slice(commands);
+        self
+    }
+
     /// Runs the program with the process's arguments and returns its exit status: 0 done, 1 failed, 2 wrong
-    /// usage.
+    /// usage, or what [`Job::once_with_status`] returns.
     ///
     /// `build` makes the job from the configuration, at start and again at every reload.
     /// With `-d` it forks first, so the process must not have started threads before.
     pub fn main(self, build: impl Fn(&Config, &Switches) -> Result<Job, BoxError> + 'static) -> ExitCode {
         log_instead_of_printing();
-        let switches = match args::parse(self.command(), std::env::args_os()) {
+        let switches = match args::parse(self.parser(), &self.commands, std::env::args_os()) {
             Ok(switches) => switches,
             Err(status) => return ExitCode::from(status),
         };
         let name = self.name();
         let run = || Run::new(self, switches, Box::new(build)).and_then(Run::run);
         let status = match guarded(run) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(status) => status,
             Err(error) => {
                 complain(&told(name, &*error));
                 ExitCode::from(if is_usage(&*error) { 2 } else { 1 })
@@ -144,12 +179,40 @@ impl Program {
     }
 
     /// Returns the parser of the command line.
-    pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(self.name()).version(self.version).after_help(self.help_after);
-        if !self.about.is_empty() {
-            command = command.about(self.about);
+    pub(crate) fn parser(&self) -> clap::Command {
+        let commands = (!self.commands.is_empty()).then_some("COMMAND");
+        args::complete(self.described(), &self.switches, self.arguments.or(commands))
+    }
+
+    /// Returns the parser as completions want it, which know every command with what it takes.
+    pub(crate) fn completable(&self) -> clap::Command {
+        if self.commands.is_empty() {
+            return self.parser();
         }
-        args::complete(command, &self.switches, self.arguments)
+        let parser = args::complete(self.described(), &self.switches, None);
+        man::with_commands(parser, &self.commands)
+    }
+
+    fn described(&self) -> clap::Command {
+        let parser = clap::Command::new(self.name()).version(self.version).after_help(self.help_end());
+        if self.about.is_empty() { parser } else { parser.about(self.about) }
+    }
+
+    /// Returns what `--help` ends with.
+    fn help_end(&self) -> String {
+        match (&*self.commands, self.help_after) {
+            ([], text) => text.to_owned(),
+            (commands, "") => command::list(commands),
+            (commands, text) => format!("{}\n\n{text}", command::list(commands)),
+        }
+    }
+
+    pub(crate) fn notes(&self) -> &'static str {
+        self.help_after
+    }
+
+    pub(crate) fn all_commands(&self) -> &[Command] {
+        &self.commands
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -164,8 +227,16 @@ impl Program {
         &self.keys
     }
 
-    pub(crate) fn databases(&self) -> &[Key] {
-        &self.databases
+    /// Returns the keys of databases that a file sets or has to set.
+    pub(crate) fn databases(&self, config: &Config) -> Result<Vec<Key>, Error> {
+        let mut wanted = Vec::new();
+        for key in &self.databases {
+            let is_set = config.get_opt(key)?.is_some_and(|value| !value.is_empty());
+            if is_set || !self.optional.contains(&key.name()) {
+                wanted.push(*key);
+            }
+        }
+        Ok(wanted)
     }
 
     /// Returns every key that the program reads, each once.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::process::ExitCode;
 
 use log::{info, warn};
 use nix::sys::signal::Signal;
@@ -13,6 +14,7 @@ use crate::panics::guarded;
 use crate::pidfile::{self, Pidfile, Sent};
 use crate::program::{Kind, OnceWork, Program};
 use crate::settings::{Fixed, Settings};
+use crate::systemd::Systemd;
 use crate::{
     BoxError, Config, Context, Control, Databases, Error, Job, RunLoop, Script, Switches, describe,
     ini_template, man, signals,
@@ -34,37 +36,38 @@ impl Run {
         Ok(Run { program, switches, set, build })
     }
 
-    pub(crate) fn run(self) -> Result<(), BoxError> {
+    pub(crate) fn run(self) -> Result<ExitCode, BoxError> {
+        let done = |()| ExitCode::SUCCESS;
         if let Some(text) = self.text_to_print()? {
-            return print(&text);
+            return print(&text).map(done);
         }
         let config = self.load()?;
         if let Some(signal) = self.switches.signal() {
-            return self.control(&config, signal);
+            return self.control(&config, signal).map(done);
         }
         let settings = self.settings(&config)?;
         if self.switches.daemon() {
-            return self.run_daemon(&config, &settings);
+            return self.run_daemon(&config, &settings).map(done);
         }
         match (self.build)(&config, &self.switches)?.0 {
             Kind::Once(work) => self.run_once(&settings, work),
             Kind::Loop(script) => {
                 let mut pidfile = settings.pidfile.as_deref().map(Pidfile::acquire).transpose()?;
-                self.run_loop(&config, &settings, script, pidfile.as_mut(), || ())
+                self.run_loop(&config, &settings, script, pidfile.as_mut(), || ()).map(done)
             }
         }
     }
 
     /// Returns what the program prints instead of running, if a switch asks for it.
     fn text_to_print(&self) -> Result<Option<Vec<u8>>, BoxError> {
-        let (name, keys) = (self.program.name(), self.program.all_keys());
         let mut text = Vec::new();
         if self.switches.sample() {
-            text = ini_template::render(name, &keys, &self.set)?.into_bytes();
+            text =
+                ini_template::render(self.program.name(), &self.program.all_keys(), &self.set)?.into_bytes();
         } else if self.switches.manual() {
-            man::write_page(self.program.command(), name, &keys, &mut text)?;
+            man::write_page(&self.program, &mut text)?;
         } else if let Some(shell) = self.switches.completions() {
-            man::write_completions(self.program.command(), shell, &mut text);
+            man::write_completions(&self.program, shell, &mut text);
         } else {
             return Ok(None);
         }
@@ -83,7 +86,7 @@ impl Run {
     }
 
     fn settings(&self, config: &Config) -> Result<Settings, Error> {
-        Settings::read(config, self.program.own_keys(), self.program.databases())
+        Settings::read(config, self.program.own_keys(), &self.program.databases(config)?)
     }
 
     /// Sends a signal. A broken file keeps nobody from stopping the process, but is not worth a reload.
@@ -105,7 +108,7 @@ impl Run {
         Ok(())
     }
 
-    fn run_once(&self, settings: &Settings, work: OnceWork) -> Result<(), BoxError> {
+    fn run_once(&self, settings: &Settings, work: OnceWork) -> Result<ExitCode, BoxError> {
         logging::init_console(&settings.log, self.switches.level())?;
         work(&mut context(settings, Control::default()))
     }
@@ -166,7 +169,7 @@ impl Run {
         take_over(pidfile, &control)?;
         let context = context(settings, control);
         let run = RunLoop::new(&settings.job_name, script, settings.pace.clone(), context);
-        run.on_reload(self.reloader(settings.fixed(), warned)).run(ready)
+        run.on_reload(self.reloader(settings.fixed(), warned)).managed_by(Systemd::new()).run(ready)
     }
 
     /// Warns of each key once, which `warned` remembers.

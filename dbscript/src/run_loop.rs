@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use log::{error, info, warn};
+use log::{Level, error, info, warn};
 
 use crate::error::{is_interrupted, is_usage};
+use crate::manager::{Manager, News};
 use crate::panics::guarded;
 use crate::trouble::Trouble;
 use crate::{BoxError, Context, Control, ErrorKind, Progress, Round, Script, describe};
@@ -59,6 +60,7 @@ pub struct RunLoop<S> {
     settings: LoopSettings,
     context: Context,
     reload: Option<Reload<S>>,
+    manager: Option<Box<dyn Manager>>,
 }
 
 impl<S: Script> RunLoop<S> {
@@ -71,6 +73,7 @@ impl<S: Script> RunLoop<S> {
             settings,
             context,
             reload: None,
+            manager: None,
         }
     }
 
@@ -78,6 +81,13 @@ impl<S: Script> RunLoop<S> {
     /// Sets what happens when a [reload](Control::reload) is asked for. Without it, nothing does.
     pub(crate) fn on_reload(mut self, reload: Reload<S>) -> RunLoop<S> {
         self.reload = Some(reload);
+        self
+    }
+
+    #[cfg(feature = "program")]
+    /// Sets who is told how the loop is doing.
+    pub(crate) fn managed_by(mut self, manager: impl Manager + 'static) -> RunLoop<S> {
+        self.manager = Some(Box::new(manager));
         self
     }
 
@@ -102,7 +112,8 @@ impl<S: Script> RunLoop<S> {
         let control = self.context.control.clone();
         control.ended();
         if control.is_stopping() && result.is_ok() {
-            info!("stopped");
+            // A program says so; of its workers there may be many.
+            log::log!(if self.manager.is_some() { Level::Info } else { Level::Debug }, "stopped");
         }
         match result {
             Err(error) if !control.is_aborting() && !is_interrupted(&*error) => Err(error),
@@ -113,12 +124,14 @@ impl<S: Script> RunLoop<S> {
     fn run_all(&mut self, ready: impl FnOnce()) -> Result<(), BoxError> {
         guarded(|| self.script.startup(&mut self.context))?;
         ready();
+        self.tell(News::Ready);
         while !self.context.control.is_stopping() {
             self.reload_if_asked();
             self.context.databases.refresh();
             match self.round() {
                 Ok(round) => {
                     self.trouble.worked(Instant::now());
+                    self.sign_of_life();
                     if !self.pause(round) {
                         break;
                     }
@@ -128,6 +141,7 @@ impl<S: Script> RunLoop<S> {
                 Err(error) => self.failed(error)?,
             }
         }
+        self.tell(News::Stopping);
         if self.context.control.is_aborting() {
             return Ok(());
         }
@@ -140,7 +154,11 @@ impl<S: Script> RunLoop<S> {
         self.progress.count(result.is_ok(), &self.context.stats);
         if !self.context.stats.is_empty() {
             info!("{}", self.context.stats);
+            self.context.status.get_or_insert_with(|| self.context.stats.to_string());
             self.context.stats.clear();
+        }
+        if let Some(status) = self.context.status.take() {
+            self.tell(News::Status(&status));
         }
         result
     }
@@ -156,9 +174,34 @@ impl<S: Script> RunLoop<S> {
             }
             self.context.databases.follow_channels();
             let delay = Duration::try_from_secs_f64(self.settings.loop_delay);
-            self.control().idle(delay.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP));
+            self.idle(delay.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP));
         }
         true
+    }
+
+    /// Sleeps, with signs of life in between where somebody waits for them.
+    fn idle(&mut self, delay: Duration) {
+        let end = Instant::now() + delay;
+        let patience = self.manager.as_ref().and_then(|manager| manager.patience()).unwrap_or(LONGEST_SLEEP);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if self.control().idle(left.min(patience)) || left <= patience {
+                return;
+            }
+            self.sign_of_life();
+        }
+    }
+
+    fn sign_of_life(&mut self) {
+        if self.manager.is_some() && self.script.is_alive() {
+            self.tell(News::Alive);
+        }
+    }
+
+    fn tell(&mut self, news: News<'_>) {
+        if let Some(manager) = &mut self.manager {
+            manager.tell(news);
+        }
     }
 
     fn failed(&mut self, error: BoxError) -> Result<(), BoxError> {
@@ -167,6 +210,7 @@ impl<S: Script> RunLoop<S> {
             return Err(error);
         }
         self.trouble.failed(&*error, Instant::now());
+        self.tell(News::Status(&format!("failed: {}", describe(&*error))));
         self.control().sleep(self.settings.exception_sleep);
         Ok(())
     }
@@ -175,6 +219,14 @@ impl<S: Script> RunLoop<S> {
         if !self.context.control.take_reload() {
             return;
         }
+        if self.reload.is_some() {
+            self.tell(News::Reloading);
+            self.reload();
+            self.tell(News::Ready);
+        }
+    }
+
+    fn reload(&mut self) {
         let Some(reload) = &mut self.reload else { return };
         let before = self.context.databases.snapshot();
         let result = guarded(|| {

@@ -31,6 +31,13 @@ pub trait Script {
     /// [`Error`] that [is a usage error](Error::is_usage) ends the program.
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError>;
 
+    /// Tells whether the last round, which succeeded, is a sign of life for a service manager's watchdog.
+    ///
+    /// Asked after such a round, and again while the loop sleeps. Defaults to true.
+    fn is_alive(&self) -> bool {
+        true
+    }
+
     /// Cleans up after the last round, unless the loop was aborted.
     ///
     /// After a reload, it is called for the old script once the new one has started up.
@@ -48,6 +55,10 @@ impl<S: Script + ?Sized> Script for Box<S> {
         (**self).work(cx)
     }
 
+    fn is_alive(&self) -> bool {
+        (**self).is_alive()
+    }
+
     fn shutdown(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         (**self).shutdown(cx)
     }
@@ -58,12 +69,13 @@ pub struct Context {
     pub(crate) databases: Databases,
     pub(crate) stats: Stats,
     pub(crate) control: Control,
+    pub(crate) status: Option<String>,
 }
 
 impl Context {
     /// Makes a context around a set of databases.
     pub fn new(databases: Databases, control: Control) -> Context {
-        Context { databases, stats: Stats::default(), control }
+        Context { databases, stats: Stats::default(), control, status: None }
     }
 
     /// Returns the connection of a name, opened at first use. See [`Databases::get`].
@@ -95,6 +107,13 @@ impl Context {
     /// Returns the figures of this round, which are logged at its end.
     pub fn stats(&mut self) -> &mut Stats {
         &mut self.stats
+    }
+
+    /// Tells a service manager, if there is one, what the program is doing, in a few words on one line.
+    ///
+    /// Without it, the figures of the last round that had any are told.
+    pub fn set_status(&mut self, status: impl Into<String>) {
+        self.status = Some(status.into());
     }
 
     /// Returns the handle that stops the loop.

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use super::{Config, FORMAT};
 use crate::interpolate;
 use crate::key::{Key, Presence};
-
-/// Names that differ in more letters are not thought to be meant.
-const MAX_DISTANCE: usize = 3;
+use crate::nearest::nearest;
 
 impl Config {
     /// Returns the keys of the section and of the overrides that the program does not know and no other value
@@ -22,7 +20,7 @@ impl Config {
         let keys: BTreeSet<&String> = self.values.keys().chain(self.set.keys()).collect();
         keys.into_iter()
             .filter(|key| !is_known(key) && !referred.contains(*key))
-            .map(|key| (key.clone(), nearest(key, known)))
+            .map(|key| (key.clone(), nearest(key, known.iter().flat_map(Key::names))))
             .collect()
     }
 
@@ -52,13 +50,6 @@ fn matches(name: &str, key: &str) -> bool {
             rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| matches(tail, &rest[at..]))
         }),
     }
-}
-
-fn nearest(name: &str, known: &[Key]) -> Option<&'static str> {
-    let names = known.iter().flat_map(Key::names);
-    let (distance, nearest) = names.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
-    // Of a short name, one letter may be all that is alike.
-    (distance <= MAX_DISTANCE && 2 * distance <= name.chars().count()).then_some(nearest)
 }
 
 #[cfg(test)]
