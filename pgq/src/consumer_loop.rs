@@ -5,7 +5,7 @@ use std::time::Instant;
 use dbscript::{Context, Round, Script};
 use log::info;
 
-use crate::{Batch, BoxError, Consumer, Error, Subscription};
+use crate::{Batch, BoxError, Consumer, Error, Subscription, tick_channel};
 
 /// Delivers batches to whoever processes them, and finishes them. This is where kinds of consumers differ.
 pub trait Delivery {
@@ -127,7 +127,12 @@ impl<D: Delivery> ConsumerLoop<D> {
 impl<D: Delivery> Script for ConsumerLoop<D> {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.delivery.startup(cx)?;
-        self.register(cx).map_err(|error| self.locate(cx, error))
+        self.register(cx).map_err(|error| self.locate(cx, error))?;
+        let settings = self.subscription.settings();
+        if settings.listen {
+            cx.listen(&self.db, &tick_channel(&settings.queue));
+        }
+        Ok(())
     }
 
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {

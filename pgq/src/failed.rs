@@ -9,7 +9,7 @@ use crate::{Error, FailedEvent, queue, sql};
 /// Returns a consumer's failed events in the order of their ids: at most `limit` of them, behind the first
 /// `offset`. PgQ: `pgq.failed_event_list`.
 ///
-/// All of them come into memory; page through a large store.
+/// All of them come into memory; [`each_failed_event`](crate::each_failed_event) goes through a large store.
 ///
 /// # Errors
 ///
@@ -94,8 +94,8 @@ fn on_event(
     on_store(client, queue, &what, statement, &values).map(|_| ()).map_err(|error| error.at_event(event))
 }
 
-/// Runs a statement on an existing queue, and tells what is missing from what fails.
-fn on_store(
+/// Runs a statement of the store on an existing queue.
+pub(crate) fn on_store(
     client: &mut impl GenericClient,
     queue: &str,
     what: &str,
@@ -103,18 +103,21 @@ fn on_store(
     values: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<Vec<Row>, Error> {
     queue::require_queue(client, queue)?;
-    client.query_typed(statement, values).map_err(|error| {
-        let Some(state) = error.code() else { return Error::failed(what).caused_by(error) };
-        match *state {
-            SqlState::UNDEFINED_FUNCTION => {
-                Error::missing("failed events are not installed; `pgqadm CONFIG.ini install` installs them")
-            }
-            SqlState::UNDEFINED_OBJECT | SqlState::NO_DATA_FOUND => Error::missing(what),
-            _ => Error::failed(what),
-        }
-        .caused_by(error)
-        .on_queue(queue)
-    })
+    client.query_typed(statement, values).map_err(|error| refused(queue, what, error))
+}
+
+/// Tells what is missing from what fails.
+pub(crate) fn refused(queue: &str, what: &str, error: postgres::Error) -> Error {
+    match error.code() {
+        Some(&SqlState::UNDEFINED_FUNCTION) => Error::missing(
+            "failed events are not installed, or by an older release; `pgqadm CONFIG.ini install` installs them",
+        ),
+        Some(&(SqlState::UNDEFINED_OBJECT | SqlState::NO_DATA_FOUND)) => Error::missing(what),
+        Some(_) => Error::failed(what),
+        None => return Error::failed(what).caused_by(error),
+    }
+    .caused_by(error)
+    .on_queue(queue)
 }
 
 fn saturate(number: u32) -> i32 {

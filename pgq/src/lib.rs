@@ -48,16 +48,24 @@ mod event;
 mod events;
 mod failed;
 mod failed_event;
+mod failed_many;
 mod lock;
+mod maintenance;
 mod producer;
 mod queue;
+mod queue_config;
+mod queue_variable;
+mod registration;
 pub mod schema;
 #[cfg(feature = "script")]
 pub mod script;
 mod settings;
 mod sql;
+pub mod status;
 mod subscription;
+mod tick;
 mod ticker;
+mod tickers;
 mod worker;
 
 pub use batch::Batch;
@@ -70,10 +78,22 @@ pub use event::Event;
 pub use events::Events;
 pub use failed::{count_failed_events, delete_failed_event, failed_events, retry_failed_event};
 pub use failed_event::FailedEvent;
+pub use failed_many::{
+    delete_failed_events, each_failed_event, purge_failed_events, retry_all_failed_events,
+    retry_failed_events,
+};
+pub use maintenance::{maintain, retry_events};
 pub use postgres;
 pub use producer::{NewEvent, bulk_insert, insert_event, insert_new_event};
-pub use queue::{create_queue, register_consumer, register_consumer_at, require_queue, unregister_consumer};
+pub use queue::{QueueContents, create_queue, drop_queue, queue_contents, require_queue};
+pub use queue_config::{QueueConfig, queue_config, queue_configs};
+pub use queue_variable::set_queue_config;
+pub use registration::{
+    consumer_position, register_consumer, register_consumer_at, register_consumer_copy, unregister_consumer,
+};
 pub use settings::{DEFAULT_MERGE_EVENTS, Settings};
 pub use subscription::{BatchInfo, Subscription};
-pub use ticker::{maintain, retry_events, tick};
+pub use tick::{tick, tick_channel};
+pub use ticker::{Ticker, TickerHandle, TickerRole, TickerSettings, TickerState, TickerStatus};
+pub use tickers::{DEFAULT_CHECK_PERIOD, TickerPlan, TickerScope, Tickers, TickersLoop};
 pub use worker::{Worker, WorkerHandle};

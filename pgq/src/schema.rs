@@ -41,9 +41,16 @@ pub fn is_installed(client: &mut impl GenericClient) -> Result<bool, Error> {
 
 /// Fails when PgQ is not installed, with the way to install it.
 pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
-    match is_installed(client)? {
-        true => Ok(()),
-        false => Err(Error::missing(
+    require_kind(client).map(|_| ())
+}
+
+/// Tells which PgQ is installed, or `None` when it is of another origin; fails as [`require`].
+pub(crate) fn require_kind(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
+    let state = State::read(client)?;
+    match (state.usable, state.extension) {
+        (true, true) => Ok(Some(Kind::Extension)),
+        (true, false) => Ok(state.own().map(|_| Kind::Own)),
+        (false, _) => Err(Error::missing(
             "schema `pgq` is not installed in this database; `pgqadm CONFIG.ini install` installs it",
         )),
     }

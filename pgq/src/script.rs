@@ -33,10 +33,17 @@ const MERGE_EVENTS: Key = Key::with_default(
     "When behind, take several ticks as one batch until it has this many events; 0: tick by tick. \
      Defaults to 50000.",
 );
+const LISTEN: Key = Key::with_default(
+    "pgq_listen",
+    "1",
+    "Wake up at the ticker's notifications, on a connection of its own; 0: look every loop_delay. \
+     Defaults to 1.",
+)
+.or_named(&["listen"]);
 
 /// The keys that every consumer reads.
-pub const KEYS: [Key; 7] =
-    [QUEUE_NAME, CONSUMER_ID, LAZY_FETCH, COLLECT_EVENTS, COLLECT_INTERVAL, KEEP_LAG, MERGE_EVENTS];
+pub const KEYS: [Key; 8] =
+    [QUEUE_NAME, CONSUMER_ID, LAZY_FETCH, COLLECT_EVENTS, COLLECT_INTERVAL, KEEP_LAG, MERGE_EVENTS, LISTEN];
 
 /// The switch that registers the consumer and exits.
 pub const REGISTER: (&str, &str) = ("register", "Register the consumer on the queue and exit");
@@ -55,6 +62,7 @@ pub fn settings(config: &Config) -> Result<Settings, BoxError> {
     settings.collect_interval = seconds(config, &COLLECT_INTERVAL)?;
     settings.keep_lag = seconds(config, &KEEP_LAG)?;
     settings.merge_events = config.parsed(&MERGE_EVENTS)?;
+    settings.listen = config.boolean(&LISTEN)?;
     for (key, value) in [(&QUEUE_NAME, &settings.queue), (&CONSUMER_ID, &settings.consumer)] {
         if value.is_empty() {
             return Err(config.invalid(key, value).into());

@@ -27,6 +27,9 @@ pub struct Settings {
     /// tick by tick, as does a consumer whose last batch had retries. Has no effect beside the three settings above. Defaults to 50,000
     /// ([`DEFAULT_MERGE_EVENTS`]).
     pub merge_events: u32,
+    /// Lets the notification of a tick end the sleep between batches, on a connection of its own. Has no effect
+    /// behind a pooler. Defaults to `true`.
+    pub listen: bool,
 }
 
 impl Settings {
@@ -40,6 +43,7 @@ impl Settings {
             collect_interval: None,
             keep_lag: None,
             merge_events: DEFAULT_MERGE_EVENTS,
+            listen: true,
         }
     }
 

@@ -1,5 +1,8 @@
 //! The statements that the crate sends. Values are parameters; names are quoted by the server.
 
+pub(crate) mod status;
+pub(crate) mod ticker;
+
 /// What of PgQ there is, and what this role may do about it.
 ///
 /// A dump of a database with the extension has the failed events, but not the trigger on the extension's table.
@@ -41,6 +44,79 @@ pub(crate) const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
 
 /// $1 queue. No row: there is no such queue.
 pub(crate) const QUEUE_EXISTS: &str = "select true from pgq.queue where queue_name = $1";
+
+/// $1 queue, $2 whether to unregister its consumers. No row: there is no such queue.
+pub(crate) const DROP_QUEUE: &str =
+    "select pgq.drop_queue(queue_name, $2) from pgq.queue where queue_name = $1";
+
+pub(crate) const QUEUE_NAMES: &str = "select queue_name from pgq.queue order by queue_name";
+
+/// $1 queue. The table of events, quoted, and the names of consumers. No row: there is no such queue.
+pub(crate) const QUEUE_CONTENTS: &str = "select pgq.quote_fqname(queue_data_pfx), array( \
+         select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+         where sub_queue = queue_id order by co_name) \
+     from pgq.queue where queue_name = $1";
+
+/// More events are not counted.
+pub(crate) const COUNTED_EVENTS: u64 = 1_000_000;
+
+/// Makes the query that counts the events of a table, whose name is quoted already.
+pub(crate) fn count_events(table: &str) -> String {
+    format!("select count(*) from (select from {table} limit {}) counted", COUNTED_EVENTS + 1)
+}
+
+/// $1 queue or null for all.
+pub(crate) const QUEUE_CONFIGS: &str = "select queue_name, queue_ticker_max_count, queue_ticker_paused, queue_external_ticker, \
+         queue_disable_insert, queue_per_tx_limit, \
+         extract(epoch from queue_ticker_max_lag)::float8 as max_lag, \
+         extract(epoch from queue_ticker_idle_period)::float8 as idle_period, \
+         extract(epoch from queue_rotation_period)::float8 as rotation_period, \
+         array_remove(coalesce(queue_extra_maint, '{}'), null) as extra_maint \
+     from pgq.queue where queue_name = $1 or $1 is null order by queue_name";
+
+/// $1 queue, $2 value, $3 variable without `queue_`. No row: there is no such queue.
+pub(crate) const SET_QUEUE_CONFIG: &str =
+    "select pgq.set_queue_config(queue_name, $3, $2) from pgq.queue where queue_name = $1";
+
+/// $1 queue, $2 value.
+pub(crate) const SET_DISABLE_INSERT: &str =
+    "update pgq.queue set queue_disable_insert = $2::text::bool where queue_name = $1";
+
+/// $1 queue, $2 value.
+pub(crate) const SET_PER_TX_LIMIT: &str =
+    "update pgq.queue set queue_per_tx_limit = nullif($2::text, '')::int4 where queue_name = $1";
+
+/// $1 queue, $2 value.
+pub(crate) const SET_EXTRA_MAINT: &str =
+    "update pgq.queue set queue_extra_maint = nullif($2::text, '')::text[] where queue_name = $1";
+
+/// $1 value. One with which the present cannot be calculated would fail every round of maintenance.
+pub(crate) const IS_INTERVAL: &str = "select isfinite(value) and extract(epoch from value) >= 0 and now() - value <= now() + value \
+     from (select $1::text::interval as value) given";
+
+/// $1 value.
+pub(crate) const IS_COUNT: &str = "select $1::text::int4 >= 0";
+
+/// $1 value.
+pub(crate) const IS_FLAG: &str = "select $1::text::bool is not null";
+
+/// $1 value.
+pub(crate) const IS_LIMIT: &str = "select coalesce(nullif($1::text, '')::int4, 0) >= 0";
+
+/// $1 value.
+pub(crate) const ARE_FUNCTIONS: &str = "select coalesce(bool_and(to_regprocedure(pgq.quote_fqname(name) || '(text)') is not null), true) \
+     from unnest(nullif($1::text, '')::text[]) name";
+
+/// $1 queue, $2 consumer. No row: there is no such queue; nulls: no such consumer.
+pub(crate) const CONSUMER_POSITION: &str = "select sub_last_tick, sub_batch from pgq.queue \
+     left join (pgq.subscription join pgq.consumer on co_id = sub_consumer and co_name = $2) on sub_queue = queue_id \
+     where queue_name = $1";
+
+/// $1 queue. Consumers with a position of their own. No row: there is no such queue.
+pub(crate) const CONSUMER_NAMES: &str = "select array( \
+         select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+         where sub_queue = queue_id and sub_last_tick is not null order by co_name) \
+     from pgq.queue where queue_name = $1";
 
 /// $1 queue, $2 consumer. No row: there is no such queue.
 pub(crate) const IS_REGISTERED: &str = "select exists ( \
@@ -136,6 +212,31 @@ pub(crate) const RETRY_FAILED_EVENT: &str = "select pgq.failed_event_retry($1, $
 
 /// $1 queue, $2 consumer, $3 event.
 pub(crate) const DELETE_FAILED_EVENT: &str = "select pgq.failed_event_delete($1, $2, $3)";
+
+/// $1 queue, $2 consumer, $3 the event behind which the page begins or null, $4 limit. As [`FAILED_EVENTS`].
+pub(crate) const FAILED_EVENT_PAGE: &str = "select ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data, \
+         ev_extra1, ev_extra2, ev_extra3, ev_extra4, ev_failed_reason, ev_failed_time \
+     from pgq.failed_event_page($1, $2, $3, $4) order by ev_id";
+
+/// $1 queue, $2 consumer, $3 the event behind which the page begins or null, $4 limit, $5 seconds since 1970 or
+/// null. The ids of events that failed before that time, and the last id of the page.
+pub(crate) const FAILED_EVENT_IDS: &str = "select array_agg(ev_id order by ev_id) filter (where $5 is null or ev_failed_time < to_timestamp($5)), \
+         max(ev_id) \
+     from pgq.failed_event_page($1, $2, $3, $4)";
+
+/// $1 queue, $2 consumer, $3 events.
+pub(crate) const RETRY_FAILED_EVENTS: &str = "select pgq.failed_event_retry_many($1, $2, $3)";
+
+/// $1 queue, $2 consumer, $3 events.
+pub(crate) const DELETE_FAILED_EVENTS: &str = "select pgq.failed_event_delete_many($1, $2, $3)";
+
+/// $1 queue, $2 consumer, $3 events. The first event that is not there, if one is not.
+pub(crate) const ABSENT_FAILED_EVENT: &str = "select id from unnest($3::int8[]) id where not exists ( \
+         select from pgq.failed_event_page($1, $2, greatest(id, -9223372036854775807) - 1, 1) where ev_id = id) \
+     order by id limit 1";
+
+/// $1 interval. The time that long ago, as seconds since 1970.
+pub(crate) const TIME_BEFORE: &str = "select extract(epoch from now() - $1::text::interval)::float8";
 
 pub(crate) const TICK: &str = "select pgq.ticker()";
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::{Error, Settings, lock, queue, sql};
+use crate::{Error, Settings, lock, registration, sql};
 
 /// A consumer's registration on a queue.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl Subscription {
     ///
     /// As [`register`](Subscription::register).
     pub fn is_registered(&self, client: &mut impl GenericClient) -> Result<bool, Error> {
-        queue::is_registered(client, &self.settings.queue, &self.settings.consumer)
+        registration::is_registered(client, &self.settings.queue, &self.settings.consumer)
     }
 
     /// Registers the consumer; returns `false` when it was registered already.
@@ -54,7 +54,7 @@ impl Subscription {
     ///
     /// As [`register_consumer`](crate::register_consumer).
     pub fn register(&self, client: &mut impl GenericClient) -> Result<bool, Error> {
-        queue::register_consumer(client, &self.settings.queue, &self.settings.consumer)
+        registration::register_consumer(client, &self.settings.queue, &self.settings.consumer)
     }
 
     /// Removes the consumer; returns `false` when it was not registered.
@@ -63,7 +63,7 @@ impl Subscription {
     ///
     /// As [`unregister_consumer`](crate::unregister_consumer).
     pub fn unregister(&self, client: &mut impl GenericClient) -> Result<bool, Error> {
-        queue::unregister_consumer(client, &self.settings.queue, &self.settings.consumer)
+        registration::unregister_consumer(client, &self.settings.queue, &self.settings.consumer)
     }
 
     /// Opens the next batch, or returns the one that is open; `None` when there is none yet.

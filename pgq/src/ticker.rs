@@ -1,75 +1,123 @@
-//! The ticker's work: ticks, retry events, maintenance.
+//! The ticker: it cuts the events of every queue into batches.
 
-use postgres::types::{ToSql, Type};
-use postgres::{Client, GenericClient};
+mod duty;
+mod failing;
+mod handle;
+mod mark;
+mod queue;
+mod round;
+mod settings;
+mod state;
+mod watch;
 
-use crate::{Error, sql};
+use std::time::Duration;
 
-const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
+use dbscript::Worker;
 
-/// Ticks every queue that needs it; returns how many did. PgQ: `pgq.ticker()`.
+use self::duty::DUTY;
+pub use self::handle::TickerHandle;
+pub(crate) use self::round::DB;
+use self::round::TickerLoop;
+pub use self::settings::TickerSettings;
+pub use self::state::{TickerRole, TickerState, TickerStatus};
+use crate::Error;
+use crate::maintenance::{Chore, ChoreLoop};
+
+/// Describes the ticker of one database, with its maintenance, on threads of its own inside any program.
 ///
-/// # Errors
+/// Each queue is ticked by its own rules; with each tick goes a notification on the queue's
+/// [channel](crate::tick_channel). Of several tickers on one database one is at work, the others stand by and
+/// take over within seconds when it is gone. A server that is away is tried for again and again.
 ///
-/// When PgQ is not installed, and when the server fails.
-pub fn tick(client: &mut impl GenericClient) -> Result<u64, Error> {
-    let failed = |error| Error::failed("cannot tick").caused_by(error);
-    let row = client.query_typed_one(sql::TICK, NO_VALUES).map_err(failed)?;
-    Ok(row.get::<_, i64>(0).unsigned_abs())
+/// It takes two connections, and others for as long as there is maintenance to do.
+///
+/// ```no_run
+/// # fn main() -> Result<(), pgq::Error> {
+/// let ticker = pgq::Ticker::new("dbname=queries").spawn()?;
+/// // … the service does other things …
+/// println!("{} ticks so far", ticker.state().status().ticks);
+/// ticker.stop();
+/// ticker.join()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Ticker {
+    conninfo: String,
+    name: String,
+    settings: TickerSettings,
+    checks: bool,
 }
 
-/// Puts events whose retry time has come back into their queues; returns how many. PgQ:
-/// `pgq.maint_retry_events`.
-///
-/// # Errors
-///
-/// When PgQ is not installed, and when the server fails.
-pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
-    let mut total = 0;
-    loop {
-        let failed = |error| Error::failed("cannot return retry events").caused_by(error);
-        let row = client.query_typed_one(sql::RETRY_DUE, NO_VALUES).map_err(failed)?;
-        match row.get::<_, i32>(0) {
-            0 => return Ok(total),
-            returned => total += u64::from(returned.unsigned_abs()),
+impl Ticker {
+    /// Describes a ticker. The connection string is libpq's, environment variables included.
+    pub fn new(conninfo: &str) -> Ticker {
+        Ticker {
+            conninfo: conninfo.to_owned(),
+            name: "ticker".to_owned(),
+            settings: TickerSettings::default(),
+            checks: true,
         }
     }
-}
 
-/// Does the maintenance that is due, each operation in a transaction of its own: rotation of event tables,
-/// vacuum of small ones, and what queues ask for. PgQ: `pgq.maint_operations`.
-///
-/// Every operation is tried; returns how many were done.
-///
-/// # Errors
-///
-/// The first failure, after the others were tried.
-pub fn maintain(client: &mut Client) -> Result<u64, Error> {
-    let failed = |error| Error::failed("cannot find out what maintenance is due").caused_by(error);
-    let operations = client.query_typed(sql::MAINTENANCE, NO_VALUES).map_err(failed)?;
-    let mut done = 0;
-    let mut first_failure = None;
-    for operation in operations {
-        let name: &str = operation.get(0);
-        let argument: Option<&str> = operation.get(1);
-        let function: &str = operation.get(2);
-        let result = match argument {
-            _ if name.eq_ignore_ascii_case("vacuum") => {
-                let table: Option<&str> = operation.get(3);
-                client.batch_execute(&format!("vacuum {}", table.unwrap_or_default()))
-            }
-            Some(argument) => {
-                client.query_typed(&format!("select {function}($1)"), &[(&argument, Type::TEXT)]).map(|_| ())
-            }
-            None => client.query_typed(&format!("select {function}()"), NO_VALUES).map(|_| ()),
-        };
-        match result {
-            Ok(()) => done += 1,
-            Err(error) => {
-                let what = format!("maintenance `{name}` of `{}` failed", argument.unwrap_or_default());
-                first_failure.get_or_insert_with(|| Error::failed(what).caused_by(error));
-            }
-        }
+    /// Sets the name in log lines and on the server. Defaults to `ticker`.
+    pub fn name(mut self, name: &str) -> Ticker {
+        name.clone_into(&mut self.name);
+        self
     }
-    first_failure.map_or(Ok(done), Err)
+
+    /// Sets all that paces the ticker.
+    pub fn settings(mut self, settings: TickerSettings) -> Ticker {
+        self.settings = settings;
+        self
+    }
+
+    /// Sets the time between two looks for queues that need a tick. Defaults to 0.1 seconds.
+    pub fn loop_delay(mut self, delay: Duration) -> Ticker {
+        self.settings.loop_delay = delay;
+        self
+    }
+
+    /// Sets the time to wait after a failed round. Defaults to 5 seconds.
+    pub fn exception_sleep(mut self, delay: Duration) -> Ticker {
+        self.settings.exception_sleep = delay;
+        self
+    }
+
+    /// Starts even when the server is away or PgQ is not there yet.
+    pub(crate) fn unchecked(mut self) -> Ticker {
+        self.checks = false;
+        self
+    }
+
+    /// Connects and starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be reached, PgQ is missing, or no thread can be started.
+    pub fn spawn(self) -> Result<TickerHandle, Error> {
+        let failed = |error| Error::failed("the ticker does not start").caused_by(error);
+        let state = TickerState::default();
+        let ticks = TickerLoop::new(state.clone(), self.checks);
+        let worker = self.worker(&self.name, self.settings.loop_delay).database(DUTY, &self.conninfo);
+        let mut workers = vec![worker.spawn(ticks).map_err(failed)?];
+        for chore in Chore::ALL {
+            let every = match chore {
+                Chore::Retry => self.settings.retry_delay,
+                Chore::Upkeep | Chore::Vacuum => self.settings.maint_delay,
+            };
+            let chores = ChoreLoop::new(chore, every, state.clone());
+            let worker = self.worker(&format!("{}, {chore}", self.name), chores.pace());
+            workers.push(worker.spawn(chores).map_err(failed)?);
+        }
+        Ok(TickerHandle { workers, state, conninfo: self.conninfo })
+    }
+
+    fn worker(&self, name: &str, loop_delay: Duration) -> Worker {
+        Worker::new(name)
+            .application_name(&self.name)
+            .database(DB, &self.conninfo)
+            .loop_delay(loop_delay)
+            .exception_sleep(self.settings.exception_sleep)
+            .connection_lifetime(self.settings.connection_lifetime)
+    }
 }

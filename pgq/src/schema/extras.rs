@@ -12,9 +12,12 @@ pub(super) static FAILED: Script = Script {
         "failed/_failed_event_owner",
         "failed/event_failed",
         "failed/failed_event_list",
+        "failed/failed_event_page",
         "failed/failed_event_count",
         "failed/failed_event_retry",
+        "failed/failed_event_retry_many",
         "failed/failed_event_delete",
+        "failed/failed_event_delete_many",
         "failed/grants",
     ],
 };

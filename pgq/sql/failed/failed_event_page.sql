@@ -1,0 +1,19 @@
+-- Returns a consumer's failed events in the order of their ids: the first x_cnt behind the one with id x_after,
+-- or with null from the first one on.
+--
+-- Errors: the consumer is not registered on the queue; x_cnt is negative.
+create or replace function pgq.failed_event_page(
+    x_queue_name text, x_consumer_name text, x_after bigint, x_cnt integer)
+returns setof pgq.failed_queue
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    owner constant integer := pgq._failed_event_owner(x_queue_name, x_consumer_name);
+begin
+    return query
+        select * from pgq.failed_queue
+        where ev_owner = owner and ev_id > coalesce(x_after, -9223372036854775808)
+        order by ev_id
+        limit x_cnt;
+end
+$$;

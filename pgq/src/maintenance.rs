@@ -1,0 +1,114 @@
+//! Retry events and maintenance.
+
+mod chores;
+
+use postgres::Client;
+use postgres::types::Type;
+
+pub(crate) use self::chores::{Chore, ChoreLoop};
+use crate::{Error, sql};
+
+/// Puts events whose retry time has come back into their queues; returns how many. PgQ:
+/// `pgq.maint_retry_events`.
+///
+/// # Errors
+///
+/// When PgQ is not installed, and when the server fails.
+pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
+    let mut total = 0;
+    loop {
+        match retry_some(client)? {
+            0 => return Ok(total),
+            returned => total += returned,
+        }
+    }
+}
+
+fn retry_some(client: &mut Client) -> Result<u64, Error> {
+    let failed = |error| Error::failed("cannot return retry events").caused_by(error);
+    let row = client.query_typed_one(sql::RETRY_DUE, &[]).map_err(failed)?;
+    Ok(u64::from(row.get::<_, i32>(0).unsigned_abs()))
+}
+
+/// Does the maintenance that is due, each operation in a transaction of its own: rotation of event tables,
+/// vacuum of small ones, and what queues ask for. PgQ: `pgq.maint_operations`.
+///
+/// Every operation is tried; returns how many were done.
+///
+/// # Errors
+///
+/// The first failure, after the others were tried.
+pub fn maintain(client: &mut Client) -> Result<u64, Error> {
+    maintain_some(client, |_| true)
+}
+
+/// As [`maintain`], with the operations that `wanted` takes when their turn comes.
+fn maintain_some(client: &mut Client, wanted: impl Fn(&Operation) -> bool) -> Result<u64, Error> {
+    let mut done = 0;
+    let mut first_failure = None;
+    for operation in operations(client)? {
+        // A function that returns more than 0 wants to be called again at once.
+        let mut again = true;
+        while again && wanted(&operation) {
+            match operation.run(client) {
+                Ok(more) => {
+                    done += 1;
+                    again = more;
+                }
+                Err(error) => {
+                    first_failure.get_or_insert(error);
+                    again = false;
+                }
+            }
+        }
+    }
+    first_failure.map_or(Ok(done), Err)
+}
+
+fn operations(client: &mut Client) -> Result<Vec<Operation>, Error> {
+    let failed = |error| Error::failed("cannot find out what maintenance is due").caused_by(error);
+    let rows = client.query_typed(sql::MAINTENANCE, &[]).map_err(failed)?;
+    let operation = |row: &postgres::Row| Operation {
+        name: row.get(0),
+        argument: row.get(1),
+        function: row.get(2),
+        table: row.get(3),
+    };
+    Ok(rows.iter().map(operation).collect())
+}
+
+/// Something to do: a function to call, or a table to vacuum.
+struct Operation {
+    name: String,
+    argument: Option<String>,
+    /// The name as SQL can call it.
+    function: String,
+    /// The argument as SQL can name it.
+    table: Option<String>,
+}
+
+impl Operation {
+    fn is_vacuum(&self) -> bool {
+        self.name.eq_ignore_ascii_case("vacuum")
+    }
+
+    /// Returns whether it wants to be run again.
+    fn run(&self, client: &mut Client) -> Result<bool, Error> {
+        let result = match &self.argument {
+            _ if self.is_vacuum() => {
+                let table = self.table.as_deref().unwrap_or_default();
+                client.batch_execute(&format!("vacuum {table}")).map(|()| Vec::new())
+            }
+            Some(argument) => {
+                client.query_typed(&format!("select {}($1)", self.function), &[(argument, Type::TEXT)])
+            }
+            None => client.query_typed(&format!("select {}()", self.function), &[]),
+        };
+        let rows = result.map_err(|error| {
+            let argument = self.argument.as_deref().unwrap_or_default();
+            Error::failed(format!("maintenance `{}` of `{argument}` failed", self.name)).caused_by(error)
+        })?;
+        // Whatever else a function returns means nothing.
+        Ok(rows.first().is_some_and(|row| row.try_get::<_, i32>(0).is_ok_and(|more| more > 0)))
+    }
+}

@@ -1,0 +1,89 @@
+//! The ticker's statements. Numbers are all that is put into a text; names stay on the server.
+
+use std::fmt::Write;
+
+/// How long a statement waits for somebody else's lock. What is locked for longer must not hold up the rest.
+const PATIENCE: &str =
+    "set local transaction isolation level read committed; set local lock_timeout = '200ms'";
+
+/// Whether this session may tick; the lock ends with the transaction, which stays open. It has neither a
+/// snapshot nor an id, so it holds up neither vacuum nor rotation.
+pub(crate) const TAKE_DUTY: &str = "begin isolation level read committed; \
+     select pg_try_advisory_xact_lock(hashtextextended('pgq ticker', 0))";
+
+/// Lets the transaction stay open for ever, and end soon when the client is gone without a word.
+pub(crate) const KEEP_DUTY: &str = "select set_config(name, value, true) from (values \
+         ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'), \
+         ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'), \
+         ('tcp_user_timeout', '10s')) settings (name, value) \
+     where current_setting(name, true) is not null";
+
+/// What is committed, as text, and what time it is, in seconds.
+pub(crate) const MOMENT: &str =
+    "select pg_current_snapshot()::text, extract(epoch from clock_timestamp())::float8";
+
+/// $1 ids, or null for all. Every queue with its rules and its last tick, times in seconds; no sequence: it
+/// cannot be read.
+pub(crate) const QUEUES: &str = "select queue_id, queue_name, queue_ticker_max_count, \
+         extract(epoch from queue_ticker_max_lag)::float8, \
+         extract(epoch from queue_ticker_idle_period)::float8, \
+         newest.tick_event_seq, extract(epoch from newest.tick_time)::float8, \
+         extract(epoch from newest.tick_time - before.tick_time)::float8, \
+         case when has_sequence_privilege(sequence, 'select, usage') then sequence end \
+     from pgq.queue \
+     cross join lateral (select to_regclass(queue_event_seq)::oid as sequence offset 0) sequence \
+     left join lateral ( \
+         select tick_id, tick_time, tick_event_seq from pgq.tick where tick_queue = queue_id \
+         order by tick_queue desc, tick_id desc limit 1) newest on true \
+     left join lateral ( \
+         select tick_time from pgq.tick where tick_queue = queue_id and tick_id < newest.tick_id \
+         order by tick_queue desc, tick_id desc limit 1) before on true \
+     where not queue_external_ticker and not queue_ticker_paused \
+       and ($1::int4[] is null or queue_id = any ($1))";
+
+/// The databases of the cluster that this role may connect to.
+pub(crate) const DATABASES: &str = "select datname::text from pg_database \
+     where datallowconn and not datistemplate and has_database_privilege(oid, 'connect') order by 1";
+
+/// $1 sequences. Those that another session has locked so that they cannot be read.
+pub(crate) const LOCKED: &str = "select distinct relation from pg_locks where granted and relation = any ($1) \
+     and database = (select oid from pg_database where datname = current_database()) \
+     and mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
+
+/// Makes the statements that return how far sequences have come, as one text; nothing for one not used yet.
+pub(crate) fn reached(sequences: &[u32]) -> String {
+    format!(
+        "{PATIENCE}; select string_agg(coalesce(pg_sequence_last_value(sequence)::text, ''), ',' order by place) \
+         from unnest('{{{}}}'::oid[]) with ordinality sequences (sequence, place)",
+        listed(sequences)
+    )
+}
+
+/// Makes the statements that tick queues: id and tick of each, then the transaction's id. With each tick goes
+/// a notification, unless it is not wanted.
+pub(crate) fn tick(queues: &[i32], notify: bool) -> String {
+    let notified = if notify {
+        "case when tick is not null then pg_notify(case \
+             when octet_length(convert_to(queue_name, 'UTF8')) <= 59 then 'pgq:' || queue_name \
+             else 'pgq:' || left(encode(sha256(convert_to(queue_name, 'UTF8')), 'hex'), 40) \
+             end, tick::text)::text end"
+    } else {
+        "null"
+    };
+    format!(
+        "{PATIENCE}; with ticked as materialized ( \
+             select queue_id, queue_name, pgq.ticker(queue_name) as tick from pgq.queue \
+             where queue_id in ({}) and not queue_external_ticker and not queue_ticker_paused) \
+         select queue_id, tick, {notified} from ticked; \
+         select pg_current_xact_id_if_assigned()::text",
+        listed(queues)
+    )
+}
+
+fn listed<T: std::fmt::Display>(numbers: &[T]) -> String {
+    numbers.iter().enumerate().fold(String::new(), |mut list, (at, number)| {
+        // Writing to a string cannot fail.
+        let _ = write!(list, "{}{number}", if at == 0 { "" } else { "," });
+        list
+    })
+}

@@ -1,0 +1,83 @@
+//! The status of a database's queues: positions, lags, what waits, and what holds up rotation.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use pgq::postgres::{Client, NoTls};
+//! use pgq::status::Status;
+//!
+//! let mut client = Client::connect("dbname=queries", NoTls)?;
+//! for queue in Status::read(&mut client)?.queues {
+//!     for consumer in queue.consumers {
+//!         println!("{} of {}: {:?} behind", consumer.name, queue.name, consumer.lag);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod check;
+mod consumer_status;
+mod holder;
+mod json;
+mod limits;
+pub mod metrics;
+mod queue_status;
+mod read;
+mod rotating;
+mod table;
+
+use chrono::{DateTime, Utc};
+use postgres::GenericClient;
+
+pub use self::check::Verdict;
+pub use self::consumer_status::{ConsumerStatus, Cooperation};
+pub use self::holder::{Holder, Transaction};
+pub use self::limits::{Level, Limit, Limits};
+pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
+use crate::schema::Kind;
+use crate::{Error, queue};
+
+/// The status of all queues of a database at one moment.
+///
+/// Times are the server's. What this role may not see is `None`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Status {
+    /// The database's name.
+    pub database: String,
+    /// The server's version.
+    pub server_version: String,
+    /// The version that PgQ gives.
+    pub pgq_version: String,
+    /// Which PgQ is installed; `None` when it is of another origin.
+    pub schema: Option<Kind>,
+    /// The moment.
+    pub time: DateTime<Utc>,
+    /// The queues, by name.
+    pub queues: Vec<QueueStatus>,
+}
+
+impl Status {
+    /// Reads the status of all queues: four statements, or up to six when a rotation is due.
+    ///
+    /// Every role may do this that can connect, and on a standby too. Without rights on the tables of retry events
+    /// and failed events their counts are `None`; an ordinary role sees the process and the user, but not the age
+    /// and the state of another user's transaction.
+    ///
+    /// # Errors
+    ///
+    /// When PgQ is not installed ([`Error::is_missing`]), and when the server fails.
+    pub fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
+        read::read(client)
+    }
+
+    /// Returns the status with one queue only.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such queue ([`Error::is_missing`]).
+    pub fn only(mut self, queue: &str) -> Result<Status, Error> {
+        self.queues.retain(|status| status.name == queue);
+        if self.queues.is_empty() { Err(queue::no_queue(queue)) } else { Ok(self) }
+    }
+}

@@ -1,0 +1,171 @@
+//! The status in Prometheus' text format.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::{ConsumerStatus, QueueStatus, Status};
+
+/// The content type of [`render`]'s text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Renders the status of databases as metrics, each with its labels `database`, `queue` and `consumer`. A metric
+/// whose value is not known is left out.
+///
+/// | metric | of | |
+/// | --- | --- | --- |
+/// | `pgq_up` | database | 1 when its status could be read, else 0; `failed` names those |
+/// | `pgq_new_events` | queue | events since the last tick |
+/// | `pgq_events_per_second` | queue | over the last ticks |
+/// | `pgq_queue_ticker_lag_seconds` | queue | age of the last tick |
+/// | `pgq_queue_rotation_overdue_seconds` | queue | how long its rotation has been due |
+/// | `pgq_queue_rotation_held_up` | queue | 1 when something keeps a rotation that is due from being done |
+/// | `pgq_retry_queue_events` | queue | events that come back later |
+/// | `pgq_pending_events` | consumer | events to be processed |
+/// | `pgq_consumer_lag_seconds` | consumer | age of the tick that it has processed |
+/// | `pgq_consumer_last_seen_seconds` | consumer | since its last sign of life |
+/// | `pgq_consumer_pins_rotation` | consumer | 1 when a rotation that is due waits for it |
+/// | `pgq_failed_events` | consumer | events that it has given up |
+pub fn render(databases: &[Status], failed: &[String]) -> String {
+    let mut text = String::new();
+    write_up(&mut text, databases, failed);
+    for metric in &QUEUE_METRICS {
+        let samples =
+            databases.iter().flat_map(|status| status.queues.iter().map(move |queue| (status, queue)));
+        let mut family = Family::begin(&mut text, metric.name, metric.help);
+        for (status, queue) in samples {
+            family.add(&[("database", &status.database), ("queue", &queue.name)], (metric.value)(queue));
+        }
+    }
+    for metric in &CONSUMER_METRICS {
+        let mut family = Family::begin(&mut text, metric.name, metric.help);
+        for status in databases {
+            for queue in &status.queues {
+                for consumer in &queue.consumers {
+                    let labels = [
+                        ("database", &*status.database),
+                        ("queue", &*queue.name),
+                        ("consumer", &*consumer.name),
+                    ];
+                    family.add(&labels, (metric.value)(consumer));
+                }
+            }
+        }
+    }
+    text
+}
+
+struct Metric<T> {
+    name: &'static str,
+    help: &'static str,
+    value: fn(&T) -> Option<f64>,
+}
+
+const QUEUE_METRICS: [Metric<QueueStatus>; 6] = [
+    Metric {
+        name: "pgq_new_events",
+        help: "Events of a queue since its last tick.",
+        value: |queue| Some(queue.new_events? as f64),
+    },
+    Metric {
+        name: "pgq_events_per_second",
+        help: "Events per second of a queue over its last ticks.",
+        value: |queue| queue.events_per_second,
+    },
+    Metric {
+        name: "pgq_queue_ticker_lag_seconds",
+        help: "Age of a queue's last tick.",
+        value: |queue| queue.ticker_lag.map(seconds),
+    },
+    Metric {
+        name: "pgq_queue_rotation_overdue_seconds",
+        help: "How long the rotation of a queue's tables has been due.",
+        value: |queue| Some(seconds(queue.rotation.overdue())),
+    },
+    Metric {
+        name: "pgq_queue_rotation_held_up",
+        help: "Whether something keeps a rotation that is due from being done.",
+        value: |queue| Some(flag(!queue.rotation.held_up_by.is_empty())),
+    },
+    Metric {
+        name: "pgq_retry_queue_events",
+        help: "Events of a queue that come back to their consumers later.",
+        value: |queue| Some(queue.retry_events? as f64),
+    },
+];
+
+const CONSUMER_METRICS: [Metric<ConsumerStatus>; 5] = [
+    Metric {
+        name: "pgq_pending_events",
+        help: "Events that a consumer has to process.",
+        value: |consumer| Some(consumer.pending_events? as f64),
+    },
+    Metric {
+        name: "pgq_consumer_lag_seconds",
+        help: "Age of the tick that a consumer has processed.",
+        value: |consumer| consumer.lag.map(seconds),
+    },
+    Metric {
+        name: "pgq_consumer_last_seen_seconds",
+        help: "Time since a consumer's last sign of life.",
+        value: |consumer| Some(seconds(consumer.last_seen)),
+    },
+    Metric {
+        name: "pgq_consumer_pins_rotation",
+        help: "Whether a rotation that is due waits for a consumer.",
+        value: |consumer| Some(flag(consumer.holds_up_rotation)),
+    },
+    Metric {
+        name: "pgq_failed_events",
+        help: "Events that a consumer has given up.",
+        value: |consumer| Some(consumer.failed_events? as f64),
+    },
+];
+
+fn write_up(text: &mut String, databases: &[Status], failed: &[String]) {
+    let mut family = Family::begin(text, "pgq_up", "Whether the status of a database could be read.");
+    for status in databases {
+        family.add(&[("database", &status.database)], Some(1.0));
+    }
+    for database in failed {
+        family.add(&[("database", database)], Some(0.0));
+    }
+}
+
+/// The samples of one metric. Its head is written together with the first of them.
+struct Family<'a> {
+    text: &'a mut String,
+    name: &'static str,
+    help: &'static str,
+    is_begun: bool,
+}
+
+impl<'a> Family<'a> {
+    fn begin(text: &'a mut String, name: &'static str, help: &'static str) -> Family<'a> {
+        Family { text, name, help, is_begun: false }
+    }
+
+    fn add(&mut self, labels: &[(&str, &str)], value: Option<f64>) {
+        let Some(value) = value else { return };
+        let (name, help) = (self.name, self.help);
+        if !self.is_begun {
+            self.text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
+            self.is_begun = true;
+        }
+        let labels: Vec<String> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
+        // Writing to a string does not fail.
+        let _ = writeln!(self.text, "{name}{{{}}} {value}", labels.join(","));
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
+}
+
+fn flag(is_set: bool) -> f64 {
+    f64::from(u8::from(is_set))
+}

@@ -1,0 +1,132 @@
+//! Reads a status.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use postgres::types::{ToSql, Type};
+use postgres::{GenericClient, Row};
+
+use super::rotating::{self, Rotating};
+use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickerSettings};
+use crate::sql::status as sql;
+use crate::{Error, schema};
+
+const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
+
+pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
+    let schema = schema::require_kind(client)?;
+    let server = query(client, sql::SERVER, NO_VALUES)?.pop().ok_or_else(failed)?;
+    let retry = server.get("retry");
+    let rows = query(client, &sql::queues(retry), NO_VALUES)?;
+    let rotating: Vec<_> = rows.iter().map(|row| Rotating::of(row, schema)).collect();
+    let mut queues: Vec<_> = rows.iter().map(queue).collect();
+    let rows = query(client, &sql::consumers(retry, failed_by(&server)), NO_VALUES)?;
+    add_consumers(&mut queues, &rotating, &rows);
+    rotating::name_holders(client, &mut queues, rotating)?;
+    Ok(Status {
+        database: server.get("database"),
+        server_version: server.get("server_version"),
+        pgq_version: server.get("pgq_version"),
+        schema,
+        time: server.get("time"),
+        queues,
+    })
+}
+
+/// Tells how failed events can be counted by this role.
+fn failed_by(server: &Row) -> sql::Failed {
+    match (server.get("failed"), server.get("failed_count")) {
+        (true, _) => sql::Failed::Table,
+        (false, true) => sql::Failed::Function,
+        (false, false) => sql::Failed::Hidden,
+    }
+}
+
+fn queue(row: &Row) -> QueueStatus {
+    QueueStatus {
+        name: row.get("name"),
+        rotation: Rotation {
+            table: row.get::<_, i32>("table").unsigned_abs(),
+            tables: row.get::<_, i32>("tables").unsigned_abs(),
+            period: seconds(row.get("period")),
+            age: seconds(row.get("age")),
+            is_due: row.get("due"),
+            held_up_by: Vec::new(),
+        },
+        ticker: TickerSettings {
+            max_count: row.get("max_count"),
+            max_lag: seconds(row.get("max_lag")),
+            idle_period: seconds(row.get("idle_period")),
+        },
+        ticker_lag: row.get::<_, Option<f64>>("ticker_lag").map(seconds),
+        events_per_second: row.get("events_per_second"),
+        new_events: row.get("new_events"),
+        last_tick: row.get("last_tick"),
+        last_tick_event: row.get("last_tick_event"),
+        paused: row.get("paused"),
+        external: row.get("external"),
+        disabled: row.get("disabled"),
+        retry_events: count(row, "retry_events"),
+        consumers: Vec::new(),
+    }
+}
+
+/// Gives every queue its consumers.
+fn add_consumers(queues: &mut [QueueStatus], rotating: &[Option<Rotating>], rows: &[Row]) {
+    let index: HashMap<String, usize> =
+        queues.iter().enumerate().map(|(at, queue)| (queue.name.clone(), at)).collect();
+    for row in rows {
+        // A queue may have been created meanwhile.
+        let Some(&at) = index.get(row.get::<_, &str>("queue")) else { continue };
+        let mut consumer = consumer(row);
+        consumer.holds_up_rotation =
+            rotating[at].as_ref().is_some_and(|rotating| rotating.waits_for_consumer(row));
+        queues[at].consumers.push(consumer);
+    }
+}
+
+fn consumer(row: &Row) -> ConsumerStatus {
+    let (name, main): (String, &str) = (row.get("name"), row.get("main"));
+    let cooperation = match row.get::<_, i64>("members") {
+        1 => None,
+        _ if name == main => Some(Cooperation::Consumer),
+        _ => Some(Cooperation::Subconsumer),
+    };
+    ConsumerStatus {
+        name,
+        cooperation,
+        lag: row.get::<_, Option<f64>>("lag").map(seconds),
+        last_seen: seconds(row.get("last_seen")),
+        last_tick: row.get("last_tick"),
+        batch: row.get("batch"),
+        next_tick: row.get("next_tick"),
+        pending_events: row.get("pending_events"),
+        retry_events: count(row, "retry_events"),
+        failed_events: count(row, "failed_events"),
+        holds_up_rotation: false,
+    }
+}
+
+pub(super) fn query(
+    client: &mut impl GenericClient,
+    statement: &str,
+    values: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<Vec<Row>, Error> {
+    client.query_typed(statement, values).map_err(|error| failed().caused_by(error))
+}
+
+fn failed() -> Error {
+    Error::failed("cannot read the status of the queues")
+}
+
+fn count(row: &Row, column: &str) -> Option<u64> {
+    row.get::<_, Option<i64>>(column).map(i64::unsigned_abs)
+}
+
+/// Clocks may be set back, and intervals may be endless.
+pub(super) fn seconds(seconds: f64) -> Duration {
+    if seconds.is_sign_negative() {
+        return Duration::ZERO;
+    }
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}

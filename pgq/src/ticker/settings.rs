@@ -1,0 +1,31 @@
+//! How often a ticker does what.
+
+use std::time::Duration;
+
+/// How often a ticker does what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TickerSettings {
+    /// Time between two looks for queues that need a tick. Defaults to 0.1 seconds.
+    pub loop_delay: Duration,
+    /// Time between two looks for retry events whose time has come. Defaults to 30 seconds.
+    pub retry_delay: Duration,
+    /// Time between two rounds of maintenance. Defaults to 600 seconds.
+    pub maint_delay: Duration,
+    /// Time to wait after a failed round. Defaults to 5 seconds.
+    pub exception_sleep: Duration,
+    /// Age at which connections are opened anew. Defaults to 20 minutes.
+    pub connection_lifetime: Duration,
+}
+
+impl Default for TickerSettings {
+    fn default() -> TickerSettings {
+        TickerSettings {
+            loop_delay: Duration::from_millis(100),
+            retry_delay: Duration::from_secs(30),
+            maint_delay: Duration::from_secs(600),
+            exception_sleep: Duration::from_secs(5),
+            connection_lifetime: dbscript::DEFAULT_CONNECTION_LIFETIME,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What the ticker remembers of all queues, so that a look at them costs next to nothing.
+//!
+//! Nothing can have become due by new events while no transaction has ended but the ticker's own. Then a look
+//! is one short statement. After others it also reads the queues' sequences, and at times the queues anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use postgres::error::SqlState;
+use postgres::types::Type;
+use postgres::{Client, SimpleQueryMessage};
+
+use super::mark::Mark;
+use super::queue::Queue;
+use crate::sql::ticker as sql;
+
+/// How often queues are read anew when others are at work.
+const RELOAD: Duration = Duration::from_secs(1);
+/// How many sequences are read at a time: each is locked for the length of the statement.
+const SEQUENCES: usize = 1_000;
+/// How often a look is repeated because a queue was dropped meanwhile.
+const TRIES: u32 = 3;
+
+#[derive(Default)]
+pub(super) struct Watch {
+    queues: BTreeMap<i32, Queue>,
+    mark: Option<Mark>,
+    loaded: Option<Instant>,
+    /// Whether others were at work since the queues were read.
+    stale: bool,
+    now: f64,
+}
+
+impl Watch {
+    /// Forgets everything; the next look reads it anew.
+    pub(super) fn forget(&mut self) {
+        *self = Watch::default();
+    }
+
+    /// Finds out what has changed.
+    pub(super) fn look(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+        let moment = client.query_typed_one(sql::MOMENT, &[])?;
+        self.now = moment.get(1);
+        let mark = Mark::parse(moment.get(0));
+        let changed = mark.is_none() || mark != self.mark;
+        self.mark = mark;
+        self.stale |= changed;
+        let reloads = self.stale && self.loaded.is_none_or(|at| at.elapsed() >= RELOAD);
+        if reloads {
+            self.reload(client)?;
+        }
+        if changed || reloads { self.follow(client) } else { Ok(()) }
+    }
+
+    /// Returns the queues that may be due.
+    pub(super) fn due(&self) -> impl Iterator<Item = &Queue> {
+        self.queues.values().filter(|queue| queue.is_due(self.now))
+    }
+
+    /// Returns a queue's name.
+    pub(super) fn name(&self, id: i32) -> &str {
+        self.queues.get(&id).map_or("", |queue| &queue.name)
+    }
+
+    /// Takes note of a transaction that made ticks.
+    pub(super) fn skip(&mut self, transaction: u64) {
+        if let Some(mark) = &mut self.mark {
+            mark.skip(transaction);
+        }
+    }
+
+    /// Reads queues anew that were asked to tick; `silent` are those that made none.
+    pub(super) fn refresh(
+        &mut self,
+        client: &mut Client,
+        asked: &[i32],
+        silent: &BTreeSet<i32>,
+    ) -> Result<(), postgres::Error> {
+        let mut there = self.read(client, Some(asked))?;
+        for id in asked {
+            let before = self.queues.remove(id);
+            let Some(mut queue) = there.remove(id) else { continue };
+            queue.reached = before.and_then(|before| before.reached);
+            if silent.contains(id) {
+                queue.hold_off(self.now);
+            }
+            self.queues.insert(*id, queue);
+        }
+        Ok(())
+    }
+
+    fn reload(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+        let before = std::mem::take(&mut self.queues);
+        self.queues = self.read(client, None)?;
+        for (id, queue) in &mut self.queues {
+            if let Some(before) = before.get(id).filter(|before| before.sequence == queue.sequence) {
+                queue.reached = before.reached;
+                queue.held_off = before.held_off.filter(|_| before.rules == queue.rules);
+            }
+        }
+        self.loaded = Some(Instant::now());
+        self.stale = false;
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        client: &mut Client,
+        ids: Option<&[i32]>,
+    ) -> Result<BTreeMap<i32, Queue>, postgres::Error> {
+        let rows = client.query_typed(sql::QUEUES, &[(&ids, Type::INT4_ARRAY)])?;
+        Ok(rows.iter().map(Queue::from_row).map(|queue| (queue.id, queue)).collect())
+    }
+
+    /// Reads how far the sequences have come. One that is gone, or locked, must not keep the others from it.
+    fn follow(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+        let mut locked = BTreeSet::new();
+        for _ in 1..TRIES {
+            match self.try_follow(client, &locked) {
+                Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                    locked = self.locked(client)?;
+                }
+                Err(error) if error.as_db_error().is_some() => self.reload(client)?,
+                done => return done,
+            }
+        }
+        self.try_follow(client, &locked)
+    }
+
+    fn try_follow(&mut self, client: &mut Client, locked: &BTreeSet<u32>) -> Result<(), postgres::Error> {
+        let mut readable: Vec<(&mut Queue, u32)> = self
+            .queues
+            .values_mut()
+            .filter_map(|queue| queue.sequence.map(|sequence| (queue, sequence)))
+            .filter(|(_, sequence)| !locked.contains(sequence))
+            .collect();
+        for part in readable.chunks_mut(SEQUENCES) {
+            let sequences: Vec<u32> = part.iter().map(|(_, sequence)| *sequence).collect();
+            let answer = client.simple_query(&sql::reached(&sequences))?;
+            let text = answer.iter().find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0),
+                _ => None,
+            });
+            for ((queue, _), reached) in part.iter_mut().zip(text.unwrap_or_default().split(',')) {
+                // A sequence that was not used yet counts as its first value.
+                queue.reach(reached.parse().unwrap_or(1));
+            }
+        }
+        Ok(())
+    }
+
+    fn locked(&self, client: &mut Client) -> Result<BTreeSet<u32>, postgres::Error> {
+        let sequences: Vec<u32> = self.queues.values().filter_map(|queue| queue.sequence).collect();
+        let rows = client.query_typed(sql::LOCKED, &[(&sequences, Type::OID_ARRAY)])?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+}
