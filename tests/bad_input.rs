@@ -55,8 +55,8 @@ fn the_command_line() {
         adm
     };
     check(&mut adm(&[]), 2, &["no command given"]);
-    check(&mut adm(&["crate", "q"]), 2, &["unknown command `crate`"]);
-    check(&mut adm(&["create"]), 2, &["wrong number of arguments for command `create`"]);
+    check(&mut adm(&["crate", "q"]), 2, &["unknown command `crate`; do you mean `create`?"]);
+    check(&mut adm(&["create"]), 2, &["command `create` takes <queue>"]);
     check(&mut adm(&["install", "londiste"]), 2, &["unknown schema `londiste`"]);
     check(adm(&["ticker"]).arg("-d"), 2, &["-d needs `pidfile`"]);
     check(adm(&["create", "q"]).args(["-d", "--set", "pidfile=x.pid"]), 2, &["-d is for what loops"]);

@@ -157,8 +157,19 @@ fn the_schemas_install_through_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let ini = format!("[pgqadm]\ndb = {}\n", bouncer.conninfo(database.name()));
     fs::write(folder.path().join("adm.ini"), ini).expect("the folder is writable");
-    for arguments in [&["install"][..], &["create", "q"], &["register", "q", "c"], &["unregister", "q", "c"]]
-    {
+    for arguments in [
+        &["install"][..],
+        &["create", "q"],
+        &["register", "q", "c"],
+        &["register", "q", "d", "--copy", "c"],
+        &["config"],
+        &["config", "q", "ticker_max_lag=1", "per_tx_limit=5"],
+        &["failed", "list", "q", "c"],
+        &["failed", "retry", "q", "c", "--all"],
+        &["failed", "purge", "q", "c", "--force"],
+        &["unregister", "q", "c"],
+        &["drop", "q", "--force"],
+    ] {
         succeed(command("pgqadm", folder.path()).arg("adm.ini").args(arguments));
     }
     assert_clean(&bouncer, database.name());

@@ -108,10 +108,10 @@ fn maintenance_that_fails_does_not_hold_up_the_ticks() {
     client.execute("update pgq.queue set queue_extra_maint = '{no.such_function}'", &[]).expect("updated");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let ini = format!("[pgqadm]\ndb = dbname={}\nmaint_delay = 0\nloop_delay = 0.02\n", database.name());
-    fs::write(folder.path().join("x.ini"), ini + "logfile = x.log\nexception_sleep = 3600\n")
+    fs::write(folder.path().join("x.ini"), ini + "logfile = x.log\nexception_sleep = 0.02\n")
         .expect("writable");
     let mut ticker = command_on(crate::support::shared(), "pgqadm", folder.path());
-    let ticker = crate::support::programs::Running::start(ticker.args(["x.ini", "ticker"]));
+    let ticker = crate::support::programs::Running::start(ticker.args(["-v", "x.ini", "ticker"]));
     let log = || fs::read_to_string(folder.path().join("x.log")).unwrap_or_default();
     wait_for("two complaints", || log().matches("maintenance `no.such_function` of `q` failed").count() >= 2);
     let ticks = |client: &mut postgres::Client| -> i64 {

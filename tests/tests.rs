@@ -2,6 +2,7 @@
 
 mod support;
 
+mod admin;
 mod bad_input;
 mod cluster;
 mod config;
@@ -28,5 +29,8 @@ mod quick_start;
 mod readme;
 mod rounds;
 mod schema;
+mod status;
+mod ticker;
 mod tls;
+mod watch;
 mod worker;

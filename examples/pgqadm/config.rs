@@ -1,0 +1,81 @@
+//! The settings of queues: show, change.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use dbscript::{BoxError, Error, Job};
+use pgq::QueueConfig;
+
+use crate::DB;
+use crate::text::{plain, print};
+
+/// Prints the settings of one queue, or of all.
+pub(crate) fn show(queue: Option<&str>) -> Job {
+    let queue = queue.map(str::to_owned);
+    Job::once(move |cx| {
+        let mut db = cx.database(DB)?;
+        let configs = match queue {
+            Some(queue) => pgq::queue_config(&mut *db, &queue).map(|config| vec![config]),
+            None => pgq::queue_configs(&mut *db),
+        };
+        let configs = configs.map_err(|error| cx.locate(DB, error))?;
+        print(&configs.iter().map(rendered).collect::<String>())
+    })
+}
+
+/// Changes settings of a queue and prints which.
+pub(crate) fn change(queue: &str, changes: &[&str]) -> Result<Job, BoxError> {
+    let queue = queue.to_owned();
+    let changes = changes.iter().map(|change| pair(change)).collect::<Result<Vec<_>, Error>>()?;
+    Ok(Job::once(move |cx| {
+        let borrowed: Vec<(&str, &str)> = changes.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let mut db = cx.database(DB)?;
+        pgq::set_queue_config(&mut *db, &queue, &borrowed).map_err(|error| cx.locate(DB, error))?;
+        let told = borrowed.iter().map(|(name, value)| {
+            let bare = name.strip_prefix("queue_").unwrap_or(name);
+            format!("queue_{bare}='{}'", value.replace('\'', "''"))
+        });
+        let told = told.collect::<Vec<_>>().join(", ");
+        print(&format!("Change queue {} config to: {}\n", plain(&queue), plain(&told)))
+    }))
+}
+
+fn pair(change: &str) -> Result<(String, String), Error> {
+    match change.split_once('=') {
+        Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        None => Err(Error::usage(format!("`config` takes <variable>=<value>, not `{change}`"))),
+    }
+}
+
+/// The settings that every queue has, then the others where they are set.
+fn rendered(config: &QueueConfig) -> String {
+    let mut text = format!("{}\n", plain(&config.queue));
+    let mut line = |name: &str, value: &str| {
+        // A string takes whatever is written to it.
+        let _ = writeln!(text, "    {name:<28}= {value:>5}");
+    };
+    line("queue_ticker_max_lag", &seconds(config.ticker_max_lag));
+    line("queue_ticker_max_count", &config.ticker_max_count.to_string());
+    line("queue_ticker_idle_period", &seconds(config.ticker_idle_period));
+    line("queue_rotation_period", &seconds(config.rotation_period));
+    for (name, set) in [
+        ("queue_ticker_paused", config.ticker_paused),
+        ("queue_external_ticker", config.external_ticker),
+        ("queue_disable_insert", config.disable_insert),
+    ] {
+        if set {
+            line(name, "true");
+        }
+    }
+    if let Some(limit) = config.per_tx_limit {
+        line("queue_per_tx_limit", &limit.to_string());
+    }
+    if !config.extra_maint.is_empty() {
+        line("queue_extra_maint", &plain(&config.extra_maint.join(",")));
+    }
+    text
+}
+
+fn seconds(duration: Duration) -> String {
+    duration.as_secs_f64().to_string()
+}

@@ -1,0 +1,158 @@
+//! Failed events: list, count, retry, delete, purge.
+
+use std::io::{self, BufWriter, ErrorKind, Write, stdout};
+use std::ops::ControlFlow;
+
+use dbscript::{BoxError, Connection, Error, Job, Switches, confirm};
+use log::info;
+use pgq::FailedEvent;
+
+use crate::text::{plain, print};
+use crate::{ALL, DB, FORCE, OLDER_THAN};
+
+const HEAD: &str = "id\tfailed\tretries\ttype\textra1\treason\tdata\n";
+
+/// What is to be done with a consumer's failed events.
+enum Action {
+    List,
+    Count,
+    /// Returns events to the queue: the named ones, or all.
+    Retry(Option<Vec<i64>>),
+    /// Deletes events: the named ones, or all.
+    Delete(Option<Vec<i64>>),
+    /// Deletes those that failed longer ago than an interval, or all.
+    Purge(Option<String>),
+}
+
+impl Action {
+    fn read(name: &str, events: &[&str], switches: &Switches) -> Result<Action, BoxError> {
+        if switches.value(OLDER_THAN).is_some() && (name != "purge" || switches.has(ALL)) {
+            return Err(Error::usage("--older-than is for `failed purge`, without --all").into());
+        }
+        Ok(match name {
+            "list" if events.is_empty() => Action::List,
+            "count" if events.is_empty() => Action::Count,
+            "retry" => Action::Retry(named(events, switches)?),
+            "delete" => Action::Delete(named(events, switches)?),
+            "purge" if events.is_empty() => Action::Purge(switches.value(OLDER_THAN).map(str::to_owned)),
+            "list" | "count" | "purge" => {
+                return Err(Error::usage(format!("`failed {name}` takes no events")).into());
+            }
+            _ => return Err(switches.misuse().into()),
+        })
+    }
+
+    /// Returns what is to be confirmed, if anything is lost.
+    fn loss(&self, there: u64) -> Option<String> {
+        match self {
+            Action::List | Action::Count | Action::Retry(_) => None,
+            Action::Delete(Some(named)) => Some(events(named.len() as u64)),
+            Action::Delete(None) | Action::Purge(None) => Some(format!("all {}", events(there))),
+            Action::Purge(Some(age)) => {
+                Some(format!("those of {} that are older than {}", events(there), plain(age)))
+            }
+        }
+    }
+}
+
+/// Returns the events that are named, or `None` for all.
+fn named(events: &[&str], switches: &Switches) -> Result<Option<Vec<i64>>, BoxError> {
+    match (events, switches.has(ALL)) {
+        ([], true) => Ok(None),
+        ([], false) => Err(Error::usage("no event is named; --all means all of them").into()),
+        (_, true) => Err(Error::usage("either events are named, or --all means all of them").into()),
+        (events, false) => {
+            let id = |event: &&str| {
+                event.parse().map_err(|_| Error::usage(format!("`{event}` is not the id of an event")))
+            };
+            Ok(Some(events.iter().map(id).collect::<Result<_, _>>()?))
+        }
+    }
+}
+
+pub(crate) fn failed(
+    action: &str,
+    queue: &str,
+    consumer: &str,
+    events: &[&str],
+    switches: &Switches,
+) -> Result<Job, BoxError> {
+    let action = Action::read(action, events, switches)?;
+    let (queue, consumer, forced) = (queue.to_owned(), consumer.to_owned(), switches.has(FORCE));
+    Ok(Job::once(move |cx| {
+        let mut db = cx.database(DB)?;
+        let located = |error: pgq::Error| cx.locate(DB, error);
+        let there = pgq::count_failed_events(&mut *db, &queue, &consumer).map_err(located)?;
+        if let Some(loss) = action.loss(there).filter(|_| there > 0) {
+            let whose = format!("consumer `{consumer}` on queue `{queue}`");
+            confirm(&format!("delete {loss}, of {whose}, for ever"), forced)?;
+        }
+        run(&action, &mut db, &queue, &consumer, there, located)
+    }))
+}
+
+fn run(
+    action: &Action,
+    db: &mut Connection,
+    queue: &str,
+    consumer: &str,
+    there: u64,
+    located: impl Fn(pgq::Error) -> Error,
+) -> Result<(), BoxError> {
+    let (done, result) = match action {
+        Action::List => return list(db, queue, consumer, located),
+        Action::Count => return print(&format!("{there}\n")),
+        Action::Retry(Some(named)) => {
+            ("back in the queue", pgq::retry_failed_events(&mut **db, queue, consumer, named))
+        }
+        Action::Retry(None) => {
+            ("back in the queue", pgq::retry_all_failed_events(&mut **db, queue, consumer))
+        }
+        Action::Delete(Some(named)) => {
+            ("deleted", pgq::delete_failed_events(&mut **db, queue, consumer, named))
+        }
+        Action::Delete(None) => ("deleted", pgq::purge_failed_events(&mut **db, queue, consumer, None)),
+        Action::Purge(age) => {
+            ("deleted", pgq::purge_failed_events(&mut **db, queue, consumer, age.as_deref()))
+        }
+    };
+    let count = result.map_err(located)?;
+    info!("consumer `{consumer}` on queue `{queue}`: {} {done}", events(count));
+    Ok(())
+}
+
+/// Writes one line for each event, as they come from the server.
+fn list(
+    db: &mut Connection,
+    queue: &str,
+    consumer: &str,
+    located: impl Fn(pgq::Error) -> Error,
+) -> Result<(), BoxError> {
+    let mut out = BufWriter::new(stdout().lock());
+    let mut written = out.write_all(HEAD.as_bytes());
+    let each = |event: FailedEvent| {
+        if written.is_ok() {
+            written = line(&mut out, &event);
+        }
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    pgq::each_failed_event(&mut **db, queue, consumer, each).map_err(located)?;
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn line(out: &mut impl Write, event: &FailedEvent) -> io::Result<()> {
+    let failed_at = event.failed_at().format("%Y-%m-%dT%H:%M:%SZ");
+    write!(out, "{}\t{failed_at}\t{}", event.id(), event.retry())?;
+    for text in [Some(event.event_type()), event.extra1(), event.reason(), event.data()] {
+        write!(out, "\t{}", text.map_or("\\N".into(), plain))?;
+    }
+    out.write_all(b"\n")
+}
+
+/// Names a number of failed events.
+pub(crate) fn events(count: u64) -> String {
+    format!("{count} failed event{}", if count == 1 { "" } else { "s" })
+}

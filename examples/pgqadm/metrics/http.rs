@@ -1,0 +1,143 @@
+//! The HTTP of the server: small requests, one each connection, with limits to everything.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use log::error;
+use pgq::status::metrics;
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Subject;
+
+/// So many clients at a time; others wait until it is their turn.
+const CLIENTS: u32 = 32;
+/// How long a client may take to send its request.
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+/// How long databases may take to answer.
+const READ_LIMIT: Duration = Duration::from_secs(8);
+/// How long a client may be there.
+const CLIENT_LIMIT: Duration = Duration::from_secs(20);
+const REQUEST_SIZE: usize = 16 * 1024;
+/// How long clients may go on when the server is to end.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long to wait when no connection can be accepted, for instance for want of files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const INDEX: &str = "/metrics: of queues and consumers, for Prometheus\n\
+                     /live: whether the rounds of this process go on\n\
+                     /ready: whether it has reached a database lately\n";
+
+type Shared = Rc<RefCell<Subject>>;
+type Reply = Response<Full<Bytes>>;
+
+/// Makes what runs the server, within the thread that calls it.
+pub(super) fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// Serves until `stopped`, and lets the clients of that moment have their answers.
+pub(super) fn serve(
+    runtime: &Runtime,
+    socket: TcpListener,
+    subject: Subject,
+    stopped: oneshot::Receiver<()>,
+) {
+    LocalSet::new().block_on(runtime, async move {
+        let places = Arc::new(Semaphore::new(CLIENTS as usize));
+        let accepting = accept_all(socket, places.clone(), Rc::new(RefCell::new(subject)));
+        tokio::select! {
+            result = accepting => if let Err(failed) = result {
+                error!("metrics are not served any more: {failed}");
+            },
+            _ = stopped => {}
+        }
+        // Who is still there then is cut off.
+        let _ = timeout(GRACE, places.acquire_many(CLIENTS)).await;
+    });
+}
+
+async fn accept_all(socket: TcpListener, places: Arc<Semaphore>, subject: Shared) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(socket)?;
+    loop {
+        // Nobody closes the semaphore.
+        let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let Ok((client, _)) = listener.accept().await else {
+            sleep(PAUSE).await;
+            continue;
+        };
+        let subject = subject.clone();
+        tokio::task::spawn_local(async move {
+            // A client that breaks off or talks nonsense is its own affair.
+            let _ = timeout(CLIENT_LIMIT, talk(client, subject)).await;
+            drop(place);
+        });
+    }
+}
+
+async fn talk(client: TcpStream, subject: Shared) -> hyper::Result<()> {
+    let answer = service_fn(move |request| {
+        let subject = subject.clone();
+        async move { Ok::<_, Infallible>(reply(&request, &subject).await) }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_LIMIT)
+        .max_buf_size(REQUEST_SIZE)
+        .keep_alive(false)
+        .half_close(true)
+        .serve_connection(TokioIo::new(client), answer)
+        .await
+}
+
+async fn reply(request: &Request<Incoming>, subject: &Shared) -> Reply {
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        reply.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+        return reply;
+    }
+    match request.uri().path() {
+        "/metrics" => {
+            let reading = subject.borrow_mut().read(Instant::now() + READ_LIMIT);
+            body(StatusCode::OK, metrics::CONTENT_TYPE, reading.await)
+        }
+        "/live" => verdict((subject.borrow().alive)().live, "live\n", "not live\n"),
+        "/ready" => verdict((subject.borrow().alive)().ready, "ready\n", "not ready\n"),
+        "/" => text(StatusCode::OK, INDEX),
+        _ => text(StatusCode::NOT_FOUND, "there are /metrics, /live and /ready\n"),
+    }
+}
+
+fn verdict(is_good: bool, good: &'static str, bad: &'static str) -> Reply {
+    match is_good {
+        true => text(StatusCode::OK, good),
+        false => text(StatusCode::SERVICE_UNAVAILABLE, bad),
+    }
+}
+
+fn text(status: StatusCode, what: &'static str) -> Reply {
+    body(status, TEXT, what)
+}
+
+fn body(status: StatusCode, kind: &'static str, what: impl Into<Bytes>) -> Reply {
+    let mut reply = Response::new(Full::new(what.into()));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+    reply
+}

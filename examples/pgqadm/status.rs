@@ -1,0 +1,51 @@
+//! What there is to know about queues.
+
+use std::io::{self, Write};
+
+use dbscript::{BoxError, Config, Context, Error, Job, Key, Switches};
+use pgq::status::Status;
+
+use crate::{DB, watch};
+
+/// The switch that asks for JSON.
+pub(crate) const JSON: &str = "json";
+
+/// The option that asks for a display that refreshes itself.
+pub(crate) const WATCH: &str = "watch";
+
+pub(crate) fn status(config: &Config, queue: Option<&str>, switches: &Switches) -> Result<Job, BoxError> {
+    let (queue, json) = (queue.map(str::to_owned), switches.has(JSON));
+    if let Some(seconds) = switches.value(WATCH) {
+        if json {
+            return Err(Error::usage("either --json or --watch, not both").into());
+        }
+        return watch::watch(config, &Key::required(DB, ""), seconds, move |cx| read(cx, queue.as_deref()));
+    }
+    Ok(Job::once(move |cx| {
+        let status = read(cx, queue.as_deref())?;
+        match json {
+            true => print(&format!("{:#}\n", status.to_json())),
+            false => print(&status.to_string()),
+        }
+    }))
+}
+
+/// Reads the status of one queue or of all.
+pub(crate) fn read(cx: &mut Context, queue: Option<&str>) -> Result<Status, BoxError> {
+    let mut status = Status::read(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
+    if let Some(queue) = queue {
+        status = status.only(queue).map_err(|error| cx.locate(DB, error))?;
+    }
+    Ok(status)
+}
+
+/// Prints to standard output; a reader that has seen enough is no failure.
+pub(crate) fn print(text: &str) -> Result<(), BoxError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::failed("cannot print").caused_by(error).into())
+        }
+        _ => Ok(()),
+    }
+}

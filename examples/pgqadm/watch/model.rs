@@ -1,0 +1,274 @@
+//! What is displayed: the last look, what is remembered of those before, and what the user has chosen.
+
+use std::time::Duration;
+
+use super::column::Column;
+use super::rows::{self, Order, Row, Tracks};
+use super::snapshot::{Id, Snapshot};
+
+/// The refresh intervals that keys choose from, in tenths of a second.
+const INTERVALS: [u64; 10] = [1, 2, 5, 10, 20, 50, 100, 300, 600, 3000];
+
+/// What the display shows.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) tracks: Tracks,
+    /// How long the look that is under way has taken.
+    pub(crate) waiting: Duration,
+    /// Why the last look failed.
+    pub(crate) error: Option<String>,
+    pub(crate) mode: Mode,
+    pub(crate) order: Order,
+    pub(crate) filter: String,
+    pub(crate) is_paused: bool,
+    pub(crate) interval: Duration,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) selected: Option<Id>,
+    /// The first row on the screen, and how many there is room for.
+    pub(crate) top: usize,
+    pub(crate) page: usize,
+}
+
+/// What keys are for at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Table,
+    Filter,
+    Help,
+}
+
+impl Model {
+    pub(crate) fn new(interval: Duration) -> Model {
+        Model {
+            snapshot: None,
+            tracks: Tracks::new(),
+            waiting: Duration::ZERO,
+            error: None,
+            mode: Mode::Table,
+            order: Order { column: Column::Name, is_reversed: false },
+            filter: String::new(),
+            is_paused: false,
+            interval,
+            rows: Vec::new(),
+            selected: None,
+            top: 0,
+            page: 1,
+        }
+    }
+
+    /// Takes what a look has found, or why it failed.
+    pub(crate) fn update(&mut self, look: Result<Snapshot, String>) {
+        match look {
+            Ok(snapshot) => {
+                self.remember(&snapshot);
+                self.snapshot = Some(snapshot);
+                self.error = None;
+                self.arrange();
+            }
+            Err(error) => {
+                self.tracks.values_mut().for_each(super::track::Track::miss);
+                self.error = Some(error);
+            }
+        }
+    }
+
+    /// Sorts by the next column, or the one before.
+    pub(crate) fn sort_by_neighbour(&mut self, back: bool) {
+        self.order = Order { column: self.order.column.neighbour(back), is_reversed: false };
+        self.arrange();
+    }
+
+    pub(crate) fn reverse(&mut self) {
+        self.order.is_reversed = !self.order.is_reversed;
+        self.arrange();
+    }
+
+    pub(crate) fn set_filter(&mut self, filter: String) {
+        self.filter = filter;
+        self.arrange();
+    }
+
+    /// Sets the next longer refresh interval, or the next shorter one.
+    pub(crate) fn change_interval(&mut self, longer: bool) {
+        let mut steps = INTERVALS.map(|tenths| Duration::from_millis(tenths * 100)).into_iter();
+        let step = match longer {
+            true => steps.find(|step| *step > self.interval),
+            false => steps.rfind(|step| *step < self.interval),
+        };
+        self.interval = step.unwrap_or(self.interval);
+    }
+
+    /// Selects the row that is so many rows further down, or up.
+    pub(crate) fn move_by(&mut self, rows: isize) {
+        let at = self.selected_row().unwrap_or(0);
+        let last = self.rows.len().saturating_sub(1);
+        let mut to = at.saturating_add_signed(rows).min(last);
+        // A row that only says something cannot be selected; what it is about is above it.
+        let is_row = |to: usize| self.rows.get(to).is_some_and(|row| row.id.is_some());
+        while rows > 0 && to < last && !is_row(to) {
+            to += 1;
+        }
+        while to > 0 && !is_row(to) {
+            to -= 1;
+        }
+        self.selected = self.rows.get(to).and_then(|row| row.id.clone());
+        self.scroll();
+    }
+
+    /// Sets how many rows there is room for.
+    pub(crate) fn set_page(&mut self, page: usize) {
+        self.page = page.max(1);
+        self.scroll();
+    }
+
+    pub(crate) fn selected_row(&self) -> Option<usize> {
+        let selected = self.selected.as_ref()?;
+        self.rows.iter().position(|row| row.id.as_ref() == Some(selected))
+    }
+
+    fn remember(&mut self, snapshot: &Snapshot) {
+        let mut before = std::mem::take(&mut self.tracks);
+        for measure in snapshot.measures() {
+            let mut track = before.remove(&measure.id).unwrap_or_default();
+            track.add(snapshot.time, &measure);
+            self.tracks.insert(measure.id, track);
+        }
+    }
+
+    /// Makes the rows anew. The selected one stays selected while it is there; otherwise it is the one that is
+    /// in its place.
+    fn arrange(&mut self) {
+        let Some(snapshot) = &self.snapshot else { return };
+        let at = self.selected_row();
+        self.rows = rows::rows(snapshot, &self.tracks, self.order, &self.filter);
+        if self.selected_row().is_none() {
+            self.selected = None;
+            let at = at.unwrap_or(0).min(self.rows.len().saturating_sub(1));
+            let above = self.rows.iter().take(at + 1).rev();
+            self.selected = above.filter_map(|row| row.id.clone()).next();
+        }
+        self.scroll();
+    }
+
+    /// Keeps the selected row on the screen, and the screen full.
+    fn scroll(&mut self) {
+        let at = self.selected_row().unwrap_or(0);
+        let lowest = self.rows.len().saturating_sub(self.page);
+        self.top = self.top.clamp((at + 1).saturating_sub(self.page), at).min(lowest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{consumer, queue, snapshot};
+    use super::*;
+
+    fn model(names: &[&str]) -> Model {
+        let mut model = Model::new(Duration::from_secs(2));
+        model.update(Ok(snapshot(0, names.iter().map(|name| queue(name, 0)).collect())));
+        model
+    }
+
+    fn selected(model: &Model) -> &str {
+        model.selected.as_ref().map_or("", |id| &id.queue)
+    }
+
+    #[test]
+    fn rates_come_with_the_second_look() {
+        let mut model = Model::new(Duration::from_secs(2));
+        let look = |second, inserted, pending| {
+            let mut queue = queue("q", inserted);
+            queue.new_events = Some(second);
+            queue.consumers = vec![consumer("c", 0)];
+            queue.consumers[0].pending_events = Some(pending);
+            Ok(snapshot(second, vec![queue]))
+        };
+        let rates = |model: &Model| -> Vec<_> {
+            let rates = model.rows.iter().map(|row| row.cells[Column::Rate as usize].clone());
+            rates.collect()
+        };
+        model.update(look(0, 1000, 500));
+        assert_eq!(rates(&model), ["-", "-"]);
+        model.update(look(10, 2000, 1000));
+        assert_eq!(rates(&model), ["101", "50"]);
+        model.update(Err("gone".to_owned()));
+        assert_eq!((rates(&model).len(), model.error.as_deref()), (2, Some("gone")));
+        model.update(look(20, 2000, 0));
+        assert_eq!((rates(&model), model.error.as_deref()), (vec!["1.0".into(), "100".into()], None));
+        let lags: Vec<_> = model.tracks[&model.rows[1].id.clone().expect("a row")].lags().collect();
+        assert_eq!(lags, [Some(0), None, Some(0), Some(0)]);
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten() {
+        let mut model = model(&["a", "b"]);
+        model.update(Ok(snapshot(1, vec![queue("b", 0)])));
+        assert_eq!((model.tracks.len(), selected(&model)), (1, "b"));
+        model.update(Ok(snapshot(2, Vec::new())));
+        assert_eq!((model.tracks.len(), model.selected.is_none(), model.top), (0, true, 0));
+        model.move_by(1);
+        model.move_by(-1);
+    }
+
+    #[test]
+    fn the_selected_row_stays_on_the_screen() {
+        let names: Vec<_> = (0..100).map(|at| format!("q{at:02}")).collect();
+        let mut model = model(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        model.set_page(10);
+        let mut check = |rows, expected: &str, top| {
+            model.move_by(rows);
+            assert_eq!((selected(&model), model.top), (expected, top), "after {rows}");
+        };
+        check(0, "q00", 0);
+        check(-1, "q00", 0);
+        check(9, "q09", 0);
+        check(1, "q10", 1);
+        check(isize::MAX, "q99", 90);
+        check(-9, "q90", 90);
+        check(-1, "q89", 89);
+        check(isize::MIN, "q00", 0);
+        model.move_by(50);
+        model.reverse();
+        assert_eq!(
+            (selected(&model), model.rows[model.selected_row().expect("there")].cells[0].as_str()),
+            ("q50", "q50")
+        );
+        model.set_page(1000);
+        assert_eq!(model.top, 0);
+        model.set_page(0);
+        assert_eq!(model.top, model.selected_row().expect("there"));
+    }
+
+    #[test]
+    fn remarks_are_passed_over() {
+        let mut held = queue("a", 0);
+        held.rotation.held_up_by = vec![pgq::status::Holder::Ticker, pgq::status::Holder::Maintenance];
+        let mut last = queue("b", 0);
+        last.rotation.held_up_by = vec![pgq::status::Holder::Ticker];
+        let mut model = Model::new(Duration::from_secs(2));
+        model.update(Ok(snapshot(0, vec![held, last])));
+        let mut check = |rows, expected: &str| {
+            model.move_by(rows);
+            assert_eq!(selected(&model), expected, "after {rows}");
+        };
+        check(1, "b");
+        check(1, "b");
+        check(-1, "a");
+        check(isize::MAX, "b");
+    }
+
+    #[test]
+    fn the_interval_goes_by_steps_from_wherever_it_is() {
+        let mut model = model(&[]);
+        model.interval = Duration::from_millis(1500);
+        model.change_interval(true);
+        assert_eq!(model.interval, Duration::from_secs(2));
+        model.change_interval(false);
+        assert_eq!(model.interval, Duration::from_secs(1));
+        (0..20).for_each(|_| model.change_interval(false));
+        assert_eq!(model.interval, Duration::from_millis(100));
+        (0..20).for_each(|_| model.change_interval(true));
+        assert_eq!(model.interval, Duration::from_secs(300));
+    }
+}

@@ -1,0 +1,73 @@
+//! What one look at the database has found.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use pgq::schema::Kind;
+use pgq::status::{ConsumerStatus, QueueStatus, Status};
+
+/// The state of all queues at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    /// Which database this is, and on what server.
+    pub(crate) origin: String,
+    pub(crate) time: DateTime<Utc>,
+    pub(crate) queues: Vec<QueueStatus>,
+}
+
+impl From<Status> for Snapshot {
+    fn from(status: Status) -> Snapshot {
+        let kind = match status.schema {
+            Some(Kind::Own) => " (own schema)",
+            Some(Kind::Extension) => " (extension)",
+            None => "",
+        };
+        let Status { database, server_version, pgq_version, .. } = &status;
+        let origin = format!("{database}: PostgreSQL {server_version}, PgQ {pgq_version}{kind}");
+        Snapshot { origin, time: status.time, queues: status.queues }
+    }
+}
+
+/// The name of a queue, or of one of its consumers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Id {
+    pub(crate) queue: String,
+    pub(crate) consumer: Option<String>,
+}
+
+impl Id {
+    pub(crate) fn queue(queue: &QueueStatus) -> Id {
+        Id { queue: queue.name.clone(), consumer: None }
+    }
+
+    pub(crate) fn consumer(queue: &QueueStatus, consumer: &ConsumerStatus) -> Id {
+        Id { queue: queue.name.clone(), consumer: Some(consumer.name.clone()) }
+    }
+}
+
+/// A measure of a queue or a consumer: how far it is, and how far behind.
+pub(crate) struct Measure {
+    pub(crate) id: Id,
+    /// The id of the last event that was inserted or is processed.
+    pub(crate) position: Option<i64>,
+    pub(crate) lag: Option<Duration>,
+}
+
+impl Snapshot {
+    /// Returns the measures of all queues and consumers.
+    pub(crate) fn measures(&self) -> impl Iterator<Item = Measure> {
+        self.queues.iter().flat_map(|queue| {
+            let inserted = queue.last_tick_event.zip(queue.new_events).map(|(ticked, new)| ticked + new);
+            let own = Measure { id: Id::queue(queue), position: inserted, lag: queue.ticker_lag };
+            let of_consumer = move |consumer: &ConsumerStatus| Measure {
+                id: Id::consumer(queue, consumer),
+                position: queue
+                    .last_tick_event
+                    .zip(consumer.pending_events)
+                    .map(|(ticked, pending)| ticked - pending),
+                lag: consumer.lag,
+            };
+            std::iter::once(own).chain(queue.consumers.iter().map(of_consumer))
+        })
+    }
+}

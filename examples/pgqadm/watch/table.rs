@@ -1,0 +1,131 @@
+//! The table of queues and consumers.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use super::column::Column;
+use super::model::Model;
+use super::rows::Row;
+use super::style::Theme;
+
+/// The least width of names for which other columns are left out.
+const NAME: usize = 20;
+
+/// Draws the headings and the rows that there is room for.
+pub(crate) fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let columns = columns(model, usize::from(area.width));
+    let line = |at: usize| Rect { y: area.y + at as u16, height: 1, ..area };
+    headings(model, theme, &columns, line(0), buffer);
+    let shown = model.rows.iter().enumerate().skip(model.top);
+    let selected = model.selected_row();
+    for (at, (number, row)) in (1..usize::from(area.height)).zip(shown) {
+        let style = style(row, theme);
+        draw_row(row, &columns, style, line(at), buffer);
+        if selected == Some(number) {
+            buffer.set_style(line(at), theme.selected());
+        }
+    }
+    if model.rows.is_empty() && model.snapshot.is_some() && area.height > 1 {
+        let text = if model.filter.is_empty() { "there are no queues" } else { "no name matches the filter" };
+        put(text, false, theme.faint(), line(1), buffer);
+    }
+}
+
+/// Returns the columns for which there is room, each with its width, the name's last column included.
+fn columns(model: &Model, room: usize) -> Vec<(Column, usize)> {
+    let cells = model.rows.iter().filter(|row| row.id.is_some());
+    let mut widths = Column::ALL.map(|column| width(&heading(model, column)));
+    for row in cells {
+        for (column, known) in Column::ALL.into_iter().zip(&mut widths) {
+            let indent = if column == Column::Name { row.indent } else { 0 };
+            *known = (*known).max(width(&row.cells[column as usize]) + indent);
+        }
+    }
+    let name = widths[Column::Name as usize];
+    let mut shown = Column::ALL.to_vec();
+    let others = |shown: &[Column]| {
+        let others = shown.iter().filter(|column| **column != Column::Name);
+        others.map(|column| widths[*column as usize] + 1).sum::<usize>()
+    };
+    let sorted_last = Column::LEAST.into_iter().filter(|column| *column != model.order.column);
+    for least in sorted_last.chain([model.order.column]).filter(|column| *column != Column::Name) {
+        if others(&shown) + name.min(NAME) > room {
+            shown.retain(|column| *column != least);
+        }
+    }
+    let name = name.min(room.saturating_sub(others(&shown)));
+    let sized = |column| (column, if column == Column::Name { name } else { widths[column as usize] });
+    shown.into_iter().map(sized).collect()
+}
+
+/// Returns a column's title, with the direction if it is the one by which rows are sorted.
+fn heading(model: &Model, column: Column) -> String {
+    let falls = model.order.is_reversed == (column == Column::Name);
+    let arrow = if falls { "↓" } else { "↑" };
+    let mark = if column == model.order.column { arrow } else { "" };
+    format!("{}{mark}", column.title())
+}
+
+fn headings(model: &Model, theme: Theme, columns: &[(Column, usize)], area: Rect, buffer: &mut Buffer) {
+    buffer.set_style(area, theme.heading());
+    for (column, cell) in cells(columns, area) {
+        put(&heading(model, column), column != Column::Name, Style::new(), cell, buffer);
+    }
+}
+
+fn draw_row(row: &Row, columns: &[(Column, usize)], style: Style, area: Rect, buffer: &mut Buffer) {
+    let inset = row.indent.min(usize::from(area.width)) as u16;
+    if row.id.is_none() {
+        let area = Rect { x: area.x + inset, width: area.width - inset, ..area };
+        return row.cells.iter().for_each(|text| put(text, false, style, area, buffer));
+    }
+    for (column, mut cell) in cells(columns, area) {
+        if column == Column::Name {
+            let inset = inset.min(cell.width);
+            cell = Rect { x: cell.x + inset, width: cell.width - inset, ..cell };
+        }
+        put(&row.cells[column as usize], column != Column::Name, style, cell, buffer);
+    }
+}
+
+/// Returns where the columns of a line are.
+fn cells(columns: &[(Column, usize)], line: Rect) -> impl Iterator<Item = (Column, Rect)> {
+    let mut x = line.x;
+    columns.iter().map(move |(column, width)| {
+        let cell = Rect { x, width: *width as u16, ..line }.intersection(line);
+        x = x.saturating_add(*width as u16).saturating_add(1);
+        (*column, cell)
+    })
+}
+
+fn style(row: &Row, theme: Theme) -> Style {
+    match &row.id {
+        _ if row.is_alarm => theme.alarm(),
+        Some(id) if id.consumer.is_none() => theme.queue(),
+        _ => Style::new(),
+    }
+}
+
+/// Writes a text into one line; one that is too long ends in an ellipsis.
+fn put(text: &str, to_the_right: bool, style: Style, area: Rect, buffer: &mut Buffer) {
+    let (room, width) = (usize::from(area.width), width(text));
+    if room == 0 {
+        return;
+    }
+    if width <= room {
+        let x = if to_the_right { area.right() - width as u16 } else { area.x };
+        buffer.set_stringn(x, area.y, text, width, style);
+    } else {
+        let (end, _) = buffer.set_stringn(area.x, area.y, text, room - 1, style);
+        buffer.set_stringn(end, area.y, "…", 1, style);
+    }
+}
+
+fn width(text: &str) -> usize {
+    Span::raw(text).width()
+}

@@ -1,0 +1,34 @@
+//! Snapshots for tests.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta};
+use pgq::status::{ConsumerStatus, QueueStatus};
+
+use super::snapshot::Snapshot;
+
+/// Makes the snapshot of a second.
+pub(crate) fn snapshot(second: i64, queues: Vec<QueueStatus>) -> Snapshot {
+    let time = DateTime::UNIX_EPOCH + TimeDelta::seconds(second);
+    Snapshot { origin: "shop: PostgreSQL 15.8, PgQ 3.5 (own schema)".to_owned(), time, queues }
+}
+
+/// Makes a queue into which so many events were inserted before its last tick.
+pub(crate) fn queue(name: &str, events: i64) -> QueueStatus {
+    let mut queue = QueueStatus::default();
+    queue.name = name.to_owned();
+    queue.last_tick_event = Some(events);
+    queue.new_events = Some(0);
+    queue.rotation.tables = 3;
+    queue.rotation.period = Duration::from_secs(7200);
+    queue
+}
+
+/// Makes a consumer that is so many seconds behind.
+pub(crate) fn consumer(name: &str, lag: u64) -> ConsumerStatus {
+    let mut consumer = ConsumerStatus::default();
+    consumer.name = name.to_owned();
+    consumer.lag = Some(Duration::from_secs(lag));
+    consumer.pending_events = Some(0);
+    consumer
+}

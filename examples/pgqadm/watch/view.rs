@@ -1,0 +1,83 @@
+//! Draws the display.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Wrap};
+
+use super::model::{Mode, Model};
+use super::style::Theme;
+use super::{detail, format, help, summary, table};
+
+/// The least height of a screen that also shows what is selected.
+const WITH_DETAIL: u16 = 18;
+/// How many lines an error may have.
+const MOST_LINES: u16 = 5;
+const HINTS: &str = "? help  / filter  <> sort  r reverse  space pause  +- interval  q leave";
+
+/// Draws everything, and tells the model how many rows there was room for.
+pub(crate) fn draw(model: &mut Model, theme: Theme, frame: &mut Frame<'_>) {
+    let detail = if frame.area().height >= WITH_DETAIL { detail::HEIGHT } else { 0 };
+    let summary = summary::line(model, theme);
+    let lines = summary.width().div_ceil(usize::from(frame.area().width.max(1)));
+    // Lines are wrapped between words, which may take another one.
+    let lines = if lines > 1 && model.error.is_some() { (lines as u16 + 1).min(MOST_LINES) } else { 1 };
+    let summary = Paragraph::new(summary).wrap(Wrap { trim: true });
+    let heights = [1, lines].map(Constraint::Length).into_iter().chain([
+        Constraint::Min(2),
+        Constraint::Length(detail),
+        Constraint::Length(1),
+    ]);
+    let parts = Layout::vertical(heights).split(frame.area());
+    frame.render_widget(title(model, theme), parts[0]);
+    frame.render_widget(summary, parts[1]);
+    model.set_page(usize::from(parts[2].height.saturating_sub(1)));
+    table::draw(model, theme, parts[2], frame.buffer_mut());
+    if detail > 0 {
+        detail::draw(model, theme, parts[3], frame.buffer_mut());
+    }
+    footer(model, theme, parts[4], frame);
+    if model.mode == Mode::Help {
+        help::draw(theme, frame.area(), frame.buffer_mut());
+    }
+}
+
+/// Returns the line that says what is shown, with the time before all that may not fit.
+fn title(model: &Model, theme: Theme) -> Line<'_> {
+    let state = match model.is_paused {
+        true => Span::styled("PAUSED", theme.warning()),
+        false => Span::raw(format!("every {}", format::setting(model.interval))),
+    };
+    let Some(snapshot) = &model.snapshot else {
+        return Line::from(vec![Span::raw("pgqadm  "), state]);
+    };
+    let time = snapshot.time.with_timezone(&chrono::Local).format("%H:%M:%S");
+    Line::from(vec![
+        Span::raw(format!("{time}  ")),
+        state,
+        Span::raw("  "),
+        Span::styled(snapshot.origin.as_str(), theme.queue()),
+    ])
+}
+
+/// Draws the filter while there is one, otherwise the most important keys.
+fn footer(model: &Model, theme: Theme, area: Rect, frame: &mut Frame<'_>) {
+    let is_typed = model.mode == Mode::Filter;
+    if !is_typed && model.filter.is_empty() {
+        return frame.render_widget(Span::styled(HINTS, theme.faint()), area);
+    }
+    let prompt = Line::from(vec![
+        Span::raw(if is_typed { "/" } else { "filter /" }),
+        Span::styled(model.filter.as_str(), if is_typed { Style::new() } else { theme.warning() }),
+    ]);
+    if is_typed && !area.is_empty() {
+        let end = u16::try_from(prompt.width()).unwrap_or(u16::MAX).min(area.width - 1);
+        frame.set_cursor_position((area.x + end, area.y));
+    }
+    frame.render_widget(prompt, area);
+}
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;

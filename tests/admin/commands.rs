@@ -1,0 +1,73 @@
+use std::fs;
+use std::process::Command;
+
+use super::Place;
+use crate::support::programs::succeed;
+
+const COMMANDS: [&str; 9] = [
+    "ticker",
+    "install [pgq] [pgq_ext]",
+    "uninstall [pgq] [pgq_ext]",
+    "create <queue>...",
+    "drop <queue>",
+    "register <queue> <consumer>",
+    "unregister <queue> <consumer>",
+    "config [<queue> [<variable>=<value>...]]",
+    "failed list|count|retry|delete|purge <queue> <consumer> [<event>...]",
+];
+
+#[test]
+fn help_and_manual_page_have_every_command_with_its_arguments() {
+    let place = Place::create(super::KINDS[0]);
+    let (help, _) = place.done(&["--help"]);
+    let (page, _) = place.done(&["--man"]);
+    fs::write(place.path().join("pgqadm.1"), &page).expect("writable");
+    let page = page.replace("\\fB", "").replace("\\fR", "").replace('\\', "");
+    for command in COMMANDS {
+        assert!(help.contains(&format!("\n  {command}")), "{command} is not in {help}");
+        assert!(page.contains(&format!("\n{command}\n")), "{command} is not in {page}");
+    }
+}
+
+#[test]
+fn bash_completes_commands_and_what_they_take() {
+    let place = Place::create(super::KINDS[0]);
+    fs::write(place.path().join("completions"), place.done(&["--completions", "bash"]).0).expect("writable");
+    let completed = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let (last, before) = (words[words.len() - 1], words[words.len() - 2]);
+        let script = format!(
+            "source ./completions; COMP_WORDS=({line}); COMP_CWORD={}; _pgqadm pgqadm '{last}' '{before}'; \
+             echo \"${{COMPREPLY[@]}}\"",
+            words.len() - 1
+        );
+        let output = succeed(Command::new("bash").args(["-c", &script]).current_dir(place.path()));
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    };
+    assert_eq!(completed("pgqadm adm.ini dr"), "drop");
+    assert_eq!(completed("pgqadm -v adm.ini un"), "uninstall unregister");
+    assert_eq!(completed("pgqadm adm.ini failed pu"), "purge");
+    assert_eq!(completed("pgqadm adm.ini failed purge q c --ol"), "--older-than");
+    assert_eq!(completed("pgqadm adm.ini install pgq_"), "pgq_ext");
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    let place = Place::create(super::KINDS[0]);
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let (script, _) = place.done(&["--completions", shell]);
+        for word in ["unregister", "purge", "older-than"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+}
+
+#[test]
+fn a_command_that_is_none_is_told_with_the_nearest() {
+    let place = Place::create(super::KINDS[0]);
+    place.refused(&["regsiter", "q", "c"], 2, "unknown command `regsiter`; do you mean `register`?");
+    place.refused(&["fly"], 2, "unknown command `fly`; `pgqadm --help` lists the commands");
+    place.refused(&[], 2, "no command given; `pgqadm --help` lists the commands");
+    place.refused(&["ticker", "q"], 2, "command `ticker` takes no arguments");
+    place.refused(&["drop"], 2, "command `drop` takes <queue>");
+}

@@ -1,0 +1,101 @@
+//! What `contrib/` has for service managers and containers.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::support::programs::program;
+
+const UNITS: [(&str, &str); 2] = [("pgqadm-ticker", "pgqadm"), ("queue_mover", "queue_mover")];
+
+fn contrib(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib").join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(contrib(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn analyze(arguments: &[&str], units: &[PathBuf]) -> Output {
+    let mut command = Command::new("systemd-analyze");
+    command.args(arguments).args(units).output().expect("`systemd-analyze` is installed: run `scripts/setup`")
+}
+
+/// Copies the units with the programs where the tests have them, as instances.
+fn instances(folder: &Path) -> Vec<PathBuf> {
+    let instance = |(unit, name): &(&str, &str)| {
+        let text = read(&format!("systemd/{unit}@.service"));
+        let installed = format!("ExecStart=/usr/local/bin/{name} ");
+        assert!(text.contains(&installed), "{text}");
+        let built = format!("ExecStart={} ", program(name).display());
+        let path = folder.join(format!("{unit}@main.service"));
+        fs::write(&path, text.replace(&installed, &built)).expect("writable");
+        path
+    };
+    UNITS.iter().map(instance).collect()
+}
+
+#[test]
+fn the_units_are_what_systemd_takes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let units = instances(folder.path());
+    let output = analyze(&["verify", "--man=no"], &units);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && told.is_empty(), "{told}");
+
+    let broken = folder.path().join("broken@main.service");
+    fs::write(&broken, "[Service]\nTpe=notify\nExecStart=/nonexistent\n").expect("writable");
+    assert!(!analyze(&["verify", "--man=no"], &[broken]).stderr.is_empty(), "mistakes are seen");
+}
+
+/// 2.0 of 10 is where systemd calls the exposure low.
+#[test]
+fn the_units_are_hardened() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let units = instances(folder.path());
+    let output = analyze(&["security", "--offline=true", "--threshold=20", "--no-pager"], &units);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn the_units_start_the_programs_as_they_are_used() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (unit, name) in UNITS {
+        let text = read(&format!("systemd/{unit}@.service"));
+        let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("a command");
+        let runtime = folder.path().to_string_lossy();
+        let line = line.replace("%t/%p-%i", &runtime).replace("/etc/pgq/%i.ini", "--help");
+        let mut words = line.split(' ');
+        assert_eq!(words.next(), Some(&*format!("/usr/local/bin/{name}")));
+        let output = Command::new(program(name)).args(words).output().expect("starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_container_has_what_cargo_needs_and_what_it_starts() {
+    let text = read("Containerfile");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let copied =
+        text.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.starts_with("--"));
+    for line in copied {
+        let mut words: Vec<&str> = line.split(' ').collect();
+        words.pop();
+        for source in words {
+            symlink(root.join(source), folder.path().join(source)).expect("linked");
+        }
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--locked", "--offline", "--format-version=1"]).current_dir(folder.path());
+    let output = cargo.output().expect("cargo starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata = String::from_utf8(output.stdout).expect("text");
+    for name in ["pgqadm", "queue_mover"] {
+        assert!(text.contains(&format!("--example {name}")), "{name} is built");
+        assert!(text.contains(&format!("target/release/examples/{name} ")), "{name} is copied");
+        assert!(metadata.contains(&format!("\"name\":\"{name}\"")), "{name} is an example");
+    }
+    assert!(text.contains("\nUSER 65532") && text.contains("\nSTOPSIGNAL SIGINT"));
+}

@@ -1,0 +1,117 @@
+//! Questions at a real terminal, which `script` makes.
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+use postgres::{Client, NoTls};
+
+use super::Place;
+use crate::support::programs::program;
+use crate::support::queues;
+
+/// Runs the program at a terminal, waits for its question and answers it with what a person types; returns the exit
+/// status and what the terminal shows.
+fn answered(place: &Place, arguments: &[&str], typed: &str) -> (Option<i32>, String) {
+    answered_after(place, arguments, typed, || ())
+}
+
+/// As [`answered`], but does something while the person thinks.
+fn answered_after(
+    place: &Place,
+    arguments: &[&str],
+    typed: &str,
+    meanwhile: impl FnOnce(),
+) -> (Option<i32>, String) {
+    let program = program("pgqadm");
+    let line = format!("'{}' adm.ini {}", program.display(), arguments.join(" "));
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--echo", "never", "--command", &line, "/dev/null"])
+        .current_dir(place.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("`script` is installed: run `scripts/setup`");
+    let mut keyboard = child.stdin.take().expect("piped");
+    let mut screen = child.stdout.take().expect("piped");
+    let mut shown = Vec::new();
+    let mut byte = [0];
+    while !shown.ends_with(b"[y/N] ") && screen.read(&mut byte).expect("readable") == 1 {
+        shown.push(byte[0]);
+    }
+    meanwhile();
+    keyboard.write_all(typed.as_bytes()).expect("writable");
+    keyboard.flush().expect("writable");
+    screen.read_to_end(&mut shown).expect("readable");
+    let status = child.wait().expect("it ends").code();
+    drop(keyboard);
+    (status, String::from_utf8_lossy(&shown).into_owned())
+}
+
+const STATE: &str =
+    "select (select count(*) from pgq.failed_queue) || ' at ' || sub_last_tick from pgq.subscription";
+
+/// Every way of not saying yes: another answer, an empty one, the end of the input, and an interrupt.
+const NO: [&str; 5] = ["n\n", "\n", "yesterday\n", "\u{4}", "\u{3}"];
+
+#[test]
+fn a_queue_is_dropped_after_a_yes_only() {
+    for mut place in Place::each() {
+        place.done(&["create", "q", "r"]);
+        place.done(&["register", "q", "a"]);
+        queues::insert(&mut place.client, "q", 1, 1);
+        for typed in NO {
+            let (status, shown) = answered(&place, &["drop", "q"], typed);
+            assert_eq!(status, Some(1), "{typed:?}: {shown}");
+            assert!(shown.starts_with("drop queue `q` with 1 event and consumer `a`? [y/N] "), "{shown}");
+            assert!(shown.contains("not confirmed, nothing is changed"), "{typed:?}: {shown}");
+            assert_eq!(place.value("select count(*) from pgq.queue"), "2");
+        }
+        let (status, shown) = answered(&place, &["drop", "q"], "y\n");
+        assert_eq!(status, Some(0), "{shown}");
+        assert!(shown.contains("queue `q`: dropped"), "{shown}");
+        let (status, shown) = answered(&place, &["drop", "r"], "YES\n");
+        assert_eq!(status, Some(0), "{shown}");
+        assert_eq!(place.value("select count(*) from pgq.queue"), "0");
+    }
+}
+
+#[test]
+fn an_unforced_yes_does_not_cover_consumers_that_came_since() {
+    let mut place = Place::create(super::KINDS[0]);
+    place.done(&["create", "q"]);
+    let conninfo = place.database.conninfo();
+    let (status, shown) = answered_after(&place, &["drop", "q"], "y\n", || {
+        let mut client = Client::connect(&conninfo, NoTls).expect("connected");
+        pgq::register_consumer(&mut client, "q", "late").expect("registered");
+    });
+    assert_eq!(status, Some(1), "{shown}");
+    assert_eq!(place.value("select count(*) from pgq.queue"), "1");
+}
+
+#[test]
+fn failed_events_are_deleted_and_consumers_moved_after_a_yes_only() {
+    let mut place = Place::create(super::KINDS[0]);
+    queues::create(&mut place.client, "q");
+    pgq::register_consumer(&mut place.client, "q", "c").expect("registered");
+    queues::insert(&mut place.client, "q", 1, 2);
+    let tick = queues::tick(&mut place.client, "q").to_string();
+    let fail = "select pgq.event_failed(batch, n, 'why') from pgq.next_batch('q', 'c') batch, generate_series(1, 2) n";
+    place.client.query(fail, &[]).expect("failed");
+    for arguments in [
+        &["failed", "purge", "q", "c"][..],
+        &["failed", "delete", "q", "c", "1"],
+        &["unregister", "q", "c"],
+        &["register", "q", "c", "--at", &tick],
+    ] {
+        let before = place.value(STATE);
+        let (status, shown) = answered(&place, arguments, "n\n");
+        assert_eq!(status, Some(1), "{arguments:?}: {shown}");
+        let after = place.value(STATE);
+        assert_eq!(before, after, "{arguments:?}");
+    }
+    assert_eq!(answered(&place, &["register", "q", "c", "--at", &tick], "y\n").0, Some(0));
+    assert_eq!(queues::position(&mut place.client, "q", "c").0.to_string(), tick);
+    assert_eq!(answered(&place, &["failed", "delete", "q", "c", "1"], "y\n").0, Some(0));
+    assert_eq!(answered(&place, &["failed", "purge", "q", "c"], "y\n").0, Some(0));
+    assert_eq!(place.value("select count(*) from pgq.failed_queue"), "0");
+}

@@ -1,0 +1,36 @@
+//! The status of queues: what is told of them, to people and to programs.
+
+mod columns;
+mod metrics;
+mod programs;
+mod rotation;
+
+use pgq::schema::Kind;
+use pgq::status::{ConsumerStatus, QueueStatus, Status};
+use postgres::Client;
+
+use crate::support::{Database, queues};
+
+/// Returns an empty database with one kind of PgQ.
+fn installed(kind: Kind) -> (Database, Client) {
+    let database = match kind {
+        Kind::Own => Database::create("status"),
+        Kind::Extension => Database::create_with_extension("status"),
+    };
+    let mut client = database.client();
+    queues::install_as(&mut client, kind);
+    (database, client)
+}
+
+fn read(client: &mut Client) -> Status {
+    pgq::status::Status::read(client).expect("readable")
+}
+
+fn queue(client: &mut Client, name: &str) -> QueueStatus {
+    let status = read(client).only(name).expect("the queue is there");
+    status.queues.into_iter().next().expect("one queue")
+}
+
+fn consumer<'a>(queue: &'a QueueStatus, name: &str) -> &'a ConsumerStatus {
+    queue.consumers.iter().find(|consumer| consumer.name == name).expect("registered")
+}

@@ -1,0 +1,291 @@
+//! `metrics_listen` of the ticker: metrics and signs of life over HTTP.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::programs::Scene;
+use super::*;
+use crate::support::programs::{Running, errors};
+use crate::support::server::{Server, free_port};
+use crate::support::wait_for;
+
+/// Reads metrics as Prometheus' own library does: names, types, labels and values.
+const PARSE_METRICS: &str = "\
+import json, sys
+from prometheus_client.parser import text_string_to_metric_families as parse
+print(json.dumps([dict(name=f.name, type=f.type, help=f.documentation,
+    samples=[dict(labels=s.labels, value=s.value) for s in f.samples]) for f in parse(sys.stdin.read())]))";
+
+const PARSE_YAML: &str = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))";
+
+/// A ticker that serves metrics.
+struct Ticker {
+    scene: Scene,
+    port: u16,
+    running: Running,
+}
+
+impl Ticker {
+    fn start(kind: Kind, lines: &str) -> Ticker {
+        let scene = Scene::create(kind);
+        let port = free_port();
+        scene.write_ini(&format!(
+            "metrics_listen = 127.0.0.1:{port}\npidfile = job.pid\nlogfile = job.log\n{lines}"
+        ));
+        let running = Running::start(&mut scene.pgqadm(&["ticker"]));
+        wait_for("the server", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Ticker { scene, port, running }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
+        client.set_read_timeout(Some(Duration::from_secs(60))).expect("a time");
+        client
+    }
+
+    /// Sends whatever it is, and returns the whole answer.
+    fn send(&self, request: &[u8]) -> String {
+        let mut client = self.connect();
+        // The server may have enough before all is sent.
+        let _ = client.write_all(request);
+        let _ = client.shutdown(Shutdown::Write);
+        received(client)
+    }
+
+    /// Returns the status line and the body.
+    fn get(&self, path: &str) -> (String, String) {
+        let answer = self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
+        (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+    }
+
+    fn metrics(&self) -> Value {
+        let (status, text) = self.get("/metrics");
+        assert_eq!(status, "HTTP/1.1 200 OK");
+        python(PARSE_METRICS, &text)
+    }
+}
+
+fn received(mut client: TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset ends an answer too.
+    let _ = client.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Hands a text to a parser, and returns what that has read.
+fn python(program: &str, text: &str) -> Value {
+    let mut command = Command::new("/usr/bin/python3");
+    command.args(["-c", program]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut parser = command.spawn().expect("python3 is there");
+    let mut input = parser.stdin.take().expect("a pipe");
+    input.write_all(text.as_bytes()).expect("it reads");
+    drop(input);
+    let output = parser.wait_with_output().expect("it ends");
+    let errors = errors(&output);
+    assert!(output.status.success(), "run `scripts/setup`? {errors}\n{text}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Returns the value of the only sample with these labels.
+fn value(metrics: &Value, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let families = metrics.as_array().expect("a list");
+    let family = families.iter().find(|family| family["name"] == name)?;
+    assert_eq!(family["type"], "gauge", "{name}");
+    assert!(family["help"].as_str().is_some_and(|help| help.ends_with('.')), "{name}");
+    let wanted: serde_json::Map<String, Value> =
+        labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).into())).collect();
+    let samples = family["samples"].as_array().expect("a list");
+    let mut found = samples.iter().filter(|sample| sample["labels"] == Value::Object(wanted.clone()));
+    let value = found.next()?["value"].as_f64();
+    assert!(found.next().is_none(), "{name} twice");
+    value
+}
+
+const QUEUE_METRICS: [&str; 4] = [
+    "pgq_new_events",
+    "pgq_queue_ticker_lag_seconds",
+    "pgq_queue_rotation_overdue_seconds",
+    "pgq_queue_rotation_held_up",
+];
+const CONSUMER_METRICS: [&str; 5] = [
+    "pgq_pending_events",
+    "pgq_consumer_lag_seconds",
+    "pgq_consumer_last_seen_seconds",
+    "pgq_consumer_pins_rotation",
+    "pgq_failed_events",
+];
+
+#[test]
+fn metrics_are_what_the_status_says() {
+    for kind in [Kind::Own, Kind::Extension] {
+        let mut ticker = Ticker::start(kind, "");
+        let database = ticker.scene.database.name().to_owned();
+        assert_eq!(value(&ticker.metrics(), "pgq_up", &[("database", &database)]), Some(1.0));
+
+        let odd = "a \"queue\" \\ of\nlines 日本";
+        let client = &mut ticker.scene.client;
+        for queue in ["mailer", odd] {
+            queues::create(client, queue);
+            pgq::register_consumer(client, queue, "welcome").expect("registered");
+            client
+                .execute("select pgq.set_queue_config($1, 'ticker_paused', 'true')", &[&queue])
+                .expect("set");
+        }
+        queues::insert(client, "mailer", 1, 3);
+        client.execute("select pgq.force_tick('mailer')", &[]).expect("ticked");
+        let metrics = ticker.metrics();
+        for queue in ["mailer", odd] {
+            let labels = [("database", &*database), ("queue", queue), ("consumer", "welcome")];
+            for name in QUEUE_METRICS {
+                assert!(value(&metrics, name, &labels[..2]).is_some(), "{name}");
+            }
+            for name in CONSUMER_METRICS {
+                assert!(value(&metrics, name, &labels).is_some(), "{name}");
+            }
+            assert_eq!(value(&metrics, "pgq_retry_queue_events", &labels[..2]), Some(0.0));
+            assert_eq!(value(&metrics, "pgq_consumer_pins_rotation", &labels), Some(0.0));
+        }
+        let new = value(&metrics, "pgq_new_events", &[("database", &database), ("queue", "mailer")]);
+        let status = queue(&mut ticker.scene.client, "mailer");
+        assert_eq!(new, status.new_events.map(|events| events as f64));
+        let labels = [("database", &*database), ("queue", "mailer"), ("consumer", "welcome")];
+        let pending = consumer(&status, "welcome").pending_events.map(|events| events as f64);
+        assert_eq!(value(&metrics, "pgq_pending_events", &labels), pending);
+        ticker.running.signal(Signal::SIGINT);
+        assert_eq!(ticker.running.wait(), Some(0));
+    }
+}
+
+#[test]
+fn a_database_that_is_away_is_told_and_comes_back() {
+    let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
+    server.create_database("somedb");
+    queues::install_as(&mut server.client("somedb"), Kind::Own);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let database = Database::create("unused");
+    let client = database.client();
+    let scene = Scene { database, client, folder };
+    let port = free_port();
+    let ini = format!(
+        "[pgqadm]\ndb = {}\nmetrics_listen = 127.0.0.1:{port}\nexception_sleep = 0.1\n",
+        server.conninfo("somedb")
+    );
+    std::fs::write(scene.folder.path().join("job.ini"), ini).expect("writable");
+    let running = Running::start(&mut scene.pgqadm(&["ticker"]));
+    wait_for("the server", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let ticker = Ticker { scene, port, running };
+    let up = |ticker: &Ticker| value(&ticker.metrics(), "pgq_up", &[("database", "somedb")]);
+    assert_eq!(up(&ticker), Some(1.0));
+    assert_eq!(ticker.get("/ready"), ("HTTP/1.1 200 OK".to_owned(), "ready\n".to_owned()));
+    server.stop();
+    assert_eq!(up(&ticker), Some(0.0));
+    assert_eq!(ticker.get("/live"), ("HTTP/1.1 200 OK".to_owned(), "live\n".to_owned()));
+    server.start_again();
+    assert_eq!(up(&ticker), Some(1.0));
+}
+
+#[test]
+fn other_requests_are_answered_as_http_wants_it() {
+    let ticker = Ticker::start(Kind::Own, "");
+    let (status, body) = ticker.get("/");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    assert!(["/metrics", "/live", "/ready"].iter().all(|path| body.contains(path)), "{body}");
+    assert_eq!(ticker.get("/nothing").0, "HTTP/1.1 404 Not Found");
+    let head = ticker.send(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    let post = ticker.send(b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab");
+    assert!(
+        post.starts_with("HTTP/1.1 405 Method Not Allowed\r\n") && post.contains("allow: GET, HEAD"),
+        "{post}"
+    );
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(100_000));
+    for (request, answer) in [
+        (b"nonsense\r\n\r\n".as_slice(), "HTTP/1.1 400 "),
+        (b"GET /live HTTP/1.1\r\nno colon\r\n\r\n", "HTTP/1.1 400 "),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01", "HTTP/1.1 400 "),
+        (b"", ""),
+        (b"GET /li", ""),
+        (long.as_bytes(), "HTTP/1.1 4"),
+    ] {
+        let got = ticker.send(request);
+        assert!(got.starts_with(answer) && got.is_empty() == answer.is_empty(), "{request:?}: {got}");
+    }
+    assert_eq!(ticker.get("/live").0, "HTTP/1.1 200 OK");
+}
+
+#[test]
+fn slow_clients_do_not_keep_others_waiting() {
+    let ticker = Ticker::start(Kind::Own, "");
+    let threads = |ticker: &Ticker| {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", ticker.running.pid())).expect("it runs");
+        tasks.count()
+    };
+    assert_eq!(ticker.get("/metrics").0, "HTTP/1.1 200 OK");
+    let before = threads(&ticker);
+    let slow: Vec<TcpStream> = (0..100)
+        .map(|n| {
+            let mut client = ticker.connect();
+            client.write_all(&b"GET /metrics HTTP/1.1\r\n"[..n % 20]).expect("sent");
+            client
+        })
+        .collect();
+    assert_eq!(ticker.get("/live").0, "HTTP/1.1 200 OK");
+    assert!(threads(&ticker) <= before, "a client has no thread");
+    // Each is cut off, whether it has sent something or not.
+    for client in slow {
+        let answer = received(client);
+        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+#[test]
+fn a_reload_keeps_serving() {
+    let ticker = Ticker::start(Kind::Own, "");
+    let log = || std::fs::read_to_string(ticker.scene.folder.path().join("job.log")).unwrap_or_default();
+    ticker.running.signal(Signal::SIGHUP);
+    wait_for("the reload", || log().contains("Config reloaded"));
+    assert_eq!(ticker.get("/ready").0, "HTTP/1.1 200 OK");
+    assert_eq!(ticker.get("/metrics").0, "HTTP/1.1 200 OK");
+    assert!(!log().contains("ERROR"), "{}", log());
+
+    let ini = format!("pidfile = job.pid\nlogfile = job.log\nmetrics_listen = 127.0.0.1:{}\n", free_port());
+    ticker.scene.write_ini(&ini.replace("metrics_listen", "#"));
+    ticker.running.signal(Signal::SIGHUP);
+    wait_for("the end of it", || TcpStream::connect(("127.0.0.1", ticker.port)).is_err());
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_at_start() {
+    let ticker = Ticker::start(Kind::Own, "");
+    let listen = format!("metrics_listen=127.0.0.1:{}", ticker.port);
+    let output =
+        ticker.scene.pgqadm(&["ticker", "--set", &listen, "--set", "pidfile="]).output().expect("starts");
+    assert_eq!(output.status.code(), Some(1));
+    let line = format!("cannot serve metrics on `127.0.0.1:{}`: Address already in use", ticker.port);
+    assert!(errors(&output).contains(&line), "{}", errors(&output));
+}
+
+#[test]
+fn alert_rules_are_about_metrics_that_there_are() {
+    let text = include_str!("../../contrib/prometheus-alerts.yml");
+    let rules = python(PARSE_YAML, text);
+    let rules = rules["groups"][0]["rules"].as_array().expect("rules");
+    assert!(rules.len() >= 5);
+    let known = [&QUEUE_METRICS[..], &CONSUMER_METRICS, &["pgq_up", "up"]].concat();
+    for rule in rules {
+        let expression = rule["expr"].as_str().expect("an expression");
+        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let used: Vec<&str> = words.filter(|word| *word == "up" || word.starts_with("pgq_")).collect();
+        assert!(!used.is_empty() && used.iter().all(|name| known.contains(name)), "{expression}");
+        assert!(["warning", "critical"].contains(&rule["labels"]["severity"].as_str().expect("a severity")));
+        let summary = rule["annotations"]["summary"].as_str().expect("a summary");
+        assert_eq!(summary.matches("{{").count(), summary.matches("}}").count(), "{summary}");
+    }
+}

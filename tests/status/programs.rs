@@ -1,0 +1,267 @@
+//! `pgqadm status` and `pgqadm check`.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::support::programs::{command, errors, succeed};
+
+/// A database with PgQ, and a folder with the file of `pgqadm`.
+pub(super) struct Scene {
+    pub(super) database: Database,
+    pub(super) client: Client,
+    pub(super) folder: TempDir,
+}
+
+impl Scene {
+    pub(super) fn create(kind: Kind) -> Scene {
+        let (database, client) = installed(kind);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let scene = Scene { database, client, folder };
+        scene.write_ini("");
+        scene
+    }
+
+    pub(super) fn write_ini(&self, lines: &str) {
+        let ini = format!("[pgqadm]\ndb = {}\n{lines}", self.database.conninfo());
+        fs::write(self.folder.path().join("job.ini"), ini).expect("the folder is writable");
+    }
+
+    pub(super) fn pgqadm(&self, arguments: &[&str]) -> Command {
+        let mut command = command("pgqadm", self.folder.path());
+        command.arg("job.ini").args(arguments);
+        command
+    }
+
+    fn print(&self, arguments: &[&str]) -> String {
+        text(&succeed(&mut self.pgqadm(arguments)))
+    }
+
+    /// Runs `check`; returns its exit status and what it printed.
+    fn check(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.pgqadm(&["check"]).args(arguments).output().expect("starts");
+        assert_eq!(errors(&output), "");
+        (output.status.code(), text(&output))
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+#[test]
+fn the_table_shows_queues_and_consumers() {
+    for kind in [Kind::Own, Kind::Extension] {
+        let mut scene = Scene::create(kind);
+        let empty = scene.print(&["status"]);
+        let titles = "Event queue   Rotation   Ticker   TLag   EPS   New";
+        assert_eq!(empty.lines().skip(1).collect::<Vec<_>>(), ["", titles]);
+
+        let long = "a queue whose name is longer than any column was ever meant to be wide";
+        for queue in ["mailer", long] {
+            pgq::create_queue(&mut scene.client, queue).expect("created");
+        }
+        pgq::register_consumer(&mut scene.client, "mailer", "welcome").expect("registered");
+        // A tick lag of whole seconds is as long as the program takes.
+        scene.client.batch_execute("update pgq.tick set tick_time = now() + interval '1 hour'").expect("set");
+        scene
+            .client
+            .batch_execute("update pgq.subscription set sub_active = now() + interval '1 hour'")
+            .expect("set");
+        let shown = scene.print(&["status"]);
+        let pad = " ".repeat(long.len());
+        let version = &read(&mut scene.client);
+        let expected = format!(
+            "Postgres version: {}   PgQ version: {} ({kind})   Database: {}\n\
+             \n\
+             Event queue{}   Rotation       Ticker   TLag   EPS   New\n\
+             {long}    3/7200s   500/3s/60s     0s     -     0\n\
+             mailer{}    3/7200s   500/3s/60s     0s     -     0\n\
+             \n\
+             Consumer{}   Lag   LastSeen   Pending   Failed   Retry\n\
+             mailer:\n  \
+               welcome{}    0s         0s         0        0       0\n",
+            version.server_version,
+            version.pgq_version,
+            scene.database.name(),
+            &pad[11..],
+            &pad[6..],
+            &pad[8..],
+            &pad[9..],
+        );
+        assert_eq!(shown, expected);
+        let one = scene.print(&["status", "mailer"]);
+        assert!(one.contains("\nmailer ") && !one.contains(long), "{one}");
+    }
+}
+
+#[test]
+fn a_queue_or_schema_that_is_not_there_is_told() {
+    let scene = Scene::create(Kind::Own);
+    let output = scene.pgqadm(&["status", "mailer"]).output().expect("starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("queue `mailer` does not exist"), "{}", errors(&output));
+    scene.database.client().batch_execute("drop schema pgq cascade").expect("dropped");
+    let output = scene.pgqadm(&["status"]).output().expect("starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("schema `pgq` is not installed"), "{}", errors(&output));
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = value.as_object().expect("an object").keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn json_has_every_documented_key() {
+    for kind in [Kind::Own, Kind::Extension] {
+        let mut scene = Scene::create(kind);
+        queues::create(&mut scene.client, "mailer");
+        pgq::register_consumer(&mut scene.client, "mailer", "welcome").expect("registered");
+        queues::insert(&mut scene.client, "mailer", 1, 3);
+        let status: Value = serde_json::from_str(&scene.print(&["status", "--json"])).expect("JSON");
+        let documented = ["database", "format", "pgq_version", "queues", "schema", "server_version", "time"];
+        assert_eq!(keys(&status), documented);
+        assert_eq!(status["format"], 1);
+        assert_eq!(status["schema"], kind.to_string());
+        assert_eq!(status["database"], scene.database.name());
+        let queue = &status["queues"][0];
+        assert_eq!(
+            keys(queue),
+            [
+                "consumers",
+                "disabled",
+                "events_per_second",
+                "external",
+                "last_tick",
+                "name",
+                "new_events",
+                "paused",
+                "retry_events",
+                "rotation",
+                "ticker",
+                "ticker_lag"
+            ]
+        );
+        assert_eq!(keys(&queue["rotation"]), ["age", "due", "held_up_by", "period", "table", "tables"]);
+        assert_eq!(keys(&queue["ticker"]), ["idle_period", "max_count", "max_lag"]);
+        assert_eq!((&queue["name"], &queue["rotation"]["period"]), (&"mailer".into(), &7200.0.into()));
+        assert_eq!(
+            keys(&queue["consumers"][0]),
+            [
+                "batch",
+                "cooperation",
+                "failed_events",
+                "holds_up_rotation",
+                "lag",
+                "last_seen",
+                "last_tick",
+                "name",
+                "next_tick",
+                "pending_events",
+                "retry_events"
+            ]
+        );
+        assert_eq!(queue["consumers"][0]["name"], "welcome");
+        assert!(queue["ticker_lag"].is_f64() && queue["consumers"][0]["lag"].is_f64());
+    }
+}
+
+#[test]
+fn a_check_has_the_exit_status_of_its_verdict() {
+    for kind in [Kind::Own, Kind::Extension] {
+        let mut scene = Scene::create(kind);
+        let (status, line) = scene.check(&[]);
+        assert_eq!(status, Some(0));
+        assert!(line.starts_with("OK - 0 queues, 0 consumers | ticker_lag=0s;60;300 "), "{line}");
+
+        queues::create(&mut scene.client, "mailer");
+        pgq::register_consumer(&mut scene.client, "mailer", "welcome").expect("registered");
+        queues::insert(&mut scene.client, "mailer", 1, 3);
+        queues::tick(&mut scene.client, "mailer");
+        assert_eq!(scene.check(&["mailer"]).0, Some(0));
+
+        let next = "select pgq.next_batch('mailer', 'welcome')";
+        let batch: i64 = scene.client.query_one(next, &[]).expect("a batch").get(0);
+        let fail = format!("select pgq.event_failed({batch}, 1, 'no'), pgq.event_failed({batch}, 2, 'no')");
+        scene.client.batch_execute(&fail).expect("given up");
+        let (status, line) = scene.check(&[]);
+        assert_eq!(status, Some(1));
+        assert!(
+            line.starts_with("WARNING - consumer `welcome` of queue `mailer`: 2 failed events | "),
+            "{line}"
+        );
+        let (status, line) = scene.check(&["mailer", "--failed", "1,2"]);
+        assert_eq!(status, Some(2));
+        assert!(line.contains(" failed_events=2;1;2 ") && line.starts_with("CRITICAL"), "{line}");
+        assert_eq!(scene.check(&["--failed=off"]).0, Some(0));
+
+        for (option, limits) in [
+            ("--ticker-lag", "0,999"),
+            ("--consumer-lag", "0,999"),
+            ("--last-seen", "0,999"),
+            ("--pending", "2,999"),
+            ("--rotation-age", "0,999"),
+        ] {
+            assert_eq!(scene.check(&["--failed=off", option, limits]).0, Some(1), "{option}");
+        }
+    }
+}
+
+#[test]
+fn what_holds_up_a_rotation_is_in_the_check() {
+    let mut scene = Scene::create(Kind::Own);
+    queues::create(&mut scene.client, "mailer");
+    scene
+        .client
+        .batch_execute(
+            "update pgq.queue set queue_switch_time = now() - interval '1 day', queue_switch_step2 = null",
+        )
+        .expect("set");
+    let (status, line) = scene.check(&[]);
+    assert_eq!(status, Some(2));
+    assert!(line.contains(", held up by maintenance, which has not finished the last rotation | "), "{line}");
+    let shown = scene.print(&["status"]);
+    assert!(shown.contains("\n* rotation of mailer is held up by maintenance"), "{shown}");
+    assert!(shown.lines().any(|line| line.starts_with("mailer ") && line.ends_with(" *")), "{shown}");
+}
+
+#[test]
+fn a_check_that_cannot_be_made_is_unknown() {
+    let scene = Scene::create(Kind::Own);
+    let (status, line) = scene.check(&["nothing"]);
+    assert_eq!(status, Some(3));
+    assert!(line.starts_with("UNKNOWN - ") && line.contains("queue `nothing` does not exist"), "{line}");
+    let (status, line) = scene.check(&["--failed", "many"]);
+    assert_eq!(status, Some(3));
+    assert!(line.starts_with("UNKNOWN - --failed: a limit is `WARNING,CRITICAL`"), "{line}");
+    let (status, line) = scene.check(&["--set", "db=host=127.0.0.1 port=1 dbname=x connect_timeout=5"]);
+    assert_eq!((status, line.lines().count()), (Some(3), 1));
+    assert!(line.starts_with("UNKNOWN - db: cannot connect") && line.contains("port 1 "), "{line}");
+    scene.database.client().batch_execute("drop schema pgq cascade").expect("dropped");
+    let (status, line) = scene.check(&[]);
+    assert_eq!(status, Some(3));
+    assert!(line.contains("schema `pgq` is not installed"), "{line}");
+}
+
+#[test]
+fn a_thousand_queues() {
+    let mut scene = Scene::create(Kind::Own);
+    for from in (1..=1000).step_by(100) {
+        let create = format!(
+            "select pgq.create_queue('queue ' || n), pgq.ticker('queue ' || n), \
+                    pgq.register_consumer('queue ' || n, 'consumer') from generate_series({from}, {from} + 99) n"
+        );
+        scene.client.batch_execute(&create).expect("created");
+    }
+    let shown = scene.print(&["status"]);
+    assert_eq!(shown.lines().filter(|line| line.starts_with("queue ") && !line.ends_with(':')).count(), 1000);
+    assert_eq!(shown.lines().filter(|line| line.starts_with("  consumer ")).count(), 1000);
+    let (status, line) = scene.check(&[]);
+    assert_eq!(status, Some(0), "{line}");
+    assert!(line.starts_with("OK - 1000 queues, 1000 consumers | "), "{line}");
+}

@@ -1,0 +1,66 @@
+//! Servers that go away and come back.
+
+use super::*;
+use crate::support::queues;
+
+/// Returns a server with a queue in its database `postgres`.
+fn server_with_queue() -> Server {
+    let server = server();
+    let mut client = server.client("postgres");
+    queues::install(&mut client);
+    create_eager(&mut client, "q");
+    server
+}
+
+#[test]
+fn it_goes_on_after_a_crash_and_a_long_outage() {
+    let server = server_with_queue();
+    let job = Job::new(&server.conninfo("postgres"), "");
+    let mut ticker = job.start();
+    wait_for_ticks(&mut server.client("postgres"), "q", 3);
+    for _ in 0..2 {
+        server.restart_immediate();
+        wait_for_ticks(&mut server.client("postgres"), "q", 3);
+    }
+    server.stop();
+    let failed = || job.log().matches("Job job failed").count();
+    let before = failed();
+    wait_for("a failed round", || failed() > before);
+    server.start_again();
+    wait_for_ticks(&mut server.client("postgres"), "q", 3);
+    assert!(ticker.is_running());
+}
+
+#[test]
+fn a_server_that_is_away_at_first_is_waited_for() {
+    let server = server_with_queue();
+    server.stop();
+    let job = Job::new(&server.conninfo("postgres"), "");
+    let ticker = job.start();
+    job.wait_for("going on without it");
+    wait_for("tries", || job.log().contains("Job job failed"));
+    server.start_again();
+    wait_for_ticks(&mut server.client("postgres"), "q", 3);
+    drop(ticker);
+    let lines = job.log().lines().filter(|line| line.contains("ERROR")).count();
+    assert!(lines < 10, "{}", job.log());
+}
+
+#[test]
+fn it_follows_a_failover() {
+    let primary = server_with_queue();
+    let standby = primary.start_standby().unwrap_or_else(|error| panic!("{error}"));
+    let servers = [&primary, &standby];
+    let folders = servers.map(|server| server.socket_dir().display().to_string()).join(",");
+    let ports = servers.map(|server| server.port().to_string()).join(",");
+    let conninfo =
+        format!("host={folders} port={ports} user=postgres dbname=postgres target_session_attrs=read-write");
+    let job = Job::new(&conninfo, "");
+    let mut ticker = job.start();
+    wait_for_ticks(&mut primary.client("postgres"), "q", 3);
+    primary.stop();
+    let mut client = standby.client("postgres");
+    client.execute("select pg_promote()", &[]).expect("promoted");
+    wait_for_ticks(&mut client, "q", 3);
+    assert!(ticker.is_running());
+}

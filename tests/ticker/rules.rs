@@ -1,0 +1,172 @@
+//! Which queue ticks when, and which cannot.
+
+use std::collections::BTreeSet;
+
+use postgres::Client;
+
+use super::*;
+use crate::support::{Database, queues};
+
+const NEVER: &str = "1 day";
+
+fn database() -> (Database, Client) {
+    let database = Database::create("ticker");
+    let mut client = database.client();
+    queues::install(&mut client);
+    create_eager(&mut client, "eager");
+    (database, client)
+}
+
+#[test]
+fn each_queue_ticks_by_its_own_rules() {
+    let (database, mut client) = database();
+    create(&mut client, "count", ["10", NEVER, NEVER]);
+    create(&mut client, "lag", ["1000000", "50 milliseconds", NEVER]);
+    create(&mut client, "idle", ["1", "10 milliseconds", "50 milliseconds"]);
+    for (queue, column) in [("paused", "queue_ticker_paused"), ("elsewhere", "queue_external_ticker")] {
+        create_eager(&mut client, queue);
+        client
+            .execute(&format!("update pgq.queue set {column} = true where queue_name = $1"), &[&queue])
+            .expect("set");
+    }
+    // A queue needs two ticks before it counts as idle, and its first event does not count.
+    queues::insert(&mut client, "count", 0, 1);
+    client.execute("select pgq.ticker('count')", &[]).expect("ticked");
+    let still = ["count", "paused", "elsewhere"];
+    let before = still.map(|queue| last_tick(&mut client, queue));
+    let job = Job::new(&database.conninfo(), "");
+    let _ticker = job.start();
+    queues::insert(&mut client, "count", 0, 9);
+    wait_for_ticks(&mut client, "idle", 10);
+    assert_eq!(still.map(|queue| last_tick(&mut client, queue)), before);
+
+    queues::insert(&mut client, "count", 9, 1);
+    wait_for("a tick by the number of events", || last_tick(&mut client, "count") == before[0] + 1);
+    queues::insert(&mut client, "lag", 0, 1);
+    wait_for_ticks(&mut client, "lag", 1);
+
+    client.execute("select pgq.set_queue_config('count', 'ticker_max_lag', '0')", &[]).expect("set");
+    queues::insert(&mut client, "count", 10, 1);
+    wait_for_ticks(&mut client, "count", 1);
+    client.batch_execute("update pgq.queue set queue_ticker_paused = false").expect("set");
+    wait_for_ticks(&mut client, "paused", 3);
+    assert_eq!(last_tick(&mut client, "elsewhere"), before[2]);
+}
+
+#[test]
+fn queues_come_and_go() {
+    let (database, mut client) = database();
+    let job = Job::new(&database.conninfo(), "");
+    let _ticker = job.start();
+    wait_for_ticks(&mut client, "eager", 1);
+    for round in 0..5 {
+        let queue = format!("new {round} {}", queues::ODD);
+        create_eager(&mut client, &queue);
+        queues::insert(&mut client, &queue, 0, 1);
+        wait_for_ticks(&mut client, &queue, 2);
+        client.execute("select pgq.drop_queue($1)", &[&queue]).expect("dropped");
+        wait_for_ticks(&mut client, "eager", 2);
+    }
+    assert!(!job.log().contains("ERROR"), "{}", job.log());
+}
+
+#[test]
+fn a_queue_that_cannot_be_ticked_is_named_and_the_others_tick() {
+    let (database, mut client) = database();
+    create_eager(&mut client, "broken");
+    let job = Job::new(&database.conninfo(), "");
+    let _ticker = job.start();
+    wait_for_ticks(&mut client, "broken", 2);
+    let sequence: String = client
+        .query_one("select queue_tick_seq from pgq.queue where queue_name = 'broken'", &[])
+        .expect("there")
+        .get(0);
+    client.batch_execute(&format!("alter sequence {sequence} rename to away")).expect("renamed");
+    job.wait_for("cannot tick queue `broken`: ERROR 42P01");
+    wait_for_ticks(&mut client, "eager", 20);
+    let name = sequence.rsplit('.').next().expect("a name");
+    client.batch_execute(&format!("alter sequence pgq.away rename to {name}")).expect("renamed");
+    job.wait_for("queue `broken` ticks again");
+    wait_for_ticks(&mut client, "broken", 2);
+    assert_eq!(job.log().matches("cannot tick").count(), 1, "{}", job.log());
+}
+
+#[test]
+fn a_queue_that_is_locked_does_not_hold_up_the_others() {
+    let (database, mut client) = database();
+    for queue in ["ticked", "dropped"] {
+        create_eager(&mut client, queue);
+    }
+    let job = Job::new(&database.conninfo(), "");
+    let _ticker = job.start();
+    wait_for_ticks(&mut client, "dropped", 2);
+    let mut holders = [database.client(), database.client()];
+    let [one, other] = &mut holders;
+    let mut ticking = one.transaction().expect("begin");
+    ticking.execute("select pgq.ticker('ticked')", &[]).expect("ticked");
+    let mut dropping = other.transaction().expect("begin");
+    dropping.execute("select pgq.drop_queue('dropped')", &[]).expect("dropped");
+    wait_for_ticks(&mut client, "eager", 20);
+    dropping.rollback().expect("rolled back");
+    ticking.rollback().expect("rolled back");
+    wait_for_ticks(&mut client, "ticked", 2);
+    wait_for_ticks(&mut client, "dropped", 2);
+}
+
+#[test]
+fn a_role_of_pgqs_own_is_enough() {
+    let (database, mut client) = database();
+    let role = format!("ticker_{}", crate::support::unique());
+    client.batch_execute(&format!("create role {role} login in role pgq_admin")).expect("created");
+    let job = Job::new(&database.conninfo().replace("user=postgres", &format!("user={role}")), "");
+    let ticker = job.start();
+    queues::insert(&mut client, "eager", 0, 1);
+    wait_for_ticks(&mut client, "eager", 5);
+    drop(ticker);
+    assert!(!job.log().contains("ERROR"), "{}", job.log());
+    drop(database);
+    shared().client("postgres").batch_execute(&format!("drop role {role}")).expect("dropped");
+}
+
+#[test]
+fn tables_rotate_and_events_come_back() {
+    let (database, mut client) = database();
+    client
+        .batch_execute(
+            "select pgq.set_queue_config('eager', 'rotation_period', '0'); \
+             select pgq.register_consumer('eager', 'reader')",
+        )
+        .expect("set");
+    let job = Job::new(&database.conninfo(), "");
+    let _ticker = job.start();
+    queues::insert(&mut client, "eager", 0, 25);
+    let (mut tables, mut again) = (BTreeSet::new(), 0);
+    wait_for("every event to come back and every table to be used", || {
+        let select = "select queue_cur_table from pgq.queue where queue_name = 'eager'";
+        tables.insert(client.query_one(select, &[]).expect("there").get::<_, i32>(0));
+        let next = "select pgq.next_batch('eager', 'reader')";
+        let batch: Option<i64> = client.query_one(next, &[]).expect("answers").get(0);
+        if batch.is_some() {
+            let retry = "select count(*) filter (where ev_retry is not null), \
+                 sum(case when ev_retry is null then pgq.event_retry($1, ev_id, 0) end) \
+                 from pgq.get_batch_events($1)";
+            again += client.query_one(retry, &[&batch]).expect("readable").get::<_, i64>(0);
+            client.execute("select pgq.finish_batch($1)", &[&batch]).expect("finished");
+        }
+        again == 25 && tables.len() == 3
+    });
+}
+
+#[test]
+fn maintenance_that_asks_for_it_is_repeated() {
+    let (_database, mut client) = database();
+    client
+        .batch_execute(
+            "create sequence public.calls; \
+             create function public.often(text) returns integer language sql as \
+                 'select (nextval(''public.calls'') % 5 <> 0)::integer'; \
+             update pgq.queue set queue_extra_maint = '{public.often}'",
+        )
+        .expect("created");
+    assert_eq!(pgq::maintain(&mut client).expect("done"), 5);
+}

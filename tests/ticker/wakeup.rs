@@ -1,0 +1,113 @@
+//! Consumers wake up when there is a tick.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use pgq::{Batch, BoxError, Consumer, Event, Outcome, Settings, Ticker, TickerHandle, Worker, WorkerHandle};
+use postgres::Client;
+
+use super::*;
+use crate::support::{Database, queues};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const LIMIT: Duration = Duration::from_secs(60);
+
+struct Teller(Sender<String>);
+
+impl Consumer for Teller {
+    fn process_event(&mut self, event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
+        self.0.send(event.data().unwrap_or_default().to_owned())?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// A consumer that would look for batches once an hour.
+fn consumer(database: &Database, settings: Settings) -> (WorkerHandle, Receiver<String>) {
+    let (out, told) = channel();
+    let worker = Worker::with_settings(&database.conninfo(), settings).loop_delay(HOUR);
+    (worker.spawn(Teller(out)).expect("up"), told)
+}
+
+fn ticker(database: &Database) -> TickerHandle {
+    Ticker::new(&database.conninfo()).loop_delay(Duration::from_millis(20)).spawn().expect("up")
+}
+
+fn database(queue: &str) -> (Database, Client) {
+    let database = Database::create("wakeup");
+    let mut client = database.client();
+    queues::install(&mut client);
+    create(&mut client, queue, ["1", "0", "1 day"]);
+    (database, client)
+}
+
+fn is_listening(client: &mut Client) -> bool {
+    let select = "select count(*) > 0 from pg_stat_activity \
+                  where datname = current_database() and query ilike 'listen%'";
+    client.query_one(select, &[]).expect("readable").get(0)
+}
+
+/// Queues of every length of name.
+#[test]
+fn a_consumer_that_sleeps_for_an_hour_gets_events_at_once() {
+    for queue in ["q".to_owned(), queues::ODD.to_owned(), "x".repeat(59), "ü".repeat(30), "x".repeat(300)] {
+        let (database, mut client) = database(&queue);
+        let _ticker = ticker(&database);
+        let (consumer, told) = consumer(&database, Settings::new(&queue, "c"));
+        for n in 0..5 {
+            queues::insert(&mut client, &queue, n, 1);
+            assert_eq!(told.recv_timeout(LIMIT), Ok(format!("event {n}")), "{queue}");
+        }
+        drop(consumer);
+    }
+}
+
+#[test]
+fn one_that_does_not_listen_has_no_connection_for_it() {
+    let (database, mut client) = database("q");
+    let mut settings = Settings::new("q", "c");
+    settings.listen = false;
+    let (consumer, told) = consumer(&database, settings);
+    wait_for("its first round", || consumer.totals().rounds > 0);
+    queues::insert(&mut client, "q", 0, 1);
+    let ticker = ticker(&database);
+    wait_for("the tick", || ticker.state().status().ticks > 0);
+    drop(ticker);
+    assert!(!is_listening(&mut client));
+    assert_eq!(consumer.totals().rounds, 1);
+    assert!(told.try_recv().is_err());
+}
+
+#[test]
+fn the_key_turns_it_off() {
+    let (database, mut client) = database("q");
+    for (line, expected) in [("listen = 0", false), ("pgq_listen = 0", false), ("", true)] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let ini = format!(
+            "[greeter]\ndb = {}\nqueue_name = q\nloop_delay = 0.02\nlogfile = log\n{line}\n",
+            database.conninfo()
+        );
+        fs::write(folder.path().join("x.ini"), ini).expect("writable");
+        client.batch_execute("create table if not exists greeting (name text)").expect("created");
+        let mut greeter =
+            Running::start(command_on(shared(), "greeter", folder.path()).args(["x.ini", "-v"]));
+        wait_for("the greeter to be up", || {
+            fs::read_to_string(folder.path().join("log")).is_ok_and(|log| log.contains("consuming queue"))
+        });
+        if expected {
+            wait_for("the greeter to listen", || is_listening(&mut client));
+        } else {
+            wait_for("a few rounds", || {
+                let rounds = "select count(*) > 0 from pg_stat_activity where datname = current_database() \
+                              and query like '%next_batch%' and state = 'idle'";
+                client.query_one(rounds, &[]).expect("readable").get(0)
+            });
+            assert!(!is_listening(&mut client));
+        }
+        greeter.kill();
+        wait_for("its sessions to end", || {
+            let others = "select count(*) from pg_stat_activity \
+                          where datname = current_database() and pid <> pg_backend_pid()";
+            client.query_one(others, &[]).expect("readable").get::<_, i64>(0) == 0
+        });
+    }
+}

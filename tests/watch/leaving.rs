@@ -1,0 +1,142 @@
+//! However the display ends, the terminal is as it was, and it does not end for a server's sake.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+
+use super::*;
+use crate::support::programs::command;
+use crate::support::server::Server;
+use crate::support::wait_for;
+
+#[test]
+fn keys() {
+    let (database, _client) = shop();
+    for key in ["q", "Escape", "C-c"] {
+        let terminal = Terminal::open(&database.conninfo(), WATCH);
+        terminal.wait_for_text("3 queues");
+        assert_eq!(terminal.state(), (true, false), "a screen of its own, and no cursor");
+        terminal.type_keys(&[key]);
+        assert_eq!((terminal.wait_for_end().as_str(), terminal.errors().as_str()), ("0", ""), "{key}");
+    }
+}
+
+#[test]
+fn signals() {
+    let (database, _client) = shop();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let terminal = Terminal::open(&database.conninfo(), WATCH);
+        terminal.wait_for_text("3 queues");
+        terminal.signal(signal);
+        assert_eq!((terminal.wait_for_end().as_str(), terminal.errors().as_str()), ("0", ""), "{signal}");
+    }
+}
+
+#[test]
+fn a_terminal_that_is_closed() {
+    let (database, mut client) = shop();
+    let terminal = Terminal::open(&database.conninfo(), WATCH);
+    terminal.wait_for_text("3 queues");
+    drop(terminal);
+    wait_for("the session's end", || {
+        let sessions = "select count(*) from pg_stat_activity where datname = current_database() \
+                        and application_name = 'watcher'";
+        client.query_one(sessions, &[]).expect("readable").get::<_, i64>(0) == 0
+    });
+}
+
+#[test]
+fn a_panic() {
+    let terminal = Terminal::run("panicking_screen", "", "", "");
+    assert_eq!(terminal.wait_for_end(), "101");
+    assert!(terminal.errors().contains("the display fails"), "{}", terminal.errors());
+}
+
+#[test]
+fn the_terminal_is_lent_back_while_the_program_is_stopped() {
+    let (database, _client) = shop();
+    let terminal = Terminal::open(&database.conninfo(), WATCH);
+    terminal.wait_for_text("3 queues");
+    for stop in [
+        |terminal: &Terminal| terminal.type_keys(&["C-z"]),
+        |terminal: &Terminal| terminal.signal(Signal::SIGTSTP),
+    ] {
+        stop(&terminal);
+        wait_for("the stop", || terminal.is_stopped());
+        assert_eq!(terminal.state(), (false, true));
+        terminal.signal(Signal::SIGCONT);
+        terminal.wait_for_text("3 queues");
+        wait_for("the display", || terminal.state() == (true, false));
+    }
+    terminal.type_keys(&["q"]);
+    assert_eq!(terminal.wait_for_end(), "0");
+}
+
+#[test]
+fn a_server_that_goes_and_comes_back() {
+    let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
+    server.create_database("shop");
+    let mut client = server.client("shop");
+    queues::install(&mut client);
+    queues::create(&mut client, "orders");
+    drop(client);
+    let terminal = Terminal::open(&server.conninfo("shop"), WATCH);
+    terminal.wait_for_text("1 queue, 0 consumers");
+    server.stop();
+    let screen = terminal.wait_for("the error", |screen| {
+        terminal::unwrapped(screen).contains("cannot connect to database `shop`")
+    });
+    assert!(screen.contains("orders"), "what was known stays: {screen}");
+    server.start_again();
+    terminal.wait_for_text("1 queue, 0 consumers");
+    pgq::register_consumer(&mut server.client("shop"), "orders", "mailer").expect("registered");
+    terminal.wait_for_text("1 queue, 1 consumer");
+    server.stop();
+    terminal.wait_for("the error again", |screen| !screen.contains("1 queue, 1 consumer"));
+    terminal.type_keys(&["q"]);
+    assert_eq!((terminal.wait_for_end().as_str(), terminal.errors().as_str()), ("0", ""));
+}
+
+#[test]
+fn a_server_that_does_not_answer() {
+    let (database, mut client) = shop();
+    let mut transaction = client.transaction().expect("begun");
+    transaction.batch_execute("lock table pgq.queue").expect("locked");
+    let terminal = Terminal::open(&database.conninfo(), WATCH);
+    terminal.wait_for_text("no answer from the server for");
+    terminal.type_keys(&["?"]);
+    terminal.wait_for_text("reverse the order");
+    terminal.type_keys(&["q", "q"]);
+    assert_eq!(terminal.wait_for_end(), "0");
+    transaction.rollback().expect("rolled back");
+}
+
+#[test]
+fn what_is_missing_is_told_in_the_display() {
+    let database = Database::create("watch");
+    let terminal = Terminal::open(&database.conninfo(), WATCH);
+    terminal.wait_for("what is missing", |screen| {
+        terminal::unwrapped(screen).contains("schema `pgq` is not installed in this database")
+    });
+    queues::install(&mut database.client());
+    terminal.wait_for_text("there are no queues");
+}
+
+#[test]
+fn without_a_terminal_it_is_a_usage_error() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("adm.ini"), "[pgqadm]\ndb = dbname=nowhere\n").expect("writable");
+    for (arguments, expected) in [
+        (
+            &["--watch"][..],
+            "--watch needs a terminal on standard output; elsewhere use `status` or `status --json`",
+        ),
+        (&["--watch=never"], "--watch wants seconds from 0.1 to 86400, not `never`"),
+        (&["--watch", "--json"], "either --json or --watch, not both"),
+    ] {
+        let output = command("pgqadm", folder.path()).args(["adm.ini", "status"]).args(arguments).output();
+        let output = output.expect("the program starts");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), format!("pgqadm: {expected}\n"));
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
