@@ -8,10 +8,14 @@
 mod consume;
 #[path = "peers/ground.rs"]
 mod ground;
+#[path = "peers/idle.rs"]
+mod idle;
 #[path = "peers/insert.rs"]
 mod insert;
 #[path = "peers/json.rs"]
 mod json;
+#[path = "peers/latency.rs"]
+mod latency;
 #[path = "peers/machine.rs"]
 mod machine;
 #[path = "peers/options.rs"]
@@ -32,6 +36,8 @@ mod server;
 mod sql;
 #[path = "peers/subject.rs"]
 mod subject;
+#[path = "peers/ticking.rs"]
+mod ticking;
 #[path = "peers/versus.rs"]
 mod versus;
 #[path = "peers/work.rs"]
@@ -91,6 +97,16 @@ fn compare(args: &[String]) -> Result<(), BoxError> {
         println!("{}", report::versus_table(&figures));
         report.add_versus(figures);
         std::fs::write(&options.json, report.to_json())?;
+    }
+    type MeasureTicker = fn(&Ground) -> Result<ticking::Table, BoxError>;
+    let tickers: [(&str, MeasureTicker); 2] = [("latency", latency::measure), ("idle-ticker", idle::measure)];
+    for (name, measure) in tickers {
+        if options.wants(name) {
+            let table = measure(&ground)?;
+            println!("{}", table.render());
+            report.add_ticking(table);
+            std::fs::write(&options.json, report.to_json())?;
+        }
     }
     println!("written to {}", options.json.display());
     Ok(())

@@ -62,6 +62,27 @@ impl Ground {
         self.server.client(database)
     }
 
+    /// Returns the folder of the server's sockets and its port.
+    pub(crate) fn address(&self) -> (String, u16) {
+        (self.server.socket_dir().display().to_string(), self.server.port())
+    }
+
+    /// Returns the process that started all others of the server.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not tell.
+    pub(crate) fn postmaster(&self) -> Result<u32, BoxError> {
+        let file = fs::read_to_string(self.server.data_dir().join("postmaster.pid"))?;
+        Ok(file.lines().next().unwrap_or_default().parse()?)
+    }
+
+    /// Creates one more database, without PgQ, and connects to it.
+    pub(crate) fn create_database(&self, name: &str) -> Client {
+        self.server.create_database(name);
+        self.client(name)
+    }
+
     /// Returns the connection string of a database.
     pub(crate) fn conninfo(&self, database: &str) -> String {
         self.server.conninfo(database)

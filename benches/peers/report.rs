@@ -3,6 +3,7 @@
 use crate::json::Json;
 use crate::machine::Machine;
 use crate::options::Options;
+use crate::ticking::Table;
 use crate::versus::Figure;
 use crate::work::{Results, Role, Row, median};
 
@@ -12,12 +13,13 @@ pub(crate) struct Report {
     rounds: u32,
     works: Vec<Results>,
     versus: Vec<Figure>,
+    ticking: Vec<Table>,
 }
 
 impl Report {
     /// Makes a report without figures.
     pub(crate) fn new(machine: Machine, options: &Options) -> Report {
-        Report { machine, rounds: options.rounds, works: Vec::new(), versus: Vec::new() }
+        Report { machine, rounds: options.rounds, works: Vec::new(), versus: Vec::new(), ticking: Vec::new() }
     }
 
     /// Adds the figures of a work.
@@ -28,6 +30,11 @@ impl Report {
     /// Adds the figures of the own schema beside the extension.
     pub(crate) fn add_versus(&mut self, figures: Vec<Figure>) {
         self.versus = figures;
+    }
+
+    /// Adds the figures of tickers.
+    pub(crate) fn add_ticking(&mut self, table: Table) {
+        self.ticking.push(table);
     }
 
     /// Returns what the figures depend on, a line each.
@@ -44,6 +51,7 @@ impl Report {
         fields.push(("rounds".to_owned(), Json::Number(f64::from(self.rounds))));
         fields.push(("works".to_owned(), Json::List(self.works.iter().map(work).collect())));
         fields.push(("own_schema".to_owned(), Json::List(self.versus.iter().map(versus).collect())));
+        fields.push(("ticking".to_owned(), Json::List(self.ticking.iter().map(Table::to_json).collect())));
         Json::Object(fields).render() + "\n"
     }
 }

@@ -1,0 +1,87 @@
+//! What a ticker costs that has next to nothing to do.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::unistd::{SysconfVar, sysconf};
+use pgq::schema::Kind;
+
+use crate::BoxError;
+use crate::ground::Ground;
+use crate::ticking::{self, Running, Table};
+
+const QUEUES: u32 = 1_000;
+const PERIOD: &str = "0.1";
+/// Queues tick once a minute when they are idle, so it takes a minute to see all of it.
+const WARM_UP: Duration = Duration::from_secs(70);
+const MEASURED: Duration = Duration::from_secs(60);
+
+type Start = fn(&Ground, &str, &str) -> Result<Running, BoxError>;
+
+/// Measures the processor time of tickers and of the server that is theirs alone.
+///
+/// # Errors
+///
+/// When one of them fails.
+pub(crate) fn measure(ground: &Ground) -> Result<Table, BoxError> {
+    let mut rows = Vec::new();
+    for (kind, what) in [(Kind::Extension, "extension"), (Kind::Own, "own schema")] {
+        let database = format!("idle_{}", what.replace(' ', "_"));
+        let mut client = ground.create_database(&database);
+        pgq::schema::install_as(&mut client, Some(kind))?;
+        for first in (1..QUEUES).step_by(100) {
+            let create = "select pgq.create_queue('idle_' || i) from generate_series($1::int4, $1 + 99) i";
+            client.query(create, &[&i32::try_from(first)?])?;
+        }
+        client.batch_execute("vacuum analyze")?;
+        let contestants: [(&str, Start); 2] = [("pgqadm ticker", ticking::ours), ("pgqd", ticking::pgqd)];
+        for (name, start) in contestants {
+            let running = start(ground, &database, PERIOD)?;
+            thread::sleep(WARM_UP);
+            let (began, before) = (Instant::now(), usage(ground, &running)?);
+            thread::sleep(MEASURED);
+            let (after, seconds) = (usage(ground, &running)?, began.elapsed().as_secs_f64());
+            let percent = [0, 1].map(|at| (after[at] - before[at]) / seconds * 100.0);
+            let name = format!("{name}, {what}");
+            eprintln!("{name}: {percent:?} % of a core");
+            rows.push((name, vec![percent[0], percent[1], percent[0] + percent[1]]));
+        }
+    }
+    Ok(Table {
+        title: format!("idle ticker over {QUEUES} queues, every {PERIOD} s: % of a core"),
+        columns: vec!["program", "server", "both"],
+        rows,
+    })
+}
+
+/// Returns the seconds of the ticker and of the server.
+fn usage(ground: &Ground, ticker: &Running) -> Result<[f64; 2], BoxError> {
+    let per_second = sysconf(SysconfVar::CLK_TCK)?.unwrap_or(100) as f64;
+    let postmaster = ground.postmaster()?;
+    let mut server = ticks(postmaster, true)?;
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        if fields(pid).is_some_and(|fields| fields.get(1) == Some(&u64::from(postmaster))) {
+            // One that has just ended is in the sum of the others.
+            server += ticks(pid, false).unwrap_or(0);
+        }
+    }
+    Ok([ticks(ticker.pid(), true)? as f64 / per_second, server as f64 / per_second])
+}
+
+/// Returns the clock ticks that a process has used, with those of its ended children if wanted.
+fn ticks(pid: u32, with_children: bool) -> Result<u64, BoxError> {
+    let fields = fields(pid).ok_or_else(|| format!("process {pid} is gone"))?;
+    let last = if with_children { 14 } else { 12 };
+    Ok(fields.get(11..=last).unwrap_or_default().iter().sum())
+}
+
+/// Returns the fields of a process's state after its name; what is no number counts as zero.
+fn fields(pid: u32) -> Option<Vec<u64>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let rest = text.rsplit_once(')')?.1;
+    Some(rest.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect())
+}

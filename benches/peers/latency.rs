@@ -1,0 +1,178 @@
+//! How long it takes from the commit of an event to its handler.
+
+use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use pgq::{Batch, BoxError as PgqError, Consumer, Event, Outcome, Worker};
+
+use crate::BoxError;
+use crate::ground::{Ground, SOURCE};
+use crate::programs;
+use crate::ticking::{self, Running, Table};
+
+const RATE: u32 = 1_000;
+const SECONDS: u32 = 10;
+const EVENTS: u32 = RATE * SECONDS;
+/// A session can commit that many events a second on a disk that takes its time.
+const PRODUCERS: u32 = 8;
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Seconds since 1970, by the number of the event.
+type Times = Arc<Mutex<Vec<f64>>>;
+
+/// Measures this project's programs, and pgqd with python-pgq.
+///
+/// # Errors
+///
+/// When a contestant fails or does not see every event.
+pub(crate) fn measure(ground: &Ground) -> Result<Table, BoxError> {
+    let mut rows = Vec::new();
+    for period in ["0.001", "0.1"] {
+        let name = format!("pgqadm ticker, loop_delay = {period}; pgq::Worker");
+        rows.push((name, ours(ground, period)?));
+    }
+    for period in ["0.1", "1"] {
+        let name = format!("pgqd, python-pgq, both every {period} s");
+        rows.push((name, theirs(ground, period)?));
+    }
+    Ok(Table {
+        title: format!("from commit to handler at {RATE} events/s, queue_ticker_max_lag = 1 ms: ms"),
+        columns: vec!["median", "p99", "longest"],
+        rows,
+    })
+}
+
+/// Notes when it sees each event.
+struct Clock(Times);
+
+impl Consumer for Clock {
+    fn process_event(&mut self, event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, PgqError> {
+        let number: usize = event.data().unwrap_or_default().parse()?;
+        lock(&self.0)[number] = now();
+        Ok(Outcome::Done)
+    }
+}
+
+fn ours(ground: &Ground, period: &str) -> Result<Vec<f64>, BoxError> {
+    let queue = queue(ground, &format!("latency_ours_{period}"))?;
+    let seen = times();
+    let worker = Worker::new(&ground.conninfo(SOURCE), &queue, "clock").spawn(Clock(seen.clone()))?;
+    let _ticker = ticking::ours(ground, SOURCE, period)?;
+    let committed = produce(ground, &queue)?;
+    let began = Instant::now();
+    while lock(&seen).contains(&0.0) {
+        if began.elapsed() > LIMIT {
+            return Err("not every event was seen".into());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    drop(worker);
+    let seen = lock(&seen).clone();
+    Ok(figures(&committed, &seen))
+}
+
+fn theirs(ground: &Ground, period: &str) -> Result<Vec<f64>, BoxError> {
+    let queue = queue(ground, &format!("latency_theirs_{period}"))?;
+    pgq::register_consumer(&mut ground.client(SOURCE), &queue, "clock")?;
+    let (conninfo, out) = (ground.conninfo(SOURCE), ground.file("times"));
+    fs::write(&out, "")?;
+    let out_text = out.display().to_string();
+    let keys = [
+        ("job_name", "clock"),
+        ("db", conninfo.as_str()),
+        ("pgq_queue_name", &queue),
+        ("loop_delay", period),
+        ("times", &out_text),
+    ];
+    let file = ground.config("clock.ini", "clock", &keys)?;
+    let _consumer = Running::start(programs::python("clock.py").arg(file))?;
+    let _ticker = ticking::pgqd(ground, SOURCE, period)?;
+    let committed = produce(ground, &queue)?;
+    let began = Instant::now();
+    let mut seen = Vec::new();
+    while seen.len() < committed.len() {
+        if began.elapsed() > LIMIT {
+            return Err(format!("{} events were seen", seen.len()).into());
+        }
+        thread::sleep(Duration::from_millis(100));
+        let text = fs::read_to_string(&out)?;
+        let pair = |line: &str| -> Option<(usize, f64)> {
+            let (number, time) = line.split_once(' ')?;
+            Some((number.parse().ok()?, time.parse().ok()?))
+        };
+        seen = text.split_inclusive('\n').filter_map(|line| pair(line.trim_end())).collect();
+    }
+    seen.sort_by_key(|(number, _)| *number);
+    let seen: Vec<f64> = seen.into_iter().map(|(_, time)| time).collect();
+    Ok(figures(&committed, &seen))
+}
+
+/// Creates a queue that ticks as often as its ticker looks.
+fn queue(ground: &Ground, name: &str) -> Result<String, BoxError> {
+    let mut client = ground.client(SOURCE);
+    pgq::create_queue(&mut client, name)?;
+    client.execute("select pgq.set_queue_config($1, 'ticker_max_lag', '1 ms')", &[&name])?;
+    Ok(name.to_owned())
+}
+
+/// Inserts events, each in a transaction of its own, and returns when each was committed.
+fn produce(ground: &Ground, queue: &str) -> Result<Vec<f64>, BoxError> {
+    let (committed, next) = (times(), AtomicU32::new(0));
+    // The ticker and the consumer come up meanwhile.
+    thread::sleep(Duration::from_secs(5));
+    let began = Instant::now();
+    thread::scope(|scope| {
+        let producers: Vec<_> = (0..PRODUCERS)
+            .map(|_| scope.spawn(|| produce_some(ground, queue, began, &next, &committed)))
+            .collect();
+        producers.into_iter().try_for_each(|one| one.join().map_err(|_| "a producer panicked")?)
+    })?;
+    let committed = lock(&committed).clone();
+    Ok(committed)
+}
+
+fn produce_some(
+    ground: &Ground,
+    queue: &str,
+    began: Instant,
+    next: &AtomicU32,
+    committed: &Times,
+) -> Result<(), BoxError> {
+    let mut client = ground.client(SOURCE);
+    let insert = client.prepare("select pgq.insert_event($1, 'n', $2)")?;
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= EVENTS {
+            return Ok(());
+        }
+        let due = began + Duration::from_secs(1) * number / RATE;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        client.execute(&insert, &[&queue, &number.to_string()])?;
+        lock(committed)[usize::try_from(number)?] = now();
+    }
+}
+
+/// Returns the median, the 99th percentile and the longest time, in milliseconds.
+fn figures(committed: &[f64], seen: &[f64]) -> Vec<f64> {
+    let mut times: Vec<f64> =
+        committed.iter().zip(seen).map(|(committed, seen)| ((seen - committed) * 1e3).max(0.0)).collect();
+    times.sort_by(f64::total_cmp);
+    let figures: Vec<f64> = [50, 99, 100].map(|percent| times[(times.len() - 1) * percent / 100]).into();
+    eprintln!("latency: {figures:?} ms");
+    figures
+}
+
+fn times() -> Times {
+    Arc::new(Mutex::new(vec![0.0; EVENTS as usize]))
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+fn lock(times: &Times) -> std::sync::MutexGuard<'_, Vec<f64>> {
+    times.lock().unwrap_or_else(PoisonError::into_inner)
+}
