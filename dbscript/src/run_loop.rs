@@ -84,8 +84,8 @@ impl<S: Script> RunLoop<S> {
         self
     }
 
-    #[cfg(feature = "program")]
     /// Sets who is told how the loop is doing.
+    #[cfg(feature = "program")]
     pub(crate) fn managed_by(mut self, manager: impl Manager + 'static) -> RunLoop<S> {
         self.manager = Some(Box::new(manager));
         self

@@ -88,7 +88,7 @@ fn the_container_has_what_cargo_needs_and_what_it_starts() {
         }
     }
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["metadata", "--locked", "--offline", "--format-version=1"]).current_dir(folder.path());
+    cargo.args(["metadata", "--no-deps", "--offline", "--format-version=1"]).current_dir(folder.path());
     let output = cargo.output().expect("cargo starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata = String::from_utf8(output.stdout).expect("text");

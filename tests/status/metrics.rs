@@ -38,8 +38,15 @@ impl Ticker {
             "metrics_listen = 127.0.0.1:{port}\npidfile = job.pid\nlogfile = job.log\n{lines}"
         ));
         let running = Running::start(&mut scene.pgqadm(&["ticker"]));
+        Ticker::up(scene, port, running)
+    }
+
+    /// Waits until the ticker answers, and has reached its database.
+    fn up(scene: Scene, port: u16, running: Running) -> Ticker {
         wait_for("the server", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Ticker { scene, port, running }
+        let ticker = Ticker { scene, port, running };
+        wait_for("a round", || ticker.get("/ready").0 == "HTTP/1.1 200 OK");
+        ticker
     }
 
     fn connect(&self) -> TcpStream {
@@ -178,8 +185,7 @@ fn a_database_that_is_away_is_told_and_comes_back() {
     );
     std::fs::write(scene.folder.path().join("job.ini"), ini).expect("writable");
     let running = Running::start(&mut scene.pgqadm(&["ticker"]));
-    wait_for("the server", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-    let ticker = Ticker { scene, port, running };
+    let ticker = Ticker::up(scene, port, running);
     let up = |ticker: &Ticker| value(&ticker.metrics(), "pgq_up", &[("database", "somedb")]);
     assert_eq!(up(&ticker), Some(1.0));
     assert_eq!(ticker.get("/ready"), ("HTTP/1.1 200 OK".to_owned(), "ready\n".to_owned()));
