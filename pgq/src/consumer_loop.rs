@@ -27,6 +27,13 @@ pub trait Delivery {
         Ok(())
     }
 
+    /// Tells whether batches are remembered elsewhere than in the transaction that finishes them, so that the same
+    /// batch has to come again after a crash of the server. Opening a batch then waits for the server's disk.
+    /// Defaults to true.
+    fn remembers(&self) -> bool {
+        true
+    }
+
     /// Processes a batch and [finishes](Batch::finish) it.
     ///
     /// # Errors
@@ -49,6 +56,10 @@ pub struct Delivered {
 pub struct ToConsumer<C>(pub C);
 
 impl<C: Consumer> Delivery for ToConsumer<C> {
+    fn remembers(&self) -> bool {
+        false
+    }
+
     fn deliver(&mut self, _cx: &mut Context, mut batch: Batch<'_>) -> Result<Delivered, BoxError> {
         self.0.process_batch(&mut batch).map_err(|error| in_batch(&batch, error))?;
         let delivered = Delivered { events: batch.count(), retried: batch.retried() };
@@ -103,7 +114,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         // Each retry costs the server a look through its batch, so batches are kept small while there are any.
         let subscription =
             if self.retried { self.subscription.tick_by_tick() } else { self.subscription.clone() };
-        let Some(info) = subscription.next_batch(&mut *db)? else {
+        let Some(info) = subscription.open_next(&mut *db, !self.delivery.remembers())? else {
             return Ok(Round::Idle);
         };
         let batch = Batch::open(&mut db, &subscription, info)?;

@@ -138,31 +138,38 @@ pub(crate) const UNREGISTER: &str =
 
 /// What the opening of a batch stands on: a row when the consumer's lock was free, none otherwise. The
 /// function that opens the batch gets its arguments from here, so it cannot run before the lock is taken.
+///
+/// `hurried` is a parameter: whether the commit need not wait for the disk.
 macro_rules! guard {
-    () => {
-        "(select $1::text as queue, $2::text as consumer \
-          where pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $1::text, $2::text), 0)) \
-          offset 0) guard"
+    ($hurried:literal) => {
+        concat!(
+            "(select $1::text as queue, $2::text as consumer \
+              where pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $1::text, $2::text), 0)) \
+                and (not ",
+            $hurried,
+            " or set_config('synchronous_commit', 'off', true) is not null) \
+              offset 0) guard"
+        )
     };
 }
 
-/// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval; times in seconds. No
-/// row: another process has the consumer's lock.
+/// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval, times in seconds; $6
+/// hurried. No row: another process has the consumer's lock.
 pub(crate) const NEXT_BATCH: &str = concat!(
     "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time from ",
-    guard!(),
+    guard!("$6"),
     " cross join lateral pgq.next_batch_custom( \
          guard.queue, guard.consumer, make_interval(secs => $3), $4, make_interval(secs => $5))"
 );
 
 /// As [`NEXT_BATCH`], but takes all ticks up to the last one as one batch, or as many as it takes to reach
-/// $3 events.
+/// $3 events; $4 hurried.
 ///
 /// The server searches for the first tick that is $3 events or the given interval away. The interval is the
 /// distance to the last tick, so there always is one.
 pub(crate) const NEXT_MERGED_BATCH: &str = concat!(
     "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time from ",
-    guard!(),
+    guard!("$4"),
     " cross join lateral pgq.next_batch_custom(guard.queue, guard.consumer, null, $3, ( \
          select last.tick_time - own.tick_time \
          from pgq.queue \

@@ -77,8 +77,18 @@ impl Subscription {
     /// When the consumer is not registered, when another process is consuming under its name
     /// ([`Error::is_busy`]), and when the server fails.
     pub fn next_batch(&self, client: &mut impl GenericClient) -> Result<Option<BatchInfo>, Error> {
+        self.open_next(client, false)
+    }
+
+    /// As [`next_batch`](Subscription::next_batch); `hurried` leaves writing it to the disk to a later commit, so
+    /// that after a crash of the server another batch may begin at the same tick.
+    pub(crate) fn open_next(
+        &self,
+        client: &mut impl GenericClient,
+        hurried: bool,
+    ) -> Result<Option<BatchInfo>, Error> {
         let Settings { queue, consumer, .. } = &self.settings;
-        let row = lock::retrying(|| self.try_next_batch(client)).map_err(|error| {
+        let row = lock::retrying(|| self.try_next_batch(client, hurried)).map_err(|error| {
             Error::failed(format!("cannot open the next batch of consumer `{consumer}`"))
                 .on_queue(queue)
                 .caused_by(error)
@@ -87,23 +97,28 @@ impl Subscription {
     }
 
     /// Returns no row when another process has the consumer's lock.
-    fn try_next_batch(&self, client: &mut impl GenericClient) -> Result<Option<Row>, postgres::Error> {
+    fn try_next_batch(
+        &self,
+        client: &mut impl GenericClient,
+        hurried: bool,
+    ) -> Result<Option<Row>, postgres::Error> {
         let Settings { queue, consumer, .. } = &self.settings;
         if self.settings.merges() {
             let count = to_int4(self.settings.merge_events);
-            let values: [(&(dyn ToSql + Sync), Type); 3] =
-                [(queue, Type::TEXT), (consumer, Type::TEXT), (&count, Type::INT4)];
+            let values: [(&(dyn ToSql + Sync), Type); 4] =
+                [(queue, Type::TEXT), (consumer, Type::TEXT), (&count, Type::INT4), (&hurried, Type::BOOL)];
             return client.query_typed_opt(sql::NEXT_MERGED_BATCH, &values);
         }
         let lag = self.settings.keep_lag.map(|lag| lag.as_secs_f64());
         let count = self.settings.collect_events.map(to_int4);
         let interval = self.settings.collect_interval.map(|interval| interval.as_secs_f64());
-        let values: [(&(dyn ToSql + Sync), Type); 5] = [
+        let values: [(&(dyn ToSql + Sync), Type); 6] = [
             (queue, Type::TEXT),
             (consumer, Type::TEXT),
             (&lag, Type::FLOAT8),
             (&count, Type::INT4),
             (&interval, Type::FLOAT8),
+            (&hurried, Type::BOOL),
         ];
         client.query_typed_opt(sql::NEXT_BATCH, &values)
     }

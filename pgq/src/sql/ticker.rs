@@ -60,7 +60,7 @@ pub(crate) fn reached(sequences: &[u32]) -> String {
 }
 
 /// Makes the statements that tick queues: id and tick of each, then the transaction's id. With each tick goes
-/// a notification, unless it is not wanted.
+/// a notification, unless it is not wanted. The commit does not wait for the disk.
 pub(crate) fn tick(queues: &[i32], notify: bool) -> String {
     let notified = if notify {
         "case when tick is not null then pg_notify(case \
@@ -71,7 +71,7 @@ pub(crate) fn tick(queues: &[i32], notify: bool) -> String {
         "null"
     };
     format!(
-        "{PATIENCE}; with ticked as materialized ( \
+        "{PATIENCE}; set local synchronous_commit = off; with ticked as materialized ( \
              select queue_id, queue_name, pgq.ticker(queue_name) as tick from pgq.queue \
              where queue_id in ({}) and not queue_external_ticker and not queue_ticker_paused) \
          select queue_id, tick, {notified} from ticked; \
