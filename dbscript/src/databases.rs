@@ -71,6 +71,13 @@ impl Databases {
         }
     }
 
+    /// Adds a further connection to the database of a name, under another name.
+    pub fn set_another(&mut self, name: &str, of: &str) {
+        if let Some(conninfo) = self.entries.get(of).map(|entry| entry.conninfo.clone()) {
+            self.set(name, &conninfo);
+        }
+    }
+
     /// Takes what was set, to be [restored](Databases::restore); connection strings and lifetime stay.
     pub(crate) fn snapshot(&mut self) -> Snapshot {
         let strings = self.entries.iter().map(|(name, entry)| (name.clone(), entry.conninfo.clone()));

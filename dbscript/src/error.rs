@@ -115,7 +115,7 @@ impl fmt::Display for Interrupted {
 impl StdError for Interrupted {}
 
 /// Tells whether an error came only because the loop was asked to end.
-pub(crate) fn is_interrupted(error: &(dyn StdError + 'static)) -> bool {
+pub fn is_interrupted(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if error.is::<Interrupted>() {

@@ -13,8 +13,12 @@ thread_local! {
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs user code; a panic in it is an error.
-pub(crate) fn guarded<T>(code: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
+/// Runs user code; a panic in it is an error, which says where it happened.
+///
+/// # Errors
+///
+/// What the code returned, and its panic.
+pub fn guarded<T>(code: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
     let outer = PLACE.replace(Some(String::new()));
     let result = catch_unwind(AssertUnwindSafe(code));
     let place = PLACE.replace(outer).unwrap_or_default();

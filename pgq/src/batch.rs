@@ -2,23 +2,34 @@
 
 use std::time::Duration;
 
-use postgres::types::{ToSql, Type};
+use dbscript::{describe, guarded, is_interrupted};
 use postgres::{Client, GenericClient, Transaction};
 
-use crate::{BatchInfo, Error, Event, Events, Subscription, sql};
+use crate::tags::Tags;
+use crate::{BatchInfo, BoxError, Error, Event, Events, Outcome, RetryPolicy, Subscription};
 
 /// The events of a batch and what is to become of them.
 ///
-/// The batch, its retries and what the consumer writes through [`db`](Batch::db) are committed together by
-/// [`finish`](Batch::finish). Dropped, the batch stays open and is delivered again.
+/// The batch, its retries and failures, and what the consumer writes through [`db`](Batch::db) are committed
+/// together by [`finish`](Batch::finish). Dropped, the batch stays open and is delivered again.
 pub struct Batch<'a> {
     events: Events<'a>,
-    retries: Vec<(i64, i32)>,
-    retried: u64,
+    tags: Tags,
+    policy: Option<RetryPolicy>,
+    savepoint: Savepoint,
+}
+
+/// The savepoint before what the handler of an event writes. It costs nothing until the handler writes.
+#[derive(Clone, Copy, Default)]
+struct Savepoint {
+    /// A handler is at work that has not touched the database.
+    wanted: bool,
+    /// One is there, of this event or of an earlier one.
+    exists: bool,
 }
 
 impl<'a> Batch<'a> {
-    /// Starts a transaction to process the batch in.
+    /// Starts a transaction to process the batch in, unless the subscription wants none.
     ///
     /// # Errors
     ///
@@ -28,7 +39,12 @@ impl<'a> Batch<'a> {
         subscription: &Subscription,
         info: BatchInfo,
     ) -> Result<Batch<'a>, Error> {
-        Ok(Batch { events: Events::open(client, subscription, info)?, retries: Vec::new(), retried: 0 })
+        let events = Events::open(client, subscription, info)?;
+        Ok(Batch::of(events, subscription.settings().retry_policy.clone()))
+    }
+
+    pub(crate) fn of(events: Events<'a>, policy: Option<RetryPolicy>) -> Batch<'a> {
+        Batch { events, tags: Tags::default(), policy, savepoint: Savepoint::default() }
     }
 
     /// Returns the batch's id and ticks.
@@ -48,7 +64,12 @@ impl<'a> Batch<'a> {
 
     /// Returns how many events were tagged for retry so far.
     pub fn retried(&self) -> u64 {
-        self.retried
+        self.tags.retried
+    }
+
+    /// Returns how many events were tagged as failed so far.
+    pub fn failed(&self) -> u64 {
+        self.tags.failed
     }
 
     /// Returns the next event, or `None` at the end of the batch.
@@ -57,25 +78,95 @@ impl<'a> Batch<'a> {
     ///
     /// As [`Events::next_event`].
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
-        if self.events.is_page_read() {
-            self.send_retries()?;
+        if self.tags.are_many() && self.events.is_page_read() {
+            self.events.send(&mut self.tags)?;
         }
         self.events.next_event()
     }
 
-    /// Tags an event for retry: it comes back to this consumer, in a batch after `delay` at the earliest.
-    /// PgQ: `pgq.event_retry`, which looks through the whole batch for each event.
+    /// Tags an event for retry: it comes back to this consumer, in a batch after `delay` at the earliest, rounded
+    /// up to a second. The last tag that an event is given before the next one is tagged counts. PgQ:
+    /// `pgq.event_retry`.
     pub fn retry(&mut self, event: &Event, delay: Duration) {
-        let seconds = i32::try_from(delay.as_secs()).unwrap_or(i32::MAX);
-        self.retries.push((event.id(), seconds));
-        self.retried += 1;
+        self.tags.retry(event.id(), delay);
+    }
+
+    /// Tags an event as failed: it goes to the consumer's failed events, with a reason. Tags count as in
+    /// [`retry`](Batch::retry). Skytools 2: `tag_failed`.
+    pub fn fail(&mut self, event: &Event, reason: impl Into<String>) {
+        self.tags.fail(event.id(), reason.into());
+    }
+
+    /// Tags an event as an outcome says.
+    pub fn settle(&mut self, event: &Event, outcome: Outcome) {
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Retry(delay) => self.retry(event, delay),
+            Outcome::Failed(reason) => self.fail(event, reason),
+        }
+    }
+
+    /// Calls a handler of one event. When it fails or panics and there is a [`RetryPolicy`], what it wrote through
+    /// [`db`](Batch::db) is rolled back, and the policy decides the outcome.
+    ///
+    /// # Errors
+    ///
+    /// What the handler returned, when there is no policy, and when its transaction cannot go on.
+    pub fn attempt(
+        &mut self,
+        event: &Event,
+        handler: impl FnOnce(&mut Batch<'a>) -> Result<Outcome, BoxError>,
+    ) -> Result<Outcome, BoxError> {
+        let Some(policy) = self.policy.clone() else {
+            return handler(self);
+        };
+        self.savepoint.wanted = true;
+        let result = guarded(|| handler(self));
+        let has_written = !std::mem::take(&mut self.savepoint.wanted);
+        match result {
+            Ok(outcome) => Ok(outcome),
+            Err(error) if is_interrupted(&*error) || (has_written && !self.roll_back()) => Err(error),
+            Err(error) => Ok(policy.outcome(event.retry(), &describe(&*error))),
+        }
+    }
+
+    /// Sets the savepoint of the handler at work. What fails here makes the handler's own statement fail, too.
+    fn set_savepoint(&mut self) {
+        if std::mem::take(&mut self.savepoint.wanted)
+            && let Some(transaction) = self.events.transaction()
+        {
+            let release = if self.savepoint.exists { "release savepoint pgq_event; " } else { "" };
+            let _ = transaction.batch_execute(&format!("{release}savepoint pgq_event"));
+            self.savepoint.exists = true;
+        }
+    }
+
+    /// Rolls back what the handler wrote; returns whether the batch can go on.
+    fn roll_back(&mut self) -> bool {
+        let statement = "rollback to savepoint pgq_event";
+        self.events.transaction().is_none_or(|transaction| transaction.batch_execute(statement).is_ok())
     }
 
     /// Returns the transaction on the queue's database in which the batch will be finished.
     ///
     /// Neither commit nor roll it back by SQL: the batch goes with it.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such transaction: with [`Settings::autocommit`](crate::Settings::autocommit), where
+    /// [`client`](Batch::client) is there instead, and for events that no server has.
     pub fn db(&mut self) -> &mut Transaction<'a> {
-        self.events.db()
+        self.set_savepoint();
+        self.events
+            .transaction()
+            .expect("no transaction is open, since the consumer runs with autocommit or in a test")
+    }
+
+    /// Returns the connection to the queue's database when the consumer runs with
+    /// [`autocommit`](crate::Settings::autocommit). What it writes there is committed at once, and done again when the
+    /// batch is delivered again.
+    pub fn client(&mut self) -> Option<&mut Client> {
+        self.events.client()
     }
 
     /// Copies every event of the batch into a queue of another database. See [`Events::copy_to`].
@@ -92,31 +183,12 @@ impl<'a> Batch<'a> {
         &mut self.events
     }
 
-    /// Sends the retries, finishes the batch and commits. PgQ: `pgq.finish_batch`.
+    /// Sends the tags, finishes the batch and commits. PgQ: `pgq.finish_batch`.
     ///
     /// # Errors
     ///
-    /// As [`Events::finish`].
+    /// As [`Events::finish`], and when events cannot be tagged.
     pub fn finish(mut self) -> Result<(), Error> {
-        self.send_retries()?;
-        self.events.finish()
-    }
-
-    /// Retries go out with each page, so that a batch of nothing but retries does not fill the memory.
-    fn send_retries(&mut self) -> Result<(), Error> {
-        if self.retries.is_empty() {
-            return Ok(());
-        }
-        let (ids, seconds): (Vec<i64>, Vec<i32>) = self.retries.drain(..).unzip();
-        let id = self.events.info().id;
-        let values: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&id, Type::INT8), (&ids, Type::INT8_ARRAY), (&seconds, Type::INT4_ARRAY)];
-        match self.events.db().query_typed(sql::RETRY_EVENTS, &values) {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let error = Error::failed("cannot tag events for retry").in_batch(id).caused_by(error);
-                Err(error.on_queue(self.events.queue()))
-            }
-        }
+        self.events.finish_with(&mut self.tags)
     }
 }

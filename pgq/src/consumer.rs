@@ -1,22 +1,11 @@
 //! What a consumer supplies: what to do with events.
 
-use std::time::Duration;
-
-use crate::{Batch, BoxError, Error, Event};
-
-/// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// It is done.
-    Done,
-    /// It shall come back, to this consumer, after this time at the earliest.
-    Retry(Duration),
-}
+use crate::{Batch, BoxError, Error, Event, Outcome};
 
 /// Handles the events of a queue. Implement one of the two methods. Skytools: `pgq.Consumer`.
 ///
-/// An `Err` rolls the batch back; it is delivered again. `?` works on any error.
+/// An `Err` rolls the batch back; it is delivered again. With a [`RetryPolicy`](crate::RetryPolicy), an `Err` or a
+/// panic of [`process_event`](Consumer::process_event) is about its event alone. `?` works on any error.
 pub trait Consumer {
     /// Handles a batch. By default calls [`process_event`](Consumer::process_event) for each event.
     ///
@@ -25,14 +14,12 @@ pub trait Consumer {
     /// Any error rolls the batch back.
     fn process_batch(&mut self, batch: &mut Batch<'_>) -> Result<(), BoxError> {
         while let Some(event) = batch.next_event()? {
-            let outcome = self.process_event(&event, batch).map_err(|error| {
-                let failed = Error::failed("cannot process the event").at_event(event.id());
-                failed.on_queue(batch.queue()).in_batch(batch.info().id).caused_by(error)
-            })?;
-            match outcome {
-                Outcome::Done => {}
-                Outcome::Retry(delay) => batch.retry(&event, delay),
-            }
+            let outcome =
+                batch.attempt(&event, |batch| self.process_event(&event, batch)).map_err(|error| {
+                    let failed = Error::failed("cannot process the event").at_event(event.id());
+                    failed.on_queue(batch.queue()).in_batch(batch.info().id).caused_by(error)
+                })?;
+            batch.settle(&event, outcome);
         }
         Ok(())
     }
@@ -41,7 +28,7 @@ pub trait Consumer {
     ///
     /// # Errors
     ///
-    /// Any error rolls the whole batch back.
+    /// Any error rolls the whole batch back, or, with a policy, what was written for this event.
     fn process_event(&mut self, _event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
         Err("the consumer implements neither `process_batch` nor `process_event`".into())
     }

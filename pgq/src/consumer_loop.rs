@@ -5,7 +5,8 @@ use std::time::Instant;
 use dbscript::{Context, Round, Script};
 use log::info;
 
-use crate::{Batch, BoxError, Consumer, Error, Subscription, tick_channel};
+use crate::guard::Guard;
+use crate::{Batch, BoxError, Consumer, Error, Subscription, Twin, tick_channel};
 
 /// Delivers batches to whoever processes them, and finishes them. This is where kinds of consumers differ.
 pub trait Delivery {
@@ -49,6 +50,8 @@ pub struct Delivered {
     pub events: u64,
     /// Events tagged for retry.
     pub retried: u64,
+    /// Events tagged as failed.
+    pub failed: u64,
 }
 
 /// Delivers to a [`Consumer`], in the transaction in which the batch is finished.
@@ -62,7 +65,7 @@ impl<C: Consumer> Delivery for ToConsumer<C> {
 
     fn deliver(&mut self, _cx: &mut Context, mut batch: Batch<'_>) -> Result<Delivered, BoxError> {
         self.0.process_batch(&mut batch).map_err(|error| in_batch(&batch, error))?;
-        let delivered = Delivered { events: batch.count(), retried: batch.retried() };
+        let delivered = Delivered { events: batch.count(), retried: batch.retried(), failed: batch.failed() };
         batch.finish()?;
         Ok(delivered)
     }
@@ -82,13 +85,24 @@ pub struct ConsumerLoop<D> {
     db: String,
     subscription: Subscription,
     delivery: D,
-    retried: bool,
+    guard: Guard,
+    /// Whether another process was consuming under this name at the last round.
+    stands_by: bool,
+    /// Since when there have been no events.
+    idle_since: Instant,
 }
 
 impl<D: Delivery> ConsumerLoop<D> {
     /// Makes the loop of a consumer; `db` is the name of the queue's database in the loop's [`Context`].
     pub fn new(db: &str, subscription: Subscription, delivery: D) -> ConsumerLoop<D> {
-        ConsumerLoop { db: db.to_owned(), subscription, delivery, retried: false }
+        ConsumerLoop {
+            db: db.to_owned(),
+            subscription,
+            delivery,
+            guard: Guard::default(),
+            stands_by: false,
+            idle_since: Instant::now(),
+        }
     }
 
     /// Registers the consumer if it is not; what is left of an earlier registration is forgotten before the
@@ -104,29 +118,62 @@ impl<D: Delivery> ConsumerLoop<D> {
             transaction.commit().map_err(failed)?;
             info!("registered as a new consumer");
         }
-        info!("consuming queue `{}` as `{}`", settings.queue, settings.consumer);
+        info!("consuming queue `{}` as `{}`", settings.queue, self.subscription.lock_name());
         Ok(())
     }
 
     fn next(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
-        let mut db = cx.database(&self.db)?;
         let started = Instant::now();
-        // Each retry costs the server a look through its batch, so batches are kept small while there are any.
-        let subscription =
-            if self.retried { self.subscription.tick_by_tick() } else { self.subscription.clone() };
-        let Some(info) = subscription.open_next(&mut *db, !self.delivery.remembers())? else {
+        let mut db = cx.database(&self.db)?;
+        if self.subscription.settings().autocommit {
+            self.guard.hold(cx, &self.db, &self.subscription)?;
+        }
+        let hurried = !self.delivery.remembers();
+        let Some(info) = self.subscription.open_next(&mut *db, hurried)? else {
+            self.tell_of_idling(cx, started);
             return Ok(Round::Idle);
         };
-        let batch = Batch::open(&mut db, &subscription, info)?;
+        let batch = Batch::open(&mut db, &self.subscription, info)?;
         let delivered = self.delivery.deliver(cx, batch)?;
-        self.retried = delivered.retried > 0;
+        self.tell(cx, started, delivered);
+        Ok(Round::Worked)
+    }
+
+    /// A consumer that has nothing to do still shows now and then that it is there.
+    fn tell_of_idling(&mut self, cx: &mut Context, now: Instant) {
+        let idle = now - self.idle_since;
+        if idle > self.subscription.settings().keepalive_stats {
+            cx.stats().put("idle", idle);
+            self.idle_since = now;
+        }
+    }
+
+    fn tell(&mut self, cx: &mut Context, started: Instant, delivered: Delivered) {
         let stats = cx.stats();
         stats.add("count", delivered.events);
-        if delivered.retried > 0 {
-            stats.add("retry-events", delivered.retried);
+        for (name, count) in [("retry-events", delivered.retried), ("failed-events", delivered.failed)] {
+            if count > 0 {
+                stats.add(name, count);
+            }
         }
         stats.add("duration", started.elapsed());
-        Ok(Round::Worked)
+        if delivered.events > 0 {
+            stats.put("idle", started - self.idle_since);
+            self.idle_since = started;
+        } else {
+            self.tell_of_idling(cx, started);
+        }
+    }
+
+    /// Stands by while another process consumes under this name, or ends.
+    fn beside_a_twin(&mut self, busy: Error) -> Result<Round, BoxError> {
+        if self.subscription.settings().twin == Twin::Stop {
+            return Err(Error::usage(dbscript::describe(&busy)).into());
+        }
+        if !std::mem::replace(&mut self.stands_by, true) {
+            info!("standing by: {}", dbscript::describe(&busy));
+        }
+        Ok(Round::Idle)
     }
 
     /// Names the database in errors that came from its queue.
@@ -147,6 +194,19 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
     }
 
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
-        self.next(cx).map_err(|error| self.locate(cx, error))
+        let result = match self.next(cx) {
+            Ok(round) => {
+                if std::mem::replace(&mut self.stands_by, false) {
+                    info!("the other process is gone, taking over");
+                }
+                Ok(round)
+            }
+            Err(error) => match error.downcast::<Error>() {
+                Ok(busy) if busy.is_busy() => self.beside_a_twin(*busy),
+                Ok(error) => Err(error.into()),
+                Err(error) => Err(error),
+            },
+        };
+        result.map_err(|error| self.locate(cx, error))
     }
 }

@@ -1,5 +1,7 @@
 //! One event of a batch.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use postgres::Row;
 use postgres::types::FromSql;
@@ -7,7 +9,26 @@ use postgres::types::FromSql;
 /// An event as its producer inserted it, and what PgQ added. It shares the buffer its page was read into.
 #[derive(Clone, Debug)]
 pub struct Event {
-    row: Row,
+    content: Content,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    /// As the server sent it.
+    Row(Row),
+    /// As a test made it.
+    Made(Arc<Made>),
+}
+
+/// The columns of an event that no server has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Made {
+    pub(crate) id: i64,
+    pub(crate) time: DateTime<Utc>,
+    pub(crate) txid: i64,
+    pub(crate) retry: i32,
+    /// Type, data, and the four extras.
+    pub(crate) texts: [Option<String>; 6],
 }
 
 /// The columns of the events query, by number.
@@ -15,68 +36,92 @@ const ID: usize = 0;
 const TIME: usize = 1;
 const TXID: usize = 2;
 const RETRY: usize = 3;
-const TYPE: usize = 4;
-const DATA: usize = 5;
-const EXTRA1: usize = 6;
-const EXTRA4: usize = 9;
+const TEXTS: usize = 4;
+/// The texts, by number.
+const TYPE: usize = 0;
+const DATA: usize = 1;
+const EXTRA1: usize = 2;
 
 impl Event {
     pub(crate) fn new(row: Row) -> Event {
-        Event { row }
+        Event { content: Content::Row(row) }
+    }
+
+    pub(crate) fn made(made: Made) -> Event {
+        Event { content: Content::Made(Arc::new(made)) }
     }
 
     /// Returns `ev_id`: the event's number, unique in its queue.
     pub fn id(&self) -> i64 {
-        self.get(ID).unwrap_or_default()
+        match &self.content {
+            Content::Row(row) => get(row, ID).unwrap_or_default(),
+            Content::Made(made) => made.id,
+        }
     }
 
     /// Returns `ev_time`: when the event was inserted.
     pub fn time(&self) -> DateTime<Utc> {
-        self.get(TIME).unwrap_or_default()
+        match &self.content {
+            Content::Row(row) => get(row, TIME).unwrap_or_default(),
+            Content::Made(made) => made.time,
+        }
     }
 
     /// Returns `ev_txid`: the transaction that inserted it, or put it back for a retry.
     pub fn txid(&self) -> i64 {
-        self.get(TXID).unwrap_or_default()
+        match &self.content {
+            Content::Row(row) => get(row, TXID).unwrap_or_default(),
+            Content::Made(made) => made.txid,
+        }
     }
 
     /// Returns `ev_retry`: how often the event was tagged for retry so far.
     pub fn retry(&self) -> i32 {
-        self.get(RETRY).unwrap_or_default()
+        match &self.content {
+            Content::Row(row) => get(row, RETRY).unwrap_or_default(),
+            Content::Made(made) => made.retry,
+        }
     }
 
     /// Returns `ev_type`; empty when it is NULL.
     pub fn event_type(&self) -> &str {
-        self.get(TYPE).unwrap_or_default()
+        self.text(TYPE).unwrap_or_default()
     }
 
     /// Returns `ev_data`; `None` when it is NULL.
     pub fn data(&self) -> Option<&str> {
-        self.get(DATA)
+        self.text(DATA)
     }
 
     /// Returns `ev_extra1`; `None` when it is NULL. The trigger functions put the table's name there.
     pub fn extra1(&self) -> Option<&str> {
-        self.get(EXTRA1)
+        self.text(EXTRA1)
     }
 
     /// Returns `ev_extra2`; `None` when it is NULL.
     pub fn extra2(&self) -> Option<&str> {
-        self.get(EXTRA1 + 1)
+        self.text(EXTRA1 + 1)
     }
 
     /// Returns `ev_extra3`; `None` when it is NULL.
     pub fn extra3(&self) -> Option<&str> {
-        self.get(EXTRA1 + 2)
+        self.text(EXTRA1 + 2)
     }
 
     /// Returns `ev_extra4`; `None` when it is NULL.
     pub fn extra4(&self) -> Option<&str> {
-        self.get(EXTRA4)
+        self.text(EXTRA1 + 3)
     }
 
-    /// The query fixes the columns' types, and the server sends valid UTF-8, so no value fails to convert.
-    fn get<'a, T: FromSql<'a>>(&'a self, column: usize) -> Option<T> {
-        self.row.try_get::<_, Option<T>>(column).ok().flatten()
+    fn text(&self, number: usize) -> Option<&str> {
+        match &self.content {
+            Content::Row(row) => get(row, TEXTS + number),
+            Content::Made(made) => made.texts[number].as_deref(),
+        }
     }
+}
+
+/// The query fixes the columns' types, and the server sends valid UTF-8, so no value fails to convert.
+fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Option<T> {
+    row.try_get::<_, Option<T>>(column).ok().flatten()
 }

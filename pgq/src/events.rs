@@ -3,42 +3,34 @@
 use std::vec::IntoIter;
 
 use postgres::types::{ToSql, Type};
-use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
+use postgres::{Client, GenericClient, Row, Transaction};
 
-use crate::{BatchInfo, BoxError, Error, Event, Subscription, copy, lock, sql};
-
-/// Rows of the first page when pages are sized by bytes: few, since events may be huge.
-const FIRST_PAGE: u32 = 4;
-/// What later pages aim at, in bytes.
-const PAGE_BYTES: u64 = 1024 * 1024;
-const LARGEST_PAGE: u32 = 10_000;
-/// How much larger than the last one a page may be.
-const GROWTH: u32 = 8;
+use crate::pages::Pages;
+use crate::source::Source;
+use crate::tags::Tags;
+use crate::{BatchInfo, BoxError, Error, Event, Subscription, lock, sql};
 
 /// The events of an open batch, in the order of their ids.
 ///
 /// Reads within a transaction on the source database, which holds the consumer's lock: while it lives, no
-/// other process reads a batch under the same name. Dropped, it leaves the batch open, to be delivered again.
+/// other process reads a batch under the same name. With [`Settings::autocommit`](crate::Settings::autocommit),
+/// each page is a transaction of its own. Dropped, it leaves the batch open, to be delivered again.
 pub struct Events<'a> {
-    reader: Reader,
+    source: Source<'a>,
+    pages: Pages,
     page: IntoIter<Row>,
-    transaction: Transaction<'a>,
     info: BatchInfo,
     queue: String,
-    batch_events: String,
-    lazy_fetch: Option<u32>,
+    /// The server's query for the batch's events; `None` for events of a test.
+    query: String,
+    finish: &'static str,
+    /// Whether the server has functions that tag many events at once.
+    tags_at_once: bool,
     read: u64,
 }
 
-/// The server's side of reading: a portal that stands where the last page ended.
-enum Reader {
-    Unopened,
-    Open(Portal, Pages),
-    Exhausted,
-}
-
 impl<'a> Events<'a> {
-    /// Starts a transaction and finds out where the batch's events are.
+    /// Starts a transaction, unless there shall be none, and finds out where the batch's events are.
     ///
     /// # Errors
     ///
@@ -50,32 +42,53 @@ impl<'a> Events<'a> {
         info: BatchInfo,
     ) -> Result<Events<'a>, Error> {
         let settings = subscription.settings();
-        let (queue, consumer) = (&settings.queue, &settings.consumer);
-        let failed =
-            |error| Error::failed("cannot open the batch").on_queue(queue).in_batch(info.id).caused_by(error);
-        let mut transaction = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::ReadCommitted)
-            .start()
-            .map_err(failed)?;
-        let values: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&info.id, Type::INT8), (queue, Type::TEXT), (consumer, Type::TEXT)];
+        let queue = &settings.queue;
+        let failed = |error: BoxError| {
+            Error::failed("cannot open the batch").on_queue(queue).in_batch(info.id).caused_by(error)
+        };
+        let mut source = match settings.autocommit {
+            false => Source::transaction(client).map_err(|error| failed(error.into()))?,
+            true => Source::autocommit(client),
+        };
+        let name = subscription.lock_name();
+        let values: [(&(dyn ToSql + Sync), Type); 4] = [
+            (&info.id, Type::INT8),
+            (queue, Type::TEXT),
+            (&name, Type::TEXT),
+            (&settings.autocommit, Type::BOOL),
+        ];
         let row = lock::retrying(|| {
-            let row = transaction.query_typed_one(sql::OPEN_BATCH, &values)?;
+            let row = source.query_one(sql::OPEN_BATCH, &values)?;
             Ok(row.get::<_, bool>(0).then_some(row))
         })
         .map_err(failed)?
-        .ok_or_else(|| lock::busy(consumer).on_queue(queue).in_batch(info.id))?;
+        .ok_or_else(|| lock::busy(&name).on_queue(queue).in_batch(info.id))?;
         Ok(Events {
-            reader: Reader::Unopened,
+            source,
+            pages: Pages::new(settings.lazy_fetch),
             page: Vec::new().into_iter(),
-            batch_events: row.get(1),
-            transaction,
+            query: sql::filtered(row.get(1), &settings.table_filter),
+            tags_at_once: row.get(2),
             info,
             queue: queue.clone(),
-            lazy_fetch: settings.lazy_fetch,
+            finish: subscription.finish_statement(),
             read: 0,
         })
+    }
+
+    /// Makes a batch out of events that no server has.
+    pub(crate) fn of_test(queue: &str, info: BatchInfo, events: Vec<Event>) -> Events<'static> {
+        Events {
+            source: Source::Memory(events.into_iter()),
+            pages: Pages::new(None),
+            page: Vec::new().into_iter(),
+            info,
+            queue: queue.to_owned(),
+            query: String::new(),
+            finish: "",
+            tags_at_once: true,
+            read: 0,
+        }
     }
 
     /// Returns the batch's id and ticks.
@@ -100,19 +113,23 @@ impl<'a> Events<'a> {
     /// When the server fails. It does so, too, at text that is not UTF-8, which a database with encoding
     /// SQL_ASCII may hold.
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
-        let row = match self.page.next() {
-            Some(row) => row,
-            None => {
-                self.page =
-                    self.fetch().map_err(|error| self.failed("cannot fetch events", error))?.into_iter();
-                match self.page.next() {
-                    Some(row) => row,
-                    None => return Ok(None),
-                }
-            }
-        };
-        self.read += 1;
-        Ok(Some(Event::new(row)))
+        let next = self.next_of_page();
+        let next = if next.is_some() { next } else { self.next_page()? };
+        self.read += u64::from(next.is_some());
+        Ok(next)
+    }
+
+    fn next_of_page(&mut self) -> Option<Event> {
+        match &mut self.source {
+            Source::Memory(events) => events.next(),
+            _ => self.page.next().map(Event::new),
+        }
+    }
+
+    fn next_page(&mut self) -> Result<Option<Event>, Error> {
+        let rows = self.source.fetch(&self.query, &mut self.pages);
+        self.page = rows.map_err(|error| self.failed("cannot fetch events", error))?.into_iter();
+        Ok(self.page.next().map(Event::new))
     }
 
     /// Tells whether the next event takes a round trip to the server.
@@ -132,15 +149,28 @@ impl<'a> Events<'a> {
     ///
     /// When the target queue does not exist, and when either server fails.
     pub fn copy_to(&mut self, target: &mut impl GenericClient, queue: &str) -> Result<u64, Error> {
-        let copied = copy::copy_batch(&mut self.transaction, &self.batch_events, target, queue)
+        let copied = self
+            .source
+            .copy_to(&self.query, target, queue)
             .map_err(|error| self.failed(&format!("cannot copy events to queue `{queue}`"), error))?;
         self.read = copied;
         Ok(copied)
     }
 
-    /// Returns the transaction on the source database in which the batch will be finished.
-    pub(crate) fn db(&mut self) -> &mut Transaction<'a> {
-        &mut self.transaction
+    /// Returns the transaction on the source database in which the batch will be finished, if there is one.
+    pub(crate) fn transaction(&mut self) -> Option<&mut Transaction<'a>> {
+        match &mut self.source {
+            Source::Transaction { transaction, .. } => Some(transaction),
+            Source::Autocommit { .. } | Source::Memory(_) => None,
+        }
+    }
+
+    /// Returns the connection to the source database, if no transaction is open there.
+    pub(crate) fn client(&mut self) -> Option<&mut Client> {
+        match &mut self.source {
+            Source::Autocommit { client, .. } => Some(client),
+            Source::Transaction { .. } | Source::Memory(_) => None,
+        }
     }
 
     /// Tells whether the queue knows a tick, which it forgets when all consumers are past it.
@@ -150,8 +180,14 @@ impl<'a> Events<'a> {
     /// When the server fails.
     pub fn knows_tick(&mut self, tick: i64) -> Result<bool, Error> {
         let values: [(&(dyn ToSql + Sync), Type); 2] = [(&self.queue, Type::TEXT), (&tick, Type::INT8)];
-        let row = self.transaction.query_typed_one(sql::TICK_EXISTS, &values);
-        row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a tick", error.into()))
+        let row = self.source.query_one(sql::TICK_EXISTS, &values);
+        row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a tick", error))
+    }
+
+    /// Sends tags before the end of the batch.
+    pub(crate) fn send(&mut self, tags: &mut Tags) -> Result<(), Error> {
+        let sent = self.source.send(tags, self.info.id, self.tags_at_once);
+        sent.map_err(|error| error.on_queue(&self.queue).in_batch(self.info.id))
     }
 
     /// Finishes the batch and commits.
@@ -159,103 +195,21 @@ impl<'a> Events<'a> {
     /// # Errors
     ///
     /// When the batch is no longer this consumer's, and when the server fails; nothing is committed then.
-    pub fn finish(mut self) -> Result<(), Error> {
-        // The portal has to go while its transaction lives.
-        self.reader = Reader::Exhausted;
-        let failed = |what: &str| Error::failed(what).on_queue(&self.queue).in_batch(self.info.id);
-        let row = self
-            .transaction
-            .query_typed_one(sql::FINISH_BATCH, &[(&self.info.id, Type::INT8)])
-            .map_err(|error| failed("cannot finish the batch").caused_by(error))?;
-        if row.get::<_, i32>(0) != 1 {
-            return Err(failed("the batch was finished or moved by somebody else"));
-        }
-        let what = failed("cannot commit the batch");
-        self.transaction.commit().map_err(|error| what.caused_by(error))
+    pub fn finish(self) -> Result<(), Error> {
+        self.finish_with(&mut Tags::default())
     }
 
-    fn fetch(&mut self) -> Result<Vec<Row>, BoxError> {
-        if let Reader::Unopened = self.reader {
-            let statement = self.transaction.prepare_typed(&sql::events(&self.batch_events), &[])?;
-            let portal = self.transaction.bind(&statement, &[])?;
-            self.reader = Reader::Open(portal, Pages::new(self.lazy_fetch));
+    /// As [`finish`](Events::finish), with the tags of events.
+    pub(crate) fn finish_with(self, tags: &mut Tags) -> Result<(), Error> {
+        let Events { source, queue, info, .. } = self;
+        let located = |error: Error| error.on_queue(&queue).in_batch(info.id);
+        match source.finish(self.finish, tags, info.id, self.tags_at_once).map_err(located)? {
+            1 => Ok(()),
+            _ => Err(located(Error::failed("the batch was finished or moved by somebody else"))),
         }
-        let Reader::Open(portal, pages) = &mut self.reader else {
-            return Ok(Vec::new());
-        };
-        let rows = self.transaction.query_portal(portal, pages.rows())?;
-        if pages.is_last(rows.len()) {
-            self.reader = Reader::Exhausted;
-        } else {
-            pages.learn(&rows);
-        }
-        Ok(rows)
     }
 
     fn failed(&self, what: &str, cause: BoxError) -> Error {
         Error::failed(what).on_queue(&self.queue).in_batch(self.info.id).caused_by(cause)
-    }
-}
-
-/// Decides how many rows to ask for.
-struct Pages {
-    fixed: bool,
-    rows: u32,
-}
-
-impl Pages {
-    fn new(lazy_fetch: Option<u32>) -> Pages {
-        Pages { fixed: lazy_fetch.is_some(), rows: lazy_fetch.unwrap_or(FIRST_PAGE) }
-    }
-
-    /// Returns the size of the next page; 0 stands for all rows.
-    fn rows(&self) -> i32 {
-        i32::try_from(self.rows).unwrap_or(i32::MAX)
-    }
-
-    fn is_last(&self, rows: usize) -> bool {
-        self.rows == 0 || rows < self.rows as usize
-    }
-
-    fn learn(&mut self, rows: &[Row]) {
-        let bytes: u64 = rows.iter().map(|row| row.raw_size_bytes() as u64).sum();
-        self.resize(rows.len() as u64, bytes);
-    }
-
-    fn resize(&mut self, rows: u64, bytes: u64) {
-        if !self.fixed {
-            let fitting = PAGE_BYTES * rows / bytes.max(1);
-            let largest = self.rows.saturating_mul(GROWTH).min(LARGEST_PAGE);
-            self.rows = u32::try_from(fitting).unwrap_or(u32::MAX).clamp(1, largest);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_grow_towards_their_size_in_bytes() {
-        let mut pages = Pages::new(None);
-        let mut sizes = vec![pages.rows()];
-        for _ in 0..3 {
-            pages.resize(pages.rows as u64, pages.rows as u64 * 128);
-            sizes.push(pages.rows());
-        }
-        assert_eq!(sizes, [4, 32, 256, 2048]);
-        pages.resize(8192, 8192 * 100_000_000);
-        assert_eq!(pages.rows(), 1);
-        pages.resize(1, 0);
-        assert_eq!(pages.rows(), 8);
-    }
-
-    #[test]
-    fn a_page_size_that_was_set_stays() {
-        let mut pages = Pages::new(Some(300));
-        pages.resize(300, 1);
-        assert_eq!(pages.rows(), 300);
-        assert!(pages.is_last(299) && !pages.is_last(300));
-        assert!(Pages::new(Some(0)).is_last(1_000_000));
     }
 }

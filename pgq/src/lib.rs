@@ -49,20 +49,26 @@ mod events;
 mod failed;
 mod failed_event;
 mod failed_many;
+mod guard;
 mod lock;
 mod maintenance;
+mod outcome;
+mod pages;
 mod producer;
 mod queue;
 mod queue_config;
 mod queue_variable;
 mod registration;
+mod retry_policy;
 pub mod schema;
 #[cfg(feature = "script")]
 pub mod script;
 mod settings;
+mod source;
 mod sql;
 pub mod status;
 mod subscription;
+mod tags;
 mod tick;
 mod ticker;
 mod tickers;
@@ -70,7 +76,7 @@ mod worker;
 
 pub use batch::Batch;
 pub use bulk_insert::BulkInsert;
-pub use consumer::{Consumer, Outcome};
+pub use consumer::Consumer;
 pub use consumer_loop::{ConsumerLoop, Delivered, Delivery, ToConsumer};
 pub use dbscript::{BoxError, Control, Totals};
 pub use error::Error;
@@ -83,15 +89,18 @@ pub use failed_many::{
     retry_failed_events,
 };
 pub use maintenance::{maintain, retry_events};
+pub use outcome::Outcome;
 pub use postgres;
 pub use producer::{NewEvent, bulk_insert, insert_event, insert_new_event};
 pub use queue::{QueueContents, create_queue, drop_queue, queue_contents, require_queue};
 pub use queue_config::{QueueConfig, queue_config, queue_configs};
 pub use queue_variable::set_queue_config;
 pub use registration::{
-    consumer_position, register_consumer, register_consumer_at, register_consumer_copy, unregister_consumer,
+    consumer_position, register_consumer, register_consumer_at, register_consumer_copy, register_subconsumer,
+    unregister_consumer, unregister_subconsumer,
 };
-pub use settings::{DEFAULT_MERGE_EVENTS, Settings};
+pub use retry_policy::{DEFAULT_RETRY_CAP, DEFAULT_RETRY_DELAY, RetryPolicy};
+pub use settings::{DEFAULT_KEEPALIVE_STATS, DEFAULT_MERGE_EVENTS, Settings, Twin};
 pub use subscription::{BatchInfo, Subscription};
 pub use tick::{tick, tick_channel};
 pub use ticker::{Ticker, TickerHandle, TickerRole, TickerSettings, TickerState, TickerStatus};

@@ -1,6 +1,7 @@
 //! Consumers of queues: register, move, unregister.
 
 use postgres::GenericClient;
+use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
 use crate::{Error, queue, sql};
@@ -65,6 +66,57 @@ pub fn unregister_consumer(
         &values,
     )
     .map(|row| row.get::<_, i32>(0) != 0)
+}
+
+/// Registers a subconsumer, which shares the consumer's position with others, and the consumer too when it is not
+/// there yet. Returns `false` when the subconsumer was registered already. PgQ: `pgq_coop.register_subconsumer`.
+///
+/// # Errors
+///
+/// As [`register_consumer`], and when cooperative consumers are not installed ([`Error::is_missing`]).
+pub fn register_subconsumer(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    subconsumer: &str,
+) -> Result<bool, Error> {
+    let what = format!("cannot register subconsumer `{subconsumer}` of consumer `{consumer}`");
+    on_subconsumer(client, (queue, consumer, subconsumer), &what, sql::REGISTER_SUBCONSUMER)
+}
+
+/// Removes a subconsumer; the consumer and its position stay. A batch that it has open goes to the others, event by
+/// event as after a retry. Returns `false` when it was not registered. PgQ: `pgq_coop.unregister_subconsumer`.
+///
+/// # Errors
+///
+/// As [`register_subconsumer`].
+pub fn unregister_subconsumer(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    subconsumer: &str,
+) -> Result<bool, Error> {
+    let what = format!("cannot unregister subconsumer `{subconsumer}` of consumer `{consumer}`");
+    on_subconsumer(client, (queue, consumer, subconsumer), &what, sql::UNREGISTER_SUBCONSUMER)
+}
+
+fn on_subconsumer(
+    client: &mut impl GenericClient,
+    (queue, consumer, subconsumer): (&str, &str, &str),
+    what: &str,
+    statement: &str,
+) -> Result<bool, Error> {
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&subconsumer, Type::TEXT)];
+    let changed =
+        queue::on_queue(client, queue, what, statement, &values).map(|row| row.get::<_, i32>(0) != 0);
+    changed.map_err(|error| match error.sqlstate() {
+        Some(&SqlState::INVALID_SCHEMA_NAME | &SqlState::UNDEFINED_FUNCTION) => Error::missing(
+            "cooperative consumers are not installed; `pgqadm CONFIG.ini install` installs them",
+        )
+        .caused_by(error),
+        _ => error,
+    })
 }
 
 /// Registers a consumer at the position of another one, or moves it there; a batch it has open is closed. Returns

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use crate::RetryPolicy;
+
 /// Default of [`Settings::merge_events`].
 pub const DEFAULT_MERGE_EVENTS: u32 = 50_000;
+/// Default of [`Settings::keepalive_stats`].
+pub const DEFAULT_KEEPALIVE_STATS: Duration = Duration::from_secs(300);
 
 /// A consumer's settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
     /// The queue's name.
@@ -24,12 +28,42 @@ pub struct Settings {
     /// Leaves events alone that are younger than this. Defaults to `None`.
     pub keep_lag: Option<Duration>,
     /// When the consumer is behind, takes several ticks as one batch, until it has this many events; 0 takes
-    /// tick by tick, as does a consumer whose last batch had retries. Has no effect beside the three settings above. Defaults to 50,000
+    /// tick by tick. Has no effect beside the three settings above. Defaults to 50,000
     /// ([`DEFAULT_MERGE_EVENTS`]).
     pub merge_events: u32,
+    /// Reads only events whose `ev_extra1` is one of these: for events of triggers, their tables. Defaults to all.
+    pub table_filter: Vec<String>,
+    /// Keeps no transaction open while events are handled, however long that takes. What was handled before a
+    /// crash is then handled again. Takes a second connection, whose transaction holds the consumer's lock and
+    /// nothing else. Defaults to `false`.
+    pub autocommit: bool,
+    /// What becomes of an event whose handler fails. Defaults to `None`: the batch is rolled back and delivered
+    /// again.
+    pub retry_policy: Option<RetryPolicy>,
+    /// The name of this process among several that share the consumer's position and take turns at its batches. PgQ:
+    /// schema `pgq_coop`. Defaults to `None`: the consumer works alone.
+    pub subconsumer: Option<String>,
+    /// When another subconsumer has given no sign of life for so long, its batch is taken over; a sign of life
+    /// is that it asks for a batch, so longer than a batch may take. Defaults to `None`: never.
+    pub subconsumer_timeout: Option<Duration>,
+    /// What to do while another process consumes under the same name. Defaults to waiting.
+    pub twin: Twin,
+    /// How often a consumer without events shows in the statistics that it is there. Defaults to 300 seconds
+    /// ([`DEFAULT_KEEPALIVE_STATS`]).
+    pub keepalive_stats: Duration,
     /// Lets the notification of a tick end the sleep between batches, on a connection of its own. Has no effect
     /// behind a pooler. Defaults to `true`.
     pub listen: bool,
+}
+
+/// What a consumer does while another process consumes under its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Twin {
+    /// It stands by, and goes on when the other one is gone.
+    #[default]
+    Wait,
+    /// It ends.
+    Stop,
 }
 
 impl Settings {
@@ -43,6 +77,13 @@ impl Settings {
             collect_interval: None,
             keep_lag: None,
             merge_events: DEFAULT_MERGE_EVENTS,
+            table_filter: Vec::new(),
+            autocommit: false,
+            retry_policy: None,
+            subconsumer: None,
+            subconsumer_timeout: None,
+            twin: Twin::default(),
+            keepalive_stats: DEFAULT_KEEPALIVE_STATS,
             listen: true,
         }
     }

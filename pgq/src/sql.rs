@@ -1,5 +1,7 @@
 //! The statements that the crate sends. Values are parameters; names are quoted by the server.
 
+use postgres_protocol::escape::escape_literal;
+
 pub(crate) mod status;
 pub(crate) mod ticker;
 
@@ -136,60 +138,83 @@ pub(crate) const REGISTER_AT: &str =
 pub(crate) const UNREGISTER: &str =
     "select pgq.unregister_consumer(queue_name, $2) from pgq.queue where queue_name = $1";
 
-/// What the opening of a batch stands on: a row when the consumer's lock was free, none otherwise. The
-/// function that opens the batch gets its arguments from here, so it cannot run before the lock is taken.
+/// Makes the statement that opens a batch, out of the consumer's lock name and the function that opens it.
 ///
-/// `hurried` is a parameter: whether the commit need not wait for the disk.
-macro_rules! guard {
-    ($hurried:literal) => {
+/// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval, times in seconds; $6
+/// whether to take all ticks up to the last one as one batch, or as many as it takes to reach $4 events; $7
+/// whether the lock is held elsewhere; $8 whether the commit need not wait for the disk. No row: another process
+/// has the lock.
+///
+/// The function gets its arguments from `guard`, so it cannot run before the lock is taken. With $6 the server
+/// searches for the first tick that is $4 events or the given interval away; the interval is the distance to the
+/// last tick, so there always is one.
+macro_rules! next_batch {
+    ($lock:literal, $function:literal, $more:literal) => {
         concat!(
-            "(select $1::text as queue, $2::text as consumer \
-              where pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $1::text, $2::text), 0)) \
-                and (not ",
-            $hurried,
-            " or set_config('synchronous_commit', 'off', true) is not null) \
-              offset 0) guard"
+            "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time from ( \
+                 select $1::text as queue, $2::text as consumer \
+                 where case when $7 then true else pg_try_advisory_xact_lock(hashtextextended(",
+            $lock,
+            ", 0)) end \
+                     and case when $8 then set_config('synchronous_commit', 'off', true) is not null else true end \
+                 offset 0) guard \
+             cross join lateral ",
+            $function,
+            ", make_interval(secs => $3), $4, case when not $6 then make_interval(secs => $5) else ( \
+                 select last.tick_time - own.tick_time \
+                 from pgq.queue \
+                 join pgq.subscription on sub_queue = queue_id \
+                 join pgq.consumer on co_id = sub_consumer \
+                 join pgq.tick own on own.tick_queue = queue_id and own.tick_id = sub_last_tick \
+                 cross join lateral ( \
+                     select tick_time from pgq.tick where tick_queue = queue_id \
+                     order by tick_queue desc, tick_id desc limit 1) last \
+                 where queue_name = $1 and co_name = $2) end",
+            $more,
+            ")"
         )
     };
 }
 
-/// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval, times in seconds; $6
-/// hurried. No row: another process has the consumer's lock.
-pub(crate) const NEXT_BATCH: &str = concat!(
-    "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time from ",
-    guard!("$6"),
-    " cross join lateral pgq.next_batch_custom( \
-         guard.queue, guard.consumer, make_interval(secs => $3), $4, make_interval(secs => $5))"
+pub(crate) const NEXT_BATCH: &str =
+    next_batch!("format('pgq %L %L', $1, $2)", "pgq.next_batch_custom(guard.queue, guard.consumer", "");
+
+/// $9 subconsumer, $10 the time after which another one is dead, in seconds.
+pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
+    "format('pgq %L %L', $1, $2 || '.' || $9)",
+    "pgq_coop.next_batch_custom(guard.queue, guard.consumer, $9",
+    ", make_interval(secs => $10)"
 );
 
-/// As [`NEXT_BATCH`], but takes all ticks up to the last one as one batch, or as many as it takes to reach
-/// $3 events; $4 hurried.
-///
-/// The server searches for the first tick that is $3 events or the given interval away. The interval is the
-/// distance to the last tick, so there always is one.
-pub(crate) const NEXT_MERGED_BATCH: &str = concat!(
-    "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time from ",
-    guard!("$4"),
-    " cross join lateral pgq.next_batch_custom(guard.queue, guard.consumer, null, $3, ( \
-         select last.tick_time - own.tick_time \
-         from pgq.queue \
-         join pgq.subscription on sub_queue = queue_id \
-         join pgq.consumer on co_id = sub_consumer \
-         join pgq.tick own on own.tick_queue = queue_id and own.tick_id = sub_last_tick \
-         cross join lateral ( \
-             select tick_time from pgq.tick where tick_queue = queue_id \
-             order by tick_queue desc, tick_id desc limit 1 \
-         ) last \
-         where queue_name = $1 and co_name = $2))"
-);
+/// $1 batch, $2 queue, $3 the consumer's name in its lock, $4 whether the lock is held elsewhere. Takes the lock
+/// before it looks for the batch, so that a batch which another process has just finished is not found. Then the query
+/// for the batch's events, and whether many can be tagged at once.
+pub(crate) const OPEN_BATCH: &str = "select case when $4 then true \
+         else pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $2, $3), 0)) end, \
+     pgq.batch_event_sql($1), to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null";
 
-/// $1 batch, $2 queue, $3 consumer. Takes the consumer's lock before it looks for the batch, so that a batch
-/// which another process has just finished is not found.
-pub(crate) const OPEN_BATCH: &str = "select pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $2, $3), 0)), \
-     pgq.batch_event_sql($1)";
+pub(crate) const BEGIN_LOCK: &str = "begin isolation level read committed";
+
+/// $1 queue, $2 the consumer's name in its lock.
+pub(crate) const HOLD_LOCK: &str =
+    "select pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $1::text, $2::text), 0))";
+
+/// Lets a transaction that holds nothing but a lock stay open for ever, and end soon when the client is gone without
+/// a word.
+pub(crate) const KEEP_LOCK: &str = "select set_config(name, value, true) from (values \
+         ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'), \
+         ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'), \
+         ('tcp_user_timeout', '10s')) settings (name, value) \
+     where current_setting(name, true) is not null";
 
 /// $1 batch, $2 event ids, $3 seconds.
-pub(crate) const RETRY_EVENTS: &str = "select pgq.event_retry($1, event, seconds) from unnest($2::int8[], $3::int4[]) as tagged (event, seconds)";
+pub(crate) const RETRY_EACH: &str = "select pgq.event_retry($1, event, seconds) from unnest($2::int8[], $3::int4[]) as tagged (event, seconds)";
+
+/// $1 batch, $2 event ids, $3 seconds.
+pub(crate) const RETRY_MANY: &str = "select pgq.event_retry_many($1, $2, $3)";
+
+/// $1 batch, $2 event ids, $3 reasons.
+pub(crate) const FAIL_MANY: &str = "select pgq.event_failed_many($1, $2, $3)";
 
 /// $1 queue, $2 tick.
 pub(crate) const TICK_EXISTS: &str = "select exists ( \
@@ -198,6 +223,18 @@ pub(crate) const TICK_EXISTS: &str = "select exists ( \
 
 /// $1 batch.
 pub(crate) const FINISH_BATCH: &str = "select pgq.finish_batch($1)";
+
+/// $1 batch.
+pub(crate) const FINISH_COOP_BATCH: &str = "select pgq_coop.finish_batch($1)";
+
+/// $1 queue, $2 consumer, $3 subconsumer. No row: there is no such queue.
+pub(crate) const REGISTER_SUBCONSUMER: &str =
+    "select pgq_coop.register_subconsumer(queue_name, $2, $3) from pgq.queue where queue_name = $1";
+
+/// $1 queue, $2 consumer, $3 subconsumer. What it has open goes to the others by way of the retry queue. No row:
+/// there is no such queue.
+pub(crate) const UNREGISTER_SUBCONSUMER: &str =
+    "select pgq_coop.unregister_subconsumer(queue_name, $2, $3, 1) from pgq.queue where queue_name = $1";
 
 /// $1 queue, $2 type, $3 data, $4 to $7 extras. No row: there is no such queue.
 pub(crate) const INSERT_EVENT: &str =
@@ -256,11 +293,29 @@ pub(crate) const MAINTENANCE: &str = "select func_name, func_arg, pgq.quote_fqna
 pub(crate) const EVENT_COLUMNS: &str =
     "ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4, ev_time";
 
+/// The columns of an event as it is read.
+const READ_COLUMNS: &str =
+    "ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4";
+
+/// Leaves only events of some tables in a batch's query; of no tables: all.
+pub(crate) fn filtered(batch_events: String, tables: &[String]) -> String {
+    if tables.is_empty() {
+        return batch_events;
+    }
+    let tables: Vec<String> = tables.iter().map(|table| escape_literal(table)).collect();
+    format!("select * from ({batch_events}) whole where ev_extra1 in ({})", tables.join(", "))
+}
+
 /// Makes the query that reads a batch's events, as the server put it together.
 pub(crate) fn events(batch_events: &str) -> String {
+    format!("select {READ_COLUMNS} from ({batch_events}) batch order by ev_id")
+}
+
+/// As [`events`], but only the first $3 events behind that with id $1 and transaction $2.
+pub(crate) fn events_behind(batch_events: &str) -> String {
     format!(
-        "select ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 \
-         from ({batch_events}) batch order by ev_id"
+        "select {READ_COLUMNS} from ({batch_events}) batch where (ev_id, ev_txid) > ($1, $2) \
+         order by ev_id, ev_txid limit $3"
     )
 }
 

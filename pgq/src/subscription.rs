@@ -1,12 +1,14 @@
 //! A consumer's place in a queue, and the batch that comes next.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
 use crate::{Error, Settings, lock, registration, sql};
 
-/// A consumer's registration on a queue.
+/// A consumer's registration on a queue; a subconsumer's, when the settings name one.
 #[derive(Clone, Debug)]
 pub struct Subscription {
     settings: Settings,
@@ -45,7 +47,7 @@ impl Subscription {
     ///
     /// As [`register`](Subscription::register).
     pub fn is_registered(&self, client: &mut impl GenericClient) -> Result<bool, Error> {
-        registration::is_registered(client, &self.settings.queue, &self.settings.consumer)
+        registration::is_registered(client, &self.settings.queue, &self.lock_name())
     }
 
     /// Registers the consumer; returns `false` when it was registered already.
@@ -54,7 +56,11 @@ impl Subscription {
     ///
     /// As [`register_consumer`](crate::register_consumer).
     pub fn register(&self, client: &mut impl GenericClient) -> Result<bool, Error> {
-        registration::register_consumer(client, &self.settings.queue, &self.settings.consumer)
+        let Settings { queue, consumer, subconsumer, .. } = &self.settings;
+        match subconsumer {
+            None => registration::register_consumer(client, queue, consumer),
+            Some(own) => registration::register_subconsumer(client, queue, consumer, own),
+        }
     }
 
     /// Removes the consumer; returns `false` when it was not registered.
@@ -63,7 +69,11 @@ impl Subscription {
     ///
     /// As [`unregister_consumer`](crate::unregister_consumer).
     pub fn unregister(&self, client: &mut impl GenericClient) -> Result<bool, Error> {
-        registration::unregister_consumer(client, &self.settings.queue, &self.settings.consumer)
+        let Settings { queue, consumer, subconsumer, .. } = &self.settings;
+        match subconsumer {
+            None => registration::unregister_consumer(client, queue, consumer),
+            Some(own) => registration::unregister_subconsumer(client, queue, consumer, own),
+        }
     }
 
     /// Opens the next batch, or returns the one that is open; `None` when there is none yet.
@@ -102,30 +112,37 @@ impl Subscription {
         client: &mut impl GenericClient,
         hurried: bool,
     ) -> Result<Option<Row>, postgres::Error> {
-        let Settings { queue, consumer, .. } = &self.settings;
-        if self.settings.merges() {
-            let count = to_int4(self.settings.merge_events);
-            let values: [(&(dyn ToSql + Sync), Type); 4] =
-                [(queue, Type::TEXT), (consumer, Type::TEXT), (&count, Type::INT4), (&hurried, Type::BOOL)];
-            return client.query_typed_opt(sql::NEXT_MERGED_BATCH, &values);
-        }
-        let lag = self.settings.keep_lag.map(|lag| lag.as_secs_f64());
-        let count = self.settings.collect_events.map(to_int4);
-        let interval = self.settings.collect_interval.map(|interval| interval.as_secs_f64());
-        let values: [(&(dyn ToSql + Sync), Type); 6] = [
-            (queue, Type::TEXT),
-            (consumer, Type::TEXT),
+        let settings = &self.settings;
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+        let merges = settings.merges();
+        let count = if merges { Some(settings.merge_events) } else { settings.collect_events }.map(to_int4);
+        let (lag, interval) = (seconds(settings.keep_lag), seconds(settings.collect_interval));
+        let timeout = seconds(settings.subconsumer_timeout);
+        let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![
+            (&settings.queue, Type::TEXT),
+            (&settings.consumer, Type::TEXT),
             (&lag, Type::FLOAT8),
             (&count, Type::INT4),
             (&interval, Type::FLOAT8),
+            (&merges, Type::BOOL),
+            (&settings.autocommit, Type::BOOL),
             (&hurried, Type::BOOL),
         ];
-        client.query_typed_opt(sql::NEXT_BATCH, &values)
+        let Some(subconsumer) = &settings.subconsumer else {
+            return client.query_typed_opt(sql::NEXT_BATCH, &values);
+        };
+        values.extend([(subconsumer as _, Type::TEXT), (&timeout as _, Type::FLOAT8)]);
+        client.query_typed_opt(sql::NEXT_COOP_BATCH, &values)
     }
 
-    /// Returns this subscription, but taking each tick as a batch of its own.
-    pub(crate) fn tick_by_tick(&self) -> Subscription {
-        Subscription::new(Settings { merge_events: 0, ..self.settings.clone() })
+    /// Returns the name that the consumer's lock has: one process each may have it.
+    pub(crate) fn lock_name(&self) -> String {
+        let Settings { consumer, subconsumer, .. } = &self.settings;
+        subconsumer.as_ref().map_or_else(|| consumer.clone(), |own| format!("{consumer}.{own}"))
+    }
+
+    pub(crate) fn finish_statement(&self) -> &'static str {
+        if self.settings.subconsumer.is_some() { sql::FINISH_COOP_BATCH } else { sql::FINISH_BATCH }
     }
 }
 

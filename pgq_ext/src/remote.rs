@@ -96,7 +96,7 @@ impl<H: RemoteHandler> Target<H> {
         })?;
         // The target is committed. If the rest fails, the batch comes again and is skipped.
         batch.finish()?;
-        Ok(Delivered { events, retried: 0 })
+        Ok(Delivered { events, ..Delivered::default() })
     }
 
     fn apply(

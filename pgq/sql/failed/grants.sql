@@ -8,7 +8,7 @@ declare
 begin
     for own in
         select oid from pg_catalog.pg_proc
-        where pronamespace = 'pgq'::regnamespace and proname ~ '^(event_failed|_?failed_event_.*)$'
+        where pronamespace = 'pgq'::regnamespace and proname ~ '^(event_failed|event_(failed|retry)_many|_?failed_event_.*)$'
     loop
         execute format('revoke all on function %s from public', own);
         continue when own = 'pgq._failed_event_owner(text, text)'::regprocedure;

@@ -2,7 +2,7 @@
 
 use super::script::{Script, files};
 
-/// The store of failed events.
+/// The store of failed events, and what puts many events of a batch aside at once.
 pub(super) static FAILED: Script = Script {
     name: "Failed events of PgQ",
     release: 1,
@@ -11,6 +11,8 @@ pub(super) static FAILED: Script = Script {
         "failed/failed_queue",
         "failed/_failed_event_owner",
         "failed/event_failed",
+        "failed/event_failed_many",
+        "failed/event_retry_many",
         "failed/failed_event_list",
         "failed/failed_event_page",
         "failed/failed_event_count",

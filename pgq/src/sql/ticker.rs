@@ -11,13 +11,6 @@ const PATIENCE: &str =
 pub(crate) const TAKE_DUTY: &str = "begin isolation level read committed; \
      select pg_try_advisory_xact_lock(hashtextextended('pgq ticker', 0))";
 
-/// Lets the transaction stay open for ever, and end soon when the client is gone without a word.
-pub(crate) const KEEP_DUTY: &str = "select set_config(name, value, true) from (values \
-         ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'), \
-         ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'), \
-         ('tcp_user_timeout', '10s')) settings (name, value) \
-     where current_setting(name, true) is not null";
-
 /// What is committed, as text, and what time it is, in seconds.
 pub(crate) const MOMENT: &str =
     "select pg_current_snapshot()::text, extract(epoch from clock_timestamp())::float8";

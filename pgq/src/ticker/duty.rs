@@ -62,7 +62,7 @@ impl Duty {
             .iter()
             .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t")));
         if taken {
-            connection.batch_execute(sql::KEEP_DUTY)?;
+            connection.batch_execute(crate::sql::KEEP_LOCK)?;
             let what = if self.told { "the other ticker is gone, taking over" } else { "ticking" };
             info!("{}: {what}", cx.databases().label(DB));
             self.held = Some(connection);

@@ -1,0 +1,60 @@
+//! The consumer's lock, for a consumer that keeps no transaction open while it works.
+
+use dbscript::{BoxError, Connection, Context, describe};
+use log::warn;
+use postgres::types::Type;
+
+use crate::{Error, Subscription, lock, sql};
+
+/// Holds the lock in a transaction of a connection of its own: a pooler hands out transactions, and the server ends them
+/// when the process dies. It has neither a snapshot nor an id, so it holds up neither vacuum nor rotation.
+#[derive(Default)]
+pub(crate) struct Guard {
+    held: Option<Connection>,
+}
+
+impl Guard {
+    /// Makes sure that the lock is held; `db` is the name of the queue's database.
+    ///
+    /// # Errors
+    ///
+    /// When another process has it ([`Error::is_busy`]), and when the server fails.
+    pub(crate) fn hold(
+        &mut self,
+        cx: &mut Context,
+        db: &str,
+        subscription: &Subscription,
+    ) -> Result<(), BoxError> {
+        if let Some(connection) = &mut self.held {
+            match connection.simple_query("") {
+                Ok(_) => return Ok(()),
+                Err(error) => warn!("lost the consumer's lock: {}", describe(&error)),
+            }
+            self.held = None;
+        }
+        let name = format!("{db}, lock");
+        cx.databases().close(&name);
+        cx.databases().set_another(&name, db);
+        self.held = Some(take(cx.database(&name)?, subscription)?);
+        Ok(())
+    }
+}
+
+fn take(mut connection: Connection, subscription: &Subscription) -> Result<Connection, Error> {
+    let (queue, name) = (&subscription.settings().queue, subscription.lock_name());
+    let failed =
+        |error: BoxError| Error::failed("cannot take the consumer's lock").on_queue(queue).caused_by(error);
+    connection.batch_execute(sql::BEGIN_LOCK).map_err(|error| failed(error.into()))?;
+    let taken = lock::retrying(|| {
+        let row = connection.query_typed_one(sql::HOLD_LOCK, &[(queue, Type::TEXT), (&name, Type::TEXT)])?;
+        Ok(row.get::<_, bool>(0).then_some(()))
+    })
+    .map_err(failed)?;
+    if taken.is_none() {
+        // The lock is another's; what the server does not hear it sees when the connection is closed.
+        let _ = connection.batch_execute("rollback");
+        return Err(lock::busy(&name).on_queue(queue));
+    }
+    connection.batch_execute(sql::KEEP_LOCK).map_err(|error| failed(error.into()))?;
+    Ok(connection)
+}

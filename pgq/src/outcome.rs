@@ -1,0 +1,22 @@
+//! What became of an event.
+
+use std::time::Duration;
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// It shall come back, to this consumer, after this time at the earliest. PgQ: `pgq.event_retry`.
+    Retry(Duration),
+    /// It is given up, for this reason, and goes to the consumer's failed events. Skytools 2: `tag_failed`.
+    Failed(String),
+}
+
+impl Outcome {
+    /// Gives an event up; the reason is what the error and its causes say.
+    pub fn failed(error: &(dyn std::error::Error + 'static)) -> Outcome {
+        Outcome::Failed(dbscript::describe(error))
+    }
+}

@@ -1,0 +1,191 @@
+//! The keys of consumers, and what they mean.
+
+use std::time::Duration;
+
+use dbscript::{BoxError, Config, Key};
+
+use super::interval;
+use crate::{DEFAULT_RETRY_DELAY, RetryPolicy, Settings, Twin};
+
+const QUEUE_NAME: Key =
+    Key::required("pgq_queue_name", "Queue to read from. No default.").or_named(&["queue_name"]);
+const CONSUMER_ID: Key = Key::with_default(
+    "pgq_consumer_id",
+    "%(job_name)s",
+    "Name under which to register on the queue. Defaults to %(job_name)s.",
+)
+.or_named(&["consumer_name"]);
+const LAZY_FETCH: Key = Key::optional(
+    "pgq_lazy_fetch",
+    "Rows to fetch at a time; 0: a batch as a whole. Defaults to pages of about a megabyte.",
+);
+const COLLECT_EVENTS: Key =
+    Key::optional("pgq_batch_collect_events", "Wait until a batch has this many events. No default.");
+const COLLECT_INTERVAL: Key = Key::optional(
+    "pgq_batch_collect_interval",
+    "Wait until a batch covers this much time, in seconds or such as 1 minute. No default.",
+);
+const KEEP_LAG: Key = Key::optional(
+    "pgq_keep_lag",
+    "Leave events alone that are younger than this, in seconds or such as 1 minute. No default.",
+);
+const MERGE_EVENTS: Key = Key::with_default(
+    "pgq_merge_events",
+    "50000",
+    "When behind, take several ticks as one batch until it has this many events; 0: tick by tick. \
+     Defaults to 50000.",
+);
+const TABLE_FILTER: Key = Key::optional(
+    "table_filter",
+    "Tables, separated by commas: only events whose ev_extra1 is one of them are read; a name without a schema is \
+     in public. Defaults to all events.",
+);
+const AUTOCOMMIT: Key = Key::with_default(
+    "pgq_autocommit",
+    "0",
+    "1: no transaction is open while events are handled, however long that takes; what was handled before a crash \
+     is handled again. Defaults to 0.",
+);
+const RETRY_DELAY: Key = Key::optional(
+    "pgq_retry_delay",
+    "Seconds until an event whose handler failed comes back. No default: the whole batch is rolled back and \
+     delivered again.",
+);
+const RETRY_FACTOR: Key = Key::with_default(
+    "pgq_retry_factor",
+    "2",
+    "How many times longer each delay is than the one before; 1: always the same. Defaults to 2.",
+);
+const RETRY_CAP: Key =
+    Key::with_default("pgq_retry_cap", "3600", "Longest delay, in seconds. Defaults to 3600.");
+const RETRY_JITTER: Key = Key::with_default(
+    "pgq_retry_jitter",
+    "0.1",
+    "Random part, 0 to 1, by which each delay is longer. Defaults to 0.1.",
+);
+const MAX_RETRIES: Key = Key::optional(
+    "pgq_max_retries",
+    "How often an event is retried before it goes to the failed events; without pgq_retry_delay, first after 60 \
+     seconds. No default: for ever.",
+);
+const SUBCONSUMER: Key = Key::optional(
+    "subconsumer_name",
+    "Name of this process among several that share the consumer's position. No default: it works alone.",
+);
+const SUBCONSUMER_TIMEOUT: Key = Key::optional(
+    "subconsumer_timeout",
+    "Time, such as 1 hour, after which another subconsumer is thought dead and its batch is taken over; longer than \
+     a batch may take. No default: never.",
+);
+const TWIN: Key = Key::with_default(
+    "pgq_twin",
+    "wait",
+    "While another process consumes under the same name: `wait` stands by, `stop` ends. Defaults to wait.",
+);
+const KEEPALIVE_STATS: Key = Key::with_default(
+    "keepalive_stats",
+    "300",
+    "Seconds after which a consumer without events logs that it is idle. Defaults to 300.",
+);
+const LISTEN: Key = Key::with_default(
+    "pgq_listen",
+    "1",
+    "Wake up at the ticker's notifications, on a connection of its own; 0: look every loop_delay. \
+     Defaults to 1.",
+)
+.or_named(&["listen"]);
+
+/// The keys that every consumer reads.
+pub const KEYS: [Key; 19] = [
+    QUEUE_NAME,
+    CONSUMER_ID,
+    TABLE_FILTER,
+    LAZY_FETCH,
+    AUTOCOMMIT,
+    COLLECT_EVENTS,
+    COLLECT_INTERVAL,
+    KEEP_LAG,
+    MERGE_EVENTS,
+    RETRY_DELAY,
+    RETRY_FACTOR,
+    RETRY_CAP,
+    RETRY_JITTER,
+    MAX_RETRIES,
+    SUBCONSUMER,
+    SUBCONSUMER_TIMEOUT,
+    TWIN,
+    KEEPALIVE_STATS,
+    LISTEN,
+];
+
+/// Reads a consumer's settings.
+///
+/// # Errors
+///
+/// Usage errors that name file, section and key.
+pub fn settings(config: &Config) -> Result<Settings, BoxError> {
+    let mut settings = Settings::new(&config.get(&QUEUE_NAME)?, &config.get(&CONSUMER_ID)?);
+    settings.lazy_fetch = config.parsed_opt(&LAZY_FETCH)?;
+    settings.collect_events = config.parsed_opt(&COLLECT_EVENTS)?.filter(|count| *count > 0);
+    settings.collect_interval = interval(config, &COLLECT_INTERVAL)?;
+    settings.keep_lag = interval(config, &KEEP_LAG)?;
+    settings.merge_events = config.parsed(&MERGE_EVENTS)?;
+    settings.table_filter = config.list(&TABLE_FILTER)?.iter().map(|table| qualified(table)).collect();
+    settings.autocommit = config.boolean(&AUTOCOMMIT)?;
+    settings.retry_policy = retry_policy(config)?;
+    settings.subconsumer = config.get_opt(&SUBCONSUMER)?.filter(|name| !name.is_empty());
+    settings.subconsumer_timeout = interval(config, &SUBCONSUMER_TIMEOUT)?;
+    settings.twin = twin(config)?;
+    settings.keepalive_stats = config.seconds(&KEEPALIVE_STATS)?;
+    settings.listen = config.boolean(&LISTEN)?;
+    for (key, value) in [(&QUEUE_NAME, &settings.queue), (&CONSUMER_ID, &settings.consumer)] {
+        if value.is_empty() {
+            return Err(config.invalid(key, value).into());
+        }
+    }
+    Ok(settings)
+}
+
+/// Skytools' tables have a schema, `public` unless another one is named; so have the triggers' in `ev_extra1`.
+fn qualified(table: &str) -> String {
+    if table.contains('.') { table.to_owned() } else { format!("public.{table}") }
+}
+
+fn interval(config: &Config, key: &Key) -> Result<Option<Duration>, BoxError> {
+    let Some(text) = config.get_opt(key)?.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    match interval::parse(&text) {
+        Some(time) => Ok(Some(time)),
+        None => Err(config.invalid(key, &text).into()),
+    }
+}
+
+fn twin(config: &Config) -> Result<Twin, BoxError> {
+    match config.get(&TWIN)?.as_str() {
+        "wait" => Ok(Twin::Wait),
+        "stop" => Ok(Twin::Stop),
+        other => Err(config.invalid(&TWIN, other).into()),
+    }
+}
+
+fn retry_policy(config: &Config) -> Result<Option<RetryPolicy>, BoxError> {
+    let (factor, jitter) = (at_least(config, &RETRY_FACTOR, 1.0)?, at_least(config, &RETRY_JITTER, 0.0)?);
+    let (cap, limit) = (config.seconds(&RETRY_CAP)?, config.parsed_opt::<u32>(&MAX_RETRIES)?);
+    let delay = config.get_opt(&RETRY_DELAY)?.map(|_| config.seconds(&RETRY_DELAY)).transpose()?;
+    if delay.is_none() && limit.is_none() {
+        return Ok(None);
+    }
+    let policy =
+        RetryPolicy::fixed(delay.unwrap_or(DEFAULT_RETRY_DELAY)).factor(factor).cap(cap).jitter(jitter);
+    Ok(Some(limit.into_iter().fold(policy, RetryPolicy::max_retries)))
+}
+
+fn at_least(config: &Config, key: &Key, least: f64) -> Result<f64, BoxError> {
+    let number: f64 = config.parsed(key)?;
+    if number.is_finite() && number >= least {
+        Ok(number)
+    } else {
+        Err(config.invalid(key, &number.to_string()).into())
+    }
+}

@@ -1,0 +1,155 @@
+//! Where the events of a batch come from, and where the batch is finished.
+
+use std::vec::IntoIter;
+
+use postgres::types::{ToSql, Type};
+use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
+
+use crate::pages::Pages;
+use crate::tags::Tags;
+use crate::{BoxError, Error, Event, copy, sql};
+
+type Values<'v> = [(&'v (dyn ToSql + Sync), Type)];
+
+/// Where the events of a batch come from, and where the batch is finished.
+pub(crate) enum Source<'a> {
+    /// A transaction that lasts as long as the batch. It holds the consumer's lock.
+    Transaction { transaction: Transaction<'a>, reader: Reader },
+    /// Each page is a transaction of its own, and between pages there is none.
+    Autocommit { client: &'a mut Client, place: Place },
+    /// No server: events of a test.
+    Memory(IntoIter<Event>),
+}
+
+/// The server's side of reading: a portal that stands where the last page ended.
+pub(crate) enum Reader {
+    Unopened,
+    Open(Portal),
+    Exhausted,
+}
+
+/// The event behind which the next page begins: its id and transaction; `None` at the end.
+pub(crate) type Place = Option<(i64, i64)>;
+
+impl<'a> Source<'a> {
+    /// Starts the transaction in which a batch is processed.
+    pub(crate) fn transaction(client: &'a mut Client) -> Result<Source<'a>, postgres::Error> {
+        let transaction =
+            client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start()?;
+        Ok(Source::Transaction { transaction, reader: Reader::Unopened })
+    }
+
+    /// Reads without a transaction that lasts.
+    pub(crate) fn autocommit(client: &'a mut Client) -> Source<'a> {
+        Source::Autocommit { client, place: Some((i64::MIN, i64::MIN)) }
+    }
+
+    /// Runs a statement that returns one row.
+    pub(crate) fn query_one(&mut self, statement: &str, values: &Values<'_>) -> Result<Row, BoxError> {
+        match self {
+            Source::Transaction { transaction, .. } => Ok(transaction.query_typed_one(statement, values)?),
+            Source::Autocommit { client, .. } => Ok(client.query_typed_one(statement, values)?),
+            Source::Memory(_) => Err("there is no server behind these events".into()),
+        }
+    }
+
+    /// Reads the next page of the events that a query of the server describes; an empty page is the end.
+    pub(crate) fn fetch(&mut self, events: &str, pages: &mut Pages) -> Result<Vec<Row>, BoxError> {
+        match self {
+            Source::Transaction { transaction, reader } => reader.fetch(transaction, events, pages),
+            Source::Autocommit { client, place } => fetch_behind(client, place, events, pages),
+            Source::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Streams all events into a queue of another database.
+    pub(crate) fn copy_to(
+        &mut self,
+        events: &str,
+        target: &mut impl GenericClient,
+        queue: &str,
+    ) -> Result<u64, BoxError> {
+        match self {
+            Source::Transaction { transaction, .. } => copy::copy_batch(transaction, events, target, queue),
+            Source::Autocommit { client, .. } => copy::copy_batch(&mut **client, events, target, queue),
+            Source::Memory(_) => Err("there is no server behind these events".into()),
+        }
+    }
+
+    /// Sends tags before the end of the batch, where there is a transaction that they belong to.
+    pub(crate) fn send(&mut self, tags: &mut Tags, batch: i64, at_once: bool) -> Result<(), Error> {
+        match self {
+            Source::Transaction { transaction, .. } => tags.send(transaction, batch, at_once),
+            Source::Autocommit { .. } | Source::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Sends tags, finishes the batch by a statement, and commits; returns what the statement returned.
+    pub(crate) fn finish(
+        self,
+        finish: &str,
+        tags: &mut Tags,
+        batch: i64,
+        at_once: bool,
+    ) -> Result<i32, Error> {
+        let failed = |what: &str, error: postgres::Error| Error::failed(what).caused_by(error);
+        let mut transaction = match self {
+            // The portal goes while its transaction lives.
+            Source::Transaction { transaction, reader } => {
+                drop(reader);
+                transaction
+            }
+            Source::Autocommit { client, .. } => {
+                client.transaction().map_err(|error| failed("cannot start a transaction", error))?
+            }
+            Source::Memory(_) => return Ok(1),
+        };
+        tags.send(&mut transaction, batch, at_once)?;
+        let row = transaction.query_typed_one(finish, &[(&batch, Type::INT8)]);
+        let finished: i32 = row.map_err(|error| failed("cannot finish the batch", error))?.get(0);
+        if finished == 1 {
+            transaction.commit().map_err(|error| failed("cannot commit the batch", error))?;
+        }
+        Ok(finished)
+    }
+}
+
+impl Reader {
+    fn fetch(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        events: &str,
+        pages: &mut Pages,
+    ) -> Result<Vec<Row>, BoxError> {
+        if let Reader::Unopened = self {
+            let statement = transaction.prepare_typed(&sql::events(events), &[])?;
+            *self = Reader::Open(transaction.bind(&statement, &[])?);
+        }
+        let Reader::Open(portal) = self else {
+            return Ok(Vec::new());
+        };
+        let rows = transaction.query_portal(portal, pages.rows())?;
+        if pages.end_with(&rows) {
+            *self = Reader::Exhausted;
+        }
+        Ok(rows)
+    }
+}
+
+fn fetch_behind(
+    client: &mut Client,
+    place: &mut Place,
+    events: &str,
+    pages: &mut Pages,
+) -> Result<Vec<Row>, BoxError> {
+    let Some((id, transaction)) = *place else {
+        return Ok(Vec::new());
+    };
+    let limit = Some(i64::from(pages.rows())).filter(|rows| *rows > 0);
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&id, Type::INT8), (&transaction, Type::INT8), (&limit, Type::INT8)];
+    let rows = client.query_typed(&sql::events_behind(events), &values)?;
+    let is_last = pages.end_with(&rows);
+    *place = rows.last().filter(|_| !is_last).map(|last| (last.get(0), last.get(2)));
+    Ok(rows)
+}
