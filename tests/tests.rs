@@ -13,6 +13,7 @@ mod control;
 mod coop;
 mod crash;
 mod embedding;
+mod embedding_help;
 mod failed;
 mod failover;
 mod logging;

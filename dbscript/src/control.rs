@@ -75,7 +75,12 @@ impl Control {
                 self.change(|state| state.cancels -= 1);
             }
         }
-        self.wait(ABORT_LIMIT, |state| state.ended);
+        self.wait_for_end(ABORT_LIMIT)
+    }
+
+    /// Waits until the loop has ended, for at most `limit`, and returns whether it has.
+    pub(crate) fn wait_for_end(&self, limit: Duration) -> bool {
+        self.wait(limit, |state| state.ended);
         self.lock().ended
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use crate::Stats;
+use crate::{Stat, Stats};
 
 /// Reads what a running loop has done so far. Clones read the same loop.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,16 @@ pub struct Totals {
     pub last_round: Option<SystemTime>,
     /// The figures of all rounds, added up.
     pub stats: Stats,
+}
+
+impl Totals {
+    /// Returns a count among the figures, 0 when there was none of that name.
+    pub fn count(&self, name: &str) -> u64 {
+        match self.stats.get(name) {
+            Some(Stat::Count(count)) => count,
+            _ => 0,
+        }
+    }
 }
 
 impl Progress {

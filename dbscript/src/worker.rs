@@ -97,6 +97,13 @@ impl Worker {
         self
     }
 
+    /// Ends the loop at the first round that finds nothing, or with `one_round` after the first round, and at the
+    /// first one that fails.
+    pub fn ending(mut self, one_round: bool) -> Worker {
+        self.settings.loop_delay = if one_round { -1.0 } else { 0.0 };
+        self
+    }
+
     /// Sets all that paces the loop, in place of what was set so far.
     pub fn settings(mut self, settings: LoopSettings) -> Worker {
         self.settings = settings;
@@ -144,6 +151,18 @@ impl Worker {
         }
     }
 
+    /// Runs the script on this thread until it is stopped, as the settings pace it, and returns what was done.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Worker::spawn), and what ended the loop: with a `loop_delay` of 0 or below, any failed round.
+    pub fn run(self, script: impl Script) -> Result<Totals, BoxError> {
+        let context = self.context()?;
+        let progress = Progress::default();
+        RunLoop::new(&self.name, script, self.settings, context).report_to(progress.clone()).run(|| {})?;
+        Ok(progress.totals())
+    }
+
     fn context(&self) -> Result<Context, Error> {
         let mut databases = Databases::new(&self.application_name, self.control.clone());
         for (name, conninfo) in &self.databases {
@@ -176,6 +195,15 @@ impl WorkerHandle {
     /// Asks the worker to end after the current round.
     pub fn stop(&self) {
         self.control.stop();
+    }
+
+    /// Asks the worker to end after the current round, and waits for that; a round that takes longer than `limit` is
+    /// [aborted](WorkerHandle::abort).
+    ///
+    /// Returns whether the worker has ended: code that is busy with something else cannot be interrupted.
+    pub fn stop_within(&self, limit: Duration) -> bool {
+        self.stop();
+        self.control.wait_for_end(limit) || self.abort()
     }
 
     /// Asks the worker to end now: running statements are cancelled, and their transactions rolled back.

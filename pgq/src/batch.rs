@@ -1,12 +1,13 @@
 //! An open batch, as a consumer sees it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dbscript::{describe, guarded, is_interrupted};
 use postgres::{Client, GenericClient, Transaction};
 
 use crate::tags::Tags;
-use crate::{BatchInfo, BoxError, Error, Event, Events, Outcome, RetryPolicy, Subscription};
+use crate::{BatchInfo, BoxError, Error, Event, Events, Hooks, Outcome, RetryPolicy, Subscription};
 
 /// The events of a batch and what is to become of them.
 ///
@@ -17,6 +18,7 @@ pub struct Batch<'a> {
     tags: Tags,
     policy: Option<RetryPolicy>,
     savepoint: Savepoint,
+    hooks: Option<Arc<dyn Hooks>>,
 }
 
 /// The savepoint before what the handler of an event writes. It costs nothing until the handler writes.
@@ -44,7 +46,18 @@ impl<'a> Batch<'a> {
     }
 
     pub(crate) fn of(events: Events<'a>, policy: Option<RetryPolicy>) -> Batch<'a> {
-        Batch { events, tags: Tags::default(), policy, savepoint: Savepoint::default() }
+        Batch { events, tags: Tags::default(), policy, savepoint: Savepoint::default(), hooks: None }
+    }
+
+    /// Sets who is told what becomes of events.
+    pub(crate) fn hooked(mut self, hooks: Option<Arc<dyn Hooks>>) -> Batch<'a> {
+        self.hooks = hooks;
+        self
+    }
+
+    /// Returns how many events were read, and the tags that were not sent.
+    pub(crate) fn into_tags(self) -> (u64, Tags) {
+        (self.events.count(), self.tags)
     }
 
     /// Returns the batch's id and ticks.
@@ -88,21 +101,24 @@ impl<'a> Batch<'a> {
     /// up to a second. The last tag that an event is given before the next one is tagged counts. PgQ:
     /// `pgq.event_retry`.
     pub fn retry(&mut self, event: &Event, delay: Duration) {
-        self.tags.retry(event.id(), delay);
+        self.settle(event, Outcome::Retry(delay));
     }
 
     /// Tags an event as failed: it goes to the consumer's failed events, with a reason. Tags count as in
     /// [`retry`](Batch::retry). Skytools 2: `tag_failed`.
     pub fn fail(&mut self, event: &Event, reason: impl Into<String>) {
-        self.tags.fail(event.id(), reason.into());
+        self.settle(event, Outcome::Failed(reason.into()));
     }
 
     /// Tags an event as an outcome says.
     pub fn settle(&mut self, event: &Event, outcome: Outcome) {
+        if let Some(hooks) = &self.hooks {
+            hooks.event_settled(event, &outcome);
+        }
         match outcome {
             Outcome::Done => {}
-            Outcome::Retry(delay) => self.retry(event, delay),
-            Outcome::Failed(reason) => self.fail(event, reason),
+            Outcome::Retry(delay) => self.tags.retry(event.id(), delay),
+            Outcome::Failed(reason) => self.tags.fail(event.id(), reason),
         }
     }
 

@@ -34,6 +34,16 @@ pub trait Consumer {
     }
 }
 
+impl<C: Consumer + ?Sized> Consumer for &mut C {
+    fn process_batch(&mut self, batch: &mut Batch<'_>) -> Result<(), BoxError> {
+        (**self).process_batch(batch)
+    }
+
+    fn process_event(&mut self, event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
+        (**self).process_event(event, batch)
+    }
+}
+
 impl<C: Consumer + ?Sized> Consumer for Box<C> {
     fn process_batch(&mut self, batch: &mut Batch<'_>) -> Result<(), BoxError> {
         (**self).process_batch(batch)

@@ -1,12 +1,13 @@
 //! The consumer's round: open the next batch, deliver it, finish it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use dbscript::{Context, Round, Script};
 use log::info;
 
 use crate::guard::Guard;
-use crate::{Batch, BoxError, Consumer, Error, Subscription, Twin, tick_channel};
+use crate::{Batch, BoxError, Consumer, Error, Hooks, Subscription, Twin, tick_channel};
 
 /// Delivers batches to whoever processes them, and finishes them. This is where kinds of consumers differ.
 pub trait Delivery {
@@ -86,6 +87,7 @@ pub struct ConsumerLoop<D> {
     subscription: Subscription,
     delivery: D,
     guard: Guard,
+    hooks: Option<Arc<dyn Hooks>>,
     /// Whether another process was consuming under this name at the last round.
     stands_by: bool,
     /// Since when there have been no events.
@@ -100,9 +102,16 @@ impl<D: Delivery> ConsumerLoop<D> {
             subscription,
             delivery,
             guard: Guard::default(),
+            hooks: None,
             stands_by: false,
             idle_since: Instant::now(),
         }
+    }
+
+    /// Sets who is told what the consumer does.
+    pub fn hooks(mut self, hooks: Arc<dyn Hooks>) -> ConsumerLoop<D> {
+        self.hooks = Some(hooks);
+        self
     }
 
     /// Registers the consumer if it is not; what is left of an earlier registration is forgotten before the
@@ -133,8 +142,14 @@ impl<D: Delivery> ConsumerLoop<D> {
             self.tell_of_idling(cx, started);
             return Ok(Round::Idle);
         };
-        let batch = Batch::open(&mut db, &self.subscription, info)?;
+        let batch = Batch::open(&mut db, &self.subscription, info.clone())?.hooked(self.hooks.clone());
+        if let Some(hooks) = &self.hooks {
+            hooks.batch_started(&info);
+        }
         let delivered = self.delivery.deliver(cx, batch)?;
+        if let Some(hooks) = &self.hooks {
+            hooks.batch_finished(&info, &delivered, started.elapsed());
+        }
         self.tell(cx, started, delivered);
         Ok(Round::Worked)
     }
@@ -207,6 +222,9 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
                 Err(error) => Err(error),
             },
         };
+        if let (Err(error), Some(hooks)) = (&result, &self.hooks) {
+            hooks.round_failed(&**error);
+        }
         result.map_err(|error| self.locate(cx, error))
     }
 }

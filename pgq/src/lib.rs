@@ -50,6 +50,7 @@ mod failed;
 mod failed_event;
 mod failed_many;
 mod guard;
+mod hooks;
 mod lock;
 mod maintenance;
 mod outcome;
@@ -69,6 +70,7 @@ mod sql;
 pub mod status;
 mod subscription;
 mod tags;
+pub mod testing;
 mod tick;
 mod ticker;
 mod tickers;
@@ -88,6 +90,7 @@ pub use failed_many::{
     delete_failed_events, each_failed_event, purge_failed_events, retry_all_failed_events,
     retry_failed_events,
 };
+pub use hooks::Hooks;
 pub use maintenance::{maintain, retry_events};
 pub use outcome::Outcome;
 pub use postgres;

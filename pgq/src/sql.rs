@@ -284,6 +284,12 @@ pub(crate) const TIME_BEFORE: &str = "select extract(epoch from now() - $1::text
 
 pub(crate) const TICK: &str = "select pgq.ticker()";
 
+/// $1 queue. Makes the queue look busy.
+pub(crate) const FORCE_TICK: &str = "select pgq.force_tick($1)";
+
+/// $1 queue. The tick, or null when none was made.
+pub(crate) const TICK_QUEUE: &str = "select pgq.ticker($1)";
+
 pub(crate) const RETRY_DUE: &str = "select pgq.maint_retry_events()";
 
 /// What maintenance is due: the function's name and argument, and both as SQL can call them.

@@ -17,8 +17,8 @@ const MOST_TEXT: usize = 16 << 20;
 /// Tags of a batch's events that were not sent yet. Of several tags of one event in a row the last one counts.
 #[derive(Default)]
 pub(crate) struct Tags {
-    retries: Vec<(i64, i32)>,
-    failures: Vec<(i64, String)>,
+    pub(crate) retries: Vec<(i64, i32)>,
+    pub(crate) failures: Vec<(i64, String)>,
     text: usize,
     /// How many events were tagged so far, sent ones included.
     pub(crate) retried: u64,

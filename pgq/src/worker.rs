@@ -1,10 +1,11 @@
 //! A consumer on a thread of its own, inside any program.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dbscript::{BoxError, Control, Totals};
 
-use crate::{Consumer, ConsumerLoop, Delivery, Error, Settings, Subscription, ToConsumer};
+use crate::{Consumer, ConsumerLoop, Delivery, Error, Hooks, Settings, Subscription, ToConsumer};
 
 /// The name of the queue's database in the worker's context, and in its messages.
 const DB: &str = "queue database";
@@ -16,6 +17,7 @@ const DB: &str = "queue database";
 pub struct Worker {
     worker: dbscript::Worker,
     settings: Settings,
+    hooks: Option<Arc<dyn Hooks>>,
 }
 
 impl Worker {
@@ -28,7 +30,7 @@ impl Worker {
     pub fn with_settings(conninfo: &str, settings: Settings) -> Worker {
         let job = format!("{}/{}", settings.queue, settings.consumer);
         let worker = dbscript::Worker::new(&job).application_name(&settings.consumer).database(DB, conninfo);
-        Worker { worker, settings }
+        Worker { worker, settings, hooks: None }
     }
 
     /// Adds a database for the delivery to use, under a name.
@@ -46,6 +48,18 @@ impl Worker {
     /// Sets how long to wait after a failed batch. Defaults to 20 seconds.
     pub fn exception_sleep(mut self, delay: Duration) -> Worker {
         self.worker = self.worker.exception_sleep(delay);
+        self
+    }
+
+    /// Sets the age at which connections are closed and opened anew, between batches. Defaults to 20 minutes.
+    pub fn connection_lifetime(mut self, lifetime: Duration) -> Worker {
+        self.worker = self.worker.connection_lifetime(lifetime);
+        self
+    }
+
+    /// Sets who is told what the consumer does.
+    pub fn hooks(mut self, hooks: Arc<dyn Hooks>) -> Worker {
+        self.hooks = Some(hooks);
         self
     }
 
@@ -69,8 +83,34 @@ impl Worker {
     ///
     /// As [`spawn`](Worker::spawn).
     pub fn spawn_delivery(self, delivery: impl Delivery + Send + 'static) -> Result<WorkerHandle, Error> {
+        let (worker, script) = self.parts(delivery);
+        worker.spawn(script).map(WorkerHandle).map_err(ended)
+    }
+
+    /// Takes at most one batch, on this thread, and returns what was done: for tests, and for programs that something
+    /// else starts again and again.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Worker::spawn), and when the batch fails.
+    pub fn run_once(self, consumer: impl Consumer) -> Result<Totals, Error> {
+        let (worker, script) = self.parts(ToConsumer(consumer));
+        worker.ending(true).run(script).map_err(ended)
+    }
+
+    /// Takes batches, on this thread, until there is none, and returns what was done.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Worker::spawn), and when a batch fails.
+    pub fn drain(self, consumer: impl Consumer) -> Result<Totals, Error> {
+        let (worker, script) = self.parts(ToConsumer(consumer));
+        worker.ending(false).run(script).map_err(ended)
+    }
+
+    fn parts<D: Delivery>(self, delivery: D) -> (dbscript::Worker, ConsumerLoop<D>) {
         let script = ConsumerLoop::new(DB, Subscription::new(self.settings), delivery);
-        self.worker.spawn(script).map(WorkerHandle).map_err(ended)
+        (self.worker, self.hooks.into_iter().fold(script, ConsumerLoop::hooks))
     }
 }
 
@@ -81,6 +121,15 @@ impl WorkerHandle {
     /// Asks the worker to end after the current batch.
     pub fn stop(&self) {
         self.0.stop();
+    }
+
+    /// Asks the worker to end after the current batch, and waits for that; a batch that takes longer than `limit` is
+    /// [aborted](WorkerHandle::abort).
+    ///
+    /// Returns whether the worker has ended: code of the consumer that is busy with something else cannot be
+    /// interrupted.
+    pub fn stop_within(&self, limit: Duration) -> bool {
+        self.0.stop_within(limit)
     }
 
     /// Asks the worker to end now: the running statement is cancelled and the current batch rolled back.

@@ -11,7 +11,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     if text.contains(':') {
         return clock(text);
     }
-    units(text)
+    units(text).filter(|_| !text.is_empty())
 }
 
 fn clock(text: &str) -> Option<Duration> {
@@ -21,7 +21,8 @@ fn clock(text: &str) -> Option<Duration> {
         let number: f64 = part.parse().ok().filter(|number: &f64| *number >= 0.0)?;
         seconds += number * worth;
     }
-    (2..=3).contains(&parts.len()).then(|| Duration::try_from_secs_f64(seconds).ok())?
+    (2..=3).contains(&parts.len()).then_some(())?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 fn units(text: &str) -> Option<Duration> {

@@ -1,0 +1,211 @@
+//! A queue in memory.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::event::Made;
+use crate::tags::Tags;
+use crate::{Batch, BatchInfo, BoxError, Consumer, Event, Events, NewEvent, RetryPolicy};
+
+/// A queue without a server, to test a consumer that needs no database: [`Batch::db`] panics.
+///
+/// Its clock stands still until it is [advanced](FakeQueue::advance).
+///
+/// ```
+/// use std::time::Duration;
+/// use pgq::testing::FakeQueue;
+/// use pgq::{Batch, BoxError, Consumer, Event, NewEvent, Outcome};
+///
+/// struct Picky;
+///
+/// impl Consumer for Picky {
+///     fn process_event(&mut self, event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
+///         Ok(if event.retry() == 0 { Outcome::Retry(Duration::from_secs(60)) } else { Outcome::Done })
+///     }
+/// }
+///
+/// # fn main() -> Result<(), BoxError> {
+/// let mut queue = FakeQueue::new("names");
+/// let id = queue.insert(&NewEvent::new("new", "Kristo"));
+/// assert_eq!(queue.deliver(&mut Picky)?.retried, [(id, Duration::from_secs(60))]);
+/// assert_eq!(queue.deliver(&mut Picky)?.events, 0);
+/// queue.advance(Duration::from_secs(60));
+/// assert_eq!(queue.deliver(&mut Picky)?.done, [id]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct FakeQueue {
+    name: String,
+    policy: Option<RetryPolicy>,
+    now: DateTime<Utc>,
+    last_id: i64,
+    ticks: i64,
+    waiting: Vec<Made>,
+    /// With the time from which on each is delivered.
+    put_aside: Vec<(DateTime<Utc>, Made)>,
+}
+
+/// What a consumer did with a batch of a [`FakeQueue`], by the ids of events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Processed {
+    /// How many events the consumer read.
+    pub events: u64,
+    /// The events that it read and did not tag.
+    pub done: Vec<i64>,
+    /// Those that come back, each after a time.
+    pub retried: Vec<(i64, Duration)>,
+    /// Those that it gave up, each with the reason.
+    pub failed: Vec<(i64, String)>,
+}
+
+impl FakeQueue {
+    /// Makes an empty queue.
+    pub fn new(name: &str) -> FakeQueue {
+        FakeQueue {
+            name: name.to_owned(),
+            policy: None,
+            now: DateTime::UNIX_EPOCH,
+            last_id: 0,
+            ticks: 1,
+            waiting: Vec::new(),
+            put_aside: Vec::new(),
+        }
+    }
+
+    /// Sets what becomes of events whose handler fails. Defaults to none: the batch stays as it is.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> FakeQueue {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Adds an event; returns its id.
+    pub fn insert(&mut self, event: &NewEvent<'_>) -> i64 {
+        self.last_id += 1;
+        let [extra1, extra2, extra3, extra4] = event.extra;
+        let texts = [event.event_type, event.data, extra1, extra2, extra3, extra4];
+        self.waiting.push(Made {
+            id: self.last_id,
+            time: event.time.unwrap_or(self.now),
+            txid: self.last_id,
+            retry: 0,
+            texts: texts.map(|text| text.map(str::to_owned)),
+        });
+        self.last_id
+    }
+
+    /// Lets time pass, so that events come back whose retry is due.
+    pub fn advance(&mut self, time: Duration) {
+        self.now += TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
+    }
+
+    /// Delivers all events that wait as one batch, as a worker would. Without events the consumer is not called.
+    ///
+    /// # Errors
+    ///
+    /// What the consumer returned. The events wait again then.
+    pub fn deliver(&mut self, consumer: &mut impl Consumer) -> Result<Processed, BoxError> {
+        self.take_back();
+        if self.waiting.is_empty() {
+            return Ok(Processed::default());
+        }
+        let events = self.waiting.iter().cloned().map(Event::made).collect();
+        let events = Events::of_test(&self.name, self.info(), events);
+        let mut batch = Batch::of(events, self.policy.clone());
+        consumer.process_batch(&mut batch)?;
+        let (read, tags) = batch.into_tags();
+        self.ticks += 1;
+        Ok(self.settle(read, tags))
+    }
+
+    fn info(&self) -> BatchInfo {
+        BatchInfo {
+            id: self.ticks,
+            prev_tick: self.ticks,
+            tick: self.ticks + 1,
+            prev_tick_time: self.now,
+            tick_time: self.now,
+        }
+    }
+
+    /// Puts the events whose time has come behind those that wait.
+    fn take_back(&mut self) {
+        let now = self.now;
+        let due = self.put_aside.extract_if(.., |(time, _)| *time <= now).map(|(_, event)| event);
+        self.waiting.extend(due);
+    }
+
+    fn settle(&mut self, read: u64, tags: Tags) -> Processed {
+        let mut processed = Processed { events: read, failed: tags.failures, ..Processed::default() };
+        for (place, mut event) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
+            let delay = tags.retries.iter().find(|(id, _)| *id == event.id).map(|(_, seconds)| *seconds);
+            if let Some(seconds) = delay {
+                let delay = Duration::from_secs(seconds.unsigned_abs().into());
+                processed.retried.push((event.id, delay));
+                event.retry += 1;
+                self.put_aside.push((self.now + TimeDelta::seconds(seconds.into()), event));
+            } else if (place as u64) < read && processed.failed.iter().all(|(id, _)| *id != event.id) {
+                processed.done.push(event.id);
+            }
+        }
+        processed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Outcome;
+
+    struct Scripted(fn(&Event) -> Result<Outcome, BoxError>);
+
+    impl Consumer for Scripted {
+        fn process_event(&mut self, event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
+            (self.0)(event)
+        }
+    }
+
+    fn queue_of_three() -> FakeQueue {
+        let mut queue = FakeQueue::new("q");
+        for data in ["one", "two", "three"] {
+            queue.insert(&NewEvent::new("n", data).extra([Some("x"), None, None, Some("y")]));
+        }
+        queue
+    }
+
+    #[test]
+    fn events_are_what_was_inserted() {
+        let mut consumer = Scripted(|event| {
+            assert_eq!((event.event_type(), event.extra1(), event.extra2()), ("n", Some("x"), None));
+            assert_eq!((event.extra3(), event.extra4(), event.retry()), (None, Some("y"), 0));
+            Ok(Outcome::Done)
+        });
+        let mut queue = queue_of_three();
+        assert_eq!(queue.deliver(&mut consumer).expect("no error").done, [1, 2, 3]);
+        assert_eq!(queue.deliver(&mut consumer).expect("no error"), Processed::default());
+    }
+
+    #[test]
+    fn an_error_leaves_the_batch_and_with_a_policy_only_its_event() {
+        let mut consumer = Scripted(|event| match event.data() {
+            Some("two") => Err("no".into()),
+            Some("three") => panic!("never"),
+            _ => Ok(Outcome::Done),
+        });
+        let mut queue = queue_of_three();
+        let error = queue.deliver(&mut consumer).expect_err("the batch fails");
+        assert_eq!(dbscript::describe(&*error), "cannot process the event (queue `q`, batch 1, event 2): no");
+
+        let policy = RetryPolicy::fixed(Duration::from_secs(9)).max_retries(1);
+        let mut queue = queue.retry_policy(policy);
+        let processed = queue.deliver(&mut consumer).expect("the policy decides");
+        assert_eq!(processed.done, [1]);
+        assert_eq!(processed.retried, [(2, Duration::from_secs(9)), (3, Duration::from_secs(9))]);
+        queue.advance(Duration::from_secs(9));
+        let processed = queue.deliver(&mut consumer).expect("the policy decides");
+        let reasons: Vec<&str> = processed.failed.iter().map(|(_, reason)| reason.as_str()).collect();
+        assert_eq!((reasons[0], reasons[1].ends_with("never")), ("no", true));
+    }
+}
