@@ -36,6 +36,9 @@
 //! [`Consumer`] handles them, [`Batch::finish`] commits. [`ConsumerLoop`] does that again and again, inside a
 //! [`Worker`]'s thread or, with the `script` feature, a whole program: `script::Program`.
 //!
+//! [`guide`] has a page each for exactly-once, retries and failures, scaling out, catching up, monitoring and
+//! testing.
+//!
 //! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`].
 
 mod batch;
@@ -50,6 +53,7 @@ mod failed;
 mod failed_event;
 mod failed_many;
 mod guard;
+pub mod guide;
 mod hooks;
 mod lock;
 mod maintenance;

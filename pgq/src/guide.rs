@@ -1,0 +1,19 @@
+//! One page for each thing that a consumer has to get right.
+
+#[doc = include_str!("guide/exactly_once.md")]
+pub mod exactly_once {}
+
+#[doc = include_str!("guide/retries.md")]
+pub mod retries {}
+
+#[doc = include_str!("guide/scaling_out.md")]
+pub mod scaling_out {}
+
+#[doc = include_str!("guide/catching_up.md")]
+pub mod catching_up {}
+
+#[doc = include_str!("guide/monitoring.md")]
+pub mod monitoring {}
+
+#[doc = include_str!("guide/testing.md")]
+pub mod testing {}
