@@ -2,15 +2,30 @@
 
 use std::process::ExitCode;
 
-use dbscript::Key;
+use dbscript::{Config, Key};
 use pgq::{BoxError, Events};
 use pgq_ext::{RemoteHandler, script::Program};
 use postgres::{Client, Transaction};
 
 const DST_QUEUE: Key = Key::required("dst_queue_name", "Queue to write to. No default.");
+const KEEP_EVENT_IDS: Key = Key::with_default(
+    "keep_event_ids",
+    "0",
+    "1: events keep their ids, which takes a target queue without other producers. Defaults to 0.",
+);
 
 struct QueueMover {
     dst_queue: String,
+    keep_event_ids: bool,
+}
+
+impl QueueMover {
+    fn from_config(config: &Config) -> Result<QueueMover, BoxError> {
+        Ok(QueueMover {
+            dst_queue: config.get(&DST_QUEUE)?,
+            keep_event_ids: config.boolean(&KEEP_EVENT_IDS)?,
+        })
+    }
 }
 
 impl RemoteHandler for QueueMover {
@@ -23,7 +38,10 @@ impl RemoteHandler for QueueMover {
         events: &mut Events<'_>,
         dst: &mut Transaction<'_>,
     ) -> Result<(), BoxError> {
-        events.copy_to(dst, &self.dst_queue)?;
+        match self.keep_event_ids {
+            false => events.copy_to(dst, &self.dst_queue)?,
+            true => events.copy_with_ids_to(dst, &self.dst_queue)?,
+        };
         Ok(())
     }
 }
@@ -36,7 +54,7 @@ fn main() -> ExitCode {
                 .about(about)
                 .version(env!("CARGO_PKG_VERSION"))
                 .or_section("queue_mover3")
-                .keys(&[DST_QUEUE])
+                .keys(&[DST_QUEUE, KEEP_EVENT_IDS])
         })
-        .main_serial(|config| Ok(QueueMover { dst_queue: config.get(&DST_QUEUE)? }))
+        .main_serial(QueueMover::from_config)
 }

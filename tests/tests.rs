@@ -18,6 +18,7 @@ mod failed;
 mod failover;
 mod logging;
 mod mover;
+mod mover_target;
 mod own_schema;
 mod own_triggers;
 mod peers;

@@ -29,7 +29,7 @@ impl<'a> BulkInsert<'a> {
     pub fn start(transaction: &'a mut Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
         let (table, now) = copy::event_table(transaction, queue)?;
         let writer = transaction
-            .copy_in(&*sql::copy_in(&table))
+            .copy_in(&*sql::copy_in(&table, false))
             .map_err(|error| Error::failed("cannot insert events").on_queue(queue).caused_by(error))?;
         Ok(BulkInsert { writer: BinaryCopyInWriter::new(writer, &TYPES), queue: queue.to_owned(), now })
     }

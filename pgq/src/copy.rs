@@ -3,7 +3,7 @@
 use std::io::{BufRead, Write};
 
 use chrono::{DateTime, Utc};
-use postgres::types::Type;
+use postgres::types::{ToSql, Type};
 use postgres::{CopyInWriter, CopyOutReader, GenericClient};
 
 use crate::error::unwrap_io;
@@ -12,16 +12,45 @@ use crate::{BoxError, Error, queue, sql};
 /// Rows are sent on in pieces of this size: larger ones only keep the target waiting.
 const CHUNK: usize = 32 * 1024;
 
+/// Whether events keep their ids in the queue that they are copied to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ids {
+    /// The target numbers them.
+    New,
+    /// They keep theirs.
+    Kept,
+}
+
 /// Copies a batch's events into a queue. Returns how many there were.
 pub(crate) fn copy_batch(
     source: &mut impl GenericClient,
     batch_events: &str,
     target: &mut impl GenericClient,
     queue: &str,
+    ids: Ids,
 ) -> Result<u64, BoxError> {
     let (table, _) = event_table(target, queue)?;
-    let reader = source.copy_out(&*sql::copy_out(batch_events))?;
-    let mut writer = target.copy_in(&*sql::copy_in(&table))?;
+    let keeps = ids == Ids::Kept;
+    let reader = source.copy_out(&*sql::copy_out(batch_events, keeps))?;
+    let writer = target.copy_in(&*sql::copy_in(&table, keeps))?;
+    let copied = stream(reader, writer)?;
+    if keeps && copied > 0 {
+        move_ids(target, queue, &table, copied)?;
+    }
+    Ok(copied)
+}
+
+/// The target's own ids go on behind the ones that came.
+fn move_ids(target: &mut impl GenericClient, queue: &str, table: &str, copied: u64) -> Result<(), Error> {
+    let failed =
+        |error| Error::failed("cannot move the sequence of event ids").on_queue(queue).caused_by(error);
+    let copied = i64::try_from(copied).unwrap_or(i64::MAX);
+    target.query_typed(sql::LOCK_IDS, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&copied, Type::INT8)];
+    target.query_typed(&sql::move_ids(table), &values).map_err(failed).map(|_| ())
+}
+
+fn stream(reader: CopyOutReader<'_>, mut writer: CopyInWriter<'_>) -> Result<u64, BoxError> {
     match pump(reader, &mut writer) {
         Ok(()) => Ok(writer
             .finish()

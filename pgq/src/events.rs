@@ -5,6 +5,7 @@ use std::vec::IntoIter;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, Row, Transaction};
 
+use crate::copy::Ids;
 use crate::pages::Pages;
 use crate::source::Source;
 use crate::tags::Tags;
@@ -149,9 +150,25 @@ impl<'a> Events<'a> {
     ///
     /// When the target queue does not exist, and when either server fails.
     pub fn copy_to(&mut self, target: &mut impl GenericClient, queue: &str) -> Result<u64, Error> {
+        self.copy(target, queue, Ids::New)
+    }
+
+    /// As [`copy_to`](Events::copy_to), but events keep their ids, and the target's sequence moves behind them, so that
+    /// its ticker sees that there are new ones. Where the target queue has other producers, ids are no longer unique.
+    ///
+    /// `target` has to be a transaction. Moving the sequence takes the rights of `pgq_admin`.
+    ///
+    /// # Errors
+    ///
+    /// As [`copy_to`](Events::copy_to).
+    pub fn copy_with_ids_to(&mut self, target: &mut impl GenericClient, queue: &str) -> Result<u64, Error> {
+        self.copy(target, queue, Ids::Kept)
+    }
+
+    fn copy(&mut self, target: &mut impl GenericClient, queue: &str, ids: Ids) -> Result<u64, Error> {
         let copied = self
             .source
-            .copy_to(&self.query, target, queue)
+            .copy_to(&self.query, target, queue, ids)
             .map_err(|error| self.failed(&format!("cannot copy events to queue `{queue}`"), error))?;
         self.read = copied;
         Ok(copied)

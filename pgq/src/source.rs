@@ -5,9 +5,10 @@ use std::vec::IntoIter;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
+use crate::copy::{Ids, copy_batch};
 use crate::pages::Pages;
 use crate::tags::Tags;
-use crate::{BoxError, Error, Event, copy, sql};
+use crate::{BoxError, Error, Event, sql};
 
 type Values<'v> = [(&'v (dyn ToSql + Sync), Type)];
 
@@ -68,10 +69,11 @@ impl<'a> Source<'a> {
         events: &str,
         target: &mut impl GenericClient,
         queue: &str,
+        ids: Ids,
     ) -> Result<u64, BoxError> {
         match self {
-            Source::Transaction { transaction, .. } => copy::copy_batch(transaction, events, target, queue),
-            Source::Autocommit { client, .. } => copy::copy_batch(&mut **client, events, target, queue),
+            Source::Transaction { transaction, .. } => copy_batch(transaction, events, target, queue, ids),
+            Source::Autocommit { client, .. } => copy_batch(&mut **client, events, target, queue, ids),
             Source::Memory(_) => Err("there is no server behind these events".into()),
         }
     }

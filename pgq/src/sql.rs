@@ -325,14 +325,32 @@ pub(crate) fn events_behind(batch_events: &str) -> String {
     )
 }
 
-/// Makes the statement that streams a batch's events out.
-pub(crate) fn copy_out(batch_events: &str) -> String {
+/// Makes the statement that streams a batch's events out, with their ids or without.
+pub(crate) fn copy_out(batch_events: &str, ids: bool) -> String {
+    let id = if ids { "ev_id, " } else { "" };
     format!(
-        "copy (select {EVENT_COLUMNS} from ({batch_events}) batch order by ev_id) to stdout (format binary)"
+        "copy (select {id}{EVENT_COLUMNS} from ({batch_events}) batch order by ev_id) to stdout (format binary)"
     )
 }
 
 /// Makes the statement that streams events into a table, whose name is quoted already.
-pub(crate) fn copy_in(table: &str) -> String {
-    format!("copy {table} ({EVENT_COLUMNS}) from stdin (format binary)")
+pub(crate) fn copy_in(table: &str, ids: bool) -> String {
+    let id = if ids { "ev_id, " } else { "" };
+    format!("copy {table} ({id}{EVENT_COLUMNS}) from stdin (format binary)")
+}
+
+/// $1 queue. Lets those that move the queue's sequence of ids take turns until they commit.
+pub(crate) const LOCK_IDS: &str =
+    "select pg_advisory_xact_lock(hashtextextended(format('pgq ids %L', $1), 0))::text";
+
+/// Makes the statement that moves a queue's sequence of ids behind those that this transaction has written into a
+/// table, whose name is quoted already, and by as many as there are, so that the ticker sees them. $1 queue,
+/// $2 how many there are.
+pub(crate) fn move_ids(table: &str) -> String {
+    format!(
+        "select setval(pgq.quote_fqname(queue_event_seq)::regclass, \
+             greatest(pgq.seq_getval(queue_event_seq) + $2, (select max(ev_id) from {table} \
+                 where ev_txid = txid_current()))) \
+         from pgq.queue where queue_name = $1"
+    )
 }
