@@ -59,6 +59,7 @@ mod lock;
 mod maintenance;
 mod outcome;
 mod pages;
+pub mod payload;
 mod producer;
 mod queue;
 mod queue_config;
