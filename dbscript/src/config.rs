@@ -164,7 +164,7 @@ impl Config {
     }
 
     fn default(&self, key: &Key) -> Result<Option<String>, Error> {
-        match key.value {
+        match self.declared(key).value {
             Presence::Default(default) => self.expand(key.name, default).map(Some),
             Presence::Optional | Presence::Required => Ok(None),
         }
@@ -195,8 +195,8 @@ impl Config {
         format!("section [{}] of `{}`", self.section, self.file.display())
     }
 
-    /// Makes the error for a value that must not be shown.
-    pub(crate) fn broken(&self, key: &Key) -> Error {
+    /// Makes the error for a value that means nothing and must not be shown: it may hold a password.
+    pub fn broken(&self, key: &Key) -> Error {
         self.error(&format!("invalid value of key {}", key.name))
     }
 

@@ -111,9 +111,14 @@ impl Program {
         self.database(name, doc)
     }
 
-    /// Adds keys of the config file. One that the framework has already gets another default.
+    /// Adds keys of the config file. One that is there already gets another default, whoever reads it.
     pub fn keys(mut self, keys: &[Key]) -> Program {
-        self.keys.extend_from_slice(keys);
+        for key in keys {
+            match self.keys.iter_mut().find(|known| known.name == key.name) {
+                Some(known) => *known = *key,
+                None => self.keys.push(*key),
+            }
+        }
         self
     }
 

@@ -34,6 +34,12 @@ impl Config {
         values.chain(defaults).flat_map(interpolate::references).collect()
     }
 
+    /// Returns the key as the program has declared it, which may be with another default.
+    pub(super) fn declared(&self, key: &Key) -> Key {
+        let known = self.known.as_deref().unwrap_or_default();
+        known.iter().find(|known| known.name == key.name).copied().unwrap_or(*key)
+    }
+
     /// A key that is read but not declared would be missing in the sample file, and warned about where it is set.
     pub(super) fn check_declared(&self, key: &Key) {
         let declared =
@@ -94,6 +100,15 @@ mod tests {
         check("[s]\nDB = %(name)s\nname = x\nbase = /x\nqueue_name = q\nconfig_format = 1\n", &[]);
         check("[s]\na.b.limit = 1\n*.*.limit = 1\na.*.limit = 1\n", &[]);
         check("[s]\na.limit = 1\nü.limits = 1\n", &[("a.limit", Some("*.*.limit")), ("ü.limits", None)]);
+    }
+
+    #[test]
+    fn a_declared_default_wins() {
+        let key = Key::optional("pidfile", "Pidfile.");
+        assert_eq!(
+            config("[s]\nbase = /x\n", &[]).get_opt(&key).expect("valid").as_deref(),
+            Some("/x/x.pid")
+        );
     }
 
     #[test]
