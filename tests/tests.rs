@@ -17,6 +17,7 @@ mod embedding_help;
 mod failed;
 mod failover;
 mod logging;
+mod mailer;
 mod mover;
 mod mover_target;
 mod own_schema;

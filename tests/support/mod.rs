@@ -3,6 +3,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod jobs;
+pub(crate) mod mail_server;
 pub(crate) mod output;
 pub(crate) mod pgbouncer;
 pub(crate) mod programs;

@@ -1,0 +1,99 @@
+//! What is sent: one event as a mail.
+
+use lettre::Address;
+use lettre::message::header::{ContentType, MIME_VERSION_1_0};
+use lettre::message::{Mailbox, Message};
+use pgq::Event;
+use pgq::payload::Fields;
+
+use crate::template::Template;
+
+/// The field of the recipient's address.
+const EMAIL: &str = "email";
+
+/// How the mails of all events look.
+pub(crate) struct Letter {
+    pub(crate) from: Mailbox,
+    pub(crate) subject: Template,
+    pub(crate) text: Template,
+}
+
+impl Letter {
+    /// Writes the mail of an event.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the event, which another try would not mend.
+    pub(crate) fn write(&self, queue: &str, event: &Event, fields: &Fields<'_>) -> Result<Message, String> {
+        let address = fields.require(EMAIL).map_err(|error| error.to_string())?;
+        let to = recipient(address)?;
+        Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(one_line(&self.subject.fill(fields)?))
+            .message_id(Some(self.message_id(queue, event.id())))
+            .header(MIME_VERSION_1_0)
+            .header(ContentType::TEXT_PLAIN)
+            .body(self.text.fill(fields)?)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Names the mail by its event: when it is sent twice, it can be recognised.
+    fn message_id(&self, queue: &str, event: i64) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '.' };
+        let queue: String = queue.chars().map(plain).collect();
+        format!("<pgq.{}.{event}@{}>", queue.trim_matches('.'), self.from.email.domain())
+    }
+}
+
+/// Reads one address without a name or anything else around it.
+fn recipient(text: &str) -> Result<Address, String> {
+    let bad = || format!("`{}` is not one mail address", text.escape_debug());
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(bad());
+    }
+    text.parse().map_err(|_| bad())
+}
+
+/// A header is one line, whatever an event holds.
+fn one_line(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipient_is_one_bare_address() {
+        for good in ["kristo@example.com", "a+b.c@x-y.example.com", "jürgen@bücher.example"] {
+            assert_eq!(recipient(good).map(|address| address.to_string()), Ok(good.to_owned()));
+        }
+        for bad in [
+            "",
+            "kristo",
+            "@example.com",
+            "a@b@",
+            "a@example.com,b@example.com",
+            "a@example.com;b@example.com",
+            "Kaiv <a@example.com>",
+            "<a@example.com>",
+            "a@example.com\r\nBcc: b@example.com",
+            "a@example.com\n",
+            " a@example.com",
+            "\"a\r\nRCPT TO:<b@example.com>\"@example.com",
+            "a@example.com\u{2028}b",
+            "a@example.com\0",
+            "a@exa>mple.com",
+            "a>b@example.com",
+        ] {
+            assert!(recipient(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_subject_is_one_line() {
+        assert_eq!(one_line("Hi\r\nBcc: x@example.com\u{85}\0 there\t"), "Hi Bcc: x@example.com there");
+    }
+}

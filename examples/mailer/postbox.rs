@@ -1,0 +1,81 @@
+//! The way to the mail server, one connection for the mails of a batch.
+
+use lettre::Message;
+use lettre::transport::smtp::client::SmtpConnection;
+use log::{debug, warn};
+
+use crate::server::Server;
+use crate::trouble::Trouble;
+
+/// Sends mails over one connection, which is opened for the first and closed together with this value.
+pub(crate) struct Postbox<'a> {
+    server: &'a Server,
+    connection: Option<SmtpConnection>,
+    /// Why there is no connection, which is tried once.
+    closed: Option<Trouble>,
+    sent: u64,
+}
+
+impl Postbox<'_> {
+    pub(crate) fn new(server: &Server) -> Postbox<'_> {
+        Postbox { server, connection: None, closed: None, sent: 0 }
+    }
+
+    /// Returns how many mails the server has taken.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Sends a mail. A server that cannot be reached, or refuses the login, is not tried for the next one.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not sent.
+    pub(crate) fn send(&mut self, mail: &Message) -> Result<(), Trouble> {
+        if let Some(trouble) = &self.closed {
+            return Err(trouble.clone());
+        }
+        let result = self.attempt(mail);
+        if let Err(trouble @ (Trouble::Away(_) | Trouble::Login(_))) = &result {
+            self.closed = Some(trouble.clone());
+        }
+        self.sent += u64::from(result.is_ok());
+        result
+    }
+
+    fn attempt(&mut self, mail: &Message) -> Result<(), Trouble> {
+        if let Some(connection) = self.connection.take() {
+            match self.send_over(connection, mail) {
+                // Servers limit how long they listen, and how much they take at a time.
+                Err(Trouble::Away(reason)) => debug!("connecting to the mail server again: {reason}"),
+                result => return result,
+            }
+        }
+        let connection = self.server.connect().inspect_err(|trouble| {
+            if let Trouble::Away(reason) = trouble {
+                warn!("mails have to wait: {reason}");
+            }
+        })?;
+        match self.send_over(connection, mail) {
+            // It may be this mail at which the server stumbles.
+            Err(Trouble::Away(reason)) => Err(Trouble::Later(reason)),
+            result => result,
+        }
+    }
+
+    /// Sends a mail, and keeps the connection unless the library has closed it after a refusal.
+    fn send_over(&mut self, mut connection: SmtpConnection, mail: &Message) -> Result<(), Trouble> {
+        let sent = connection.send(mail.envelope(), &mail.formatted());
+        let sent = sent.map(|_| ()).map_err(|error| Trouble::with_mail(&error));
+        self.connection = (!connection.has_broken()).then_some(connection);
+        sent
+    }
+}
+
+impl Drop for Postbox<'_> {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.connection.as_mut().map(SmtpConnection::quit) {
+            debug!("the mail server took no leave: {error}");
+        }
+    }
+}

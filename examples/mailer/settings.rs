@@ -1,0 +1,97 @@
+//! The keys of the mailer, and what they mean.
+
+use std::fs;
+
+use dbscript::{BoxError, Config, Error, Key};
+
+use crate::Mailer;
+use crate::letter::Letter;
+use crate::server::Server;
+use crate::template::Template;
+
+const SMTP_URL: Key = Key::required(
+    "smtp_url",
+    "Mail server: smtp://host:port without encryption, the same with ?tls=required or ?tls=opportunistic for \
+     STARTTLS, or smtps://host:port; user:password@ before the host to log in, with percent signs written %%. No \
+     default.",
+);
+const SMTP_CA: Key = Key::optional(
+    "smtp_ca",
+    "File with the certificates that vouch for the mail server. Defaults to those the system trusts.",
+);
+const MAIL_FROM: Key = Key::required("mail_from", "Sender, as in Example <noreply@example.com>. No default.");
+const MAIL_SUBJECT: Key =
+    Key::required("mail_subject", "Subject; {name} stands for that field of the event. No default.");
+const MAIL_TEMPLATE: Key = Key::required(
+    "mail_template",
+    "File with the text; {name} stands for that field of the event, {{ and }} for braces. No default.",
+);
+const AUTOCOMMIT: Key = Key::with_default(
+    "pgq_autocommit",
+    "1",
+    "1: no transaction is open while mails are sent; 0: one is, to no use. Defaults to 1.",
+);
+const MERGE_EVENTS: Key = Key::with_default(
+    "pgq_merge_events",
+    "0",
+    "When behind, take several ticks as one batch until it has this many events; the mails of a batch that is cut \
+     off are sent again. Defaults to 0: tick by tick.",
+);
+const RETRY_DELAY: Key = Key::with_default(
+    "pgq_retry_delay",
+    "60",
+    "Seconds until a mail is tried again that the server did not take for now, or could not be asked to. Defaults to 60.",
+);
+/// With the other defaults, about the four days after which mail servers give up.
+const MAX_RETRIES: Key = Key::with_default(
+    "pgq_max_retries",
+    "100",
+    "How often a mail is tried again before its event goes to the failed events. Defaults to 100, which takes about \
+     four days.",
+);
+
+/// The mailer's own keys, and those of every consumer that have another default here.
+pub(crate) const KEYS: [Key; 9] = [
+    SMTP_URL,
+    SMTP_CA,
+    MAIL_FROM,
+    MAIL_SUBJECT,
+    MAIL_TEMPLATE,
+    AUTOCOMMIT,
+    MERGE_EVENTS,
+    RETRY_DELAY,
+    MAX_RETRIES,
+];
+
+/// Reads the mailer's settings and its template.
+///
+/// # Errors
+///
+/// Usage errors that name file, section and key.
+pub(crate) fn mailer(config: &Config) -> Result<Mailer, BoxError> {
+    Ok(Mailer {
+        server: server(config)?,
+        letter: Letter { from: config.parsed(&MAIL_FROM)?, subject: subject(config)?, text: text(config)? },
+    })
+}
+
+/// The URL is not told: it may hold a password.
+fn server(config: &Config) -> Result<Server, Error> {
+    let ca = config.file(&SMTP_CA)?;
+    Server::from_url(&config.get(&SMTP_URL)?, ca.as_deref())
+        .map_err(|what| config.broken(&SMTP_URL).caused_by(what))
+}
+
+fn subject(config: &Config) -> Result<Template, Error> {
+    let subject = config.get(&MAIL_SUBJECT)?;
+    Template::parse(&subject).map_err(|what| config.invalid(&MAIL_SUBJECT, &subject).caused_by(what))
+}
+
+fn text(config: &Config) -> Result<Template, Error> {
+    let Some(path) = config.file(&MAIL_TEMPLATE)? else {
+        return Err(config.broken(&MAIL_TEMPLATE));
+    };
+    let broken = |what: &str| Error::usage(format!("{what} mail_template `{}`", path.display()));
+    let text = fs::read_to_string(&path).map_err(|error| broken("cannot read").caused_by(error))?;
+    Template::parse(&text).map_err(|what| broken("cannot use").caused_by(what))
+}

@@ -1,0 +1,94 @@
+//! What becomes of events whose mail is not taken.
+
+use super::{Office, QUEUE};
+use crate::support::{queues, wait_for};
+
+#[test]
+fn mails_of_a_batch_share_a_connection() {
+    let mut office = Office::open();
+    (0..5).for_each(|n| office.insert_only("Kaiv", &format!("user{n}@example.com")));
+    queues::tick(&mut office.client, QUEUE);
+    office.drain();
+    let mails = office.post.mails();
+    assert_eq!(mails.len(), 5);
+    assert!(mails.iter().all(|mail| mail.connection() == mails[0].connection()));
+}
+
+#[test]
+fn a_mail_that_is_refused_for_now_is_sent_later() {
+    let mut office = Office::open();
+    office.insert_only("Busy", "busy@example.com");
+    office.insert("Kaiv", "kaiv@example.com");
+    office.drain();
+    assert_eq!(office.recipients(), ["kaiv@example.com"], "the others need not wait");
+    assert!(office.log().contains("has to wait: 451 4.3.2 come again later"), "{}", office.log());
+    assert_eq!((office.retry(), office.failed().len()), (1, 0));
+    office.drain();
+    assert_eq!(office.retry(), 1, "not yet");
+    office.post.tell("free");
+    office.drain();
+    assert_eq!(office.recipients(), ["kaiv@example.com", "busy@example.com"]);
+    assert_eq!((office.retry(), office.failed().len()), (0, 0));
+}
+
+#[test]
+fn a_mail_is_not_tried_for_ever() {
+    let mut office = Office::open();
+    office.write_ini("pgq_max_retries = 1\n");
+    office.insert("Busy", "busy@example.com");
+    office.drain();
+    assert_eq!(office.retry(), 1);
+    office.drain();
+    assert_eq!(office.reason(), "451 4.3.2 come again later");
+}
+
+#[test]
+fn a_mail_that_is_refused_fails_with_the_reply() {
+    let mut office = Office::open();
+    office.insert_only("Refused", "refused@example.com");
+    office.insert("Kaiv", "kaiv@example.com");
+    office.drain();
+    assert_eq!(office.recipients(), ["kaiv@example.com"]);
+    assert_eq!(office.reason(), "550 5.1.1 nobody of that name");
+    assert!(office.log().contains("is given up: 550 5.1.1 nobody of that name"), "{}", office.log());
+    assert_eq!(office.retry(), 0);
+}
+
+#[test]
+fn a_server_that_is_away_is_waited_for() {
+    let mut office = Office::open();
+    office.post.stop();
+    office.insert_only("One", "one@example.com");
+    office.insert("Two", "two@example.com");
+    office.drain();
+    assert_eq!(
+        office.log().matches("mails have to wait: no mail server at `localhost:").count(),
+        1,
+        "once a batch"
+    );
+    assert_eq!((office.retry(), office.failed().len()), (2, 0));
+    office.post.start_again();
+    office.drain();
+    assert_eq!(office.recipients(), ["one@example.com", "two@example.com"]);
+}
+
+#[test]
+fn a_server_that_breaks_off_is_called_again() {
+    let mut office = Office::open();
+    office.insert_only("First", "first@example.com");
+    office.insert_only("Slow", "slow@example.com");
+    office.insert("Last", "last@example.com");
+    let mailer = office.start();
+    wait_for("the mail server to be busy", || office.post.has("waiting"));
+    office.post.stop();
+    office.post.tell("go");
+    office.post.start_again();
+    wait_for("the batch", || office.is_done());
+    drop(mailer);
+    if office.retry() > 0 {
+        office.drain();
+    }
+    let mut recipients = office.recipients();
+    recipients.sort();
+    assert_eq!(recipients, ["first@example.com", "last@example.com", "slow@example.com"]);
+}
