@@ -36,4 +36,5 @@ mod status;
 mod ticker;
 mod tls;
 mod watch;
+mod web_service;
 mod worker;
