@@ -151,7 +151,11 @@ fn run(address: &str, conninfo: &str) -> Result<(), BoxError> {
     let service = Arc::new(Service { pool, worker });
     let runtime = Runtime::new()?;
     let served = runtime.block_on(serve(address, &service));
-    service.worker.stop_within(GRACE);
+    if !service.worker.stop_within(GRACE) {
+        // What it has not committed is delivered again.
+        eprintln!("web_service: the consumer does not end");
+        std::process::exit(1);
+    }
     ticker.stop();
     runtime.shutdown_timeout(GRACE);
     served
