@@ -24,6 +24,7 @@ enum Kind {
     Usage,
     Missing,
     Busy,
+    Payload,
 }
 
 impl Error {
@@ -48,6 +49,11 @@ impl Error {
     /// Makes an error of a consumer that another process runs.
     pub(crate) fn busy(what: impl Into<String>) -> Error {
         Error::new(Kind::Busy, what.into())
+    }
+
+    /// Makes an error of what an event carries.
+    pub(crate) fn payload(what: impl Into<String>) -> Error {
+        Error::new(Kind::Payload, what.into())
     }
 
     fn new(kind: Kind, what: String) -> Error {
@@ -87,6 +93,11 @@ impl Error {
     /// Tells whether another process is consuming under the same name.
     pub fn is_busy(&self) -> bool {
         self.0.kind == Kind::Busy
+    }
+
+    /// Tells whether what an event carries is at fault, which no retry makes better.
+    pub fn is_payload(&self) -> bool {
+        self.0.kind == Kind::Payload
     }
 
     /// Tells whether the connection to the server is what failed.

@@ -36,6 +36,9 @@
 //! [`Consumer`] handles them, [`Batch::finish`] commits. [`ConsumerLoop`] does that again and again, inside a
 //! [`Worker`]'s thread or, with the `script` feature, a whole program: `script::Program`.
 //!
+//! What an event carries becomes a value by [`Event::urldecode_as`], [`Event::json`] or [`Event::change`], see [`payload`].
+//! A [`Router`] has a handler for each type of event, and for each table.
+//!
 //! [`guide`] has a page each for exactly-once, retries and failures, scaling out, catching up, monitoring and
 //! testing.
 //!
@@ -59,12 +62,14 @@ mod lock;
 mod maintenance;
 mod outcome;
 mod pages;
+pub mod payload;
 mod producer;
 mod queue;
 mod queue_config;
 mod queue_variable;
 mod registration;
 mod retry_policy;
+mod router;
 pub mod schema;
 #[cfg(feature = "script")]
 pub mod script;
@@ -107,6 +112,7 @@ pub use registration::{
     unregister_consumer, unregister_subconsumer,
 };
 pub use retry_policy::{DEFAULT_RETRY_CAP, DEFAULT_RETRY_DELAY, RetryPolicy};
+pub use router::{Router, Unknown, UnknownEvents};
 pub use settings::{DEFAULT_KEEPALIVE_STATS, DEFAULT_MERGE_EVENTS, Settings, Twin};
 pub use subscription::{BatchInfo, Subscription};
 pub use tick::{tick, tick_channel};

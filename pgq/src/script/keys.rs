@@ -5,6 +5,7 @@ use std::time::Duration;
 use dbscript::{BoxError, Config, Key};
 
 use super::interval;
+use crate::router::qualified;
 use crate::{DEFAULT_RETRY_DELAY, RetryPolicy, Settings, Twin};
 
 const QUEUE_NAME: Key =
@@ -144,11 +145,6 @@ pub fn settings(config: &Config) -> Result<Settings, BoxError> {
         }
     }
     Ok(settings)
-}
-
-/// Skytools' tables have a schema, `public` unless another one is named; so have the triggers' in `ev_extra1`.
-fn qualified(table: &str) -> String {
-    if table.contains('.') { table.to_owned() } else { format!("public.{table}") }
 }
 
 fn interval(config: &Config, key: &Key) -> Result<Option<Duration>, BoxError> {

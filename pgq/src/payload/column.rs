@@ -1,0 +1,325 @@
+//! One field for `serde`: a text as PostgreSQL writes values, or NULL.
+
+use std::borrow::Cow;
+
+use serde::de::value::{Error, SeqDeserializer};
+use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
+
+use super::array;
+
+/// How much of a wrong text an error shows, in characters.
+const SHOWN: usize = 60;
+
+/// A text as PostgreSQL writes values, or NULL.
+pub(super) struct Column<'de>(Option<Cow<'de, str>>);
+
+impl<'de> Column<'de> {
+    pub(super) fn name(name: Cow<'de, str>) -> Column<'de> {
+        Column(Some(name))
+    }
+
+    fn owned(value: Option<String>) -> Column<'de> {
+        Column(value.map(Cow::Owned))
+    }
+
+    pub(super) fn value(value: Option<Cow<'de, str>>) -> Column<'de> {
+        Column(value)
+    }
+
+    fn visit_text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0 {
+            Some(Cow::Borrowed(text)) => visitor.visit_borrowed_str(text),
+            Some(Cow::Owned(text)) => visitor.visit_string(text),
+            None => Err(self.unexpected(&visitor)),
+        }
+    }
+
+    fn unexpected(&self, expected: &dyn de::Expected) -> Error {
+        unexpected(self.0.as_deref(), expected)
+    }
+
+    fn json(&self, expected: &dyn de::Expected) -> Result<serde_json::Value, Error> {
+        let text = self.0.as_deref().ok_or_else(|| self.unexpected(expected))?;
+        serde_json::from_str(text).map_err(|_| self.unexpected(expected))
+    }
+}
+
+fn unexpected(text: Option<&str>, expected: &dyn de::Expected) -> Error {
+    let Some(text) = text else {
+        return de::Error::custom(format_args!("expected {expected}, not NULL"));
+    };
+    let shown: String = text.chars().take(SHOWN).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    de::Error::custom(format_args!("expected {expected}, not `{shown}{more}`"))
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "t" | "true" => Some(true),
+        "f" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads `\x` and two digits a byte.
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    let digits =
+        text.strip_prefix("\\x").filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+    if !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let pairs = (0..digits.len()).step_by(2).map(|place| u8::from_str_radix(&digits[place..place + 2], 16));
+    pairs.collect::<Result<_, _>>().ok()
+}
+
+macro_rules! read_by {
+    ($read:expr; $($method:ident $visit:ident,)+) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            match self.0.as_deref().and_then($read) {
+                Some(value) => visitor.$visit(value),
+                None => Err(self.unexpected(&visitor)),
+            }
+        })+
+    };
+}
+
+macro_rules! as_text {
+    ($($method:ident)+) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            self.visit_text(visitor)
+        })+
+    };
+}
+
+impl<'de> Deserializer<'de> for Column<'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.0.is_none() { visitor.visit_unit() } else { self.visit_text(visitor) }
+    }
+
+    read_by! { boolean; deserialize_bool visit_bool, }
+    read_by! { |text| text.parse().ok();
+        deserialize_i8 visit_i8, deserialize_i16 visit_i16, deserialize_i32 visit_i32,
+        deserialize_i64 visit_i64, deserialize_i128 visit_i128,
+        deserialize_u8 visit_u8, deserialize_u16 visit_u16, deserialize_u32 visit_u32,
+        deserialize_u64 visit_u64, deserialize_u128 visit_u128,
+        deserialize_f32 visit_f32, deserialize_f64 visit_f64,
+        deserialize_char visit_char,
+    }
+    read_by! { bytes; deserialize_bytes visit_byte_buf, deserialize_byte_buf visit_byte_buf, }
+    as_text! { deserialize_str deserialize_string deserialize_identifier }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.0.is_none() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.0.is_none() { visitor.visit_unit() } else { Err(self.unexpected(&visitor)) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match self.0 {
+            Some(text) => visitor.visit_enum(IntoDeserializer::<Error>::into_deserializer(text)),
+            None => Err(self.unexpected(&visitor)),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let Some(elements) = self.0.as_deref().and_then(array::elements) else {
+            return self.json(&visitor)?.deserialize_seq(visitor).map_err(of_json);
+        };
+        let mut sequence = SeqDeserializer::new(elements.into_iter().map(Column::owned));
+        let value = visitor.visit_seq(&mut sequence)?;
+        sequence.end().map(|()| value)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.json(&visitor)?.deserialize_map(visitor).map_err(of_json)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.json(&visitor)?.deserialize_struct(name, fields, visitor).map_err(of_json)
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Error> for Column<'de> {
+    type Deserializer = Column<'de>;
+
+    fn into_deserializer(self) -> Column<'de> {
+        self
+    }
+}
+
+fn of_json(error: serde_json::Error) -> Error {
+    de::Error::custom(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde::Deserialize;
+
+    use super::super::urldecode;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Mood {
+        Ok,
+        Sad,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Inner {
+        a: Option<u8>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Id(i64);
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct All<'a> {
+        id: Id,
+        small: i16,
+        real: f64,
+        yes: bool,
+        no: Option<bool>,
+        name: String,
+        plain: &'a str,
+        mood: Mood,
+        inner: Inner,
+        numbers: Vec<Option<i32>>,
+        pair: (f64, f64),
+        letter: char,
+        nothing: Option<i32>,
+        absent: Option<i32>,
+    }
+
+    #[test]
+    fn every_type_is_read() {
+        let text = "id=9007199254740993&small=-3&real=-Infinity&yes=t&no=f&name=a+b%26&plain=x&mood=sad\
+            &inner=%7b%22a%22%3a+1%7d&numbers=%7b1,NULL,-2%7d&pair=[1,2.5]&letter=%c3%a9&nothing&other=1";
+        let all: All<'_> = urldecode(text).and_then(|fields| fields.deserialize()).expect("valid");
+        let expected = All {
+            id: Id(9_007_199_254_740_993),
+            small: -3,
+            real: f64::NEG_INFINITY,
+            yes: true,
+            no: Some(false),
+            name: "a b&".to_owned(),
+            plain: "x",
+            mood: Mood::Sad,
+            inner: Inner { a: Some(1) },
+            numbers: vec![Some(1), None, Some(-2)],
+            pair: (1.0, 2.5),
+            letter: 'é',
+            nothing: None,
+            absent: None,
+        };
+        assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn maps_take_any_field() {
+        let map: HashMap<String, Option<String>> =
+            urldecode("a=1&b").and_then(|fields| fields.deserialize()).expect("valid");
+        assert_eq!(map, HashMap::from([("a".to_owned(), Some("1".to_owned())), ("b".to_owned(), None)]));
+        let json: serde_json::Value =
+            urldecode("a=1&b").and_then(|fields| fields.deserialize()).expect("valid");
+        assert_eq!(json, serde_json::json!({"a": "1", "b": null}));
+    }
+
+    #[track_caller]
+    fn check_error<T: for<'de> Deserialize<'de> + std::fmt::Debug>(text: &str, expected: &str) {
+        let error = urldecode(text).expect("valid").deserialize::<HashMap<String, T>>().expect_err(text);
+        assert!(error.is_payload());
+        assert_eq!(dbscript::describe(&error), format!("cannot read the fields: field `a`: {expected}"));
+    }
+
+    #[test]
+    fn errors_name_field_type_and_text() {
+        check_error::<u8>("b=1&a=300", "expected u8, not `300`");
+        check_error::<i32>("a", "expected i32, not NULL");
+        check_error::<bool>("a=yes", "expected a boolean, not `yes`");
+        check_error::<String>("a", "expected a string, not NULL");
+        check_error::<Mood>("a=glad", "unknown variant `glad`, expected `ok` or `sad`");
+        check_error::<Vec<u8>>("a=%7b%7b1%7d%7d", "expected a sequence, not `{{1}}`");
+        check_error::<(u8, u8)>("a=%7b1,2,3%7d", "invalid length 3, expected 2 elements in sequence");
+        check_error::<Inner>("a=%7b", "expected struct Inner, not `{`");
+        check_error::<f32>(
+            &format!("a={}", "é".repeat(61)),
+            &format!("expected f32, not `{}…`", "é".repeat(60)),
+        );
+    }
+
+    #[test]
+    fn bytes_are_hexadecimal() {
+        #[derive(Debug, PartialEq)]
+        struct Bytes(Vec<u8>);
+        impl<'de> Deserialize<'de> for Bytes {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+                struct Visitor;
+                impl serde::de::Visitor<'_> for Visitor {
+                    type Value = Bytes;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("bytes")
+                    }
+                    fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Bytes, E> {
+                        Ok(Bytes(bytes))
+                    }
+                }
+                deserializer.deserialize_byte_buf(Visitor)
+            }
+        }
+        let read = |text| urldecode(text).and_then(|fields| fields.deserialize::<HashMap<String, Bytes>>());
+        assert_eq!(read("a=%5cx00ff").expect("valid")["a"], Bytes(vec![0, 255]));
+        assert_eq!(read("a=%5cx").expect("valid")["a"], Bytes(vec![]));
+        for wrong in ["a=00ff", "a=%5cx0", "a=%5cx0g", "a=%5cx%2b1", "a=%5cx%c3%a9"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}
