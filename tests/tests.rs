@@ -4,6 +4,7 @@ mod support;
 
 mod admin;
 mod bad_input;
+mod buffered;
 mod cluster;
 mod config;
 mod connections;
@@ -34,5 +35,6 @@ mod schema;
 mod status;
 mod ticker;
 mod tls;
+mod tokio_producer;
 mod watch;
 mod worker;

@@ -4,7 +4,7 @@ use std::io::{BufRead, Write};
 
 use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
-use postgres::{CopyInWriter, CopyOutReader, GenericClient};
+use postgres::{CopyInWriter, CopyOutReader, GenericClient, Row};
 
 use crate::error::unwrap_io;
 use crate::{BoxError, Error, queue, sql};
@@ -103,8 +103,15 @@ pub(crate) fn event_table(
     client: &mut impl GenericClient,
     queue: &str,
 ) -> Result<(String, DateTime<Utc>), Error> {
-    let row = client
-        .query_typed_opt(sql::CURRENT_EVENT_TABLE, &[(&queue, Type::TEXT)])
+    found_table(queue, client.query_typed_opt(sql::CURRENT_EVENT_TABLE, &[(&queue, Type::TEXT)]))
+}
+
+/// Returns what [`event_table`] does out of the answer to [`sql::CURRENT_EVENT_TABLE`].
+pub(crate) fn found_table(
+    queue: &str,
+    answer: Result<Option<Row>, postgres::Error>,
+) -> Result<(String, DateTime<Utc>), Error> {
+    let row = answer
         .map_err(|error| Error::failed("cannot write to the queue").on_queue(queue).caused_by(error))?
         .ok_or_else(|| queue::no_queue(queue))?;
     Ok((row.get(0), row.get(1)))

@@ -1,21 +1,24 @@
 //! The crate's error.
 
 use std::fmt;
+use std::sync::Arc;
 
 use dbscript::BoxError;
 use postgres::error::SqlState;
 
 /// An error of a queue operation: which step failed, on which queue, batch and event; the cause is in
-/// [`source`](std::error::Error::source).
+/// [`source`](std::error::Error::source). Clones share the cause.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: Kind,
     what: String,
     queue: Option<String>,
     batch: Option<i64>,
     event: Option<i64>,
-    source: Option<BoxError>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,7 +64,7 @@ impl Error {
     }
 
     pub(crate) fn caused_by(mut self, source: impl Into<BoxError>) -> Error {
-        self.0.source = Some(source.into());
+        self.0.source = Some(source.into().into());
         self
     }
 

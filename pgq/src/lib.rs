@@ -42,9 +42,12 @@
 //! [`guide`] has a page each for exactly-once, retries and failures, scaling out, catching up, monitoring and
 //! testing.
 //!
-//! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`].
+//! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`]. Events that stand
+//! for themselves go in bulk, from many threads, through a [`BufferedProducer`]. The same for asynchronous services is
+//! in the module `tokio`, with the feature of that name.
 
 mod batch;
+mod buffered_producer;
 mod bulk_insert;
 mod consumer;
 mod consumer_loop;
@@ -61,6 +64,7 @@ mod hooks;
 mod lock;
 mod maintenance;
 mod outcome;
+mod owned_event;
 mod pages;
 pub mod payload;
 mod producer;
@@ -83,9 +87,15 @@ pub mod testing;
 mod tick;
 mod ticker;
 mod tickers;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod worker;
 
 pub use batch::Batch;
+pub use buffered_producer::{
+    BufferedProducer, BufferedProducerBuilder, CloseError, DEFAULT_MAX_BYTES, DEFAULT_MAX_DELAY,
+    DEFAULT_MAX_EVENTS, DEFAULT_PATIENCE, ProducerStats, SendError,
+};
 pub use bulk_insert::BulkInsert;
 pub use consumer::Consumer;
 pub use consumer_loop::{ConsumerLoop, Delivered, Delivery, ToConsumer};
@@ -102,6 +112,7 @@ pub use failed_many::{
 pub use hooks::Hooks;
 pub use maintenance::{maintain, retry_events};
 pub use outcome::Outcome;
+pub use owned_event::OwnedEvent;
 pub use postgres;
 pub use producer::{NewEvent, bulk_insert, insert_event, insert_new_event};
 pub use queue::{QueueContents, create_queue, drop_queue, queue_contents, require_queue};
