@@ -11,7 +11,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     if text.contains(':') {
         return clock(text);
     }
-    units(text)
+    if text.is_empty() { None } else { units(text) }
 }
 
 fn clock(text: &str) -> Option<Duration> {
