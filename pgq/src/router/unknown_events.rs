@@ -10,8 +10,8 @@ use super::Unknown;
 /// How many types are told apart; a producer may put anything into `ev_type`.
 const TYPES: usize = 1000;
 
-/// Counts the events that a [`Router`](crate::Router) has no handler for. An event counts each time it is delivered. Clones
-/// share the counts.
+/// Counts the events that a [`Router`](crate::Router) has no handler for. An event counts each time it is delivered.
+/// Clones share the counts.
 #[derive(Clone, Debug, Default)]
 pub struct UnknownEvents(Arc<Mutex<Counts>>);
 
