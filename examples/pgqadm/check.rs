@@ -6,6 +6,7 @@ use dbscript::{BoxError, Job, Program, Switches, describe};
 use pgq::status::{Limit, Limits, Verdict};
 
 use crate::status;
+use crate::text::print;
 
 const TICKER_LAG: &str = "ticker-lag";
 const CONSUMER_LAG: &str = "consumer-lag";
@@ -46,7 +47,7 @@ pub(crate) fn check(queue: Option<&str>, switches: &Switches) -> Job {
     Job::once_with_status(move |cx| {
         let verdict = limits.and_then(|limits| Ok(limits.check(&status::read(cx, queue.as_deref())?)));
         let verdict = verdict.unwrap_or_else(|error| Verdict::unknown(describe(&*error)));
-        status::print(&format!("{verdict}\n"))?;
+        print(&format!("{verdict}\n"))?;
         Ok(ExitCode::from(verdict.level as u8))
     })
 }

@@ -1,10 +1,9 @@
 //! What there is to know about queues.
 
-use std::io::{self, Write};
-
 use dbscript::{BoxError, Config, Context, Error, Job, Key, Switches};
 use pgq::status::Status;
 
+use crate::text::print;
 use crate::{DB, watch};
 
 /// The switch that asks for JSON.
@@ -37,15 +36,4 @@ pub(crate) fn read(cx: &mut Context, queue: Option<&str>) -> Result<Status, BoxE
         status = status.only(queue).map_err(|error| cx.locate(DB, error))?;
     }
     Ok(status)
-}
-
-/// Prints to standard output; a reader that has seen enough is no failure.
-pub(crate) fn print(text: &str) -> Result<(), BoxError> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::failed("cannot print").caused_by(error).into())
-        }
-        _ => Ok(()),
-    }
 }

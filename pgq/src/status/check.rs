@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use dbscript::plain;
+
 use super::limits::{Level, Limit, Limits};
-use super::table::shown;
 use super::{ConsumerStatus, Cooperation, QueueStatus, Status};
 
 /// So many problems are told one by one.
@@ -35,7 +36,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A `|` ends the text.
-        write!(f, "{} - {}", self.level, shown(&self.text).replace('|', "\\u{7c}"))?;
+        write!(f, "{} - {}", self.level, plain(&self.text).replace('|', "\\u{7c}"))?;
         if self.values.is_empty() { Ok(()) } else { write!(f, " | {}", self.values.join(" ")) }
     }
 }
