@@ -78,7 +78,7 @@ pub(crate) fn consumers(retry: bool, failed: Failed) -> String {
         "select queue_name as queue, co_name as name, main, members, \
              extract(epoch from now() - own.tick_time)::float8 as lag, \
              extract(epoch from now() - sub_active)::float8 as last_seen, \
-             sub_last_tick as last_tick, sub_batch as batch, sub_next_tick as next_tick, \
+             sub_last_tick as last_tick, own.tick_event_seq as last_tick_event, sub_batch as batch, sub_next_tick as next_tick, \
              newest.tick_event_seq - own.tick_event_seq as pending_events, \
              {retry} as retry_events, {failed} as failed_events, \
              txid_snapshot_xmin(own.tick_snapshot) as oldest_at_tick \

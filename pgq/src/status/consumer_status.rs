@@ -15,6 +15,8 @@ pub struct ConsumerStatus {
     pub last_seen: Duration,
     /// The tick that it has processed.
     pub last_tick: Option<i64>,
+    /// The last event id that was taken before that tick.
+    pub last_tick_event: Option<i64>,
     /// The batch that it has open.
     pub batch: Option<i64>,
     /// The tick at which that batch ends.

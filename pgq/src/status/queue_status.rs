@@ -16,7 +16,8 @@ pub struct QueueStatus {
     pub ticker_lag: Option<Duration>,
     /// Events per second over the last ticks; `None` when there are too few of them.
     pub events_per_second: Option<f64>,
-    /// How many event ids were taken since the last tick, which is about how many events.
+    /// How many event ids were taken since the last tick, which is about how many events: ids of transactions that
+    /// are still open or were rolled back count too, events that came with ids of their own do not.
     pub new_events: Option<i64>,
     /// Its last tick.
     pub last_tick: Option<i64>,

@@ -98,6 +98,7 @@ fn consumer(row: &Row) -> ConsumerStatus {
         lag: row.get::<_, Option<f64>>("lag").map(seconds),
         last_seen: seconds(row.get("last_seen")),
         last_tick: row.get("last_tick"),
+        last_tick_event: row.get("last_tick_event"),
         batch: row.get("batch"),
         next_tick: row.get("next_tick"),
         pending_events: row.get("pending_events"),
