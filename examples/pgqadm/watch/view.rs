@@ -40,7 +40,7 @@ pub(crate) fn draw(model: &mut Model, theme: Theme, frame: &mut Frame<'_>) {
     }
     footer(model, theme, parts[4], frame);
     if model.mode == Mode::Help {
-        help::draw(theme, frame.area(), frame.buffer_mut());
+        model.help_top = help::draw(model.help_top, theme, frame.area(), frame.buffer_mut());
     }
 }
 

@@ -140,6 +140,25 @@ fn names_of_double_width_stay_in_their_column() {
 }
 
 #[test]
+fn the_help_is_whole_on_24_lines_and_scrolled_on_fewer() {
+    let mut model = model(shop());
+    model.mode = Mode::Help;
+    let first = "any key but those that move closes it";
+    let whole = lines(&drawn(&mut model, 80, 24, true)).join("\n");
+    for text in [first, "? h", "+ = -", "leave; Esc drops", "Rotation", "events before the last tick"] {
+        assert!(whole.contains(text), "{text}: {whole}");
+    }
+    assert!(!whole.contains("scroll"), "{whole}");
+
+    let top = lines(&drawn(&mut model, 80, 12, true)).join("\n");
+    assert!(top.contains(first) && top.contains("up and down scroll") && !top.contains("Pending"), "{top}");
+    model.help_top = u16::MAX;
+    let end = lines(&drawn(&mut model, 80, 12, true)).join("\n");
+    assert!(end.contains("events before the last tick") && !end.contains(first), "{end}");
+    assert_eq!(model.help_top, 12);
+}
+
+#[test]
 fn names_neither_command_the_terminal_nor_look_like_others() {
     let mut odd = queue("a\u{202e}b\u{1b}[1m", 0);
     odd.consumers = vec![consumer("c\u{200b}\n", 1)];
