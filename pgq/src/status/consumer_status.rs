@@ -30,7 +30,7 @@ pub struct ConsumerStatus {
     /// How many events it has given up; `None` as for [`retry_events`](ConsumerStatus::retry_events), and when
     /// failed events are not installed.
     pub failed_events: Option<u64>,
-    /// Whether a rotation is due and waits for it.
+    /// Whether a rotation is due and waits for it, alone or beside others.
     pub holds_up_rotation: bool,
 }
 

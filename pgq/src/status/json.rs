@@ -27,7 +27,7 @@ impl Status {
     ///       "table": 0, "tables": 3,             // the current table, and how many there are
     ///       "period": 7200.0, "age": 7300.5,     // setting; since the last rotation
     ///       "due": true,
-    ///       "held_up_by": [                      // one or more of the same kind; empty: by nobody
+    ///       "held_up_by": [                      // one or more, consumers first; empty: by nobody
     ///         {"kind": "consumer", "consumer": "welcome", "lag": 9000.5},
     ///         {"kind": "transaction", "pid": 4711, "prepared": null, "user": "joe", "application": "psql",
     ///          "database": "otherdb", "state": "idle in transaction", "age": 8000.5},

@@ -49,7 +49,8 @@ pub struct Rotation {
     pub age: Duration,
     /// Whether the next rotation is due, which maintenance then does when it comes round.
     pub is_due: bool,
-    /// What keeps maintenance from doing it. Empty when it is not due or nothing does.
+    /// What keeps maintenance from doing it, consumers first, the one farthest behind before the others. Empty when it
+    /// is not due or nothing does.
     pub held_up_by: Vec<Holder>,
 }
 
