@@ -6,7 +6,7 @@ use std::time::Duration;
 use dbscript::plain;
 
 use super::limits::{Level, Limit, Limits};
-use super::{ConsumerStatus, Cooperation, QueueStatus, Status};
+use super::{ConsumerStatus, QueueStatus, Status};
 
 /// So many problems are told one by one.
 const TOLD: usize = 5;
@@ -182,8 +182,7 @@ fn in_thousandths(value: f64) -> f64 {
 /// Tells whether nothing can be expected of a consumer: of a subconsumer without a batch until there is one for it, of
 /// the consumer of a queue that the ticker leaves alone once it has done all that was ticked.
 fn has_to_wait(queue: &QueueStatus, consumer: &ConsumerStatus) -> bool {
-    let is_idle = consumer.cooperation == Some(Cooperation::Subconsumer) && consumer.batch.is_none();
-    is_idle || ((queue.paused || queue.external) && consumer.pending_events == Some(0))
+    consumer.waits_for_batch() || ((queue.paused || queue.external) && consumer.pending_events == Some(0))
 }
 
 /// Returns what else is to be known of a queue whose consumer is late.

@@ -34,6 +34,13 @@ pub struct ConsumerStatus {
     pub holds_up_rotation: bool,
 }
 
+impl ConsumerStatus {
+    /// Tells whether it is a subconsumer without a batch, of which no sign of life is to be expected.
+    pub(super) fn waits_for_batch(&self) -> bool {
+        self.cooperation == Some(Cooperation::Subconsumer) && self.batch.is_none()
+    }
+}
+
 /// The part of a consumer among cooperative consumers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cooperation {
