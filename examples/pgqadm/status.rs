@@ -18,7 +18,11 @@ pub(crate) fn status(config: &Config, queue: Option<&str>, switches: &Switches) 
         if json {
             return Err(Error::usage("either --json or --watch, not both").into());
         }
-        return watch::watch(config, &Key::required(DB, ""), seconds, move |cx| read(cx, queue.as_deref()));
+        let look = move |cx: &mut Context| match &queue {
+            Some(queue) => read(cx, Some(queue)).map_err(|error| hinted(error, queue)),
+            None => read(cx, None),
+        };
+        return watch::watch(config, &Key::required(DB, ""), seconds, look);
     }
     Ok(Job::once(move |cx| {
         let status = read(cx, queue.as_deref())?;
@@ -27,6 +31,16 @@ pub(crate) fn status(config: &Config, queue: Option<&str>, switches: &Switches) 
             false => print(&status.to_string()),
         }
     }))
+}
+
+/// Seconds behind `--watch` without a `=` are the name of a queue, which there may be.
+fn hinted(error: BoxError, queue: &str) -> BoxError {
+    let is_missing = |error: &pgq::Error| error.is_missing();
+    let cause = error.source().and_then(|cause| cause.downcast_ref()).is_some_and(is_missing);
+    if !cause || queue.parse::<f64>().is_err() {
+        return error;
+    }
+    Error::failed(format!("write --watch={queue} to refresh every {queue} seconds")).caused_by(error).into()
 }
 
 /// Reads the status of one queue or of all.
