@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use pgq::status::Limits;
 use serde_json::Value;
 
 use super::programs::Scene;
@@ -21,8 +20,6 @@ import json, sys
 from prometheus_client.parser import text_string_to_metric_families as parse
 print(json.dumps([dict(name=f.name, type=f.type, help=f.documentation,
     samples=[dict(labels=s.labels, value=s.value) for s in f.samples]) for f in parse(sys.stdin.read())]))";
-
-const PARSE_YAML: &str = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))";
 
 /// A ticker that serves metrics.
 struct Ticker {
@@ -87,7 +84,7 @@ fn received(mut client: TcpStream) -> String {
 }
 
 /// Hands a text to a parser, and returns what that has read.
-fn python(program: &str, text: &str) -> Value {
+pub(super) fn python(program: &str, text: &str) -> Value {
     let mut command = Command::new("/usr/bin/python3");
     command.args(["-c", program]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut parser = command.spawn().expect("python3 is there");
@@ -115,7 +112,7 @@ fn value(metrics: &Value, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     value
 }
 
-const QUEUE_METRICS: [&str; 7] = [
+pub(super) const QUEUE_METRICS: [&str; 7] = [
     "pgq_new_events",
     "pgq_queue_ticker_lag_seconds",
     "pgq_queue_idle_period_seconds",
@@ -124,7 +121,7 @@ const QUEUE_METRICS: [&str; 7] = [
     "pgq_queue_rotation_overdue_seconds",
     "pgq_queue_rotation_held_up",
 ];
-const CONSUMER_METRICS: [&str; 5] = [
+pub(super) const CONSUMER_METRICS: [&str; 5] = [
     "pgq_pending_events",
     "pgq_consumer_lag_seconds",
     "pgq_consumer_last_seen_seconds",
@@ -373,45 +370,4 @@ fn an_address_that_is_taken_is_told_at_start() {
     assert_eq!(output.status.code(), Some(1));
     let line = format!("cannot serve metrics on `127.0.0.1:{}`: Address already in use", ticker.port);
     assert!(errors(&output).contains(&line), "{}", errors(&output));
-}
-
-#[test]
-fn alert_rules_are_about_metrics_that_there_are() {
-    let known = [&QUEUE_METRICS[..], &CONSUMER_METRICS, &["pgq_up", "up"]].concat();
-    for rule in alert_rules() {
-        let expression = rule["expr"].as_str().expect("an expression");
-        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let used: Vec<&str> = words.filter(|word| *word == "up" || word.starts_with("pgq_")).collect();
-        assert!(!used.is_empty() && used.iter().all(|name| known.contains(name)), "{expression}");
-        assert!(["warning", "critical"].contains(&rule["labels"]["severity"].as_str().expect("a severity")));
-        let summary = rule["annotations"]["summary"].as_str().expect("a summary");
-        assert_eq!(summary.matches("{{").count(), summary.matches("}}").count(), "{summary}");
-    }
-}
-
-#[test]
-fn alert_rules_have_the_limits_of_a_check() {
-    let limits = Limits::default();
-    let rules = alert_rules();
-    for (name, limit) in [
-        ("PgqTickerLags", limits.ticker_lag),
-        ("PgqConsumerLags", limits.consumer_lag),
-        ("PgqConsumerAway", limits.last_seen),
-        ("PgqEventsPending", limits.pending_events),
-        ("PgqEventsFailed", limits.failed_events),
-        ("PgqRotationOverdue", limits.rotation_age),
-    ] {
-        for (severity, limit) in [("warning", limit.warning), ("critical", limit.critical)] {
-            let is_it = |rule: &&Value| rule["alert"] == name && rule["labels"]["severity"] == severity;
-            let rule = rules.iter().find(is_it).unwrap_or_else(|| panic!("{name} {severity}"));
-            let expression = rule["expr"].as_str().expect("an expression");
-            let after = expression.split(">= ").nth(1).and_then(|rest| rest.split_whitespace().next());
-            assert_eq!(after, Some(&*limit.to_string()), "{expression}");
-        }
-    }
-}
-
-fn alert_rules() -> Vec<Value> {
-    let rules = python(PARSE_YAML, include_str!("../../contrib/prometheus-alerts.yml"));
-    rules["groups"][0]["rules"].as_array().expect("rules").clone()
 }
