@@ -7,7 +7,6 @@ use clap_complete::Shell;
 use log::LevelFilter;
 use nix::sys::signal::Signal;
 
-use crate::complaint::complain;
 use crate::{Error, command};
 
 /// What was given on the command line.
@@ -62,9 +61,11 @@ impl Switches {
         self.given.try_get_one::<String>(name).ok().flatten().map(String::as_str)
     }
 
-    /// Returns the arguments after the config file, of which the first is the command if the program has commands.
+    /// Returns the arguments after the config file, of which the first is the command if the program has commands;
+    /// none if it takes none.
     pub fn arguments(&self) -> Vec<&str> {
-        self.given.get_many::<String>("arguments").into_iter().flatten().map(String::as_str).collect()
+        let given = self.given.try_get_many::<String>("arguments").ok().flatten();
+        given.into_iter().flatten().map(String::as_str).collect()
     }
 
     /// Returns the error of arguments that the program does not take: no command, one that it does not have, or
@@ -201,27 +202,40 @@ fn flag(name: &'static str, doc: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).overrides_with(name).help(doc)
 }
 
-/// Parses the command line. `Err` holds the exit status, after help, version or one line about a mistake
-/// was printed.
+/// Why a command line is not run.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u8,
+    /// One line about a mistake; none after help or version was printed.
+    pub(crate) line: Option<String>,
+    /// The arguments after the config file, as far as they are understood.
+    pub(crate) arguments: Vec<String>,
+}
+
+/// Parses the command line. Help and version are printed.
 pub(crate) fn parse(
     command: Command,
     commands: &[crate::Command],
     args: impl IntoIterator<Item = std::ffi::OsString>,
-) -> Result<Switches, u8> {
+) -> Result<Switches, Refusal> {
     let program = command.get_name().to_owned();
-    match command.try_get_matches_from(args) {
-        Ok(given) => Ok(Switches { given, program, commands: commands.to_vec() }),
+    let args: Vec<_> = args.into_iter().collect();
+    let switches = |given| Switches { given, program: program.clone(), commands: commands.to_vec() };
+    match command.clone().try_get_matches_from(&args) {
+        Ok(given) => Ok(switches(given)),
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
             let line = line.strip_prefix("error: ").unwrap_or(line);
-            complain(&format!("{program}: {line}; `{program} --help` lists the switches"));
-            Err(2)
+            let line = format!("{program}: {line}; `{program} --help` lists the switches");
+            let known = command.ignore_errors(true).try_get_matches_from(&args).map(switches);
+            let arguments = known.iter().flat_map(Switches::arguments).map(str::to_owned).collect();
+            Err(Refusal { status: 2, line: Some(line), arguments })
         }
         Err(help_or_version) => {
             // A closed standard output is no reason to fail.
             let _ = help_or_version.print();
-            Err(0)
+            Err(Refusal { status: 0, line: None, arguments: Vec::new() })
         }
     }
 }
@@ -230,7 +244,7 @@ pub(crate) fn parse(
 mod tests {
     use super::*;
 
-    fn parse_line(line: &str) -> Result<Switches, u8> {
+    fn parse_line(line: &str) -> Result<Switches, Refusal> {
         let extra = [
             Extra { name: "register", value: None, missing: None, doc: "Register." },
             Extra { name: "limit", value: Some("ROWS"), missing: None, doc: "Rows." },
@@ -238,6 +252,35 @@ mod tests {
         ];
         let command = complete(Command::new("prog").version("1"), &extra, Some("COMMAND"));
         parse(command, &[], line.split(' ').map(Into::into))
+    }
+
+    fn status(line: &str) -> Option<u8> {
+        parse_line(line).err().map(|refusal| refusal.status)
+    }
+
+    #[test]
+    fn a_program_may_take_no_arguments() {
+        let parse = |line: &str| {
+            parse(
+                complete(Command::new("prog").version("1"), &[], None),
+                &[],
+                line.split(' ').map(Into::into),
+            )
+        };
+        assert!(parse("prog x.ini").expect("valid").arguments().is_empty());
+        assert!(parse("prog x.ini more").expect_err("too many").arguments.is_empty());
+    }
+
+    #[test]
+    fn a_refusal_knows_the_arguments_before_the_mistake() {
+        for (line, arguments) in [
+            ("prog x.ini check q --wrong", &["check", "q"][..]),
+            ("prog x.ini check --limit", &["check"]),
+            ("prog x.ini check --register=5", &["check"]),
+            ("prog --wrong x.ini check", &[]),
+        ] {
+            assert_eq!(parse_line(line).expect_err(line).arguments, arguments, "{line}");
+        }
     }
 
     #[test]
@@ -257,7 +300,7 @@ mod tests {
         assert_eq!((switches.value("limit"), switches.has("limit")), (Some("2"), false));
         assert_eq!(parse_line("prog x.ini").expect("valid").value("limit"), None);
         assert_eq!(parse_line("prog --register x.ini").expect("valid").value("register"), None);
-        assert_eq!(parse_line("prog x.ini --limit").err(), Some(2));
+        assert_eq!(status("prog x.ini --limit"), Some(2));
     }
 
     #[test]
@@ -285,7 +328,7 @@ mod tests {
             assert_eq!(parse_line(&format!("prog {switch} x.ini")).expect(switch).signal(), Some(signal));
         }
         assert_eq!(parse_line("prog x.ini").expect("valid").signal(), None);
-        assert_eq!(parse_line("prog -s -k x.ini").err(), Some(2));
+        assert_eq!(status("prog -s -k x.ini"), Some(2));
     }
 
     #[test]
@@ -301,6 +344,6 @@ mod tests {
         assert!(parse_line("prog --register x.ini").expect("valid").has("register"));
         assert!(!parse_line("prog x.ini").expect("valid").has("register"));
         assert!(!parse_line("prog x.ini").expect("valid").has("rewind"));
-        assert_eq!(parse_line("prog --rewind x.ini").err(), Some(2));
+        assert_eq!(status("prog --rewind x.ini"), Some(2));
     }
 }

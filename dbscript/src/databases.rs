@@ -197,6 +197,12 @@ impl Databases {
         }
     }
 
+    /// Returns the name of the database that the connection string of a name leads to, if it can be told.
+    pub fn dbname(&self, name: &str) -> Option<String> {
+        let target = conninfo::parse(&self.entries.get(name)?.conninfo, variable).ok()?;
+        target.common.get_dbname().map(str::to_owned)
+    }
+
     /// Closes the connection of a name; the next [`get`](Databases::get) opens a new one.
     pub fn close(&mut self, name: &str) {
         if let Some(entry) = self.entries.get_mut(name) {

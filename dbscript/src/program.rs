@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::args::{self, Extra, Switches};
+use crate::args::{self, Extra, Refusal, Switches};
 use crate::command;
 use crate::complaint::complain;
 use crate::error::is_usage;
@@ -55,7 +55,11 @@ pub struct Program {
     switches: Vec<Extra>,
     arguments: Option<&'static str>,
     commands: Vec<Command>,
+    on_failure: Option<OnFailure>,
 }
+
+/// Tells in a program's own way why it fails; see [`Program::on_failure`].
+type OnFailure = fn(&[&str], &str) -> Option<ExitCode>;
 
 impl Program {
     /// Describes a program; `service` is its name and its section in the config file.
@@ -71,6 +75,7 @@ impl Program {
             switches: Vec::new(),
             arguments: None,
             commands: Vec::new(),
+            on_failure: None,
         }
     }
 
@@ -154,6 +159,14 @@ impl Program {
         self
     }
 
+    /// Sets what tells in its own way why the program fails. It gets the arguments after the config file, as far as the
+    /// command line could be understood, and the reason, and returns the exit status. With `None` the failure is told
+    /// as ever, on the log or standard error.
+    pub fn on_failure(mut self, tell: fn(&[&str], &str) -> Option<ExitCode>) -> Program {
+        self.on_failure = Some(tell);
+        self
+    }
+
     /// Runs the program with the process's arguments and returns its exit status: 0 done, 1 failed, 2 wrong
     /// usage, or what [`Job::once_with_status`] returns.
     ///
@@ -161,19 +174,19 @@ impl Program {
     /// With `-d` it forks first, so the process must not have started threads before.
     pub fn main(self, build: impl Fn(&Config, &Switches) -> Result<Job, BoxError> + 'static) -> ExitCode {
         log_instead_of_printing();
+        let (name, on_failure) = (self.name(), self.on_failure);
         let switches = match args::parse(self.parser(), &self.commands, std::env::args_os()) {
             Ok(switches) => switches,
-            Err(status) => return ExitCode::from(status),
+            Err(refusal) => return refused(&refusal, on_failure),
         };
-        let name = self.name();
+        let arguments: Vec<String> = switches.arguments().into_iter().map(str::to_owned).collect();
         let run = || Run::new(self, switches, Box::new(build)).and_then(Run::run);
-        let status = match guarded(run) {
-            Ok(status) => status,
-            Err(error) => {
+        let status = guarded(run).unwrap_or_else(|error| {
+            own_way(on_failure, &arguments, &describe(&*error)).unwrap_or_else(|| {
                 complain(&told(name, &*error));
                 ExitCode::from(if is_usage(&*error) { 2 } else { 1 })
-            }
-        };
+            })
+        });
         logging::flush();
         status
     }
@@ -249,6 +262,20 @@ impl Program {
         }
         keys
     }
+}
+
+/// Tells why a command line is refused.
+fn refused(refusal: &Refusal, on_failure: Option<OnFailure>) -> ExitCode {
+    let Some(line) = &refusal.line else { return ExitCode::from(refusal.status) };
+    own_way(on_failure, &refusal.arguments, line).unwrap_or_else(|| {
+        complain(line);
+        ExitCode::from(refusal.status)
+    })
+}
+
+fn own_way(on_failure: Option<OnFailure>, arguments: &[String], why: &str) -> Option<ExitCode> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    on_failure?(&arguments, why)
 }
 
 /// Returns why the program ends; a log knows the program's name already.

@@ -3,11 +3,11 @@
 use std::io::{self, BufWriter, ErrorKind, Write, stdout};
 use std::ops::ControlFlow;
 
-use dbscript::{BoxError, Connection, Error, Job, Switches, confirm};
+use dbscript::{BoxError, Connection, Error, Job, Switches, confirm, plain};
 use log::info;
 use pgq::FailedEvent;
 
-use crate::text::{plain, print};
+use crate::text::print;
 use crate::{ALL, DB, FORCE, OLDER_THAN};
 
 const HEAD: &str = "id\tfailed\tretries\ttype\textra1\treason\tdata\n";

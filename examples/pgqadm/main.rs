@@ -43,7 +43,8 @@ const COMMANDS: [Command; 11] = [
         "check",
         "[queue]",
         "Prints one line for monitoring systems; the exit status is 0 (OK), 1 (WARNING), 2 (CRITICAL) or \
-         3 (UNKNOWN).",
+         3 (UNKNOWN), also when the config file is missing or wrong. An option that is not known is UNKNOWN only \
+         behind `check`; before it, it is wrong usage, status 2.",
     ),
     Command::new(
         "install",
@@ -119,8 +120,8 @@ fn main() -> ExitCode {
         ["ticker"] => ticker::ticker(settings, &tickers),
         ["status"] => status::status(settings, None, switches),
         ["status", queue] => status::status(settings, Some(queue), switches),
-        ["check"] => Ok(check::check(None, switches)),
-        ["check", queue] => Ok(check::check(Some(queue), switches)),
+        ["check"] => check::check(settings, None, switches),
+        ["check", queue] => check::check(settings, Some(queue), switches),
         ["install", ref schemas @ ..] => install::install(schemas, switches),
         ["uninstall", ref schemas @ ..] => install::uninstall(schemas, switches),
         ["create", ref queues @ ..] if !queues.is_empty() => Ok(queues::create(queues)),

@@ -4,6 +4,7 @@ mod column;
 mod detail;
 mod format;
 mod help;
+mod job;
 mod keys;
 mod model;
 mod reader;
