@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use clap_complete::Shell;
 use log::LevelFilter;
@@ -15,6 +16,8 @@ pub struct Switches {
     given: ArgMatches,
     program: String,
     commands: Vec<crate::Command>,
+    /// The names of the switches that the program added.
+    added: Vec<&'static str>,
 }
 
 /// Shows nothing: `--set` may hold a password.
@@ -64,13 +67,21 @@ impl Switches {
 
     /// Returns the arguments after the config file, of which the first is the command if the program has commands.
     pub fn arguments(&self) -> Vec<&str> {
-        self.given.get_many::<String>("arguments").into_iter().flatten().map(String::as_str).collect()
+        let arguments = self.given.try_get_many::<String>("arguments").ok().flatten();
+        arguments.into_iter().flatten().map(String::as_str).collect()
     }
 
     /// Returns the error of arguments that the program does not take: no command, one that it does not have, or
     /// one with arguments that it does not take.
     pub fn misuse(&self) -> Error {
         command::misuse(&self.program, &self.commands, &self.arguments())
+    }
+
+    /// Fails when a switch was given that the command does not take.
+    pub(crate) fn check_command(&self) -> Result<(), Error> {
+        let Some(command) = self.arguments().first().copied() else { return Ok(()) };
+        let is_given = |name: &&str| self.given.value_source(name) == Some(ValueSource::CommandLine);
+        command::check_switches(&self.commands, command, self.added.iter().copied().filter(is_given))
     }
 
     pub(crate) fn config_file(&self) -> Option<&PathBuf> {
@@ -206,11 +217,15 @@ fn flag(name: &'static str, doc: &'static str) -> Arg {
 pub(crate) fn parse(
     command: Command,
     commands: &[crate::Command],
+    extra: &[Extra],
     args: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> Result<Switches, u8> {
     let program = command.get_name().to_owned();
     match command.try_get_matches_from(args) {
-        Ok(given) => Ok(Switches { given, program, commands: commands.to_vec() }),
+        Ok(given) => {
+            let added = extra.iter().map(|extra| extra.name).collect();
+            Ok(Switches { given, program, commands: commands.to_vec(), added })
+        }
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
@@ -237,7 +252,7 @@ mod tests {
             Extra { name: "watch", value: Some("SECONDS"), missing: Some("2"), doc: "Watch." },
         ];
         let command = complete(Command::new("prog").version("1"), &extra, Some("COMMAND"));
-        parse(command, &[], line.split(' ').map(Into::into))
+        parse(command, &[], &extra, line.split(' ').map(Into::into))
     }
 
     #[test]

@@ -18,10 +18,17 @@ pub(crate) enum Kind {
     /// Runs round after round, with pidfile and signals.
     Loop(Box<dyn Script>),
     /// Runs once and ends, beside a loop that may be running.
-    Once(OnceWork),
+    Once(Once),
 }
 
-pub(crate) type OnceWork = Box<dyn FnOnce(&mut Context) -> Result<ExitCode, BoxError>>;
+/// What runs once.
+pub(crate) struct Once {
+    pub(crate) work: OnceWork,
+    /// Whether the work handles signals itself.
+    pub(crate) handles_signals: bool,
+}
+
+type OnceWork = Box<dyn FnOnce(&mut Context) -> Result<ExitCode, BoxError>>;
 
 impl Job {
     /// Makes a job that runs round after round, with pidfile and signals.
@@ -30,13 +37,24 @@ impl Job {
     }
 
     /// Makes a job that runs once and ends, also beside a loop that is running.
+    ///
+    /// SIGINT and SIGTERM cancel the statement that it runs, so that it fails and its transaction is rolled back; the
+    /// program then dies by that signal, as shells expect.
     pub fn once(work: impl FnOnce(&mut Context) -> Result<(), BoxError> + 'static) -> Job {
         Job::once_with_status(move |cx| work(cx).map(|()| ExitCode::SUCCESS))
     }
 
     /// Makes a job as [`Job::once`] does, which chooses the program's exit status when it has not failed.
     pub fn once_with_status(work: impl FnOnce(&mut Context) -> Result<ExitCode, BoxError> + 'static) -> Job {
-        Job(Kind::Once(Box::new(work)))
+        Job(Kind::Once(Once { work: Box::new(work), handles_signals: false }))
+    }
+
+    /// Leaves signals to a job that runs once, which handles them itself.
+    pub fn handling_signals(mut self) -> Job {
+        if let Kind::Once(once) = &mut self.0 {
+            once.handles_signals = true;
+        }
+        self
     }
 }
 
@@ -161,7 +179,7 @@ impl Program {
     /// With `-d` it forks first, so the process must not have started threads before.
     pub fn main(self, build: impl Fn(&Config, &Switches) -> Result<Job, BoxError> + 'static) -> ExitCode {
         log_instead_of_printing();
-        let switches = match args::parse(self.parser(), &self.commands, std::env::args_os()) {
+        let switches = match args::parse(self.parser(), &self.commands, &self.switches, std::env::args_os()) {
             Ok(switches) => switches,
             Err(status) => return ExitCode::from(status),
         };
