@@ -125,6 +125,21 @@ fn name_locks(client: &mut impl GenericClient, queues: Vec<(&mut QueueStatus, St
     Ok(())
 }
 
+/// Returns the transactions that use tables, each once.
+pub(crate) fn users_of_tables(
+    client: &mut impl GenericClient,
+    tables: &[String],
+) -> Result<Vec<Transaction>, Error> {
+    let rows = query(client, sql::TABLE_LOCKS, &[(&tables, Type::TEXT_ARRAY)])?;
+    let mut users: Vec<Transaction> = Vec::new();
+    for user in rows.iter().map(transaction) {
+        if !users.iter().any(|known| (known.pid, &known.prepared) == (user.pid, &user.prepared)) {
+            users.push(user);
+        }
+    }
+    Ok(users)
+}
+
 fn transaction(row: &Row) -> Transaction {
     Transaction {
         pid: row.get("pid"),
