@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use dbscript::{BoxError, Job, Program, Switches, describe};
+use dbscript::{BoxError, Config, Job, Program, Switches, describe};
 use pgq::status::{Limit, Limits, Verdict};
 
-use crate::status;
+use crate::{require_db, status};
 
 const TICKER_LAG: &str = "ticker-lag";
 const CONSUMER_LAG: &str = "consumer-lag";
@@ -13,6 +13,9 @@ const LAST_SEEN: &str = "last-seen";
 const PENDING: &str = "pending";
 const FAILED: &str = "failed";
 const ROTATION_AGE: &str = "rotation-age";
+
+/// The options that set limits.
+pub(crate) const OPTIONS: [&str; 6] = [TICKER_LAG, CONSUMER_LAG, LAST_SEEN, PENDING, FAILED, ROTATION_AGE];
 
 /// Adds the options that set limits.
 pub(crate) fn add_options(program: Program) -> Program {
@@ -41,8 +44,8 @@ pub(crate) fn add_options(program: Program) -> Program {
 }
 
 /// A monitoring system is also told in its own way when nothing can be told.
-pub(crate) fn check(queue: Option<&str>, switches: &Switches) -> Job {
-    let (queue, limits) = (queue.map(str::to_owned), limits(switches));
+pub(crate) fn check(config: &Config, queue: Option<&str>, switches: &Switches) -> Job {
+    let (queue, limits) = (queue.map(str::to_owned), require_db(config).and_then(|()| limits(switches)));
     Job::once_with_status(move |cx| {
         let verdict = limits.and_then(|limits| Ok(limits.check(&status::read(cx, queue.as_deref())?)));
         let verdict = verdict.unwrap_or_else(|error| Verdict::unknown(describe(&*error)));

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use dbscript::{BoxError, Error, Job};
+use dbscript::{BoxError, Error, Job, plain};
 use pgq::QueueConfig;
 
 use crate::DB;
-use crate::text::{plain, print};
+use crate::text::print;
 
 /// Prints the settings of one queue, or of all.
 pub(crate) fn show(queue: Option<&str>) -> Job {

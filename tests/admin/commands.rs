@@ -71,3 +71,36 @@ fn a_command_that_is_none_is_told_with_the_nearest() {
     place.refused(&["ticker", "q"], 2, "command `ticker` takes no arguments");
     place.refused(&["drop"], 2, "command `drop` takes <queue>");
 }
+
+#[test]
+fn a_switch_that_a_command_does_not_take_is_refused() {
+    let place = Place::create(super::KINDS[0]);
+    for (arguments, switch) in [
+        (&["create", "q", "--at", "5"][..], "`create` takes no --at"),
+        (&["uninstall", "--schema", "own"], "`uninstall` takes no --schema"),
+        (&["status", "--failed", "1,2"], "`status` takes no --failed"),
+        (&["--yes", "drop", "q"], "`drop` takes no --yes"),
+        (&["config", "--force"], "`config` takes no --force"),
+        (&["unregister", "q", "c", "--copy=d"], "`unregister` takes no --copy"),
+        (&["ticker", "--all"], "`ticker` takes no --all"),
+    ] {
+        place.refused(arguments, 2, switch);
+    }
+}
+
+#[test]
+fn a_missing_database_and_an_unknown_key_are_told() {
+    let place = Place::create(super::KINDS[0]);
+    fs::write(place.path().join("adm.ini"), "[pgqadm]\ndatabase = x\n").expect("writable");
+    place.refused(&["create", "q"], 2, "config value not set: db (section [pgqadm] of `adm.ini`)");
+    let (out, log) = place.done(&["install", "--print"]);
+    assert!(out.contains("create schema") && log.contains("key `database` is not known"), "{log}");
+    fs::write(place.path().join("adm.ini"), "[pgqd]\ndatabase_list = x\n").expect("writable");
+    place.refused(
+        &["config"],
+        2,
+        "config value not set: db (section [pgqd] of `adm.ini`); this command is about one",
+    );
+    let said = place.run(&["check"]);
+    assert!(said.status == Some(3) && said.out.contains("config value not set: db"), "{said:?}");
+}
