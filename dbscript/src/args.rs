@@ -35,6 +35,8 @@ pub(crate) struct Extra {
     pub(crate) value: Option<&'static str>,
     /// The value that it has when it is given without one; what is given then stands behind a `=`.
     pub(crate) missing: Option<&'static str>,
+    /// What its value may be, if completions are to know it.
+    pub(crate) values: &'static [&'static str],
     pub(crate) doc: &'static str,
 }
 
@@ -44,7 +46,7 @@ impl Extra {
             None => flag(self.name, self.doc),
             Some(value) => {
                 let arg = Arg::new(self.name).long(self.name).value_name(value).help(self.doc);
-                let arg = arg.overrides_with(self.name);
+                let arg = arg.overrides_with(self.name).value_hint(ValueHint::Other);
                 match self.missing {
                     None => arg,
                     Some(missing) => arg.num_args(0..=1).require_equals(true).default_missing_value(missing),
@@ -159,6 +161,7 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
             Arg::new("set")
                 .long("set")
                 .value_name("PARAM=VAL")
+                .value_hint(ValueHint::Other)
                 .action(ArgAction::Append)
                 .help("Override a value of the config file"),
         )
@@ -247,9 +250,9 @@ mod tests {
 
     fn parse_line(line: &str) -> Result<Switches, u8> {
         let extra = [
-            Extra { name: "register", value: None, missing: None, doc: "Register." },
-            Extra { name: "limit", value: Some("ROWS"), missing: None, doc: "Rows." },
-            Extra { name: "watch", value: Some("SECONDS"), missing: Some("2"), doc: "Watch." },
+            Extra { name: "register", value: None, missing: None, values: &[], doc: "Register." },
+            Extra { name: "limit", value: Some("ROWS"), missing: None, values: &[], doc: "Rows." },
+            Extra { name: "watch", value: Some("SECONDS"), missing: Some("2"), values: &[], doc: "Watch." },
         ];
         let command = complete(Command::new("prog").version("1"), &extra, Some("COMMAND"));
         parse(command, &[], &extra, line.split(' ').map(Into::into))

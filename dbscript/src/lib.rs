@@ -58,6 +58,8 @@ mod command;
 #[cfg(feature = "program")]
 mod complaint;
 #[cfg(feature = "program")]
+mod completions;
+#[cfg(feature = "program")]
 mod config;
 #[cfg(feature = "program")]
 mod confirm;

@@ -1,11 +1,7 @@
-//! What other programs read about this one: its manual page and the completions of its command line, both made
-//! from the parser and the keys.
+//! The manual page, made from the parser, the commands and the keys.
 
 use std::io::{self, Write};
 
-use clap::builder::PossibleValuesParser;
-use clap::{Arg, ValueHint};
-use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
@@ -32,30 +28,6 @@ pub(crate) fn write_page(program: &Program, to: &mut impl Write) -> io::Result<(
         rest.control("nf", []).text([roman(program.notes())]).control("fi", []);
     }
     rest.to_writer(to)
-}
-
-/// Writes what a shell needs to complete the command line.
-pub(crate) fn write_completions(program: &Program, shell: Shell, to: &mut impl Write) {
-    clap_complete::generate(shell, &mut program.completable(), program.name(), to);
-}
-
-/// Adds commands with their arguments, each a command of the parser's own, which is how completions know them. The
-/// program itself takes them as plain arguments, before and behind which switches may stand.
-pub(crate) fn with_commands(parser: clap::Command, commands: &[Command]) -> clap::Command {
-    let parser = parser.mut_args(|arg| {
-        let everywhere = !arg.is_positional() && arg.get_id() != "version";
-        arg.global(everywhere)
-    });
-    parser.disable_help_subcommand(true).subcommands(commands.iter().map(|command| {
-        let arguments = command.words().into_iter().map(|word| {
-            let arg = Arg::new(word.text).value_name(word.text);
-            match &*word.values {
-                [] => arg.value_hint(ValueHint::Other),
-                values => arg.value_parser(PossibleValuesParser::new(values.to_vec())),
-            }
-        });
-        clap::Command::new(command.name).about(command.doc).args(arguments)
-    }))
 }
 
 fn version(command: &clap::Command) -> String {

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
+
 use crate::args::{self, Extra, Switches};
 use crate::command;
 use crate::complaint::complain;
@@ -9,7 +11,7 @@ use crate::error::is_usage;
 use crate::panics::{guarded, log_instead_of_printing};
 use crate::run::Run;
 use crate::settings::{COMMON_KEYS, JOB_NAME};
-use crate::{BoxError, Command, Config, Context, Error, Key, Script, describe, logging, man};
+use crate::{BoxError, Command, Config, Context, Error, Key, Script, completions, describe, logging};
 
 /// What a program does once its configuration is understood.
 pub struct Job(pub(crate) Kind);
@@ -137,13 +139,25 @@ impl Program {
 
     /// Adds a switch `--name`, which is given or not.
     pub fn switch(mut self, name: &'static str, doc: &'static str) -> Program {
-        self.switches.push(Extra { name, value: None, missing: None, doc });
+        self.switches.push(Extra { name, value: None, missing: None, values: &[], doc });
         self
     }
 
     /// Adds an option `--name VALUE`, whose value is text; `value` stands for it in `--help`.
     pub fn option(mut self, name: &'static str, value: &'static str, doc: &'static str) -> Program {
-        self.switches.push(Extra { name, value: Some(value), missing: None, doc });
+        self.switches.push(Extra { name, value: Some(value), missing: None, values: &[], doc });
+        self
+    }
+
+    /// As [`option`](Program::option), whose value is one of a few, which completions offer.
+    pub fn choice(
+        mut self,
+        name: &'static str,
+        value: &'static str,
+        values: &'static [&'static str],
+        doc: &'static str,
+    ) -> Program {
+        self.switches.push(Extra { name, value: Some(value), missing: None, values, doc });
         self
     }
 
@@ -155,7 +169,7 @@ impl Program {
         missing: &'static str,
         doc: &'static str,
     ) -> Program {
-        self.switches.push(Extra { name, value: Some(value), missing: Some(missing), doc });
+        self.switches.push(Extra { name, value: Some(value), missing: Some(missing), values: &[], doc });
         self
     }
 
@@ -207,8 +221,13 @@ impl Program {
         if self.commands.is_empty() {
             return self.parser();
         }
-        let parser = args::complete(self.described(), &self.switches, None);
-        man::with_commands(parser, &self.commands)
+        let mut parser = args::complete(self.described(), &self.switches, None);
+        for switch in self.switches.iter().filter(|switch| !switch.values.is_empty()) {
+            let values = PossibleValuesParser::new(switch.values);
+            parser = parser.mut_arg(switch.name, |arg| arg.value_parser(values));
+        }
+        let added: Vec<&str> = self.switches.iter().map(|switch| switch.name).collect();
+        completions::with_commands(parser, &self.commands, &added)
     }
 
     fn described(&self) -> clap::Command {

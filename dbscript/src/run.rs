@@ -17,8 +17,8 @@ use crate::program::{Kind, Once, Program};
 use crate::settings::{Fixed, Settings};
 use crate::systemd::Systemd;
 use crate::{
-    BoxError, Config, Context, Control, Databases, Error, Job, RunLoop, Script, Switches, describe,
-    ini_template, man, signals,
+    BoxError, Config, Context, Control, Databases, Error, Job, RunLoop, Script, Switches, completions,
+    describe, ini_template, man, signals,
 };
 
 /// Makes the job out of the configuration.
@@ -69,7 +69,7 @@ impl Run {
         } else if self.switches.manual() {
             man::write_page(&self.program, &mut text)?;
         } else if let Some(shell) = self.switches.completions() {
-            man::write_completions(&self.program, shell, &mut text);
+            completions::write(&self.program, shell, &mut text)?;
         } else {
             return Ok(None);
         }

@@ -108,7 +108,12 @@ fn main() -> ExitCode {
         .or_section(ticker::PGQD)
         .optional_database(DB, "Connection string of the database. No default.")
         .keys(&ticker::KEYS)
-        .option(SCHEMA, "KIND", "With `install`: the schema pgq is to be the `extension`, or our `own`")
+        .choice(
+            SCHEMA,
+            "KIND",
+            &["extension", "own"],
+            "With `install`: the schema pgq is to be the `extension`, or our `own`",
+        )
         .switch(PRINT, "With `install`: print the SQL of our own schemas")
         .switch(YES, "With `uninstall`: the same as --force")
         .switch(FORCE, "Do what cannot be undone without asking")

@@ -49,6 +49,39 @@ fn bash_completes_commands_and_what_they_take() {
     assert_eq!(completed("pgqadm adm.ini failed pu"), "purge");
     assert_eq!(completed("pgqadm adm.ini failed purge q c --ol"), "--older-than");
     assert_eq!(completed("pgqadm adm.ini install pgq_"), "pgq_ext");
+    assert_eq!(completed("pgqadm ad"), "adm.ini", "the config file stands before the command");
+    assert_eq!(completed("pgqadm --at 5 ad"), "adm.ini");
+    assert_eq!(completed("pgqadm adm.ini install --schema o"), "own");
+    assert_eq!(completed("pgqadm adm.ini register q c --at ad"), "", "a tick is no file");
+    assert_eq!(completed("pgqadm adm.ini drop q --a"), "");
+    assert_eq!(completed("pgqadm adm.ini drop q --fo"), "--force");
+    assert_eq!(completed("pgqadm adm.ini register q c --a"), "--at");
+    assert_eq!(completed("pgqadm --qu"), "--quiet");
+}
+
+#[test]
+fn fish_completes_commands_and_what_they_take() {
+    let place = Place::create(super::KINDS[0]);
+    fs::write(place.path().join("completions"), place.done(&["--completions", "fish"]).0).expect("writable");
+    let completed = |line: &str| {
+        let script = format!("source ./completions; complete -C '{line}'");
+        let mut fish = Command::new("fish");
+        fish.args(["--no-config", "-c", &script]).current_dir(place.path()).env("HOME", place.path());
+        let output = fish.output().expect("`fish` is installed: run `scripts/setup`");
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("text");
+        let words: Vec<&str> = text.lines().filter_map(|line| line.split('\t').next()).collect();
+        words.join(" ")
+    };
+    assert_eq!(completed("pgqadm adm.ini dr"), "drop");
+    assert_eq!(completed("pgqadm -v --set a=b adm.ini un"), "uninstall unregister");
+    assert_eq!(completed("pgqadm ad"), "adm.ini");
+    assert_eq!(completed("pgqadm adm.ini failed pu"), "purge");
+    assert_eq!(completed("pgqadm adm.ini install --schema o"), "own");
+    assert_eq!(completed("pgqadm adm.ini register q c --at "), "");
+    assert_eq!(completed("pgqadm adm.ini failed purge q c --ol"), "--older-than");
+    assert_eq!(completed("pgqadm adm.ini drop q --a"), "");
+    assert_eq!(completed("pgqadm adm.ini drop q --fo"), "--force");
 }
 
 #[test]
