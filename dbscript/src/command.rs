@@ -28,6 +28,8 @@ pub struct Command {
     pub(crate) doc: &'static str,
     /// The switches of the program, and its options, that it takes.
     pub(crate) switches: &'static [&'static str],
+    /// Words that the manual page explains, each with its meaning.
+    pub(crate) details: &'static [(&'static str, &'static str)],
 }
 
 /// One word of a command's arguments, as completions want it.
@@ -43,7 +45,7 @@ impl Command {
     /// Makes a command. What it takes is written as in a synopsis: `<name>` stands for any text, `[…]` may be left
     /// out, `...` may come again, and other words are taken literally, with `|` between alternatives.
     pub const fn new(name: &'static str, arguments: &'static str, doc: &'static str) -> Command {
-        Command { name, arguments, doc, switches: &[] }
+        Command { name, arguments, doc, switches: &[], details: &[] }
     }
 
     /// Names the switches and options that the command takes, of those that the program adds to the common ones. With
@@ -53,9 +55,20 @@ impl Command {
         self
     }
 
+    /// Adds words that the manual page explains below the command, each with its meaning.
+    pub const fn explains(mut self, details: &'static [(&'static str, &'static str)]) -> Command {
+        self.details = details;
+        self
+    }
+
     /// Returns the command's name.
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Tells whether the explained words are exit statuses.
+    pub(crate) fn has_own_statuses(&self) -> bool {
+        !self.details.is_empty() && self.details.iter().all(|(word, _)| word.parse::<u8>().is_ok())
     }
 
     /// Returns the command with what it takes.

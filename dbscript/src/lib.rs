@@ -40,6 +40,7 @@ mod error;
 mod error_kind;
 mod listen;
 mod manager;
+mod nearest;
 mod panics;
 mod plain;
 mod pool;
@@ -78,8 +79,6 @@ mod logging;
 #[cfg(feature = "program")]
 mod man;
 #[cfg(feature = "program")]
-mod nearest;
-#[cfg(feature = "program")]
 mod pidfile;
 #[cfg(feature = "program")]
 mod program;
@@ -99,6 +98,7 @@ pub use control::Control;
 pub use databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use error::{BoxError, Error, describe, is_connection_error, sqlstate};
 pub use error_kind::ErrorKind;
+pub use nearest::nearest;
 pub use plain::plain;
 pub use progress::{Progress, Totals};
 pub use run_loop::{LoopSettings, RunLoop};

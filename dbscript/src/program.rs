@@ -8,6 +8,7 @@ use crate::args::{self, Extra, Switches};
 use crate::command;
 use crate::complaint::complain;
 use crate::error::is_usage;
+use crate::key::Presence;
 use crate::panics::{guarded, log_instead_of_printing};
 use crate::run::Run;
 use crate::settings::{COMMON_KEYS, JOB_NAME};
@@ -75,6 +76,7 @@ pub struct Program {
     switches: Vec<Extra>,
     arguments: Option<&'static str>,
     commands: Vec<Command>,
+    quick_start: &'static [(&'static str, &'static str)],
 }
 
 impl Program {
@@ -91,6 +93,7 @@ impl Program {
             switches: Vec::new(),
             arguments: None,
             commands: Vec::new(),
+            quick_start: &[],
         }
     }
 
@@ -109,6 +112,13 @@ impl Program {
     /// Sets the text that `--help` ends with.
     pub fn help_after(mut self, text: &'static str) -> Program {
         self.help_after = text;
+        self
+    }
+
+    /// Sets the steps from nothing to a program that runs, which the manual page has: each a sentence, and the command
+    /// for it or an empty text.
+    pub fn quick_start(mut self, steps: &'static [(&'static str, &'static str)]) -> Program {
+        self.quick_start = steps;
         self
     }
 
@@ -246,6 +256,15 @@ impl Program {
 
     pub(crate) fn notes(&self) -> &'static str {
         self.help_after
+    }
+
+    pub(crate) fn steps(&self) -> &'static [(&'static str, &'static str)] {
+        self.quick_start
+    }
+
+    /// Tells whether a file has to set a key.
+    pub(crate) fn requires(&self, key: &Key) -> bool {
+        key.value == Presence::Required && !self.optional.contains(&key.name())
     }
 
     pub(crate) fn all_commands(&self) -> &[Command] {

@@ -1,6 +1,7 @@
 //! Installs PgQ, creates queues, registers consumers, and runs the ticker.
 
 mod check;
+mod commands;
 mod config;
 mod consumers;
 mod failed;
@@ -14,7 +15,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use dbscript::{BoxError, Command, Config, Error, Job, Key, Program, Switches};
+use dbscript::{BoxError, Config, Error, Job, Key, Program, Switches};
 use pgq::Tickers;
 
 const DB: &str = "db";
@@ -27,84 +28,13 @@ const COPY: &str = "copy";
 const ALL: &str = "all";
 const OLDER_THAN: &str = "older-than";
 
-const COMMANDS: [Command; 11] = [
-    Command::new(
-        "ticker",
-        "",
-        "Runs the ticker and the maintenance, of the database of `db` or of many databases of a cluster.",
-    ),
-    Command::new(
-        "status",
-        "[queue]",
-        "Shows queues, their consumers, and what holds up rotation; with --json, for programs; with --watch, as a \
-         display like `top`.",
-    )
-    .takes(&[status::JSON, status::WATCH]),
-    Command::new(
-        "check",
-        "[queue]",
-        "Prints one line for monitoring systems; the exit status is 0 (OK), 1 (WARNING), 2 (CRITICAL) or \
-         3 (UNKNOWN).",
-    )
-    .takes(&check::OPTIONS),
-    Command::new(
-        "install",
-        "[pgq] [pgq_ext]",
-        "Installs the schemas, by default both; pgq as the extension where the server offers it and the role may \
-         create it, else as SQL, or as --schema says. With --print, prints the SQL and changes nothing.",
-    )
-    .takes(&[SCHEMA, PRINT]),
-    Command::new(
-        "uninstall",
-        "[pgq] [pgq_ext]",
-        "Removes the schemas, by default both, with all queues and events. Asks first, or takes --force.",
-    )
-    .takes(&[FORCE, YES]),
-    Command::new("create", "<queue>...", "Creates queues."),
-    Command::new(
-        "drop",
-        "<queue>",
-        "Drops a queue with its events, and unregisters its consumers. Asks first, or takes --force.",
-    )
-    .takes(&[FORCE]),
-    Command::new(
-        "register",
-        "<queue> <consumer>",
-        "Registers a consumer on a queue, so that it gets what comes from now on; or what came after the tick of \
-         --at; or what the consumer of --copy is still to get. With one of these, a consumer that is registered \
-         already is moved, which asks first, or takes --force.",
-    )
-    .takes(&[AT, COPY, FORCE]),
-    Command::new(
-        "unregister",
-        "<queue> <consumer>",
-        "Removes a consumer from a queue. Asks first if it has retry events or failed events, which go too, or takes \
-         --force. What a subconsumer has open comes back to the others.",
-    )
-    .takes(&[FORCE]),
-    Command::new(
-        "config",
-        "[<queue> [<variable>=<value>...]]",
-        "Shows the settings of queues, intervals in seconds, or changes some, all or none: ticker_max_lag, \
-         ticker_max_count, ticker_idle_period, rotation_period, ticker_paused, external_ticker, disable_insert, \
-         per_tx_limit, extra_maint. Names may begin with queue_; intervals are as PostgreSQL reads them.",
-    ),
-    Command::new(
-        "failed",
-        "list|count|retry|delete|purge <queue> <consumer> [<event>...]",
-        "Handles the events that a consumer gave up. `list` prints them, one on a line; `retry` returns the named \
-         ones, or --all, to the consumer; `delete` removes the named ones, or --all; `purge` removes all, or \
-         those of --older-than. What removes asks first, or takes --force.",
-    )
-    .takes(&[ALL, OLDER_THAN, FORCE]),
-];
-
 fn main() -> ExitCode {
     let tickers = Tickers::default();
     let program = Program::new("pgqadm")
         .about("Installs PgQ, creates queues, registers consumers, and runs the ticker.")
         .version(env!("CARGO_PKG_VERSION"))
-        .commands(&COMMANDS)
+        .commands(&commands::COMMANDS)
+        .quick_start(&commands::QUICK_START)
         .or_section(ticker::PGQD)
         .optional_database(DB, "Connection string of the database. No default.")
         .keys(&ticker::KEYS)

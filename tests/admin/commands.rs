@@ -21,11 +21,44 @@ fn help_and_manual_page_have_every_command_with_its_arguments() {
     let place = Place::create(super::KINDS[0]);
     let (help, _) = place.done(&["--help"]);
     let (page, _) = place.done(&["--man"]);
-    fs::write(place.path().join("pgqadm.1"), &page).expect("writable");
     let page = page.replace("\\fB", "").replace("\\fR", "").replace('\\', "");
     for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command}")), "{command} is not in {help}");
         assert!(page.contains(&format!("\n{command}\n")), "{command} is not in {page}");
+    }
+}
+
+#[test]
+fn the_manual_page_is_one_and_has_what_an_administrator_looks_up() {
+    let place = Place::create(super::KINDS[0]);
+    fs::write(place.path().join("pgqadm.1"), place.done(&["--man"]).0).expect("writable");
+    let mut man = Command::new("man");
+    man.args(["--warnings=w", "--local-file", "pgqadm.1"]).current_dir(place.path());
+    man.env("MANWIDTH", "80").env("LC_ALL", "C.UTF-8").env("MANROFFOPT", "-c").env_remove("MANPAGER");
+    let output = man.output().expect("`man` is installed: run `scripts/setup`");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let page = String::from_utf8(output.stdout).expect("text");
+    // Underlined and bold letters are overstruck.
+    let page = page.split('\u{8}').enumerate().map(|(at, part)| if at == 0 { part } else { &part[1..] });
+    let words = page.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in [
+        "[--at TICK]",
+        "[--watch[=SECONDS]]",
+        "QUICK-START 1. Create the database.",
+        "pgqadm -d ticker.ini ticker",
+        "queue_ticker_max_lag (3 seconds) ",
+        "queue_ticker_max_count (500) ",
+        "queue_ticker_idle_period (1 minute) ",
+        "queue_rotation_period (2 hours) ",
+        "0 OK: ",
+        "3 UNKNOWN: ",
+        "db Connection string of the database.",
+    ] {
+        assert!(words.contains(expected), "`{expected}` is not in {words}");
     }
 }
 
