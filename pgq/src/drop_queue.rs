@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use dbscript::plain;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
@@ -45,7 +46,8 @@ pub fn drop_queue_of(
         let now: Vec<String> = row.map_or(Vec::new(), |row| row.get(1));
         match now.iter().find(|name| !consumers.contains(name)) {
             Some(new) => {
-                Err(Error::failed(format!("{WHAT}: consumer `{new}` has come since")).on_queue(queue))
+                Err(Error::failed(format!("{WHAT}: consumer `{}` has come since", plain(new)))
+                    .on_queue(queue))
             }
             None => dropped(transaction, queue, true),
         }
@@ -99,7 +101,7 @@ fn in_use(client: &mut impl GenericClient, queue: &str) -> Error {
     let users: Vec<String> = users.iter().map(ToString::to_string).collect();
     let what = match &*users {
         [] => format!("{WHAT}, which is in use"),
-        users => format!("{WHAT}, which is in use by {}", users.join(", ")),
+        users => format!("{WHAT}, which is in use by {}", plain(&users.join(", "))),
     };
     Error::failed(what).on_queue(queue)
 }
@@ -152,7 +154,7 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
         Err(error) => return Err(failed(error)),
     };
     Ok(Some(QueueContents {
-        events: Some(count).filter(|count| *count <= sql::COUNTED_EVENTS.into()),
+        events: Some(count).filter(|count| *count <= sql::COUNTED_EVENTS),
         set_aside: set_aside::read(client, queue, None)?,
         consumers: row.get(1),
     }))

@@ -1,5 +1,6 @@
 //! Queues: create, look for.
 
+use dbscript::plain;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
@@ -110,7 +111,8 @@ pub(crate) fn unknown(client: &mut impl GenericClient, queue: &str) -> Error {
 
 /// Tells which names there are.
 pub(crate) fn there_are(names: &[String]) -> String {
-    match names {
+    let names: Vec<String> = names.iter().map(|name| plain(name).into_owned()).collect();
+    match &*names {
         [] => "there are none".to_owned(),
         names if names.len() <= LISTED => format!("there are {}", quoted(names)),
         names => format!("there are {} and {} more", quoted(&names[..LISTED]), names.len() - LISTED),

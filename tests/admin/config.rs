@@ -54,7 +54,7 @@ fn settings_beside_the_usual_are_shown_where_they_are_set() {
             .expect("created");
         place.done(&["create", "testqueue"]);
         let set = [
-            "ticker_paused=on",
+            "Queue_Ticker_Paused=on",
             "external_ticker=yes",
             "disable_insert=1",
             "per_tx_limit=20",
