@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use clap_complete::Shell;
 use log::LevelFilter;
@@ -14,6 +15,8 @@ pub struct Switches {
     given: ArgMatches,
     program: String,
     commands: Vec<crate::Command>,
+    /// The names of the switches that the program added.
+    added: Vec<&'static str>,
 }
 
 /// Shows nothing: `--set` may hold a password.
@@ -31,6 +34,8 @@ pub(crate) struct Extra {
     pub(crate) value: Option<&'static str>,
     /// The value that it has when it is given without one; what is given then stands behind a `=`.
     pub(crate) missing: Option<&'static str>,
+    /// What its value may be, if completions are to know it.
+    pub(crate) values: &'static [&'static str],
     pub(crate) doc: &'static str,
 }
 
@@ -40,7 +45,7 @@ impl Extra {
             None => flag(self.name, self.doc),
             Some(value) => {
                 let arg = Arg::new(self.name).long(self.name).value_name(value).help(self.doc);
-                let arg = arg.overrides_with(self.name);
+                let arg = arg.overrides_with(self.name).value_hint(ValueHint::Other);
                 match self.missing {
                     None => arg,
                     Some(missing) => arg.num_args(0..=1).require_equals(true).default_missing_value(missing),
@@ -72,6 +77,13 @@ impl Switches {
     /// one with arguments that it does not take.
     pub fn misuse(&self) -> Error {
         command::misuse(&self.program, &self.commands, &self.arguments())
+    }
+
+    /// Fails when a switch was given that the command does not take.
+    pub(crate) fn check_command(&self) -> Result<(), Error> {
+        let Some(command) = self.arguments().first().copied() else { return Ok(()) };
+        let is_given = |name: &&str| self.given.value_source(name) == Some(ValueSource::CommandLine);
+        command::check_switches(&self.commands, command, self.added.iter().copied().filter(is_given))
     }
 
     pub(crate) fn config_file(&self) -> Option<&PathBuf> {
@@ -149,6 +161,7 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
             Arg::new("set")
                 .long("set")
                 .value_name("PARAM=VAL")
+                .value_hint(ValueHint::Other)
                 .action(ArgAction::Append)
                 .help("Override a value of the config file"),
         )
@@ -216,11 +229,13 @@ pub(crate) struct Refusal {
 pub(crate) fn parse(
     command: Command,
     commands: &[crate::Command],
+    extra: &[Extra],
     args: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> Result<Switches, Refusal> {
     let program = command.get_name().to_owned();
     let args: Vec<_> = args.into_iter().collect();
-    let switches = |given| Switches { given, program: program.clone(), commands: commands.to_vec() };
+    let added = extra.iter().map(|extra| extra.name).collect();
+    let switches = |given| Switches { given, program: program.clone(), commands: commands.to_vec(), added };
     match command.clone().try_get_matches_from(&args) {
         Ok(given) => Ok(switches(given)),
         Err(error) if error.use_stderr() => {
@@ -246,12 +261,12 @@ mod tests {
 
     fn parse_line(line: &str) -> Result<Switches, Refusal> {
         let extra = [
-            Extra { name: "register", value: None, missing: None, doc: "Register." },
-            Extra { name: "limit", value: Some("ROWS"), missing: None, doc: "Rows." },
-            Extra { name: "watch", value: Some("SECONDS"), missing: Some("2"), doc: "Watch." },
+            Extra { name: "register", value: None, missing: None, values: &[], doc: "Register." },
+            Extra { name: "limit", value: Some("ROWS"), missing: None, values: &[], doc: "Rows." },
+            Extra { name: "watch", value: Some("SECONDS"), missing: Some("2"), values: &[], doc: "Watch." },
         ];
         let command = complete(Command::new("prog").version("1"), &extra, Some("COMMAND"));
-        parse(command, &[], line.split(' ').map(Into::into))
+        parse(command, &[], &extra, line.split(' ').map(Into::into))
     }
 
     fn status(line: &str) -> Option<u8> {
@@ -263,6 +278,7 @@ mod tests {
         let parse = |line: &str| {
             parse(
                 complete(Command::new("prog").version("1"), &[], None),
+                &[],
                 &[],
                 line.split(' ').map(Into::into),
             )

@@ -40,6 +40,7 @@ mod error;
 mod error_kind;
 mod listen;
 mod manager;
+mod nearest;
 mod panics;
 mod plain;
 mod pool;
@@ -58,6 +59,8 @@ mod command;
 #[cfg(feature = "program")]
 mod complaint;
 #[cfg(feature = "program")]
+mod completions;
+#[cfg(feature = "program")]
 mod config;
 #[cfg(feature = "program")]
 mod confirm;
@@ -75,8 +78,6 @@ mod key;
 mod logging;
 #[cfg(feature = "program")]
 mod man;
-#[cfg(feature = "program")]
-mod nearest;
 #[cfg(feature = "program")]
 mod pidfile;
 #[cfg(feature = "program")]
@@ -97,6 +98,7 @@ pub use control::Control;
 pub use databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use error::{BoxError, Error, describe, is_connection_error, sqlstate};
 pub use error_kind::ErrorKind;
+pub use nearest::nearest;
 pub use plain::plain;
 pub use progress::{Progress, Totals};
 pub use run_loop::{LoopSettings, RunLoop};

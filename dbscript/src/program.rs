@@ -2,14 +2,17 @@
 
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
+
 use crate::args::{self, Extra, Refusal, Switches};
 use crate::command;
 use crate::complaint::complain;
 use crate::error::is_usage;
+use crate::key::Presence;
 use crate::panics::{guarded, log_instead_of_printing};
 use crate::run::Run;
 use crate::settings::{COMMON_KEYS, JOB_NAME};
-use crate::{BoxError, Command, Config, Context, Error, Key, Script, describe, logging, man};
+use crate::{BoxError, Command, Config, Context, Error, Key, Script, completions, describe, logging};
 
 /// What a program does once its configuration is understood.
 pub struct Job(pub(crate) Kind);
@@ -18,10 +21,17 @@ pub(crate) enum Kind {
     /// Runs round after round, with pidfile and signals.
     Loop(Box<dyn Script>),
     /// Runs once and ends, beside a loop that may be running.
-    Once(OnceWork),
+    Once(Once),
 }
 
-pub(crate) type OnceWork = Box<dyn FnOnce(&mut Context) -> Result<ExitCode, BoxError>>;
+/// What runs once.
+pub(crate) struct Once {
+    pub(crate) work: OnceWork,
+    /// Whether the work handles signals itself.
+    pub(crate) handles_signals: bool,
+}
+
+type OnceWork = Box<dyn FnOnce(&mut Context) -> Result<ExitCode, BoxError>>;
 
 impl Job {
     /// Makes a job that runs round after round, with pidfile and signals.
@@ -30,13 +40,24 @@ impl Job {
     }
 
     /// Makes a job that runs once and ends, also beside a loop that is running.
+    ///
+    /// SIGINT and SIGTERM cancel the statement that it runs, so that it fails and its transaction is rolled back; the
+    /// program then dies by that signal, as shells expect.
     pub fn once(work: impl FnOnce(&mut Context) -> Result<(), BoxError> + 'static) -> Job {
         Job::once_with_status(move |cx| work(cx).map(|()| ExitCode::SUCCESS))
     }
 
     /// Makes a job as [`Job::once`] does, which chooses the program's exit status when it has not failed.
     pub fn once_with_status(work: impl FnOnce(&mut Context) -> Result<ExitCode, BoxError> + 'static) -> Job {
-        Job(Kind::Once(Box::new(work)))
+        Job(Kind::Once(Once { work: Box::new(work), handles_signals: false }))
+    }
+
+    /// Leaves signals to a job that runs once, which handles them itself.
+    pub fn handling_signals(mut self) -> Job {
+        if let Kind::Once(once) = &mut self.0 {
+            once.handles_signals = true;
+        }
+        self
     }
 }
 
@@ -56,6 +77,7 @@ pub struct Program {
     arguments: Option<&'static str>,
     commands: Vec<Command>,
     on_failure: Option<OnFailure>,
+    quick_start: &'static [(&'static str, &'static str)],
 }
 
 /// Tells in a program's own way why it fails; see [`Program::on_failure`].
@@ -76,6 +98,7 @@ impl Program {
             arguments: None,
             commands: Vec::new(),
             on_failure: None,
+            quick_start: &[],
         }
     }
 
@@ -94,6 +117,13 @@ impl Program {
     /// Sets the text that `--help` ends with.
     pub fn help_after(mut self, text: &'static str) -> Program {
         self.help_after = text;
+        self
+    }
+
+    /// Sets the steps from nothing to a program that runs, which the manual page has: each a sentence, and the command
+    /// for it or an empty text.
+    pub fn quick_start(mut self, steps: &'static [(&'static str, &'static str)]) -> Program {
+        self.quick_start = steps;
         self
     }
 
@@ -124,13 +154,25 @@ impl Program {
 
     /// Adds a switch `--name`, which is given or not.
     pub fn switch(mut self, name: &'static str, doc: &'static str) -> Program {
-        self.switches.push(Extra { name, value: None, missing: None, doc });
+        self.switches.push(Extra { name, value: None, missing: None, values: &[], doc });
         self
     }
 
     /// Adds an option `--name VALUE`, whose value is text; `value` stands for it in `--help`.
     pub fn option(mut self, name: &'static str, value: &'static str, doc: &'static str) -> Program {
-        self.switches.push(Extra { name, value: Some(value), missing: None, doc });
+        self.switches.push(Extra { name, value: Some(value), missing: None, values: &[], doc });
+        self
+    }
+
+    /// As [`option`](Program::option), whose value is one of a few, which completions offer.
+    pub fn choice(
+        mut self,
+        name: &'static str,
+        value: &'static str,
+        values: &'static [&'static str],
+        doc: &'static str,
+    ) -> Program {
+        self.switches.push(Extra { name, value: Some(value), missing: None, values, doc });
         self
     }
 
@@ -142,7 +184,7 @@ impl Program {
         missing: &'static str,
         doc: &'static str,
     ) -> Program {
-        self.switches.push(Extra { name, value: Some(value), missing: Some(missing), doc });
+        self.switches.push(Extra { name, value: Some(value), missing: Some(missing), values: &[], doc });
         self
     }
 
@@ -175,7 +217,7 @@ impl Program {
     pub fn main(self, build: impl Fn(&Config, &Switches) -> Result<Job, BoxError> + 'static) -> ExitCode {
         log_instead_of_printing();
         let (name, on_failure) = (self.name(), self.on_failure);
-        let switches = match args::parse(self.parser(), &self.commands, std::env::args_os()) {
+        let switches = match args::parse(self.parser(), &self.commands, &self.switches, std::env::args_os()) {
             Ok(switches) => switches,
             Err(refusal) => return refused(&refusal, on_failure),
         };
@@ -202,8 +244,13 @@ impl Program {
         if self.commands.is_empty() {
             return self.parser();
         }
-        let parser = args::complete(self.described(), &self.switches, None);
-        man::with_commands(parser, &self.commands)
+        let mut parser = args::complete(self.described(), &self.switches, None);
+        for switch in self.switches.iter().filter(|switch| !switch.values.is_empty()) {
+            let values = PossibleValuesParser::new(switch.values);
+            parser = parser.mut_arg(switch.name, |arg| arg.value_parser(values));
+        }
+        let added: Vec<&str> = self.switches.iter().map(|switch| switch.name).collect();
+        completions::with_commands(parser, &self.commands, &added)
     }
 
     fn described(&self) -> clap::Command {
@@ -222,6 +269,15 @@ impl Program {
 
     pub(crate) fn notes(&self) -> &'static str {
         self.help_after
+    }
+
+    pub(crate) fn steps(&self) -> &'static [(&'static str, &'static str)] {
+        self.quick_start
+    }
+
+    /// Tells whether a file has to set a key.
+    pub(crate) fn requires(&self, key: &Key) -> bool {
+        key.value == Presence::Required && !self.optional.contains(&key.name())
     }
 
     pub(crate) fn all_commands(&self) -> &[Command] {

@@ -9,7 +9,7 @@ use dbscript::{BoxError, Config, Context, Control, Databases, Error, Job, Key, P
 use pgq::status::{Level, Limit, Limits, Status, Verdict};
 
 use crate::text::print;
-use crate::{DB, status};
+use crate::{DB, require_db, status};
 
 const TICKER_LAG: &str = "ticker-lag";
 const CONSUMER_LAG: &str = "consumer-lag";
@@ -22,6 +22,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The command.
 const CHECK: &str = "check";
+
+/// The options of the command.
+pub(crate) const OPTIONS: [&str; 7] =
+    [TICKER_LAG, CONSUMER_LAG, LAST_SEEN, PENDING, FAILED, ROTATION_AGE, TIMEOUT];
 
 /// Adds the options that set limits.
 pub(crate) fn add_options(program: Program) -> Program {
@@ -68,6 +72,7 @@ fn tell_failure(arguments: &[&str], why: &str) -> Option<ExitCode> {
 /// Makes the job that checks one queue or all.
 pub(crate) fn check(config: &Config, queue: Option<&str>, switches: &Switches) -> Result<Job, BoxError> {
     let (limits, timeout) = (limits(switches)?, timeout(switches)?);
+    require_db(config)?;
     let (job, conninfo) = (config.job_name()?, config.get(&Key::required(DB, ""))?);
     let queue = queue.map(str::to_owned);
     Ok(Job::once_with_status(move |_| {

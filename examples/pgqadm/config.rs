@@ -42,7 +42,7 @@ pub(crate) fn change(queue: &str, changes: &[&str]) -> Result<Job, BoxError> {
 
 fn pair(change: &str) -> Result<(String, String), Error> {
     match change.split_once('=') {
-        Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        Some((name, value)) => Ok((name.trim().to_lowercase(), value.trim().to_owned())),
         None => Err(Error::usage(format!("`config` takes <variable>=<value>, not `{change}`"))),
     }
 }

@@ -1,4 +1,4 @@
-//! Text for people at a terminal.
+//! Printing.
 
 use std::io::{ErrorKind, Write, stdout};
 

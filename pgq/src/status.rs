@@ -34,6 +34,8 @@ pub use self::consumer_status::{ConsumerStatus, Cooperation};
 pub use self::holder::{Holder, Transaction};
 pub use self::limits::{Level, Limit, Limits};
 pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
+pub(crate) use self::read::failed_by;
+pub(crate) use self::rotating::users_of_tables;
 use crate::schema::Kind;
 use crate::{Error, queue};
 

@@ -48,7 +48,7 @@ pub(crate) fn watch(
         return Err(Error::usage(text).into());
     }
     let worker = Worker::new(&config.job_name()?).database(database.name(), &config.get(database)?);
-    Ok(Job::once(move |_| run::run(worker, Box::new(look), interval)))
+    Ok(Job::once(move |_| run::run(worker, Box::new(look), interval)).handling_signals())
 }
 
 fn interval(seconds: &str) -> Result<Duration, Error> {

@@ -34,7 +34,7 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
 }
 
 /// Tells how failed events can be counted by this role.
-fn failed_by(server: &Row) -> sql::Failed {
+pub(crate) fn failed_by(server: &Row) -> sql::Failed {
     match (server.get("failed"), server.get("failed_count")) {
         (true, _) => sql::Failed::Table,
         (false, true) => sql::Failed::Function,

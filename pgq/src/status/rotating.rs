@@ -148,6 +148,21 @@ fn name_locks(
     Ok(())
 }
 
+/// Returns the transactions that use tables, each once.
+pub(crate) fn users_of_tables(
+    client: &mut impl GenericClient,
+    tables: &[String],
+) -> Result<Vec<Transaction>, Error> {
+    let rows = query(client, sql::TABLE_LOCKS, &[(&tables, Type::TEXT_ARRAY)])?;
+    let mut users: Vec<Transaction> = Vec::new();
+    for user in rows.iter().map(transaction) {
+        if !users.iter().any(|known| (known.pid, &known.prepared) == (user.pid, &user.prepared)) {
+            users.push(user);
+        }
+    }
+    Ok(users)
+}
+
 fn transaction(row: &Row) -> Transaction {
     Transaction {
         pid: row.get("pid"),
