@@ -2,6 +2,7 @@
 
 mod cluster;
 mod outage;
+mod retries;
 mod rules;
 mod service;
 mod standby;

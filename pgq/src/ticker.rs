@@ -103,7 +103,7 @@ impl Ticker {
         for chore in Chore::ALL {
             let every = match chore {
                 Chore::Retry => self.settings.retry_delay,
-                Chore::Upkeep | Chore::Vacuum => self.settings.maint_delay,
+                Chore::Rotation | Chore::Extra | Chore::Vacuum => self.settings.maint_delay,
             };
             let chores = ChoreLoop::new(chore, every, state.clone());
             let worker = self.worker(&format!("{}, {chore}", self.name), chores.pace());
