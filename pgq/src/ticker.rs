@@ -8,6 +8,7 @@ mod queue;
 mod round;
 mod settings;
 mod state;
+mod ticking;
 mod watch;
 
 use std::time::Duration;
@@ -20,8 +21,12 @@ pub(crate) use self::round::DB;
 use self::round::TickerLoop;
 pub use self::settings::TickerSettings;
 pub use self::state::{TickerRole, TickerState, TickerStatus};
+pub(crate) use self::ticking::Ticking;
 use crate::Error;
 use crate::maintenance::{Chore, ChoreLoop};
+
+/// How long a server may be silent before it counts as gone.
+pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 
 /// Describes the ticker of one database, with its maintenance, on threads of its own inside any program.
 ///
@@ -97,8 +102,8 @@ impl Ticker {
     pub fn spawn(self) -> Result<TickerHandle, Error> {
         let failed = |error| Error::failed("the ticker does not start").caused_by(error);
         let state = TickerState::default();
-        let ticks = TickerLoop::new(state.clone(), self.checks);
-        let worker = self.worker(&self.name, self.settings.loop_delay).database(DUTY, &self.conninfo);
+        let ticks = TickerLoop::new(state.clone(), self.settings.loop_delay, self.checks);
+        let worker = self.worker(&self.name, ticks.pace()).database(DUTY, &self.conninfo);
         let mut workers = vec![worker.spawn(ticks).map_err(failed)?];
         for chore in Chore::ALL {
             let every = match chore {
@@ -119,5 +124,6 @@ impl Ticker {
             .loop_delay(loop_delay)
             .exception_sleep(self.settings.exception_sleep)
             .connection_lifetime(self.settings.connection_lifetime)
+            .notice_silence(SILENCE)
     }
 }
