@@ -125,6 +125,10 @@ impl Script for Served {
         self.script.work(cx)
     }
 
+    fn is_alive(&self) -> bool {
+        self.script.is_alive()
+    }
+
     fn shutdown(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.script.shutdown(cx)
     }
