@@ -139,7 +139,7 @@ fn alive(tickers: &Tickers) -> Alive {
         status.last_round.is_some_and(|last| last.elapsed().is_ok_and(|ago| ago <= PULSE_LIMIT))
     };
     Alive {
-        live: !tickers.any_is_stuck(PULSE_LIMIT),
+        live: !tickers.all_are_stuck(PULSE_LIMIT),
         ready: tickers.status().into_iter().any(|(_, status)| reached(status)),
     }
 }
