@@ -32,7 +32,8 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 ///
 /// Each queue is ticked by its own rules; with each tick goes a notification on the queue's
 /// [channel](crate::tick_channel). Of several tickers on one database one is at work, the others stand by and
-/// take over within seconds when it is gone. A server that is away is tried for again and again.
+/// take over within seconds when it is gone or fails. A server that is away is tried for again and again; one that
+/// is silent for ten seconds counts as away, unless the connection string sets `tcp_user_timeout` and the like.
 ///
 /// It takes two connections, and others for as long as there is maintenance to do.
 ///
