@@ -46,6 +46,7 @@ pub struct Worker {
     application_name: String,
     databases: Vec<(String, String)>,
     lifetime: Option<Duration>,
+    silence: Option<Duration>,
     settings: LoopSettings,
     control: Control,
 }
@@ -60,6 +61,7 @@ impl Worker {
             name,
             databases: Vec::new(),
             lifetime: None,
+            silence: None,
             settings: LoopSettings::default(),
             control: Control::default(),
         }
@@ -94,6 +96,12 @@ impl Worker {
     /// Sets the age at which connections are opened anew. Defaults to 20 minutes.
     pub fn connection_lifetime(mut self, lifetime: Duration) -> Worker {
         self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// Lets servers that vanish without a word be noticed. See [`Databases::notice_silence`].
+    pub fn notice_silence(mut self, limit: Duration) -> Worker {
+        self.silence = Some(limit);
         self
     }
 
@@ -152,6 +160,9 @@ impl Worker {
         }
         if let Some(lifetime) = self.lifetime {
             databases.set_lifetime(lifetime);
+        }
+        if let Some(limit) = self.silence {
+            databases.notice_silence(limit);
         }
         Ok(Context::new(databases, self.control.clone()))
     }

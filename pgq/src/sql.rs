@@ -1,5 +1,6 @@
 //! The statements that the crate sends. Values are parameters; names are quoted by the server.
 
+pub(crate) mod retry;
 pub(crate) mod status;
 pub(crate) mod ticker;
 
@@ -321,8 +322,6 @@ pub(crate) const ABSENT_FAILED_EVENT: &str = "select id from unnest($3::int8[]) 
 pub(crate) const TIME_BEFORE: &str = "select extract(epoch from now() - $1::text::interval)::float8";
 
 pub(crate) const TICK: &str = "select pgq.ticker()";
-
-pub(crate) const RETRY_DUE: &str = "select pgq.maint_retry_events()";
 
 /// What maintenance is due: the function's name and argument, and both as SQL can call them.
 pub(crate) const MAINTENANCE: &str = "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations()";
