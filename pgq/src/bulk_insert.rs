@@ -29,7 +29,8 @@ impl<'a> BulkInsert<'a> {
     /// When the queue does not exist or takes no events, and when the server fails.
     pub fn start(transaction: &'a mut Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
         let (table, now) = copy::event_table(transaction, queue)?;
-        let writer = transaction.copy_in(&*sql::copy_in(&table, false)).map_err(|error| failed(queue, error))?;
+        let writer =
+            transaction.copy_in(&*sql::copy_in(&table, false)).map_err(|error| failed(queue, error))?;
         Ok(BulkInsert { writer: BinaryCopyInWriter::new(writer, &TYPES), queue: queue.to_owned(), now })
     }
 

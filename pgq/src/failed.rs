@@ -102,7 +102,7 @@ pub(crate) fn on_store(
     statement: &str,
     values: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<Vec<Row>, Error> {
-    queue::require_queue(client, queue)?;
+    queue::require_known(client, queue)?;
     client.query_typed(statement, values).map_err(|error| refused(queue, what, error))
 }
 

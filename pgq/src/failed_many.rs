@@ -29,7 +29,7 @@ pub fn each_failed_event(
 ) -> Result<u64, Error> {
     let what = format!("cannot list the failed events of consumer `{consumer}`");
     let failed = |error| refused(queue, &what, error);
-    queue::require_queue(client, queue)?;
+    queue::require_known(client, queue)?;
     let mut after: Option<i64> = None;
     let mut total = 0;
     loop {
@@ -112,6 +112,29 @@ pub fn purge_failed_events(
     Store { queue, consumer, verb: "delete", statement: sql::DELETE_FAILED_EVENTS }.all(client, before)
 }
 
+/// Fails when a consumer does not have one of several failed events.
+///
+/// # Errors
+///
+/// As described ([`Error::is_missing`]), and as [`failed_events`](crate::failed_events).
+pub fn require_failed_events(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    events: &[i64],
+) -> Result<(), Error> {
+    Store { queue, consumer, verb: "find", statement: "" }.require(client, events)
+}
+
+/// Fails when a text is no interval for [`purge_failed_events`].
+///
+/// # Errors
+///
+/// As described ([`Error::is_usage`]), and when the server fails.
+pub fn require_interval(client: &mut impl GenericClient, interval: &str) -> Result<(), Error> {
+    time_before(client, interval).map(|_| ())
+}
+
 /// Returns the time that long ago, as seconds since 1970.
 fn time_before(client: &mut impl GenericClient, interval: &str) -> Result<f64, Error> {
     match client.query_typed_one(sql::TIME_BEFORE, &[(&interval, Type::TEXT)]) {
@@ -142,7 +165,9 @@ impl Store<'_> {
         let done = self.some(&mut transaction, &events)?;
         if done < events.len() as u64 {
             transaction.rollback().map_err(failed)?;
-            return Err(self.absent(client, &events));
+            self.require(client, &events)?;
+            // It has come back in the meantime.
+            return Err(self.absent());
         }
         transaction.commit().map_err(failed)?;
         Ok(done)
@@ -180,23 +205,17 @@ impl Store<'_> {
         Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
     }
 
-    /// Makes the error that names the first of several events that is not there.
-    fn absent(&self, client: &mut impl GenericClient, events: &[i64]) -> Error {
+    /// Fails with the first of several events that is not there.
+    fn require(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<(), Error> {
         let values: [(&(dyn ToSql + Sync), Type); 3] =
             [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT), (&events, Type::INT8_ARRAY)];
-        match on_store(client, self.queue, &self.what(), sql::ABSENT_FAILED_EVENT, &values) {
-            Err(error) => error,
-            Ok(rows) => {
-                let consumer = self.consumer;
-                let error = Error::missing(format!("consumer `{consumer}` has no such failed event"));
-                let error = error.on_queue(self.queue);
-                // It may have come back in the meantime.
-                match rows.first() {
-                    Some(row) => error.at_event(row.get(0)),
-                    None => error,
-                }
-            }
-        }
+        let rows = on_store(client, self.queue, &self.what(), sql::ABSENT_FAILED_EVENT, &values)?;
+        rows.first().map_or(Ok(()), |row| Err(self.absent().at_event(row.get(0))))
+    }
+
+    fn absent(&self) -> Error {
+        let consumer = self.consumer;
+        Error::missing(format!("consumer `{consumer}` has no such failed event")).on_queue(self.queue)
     }
 
     fn what(&self) -> String {

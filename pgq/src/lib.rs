@@ -52,9 +52,11 @@ mod bulk_insert;
 mod consumer;
 mod consumer_loop;
 mod copy;
+mod drop_queue;
 mod error;
 mod event;
 mod events;
+mod exclusive;
 mod failed;
 mod failed_event;
 mod failed_many;
@@ -67,6 +69,7 @@ mod outcome;
 mod owned_event;
 mod pages;
 pub mod payload;
+mod position;
 mod producer;
 mod queue;
 mod queue_config;
@@ -77,7 +80,9 @@ mod router;
 pub mod schema;
 #[cfg(feature = "script")]
 pub mod script;
+mod set_aside;
 mod settings;
+mod shell;
 mod source;
 mod sql;
 pub mod status;
@@ -100,30 +105,33 @@ pub use bulk_insert::BulkInsert;
 pub use consumer::Consumer;
 pub use consumer_loop::{ConsumerLoop, Delivered, Delivery, ToConsumer};
 pub use dbscript::{BoxError, Control, Totals};
+pub use drop_queue::{QueueContents, drop_queue, drop_queue_of, queue_contents};
 pub use error::Error;
 pub use event::Event;
 pub use events::Events;
 pub use failed::{count_failed_events, delete_failed_event, failed_events, retry_failed_event};
 pub use failed_event::FailedEvent;
 pub use failed_many::{
-    delete_failed_events, each_failed_event, purge_failed_events, retry_all_failed_events,
-    retry_failed_events,
+    delete_failed_events, each_failed_event, purge_failed_events, require_failed_events, require_interval,
+    retry_all_failed_events, retry_failed_events,
 };
 pub use hooks::Hooks;
 pub use maintenance::{maintain, retry_events};
 pub use outcome::Outcome;
 pub use owned_event::OwnedEvent;
+pub use position::{Position, consumer_position, require_consumer};
 pub use postgres;
 pub use producer::{NewEvent, bulk_insert, insert_event, insert_new_event};
-pub use queue::{QueueContents, create_queue, drop_queue, queue_contents, require_queue};
+pub use queue::{create_queue, require_queue};
 pub use queue_config::{QueueConfig, queue_config, queue_configs};
 pub use queue_variable::set_queue_config;
 pub use registration::{
-    consumer_position, register_consumer, register_consumer_at, register_consumer_copy, register_subconsumer,
-    unregister_consumer, unregister_subconsumer,
+    position_to_copy, register_consumer, register_consumer_at, register_consumer_copy, register_subconsumer,
+    require_tick, unregister_consumer, unregister_subconsumer,
 };
 pub use retry_policy::{DEFAULT_RETRY_CAP, DEFAULT_RETRY_DELAY, RetryPolicy};
 pub use router::{Router, Unknown, UnknownEvents};
+pub use set_aside::{SetAside, set_aside};
 pub use settings::{DEFAULT_KEEPALIVE_STATS, DEFAULT_MERGE_EVENTS, Settings, Twin};
 pub use subscription::{BatchInfo, Subscription};
 pub use tick::{tick, tick_channel};

@@ -2,6 +2,7 @@
 
 use postgres_protocol::escape::escape_literal;
 
+pub(crate) mod retry;
 pub(crate) mod status;
 pub(crate) mod ticker;
 
@@ -44,6 +45,43 @@ pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";
 /// $1 queue. Returns 1 when it was created, 0 when it was there.
 pub(crate) const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
 
+/// The key of a queue's lock.
+macro_rules! queue_key {
+    () => {
+        "hashtextextended(format('pgq queue %L', $1::text), 0)"
+    };
+}
+
+/// $1 queue. Whoever creates or drops it waits for its turn.
+pub(crate) const LOCK_QUEUE: &str = concat!("select pg_advisory_xact_lock(", queue_key!(), ")::text");
+
+/// $1 queue, $2 consumer. Whoever registers that consumer waits for its turn, and whoever drops the queue too.
+pub(crate) const LOCK_REGISTRATION: &str = concat!(
+    "select pg_advisory_xact_lock_shared(",
+    queue_key!(),
+    ")::text, pg_advisory_xact_lock(hashtextextended(format('pgq consumer %L', $2::text), 0))::text"
+);
+
+/// $1 queue. As [`LOCK_QUEUE`], and no lock of the transaction is waited for longer than five seconds from here on,
+/// unless the session has a limit. Returns the limit as it was.
+pub(crate) const LOCK_QUEUE_FOR_A_WHILE: &str = concat!(
+    "select before, set_config('lock_timeout', case before when '0' then '5s' else before end, true), \
+     pg_advisory_xact_lock(",
+    queue_key!(),
+    ")::text from (select current_setting('lock_timeout') as before offset 0) setting"
+);
+
+/// $1 limit.
+pub(crate) const SET_LOCK_TIMEOUT: &str = "select set_config('lock_timeout', $1::text, true)";
+
+/// $1 queue. Keeps others from registering consumers.
+pub(crate) const HOLD_QUEUE: &str = "select queue_id from pgq.queue where queue_name = $1 for update";
+
+/// $1 queue. Its tables. No row: there is no such queue.
+pub(crate) const QUEUE_TABLES: &str = "select array(select format('%s_%s', queue_data_pfx, part) \
+         from generate_series(0, queue_ntables - 1) part) \
+     from pgq.queue where queue_name = $1";
+
 /// $1 queue. No row: there is no such queue.
 pub(crate) const QUEUE_EXISTS: &str = "select true from pgq.queue where queue_name = $1";
 
@@ -65,6 +103,25 @@ pub(crate) const COUNTED_EVENTS: u64 = 1_000_000;
 /// Makes the query that counts the events of a table, whose name is quoted already.
 pub(crate) fn count_events(table: &str) -> String {
     format!("select count(*) from (select from {table} limit {}) counted", COUNTED_EVENTS + 1)
+}
+
+/// Makes the query that counts what consumers have put aside. $1 queue, $2 consumer or null for all.
+pub(crate) fn set_aside(retry: bool, failed: status::Failed) -> String {
+    let of = |table: &str| format!("(select count(*) from pgq.{table} join owners on ev_owner = sub_id)");
+    let retry = if retry { of("retry_queue") } else { "0::int8".to_owned() };
+    let failed = match failed {
+        status::Failed::Table => of("failed_queue"),
+        status::Failed::Function => {
+            "(select coalesce(sum(pgq.failed_event_count($1, name)), 0)::int8 from owners)".to_owned()
+        }
+        status::Failed::Hidden => "0::int8".to_owned(),
+    };
+    format!(
+        "with owners as (select sub_id, min(co_name) as name from pgq.subscription \
+             join pgq.queue on queue_id = sub_queue join pgq.consumer on co_id = sub_consumer \
+             where queue_name = $1 and (co_name = $2 or $2 is null) group by sub_id) \
+         select {retry}, {failed}"
+    )
 }
 
 /// $1 queue or null for all.
@@ -109,9 +166,18 @@ pub(crate) const IS_LIMIT: &str = "select coalesce(nullif($1::text, '')::int4, 0
 pub(crate) const ARE_FUNCTIONS: &str = "select coalesce(bool_and(to_regprocedure(pgq.quote_fqname(name) || '(text)') is not null), true) \
      from unnest(nullif($1::text, '')::text[]) name";
 
-/// $1 queue, $2 consumer. No row: there is no such queue; nulls: no such consumer.
-pub(crate) const CONSUMER_POSITION: &str = "select sub_last_tick, sub_batch from pgq.queue \
-     left join (pgq.subscription join pgq.consumer on co_id = sub_consumer and co_name = $2) on sub_queue = queue_id \
+/// $1 queue, $2 consumer. Its tick and batch, and the consumer whose position it shares, if it is a subconsumer.
+/// No row: there is no such queue; a null id: no such consumer.
+///
+/// A subconsumer's name begins with its consumer's; its row may look like any other at times.
+pub(crate) const CONSUMER_POSITION: &str = "select sub_id, sub_last_tick, sub_batch, ( \
+         select name.co_name from pgq.subscription other join pgq.consumer name on name.co_id = other.sub_consumer \
+         where other.sub_queue = queue_id and other.sub_id = own.sub_id and other.sub_consumer <> own.sub_consumer \
+             and (starts_with($2, name.co_name || '.') or own.sub_last_tick is null) \
+         order by starts_with($2, name.co_name || '.') desc, length(name.co_name) limit 1) \
+     from pgq.queue \
+     left join (pgq.subscription own join pgq.consumer on co_id = own.sub_consumer and co_name = $2) \
+         on own.sub_queue = queue_id \
      where queue_name = $1";
 
 /// $1 queue. Consumers with a position of their own. No row: there is no such queue.
@@ -137,6 +203,9 @@ pub(crate) const REGISTER_AT: &str =
 /// $1 queue, $2 consumer. No row: there is no such queue.
 pub(crate) const UNREGISTER: &str =
     "select pgq.unregister_consumer(queue_name, $2) from pgq.queue where queue_name = $1";
+
+/// $1 queue, $2 consumer, $3 subconsumer. The events of an open batch come back to the others.
+pub(crate) const UNREGISTER_SUBCONSUMER: &str = "select pgq_coop.unregister_subconsumer($1, $2, $3, 1)";
 
 /// Makes the statement that opens a batch, out of the consumer's lock name and the function that opens it.
 ///
@@ -221,6 +290,13 @@ pub(crate) const TICK_EXISTS: &str = "select exists ( \
          select from pgq.tick join pgq.queue on queue_id = tick_queue \
          where queue_name = $1 and tick_id = $2)";
 
+/// $1 queue, $2 tick. Whether it is there, the first and the last one. No row: there is no such queue.
+pub(crate) const TICKS: &str = "select \
+         exists (select from pgq.tick where tick_queue = queue_id and tick_id = $2), \
+         (select min(tick_id) from pgq.tick where tick_queue = queue_id), \
+         (select max(tick_id) from pgq.tick where tick_queue = queue_id) \
+     from pgq.queue where queue_name = $1";
+
 /// $1 batch.
 pub(crate) const FINISH_BATCH: &str = "select pgq.finish_batch($1)";
 
@@ -230,11 +306,6 @@ pub(crate) const FINISH_COOP_BATCH: &str = "select pgq_coop.finish_batch($1)";
 /// $1 queue, $2 consumer, $3 subconsumer. No row: there is no such queue.
 pub(crate) const REGISTER_SUBCONSUMER: &str =
     "select pgq_coop.register_subconsumer(queue_name, $2, $3) from pgq.queue where queue_name = $1";
-
-/// $1 queue, $2 consumer, $3 subconsumer. What it has open goes to the others by way of the retry queue. No row:
-/// there is no such queue.
-pub(crate) const UNREGISTER_SUBCONSUMER: &str =
-    "select pgq_coop.unregister_subconsumer(queue_name, $2, $3, 1) from pgq.queue where queue_name = $1";
 
 /// $1 queue, $2 type, $3 data, $4 to $7 extras. No row: there is no such queue.
 pub(crate) const INSERT_EVENT: &str =
@@ -289,8 +360,6 @@ pub(crate) const FORCE_TICK: &str = "select pgq.force_tick($1)";
 
 /// $1 queue. The tick, or null when none was made.
 pub(crate) const TICK_QUEUE: &str = "select pgq.ticker($1)";
-
-pub(crate) const RETRY_DUE: &str = "select pgq.maint_retry_events()";
 
 /// What maintenance is due: the function's name and argument, and both as SQL can call them.
 pub(crate) const MAINTENANCE: &str = "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations()";

@@ -3,6 +3,16 @@
 pub(crate) const IS_INSTALLED: &str = "select to_regprocedure('pgq_ext.set_last_tick(text,bigint)') is not null \
      and to_regprocedure('pgq_ext.set_batch_done(text,bigint)') is not null";
 
+/// Whether all of the interface is there and belongs to another role.
+pub(crate) const IS_ANOTHERS: &str = "select count(*) = 12 from unnest(array[ \
+         'get_last_tick(text)', 'get_last_tick(text,text)', 'set_last_tick(text,bigint)', \
+         'set_last_tick(text,text,bigint)', 'is_batch_done(text,bigint)', 'is_batch_done(text,text,bigint)', \
+         'set_batch_done(text,bigint)', 'set_batch_done(text,text,bigint)', 'is_event_done(text,bigint,bigint)', \
+         'is_event_done(text,text,bigint,bigint)', 'set_event_done(text,bigint,bigint)', \
+         'set_event_done(text,text,bigint,bigint)']) name \
+     join pg_proc on pg_proc.oid = to_regprocedure('pgq_ext.' || name) \
+     where not pg_has_role(proowner, 'usage')";
+
 /// Whether there is a schema of this name, and whether an extension has brought it.
 pub(crate) const ORIGIN: &str = "select to_regnamespace('pgq_ext') is not null, \
      exists (select from pg_extension where extname = 'pgq_ext')";
