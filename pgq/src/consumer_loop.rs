@@ -35,6 +35,23 @@ pub trait Delivery {
         true
     }
 
+    /// Tells whether batches have to be delivered one after another by one process, so that subconsumers cannot share
+    /// them. Defaults to false.
+    fn is_serial(&self) -> bool {
+        false
+    }
+
+    /// Returns the tick at which a [serial](Delivery::is_serial) delivery goes on, when it knows better than the queue,
+    /// where the consumer stands at tick `at` or is not registered. Asked before the first batch and after a
+    /// failure. Defaults to `None`: where the queue says.
+    ///
+    /// # Errors
+    ///
+    /// As [`startup`](Delivery::startup) at the start, as [`deliver`](Delivery::deliver) later.
+    fn resume(&mut self, _at: Option<i64>) -> Result<Option<i64>, BoxError> {
+        Ok(None)
+    }
+
     /// Processes a batch and [finishes](Batch::finish) it.
     ///
     /// # Errors
@@ -64,20 +81,11 @@ impl<C: Consumer> Delivery for ToConsumer<C> {
     }
 
     fn deliver(&mut self, _cx: &mut Context, mut batch: Batch<'_>) -> Result<Delivered, BoxError> {
-        self.0.process_batch(&mut batch).map_err(|error| in_batch(&batch, error))?;
+        self.0.process_batch(&mut batch).map_err(|error| batch.locate(error))?;
         let delivered = Delivered { events: batch.count(), retried: batch.retried(), failed: batch.failed() };
         batch.finish()?;
         Ok(delivered)
     }
-}
-
-/// Names queue and batch in an error that does not do so itself.
-fn in_batch(batch: &Batch<'_>, error: BoxError) -> BoxError {
-    if error.is::<Error>() {
-        return error;
-    }
-    let failed = Error::failed("cannot process the batch").on_queue(batch.queue()).in_batch(batch.info().id);
-    failed.caused_by(error).into()
 }
 
 /// A [`Script`] that takes batch after batch of a queue.
@@ -88,6 +96,8 @@ pub struct ConsumerLoop<D> {
     guard: Guard,
     /// Whether another process was consuming under this name at the last round.
     stands_by: bool,
+    /// Whether to look where to go on before the next batch.
+    resumes: bool,
     /// Since when there have been no events.
     idle_since: Instant,
 }
@@ -95,12 +105,15 @@ pub struct ConsumerLoop<D> {
 impl<D: Delivery> ConsumerLoop<D> {
     /// Makes the loop of a consumer; `db` is the name of the queue's database in the loop's [`Context`].
     pub fn new(db: &str, subscription: Subscription, delivery: D) -> ConsumerLoop<D> {
+        let settings = subscription.settings();
+        let guarded = settings.autocommit || settings.twin == Twin::Stop;
         ConsumerLoop {
             db: db.to_owned(),
-            subscription,
-            delivery,
+            subscription: if guarded { subscription.guarded() } else { subscription },
             guard: Guard::default(),
             stands_by: false,
+            resumes: delivery.is_serial(),
+            delivery,
             idle_since: Instant::now(),
         }
     }
@@ -113,8 +126,13 @@ impl<D: Delivery> ConsumerLoop<D> {
         if !self.subscription.is_registered(&mut *db)? {
             let failed = |error| Error::failed("cannot register").on_queue(&settings.queue).caused_by(error);
             let mut transaction = db.transaction().map_err(failed)?;
-            self.subscription.register(&mut transaction)?;
-            self.delivery.forget(cx)?;
+            match self.delivery.resume(None)? {
+                Some(tick) => self.subscription.move_to(&mut transaction, tick)?,
+                None => {
+                    self.subscription.register(&mut transaction)?;
+                    self.delivery.forget(cx)?;
+                }
+            }
             transaction.commit().map_err(failed)?;
             info!("registered as a new consumer");
         }
@@ -122,18 +140,39 @@ impl<D: Delivery> ConsumerLoop<D> {
         Ok(())
     }
 
+    /// Moves the consumer to where the delivery goes on, if that is not where it stands.
+    fn resume(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        let settings = self.subscription.settings();
+        let failed = |error| Error::failed("cannot resume").on_queue(&settings.queue).caused_by(error);
+        let mut db = cx.database(&self.db)?;
+        let mut transaction = db.transaction().map_err(failed)?;
+        self.subscription.lock(&mut transaction)?;
+        let position = crate::consumer_position(&mut transaction, &settings.queue, &settings.consumer)?;
+        if let Some((at, _)) = position
+            && let Some(tick) = self.delivery.resume(Some(at))?
+        {
+            self.subscription.move_to(&mut transaction, tick)?;
+        }
+        transaction.commit().map_err(failed)?;
+        self.resumes = false;
+        Ok(())
+    }
+
     fn next(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
         let started = Instant::now();
-        let mut db = cx.database(&self.db)?;
-        if self.subscription.settings().autocommit {
+        if self.subscription.is_guarded() {
             self.guard.hold(cx, &self.db, &self.subscription)?;
         }
+        if self.resumes {
+            self.resume(cx)?;
+        }
+        let mut db = cx.database(&self.db)?;
         let hurried = !self.delivery.remembers();
         let Some(info) = self.subscription.open_next(&mut *db, hurried)? else {
             self.tell_of_idling(cx, started);
             return Ok(Round::Idle);
         };
-        let batch = Batch::open(&mut db, &self.subscription, info)?;
+        let batch = Batch::open(&mut db, &self.subscription, info)?.under(cx.control().clone());
         let delivered = self.delivery.deliver(cx, batch)?;
         self.tell(cx, started, delivered);
         Ok(Round::Worked)
@@ -165,10 +204,18 @@ impl<D: Delivery> ConsumerLoop<D> {
         }
     }
 
+    /// Makes a failed round known to the next one. The lock goes with the other connections, so that after a failover it
+    /// is taken where the data is.
+    fn failed(&mut self, error: BoxError) -> BoxError {
+        self.guard = Guard::default();
+        self.resumes = self.delivery.is_serial();
+        error
+    }
+
     /// Stands by while another process consumes under this name, or ends.
     fn beside_a_twin(&mut self, busy: Error) -> Result<Round, BoxError> {
         if self.subscription.settings().twin == Twin::Stop {
-            return Err(Error::usage(dbscript::describe(&busy)).into());
+            return Err(busy.fatal().into());
         }
         if !std::mem::replace(&mut self.stands_by, true) {
             info!("standing by: {}", dbscript::describe(&busy));
@@ -184,8 +231,17 @@ impl<D: Delivery> ConsumerLoop<D> {
 
 impl<D: Delivery> Script for ConsumerLoop<D> {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        if self.delivery.is_serial() && self.subscription.settings().subconsumer.is_some() {
+            return Err(
+                Error::usage("this kind of consumer has no subconsumers: its batches have an order").into()
+            );
+        }
         self.delivery.startup(cx)?;
         self.register(cx).map_err(|error| self.locate(cx, error))?;
+        if self.resumes {
+            let resumed = self.resume(cx).or_else(unless_busy);
+            resumed.map_err(|error| self.locate(cx, error))?;
+        }
         let settings = self.subscription.settings();
         if settings.listen {
             cx.listen(&self.db, &tick_channel(&settings.queue));
@@ -203,10 +259,15 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
             }
             Err(error) => match error.downcast::<Error>() {
                 Ok(busy) if busy.is_busy() => self.beside_a_twin(*busy),
-                Ok(error) => Err(error.into()),
-                Err(error) => Err(error),
+                Ok(error) => Err(self.failed(error)),
+                Err(error) => Err(self.failed(error)),
             },
         };
         result.map_err(|error| self.locate(cx, error))
     }
+}
+
+/// While another process is at work under this name, it is that one's position.
+fn unless_busy(error: BoxError) -> Result<(), BoxError> {
+    if error.downcast_ref::<Error>().is_some_and(Error::is_busy) { Ok(()) } else { Err(error) }
 }
