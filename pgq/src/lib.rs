@@ -36,6 +36,10 @@
 //! [`Consumer`] handles them, [`Batch::finish`] commits. [`ConsumerLoop`] does that again and again, inside a
 //! [`Worker`]'s thread or, with the `script` feature, a whole program: `script::Program`.
 //!
+//! Kinds of consumers are settings or other deliveries: with [`Settings::autocommit`] no transaction is open while events
+//! are handled, with [`Settings::subconsumer`] several processes share one position, a [`LocalConsumer`] keeps its
+//! position in a file, and crate `pgq_ext` applies batches in another database.
+//!
 //! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`].
 
 mod batch;
@@ -50,6 +54,8 @@ mod failed;
 mod failed_event;
 mod failed_many;
 mod guard;
+mod local;
+mod local_handler;
 mod lock;
 mod maintenance;
 mod outcome;
@@ -72,6 +78,7 @@ mod tags;
 mod tick;
 mod ticker;
 mod tickers;
+mod tracking_file;
 mod worker;
 
 pub use batch::Batch;
@@ -88,6 +95,8 @@ pub use failed_many::{
     delete_failed_events, each_failed_event, purge_failed_events, retry_all_failed_events,
     retry_failed_events,
 };
+pub use local::LocalConsumer;
+pub use local_handler::LocalHandler;
 pub use maintenance::{maintain, retry_events};
 pub use outcome::Outcome;
 pub use postgres;
