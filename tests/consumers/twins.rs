@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::signal::Signal;
@@ -122,6 +123,41 @@ fn a_lock_that_is_lost_is_taken_again() {
     wait_for("the batch", || diary.count() == 20);
     drop(worker);
     wait_for("the lock to go", || pid(&mut client).is_none());
+}
+
+/// Keeps its first event until it is told to go on, and retries all.
+struct Slow(Option<Receiver<()>>, Sender<()>);
+
+impl Consumer for Slow {
+    fn process_event(&mut self, _event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
+        if let Some(gate) = self.0.take() {
+            self.1.send(())?;
+            gate.recv()?;
+        }
+        Ok(Outcome::Retry(Duration::ZERO))
+    }
+}
+
+#[test]
+fn who_loses_the_lock_and_the_batch_leaves_nothing_behind() {
+    for pgq in Pgq::ALL {
+        let (database, mut client) = pgq.database();
+        let ((open, gate), (out, began)) = (channel(), channel());
+        let worker = Worker::with_settings(&database.conninfo(), twins(true, Twin::Wait));
+        let first = worker.loop_delay(SHORT).exception_sleep(SHORT).spawn(Slow(Some(gate), out)).expect("up");
+        let tick = fill(&mut client, 10);
+        began.recv_timeout(Duration::from_secs(60)).expect("the batch begins");
+        let diary = Arc::new(Diary::default());
+        let second = start(&database.conninfo(), 'b', &diary, twins(true, Twin::Wait));
+        let kill = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' \
+                    and database = (select oid from pg_database where datname = current_database())";
+        client.execute(kill, &[]).expect("ended");
+        wait_for("the second one", || queues::position(&mut client, QUEUE, CONSUMER) == (tick, None));
+        open.send(()).expect("it waits");
+        wait_for("the first one to fail", || first.totals().failed > 0);
+        assert_eq!((diary.by('b'), return_retries(&mut client)), (10, 0), "{pgq:?}");
+        drop((first, second));
+    }
 }
 
 #[test]
