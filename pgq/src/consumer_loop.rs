@@ -41,6 +41,12 @@ pub trait Delivery {
         false
     }
 
+    /// Tells whether the consumer's lock is held for as long as the loop runs, on a connection of its own, and not only
+    /// batch by batch, so that two processes of one name do not take turns. Defaults to false.
+    fn holds_lock(&self) -> bool {
+        false
+    }
+
     /// Returns the tick at which a [serial](Delivery::is_serial) delivery goes on, when it knows better than the queue,
     /// where the consumer stands at tick `at` or is not registered. Asked before the first batch and after a
     /// failure. Defaults to `None`: where the queue says.
@@ -106,7 +112,7 @@ impl<D: Delivery> ConsumerLoop<D> {
     /// Makes the loop of a consumer; `db` is the name of the queue's database in the loop's [`Context`].
     pub fn new(db: &str, subscription: Subscription, delivery: D) -> ConsumerLoop<D> {
         let settings = subscription.settings();
-        let guarded = settings.autocommit || settings.twin == Twin::Stop;
+        let guarded = settings.autocommit || settings.twin == Twin::Stop || delivery.holds_lock();
         ConsumerLoop {
             db: db.to_owned(),
             subscription: if guarded { subscription.guarded() } else { subscription },
@@ -140,6 +146,14 @@ impl<D: Delivery> ConsumerLoop<D> {
         Ok(())
     }
 
+    fn hold_lock(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        if self.subscription.is_guarded() {
+            self.guard.hold(cx, &self.db, &self.subscription)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Moves the consumer to where the delivery goes on, if that is not where it stands.
     fn resume(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         let settings = self.subscription.settings();
@@ -160,9 +174,7 @@ impl<D: Delivery> ConsumerLoop<D> {
 
     fn next(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
         let started = Instant::now();
-        if self.subscription.is_guarded() {
-            self.guard.hold(cx, &self.db, &self.subscription)?;
-        }
+        self.hold_lock(cx)?;
         if self.resumes {
             self.resume(cx)?;
         }
@@ -239,7 +251,7 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
         self.delivery.startup(cx)?;
         self.register(cx).map_err(|error| self.locate(cx, error))?;
         if self.resumes {
-            let resumed = self.resume(cx).or_else(unless_busy);
+            let resumed = self.hold_lock(cx).and_then(|()| self.resume(cx)).or_else(unless_busy);
             resumed.map_err(|error| self.locate(cx, error))?;
         }
         let settings = self.subscription.settings();

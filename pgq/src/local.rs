@@ -19,7 +19,8 @@ use crate::{Batch, BatchInfo, BoxError, Delivered, Delivery, Error, LocalHandler
 /// So whoever restores the folder from a backup has the missing events delivered again, as long as the queue has them.
 /// A missing file is written with the queue's tick.
 ///
-/// Events are not tagged for retry, and there are no subconsumers.
+/// Events are not tagged for retry, and there are no subconsumers. A second process of the same name stands by, on this
+/// machine or on another one, where it goes on from its own file.
 pub struct LocalConsumer<H> {
     file: TrackingFile,
     handler: H,
@@ -67,6 +68,11 @@ impl<H: LocalHandler> Delivery for LocalConsumer<H> {
     }
 
     fn is_serial(&self) -> bool {
+        true
+    }
+
+    /// Two processes may have files of their own, on two machines.
+    fn holds_lock(&self) -> bool {
         true
     }
 

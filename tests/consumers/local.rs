@@ -308,6 +308,34 @@ fn a_full_disk_is_told_and_loses_nothing() {
     assert_eq!(seen, names(0, 20));
 }
 
+#[test]
+fn a_second_process_with_a_file_of_its_own_stands_by() {
+    let (local, mut client) = Local::create(Pgq::Own);
+    pgq::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
+    let other = tempfile::tempdir().expect("a temporary folder");
+    fs::copy(local.path("x.ini"), other.path().join("x.ini")).expect("writable");
+    local.drain();
+    let start = local.tick().or(Some(queues::position(&mut client, QUEUE, CONSUMER).0)).expect("a tick");
+    fs::write(other.path().join("consumer.tick"), start.to_string()).expect("writable");
+    ten(&mut client, 0);
+    local.drain();
+    let mut first = Running::start(&mut local.command(&["-v", "--set", "logfile=log"]));
+    let log = |folder: &std::path::Path| fs::read_to_string(folder.join("log")).unwrap_or_default();
+    let tick = ten(&mut client, 10);
+    wait_for("the first one", || local.tick() == Some(tick));
+    let mut command = command_on(local.database.server(), "name_file", other.path());
+    command.env("HOME", other.path()).args(["x.ini", "--set", "logfile=log"]);
+    let _second = Running::start(&mut command);
+    wait_for("the second one to stand by", || log(other.path()).contains("standing by"));
+    let tick = ten(&mut client, 20);
+    wait_for("the first one", || local.tick() == Some(tick));
+    assert!(!log(local.folder.path()).contains("WARNING"), "{}", log(local.folder.path()));
+    first.kill();
+    let there = || fs::read_to_string(other.path().join("names")).unwrap_or_default().lines().count();
+    wait_for("the second one to make its file complete", || there() == 30);
+    assert_eq!(local.names(), names(0, 30));
+}
+
 /// Counts the batches that it is given.
 struct Count(usize);
 
