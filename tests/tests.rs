@@ -10,6 +10,7 @@ mod config;
 mod connections;
 mod conninfo;
 mod consumer;
+mod consumers;
 mod control;
 mod coop;
 mod crash;

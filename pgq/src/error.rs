@@ -59,6 +59,13 @@ impl Error {
         Error::new(Kind::Payload, what.into())
     }
 
+    /// Lets an error end the loop that it comes from.
+    pub(crate) fn fatal(self) -> Error {
+        // The framework knows its own kind of fatal error, and tells each text once.
+        let cause = dbscript::Error::fatal(dbscript::describe(&self));
+        self.caused_by(cause)
+    }
+
     fn new(kind: Kind, what: String) -> Error {
         Error(Box::new(Inner { kind, what, queue: None, batch: None, event: None, source: None }))
     }

@@ -56,7 +56,7 @@ impl<'a> Events<'a> {
             (&info.id, Type::INT8),
             (queue, Type::TEXT),
             (&name, Type::TEXT),
-            (&settings.autocommit, Type::BOOL),
+            (&subscription.is_guarded(), Type::BOOL),
         ];
         let row = lock::retrying(|| {
             let row = source.query_one(sql::OPEN_BATCH, &values)?;
@@ -131,11 +131,6 @@ impl<'a> Events<'a> {
         let rows = self.source.fetch(&self.query, &mut self.pages);
         self.page = rows.map_err(|error| self.failed("cannot fetch events", error))?.into_iter();
         Ok(self.page.next().map(Event::new))
-    }
-
-    /// Tells whether the next event takes a round trip to the server.
-    pub(crate) fn is_page_read(&self) -> bool {
-        self.page.as_slice().is_empty()
     }
 
     /// Copies every event of the batch into a queue of another database, in order: type, data, extras and

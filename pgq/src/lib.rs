@@ -36,6 +36,10 @@
 //! [`Consumer`] handles them, [`Batch::finish`] commits. [`ConsumerLoop`] does that again and again, inside a
 //! [`Worker`]'s thread or, with the `script` feature, a whole program: `script::Program`.
 //!
+//! Kinds of consumers are settings or other deliveries: with [`Settings::autocommit`] no transaction is open while events
+//! are handled, with [`Settings::subconsumer`] several processes share one position, a [`LocalConsumer`] keeps its
+//! position in a file, and crate `pgq_ext` applies batches in another database.
+//!
 //! What an event carries becomes a value by [`Event::urldecode_as`], [`Event::json`] or [`Event::change`], see [`payload`].
 //! A [`Router`] has a handler for each type of event, and for each table.
 //!
@@ -63,6 +67,8 @@ mod failed_many;
 mod guard;
 pub mod guide;
 mod hooks;
+mod local;
+mod local_handler;
 mod lock;
 mod maintenance;
 mod outcome;
@@ -94,6 +100,7 @@ mod ticker;
 mod tickers;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+mod tracking_file;
 mod worker;
 
 pub use batch::Batch;
@@ -116,6 +123,8 @@ pub use failed_many::{
     retry_all_failed_events, retry_failed_events,
 };
 pub use hooks::Hooks;
+pub use local::LocalConsumer;
+pub use local_handler::LocalHandler;
 pub use maintenance::{maintain, retry_events};
 pub use outcome::Outcome;
 pub use owned_event::OwnedEvent;

@@ -147,7 +147,7 @@ fn fetch_behind(
     let Some((id, transaction)) = *place else {
         return Ok(Vec::new());
     };
-    let limit = Some(i64::from(pages.rows())).filter(|rows| *rows > 0);
+    let limit = Some(i64::from(pages.rows())).filter(|rows| *rows > 0).unwrap_or(i64::MAX);
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&id, Type::INT8), (&transaction, Type::INT8), (&limit, Type::INT8)];
     let rows = client.query_typed(&sql::events_behind(events), &values)?;

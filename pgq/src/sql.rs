@@ -386,11 +386,12 @@ pub(crate) fn events(batch_events: &str) -> String {
     format!("select {READ_COLUMNS} from ({batch_events}) batch order by ev_id")
 }
 
-/// As [`events`], but only the first $3 events behind that with id $1 and transaction $2.
+/// As [`events`], but only the first $3 events behind that with id $1 and transaction $2, and those that are not told
+/// apart from the last of them.
 pub(crate) fn events_behind(batch_events: &str) -> String {
     format!(
         "select {READ_COLUMNS} from ({batch_events}) batch where (ev_id, ev_txid) > ($1, $2) \
-         order by ev_id, ev_txid limit $3"
+         order by ev_id, ev_txid fetch first $3 rows with ties"
     )
 }
 

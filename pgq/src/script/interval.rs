@@ -37,7 +37,7 @@ fn units(text: &str) -> Option<Duration> {
         seconds += number.parse::<f64>().ok()? * worth(unit)?;
         rest = behind.trim_start();
     }
-    Duration::try_from_secs_f64(seconds).ok()
+    if text.is_empty() { None } else { Duration::try_from_secs_f64(seconds).ok() }
 }
 
 /// Returns the seconds of a unit, by the names that PostgreSQL knows.
