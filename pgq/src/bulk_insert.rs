@@ -7,7 +7,7 @@ use postgres::types::{ToSql, Type};
 
 use crate::{Error, NewEvent, copy, sql};
 
-/// The types of [`sql::EVENT_COLUMNS`].
+/// The types of [`sql::batch::EVENT_COLUMNS`].
 pub(crate) const TYPES: [Type; 7] =
     [Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ];
 
@@ -29,8 +29,9 @@ impl<'a> BulkInsert<'a> {
     /// When the queue does not exist or takes no events, and when the server fails.
     pub fn start(transaction: &'a mut Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
         let (table, now) = copy::event_table(transaction, queue)?;
-        let writer =
-            transaction.copy_in(&*sql::copy_in(&table, false)).map_err(|error| failed(queue, error))?;
+        let writer = transaction
+            .copy_in(&*sql::batch::copy_in(&table, false))
+            .map_err(|error| failed(queue, error))?;
         Ok(BulkInsert { writer: BinaryCopyInWriter::new(writer, &TYPES), queue: queue.to_owned(), now })
     }
 
@@ -54,7 +55,7 @@ impl<'a> BulkInsert<'a> {
     }
 }
 
-/// Returns the values of [`sql::EVENT_COLUMNS`].
+/// Returns the values of [`sql::batch::EVENT_COLUMNS`].
 pub(crate) fn row<'a>(event: &'a NewEvent<'_>, time: &'a DateTime<Utc>) -> [&'a (dyn ToSql + Sync); 7] {
     let [extra1, extra2, extra3, extra4] = &event.extra;
     [&event.event_type, &event.data, extra1, extra2, extra3, extra4, time]

@@ -33,7 +33,8 @@ pub(crate) fn retrying<T, E>(mut attempt: impl FnMut() -> Result<Option<T>, E>) 
 /// When another process has it ([`Error::is_busy`]), and when the server fails.
 pub(crate) fn take(client: &mut impl GenericClient, queue: &str, name: &str) -> Result<(), Error> {
     let taken = retrying(|| {
-        let row = client.query_typed_one(sql::HOLD_LOCK, &[(&queue, Type::TEXT), (&name, Type::TEXT)])?;
+        let row =
+            client.query_typed_one(sql::batch::HOLD_LOCK, &[(&queue, Type::TEXT), (&name, Type::TEXT)])?;
         Ok::<_, BoxError>(row.get::<_, bool>(0).then_some(()))
     });
     let failed = |error| Error::failed("cannot take the consumer's lock").on_queue(queue).caused_by(error);

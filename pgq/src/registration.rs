@@ -214,7 +214,7 @@ pub(crate) fn is_registered(
 /// Tells whether a queue has a tick.
 pub(crate) fn knows_tick(client: &mut impl GenericClient, queue: &str, tick: i64) -> Result<bool, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
-    let row = client.query_typed_one(sql::TICK_EXISTS, &values);
+    let row = client.query_typed_one(sql::batch::TICK_EXISTS, &values);
     let failed = |error| Error::failed("cannot look for a tick").on_queue(queue).caused_by(error);
     row.map(|row| row.get(0)).map_err(failed)
 }

@@ -163,10 +163,10 @@ impl Subscription {
             (&hurried, Type::BOOL),
         ];
         let Some(subconsumer) = &settings.subconsumer else {
-            return client.query_typed_opt(sql::NEXT_BATCH, &values);
+            return client.query_typed_opt(sql::batch::NEXT_BATCH, &values);
         };
         values.extend([(subconsumer as _, Type::TEXT), (&timeout as _, Type::FLOAT8)]);
-        client.query_typed_opt(sql::NEXT_COOP_BATCH, &values)
+        client.query_typed_opt(sql::batch::NEXT_COOP_BATCH, &values)
     }
 
     /// Returns the name that the consumer's lock has: one process each may have it.
@@ -176,7 +176,11 @@ impl Subscription {
     }
 
     pub(crate) fn finish_statement(&self) -> &'static str {
-        if self.settings.subconsumer.is_some() { sql::FINISH_COOP_BATCH } else { sql::FINISH_BATCH }
+        if self.settings.subconsumer.is_some() {
+            sql::batch::FINISH_COOP_BATCH
+        } else {
+            sql::batch::FINISH_BATCH
+        }
     }
 }
 

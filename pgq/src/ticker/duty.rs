@@ -75,7 +75,7 @@ impl Duty {
             .iter()
             .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t")));
         if taken {
-            connection.simple_query(crate::sql::KEEP_LOCK).map_err(failed)?;
+            connection.simple_query(crate::sql::batch::KEEP_LOCK).map_err(failed)?;
             self.held = Some(connection);
         } else {
             connection.simple_query("rollback").map_err(failed)?;

@@ -49,8 +49,10 @@ impl<'a> BulkInsert<'a> {
     pub async fn start(transaction: &'a Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
         let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &[(&queue, Type::TEXT)]).await;
         let (table, now) = found_table(queue, answer)?;
-        let sink =
-            transaction.copy_in(&*sql::copy_in(&table, false)).await.map_err(|error| failed(queue, error))?;
+        let sink = transaction
+            .copy_in(&*sql::batch::copy_in(&table, false))
+            .await
+            .map_err(|error| failed(queue, error))?;
         let writer = Box::pin(BinaryCopyInWriter::new(sink, &TYPES));
         Ok(BulkInsert { writer, queue: queue.to_owned(), now, transaction: PhantomData })
     }
