@@ -1,10 +1,12 @@
 //! `pgqadm` as an administrator runs it, on both kinds of PgQ.
 
+mod at_once;
 mod commands;
 mod config;
 mod consumers;
 mod contrib;
 mod failed;
+mod groups;
 mod queues;
 mod terminal;
 

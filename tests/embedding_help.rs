@@ -137,9 +137,7 @@ impl Consumer for Slow {
 
 #[test]
 fn a_stop_has_a_deadline() {
-    let position = |client: &mut postgres::Client| {
-        pgq::consumer_position(client, QUEUE, "c").expect("read").expect("registered").0
-    };
+    let position = |client: &mut postgres::Client| queues::position(client, QUEUE, "c").0;
     let (database, mut client) = registered();
     let before = position(&mut client);
     insert(&mut client, "one");

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeZone, Utc};
 use pgq::{BulkInsert, NewEvent};
+use postgres::NoTls;
 
 use crate::support::queues::{self, ODD};
 
@@ -109,4 +110,30 @@ fn a_queue_that_takes_no_events_refuses_both_ways() {
         let line = dbscript::describe(&error);
         assert!(!error.is_missing() && (line.contains("disabled") || line.contains("disallowed")), "{line}");
     }
+}
+
+#[test]
+fn a_pooled_connection_inserts_like_any_other() {
+    let (database, mut client) = queues::database("pool", QUEUE);
+    let config = database.conninfo().parse().expect("a connection string");
+    let pool = r2d2::Pool::builder()
+        .max_size(1)
+        .build(r2d2_postgres::PostgresConnectionManager::new(config, NoTls))
+        .expect("connected");
+    let mut connection = pool.get().expect("idle");
+    pgq::insert_event(&mut *connection, QUEUE, "t", "1").expect("inserted");
+    pgq::bulk_insert(&mut *connection, QUEUE, [NewEvent::new("t", "2")]).expect("inserted");
+    let mut transaction = connection.transaction().expect("begin");
+    pgq::insert_event(&mut transaction, QUEUE, "t", "lost").expect("inserted");
+    drop(transaction);
+    drop(connection);
+    let mut connection = pool.get().expect("idle again");
+    let mut transaction = connection.transaction().expect("begin");
+    let mut savepoint = transaction.transaction().expect("savepoint");
+    pgq::insert_event(&mut savepoint, QUEUE, "t", "lost").expect("inserted");
+    savepoint.rollback().expect("rolled back");
+    pgq::insert_event(&mut transaction, QUEUE, "t", "3").expect("inserted");
+    transaction.commit().expect("committed");
+    let data: Vec<_> = queues::events(&mut client, QUEUE).into_iter().map(|row| row[1].clone()).collect();
+    assert_eq!(data, ["1", "2", "3"].map(|n| Some(n.to_owned())));
 }

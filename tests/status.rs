@@ -1,5 +1,6 @@
 //! The status of queues: what is told of them, to people and to programs.
 
+mod alerts;
 mod columns;
 mod metrics;
 mod programs;

@@ -1,7 +1,9 @@
 //! The ticker: by each queue's rules, one beside another, through outages, for many databases.
 
 mod cluster;
+mod once;
 mod outage;
+mod retries;
 mod rules;
 mod service;
 mod standby;

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use clap_complete::Shell;
 use log::LevelFilter;
 use nix::sys::signal::Signal;
 
-use crate::complaint::complain;
 use crate::{Error, command};
 
 /// What was given on the command line.
@@ -15,6 +15,8 @@ pub struct Switches {
     given: ArgMatches,
     program: String,
     commands: Vec<crate::Command>,
+    /// The names of the switches that the program added.
+    added: Vec<&'static str>,
 }
 
 /// Shows nothing: `--set` may hold a password.
@@ -32,6 +34,8 @@ pub(crate) struct Extra {
     pub(crate) value: Option<&'static str>,
     /// The value that it has when it is given without one; what is given then stands behind a `=`.
     pub(crate) missing: Option<&'static str>,
+    /// What its value may be, if completions are to know it.
+    pub(crate) values: &'static [&'static str],
     pub(crate) doc: &'static str,
 }
 
@@ -41,7 +45,7 @@ impl Extra {
             None => flag(self.name, self.doc),
             Some(value) => {
                 let arg = Arg::new(self.name).long(self.name).value_name(value).help(self.doc);
-                let arg = arg.overrides_with(self.name);
+                let arg = arg.overrides_with(self.name).value_hint(ValueHint::Other);
                 match self.missing {
                     None => arg,
                     Some(missing) => arg.num_args(0..=1).require_equals(true).default_missing_value(missing),
@@ -62,15 +66,24 @@ impl Switches {
         self.given.try_get_one::<String>(name).ok().flatten().map(String::as_str)
     }
 
-    /// Returns the arguments after the config file, of which the first is the command if the program has commands.
+    /// Returns the arguments after the config file, of which the first is the command if the program has commands;
+    /// none if it takes none.
     pub fn arguments(&self) -> Vec<&str> {
-        self.given.get_many::<String>("arguments").into_iter().flatten().map(String::as_str).collect()
+        let given = self.given.try_get_many::<String>("arguments").ok().flatten();
+        given.into_iter().flatten().map(String::as_str).collect()
     }
 
     /// Returns the error of arguments that the program does not take: no command, one that it does not have, or
     /// one with arguments that it does not take.
     pub fn misuse(&self) -> Error {
         command::misuse(&self.program, &self.commands, &self.arguments())
+    }
+
+    /// Fails when a switch was given that the command does not take.
+    pub(crate) fn check_command(&self) -> Result<(), Error> {
+        let Some(command) = self.arguments().first().copied() else { return Ok(()) };
+        let is_given = |name: &&str| self.given.value_source(name) == Some(ValueSource::CommandLine);
+        command::check_switches(&self.commands, command, self.added.iter().copied().filter(is_given))
     }
 
     pub(crate) fn config_file(&self) -> Option<&PathBuf> {
@@ -148,6 +161,7 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
             Arg::new("set")
                 .long("set")
                 .value_name("PARAM=VAL")
+                .value_hint(ValueHint::Other)
                 .action(ArgAction::Append)
                 .help("Override a value of the config file"),
         )
@@ -201,27 +215,42 @@ fn flag(name: &'static str, doc: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).overrides_with(name).help(doc)
 }
 
-/// Parses the command line. `Err` holds the exit status, after help, version or one line about a mistake
-/// was printed.
+/// Why a command line is not run.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u8,
+    /// One line about a mistake; none after help or version was printed.
+    pub(crate) line: Option<String>,
+    /// The arguments after the config file, as far as they are understood.
+    pub(crate) arguments: Vec<String>,
+}
+
+/// Parses the command line. Help and version are printed.
 pub(crate) fn parse(
     command: Command,
     commands: &[crate::Command],
+    extra: &[Extra],
     args: impl IntoIterator<Item = std::ffi::OsString>,
-) -> Result<Switches, u8> {
+) -> Result<Switches, Refusal> {
     let program = command.get_name().to_owned();
-    match command.try_get_matches_from(args) {
-        Ok(given) => Ok(Switches { given, program, commands: commands.to_vec() }),
+    let args: Vec<_> = args.into_iter().collect();
+    let added = extra.iter().map(|extra| extra.name).collect();
+    let switches = |given| Switches { given, program: program.clone(), commands: commands.to_vec(), added };
+    match command.clone().try_get_matches_from(&args) {
+        Ok(given) => Ok(switches(given)),
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
             let line = line.strip_prefix("error: ").unwrap_or(line);
-            complain(&format!("{program}: {line}; `{program} --help` lists the switches"));
-            Err(2)
+            let line = format!("{program}: {line}; `{program} --help` lists the switches");
+            let known = command.ignore_errors(true).try_get_matches_from(&args).map(switches);
+            let arguments = known.iter().flat_map(Switches::arguments).map(str::to_owned).collect();
+            Err(Refusal { status: 2, line: Some(line), arguments })
         }
         Err(help_or_version) => {
             // A closed standard output is no reason to fail.
             let _ = help_or_version.print();
-            Err(0)
+            Err(Refusal { status: 0, line: None, arguments: Vec::new() })
         }
     }
 }
@@ -230,14 +259,44 @@ pub(crate) fn parse(
 mod tests {
     use super::*;
 
-    fn parse_line(line: &str) -> Result<Switches, u8> {
+    fn parse_line(line: &str) -> Result<Switches, Refusal> {
         let extra = [
-            Extra { name: "register", value: None, missing: None, doc: "Register." },
-            Extra { name: "limit", value: Some("ROWS"), missing: None, doc: "Rows." },
-            Extra { name: "watch", value: Some("SECONDS"), missing: Some("2"), doc: "Watch." },
+            Extra { name: "register", value: None, missing: None, values: &[], doc: "Register." },
+            Extra { name: "limit", value: Some("ROWS"), missing: None, values: &[], doc: "Rows." },
+            Extra { name: "watch", value: Some("SECONDS"), missing: Some("2"), values: &[], doc: "Watch." },
         ];
         let command = complete(Command::new("prog").version("1"), &extra, Some("COMMAND"));
-        parse(command, &[], line.split(' ').map(Into::into))
+        parse(command, &[], &extra, line.split(' ').map(Into::into))
+    }
+
+    fn status(line: &str) -> Option<u8> {
+        parse_line(line).err().map(|refusal| refusal.status)
+    }
+
+    #[test]
+    fn a_program_may_take_no_arguments() {
+        let parse = |line: &str| {
+            parse(
+                complete(Command::new("prog").version("1"), &[], None),
+                &[],
+                &[],
+                line.split(' ').map(Into::into),
+            )
+        };
+        assert!(parse("prog x.ini").expect("valid").arguments().is_empty());
+        assert!(parse("prog x.ini more").expect_err("too many").arguments.is_empty());
+    }
+
+    #[test]
+    fn a_refusal_knows_the_arguments_before_the_mistake() {
+        for (line, arguments) in [
+            ("prog x.ini check q --wrong", &["check", "q"][..]),
+            ("prog x.ini check --limit", &["check"]),
+            ("prog x.ini check --register=5", &["check"]),
+            ("prog --wrong x.ini check", &[]),
+        ] {
+            assert_eq!(parse_line(line).expect_err(line).arguments, arguments, "{line}");
+        }
     }
 
     #[test]
@@ -257,7 +316,7 @@ mod tests {
         assert_eq!((switches.value("limit"), switches.has("limit")), (Some("2"), false));
         assert_eq!(parse_line("prog x.ini").expect("valid").value("limit"), None);
         assert_eq!(parse_line("prog --register x.ini").expect("valid").value("register"), None);
-        assert_eq!(parse_line("prog x.ini --limit").err(), Some(2));
+        assert_eq!(status("prog x.ini --limit"), Some(2));
     }
 
     #[test]
@@ -285,7 +344,7 @@ mod tests {
             assert_eq!(parse_line(&format!("prog {switch} x.ini")).expect(switch).signal(), Some(signal));
         }
         assert_eq!(parse_line("prog x.ini").expect("valid").signal(), None);
-        assert_eq!(parse_line("prog -s -k x.ini").err(), Some(2));
+        assert_eq!(status("prog -s -k x.ini"), Some(2));
     }
 
     #[test]
@@ -301,6 +360,6 @@ mod tests {
         assert!(parse_line("prog --register x.ini").expect("valid").has("register"));
         assert!(!parse_line("prog x.ini").expect("valid").has("register"));
         assert!(!parse_line("prog x.ini").expect("valid").has("rewind"));
-        assert_eq!(parse_line("prog --rewind x.ini").err(), Some(2));
+        assert_eq!(status("prog --rewind x.ini"), Some(2));
     }
 }

@@ -18,7 +18,7 @@ const COLUMN: usize = 36;
 /// ```
 /// use dbscript::Command;
 ///
-/// const DROP: Command = Command::new("drop", "<queue>", "Drops a queue.");
+/// const DROP: Command = Command::new("drop", "<queue>", "Drops a queue.").takes(&["force"]);
 /// const FAILED: Command = Command::new("failed", "list|retry <queue> [<event>...]", "Handles failed events.");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct Command {
     pub(crate) name: &'static str,
     pub(crate) arguments: &'static str,
     pub(crate) doc: &'static str,
+    /// The switches of the program, and its options, that it takes.
+    pub(crate) switches: &'static [&'static str],
+    /// Words that the manual page explains, each with its meaning.
+    pub(crate) details: &'static [(&'static str, &'static str)],
 }
 
 /// One word of a command's arguments, as completions want it.
@@ -41,12 +45,30 @@ impl Command {
     /// Makes a command. What it takes is written as in a synopsis: `<name>` stands for any text, `[…]` may be left
     /// out, `...` may come again, and other words are taken literally, with `|` between alternatives.
     pub const fn new(name: &'static str, arguments: &'static str, doc: &'static str) -> Command {
-        Command { name, arguments, doc }
+        Command { name, arguments, doc, switches: &[], details: &[] }
+    }
+
+    /// Names the switches and options that the command takes, of those that the program adds to the common ones. With
+    /// another one, the program ends with an error of usage.
+    pub const fn takes(mut self, switches: &'static [&'static str]) -> Command {
+        self.switches = switches;
+        self
+    }
+
+    /// Adds words that the manual page explains below the command, each with its meaning.
+    pub const fn explains(mut self, details: &'static [(&'static str, &'static str)]) -> Command {
+        self.details = details;
+        self
     }
 
     /// Returns the command's name.
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Tells whether the explained words are exit statuses.
+    pub(crate) fn has_own_statuses(&self) -> bool {
+        !self.details.is_empty() && self.details.iter().all(|(word, _)| word.parse::<u8>().is_ok())
     }
 
     /// Returns the command with what it takes.
@@ -85,6 +107,19 @@ pub(crate) fn list(commands: &[Command]) -> String {
         }
     }
     text
+}
+
+/// Fails when a command is given with one of the program's switches that it does not take.
+pub(crate) fn check_switches<'a>(
+    commands: &[Command],
+    command: &str,
+    given: impl IntoIterator<Item = &'a str>,
+) -> Result<(), Error> {
+    let Some(command) = commands.iter().find(|known| known.name == command) else { return Ok(()) };
+    match given.into_iter().find(|switch| !command.switches.contains(switch)) {
+        Some(switch) => Err(Error::usage(format!("command `{}` takes no --{switch}", command.name))),
+        None => Ok(()),
+    }
 }
 
 /// Tells what is wrong with arguments that the program does not take.
@@ -135,6 +170,19 @@ mod tests {
                         Handles the events that consumers gave up.\n  \
                         status                            Shows what there is.";
         assert_eq!(list(&COMMANDS), expected);
+    }
+
+    #[test]
+    fn a_switch_belongs_to_the_commands_that_take_it() {
+        let commands = [COMMANDS[0].takes(&["force"]), COMMANDS[2]];
+        let check = |command: &str, given: &[&str]| {
+            check_switches(&commands, command, given.iter().copied()).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("drop", &["force"]), Ok(()));
+        assert_eq!(check("status", &[]), Ok(()));
+        assert_eq!(check("drop", &["force", "at"]), Err("command `drop` takes no --at".to_owned()));
+        assert_eq!(check("status", &["force"]), Err("command `status` takes no --force".to_owned()));
+        assert_eq!(check("fly", &["force"]), Ok(()), "that is told otherwise");
     }
 
     #[test]

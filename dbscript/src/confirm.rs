@@ -1,20 +1,18 @@
 //! Asking the person at the terminal before something is done that cannot be undone.
 
-use std::io::{IsTerminal, Write, stderr, stdin};
+use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use signal_hook::consts::SIGINT;
-use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
 
-use crate::{BoxError, Error};
+use crate::{BoxError, Error, plain, signals};
 
 /// Whether an answer is awaited.
 static ASKING: AtomicBool = AtomicBool::new(false);
 
 /// Asks on the terminal whether something is meant: `WHAT? [y/N]`. Returns at once when it is `forced`, and
-/// otherwise on `y` or `yes`. Ctrl-C at the question ends the program with exit status 1.
+/// otherwise on `y` or `yes`. Ctrl-C at the question ends the program with exit status 1. What would move the
+/// terminal's cursor is shown as [`plain`] does.
 ///
 /// It is for a [`Job::once`](crate::Job::once), with no transaction open.
 ///
@@ -26,6 +24,7 @@ pub fn confirm(what: &str, forced: bool) -> Result<(), BoxError> {
     if forced {
         return Ok(());
     }
+    let what = plain(what);
     if !stdin().is_terminal() || !stderr().is_terminal() {
         return Err(Error::usage(format!("{what}? There is no terminal to ask at; --force means yes")).into());
     }
@@ -38,31 +37,26 @@ pub fn confirm(what: &str, forced: bool) -> Result<(), BoxError> {
 }
 
 fn ask(question: &str) -> Result<String, std::io::Error> {
-    end_when_interrupted()?;
-    let mut answer = String::new();
+    let mut answer = Vec::new();
     ASKING.store(true, Ordering::SeqCst);
     stderr().write_all(question.as_bytes())?;
-    let read = stdin().read_line(&mut answer);
+    let read = stdin().lock().read_until(b'\n', &mut answer);
     ASKING.store(false, Ordering::SeqCst);
     if read? == 0 {
         stderr().write_all(b"\n")?;
     }
-    Ok(answer)
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// Lets SIGINT end the program as a no while it asks, and as ever otherwise.
-fn end_when_interrupted() -> Result<(), std::io::Error> {
-    let mut signals = Signals::new([SIGINT])?;
-    let handle = move || {
-        for signal in signals.forever() {
-            if ASKING.load(Ordering::SeqCst) {
-                // The terminal may be gone.
-                let _ = stderr().write_all(b"\nnot confirmed, nothing is changed\n");
-                std::process::exit(1);
-            }
-            // Fails for signals that cannot be handled only.
-            let _ = emulate_default_handler(signal);
-        }
-    };
-    thread::Builder::new().name("signals".to_owned()).spawn(handle).map(|_| ())
+/// Ends the process if it asks, and only then: SIGINT is a no.
+pub(crate) fn end_question(signal: i32) {
+    if !ASKING.load(Ordering::SeqCst) {
+        return;
+    }
+    if signal == SIGINT {
+        // The terminal may be gone.
+        let _ = stderr().write_all(b"\nnot confirmed, nothing is changed\n");
+        std::process::exit(1);
+    }
+    signals::end_by(signal);
 }

@@ -24,6 +24,7 @@ pub const DEFAULT_CONNECTION_LIFETIME: Duration = Duration::from_secs(1200);
 pub struct Databases {
     entries: HashMap<String, Entry>,
     lifetime: Duration,
+    silence: Option<Duration>,
     application_name: String,
     control: Control,
     threads: Option<Arc<ScheduledThreadPool>>,
@@ -36,6 +37,7 @@ pub struct Databases {
 pub(crate) struct Snapshot {
     strings: Vec<(String, String)>,
     lifetime: Duration,
+    silence: Option<Duration>,
     hook: Option<Hook>,
     channels: Channels,
 }
@@ -54,6 +56,7 @@ impl Databases {
         Databases {
             entries: HashMap::new(),
             lifetime: DEFAULT_CONNECTION_LIFETIME,
+            silence: None,
             application_name: application_name.to_owned(),
             control,
             threads: None,
@@ -78,12 +81,13 @@ impl Databases {
         }
     }
 
-    /// Takes what was set, to be [restored](Databases::restore); connection strings and lifetime stay.
+    /// Takes what was set, to be [restored](Databases::restore); connection strings and limits stay.
     pub(crate) fn snapshot(&mut self) -> Snapshot {
         let strings = self.entries.iter().map(|(name, entry)| (name.clone(), entry.conninfo.clone()));
         Snapshot {
             strings: strings.collect(),
             lifetime: self.lifetime,
+            silence: self.silence,
             hook: self.hook.take(),
             channels: std::mem::take(&mut self.channels),
         }
@@ -96,6 +100,7 @@ impl Databases {
             self.set(name, conninfo);
         }
         self.set_lifetime(snapshot.lifetime);
+        self.silence = snapshot.silence;
         self.hook = snapshot.hook;
         self.channels = snapshot.channels;
     }
@@ -141,8 +146,10 @@ impl Databases {
         let entries = &self.entries;
         self.listeners.follow(&self.channels, &self.control, |name| {
             let conninfo = entries.get(name)?.conninfo.clone();
-            let (text, application_name) = (conninfo.clone(), self.application_name.clone());
-            let open: Open = Box::new(move || Ok(listen::connect(understood(&text, &application_name)?)?));
+            let (text, application_name, silence) =
+                (conninfo.clone(), self.application_name.clone(), self.silence);
+            let open: Open =
+                Box::new(move || Ok(listen::connect(understood(&text, &application_name, silence)?)?));
             Some((conninfo, open))
         });
     }
@@ -164,6 +171,15 @@ impl Databases {
     pub fn set_lifetime(&mut self, lifetime: Duration) {
         if lifetime != self.lifetime {
             self.lifetime = lifetime;
+            self.reset();
+        }
+    }
+
+    /// Lets connections over TCP be lost when the server's machine is silent for about this long, unless the
+    /// connection string sets `tcp_user_timeout`, `keepalives_idle` and the like. Defaults to what the system
+    /// does, which may be hours.
+    pub fn notice_silence(&mut self, limit: Duration) {
+        if self.silence.replace(limit) != Some(limit) {
             self.reset();
         }
     }
@@ -202,6 +218,12 @@ impl Databases {
             Some(target) => format!("{name} ({target})"),
             None => name.to_owned(),
         }
+    }
+
+    /// Returns the name of the database that the connection string of a name leads to, if it can be told.
+    pub fn dbname(&self, name: &str) -> Option<String> {
+        let target = conninfo::parse(&self.entries.get(name)?.conninfo, variable).ok()?;
+        target.common.get_dbname().map(str::to_owned)
     }
 
     /// Closes the connection of a name; the next [`get`](Databases::get) opens a new one.
@@ -250,7 +272,7 @@ impl Databases {
         if let Some(pool) = &entry.pool {
             return Ok(pool.clone());
         }
-        let target = understood(&entry.conninfo, &self.application_name)
+        let target = understood(&entry.conninfo, &self.application_name, self.silence)
             .map_err(|error| Error::usage(name.to_owned()).caused_by(error))?;
         let pool = PoolOfOne::new(name, target, self.lifetime, threads.clone());
         Ok(entry.pool.insert(pool).clone())
@@ -261,11 +283,14 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Understands a connection string.
-fn understood(conninfo: &str, application_name: &str) -> Result<Target, Error> {
+/// Understands a connection string, and adds what it leaves open.
+fn understood(conninfo: &str, application_name: &str, silence: Option<Duration>) -> Result<Target, Error> {
     let mut target = conninfo::parse(conninfo, variable)?;
     if target.common.get_application_name().is_none() {
         target.common.application_name(application_name);
+    }
+    if let Some(limit) = silence {
+        connect::notice_silence(&mut target.common, limit);
     }
     Ok(target)
 }

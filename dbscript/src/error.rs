@@ -15,9 +15,16 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 pub struct Error(Box<Inner>);
 
 struct Inner {
-    usage: bool,
+    kind: Kind,
     message: String,
     source: Option<BoxError>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Failed,
+    Usage,
+    Fatal,
 }
 
 impl Error {
@@ -25,16 +32,23 @@ impl Error {
     ///
     /// It ends the program with exit status 2.
     pub fn usage(message: impl Into<String>) -> Error {
-        Error::new(true, message.into(), None)
+        Error::new(Kind::Usage, message.into())
     }
 
     /// Makes an error of something that went wrong while running.
     pub fn failed(message: impl Into<String>) -> Error {
-        Error::new(false, message.into(), None)
+        Error::new(Kind::Failed, message.into())
     }
 
-    fn new(usage: bool, message: String, source: Option<BoxError>) -> Error {
-        Error(Box::new(Inner { usage, message, source }))
+    /// Makes an error after which it is no use to go on.
+    ///
+    /// It ends the loop, and the program with exit status 1, where another one would fail a round.
+    pub fn fatal(message: impl Into<String>) -> Error {
+        Error::new(Kind::Fatal, message.into())
+    }
+
+    fn new(kind: Kind, message: String) -> Error {
+        Error(Box::new(Inner { kind, message, source: None }))
     }
 
     /// Sets the cause.
@@ -45,7 +59,7 @@ impl Error {
 
     /// Tells whether the way the program was started or configured is at fault.
     pub fn is_usage(&self) -> bool {
-        self.0.usage
+        self.0.kind == Kind::Usage
     }
 
     /// Returns the SQLSTATE of the database error behind this one, if there is one.
@@ -92,9 +106,18 @@ pub fn describe(error: &(dyn StdError + 'static)) -> String {
 
 /// Tells whether a usage error is anywhere in a chain.
 pub(crate) fn is_usage(error: &(dyn StdError + 'static)) -> bool {
+    has_kind(error, Kind::Usage)
+}
+
+/// Tells whether an error that ends the loop is anywhere in a chain.
+pub(crate) fn is_final(error: &(dyn StdError + 'static)) -> bool {
+    has_kind(error, Kind::Usage) || has_kind(error, Kind::Fatal)
+}
+
+fn has_kind(error: &(dyn StdError + 'static), kind: Kind) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.downcast_ref::<Error>().is_some_and(Error::is_usage) {
+        if error.downcast_ref::<Error>().is_some_and(|error| error.0.kind == kind) {
             return true;
         }
         next = error.source();

@@ -40,7 +40,9 @@ mod error;
 mod error_kind;
 mod listen;
 mod manager;
+mod nearest;
 mod panics;
+mod plain;
 mod pool;
 mod progress;
 mod run_loop;
@@ -56,6 +58,8 @@ mod args;
 mod command;
 #[cfg(feature = "program")]
 mod complaint;
+#[cfg(feature = "program")]
+mod completions;
 #[cfg(feature = "program")]
 mod config;
 #[cfg(feature = "program")]
@@ -74,8 +78,6 @@ mod key;
 mod logging;
 #[cfg(feature = "program")]
 mod man;
-#[cfg(feature = "program")]
-mod nearest;
 #[cfg(feature = "program")]
 mod pidfile;
 #[cfg(feature = "program")]
@@ -96,7 +98,9 @@ pub use control::Control;
 pub use databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use error::{BoxError, Error, describe, is_connection_error, is_interrupted, sqlstate};
 pub use error_kind::ErrorKind;
+pub use nearest::nearest;
 pub use panics::guarded;
+pub use plain::plain;
 pub use progress::{Progress, Totals};
 pub use run_loop::{LoopSettings, RunLoop};
 pub use script::{Context, Round, Script};

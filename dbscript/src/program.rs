@@ -2,14 +2,17 @@
 
 use std::process::ExitCode;
 
-use crate::args::{self, Extra, Switches};
+use clap::builder::PossibleValuesParser;
+
+use crate::args::{self, Extra, Refusal, Switches};
 use crate::command;
 use crate::complaint::complain;
 use crate::error::is_usage;
+use crate::key::Presence;
 use crate::panics::{guarded, log_instead_of_printing};
 use crate::run::Run;
 use crate::settings::{COMMON_KEYS, JOB_NAME};
-use crate::{BoxError, Command, Config, Context, Error, Key, Script, describe, logging, man};
+use crate::{BoxError, Command, Config, Context, Error, Key, Script, completions, describe, logging};
 
 /// What a program does once its configuration is understood.
 pub struct Job(pub(crate) Kind);
@@ -18,10 +21,17 @@ pub(crate) enum Kind {
     /// Runs round after round, with pidfile and signals.
     Loop(Box<dyn Script>),
     /// Runs once and ends, beside a loop that may be running.
-    Once(OnceWork),
+    Once(Once),
 }
 
-pub(crate) type OnceWork = Box<dyn FnOnce(&mut Context) -> Result<ExitCode, BoxError>>;
+/// What runs once.
+pub(crate) struct Once {
+    pub(crate) work: OnceWork,
+    /// Whether the work handles signals itself.
+    pub(crate) handles_signals: bool,
+}
+
+type OnceWork = Box<dyn FnOnce(&mut Context) -> Result<ExitCode, BoxError>>;
 
 impl Job {
     /// Makes a job that runs round after round, with pidfile and signals.
@@ -30,13 +40,24 @@ impl Job {
     }
 
     /// Makes a job that runs once and ends, also beside a loop that is running.
+    ///
+    /// SIGINT and SIGTERM cancel the statement that it runs, so that it fails and its transaction is rolled back; the
+    /// program then dies by that signal, as shells expect.
     pub fn once(work: impl FnOnce(&mut Context) -> Result<(), BoxError> + 'static) -> Job {
         Job::once_with_status(move |cx| work(cx).map(|()| ExitCode::SUCCESS))
     }
 
     /// Makes a job as [`Job::once`] does, which chooses the program's exit status when it has not failed.
     pub fn once_with_status(work: impl FnOnce(&mut Context) -> Result<ExitCode, BoxError> + 'static) -> Job {
-        Job(Kind::Once(Box::new(work)))
+        Job(Kind::Once(Once { work: Box::new(work), handles_signals: false }))
+    }
+
+    /// Leaves signals to a job that runs once, which handles them itself.
+    pub fn handling_signals(mut self) -> Job {
+        if let Kind::Once(once) = &mut self.0 {
+            once.handles_signals = true;
+        }
+        self
     }
 }
 
@@ -55,7 +76,12 @@ pub struct Program {
     switches: Vec<Extra>,
     arguments: Option<&'static str>,
     commands: Vec<Command>,
+    on_failure: Option<OnFailure>,
+    quick_start: &'static [(&'static str, &'static str)],
 }
+
+/// Tells in a program's own way why it fails; see [`Program::on_failure`].
+type OnFailure = fn(&[&str], &str) -> Option<ExitCode>;
 
 impl Program {
     /// Describes a program; `service` is its name and its section in the config file.
@@ -71,6 +97,8 @@ impl Program {
             switches: Vec::new(),
             arguments: None,
             commands: Vec::new(),
+            on_failure: None,
+            quick_start: &[],
         }
     }
 
@@ -89,6 +117,13 @@ impl Program {
     /// Sets the text that `--help` ends with.
     pub fn help_after(mut self, text: &'static str) -> Program {
         self.help_after = text;
+        self
+    }
+
+    /// Sets the steps from nothing to a program that runs, which the manual page has: each a sentence, and the command
+    /// for it or an empty text.
+    pub fn quick_start(mut self, steps: &'static [(&'static str, &'static str)]) -> Program {
+        self.quick_start = steps;
         self
     }
 
@@ -124,13 +159,25 @@ impl Program {
 
     /// Adds a switch `--name`, which is given or not.
     pub fn switch(mut self, name: &'static str, doc: &'static str) -> Program {
-        self.switches.push(Extra { name, value: None, missing: None, doc });
+        self.switches.push(Extra { name, value: None, missing: None, values: &[], doc });
         self
     }
 
     /// Adds an option `--name VALUE`, whose value is text; `value` stands for it in `--help`.
     pub fn option(mut self, name: &'static str, value: &'static str, doc: &'static str) -> Program {
-        self.switches.push(Extra { name, value: Some(value), missing: None, doc });
+        self.switches.push(Extra { name, value: Some(value), missing: None, values: &[], doc });
+        self
+    }
+
+    /// As [`option`](Program::option), whose value is one of a few, which completions offer.
+    pub fn choice(
+        mut self,
+        name: &'static str,
+        value: &'static str,
+        values: &'static [&'static str],
+        doc: &'static str,
+    ) -> Program {
+        self.switches.push(Extra { name, value: Some(value), missing: None, values, doc });
         self
     }
 
@@ -142,7 +189,7 @@ impl Program {
         missing: &'static str,
         doc: &'static str,
     ) -> Program {
-        self.switches.push(Extra { name, value: Some(value), missing: Some(missing), doc });
+        self.switches.push(Extra { name, value: Some(value), missing: Some(missing), values: &[], doc });
         self
     }
 
@@ -159,6 +206,14 @@ impl Program {
         self
     }
 
+    /// Sets what tells in its own way why the program fails. It gets the arguments after the config file, as far as the
+    /// command line could be understood, and the reason, and returns the exit status. With `None` the failure is told
+    /// as ever, on the log or standard error.
+    pub fn on_failure(mut self, tell: fn(&[&str], &str) -> Option<ExitCode>) -> Program {
+        self.on_failure = Some(tell);
+        self
+    }
+
     /// Runs the program with the process's arguments and returns its exit status: 0 done, 1 failed, 2 wrong
     /// usage, or what [`Job::once_with_status`] returns.
     ///
@@ -166,19 +221,19 @@ impl Program {
     /// With `-d` it forks first, so the process must not have started threads before.
     pub fn main(self, build: impl Fn(&Config, &Switches) -> Result<Job, BoxError> + 'static) -> ExitCode {
         log_instead_of_printing();
-        let switches = match args::parse(self.parser(), &self.commands, std::env::args_os()) {
+        let (name, on_failure) = (self.name(), self.on_failure);
+        let switches = match args::parse(self.parser(), &self.commands, &self.switches, std::env::args_os()) {
             Ok(switches) => switches,
-            Err(status) => return ExitCode::from(status),
+            Err(refusal) => return refused(&refusal, on_failure),
         };
-        let name = self.name();
+        let arguments: Vec<String> = switches.arguments().into_iter().map(str::to_owned).collect();
         let run = || Run::new(self, switches, Box::new(build)).and_then(Run::run);
-        let status = match guarded(run) {
-            Ok(status) => status,
-            Err(error) => {
+        let status = guarded(run).unwrap_or_else(|error| {
+            own_way(on_failure, &arguments, &describe(&*error)).unwrap_or_else(|| {
                 complain(&told(name, &*error));
                 ExitCode::from(if is_usage(&*error) { 2 } else { 1 })
-            }
-        };
+            })
+        });
         logging::flush();
         status
     }
@@ -194,8 +249,13 @@ impl Program {
         if self.commands.is_empty() {
             return self.parser();
         }
-        let parser = args::complete(self.described(), &self.switches, None);
-        man::with_commands(parser, &self.commands)
+        let mut parser = args::complete(self.described(), &self.switches, None);
+        for switch in self.switches.iter().filter(|switch| !switch.values.is_empty()) {
+            let values = PossibleValuesParser::new(switch.values);
+            parser = parser.mut_arg(switch.name, |arg| arg.value_parser(values));
+        }
+        let added: Vec<&str> = self.switches.iter().map(|switch| switch.name).collect();
+        completions::with_commands(parser, &self.commands, &added)
     }
 
     fn described(&self) -> clap::Command {
@@ -214,6 +274,15 @@ impl Program {
 
     pub(crate) fn notes(&self) -> &'static str {
         self.help_after
+    }
+
+    pub(crate) fn steps(&self) -> &'static [(&'static str, &'static str)] {
+        self.quick_start
+    }
+
+    /// Tells whether a file has to set a key.
+    pub(crate) fn requires(&self, key: &Key) -> bool {
+        key.value == Presence::Required && !self.optional.contains(&key.name())
     }
 
     pub(crate) fn all_commands(&self) -> &[Command] {
@@ -254,6 +323,20 @@ impl Program {
         }
         keys
     }
+}
+
+/// Tells why a command line is refused.
+fn refused(refusal: &Refusal, on_failure: Option<OnFailure>) -> ExitCode {
+    let Some(line) = &refusal.line else { return ExitCode::from(refusal.status) };
+    own_way(on_failure, &refusal.arguments, line).unwrap_or_else(|| {
+        complain(line);
+        ExitCode::from(refusal.status)
+    })
+}
+
+fn own_way(on_failure: Option<OnFailure>, arguments: &[String], why: &str) -> Option<ExitCode> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    on_failure?(&arguments, why)
 }
 
 /// Returns why the program ends; a log knows the program's name already.

@@ -7,17 +7,18 @@ use std::process::ExitCode;
 use log::{info, warn};
 use nix::sys::signal::Signal;
 
+use crate::complaint::complain;
 use crate::daemon::{self, Readiness, Side};
 use crate::error::is_usage;
 use crate::logging::{self, LogSettings};
 use crate::panics::guarded;
 use crate::pidfile::{self, Pidfile, Sent};
-use crate::program::{Kind, OnceWork, Program};
+use crate::program::{Kind, Once, Program};
 use crate::settings::{Fixed, Settings};
 use crate::systemd::Systemd;
 use crate::{
-    BoxError, Config, Context, Control, Databases, Error, Job, RunLoop, Script, Switches, describe,
-    ini_template, man, signals,
+    BoxError, Config, Context, Control, Databases, Error, Job, RunLoop, Script, Switches, completions,
+    describe, ini_template, man, signals,
 };
 
 /// Makes the job out of the configuration.
@@ -41,6 +42,7 @@ impl Run {
         if let Some(text) = self.text_to_print()? {
             return print(&text).map(done);
         }
+        self.switches.check_command()?;
         let config = self.load()?;
         if let Some(signal) = self.switches.signal() {
             return self.control(&config, signal).map(done);
@@ -50,7 +52,7 @@ impl Run {
             return self.run_daemon(&config, &settings).map(done);
         }
         match (self.build)(&config, &self.switches)?.0 {
-            Kind::Once(work) => self.run_once(&settings, work),
+            Kind::Once(once) => self.run_once(&config, &settings, once),
             Kind::Loop(script) => {
                 let mut pidfile = settings.pidfile.as_deref().map(Pidfile::acquire).transpose()?;
                 self.run_loop(&config, &settings, script, pidfile.as_mut(), || ()).map(done)
@@ -67,7 +69,7 @@ impl Run {
         } else if self.switches.manual() {
             man::write_page(&self.program, &mut text)?;
         } else if let Some(shell) = self.switches.completions() {
-            man::write_completions(&self.program, shell, &mut text);
+            completions::write(&self.program, shell, &mut text)?;
         } else {
             return Ok(None);
         }
@@ -108,9 +110,23 @@ impl Run {
         Ok(())
     }
 
-    fn run_once(&self, settings: &Settings, work: OnceWork) -> Result<ExitCode, BoxError> {
+    fn run_once(&self, config: &Config, settings: &Settings, once: Once) -> Result<ExitCode, BoxError> {
         logging::init_console(&settings.log, self.switches.level())?;
-        work(&mut context(settings, Control::default()))
+        self.warn_of_unknown_keys(config, &mut BTreeSet::new());
+        let control = Control::default();
+        let mut context = context(settings, control.clone());
+        if once.handles_signals {
+            return (once.work)(&mut context);
+        }
+        let cancelled = signals::watch_once(control.clone())?;
+        let result = (once.work)(&mut context);
+        control.ended();
+        drop(context);
+        if let (Err(error), Some(signal)) = (&result, cancelled.by()) {
+            complain(&format!("cancelled by {signal}: {}", describe(&**error)));
+            signals::end_by(signal as i32);
+        }
+        result
     }
 
     /// Goes background first: what the job is made of, threads included, belongs to the child.

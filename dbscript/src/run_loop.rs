@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use log::{Level, error, info, warn};
 
-use crate::error::{is_interrupted, is_usage};
+use crate::error::{is_final, is_interrupted};
 use crate::manager::{Manager, News};
 use crate::panics::guarded;
 use crate::trouble::Trouble;
@@ -206,7 +206,7 @@ impl<S: Script> RunLoop<S> {
 
     fn failed(&mut self, error: BoxError) -> Result<(), BoxError> {
         self.context.databases.reset();
-        if is_usage(&*error) || self.settings.loop_delay <= 0.0 {
+        if is_final(&*error) || self.settings.loop_delay <= 0.0 {
             return Err(error);
         }
         self.trouble.failed(&*error, Instant::now());

@@ -46,6 +46,7 @@ pub struct Worker {
     application_name: String,
     databases: Vec<(String, String)>,
     lifetime: Option<Duration>,
+    silence: Option<Duration>,
     settings: LoopSettings,
     control: Control,
 }
@@ -60,6 +61,7 @@ impl Worker {
             name,
             databases: Vec::new(),
             lifetime: None,
+            silence: None,
             settings: LoopSettings::default(),
             control: Control::default(),
         }
@@ -101,6 +103,12 @@ impl Worker {
     /// first one that fails.
     pub fn ending(mut self, one_round: bool) -> Worker {
         self.settings.loop_delay = if one_round { -1.0 } else { 0.0 };
+        self
+    }
+
+    /// Lets servers that vanish without a word be noticed. See [`Databases::notice_silence`].
+    pub fn notice_silence(mut self, limit: Duration) -> Worker {
+        self.silence = Some(limit);
         self
     }
 
@@ -171,6 +179,9 @@ impl Worker {
         }
         if let Some(lifetime) = self.lifetime {
             databases.set_lifetime(lifetime);
+        }
+        if let Some(limit) = self.silence {
+            databases.notice_silence(limit);
         }
         Ok(Context::new(databases, self.control.clone()))
     }

@@ -1,11 +1,15 @@
 //! One line and an exit status for monitoring systems.
 
 use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
-use dbscript::{BoxError, Job, Program, Switches, describe};
-use pgq::status::{Limit, Limits, Verdict};
+use dbscript::{BoxError, Config, Context, Control, Databases, Error, Job, Key, Program, Switches, describe};
+use pgq::status::{Level, Limit, Limits, Status, Verdict};
 
-use crate::status;
+use crate::text::print;
+use crate::{DB, require_db, status};
 
 const TICKER_LAG: &str = "ticker-lag";
 const CONSUMER_LAG: &str = "consumer-lag";
@@ -13,6 +17,15 @@ const LAST_SEEN: &str = "last-seen";
 const PENDING: &str = "pending";
 const FAILED: &str = "failed";
 const ROTATION_AGE: &str = "rotation-age";
+const TIMEOUT: &str = "timeout";
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The command.
+const CHECK: &str = "check";
+
+/// The options of the command.
+pub(crate) const OPTIONS: [&str; 7] =
+    [TICKER_LAG, CONSUMER_LAG, LAST_SEEN, PENDING, FAILED, ROTATION_AGE, TIMEOUT];
 
 /// Adds the options that set limits.
 pub(crate) fn add_options(program: Program) -> Program {
@@ -38,17 +51,78 @@ pub(crate) fn add_options(program: Program) -> Program {
         .option(PENDING, LIMIT, "With `check`: events that wait for a consumer. Defaults to 100000,1000000")
         .option(FAILED, LIMIT, "With `check`: failed events of a consumer. Defaults to 1,100")
         .option(ROTATION_AGE, LIMIT, "With `check`: seconds since a rotation has been due. Defaults to 3600,21600")
+        .option(
+            TIMEOUT,
+            "SECONDS",
+            "With `check`: how long it may take until it is UNKNOWN; 0: as long as it takes. Defaults to 10",
+        )
+        .on_failure(tell_failure)
 }
 
-/// A monitoring system is also told in its own way when nothing can be told.
-pub(crate) fn check(queue: Option<&str>, switches: &Switches) -> Job {
-    let (queue, limits) = (queue.map(str::to_owned), limits(switches));
-    Job::once_with_status(move |cx| {
-        let verdict = limits.and_then(|limits| Ok(limits.check(&status::read(cx, queue.as_deref())?)));
-        let verdict = verdict.unwrap_or_else(|error| Verdict::unknown(describe(&*error)));
-        status::print(&format!("{verdict}\n"))?;
-        Ok(ExitCode::from(verdict.level as u8))
+/// Monitoring takes other exit statuses and an empty output for something else, so it is told in its own way, too,
+/// why a check could not begin.
+fn tell_failure(arguments: &[&str], why: &str) -> Option<ExitCode> {
+    (arguments.first() == Some(&CHECK)).then(|| {
+        // A standard output that takes nothing must not change the exit status.
+        let _ = tell(&Verdict::unknown(why));
+        ExitCode::from(Level::Unknown as u8)
     })
+}
+
+/// Makes the job that checks one queue or all.
+pub(crate) fn check(config: &Config, queue: Option<&str>, switches: &Switches) -> Result<Job, BoxError> {
+    let (limits, timeout) = (limits(switches)?, timeout(switches)?);
+    require_db(config)?;
+    let (job, conninfo) = (config.job_name()?, config.get(&Key::required(DB, ""))?);
+    let queue = queue.map(str::to_owned);
+    Ok(Job::once_with_status(move |_| {
+        let verdict = match read_within(timeout, &job, &conninfo, queue) {
+            Ok(status) => limits.check(&status),
+            Err(why) => Verdict::unknown(why),
+        };
+        tell(&verdict)?;
+        Ok(ExitCode::from(verdict.level as u8))
+    }))
+}
+
+fn tell(verdict: &Verdict) -> Result<(), BoxError> {
+    print(&format!("{verdict}\n"))
+}
+
+/// Reads the status on a thread, which is left behind when that takes too long; it ends with the process, and what it
+/// runs on the server is cancelled.
+fn read_within(
+    limit: Option<Duration>,
+    job: &str,
+    conninfo: &str,
+    queue: Option<String>,
+) -> Result<Status, String> {
+    let control = Control::default();
+    let mut databases = Databases::new(job, control.clone());
+    databases.set(DB, conninfo);
+    let mut cx = Context::new(databases, control.clone());
+    let (sender, answer) = mpsc::channel();
+    let read =
+        move || sender.send(status::read(&mut cx, queue.as_deref()).map_err(|error| describe(&*error)));
+    let thread = thread::Builder::new().name("check".to_owned());
+    thread.spawn(read).map_err(|error| format!("cannot start a thread: {error}"))?;
+    // A limit that is farther than the clock goes is none.
+    match answer.recv_timeout(limit.unwrap_or(Duration::MAX)) {
+        Ok(status) => status,
+        Err(RecvTimeoutError::Disconnected) => Err("the check has failed".to_owned()),
+        Err(RecvTimeoutError::Timeout) => {
+            control.abort();
+            Err(format!("no answer within {} seconds", limit.unwrap_or_default().as_secs_f64()))
+        }
+    }
+}
+
+/// Returns how long the check may take; `None`: as long as it takes.
+fn timeout(switches: &Switches) -> Result<Option<Duration>, BoxError> {
+    let Some(text) = switches.value(TIMEOUT) else { return Ok(Some(DEFAULT_TIMEOUT)) };
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let seconds = seconds.ok_or_else(|| Error::usage(format!("--{TIMEOUT} wants seconds, not `{text}`")))?;
+    Ok((!seconds.is_zero()).then_some(seconds))
 }
 
 fn limits(switches: &Switches) -> Result<Limits, BoxError> {

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use dbscript::{BoxError, Error, Job};
+use dbscript::{BoxError, Error, Job, plain};
 use pgq::QueueConfig;
 
 use crate::DB;
-use crate::text::{plain, print};
+use crate::text::print;
 
 /// Prints the settings of one queue, or of all.
 pub(crate) fn show(queue: Option<&str>) -> Job {
@@ -42,7 +42,7 @@ pub(crate) fn change(queue: &str, changes: &[&str]) -> Result<Job, BoxError> {
 
 fn pair(change: &str) -> Result<(String, String), Error> {
     match change.split_once('=') {
-        Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        Some((name, value)) => Ok((name.trim().to_lowercase(), value.trim().to_owned())),
         None => Err(Error::usage(format!("`config` takes <variable>=<value>, not `{change}`"))),
     }
 }

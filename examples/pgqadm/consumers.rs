@@ -1,114 +1,125 @@
 //! Consumers of queues: register, move, unregister.
 
-use dbscript::{BoxError, Connection, Context, Error, Job, Switches, confirm};
+use std::fmt;
+
+use dbscript::{BoxError, Connection, Context, Error, Job, Switches, confirm, plain};
 use log::info;
+use pgq::Position;
 
 use crate::{AT, COPY, DB, FORCE};
 
-/// Where a consumer is to begin.
-enum Start {
-    /// Behind the queue's last tick; where it is if it is registered already.
-    Last,
+/// Where a consumer is to begin, other than behind the queue's last tick.
+enum Place {
     /// Behind a tick.
     Tick(i64),
     /// Where another consumer is.
     Copy(String),
 }
 
-impl Start {
-    fn read(switches: &Switches) -> Result<Start, BoxError> {
+impl Place {
+    fn read(switches: &Switches) -> Result<Option<Place>, BoxError> {
         match (switches.value(AT), switches.value(COPY)) {
-            (None, None) => Ok(Start::Last),
-            (None, Some(other)) => Ok(Start::Copy(other.to_owned())),
+            (None, None) => Ok(None),
+            (None, Some(other)) => Ok(Some(Place::Copy(other.to_owned()))),
             (Some(tick), None) => match tick.parse() {
-                Ok(tick) => Ok(Start::Tick(tick)),
+                Ok(tick) => Ok(Some(Place::Tick(tick))),
                 Err(_) => Err(Error::usage(format!("--at takes the number of a tick, not `{tick}`")).into()),
             },
             (Some(_), Some(_)) => Err(Error::usage("--at and --copy exclude each other").into()),
+        }
+    }
+
+    /// Returns the tick, which is there.
+    fn tick(&self, db: &mut Connection, queue: &str) -> Result<i64, pgq::Error> {
+        match self {
+            Place::Tick(tick) => pgq::require_tick(&mut **db, queue, *tick).map(|()| *tick),
+            Place::Copy(other) => pgq::position_to_copy(&mut **db, queue, other),
+        }
+    }
+}
+
+/// Renders a place with its tick.
+struct Named<'a>(&'a Place, i64);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Place::Tick(_) => write!(f, "at tick {}", self.1),
+            Place::Copy(other) => write!(f, "at the position of `{}`, tick {}", plain(other), self.1),
         }
     }
 }
 
 pub(crate) fn register(queue: &str, consumer: &str, switches: &Switches) -> Result<Job, BoxError> {
     let (queue, consumer) = (queue.to_owned(), consumer.to_owned());
-    let (start, forced) = (Start::read(switches)?, switches.has(FORCE));
+    let (place, forced) = (Place::read(switches)?, switches.has(FORCE));
     Ok(Job::once(move |cx| {
         let mut db = cx.database(DB)?;
-        let outcome = match start {
-            Start::Last => pgq::register_consumer(&mut *db, &queue, &consumer).map(outcome),
-            _ => {
-                ask_to_move(cx, &mut db, (&queue, &consumer), &start, forced)?;
-                place(&mut db, &queue, &consumer, &start)
-            }
+        let outcome = match place {
+            Some(place) => put(cx, &mut db, (&queue, &consumer), &place, forced)?,
+            None => match pgq::register_consumer(&mut *db, &queue, &consumer) {
+                Ok(true) => "registered".to_owned(),
+                Ok(false) => "already registered".to_owned(),
+                Err(error) => return Err(cx.locate(DB, error).into()),
+            },
         };
-        let outcome = outcome.map_err(|error| cx.locate(DB, error))?;
-        info!("consumer `{consumer}` on queue `{queue}`: {outcome}");
+        info!("consumer `{}` on queue `{}`: {outcome}", plain(&consumer), plain(&queue));
         Ok(())
     }))
 }
 
-fn outcome(new: bool) -> String {
-    if new { "registered".to_owned() } else { "already registered".to_owned() }
-}
-
-/// A consumer that is moved forgets how far it had come.
-fn ask_to_move(
+/// Registers a consumer at a place, or moves it there; returns what has become of it.
+fn put(
     cx: &Context,
     db: &mut Connection,
     (queue, consumer): (&str, &str),
-    start: &Start,
+    place: &Place,
     forced: bool,
-) -> Result<(), BoxError> {
-    let position =
-        pgq::consumer_position(&mut **db, queue, consumer).map_err(|error| cx.locate(DB, error))?;
-    let Some((tick, batch)) = position else { return Ok(()) };
-    let to = match start {
-        Start::Last => return Ok(()),
-        Start::Tick(to) if *to == tick && batch.is_none() => return Ok(()),
-        Start::Tick(tick) => format!("to tick {tick}"),
-        Start::Copy(other) => format!("to where `{other}` is"),
-    };
-    confirm(&format!("move consumer `{consumer}` on queue `{queue}` from tick {tick} {to}"), forced)
-}
-
-fn place(db: &mut Connection, queue: &str, consumer: &str, start: &Start) -> Result<String, pgq::Error> {
-    let (new, place) = match start {
-        Start::Last => (pgq::register_consumer(&mut **db, queue, consumer)?, String::new()),
-        Start::Tick(tick) => {
-            (pgq::register_consumer_at(&mut **db, queue, consumer, *tick)?, format!("at tick {tick}"))
-        }
-        Start::Copy(other) => (
-            pgq::register_consumer_copy(&mut **db, queue, consumer, other)?,
-            format!("at the position of `{other}`"),
-        ),
-    };
-    Ok(format!("{} {place}", if new { "registered" } else { "already registered, now" }))
-}
-
-pub(crate) fn unregister(queue: &str, consumer: &str, switches: &Switches) -> Result<Job, BoxError> {
-    let (queue, consumer, forced) = (queue.to_owned(), consumer.to_owned(), switches.has(FORCE));
-    Ok(Job::once(move |cx| {
-        let mut db = cx.database(DB)?;
-        let failed = failed_events(&mut db, &queue, &consumer).map_err(|error| cx.locate(DB, error))?;
-        if failed > 0 {
-            let what = format!("unregister consumer `{consumer}` of queue `{queue}` and delete its");
-            confirm(&format!("{what} {}", crate::failed::events(failed)), forced)?;
-        }
-        let gone =
-            pgq::unregister_consumer(&mut *db, &queue, &consumer).map_err(|error| cx.locate(DB, error))?;
-        info!(
-            "consumer `{consumer}` on queue `{queue}`: {}",
-            if gone { "unregistered" } else { "not registered" }
-        );
-        Ok(())
-    }))
-}
-
-/// Returns how many failed events go with a consumer.
-fn failed_events(db: &mut Connection, queue: &str, consumer: &str) -> Result<u64, pgq::Error> {
-    match pgq::count_failed_events(&mut **db, queue, consumer) {
-        // No store or no such consumer: nothing is lost.
-        Err(error) if error.is_missing() => Ok(0),
-        counted => counted,
+) -> Result<String, BoxError> {
+    let located = |error: pgq::Error| cx.locate(DB, error);
+    let to = place.tick(db, queue).map_err(located)?;
+    let before = pgq::consumer_position(&mut **db, queue, consumer).map_err(located)?;
+    let stays = before == Some(Position::Own { tick: to, batch: None });
+    // A consumer that is moved forgets how far it had come.
+    if let (Some(Position::Own { tick, .. }), false) = (&before, stays) {
+        let whither = match place {
+            Place::Tick(_) => format!("to tick {to}"),
+            Place::Copy(other) => format!("to where `{other}` is, tick {to}"),
+        };
+        confirm(
+            &format!("move consumer `{consumer}` on queue `{queue}` from tick {tick} {whither}"),
+            forced,
+        )?;
     }
+    let new = pgq::register_consumer_at(&mut **db, queue, consumer, to).map_err(located)?;
+    let outcome = match (new, stays) {
+        (true, _) => "registered",
+        (false, true) => "already",
+        (false, false) => "already registered, now",
+    };
+    Ok(format!("{outcome} {}", Named(place, to)))
+}
+
+pub(crate) fn unregister(queue: &str, consumer: &str, switches: &Switches) -> Job {
+    let (queue, consumer, forced) = (queue.to_owned(), consumer.to_owned(), switches.has(FORCE));
+    Job::once(move |cx| {
+        let mut db = cx.database(DB)?;
+        let located = |error: pgq::Error| cx.locate(DB, error);
+        let position = pgq::consumer_position(&mut *db, &queue, &consumer).map_err(located)?;
+        if let Some(Position::Own { .. }) = position {
+            let lost = pgq::set_aside(&mut *db, &queue, &consumer).map_err(located)?;
+            let what = format!("unregister consumer `{consumer}` of queue `{queue}` and delete its {lost}");
+            confirm(&what, forced || lost.is_empty())?;
+        }
+        let gone = pgq::unregister_consumer(&mut *db, &queue, &consumer).map_err(located)?;
+        let outcome = match (gone, position) {
+            (false, _) => "not registered",
+            (true, Some(Position::Shared { batch: Some(_), .. })) => {
+                "unregistered; the events of its open batch come back to the others"
+            }
+            (true, _) => "unregistered",
+        };
+        info!("consumer `{}` on queue `{}`: {outcome}", plain(&consumer), plain(&queue));
+        Ok(())
+    })
 }

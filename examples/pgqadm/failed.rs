@@ -3,11 +3,11 @@
 use std::io::{self, BufWriter, ErrorKind, Write, stdout};
 use std::ops::ControlFlow;
 
-use dbscript::{BoxError, Connection, Error, Job, Switches, confirm};
+use dbscript::{BoxError, Connection, Error, Job, Switches, confirm, plain};
 use log::info;
 use pgq::FailedEvent;
 
-use crate::text::{plain, print};
+use crate::text::print;
 use crate::{ALL, DB, FORCE, OLDER_THAN};
 
 const HEAD: &str = "id\tfailed\tretries\ttype\textra1\treason\tdata\n";
@@ -42,15 +42,29 @@ impl Action {
         })
     }
 
+    /// Fails when it cannot be done to this consumer, before anybody is asked.
+    fn check(&self, db: &mut Connection, queue: &str, consumer: &str) -> Result<(), pgq::Error> {
+        pgq::require_consumer(&mut **db, queue, consumer)?;
+        match self {
+            Action::Retry(Some(named)) | Action::Delete(Some(named)) => {
+                pgq::require_failed_events(&mut **db, queue, consumer, named)
+            }
+            Action::Purge(Some(age)) => pgq::require_interval(&mut **db, age),
+            Action::List
+            | Action::Count
+            | Action::Retry(None)
+            | Action::Delete(None)
+            | Action::Purge(None) => Ok(()),
+        }
+    }
+
     /// Returns what is to be confirmed, if anything is lost.
     fn loss(&self, there: u64) -> Option<String> {
         match self {
             Action::List | Action::Count | Action::Retry(_) => None,
             Action::Delete(Some(named)) => Some(events(named.len() as u64)),
             Action::Delete(None) | Action::Purge(None) => Some(format!("all {}", events(there))),
-            Action::Purge(Some(age)) => {
-                Some(format!("those of {} that are older than {}", events(there), plain(age)))
-            }
+            Action::Purge(Some(age)) => Some(format!("those of {} that are older than {age}", events(there))),
         }
     }
 }
@@ -65,7 +79,10 @@ fn named(events: &[&str], switches: &Switches) -> Result<Option<Vec<i64>>, BoxEr
             let id = |event: &&str| {
                 event.parse().map_err(|_| Error::usage(format!("`{event}` is not the id of an event")))
             };
-            Ok(Some(events.iter().map(id).collect::<Result<_, _>>()?))
+            let mut named = events.iter().map(id).collect::<Result<Vec<i64>, Error>>()?;
+            named.sort_unstable();
+            named.dedup();
+            Ok(Some(named))
         }
     }
 }
@@ -82,6 +99,7 @@ pub(crate) fn failed(
     Ok(Job::once(move |cx| {
         let mut db = cx.database(DB)?;
         let located = |error: pgq::Error| cx.locate(DB, error);
+        action.check(&mut db, &queue, &consumer).map_err(located)?;
         let there = pgq::count_failed_events(&mut *db, &queue, &consumer).map_err(located)?;
         if let Some(loss) = action.loss(there).filter(|_| there > 0) {
             let whose = format!("consumer `{consumer}` on queue `{queue}`");
@@ -117,7 +135,7 @@ fn run(
         }
     };
     let count = result.map_err(located)?;
-    info!("consumer `{consumer}` on queue `{queue}`: {} {done}", events(count));
+    info!("consumer `{}` on queue `{}`: {} {done}", plain(consumer), plain(queue), events(count));
     Ok(())
 }
 
@@ -153,6 +171,6 @@ fn line(out: &mut impl Write, event: &FailedEvent) -> io::Result<()> {
 }
 
 /// Names a number of failed events.
-pub(crate) fn events(count: u64) -> String {
+fn events(count: u64) -> String {
     format!("{count} failed event{}", if count == 1 { "" } else { "s" })
 }

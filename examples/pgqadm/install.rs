@@ -1,12 +1,11 @@
 //! Installing and removing the schemas.
 
-use std::io::Write;
-
-use dbscript::{BoxError, Context, Error, Job, Switches};
+use dbscript::{BoxError, Context, Error, Job, Switches, confirm};
 use log::info;
 use pgq::schema::Kind;
 
-use crate::{DB, PRINT, SCHEMA, YES};
+use crate::text::print;
+use crate::{DB, FORCE, PRINT, SCHEMA, YES};
 
 /// Which schemas a command is about.
 #[derive(Clone, Copy)]
@@ -31,7 +30,7 @@ pub(crate) fn install(names: &[&str], switches: &Switches) -> Result<Job, BoxErr
     if switches.has(PRINT) {
         return match kind {
             Some(Kind::Extension) => Err(Error::usage("only the own schema can be printed").into()),
-            _ => Ok(Job::once(move |_| print(schemas))),
+            _ => Ok(Job::once(move |_| print(&sql(schemas)))),
         };
     }
     Ok(Job::once(move |cx| {
@@ -51,11 +50,11 @@ pub(crate) fn install(names: &[&str], switches: &Switches) -> Result<Job, BoxErr
 
 pub(crate) fn uninstall(names: &[&str], switches: &Switches) -> Result<Job, BoxError> {
     let schemas = Schemas::named(names)?;
-    let meant = switches.has(YES);
+    let forced = switches.has(FORCE) || switches.has(YES);
     Ok(Job::once(move |cx| {
-        if !meant {
-            let what = at_stake(cx, schemas)?;
-            return Err(Error::usage(format!("that would remove {what} for ever; it takes --yes")).into());
+        let at_stake = at_stake(cx, schemas)?;
+        if !at_stake.is_empty() {
+            confirm(&format!("remove {} for ever", at_stake.join(", and ")), forced)?;
         }
         if schemas.pgq {
             let removed =
@@ -76,22 +75,27 @@ pub(crate) fn uninstall(names: &[&str], switches: &Switches) -> Result<Job, BoxE
 }
 
 /// Names what uninstalling would remove.
-fn at_stake(cx: &mut Context, schemas: Schemas) -> Result<String, BoxError> {
-    let contents = match schemas.pgq {
-        true => pgq::schema::contents(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?,
-        false => None,
-    };
-    Ok(contents.map_or("what is recorded".to_owned(), |contents| contents.to_string()))
+fn at_stake(cx: &mut Context, schemas: Schemas) -> Result<Vec<String>, BoxError> {
+    let mut parts = Vec::new();
+    let mut db = cx.database(DB)?;
+    if schemas.pgq {
+        let contents = pgq::schema::contents(&mut *db).map_err(|error| cx.locate(DB, error))?;
+        parts.extend(contents.map(|contents| format!("schema pgq with {contents}")));
+    }
+    if schemas.pgq_ext && pgq_ext::schema::is_installed(&mut *db).map_err(|error| cx.locate(DB, error))? {
+        parts.push("schema pgq_ext with what is recorded".to_owned());
+    }
+    Ok(parts)
 }
 
-/// Prints the schemas' SQL for whoever installs it with `psql --single-transaction` or a migration tool.
-fn print(schemas: Schemas) -> Result<(), BoxError> {
-    let mut out = std::io::stdout().lock();
+/// Returns the schemas' SQL for whoever installs it with `psql --single-transaction` or a migration tool.
+fn sql(schemas: Schemas) -> String {
+    let mut text = String::new();
     if schemas.pgq {
-        out.write_all(pgq::schema::sql().as_bytes())?;
+        text.push_str(&pgq::schema::sql());
     }
     if schemas.pgq_ext {
-        out.write_all(pgq_ext::schema::sql().as_bytes())?;
+        text.push_str(&pgq_ext::schema::sql());
     }
-    Ok(out.flush()?)
+    text
 }

@@ -1,5 +1,6 @@
 //! The status of databases and of the process over HTTP: `/metrics`, `/live`, `/ready`.
 
+mod clients;
 mod http;
 mod reader;
 
@@ -82,10 +83,23 @@ fn bind(listen: &str) -> std::io::Result<Arc<TcpListener>> {
     if let Some(listener) = known.and_then(|(_, listener)| listener.upgrade()) {
         return Ok(listener);
     }
-    let listener = Arc::new(TcpListener::bind(listen)?);
+    let listener = TcpListener::bind(listen).map_err(|error| match same_port(&open, listen) {
+        Some(ours) => std::io::Error::new(error.kind(), ours),
+        None => error,
+    })?;
+    let listener = Arc::new(listener);
     listener.set_nonblocking(true)?;
     open.push((listen.to_owned(), Arc::downgrade(&listener)));
     Ok(listener)
+}
+
+/// Tells that the port is taken by a server of this process, which goes on until the next one has started.
+fn same_port(open: &[(String, Weak<TcpListener>)], listen: &str) -> Option<String> {
+    let port = |address: &str| address.rsplit_once(':').map(|(_, port)| port.to_owned());
+    let (ours, _) = open.iter().find(|(address, _)| port(address) == port(listen))?;
+    Some(format!(
+        "this process serves them on `{ours}` already; another address with the same port takes a restart"
+    ))
 }
 
 impl Subject {
@@ -97,18 +111,15 @@ impl Subject {
         for (name, conninfo) in databases {
             let reader =
                 self.readers.entry(conninfo.clone()).or_insert_with(|| Reader::start(&name, &conninfo));
-            answers.push((name, reader.ask()));
+            answers.push((reader.name(), reader.ask()));
         }
         async move {
-            let (mut read, mut failed) = (Vec::<Status>::new(), Vec::new());
+            let (mut read, mut failed) = (Vec::<Arc<Status>>::new(), Vec::new());
             for (name, answer) in answers {
-                match answer {
-                    Some(answer) => match timeout_at(deadline, answer).await {
-                        Ok(Ok(Ok(status))) => read.push(*status),
-                        Ok(Ok(Err(database))) => failed.push(database),
-                        _ => failed.push(name),
-                    },
-                    None => failed.push(name),
+                let answer = async { answer?.await.ok()? };
+                match timeout_at(deadline, answer).await {
+                    Ok(Some(status)) => read.push(status),
+                    _ => failed.push(name),
                 }
             }
             render(&read, &failed)

@@ -1,13 +1,15 @@
 //! Queues: create, drop.
 
-use dbscript::{BoxError, Job, Switches, confirm};
+use dbscript::{Job, Switches, confirm, plain};
 use log::info;
 
 use crate::{DB, FORCE};
 
 /// Creates queues, all of them or none.
 pub(crate) fn create(queues: &[&str]) -> Job {
-    let queues: Vec<String> = queues.iter().map(|queue| (*queue).to_owned()).collect();
+    let mut queues: Vec<String> = queues.iter().map(|queue| (*queue).to_owned()).collect();
+    // Who creates the same ones at the same time waits in the same order.
+    queues.sort_unstable();
     Job::once(move |cx| {
         let mut db = cx.database(DB)?;
         let mut transaction = db.transaction()?;
@@ -18,26 +20,29 @@ pub(crate) fn create(queues: &[&str]) -> Job {
         }
         transaction.commit()?;
         for (queue, new) in created {
-            info!("queue `{queue}`: {}", if new { "created" } else { "already there" });
+            info!("queue `{}`: {}", plain(&queue), if new { "created" } else { "already there" });
         }
         Ok(())
     })
 }
 
-pub(crate) fn drop(queue: &str, switches: &Switches) -> Result<Job, BoxError> {
+pub(crate) fn drop(queue: &str, switches: &Switches) -> Job {
     let (queue, forced) = (queue.to_owned(), switches.has(FORCE));
-    Ok(Job::once(move |cx| {
+    Job::once(move |cx| {
         let mut db = cx.database(DB)?;
-        let contents = pgq::queue_contents(&mut *db, &queue).map_err(|error| cx.locate(DB, error))?;
-        let Some(contents) = contents else {
-            info!("queue `{queue}`: not there");
-            return Ok(());
+        let gone = match forced {
+            true => pgq::drop_queue(&mut *db, &queue, true),
+            false => match pgq::queue_contents(&mut *db, &queue).map_err(|error| cx.locate(DB, error))? {
+                None => Ok(false),
+                Some(contents) => {
+                    confirm(&format!("drop queue `{queue}` with {contents}"), false)?;
+                    // A consumer that has come since the question is not part of the answer.
+                    pgq::drop_queue_of(&mut *db, &queue, &contents.consumers)
+                }
+            },
         };
-        confirm(&format!("drop queue `{queue}` with {contents}"), forced)?;
-        // A consumer that has come since the question is not part of the answer.
-        let with_consumers = forced || !contents.consumers.is_empty();
-        let gone = pgq::drop_queue(&mut *db, &queue, with_consumers).map_err(|error| cx.locate(DB, error))?;
-        info!("queue `{queue}`: {}", if gone { "dropped" } else { "not there" });
+        let gone = gone.map_err(|error| cx.locate(DB, error))?;
+        info!("queue `{}`: {}", plain(&queue), if gone { "dropped" } else { "not there" });
         Ok(())
-    }))
+    })
 }

@@ -1,10 +1,9 @@
 //! What there is to know about queues.
 
-use std::io::{self, Write};
-
 use dbscript::{BoxError, Config, Context, Error, Job, Key, Switches};
 use pgq::status::Status;
 
+use crate::text::print;
 use crate::{DB, watch};
 
 /// The switch that asks for JSON.
@@ -19,7 +18,11 @@ pub(crate) fn status(config: &Config, queue: Option<&str>, switches: &Switches) 
         if json {
             return Err(Error::usage("either --json or --watch, not both").into());
         }
-        return watch::watch(config, &Key::required(DB, ""), seconds, move |cx| read(cx, queue.as_deref()));
+        let look = move |cx: &mut Context| match &queue {
+            Some(queue) => read(cx, Some(queue)).map_err(|error| hinted(error, queue)),
+            None => read(cx, None),
+        };
+        return watch::watch(config, &Key::required(DB, ""), seconds, look);
     }
     Ok(Job::once(move |cx| {
         let status = read(cx, queue.as_deref())?;
@@ -30,6 +33,16 @@ pub(crate) fn status(config: &Config, queue: Option<&str>, switches: &Switches) 
     }))
 }
 
+/// Seconds behind `--watch` without a `=` are the name of a queue, which there may be.
+fn hinted(error: BoxError, queue: &str) -> BoxError {
+    let is_missing = |error: &pgq::Error| error.is_missing();
+    let cause = error.source().and_then(|cause| cause.downcast_ref()).is_some_and(is_missing);
+    if !cause || queue.parse::<f64>().is_err() {
+        return error;
+    }
+    Error::failed(format!("write --watch={queue} to refresh every {queue} seconds")).caused_by(error).into()
+}
+
 /// Reads the status of one queue or of all.
 pub(crate) fn read(cx: &mut Context, queue: Option<&str>) -> Result<Status, BoxError> {
     let mut status = Status::read(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
@@ -37,15 +50,4 @@ pub(crate) fn read(cx: &mut Context, queue: Option<&str>) -> Result<Status, BoxE
         status = status.only(queue).map_err(|error| cx.locate(DB, error))?;
     }
     Ok(status)
-}
-
-/// Prints to standard output; a reader that has seen enough is no failure.
-pub(crate) fn print(text: &str) -> Result<(), BoxError> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::failed("cannot print").caused_by(error).into())
-        }
-        _ => Ok(()),
-    }
 }

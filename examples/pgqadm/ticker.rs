@@ -125,6 +125,10 @@ impl Script for Served {
         self.script.work(cx)
     }
 
+    fn is_alive(&self) -> bool {
+        self.script.is_alive()
+    }
+
     fn shutdown(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.script.shutdown(cx)
     }
@@ -135,7 +139,7 @@ fn alive(tickers: &Tickers) -> Alive {
         status.last_round.is_some_and(|last| last.elapsed().is_ok_and(|ago| ago <= PULSE_LIMIT))
     };
     Alive {
-        live: !tickers.any_is_stuck(PULSE_LIMIT),
+        live: !tickers.all_are_stuck(PULSE_LIMIT),
         ready: tickers.status().into_iter().any(|(_, status)| reached(status)),
     }
 }

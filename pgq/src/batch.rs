@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbscript::{describe, guarded, is_interrupted};
+use dbscript::{Control, describe, guarded, is_interrupted};
 use postgres::{Client, GenericClient, Transaction};
 
 use crate::tags::Tags;
@@ -19,6 +19,8 @@ pub struct Batch<'a> {
     policy: Option<RetryPolicy>,
     savepoint: Savepoint,
     hooks: Option<Arc<dyn Hooks>>,
+    /// Of the loop that the batch is delivered by.
+    control: Control,
 }
 
 /// The savepoint before what the handler of an event writes. It costs nothing until the handler writes.
@@ -28,6 +30,8 @@ struct Savepoint {
     wanted: bool,
     /// One is there, of this event or of an earlier one.
     exists: bool,
+    /// It could not be set, so what is there is of an earlier event.
+    broken: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -46,11 +50,19 @@ impl<'a> Batch<'a> {
     }
 
     pub(crate) fn of(events: Events<'a>, policy: Option<RetryPolicy>) -> Batch<'a> {
-        Batch { events, tags: Tags::default(), policy, savepoint: Savepoint::default(), hooks: None }
+        Batch {
+            events,
+            tags: Tags::default(),
+            policy,
+            savepoint: Savepoint::default(),
+            hooks: None,
+            control: Control::default(),
+        }
     }
 
-    /// Sets who is told what becomes of events.
-    pub(crate) fn hooked(mut self, hooks: Option<Arc<dyn Hooks>>) -> Batch<'a> {
+    /// Sets by whom the handlers may be told to end, and who is told what becomes of events.
+    pub(crate) fn under(mut self, control: Control, hooks: Option<Arc<dyn Hooks>>) -> Batch<'a> {
+        self.control = control;
         self.hooks = hooks;
         self
     }
@@ -91,7 +103,7 @@ impl<'a> Batch<'a> {
     ///
     /// As [`Events::next_event`].
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
-        if self.tags.are_many() && self.events.is_page_read() {
+        if self.tags.are_many() {
             self.events.send(&mut self.tags)?;
         }
         self.events.next_event()
@@ -141,7 +153,9 @@ impl<'a> Batch<'a> {
         let has_written = !std::mem::take(&mut self.savepoint.wanted);
         match result {
             Ok(outcome) => Ok(outcome),
-            Err(error) if is_interrupted(&*error) || (has_written && !self.roll_back()) => Err(error),
+            // A statement that an abort has cancelled is not the event's fault.
+            Err(error) if self.control.is_aborting() || is_interrupted(&*error) => Err(error),
+            Err(error) if has_written && !self.roll_back() => Err(error),
             Err(error) => Ok(policy.outcome(event.retry(), &describe(&*error))),
         }
     }
@@ -152,15 +166,20 @@ impl<'a> Batch<'a> {
             && let Some(transaction) = self.events.transaction()
         {
             let release = if self.savepoint.exists { "release savepoint pgq_event; " } else { "" };
-            let _ = transaction.batch_execute(&format!("{release}savepoint pgq_event"));
+            let set = transaction.batch_execute(&format!("{release}savepoint pgq_event"));
             self.savepoint.exists = true;
+            self.savepoint.broken = set.is_err();
         }
     }
 
     /// Rolls back what the handler wrote; returns whether the batch can go on.
     fn roll_back(&mut self) -> bool {
         let statement = "rollback to savepoint pgq_event";
-        self.events.transaction().is_none_or(|transaction| transaction.batch_execute(statement).is_ok())
+        !self.savepoint.broken
+            && self
+                .events
+                .transaction()
+                .is_none_or(|transaction| transaction.batch_execute(statement).is_ok())
     }
 
     /// Returns the transaction on the queue's database in which the batch will be finished.
@@ -197,6 +216,18 @@ impl<'a> Batch<'a> {
     /// Returns the batch's events alone, for consumers that may not retry.
     pub fn events(&mut self) -> &mut Events<'a> {
         &mut self.events
+    }
+
+    /// Names queue and batch in an error of whoever handled the batch.
+    pub(crate) fn locate(&self, error: BoxError) -> BoxError {
+        match error.downcast::<Error>() {
+            Ok(error) if error.queue().is_some() => error,
+            Ok(error) => Box::new(error.on_queue(self.queue()).in_batch(self.info().id)),
+            Err(error) => {
+                let failed = Error::failed("cannot process the batch").on_queue(self.queue());
+                failed.in_batch(self.info().id).caused_by(error).into()
+            }
+        }
     }
 
     /// Sends the tags, finishes the batch and commits. PgQ: `pgq.finish_batch`.

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use postgres::Transaction;
 use postgres::binary_copy::BinaryCopyInWriter;
-use postgres::types::Type;
+use postgres::types::{ToSql, Type};
 
 use crate::{Error, NewEvent, copy, sql};
 
-const TYPES: [Type; 7] =
+/// The types of [`sql::batch::EVENT_COLUMNS`].
+pub(crate) const TYPES: [Type; 7] =
     [Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ];
 
 /// Writes events into a queue by COPY, without keeping them. Skytools: `pgq.bulk_insert_events`.
@@ -29,8 +30,8 @@ impl<'a> BulkInsert<'a> {
     pub fn start(transaction: &'a mut Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
         let (table, now) = copy::event_table(transaction, queue)?;
         let writer = transaction
-            .copy_in(&*sql::copy_in(&table, false))
-            .map_err(|error| Error::failed("cannot insert events").on_queue(queue).caused_by(error))?;
+            .copy_in(&*sql::batch::copy_in(&table, false))
+            .map_err(|error| failed(queue, error))?;
         Ok(BulkInsert { writer: BinaryCopyInWriter::new(writer, &TYPES), queue: queue.to_owned(), now })
     }
 
@@ -40,11 +41,8 @@ impl<'a> BulkInsert<'a> {
     ///
     /// When the server fails.
     pub fn write(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
-        let [extra1, extra2, extra3, extra4] = &event.extra;
         let time = event.time.unwrap_or(self.now);
-        self.writer
-            .write(&[&event.event_type, &event.data, extra1, extra2, extra3, extra4, &time])
-            .map_err(|error| Error::failed("cannot insert events").on_queue(&self.queue).caused_by(error))
+        self.writer.write(&row(event, &time)).map_err(|error| failed(&self.queue, error))
     }
 
     /// Ends writing; returns how many events there were.
@@ -53,7 +51,16 @@ impl<'a> BulkInsert<'a> {
     ///
     /// When the server fails.
     pub fn finish(self) -> Result<u64, Error> {
-        let failed = |error| Error::failed("cannot insert events").on_queue(&self.queue).caused_by(error);
-        self.writer.finish().map_err(failed)
+        self.writer.finish().map_err(|error| failed(&self.queue, error))
     }
+}
+
+/// Returns the values of [`sql::batch::EVENT_COLUMNS`].
+pub(crate) fn row<'a>(event: &'a NewEvent<'_>, time: &'a DateTime<Utc>) -> [&'a (dyn ToSql + Sync); 7] {
+    let [extra1, extra2, extra3, extra4] = &event.extra;
+    [&event.event_type, &event.data, extra1, extra2, extra3, extra4, time]
+}
+
+pub(crate) fn failed(queue: &str, error: postgres::Error) -> Error {
+    Error::failed("cannot insert events").on_queue(queue).caused_by(error)
 }

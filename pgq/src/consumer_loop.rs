@@ -7,7 +7,7 @@ use dbscript::{Context, Round, Script};
 use log::info;
 
 use crate::guard::Guard;
-use crate::{Batch, BoxError, Consumer, Error, Hooks, Subscription, Twin, tick_channel};
+use crate::{Batch, BoxError, Consumer, Error, Hooks, Position, Subscription, Twin, tick_channel};
 
 /// Delivers batches to whoever processes them, and finishes them. This is where kinds of consumers differ.
 pub trait Delivery {
@@ -34,6 +34,29 @@ pub trait Delivery {
     /// Defaults to true.
     fn remembers(&self) -> bool {
         true
+    }
+
+    /// Tells whether batches have to be delivered one after another by one process, so that subconsumers cannot share
+    /// them. Defaults to false.
+    fn is_serial(&self) -> bool {
+        false
+    }
+
+    /// Tells whether the consumer's lock is held for as long as the loop runs, on a connection of its own, and not only
+    /// batch by batch, so that two processes of one name do not take turns. Defaults to false.
+    fn holds_lock(&self) -> bool {
+        false
+    }
+
+    /// Returns the tick at which a [serial](Delivery::is_serial) delivery goes on, when it knows better than the queue,
+    /// where the consumer stands at tick `at` or is not registered. Asked before the first batch and after a
+    /// failure. Defaults to `None`: where the queue says.
+    ///
+    /// # Errors
+    ///
+    /// As [`startup`](Delivery::startup) at the start, as [`deliver`](Delivery::deliver) later.
+    fn resume(&mut self, _at: Option<i64>) -> Result<Option<i64>, BoxError> {
+        Ok(None)
     }
 
     /// Processes a batch and [finishes](Batch::finish) it.
@@ -65,20 +88,11 @@ impl<C: Consumer> Delivery for ToConsumer<C> {
     }
 
     fn deliver(&mut self, _cx: &mut Context, mut batch: Batch<'_>) -> Result<Delivered, BoxError> {
-        self.0.process_batch(&mut batch).map_err(|error| in_batch(&batch, error))?;
+        self.0.process_batch(&mut batch).map_err(|error| batch.locate(error))?;
         let delivered = Delivered { events: batch.count(), retried: batch.retried(), failed: batch.failed() };
         batch.finish()?;
         Ok(delivered)
     }
-}
-
-/// Names queue and batch in an error that does not do so itself.
-fn in_batch(batch: &Batch<'_>, error: BoxError) -> BoxError {
-    if error.is::<Error>() {
-        return error;
-    }
-    let failed = Error::failed("cannot process the batch").on_queue(batch.queue()).in_batch(batch.info().id);
-    failed.caused_by(error).into()
 }
 
 /// A [`Script`] that takes batch after batch of a queue.
@@ -90,6 +104,8 @@ pub struct ConsumerLoop<D> {
     hooks: Option<Arc<dyn Hooks>>,
     /// Whether another process was consuming under this name at the last round.
     stands_by: bool,
+    /// Whether to look where to go on before the next batch.
+    resumes: bool,
     /// Since when there have been no events.
     idle_since: Instant,
 }
@@ -97,13 +113,16 @@ pub struct ConsumerLoop<D> {
 impl<D: Delivery> ConsumerLoop<D> {
     /// Makes the loop of a consumer; `db` is the name of the queue's database in the loop's [`Context`].
     pub fn new(db: &str, subscription: Subscription, delivery: D) -> ConsumerLoop<D> {
+        let settings = subscription.settings();
+        let guarded = settings.autocommit || settings.twin == Twin::Stop || delivery.holds_lock();
         ConsumerLoop {
             db: db.to_owned(),
-            subscription,
-            delivery,
+            subscription: if guarded { subscription.guarded() } else { subscription },
             guard: Guard::default(),
             hooks: None,
             stands_by: false,
+            resumes: delivery.is_serial(),
+            delivery,
             idle_since: Instant::now(),
         }
     }
@@ -122,8 +141,13 @@ impl<D: Delivery> ConsumerLoop<D> {
         if !self.subscription.is_registered(&mut *db)? {
             let failed = |error| Error::failed("cannot register").on_queue(&settings.queue).caused_by(error);
             let mut transaction = db.transaction().map_err(failed)?;
-            self.subscription.register(&mut transaction)?;
-            self.delivery.forget(cx)?;
+            match self.delivery.resume(None)? {
+                Some(tick) => self.subscription.move_to(&mut transaction, tick)?,
+                None => {
+                    self.subscription.register(&mut transaction)?;
+                    self.delivery.forget(cx)?;
+                }
+            }
             transaction.commit().map_err(failed)?;
             info!("registered as a new consumer");
         }
@@ -131,18 +155,46 @@ impl<D: Delivery> ConsumerLoop<D> {
         Ok(())
     }
 
+    fn hold_lock(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        if self.subscription.is_guarded() {
+            self.guard.hold(cx, &self.db, &self.subscription)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Moves the consumer to where the delivery goes on, if that is not where it stands.
+    fn resume(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        let settings = self.subscription.settings();
+        let failed = |error| Error::failed("cannot resume").on_queue(&settings.queue).caused_by(error);
+        let mut db = cx.database(&self.db)?;
+        let mut transaction = db.transaction().map_err(failed)?;
+        self.subscription.lock(&mut transaction)?;
+        let position = crate::consumer_position(&mut transaction, &settings.queue, &settings.consumer)?;
+        if let Some(Position::Own { tick: at, .. }) = position
+            && let Some(tick) = self.delivery.resume(Some(at))?
+        {
+            self.subscription.move_to(&mut transaction, tick)?;
+        }
+        transaction.commit().map_err(failed)?;
+        self.resumes = false;
+        Ok(())
+    }
+
     fn next(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
         let started = Instant::now();
-        let mut db = cx.database(&self.db)?;
-        if self.subscription.settings().autocommit {
-            self.guard.hold(cx, &self.db, &self.subscription)?;
+        self.hold_lock(cx)?;
+        if self.resumes {
+            self.resume(cx)?;
         }
+        let mut db = cx.database(&self.db)?;
         let hurried = !self.delivery.remembers();
         let Some(info) = self.subscription.open_next(&mut *db, hurried)? else {
             self.tell_of_idling(cx, started);
             return Ok(Round::Idle);
         };
-        let batch = Batch::open(&mut db, &self.subscription, info.clone())?.hooked(self.hooks.clone());
+        let batch = Batch::open(&mut db, &self.subscription, info.clone())?;
+        let batch = batch.under(cx.control().clone(), self.hooks.clone());
         if let Some(hooks) = &self.hooks {
             hooks.batch_started(&info);
         }
@@ -180,10 +232,18 @@ impl<D: Delivery> ConsumerLoop<D> {
         }
     }
 
+    /// Makes a failed round known to the next one. The lock goes with the other connections, so that after a failover it
+    /// is taken where the data is.
+    fn failed(&mut self, error: BoxError) -> BoxError {
+        self.guard = Guard::default();
+        self.resumes = self.delivery.is_serial();
+        error
+    }
+
     /// Stands by while another process consumes under this name, or ends.
     fn beside_a_twin(&mut self, busy: Error) -> Result<Round, BoxError> {
         if self.subscription.settings().twin == Twin::Stop {
-            return Err(Error::usage(dbscript::describe(&busy)).into());
+            return Err(busy.fatal().into());
         }
         if !std::mem::replace(&mut self.stands_by, true) {
             info!("standing by: {}", dbscript::describe(&busy));
@@ -199,8 +259,17 @@ impl<D: Delivery> ConsumerLoop<D> {
 
 impl<D: Delivery> Script for ConsumerLoop<D> {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        if self.delivery.is_serial() && self.subscription.settings().subconsumer.is_some() {
+            return Err(
+                Error::usage("this kind of consumer has no subconsumers: its batches have an order").into()
+            );
+        }
         self.delivery.startup(cx)?;
         self.register(cx).map_err(|error| self.locate(cx, error))?;
+        if self.resumes {
+            let resumed = self.hold_lock(cx).and_then(|()| self.resume(cx)).or_else(unless_busy);
+            resumed.map_err(|error| self.locate(cx, error))?;
+        }
         let settings = self.subscription.settings();
         if settings.listen {
             cx.listen(&self.db, &tick_channel(&settings.queue));
@@ -218,8 +287,8 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
             }
             Err(error) => match error.downcast::<Error>() {
                 Ok(busy) if busy.is_busy() => self.beside_a_twin(*busy),
-                Ok(error) => Err(error.into()),
-                Err(error) => Err(error),
+                Ok(error) => Err(self.failed(error)),
+                Err(error) => Err(self.failed(error)),
             },
         };
         if let (Err(error), Some(hooks)) = (&result, &self.hooks) {
@@ -227,4 +296,9 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
         }
         result.map_err(|error| self.locate(cx, error))
     }
+}
+
+/// While another process is at work under this name, it is that one's position.
+fn unless_busy(error: BoxError) -> Result<(), BoxError> {
+    if error.downcast_ref::<Error>().is_some_and(Error::is_busy) { Ok(()) } else { Err(error) }
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, Write};
 
 use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
-use postgres::{CopyInWriter, CopyOutReader, GenericClient};
+use postgres::{CopyInWriter, CopyOutReader, GenericClient, Row};
 
 use crate::error::unwrap_io;
 use crate::{BoxError, Error, queue, sql};
@@ -31,8 +31,8 @@ pub(crate) fn copy_batch(
 ) -> Result<u64, BoxError> {
     let (table, _) = event_table(target, queue)?;
     let keeps = ids == Ids::Kept;
-    let reader = source.copy_out(&*sql::copy_out(batch_events, keeps))?;
-    let writer = target.copy_in(&*sql::copy_in(&table, keeps))?;
+    let reader = source.copy_out(&*sql::batch::copy_out(batch_events, keeps))?;
+    let writer = target.copy_in(&*sql::batch::copy_in(&table, keeps))?;
     let copied = stream(reader, writer)?;
     if keeps && copied > 0 {
         move_ids(target, queue, &table, copied)?;
@@ -45,9 +45,9 @@ fn move_ids(target: &mut impl GenericClient, queue: &str, table: &str, copied: u
     let failed =
         |error| Error::failed("cannot move the sequence of event ids").on_queue(queue).caused_by(error);
     let copied = i64::try_from(copied).unwrap_or(i64::MAX);
-    target.query_typed(sql::LOCK_IDS, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    target.query_typed(sql::batch::LOCK_IDS, &[(&queue, Type::TEXT)]).map_err(failed)?;
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&copied, Type::INT8)];
-    target.query_typed(&sql::move_ids(table), &values).map_err(failed).map(|_| ())
+    target.query_typed(&sql::batch::move_ids(table), &values).map_err(failed).map(|_| ())
 }
 
 fn stream(reader: CopyOutReader<'_>, mut writer: CopyInWriter<'_>) -> Result<u64, BoxError> {
@@ -103,8 +103,15 @@ pub(crate) fn event_table(
     client: &mut impl GenericClient,
     queue: &str,
 ) -> Result<(String, DateTime<Utc>), Error> {
-    let row = client
-        .query_typed_opt(sql::CURRENT_EVENT_TABLE, &[(&queue, Type::TEXT)])
+    found_table(queue, client.query_typed_opt(sql::CURRENT_EVENT_TABLE, &[(&queue, Type::TEXT)]))
+}
+
+/// Returns what [`event_table`] does out of the answer to [`sql::CURRENT_EVENT_TABLE`].
+pub(crate) fn found_table(
+    queue: &str,
+    answer: Result<Option<Row>, postgres::Error>,
+) -> Result<(String, DateTime<Utc>), Error> {
+    let row = answer
         .map_err(|error| Error::failed("cannot write to the queue").on_queue(queue).caused_by(error))?
         .ok_or_else(|| queue::no_queue(queue))?;
     Ok((row.get(0), row.get(1)))

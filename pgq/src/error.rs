@@ -1,21 +1,24 @@
 //! The crate's error.
 
 use std::fmt;
+use std::sync::Arc;
 
 use dbscript::BoxError;
 use postgres::error::SqlState;
 
 /// An error of a queue operation: which step failed, on which queue, batch and event; the cause is in
-/// [`source`](std::error::Error::source).
+/// [`source`](std::error::Error::source). Clones share the cause.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: Kind,
     what: String,
     queue: Option<String>,
     batch: Option<i64>,
     event: Option<i64>,
-    source: Option<BoxError>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,12 +59,19 @@ impl Error {
         Error::new(Kind::Payload, what.into())
     }
 
+    /// Lets an error end the loop that it comes from.
+    pub(crate) fn fatal(self) -> Error {
+        // The framework knows its own kind of fatal error, and tells each text once.
+        let cause = dbscript::Error::fatal(dbscript::describe(&self));
+        self.caused_by(cause)
+    }
+
     fn new(kind: Kind, what: String) -> Error {
         Error(Box::new(Inner { kind, what, queue: None, batch: None, event: None, source: None }))
     }
 
     pub(crate) fn caused_by(mut self, source: impl Into<BoxError>) -> Error {
-        self.0.source = Some(source.into());
+        self.0.source = Some(source.into().into());
         self
     }
 

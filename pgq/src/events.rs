@@ -56,10 +56,10 @@ impl<'a> Events<'a> {
             (&info.id, Type::INT8),
             (queue, Type::TEXT),
             (&name, Type::TEXT),
-            (&settings.autocommit, Type::BOOL),
+            (&subscription.is_guarded(), Type::BOOL),
         ];
         let row = lock::retrying(|| {
-            let row = source.query_one(sql::OPEN_BATCH, &values)?;
+            let row = source.query_one(sql::batch::OPEN_BATCH, &values)?;
             Ok(row.get::<_, bool>(0).then_some(row))
         })
         .map_err(failed)?
@@ -68,7 +68,7 @@ impl<'a> Events<'a> {
             source,
             pages: Pages::new(settings.lazy_fetch),
             page: Vec::new().into_iter(),
-            query: sql::filtered(row.get(1), &settings.table_filter),
+            query: sql::batch::filtered(row.get(1), &settings.table_filter),
             tags_at_once: row.get(2),
             info,
             queue: queue.clone(),
@@ -133,11 +133,6 @@ impl<'a> Events<'a> {
         Ok(self.page.next().map(Event::new))
     }
 
-    /// Tells whether the next event takes a round trip to the server.
-    pub(crate) fn is_page_read(&self) -> bool {
-        self.page.as_slice().is_empty()
-    }
-
     /// Copies every event of the batch into a queue of another database, in order: type, data, extras and
     /// time; the target numbers them anew. Returns how many there were.
     ///
@@ -197,7 +192,7 @@ impl<'a> Events<'a> {
     /// When the server fails.
     pub fn knows_tick(&mut self, tick: i64) -> Result<bool, Error> {
         let values: [(&(dyn ToSql + Sync), Type); 2] = [(&self.queue, Type::TEXT), (&tick, Type::INT8)];
-        let row = self.source.query_one(sql::TICK_EXISTS, &values);
+        let row = self.source.query_one(sql::batch::TICK_EXISTS, &values);
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a tick", error))
     }
 

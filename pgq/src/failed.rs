@@ -30,7 +30,7 @@ pub fn failed_events(
         (&saturate(offset), Type::INT4),
     ];
     let what = format!("cannot list the failed events of consumer `{consumer}`");
-    let rows = on_store(client, queue, &what, sql::FAILED_EVENTS, &values)?;
+    let rows = on_store(client, queue, &what, sql::failed::FAILED_EVENTS, &values)?;
     Ok(rows.into_iter().map(FailedEvent::new).collect())
 }
 
@@ -46,7 +46,7 @@ pub fn count_failed_events(
 ) -> Result<u64, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
     let what = format!("cannot count the failed events of consumer `{consumer}`");
-    let rows = on_store(client, queue, &what, sql::COUNT_FAILED_EVENTS, &values)?;
+    let rows = on_store(client, queue, &what, sql::failed::COUNT_FAILED_EVENTS, &values)?;
     Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
 }
 
@@ -63,7 +63,7 @@ pub fn retry_failed_event(
     consumer: &str,
     event: i64,
 ) -> Result<(), Error> {
-    on_event(client, queue, consumer, event, "retry", sql::RETRY_FAILED_EVENT)
+    on_event(client, queue, consumer, event, "retry", sql::failed::RETRY_FAILED_EVENT)
 }
 
 /// Deletes a failed event. PgQ: `pgq.failed_event_delete`.
@@ -77,7 +77,7 @@ pub fn delete_failed_event(
     consumer: &str,
     event: i64,
 ) -> Result<(), Error> {
-    on_event(client, queue, consumer, event, "delete", sql::DELETE_FAILED_EVENT)
+    on_event(client, queue, consumer, event, "delete", sql::failed::DELETE_FAILED_EVENT)
 }
 
 fn on_event(
@@ -102,7 +102,7 @@ pub(crate) fn on_store(
     statement: &str,
     values: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<Vec<Row>, Error> {
-    queue::require_queue(client, queue)?;
+    queue::require_known(client, queue)?;
     client.query_typed(statement, values).map_err(|error| refused(queue, what, error))
 }
 

@@ -29,13 +29,13 @@ pub fn each_failed_event(
 ) -> Result<u64, Error> {
     let what = format!("cannot list the failed events of consumer `{consumer}`");
     let failed = |error| refused(queue, &what, error);
-    queue::require_queue(client, queue)?;
+    queue::require_known(client, queue)?;
     let mut after: Option<i64> = None;
     let mut total = 0;
     loop {
         let values: [(&(dyn ToSql + Sync), Type); 4] =
             [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&after, Type::INT8), (&PAGE, Type::INT4)];
-        let mut rows = client.query_typed_raw(sql::FAILED_EVENT_PAGE, values).map_err(failed)?;
+        let mut rows = client.query_typed_raw(sql::failed::FAILED_EVENT_PAGE, values).map_err(failed)?;
         let before = total;
         while let Some(row) = rows.next().map_err(failed)? {
             let event = FailedEvent::new(row);
@@ -64,7 +64,8 @@ pub fn retry_failed_events(
     consumer: &str,
     events: &[i64],
 ) -> Result<u64, Error> {
-    Store { queue, consumer, verb: "retry", statement: sql::RETRY_FAILED_EVENTS }.named(client, events)
+    Store { queue, consumer, verb: "retry", statement: sql::failed::RETRY_FAILED_EVENTS }
+        .named(client, events)
 }
 
 /// Deletes failed events in one transaction.
@@ -79,7 +80,8 @@ pub fn delete_failed_events(
     consumer: &str,
     events: &[i64],
 ) -> Result<u64, Error> {
-    Store { queue, consumer, verb: "delete", statement: sql::DELETE_FAILED_EVENTS }.named(client, events)
+    Store { queue, consumer, verb: "delete", statement: sql::failed::DELETE_FAILED_EVENTS }
+        .named(client, events)
 }
 
 /// Moves all of a consumer's failed events back into their queue, a thousand in a transaction; returns how many.
@@ -92,7 +94,7 @@ pub fn retry_all_failed_events(
     queue: &str,
     consumer: &str,
 ) -> Result<u64, Error> {
-    Store { queue, consumer, verb: "retry", statement: sql::RETRY_FAILED_EVENTS }.all(client, None)
+    Store { queue, consumer, verb: "retry", statement: sql::failed::RETRY_FAILED_EVENTS }.all(client, None)
 }
 
 /// Deletes a consumer's failed events that were given up longer ago than an interval, which PostgreSQL reads, or
@@ -109,12 +111,36 @@ pub fn purge_failed_events(
     older_than: Option<&str>,
 ) -> Result<u64, Error> {
     let before = older_than.map(|interval| time_before(client, interval)).transpose()?;
-    Store { queue, consumer, verb: "delete", statement: sql::DELETE_FAILED_EVENTS }.all(client, before)
+    Store { queue, consumer, verb: "delete", statement: sql::failed::DELETE_FAILED_EVENTS }
+        .all(client, before)
+}
+
+/// Fails when a consumer does not have one of several failed events.
+///
+/// # Errors
+///
+/// As described ([`Error::is_missing`]), and as [`failed_events`](crate::failed_events).
+pub fn require_failed_events(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    events: &[i64],
+) -> Result<(), Error> {
+    Store { queue, consumer, verb: "find", statement: "" }.require(client, events)
+}
+
+/// Fails when a text is no interval for [`purge_failed_events`].
+///
+/// # Errors
+///
+/// As described ([`Error::is_usage`]), and when the server fails.
+pub fn require_interval(client: &mut impl GenericClient, interval: &str) -> Result<(), Error> {
+    time_before(client, interval).map(|_| ())
 }
 
 /// Returns the time that long ago, as seconds since 1970.
 fn time_before(client: &mut impl GenericClient, interval: &str) -> Result<f64, Error> {
-    match client.query_typed_one(sql::TIME_BEFORE, &[(&interval, Type::TEXT)]) {
+    match client.query_typed_one(sql::failed::TIME_BEFORE, &[(&interval, Type::TEXT)]) {
         Ok(row) => Ok(row.get(0)),
         // Class 22 is wrong data.
         Err(error) if error.code().is_some_and(|state| state.code().starts_with("22")) => {
@@ -142,7 +168,9 @@ impl Store<'_> {
         let done = self.some(&mut transaction, &events)?;
         if done < events.len() as u64 {
             transaction.rollback().map_err(failed)?;
-            return Err(self.absent(client, &events));
+            self.require(client, &events)?;
+            // It has come back in the meantime.
+            return Err(self.absent());
         }
         transaction.commit().map_err(failed)?;
         Ok(done)
@@ -159,7 +187,7 @@ impl Store<'_> {
                 (&PAGE, Type::INT4),
                 (&before, Type::FLOAT8),
             ];
-            let rows = on_store(client, self.queue, &self.what(), sql::FAILED_EVENT_IDS, &values)?;
+            let rows = on_store(client, self.queue, &self.what(), sql::failed::FAILED_EVENT_IDS, &values)?;
             // An aggregate always has its one row.
             let Some(row) = rows.first() else { return Ok(total) };
             let events: Option<Vec<i64>> = row.get(0);
@@ -180,23 +208,17 @@ impl Store<'_> {
         Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
     }
 
-    /// Makes the error that names the first of several events that is not there.
-    fn absent(&self, client: &mut impl GenericClient, events: &[i64]) -> Error {
+    /// Fails with the first of several events that is not there.
+    fn require(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<(), Error> {
         let values: [(&(dyn ToSql + Sync), Type); 3] =
             [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT), (&events, Type::INT8_ARRAY)];
-        match on_store(client, self.queue, &self.what(), sql::ABSENT_FAILED_EVENT, &values) {
-            Err(error) => error,
-            Ok(rows) => {
-                let consumer = self.consumer;
-                let error = Error::missing(format!("consumer `{consumer}` has no such failed event"));
-                let error = error.on_queue(self.queue);
-                // It may have come back in the meantime.
-                match rows.first() {
-                    Some(row) => error.at_event(row.get(0)),
-                    None => error,
-                }
-            }
-        }
+        let rows = on_store(client, self.queue, &self.what(), sql::failed::ABSENT_FAILED_EVENT, &values)?;
+        rows.first().map_or(Ok(()), |row| Err(self.absent().at_event(row.get(0))))
+    }
+
+    fn absent(&self) -> Error {
+        let consumer = self.consumer;
+        Error::missing(format!("consumer `{consumer}` has no such failed event")).on_queue(self.queue)
     }
 
     fn what(&self) -> String {

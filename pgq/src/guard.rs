@@ -2,7 +2,6 @@
 
 use dbscript::{BoxError, Connection, Context, describe};
 use log::warn;
-use postgres::types::Type;
 
 use crate::{Error, Subscription, lock, sql};
 
@@ -44,17 +43,12 @@ fn take(mut connection: Connection, subscription: &Subscription) -> Result<Conne
     let (queue, name) = (&subscription.settings().queue, subscription.lock_name());
     let failed =
         |error: BoxError| Error::failed("cannot take the consumer's lock").on_queue(queue).caused_by(error);
-    connection.batch_execute(sql::BEGIN_LOCK).map_err(|error| failed(error.into()))?;
-    let taken = lock::retrying(|| {
-        let row = connection.query_typed_one(sql::HOLD_LOCK, &[(queue, Type::TEXT), (&name, Type::TEXT)])?;
-        Ok(row.get::<_, bool>(0).then_some(()))
-    })
-    .map_err(failed)?;
-    if taken.is_none() {
+    connection.batch_execute(sql::batch::BEGIN_LOCK).map_err(|error| failed(error.into()))?;
+    if let Err(error) = lock::take(&mut *connection, queue, &name) {
         // The lock is another's; what the server does not hear it sees when the connection is closed.
         let _ = connection.batch_execute("rollback");
-        return Err(lock::busy(&name).on_queue(queue));
+        return Err(error);
     }
-    connection.batch_execute(sql::KEEP_LOCK).map_err(|error| failed(error.into()))?;
+    connection.batch_execute(sql::batch::KEEP_LOCK).map_err(|error| failed(error.into()))?;
     Ok(connection)
 }

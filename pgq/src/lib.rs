@@ -36,40 +36,59 @@
 //! [`Consumer`] handles them, [`Batch::finish`] commits. [`ConsumerLoop`] does that again and again, inside a
 //! [`Worker`]'s thread or, with the `script` feature, a whole program: `script::Program`.
 //!
+//! Kinds of consumers are settings or other deliveries: with [`Settings::autocommit`] no transaction is open while events
+//! are handled, with [`Settings::subconsumer`] several processes share one position, a [`LocalConsumer`] keeps its
+//! position in a file, and crate `pgq_ext` applies batches in another database.
+//!
+//! What an event carries becomes a value by [`Event::urldecode_as`], [`Event::json`] or [`Event::change`], see [`payload`].
+//! A [`Router`] has a handler for each type of event, and for each table.
+//!
 //! [`guide`] has a page each for exactly-once, retries and failures, scaling out, catching up, monitoring and
 //! testing.
 //!
-//! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`].
+//! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`]. Events that stand
+//! for themselves go in bulk, from many threads, through a [`BufferedProducer`]. The same for asynchronous services is
+//! in the module `tokio`, with the feature of that name.
 
 mod batch;
+mod buffered_producer;
 mod bulk_insert;
 mod consumer;
 mod consumer_loop;
 mod copy;
+mod drop_queue;
 mod error;
 mod event;
 mod events;
+mod exclusive;
 mod failed;
 mod failed_event;
 mod failed_many;
 mod guard;
 pub mod guide;
 mod hooks;
+mod local;
+mod local_handler;
 mod lock;
 mod maintenance;
 mod outcome;
+mod owned_event;
 mod pages;
 pub mod payload;
+mod position;
 mod producer;
 mod queue;
 mod queue_config;
 mod queue_variable;
 mod registration;
 mod retry_policy;
+mod router;
 pub mod schema;
 #[cfg(feature = "script")]
 pub mod script;
+mod set_aside;
 mod settings;
+mod shell;
 mod source;
 mod sql;
 pub mod status;
@@ -79,35 +98,49 @@ pub mod testing;
 mod tick;
 mod ticker;
 mod tickers;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+mod tracking_file;
 mod worker;
 
 pub use batch::Batch;
+pub use buffered_producer::{
+    BufferedProducer, BufferedProducerBuilder, CloseError, DEFAULT_MAX_BYTES, DEFAULT_MAX_DELAY,
+    DEFAULT_MAX_EVENTS, DEFAULT_PATIENCE, ProducerStats, SendError,
+};
 pub use bulk_insert::BulkInsert;
 pub use consumer::Consumer;
 pub use consumer_loop::{ConsumerLoop, Delivered, Delivery, ToConsumer};
 pub use dbscript::{BoxError, Control, Totals};
+pub use drop_queue::{QueueContents, drop_queue, drop_queue_of, queue_contents};
 pub use error::Error;
 pub use event::Event;
 pub use events::Events;
 pub use failed::{count_failed_events, delete_failed_event, failed_events, retry_failed_event};
 pub use failed_event::FailedEvent;
 pub use failed_many::{
-    delete_failed_events, each_failed_event, purge_failed_events, retry_all_failed_events,
-    retry_failed_events,
+    delete_failed_events, each_failed_event, purge_failed_events, require_failed_events, require_interval,
+    retry_all_failed_events, retry_failed_events,
 };
 pub use hooks::Hooks;
+pub use local::LocalConsumer;
+pub use local_handler::LocalHandler;
 pub use maintenance::{maintain, retry_events};
 pub use outcome::Outcome;
+pub use owned_event::OwnedEvent;
+pub use position::{Position, consumer_position, require_consumer};
 pub use postgres;
 pub use producer::{NewEvent, bulk_insert, insert_event, insert_new_event};
-pub use queue::{QueueContents, create_queue, drop_queue, queue_contents, require_queue};
+pub use queue::{create_queue, require_queue};
 pub use queue_config::{QueueConfig, queue_config, queue_configs};
 pub use queue_variable::set_queue_config;
 pub use registration::{
-    consumer_position, register_consumer, register_consumer_at, register_consumer_copy, register_subconsumer,
-    unregister_consumer, unregister_subconsumer,
+    position_to_copy, register_consumer, register_consumer_at, register_consumer_copy, register_subconsumer,
+    require_tick, unregister_consumer, unregister_subconsumer,
 };
 pub use retry_policy::{DEFAULT_RETRY_CAP, DEFAULT_RETRY_DELAY, RetryPolicy};
+pub use router::{Router, Unknown, UnknownEvents};
+pub use set_aside::{SetAside, set_aside};
 pub use settings::{DEFAULT_KEEPALIVE_STATS, DEFAULT_MERGE_EVENTS, Settings, Twin};
 pub use subscription::{BatchInfo, Subscription};
 pub use tick::{tick, tick_channel};

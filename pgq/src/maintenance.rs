@@ -1,34 +1,14 @@
 //! Retry events and maintenance.
 
 mod chores;
+mod retries;
 
 use postgres::Client;
 use postgres::types::Type;
 
 pub(crate) use self::chores::{Chore, ChoreLoop};
+pub use self::retries::retry_events;
 use crate::{Error, sql};
-
-/// Puts events whose retry time has come back into their queues; returns how many. PgQ:
-/// `pgq.maint_retry_events`.
-///
-/// # Errors
-///
-/// When PgQ is not installed, and when the server fails.
-pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
-    let mut total = 0;
-    loop {
-        match retry_some(client)? {
-            0 => return Ok(total),
-            returned => total += returned,
-        }
-    }
-}
-
-fn retry_some(client: &mut Client) -> Result<u64, Error> {
-    let failed = |error| Error::failed("cannot return retry events").caused_by(error);
-    let row = client.query_typed_one(sql::RETRY_DUE, &[]).map_err(failed)?;
-    Ok(u64::from(row.get::<_, i32>(0).unsigned_abs()))
-}
 
 /// Does the maintenance that is due, each operation in a transaction of its own: rotation of event tables,
 /// vacuum of small ones, and what queues ask for. PgQ: `pgq.maint_operations`.
@@ -90,6 +70,10 @@ struct Operation {
 impl Operation {
     fn is_vacuum(&self) -> bool {
         self.name.eq_ignore_ascii_case("vacuum")
+    }
+
+    fn is_rotation(&self) -> bool {
+        self.name.starts_with("pgq.maint_rotate_tables_")
     }
 
     /// Returns whether it wants to be run again.

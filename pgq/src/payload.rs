@@ -5,11 +5,11 @@
 //! - [`Event::urldecode`](crate::Event::urldecode) returns [`Fields`], in order, NULLs included;
 //!   [`urldecode_as`](crate::Event::urldecode_as) makes a type of `serde` out of them.
 //! - [`Event::json`](crate::Event::json) makes a type of `serde` out of JSON.
-//! - [`Event::change`](crate::Event::change) understands the events of the triggers `logutriga` and `jsontriga`: what was
-//!   done to which table, by which key, and the row, which either of them reads into the same types.
+//! - [`Event::change`](crate::Event::change) understands the events of the triggers `logutriga` and `jsontriga`: what
+//!   was done to which table, by which key, and the row, which becomes the same type whichever of them wrote it.
 //!
-//! Producers write with [`urlencode`] or any JSON library. Errors of what an event carries name the event and the field
-//! and are told apart by [`Error::is_payload`](crate::Error::is_payload): such an event will not get better by a retry.
+//! Producers write with [`urlencode`] or any JSON library. Errors of what an event carries name the event and the
+//! field, and [`Error::is_payload`] tells them from others: a retry makes no such event better.
 //!
 //! ```
 //! use pgq::payload::{urldecode, urlencode};

@@ -1,9 +1,10 @@
 //! Inserting events, one by one or in bulk, in the caller's transaction.
 
 use chrono::{DateTime, Utc};
-use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
+use postgres::{GenericClient, Row};
 
+use crate::bulk_insert::failed;
 use crate::{BulkInsert, Error, queue, sql};
 
 /// An event to insert. What is not set is NULL.
@@ -48,6 +49,24 @@ impl<'a> NewEvent<'a> {
 
 /// Inserts an event with a type and data; returns its id. PgQ: `pgq.insert_event`.
 ///
+/// In a transaction, the event belongs to it: it is there once the transaction commits, and never if it does not.
+/// A connection out of a pool is dereferenced.
+///
+/// ```no_run
+/// # fn new_user(client: &mut postgres::Client, name: &str) -> Result<(), pgq::BoxError> {
+/// let mut transaction = client.transaction()?;
+/// transaction.execute("insert into users (name) values ($1)", &[&name])?;
+/// pgq::insert_event(&mut transaction, "mailer", "welcome", name)?;
+/// transaction.commit()?;
+/// # Ok(())
+/// # }
+/// # fn pooled(mut connection: impl std::ops::DerefMut<Target = postgres::Client>) -> Result<(), pgq::Error> {
+/// // `connection` is what an `r2d2` pool lends.
+/// pgq::insert_event(&mut *connection, "mailer", "welcome", "jane")?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// When the queue does not exist, and when the server refuses.
@@ -70,21 +89,31 @@ pub fn insert_new_event(
     queue: &str,
     event: &NewEvent<'_>,
 ) -> Result<i64, Error> {
+    inserted(queue, client.query_typed_opt(sql::INSERT_EVENT, &insert_values(&queue, event)))
+}
+
+/// Returns the values of [`sql::INSERT_EVENT`].
+pub(crate) fn insert_values<'a>(
+    queue: &'a &str,
+    event: &'a NewEvent<'_>,
+) -> [(&'a (dyn ToSql + Sync), Type); 7] {
     let [extra1, extra2, extra3, extra4] = &event.extra;
-    let values: [(&(dyn ToSql + Sync), Type); 7] = [
-        (&queue, Type::TEXT),
+    [
+        (queue, Type::TEXT),
         (&event.event_type, Type::TEXT),
         (&event.data, Type::TEXT),
         (extra1, Type::TEXT),
         (extra2, Type::TEXT),
         (extra3, Type::TEXT),
         (extra4, Type::TEXT),
-    ];
-    let row = client
-        .query_typed_opt(sql::INSERT_EVENT, &values)
-        .map_err(|error| Error::failed("cannot insert an event").on_queue(queue).caused_by(error))?
-        .ok_or_else(|| queue::no_queue(queue))?;
-    Ok(row.get(0))
+    ]
+}
+
+/// Returns the id out of the answer to [`sql::INSERT_EVENT`].
+pub(crate) fn inserted(queue: &str, answer: Result<Option<Row>, postgres::Error>) -> Result<i64, Error> {
+    let row =
+        answer.map_err(|error| Error::failed("cannot insert an event").on_queue(queue).caused_by(error))?;
+    Ok(row.ok_or_else(|| queue::no_queue(queue))?.get(0))
 }
 
 /// Inserts many events by COPY, all of them or none; returns how many there were.
@@ -99,7 +128,7 @@ pub fn bulk_insert<'a>(
     queue: &str,
     events: impl IntoIterator<Item = NewEvent<'a>>,
 ) -> Result<u64, Error> {
-    let failed = |error| Error::failed("cannot insert events").on_queue(queue).caused_by(error);
+    let failed = |error| failed(queue, error);
     let mut transaction = client.transaction().map_err(failed)?;
     let mut bulk = BulkInsert::start(&mut transaction, queue)?;
     for event in events {

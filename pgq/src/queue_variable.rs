@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use dbscript::nearest;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
@@ -37,7 +38,8 @@ impl Variable {
     }
 
     fn named(name: &str) -> Option<&'static Variable> {
-        let bare = name.strip_prefix("queue_").unwrap_or(name);
+        let name = name.to_lowercase();
+        let bare = name.strip_prefix("queue_").unwrap_or(&name);
         VARIABLES.iter().find(|variable| variable.name == bare)
     }
 }
@@ -79,7 +81,7 @@ static VARIABLES: [Variable; 9] = [
     Variable::updated("extra_maint", Kind::Functions, sql::SET_EXTRA_MAINT),
 ];
 
-/// Changes settings of a queue, all in one transaction: names, with or without `queue_`, and values as PostgreSQL
+/// Changes settings of a queue, all in one transaction: names, with or without `queue_`, in any case, and values as PostgreSQL
 /// reads them. PgQ: `pgq.set_queue_config`.
 ///
 /// The names are the fields of [`QueueConfig`](crate::QueueConfig). For `disable_insert`, `per_tx_limit` and
@@ -120,18 +122,24 @@ pub fn set_queue_config(
 fn known<'a>(changes: &[(&str, &'a str)]) -> Result<Vec<(&'static Variable, &'a str)>, Error> {
     let mut seen = HashSet::new();
     let known = |&(name, value): &(&str, &'a str)| {
-        let names = VARIABLES.each_ref().map(|variable| variable.name).join(", ");
-        let variable = Variable::named(name).ok_or_else(|| {
-            Error::usage(format!(
-                "unknown variable `{name}`; queues have {names}, each with or without `queue_`"
-            ))
-        })?;
+        let variable = Variable::named(name).ok_or_else(|| unknown(name))?;
         match seen.insert(variable.name) {
             true => Ok((variable, value)),
             false => Err(Error::usage(format!("variable `{name}` is given twice"))),
         }
     };
     changes.iter().map(known).collect()
+}
+
+fn unknown(name: &str) -> Error {
+    let names = VARIABLES.each_ref().map(|variable| variable.name);
+    let lower = name.to_lowercase();
+    let nearest = nearest(lower.strip_prefix("queue_").unwrap_or(&lower), names.iter().copied());
+    let meant = nearest.map_or(String::new(), |nearest| format!(", do you mean `{nearest}`?"));
+    let names = names.join(", ");
+    Error::usage(format!(
+        "unknown variable `{name}`{meant}; queues have {names}, each with or without `queue_`"
+    ))
 }
 
 /// Lets the server read the value, which knows best what it takes for an interval.

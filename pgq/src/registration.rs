@@ -4,22 +4,27 @@ use postgres::GenericClient;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
-use crate::{Error, queue, sql};
+use crate::position::{Position, consumer_position, require_consumer};
+use crate::{Error, exclusive, queue, sql};
 
 /// Registers a consumer; its first batch is what comes after the queue's last tick. Returns `false` when it
 /// was registered already. PgQ: `pgq.register_consumer`.
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, the queue does not exist or has no tick yet, and when the server refuses.
+/// When PgQ is not installed, the queue does not exist or has no tick yet, the name is empty, and when the server
+/// refuses.
 pub fn register_consumer(
     client: &mut impl GenericClient,
     queue: &str,
     consumer: &str,
 ) -> Result<bool, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    queue::on_queue(client, queue, &format!("cannot register consumer `{consumer}`"), sql::REGISTER, &values)
-        .map(|row| row.get::<_, i32>(0) != 0)
+    let what = format!("cannot register consumer `{consumer}`");
+    exclusive::of_consumer(client, queue, consumer, &what, |transaction| {
+        let row = queue::on_queue(transaction, queue, &what, sql::REGISTER, &values)?;
+        Ok(row.get::<_, i32>(0) != 0)
+    })
 }
 
 /// Registers a consumer, or moves it, to start behind a given tick; a batch it has open is closed. PgQ:
@@ -27,7 +32,8 @@ pub fn register_consumer(
 ///
 /// # Errors
 ///
-/// As [`register_consumer`], and when the queue no longer has the tick.
+/// As [`register_consumer`]; when the queue has no such tick ([`Error::is_missing`]), with the first and the last
+/// one; and when the consumer shares the position of another one ([`Error::is_usage`]).
 pub fn register_consumer_at(
     client: &mut impl GenericClient,
     queue: &str,
@@ -36,18 +42,48 @@ pub fn register_consumer_at(
 ) -> Result<bool, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&tick, Type::INT8)];
-    queue::on_queue(
-        client,
-        queue,
-        &format!("cannot move consumer `{consumer}` to tick {tick}"),
-        sql::REGISTER_AT,
-        &values,
-    )
-    .map(|row| row.get::<_, i32>(0) != 0)
+    let what = format!("cannot register consumer `{consumer}` at tick {tick}");
+    exclusive::of_consumer(client, queue, consumer, &what, |transaction| {
+        require_own(transaction, queue, consumer)?;
+        require_tick(transaction, queue, tick)?;
+        let row = queue::on_known_queue(transaction, queue, &what, sql::REGISTER_AT, &values)?;
+        Ok(row.get::<_, i32>(0) != 0)
+    })
 }
 
-/// Removes a consumer and its retry events; returns `false` when it was not registered. PgQ:
+/// Fails for a subconsumer, which must not get a position beside the one that it shares.
+fn require_own(client: &mut impl GenericClient, queue: &str, consumer: &str) -> Result<(), Error> {
+    match consumer_position(client, queue, consumer)? {
+        Some(Position::Shared { consumer: other, .. }) => {
+            let what = format!("consumer `{consumer}` shares the position of `{other}` and cannot be moved");
+            Err(Error::usage(what).on_queue(queue))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fails when a queue does not have a tick, with the first and the last one that it has.
+///
+/// # Errors
+///
+/// As described ([`Error::is_missing`]), when PgQ is not installed or the queue does not exist, and when the server
+/// fails.
+pub fn require_tick(client: &mut impl GenericClient, queue: &str, tick: i64) -> Result<(), Error> {
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
+    let row = queue::on_known_queue(client, queue, "cannot look for the tick", sql::TICKS, &values)?;
+    let there = match (row.get(0), row.get::<_, Option<i64>>(1), row.get::<_, Option<i64>>(2)) {
+        (true, ..) => return Ok(()),
+        (_, Some(first), Some(last)) => format!("the first is {first}, the last {last}"),
+        _ => "it has none".to_owned(),
+    };
+    Err(Error::missing(format!("there is no tick {tick}; {there}")).on_queue(queue))
+}
+
+/// Removes a consumer and the events that it has put aside; returns `false` when it was not registered. PgQ:
 /// `pgq.unregister_consumer`.
+///
+/// Of a subconsumer, the position and the events stay, since others share them; what its open batch has comes back to
+/// those. PgQ: `pgq_coop.unregister_subconsumer`.
 ///
 /// # Errors
 ///
@@ -57,15 +93,28 @@ pub fn unregister_consumer(
     queue: &str,
     consumer: &str,
 ) -> Result<bool, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    queue::on_queue(
-        client,
-        queue,
-        &format!("cannot unregister consumer `{consumer}`"),
-        sql::UNREGISTER,
-        &values,
-    )
-    .map(|row| row.get::<_, i32>(0) != 0)
+    let what = format!("cannot unregister consumer `{consumer}`");
+    exclusive::of_consumer(client, queue, consumer, &what, |transaction| {
+        let row = match consumer_position(transaction, queue, consumer)? {
+            None => return Ok(false),
+            Some(Position::Shared { consumer: main, .. }) if let Some(member) = member(consumer, &main) => {
+                let values: [(&(dyn ToSql + Sync), Type); 3] =
+                    [(&queue, Type::TEXT), (&main, Type::TEXT), (&member, Type::TEXT)];
+                queue::on_known_queue(transaction, queue, &what, sql::UNREGISTER_SUBCONSUMER, &values)?
+            }
+            Some(_) => {
+                let values: [(&(dyn ToSql + Sync), Type); 2] =
+                    [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
+                queue::on_known_queue(transaction, queue, &what, sql::UNREGISTER, &values)?
+            }
+        };
+        Ok(row.get::<_, i32>(0) != 0)
+    })
+}
+
+/// Returns what a subconsumer is called among those of its consumer.
+fn member<'a>(consumer: &'a str, main: &str) -> Option<&'a str> {
+    consumer.strip_prefix(main)?.strip_prefix('.')
 }
 
 /// Registers a subconsumer, which shares the consumer's position with others, and the consumer too when it is not
@@ -81,42 +130,31 @@ pub fn register_subconsumer(
     subconsumer: &str,
 ) -> Result<bool, Error> {
     let what = format!("cannot register subconsumer `{subconsumer}` of consumer `{consumer}`");
-    on_subconsumer(client, (queue, consumer, subconsumer), &what, sql::REGISTER_SUBCONSUMER)
-}
-
-/// Removes a subconsumer; the consumer and its position stay. A batch that it has open goes to the others, event by
-/// event as after a retry. Returns `false` when it was not registered. PgQ: `pgq_coop.unregister_subconsumer`.
-///
-/// # Errors
-///
-/// As [`register_subconsumer`].
-pub fn unregister_subconsumer(
-    client: &mut impl GenericClient,
-    queue: &str,
-    consumer: &str,
-    subconsumer: &str,
-) -> Result<bool, Error> {
-    let what = format!("cannot unregister subconsumer `{subconsumer}` of consumer `{consumer}`");
-    on_subconsumer(client, (queue, consumer, subconsumer), &what, sql::UNREGISTER_SUBCONSUMER)
-}
-
-fn on_subconsumer(
-    client: &mut impl GenericClient,
-    (queue, consumer, subconsumer): (&str, &str, &str),
-    what: &str,
-    statement: &str,
-) -> Result<bool, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&subconsumer, Type::TEXT)];
-    let changed =
-        queue::on_queue(client, queue, what, statement, &values).map(|row| row.get::<_, i32>(0) != 0);
-    changed.map_err(|error| match error.sqlstate() {
+    let changed = queue::on_queue(client, queue, &what, sql::REGISTER_SUBCONSUMER, &values);
+    changed.map(|row| row.get::<_, i32>(0) != 0).map_err(|error| match error.sqlstate() {
         Some(&SqlState::INVALID_SCHEMA_NAME | &SqlState::UNDEFINED_FUNCTION) => Error::missing(
             "cooperative consumers are not installed; `pgqadm CONFIG.ini install` installs them",
         )
         .caused_by(error),
         _ => error,
     })
+}
+
+/// Removes a subconsumer, as [`unregister_consumer`] does by its full name. Returns `false` when it was not registered.
+/// PgQ: `pgq_coop.unregister_subconsumer`.
+///
+/// # Errors
+///
+/// As [`unregister_consumer`].
+pub fn unregister_subconsumer(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    subconsumer: &str,
+) -> Result<bool, Error> {
+    unregister_consumer(client, queue, &format!("{consumer}.{subconsumer}"))
 }
 
 /// Registers a consumer at the position of another one, or moves it there; a batch it has open is closed. Returns
@@ -128,42 +166,32 @@ fn on_subconsumer(
 /// # Errors
 ///
 /// When PgQ is not installed, when the queue does not exist or the other consumer is not registered on it
-/// ([`Error::is_missing`]), and when the server refuses.
+/// ([`Error::is_missing`]), when one of the two shares the position of another one ([`Error::is_usage`]), and when the
+/// server refuses.
 pub fn register_consumer_copy(
     client: &mut impl GenericClient,
     queue: &str,
     consumer: &str,
     other: &str,
 ) -> Result<bool, Error> {
-    let Some((tick, _)) = consumer_position(client, queue, other)? else {
-        let consumers = queue::quoted(&consumer_names(client, queue)?);
-        let there = if consumers.is_empty() { "there are none" } else { &format!("there are {consumers}") };
-        return Err(Error::missing(format!("consumer `{other}` is not registered; {there}")).on_queue(queue));
-    };
+    let tick = position_to_copy(client, queue, other)?;
     register_consumer_at(client, queue, consumer, tick)
 }
 
-/// Returns the tick at which a consumer stands, and the batch that it has open; `None` when it is not registered,
-/// or shares the position of another one.
+/// Returns the tick at which [`register_consumer_copy`] registers.
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, the queue does not exist ([`Error::is_missing`]), and when the server fails.
-pub fn consumer_position(
-    client: &mut impl GenericClient,
-    queue: &str,
-    consumer: &str,
-) -> Result<Option<(i64, Option<i64>)>, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    let what = format!("cannot look for consumer `{consumer}`");
-    let row = queue::on_queue(client, queue, &what, sql::CONSUMER_POSITION, &values)?;
-    Ok(row.get::<_, Option<i64>>(0).map(|tick| (tick, row.get(1))))
-}
-
-fn consumer_names(client: &mut impl GenericClient, queue: &str) -> Result<Vec<String>, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
-    let row = queue::on_queue(client, queue, "cannot list the consumers", sql::CONSUMER_NAMES, &values)?;
-    Ok(row.get(0))
+/// When PgQ is not installed, when the queue does not exist or the other consumer is not registered on it
+/// ([`Error::is_missing`]), when that one has no position of its own ([`Error::is_usage`]), and when the server fails.
+pub fn position_to_copy(client: &mut impl GenericClient, queue: &str, other: &str) -> Result<i64, Error> {
+    match require_consumer(client, queue, other)? {
+        Position::Own { tick, .. } => Ok(tick),
+        Position::Shared { consumer: main, .. } => {
+            let what = format!("consumer `{other}` shares the position of `{main}`, which can be copied");
+            Err(Error::usage(what).on_queue(queue))
+        }
+    }
 }
 
 /// Tells whether a consumer is registered on a queue.
@@ -181,4 +209,12 @@ pub(crate) fn is_registered(
         &values,
     )
     .map(|row| row.get(0))
+}
+
+/// Tells whether a queue has a tick.
+pub(crate) fn knows_tick(client: &mut impl GenericClient, queue: &str, tick: i64) -> Result<bool, Error> {
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
+    let row = client.query_typed_one(sql::batch::TICK_EXISTS, &values);
+    let failed = |error| Error::failed("cannot look for a tick").on_queue(queue).caused_by(error);
+    row.map(|row| row.get(0)).map_err(failed)
 }

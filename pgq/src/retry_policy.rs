@@ -73,8 +73,13 @@ impl RetryPolicy {
         let retries = retries.unsigned_abs();
         match self.max_retries {
             Some(limit) if retries >= limit => Outcome::Failed(reason.to_owned()),
-            _ => Outcome::Retry(self.delay_after(retries, fastrand::f64())),
+            _ => Outcome::Retry(self.delay(retries)),
         }
+    }
+
+    /// Returns the delay after so many retries.
+    pub(crate) fn delay(&self, retries: u32) -> Duration {
+        self.delay_after(retries, fastrand::f64())
     }
 
     fn delay_after(&self, retries: u32, chance: f64) -> Duration {

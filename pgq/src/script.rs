@@ -3,6 +3,7 @@
 
 mod interval;
 mod keys;
+mod local;
 
 use std::process::ExitCode;
 
@@ -10,7 +11,7 @@ use dbscript::{BoxError, Config, Context, Job, Switches};
 use log::info;
 
 pub use self::keys::{KEYS, settings};
-use crate::{Consumer, ConsumerLoop, Subscription, ToConsumer};
+use crate::{Consumer, ConsumerLoop, LocalHandler, Subscription, ToConsumer};
 
 /// The switch that registers the consumer and exits.
 pub const REGISTER: (&str, &str) = ("register", "Register the consumer on the queue and exit");
@@ -56,6 +57,21 @@ impl Program {
             }
             let delivery = ToConsumer(from_config(config)?);
             Ok(Job::looping(ConsumerLoop::new(db, subscription, delivery)))
+        })
+    }
+
+    /// Runs the program as a [`LocalConsumer`](crate::LocalConsumer), with the key `local_tracking_file` and the
+    /// switches `--rewind` and `--reset`; `from_config` makes the handler, at start and at every reload.
+    pub fn main_local<H: LocalHandler + 'static>(
+        self,
+        from_config: impl Fn(&Config) -> Result<H, BoxError> + 'static,
+    ) -> ExitCode {
+        let db = self.db;
+        let program = self.program.keys(&[keys::LOCAL_TRACKING_FILE]);
+        let program = program.switch(local::REWIND.0, local::REWIND.1).switch(local::RESET.0, local::RESET.1);
+        program.main(move |config, switches| {
+            let subscription = Subscription::new(settings(config)?);
+            local::job(db, subscription, (config, switches), from_config(config)?)
         })
     }
 }

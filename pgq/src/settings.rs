@@ -62,7 +62,7 @@ pub enum Twin {
     /// It stands by, and goes on when the other one is gone.
     #[default]
     Wait,
-    /// It ends.
+    /// It ends. It holds the consumer's lock for as long as it runs, on a connection of its own.
     Stop,
 }
 

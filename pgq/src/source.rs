@@ -124,7 +124,7 @@ impl Reader {
         pages: &mut Pages,
     ) -> Result<Vec<Row>, BoxError> {
         if let Reader::Unopened = self {
-            let statement = transaction.prepare_typed(&sql::events(events), &[])?;
+            let statement = transaction.prepare_typed(&sql::batch::events(events), &[])?;
             *self = Reader::Open(transaction.bind(&statement, &[])?);
         }
         let Reader::Open(portal) = self else {
@@ -147,10 +147,10 @@ fn fetch_behind(
     let Some((id, transaction)) = *place else {
         return Ok(Vec::new());
     };
-    let limit = Some(i64::from(pages.rows())).filter(|rows| *rows > 0);
+    let limit = Some(i64::from(pages.rows())).filter(|rows| *rows > 0).unwrap_or(i64::MAX);
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&id, Type::INT8), (&transaction, Type::INT8), (&limit, Type::INT8)];
-    let rows = client.query_typed(&sql::events_behind(events), &values)?;
+    let rows = client.query_typed(&sql::batch::events_behind(events), &values)?;
     let is_last = pages.end_with(&rows);
     *place = rows.last().filter(|_| !is_last).map(|last| (last.get(0), last.get(2)));
     Ok(rows)

@@ -34,6 +34,8 @@ pub use self::consumer_status::{ConsumerStatus, Cooperation};
 pub use self::holder::{Holder, Transaction};
 pub use self::limits::{Level, Limit, Limits};
 pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
+pub(crate) use self::read::failed_by;
+pub(crate) use self::rotating::users_of_tables;
 use crate::schema::Kind;
 use crate::{Error, queue};
 
@@ -60,7 +62,8 @@ pub struct Status {
 impl Status {
     /// Reads the status of all queues: four statements, or up to six when a rotation is due.
     ///
-    /// Every role may do this that can connect, and on a standby too. Without rights on the tables of retry events
+    /// Every role may do this that can connect, and on a standby too, where a transaction that holds up a rotation has
+    /// no name, and what uses a table is not known. Without rights on the tables of retry events
     /// and failed events their counts are `None`; an ordinary role sees the process and the user, but not the age
     /// and the state of another user's transaction.
     ///

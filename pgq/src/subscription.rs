@@ -12,6 +12,8 @@ use crate::{Error, Settings, lock, registration, sql};
 #[derive(Clone, Debug)]
 pub struct Subscription {
     settings: Settings,
+    /// Whether the consumer's lock is held for as long as the consumer runs.
+    guarded: bool,
 }
 
 /// An open batch: the events that became visible between two ticks.
@@ -33,7 +35,17 @@ pub struct BatchInfo {
 impl Subscription {
     /// Makes a subscription out of settings; nothing is asked of the server yet.
     pub fn new(settings: Settings) -> Subscription {
-        Subscription { settings }
+        Subscription { settings, guarded: false }
+    }
+
+    /// Leaves it to the caller to hold the consumer's lock.
+    pub(crate) fn guarded(mut self) -> Subscription {
+        self.guarded = true;
+        self
+    }
+
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.guarded
     }
 
     /// Returns the settings.
@@ -74,6 +86,28 @@ impl Subscription {
             None => registration::unregister_consumer(client, queue, consumer),
             Some(own) => registration::unregister_subconsumer(client, queue, consumer, own),
         }
+    }
+
+    /// Registers the consumer at a tick, or moves it there.
+    pub(crate) fn move_to(&self, client: &mut impl GenericClient, tick: i64) -> Result<(), Error> {
+        let Settings { queue, consumer, .. } = &self.settings;
+        if !registration::knows_tick(client, queue, tick)? {
+            let what = format!(
+                "consumer `{consumer}` has come to tick {tick}, which is not on the queue; --reset forgets it and goes on \
+                 where the queue stands"
+            );
+            return Err(Error::missing(what).on_queue(queue));
+        }
+        registration::register_consumer_at(client, queue, consumer, tick).map(|_| ())
+    }
+
+    /// Takes the consumer's lock until the end of the transaction, unless it is held already.
+    ///
+    /// # Errors
+    ///
+    /// When another process has it ([`Error::is_busy`]), and when the server fails.
+    pub(crate) fn lock(&self, client: &mut impl GenericClient) -> Result<(), Error> {
+        if self.guarded { Ok(()) } else { lock::take(client, &self.settings.queue, &self.lock_name()) }
     }
 
     /// Opens the next batch, or returns the one that is open; `None` when there is none yet.
@@ -125,14 +159,14 @@ impl Subscription {
             (&count, Type::INT4),
             (&interval, Type::FLOAT8),
             (&merges, Type::BOOL),
-            (&settings.autocommit, Type::BOOL),
+            (&self.guarded, Type::BOOL),
             (&hurried, Type::BOOL),
         ];
         let Some(subconsumer) = &settings.subconsumer else {
-            return client.query_typed_opt(sql::NEXT_BATCH, &values);
+            return client.query_typed_opt(sql::batch::NEXT_BATCH, &values);
         };
         values.extend([(subconsumer as _, Type::TEXT), (&timeout as _, Type::FLOAT8)]);
-        client.query_typed_opt(sql::NEXT_COOP_BATCH, &values)
+        client.query_typed_opt(sql::batch::NEXT_COOP_BATCH, &values)
     }
 
     /// Returns the name that the consumer's lock has: one process each may have it.
@@ -142,7 +176,11 @@ impl Subscription {
     }
 
     pub(crate) fn finish_statement(&self) -> &'static str {
-        if self.settings.subconsumer.is_some() { sql::FINISH_COOP_BATCH } else { sql::FINISH_BATCH }
+        if self.settings.subconsumer.is_some() {
+            sql::batch::FINISH_COOP_BATCH
+        } else {
+            sql::batch::FINISH_BATCH
+        }
     }
 }
 

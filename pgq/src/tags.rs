@@ -65,7 +65,7 @@ impl Tags {
             let (ids, seconds): (Vec<i64>, Vec<i32>) = std::mem::take(&mut self.retries).into_iter().unzip();
             let values: [(&(dyn ToSql + Sync), Type); 3] =
                 [(&batch, Type::INT8), (&ids, Type::INT8_ARRAY), (&seconds, Type::INT4_ARRAY)];
-            let statement = if at_once { sql::RETRY_MANY } else { sql::RETRY_EACH };
+            let statement = if at_once { sql::batch::RETRY_MANY } else { sql::batch::RETRY_EACH };
             let failed = |error| Error::failed("cannot tag events for retry").caused_by(error);
             client.query_typed(statement, &values).map_err(failed)?;
         }
@@ -75,7 +75,7 @@ impl Tags {
                 std::mem::take(&mut self.failures).into_iter().unzip();
             let values: [(&(dyn ToSql + Sync), Type); 3] =
                 [(&batch, Type::INT8), (&ids, Type::INT8_ARRAY), (&reasons, Type::TEXT_ARRAY)];
-            client.query_typed(sql::FAIL_MANY, &values).map_err(not_failed)?;
+            client.query_typed(sql::batch::FAIL_MANY, &values).map_err(not_failed)?;
         }
         Ok(())
     }

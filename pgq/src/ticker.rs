@@ -8,6 +8,7 @@ mod queue;
 mod round;
 mod settings;
 mod state;
+mod ticking;
 mod watch;
 
 use std::time::Duration;
@@ -20,14 +21,19 @@ pub(crate) use self::round::DB;
 use self::round::TickerLoop;
 pub use self::settings::TickerSettings;
 pub use self::state::{TickerRole, TickerState, TickerStatus};
+pub(crate) use self::ticking::Ticking;
 use crate::Error;
 use crate::maintenance::{Chore, ChoreLoop};
+
+/// How long a server may be silent before it counts as gone.
+pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 
 /// Describes the ticker of one database, with its maintenance, on threads of its own inside any program.
 ///
 /// Each queue is ticked by its own rules; with each tick goes a notification on the queue's
 /// [channel](crate::tick_channel). Of several tickers on one database one is at work, the others stand by and
-/// take over within seconds when it is gone. A server that is away is tried for again and again.
+/// take over within seconds when it is gone or fails. A server that is away is tried for again and again; one that
+/// is silent for ten seconds counts as away, unless the connection string sets `tcp_user_timeout` and the like.
 ///
 /// It takes two connections, and others for as long as there is maintenance to do.
 ///
@@ -97,13 +103,13 @@ impl Ticker {
     pub fn spawn(self) -> Result<TickerHandle, Error> {
         let failed = |error| Error::failed("the ticker does not start").caused_by(error);
         let state = TickerState::default();
-        let ticks = TickerLoop::new(state.clone(), self.checks);
-        let worker = self.worker(&self.name, self.settings.loop_delay).database(DUTY, &self.conninfo);
+        let ticks = TickerLoop::new(state.clone(), self.settings.loop_delay, self.checks);
+        let worker = self.worker(&self.name, ticks.pace()).database(DUTY, &self.conninfo);
         let mut workers = vec![worker.spawn(ticks).map_err(failed)?];
         for chore in Chore::ALL {
             let every = match chore {
                 Chore::Retry => self.settings.retry_delay,
-                Chore::Upkeep | Chore::Vacuum => self.settings.maint_delay,
+                Chore::Rotation | Chore::Extra | Chore::Vacuum => self.settings.maint_delay,
             };
             let chores = ChoreLoop::new(chore, every, state.clone());
             let worker = self.worker(&format!("{}, {chore}", self.name), chores.pace());
@@ -119,5 +125,6 @@ impl Ticker {
             .loop_delay(loop_delay)
             .exception_sleep(self.settings.exception_sleep)
             .connection_lifetime(self.settings.connection_lifetime)
+            .notice_silence(SILENCE)
     }
 }

@@ -1,10 +1,11 @@
 //! The tickers of one database or of many, looked after.
 
 mod cluster;
+mod pass;
 mod plan;
 mod watching;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -83,7 +84,9 @@ impl Tickers {
         let ticker = Ticker::new(conninfo).name(&plan.job(name)).settings(plan.settings.clone()).unchecked();
         match ticker.spawn() {
             Ok(ticker) => {
-                self.lock().running.insert(name.to_owned(), ticker);
+                // One that is replaced ends, which takes a while, when the others can be looked at again.
+                let replaced = self.lock().running.insert(name.to_owned(), ticker);
+                drop(replaced);
             }
             Err(failed) => error!("{name}: {}", dbscript::describe(&failed)),
         }
@@ -121,9 +124,19 @@ impl Tickers {
         self.lock().running.get(name).is_some_and(TickerHandle::is_finished)
     }
 
-    /// Tells whether a ticker hangs: its round began longer ago than that and has not ended.
-    pub fn any_is_stuck(&self, longer_than: Duration) -> bool {
-        self.lock().running.values().any(|ticker| ticker.state().is_stuck(longer_than))
+    /// Returns the databases whose tickers hang: a round began longer ago than that and has not ended.
+    fn stuck(&self, longer_than: Duration) -> BTreeSet<String> {
+        let group = self.lock();
+        let stuck = group.running.iter().filter(|(_, ticker)| ticker.state().is_stuck(longer_than));
+        stuck.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Tells whether every ticker hangs: its round began longer ago than that and has not ended. One that fails
+    /// again and again does not, and without tickers none does.
+    pub fn all_are_stuck(&self, longer_than: Duration) -> bool {
+        let group = self.lock();
+        let mut tickers = group.running.values().peekable();
+        tickers.peek().is_some() && tickers.all(|ticker| ticker.state().is_stuck(longer_than))
     }
 
     /// Returns how many tickers have each part, and how many ticks, retried events and operations there were.

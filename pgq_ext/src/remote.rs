@@ -19,6 +19,14 @@ impl<H: RemoteHandler> RemoteConsumer<H> {
     pub fn new(consumer: &str, dst: &str, handler: H) -> RemoteConsumer<H> {
         RemoteConsumer(Target::new(consumer, dst, handler))
     }
+
+    /// Sets the name of this process among several that share the consumer's position, as in
+    /// [`Settings::subconsumer`](pgq::Settings::subconsumer). A batch that one of them takes over from another is
+    /// applied once, too.
+    pub fn subconsumer(mut self, name: &str) -> RemoteConsumer<H> {
+        self.0.tracker = self.0.tracker.subconsumer(name);
+        self
+    }
 }
 
 impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
@@ -54,7 +62,9 @@ impl Record for ByBatch {
         dst: &mut Transaction<'_>,
         events: &mut Events<'_>,
     ) -> Result<bool, Error> {
-        tracker.is_batch_done(dst, events.info().id)
+        let batch = events.info().id;
+        tracker.lock_batch(dst, batch)?;
+        tracker.is_batch_done(dst, batch)
     }
 
     fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error> {

@@ -26,7 +26,7 @@ pub fn sql() -> String {
 /// was there before.
 ///
 /// It serves the Python consumers `RemoteConsumer` and `SerialConsumer` too. Needs no superuser, only the
-/// right to create a schema.
+/// right to create a schema. A complete one that belongs to another role is left alone.
 ///
 /// # Errors
 ///
@@ -36,6 +36,10 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     let mut transaction = client.transaction().map_err(failed)?;
     transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
     let was_there = is_installed(&mut transaction)?;
+    let row = transaction.query_typed_one(sql::IS_ANOTHERS, &[]).map_err(failed)?;
+    if row.get(0) {
+        return Ok(true);
+    }
     transaction.batch_execute("set local client_min_messages = warning").map_err(failed)?;
     for statement in sql::SCHEMA {
         transaction.batch_execute(statement).map_err(failed)?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use dbscript::{BoxError, Config, Context, Job, Switches};
 use log::{info, warn};
 use pgq::script;
-use pgq::{ConsumerLoop, Subscription};
+use pgq::{ConsumerLoop, Settings, Subscription};
 
 use crate::{RemoteConsumer, RemoteHandler, SerialConsumer, Tracker};
 
@@ -76,8 +76,12 @@ impl Program {
             if let Some(job) = script::registration(ends.src, &subscription, switches) {
                 return Ok(job);
             }
-            let consumer = &subscription.settings().consumer;
+            let Settings { consumer, subconsumer, .. } = subscription.settings();
             let delivery = RemoteConsumer::new(consumer, ends.dst, from_config(config)?);
+            let delivery = match subconsumer {
+                Some(name) => delivery.subconsumer(name),
+                None => delivery,
+            };
             Ok(Job::looping(ConsumerLoop::new(ends.src, subscription, delivery)))
         })
     }

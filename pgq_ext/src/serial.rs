@@ -31,6 +31,10 @@ impl<H: RemoteHandler> Delivery for SerialConsumer<H> {
         self.0.check(cx)
     }
 
+    fn is_serial(&self) -> bool {
+        true
+    }
+
     /// The ticks of an earlier registration mean nothing any more.
     fn forget(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         let forgotten = self.0.tracker.set_last_tick(&mut *cx.database(&self.0.dst)?, None);

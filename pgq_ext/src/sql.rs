@@ -3,13 +3,28 @@
 pub(crate) const IS_INSTALLED: &str = "select to_regprocedure('pgq_ext.set_last_tick(text,bigint)') is not null \
      and to_regprocedure('pgq_ext.set_batch_done(text,bigint)') is not null";
 
+/// Whether all of the interface is there and belongs to another role.
+pub(crate) const IS_ANOTHERS: &str = "select count(*) = 12 from unnest(array[ \
+         'get_last_tick(text)', 'get_last_tick(text,text)', 'set_last_tick(text,bigint)', \
+         'set_last_tick(text,text,bigint)', 'is_batch_done(text,bigint)', 'is_batch_done(text,text,bigint)', \
+         'set_batch_done(text,bigint)', 'set_batch_done(text,text,bigint)', 'is_event_done(text,bigint,bigint)', \
+         'is_event_done(text,text,bigint,bigint)', 'set_event_done(text,bigint,bigint)', \
+         'set_event_done(text,text,bigint,bigint)']) name \
+     join pg_proc on pg_proc.oid = to_regprocedure('pgq_ext.' || name) \
+     where not pg_has_role(proowner, 'usage')";
+
 /// Whether there is a schema of this name, and whether an extension has brought it.
 pub(crate) const ORIGIN: &str = "select to_regnamespace('pgq_ext') is not null, \
      exists (select from pg_extension where extname = 'pgq_ext')";
 
-/// $1 consumer. Held until the end of the transaction, so that nobody else applies this consumer's batches.
-pub(crate) const LOCK: &str =
-    "select pg_advisory_xact_lock(hashtextextended(format('pgq_ext %L', $1), 0))::text";
+/// $1 consumer, $2 subconsumer or null. Held until the end of the transaction, so that nobody else applies this consumer's
+/// batches.
+pub(crate) const LOCK: &str = "select pg_advisory_xact_lock(hashtextextended( \
+     format('pgq_ext %L', $1) || coalesce(format(' %L', $2), ''), 0))::text";
+
+/// $1 consumer, $2 batch. Held until the end of the transaction, so that nobody else applies this batch.
+pub(crate) const LOCK_BATCH: &str =
+    "select pg_advisory_xact_lock(hashtextextended(format('pgq_ext %L batch %s', $1, $2), 0))::text";
 
 /// $1 consumer.
 pub(crate) const GET_LAST_TICK: &str = "select pgq_ext.get_last_tick($1)";
@@ -22,6 +37,13 @@ pub(crate) const IS_BATCH_DONE: &str = "select pgq_ext.is_batch_done($1, $2)";
 
 /// $1 consumer, $2 batch.
 pub(crate) const SET_BATCH_DONE: &str = "select pgq_ext.set_batch_done($1, $2)";
+
+/// $1 consumer, $2 batch. Whichever subconsumer it was.
+pub(crate) const IS_BATCH_DONE_BY_ANY: &str = "select exists ( \
+     select from pgq_ext.completed_batch where consumer_id = $1 and last_batch_id = $2)";
+
+/// $1 consumer, $2 batch, $3 subconsumer.
+pub(crate) const SET_BATCH_DONE_BY: &str = "select pgq_ext.set_batch_done($1, $3, $2)";
 
 /// Keeps two installations at once from getting into each other's way.
 pub(crate) const LOCK_INSTALL: &str =

@@ -12,12 +12,20 @@ use crate::{Error, sql};
 #[derive(Clone, Debug)]
 pub struct Tracker {
     consumer: String,
+    subconsumer: Option<String>,
 }
 
 impl Tracker {
     /// Makes the tracker of a consumer.
     pub fn new(consumer: &str) -> Tracker {
-        Tracker { consumer: consumer.to_owned() }
+        Tracker { consumer: consumer.to_owned(), subconsumer: None }
+    }
+
+    /// Records batches under the name of a subconsumer, and finds those that others of the same consumer have
+    /// applied, since a batch may be taken over.
+    pub fn subconsumer(mut self, name: &str) -> Tracker {
+        self.subconsumer = Some(name.to_owned());
+        self
     }
 
     /// Returns the consumer's name.
@@ -26,13 +34,28 @@ impl Tracker {
     }
 
     /// Waits until no other transaction works for this consumer, and keeps others waiting until this one
-    /// ends.
+    /// ends. Subconsumers wait for each other only in [`lock_batch`](Tracker::lock_batch).
     ///
     /// # Errors
     ///
     /// When the server fails.
     pub fn lock(&self, client: &mut impl GenericClient) -> Result<(), Error> {
-        self.call(client, "cannot lock the consumer", sql::LOCK, &[]).map(|_| ())
+        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&self.subconsumer, Type::TEXT)];
+        self.call(client, "cannot lock the consumer", sql::LOCK, &values).map(|_| ())
+    }
+
+    /// Waits until no other subconsumer's transaction works on a batch, and keeps others waiting until this one ends.
+    /// Without subconsumers [`lock`](Tracker::lock) does that, and this does nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub fn lock_batch(&self, client: &mut impl GenericClient, batch: i64) -> Result<(), Error> {
+        if self.subconsumer.is_none() {
+            return Ok(());
+        }
+        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&batch, Type::INT8)];
+        self.call(client, "cannot lock the batch", sql::LOCK_BATCH, &values).map(|_| ())
     }
 
     /// Returns the tick up to which the queue was applied. PgQ: `pgq_ext.get_last_tick`.
@@ -61,7 +84,9 @@ impl Tracker {
     /// As [`last_tick`](Tracker::last_tick).
     pub fn is_batch_done(&self, client: &mut impl GenericClient, batch: i64) -> Result<bool, Error> {
         let values: [(&(dyn ToSql + Sync), Type); 1] = [(&batch, Type::INT8)];
-        self.call(client, "cannot read the last batch", sql::IS_BATCH_DONE, &values).map(|row| row.get(0))
+        let statement =
+            if self.subconsumer.is_some() { sql::IS_BATCH_DONE_BY_ANY } else { sql::IS_BATCH_DONE };
+        self.call(client, "cannot read the last batch", statement, &values).map(|row| row.get(0))
     }
 
     /// Records a batch as applied; returns `false` when it was already. PgQ: `pgq_ext.set_batch_done`.
@@ -70,8 +95,21 @@ impl Tracker {
     ///
     /// As [`last_tick`](Tracker::last_tick).
     pub fn set_batch_done(&self, client: &mut impl GenericClient, batch: i64) -> Result<bool, Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&batch, Type::INT8)];
-        self.call(client, "cannot record the batch", sql::SET_BATCH_DONE, &values).map(|row| row.get(0))
+        let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&batch, Type::INT8)];
+        let Some(subconsumer) = &self.subconsumer else {
+            return self.record(client, sql::SET_BATCH_DONE, &values);
+        };
+        values.push((subconsumer, Type::TEXT));
+        self.record(client, sql::SET_BATCH_DONE_BY, &values)
+    }
+
+    fn record(
+        &self,
+        client: &mut impl GenericClient,
+        statement: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<bool, Error> {
+        self.call(client, "cannot record the batch", statement, values).map(|row| row.get(0))
     }
 
     /// Runs a statement whose first parameter is the consumer.

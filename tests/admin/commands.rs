@@ -21,11 +21,44 @@ fn help_and_manual_page_have_every_command_with_its_arguments() {
     let place = Place::create(super::KINDS[0]);
     let (help, _) = place.done(&["--help"]);
     let (page, _) = place.done(&["--man"]);
-    fs::write(place.path().join("pgqadm.1"), &page).expect("writable");
     let page = page.replace("\\fB", "").replace("\\fR", "").replace('\\', "");
     for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command}")), "{command} is not in {help}");
         assert!(page.contains(&format!("\n{command}\n")), "{command} is not in {page}");
+    }
+}
+
+#[test]
+fn the_manual_page_is_one_and_has_what_an_administrator_looks_up() {
+    let place = Place::create(super::KINDS[0]);
+    fs::write(place.path().join("pgqadm.1"), place.done(&["--man"]).0).expect("writable");
+    let mut man = Command::new("man");
+    man.args(["--warnings=w", "--local-file", "pgqadm.1"]).current_dir(place.path());
+    man.env("MANWIDTH", "80").env("LC_ALL", "C.UTF-8").env("MANROFFOPT", "-c").env_remove("MANPAGER");
+    let output = man.output().expect("`man` is installed: run `scripts/setup`");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let page = String::from_utf8(output.stdout).expect("text");
+    // Underlined and bold letters are overstruck.
+    let page = page.split('\u{8}').enumerate().map(|(at, part)| if at == 0 { part } else { &part[1..] });
+    let words = page.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in [
+        "[--at TICK]",
+        "[--watch[=SECONDS]]",
+        "QUICK-START 1. Create the database.",
+        "pgqadm -d ticker.ini ticker",
+        "queue_ticker_max_lag (3 seconds) ",
+        "queue_ticker_max_count (500) ",
+        "queue_ticker_idle_period (1 minute) ",
+        "queue_rotation_period (2 hours) ",
+        "0 OK: ",
+        "3 UNKNOWN: ",
+        "db Connection string of the database.",
+    ] {
+        assert!(words.contains(expected), "`{expected}` is not in {words}");
     }
 }
 
@@ -49,6 +82,39 @@ fn bash_completes_commands_and_what_they_take() {
     assert_eq!(completed("pgqadm adm.ini failed pu"), "purge");
     assert_eq!(completed("pgqadm adm.ini failed purge q c --ol"), "--older-than");
     assert_eq!(completed("pgqadm adm.ini install pgq_"), "pgq_ext");
+    assert_eq!(completed("pgqadm ad"), "adm.ini", "the config file stands before the command");
+    assert_eq!(completed("pgqadm --at 5 ad"), "adm.ini");
+    assert_eq!(completed("pgqadm adm.ini install --schema o"), "own");
+    assert_eq!(completed("pgqadm adm.ini register q c --at ad"), "", "a tick is no file");
+    assert_eq!(completed("pgqadm adm.ini drop q --a"), "");
+    assert_eq!(completed("pgqadm adm.ini drop q --fo"), "--force");
+    assert_eq!(completed("pgqadm adm.ini register q c --a"), "--at");
+    assert_eq!(completed("pgqadm --qu"), "--quiet");
+}
+
+#[test]
+fn fish_completes_commands_and_what_they_take() {
+    let place = Place::create(super::KINDS[0]);
+    fs::write(place.path().join("completions"), place.done(&["--completions", "fish"]).0).expect("writable");
+    let completed = |line: &str| {
+        let script = format!("source ./completions; complete -C '{line}'");
+        let mut fish = Command::new("fish");
+        fish.args(["--no-config", "-c", &script]).current_dir(place.path()).env("HOME", place.path());
+        let output = fish.output().expect("`fish` is installed: run `scripts/setup`");
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("text");
+        let words: Vec<&str> = text.lines().filter_map(|line| line.split('\t').next()).collect();
+        words.join(" ")
+    };
+    assert_eq!(completed("pgqadm adm.ini dr"), "drop");
+    assert_eq!(completed("pgqadm -v --set a=b adm.ini un"), "uninstall unregister");
+    assert_eq!(completed("pgqadm ad"), "adm.ini");
+    assert_eq!(completed("pgqadm adm.ini failed pu"), "purge");
+    assert_eq!(completed("pgqadm adm.ini install --schema o"), "own");
+    assert_eq!(completed("pgqadm adm.ini register q c --at "), "");
+    assert_eq!(completed("pgqadm adm.ini failed purge q c --ol"), "--older-than");
+    assert_eq!(completed("pgqadm adm.ini drop q --a"), "");
+    assert_eq!(completed("pgqadm adm.ini drop q --fo"), "--force");
 }
 
 #[test]
@@ -70,4 +136,37 @@ fn a_command_that_is_none_is_told_with_the_nearest() {
     place.refused(&[], 2, "no command given; `pgqadm --help` lists the commands");
     place.refused(&["ticker", "q"], 2, "command `ticker` takes no arguments");
     place.refused(&["drop"], 2, "command `drop` takes <queue>");
+}
+
+#[test]
+fn a_switch_that_a_command_does_not_take_is_refused() {
+    let place = Place::create(super::KINDS[0]);
+    for (arguments, switch) in [
+        (&["create", "q", "--at", "5"][..], "`create` takes no --at"),
+        (&["uninstall", "--schema", "own"], "`uninstall` takes no --schema"),
+        (&["status", "--failed", "1,2"], "`status` takes no --failed"),
+        (&["--yes", "drop", "q"], "`drop` takes no --yes"),
+        (&["config", "--force"], "`config` takes no --force"),
+        (&["unregister", "q", "c", "--copy=d"], "`unregister` takes no --copy"),
+        (&["ticker", "--all"], "`ticker` takes no --all"),
+    ] {
+        place.refused(arguments, 2, switch);
+    }
+}
+
+#[test]
+fn a_missing_database_and_an_unknown_key_are_told() {
+    let place = Place::create(super::KINDS[0]);
+    fs::write(place.path().join("adm.ini"), "[pgqadm]\ndatabase = x\n").expect("writable");
+    place.refused(&["create", "q"], 2, "config value not set: db (section [pgqadm] of `adm.ini`)");
+    let (out, log) = place.done(&["install", "--print"]);
+    assert!(out.contains("create schema") && log.contains("key `database` is not known"), "{log}");
+    fs::write(place.path().join("adm.ini"), "[pgqd]\ndatabase_list = x\n").expect("writable");
+    place.refused(
+        &["config"],
+        2,
+        "config value not set: db (section [pgqd] of `adm.ini`); this command is about one",
+    );
+    let said = place.run(&["check"]);
+    assert!(said.status == Some(3) && said.out.contains("config value not set: db"), "{said:?}");
 }

@@ -54,7 +54,7 @@ fn settings_beside_the_usual_are_shown_where_they_are_set() {
             .expect("created");
         place.done(&["create", "testqueue"]);
         let set = [
-            "ticker_paused=on",
+            "Queue_Ticker_Paused=on",
             "external_ticker=yes",
             "disable_insert=1",
             "per_tx_limit=20",
@@ -93,6 +93,7 @@ fn what_is_not_allowed_changes_nothing_and_is_told_in_one_line() {
                      external_ticker, disable_insert, per_tx_limit, extra_maint";
         place.refused(&["config", "a", good, "max_lag=1"], 2, names);
         place.refused(&["config", "a", good, "queue_name=b"], 2, "unknown variable `queue_name`");
+        place.refused(&["config", "a", "tiker_max_lag=1"], 2, "do you mean `ticker_max_lag`?");
         place.refused(&["config", "a", good, "queue_ticker_max_lag=1"], 2, "given twice");
         place.refused(&["config", "a", good, "rotation_period"], 2, "<variable>=<value>");
         for (change, takes) in [

@@ -21,7 +21,12 @@ fn a_consumer_is_registered_at_a_tick() {
         assert!(place.done(&["register", "q", "new", "--at", &at]).1.contains("registered at tick"));
         assert_eq!(queues::position(&mut place.client, "q", "new"), (first, None));
         // It is there already, so nothing is lost.
-        place.done(&["register", "q", "new", "--at", &at]);
+        assert!(
+            place
+                .done(&["register", "q", "new", "--at", &at])
+                .1
+                .contains(&format!("`q`: already at tick {at}"))
+        );
 
         let other = second.to_string();
         let move_it = ["register", "q", "new", "--at", &other];
@@ -54,7 +59,11 @@ fn a_consumer_is_registered_where_another_one_is() {
 
         place.done(&["register", "q", "late"]);
         assert_eq!(queues::position(&mut place.client, "q", "late"), (last, None));
-        place.refused(&["register", "q", "late", "--copy", "c"], 2, "to where `c` is?");
+        place.refused(
+            &["register", "q", "late", "--copy", "c"],
+            2,
+            &format!("to where `c` is, tick {second}?"),
+        );
         assert_eq!(queues::position(&mut place.client, "q", "late"), (last, None));
         place.done(&["register", "q", "late", "--copy", "c", "--force"]);
         assert_eq!(queues::position(&mut place.client, "q", "late"), (second, None));
@@ -67,7 +76,13 @@ fn a_position_that_is_none_registers_nobody() {
         queue(&mut place);
         place.refused(&["register", "q", "x", "--at", "soon"], 2, "--at takes the number of a tick");
         place.refused(&["register", "q", "x", "--at", "1", "--copy", "c"], 2, "exclude each other");
-        place.refused(&["register", "q", "x", "--at", "987654"], 1, "987654");
+        let ticks = place.value("select 'tick 987654; the first is ' || min(tick_id) || ', the last ' || max(tick_id) from pgq.tick");
+        place.refused(&["register", "q", "x", "--at", "987654"], 1, &ticks);
+        // Nobody is asked about what makes no sense.
+        place.refused(&["register", "q", "c", "--at", "987654"], 1, &ticks);
+        place.refused(&["register", "q", "c", "--copy", "y"], 1, "`y` is not registered; there are `c`");
+        place.refused(&["register", "q", ""], 2, "a consumer's name must not be empty");
+        place.refused(&["register", "a b", "c"], 1, "`pgqadm CONFIG.ini create 'a b'` creates it");
         place.refused(&["register", "q", "x", "--copy", "y"], 1, "`y` is not registered; there are `c`");
         place.refused(&["register", "nope", "x", "--copy", "c"], 1, "queue `nope` does not exist");
         place.refused(&["register", "nope", "x", "--at", "1"], 1, "queue `nope` does not exist");
@@ -92,10 +107,13 @@ fn the_last_consumer_may_go_and_failed_events_go_by_force_only() {
         let fail = "select pgq.event_failed($1, ev_id, 'why') from pgq.get_batch_events($1)";
         place.client.query(fail, &[&batch]).expect("failed");
         place.refused(&["unregister", "q", "c"], 2, "and delete its 1 failed event?");
+        let retry = "select pgq.event_retry($1, ev_id, 0) from pgq.get_batch_events($1)";
+        place.client.query(retry, &[&batch]).expect("tagged");
+        place.refused(&["unregister", "q", "c"], 2, "and delete its 1 retry event and 1 failed event?");
         assert_eq!(place.value("select count(*) from pgq.failed_queue"), "1");
         place.done(&["unregister", "q", "c", "--force"]);
         assert_eq!(place.value("select count(*) from pgq.subscription"), "0");
         assert_eq!(place.value("select count(*) from pgq.failed_queue"), "0");
-        place.refused(&["unregister", "nope", "c"], 1, "queue `nope` does not exist");
+        place.refused(&["unregister", "nope", "c"], 1, "queue `nope` does not exist; there are `q`");
     }
 }

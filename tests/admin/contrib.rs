@@ -1,11 +1,15 @@
 //! What `contrib/` has for service managers and containers.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::programs::program;
+use super::Place;
+use crate::support::programs::{Running, command, program};
+use crate::support::wait_for;
 
 const UNITS: [(&str, &str); 2] = [("pgqadm-ticker", "pgqadm"), ("queue_mover", "queue_mover")];
 
@@ -65,11 +69,16 @@ fn the_units_start_the_programs_as_they_are_used() {
         let text = read(&format!("systemd/{unit}@.service"));
         let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("a command");
         let runtime = folder.path().to_string_lossy();
-        let line = line.replace("%t/%p-%i", &runtime).replace("/etc/pgq/%i.ini", "--help");
+        let ini = folder.path().join(format!("{name}.ini"));
+        fs::write(&ini, format!("[{name}]\n")).expect("writable");
+        let line = line.replace("%t/%p-%i", &runtime).replace("/etc/pgq/%i.ini", &ini.to_string_lossy());
         let mut words = line.split(' ');
         assert_eq!(words.next(), Some(&*format!("/usr/local/bin/{name}")));
+        // The words are right where the program misses nothing but what the file leaves out.
         let output = Command::new(program(name)).args(words).output().expect("starts");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stderr);
+        let place = format!("(section [{name}] of `{}`)", ini.display());
+        assert!(text.contains("config value not set: ") && text.contains(&place), "{text}");
     }
 }
 
@@ -98,4 +107,40 @@ fn the_container_has_what_cargo_needs_and_what_it_starts() {
         assert!(metadata.contains(&format!("\"name\":\"{name}\"")), "{name} is an example");
     }
     assert!(text.contains("\nUSER 65532") && text.contains("\nSTOPSIGNAL SIGINT"));
+}
+
+/// Whatever the file is for, the ticker tells by itself whether it lives.
+#[test]
+fn the_container_is_probed_over_http() {
+    let text = read("Containerfile");
+    assert!(!text.contains("\nHEALTHCHECK") && text.contains("\nEXPOSE 9187\n"), "{text}");
+    let line = text.lines().find_map(|line| line.strip_prefix("CMD ")).expect("a command");
+    let words: Vec<String> = serde_json::from_str(line).expect("a list of words");
+    let place = Place::create(super::KINDS[0]);
+    let pgqd = format!("[pgqd]\nbase_connstr = {}\n", place.database.conninfo());
+    let pgqadm = format!("[pgqadm]\ndb = {}\n", place.database.conninfo());
+    for (file, text) in [("pgqd.ini", pgqd), ("pgqadm.ini", pgqadm)] {
+        fs::write(place.path().join(file), text).expect("writable");
+        let port = free_port();
+        let words = words.iter().map(|word| {
+            word.replace("/etc/pgq/pgqadm.ini", file).replace("0.0.0.0:9187", &format!("127.0.0.1:{port}"))
+        });
+        let mut ticker = command("pgqadm", place.path());
+        let mut ticker = Running::start(ticker.args(words));
+        wait_for("an answer", || lives(port));
+        ticker.kill();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    listener.local_addr().expect("bound").port()
+}
+
+fn lives(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let mut answer = String::new();
+    let request = b"GET /live HTTP/1.0\r\n\r\n";
+    let answered = stream.write_all(request).and_then(|()| stream.read_to_string(&mut answer));
+    answered.is_ok() && answer.starts_with("HTTP/1.0 200")
 }

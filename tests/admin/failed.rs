@@ -133,8 +133,19 @@ fn what_is_not_meant_changes_nothing() {
         ] {
             place.refused(arguments, 2, text);
         }
-        place.refused(&["failed", "list", "nope", "c"], 1, "queue `nope` does not exist");
-        place.refused(&["failed", "purge", "q", "nope", "--force"], 1, "consumer `nope`");
+        place.refused(&["failed", "list", "nope", "c"], 1, "queue `nope` does not exist; there are `q`");
+        place.refused(
+            &["failed", "purge", "q", "nope", "--force"],
+            1,
+            "consumer `nope` is not registered; there are `c`",
+        );
+        // Nobody is asked about what cannot be done.
+        place.refused(&["failed", "delete", "q", "c", "1", "77"], 1, "event 77");
+        place.refused(
+            &["failed", "purge", "q", "c", "--older-than", "long ago"],
+            2,
+            "`long ago` is no interval",
+        );
         let stranger = place.as_role("");
         place.refused(&["failed", "purge", "q", "c", "--force"], 1, "permission denied");
         drop(stranger);

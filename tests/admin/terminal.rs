@@ -11,7 +11,7 @@ use crate::support::queues;
 
 /// Runs the program at a terminal, waits for its question and answers it with what a person types; returns the exit
 /// status and what the terminal shows.
-fn answered(place: &Place, arguments: &[&str], typed: &str) -> (Option<i32>, String) {
+fn answered(place: &Place, arguments: &[&str], typed: impl AsRef<[u8]>) -> (Option<i32>, String) {
     answered_after(place, arguments, typed, || ())
 }
 
@@ -19,7 +19,7 @@ fn answered(place: &Place, arguments: &[&str], typed: &str) -> (Option<i32>, Str
 fn answered_after(
     place: &Place,
     arguments: &[&str],
-    typed: &str,
+    typed: impl AsRef<[u8]>,
     meanwhile: impl FnOnce(),
 ) -> (Option<i32>, String) {
     let program = program("pgqadm");
@@ -39,7 +39,7 @@ fn answered_after(
         shown.push(byte[0]);
     }
     meanwhile();
-    keyboard.write_all(typed.as_bytes()).expect("writable");
+    keyboard.write_all(typed.as_ref()).expect("writable");
     keyboard.flush().expect("writable");
     screen.read_to_end(&mut shown).expect("readable");
     let status = child.wait().expect("it ends").code();
@@ -50,8 +50,19 @@ fn answered_after(
 const STATE: &str =
     "select (select count(*) from pgq.failed_queue) || ' at ' || sub_last_tick from pgq.subscription";
 
-/// Every way of not saying yes: another answer, an empty one, the end of the input, and an interrupt.
-const NO: [&str; 5] = ["n\n", "\n", "yesterday\n", "\u{4}", "\u{3}"];
+/// Gives a consumer an event that waits for a retry.
+fn put_aside(client: &mut Client, consumer: &str) {
+    client
+        .execute(
+            "select pgq.event_retry_raw('q', $1, now(), 7, now(), 1, 't', 'd', null, null, null, null)",
+            &[&consumer],
+        )
+        .expect("put aside");
+}
+
+/// Every way of not saying yes: another answer, an empty one, one that is no text, the end of the input, and an
+/// interrupt.
+const NO: [&[u8]; 6] = [b"n\n", b"\n", b"yesterday\n", b"\xff\xfe\n", b"\x04", b"\x03"];
 
 #[test]
 fn a_queue_is_dropped_after_a_yes_only() {
@@ -59,10 +70,12 @@ fn a_queue_is_dropped_after_a_yes_only() {
         place.done(&["create", "q", "r"]);
         place.done(&["register", "q", "a"]);
         queues::insert(&mut place.client, "q", 1, 1);
+        put_aside(&mut place.client, "a");
         for typed in NO {
             let (status, shown) = answered(&place, &["drop", "q"], typed);
             assert_eq!(status, Some(1), "{typed:?}: {shown}");
-            assert!(shown.starts_with("drop queue `q` with 1 event and consumer `a`? [y/N] "), "{shown}");
+            let question = "drop queue `q` with 1 event, 1 retry event and consumer `a`? [y/N] ";
+            assert!(shown.starts_with(question), "{shown}");
             assert!(shown.contains("not confirmed, nothing is changed"), "{typed:?}: {shown}");
             assert_eq!(place.value("select count(*) from pgq.queue"), "2");
         }
@@ -77,15 +90,48 @@ fn a_queue_is_dropped_after_a_yes_only() {
 
 #[test]
 fn an_unforced_yes_does_not_cover_consumers_that_came_since() {
+    for mut place in Place::each() {
+        place.done(&["create", "q"]);
+        for known in ["early", "later"] {
+            let conninfo = place.database.conninfo();
+            let (status, shown) = answered_after(&place, &["drop", "q"], "y\n", || {
+                let mut client = Client::connect(&conninfo, NoTls).expect("connected");
+                pgq::register_consumer(&mut client, "q", known).expect("registered");
+            });
+            assert_eq!(status, Some(1), "{shown}");
+            assert!(shown.contains(&format!("consumer `{known}` has come since")), "{shown}");
+            assert_eq!(place.value("select count(*) from pgq.queue"), "1");
+        }
+        assert_eq!(answered(&place, &["drop", "q"], "y\n").0, Some(0));
+    }
+}
+
+#[test]
+fn a_name_does_not_forge_a_question() {
     let mut place = Place::create(super::KINDS[0]);
     place.done(&["create", "q"]);
-    let conninfo = place.database.conninfo();
-    let (status, shown) = answered_after(&place, &["drop", "q"], "y\n", || {
-        let mut client = Client::connect(&conninfo, NoTls).expect("connected");
-        pgq::register_consumer(&mut client, "q", "late").expect("registered");
-    });
+    let name = "a`? [y/N] \r\u{1b}[2Kkeep queue `x";
+    pgq::register_consumer(&mut place.client, "q", name).expect("registered");
+    let (status, shown) = answered(&place, &["drop", "q"], "n\n");
     assert_eq!(status, Some(1), "{shown}");
-    assert_eq!(place.value("select count(*) from pgq.queue"), "1");
+    assert!(
+        !shown.contains('\u{1b}') && shown.contains("a`? [y/N] \\r\\u{1b}[2Kkeep queue `x`? [y/N] "),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_schema_is_removed_after_a_yes_only() {
+    for mut place in Place::each() {
+        place.done(&["create", "q"]);
+        let (status, shown) = answered(&place, &["uninstall"], "n\n");
+        assert_eq!(status, Some(1), "{shown}");
+        assert!(shown.starts_with("remove schema pgq with 1 queue with 0 consumers"), "{shown}");
+        assert_eq!(place.value("select count(*) from pgq.queue"), "1");
+        assert_eq!(answered(&place, &["uninstall"], "y\n").0, Some(0));
+        let (_, log) = place.done(&["uninstall"]);
+        assert!(log.contains("pgq: not installed") && log.contains("pgq_ext: not installed"), "{log}");
+    }
 }
 
 #[test]

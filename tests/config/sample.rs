@@ -16,7 +16,7 @@ struct Program {
 
 impl Program {
     /// Every program of `examples/` that reads a config file.
-    fn all(pair: &Pair) -> [Program; 4] {
+    fn all(pair: &Pair) -> [Program; 7] {
         let [source, target] = [&pair.source, &pair.target].map(|name| format!("dbname={name}"));
         let queue = || SOURCE_QUEUE.to_owned();
         let program = |name, required, arguments| Program { name, required, arguments };
@@ -24,6 +24,22 @@ impl Program {
             program("run_sql", vec![("db", source.clone()), ("sql", "select 1".to_owned())], &[]),
             program("pgqadm", vec![("db", source.clone())], &["ticker"]),
             program("greeter", vec![("db", source.clone()), ("pgq_queue_name", queue())], &[]),
+            program("team_greeter", vec![("db", source.clone()), ("pgq_queue_name", queue())], &[]),
+            program(
+                "slow_greeter",
+                vec![("db", source.clone()), ("pgq_queue_name", queue()), ("command", "true".to_owned())],
+                &[],
+            ),
+            program(
+                "name_file",
+                vec![
+                    ("db", source.clone()),
+                    ("pgq_queue_name", queue()),
+                    ("local_tracking_file", "job.tick".to_owned()),
+                    ("name_file", "names".to_owned()),
+                ],
+                &[],
+            ),
             program(
                 "queue_mover",
                 vec![

@@ -165,3 +165,42 @@ fn an_event_that_one_worker_retries_comes_back_to_another() {
     succeed(&mut workers.command("b", "loop_delay = 0\n", &[]));
     assert_eq!(processed(&mut client, "b"), [1]);
 }
+
+#[test]
+fn a_consumer_of_this_project_shares_the_work_with_python_pgq() {
+    let (workers, mut client) = Workers::create();
+    workers.register("python");
+    let mut python = workers.start("python");
+    fill(&mut client, 1, 10);
+    workers.wait_until_busy("python");
+
+    struct Record;
+    impl pgq::Consumer for Record {
+        fn process_event(
+            &mut self,
+            event: &pgq::Event,
+            batch: &mut pgq::Batch<'_>,
+        ) -> Result<pgq::Outcome, pgq::BoxError> {
+            batch.db().execute("insert into processed values ($1, 'rust')", &[&event.id()])?;
+            Ok(pgq::Outcome::Done)
+        }
+    }
+    let mut settings = pgq::Settings::new(QUEUE, CONSUMER);
+    settings.subconsumer = Some("rust".to_owned());
+    settings.merge_events = 0;
+    let rust = pgq::Worker::with_settings(&workers.database.conninfo(), settings);
+    let rust = rust.loop_delay(std::time::Duration::from_millis(10)).spawn(Record).expect("up");
+    fill(&mut client, 11, 10);
+    wait_for("a batch beside the other one", || processed(&mut client, "rust") == numbers(11, 20));
+    workers.open_gate();
+    for round in 2..20 {
+        fill(&mut client, round * 10 + 1, 10);
+    }
+    wait_for("all events", || processed(&mut client, "%").len() >= 200);
+    rust.stop();
+    rust.join().expect("stopped");
+    python.signal(Signal::SIGINT);
+    python.wait();
+    assert_eq!(processed(&mut client, "%"), numbers(1, 200));
+    assert!(processed(&mut client, "python").len() >= 10);
+}

@@ -49,6 +49,30 @@ fn consumers_are_registered_and_moved_alike() {
 }
 
 #[test]
+fn members_of_a_group_are_unregistered_alike() {
+    let mut peers = Peers::create();
+    peers.all_same(
+        "select pgq.create_queue('q')
+        select pgq_coop.register_subconsumer('q', 'g', 'a')
+        select pgq_coop.register_subconsumer('q', 'g', 'b')
+        select pgq_coop.register_subconsumer('q', 'g', 'c')
+        select pgq.insert_event('q', 'a', 'b')
+        update pgq.queue set queue_ticker_max_lag = '0'
+        select pgq.ticker('q')
+        select pgq_coop.next_batch('q', 'g', 'a')
+        select pgq.unregister_consumer('q', 'g.a')
+        select pgq.unregister_consumer('q', 'g.b')
+        select co_name, sub_batch from pgq.subscription join pgq.consumer on co_id = sub_consumer order by 1
+        select pgq.unregister_consumer('q', 'g')
+        select pgq.register_consumer('q', 'alone')
+        select pgq.ticker('q')
+        select pgq.next_batch('q', 'alone')
+        select pgq.unregister_consumer('q', 'alone')",
+    );
+    peers.same_tables();
+}
+
+#[test]
 fn batches_are_taken_read_and_finished_alike() {
     let mut peers = Peers::create();
     peers.all_same(

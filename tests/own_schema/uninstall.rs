@@ -1,7 +1,7 @@
 //! Removing PgQ, and what comes next to it.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use pgq::schema::{self, Change, Kind};
 
@@ -33,7 +33,7 @@ fn nothing_is_removed_unless_it_is_meant() {
         let refused = pgqadm(&database, folder.path(), &["uninstall"]).output().expect("runs");
         assert_eq!(refused.status.code(), Some(2));
         let expected =
-            "that would remove 2 queues with 1 consumer and the trigger `capture` on `users` for ever";
+            "remove schema pgq with 2 queues with 1 consumer and the trigger `capture` on `users` for ever?";
         assert!(errors(&refused).contains(expected), "{}", errors(&refused));
         assert_eq!(queues::count(&mut client, "q"), 1);
 
@@ -49,6 +49,33 @@ fn nothing_is_removed_unless_it_is_meant() {
         let other = if kind == Kind::Own { Kind::Extension } else { Kind::Own };
         assert_eq!(queues::install_as(&mut client, other).change, Change::Installed);
     }
+}
+
+#[test]
+fn who_owns_nothing_is_told_that_all_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = Database::create("install");
+    let mut client = database.client();
+    succeed(&mut pgqadm(&database, folder.path(), &["install"]));
+    let role = format!("user_{}", unique());
+    client.batch_execute(&format!("create role {role} login")).expect("created");
+    let again =
+        succeed(pgqadm(&database, folder.path(), &["install"]).env("PGOPTIONS", format!("-c role={role}")));
+    let log = errors(&again);
+    assert!(log.contains("schema pgq: already installed"), "{log}");
+    assert!(log.contains("schema pgq_ext: already installed, up to date"), "{log}");
+    client.batch_execute(&format!("drop role {role}")).expect("dropped");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_of_the_schema_is_no_failure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = Database::create("install");
+    let mut program = pgqadm(&database, folder.path(), &["install", "--print"]);
+    let mut program = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    drop(program.stdout.take());
+    let output = program.wait_with_output().expect("ends");
+    assert!(output.status.success(), "{}", errors(&output));
 }
 
 #[test]

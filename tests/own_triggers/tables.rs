@@ -44,6 +44,20 @@ fn columns_included_in_the_key_belong_to_it() {
 }
 
 #[test]
+fn a_name_in_the_key_may_hold_a_comma() {
+    check_table(
+        r#"create table k ("z,y" int, id int, b text, primary key (id, "z,y"))"#,
+        "k",
+        &[
+            "insert into k values (1, 2)",
+            "update k set b = 'x'",
+            r#"update k set "z,y" = 3"#,
+            "delete from k",
+        ],
+    );
+}
+
+#[test]
 fn odd_names_are_quoted() {
     check_table(
         r#"create schema "My é.""S"; create table "My é.""S"."T 'x%s"

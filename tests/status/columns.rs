@@ -74,7 +74,7 @@ fn a_queue_shows_its_settings_and_what_is_new() {
 #[test]
 fn a_consumer_shows_its_position_and_what_waits_for_it() {
     for kind in KINDS {
-        let (_database, mut client) = installed(kind);
+        let (database, mut client) = installed(kind);
         queues::create(&mut client, "q");
         queues::insert(&mut client, "q", 0, 1);
         queues::tick(&mut client, "q");
@@ -97,6 +97,11 @@ fn a_consumer_shows_its_position_and_what_waits_for_it() {
         assert!(seen.lag >= Some(Duration::from_secs(50)), "{seen:?}");
         assert!(seen.last_seen >= Duration::from_secs(40), "{seen:?}");
         assert_eq!((seen.last_tick, seen.batch, seen.next_tick), (Some(first), None, None));
+        let known = |tick: i64| -> i64 {
+            let event = "select tick_event_seq from pgq.tick where tick_id = $1";
+            database.client().query_one(event, &[&tick]).expect("the tick is there").get(0)
+        };
+        assert_eq!(seen.last_tick_event, Some(known(first)));
         assert_eq!((seen.pending_events, seen.retry_events, seen.failed_events), (Some(7), Some(0), Some(0)));
         assert!(!seen.holds_up_rotation);
 

@@ -1,6 +1,7 @@
 //! `pgqadm status` and `pgqadm check`.
 
 use std::fs;
+use std::net::TcpListener;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -8,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::support::programs::{command, errors, succeed};
+use crate::support::wait_for;
 
 /// A database with PgQ, and a folder with the file of `pgqadm`.
 pub(super) struct Scene {
@@ -138,6 +140,7 @@ fn json_has_every_documented_key() {
                 "events_per_second",
                 "external",
                 "last_tick",
+                "last_tick_event",
                 "name",
                 "new_events",
                 "paused",
@@ -160,6 +163,7 @@ fn json_has_every_documented_key() {
                 "lag",
                 "last_seen",
                 "last_tick",
+                "last_tick_event",
                 "name",
                 "next_tick",
                 "pending_events",
@@ -246,6 +250,55 @@ fn a_check_that_cannot_be_made_is_unknown() {
     let (status, line) = scene.check(&[]);
     assert_eq!(status, Some(3));
     assert!(line.contains("schema `pgq` is not installed"), "{line}");
+}
+
+#[test]
+fn a_check_that_cannot_begin_is_unknown_too() {
+    let scene = Scene::create(Kind::Own);
+    let unknown = |arguments: &[&str], expected: &str| {
+        let (status, line) = scene.check(arguments);
+        assert_eq!((status, line.lines().count()), (Some(3), 1), "{line}");
+        assert!(line.starts_with("UNKNOWN - ") && line.contains(expected), "{line}");
+    };
+    unknown(&["one", "two"], "command `check` takes [queue]; ");
+    unknown(&["--ticker-lags", "1,2"], "unexpected argument '--ticker-lags' found");
+    unknown(&["--failed"], "a value is required for '--failed <WARN,CRIT>'");
+    unknown(&["--set", "nothing"], "--set wants PARAM=VAL");
+    unknown(&["--set", "loop_delay=soon"], "loop_delay");
+    unknown(&["--timeout", "soon"], "--timeout wants seconds, not `soon`");
+    fs::write(scene.folder.path().join("job.ini"), "[pgqadm\n").expect("writable");
+    unknown(&[], "job.ini");
+    fs::remove_file(scene.folder.path().join("job.ini")).expect("it was there");
+    unknown(&[], "job.ini");
+
+    let mut command = command("pgqadm", scene.folder.path());
+    let output = command.args(["job.ini", "status", "--failed"]).output().expect("starts");
+    assert_eq!((output.status.code(), text(&output).as_str()), (Some(2), ""), "other commands tell as ever");
+    assert!(errors(&output).starts_with("pgqadm: a value is required for '--failed"), "{}", errors(&output));
+}
+
+#[test]
+fn a_check_waits_no_longer_than_it_may() {
+    let mut scene = Scene::create(Kind::Own);
+    let unknown = |arguments: &[&str]| {
+        let (status, line) = scene.check(arguments);
+        assert_eq!((status, line.as_str()), (Some(3), "UNKNOWN - no answer within 0.2 seconds\n"));
+    };
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let port = silent.local_addr().expect("an address").port();
+    unknown(&["--timeout=0.2", "--set", &format!("db=host=127.0.0.1 port={port} sslmode=disable")]);
+
+    let mut client = scene.database.client();
+    let mut transaction = client.transaction().expect("begun");
+    transaction.batch_execute("lock table pgq.queue").expect("locked");
+    unknown(&["--timeout=0.2"]);
+    let waiting = "select count(*) from pg_stat_activity \
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    wait_for("the end of the statement", || {
+        scene.client.query_one(waiting, &[]).expect("readable").get::<_, i64>(0) == 0
+    });
+    transaction.rollback().expect("rolled back");
+    assert_eq!(scene.check(&["--timeout=0"]).0, Some(0));
 }
 
 #[test]

@@ -187,7 +187,9 @@ fn a_prepared_transaction() {
             .expect("prepared");
         rotate(&mut client);
         queues::tick(&mut client, "q");
-        let [Holder::Transaction(named)] = &holders(&mut client)[..] else { panic!() };
+        let [Holder::Consumer { .. }, Holder::Transaction(named)] = &holders(&mut client)[..] else {
+            panic!()
+        };
         assert_eq!((named.pid, named.prepared.as_ref()), (None, Some(&old)));
         let texts = [&named.user, &named.database].map(|text| text.as_deref().unwrap_or_default());
         assert_eq!(texts, ["postgres", name]);
@@ -206,6 +208,84 @@ fn a_prepared_transaction() {
         client.batch_execute(&format!("rollback prepared '{old}'")).expect("rolled back");
         assert_eq!(holders(&mut client), []);
     }
+}
+
+#[test]
+fn a_consumer_and_a_transaction() {
+    let _alone = alone();
+    for kind in KINDS {
+        let (database, mut client) = installed(kind);
+        rotating(&mut client);
+        for name in ["late", "present"] {
+            pgq::register_consumer(&mut client, "q", name).expect("registered");
+        }
+        let mut idler = connect(&database, "postgres");
+        idler.batch_execute("begin; select txid_current()").expect("begun");
+        let pid = pid(&mut idler);
+        rotate(&mut client);
+        let last = queues::tick(&mut client, "q");
+        pgq::register_consumer_at(&mut client, "q", "present", last).expect("moved");
+        let status = queue(&mut client, "q");
+        let [Holder::Consumer { name, .. }, others @ ..] = &status.rotation.held_up_by[..] else {
+            panic!("{status:?}")
+        };
+        assert_eq!(name, "late");
+        let is_idler =
+            |holder: &Holder| matches!(holder, Holder::Transaction(other) if other.pid == Some(pid));
+        assert!(others.iter().any(is_idler), "{status:?}");
+        let marks = ["late", "present"].map(|name| consumer(&status, name).holds_up_rotation);
+        assert_eq!(marks, [true, false]);
+
+        pgq::register_consumer_at(&mut client, "q", "late", last).expect("moved");
+        assert!(holders(&mut client).iter().all(|holder| matches!(holder, Holder::Transaction(_))));
+    }
+}
+
+/// A standby has the ids of the primary's transactions, and locks of its own.
+#[test]
+fn on_a_standby() {
+    let primary = Server::builder().with_pgq().start().unwrap_or_else(|error| panic!("{error}"));
+    for (kind, name) in [(Kind::Own, "own"), (Kind::Extension, "extension")] {
+        primary.create_database(name);
+        queues::install_as(&mut primary.client(name), kind);
+    }
+    let standby = primary.start_standby().unwrap_or_else(|error| panic!("{error}"));
+    for name in ["own", "extension"] {
+        let (mut client, mut copy) = (primary.client(name), standby.client(name));
+        rotating(&mut client);
+        pgq::register_consumer(&mut client, "q", "c").expect("registered");
+        let mut idler = primary.client(name);
+        idler.batch_execute("begin; select txid_current()").expect("begun");
+        rotate(&mut client);
+        let tick = queues::tick(&mut client, "q");
+        pgq::register_consumer_at(&mut client, "q", "c", tick).expect("moved");
+        follow(&mut client, &mut copy);
+        assert_eq!(holders(&mut copy), [Holder::Transaction(Transaction::default())]);
+        assert_eq!(holders(&mut copy)[0].to_string(), "a transaction");
+
+        idler.batch_execute("commit").expect("committed");
+        follow(&mut client, &mut copy);
+        assert_eq!(holders(&mut copy), [Holder::Ticker]);
+        let last = settle(&mut client);
+        follow(&mut client, &mut copy);
+        let [Holder::Consumer { name: late, .. }] = &holders(&mut copy)[..] else { panic!() };
+        assert_eq!(late, "c");
+
+        pgq::register_consumer_at(&mut client, "q", "c", last).expect("moved");
+        follow(&mut client, &mut copy);
+        let next = next_table(&mut client);
+        let mut reader = standby.client(name);
+        reader.batch_execute(&format!("begin; select from {next}")).expect("read");
+        assert_eq!(holders(&mut copy), [], "a lock here holds up nothing there");
+    }
+}
+
+/// Waits until a standby has all that was done up to now.
+fn follow(primary: &mut Client, standby: &mut Client) {
+    let now: String =
+        primary.query_one("select pg_current_wal_insert_lsn()::text", &[]).expect("answers").get(0);
+    let replayed = format!("select pg_last_wal_replay_lsn() >= '{now}'::pg_lsn");
+    wait_for("the standby", || standby.query_one(&replayed, &[]).expect("answers").get(0));
 }
 
 /// Returns the name of the table that the next rotation empties.

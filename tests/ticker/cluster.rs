@@ -4,7 +4,7 @@ use super::*;
 use crate::support::queues;
 
 /// Writes what a file of pgqd sets, for a server.
-fn lines(server: &Server, more: &str) -> String {
+pub(super) fn lines(server: &Server, more: &str) -> String {
     format!(
         "base_connstr = host={} port={} user=postgres\ninitial_database = template1\nsyslog = 0\n\
          syslog_ident = x\ncheck_period = 0.2\nticker_period = 0.02\nretry_period = 0.05\nmaint_period = 0.05\n{more}",
@@ -14,7 +14,7 @@ fn lines(server: &Server, more: &str) -> String {
 }
 
 /// Creates a database with a queue.
-fn create_database(server: &Server, name: &str) -> Client {
+pub(super) fn create_database(server: &Server, name: &str) -> Client {
     server.create_database(name);
     let mut client = server.client(name);
     queues::install(&mut client);
@@ -66,6 +66,34 @@ fn only_those_of_the_list_and_one_that_fails_does_not_stop_the_others() {
     clients[0].batch_execute("alter table pgq.away rename to tick").expect("renamed");
     wait_for_ticks(&mut clients[0], "q", 3);
     assert_eq!(last_tick(&mut clients[2], "q"), before);
+}
+
+#[test]
+fn a_database_that_is_locked_is_named_and_the_others_tick() {
+    let server = server();
+    let mut clients = ["a", "b"].map(|name| create_database(&server, name));
+    let job = Job::of("pgqd", &lines(&server, ""));
+    let _ticker = start(&server, &job);
+    for client in &mut clients {
+        wait_for_ticks(client, "q", 3);
+    }
+    let mut holder = server.client("a");
+    let mut hold = holder.transaction().expect("begin");
+    hold.batch_execute("lock table pgq.tick, pgq.queue").expect("locked");
+    wait_for("the complaint", || {
+        let log = job.log();
+        let complaint = |line: &&str| line.contains("Job job/a failed") && line.contains("database `a`");
+        log.lines().find(complaint).is_some_and(|line| line.contains("55P03"))
+    });
+    wait_for_ticks(&mut clients[1], "q", 20);
+    hold.rollback().expect("rolled back");
+    wait_for_ticks(&mut clients[0], "q", 3);
+    let sequence: String =
+        clients[0].query_one("select queue_tick_seq from pgq.queue", &[]).expect("there").get(0);
+    clients[0].batch_execute(&format!("alter sequence {sequence} rename to away")).expect("renamed");
+    wait_for("the queue to be named", || {
+        job.log().lines().any(|line| line.contains("database `a`") && line.contains("cannot tick queue `q`"))
+    });
 }
 
 #[test]

@@ -16,7 +16,8 @@ fn server_with_queue() -> Server {
 fn it_goes_on_after_a_crash_and_a_long_outage() {
     let server = server_with_queue();
     let job = Job::new(&server.conninfo("postgres"), "");
-    let mut ticker = job.start();
+    // Failed rounds that are like those before are told of at this level only.
+    let mut ticker = Running::start(&mut job.command(&["-v", "ticker"]));
     wait_for_ticks(&mut server.client("postgres"), "q", 3);
     for _ in 0..2 {
         server.restart_immediate();
@@ -63,4 +64,39 @@ fn it_follows_a_failover() {
     client.execute("select pg_promote()", &[]).expect("promoted");
     wait_for_ticks(&mut client, "q", 3);
     assert!(ticker.is_running());
+}
+
+/// Returns the keepalive timers, in seconds, of a process's connections to a port of this machine.
+fn keepalives(pid: i32, port: u16) -> Vec<f64> {
+    const ESTABLISHED: &str = "01";
+    const KEEPALIVE: &str = "02";
+    let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).expect("it runs");
+    let mut timers = Vec::new();
+    for line in table.lines().skip(1) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (kind, ticks) = fields[5].split_once(':').expect("kind and time");
+        let is_ours = fields[2].ends_with(&format!(":{port:04X}"));
+        if is_ours && fields[3] == ESTABLISHED && kind == KEEPALIVE {
+            timers.push(f64::from(u32::from_str_radix(ticks, 16).expect("a number")) / 100.0);
+        }
+    }
+    timers
+}
+
+#[test]
+fn a_server_that_falls_silent_is_asked_whether_it_is_there() {
+    let server = Server::builder().listen_localhost().start().unwrap_or_else(|error| panic!("{error}"));
+    let mut client = server.client("postgres");
+    queues::install(&mut client);
+    create_eager(&mut client, "q");
+    let conninfo = format!("host=127.0.0.1 port={} user=postgres dbname=postgres", server.port());
+    let job = Job::new(&conninfo, "");
+    let ticker = job.start();
+    job.wait_for("ticking");
+    let mut timers = Vec::new();
+    wait_for("the timer of an idle connection", || {
+        timers = keepalives(ticker.pid(), server.port());
+        !timers.is_empty()
+    });
+    assert!(timers.iter().all(|timer| *timer <= 5.0), "{timers:?}");
 }

@@ -114,14 +114,79 @@ fn a_queue_that_is_locked_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn a_lock_on_what_all_queues_need_ends_the_round() {
+    let (database, mut client) = database();
+    for n in 0..20 {
+        create_eager(&mut client, &format!("q{n}"));
+    }
+    let job = Job::new(&database.conninfo(), "");
+    let _ticker = job.start();
+    wait_for_ticks(&mut client, "q19", 2);
+    let mut holder = database.client();
+    for (mode, complaint) in [("share", "wait for a lock"), ("access exclusive", "which queues are due")] {
+        let mut hold = holder.transaction().expect("begin");
+        hold.batch_execute(&format!("lock table pgq.tick in {mode} mode")).expect("locked");
+        wait_for(complaint, || {
+            job.log().lines().any(|line| line.contains("Job job failed") && line.contains(complaint))
+        });
+        hold.rollback().expect("rolled back");
+        wait_for_ticks(&mut client, "q0", 2);
+        wait_for_ticks(&mut client, "q19", 2);
+    }
+    assert!(job.log().matches("cannot tick").count() <= 1, "{}", job.log());
+}
+
+#[test]
+fn many_locked_queues_do_not_hold_up_the_others() {
+    let (database, mut client) = database();
+    let locked: Vec<String> = (0..8).map(|n| format!("q{n}")).collect();
+    for queue in locked.iter().map(String::as_str).chain(["last"]) {
+        create_eager(&mut client, queue);
+    }
+    let job = Job::new(&database.conninfo(), "");
+    let _ticker = job.start();
+    wait_for_ticks(&mut client, "last", 2);
+    let mut holder = database.client();
+    let mut hold = holder.transaction().expect("begin");
+    for queue in &locked {
+        hold.execute("select pgq.drop_queue($1)", &[queue]).expect("dropped");
+    }
+    wait_for_ticks(&mut client, "last", 10);
+    wait_for_ticks(&mut client, "eager", 10);
+    hold.rollback().expect("rolled back");
+    for queue in &locked {
+        wait_for_ticks(&mut client, queue, 2);
+    }
+}
+
+#[test]
+fn the_ticks_of_two_tickers_do_not_mix() {
+    for kind in [pgq::schema::Kind::Own, pgq::schema::Kind::Extension] {
+        let database = Database::create_for(kind, "ticker");
+        let mut client = database.client();
+        queues::install_as(&mut client, kind);
+        create_eager(&mut client, "q");
+        // What another ticker holds while it ticks.
+        let mut holder = database.client();
+        let mut hold = holder.transaction().expect("begin");
+        hold.execute("select pg_advisory_xact_lock(hashtext('pgq ticker'), -1)", &[]).expect("locked");
+        let ticker = pgq::Ticker::new(&database.conninfo()).spawn().expect("up");
+        wait_for("a tick that waits", || !ticker.state().status().failing_queues.is_empty());
+        assert_eq!(ticker.state().status().ticks, 0);
+        hold.rollback().expect("rolled back");
+        wait_for_ticks(&mut client, "q", 2);
+    }
+}
+
+#[test]
 fn a_role_of_pgqs_own_is_enough() {
     let (database, mut client) = database();
     let role = format!("ticker_{}", crate::support::unique());
     client.batch_execute(&format!("create role {role} login in role pgq_admin")).expect("created");
     let job = Job::new(&database.conninfo().replace("user=postgres", &format!("user={role}")), "");
     let ticker = job.start();
-    queues::insert(&mut client, "eager", 0, 1);
-    wait_for_ticks(&mut client, "eager", 5);
+    retries::put_aside(&mut client, "eager");
+    retries::wait_for_return(&mut client, "eager");
     drop(ticker);
     assert!(!job.log().contains("ERROR"), "{}", job.log());
     drop(database);

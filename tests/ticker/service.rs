@@ -20,7 +20,8 @@ impl Manager {
 
     fn command(&self, job: &Job, server: &Server) -> Command {
         let mut command = job.command_on(server, &["ticker"]);
-        command.env("NOTIFY_SOCKET", job.folder.path().join("notify")).env("WATCHDOG_USEC", "1000000");
+        // A watchdog that wants a sign of life so often gets one with each round that is one.
+        command.env("NOTIFY_SOCKET", job.folder.path().join("notify")).env("WATCHDOG_USEC", "10");
         command
     }
 
@@ -62,8 +63,8 @@ fn it_hears_of_every_stage_and_of_rounds_that_reached_a_database() {
     server.stop();
     manager.wait_for("STATUS=databases: 0 ticking, 0 standing by, 1 away");
     wait_for("failed rounds", || job.log().contains("Job job failed"));
-    // A file that is read anew is a message that surely comes. What the last good round said may still be on
-    // its way before the first of them, nothing before the others.
+    // A file that is read anew is a message that surely comes, after a round. What the last good round said may
+    // still be on its way before the first of them, nothing before the others.
     for is_first in [true, false, false] {
         ticker.signal(Signal::SIGHUP);
         loop {

@@ -101,6 +101,51 @@ fn a_ticker_whose_lock_is_taken_away_gets_it_back() {
     wait_for_ticks(&mut client, "q", 3);
 }
 
+/// Settings with which a ticker looks for queues once an hour.
+fn rarely() -> pgq::TickerSettings {
+    let mut settings = pgq::TickerSettings::default();
+    settings.loop_delay = std::time::Duration::from_secs(3600);
+    settings
+}
+
+#[test]
+fn a_ticker_that_looks_rarely_takes_over_and_keeps_its_lock_all_the_same() {
+    let (database, mut client) = database();
+    let start = || pgq::Ticker::new(&database.conninfo()).settings(rarely()).spawn().expect("up");
+    let first = start();
+    wait_for("the first", || first.state().is_ticking());
+    let second = start();
+    wait_for("the second", || second.state().status().role == pgq::TickerRole::Standby);
+    drop(first);
+    wait_for("the second to take over", || second.state().is_ticking());
+    let holder: i32 = client.query_one(HOLDER, &[]).expect("one session has the lock").get(0);
+    client.execute("select pg_terminate_backend($1)", &[&holder]).expect("terminated");
+    wait_for("another session to have it", || {
+        client.query_opt(HOLDER, &[]).expect("readable").is_some_and(|row| row.get::<_, i32>(0) != holder)
+    });
+}
+
+#[test]
+fn a_ticker_that_fails_makes_way() {
+    let (database, mut client) = database();
+    let role = format!("fails_{}", crate::support::unique());
+    client.batch_execute(&format!("create role {role} login in role pgq_admin")).expect("created");
+    let conninfo = database.conninfo().replace("user=postgres", &format!("user={role}"));
+    let failing = Job::new(&conninfo, "exception_sleep = 2\n");
+    let first = failing.start();
+    failing.wait_for("ticking");
+    let well = Job::new(&database.conninfo(), "");
+    let second = well.start();
+    well.wait_for("standing by");
+    let revoke = format!("revoke pgq_admin from {role}; revoke select on pgq.queue from public");
+    client.batch_execute(&revoke).expect("revoked");
+    well.wait_for("taking over");
+    wait_for_ticks(&mut client, "q", 3);
+    failing.wait_for("standing by");
+    drop((first, second, database));
+    shared().client("postgres").batch_execute(&format!("drop role {role}")).expect("dropped");
+}
+
 #[test]
 fn an_embedded_ticker_says_what_it_does() {
     use pgq::{Ticker, TickerRole};

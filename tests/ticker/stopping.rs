@@ -109,3 +109,35 @@ fn db(job: &Job) -> String {
     let line = ini.lines().find_map(|line| line.strip_prefix("db = "));
     line.expect("it is set").to_owned()
 }
+
+#[test]
+fn rotation_does_not_wait_for_what_a_queue_asks_for() {
+    let server = server();
+    let (mut client, mut holder) = (server.client("postgres"), server.client("postgres"));
+    queues::install(&mut client);
+    create_eager(&mut client, "q");
+    client
+        .batch_execute(
+            "create function public.long(text) returns integer language sql as \
+                 'select pg_advisory_xact_lock(1); select 0'; \
+             update pgq.queue set queue_extra_maint = '{public.long}'; \
+             select pgq.set_queue_config('q', 'rotation_period', '0')",
+        )
+        .expect("set");
+    let mut hold = holder.transaction().expect("begin");
+    hold.execute("select pg_advisory_xact_lock(1)", &[]).expect("locked");
+    let job = Job::new(&server.conninfo("postgres"), "");
+    let mut ticker = job.start();
+    wait_for("the function to wait", || {
+        let select =
+            "select count(*) > 0 from pg_stat_activity where query like '%long%' and wait_event = 'advisory'";
+        client.query_one(select, &[]).expect("readable").get(0)
+    });
+    let select = "select queue_cur_table from pgq.queue";
+    let before: i32 = client.query_one(select, &[]).expect("there").get(0);
+    wait_for("two rotations", || {
+        client.query_one(select, &[]).expect("there").get::<_, i32>(0) == (before + 2) % 3
+    });
+    ticker.signal(Signal::SIGINT);
+    assert_eq!(ticker.wait(), Some(0));
+}

@@ -111,3 +111,30 @@ fn the_key_turns_it_off() {
         });
     }
 }
+
+#[test]
+fn ticks_do_not_wait_for_a_notification_that_waits() {
+    let server = Server::builder()
+        .setting("synchronous_standby_names", "nobody")
+        .setting("synchronous_commit", "local")
+        .start()
+        .unwrap_or_else(|error| panic!("{error}"));
+    let mut client = server.client("postgres");
+    queues::install(&mut client);
+    create_eager(&mut client, "q");
+    let ticker = Ticker::new(&server.conninfo("postgres")).spawn().expect("up");
+    wait_for_ticks(&mut client, "q", 2);
+    // Its commit waits for a standby that does not come, and keeps everybody's notifications.
+    let mut waiting = server.client("postgres");
+    let token = waiting.cancel_token();
+    let notify = "set synchronous_commit = on; create table waiting (); notify x";
+    let waiting = std::thread::spawn(move || waiting.batch_execute(notify));
+    wait_for("a commit that waits", || {
+        let select = "select count(*) > 0 from pg_stat_activity where wait_event = 'SyncRep'";
+        client.query_one(select, &[]).expect("readable").get(0)
+    });
+    wait_for_ticks(&mut client, "q", 3);
+    assert_eq!(ticker.state().status().failing_queues, Vec::<String>::new());
+    token.cancel_query(postgres::NoTls).expect("cancelled");
+    waiting.join().expect("no panic").expect("committed, with a warning");
+}

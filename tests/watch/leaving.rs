@@ -24,7 +24,7 @@ fn keys() {
 #[test]
 fn signals() {
     let (database, _client) = shop();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
         let terminal = Terminal::open(&database.conninfo(), WATCH);
         terminal.wait_for_text("3 queues");
         terminal.signal(signal);
@@ -47,27 +47,50 @@ fn a_terminal_that_is_closed() {
 
 #[test]
 fn a_panic() {
-    let terminal = Terminal::run("panicking_screen", "", "", "");
-    assert_eq!(terminal.wait_for_end(), "101");
-    assert!(terminal.errors().contains("the display fails"), "{}", terminal.errors());
+    let terminal = Terminal::run_with("panicking_screen", "dbname=nowhere", "adm.ini", "");
+    assert_eq!(terminal.wait_for_end(), "1");
+    let screen = terminal.screen().replace('\n', "");
+    assert!(screen.contains("panic at ") && screen.contains(": the display fails"), "{screen}");
 }
 
 #[test]
-fn the_terminal_is_lent_back_while_the_program_is_stopped() {
+fn the_shell_has_the_terminal_while_the_program_and_its_wrapper_are_stopped() {
     let (database, _client) = shop();
-    let terminal = Terminal::open(&database.conninfo(), WATCH);
-    terminal.wait_for_text("3 queues");
-    for stop in [
-        |terminal: &Terminal| terminal.type_keys(&["C-z"]),
-        |terminal: &Terminal| terminal.signal(Signal::SIGTSTP),
-    ] {
-        stop(&terminal);
-        wait_for("the stop", || terminal.is_stopped());
-        assert_eq!(terminal.state(), (false, true));
-        terminal.signal(Signal::SIGCONT);
+    let terminal = Terminal::open_shell(&database.conninfo(), WATCH);
+    terminal.wait_for_text("ready>");
+    terminal.type_keys(&["./wrapper", "Enter"]);
+    let key = |terminal: &Terminal| terminal.type_keys(&["C-z"]);
+    let signal = |terminal: &Terminal| terminal.signal(Signal::SIGTSTP);
+    for (round, stop) in [key, signal, key, signal].into_iter().enumerate() {
         terminal.wait_for_text("3 queues");
         wait_for("the display", || terminal.state() == (true, false));
+        stop(&terminal);
+        terminal.wait_for_text("Stopped");
+        assert!(terminal.is_stopped());
+        assert_eq!(terminal.state(), (false, true));
+        terminal.type_keys(&[&format!("echo sum $((40 + {round}))"), "Enter"]);
+        let sum = format!("sum {}", 40 + round);
+        terminal.wait_for("the shell", |screen| screen.lines().any(|line| line == sum));
+        terminal.type_keys(&["clear", "Enter"]);
+        terminal.wait_for("an empty screen", |screen| !screen.contains("Stopped"));
+        terminal.type_keys(&["fg", "Enter"]);
     }
+    terminal.wait_for_text("3 queues");
+    terminal.type_keys(&["q"]);
+    terminal.wait_for_text("ended with 0");
+    assert_eq!(terminal.errors(), "");
+}
+
+/// Nobody could let it go on.
+#[test]
+fn without_a_shell_that_waits_it_is_not_stopped() {
+    let (database, mut client) = shop();
+    let terminal = Terminal::open(&database.conninfo(), WATCH);
+    terminal.wait_for_text("3 queues");
+    terminal.type_keys(&["C-z"]);
+    terminal.signal(Signal::SIGTSTP);
+    queues::create(&mut client, "created");
+    terminal.wait_for_text("4 queues");
     terminal.type_keys(&["q"]);
     assert_eq!(terminal.wait_for_end(), "0");
 }
@@ -120,6 +143,19 @@ fn what_is_missing_is_told_in_the_display() {
     });
     queues::install(&mut database.client());
     terminal.wait_for_text("there are no queues");
+}
+
+#[test]
+fn seconds_that_are_taken_for_a_queue_are_told_how_to_be_given() {
+    let (database, mut client) = shop();
+    let terminal = Terminal::open(&database.conninfo(), "status --watch 5");
+    terminal.wait_for("a hint", |screen| {
+        let text = terminal::unwrapped(screen);
+        text.contains("write --watch=5 to refresh every 5 seconds: ")
+            && text.contains("queue `5` does not exist")
+    });
+    queues::create(&mut client, "5");
+    terminal.wait_for_text("1 queue, 0 consumers");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A terminal of its own, which is tmux's.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -25,20 +26,50 @@ impl Terminal {
 
     /// Opens a terminal and runs a program in it with variables of its own; a shell is left when it ends.
     pub(crate) fn run(program: &str, conninfo: &str, arguments: &str, variables: &str) -> Terminal {
-        let terminal = Terminal { folder: tempfile::tempdir().expect("a temporary folder") };
-        let ini = format!("[pgqadm]\njob_name = watcher\ndb = {conninfo}\n");
-        std::fs::write(terminal.folder.path().join("adm.ini"), ini).expect("writable");
+        Terminal::run_with(program, conninfo, &format!("{arguments} 2> errors"), variables)
+    }
+
+    /// Does so with a program whose standard error is the terminal.
+    pub(crate) fn run_with(program: &str, conninfo: &str, arguments: &str, variables: &str) -> Terminal {
+        let terminal = Terminal::create(conninfo);
         let program = programs::program(program);
         // The shell in the middle becomes the program, so that its process id is known.
         let script = format!(
             "stty -a > before; echo before; \
-             {variables} sh -c 'echo $$ > pid; exec \"$0\" \"$@\"' '{}' {arguments} 2> errors; \
+             {variables} sh -c 'echo $$ > pid; exec \"$0\" \"$@\"' '{}' {arguments}; \
              echo \"{ENDED}$?\"; stty -a > after; cat",
             program.display()
         );
-        let new = ["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "24"];
-        terminal.tmux(&[&new[..], &["sh", "-c", &script]].concat());
+        terminal.begin(&["sh", "-c", &script]);
         terminal
+    }
+
+    /// Opens a terminal with an interactive shell, where `./wrapper` is a script that runs `pgqadm` as its child.
+    pub(crate) fn open_shell(conninfo: &str, arguments: &str) -> Terminal {
+        let terminal = Terminal::create(conninfo);
+        let program = programs::program("pgqadm");
+        let script = format!(
+            "#!/bin/sh\nsh -c 'echo $$ > pid; exec \"$0\" adm.ini {arguments} 2> errors' '{}'\n\
+             echo \"{ENDED}$?\"\n",
+            program.display()
+        );
+        let path = terminal.folder.path().join("wrapper");
+        std::fs::write(&path, script).expect("writable");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("it is the test's");
+        terminal.begin(&["env", "PS1=ready> ", "bash", "--norc", "--noprofile", "-i"]);
+        terminal
+    }
+
+    fn create(conninfo: &str) -> Terminal {
+        let terminal = Terminal { folder: tempfile::tempdir().expect("a temporary folder") };
+        let ini = format!("[pgqadm]\njob_name = watcher\ndb = {conninfo}\n");
+        std::fs::write(terminal.folder.path().join("adm.ini"), ini).expect("writable");
+        terminal
+    }
+
+    fn begin(&self, command: &[&str]) {
+        let new = ["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "24"];
+        self.tmux(&[&new[..], command].concat());
     }
 
     /// Types keys, as tmux names them.

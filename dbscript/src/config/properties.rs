@@ -122,7 +122,7 @@ fn overrides_are_split_or_refused() {
     check(prop_oneof!["[a-c ]{0,3}=\\PC*", "\\PC*"], |pair| {
         let command = args::complete(clap::Command::new("x").version("1"), &[], None);
         let given = format!("--set={pair}");
-        let Ok(switches) = args::parse(command, &[], ["x".into(), given.into()]) else { return Ok(()) };
+        let Ok(switches) = args::parse(command, &[], &[], ["x".into(), given.into()]) else { return Ok(()) };
         match switches.set() {
             Ok(set) => {
                 prop_assert!(set.iter().all(|(name, value)| pair.contains(name) && pair.contains(value)))

@@ -3,6 +3,7 @@
 mod attempt;
 mod canceller;
 mod refusals;
+mod silence;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -15,6 +16,7 @@ use postgres::config::Host;
 use self::attempt::{Attempt, Place};
 pub(crate) use self::canceller::Canceller;
 pub(crate) use self::refusals::Refusals;
+pub(crate) use self::silence::notice_silence;
 use crate::conninfo::{Endpoint, SessionAttrs, Target};
 use crate::{BoxError, Error};
 

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -19,16 +18,19 @@ use log::error;
 use pgq::status::metrics;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Subject;
+use super::clients::{Client, Clients};
 
-/// So many clients at a time; others wait until it is their turn.
-const CLIENTS: u32 = 32;
+/// So many are given metrics at a time; others wait until it is their turn.
+const READERS: usize = 32;
+/// How long they wait.
+const PLACE_LIMIT: Duration = Duration::from_secs(5);
 /// How long a client may take to send its request.
-const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+const REQUEST_LIMIT: Duration = Duration::from_secs(3);
 /// How long databases may take to answer.
 const READ_LIMIT: Duration = Duration::from_secs(8);
 /// How long a client may be there.
@@ -44,7 +46,14 @@ const INDEX: &str = "/metrics: of queues and consumers, for Prometheus\n\
                      /live: whether the rounds of this process go on\n\
                      /ready: whether it has reached a database lately\n";
 
-type Shared = Rc<RefCell<Subject>>;
+/// What all clients share.
+struct Served {
+    subject: RefCell<Subject>,
+    readers: Semaphore,
+}
+
+/// The place among the readers that a client has once it is given metrics.
+type Place<'a> = RefCell<Option<SemaphorePermit<'a>>>;
 type Reply = Response<Full<Bytes>>;
 
 /// Makes what runs the server, within the thread that calls it.
@@ -59,42 +68,41 @@ pub(super) fn serve(
     subject: Subject,
     stopped: oneshot::Receiver<()>,
 ) {
+    let served = Rc::new(Served { subject: RefCell::new(subject), readers: Semaphore::new(READERS) });
     LocalSet::new().block_on(runtime, async move {
-        let places = Arc::new(Semaphore::new(CLIENTS as usize));
-        let accepting = accept_all(socket, places.clone(), Rc::new(RefCell::new(subject)));
+        let mut clients = Clients::default();
         tokio::select! {
-            result = accepting => if let Err(failed) = result {
+            result = accept_all(socket, &mut clients, served) => if let Err(failed) = result {
                 error!("metrics are not served any more: {failed}");
             },
             _ = stopped => {}
         }
         // Who is still there then is cut off.
-        let _ = timeout(GRACE, places.acquire_many(CLIENTS)).await;
+        let _ = timeout(GRACE, clients.all_gone()).await;
     });
 }
 
-async fn accept_all(socket: TcpListener, places: Arc<Semaphore>, subject: Shared) -> io::Result<()> {
+async fn accept_all(socket: TcpListener, clients: &mut Clients, served: Rc<Served>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(socket)?;
     loop {
-        // Nobody closes the semaphore.
-        let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let Ok((client, _)) = listener.accept().await else {
+        let Ok((stream, _)) = listener.accept().await else {
             sleep(PAUSE).await;
             continue;
         };
-        let subject = subject.clone();
-        tokio::task::spawn_local(async move {
+        let served = served.clone();
+        clients.admit(|client| async move {
             // A client that breaks off or talks nonsense is its own affair.
-            let _ = timeout(CLIENT_LIMIT, talk(client, subject)).await;
-            drop(place);
+            let _ = timeout(CLIENT_LIMIT, talk(stream, &client, &served)).await;
         });
     }
 }
 
-async fn talk(client: TcpStream, subject: Shared) -> hyper::Result<()> {
+async fn talk(stream: TcpStream, client: &Client, served: &Served) -> hyper::Result<()> {
+    // It is kept until the answer is sent, so that not too many answers are in memory.
+    let place = &RefCell::new(None);
     let answer = service_fn(move |request| {
-        let subject = subject.clone();
-        async move { Ok::<_, Infallible>(reply(&request, &subject).await) }
+        client.asks();
+        async move { Ok::<_, Infallible>(reply(&request, served, place).await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -102,26 +110,32 @@ async fn talk(client: TcpStream, subject: Shared) -> hyper::Result<()> {
         .max_buf_size(REQUEST_SIZE)
         .keep_alive(false)
         .half_close(true)
-        .serve_connection(TokioIo::new(client), answer)
+        .serve_connection(TokioIo::new(stream), answer)
         .await
 }
 
-async fn reply(request: &Request<Incoming>, subject: &Shared) -> Reply {
+async fn reply<'a>(request: &Request<Incoming>, served: &'a Served, place: &Place<'a>) -> Reply {
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         reply.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
         return reply;
     }
     match request.uri().path() {
-        "/metrics" => {
-            let reading = subject.borrow_mut().read(Instant::now() + READ_LIMIT);
-            body(StatusCode::OK, metrics::CONTENT_TYPE, reading.await)
-        }
-        "/live" => verdict((subject.borrow().alive)().live, "live\n", "not live\n"),
-        "/ready" => verdict((subject.borrow().alive)().ready, "ready\n", "not ready\n"),
+        "/metrics" => all_metrics(served, place).await,
+        "/live" => verdict((served.subject.borrow().alive)().live, "live\n", "not live\n"),
+        "/ready" => verdict((served.subject.borrow().alive)().ready, "ready\n", "not ready\n"),
         "/" => text(StatusCode::OK, INDEX),
         _ => text(StatusCode::NOT_FOUND, "there are /metrics, /live and /ready\n"),
     }
+}
+
+async fn all_metrics<'a>(served: &'a Served, place: &Place<'a>) -> Reply {
+    let Ok(Ok(permit)) = timeout(PLACE_LIMIT, served.readers.acquire()).await else {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "too many ask for metrics\n");
+    };
+    place.replace(Some(permit));
+    let reading = served.subject.borrow_mut().read(Instant::now() + READ_LIMIT);
+    body(StatusCode::OK, metrics::CONTENT_TYPE, reading.await)
 }
 
 fn verdict(is_good: bool, good: &'static str, bad: &'static str) -> Reply {

@@ -1,6 +1,7 @@
 //! Reads the status of one database whenever it is asked to, on a thread of its own.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use dbscript::{BoxError, Control, Databases, describe};
@@ -10,42 +11,51 @@ use tokio::sync::oneshot;
 
 use crate::DB;
 
-/// So many may wait for an answer; one reading serves all of them.
-const WAITING: usize = 16;
+/// The status; `None` when the database cannot be read.
+pub(super) type Answer = Option<Arc<Status>>;
 
-/// The status, or the name of the database that cannot be read.
-pub(super) type Answer = Result<Box<Status>, String>;
+type Question = oneshot::Sender<Answer>;
 
 /// A thread that reads a status. It ends together with this value, once it has nothing under way.
 pub(super) struct Reader {
     /// `None` when no thread could be started.
-    questions: Option<SyncSender<oneshot::Sender<Answer>>>,
+    questions: Option<Sender<Question>>,
     control: Control,
+    name: Arc<Mutex<String>>,
 }
 
 impl Reader {
-    /// Starts one for a connection string; `name` names the database until it has been reached.
-    pub(super) fn start(name: &str, conninfo: &str) -> Reader {
+    /// Starts one for a connection string; `fallback` names the database where that does not.
+    pub(super) fn start(fallback: &str, conninfo: &str) -> Reader {
         let control = Control::default();
         let mut databases = Databases::new("pgqadm_metrics", control.clone());
         databases.set(DB, conninfo);
-        let (questions, asked) = sync_channel(WAITING);
-        let name = name.to_owned();
+        let name = databases.dbname(DB).unwrap_or_else(|| fallback.to_owned());
+        let name = Arc::new(Mutex::new(name));
+        let (questions, asked) = channel();
+        let known = name.clone();
         let thread = thread::Builder::new().name("metrics_read".to_owned());
-        match thread.spawn(move || answer_all(databases, name, &asked)) {
-            Ok(_) => Reader { questions: Some(questions), control },
+        let questions = match thread.spawn(move || answer_all(databases, &known, &asked)) {
+            Ok(_) => Some(questions),
             Err(failed) => {
                 error!("cannot read metrics: {}", describe(&failed));
-                Reader { questions: None, control }
+                None
             }
-        }
+        };
+        Reader { questions, control, name }
     }
 
-    /// Asks for the status; `None` when too many wait already.
+    /// Asks for the status; `None` when nobody answers. A reading that is under way answers this question too, so
+    /// that one lasts no longer because many ask.
     pub(super) fn ask(&self) -> Option<oneshot::Receiver<Answer>> {
         let (question, answer) = oneshot::channel();
-        self.questions.as_ref()?.try_send(question).ok()?;
+        self.questions.as_ref()?.send(question).ok()?;
         Some(answer)
+    }
+
+    /// Returns the name of the database: its own, or until it has been reached that of its connection string.
+    pub(super) fn name(&self) -> String {
+        self.name.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -55,22 +65,21 @@ impl Drop for Reader {
     }
 }
 
-fn answer_all(mut databases: Databases, mut name: String, asked: &Receiver<oneshot::Sender<Answer>>) {
-    while let Ok(first) = asked.recv() {
-        let questions: Vec<_> = std::iter::once(first).chain(asked.try_iter()).collect();
+fn answer_all(mut databases: Databases, name: &Mutex<String>, asked: &Receiver<Question>) {
+    // Who has gone away needs no answer.
+    for first in asked.iter().filter(|question| !question.is_closed()) {
         let answer = match read(&mut databases) {
             Ok(status) => {
-                name.clone_from(&status.database);
-                Ok(Box::new(status))
+                name.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&status.database);
+                Some(Arc::new(status))
             }
             Err(failed) => {
                 debug!("metrics: {}", describe(&*failed));
                 databases.reset();
-                Err(name.clone())
+                None
             }
         };
-        for question in questions {
-            // Who has gone away needs no answer.
+        for question in std::iter::once(first).chain(asked.try_iter()) {
             let _ = question.send(answer.clone());
         }
     }

@@ -1,12 +1,13 @@
 //! What is selected: its facts, and its lag over time.
 
+use dbscript::plain;
 use pgq::status::{ConsumerStatus, Cooperation, QueueStatus};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{RenderDirection, Sparkline, Widget};
 
-use super::format::{duration, setting};
+use super::format::{cut, duration, setting, width};
 use super::model::Model;
 use super::snapshot::Id;
 use super::style::Theme;
@@ -20,10 +21,11 @@ const ABOVE_CHART: u16 = 3;
 pub(crate) fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let Some((id, queue)) = selected(model) else { return };
     let consumer = id.consumer.as_ref().and_then(|name| queue.consumers.iter().find(|one| one.name == *name));
-    let (name, facts, is_alarm) = match consumer {
-        Some(one) => (format!("{} of {}", one.name, queue.name), consumer_facts(one), one.holds_up_rotation),
-        None => (queue.name.clone(), queue_facts(queue), !queue.rotation.held_up_by.is_empty()),
+    let (names, facts, is_alarm) = match consumer {
+        Some(one) => (vec![&one.name, &queue.name], consumer_facts(one), one.holds_up_rotation),
+        None => (vec![&queue.name], queue_facts(queue), !queue.rotation.held_up_by.is_empty()),
     };
+    let (name, facts) = fitting(&names, &facts, usize::from(area.width));
     let text = Line::from(vec![Span::styled(name, theme.queue()), Span::raw(facts)]);
     let text = if is_alarm { text.style(theme.alarm()) } else { text };
     let edge = Line::styled("─".repeat(usize::from(area.width)), theme.faint());
@@ -35,6 +37,20 @@ pub(crate) fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer)
     }
 }
 
+/// Joins the names and returns them before the facts. Where there is too little room, names are cut first, each to
+/// its share of half of it, and the end of the facts then.
+fn fitting(names: &[&String], facts: &str, room: usize) -> (String, String) {
+    const OF: &str = " of ";
+    let joined = |most: usize| names.iter().map(|name| cut(&plain(name), most)).collect::<Vec<_>>().join(OF);
+    let for_names = room.saturating_sub(width(facts)).max(room / 2);
+    let mut name = joined(usize::MAX);
+    if width(&name) > for_names {
+        name = joined(for_names.saturating_sub((names.len() - 1) * OF.len()) / names.len());
+    }
+    let facts = cut(facts, room.saturating_sub(width(&name)));
+    (name, facts)
+}
+
 fn selected(model: &Model) -> Option<(&Id, &QueueStatus)> {
     let id = model.selected.as_ref()?;
     let queue = model.snapshot.as_ref()?.queues.iter().find(|queue| queue.name == id.queue)?;
@@ -43,7 +59,8 @@ fn selected(model: &Model) -> Option<(&Id, &QueueStatus)> {
 
 fn queue_facts(queue: &QueueStatus) -> String {
     let (rotation, ticker) = (&queue.rotation, &queue.ticker);
-    let flags = [(queue.paused, "paused"), (queue.external, "external"), (queue.disabled, "takes no events")];
+    let flags =
+        [(queue.paused, "paused"), (queue.external, "external ticker"), (queue.disabled, "takes no events")];
     let flags = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| format!(", {flag}"));
     format!(
         ": table {} of {} since {} of {}{}; ticks after {} events, {}, idle {}{}",

@@ -1,6 +1,8 @@
-//! Durations and numbers in few characters.
+//! Durations, numbers and names in little room.
 
 use std::time::Duration;
+
+use ratatui::text::Span;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -43,9 +45,41 @@ pub(crate) fn rate(rate: f64) -> String {
     if rate > 0.0 && rate < 9.95 { format!("{rate:.1}") } else { count(rate.round() as i64) }
 }
 
+/// Cuts a text that is wider than `room`, which then ends in an ellipsis.
+pub(crate) fn cut(text: &str, room: usize) -> String {
+    if width(text) <= room {
+        return text.to_owned();
+    }
+    let mut kept = text.to_owned();
+    while width(&kept) + 1 > room && kept.pop().is_some() {}
+    if room > 0 {
+        kept.push('…');
+    }
+    kept
+}
+
+/// Returns how many columns of the screen a text takes.
+pub(crate) fn width(text: &str) -> usize {
+    Span::raw(text).width()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_texts_end_in_an_ellipsis() {
+        let check = |text: &str, room: usize, expected: &str| {
+            assert_eq!(cut(text, room), expected, "{text} in {room}");
+        };
+        check("mailer", 6, "mailer");
+        check("mailer", 5, "mail…");
+        check("mailer", 1, "…");
+        check("mailer", 0, "");
+        check("注文の", 6, "注文の");
+        check("注文の", 5, "注文…");
+        check("注文の", 4, "注…");
+    }
 
     #[test]
     fn durations_have_two_units() {

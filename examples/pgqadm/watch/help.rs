@@ -22,16 +22,27 @@ const COLUMNS: [(&str, &str); 9] = [
 ];
 const FIRST: usize = 16;
 
-/// Draws it in the middle, as much as there is room for.
-pub(crate) fn draw(theme: Theme, area: Rect, buffer: &mut Buffer) {
+/// Draws it in the middle, as much as there is room for from the line `top` on. Returns the line from which it is
+/// shown, so that the last one is not passed.
+pub(crate) fn draw(top: u16, theme: Theme, area: Rect, buffer: &mut Buffer) -> u16 {
+    let lines = lines(theme);
+    let width = lines.iter().map(Line::width).max().unwrap_or(0) + 3;
+    let height = lines.len() as u16 + 2;
+    let within = area.centered(Constraint::Length(width as u16), Constraint::Length(height));
+    let hidden = height.saturating_sub(within.height);
+    let top = top.min(hidden);
+    let mut block = Block::bordered().title(" Help ");
+    if hidden > 0 {
+        block = block.title_bottom(" up and down scroll, other keys close it ");
+    }
+    Clear.render(within, buffer);
+    Paragraph::new(lines).scroll((top, 0)).block(block).render(within, buffer);
+    top
+}
+
+fn lines(theme: Theme) -> Vec<Line<'static>> {
     let line = |(what, text): &(&'static str, &'static str)| {
         Line::from(vec![Span::styled(format!(" {what:<FIRST$}"), theme.queue()), Span::raw(*text)])
     };
-    let lines: Vec<_> =
-        keys::HELP.iter().map(line).chain([Line::default()]).chain(COLUMNS.iter().map(line)).collect();
-    let width = lines.iter().map(Line::width).max().unwrap_or(0) + 3;
-    let height = lines.len() + 2;
-    let within = area.centered(Constraint::Length(width as u16), Constraint::Length(height as u16));
-    Clear.render(within, buffer);
-    Paragraph::new(lines).block(Block::bordered().title(" Help ")).render(within, buffer);
+    keys::HELP.iter().map(line).chain([Line::default()]).chain(COLUMNS.iter().map(line)).collect()
 }

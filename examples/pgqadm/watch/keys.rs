@@ -5,7 +5,8 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::model::{Mode, Model};
 
 /// The keys, for the help.
-pub(crate) const HELP: [(&str, &str); 11] = [
+pub(crate) const HELP: [(&str, &str); 12] = [
+    ("? h", "show this help; any key but those that move closes it"),
     ("up down j k", "select a row"),
     ("PgUp PgDn", "select a page further up or down"),
     ("Home End g G", "select the first or the last row"),
@@ -13,11 +14,14 @@ pub(crate) const HELP: [(&str, &str); 11] = [
     ("r", "reverse the order"),
     ("/", "filter by name; Enter keeps it, Esc drops it"),
     ("space", "pause and go on"),
-    ("+ -", "refresh less often, more often"),
+    ("+ = -", "refresh less often (+ or =), more often (-)"),
     ("Enter", "refresh now"),
     ("Ctrl-L Ctrl-Z", "draw anew, suspend"),
-    ("q Esc Ctrl-C", "leave"),
+    ("q Esc Ctrl-C", "leave; Esc drops a filter first"),
 ];
+
+/// How far a page of the help goes.
+const HELP_PAGE: u16 = 5;
 
 /// What remains to be done after a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +47,27 @@ pub(crate) fn press(model: &mut Model, key: KeyEvent) -> Option<Action> {
             None
         }
         Mode::Help => {
-            model.mode = Mode::Table;
+            in_help(model, key.code);
             None
         }
     }
+}
+
+/// Scrolls; every other key closes it.
+fn in_help(model: &mut Model, code: KeyCode) {
+    let top = model.help_top;
+    model.help_top = match code {
+        KeyCode::Up | KeyCode::Char('k') => top.saturating_sub(1),
+        KeyCode::Down | KeyCode::Char('j') => top.saturating_add(1),
+        KeyCode::PageUp => top.saturating_sub(HELP_PAGE),
+        KeyCode::PageDown => top.saturating_add(HELP_PAGE),
+        KeyCode::Home | KeyCode::Char('g') => 0,
+        KeyCode::End | KeyCode::Char('G') => u16::MAX,
+        _ => {
+            model.mode = Mode::Table;
+            0
+        }
+    };
 }
 
 fn with_control(code: KeyCode) -> Option<Action> {
@@ -61,6 +82,7 @@ fn with_control(code: KeyCode) -> Option<Action> {
 fn in_table(model: &mut Model, code: KeyCode) -> Option<Action> {
     let page = isize::try_from(model.page).unwrap_or(isize::MAX);
     match code {
+        KeyCode::Esc if !model.filter.is_empty() => model.set_filter(String::new()),
         KeyCode::Char('q') | KeyCode::Esc => return Some(Action::Leave),
         KeyCode::Char(' ') => {
             model.is_paused = !model.is_paused;
@@ -136,6 +158,10 @@ mod tests {
         assert_eq!((model.rows.len(), model.rows[0].cells[0].as_str()), (1, "shop"));
         press_all(&mut model, [KeyCode::Enter]);
         assert_eq!((model.mode, model.filter.as_str()), (Mode::Table, "OP"));
+        assert_eq!(press_all(&mut model, [KeyCode::Esc]), [], "the filter goes first");
+        assert_eq!((model.filter.as_str(), model.rows.len()), ("", 3));
+        assert_eq!(press_all(&mut model, [KeyCode::Esc]), [Action::Leave]);
+        press_all(&mut model, letters("/OP"));
         assert_eq!(press_all(&mut model, [KeyCode::Char('/'), KeyCode::Esc]), []);
         assert_eq!((model.mode, model.filter.as_str(), model.rows.len()), (Mode::Table, "", 3));
     }
@@ -160,6 +186,26 @@ mod tests {
         assert_eq!(model.mode, Mode::Help);
         assert_eq!(press_all(&mut model, letters("q")), []);
         assert_eq!(model.mode, Mode::Table);
+    }
+
+    #[test]
+    fn the_help_has_every_key() {
+        for key in
+            ["?", "h", "=", "+", "-", "q", "Esc", "Ctrl-C", "Ctrl-L", "Ctrl-Z", "r", "/", "<", ">", "g", "G"]
+        {
+            assert!(HELP.iter().any(|(keys, _)| keys.split(' ').any(|known| known == key)), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_help_is_scrolled() {
+        let mut model = model();
+        press_all(&mut model, letters("?jjk"));
+        assert_eq!((model.mode, model.help_top), (Mode::Help, 1));
+        press_all(&mut model, [KeyCode::PageDown, KeyCode::Home, KeyCode::Up, KeyCode::Down]);
+        assert_eq!((model.mode, model.help_top), (Mode::Help, 1));
+        press_all(&mut model, [KeyCode::End, KeyCode::Esc]);
+        assert_eq!((model.mode, model.help_top), (Mode::Table, 0));
     }
 
     #[test]

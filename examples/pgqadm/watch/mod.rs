@@ -4,6 +4,7 @@ mod column;
 mod detail;
 mod format;
 mod help;
+mod job;
 mod keys;
 mod model;
 mod reader;
@@ -47,7 +48,7 @@ pub(crate) fn watch(
         return Err(Error::usage(text).into());
     }
     let worker = Worker::new(&config.job_name()?).database(database.name(), &config.get(database)?);
-    Ok(Job::once(move |_| run::run(worker, Box::new(look), interval)))
+    Ok(Job::once(move |_| run::run(worker, Box::new(look), interval)).handling_signals())
 }
 
 fn interval(seconds: &str) -> Result<Duration, Error> {

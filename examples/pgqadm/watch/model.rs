@@ -28,6 +28,8 @@ pub(crate) struct Model {
     /// The first row on the screen, and how many there is room for.
     pub(crate) top: usize,
     pub(crate) page: usize,
+    /// The first line of the help on the screen.
+    pub(crate) help_top: u16,
 }
 
 /// What keys are for at the moment.
@@ -54,6 +56,7 @@ impl Model {
             selected: None,
             top: 0,
             page: 1,
+            help_top: 0,
         }
     }
 
@@ -73,15 +76,16 @@ impl Model {
         }
     }
 
-    /// Sorts by the next column, or the one before.
+    /// Sorts by the next column, or the one before, and shows what comes first.
     pub(crate) fn sort_by_neighbour(&mut self, back: bool) {
         self.order = Order { column: self.order.column.neighbour(back), is_reversed: false };
-        self.arrange();
+        self.arrange_from_top();
     }
 
+    /// Sorts the other way round, and shows what comes first.
     pub(crate) fn reverse(&mut self) {
         self.order.is_reversed = !self.order.is_reversed;
-        self.arrange();
+        self.arrange_from_top();
     }
 
     pub(crate) fn set_filter(&mut self, filter: String) {
@@ -136,11 +140,19 @@ impl Model {
         }
     }
 
+    fn arrange_from_top(&mut self) {
+        self.selected = None;
+        self.arrange();
+    }
+
     /// Makes the rows anew. The selected one stays selected while it is there; otherwise it is the one that is
-    /// in its place.
+    /// in its place. Of the first row it is always the place that is selected, so that what comes first is seen.
     fn arrange(&mut self) {
         let Some(snapshot) = &self.snapshot else { return };
         let at = self.selected_row();
+        if at == Some(0) {
+            self.selected = None;
+        }
         self.rows = rows::rows(snapshot, &self.tracks, self.order, &self.filter);
         if self.selected_row().is_none() {
             self.selected = None;
@@ -177,11 +189,11 @@ mod tests {
     #[test]
     fn rates_come_with_the_second_look() {
         let mut model = Model::new(Duration::from_secs(2));
-        let look = |second, inserted, pending| {
+        let look = |second, inserted, processed| {
             let mut queue = queue("q", inserted);
             queue.new_events = Some(second);
             queue.consumers = vec![consumer("c", 0)];
-            queue.consumers[0].pending_events = Some(pending);
+            queue.consumers[0].last_tick_event = Some(processed);
             Ok(snapshot(second, vec![queue]))
         };
         let rates = |model: &Model| -> Vec<_> {
@@ -194,7 +206,7 @@ mod tests {
         assert_eq!(rates(&model), ["101", "50"]);
         model.update(Err("gone".to_owned()));
         assert_eq!((rates(&model).len(), model.error.as_deref()), (2, Some("gone")));
-        model.update(look(20, 2000, 0));
+        model.update(look(20, 2000, 2000));
         assert_eq!((rates(&model), model.error.as_deref()), (vec!["1.0".into(), "100".into()], None));
         let lags: Vec<_> = model.tracks[&model.rows[1].id.clone().expect("a row")].lags().collect();
         assert_eq!(lags, [Some(0), None, Some(0), Some(0)]);
@@ -229,15 +241,40 @@ mod tests {
         check(-1, "q89", 89);
         check(isize::MIN, "q00", 0);
         model.move_by(50);
-        model.reverse();
-        assert_eq!(
-            (selected(&model), model.rows[model.selected_row().expect("there")].cells[0].as_str()),
-            ("q50", "q50")
-        );
         model.set_page(1000);
         assert_eq!(model.top, 0);
         model.set_page(0);
         assert_eq!(model.top, model.selected_row().expect("there"));
+    }
+
+    #[test]
+    fn what_is_sorted_to_the_top_is_seen() {
+        let look = |lags: [u64; 4]| {
+            let late = lags.iter().enumerate().map(|(at, lag)| {
+                let mut queue = queue(&format!("q{at}"), 0);
+                queue.ticker_lag = Some(Duration::from_secs(*lag));
+                queue
+            });
+            Ok(snapshot(0, late.collect()))
+        };
+        let mut model = model(&["q0", "q1", "q2", "q3"]);
+        model.set_page(2);
+        model.update(look([1, 2, 3, 4]));
+        while model.order.column != Column::TickerLag {
+            model.sort_by_neighbour(false);
+        }
+        assert_eq!((selected(&model), model.top), ("q3", 0));
+        model.update(look([1, 2, 9, 4]));
+        assert_eq!((selected(&model), model.top), ("q2", 0));
+        model.move_by(1);
+        assert_eq!((selected(&model), model.top), ("q3", 0));
+        model.update(look([7, 8, 9, 1]));
+        assert_eq!((selected(&model), model.top), ("q3", 2), "what was chosen is followed");
+        model.reverse();
+        assert_eq!((selected(&model), model.top), ("q3", 0));
+        model.move_by(isize::MAX);
+        model.reverse();
+        assert_eq!((selected(&model), model.top), ("q2", 0));
     }
 
     #[test]

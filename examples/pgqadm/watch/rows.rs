@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+use dbscript::plain;
 use pgq::status::{ConsumerStatus, Cooperation, QueueStatus};
 
 use super::column::Column;
@@ -51,7 +52,7 @@ pub(crate) fn rows(snapshot: &Snapshot, tracks: &Tracks, order: Order, filter: &
         rows.extend(queue.rotation.held_up_by.iter().map(|holder| Row {
             id: None,
             indent: 2,
-            cells: vec![format!("rotation held up by {holder}")],
+            cells: vec![format!("rotation held up by {}", plain(&holder.to_string()))],
             is_alarm: true,
         }));
         rows.extend(consumers.into_iter().map(|consumer| consumer_row(queue, consumer, tracks)));

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use dbscript::{BoxError, Error, Worker, WorkerHandle};
 use log::LevelFilter;
 use ratatui::crossterm::event;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
+use super::job;
 use super::keys::{self, Action};
 use super::model::Model;
 use super::reader::{self, Look};
@@ -35,27 +36,42 @@ pub(crate) fn run(worker: Worker, look: Look, interval: Duration) -> Result<(), 
     let (sender, events) = mpsc::channel();
     let _silence = Silence::begin();
     watch_signals(sender.clone())?;
-    let worker = reader::start(worker, look, sender.clone())?;
-    let shown = Screen::enter().map_err(failed).and_then(|screen| {
-        let mut display = Display::new(screen, interval, &worker);
-        watch_input(sender)?;
-        display.until_left(&events)
-    });
-    // A statement that cannot be cancelled must not keep the user.
-    if !worker.abort() {
-        std::mem::forget(worker);
+    let looks = Looks(Some(reader::start(worker, look, sender.clone())?));
+    let mut display = Display::new(Screen::enter().map_err(failed)?, interval, &looks);
+    watch_input(sender)?;
+    display.until_left(&events)
+}
+
+/// The worker that looks, ended together with this value.
+struct Looks(Option<WorkerHandle>);
+
+impl Looks {
+    fn wake(&self) {
+        self.0.iter().for_each(WorkerHandle::wake);
     }
-    shown
+}
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        // A statement that cannot be cancelled must not keep the user.
+        if let Some(worker) = self.0.take()
+            && !worker.abort()
+        {
+            std::mem::forget(worker);
+        }
+    }
 }
 
 struct Display<'a> {
     screen: Screen,
     model: Model,
     theme: Theme,
-    worker: &'a WorkerHandle,
+    looks: &'a Looks,
     /// When the last look began, and whether it is under way.
     began: Instant,
     is_looking: bool,
+    /// Whether the next SIGTSTP is the one with which this program has stopped its group.
+    is_own_stop: bool,
 }
 
 /// Whether the display goes on.
@@ -66,9 +82,9 @@ enum Next {
 }
 
 impl Display<'_> {
-    fn new(screen: Screen, interval: Duration, worker: &WorkerHandle) -> Display<'_> {
+    fn new(screen: Screen, interval: Duration, looks: &Looks) -> Display<'_> {
         let (model, theme) = (Model::new(interval), Theme::from_environment());
-        Display { screen, model, theme, worker, began: Instant::now(), is_looking: true }
+        Display { screen, model, theme, looks, began: Instant::now(), is_looking: true, is_own_stop: false }
     }
 
     fn until_left(&mut self, events: &Receiver<Event>) -> Result<(), BoxError> {
@@ -103,7 +119,7 @@ impl Display<'_> {
     fn look(&mut self) {
         if !std::mem::replace(&mut self.is_looking, true) {
             self.began = Instant::now();
-            self.worker.wake();
+            self.looks.wake();
         }
     }
 
@@ -118,11 +134,20 @@ impl Display<'_> {
                     return self.press(key);
                 }
             }
-            Event::Signal(SIGTSTP) => self.screen.suspend()?,
+            Event::Signal(SIGTSTP) if std::mem::take(&mut self.is_own_stop) => {}
+            Event::Signal(SIGTSTP) => self.suspend()?,
             Event::Signal(SIGCONT) => self.screen.retake()?,
             Event::Signal(_) => return Ok(Next::Leave),
         }
         Ok(Next::GoOn)
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        if !job::can_go_on() {
+            return Ok(());
+        }
+        self.is_own_stop = true;
+        self.screen.lend(job::stop)
     }
 
     fn press(&mut self, key: event::KeyEvent) -> io::Result<Next> {
@@ -130,7 +155,7 @@ impl Display<'_> {
             Some(Action::Leave) => return Ok(Next::Leave),
             Some(Action::Refresh) => self.look(),
             Some(Action::Redraw) => self.screen.redraw()?,
-            Some(Action::Suspend) => self.screen.suspend()?,
+            Some(Action::Suspend) => self.suspend()?,
             None => {}
         }
         Ok(Next::GoOn)
@@ -155,7 +180,7 @@ impl Drop for Silence {
 }
 
 fn watch_signals(events: Sender<Event>) -> Result<(), BoxError> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGCONT])?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGCONT])?;
     let pass_on = move || signals.forever().try_for_each(|signal| events.send(Event::Signal(signal)));
     thread::Builder::new().name("signals".to_owned()).spawn(pass_on)?;
     Ok(())

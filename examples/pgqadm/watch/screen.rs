@@ -2,7 +2,6 @@
 
 use std::io::{self, Stdout, stdout};
 
-use nix::sys::signal::{Signal, raise};
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
@@ -35,10 +34,10 @@ impl Screen {
         self.clear()
     }
 
-    /// Gives the terminal back for as long as the process is stopped.
-    pub(crate) fn suspend(&mut self) -> io::Result<()> {
+    /// Gives the terminal back for a while.
+    pub(crate) fn lend(&mut self, meanwhile: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         self.give_back();
-        raise(Signal::SIGSTOP)?;
+        meanwhile()?;
         self.take()
     }
 

@@ -61,13 +61,28 @@ impl Snapshot {
             let own = Measure { id: Id::queue(queue), position: inserted, lag: queue.ticker_lag };
             let of_consumer = move |consumer: &ConsumerStatus| Measure {
                 id: Id::consumer(queue, consumer),
-                position: queue
-                    .last_tick_event
-                    .zip(consumer.pending_events)
-                    .map(|(ticked, pending)| ticked - pending),
+                position: consumer.last_tick_event,
                 lag: consumer.lag,
             };
             std::iter::once(own).chain(queue.consumers.iter().map(of_consumer))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{consumer, queue, snapshot};
+
+    /// Queues and consumers are read one after the other, and there may be a tick in between.
+    #[test]
+    fn a_position_is_of_one_moment() {
+        let mut ticked = queue("q", 100);
+        ticked.new_events = Some(50);
+        ticked.consumers = vec![consumer("c", 0)];
+        ticked.consumers[0].last_tick_event = Some(70);
+        ticked.consumers[0].pending_events = Some(80);
+        let snapshot = snapshot(0, vec![ticked]);
+        let positions: Vec<_> = snapshot.measures().map(|measure| measure.position).collect();
+        assert_eq!(positions, [Some(150), Some(70)]);
     }
 }

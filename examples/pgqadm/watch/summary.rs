@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dbscript::plain;
 use ratatui::text::{Line, Span};
 
 use super::format::{duration, rate};
@@ -16,7 +17,7 @@ const LONG: Duration = Duration::from_secs(2);
 /// Makes the line.
 pub(crate) fn line(model: &Model, theme: Theme) -> Line<'_> {
     if let Some(error) = &model.error {
-        return Line::styled(error.as_str(), theme.alarm());
+        return Line::styled(plain(error), theme.alarm());
     }
     if model.waiting > LONG {
         let text = format!("no answer from the server for {}", duration(model.waiting));
@@ -51,8 +52,8 @@ fn summary<'a>(model: &Model, snapshot: &'a Snapshot, theme: Theme) -> Line<'a> 
     {
         line.push_span(Span::raw(format!(
             "  most behind: {} of {}, {}",
-            last.name,
-            queue.name,
+            plain(&last.name),
+            plain(&queue.name),
             duration(lag)
         )));
     }

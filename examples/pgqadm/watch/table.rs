@@ -3,9 +3,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::text::Span;
 
 use super::column::Column;
+use super::format::{cut, width};
 use super::model::Model;
 use super::rows::Row;
 use super::style::Theme;
@@ -113,19 +113,9 @@ fn style(row: &Row, theme: Theme) -> Style {
 
 /// Writes a text into one line; one that is too long ends in an ellipsis.
 fn put(text: &str, to_the_right: bool, style: Style, area: Rect, buffer: &mut Buffer) {
-    let (room, width) = (usize::from(area.width), width(text));
-    if room == 0 {
-        return;
-    }
-    if width <= room {
-        let x = if to_the_right { area.right() - width as u16 } else { area.x };
-        buffer.set_stringn(x, area.y, text, width, style);
-    } else {
-        let (end, _) = buffer.set_stringn(area.x, area.y, text, room - 1, style);
-        buffer.set_stringn(end, area.y, "…", 1, style);
-    }
-}
-
-fn width(text: &str) -> usize {
-    Span::raw(text).width()
+    let room = usize::from(area.width);
+    let text = cut(text, room);
+    let at_right = area.right() - width(&text) as u16;
+    let x = if to_the_right { at_right } else { area.x };
+    buffer.set_stringn(x, area.y, text, room, style);
 }

@@ -1,5 +1,6 @@
 //! Draws the display.
 
+use dbscript::plain;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
@@ -39,7 +40,7 @@ pub(crate) fn draw(model: &mut Model, theme: Theme, frame: &mut Frame<'_>) {
     }
     footer(model, theme, parts[4], frame);
     if model.mode == Mode::Help {
-        help::draw(theme, frame.area(), frame.buffer_mut());
+        model.help_top = help::draw(model.help_top, theme, frame.area(), frame.buffer_mut());
     }
 }
 
@@ -57,7 +58,7 @@ fn title(model: &Model, theme: Theme) -> Line<'_> {
         Span::raw(format!("{time}  ")),
         state,
         Span::raw("  "),
-        Span::styled(snapshot.origin.as_str(), theme.queue()),
+        Span::styled(plain(&snapshot.origin), theme.queue()),
     ])
 }
 
@@ -69,7 +70,7 @@ fn footer(model: &Model, theme: Theme, area: Rect, frame: &mut Frame<'_>) {
     }
     let prompt = Line::from(vec![
         Span::raw(if is_typed { "/" } else { "filter /" }),
-        Span::styled(model.filter.as_str(), if is_typed { Style::new() } else { theme.warning() }),
+        Span::styled(plain(&model.filter), if is_typed { Style::new() } else { theme.warning() }),
     ]);
     if is_typed && !area.is_empty() {
         let end = u16::try_from(prompt.width()).unwrap_or(u16::MAX).min(area.width - 1);

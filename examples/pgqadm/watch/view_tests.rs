@@ -140,6 +140,53 @@ fn names_of_double_width_stay_in_their_column() {
 }
 
 #[test]
+fn the_help_is_whole_on_24_lines_and_scrolled_on_fewer() {
+    let mut model = model(shop());
+    model.mode = Mode::Help;
+    let first = "any key but those that move closes it";
+    let whole = lines(&drawn(&mut model, 80, 24, true)).join("\n");
+    for text in [first, "? h", "+ = -", "leave; Esc drops", "Rotation", "events before the last tick"] {
+        assert!(whole.contains(text), "{text}: {whole}");
+    }
+    assert!(!whole.contains("scroll"), "{whole}");
+
+    let top = lines(&drawn(&mut model, 80, 12, true)).join("\n");
+    assert!(top.contains(first) && top.contains("up and down scroll") && !top.contains("Pending"), "{top}");
+    model.help_top = u16::MAX;
+    let end = lines(&drawn(&mut model, 80, 12, true)).join("\n");
+    assert!(end.contains("events before the last tick") && !end.contains(first), "{end}");
+    assert_eq!(model.help_top, 12);
+}
+
+#[test]
+fn names_neither_command_the_terminal_nor_look_like_others() {
+    let mut odd = queue("a\u{202e}b\u{1b}[1m", 0);
+    odd.consumers = vec![consumer("c\u{200b}\n", 1)];
+    odd.rotation.held_up_by =
+        vec![Holder::Consumer { name: "c\u{200b}\n".to_owned(), lag: Duration::from_secs(1) }];
+    let mut model = model(vec![odd]);
+    let shown = lines(&drawn(&mut model, 120, 24, true));
+    assert!(shown[1].ends_with(r"most behind: c\u{200b}\n of a\u{202e}b\u{1b}[1m, 1.0s"), "{shown:#?}");
+    assert!(shown[3].starts_with(r"a\u{202e}b\u{1b}[1m "), "{shown:#?}");
+    assert!(shown[4].contains(r"held up by consumer `c\u{200b}\n`, 1s behind"), "{shown:#?}");
+    assert!(shown[5].starts_with(r"  c\u{200b}\n "), "{shown:#?}");
+    assert!(shown[18].starts_with(r"a\u{202e}b\u{1b}[1m: table 1 of 3"), "{shown:#?}");
+}
+
+#[test]
+fn long_names_leave_room_for_the_facts() {
+    let mut long = queue(&"q".repeat(100), 0);
+    long.consumers = vec![consumer(&"c".repeat(100), 1)];
+    let mut model = model(vec![long]);
+    let fact = |model: &mut Model| lines(&drawn(model, 60, 24, true))[18].clone();
+    let names = format!("{}…: table 1 of 3 since", "q".repeat(29));
+    assert!(fact(&mut model).starts_with(&names) && fact(&mut model).ends_with('…'), "{}", fact(&mut model));
+    model.move_by(1);
+    let both = format!("{}… of {}…: tick -, no batch", "c".repeat(18), "q".repeat(18));
+    assert_eq!(fact(&mut model), both);
+}
+
+#[test]
 fn every_size_can_be_drawn() {
     let mut held = queue("held", 0);
     held.rotation.held_up_by = vec![Holder::Ticker];

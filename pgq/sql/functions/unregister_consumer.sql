@@ -1,6 +1,6 @@
 -- Removes a consumer from a queue, together with the events that it put aside and with the subconsumers that
--- share its subscription; a subconsumer, which has no position of its own, goes alone. Returns how many
--- subscriptions it removed.
+-- share its subscription; a subconsumer, whose row has a whole batch or no tick at all, goes alone. Returns how
+-- many subscriptions it removed.
 create or replace function pgq.unregister_consumer(x_queue_name text, x_consumer_name text)
 returns integer
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
@@ -9,7 +9,7 @@ declare
     sub record;
     removed integer;
 begin
-    select sub_id, sub_queue, sub_consumer, sub_last_tick into sub
+    select sub_id, sub_queue, sub_consumer, num_nulls(sub_last_tick, sub_next_tick) <> 1 as may_be_member into sub
     from pgq.subscription
     join pgq.queue on queue_id = sub_queue
     join pgq.consumer on co_id = sub_consumer
@@ -18,7 +18,10 @@ begin
     if not found then
         return 0;
     end if;
-    if sub.sub_last_tick is null then
+    if sub.may_be_member
+        and exists (select from pgq.subscription s
+                    where s.sub_id = sub.sub_id and s.sub_consumer <> sub.sub_consumer)
+    then
         delete from pgq.subscription where sub_queue = sub.sub_queue and sub_consumer = sub.sub_consumer;
         return 1;
     end if;

@@ -8,18 +8,21 @@ language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     facts pgq.tg_facts;
+    keys text[];
     ignored text;
     name text;
     value text;
 begin
     facts.names := pgq.tg_names(relation);
     facts.columns := cardinality(facts.names);
-    facts.key_list := coalesce((
-        select string_agg(a.attname, ',' order by key.position)
+    keys := array(
+        select a.attname::text
         from pg_index i, unnest(i.indkey) with ordinality as key (number, position), pg_attribute a
         where i.indrelid = relation and i.indisprimary
-          and a.attrelid = relation and a.attnum = key.number), '');
-    facts.key_json := to_json(string_to_array(facts.key_list, ','));
+          and a.attrelid = relation and a.attnum = key.number
+        order by key.position);
+    facts.key_list := array_to_string(keys, ',');
+    facts.key_json := to_json(keys);
 
     for i in array_lower(arguments, 1) + 1 .. array_upper(arguments, 1) loop
         name := split_part(arguments[i], '=', 1);

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use dbscript::{BoxError, Context, Round, Script};
 
-use super::{maintain_some, retry_some};
+use super::retries::retry_all;
+use super::{Operation, maintain_some};
 use crate::ticker::DB;
 use crate::{Error, TickerState};
 
@@ -19,14 +20,25 @@ const KEEP: Duration = Duration::from_secs(5);
 pub(crate) enum Chore {
     /// Gives events back whose retry time has come.
     Retry,
-    /// Rotates tables, and calls what queues ask for.
-    Upkeep,
+    /// Rotates tables.
+    Rotation,
+    /// Calls what queues ask for, which may take as long as it likes.
+    Extra,
     /// Vacuums, which may take hours.
     Vacuum,
 }
 
 impl Chore {
-    pub(crate) const ALL: [Chore; 3] = [Chore::Retry, Chore::Upkeep, Chore::Vacuum];
+    pub(crate) const ALL: [Chore; 4] = [Chore::Retry, Chore::Rotation, Chore::Extra, Chore::Vacuum];
+
+    /// Tells which kind of maintenance an operation is.
+    fn of(operation: &Operation) -> Chore {
+        match operation {
+            operation if operation.is_vacuum() => Chore::Vacuum,
+            operation if operation.is_rotation() => Chore::Rotation,
+            _ => Chore::Extra,
+        }
+    }
 }
 
 /// Names it in log lines.
@@ -34,7 +46,8 @@ impl fmt::Display for Chore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Chore::Retry => "retry events",
-            Chore::Upkeep => "maintenance",
+            Chore::Rotation => "rotation",
+            Chore::Extra => "maintenance",
             Chore::Vacuum => "vacuum",
         })
     }
@@ -66,22 +79,13 @@ impl ChoreLoop {
         let failed = |error| Error::failed(format!("no {}", self.chore)).caused_by(error);
         let mut db = cx.database(DB).map_err(failed)?;
         let control = cx.control();
-        match self.chore {
-            Chore::Retry => {
-                let mut returned = retry_some(&mut db)?;
-                while returned > 0 && !control.is_stopping() {
-                    self.state.count(|status| status.retried += returned);
-                    returned = retry_some(&mut db)?;
-                }
-            }
-            Chore::Upkeep | Chore::Vacuum => {
-                let vacuums = self.chore == Chore::Vacuum;
-                let done = maintain_some(&mut db, |operation| {
-                    operation.is_vacuum() == vacuums && !control.is_stopping()
-                })?;
-                self.state.count(|status| status.maintained += done);
-            }
+        if self.chore == Chore::Retry {
+            let count = |returned| self.state.count(|status| status.retried += returned);
+            return retry_all(&mut db, || !control.is_stopping(), count);
         }
+        let is_mine = |operation: &Operation| Chore::of(operation) == self.chore && !control.is_stopping();
+        let done = maintain_some(&mut db, is_mine)?;
+        self.state.count(|status| status.maintained += done);
         Ok(())
     }
 }

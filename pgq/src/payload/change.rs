@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Fields, Operation, json, urldecode};
 use crate::{Error, Event};
 
-/// A change of a table's row, which one of PgQ's triggers wrote: `logutriga` (`ev_type` is `I:id`), `jsontriga` (JSON), or
+/// A change of a table, which one of PgQ's triggers wrote: `logutriga` (`ev_type` is `I:id`), `jsontriga` (JSON), or
 /// `sqltriga` (`I`).
 ///
 /// ```
@@ -69,8 +69,9 @@ impl<'e> Change<'e> {
         self.key_columns.iter().map(|column| &**column)
     }
 
-    /// Returns the columns of the row: the new one, or the one that was deleted. The texts are PostgreSQL's,
-    /// whichever trigger wrote them; there are none after a truncate.
+    /// Returns the columns of the row: the new one, or the one that was deleted; none after a truncate. Whichever
+    /// trigger wrote them, the texts are the same, but for times with a date, which `jsontriga` writes as ISO 8601
+    /// has it: with a `T`, and minutes in the offset.
     ///
     /// # Errors
     ///

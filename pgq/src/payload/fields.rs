@@ -55,11 +55,12 @@ impl<'a> Fields<'a> {
         urlencode(self.iter())
     }
 
-    /// Makes a value out of the fields, each of which is read as PostgreSQL writes its type: `t` and `f`, numbers, text,
-    /// NULL for an `Option`, `{1,2}` for a sequence, `\x` and digits for bytes, a variant's name for an enum, JSON for a
-    /// structure or map. What the value has no place for is ignored, if it does not refuse that itself.
+    /// Makes a value out of the fields, each of which is read as PostgreSQL writes its type: `t` and `f`, numbers,
+    /// text, NULL for an `Option`, `{1,2}` for a sequence, `\x` and digits for bytes, a variant's name for an enum,
+    /// JSON for a structure or map. What the value has no place for is ignored, if it does not refuse that itself.
     ///
-    /// A value that borrows, `&str` for instance, finds only text that was not quoted; `String` and `Cow<str>` take all.
+    /// A value that borrows, `&str` for instance, finds only text that was not quoted; `String` and `Cow<str>` take
+    /// all.
     ///
     /// # Errors
     ///

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::Fields;
 use crate::Error;
 
-/// Decodes `name=value&name=value`; a bare name is a NULL, and of fields with one name the last counts. Names and values
-/// that are not quoted are borrowed from the text. Reads every text as Skytools' `db_urldecode` does.
+/// Decodes `name=value&name=value`; a bare name is a NULL, and of fields with one name the last counts. Names and
+/// values that are not quoted are borrowed from the text. Reads every text as Skytools' `db_urldecode` does.
 ///
 /// # Errors
 ///

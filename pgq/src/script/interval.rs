@@ -11,7 +11,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     if text.contains(':') {
         return clock(text);
     }
-    units(text).filter(|_| !text.is_empty())
+    if text.is_empty() { None } else { units(text) }
 }
 
 fn clock(text: &str) -> Option<Duration> {
@@ -37,7 +37,7 @@ fn units(text: &str) -> Option<Duration> {
         seconds += number.parse::<f64>().ok()? * worth(unit)?;
         rest = behind.trim_start();
     }
-    Duration::try_from_secs_f64(seconds).ok()
+    if text.is_empty() { None } else { Duration::try_from_secs_f64(seconds).ok() }
 }
 
 /// Returns the seconds of a unit, by the names that PostgreSQL knows.

@@ -1,10 +1,12 @@
 //! The keys of consumers, and what they mean.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use dbscript::{BoxError, Config, Key};
 
 use super::interval;
+use crate::router::qualified;
 use crate::{DEFAULT_RETRY_DELAY, RetryPolicy, Settings, Twin};
 
 const QUEUE_NAME: Key =
@@ -95,6 +97,12 @@ const LISTEN: Key = Key::with_default(
 )
 .or_named(&["listen"]);
 
+/// The key that a [`LocalConsumer`](crate::LocalConsumer) reads besides.
+pub(crate) const LOCAL_TRACKING_FILE: Key = Key::required(
+    "local_tracking_file",
+    "File that keeps the tick up to which events were handled, such as ~/state/%(job_name)s.tick. No default.",
+);
+
 /// The keys that every consumer reads.
 pub const KEYS: [Key; 19] = [
     QUEUE_NAME,
@@ -146,11 +154,6 @@ pub fn settings(config: &Config) -> Result<Settings, BoxError> {
     Ok(settings)
 }
 
-/// Skytools' tables have a schema, `public` unless another one is named; so have the triggers' in `ev_extra1`.
-fn qualified(table: &str) -> String {
-    if table.contains('.') { table.to_owned() } else { format!("public.{table}") }
-}
-
 fn interval(config: &Config, key: &Key) -> Result<Option<Duration>, BoxError> {
     let Some(text) = config.get_opt(key)?.filter(|text| !text.is_empty()) else {
         return Ok(None);
@@ -170,7 +173,8 @@ fn twin(config: &Config) -> Result<Twin, BoxError> {
 }
 
 fn retry_policy(config: &Config) -> Result<Option<RetryPolicy>, BoxError> {
-    let (factor, jitter) = (at_least(config, &RETRY_FACTOR, 1.0)?, at_least(config, &RETRY_JITTER, 0.0)?);
+    let factor = number(config, &RETRY_FACTOR, 1.0..=f64::MAX)?;
+    let jitter = number(config, &RETRY_JITTER, 0.0..=1.0)?;
     let (cap, limit) = (config.seconds(&RETRY_CAP)?, config.parsed_opt::<u32>(&MAX_RETRIES)?);
     let delay = config.get_opt(&RETRY_DELAY)?.map(|_| config.seconds(&RETRY_DELAY)).transpose()?;
     if delay.is_none() && limit.is_none() {
@@ -181,11 +185,7 @@ fn retry_policy(config: &Config) -> Result<Option<RetryPolicy>, BoxError> {
     Ok(Some(limit.into_iter().fold(policy, RetryPolicy::max_retries)))
 }
 
-fn at_least(config: &Config, key: &Key, least: f64) -> Result<f64, BoxError> {
+fn number(config: &Config, key: &Key, allowed: RangeInclusive<f64>) -> Result<f64, BoxError> {
     let number: f64 = config.parsed(key)?;
-    if number.is_finite() && number >= least {
-        Ok(number)
-    } else {
-        Err(config.invalid(key, &number.to_string()).into())
-    }
+    if allowed.contains(&number) { Ok(number) } else { Err(config.invalid(key, &number.to_string()).into()) }
 }

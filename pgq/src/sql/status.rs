@@ -2,7 +2,7 @@
 
 /// Where this is, and what this role may see of the events that wait.
 pub(crate) const SERVER: &str = "select current_database()::text as database, \
-     current_setting('server_version') as server_version, pgq.version() as pgq_version, now() as time, \
+     current_setting('server_version') as server_version, pg_is_in_recovery() as is_standby, pgq.version() as pgq_version, now() as time, \
      coalesce(has_table_privilege(to_regclass('pgq.retry_queue'), 'select'), false) as retry, \
      coalesce(has_table_privilege(to_regclass('pgq.failed_queue'), 'select'), false) as failed, \
      coalesce(has_function_privilege(to_regprocedure('pgq.failed_event_count(text,text)'), 'execute'), false) \
@@ -10,8 +10,9 @@ pub(crate) const SERVER: &str = "select current_database()::text as database, \
 
 /// Makes the query for all queues; `retry` tells whether this role can read the retry events.
 ///
-/// The ids are those of transactions by which rotation is decided: that of the last rotation, and the oldest that
-/// ran at the last tick, and that runs now. The table is the one that the next rotation empties.
+/// The ids are those of transactions by which rotation is decided: that of the last rotation, the oldest that ran at
+/// the last tick and the first that had not begun then, and the oldest that runs now. The table is the one that the
+/// next rotation empties.
 pub(crate) fn queues(retry: bool) -> String {
     let (retry, waiting) = match retry {
         true => (
@@ -35,6 +36,7 @@ pub(crate) fn queues(retry: bool) -> String {
              now() > que.queue_switch_time + que.queue_rotation_period as due, \
              que.queue_switch_step2 as rotated_by, \
              txid_snapshot_xmin(last.tick_snapshot) as oldest_at_tick, \
+             txid_snapshot_xmax(last.tick_snapshot) as next_at_tick, \
              last.tick_event_seq as last_tick_event, \
              txid_snapshot_xmin(txid_current_snapshot()) as oldest_now, \
              (que.queue_cur_table + 1) % que.queue_ntables as next_table, que.queue_data_pfx as prefix \
@@ -78,10 +80,11 @@ pub(crate) fn consumers(retry: bool, failed: Failed) -> String {
         "select queue_name as queue, co_name as name, main, members, \
              extract(epoch from now() - own.tick_time)::float8 as lag, \
              extract(epoch from now() - sub_active)::float8 as last_seen, \
-             sub_last_tick as last_tick, sub_batch as batch, sub_next_tick as next_tick, \
+             sub_last_tick as last_tick, own.tick_event_seq as last_tick_event, sub_batch as batch, sub_next_tick as next_tick, \
              newest.tick_event_seq - own.tick_event_seq as pending_events, \
              {retry} as retry_events, {failed} as failed_events, \
-             txid_snapshot_xmin(own.tick_snapshot) as oldest_at_tick \
+             txid_snapshot_xmin(own.tick_snapshot) as oldest_at_tick, \
+             txid_snapshot_xmax(own.tick_snapshot) as next_at_tick \
          from (select *, first_value(co_name) over (wide order by length(co_name), co_name) as main, \
                    count(*) over wide as members \
                from pgq.subscription join pgq.consumer on co_id = sub_consumer \

@@ -15,9 +15,14 @@ pub(crate) const TAKE_DUTY: &str = "begin isolation level read committed; \
 pub(crate) const MOMENT: &str =
     "select pg_current_snapshot()::text, extract(epoch from clock_timestamp())::float8";
 
-/// $1 ids, or null for all. Every queue with its rules and its last tick, times in seconds; no sequence: it
-/// cannot be read.
-pub(crate) const QUEUES: &str = "select queue_id, queue_name, queue_ticker_max_count, \
+/// Makes the statements that read every queue, or those of some ids, with its rules and its last tick, times in
+/// seconds; no sequence: it cannot be read.
+pub(crate) fn queues(ids: Option<&[i32]>) -> String {
+    let wanted = ids.map(|ids| format!(" and queue_id in ({})", listed(ids))).unwrap_or_default();
+    format!("{PATIENCE}; {QUEUES}{wanted}")
+}
+
+const QUEUES: &str = "select queue_id, queue_name, queue_ticker_max_count, \
          extract(epoch from queue_ticker_max_lag)::float8, \
          extract(epoch from queue_ticker_idle_period)::float8, \
          newest.tick_event_seq, extract(epoch from newest.tick_time)::float8, \
@@ -31,8 +36,7 @@ pub(crate) const QUEUES: &str = "select queue_id, queue_name, queue_ticker_max_c
      left join lateral ( \
          select tick_time from pgq.tick where tick_queue = queue_id and tick_id < newest.tick_id \
          order by tick_queue desc, tick_id desc limit 1) before on true \
-     where not queue_external_ticker and not queue_ticker_paused \
-       and ($1::int4[] is null or queue_id = any ($1))";
+     where not queue_external_ticker and not queue_ticker_paused";
 
 /// The databases of the cluster that this role may connect to.
 pub(crate) const DATABASES: &str = "select datname::text from pg_database \
@@ -52,6 +56,10 @@ pub(crate) fn reached(sequences: &[u32]) -> String {
     )
 }
 
+/// Two tickers that tick at once could get their ticks in another order than their snapshots, and events would
+/// come twice. The schema in SQL takes care of that itself, the extension does not.
+const ONE_AT_A_TIME: &str = "select pg_advisory_xact_lock(hashtext('pgq ticker'), -1)";
+
 /// Makes the statements that tick queues: id and tick of each, then the transaction's id. With each tick goes
 /// a notification, unless it is not wanted. The commit does not wait for the disk.
 pub(crate) fn tick(queues: &[i32], notify: bool) -> String {
@@ -64,7 +72,7 @@ pub(crate) fn tick(queues: &[i32], notify: bool) -> String {
         "null"
     };
     format!(
-        "{PATIENCE}; set local synchronous_commit = off; with ticked as materialized ( \
+        "{PATIENCE}; set local synchronous_commit = off; {ONE_AT_A_TIME}; with ticked as materialized ( \
              select queue_id, queue_name, pgq.ticker(queue_name) as tick from pgq.queue \
              where queue_id in ({}) and not queue_external_ticker and not queue_ticker_paused) \
          select queue_id, tick, {notified} from ticked; \

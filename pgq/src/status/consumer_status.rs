@@ -15,6 +15,8 @@ pub struct ConsumerStatus {
     pub last_seen: Duration,
     /// The tick that it has processed.
     pub last_tick: Option<i64>,
+    /// The last event id that was taken before that tick.
+    pub last_tick_event: Option<i64>,
     /// The batch that it has open.
     pub batch: Option<i64>,
     /// The tick at which that batch ends.
@@ -28,8 +30,15 @@ pub struct ConsumerStatus {
     /// How many events it has given up; `None` as for [`retry_events`](ConsumerStatus::retry_events), and when
     /// failed events are not installed.
     pub failed_events: Option<u64>,
-    /// Whether a rotation is due and waits for it.
+    /// Whether a rotation is due and waits for it, alone or beside others.
     pub holds_up_rotation: bool,
+}
+
+impl ConsumerStatus {
+    /// Tells whether it is a subconsumer without a batch, of which no sign of life is to be expected.
+    pub(super) fn waits_for_batch(&self) -> bool {
+        self.cooperation == Some(Cooperation::Subconsumer) && self.batch.is_none()
+    }
 }
 
 /// The part of a consumer among cooperative consumers.

@@ -5,7 +5,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Holder {
-    /// A consumer that is so far behind that it needs the table which would be emptied.
+    /// A consumer that is so far behind that it needs the table which would be emptied, or would need it as soon as
+    /// nothing else holds the rotation up.
     Consumer {
         /// The consumer's name.
         name: String,
@@ -13,7 +14,7 @@ pub enum Holder {
         lag: Duration,
     },
     /// A transaction that has run since before the last rotation, so that it may have events for the table
-    /// before.
+    /// before. On a standby nothing is known of it but that there is one.
     Transaction(Transaction),
     /// A transaction that uses the table which would be emptied, or a dump or a vacuum of it.
     Lock {

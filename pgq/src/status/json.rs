@@ -27,7 +27,7 @@ impl Status {
     ///       "table": 0, "tables": 3,             // the current table, and how many there are
     ///       "period": 7200.0, "age": 7300.5,     // setting; since the last rotation
     ///       "due": true,
-    ///       "held_up_by": [                      // one or more of the same kind; empty: by nobody
+    ///       "held_up_by": [                      // one or more, consumers first; empty: by nobody
     ///         {"kind": "consumer", "consumer": "welcome", "lag": 9000.5},
     ///         {"kind": "transaction", "pid": 4711, "prepared": null, "user": "joe", "application": "psql",
     ///          "database": "otherdb", "state": "idle in transaction", "age": 8000.5},
@@ -40,14 +40,15 @@ impl Status {
     ///     "ticker_lag": 2.1,                     // null: no tick yet
     ///     "events_per_second": 0.5,
     ///     "new_events": 3,                       // since the last tick
-    ///     "last_tick": 12,
+    ///     "last_tick": 12, "last_tick_event": 4200,   // the last event id before it
     ///     "paused": false, "external": false, "disabled": false,
     ///     "retry_events": 0,
     ///     "consumers": [{
     ///       "name": "welcome",
     ///       "cooperation": null,                 // or "consumer", "subconsumer"
     ///       "lag": 9000.5, "last_seen": 9000.1,
-    ///       "last_tick": 2, "batch": 5, "next_tick": 3,
+    ///       "last_tick": 2, "last_tick_event": 3000,
+    ///       "batch": 5, "next_tick": 3,
     ///       "pending_events": 1200,
     ///       "retry_events": 0, "failed_events": 1,
     ///       "holds_up_rotation": true
@@ -81,6 +82,7 @@ fn queue(queue: &QueueStatus) -> Value {
         "events_per_second": queue.events_per_second,
         "new_events": queue.new_events,
         "last_tick": queue.last_tick,
+        "last_tick_event": queue.last_tick_event,
         "paused": queue.paused,
         "external": queue.external,
         "disabled": queue.disabled,
@@ -139,6 +141,7 @@ fn consumer(consumer: &ConsumerStatus) -> Value {
         "lag": seconds(consumer.lag),
         "last_seen": consumer.last_seen.as_secs_f64(),
         "last_tick": consumer.last_tick,
+        "last_tick_event": consumer.last_tick_event,
         "batch": consumer.batch,
         "next_tick": consumer.next_tick,
         "pending_events": consumer.pending_events,

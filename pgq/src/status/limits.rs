@@ -54,6 +54,11 @@ impl Limit {
         }
     }
 
+    /// Tells whether any value is a problem.
+    pub(super) fn is_on(&self) -> bool {
+        self.warning.is_finite() || self.critical.is_finite()
+    }
+
     pub(super) fn perfdata(&self) -> String {
         let shown = |limit: f64| if limit.is_finite() { limit.to_string() } else { String::new() };
         format!("{};{}", shown(self.warning), shown(self.critical))
@@ -91,11 +96,13 @@ impl FromStr for Limit {
 /// From when on the state of queues is a problem.
 ///
 /// Lags and signs of life count from the end of the queue's idle period on, up to which a queue without events is
-/// not ticked.
+/// not ticked. On a queue that is paused or has an external ticker, those of a consumer count only while it has events
+/// to process; and its last tick does not count, but that it is paused is a warning.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The age of a queue's last tick, in seconds. Defaults to 60 and 300.
+    /// The age of a queue's last tick, in seconds. Defaults to 60 and 300. While this is off,
+    /// that a queue is paused or was never ticked is no warning either.
     pub ticker_lag: Limit,
     /// How far a consumer is behind, in seconds. Defaults to 300 and 3600.
     pub consumer_lag: Limit,

@@ -1,5 +1,6 @@
 //! The status in Prometheus' text format.
 
+use std::borrow::Borrow;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -17,17 +18,21 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// | `pgq_new_events` | queue | events since the last tick |
 /// | `pgq_events_per_second` | queue | over the last ticks |
 /// | `pgq_queue_ticker_lag_seconds` | queue | age of the last tick |
+/// | `pgq_queue_idle_period_seconds` | queue | after this, a queue without events is ticked |
+/// | `pgq_queue_paused` | queue | 1 when the ticker leaves it alone |
+/// | `pgq_queue_external_ticker` | queue | 1 when its ticks come from elsewhere |
 /// | `pgq_queue_rotation_overdue_seconds` | queue | how long its rotation has been due |
 /// | `pgq_queue_rotation_held_up` | queue | 1 when something keeps a rotation that is due from being done |
 /// | `pgq_retry_queue_events` | queue | events that come back later |
 /// | `pgq_pending_events` | consumer | events to be processed |
 /// | `pgq_consumer_lag_seconds` | consumer | age of the tick that it has processed |
-/// | `pgq_consumer_last_seen_seconds` | consumer | since its last sign of life |
+/// | `pgq_consumer_last_seen_seconds` | consumer | since its last sign of life; left out for a subconsumer without a batch, which waits for one |
 /// | `pgq_consumer_pins_rotation` | consumer | 1 when a rotation that is due waits for it |
 /// | `pgq_failed_events` | consumer | events that it has given up |
-pub fn render(databases: &[Status], failed: &[String]) -> String {
+pub fn render<S: Borrow<Status>>(databases: &[S], failed: &[String]) -> String {
+    let databases: Vec<&Status> = databases.iter().map(Borrow::borrow).collect();
     let mut text = String::new();
-    write_up(&mut text, databases, failed);
+    write_up(&mut text, &databases, failed);
     for metric in &QUEUE_METRICS {
         let samples =
             databases.iter().flat_map(|status| status.queues.iter().map(move |queue| (status, queue)));
@@ -38,7 +43,7 @@ pub fn render(databases: &[Status], failed: &[String]) -> String {
     }
     for metric in &CONSUMER_METRICS {
         let mut family = Family::begin(&mut text, metric.name, metric.help);
-        for status in databases {
+        for status in &databases {
             for queue in &status.queues {
                 for consumer in &queue.consumers {
                     let labels = [
@@ -60,7 +65,7 @@ struct Metric<T> {
     value: fn(&T) -> Option<f64>,
 }
 
-const QUEUE_METRICS: [Metric<QueueStatus>; 6] = [
+const QUEUE_METRICS: [Metric<QueueStatus>; 9] = [
     Metric {
         name: "pgq_new_events",
         help: "Events of a queue since its last tick.",
@@ -75,6 +80,21 @@ const QUEUE_METRICS: [Metric<QueueStatus>; 6] = [
         name: "pgq_queue_ticker_lag_seconds",
         help: "Age of a queue's last tick.",
         value: |queue| queue.ticker_lag.map(seconds),
+    },
+    Metric {
+        name: "pgq_queue_idle_period_seconds",
+        help: "Time after which a queue without events is ticked.",
+        value: |queue| Some(seconds(queue.ticker.idle_period)),
+    },
+    Metric {
+        name: "pgq_queue_paused",
+        help: "Whether the ticker leaves a queue alone.",
+        value: |queue| Some(flag(queue.paused)),
+    },
+    Metric {
+        name: "pgq_queue_external_ticker",
+        help: "Whether a queue's ticks come from elsewhere.",
+        value: |queue| Some(flag(queue.external)),
     },
     Metric {
         name: "pgq_queue_rotation_overdue_seconds",
@@ -107,7 +127,7 @@ const CONSUMER_METRICS: [Metric<ConsumerStatus>; 5] = [
     Metric {
         name: "pgq_consumer_last_seen_seconds",
         help: "Time since a consumer's last sign of life.",
-        value: |consumer| Some(seconds(consumer.last_seen)),
+        value: |consumer| (!consumer.waits_for_batch()).then(|| seconds(consumer.last_seen)),
     },
     Metric {
         name: "pgq_consumer_pins_rotation",
@@ -121,7 +141,7 @@ const CONSUMER_METRICS: [Metric<ConsumerStatus>; 5] = [
     },
 ];
 
-fn write_up(text: &mut String, databases: &[Status], failed: &[String]) {
+fn write_up(text: &mut String, databases: &[&Status], failed: &[String]) {
     let mut family = Family::begin(text, "pgq_up", "Whether the status of a database could be read.");
     for status in databases {
         family.add(&[("database", &status.database)], Some(1.0));

@@ -16,7 +16,8 @@ pub struct QueueStatus {
     pub ticker_lag: Option<Duration>,
     /// Events per second over the last ticks; `None` when there are too few of them.
     pub events_per_second: Option<f64>,
-    /// How many event ids were taken since the last tick, which is about how many events.
+    /// How many event ids were taken since the last tick, which is about how many events: ids of transactions that
+    /// are still open or were rolled back count too, events that came with ids of their own do not.
     pub new_events: Option<i64>,
     /// Its last tick.
     pub last_tick: Option<i64>,
@@ -48,7 +49,8 @@ pub struct Rotation {
     pub age: Duration,
     /// Whether the next rotation is due, which maintenance then does when it comes round.
     pub is_due: bool,
-    /// What keeps maintenance from doing it. Empty when it is not due or nothing does.
+    /// What keeps maintenance from doing it, consumers first, the one farthest behind before the others. Empty when it
+    /// is not due or nothing does.
     pub held_up_by: Vec<Holder>,
 }
 

@@ -22,7 +22,7 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
     let mut queues: Vec<_> = rows.iter().map(queue).collect();
     let rows = query(client, &sql::consumers(retry, failed_by(&server)), NO_VALUES)?;
     add_consumers(&mut queues, &rotating, &rows);
-    rotating::name_holders(client, &mut queues, rotating)?;
+    rotating::name_holders(client, &mut queues, rotating, server.get("is_standby"))?;
     Ok(Status {
         database: server.get("database"),
         server_version: server.get("server_version"),
@@ -34,7 +34,7 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
 }
 
 /// Tells how failed events can be counted by this role.
-fn failed_by(server: &Row) -> sql::Failed {
+pub(crate) fn failed_by(server: &Row) -> sql::Failed {
     match (server.get("failed"), server.get("failed_count")) {
         (true, _) => sql::Failed::Table,
         (false, true) => sql::Failed::Function,
@@ -98,6 +98,7 @@ fn consumer(row: &Row) -> ConsumerStatus {
         lag: row.get::<_, Option<f64>>("lag").map(seconds),
         last_seen: seconds(row.get("last_seen")),
         last_tick: row.get("last_tick"),
+        last_tick_event: row.get("last_tick_event"),
         batch: row.get("batch"),
         next_tick: row.get("next_tick"),
         pending_events: row.get("pending_events"),

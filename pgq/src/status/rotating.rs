@@ -15,6 +15,8 @@ pub(super) struct Rotating {
     rotated_by: Option<i64>,
     /// The oldest that ran at the last tick, if there is one.
     oldest_at_tick: Option<i64>,
+    /// The first that had not begun at the last tick, if there is one.
+    next_at_tick: Option<i64>,
     /// The oldest that runs now.
     oldest_now: i64,
     /// The table to be emptied.
@@ -40,54 +42,68 @@ impl Rotating {
         row.get::<_, bool>("due").then(|| Rotating {
             rotated_by: row.get("rotated_by"),
             oldest_at_tick: row.get("oldest_at_tick"),
+            next_at_tick: row.get("next_at_tick"),
             oldest_now: row.get("oldest_now"),
             table: format!("{}_{}", row.get::<_, &str>("prefix"), row.get::<_, i32>("next_table")),
             is_careful: schema == Some(Kind::Own),
         })
     }
 
-    /// Tells whether a consumer stands at a tick from which the oldest table is needed, although the queue has
-    /// a later one.
+    /// Tells whether a consumer would hold up the rotation if nothing else did: it stands at a tick from which the
+    /// oldest table is needed, and the queue has one from which it is not; or it stands at a tick from before the
+    /// last rotation, and the queue has a later one.
     pub(super) fn waits_for_consumer(&self, row: &Row) -> bool {
-        let needs = |oldest: Option<i64>| Some(oldest? <= self.rotated_by?);
-        needs(row.get("oldest_at_tick")) == Some(true) && needs(self.oldest_at_tick) == Some(false)
+        let is_old = |id: Option<i64>| Some(id? <= self.rotated_by?);
+        let between = |own, last| is_old(own) == Some(true) && is_old(last) == Some(false);
+        between(row.get("oldest_at_tick"), self.oldest_at_tick)
+            || between(row.get("next_at_tick"), self.next_at_tick)
     }
 
-    fn wait(&self, queue: &QueueStatus) -> Wait {
-        let Some(rotated_by) = self.rotated_by else { return Wait::Maintenance };
-        if queue.consumers.iter().any(|consumer| consumer.holds_up_rotation) {
-            return Wait::Consumers;
-        }
+    fn waits(&self, queue: &QueueStatus) -> Vec<Wait> {
+        let Some(rotated_by) = self.rotated_by else { return vec![Wait::Maintenance] };
         let has_position = queue.consumers.iter().any(|consumer| consumer.last_tick.is_some());
-        match self.oldest_at_tick {
-            _ if self.oldest_now <= rotated_by && (has_position || self.is_careful) => {
-                Wait::Transactions(rotated_by)
-            }
-            Some(oldest) if oldest <= rotated_by && has_position => Wait::Ticker,
-            _ => Wait::Locks,
+        let mut waits = Vec::new();
+        if queue.consumers.iter().any(|consumer| consumer.holds_up_rotation) {
+            waits.push(Wait::Consumers);
         }
+        if self.oldest_now <= rotated_by && (has_position || self.is_careful) {
+            waits.push(Wait::Transactions(rotated_by));
+        } else if has_position && self.oldest_at_tick.is_some_and(|oldest| oldest <= rotated_by) {
+            waits.push(Wait::Ticker);
+        }
+        if waits.is_empty() { vec![Wait::Locks] } else { waits }
     }
 }
 
 /// Names what holds up the queues' rotations; `rotating` has what is known of each of them.
+///
+/// The locks of a standby are its own: they do not tell which transaction of the primary it is, and hold up nothing.
 pub(super) fn name_holders(
     client: &mut impl GenericClient,
     queues: &mut [QueueStatus],
     rotating: Vec<Option<Rotating>>,
+    is_standby: bool,
 ) -> Result<(), Error> {
     let (mut transactions, mut locks) = (Vec::new(), Vec::new());
-    for (queue, rotating) in queues.iter_mut().zip(rotating) {
+    for (at, rotating) in rotating.into_iter().enumerate() {
         let Some(rotating) = rotating else { continue };
-        match rotating.wait(queue) {
-            Wait::Consumers => queue.rotation.held_up_by = consumers(queue),
-            Wait::Ticker => queue.rotation.held_up_by = vec![Holder::Ticker],
-            Wait::Maintenance => queue.rotation.held_up_by = vec![Holder::Maintenance],
-            Wait::Transactions(newest) => transactions.push((queue, newest)),
-            Wait::Locks => locks.push((queue, rotating.table)),
+        let queue = &mut queues[at];
+        for wait in rotating.waits(queue) {
+            match wait {
+                Wait::Consumers => queue.rotation.held_up_by = consumers(queue),
+                Wait::Ticker => queue.rotation.held_up_by.push(Holder::Ticker),
+                Wait::Maintenance => queue.rotation.held_up_by.push(Holder::Maintenance),
+                Wait::Transactions(_) if is_standby => {
+                    queue.rotation.held_up_by.push(Holder::Transaction(Transaction::default()));
+                }
+                Wait::Transactions(newest) => transactions.push((at, newest)),
+                Wait::Locks if is_standby => {}
+                Wait::Locks => locks.push((at, rotating.table.clone())),
+            }
         }
     }
-    name_transactions(client, transactions)?;
-    name_locks(client, locks)
+    name_transactions(client, queues, &transactions)?;
+    name_locks(client, queues, &locks)
 }
 
 /// Returns the consumers that hold up the rotation, the one farthest behind first.
@@ -98,31 +114,53 @@ fn consumers(queue: &QueueStatus) -> Vec<Holder> {
     behind.iter().map(|consumer| holder(&consumer.name, consumer.lag.unwrap_or_default())).collect()
 }
 
+/// Names transactions that hold up the queues at these places, for each with the id of the newest one that does.
 fn name_transactions(
     client: &mut impl GenericClient,
-    queues: Vec<(&mut QueueStatus, i64)>,
+    queues: &mut [QueueStatus],
+    held: &[(usize, i64)],
 ) -> Result<(), Error> {
-    let Some(newest) = queues.iter().map(|(_, newest)| *newest).max() else { return Ok(()) };
+    let Some(newest) = held.iter().map(|(_, newest)| *newest).max() else { return Ok(()) };
     let rows = query(client, sql::OLD_TRANSACTIONS, &[(&newest, Type::INT8)])?;
-    for (queue, newest) in queues {
-        let old = rows.iter().filter(|row| row.get::<_, i64>("id") <= newest);
-        queue.rotation.held_up_by = old.map(|row| Holder::Transaction(transaction(row))).collect();
+    for (at, newest) in held {
+        let old = rows.iter().filter(|row| row.get::<_, i64>("id") <= *newest);
+        queues[*at].rotation.held_up_by.extend(old.map(|row| Holder::Transaction(transaction(row))));
     }
     Ok(())
 }
 
-fn name_locks(client: &mut impl GenericClient, queues: Vec<(&mut QueueStatus, String)>) -> Result<(), Error> {
-    if queues.is_empty() {
+/// Names who uses the tables that are to be emptied, of the queues at these places.
+fn name_locks(
+    client: &mut impl GenericClient,
+    queues: &mut [QueueStatus],
+    held: &[(usize, String)],
+) -> Result<(), Error> {
+    if held.is_empty() {
         return Ok(());
     }
-    let tables: Vec<&str> = queues.iter().map(|(_, table)| table.as_str()).collect();
+    let tables: Vec<&str> = held.iter().map(|(_, table)| table.as_str()).collect();
     let rows = query(client, sql::TABLE_LOCKS, &[(&tables, Type::TEXT_ARRAY)])?;
-    for (queue, table) in queues {
+    for (at, table) in held {
         let users = rows.iter().filter(|row| row.get::<_, &str>("name") == table);
         let holder = |row| Holder::Lock { table: table.clone(), transaction: transaction(row) };
-        queue.rotation.held_up_by = users.map(holder).collect();
+        queues[*at].rotation.held_up_by.extend(users.map(holder));
     }
     Ok(())
+}
+
+/// Returns the transactions that use tables, each once.
+pub(crate) fn users_of_tables(
+    client: &mut impl GenericClient,
+    tables: &[String],
+) -> Result<Vec<Transaction>, Error> {
+    let rows = query(client, sql::TABLE_LOCKS, &[(&tables, Type::TEXT_ARRAY)])?;
+    let mut users: Vec<Transaction> = Vec::new();
+    for user in rows.iter().map(transaction) {
+        if !users.iter().any(|known| (known.pid, &known.prepared) == (user.pid, &user.prepared)) {
+            users.push(user);
+        }
+    }
+    Ok(users)
 }
 
 fn transaction(row: &Row) -> Transaction {

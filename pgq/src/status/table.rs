@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use dbscript::plain;
 use unicode_width::UnicodeWidthStr;
 
 use super::{ConsumerStatus, Cooperation, QueueStatus, Status};
@@ -20,13 +21,13 @@ impl fmt::Display for Status {
             "Postgres version: {}   PgQ version: {}{schema}   Database: {}",
             self.server_version,
             self.pgq_version,
-            shown(&self.database)
+            plain(&self.database)
         )?;
         let mut queues = vec![QUEUE_TITLES.map(str::to_owned)];
         queues.extend(self.queues.iter().map(queue_cells));
         let mut consumers = vec![CONSUMER_TITLES.map(str::to_owned)];
         for queue in self.queues.iter().filter(|queue| !queue.consumers.is_empty()) {
-            let name = [format!("{}:", shown(&queue.name))];
+            let name = [format!("{}:", plain(&queue.name))];
             let cells = name.into_iter().chain(std::iter::repeat_n(String::new(), 6)).collect::<Vec<_>>();
             consumers.extend(cells.try_into());
             consumers.extend(queue.consumers.iter().map(consumer_cells));
@@ -46,8 +47,8 @@ impl Status {
         let mut space = "\n";
         for queue in &self.queues {
             for holder in &queue.rotation.held_up_by {
-                let (name, holder) = (shown(&queue.name), shown(&holder.to_string()));
-                writeln!(f, "{space}* rotation of {name} is held up by {holder}")?;
+                let text = format!("rotation of {} is held up by {holder}", queue.name);
+                writeln!(f, "{space}* {}", plain(&text))?;
                 space = "";
             }
         }
@@ -65,7 +66,7 @@ fn queue_cells(queue: &QueueStatus) -> [String; 7] {
         (queue.disabled, "disabled"),
     ];
     [
-        shown(&queue.name),
+        plain(&queue.name).into_owned(),
         format!("{}/{}", rotation.tables, exact(rotation.period)),
         format!("{}/{}/{}", ticker.max_count, exact(ticker.max_lag), exact(ticker.idle_period)),
         whole(queue.ticker_lag),
@@ -83,7 +84,7 @@ fn consumer_cells(consumer: &ConsumerStatus) -> [String; 7] {
         (consumer.cooperation == Some(Cooperation::Subconsumer), "subconsumer"),
     ];
     [
-        format!("  {}", shown(&consumer.name)),
+        format!("  {}", plain(&consumer.name)),
         whole(consumer.lag),
         whole(Some(consumer.last_seen)),
         number(consumer.pending_events),
@@ -122,12 +123,6 @@ fn write_table<const N: usize>(
         writeln!(f, "{}", line.trim_end())?;
     }
     Ok(())
-}
-
-/// Keeps a name from changing the terminal.
-pub(super) fn shown(name: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    name.chars().map(escaped).collect()
 }
 
 fn unknown() -> String {

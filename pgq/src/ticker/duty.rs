@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use dbscript::{BoxError, Connection, Context};
+use dbscript::{BoxError, Connection, Context, describe};
 use log::{info, warn};
 use postgres::SimpleQueryMessage;
 
 use super::round::DB;
+use crate::Error;
 use crate::sql::ticker as sql;
 
 /// How often the connection that holds the lock is looked at, and how often another ticker asks for it.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 
 /// The name of the connection that holds the lock.
 pub(super) const DUTY: &str = "duty";
@@ -21,7 +22,14 @@ pub(super) const DUTY: &str = "duty";
 pub(super) struct Duty {
     held: Option<Connection>,
     looked: Option<Instant>,
-    told: bool,
+    told: Option<Told>,
+}
+
+/// What was said last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Ticking,
+    Standby,
 }
 
 impl Duty {
@@ -37,51 +45,67 @@ impl Duty {
 
     /// Looks whether the lock is still held, and tries to get it otherwise.
     pub(super) fn look(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        self.looked = Some(Instant::now());
         if let Some(connection) = &mut self.held {
-            match connection.simple_query("") {
-                Ok(_) => return Ok(()),
-                Err(error) => warn!("lost the ticker's lock: {}", dbscript::describe(&error)),
-            }
-            self.held = None;
+            let Err(error) = connection.simple_query("") else {
+                self.looked = Some(Instant::now());
+                return Ok(());
+            };
+            warn!("{}: lost the ticker's lock: {}", cx.databases().label(DB), describe(&error));
+            self.give_up(cx);
+            self.told = None;
+        }
+        let taken = self.take(cx);
+        if !matches!(taken, Ok(true)) {
             cx.databases().close(DUTY);
         }
-        let result = self.take(cx);
-        if result.is_err() {
-            cx.databases().close(DUTY);
+        self.looked = Some(Instant::now());
+        if !taken? && self.told != Some(Told::Standby) {
+            info!("{}: another ticker is at work, standing by", cx.databases().label(DB));
+            self.told = Some(Told::Standby);
         }
-        result
+        Ok(())
     }
 
-    fn take(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+    /// Tries to get the lock; returns whether it has.
+    fn take(&mut self, cx: &mut Context) -> Result<bool, BoxError> {
         let mut connection = cx.database(DUTY)?;
-        let failed =
-            |error: postgres::Error| crate::Error::failed("cannot take the ticker's lock").caused_by(error);
+        let failed = |error| cx.locate(DB, Error::failed("cannot take the ticker's lock").caused_by(error));
         let answer = connection.simple_query(sql::TAKE_DUTY).map_err(failed)?;
         let taken = answer
             .iter()
             .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t")));
         if taken {
-            connection.batch_execute(crate::sql::KEEP_LOCK)?;
-            let what = if self.told { "the other ticker is gone, taking over" } else { "ticking" };
-            info!("{}: {what}", cx.databases().label(DB));
+            connection.simple_query(crate::sql::batch::KEEP_LOCK).map_err(failed)?;
             self.held = Some(connection);
         } else {
-            connection.batch_execute("rollback")?;
-            if !self.told {
-                info!("{}: another ticker is at work, standing by", cx.databases().label(DB));
-            }
+            connection.simple_query("rollback").map_err(failed)?;
         }
-        self.told = !taken;
-        Ok(())
+        Ok(taken)
+    }
+
+    /// Takes note that ticking works, and says so when it is news.
+    pub(super) fn is_done(&mut self, cx: &mut Context) {
+        let what = match self.told.replace(Told::Ticking) {
+            Some(Told::Ticking) => return,
+            Some(Told::Standby) => "the other ticker is gone, taking over",
+            None => "ticking",
+        };
+        info!("{}: {what}", cx.databases().label(DB));
+    }
+
+    /// Gives the lock to whoever asks next, without a word to a server that may not answer.
+    pub(super) fn give_up(&mut self, cx: &mut Context) {
+        self.held = None;
+        self.looked = None;
+        cx.databases().close(DUTY);
     }
 
     /// Gives the lock back.
     pub(super) fn end(&mut self, cx: &mut Context) {
-        if let Some(mut connection) = self.held.take() {
+        if let Some(connection) = &mut self.held {
             // What the server does not hear it sees when the connection is closed.
             let _ = connection.batch_execute("rollback");
         }
-        cx.databases().close(DUTY);
+        self.give_up(cx);
     }
 }

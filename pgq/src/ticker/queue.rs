@@ -1,10 +1,15 @@
 //! One queue's rules, and when its next tick is due.
 
-use postgres::Row;
+use std::str::FromStr;
+
+use postgres::SimpleQueryRow;
 
 /// A negative answer holds for this part of the queue's shortest time.
 const HOLD_OFF_PART: f64 = 0.1;
 const LONGEST_HOLD_OFF: f64 = 1.0;
+/// The sequence of a queue without new events is left alone for this part of its lag.
+const REST_PART: f64 = 0.1;
+const LONGEST_REST: f64 = 1.0;
 
 /// A queue as the ticker remembers it; times are those of the server's clock, in seconds.
 #[derive(Clone, Debug)]
@@ -18,6 +23,10 @@ pub(super) struct Queue {
     pub(super) sequence: Option<u32>,
     /// How far the sequence has come, if that is known.
     pub(super) reached: Option<i64>,
+    /// Until when the sequence is not looked at again.
+    pub(super) rests: Option<f64>,
+    /// Whether events may have been committed since the sequence was looked at.
+    pub(super) stale: bool,
     /// Until when it is not asked again.
     pub(super) held_off: Option<f64>,
 }
@@ -38,25 +47,47 @@ pub(super) struct LastTick {
 }
 
 impl Queue {
-    pub(super) fn from_row(row: &Row) -> Queue {
-        let last = row.get::<_, Option<i64>>(5).map(|event_seq| LastTick {
+    /// Reads a row of [`queues`](crate::sql::ticker::queues); what is not a number counts as not there.
+    pub(super) fn from_row(row: &SimpleQueryRow) -> Queue {
+        let last = number(row, 5).zip(number(row, 6)).map(|(event_seq, time)| LastTick {
             event_seq,
-            time: row.get(6),
-            gap: row.get(7),
+            time,
+            gap: number(row, 7),
         });
         Queue {
-            id: row.get(0),
-            name: row.get(1),
+            id: number(row, 0).unwrap_or_default(),
+            name: row.get(1).unwrap_or_default().to_owned(),
             rules: Rules {
-                max_count: i64::from(row.get::<_, i32>(2)),
-                max_lag: row.get(3),
-                idle_period: row.get(4),
+                max_count: number(row, 2).unwrap_or_default(),
+                max_lag: number(row, 3).unwrap_or_default(),
+                idle_period: number(row, 4).unwrap_or_default(),
             },
             last,
-            sequence: row.get(8),
+            sequence: number(row, 8),
             reached: None,
+            rests: None,
+            stale: true,
             held_off: None,
         }
+    }
+
+    /// Takes over what is known of the sequence.
+    pub(super) fn goes_on_from(&mut self, before: &Queue) {
+        if before.sequence == self.sequence {
+            (self.reached, self.rests, self.stale) = (before.reached, before.rests, before.stale);
+        }
+    }
+
+    /// Tells whether it is time to look at the sequence.
+    pub(super) fn is_to_be_followed(&self, now: f64) -> bool {
+        // The server's clock may have been put back.
+        let rests = |until| now < until && until <= now + LONGEST_REST;
+        self.stale && !self.rests.is_some_and(rests)
+    }
+
+    /// Leaves the sequence alone for as long as is ever done.
+    pub(super) fn rest(&mut self, now: f64) {
+        self.rests = Some(now + LONGEST_REST);
     }
 
     /// Tells whether a tick may be due; the server has the last word.
@@ -75,8 +106,11 @@ impl Queue {
         }
     }
 
-    /// Takes note of how far the sequence has come.
-    pub(super) fn reach(&mut self, reached: i64) {
+    /// Takes note of how far the sequence has come. One that stands still is looked at less often.
+    pub(super) fn reach(&mut self, reached: i64, now: f64) {
+        let rest = (self.rules.max_lag * REST_PART).clamp(0.0, LONGEST_REST);
+        self.rests = (self.reached == Some(reached)).then_some(now + rest);
+        self.stale = false;
         if self.reached != Some(reached) {
             self.held_off = None;
         }
@@ -88,6 +122,10 @@ impl Queue {
         let shortest = self.rules.max_lag.min(self.rules.idle_period);
         self.held_off = Some(now + (shortest * HOLD_OFF_PART).clamp(0.0, LONGEST_HOLD_OFF));
     }
+}
+
+fn number<T: FromStr>(row: &SimpleQueryRow, column: usize) -> Option<T> {
+    row.get(column)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -102,6 +140,8 @@ mod tests {
             last: Some(LastTick { event_seq: 1_000, time: 100.0, gap }),
             sequence: Some(1),
             reached: Some(reached),
+            rests: None,
+            stale: false,
             held_off: None,
         }
     }
@@ -144,9 +184,21 @@ mod tests {
         queue.hold_off(100.0);
         assert!(!queue.is_due(100.2));
         assert!(queue.is_due(100.31));
-        queue.reach(1_500);
+        queue.reach(1_500, 100.2);
         assert!(!queue.is_due(100.2));
-        queue.reach(1_501);
+        queue.reach(1_501, 100.2);
         assert!(queue.is_due(100.2));
+    }
+    #[test]
+    fn a_sequence_that_stands_still_is_looked_at_less_often() {
+        let mut queue = Queue { stale: true, ..queue(Some(60.0), 1_000) };
+        queue.reach(1_001, 100.0);
+        assert!(!queue.is_to_be_followed(100.0), "nothing was committed since");
+        queue.stale = true;
+        assert!(queue.is_to_be_followed(100.0), "it had moved");
+        queue.reach(1_001, 100.1);
+        queue.stale = true;
+        assert!(!queue.is_to_be_followed(100.3));
+        assert!(queue.is_to_be_followed(100.41));
     }
 }

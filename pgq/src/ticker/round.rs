@@ -1,44 +1,50 @@
-//! The ticker's round: look which queues are due, tick those.
+//! The ticker's round: look after the lock, tick what is due.
 
-use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
-use dbscript::{BoxError, Connection, Context, Round, Script, describe};
-use postgres::SimpleQueryMessage;
-use postgres::error::SqlState;
+use dbscript::{BoxError, Context, Round, Script, describe};
 
-use super::duty::Duty;
-use super::failing::{Failing, State};
+use super::duty::{Duty, LOOK};
 use super::state::{TickerRole, TickerState};
-use super::watch::Watch;
-use crate::{Error, schema, sql};
+use super::ticking::Ticking;
+use crate::schema;
 
 /// The name of the database in a worker's context, and in its messages.
 pub(crate) const DB: &str = "db";
 
-/// How many queues are ticked in one transaction.
-const TOGETHER: usize = 100;
-
-/// Ticks the queues of one database, each by its own rules.
+/// Ticks the queues of one database as long as it has the lock.
 pub(super) struct TickerLoop {
     state: TickerState,
     /// Whether PgQ has to be there from the start.
     checks: bool,
     duty: Duty,
-    watch: Watch,
-    failing: Failing,
-    notifies: bool,
+    ticking: Ticking,
+    every: Duration,
+    ticked: Option<Instant>,
 }
 
 impl TickerLoop {
-    pub(super) fn new(state: TickerState, checks: bool) -> TickerLoop {
+    pub(super) fn new(state: TickerState, every: Duration, checks: bool) -> TickerLoop {
         TickerLoop {
+            ticking: Ticking::new(state.clone()),
             state,
             checks,
             duty: Duty::default(),
-            watch: Watch::default(),
-            failing: Failing::default(),
-            notifies: true,
+            every,
+            ticked: None,
         }
+    }
+
+    /// Returns how long to sleep between rounds: the lock is looked after however rarely queues are ticked.
+    pub(super) fn pace(&self) -> Duration {
+        let parts = self.every.as_secs_f64() / LOOK.as_secs_f64();
+        if parts <= 1.0 { self.every } else { self.every.div_f64(parts.ceil()) }
+    }
+
+    fn is_due(&self) -> bool {
+        // Sleeps end a little late, never early.
+        let every = if self.every > LOOK { self.every } else { Duration::ZERO };
+        self.ticked.is_none_or(|at| at.elapsed() >= every)
     }
 
     /// Returns the ticker's part, or nothing when the database was not asked for anything.
@@ -48,92 +54,18 @@ impl TickerLoop {
             self.duty.look(cx)?;
         }
         if !self.duty.is_ours() {
-            self.watch.forget();
+            self.ticking.forget();
+            self.ticked = None;
             return Ok(looks.then_some(TickerRole::Standby));
         }
-        let mut db = cx.database(DB)?;
-        self.watch.look(&mut db).map_err(|error| unknown(&mut db, error))?;
-        let due: Vec<i32> = self.watch.due().map(|queue| queue.id).collect();
-        self.failing.retain(|id| due.contains(&id));
-        let (well, suspect): (Vec<i32>, Vec<i32>) = due
-            .into_iter()
-            .filter(|id| self.failing.state(*id) != State::Waiting)
-            .partition(|id| self.failing.state(*id) == State::Well);
-        for part in well.chunks(TOGETHER) {
-            if let Err(error) = self.tick(&mut db, part) {
-                if concerns_all(&error) {
-                    return Err(error.into());
-                }
-                self.one_by_one(&mut db, part)?;
-            }
+        if !self.is_due() {
+            return Ok(looks.then_some(TickerRole::Ticking));
         }
-        self.one_by_one(&mut db, &suspect)?;
-        self.failing.tell();
+        self.ticked = Some(Instant::now());
+        self.ticking.round(cx, DB)?;
+        self.duty.is_done(cx);
         Ok(Some(TickerRole::Ticking))
     }
-
-    /// Ticks each queue in a transaction of its own; one that fails is told of.
-    fn one_by_one(&mut self, db: &mut Connection, queues: &[i32]) -> Result<(), BoxError> {
-        for id in queues {
-            match self.tick(db, &[*id]) {
-                Ok(()) => self.failing.remove(*id),
-                Err(error) if concerns_all(&error) => return Err(error.into()),
-                Err(error) => {
-                    let name = self.watch.name(*id).to_owned();
-                    self.failing.add(*id, &name, &error);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Ticks queues in one transaction, as far as the server agrees that they are due.
-    fn tick(&mut self, db: &mut Connection, queues: &[i32]) -> Result<(), postgres::Error> {
-        let answer = match db.simple_query(&sql::ticker::tick(queues, self.notifies)) {
-            // Nobody reads what is in the server's queue of notifications. Ticks are worth more than they are.
-            Err(error) if error.code() == Some(&SqlState::PROGRAM_LIMIT_EXCEEDED) && self.notifies => {
-                self.notifies = false;
-                let result = self.tick(db, queues);
-                self.notifies = true;
-                return result;
-            }
-            answer => answer?,
-        };
-        let mut silent: BTreeSet<i32> = queues.iter().copied().collect();
-        let mut ticks = 0;
-        for message in &answer {
-            let SimpleQueryMessage::Row(row) = message else { continue };
-            let number = row.get(0).and_then(|text| text.parse::<u64>().ok());
-            match (row.len(), number) {
-                (1, Some(transaction)) => self.watch.skip(transaction),
-                (3, Some(id)) if row.get(1).is_some() => {
-                    ticks += 1;
-                    silent.retain(|other| i64::from(*other) != id.cast_signed());
-                }
-                _ => {}
-            }
-        }
-        self.state.count(|status| status.ticks += ticks);
-        self.watch.refresh(db, queues, &silent)
-    }
-}
-
-/// Tells whether an error is none of a single queue.
-fn concerns_all(error: &postgres::Error) -> bool {
-    // Read-only after a failover, out of resources, an operator's order, a broken system.
-    let states = ["08", "25", "53", "57P", "58"];
-    error.code().is_none_or(|state| states.iter().any(|class| state.code().starts_with(class)))
-}
-
-/// Says what is missing, when it is PgQ.
-fn unknown(db: &mut Connection, error: postgres::Error) -> BoxError {
-    if error.as_db_error().is_some()
-        && let Err(missing) = schema::require(&mut **db)
-        && missing.is_missing()
-    {
-        return missing.into();
-    }
-    Error::failed("cannot find out which queues are due").caused_by(error).into()
 }
 
 impl Script for TickerLoop {
@@ -148,12 +80,13 @@ impl Script for TickerLoop {
         self.state.begin();
         match self.round(cx) {
             Ok(role) => {
-                self.state.reached(role, self.failing.names());
+                self.state.reached(role, self.ticking.failing());
                 Ok(Round::Idle)
             }
             Err(error) => {
-                self.watch.forget();
-                let error = if error.is::<Error>() { cx.locate(DB, error).into() } else { error };
+                self.ticking.forget();
+                // Another ticker may have better luck.
+                self.duty.give_up(cx);
                 self.state.failed(describe(&*error));
                 Err(error)
             }
@@ -163,5 +96,24 @@ impl Script for TickerLoop {
     fn shutdown(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.duty.end(cx);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(every: f64, expected: f64) {
+        let ticker = TickerLoop::new(TickerState::default(), Duration::from_secs_f64(every), false);
+        assert!((ticker.pace().as_secs_f64() - expected).abs() < 1e-6, "{:?}", ticker.pace());
+    }
+
+    #[test]
+    fn the_lock_is_looked_after_once_a_second() {
+        check(0.1, 0.1);
+        check(1.0, 1.0);
+        check(1.5, 0.75);
+        check(3600.0, 1.0);
     }
 }

@@ -12,7 +12,8 @@ pub struct TickerSettings {
     pub retry_delay: Duration,
     /// Time between two rounds of maintenance. Defaults to 600 seconds.
     pub maint_delay: Duration,
-    /// Time to wait after a failed round. Defaults to 5 seconds.
+    /// Time to wait after a failed round, in which another ticker may take over: it looks once a second. Defaults
+    /// to 5 seconds.
     pub exception_sleep: Duration,
     /// Age at which connections are opened anew. Defaults to 20 minutes.
     pub connection_lifetime: Duration,

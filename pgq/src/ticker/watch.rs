@@ -1,15 +1,16 @@
 //! What the ticker remembers of all queues, so that a look at them costs next to nothing.
 //!
 //! Nothing can have become due by new events while no transaction has ended but the ticker's own. Then a look
-//! is one short statement. After others it also reads the queues' sequences, and at times the queues anew.
+//! is one short statement. After others it also reads the queues' sequences, of queues without events not every
+//! time, and at times the queues anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use postgres::error::SqlState;
 use postgres::types::Type;
 use postgres::{Client, SimpleQueryMessage};
 
+use super::failing::is_locked;
 use super::mark::Mark;
 use super::queue::Queue;
 use crate::sql::ticker as sql;
@@ -45,11 +46,12 @@ impl Watch {
         let changed = mark.is_none() || mark != self.mark;
         self.mark = mark;
         self.stale |= changed;
+        self.queues.values_mut().for_each(|queue| queue.stale |= changed);
         let reloads = self.stale && self.loaded.is_none_or(|at| at.elapsed() >= RELOAD);
         if reloads {
             self.reload(client)?;
         }
-        if changed || reloads { self.follow(client) } else { Ok(()) }
+        self.follow(client)
     }
 
     /// Returns the queues that may be due.
@@ -80,7 +82,9 @@ impl Watch {
         for id in asked {
             let before = self.queues.remove(id);
             let Some(mut queue) = there.remove(id) else { continue };
-            queue.reached = before.and_then(|before| before.reached);
+            if let Some(before) = before {
+                queue.goes_on_from(&before);
+            }
             if silent.contains(id) {
                 queue.hold_off(self.now);
             }
@@ -93,9 +97,10 @@ impl Watch {
         let before = std::mem::take(&mut self.queues);
         self.queues = self.read(client, None)?;
         for (id, queue) in &mut self.queues {
-            if let Some(before) = before.get(id).filter(|before| before.sequence == queue.sequence) {
-                queue.reached = before.reached;
-                queue.held_off = before.held_off.filter(|_| before.rules == queue.rules);
+            let Some(before) = before.get(id) else { continue };
+            if before.rules == queue.rules {
+                queue.goes_on_from(before);
+                queue.held_off = before.held_off;
             }
         }
         self.loaded = Some(Instant::now());
@@ -108,31 +113,33 @@ impl Watch {
         client: &mut Client,
         ids: Option<&[i32]>,
     ) -> Result<BTreeMap<i32, Queue>, postgres::Error> {
-        let rows = client.query_typed(sql::QUEUES, &[(&ids, Type::INT4_ARRAY)])?;
-        Ok(rows.iter().map(Queue::from_row).map(|queue| (queue.id, queue)).collect())
+        let answer = client.simple_query(&sql::queues(ids))?;
+        let rows = answer.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(Queue::from_row(row)),
+            _ => None,
+        });
+        Ok(rows.map(|queue| (queue.id, queue)).collect())
     }
 
     /// Reads how far the sequences have come. One that is gone, or locked, must not keep the others from it.
     fn follow(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
-        let mut locked = BTreeSet::new();
         for _ in 1..TRIES {
-            match self.try_follow(client, &locked) {
-                Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-                    locked = self.locked(client)?;
-                }
+            match self.try_follow(client) {
+                Err(error) if is_locked(&error) => self.leave_locked(client)?,
                 Err(error) if error.as_db_error().is_some() => self.reload(client)?,
                 done => return done,
             }
         }
-        self.try_follow(client, &locked)
+        self.try_follow(client)
     }
 
-    fn try_follow(&mut self, client: &mut Client, locked: &BTreeSet<u32>) -> Result<(), postgres::Error> {
+    fn try_follow(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+        let now = self.now;
         let mut readable: Vec<(&mut Queue, u32)> = self
             .queues
             .values_mut()
+            .filter(|queue| queue.is_to_be_followed(now))
             .filter_map(|queue| queue.sequence.map(|sequence| (queue, sequence)))
-            .filter(|(_, sequence)| !locked.contains(sequence))
             .collect();
         for part in readable.chunks_mut(SEQUENCES) {
             let sequences: Vec<u32> = part.iter().map(|(_, sequence)| *sequence).collect();
@@ -143,15 +150,21 @@ impl Watch {
             });
             for ((queue, _), reached) in part.iter_mut().zip(text.unwrap_or_default().split(',')) {
                 // A sequence that was not used yet counts as its first value.
-                queue.reach(reached.parse().unwrap_or(1));
+                queue.reach(reached.parse().unwrap_or(1), now);
             }
         }
         Ok(())
     }
 
-    fn locked(&self, client: &mut Client) -> Result<BTreeSet<u32>, postgres::Error> {
+    /// Leaves the sequences alone for a while that others have locked.
+    fn leave_locked(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
         let sequences: Vec<u32> = self.queues.values().filter_map(|queue| queue.sequence).collect();
         let rows = client.query_typed(sql::LOCKED, &[(&sequences, Type::OID_ARRAY)])?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        let locked: BTreeSet<u32> = rows.iter().map(|row| row.get(0)).collect();
+        let now = self.now;
+        let is_locked =
+            |queue: &&mut Queue| queue.sequence.is_some_and(|sequence| locked.contains(&sequence));
+        self.queues.values_mut().filter(is_locked).for_each(|queue| queue.rest(now));
+        Ok(())
     }
 }

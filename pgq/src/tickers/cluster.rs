@@ -1,5 +1,6 @@
 //! The databases of a cluster: which there are, and how to connect to each.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use dbscript::{BoxError, Context};
@@ -11,7 +12,7 @@ use crate::{Error, schema, sql};
 const PROBE: &str = ONLY;
 
 /// The name of the only database of a plan with one connection string.
-pub(super) const ONLY: &str = "db";
+const ONLY: &str = "db";
 
 /// Returns the databases that are to be looked at, with their connection strings.
 pub(super) fn databases(cx: &mut Context, scope: &TickerScope) -> Result<Vec<(String, String)>, BoxError> {
@@ -22,7 +23,13 @@ pub(super) fn databases(cx: &mut Context, scope: &TickerScope) -> Result<Vec<(St
         }
         TickerScope::Cluster { base, databases, .. } => (base, databases.clone()),
     };
-    Ok(names.into_iter().map(|name| (name.clone(), with_database(base, &name))).collect())
+    Ok(once(names).map(|name| (name.clone(), with_database(base, &name))).collect())
+}
+
+/// Leaves out names that came before.
+fn once(names: Vec<String>) -> impl Iterator<Item = String> {
+    let mut known = BTreeSet::new();
+    names.into_iter().filter(move |name| known.insert(name.clone()))
 }
 
 fn all(cx: &mut Context, conninfo: &str) -> Result<Vec<String>, BoxError> {
@@ -76,6 +83,12 @@ fn with_database(base: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_listed_twice_is_one_database() {
+        let names = ["b", "a", "b"].map(str::to_owned).to_vec();
+        assert_eq!(once(names).collect::<Vec<_>>(), ["b", "a"]);
+    }
 
     #[test]
     fn a_database_is_added_to_either_form() {

@@ -54,6 +54,11 @@ impl TickerPlan {
         }
     }
 
+    /// Tells whether there are many databases, of which some may be without PgQ.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.scope, TickerScope::Cluster { .. })
+    }
+
     /// Names the ticker of a database.
     pub(super) fn job(&self, database: &str) -> String {
         match self.scope {

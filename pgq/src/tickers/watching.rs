@@ -6,16 +6,20 @@ use std::time::{Duration, Instant, SystemTime};
 use dbscript::{BoxError, Context, Round, Script, describe, is_connection_error};
 use log::{error, info, warn};
 
-use super::cluster::{self, ONLY};
+use super::cluster;
+use super::pass::pass;
 use super::{TickerPlan, TickerScope, Tickers};
+use crate::ticker::SILENCE;
 
 /// How long the script sleeps between its rounds, in which it does next to nothing.
 const NAP: Duration = Duration::from_millis(500);
+/// It sleeps that long at least, however often databases are to be looked for.
+const SHORTEST_NAP: Duration = Duration::from_millis(100);
 /// How soon databases are looked for again after a ticker has got into trouble.
 const SOON: Duration = Duration::from_secs(5);
 /// How often the log tells what was done.
 const REPORT: Duration = Duration::from_secs(300);
-/// A round that takes longer hangs, and is no reason to think that all is well.
+/// A round that takes longer hangs.
 const STUCK: Duration = Duration::from_secs(30);
 
 /// Looks after [`Tickers`]. It sleeps by itself, so a loop's `loop_delay` means nothing to it.
@@ -24,12 +28,16 @@ pub struct TickersLoop {
     plan: TickerPlan,
     generation: u64,
     checked: Option<Instant>,
+    /// When the databases in trouble were last looked at.
+    helped: Option<Instant>,
     /// When the cluster was last asked for its databases.
     asked: Option<SystemTime>,
     reported: Instant,
     told: [u64; 3],
     /// The last complaint about each database, and about the cluster.
     complaints: BTreeMap<String, String>,
+    /// The databases whose tickers hang, as far as that was told.
+    stuck: BTreeSet<String>,
     /// The last sign of life that was given.
     seen: Option<SystemTime>,
     alive: bool,
@@ -42,44 +50,26 @@ impl TickersLoop {
             plan,
             generation: 0,
             checked: None,
+            helped: None,
             asked: None,
             reported: Instant::now(),
             told: [0; 3],
             complaints: BTreeMap::new(),
+            stuck: BTreeSet::new(),
             seen: None,
             alive: false,
         }
     }
 
-    /// Ticks and maintains every database once.
-    fn pass(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        for (name, conninfo) in cluster::databases(cx, &self.plan.scope)? {
-            if name != ONLY && !cluster::has_pgq(cx, &conninfo)? {
-                continue;
-            }
-            cx.databases().set(&name, &conninfo);
-            let result = (|| -> Result<(), crate::Error> {
-                let mut db =
-                    cx.database(&name).map_err(|error| crate::Error::failed("no ticks").caused_by(error))?;
-                crate::tick(&mut *db)?;
-                let retried = crate::retry_events(&mut db);
-                crate::maintain(&mut db).and(retried).map(|_| ())
-            })();
-            cx.databases().close(&name);
-            result.map_err(|error| cx.locate(&name, error))?;
-        }
-        Ok(())
-    }
-
-    /// Starts and ends tickers, so that they are those of the databases that there are.
-    fn check(&mut self, cx: &mut Context) {
+    /// Starts and ends tickers, so that they are those of the databases that there are; new ones are looked at
+    /// only if `all` are.
+    fn check(&mut self, cx: &mut Context, all: bool) {
         let databases = match cluster::databases(cx, &self.plan.scope) {
             Ok(databases) => databases,
             Err(failed) => return self.complain("", &*failed),
         };
         self.complaints.remove("");
-        let is_cluster = matches!(self.plan.scope, TickerScope::Cluster { .. });
-        if is_cluster {
+        if self.plan.is_cluster() {
             self.asked = Some(SystemTime::now());
         }
         let running = self.tickers.running();
@@ -89,15 +79,19 @@ impl TickersLoop {
         }
         for (name, conninfo) in &databases {
             let troubled = running.get(name).copied();
-            if troubled == Some(false) || cx.control().is_stopping() {
-                continue;
+            if troubled.unwrap_or(all) && !cx.control().is_stopping() {
+                self.check_one(cx, name, conninfo, troubled.is_some());
             }
-            if is_cluster && !self.is_wanted(cx, name, conninfo, troubled.is_some()) {
-                continue;
-            }
-            if troubled.is_none() || self.tickers.has_ended(name) {
-                self.tickers.start(&self.plan, name, conninfo);
-            }
+        }
+    }
+
+    /// Starts the ticker of a database if there is to be one.
+    fn check_one(&mut self, cx: &mut Context, name: &str, conninfo: &str, runs: bool) {
+        if self.plan.is_cluster() && !self.is_wanted(cx, name, conninfo, runs) {
+            return;
+        }
+        if !runs || self.tickers.has_ended(name) {
+            self.tickers.start(&self.plan, name, conninfo);
         }
     }
 
@@ -146,23 +140,40 @@ impl TickersLoop {
         }
     }
 
-    fn is_time_to_check(&self) -> bool {
-        let Some(checked) = self.checked else { return true };
-        let trouble = || self.tickers.running().values().any(|trouble| *trouble);
-        checked.elapsed() >= self.plan.check_period || (checked.elapsed() >= SOON && trouble())
+    /// Looks for databases when it is time; sooner at those that are in trouble.
+    fn check_if_due(&mut self, cx: &mut Context) {
+        let elapsed = |at: Option<Instant>, limit| at.is_none_or(|at| at.elapsed() >= limit);
+        if elapsed(self.checked, self.plan.check_period) {
+            (self.checked, self.helped) = (Some(Instant::now()), Some(Instant::now()));
+            self.check(cx, true);
+        } else if elapsed(self.helped, SOON) && self.tickers.running().values().any(|trouble| *trouble) {
+            self.helped = Some(Instant::now());
+            self.check(cx, false);
+        }
     }
 
-    /// Returns when a database was last reached.
+    /// Returns when a database was last reached: by its ticker, if there is any.
     fn last_reached(&self) -> Option<SystemTime> {
         let rounds = self.tickers.status();
-        rounds.iter().filter_map(|(_, status)| status.last_round).max().max(self.asked)
+        let reached = rounds.iter().map(|(_, status)| status.last_round).max();
+        reached.unwrap_or(self.asked)
+    }
+
+    /// Logs which tickers hang, each once.
+    fn tell_stuck(&mut self) {
+        let stuck = self.tickers.stuck(STUCK);
+        for name in stuck.difference(&self.stuck) {
+            error!("database `{name}`: a round does not end");
+        }
+        self.stuck = stuck;
     }
 
     /// Notes whether any database was reached since the last time, and tells what is being done.
     fn report(&mut self, cx: &mut Context) {
         let last = self.last_reached();
-        self.alive = last > self.seen && !self.tickers.any_is_stuck(STUCK);
+        self.alive = last > self.seen;
         self.seen = last;
+        self.tell_stuck();
         let (roles, work) = self.tickers.totals();
         let [ticking, standby, away] = roles;
         cx.set_status(format!("databases: {ticking} ticking, {standby} standing by, {away} away"));
@@ -177,8 +188,14 @@ impl TickersLoop {
     }
 }
 
+/// Returns how long to sleep between rounds.
+fn nap(check_period: Duration) -> Duration {
+    check_period.clamp(SHORTEST_NAP, NAP)
+}
+
 impl Script for TickersLoop {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        cx.databases().notice_silence(SILENCE);
         let result = match &self.plan.scope {
             TickerScope::Database(conninfo) => cluster::require(cx, conninfo),
             TickerScope::Cluster { .. } => cluster::databases(cx, &self.plan.scope).map(|_| ()),
@@ -193,19 +210,18 @@ impl Script for TickersLoop {
         if !self.plan.once {
             self.generation = self.tickers.take_over(&self.plan);
             self.seen = self.last_reached();
+            // What the tickers that go on have done is told of already.
+            (_, self.told) = self.tickers.totals();
         }
         Ok(())
     }
 
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
         if self.plan.once {
-            return self.pass(cx).map(|()| Round::Idle);
+            return pass(cx, &self.plan).map(|()| Round::Idle);
         }
-        if self.is_time_to_check() {
-            self.checked = Some(Instant::now());
-            self.check(cx);
-        }
-        cx.control().sleep(NAP.min(self.plan.check_period));
+        self.check_if_due(cx);
+        cx.control().sleep(nap(self.plan.check_period));
         self.report(cx);
         if cx.control().is_stopping() {
             let control = cx.control().clone();
@@ -222,5 +238,17 @@ impl Script for TickersLoop {
         let control = cx.control().clone();
         self.tickers.end_all(self.generation, move || control.is_aborting());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_sleeps_between_rounds_however_short_the_period_is() {
+        assert_eq!(nap(Duration::ZERO), SHORTEST_NAP);
+        assert_eq!(nap(Duration::from_millis(200)), Duration::from_millis(200));
+        assert_eq!(nap(Duration::from_secs(60)), NAP);
     }
 }

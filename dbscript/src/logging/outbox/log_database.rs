@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use postgres::Client;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
-use postgres::{Client, Config};
 
 use super::complaint::Complaint;
 use super::{Delivery, Held, Receiver};
@@ -13,7 +13,6 @@ use crate::logging::handlers::log_db::{Line, SharedTally};
 use crate::{Error, connect, describe, is_connection_error, sqlstate};
 
 const ADD: &str = "select * from log.add($1, $2, $3)";
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a server may leave what was sent to it unacknowledged, or an idle connection unwatched.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -45,7 +44,7 @@ impl LogDatabase {
         if target.common.get_application_name().is_none() {
             target.common.application_name(&job_name);
         }
-        notice_silence(&mut target.common);
+        connect::notice_silence(&mut target.common, SILENCE_LIMIT);
         Ok(LogDatabase { target, job_name, tally, client: None, complaint: Complaint::default() })
     }
 
@@ -112,19 +111,6 @@ impl Receiver<Line> for LogDatabase {
             Some(due) => Held::Until(due),
             None => Held::Nothing,
         }
-    }
-}
-
-/// Lets a server that vanished be noticed, unless the connection string says when.
-fn notice_silence(config: &mut Config) {
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT_LIMIT);
-    }
-    if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(SILENCE_LIMIT);
-    }
-    if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
-        config.keepalives_idle(SILENCE_LIMIT);
     }
 }
 

@@ -1,0 +1,34 @@
+//! Writes the data of every event to a file, beside which it keeps its position (`local_tracking_file`).
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use dbscript::Key;
+use pgq::script::Program;
+use pgq::{BoxError, Events, LocalHandler};
+
+const FILE: Key = Key::required("name_file", "File to append to, a line for each event. No default.");
+
+struct NameFile {
+    path: PathBuf,
+}
+
+impl LocalHandler for NameFile {
+    fn process_local_batch(&mut self, events: &mut Events<'_>) -> Result<(), BoxError> {
+        let mut file = BufWriter::new(OpenOptions::new().create(true).append(true).open(&self.path)?);
+        while let Some(event) = events.next_event()? {
+            writeln!(file, "{} {}", event.id(), event.data().unwrap_or_default())?;
+        }
+        // On the disk before the position is. After a crash in between, these lines are written again.
+        file.into_inner()?.sync_all()?;
+        Ok(())
+    }
+}
+
+fn main() -> ExitCode {
+    Program::new("name_file", "db")
+        .configure(|program| program.keys(&[FILE]))
+        .main_local(|config| Ok(NameFile { path: config.file(&FILE)?.ok_or("name_file is empty")? }))
+}

@@ -1,0 +1,33 @@
+//! Runs a command for every event, however long it takes: no transaction is open meanwhile (`pgq_autocommit = 1`).
+
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use dbscript::Key;
+use pgq::{Batch, BoxError, Consumer, Event, Outcome};
+
+const COMMAND: Key = Key::required("command", "Command to run with each name as its argument. No default.");
+
+struct SlowGreeter {
+    command: String,
+}
+
+impl Consumer for SlowGreeter {
+    fn process_event(&mut self, event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
+        let db = batch.client().ok_or("this program needs pgq_autocommit = 1")?;
+        let status = Command::new(&self.command).arg(event.data().unwrap_or_default()).status()?;
+        if !status.success() {
+            return Ok(Outcome::Retry(Duration::from_secs(60)));
+        }
+        // Committed at once. The event may come again after a crash, so its id is the key.
+        let done = "insert into greeted (id, name) values ($1, $2) on conflict do nothing";
+        db.execute(done, &[&event.id(), &event.data()])?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn main() -> ExitCode {
+    pgq::script::Program::new("slow_greeter", "db")
+        .configure(|program| program.keys(&[COMMAND]))
+        .main(|config| Ok(SlowGreeter { command: config.get(&COMMAND)? }))
+}

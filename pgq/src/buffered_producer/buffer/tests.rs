@@ -1,0 +1,138 @@
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn buffer(events: usize, bytes: usize) -> Buffer {
+    let retry = RetryPolicy::exponential(Duration::from_secs(1)).cap(Duration::from_secs(4));
+    Buffer::new("q", Limits { events, bytes, delay: HOUR, retry })
+}
+
+fn event(n: u64) -> OwnedEvent {
+    OwnedEvent::new("t", n.to_string())
+}
+
+fn push(buffer: &mut Buffer, from: u64, to: u64, now: Instant) {
+    for n in from..to {
+        buffer.push(event(n), now).expect("there is room");
+    }
+}
+
+fn written(step: Step) -> Option<Vec<String>> {
+    match step {
+        Step::Write(batch) => {
+            Some(batch.iter().map(|event| event.as_new_event().data.unwrap_or_default().to_owned()).collect())
+        }
+        Step::Wait(_) | Step::End => None,
+    }
+}
+
+fn refused() -> Error {
+    Error::missing("queue `q` does not exist")
+}
+
+#[test]
+fn half_of_the_buffer_is_written_while_the_other_fills() {
+    let (mut buffer, now) = (buffer(4, usize::MAX), Instant::now());
+    assert!(buffer.push(event(0), now).expect("room"), "the first one wakes the thread");
+    assert!(matches!(buffer.step(now), Step::Wait(Some(HOUR))));
+    assert!(buffer.push(event(1), now).expect("room"), "and the one that makes it half full");
+    assert_eq!(written(buffer.step(now)).expect("half"), ["0", "1"]);
+    push(&mut buffer, 2, 4, now);
+    assert!(buffer.push(event(4), now).expect_err("full").is_full());
+    buffer.succeeded();
+    push(&mut buffer, 4, 6, now);
+    assert_eq!(buffer.stats().buffered, 4);
+    assert_eq!(written(buffer.step(now)).expect("half"), ["2", "3"]);
+}
+
+#[test]
+fn an_event_waits_no_longer_than_the_delay() {
+    let (mut buffer, now) = (buffer(100, usize::MAX), Instant::now());
+    push(&mut buffer, 0, 1, now);
+    push(&mut buffer, 1, 2, now + HOUR / 2);
+    assert!(matches!(buffer.step(now + HOUR / 2), Step::Wait(Some(wait)) if wait == HOUR / 2));
+    assert_eq!(written(buffer.step(now + HOUR)).expect("due"), ["0", "1"]);
+    buffer.succeeded();
+    assert!(matches!(buffer.step(now + HOUR), Step::Wait(None)));
+    assert_eq!(buffer.stats().buffered_bytes, 0);
+}
+
+#[test]
+fn memory_is_bounded_and_a_larger_event_goes_alone() {
+    let size = event(0).size();
+    let (mut buffer, now) = (buffer(100, 4 * size), Instant::now());
+    push(&mut buffer, 0, 4, now);
+    assert!(buffer.push(event(4), now).expect_err("full").is_full());
+    assert_eq!(written(buffer.step(now)).expect("half of the memory"), ["0", "1"]);
+    buffer.succeeded();
+    let large = || OwnedEvent::new("t", "x".repeat(5 * size));
+    assert!(buffer.push(large(), now).expect_err("full").is_full());
+    assert_eq!(written(buffer.step(now)).expect("the rest"), ["2", "3"]);
+    buffer.succeeded();
+    buffer.push(large(), now).expect("alone");
+    assert!(buffer.push(event(5), now).expect_err("full").is_full());
+    assert_eq!(written(buffer.step(now)).expect("the large one").len(), 1);
+}
+
+#[test]
+fn a_failed_batch_is_tried_again_after_delays_that_grow() {
+    let (mut buffer, now) = (buffer(2, usize::MAX), Instant::now());
+    push(&mut buffer, 0, 2, now);
+    for seconds in [1, 2, 4, 4] {
+        assert!(written(buffer.step(now + HOUR)).is_some());
+        buffer.failed(Error::failed("gone"), now);
+        let delay = Duration::from_secs(seconds);
+        assert!(matches!(buffer.step(now), Step::Wait(Some(wait)) if wait == delay), "{seconds}");
+    }
+    buffer.want_all();
+    assert_eq!(written(buffer.step(now)).expect("somebody waits"), ["0"]);
+    buffer.failed(Error::failed("gone"), now);
+    assert!(written(buffer.step(now)).is_none(), "one wish is one attempt");
+    assert_eq!((buffer.stats().failed, buffer.stats().buffered), (5, 2));
+}
+
+#[test]
+fn what_lasts_is_told_after_an_attempt_that_began_later() {
+    let (mut buffer, now) = (buffer(2, usize::MAX), Instant::now());
+    push(&mut buffer, 0, 1, now);
+    assert!(written(buffer.step(now + HOUR)).is_some());
+    let goal = buffer.want_all();
+    buffer.failed(refused(), now);
+    assert!(buffer.outcome(goal).is_none());
+    let error = buffer.push(event(1), now).expect_err("refused");
+    assert!(error.error().is_some_and(Error::is_missing));
+    assert!(written(buffer.step(now)).is_some());
+    buffer.failed(refused(), now);
+    assert!(buffer.outcome(goal).expect("known").expect_err("refused").is_missing());
+    buffer.want_all();
+    assert!(written(buffer.step(now)).is_some());
+    buffer.succeeded();
+    buffer.outcome(goal).expect("known").expect("committed");
+    buffer.push(event(1), now).expect("accepted again");
+}
+
+#[test]
+fn a_closed_buffer_writes_the_rest_and_ends() {
+    let (mut buffer, now) = (buffer(4, usize::MAX), Instant::now());
+    push(&mut buffer, 0, 3, now);
+    let goal = buffer.close();
+    assert!(buffer.push(event(3), now).expect_err("closed").is_closed());
+    for batch in [vec!["0", "1"], vec!["2"]] {
+        assert!(buffer.outcome(goal).is_none());
+        assert_eq!(written(buffer.step(now)).expect("the rest"), batch);
+        buffer.succeeded();
+    }
+    buffer.outcome(goal).expect("known").expect("committed");
+    assert!(matches!(buffer.step(now), Step::End));
+}
+
+#[test]
+fn what_is_left_comes_back_in_order() {
+    let (mut buffer, now) = (buffer(4, usize::MAX), Instant::now());
+    push(&mut buffer, 0, 3, now);
+    assert!(written(buffer.step(now)).is_some());
+    buffer.close();
+    buffer.abandon();
+    assert!(matches!(buffer.step(now), Step::End));
+    assert_eq!(buffer.take_rest(), [event(0), event(1), event(2)]);
+}

@@ -1,0 +1,68 @@
+//! What the clones of a producer share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use dbscript::WorkerHandle;
+use log::error;
+
+use super::CloseError;
+use super::shared::Shared;
+
+/// The buffer and the thread. Dropped, it closes the producer, and logs what could not be inserted.
+pub(super) struct Handle {
+    pub(super) shared: Arc<Shared>,
+    pub(super) patience: Duration,
+    queue: String,
+    worker: Mutex<Option<WorkerHandle>>,
+}
+
+impl Handle {
+    pub(super) fn new(
+        queue: String,
+        shared: Arc<Shared>,
+        patience: Duration,
+        worker: WorkerHandle,
+    ) -> Handle {
+        Handle { shared, patience, queue, worker: Mutex::new(Some(worker)) }
+    }
+
+    pub(super) fn close(&self) -> Result<(), CloseError> {
+        let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(worker) = worker.take() else { return Ok(()) };
+        let result = self.shared.close(self.patience);
+        self.shared.abandon();
+        if result.is_err() {
+            give_up(worker);
+        }
+        match (result, self.shared.take_rest()) {
+            // What was committed in the last moment is committed.
+            (Err(error), rest) if !rest.is_empty() => Err(CloseError::new(rest, error)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn log_loss(&self, lost: &CloseError) {
+        error!("queue `{}`: {}", self.queue, dbscript::describe(lost));
+    }
+}
+
+/// Cancels the attempt that is under way. A thread that waits for a server which is gone is not waited for.
+fn give_up(worker: WorkerHandle) {
+    if !worker.abort() {
+        // Dropping the worker waits for the thread; without a thread to do it, that is done here.
+        let _ = thread::Builder::new().name("end".to_owned()).spawn(move || drop(worker));
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Err(lost) = self.close() {
+            self.log_loss(&lost);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

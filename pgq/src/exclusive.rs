@@ -1,0 +1,56 @@
+//! Changes of queues and registrations that take turns, so that two at once do what one after the other would.
+//!
+//! The locks are those of a transaction. A consumer's name is one for all queues, since it is for PgQ.
+
+use postgres::types::{ToSql, Type};
+use postgres::{GenericClient, Transaction};
+
+use crate::{Error, queue, schema, sql};
+
+/// Changes a queue in a transaction that has its name to itself.
+pub(crate) fn of_queue<T>(
+    client: &mut impl GenericClient,
+    queue: &str,
+    what: &str,
+    change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    schema::require(client)?;
+    in_transaction(client, queue, what, (sql::LOCK_QUEUE, &[(&queue, Type::TEXT)]), change)
+}
+
+/// Changes a registration in a transaction that has the consumer's name to itself, while the queue is neither
+/// created nor dropped. A queue that vanishes all the same, by another program, is one that is not there.
+pub(crate) fn of_consumer<T>(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    what: &str,
+    change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    if consumer.is_empty() {
+        return Err(Error::usage("a consumer's name must not be empty"));
+    }
+    schema::require(client)?;
+    let names: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
+    match in_transaction(client, queue, what, (sql::LOCK_REGISTRATION, &names), change) {
+        Err(error) if error.sqlstate().is_some() && queue::is_gone(client, queue) => {
+            Err(queue::unknown(client, queue))
+        }
+        result => result,
+    }
+}
+
+fn in_transaction<T>(
+    client: &mut impl GenericClient,
+    queue: &str,
+    what: &str,
+    (lock, names): (&str, &[(&(dyn ToSql + Sync), Type)]),
+    change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
+    let mut transaction = client.transaction().map_err(failed)?;
+    transaction.query_typed(lock, names).map_err(failed)?;
+    let changed = change(&mut transaction)?;
+    transaction.commit().map_err(failed)?;
+    Ok(changed)
+}

@@ -1,0 +1,153 @@
+//! The statements of a batch: open it, read it, tag its events, finish it, copy it.
+
+use postgres_protocol::escape::escape_literal;
+
+/// Makes the statement that opens a batch, out of the consumer's lock name and the function that opens it.
+///
+/// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval, times in seconds; $6
+/// whether to take all ticks up to the last one as one batch, or as many as it takes to reach $4 events; $7
+/// whether the lock is held elsewhere; $8 whether the commit need not wait for the disk. No row: another process
+/// has the lock.
+///
+/// The function gets its arguments from `guard`, so it cannot run before the lock is taken. With $6 the server
+/// searches for the first tick that is $4 events or the given interval away; the interval is the distance to the
+/// last tick, so there always is one.
+macro_rules! next_batch {
+    ($lock:literal, $function:literal, $more:literal) => {
+        concat!(
+            "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time from ( \
+                 select $1::text as queue, $2::text as consumer \
+                 where case when $7 then true else pg_try_advisory_xact_lock(hashtextextended(",
+            $lock,
+            ", 0)) end \
+                     and case when $8 then set_config('synchronous_commit', 'off', true) is not null else true end \
+                 offset 0) guard \
+             cross join lateral ",
+            $function,
+            ", make_interval(secs => $3), $4, case when not $6 then make_interval(secs => $5) else ( \
+                 select last.tick_time - own.tick_time \
+                 from pgq.queue \
+                 join pgq.subscription on sub_queue = queue_id \
+                 join pgq.consumer on co_id = sub_consumer \
+                 join pgq.tick own on own.tick_queue = queue_id and own.tick_id = sub_last_tick \
+                 cross join lateral ( \
+                     select tick_time from pgq.tick where tick_queue = queue_id \
+                     order by tick_queue desc, tick_id desc limit 1) last \
+                 where queue_name = $1 and co_name = $2) end",
+            $more,
+            ")"
+        )
+    };
+}
+
+pub(crate) const NEXT_BATCH: &str =
+    next_batch!("format('pgq %L %L', $1, $2)", "pgq.next_batch_custom(guard.queue, guard.consumer", "");
+
+/// $9 subconsumer, $10 the time after which another one is dead, in seconds.
+pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
+    "format('pgq %L %L', $1, $2 || '.' || $9)",
+    "pgq_coop.next_batch_custom(guard.queue, guard.consumer, $9",
+    ", make_interval(secs => $10)"
+);
+
+/// $1 batch, $2 queue, $3 the consumer's name in its lock, $4 whether the lock is held elsewhere. Takes the lock
+/// before it looks for the batch, so that a batch which another process has just finished is not found. Then the query
+/// for the batch's events, and whether many can be tagged at once.
+pub(crate) const OPEN_BATCH: &str = "select case when $4 then true \
+         else pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $2, $3), 0)) end, \
+     pgq.batch_event_sql($1), to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null";
+
+pub(crate) const BEGIN_LOCK: &str = "begin isolation level read committed";
+
+/// $1 queue, $2 the consumer's name in its lock.
+pub(crate) const HOLD_LOCK: &str =
+    "select pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $1::text, $2::text), 0))";
+
+/// Lets a transaction that holds nothing but a lock stay open for ever, and end soon when the client is gone without
+/// a word.
+pub(crate) const KEEP_LOCK: &str = "select set_config(name, value, true) from (values \
+         ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'), \
+         ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'), \
+         ('tcp_user_timeout', '10s')) settings (name, value) \
+     where current_setting(name, true) is not null";
+
+/// $1 batch, $2 event ids, $3 seconds.
+pub(crate) const RETRY_EACH: &str = "select pgq.event_retry($1, event, seconds) from unnest($2::int8[], $3::int4[]) as tagged (event, seconds)";
+
+/// $1 batch, $2 event ids, $3 seconds.
+pub(crate) const RETRY_MANY: &str = "select pgq.event_retry_many($1, $2, $3)";
+
+/// $1 batch, $2 event ids, $3 reasons.
+pub(crate) const FAIL_MANY: &str = "select pgq.event_failed_many($1, $2, $3)";
+
+/// $1 queue, $2 tick.
+pub(crate) const TICK_EXISTS: &str = "select exists ( \
+         select from pgq.tick join pgq.queue on queue_id = tick_queue \
+         where queue_name = $1 and tick_id = $2)";
+
+/// $1 batch.
+pub(crate) const FINISH_BATCH: &str = "select pgq.finish_batch($1)";
+
+/// $1 batch.
+pub(crate) const FINISH_COOP_BATCH: &str = "select pgq_coop.finish_batch($1)";
+
+/// The columns of an event that its producer sets, and its time.
+pub(crate) const EVENT_COLUMNS: &str =
+    "ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4, ev_time";
+
+/// The columns of an event as it is read.
+const READ_COLUMNS: &str =
+    "ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4";
+
+/// Leaves only events of some tables in a batch's query; of no tables: all.
+pub(crate) fn filtered(batch_events: String, tables: &[String]) -> String {
+    if tables.is_empty() {
+        return batch_events;
+    }
+    let tables: Vec<String> = tables.iter().map(|table| escape_literal(table)).collect();
+    format!("select * from ({batch_events}) whole where ev_extra1 in ({})", tables.join(", "))
+}
+
+/// Makes the query that reads a batch's events, as the server put it together.
+pub(crate) fn events(batch_events: &str) -> String {
+    format!("select {READ_COLUMNS} from ({batch_events}) batch order by ev_id")
+}
+
+/// As [`events`], but only the first $3 events behind that with id $1 and transaction $2, and those that are not told
+/// apart from the last of them.
+pub(crate) fn events_behind(batch_events: &str) -> String {
+    format!(
+        "select {READ_COLUMNS} from ({batch_events}) batch where (ev_id, ev_txid) > ($1, $2) \
+         order by ev_id, ev_txid fetch first $3 rows with ties"
+    )
+}
+
+/// Makes the statement that streams a batch's events out, with their ids or without.
+pub(crate) fn copy_out(batch_events: &str, ids: bool) -> String {
+    let id = if ids { "ev_id, " } else { "" };
+    format!(
+        "copy (select {id}{EVENT_COLUMNS} from ({batch_events}) batch order by ev_id) to stdout (format binary)"
+    )
+}
+
+/// Makes the statement that streams events into a table, whose name is quoted already.
+pub(crate) fn copy_in(table: &str, ids: bool) -> String {
+    let id = if ids { "ev_id, " } else { "" };
+    format!("copy {table} ({id}{EVENT_COLUMNS}) from stdin (format binary)")
+}
+
+/// $1 queue. Lets those that move the queue's sequence of ids take turns until they commit.
+pub(crate) const LOCK_IDS: &str =
+    "select pg_advisory_xact_lock(hashtextextended(format('pgq ids %L', $1), 0))::text";
+
+/// Makes the statement that moves a queue's sequence of ids behind those that this transaction has written into a
+/// table, whose name is quoted already, and by as many as there are, so that the ticker sees them. $1 queue,
+/// $2 how many there are.
+pub(crate) fn move_ids(table: &str) -> String {
+    format!(
+        "select setval(pgq.quote_fqname(queue_event_seq)::regclass, \
+             greatest(pgq.seq_getval(queue_event_seq) + $2, (select max(ev_id) from {table} \
+                 where ev_txid = txid_current()))) \
+         from pgq.queue where queue_name = $1"
+    )
+}

@@ -1,0 +1,79 @@
+//! Inserting events by COPY, one after the other, awaiting.
+
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::Transaction;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::Type;
+
+use crate::bulk_insert::{TYPES, failed, row};
+use crate::copy::found_table;
+use crate::{Error, NewEvent, sql};
+
+/// Writes events into a queue by COPY, without keeping them. See [`BulkInsert`](crate::BulkInsert).
+///
+/// ```no_run
+/// # async fn copy(
+/// #     client: &mut tokio_postgres::Client,
+/// #     mut names: tokio::sync::mpsc::Receiver<String>,
+/// # ) -> Result<(), pgq::BoxError> {
+/// let transaction = client.transaction().await?;
+/// let mut bulk = pgq::tokio::BulkInsert::start(&transaction, "names").await?;
+/// while let Some(name) = names.recv().await {
+///     bulk.write(&pgq::NewEvent::new("new", &name)).await?;
+/// }
+/// bulk.finish().await?;
+/// transaction.commit().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropped before it is [finished](BulkInsert::finish), it makes the transaction fail. Writing to the event
+/// table takes the right to `INSERT` into it.
+pub struct BulkInsert<'a> {
+    writer: Pin<Box<BinaryCopyInWriter>>,
+    queue: String,
+    now: DateTime<Utc>,
+    /// The table is the right one until the transaction ends.
+    transaction: PhantomData<&'a ()>,
+}
+
+impl<'a> BulkInsert<'a> {
+    /// Starts writing. The events belong to the transaction.
+    ///
+    /// # Errors
+    ///
+    /// When the queue does not exist or takes no events, and when the server fails.
+    pub async fn start(transaction: &'a Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
+        let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &[(&queue, Type::TEXT)]).await;
+        let (table, now) = found_table(queue, answer)?;
+        let sink = transaction
+            .copy_in(&*sql::batch::copy_in(&table, false))
+            .await
+            .map_err(|error| failed(queue, error))?;
+        let writer = Box::pin(BinaryCopyInWriter::new(sink, &TYPES));
+        Ok(BulkInsert { writer, queue: queue.to_owned(), now, transaction: PhantomData })
+    }
+
+    /// Writes an event. It is sent with others, so an error may belong to an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub async fn write(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
+        let time = event.time.unwrap_or(self.now);
+        let written = self.writer.as_mut().write(&row(event, &time)).await;
+        written.map_err(|error| failed(&self.queue, error))
+    }
+
+    /// Ends writing; returns how many events there were.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub async fn finish(mut self) -> Result<u64, Error> {
+        self.writer.as_mut().finish().await.map_err(|error| failed(&self.queue, error))
+    }
+}

@@ -1,0 +1,41 @@
+//! One look and no more: `loop_delay = 0`.
+
+use fallible_iterator::FallibleIterator;
+
+use super::cluster::{create_database, lines};
+use super::*;
+use crate::support::programs::{errors, succeed};
+use crate::support::queues;
+
+/// Makes the job of one look at all databases.
+fn once(server: &Server) -> Job {
+    Job::of("pgqd", &lines(server, "").replace("ticker_period = 0.02", "ticker_period = 0"))
+}
+
+#[test]
+fn a_database_that_fails_does_not_stop_the_others() {
+    let server = server();
+    let [mut bad, mut good] = ["a", "b"].map(|name| create_database(&server, name));
+    bad.batch_execute("alter table pgq.tick rename to away").expect("renamed");
+    queues::insert(&mut good, "q", 0, 1);
+    good.batch_execute("listen \"pgq:q\"").expect("listening");
+    let before = last_tick(&mut good, "q");
+    let job = once(&server);
+    let output = job.command_on(&server, &["ticker"]).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("database `a`"), "{}", errors(&output));
+    assert_eq!(last_tick(&mut good, "q"), before + 1);
+    let told = good.notifications().iter().next().expect("readable").expect("there was a notification");
+    assert_eq!(told.payload(), (before + 1).to_string());
+}
+
+#[test]
+fn one_of_any_name_may_be_without_pgq() {
+    let server = server();
+    let mut client = create_database(&server, "a");
+    server.create_database("db");
+    let before = last_tick(&mut client, "q");
+    let job = once(&server);
+    succeed(&mut job.command_on(&server, &["ticker"]));
+    assert!(last_tick(&mut client, "q") > before);
+}

@@ -1,0 +1,108 @@
+//! Events that come back, although some cannot.
+
+use pgq::schema::Kind;
+use postgres::Client;
+
+use super::*;
+use crate::support::{Database, queues};
+
+/// Puts an event of a queue aside, to come back at once.
+pub(super) fn put_aside(client: &mut Client, queue: &str) {
+    client.execute("select pgq.register_consumer($1, 'reader')", &[&queue]).expect("registered");
+    queues::insert(client, queue, 0, 1);
+    client.execute("select pgq.force_tick($1), pgq.ticker($1)", &[&queue]).expect("ticked");
+    let mut batch: Option<i64> = None;
+    wait_for("the event", || {
+        batch = client.query_one("select pgq.next_batch($1, 'reader')", &[&queue]).expect("answers").get(0);
+        let Some(batch) = batch else { return false };
+        let count = "select count(*) from pgq.get_batch_events($1)";
+        let found: i64 = client.query_one(count, &[&batch]).expect("readable").get(0);
+        if found == 0 {
+            client.execute("select pgq.finish_batch($1)", &[&batch]).expect("finished");
+        }
+        found > 0
+    });
+    let retry = "select pgq.event_retry($1, ev_id, 0) from pgq.get_batch_events($1)";
+    client.execute(retry, &[&batch]).expect("put aside");
+    client.execute("select pgq.finish_batch($1)", &[&batch]).expect("finished");
+}
+
+/// Returns how many events of a queue are put aside.
+fn aside(client: &mut Client, queue: &str) -> i64 {
+    let select = "select count(*) from pgq.retry_queue join pgq.queue on queue_id = ev_queue \
+                  where queue_name = $1";
+    client.query_one(select, &[&queue]).expect("readable").get(0)
+}
+
+/// Waits until the events of a queue have come back.
+#[track_caller]
+pub(super) fn wait_for_return(client: &mut Client, queue: &str) {
+    wait_for("the event to come back", || aside(client, queue) == 0);
+}
+
+fn database(kind: Kind) -> (Database, Client) {
+    let database = Database::create_for(kind, "retries");
+    let mut client = database.client();
+    queues::install_as(&mut client, kind);
+    for queue in ["disabled", "locked", "well"] {
+        create_eager(&mut client, queue);
+        put_aside(&mut client, queue);
+    }
+    disable(&mut client, true);
+    (database, client)
+}
+
+fn disable(client: &mut Client, disable: bool) {
+    let update = "update pgq.queue set queue_disable_insert = $1 where queue_name = 'disabled'";
+    client.execute(update, &[&disable]).expect("set");
+}
+
+#[test]
+fn a_queue_that_takes_none_does_not_keep_those_of_others() {
+    for kind in [Kind::Own, Kind::Extension] {
+        let (database, mut client) = database(kind);
+        let mut holder = database.client();
+        let mut hold = holder.transaction().expect("begin");
+        let table: String =
+            hold.query_one("select pgq.current_event_table('locked')", &[]).expect("there").get(0);
+        hold.batch_execute(&format!("lock table {table}")).expect("locked");
+
+        let job = Job::new(&database.conninfo(), "");
+        let _ticker = job.start();
+        wait_for_return(&mut client, "well");
+        job.wait_for(
+            "retry events do not come back (queue `disabled`): ERROR XX000: Insert into queue disallowed",
+        );
+        assert_eq!(["disabled", "locked"].map(|queue| aside(&mut client, queue)), [1, 1]);
+
+        hold.rollback().expect("rolled back");
+        wait_for_return(&mut client, "locked");
+        disable(&mut client, false);
+        wait_for_return(&mut client, "disabled");
+    }
+}
+
+#[test]
+fn they_come_back_as_they_were() {
+    for kind in [Kind::Own, Kind::Extension] {
+        let (_database, mut client) = database(kind);
+        let subscription = "select sub_id from pgq.subscription join pgq.queue on queue_id = sub_queue \
+                            where queue_name = 'well'";
+        let owner: i32 = client.query_one(subscription, &[]).expect("registered").get(0);
+        let select = "select ev_id, ev_time::text, ev_owner, ev_retry, ev_type, ev_data, ev_extra1 from ";
+        let before = client.query_one(&format!("{select} pgq.retry_queue where ev_owner = $1"), &[&owner]);
+        let error = pgq::retry_events(&mut client).expect_err("one is disabled");
+        assert_eq!(error.queue(), Some("disabled"));
+        let table: String =
+            client.query_one("select pgq.current_event_table('well')", &[]).expect("there").get(0);
+        let after = client.query_one(&format!("{select} {table} where ev_owner = $1"), &[&owner]);
+        let shown = |row: Result<postgres::Row, postgres::Error>| {
+            let row = row.expect("it is there");
+            (
+                (row.get::<_, i64>(0), row.get::<_, String>(1), row.get::<_, i32>(2), row.get::<_, i32>(3)),
+                [4, 5, 6].map(|column| row.get::<_, Option<String>>(column)),
+            )
+        };
+        assert_eq!(shown(before), shown(after));
+    }
+}
