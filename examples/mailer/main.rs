@@ -45,12 +45,14 @@ impl Mailer {
                 Ok(Outcome::Retry(DEFAULT_RETRY_DELAY))
             }
         })?;
-        match refused_login {
+        match refused_login.map(|reason| format!("the mail server refuses the login: {reason}")) {
+            None => Ok(outcome),
             // With nothing sent, the batch can be taken again as a whole.
-            Some(reason) if postbox.sent() == 0 => {
-                Err(format!("the mail server refuses the login: {reason}").into())
+            Some(refused) if postbox.sent() == 0 => Err(refused.into()),
+            Some(refused) => {
+                warn!("event {} has to wait: {refused}", event.id());
+                Ok(outcome)
             }
-            _ => Ok(outcome),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use nix::sys::signal::Signal;
 
-use super::{Office, login, post, right_login};
+use super::{Office, QUEUE, login, post, right_login};
 use crate::support::mail_server::Encryption;
-use crate::support::wait_for;
+use crate::support::{queues, wait_for};
 
 /// Sends one mail with this URL, and tells whether it was encrypted and sent by a user.
 fn send(office: &mut Office, url: &str) -> (bool, bool) {
@@ -110,4 +110,21 @@ fn a_missing_login_fails_the_round_and_not_the_event() {
 fn no_password_is_sent_where_encryption_was_hoped_for() {
     let mut office = post(Encryption::None, true);
     the_round_fails(&mut office, &right_login(), "?tls=opportunistic", "it offers no encryption");
+}
+
+#[test]
+fn a_login_that_is_refused_halfway_sends_nothing_twice() {
+    let mut office = post(Encryption::None, true);
+    let url = office.url("smtp", "").replace("://", &format!("://{}", right_login()));
+    office.write_ini(&format!("smtp_url = {url}\n"));
+    for name in ["last", "refused", "kaiv", "kristo"] {
+        office.insert_only(name, &format!("{name}@example.com"));
+    }
+    queues::tick(&mut office.client, QUEUE);
+    office.drain();
+    assert_eq!(office.recipients(), ["last@example.com"]);
+    assert_eq!(office.reason(), "550 5.1.1 nobody of that name");
+    let waiting = "select count(*) from pgq.retry_queue";
+    assert_eq!(office.client.query_one(waiting, &[]).expect("readable").get::<_, i64>(0), 2);
+    assert!(office.log().contains("the mail server refuses the login: 535 5.7.8"), "{}", office.log());
 }

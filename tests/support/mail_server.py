@@ -36,6 +36,8 @@ class Handler:
             while not self.has("go"):
                 await asyncio.sleep(0.01)
         self.store(server, session, envelope)
+        if envelope.rcpt_tos[0].startswith("last"):
+            (self.folder / "locked").touch()
         return "250 OK"
 
     def store(self, server, session, envelope):
@@ -70,7 +72,7 @@ async def serve(arguments):
     if arguments.login:
         def authenticate(server, session, envelope, mechanism, data):
             given = f"{data.login.decode()}:{data.password.decode()}"
-            return AuthResult(success=given == arguments.login, handled=False)
+            return AuthResult(success=given == arguments.login and not handler.has("locked"), handled=False)
         more = {"authenticator": authenticate, "auth_required": True, "auth_require_tls": False}
     if arguments.encryption == "starttls":
         more["tls_context"] = context
