@@ -87,6 +87,10 @@ impl Hooks for Notes {
         self.add(format!("{} {outcome:?}", event.data().unwrap_or_default()));
     }
 
+    fn event_failed(&self, event: &Event, error: &(dyn std::error::Error + 'static)) {
+        self.add(format!("{} failed: {error}", event.data().unwrap_or_default()));
+    }
+
     fn batch_finished(&self, _batch: &BatchInfo, delivered: &Delivered, _took: Duration) {
         self.add(format!("{} {} {}", delivered.events, delivered.retried, delivered.failed));
     }
@@ -188,5 +192,7 @@ fn several_workers_run_in_one_process() {
         names.map(|name| pgq::count_failed_events(client, QUEUE, name).expect("counted"))
     };
     wait_for("each to give it up", || failed(&mut client) == [1, 1, 1]);
+    let told = notes.0.lock().expect("no panic").clone();
+    assert_eq!(told.iter().filter(|note| *note == "error failed: told to").count(), 3, "{told:?}");
     wait_for("totals", || workers.iter().all(|worker| worker.totals().count("failed-events") == 1));
 }

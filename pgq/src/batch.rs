@@ -1,9 +1,11 @@
 //! An open batch, as a consumer sees it.
 
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dbscript::{Control, describe, guarded, is_interrupted};
+use log::{Level, log};
 use postgres::{Client, GenericClient, Transaction};
 
 use crate::tags::Tags;
@@ -19,6 +21,8 @@ pub struct Batch<'a> {
     policy: Option<RetryPolicy>,
     savepoint: Savepoint,
     hooks: Option<Arc<dyn Hooks>>,
+    /// Whether a handler's failure was told.
+    has_told: bool,
     /// Of the loop that the batch is delivered by.
     control: Control,
 }
@@ -56,6 +60,7 @@ impl<'a> Batch<'a> {
             policy,
             savepoint: Savepoint::default(),
             hooks: None,
+            has_told: false,
             control: Control::default(),
         }
     }
@@ -156,7 +161,19 @@ impl<'a> Batch<'a> {
             // A statement that an abort has cancelled is not the event's fault.
             Err(error) if self.control.is_aborting() || is_interrupted(&*error) => Err(error),
             Err(error) if has_written && !self.roll_back() => Err(error),
-            Err(error) => Ok(policy.outcome(event.retry(), &describe(&*error))),
+            Err(error) => {
+                self.tell_of(event, &*error);
+                Ok(policy.outcome(event.retry(), &describe(&*error)))
+            }
+        }
+    }
+
+    /// Tells why a handler failed. Of a batch the first one is a warning, since there may be a million.
+    fn tell_of(&mut self, event: &Event, error: &(dyn StdError + 'static)) {
+        let level = if std::mem::replace(&mut self.has_told, true) { Level::Debug } else { Level::Warn };
+        log!(level, "event {} of queue `{}` failed: {}", event.id(), self.queue(), describe(error));
+        if let Some(hooks) = &self.hooks {
+            hooks.event_failed(event, error);
         }
     }
 

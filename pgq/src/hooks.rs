@@ -33,6 +33,10 @@ pub trait Hooks: Send + Sync {
     /// [`process_batch`](crate::Consumer::process_batch) tags the event. The batch may still be rolled back.
     fn event_settled(&self, _event: &Event, _outcome: &Outcome) {}
 
+    /// Is called when a handler failed or panicked and a [`RetryPolicy`](crate::RetryPolicy) decides what becomes of
+    /// its event, which [`event_settled`](Hooks::event_settled) tells next.
+    fn event_failed(&self, _event: &Event, _error: &(dyn StdError + 'static)) {}
+
     /// Is called when a batch is committed; `took` is the time since it was asked for.
     fn batch_finished(&self, _batch: &BatchInfo, _delivered: &Delivered, _took: Duration) {}
 
