@@ -21,7 +21,9 @@ struct LogLines {
 impl Script for LogLines {
     fn work(&mut self, _cx: &mut Context) -> Result<Round, BoxError> {
         let text = fs::read_to_string(&self.path)?;
-        for line in text.lines().skip(self.done) {
+        // The last line may be on its way still.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        for line in text[..whole].lines().skip(self.done) {
             let mut parts = line.splitn(3, ' ');
             let mut part = || parts.next().unwrap_or_default();
             let (level, target, message) = (Level::from_str(part())?, part(), part().replace("\\n", "\n"));
