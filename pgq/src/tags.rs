@@ -16,10 +16,10 @@ const MOST: usize = 1 << 20;
 const MOST_TEXT: usize = 16 << 20;
 
 /// Tags of a batch's events that were not sent yet. Of several tags of an event the last one counts, unless an
-/// earlier one of another kind was sent.
+/// earlier one was sent: the server leaves alone what is there already.
 ///
 /// They are sent in the batch's transaction. With autocommit there is none, so what is sent before the end stays when
-/// the batch comes again; the server leaves alone what is there already. Where the server takes them one by one, as
+/// the batch comes again. Where the server takes them one by one, as
 /// the bare extension does, all wait for the end then: retries, which are small.
 #[derive(Default)]
 pub(crate) struct Tags {
