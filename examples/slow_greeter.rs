@@ -1,9 +1,8 @@
 //! Runs a command for every event, however long it takes: no transaction is open meanwhile (`pgq_autocommit = 1`).
 
 use std::process::{Command, ExitCode};
-use std::time::Duration;
 
-use dbscript::Key;
+use dbscript::{Error, Key};
 use pgq::{Batch, BoxError, Consumer, Event, Outcome};
 
 const COMMAND: Key = Key::required("command", "Command to run with each name as its argument. No default.");
@@ -14,10 +13,11 @@ struct SlowGreeter {
 
 impl Consumer for SlowGreeter {
     fn process_event(&mut self, event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
-        let db = batch.client().ok_or("this program needs pgq_autocommit = 1")?;
+        let db = batch.client().ok_or_else(|| Error::usage("this program needs pgq_autocommit = 1"))?;
         let status = Command::new(&self.command).arg(event.data().unwrap_or_default()).status()?;
         if !status.success() {
-            return Ok(Outcome::Retry(Duration::from_secs(60)));
+            // A policy, such as `pgq_max_retries = 5` makes, decides what becomes of the event.
+            return Err(format!("`{}`: {status}", self.command).into());
         }
         // Committed at once. The event may come again after a crash, so its id is the key.
         let done = "insert into greeted (id, name) values ($1, $2) on conflict do nothing";

@@ -1,5 +1,6 @@
 //! Kinds of consumers, and what becomes of events.
 
+mod attempts;
 mod autocommit;
 mod coop;
 mod keys;
@@ -9,6 +10,7 @@ mod outcomes;
 mod policy;
 mod statistics;
 mod tables;
+mod tags;
 mod twins;
 
 use std::time::Duration;
@@ -109,6 +111,17 @@ fn number(event: &Event) -> i64 {
 fn fill(client: &mut Client, count: i64) -> i64 {
     queues::insert(client, QUEUE, 0, count);
     queues::tick(client, QUEUE)
+}
+
+/// Inserts events with ids of the test's choice.
+fn insert_ids(client: &mut Client, ids: &[i64]) {
+    let table: String =
+        client.query_one("select pgq.current_event_table($1)", &[&QUEUE]).expect("the queue is there").get(0);
+    let insert = format!(
+        "insert into {table} (ev_id, ev_time, ev_data) select id, now(), 'event ' || place \
+                          from unnest($1::int8[]) with ordinality given (id, place)"
+    );
+    client.execute(&insert, &[&ids]).expect("inserted");
 }
 
 /// Puts what is to be retried back into the queue, and ticks.

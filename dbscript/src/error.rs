@@ -109,8 +109,8 @@ pub(crate) fn is_usage(error: &(dyn StdError + 'static)) -> bool {
     has_kind(error, Kind::Usage)
 }
 
-/// Tells whether an error that ends the loop is anywhere in a chain.
-pub(crate) fn is_final(error: &(dyn StdError + 'static)) -> bool {
+/// Tells whether an error ends the loop: whether a usage error or a fatal one is anywhere in its chain.
+pub fn is_final(error: &(dyn StdError + 'static)) -> bool {
     has_kind(error, Kind::Usage) || has_kind(error, Kind::Fatal)
 }
 

@@ -96,7 +96,7 @@ mod wrap;
 pub use connection::Connection;
 pub use control::Control;
 pub use databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
-pub use error::{BoxError, Error, describe, is_connection_error, is_interrupted, sqlstate};
+pub use error::{BoxError, Error, describe, is_connection_error, is_final, is_interrupted, sqlstate};
 pub use error_kind::ErrorKind;
 pub use nearest::nearest;
 pub use panics::guarded;

@@ -49,6 +49,7 @@ impl Mailer {
             None => Ok(outcome),
             // With nothing sent, the batch can be taken again as a whole.
             Some(refused) if postbox.sent() == 0 => Err(refused.into()),
+            Some(refused) if matches!(outcome, Outcome::Failed(_)) => Ok(Outcome::Failed(refused)),
             Some(refused) => {
                 warn!("event {} has to wait: {refused}", event.id());
                 Ok(outcome)

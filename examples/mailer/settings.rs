@@ -36,7 +36,8 @@ const MERGE_EVENTS: Key = Key::with_default(
     "0",
     "When behind, take several ticks as one batch until it has this many events; the mails of a batch that is cut \
      off are sent again. Defaults to 0: tick by tick.",
-);
+)
+.or_named(&["pgq_batch_max_events"]);
 const RETRY_DELAY: Key = Key::with_default(
     "pgq_retry_delay",
     "60",

@@ -4,10 +4,11 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbscript::{Control, describe, guarded, is_interrupted};
+use dbscript::{Control, describe, guarded, is_final, is_interrupted};
 use log::{Level, log};
 use postgres::{Client, GenericClient, Transaction};
 
+use crate::savepoints::Savepoints;
 use crate::tags::Tags;
 use crate::{BatchInfo, BoxError, Error, Event, Events, Hooks, Outcome, RetryPolicy, Subscription};
 
@@ -19,23 +20,14 @@ pub struct Batch<'a> {
     events: Events<'a>,
     tags: Tags,
     policy: Option<RetryPolicy>,
-    savepoint: Savepoint,
+    savepoints: Savepoints,
+    /// Whether a handler wanted a transaction where there is none.
+    is_misused: bool,
     hooks: Option<Arc<dyn Hooks>>,
     /// Whether a handler's failure was told.
     has_told: bool,
     /// Of the loop that the batch is delivered by.
     control: Control,
-}
-
-/// The savepoint before what the handler of an event writes. It costs nothing until the handler writes.
-#[derive(Clone, Copy, Default)]
-struct Savepoint {
-    /// A handler is at work that has not touched the database.
-    wanted: bool,
-    /// One is there, of this event or of an earlier one.
-    exists: bool,
-    /// It could not be set, so what is there is of an earlier event.
-    broken: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -58,7 +50,8 @@ impl<'a> Batch<'a> {
             events,
             tags: Tags::default(),
             policy,
-            savepoint: Savepoint::default(),
+            savepoints: Savepoints::default(),
+            is_misused: false,
             hooks: None,
             has_told: false,
             control: Control::default(),
@@ -94,12 +87,12 @@ impl<'a> Batch<'a> {
 
     /// Returns how many events were tagged for retry so far.
     pub fn retried(&self) -> u64 {
-        self.tags.retried
+        self.tags.retried()
     }
 
     /// Returns how many events were tagged as failed so far.
     pub fn failed(&self) -> u64 {
-        self.tags.failed
+        self.tags.failed()
     }
 
     /// Returns the next event, or `None` at the end of the batch.
@@ -108,15 +101,16 @@ impl<'a> Batch<'a> {
     ///
     /// As [`Events::next_event`].
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
-        if self.tags.are_many() {
+        // What a handler sends would be rolled back with what it writes.
+        if self.tags.are_many() && !self.savepoints.are_in_use() {
             self.events.send(&mut self.tags)?;
         }
         self.events.next_event()
     }
 
     /// Tags an event for retry: it comes back to this consumer, in a batch after `delay` at the earliest, rounded
-    /// up to a second. The last tag that an event is given before the next one is tagged counts. PgQ:
-    /// `pgq.event_retry`.
+    /// up to a second. Of several tags of an event the last one counts. After as many retries as a [`RetryPolicy`]
+    /// allows, it is tagged as failed instead. PgQ: `pgq.event_retry`.
     pub fn retry(&mut self, event: &Event, delay: Duration) {
         self.settle(event, Outcome::Retry(delay));
     }
@@ -127,8 +121,12 @@ impl<'a> Batch<'a> {
         self.settle(event, Outcome::Failed(reason.into()));
     }
 
-    /// Tags an event as an outcome says.
+    /// Tags an event as an outcome says, where a retry that the [`RetryPolicy`] does not allow any more is a failure.
     pub fn settle(&mut self, event: &Event, outcome: Outcome) {
+        let outcome = match &self.policy {
+            Some(policy) => policy.limited(event.retry(), outcome),
+            None => outcome,
+        };
         if let Some(hooks) = &self.hooks {
             hooks.event_settled(event, &outcome);
         }
@@ -140,11 +138,13 @@ impl<'a> Batch<'a> {
     }
 
     /// Calls a handler of one event. When it fails or panics and there is a [`RetryPolicy`], what it wrote through
-    /// [`db`](Batch::db) is rolled back, and the policy decides the outcome.
+    /// [`db`](Batch::db) is rolled back, and the policy decides the outcome. A handler may call another one for
+    /// another event; when the outer one fails, what the inner one wrote is rolled back, too.
     ///
     /// # Errors
     ///
-    /// What the handler returned, when there is no policy, and when its transaction cannot go on.
+    /// What the handler returned, when there is no policy, when its transaction cannot go on, and when the event is
+    /// not at fault: usage errors, errors that end the loop, and a [`db`](Batch::db) that is not there.
     pub fn attempt(
         &mut self,
         event: &Event,
@@ -153,19 +153,24 @@ impl<'a> Batch<'a> {
         let Some(policy) = self.policy.clone() else {
             return handler(self);
         };
-        self.savepoint.wanted = true;
+        self.savepoints.start();
         let result = guarded(|| handler(self));
-        let has_written = !std::mem::take(&mut self.savepoint.wanted);
+        let savepoint = self.savepoints.end();
         match result {
-            Ok(outcome) => Ok(outcome),
-            // A statement that an abort has cancelled is not the event's fault.
-            Err(error) if self.control.is_aborting() || is_interrupted(&*error) => Err(error),
-            Err(error) if has_written && !self.roll_back() => Err(error),
+            Ok(outcome) => Ok(policy.limited(event.retry(), outcome)),
+            Err(error) if self.is_no_events_fault(&*error) => Err(error),
+            Err(error) if !self.savepoints.roll_back(savepoint, self.events.transaction()) => Err(error),
             Err(error) => {
                 self.tell_of(event, &*error);
                 Ok(policy.outcome(event.retry(), &describe(&*error)))
             }
         }
+    }
+
+    /// Tells whether an error would come with any other event, too, such as that of a statement which an abort has
+    /// cancelled.
+    fn is_no_events_fault(&self, error: &(dyn StdError + 'static)) -> bool {
+        self.control.is_aborting() || self.is_misused || is_interrupted(error) || is_final(error)
     }
 
     /// Tells why a handler failed. Of a batch the first one is a warning, since there may be a million.
@@ -177,28 +182,6 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Sets the savepoint of the handler at work. What fails here makes the handler's own statement fail, too.
-    fn set_savepoint(&mut self) {
-        if std::mem::take(&mut self.savepoint.wanted)
-            && let Some(transaction) = self.events.transaction()
-        {
-            let release = if self.savepoint.exists { "release savepoint pgq_event; " } else { "" };
-            let set = transaction.batch_execute(&format!("{release}savepoint pgq_event"));
-            self.savepoint.exists = true;
-            self.savepoint.broken = set.is_err();
-        }
-    }
-
-    /// Rolls back what the handler wrote; returns whether the batch can go on.
-    fn roll_back(&mut self) -> bool {
-        let statement = "rollback to savepoint pgq_event";
-        !self.savepoint.broken
-            && self
-                .events
-                .transaction()
-                .is_none_or(|transaction| transaction.batch_execute(statement).is_ok())
-    }
-
     /// Returns the transaction on the queue's database in which the batch will be finished.
     ///
     /// Neither commit nor roll it back by SQL: the batch goes with it.
@@ -208,7 +191,10 @@ impl<'a> Batch<'a> {
     /// When there is no such transaction: with [`Settings::autocommit`](crate::Settings::autocommit), where
     /// [`client`](Batch::client) is there instead, and for events that no server has.
     pub fn db(&mut self) -> &mut Transaction<'a> {
-        self.set_savepoint();
+        match self.events.transaction() {
+            Some(transaction) => self.savepoints.set(transaction),
+            None => self.is_misused = true,
+        }
         self.events
             .transaction()
             .expect("no transaction is open, since the consumer runs with autocommit or in a test")
@@ -252,7 +238,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     ///
     /// As [`Events::finish`], and when events cannot be tagged.
-    pub fn finish(mut self) -> Result<(), Error> {
-        self.events.finish_with(&mut self.tags)
+    pub fn finish(self) -> Result<(), Error> {
+        self.events.finish_with(&self.tags)
     }
 }

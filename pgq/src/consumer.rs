@@ -5,7 +5,11 @@ use crate::{Batch, BoxError, Error, Event, Outcome};
 /// Handles the events of a queue. Implement one of the two methods. Skytools: `pgq.Consumer`.
 ///
 /// An `Err` rolls the batch back; it is delivered again. With a [`RetryPolicy`](crate::RetryPolicy), an `Err` or a
-/// panic of [`process_event`](Consumer::process_event) is about its event alone. `?` works on any error.
+/// panic of [`process_event`](Consumer::process_event) is about its event alone. `?` works on any error. A usage error
+/// or a fatal one, such as `dbscript::Error::usage` makes, is about the program: it ends the loop with any policy.
+///
+/// After a crash of the server a batch may come again with other ticks and its old id, so only
+/// [`Event::id`] tells elsewhere what was handled before.
 pub trait Consumer {
     /// Handles a batch. By default calls [`process_event`](Consumer::process_event) for each event.
     ///
@@ -30,7 +34,8 @@ pub trait Consumer {
     ///
     /// Any error rolls the whole batch back, or, with a policy, what was written for this event.
     fn process_event(&mut self, _event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
-        Err("the consumer implements neither `process_batch` nor `process_event`".into())
+        let what = "the consumer implements neither `process_batch` nor `process_event`";
+        Err(Error::usage(what).into())
     }
 }
 

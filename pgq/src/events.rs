@@ -149,7 +149,9 @@ impl<'a> Events<'a> {
     }
 
     /// As [`copy_to`](Events::copy_to), but events keep their ids, and the target's sequence moves behind them, so that
-    /// its ticker sees that there are new ones. Where the target queue has other producers, ids are no longer unique.
+    /// its ticker sees that there are new ones. Where the target queue has other producers, ids are no longer unique; when one batch there holds
+    /// several events of one id, none of them can be retried or failed: with the bare extension all but one are lost then, and
+    /// elsewhere it is an error.
     ///
     /// `target` has to be a transaction. Moving the sequence takes the rights of `pgq_admin`.
     ///
@@ -208,11 +210,11 @@ impl<'a> Events<'a> {
     ///
     /// When the batch is no longer this consumer's, and when the server fails; nothing is committed then.
     pub fn finish(self) -> Result<(), Error> {
-        self.finish_with(&mut Tags::default())
+        self.finish_with(&Tags::default())
     }
 
     /// As [`finish`](Events::finish), with the tags of events.
-    pub(crate) fn finish_with(self, tags: &mut Tags) -> Result<(), Error> {
+    pub(crate) fn finish_with(self, tags: &Tags) -> Result<(), Error> {
         let Events { source, queue, info, .. } = self;
         let located = |error: Error| error.on_queue(&queue).in_batch(info.id);
         match source.finish(self.finish, tags, info.id, self.tags_at_once).map_err(located)? {

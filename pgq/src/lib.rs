@@ -83,6 +83,7 @@ mod queue_variable;
 mod registration;
 mod retry_policy;
 mod router;
+mod savepoints;
 pub mod schema;
 #[cfg(feature = "script")]
 pub mod script;

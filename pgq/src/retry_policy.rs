@@ -13,7 +13,7 @@ pub const DEFAULT_RETRY_CAP: Duration = Duration::from_secs(3600);
 /// given up after so many retries.
 ///
 /// Without a policy an error rolls the whole batch back. With one, it rolls back what the handler wrote for this
-/// event, and the batch goes on.
+/// event, and the batch goes on. The limit holds for retries that a handler asks for by [`Outcome::Retry`], too.
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,7 +43,7 @@ impl RetryPolicy {
         RetryPolicy { factor: 2.0, cap: DEFAULT_RETRY_CAP, ..RetryPolicy::fixed(first) }
     }
 
-    /// Sets how many times longer each delay is than the one before; below 1 counts as 1.
+    /// Sets how many times longer each delay is than the one before; below 1, and what is no number, counts as 1.
     pub fn factor(mut self, factor: f64) -> RetryPolicy {
         self.factor = factor.max(1.0);
         self
@@ -56,13 +56,14 @@ impl RetryPolicy {
     }
 
     /// Makes each delay longer by a random part of itself, up to this one, so that events which failed together
-    /// do not come back together. Defaults to 0; above 1 counts as 1.
+    /// do not come back together. Defaults to 0; above 1 counts as 1, and
+    /// what is no number as 0.
     pub fn jitter(mut self, part: f64) -> RetryPolicy {
-        self.jitter = part.clamp(0.0, 1.0);
+        self.jitter = if part.is_nan() { 0.0 } else { part.clamp(0.0, 1.0) };
         self
     }
 
-    /// Sets how often an event is retried before it is given up. Defaults to for ever.
+    /// Sets how often an event is retried before it is given up, whoever asks for the retry. Defaults to for ever.
     pub fn max_retries(mut self, retries: u32) -> RetryPolicy {
         self.max_retries = Some(retries);
         self
@@ -70,11 +71,25 @@ impl RetryPolicy {
 
     /// Returns what becomes of an event that failed for a reason, after so many retries (`ev_retry`).
     pub fn outcome(&self, retries: i32, reason: &str) -> Outcome {
-        let retries = retries.unsigned_abs();
-        match self.max_retries {
-            Some(limit) if retries >= limit => Outcome::Failed(reason.to_owned()),
-            _ => Outcome::Retry(self.delay(retries)),
+        match self.exhausted(retries) {
+            Some(_) => Outcome::Failed(reason.to_owned()),
+            None => Outcome::Retry(self.delay(retries.unsigned_abs())),
         }
+    }
+
+    /// Returns an outcome, or a failure when it is a retry beyond the limit.
+    pub(crate) fn limited(&self, retries: i32, outcome: Outcome) -> Outcome {
+        match (outcome, self.exhausted(retries)) {
+            (Outcome::Retry(_), Some(limit)) => Outcome::Failed(format!(
+                "the handler asks for a retry, and the limit of {limit} retries is reached"
+            )),
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Returns the limit when it is reached.
+    fn exhausted(&self, retries: i32) -> Option<u32> {
+        self.max_retries.filter(|limit| retries.unsigned_abs() >= *limit)
     }
 
     /// Returns the delay after so many retries.
@@ -83,6 +98,9 @@ impl RetryPolicy {
     }
 
     fn delay_after(&self, retries: u32, chance: f64) -> Duration {
+        if self.delay.is_zero() {
+            return Duration::ZERO;
+        }
         let exponent = i32::try_from(retries).unwrap_or(i32::MAX);
         let seconds = self.delay.as_secs_f64() * self.factor.powi(exponent);
         let capped = seconds.min(self.cap.as_secs_f64());
@@ -102,6 +120,18 @@ mod tests {
         assert_eq!([seconds(0, 1.0), seconds(30, 0.0), seconds(u32::MAX, 0.0)], [15.0, 3600.0, 3600.0]);
         let fixed = RetryPolicy::fixed(Duration::from_secs(7));
         assert_eq!(fixed.delay_after(5, 1.0), Duration::from_secs(7));
+    }
+
+    #[test]
+    fn no_number_makes_a_delay_that_is_none() {
+        let odd = RetryPolicy::fixed(Duration::from_secs(7)).factor(f64::NAN).jitter(f64::NAN);
+        assert_eq!(odd, RetryPolicy::fixed(Duration::from_secs(7)));
+        let none = RetryPolicy::exponential(Duration::ZERO).jitter(1.0);
+        for retries in [0, 1, 5000, u32::MAX] {
+            assert_eq!(none.delay_after(retries, 1.0), Duration::ZERO);
+        }
+        let steep = RetryPolicy::exponential(Duration::from_secs(7)).factor(f64::INFINITY);
+        assert_eq!(steep.delay_after(1, 0.0), DEFAULT_RETRY_CAP);
     }
 
     #[test]

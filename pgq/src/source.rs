@@ -78,22 +78,25 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Sends tags before the end of the batch, where there is a transaction that they belong to.
+    /// Sends tags before the end of the batch: in the batch's transaction, or in one of their own if the server takes
+    /// them all at once.
     pub(crate) fn send(&mut self, tags: &mut Tags, batch: i64, at_once: bool) -> Result<(), Error> {
         match self {
-            Source::Transaction { transaction, .. } => tags.send(transaction, batch, at_once),
-            Source::Autocommit { .. } | Source::Memory(_) => Ok(()),
+            Source::Transaction { transaction, .. } => tags.send(transaction, batch, at_once)?,
+            Source::Autocommit { client, .. } if at_once => {
+                let failed = |error| Error::failed("cannot tag events").caused_by(error);
+                let mut transaction = client.transaction().map_err(failed)?;
+                tags.send(&mut transaction, batch, at_once)?;
+                transaction.commit().map_err(failed)?;
+            }
+            Source::Autocommit { .. } | Source::Memory(_) => return Ok(()),
         }
+        tags.forget_sent();
+        Ok(())
     }
 
     /// Sends tags, finishes the batch by a statement, and commits; returns what the statement returned.
-    pub(crate) fn finish(
-        self,
-        finish: &str,
-        tags: &mut Tags,
-        batch: i64,
-        at_once: bool,
-    ) -> Result<i32, Error> {
+    pub(crate) fn finish(self, finish: &str, tags: &Tags, batch: i64, at_once: bool) -> Result<i32, Error> {
         let failed = |what: &str, error: postgres::Error| Error::failed(what).caused_by(error);
         let mut transaction = match self {
             // The portal goes while its transaction lives.

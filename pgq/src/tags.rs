@@ -1,5 +1,6 @@
 //! The events of a batch that are not just done: to be retried, or given up.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use postgres::GenericClient;
@@ -14,37 +15,51 @@ const MOST: usize = 1 << 20;
 /// As [`MOST`], of the reasons' text, in bytes.
 const MOST_TEXT: usize = 16 << 20;
 
-/// Tags of a batch's events that were not sent yet. Of several tags of one event in a row the last one counts.
+/// Tags of a batch's events that were not sent yet. Of several tags of an event the last one counts, unless an
+/// earlier one was sent: the server leaves alone what is there already.
+///
+/// They are sent in the batch's transaction. With autocommit there is none, so what is sent before the end stays when
+/// the batch comes again. Where the server takes them one by one, as
+/// the bare extension does, all wait for the end then: retries, which are small.
 #[derive(Default)]
 pub(crate) struct Tags {
-    pub(crate) retries: Vec<(i64, i32)>,
-    pub(crate) failures: Vec<(i64, String)>,
+    /// Events and seconds.
+    pub(crate) retries: BTreeMap<i64, i32>,
+    /// Events and reasons.
+    pub(crate) failures: BTreeMap<i64, String>,
     text: usize,
-    /// How many events were tagged so far, sent ones included.
-    pub(crate) retried: u64,
-    pub(crate) failed: u64,
+    /// How many were sent.
+    sent_retries: u64,
+    sent_failures: u64,
 }
 
 impl Tags {
     pub(crate) fn retry(&mut self, event: i64, delay: Duration) {
-        self.untag(event);
-        self.retries.push((event, whole_seconds(delay)));
-        self.retried += 1;
+        self.unfail(event);
+        self.retries.insert(event, whole_seconds(delay));
     }
 
     pub(crate) fn fail(&mut self, event: i64, reason: String) {
-        self.untag(event);
+        self.unfail(event);
+        self.retries.remove(&event);
         // No text on the server holds a NUL.
         let reason = reason.replace('\0', "\u{fffd}");
         self.text += reason.len();
-        self.failures.push((event, reason));
-        self.failed += 1;
+        self.failures.insert(event, reason);
     }
 
-    /// Takes back the tag that an event was given last.
-    fn untag(&mut self, event: i64) {
-        self.retried -= self.retries.pop_if(|last| last.0 == event).map_or(0, |_| 1);
-        self.failed -= self.failures.pop_if(|last| last.0 == event).map_or(0, |_| 1);
+    fn unfail(&mut self, event: i64) {
+        self.text -= self.failures.remove(&event).map_or(0, |reason| reason.len());
+    }
+
+    /// Returns how many events were tagged for retry so far.
+    pub(crate) fn retried(&self) -> u64 {
+        self.sent_retries + self.retries.len() as u64
+    }
+
+    /// Returns how many events were tagged as failed so far.
+    pub(crate) fn failed(&self) -> u64 {
+        self.sent_failures + self.failures.len() as u64
     }
 
     /// Tells whether it is time to send.
@@ -52,17 +67,17 @@ impl Tags {
         self.retries.len() + self.failures.len() >= MOST || self.text >= MOST_TEXT
     }
 
-    /// Sends the tags of a batch.
+    /// Sends the tags of a batch, which stay until they are [known](Tags::forget_sent) to be sent.
     ///
     /// `at_once` tells whether the server has the functions that take many events.
     pub(crate) fn send(
-        &mut self,
+        &self,
         client: &mut impl GenericClient,
         batch: i64,
         at_once: bool,
     ) -> Result<(), Error> {
         if !self.retries.is_empty() {
-            let (ids, seconds): (Vec<i64>, Vec<i32>) = std::mem::take(&mut self.retries).into_iter().unzip();
+            let (ids, seconds): (Vec<i64>, Vec<i32>) = self.retries.iter().unzip();
             let values: [(&(dyn ToSql + Sync), Type); 3] =
                 [(&batch, Type::INT8), (&ids, Type::INT8_ARRAY), (&seconds, Type::INT4_ARRAY)];
             let statement = if at_once { sql::batch::RETRY_MANY } else { sql::batch::RETRY_EACH };
@@ -70,14 +85,18 @@ impl Tags {
             client.query_typed(statement, &values).map_err(failed)?;
         }
         if !self.failures.is_empty() {
-            self.text = 0;
-            let (ids, reasons): (Vec<i64>, Vec<String>) =
-                std::mem::take(&mut self.failures).into_iter().unzip();
+            let (ids, reasons): (Vec<i64>, Vec<&str>) =
+                self.failures.iter().map(|(id, reason)| (*id, reason.as_str())).unzip();
             let values: [(&(dyn ToSql + Sync), Type); 3] =
                 [(&batch, Type::INT8), (&ids, Type::INT8_ARRAY), (&reasons, Type::TEXT_ARRAY)];
             client.query_typed(sql::batch::FAIL_MANY, &values).map_err(not_failed)?;
         }
         Ok(())
+    }
+
+    /// Forgets what was sent, but for how many they were.
+    pub(crate) fn forget_sent(&mut self) {
+        *self = Tags { sent_retries: self.retried(), sent_failures: self.failed(), ..Tags::default() };
     }
 }
 
@@ -110,9 +129,14 @@ mod tests {
         tags.fail(2, "no".to_owned());
         tags.fail(3, "no".to_owned());
         tags.retry(3, Duration::MAX);
-        assert_eq!(tags.retries, [(1, 5), (3, i32::MAX)]);
-        assert_eq!(tags.failures, [(2, "no".to_owned())]);
-        assert_eq!((tags.retried, tags.failed), (2, 1));
+        tags.fail(1, "no".to_owned());
+        tags.retry(1, Duration::from_secs(5));
+        assert_eq!(tags.retries, [(1, 5), (3, i32::MAX)].into());
+        assert_eq!(tags.failures, [(2, "no".to_owned())].into());
+        assert_eq!((tags.retried(), tags.failed(), tags.text), (2, 1, 2));
+        tags.forget_sent();
+        tags.retry(4, Duration::ZERO);
+        assert_eq!((tags.retried(), tags.failed(), tags.text), (3, 1, 0));
         assert_eq!(whole_seconds(Duration::from_millis(1500)), 2);
     }
 

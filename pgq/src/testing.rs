@@ -25,7 +25,7 @@
 
 mod fake_queue;
 
-use postgres::GenericClient;
+use postgres::Client;
 use postgres::types::Type;
 
 pub use self::fake_queue::{FakeQueue, Processed};
@@ -33,12 +33,14 @@ use crate::{Error, queue, sql};
 
 /// Ticks a queue at once, whether it needs a tick or not; returns the tick. PgQ: `pgq.force_tick`, `pgq.ticker`.
 ///
+/// It takes the connection, not a transaction on it: a tick covers what is committed before it.
+///
 /// Event ids leave a gap: that is how the queue is made to look busy.
 ///
 /// # Errors
 ///
 /// When the queue does not exist, is paused or is ticked elsewhere, and when the server fails.
-pub fn force_tick(client: &mut impl GenericClient, queue: &str) -> Result<i64, Error> {
+pub fn force_tick(client: &mut Client, queue: &str) -> Result<i64, Error> {
     let failed = |error| Error::failed("cannot tick").on_queue(queue).caused_by(error);
     queue::require_queue(client, queue)?;
     client.query_typed(sql::FORCE_TICK, &[(&queue, Type::TEXT)]).map_err(failed)?;

@@ -53,17 +53,6 @@ fn no_transaction_is_open_while_the_handler_runs() {
     }
 }
 
-/// Inserts events with ids of the test's choice.
-fn insert_ids(client: &mut Client, ids: &[i64]) {
-    let table: String =
-        client.query_one("select pgq.current_event_table($1)", &[&QUEUE]).expect("the queue is there").get(0);
-    let insert = format!(
-        "insert into {table} (ev_id, ev_time, ev_data) select id, now(), 'event ' || place \
-                          from unnest($1::int8[]) with ordinality given (id, place)"
-    );
-    client.execute(&insert, &[&ids]).expect("inserted");
-}
-
 #[test]
 fn every_page_size_reads_every_event_once_though_ids_repeat() {
     for pgq in Pgq::ALL {

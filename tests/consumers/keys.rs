@@ -47,6 +47,12 @@ fn keys_become_settings() {
 }
 
 #[test]
+fn the_size_that_batches_grow_to_has_two_names() {
+    assert_eq!(settings("pgq_merge_events = 7").merge_events, 7);
+    assert_eq!(settings("pgq_batch_max_events = 8").merge_events, 8);
+}
+
+#[test]
 fn a_delay_or_a_limit_makes_a_retry_policy() {
     let policy = |lines: &str| settings(lines).retry_policy;
     assert_eq!(policy("pgq_retry_factor = 3"), None);

@@ -47,6 +47,26 @@ fn many_tags_are_one_statement_and_long_reasons_are_sent_in_between() {
 }
 
 #[test]
+fn without_a_transaction_long_reasons_are_sent_in_between_too() {
+    let (server, mut client) = logging_server();
+    let subscription = subscribe(&mut client, |settings| settings.autocommit = true);
+    fill(&mut client, 40);
+    let mut crashed = false;
+    for _ in 0..2 {
+        let mut consumer = handler(|event, batch| {
+            assert!(batch.client().is_some());
+            if number(event) == 20 && !std::mem::replace(&mut crashed, true) {
+                return Err("what was sent stays, and is sent again".into());
+            }
+            Ok(Outcome::Failed("x".repeat(1 << 20)))
+        });
+        let _ = deliver(&mut client, &subscription, &mut consumer);
+    }
+    assert_eq!(statements(&server, "select pgq.event_failed_many("), 4);
+    assert_eq!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 40);
+}
+
+#[test]
 fn a_policy_costs_no_statement_where_handlers_do_not_touch_the_database() {
     let (server, mut client) = logging_server();
     let subscription = subscribe(&mut client, |settings| {

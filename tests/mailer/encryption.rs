@@ -128,3 +128,20 @@ fn a_login_that_is_refused_halfway_sends_nothing_twice() {
     assert_eq!(office.client.query_one(waiting, &[]).expect("readable").get::<_, i64>(0), 2);
     assert!(office.log().contains("the mail server refuses the login: 535 5.7.8"), "{}", office.log());
 }
+
+#[test]
+fn a_login_that_is_refused_halfway_is_the_reason_when_no_retry_is_left() {
+    let mut office = post(Encryption::None, true);
+    let url = office.url("smtp", "").replace("://", &format!("://{}", right_login()));
+    office.write_ini(&format!("smtp_url = {url}\npgq_max_retries = 0\n"));
+    for name in ["last", "refused", "kaiv"] {
+        office.insert_only(name, &format!("{name}@example.com"));
+    }
+    queues::tick(&mut office.client, QUEUE);
+    office.drain();
+    assert_eq!(office.recipients(), ["last@example.com"]);
+    let failed = office.failed();
+    let reason = failed[1].reason().expect("a reason");
+    assert!(reason.starts_with("the mail server refuses the login: 535 5.7.8"), "{reason}");
+    assert!(office.log().contains("is given up: the mail server refuses the login"), "{}", office.log());
+}

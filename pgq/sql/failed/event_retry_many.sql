@@ -3,7 +3,10 @@
 --
 -- Returns how many there are that were not put aside already.
 --
--- Errors: no such batch is open; the batch does not hold one of the events.
+-- Of an event that is named several times the last one counts.
+--
+-- Errors: no such batch is open; the batch does not hold one of the events, or it holds several with one id, of which
+-- only one could be kept.
 create or replace function pgq.event_retry_many(
     x_batch_id bigint, x_event_ids bigint[], x_retry_seconds integer[])
 returns integer
@@ -13,16 +16,19 @@ declare
     batch pgq.subscription;
     put_aside integer;
     absent integer;
+    repeated bigint;
 begin
     select * into batch from pgq.subscription where sub_batch = x_batch_id for no key update;
     if not found then
         raise exception 'batch % is not open', x_batch_id using errcode = 'undefined_object';
     end if;
 
-    -- Materialized, so that the batch is read once and both counts are of the same rows.
+    -- Materialized, so that the batch is read once and all counts are of the same rows. An event beside its own retry
+    -- is the same one.
     execute format(
         'with tagged as materialized ('
-        '    select id, max(seconds) as seconds from unnest($1, $2) tag (id, seconds) group by id), '
+        '    select distinct on (id) id, seconds from unnest($1, $2) with ordinality tag (id, seconds, place) '
+        '    order by id, place desc), '
         'events as materialized ('
         '    select batch.*, seconds from (%s) batch join tagged on id = ev_id), '
         'put as ('
@@ -30,15 +36,23 @@ begin
         '        ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4) '
         '    select $3, $4, ev_id, now() + make_interval(secs => seconds), coalesce(ev_retry, 0) + 1, ev_time, '
         '        ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 '
-        '    from events order by ev_id '
-        '    on conflict do nothing returning 1) '
+        '    from events order by ev_id, ev_retry desc nulls last '
+        '    on conflict do nothing returning 1), '
+        'different as ('
+        '    select distinct ev_id, ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 '
+        '    from events where ev_id in (select ev_id from events group by ev_id having count(*) > 1)) '
         'select (select count(*) from put), '
-        '       (select count(*) from tagged) - (select count(distinct ev_id) from events)',
+        '       (select count(*) from tagged) - (select count(distinct ev_id) from events), '
+        '       (select ev_id from different group by ev_id having count(*) > 1 order by ev_id limit 1)',
         pgq.batch_event_sql(x_batch_id))
-    into put_aside, absent
+    into put_aside, absent, repeated
     using x_event_ids, x_retry_seconds, batch.sub_queue, batch.sub_id;
     if absent > 0 then
         raise exception 'batch % does not hold % of the events', x_batch_id, absent using errcode = 'no_data_found';
+    end if;
+    if repeated is not null then
+        raise exception 'batch % holds several events with the id %', x_batch_id, repeated
+            using errcode = 'cardinality_violation';
     end if;
     return put_aside;
 end

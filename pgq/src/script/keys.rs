@@ -36,7 +36,8 @@ const MERGE_EVENTS: Key = Key::with_default(
     "50000",
     "When behind, take several ticks as one batch until it has this many events; 0: tick by tick. \
      Defaults to 50000.",
-);
+)
+.or_named(&["pgq_batch_max_events"]);
 const TABLE_FILTER: Key = Key::optional(
     "table_filter",
     "Tables, separated by commas: only events whose ev_extra1 is one of them are read; a name without a schema is \
@@ -67,8 +68,8 @@ const RETRY_JITTER: Key = Key::with_default(
 );
 const MAX_RETRIES: Key = Key::optional(
     "pgq_max_retries",
-    "How often an event is retried before it goes to the failed events; without pgq_retry_delay, first after 60 \
-     seconds. No default: for ever.",
+    "How often an event is retried, be it that the handler failed or asked for it, before it goes to the failed events; \
+     without pgq_retry_delay, first after 60 seconds. No default: for ever.",
 );
 const SUBCONSUMER: Key = Key::optional(
     "subconsumer_name",

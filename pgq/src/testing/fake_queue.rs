@@ -98,7 +98,7 @@ impl FakeQueue {
 
     /// Lets time pass, so that events come back whose retry is due.
     pub fn advance(&mut self, time: Duration) {
-        self.now += TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
+        self.now = self.later(time);
     }
 
     /// Delivers all events that wait as one batch, as a worker would. Without events the consumer is not called.
@@ -120,6 +120,12 @@ impl FakeQueue {
         Ok(self.settle(read, tags))
     }
 
+    /// Returns the time after a while, or the last one that there is.
+    fn later(&self, time: Duration) -> DateTime<Utc> {
+        let time = TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
+        self.now.checked_add_signed(time).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
     fn info(&self) -> BatchInfo {
         BatchInfo {
             id: self.ticks,
@@ -130,26 +136,28 @@ impl FakeQueue {
         }
     }
 
-    /// Puts the events whose time has come behind those that wait.
+    /// Puts the events whose time has come among those that wait, in the order of ids.
     fn take_back(&mut self) {
         let now = self.now;
         let due = self.put_aside.extract_if(.., |(time, _)| *time <= now).map(|(_, event)| event);
         self.waiting.extend(due);
+        self.waiting.sort_by_key(|event| event.id);
     }
 
     fn settle(&mut self, read: u64, tags: Tags) -> Processed {
-        let mut processed = Processed { events: read, failed: tags.failures, ..Processed::default() };
+        let Tags { retries, failures, .. } = tags;
+        let mut processed = Processed { events: read, ..Processed::default() };
         for (place, mut event) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
-            let delay = tags.retries.iter().find(|(id, _)| *id == event.id).map(|(_, seconds)| *seconds);
-            if let Some(seconds) = delay {
+            if let Some(seconds) = retries.get(&event.id) {
                 let delay = Duration::from_secs(seconds.unsigned_abs().into());
                 processed.retried.push((event.id, delay));
                 event.retry += 1;
-                self.put_aside.push((self.now + TimeDelta::seconds(seconds.into()), event));
-            } else if (place as u64) < read && processed.failed.iter().all(|(id, _)| *id != event.id) {
+                self.put_aside.push((self.later(delay), event));
+            } else if (place as u64) < read && !failures.contains_key(&event.id) {
                 processed.done.push(event.id);
             }
         }
+        processed.failed = failures.into_iter().collect();
         processed
     }
 }
@@ -207,5 +215,30 @@ mod tests {
         let processed = queue.deliver(&mut consumer).expect("the policy decides");
         let reasons: Vec<&str> = processed.failed.iter().map(|(_, reason)| reason.as_str()).collect();
         assert_eq!((reasons[0], reasons[1].ends_with("never")), ("no", true));
+    }
+
+    #[test]
+    fn events_that_come_back_are_in_their_places() {
+        let mut queue = queue_of_three();
+        let mut order = Vec::new();
+        let mut later = Scripted(|event| match event.id() {
+            2 => Ok(Outcome::Retry(Duration::from_secs(1))),
+            _ => Ok(Outcome::Done),
+        });
+        queue.deliver(&mut later).expect("no error");
+        queue.insert(&NewEvent::new("n", "four"));
+        queue.advance(Duration::from_secs(1));
+        order.extend(queue.deliver(&mut Scripted(|_| Ok(Outcome::Done))).expect("no error").done);
+        assert_eq!(order, [2, 4]);
+    }
+
+    #[test]
+    fn time_has_an_end() {
+        let mut queue = queue_of_three();
+        queue.advance(Duration::MAX);
+        queue.advance(Duration::MAX);
+        let mut later = Scripted(|_| Ok(Outcome::Retry(Duration::MAX)));
+        assert_eq!(queue.deliver(&mut later).expect("no error").retried.len(), 3);
+        assert_eq!(queue.deliver(&mut Scripted(|_| Ok(Outcome::Done))).expect("no error").done, [1, 2, 3]);
     }
 }
