@@ -91,7 +91,7 @@ fn check_rows(kind: Kind, function: &str) {
                execute function pgq.{function}('{QUEUE}', 'backup');
            create trigger s after truncate on "Odd t" for each statement execute function pgq.{function}('{QUEUE}');
            insert into "Odd t" values (9007199254740993, 'a&b=ü', true, '-Infinity', 1.50, '{{"x y",NULL}}', '{{"a": 1}}',
-               '2020-01-02', '2024-01-01 10:00:00.5+02', '2024-01-01 10:00:00', '\\x00ff');
+               '2020-01-02', '2024-01-01 10:00:00.5+02', '2024-01-01 10:00:00', '\x00ff');
            update "Odd t" set name = null, yes = false, real = 0.5, tags = '{{}}', extra = null, at = null, zoned = null, local = null;
            delete from "Odd t"; truncate "Odd t""#
     );
