@@ -33,7 +33,7 @@
 //! # What blocks
 //!
 //! The functions of the crate's root, such as [`insert_event`](crate::insert_event), and the clients of
-//! [`postgres`](crate::postgres) drive a runtime of their own: on a thread of another runtime they panic. Use those of this
+//! [`crate::postgres`] drive a runtime of their own: on a thread of another runtime they panic. Use those of this
 //! module, or `tokio::task::spawn_blocking`.
 //!
 //! [`Worker::spawn`](crate::Worker::spawn), [`BufferedProducerBuilder::spawn`](crate::BufferedProducerBuilder::spawn) and

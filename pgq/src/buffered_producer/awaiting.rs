@@ -14,6 +14,8 @@ use crate::{Error, OwnedEvent};
 impl BufferedProducer {
     /// As [`send`](BufferedProducer::send), awaiting. When the future is dropped, the event was not sent.
     ///
+    /// A future that waits for room has to be polled or dropped: after a while, other senders wait behind it.
+    ///
     /// # Errors
     ///
     /// As [`send`](BufferedProducer::send).
