@@ -158,11 +158,12 @@ impl Buffer {
 
     fn due(&self) -> Due {
         let waited_for = self.settled() < self.wanted || self.closing || !self.line.is_empty();
+        let goes_on = self.batch.is_some() || self.suspects > 0;
         match &self.trouble {
             Some(_) if self.hurry => Due::Now,
             Some(trouble) if self.wishes > 0 => trouble.soon.map_or(Due::Never, Due::At),
             Some(trouble) => trouble.next.map_or(Due::Never, Due::At),
-            None if waited_for || self.batch.is_some() || self.is_half_full() => Due::Now,
+            None if waited_for || goes_on || self.is_half_full() => Due::Now,
             None => {
                 self.since.and_then(|since| since.checked_add(self.limits.delay)).map_or(Due::Never, Due::At)
             }
@@ -171,7 +172,8 @@ impl Buffer {
 
     /// While one half is written, the other takes more.
     fn is_half_full(&self) -> bool {
-        self.waiting.len() >= self.limits.events.div_ceil(2) || self.bytes >= self.limits.bytes / 2
+        self.waiting.len() >= self.limits.events.div_ceil(2)
+            || self.bytes - self.refused.bytes() >= self.limits.bytes / 2
     }
 
     fn begin(&mut self) -> Arc<Vec<OwnedEvent>> {
@@ -234,8 +236,9 @@ impl Buffer {
 
     /// Takes out what the server refuses.
     pub(super) fn take_refused(&mut self) -> Vec<OwnedEvent> {
+        let bytes = self.refused.bytes();
         let events = self.refused.take();
-        self.bytes -= events.iter().map(OwnedEvent::size).sum::<usize>();
+        self.bytes -= bytes;
         events
     }
 
@@ -290,7 +293,7 @@ impl Buffer {
 
     /// Takes out what is not known to be committed.
     pub(super) fn take_rest(&mut self) -> Vec<OwnedEvent> {
-        self.bytes = 0;
+        (self.bytes, self.suspects) = (0, 0);
         let mut rest = self.refused.take();
         rest.extend(self.batch.take().map(Arc::unwrap_or_clone).unwrap_or_default());
         rest.extend(self.waiting.drain(..));

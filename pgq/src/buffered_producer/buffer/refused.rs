@@ -12,6 +12,7 @@ const SHOWN: usize = 60;
 pub(super) struct Refused {
     events: Vec<OwnedEvent>,
     error: Option<Error>,
+    bytes: usize,
     /// How many there were, those that were taken out included.
     total: u64,
 }
@@ -25,6 +26,7 @@ impl Refused {
         if let Some(queue) = cause.queue() {
             error = error.on_queue(queue);
         }
+        self.bytes += event.size();
         self.events.push(event);
         self.total += 1;
         self.error.get_or_insert_with(|| error.clone());
@@ -37,12 +39,16 @@ impl Refused {
     }
 
     pub(super) fn take(&mut self) -> Vec<OwnedEvent> {
-        self.error = None;
+        (self.error, self.bytes) = (None, 0);
         std::mem::take(&mut self.events)
     }
 
     pub(super) fn len(&self) -> usize {
         self.events.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn total(&self) -> u64 {

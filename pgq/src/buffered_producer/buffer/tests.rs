@@ -237,3 +237,19 @@ fn an_end_that_nobody_asked_for_tells_its_cause() {
     buffer.close();
     assert!(buffer.push(event(1), None, now).expect_err("closed").is_closed());
 }
+
+#[test]
+fn what_stood_beside_a_refused_event_waits_for_nobody() {
+    let (mut buffer, now) = (buffer(8, usize::MAX), Instant::now());
+    push(&mut buffer, 0, 4, now);
+    for _ in 0..3 {
+        assert!(written(buffer.step(now)).expect("at once").contains(&"0".to_owned()));
+        buffer.refused(&Error::failed("bad"));
+    }
+    let mut arrived = Vec::new();
+    while let Some(batch) = written(buffer.step(now)) {
+        arrived.extend(batch);
+        buffer.succeeded();
+    }
+    assert_eq!(arrived, ["1", "2", "3"]);
+}
