@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use pgq::testing::force_tick;
+use pgq::{Batch, BoxError, Consumer, Event, Outcome, Worker};
 
 use crate::support::programs::{Running, command};
 use crate::support::{queues, wait_for};
@@ -17,7 +20,7 @@ fn read(path: &str) -> String {
 fn the_consumer_in_the_readme_is_the_example() {
     let example = read("examples/greeter.rs");
     let code = example.split_once("\n\n").expect("a comment, then code").1;
-    assert!(read("README.md").contains(&format!("```rust\n{code}```")));
+    assert!(read("README.md").contains(&format!("```rust,no_run\n{code}```")));
     assert!(code.lines().count() <= 25);
 }
 
@@ -55,4 +58,26 @@ fn the_consumer_greets_every_event_once() {
     assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (50, 50));
     greeter.signal(Signal::SIGINT);
     assert_eq!(greeter.wait(), Some(0));
+}
+
+/// Retries every event once.
+struct Later;
+
+impl Consumer for Later {
+    fn process_event(&mut self, event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
+        Ok(if event.retry() > 0 { Outcome::Done } else { Outcome::Retry(Duration::ZERO) })
+    }
+}
+
+#[test]
+fn a_retry_is_seen_as_the_guide_shows() {
+    let (database, mut client) = queues::database("guide", "mailer");
+    pgq::register_consumer(&mut client, "mailer", "welcome").expect("registered");
+    pgq::insert_event(&mut client, "mailer", "w", "Kristo").expect("inserted");
+    let drain = || Worker::new(&database.conninfo(), "mailer", "welcome").drain(Later).expect("drained");
+    force_tick(&mut client, "mailer").expect("ticked");
+    assert_eq!(drain().count("count"), 1);
+    assert_eq!(pgq::retry_events(&mut client).expect("returned"), 1);
+    force_tick(&mut client, "mailer").expect("ticked");
+    assert_eq!(drain().count("count"), 1);
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use pgq::payload::Operation;
 use pgq::schema::Kind;
 use pgq::{
@@ -17,7 +18,7 @@ const QUEUE: &str = "queue";
 const CONSUMER: &str = "consumer";
 
 const TABLE: &str = r#"create table "Odd t" (id bigint primary key, name text, yes bool, real float8, price numeric,
-    tags text[], extra jsonb, at date)"#;
+    tags text[], extra jsonb, at date, zoned timestamptz, local timestamp, raw bytea)"#;
 
 /// A row, whichever trigger wrote it.
 #[derive(Debug, Deserialize, PartialEq)]
@@ -29,7 +30,10 @@ struct Odd {
     price: String,
     tags: Vec<Option<String>>,
     extra: Option<Extra>,
-    at: Option<String>,
+    at: Option<NaiveDate>,
+    zoned: Option<DateTime<Utc>>,
+    local: Option<NaiveDateTime>,
+    raw: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -87,8 +91,8 @@ fn check_rows(kind: Kind, function: &str) {
                execute function pgq.{function}('{QUEUE}', 'backup');
            create trigger s after truncate on "Odd t" for each statement execute function pgq.{function}('{QUEUE}');
            insert into "Odd t" values (9007199254740993, 'a&b=ü', true, '-Infinity', 1.50, '{{"x y",NULL}}', '{{"a": 1}}',
-               '2020-01-02');
-           update "Odd t" set name = null, yes = false, real = 0.5, tags = '{{}}', extra = null, at = null;
+               '2020-01-02', '2024-01-01 10:00:00.5+02', '2024-01-01 10:00:00', '\x00ff');
+           update "Odd t" set name = null, yes = false, real = 0.5, tags = '{{}}', extra = null, at = null, zoned = null, local = null;
            delete from "Odd t"; truncate "Odd t""#
     );
     client.batch_execute(&trigger).expect("changed");
@@ -105,7 +109,10 @@ fn check_rows(kind: Kind, function: &str) {
         price: "1.50".to_owned(),
         tags: vec![Some("x y".to_owned()), None],
         extra: Some(Extra { a: 1 }),
-        at: Some("2020-01-02".to_owned()),
+        at: NaiveDate::from_ymd_opt(2020, 1, 2),
+        zoned: Some("2024-01-01T08:00:00.5Z".parse().expect("a time")),
+        local: Some("2024-01-01T10:00:00".parse().expect("a time")),
+        raw: Some(vec![0, 255]),
     };
     assert_eq!(changes[0].row::<Odd>().expect("valid"), first);
     assert_eq!(changes[0].old_row::<Odd>().expect("valid"), None);

@@ -11,7 +11,6 @@ use tokio_postgres::Client;
 
 use crate::buffered::{HOUR, KINDS, QUEUE, builder, data, database, event, hold, numbers, wait_held};
 use crate::support::queues::{self, ODD};
-use crate::support::wait_for;
 
 /// Runs a task on the threads of a runtime, which takes futures that may be sent.
 fn run(task: impl Future<Output = ()> + Send + 'static) {
@@ -52,19 +51,24 @@ fn events_belong_to_the_callers_transaction() {
 fn bulk_and_single_inserts_write_what_the_blocking_ones_do() {
     let (database, mut client) = queues::database("awaiting", QUEUE);
     let time = "2007-10-19T20:59:59Z".parse().expect("a time");
-    let odd = NewEvent::new(ODD, ODD).extra([None, Some(""), Some(ODD), None]).time(time);
+    let odd = NewEvent::new(ODD, ODD).extra([None, Some(""), Some(ODD), None]);
     let events = [odd, NewEvent::default()];
     for queue in ["single", "awaited"] {
         queues::create(&mut client, queue);
     }
-    pgq::bulk_insert(&mut client, QUEUE, events).expect("inserted");
+    pgq::bulk_insert(&mut client, QUEUE, [odd.time(time), events[1]]).expect("inserted");
+    let refused = pgq::insert_new_event(&mut client, "single", &odd.time(time)).expect_err("a time");
+    assert!(refused.is_usage(), "{refused:?}");
     events.iter().for_each(|event| {
         pgq::insert_new_event(&mut client, "single", event).expect("inserted");
     });
     let conninfo = database.conninfo();
     run(async move {
         let mut client = connect(&conninfo).await;
-        assert_eq!(bulk_insert(&mut client, QUEUE, events).await.expect("inserted"), 2);
+        let timed = [odd.time(time), events[1]];
+        assert_eq!(bulk_insert(&mut client, QUEUE, timed).await.expect("inserted"), 2);
+        let refused = insert_new_event(&client, "awaited", &timed[0]).await.expect_err("a time");
+        assert!(refused.is_usage(), "{refused:?}");
         for event in &events {
             insert_new_event(&client, "awaited", event).await.expect("inserted");
         }
@@ -98,6 +102,37 @@ fn events_may_be_written_as_they_come() {
         assert!(transaction.execute("select 1", &[]).await.is_err(), "what was not finished fails");
     });
     assert_eq!(data(&mut client), numbers(0..1000));
+}
+
+/// Writes until a write has to wait, and drops its future there.
+async fn cancel_a_write(bulk: &mut BulkInsert<'_>) {
+    let text = "x".repeat(10_000);
+    while tokio::time::timeout(Duration::ZERO, bulk.write(&NewEvent::new("t", &text))).await.is_ok() {}
+}
+
+#[test]
+fn a_write_that_was_cancelled_loses_nothing_silently() {
+    let (database, mut client) = queues::database("awaiting", QUEUE);
+    let conninfo = database.conninfo();
+    // The connection's task does not run while the thread writes.
+    Builder::new_current_thread().enable_all().build().expect("a thread").block_on(async {
+        let mut client = connect(&conninfo).await;
+        for finishes in [true, false] {
+            let transaction = client.transaction().await.expect("begin");
+            let mut bulk = BulkInsert::start(&transaction, QUEUE).await.expect("started");
+            bulk.write(&NewEvent::new("t", "acknowledged")).await.expect("written");
+            cancel_a_write(&mut bulk).await;
+            let error = bulk.write(&NewEvent::default()).await.expect_err("cancelled");
+            assert!(error.to_string().contains("an earlier write was cancelled"), "{error}");
+            if finishes {
+                bulk.finish().await.expect_err("cancelled");
+            } else {
+                drop(bulk);
+            }
+            assert!(transaction.execute("select 1", &[]).await.is_err(), "the transaction has failed");
+        }
+    });
+    assert_eq!(data(&mut client), numbers(0..0));
 }
 
 #[test]
@@ -200,6 +235,7 @@ fn awaiting_a_flush_or_the_end_tells_what_failed() {
         let left = sender.close_async().await.expect_err("disabled");
         assert_eq!(left.events(), [event(0)]);
     });
-    wait_for("the thread to end", || producer.close().is_ok());
+    let again = producer.close().expect_err("not all was inserted");
+    assert!(again.events().is_empty() && again.error().sqlstate().is_some(), "{again:?}");
     assert_eq!(data(&mut client), numbers(0..0));
 }

@@ -130,7 +130,10 @@ impl<S: Script> RunLoop<S> {
             self.context.databases.refresh();
             match self.round() {
                 Ok(round) => {
-                    self.trouble.worked(Instant::now());
+                    // A round that only sees that the loop is to end says nothing about what failed before.
+                    if round == Round::Worked || !self.control().is_stopping() {
+                        self.trouble.worked(Instant::now());
+                    }
                     self.sign_of_life();
                     if !self.pause(round) {
                         break;
@@ -299,6 +302,21 @@ mod tests {
         );
         assert_eq!(rounds, 4);
         assert!(result.is_ok());
+    }
+
+    #[test]
+    fn the_last_round_does_not_work_again_by_finding_nothing() {
+        let is_failing_after = |last: fn() -> Result<Round, BoxError>| {
+            let control = Control::default();
+            let context = Context::new(Databases::new("test", control.clone()), control);
+            let settings = LoopSettings { exception_sleep: Duration::ZERO, ..LoopSettings::default() };
+            let play = Play(vec![|| Err("broken".into()), last], 0);
+            let mut run = RunLoop::new("test", play, settings, context);
+            run.run(|| ()).expect("ended");
+            run.trouble.is_failing()
+        };
+        assert!(is_failing_after(|| Ok(Round::Idle)));
+        assert!(!is_failing_after(|| Ok(Round::Worked)));
     }
 
     #[test]

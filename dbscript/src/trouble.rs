@@ -95,6 +95,11 @@ impl Trouble {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_failing(&self) -> bool {
+        self.streak.is_some()
+    }
+
     fn is_quiet(&self, error: &(dyn StdError + 'static), age: Duration) -> bool {
         age < self.grace && self.quiet.iter().any(|kind| kind.matches(error))
     }

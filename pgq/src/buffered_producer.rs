@@ -6,10 +6,14 @@ mod buffer;
 mod builder;
 mod close_error;
 mod handle;
+mod place;
 mod send_error;
 mod shared;
 mod stats;
 mod trouble;
+#[cfg(feature = "tokio")]
+mod unclaimed;
+mod wish;
 mod writer;
 
 use std::fmt;
@@ -51,8 +55,13 @@ use crate::{Error, OwnedEvent};
 /// - **A failed transaction** inserts none of its events. They stay in the buffer, ahead of the others, and are
 ///   tried again after a delay that grows. [`flush`](BufferedProducer::flush) and
 ///   [`close`](BufferedProducer::close) report the error, and the log has it.
-/// - **A failure that time does not heal**, such as a queue that was dropped or takes no events, a right that is
-///   missing, or an event that the server refuses, is tried again too. But from then until a transaction succeeds,
+/// - **An event that the server refuses** for what it is, such as text that the database's encoding lacks, is looked for
+///   by inserting half as many again and again, and set aside; the others are inserted. It is logged, counted in
+///   [`stats`](BufferedProducer::stats), and [`flush`](BufferedProducer::flush) is an error until
+///   [`take_refused`](BufferedProducer::take_refused) or [`close`](BufferedProducer::close) gives it back. Until then it
+///   takes its place in the buffer.
+/// - **A failure that time does not heal**, such as a queue that was dropped or takes no events, or a right that is
+///   missing, is tried again too. But from then until a transaction succeeds,
 ///   nothing more is accepted: [`send`](BufferedProducer::send) returns the error and the event.
 /// - **Nothing is lost silently**: what could not be inserted is given back by
 ///   [`close`](BufferedProducer::close), or counted in the log when the last clone is dropped without it. What is
@@ -61,7 +70,8 @@ use crate::{Error, OwnedEvent};
 ///   came: those events are inserted again, since nobody knows. A consumer that must not see them twice can
 ///   compare a key in the event.
 ///
-/// The role needs the right to `INSERT` into the queue's tables, as for [`BulkInsert`](crate::BulkInsert), and
+/// The role needs the right to `INSERT` into the queue's tables, as for [`BulkInsert`](crate::BulkInsert), which is looked
+/// for at the start, and
 /// event times are the server's at the transaction, unless they are set.
 #[derive(Clone)]
 pub struct BufferedProducer(Arc<Handle>);
@@ -72,13 +82,14 @@ impl BufferedProducer {
         BufferedProducerBuilder::new(conninfo, queue)
     }
 
-    /// Takes an event; waits while the buffer is full. It is safe only when a later
+    /// Takes an event; waits while the buffer is full, and while others have waited longer. It is safe only when a later
     /// [`flush`](BufferedProducer::flush) or [`close`](BufferedProducer::close) has succeeded.
     ///
     /// # Errors
     ///
-    /// When the server refuses events, when the producer is closed, and when the event cannot be one: a text has
-    /// the character NUL, or all of it is too long for a row. The error has the event.
+    /// When the server refuses events, when the producer is closed or has ended, and when the event cannot be one: a
+    /// text has the character NUL, all of it is too long for a row, or its time is before PostgreSQL's first. The
+    /// error has the event.
     pub fn send(&self, event: impl Into<OwnedEvent>) -> Result<(), SendError> {
         self.0.shared.send(event.into(), None)
     }
@@ -104,24 +115,31 @@ impl BufferedProducer {
 
     /// Waits until all that was sent before is committed.
     ///
-    /// Tries at once, also where the next attempt was to come later. A server that is away is waited for, up to
-    /// [`patience`](BufferedProducerBuilder::patience).
+    /// Tries at once, also where the next attempt was to come later, and again after short delays. A server that is
+    /// away is waited for, up to [`patience`](BufferedProducerBuilder::patience).
     ///
     /// # Errors
     ///
-    /// When the server refuses, and when the time is over. The events stay and are tried again.
+    /// When the server refuses, and when the time is over. The events stay and are tried again. Also while there are
+    /// events [to be taken back](BufferedProducer::take_refused); the others are committed then.
     pub fn flush(&self) -> Result<(), Error> {
         self.0.shared.flush(self.0.patience)
     }
 
     /// Takes no more events, waits until all are committed, and ends the thread. Of several calls, the first has
-    /// the result.
+    /// the events that are left; the others have its error.
     ///
     /// # Errors
     ///
     /// As [`flush`](BufferedProducer::flush); the error has the events that are not known to be inserted.
     pub fn close(&self) -> Result<(), CloseError> {
         self.0.close()
+    }
+
+    /// Takes back the events that the server refuses for what they are, in the order in which they were sent, so that
+    /// [`flush`](BufferedProducer::flush) succeeds again; none when there are none.
+    pub fn take_refused(&self) -> Vec<OwnedEvent> {
+        self.0.shared.take_refused()
     }
 
     /// Returns what was done so far.

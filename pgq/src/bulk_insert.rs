@@ -1,9 +1,9 @@
 //! Inserting events by COPY, one after the other.
 
 use chrono::{DateTime, Utc};
-use postgres::Transaction;
 use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::types::{ToSql, Type};
+use postgres::{GenericClient, Transaction};
 
 use crate::{Error, NewEvent, copy, sql};
 
@@ -59,6 +59,23 @@ impl<'a> BulkInsert<'a> {
 pub(crate) fn row<'a>(event: &'a NewEvent<'_>, time: &'a DateTime<Utc>) -> [&'a (dyn ToSql + Sync); 7] {
     let [extra1, extra2, extra3, extra4] = &event.extra;
     [&event.event_type, &event.data, extra1, extra2, extra3, extra4, time]
+}
+
+/// Fails when the role may not write into a queue's tables, with what would let it.
+pub(crate) fn require_right(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
+    let failed = |error| Error::failed("cannot look for rights").on_queue(queue).caused_by(error);
+    let row = client.query_typed_opt(sql::MISSING_RIGHTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    let (role, missing): (String, Vec<String>) = match &row {
+        Some(row) => (row.get(0), row.get(1)),
+        None => return Ok(()),
+    };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let grants: Vec<String> = missing.iter().map(|what| format!("grant {what} to {role}")).collect();
+    let grants = grants.join("; ");
+    Err(Error::failed(format!("role `{role}` may not insert into the queue's tables; `{grants}` lets it"))
+        .on_queue(queue))
 }
 
 pub(crate) fn failed(queue: &str, error: postgres::Error) -> Error {

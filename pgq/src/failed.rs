@@ -110,7 +110,7 @@ pub(crate) fn on_store(
 pub(crate) fn refused(queue: &str, what: &str, error: postgres::Error) -> Error {
     match error.code() {
         Some(&SqlState::UNDEFINED_FUNCTION) => Error::missing(
-            "failed events are not installed, or by an older release; `pgqadm CONFIG.ini install` installs them",
+            "failed events are not installed, or by an older release; `pgqadm CONFIG.ini install` or `pgq::schema::install` installs them",
         ),
         Some(&(SqlState::UNDEFINED_OBJECT | SqlState::NO_DATA_FOUND)) => Error::missing(what),
         Some(_) => Error::failed(what),

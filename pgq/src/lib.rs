@@ -4,11 +4,16 @@
 //! Every consumer keeps its own position, takes batch after batch, and each batch is done or not done as a
 //! whole.
 //!
-//! A consumer is one trait:
+//! # From an empty database to a running consumer
+//!
+//! `cargo add pgq`, and a logger for what the threads have to say, for instance `cargo add env_logger` and
+//! `env_logger::init()` at the beginning of `main`, with `RUST_LOG=info`. Any database of PostgreSQL 14 or newer will do:
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use pgq::{Batch, BoxError, Consumer, Event, Outcome, Worker};
+//!
+//! use pgq::postgres::{Client, NoTls};
+//! use pgq::{Batch, BoxError, Consumer, Event, Outcome, Ticker, Worker};
 //!
 //! struct Welcome;
 //!
@@ -18,19 +23,44 @@
 //!         if name.is_empty() {
 //!             return Ok(Outcome::Retry(Duration::from_secs(60)));
 //!         }
+//!         // Committed together with the batch.
 //!         batch.db().execute("insert into welcomed values ($1)", &[&name])?;
+//!         println!("welcome, {name}");
 //!         Ok(Outcome::Done)
 //!     }
 //! }
 //!
-//! # fn main() -> Result<(), pgq::Error> {
-//! let worker = Worker::new("dbname=queries", "mailer", "welcome").spawn(Welcome)?;
-//! // … the service does other things …
-//! worker.stop();
-//! worker.join()?;
-//! # Ok(())
-//! # }
+//! fn main() -> Result<(), BoxError> {
+//!     let conninfo = "host=localhost user=postgres dbname=queries";
+//!     let mut client = Client::connect(conninfo, NoTls)?;
+//!     pgq::schema::install(&mut client)?; // what is there stays
+//!     pgq::create_queue(&mut client, "mailer")?;
+//!     client.batch_execute("create table if not exists welcomed (name text)")?;
+//!
+//!     // One ticker a database, in any process.
+//!     let ticker = Ticker::new(conninfo).spawn()?;
+//!     // Registers the consumer, which gets all events from then on.
+//!     let worker = Worker::new(conninfo, "mailer", "welcome").spawn(Welcome)?;
+//!
+//!     // A producer: the event is there once the transaction commits.
+//!     let mut transaction = client.transaction()?;
+//!     pgq::insert_event(&mut transaction, "mailer", "welcome", "jane")?;
+//!     transaction.commit()?;
+//!
+//!     println!("Enter ends it; the event comes with the next tick, within some seconds");
+//!     std::io::stdin().read_line(&mut String::new())?;
+//!     worker.stop();
+//!     worker.join()?;
+//!     ticker.stop();
+//!     ticker.join()?;
+//!     Ok(())
+//! }
 //! ```
+//!
+//! A consumer that is not run any more has to be unregistered ([`unregister_consumer`]), or its queue keeps every event for
+//! it.
+//!
+//! # What there is
 //!
 //! The path of a batch: [`Subscription::next_batch`] opens it, [`Batch`] reads its events page by page, the
 //! [`Consumer`] handles them, [`Batch::finish`] commits. [`ConsumerLoop`] does that again and again, inside a
@@ -80,6 +110,8 @@ mod producer;
 mod queue;
 mod queue_config;
 mod queue_variable;
+#[cfg(doctest)]
+mod readme;
 mod registration;
 mod retry_policy;
 mod router;

@@ -29,6 +29,7 @@ mod array;
 mod change;
 mod column;
 mod fields;
+mod iso_time;
 mod json;
 mod operation;
 mod urldecode;

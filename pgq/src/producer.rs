@@ -40,7 +40,7 @@ impl<'a> NewEvent<'a> {
         self
     }
 
-    /// Sets the event's time, which only inserting in bulk can. Defaults to the transaction's time.
+    /// Sets the event's time, which only inserting in bulk can store. Defaults to the transaction's time.
     pub fn time(mut self, time: DateTime<Utc>) -> NewEvent<'a> {
         self.time = Some(time);
         self
@@ -83,13 +83,25 @@ pub fn insert_event(
 ///
 /// # Errors
 ///
-/// As [`insert_event`].
+/// As [`insert_event`], and when the event has a [time](NewEvent::time) of its own ([`Error::is_usage`]), which only
+/// inserting in bulk can store.
 pub fn insert_new_event(
     client: &mut impl GenericClient,
     queue: &str,
     event: &NewEvent<'_>,
 ) -> Result<i64, Error> {
+    require_no_time(queue, event)?;
     inserted(queue, client.query_typed_opt(sql::INSERT_EVENT, &insert_values(&queue, event)))
+}
+
+/// `pgq.insert_event` takes no time; leaving it out would store another one.
+pub(crate) fn require_no_time(queue: &str, event: &NewEvent<'_>) -> Result<(), Error> {
+    match event.time {
+        Some(_) => {
+            Err(Error::usage("an event's time can only be set when inserting in bulk").on_queue(queue))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Returns the values of [`sql::INSERT_EVENT`].

@@ -90,7 +90,9 @@ fn find(
 
 pub(crate) fn no_queue(queue: &str) -> Error {
     let word = shell::word(queue);
-    Error::missing(format!("queue `{queue}` does not exist; `pgqadm CONFIG.ini create {word}` creates it"))
+    Error::missing(format!(
+        "queue `{queue}` does not exist; `pgqadm CONFIG.ini create {word}` creates it, as `pgq::create_queue` does"
+    ))
 }
 
 /// Fails when the queue does not exist, with those that there are.

@@ -135,7 +135,7 @@ pub fn register_subconsumer(
     let changed = queue::on_queue(client, queue, &what, sql::REGISTER_SUBCONSUMER, &values);
     changed.map(|row| row.get::<_, i32>(0) != 0).map_err(|error| match error.sqlstate() {
         Some(&SqlState::INVALID_SCHEMA_NAME | &SqlState::UNDEFINED_FUNCTION) => Error::missing(
-            "cooperative consumers are not installed; `pgqadm CONFIG.ini install` installs them",
+            "cooperative consumers are not installed; `pgqadm CONFIG.ini install` or `pgq::schema::install` installs them",
         )
         .caused_by(error),
         _ => error,

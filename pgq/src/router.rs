@@ -7,9 +7,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
+use dbscript::plain;
+
 pub use self::unknown::Unknown;
 pub use self::unknown_events::UnknownEvents;
 use crate::{Batch, BoxError, Consumer, Event, Outcome};
+
+/// How much of an unknown type is shown, in characters.
+const SHOWN: usize = 200;
 
 type Handler = Box<dyn FnMut(&Event, &mut Batch<'_>) -> Result<Outcome, BoxError> + Send>;
 
@@ -75,7 +80,8 @@ impl Router {
     }
 
     /// Adds the handler of a table: `ev_extra1`, where triggers write it as schema and name, unquoted. A name without a
-    /// schema is in `public`.
+    /// dot is in schema `public`. With a dot it is compared as it is, so a table of `public` whose own name has a dot is
+    /// written with its schema, `public.a.b`; `a.b` in the schema `public` and `b` in a schema `public.a` look the same.
     ///
     /// # Panics
     ///
@@ -106,8 +112,8 @@ impl Router {
         match self.unknown {
             Unknown::Retry(delay) => Ok(Outcome::Retry(delay)),
             Unknown::Skip => Ok(Outcome::Done),
-            Unknown::Fail => Ok(Outcome::Failed(format!("there is no handler of `{kind}`"))),
-            Unknown::Error => Err(format!("there is no handler of `{kind}`").into()),
+            Unknown::Fail => Ok(Outcome::Failed(format!("there is no handler of `{}`", shown(&kind)))),
+            Unknown::Error => Err(format!("there is no handler of `{}`", shown(&kind)).into()),
         }
     }
 }
@@ -119,6 +125,13 @@ impl Consumer for Router {
             None => self.settle_unknown(event),
         }
     }
+}
+
+/// Shows what a producer may have put anything into, on one line and not too long.
+fn shown(kind: &str) -> String {
+    let short: String = kind.chars().take(SHOWN).collect();
+    let more = if short.len() < kind.len() { "…" } else { "" };
+    format!("{}{more}", plain(&short))
 }
 
 /// Returns the type of an event, and for a change of a table, whose type does not say so, the table.
@@ -222,6 +235,15 @@ mod tests {
         let bad = || vec![event(1, "bad", None), event(2, "good", None)];
         assert_eq!(route(&mut router(Unknown::Skip), policy(), bad()).expect("routed"), (1, 0));
         assert!(route(&mut router(Unknown::Skip), None, bad()).is_err());
+    }
+
+    #[test]
+    fn an_odd_type_is_shown_on_one_line_and_cut() {
+        let events = vec![event(1, &format!("a\n\u{1b}[1m{}", "é".repeat(300)), None)];
+        let error = route(&mut router(Unknown::Error), None, events).expect_err("refused");
+        let line = dbscript::describe(&*error);
+        let shown = format!("there is no handler of `a\\n\\u{{1b}}[1m{}…`", "é".repeat(194));
+        assert!(line.ends_with(&shown), "{line}");
     }
 
     #[test]

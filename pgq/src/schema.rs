@@ -51,7 +51,7 @@ pub(crate) fn require_kind(client: &mut impl GenericClient) -> Result<Option<Kin
         (true, true) => Ok(Some(Kind::Extension)),
         (true, false) => Ok(state.own().map(|_| Kind::Own)),
         (false, _) => Err(Error::missing(
-            "schema `pgq` is not installed in this database; `pgqadm CONFIG.ini install` installs it",
+            "schema `pgq` is not installed in this database; `pgqadm CONFIG.ini install` or `pgq::schema::install` installs it",
         )),
     }
 }

@@ -225,6 +225,18 @@ pub(crate) const INSERT_EVENT: &str =
 /// $1 queue. No row: there is no such queue.
 pub(crate) const CURRENT_EVENT_TABLE: &str = "select pgq.quote_fqname(pgq.current_event_table(queue_name)), now() from pgq.queue where queue_name = $1";
 
+/// $1 queue. The role, quoted, and what it lacks for COPY into the queue's tables, as the middle of GRANT statements.
+pub(crate) const MISSING_RIGHTS: &str = "select quote_ident(current_user), array_remove(array[ \
+         case when not has_function_privilege('pgq.current_event_table(text)', 'execute') \
+             then 'execute on function pgq.current_event_table(text)' end, \
+         (select 'insert on ' || string_agg(name, ', ' order by number) \
+             from generate_series(0, queue_ntables - 1) number \
+             cross join lateral (select pgq.quote_fqname(queue_data_pfx || '_' || number)) named (name) \
+             where not has_table_privilege(to_regclass(name)::oid, 'insert')), \
+         case when not has_sequence_privilege(to_regclass(pgq.quote_fqname(queue_event_seq))::oid, 'usage') \
+             then 'usage on sequence ' || pgq.quote_fqname(queue_event_seq) end], null) \
+     from pgq.queue where queue_name = $1";
+
 pub(crate) const TICK: &str = "select pgq.ticker()";
 
 /// $1 queue. Makes the queue look busy.

@@ -29,6 +29,18 @@
 //! # }
 //! ```
 
+//!
+//! # What blocks
+//!
+//! The functions of the crate's root, such as [`insert_event`](crate::insert_event), and the clients of
+//! [`crate::postgres`] drive a runtime of their own: on a thread of another runtime they panic. Use those of this
+//! module, or `tokio::task::spawn_blocking`.
+//!
+//! [`Worker::spawn`](crate::Worker::spawn), [`BufferedProducerBuilder::spawn`](crate::BufferedProducerBuilder::spawn) and
+//! the like wait until the server has answered. [`WorkerHandle::join`](crate::WorkerHandle::join) waits for the end of the
+//! worker, and so does dropping its handle. They panic nowhere, since what they start has a thread of its own, but hold the
+//! runtime's thread up: call them in `spawn_blocking`, too, and move handles there to end them.
+
 mod bulk_insert;
 mod producer;
 

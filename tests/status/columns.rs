@@ -199,7 +199,10 @@ fn without_pgq_the_error_says_how_to_install_it() {
     let database = Database::create("status");
     let error = Status::read(&mut database.client()).expect_err("nothing is installed");
     assert!(error.is_missing());
-    assert!(error.to_string().ends_with("`pgqadm CONFIG.ini install` installs it"), "{error}");
+    assert!(
+        error.to_string().ends_with("`pgqadm CONFIG.ini install` or `pgq::schema::install` installs it"),
+        "{error}"
+    );
     let (_database, mut client) = installed(Kind::Own);
     let error = read(&mut client).only("q").expect_err("no such queue");
     assert!(error.is_missing());

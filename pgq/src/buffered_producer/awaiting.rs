@@ -4,6 +4,7 @@ use std::pin::pin;
 
 use tokio::sync::oneshot;
 
+use super::unclaimed::Unclaimed;
 use super::{BufferedProducer, CloseError, SendError};
 use crate::{Error, OwnedEvent};
 
@@ -13,35 +14,43 @@ use crate::{Error, OwnedEvent};
 impl BufferedProducer {
     /// As [`send`](BufferedProducer::send), awaiting. When the future is dropped, the event was not sent.
     ///
+    /// A future that waits for room has to be polled or dropped: after a while, other senders wait behind it.
+    ///
     /// # Errors
     ///
     /// As [`send`](BufferedProducer::send).
     pub async fn send_async(&self, event: impl Into<OwnedEvent>) -> Result<(), SendError> {
-        let mut event = event.into();
+        let shared = &self.0.shared;
+        let (mut event, mut place) = (event.into(), None);
         loop {
-            let mut told = pin!(self.0.shared.told.notified());
+            let mut told = pin!(shared.told.notified());
             told.as_mut().enable();
-            match self.0.shared.try_send(event) {
+            match shared.try_send_from(event, place.as_ref()) {
                 Err(error) if error.is_full() => event = error.into_event(),
                 result => return result,
             }
+            place.get_or_insert_with(|| shared.line_up());
             told.await;
         }
     }
 
-    /// As [`flush`](BufferedProducer::flush), awaiting. Needs a runtime with time enabled.
+    /// As [`flush`](BufferedProducer::flush), awaiting.
     ///
     /// # Errors
     ///
     /// As [`flush`](BufferedProducer::flush).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, and on one without time (`enable_time`).
     pub async fn flush_async(&self) -> Result<(), Error> {
         let shared = &self.0.shared;
-        let goal = shared.want_all();
+        let wish = shared.want_all();
         let outcome = async {
             loop {
                 let mut told = pin!(shared.told.notified());
                 told.as_mut().enable();
-                if let Some(outcome) = shared.outcome(goal) {
+                if let Some(outcome) = shared.outcome(wish.goal) {
                     return outcome;
                 }
                 told.await;
@@ -64,15 +73,15 @@ impl BufferedProducer {
     ///
     /// Outside of a tokio runtime.
     pub async fn close_async(&self) -> Result<(), CloseError> {
-        let (producer, (tell, told)) = (self.clone(), oneshot::channel());
-        tokio::task::spawn_blocking(move || {
-            if let Err(Err(lost)) = tell.send(producer.close()) {
-                producer.0.log_loss(&lost);
+        let (handle, (tell, told)) = (self.0.clone(), oneshot::channel());
+        // What nobody receives is dropped, wherever it is then, and logged.
+        tokio::task::spawn_blocking(move || drop(tell.send(Unclaimed::new(handle))));
+        match told.await {
+            Ok(unclaimed) => unclaimed.take(),
+            Err(_) => {
+                let error = Error::failed("the producer was not closed before the runtime ended");
+                Err(CloseError::new(self.0.shared.take_rest(), error))
             }
-        });
-        told.await.unwrap_or_else(|_| {
-            let error = Error::failed("the producer was not closed before the runtime ended");
-            Err(CloseError::new(self.0.shared.take_rest(), error))
-        })
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::buffer::{Buffer, Limits};
 use super::handle::Handle;
 use super::shared::Shared;
 use super::writer::{DB, Writer, own};
+use crate::ticker::SILENCE;
 use crate::{Error, RetryPolicy};
 
 /// Default of [`max_events`](BufferedProducerBuilder::max_events).
@@ -39,7 +40,10 @@ impl BufferedProducerBuilder {
     pub(super) fn new(conninfo: &str, queue: &str) -> BufferedProducerBuilder {
         let job = format!("{queue}/producer");
         // The buffer says when to try again.
-        let worker = dbscript::Worker::new(&job).database(DB, conninfo).exception_sleep(Duration::ZERO);
+        let worker = dbscript::Worker::new(&job)
+            .database(DB, conninfo)
+            .exception_sleep(Duration::ZERO)
+            .notice_silence(SILENCE);
         let limits = Limits {
             events: DEFAULT_MAX_EVENTS,
             bytes: DEFAULT_MAX_BYTES,
@@ -70,7 +74,9 @@ impl BufferedProducerBuilder {
     }
 
     /// Sets how long to wait after a failed transaction: this at first, twice the time before after each further
-    /// one, but no longer than `longest`; each by chance up to a fifth longer. Defaults to 0.1 and 20 seconds.
+    /// one, but no longer than `longest`; each by chance up to a fifth longer. While somebody waits in
+    /// [`flush`](BufferedProducer::flush) or [`close`](BufferedProducer::close), no delay is longer than the first.
+    /// Defaults to 0.1 and 20 seconds.
     pub fn retry_delays(mut self, first: Duration, longest: Duration) -> BufferedProducerBuilder {
         self.limits.retry = retry(first, longest);
         self
@@ -89,12 +95,12 @@ impl BufferedProducerBuilder {
         self
     }
 
-    /// Connects, looks for the queue and starts the thread.
+    /// Connects, looks for the queue and the right to insert into its tables, and starts the thread.
     ///
     /// # Errors
     ///
-    /// When the server cannot be reached, PgQ or the queue is missing ([`Error::is_missing`]), or no thread can
-    /// be started.
+    /// When the server cannot be reached, PgQ or the queue is missing ([`Error::is_missing`]), the role may not
+    /// insert (the error says what to grant), or no thread can be started.
     pub fn spawn(self) -> Result<BufferedProducer, Error> {
         let shared = Arc::new(Shared::new(Buffer::new(&self.queue, self.limits)));
         let writer = Writer { queue: self.queue.clone(), shared: shared.clone() };

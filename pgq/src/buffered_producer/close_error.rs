@@ -17,7 +17,8 @@ impl CloseError {
 
     /// Returns the events that are not known to be inserted, in the order in which they were sent.
     ///
-    /// Some of them may be inserted, when the server did not answer to the end.
+    /// Some of them may be inserted, when the server did not answer to the end. There are none when the producer was
+    /// closed before: whoever closed it first has got them.
     pub fn events(&self) -> &[OwnedEvent] {
         &self.events
     }
@@ -43,6 +44,7 @@ impl fmt::Debug for CloseError {
 impl fmt::Display for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.events.len() {
+            0 => f.write_str("the producer was closed before, and not all events were inserted"),
             1 => f.write_str("1 event was not inserted"),
             count => write!(f, "{count} events were not inserted"),
         }

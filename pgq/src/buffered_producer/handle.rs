@@ -9,13 +9,20 @@ use log::error;
 
 use super::CloseError;
 use super::shared::Shared;
+use crate::Error;
 
 /// The buffer and the thread. Dropped, it closes the producer, and logs what could not be inserted.
 pub(super) struct Handle {
     pub(super) shared: Arc<Shared>,
     pub(super) patience: Duration,
     queue: String,
-    worker: Mutex<Option<WorkerHandle>>,
+    state: Mutex<State>,
+}
+
+enum State {
+    Open(WorkerHandle),
+    /// Why events were left, if any were.
+    Closed(Option<Error>),
 }
 
 impl Handle {
@@ -25,12 +32,21 @@ impl Handle {
         patience: Duration,
         worker: WorkerHandle,
     ) -> Handle {
-        Handle { shared, patience, queue, worker: Mutex::new(Some(worker)) }
+        Handle { shared, patience, queue, state: Mutex::new(State::Open(worker)) }
     }
 
     pub(super) fn close(&self) -> Result<(), CloseError> {
-        let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(worker) = worker.take() else { return Ok(()) };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = match std::mem::replace(&mut *state, State::Closed(None)) {
+            State::Open(worker) => self.end(worker),
+            State::Closed(None) => Ok(()),
+            State::Closed(Some(error)) => Err(CloseError::new(Vec::new(), error)),
+        };
+        *state = State::Closed(result.as_ref().err().map(|lost| lost.error().clone()));
+        result
+    }
+
+    fn end(&self, worker: WorkerHandle) -> Result<(), CloseError> {
         let result = self.shared.close(self.patience);
         self.shared.abandon();
         if result.is_err() {
@@ -44,6 +60,10 @@ impl Handle {
     }
 
     pub(super) fn log_loss(&self, lost: &CloseError) {
+        // The others were given back, or logged, before.
+        if lost.events().is_empty() {
+            return;
+        }
         error!("queue `{}`: {}", self.queue, dbscript::describe(lost));
     }
 }

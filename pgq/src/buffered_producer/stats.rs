@@ -10,8 +10,10 @@ pub struct ProducerStats {
     pub committed: u64,
     /// Transactions that succeeded.
     pub transactions: u64,
-    /// Transactions that failed, attempts to connect included.
+    /// Transactions that failed, attempts to connect and to find a refused event included.
     pub failed: u64,
+    /// Events that the server refuses and nobody has taken back, among those in the buffer.
+    pub refused: usize,
     /// Events in the buffer, those that are being written included.
     pub buffered: usize,
     /// The memory that these take, in bytes.

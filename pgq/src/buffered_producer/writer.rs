@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use dbscript::{BoxError, Context, Round, Script, guarded};
+use log::error;
 
-use super::shared::Shared;
+use super::shared::{Attempt, Shared};
+use crate::bulk_insert::require_right;
 use crate::{BulkInsert, Error, OwnedEvent, require_queue};
 
 /// The name of the queue's database in the worker's context, and in its messages.
@@ -18,7 +20,9 @@ pub(super) struct Writer {
 
 impl Script for Writer {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        Ok(require_queue(&mut *cx.database(DB)?, &self.queue)?)
+        let mut connection = cx.database(DB)?;
+        require_queue(&mut *connection, &self.queue)?;
+        Ok(require_right(&mut *connection, &self.queue)?)
     }
 
     /// Waits for events, and before a further attempt, in the buffer alone: the loop never sleeps.
@@ -31,8 +35,12 @@ impl Script for Writer {
             .map_err(|error| own("cannot insert events", error).on_queue(&self.queue));
         // Whoever waits for the batch may then be the only one who has it.
         drop(batch);
-        self.shared.attempted(&result);
-        result.map(|()| Round::Worked).map_err(|error| cx.locate(DB, error).into())
+        match self.shared.attempted(result) {
+            Attempt::Failed(error) => return Err(cx.locate(DB, error).into()),
+            Attempt::Refused(Some(error)) => error!("{}", dbscript::describe(&error)),
+            Attempt::Refused(None) | Attempt::Done => {}
+        }
+        Ok(Round::Worked)
     }
 }
 

@@ -71,7 +71,7 @@ impl<'e> Change<'e> {
 
     /// Returns the columns of the row: the new one, or the one that was deleted; none after a truncate. Whichever
     /// trigger wrote them, the texts are the same, but for times with a date, which `jsontriga` writes as ISO 8601
-    /// has it: with a `T`, and minutes in the offset.
+    /// has it: with a `T`, and minutes in the offset. [`row`](Change::row) makes the same values of `chrono` of both.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::value::{Error, SeqDeserializer};
 use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
 
-use super::array;
+use super::{array, iso_time};
 
 /// How much of a wrong text an error shows, in characters.
 const SHOWN: usize = 60;
@@ -27,6 +27,14 @@ impl<'de> Column<'de> {
     }
 
     fn visit_text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let is_time = iso_time::is_wanted_by::<V::Value>();
+        match self.0.as_deref().filter(|_| is_time).and_then(iso_time::of_timestamp) {
+            Some(iso) => visitor.visit_string(iso),
+            None => self.visit_own(visitor),
+        }
+    }
+
+    fn visit_own<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.0 {
             Some(Cow::Borrowed(text)) => visitor.visit_borrowed_str(text),
             Some(Cow::Owned(text)) => visitor.visit_string(text),
@@ -53,10 +61,16 @@ fn unexpected(text: Option<&str>, expected: &dyn de::Expected) -> Error {
     de::Error::custom(format_args!("expected {expected}, not `{shown}{more}`"))
 }
 
+/// Reads what PostgreSQL takes for a boolean: words in any case, cut short where that leaves no doubt.
 fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "t" | "true" => Some(true),
-        "f" | "false" => Some(false),
+    let text = text.trim().to_ascii_lowercase();
+    let begins = |words: &[&str]| words.iter().any(|word| word.starts_with(&text));
+    match text.as_str() {
+        "" | "o" => None,
+        "1" => Some(true),
+        "0" => Some(false),
+        _ if begins(&["true", "yes", "on"]) => Some(true),
+        _ if begins(&["false", "no", "off"]) => Some(false),
         _ => None,
     }
 }
@@ -139,6 +153,9 @@ impl<'de> Deserializer<'de> for Column<'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if let Some(bytes) = self.0.as_deref().and_then(bytes) {
+            return SeqDeserializer::new(bytes.into_iter()).deserialize_seq(visitor);
+        }
         let Some(elements) = self.0.as_deref().and_then(array::elements) else {
             return self.json(&visitor)?.deserialize_seq(visitor).map_err(of_json);
         };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use log::warn;
 
-use super::Unknown;
+use super::{Unknown, shown};
 
 /// How many types are told apart; a producer may put anything into `ev_type`.
 const TYPES: usize = 1000;
@@ -37,7 +37,8 @@ impl UnknownEvents {
         let is_new = self.counts().add(kind);
         if is_new {
             warn!(
-                "there is no handler of `{kind}`: such events {}; the first is event {event}",
+                "there is no handler of `{}`: such events {}; the first is event {event}",
+                shown(kind),
                 unknown.fate()
             );
         }

@@ -32,10 +32,16 @@ use crate::{Error, NewEvent, sql};
 ///
 /// Dropped before it is [finished](BulkInsert::finish), it makes the transaction fail. Writing to the event
 /// table takes the right to `INSERT` into it.
+///
+/// [`write`](BulkInsert::write) is not cancel-safe: events are sent many at once, and a future that is dropped halfway takes
+/// earlier ones with it. From then on `write` and `finish` fail, and so does the transaction: none of its events
+/// is inserted. In `tokio::select!`, let the branch wait for what is to be written, and write in its body.
 pub struct BulkInsert<'a> {
     writer: Pin<Box<BinaryCopyInWriter>>,
     queue: String,
     now: DateTime<Utc>,
+    /// Whether a write has begun and not ended.
+    is_broken: bool,
     /// The table is the right one until the transaction ends.
     transaction: PhantomData<&'a ()>,
 }
@@ -54,17 +60,20 @@ impl<'a> BulkInsert<'a> {
             .await
             .map_err(|error| failed(queue, error))?;
         let writer = Box::pin(BinaryCopyInWriter::new(sink, &TYPES));
-        Ok(BulkInsert { writer, queue: queue.to_owned(), now, transaction: PhantomData })
+        Ok(BulkInsert { writer, queue: queue.to_owned(), now, is_broken: false, transaction: PhantomData })
     }
 
     /// Writes an event. It is sent with others, so an error may belong to an earlier one.
     ///
     /// # Errors
     ///
-    /// When the server fails.
+    /// When the server fails, and after the future of a write was dropped before it was done.
     pub async fn write(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
+        self.require_whole()?;
         let time = event.time.unwrap_or(self.now);
+        self.is_broken = true;
         let written = self.writer.as_mut().write(&row(event, &time)).await;
+        self.is_broken = false;
         written.map_err(|error| failed(&self.queue, error))
     }
 
@@ -72,8 +81,17 @@ impl<'a> BulkInsert<'a> {
     ///
     /// # Errors
     ///
-    /// When the server fails.
+    /// When the server fails, and after the future of a write was dropped before it was done; the transaction then
+    /// fails, too.
+    ///
+    /// When this future is dropped, nobody knows whether the events are in the transaction: roll it back.
     pub async fn finish(mut self) -> Result<u64, Error> {
+        self.require_whole()?;
         self.writer.as_mut().finish().await.map_err(|error| failed(&self.queue, error))
+    }
+
+    fn require_whole(&self) -> Result<(), Error> {
+        let what = "cannot insert events: an earlier write was cancelled, and what it held is lost";
+        if self.is_broken { Err(Error::failed(what).on_queue(&self.queue)) } else { Ok(()) }
     }
 }

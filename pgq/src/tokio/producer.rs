@@ -4,7 +4,7 @@ use tokio_postgres::GenericClient;
 
 use super::BulkInsert;
 use crate::bulk_insert::failed;
-use crate::producer::{insert_values, inserted};
+use crate::producer::{insert_values, inserted, require_no_time};
 use crate::{Error, NewEvent, sql};
 
 /// Inserts an event with a type and data; returns its id. See [`insert_event`](crate::insert_event).
@@ -25,12 +25,13 @@ pub async fn insert_event(
 ///
 /// # Errors
 ///
-/// As [`insert_event`].
+/// As [`insert_event`], and when the event has a [time](NewEvent::time) of its own ([`Error::is_usage`]).
 pub async fn insert_new_event(
     client: &impl GenericClient,
     queue: &str,
     event: &NewEvent<'_>,
 ) -> Result<i64, Error> {
+    require_no_time(queue, event)?;
     let values = insert_values(&queue, event);
     inserted(queue, client.query_typed_opt(sql::INSERT_EVENT, &values).await)
 }

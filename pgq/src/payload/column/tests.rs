@@ -83,13 +83,36 @@ fn check_error<T: for<'de> Deserialize<'de> + std::fmt::Debug>(text: &str, expec
 fn errors_name_field_type_and_text() {
     check_error::<u8>("b=1&a=300", "expected u8, not `300`");
     check_error::<i32>("a", "expected i32, not NULL");
-    check_error::<bool>("a=yes", "expected a boolean, not `yes`");
+    check_error::<bool>("a=maybe", "expected a boolean, not `maybe`");
+    check_error::<bool>("a=o", "expected a boolean, not `o`");
     check_error::<String>("a", "expected a string, not NULL");
     check_error::<Mood>("a=glad", "unknown variant `glad`, expected `ok` or `sad`");
     check_error::<Vec<u8>>("a=%7b%7b1%7d%7d", "expected a sequence, not `{{1}}`");
     check_error::<(u8, u8)>("a=%7b1,2,3%7d", "invalid length 3, expected 2 elements in sequence");
     check_error::<Inner>("a=%7b", "expected struct Inner, not `{`");
     check_error::<f32>(&format!("a={}", "é".repeat(61)), &format!("expected f32, not `{}…`", "é".repeat(60)));
+}
+
+#[test]
+fn an_error_inside_of_a_field_names_the_inner_one() {
+    let fields = urldecode("a=%7b%22a%22%3a300%7d").expect("valid");
+    let error = fields.deserialize::<HashMap<String, Inner>>().expect_err("too large");
+    let line = dbscript::describe(&error);
+    assert_eq!(line, "cannot read the fields: field `a.a`: invalid value: integer `300`, expected u8");
+}
+
+#[test]
+fn booleans_are_read_as_postgresql_reads_them() {
+    let read = |text: &str| {
+        let fields = urldecode(text).expect("valid");
+        fields.deserialize::<HashMap<String, bool>>().expect("a boolean")["a"]
+    };
+    for yes in ["t", "TRUE", "tr", "1", "Yes", "y", "on", "+true+"] {
+        assert!(read(&format!("a={yes}")), "{yes}");
+    }
+    for no in ["f", "False", "0", "NO", "n", "off", "of"] {
+        assert!(!read(&format!("a={no}")), "{no}");
+    }
 }
 
 #[test]
@@ -112,6 +135,15 @@ fn bytes_are_hexadecimal() {
         }
     }
     let read = |text| urldecode(text).and_then(|fields| fields.deserialize::<HashMap<String, Bytes>>());
+    let numbers = |text| urldecode(text).and_then(|fields| fields.deserialize::<HashMap<String, Vec<u8>>>());
+    assert_eq!(
+        numbers("a=%5cx00ff&b=%5cx&c=%7b1,2%7d").expect("valid"),
+        HashMap::from([
+            ("a".to_owned(), vec![0, 255]),
+            ("b".to_owned(), vec![]),
+            ("c".to_owned(), vec![1, 2])
+        ])
+    );
     assert_eq!(read("a=%5cx00ff").expect("valid")["a"], Bytes(vec![0, 255]));
     assert_eq!(read("a=%5cx").expect("valid")["a"], Bytes(vec![]));
     for wrong in ["a=00ff", "a=%5cx0", "a=%5cx0g", "a=%5cx%2b1", "a=%5cx%c3%a9"] {

@@ -1,0 +1,3 @@
+//! The examples of the crate's README, which `cargo test --doc` compiles.
+
+#![doc = include_str!("../README.md")]
