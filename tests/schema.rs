@@ -107,7 +107,11 @@ fn an_ordinary_role_may_use_but_not_change_the_record() {
     let role = format!("mover_{}", crate::support::unique());
     client.batch_execute(&format!("create role {role}; set role {role}")).expect("created");
     assert!(bool_of(&mut client, "select pgq_ext.set_batch_done('c', 1)"));
+    assert!(bool_of(&mut client, "select pgq_ext.is_batch_done_by_any('c', 1)"));
+    assert!(bool_of(&mut client, "select not pgq_ext.is_batch_done_by_any('c', 2)"));
+    assert!(bool_of(&mut client, "select pgq_ext.get_last_batch('c', '') = 1"));
     assert!(client.execute("delete from pgq_ext.completed_batch", &[]).is_err());
+    assert!(client.query("select from pgq_ext.completed_batch", &[]).is_err());
 }
 
 #[test]

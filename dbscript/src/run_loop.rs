@@ -153,6 +153,7 @@ impl<S: Script> RunLoop<S> {
 
     /// Runs one round and logs its statistics.
     fn round(&mut self) -> Result<Round, BoxError> {
+        self.context.ending = self.settings.loop_delay <= 0.0;
         let result = guarded(|| self.script.work(&mut self.context));
         self.progress.count(result.is_ok(), &self.context.stats);
         if !self.context.stats.is_empty() {

@@ -70,12 +70,18 @@ pub struct Context {
     pub(crate) stats: Stats,
     pub(crate) control: Control,
     pub(crate) status: Option<String>,
+    pub(crate) ending: bool,
 }
 
 impl Context {
     /// Makes a context around a set of databases.
     pub fn new(databases: Databases, control: Control) -> Context {
-        Context { databases, stats: Stats::default(), control, status: None }
+        Context { databases, stats: Stats::default(), control, status: None, ending: false }
+    }
+
+    /// Tells whether the loop ends when there is nothing to do, or after this round, instead of sleeping.
+    pub fn is_ending(&self) -> bool {
+        self.ending
     }
 
     /// Returns the connection of a name, opened at first use. See [`Databases::get`].

@@ -241,4 +241,14 @@ impl<'a> Batch<'a> {
     pub fn finish(self) -> Result<(), Error> {
         self.events.finish_with(&self.tags)
     }
+
+    /// As [`finish`](Batch::finish), for a batch whose effects are committed elsewhere: also when another subconsumer
+    /// has taken it over, which then finds nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Batch::finish).
+    pub fn finish_applied(mut self) -> Result<(), Error> {
+        self.events.finish_applied(&mut self.tags)
+    }
 }

@@ -3,14 +3,26 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use dbscript::{Context, Round, Script};
-use log::info;
+use dbscript::{Context, Round, Script, guarded};
+use log::{debug, info};
+use postgres::Client;
 
 use crate::guard::Guard;
-use crate::{Batch, BoxError, Consumer, Error, Hooks, Position, Subscription, Twin, tick_channel};
+use crate::{
+    Batch, BatchInfo, BoxError, Consumer, Error, Hooks, Position, Settings, Subscription, Twin, tick_channel,
+};
 
 /// Delivers batches to whoever processes them, and finishes them. This is where kinds of consumers differ.
 pub trait Delivery {
+    /// Checks the consumer's settings, or takes names from them, before anything else.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the loop before its first round.
+    fn configure(&mut self, _settings: &Settings) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Checks, before the consumer is registered, whether batches can be delivered.
     ///
     /// # Errors
@@ -42,19 +54,30 @@ pub trait Delivery {
         false
     }
 
+    /// Tells whether events may be retried, so that the settings may have a [`RetryPolicy`](crate::RetryPolicy).
+    /// Defaults to true.
+    fn retries(&self) -> bool {
+        true
+    }
+
+    /// Tells whether to ask where to [`resume`](Delivery::resume) before the first batch. Defaults to false.
+    fn resumes(&self) -> bool {
+        false
+    }
+
     /// Tells whether the consumer's lock is held for as long as the loop runs, on a connection of its own, and not only
     /// batch by batch, so that two processes of one name do not take turns. Defaults to false.
     fn holds_lock(&self) -> bool {
         false
     }
 
-    /// Returns the tick at which a [serial](Delivery::is_serial) delivery goes on, when it knows better than the queue,
-    /// where the consumer stands at tick `at` or is not registered. Asked before the first batch and after a
-    /// failure. Defaults to `None`: where the queue says.
+    /// Returns the tick at which a delivery that [resumes](Delivery::resumes) goes on, when it knows better than the
+    /// queue, where the consumer stands at tick `at` or is not registered. Asked once, when it has the consumer's lock.
+    /// Defaults to `None`: where the queue says.
     ///
     /// # Errors
     ///
-    /// As [`startup`](Delivery::startup) at the start, as [`deliver`](Delivery::deliver) later.
+    /// As [`startup`](Delivery::startup) at the start, as [`deliver`](Delivery::deliver) after standing by.
     fn resume(&mut self, _at: Option<i64>) -> Result<Option<i64>, BoxError> {
         Ok(None)
     }
@@ -121,7 +144,7 @@ impl<D: Delivery> ConsumerLoop<D> {
             guard: Guard::default(),
             hooks: None,
             stands_by: false,
-            resumes: delivery.is_serial(),
+            resumes: delivery.resumes(),
             delivery,
             idle_since: Instant::now(),
         }
@@ -133,6 +156,19 @@ impl<D: Delivery> ConsumerLoop<D> {
         self
     }
 
+    fn check_settings(&mut self) -> Result<(), BoxError> {
+        let settings = self.subscription.settings();
+        if self.delivery.is_serial() {
+            settings.require_no_subconsumer()?;
+        }
+        if settings.retry_policy.is_some() && !self.delivery.retries() {
+            let what = "this kind of consumer retries no events, so `pgq_retry_delay` and `pgq_max_retries` \
+                        (`retry_policy`) must not be set";
+            return Err(Error::usage(what).into());
+        }
+        self.delivery.configure(settings)
+    }
+
     /// Registers the consumer if it is not; what is left of an earlier registration is forgotten before the
     /// new one is committed.
     fn register(&mut self, cx: &mut Context) -> Result<(), BoxError> {
@@ -141,7 +177,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         if !self.subscription.is_registered(&mut *db)? {
             let failed = |error| Error::failed("cannot register").on_queue(&settings.queue).caused_by(error);
             let mut transaction = db.transaction().map_err(failed)?;
-            match self.delivery.resume(None)? {
+            match if self.resumes { self.delivery.resume(None)? } else { None } {
                 Some(tick) => self.subscription.move_to(&mut transaction, tick)?,
                 None => {
                     self.subscription.register(&mut transaction)?;
@@ -193,17 +229,32 @@ impl<D: Delivery> ConsumerLoop<D> {
             self.tell_of_idling(cx, started);
             return Ok(Round::Idle);
         };
-        let batch = Batch::open(&mut db, &self.subscription, info.clone())?;
-        let batch = batch.under(cx.control().clone(), self.hooks.clone());
-        if let Some(hooks) = &self.hooks {
-            hooks.batch_started(&info);
-        }
-        let delivered = self.delivery.deliver(cx, batch)?;
+        let delivered = match self.deliver(cx, &mut db, &info)? {
+            Ok(delivered) => delivered,
+            Err(unopened) => return unless_gone(&mut db, &info, unopened),
+        };
         if let Some(hooks) = &self.hooks {
             hooks.batch_finished(&info, &delivered, started.elapsed());
         }
         self.tell(cx, started, delivered);
         Ok(Round::Worked)
+    }
+
+    /// Delivers a batch; the inner error is that of one that could not be opened.
+    fn deliver(
+        &mut self,
+        cx: &mut Context,
+        db: &mut Client,
+        info: &BatchInfo,
+    ) -> Result<Result<Delivered, Error>, BoxError> {
+        let batch = match Batch::open(db, &self.subscription, info.clone()) {
+            Ok(batch) => batch.under(cx.control().clone(), self.hooks.clone()),
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(hooks) = &self.hooks {
+            hooks.batch_started(info);
+        }
+        self.delivery.deliver(cx, batch).map(Ok)
     }
 
     /// A consumer that has nothing to do still shows now and then that it is there.
@@ -236,14 +287,16 @@ impl<D: Delivery> ConsumerLoop<D> {
     /// is taken where the data is.
     fn failed(&mut self, error: BoxError) -> BoxError {
         self.guard = Guard::default();
-        self.resumes = self.delivery.is_serial();
         error
     }
 
     /// Stands by while another process consumes under this name, or ends.
-    fn beside_a_twin(&mut self, busy: Error) -> Result<Round, BoxError> {
+    fn beside_a_twin(&mut self, cx: &Context, busy: Error) -> Result<Round, BoxError> {
         if self.subscription.settings().twin == Twin::Stop {
             return Err(busy.fatal().into());
+        }
+        if cx.is_ending() {
+            return Err(busy.into());
         }
         if !std::mem::replace(&mut self.stands_by, true) {
             info!("standing by: {}", dbscript::describe(&busy));
@@ -259,11 +312,7 @@ impl<D: Delivery> ConsumerLoop<D> {
 
 impl<D: Delivery> Script for ConsumerLoop<D> {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        if self.delivery.is_serial() && self.subscription.settings().subconsumer.is_some() {
-            return Err(
-                Error::usage("this kind of consumer has no subconsumers: its batches have an order").into()
-            );
-        }
+        self.check_settings()?;
         self.delivery.startup(cx)?;
         self.register(cx).map_err(|error| self.locate(cx, error))?;
         if self.resumes {
@@ -278,7 +327,7 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
     }
 
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
-        let result = match self.next(cx) {
+        let result = match guarded(|| self.next(cx)) {
             Ok(round) => {
                 if std::mem::replace(&mut self.stands_by, false) {
                     info!("the other process is gone, taking over");
@@ -286,7 +335,7 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
                 Ok(round)
             }
             Err(error) => match error.downcast::<Error>() {
-                Ok(busy) if busy.is_busy() => self.beside_a_twin(*busy),
+                Ok(busy) if busy.is_busy() => self.beside_a_twin(cx, *busy),
                 Ok(error) => Err(self.failed(error)),
                 Err(error) => Err(self.failed(error)),
             },
@@ -301,4 +350,13 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
 /// While another process is at work under this name, it is that one's position.
 fn unless_busy(error: BoxError) -> Result<(), BoxError> {
     if error.downcast_ref::<Error>().is_some_and(Error::is_busy) { Ok(()) } else { Err(error) }
+}
+
+/// A batch that somebody else has finished meanwhile leaves nothing to do.
+fn unless_gone(db: &mut Client, batch: &BatchInfo, error: Error) -> Result<Round, BoxError> {
+    if error.is_busy() || error.is_connection() || Subscription::is_open(db, batch.id)? {
+        return Err(error.into());
+    }
+    debug!("batch {} was finished by another process", batch.id);
+    Ok(Round::Worked)
 }

@@ -75,6 +75,19 @@ impl Error {
         self
     }
 
+    /// As [`caused_by`](Error::caused_by), and of the kind that the first of this crate's errors behind it has.
+    pub(crate) fn made_of(mut self, source: BoxError) -> Error {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&*source);
+        while let Some(error) = next {
+            if let Some(known) = error.downcast_ref::<Error>() {
+                self.0.kind = known.0.kind;
+                break;
+            }
+            next = error.source();
+        }
+        self.caused_by(source)
+    }
+
     pub(crate) fn on_queue(mut self, queue: &str) -> Error {
         self.0.queue = Some(queue.to_owned());
         self

@@ -7,7 +7,7 @@ use postgres::{Client, GenericClient, Row, Transaction};
 
 use crate::copy::Ids;
 use crate::pages::Pages;
-use crate::source::Source;
+use crate::source::{End, Source};
 use crate::tags::Tags;
 use crate::{BatchInfo, BoxError, Error, Event, Subscription, lock, sql};
 
@@ -25,9 +25,17 @@ pub struct Events<'a> {
     /// The server's query for the batch's events; `None` for events of a test.
     query: String,
     finish: &'static str,
+    /// The subconsumer that this batch was opened for.
+    member: Option<Member>,
     /// Whether the server has functions that tag many events at once.
     tags_at_once: bool,
     read: u64,
+}
+
+/// A subconsumer, by its consumer's name and by its full one.
+pub(crate) struct Member {
+    pub(crate) consumer: String,
+    pub(crate) name: String,
 }
 
 impl<'a> Events<'a> {
@@ -73,6 +81,10 @@ impl<'a> Events<'a> {
             info,
             queue: queue.clone(),
             finish: subscription.finish_statement(),
+            member: settings
+                .subconsumer
+                .is_some()
+                .then(|| Member { consumer: settings.consumer.clone(), name }),
             read: 0,
         })
     }
@@ -87,6 +99,7 @@ impl<'a> Events<'a> {
             queue: queue.to_owned(),
             query: String::new(),
             finish: "",
+            member: None,
             tags_at_once: true,
             read: 0,
         }
@@ -198,6 +211,31 @@ impl<'a> Events<'a> {
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a tick", error))
     }
 
+    /// Tells whether the batch is still open, and no other subconsumer has taken it over.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub fn is_ours(&mut self) -> Result<bool, Error> {
+        let Some(member) = &self.member else {
+            return self.is_open(self.info.id);
+        };
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&self.info.id, Type::INT8), (&self.queue, Type::TEXT), (&member.name, Type::TEXT)];
+        let row = self.source.query_one(sql::batch::HAS_BATCH, &values);
+        row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for the batch", error))
+    }
+
+    /// Tells whether a batch of the database is open, whoever has it.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub fn is_open(&mut self, batch: i64) -> Result<bool, Error> {
+        let row = self.source.query_one(sql::batch::IS_OPEN, &[(&batch, Type::INT8)]);
+        row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a batch", error))
+    }
+
     /// Sends tags before the end of the batch.
     pub(crate) fn send(&mut self, tags: &mut Tags) -> Result<(), Error> {
         let sent = self.source.send(tags, self.info.id, self.tags_at_once);
@@ -208,18 +246,27 @@ impl<'a> Events<'a> {
     ///
     /// # Errors
     ///
-    /// When the batch is no longer this consumer's, and when the server fails; nothing is committed then.
+    /// When the batch is no longer this consumer's or subconsumer's, and when the server fails; nothing is committed
+    /// then.
     pub fn finish(self) -> Result<(), Error> {
         self.finish_with(&Tags::default())
+    }
+
+    /// As [`finish`](Events::finish), for a batch whose effects are committed elsewhere: also when another subconsumer
+    /// has taken it over.
+    pub(crate) fn finish_applied(mut self, tags: &mut Tags) -> Result<(), Error> {
+        self.member = None;
+        self.finish_with(tags)
     }
 
     /// As [`finish`](Events::finish), with the tags of events.
     pub(crate) fn finish_with(self, tags: &Tags) -> Result<(), Error> {
         let Events { source, queue, info, .. } = self;
         let located = |error: Error| error.on_queue(&queue).in_batch(info.id);
-        match source.finish(self.finish, tags, info.id, self.tags_at_once).map_err(located)? {
+        let end = End { finish: self.finish, queue: &queue, member: self.member, batch: info.id };
+        match source.finish(&end, tags, self.tags_at_once).map_err(located)? {
             1 => Ok(()),
-            _ => Err(located(Error::failed("the batch was finished or moved by somebody else"))),
+            _ => Err(located(Error::failed("the batch was finished, moved or taken over by somebody else"))),
         }
     }
 

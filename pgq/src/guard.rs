@@ -10,6 +10,8 @@ use crate::{Error, Subscription, lock, sql};
 #[derive(Default)]
 pub(crate) struct Guard {
     held: Option<Connection>,
+    /// The connection of one that stands by.
+    waiting: Option<Connection>,
 }
 
 impl Guard {
@@ -31,24 +33,38 @@ impl Guard {
             }
             self.held = None;
         }
-        let name = format!("{db}, lock");
-        cx.databases().close(&name);
-        cx.databases().set_another(&name, db);
-        self.held = Some(take(cx.database(&name)?, subscription)?);
+        let mut connection = match self.waiting.take() {
+            Some(connection) => connection,
+            None => another(cx, db)?,
+        };
+        match take(&mut connection, subscription) {
+            Ok(()) => self.held = Some(connection),
+            Err(error) if error.is_busy() => {
+                self.waiting = Some(connection);
+                return Err(error.into());
+            }
+            Err(error) => return Err(error.into()),
+        }
         Ok(())
     }
 }
 
-fn take(mut connection: Connection, subscription: &Subscription) -> Result<Connection, Error> {
+fn another(cx: &mut Context, db: &str) -> Result<Connection, BoxError> {
+    let name = format!("{db}, lock");
+    cx.databases().close(&name);
+    cx.databases().set_another(&name, db);
+    Ok(cx.database(&name)?)
+}
+
+fn take(connection: &mut Connection, subscription: &Subscription) -> Result<(), Error> {
     let (queue, name) = (&subscription.settings().queue, subscription.lock_name());
     let failed =
         |error: BoxError| Error::failed("cannot take the consumer's lock").on_queue(queue).caused_by(error);
     connection.batch_execute(sql::batch::BEGIN_LOCK).map_err(|error| failed(error.into()))?;
-    if let Err(error) = lock::take(&mut *connection, queue, &name) {
-        // The lock is another's; what the server does not hear it sees when the connection is closed.
+    if let Err(error) = lock::take(&mut **connection, queue, &name) {
+        // The lock is another's, or the connection is broken, which the next attempt finds out.
         let _ = connection.batch_execute("rollback");
         return Err(error);
     }
-    connection.batch_execute(sql::batch::KEEP_LOCK).map_err(|error| failed(error.into()))?;
-    Ok(connection)
+    connection.batch_execute(sql::batch::KEEP_LOCK).map_err(|error| failed(error.into()))
 }

@@ -15,9 +15,13 @@ use crate::{Batch, BatchInfo, BoxError, Delivered, Delivery, Error, LocalHandler
 /// file's tick is handled; one that ends there was handled before and is only finished; anything else is an error. What
 /// was handled when the process died before it had written the file is handled again.
 ///
-/// Where file and queue differ at the start, the file is right: the consumer is moved to its tick, with a warning.
-/// So whoever restores the folder from a backup has the missing events delivered again, as long as the queue has them.
-/// A missing file is written with the queue's tick.
+/// Where file and queue differ at the start, the file is right: the consumer is moved to its tick, with a warning, or
+/// registered there. So whoever restores the folder from a backup has the missing events delivered again, as long as the
+/// queue has them; a tick that the queue does not know is an error. A missing file is written with the queue's tick.
+///
+/// While the consumer runs it is not moved: when the queue goes back, as after a failover to a standby that lags, each
+/// round fails until an operator decides by `--rewind` or `--reset`, or by a new start. Who starts the program anew in
+/// such a case, and the queue has given the file's tick to other events meanwhile, goes on behind those.
 ///
 /// Events are not tagged for retry, and there are no subconsumers. A second process of the same name stands by, on this
 /// machine or on another one, where it goes on from its own file.
@@ -62,12 +66,15 @@ impl<H: LocalHandler> Delivery for LocalConsumer<H> {
         Ok(())
     }
 
-    fn forget(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
-        self.file.remove()?;
-        Ok(())
+    fn is_serial(&self) -> bool {
+        true
     }
 
-    fn is_serial(&self) -> bool {
+    fn retries(&self) -> bool {
+        false
+    }
+
+    fn resumes(&self) -> bool {
         true
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::RetryPolicy;
+use crate::{Error, RetryPolicy};
 
 /// Default of [`Settings::merge_events`].
 pub const DEFAULT_MERGE_EVENTS: u32 = 50_000;
@@ -59,7 +59,8 @@ pub struct Settings {
 /// What a consumer does while another process consumes under its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Twin {
-    /// It stands by, and goes on when the other one is gone.
+    /// It stands by, and goes on when the other one is gone. Without [`Settings::autocommit`] the lock is held batch by
+    /// batch, so two processes may take turns at batches.
     #[default]
     Wait,
     /// It ends. It holds the consumer's lock for as long as it runs, on a connection of its own.
@@ -85,6 +86,20 @@ impl Settings {
             twin: Twin::default(),
             keepalive_stats: DEFAULT_KEEPALIVE_STATS,
             listen: true,
+        }
+    }
+
+    /// Fails when a subconsumer is set.
+    ///
+    /// # Errors
+    ///
+    /// As described ([`Error::is_usage`]), for deliveries whose batches have an order.
+    pub fn require_no_subconsumer(&self) -> Result<(), Error> {
+        match self.subconsumer {
+            Some(_) => {
+                Err(Error::usage("this kind of consumer has no subconsumers: its batches have an order"))
+            }
+            None => Ok(()),
         }
     }
 

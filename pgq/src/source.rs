@@ -6,6 +6,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
 use crate::copy::{Ids, copy_batch};
+use crate::events::Member;
 use crate::pages::Pages;
 use crate::tags::Tags;
 use crate::{BoxError, Error, Event, sql};
@@ -95,8 +96,8 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    /// Sends tags, finishes the batch by a statement, and commits; returns what the statement returned.
-    pub(crate) fn finish(self, finish: &str, tags: &Tags, batch: i64, at_once: bool) -> Result<i32, Error> {
+    /// Sends tags, finishes the batch, and commits; returns how many batches were finished.
+    pub(crate) fn finish(self, end: &End<'_>, tags: &Tags, at_once: bool) -> Result<i32, Error> {
         let failed = |what: &str, error: postgres::Error| Error::failed(what).caused_by(error);
         let mut transaction = match self {
             // The portal goes while its transaction lives.
@@ -109,13 +110,41 @@ impl<'a> Source<'a> {
             }
             Source::Memory(_) => return Ok(1),
         };
-        tags.send(&mut transaction, batch, at_once)?;
-        let row = transaction.query_typed_one(finish, &[(&batch, Type::INT8)]);
-        let finished: i32 = row.map_err(|error| failed("cannot finish the batch", error))?.get(0);
+        tags.send(&mut transaction, end.batch, at_once)?;
+        let finished =
+            end.reach(&mut transaction).map_err(|error| failed("cannot finish the batch", error))?;
         if finished == 1 {
             transaction.commit().map_err(|error| failed("cannot commit the batch", error))?;
         }
         Ok(finished)
+    }
+}
+
+/// How a batch is finished.
+pub(crate) struct End<'e> {
+    pub(crate) finish: &'static str,
+    pub(crate) queue: &'e str,
+    /// Whose it has to be.
+    pub(crate) member: Option<Member>,
+    pub(crate) batch: i64,
+}
+
+impl End<'_> {
+    /// Finishes the batch; returns how many were finished.
+    fn reach(&self, transaction: &mut Transaction<'_>) -> Result<i32, postgres::Error> {
+        if let Some(member) = &self.member {
+            // The server finishes a batch whoever has it, so nobody may take it over from here on.
+            transaction.query_typed_one(
+                sql::batch::LOCK_FINISH,
+                &[(&self.queue, Type::TEXT), (&member.consumer, Type::TEXT)],
+            )?;
+            let values: [(&(dyn ToSql + Sync), Type); 3] =
+                [(&self.batch, Type::INT8), (&self.queue, Type::TEXT), (&member.name, Type::TEXT)];
+            if !transaction.query_typed_one(sql::batch::HAS_BATCH, &values)?.get::<_, bool>(0) {
+                return Ok(0);
+            }
+        }
+        transaction.query_typed_one(self.finish, &[(&self.batch, Type::INT8)]).map(|row| row.get(0))
     }
 }
 

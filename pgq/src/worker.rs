@@ -92,9 +92,19 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Worker::spawn), and when the batch fails.
+    /// As [`spawn`](Worker::spawn), when another process is at work under this name ([`Error::is_busy`]), and when the
+    /// batch fails.
     pub fn run_once(self, consumer: impl Consumer) -> Result<Totals, Error> {
-        let (worker, script) = self.parts(ToConsumer(consumer));
+        self.run_delivery_once(ToConsumer(consumer))
+    }
+
+    /// As [`run_once`](Worker::run_once), for another kind of consumer.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_once`](Worker::run_once).
+    pub fn run_delivery_once(self, delivery: impl Delivery) -> Result<Totals, Error> {
+        let (worker, script) = self.parts(delivery);
         worker.ending(true).run(script).map_err(ended)
     }
 
@@ -102,9 +112,18 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Worker::spawn), and when a batch fails.
+    /// As [`run_once`](Worker::run_once).
     pub fn drain(self, consumer: impl Consumer) -> Result<Totals, Error> {
-        let (worker, script) = self.parts(ToConsumer(consumer));
+        self.drain_delivery(ToConsumer(consumer))
+    }
+
+    /// As [`drain`](Worker::drain), for another kind of consumer.
+    ///
+    /// # Errors
+    ///
+    /// As [`drain`](Worker::drain).
+    pub fn drain_delivery(self, delivery: impl Delivery) -> Result<Totals, Error> {
+        let (worker, script) = self.parts(delivery);
         worker.ending(false).run(script).map_err(ended)
     }
 
@@ -163,6 +182,6 @@ impl WorkerHandle {
 fn ended(error: BoxError) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => *error,
-        Err(error) => Error::failed("the worker failed").caused_by(error),
+        Err(error) => Error::failed("the worker failed").made_of(error),
     }
 }

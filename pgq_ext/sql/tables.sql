@@ -36,5 +36,3 @@ create table if not exists pgq_ext.partial_batch (
 );
 
 grant usage on schema pgq_ext to public;
--- A subconsumer has to see what others have done of a batch that it takes over.
-grant select on pgq_ext.completed_batch to public;

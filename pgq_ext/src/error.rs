@@ -31,6 +31,15 @@ impl Error {
         Error(Box::new(Inner { kind: Kind::NotInstalled, what: what.to_owned(), source: None }))
     }
 
+    pub(crate) fn outdated() -> Error {
+        let what = "schema `pgq_ext` knows no subconsumers; `pgqadm CONFIG.ini install` brings it up to date";
+        Error(Box::new(Inner { kind: Kind::NotInstalled, what: what.to_owned(), source: None }))
+    }
+
+    pub(crate) fn refused(what: String) -> Error {
+        Error(Box::new(Inner { kind: Kind::Failed, what, source: None }))
+    }
+
     pub(crate) fn lost_position(consumer: &str, batch: &BatchInfo, target: i64) -> Error {
         let what = format!(
             "consumer `{consumer}` has lost its position: batch {} is ticks {}..{}, the target is at tick {target}; \
@@ -40,7 +49,7 @@ impl Error {
         Error(Box::new(Inner { kind: Kind::LostPosition, what, source: None }))
     }
 
-    /// Tells whether schema `pgq_ext` is missing.
+    /// Tells whether schema `pgq_ext` is missing, or too old.
     pub fn is_not_installed(&self) -> bool {
         self.0.kind == Kind::NotInstalled
     }

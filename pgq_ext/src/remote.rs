@@ -2,7 +2,7 @@
 
 use dbscript::Context;
 use log::info;
-use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events};
+use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
 use crate::{Error, RemoteHandler, Tracker, schema};
@@ -20,9 +20,9 @@ impl<H: RemoteHandler> RemoteConsumer<H> {
         RemoteConsumer(Target::new(consumer, dst, handler))
     }
 
-    /// Sets the name of this process among several that share the consumer's position, as in
-    /// [`Settings::subconsumer`](pgq::Settings::subconsumer). A batch that one of them takes over from another is
-    /// applied once, too.
+    /// Sets the name of this process among several that share the consumer's position. Not needed:
+    /// [`Settings::subconsumer`] is taken; another name is a usage error. A batch that one of them takes over from
+    /// another is applied once, too.
     pub fn subconsumer(mut self, name: &str) -> RemoteConsumer<H> {
         self.0.tracker = self.0.tracker.subconsumer(name);
         self
@@ -30,8 +30,16 @@ impl<H: RemoteHandler> RemoteConsumer<H> {
 }
 
 impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
+    fn configure(&mut self, settings: &Settings) -> Result<(), BoxError> {
+        Ok(self.0.tracker.configure(settings)?)
+    }
+
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.0.check(cx)
+    }
+
+    fn retries(&self) -> bool {
+        false
     }
 
     fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError> {
@@ -64,11 +72,30 @@ impl Record for ByBatch {
     ) -> Result<bool, Error> {
         let batch = events.info().id;
         tracker.lock_batch(dst, batch)?;
-        tracker.is_batch_done(dst, batch)
+        let is_done = tracker.is_batch_done(dst, batch)?;
+        if !is_done && tracker.has_subconsumer() {
+            require_open(tracker, dst, events)?;
+        }
+        Ok(is_done)
     }
 
     fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error> {
         tracker.set_batch_done(dst, batch.id).map(|_| ())
+    }
+}
+
+/// Fails when a batch may not be applied, though it is not the last one of any subconsumer: when somebody else has taken
+/// it over, it may have been applied before others; and the record that this one's replaces has to stay for as long as
+/// somebody else has that batch.
+fn require_open(tracker: &Tracker, dst: &mut Transaction<'_>, events: &mut Events<'_>) -> Result<(), Error> {
+    if !events.is_ours()? {
+        return Err(Error::refused("the batch was taken over by another subconsumer".to_owned()));
+    }
+    match tracker.last_batch(dst)? {
+        Some(last) if events.is_open(last)? => Err(Error::refused(format!(
+            "batch {last}, which was applied here, was taken over by another subconsumer, which has not finished it"
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -87,7 +114,11 @@ impl<H: RemoteHandler> Target<H> {
     /// Looks whether the target can be written to.
     pub(crate) fn check(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         let mut dst = cx.database(&self.dst)?;
-        let checked = schema::require(&mut *dst).map_err(BoxError::from);
+        let known = schema::require(&mut *dst).and_then(|()| match self.tracker.has_subconsumer() {
+            true => schema::require_subconsumers(&mut *dst),
+            false => Ok(()),
+        });
+        let checked = known.map_err(BoxError::from);
         checked
             .and_then(|()| self.handler.startup(&mut dst))
             .map_err(|error| cx.locate(&self.dst, error).into())
@@ -105,7 +136,7 @@ impl<H: RemoteHandler> Target<H> {
             dbscript::Error::failed(what).caused_by(self.locate(cx, error))
         })?;
         // The target is committed. If the rest fails, the batch comes again and is skipped.
-        batch.finish()?;
+        batch.finish_applied()?;
         Ok(Delivered { events, ..Delivered::default() })
     }
 

@@ -80,3 +80,10 @@ pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
 pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
     if is_installed(client)? { Ok(()) } else { Err(Error::not_installed()) }
 }
+
+/// Fails when the schema is not installed, or by a release without subconsumers.
+pub(crate) fn require_subconsumers(client: &mut impl GenericClient) -> Result<(), Error> {
+    let row = client.query_typed_one(sql::KNOWS_SUBCONSUMERS, &[]);
+    let known = row.map_err(|error| Error::failed("cannot look for schema `pgq_ext`", error))?;
+    if known.get(0) { Ok(()) } else { Err(Error::outdated()) }
+}

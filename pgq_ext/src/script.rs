@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use dbscript::{BoxError, Config, Context, Job, Switches};
 use log::{info, warn};
 use pgq::script;
-use pgq::{ConsumerLoop, Settings, Subscription};
+use pgq::{ConsumerLoop, Subscription};
 
 use crate::{RemoteConsumer, RemoteHandler, SerialConsumer, Tracker};
 
@@ -56,6 +56,7 @@ impl Program {
         self.program.switch(REWIND.0, REWIND.1).switch(RESET.0, RESET.1).main(move |config, switches| {
             let subscription = Subscription::new(script::settings(config)?);
             let consumer = &subscription.settings().consumer;
+            subscription.settings().require_no_subconsumer()?;
             if let Some(job) = positioning(ends, &subscription, switches) {
                 return Ok(job);
             }
@@ -76,12 +77,8 @@ impl Program {
             if let Some(job) = script::registration(ends.src, &subscription, switches) {
                 return Ok(job);
             }
-            let Settings { consumer, subconsumer, .. } = subscription.settings();
+            let consumer = &subscription.settings().consumer;
             let delivery = RemoteConsumer::new(consumer, ends.dst, from_config(config)?);
-            let delivery = match subconsumer {
-                Some(name) => delivery.subconsumer(name),
-                None => delivery,
-            };
             Ok(Job::looping(ConsumerLoop::new(ends.src, subscription, delivery)))
         })
     }

@@ -2,7 +2,7 @@
 
 use dbscript::Context;
 use log::warn;
-use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events};
+use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
 use crate::remote::{Record, Target};
@@ -27,12 +27,20 @@ impl<H: RemoteHandler> SerialConsumer<H> {
 }
 
 impl<H: RemoteHandler> Delivery for SerialConsumer<H> {
+    fn configure(&mut self, settings: &Settings) -> Result<(), BoxError> {
+        Ok(self.0.tracker.configure(settings)?)
+    }
+
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.0.check(cx)
     }
 
     fn is_serial(&self) -> bool {
         true
+    }
+
+    fn retries(&self) -> bool {
+        false
     }
 
     /// The ticks of an earlier registration mean nothing any more.

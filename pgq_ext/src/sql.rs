@@ -4,12 +4,13 @@ pub(crate) const IS_INSTALLED: &str = "select to_regprocedure('pgq_ext.set_last_
      and to_regprocedure('pgq_ext.set_batch_done(text,bigint)') is not null";
 
 /// Whether all of the interface is there and belongs to another role.
-pub(crate) const IS_ANOTHERS: &str = "select count(*) = 12 from unnest(array[ \
+pub(crate) const IS_ANOTHERS: &str = "select count(*) = 14 from unnest(array[ \
          'get_last_tick(text)', 'get_last_tick(text,text)', 'set_last_tick(text,bigint)', \
          'set_last_tick(text,text,bigint)', 'is_batch_done(text,bigint)', 'is_batch_done(text,text,bigint)', \
          'set_batch_done(text,bigint)', 'set_batch_done(text,text,bigint)', 'is_event_done(text,bigint,bigint)', \
          'is_event_done(text,text,bigint,bigint)', 'set_event_done(text,bigint,bigint)', \
-         'set_event_done(text,text,bigint,bigint)']) name \
+         'set_event_done(text,text,bigint,bigint)', 'is_batch_done_by_any(text,bigint)', \
+         'get_last_batch(text,text)']) name \
      join pg_proc on pg_proc.oid = to_regprocedure('pgq_ext.' || name) \
      where not pg_has_role(proowner, 'usage')";
 
@@ -39,8 +40,15 @@ pub(crate) const IS_BATCH_DONE: &str = "select pgq_ext.is_batch_done($1, $2)";
 pub(crate) const SET_BATCH_DONE: &str = "select pgq_ext.set_batch_done($1, $2)";
 
 /// $1 consumer, $2 batch. Whichever subconsumer it was.
-pub(crate) const IS_BATCH_DONE_BY_ANY: &str = "select exists ( \
-     select from pgq_ext.completed_batch where consumer_id = $1 and last_batch_id = $2)";
+pub(crate) const IS_BATCH_DONE_BY_ANY: &str = "select pgq_ext.is_batch_done_by_any($1, $2)";
+
+/// $1 consumer, $2 subconsumer.
+pub(crate) const GET_LAST_BATCH: &str = "select pgq_ext.get_last_batch($1, $2)";
+
+/// Whether the functions that subconsumers need are there.
+pub(crate) const KNOWS_SUBCONSUMERS: &str = "select \
+     to_regprocedure('pgq_ext.is_batch_done_by_any(text,bigint)') is not null \
+     and to_regprocedure('pgq_ext.get_last_batch(text,text)') is not null";
 
 /// $1 consumer, $2 batch, $3 subconsumer.
 pub(crate) const SET_BATCH_DONE_BY: &str = "select pgq_ext.set_batch_done($1, $3, $2)";
@@ -52,11 +60,13 @@ pub(crate) const LOCK_INSTALL: &str =
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 
 /// The schema, in the order in which it is created.
-pub(crate) const SCHEMA: [&str; 10] = [
+pub(crate) const SCHEMA: [&str; 12] = [
     include_str!("../sql/tables.sql"),
     include_str!("../sql/upgrade_schema.sql"),
     UPGRADE,
     include_str!("../sql/is_batch_done.sql"),
+    include_str!("../sql/is_batch_done_by_any.sql"),
+    include_str!("../sql/get_last_batch.sql"),
     include_str!("../sql/set_batch_done.sql"),
     include_str!("../sql/get_last_tick.sql"),
     include_str!("../sql/set_last_tick.sql"),

@@ -1,5 +1,6 @@
 //! The record of what has been applied on the target.
 
+use pgq::Settings;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
@@ -87,6 +88,39 @@ impl Tracker {
         let statement =
             if self.subconsumer.is_some() { sql::IS_BATCH_DONE_BY_ANY } else { sql::IS_BATCH_DONE };
         self.call(client, "cannot read the last batch", statement, &values).map(|row| row.get(0))
+    }
+
+    /// Returns the batch that the next record of this subconsumer replaces; `None` without subconsumers.
+    pub(crate) fn last_batch(&self, client: &mut impl GenericClient) -> Result<Option<i64>, Error> {
+        if self.subconsumer.is_none() {
+            return Ok(None);
+        }
+        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&self.subconsumer, Type::TEXT)];
+        self.call(client, "cannot read the last batch", sql::GET_LAST_BATCH, &values).map(|row| row.get(0))
+    }
+
+    /// Takes the subconsumer's name from the consumer's settings.
+    ///
+    /// Fails when they are another consumer's or subconsumer's.
+    pub(crate) fn configure(&mut self, settings: &Settings) -> Result<(), dbscript::Error> {
+        let own = self.subconsumer.clone().or_else(|| settings.subconsumer.clone());
+        if self.consumer == settings.consumer && own == settings.subconsumer {
+            self.subconsumer = own;
+            return Ok(());
+        }
+        let name = |consumer: &str, own: &Option<String>| match own {
+            Some(own) => format!("{consumer}.{own}"),
+            None => consumer.to_owned(),
+        };
+        Err(dbscript::Error::usage(format!(
+            "the target's record is of `{}`, the consumer is `{}`",
+            name(&self.consumer, &own),
+            name(&settings.consumer, &settings.subconsumer)
+        )))
+    }
+
+    pub(crate) fn has_subconsumer(&self) -> bool {
+        self.subconsumer.is_some()
     }
 
     /// Records a batch as applied; returns `false` when it was already. PgQ: `pgq_ext.set_batch_done`.

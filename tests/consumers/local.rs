@@ -191,10 +191,16 @@ fn what_is_no_position_is_refused() {
         ("--set=local_tracking_file=/no/such/folder/x", "folder `/no/such/folder` does not exist"),
         ("--set=local_tracking_file=", "local_tracking_file"),
         ("--set=subconsumer_name=a", "subconsumers"),
+        ("--set=subconsumer_name=a --register", "subconsumers"),
+        ("--set=subconsumer_name=a --unregister", "subconsumers"),
+        ("--set=subconsumer_name=a --rewind", "subconsumers"),
+        ("--set=pgq_retry_delay=5", "pgq_retry_delay"),
+        ("--set=pgq_max_retries=5", "pgq_max_retries"),
     ] {
-        let output = local.command(&[more]).output().expect("starts");
+        let more: Vec<&str> = more.split(' ').collect();
+        let output = local.command(&more).output().expect("starts");
         let line = errors(&output);
-        assert_eq!(output.status.code(), Some(2), "{more}: {line}");
+        assert_eq!(output.status.code(), Some(2), "{more:?}: {line}");
         assert!(line.contains(what) && line.lines().count() == 1, "{line}");
     }
 }
@@ -204,8 +210,14 @@ fn switches_move_queue_and_file() {
     let (local, mut client) = Local::create(Pgq::Extension);
     let say = |switch: &str| errors(&succeed(&mut local.command(&[switch])));
     local.set_tick("99");
+    let output = local.command(&["--register"]).output().expect("starts");
+    let line = errors(&output);
+    assert_eq!(output.status.code(), Some(1), "{line}");
+    assert!(line.contains("has come to tick 99, which is not on the queue; --reset"), "{line}");
+    assert_eq!(local.tick(), Some(99));
+    assert!(say("--reset").contains("forgot"));
     assert!(say("--register").contains("registered"));
-    assert_eq!(local.tick(), None, "the ticks of an earlier registration mean nothing");
+    assert_eq!(local.tick(), None);
     assert!(say("--rewind").contains("WARNING the file has no tick"));
     pgq::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
     let first = ten(&mut client, 0);
@@ -222,6 +234,10 @@ fn switches_move_queue_and_file() {
     assert!(say("--unregister").contains("unregistered"));
     assert_eq!(local.tick(), None);
     assert!(say("--reset").contains("there is no file"));
+    local.set_tick(&first.to_string());
+    assert!(say("--register").contains(&format!("registered at the file's tick, {first}")));
+    assert_eq!(queues::position(&mut client, QUEUE, CONSUMER), (first, None));
+    assert_eq!(local.tick(), Some(first));
 }
 
 /// Counts the batches that it is given.

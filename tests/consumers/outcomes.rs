@@ -132,3 +132,24 @@ fn tags_of_a_batch_that_is_rolled_back_are_gone() {
         assert_eq!(take(&mut client, &subscription).len(), 9);
     }
 }
+
+#[test]
+fn opening_a_batch_is_durable_also_where_commits_are_not() {
+    let (database, mut client) = Pgq::Own.database();
+    let alone = subscribe(&mut client, |_| ());
+    let member = subscribe(&mut client, |settings| {
+        settings.consumer = "team".to_owned();
+        settings.subconsumer = Some("a".to_owned());
+    });
+    for (usual, expected) in [("off", "on"), ("local", "local"), ("on", "on")] {
+        let change = format!("alter database {} set synchronous_commit = {usual}", database.name());
+        client.batch_execute(&change).expect("changed");
+        for subscription in [&alone, &member] {
+            let mut session = database.client();
+            let mut opening = session.transaction().expect("begin");
+            subscription.next_batch(&mut opening).expect("answers");
+            let row = opening.query_one("show synchronous_commit", &[]).expect("readable");
+            assert_eq!(row.get::<_, &str>(0), expected, "{usual}");
+        }
+    }
+}

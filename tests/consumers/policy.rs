@@ -81,6 +81,36 @@ fn a_panic_is_the_reason_too() {
     assert!(reason.contains("panic") && reason.contains("out of tune"), "{reason}");
 }
 
+/// Counts the failed rounds that it is told of.
+#[derive(Default)]
+struct Rounds(std::sync::atomic::AtomicUsize);
+
+impl pgq::Hooks for Rounds {
+    fn round_failed(&self, error: &(dyn std::error::Error + 'static)) {
+        assert!(dbscript::describe(error).contains("out of tune"));
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn without_a_policy_a_panic_is_a_failed_round_and_gives_the_lock_back() {
+    for autocommit in [false, true] {
+        let (database, mut client) = Pgq::Own.database();
+        let mut settings = Settings::new(QUEUE, CONSUMER);
+        settings.autocommit = autocommit;
+        let rounds = std::sync::Arc::new(Rounds::default());
+        let worker = Worker::with_settings(&database.conninfo(), settings).loop_delay(SHORT);
+        let worker = worker.exception_sleep(Duration::from_secs(3600)).hooks(rounds.clone());
+        let worker = worker.spawn(handler(|_, _| panic!("out of tune"))).expect("up");
+        fill(&mut client, 1);
+        wait_for("the hook", || rounds.0.load(std::sync::atomic::Ordering::SeqCst) == 1);
+        let free = "select count(*) = 0 from pg_locks where locktype = 'advisory' \
+                    and database = (select oid from pg_database where datname = current_database())";
+        wait_for("the lock to go", || client.query_one(free, &[]).expect("readable").get(0));
+        drop(worker);
+    }
+}
+
 #[test]
 fn delays_are_capped_and_jittered_on_the_server_too() {
     let (_database, mut client) = Pgq::Own.database();

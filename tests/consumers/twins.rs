@@ -77,6 +77,7 @@ fn play(database: &Database, conninfo: &str, autocommit: bool) {
     if autocommit {
         assert_eq!(diary.by('b'), 0, "it stands by");
     }
+    assert_eq!((first.totals().failed, second.totals().failed), (0, 0));
     first.stop();
     first.join().expect("stopped");
     let before = diary.by('b');
@@ -123,6 +124,82 @@ fn a_lock_that_is_lost_is_taken_again() {
     wait_for("the batch", || diary.count() == 20);
     drop(worker);
     wait_for("the lock to go", || pid(&mut client).is_none());
+}
+
+/// Takes the consumer's lock in a transaction.
+fn take_lock<'a>(client: &'a mut Client) -> postgres::Transaction<'a> {
+    let mut hold = client.transaction().expect("begin");
+    let lock =
+        "select pg_advisory_xact_lock(hashtextextended(format('pgq %L %L', $1::text, $2::text), 0))::text";
+    hold.query_one(lock, &[&QUEUE, &CONSUMER]).expect("locked");
+    hold
+}
+
+#[test]
+fn who_stands_by_keeps_its_connection() {
+    let (database, mut client) = Pgq::Own.database();
+    subscribe(&mut client, |_| ());
+    let mut holder = database.client();
+    let hold = take_lock(&mut holder);
+    let diary = Arc::new(Diary::default());
+    let worker = start(&database.conninfo(), 'b', &diary, twins(true, Twin::Wait));
+    let rested = "select pid, state_change::text from pg_stat_activity \
+                  where application_name = $1 and datname = current_database() and query = 'rollback'";
+    let mut seen = None;
+    wait_for("it to stand by", || {
+        seen = client.query_opt(rested, &[&CONSUMER]).expect("readable");
+        seen.is_some()
+    });
+    let seen = seen.expect("just seen");
+    let (pid, then): (i32, String) = (seen.get(0), seen.get(1));
+    let again =
+        "select exists (select from pg_stat_activity where pid = $1 and xact_start > $2::text::timestamptz)";
+    wait_for("the same connection again", || {
+        client.query_one(again, &[&pid, &then]).expect("readable").get(0)
+    });
+    hold.rollback().expect("released");
+    fill(&mut client, 10);
+    wait_for("the batch", || diary.by('b') == 10);
+    assert_eq!(worker.totals().failed, 0);
+}
+
+#[test]
+fn who_has_to_end_and_cannot_work_says_so() {
+    for autocommit in [false, true] {
+        let (database, mut client) = Pgq::Own.database();
+        subscribe(&mut client, |_| ());
+        fill(&mut client, 10);
+        let mut holder = database.client();
+        let hold = take_lock(&mut holder);
+        let diary = Arc::new(Diary::default());
+        let worker = || Worker::with_settings(&database.conninfo(), twins(autocommit, Twin::Wait));
+        for error in [
+            worker().drain(Writer('a', diary.clone())).expect_err("another one has the lock"),
+            worker().run_once(Writer('a', diary.clone())).expect_err("another one has the lock"),
+        ] {
+            assert!(error.is_busy(), "{error:?}");
+        }
+        hold.rollback().expect("released");
+        worker().drain_delivery(pgq::ToConsumer(Writer('a', diary.clone()))).expect("free");
+        fill(&mut client, 10);
+        worker().run_delivery_once(pgq::ToConsumer(Writer('a', diary.clone()))).expect("free");
+        assert_eq!(diary.count(), 20);
+    }
+}
+
+#[test]
+fn a_program_that_has_to_end_and_cannot_work_says_so() {
+    let (twins, mut client) = Twins::create(Pgq::Own);
+    subscribe(&mut client, |_| ());
+    let mut holder = twins.database.client();
+    let _hold = take_lock(&mut holder);
+    drop(twins.start("greeter", "a", ""));
+    let mut command = command_on(twins.database.server(), "greeter", &twins.path("a"));
+    let output =
+        command.args(["x.ini", "--set", "logfile=", "--set", "loop_delay=0"]).output().expect("starts");
+    let line = errors(&output);
+    assert_eq!(output.status.code(), Some(1), "{line}");
+    assert!(line.contains("another process is consuming as `consumer`"), "{line}");
 }
 
 /// Keeps its first event until it is told to go on, and retries all.

@@ -4,7 +4,7 @@ use dbscript::{BoxError, Config, Context, Job, Switches};
 use log::{info, warn};
 
 use super::keys::LOCAL_TRACKING_FILE;
-use super::{REGISTER, UNREGISTER, register, unregister};
+use super::{REGISTER, UNREGISTER, register, report, unregister};
 use crate::tracking_file::TrackingFile;
 use crate::{ConsumerLoop, LocalConsumer, LocalHandler, Subscription};
 
@@ -18,6 +18,7 @@ pub(super) fn job<H: LocalHandler + 'static>(
     (config, switches): (&Config, &Switches),
     handler: H,
 ) -> Result<Job, BoxError> {
+    subscription.settings().require_no_subconsumer()?;
     let path = config.file(&LOCAL_TRACKING_FILE)?.ok_or_else(|| config.invalid(&LOCAL_TRACKING_FILE, ""))?;
     let place = Place { db, subscription, file: TrackingFile::new(path.clone()) };
     type Change = fn(&Place, &mut Context) -> Result<(), BoxError>;
@@ -60,13 +61,22 @@ impl Place {
         Ok(())
     }
 
-    /// The file of an earlier registration means nothing any more.
+    /// As the program itself: where the file is.
     fn register(&self, cx: &mut Context) -> Result<(), BoxError> {
-        let known = self.subscription.is_registered(&mut *cx.database(self.db)?);
-        if !known.map_err(|error| cx.locate(self.db, error))? {
-            self.file.remove()?;
+        let mut db = cx.database(self.db)?;
+        let known = self.subscription.is_registered(&mut *db).map_err(|error| cx.locate(self.db, error))?;
+        match self.file.read()? {
+            Some(tick) if !known => {
+                let moved = self.subscription.move_to(&mut *db, tick);
+                moved.map_err(|error| cx.locate(self.db, error))?;
+                report(&self.subscription, &format!("registered at the file's tick, {tick}"));
+                Ok(())
+            }
+            _ => {
+                drop(db);
+                register(self.db, &self.subscription, cx).map(|_| ())
+            }
         }
-        register(self.db, &self.subscription, cx).map(|_| ())
     }
 
     fn unregister(&self, cx: &mut Context) -> Result<(), BoxError> {

@@ -6,22 +6,26 @@ use postgres_protocol::escape::escape_literal;
 ///
 /// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval, times in seconds; $6
 /// whether to take all ticks up to the last one as one batch, or as many as it takes to reach $4 events; $7
-/// whether the lock is held elsewhere; $8 whether the commit need not wait for the disk. No row: another process
-/// has the lock.
+/// whether the lock is held elsewhere; $8 whether the commit need not wait for the disk, which it does
+/// otherwise, also where that is not the default. No row: another process has the lock.
 ///
 /// The function gets its arguments from `guard`, so it cannot run before the lock is taken. With $6 the server
 /// searches for the first tick that is $4 events or the given interval away; the interval is the distance to the
 /// last tick, so there always is one.
 macro_rules! next_batch {
-    ($lock:literal, $function:literal, $more:literal) => {
+    ($lock:literal, $turns:literal, $function:literal, $more:literal) => {
         concat!(
             "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time from ( \
                  select $1::text as queue, $2::text as consumer \
                  where case when $7 then true else pg_try_advisory_xact_lock(hashtextextended(",
             $lock,
             ", 0)) end \
-                     and case when $8 then set_config('synchronous_commit', 'off', true) is not null else true end \
-                 offset 0) guard \
+                     and case when $8 then set_config('synchronous_commit', 'off', true) is not null \
+                         when current_setting('synchronous_commit') = 'off' \
+                             then set_config('synchronous_commit', 'on', true) is not null \
+                         else true end",
+            $turns,
+            " offset 0) guard \
              cross join lateral ",
             $function,
             ", make_interval(secs => $3), $4, case when not $6 then make_interval(secs => $5) else ( \
@@ -41,11 +45,13 @@ macro_rules! next_batch {
 }
 
 pub(crate) const NEXT_BATCH: &str =
-    next_batch!("format('pgq %L %L', $1, $2)", "pgq.next_batch_custom(guard.queue, guard.consumer", "");
+    next_batch!("format('pgq %L %L', $1, $2)", "", "pgq.next_batch_custom(guard.queue, guard.consumer", "");
 
-/// $9 subconsumer, $10 the time after which another one is dead, in seconds.
+/// $9 subconsumer, $10 the time after which another one is dead, in seconds. Who may take a batch over waits for those
+/// that are about to finish one.
 pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
     "format('pgq %L %L', $1, $2 || '.' || $9)",
+    " and pg_advisory_xact_lock(hashtextextended(format('pgq finish %L %L', $1, $2), 0)) is not null",
     "pgq_coop.next_batch_custom(guard.queue, guard.consumer, $9",
     ", make_interval(secs => $10)"
 );
@@ -88,8 +94,23 @@ pub(crate) const TICK_EXISTS: &str = "select exists ( \
 /// $1 batch.
 pub(crate) const FINISH_BATCH: &str = "select pgq.finish_batch($1)";
 
-/// $1 batch.
+/// $1 batch. Of whichever subconsumer it is.
 pub(crate) const FINISH_COOP_BATCH: &str = "select pgq_coop.finish_batch($1)";
+
+/// $1 queue, $2 consumer. Keeps other subconsumers from taking batches over until the end of the transaction. A row lock
+/// would need the right to update.
+pub(crate) const LOCK_FINISH: &str =
+    "select pg_advisory_xact_lock_shared(hashtextextended(format('pgq finish %L %L', $1, $2), 0))::text";
+
+/// $1 batch, $2 queue, $3 consumer, with the subconsumer. Whether it has the batch.
+pub(crate) const HAS_BATCH: &str = "select exists ( \
+         select from pgq.subscription \
+         join pgq.consumer on co_id = sub_consumer \
+         join pgq.queue on queue_id = sub_queue \
+         where sub_batch = $1 and queue_name = $2 and co_name = $3)";
+
+/// $1 batch. Whether anybody has it.
+pub(crate) const IS_OPEN: &str = "select exists (select from pgq.subscription where sub_batch = $1)";
 
 /// The columns of an event that its producer sets, and its time.
 pub(crate) const EVENT_COLUMNS: &str =

@@ -50,6 +50,45 @@ fn a_kill_between_the_file_and_the_queue_doubles_nothing() {
     }
 }
 
+/// Puts the numbers of events into a list.
+struct Listed(std::sync::Arc<std::sync::Mutex<Vec<i64>>>);
+
+impl LocalHandler for Listed {
+    fn process_local_event(&mut self, event: &Event) -> Result<(), BoxError> {
+        self.0.lock().map_err(|_| "a test has failed")?.push(number(event));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_queue_that_has_gone_back_skips_nothing_behind_the_operators_back() {
+    for pgq in Pgq::ALL {
+        let (database, mut client) = pgq.database();
+        pgq::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("tick");
+        let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let consumer = LocalConsumer::new(&file, Listed(seen.clone()));
+        let mut settings = Settings::new(QUEUE, CONSUMER);
+        settings.merge_events = 0;
+        let worker = pgq::Worker::with_settings(&database.conninfo(), settings);
+        let worker = worker.loop_delay(SHORT).exception_sleep(SHORT).spawn_delivery(consumer).expect("up");
+        let ticks = [0, 10, 20].map(|from| {
+            let tick = ten(&mut client, from);
+            wait_for("a batch", || queues::position(&mut client, QUEUE, CONSUMER) == (tick, None));
+            tick
+        });
+        // So a standby that lags sees it.
+        pgq::register_consumer_at(&mut client, QUEUE, CONSUMER, ticks[0]).expect("moved back");
+        wait_for("rounds that fail", || worker.totals().failed > 2);
+        let (tick, batch) = queues::position(&mut client, QUEUE, CONSUMER);
+        assert_eq!((tick, batch.is_some()), (ticks[0], true), "{pgq:?}");
+        assert_eq!(fs::read_to_string(&file).expect("there"), ticks[2].to_string());
+        drop(worker);
+        assert_eq!(*seen.lock().expect("nobody failed"), (0..30).collect::<Vec<i64>>());
+    }
+}
+
 #[test]
 fn a_kill_before_the_file_loses_nothing() {
     let (local, mut client) = Local::create(Pgq::Own);

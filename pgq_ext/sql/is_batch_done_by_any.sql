@@ -1,0 +1,12 @@
+-- Tells whether a batch is the last one that any of the consumer's subconsumers has applied.
+create or replace function pgq_ext.is_batch_done_by_any(a_consumer text, a_batch_id bigint)
+returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select from pgq_ext.completed_batch done
+        where done.consumer_id = a_consumer
+          and done.last_batch_id = a_batch_id);
+end
+$$;
