@@ -31,16 +31,18 @@ pub(crate) struct Fingerprint {
 }
 
 impl Ground {
-    /// Starts a server as PostgreSQL is by default, with PgQ in two databases.
+    /// Starts a server as PostgreSQL is by default, with PgQ in two databases: of the kind that `PGQ_SCHEMA` names, or
+    /// as the server offers it.
     ///
     /// # Errors
     ///
     /// When PostgreSQL or PgQ is not installed.
     pub(crate) fn prepare(options: &Options) -> Result<Ground, BoxError> {
         let server = Server::builder().durable(true).start()?;
+        let kind = std::env::var("PGQ_SCHEMA").ok().map(|kind| kind.parse()).transpose()?;
         for database in [SOURCE, TARGET] {
             server.create_database(database);
-            pgq::schema::install(&mut server.client(database))?;
+            pgq::schema::install_as(&mut server.client(database), kind)?;
         }
         pgq_ext::schema::install(&mut server.client(TARGET))?;
         let folder = tempfile::tempdir()?;
