@@ -58,6 +58,7 @@ impl TrackingFile {
     /// # Errors
     ///
     /// When the folder is not writable.
+    #[cfg(feature = "script")]
     pub(crate) fn remove(&self) -> Result<bool, Error> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
