@@ -27,10 +27,10 @@ fn no_transaction_is_open_while_the_handler_runs() {
             let row = witness.query_one(
                 "select state, xact_start is null, backend_xmin is null and backend_xid is null, \
                      (select count(*) from pg_stat_activity other \
-                      where other.datname = current_database() and other.backend_xmin is not null \
-                          and other.pid <> pg_backend_pid() and other.backend_type = 'client backend') \
+                      where other.application_name = $2 and other.datname = current_database() \
+                          and other.backend_xmin is not null) \
                  from pg_stat_activity where pid = $1",
-                &[&pid],
+                &[&pid, &CONSUMER],
             )?;
             out.send((
                 row.get::<_, String>(0),
