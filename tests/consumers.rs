@@ -8,6 +8,7 @@ mod local;
 mod many;
 mod outcomes;
 mod policy;
+mod remote_team;
 mod statistics;
 mod tables;
 mod tags;
