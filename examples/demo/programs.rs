@@ -145,8 +145,7 @@ impl Running {
     /// Adds up how many seconds a consumer spent on its batches, by its log.
     pub(crate) fn busy(&self) -> f64 {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let durations = log.lines().filter_map(|line| line.split_once("duration: ")?.1.split('}').next());
-        durations.filter_map(|seconds| seconds.parse::<f64>().ok()).sum()
+        log.lines().filter_map(duration).fold(0.0, |sum, seconds| sum + seconds)
     }
 
     /// Makes the error that the program has a fault, with the end of its log.
@@ -217,4 +216,21 @@ fn leash() -> &'static [&'static str] {
         .status()
         .is_ok_and(|status| status.success());
     if works { &LEASH } else { &[] }
+}
+
+/// Returns how long a batch took, from the line of its figures.
+fn duration(line: &str) -> Option<f64> {
+    line.split_once("duration: ")?.1.split([',', '}']).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_found_whatever_stands_behind_it() {
+        assert_eq!(duration("INFO {count: 2, duration: 0.0260}"), Some(0.026));
+        assert_eq!(duration("INFO {count: 2, duration: 0.0260, idle: 3.1}"), Some(0.026));
+        assert_eq!(duration("INFO stopped"), None);
+    }
 }
