@@ -23,9 +23,11 @@ fn answered_after(
     meanwhile: impl FnOnce(),
 ) -> (Option<i32>, String) {
     let program = program("pgqadm");
-    let line = format!("'{}' adm.ini {}", program.display(), arguments.join(" "));
+    // A shell that stayed in between would take part in an interrupt, and answer with a status of its own.
+    let line = format!("exec '{}' adm.ini {}", program.display(), arguments.join(" "));
     let mut child = Command::new("script")
         .args(["--quiet", "--return", "--echo", "never", "--command", &line, "/dev/null"])
+        .env("SHELL", "/bin/sh")
         .current_dir(place.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
