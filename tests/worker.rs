@@ -145,7 +145,11 @@ fn a_remote_consumer_applies_each_batch_once() {
             .spawn_delivery(RemoteConsumer::new("remote", "dst", Apply))
     };
     let error = spawn().err().expect("no schema");
-    assert!(dbscript::describe(&error).contains("schema `pgq_ext` is not installed"), "{error:?}");
+    let text = dbscript::describe(&error);
+    assert!(
+        text.contains("schema `pgq_ext` is not installed") && text.contains("pgq_ext::schema::install"),
+        "{text}"
+    );
     pgq_ext::schema::install(&mut dst).expect("installed");
 
     let worker = spawn().expect("up");

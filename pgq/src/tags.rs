@@ -104,7 +104,8 @@ fn not_failed(error: postgres::Error) -> Error {
     let what = "cannot tag events as failed";
     match error.code() {
         Some(&SqlState::UNDEFINED_FUNCTION) => Error::missing(format!(
-            "{what}: failed events are not installed, or by an older release; `pgqadm CONFIG.ini install` installs them"
+            "{what}: failed events are not installed, or by an older release; `pgqadm CONFIG.ini install` or \
+             `pgq::schema::install` installs them"
         )),
         _ => Error::failed(what),
     }

@@ -26,13 +26,14 @@ impl Error {
     }
 
     pub(crate) fn not_installed() -> Error {
-        let what =
-            "schema `pgq_ext` is not installed in this database; `pgqadm CONFIG.ini install` installs it";
+        let what = "schema `pgq_ext` is not installed in this database; `pgqadm CONFIG.ini install` or \
+                    `pgq_ext::schema::install` installs it";
         Error(Box::new(Inner { kind: Kind::NotInstalled, what: what.to_owned(), source: None }))
     }
 
     pub(crate) fn outdated() -> Error {
-        let what = "schema `pgq_ext` knows no subconsumers; `pgqadm CONFIG.ini install` brings it up to date";
+        let what = "schema `pgq_ext` knows no subconsumers; `pgqadm CONFIG.ini install` or \
+                    `pgq_ext::schema::install` brings it up to date";
         Error(Box::new(Inner { kind: Kind::NotInstalled, what: what.to_owned(), source: None }))
     }
 

@@ -84,7 +84,10 @@ fn without_the_store_a_failure_is_a_clear_error_and_nothing_is_done() {
     });
     let error = deliver(&mut client, &subscription, &mut consumer).expect_err("there is no store");
     let text = dbscript::describe(&*error);
-    assert!(text.contains("failed events are not installed") && text.contains("pgqadm"), "{text}");
+    assert!(
+        text.contains("failed events are not installed") && text.contains("pgq::schema::install"),
+        "{text}"
+    );
     assert!(error.downcast_ref::<pgq::Error>().is_some_and(pgq::Error::is_missing));
     assert!(written(&mut client).is_empty());
     assert_eq!(take(&mut client, &subscription), [(0, 0), (1, 0), (2, 0)]);

@@ -189,6 +189,7 @@ mod tests {
         queue.reach(1_501, 100.2);
         assert!(queue.is_due(100.2));
     }
+
     #[test]
     fn a_sequence_that_stands_still_is_looked_at_less_often() {
         let mut queue = Queue { stale: true, ..queue(Some(60.0), 1_000) };
