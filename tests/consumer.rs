@@ -1,5 +1,7 @@
 //! The `pgq` crate's batches: pages, retries, the consumer's lock.
 
+mod sorting;
+
 use std::time::Duration;
 
 use pgq::{Batch, BoxError, Consumer, Event, NewEvent, Outcome, Settings, Subscription};

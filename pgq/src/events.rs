@@ -72,6 +72,7 @@ impl<'a> Events<'a> {
         })
         .map_err(failed)?
         .ok_or_else(|| lock::busy(&name).on_queue(queue).in_batch(info.id))?;
+        source.lent(row.get(3));
         Ok(Events {
             source,
             pages: Pages::new(settings.lazy_fetch),

@@ -25,7 +25,10 @@ pub(crate) enum Source<'a> {
 
 /// The server's side of reading: a portal that stands where the last page ended.
 pub(crate) enum Reader {
-    Unopened,
+    Unopened {
+        /// The memory that statements had before more was lent to the sorting of the batch, if it was.
+        work_mem: Option<String>,
+    },
     Open(Portal),
     Exhausted,
 }
@@ -38,7 +41,14 @@ impl<'a> Source<'a> {
     pub(crate) fn transaction(client: &'a mut Client) -> Result<Source<'a>, postgres::Error> {
         let transaction =
             client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start()?;
-        Ok(Source::Transaction { transaction, reader: Reader::Unopened })
+        Ok(Source::Transaction { transaction, reader: Reader::Unopened { work_mem: None } })
+    }
+
+    /// Notes the memory that statements had before more was lent to the sorting of the batch, to be set back then.
+    pub(crate) fn lent(&mut self, before: Option<String>) {
+        if let Source::Transaction { reader, .. } = self {
+            *reader = Reader::Unopened { work_mem: before };
+        }
     }
 
     /// Reads without a transaction that lasts.
@@ -155,7 +165,9 @@ impl Reader {
         events: &str,
         pages: &mut Pages,
     ) -> Result<Vec<Row>, BoxError> {
-        if let Reader::Unopened = self {
+        let mut lent = None;
+        if let Reader::Unopened { work_mem } = self {
+            lent = work_mem.take();
             let statement = transaction.prepare_typed(&sql::batch::events(events), &[])?;
             *self = Reader::Open(transaction.bind(&statement, &[])?);
         }
@@ -163,6 +175,10 @@ impl Reader {
             return Ok(Vec::new());
         };
         let rows = transaction.query_portal(portal, pages.rows())?;
+        // When there is a first row, all are sorted.
+        if let Some(before) = lent {
+            transaction.query_typed(sql::batch::SET_WORK_MEM, &[(&before, Type::TEXT)])?;
+        }
         if pages.end_with(&rows) {
             *self = Reader::Exhausted;
         }

@@ -58,10 +58,21 @@ pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
 
 /// $1 batch, $2 queue, $3 the consumer's name in its lock, $4 whether the lock is held elsewhere. Takes the lock
 /// before it looks for the batch, so that a batch which another process has just finished is not found. Then the query
-/// for the batch's events, and whether many can be tagged at once.
+/// for the batch's events, whether many can be tagged at once, and, if the memory to sort them in was raised for the
+/// transaction, how much it was before: a batch of many events is not sorted on disk as long as that is little memory.
 pub(crate) const OPEN_BATCH: &str = "select case when $4 then true \
          else pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $2, $3), 0)) end, \
-     pgq.batch_event_sql($1), to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null";
+     pgq.batch_event_sql($1), to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null, \
+     (select case when set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
+         select current_setting('work_mem') as work_mem from pgq.subscription \
+         join pgq.tick last on last.tick_queue = sub_queue and last.tick_id = sub_last_tick \
+         join pgq.tick next on next.tick_queue = sub_queue and next.tick_id = sub_next_tick \
+         where sub_batch = $1 and next.tick_event_seq - last.tick_event_seq > 10000 \
+             and pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB') \
+         offset 0) large)";
+
+/// $1 memory, as the server shows it. For the rest of the transaction.
+pub(crate) const SET_WORK_MEM: &str = "select set_config('work_mem', $1, true)";
 
 pub(crate) const BEGIN_LOCK: &str = "begin isolation level read committed";
 
