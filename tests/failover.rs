@@ -1,5 +1,7 @@
 //! Several hosts, servers that fail, and programs that go on by themselves.
 
+mod locks;
+
 use std::fs;
 use std::net::TcpListener;
 use std::process::Command;

@@ -1,5 +1,8 @@
 //! Servers that go away and come back.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::*;
 use crate::support::queues;
 
@@ -99,4 +102,29 @@ fn a_server_that_falls_silent_is_asked_whether_it_is_there() {
         !timers.is_empty()
     });
     assert!(timers.iter().all(|timer| *timer <= 5.0), "{timers:?}");
+}
+
+#[test]
+fn a_round_that_does_not_end_is_told() {
+    let server = server_with_queue();
+    let mut client = server.client("postgres");
+    // Nothing watches over a local socket, so a session that hangs on the server keeps the ticker waiting.
+    let job = Job::new(&server.conninfo("postgres"), "");
+    let mut ticker = job.start();
+    wait_for_ticks(&mut client, "q", 3);
+    let sessions = "select pid from pg_stat_activity where application_name = 'job'";
+    let pids: Vec<i32> =
+        client.query(sessions, &[]).expect("readable").iter().map(|row| row.get(0)).collect();
+    // One that has ended meanwhile needs no signal.
+    let signal_all = |signal| {
+        pids.iter().for_each(|pid| {
+            let _ = kill(Pid::from_raw(*pid), signal);
+        });
+    };
+    signal_all(Signal::SIGSTOP);
+    job.wait_for("a round does not end");
+    signal_all(Signal::SIGCONT);
+    wait_for_ticks(&mut client, "q", 3);
+    assert!(ticker.is_running());
+    assert_eq!(job.log().matches("a round does not end").count(), 1, "{}", job.log());
 }
