@@ -6,6 +6,7 @@ mod delivery;
 mod encryption;
 mod injection;
 mod settings;
+mod stopping;
 
 use std::fs;
 use std::process::{Command, Output};

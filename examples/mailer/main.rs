@@ -68,12 +68,21 @@ impl Mailer {
 impl Consumer for Mailer {
     fn process_batch(&mut self, batch: &mut Batch<'_>) -> Result<(), BoxError> {
         let mut postbox = Postbox::new(&self.server);
+        let mut left = 0;
         while let Some(event) = batch.next_event()? {
+            if batch.is_stopping() {
+                batch.put_back(&event);
+                left += 1;
+                continue;
+            }
             let outcome = self.handle(&event, batch, &mut postbox)?;
             if let Outcome::Failed(reason) = &outcome {
                 warn!("event {} is given up: {reason}", event.id());
             }
             batch.settle(&event, outcome);
+        }
+        if left > 0 {
+            info!("asked to stop, mails left for later: {left}");
         }
         Ok(())
     }

@@ -115,6 +115,18 @@ impl<'a> Batch<'a> {
         self.settle(event, Outcome::Retry(delay));
     }
 
+    /// Tags an event for retry at once, whatever a [`RetryPolicy`] says: for what is left of a batch when the consumer
+    /// [is to stop](Batch::is_stopping). The retry counts in [`Event::retry`]. PgQ: `pgq.event_retry`.
+    pub fn put_back(&mut self, event: &Event) {
+        self.tag(event, Outcome::Retry(Duration::ZERO));
+    }
+
+    /// Tells whether the consumer was asked to stop, which it does after the batch. One whose batches take long may
+    /// [put back](Batch::put_back) the events that are left, so that nobody has to wait for them.
+    pub fn is_stopping(&self) -> bool {
+        self.control.is_stopping()
+    }
+
     /// Tags an event as failed: it goes to the consumer's failed events, with a reason. Tags count as in
     /// [`retry`](Batch::retry). Skytools 2: `tag_failed`.
     pub fn fail(&mut self, event: &Event, reason: impl Into<String>) {
@@ -127,6 +139,10 @@ impl<'a> Batch<'a> {
             Some(policy) => policy.limited(event.retry(), outcome),
             None => outcome,
         };
+        self.tag(event, outcome);
+    }
+
+    fn tag(&mut self, event: &Event, outcome: Outcome) {
         if let Some(hooks) = &self.hooks {
             hooks.event_settled(event, &outcome);
         }
