@@ -5,6 +5,7 @@ use lettre::message::header::{ContentType, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message};
 use pgq::Event;
 use pgq::payload::Fields;
+use url::Host;
 
 use crate::template::Template;
 
@@ -52,7 +53,17 @@ fn recipient(text: &str) -> Result<Address, String> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(bad());
     }
-    text.parse().map_err(|_| bad())
+    text.parse().map(in_ascii).map_err(|_| bad())
+}
+
+/// Writes a domain of other letters as all servers know it.
+pub(crate) fn in_ascii(address: Address) -> Address {
+    match Host::parse(address.domain()) {
+        Ok(Host::Domain(domain)) if !address.domain().is_ascii() => {
+            Address::new(address.user(), domain).unwrap_or(address)
+        }
+        _ => address,
+    }
 }
 
 /// A header is one line, whatever an event holds.
@@ -67,9 +78,11 @@ mod tests {
 
     #[test]
     fn a_recipient_is_one_bare_address() {
-        for good in ["kristo@example.com", "a+b.c@x-y.example.com", "jürgen@bücher.example"] {
+        for good in ["kristo@example.com", "a+b.c@x-y.Example.com", "jürgen@example.com", "a@[127.0.0.1]"] {
             assert_eq!(recipient(good).map(|address| address.to_string()), Ok(good.to_owned()));
         }
+        let known = recipient("jürgen@bücher.example").map(|address| address.to_string());
+        assert_eq!(known, Ok("jürgen@xn--bcher-kva.example".to_owned()));
         for bad in [
             "",
             "kristo",

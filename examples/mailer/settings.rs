@@ -3,9 +3,10 @@
 use std::fs;
 
 use dbscript::{BoxError, Config, Error, Key};
+use lettre::message::Mailbox;
 
 use crate::Mailer;
-use crate::letter::Letter;
+use crate::letter::{Letter, in_ascii};
 use crate::server::Server;
 use crate::template::Template;
 
@@ -72,8 +73,13 @@ pub(crate) const KEYS: [Key; 9] = [
 pub(crate) fn mailer(config: &Config) -> Result<Mailer, BoxError> {
     Ok(Mailer {
         server: server(config)?,
-        letter: Letter { from: config.parsed(&MAIL_FROM)?, subject: subject(config)?, text: text(config)? },
+        letter: Letter { from: from(config)?, subject: subject(config)?, text: text(config)? },
     })
+}
+
+fn from(config: &Config) -> Result<Mailbox, Error> {
+    let Mailbox { name, email } = config.parsed(&MAIL_FROM)?;
+    Ok(Mailbox::new(name, in_ascii(email)))
 }
 
 /// The URL is not told: it may hold a password.

@@ -15,6 +15,16 @@ fn mails_of_a_batch_share_a_connection() {
 }
 
 #[test]
+fn a_domain_of_other_letters_is_written_as_all_servers_know_it() {
+    let mut office = Office::open();
+    office.write_ini("mail_from = The Service <service@käse.example>\n");
+    office.insert("Kaiv", "kaiv@bücher.example");
+    office.drain();
+    assert_eq!(office.recipients(), ["kaiv@xn--bcher-kva.example"]);
+    assert_eq!(office.post.mails()[0].sender(), "service@xn--kse-qla.example");
+}
+
+#[test]
 fn a_mail_that_is_refused_for_now_is_sent_later() {
     let mut office = Office::open();
     office.insert_only("Busy", "busy@example.com");
