@@ -7,6 +7,7 @@ use dbscript::plain;
 
 use super::limits::{Level, Limit, Limits};
 use super::{ConsumerStatus, QueueStatus, Status};
+use crate::set_aside::number;
 
 /// So many problems are told one by one.
 const TOLD: usize = 5;
@@ -53,7 +54,8 @@ impl Limits {
                 findings.consumer(queue, consumer);
             }
         }
-        findings.verdict(format!("{} queues, {consumers} consumers", status.queues.len()))
+        let queues = number(status.queues.len() as u64, "queue");
+        findings.verdict(format!("{queues}, {}", number(consumers, "consumer")))
     }
 }
 

@@ -24,7 +24,7 @@ fn status() -> Status {
 fn all_is_well() {
     assert_eq!(
         Limits::default().check(&status()).to_string(),
-        "OK - 1 queues, 1 consumers | ticker_lag=10s;60;300 consumer_lag=20s;300;3600 last_seen=15s;300;3600 \
+        "OK - 1 queue, 1 consumer | ticker_lag=10s;60;300 consumer_lag=20s;300;3600 last_seen=15s;300;3600 \
          pending_events=0;100000;1000000 failed_events=0;1;100 rotation_age=0s;3600;21600"
     );
 }
