@@ -138,8 +138,10 @@ fn extension_types_and_collations() {
 #[test]
 fn every_character_is_escaped() {
     let mut pair = Pair::create();
-    pair.setup("create table s (a text, b text, id serial primary key)");
+    pair.setup("create table s (a text, b text, id serial primary key) with (autovacuum_enabled = off)");
     for function in FUNCTIONS {
+        // Rows are updated in the order in which they lie, which is that of both as long as none takes another's place.
+        pair.setup("truncate s");
         pair.trigger(
             "s",
             &format!(
