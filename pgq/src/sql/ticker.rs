@@ -56,6 +56,9 @@ pub(crate) fn reached(sequences: &[u32]) -> String {
     )
 }
 
+/// Whether this role may tick queues.
+pub(crate) const MAY_TICK: &str = "select has_function_privilege('pgq.ticker(text)', 'execute')";
+
 /// Two tickers that tick at once could get their ticks in another order than their snapshots, and events would
 /// come twice. The schema in SQL takes care of that itself, the extension does not.
 const ONE_AT_A_TIME: &str = "select pg_advisory_xact_lock(hashtext('pgq ticker'), -1)";

@@ -59,7 +59,7 @@ impl Ticking {
             }
             match self.tick(db, part, |error| is_full(error) || is_locked(error)) {
                 Ok(()) => {}
-                Err(error) if concerns_all(&error) => return Err(cannot_tick(error)),
+                Err(error) if concerns_all(db, &error) => return Err(cannot_tick(error)),
                 Err(_) => self.one_by_one(db, part, control)?,
             }
         }
@@ -105,7 +105,7 @@ impl Ticking {
             Err(error) if is_locked(&error) => {
                 Err(Error::failed("the ticks of many queues wait for a lock").caused_by(error))
             }
-            Err(error) if concerns_all(&error) => Err(cannot_tick(error)),
+            Err(error) if concerns_all(db, &error) => Err(cannot_tick(error)),
             Err(_) => self.one_by_one(db, queues, control),
         }
     }
@@ -114,7 +114,7 @@ impl Ticking {
     fn is_locked(&mut self, db: &mut Connection, id: i32) -> Result<bool, Error> {
         match self.tick(db, &[id], is_full) {
             Ok(()) => self.failing.remove(id),
-            Err(error) if concerns_all(&error) => return Err(cannot_tick(error)),
+            Err(error) if concerns_all(db, &error) => return Err(cannot_tick(error)),
             Err(error) => {
                 self.failing.add(id, self.watch.name(id), error.code(), dbscript::describe(&error));
                 return Ok(is_locked(&error));
@@ -170,10 +170,20 @@ fn is_full(error: &postgres::Error) -> bool {
 }
 
 /// Tells whether an error is none of a single queue.
-fn concerns_all(error: &postgres::Error) -> bool {
+fn concerns_all(db: &mut Connection, error: &postgres::Error) -> bool {
     // Read-only after a failover, out of resources, an operator's order, a broken system.
     let states = ["08", "25", "53", "57P", "58"];
-    error.code().is_none_or(|state| states.iter().any(|class| state.code().starts_with(class)))
+    let is_general = |state: &SqlState| states.iter().any(|class| state.code().starts_with(class));
+    match error.code() {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => !may_tick(db),
+        state => state.is_none_or(is_general),
+    }
+}
+
+/// Tells whether this role may tick at all.
+fn may_tick(db: &mut Connection) -> bool {
+    // Who may not even ask may not.
+    db.query_typed_one(sql::ticker::MAY_TICK, &[]).is_ok_and(|row| row.get(0))
 }
 
 fn cannot_tick(error: postgres::Error) -> Error {
