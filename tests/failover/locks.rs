@@ -67,6 +67,24 @@ fn one_of_two_tickers_ticks_the_new_primary() {
     wait_for("one lock", || holders(&mut client) == 1);
 }
 
+#[test]
+fn a_ticker_on_a_standby_waits_for_its_promotion() {
+    let cluster = Cluster::start();
+    let conninfo = cluster.standby.conninfo("queues");
+    let ticker = Ticker::new(&conninfo).exception_sleep(SHORT).spawn().expect("the standby is up");
+    wait_for("the ticker to stand by", || ticker.state().status().role == TickerRole::Standby);
+    let ticking = Ticker::new(&cluster.primary.conninfo("queues")).spawn().expect("the primary is up");
+    wait_for("a ticker on the primary", || ticking.state().is_ticking());
+    drop(ticking);
+
+    let mut client = cluster.fail_over();
+    wait_for("the ticker to tick", || ticker.state().is_ticking());
+    let last = "select max(tick_id) from pgq.tick";
+    let before: i64 = client.query_one(last, &[]).expect("readable").get(0);
+    queues::insert(&mut client, QUEUE, 0, 1_000);
+    wait_for("a tick", || client.query_one(last, &[]).expect("readable").get::<_, i64>(0) > before);
+}
+
 /// Tells who has handled what.
 struct Teller(char, Sender<(char, String)>);
 

@@ -6,10 +6,11 @@ use std::fmt::Write;
 const PATIENCE: &str =
     "set local transaction isolation level read committed; set local lock_timeout = '200ms'";
 
-/// Whether this session may tick; the lock ends with the transaction, which stays open. It has neither a
-/// snapshot nor an id, so it holds up neither vacuum nor rotation.
+/// Whether this session may tick; nothing on a standby, where nobody can. The lock ends with the transaction,
+/// which stays open. It has neither a snapshot nor an id, so it holds up neither vacuum nor rotation.
 pub(crate) const TAKE_DUTY: &str = "begin isolation level read committed; \
-     select pg_try_advisory_xact_lock(hashtextextended('pgq ticker', 0))";
+     select case when not pg_is_in_recovery() \
+         then pg_try_advisory_xact_lock(hashtextextended('pgq ticker', 0)) end";
 
 /// What is committed, as text, and what time it is, in seconds.
 pub(crate) const MOMENT: &str =

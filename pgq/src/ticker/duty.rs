@@ -29,7 +29,10 @@ pub(super) struct Duty {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Told {
     Ticking,
+    /// Another ticker has the lock.
     Standby,
+    /// The server is a standby itself.
+    Recovery,
 }
 
 impl Duty {
@@ -54,33 +57,44 @@ impl Duty {
             self.give_up(cx);
             self.told = None;
         }
-        let taken = self.take(cx);
-        if !matches!(taken, Ok(true)) {
+        let kept_from = self.take(cx);
+        if self.held.is_none() {
             cx.databases().close(DUTY);
         }
         self.looked = Some(Instant::now());
-        if !taken? && self.told != Some(Told::Standby) {
-            info!("{}: another ticker is at work, standing by", cx.databases().label(DB));
-            self.told = Some(Told::Standby);
+        if let Some(reason) = kept_from? {
+            self.tell_once(cx, reason);
         }
         Ok(())
     }
 
-    /// Tries to get the lock; returns whether it has.
-    fn take(&mut self, cx: &mut Context) -> Result<bool, BoxError> {
+    /// Tries to get the lock; returns what keeps it from that.
+    fn take(&mut self, cx: &mut Context) -> Result<Option<Told>, BoxError> {
         let mut connection = cx.database(DUTY)?;
         let failed = |error| cx.locate(DB, Error::failed("cannot take the ticker's lock").caused_by(error));
         let answer = connection.simple_query(sql::TAKE_DUTY).map_err(failed)?;
-        let taken = answer
-            .iter()
-            .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t")));
-        if taken {
+        let taken = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        if taken == Some("t") {
             connection.simple_query(crate::sql::batch::KEEP_LOCK).map_err(failed)?;
             self.held = Some(connection);
-        } else {
-            connection.simple_query("rollback").map_err(failed)?;
+            return Ok(None);
         }
-        Ok(taken)
+        connection.simple_query("rollback").map_err(failed)?;
+        Ok(Some(if taken.is_some() { Told::Standby } else { Told::Recovery }))
+    }
+
+    /// Says why it stands by, when that is news.
+    fn tell_once(&mut self, cx: &mut Context, reason: Told) {
+        if self.told.replace(reason) != Some(reason) {
+            let why = match reason {
+                Told::Recovery => "this server is a standby",
+                _ => "another ticker is at work",
+            };
+            info!("{}: {why}, standing by", cx.databases().label(DB));
+        }
     }
 
     /// Takes note that ticking works, and says so when it is news.
@@ -88,6 +102,7 @@ impl Duty {
         let what = match self.told.replace(Told::Ticking) {
             Some(Told::Ticking) => return,
             Some(Told::Standby) => "the other ticker is gone, taking over",
+            Some(Told::Recovery) => "the server is no standby any more, ticking",
             None => "ticking",
         };
         info!("{}: {what}", cx.databases().label(DB));

@@ -35,7 +35,8 @@ pub enum TickerRole {
     Away,
     /// It ticks.
     Ticking,
-    /// Another ticker does; this one takes over when that one is gone.
+    /// Another ticker does, and this one takes over when that one is gone; or the server is a standby, where
+    /// nobody can.
     Standby,
 }
 
