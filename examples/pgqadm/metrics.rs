@@ -5,6 +5,7 @@ mod http;
 mod reader;
 
 use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
@@ -46,13 +47,16 @@ struct Subject {
 impl Server {
     /// Starts a server on an address such as `127.0.0.1:9187`, which is asked about the `databases` of the
     /// moment, each by a name and its connection string. Each is read on a thread and a connection of its own.
+    ///
+    /// Returns `None` as long as another server of this process has the port on another address: at a reload the
+    /// old one ends after the new one was to start.
     pub(crate) fn start(
         listen: &str,
         databases: impl Fn() -> Vec<(String, String)> + Send + 'static,
         alive: impl Fn() -> Alive + Send + 'static,
-    ) -> Result<Server, BoxError> {
-        let failed = |error| Error::failed(format!("cannot serve metrics on `{listen}`")).caused_by(error);
-        let listener = bind(listen).map_err(failed)?;
+    ) -> Result<Option<Server>, BoxError> {
+        let failed = |error| cannot_serve(listen, error);
+        let Some(listener) = bind(listen).map_err(failed)? else { return Ok(None) };
         let socket = listener.try_clone().map_err(failed)?;
         let runtime = http::runtime().map_err(failed)?;
         let subject =
@@ -61,8 +65,18 @@ impl Server {
         let thread = thread::Builder::new().name("metrics".to_owned());
         let thread = thread.spawn(move || http::serve(&runtime, socket, subject, stopped)).map_err(failed)?;
         info!("serving metrics on {listen}");
-        Ok(Server { _listener: listener, stop: Some(stop), thread: Some(thread) })
+        Ok(Some(Server { _listener: listener, stop: Some(stop), thread: Some(thread) }))
     }
+}
+
+fn cannot_serve(listen: &str, error: io::Error) -> Error {
+    let message = format!("cannot serve metrics on `{listen}`");
+    match error.kind() {
+        // What is no address is a mistake in the file.
+        ErrorKind::InvalidInput => Error::usage(message),
+        _ => Error::failed(message),
+    }
+    .caused_by(error)
 }
 
 impl Drop for Server {
@@ -74,32 +88,29 @@ impl Drop for Server {
 }
 
 /// Opens a socket, or takes the one that another server of this process has: at a reload, the next one starts
-/// before the old one ends.
-fn bind(listen: &str) -> std::io::Result<Arc<TcpListener>> {
+/// before the old one ends. `None` when that one keeps the port from this address.
+fn bind(listen: &str) -> io::Result<Option<Arc<TcpListener>>> {
     static OPEN: Mutex<Vec<(String, Weak<TcpListener>)>> = Mutex::new(Vec::new());
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     open.retain(|(_, listener)| listener.strong_count() > 0);
     let known = open.iter().find(|(address, _)| address == listen);
     if let Some(listener) = known.and_then(|(_, listener)| listener.upgrade()) {
-        return Ok(listener);
+        return Ok(Some(listener));
     }
-    let listener = TcpListener::bind(listen).map_err(|error| match same_port(&open, listen) {
-        Some(ours) => std::io::Error::new(error.kind(), ours),
-        None => error,
-    })?;
-    let listener = Arc::new(listener);
+    let listener = match TcpListener::bind(listen) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse && is_ours(&open, listen) => return Ok(None),
+        bound => Arc::new(bound?),
+    };
     listener.set_nonblocking(true)?;
     open.push((listen.to_owned(), Arc::downgrade(&listener)));
-    Ok(listener)
+    Ok(Some(listener))
 }
 
-/// Tells that the port is taken by a server of this process, which goes on until the next one has started.
-fn same_port(open: &[(String, Weak<TcpListener>)], listen: &str) -> Option<String> {
-    let port = |address: &str| address.rsplit_once(':').map(|(_, port)| port.to_owned());
-    let (ours, _) = open.iter().find(|(address, _)| port(address) == port(listen))?;
-    Some(format!(
-        "this process serves them on `{ours}` already; another address with the same port takes a restart"
-    ))
+/// Tells whether a server of this process has the port of an address.
+fn is_ours(open: &[(String, Weak<TcpListener>)], listen: &str) -> bool {
+    let wanted = listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let ports = open.iter().filter_map(|(_, listener)| listener.upgrade()?.local_addr().ok());
+    ports.map(|address| address.port()).any(|port| Some(port) == wanted)
 }
 
 impl Subject {

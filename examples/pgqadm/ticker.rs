@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use dbscript::{BoxError, Config, Context, Job, Key, Round, Script};
+use dbscript::{BoxError, Config, Context, Job, Key, Round, Script, describe};
+use log::error;
 use pgq::{TickerPlan, TickerScope, TickerSettings, Tickers, TickersLoop};
 
 use crate::DB;
@@ -111,17 +112,29 @@ struct Served {
     server: Option<Server>,
 }
 
+impl Served {
+    /// Starts the server, if there is to be one and nothing is in its way any more.
+    fn serve(&mut self) -> Result<(), BoxError> {
+        if let (Some(listen), None) = (&self.listen, &self.server) {
+            let [of_databases, of_life] = [self.tickers.clone(), self.tickers.clone()];
+            self.server = Server::start(listen, move || of_databases.databases(), move || alive(&of_life))?;
+        }
+        Ok(())
+    }
+}
+
 impl Script for Served {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        if let Some(listen) = &self.listen {
-            let [of_databases, of_life] = [self.tickers.clone(), self.tickers.clone()];
-            let server = Server::start(listen, move || of_databases.databases(), move || alive(&of_life));
-            self.server = Some(server?);
-        }
+        self.serve()?;
         self.script.startup(cx)
     }
 
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+        // After a reload the old server has ended by now. Ticks do not depend on the new one.
+        if let Err(failed) = self.serve() {
+            error!("metrics are not served any more: {}", describe(&*failed));
+            self.listen = None;
+        }
         self.script.work(cx)
     }
 
