@@ -1,8 +1,11 @@
 //! An HTTP service that produces events in the transactions of its requests, and consumes them in the same process.
 //!
 //! `POST /accounts` creates an account by the name in its body, and with it an event; a consumer on a thread of its own
-//! welcomes each account exactly once. `GET /healthz` tells how the consumer is. The ticker runs inside, too; where
-//! there is one already, it stands by.
+//! welcomes each account exactly once. `GET /healthz` tells how the consumer is, and is 503 when it has not reached the
+//! database for a minute. The ticker runs inside, too; where there is one already, it stands by.
+//!
+//! `web_service 127.0.0.1:8080 'host=localhost user=postgres dbname=queries'`: the pool reads the connection string as the
+//! driver does, so the host has to be named.
 #![allow(clippy::print_stderr, reason = "a program reports its errors there")]
 
 use std::convert::Infallible;
@@ -17,8 +20,8 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pgq::{Batch, BoxError, Consumer, Event, Outcome, Ticker, Worker, WorkerHandle};
-use postgres::NoTls;
 use postgres::error::SqlState;
+use postgres::{Config, NoTls};
 use r2d2_postgres::PostgresConnectionManager;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -32,6 +35,8 @@ const TABLES: &str = "create table if not exists account (name text primary key)
                       create table if not exists welcome (name text, at timestamptz default now())";
 /// How long requests and the consumer's batch may take once the service is to end.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long ago the consumer's last good round may be.
+const PULSE_LIMIT: Duration = Duration::from_secs(60);
 const BODY_LIMIT: usize = 1024;
 
 type Pool = r2d2::Pool<PostgresConnectionManager<NoTls>>;
@@ -68,12 +73,14 @@ impl Service {
 
     fn health(&self) -> Reply {
         let totals = self.worker.totals();
-        let status = match self.worker.is_finished() {
-            false => StatusCode::OK,
-            true => StatusCode::SERVICE_UNAVAILABLE,
+        let is_recent =
+            totals.last_round.is_some_and(|last| last.elapsed().is_ok_and(|ago| ago <= PULSE_LIMIT));
+        let status = match is_recent && !self.worker.is_finished() {
+            true => StatusCode::OK,
+            false => StatusCode::SERVICE_UNAVAILABLE,
         };
-        let (batches, failed, events) = (totals.rounds, totals.failed, totals.count("count"));
-        reply(status, format!("{{\"rounds\": {batches}, \"failed\": {failed}, \"events\": {events}}}\n"))
+        let (rounds, failed, events) = (totals.rounds, totals.failed, totals.count("count"));
+        reply(status, format!("{{\"rounds\": {rounds}, \"failed\": {failed}, \"events\": {events}}}\n"))
     }
 }
 
@@ -141,11 +148,13 @@ async fn serve(address: &str, service: &Arc<Service>) -> Result<(), BoxError> {
 }
 
 fn run(address: &str, conninfo: &str) -> Result<(), BoxError> {
-    let pool = Pool::new(PostgresConnectionManager::new(conninfo.parse()?, NoTls))?;
-    let mut client = pool.get()?;
+    let config: Config = conninfo.parse()?;
+    // What is wrong with the connection is told at once; the pool would try again and again first.
+    let mut client = config.connect(NoTls)?;
     client.batch_execute(TABLES)?;
-    pgq::create_queue(&mut *client, QUEUE)?;
+    pgq::create_queue(&mut client, QUEUE)?;
     drop(client);
+    let pool = Pool::new(PostgresConnectionManager::new(config, NoTls))?;
     let ticker = Ticker::new(conninfo).spawn()?;
     let worker = Worker::new(conninfo, QUEUE, "welcome").spawn(Welcome)?;
     let service = Arc::new(Service { pool, worker });

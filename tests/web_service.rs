@@ -5,8 +5,8 @@ use std::net::TcpStream;
 
 use nix::sys::signal::Signal;
 
-use crate::support::programs::{Running, command};
-use crate::support::server::free_port;
+use crate::support::programs::{Running, command, errors};
+use crate::support::server::{Server, free_port};
 use crate::support::{Database, queues, wait_for};
 
 struct Service {
@@ -23,29 +23,25 @@ impl Service {
         let mut command = command("web_service", std::env::temp_dir().as_path());
         command.args([format!("127.0.0.1:{port}"), database.conninfo()]);
         let service = Service { process: Running::start(&mut command), database, port };
-        wait_for("the service", || service.try_ask("GET", "/healthz", "").is_some());
+        wait_for("the service", || ask(port, "GET", "/healthz", "").is_some());
         service
     }
 
-    fn try_ask(&self, method: &str, path: &str, body: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        Some(answer)
-    }
-
-    /// Returns the status and the body.
     fn ask(&self, method: &str, path: &str, body: &str) -> (String, String) {
-        let answer = self.try_ask(method, path, body).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        (head.split(' ').nth(1).expect("a status").to_owned(), body.to_owned())
+        ask(self.port, method, path, body).expect("an answer")
     }
+}
+
+/// Returns the status and the body.
+fn ask(port: u16, method: &str, path: &str, body: &str) -> Option<(String, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let length = body.len();
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}")
+        .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.to_owned(), body.to_owned()))
 }
 
 #[test]
@@ -73,6 +69,31 @@ fn a_request_makes_an_account_and_its_event_is_consumed_once() {
     service.process.signal(Signal::SIGTERM);
     assert_eq!(service.process.wait(), Some(0));
     assert_eq!(welcomed(), ["kaiv", "kristo"]);
+}
+
+#[test]
+fn a_database_that_cannot_be_named_is_told_at_once() {
+    let mut command = command("web_service", std::env::temp_dir().as_path());
+    let output = command.args(["127.0.0.1:0", "dbname=queries"]).output().expect("starts");
+    let line = errors(&output);
+    assert_eq!((output.status.code(), line.lines().count()), (Some(1), 1), "{line}");
+    assert!(line.contains("host and hostaddr are missing") && !line.contains("timed out"), "{line}");
+}
+
+#[test]
+fn a_database_that_is_away_shows() {
+    let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
+    queues::install(&mut server.client("postgres"));
+    let port = free_port();
+    let mut command = command("web_service", std::env::temp_dir().as_path());
+    command.args([format!("127.0.0.1:{port}"), server.conninfo("postgres")]);
+    let _process = Running::start(&mut command);
+    let is = |status: &str| ask(port, "GET", "/healthz", "").is_some_and(|(is, _)| is == status);
+    wait_for("the service", || is("200"));
+    server.stop();
+    wait_for("the news", || is("503"));
+    server.start_again();
+    wait_for("the service again", || is("200"));
 }
 
 #[test]
