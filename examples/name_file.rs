@@ -29,6 +29,11 @@ impl LocalHandler for NameFile {
 
 fn main() -> ExitCode {
     Program::new("name_file", "db")
-        .configure(|program| program.keys(&[FILE]))
+        .configure(|program| {
+            program
+                .about("Writes the data of every event to a file, beside which it keeps its position.")
+                .version(env!("CARGO_PKG_VERSION"))
+                .keys(&[FILE])
+        })
         .main_local(|config| Ok(NameFile { path: config.file(&FILE)?.ok_or("name_file is empty")? }))
 }

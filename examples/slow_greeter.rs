@@ -1,4 +1,4 @@
-//! Runs a command for every event, however long it takes: no transaction is open meanwhile (`pgq_autocommit = 1`).
+//! Runs a command for every event, however long it takes: no transaction is open meanwhile.
 
 use std::process::{Command, ExitCode};
 
@@ -6,6 +6,11 @@ use dbscript::{Error, Key};
 use pgq::{Batch, BoxError, Consumer, Event, Outcome};
 
 const COMMAND: Key = Key::required("command", "Command to run with each name as its argument. No default.");
+const AUTOCOMMIT: Key = Key::with_default(
+    "pgq_autocommit",
+    "1",
+    "1: no transaction is open while the command runs; nothing else will do here. Defaults to 1.",
+);
 
 struct SlowGreeter {
     command: String,
@@ -28,6 +33,11 @@ impl Consumer for SlowGreeter {
 
 fn main() -> ExitCode {
     pgq::script::Program::new("slow_greeter", "db")
-        .configure(|program| program.keys(&[COMMAND]))
+        .configure(|program| {
+            program
+                .about("Runs a command for every event, however long it takes.")
+                .version(env!("CARGO_PKG_VERSION"))
+                .keys(&[COMMAND, AUTOCOMMIT])
+        })
         .main(|config| Ok(SlowGreeter { command: config.get(&COMMAND)? }))
 }

@@ -50,7 +50,7 @@ impl Twins {
     }
 
     fn slow(&self, who: &str, more: &str) -> Running {
-        let more = format!("pgq_autocommit = 1\ncommand = {}\n{more}", self.path("greet").display());
+        let more = format!("command = {}\n{more}", self.path("greet").display());
         self.start("slow_greeter", who, &more)
     }
 
