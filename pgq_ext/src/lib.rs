@@ -5,9 +5,9 @@
 //! delivers the batch again, and the record on the target tells that there is nothing left to do.
 //!
 //! ```no_run
-//! use pgq::{BoxError, Events, Settings, Subscription, Worker};
+//! use pgq::postgres::Transaction;
+//! use pgq::{BoxError, Events, Worker};
 //! use pgq_ext::{RemoteHandler, SerialConsumer};
-//! use postgres::Transaction;
 //!
 //! struct Mover;
 //!
@@ -27,8 +27,9 @@
 //! ```
 //!
 //! [`SerialConsumer`] tracks ticks and notices when the two databases have drifted apart;
-//! [`RemoteConsumer`] tracks batch ids. The record lives in schema `pgq_ext`, which [`schema::install`]
-//! creates.
+//! [`RemoteConsumer`] tracks batch ids. The record lives in schema `pgq_ext` of the target, which [`schema::install`]
+//! creates there. The source needs PgQ, the queue and a ticker; the example's target needs PgQ and its queue, too:
+//! [`pgq::schema::install`] and [`pgq::create_queue`] make them.
 
 mod error;
 mod handler;
