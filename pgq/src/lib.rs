@@ -7,7 +7,8 @@
 //! # From an empty database to a running consumer
 //!
 //! `cargo add pgq`, and a logger for what the threads have to say, for instance `cargo add env_logger` and
-//! `env_logger::init()` at the beginning of `main`, with `RUST_LOG=info`. Any database of PostgreSQL 14 or newer will do:
+//! `env_logger::init()` at the beginning of `main`, with `RUST_LOG=info`. Any database of PostgreSQL 14 or
+//! newer will do, put yours into `conninfo`:
 //!
 //! ```no_run
 //! use std::time::Duration;
