@@ -16,11 +16,10 @@ pub(crate) const TAKE_DUTY: &str = "begin isolation level read committed; \
 pub(crate) const MOMENT: &str =
     "select pg_current_snapshot()::text, extract(epoch from clock_timestamp())::float8";
 
-/// Makes the statements that read every queue, or those of some ids, with its rules and its last tick, times in
-/// seconds; no sequence: it cannot be read.
-pub(crate) fn queues(ids: Option<&[i32]>) -> String {
-    let wanted = ids.map(|ids| format!(" and queue_id in ({})", listed(ids))).unwrap_or_default();
-    format!("{PATIENCE}; {QUEUES}{wanted}")
+/// Makes the statements that read every queue, with its rules and its last tick, times in seconds; no sequence: it
+/// cannot be read.
+pub(crate) fn queues() -> String {
+    format!("{PATIENCE}; {QUEUES}")
 }
 
 const QUEUES: &str = "select queue_id, queue_name, queue_ticker_max_count, \
@@ -64,8 +63,9 @@ pub(crate) const MAY_TICK: &str = "select has_function_privilege('pgq.ticker(tex
 /// come twice. The schema in SQL takes care of that itself, the extension does not.
 const ONE_AT_A_TIME: &str = "select pg_advisory_xact_lock(hashtext('pgq ticker'), -1)";
 
-/// Makes the statements that tick queues: id and tick of each, then the transaction's id. With each tick goes
-/// a notification, unless it is not wanted. The commit does not wait for the disk.
+/// Makes the statements that tick queues: three columns with id and tick of each, four with id, last tick, event id and
+/// time in seconds of each, and one with the transaction's id. With each tick goes a notification, unless it is not
+/// wanted. The commit does not wait for the disk.
 pub(crate) fn tick(queues: &[i32], notify: bool) -> String {
     let notified = if notify {
         "case when tick is not null then pg_notify(case \
@@ -75,13 +75,17 @@ pub(crate) fn tick(queues: &[i32], notify: bool) -> String {
     } else {
         "null"
     };
+    let queues = listed(queues);
     format!(
         "{PATIENCE}; set local synchronous_commit = off; {ONE_AT_A_TIME}; with ticked as materialized ( \
              select queue_id, queue_name, pgq.ticker(queue_name) as tick from pgq.queue \
-             where queue_id in ({}) and not queue_external_ticker and not queue_ticker_paused) \
+             where queue_id in ({queues}) and not queue_external_ticker and not queue_ticker_paused) \
          select queue_id, tick, {notified} from ticked; \
-         select pg_current_xact_id_if_assigned()::text",
-        listed(queues)
+         select queue, tick_id, tick_event_seq, extract(epoch from tick_time)::float8 \
+         from unnest('{{{queues}}}'::int4[]) queue cross join lateral ( \
+             select tick_id, tick_event_seq, tick_time from pgq.tick where tick_queue = queue \
+             order by tick_queue desc, tick_id desc limit 1) newest; \
+         select pg_current_xact_id_if_assigned()::text"
     )
 }
 

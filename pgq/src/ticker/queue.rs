@@ -117,11 +117,25 @@ impl Queue {
         self.reached = Some(reached);
     }
 
+    /// Takes note of its last tick, which may be a new one. Ticks of others are told apart when queues are read anew.
+    pub(super) fn ticked(&mut self, event_seq: i64, time: f64) {
+        if self.last.is_none_or(|last| last.time != time) {
+            let gap = self.last.map(|before| time - before.time);
+            self.last = Some(LastTick { event_seq, time, gap });
+            self.held_off = None;
+        }
+    }
+
     /// Takes note that the server saw no need of a tick.
     pub(super) fn hold_off(&mut self, now: f64) {
         let shortest = self.rules.max_lag.min(self.rules.idle_period);
         self.held_off = Some(now + (shortest * HOLD_OFF_PART).clamp(0.0, LONGEST_HOLD_OFF));
     }
+}
+
+/// Reads a row about a queue's last tick: whose it is, the event id and the time.
+pub(super) fn last_tick(row: &SimpleQueryRow) -> Option<(i32, i64, f64)> {
+    Some((number(row, 0)?, number(row, 2)?, number(row, 3)?))
 }
 
 fn number<T: FromStr>(row: &SimpleQueryRow, column: usize) -> Option<T> {
@@ -188,6 +202,20 @@ mod tests {
         assert!(!queue.is_due(100.2));
         queue.reach(1_501, 100.2);
         assert!(queue.is_due(100.2));
+    }
+
+    #[test]
+    fn the_last_tick_counts_once() {
+        let mut queue = queue(Some(60.0), 1_500);
+        queue.hold_off(102.9);
+        for _ in 0..2 {
+            queue.ticked(1_500, 103.0);
+            assert_eq!(queue.last, Some(LastTick { event_seq: 1_500, time: 103.0, gap: Some(3.0) }));
+        }
+        assert_eq!(queue.held_off, None);
+        queue.last = None;
+        queue.ticked(1_500, 103.0);
+        assert_eq!(queue.last, Some(LastTick { event_seq: 1_500, time: 103.0, gap: None }));
     }
 
     #[test]

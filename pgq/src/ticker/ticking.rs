@@ -156,11 +156,13 @@ impl Ticking {
                     ticks += 1;
                     silent.retain(|other| i64::from(*other) != id.cast_signed());
                 }
+                (4, _) => self.watch.last_tick(row),
                 _ => {}
             }
         }
         self.state.count(|status| status.ticks += ticks);
-        self.watch.refresh(db, queues, &silent)
+        silent.into_iter().for_each(|id| self.watch.hold_off(id));
+        Ok(())
     }
 }
 

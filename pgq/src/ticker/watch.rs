@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use postgres::types::Type;
-use postgres::{Client, SimpleQueryMessage};
+use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use super::failing::is_locked;
 use super::mark::Mark;
-use super::queue::Queue;
+use super::queue::{self, Queue};
 use crate::sql::ticker as sql;
 
 /// How often queues are read anew when others are at work.
@@ -71,31 +71,24 @@ impl Watch {
         }
     }
 
-    /// Reads queues anew that were asked to tick; `silent` are those that made none.
-    pub(super) fn refresh(
-        &mut self,
-        client: &mut Client,
-        asked: &[i32],
-        silent: &BTreeSet<i32>,
-    ) -> Result<(), postgres::Error> {
-        let mut there = self.read(client, Some(asked))?;
-        for id in asked {
-            let before = self.queues.remove(id);
-            let Some(mut queue) = there.remove(id) else { continue };
-            if let Some(before) = before {
-                queue.goes_on_from(&before);
-            }
-            if silent.contains(id) {
-                queue.hold_off(self.now);
-            }
-            self.queues.insert(*id, queue);
+    /// Takes note of the last tick of a queue that was asked to tick.
+    pub(super) fn last_tick(&mut self, row: &SimpleQueryRow) {
+        let Some((id, event_seq, time)) = queue::last_tick(row) else { return };
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.ticked(event_seq, time);
         }
-        Ok(())
+    }
+
+    /// Takes note that the server saw no need of a tick.
+    pub(super) fn hold_off(&mut self, id: i32) {
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.hold_off(self.now);
+        }
     }
 
     fn reload(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
         let before = std::mem::take(&mut self.queues);
-        self.queues = self.read(client, None)?;
+        self.queues = read(client)?;
         for (id, queue) in &mut self.queues {
             let Some(before) = before.get(id) else { continue };
             if before.rules == queue.rules {
@@ -106,19 +99,6 @@ impl Watch {
         self.loaded = Some(Instant::now());
         self.stale = false;
         Ok(())
-    }
-
-    fn read(
-        &self,
-        client: &mut Client,
-        ids: Option<&[i32]>,
-    ) -> Result<BTreeMap<i32, Queue>, postgres::Error> {
-        let answer = client.simple_query(&sql::queues(ids))?;
-        let rows = answer.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(Queue::from_row(row)),
-            _ => None,
-        });
-        Ok(rows.map(|queue| (queue.id, queue)).collect())
     }
 
     /// Reads how far the sequences have come. One that is gone, or locked, must not keep the others from it.
@@ -167,4 +147,13 @@ impl Watch {
         self.queues.values_mut().filter(is_locked).for_each(|queue| queue.rest(now));
         Ok(())
     }
+}
+
+fn read(client: &mut Client) -> Result<BTreeMap<i32, Queue>, postgres::Error> {
+    let answer = client.simple_query(&sql::queues())?;
+    let rows = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(Queue::from_row(row)),
+        _ => None,
+    });
+    Ok(rows.map(|queue| (queue.id, queue)).collect())
 }
