@@ -11,6 +11,9 @@ use crate::source::{End, Source};
 use crate::tags::Tags;
 use crate::{BatchInfo, BoxError, Error, Event, Subscription, lock, sql};
 
+/// With more events a batch gets memory to be sorted in.
+const MANY: i64 = 10_000;
+
 /// The events of an open batch, in the order of their ids.
 ///
 /// Reads within a transaction on the source database, which holds the consumer's lock: while it lives, no
@@ -60,11 +63,13 @@ impl<'a> Events<'a> {
             true => Source::autocommit(client),
         };
         let name = subscription.lock_name();
-        let values: [(&(dyn ToSql + Sync), Type); 4] = [
+        let has_many = info.event_ids > MANY && !settings.autocommit;
+        let values: [(&(dyn ToSql + Sync), Type); 5] = [
             (&info.id, Type::INT8),
             (queue, Type::TEXT),
             (&name, Type::TEXT),
             (&subscription.is_guarded(), Type::BOOL),
+            (&has_many, Type::BOOL),
         ];
         let row = lock::retrying(|| {
             let row = source.query_one(sql::batch::OPEN_BATCH, &values)?;
@@ -163,9 +168,9 @@ impl<'a> Events<'a> {
     }
 
     /// As [`copy_to`](Events::copy_to), but events keep their ids, and the target's sequence moves behind them, so that
-    /// its ticker sees that there are new ones. Where the target queue has other producers, ids are no longer unique; when one batch there holds
-    /// several events of one id, none of them can be retried or failed: with the bare extension all but one are lost then, and
-    /// elsewhere it is an error.
+    /// its ticker sees that there are new ones. Where the target queue has other producers, ids are no longer unique;
+    /// when one batch there holds several events of one id, none of them can be retried or failed: with the bare
+    /// extension all but one are lost then, and elsewhere it is an error.
     ///
     /// `target` has to be a transaction. Moving the sequence takes the rights of `pgq_admin`.
     ///

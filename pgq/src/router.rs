@@ -178,7 +178,8 @@ mod tests {
         events: Vec<Event>,
     ) -> Result<(u64, u64), BoxError> {
         let time = DateTime::<Utc>::default();
-        let info = BatchInfo { id: 1, prev_tick: 1, tick: 2, prev_tick_time: time, tick_time: time };
+        let info =
+            BatchInfo { id: 1, prev_tick: 1, tick: 2, prev_tick_time: time, tick_time: time, event_ids: 0 };
         let mut batch = Batch::of(Events::of_test("q", info, events), policy);
         router.process_batch(&mut batch)?;
         Ok((batch.retried(), batch.failed()))

@@ -32,6 +32,8 @@ pub struct BatchInfo {
     pub prev_tick_time: DateTime<Utc>,
     /// When the batch ends.
     pub tick_time: DateTime<Utc>,
+    /// How many event ids were taken between its ticks, which is about how many events it has.
+    pub(crate) event_ids: i64,
 }
 
 impl Subscription {
@@ -198,6 +200,7 @@ fn info(row: &Row) -> Option<BatchInfo> {
         tick: row.get(2),
         prev_tick_time: row.get(3),
         tick_time: row.get(4),
+        event_ids: row.get::<_, Option<i64>>(5).unwrap_or_default(),
     })
 }
 

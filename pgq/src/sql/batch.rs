@@ -9,13 +9,16 @@ use postgres_protocol::escape::escape_literal;
 /// whether the lock is held elsewhere; $8 whether the commit need not wait for the disk, which it does
 /// otherwise, also where that is not the default. No row: another process has the lock.
 ///
+/// The last column is how many event ids were taken between the batch's ticks.
+///
 /// The function gets its arguments from `guard`, so it cannot run before the lock is taken. With $6 the server
 /// searches for the first tick that is $4 events or the given interval away; the interval is the distance to the
-/// last tick, so there always is one.
+/// last tick, so there always is one. Rows that are looked up one by one are planned sooner than a join of them.
 macro_rules! next_batch {
     ($lock:literal, $turns:literal, $function:literal, $more:literal) => {
         concat!(
-            "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time from ( \
+            "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time, \
+                 cur_tick_event_seq - prev_tick_event_seq from ( \
                  select $1::text as queue, $2::text as consumer \
                  where case when $7 then true else pg_try_advisory_xact_lock(hashtextextended(",
             $lock,
@@ -29,15 +32,12 @@ macro_rules! next_batch {
              cross join lateral ",
             $function,
             ", make_interval(secs => $3), $4, case when not $6 then make_interval(secs => $5) else ( \
-                 select last.tick_time - own.tick_time \
-                 from pgq.queue \
-                 join pgq.subscription on sub_queue = queue_id \
-                 join pgq.consumer on co_id = sub_consumer \
-                 join pgq.tick own on own.tick_queue = queue_id and own.tick_id = sub_last_tick \
-                 cross join lateral ( \
-                     select tick_time from pgq.tick where tick_queue = queue_id \
-                     order by tick_queue desc, tick_id desc limit 1) last \
-                 where queue_name = $1 and co_name = $2) end",
+                 select (select tick_time from pgq.tick where tick_queue = sub_queue \
+                         order by tick_queue desc, tick_id desc limit 1) \
+                     - (select tick_time from pgq.tick where tick_queue = sub_queue and tick_id = sub_last_tick) \
+                 from pgq.subscription \
+                 where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
+                     and sub_consumer = (select co_id from pgq.consumer where co_name = $2)) end",
             $more,
             ")"
         )
@@ -56,20 +56,18 @@ pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
     ", make_interval(secs => $10)"
 );
 
-/// $1 batch, $2 queue, $3 the consumer's name in its lock, $4 whether the lock is held elsewhere. Takes the lock
-/// before it looks for the batch, so that a batch which another process has just finished is not found. Then the query
-/// for the batch's events, whether many can be tagged at once, and, if the memory to sort them in was raised for the
-/// transaction, how much it was before: a batch of many events is not sorted on disk as long as that is little memory.
+/// $1 batch, $2 queue, $3 the consumer's name in its lock, $4 whether the lock is held elsewhere, $5 whether there are
+/// many events to sort. Takes the lock before it looks for the batch, so that a batch which another process has just
+/// finished is not found. Then the query for the batch's events, whether many can be tagged at once, and, if the memory
+/// to sort them in was raised for the transaction, how much it was before: a batch of many events is not sorted on disk as
+/// long as that is little memory.
 pub(crate) const OPEN_BATCH: &str = "select case when $4 then true \
          else pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $2, $3), 0)) end, \
      pgq.batch_event_sql($1), to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null, \
      (select case when set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
-         select current_setting('work_mem') as work_mem from pgq.subscription \
-         join pgq.tick last on last.tick_queue = sub_queue and last.tick_id = sub_last_tick \
-         join pgq.tick next on next.tick_queue = sub_queue and next.tick_id = sub_next_tick \
-         where sub_batch = $1 and next.tick_event_seq - last.tick_event_seq > 10000 \
-             and pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB') \
-         offset 0) large)";
+         select current_setting('work_mem') as work_mem \
+         where $5 and pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB') \
+         offset 0) little)";
 
 /// $1 memory, as the server shows it. For the rest of the transaction.
 pub(crate) const SET_WORK_MEM: &str = "select set_config('work_mem', $1, true)";

@@ -133,6 +133,7 @@ impl FakeQueue {
             tick: self.ticks + 1,
             prev_tick_time: self.now,
             tick_time: self.now,
+            event_ids: i64::try_from(self.waiting.len()).unwrap_or(i64::MAX),
         }
     }
 
