@@ -54,7 +54,7 @@ pub(crate) fn uninstall(names: &[&str], switches: &Switches) -> Result<Job, BoxE
     Ok(Job::once(move |cx| {
         let at_stake = at_stake(cx, schemas)?;
         if !at_stake.is_empty() {
-            confirm(&format!("remove {} for ever", at_stake.join(", and ")), forced)?;
+            confirm(&format!("remove for ever {}", at_stake.join(" and ")), forced)?;
         }
         if schemas.pgq {
             let removed =
@@ -80,7 +80,7 @@ fn at_stake(cx: &mut Context, schemas: Schemas) -> Result<Vec<String>, BoxError>
     let mut db = cx.database(DB)?;
     if schemas.pgq {
         let contents = pgq::schema::contents(&mut *db).map_err(|error| cx.locate(DB, error))?;
-        parts.extend(contents.map(|contents| format!("schema pgq with {contents}")));
+        parts.extend(contents.map(|contents| format!("schema pgq ({contents})")));
     }
     if schemas.pgq_ext && pgq_ext::schema::is_installed(&mut *db).map_err(|error| cx.locate(DB, error))? {
         parts.push("schema pgq_ext with what is recorded".to_owned());

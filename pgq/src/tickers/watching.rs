@@ -75,7 +75,7 @@ impl TickersLoop {
         let running = self.tickers.running();
         let there: BTreeSet<&String> = databases.iter().map(|(name, _)| name).collect();
         for name in running.keys().filter(|name| !there.contains(name)) {
-            self.tickers.end(name, "it is gone");
+            self.tickers.end(name, "gone or closed to connections");
         }
         for (name, conninfo) in &databases {
             let troubled = running.get(name).copied();
