@@ -70,9 +70,8 @@ use crate::{Error, OwnedEvent};
 ///   came: those events are inserted again, since nobody knows. A consumer that must not see them twice can
 ///   compare a key in the event.
 ///
-/// The role needs the right to `INSERT` into the queue's tables, as for [`BulkInsert`](crate::BulkInsert), which is looked
-/// for at the start, and
-/// event times are the server's at the transaction, unless they are set.
+/// The role needs the right to `INSERT` into the queue's tables, as for [`BulkInsert`](crate::BulkInsert), which is
+/// looked for at the start. Event times are the server's at the transaction, unless they are set.
 #[derive(Clone)]
 pub struct BufferedProducer(Arc<Handle>);
 

@@ -1,3 +1,5 @@
+//! How the commands are described, and refused when they are misused.
+
 use std::fs;
 use std::process::Command;
 

@@ -1,3 +1,5 @@
+//! Settings of queues, shown and changed.
+
 use std::time::Duration;
 
 use super::Place;

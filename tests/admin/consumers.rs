@@ -1,3 +1,5 @@
+//! Consumers, registered, moved and unregistered.
+
 use super::Place;
 use crate::support::queues::{self, ODD};
 

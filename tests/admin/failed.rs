@@ -1,3 +1,5 @@
+//! Failed events, listed and handled.
+
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 

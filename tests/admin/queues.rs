@@ -1,3 +1,5 @@
+//! Queues, created and dropped.
+
 use super::Place;
 use crate::support::queues::{self, ODD};
 

@@ -1,3 +1,5 @@
+//! Installing: which schema it is to be, and what comes next to it.
+
 use postgres::{GenericClient, Transaction};
 
 use super::report::{Change, Kind, Report};

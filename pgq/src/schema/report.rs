@@ -1,3 +1,5 @@
+//! What an installation found and did.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! What of PgQ there is in a database.
+
 use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 

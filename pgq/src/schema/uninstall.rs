@@ -1,3 +1,5 @@
+//! Removing PgQ, and what goes with it.
+
 use std::fmt;
 
 use postgres::GenericClient;

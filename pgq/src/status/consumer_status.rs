@@ -1,3 +1,5 @@
+//! The status of one consumer.
+
 use std::time::Duration;
 
 /// The status of one consumer of a queue.

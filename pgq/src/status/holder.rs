@@ -1,3 +1,5 @@
+//! Who holds up a rotation.
+
 use std::fmt;
 use std::time::Duration;
 

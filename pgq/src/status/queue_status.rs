@@ -1,3 +1,5 @@
+//! The status of one queue.
+
 use std::time::Duration;
 
 use super::{ConsumerStatus, Holder};
