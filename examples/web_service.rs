@@ -2,7 +2,7 @@
 //!
 //! `POST /accounts` creates an account by the name in its body, and with it an event; a consumer on a thread of its own
 //! welcomes each account exactly once. `GET /healthz` tells how the consumer is, and is 503 when it has not reached the
-//! database for a minute. The ticker runs inside, too; where there is one already, it stands by.
+//! database for half a minute. The ticker runs inside, too; where there is one already, it stands by.
 //!
 //! `web_service 127.0.0.1:8080 'host=localhost user=postgres dbname=queries'`: the pool reads the connection string as the
 //! driver does, so the host has to be named.
@@ -36,7 +36,7 @@ const TABLES: &str = "create table if not exists account (name text primary key)
 /// How long requests and the consumer's batch may take once the service is to end.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long ago the consumer's last good round may be.
-const PULSE_LIMIT: Duration = Duration::from_secs(60);
+const PULSE_LIMIT: Duration = Duration::from_secs(30);
 const BODY_LIMIT: usize = 1024;
 
 type Pool = r2d2::Pool<PostgresConnectionManager<NoTls>>;
