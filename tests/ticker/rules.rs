@@ -1,6 +1,7 @@
 //! Which queue ticks when, and which cannot.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use postgres::Client;
 
@@ -51,6 +52,41 @@ fn each_queue_ticks_by_its_own_rules() {
     client.batch_execute("update pgq.queue set queue_ticker_paused = false").expect("set");
     wait_for_ticks(&mut client, "paused", 3);
     assert_eq!(last_tick(&mut client, "elsewhere"), before[2]);
+}
+
+/// Counts the calls of the function that ticks a queue, once those who called it are gone and have told.
+fn calls(client: &mut Client) -> i64 {
+    let others = "select count(*) from pg_stat_activity \
+                  where datname = current_database() and pid <> pg_backend_pid()";
+    wait_for("the ticker to leave", || {
+        client.query_one(others, &[]).expect("readable").get::<_, i64>(0) == 0
+    });
+    let calls = "select pg_stat_get_function_calls('pgq.ticker(text)'::regprocedure)";
+    client.query_one(calls, &[]).expect("readable").get(0)
+}
+
+#[test]
+fn a_queue_that_has_ticked_is_not_asked_again_for_its_old_events() {
+    // Nobody else's transactions, after which queues are read anew.
+    let server = Server::builder().setting("track_functions", "all").setting("autovacuum", "off").start();
+    let server = server.unwrap_or_else(|error| panic!("{error}"));
+    let mut client = server.client("postgres");
+    queues::install(&mut client);
+    create(&mut client, "q", ["1000000", "1 second", NEVER]);
+    create_eager(&mut client, "eager");
+    let ticks = |client: &mut Client| -> i64 {
+        client.query_one("select count(*) from pgq.tick", &[]).expect("readable").get(0)
+    };
+    let before = ticks(&mut client);
+    let ticker = pgq::Ticker::new(&server.conninfo("postgres")).loop_delay(Duration::from_millis(10));
+    let ticker = ticker.spawn().expect("up");
+    queues::insert(&mut client, "q", 0, 1);
+    wait_for_ticks(&mut client, "q", 1);
+    wait_for_ticks(&mut client, "eager", 200);
+    ticker.stop();
+    ticker.join().expect("stopped as asked");
+    let in_vain = calls(&mut client) - (ticks(&mut client) - before);
+    assert!((0..5).contains(&in_vain), "{in_vain}");
 }
 
 #[test]
