@@ -29,6 +29,8 @@ pub(crate) struct LogFile {
     open: Option<Open>,
     /// The file whose last line was cut off.
     torn: Option<Id>,
+    /// How often a file is tried that another process writes to.
+    turns: usize,
     /// Whether the last turn came in time: who keeps the file to himself is waited for only once.
     patient: bool,
     stuck: Option<Stuck>,
@@ -67,7 +69,16 @@ impl LogFile {
             fs::create_dir_all(folder)?;
         }
         let path = path.to_owned();
-        Ok(LogFile { path, rotation, truncate, open: None, torn: None, patient: true, stuck: None })
+        Ok(LogFile {
+            path,
+            rotation,
+            truncate,
+            open: None,
+            torn: None,
+            turns: TURNS,
+            patient: true,
+            stuck: None,
+        })
     }
 
     /// Opens the file now.
@@ -90,11 +101,7 @@ impl LogFile {
     ///
     /// When it cannot be written; the next line tries anew.
     pub(crate) fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
-        let mut there = self.follow()?;
-        let now = Timestamp::now();
-        if there.is_file() && self.rotation.is_due(there.len(), line.len() as u64, now) && self.rotate(now) {
-            there = self.follow()?;
-        }
+        let there = self.file_with_room(line.len() as u64)?;
         let result = self.append(line);
         if result.is_err() {
             self.note_torn(&there);
@@ -107,6 +114,20 @@ impl LogFile {
     /// Returns why the file cannot be put aside, once for each time that it begins.
     pub(crate) fn stuck(&mut self) -> Option<io::Error> {
         self.stuck.as_mut()?.error.take()
+    }
+
+    /// Puts the file at the path aside as often as that is due: others may have filled the next one before this
+    /// process has its turn with it.
+    fn file_with_room(&mut self, more: u64) -> io::Result<Metadata> {
+        let mut there = self.follow()?;
+        let now = Timestamp::now();
+        while there.is_file() && self.rotation.is_due(there.len(), more, now) && self.rotate(now) {
+            there = self.follow()?;
+            if there.len() == 0 {
+                break;
+            }
+        }
+        Ok(there)
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
@@ -130,7 +151,7 @@ impl LogFile {
     /// Makes sure that the open file is the one at the path, and waits for this process's turn with it, but
     /// not for long. Returns what the file is.
     fn follow(&mut self) -> io::Result<Metadata> {
-        let turns = if self.patient { TURNS } else { 1 };
+        let turns = if self.patient { self.turns } else { 1 };
         for _ in 0..turns {
             let locked = self.lock();
             let there = fs::metadata(&self.path).ok();
