@@ -117,7 +117,7 @@ impl LogFile {
     }
 
     /// Puts the file at the path aside as often as that is due: others may have filled the next one before this
-    /// process has its turn with it.
+    /// process has its turn with it. A new one that is empty has room, whatever it is due for.
     fn file_with_room(&mut self, more: u64) -> io::Result<Metadata> {
         let mut there = self.follow()?;
         let now = Timestamp::now();
