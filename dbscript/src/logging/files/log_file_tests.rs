@@ -263,7 +263,7 @@ fn share(path: &Path, writers: usize, lines: usize, size: u64) {
         for number in 0..writers {
             let start = &start;
             scope.spawn(move || {
-                let mut file = file(path, size, 200);
+                let mut file = file(path, size, 500);
                 file.turns = 1000 * TURNS;
                 start.wait();
                 for line in 0..lines {
@@ -279,7 +279,7 @@ fn share(path: &Path, writers: usize, lines: usize, size: u64) {
 #[test]
 fn processes_that_share_a_file_lose_no_line_and_keep_its_size() {
     const WRITERS: usize = 8;
-    for (lines, size) in [(500, 1000), (100, 40)] {
+    for (lines, size) in [(500, 1000), (200, 40)] {
         let folder = tempfile::tempdir().expect("a temporary folder");
         share(&folder.path().join("x.log"), WRITERS, lines, size);
         assert_eq!(all_lines(folder.path()), expected_lines(WRITERS, lines));
