@@ -20,6 +20,7 @@ mod failed;
 mod failover;
 mod logging;
 mod mailer;
+mod moved;
 mod mover;
 mod mover_target;
 mod own_schema;

@@ -87,7 +87,9 @@ begin
         delete from pgq.tick where tick_queue = que.queue_id and tick_id > coalesce(last_tick.tick_id, 0);
     end if;
     -- A tick below the last one would never be seen.
-    if coalesce(pg_sequence_last_value(que.queue_tick_seq::regclass), 0) < last_tick.tick_id then
+    if coalesce(pg_sequence_last_value(que.queue_tick_seq::regclass), pgq.seq_getval(que.queue_tick_seq) - 1)
+        < last_tick.tick_id
+    then
         raise warning 'queue %: sequence % was behind tick %', i_queue_name, que.queue_tick_seq, last_tick.tick_id;
         perform setval(que.queue_tick_seq::regclass,
                        greatest(pgq.seq_getval(que.queue_tick_seq), last_tick.tick_id));

@@ -9,9 +9,10 @@ with moment as materialized (
 ), sequence as materialized (
     select named.name, named.need, named.kind, named.queue, case
                when cls.oid is not null and pg_catalog.has_sequence_privilege(cls.oid, 'select'::pg_catalog.text)
-               -- Where the last value is none, the one that is set comes next.
+               -- Where the last value is none, the one that is set comes next. Ticks count it as the last one.
                then coalesce(pg_catalog.pg_sequence_last_value(cls.oid::pg_catalog.regclass),
-                             pgq.seq_getval(named.name) - 1::pg_catalog.int8)
+                             pgq.seq_getval(named.name)
+                                 - case named.kind when 'event-sequence' then 0::pg_catalog.int8 else 1::pg_catalog.int8 end)
                end as reached
     from (
         select 'tick-sequence', que.queue_name, que.queue_tick_seq, newest.tick_id

@@ -36,8 +36,7 @@ fn of_table(queue: &str, table: &str, sequence: &str) -> String {
              (select ev_txid from {table} order by ev_txid desc limit 1) as need \
          union all \
          select 'event-sequence', {queue}, {sequence}, \
-             coalesce(pg_catalog.pg_sequence_last_value({sequence}::pg_catalog.regclass), \
-                 pgq.seq_getval({sequence}) - 1::pg_catalog.int8), \
+             coalesce(pg_catalog.pg_sequence_last_value({sequence}::pg_catalog.regclass), pgq.seq_getval({sequence})), \
              (select pg_catalog.max(ev_id) from (select ev_id from {table} order by ev_txid desc limit 100) latest))"
     )
 }

@@ -75,9 +75,9 @@ const ASKED: &str = "select queue_id, queue_name, queue_tick_seq, queue_event_se
      cross join lateral (select pg_catalog.to_regclass(queue_tick_seq) as tick_seq, \
          pg_catalog.to_regclass(queue_event_seq) as event_seq offset 0) named \
      cross join lateral (select case when pg_catalog.has_sequence_privilege(tick_seq::pg_catalog.oid, 'select'::pg_catalog.text) \
-         then coalesce(pg_catalog.pg_sequence_last_value(tick_seq), 0) end as reached) ids \
+         then coalesce(pg_catalog.pg_sequence_last_value(tick_seq), pgq.seq_getval(queue_tick_seq) - 1::pg_catalog.int8) end as reached) ids \
      cross join lateral (select case when pg_catalog.has_sequence_privilege(event_seq::pg_catalog.oid, 'select'::pg_catalog.text) \
-         then coalesce(pg_catalog.pg_sequence_last_value(event_seq), 1) end as reached) events";
+         then coalesce(pg_catalog.pg_sequence_last_value(event_seq), pgq.seq_getval(queue_event_seq)) end as reached) events";
 
 /// Judges queues: `obstacle` is why a tick would lose events or never be seen, `note` what is put right by one that is
 /// forced. The schema in SQL moves a sequence of ticks on by itself, the extension would tick below its last tick.
