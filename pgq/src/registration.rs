@@ -54,8 +54,10 @@ fn require_free_ids(
     what: &str,
 ) -> Result<(), Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    let row = queue::on_known_queue(transaction, queue, what, sql::integrity::IDS_ARE_BEHIND, &values)?;
-    match row.get(0) {
+    let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
+    let row = transaction.query_typed_opt(sql::integrity::IDS_ARE_BEHIND, &values).map_err(failed)?;
+    // A queue that is not there is the registration's to say.
+    match row.is_some_and(|row| row.get(0)) {
         true => Err(moved(what).on_queue(queue)),
         false => Ok(()),
     }

@@ -177,3 +177,18 @@ fn programs_get_the_findings_too() {
         );
     }
 }
+
+#[test]
+fn our_ticker_function_moves_a_sequence_of_events_on() {
+    let mut place = Place::create(Kind::Own);
+    place.batch(
+        "update pgq.queue set queue_ticker_max_lag = '1 day', queue_ticker_idle_period = '1 day'; \
+         select pgq.force_tick('q'); select pgq.ticker('q'); select setval('pgq.event_1_id_seq', 5)",
+    );
+    insert(&mut place.client, "x");
+    assert_eq!(place.number("select pgq.ticker()"), 1);
+    let ahead =
+        "select (select last_value from pgq.event_1_id_seq) - 1 - (select max(ev_id) from pgq.event_1)";
+    assert!(place.number(ahead) > 0);
+    assert_eq!(place.consume("a"), ["x"]);
+}

@@ -37,6 +37,7 @@ const DECIDES: &str = "create function public.decides(events int, age interval, 
      exception when raise_exception then return sqlerrm; \
      end $$";
 
+/// Not where a sequence or the clock was put back, for which our schema does not wait.
 #[test]
 fn the_ticker_decides_alike() {
     let mut peers = Peers::create();
@@ -46,10 +47,10 @@ fn the_ticker_decides_alike() {
     );
     assert_eq!(peers.same(DECIDES), "");
     for every in ["true", "false"] {
-        for events in ["-1", "0", "1", "5", "6"] {
+        for events in ["0", "1", "5", "6"] {
             peers.same_rows(&format!(
                 "select age, gap, max_lag, idle, public.decides({events}, age, gap, max_lag, idle, 5, {every}) \
-                 from unnest(array[null, '-1 s', '0', '0.5 s', '1 s', '1.5 s', '2 s', '3 s', '5 s', '10 s']::interval[]) age, \
+                 from unnest(array[null, '0', '0.5 s', '1 s', '1.5 s', '2 s', '3 s', '5 s', '10 s']::interval[]) age, \
                      unnest(array[null, '0', '0.5 s', '1 s', '2 s', '5 s']::interval[]) gap, \
                      unnest(array['0', '1 s', '3 s', '10 s']::interval[]) max_lag, \
                      unnest(array['0', '1 s', '3 s', '1 min']::interval[]) idle"
