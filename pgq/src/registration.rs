@@ -1,11 +1,12 @@
 //! Consumers of queues: register, move, unregister.
 
+use chrono::{DateTime, Utc};
 use postgres::GenericClient;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
 use crate::position::{Position, consumer_position, require_consumer};
-use crate::{Error, exclusive, queue, sql};
+use crate::{Checkpoint, Error, exclusive, queue, sql};
 
 /// Registers a consumer; its first batch is what comes after the queue's last tick. Returns `false` when it
 /// was registered already. PgQ: `pgq.register_consumer`.
@@ -49,6 +50,31 @@ pub fn register_consumer_at(
         let row = queue::on_known_queue(transaction, queue, &what, sql::REGISTER_AT, &values)?;
         Ok(row.get::<_, i32>(0) != 0)
     })
+}
+
+/// As [`register_consumer_at`], at a tick that was remembered elsewhere, which the queue must still have: under its number
+/// and, if that was remembered too, with its time.
+///
+/// # Errors
+///
+/// As [`register_consumer_at`]; when the queue's tick of that number was made at another time, the error
+/// ([`Error::is_missing`]) shows both times.
+pub fn register_consumer_at_checkpoint(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    checkpoint: &Checkpoint,
+) -> Result<bool, Error> {
+    let there =
+        tick_time(client, queue, checkpoint.tick)?.map(|time| Checkpoint { time: Some(time), ..*checkpoint });
+    if let Some(there) = there.filter(|there| !there.is(checkpoint)) {
+        let what = format!(
+            "consumer `{consumer}` cannot be moved to {checkpoint}: the queue has {there}, so it was restored, failed over or \
+             made anew since; --reset forgets the tick and goes on where the queue stands"
+        );
+        return Err(Error::missing(what).on_queue(queue));
+    }
+    register_consumer_at(client, queue, consumer, checkpoint.tick)
 }
 
 /// Fails for a subconsumer, which must not get a position beside the one that it shares.
@@ -211,10 +237,19 @@ pub(crate) fn is_registered(
     .map(|row| row.get(0))
 }
 
-/// Tells whether a queue has a tick.
-pub(crate) fn knows_tick(client: &mut impl GenericClient, queue: &str, tick: i64) -> Result<bool, Error> {
+/// Returns when a queue's tick was made; `None` when the queue does not have it. A queue removes a tick when all
+/// consumers are past it.
+///
+/// # Errors
+///
+/// When PgQ is not installed, and when the server fails.
+pub fn tick_time(
+    client: &mut impl GenericClient,
+    queue: &str,
+    tick: i64,
+) -> Result<Option<DateTime<Utc>>, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
-    let row = client.query_typed_one(sql::batch::TICK_EXISTS, &values);
+    let row = client.query_typed_one(sql::batch::TICK_TIME, &values);
     let failed = |error| Error::failed("cannot look for a tick").on_queue(queue).caused_by(error);
-    row.map(|row| row.get(0)).map_err(failed)
+    row.and_then(|row| row.try_get(0)).map_err(failed)
 }
