@@ -38,6 +38,7 @@ mod rounds;
 mod routing;
 mod schema;
 mod status;
+mod strangers;
 mod ticker;
 mod tls;
 mod tokio_producer;
