@@ -14,6 +14,7 @@ mod consumers;
 mod control;
 mod coop;
 mod crash;
+mod durable;
 mod embedding;
 mod embedding_help;
 mod failed;
