@@ -3,6 +3,7 @@
 mod batches;
 mod events;
 mod file;
+mod switches;
 mod ticks;
 mod unknown;
 

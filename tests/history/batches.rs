@@ -96,10 +96,8 @@ const TEAM: &[&str] = &["a", "b"];
 fn batches_of_a_queue_that_was_made_anew_are_applied() {
     for team in [NOBODY, TEAM] {
         let (ends, mut client, mut dst) = Ends::create(team);
-        for round in 0..3 {
-            batch(&mut client, QUEUE, round * 10, 10);
-            ends.drain().expect("applied");
-        }
+        batch(&mut client, QUEUE, 0, 10);
+        ends.drain().expect("applied");
         queues::uninstall(&mut client);
         client.batch_execute("drop schema if exists pgq_coop cascade").expect("dropped");
         queues::install(&mut client);
@@ -108,11 +106,11 @@ fn batches_of_a_queue_that_was_made_anew_are_applied() {
             ends.subscription(member).register(&mut client).expect("registered");
         }
         // Their numbers are on record, as other batches.
-        for round in 3..7 {
+        for round in 1..4 {
             batch(&mut client, QUEUE, round * 10, 10);
             ends.drain().expect("applied");
         }
-        assert_eq!(applied(&mut dst), (70, 70), "{team:?}");
+        assert_eq!(applied(&mut dst), (40, 40), "{team:?}");
     }
 }
 
