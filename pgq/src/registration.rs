@@ -31,6 +31,9 @@ pub fn register_consumer(
 /// Registers a consumer, or moves it, to start behind a given tick; a batch it has open is closed. PgQ:
 /// `pgq.register_consumer_at`.
 ///
+/// A tick whose number was remembered outside of the queue is another one after a restore or a failover;
+/// [`register_consumer_at_checkpoint`] compares its time.
+///
 /// # Errors
 ///
 /// As [`register_consumer`]; when the queue has no such tick ([`Error::is_missing`]), with the first and the last
@@ -41,15 +44,7 @@ pub fn register_consumer_at(
     consumer: &str,
     tick: i64,
 ) -> Result<bool, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&tick, Type::INT8)];
-    let what = format!("cannot register consumer `{consumer}` at tick {tick}");
-    exclusive::of_consumer(client, queue, consumer, &what, |transaction| {
-        require_own(transaction, queue, consumer)?;
-        require_tick(transaction, queue, tick)?;
-        let row = queue::on_known_queue(transaction, queue, &what, sql::REGISTER_AT, &values)?;
-        Ok(row.get::<_, i32>(0) != 0)
-    })
+    register_consumer_at_checkpoint(client, queue, consumer, &Checkpoint { tick, time: None })
 }
 
 /// As [`register_consumer_at`], at a tick that was remembered elsewhere, which the queue must still have: under its number
@@ -65,16 +60,37 @@ pub fn register_consumer_at_checkpoint(
     consumer: &str,
     checkpoint: &Checkpoint,
 ) -> Result<bool, Error> {
-    let there =
-        tick_time(client, queue, checkpoint.tick)?.map(|time| Checkpoint { time: Some(time), ..*checkpoint });
-    if let Some(there) = there.filter(|there| !there.is(checkpoint)) {
-        let what = format!(
-            "consumer `{consumer}` cannot be moved to {checkpoint}: the queue has {there}, so it was restored, failed over or \
-             made anew since; --reset forgets the tick and goes on where the queue stands"
-        );
-        return Err(Error::missing(what).on_queue(queue));
+    let tick = checkpoint.tick;
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&tick, Type::INT8)];
+    let what = format!("cannot register consumer `{consumer}` at tick {tick}");
+    exclusive::of_consumer(client, queue, consumer, &what, |transaction| {
+        require_own(transaction, queue, consumer)?;
+        require_tick(transaction, queue, tick)?;
+        require_time(transaction, (queue, consumer), checkpoint)?;
+        let row = queue::on_known_queue(transaction, queue, &what, sql::REGISTER_AT, &values)?;
+        Ok(row.get::<_, i32>(0) != 0)
+    })
+}
+
+/// Fails when the queue's tick was made at another time than the one that is meant.
+fn require_time(
+    client: &mut impl GenericClient,
+    (queue, consumer): (&str, &str),
+    checkpoint: &Checkpoint,
+) -> Result<(), Error> {
+    if checkpoint.time.is_none() {
+        return Ok(());
     }
-    register_consumer_at(client, queue, consumer, checkpoint.tick)
+    let there = Checkpoint { tick: checkpoint.tick, time: tick_time(client, queue, checkpoint.tick)? };
+    if there.is(checkpoint) {
+        return Ok(());
+    }
+    let what = format!(
+        "consumer `{consumer}` cannot be moved to {checkpoint}: the queue has {there}, so it was restored, failed over or \
+         made anew since; --reset forgets the tick and goes on where the queue stands"
+    );
+    Err(Error::missing(what).on_queue(queue))
 }
 
 /// Fails for a subconsumer, which must not get a position beside the one that it shares.

@@ -110,6 +110,9 @@ fn rewind(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(
         warn!("the target has no tick of consumer `{}`, nothing to rewind to", settings.consumer);
         return Ok(());
     };
+    if at.time.is_none() {
+        warn!("the target has {at}, going by its number");
+    }
     let mut src = cx.database(ends.src)?;
     pgq::register_consumer_at_checkpoint(&mut *src, &settings.queue, &settings.consumer, &at)
         .map_err(|error| cx.locate(ends.src, error))?;
