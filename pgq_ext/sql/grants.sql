@@ -4,7 +4,7 @@
 -- somebody is granted some.
 do $$
 declare
-    own record;
+    own pg_catalog.regprocedure;
     is_there boolean := pg_catalog.to_regrole('pgq_writer') is not null;
 begin
     if not is_there and (select rolsuper or rolcreaterole from pg_catalog.pg_roles where rolname operator(pg_catalog.=) current_user) then
@@ -26,12 +26,12 @@ begin
     end if;
     grant usage on schema pgq_ext to pgq_writer;
     for own in
-        select proc.oid::pg_catalog.regprocedure as signature
+        select proc.oid::pg_catalog.regprocedure
         from pg_catalog.pg_proc proc join pg_catalog.pg_namespace nsp on nsp.oid operator(pg_catalog.=) proc.pronamespace
         where nsp.nspname operator(pg_catalog.=) 'pgq_ext' and proc.prokind operator(pg_catalog.=) 'f'
-          and not pg_catalog.starts_with(proc.proname::text, '_') and proc.proname operator(pg_catalog.<>) 'upgrade_schema'
+          and not pg_catalog.starts_with(proc.proname::pg_catalog.text, '_') and proc.proname operator(pg_catalog.<>) 'upgrade_schema'
     loop
-        execute pg_catalog.format('grant execute on function %s to pgq_writer', own.signature);
+        execute pg_catalog.format('grant execute on function %s to pgq_writer', own);
     end loop;
 end
 $$;

@@ -5,7 +5,8 @@
 //! ends or later. A batch that begins earlier is one of a subconsumer that others have overtaken, if the queue still has
 //! the last recorded tick and no recorded batch has ticks in common with it. Otherwise the queue has gone back.
 
-use pgq::{Checkpoint, Events};
+use log::warn;
+use pgq::{BatchInfo, Checkpoint, Events};
 use postgres::GenericClient;
 
 use crate::tracker::BatchStatus;
@@ -39,7 +40,22 @@ pub(crate) fn is_applied(
         Some(last) if is_behind(tracker, events, &status, &last)? => {
             Err(Error::lost_batches(tracker.consumer(), &batch, &last))
         }
-        _ => Ok(false),
+        Some(last) => {
+            report_gap(tracker, &batch, &last);
+            Ok(false)
+        }
+        None => Ok(false),
+    }
+}
+
+/// A consumer alone has its batches one after the other, unless it or the target was moved.
+fn report_gap(tracker: &Tracker, batch: &BatchInfo, last: &Checkpoint) {
+    let start = Checkpoint::start_of(batch);
+    if !tracker.has_subconsumer() && !start.is(last) {
+        let id = batch.id;
+        warn!(
+            "the target has batches up to {last}, batch {id} begins at {start}: applying it, leaving out what is between"
+        );
     }
 }
 

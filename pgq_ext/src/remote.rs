@@ -12,8 +12,9 @@ use crate::{Error, RemoteHandler, Tracker, batches, schema};
 /// One batch is one transaction on the target. A batch is recognized by its id and its ticks with their times. A batch that
 /// is not recorded and overlaps batches which are, because the source was restored, has failed over or was moved back, is
 /// an error ([`Error::is_lost_position`]), and nothing is applied, until somebody moves the consumer or
-/// [forgets](Tracker::forget_batches) the record. Batches that are left out are not noticed;
-/// [`SerialConsumer`](crate::SerialConsumer) notices them.
+/// [forgets](Tracker::forget_batches) the record. Batches that are left out, because the consumer was moved on or the target
+/// was restored, are a warning, and with subconsumers not even that; for [`SerialConsumer`](crate::SerialConsumer) they are
+/// an error.
 ///
 /// The record goes by the consumer's name alone, so each consumer of a target needs a name of its own, also when their
 /// sources are different.

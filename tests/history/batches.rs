@@ -253,3 +253,30 @@ fn records_of_an_earlier_life_do_not_hold_a_team_up() {
     ends.drain().expect("applied");
     assert_eq!(applied(&mut dst), (4, 1));
 }
+
+#[test]
+fn holes_that_nobody_fills_are_closed_in_the_end() {
+    let target = Database::create("history_dst");
+    let mut dst = target.client();
+    pgq_ext::schema::install(&mut dst).expect("installed");
+    let record = "select count(pgq_ext.set_batch_done('c', 's', n, 2 * n, now() + n * interval '1 s', 2 * n + 1, \
+                  now() + (n + 0.5) * interval '1 s')) from generate_series(1, 800) n";
+    dst.batch_execute(record).expect("recorded");
+    let ranges = "select count(*), min(lower(part)), max(upper(part)) from pgq_ext.completed_range, unnest(ticks) part";
+    let row = dst.query_one(ranges, &[]).expect("readable");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)), (501, 2, 1601));
+}
+
+#[test]
+fn a_consumer_that_was_moved_on_goes_on_there() {
+    let (ends, mut client, mut dst) = Ends::create(NOBODY);
+    batch(&mut client, QUEUE, 0, 10);
+    ends.drain().expect("applied");
+    let last = batch(&mut client, QUEUE, 10, 10);
+    pgq::register_consumer_at(&mut client, QUEUE, CONSUMER, last).expect("moved on");
+    batch(&mut client, QUEUE, 20, 10);
+    ends.drain().expect("applied");
+    assert_eq!(applied(&mut dst), (20, 20));
+    let ranges = "select ticks = int8multirange(range_merge(ticks)) from pgq_ext.completed_range";
+    assert!(dst.query_one(ranges, &[]).expect("recorded").get::<_, bool>(0));
+}
