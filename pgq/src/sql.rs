@@ -1,5 +1,7 @@
 //! The statements that the crate sends. Values are parameters; names are quoted by the server.
 
+use postgres_protocol::escape::escape_literal;
+
 pub(crate) mod batch;
 pub(crate) mod failed;
 pub(crate) mod retry;
@@ -218,12 +220,56 @@ pub(crate) const TICKS: &str = "select \
 pub(crate) const REGISTER_SUBCONSUMER: &str =
     "select pgq_coop.register_subconsumer(queue_name, $2, $3) from pgq.queue where queue_name = $1";
 
-/// $1 queue, $2 type, $3 data, $4 to $7 extras. No row: there is no such queue.
-pub(crate) const INSERT_EVENT: &str =
-    "select pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) from pgq.queue where queue_name = $1";
+/// Whether a queue's row, as this transaction sees it, is from before a rotation. A transaction that keeps its snapshot
+/// does not see the rotation; but the table that it empties has another file from then on, which `pg_relation_filenode`
+/// knows and the row in `pg_class` does not. Asking for the size first makes the session take note of what others have
+/// changed, which it does whenever it locks a table anew: either this lock is new, or the table was locked before and
+/// nobody could empty it since.
+macro_rules! is_stale {
+    () => {
+        "case when pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable') then ( \
+             select case when pg_catalog.pg_relation_size(oid::pg_catalog.regclass, 'main') >= 0 \
+                 then relfilenode <> pg_catalog.pg_relation_filenode(oid::pg_catalog.regclass) end \
+             from pg_catalog.pg_class \
+             where oid = pg_catalog.to_regclass(pgq.quote_fqname(pg_catalog.format('%s_%s', queue_data_pfx, \
+                 (queue_cur_table + 1) % queue_ntables)))::pg_catalog.oid) is true else false end"
+    };
+}
 
-/// $1 queue. No row: there is no such queue.
-pub(crate) const CURRENT_EVENT_TABLE: &str = "select pgq.quote_fqname(pgq.current_event_table(queue_name)), now() from pgq.queue where queue_name = $1";
+/// $1 queue, $2 type, $3 data, $4 to $7 extras. The event's id, and whether it was not inserted since the queue's tables
+/// were rotated after the transaction's snapshot; then [`rotated`] makes an error of it. No row: there is no such queue.
+pub(crate) const INSERT_EVENT: &str = concat!(
+    "select case when not stale then pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) end, stale from ( \
+         select queue_name, ",
+    is_stale!(),
+    " as stale from pgq.queue where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) asked"
+);
+
+/// $1 queue. The table, quoted, the transaction's time, and as in [`INSERT_EVENT`] whether the table is the wrong one. No
+/// row: there is no such queue.
+///
+/// The transaction has its id before the function looks for the table, with a snapshot of its own: who may write into the
+/// table before the current one then has a lower id than the second step of the rotation, up to which consumers read that
+/// table.
+pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
+    "select pgq.quote_fqname(chosen.name), pg_catalog.now(), ",
+    is_stale!(),
+    " from ( \
+         select queue_name, queue_data_pfx, queue_cur_table, queue_ntables from pgq.queue \
+         where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) asked \
+     cross join lateral pgq.current_event_table(asked.queue_name) chosen (name)"
+);
+
+/// Makes the statement that fails as one which cannot be serialized with a rotation of the queue, and the transaction
+/// with it.
+pub(crate) fn rotated(queue: &str) -> String {
+    let message = format!("could not serialize access due to rotation of queue \"{queue}\"");
+    let body = format!(
+        "begin raise exception using errcode = '40001', message = {}; end",
+        escape_literal(&message).trim_start()
+    );
+    format!("do {}", escape_literal(&body))
+}
 
 /// $1 queue. The role, quoted, and what it lacks for COPY into the queue's tables, as the middle of GRANT statements.
 pub(crate) const MISSING_RIGHTS: &str = "select quote_ident(current_user), array_remove(array[ \

@@ -9,7 +9,7 @@ use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
 use crate::bulk_insert::{TYPES, failed, row};
-use crate::copy::found_table;
+use crate::copy::{found_table, rotated};
 use crate::{Error, NewEvent, sql};
 
 /// Writes events into a queue by COPY, without keeping them. See [`BulkInsert`](crate::BulkInsert).
@@ -54,7 +54,9 @@ impl<'a> BulkInsert<'a> {
     /// When the queue does not exist or takes no events, and when the server fails.
     pub async fn start(transaction: &'a Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
         let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &[(&queue, Type::TEXT)]).await;
-        let (table, now) = found_table(queue, answer)?;
+        let Some((table, now)) = found_table(queue, answer)? else {
+            return Err(rotated(queue, transaction.batch_execute(&sql::rotated(queue)).await));
+        };
         let sink = transaction
             .copy_in(&*sql::batch::copy_in(&table, false))
             .await
