@@ -97,6 +97,7 @@ mod failed_event;
 mod failed_many;
 mod guard;
 pub mod guide;
+mod holder;
 mod hooks;
 mod local;
 mod local_handler;

@@ -6,7 +6,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
 use crate::copy::{Ids, copy_batch};
-use crate::events::Member;
+use crate::holder::Holder;
 use crate::pages::Pages;
 use crate::tags::Tags;
 use crate::{BoxError, Error, Event, sql};
@@ -91,13 +91,13 @@ impl<'a> Source<'a> {
 
     /// Sends tags before the end of the batch: in the batch's transaction, or in one of their own if the server takes
     /// them all at once.
-    pub(crate) fn send(&mut self, tags: &mut Tags, batch: i64, at_once: bool) -> Result<(), Error> {
+    pub(crate) fn send(&mut self, tags: &mut Tags, holder: &Holder, at_once: bool) -> Result<(), Error> {
         match self {
-            Source::Transaction { transaction, .. } => tags.send(transaction, batch, at_once)?,
+            Source::Transaction { transaction, .. } => tags.send(transaction, holder, at_once)?,
             Source::Autocommit { client, .. } if at_once => {
                 let failed = |error| Error::failed("cannot tag events").caused_by(error);
                 let mut transaction = client.transaction().map_err(failed)?;
-                tags.send(&mut transaction, batch, at_once)?;
+                tags.send(&mut transaction, holder, at_once)?;
                 transaction.commit().map_err(failed)?;
             }
             Source::Autocommit { .. } | Source::Memory(_) => return Ok(()),
@@ -107,7 +107,7 @@ impl<'a> Source<'a> {
     }
 
     /// Sends tags, finishes the batch, and commits; returns how many batches were finished.
-    pub(crate) fn finish(self, end: &End<'_>, tags: &Tags, at_once: bool) -> Result<i32, Error> {
+    pub(crate) fn finish(self, holder: &Holder, tags: &Tags, at_once: bool) -> Result<i32, Error> {
         let failed = |what: &str, error: postgres::Error| Error::failed(what).caused_by(error);
         let mut transaction = match self {
             // The portal goes while its transaction lives.
@@ -120,41 +120,13 @@ impl<'a> Source<'a> {
             }
             Source::Memory(_) => return Ok(1),
         };
-        tags.send(&mut transaction, end.batch, at_once)?;
+        tags.send(&mut transaction, holder, at_once)?;
         let finished =
-            end.reach(&mut transaction).map_err(|error| failed("cannot finish the batch", error))?;
+            holder.finish(&mut transaction).map_err(|error| failed("cannot finish the batch", error))?;
         if finished == 1 {
             transaction.commit().map_err(|error| failed("cannot commit the batch", error))?;
         }
         Ok(finished)
-    }
-}
-
-/// How a batch is finished.
-pub(crate) struct End<'e> {
-    pub(crate) finish: &'static str,
-    pub(crate) queue: &'e str,
-    /// Whose it has to be.
-    pub(crate) member: Option<Member>,
-    pub(crate) batch: i64,
-}
-
-impl End<'_> {
-    /// Finishes the batch; returns how many were finished.
-    fn reach(&self, transaction: &mut Transaction<'_>) -> Result<i32, postgres::Error> {
-        if let Some(member) = &self.member {
-            // The server finishes a batch whoever has it, so nobody may take it over from here on.
-            transaction.query_typed_one(
-                sql::batch::LOCK_FINISH,
-                &[(&self.queue, Type::TEXT), (&member.consumer, Type::TEXT)],
-            )?;
-            let values: [(&(dyn ToSql + Sync), Type); 3] =
-                [(&self.batch, Type::INT8), (&self.queue, Type::TEXT), (&member.name, Type::TEXT)];
-            if !transaction.query_typed_one(sql::batch::HAS_BATCH, &values)?.get::<_, bool>(0) {
-                return Ok(0);
-            }
-        }
-        transaction.query_typed_one(self.finish, &[(&self.batch, Type::INT8)]).map(|row| row.get(0))
     }
 }
 

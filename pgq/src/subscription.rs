@@ -178,19 +178,6 @@ impl Subscription {
         let Settings { consumer, subconsumer, .. } = &self.settings;
         subconsumer.as_ref().map_or_else(|| consumer.clone(), |own| format!("{consumer}.{own}"))
     }
-
-    /// Tells whether anybody has a batch open.
-    pub(crate) fn is_open(client: &mut impl GenericClient, batch: i64) -> Result<bool, postgres::Error> {
-        client.query_typed_one(sql::batch::IS_OPEN, &[(&batch, Type::INT8)]).map(|row| row.get(0))
-    }
-
-    pub(crate) fn finish_statement(&self) -> &'static str {
-        if self.settings.subconsumer.is_some() {
-            sql::batch::FINISH_COOP_BATCH
-        } else {
-            sql::batch::FINISH_BATCH
-        }
-    }
 }
 
 fn info(row: &Row) -> Option<BatchInfo> {

@@ -56,18 +56,41 @@ pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
     ", make_interval(secs => $10)"
 );
 
-/// $1 batch, $2 queue, $3 the consumer's name in its lock, $4 whether the lock is held elsewhere, $5 whether there are
-/// many events to sort. Takes the lock before it looks for the batch, so that a batch which another process has just
-/// finished is not found. Then the query for the batch's events, whether many can be tagged at once, and, if the memory
-/// to sort them in was raised for the transaction, how much it was before: a batch of many events is not sorted on disk as
-/// long as that is little memory.
-pub(crate) const OPEN_BATCH: &str = "select case when $4 then true \
-         else pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $2, $3), 0)) end, \
-     pgq.batch_event_sql($1), to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null, \
+/// The subscription that has a batch open, which is not found unless all of it fits. $1 batch, $2 queue, $3 consumer, with
+/// the subconsumer, $4 the tick at which the batch starts, $5 the one at which it ends.
+macro_rules! holder {
+    () => {
+        holder!("co_name = $3")
+    };
+    ($name:literal) => {
+        concat!(
+            "pgq.subscription \
+             join pgq.consumer on co_id = sub_consumer \
+             join pgq.queue on queue_id = sub_queue \
+             where sub_batch = $1 and queue_name = $2 and ",
+            $name,
+            " and sub_last_tick = $4 and sub_next_tick = $5"
+        )
+    };
+}
+
+/// $1 to $5 as in [`HAS_BATCH`], the name being that of the lock, too, $6 whether the lock is held elsewhere, $7 whether
+/// there are many events to sort. Takes the lock before it looks for the batch, so that a batch which another process has
+/// just finished is not found. Then the query for the batch's events, if it is this consumer's, whether many can be tagged
+/// at once, and, if the memory to sort them in was raised for the transaction, how much it was before: a batch of many
+/// events is not sorted on disk as long as that is little memory.
+pub(crate) const OPEN_BATCH: &str = concat!(
+    "select case when $6 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
+         pg_catalog.format('pgq %L %L', $2, $3), 0::pg_catalog.int8)) end, \
+     case when exists (select from ",
+    holder!(),
+    ") then pgq.batch_event_sql($1) end, \
+     to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null, \
      (select case when set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
          select current_setting('work_mem') as work_mem \
-         where $5 and pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB') \
-         offset 0) little)";
+         where $7 and pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB') \
+         offset 0) little)"
+);
 
 /// $1 memory, as the server shows it. For the rest of the transaction.
 pub(crate) const SET_WORK_MEM: &str = "select set_config('work_mem', $1, true)";
@@ -86,40 +109,55 @@ pub(crate) const KEEP_LOCK: &str = "select set_config(name, value, true) from (v
          ('tcp_user_timeout', '10s')) settings (name, value) \
      where current_setting(name, true) is not null";
 
-/// $1 batch, $2 event ids, $3 seconds.
-pub(crate) const RETRY_EACH: &str = "select pgq.event_retry($1, event, seconds) from unnest($2::int8[], $3::int4[]) as tagged (event, seconds)";
+/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds. A row for each event, or none: the batch is not this consumer's.
+pub(crate) const RETRY_EACH: &str = concat!(
+    "select pgq.event_retry(batch, event, seconds) from (select sub_batch as batch from ",
+    holder!(),
+    " offset 0) held cross join pg_catalog.unnest($6::int8[], $7::int4[]) as tagged (event, seconds)"
+);
 
-/// $1 batch, $2 event ids, $3 seconds.
-pub(crate) const RETRY_MANY: &str = "select pgq.event_retry_many($1, $2, $3)";
+/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds. No row: the batch is not this consumer's.
+pub(crate) const RETRY_MANY: &str =
+    concat!("select pgq.event_retry_many(sub_batch, $6, $7) from ", holder!());
 
-/// $1 batch, $2 event ids, $3 reasons.
-pub(crate) const FAIL_MANY: &str = "select pgq.event_failed_many($1, $2, $3)";
+/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 reasons. No row: the batch is not this consumer's.
+pub(crate) const FAIL_MANY: &str =
+    concat!("select pgq.event_failed_many(sub_batch, $6, $7) from ", holder!());
 
 /// $1 queue, $2 tick.
 pub(crate) const TICK_EXISTS: &str = "select exists ( \
          select from pgq.tick join pgq.queue on queue_id = tick_queue \
          where queue_name = $1 and tick_id = $2)";
 
-/// $1 batch.
-pub(crate) const FINISH_BATCH: &str = "select pgq.finish_batch($1)";
+/// $1 to $5 as in [`HAS_BATCH`]. No row: the batch is not this consumer's.
+pub(crate) const FINISH_BATCH: &str = concat!("select pgq.finish_batch(sub_batch) from ", holder!());
 
-/// $1 batch. Of whichever subconsumer it is.
-pub(crate) const FINISH_COOP_BATCH: &str = "select pgq_coop.finish_batch($1)";
+/// As [`FINISH_BATCH`], for subconsumers.
+pub(crate) const FINISH_COOP_BATCH: &str =
+    concat!("select pgq_coop.finish_batch(sub_batch) from ", holder!());
+
+/// As [`FINISH_COOP_BATCH`], whichever subconsumer of consumer $3 has the batch.
+pub(crate) const FINISH_TEAM_BATCH: &str = concat!(
+    "select pgq_coop.finish_batch(sub_batch) from ",
+    holder!("(co_name = $3 or pg_catalog.starts_with(co_name, pg_catalog.concat($3, '.')))")
+);
 
 /// $1 queue, $2 consumer. Keeps other subconsumers from taking batches over until the end of the transaction. A row lock
 /// would need the right to update.
 pub(crate) const LOCK_FINISH: &str =
     "select pg_advisory_xact_lock_shared(hashtextextended(format('pgq finish %L %L', $1, $2), 0))::text";
 
-/// $1 batch, $2 queue, $3 consumer, with the subconsumer. Whether it has the batch.
-pub(crate) const HAS_BATCH: &str = "select exists ( \
+/// $1 batch, $2 queue, $3 consumer, with the subconsumer, $4 the tick at which the batch starts, $5 the one at which it
+/// ends. Whether the consumer has the batch.
+pub(crate) const HAS_BATCH: &str = concat!("select exists (select from ", holder!(), ")");
+
+/// $1 batch, $2 queue, $3 consumer. Whether the consumer or a subconsumer of it has the batch.
+pub(crate) const IS_OPEN: &str = "select exists ( \
          select from pgq.subscription \
          join pgq.consumer on co_id = sub_consumer \
          join pgq.queue on queue_id = sub_queue \
-         where sub_batch = $1 and queue_name = $2 and co_name = $3)";
-
-/// $1 batch. Whether anybody has it.
-pub(crate) const IS_OPEN: &str = "select exists (select from pgq.subscription where sub_batch = $1)";
+         where sub_batch = $1 and queue_name = $2 \
+             and (co_name = $3 or pg_catalog.starts_with(co_name, pg_catalog.concat($3, '.'))))";
 
 /// The columns of an event that its producer sets, and its time.
 pub(crate) const EVENT_COLUMNS: &str =
