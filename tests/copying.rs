@@ -1,7 +1,9 @@
 //! Writing into queues by COPY, and reading out of them, beside whatever else happens there: nothing is lost in silence.
 
+mod limits;
 mod ownership;
 mod rotation;
+mod row_security;
 mod snapshots;
 
 use pgq::schema::Kind;

@@ -28,7 +28,23 @@ impl<'a> BulkInsert<'a> {
     ///
     /// When the queue does not exist or takes no events, and when the server fails.
     pub fn start(transaction: &'a mut Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
-        let (table, now) = copy::event_table(transaction, queue)?;
+        BulkInsert::start_with(transaction, queue, false)
+    }
+
+    /// As [`start`](BulkInsert::start) in a transaction that does nothing else, without the role's limits on its time.
+    pub(crate) fn start_alone(
+        transaction: &'a mut Transaction<'_>,
+        queue: &str,
+    ) -> Result<BulkInsert<'a>, Error> {
+        BulkInsert::start_with(transaction, queue, true)
+    }
+
+    fn start_with(
+        transaction: &'a mut Transaction<'_>,
+        queue: &str,
+        lifts: bool,
+    ) -> Result<BulkInsert<'a>, Error> {
+        let copy::Target { table, now, .. } = copy::event_table(transaction, queue, lifts)?;
         let writer = transaction
             .copy_in(&*sql::batch::copy_in(&table, false))
             .map_err(|error| failed(queue, error))?;

@@ -34,11 +34,14 @@ pub(crate) fn copy_batch(
     let keeps = ids == Ids::Kept;
     let mut reader = source.copy_out(&*sql::batch::copy_out(batch_events, keeps)).map_err(unread)?;
     reader.fill_buf().map_err(|error| unread(unwrap_io(error)))?;
-    let (table, _) = event_table(target, queue)?;
+    let Target { table, statement_timeout, .. } = event_table(target, queue, true)?;
     let writer = target.copy_in(&*sql::batch::copy_in(&table, keeps))?;
     let copied = stream(reader, writer)?;
     if keeps && copied > 0 {
         move_ids(target, queue, &table, copied)?;
+    }
+    if let Some(before) = statement_timeout.filter(|limit| limit != "0") {
+        target.query_typed(sql::batch::LIMIT_STATEMENTS, &[(&before, Type::TEXT)])?;
     }
     Ok(copied)
 }
@@ -101,15 +104,26 @@ fn pump(mut reader: CopyOutReader<'_>, writer: &mut CopyInWriter<'_>) -> Result<
     }
 }
 
-/// Returns the table that takes a queue's new events, quoted, and the transaction's time.
+/// Where a queue's new events go in this transaction.
+pub(crate) struct Target {
+    /// The table, quoted.
+    pub(crate) table: String,
+    /// The transaction's time.
+    pub(crate) now: DateTime<Utc>,
+    /// The limit on each statement before it was lifted, if it was.
+    pub(crate) statement_timeout: Option<String>,
+}
+
+/// Returns where a queue's new events go; `lifts` tells whether to lift the role's limits for the rest of the transaction.
 ///
 /// Valid until the end of the transaction, which has its id from here on. PgQ: `pgq.current_event_table`.
 pub(crate) fn event_table(
     client: &mut impl GenericClient,
     queue: &str,
-) -> Result<(String, DateTime<Utc>), Error> {
-    let answer = client.query_typed_opt(sql::CURRENT_EVENT_TABLE, &[(&queue, Type::TEXT)]);
-    match found_table(queue, answer)? {
+    lifts: bool,
+) -> Result<Target, Error> {
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&lifts, Type::BOOL)];
+    match found_table(queue, client.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values))? {
         Some(found) => Ok(found),
         None => Err(rotated(queue, client.batch_execute(&sql::rotated(queue)))),
     }
@@ -120,11 +134,12 @@ pub(crate) fn event_table(
 pub(crate) fn found_table(
     queue: &str,
     answer: Result<Option<Row>, postgres::Error>,
-) -> Result<Option<(String, DateTime<Utc>)>, Error> {
+) -> Result<Option<Target>, Error> {
     let row = answer
         .map_err(|error| Error::failed("cannot write to the queue").on_queue(queue).caused_by(error))?
         .ok_or_else(|| queue::no_queue(queue))?;
-    Ok((!row.get::<_, bool>(2)).then(|| (row.get(0), row.get(1))))
+    let found = || Target { table: row.get(0), now: row.get(1), statement_timeout: row.get(3) };
+    Ok((!row.get::<_, bool>(2)).then(found))
 }
 
 /// Makes an error of the answer to [`sql::rotated`].

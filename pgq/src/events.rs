@@ -8,7 +8,7 @@ use postgres::{Client, GenericClient, Row, Transaction};
 use crate::copy::Ids;
 use crate::holder::{self, Holder};
 use crate::pages::Pages;
-use crate::source::Source;
+use crate::source::{Lent, Source};
 use crate::tags::Tags;
 use crate::{BatchInfo, BoxError, Error, Event, Subscription, lock, sql};
 
@@ -70,7 +70,8 @@ impl<'a> Events<'a> {
         .ok_or_else(|| lock::busy(&name).on_queue(queue).in_batch(info.id))?;
         let query: Option<String> = row.get(1);
         let query = query.ok_or_else(|| failed(holder::gone().into()))?;
-        source.lent(row.get(3));
+        holder::require_visible(row.get(6)).map_err(|error| failed(error.into()))?;
+        source.lent(Lent { work_mem: row.get(3), statement_timeout: row.get(4), is_limited: row.get(5) });
         Ok(Events {
             source,
             pages: Pages::new(settings.lazy_fetch),

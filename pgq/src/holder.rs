@@ -4,7 +4,7 @@
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use crate::{BatchInfo, Error, Subscription, sql};
+use crate::{BatchInfo, BoxError, Error, Subscription, sql};
 
 /// The consumer that a batch was opened for, and the batch.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ impl Holder {
     }
 
     /// Finishes the batch; returns how many were finished, which is none if it is somebody else's.
-    pub(crate) fn finish(&self, transaction: &mut Transaction<'_>) -> Result<i32, postgres::Error> {
+    pub(crate) fn finish(&self, transaction: &mut Transaction<'_>) -> Result<i32, BoxError> {
         if self.is_member && !self.is_team {
             // The server finishes a batch whoever has it, so nobody may take it over from here on.
             transaction.query_typed_one(
@@ -84,11 +84,28 @@ impl Holder {
             (true, true) => sql::batch::FINISH_TEAM_BATCH,
         };
         let row = transaction.query_typed_opt(statement, &self.values())?;
-        Ok(row.map_or(0, |row| row.get(0)))
+        let Some(row) = row else { return Ok(0) };
+        require_visible(row.get(1))?;
+        Ok(row.get(0))
     }
 }
 
 /// Makes the error of a batch that is not this consumer's any more.
 pub(crate) fn gone() -> Error {
     Error::failed("the batch was finished, moved or taken over by somebody else")
+}
+
+/// Fails when row security hides rows of these tables, of which PgQ has to see all.
+pub(crate) fn require_visible(hidden: Option<&str>) -> Result<(), Error> {
+    let Some(tables) = hidden else { return Ok(()) };
+    Err(Error::failed(format!(
+        "row security hides rows of `{tables}` from this role, which would be lost; give the role `bypassrls`, or \
+         `alter table ... disable row level security`"
+    )))
+}
+
+/// Fails when row security hides rows of the tables of positions, or cannot be asked about.
+pub(crate) fn require_all_visible(client: &mut impl GenericClient) -> Result<(), Error> {
+    let failed = |error| Error::failed("cannot look for row security").caused_by(error);
+    require_visible(client.query_typed_one(sql::HIDDEN, &[]).map_err(failed)?.get(0))
 }

@@ -93,10 +93,13 @@ pub(crate) const DROP_QUEUE: &str =
 
 pub(crate) const QUEUE_NAMES: &str = "select queue_name from pgq.queue order by queue_name";
 
-/// $1 queue. The table of events, quoted, and the names of consumers. No row: there is no such queue.
+/// $1 queue. The table of events, quoted, the names of consumers, and the table again if row security hides some of its
+/// events. No row: there is no such queue.
 pub(crate) const QUEUE_CONTENTS: &str = "select pgq.quote_fqname(queue_data_pfx), array( \
          select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
-         where sub_queue = queue_id order by co_name) \
+         where sub_queue = queue_id order by co_name), \
+     case when pg_catalog.row_security_active(pg_catalog.to_regclass(pgq.quote_fqname(queue_data_pfx))::pg_catalog.oid) \
+         then queue_data_pfx end \
      from pgq.queue where queue_name = $1";
 
 /// More events are not counted.
@@ -245,7 +248,8 @@ pub(crate) const INSERT_EVENT: &str = concat!(
     " as stale from pgq.queue where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) asked"
 );
 
-/// $1 queue. The table, quoted, the transaction's time, and as in [`INSERT_EVENT`] whether the table is the wrong one. No
+/// $1 queue, $2 whether to lift the limits of the role for the rest of the transaction. The table, quoted, the
+/// transaction's time, the limit on statements if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No
 /// row: there is no such queue.
 ///
 /// The transaction has its id before the function looks for the table, with a snapshot of its own: who may write into the
@@ -254,6 +258,11 @@ pub(crate) const INSERT_EVENT: &str = concat!(
 pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
     "select pgq.quote_fqname(chosen.name), pg_catalog.now(), ",
     is_stale!(),
+    ", (select case when pg_catalog.set_config('statement_timeout', '0', true) is not null then before end from ( \
+             select pg_catalog.current_setting('statement_timeout') as before where $2 offset 0) limited), \
+     case when $2 then ",
+    batch::lift_limits!(),
+    " end",
     " from ( \
          select queue_name, queue_data_pfx, queue_cur_table, queue_ntables from pgq.queue \
          where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) asked \
@@ -293,3 +302,6 @@ pub(crate) const TICK_QUEUE: &str = "select pgq.ticker($1)";
 
 /// What maintenance is due: the function's name and argument, and both as SQL can call them.
 pub(crate) const MAINTENANCE: &str = "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations()";
+
+/// Which tables of positions row security hides from this role, or null.
+pub(crate) const HIDDEN: &str = concat!("select ", batch::hidden_positions!());

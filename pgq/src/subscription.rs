@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::{Error, Settings, lock, registration, sql};
+use crate::{Error, Settings, holder, lock, registration, sql};
 
 /// A consumer's registration on a queue; a subconsumer's, when the settings name one.
 #[derive(Clone, Debug)]
@@ -141,7 +141,9 @@ impl Subscription {
                 .on_queue(queue)
                 .caused_by(error)
         })?;
-        row.map(|row| info(&row)).ok_or_else(|| lock::busy(consumer).on_queue(queue))
+        let row = row.ok_or_else(|| lock::busy(consumer).on_queue(queue))?;
+        holder::require_visible(row.get(6)).map_err(|error| error.on_queue(queue))?;
+        Ok(info(&row))
     }
 
     /// Returns no row when another process has the consumer's lock.

@@ -9,7 +9,8 @@ use postgres_protocol::escape::escape_literal;
 /// whether the lock is held elsewhere; $8 whether the commit need not wait for the disk, which it does
 /// otherwise, also where that is not the default. No row: another process has the lock.
 ///
-/// The last column is how many event ids were taken between the batch's ticks.
+/// The last but one column is how many event ids were taken between the batch's ticks, the last one which tables row
+/// security hides from this role.
 ///
 /// The function gets its arguments from `guard`, so it cannot run before the lock is taken. With $6 the server
 /// searches for the first tick that is $4 events or the given interval away; the interval is the distance to the
@@ -18,8 +19,10 @@ macro_rules! next_batch {
     ($lock:literal, $turns:literal, $function:literal, $more:literal) => {
         concat!(
             "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time, \
-                 cur_tick_event_seq - prev_tick_event_seq from ( \
-                 select $1::text as queue, $2::text as consumer \
+                 cur_tick_event_seq - prev_tick_event_seq, hidden from ( \
+                 select $1::text as queue, $2::text as consumer, ",
+            hidden_positions!(),
+            " as hidden \
                  where case when $7 then true else pg_try_advisory_xact_lock(hashtextextended(",
             $lock,
             ", 0)) end \
@@ -56,6 +59,37 @@ pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
     ", make_interval(secs => $10)"
 );
 
+/// Lifts the limits on how long a transaction may take, for this one: that of a batch takes as long as the batch.
+macro_rules! lift_limits {
+    () => {
+        "(select pg_catalog.count(pg_catalog.set_config(name, '0', true)) from (values \
+             ('idle_in_transaction_session_timeout'::pg_catalog.text), ('transaction_timeout')) limits (name) \
+         where pg_catalog.current_setting(name, true) is not null)"
+    };
+}
+
+/// The tables of a queue, $2, that row security hides events of from this role, or null. A table that the role must read
+/// whole has to be an error, not an empty batch.
+macro_rules! hidden_events {
+    () => {
+        "(select pg_catalog.string_agg(name, ', '::pg_catalog.text) from ( \
+             select pg_catalog.format('%s_%s', queue_data_pfx, part) as name \
+             from pgq.queue cross join pg_catalog.generate_series(0, queue_ntables - 1) part \
+             where queue_name = $2 offset 0) parts \
+         where pg_catalog.row_security_active(pg_catalog.to_regclass(pgq.quote_fqname(name))::pg_catalog.oid))"
+    };
+}
+
+/// The tables of positions that row security hides rows of from this role, or null.
+macro_rules! hidden_positions {
+    () => {
+        "(select pg_catalog.string_agg(name, ', '::pg_catalog.text) from pg_catalog.unnest(array[ \
+             'pgq.queue'::pg_catalog.text, 'pgq.tick', 'pgq.consumer', 'pgq.subscription']) name \
+         where pg_catalog.row_security_active(name))"
+    };
+}
+pub(super) use {hidden_positions, lift_limits};
+
 /// The subscription that has a batch open, which is not found unless all of it fits. $1 batch, $2 queue, $3 consumer, with
 /// the subconsumer, $4 the tick at which the batch starts, $5 the one at which it ends.
 macro_rules! holder {
@@ -78,7 +112,8 @@ macro_rules! holder {
 /// there are many events to sort. Takes the lock before it looks for the batch, so that a batch which another process has
 /// just finished is not found. Then the query for the batch's events, if it is this consumer's, whether many can be tagged
 /// at once, and, if the memory to sort them in was raised for the transaction, how much it was before: a batch of many
-/// events is not sorted on disk as long as that is little memory.
+/// events is not sorted on disk as long as that is little memory. Then the limit on a statement, whether there is one on a
+/// transaction, which is lifted, and which tables row security hides.
 pub(crate) const OPEN_BATCH: &str = concat!(
     "select case when $6 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
          pg_catalog.format('pgq %L %L', $2, $3), 0::pg_catalog.int8)) end, \
@@ -89,8 +124,20 @@ pub(crate) const OPEN_BATCH: &str = concat!(
      (select case when set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
          select current_setting('work_mem') as work_mem \
          where $7 and pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB') \
-         offset 0) little)"
+         offset 0) little), \
+     nullif(pg_catalog.current_setting('statement_timeout'), '0'), \
+     coalesce(pg_catalog.current_setting('transaction_timeout', true), '0') <> '0', ",
+    hidden_events!(),
+    ", ",
+    lift_limits!()
 );
+
+/// $1 a limit on each statement, as the server shows it. For the rest of the transaction.
+pub(crate) const LIMIT_STATEMENTS: &str = "select pg_catalog.set_config('statement_timeout', $1, true)";
+
+/// Lifts all limits for the rest of the transaction.
+pub(crate) const LIFT: &str =
+    concat!("select pg_catalog.set_config('statement_timeout', '0', true), ", lift_limits!());
 
 /// $1 memory, as the server shows it. For the rest of the transaction.
 pub(crate) const SET_WORK_MEM: &str = "select set_config('work_mem', $1, true)";
@@ -113,7 +160,8 @@ pub(crate) const KEEP_LOCK: &str = "select set_config(name, value, true) from (v
 pub(crate) const RETRY_EACH: &str = concat!(
     "select pgq.event_retry(batch, event, seconds) from (select sub_batch as batch from ",
     holder!(),
-    " offset 0) held cross join pg_catalog.unnest($6::int8[], $7::int4[]) as tagged (event, seconds)"
+    " offset 0) held cross join rows from (pg_catalog.unnest($6::int8[]), pg_catalog.unnest($7::int4[])) \
+         as tagged (event, seconds)"
 );
 
 /// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds. No row: the batch is not this consumer's.
@@ -129,16 +177,31 @@ pub(crate) const TICK_EXISTS: &str = "select exists ( \
          select from pgq.tick join pgq.queue on queue_id = tick_queue \
          where queue_name = $1 and tick_id = $2)";
 
-/// $1 to $5 as in [`HAS_BATCH`]. No row: the batch is not this consumer's.
-pub(crate) const FINISH_BATCH: &str = concat!("select pgq.finish_batch(sub_batch) from ", holder!());
+/// Makes the statement that finishes a batch, unless row security hides events by now.
+macro_rules! finish {
+    ($function:literal, $holder:expr) => {
+        concat!(
+            "select case when hidden is null then ",
+            $function,
+            "(sub_batch) end, hidden from (select sub_batch, ",
+            hidden_events!(),
+            " as hidden from ",
+            $holder,
+            " offset 0) held"
+        )
+    };
+}
+
+/// $1 to $5 as in [`HAS_BATCH`]. How many batches were finished, and which tables row security hides; then none was. No
+/// row: the batch is not this consumer's.
+pub(crate) const FINISH_BATCH: &str = finish!("pgq.finish_batch", holder!());
 
 /// As [`FINISH_BATCH`], for subconsumers.
-pub(crate) const FINISH_COOP_BATCH: &str =
-    concat!("select pgq_coop.finish_batch(sub_batch) from ", holder!());
+pub(crate) const FINISH_COOP_BATCH: &str = finish!("pgq_coop.finish_batch", holder!());
 
 /// As [`FINISH_COOP_BATCH`], whichever subconsumer of consumer $3 has the batch.
-pub(crate) const FINISH_TEAM_BATCH: &str = concat!(
-    "select pgq_coop.finish_batch(sub_batch) from ",
+pub(crate) const FINISH_TEAM_BATCH: &str = finish!(
+    "pgq_coop.finish_batch",
     holder!("(co_name = $3 or pg_catalog.starts_with(co_name, pg_catalog.concat($3, '.')))")
 );
 

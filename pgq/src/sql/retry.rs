@@ -1,7 +1,9 @@
 //! The statements that bring events back. Numbers are all that is put into a text.
 
-/// How long a locked queue is waited for. An autovacuum of `pgq.retry_queue` gives way within a second.
-const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '2s'";
+/// How long a locked queue is waited for. An autovacuum of `pgq.retry_queue` gives way within a second. Row security that
+/// would hide events is an error.
+const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '2s'; \
+     set local row_security = off";
 
 /// Makes the statements that return id and name of the queues with events whose time has come.
 pub(crate) fn queues() -> String {

@@ -6,7 +6,11 @@ pub(crate) const SERVER: &str = "select current_database()::text as database, \
      coalesce(has_table_privilege(to_regclass('pgq.retry_queue'), 'select'), false) as retry, \
      coalesce(has_table_privilege(to_regclass('pgq.failed_queue'), 'select'), false) as failed, \
      coalesce(has_function_privilege(to_regprocedure('pgq.failed_event_count(text,text)'), 'execute'), false) \
-         as failed_count";
+         as failed_count, \
+     (select pg_catalog.string_agg(name, ', '::pg_catalog.text) from pg_catalog.unnest(array[ \
+         'pgq.queue'::pg_catalog.text, 'pgq.tick', 'pgq.consumer', 'pgq.subscription', 'pgq.retry_queue', \
+         'pgq.failed_queue']) name \
+     where pg_catalog.row_security_active(pg_catalog.to_regclass(name)::pg_catalog.oid)) as hidden";
 
 /// Makes the query for all queues; `retry` tells whether this role can read the retry events.
 ///

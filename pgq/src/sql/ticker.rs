@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-/// How long a statement waits for somebody else's lock. What is locked for longer must not hold up the rest.
-const PATIENCE: &str =
-    "set local transaction isolation level read committed; set local lock_timeout = '200ms'";
+/// How long a statement waits for somebody else's lock. What is locked for longer must not hold up the rest. Row security
+/// that would hide queues is an error.
+const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '200ms'; \
+     set local row_security = off";
 
 /// Whether this session may tick; nothing on a standby, where nobody can. The lock ends with the transaction,
 /// which stays open. It has neither a snapshot nor an id, so it holds up neither vacuum nor rotation.

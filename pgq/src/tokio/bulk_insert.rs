@@ -6,10 +6,10 @@ use std::pin::Pin;
 use chrono::{DateTime, Utc};
 use tokio_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::bulk_insert::{TYPES, failed, row};
-use crate::copy::{found_table, rotated};
+use crate::copy::{Target, found_table, rotated};
 use crate::{Error, NewEvent, sql};
 
 /// Writes events into a queue by COPY, without keeping them. See [`BulkInsert`](crate::BulkInsert).
@@ -53,8 +53,9 @@ impl<'a> BulkInsert<'a> {
     ///
     /// When the queue does not exist or takes no events, and when the server fails.
     pub async fn start(transaction: &'a Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
-        let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &[(&queue, Type::TEXT)]).await;
-        let Some((table, now)) = found_table(queue, answer)? else {
+        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&false, Type::BOOL)];
+        let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values).await;
+        let Some(Target { table, now, .. }) = found_table(queue, answer)? else {
             return Err(rotated(queue, transaction.batch_execute(&sql::rotated(queue)).await));
         };
         let sink = transaction
