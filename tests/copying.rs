@@ -4,7 +4,9 @@ mod limits;
 mod ownership;
 mod rotation;
 mod row_security;
+mod same_ids;
 mod snapshots;
+mod times;
 
 use pgq::schema::Kind;
 use pgq::{Consumer, Event, Outcome, Settings, Subscription};

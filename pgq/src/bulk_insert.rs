@@ -5,6 +5,7 @@ use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
+use crate::time::Time;
 use crate::{Error, NewEvent, copy, sql};
 
 /// The types of [`sql::batch::EVENT_COLUMNS`].
@@ -57,7 +58,7 @@ impl<'a> BulkInsert<'a> {
     ///
     /// When the server fails.
     pub fn write(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
-        let time = event.time.unwrap_or(self.now);
+        let time = Time(event.time.unwrap_or(self.now));
         self.writer.write(&row(event, &time)).map_err(|error| failed(&self.queue, error))
     }
 
@@ -72,7 +73,7 @@ impl<'a> BulkInsert<'a> {
 }
 
 /// Returns the values of [`sql::batch::EVENT_COLUMNS`].
-pub(crate) fn row<'a>(event: &'a NewEvent<'_>, time: &'a DateTime<Utc>) -> [&'a (dyn ToSql + Sync); 7] {
+pub(crate) fn row<'a>(event: &'a NewEvent<'_>, time: &'a Time) -> [&'a (dyn ToSql + Sync); 7] {
     let [extra1, extra2, extra3, extra4] = &event.extra;
     [&event.event_type, &event.data, extra1, extra2, extra3, extra4, time]
 }

@@ -6,6 +6,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, Row, Transaction};
 
 use crate::copy::Ids;
+use crate::event::require_types;
 use crate::holder::{self, Holder};
 use crate::pages::Pages;
 use crate::source::{Lent, Source};
@@ -137,6 +138,7 @@ impl<'a> Events<'a> {
 
     fn next_page(&mut self) -> Result<Option<Event>, Error> {
         let rows = self.source.fetch(&self.query, &mut self.pages);
+        let rows = rows.and_then(|rows| rows.first().map_or(Ok(()), require_types).map(|()| rows));
         self.page = rows.map_err(|error| self.failed("cannot fetch events", error))?.into_iter();
         Ok(self.page.next().map(Event::new))
     }

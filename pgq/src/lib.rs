@@ -133,6 +133,7 @@ pub mod testing;
 mod tick;
 mod ticker;
 mod tickers;
+mod time;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod tracking_file;

@@ -41,7 +41,8 @@ impl<'a> NewEvent<'a> {
         self
     }
 
-    /// Sets the event's time, which only inserting in bulk can store. Defaults to the transaction's time.
+    /// Sets the event's time, which only inserting in bulk can store; `DateTime::MAX_UTC` is stored as `infinity`,
+    /// `DateTime::MIN_UTC` as `-infinity`. Defaults to the transaction's time.
     pub fn time(mut self, time: DateTime<Utc>) -> NewEvent<'a> {
         self.time = Some(time);
         self

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use postgres::GenericClient;
 use postgres::error::SqlState;
 use postgres::types::Type;
+use postgres::{GenericClient, Row};
 
 use crate::holder::{self, Holder};
 use crate::{Error, sql};
@@ -83,8 +83,16 @@ impl Tags {
             values.extend([(&ids as _, Type::INT8_ARRAY), (&seconds as _, Type::INT4_ARRAY)]);
             let statement = if at_once { sql::batch::RETRY_MANY } else { sql::batch::RETRY_EACH };
             let failed = |error| Error::failed("cannot tag events for retry").caused_by(error);
-            if client.query_typed(statement, &values).map_err(failed)?.is_empty() {
+            let rows = client.query_typed(statement, &values).map_err(failed)?;
+            if rows.is_empty() {
                 return Err(holder::gone());
+            }
+            // The extension's function alone leaves it at that.
+            let is_refused = |row: &Row| !at_once && row.get::<_, i32>(0) == 0;
+            if let Some((id, _)) = ids.iter().zip(&rows).find(|(_, row)| is_refused(row)) {
+                let what = "cannot tag events for retry: an event with this id waits for its retry; the batch comes again, \
+                            and passes when that one has come back";
+                return Err(Error::failed(what).at_event(*id));
             }
         }
         if !self.failures.is_empty() {

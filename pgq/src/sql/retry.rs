@@ -24,12 +24,13 @@ pub(crate) fn events(queue: i32) -> String {
              where ev_queue = {queue} and ev_retry_after <= now() order by ev_retry_after limit 10 \
              for update of retry), \
          inserted as materialized ( \
-             select ev_owner, ev_id, pgq.insert_event_raw( \
+             select ev_owner, ev_id, ev_retry_after, pgq.insert_event_raw( \
                  queue_name, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data, \
                  ev_extra1, ev_extra2, ev_extra3, ev_extra4) from due), \
          deleted as ( \
              delete from pgq.retry_queue retry using inserted \
-             where retry.ev_owner = inserted.ev_owner and retry.ev_id = inserted.ev_id) \
+             where retry.ev_owner = inserted.ev_owner and retry.ev_id = inserted.ev_id \
+                 and retry.ev_retry_after = inserted.ev_retry_after) \
          select count(*) from inserted"
     )
 }

@@ -82,7 +82,9 @@ pub(crate) fn consumers(retry: bool, failed: Failed) -> String {
     };
     format!(
         "select queue_name as queue, co_name as name, main, members, \
-             extract(epoch from now() - own.tick_time)::float8 as lag, \
+             case when own.tick_time is null then null \
+                 when pg_catalog.isfinite(own.tick_time) then extract(epoch from now() - own.tick_time)::float8 \
+                 when own.tick_time > now() then 0 else 'infinity'::float8 end as lag, \
              extract(epoch from now() - sub_active)::float8 as last_seen, \
              sub_last_tick as last_tick, own.tick_event_seq as last_tick_event, sub_batch as batch, sub_next_tick as next_tick, \
              newest.tick_event_seq - own.tick_event_seq as pending_events, \

@@ -27,7 +27,8 @@ const QUEUES: &str = "select queue_id, queue_name, queue_ticker_max_count, \
          extract(epoch from queue_ticker_max_lag)::float8, \
          extract(epoch from queue_ticker_idle_period)::float8, \
          newest.tick_event_seq, extract(epoch from newest.tick_time)::float8, \
-         extract(epoch from newest.tick_time - before.tick_time)::float8, \
+         case when pg_catalog.isfinite(newest.tick_time) and pg_catalog.isfinite(before.tick_time) \
+             then extract(epoch from newest.tick_time - before.tick_time)::float8 end, \
          case when has_sequence_privilege(sequence, 'select, usage') then sequence end \
      from pgq.queue \
      cross join lateral (select to_regclass(queue_event_seq)::oid as sequence offset 0) sequence \

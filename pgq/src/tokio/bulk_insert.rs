@@ -10,6 +10,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::bulk_insert::{TYPES, failed, row};
 use crate::copy::{Target, found_table, rotated};
+use crate::time::Time;
 use crate::{Error, NewEvent, sql};
 
 /// Writes events into a queue by COPY, without keeping them. See [`BulkInsert`](crate::BulkInsert).
@@ -73,7 +74,7 @@ impl<'a> BulkInsert<'a> {
     /// When the server fails, and after the future of a write was dropped before it was done.
     pub async fn write(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
         self.require_whole()?;
-        let time = event.time.unwrap_or(self.now);
+        let time = Time(event.time.unwrap_or(self.now));
         self.is_broken = true;
         let written = self.writer.as_mut().write(&row(event, &time)).await;
         self.is_broken = false;
