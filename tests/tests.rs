@@ -13,6 +13,7 @@ mod consumer;
 mod consumers;
 mod control;
 mod coop;
+mod copying;
 mod crash;
 mod durable;
 mod embedding;

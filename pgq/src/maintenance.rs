@@ -48,6 +48,7 @@ fn maintain_some(client: &mut Client, wanted: impl Fn(&Operation) -> bool) -> Re
 fn operations(client: &mut Client) -> Result<Vec<Operation>, Error> {
     let failed = |error| Error::failed("cannot find out what maintenance is due").caused_by(error);
     let rows = client.query_typed(sql::MAINTENANCE, &[]).map_err(failed)?;
+    crate::holder::require_all_visible(client)?;
     let operation = |row: &postgres::Row| Operation {
         name: row.get(0),
         argument: row.get(1),
