@@ -40,6 +40,7 @@ mod status;
 mod ticker;
 mod tls;
 mod tokio_producer;
+mod trust;
 mod watch;
 mod web_service;
 mod worker;

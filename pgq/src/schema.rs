@@ -9,6 +9,7 @@ mod own;
 mod report;
 mod script;
 mod state;
+mod trust;
 mod uninstall;
 
 use postgres::GenericClient;
@@ -18,6 +19,7 @@ pub use self::install::{install, install_as};
 use self::own::PGQ;
 pub use self::report::{Change, Kind, Report};
 use self::state::State;
+pub use self::trust::{plain_rights, trust_check};
 pub use self::uninstall::{Contents, contents, uninstall};
 use crate::Error;
 

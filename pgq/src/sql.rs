@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 pub(crate) mod failed;
 pub(crate) mod retry;
+pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod ticker;
 
@@ -21,13 +22,26 @@ pub(crate) const SCHEMA_STATE: &str = "select \
      coalesce((select pg_has_role(relowner, 'usage') from pg_class \
          where oid = to_regclass('pgq.subscription')), false) as owned, \
      (select count(*) = 3 from pg_roles where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin')) as roles, \
-     exists (select from pg_roles where rolname = 'pgq_reader' \
-         and has_function_privilege(oid, to_regprocedure('pgq.finish_batch(bigint)'), 'execute')) as granted, \
+     exists (select from pg_catalog.pg_proc cross join lateral pg_catalog.aclexplode(proacl) acl \
+         where pg_proc.oid = pg_catalog.to_regprocedure('pgq.finish_batch(bigint)') \
+         and acl.grantee = pg_catalog.to_regrole('pgq_reader')) as granted, \
+     array(select name from pg_catalog.unnest(array['pgq.finish_batch(bigint)', \
+             'pgq.event_failed(bigint,bigint,text)', 'pgq_coop.finish_batch(bigint)']) name \
+         join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure(name) where proacl is null) as open, \
      exists (select from pg_extension where extname = 'pgq_coop') as coop_extension, \
      obj_description(to_regnamespace('pgq'), 'pg_namespace') as pgq, \
      (select obj_description(to_regclass('pgq.failed_queue'), 'pg_class') from pg_trigger \
          where tgrelid = to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup') as failed, \
-     obj_description(to_regnamespace('pgq_coop'), 'pg_namespace') as coop";
+     obj_description(to_regnamespace('pgq_coop'), 'pg_namespace') as coop, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq._release()')) as pgq_source, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq._failed_release()') \
+         and exists (select from pg_catalog.pg_trigger \
+             where tgrelid = pg_catalog.to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup')) \
+         as failed_source, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq_coop._release()')) as coop_source";
 
 /// How much there is in schema `pgq`, and which triggers elsewhere use it.
 pub(crate) const SCHEMA_CONTENTS: &str = "select (select count(*) from pgq.queue), (select count(*) from pgq.subscription), \
@@ -37,7 +51,8 @@ pub(crate) const SCHEMA_CONTENTS: &str = "select (select count(*) from pgq.queue
          and not tgisinternal order by 1)";
 
 /// Keeps two installations at once from getting into each other's way.
-pub(crate) const LOCK_INSTALL: &str = "select pg_advisory_xact_lock(hashtextextended('pgq install', 0))::text; \
+pub(crate) const LOCK_INSTALL: &str = "set local transaction isolation level read committed; \
+     select pg_advisory_xact_lock(hashtextextended('pgq install', 0))::text; \
      set local client_min_messages = warning";
 
 pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";

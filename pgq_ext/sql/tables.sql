@@ -34,5 +34,3 @@ create table if not exists pgq_ext.partial_batch (
     cur_batch_id    bigint  not null,
     primary key (consumer_id, subconsumer_id)
 );
-
-grant usage on schema pgq_ext to public;

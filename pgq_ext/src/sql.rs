@@ -54,8 +54,8 @@ pub(crate) const KNOWS_SUBCONSUMERS: &str = "select \
 pub(crate) const SET_BATCH_DONE_BY: &str = "select pgq_ext.set_batch_done($1, $3, $2)";
 
 /// Keeps two installations at once from getting into each other's way.
-pub(crate) const LOCK_INSTALL: &str =
-    "select pg_advisory_xact_lock(hashtextextended('pgq_ext install', 0))::text";
+pub(crate) const LOCK_INSTALL: &str = "set local transaction isolation level read committed; \
+     select pg_advisory_xact_lock(hashtextextended('pgq_ext install', 0))::text";
 
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 
@@ -74,3 +74,9 @@ pub(crate) const SCHEMA: [&str; 12] = [
     include_str!("../sql/set_event_done.sql"),
     include_str!("../sql/version.sql"),
 ];
+
+/// What comes before [`SCHEMA`].
+pub(crate) const CREATE_SCHEMA: &str = "create schema if not exists pgq_ext";
+
+/// What comes behind [`SCHEMA`], once default privileges are undone.
+pub(crate) const GRANTS: &str = include_str!("../sql/grants.sql");

@@ -1,0 +1,2 @@
+-- Who may use what. Runs last.
+grant usage on schema pgq_ext to public;
