@@ -60,6 +60,14 @@ pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";
 /// $1 queue. Returns 1 when it was created, 0 when it was there.
 pub(crate) const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
 
+/// Whether this role can set the rights of the tables that the extension has created.
+pub(crate) const SETS_RIGHTS: &str = "select exists (select from pg_catalog.pg_extension where extname = 'pgq') \
+     and exists (select from pg_catalog.pg_proc where oid = pg_catalog.to_regprocedure('pgq._queue_rights(text)') \
+         and pg_catalog.has_function_privilege(oid, 'execute'))";
+
+/// $1 queue.
+pub(crate) const SET_RIGHTS: &str = "select pgq._queue_rights($1)";
+
 /// The key of a queue's lock.
 macro_rules! queue_key {
     () => {

@@ -33,12 +33,15 @@ impl Script {
     pub(super) fn sql(&self) -> String {
         let sql = self.files.join("\n");
         let mark = self.mark(&sql);
+        let (object, function) = (self.object, self.function);
+        let (schema, name) = function.trim_end_matches("()").split_once('.').unwrap_or(("pgq", function));
         format!(
             "{sql}\n\
              -- By these two an installation is known again.\n\
-             create or replace function {} returns text language sql immutable as $$ select '{mark}' $$;\n\
-             comment on {} is '{mark}';\n",
-            self.function, self.object
+             create or replace function {function} returns text language sql immutable as $$ select '{mark}' $$;\n\
+             select pgq._plain_rights('{schema}', '^{name}$');\n\
+             revoke all on function {function} from public;\n\
+             comment on {object} is '{mark}';\n"
         )
     }
 
