@@ -3,6 +3,7 @@
 mod adopted;
 mod defaults;
 mod meeting;
+mod ticking;
 
 use postgres::{Client, NoTls};
 

@@ -19,6 +19,7 @@ pub use self::install::{install, install_as};
 use self::own::PGQ;
 pub use self::report::{Change, Kind, Report};
 use self::state::State;
+pub(crate) use self::trust::{Trust, require_trusted};
 pub use self::trust::{plain_rights, trust_check};
 pub use self::uninstall::{Contents, contents, uninstall};
 use crate::Error;
@@ -46,9 +47,13 @@ pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
     require_kind(client).map(|_| ())
 }
 
-/// Tells which PgQ is installed, or `None` when it is of another origin; fails as [`require`].
+/// Tells which PgQ is installed, or `None` when it is of another origin; fails as [`require`], and for a superuser
+/// when the schema belongs to a role that is none: its functions would run with a superuser's rights.
 pub(crate) fn require_kind(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
     let state = State::read(client)?;
+    if let Some(owner) = &state.stranger {
+        return Err(trust::untrusted("schema pgq", owner, "the superuser"));
+    }
     match (state.usable, state.extension) {
         (true, true) => Ok(Some(Kind::Extension)),
         (true, false) => Ok(state.own().map(|_| Kind::Own)),

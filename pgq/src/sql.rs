@@ -6,6 +6,7 @@ pub(crate) mod retry;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod ticker;
+pub(crate) mod trust;
 
 /// What of PgQ there is, and what this role may do about it.
 ///
@@ -29,6 +30,10 @@ pub(crate) const SCHEMA_STATE: &str = "select \
              'pgq.event_failed(bigint,bigint,text)', 'pgq_coop.finish_batch(bigint)']) name \
          join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure(name) where proacl is null) as open, \
      exists (select from pg_extension where extname = 'pgq_coop') as coop_extension, \
+     (select nspowner::pg_catalog.regrole::pg_catalog.text from pg_catalog.pg_namespace \
+         where nspname in ('pgq', 'pgq_coop') and pg_catalog.current_setting('is_superuser') = 'on' \
+         and not pg_catalog.pg_has_role(nspowner, (select oid from pg_catalog.pg_roles \
+             where rolname = current_user), 'usage') limit 1) as stranger, \
      obj_description(to_regnamespace('pgq'), 'pg_namespace') as pgq, \
      (select obj_description(to_regclass('pgq.failed_queue'), 'pg_class') from pg_trigger \
          where tgrelid = to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup') as failed, \

@@ -27,6 +27,8 @@ pub(super) struct State {
     pub(super) granted: bool,
     /// Whether an extension has brought schema `pgq_coop`.
     pub(super) coop_extension: bool,
+    /// The owner of the schema, when this role is a superuser and the owner is none.
+    pub(super) stranger: Option<String>,
     /// Functions that anybody may call who is not meant to, since a dump has left out all rights.
     open: Vec<String>,
     pgq: Marks,
@@ -58,6 +60,7 @@ impl State {
             roles: row.get("roles"),
             granted: row.get("granted"),
             coop_extension: row.get("coop_extension"),
+            stranger: row.get("stranger"),
             open: row.get("open"),
             pgq: marks("pgq"),
             failed: marks("failed"),
