@@ -18,6 +18,7 @@ mod embedding;
 mod embedding_help;
 mod failed;
 mod failover;
+mod keeping;
 mod logging;
 mod mailer;
 mod mover;

@@ -3,6 +3,7 @@
 //! Both have the same tables and functions, so that every program for PgQ works on either. The extension needs
 //! a superuser and a server that has it; this crate's is SQL and PL/pgSQL, and needs the right to create a schema.
 
+mod dependents;
 mod extras;
 mod install;
 mod own;
@@ -14,6 +15,8 @@ mod uninstall;
 
 use postgres::GenericClient;
 
+pub(crate) use self::dependents::dependents_of_queue;
+pub use self::dependents::{dependents, dependents_at_last};
 use self::extras::{COOP, FAILED};
 pub use self::install::{install, install_as};
 use self::own::PGQ;
@@ -21,7 +24,7 @@ pub use self::report::{Change, Kind, Report};
 use self::state::State;
 pub(crate) use self::trust::{Trust, require_trusted};
 pub use self::trust::{plain_rights, trust_check};
-pub use self::uninstall::{Contents, contents, uninstall};
+pub use self::uninstall::{Contents, contents, uninstall, uninstall_of};
 use crate::Error;
 
 /// Returns the own schema, with failed events and cooperative consumers, as one script to be run in one

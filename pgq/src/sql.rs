@@ -1,6 +1,7 @@
 //! The statements that the crate sends. Values are parameters; names are quoted by the server.
 
 pub(crate) mod batch;
+pub(crate) mod dependents;
 pub(crate) mod failed;
 pub(crate) mod retry;
 pub(crate) mod schema;
@@ -21,7 +22,9 @@ pub(crate) const SCHEMA_STATE: &str = "select \
      exists (select from pg_class where relnamespace = to_regnamespace('pgq')) \
          or exists (select from pg_proc where pronamespace = to_regnamespace('pgq')) as occupied, \
      coalesce((select pg_has_role(relowner, 'usage') from pg_class \
-         where oid = to_regclass('pgq.subscription')), false) as owned, \
+         where oid = to_regclass('pgq.subscription')), \
+         (select pg_catalog.pg_has_role(nspowner, 'usage') from pg_catalog.pg_namespace where nspname = 'pgq'), \
+         false) as owned, \
      (select count(*) = 3 from pg_roles where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin')) as roles, \
      exists (select from pg_catalog.pg_proc cross join lateral pg_catalog.aclexplode(proacl) acl \
          where pg_proc.oid = pg_catalog.to_regprocedure('pgq.finish_batch(bigint)') \
@@ -42,6 +45,7 @@ pub(crate) const SCHEMA_STATE: &str = "select \
          where oid = pg_catalog.to_regprocedure('pgq._release()')) as pgq_source, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
          where oid = pg_catalog.to_regprocedure('pgq._failed_release()') \
+         and pg_catalog.to_regclass('pgq.failed_queue') is not null \
          and exists (select from pg_catalog.pg_trigger \
              where tgrelid = pg_catalog.to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup')) \
          as failed_source, \
@@ -54,6 +58,9 @@ pub(crate) const SCHEMA_CONTENTS: &str = "select (select count(*) from pgq.queue
          join pg_proc on pg_proc.oid = tgfoid join pg_class on pg_class.oid = tgrelid \
          where pronamespace = 'pgq'::regnamespace and relnamespace <> pronamespace \
          and not tgisinternal order by 1)";
+
+/// Has every statement see what others have committed before it.
+pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level read committed";
 
 /// Keeps two installations at once from getting into each other's way.
 pub(crate) const LOCK_INSTALL: &str = "set local transaction isolation level read committed; \

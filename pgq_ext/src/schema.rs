@@ -1,6 +1,8 @@
 //! The schema `pgq_ext` in the target database.
 
-use pgq::schema::{plain_rights, trust_check};
+use dbscript::plain;
+use log::warn;
+use pgq::schema::{dependents_at_last, plain_rights, trust_check};
 use postgres::GenericClient;
 
 use crate::{Error, sql};
@@ -67,24 +69,49 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     Ok(was_there)
 }
 
-/// Removes the schema with all that it records, this crate's or another PgQ's. Returns whether it was there.
+/// Removes the schema with all that it records, this crate's or another PgQ's, and whatever depends on it, which is
+/// logged. Returns whether it was there.
 ///
 /// # Errors
 ///
 /// When there is a schema `pgq_ext` that is not PgQ's or belongs to a role that this one does not trust, and when the server refuses; nothing is changed then.
 pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
-    let failed = |error| Error::failed("cannot remove schema `pgq_ext`", error);
+    let removed = remove(client, None)?;
+    for dependent in removed.iter().flatten() {
+        warn!("schema `pgq_ext`: {} depended on it and was removed too", plain(dependent));
+    }
+    Ok(removed.is_some())
+}
+
+/// As [`uninstall`], where it is known what of others goes with the schema, as [`pgq::schema::dependents`] returns it;
+/// returns what that was, or `None` when the schema was not there.
+///
+/// # Errors
+///
+/// As [`uninstall`], and when something else depends on the schema by now.
+pub fn uninstall_of(
+    client: &mut impl GenericClient,
+    agreed: &[String],
+) -> Result<Option<Vec<String>>, Error> {
+    remove(client, Some(agreed))
+}
+
+fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<Option<Vec<String>>, Error> {
+    let what = "cannot remove schema `pgq_ext`";
+    let failed = |error| Error::failed(what, error);
     let mut transaction = client.transaction().map_err(failed)?;
     transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
     let row = transaction.query_typed_one(sql::ORIGIN, &[]).map_err(failed)?;
     let (there, extension): (bool, bool) = (row.get(0), row.get(1));
     if !there {
-        return Ok(false);
+        return Ok(None);
     }
     transaction.batch_execute(&trust_check(&[NAME])).map_err(failed)?;
     if !is_installed(&mut transaction)? {
-        return Err(Error::failed("cannot remove schema `pgq_ext`", "it is not PgQ's"));
+        return Err(Error::failed(what, "it is not PgQ's"));
     }
+    let dependents = dependents_at_last(&mut transaction, &[NAME], agreed);
+    let dependents = dependents.map_err(|error| Error::failed(what, error))?;
     transaction
         .batch_execute(if extension {
             "drop extension pgq_ext cascade"
@@ -93,7 +120,7 @@ pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
         })
         .map_err(failed)?;
     transaction.commit().map_err(failed)?;
-    Ok(true)
+    Ok(Some(dependents))
 }
 
 /// Fails when the schema is not installed, with the way to install it.

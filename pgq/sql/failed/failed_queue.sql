@@ -16,6 +16,18 @@ create table if not exists pgq.failed_queue (
     constraint fq_pkey primary key (ev_owner, ev_id)
 );
 
+-- A dump may have left it out.
+do $$
+begin
+    if not exists (
+        select from pg_catalog.pg_constraint
+        where conrelid = 'pgq.failed_queue'::pg_catalog.regclass and conname = 'fq_pkey')
+    then
+        alter table pgq.failed_queue add constraint fq_pkey primary key (ev_owner, ev_id);
+    end if;
+end
+$$;
+
 -- Deletes a consumer's failed events together with it. Not a foreign key, since sub_id is not unique:
 -- subconsumers share it, and the events stay as long as one row has it.
 create or replace function pgq.failed_queue_cleanup()

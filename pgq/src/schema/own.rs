@@ -89,9 +89,9 @@ pub(super) static PGQ: Script = Script {
         "triggers/tg_urlencode_row",
         "triggers/tg_values",
         "triggers/tg_wide_values",
+        "complete",
         "rights",
         "grants",
-        "complete",
         "trust",
     ],
 };
