@@ -1,30 +1,4 @@
--- The tables, sequences and roles of PgQ. Runs again without harm.
-
-create schema if not exists pgq;
-
--- Whoever may read, write and run queues. Where roles may not be created, the grants to them are left out.
-do $$
-declare
-    role text;
-begin
-    foreach role in array array['pgq_reader', 'pgq_writer', 'pgq_admin'] loop
-        if not exists (select from pg_catalog.pg_roles where rolname = role) then
-            execute pg_catalog.format('create role %I', role);
-        end if;
-    end loop;
-    if not pg_catalog.pg_has_role('pgq_admin', 'pgq_reader', 'member')
-        or not pg_catalog.pg_has_role('pgq_admin', 'pgq_writer', 'member')
-    then
-        grant pgq_reader, pgq_writer to pgq_admin;
-    end if;
-exception
-    when insufficient_privilege then
-        raise warning 'roles pgq_reader, pgq_writer and pgq_admin are not created: %', sqlerrm;
-    when duplicate_object or unique_violation then
-        -- Another database of this cluster is creating them at this moment.
-        null;
-end
-$$;
+-- The tables and sequences of PgQ. Runs again without harm.
 
 -- Names of consumers.
 create table if not exists pgq.consumer (

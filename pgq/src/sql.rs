@@ -3,11 +3,14 @@
 use postgres_protocol::escape::escape_literal;
 
 pub(crate) mod batch;
+pub(crate) mod dependents;
 pub(crate) mod failed;
 pub(crate) mod integrity;
 pub(crate) mod retry;
+pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod ticker;
+pub(crate) mod trust;
 
 /// What of PgQ there is, and what this role may do about it.
 ///
@@ -22,15 +25,35 @@ pub(crate) const SCHEMA_STATE: &str = "select \
      exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')) \
          or exists (select from pg_catalog.pg_proc where pronamespace = pg_catalog.to_regnamespace('pgq')) as occupied, \
      coalesce((select pg_catalog.pg_has_role(relowner, 'usage') from pg_catalog.pg_class \
-         where oid = pg_catalog.to_regclass('pgq.subscription')), false) as owned, \
+         where oid = pg_catalog.to_regclass('pgq.subscription')), \
+         (select pg_catalog.pg_has_role(nspowner, 'usage') from pg_catalog.pg_namespace where nspname = 'pgq'), \
+         false) as owned, \
      (select pg_catalog.count(*) = 3 from pg_catalog.pg_roles where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin')) as roles, \
-     exists (select from pg_catalog.pg_roles where rolname = 'pgq_reader' \
-         and pg_catalog.has_function_privilege(oid, pg_catalog.to_regprocedure('pgq.finish_batch(bigint)'), 'execute')) as granted, \
+     exists (select from pg_catalog.pg_proc cross join lateral pg_catalog.aclexplode(proacl) acl \
+         where pg_proc.oid = pg_catalog.to_regprocedure('pgq.finish_batch(bigint)') \
+         and acl.grantee = pg_catalog.to_regrole('pgq_reader')) as granted, \
+     array(select name from pg_catalog.unnest(array['pgq.finish_batch(bigint)', \
+             'pgq.event_failed(bigint,bigint,text)', 'pgq_coop.finish_batch(bigint)']) name \
+         join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure(name) where proacl is null) as open, \
      exists (select from pg_catalog.pg_extension where extname = 'pgq_coop') as coop_extension, \
+     (select nspowner::pg_catalog.regrole::pg_catalog.text from pg_catalog.pg_namespace \
+         where nspname in ('pgq', 'pgq_coop') and pg_catalog.current_setting('is_superuser') = 'on' \
+         and not pg_catalog.pg_has_role(nspowner, (select oid from pg_catalog.pg_roles \
+             where rolname = current_user), 'usage') limit 1) as stranger, \
      pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq'), 'pg_namespace') as pgq, \
      (select pg_catalog.obj_description(pg_catalog.to_regclass('pgq.failed_queue'), 'pg_class') from pg_catalog.pg_trigger \
          where tgrelid = pg_catalog.to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup') as failed, \
-     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq_coop'), 'pg_namespace') as coop";
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq_coop'), 'pg_namespace') as coop, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq._release()')) as pgq_source, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq._failed_release()') \
+         and pg_catalog.to_regclass('pgq.failed_queue') is not null \
+         and exists (select from pg_catalog.pg_trigger \
+             where tgrelid = pg_catalog.to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup')) \
+         as failed_source, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq_coop._release()')) as coop_source";
 
 /// How much there is in schema `pgq`, and which triggers elsewhere use it.
 pub(crate) const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) from pgq.queue), (select pg_catalog.count(*) from pgq.subscription), \
@@ -39,14 +62,26 @@ pub(crate) const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) fro
          where pronamespace = 'pgq'::pg_catalog.regnamespace and relnamespace <> pronamespace \
          and not tgisinternal order by 1)";
 
+/// Has every statement see what others have committed before it.
+pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level read committed";
+
 /// Keeps two installations at once from getting into each other's way.
-pub(crate) const LOCK_INSTALL: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq install', 0))::pg_catalog.text; \
+pub(crate) const LOCK_INSTALL: &str = "set local transaction isolation level read committed; \
+     select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq install', 0))::pg_catalog.text; \
      set local client_min_messages = warning";
 
 pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";
 
 /// $1 queue. Returns 1 when it was created, 0 when it was there.
 pub(crate) const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
+
+/// Whether this role can set the rights of the tables that the extension has created.
+pub(crate) const SETS_RIGHTS: &str = "select exists (select from pg_catalog.pg_extension where extname = 'pgq') \
+     and exists (select from pg_catalog.pg_proc where oid = pg_catalog.to_regprocedure('pgq._queue_rights(text)') \
+         and pg_catalog.has_function_privilege(oid, 'execute'))";
+
+/// $1 queue.
+pub(crate) const SET_RIGHTS: &str = "select pgq._queue_rights($1)";
 
 /// The key of a queue's lock.
 macro_rules! queue_key {
@@ -316,16 +351,25 @@ pub(crate) const FORCE_TICK: &str = "select pgq.force_tick($1)";
 /// $1 queue. The tick, or null when none was made.
 pub(crate) const TICK_QUEUE: &str = "select pgq.ticker($1)";
 
-/// What maintenance is due: the function's name and argument, and both as SQL can call them.
-/// The tables of a queue with a consumer at transaction ids that the server has not reached are not rotated: it would
+/// Leaves the rotation of queues out that have a consumer at transaction ids that the server has not reached: it would
 /// seem to be past every rotation.
-pub(crate) const MAINTENANCE: &str = "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations() \
-     where func_name <> 'pgq.maint_rotate_tables_step1' or not exists ( \
-         select from pgq.queue \
-         join pgq.subscription on sub_queue = queue_id \
-         join pgq.tick on tick_queue = sub_queue and tick_id = sub_last_tick \
-         where queue_name = func_arg and pg_catalog.txid_snapshot_xmax(tick_snapshot) \
-             > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()))";
+macro_rules! rotation_is_safe {
+    () => {
+        " where func_name <> 'pgq.maint_rotate_tables_step1' or not exists ( \
+             select from pgq.queue \
+             join pgq.subscription on sub_queue = queue_id \
+             join pgq.tick on tick_queue = sub_queue and tick_id = sub_last_tick \
+             where queue_name = func_arg and pg_catalog.txid_snapshot_xmax(tick_snapshot) \
+                 > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()))"
+    };
+}
+pub(crate) use rotation_is_safe;
+
+/// What maintenance is due: the function's name and argument, and both as SQL can call them.
+pub(crate) const MAINTENANCE: &str = concat!(
+    "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations()",
+    rotation_is_safe!()
+);
 
 /// Which tables of positions row security hides from this role, or null.
 pub(crate) const HIDDEN: &str = concat!("select ", batch::hidden_positions!());
