@@ -19,6 +19,7 @@ mod embedding_help;
 mod failed;
 mod failover;
 mod logging;
+mod lost;
 mod mailer;
 mod mover;
 mod mover_target;

@@ -106,7 +106,8 @@ impl Worker {
         self
     }
 
-    /// Lets servers that vanish without a word be noticed. See [`Databases::notice_silence`].
+    /// Sets how soon servers that vanish without a word are noticed. Defaults to about 10 seconds. See
+    /// [`Databases::notice_silence`].
     pub fn notice_silence(mut self, limit: Duration) -> Worker {
         self.silence = Some(limit);
         self

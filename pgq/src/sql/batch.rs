@@ -61,13 +61,21 @@ pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
 /// finished is not found. Then the query for the batch's events, whether many can be tagged at once, and, if the memory
 /// to sort them in was raised for the transaction, how much it was before: a batch of many events is not sorted on disk as
 /// long as that is little memory.
+///
+/// For the rest of the transaction, the server notices within about ten seconds that the machine of an idle client is gone,
+/// and a database without an encoding sends its bytes as they are, since it could convert none of them.
 pub(crate) const OPEN_BATCH: &str = "select case when $4 then true \
          else pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $2, $3), 0)) end, \
      pgq.batch_event_sql($1), to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null, \
      (select case when set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
          select current_setting('work_mem') as work_mem \
          where $5 and pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB') \
-         offset 0) little)";
+         offset 0) little), \
+     (select pg_catalog.count(pg_catalog.set_config(name, value, true)) from (values \
+         ('tcp_keepalives_idle'::pg_catalog.text, '5'::pg_catalog.text), ('tcp_keepalives_interval', '2'), \
+         ('tcp_keepalives_count', '3'), ('client_encoding', 'SQL_ASCII')) settings (name, value) \
+         where name operator(pg_catalog.<>) 'client_encoding' \
+             or pg_catalog.current_setting('server_encoding') operator(pg_catalog.=) 'SQL_ASCII')";
 
 /// $1 memory, as the server shows it. For the rest of the transaction.
 pub(crate) const SET_WORK_MEM: &str = "select set_config('work_mem', $1, true)";
