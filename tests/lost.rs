@@ -2,6 +2,8 @@
 
 mod files;
 mod greeting;
+mod handles;
+mod idle;
 
 mod relay;
 mod silence;

@@ -36,7 +36,7 @@ pub fn sql() -> String {
 ///
 /// When the server fails.
 pub fn is_installed(client: &mut impl GenericClient) -> Result<bool, Error> {
-    State::read(client).map(|state| state.usable)
+    State::kind(client).map(|(usable, _)| usable)
 }
 
 /// Fails when PgQ is not installed, with the way to install it.
@@ -46,10 +46,8 @@ pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
 
 /// Tells which PgQ is installed, or `None` when it is of another origin; fails as [`require`].
 pub(crate) fn require_kind(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
-    let state = State::read(client)?;
-    match (state.usable, state.extension) {
-        (true, true) => Ok(Some(Kind::Extension)),
-        (true, false) => Ok(state.own().map(|_| Kind::Own)),
+    match State::kind(client)? {
+        (true, kind) => Ok(kind),
         (false, _) => Err(Error::missing(
             "schema `pgq` is not installed in this database; `pgqadm CONFIG.ini install` or `pgq::schema::install` installs it",
         )),

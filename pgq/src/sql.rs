@@ -10,7 +10,6 @@ pub(crate) mod ticker;
 ///
 /// A dump of a database with the extension has the failed events, but not the trigger on the extension's table.
 pub(crate) const SCHEMA_STATE: &str = "select \
-     to_regprocedure('pgq.next_batch_custom(text,text,interval,int4,interval)') is not null as usable, \
      exists (select from pg_extension where extname = 'pgq') as extension, \
      exists (select from pg_available_extensions where name = 'pgq') as available, \
      exists (select from pg_available_extension_versions \
@@ -28,6 +27,11 @@ pub(crate) const SCHEMA_STATE: &str = "select \
      (select obj_description(to_regclass('pgq.failed_queue'), 'pg_class') from pg_trigger \
          where tgrelid = to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup') as failed, \
      obj_description(to_regnamespace('pgq_coop'), 'pg_namespace') as coop";
+
+/// Whether PgQ is there, and which one.
+pub(crate) const SCHEMA_KIND: &str = "select pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
+     exists (select from pg_catalog.pg_extension where extname operator(pg_catalog.=) 'pgq') as extension, \
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq')::pg_catalog.oid, 'pg_namespace') as pgq";
 
 /// How much there is in schema `pgq`, and which triggers elsewhere use it.
 pub(crate) const SCHEMA_CONTENTS: &str = "select (select count(*) from pgq.queue), (select count(*) from pgq.subscription), \

@@ -70,7 +70,7 @@ fn connections_of_every_kind_of_program_are_probed() {
             "",
         ),
         ("run_sql", format!("db = {db}\nsql = select 1\n"), 1, ""),
-        ("pgqadm", format!("db = {db}\n"), 3, "ticker"),
+        ("pgqadm", format!("db = {db}\n"), 2, "ticker"),
     ];
     for (name, lines, count, argument) in programs {
         fs::write(folder.path().join("x.ini"), format!("[{name}]\n{lines}loop_delay = 60\n"))

@@ -4,13 +4,11 @@ use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
 use super::script::{Age, Script};
-use super::{COOP, FAILED, PGQ};
+use super::{COOP, FAILED, Kind, PGQ};
 use crate::{Error, sql};
 
 /// What of PgQ there is in a database.
 pub(super) struct State {
-    /// Whether the functions are there, whoever's.
-    pub(super) usable: bool,
     /// Whether the extension is installed.
     pub(super) extension: bool,
     /// Whether the server offers the extension.
@@ -39,7 +37,6 @@ impl State {
             .query_typed_one(sql::SCHEMA_STATE, no_values)
             .map_err(|error| Error::failed("cannot look for schema `pgq`").caused_by(error))?;
         Ok(State {
-            usable: row.get("usable"),
             extension: row.get("extension"),
             available: row.get("available"),
             creatable: row.get("creatable"),
@@ -52,6 +49,19 @@ impl State {
             failed: row.get("failed"),
             coop: row.get("coop"),
         })
+    }
+
+    /// Tells whether the functions are there and, if it is known, of which kind. Asks the catalogue alone: which extensions
+    /// the server offers stands in files, which it would read one by one.
+    pub(super) fn kind(client: &mut impl GenericClient) -> Result<(bool, Option<Kind>), Error> {
+        let row = client
+            .query_typed_one(sql::SCHEMA_KIND, &[])
+            .map_err(|error| Error::failed("cannot look for schema `pgq`").caused_by(error))?;
+        let kind = match row.get("extension") {
+            true => Some(Kind::Extension),
+            false => age(&PGQ, row.get("pgq")).map(|_| Kind::Own),
+        };
+        Ok((row.get("usable"), kind))
     }
 
     /// Returns the own schema's age, or `None` when it is not installed.
