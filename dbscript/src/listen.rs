@@ -36,7 +36,7 @@ pub(crate) type Open = Box<dyn Fn() -> Result<Opened, BoxError> + Send>;
 
 /// Keeps the server from ending the session because nothing is sent over it. Servers before 14 have no such limit.
 const STAY: &str = "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings \
-     where name operator(pg_catalog.=) 'idle_session_timeout'";
+     where name = 'idle_session_timeout'";
 
 /// Opens a connection for a listener.
 ///
@@ -54,7 +54,8 @@ pub(crate) fn connect(mut target: Target) -> Result<Opened, Error> {
         opened => opened?,
     };
     let client = &mut opened.client;
-    let marked = client.query_typed_one("select current_setting($1, true)", &[(&MARK, Type::TEXT)]);
+    let marked =
+        client.query_typed_one("select pg_catalog.current_setting($1, true)", &[(&MARK, Type::TEXT)]);
     let failed = |error| Error::failed("cannot listen").caused_by(error);
     if marked.map_err(failed)?.get::<_, Option<&str>>(0) != Some("1") {
         return Err(pooler());
