@@ -16,6 +16,7 @@ mod coop;
 mod crash;
 mod embedding;
 mod embedding_help;
+mod encodings;
 mod failed;
 mod failover;
 mod logging;

@@ -87,6 +87,7 @@ mod bulk_insert;
 mod consumer;
 mod consumer_loop;
 mod copy;
+mod culprit;
 mod drop_queue;
 mod error;
 mod event;

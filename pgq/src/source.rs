@@ -2,6 +2,8 @@
 
 use std::vec::IntoIter;
 
+use dbscript::sqlstate;
+use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
@@ -9,7 +11,7 @@ use crate::copy::{Ids, copy_batch};
 use crate::events::Member;
 use crate::pages::Pages;
 use crate::tags::Tags;
-use crate::{BoxError, Error, Event, sql};
+use crate::{BoxError, Error, Event, culprit, sql};
 
 type Values<'v> = [(&'v (dyn ToSql + Sync), Type)];
 
@@ -69,7 +71,15 @@ impl<'a> Source<'a> {
     pub(crate) fn fetch(&mut self, events: &str, pages: &mut Pages) -> Result<Vec<Row>, BoxError> {
         match self {
             Source::Transaction { transaction, reader } => reader.fetch(transaction, events, pages),
-            Source::Autocommit { client, place } => fetch_behind(client, place, events, pages),
+            Source::Autocommit { client, place } => match fetch_behind(*client, place, events, pages) {
+                // A database without an encoding has bytes that are not UTF-8.
+                Err(error) if sqlstate(&*error) == Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE) => {
+                    let mut transaction = client.transaction()?;
+                    transaction.batch_execute(sql::batch::SEND_BYTES)?;
+                    fetch_behind(&mut transaction, place, events, pages)
+                }
+                fetched => fetched,
+            },
             Source::Memory(_) => Ok(Vec::new()),
         }
     }
@@ -83,8 +93,14 @@ impl<'a> Source<'a> {
         ids: Ids,
     ) -> Result<u64, BoxError> {
         match self {
-            Source::Transaction { transaction, .. } => copy_batch(transaction, events, target, queue, ids),
-            Source::Autocommit { client, .. } => copy_batch(&mut **client, events, target, queue, ids),
+            Source::Transaction { transaction, .. } => {
+                let copied = copy_batch(transaction, events, target, queue, ids);
+                copied.map_err(|error| culprit::name(transaction, events, error))
+            }
+            Source::Autocommit { client, .. } => {
+                let copied = copy_batch(&mut **client, events, target, queue, ids);
+                copied.map_err(|error| culprit::name(&mut **client, events, error))
+            }
             Source::Memory(_) => Err("there is no server behind these events".into()),
         }
     }
@@ -187,7 +203,7 @@ impl Reader {
 }
 
 fn fetch_behind(
-    client: &mut Client,
+    client: &mut impl GenericClient,
     place: &mut Place,
     events: &str,
     pages: &mut Pages,

@@ -228,8 +228,12 @@ pub(crate) const REGISTER_SUBCONSUMER: &str =
 pub(crate) const INSERT_EVENT: &str =
     "select pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) from pgq.queue where queue_name = $1";
 
-/// $1 queue. No row: there is no such queue.
-pub(crate) const CURRENT_EVENT_TABLE: &str = "select pgq.quote_fqname(pgq.current_event_table(queue_name)), pg_catalog.now() from pgq.queue where queue_name = $1";
+/// $1 queue. No row: there is no such queue. For the rest of the transaction, a database without an encoding takes bytes as
+/// they are, since it could convert none of them.
+pub(crate) const CURRENT_EVENT_TABLE: &str = "select pgq.quote_fqname(pgq.current_event_table(queue_name)), pg_catalog.now(), \
+         case when pg_catalog.current_setting('server_encoding') = 'SQL_ASCII' \
+             then pg_catalog.set_config('client_encoding', 'SQL_ASCII', true) end \
+     from pgq.queue where queue_name = $1";
 
 /// $1 queue. The role, quoted, and what it lacks for COPY into the queue's tables, as the middle of GRANT statements.
 pub(crate) const MISSING_RIGHTS: &str = "select pg_catalog.quote_ident(current_user), pg_catalog.array_remove(array[ \

@@ -81,6 +81,14 @@ pub(crate) const OPEN_BATCH: &str = "select case when $4 then true \
          where name <> 'client_encoding' \
              or pg_catalog.current_setting('server_encoding') = 'SQL_ASCII')";
 
+/// Lets a database without an encoding send its bytes as they are.
+pub(crate) const SEND_BYTES: &str = "set local client_encoding = 'SQL_ASCII'";
+
+/// Makes the query for the id of the event that has $1 others before it.
+pub(crate) fn nth_event(batch_events: &str) -> String {
+    format!("select ev_id from ({batch_events}) batch order by ev_id offset $1 limit 1")
+}
+
 /// $1 memory, as the server shows it. For the rest of the transaction.
 pub(crate) const SET_WORK_MEM: &str = "select pg_catalog.set_config('work_mem', $1, true)";
 
