@@ -127,9 +127,23 @@ impl<'a> Events<'a> {
     ///
     /// # Errors
     ///
-    /// When the server fails. It does so, too, at text that is not UTF-8, which a database with encoding
-    /// SQL_ASCII may hold.
+    /// When the server fails, and at an event with text that is not UTF-8, which a database with encoding SQL_ASCII may
+    /// hold; the error names event and column.
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        let next = self.next_unchecked()?;
+        next.iter().try_for_each(|event| self.check(event))?;
+        Ok(next)
+    }
+
+    /// Fails for an event with text that cannot be read.
+    pub(crate) fn check(&self, event: &Event) -> Result<(), Error> {
+        let Some(column) = event.unreadable() else { return Ok(()) };
+        let what = format!("cannot read the event: `{column}` is not UTF-8");
+        Err(Error::failed(what).on_queue(&self.queue).in_batch(self.info.id).at_event(event.id()))
+    }
+
+    /// Returns the next event, whatever it holds.
+    pub(crate) fn next_unchecked(&mut self) -> Result<Option<Event>, Error> {
         let next = self.next_of_page();
         let next = if next.is_some() { next } else { self.next_page()? };
         self.read += u64::from(next.is_some());
