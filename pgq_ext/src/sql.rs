@@ -57,17 +57,16 @@ pub(crate) const KEEPS_TIMES: &str = concat!(
 );
 
 /// Whether there is a schema of this name, and whether an extension has brought it.
-pub(crate) const ORIGIN: &str = "select to_regnamespace('pgq_ext') is not null, \
-     exists (select from pg_extension where extname = 'pgq_ext')";
+pub(crate) const ORIGIN: &str = "select pg_catalog.to_regnamespace('pgq_ext') is not null, \
+     exists (select from pg_catalog.pg_extension where extname = 'pgq_ext')";
 
 /// $1 consumer, $2 subconsumer or null. Held until the end of the transaction, so that nobody else applies this consumer's
 /// batches.
-pub(crate) const LOCK: &str = "select pg_advisory_xact_lock(hashtextextended( \
-     format('pgq_ext %L', $1) || coalesce(format(' %L', $2), ''), 0))::text";
+pub(crate) const LOCK: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended( \
+     pg_catalog.format('pgq_ext %L', $1) || coalesce(pg_catalog.format(' %L', $2), ''), 0))::pg_catalog.text";
 
 /// $1 consumer, $2 batch. Held until the end of the transaction, so that nobody else applies this batch.
-pub(crate) const LOCK_BATCH: &str =
-    "select pg_advisory_xact_lock(hashtextextended(format('pgq_ext %L batch %s', $1, $2), 0))::text";
+pub(crate) const LOCK_BATCH: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq_ext %L batch %s', $1, $2), 0))::pg_catalog.text";
 
 /// Makes a call that records something: the transaction waits for the disk then, also where the setting says otherwise,
 /// since the source forgets the batch as soon as the commit returns.
@@ -133,8 +132,7 @@ pub(crate) const KNOWS_SUBCONSUMERS: &str = concat!(
 pub(crate) const SET_BATCH_DONE_BY: &str = record!("pgq_ext.set_batch_done($1, $3, $2)");
 
 /// Keeps two installations at once from getting into each other's way.
-pub(crate) const LOCK_INSTALL: &str =
-    "select pg_advisory_xact_lock(hashtextextended('pgq_ext install', 0))::text";
+pub(crate) const LOCK_INSTALL: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq_ext install', 0))::pg_catalog.text";
 
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 
