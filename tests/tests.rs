@@ -22,6 +22,7 @@ mod failover;
 mod history;
 mod logging;
 mod mailer;
+mod moved;
 mod mover;
 mod mover_target;
 mod own_schema;

@@ -79,11 +79,16 @@ impl<'a> Events<'a> {
         .map_err(failed)?
         .ok_or_else(|| lock::busy(&name).on_queue(queue).in_batch(info.id))?;
         source.lent(row.get(3));
+        let query: Option<String> = row.get(1);
+        let Some(query) = query else {
+            let why = format!("no table can have the events of the batch; {}", crate::integrity::ADVICE);
+            return Err(Error::failed(why).on_queue(queue).in_batch(info.id));
+        };
         Ok(Events {
             source,
             pages: Pages::new(settings.lazy_fetch),
             page: Vec::new().into_iter(),
-            query: sql::batch::filtered(row.get(1), &settings.table_filter),
+            query: sql::batch::filtered(query, &settings.table_filter),
             tags_at_once: row.get(2),
             info,
             queue: queue.clone(),

@@ -99,6 +99,7 @@ mod failed_many;
 mod guard;
 pub mod guide;
 mod hooks;
+pub mod integrity;
 mod local;
 mod local_handler;
 mod lock;

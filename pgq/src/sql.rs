@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod failed;
+pub(crate) mod integrity;
 pub(crate) mod retry;
 pub(crate) mod status;
 pub(crate) mod ticker;
@@ -261,4 +262,12 @@ pub(crate) const FORCE_TICK: &str = "select pgq.force_tick($1)";
 pub(crate) const TICK_QUEUE: &str = "select pgq.ticker($1)";
 
 /// What maintenance is due: the function's name and argument, and both as SQL can call them.
-pub(crate) const MAINTENANCE: &str = "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations()";
+/// The tables of a queue with a consumer at transaction ids that the server has not reached are not rotated: it would
+/// seem to be past every rotation.
+pub(crate) const MAINTENANCE: &str = "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations() \
+     where func_name <> 'pgq.maint_rotate_tables_step1' or not exists ( \
+         select from pgq.queue \
+         join pgq.subscription on sub_queue = queue_id \
+         join pgq.tick on tick_queue = sub_queue and tick_id = sub_last_tick \
+         where queue_name = func_arg and pg_catalog.txid_snapshot_xmax(tick_snapshot) \
+             > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()))";
