@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
@@ -136,12 +137,21 @@ impl Subscription {
         hurried: bool,
     ) -> Result<Option<BatchInfo>, Error> {
         let Settings { queue, consumer, .. } = &self.settings;
-        let row = lock::retrying(|| self.try_next_batch(client, hurried)).map_err(|error| {
-            Error::failed(format!("cannot open the next batch of consumer `{consumer}`"))
-                .on_queue(queue)
-                .caused_by(error)
-        })?;
+        let row = lock::retrying(|| self.try_next_batch(client, hurried))
+            .map_err(|error| self.not_opened(error).on_queue(queue))?;
         row.map(|row| info(&row)).ok_or_else(|| lock::busy(consumer).on_queue(queue))
+    }
+
+    /// Makes the error of a batch that cannot be opened. `pgq_coop` would register a consumer that is not registered
+    /// any more, at a position that nobody has asked for, so it gets no name then, and refuses that.
+    fn not_opened(&self, error: postgres::Error) -> Error {
+        let consumer = &self.settings.consumer;
+        let has_no_name = error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE);
+        if has_no_name && self.settings.subconsumer.is_some() {
+            let what = format!("consumer `{consumer}` is not registered; to be registered anew, start again");
+            return Error::missing(what);
+        }
+        Error::failed(format!("cannot open the next batch of consumer `{consumer}`")).caused_by(error)
     }
 
     /// Returns no row when another process has the consumer's lock.

@@ -32,6 +32,7 @@ pub(super) static COOP: Script = Script {
     files: files![
         "coop/schema",
         "coop/version",
+        "coop/_add_subconsumer",
         "coop/register_subconsumer",
         "coop/unregister_subconsumer",
         "coop/_lock_subscription",

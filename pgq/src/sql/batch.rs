@@ -15,11 +15,13 @@ use postgres_protocol::escape::escape_literal;
 /// searches for the first tick that is $4 events or the given interval away; the interval is the distance to the
 /// last tick, so there always is one. Rows that are looked up one by one are planned sooner than a join of them.
 macro_rules! next_batch {
-    ($lock:literal, $turns:literal, $function:literal, $more:literal) => {
+    ($lock:literal, $consumer:literal, $turns:literal, $function:literal, $more:literal) => {
         concat!(
             "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time, \
                  cur_tick_event_seq - prev_tick_event_seq from ( \
-                 select $1::text as queue, $2::text as consumer \
+                 select $1::text as queue, ",
+            $consumer,
+            " as consumer \
                  where case when $7 then true else pg_try_advisory_xact_lock(hashtextextended(",
             $lock,
             ", 0)) end \
@@ -44,13 +46,20 @@ macro_rules! next_batch {
     };
 }
 
-pub(crate) const NEXT_BATCH: &str =
-    next_batch!("format('pgq %L %L', $1, $2)", "", "pgq.next_batch_custom(guard.queue, guard.consumer", "");
+pub(crate) const NEXT_BATCH: &str = next_batch!(
+    "format('pgq %L %L', $1, $2)",
+    "$2::text",
+    "",
+    "pgq.next_batch_custom(guard.queue, guard.consumer",
+    ""
+);
 
 /// $9 subconsumer, $10 the time after which another one is dead, in seconds. Who may take a batch over waits for those
-/// that are about to finish one.
+/// that are about to finish one. For a consumer that is not registered the function gets a null, and refuses.
 pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
     "format('pgq %L %L', $1, $2 || '.' || $9)",
+    "(select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+         join pgq.queue on queue_id = sub_queue where queue_name = $1 and co_name = $2)",
     " and pg_advisory_xact_lock(hashtextextended(format('pgq finish %L %L', $1, $2), 0)) is not null",
     "pgq_coop.next_batch_custom(guard.queue, guard.consumer, $9",
     ", make_interval(secs => $10)"
