@@ -2,6 +2,7 @@
 
 mod alerts;
 mod columns;
+mod crowd;
 mod metrics;
 mod programs;
 mod rotation;
