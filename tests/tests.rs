@@ -18,6 +18,7 @@ mod embedding;
 mod embedding_help;
 mod failed;
 mod failover;
+mod locks;
 mod logging;
 mod mailer;
 mod mover;

@@ -8,7 +8,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use crate::set_aside::{SetAside, joined, number};
-use crate::{Error, queue, schema, set_aside, sql, status};
+use crate::{Error, lock, queue, schema, set_aside, sql, status};
 
 const WHAT: &str = "cannot drop the queue";
 
@@ -84,8 +84,11 @@ fn limited(
 ) -> Result<bool, Error> {
     let failed = |error| Error::failed(WHAT).on_queue(queue).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
-    let lock = transaction.query_typed_one(sql::LOCK_QUEUE_FOR_A_WHILE, &[(&queue, Type::TEXT)]);
-    let timeout: String = lock.map_err(failed)?.get(0);
+    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
+    let limited = transaction.query_typed_one(sql::WAIT_FOR_A_WHILE, no_values);
+    let timeout: String = limited.map_err(failed)?.get(0);
+    lock::queue(&mut transaction, queue)
+        .map_err(|error| Error::failed(WHAT).on_queue(queue).caused_by(error))?;
     let changed = change(&mut transaction)?;
     // The transaction may be the caller's.
     transaction.query_typed(sql::SET_LOCK_TIMEOUT, &[(&timeout, Type::TEXT)]).map_err(failed)?;

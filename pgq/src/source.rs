@@ -7,6 +7,7 @@ use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
 use crate::copy::{Ids, copy_batch};
 use crate::events::Member;
+use crate::lock::{self, Lock};
 use crate::pages::Pages;
 use crate::tags::Tags;
 use crate::{BoxError, Error, Event, sql};
@@ -65,6 +66,16 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Makes the error of a batch whose consumer's lock another process has.
+    pub(crate) fn busy(&mut self, queue: &str, name: &str) -> Result<Error, Error> {
+        let holders = match self {
+            Source::Transaction { transaction, .. } => lock::consumer_holders(transaction, queue, name)?,
+            Source::Autocommit { client, .. } => lock::consumer_holders(&mut **client, queue, name)?,
+            Source::Memory(_) => Vec::new(),
+        };
+        Ok(lock::busy(&holders, name))
+    }
+
     /// Reads the next page of the events that a query of the server describes; an empty page is the end.
     pub(crate) fn fetch(&mut self, events: &str, pages: &mut Pages) -> Result<Vec<Row>, BoxError> {
         match self {
@@ -108,7 +119,7 @@ impl<'a> Source<'a> {
 
     /// Sends tags, finishes the batch, and commits; returns how many batches were finished.
     pub(crate) fn finish(self, end: &End<'_>, tags: &Tags, at_once: bool) -> Result<i32, Error> {
-        let failed = |what: &str, error: postgres::Error| Error::failed(what).caused_by(error);
+        let failed = |what: &str, error: BoxError| Error::failed(what).caused_by(error);
         let mut transaction = match self {
             // The portal goes while its transaction lives.
             Source::Transaction { transaction, reader } => {
@@ -116,7 +127,7 @@ impl<'a> Source<'a> {
                 transaction
             }
             Source::Autocommit { client, .. } => {
-                client.transaction().map_err(|error| failed("cannot start a transaction", error))?
+                client.transaction().map_err(|error| failed("cannot start a transaction", error.into()))?
             }
             Source::Memory(_) => return Ok(1),
         };
@@ -124,7 +135,7 @@ impl<'a> Source<'a> {
         let finished =
             end.reach(&mut transaction).map_err(|error| failed("cannot finish the batch", error))?;
         if finished == 1 {
-            transaction.commit().map_err(|error| failed("cannot commit the batch", error))?;
+            transaction.commit().map_err(|error| failed("cannot commit the batch", error.into()))?;
         }
         Ok(finished)
     }
@@ -141,20 +152,21 @@ pub(crate) struct End<'e> {
 
 impl End<'_> {
     /// Finishes the batch; returns how many were finished.
-    fn reach(&self, transaction: &mut Transaction<'_>) -> Result<i32, postgres::Error> {
+    fn reach(&self, transaction: &mut Transaction<'_>) -> Result<i32, BoxError> {
         if let Some(member) = &self.member {
-            // The server finishes a batch whoever has it, so nobody may take it over from here on.
-            transaction.query_typed_one(
-                sql::batch::LOCK_FINISH,
-                &[(&self.queue, Type::TEXT), (&member.consumer, Type::TEXT)],
-            )?;
+            // The server finishes a batch whoever has it, so nobody may take it over from here on. A row lock would need
+            // the right to update.
+            let values: [(&(dyn ToSql + Sync), Type); 2] =
+                [(&self.queue, Type::TEXT), (&member.consumer, Type::TEXT)];
+            let name = format!("the lock of batches of consumer `{}`", member.consumer);
+            Lock::new(&name, sql::lock::FINISH, &values).shared().take(transaction)?;
             let values: [(&(dyn ToSql + Sync), Type); 3] =
                 [(&self.batch, Type::INT8), (&self.queue, Type::TEXT), (&member.name, Type::TEXT)];
             if !transaction.query_typed_one(sql::batch::HAS_BATCH, &values)?.get::<_, bool>(0) {
                 return Ok(0);
             }
         }
-        transaction.query_typed_one(self.finish, &[(&self.batch, Type::INT8)]).map(|row| row.get(0))
+        Ok(transaction.query_typed_one(self.finish, &[(&self.batch, Type::INT8)])?.get(0))
     }
 }
 

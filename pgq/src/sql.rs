@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod failed;
+pub(crate) mod lock;
 pub(crate) mod retry;
 pub(crate) mod status;
 pub(crate) mod ticker;
@@ -36,40 +37,19 @@ pub(crate) const SCHEMA_CONTENTS: &str = "select (select count(*) from pgq.queue
          where pronamespace = 'pgq'::regnamespace and relnamespace <> pronamespace \
          and not tgisinternal order by 1)";
 
-/// Keeps two installations at once from getting into each other's way.
-pub(crate) const LOCK_INSTALL: &str = "select pg_advisory_xact_lock(hashtextextended('pgq install', 0))::text; \
-     set local client_min_messages = warning";
+/// Keeps what is left unchanged from being told.
+pub(crate) const TELL_LESS: &str = "set local client_min_messages = warning";
 
 pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";
 
 /// $1 queue. Returns 1 when it was created, 0 when it was there.
 pub(crate) const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
 
-/// The key of a queue's lock.
-macro_rules! queue_key {
-    () => {
-        "hashtextextended(format('pgq queue %L', $1::text), 0)"
-    };
-}
-
-/// $1 queue. Whoever creates or drops it waits for its turn.
-pub(crate) const LOCK_QUEUE: &str = concat!("select pg_advisory_xact_lock(", queue_key!(), ")::text");
-
-/// $1 queue, $2 consumer. Whoever registers that consumer waits for its turn, and whoever drops the queue too.
-pub(crate) const LOCK_REGISTRATION: &str = concat!(
-    "select pg_advisory_xact_lock_shared(",
-    queue_key!(),
-    ")::text, pg_advisory_xact_lock(hashtextextended(format('pgq consumer %L', $2::text), 0))::text"
-);
-
-/// $1 queue. As [`LOCK_QUEUE`], and no lock of the transaction is waited for longer than five seconds from here on,
-/// unless the session has a limit. Returns the limit as it was.
-pub(crate) const LOCK_QUEUE_FOR_A_WHILE: &str = concat!(
-    "select before, set_config('lock_timeout', case before when '0' then '5s' else before end, true), \
-     pg_advisory_xact_lock(",
-    queue_key!(),
-    ")::text from (select current_setting('lock_timeout') as before offset 0) setting"
-);
+/// No lock of the transaction is waited for longer than five seconds from here on, unless the session has a limit.
+/// Returns the limit as it was.
+pub(crate) const WAIT_FOR_A_WHILE: &str = "select before, pg_catalog.set_config('lock_timeout'::pg_catalog.text, \
+         case before when '0' then '5s'::pg_catalog.text else before end, true) \
+     from (select pg_catalog.current_setting('lock_timeout'::pg_catalog.text) as before offset 0) setting";
 
 /// $1 limit.
 pub(crate) const SET_LOCK_TIMEOUT: &str = "select set_config('lock_timeout', $1::text, true)";

@@ -36,6 +36,7 @@ pub use self::limits::{Level, Limit, Limits};
 pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
 pub(crate) use self::read::failed_by;
 pub(crate) use self::rotating::users_of_tables;
+use crate::lock::LockHolder;
 use crate::schema::Kind;
 use crate::{Error, queue};
 
@@ -55,12 +56,15 @@ pub struct Status {
     pub schema: Option<Kind>,
     /// The moment.
     pub time: DateTime<Utc>,
+    /// Who has the ticker's lock, or another one that ticks need, without being allowed to tick. Anybody who can connect
+    /// can take it; tickers of this release go on without it.
+    pub strangers_to_ticks: Vec<LockHolder>,
     /// The queues, by name.
     pub queues: Vec<QueueStatus>,
 }
 
 impl Status {
-    /// Reads the status of all queues: four statements, or up to six when a rotation is due.
+    /// Reads the status of all queues: five statements, or up to seven when a rotation is due.
     ///
     /// Every role may do this that can connect, and on a standby too, where a transaction that holds up a rotation has
     /// no name, and what uses a table is not known. Without rights on the tables of retry events

@@ -7,6 +7,7 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
+use crate::lock::{Lock, Waiting};
 use crate::{Error, Settings, lock, registration, sql};
 
 /// A consumer's registration on a queue; a subconsumer's, when the settings name one.
@@ -137,9 +138,23 @@ impl Subscription {
         hurried: bool,
     ) -> Result<Option<BatchInfo>, Error> {
         let Settings { queue, consumer, .. } = &self.settings;
-        let row = lock::retrying(|| self.try_next_batch(client, hurried))
-            .map_err(|error| self.not_opened(error).on_queue(queue))?;
-        row.map(|row| info(&row)).ok_or_else(|| lock::busy(consumer).on_queue(queue))
+        let mut waiting = Waiting::default();
+        loop {
+            let row = lock::retrying(|| self.try_next_batch(client, hurried))
+                .map_err(|error| self.not_opened(error).on_queue(queue))?;
+            if let Some(row) = row {
+                return Ok(info(&row));
+            }
+            let holders = lock::consumer_holders(client, queue, &self.lock_name())?;
+            if !holders.is_empty() || self.settings.subconsumer.is_none() {
+                return Err(lock::busy(&holders, consumer).on_queue(queue));
+            }
+            // Others are about to finish batches, or somebody only has their lock.
+            let values: [(&(dyn ToSql + Sync), Type); 2] = [(queue, Type::TEXT), (consumer, Type::TEXT)];
+            let name = format!("the lock of batches of consumer `{consumer}`");
+            let lock = Lock::new(&name, sql::lock::FINISH, &values);
+            while !waiting.go_on(client, &lock)? {}
+        }
     }
 
     /// Makes the error of a batch that cannot be opened. `pgq_coop` would register a consumer that is not registered

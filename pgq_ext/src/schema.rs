@@ -1,5 +1,6 @@
 //! The schema `pgq_ext` in the target database.
 
+use pgq::lock::Lock;
 use postgres::GenericClient;
 
 use crate::{Error, sql};
@@ -34,7 +35,7 @@ pub fn sql() -> String {
 pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     let failed = |error| Error::failed("cannot install schema `pgq_ext`", error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    lock(&mut transaction)?;
     let was_there = is_installed(&mut transaction)?;
     let row = transaction.query_typed_one(sql::IS_ANOTHERS, &[]).map_err(failed)?;
     if row.get(0) {
@@ -56,7 +57,7 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
 pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
     let failed = |error| Error::failed("cannot remove schema `pgq_ext`", error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    lock(&mut transaction)?;
     let row = transaction.query_typed_one(sql::ORIGIN, &[]).map_err(failed)?;
     let (there, extension): (bool, bool) = (row.get(0), row.get(1));
     if !there {
@@ -74,6 +75,12 @@ pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
         .map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(true)
+}
+
+/// Takes the lock of installations.
+fn lock(client: &mut impl GenericClient) -> Result<(), Error> {
+    let lock = Lock::new("the lock of installations of schema `pgq_ext`", sql::LOCK_INSTALL, &[]);
+    lock.take(client).map_err(|error| Error::failed("cannot wait for other installations", error))
 }
 
 /// Fails when the schema is not installed, with the way to install it.

@@ -18,14 +18,15 @@ pub(crate) const IS_ANOTHERS: &str = "select count(*) = 14 from unnest(array[ \
 pub(crate) const ORIGIN: &str = "select to_regnamespace('pgq_ext') is not null, \
      exists (select from pg_extension where extname = 'pgq_ext')";
 
-/// $1 consumer, $2 subconsumer or null. Held until the end of the transaction, so that nobody else applies this consumer's
-/// batches.
-pub(crate) const LOCK: &str = "select pg_advisory_xact_lock(hashtextextended( \
-     format('pgq_ext %L', $1) || coalesce(format(' %L', $2), ''), 0))::text";
+/// $1 consumer, $2 subconsumer or null. The key of the lock that is held until the end of the transaction, so that
+/// nobody else applies this consumer's batches.
+pub(crate) const LOCK: &str = "pg_catalog.hashtextextended(pg_catalog.format('pgq_ext %L', $1::pg_catalog.text) \
+     || coalesce(pg_catalog.format(' %L', $2::pg_catalog.text), ''::pg_catalog.text), 0::pg_catalog.int8)";
 
-/// $1 consumer, $2 batch. Held until the end of the transaction, so that nobody else applies this batch.
-pub(crate) const LOCK_BATCH: &str =
-    "select pg_advisory_xact_lock(hashtextextended(format('pgq_ext %L batch %s', $1, $2), 0))::text";
+/// $1 consumer, $2 batch. The key of the lock that is held until the end of the transaction, so that nobody else applies
+/// this batch.
+pub(crate) const LOCK_BATCH: &str = "pg_catalog.hashtextextended( \
+     pg_catalog.format('pgq_ext %L batch %s', $1::pg_catalog.text, $2::pg_catalog.int8), 0::pg_catalog.int8)";
 
 /// $1 consumer.
 pub(crate) const GET_LAST_TICK: &str = "select pgq_ext.get_last_tick($1)";
@@ -53,9 +54,9 @@ pub(crate) const KNOWS_SUBCONSUMERS: &str = "select \
 /// $1 consumer, $2 batch, $3 subconsumer.
 pub(crate) const SET_BATCH_DONE_BY: &str = "select pgq_ext.set_batch_done($1, $3, $2)";
 
-/// Keeps two installations at once from getting into each other's way.
+/// The key of the lock that keeps two installations at once from getting into each other's way.
 pub(crate) const LOCK_INSTALL: &str =
-    "select pg_advisory_xact_lock(hashtextextended('pgq_ext install', 0))::text";
+    "pg_catalog.hashtextextended('pgq_ext install'::pg_catalog.text, 0::pg_catalog.int8)";
 
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 

@@ -6,7 +6,7 @@ use super::report::{Change, Kind, Report};
 use super::script::{Age, Script};
 use super::state::State;
 use super::{COOP, FAILED, PGQ};
-use crate::{Error, sql};
+use crate::{Error, lock, sql};
 
 /// Installs PgQ, or brings an older own schema up to date; returns whether it was not there before.
 ///
@@ -32,7 +32,8 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
 pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result<Report, Error> {
     let failed = |error| Error::failed("cannot install schema `pgq`").caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    lock::installation(&mut transaction)?;
+    transaction.batch_execute(sql::TELL_LESS).map_err(failed)?;
     let before = State::read(&mut transaction)?;
     let (kind, change) = decide(&before, kind)?;
     if change != Change::Unchanged {

@@ -7,7 +7,7 @@ use postgres::types::{ToSql, Type};
 
 use super::report::Kind;
 use super::state::State;
-use crate::{Error, sql};
+use crate::{Error, lock, sql};
 
 /// What goes with schema `pgq` when it is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,8 @@ pub fn contents(client: &mut impl GenericClient) -> Result<Option<Contents>, Err
 pub fn uninstall(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
     let failed = |error| Error::failed("cannot remove schema `pgq`").caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    lock::installation(&mut transaction)?;
+    transaction.batch_execute(sql::TELL_LESS).map_err(failed)?;
     let Some(kind) = installed(&mut transaction)? else { return Ok(None) };
     if State::read(&mut transaction)?.has_own_coop() {
         transaction.batch_execute("drop schema pgq_coop cascade").map_err(failed)?;

@@ -55,12 +55,13 @@ pub(crate) const NEXT_BATCH: &str = next_batch!(
 );
 
 /// $9 subconsumer, $10 the time after which another one is dead, in seconds. Who may take a batch over waits for those
-/// that are about to finish one. For a consumer that is not registered the function gets a null, and refuses.
+/// that are about to finish one: no row then, too. For a consumer that is not registered the function gets a null, and refuses.
 pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
     "format('pgq %L %L', $1, $2 || '.' || $9)",
     "(select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
          join pgq.queue on queue_id = sub_queue where queue_name = $1 and co_name = $2)",
-    " and pg_advisory_xact_lock(hashtextextended(format('pgq finish %L %L', $1, $2), 0)) is not null",
+    " and pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
+         pg_catalog.format('pgq finish %L %L', $1, $2), 0::pg_catalog.int8))",
     "pgq_coop.next_batch_custom(guard.queue, guard.consumer, $9",
     ", make_interval(secs => $10)"
 );
@@ -114,11 +115,6 @@ pub(crate) const FINISH_BATCH: &str = "select pgq.finish_batch($1)";
 
 /// $1 batch. Of whichever subconsumer it is.
 pub(crate) const FINISH_COOP_BATCH: &str = "select pgq_coop.finish_batch($1)";
-
-/// $1 queue, $2 consumer. Keeps other subconsumers from taking batches over until the end of the transaction. A row lock
-/// would need the right to update.
-pub(crate) const LOCK_FINISH: &str =
-    "select pg_advisory_xact_lock_shared(hashtextextended(format('pgq finish %L %L', $1, $2), 0))::text";
 
 /// $1 batch, $2 queue, $3 consumer, with the subconsumer. Whether it has the batch.
 pub(crate) const HAS_BATCH: &str = "select exists ( \
@@ -174,10 +170,6 @@ pub(crate) fn copy_in(table: &str, ids: bool) -> String {
     let id = if ids { "ev_id, " } else { "" };
     format!("copy {table} ({id}{EVENT_COLUMNS}) from stdin (format binary)")
 }
-
-/// $1 queue. Lets those that move the queue's sequence of ids take turns until they commit.
-pub(crate) const LOCK_IDS: &str =
-    "select pg_advisory_xact_lock(hashtextextended(format('pgq ids %L', $1), 0))::text";
 
 /// Makes the statement that moves a queue's sequence of ids behind those that this transaction has written into a
 /// table, whose name is quoted already, and by as many as there are, so that the ticker sees them. $1 queue,

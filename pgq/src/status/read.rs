@@ -9,7 +9,7 @@ use postgres::{GenericClient, Row};
 use super::rotating::{self, Rotating};
 use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickerSettings};
 use crate::sql::status as sql;
-use crate::{Error, schema};
+use crate::{Error, lock, schema};
 
 const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
 
@@ -23,7 +23,9 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
     let rows = query(client, &sql::consumers(retry, failed_by(&server)), NO_VALUES)?;
     add_consumers(&mut queues, &rotating, &rows);
     rotating::name_holders(client, &mut queues, rotating, server.get("is_standby"))?;
+    let strangers = lock::strangers_to_ticks(client).map_err(|error| failed().caused_by(error))?;
     Ok(Status {
+        strangers_to_ticks: strangers,
         database: server.get("database"),
         server_version: server.get("server_version"),
         pgq_version: server.get("pgq_version"),

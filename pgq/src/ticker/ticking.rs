@@ -8,7 +8,7 @@ use postgres::error::SqlState;
 
 use super::failing::{Failing, is_locked};
 use super::watch::Watch;
-use crate::{Error, TickerState, schema, sql};
+use crate::{Error, TickerState, lock, schema, sql};
 
 /// How many queues are ticked in one transaction.
 const TOGETHER: usize = 100;
@@ -103,7 +103,8 @@ impl Ticking {
         match result {
             Ok(()) => Ok(()),
             Err(error) if is_locked(&error) => {
-                Err(Error::failed("the ticks of many queues wait for a lock").caused_by(error))
+                let what = format!("the ticks of many queues wait for a lock{}", strangers(db));
+                Err(Error::failed(what).caused_by(error))
             }
             Err(error) if concerns_all(db, &error) => Err(cannot_tick(error)),
             Err(_) => self.one_by_one(db, queues, control),
@@ -116,8 +117,11 @@ impl Ticking {
             Ok(()) => self.failing.remove(id),
             Err(error) if concerns_all(db, &error) => return Err(cannot_tick(error)),
             Err(error) => {
-                self.failing.add(id, self.watch.name(id), error.code(), dbscript::describe(&error));
-                return Ok(is_locked(&error));
+                let is_locked = is_locked(&error);
+                let who = if is_locked { strangers(db) } else { String::new() };
+                let line = format!("{}{who}", dbscript::describe(&error));
+                self.failing.add(id, self.watch.name(id), error.code(), line);
+                return Ok(is_locked);
             }
         }
         Ok(false)
@@ -186,6 +190,14 @@ fn concerns_all(db: &mut Connection, error: &postgres::Error) -> bool {
 fn may_tick(db: &mut Connection) -> bool {
     // Who may not even ask may not.
     db.query_typed_one(sql::ticker::MAY_TICK, &[]).is_ok_and(|row| row.get(0))
+}
+
+/// Names those that have a lock which ticks need and may not tick, if there are any.
+fn strangers(db: &mut Connection) -> String {
+    match lock::strangers_to_ticks(&mut **db) {
+        Ok(holders) if !holders.is_empty() => format!(" ({})", lock::told("a lock of ticks", &holders)),
+        _ => String::new(),
+    }
 }
 
 fn cannot_tick(error: postgres::Error) -> Error {
