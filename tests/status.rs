@@ -1,6 +1,7 @@
 //! The status of queues: what is told of them, to people and to programs.
 
 mod alerts;
+mod bytes;
 mod columns;
 mod crowd;
 mod metrics;

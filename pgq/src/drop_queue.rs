@@ -8,7 +8,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use crate::set_aside::{SetAside, joined, number};
-use crate::{Error, lock, queue, schema, set_aside, sql, status};
+use crate::{Error, lock, names, queue, schema, set_aside, sql, status};
 
 const WHAT: &str = "cannot drop the queue";
 
@@ -43,7 +43,7 @@ pub fn drop_queue_of(
         // Nobody registers any more from here on.
         transaction.query_typed(sql::HOLD_QUEUE, &values).map_err(failed)?;
         let row = transaction.query_typed_opt(sql::QUEUE_CONTENTS, &values).map_err(failed)?;
-        let now: Vec<String> = row.map_or(Vec::new(), |row| row.get(1));
+        let now: Vec<String> = row.map_or(Vec::new(), |row| names::all(row.get(1)));
         match now.iter().find(|name| !consumers.contains(name)) {
             Some(new) => {
                 Err(Error::failed(format!("{WHAT}: consumer `{}` has come since", plain(new)))
@@ -159,6 +159,6 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
     Ok(Some(QueueContents {
         events: Some(count).filter(|count| *count <= sql::COUNTED_EVENTS),
         set_aside: set_aside::read(client, queue, None)?,
-        consumers: row.get(1),
+        consumers: names::all(row.get(1)),
     }))
 }

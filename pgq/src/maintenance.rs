@@ -8,6 +8,7 @@ use postgres::types::Type;
 
 pub(crate) use self::chores::{Chore, ChoreLoop};
 pub use self::retries::retry_events;
+use crate::names::{self, Name};
 use crate::{Error, sql};
 
 /// Does the maintenance that is due, each operation in a transaction of its own: rotation of event tables,
@@ -49,10 +50,10 @@ fn operations(client: &mut Client) -> Result<Vec<Operation>, Error> {
     let failed = |error| Error::failed("cannot find out what maintenance is due").caused_by(error);
     let rows = client.query_typed(sql::MAINTENANCE, &[]).map_err(failed)?;
     let operation = |row: &postgres::Row| Operation {
-        name: row.get(0),
+        name: row.get::<_, Name>(0).0,
         argument: row.get(1),
-        function: row.get(2),
-        table: row.get(3),
+        function: row.get::<_, Name>(2).0,
+        table: row.get::<_, Option<Name>>(3).map(|name| name.0),
     };
     Ok(rows.iter().map(operation).collect())
 }
@@ -60,7 +61,8 @@ fn operations(client: &mut Client) -> Result<Vec<Operation>, Error> {
 /// Something to do: a function to call, or a table to vacuum.
 struct Operation {
     name: String,
-    argument: Option<String>,
+    /// Bytes, which need not be text.
+    argument: Option<Vec<u8>>,
     /// The name as SQL can call it.
     function: String,
     /// The argument as SQL can name it.
@@ -83,13 +85,11 @@ impl Operation {
                 let table = self.table.as_deref().unwrap_or_default();
                 client.batch_execute(&format!("vacuum {table}")).map(|()| Vec::new())
             }
-            Some(argument) => {
-                client.query_typed(&format!("select {}($1)", self.function), &[(argument, Type::TEXT)])
-            }
+            Some(argument) => client.query_typed(&sql::maintain(&self.function), &[(argument, Type::BYTEA)]),
             None => client.query_typed(&format!("select {}()", self.function), &[]),
         };
         let rows = result.map_err(|error| {
-            let argument = self.argument.as_deref().unwrap_or_default();
+            let argument = names::shown(self.argument.as_deref().unwrap_or_default());
             Error::failed(format!("maintenance `{}` of `{argument}` failed", self.name)).caused_by(error)
         })?;
         // Whatever else a function returns means nothing.

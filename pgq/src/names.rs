@@ -11,17 +11,43 @@ use postgres::types::{FromSql, Type};
 use crate::BoxError;
 
 /// Makes the SQL that returns a text as bytes: in UTF-8 if they are text at all.
+///
+/// `convert_to` refuses what is no text in the database's own encoding, and `textsend` what is none in the client's.
 macro_rules! bytes {
     ($text:literal) => {
         concat!(
-            "pg_catalog.convert_to(",
+            "case pg_catalog.getdatabaseencoding() when 'UTF8'::pg_catalog.name then pg_catalog.textsend(",
             $text,
+            ") when 'SQL_ASCII'::pg_catalog.name then pg_catalog.convert_to(",
+            $text,
+            ", 'SQL_ASCII'::pg_catalog.name) else pg_catalog.convert_to(",
+            $text,
+            ", 'UTF8'::pg_catalog.name) end"
+        )
+    };
+}
+pub(crate) use bytes;
+
+/// Makes the SQL that returns a text as [`bytes!`] does, written as two hexadecimal digits each.
+macro_rules! hex {
+    ($text:literal) => {
+        concat!("pg_catalog.encode(", bytes!($text), ", 'hex'::pg_catalog.text)")
+    };
+}
+pub(crate) use hex;
+
+/// Makes the SQL that takes a text as bytes, as [`bytes!`] returns it.
+macro_rules! from_bytes {
+    ($bytes:literal) => {
+        concat!(
+            "pg_catalog.convert_from(",
+            $bytes,
             ", case when pg_catalog.getdatabaseencoding() = 'SQL_ASCII'::pg_catalog.name \
                  then 'SQL_ASCII'::pg_catalog.name else 'UTF8'::pg_catalog.name end)"
         )
     };
 }
-pub(crate) use bytes;
+pub(crate) use from_bytes;
 
 /// A name that was read as bytes.
 pub(crate) struct Name(pub(crate) String);
@@ -34,6 +60,11 @@ impl<'a> FromSql<'a> for Name {
     fn accepts(kind: &Type) -> bool {
         [Type::BYTEA, Type::TEXT, Type::NAME].contains(kind)
     }
+}
+
+/// Returns names as text.
+pub(crate) fn all(names: Vec<Name>) -> Vec<String> {
+    names.into_iter().map(|name| name.0).collect()
 }
 
 /// Returns bytes as text; each byte that is none is shown as `\x` and its two digits.
@@ -49,9 +80,9 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     text
 }
 
-/// Returns what [`shown`] does of bytes as the server prints them: `\x` and two digits each.
-pub(crate) fn shown_hex(printed: &str) -> String {
-    let digits = printed.strip_prefix("\\x").unwrap_or_default().as_bytes();
+/// Returns what [`shown`] does of bytes that were written as two digits each.
+pub(crate) fn shown_hex(digits: &str) -> String {
+    let digits = digits.as_bytes();
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     shown(&digits.chunks(2).filter_map(byte).collect::<Vec<u8>>())
 }
@@ -71,7 +102,7 @@ mod tests {
         ] {
             assert_eq!(shown(bytes), expected);
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(shown_hex(&format!("\\x{hex}")), expected);
+            assert_eq!(shown_hex(&hex), expected);
         }
     }
 }

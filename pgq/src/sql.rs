@@ -1,5 +1,7 @@
 //! The statements that the crate sends. Values are parameters; names are quoted by the server.
 
+use crate::names::{bytes, from_bytes};
+
 pub(crate) mod batch;
 pub(crate) mod failed;
 pub(crate) mod lock;
@@ -69,13 +71,18 @@ pub(crate) const QUEUE_EXISTS: &str = "select true from pgq.queue where queue_na
 pub(crate) const DROP_QUEUE: &str =
     "select pgq.drop_queue(queue_name, $2) from pgq.queue where queue_name = $1";
 
-pub(crate) const QUEUE_NAMES: &str = "select queue_name from pgq.queue order by queue_name";
+pub(crate) const QUEUE_NAMES: &str =
+    concat!("select ", bytes!("queue_name"), " from pgq.queue order by queue_name");
 
 /// $1 queue. The table of events, quoted, and the names of consumers. No row: there is no such queue.
-pub(crate) const QUEUE_CONTENTS: &str = "select pgq.quote_fqname(queue_data_pfx), array( \
-         select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+pub(crate) const QUEUE_CONTENTS: &str = concat!(
+    "select pgq.quote_fqname(queue_data_pfx), array( \
+         select ",
+    bytes!("co_name"),
+    " from pgq.subscription join pgq.consumer on co_id = sub_consumer \
          where sub_queue = queue_id order by co_name) \
-     from pgq.queue where queue_name = $1";
+     from pgq.queue where queue_name = $1"
+);
 
 /// More events are not counted.
 pub(crate) const COUNTED_EVENTS: u64 = 1_000_000;
@@ -105,13 +112,20 @@ pub(crate) fn set_aside(retry: bool, failed: status::Failed) -> String {
 }
 
 /// $1 queue or null for all.
-pub(crate) const QUEUE_CONFIGS: &str = "select queue_name, queue_ticker_max_count, queue_ticker_paused, queue_external_ticker, \
+pub(crate) const QUEUE_CONFIGS: &str = concat!(
+    "select ",
+    bytes!("queue_name"),
+    " as queue_name, queue_ticker_max_count, queue_ticker_paused, queue_external_ticker, \
          queue_disable_insert, queue_per_tx_limit, \
          extract(epoch from queue_ticker_max_lag)::float8 as max_lag, \
          extract(epoch from queue_ticker_idle_period)::float8 as idle_period, \
          extract(epoch from queue_rotation_period)::float8 as rotation_period, \
-         array_remove(coalesce(queue_extra_maint, '{}'), null) as extra_maint \
-     from pgq.queue where queue_name = $1 or $1 is null order by queue_name";
+         array(select ",
+    bytes!("name"),
+    " from unnest(queue_extra_maint) with ordinality listed (name, place) \
+             where name is not null order by place) as extra_maint \
+     from pgq.queue where queue_name = $1 or $1 is null order by pgq.queue.queue_name"
+);
 
 /// $1 queue, $2 value, $3 variable without `queue_`. No row: there is no such queue.
 pub(crate) const SET_QUEUE_CONFIG: &str =
@@ -150,21 +164,29 @@ pub(crate) const ARE_FUNCTIONS: &str = "select coalesce(bool_and(to_regprocedure
 /// No row: there is no such queue; a null id: no such consumer.
 ///
 /// A subconsumer's name begins with its consumer's; its row may look like any other at times.
-pub(crate) const CONSUMER_POSITION: &str = "select sub_id, sub_last_tick, sub_batch, ( \
-         select name.co_name from pgq.subscription other join pgq.consumer name on name.co_id = other.sub_consumer \
+pub(crate) const CONSUMER_POSITION: &str = concat!(
+    "select sub_id, sub_last_tick, sub_batch, ( \
+         select ",
+    bytes!("name.co_name"),
+    " from pgq.subscription other join pgq.consumer name on name.co_id = other.sub_consumer \
          where other.sub_queue = queue_id and other.sub_id = own.sub_id and other.sub_consumer <> own.sub_consumer \
              and (starts_with($2, name.co_name || '.') or own.sub_last_tick is null) \
          order by starts_with($2, name.co_name || '.') desc, length(name.co_name) limit 1) \
      from pgq.queue \
      left join (pgq.subscription own join pgq.consumer on co_id = own.sub_consumer and co_name = $2) \
          on own.sub_queue = queue_id \
-     where queue_name = $1";
+     where queue_name = $1"
+);
 
 /// $1 queue. Consumers with a position of their own. No row: there is no such queue.
-pub(crate) const CONSUMER_NAMES: &str = "select array( \
-         select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+pub(crate) const CONSUMER_NAMES: &str = concat!(
+    "select array( \
+         select ",
+    bytes!("co_name"),
+    " from pgq.subscription join pgq.consumer on co_id = sub_consumer \
          where sub_queue = queue_id and sub_last_tick is not null order by co_name) \
-     from pgq.queue where queue_name = $1";
+     from pgq.queue where queue_name = $1"
+);
 
 /// $1 queue, $2 consumer. No row: there is no such queue.
 pub(crate) const IS_REGISTERED: &str = "select exists ( \
@@ -225,5 +247,20 @@ pub(crate) const FORCE_TICK: &str = "select pgq.force_tick($1)";
 /// $1 queue. The tick, or null when none was made.
 pub(crate) const TICK_QUEUE: &str = "select pgq.ticker($1)";
 
-/// What maintenance is due: the function's name and argument, and both as SQL can call them.
-pub(crate) const MAINTENANCE: &str = "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations()";
+/// What maintenance is due: the function's name and argument, and both as SQL can call them; as bytes.
+pub(crate) const MAINTENANCE: &str = concat!(
+    "select ",
+    bytes!("func_name"),
+    ", ",
+    bytes!("func_arg"),
+    ", ",
+    bytes!("pgq.quote_fqname(func_name)"),
+    ", ",
+    bytes!("pgq.quote_fqname(func_arg)"),
+    " from pgq.maint_operations()"
+);
+
+/// Makes the call of a function of maintenance, whose name is quoted already, with an argument as bytes.
+pub(crate) fn maintain(function: &str) -> String {
+    format!("select {function}({})", from_bytes!("$1"))
+}

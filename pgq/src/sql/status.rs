@@ -1,12 +1,18 @@
 //! The statements that read a database's status.
 
+use crate::names::bytes;
+
 /// Where this is, and what this role may see of the events that wait.
-pub(crate) const SERVER: &str = "select current_database()::text as database, \
+pub(crate) const SERVER: &str = concat!(
+    "select ",
+    bytes!("pg_catalog.current_database()::pg_catalog.text"),
+    " as database, \
      current_setting('server_version') as server_version, pg_is_in_recovery() as is_standby, pgq.version() as pgq_version, now() as time, \
      coalesce(has_table_privilege(to_regclass('pgq.retry_queue'), 'select'), false) as retry, \
      coalesce(has_table_privilege(to_regclass('pgq.failed_queue'), 'select'), false) as failed, \
      coalesce(has_function_privilege(to_regprocedure('pgq.failed_event_count(text,text)'), 'execute'), false) \
-         as failed_count";
+         as failed_count"
+);
 
 /// Makes the query for all queues; `retry` tells whether this role can read the retry events.
 ///
@@ -23,7 +29,7 @@ pub(crate) fn queues(retry: bool) -> String {
         false => ("null::int8", ""),
     };
     format!(
-        "select que.queue_name as name, que.queue_cur_table as table, que.queue_ntables as tables, \
+        "select que.queue_id as id, {name} as name, que.queue_cur_table as table, que.queue_ntables as tables, \
              extract(epoch from que.queue_rotation_period)::float8 as period, \
              extract(epoch from now() - que.queue_switch_time)::float8 as age, \
              que.queue_ticker_max_count as max_count, \
@@ -44,7 +50,8 @@ pub(crate) fn queues(retry: bool) -> String {
          join pgq.queue que on que.queue_name = info.queue_name \
          left join pgq.tick last on last.tick_queue = que.queue_id and last.tick_id = info.last_tick_id \
          {waiting} \
-         order by que.queue_name"
+         order by que.queue_name",
+        name = bytes!("que.queue_name")
     )
 }
 
@@ -77,7 +84,7 @@ pub(crate) fn consumers(retry: bool, failed: Failed) -> String {
         Failed::Hidden => ("null::int8".to_owned(), String::new()),
     };
     format!(
-        "select queue_name as queue, co_name as name, main, members, \
+        "select queue_id as queue, {name} as name, {main} as main, members, \
              extract(epoch from now() - own.tick_time)::float8 as lag, \
              extract(epoch from now() - sub_active)::float8 as last_seen, \
              sub_last_tick as last_tick, own.tick_event_seq as last_tick_event, sub_batch as batch, sub_next_tick as next_tick, \
@@ -94,7 +101,9 @@ pub(crate) fn consumers(retry: bool, failed: Failed) -> String {
          left join lateral (select tick_event_seq from pgq.tick where tick_queue = sub_queue \
              order by tick_queue desc, tick_id desc limit 1) newest on true \
          {retry_join} {failed_join} \
-         order by queue_name, co_name"
+         order by queue_name, co_name",
+        name = bytes!("co_name"),
+        main = bytes!("main")
     )
 }
 
@@ -106,11 +115,17 @@ macro_rules! of_transactions {
             "with locks as materialized (select * from pg_locks where granted) \
              select distinct ",
             $columns,
-            ", held.pid, prepared.gid, \
-             coalesce(session.usename::text, prepared.owner::text) as user_name, \
-             coalesce(nullif(session.application_name, ''), nullif(session.backend_type, 'client backend')) \
-                 as application, \
-             coalesce(session.datname::text, prepared.database::text) as database, session.state, \
+            ", held.pid, ",
+            bytes!("prepared.gid"),
+            " as gid, ",
+            bytes!("coalesce(session.usename::pg_catalog.text, prepared.owner::pg_catalog.text)"),
+            " as user_name, ",
+            bytes!(
+                "coalesce(nullif(session.application_name, ''), nullif(session.backend_type, 'client backend'))"
+            ),
+            " as application, ",
+            bytes!("coalesce(session.datname::pg_catalog.text, prepared.database::pg_catalog.text)"),
+            " as database, session.state, \
              extract(epoch from now() - coalesce(session.xact_start, prepared.prepared))::float8 as age \
              from (",
             $held,
