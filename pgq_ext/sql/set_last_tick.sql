@@ -19,7 +19,7 @@ $$;
 
 create or replace function pgq_ext.set_last_tick(a_consumer text, a_tick_id bigint)
 returns integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
     return pgq_ext.set_last_tick(a_consumer, '', a_tick_id);

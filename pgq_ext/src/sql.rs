@@ -1,22 +1,22 @@
 //! The statements that the crate sends.
 
-pub(crate) const IS_INSTALLED: &str = "select to_regprocedure('pgq_ext.set_last_tick(text,bigint)') is not null \
-     and to_regprocedure('pgq_ext.set_batch_done(text,bigint)') is not null";
+pub(crate) const IS_INSTALLED: &str = "select pg_catalog.to_regprocedure('pgq_ext.set_last_tick(text,bigint)') is not null \
+     and pg_catalog.to_regprocedure('pgq_ext.set_batch_done(text,bigint)') is not null";
 
 /// Whether all of the interface is there and belongs to another role.
-pub(crate) const IS_ANOTHERS: &str = "select count(*) = 14 from unnest(array[ \
+pub(crate) const IS_ANOTHERS: &str = "select pg_catalog.count(*) = 14 from pg_catalog.unnest(array[ \
          'get_last_tick(text)', 'get_last_tick(text,text)', 'set_last_tick(text,bigint)', \
          'set_last_tick(text,text,bigint)', 'is_batch_done(text,bigint)', 'is_batch_done(text,text,bigint)', \
          'set_batch_done(text,bigint)', 'set_batch_done(text,text,bigint)', 'is_event_done(text,bigint,bigint)', \
          'is_event_done(text,text,bigint,bigint)', 'set_event_done(text,bigint,bigint)', \
          'set_event_done(text,text,bigint,bigint)', 'is_batch_done_by_any(text,bigint)', \
          'get_last_batch(text,text)']) name \
-     join pg_proc on pg_proc.oid = to_regprocedure('pgq_ext.' || name) \
-     where not pg_has_role(proowner, 'usage')";
+     join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure('pgq_ext.' || name) \
+     where not pg_catalog.pg_has_role(proowner, 'usage')";
 
 /// Whether there is a schema of this name, and whether an extension has brought it.
-pub(crate) const ORIGIN: &str = "select to_regnamespace('pgq_ext') is not null, \
-     exists (select from pg_extension where extname = 'pgq_ext')";
+pub(crate) const ORIGIN: &str = "select pg_catalog.to_regnamespace('pgq_ext') is not null, \
+     exists (select from pg_catalog.pg_extension where extname = 'pgq_ext')";
 
 /// $1 consumer, $2 subconsumer or null. The key of the lock that is held until the end of the transaction, so that
 /// nobody else applies this consumer's batches.
@@ -48,8 +48,8 @@ pub(crate) const GET_LAST_BATCH: &str = "select pgq_ext.get_last_batch($1, $2)";
 
 /// Whether the functions that subconsumers need are there.
 pub(crate) const KNOWS_SUBCONSUMERS: &str = "select \
-     to_regprocedure('pgq_ext.is_batch_done_by_any(text,bigint)') is not null \
-     and to_regprocedure('pgq_ext.get_last_batch(text,text)') is not null";
+     pg_catalog.to_regprocedure('pgq_ext.is_batch_done_by_any(text,bigint)') is not null \
+     and pg_catalog.to_regprocedure('pgq_ext.get_last_batch(text,text)') is not null";
 
 /// $1 consumer, $2 batch, $3 subconsumer.
 pub(crate) const SET_BATCH_DONE_BY: &str = "select pgq_ext.set_batch_done($1, $3, $2)";

@@ -1,7 +1,7 @@
 -- Events that a consumer gave up, with the reason, until somebody retries or deletes them.
 create table if not exists pgq.failed_queue (
     ev_failed_reason  text,
-    ev_failed_time    timestamptz  not null default now(),
+    ev_failed_time    timestamptz  not null default pg_catalog.now(),
     ev_id             bigint       not null,
     ev_time           timestamptz  not null,
     ev_txid           bigint,

@@ -8,7 +8,7 @@
 -- maybe where a type of the caller's hides the real one.
 create or replace function pgq.batch_event_sql(x_batch_id bigint)
 returns text
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     batch pg_catalog.record;

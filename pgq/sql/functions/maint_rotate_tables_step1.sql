@@ -3,7 +3,7 @@
 -- or somebody uses it. Returns 0. Fails when a consumer's tick is missing.
 create or replace function pgq.maint_rotate_tables_step1(i_queue_name text)
 returns integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     que pgq.queue;

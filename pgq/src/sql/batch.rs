@@ -19,21 +19,21 @@ macro_rules! next_batch {
         concat!(
             "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time, \
                  cur_tick_event_seq - prev_tick_event_seq from ( \
-                 select $1::text as queue, ",
+                 select $1::pg_catalog.text as queue, ",
             $consumer,
             " as consumer \
-                 where case when $7 then true else pg_try_advisory_xact_lock(hashtextextended(",
+                 where case when $7 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(",
             $lock,
             ", 0)) end \
-                     and case when $8 then set_config('synchronous_commit', 'off', true) is not null \
-                         when current_setting('synchronous_commit') = 'off' \
-                             then set_config('synchronous_commit', 'on', true) is not null \
+                     and case when $8 then pg_catalog.set_config('synchronous_commit', 'off', true) is not null \
+                         when pg_catalog.current_setting('synchronous_commit') = 'off' \
+                             then pg_catalog.set_config('synchronous_commit', 'on', true) is not null \
                          else true end",
             $turns,
             " offset 0) guard \
              cross join lateral ",
             $function,
-            ", make_interval(secs => $3), $4, case when not $6 then make_interval(secs => $5) else ( \
+            ", pg_catalog.make_interval(secs => $3), $4, case when not $6 then pg_catalog.make_interval(secs => $5) else ( \
                  select (select tick_time from pgq.tick where tick_queue = sub_queue \
                          order by tick_queue desc, tick_id desc limit 1) \
                      - (select tick_time from pgq.tick where tick_queue = sub_queue and tick_id = sub_last_tick) \
@@ -47,8 +47,8 @@ macro_rules! next_batch {
 }
 
 pub(crate) const NEXT_BATCH: &str = next_batch!(
-    "format('pgq %L %L', $1, $2)",
-    "$2::text",
+    "pg_catalog.format('pgq %L %L', $1, $2)",
+    "$2::pg_catalog.text",
     "",
     "pgq.next_batch_custom(guard.queue, guard.consumer",
     ""
@@ -57,13 +57,13 @@ pub(crate) const NEXT_BATCH: &str = next_batch!(
 /// $9 subconsumer, $10 the time after which another one is dead, in seconds. Who may take a batch over waits for those
 /// that are about to finish one: no row then, too. For a consumer that is not registered the function gets a null, and refuses.
 pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
-    "format('pgq %L %L', $1, $2 || '.' || $9)",
+    "pg_catalog.format('pgq %L %L', $1, $2 || '.' || $9)",
     "(select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
          join pgq.queue on queue_id = sub_queue where queue_name = $1 and co_name = $2)",
     " and pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
          pg_catalog.format('pgq finish %L %L', $1, $2), 0::pg_catalog.int8))",
     "pgq_coop.next_batch_custom(guard.queue, guard.consumer, $9",
-    ", make_interval(secs => $10)"
+    ", pg_catalog.make_interval(secs => $10)"
 );
 
 /// $1 batch, $2 queue, $3 the consumer's name in its lock, $4 whether the lock is held elsewhere, $5 whether there are
@@ -72,32 +72,31 @@ pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
 /// to sort them in was raised for the transaction, how much it was before: a batch of many events is not sorted on disk as
 /// long as that is little memory.
 pub(crate) const OPEN_BATCH: &str = "select case when $4 then true \
-         else pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $2, $3), 0)) end, \
-     pgq.batch_event_sql($1), to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null, \
-     (select case when set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
-         select current_setting('work_mem') as work_mem \
-         where $5 and pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB') \
+         else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq %L %L', $2, $3), 0)) end, \
+     pgq.batch_event_sql($1), pg_catalog.to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null, \
+     (select case when pg_catalog.set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
+         select pg_catalog.current_setting('work_mem') as work_mem \
+         where $5 and pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < pg_catalog.pg_size_bytes('16MB') \
          offset 0) little)";
 
 /// $1 memory, as the server shows it. For the rest of the transaction.
-pub(crate) const SET_WORK_MEM: &str = "select set_config('work_mem', $1, true)";
+pub(crate) const SET_WORK_MEM: &str = "select pg_catalog.set_config('work_mem', $1, true)";
 
 pub(crate) const BEGIN_LOCK: &str = "begin isolation level read committed";
 
 /// $1 queue, $2 the consumer's name in its lock.
-pub(crate) const HOLD_LOCK: &str =
-    "select pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $1::text, $2::text), 0))";
+pub(crate) const HOLD_LOCK: &str = "select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq %L %L', $1::pg_catalog.text, $2::pg_catalog.text), 0))";
 
 /// Lets a transaction that holds nothing but a lock stay open for ever, and end soon when the client is gone without
 /// a word.
-pub(crate) const KEEP_LOCK: &str = "select set_config(name, value, true) from (values \
+pub(crate) const KEEP_LOCK: &str = "select pg_catalog.set_config(name, value, true) from (values \
          ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'), \
          ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'), \
          ('tcp_user_timeout', '10s')) settings (name, value) \
-     where current_setting(name, true) is not null";
+     where pg_catalog.current_setting(name, true) is not null";
 
 /// $1 batch, $2 event ids, $3 seconds.
-pub(crate) const RETRY_EACH: &str = "select pgq.event_retry($1, event, seconds) from unnest($2::int8[], $3::int4[]) as tagged (event, seconds)";
+pub(crate) const RETRY_EACH: &str = "select pgq.event_retry($1, event, seconds) from pg_catalog.unnest($2::pg_catalog.int8[], $3::pg_catalog.int4[]) as tagged (event, seconds)";
 
 /// $1 batch, $2 event ids, $3 seconds.
 pub(crate) const RETRY_MANY: &str = "select pgq.event_retry_many($1, $2, $3)";
@@ -176,9 +175,9 @@ pub(crate) fn copy_in(table: &str, ids: bool) -> String {
 /// $2 how many there are.
 pub(crate) fn move_ids(table: &str) -> String {
     format!(
-        "select setval(pgq.quote_fqname(queue_event_seq)::regclass, \
-             greatest(pgq.seq_getval(queue_event_seq) + $2, (select max(ev_id) from {table} \
-                 where ev_txid = txid_current()))) \
+        "select pg_catalog.setval(pgq.quote_fqname(queue_event_seq)::pg_catalog.regclass, \
+             greatest(pgq.seq_getval(queue_event_seq) + $2, (select pg_catalog.max(ev_id) from {table} \
+                 where ev_txid = pg_catalog.txid_current()))) \
          from pgq.queue where queue_name = $1"
     )
 }
