@@ -6,10 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use dbscript::{BoxError, Config, Context, Control, Databases, Error, Job, Key, Program, Switches, describe};
+use pgq::integrity;
 use pgq::status::{Level, Limit, Limits, Status, Verdict};
 
 use crate::text::print;
-use crate::{DB, require_db, status};
+use crate::{DB, require_db};
 
 const TICKER_LAG: &str = "ticker-lag";
 const CONSUMER_LAG: &str = "consumer-lag";
@@ -103,7 +104,7 @@ fn read_within(
     let mut cx = Context::new(databases, control.clone());
     let (sender, answer) = mpsc::channel();
     let read = move || {
-        let status = status::read(&mut cx, queue.as_deref()).map_err(|error| describe(&*error));
+        let status = inspect(&mut cx, queue.as_deref()).map_err(|error| describe(&*error));
         // Nobody waits for it any more when the time is up.
         let _ = sender.send(status);
     };
@@ -117,6 +118,16 @@ fn read_within(
             control.abort();
             Err(format!("no answer within {} seconds", limit.unwrap_or_default().as_secs_f64()))
         }
+    }
+}
+
+/// Reads the status, with what does not fit among the events too.
+fn inspect(cx: &mut Context, queue: Option<&str>) -> Result<Status, BoxError> {
+    let mut status = Status::read(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
+    status.findings = integrity::inspect(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
+    match queue {
+        Some(queue) => Ok(status.only(queue).map_err(|error| cx.locate(DB, error))?),
+        None => Ok(status),
     }
 }
 

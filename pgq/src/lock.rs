@@ -93,7 +93,12 @@ pub(crate) fn registration(
     let name = format!("the lock of queue `{queue}`");
     Lock::new(&name, sql::lock::QUEUE, &[(&queue, Type::TEXT)]).shared().take(client)?;
     let name = format!("the lock of registrations of consumer `{consumer}`");
-    Lock::new(&name, sql::lock::REGISTRATION, &[(&consumer, Type::TEXT)]).take(client)
+    Lock::new(&name, sql::lock::REGISTRATION, &[(&consumer, Type::TEXT)]).take(client)?;
+    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
+    let durable = client.query_typed(sql::WAIT_FOR_DISK, no_values);
+    durable
+        .map(|_| ())
+        .map_err(|error| Error::failed("cannot make the registration durable").caused_by(error))
 }
 
 /// Takes the lock of installations, which keeps two at once from getting into each other's way.

@@ -4,6 +4,7 @@ use crate::names::{bytes, from_bytes};
 
 pub(crate) mod batch;
 pub(crate) mod failed;
+pub(crate) mod integrity;
 pub(crate) mod lock;
 pub(crate) mod retry;
 pub(crate) mod status;
@@ -46,6 +47,18 @@ pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";
 
 /// $1 queue. Returns 1 when it was created, 0 when it was there.
 pub(crate) const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
+
+/// Makes the transaction's commit wait for the disk, also where the setting says otherwise.
+macro_rules! wait_for_disk {
+    () => {
+        "case when pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) 'off' \
+             then pg_catalog.set_config('synchronous_commit', 'on', true) end"
+    };
+}
+
+/// The commit of a registration waits for the disk, since the record of the consumer in another place is made or forgotten
+/// with it.
+pub(crate) const WAIT_FOR_DISK: &str = concat!("select ", wait_for_disk!());
 
 /// No lock of the transaction is waited for longer than five seconds from here on, unless the session has a limit.
 /// Returns the limit as it was.
@@ -218,8 +231,11 @@ pub(crate) const TICKS: &str = "select \
      from pgq.queue where queue_name = $1";
 
 /// $1 queue, $2 consumer, $3 subconsumer. No row: there is no such queue.
-pub(crate) const REGISTER_SUBCONSUMER: &str =
-    "select pgq_coop.register_subconsumer(queue_name, $2, $3) from pgq.queue where queue_name = $1";
+pub(crate) const REGISTER_SUBCONSUMER: &str = concat!(
+    "select pgq_coop.register_subconsumer(queue_name, $2, $3), ",
+    wait_for_disk!(),
+    " from pgq.queue where queue_name = $1"
+);
 
 /// $1 queue, $2 type, $3 data, $4 to $7 extras. No row: there is no such queue.
 pub(crate) const INSERT_EVENT: &str =
@@ -249,6 +265,8 @@ pub(crate) const FORCE_TICK: &str = "select pgq.force_tick($1)";
 pub(crate) const TICK_QUEUE: &str = "select pgq.ticker($1)";
 
 /// What maintenance is due: the function's name and argument, and both as SQL can call them; as bytes.
+/// The tables of a queue with a consumer at transaction ids that the server has not reached are not rotated: it would
+/// seem to be past every rotation.
 pub(crate) const MAINTENANCE: &str = concat!(
     "select ",
     bytes!("func_name"),
@@ -258,7 +276,13 @@ pub(crate) const MAINTENANCE: &str = concat!(
     bytes!("pgq.quote_fqname(func_name)"),
     ", ",
     bytes!("pgq.quote_fqname(func_arg)"),
-    " from pgq.maint_operations()"
+    " from pgq.maint_operations() \
+     where func_name <> 'pgq.maint_rotate_tables_step1' or not exists ( \
+         select from pgq.queue \
+         join pgq.subscription on sub_queue = queue_id \
+         join pgq.tick on tick_queue = sub_queue and tick_id = sub_last_tick \
+         where queue_name = func_arg and pg_catalog.txid_snapshot_xmax(tick_snapshot) \
+             > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()))"
 );
 
 /// Makes the call of a function of maintenance, whose name is quoted already, with an argument as bytes.

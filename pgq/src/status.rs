@@ -36,6 +36,7 @@ pub use self::limits::{Level, Limit, Limits};
 pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
 pub(crate) use self::read::failed_by;
 pub(crate) use self::rotating::users_of_tables;
+use crate::integrity::Finding;
 use crate::lock::LockHolder;
 use crate::schema::Kind;
 use crate::{Error, queue};
@@ -61,6 +62,9 @@ pub struct Status {
     pub strangers_to_ticks: Vec<LockHolder>,
     /// The queues, by name.
     pub queues: Vec<QueueStatus>,
+    /// What does not fit in the database, the worst first, as far as it can be found without reading events;
+    /// [`integrity::inspect`](crate::integrity::inspect) finds the rest.
+    pub findings: Vec<Finding>,
 }
 
 impl Status {
@@ -78,13 +82,14 @@ impl Status {
         read::read(client)
     }
 
-    /// Returns the status with one queue only.
+    /// Returns the status with one queue only, and what concerns all of them.
     ///
     /// # Errors
     ///
     /// When there is no such queue ([`Error::is_missing`]).
     pub fn only(mut self, queue: &str) -> Result<Status, Error> {
         self.queues.retain(|status| status.name == queue);
+        self.findings.retain(|finding| finding.queue.as_deref().is_none_or(|name| name == queue));
         if self.queues.is_empty() { Err(queue::no_queue(queue)) } else { Ok(self) }
     }
 }

@@ -18,6 +18,7 @@ fn status() -> Status {
         time: chrono::DateTime::UNIX_EPOCH,
         strangers_to_ticks: Vec::new(),
         queues: vec![queue],
+        findings: Vec::new(),
     }
 }
 

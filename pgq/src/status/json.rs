@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::lock::LockHolder;
 
 use super::{ConsumerStatus, Cooperation, Holder, QueueStatus, Rotation, Status, Transaction};
+use crate::integrity::Finding;
 
 impl Status {
     /// Returns the status as JSON, as `pgqadm CONFIG.ini status --json` prints it.
@@ -58,6 +59,12 @@ impl Status {
     ///       "retry_events": 0, "failed_events": 1,
     ///       "holds_up_rotation": true
     ///     }]
+    ///   }],
+    ///   "findings": [{                           // what does not fit in the database; empty: nothing
+    ///     "problem": "tick-sequence", "level": "critical",   // or "warning"
+    ///     "queue": "mailer", "consumer": null, "object": "pgq.event_1_tick_seq",
+    ///     "reached": 1, "needed": 1000,
+    ///     "text": "queue `mailer`: sequence `pgq.event_1_tick_seq` is at 1, behind tick 1000"
     ///   }]
     /// }
     /// ```
@@ -71,6 +78,7 @@ impl Status {
             "schema": self.schema.map(|kind| kind.to_string()),
             "strangers_to_ticks": self.strangers_to_ticks.iter().map(stranger).collect::<Vec<_>>(),
             "queues": self.queues.iter().map(queue).collect::<Vec<_>>(),
+            "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
         })
     }
 }
@@ -83,6 +91,19 @@ fn stranger(holder: &LockHolder) -> Value {
         "application": holder.application,
         "host": holder.host,
         "age": seconds(holder.age),
+    })
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "problem": finding.problem.to_string(),
+        "level": finding.level().to_string().to_lowercase(),
+        "queue": finding.queue,
+        "consumer": finding.consumer,
+        "object": finding.object,
+        "reached": finding.reached,
+        "needed": finding.needed,
+        "text": finding.to_string(),
     })
 }
 

@@ -11,7 +11,7 @@ use crate::names::Name;
 use super::rotating::{self, Rotating};
 use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickerSettings};
 use crate::sql::status as sql;
-use crate::{Error, lock, schema};
+use crate::{Error, integrity, lock, schema};
 
 const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
 
@@ -35,6 +35,7 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
         schema,
         time: server.get("time"),
         queues,
+        findings: integrity::at_a_glance(client)?,
     })
 }
 

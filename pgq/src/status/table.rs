@@ -13,7 +13,7 @@ const QUEUE_TITLES: [&str; 7] = ["Event queue", "Rotation", "Ticker", "TLag", "E
 const CONSUMER_TITLES: [&str; 7] = ["Consumer", "Lag", "LastSeen", "Pending", "Failed", "Retry", ""];
 
 /// Shows tables of the queues and of their consumers, and a line for whatever holds up a rotation, which is marked
-/// with a `*`.
+/// with a `*`, and for what does not fit in the database, marked with a `!`.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let schema = self.schema.map(|kind| format!(" ({kind})")).unwrap_or_default();
@@ -40,10 +40,11 @@ impl fmt::Display for Status {
             write_table(f, first, &consumers)?;
         }
         self.write_holders(f)?;
-        if self.strangers_to_ticks.is_empty() {
-            return Ok(());
+        if !self.strangers_to_ticks.is_empty() {
+            let who = told("a lock of ticks", &self.strangers_to_ticks);
+            writeln!(f, "\n! {who}, whose role may not tick")?;
         }
-        writeln!(f, "\n! {}, whose role may not tick", told("a lock of ticks", &self.strangers_to_ticks))
+        self.write_findings(f)
     }
 }
 
@@ -56,6 +57,15 @@ impl Status {
                 writeln!(f, "{space}* {}", plain(&text))?;
                 space = "";
             }
+        }
+        Ok(())
+    }
+
+    fn write_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut space = "\n";
+        for finding in &self.findings {
+            writeln!(f, "{space}! {finding}; {}", finding.advice())?;
+            space = "";
         }
         Ok(())
     }
@@ -170,6 +180,7 @@ mod tests {
             time: chrono::DateTime::UNIX_EPOCH,
             strangers_to_ticks: Vec::new(),
             queues: vec![mailer],
+            findings: Vec::new(),
         }
     }
 
