@@ -2,10 +2,13 @@
 
 use postgres_protocol::escape::escape_literal;
 
+use crate::names::{bytes, from_bytes};
+
 pub(crate) mod batch;
 pub(crate) mod dependents;
 pub(crate) mod failed;
 pub(crate) mod integrity;
+pub(crate) mod lock;
 pub(crate) mod retry;
 pub(crate) mod schema;
 pub(crate) mod status;
@@ -72,10 +75,8 @@ pub(crate) const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) fro
 /// Has every statement see what others have committed before it.
 pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level read committed";
 
-/// Keeps two installations at once from getting into each other's way.
-pub(crate) const LOCK_INSTALL: &str = "set local transaction isolation level read committed; \
-     select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq install', 0))::pg_catalog.text; \
-     set local client_min_messages = warning";
+/// Keeps what is left unchanged from being told.
+pub(crate) const TELL_LESS: &str = "set local client_min_messages = warning";
 
 pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";
 
@@ -90,17 +91,6 @@ pub(crate) const SETS_RIGHTS: &str = "select exists (select from pg_catalog.pg_e
 /// $1 queue.
 pub(crate) const SET_RIGHTS: &str = "select pgq._queue_rights($1)";
 
-/// The key of a queue's lock.
-macro_rules! queue_key {
-    () => {
-        "pg_catalog.hashtextextended(pg_catalog.format('pgq queue %L', $1::pg_catalog.text), 0)"
-    };
-}
-
-/// $1 queue. Whoever creates or drops it waits for its turn.
-pub(crate) const LOCK_QUEUE: &str =
-    concat!("select pg_catalog.pg_advisory_xact_lock(", queue_key!(), ")::pg_catalog.text");
-
 /// Makes the transaction's commit wait for the disk, also where the setting says otherwise.
 macro_rules! wait_for_disk {
     () => {
@@ -109,23 +99,15 @@ macro_rules! wait_for_disk {
     };
 }
 
-/// $1 queue, $2 consumer. Whoever registers that consumer waits for its turn, and whoever drops the queue too. The commit
-/// waits for the disk, since the record of the consumer in another place is made or forgotten with it.
-pub(crate) const LOCK_REGISTRATION: &str = concat!(
-    "select pg_catalog.pg_advisory_xact_lock_shared(",
-    queue_key!(),
-    ")::pg_catalog.text, pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq consumer %L', $2::pg_catalog.text), 0))::pg_catalog.text, ",
-    wait_for_disk!()
-);
+/// The commit of a registration waits for the disk, since the record of the consumer in another place is made or forgotten
+/// with it.
+pub(crate) const WAIT_FOR_DISK: &str = concat!("select ", wait_for_disk!());
 
-/// $1 queue. As [`LOCK_QUEUE`], and no lock of the transaction is waited for longer than five seconds from here on,
-/// unless the session has a limit. Returns the limit as it was.
-pub(crate) const LOCK_QUEUE_FOR_A_WHILE: &str = concat!(
-    "select before, pg_catalog.set_config('lock_timeout', case before when '0' then '5s' else before end, true), \
-     pg_catalog.pg_advisory_xact_lock(",
-    queue_key!(),
-    ")::pg_catalog.text from (select pg_catalog.current_setting('lock_timeout') as before offset 0) setting"
-);
+/// No lock of the transaction is waited for longer than five seconds from here on, unless the session has a limit.
+/// Returns the limit as it was.
+pub(crate) const WAIT_FOR_A_WHILE: &str = "select before, pg_catalog.set_config('lock_timeout'::pg_catalog.text, \
+         case before when '0' then '5s'::pg_catalog.text else before end, true) \
+     from (select pg_catalog.current_setting('lock_timeout'::pg_catalog.text) as before offset 0) setting";
 
 /// $1 limit.
 pub(crate) const SET_LOCK_TIMEOUT: &str =
@@ -146,16 +128,21 @@ pub(crate) const QUEUE_EXISTS: &str = "select true from pgq.queue where queue_na
 pub(crate) const DROP_QUEUE: &str =
     "select pgq.drop_queue(queue_name, $2) from pgq.queue where queue_name = $1";
 
-pub(crate) const QUEUE_NAMES: &str = "select queue_name from pgq.queue order by queue_name";
+pub(crate) const QUEUE_NAMES: &str =
+    concat!("select ", bytes!("queue_name"), " from pgq.queue order by queue_name");
 
 /// $1 queue. The table of events, quoted, the names of consumers, and the table again if row security hides some of its
 /// events. No row: there is no such queue.
-pub(crate) const QUEUE_CONTENTS: &str = "select pgq.quote_fqname(queue_data_pfx), array( \
-         select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+pub(crate) const QUEUE_CONTENTS: &str = concat!(
+    "select pgq.quote_fqname(queue_data_pfx), array( \
+         select ",
+    bytes!("co_name"),
+    " from pgq.subscription join pgq.consumer on co_id = sub_consumer \
          where sub_queue = queue_id order by co_name), \
      case when pg_catalog.row_security_active(pg_catalog.to_regclass(pgq.quote_fqname(queue_data_pfx))::pg_catalog.oid) \
          then queue_data_pfx end \
-     from pgq.queue where queue_name = $1";
+     from pgq.queue where queue_name = $1"
+);
 
 /// More events are not counted.
 pub(crate) const COUNTED_EVENTS: u64 = 1_000_000;
@@ -187,13 +174,20 @@ pub(crate) fn set_aside(retry: bool, failed: status::Failed) -> String {
 }
 
 /// $1 queue or null for all.
-pub(crate) const QUEUE_CONFIGS: &str = "select queue_name, queue_ticker_max_count, queue_ticker_paused, queue_external_ticker, \
+pub(crate) const QUEUE_CONFIGS: &str = concat!(
+    "select ",
+    bytes!("queue_name"),
+    " as queue_name, queue_ticker_max_count, queue_ticker_paused, queue_external_ticker, \
          queue_disable_insert, queue_per_tx_limit, \
          extract(epoch from queue_ticker_max_lag)::pg_catalog.float8 as max_lag, \
          extract(epoch from queue_ticker_idle_period)::pg_catalog.float8 as idle_period, \
          extract(epoch from queue_rotation_period)::pg_catalog.float8 as rotation_period, \
-         pg_catalog.array_remove(coalesce(queue_extra_maint, '{}'), null) as extra_maint \
-     from pgq.queue where queue_name = $1 or $1 is null order by queue_name";
+         array(select ",
+    bytes!("name"),
+    " from pg_catalog.unnest(queue_extra_maint) with ordinality listed (name, place) \
+             where name is not null order by place) as extra_maint \
+     from pgq.queue where queue_name = $1 or $1 is null order by pgq.queue.queue_name"
+);
 
 /// $1 queue, $2 value, $3 variable without `queue_`. No row: there is no such queue.
 pub(crate) const SET_QUEUE_CONFIG: &str =
@@ -230,21 +224,29 @@ pub(crate) const ARE_FUNCTIONS: &str = "select coalesce(pg_catalog.bool_and(pg_c
 /// No row: there is no such queue; a null id: no such consumer.
 ///
 /// A subconsumer's name begins with its consumer's; its row may look like any other at times.
-pub(crate) const CONSUMER_POSITION: &str = "select sub_id, sub_last_tick, sub_batch, ( \
-         select name.co_name from pgq.subscription other join pgq.consumer name on name.co_id = other.sub_consumer \
+pub(crate) const CONSUMER_POSITION: &str = concat!(
+    "select sub_id, sub_last_tick, sub_batch, ( \
+         select ",
+    bytes!("name.co_name"),
+    " from pgq.subscription other join pgq.consumer name on name.co_id = other.sub_consumer \
          where other.sub_queue = queue_id and other.sub_id = own.sub_id and other.sub_consumer <> own.sub_consumer \
              and (pg_catalog.starts_with($2, name.co_name || '.') or own.sub_last_tick is null) \
          order by pg_catalog.starts_with($2, name.co_name || '.') desc, pg_catalog.length(name.co_name) limit 1) \
      from pgq.queue \
      left join (pgq.subscription own join pgq.consumer on co_id = own.sub_consumer and co_name = $2) \
          on own.sub_queue = queue_id \
-     where queue_name = $1";
+     where queue_name = $1"
+);
 
 /// $1 queue. Consumers with a position of their own. No row: there is no such queue.
-pub(crate) const CONSUMER_NAMES: &str = "select array( \
-         select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+pub(crate) const CONSUMER_NAMES: &str = concat!(
+    "select array( \
+         select ",
+    bytes!("co_name"),
+    " from pgq.subscription join pgq.consumer on co_id = sub_consumer \
          where sub_queue = queue_id and sub_last_tick is not null order by co_name) \
-     from pgq.queue where queue_name = $1";
+     from pgq.queue where queue_name = $1"
+);
 
 /// $1 queue, $2 consumer. No row: there is no such queue.
 pub(crate) const IS_REGISTERED: &str = "select exists ( \
@@ -376,11 +378,33 @@ macro_rules! rotation_is_safe {
 }
 pub(crate) use rotation_is_safe;
 
-/// What maintenance is due: the function's name and argument, and both as SQL can call them.
-pub(crate) const MAINTENANCE: &str = concat!(
-    "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations()",
-    rotation_is_safe!()
-);
+/// Makes the columns of what maintenance is due: the function's name and argument, and both as SQL can call them; as bytes.
+macro_rules! operations {
+    ($from:expr) => {
+        concat!(
+            "select ",
+            bytes!("func_name"),
+            ", ",
+            bytes!("func_arg"),
+            ", ",
+            bytes!("pgq.quote_fqname(func_name)"),
+            ", ",
+            bytes!("pgq.quote_fqname(func_arg)"),
+            " from ",
+            $from,
+            crate::sql::rotation_is_safe!()
+        )
+    };
+}
+pub(crate) use operations;
+
+/// What maintenance is due.
+pub(crate) const MAINTENANCE: &str = operations!("pgq.maint_operations()");
+
+/// Makes the call of a function of maintenance, whose name is quoted already, with an argument as bytes.
+pub(crate) fn maintain(function: &str) -> String {
+    format!("select {function}({})", from_bytes!("$1"))
+}
 
 /// Which tables of positions row security hides from this role, or null.
 pub(crate) const HIDDEN: &str = concat!("select ", batch::hidden_positions!());
