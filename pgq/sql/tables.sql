@@ -80,8 +80,19 @@ create table if not exists pgq.retry_queue (
     ev_retry_after  timestamptz not null,
     ev_queue        integer not null,
     like pgq.event_template,
-    constraint rq_pkey primary key (ev_owner, ev_id),
+    constraint rq_pkey primary key (ev_owner, ev_id, ev_retry_after),
     constraint rq_queue_id_fkey foreign key (ev_queue) references pgq.queue (queue_id)
 );
 alter table pgq.retry_queue alter column ev_owner set not null, alter column ev_txid drop not null;
+-- Events of one consumer may have one id. An earlier release took them for one event.
+do $$
+begin
+    if (select cardinality(conkey) from pg_catalog.pg_constraint
+        where conrelid = 'pgq.retry_queue'::pg_catalog.regclass and contype = 'p') < 3
+    then
+        alter table pgq.retry_queue
+            drop constraint rq_pkey, add constraint rq_pkey primary key (ev_owner, ev_id, ev_retry_after);
+    end if;
+end
+$$;
 create index if not exists rq_retry_idx on pgq.retry_queue (ev_retry_after);

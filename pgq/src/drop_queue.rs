@@ -8,7 +8,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use crate::set_aside::{SetAside, joined, number};
-use crate::{Error, queue, schema, set_aside, sql, status};
+use crate::{Error, holder, queue, schema, set_aside, sql, status};
 
 const WHAT: &str = "cannot drop the queue";
 
@@ -158,6 +158,7 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
     let failed = |error| Error::failed("cannot look into the queue").on_queue(queue).caused_by(error);
     let row = client.query_typed_opt(sql::QUEUE_CONTENTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
     let Some(row) = row else { return Ok(None) };
+    holder::require_visible(row.get(2)).map_err(|error| error.on_queue(queue))?;
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let count = client.query_typed_one(&sql::count_events(row.get(0)), no_values);
     let count = match count {

@@ -68,6 +68,7 @@ fn operations(client: &mut Client) -> Result<Vec<Operation>, Error> {
         Err(error) => return Err(error),
     };
     let rows = client.query_typed(statement, &[]).map_err(failed)?;
+    crate::holder::require_all_visible(client)?;
     let operation = |row: &postgres::Row| Operation {
         name: row.get(0),
         argument: row.get(1),

@@ -61,9 +61,12 @@ pub(crate) const ORIGIN: &str = "select pg_catalog.to_regnamespace('pgq_ext') is
      exists (select from pg_catalog.pg_extension where extname = 'pgq_ext')";
 
 /// $1 consumer, $2 subconsumer or null. Held until the end of the transaction, so that nobody else applies this consumer's
-/// batches.
+/// batches. The transaction may then last as long as the batch, whatever limits the role has.
 pub(crate) const LOCK: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended( \
-     pg_catalog.format('pgq_ext %L', $1) || coalesce(pg_catalog.format(' %L', $2), ''), 0))::pg_catalog.text";
+     pg_catalog.format('pgq_ext %L', $1) || coalesce(pg_catalog.format(' %L', $2), ''), 0))::pg_catalog.text, \
+     (select pg_catalog.count(pg_catalog.set_config(name, '0', true)) from (values \
+         ('idle_in_transaction_session_timeout'::pg_catalog.text), ('transaction_timeout')) limits (name) \
+     where pg_catalog.current_setting(name, true) is not null)";
 
 /// $1 consumer, $2 batch. Held until the end of the transaction, so that nobody else applies this batch.
 pub(crate) const LOCK_BATCH: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq_ext %L batch %s', $1, $2), 0))::pg_catalog.text";

@@ -78,10 +78,13 @@ pub(crate) const STRANGERS_NODE: &str = concat!(
 );
 
 /// What maintenance is due, as [`MAINTENANCE`](crate::sql::MAINTENANCE), of PgQ alone.
-pub(crate) const MAINTENANCE_ALONE: &str = "select func_name, func_arg, pgq.quote_fqname(func_name), \
+pub(crate) const MAINTENANCE_ALONE: &str = concat!(
+    "select func_name, func_arg, pgq.quote_fqname(func_name), \
          pgq.quote_fqname(func_arg) from ( \
          select 'pgq.maint_rotate_tables_step1', queue_name from pgq.queue \
              where queue_switch_step2 is not null and pg_catalog.now() > queue_switch_time + queue_rotation_period \
          union all select 'pgq.maint_rotate_tables_step2', null \
          union all select name, queue_name from pgq.queue cross join pg_catalog.unnest(queue_extra_maint) name \
-         union all select 'vacuum', name from pgq.maint_tables_to_vacuum() name) due (func_name, func_arg)";
+         union all select 'vacuum', name from pgq.maint_tables_to_vacuum() name) due (func_name, func_arg)",
+    crate::sql::rotation_is_safe!()
+);
