@@ -41,14 +41,7 @@ pub fn create_queue(client: &mut impl GenericClient, queue: &str) -> Result<bool
     })
 }
 
-/// Tells whether the number that a new queue was to have is taken: by tables, or by a queue.
-fn is_left_behind(error: &postgres::Error) -> bool {
-    let constraint = error.as_db_error().and_then(postgres::error::DbError::constraint);
-    error.code() == Some(&SqlState::DUPLICATE_TABLE) || constraint == Some("queue_pkey")
-}
-
-/// Creates a queue. A dump without data leaves tables without queues, one of the extension queues and a sequence that
-/// begins anew; the extension runs into each of them once.
+/// Creates a queue. A dump without data leaves tables without queues, and the extension runs into each of them once.
 fn create(transaction: &mut Transaction<'_>, queue: &str) -> Result<bool, postgres::Error> {
     for _ in 1..LEFT_BEHIND {
         let mut attempt = transaction.transaction()?;
@@ -58,7 +51,7 @@ fn create(transaction: &mut Transaction<'_>, queue: &str) -> Result<bool, postgr
                 attempt.commit()?;
                 return Ok(created != 0);
             }
-            Err(error) if is_left_behind(&error) => attempt.rollback()?,
+            Err(error) if error.code() == Some(&SqlState::DUPLICATE_TABLE) => attempt.rollback()?,
             Err(error) => return Err(error),
         }
     }

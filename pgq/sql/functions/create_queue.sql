@@ -15,8 +15,9 @@ begin
     -- A dump without data leaves tables without queues, and a sequence that begins anew.
     loop
         id := nextval('pgq.queue_queue_id_seq');
-        exit when not exists (select from pgq.queue q where q.queue_id = id)
-            and not exists (
+        -- One that a queue has already is not stepped over: the sequence is behind then, and others may be too.
+        exit when exists (select from pgq.queue q where q.queue_id = id)
+            or not exists (
                 select from pg_class c
                 where c.relnamespace = 'pgq'::regnamespace
                   and c.relname = any (array['event_' || id, format('event_%s_id_seq', id),
