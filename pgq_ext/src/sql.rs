@@ -1,17 +1,17 @@
 //! The statements that the crate sends.
 
-pub(crate) const IS_INSTALLED: &str = "select pg_catalog.to_regprocedure('pgq_ext.set_last_tick(text,bigint)') is not null \
-     and pg_catalog.to_regprocedure('pgq_ext.set_batch_done(text,bigint)') is not null";
+pub(crate) const IS_INSTALLED: &str = "select pg_catalog.to_regprocedure('pgq_ext.set_last_tick(pg_catalog.text,bigint)') is not null \
+     and pg_catalog.to_regprocedure('pgq_ext.set_batch_done(pg_catalog.text,bigint)') is not null";
 
 /// Whether all of the interface is there and belongs to another role.
 pub(crate) const IS_ANOTHERS: &str = "select pg_catalog.count(*) = 14 from pg_catalog.unnest(array[ \
-         'get_last_tick(text)', 'get_last_tick(text,text)', 'set_last_tick(text,bigint)', \
-         'set_last_tick(text,text,bigint)', 'is_batch_done(text,bigint)', 'is_batch_done(text,text,bigint)', \
-         'set_batch_done(text,bigint)', 'set_batch_done(text,text,bigint)', 'is_event_done(text,bigint,bigint)', \
-         'is_event_done(text,text,bigint,bigint)', 'set_event_done(text,bigint,bigint)', \
-         'set_event_done(text,text,bigint,bigint)', 'is_batch_done_by_any(text,bigint)', \
-         'get_last_batch(text,text)']) name \
-     join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure('pgq_ext.' || name) \
+         'get_last_tick(pg_catalog.text)', 'get_last_tick(pg_catalog.text,pg_catalog.text)', 'set_last_tick(pg_catalog.text,bigint)', \
+         'set_last_tick(pg_catalog.text,pg_catalog.text,bigint)', 'is_batch_done(pg_catalog.text,bigint)', 'is_batch_done(pg_catalog.text,pg_catalog.text,bigint)', \
+         'set_batch_done(pg_catalog.text,bigint)', 'set_batch_done(pg_catalog.text,pg_catalog.text,bigint)', 'is_event_done(pg_catalog.text,bigint,bigint)', \
+         'is_event_done(pg_catalog.text,pg_catalog.text,bigint,bigint)', 'set_event_done(pg_catalog.text,bigint,bigint)', \
+         'set_event_done(pg_catalog.text,pg_catalog.text,bigint,bigint)', 'is_batch_done_by_any(pg_catalog.text,bigint)', \
+         'get_last_batch(pg_catalog.text,pg_catalog.text)']) name \
+     join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure('pgq_ext.' || name)::pg_catalog.oid \
      where not pg_catalog.pg_has_role(proowner, 'usage')";
 
 /// Whether there is a schema of this name, and whether an extension has brought it.
@@ -46,8 +46,8 @@ pub(crate) const GET_LAST_BATCH: &str = "select pgq_ext.get_last_batch($1, $2)";
 
 /// Whether the functions that subconsumers need are there.
 pub(crate) const KNOWS_SUBCONSUMERS: &str = "select \
-     pg_catalog.to_regprocedure('pgq_ext.is_batch_done_by_any(text,bigint)') is not null \
-     and pg_catalog.to_regprocedure('pgq_ext.get_last_batch(text,text)') is not null";
+     pg_catalog.to_regprocedure('pgq_ext.is_batch_done_by_any(pg_catalog.text,bigint)') is not null \
+     and pg_catalog.to_regprocedure('pgq_ext.get_last_batch(pg_catalog.text,pg_catalog.text)') is not null";
 
 /// $1 consumer, $2 batch, $3 subconsumer.
 pub(crate) const SET_BATCH_DONE_BY: &str = "select pgq_ext.set_batch_done($1, $3, $2)";
