@@ -39,7 +39,7 @@ pub(crate) type Open = Box<dyn Fn() -> Result<Client, BoxError> + Send>;
 /// When the server refuses, and when a pooler is between ([`Pooler`]).
 pub(crate) fn connect(mut target: Target) -> Result<Client, Error> {
     let given = target.common.get_options().unwrap_or_default();
-    let options = format!("{given} -c {MARK}=1");
+    let options = format!("{given} -c {MARK}=1 -c search_path=pg_catalog");
     target.common.options(options.trim());
     let pooler = || Error::failed("a pooler is between").caused_by(Pooler);
     let mut client = match connect::connect(&target) {

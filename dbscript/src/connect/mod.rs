@@ -2,6 +2,7 @@
 
 mod attempt;
 mod canceller;
+mod pinned;
 mod refusals;
 mod silence;
 
@@ -15,6 +16,7 @@ use postgres::config::Host;
 
 use self::attempt::{Attempt, Place};
 pub(crate) use self::canceller::Canceller;
+pub(crate) use self::pinned::{SearchPath, open_with};
 pub(crate) use self::refusals::Refusals;
 pub(crate) use self::silence::notice_silence;
 use crate::conninfo::{Endpoint, SessionAttrs, Target};
