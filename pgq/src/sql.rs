@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod failed;
+pub(crate) mod integrity;
 pub(crate) mod retry;
 pub(crate) mod status;
 pub(crate) mod ticker;
@@ -56,11 +57,21 @@ macro_rules! queue_key {
 pub(crate) const LOCK_QUEUE: &str =
     concat!("select pg_catalog.pg_advisory_xact_lock(", queue_key!(), ")::pg_catalog.text");
 
-/// $1 queue, $2 consumer. Whoever registers that consumer waits for its turn, and whoever drops the queue too.
+/// Makes the transaction's commit wait for the disk, also where the setting says otherwise.
+macro_rules! wait_for_disk {
+    () => {
+        "case when pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) 'off' \
+             then pg_catalog.set_config('synchronous_commit', 'on', true) end"
+    };
+}
+
+/// $1 queue, $2 consumer. Whoever registers that consumer waits for its turn, and whoever drops the queue too. The commit
+/// waits for the disk, since the record of the consumer in another place is made or forgotten with it.
 pub(crate) const LOCK_REGISTRATION: &str = concat!(
     "select pg_catalog.pg_advisory_xact_lock_shared(",
     queue_key!(),
-    ")::pg_catalog.text, pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq consumer %L', $2::pg_catalog.text), 0))::pg_catalog.text"
+    ")::pg_catalog.text, pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq consumer %L', $2::pg_catalog.text), 0))::pg_catalog.text, ",
+    wait_for_disk!()
 );
 
 /// $1 queue. As [`LOCK_QUEUE`], and no lock of the transaction is waited for longer than five seconds from here on,
@@ -217,8 +228,11 @@ pub(crate) const TICKS: &str = "select \
      from pgq.queue where queue_name = $1";
 
 /// $1 queue, $2 consumer, $3 subconsumer. No row: there is no such queue.
-pub(crate) const REGISTER_SUBCONSUMER: &str =
-    "select pgq_coop.register_subconsumer(queue_name, $2, $3) from pgq.queue where queue_name = $1";
+pub(crate) const REGISTER_SUBCONSUMER: &str = concat!(
+    "select pgq_coop.register_subconsumer(queue_name, $2, $3), ",
+    wait_for_disk!(),
+    " from pgq.queue where queue_name = $1"
+);
 
 /// $1 queue, $2 type, $3 data, $4 to $7 extras. No row: there is no such queue.
 pub(crate) const INSERT_EVENT: &str =
@@ -248,4 +262,12 @@ pub(crate) const FORCE_TICK: &str = "select pgq.force_tick($1)";
 pub(crate) const TICK_QUEUE: &str = "select pgq.ticker($1)";
 
 /// What maintenance is due: the function's name and argument, and both as SQL can call them.
-pub(crate) const MAINTENANCE: &str = "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations()";
+/// The tables of a queue with a consumer at transaction ids that the server has not reached are not rotated: it would
+/// seem to be past every rotation.
+pub(crate) const MAINTENANCE: &str = "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations() \
+     where func_name <> 'pgq.maint_rotate_tables_step1' or not exists ( \
+         select from pgq.queue \
+         join pgq.subscription on sub_queue = queue_id \
+         join pgq.tick on tick_queue = sub_queue and tick_id = sub_last_tick \
+         where queue_name = func_arg and pg_catalog.txid_snapshot_xmax(tick_snapshot) \
+             > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()))";

@@ -98,10 +98,15 @@ pub(crate) const RETRY_MANY: &str = "select pgq.event_retry_many($1, $2, $3)";
 /// $1 batch, $2 event ids, $3 reasons.
 pub(crate) const FAIL_MANY: &str = "select pgq.event_failed_many($1, $2, $3)";
 
-/// $1 queue, $2 tick.
-pub(crate) const TICK_EXISTS: &str = "select exists ( \
-         select from pgq.tick join pgq.queue on queue_id = tick_queue \
-         where queue_name = $1 and tick_id = $2)";
+/// $1 queue, $2 tick. When it was made; null when the queue does not have it.
+pub(crate) const TICK_TIME: &str = "select ( \
+         select tick_time from pgq.tick join pgq.queue on queue_id operator(pg_catalog.=) tick_queue \
+         where queue_name operator(pg_catalog.=) $1 and tick_id operator(pg_catalog.=) $2)";
+
+/// $1 queue, $2 time. Whether the queue has a tick from before.
+pub(crate) const HAS_TICK_BEFORE: &str = "select exists ( \
+         select from pgq.tick join pgq.queue on queue_id operator(pg_catalog.=) tick_queue \
+         where queue_name operator(pg_catalog.=) $1 and tick_time operator(pg_catalog.<) $2)";
 
 /// $1 batch.
 pub(crate) const FINISH_BATCH: &str = "select pgq.finish_batch($1)";

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// How long a statement waits for somebody else's lock. What is locked for longer must not hold up the rest.
-const PATIENCE: &str =
+pub(crate) const PATIENCE: &str =
     "set local transaction isolation level read committed; set local lock_timeout = '200ms'";
 
 /// Whether this session may tick; nothing on a standby, where nobody can. The lock ends with the transaction,
@@ -63,7 +63,38 @@ pub(crate) const MAY_TICK: &str =
 /// come twice. The schema in SQL takes care of that itself, the extension does not.
 const ONE_AT_A_TIME: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgq ticker'), -1)";
 
-/// Makes the statements that tick queues: three columns with id and tick of each, four with id, last tick, event id and
+/// Reads queues with their last ticks and how far their sequences have come, if that can be seen.
+const ASKED: &str = "select queue_id, queue_name, queue_tick_seq, queue_event_seq, newest.*, ids.reached as tick_reached, \
+         events.reached as event_reached \
+     from pgq.queue \
+     left join lateral ( \
+         select tick_id, tick_time, tick_event_seq, \
+             pg_catalog.txid_snapshot_xmax(tick_snapshot) as next_id \
+         from pgq.tick where tick_queue = queue_id \
+         order by tick_queue desc, tick_id desc limit 1) newest on true \
+     cross join lateral (select pg_catalog.to_regclass(queue_tick_seq) as tick_seq, \
+         pg_catalog.to_regclass(queue_event_seq) as event_seq offset 0) named \
+     cross join lateral (select case when pg_catalog.has_sequence_privilege(tick_seq::pg_catalog.oid, 'select'::pg_catalog.text) \
+         then coalesce(pg_catalog.pg_sequence_last_value(tick_seq), pgq.seq_getval(queue_tick_seq) - 1::pg_catalog.int8) end as reached) ids \
+     cross join lateral (select case when pg_catalog.has_sequence_privilege(event_seq::pg_catalog.oid, 'select'::pg_catalog.text) \
+         then coalesce(pg_catalog.pg_sequence_last_value(event_seq), pgq.seq_getval(queue_event_seq)) end as reached) events";
+
+/// Judges queues: `obstacle` is why a tick would lose events or never be seen, `note` what is put right by one that is
+/// forced. The schema in SQL moves a sequence of ticks on by itself, the extension would tick below its last tick.
+const JUDGED: &str = "select queue_id, queue_name, case \
+         when next_id > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) then pg_catalog.format( \
+             'the newest tick is of transaction id %s, and the server has not reached it', next_id) \
+         when tick_reached < tick_id and is_extension then pg_catalog.format( \
+             'sequence `%s` is at %s, behind tick %s', queue_tick_seq, tick_reached, tick_id) end as obstacle, case \
+         when tick_time > pg_catalog.clock_timestamp() then 'its newest tick was in the future' \
+         when event_reached < tick_event_seq then pg_catalog.format( \
+             'sequence `%s` was at %s, behind event id %s', queue_event_seq, event_reached, tick_event_seq) \
+         when tick_reached < tick_id then pg_catalog.format( \
+             'sequence `%s` was at %s, behind tick %s', queue_tick_seq, tick_reached, tick_id) end as note \
+     from asked, (select exists (select from pg_catalog.pg_extension where extname = 'pgq') as is_extension) kind";
+
+/// Makes the statements that tick queues: three columns with id and tick of each, without a tick and with the reason for
+/// one that must not be ticked, or with the tick -1 and what was put right; four with id, last tick, event id and
 /// time in seconds of each, and one with the transaction's id. With each tick goes a notification, unless it is not
 /// wanted. The commit does not wait for the disk.
 pub(crate) fn tick(queues: &[i32], notify: bool) -> String {
@@ -77,10 +108,17 @@ pub(crate) fn tick(queues: &[i32], notify: bool) -> String {
     };
     let queues = listed(queues);
     format!(
-        "{PATIENCE}; set local synchronous_commit = off; {ONE_AT_A_TIME}; with ticked as materialized ( \
-             select queue_id, queue_name, pgq.ticker(queue_name) as tick from pgq.queue \
-             where queue_id in ({queues}) and not queue_external_ticker and not queue_ticker_paused) \
-         select queue_id, tick, {notified} from ticked; \
+        "{PATIENCE}; set local synchronous_commit = off; {ONE_AT_A_TIME}; \
+         with asked as materialized ({ASKED} \
+             where queue_id in ({queues}) and not queue_external_ticker and not queue_ticker_paused), \
+         judged as materialized ({JUDGED}), \
+         ticked as materialized ( \
+             select queue_id, queue_name, note, pgq.ticker(queue_name) as tick from ( \
+                 select *, case when note is not null then pgq.force_tick(queue_name) end \
+                 from judged where obstacle is null offset 0) forced) \
+         select queue_id, tick, {notified} from ticked \
+         union all select queue_id, null, obstacle from judged where obstacle is not null \
+         union all select queue_id, -1, note from ticked where note is not null; \
          select queue, tick_id, tick_event_seq, extract(epoch from tick_time)::pg_catalog.float8 \
          from pg_catalog.unnest('{{{queues}}}'::pg_catalog.int4[]) queue cross join lateral ( \
              select tick_id, tick_event_seq, tick_time from pgq.tick where tick_queue = queue \
