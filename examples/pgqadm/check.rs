@@ -100,6 +100,7 @@ fn read_within(
 ) -> Result<Status, String> {
     let control = Control::default();
     let mut databases = Databases::new(job, control.clone());
+    databases.pin_search_path();
     databases.set(DB, conninfo);
     let mut cx = Context::new(databases, control.clone());
     let (sender, answer) = mpsc::channel();

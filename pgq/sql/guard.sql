@@ -42,8 +42,8 @@ begin
     elsif release::pg_catalog.int4 > 1 then
         raise exception 'schema pgq is of a newer release: %', release;
     elsif release is null and (
-        exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq'))
-        or exists (select from pg_catalog.pg_proc where pronamespace = pg_catalog.to_regnamespace('pgq')))
+        exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid)
+        or exists (select from pg_catalog.pg_proc where pronamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid))
     then
         raise exception 'there is a schema pgq that is neither the extension''s nor this one';
     elsif not (pg_catalog.pg_has_role(schema_owner, me, 'usage') and pg_catalog.pg_has_role(schema_owner, 'usage')) then

@@ -343,6 +343,7 @@ impl<D: Delivery> ConsumerLoop<D> {
 impl<D: Delivery> Script for ConsumerLoop<D> {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.check_settings()?;
+        cx.databases().check_search_path();
         self.delivery.startup(cx)?;
         self.register(cx).map_err(|error| self.locate(cx, error))?;
         if self.resumes {

@@ -25,34 +25,34 @@ pub(crate) const SCHEMA_STATE: &str = "select \
      exists (select from pg_catalog.pg_available_extension_versions \
          where name = 'pgq' and (not superuser or trusted or pg_catalog.current_setting('is_superuser')::pg_catalog.bool)) \
          and pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as creatable, \
-     exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')) \
-         or exists (select from pg_catalog.pg_proc where pronamespace = pg_catalog.to_regnamespace('pgq')) as occupied, \
+     exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid) \
+         or exists (select from pg_catalog.pg_proc where pronamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid) as occupied, \
      coalesce((select pg_catalog.pg_has_role(relowner, 'usage') from pg_catalog.pg_class \
-         where oid = pg_catalog.to_regclass('pgq.subscription')), \
+         where oid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid), \
          (select pg_catalog.pg_has_role(nspowner, 'usage') from pg_catalog.pg_namespace where nspname = 'pgq'), \
          false) as owned, \
      (select pg_catalog.count(*) = 3 from pg_catalog.pg_roles where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin')) as roles, \
      exists (select from pg_catalog.pg_proc cross join lateral pg_catalog.aclexplode(proacl) acl \
-         where pg_proc.oid = pg_catalog.to_regprocedure('pgq.finish_batch(bigint)') \
-         and acl.grantee = pg_catalog.to_regrole('pgq_reader')) as granted, \
+         where pg_proc.oid = pg_catalog.to_regprocedure('pgq.finish_batch(bigint)')::pg_catalog.oid \
+         and acl.grantee = pg_catalog.to_regrole('pgq_reader')::pg_catalog.oid) as granted, \
      array(select name from pg_catalog.unnest(array['pgq.finish_batch(bigint)', \
-             'pgq.event_failed(bigint,bigint,text)', 'pgq_coop.finish_batch(bigint)']) name \
-         join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure(name) where proacl is null) as open, \
+             'pgq.event_failed(bigint,bigint,pg_catalog.text)', 'pgq_coop.finish_batch(bigint)']) name \
+         join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure(name)::pg_catalog.oid where proacl is null) as open, \
      exists (select from pg_catalog.pg_extension where extname = 'pgq_coop') as coop_extension, \
-     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq'), 'pg_namespace') as pgq, \
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq')::pg_catalog.oid, 'pg_namespace') as pgq, \
      (select pg_catalog.obj_description(pg_catalog.to_regclass('pgq.failed_queue'), 'pg_class') from pg_catalog.pg_trigger \
-         where tgrelid = pg_catalog.to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup') as failed, \
-     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq_coop'), 'pg_namespace') as coop, \
+         where tgrelid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid and tgname = 'failed_queue_cleanup') as failed, \
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq_coop')::pg_catalog.oid, 'pg_namespace') as coop, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
-         where oid = pg_catalog.to_regprocedure('pgq._release()')) as pgq_source, \
+         where oid = pg_catalog.to_regprocedure('pgq._release()')::pg_catalog.oid) as pgq_source, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
-         where oid = pg_catalog.to_regprocedure('pgq._failed_release()') \
+         where oid = pg_catalog.to_regprocedure('pgq._failed_release()')::pg_catalog.oid \
          and pg_catalog.to_regclass('pgq.failed_queue') is not null \
          and exists (select from pg_catalog.pg_trigger \
-             where tgrelid = pg_catalog.to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup')) \
+             where tgrelid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid and tgname = 'failed_queue_cleanup')) \
          as failed_source, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
-         where oid = pg_catalog.to_regprocedure('pgq_coop._release()')) as coop_source";
+         where oid = pg_catalog.to_regprocedure('pgq_coop._release()')::pg_catalog.oid) as coop_source";
 
 /// Whether PgQ is there, which one, and whose it is.
 pub(crate) const SCHEMA_PRESENT: &str = "select pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
@@ -63,13 +63,13 @@ pub(crate) const SCHEMA_PRESENT: &str = "select pg_catalog.to_regprocedure('pgq.
              where rolname = current_user), 'usage') limit 1) as stranger, \
      pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq')::pg_catalog.oid, 'pg_namespace') as pgq, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
-         where oid = pg_catalog.to_regprocedure('pgq._release()')) as pgq_source";
+         where oid = pg_catalog.to_regprocedure('pgq._release()')::pg_catalog.oid) as pgq_source";
 
 /// How much there is in schema `pgq`, and which triggers elsewhere use it.
 pub(crate) const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) from pgq.queue), (select pg_catalog.count(*) from pgq.subscription), \
      array(select pg_catalog.format('`%s` on `%s`', tgname, tgrelid::pg_catalog.regclass) from pg_catalog.pg_trigger \
          join pg_catalog.pg_proc on pg_proc.oid = tgfoid join pg_catalog.pg_class on pg_class.oid = tgrelid \
-         where pronamespace = 'pgq'::pg_catalog.regnamespace and relnamespace <> pronamespace \
+         where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid and relnamespace <> pronamespace \
          and not tgisinternal order by 1)";
 
 /// Has every statement see what others have committed before it.
@@ -85,7 +85,7 @@ pub(crate) const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
 
 /// Whether this role can set the rights of the tables that the extension has created.
 pub(crate) const SETS_RIGHTS: &str = "select exists (select from pg_catalog.pg_extension where extname = 'pgq') \
-     and exists (select from pg_catalog.pg_proc where oid = pg_catalog.to_regprocedure('pgq._queue_rights(text)') \
+     and exists (select from pg_catalog.pg_proc where oid = pg_catalog.to_regprocedure('pgq._queue_rights(pg_catalog.text)')::pg_catalog.oid \
          and pg_catalog.has_function_privilege(oid, 'execute'))";
 
 /// $1 queue.
@@ -204,7 +204,7 @@ pub(crate) const SET_PER_TX_LIMIT: &str = "update pgq.queue set queue_per_tx_lim
 pub(crate) const SET_EXTRA_MAINT: &str = "update pgq.queue set queue_extra_maint = nullif($2::pg_catalog.text, '')::pg_catalog.text[] where queue_name = $1";
 
 /// $1 value. One with which the present cannot be calculated would fail every round of maintenance.
-pub(crate) const IS_INTERVAL: &str = "select pg_catalog.isfinite(value) and extract(epoch from value) >= 0 and pg_catalog.now() - value <= pg_catalog.now() + value \
+pub(crate) const IS_INTERVAL: &str = "select pg_catalog.isfinite(value) and extract(epoch from value) >= 0.0 and pg_catalog.now() - value <= pg_catalog.now() + value \
      from (select $1::pg_catalog.text::interval as value) given";
 
 /// $1 value.
@@ -217,7 +217,7 @@ pub(crate) const IS_FLAG: &str = "select $1::pg_catalog.text::pg_catalog.bool is
 pub(crate) const IS_LIMIT: &str = "select coalesce(nullif($1::pg_catalog.text, '')::pg_catalog.int4, 0) >= 0";
 
 /// $1 value.
-pub(crate) const ARE_FUNCTIONS: &str = "select coalesce(pg_catalog.bool_and(pg_catalog.to_regprocedure(pgq.quote_fqname(name) || '(text)') is not null), true) \
+pub(crate) const ARE_FUNCTIONS: &str = "select coalesce(pg_catalog.bool_and(pg_catalog.to_regprocedure(pgq.quote_fqname(name) || '(pg_catalog.text)') is not null), true) \
      from pg_catalog.unnest(nullif($1::pg_catalog.text, '')::pg_catalog.text[]) name";
 
 /// $1 queue, $2 consumer. Its tick and batch, and the consumer whose position it shares, if it is a subconsumer.
@@ -346,11 +346,11 @@ pub(crate) fn rotated(queue: &str) -> String {
 
 /// $1 queue. The role, quoted, and what it lacks for COPY into the queue's tables, as the middle of GRANT statements.
 pub(crate) const MISSING_RIGHTS: &str = "select pg_catalog.quote_ident(current_user), pg_catalog.array_remove(array[ \
-         case when not pg_catalog.has_function_privilege('pgq.current_event_table(text)', 'execute') \
+         case when not pg_catalog.has_function_privilege('pgq.current_event_table(pg_catalog.text)', 'execute') \
              then 'execute on function pgq.current_event_table(text)' end, \
          (select 'insert on ' || pg_catalog.string_agg(name, ', ' order by number) \
              from pg_catalog.generate_series(0, queue_ntables - 1) number \
-             cross join lateral (select pgq.quote_fqname(queue_data_pfx || '_' || number)) named (name) \
+             cross join lateral (select pgq.quote_fqname(queue_data_pfx || '_' || number::pg_catalog.text)) named (name) \
              where not pg_catalog.has_table_privilege(pg_catalog.to_regclass(name)::pg_catalog.oid, 'insert')), \
          case when not pg_catalog.has_sequence_privilege(pg_catalog.to_regclass(pgq.quote_fqname(queue_event_seq))::pg_catalog.oid, 'usage') \
              then 'usage on sequence ' || pgq.quote_fqname(queue_event_seq) end], null) \

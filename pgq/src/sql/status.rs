@@ -10,7 +10,7 @@ pub(crate) const SERVER: &str = concat!(
      pg_catalog.current_setting('server_version') as server_version, pg_catalog.pg_is_in_recovery() as is_standby, pgq.version() as pgq_version, pg_catalog.now() as time, \
      coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.retry_queue'), 'select'), false) as retry, \
      coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.failed_queue'), 'select'), false) as failed, \
-     coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('pgq.failed_event_count(text,text)'), 'execute'), false) \
+     coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('pgq.failed_event_count(pg_catalog.text,pg_catalog.text)'), 'execute'), false) \
          as failed_count, \
      (select pg_catalog.string_agg(name, ', '::pg_catalog.text) from pg_catalog.unnest(array[ \
          'pgq.queue'::pg_catalog.text, 'pgq.tick', 'pgq.consumer', 'pgq.subscription', 'pgq.retry_queue', \
@@ -168,7 +168,7 @@ pub(crate) const OLD_TRANSACTIONS: &str = of_transactions!(
 pub(crate) const TABLE_LOCKS: &str = of_transactions!(
     "held.name",
     "select name, pid, virtualtransaction from locks \
-     join pg_catalog.unnest($1::pg_catalog.text[]) name on relation = pg_catalog.to_regclass(name) \
+     join pg_catalog.unnest($1::pg_catalog.text[]) name on relation = pg_catalog.to_regclass(name)::pg_catalog.oid \
      where locktype = 'relation' \
          and database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())"
 );

@@ -68,7 +68,8 @@ pub(crate) fn reached(sequences: &[u32]) -> String {
 }
 
 /// Whether this role may tick queues.
-pub(crate) const MAY_TICK: &str = "select pg_catalog.has_function_privilege('pgq.ticker(text)', 'execute')";
+pub(crate) const MAY_TICK: &str =
+    "select pg_catalog.has_function_privilege('pgq.ticker(pg_catalog.text)', 'execute')";
 
 /// Two tickers that tick at once could get their ticks in another order than their snapshots, and events would
 /// come twice. The schema in SQL takes care of that itself, the extension does not.
