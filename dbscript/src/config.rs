@@ -1,5 +1,6 @@
 //! The config file: one section of an INI file, with defaults, overrides and typed reads.
 
+mod input;
 mod typed;
 mod unknown;
 
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::input::CONFIG_LIMIT;
 pub(crate) use self::typed::expand_home;
 use crate::key::{Key, Presence};
 use crate::{Error, ini, interpolate};
@@ -39,7 +41,7 @@ impl Config {
     ///
     /// Usage errors that name the file: it cannot be read, or as [`from_text`](Config::from_text).
     pub fn load(file: &Path, sections: &[&str], set: &[(String, String)]) -> Result<Config, Error> {
-        let bytes = std::fs::read(file).map_err(|error| {
+        let bytes = input::read(file).map_err(|error| {
             Error::usage(format!("cannot read config file `{}`", file.display())).caused_by(error)
         })?;
         let text = String::from_utf8(bytes).map_err(|error| {

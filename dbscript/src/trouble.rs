@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use log::{Level, debug, log};
 
-use crate::{ErrorKind, LoopSettings, describe};
+use crate::{ErrorKind, LoopSettings, describe, gist};
 
 /// The same line is logged at most this often.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -31,9 +31,9 @@ struct Streak {
     told: bool,
 }
 
-/// A line, when it was logged, and how often it was not since then.
+/// The gist of a line, when one was logged, and how often none was since then.
 struct Told {
-    line: String,
+    gist: String,
     at: Instant,
     untold: u64,
 }
@@ -106,7 +106,8 @@ impl Trouble {
 
     /// Returns how often a line was left out since it was last told, or nothing when it is to be left out now.
     fn tell(&mut self, line: &str, now: Instant) -> Option<u64> {
-        if let Some(told) = self.told.iter_mut().find(|told| told.line == line) {
+        let gist = gist(line);
+        if let Some(told) = self.told.iter_mut().find(|told| told.gist == gist) {
             if now - told.at < REPEAT {
                 told.untold += 1;
                 return None;
@@ -117,7 +118,7 @@ impl Trouble {
         if self.told.len() == REMEMBERED {
             self.told.remove(0);
         }
-        self.told.push(Told { line: line.to_owned(), at: now, untold: 0 });
+        self.told.push(Told { gist, at: now, untold: 0 });
         Some(0)
     }
 }
@@ -149,10 +150,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_with_another_number_is_the_same() {
+        let (mut trouble, start) = (trouble(), Instant::now());
+        let line = |row: u64| format!("ERROR 23514: row {row} of process {}", row * 7);
+        assert_eq!(trouble.tell(&line(1), start), Some(0));
+        assert_eq!(trouble.tell(&line(20), start + seconds(1)), None);
+        assert_eq!(trouble.tell(&line(300), start + seconds(60)), Some(1));
+    }
+
+    #[test]
     fn lines_that_all_differ_are_forgotten_in_turn() {
         let (mut trouble, start) = (trouble(), Instant::now());
         for number in 0..1000 {
-            assert_eq!(trouble.tell(&number.to_string(), start), Some(0));
+            assert_eq!(trouble.tell(&format!("queue `q{number}`"), start), Some(0));
         }
         assert_eq!(trouble.told.len(), REMEMBERED);
     }

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbscript::{Control, describe, guarded, is_final, is_interrupted};
+use dbscript::{Control, describe, describe_in_full, guarded, is_final, is_interrupted};
 use log::{Level, log};
 use postgres::{Client, GenericClient, Transaction};
 
@@ -178,7 +178,7 @@ impl<'a> Batch<'a> {
             Err(error) if !self.savepoints.roll_back(savepoint, self.events.transaction()) => Err(error),
             Err(error) => {
                 self.tell_of(event, &*error);
-                Ok(policy.outcome(event.retry(), &describe(&*error)))
+                Ok(policy.outcome(event.retry(), &describe_in_full(&*error)))
             }
         }
     }

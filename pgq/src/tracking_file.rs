@@ -4,7 +4,14 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use dbscript::plain;
+
 use crate::Error;
+
+/// What is longer is no number, in bytes.
+const LIMIT: u64 = 1024;
+/// How long a text is shown that is no number, in bytes.
+const SHOWN: usize = 20;
 
 /// The file that holds a consumer's tick: a plain number, as python-pgq writes it.
 #[derive(Clone, Debug)]
@@ -29,7 +36,7 @@ impl TrackingFile {
     ///
     /// When the file is not readable or holds anything but a number.
     pub(crate) fn read(&self) -> Result<Option<i64>, Error> {
-        let text = match fs::read_to_string(&self.path) {
+        let text = match dbscript::read_text_file(&self.path, LIMIT) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             read => read.map_err(|error| self.failed("cannot read", error))?,
         };
@@ -37,9 +44,9 @@ impl TrackingFile {
         if text.is_empty() {
             return Ok(None);
         }
-        let tick: i64 = text
-            .parse()
-            .map_err(|_| Error::failed(format!("file `{}` holds no tick: `{text}`", self.path.display())))?;
+        let tick: i64 = text.parse().map_err(|_| {
+            Error::failed(format!("file `{}` holds no tick{}", self.path.display(), shown(text)))
+        })?;
         // So python-pgq says that there is none.
         Ok(Some(tick).filter(|tick| *tick >= 0))
     }
@@ -72,7 +79,12 @@ impl TrackingFile {
     fn replace(&self, text: &str) -> io::Result<()> {
         let mut new = self.path.clone().into_os_string();
         new.push(".new");
-        let mut file = File::create(&new)?;
+        // One that a killed process has left; the new one is nobody else's, whoever may write to the folder.
+        fs::remove_file(&new).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        let mut file = File::create_new(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, &self.path)?;
@@ -86,4 +98,9 @@ impl TrackingFile {
     fn failed(&self, what: &str, error: io::Error) -> Error {
         Error::failed(format!("{what} file `{}`", self.path.display())).caused_by(error)
     }
+}
+
+/// Shows a short text; a longer one may be that of another file, which a link leads to.
+fn shown(text: &str) -> String {
+    if text.len() <= SHOWN { format!(": `{}`", plain(text)) } else { String::new() }
 }

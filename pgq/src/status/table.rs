@@ -19,8 +19,8 @@ impl fmt::Display for Status {
         writeln!(
             f,
             "Postgres version: {}   PgQ version: {}{schema}   Database: {}",
-            self.server_version,
-            self.pgq_version,
+            plain(&self.server_version),
+            plain(&self.pgq_version),
             plain(&self.database)
         )?;
         let mut queues = vec![QUEUE_TITLES.map(str::to_owned)];
