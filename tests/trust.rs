@@ -8,8 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use nix::unistd::Uid;
 
 use crate::support::jobs::TestJob;
-use crate::support::programs::{errors, succeed};
-use crate::support::wait_for;
+use crate::support::programs::{command_on, errors, succeed};
+use crate::support::{Database, queues, wait_for};
 
 const NOBODY: u32 = 65_534;
 
@@ -153,4 +153,35 @@ fn links_that_only_the_administrator_can_have_made_are_followed() {
     symlink(job.path().join("real/x.log"), folder.join("x.log")).expect("made");
     succeed(&mut job.command(&[]));
     assert!(fs::read_to_string(job.path().join("real/x.log")).is_ok_and(|text| text.contains("count")));
+}
+
+#[test]
+fn the_new_file_of_a_position_is_nobody_elses() {
+    let (job, folder) = job(0o1777);
+    let database = Database::create("trust");
+    let mut client = database.client();
+    queues::install(&mut client);
+    queues::create(&mut client, "q");
+    let ini = format!(
+        "[name_file]\ndb = {}\nqueue_name = q\nlocal_tracking_file = shared/x.tick\nname_file = names\nloop_delay = 0\n",
+        database.conninfo()
+    );
+    fs::write(job.path().join("local.ini"), ini).expect("writable");
+    let run = || {
+        let mut command = command_on(database.server(), "name_file", job.path());
+        command.args(["local.ini", "--set", "exception_sleep=0.05"]).output()
+    };
+    assert!(run().expect("it starts").status.success());
+    let victim = job.path().join("victim");
+    fs::write(&victim, "precious\n").expect("writable");
+    symlink(&victim, folder.join("x.tick.new")).expect("made");
+    std::os::unix::fs::lchown(folder.join("x.tick.new"), Some(NOBODY), None).expect("root may");
+    pgq::insert_event(&mut client, "q", "t", "1").expect("inserted");
+    queues::tick(&mut client, "q");
+    let output = run().expect("it starts");
+    assert_eq!(fs::read_to_string(&victim).expect("there"), "precious\n");
+    let text = errors(&output);
+    assert!(!output.status.success() && text.contains("a symbolic link of another user"), "{text}");
+    fs::remove_file(folder.join("x.tick.new")).expect("there");
+    assert!(run().expect("it starts").status.success());
 }

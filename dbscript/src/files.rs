@@ -103,6 +103,20 @@ pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<Fil
     Ok(file)
 }
 
+/// Creates a file to write to, or empties the one that is there, as long as no other user but root can have put it there.
+///
+/// # Errors
+///
+/// When it cannot be written, and when it is a link, a further name of a file, or a file that another user may have laid
+/// out.
+pub fn create_own_file(path: &Path) -> io::Result<File> {
+    let file = open_own(path, OpenOptions::new().write(true).create(true).truncate(false))?;
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
 /// The folder that a file is in, and who may put files there.
 struct Folder(Metadata);
 

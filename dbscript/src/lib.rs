@@ -47,6 +47,7 @@ mod panics;
 mod plain;
 mod pool;
 mod progress;
+mod repeats;
 mod run_loop;
 mod script;
 mod server_error;
@@ -103,12 +104,13 @@ pub use error::{
     BoxError, Error, describe, describe_in_full, is_connection_error, is_final, is_interrupted, sqlstate,
 };
 pub use error_kind::ErrorKind;
-pub use files::{read_file, read_text_file};
+pub use files::{create_own_file, read_file, read_text_file};
 pub use gist::gist;
 pub use nearest::nearest;
 pub use panics::guarded;
 pub use plain::{one_line, plain, plain_json};
 pub use progress::{Progress, Totals};
+pub use repeats::Repeats;
 pub use run_loop::{LoopSettings, RunLoop};
 pub use script::{Context, Round, Script};
 pub use stats::{Stat, Stats};

@@ -53,7 +53,13 @@ impl Postbox<'_> {
         }
         let connection = self.server.connect().inspect_err(|trouble| {
             if let Trouble::Away(reason) = trouble {
-                warn!("mails have to wait: {reason}");
+                match self.server.repeats.tell(reason) {
+                    Some(0) => warn!("mails have to wait: {reason}"),
+                    Some(more) => {
+                        warn!("mails have to wait: {reason} ({more} times more since the last line)")
+                    }
+                    None => debug!("mails have to wait: {reason}"),
+                }
             }
         })?;
         match self.send_over(connection, mail) {

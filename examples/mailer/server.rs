@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dbscript::Repeats;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::extension::ClientId;
 use percent_encoding::percent_decode_str;
@@ -18,6 +19,8 @@ pub(crate) struct Server {
     encryption: Encryption,
     login: Option<Credentials>,
     hello: ClientId,
+    /// Why it could not be reached, as far as the log was told.
+    pub(crate) repeats: Repeats,
 }
 
 impl Server {
@@ -35,7 +38,14 @@ impl Server {
         let host = host(&url).ok_or("it names no host")?;
         let (encryption, port) = encryption(&url, &host, ca)?;
         let login = login(&url)?;
-        Ok(Server { host, port: url.port().unwrap_or(port), encryption, login, hello: hello() })
+        Ok(Server {
+            host,
+            port: url.port().unwrap_or(port),
+            encryption,
+            login,
+            hello: hello(),
+            repeats: Repeats::default(),
+        })
     }
 
     /// Connects, encrypts and logs in, as the URL says.

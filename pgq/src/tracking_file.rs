@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use dbscript::plain;
+use dbscript::{create_own_file, plain};
 
 use crate::Error;
 
@@ -79,12 +79,7 @@ impl TrackingFile {
     fn replace(&self, text: &str) -> io::Result<()> {
         let mut new = self.path.clone().into_os_string();
         new.push(".new");
-        // One that a killed process has left; the new one is nobody else's, whoever may write to the folder.
-        fs::remove_file(&new).or_else(|error| match error.kind() {
-            ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        })?;
-        let mut file = File::create_new(&new)?;
+        let mut file = create_own_file(Path::new(&new))?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, &self.path)?;
