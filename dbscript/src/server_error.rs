@@ -17,8 +17,8 @@ pub(crate) fn in_full(error: &DbError) -> String {
 
 /// Renders an error without what it says of rows. Functions may raise any SQLSTATE, but rarely one of these classes.
 pub(crate) fn for_log(error: &DbError) -> String {
-    let is_in = |class: &&str| error.code().code().starts_with(class);
-    let detail = error.detail().filter(|_| WITHOUT_DATA.iter().any(|class| is_in(&class)));
+    let is_in = |class: &&str| error.code().code().starts_with(*class);
+    let detail = error.detail().filter(|_| WITHOUT_DATA.iter().any(is_in));
     let message = match is_in(&DATA_EXCEPTION) {
         true => without_values(error.message()),
         false => error.message().to_owned(),
