@@ -47,7 +47,8 @@ pub(crate) fn connect(mut target: Target) -> Result<Client, Error> {
         Err(error) if sqlstate(&error) == Some(&SqlState::PROTOCOL_VIOLATION) => return Err(pooler()),
         client => client?,
     };
-    let marked = client.query_typed_one("select current_setting($1, true)", &[(&MARK, Type::TEXT)]);
+    let marked =
+        client.query_typed_one("select pg_catalog.current_setting($1, true)", &[(&MARK, Type::TEXT)]);
     let marked = marked.map_err(|error| Error::failed("cannot listen").caused_by(error))?;
     if marked.get::<_, Option<&str>>(0) == Some("1") { Ok(client) } else { Err(pooler()) }
 }

@@ -6,10 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use dbscript::{BoxError, Config, Context, Control, Databases, Error, Job, Key, Program, Switches, describe};
+use pgq::integrity;
 use pgq::status::{Level, Limit, Limits, Status, Verdict};
 
 use crate::text::print;
-use crate::{DB, require_db, status};
+use crate::{DB, require_db};
 
 const TICKER_LAG: &str = "ticker-lag";
 const CONSUMER_LAG: &str = "consumer-lag";
@@ -102,8 +103,7 @@ fn read_within(
     databases.set(DB, conninfo);
     let mut cx = Context::new(databases, control.clone());
     let (sender, answer) = mpsc::channel();
-    let read =
-        move || sender.send(status::read(&mut cx, queue.as_deref()).map_err(|error| describe(&*error)));
+    let read = move || sender.send(inspect(&mut cx, queue.as_deref()).map_err(|error| describe(&*error)));
     let thread = thread::Builder::new().name("check".to_owned());
     thread.spawn(read).map_err(|error| format!("cannot start a thread: {error}"))?;
     // A limit that is farther than the clock goes is none.
@@ -114,6 +114,16 @@ fn read_within(
             control.abort();
             Err(format!("no answer within {} seconds", limit.unwrap_or_default().as_secs_f64()))
         }
+    }
+}
+
+/// Reads the status, with what does not fit among the events too.
+fn inspect(cx: &mut Context, queue: Option<&str>) -> Result<Status, BoxError> {
+    let mut status = Status::read(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
+    status.findings = integrity::inspect(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
+    match queue {
+        Some(queue) => Ok(status.only(queue).map_err(|error| cx.locate(DB, error))?),
+        None => Ok(status),
     }
 }
 

@@ -66,7 +66,7 @@ const VARIABLES: [(&str, &str); 9] = [
     ("queue_extra_maint (none)", "Functions that maintenance calls with the queue's name."),
 ];
 
-pub(crate) const COMMANDS: [Command; 11] = [
+pub(crate) const COMMANDS: [Command; 12] = [
     Command::new(
         "ticker",
         "",
@@ -101,6 +101,15 @@ pub(crate) const COMMANDS: [Command; 11] = [
         "Removes the schemas, by default both, with all queues and events. Asks first, or takes --force.",
     )
     .takes(&[FORCE, YES]),
+    Command::new(
+        "repair",
+        "",
+        "Mends a database that was restored, moved to another server or failed over, or whose clock was put back: \
+         sequences behind their tables, transaction ids of another server, ticks from the future or missing, \
+         consumers that share an id. Says what does not fit and what it does about it, and asks first, or takes \
+         --force.",
+    )
+    .takes(&[FORCE]),
     Command::new("create", "<queue>...", "Creates queues."),
     Command::new(
         "drop",

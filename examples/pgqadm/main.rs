@@ -8,6 +8,7 @@ mod failed;
 mod install;
 mod metrics;
 mod queues;
+mod repair;
 mod status;
 mod text;
 mod ticker;
@@ -80,6 +81,7 @@ fn job(arguments: &[&str], config: &Config, switches: &Switches, tickers: &Ticke
         ["uninstall", ref schemas @ ..] => install::uninstall(schemas, switches),
         ["create", ref queues @ ..] if !queues.is_empty() => Ok(queues::create(queues)),
         ["drop", queue] => Ok(queues::drop(queue, switches)),
+        ["repair"] => Ok(repair::command(switches)),
         ["register", queue, consumer] => consumers::register(queue, consumer, switches),
         ["unregister", queue, consumer] => Ok(consumers::unregister(queue, consumer, switches)),
         ["config"] => Ok(config::show(None)),

@@ -32,24 +32,24 @@ begin
         for part in
             select 'pgq' where given.kind = 'schema'
             union all
-            select 'pgq.' || name from unnest(given.names) name where given.kind = 'table'
+            select 'pgq.' || name from pg_catalog.unnest(given.names) name where given.kind = 'table'
             union all
-            select oid::regprocedure::text from pg_catalog.pg_proc
-            where pronamespace = 'pgq'::regnamespace and proname = any (given.names)
+            select oid::pg_catalog.regprocedure::pg_catalog.text from pg_catalog.pg_proc
+            where pronamespace = 'pgq'::pg_catalog.regnamespace and proname = any (given.names)
               and given.kind = 'function'
         loop
             if given.kind = 'function' then
-                execute format('revoke all on function %s from public', part);
+                execute pg_catalog.format('revoke all on function %s from public', part);
             end if;
-            if given.role = 'public' or to_regrole(given.role) is not null then
-                execute format('grant %s on %s %s to %s', given.privileges, given.kind, part, given.role);
+            if given.role = 'public' or pg_catalog.to_regrole(given.role) is not null then
+                execute pg_catalog.format('grant %s on %s %s to %s', given.privileges, given.kind, part, given.role);
             end if;
         end loop;
     end loop;
     -- Queues from a time when there were no such roles.
-    if to_regrole('pgq_reader') is not null then
+    if pg_catalog.to_regrole('pgq_reader') is not null then
         perform pgq.grant_perms(queue_name) from pgq.queue
-        where not has_table_privilege('pgq_reader', to_regclass(pgq.quote_fqname(queue_data_pfx)), 'select');
+        where not pg_catalog.has_table_privilege('pgq_reader', pg_catalog.to_regclass(pgq.quote_fqname(queue_data_pfx)), 'select');
     end if;
 end
 $$;

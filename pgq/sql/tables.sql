@@ -9,11 +9,11 @@ declare
 begin
     foreach role in array array['pgq_reader', 'pgq_writer', 'pgq_admin'] loop
         if not exists (select from pg_catalog.pg_roles where rolname = role) then
-            execute format('create role %I', role);
+            execute pg_catalog.format('create role %I', role);
         end if;
     end loop;
-    if not pg_has_role('pgq_admin', 'pgq_reader', 'member')
-        or not pg_has_role('pgq_admin', 'pgq_writer', 'member')
+    if not pg_catalog.pg_has_role('pgq_admin', 'pgq_reader', 'member')
+        or not pg_catalog.pg_has_role('pgq_admin', 'pgq_writer', 'member')
     then
         grant pgq_reader, pgq_writer to pgq_admin;
     end if;
@@ -40,9 +40,9 @@ create table if not exists pgq.queue (
     queue_ntables             integer not null default 3,
     queue_cur_table           integer not null default 0,
     queue_rotation_period     interval not null default '2 hours',
-    queue_switch_step1        bigint not null default txid_current(),
-    queue_switch_step2        bigint default txid_current(),
-    queue_switch_time         timestamptz not null default now(),
+    queue_switch_step1        bigint not null default pg_catalog.txid_current(),
+    queue_switch_step2        bigint default pg_catalog.txid_current(),
+    queue_switch_time         timestamptz not null default pg_catalog.now(),
     queue_external_ticker     boolean not null default false,
     queue_disable_insert      boolean not null default false,
     queue_ticker_paused       boolean not null default false,
@@ -61,8 +61,8 @@ create table if not exists pgq.queue (
 create table if not exists pgq.tick (
     tick_queue      integer not null,
     tick_id         bigint not null,
-    tick_time       timestamptz not null default now(),
-    tick_snapshot   txid_snapshot not null default txid_current_snapshot(),
+    tick_time       timestamptz not null default pg_catalog.now(),
+    tick_snapshot   txid_snapshot not null default pg_catalog.txid_current_snapshot(),
     tick_event_seq  bigint not null,
     constraint tick_pkey primary key (tick_queue, tick_id),
     constraint tick_queue_fkey foreign key (tick_queue) references pgq.queue (queue_id)
@@ -77,7 +77,7 @@ create table if not exists pgq.subscription (
     sub_queue      integer not null,
     sub_consumer   integer not null,
     sub_last_tick  bigint,
-    sub_active     timestamptz not null default now(),
+    sub_active     timestamptz not null default pg_catalog.now(),
     sub_batch      bigint,
     sub_next_tick  bigint,
     constraint subscription_pkey primary key (sub_queue, sub_consumer),
@@ -90,7 +90,7 @@ create table if not exists pgq.subscription (
 create table if not exists pgq.event_template (
     ev_id      bigint not null,
     ev_time    timestamptz not null,
-    ev_txid    bigint not null default txid_current(),
+    ev_txid    bigint not null default pg_catalog.txid_current(),
     ev_owner   integer,
     ev_retry   integer,
     ev_type    text,

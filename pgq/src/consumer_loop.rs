@@ -9,7 +9,8 @@ use postgres::Client;
 
 use crate::guard::Guard;
 use crate::{
-    Batch, BatchInfo, BoxError, Consumer, Error, Hooks, Position, Settings, Subscription, Twin, tick_channel,
+    Batch, BatchInfo, BoxError, Checkpoint, Consumer, Error, Hooks, Position, Settings, Subscription, Twin,
+    tick_channel,
 };
 
 /// Delivers batches to whoever processes them, and finishes them. This is where kinds of consumers differ.
@@ -72,13 +73,13 @@ pub trait Delivery {
     }
 
     /// Returns the tick at which a delivery that [resumes](Delivery::resumes) goes on, when it knows better than the
-    /// queue, where the consumer stands at tick `at` or is not registered. Asked once, when it has the consumer's lock.
-    /// Defaults to `None`: where the queue says.
+    /// queue, where the consumer stands at tick `at` or is not registered. Asked once, when it has the consumer's lock. A
+    /// tick that the queue does not have, or has with another time, is an error. Defaults to `None`: where the queue says.
     ///
     /// # Errors
     ///
     /// As [`startup`](Delivery::startup) at the start, as [`deliver`](Delivery::deliver) after standing by.
-    fn resume(&mut self, _at: Option<i64>) -> Result<Option<i64>, BoxError> {
+    fn resume(&mut self, _at: Option<Checkpoint>) -> Result<Option<Checkpoint>, BoxError> {
         Ok(None)
     }
 
@@ -181,7 +182,7 @@ impl<D: Delivery> ConsumerLoop<D> {
             let failed = |error| Error::failed("cannot register").on_queue(&settings.queue).caused_by(error);
             let mut transaction = db.transaction().map_err(failed)?;
             match if self.resumes { self.delivery.resume(None)? } else { None } {
-                Some(tick) => self.subscription.move_to(&mut transaction, tick)?,
+                Some(at) => self.subscription.move_to(&mut transaction, &at)?,
                 None => {
                     self.subscription.register(&mut transaction)?;
                     self.delivery.forget(cx)?;
@@ -210,10 +211,11 @@ impl<D: Delivery> ConsumerLoop<D> {
         let mut transaction = db.transaction().map_err(failed)?;
         self.subscription.lock(&mut transaction)?;
         let position = crate::consumer_position(&mut transaction, &settings.queue, &settings.consumer)?;
-        if let Some(Position::Own { tick: at, .. }) = position
-            && let Some(tick) = self.delivery.resume(Some(at))?
-        {
-            self.subscription.move_to(&mut transaction, tick)?;
+        if let Some(Position::Own { tick, .. }) = position {
+            let time = crate::tick_time(&mut transaction, &settings.queue, tick)?;
+            if let Some(at) = self.delivery.resume(Some(Checkpoint { tick, time }))? {
+                self.subscription.move_to(&mut transaction, &at)?;
+            }
         }
         transaction.commit().map_err(failed)?;
         self.resumes = false;

@@ -2,6 +2,7 @@
 
 use std::vec::IntoIter;
 
+use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, Row, Transaction};
 
@@ -78,11 +79,16 @@ impl<'a> Events<'a> {
         .map_err(failed)?
         .ok_or_else(|| lock::busy(&name).on_queue(queue).in_batch(info.id))?;
         source.lent(row.get(3));
+        let query: Option<String> = row.get(1);
+        let Some(query) = query else {
+            let why = format!("no table can have the events of the batch; {}", crate::integrity::ADVICE);
+            return Err(Error::failed(why).on_queue(queue).in_batch(info.id));
+        };
         Ok(Events {
             source,
             pages: Pages::new(settings.lazy_fetch),
             page: Vec::new().into_iter(),
-            query: sql::batch::filtered(row.get(1), &settings.table_filter),
+            query: sql::batch::filtered(query, &settings.table_filter),
             tags_at_once: row.get(2),
             info,
             queue: queue.clone(),
@@ -206,14 +212,36 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Tells whether the queue knows a tick, which it forgets when all consumers are past it.
+    /// Tells whether the queue has a tick, which it removes when all consumers are past it. The tick may be another one of
+    /// the same number.
     ///
     /// # Errors
     ///
     /// When the server fails.
     pub fn knows_tick(&mut self, tick: i64) -> Result<bool, Error> {
+        self.tick_time(tick).map(|time| time.is_some())
+    }
+
+    /// Returns when the queue's tick of a number was made, as [`tick_time`](crate::tick_time) does.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub fn tick_time(&mut self, tick: i64) -> Result<Option<DateTime<Utc>>, Error> {
         let values: [(&(dyn ToSql + Sync), Type); 2] = [(&self.queue, Type::TEXT), (&tick, Type::INT8)];
-        let row = self.source.query_one(sql::batch::TICK_EXISTS, &values);
+        let row = self.source.query_one(sql::batch::TICK_TIME, &values);
+        row.and_then(|row| Ok(row.try_get(0)?)).map_err(|error| self.failed("cannot look for a tick", error))
+    }
+
+    /// Tells whether the queue has a tick that was made before a time.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub fn has_tick_before(&mut self, time: DateTime<Utc>) -> Result<bool, Error> {
+        let values: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&self.queue, Type::TEXT), (&time, Type::TIMESTAMPTZ)];
+        let row = self.source.query_one(sql::batch::HAS_TICK_BEFORE, &values);
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a tick", error))
     }
 

@@ -84,6 +84,7 @@
 mod batch;
 mod buffered_producer;
 mod bulk_insert;
+mod checkpoint;
 mod consumer;
 mod consumer_loop;
 mod copy;
@@ -98,6 +99,7 @@ mod failed_many;
 mod guard;
 pub mod guide;
 mod hooks;
+pub mod integrity;
 mod local;
 mod local_handler;
 mod lock;
@@ -143,6 +145,7 @@ pub use buffered_producer::{
     DEFAULT_MAX_EVENTS, DEFAULT_PATIENCE, ProducerStats, SendError,
 };
 pub use bulk_insert::BulkInsert;
+pub use checkpoint::Checkpoint;
 pub use consumer::Consumer;
 pub use consumer_loop::{ConsumerLoop, Delivered, Delivery, ToConsumer};
 pub use dbscript::{BoxError, Control, Totals};
@@ -169,8 +172,9 @@ pub use queue::{create_queue, require_queue};
 pub use queue_config::{QueueConfig, queue_config, queue_configs};
 pub use queue_variable::set_queue_config;
 pub use registration::{
-    position_to_copy, register_consumer, register_consumer_at, register_consumer_copy, register_subconsumer,
-    require_tick, unregister_consumer, unregister_subconsumer,
+    position_to_copy, register_consumer, register_consumer_at, register_consumer_at_checkpoint,
+    register_consumer_copy, register_subconsumer, require_tick, tick_time, unregister_consumer,
+    unregister_subconsumer,
 };
 pub use retry_policy::{DEFAULT_RETRY_CAP, DEFAULT_RETRY_DELAY, RetryPolicy};
 pub use router::{Router, Unknown, UnknownEvents};

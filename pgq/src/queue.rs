@@ -1,6 +1,7 @@
 //! Queues: create, look for.
 
 use dbscript::plain;
+use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
@@ -21,7 +22,16 @@ pub fn create_queue(client: &mut impl GenericClient, queue: &str) -> Result<bool
     let what = "cannot create the queue";
     let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
     exclusive::of_queue(client, queue, what, |transaction| {
-        let row = transaction.query_typed_one(sql::CREATE_QUEUE, &[(&queue, Type::TEXT)]).map_err(failed)?;
+        let created = transaction.query_typed_one(sql::CREATE_QUEUE, &[(&queue, Type::TEXT)]);
+        let row = created.map_err(|error| match error.code() {
+            Some(&SqlState::UNIQUE_VIOLATION) => Error::failed(format!(
+                "{what}: the sequence of queue ids is behind those in use; {}",
+                crate::integrity::ADVICE
+            ))
+            .on_queue(queue)
+            .caused_by(error),
+            _ => failed(error),
+        })?;
         Ok(row.get::<_, i32>(0) != 0)
     })
 }

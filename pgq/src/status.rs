@@ -36,6 +36,7 @@ pub use self::limits::{Level, Limit, Limits};
 pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
 pub(crate) use self::read::failed_by;
 pub(crate) use self::rotating::users_of_tables;
+use crate::integrity::Finding;
 use crate::schema::Kind;
 use crate::{Error, queue};
 
@@ -57,10 +58,13 @@ pub struct Status {
     pub time: DateTime<Utc>,
     /// The queues, by name.
     pub queues: Vec<QueueStatus>,
+    /// What does not fit in the database, the worst first, as far as it can be found without reading events;
+    /// [`integrity::inspect`](crate::integrity::inspect) finds the rest.
+    pub findings: Vec<Finding>,
 }
 
 impl Status {
-    /// Reads the status of all queues: four statements, or up to six when a rotation is due.
+    /// Reads the status of all queues: five statements, or up to seven when a rotation is due.
     ///
     /// Every role may do this that can connect, and on a standby too, where a transaction that holds up a rotation has
     /// no name, and what uses a table is not known. Without rights on the tables of retry events
@@ -74,13 +78,14 @@ impl Status {
         read::read(client)
     }
 
-    /// Returns the status with one queue only.
+    /// Returns the status with one queue only, and what concerns all of them.
     ///
     /// # Errors
     ///
     /// When there is no such queue ([`Error::is_missing`]).
     pub fn only(mut self, queue: &str) -> Result<Status, Error> {
         self.queues.retain(|status| status.name == queue);
+        self.findings.retain(|finding| finding.queue.as_deref().is_none_or(|name| name == queue));
         if self.queues.is_empty() { Err(queue::no_queue(queue)) } else { Ok(self) }
     }
 }

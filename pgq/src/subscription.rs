@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::{Error, Settings, lock, registration, sql};
+use crate::{Checkpoint, Error, Settings, lock, registration, sql};
 
 /// A consumer's registration on a queue; a subconsumer's, when the settings name one.
 #[derive(Clone, Debug)]
@@ -93,16 +93,17 @@ impl Subscription {
     }
 
     /// Registers the consumer at a tick, or moves it there.
-    pub(crate) fn move_to(&self, client: &mut impl GenericClient, tick: i64) -> Result<(), Error> {
+    pub(crate) fn move_to(&self, client: &mut impl GenericClient, at: &Checkpoint) -> Result<(), Error> {
         let Settings { queue, consumer, .. } = &self.settings;
-        if !registration::knows_tick(client, queue, tick)? {
+        if registration::tick_time(client, queue, at.tick)?.is_none() {
             let what = format!(
-                "consumer `{consumer}` has come to tick {tick}, which is not on the queue; --reset forgets it and goes on \
-                 where the queue stands"
+                "consumer `{consumer}` has come to tick {}, which is not on the queue; --reset forgets it and goes on \
+                 where the queue stands",
+                at.tick
             );
             return Err(Error::missing(what).on_queue(queue));
         }
-        registration::register_consumer_at(client, queue, consumer, tick).map(|_| ())
+        registration::register_consumer_at_checkpoint(client, queue, consumer, at).map(|_| ())
     }
 
     /// Takes the consumer's lock until the end of the transaction, unless it is held already.

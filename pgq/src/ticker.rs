@@ -3,6 +3,7 @@
 mod duty;
 mod failing;
 mod handle;
+mod health;
 mod mark;
 mod queue;
 mod round;

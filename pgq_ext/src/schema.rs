@@ -28,6 +28,9 @@ pub fn sql() -> String {
 /// It serves the Python consumers `RemoteConsumer` and `SerialConsumer` too. Needs no superuser, only the
 /// right to create a schema. A complete one that belongs to another role is left alone.
 ///
+/// Only the owner and members of the role `pgq_writer` may use it. The role is created if it does not exist and this role
+/// may create roles.
+///
 /// # Errors
 ///
 /// When the server refuses; nothing is changed then.
@@ -76,9 +79,20 @@ pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Fails when the schema is not installed, with the way to install it.
+/// Fails when the schema is not installed, with the way to install it, and when this role may not use it, with the grant.
 pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
-    if is_installed(client)? { Ok(()) } else { Err(Error::not_installed()) }
+    if !is_installed(client)? {
+        return Err(Error::not_installed());
+    }
+    let row = client.query_typed_one(sql::MAY_USE, &[]);
+    let row = row.map_err(|error| Error::failed("cannot look for rights on schema `pgq_ext`", error))?;
+    if row.get(0) { Ok(()) } else { Err(Error::not_granted(row.get(1))) }
+}
+
+/// Tells whether the schema keeps the times of ticks, which another PgQ's and an older one do not.
+pub(crate) fn keeps_times(client: &mut impl GenericClient) -> Result<bool, Error> {
+    let row = client.query_typed_one(sql::KEEPS_TIMES, &[]);
+    row.map(|row| row.get(0)).map_err(|error| Error::failed("cannot look for schema `pgq_ext`", error))
 }
 
 /// Fails when the schema is not installed, or by a release without subconsumers.

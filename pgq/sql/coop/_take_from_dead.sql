@@ -4,7 +4,7 @@
 create or replace function pgq_coop._take_from_dead(
     i_consumer_name text, i_taker pgq.subscription, i_dead_interval interval)
 returns pgq.subscription
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     dead pgq.subscription;

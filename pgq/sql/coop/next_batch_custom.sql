@@ -71,7 +71,7 @@ create or replace function pgq_coop.next_batch_custom(
     out cur_tick_time timestamptz, out prev_tick_time timestamptz,
     out cur_tick_event_seq bigint, out prev_tick_event_seq bigint)
 returns record
-language sql
+language sql set search_path = pg_catalog, pg_temp
 as $$
     select * from pgq_coop.next_batch_custom($1, $2, $3, $4, $5, $6, null)
 $$;

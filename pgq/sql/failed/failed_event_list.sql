@@ -20,7 +20,7 @@ $$;
 
 create or replace function pgq.failed_event_list(x_queue_name text, x_consumer_name text)
 returns setof pgq.failed_queue
-language sql stable
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
     select * from pgq.failed_event_list(x_queue_name, x_consumer_name, null, null)
 $$;

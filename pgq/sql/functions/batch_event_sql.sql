@@ -1,4 +1,5 @@
--- Returns a query for a batch's events, in the order of their ids. Fails when there is no such batch.
+-- Returns a query for a batch's events, in the order of their ids. Fails when there is no such batch, or none of
+-- the queue's tables can have its events, as in a database that was moved.
 --
 -- An event belongs to the batch when its transaction is visible to the last tick and not to the first. That
 -- is a range of transaction ids, from the first tick's xmax to the last one's, less those that the last tick
@@ -8,7 +9,7 @@
 -- maybe where a type of the caller's hides the real one.
 create or replace function pgq.batch_event_sql(x_batch_id bigint)
 returns text
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     batch pg_catalog.record;
@@ -45,6 +46,11 @@ begin
                 batch.ended, batch.sub_id));
         end if;
     end loop;
+    if parts is null then
+        raise exception 'no table can have the events of batch %', x_batch_id
+            using errcode = 'data_corrupted',
+                  hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
+    end if;
     return array_to_string(parts, ' union all ') || ' order by 1';
 end
 $$;

@@ -33,7 +33,7 @@ $$;
 
 create or replace function pgq.drop_queue(x_queue_name text)
 returns integer
-language plpgsql strict
+language plpgsql strict set search_path = pg_catalog, pg_temp
 as $$
 begin
     return pgq.drop_queue(x_queue_name, false);

@@ -8,7 +8,7 @@ create or replace function pgq.get_queue_info(
     out queue_ticker_idle_period interval, out ticker_lag interval, out ev_per_sec double precision,
     out ev_new bigint, out last_tick_id bigint)
 returns setof record
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
@@ -40,7 +40,7 @@ create or replace function pgq.get_queue_info(
     out queue_ticker_idle_period interval, out ticker_lag interval, out ev_per_sec double precision,
     out ev_new bigint, out last_tick_id bigint)
 returns setof record
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
     return query select * from pgq.get_queue_info(null::text);

@@ -2,7 +2,7 @@
 -- is 0.
 create or replace function pgq.maint_retry_events()
 returns integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     due record;

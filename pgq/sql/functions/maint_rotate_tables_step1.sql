@@ -1,9 +1,10 @@
 -- Begins to rotate a queue's tables if that is due: the oldest table is emptied and takes the events from now
 -- on. Nothing happens as long as the rotation before is not finished, a consumer may need the oldest table,
--- or somebody uses it. Returns 0. Fails when a consumer's tick is missing.
+-- or somebody uses it. Returns 0. Fails when a consumer's tick is missing, or has transaction ids that this
+-- server has not reached, as in a database that was moved: it would seem to be past every rotation.
 create or replace function pgq.maint_rotate_tables_step1(i_queue_name text)
 returns integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     que pgq.queue;
@@ -19,6 +20,18 @@ begin
         return 0;
     end if;
 
+    if exists (
+        select from pgq.subscription s
+        join pgq.tick t on t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick
+        where s.sub_queue = que.queue_id
+          and pg_catalog.txid_snapshot_xmax(t.tick_snapshot)
+              > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()))
+    then
+        raise exception 'queue % maint failure: a consumer is at transaction ids that the server has not reached',
+            i_queue_name
+            using errcode = 'data_corrupted',
+                  hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
+    end if;
     -- Who inserts into the table before the current one began before `queue_switch_step2`. All of those must
     -- have ended before the tick at which the consumer that is farthest behind stands; and before now, for
     -- the sake of a consumer that registers later.

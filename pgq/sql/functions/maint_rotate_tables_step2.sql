@@ -2,7 +2,7 @@
 -- the table before has a transaction id below the one that is recorded here. Returns 0.
 create or replace function pgq.maint_rotate_tables_step2()
 returns integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- The recorded id has to be younger than the rotation's commit. One that was given to this transaction

@@ -1,6 +1,6 @@
 -- Registers a consumer at a tick, or moves a registered one there and forgets its open batch; with null, a
 -- new one stands at the last tick and a registered one stays. Returns 1, or 0 when it was registered already.
--- Fails when there is no such queue or tick.
+-- Fails when there is no such queue or tick, or the id for the registration is another consumer's.
 create or replace function pgq.register_consumer_at(
     x_queue_name text, x_consumer_name text, x_tick_pos bigint)
 returns integer
@@ -10,6 +10,7 @@ declare
     queue integer;
     consumer integer;
     start_tick bigint;
+    own_id integer;
 begin
     select q.queue_id into queue from pgq.queue q where q.queue_name = x_queue_name;
     if queue is null then
@@ -46,7 +47,18 @@ begin
         raise exception 'No ticks for this queue.  Please run ticker on database.';
     end if;
     insert into pgq.subscription (sub_queue, sub_consumer, sub_last_tick) values (queue, consumer, start_tick)
-    on conflict (sub_queue, sub_consumer) do nothing;
-    return found::integer;
+    on conflict (sub_queue, sub_consumer) do nothing
+    returning sub_id into own_id;
+    -- Who shares an id shares retry events, and is removed together with the other one.
+    if exists (
+        select from pgq.subscription s
+        where s.sub_id = own_id and (s.sub_queue <> queue or s.sub_consumer <> consumer))
+    then
+        raise exception 'cannot register consumer %: id % is another consumer''s, the sequence of ids is behind',
+            x_consumer_name, own_id
+            using errcode = 'data_corrupted',
+                  hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
+    end if;
+    return (own_id is not null)::integer;
 end
 $$;

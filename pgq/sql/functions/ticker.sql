@@ -1,5 +1,8 @@
 -- Makes a tick for a queue if one is due. Returns its id, or null. Fails when there is no such queue, it is
--- paused, its ticks come from elsewhere, or the transaction's snapshot is older than the last tick.
+-- paused, its ticks come from elsewhere, the transaction's snapshot is older than the last tick, or the last
+-- tick has transaction ids that this server has not reached, as in a database that was moved.
+--
+-- Sequences that are behind the last tick are moved past it, and a last tick from the future is not waited for.
 --
 -- With new events a tick is due when there are `queue_ticker_max_count` of them, or when the last tick is
 -- `queue_ticker_max_lag` old. Without, it is due when the last tick is half of that old, and either
@@ -32,20 +35,36 @@ begin
     -- would come twice. Every statement below the lock has a snapshot that is newer than the last tick's.
     perform pg_advisory_xact_lock(hashtext('pgq ticker'), que.queue_id % 256);
     reached := pgq.seq_getval(que.queue_event_seq);
-    select t.tick_id, t.tick_time, t.tick_event_seq into last_tick from pgq.tick t
+    select t.tick_id, t.tick_time, t.tick_event_seq, txid_snapshot_xmax(t.tick_snapshot) as next_id
+    into last_tick from pgq.tick t
     where t.tick_queue = que.queue_id
     order by t.tick_id desc limit 1;
     if found then
+        -- A tick with lower ids would end a batch of nothing, and what was committed since would be lost.
+        if last_tick.next_id > txid_snapshot_xmax(txid_current_snapshot()) then
+            raise exception 'cannot tick queue %: tick % is of transaction id %, the server is at % only',
+                i_queue_name, last_tick.tick_id, last_tick.next_id, txid_snapshot_xmax(txid_current_snapshot())
+                using errcode = 'data_corrupted',
+                      hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
+        end if;
+        if reached < last_tick.tick_event_seq then
+            raise warning 'Negative new_events?  old=% cur=%', last_tick.tick_event_seq, reached;
+            -- How many events have come is not known, so a tick is due.
+            reached := setval(
+                que.queue_event_seq::regclass,
+                last_tick.tick_event_seq + que.queue_ticker_max_count * 2::bigint + 1000);
+        end if;
         new_events := reached - last_tick.tick_event_seq;
-        age := now() - last_tick.tick_time;
+        age := case
+            when last_tick.tick_time > clock_timestamp()
+                then greatest(que.queue_ticker_max_lag, que.queue_ticker_idle_period)
+            else now() - last_tick.tick_time
+            end;
         if new_events > 0 then
             if new_events < que.queue_ticker_max_count and age < que.queue_ticker_max_lag then
                 return null;
             end if;
         else
-            if new_events < 0 then
-                raise warning 'Negative new_events?  old=% cur=%', last_tick.tick_event_seq, reached;
-            end if;
             select t.tick_time into previous_time from pgq.tick t
             where t.tick_queue = que.queue_id and t.tick_id < last_tick.tick_id
             order by t.tick_id desc limit 1;
@@ -66,6 +85,14 @@ begin
                              pg_sequence_last_value(que.queue_tick_seq::regclass)) id
         on conflict do nothing;
         delete from pgq.tick where tick_queue = que.queue_id and tick_id > coalesce(last_tick.tick_id, 0);
+    end if;
+    -- A tick below the last one would never be seen.
+    if coalesce(pg_sequence_last_value(que.queue_tick_seq::regclass), pgq.seq_getval(que.queue_tick_seq) - 1)
+        < last_tick.tick_id
+    then
+        raise warning 'queue %: sequence % was behind tick %', i_queue_name, que.queue_tick_seq, last_tick.tick_id;
+        perform setval(que.queue_tick_seq::regclass,
+                       greatest(pgq.seq_getval(que.queue_tick_seq), last_tick.tick_id));
     end if;
     -- A snapshot does not list its own transaction, whose events would so be on this side of the tick or on
     -- the other as it happens. They belong on the other: a consumer may be registered here before they are
@@ -88,14 +115,27 @@ end
 $$;
 
 -- Makes a tick with the given id and values, for a queue whose ticks come from elsewhere, and moves the
--- queue's sequences up to them. Returns the id. Fails when there is no such queue, it is paused, or it has a
--- ticker of its own.
+-- queue's sequences up to them. Returns the id. Fails when there is no such queue, it is paused, it has a
+-- ticker of its own, or a tick of it has transaction ids that this server has not reached.
 create or replace function pgq.ticker(
     i_queue_name text, i_tick_id bigint, i_orig_timestamp timestamptz, i_event_seq bigint)
 returns bigint
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
 begin
+    if exists (
+        select from pgq.queue q
+        cross join lateral (
+            select t.tick_snapshot from pgq.tick t where t.tick_queue = q.queue_id
+            order by t.tick_queue desc, t.tick_id desc limit 1) newest
+        where q.queue_name = i_queue_name and q.queue_external_ticker
+          and txid_snapshot_xmax(newest.tick_snapshot) > txid_snapshot_xmax(txid_current_snapshot()))
+    then
+        raise exception 'cannot tick queue %: its last tick is of transaction ids that the server has not reached',
+            i_queue_name
+            using errcode = 'data_corrupted',
+                  hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
+    end if;
     insert into pgq.tick (tick_id, tick_queue, tick_event_seq, tick_time)
     select i_tick_id, q.queue_id, i_event_seq, i_orig_timestamp from pgq.queue q
     where q.queue_name = i_queue_name and q.queue_external_ticker and not q.queue_ticker_paused;
@@ -112,7 +152,8 @@ $$;
 -- many it made.
 --
 -- Most queues have nothing due most of the time, so one query sorts out those that may have. A queue to which
--- another transaction is giving a tick is left to it.
+-- another transaction is giving a tick is left to it, and one that was moved here from another server without
+-- `pgqadm repair` is left out with a warning.
 create or replace function pgq.ticker()
 returns bigint
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
@@ -122,10 +163,11 @@ declare
     made bigint := 0;
 begin
     for due in
-        select queue_id, queue_name
+        select queue_id, queue_name,
+               txid_snapshot_xmax(newest.tick_snapshot) > txid_snapshot_xmax(txid_current_snapshot()) as is_moved
         from pgq.queue que
         left join lateral (
-            select t.tick_id, t.tick_time, t.tick_event_seq from pgq.tick t where t.tick_queue = queue_id
+            select t.tick_id, t.tick_time, t.tick_event_seq, t.tick_snapshot from pgq.tick t where t.tick_queue = queue_id
             order by t.tick_queue desc, t.tick_id desc limit 1) newest on true
         left join lateral (
             select t.tick_time from pgq.tick t where t.tick_queue = queue_id and t.tick_id < newest.tick_id
@@ -136,6 +178,7 @@ begin
                    now() - newest.tick_time as age) since
         where not queue_external_ticker and not queue_ticker_paused
           and case
+                  when newest.tick_time > clock_timestamp() then true
                   when new_events > 0 then
                       new_events >= queue_ticker_max_count or age >= queue_ticker_max_lag
                   when new_events = 0 and before.tick_time is not null then
@@ -145,7 +188,10 @@ begin
               end
         order by que.queue_name
     loop
-        if pg_try_advisory_xact_lock(hashtext('pgq ticker'), due.queue_id % 256) then
+        if due.is_moved then
+            raise warning 'queue % is not ticked: its last tick is of transaction ids that the server has not reached',
+                due.queue_name using hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
+        elsif pg_try_advisory_xact_lock(hashtext('pgq ticker'), due.queue_id % 256) then
             made := made + (pgq.ticker(due.queue_name) is not null)::integer;
         end if;
     end loop;

@@ -19,19 +19,19 @@ macro_rules! next_batch {
         concat!(
             "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time, \
                  cur_tick_event_seq - prev_tick_event_seq from ( \
-                 select $1::text as queue, $2::text as consumer \
-                 where case when $7 then true else pg_try_advisory_xact_lock(hashtextextended(",
+                 select $1::pg_catalog.text as queue, $2::pg_catalog.text as consumer \
+                 where case when $7 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(",
             $lock,
             ", 0)) end \
-                     and case when $8 then set_config('synchronous_commit', 'off', true) is not null \
-                         when current_setting('synchronous_commit') = 'off' \
-                             then set_config('synchronous_commit', 'on', true) is not null \
+                     and case when $8 then pg_catalog.set_config('synchronous_commit', 'off', true) is not null \
+                         when pg_catalog.current_setting('synchronous_commit') = 'off' \
+                             then pg_catalog.set_config('synchronous_commit', 'on', true) is not null \
                          else true end",
             $turns,
             " offset 0) guard \
              cross join lateral ",
             $function,
-            ", make_interval(secs => $3), $4, case when not $6 then make_interval(secs => $5) else ( \
+            ", pg_catalog.make_interval(secs => $3), $4, case when not $6 then pg_catalog.make_interval(secs => $5) else ( \
                  select (select tick_time from pgq.tick where tick_queue = sub_queue \
                          order by tick_queue desc, tick_id desc limit 1) \
                      - (select tick_time from pgq.tick where tick_queue = sub_queue and tick_id = sub_last_tick) \
@@ -44,16 +44,20 @@ macro_rules! next_batch {
     };
 }
 
-pub(crate) const NEXT_BATCH: &str =
-    next_batch!("format('pgq %L %L', $1, $2)", "", "pgq.next_batch_custom(guard.queue, guard.consumer", "");
+pub(crate) const NEXT_BATCH: &str = next_batch!(
+    "pg_catalog.format('pgq %L %L', $1, $2)",
+    "",
+    "pgq.next_batch_custom(guard.queue, guard.consumer",
+    ""
+);
 
 /// $9 subconsumer, $10 the time after which another one is dead, in seconds. Who may take a batch over waits for those
 /// that are about to finish one.
 pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
-    "format('pgq %L %L', $1, $2 || '.' || $9)",
-    " and pg_advisory_xact_lock(hashtextextended(format('pgq finish %L %L', $1, $2), 0)) is not null",
+    "pg_catalog.format('pgq %L %L', $1, $2 || '.' || $9)",
+    " and pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq finish %L %L', $1, $2), 0)) is not null",
     "pgq_coop.next_batch_custom(guard.queue, guard.consumer, $9",
-    ", make_interval(secs => $10)"
+    ", pg_catalog.make_interval(secs => $10)"
 );
 
 /// $1 batch, $2 queue, $3 the consumer's name in its lock, $4 whether the lock is held elsewhere, $5 whether there are
@@ -62,32 +66,31 @@ pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
 /// to sort them in was raised for the transaction, how much it was before: a batch of many events is not sorted on disk as
 /// long as that is little memory.
 pub(crate) const OPEN_BATCH: &str = "select case when $4 then true \
-         else pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $2, $3), 0)) end, \
-     pgq.batch_event_sql($1), to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null, \
-     (select case when set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
-         select current_setting('work_mem') as work_mem \
-         where $5 and pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB') \
+         else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq %L %L', $2, $3), 0)) end, \
+     pgq.batch_event_sql($1), pg_catalog.to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null, \
+     (select case when pg_catalog.set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
+         select pg_catalog.current_setting('work_mem') as work_mem \
+         where $5 and pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < pg_catalog.pg_size_bytes('16MB') \
          offset 0) little)";
 
 /// $1 memory, as the server shows it. For the rest of the transaction.
-pub(crate) const SET_WORK_MEM: &str = "select set_config('work_mem', $1, true)";
+pub(crate) const SET_WORK_MEM: &str = "select pg_catalog.set_config('work_mem', $1, true)";
 
 pub(crate) const BEGIN_LOCK: &str = "begin isolation level read committed";
 
 /// $1 queue, $2 the consumer's name in its lock.
-pub(crate) const HOLD_LOCK: &str =
-    "select pg_try_advisory_xact_lock(hashtextextended(format('pgq %L %L', $1::text, $2::text), 0))";
+pub(crate) const HOLD_LOCK: &str = "select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq %L %L', $1::pg_catalog.text, $2::pg_catalog.text), 0))";
 
 /// Lets a transaction that holds nothing but a lock stay open for ever, and end soon when the client is gone without
 /// a word.
-pub(crate) const KEEP_LOCK: &str = "select set_config(name, value, true) from (values \
+pub(crate) const KEEP_LOCK: &str = "select pg_catalog.set_config(name, value, true) from (values \
          ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'), \
          ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'), \
          ('tcp_user_timeout', '10s')) settings (name, value) \
-     where current_setting(name, true) is not null";
+     where pg_catalog.current_setting(name, true) is not null";
 
 /// $1 batch, $2 event ids, $3 seconds.
-pub(crate) const RETRY_EACH: &str = "select pgq.event_retry($1, event, seconds) from unnest($2::int8[], $3::int4[]) as tagged (event, seconds)";
+pub(crate) const RETRY_EACH: &str = "select pgq.event_retry($1, event, seconds) from pg_catalog.unnest($2::pg_catalog.int8[], $3::pg_catalog.int4[]) as tagged (event, seconds)";
 
 /// $1 batch, $2 event ids, $3 seconds.
 pub(crate) const RETRY_MANY: &str = "select pgq.event_retry_many($1, $2, $3)";
@@ -95,10 +98,15 @@ pub(crate) const RETRY_MANY: &str = "select pgq.event_retry_many($1, $2, $3)";
 /// $1 batch, $2 event ids, $3 reasons.
 pub(crate) const FAIL_MANY: &str = "select pgq.event_failed_many($1, $2, $3)";
 
-/// $1 queue, $2 tick.
-pub(crate) const TICK_EXISTS: &str = "select exists ( \
-         select from pgq.tick join pgq.queue on queue_id = tick_queue \
-         where queue_name = $1 and tick_id = $2)";
+/// $1 queue, $2 tick. When it was made; null when the queue does not have it.
+pub(crate) const TICK_TIME: &str = "select ( \
+         select tick_time from pgq.tick join pgq.queue on queue_id operator(pg_catalog.=) tick_queue \
+         where queue_name operator(pg_catalog.=) $1 and tick_id operator(pg_catalog.=) $2)";
+
+/// $1 queue, $2 time. Whether the queue has a tick from before.
+pub(crate) const HAS_TICK_BEFORE: &str = "select exists ( \
+         select from pgq.tick join pgq.queue on queue_id operator(pg_catalog.=) tick_queue \
+         where queue_name operator(pg_catalog.=) $1 and tick_time operator(pg_catalog.<) $2)";
 
 /// $1 batch.
 pub(crate) const FINISH_BATCH: &str = "select pgq.finish_batch($1)";
@@ -108,8 +116,7 @@ pub(crate) const FINISH_COOP_BATCH: &str = "select pgq_coop.finish_batch($1)";
 
 /// $1 queue, $2 consumer. Keeps other subconsumers from taking batches over until the end of the transaction. A row lock
 /// would need the right to update.
-pub(crate) const LOCK_FINISH: &str =
-    "select pg_advisory_xact_lock_shared(hashtextextended(format('pgq finish %L %L', $1, $2), 0))::text";
+pub(crate) const LOCK_FINISH: &str = "select pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtextextended(pg_catalog.format('pgq finish %L %L', $1, $2), 0))::pg_catalog.text";
 
 /// $1 batch, $2 queue, $3 consumer, with the subconsumer. Whether it has the batch.
 pub(crate) const HAS_BATCH: &str = "select exists ( \
@@ -167,17 +174,16 @@ pub(crate) fn copy_in(table: &str, ids: bool) -> String {
 }
 
 /// $1 queue. Lets those that move the queue's sequence of ids take turns until they commit.
-pub(crate) const LOCK_IDS: &str =
-    "select pg_advisory_xact_lock(hashtextextended(format('pgq ids %L', $1), 0))::text";
+pub(crate) const LOCK_IDS: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq ids %L', $1), 0))::pg_catalog.text";
 
 /// Makes the statement that moves a queue's sequence of ids behind those that this transaction has written into a
 /// table, whose name is quoted already, and by as many as there are, so that the ticker sees them. $1 queue,
 /// $2 how many there are.
 pub(crate) fn move_ids(table: &str) -> String {
     format!(
-        "select setval(pgq.quote_fqname(queue_event_seq)::regclass, \
-             greatest(pgq.seq_getval(queue_event_seq) + $2, (select max(ev_id) from {table} \
-                 where ev_txid = txid_current()))) \
+        "select pg_catalog.setval(pgq.quote_fqname(queue_event_seq)::pg_catalog.regclass, \
+             greatest(pgq.seq_getval(queue_event_seq) + $2, (select pg_catalog.max(ev_id) from {table} \
+                 where ev_txid = pg_catalog.txid_current()))) \
          from pgq.queue where queue_name = $1"
     )
 }

@@ -21,8 +21,8 @@ pub(crate) const FAILED_EVENT_PAGE: &str = "select ev_id, ev_time, ev_txid, ev_r
 
 /// $1 queue, $2 consumer, $3 the event behind which the page begins or null, $4 limit, $5 seconds since 1970 or
 /// null. The ids of events that failed before that time, and the last id of the page.
-pub(crate) const FAILED_EVENT_IDS: &str = "select array_agg(ev_id order by ev_id) filter (where $5 is null or ev_failed_time < to_timestamp($5)), \
-         max(ev_id) \
+pub(crate) const FAILED_EVENT_IDS: &str = "select pg_catalog.array_agg(ev_id order by ev_id) filter (where $5 is null or ev_failed_time < pg_catalog.to_timestamp($5)), \
+         pg_catalog.max(ev_id) \
      from pgq.failed_event_page($1, $2, $3, $4)";
 
 /// $1 queue, $2 consumer, $3 events.
@@ -32,9 +32,10 @@ pub(crate) const RETRY_FAILED_EVENTS: &str = "select pgq.failed_event_retry_many
 pub(crate) const DELETE_FAILED_EVENTS: &str = "select pgq.failed_event_delete_many($1, $2, $3)";
 
 /// $1 queue, $2 consumer, $3 events. The first event that is not there, if one is not.
-pub(crate) const ABSENT_FAILED_EVENT: &str = "select id from unnest($3::int8[]) id where not exists ( \
+pub(crate) const ABSENT_FAILED_EVENT: &str = "select id from pg_catalog.unnest($3::pg_catalog.int8[]) id where not exists ( \
          select from pgq.failed_event_page($1, $2, greatest(id, -9223372036854775807) - 1, 1) where ev_id = id) \
      order by id limit 1";
 
 /// $1 interval. The time that long ago, as seconds since 1970.
-pub(crate) const TIME_BEFORE: &str = "select extract(epoch from now() - $1::text::interval)::float8";
+pub(crate) const TIME_BEFORE: &str =
+    "select extract(epoch from pg_catalog.now() - $1::pg_catalog.text::interval)::pg_catalog.float8";

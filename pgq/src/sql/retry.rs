@@ -7,7 +7,7 @@ const PATIENCE: &str = "set local transaction isolation level read committed; se
 pub(crate) fn queues() -> String {
     format!(
         "{PATIENCE}; select queue_id, queue_name from pgq.queue where exists ( \
-             select from pgq.retry_queue where ev_queue = queue_id and ev_retry_after <= now()) \
+             select from pgq.retry_queue where ev_queue = queue_id and ev_retry_after <= pg_catalog.now()) \
          order by queue_name"
     )
 }
@@ -19,7 +19,7 @@ pub(crate) fn events(queue: i32) -> String {
         "{PATIENCE}; lock table pgq.retry_queue in share update exclusive mode; \
          with due as materialized ( \
              select retry.*, queue_name from pgq.retry_queue retry join pgq.queue on queue_id = ev_queue \
-             where ev_queue = {queue} and ev_retry_after <= now() order by ev_retry_after limit 10 \
+             where ev_queue = {queue} and ev_retry_after <= pg_catalog.now() order by ev_retry_after limit 10 \
              for update of retry), \
          inserted as materialized ( \
              select ev_owner, ev_id, pgq.insert_event_raw( \
@@ -28,6 +28,6 @@ pub(crate) fn events(queue: i32) -> String {
          deleted as ( \
              delete from pgq.retry_queue retry using inserted \
              where retry.ev_owner = inserted.ev_owner and retry.ev_id = inserted.ev_id) \
-         select count(*) from inserted"
+         select pg_catalog.count(*) from inserted"
     )
 }

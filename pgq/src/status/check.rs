@@ -43,9 +43,12 @@ impl fmt::Display for Verdict {
 }
 
 impl Limits {
-    /// Compares a status with the limits.
+    /// Compares a status with the limits. What does not fit in the database is a problem whatever they are.
     pub fn check(&self, status: &Status) -> Verdict {
         let mut findings = Findings::new(self);
+        findings.problems.extend(
+            status.findings.iter().map(|found| (found.level(), format!("{found}; {}", found.advice()))),
+        );
         let mut consumers = 0;
         for queue in &status.queues {
             findings.queue(queue);

@@ -17,6 +17,7 @@ fn status() -> Status {
         schema: None,
         time: chrono::DateTime::UNIX_EPOCH,
         queues: vec![queue],
+        findings: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{ConsumerStatus, Cooperation, Holder, QueueStatus, Rotation, Status, Transaction};
+use crate::integrity::Finding;
 
 impl Status {
     /// Returns the status as JSON, as `pgqadm CONFIG.ini status --json` prints it.
@@ -53,6 +54,12 @@ impl Status {
     ///       "retry_events": 0, "failed_events": 1,
     ///       "holds_up_rotation": true
     ///     }]
+    ///   }],
+    ///   "findings": [{                           // what does not fit in the database; empty: nothing
+    ///     "problem": "tick-sequence", "level": "critical",   // or "warning"
+    ///     "queue": "mailer", "consumer": null, "object": "pgq.event_1_tick_seq",
+    ///     "reached": 1, "needed": 1000,
+    ///     "text": "queue `mailer`: sequence `pgq.event_1_tick_seq` is at 1, behind tick 1000"
     ///   }]
     /// }
     /// ```
@@ -65,8 +72,22 @@ impl Status {
             "pgq_version": self.pgq_version,
             "schema": self.schema.map(|kind| kind.to_string()),
             "queues": self.queues.iter().map(queue).collect::<Vec<_>>(),
+            "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
         })
     }
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "problem": finding.problem.to_string(),
+        "level": finding.level().to_string().to_lowercase(),
+        "queue": finding.queue,
+        "consumer": finding.consumer,
+        "object": finding.object,
+        "reached": finding.reached,
+        "needed": finding.needed,
+        "text": finding.to_string(),
+    })
 }
 
 fn queue(queue: &QueueStatus) -> Value {

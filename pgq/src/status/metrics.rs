@@ -17,6 +17,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// | metric | of | |
 /// | --- | --- | --- |
 /// | `pgq_up` | database | 1 when its status could be read, else 0; `failed` names those |
+/// | `pgq_findings` | database | how many things in it do not fit, as after a move from another server |
 /// | `pgq_new_events` | queue | events since the last tick |
 /// | `pgq_events_per_second` | queue | over the last ticks |
 /// | `pgq_queue_ticker_lag_seconds` | queue | age of the last tick |
@@ -150,6 +151,14 @@ fn write_up(text: &mut String, databases: &[&Status], failed: &[String]) {
     }
     for database in failed {
         family.add(&[("database", database)], Some(0.0));
+    }
+    let mut family = Family::begin(
+        text,
+        "pgq_findings",
+        "What does not fit in a database, as after a move from another server.",
+    );
+    for status in databases {
+        family.add(&[("database", &status.database)], Some(status.findings.len() as f64));
     }
 }
 

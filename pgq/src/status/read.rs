@@ -9,7 +9,7 @@ use postgres::{GenericClient, Row};
 use super::rotating::{self, Rotating};
 use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickerSettings};
 use crate::sql::status as sql;
-use crate::{Error, schema};
+use crate::{Error, integrity, schema};
 
 const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
 
@@ -30,6 +30,7 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
         schema,
         time: server.get("time"),
         queues,
+        findings: integrity::at_a_glance(client)?,
     })
 }
 

@@ -12,7 +12,7 @@ const QUEUE_TITLES: [&str; 7] = ["Event queue", "Rotation", "Ticker", "TLag", "E
 const CONSUMER_TITLES: [&str; 7] = ["Consumer", "Lag", "LastSeen", "Pending", "Failed", "Retry", ""];
 
 /// Shows tables of the queues and of their consumers, and a line for whatever holds up a rotation, which is marked
-/// with a `*`.
+/// with a `*`, and for what does not fit in the database, marked with a `!`.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let schema = self.schema.map(|kind| format!(" ({kind})")).unwrap_or_default();
@@ -38,7 +38,8 @@ impl fmt::Display for Status {
         if consumers.len() > 1 {
             write_table(f, first, &consumers)?;
         }
-        self.write_holders(f)
+        self.write_holders(f)?;
+        self.write_findings(f)
     }
 }
 
@@ -51,6 +52,16 @@ impl Status {
                 writeln!(f, "{space}* {}", plain(&text))?;
                 space = "";
             }
+        }
+        Ok(())
+    }
+
+    fn write_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut space = "\n";
+        for finding in &self.findings {
+            let text = format!("{finding}; {}", finding.advice());
+            writeln!(f, "{space}! {}", plain(&text))?;
+            space = "";
         }
         Ok(())
     }
@@ -164,6 +175,7 @@ mod tests {
             schema: Some(crate::schema::Kind::Own),
             time: chrono::DateTime::UNIX_EPOCH,
             queues: vec![mailer],
+            findings: Vec::new(),
         }
     }
 

@@ -113,7 +113,14 @@ pub(super) fn is_locked(error: &postgres::Error) -> bool {
 
 /// Tells whether an error is one that another session brings about and that ends with what it does.
 fn passes(code: &SqlState) -> bool {
-    [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::QUERY_CANCELED].contains(code)
+    // What does not fit in a database that was moved is mended by `pgqadm repair`.
+    [
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::QUERY_CANCELED,
+        SqlState::DATA_CORRUPTED,
+    ]
+    .contains(code)
 }
 
 fn named(names: &[&str]) -> String {

@@ -75,6 +75,7 @@ impl Queue {
     pub(super) fn goes_on_from(&mut self, before: &Queue) {
         if before.sequence == self.sequence {
             (self.reached, self.rests, self.stale) = (before.reached, before.rests, before.stale);
+            self.has_come_to(self.last.map(|last| last.event_seq));
         }
     }
 
@@ -98,6 +99,8 @@ impl Queue {
         let (Some(last), Some(reached)) = (self.last, self.reached) else { return true };
         let age = now - last.time;
         match reached - last.event_seq {
+            // Sequence or clock were put back, and neither tells what has come since.
+            new if new < 0 || age < 0.0 => true,
             new if new > 0 => new >= self.rules.max_count || age >= self.rules.max_lag,
             _ => {
                 let idle = last.gap.map(|gap| (gap * 2.0).min(self.rules.idle_period));
@@ -117,11 +120,17 @@ impl Queue {
         self.reached = Some(reached);
     }
 
+    /// Takes note that the sequence was there at a tick, whatever was read before.
+    fn has_come_to(&mut self, event_seq: Option<i64>) {
+        self.reached = self.reached.map(|reached| reached.max(event_seq.unwrap_or(reached)));
+    }
+
     /// Takes note of its last tick, which may be a new one. Ticks of others are told apart when queues are read anew.
     pub(super) fn ticked(&mut self, event_seq: i64, time: f64) {
         if self.last.is_none_or(|last| last.time != time) {
             let gap = self.last.map(|before| time - before.time);
             self.last = Some(LastTick { event_seq, time, gap });
+            self.has_come_to(Some(event_seq));
             self.held_off = None;
         }
     }
@@ -182,8 +191,21 @@ mod tests {
         check(Some(50.0), 1_000, 59.9, false);
         check(Some(50.0), 1_000, 60.0, true);
         check(None, 1_000, 0.0, true);
-        // After a dump was restored, the sequence may be behind.
-        check(Some(10.0), 990, 19.9, false);
+    }
+
+    #[test]
+    fn a_sequence_or_a_clock_that_was_put_back_makes_a_tick_due() {
+        check(Some(10.0), 990, 0.1, true);
+        check(Some(10.0), 1_000, -3600.0, true);
+        check(Some(10.0), 1_001, -0.1, true);
+    }
+
+    #[test]
+    fn a_tick_is_as_far_as_the_sequence_has_come() {
+        let mut queue = queue(Some(10.0), 1_000);
+        queue.ticked(1_005, 101.0);
+        assert_eq!(queue.reached, Some(1_005));
+        assert!(!queue.is_due(101.0), "what was read before is older");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Ticking the queues of one database: together where possible, one by one where some cannot be ticked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dbscript::{BoxError, Connection, Context, Control};
+use dbscript::{BoxError, Connection, Context, Control, plain};
 use postgres::SimpleQueryMessage;
 use postgres::error::SqlState;
 
 use super::failing::{Failing, is_locked};
+use super::health::Health;
 use super::watch::Watch;
+use crate::integrity::ADVICE;
 use crate::{Error, TickerState, schema, sql};
 
 /// How many queues are ticked in one transaction.
@@ -20,13 +22,23 @@ pub(crate) struct Ticking {
     state: TickerState,
     watch: Watch,
     failing: Failing,
+    health: Health,
+    /// Why queues must not be ticked, as the last statement has told.
+    obstacles: BTreeMap<i32, String>,
     /// Whether notifications go with the ticks of this round.
     notifies: bool,
 }
 
 impl Ticking {
     pub(crate) fn new(state: TickerState) -> Ticking {
-        Ticking { state, watch: Watch::default(), failing: Failing::default(), notifies: true }
+        Ticking {
+            state,
+            watch: Watch::default(),
+            failing: Failing::default(),
+            health: Health::default(),
+            obstacles: BTreeMap::new(),
+            notifies: true,
+        }
     }
 
     /// Forgets what is known of the queues; the next round reads it anew.
@@ -42,12 +54,14 @@ impl Ticking {
     /// Ticks what is due in the database of a name. Queues that cannot be ticked are logged.
     pub(crate) fn round(&mut self, cx: &mut Context, name: &str) -> Result<(), BoxError> {
         let mut db = cx.database(name)?;
+        self.health.look(&mut db, || cx.databases().label(name));
         self.watch.look(&mut db).map_err(|error| cx.locate(name, unknown(&mut db, error)))?;
         let due: Vec<i32> = self.watch.due().map(|queue| queue.id).collect();
         self.failing.retain(|id| due.contains(&id));
         self.notifies = true;
         let result = self.tick_all(&mut db, &due, cx.control());
         self.failing.tell(|| cx.databases().label(name));
+        self.health.tell(|| cx.databases().label(name));
         result.map_err(|error| cx.locate(name, error).into())
     }
 
@@ -58,7 +72,7 @@ impl Ticking {
                 return Ok(());
             }
             match self.tick(db, part, |error| is_full(error) || is_locked(error)) {
-                Ok(()) => {}
+                Ok(()) => self.add_obstacles(),
                 Err(error) if concerns_all(db, &error) => return Err(cannot_tick(error)),
                 Err(_) => self.one_by_one(db, part, control)?,
             }
@@ -101,7 +115,10 @@ impl Ticking {
         let result = self.try_tick(db, queues);
         self.notifies = notifies;
         match result {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.add_obstacles();
+                Ok(())
+            }
             Err(error) if is_locked(&error) => {
                 Err(Error::failed("the ticks of many queues wait for a lock").caused_by(error))
             }
@@ -110,9 +127,17 @@ impl Ticking {
         }
     }
 
+    /// Takes note of queues that must not be ticked.
+    fn add_obstacles(&mut self) {
+        for (id, obstacle) in std::mem::take(&mut self.obstacles) {
+            self.failing.add(id, self.watch.name(id), Some(&SqlState::DATA_CORRUPTED), obstacle);
+        }
+    }
+
     /// Ticks one queue and takes note of how that went; tells whether it is locked.
     fn is_locked(&mut self, db: &mut Connection, id: i32) -> Result<bool, Error> {
         match self.tick(db, &[id], is_full) {
+            Ok(()) if self.obstacles.contains_key(&id) => self.add_obstacles(),
             Ok(()) => self.failing.remove(id),
             Err(error) if concerns_all(db, &error) => return Err(cannot_tick(error)),
             Err(error) => {
@@ -144,6 +169,7 @@ impl Ticking {
 
     /// Ticks queues in one transaction, as far as the server agrees that they are due.
     fn try_tick(&mut self, db: &mut Connection, queues: &[i32]) -> Result<(), postgres::Error> {
+        self.obstacles.clear();
         let answer = db.simple_query(&sql::ticker::tick(queues, self.notifies))?;
         let mut silent: BTreeSet<i32> = queues.iter().copied().collect();
         let mut ticks = 0;
@@ -152,9 +178,19 @@ impl Ticking {
             let number = row.get(0).and_then(|text| text.parse::<u64>().ok());
             match (row.len(), number) {
                 (1, Some(transaction)) => self.watch.skip(transaction),
-                (3, Some(id)) if row.get(1).is_some() => {
-                    ticks += 1;
-                    silent.retain(|other| i64::from(*other) != id.cast_signed());
+                (3, Some(id)) => {
+                    let id = i32::try_from(id).unwrap_or_default();
+                    match (row.get(1), row.get(2)) {
+                        (None, Some(obstacle)) => {
+                            self.obstacles.insert(id, format!("{}; {ADVICE}", plain(obstacle)));
+                        }
+                        (Some("-1"), note) => self.health.note(self.watch.name(id), note.unwrap_or_default()),
+                        (None, None) => {}
+                        _ => {
+                            ticks += 1;
+                            silent.remove(&id);
+                        }
+                    }
                 }
                 (4, _) => self.watch.last_tick(row),
                 _ => {}

@@ -1,0 +1,60 @@
+//! Mending a database that was moved.
+
+use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
+use log::{info, warn};
+use pgq::integrity::{Finding, Repair, inspect, repair};
+use pgq::status::Level;
+
+use crate::text::print;
+use crate::{DB, FORCE};
+
+/// Says what does not fit and what is done about it, asks, and mends it.
+pub(crate) fn command(switches: &Switches) -> Job {
+    let forced = switches.has(FORCE);
+    Job::once(move |cx| {
+        let mut db = cx.database(DB)?;
+        let findings = inspect(&mut *db).map_err(|error| cx.locate(DB, error))?;
+        if findings.is_empty() {
+            info!("nothing to repair");
+            return Ok(());
+        }
+        print(&findings.iter().map(line).collect::<String>())?;
+        let mendable = findings.iter().filter(|finding| finding.is_mendable()).count();
+        if mendable > 0 {
+            confirm(&format!("repair {}", things(mendable)), forced)?;
+        }
+        let done = repair(&mut *db, &findings).map_err(|error| cx.locate(DB, error))?;
+        drop(db);
+        report(cx, &done)
+    })
+}
+
+fn line(finding: &Finding) -> String {
+    let text = format!("{}: {finding}; {}", finding.level(), finding.remedy());
+    format!("{}\n", plain(&text))
+}
+
+fn report(cx: &mut Context, done: &Repair) -> Result<(), BoxError> {
+    for finding in &done.mended {
+        info!("repaired: {finding}");
+    }
+    for finding in &done.left {
+        warn!("not repaired: {finding}; {}", finding.remedy());
+    }
+    let critical = done.left.iter().filter(|finding| finding.level() == Level::Critical).count();
+    match critical {
+        0 => Ok(()),
+        left => {
+            let failed = Error::failed(format!("{} cannot be repaired", things(left)));
+            Err(format!("{}: {failed}", cx.databases().label(DB)).into())
+        }
+    }
+}
+
+fn things(count: usize) -> String {
+    format!(
+        "{count} thing{} that do{} not fit",
+        if count == 1 { "" } else { "s" },
+        if count == 1 { "es" } else { "" }
+    )
+}

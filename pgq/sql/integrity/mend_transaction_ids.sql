@@ -1,0 +1,71 @@
+-- Gives ticks and events of another server transaction ids that fit this one. They keep their order: what a consumer
+-- has got stays behind it, what it has not got comes.
+--
+-- A server gives no id below about 700 to anybody's transaction, so these are free: the first tick that matters (a
+-- consumer is at it, or a batch ends at it, or it is the newest one) gets 4, the next one 5, and so on, as a snapshot
+-- with nothing running. An event gets the id below that of the first of these ticks that saw it. One that none of them
+-- saw gets the id of this transaction, so it comes with the first tick from now on.
+--
+-- Which events are of another server? Those with ids that this one has not given away, and those that came together
+-- with events of other transactions, as only a restore writes them. Any other event of a low id may have been
+-- inserted here, so it keeps its id and comes after all of these ticks: again, if it is an old one.
+do $$
+declare
+    own constant pg_catalog.int8 := pg_catalog.txid_current();
+    que record;
+    newest pg_catalog.int8;
+    moved pg_catalog.int8;
+    known pg_catalog.txid_snapshot[];
+    ids pg_catalog.int8[];
+    part pg_catalog.text;
+    changed pg_catalog.int8;
+    has_moved pg_catalog.bool;
+begin
+    for que in select q.* from pgq.queue q order by q.queue_id loop
+        newest := pg_catalog.txid_snapshot_xmax(t.tick_snapshot) from pgq.tick t
+            where t.tick_queue = que.queue_id order by t.tick_id desc limit 1;
+        moved := pg_catalog.max(t.tick_id) from pgq.tick t
+            where t.tick_queue = que.queue_id and pg_catalog.txid_snapshot_xmax(t.tick_snapshot) > least(
+                newest, pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()));
+        select pg_catalog.array_agg(t.tick_snapshot order by t.tick_id), pg_catalog.array_agg(t.tick_id order by t.tick_id)
+        into known, ids
+        from pgq.tick t
+        where t.tick_queue = que.queue_id and t.tick_id <= moved
+          and (t.tick_id = moved or exists (
+              select from pgq.subscription s
+              where s.sub_queue = t.tick_queue and t.tick_id in (s.sub_last_tick, s.sub_next_tick)));
+        if pg_catalog.cardinality(known) > 600 then
+            raise exception 'queue % has % positions of consumers, more than can be moved', que.queue_name,
+                pg_catalog.cardinality(known);
+        end if;
+        has_moved := moved is not null;
+        for part in
+            select pgq.quote_fqname(que.queue_data_pfx || '_'::pg_catalog.text || number::pg_catalog.text)
+            from pg_catalog.generate_series(0, que.queue_ntables - 1) number
+        loop
+            continue when pg_catalog.to_regclass(part) is null;
+            execute pg_catalog.format(
+                'update %s e set ev_txid = coalesce((select pg_catalog.min(place) + 2'
+                ' from pg_catalog.unnest($1) with ordinality tick (snapshot, place)'
+                ' where pg_catalog.txid_visible_in_snapshot(e.ev_txid, tick.snapshot)), $2)'
+                ' where e.ev_txid >= pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) and e.ev_txid <> $2'
+                ' or $3 and e.xmin in (select xmin from %s group by xmin having pg_catalog.min(ev_txid) <> pg_catalog.max(ev_txid))',
+                part, part)
+            using known, own, moved is not null;
+            get diagnostics changed = row_count;
+            has_moved := has_moved or changed > 0;
+        end loop;
+        update pgq.tick t
+        set tick_snapshot = pg_catalog.format('%s:%s:', after.id, after.id)::pg_catalog.txid_snapshot
+        from pgq.tick u
+        cross join lateral (
+            select 3 + pg_catalog.count(*) as id from pg_catalog.unnest(ids) mattering where mattering <= u.tick_id) after
+        where u.tick_queue = que.queue_id and u.tick_id <= moved
+          and t.tick_queue = u.tick_queue and t.tick_id = u.tick_id;
+        -- Batches look into both tables, and nothing is emptied, until all consumers are past this transaction.
+        update pgq.queue q set queue_switch_step1 = 3, queue_switch_step2 = own
+        where q.queue_id = que.queue_id
+          and (has_moved or greatest(q.queue_switch_step1, q.queue_switch_step2) > own);
+    end loop;
+end
+$$;

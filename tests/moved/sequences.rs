@@ -1,0 +1,179 @@
+//! Sequences behind their tables, as a logical migration leaves them.
+
+use serde_json::Value;
+
+use super::*;
+use crate::support::wait_for;
+
+const ALL: &str = "select setval('pgq.event_1_tick_seq', 1, false), setval('pgq.event_1_id_seq', 1, false), \
+    setval('pgq.subscription_sub_id_seq', 1, false), setval('pgq.batch_id_seq', 1, false), \
+    setval('pgq.consumer_co_id_seq', 1, false), setval('pgq.queue_queue_id_seq', 1, false)";
+
+/// Gives the queue a tick far ahead of the first ones, and puts the consumer there.
+fn tick_from_1000(place: &mut Place) {
+    place.batch("select setval('pgq.event_1_tick_seq', 1000)");
+    queues::tick(&mut place.client, "q");
+    place.consume("a");
+}
+
+#[test]
+fn no_tick_is_made_below_the_newest() {
+    for mut place in Place::each() {
+        tick_from_1000(&mut place);
+        place.batch("select setval('pgq.event_1_tick_seq', 1, false)");
+        let finding = "queue `q`: sequence `pgq.event_1_tick_seq` is at 0, behind tick 1001";
+        place.says(&["check"], 2, &["CRITICAL", finding, "repair"]);
+        place.says(&["status"], 0, &[&format!("! {finding}"), "repair"]);
+        insert(&mut place.client, "lost?");
+        let ticker = place.ticker();
+        match place.kind {
+            Kind::Own => {
+                wait_for("the next tick", || place.number("select max(tick_id) from pgq.tick") > 1001)
+            }
+            Kind::Extension => {
+                wait_for("the queue to be left out", || ticker.state().status().failing_queues == ["q"])
+            }
+        }
+        assert_eq!(place.number("select count(*) from pgq.tick where tick_id between 3 and 1000"), 0);
+        let (_, said) = place.run(&["repair", "--force"]);
+        wait_for("the event", || place.consume("a") == ["lost?"]);
+        assert_eq!(
+            place.number("select count(*) from pgq.tick where tick_id between 3 and 1000"),
+            0,
+            "{said}"
+        );
+        place.says(&["check"], 0, &["OK"]);
+        stop(ticker);
+    }
+}
+
+#[test]
+fn a_consumer_does_not_share_an_id() {
+    for mut place in Place::each() {
+        place.batch("select setval('pgq.subscription_sub_id_seq', 1, false)");
+        for arguments in [&["register", "q", "b"][..], &["register", "q", "b", "--at", "1"]] {
+            place.says(arguments, 1, &["cannot register consumer `b`", "behind those in use", "repair"]);
+        }
+        place.says(&["register", "q", "a"], 0, &["already registered"]);
+        pgq::register_subconsumer(&mut place.client, "q", "team", "one").expect_err("the same");
+        place.says(&["unregister", "q", "b", "--force"], 0, &["not registered"]);
+        assert_eq!(place.number("select count(*) from pgq.subscription"), 1);
+        // Who may not see the sequence finds out afterwards.
+        let role = format!("moved_{}", crate::support::unique());
+        place.batch(&format!("create role {role} in role pgq_reader; set role {role}"));
+        let refused = pgq::register_consumer(&mut place.client, "q", "b").expect_err("shared");
+        assert!(format!("{refused:?}").contains("repair"), "{refused:?}");
+        place.batch(&format!(
+            "reset role; drop role {role}; select setval('pgq.subscription_sub_id_seq', 1, false)"
+        ));
+        place.says(&["repair", "--force"], 0, &["repaired: sequence `pgq.subscription_sub_id_seq` is at 0"]);
+        place.says(&["register", "q", "b"], 0, &["registered"]);
+        place.says(&["unregister", "q", "b", "--force"], 0, &["unregistered"]);
+        assert_eq!(place.number("select count(*) from pgq.subscription"), 1);
+    }
+}
+
+#[test]
+fn in_our_schema_nobody_at_all_shares_an_id() {
+    let mut place = Place::create(Kind::Own);
+    place.batch("select setval('pgq.subscription_sub_id_seq', 1, false)");
+    let error = place.client.execute("select pgq.register_consumer('q', 'b')", &[]).expect_err("shared");
+    assert_eq!(error.code().map(|code| code.code()), Some("XX001"), "{error:?}");
+}
+
+#[test]
+fn all_sequences_are_moved_past_what_is_in_use() {
+    for mut place in Place::each() {
+        tick_from_1000(&mut place);
+        queues::insert(&mut place.client, "q", 1, 30);
+        queues::tick(&mut place.client, "q");
+        place.batch("select pgq.next_batch('q', 'a')");
+        place.batch(ALL);
+        let said = place.says(&["repair"], 2, &["--force", "CRITICAL: ", "WARNING: "]);
+        assert_eq!(said.matches("sequence `").count(), 6, "{said}");
+        place.says(&["repair", "--force"], 0, &["repaired: "]);
+        place.says(&["repair"], 0, &["nothing to repair"]);
+        assert_eq!(pgq::integrity::inspect(&mut place.client).expect("readable"), []);
+        pgq::create_queue(&mut place.client, "other").expect("created");
+        pgq::register_consumer(&mut place.client, "other", "b").expect("registered");
+        assert_eq!(place.number("select count(distinct sub_id) from pgq.subscription"), 2);
+        assert_eq!(place.consume("a").len(), 30);
+        insert(&mut place.client, "new");
+        let twice = "select count(*) - count(distinct ev_id) from pgq.event_1";
+        assert_eq!(place.number(twice), 0);
+        queues::tick(&mut place.client, "q");
+        assert_eq!(place.consume("a"), ["new"]);
+    }
+}
+
+#[test]
+fn what_a_sequence_gives_next_counts() {
+    for mut place in Place::each() {
+        place.batch(
+            "select setval('pgq.event_1_tick_seq', 5000, false), setval('pgq.subscription_sub_id_seq', 50, false), \
+             setval('pgq.event_1_id_seq', 100000, false)",
+        );
+        assert_eq!(pgq::integrity::inspect(&mut place.client).expect("readable"), []);
+        pgq::register_consumer(&mut place.client, "q", "b").expect("registered");
+        insert(&mut place.client, "x");
+        let ticker = place.ticker();
+        wait_for("a tick", || place.number("select max(tick_id) from pgq.tick") >= 5000);
+        stop(ticker);
+    }
+}
+
+/// Without the queue's idle period, which never ends here, only new events make a tick.
+#[test]
+fn events_are_ticked_though_their_sequence_is_behind() {
+    for mut place in Place::each() {
+        place.batch(
+            "update pgq.queue set queue_ticker_max_lag = '100 milliseconds', queue_ticker_idle_period = '1 day'; \
+             select pgq.force_tick('q'); select pgq.ticker('q')",
+        );
+        place.consume("a");
+        place.batch(
+            "update pgq.tick set tick_time = tick_time - interval '2 days' \
+                 where tick_id < (select max(tick_id) from pgq.tick); \
+             select setval('pgq.event_1_id_seq', last_value - 20) from pgq.event_1_id_seq",
+        );
+        queues::insert(&mut place.client, "q", 1, 10);
+        place.says(&["check"], 1, &["WARNING", "sequence `pgq.event_1_id_seq` is at", "behind event id"]);
+        let ticker = place.ticker();
+        wait_for("the events", || place.consume("a").len() == 10);
+        stop(ticker);
+        let left = pgq::integrity::inspect(&mut place.client).expect("readable");
+        assert_eq!(left, [], "{}", place.kind);
+    }
+}
+
+#[test]
+fn a_queue_is_not_created_with_an_id_in_use() {
+    for mut place in Place::each() {
+        place.batch("select setval('pgq.queue_queue_id_seq', 1, false)");
+        place.says(&["create", "other"], 1, &["cannot create the queue", "behind those in use", "repair"]);
+    }
+}
+
+#[test]
+fn programs_get_the_findings_too() {
+    for mut place in Place::each() {
+        tick_from_1000(&mut place);
+        place.batch("select setval('pgq.event_1_tick_seq', 7)");
+        let json = place.says(&["status", "--json"], 0, &[]);
+        let status: Value = serde_json::from_str(&json).expect("JSON");
+        let finding = &status["findings"][0];
+        assert_eq!(finding["problem"], "tick-sequence");
+        assert_eq!(finding["level"], "critical");
+        assert_eq!(
+            (&finding["queue"], &finding["reached"], &finding["needed"]),
+            (&"q".into(), &7.into(), &1001.into())
+        );
+        let status = pgq::status::Status::read(&mut place.client).expect("readable");
+        let metrics = pgq::status::metrics::render(&[status], &[]);
+        assert!(metrics.contains("\npgq_findings{"), "{metrics}");
+        assert!(
+            metrics.lines().any(|line| line.starts_with("pgq_findings{") && line.ends_with(" 1")),
+            "{metrics}"
+        );
+    }
+}
