@@ -46,10 +46,7 @@ begin
             end if;
         end loop;
     end loop;
-    -- Queues from a time when there were no such roles.
-    if pg_catalog.to_regrole('pgq_reader') is not null then
-        perform pgq.grant_perms(queue_name) from pgq.queue
-        where not pg_catalog.has_table_privilege('pgq_reader', pg_catalog.to_regclass(pgq.quote_fqname(queue_data_pfx)), 'select');
-    end if;
+    -- Queues from a time when there were no such roles, or with what default privileges had given.
+    perform pgq.grant_perms(queue_name) from pgq.queue;
 end
 $$;

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use postgres::Row;
-use postgres::types::FromSql;
+use postgres::types::{FromSql, Type};
+
+use crate::BoxError;
+use crate::time::Time;
 
 /// An event as its producer inserted it, and what PgQ added. It shares the buffer its page was read into.
 #[derive(Clone, Debug)]
@@ -59,10 +62,11 @@ impl Event {
         }
     }
 
-    /// Returns `ev_time`: when the event was inserted.
+    /// Returns `ev_time`: when the event was inserted. A time that no `DateTime` can hold is `DateTime::MAX_UTC`, as
+    /// `infinity` is, or `DateTime::MIN_UTC`, as `-infinity` is.
     pub fn time(&self) -> DateTime<Utc> {
         match &self.content {
-            Content::Row(row) => get(row, TIME).unwrap_or_default(),
+            Content::Row(row) => get(row, TIME).map_or(DateTime::<Utc>::MIN_UTC, |Time(time)| time),
             Content::Made(made) => made.time,
         }
     }
@@ -121,7 +125,21 @@ impl Event {
     }
 }
 
-/// The query fixes the columns' types, and the server sends valid UTF-8, so no value fails to convert.
+/// Fails when the columns of events are not of the types that they have in PgQ, so that a value could not be read.
+pub(crate) fn require_types(row: &Row) -> Result<(), BoxError> {
+    let types = [Type::INT8, Type::TIMESTAMPTZ, Type::INT8, Type::INT4].into_iter();
+    for (column, expected) in row.columns().iter().zip(types.chain(std::iter::repeat_n(Type::TEXT, 6))) {
+        if *column.type_() != expected {
+            let (name, found) = (column.name(), column.type_());
+            return Err(
+                format!("column `{name}` of the queue's events is of type {found}, not {expected}").into()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The columns' types are [checked](require_types), and the server sends valid UTF-8, so no value fails to convert.
 fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Option<T> {
     row.try_get::<_, Option<T>>(column).ok().flatten()
 }

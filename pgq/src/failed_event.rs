@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use postgres::Row;
 
 use crate::Event;
+use crate::time::Time;
 
 /// An event that its consumer gave up, with the reason. All that an [`Event`] tells it tells too.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ impl FailedEvent {
     pub(crate) fn new(row: Row) -> FailedEvent {
         FailedEvent {
             reason: row.try_get(REASON).ok().flatten(),
-            failed_at: row.try_get(FAILED_AT).unwrap_or_default(),
+            failed_at: row.try_get(FAILED_AT).map_or(DateTime::<Utc>::MIN_UTC, |Time(time)| time),
             event: Event::new(row),
         }
     }
@@ -33,7 +34,7 @@ impl FailedEvent {
         self.reason.as_deref()
     }
 
-    /// Returns `ev_failed_time`: when the consumer gave it up.
+    /// Returns `ev_failed_time`: when the consumer gave it up; as [`Event::time`] where no `DateTime` can hold it.
     pub fn failed_at(&self) -> DateTime<Utc> {
         self.failed_at
     }

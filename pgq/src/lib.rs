@@ -98,6 +98,7 @@ mod failed_event;
 mod failed_many;
 mod guard;
 pub mod guide;
+mod holder;
 mod hooks;
 pub mod integrity;
 mod local;
@@ -134,6 +135,7 @@ pub mod testing;
 mod tick;
 mod ticker;
 mod tickers;
+mod time;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod tracking_file;

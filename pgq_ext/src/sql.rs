@@ -61,9 +61,12 @@ pub(crate) const ORIGIN: &str = "select pg_catalog.to_regnamespace('pgq_ext') is
      exists (select from pg_catalog.pg_extension where extname = 'pgq_ext')";
 
 /// $1 consumer, $2 subconsumer or null. Held until the end of the transaction, so that nobody else applies this consumer's
-/// batches.
+/// batches. The transaction may then last as long as the batch, whatever limits the role has.
 pub(crate) const LOCK: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended( \
-     pg_catalog.format('pgq_ext %L', $1) || coalesce(pg_catalog.format(' %L', $2), ''), 0))::pg_catalog.text";
+     pg_catalog.format('pgq_ext %L', $1) || coalesce(pg_catalog.format(' %L', $2), ''), 0))::pg_catalog.text, \
+     (select pg_catalog.count(pg_catalog.set_config(name, '0', true)) from (values \
+         ('idle_in_transaction_session_timeout'::pg_catalog.text), ('transaction_timeout')) limits (name) \
+     where pg_catalog.current_setting(name, true) is not null)";
 
 /// $1 consumer, $2 batch. Held until the end of the transaction, so that nobody else applies this batch.
 pub(crate) const LOCK_BATCH: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq_ext %L batch %s', $1, $2), 0))::pg_catalog.text";
@@ -132,12 +135,13 @@ pub(crate) const KNOWS_SUBCONSUMERS: &str = concat!(
 pub(crate) const SET_BATCH_DONE_BY: &str = record!("pgq_ext.set_batch_done($1, $3, $2)");
 
 /// Keeps two installations at once from getting into each other's way.
-pub(crate) const LOCK_INSTALL: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq_ext install', 0))::pg_catalog.text";
+pub(crate) const LOCK_INSTALL: &str = "set local transaction isolation level read committed; \
+     select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq_ext install', 0))::pg_catalog.text";
 
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 
 /// The schema, in the order in which it is created.
-pub(crate) const SCHEMA: [&str; 18] = [
+pub(crate) const SCHEMA: [&str; 17] = [
     include_str!("../sql/tables.sql"),
     include_str!("../sql/upgrade_schema.sql"),
     UPGRADE,
@@ -155,5 +159,10 @@ pub(crate) const SCHEMA: [&str; 18] = [
     include_str!("../sql/is_event_done.sql"),
     include_str!("../sql/set_event_done.sql"),
     include_str!("../sql/version.sql"),
-    include_str!("../sql/grants.sql"),
 ];
+
+/// What comes before [`SCHEMA`].
+pub(crate) const CREATE_SCHEMA: &str = "create schema if not exists pgq_ext";
+
+/// What comes behind [`SCHEMA`], once default privileges are undone.
+pub(crate) const GRANTS: &str = include_str!("../sql/grants.sql");
