@@ -114,7 +114,7 @@ pub use repeats::Repeats;
 pub use run_loop::{LoopSettings, RunLoop};
 pub use script::{Context, Round, Script};
 pub use stats::{Stat, Stats};
-pub use worker::{Worker, WorkerHandle};
+pub use worker::{DROP_LIMIT, Worker, WorkerHandle};
 
 #[cfg(feature = "program")]
 pub use args::Switches;

@@ -40,6 +40,7 @@ const TIME: usize = 1;
 const TXID: usize = 2;
 const RETRY: usize = 3;
 const TEXTS: usize = 4;
+const TEXT_NAMES: [&str; 6] = ["ev_type", "ev_data", "ev_extra1", "ev_extra2", "ev_extra3", "ev_extra4"];
 /// The texts, by number.
 const TYPE: usize = 0;
 const DATA: usize = 1;
@@ -117,6 +118,13 @@ impl Event {
         self.text(EXTRA1 + 3)
     }
 
+    /// Returns the name of the first column whose text is not UTF-8, which a database with encoding SQL_ASCII may hold.
+    pub(crate) fn unreadable(&self) -> Option<&'static str> {
+        let Content::Row(row) = &self.content else { return None };
+        let is_wrong = |number: usize| row.try_get::<_, Option<&str>>(TEXTS + number).is_err();
+        TEXT_NAMES.iter().enumerate().find(|(number, _)| is_wrong(*number)).map(|(_, name)| *name)
+    }
+
     fn text(&self, number: usize) -> Option<&str> {
         match &self.content {
             Content::Row(row) => get(row, TEXTS + number),
@@ -139,7 +147,8 @@ pub(crate) fn require_types(row: &Row) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The columns' types are [checked](require_types), and the server sends valid UTF-8, so no value fails to convert.
+/// The columns' types are [checked](require_types), and an event whose text is not UTF-8 is handed to nobody, so no value
+/// fails to convert.
 fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Option<T> {
     row.try_get::<_, Option<T>>(column).ok().flatten()
 }

@@ -127,9 +127,23 @@ impl<'a> Events<'a> {
     ///
     /// # Errors
     ///
-    /// When the server fails. It does so, too, at text that is not UTF-8, which a database with encoding
-    /// SQL_ASCII may hold.
+    /// When the server fails, and at an event with text that is not UTF-8, which a database with encoding SQL_ASCII may
+    /// hold; the error names event and column.
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        let next = self.next_unchecked()?;
+        next.iter().try_for_each(|event| self.check(event))?;
+        Ok(next)
+    }
+
+    /// Fails for an event with text that cannot be read.
+    pub(crate) fn check(&self, event: &Event) -> Result<(), Error> {
+        let Some(column) = event.unreadable() else { return Ok(()) };
+        let what = format!("cannot read the event: `{column}` is not UTF-8");
+        Err(Error::failed(what).on_queue(&self.queue).in_batch(self.info.id).at_event(event.id()))
+    }
+
+    /// Returns the next event, whatever it holds.
+    pub(crate) fn next_unchecked(&mut self) -> Result<Option<Event>, Error> {
         let next = self.next_of_page();
         let next = if next.is_some() { next } else { self.next_page()? };
         self.read += u64::from(next.is_some());
@@ -156,7 +170,9 @@ impl<'a> Events<'a> {
     /// The rows stream through in the server's binary format, unparsed, so neither time nor memory is spent
     /// on single events. Meant to be the batch's only reader: what was iterated before is copied too.
     ///
-    /// `target` should be a transaction. Writing to the event table takes the right to `INSERT` into it.
+    /// `target` should be a transaction. Writing to the event table takes the right to `INSERT` into it. Where the target's
+    /// `synchronous_commit` is off, a crash of the target can take back what the source has finished; the consumers and the
+    /// `Tracker` of the crate `pgq_ext` make that commit wait for the disk.
     ///
     /// # Errors
     ///

@@ -88,6 +88,7 @@ mod checkpoint;
 mod consumer;
 mod consumer_loop;
 mod copy;
+mod culprit;
 mod drop_queue;
 mod error;
 mod event;

@@ -42,7 +42,7 @@ pub fn sql() -> String {
 ///
 /// When the server fails.
 pub fn is_installed(client: &mut impl GenericClient) -> Result<bool, Error> {
-    State::read(client).map(|state| state.usable)
+    State::present(client).map(|present| present.usable)
 }
 
 /// Fails when PgQ is not installed, with the way to install it.
@@ -53,13 +53,12 @@ pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
 /// Tells which PgQ is installed, or `None` when it is of another origin; fails as [`require`], and for a superuser
 /// when the schema belongs to a role that is none: its functions would run with a superuser's rights.
 pub(crate) fn require_kind(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
-    let state = State::read(client)?;
-    if let Some(owner) = &state.stranger {
+    let present = State::present(client)?;
+    if let Some(owner) = &present.stranger {
         return Err(trust::untrusted("schema pgq", owner, "the superuser"));
     }
-    match (state.usable, state.extension) {
-        (true, true) => Ok(Some(Kind::Extension)),
-        (true, false) => Ok(state.own().map(|_| Kind::Own)),
+    match (present.usable, present.kind) {
+        (true, kind) => Ok(kind),
         (false, _) => Err(Error::missing(
             "schema `pgq` is not installed in this database; `pgqadm CONFIG.ini install` or `pgq::schema::install` installs it",
         )),

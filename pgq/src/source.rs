@@ -2,6 +2,8 @@
 
 use std::vec::IntoIter;
 
+use dbscript::sqlstate;
+use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
@@ -9,7 +11,7 @@ use crate::copy::{Ids, copy_batch};
 use crate::holder::Holder;
 use crate::pages::Pages;
 use crate::tags::Tags;
-use crate::{BoxError, Error, Event, sql};
+use crate::{BoxError, Error, Event, culprit, sql};
 
 type Values<'v> = [(&'v (dyn ToSql + Sync), Type)];
 
@@ -80,12 +82,7 @@ impl<'a> Source<'a> {
             Source::Transaction { transaction, reader, lent } => {
                 reader.fetch(transaction, lent, events, pages)
             }
-            Source::Autocommit { client, place, lent } => {
-                if let Some(mut transaction) = lent.unlimited(client)? {
-                    return fetch_behind(&mut transaction, place, events, pages);
-                }
-                fetch_behind(&mut **client, place, events, pages)
-            }
+            Source::Autocommit { client, place, lent } => fetch_alone(client, place, lent, events, pages),
             Source::Memory(_) => Ok(Vec::new()),
         }
     }
@@ -101,15 +98,17 @@ impl<'a> Source<'a> {
         match self {
             Source::Transaction { transaction, lent, .. } => {
                 lent.lift(transaction)?;
-                let copied = copy_batch(transaction, events, target, queue, ids)?;
+                let copied = copy_batch(transaction, events, target, queue, ids)
+                    .map_err(|error| culprit::name(transaction, events, error))?;
                 lent.give_back(transaction)?;
                 Ok(copied)
             }
             Source::Autocommit { client, lent, .. } => {
-                if let Some(mut transaction) = lent.unlimited(client)? {
-                    return copy_batch(&mut transaction, events, target, queue, ids);
-                }
-                copy_batch(&mut **client, events, target, queue, ids)
+                let copied = match lent.has_limits() {
+                    true => copy_batch(&mut lent.unlimited(client)?, events, target, queue, ids),
+                    false => copy_batch(&mut **client, events, target, queue, ids),
+                };
+                copied.map_err(|error| culprit::name(&mut **client, events, error))
             }
             Source::Memory(_) => Err("there is no server behind these events".into()),
         }
@@ -190,14 +189,11 @@ impl Lent {
         Ok(())
     }
 
-    /// Starts a transaction without the role's limits, if it has some.
-    fn unlimited<'c>(&self, client: &'c mut Client) -> Result<Option<Transaction<'c>>, postgres::Error> {
-        if !self.has_limits() {
-            return Ok(None);
-        }
+    /// Starts a transaction without the role's limits.
+    fn unlimited<'c>(&self, client: &'c mut Client) -> Result<Transaction<'c>, postgres::Error> {
         let mut transaction = client.transaction()?;
         self.lift(&mut transaction)?;
-        Ok(Some(transaction))
+        Ok(transaction)
     }
 }
 
@@ -227,6 +223,29 @@ impl Reader {
             *self = Reader::Exhausted;
         }
         Ok(rows)
+    }
+}
+
+/// Reads the next page where no transaction is open.
+fn fetch_alone(
+    client: &mut Client,
+    place: &mut Place,
+    lent: &Lent,
+    events: &str,
+    pages: &mut Pages,
+) -> Result<Vec<Row>, BoxError> {
+    let fetched = match lent.has_limits() {
+        true => fetch_behind(&mut lent.unlimited(client)?, place, events, pages),
+        false => fetch_behind(client, place, events, pages),
+    };
+    match fetched {
+        // A database without an encoding has bytes that are not UTF-8.
+        Err(error) if sqlstate(&*error) == Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE) => {
+            let mut transaction = lent.unlimited(client)?;
+            transaction.batch_execute(sql::batch::SEND_BYTES)?;
+            fetch_behind(&mut transaction, place, events, pages)
+        }
+        fetched => fetched,
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) mod trust;
 ///
 /// A dump of a database with the extension has the failed events, but not the trigger on the extension's table.
 pub(crate) const SCHEMA_STATE: &str = "select \
-     pg_catalog.to_regprocedure('pgq.next_batch_custom(text,text,interval,int4,interval)') is not null as usable, \
+     pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
      exists (select from pg_catalog.pg_extension where extname = 'pgq') as extension, \
      exists (select from pg_catalog.pg_available_extensions where name = 'pgq') as available, \
      exists (select from pg_catalog.pg_available_extension_versions \
@@ -36,10 +36,6 @@ pub(crate) const SCHEMA_STATE: &str = "select \
              'pgq.event_failed(bigint,bigint,text)', 'pgq_coop.finish_batch(bigint)']) name \
          join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure(name) where proacl is null) as open, \
      exists (select from pg_catalog.pg_extension where extname = 'pgq_coop') as coop_extension, \
-     (select nspowner::pg_catalog.regrole::pg_catalog.text from pg_catalog.pg_namespace \
-         where nspname in ('pgq', 'pgq_coop') and pg_catalog.current_setting('is_superuser') = 'on' \
-         and not pg_catalog.pg_has_role(nspowner, (select oid from pg_catalog.pg_roles \
-             where rolname = current_user), 'usage') limit 1) as stranger, \
      pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq'), 'pg_namespace') as pgq, \
      (select pg_catalog.obj_description(pg_catalog.to_regclass('pgq.failed_queue'), 'pg_class') from pg_catalog.pg_trigger \
          where tgrelid = pg_catalog.to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup') as failed, \
@@ -54,6 +50,17 @@ pub(crate) const SCHEMA_STATE: &str = "select \
          as failed_source, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
          where oid = pg_catalog.to_regprocedure('pgq_coop._release()')) as coop_source";
+
+/// Whether PgQ is there, which one, and whose it is.
+pub(crate) const SCHEMA_PRESENT: &str = "select pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
+     exists (select from pg_catalog.pg_extension where extname = 'pgq') as extension, \
+     (select nspowner::pg_catalog.regrole::pg_catalog.text from pg_catalog.pg_namespace \
+         where nspname in ('pgq', 'pgq_coop') and pg_catalog.current_setting('is_superuser') = 'on' \
+         and not pg_catalog.pg_has_role(nspowner, (select oid from pg_catalog.pg_roles \
+             where rolname = current_user), 'usage') limit 1) as stranger, \
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq')::pg_catalog.oid, 'pg_namespace') as pgq, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq._release()')) as pgq_source";
 
 /// How much there is in schema `pgq`, and which triggers elsewhere use it.
 pub(crate) const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) from pgq.queue), (select pg_catalog.count(*) from pgq.subscription), \
@@ -303,6 +310,9 @@ pub(crate) const INSERT_EVENT: &str = concat!(
 /// transaction's time, the limit on statements if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No
 /// row: there is no such queue.
 ///
+/// For the rest of the transaction, a database without an encoding takes bytes as they are, since it could convert none of
+/// them.
+///
 /// The transaction has its id before the function looks for the table, with a snapshot of its own: who may write into the
 /// table before the current one then has a lower id than the second step of the rotation, up to which consumers read that
 /// table.
@@ -313,7 +323,8 @@ pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
              select pg_catalog.current_setting('statement_timeout') as before where $2 offset 0) limited), \
      case when $2 then ",
     batch::lift_limits!(),
-    " end",
+    " end, case when pg_catalog.current_setting('server_encoding') = 'SQL_ASCII' \
+         then pg_catalog.set_config('client_encoding', 'SQL_ASCII', true) end",
     " from ( \
          select queue_name, queue_data_pfx, queue_cur_table, queue_ntables from pgq.queue \
          where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) asked \

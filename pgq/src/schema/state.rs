@@ -4,12 +4,12 @@ use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
 use super::script::{Age, Script};
-use super::{COOP, FAILED, PGQ};
+use super::{COOP, FAILED, Kind, PGQ};
 use crate::{Error, sql};
 
 /// What of PgQ there is in a database.
 pub(super) struct State {
-    /// Whether the functions are there, whoever's.
+    /// Whether the functions are there.
     pub(super) usable: bool,
     /// Whether the extension is installed.
     pub(super) extension: bool,
@@ -27,13 +27,21 @@ pub(super) struct State {
     pub(super) granted: bool,
     /// Whether an extension has brought schema `pgq_coop`.
     pub(super) coop_extension: bool,
-    /// The owner of the schema, when this role is a superuser and the owner is none.
-    pub(super) stranger: Option<String>,
     /// Functions that anybody may call who is not meant to, since a dump has left out all rights.
     open: Vec<String>,
     pgq: Marks,
     failed: Marks,
     coop: Marks,
+}
+
+/// What is asked before PgQ is used.
+pub(super) struct Present {
+    /// Whether the functions are there.
+    pub(super) usable: bool,
+    /// Which kind of PgQ it is, if it is known.
+    pub(super) kind: Option<Kind>,
+    /// The owner of the schema, when this role is a superuser and the owner is none.
+    pub(super) stranger: Option<String>,
 }
 
 /// What the comment on an object says, and the function that says the same. Comments get lost, or are changed.
@@ -60,12 +68,25 @@ impl State {
             roles: row.get("roles"),
             granted: row.get("granted"),
             coop_extension: row.get("coop_extension"),
-            stranger: row.get("stranger"),
             open: row.get("open"),
             pgq: marks("pgq"),
             failed: marks("failed"),
             coop: marks("coop"),
         })
+    }
+
+    /// Asks the catalogue alone what is there: which extensions the server offers stands in files, which it would read one
+    /// by one.
+    pub(super) fn present(client: &mut impl GenericClient) -> Result<Present, Error> {
+        let row = client
+            .query_typed_one(sql::SCHEMA_PRESENT, &[])
+            .map_err(|error| Error::failed("cannot look for schema `pgq`").caused_by(error))?;
+        let marks = Marks { comment: row.get("pgq"), function: row.get("pgq_source") };
+        let kind = match row.get("extension") {
+            true => Some(Kind::Extension),
+            false => marks.age(&PGQ).map(|_| Kind::Own),
+        };
+        Ok(Present { usable: row.get("usable"), kind, stranger: row.get("stranger") })
     }
 
     /// Returns the own schema's age, or `None` when it is not installed.

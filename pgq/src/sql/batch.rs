@@ -124,6 +124,9 @@ macro_rules! holder {
 /// at once, and, if the memory to sort them in was raised for the transaction, how much it was before: a batch of many
 /// events is not sorted on disk as long as that is little memory. Then the limit on a statement, whether there is one on a
 /// transaction, which is lifted, and which tables row security hides.
+///
+/// For the rest of the transaction, the server notices within about ten seconds that the machine of an idle client is gone,
+/// and a database without an encoding sends its bytes as they are, since it could convert none of them.
 pub(crate) const OPEN_BATCH: &str = concat!(
     "select case when $6 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
          pg_catalog.format('pgq %L %L', $2, $3), 0::pg_catalog.int8)) end, \
@@ -139,7 +142,11 @@ pub(crate) const OPEN_BATCH: &str = concat!(
      coalesce(pg_catalog.current_setting('transaction_timeout', true), '0') <> '0', ",
     hidden_events!(),
     ", ",
-    lift_limits!()
+    lift_limits!(),
+    ", (select pg_catalog.count(pg_catalog.set_config(name, value, true)) from (values \
+         ('tcp_keepalives_idle'::pg_catalog.text, '5'::pg_catalog.text), ('tcp_keepalives_interval', '2'), \
+         ('tcp_keepalives_count', '3'), ('client_encoding', 'SQL_ASCII')) settings (name, value) \
+         where name <> 'client_encoding' or pg_catalog.current_setting('server_encoding') = 'SQL_ASCII')"
 );
 
 /// $1 a limit on each statement, as the server shows it. For the rest of the transaction.
@@ -148,6 +155,14 @@ pub(crate) const LIMIT_STATEMENTS: &str = "select pg_catalog.set_config('stateme
 /// Lifts all limits for the rest of the transaction.
 pub(crate) const LIFT: &str =
     concat!("select pg_catalog.set_config('statement_timeout', '0', true), ", lift_limits!());
+
+/// Lets a database without an encoding send its bytes as they are.
+pub(crate) const SEND_BYTES: &str = "set local client_encoding = 'SQL_ASCII'";
+
+/// Makes the query for the id of the event that has $1 others before it.
+pub(crate) fn nth_event(batch_events: &str) -> String {
+    format!("select ev_id from ({batch_events}) batch order by ev_id offset $1 limit 1")
+}
 
 /// $1 memory, as the server shows it. For the rest of the transaction.
 pub(crate) const SET_WORK_MEM: &str = "select pg_catalog.set_config('work_mem', $1, true)";
