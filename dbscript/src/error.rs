@@ -56,6 +56,18 @@ impl Error {
         Error(Box::new(Inner { kind, message, source: None }))
     }
 
+    /// Makes an error of something that went wrong while running out of a usage error: what is at fault may mend itself.
+    pub(crate) fn may_pass(mut self) -> Error {
+        self.0.kind = Kind::Failed;
+        self
+    }
+
+    /// Makes a usage error out of one that is met at the start, where a person waits who can mend it.
+    pub(crate) fn at_start(mut self) -> Error {
+        self.0.kind = Kind::Usage;
+        self
+    }
+
     /// Sets the cause.
     pub fn caused_by(mut self, source: impl Into<BoxError>) -> Error {
         self.0.source = Some(source.into());

@@ -8,6 +8,7 @@ use log::{debug, info, warn};
 use postgres::Client;
 
 use crate::guard::Guard;
+use crate::holder::Holder;
 use crate::{
     Batch, BatchInfo, BoxError, Checkpoint, Consumer, Error, Hooks, Position, Settings, Subscription, Twin,
     tick_channel,
@@ -232,14 +233,20 @@ impl<D: Delivery> ConsumerLoop<D> {
             self.resume(cx)?;
         }
         let mut db = cx.database(&self.db)?;
-        let hurried = !self.delivery.remembers();
+        // Only the transaction that finishes the batch may stand in for the disk: a batch that was opened and forgotten in
+        // a crash must not be worked on any more, and others must not have seen it.
+        let settings = self.subscription.settings();
+        let hurried = !self.delivery.remembers() && !settings.autocommit && settings.subconsumer.is_none();
         let Some(info) = self.subscription.open_next(&mut *db, hurried)? else {
             self.tell_of_idling(cx, started);
             return Ok(Round::Idle);
         };
         let delivered = match self.deliver(cx, &mut db, &info)? {
             Ok(delivered) => delivered,
-            Err(unopened) => return unless_gone(&mut db, &info, unopened),
+            Err(unopened) => {
+                let holder = Holder::new(&self.subscription, &info);
+                return unless_gone(&mut db, &holder, &info, unopened);
+            }
         };
         if let Some(hooks) = &self.hooks {
             hooks.batch_finished(&info, &delivered, started.elapsed());
@@ -376,8 +383,8 @@ fn unless_busy(error: BoxError) -> Result<(), BoxError> {
 }
 
 /// A batch that somebody else has finished meanwhile leaves nothing to do.
-fn unless_gone(db: &mut Client, batch: &BatchInfo, error: Error) -> Result<Round, BoxError> {
-    if error.is_busy() || error.is_connection() || Subscription::is_open(db, batch.id)? {
+fn unless_gone(db: &mut Client, holder: &Holder, batch: &BatchInfo, error: Error) -> Result<Round, BoxError> {
+    if error.is_busy() || error.is_connection() || holder.has_batch(db)? {
         return Err(error.into());
     }
     debug!("batch {} was finished by another process", batch.id);

@@ -8,7 +8,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use crate::set_aside::{SetAside, joined, number};
-use crate::{Error, lock, names, queue, schema, set_aside, sql, status};
+use crate::{Error, holder, lock, names, queue, schema, set_aside, sql, status};
 
 const WHAT: &str = "cannot drop the queue";
 
@@ -21,7 +21,8 @@ const WHAT: &str = "cannot drop the queue";
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, when the queue has consumers and nothing is forced, when it stays in use, with who
+/// When PgQ is not installed, when the queue has consumers and nothing is forced, when a view or anything else of
+/// others depends on its tables, when it stays in use, with who
 /// uses it, and when the server refuses.
 pub fn drop_queue(client: &mut impl GenericClient, queue: &str, force: bool) -> Result<bool, Error> {
     patiently(client, queue, |transaction| dropped(transaction, queue, force))
@@ -57,7 +58,17 @@ pub fn drop_queue_of(
 fn dropped(transaction: &mut Transaction<'_>, queue: &str, force: bool) -> Result<bool, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&force, Type::BOOL)];
     let failed = |error| Error::failed(WHAT).on_queue(queue).caused_by(error);
+    if let [first, ..] = &*dependents(transaction, queue)? {
+        let why = format!("{WHAT}: {} depends on its tables; drop that first", plain(first));
+        return Err(Error::failed(why).on_queue(queue));
+    }
     Ok(transaction.query_typed_opt(sql::DROP_QUEUE, &values).map_err(failed)?.is_some())
+}
+
+/// Returns what of others depends on a queue's tables, which is not dropped with them.
+fn dependents(client: &mut impl GenericClient, queue: &str) -> Result<Vec<String>, Error> {
+    let failed = |error| Error::failed("cannot look into the queue").on_queue(queue).caused_by(error);
+    schema::dependents_of_queue(client, queue).map_err(failed)
 }
 
 /// Changes a queue without waiting for ever. One that another program has dropped meanwhile is not there.
@@ -120,6 +131,8 @@ pub struct QueueContents {
     pub set_aside: SetAside,
     /// The names of its consumers.
     pub consumers: Vec<String>,
+    /// What of others depends on its tables, each as its kind and name, and keeps it from being dropped.
+    pub dependents: Vec<String>,
 }
 
 impl fmt::Display for QueueContents {
@@ -148,6 +161,7 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
     let failed = |error| Error::failed("cannot look into the queue").on_queue(queue).caused_by(error);
     let row = client.query_typed_opt(sql::QUEUE_CONTENTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
     let Some(row) = row else { return Ok(None) };
+    holder::require_visible(row.get(2)).map_err(|error| error.on_queue(queue))?;
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let count = client.query_typed_one(&sql::count_events(row.get(0)), no_values);
     let count = match count {
@@ -160,5 +174,6 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
         events: Some(count).filter(|count| *count <= sql::COUNTED_EVENTS),
         set_aside: set_aside::read(client, queue, None)?,
         consumers: names::all(row.get(1)),
+        dependents: dependents(client, queue)?,
     }))
 }

@@ -30,6 +30,7 @@ enum Kind {
     Missing,
     Busy,
     Payload,
+    Untrusted,
 }
 
 impl Error {
@@ -65,6 +66,11 @@ impl Error {
     /// Makes an error of what an event carries.
     pub(crate) fn payload(what: impl Into<String>) -> Error {
         Error::new(Kind::Payload, what.into())
+    }
+
+    /// Makes an error of code that a role must not run with its rights.
+    pub(crate) fn untrusted(what: impl Into<String>) -> Error {
+        Error::new(Kind::Untrusted, what.into())
     }
 
     /// Lets an error end the loop that it comes from.
@@ -142,6 +148,12 @@ impl Error {
     /// Tells whether what an event carries is at fault, which no retry makes better.
     pub fn is_payload(&self) -> bool {
         self.0.kind == Kind::Payload
+    }
+
+    /// Tells whether something in the database belongs to a role that could so use the rights of the connection's
+    /// role.
+    pub fn is_untrusted(&self) -> bool {
+        self.0.kind == Kind::Untrusted
     }
 
     /// Tells whether the connection to the server is what failed.

@@ -6,7 +6,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
 use crate::names::{self, Name};
-use crate::{Error, queue, schema, sql};
+use crate::{Error, holder, queue, schema, sql};
 
 /// The settings of one queue. PgQ: `pgq.queue`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +78,7 @@ fn read(client: &mut impl GenericClient, queue: Option<&str>) -> Result<Vec<Queu
     let rows = client
         .query_typed(sql::QUEUE_CONFIGS, &values)
         .map_err(|error| Error::failed("cannot read the settings of queues").caused_by(error))?;
+    holder::require_all_visible(client)?;
     Ok(rows.iter().map(QueueConfig::new).collect())
 }
 

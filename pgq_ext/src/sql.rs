@@ -65,6 +65,11 @@ pub(crate) const ORIGIN: &str = "select pg_catalog.to_regnamespace('pgq_ext') is
 pub(crate) const LOCK: &str = "pg_catalog.hashtextextended(pg_catalog.format('pgq_ext %L', $1::pg_catalog.text) \
      || coalesce(pg_catalog.format(' %L', $2::pg_catalog.text), ''::pg_catalog.text), 0::pg_catalog.int8)";
 
+/// What goes with that lock: the transaction may last as long as the batch, whatever limits the role has.
+pub(crate) const LIFT_LIMITS: &str = "(select pg_catalog.count(pg_catalog.set_config(name, '0', true)) from (values \
+         ('idle_in_transaction_session_timeout'::pg_catalog.text), ('transaction_timeout')) limits (name) \
+     where pg_catalog.current_setting(name, true) is not null)";
+
 /// $1 consumer, $2 batch. The key of the lock that is held until the end of the transaction, so that nobody else applies
 /// this batch.
 pub(crate) const LOCK_BATCH: &str = "pg_catalog.hashtextextended( \
@@ -133,6 +138,9 @@ pub(crate) const KNOWS_SUBCONSUMERS: &str = concat!(
 /// $1 consumer, $2 batch, $3 subconsumer.
 pub(crate) const SET_BATCH_DONE_BY: &str = record!("pgq_ext.set_batch_done($1, $3, $2)");
 
+/// Has every statement see what others have committed before it.
+pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level read committed";
+
 /// The key of the lock that keeps two installations at once from getting into each other's way.
 pub(crate) const LOCK_INSTALL: &str =
     "pg_catalog.hashtextextended('pgq_ext install'::pg_catalog.text, 0::pg_catalog.int8)";
@@ -140,7 +148,7 @@ pub(crate) const LOCK_INSTALL: &str =
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 
 /// The schema, in the order in which it is created.
-pub(crate) const SCHEMA: [&str; 18] = [
+pub(crate) const SCHEMA: [&str; 17] = [
     include_str!("../sql/tables.sql"),
     include_str!("../sql/upgrade_schema.sql"),
     UPGRADE,
@@ -158,5 +166,10 @@ pub(crate) const SCHEMA: [&str; 18] = [
     include_str!("../sql/is_event_done.sql"),
     include_str!("../sql/set_event_done.sql"),
     include_str!("../sql/version.sql"),
-    include_str!("../sql/grants.sql"),
 ];
+
+/// What comes before [`SCHEMA`].
+pub(crate) const CREATE_SCHEMA: &str = "create schema if not exists pgq_ext";
+
+/// What comes behind [`SCHEMA`], once default privileges are undone.
+pub(crate) const GRANTS: &str = include_str!("../sql/grants.sql");

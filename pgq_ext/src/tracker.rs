@@ -83,7 +83,7 @@ impl Tracker {
         let values: [(&(dyn ToSql + Sync), Type); 2] =
             [(&self.consumer, Type::TEXT), (&self.subconsumer, Type::TEXT)];
         let name = format!("the target's lock of consumer `{}`", self.consumer);
-        let taken = Lock::new(&name, sql::LOCK, &values).take(client);
+        let taken = Lock::new(&name, sql::LOCK, &values).also(sql::LIFT_LIMITS).take(client);
         taken.map_err(|error| Error::failed("cannot lock the consumer", error))
     }
 

@@ -28,18 +28,25 @@ pub struct Lock<'a> {
     values: &'a [(&'a (dyn ToSql + Sync), Type)],
     shared: bool,
     right: Option<&'a str>,
+    also: Option<&'a str>,
 }
 
 impl<'a> Lock<'a> {
     /// Describes a lock. `name` is what messages call it, such as ``the lock of queue `q` ``; `key` is an SQL
     /// expression of type `bigint`, with parameters of these values.
     pub fn new(name: &'a str, key: &'a str, values: &'a [(&'a (dyn ToSql + Sync), Type)]) -> Lock<'a> {
-        Lock { name, key, values, shared: false, right: None }
+        Lock { name, key, values, shared: false, right: None, also: None }
     }
 
     /// Takes the lock together with others that share it.
     pub fn shared(mut self) -> Lock<'a> {
         self.shared = true;
+        self
+    }
+
+    /// Has the server evaluate an SQL expression together with the first attempt, such as a setting of the transaction.
+    pub fn also(mut self, expression: &'a str) -> Lock<'a> {
+        self.also = Some(expression);
         self
     }
 
@@ -69,7 +76,7 @@ impl<'a> Lock<'a> {
     /// When the session's `lock_timeout` or `statement_timeout` is over, with who has the lock; when the loop that
     /// runs on this thread is asked to stop; when the server fails.
     pub fn take(&self, client: &mut impl GenericClient) -> Result<(), Error> {
-        let statement = sql::lock::take(self.key, self.shared);
+        let statement = sql::lock::take(self.key, self.shared, self.also);
         let taken = client.query_typed_one(&statement, self.values).map_err(|error| self.failed(error))?;
         if !taken.get::<_, bool>(0) {
             let mut waiting = Waiting::default();

@@ -54,6 +54,10 @@ pub(crate) const RETRY_FAILED_EVENTS: &str = "select pgq.failed_event_retry_many
 /// $1 queue, $2 consumer, $3 events.
 pub(crate) const DELETE_FAILED_EVENTS: &str = "select pgq.failed_event_delete_many($1, $2, $3)";
 
+/// $1 queue, $2 consumer, $3 events, $4 seconds since 1970 or null. Those that failed before that time.
+pub(crate) const PURGE_FAILED_EVENTS: &str =
+    "select pgq.failed_event_delete_many($1, $2, $3, pg_catalog.to_timestamp($4))";
+
 /// $1 queue, $2 consumer, $3 events. The first event that is not there, if one is not.
 pub(crate) const ABSENT_FAILED_EVENT: &str = "select id from pg_catalog.unnest($3::pg_catalog.int8[]) id where not exists ( \
          select from pgq.failed_event_page($1, $2, greatest(id, -9223372036854775807) - 1, 1) where ev_id = id) \

@@ -49,10 +49,12 @@ pub(crate) fn of_key(key: &str) -> String {
     )
 }
 
-/// Makes the statement that takes a lock until the end of the transaction, unless somebody else has it.
-pub(crate) fn take(key: &str, shared: bool) -> String {
+/// Makes the statement that takes a lock until the end of the transaction, unless somebody else has it; `also` is evaluated
+/// with it.
+pub(crate) fn take(key: &str, shared: bool, also: Option<&str>) -> String {
     let shared = if shared { "_shared" } else { "" };
-    format!("select pg_catalog.pg_try_advisory_xact_lock{shared}({key})")
+    let also = also.map(|expression| format!(", {expression}")).unwrap_or_default();
+    format!("select pg_catalog.pg_try_advisory_xact_lock{shared}({key}){also}")
 }
 
 /// Makes the statement that waits for a lock until a time is over, and returns the session's limit as it was.

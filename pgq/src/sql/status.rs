@@ -11,7 +11,11 @@ pub(crate) const SERVER: &str = concat!(
      coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.retry_queue'), 'select'), false) as retry, \
      coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.failed_queue'), 'select'), false) as failed, \
      coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('pgq.failed_event_count(text,text)'), 'execute'), false) \
-         as failed_count"
+         as failed_count, \
+     (select pg_catalog.string_agg(name, ', '::pg_catalog.text) from pg_catalog.unnest(array[ \
+         'pgq.queue'::pg_catalog.text, 'pgq.tick', 'pgq.consumer', 'pgq.subscription', 'pgq.retry_queue', \
+         'pgq.failed_queue']) name \
+     where pg_catalog.row_security_active(pg_catalog.to_regclass(name)::pg_catalog.oid)) as hidden"
 );
 
 /// Makes the query for all queues; `retry` tells whether this role can read the retry events.
@@ -87,7 +91,9 @@ pub(crate) fn consumers(retry: bool, failed: Failed) -> String {
     };
     format!(
         "select queue_id as queue, {name} as name, {main} as main, members, \
-             extract(epoch from pg_catalog.now() - own.tick_time)::pg_catalog.float8 as lag, \
+             case when own.tick_time is null then null \
+                 when pg_catalog.isfinite(own.tick_time) then extract(epoch from pg_catalog.now() - own.tick_time)::pg_catalog.float8 \
+                 when own.tick_time > pg_catalog.now() then 0 else 'infinity'::pg_catalog.float8 end as lag, \
              extract(epoch from pg_catalog.now() - sub_active)::pg_catalog.float8 as last_seen, \
              sub_last_tick as last_tick, own.tick_event_seq as last_tick_event, sub_batch as batch, sub_next_tick as next_tick, \
              newest.tick_event_seq - own.tick_event_seq as pending_events, \

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use crate::names::{bytes, hex};
 
-/// How long a statement waits for somebody else's lock. What is locked for longer must not hold up the rest.
-pub(crate) const PATIENCE: &str =
-    "set local transaction isolation level read committed; set local lock_timeout = '200ms'";
+/// How long a statement waits for somebody else's lock. What is locked for longer must not hold up the rest. Row security
+/// that would hide queues is an error.
+pub(crate) const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '200ms'; \
+     set local row_security = off";
 
 /// Whether this session may tick; nothing on a standby, where nobody can. The lock ends with the transaction,
 /// which stays open. It has neither a snapshot nor an id, so it holds up neither vacuum nor rotation.
@@ -30,7 +31,8 @@ const QUEUES: &str = concat!(
          extract(epoch from queue_ticker_max_lag)::pg_catalog.float8, \
          extract(epoch from queue_ticker_idle_period)::pg_catalog.float8, \
          newest.tick_event_seq, extract(epoch from newest.tick_time)::pg_catalog.float8, \
-         extract(epoch from newest.tick_time - before.tick_time)::pg_catalog.float8, \
+         case when pg_catalog.isfinite(newest.tick_time) and pg_catalog.isfinite(before.tick_time) \
+             then extract(epoch from newest.tick_time - before.tick_time)::pg_catalog.float8 end, \
          case when pg_catalog.has_sequence_privilege(sequence, 'select, usage') then sequence end \
      from pgq.queue \
      cross join lateral (select pg_catalog.to_regclass(queue_event_seq)::pg_catalog.oid as sequence offset 0) sequence \

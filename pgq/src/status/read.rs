@@ -11,13 +11,14 @@ use crate::names::Name;
 use super::rotating::{self, Rotating};
 use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickerSettings};
 use crate::sql::status as sql;
-use crate::{Error, integrity, lock, schema};
+use crate::{Error, holder, integrity, lock, schema};
 
 const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
 
 pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
     let schema = schema::require_kind(client)?;
     let server = query(client, sql::SERVER, NO_VALUES)?.pop().ok_or_else(failed)?;
+    holder::require_visible(server.get("hidden"))?;
     let retry = server.get("retry");
     let rows = query(client, &sql::queues(retry), NO_VALUES)?;
     let rotating: Vec<_> = rows.iter().map(|row| Rotating::of(row, schema)).collect();

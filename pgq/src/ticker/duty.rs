@@ -72,7 +72,7 @@ impl Duty {
     /// Looks whether the lock is still held, and tries to get it otherwise.
     pub(super) fn look(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         if let Some(connection) = &mut self.held {
-            let Err(error) = connection.simple_query("") else {
+            let Err(error) = connection.check() else {
                 self.looked = Some(Instant::now());
                 return Ok(());
             };
