@@ -67,3 +67,5 @@ begin
     return steps;
 end
 $$;
+
+revoke all on function pgq._plain_rights(text, text) from public;
