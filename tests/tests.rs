@@ -23,6 +23,7 @@ mod failed;
 mod failover;
 mod history;
 mod keeping;
+mod locks;
 mod logging;
 mod lost;
 mod mailer;

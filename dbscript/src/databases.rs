@@ -8,6 +8,7 @@ use log::debug;
 use postgres::Client;
 use scheduled_thread_pool::ScheduledThreadPool;
 
+use crate::connect::SearchPath;
 use crate::conninfo::Target;
 use crate::control::Control;
 use crate::error::Interrupted;
@@ -25,6 +26,7 @@ pub struct Databases {
     entries: HashMap<String, Entry>,
     lifetime: Duration,
     silence: Option<Duration>,
+    path: SearchPath,
     application_name: String,
     control: Control,
     threads: Option<Arc<ScheduledThreadPool>>,
@@ -38,6 +40,7 @@ pub(crate) struct Snapshot {
     strings: Vec<(String, String)>,
     lifetime: Duration,
     silence: Option<Duration>,
+    path: SearchPath,
     hook: Option<Hook>,
     channels: Channels,
 }
@@ -57,6 +60,7 @@ impl Databases {
             entries: HashMap::new(),
             lifetime: DEFAULT_CONNECTION_LIFETIME,
             silence: None,
+            path: SearchPath::default(),
             application_name: application_name.to_owned(),
             control,
             threads: None,
@@ -88,6 +92,7 @@ impl Databases {
             strings: strings.collect(),
             lifetime: self.lifetime,
             silence: self.silence,
+            path: self.path,
             hook: self.hook.take(),
             channels: std::mem::take(&mut self.channels),
         }
@@ -101,6 +106,7 @@ impl Databases {
         }
         self.set_lifetime(snapshot.lifetime);
         self.silence = snapshot.silence;
+        self.path = snapshot.path;
         self.hook = snapshot.hook;
         self.channels = snapshot.channels;
     }
@@ -183,6 +189,29 @@ impl Databases {
         }
     }
 
+    /// Lets every connection look up names without a schema in `pg_catalog` alone, whatever the search path of role,
+    /// database and connection string is. For programs on whose connections no statement of a user runs.
+    ///
+    /// A pooler that refuses the start option is connected to without it. Then, as with
+    /// [`check_search_path`](Databases::check_search_path), a schema before the catalogue is an error.
+    pub fn pin_search_path(&mut self) {
+        self.set_path(SearchPath::Pinned);
+    }
+
+    /// Lets every connection fail whose search path has a schema before `pg_catalog`, since the operators of
+    /// statements might be that schema's. Connections with a [pinned](Databases::pin_search_path) path stay so.
+    pub fn check_search_path(&mut self) {
+        if self.path == SearchPath::Session {
+            self.set_path(SearchPath::Checked);
+        }
+    }
+
+    fn set_path(&mut self, path: SearchPath) {
+        if std::mem::replace(&mut self.path, path) != path {
+            self.reset();
+        }
+    }
+
     /// Returns the connection of a name, opened at first use.
     ///
     /// # Errors
@@ -255,7 +284,8 @@ impl Databases {
         let target = understood(conninfo, &self.application_name, self.silence)
             .map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
         debug!("{name}: connecting to {target}");
-        let opened = self.control.interruptible("connect", move || connect::open(&target));
+        let path = self.path;
+        let opened = self.control.interruptible("connect", move || connect::open_with(&target, path));
         let connect::Opened { client, canceller, lifeline } =
             opened.map_err(interrupted)?.map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
         let mut pooled = Pooled::new(client, lifeline, self.control.cancellable(canceller));

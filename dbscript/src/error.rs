@@ -47,6 +47,11 @@ impl Error {
         Error::new(Kind::Fatal, message.into())
     }
 
+    /// Makes the error of what was given up because the loop was asked to end. It fails no round.
+    pub fn interrupted() -> Error {
+        Error::failed("interrupted").caused_by(Interrupted)
+    }
+
     fn new(kind: Kind, message: String) -> Error {
         Error(Box::new(Inner { kind, message, source: None }))
     }

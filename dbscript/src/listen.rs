@@ -45,7 +45,7 @@ const STAY: &str = "select pg_catalog.set_config(name, '0', false) from pg_catal
 /// When the server refuses, and when a pooler is between ([`Pooler`]).
 pub(crate) fn connect(mut target: Target) -> Result<Opened, Error> {
     let given = target.common.get_options().unwrap_or_default();
-    let options = format!("{given} -c {MARK}=1");
+    let options = format!("{given} -c {MARK}=1 -c search_path=pg_catalog");
     target.common.options(options.trim());
     let pooler = || Error::failed("a pooler is between").caused_by(Pooler);
     let mut opened = match connect::open(&target) {

@@ -114,11 +114,12 @@ impl Run {
         logging::init_console(&settings.log, self.switches.level())?;
         self.warn_of_unknown_keys(config, &mut BTreeSet::new());
         let control = Control::default();
-        let mut context = context(settings, control.clone());
+        let mut context = self.context(settings, control.clone());
         if once.handles_signals {
             return (once.work)(&mut context);
         }
         let cancelled = signals::watch_once(control.clone())?;
+        let _entered = control.enter();
         let result = (once.work)(&mut context);
         control.ended();
         drop(context);
@@ -183,9 +184,18 @@ impl Run {
             warn!("exception_quiet: there is no error of the kind `{kind}` here ({})", config.place());
         }
         take_over(pidfile, &control)?;
-        let context = context(settings, control);
+        let context = self.context(settings, control);
         let run = RunLoop::new(&settings.job_name, script, settings.pace.clone(), context);
         run.on_reload(self.reloader(settings.fixed(), warned)).managed_by(Systemd::new()).run(ready)
+    }
+
+    fn context(&self, settings: &Settings, control: Control) -> Context {
+        let mut databases = Databases::new(&settings.job_name, control.clone());
+        settings.apply(&mut databases);
+        if self.program.is_pinned() {
+            databases.pin_search_path();
+        }
+        Context::new(databases, control)
     }
 
     /// Warns of each key once, which `warned` remembers.
@@ -235,12 +245,6 @@ fn print(text: &[u8]) -> Result<(), BoxError> {
         }
         _ => Ok(()),
     }
-}
-
-fn context(settings: &Settings, control: Control) -> Context {
-    let mut databases = Databases::new(&settings.job_name, control.clone());
-    settings.apply(&mut databases);
-    Context::new(databases, control)
 }
 
 /// Makes the process the pidfile's owner, and lets signals reach the loop.

@@ -47,6 +47,7 @@ pub struct Worker {
     databases: Vec<(String, String)>,
     lifetime: Option<Duration>,
     silence: Option<Duration>,
+    pinned: bool,
     settings: LoopSettings,
     control: Control,
 }
@@ -62,6 +63,7 @@ impl Worker {
             databases: Vec::new(),
             lifetime: None,
             silence: None,
+            pinned: false,
             settings: LoopSettings::default(),
             control: Control::default(),
         }
@@ -110,6 +112,12 @@ impl Worker {
     /// [`Databases::notice_silence`].
     pub fn notice_silence(mut self, limit: Duration) -> Worker {
         self.silence = Some(limit);
+        self
+    }
+
+    /// Looks up names without a schema in `pg_catalog` alone. See [`Databases::pin_search_path`].
+    pub fn pin_search_path(mut self) -> Worker {
+        self.pinned = true;
         self
     }
 
@@ -184,6 +192,9 @@ impl Worker {
         }
         if let Some(limit) = self.silence {
             databases.notice_silence(limit);
+        }
+        if self.pinned {
+            databases.pin_search_path();
         }
         Ok(Context::new(databases, self.control.clone()))
     }

@@ -99,6 +99,7 @@ fn main() -> ExitCode {
             program
                 .about("Sends a mail for each event that a trigger `logutriga` has written.")
                 .version(env!("CARGO_PKG_VERSION"))
+                .pin_search_path()
                 .keys(&settings::KEYS)
         })
         .main(settings::mailer)

@@ -35,7 +35,7 @@ begin
             select 'pgq.' || name from pg_catalog.unnest(given.names) name where given.kind = 'table'
             union all
             select oid::pg_catalog.regprocedure::pg_catalog.text from pg_catalog.pg_proc
-            where pronamespace = 'pgq'::pg_catalog.regnamespace and proname = any (given.names)
+            where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid and proname = any (given.names)
               and given.kind = 'function'
         loop
             if given.kind = 'function' then

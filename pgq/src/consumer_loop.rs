@@ -1,10 +1,10 @@
 //! The consumer's round: open the next batch, deliver it, finish it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dbscript::{Context, Round, Script, guarded};
-use log::{debug, info};
+use log::{debug, info, warn};
 use postgres::Client;
 
 use crate::guard::Guard;
@@ -13,6 +13,9 @@ use crate::{
     Batch, BatchInfo, BoxError, Checkpoint, Consumer, Error, Hooks, Position, Settings, Subscription, Twin,
     tick_channel,
 };
+
+/// How often it is said that somebody has the consumer's lock who may not consume.
+const REPEAT: Duration = Duration::from_secs(60);
 
 /// Delivers batches to whoever processes them, and finishes them. This is where kinds of consumers differ.
 pub trait Delivery {
@@ -129,6 +132,8 @@ pub struct ConsumerLoop<D> {
     hooks: Option<Arc<dyn Hooks>>,
     /// Whether another process was consuming under this name at the last round.
     stands_by: bool,
+    /// When it was last said that somebody has the lock who may not consume.
+    warned: Option<Instant>,
     /// Whether to look where to go on before the next batch.
     resumes: bool,
     /// Since when there have been no events.
@@ -146,6 +151,7 @@ impl<D: Delivery> ConsumerLoop<D> {
             guard: Guard::default(),
             hooks: None,
             stands_by: false,
+            warned: None,
             resumes: delivery.resumes(),
             delivery,
             idle_since: Instant::now(),
@@ -301,16 +307,31 @@ impl<D: Delivery> ConsumerLoop<D> {
 
     /// Stands by while another process consumes under this name, or ends.
     fn beside_a_twin(&mut self, cx: &Context, busy: Error) -> Result<Round, BoxError> {
-        if self.subscription.settings().twin == Twin::Stop {
+        if cx.control().is_stopping() && !cx.is_ending() {
+            return Ok(Round::Idle);
+        }
+        if self.subscription.settings().twin == Twin::Stop && !busy.is_by_strangers() {
             return Err(busy.fatal().into());
         }
         if cx.is_ending() {
             return Err(busy.into());
         }
+        if busy.is_by_strangers() {
+            self.warn_of_strangers(&busy);
+        }
         if !std::mem::replace(&mut self.stands_by, true) {
             info!("standing by: {}", dbscript::describe(&busy));
         }
         Ok(Round::Idle)
+    }
+
+    /// Warns once a minute of who has the lock and is no process of this consumer.
+    fn warn_of_strangers(&mut self, busy: &Error) {
+        self.stands_by = true;
+        if self.warned.is_none_or(|warned| warned.elapsed() >= REPEAT) {
+            warn!("standing by: {}", dbscript::describe(busy));
+            self.warned = Some(Instant::now());
+        }
     }
 
     /// Names the database in errors that came from its queue.
@@ -322,6 +343,7 @@ impl<D: Delivery> ConsumerLoop<D> {
 impl<D: Delivery> Script for ConsumerLoop<D> {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.check_settings()?;
+        cx.databases().check_search_path();
         self.delivery.startup(cx)?;
         self.register(cx).map_err(|error| self.locate(cx, error))?;
         if self.resumes {

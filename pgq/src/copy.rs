@@ -7,6 +7,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{CopyInWriter, CopyOutReader, GenericClient, Row};
 
 use crate::error::unwrap_io;
+use crate::lock::Lock;
 use crate::{BoxError, Error, queue, sql};
 
 /// Rows are sent on in pieces of this size: larger ones only keep the target waiting.
@@ -51,7 +52,8 @@ fn move_ids(target: &mut impl GenericClient, queue: &str, table: &str, copied: u
     let failed =
         |error| Error::failed("cannot move the sequence of event ids").on_queue(queue).caused_by(error);
     let copied = i64::try_from(copied).unwrap_or(i64::MAX);
-    target.query_typed(sql::batch::LOCK_IDS, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    let name = format!("the lock of the event ids of queue `{queue}`");
+    Lock::new(&name, sql::lock::IDS, &[(&queue, Type::TEXT)]).take(target)?;
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&copied, Type::INT8)];
     target.query_typed(&sql::batch::move_ids(table), &values).map_err(failed).map(|_| ())
 }

@@ -8,7 +8,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use crate::set_aside::{SetAside, joined, number};
-use crate::{Error, holder, queue, schema, set_aside, sql, status};
+use crate::{Error, holder, lock, names, queue, schema, set_aside, sql, status};
 
 const WHAT: &str = "cannot drop the queue";
 
@@ -44,7 +44,7 @@ pub fn drop_queue_of(
         // Nobody registers any more from here on.
         transaction.query_typed(sql::HOLD_QUEUE, &values).map_err(failed)?;
         let row = transaction.query_typed_opt(sql::QUEUE_CONTENTS, &values).map_err(failed)?;
-        let now: Vec<String> = row.map_or(Vec::new(), |row| row.get(1));
+        let now: Vec<String> = row.map_or(Vec::new(), |row| names::all(row.get(1)));
         match now.iter().find(|name| !consumers.contains(name)) {
             Some(new) => {
                 Err(Error::failed(format!("{WHAT}: consumer `{}` has come since", plain(new)))
@@ -95,8 +95,11 @@ fn limited(
 ) -> Result<bool, Error> {
     let failed = |error| Error::failed(WHAT).on_queue(queue).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
-    let lock = transaction.query_typed_one(sql::LOCK_QUEUE_FOR_A_WHILE, &[(&queue, Type::TEXT)]);
-    let timeout: String = lock.map_err(failed)?.get(0);
+    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
+    let limited = transaction.query_typed_one(sql::WAIT_FOR_A_WHILE, no_values);
+    let timeout: String = limited.map_err(failed)?.get(0);
+    lock::queue(&mut transaction, queue)
+        .map_err(|error| Error::failed(WHAT).on_queue(queue).caused_by(error))?;
     let changed = change(&mut transaction)?;
     // The transaction may be the caller's.
     transaction.query_typed(sql::SET_LOCK_TIMEOUT, &[(&timeout, Type::TEXT)]).map_err(failed)?;
@@ -170,7 +173,7 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
     Ok(Some(QueueContents {
         events: Some(count).filter(|count| *count <= sql::COUNTED_EVENTS),
         set_aside: set_aside::read(client, queue, None)?,
-        consumers: row.get(1),
+        consumers: names::all(row.get(1)),
         dependents: dependents(client, queue)?,
     }))
 }

@@ -14,6 +14,8 @@ pub struct Error(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     kind: Kind,
+    /// Whether who is busy has no right to what it does.
+    by_strangers: bool,
     what: String,
     queue: Option<String>,
     batch: Option<i64>,
@@ -55,6 +57,12 @@ impl Error {
         Error::new(Kind::Busy, what.into())
     }
 
+    /// Notes that no other process of the consumer is busy, but somebody who only has its lock.
+    pub(crate) fn by_strangers(mut self) -> Error {
+        self.0.by_strangers = true;
+        self
+    }
+
     /// Makes an error of what an event carries.
     pub(crate) fn payload(what: impl Into<String>) -> Error {
         Error::new(Kind::Payload, what.into())
@@ -73,7 +81,15 @@ impl Error {
     }
 
     fn new(kind: Kind, what: String) -> Error {
-        Error(Box::new(Inner { kind, what, queue: None, batch: None, event: None, source: None }))
+        Error(Box::new(Inner {
+            kind,
+            by_strangers: false,
+            what,
+            queue: None,
+            batch: None,
+            event: None,
+            source: None,
+        }))
     }
 
     pub(crate) fn caused_by(mut self, source: impl Into<BoxError>) -> Error {
@@ -122,6 +138,11 @@ impl Error {
     /// Tells whether another process is consuming under the same name.
     pub fn is_busy(&self) -> bool {
         self.0.kind == Kind::Busy
+    }
+
+    /// Tells whether the consumer's lock is held by somebody who may not consume.
+    pub(crate) fn is_by_strangers(&self) -> bool {
+        self.0.by_strangers
     }
 
     /// Tells whether what an event carries is at fault, which no retry makes better.

@@ -68,8 +68,10 @@ impl<'a> Events<'a> {
             let row = source.query_one(sql::batch::OPEN_BATCH, &values)?;
             Ok(row.get::<_, bool>(0).then_some(row))
         })
-        .map_err(failed)?
-        .ok_or_else(|| lock::busy(&name).on_queue(queue).in_batch(info.id))?;
+        .map_err(failed)?;
+        let Some(row) = row else {
+            return Err(source.busy(queue, &name)?.on_queue(queue).in_batch(info.id));
+        };
         let query: Option<String> = row.get(1);
         if query.as_deref() == Some("") {
             return Err(failed(holder::gone().into()));

@@ -38,7 +38,7 @@ pub fn each_failed_event(
         let mut rows = client.query_typed_raw(sql::failed::FAILED_EVENT_PAGE, values).map_err(failed)?;
         let before = total;
         while let Some(row) = rows.next().map_err(failed)? {
-            let event = FailedEvent::new(row);
+            let event = FailedEvent::new(&row);
             after = Some(event.id());
             total += 1;
             if each(event).is_break() {

@@ -4,6 +4,7 @@
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
+use crate::lock::Lock;
 use crate::{BatchInfo, BoxError, Error, Subscription, sql};
 
 /// The consumer that a batch was opened for, and the batch.
@@ -73,10 +74,10 @@ impl Holder {
     pub(crate) fn finish(&self, transaction: &mut Transaction<'_>) -> Result<i32, BoxError> {
         if self.is_member && !self.is_team {
             // The server finishes a batch whoever has it, so nobody may take it over from here on.
-            transaction.query_typed_one(
-                sql::batch::LOCK_FINISH,
-                &[(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT)],
-            )?;
+            let values: [(&(dyn ToSql + Sync), Type); 2] =
+                [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT)];
+            let name = format!("the lock of batches of consumer `{}`", self.consumer);
+            Lock::new(&name, sql::lock::FINISH, &values).shared().take(transaction)?;
         }
         let statement = match (self.is_member, self.is_team) {
             (false, _) => sql::batch::FINISH_BATCH,

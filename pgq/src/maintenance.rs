@@ -10,6 +10,7 @@ use postgres::types::Type;
 
 pub(crate) use self::chores::{Chore, ChoreLoop};
 pub use self::retries::retry_events;
+use crate::names::{self, Name};
 use crate::schema::{self, Trust};
 use crate::{Error, sql};
 
@@ -70,10 +71,10 @@ fn operations(client: &mut Client) -> Result<Vec<Operation>, Error> {
     let rows = client.query_typed(statement, &[]).map_err(failed)?;
     crate::holder::require_all_visible(client)?;
     let operation = |row: &postgres::Row| Operation {
-        name: row.get(0),
+        name: row.get::<_, Name>(0).0,
         argument: row.get(1),
-        function: row.get(2),
-        table: row.get(3),
+        function: row.get::<_, Name>(2).0,
+        table: row.get::<_, Option<Name>>(3).map(|name| name.0),
     };
     Ok(rows.iter().map(operation).collect())
 }
@@ -81,7 +82,8 @@ fn operations(client: &mut Client) -> Result<Vec<Operation>, Error> {
 /// Something to do: a function to call, or a table to vacuum.
 struct Operation {
     name: String,
-    argument: Option<String>,
+    /// Bytes, which need not be text.
+    argument: Option<Vec<u8>>,
     /// The name as SQL can call it.
     function: String,
     /// The argument as SQL can name it.
@@ -105,8 +107,8 @@ impl Operation {
         match schema::require_trusted(client, Trust::Function(&self.name)) {
             Ok(()) => Ok(true),
             Err(error) if error.is_untrusted() => {
-                let argument = self.argument.as_deref().unwrap_or_default();
-                warn!("maintenance `{}` of `{}` is left out: {error}", plain(&self.name), plain(argument));
+                let argument = names::shown(self.argument.as_deref().unwrap_or_default());
+                warn!("maintenance `{}` of `{}` is left out: {error}", plain(&self.name), plain(&argument));
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -120,13 +122,11 @@ impl Operation {
                 let table = self.table.as_deref().unwrap_or_default();
                 client.batch_execute(&format!("vacuum {table}")).map(|()| Vec::new())
             }
-            Some(argument) => {
-                client.query_typed(&format!("select {}($1)", self.function), &[(argument, Type::TEXT)])
-            }
+            Some(argument) => client.query_typed(&sql::maintain(&self.function), &[(argument, Type::BYTEA)]),
             None => client.query_typed(&format!("select {}()", self.function), &[]),
         };
         let rows = result.map_err(|error| {
-            let argument = self.argument.as_deref().unwrap_or_default();
+            let argument = names::shown(self.argument.as_deref().unwrap_or_default());
             Error::failed(format!("maintenance `{}` of `{argument}` failed", self.name)).caused_by(error)
         })?;
         // Whatever else a function returns means nothing.

@@ -5,6 +5,7 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row, Transaction};
 
+use crate::names::Name;
 use crate::{Error, exclusive, schema, shell, sql};
 
 /// So many queues at most of a dump without data are stepped over when one is created.
@@ -146,7 +147,7 @@ pub(crate) fn require_known(client: &mut impl GenericClient, queue: &str) -> Res
 pub(crate) fn unknown(client: &mut impl GenericClient, queue: &str) -> Error {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let names: Vec<String> = match client.query_typed(sql::QUEUE_NAMES, no_values) {
-        Ok(rows) => rows.iter().map(|row| row.get(0)).collect(),
+        Ok(rows) => rows.iter().map(|row| row.get::<_, Name>(0).0).collect(),
         Err(error) => return Error::failed("cannot list the queues").caused_by(error),
     };
     Error::missing(format!("queue `{queue}` does not exist; {}", there_are(&names)))

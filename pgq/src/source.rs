@@ -9,6 +9,7 @@ use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
 use crate::copy::{Ids, copy_batch};
 use crate::holder::Holder;
+use crate::lock;
 use crate::pages::Pages;
 use crate::tags::Tags;
 use crate::{BoxError, Error, Event, culprit, sql};
@@ -76,6 +77,16 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Makes the error of a batch whose consumer's lock another process has.
+    pub(crate) fn busy(&mut self, queue: &str, name: &str) -> Result<Error, Error> {
+        let holders = match self {
+            Source::Transaction { transaction, .. } => lock::consumer_holders(transaction, queue, name)?,
+            Source::Autocommit { client, .. } => lock::consumer_holders(&mut **client, queue, name)?,
+            Source::Memory(_) => Vec::new(),
+        };
+        Ok(lock::busy(&holders, name))
+    }
+
     /// Reads the next page of the events that a query of the server describes; an empty page is the end.
     pub(crate) fn fetch(&mut self, events: &str, pages: &mut Pages) -> Result<Vec<Row>, BoxError> {
         match self {
@@ -139,7 +150,7 @@ impl<'a> Source<'a> {
 
     /// Sends tags, finishes the batch, and commits; returns how many batches were finished.
     pub(crate) fn finish(self, holder: &Holder, tags: &Tags, at_once: bool) -> Result<i32, Error> {
-        let failed = |what: &str, error: postgres::Error| Error::failed(what).caused_by(error);
+        let failed = |what: &str, error: BoxError| Error::failed(what).caused_by(error);
         let (mut transaction, lent) = match self {
             // The portal goes while its transaction lives.
             Source::Transaction { transaction, reader, lent } => {
@@ -148,17 +159,17 @@ impl<'a> Source<'a> {
             }
             Source::Autocommit { client, lent, .. } => {
                 let started = client.transaction();
-                (started.map_err(|error| failed("cannot start a transaction", error))?, lent)
+                (started.map_err(|error| failed("cannot start a transaction", error.into()))?, lent)
             }
             Source::Memory(_) => return Ok(1),
         };
-        lent.lift(&mut transaction).map_err(|error| failed("cannot finish the batch", error))?;
+        lent.lift(&mut transaction).map_err(|error| failed("cannot finish the batch", error.into()))?;
         tags.send(&mut transaction, holder, at_once)?;
         let finished = holder
             .finish(&mut transaction)
             .map_err(|error| Error::failed("cannot finish the batch").caused_by(error))?;
         if finished == 1 {
-            transaction.commit().map_err(|error| failed("cannot commit the batch", error))?;
+            transaction.commit().map_err(|error| failed("cannot commit the batch", error.into()))?;
         }
         Ok(finished)
     }

@@ -2,10 +2,13 @@
 
 use postgres_protocol::escape::escape_literal;
 
+use crate::names::{bytes, from_bytes};
+
 pub(crate) mod batch;
 pub(crate) mod dependents;
 pub(crate) mod failed;
 pub(crate) mod integrity;
+pub(crate) mod lock;
 pub(crate) mod retry;
 pub(crate) mod schema;
 pub(crate) mod status;
@@ -22,34 +25,34 @@ pub(crate) const SCHEMA_STATE: &str = "select \
      exists (select from pg_catalog.pg_available_extension_versions \
          where name = 'pgq' and (not superuser or trusted or pg_catalog.current_setting('is_superuser')::pg_catalog.bool)) \
          and pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as creatable, \
-     exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')) \
-         or exists (select from pg_catalog.pg_proc where pronamespace = pg_catalog.to_regnamespace('pgq')) as occupied, \
+     exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid) \
+         or exists (select from pg_catalog.pg_proc where pronamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid) as occupied, \
      coalesce((select pg_catalog.pg_has_role(relowner, 'usage') from pg_catalog.pg_class \
-         where oid = pg_catalog.to_regclass('pgq.subscription')), \
+         where oid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid), \
          (select pg_catalog.pg_has_role(nspowner, 'usage') from pg_catalog.pg_namespace where nspname = 'pgq'), \
          false) as owned, \
      (select pg_catalog.count(*) = 3 from pg_catalog.pg_roles where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin')) as roles, \
      exists (select from pg_catalog.pg_proc cross join lateral pg_catalog.aclexplode(proacl) acl \
-         where pg_proc.oid = pg_catalog.to_regprocedure('pgq.finish_batch(bigint)') \
-         and acl.grantee = pg_catalog.to_regrole('pgq_reader')) as granted, \
+         where pg_proc.oid = pg_catalog.to_regprocedure('pgq.finish_batch(bigint)')::pg_catalog.oid \
+         and acl.grantee = pg_catalog.to_regrole('pgq_reader')::pg_catalog.oid) as granted, \
      array(select name from pg_catalog.unnest(array['pgq.finish_batch(bigint)', \
-             'pgq.event_failed(bigint,bigint,text)', 'pgq_coop.finish_batch(bigint)']) name \
-         join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure(name) where proacl is null) as open, \
+             'pgq.event_failed(bigint,bigint,pg_catalog.text)', 'pgq_coop.finish_batch(bigint)']) name \
+         join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure(name)::pg_catalog.oid where proacl is null) as open, \
      exists (select from pg_catalog.pg_extension where extname = 'pgq_coop') as coop_extension, \
-     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq'), 'pg_namespace') as pgq, \
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq')::pg_catalog.oid, 'pg_namespace') as pgq, \
      (select pg_catalog.obj_description(pg_catalog.to_regclass('pgq.failed_queue'), 'pg_class') from pg_catalog.pg_trigger \
-         where tgrelid = pg_catalog.to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup') as failed, \
-     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq_coop'), 'pg_namespace') as coop, \
+         where tgrelid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid and tgname = 'failed_queue_cleanup') as failed, \
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq_coop')::pg_catalog.oid, 'pg_namespace') as coop, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
-         where oid = pg_catalog.to_regprocedure('pgq._release()')) as pgq_source, \
+         where oid = pg_catalog.to_regprocedure('pgq._release()')::pg_catalog.oid) as pgq_source, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
-         where oid = pg_catalog.to_regprocedure('pgq._failed_release()') \
+         where oid = pg_catalog.to_regprocedure('pgq._failed_release()')::pg_catalog.oid \
          and pg_catalog.to_regclass('pgq.failed_queue') is not null \
          and exists (select from pg_catalog.pg_trigger \
-             where tgrelid = pg_catalog.to_regclass('pgq.subscription') and tgname = 'failed_queue_cleanup')) \
+             where tgrelid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid and tgname = 'failed_queue_cleanup')) \
          as failed_source, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
-         where oid = pg_catalog.to_regprocedure('pgq_coop._release()')) as coop_source";
+         where oid = pg_catalog.to_regprocedure('pgq_coop._release()')::pg_catalog.oid) as coop_source";
 
 /// Whether PgQ is there, which one, and whose it is.
 pub(crate) const SCHEMA_PRESENT: &str = "select pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
@@ -60,22 +63,20 @@ pub(crate) const SCHEMA_PRESENT: &str = "select pg_catalog.to_regprocedure('pgq.
              where rolname = current_user), 'usage') limit 1) as stranger, \
      pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq')::pg_catalog.oid, 'pg_namespace') as pgq, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
-         where oid = pg_catalog.to_regprocedure('pgq._release()')) as pgq_source";
+         where oid = pg_catalog.to_regprocedure('pgq._release()')::pg_catalog.oid) as pgq_source";
 
 /// How much there is in schema `pgq`, and which triggers elsewhere use it.
 pub(crate) const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) from pgq.queue), (select pg_catalog.count(*) from pgq.subscription), \
      array(select pg_catalog.format('`%s` on `%s`', tgname, tgrelid::pg_catalog.regclass) from pg_catalog.pg_trigger \
          join pg_catalog.pg_proc on pg_proc.oid = tgfoid join pg_catalog.pg_class on pg_class.oid = tgrelid \
-         where pronamespace = 'pgq'::pg_catalog.regnamespace and relnamespace <> pronamespace \
+         where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid and relnamespace <> pronamespace \
          and not tgisinternal order by 1)";
 
 /// Has every statement see what others have committed before it.
 pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level read committed";
 
-/// Keeps two installations at once from getting into each other's way.
-pub(crate) const LOCK_INSTALL: &str = "set local transaction isolation level read committed; \
-     select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq install', 0))::pg_catalog.text; \
-     set local client_min_messages = warning";
+/// Keeps what is left unchanged from being told.
+pub(crate) const TELL_LESS: &str = "set local client_min_messages = warning";
 
 pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";
 
@@ -84,22 +85,11 @@ pub(crate) const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
 
 /// Whether this role can set the rights of the tables that the extension has created.
 pub(crate) const SETS_RIGHTS: &str = "select exists (select from pg_catalog.pg_extension where extname = 'pgq') \
-     and exists (select from pg_catalog.pg_proc where oid = pg_catalog.to_regprocedure('pgq._queue_rights(text)') \
+     and exists (select from pg_catalog.pg_proc where oid = pg_catalog.to_regprocedure('pgq._queue_rights(pg_catalog.text)')::pg_catalog.oid \
          and pg_catalog.has_function_privilege(oid, 'execute'))";
 
 /// $1 queue.
 pub(crate) const SET_RIGHTS: &str = "select pgq._queue_rights($1)";
-
-/// The key of a queue's lock.
-macro_rules! queue_key {
-    () => {
-        "pg_catalog.hashtextextended(pg_catalog.format('pgq queue %L', $1::pg_catalog.text), 0)"
-    };
-}
-
-/// $1 queue. Whoever creates or drops it waits for its turn.
-pub(crate) const LOCK_QUEUE: &str =
-    concat!("select pg_catalog.pg_advisory_xact_lock(", queue_key!(), ")::pg_catalog.text");
 
 /// Makes the transaction's commit wait for the disk, also where the setting says otherwise.
 macro_rules! wait_for_disk {
@@ -109,23 +99,15 @@ macro_rules! wait_for_disk {
     };
 }
 
-/// $1 queue, $2 consumer. Whoever registers that consumer waits for its turn, and whoever drops the queue too. The commit
-/// waits for the disk, since the record of the consumer in another place is made or forgotten with it.
-pub(crate) const LOCK_REGISTRATION: &str = concat!(
-    "select pg_catalog.pg_advisory_xact_lock_shared(",
-    queue_key!(),
-    ")::pg_catalog.text, pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq consumer %L', $2::pg_catalog.text), 0))::pg_catalog.text, ",
-    wait_for_disk!()
-);
+/// The commit of a registration waits for the disk, since the record of the consumer in another place is made or forgotten
+/// with it.
+pub(crate) const WAIT_FOR_DISK: &str = concat!("select ", wait_for_disk!());
 
-/// $1 queue. As [`LOCK_QUEUE`], and no lock of the transaction is waited for longer than five seconds from here on,
-/// unless the session has a limit. Returns the limit as it was.
-pub(crate) const LOCK_QUEUE_FOR_A_WHILE: &str = concat!(
-    "select before, pg_catalog.set_config('lock_timeout', case before when '0' then '5s' else before end, true), \
-     pg_catalog.pg_advisory_xact_lock(",
-    queue_key!(),
-    ")::pg_catalog.text from (select pg_catalog.current_setting('lock_timeout') as before offset 0) setting"
-);
+/// No lock of the transaction is waited for longer than five seconds from here on, unless the session has a limit.
+/// Returns the limit as it was.
+pub(crate) const WAIT_FOR_A_WHILE: &str = "select before, pg_catalog.set_config('lock_timeout'::pg_catalog.text, \
+         case before when '0' then '5s'::pg_catalog.text else before end, true) \
+     from (select pg_catalog.current_setting('lock_timeout'::pg_catalog.text) as before offset 0) setting";
 
 /// $1 limit.
 pub(crate) const SET_LOCK_TIMEOUT: &str =
@@ -146,16 +128,21 @@ pub(crate) const QUEUE_EXISTS: &str = "select true from pgq.queue where queue_na
 pub(crate) const DROP_QUEUE: &str =
     "select pgq.drop_queue(queue_name, $2) from pgq.queue where queue_name = $1";
 
-pub(crate) const QUEUE_NAMES: &str = "select queue_name from pgq.queue order by queue_name";
+pub(crate) const QUEUE_NAMES: &str =
+    concat!("select ", bytes!("queue_name"), " from pgq.queue order by queue_name");
 
 /// $1 queue. The table of events, quoted, the names of consumers, and the table again if row security hides some of its
 /// events. No row: there is no such queue.
-pub(crate) const QUEUE_CONTENTS: &str = "select pgq.quote_fqname(queue_data_pfx), array( \
-         select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+pub(crate) const QUEUE_CONTENTS: &str = concat!(
+    "select pgq.quote_fqname(queue_data_pfx), array( \
+         select ",
+    bytes!("co_name"),
+    " from pgq.subscription join pgq.consumer on co_id = sub_consumer \
          where sub_queue = queue_id order by co_name), \
      case when pg_catalog.row_security_active(pg_catalog.to_regclass(pgq.quote_fqname(queue_data_pfx))::pg_catalog.oid) \
          then queue_data_pfx end \
-     from pgq.queue where queue_name = $1";
+     from pgq.queue where queue_name = $1"
+);
 
 /// More events are not counted.
 pub(crate) const COUNTED_EVENTS: u64 = 1_000_000;
@@ -187,13 +174,20 @@ pub(crate) fn set_aside(retry: bool, failed: status::Failed) -> String {
 }
 
 /// $1 queue or null for all.
-pub(crate) const QUEUE_CONFIGS: &str = "select queue_name, queue_ticker_max_count, queue_ticker_paused, queue_external_ticker, \
+pub(crate) const QUEUE_CONFIGS: &str = concat!(
+    "select ",
+    bytes!("queue_name"),
+    " as queue_name, queue_ticker_max_count, queue_ticker_paused, queue_external_ticker, \
          queue_disable_insert, queue_per_tx_limit, \
          extract(epoch from queue_ticker_max_lag)::pg_catalog.float8 as max_lag, \
          extract(epoch from queue_ticker_idle_period)::pg_catalog.float8 as idle_period, \
          extract(epoch from queue_rotation_period)::pg_catalog.float8 as rotation_period, \
-         pg_catalog.array_remove(coalesce(queue_extra_maint, '{}'), null) as extra_maint \
-     from pgq.queue where queue_name = $1 or $1 is null order by queue_name";
+         array(select ",
+    bytes!("name"),
+    " from pg_catalog.unnest(queue_extra_maint) with ordinality listed (name, place) \
+             where name is not null order by place) as extra_maint \
+     from pgq.queue where queue_name = $1 or $1 is null order by pgq.queue.queue_name"
+);
 
 /// $1 queue, $2 value, $3 variable without `queue_`. No row: there is no such queue.
 pub(crate) const SET_QUEUE_CONFIG: &str =
@@ -210,7 +204,7 @@ pub(crate) const SET_PER_TX_LIMIT: &str = "update pgq.queue set queue_per_tx_lim
 pub(crate) const SET_EXTRA_MAINT: &str = "update pgq.queue set queue_extra_maint = nullif($2::pg_catalog.text, '')::pg_catalog.text[] where queue_name = $1";
 
 /// $1 value. One with which the present cannot be calculated would fail every round of maintenance.
-pub(crate) const IS_INTERVAL: &str = "select pg_catalog.isfinite(value) and extract(epoch from value) >= 0 and pg_catalog.now() - value <= pg_catalog.now() + value \
+pub(crate) const IS_INTERVAL: &str = "select pg_catalog.isfinite(value) and extract(epoch from value) >= 0.0 and pg_catalog.now() - value <= pg_catalog.now() + value \
      from (select $1::pg_catalog.text::interval as value) given";
 
 /// $1 value.
@@ -223,28 +217,36 @@ pub(crate) const IS_FLAG: &str = "select $1::pg_catalog.text::pg_catalog.bool is
 pub(crate) const IS_LIMIT: &str = "select coalesce(nullif($1::pg_catalog.text, '')::pg_catalog.int4, 0) >= 0";
 
 /// $1 value.
-pub(crate) const ARE_FUNCTIONS: &str = "select coalesce(pg_catalog.bool_and(pg_catalog.to_regprocedure(pgq.quote_fqname(name) || '(text)') is not null), true) \
+pub(crate) const ARE_FUNCTIONS: &str = "select coalesce(pg_catalog.bool_and(pg_catalog.to_regprocedure(pgq.quote_fqname(name) || '(pg_catalog.text)') is not null), true) \
      from pg_catalog.unnest(nullif($1::pg_catalog.text, '')::pg_catalog.text[]) name";
 
 /// $1 queue, $2 consumer. Its tick and batch, and the consumer whose position it shares, if it is a subconsumer.
 /// No row: there is no such queue; a null id: no such consumer.
 ///
 /// A subconsumer's name begins with its consumer's; its row may look like any other at times.
-pub(crate) const CONSUMER_POSITION: &str = "select sub_id, sub_last_tick, sub_batch, ( \
-         select name.co_name from pgq.subscription other join pgq.consumer name on name.co_id = other.sub_consumer \
+pub(crate) const CONSUMER_POSITION: &str = concat!(
+    "select sub_id, sub_last_tick, sub_batch, ( \
+         select ",
+    bytes!("name.co_name"),
+    " from pgq.subscription other join pgq.consumer name on name.co_id = other.sub_consumer \
          where other.sub_queue = queue_id and other.sub_id = own.sub_id and other.sub_consumer <> own.sub_consumer \
              and (pg_catalog.starts_with($2, name.co_name || '.') or own.sub_last_tick is null) \
          order by pg_catalog.starts_with($2, name.co_name || '.') desc, pg_catalog.length(name.co_name) limit 1) \
      from pgq.queue \
      left join (pgq.subscription own join pgq.consumer on co_id = own.sub_consumer and co_name = $2) \
          on own.sub_queue = queue_id \
-     where queue_name = $1";
+     where queue_name = $1"
+);
 
 /// $1 queue. Consumers with a position of their own. No row: there is no such queue.
-pub(crate) const CONSUMER_NAMES: &str = "select array( \
-         select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+pub(crate) const CONSUMER_NAMES: &str = concat!(
+    "select array( \
+         select ",
+    bytes!("co_name"),
+    " from pgq.subscription join pgq.consumer on co_id = sub_consumer \
          where sub_queue = queue_id and sub_last_tick is not null order by co_name) \
-     from pgq.queue where queue_name = $1";
+     from pgq.queue where queue_name = $1"
+);
 
 /// $1 queue, $2 consumer. No row: there is no such queue.
 pub(crate) const IS_REGISTERED: &str = "select exists ( \
@@ -344,11 +346,11 @@ pub(crate) fn rotated(queue: &str) -> String {
 
 /// $1 queue. The role, quoted, and what it lacks for COPY into the queue's tables, as the middle of GRANT statements.
 pub(crate) const MISSING_RIGHTS: &str = "select pg_catalog.quote_ident(current_user), pg_catalog.array_remove(array[ \
-         case when not pg_catalog.has_function_privilege('pgq.current_event_table(text)', 'execute') \
+         case when not pg_catalog.has_function_privilege('pgq.current_event_table(pg_catalog.text)', 'execute') \
              then 'execute on function pgq.current_event_table(text)' end, \
          (select 'insert on ' || pg_catalog.string_agg(name, ', ' order by number) \
              from pg_catalog.generate_series(0, queue_ntables - 1) number \
-             cross join lateral (select pgq.quote_fqname(queue_data_pfx || '_' || number)) named (name) \
+             cross join lateral (select pgq.quote_fqname(queue_data_pfx || '_' || number::pg_catalog.text)) named (name) \
              where not pg_catalog.has_table_privilege(pg_catalog.to_regclass(name)::pg_catalog.oid, 'insert')), \
          case when not pg_catalog.has_sequence_privilege(pg_catalog.to_regclass(pgq.quote_fqname(queue_event_seq))::pg_catalog.oid, 'usage') \
              then 'usage on sequence ' || pgq.quote_fqname(queue_event_seq) end], null) \
@@ -376,11 +378,33 @@ macro_rules! rotation_is_safe {
 }
 pub(crate) use rotation_is_safe;
 
-/// What maintenance is due: the function's name and argument, and both as SQL can call them.
-pub(crate) const MAINTENANCE: &str = concat!(
-    "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations()",
-    rotation_is_safe!()
-);
+/// Makes the columns of what maintenance is due: the function's name and argument, and both as SQL can call them; as bytes.
+macro_rules! operations {
+    ($from:expr) => {
+        concat!(
+            "select ",
+            bytes!("func_name"),
+            ", ",
+            bytes!("func_arg"),
+            ", ",
+            bytes!("pgq.quote_fqname(func_name)"),
+            ", ",
+            bytes!("pgq.quote_fqname(func_arg)"),
+            " from ",
+            $from,
+            crate::sql::rotation_is_safe!()
+        )
+    };
+}
+pub(crate) use operations;
+
+/// What maintenance is due.
+pub(crate) const MAINTENANCE: &str = operations!("pgq.maint_operations()");
+
+/// Makes the call of a function of maintenance, whose name is quoted already, with an argument as bytes.
+pub(crate) fn maintain(function: &str) -> String {
+    format!("select {function}({})", from_bytes!("$1"))
+}
 
 /// Which tables of positions row security hides from this role, or null.
 pub(crate) const HIDDEN: &str = concat!("select ", batch::hidden_positions!());

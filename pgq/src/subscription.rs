@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
+use crate::lock::{Lock, Waiting};
 use crate::time::Time;
 use crate::{Checkpoint, Error, Settings, holder, lock, registration, sql};
 
@@ -138,17 +140,39 @@ impl Subscription {
         hurried: bool,
     ) -> Result<Option<BatchInfo>, Error> {
         let Settings { queue, consumer, .. } = &self.settings;
-        let row = lock::retrying(|| self.try_next_batch(client, hurried)).map_err(|error| {
-            Error::failed(format!("cannot open the next batch of consumer `{consumer}`"))
-                .on_queue(queue)
-                .caused_by(error)
-        })?;
-        let row = row.ok_or_else(|| lock::busy(consumer).on_queue(queue))?;
-        holder::require_visible(row.get(6)).map_err(|error| error.on_queue(queue))?;
-        info(&row).map_err(|error| {
-            let what = "cannot read the next batch, whose ticks are missing or no ticks";
-            Error::failed(what).on_queue(queue).caused_by(error)
-        })
+        let mut waiting = Waiting::default();
+        loop {
+            let row = lock::retrying(|| self.try_next_batch(client, hurried))
+                .map_err(|error| self.not_opened(error).on_queue(queue))?;
+            if let Some(row) = row {
+                holder::require_visible(row.get(6)).map_err(|error| error.on_queue(queue))?;
+                return info(&row).map_err(|error| {
+                    let what = "cannot read the next batch, whose ticks are missing or no ticks";
+                    Error::failed(what).on_queue(queue).caused_by(error)
+                });
+            }
+            let holders = lock::consumer_holders(client, queue, &self.lock_name())?;
+            if !holders.is_empty() || self.settings.subconsumer.is_none() {
+                return Err(lock::busy(&holders, consumer).on_queue(queue));
+            }
+            // Others are about to finish batches, or somebody only has their lock.
+            let values: [(&(dyn ToSql + Sync), Type); 2] = [(queue, Type::TEXT), (consumer, Type::TEXT)];
+            let name = format!("the lock of batches of consumer `{consumer}`");
+            let lock = Lock::new(&name, sql::lock::FINISH, &values);
+            while !waiting.go_on(client, &lock)? {}
+        }
+    }
+
+    /// Makes the error of a batch that cannot be opened. `pgq_coop` would register a consumer that is not registered
+    /// any more, at a position that nobody has asked for, so it gets no name then, and refuses that.
+    fn not_opened(&self, error: postgres::Error) -> Error {
+        let consumer = &self.settings.consumer;
+        let has_no_name = error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE);
+        if has_no_name && self.settings.subconsumer.is_some() {
+            let what = format!("consumer `{consumer}` is not registered; to be registered anew, start again");
+            return Error::missing(what);
+        }
+        Error::failed(format!("cannot open the next batch of consumer `{consumer}`")).caused_by(error)
     }
 
     /// Returns no row when another process has the consumer's lock.

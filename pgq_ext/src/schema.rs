@@ -2,6 +2,7 @@
 
 use dbscript::plain;
 use log::warn;
+use pgq::lock::Lock;
 use pgq::schema::{dependents_at_last, plain_rights, trust_check};
 use postgres::GenericClient;
 
@@ -24,7 +25,8 @@ pub fn is_installed(client: &mut impl GenericClient) -> Result<bool, Error> {
 /// Returns the whole schema as one script, to be run in one transaction. It can be run again, also over an older
 /// one.
 pub fn sql() -> String {
-    let lock = [sql::LOCK_INSTALL.to_owned()];
+    let lock = format!("select pg_catalog.pg_advisory_xact_lock({})::pg_catalog.text", sql::LOCK_INSTALL);
+    let lock = [sql::READ_COMMITTED.to_owned(), lock];
     let statements = lock.into_iter().chain(statements());
     statements
         .map(|part| format!("{};\n", part.trim_end().trim_end_matches(';')))
@@ -57,7 +59,7 @@ fn statements() -> impl Iterator<Item = String> {
 pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     let failed = |error| Error::failed("cannot install schema `pgq_ext`", error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    lock(&mut transaction)?;
     transaction.batch_execute(&trust_check(&[NAME])).map_err(failed)?;
     let was_there = is_installed(&mut transaction)?;
     let row = transaction.query_typed_one(sql::IS_ANOTHERS, &[]).map_err(failed)?;
@@ -103,7 +105,7 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
     let what = "cannot remove schema `pgq_ext`";
     let failed = |error| Error::failed(what, error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    lock(&mut transaction)?;
     let row = transaction.query_typed_one(sql::ORIGIN, &[]).map_err(failed)?;
     let (there, extension): (bool, bool) = (row.get(0), row.get(1));
     if !there {
@@ -124,6 +126,14 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
         .map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(Some(dependents))
+}
+
+/// Takes the lock of installations.
+fn lock(client: &mut impl GenericClient) -> Result<(), Error> {
+    let failed = |error| Error::failed("cannot begin", error);
+    client.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
+    let lock = Lock::new("the lock of installations of schema `pgq_ext`", sql::LOCK_INSTALL, &[]);
+    lock.take(client).map_err(|error| Error::failed("cannot wait for other installations", error))
 }
 
 /// Fails when the schema is not installed, with the way to install it, and when this role may not use it, with the grant.

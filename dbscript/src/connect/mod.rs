@@ -3,6 +3,7 @@
 mod attempt;
 mod canceller;
 mod lifeline;
+mod pinned;
 mod refusals;
 
 use std::collections::hash_map::RandomState;
@@ -16,6 +17,7 @@ use postgres::config::Host;
 use self::attempt::{Attempt, Place};
 pub(crate) use self::canceller::Canceller;
 pub(crate) use self::lifeline::Lifeline;
+pub(crate) use self::pinned::{SearchPath, open_with};
 pub(crate) use self::refusals::Refusals;
 use crate::conninfo::{Endpoint, SessionAttrs, Target};
 use crate::{BoxError, Error};

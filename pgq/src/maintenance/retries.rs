@@ -2,6 +2,7 @@
 
 use postgres::{Client, SimpleQueryMessage};
 
+use crate::names::shown_hex;
 use crate::schema::{self, Trust};
 use crate::{Error, sql};
 
@@ -58,7 +59,7 @@ fn retry_queue(
 fn queues(client: &mut Client) -> Result<Vec<(i32, String)>, Error> {
     let failed = |error| Error::failed("cannot find out which events are to come back").caused_by(error);
     let answer = client.simple_query(&sql::retry::queues()).map_err(failed)?;
-    let queue = |row: &postgres::SimpleQueryRow| Some((row.get(0)?.parse().ok()?, row.get(1)?.to_owned()));
+    let queue = |row: &postgres::SimpleQueryRow| Some((row.get(0)?.parse().ok()?, shown_hex(row.get(1)?)));
     Ok(rows(&answer).filter_map(queue).collect())
 }
 

@@ -42,6 +42,7 @@ pub(super) static COOP: Script = Script {
         "trust",
         "functions/_plain_rights",
         "coop/version",
+        "coop/_add_subconsumer",
         "coop/register_subconsumer",
         "coop/unregister_subconsumer",
         "coop/_lock_subscription",

@@ -9,7 +9,7 @@ use super::report::{Change, Kind, Report};
 use super::script::{Age, Script};
 use super::state::State;
 use super::{COOP, FAILED, PGQ, trust};
-use crate::{Error, sql};
+use crate::{Error, lock, sql};
 
 const WHAT: &str = "cannot install schema `pgq`";
 
@@ -38,7 +38,9 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
 pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result<Report, Error> {
     let failed = |error| Error::failed(WHAT).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
+    lock::installation(&mut transaction)?;
+    transaction.batch_execute(sql::TELL_LESS).map_err(failed)?;
     trust::require(&mut transaction, WHAT)?;
     let before = State::read(&mut transaction)?;
     let damaged = before.owned && is_damaged(&mut transaction, &before).map_err(failed)?;

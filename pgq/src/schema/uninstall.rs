@@ -10,7 +10,7 @@ use postgres::{GenericClient, Transaction};
 use super::report::Kind;
 use super::state::State;
 use super::{dependents, dependents_at_last, trust};
-use crate::{Error, sql};
+use crate::{Error, lock, sql};
 
 const WHAT: &str = "cannot remove schema `pgq`";
 
@@ -112,7 +112,9 @@ fn remove(
 ) -> Result<Option<(Kind, Contents)>, Error> {
     let failed = |error| Error::failed(WHAT).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
+    lock::installation(&mut transaction)?;
+    transaction.batch_execute(sql::TELL_LESS).map_err(failed)?;
     trust::require(&mut transaction, WHAT)?;
     let Some(kind) = installed(&mut transaction)? else { return Ok(None) };
     let schemas = schemas(&mut transaction)?;

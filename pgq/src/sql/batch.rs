@@ -17,11 +17,13 @@ use postgres_protocol::escape::escape_literal;
 /// last tick, so there always is one. No interval leads to a tick at `infinity`, as ticks from elsewhere may be; then ticks
 /// are taken one by one. Rows that are looked up one by one are planned sooner than a join of them.
 macro_rules! next_batch {
-    ($lock:literal, $turns:literal, $function:literal, $more:literal) => {
+    ($lock:literal, $consumer:literal, $turns:literal, $function:literal, $more:literal) => {
         concat!(
             "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time, \
                  cur_tick_event_seq - prev_tick_event_seq, hidden from ( \
-                 select $1::pg_catalog.text as queue, $2::pg_catalog.text as consumer, ",
+                 select $1::pg_catalog.text as queue, ",
+            $consumer,
+            " as consumer, ",
             hidden_positions!(),
             " as hidden, exists ( \
                      select from pgq.subscription join pgq.tick on tick_queue = sub_queue and tick_id >= sub_last_tick \
@@ -55,16 +57,20 @@ macro_rules! next_batch {
 
 pub(crate) const NEXT_BATCH: &str = next_batch!(
     "pg_catalog.format('pgq %L %L', $1, $2)",
+    "$2::pg_catalog.text",
     "",
     "pgq.next_batch_custom(guard.queue, guard.consumer",
     ""
 );
 
 /// $9 subconsumer, $10 the time after which another one is dead, in seconds. Who may take a batch over waits for those
-/// that are about to finish one.
+/// that are about to finish one: no row then, too. For a consumer that is not registered the function gets a null, and refuses.
 pub(crate) const NEXT_COOP_BATCH: &str = next_batch!(
     "pg_catalog.format('pgq %L %L', $1, $2 || '.' || $9)",
-    " and pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq finish %L %L', $1, $2), 0)) is not null",
+    "(select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+         join pgq.queue on queue_id = sub_queue where queue_name = $1 and co_name = $2)",
+    " and pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
+         pg_catalog.format('pgq finish %L %L', $1, $2), 0::pg_catalog.int8))",
     "pgq_coop.next_batch_custom(guard.queue, guard.consumer, $9",
     ", pg_catalog.make_interval(secs => $10)"
 );
@@ -234,10 +240,6 @@ pub(crate) const FINISH_TEAM_BATCH: &str = finish!(
     holder!("(co_name = $3 or pg_catalog.starts_with(co_name, pg_catalog.concat($3, '.')))")
 );
 
-/// $1 queue, $2 consumer. Keeps other subconsumers from taking batches over until the end of the transaction. A row lock
-/// would need the right to update.
-pub(crate) const LOCK_FINISH: &str = "select pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtextextended(pg_catalog.format('pgq finish %L %L', $1, $2), 0))::pg_catalog.text";
-
 /// $1 batch, $2 queue, $3 consumer, with the subconsumer, $4 the tick at which the batch starts, $5 the one at which it
 /// ends. Whether the consumer has the batch.
 pub(crate) const HAS_BATCH: &str = concat!("select exists (select from ", holder!(), ")");
@@ -294,9 +296,6 @@ pub(crate) fn copy_in(table: &str, ids: bool) -> String {
     let id = if ids { "ev_id, " } else { "" };
     format!("copy {table} ({id}{EVENT_COLUMNS}) from stdin (format binary)")
 }
-
-/// $1 queue. Lets those that move the queue's sequence of ids take turns until they commit.
-pub(crate) const LOCK_IDS: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq ids %L', $1), 0))::pg_catalog.text";
 
 /// Makes the statement that moves a queue's sequence of ids behind those that this transaction has written into a
 /// table, whose name is quoted already, and by as many as there are, so that the ticker sees them. $1 queue,

@@ -1,16 +1,19 @@
 //! The statements that bring events back. Numbers are all that is put into a text.
 
+use crate::names::{bytes, hex};
+
 /// How long a locked queue is waited for. An autovacuum of `pgq.retry_queue` gives way within a second. Row security that
 /// would hide events is an error.
 const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '2s'; \
      set local row_security = off";
 
-/// Makes the statements that return id and name of the queues with events whose time has come.
+/// Makes the statements that return id and name, as hexadecimal digits, of the queues with events whose time has come.
 pub(crate) fn queues() -> String {
     format!(
-        "{PATIENCE}; select queue_id, queue_name from pgq.queue where exists ( \
+        "{PATIENCE}; select queue_id, {name} from pgq.queue where exists ( \
              select from pgq.retry_queue where ev_queue = queue_id and ev_retry_after <= pg_catalog.now()) \
-         order by queue_name"
+         order by queue_name",
+        name = hex!("queue_name")
     )
 }
 

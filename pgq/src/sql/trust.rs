@@ -1,5 +1,7 @@
 //! The statements that find out whose code would be run. They read nothing but catalogues.
 
+use crate::names::bytes;
+
 /// A role that does not have the rights of this one, given the column with its id.
 macro_rules! untrusted {
     ($owner:literal) => {
@@ -78,13 +80,11 @@ pub(crate) const STRANGERS_NODE: &str = concat!(
 );
 
 /// What maintenance is due, as [`MAINTENANCE`](crate::sql::MAINTENANCE), of PgQ alone.
-pub(crate) const MAINTENANCE_ALONE: &str = concat!(
-    "select func_name, func_arg, pgq.quote_fqname(func_name), \
-         pgq.quote_fqname(func_arg) from ( \
+pub(crate) const MAINTENANCE_ALONE: &str = crate::sql::operations!(
+    "( \
          select 'pgq.maint_rotate_tables_step1', queue_name from pgq.queue \
              where queue_switch_step2 is not null and pg_catalog.now() > queue_switch_time + queue_rotation_period \
          union all select 'pgq.maint_rotate_tables_step2', null \
          union all select name, queue_name from pgq.queue cross join pg_catalog.unnest(queue_extra_maint) name \
-         union all select 'vacuum', name from pgq.maint_tables_to_vacuum() name) due (func_name, func_arg)",
-    crate::sql::rotation_is_safe!()
+         union all select 'vacuum', name from pgq.maint_tables_to_vacuum() name) due (func_name, func_arg)"
 );

@@ -27,9 +27,9 @@ impl TickerLoop {
     pub(super) fn new(state: TickerState, every: Duration, checks: bool) -> TickerLoop {
         TickerLoop {
             ticking: Ticking::new(state.clone()),
+            duty: Duty::new(state.clone()),
             state,
             checks,
-            duty: Duty::default(),
             every,
             ticked: None,
         }

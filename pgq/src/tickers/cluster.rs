@@ -6,6 +6,7 @@ use std::fmt::Write;
 use dbscript::{BoxError, Context};
 
 use super::plan::TickerScope;
+use crate::names::Name;
 use crate::schema::Trust;
 use crate::{Error, schema, sql};
 
@@ -37,7 +38,7 @@ fn all(cx: &mut Context, conninfo: &str) -> Result<Vec<String>, BoxError> {
     cx.databases().set(PROBE, conninfo);
     let rows = cx.database(PROBE)?.query_typed(sql::ticker::DATABASES, &[]);
     cx.databases().close(PROBE);
-    Ok(rows?.iter().map(|row| row.get(0)).collect())
+    Ok(rows?.iter().map(|row| row.get::<_, Name>(0).0).collect())
 }
 
 /// Fails unless PgQ is in a database and belongs to a role that is trusted.

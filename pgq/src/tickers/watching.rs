@@ -203,6 +203,7 @@ fn nap(check_period: Duration) -> Duration {
 impl Script for TickersLoop {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         cx.databases().notice_silence(SILENCE);
+        cx.databases().pin_search_path();
         let result = match &self.plan.scope {
             TickerScope::Database(conninfo) => cluster::require(cx, conninfo),
             TickerScope::Cluster { .. } => cluster::databases(cx, &self.plan.scope).map(|_| ()),
