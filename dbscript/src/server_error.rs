@@ -1,5 +1,7 @@
 //! What an error of a server says, and how much of it a log shows.
 
+use std::fmt::Write;
+
 use postgres::error::DbError;
 
 /// Classes of errors whose detail is about the server and its objects, not about rows.
@@ -28,11 +30,28 @@ pub(crate) fn for_log(error: &DbError) -> String {
 
 fn render(error: &DbError, message: &str, detail: Option<&str>) -> String {
     let mut text = format!("{} {}: {message}", error.severity(), error.code().code());
+    if let Some(setting) = expired(error.code().code(), error.message()) {
+        let _ =
+            write!(text, "; the limit is the setting `{setting}` of the role, the database or the server");
+    }
     for more in [detail, error.hint()].into_iter().flatten() {
         text.push_str("; ");
         text.push_str(more);
     }
     text
+}
+
+/// Returns the setting whose time was over. The codes of statements and of locks have other reasons too, which only the
+/// message tells apart.
+fn expired(code: &str, message: &str) -> Option<&'static str> {
+    match code {
+        "57014" if message.ends_with("statement timeout") => Some("statement_timeout"),
+        "55P03" if message.ends_with("lock timeout") => Some("lock_timeout"),
+        "25P03" => Some("idle_in_transaction_session_timeout"),
+        "25P04" => Some("transaction_timeout"),
+        "57P05" => Some("idle_session_timeout"),
+        _ => None,
+    }
 }
 
 /// Replaces what stands in quotes. A value may hold quotes itself, so it ends at the last one.
@@ -50,6 +69,21 @@ fn without_values(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_setting_of_a_limit_is_named() {
+        let check = |code: &str, message: &str, expected: Option<&str>| {
+            assert_eq!(expired(code, message), expected, "{message}");
+        };
+        check("57014", "canceling statement due to statement timeout", Some("statement_timeout"));
+        check("57014", "canceling statement due to user request", None);
+        check("55P03", "canceling statement due to lock timeout", Some("lock_timeout"));
+        check("55P03", "could not obtain lock on relation \"t\"", None);
+        let idle = "terminating connection due to idle-in-transaction timeout";
+        check("25P03", idle, Some("idle_in_transaction_session_timeout"));
+        check("25P04", "terminating connection due to transaction timeout", Some("transaction_timeout"));
+        check("57P05", "terminating connection due to idle-session timeout", Some("idle_session_timeout"));
+    }
 
     #[test]
     fn values_are_left_out() {
