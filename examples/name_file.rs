@@ -1,8 +1,8 @@
 //! Writes the data of every event to a file, beside which it keeps its position (`local_tracking_file`).
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use dbscript::Key;
@@ -23,6 +23,8 @@ impl LocalHandler for NameFile {
         }
         // On the disk before the position is. After a crash in between, these lines are written again.
         file.into_inner()?.sync_all()?;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(())
     }
 }

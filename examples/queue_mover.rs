@@ -54,6 +54,7 @@ fn main() -> ExitCode {
                 .about(about)
                 .version(env!("CARGO_PKG_VERSION"))
                 .or_section("queue_mover3")
+                .pin_search_path()
                 .keys(&[DST_QUEUE, KEEP_EVENT_IDS])
         })
         .main_serial(QueueMover::from_config)

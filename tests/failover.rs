@@ -1,6 +1,7 @@
 //! Several hosts, servers that fail, and programs that go on by themselves.
 
 mod locks;
+mod position;
 
 use std::fs;
 use std::net::TcpListener;

@@ -102,10 +102,11 @@ fn tables_of_a_release_without_subconsumers_are_upgraded() {
 }
 
 #[test]
-fn an_ordinary_role_may_use_but_not_change_the_record() {
+fn a_writer_may_use_but_not_change_the_record() {
     let (_database, mut client) = install();
     let role = format!("mover_{}", crate::support::unique());
-    client.batch_execute(&format!("create role {role}; set role {role}")).expect("created");
+    let granted = format!("create role {role}; grant pgq_writer to {role}; set role {role}");
+    client.batch_execute(&granted).expect("created");
     assert!(bool_of(&mut client, "select pgq_ext.set_batch_done('c', 1)"));
     assert!(bool_of(&mut client, "select pgq_ext.is_batch_done_by_any('c', 1)"));
     assert!(bool_of(&mut client, "select not pgq_ext.is_batch_done_by_any('c', 2)"));

@@ -8,6 +8,7 @@ use log::debug;
 use postgres::Client;
 use scheduled_thread_pool::ScheduledThreadPool;
 
+use crate::connect::SearchPath;
 use crate::conninfo::Target;
 use crate::control::Control;
 use crate::error::Interrupted;
@@ -25,6 +26,7 @@ pub struct Databases {
     entries: HashMap<String, Entry>,
     lifetime: Duration,
     silence: Option<Duration>,
+    path: SearchPath,
     application_name: String,
     control: Control,
     threads: Option<Arc<ScheduledThreadPool>>,
@@ -38,6 +40,7 @@ pub(crate) struct Snapshot {
     strings: Vec<(String, String)>,
     lifetime: Duration,
     silence: Option<Duration>,
+    path: SearchPath,
     hook: Option<Hook>,
     channels: Channels,
 }
@@ -57,6 +60,7 @@ impl Databases {
             entries: HashMap::new(),
             lifetime: DEFAULT_CONNECTION_LIFETIME,
             silence: None,
+            path: SearchPath::default(),
             application_name: application_name.to_owned(),
             control,
             threads: None,
@@ -88,6 +92,7 @@ impl Databases {
             strings: strings.collect(),
             lifetime: self.lifetime,
             silence: self.silence,
+            path: self.path,
             hook: self.hook.take(),
             channels: std::mem::take(&mut self.channels),
         }
@@ -101,6 +106,7 @@ impl Databases {
         }
         self.set_lifetime(snapshot.lifetime);
         self.silence = snapshot.silence;
+        self.path = snapshot.path;
         self.hook = snapshot.hook;
         self.channels = snapshot.channels;
     }
@@ -176,10 +182,32 @@ impl Databases {
     }
 
     /// Lets connections over TCP be lost when the server's machine is silent for about this long, unless the
-    /// connection string sets `tcp_user_timeout`, `keepalives_idle` and the like. Defaults to what the system
-    /// does, which may be hours.
+    /// connection string sets `tcp_user_timeout`, `keepalives_idle` and the like. Defaults to 10 seconds.
     pub fn notice_silence(&mut self, limit: Duration) {
         if self.silence.replace(limit) != Some(limit) {
+            self.reset();
+        }
+    }
+
+    /// Lets every connection look up names without a schema in `pg_catalog` alone, whatever the search path of role,
+    /// database and connection string is. For programs on whose connections no statement of a user runs.
+    ///
+    /// A pooler that refuses the start option is connected to without it. Then, as with
+    /// [`check_search_path`](Databases::check_search_path), a schema before the catalogue is an error.
+    pub fn pin_search_path(&mut self) {
+        self.set_path(SearchPath::Pinned);
+    }
+
+    /// Lets every connection fail whose search path has a schema before `pg_catalog`, since the operators of
+    /// statements might be that schema's. Connections with a [pinned](Databases::pin_search_path) path stay so.
+    pub fn check_search_path(&mut self) {
+        if self.path == SearchPath::Session {
+            self.set_path(SearchPath::Checked);
+        }
+    }
+
+    fn set_path(&mut self, path: SearchPath) {
+        if std::mem::replace(&mut self.path, path) != path {
             self.reset();
         }
     }
@@ -200,14 +228,18 @@ impl Databases {
             }
             let mut connection =
                 pool.take().map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
-            if fresh || connection.answers() {
+            if fresh || connection.check().is_ok() {
                 return Ok(Connection::new(connection, pool.label()));
             }
         }
     }
 
-    /// Checks a connection string's syntax.
-    pub(crate) fn check(conninfo: &str) -> Result<(), Error> {
+    /// Checks a connection string, with the service that it names.
+    ///
+    /// # Errors
+    ///
+    /// When it is broken, or its service is not defined; says nothing of what it holds.
+    pub fn check(conninfo: &str) -> Result<(), Error> {
         conninfo::parse(conninfo, variable).map(|_| ())
     }
 
@@ -247,12 +279,16 @@ impl Databases {
         if self.control.is_aborting() {
             return Err(interrupted(Interrupted.into()));
         }
-        debug!("{name}: connecting to {}", pool.target());
-        let target = pool.target().clone();
-        let opened = self.control.interruptible("connect", move || connect::open(&target));
-        let connect::Opened { client, canceller } =
+        // Anew, since a service or a password may be another one by now.
+        let conninfo = self.entries.get(name).map_or("", |entry| &entry.conninfo);
+        let target = understood(conninfo, &self.application_name, self.silence)
+            .map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
+        debug!("{name}: connecting to {target}");
+        let path = self.path;
+        let opened = self.control.interruptible("connect", move || connect::open_with(&target, path));
+        let connect::Opened { client, canceller, lifeline } =
             opened.map_err(interrupted)?.map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
-        let mut pooled = Pooled::new(client, self.control.cancellable(canceller));
+        let mut pooled = Pooled::new(client, lifeline, self.control.cancellable(canceller));
         // An abort before the connection could be cancelled has not cancelled it.
         if self.control.is_aborting() {
             return Err(interrupted(Interrupted.into()));
@@ -273,8 +309,8 @@ impl Databases {
             return Ok(pool.clone());
         }
         let target = understood(&entry.conninfo, &self.application_name, self.silence)
-            .map_err(|error| Error::usage(name.to_owned()).caused_by(error))?;
-        let pool = PoolOfOne::new(name, target, self.lifetime, threads.clone());
+            .map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
+        let pool = PoolOfOne::new(name, &target, self.lifetime, threads.clone());
         Ok(entry.pool.insert(pool).clone())
     }
 }
@@ -290,7 +326,7 @@ fn understood(conninfo: &str, application_name: &str, silence: Option<Duration>)
         target.common.application_name(application_name);
     }
     if let Some(limit) = silence {
-        connect::notice_silence(&mut target.common, limit);
+        target.silence.limit = limit;
     }
     Ok(target)
 }

@@ -38,6 +38,8 @@ mod control;
 mod databases;
 mod error;
 mod error_kind;
+mod files;
+mod gist;
 mod listen;
 mod manager;
 mod nearest;
@@ -45,8 +47,10 @@ mod panics;
 mod plain;
 mod pool;
 mod progress;
+mod repeats;
 mod run_loop;
 mod script;
+mod server_error;
 mod stats;
 mod tls;
 mod trouble;
@@ -96,16 +100,21 @@ mod wrap;
 pub use connection::Connection;
 pub use control::Control;
 pub use databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
-pub use error::{BoxError, Error, describe, is_connection_error, is_final, is_interrupted, sqlstate};
+pub use error::{
+    BoxError, Error, describe, describe_in_full, is_connection_error, is_final, is_interrupted, sqlstate,
+};
 pub use error_kind::ErrorKind;
+pub use files::{create_own_file, read_file, read_text_file};
+pub use gist::gist;
 pub use nearest::nearest;
 pub use panics::guarded;
-pub use plain::plain;
+pub use plain::{one_line, plain, plain_json};
 pub use progress::{Progress, Totals};
+pub use repeats::Repeats;
 pub use run_loop::{LoopSettings, RunLoop};
 pub use script::{Context, Round, Script};
 pub use stats::{Stat, Stats};
-pub use worker::{Worker, WorkerHandle};
+pub use worker::{DROP_LIMIT, Worker, WorkerHandle};
 
 #[cfg(feature = "program")]
 pub use args::Switches;

@@ -73,6 +73,7 @@ pub struct Program {
     databases: Vec<Key>,
     /// The databases that a file need not set.
     optional: Vec<&'static str>,
+    pinned: bool,
     switches: Vec<Extra>,
     arguments: Option<&'static str>,
     commands: Vec<Command>,
@@ -94,12 +95,25 @@ impl Program {
             keys: Vec::new(),
             databases: Vec::new(),
             optional: Vec::new(),
+            pinned: false,
             switches: Vec::new(),
             arguments: None,
             commands: Vec::new(),
             on_failure: None,
             quick_start: &[],
         }
+    }
+
+    /// Lets all connections look up names without a schema in `pg_catalog` alone, as
+    /// [`Databases::pin_search_path`](crate::Databases::pin_search_path) does. Defaults to the session's search path.
+    pub fn pin_search_path(mut self) -> Program {
+        self.pinned = true;
+        self
+    }
+
+    /// Tells whether connections have a fixed search path.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned
     }
 
     /// Accepts another name for the section.

@@ -45,7 +45,7 @@ impl Run {
         self.switches.check_command()?;
         let config = self.load()?;
         if let Some(signal) = self.switches.signal() {
-            return self.control(&config, signal).map(done);
+            return self.control(&config, signal);
         }
         let settings = self.settings(&config)?;
         if self.switches.daemon() {
@@ -92,7 +92,7 @@ impl Run {
     }
 
     /// Sends a signal. A broken file keeps nobody from stopping the process, but is not worth a reload.
-    fn control(&self, config: &Config, signal: Signal) -> Result<(), BoxError> {
+    fn control(&self, config: &Config, signal: Signal) -> Result<ExitCode, BoxError> {
         if signal == Signal::SIGHUP {
             self.settings(config)?;
         }
@@ -100,25 +100,30 @@ impl Run {
         logging::init_console(&LogSettings::default(), self.switches.level())?;
         let Some(path) = pidfile else {
             warn!("no pidfile in the config file, nothing to do");
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         };
         match pidfile::send(&path, signal)? {
             Sent::ToProcess => {}
             Sent::NoFile => warn!("no pidfile `{}`, the process is not running", path.display()),
             Sent::Stale => warn!("pidfile `{}` is stale, the process is not running", path.display()),
+            Sent::Refused(why) => {
+                warn!("no signal is sent: pidfile `{}` is not trusted: {why}", path.display());
+                return Ok(ExitCode::FAILURE);
+            }
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 
     fn run_once(&self, config: &Config, settings: &Settings, once: Once) -> Result<ExitCode, BoxError> {
         logging::init_console(&settings.log, self.switches.level())?;
         self.warn_of_unknown_keys(config, &mut BTreeSet::new());
         let control = Control::default();
-        let mut context = context(settings, control.clone());
+        let mut context = self.context(settings, control.clone());
         if once.handles_signals {
             return (once.work)(&mut context);
         }
         let cancelled = signals::watch_once(control.clone())?;
+        let _entered = control.enter();
         let result = (once.work)(&mut context);
         control.ended();
         drop(context);
@@ -183,9 +188,18 @@ impl Run {
             warn!("exception_quiet: there is no error of the kind `{kind}` here ({})", config.place());
         }
         take_over(pidfile, &control)?;
-        let context = context(settings, control);
+        let context = self.context(settings, control);
         let run = RunLoop::new(&settings.job_name, script, settings.pace.clone(), context);
         run.on_reload(self.reloader(settings.fixed(), warned)).managed_by(Systemd::new()).run(ready)
+    }
+
+    fn context(&self, settings: &Settings, control: Control) -> Context {
+        let mut databases = Databases::new(&settings.job_name, control.clone());
+        settings.apply(&mut databases);
+        if self.program.is_pinned() {
+            databases.pin_search_path();
+        }
+        Context::new(databases, control)
     }
 
     /// Warns of each key once, which `warned` remembers.
@@ -235,12 +249,6 @@ fn print(text: &[u8]) -> Result<(), BoxError> {
         }
         _ => Ok(()),
     }
-}
-
-fn context(settings: &Settings, control: Control) -> Context {
-    let mut databases = Databases::new(&settings.job_name, control.clone());
-    settings.apply(&mut databases);
-    Context::new(databases, control)
 }
 
 /// Makes the process the pidfile's owner, and lets signals reach the loop.

@@ -9,15 +9,15 @@ use crate::{SOURCE_QUEUE, TARGET_QUEUE};
 /// Adds up all columns that an event keeps when it is moved. Every event's data is unique; the order is that
 /// of each producer, which the type tells, since two producers may commit in another order than they insert.
 const CONTENTS: &str = "\
-    select count(*), count(distinct data), coalesce(sum(bytes), 0)::int8, \
-        coalesce(sum(hash), 0)::text, coalesce(sum(hash * place), 0)::text \
+    select pg_catalog.count(*), pg_catalog.count(distinct data), coalesce(pg_catalog.sum(bytes), 0)::pg_catalog.int8, \
+        coalesce(pg_catalog.sum(hash), 0)::pg_catalog.text, coalesce(pg_catalog.sum(hash * place), 0)::pg_catalog.text \
     from ( \
         select ev_data as data, \
-            octet_length(concat(ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)) as bytes, \
-            hashtextextended( \
-                row(ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)::text, 0 \
+            pg_catalog.octet_length(pg_catalog.concat(ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)) as bytes, \
+            pg_catalog.hashtextextended( \
+                row(ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)::pg_catalog.text, 0 \
             )::numeric as hash, \
-            row_number() over (partition by ev_type order by ev_id) as place \
+            pg_catalog.row_number() over (partition by ev_type order by ev_id) as place \
         from ";
 
 const TABLE: &str = "select pgq.quote_fqname(queue_data_pfx) from pgq.queue where queue_name = $1";

@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The age of the last tick that the mover has done, in seconds.
-const LAG: &str = "select extract(epoch from lag)::float8 from pgq.get_consumer_info($1, $2)";
+const LAG: &str = "select extract(epoch from lag)::pg_catalog.float8 from pgq.get_consumer_info($1, $2)";
 
 const TABLE: &str = "select pgq.quote_fqname(queue_data_pfx) from pgq.queue where queue_name = $1";
 
@@ -55,7 +55,7 @@ impl Watch<'_> {
         let mut target = Client::connect(&server.conninfo("targetdb"), NoTls)?;
         let table: String = target.query_one(TABLE, &[&TARGET_QUEUE])?.get(0);
         let arrived = format!(
-            "select count(*), count(distinct ev_txid), coalesce(max(ev_txid), $1) from {table} where ev_txid > $1"
+            "select pg_catalog.count(*), pg_catalog.count(distinct ev_txid), coalesce(pg_catalog.max(ev_txid), $1) from {table} where ev_txid > $1"
         );
         Ok(Watch { source, target, arrived, load, screen, started })
     }

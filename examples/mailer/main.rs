@@ -1,11 +1,14 @@
 //! Sends a mail for each event that a trigger `logutriga` has written.
 
+mod connection;
+mod encryption;
 mod letter;
 mod postbox;
 mod server;
 mod settings;
 mod template;
 mod trouble;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
             program
                 .about("Sends a mail for each event that a trigger `logutriga` has written.")
                 .version(env!("CARGO_PKG_VERSION"))
+                .pin_search_path()
                 .keys(&settings::KEYS)
         })
         .main(settings::mailer)

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         .commands(&commands::COMMANDS)
         .quick_start(&commands::QUICK_START)
         .or_section(ticker::PGQD)
+        .pin_search_path()
         .optional_database(DB, "Connection string of the database. No default.")
         .keys(&ticker::KEYS)
         .choice(

@@ -23,7 +23,7 @@ begin
             ('pgq_writer', 'execute', 'function', array[
                 'current_event_table', 'insert_event', 'jsontriga', 'logutriga', 'sqltriga']),
             ('pgq_admin', 'execute', 'function', array[
-                '_check_insert', '_grant_perms_from', 'create_queue', 'drop_queue', 'event_retry_raw',
+                '_check_insert', '_create_tables', '_grant_perms_from', '_plain_rights', '_queue_rights', 'create_queue', 'drop_queue', 'event_retry_raw',
                 'grant_perms', 'insert_event_raw', 'maint_operations', 'maint_retry_events',
                 'maint_rotate_tables_step1', 'maint_rotate_tables_step2', 'maint_tables_to_vacuum',
                 'seq_setval', 'set_queue_config', 'ticker', 'tune_storage', 'upgrade_schema'])
@@ -32,24 +32,21 @@ begin
         for part in
             select 'pgq' where given.kind = 'schema'
             union all
-            select 'pgq.' || name from unnest(given.names) name where given.kind = 'table'
+            select 'pgq.' || name from pg_catalog.unnest(given.names) name where given.kind = 'table'
             union all
-            select oid::regprocedure::text from pg_catalog.pg_proc
-            where pronamespace = 'pgq'::regnamespace and proname = any (given.names)
+            select oid::pg_catalog.regprocedure::pg_catalog.text from pg_catalog.pg_proc
+            where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid and proname = any (given.names)
               and given.kind = 'function'
         loop
             if given.kind = 'function' then
-                execute format('revoke all on function %s from public', part);
+                execute pg_catalog.format('revoke all on function %s from public', part);
             end if;
-            if given.role = 'public' or to_regrole(given.role) is not null then
-                execute format('grant %s on %s %s to %s', given.privileges, given.kind, part, given.role);
+            if given.role = 'public' or pg_catalog.to_regrole(given.role) is not null then
+                execute pg_catalog.format('grant %s on %s %s to %s', given.privileges, given.kind, part, given.role);
             end if;
         end loop;
     end loop;
-    -- Queues from a time when there were no such roles.
-    if to_regrole('pgq_reader') is not null then
-        perform pgq.grant_perms(queue_name) from pgq.queue
-        where not has_table_privilege('pgq_reader', to_regclass(pgq.quote_fqname(queue_data_pfx)), 'select');
-    end if;
+    -- Queues from a time when there were no such roles, or with what default privileges had given.
+    perform pgq.grant_perms(queue_name) from pgq.queue;
 end
 $$;

@@ -1,30 +1,4 @@
--- The tables, sequences and roles of PgQ. Runs again without harm.
-
-create schema if not exists pgq;
-
--- Whoever may read, write and run queues. Where roles may not be created, the grants to them are left out.
-do $$
-declare
-    role text;
-begin
-    foreach role in array array['pgq_reader', 'pgq_writer', 'pgq_admin'] loop
-        if not exists (select from pg_catalog.pg_roles where rolname = role) then
-            execute format('create role %I', role);
-        end if;
-    end loop;
-    if not pg_has_role('pgq_admin', 'pgq_reader', 'member')
-        or not pg_has_role('pgq_admin', 'pgq_writer', 'member')
-    then
-        grant pgq_reader, pgq_writer to pgq_admin;
-    end if;
-exception
-    when insufficient_privilege then
-        raise warning 'roles pgq_reader, pgq_writer and pgq_admin are not created: %', sqlerrm;
-    when duplicate_object or unique_violation then
-        -- Another database of this cluster is creating them at this moment.
-        null;
-end
-$$;
+-- The tables and sequences of PgQ. Runs again without harm.
 
 -- Names of consumers.
 create table if not exists pgq.consumer (
@@ -40,9 +14,9 @@ create table if not exists pgq.queue (
     queue_ntables             integer not null default 3,
     queue_cur_table           integer not null default 0,
     queue_rotation_period     interval not null default '2 hours',
-    queue_switch_step1        bigint not null default txid_current(),
-    queue_switch_step2        bigint default txid_current(),
-    queue_switch_time         timestamptz not null default now(),
+    queue_switch_step1        bigint not null default pg_catalog.txid_current(),
+    queue_switch_step2        bigint default pg_catalog.txid_current(),
+    queue_switch_time         timestamptz not null default pg_catalog.now(),
     queue_external_ticker     boolean not null default false,
     queue_disable_insert      boolean not null default false,
     queue_ticker_paused       boolean not null default false,
@@ -61,8 +35,8 @@ create table if not exists pgq.queue (
 create table if not exists pgq.tick (
     tick_queue      integer not null,
     tick_id         bigint not null,
-    tick_time       timestamptz not null default now(),
-    tick_snapshot   txid_snapshot not null default txid_current_snapshot(),
+    tick_time       timestamptz not null default pg_catalog.now(),
+    tick_snapshot   txid_snapshot not null default pg_catalog.txid_current_snapshot(),
     tick_event_seq  bigint not null,
     constraint tick_pkey primary key (tick_queue, tick_id),
     constraint tick_queue_fkey foreign key (tick_queue) references pgq.queue (queue_id)
@@ -77,7 +51,7 @@ create table if not exists pgq.subscription (
     sub_queue      integer not null,
     sub_consumer   integer not null,
     sub_last_tick  bigint,
-    sub_active     timestamptz not null default now(),
+    sub_active     timestamptz not null default pg_catalog.now(),
     sub_batch      bigint,
     sub_next_tick  bigint,
     constraint subscription_pkey primary key (sub_queue, sub_consumer),
@@ -90,7 +64,7 @@ create table if not exists pgq.subscription (
 create table if not exists pgq.event_template (
     ev_id      bigint not null,
     ev_time    timestamptz not null,
-    ev_txid    bigint not null default txid_current(),
+    ev_txid    bigint not null default pg_catalog.txid_current(),
     ev_owner   integer,
     ev_retry   integer,
     ev_type    text,
@@ -106,8 +80,19 @@ create table if not exists pgq.retry_queue (
     ev_retry_after  timestamptz not null,
     ev_queue        integer not null,
     like pgq.event_template,
-    constraint rq_pkey primary key (ev_owner, ev_id),
+    constraint rq_pkey primary key (ev_owner, ev_id, ev_retry_after),
     constraint rq_queue_id_fkey foreign key (ev_queue) references pgq.queue (queue_id)
 );
 alter table pgq.retry_queue alter column ev_owner set not null, alter column ev_txid drop not null;
+-- Events of one consumer may have one id. An earlier release took them for one event.
+do $$
+begin
+    if (select cardinality(conkey) from pg_catalog.pg_constraint
+        where conrelid = 'pgq.retry_queue'::pg_catalog.regclass and contype = 'p') < 3
+    then
+        alter table pgq.retry_queue
+            drop constraint rq_pkey, add constraint rq_pkey primary key (ev_owner, ev_id, ev_retry_after);
+    end if;
+end
+$$;
 create index if not exists rq_retry_idx on pgq.retry_queue (ev_retry_after);

@@ -1,16 +1,21 @@
 //! The consumer's round: open the next batch, deliver it, finish it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use dbscript::{Context, Round, Script, guarded};
-use log::{debug, info};
+use dbscript::{Context, Repeats, Round, Script, guarded};
+use log::{debug, info, warn};
 use postgres::Client;
 
 use crate::guard::Guard;
+use crate::holder::Holder;
 use crate::{
-    Batch, BatchInfo, BoxError, Consumer, Error, Hooks, Position, Settings, Subscription, Twin, tick_channel,
+    Batch, BatchInfo, BoxError, Checkpoint, Consumer, Error, Hooks, Position, Settings, Subscription, Twin,
+    tick_channel,
 };
+
+/// How often it is said that somebody has the consumer's lock who may not consume.
+const REPEAT: Duration = Duration::from_secs(60);
 
 /// Delivers batches to whoever processes them, and finishes them. This is where kinds of consumers differ.
 pub trait Delivery {
@@ -72,13 +77,13 @@ pub trait Delivery {
     }
 
     /// Returns the tick at which a delivery that [resumes](Delivery::resumes) goes on, when it knows better than the
-    /// queue, where the consumer stands at tick `at` or is not registered. Asked once, when it has the consumer's lock.
-    /// Defaults to `None`: where the queue says.
+    /// queue, where the consumer stands at tick `at` or is not registered. Asked once, when it has the consumer's lock. A
+    /// tick that the queue does not have, or has with another time, is an error. Defaults to `None`: where the queue says.
     ///
     /// # Errors
     ///
     /// As [`startup`](Delivery::startup) at the start, as [`deliver`](Delivery::deliver) after standing by.
-    fn resume(&mut self, _at: Option<i64>) -> Result<Option<i64>, BoxError> {
+    fn resume(&mut self, _at: Option<Checkpoint>) -> Result<Option<Checkpoint>, BoxError> {
         Ok(None)
     }
 
@@ -125,8 +130,12 @@ pub struct ConsumerLoop<D> {
     delivery: D,
     guard: Guard,
     hooks: Option<Arc<dyn Hooks>>,
+    /// Why handlers failed, as far as the log was told.
+    repeats: Arc<Repeats>,
     /// Whether another process was consuming under this name at the last round.
     stands_by: bool,
+    /// When it was last said that somebody has the lock who may not consume.
+    warned: Option<Instant>,
     /// Whether to look where to go on before the next batch.
     resumes: bool,
     /// Since when there have been no events.
@@ -143,7 +152,9 @@ impl<D: Delivery> ConsumerLoop<D> {
             subscription: if guarded { subscription.guarded() } else { subscription },
             guard: Guard::default(),
             hooks: None,
+            repeats: Arc::default(),
             stands_by: false,
+            warned: None,
             resumes: delivery.resumes(),
             delivery,
             idle_since: Instant::now(),
@@ -178,7 +189,7 @@ impl<D: Delivery> ConsumerLoop<D> {
             let failed = |error| Error::failed("cannot register").on_queue(&settings.queue).caused_by(error);
             let mut transaction = db.transaction().map_err(failed)?;
             match if self.resumes { self.delivery.resume(None)? } else { None } {
-                Some(tick) => self.subscription.move_to(&mut transaction, tick)?,
+                Some(at) => self.subscription.move_to(&mut transaction, &at)?,
                 None => {
                     self.subscription.register(&mut transaction)?;
                     self.delivery.forget(cx)?;
@@ -207,10 +218,11 @@ impl<D: Delivery> ConsumerLoop<D> {
         let mut transaction = db.transaction().map_err(failed)?;
         self.subscription.lock(&mut transaction)?;
         let position = crate::consumer_position(&mut transaction, &settings.queue, &settings.consumer)?;
-        if let Some(Position::Own { tick: at, .. }) = position
-            && let Some(tick) = self.delivery.resume(Some(at))?
-        {
-            self.subscription.move_to(&mut transaction, tick)?;
+        if let Some(Position::Own { tick, .. }) = position {
+            let time = crate::tick_time(&mut transaction, &settings.queue, tick)?;
+            if let Some(at) = self.delivery.resume(Some(Checkpoint { tick, time }))? {
+                self.subscription.move_to(&mut transaction, &at)?;
+            }
         }
         transaction.commit().map_err(failed)?;
         self.resumes = false;
@@ -224,14 +236,20 @@ impl<D: Delivery> ConsumerLoop<D> {
             self.resume(cx)?;
         }
         let mut db = cx.database(&self.db)?;
-        let hurried = !self.delivery.remembers();
+        // Only the transaction that finishes the batch may stand in for the disk: a batch that was opened and forgotten in
+        // a crash must not be worked on any more, and others must not have seen it.
+        let settings = self.subscription.settings();
+        let hurried = !self.delivery.remembers() && !settings.autocommit && settings.subconsumer.is_none();
         let Some(info) = self.subscription.open_next(&mut *db, hurried)? else {
             self.tell_of_idling(cx, started);
             return Ok(Round::Idle);
         };
         let delivered = match self.deliver(cx, &mut db, &info)? {
             Ok(delivered) => delivered,
-            Err(unopened) => return unless_gone(&mut db, &info, unopened),
+            Err(unopened) => {
+                let holder = Holder::new(&self.subscription, &info);
+                return unless_gone(&mut db, &holder, &info, unopened);
+            }
         };
         if let Some(hooks) = &self.hooks {
             hooks.batch_finished(&info, &delivered, started.elapsed());
@@ -248,7 +266,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         info: &BatchInfo,
     ) -> Result<Result<Delivered, Error>, BoxError> {
         let batch = match Batch::open(db, &self.subscription, info.clone()) {
-            Ok(batch) => batch.under(cx.control().clone(), self.hooks.clone()),
+            Ok(batch) => batch.under(cx.control().clone(), self.hooks.clone(), self.repeats.clone()),
             Err(error) => return Ok(Err(error)),
         };
         if let Some(hooks) = &self.hooks {
@@ -292,16 +310,31 @@ impl<D: Delivery> ConsumerLoop<D> {
 
     /// Stands by while another process consumes under this name, or ends.
     fn beside_a_twin(&mut self, cx: &Context, busy: Error) -> Result<Round, BoxError> {
-        if self.subscription.settings().twin == Twin::Stop {
+        if cx.control().is_stopping() && !cx.is_ending() {
+            return Ok(Round::Idle);
+        }
+        if self.subscription.settings().twin == Twin::Stop && !busy.is_by_strangers() {
             return Err(busy.fatal().into());
         }
         if cx.is_ending() {
             return Err(busy.into());
         }
+        if busy.is_by_strangers() {
+            self.warn_of_strangers(&busy);
+        }
         if !std::mem::replace(&mut self.stands_by, true) {
             info!("standing by: {}", dbscript::describe(&busy));
         }
         Ok(Round::Idle)
+    }
+
+    /// Warns once a minute of who has the lock and is no process of this consumer.
+    fn warn_of_strangers(&mut self, busy: &Error) {
+        self.stands_by = true;
+        if self.warned.is_none_or(|warned| warned.elapsed() >= REPEAT) {
+            warn!("standing by: {}", dbscript::describe(busy));
+            self.warned = Some(Instant::now());
+        }
     }
 
     /// Names the database in errors that came from its queue.
@@ -313,6 +346,7 @@ impl<D: Delivery> ConsumerLoop<D> {
 impl<D: Delivery> Script for ConsumerLoop<D> {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.check_settings()?;
+        cx.databases().check_search_path();
         self.delivery.startup(cx)?;
         self.register(cx).map_err(|error| self.locate(cx, error))?;
         if self.resumes {
@@ -353,8 +387,8 @@ fn unless_busy(error: BoxError) -> Result<(), BoxError> {
 }
 
 /// A batch that somebody else has finished meanwhile leaves nothing to do.
-fn unless_gone(db: &mut Client, batch: &BatchInfo, error: Error) -> Result<Round, BoxError> {
-    if error.is_busy() || error.is_connection() || Subscription::is_open(db, batch.id)? {
+fn unless_gone(db: &mut Client, holder: &Holder, batch: &BatchInfo, error: Error) -> Result<Round, BoxError> {
+    if error.is_busy() || error.is_connection() || holder.has_batch(db)? {
         return Err(error.into());
     }
     debug!("batch {} was finished by another process", batch.id);

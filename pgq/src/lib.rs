@@ -84,9 +84,11 @@
 mod batch;
 mod buffered_producer;
 mod bulk_insert;
+mod checkpoint;
 mod consumer;
 mod consumer_loop;
 mod copy;
+mod culprit;
 mod drop_queue;
 mod error;
 mod event;
@@ -97,12 +99,14 @@ mod failed_event;
 mod failed_many;
 mod guard;
 pub mod guide;
+mod holder;
 mod hooks;
 pub mod integrity;
 mod local;
 mod local_handler;
-mod lock;
+pub mod lock;
 mod maintenance;
+mod names;
 mod outcome;
 mod owned_event;
 mod pages;
@@ -133,6 +137,7 @@ pub mod testing;
 mod tick;
 mod ticker;
 mod tickers;
+mod time;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod tracking_file;
@@ -144,6 +149,7 @@ pub use buffered_producer::{
     DEFAULT_MAX_EVENTS, DEFAULT_PATIENCE, ProducerStats, SendError,
 };
 pub use bulk_insert::BulkInsert;
+pub use checkpoint::Checkpoint;
 pub use consumer::Consumer;
 pub use consumer_loop::{ConsumerLoop, Delivered, Delivery, ToConsumer};
 pub use dbscript::{BoxError, Control, Totals};
@@ -170,8 +176,9 @@ pub use queue::{create_queue, require_queue};
 pub use queue_config::{QueueConfig, queue_config, queue_configs};
 pub use queue_variable::set_queue_config;
 pub use registration::{
-    position_to_copy, register_consumer, register_consumer_at, register_consumer_copy, register_subconsumer,
-    require_tick, unregister_consumer, unregister_subconsumer,
+    position_to_copy, register_consumer, register_consumer_at, register_consumer_at_checkpoint,
+    register_consumer_copy, register_subconsumer, require_tick, tick_time, unregister_consumer,
+    unregister_subconsumer,
 };
 pub use retry_policy::{DEFAULT_RETRY_CAP, DEFAULT_RETRY_DELAY, RetryPolicy};
 pub use router::{Router, Unknown, UnknownEvents};

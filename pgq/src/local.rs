@@ -6,7 +6,7 @@ use dbscript::Context;
 use log::{info, warn};
 
 use crate::tracking_file::TrackingFile;
-use crate::{Batch, BatchInfo, BoxError, Delivered, Delivery, Error, LocalHandler};
+use crate::{Batch, BatchInfo, BoxError, Checkpoint, Delivered, Delivery, Error, LocalHandler};
 
 /// Delivers to a [`LocalHandler`] and keeps the tick that it has come to in a file, for consumers whose work ends up
 /// beside that file: an index, a cache, a folder. Skytools: `pgq.LocalConsumer`.
@@ -15,13 +15,18 @@ use crate::{Batch, BatchInfo, BoxError, Delivered, Delivery, Error, LocalHandler
 /// file's tick is handled; one that ends there was handled before and is only finished; anything else is an error. What
 /// was handled when the process died before it had written the file is handled again.
 ///
+/// The file holds the tick's number, as python-pgq writes it. A second file beside it, with the ending `.time`, holds the
+/// time at which that tick was made; back up both. A tick of the queue with the file's number and another time is not the
+/// file's tick: the queue was restored, has failed over or was made anew, and has given the number to other events. That
+/// is an error, also at each new start, until an operator decides with `--reset`. A number whose time is not recorded is
+/// taken as it is once, and gets its time.
+///
 /// Where file and queue differ at the start, the file is right: the consumer is moved to its tick, with a warning, or
 /// registered there. So whoever restores the folder from a backup has the missing events delivered again, as long as the
-/// queue has them; a tick that the queue does not know is an error. A missing file is written with the queue's tick.
+/// queue has them; a tick that the queue does not have is an error. A missing file is written with the queue's tick.
 ///
 /// While the consumer runs it is not moved: when the queue goes back, as after a failover to a standby that lags, each
-/// round fails until an operator decides by `--rewind` or `--reset`, or by a new start. Who starts the program anew in
-/// such a case, and the queue has given the file's tick to other events meanwhile, goes on behind those.
+/// round fails until an operator decides by `--rewind` or `--reset`, or by a new start.
 ///
 /// Events are not tagged for retry, and there are no subconsumers. A second process of the same name stands by, on this
 /// machine or on another one, where it goes on from its own file.
@@ -44,16 +49,31 @@ impl<H: LocalHandler> LocalConsumer<H> {
             return Ok(());
         }
         self.handler.process_local_batch(batch.events())?;
-        Ok(self.file.write(info.tick)?)
+        Ok(self.file.write(&Checkpoint::end_of(&info))?)
     }
 
     /// Tells whether a batch was handled before.
     fn is_done(&self, batch: &BatchInfo) -> Result<bool, Error> {
+        let (start, end) = (Checkpoint::start_of(batch), Checkpoint::end_of(batch));
         match self.file.read()? {
-            Some(tick) if tick == batch.tick => Ok(true),
-            Some(tick) if tick != batch.prev_tick => Err(lost_position(batch, tick)),
+            Some(at) if at.is(&end) => {
+                self.complete(&at, &end)?;
+                Ok(true)
+            }
+            Some(at) if !at.is(&start) => Err(lost_position(batch, &at)),
             _ => Ok(false),
         }
+    }
+}
+
+impl<H> LocalConsumer<H> {
+    /// Adds its time to a number that was recorded without one.
+    fn complete(&self, number: &Checkpoint, tick: &Checkpoint) -> Result<(), Error> {
+        if number.time.is_some() || tick.time.is_none() {
+            return Ok(());
+        }
+        info!("the file has the number of {tick}, adding its time");
+        self.file.write(tick)
     }
 }
 
@@ -83,21 +103,24 @@ impl<H: LocalHandler> Delivery for LocalConsumer<H> {
         true
     }
 
-    fn resume(&mut self, at: Option<i64>) -> Result<Option<i64>, BoxError> {
-        let tick = self.file.read()?;
-        match (at, tick) {
+    fn resume(&mut self, at: Option<Checkpoint>) -> Result<Option<Checkpoint>, BoxError> {
+        let file = self.file.read()?;
+        match (&at, &file) {
             (Some(at), None) => {
-                info!("the file has no tick, writing the queue's: {at}");
+                info!("the file has no tick, writing the queue's: {}", at.tick);
                 self.file.write(at)?;
             }
-            (None, Some(tick)) => info!("going on at the file's tick: {tick}"),
-            (Some(at), Some(tick)) if at != tick => {
-                let kind = if tick > at { "newer" } else { "older" };
-                warn!("the file is {kind} than the queue: moving the consumer from tick {at} to tick {tick}");
+            (None, Some(file)) => info!("going on at the file's tick: {}", file.tick),
+            (Some(at), Some(file)) if at.is(file) => self.complete(file, at)?,
+            (Some(at), Some(file)) if at.tick != file.tick => {
+                let kind = if file.tick > at.tick { "newer" } else { "older" };
+                let (from, to) = (at.tick, file.tick);
+                warn!("the file is {kind} than the queue: moving the consumer from tick {from} to tick {to}");
             }
             _ => {}
         }
-        Ok(tick.filter(|tick| Some(*tick) != at))
+        // Of two ticks with one number the move fails, with both times.
+        Ok(file.filter(|file| at.is_none_or(|at| !at.is(file))))
     }
 
     fn deliver(&mut self, _cx: &mut Context, mut batch: Batch<'_>) -> Result<Delivered, BoxError> {
@@ -108,10 +131,15 @@ impl<H: LocalHandler> Delivery for LocalConsumer<H> {
     }
 }
 
-fn lost_position(batch: &BatchInfo, tick: i64) -> Error {
+fn lost_position(batch: &BatchInfo, at: &Checkpoint) -> Error {
     Error::failed(format!(
-        "lost position: batch {} is ticks {}..{}, the file is at tick {tick}; --rewind moves the queue there, --reset \
-         forgets the file's tick",
-        batch.id, batch.prev_tick, batch.tick
+        "lost position: batch {} is ticks {}..{}, the file is at tick {}; the batch goes from {} to {}, the file has {at}; \
+         --rewind moves the queue there if it has that very tick, --reset forgets the file's tick",
+        batch.id,
+        batch.prev_tick,
+        batch.tick,
+        at.tick,
+        Checkpoint::start_of(batch),
+        Checkpoint::end_of(batch)
     ))
 }

@@ -1,5 +1,6 @@
 //! Consumers of queues: register, move, unregister.
 
+use chrono::{DateTime, Utc};
 use dbscript::plain;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
@@ -7,7 +8,7 @@ use postgres::{GenericClient, Row, Transaction};
 
 use crate::integrity::ADVICE;
 use crate::position::{Position, consumer_position, require_consumer};
-use crate::{Error, exclusive, queue, sql};
+use crate::{Checkpoint, Error, exclusive, queue, sql};
 
 /// Registers a consumer; its first batch is what comes after the queue's last tick. Returns `false` when it
 /// was registered already. PgQ: `pgq.register_consumer`.
@@ -97,6 +98,9 @@ fn moved(what: &str) -> Error {
 /// Registers a consumer, or moves it, to start behind a given tick; a batch it has open is closed. PgQ:
 /// `pgq.register_consumer_at`.
 ///
+/// A tick whose number was remembered outside of the queue is another one after a restore or a failover;
+/// [`register_consumer_at_checkpoint`] compares its time.
+///
 /// # Errors
 ///
 /// As [`register_consumer`]; when the queue has no such tick ([`Error::is_missing`]), with the first and the last
@@ -107,16 +111,54 @@ pub fn register_consumer_at(
     consumer: &str,
     tick: i64,
 ) -> Result<bool, Error> {
+    register_consumer_at_checkpoint(client, queue, consumer, &Checkpoint { tick, time: None })
+}
+
+/// As [`register_consumer_at`], at a tick that was remembered elsewhere, which the queue must still have: under its number
+/// and, if that was remembered too, with its time.
+///
+/// # Errors
+///
+/// As [`register_consumer_at`]; when the queue's tick of that number was made at another time, the error
+/// ([`Error::is_missing`]) shows both times.
+pub fn register_consumer_at_checkpoint(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    checkpoint: &Checkpoint,
+) -> Result<bool, Error> {
+    let tick = checkpoint.tick;
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&tick, Type::INT8)];
     let what = format!("cannot register consumer `{consumer}` at tick {tick}");
     exclusive::of_consumer(client, queue, consumer, &what, |transaction| {
         require_own(transaction, queue, consumer)?;
         require_tick(transaction, queue, tick)?;
+        require_time(transaction, (queue, consumer), checkpoint)?;
         require_free_ids(transaction, queue, consumer, &what)?;
         let row = queue::on_known_queue(transaction, queue, &what, sql::REGISTER_AT, &values);
         finish_registration(transaction, queue, consumer, &what, row)
     })
+}
+
+/// Fails when the queue's tick was made at another time than the one that is meant.
+fn require_time(
+    client: &mut impl GenericClient,
+    (queue, consumer): (&str, &str),
+    checkpoint: &Checkpoint,
+) -> Result<(), Error> {
+    if checkpoint.time.is_none() {
+        return Ok(());
+    }
+    let there = Checkpoint { tick: checkpoint.tick, time: tick_time(client, queue, checkpoint.tick)? };
+    if there.is(checkpoint) {
+        return Ok(());
+    }
+    let what = format!(
+        "consumer `{consumer}` cannot be moved to {checkpoint}: the queue has {there}, so it was restored, failed over or \
+         made anew since; --reset forgets the tick and goes on where the queue stands"
+    );
+    Err(Error::missing(what).on_queue(queue))
 }
 
 /// Fails for a subconsumer, which must not get a position beside the one that it shares.
@@ -288,10 +330,19 @@ pub(crate) fn is_registered(
     .map(|row| row.get(0))
 }
 
-/// Tells whether a queue has a tick.
-pub(crate) fn knows_tick(client: &mut impl GenericClient, queue: &str, tick: i64) -> Result<bool, Error> {
+/// Returns when a queue's tick was made; `None` when the queue does not have it. A queue removes a tick when all
+/// consumers are past it.
+///
+/// # Errors
+///
+/// When PgQ is not installed, and when the server fails.
+pub fn tick_time(
+    client: &mut impl GenericClient,
+    queue: &str,
+    tick: i64,
+) -> Result<Option<DateTime<Utc>>, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
-    let row = client.query_typed_one(sql::batch::TICK_EXISTS, &values);
+    let row = client.query_typed_one(sql::batch::TICK_TIME, &values);
     let failed = |error| Error::failed("cannot look for a tick").on_queue(queue).caused_by(error);
-    row.map(|row| row.get(0)).map_err(failed)
+    row.and_then(|row| row.try_get(0)).map_err(failed)
 }

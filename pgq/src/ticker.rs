@@ -127,5 +127,6 @@ impl Ticker {
             .exception_sleep(self.settings.exception_sleep)
             .connection_lifetime(self.settings.connection_lifetime)
             .notice_silence(SILENCE)
+            .pin_search_path()
     }
 }

@@ -1,12 +1,25 @@
 //! A position in a local file.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use chrono::{DateTime, SecondsFormat, Utc};
+use dbscript::{create_own_file, plain};
 
-/// The file that holds a consumer's tick: a plain number, as python-pgq writes it.
+use crate::{Checkpoint, Error};
+
+/// What is longer is neither a number nor two lines with times, in bytes.
+const LIMIT: u64 = 1024;
+/// How long a text is shown that is no number, in bytes.
+const SHOWN: usize = 20;
+
+/// The file that holds a consumer's tick: a plain number, as python-pgq writes and reads it.
+///
+/// The tick's time is in a second file beside it, by the tick's number. That file is replaced first, and holds the tick
+/// before as well, so that the number has its time whichever of the two files a crash leaves behind. A number that is not
+/// in the second file was written by somebody else.
 #[derive(Clone, Debug)]
 pub(crate) struct TrackingFile {
     path: PathBuf,
@@ -27,21 +40,22 @@ impl TrackingFile {
     ///
     /// # Errors
     ///
-    /// When the file is not readable or holds anything but a number.
-    pub(crate) fn read(&self) -> Result<Option<i64>, Error> {
-        let text = match fs::read_to_string(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(|error| self.failed("cannot read", error))?,
-        };
+    /// When one of the files is not readable, or the first one holds anything but a number.
+    pub(crate) fn read(&self) -> Result<Option<Checkpoint>, Error> {
+        let text = self.text_of(&self.path)?;
         let text = text.trim();
         if text.is_empty() {
             return Ok(None);
         }
-        let tick: i64 = text
-            .parse()
-            .map_err(|_| Error::failed(format!("file `{}` holds no tick: `{text}`", self.path.display())))?;
-        // So python-pgq says that there is none.
-        Ok(Some(tick).filter(|tick| *tick >= 0))
+        let tick: i64 = text.parse().map_err(|_| {
+            Error::failed(format!("file `{}` holds no tick{}", self.path.display(), shown(text)))
+        })?;
+        // python-pgq writes a negative number when there is no tick.
+        if tick < 0 {
+            return Ok(None);
+        }
+        let times = self.text_of(&self.times())?;
+        Ok(Some(Checkpoint { tick, time: times.lines().find_map(|line| time_of(line, tick)) }))
     }
 
     /// Writes the tick; it is on the disk when this returns, and whatever happens, the file is the old or the new one.
@@ -49,41 +63,120 @@ impl TrackingFile {
     /// # Errors
     ///
     /// When the folder is not writable or the disk is full; the old tick is kept.
-    pub(crate) fn write(&self, tick: i64) -> Result<(), Error> {
-        self.replace(&tick.to_string()).map_err(|error| self.failed("cannot write", error))
+    pub(crate) fn write(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let before = self.read()?.filter(|before| before.tick != checkpoint.tick);
+        let lines: String = before.iter().chain([checkpoint]).filter_map(line).collect();
+        self.replace(&self.times(), &lines)?;
+        self.replace(&self.path, &checkpoint.tick.to_string())
     }
 
-    /// Removes the file; returns whether there was one.
+    /// Removes the files; returns whether there was a tick's.
     ///
     /// # Errors
     ///
     /// When the folder is not writable.
     #[cfg(feature = "script")]
     pub(crate) fn remove(&self) -> Result<bool, Error> {
-        match fs::remove_file(&self.path) {
+        let was_there = self.remove_one(&self.path)?;
+        self.remove_one(&self.times())?;
+        Ok(was_there)
+    }
+
+    #[cfg(feature = "script")]
+    fn remove_one(&self, path: &Path) -> Result<bool, Error> {
+        match fs::remove_file(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             removed => removed
                 .and_then(|()| self.sync_folder())
                 .map(|()| true)
-                .map_err(|error| self.failed("cannot remove", error)),
+                .map_err(|error| failed("cannot remove", path, error)),
         }
     }
 
-    fn replace(&self, text: &str) -> io::Result<()> {
-        let mut new = self.path.clone().into_os_string();
-        new.push(".new");
-        let mut file = File::create(&new)?;
+    /// Returns the name of the second file.
+    fn times(&self) -> PathBuf {
+        with_ending(&self.path, ".time").into()
+    }
+
+    /// Returns what a file holds; nothing when it is not there.
+    fn text_of(&self, path: &Path) -> Result<String, Error> {
+        match dbscript::read_text_file(path, LIMIT) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+            read => read.map_err(|error| failed("cannot read", path, error)),
+        }
+    }
+
+    fn replace(&self, path: &Path, text: &str) -> Result<(), Error> {
+        self.try_replace(path, text).map_err(|error| failed("cannot write", path, error))
+    }
+
+    fn try_replace(&self, path: &Path, text: &str) -> io::Result<()> {
+        let new = with_ending(path, ".new");
+        let mut file = create_own_file(Path::new(&new))?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&new, &self.path)?;
+        fs::rename(&new, path)?;
         self.sync_folder()
     }
 
     fn sync_folder(&self) -> io::Result<()> {
         File::open(self.folder())?.sync_all()
     }
+}
 
-    fn failed(&self, what: &str, error: io::Error) -> Error {
-        Error::failed(format!("{what} file `{}`", self.path.display())).caused_by(error)
+fn with_ending(path: &Path, ending: &str) -> OsString {
+    let mut name = path.to_owned().into_os_string();
+    name.push(ending);
+    name
+}
+
+/// Makes the line of a tick; `None` when its time is unknown.
+fn line(checkpoint: &Checkpoint) -> Option<String> {
+    let time = checkpoint.time?.to_rfc3339_opts(SecondsFormat::Micros, true);
+    Some(format!("{} {time}\n", checkpoint.tick))
+}
+
+/// Returns the time in a line if that is about a tick.
+fn time_of(line: &str, tick: i64) -> Option<DateTime<Utc>> {
+    let (number, time) = line.split_once(' ')?;
+    if number.parse() != Ok(tick) {
+        return None;
+    }
+    DateTime::parse_from_rfc3339(time).ok().map(|time| time.to_utc())
+}
+
+fn failed(what: &str, path: &Path, error: io::Error) -> Error {
+    Error::failed(format!("{what} file `{}`", path.display())).caused_by(error)
+}
+
+/// Shows a short text; a longer one may be that of another file, which a link leads to.
+fn shown(text: &str) -> String {
+    if text.len() <= SHOWN { format!(": `{}`", plain(text)) } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_keeps_its_time_in_both_orders_of_the_two_files() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = TrackingFile::new(folder.path().join("tick"));
+        let at =
+            |tick: i64| Checkpoint { tick, time: DateTime::from_timestamp_micros(1_000_000_123_456 + tick) };
+        assert_eq!(file.read().expect("readable"), None);
+        file.write(&at(5)).expect("writable");
+        assert_eq!(file.read().expect("readable"), Some(at(5)));
+        file.write(&at(6)).expect("writable");
+        assert_eq!(file.read().expect("readable"), Some(at(6)));
+        // A crash before the second one is replaced leaves the first one as it was.
+        fs::write(folder.path().join("tick"), "5").expect("writable");
+        assert_eq!(file.read().expect("readable"), Some(at(5)));
+        // Somebody else's number.
+        fs::write(folder.path().join("tick"), "7\n").expect("writable");
+        assert_eq!(file.read().expect("readable"), Some(Checkpoint { tick: 7, time: None }));
+        file.write(&at(8)).expect("writable");
+        assert_eq!(fs::read_to_string(folder.path().join("tick")).expect("readable"), "8");
+        assert_eq!(file.read().expect("readable"), Some(at(8)));
     }
 }

@@ -13,7 +13,7 @@ $$;
 
 create or replace function pgq_ext.get_last_tick(a_consumer text)
 returns bigint
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
     return pgq_ext.get_last_tick(a_consumer, '');

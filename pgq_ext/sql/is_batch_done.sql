@@ -14,7 +14,7 @@ $$;
 
 create or replace function pgq_ext.is_batch_done(a_consumer text, a_batch_id bigint)
 returns boolean
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
     return pgq_ext.is_batch_done(a_consumer, '', a_batch_id);

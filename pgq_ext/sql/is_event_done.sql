@@ -16,9 +16,26 @@ $$;
 
 create or replace function pgq_ext.is_event_done(a_consumer text, a_batch_id bigint, a_event_id bigint)
 returns boolean
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
     return pgq_ext.is_event_done(a_consumer, '', a_batch_id, a_event_id);
+end
+$$;
+
+-- The same for a batch that ends with a tick of a certain time: events of another batch with the same number do not count.
+create or replace function pgq_ext.is_event_done(
+    a_consumer text, a_subconsumer text, a_batch_id bigint, a_event_id bigint, a_tick_time timestamptz)
+returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return pgq_ext.is_event_done(a_consumer, a_subconsumer, a_batch_id, a_event_id) and not exists (
+        select from pgq_ext.checkpoint point
+        where point.consumer_id = a_consumer
+          and point.subconsumer_id = a_subconsumer
+          and point.kind = 'events'
+          and point.number = a_batch_id
+          and point.tick_time <> a_tick_time);
 end
 $$;

@@ -35,4 +35,26 @@ create table if not exists pgq_ext.partial_batch (
     primary key (consumer_id, subconsumer_id)
 );
 
-grant usage on schema pgq_ext to public;
+-- The tick behind a number of one of the tables above: `tick` for completed_tick, `batch` for completed_batch, `events` for
+-- partial_batch. A queue that is restored, fails over or is made anew gives its numbers to other ticks and batches; the
+-- time of the tick tells them apart. It counts for the number that it was recorded with, so that whoever writes only the
+-- tables above need not know of it; and these may belong to an extension, whose dump has its own columns only.
+create table if not exists pgq_ext.checkpoint (
+    consumer_id     text        not null,
+    subconsumer_id  text        not null default '',
+    kind            text        not null,
+    number          bigint      not null,
+    prev_tick_id    bigint,
+    tick_id         bigint,
+    tick_time       timestamptz not null,
+    primary key (consumer_id, subconsumer_id, kind)
+);
+
+-- The ticks whose batches a remote consumer has applied, whichever subconsumer it was, each range without its last tick; and
+-- the last of those ticks. The records of batches are of the last one of each subconsumer only.
+create table if not exists pgq_ext.completed_range (
+    consumer_id     text            not null primary key,
+    ticks           int8multirange  not null,
+    last_tick_id    bigint          not null,
+    last_tick_time  timestamptz     not null
+);

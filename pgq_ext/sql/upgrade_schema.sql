@@ -1,7 +1,7 @@
 -- Brings the tables of a release without subconsumers up to date. Returns how many were changed.
 create or replace function pgq_ext.upgrade_schema()
 returns integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     old record;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pgq::{BatchInfo, BoxError};
+use pgq::{BatchInfo, BoxError, Checkpoint};
 
 /// An error of tracking batches on the target database.
 pub struct Error(Box<Inner>);
@@ -41,11 +41,58 @@ impl Error {
         Error(Box::new(Inner { kind: Kind::Failed, what, source: None }))
     }
 
-    pub(crate) fn lost_position(consumer: &str, batch: &BatchInfo, target: i64) -> Error {
+    /// Of a schema that lacks a function.
+    pub(crate) fn outdated_by(what: String, error: impl Into<BoxError>) -> Error {
         let what = format!(
-            "consumer `{consumer}` has lost its position: batch {} is ticks {}..{}, the target is at tick {target}; \
-             --rewind moves the source to tick {target}, --reset forgets the target's tick",
-            batch.id, batch.prev_tick, batch.tick
+            "{what}: schema `pgq_ext` is missing, too old or another PgQ's; `pgqadm CONFIG.ini install` or \
+             `pgq_ext::schema::install` brings it up to date"
+        );
+        Error(Box::new(Inner { kind: Kind::NotInstalled, what, source: Some(error.into()) }))
+    }
+
+    /// Of a role, quoted, that may not use the schema.
+    pub(crate) fn not_granted(role: &str) -> Error {
+        Error::refused(format!(
+            "role {role} may not use schema `pgq_ext`: only its owner and members of `pgq_writer` may; \
+             `grant pgq_writer to {role}` lets it"
+        ))
+    }
+
+    /// Of a statement for which rights are missing.
+    pub(crate) fn refused_by(what: String, error: impl Into<BoxError>) -> Error {
+        Error::failed(
+            format!("{what}: the role of the target lacks a right, `grant pgq_writer` gives it"),
+            error,
+        )
+    }
+
+    pub(crate) fn lost_position(consumer: &str, batch: &BatchInfo, target: &Checkpoint) -> Error {
+        let what = format!(
+            "consumer `{consumer}` has lost its position: batch {} is ticks {}..{}, the target is at tick {}; the batch goes \
+             from {} to {}, the target has {target}; --rewind moves the source there if it has that very tick, --reset \
+             forgets the target's tick",
+            batch.id,
+            batch.prev_tick,
+            batch.tick,
+            target.tick,
+            Checkpoint::start_of(batch),
+            Checkpoint::end_of(batch)
+        );
+        Error(Box::new(Inner { kind: Kind::LostPosition, what, source: None }))
+    }
+
+    /// Of a batch that overlaps those which the target has.
+    pub(crate) fn lost_batches(consumer: &str, batch: &BatchInfo, target: &Checkpoint) -> Error {
+        let what = format!(
+            "consumer `{consumer}` has lost its position: batch {} is ticks {}..{}, the target has batches up to tick {}; the \
+             batch goes from {} to {}, the target's last is {target}; `pgqadm register --at` moves the source behind what \
+             the target has, --reset forgets the target's batches, so that this one is applied",
+            batch.id,
+            batch.prev_tick,
+            batch.tick,
+            target.tick,
+            Checkpoint::start_of(batch),
+            Checkpoint::end_of(batch)
         );
         Error(Box::new(Inner { kind: Kind::LostPosition, what, source: None }))
     }
@@ -70,7 +117,7 @@ impl From<pgq::Error> for Error {
 /// Shows the whole chain as one line, which is what a `main` that returns the error prints.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&dbscript::describe(self))
+        f.write_str(&dbscript::one_line(&dbscript::describe(self)))
     }
 }
 

@@ -27,10 +27,17 @@
 //! ```
 //!
 //! [`SerialConsumer`] tracks ticks and notices when the two databases have drifted apart;
-//! [`RemoteConsumer`] tracks batch ids. The record lives in schema `pgq_ext` of the target, which [`schema::install`]
+//! [`RemoteConsumer`] tracks batches. Both record the times of ticks with their numbers, so that a source which was restored
+//! to an earlier moment, has failed over or was made anew is a lost position ([`Error::is_lost_position`]) and not a batch
+//! that seems to be applied; an operator then decides with `--rewind` or `--reset`, a program with
+//! [`Tracker::set_last_tick`] or [`Tracker::forget_batches`]. Only members of the role `pgq_writer` and the owner may use
+//! the record.
+//!
+//! The record lives in schema `pgq_ext` of the target, which [`schema::install`]
 //! creates there. The source needs PgQ, the queue and a ticker; the example's target needs PgQ and its queue, too:
 //! [`pgq::schema::install`] and [`pgq::create_queue`] make them.
 
+mod batches;
 mod error;
 mod handler;
 mod remote;

@@ -1,17 +1,23 @@
 //! Delivery that tracks batch ids, and what it shares with delivery that tracks ticks.
 
 use dbscript::Context;
-use log::info;
+use log::{info, warn};
 use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
-use crate::{Error, RemoteHandler, Tracker, schema};
+use crate::{Error, RemoteHandler, Tracker, batches, schema};
 
-/// Applies batches in another database and records the id of the last one there. Skytools:
-/// `pgq.RemoteConsumer`.
+/// Applies batches in another database and records them there. Skytools: `pgq.RemoteConsumer`.
 ///
-/// One batch is one transaction on the target. It knows only whether this very batch was applied;
-/// [`SerialConsumer`](crate::SerialConsumer) also notices when batches were left out.
+/// One batch is one transaction on the target. A batch is recognized by its id and its ticks with their times. A batch that
+/// is not recorded and overlaps batches which are, because the source was restored, has failed over or was moved back, is
+/// an error ([`Error::is_lost_position`]), and nothing is applied, until somebody moves the consumer or
+/// [forgets](Tracker::forget_batches) the record. Batches that are left out, because the consumer was moved on or the target
+/// was restored, are a warning, and with subconsumers not even that; for [`SerialConsumer`](crate::SerialConsumer) they are
+/// an error.
+///
+/// The record goes by the consumer's name alone, so each consumer of a target needs a name of its own, also when their
+/// sources are different.
 pub struct RemoteConsumer<H>(Target<H>);
 
 impl<H: RemoteHandler> RemoteConsumer<H> {
@@ -42,14 +48,26 @@ impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
         false
     }
 
+    /// The batches of an earlier registration mean nothing any more; those of other subconsumers do.
+    fn forget(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        if self.0.tracker.has_subconsumer() || self.0.by_number {
+            return Ok(());
+        }
+        let forgotten = self.0.tracker.forget_batches(&mut *cx.database(&self.0.dst)?);
+        Ok(forgotten.map(|_| ()).map_err(|error| cx.locate(&self.0.dst, error))?)
+    }
+
     fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError> {
-        self.0.deliver(cx, batch, &ByBatch)
+        match self.0.by_number {
+            false => self.0.deliver(cx, batch, &ByBatch),
+            true => self.0.deliver(cx, batch, &ByBatchNumber),
+        }
     }
 }
 
 /// How a target remembers what it has.
 pub(crate) trait Record {
-    /// Tells whether a batch was applied already.
+    /// Tells whether a batch was applied already; may complete what is recorded of it.
     fn is_done(
         &self,
         tracker: &Tracker,
@@ -70,13 +88,25 @@ impl Record for ByBatch {
         dst: &mut Transaction<'_>,
         events: &mut Events<'_>,
     ) -> Result<bool, Error> {
-        let batch = events.info().id;
-        tracker.lock_batch(dst, batch)?;
-        let is_done = tracker.is_batch_done(dst, batch)?;
-        if !is_done && tracker.has_subconsumer() {
-            require_open(tracker, dst, events)?;
-        }
-        Ok(is_done)
+        tracker.is_applied(dst, events)
+    }
+
+    fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error> {
+        tracker.set_applied(dst, batch)
+    }
+}
+
+/// For a target whose schema keeps no ticks of batches.
+struct ByBatchNumber;
+
+impl Record for ByBatchNumber {
+    fn is_done(
+        &self,
+        tracker: &Tracker,
+        dst: &mut Transaction<'_>,
+        events: &mut Events<'_>,
+    ) -> Result<bool, Error> {
+        batches::is_number_done(tracker, dst, events)
     }
 
     fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error> {
@@ -84,31 +114,18 @@ impl Record for ByBatch {
     }
 }
 
-/// Fails when a batch may not be applied, though it is not the last one of any subconsumer: when somebody else has taken
-/// it over, it may have been applied before others; and the record that this one's replaces has to stay for as long as
-/// somebody else has that batch.
-fn require_open(tracker: &Tracker, dst: &mut Transaction<'_>, events: &mut Events<'_>) -> Result<(), Error> {
-    if !events.is_ours()? {
-        return Err(Error::refused("the batch was taken over by another subconsumer".to_owned()));
-    }
-    match tracker.last_batch(dst)? {
-        Some(last) if events.is_open(last)? => Err(Error::refused(format!(
-            "batch {last}, which was applied here, was taken over by another subconsumer, which has not finished it"
-        ))),
-        _ => Ok(()),
-    }
-}
-
 /// A target database, its record, and the handler that writes to it.
 pub(crate) struct Target<H> {
     pub(crate) tracker: Tracker,
     pub(crate) dst: String,
+    /// Whether the target's schema keeps numbers only.
+    pub(crate) by_number: bool,
     handler: H,
 }
 
 impl<H: RemoteHandler> Target<H> {
     pub(crate) fn new(consumer: &str, dst: &str, handler: H) -> Target<H> {
-        Target { tracker: Tracker::new(consumer), dst: dst.to_owned(), handler }
+        Target { tracker: Tracker::new(consumer), dst: dst.to_owned(), by_number: false, handler }
     }
 
     /// Looks whether the target can be written to.
@@ -118,10 +135,19 @@ impl<H: RemoteHandler> Target<H> {
             true => schema::require_subconsumers(&mut *dst),
             false => Ok(()),
         });
-        let checked = known.map_err(BoxError::from);
-        checked
-            .and_then(|()| self.handler.startup(&mut dst))
-            .map_err(|error| cx.locate(&self.dst, error).into())
+        let checked = known.and_then(|()| schema::keeps_times(&mut *dst)).map_err(BoxError::from);
+        let keeps_times = checked
+            .and_then(|keeps_times| self.handler.startup(&mut dst).map(|()| keeps_times))
+            .map_err(|error| cx.locate(&self.dst, error))?;
+        self.by_number = !keeps_times;
+        if self.by_number {
+            warn!(
+                "schema `pgq_ext` of {} records numbers alone, so a source that was restored or has failed over is not \
+                 noticed; `pgqadm CONFIG.ini install`, run by the schema's owner, brings it up to date",
+                cx.databases().label(&self.dst)
+            );
+        }
+        Ok(())
     }
 
     /// Applies a batch, unless that was done before, and finishes it.
@@ -154,6 +180,7 @@ impl<H: RemoteHandler> Target<H> {
         let info = batch.info().clone();
         if record.is_done(&self.tracker, &mut transaction, batch.events())? {
             info!("batch {} was applied before, finishing it", info.id);
+            transaction.commit().map_err(|error| failed("cannot commit the record", error))?;
             return Ok(0);
         }
         self.handler.process_remote_batch(batch.events(), &mut transaction)?;

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use dbscript::{BoxError, Config, Context, Job, Switches};
 use log::{info, warn};
 use pgq::script;
-use pgq::{ConsumerLoop, Subscription};
+use pgq::{Checkpoint, ConsumerLoop, Subscription};
+use postgres::Client;
 
-use crate::{RemoteConsumer, RemoteHandler, SerialConsumer, Tracker};
+use crate::{Error, RemoteConsumer, RemoteHandler, SerialConsumer, Tracker, schema};
 
 const REWIND: (&str, &str) = ("rewind", "Move the source position to the target's tick and exit");
 const RESET: (&str, &str) = ("reset", "Forget the target's tick and exit");
+const RESET_BATCHES: (&str, &str) = ("reset", "Forget the batches that the target has and exit");
 
 /// Describes a program from one database into another, for changes before it runs.
 ///
@@ -72,8 +74,11 @@ impl Program {
         from_config: impl Fn(&Config) -> Result<H, BoxError> + 'static,
     ) -> ExitCode {
         let ends = self.ends;
-        self.program.main(move |config, switches| {
+        self.program.switch(RESET_BATCHES.0, RESET_BATCHES.1).main(move |config, switches| {
             let subscription = Subscription::new(script::settings(config)?);
+            if switches.has(RESET_BATCHES.0) {
+                return Ok(Job::once(move |cx| reset_batches(ends, &subscription, cx)));
+            }
             if let Some(job) = script::registration(ends.src, &subscription, switches) {
                 return Ok(job);
             }
@@ -100,15 +105,40 @@ fn positioning(ends: Ends, subscription: &Subscription, switches: &Switches) -> 
 
 fn rewind(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {
     let settings = subscription.settings();
-    let tracker = Tracker::new(&settings.consumer);
-    let tick = tracker.last_tick(&mut *cx.database(ends.dst)?).map_err(|error| cx.locate(ends.dst, error))?;
-    let Some(tick) = tick else {
+    let at = checkpoint(&mut *cx.database(ends.dst)?, &settings.consumer);
+    let Some(at) = at.map_err(|error| cx.locate(ends.dst, error))? else {
         warn!("the target has no tick of consumer `{}`, nothing to rewind to", settings.consumer);
         return Ok(());
     };
-    pgq::register_consumer_at(&mut *cx.database(ends.src)?, &settings.queue, &settings.consumer, tick)
+    if at.time.is_none() {
+        warn!("the target has {at}, going by its number");
+    }
+    let mut src = cx.database(ends.src)?;
+    pgq::register_consumer_at_checkpoint(&mut *src, &settings.queue, &settings.consumer, &at)
         .map_err(|error| cx.locate(ends.src, error))?;
-    info!("consumer `{}` on queue `{}`: rewound to tick {tick}", settings.consumer, settings.queue);
+    info!("consumer `{}` on queue `{}`: rewound to tick {}", settings.consumer, settings.queue, at.tick);
+    Ok(())
+}
+
+/// Returns the target's tick, without its time where the schema does not keep it.
+fn checkpoint(dst: &mut Client, consumer: &str) -> Result<Option<Checkpoint>, Error> {
+    let tracker = Tracker::new(consumer);
+    schema::require(dst)?;
+    if schema::keeps_times(dst)? {
+        return tracker.checkpoint(dst);
+    }
+    Ok(tracker.last_tick(dst)?.map(|tick| Checkpoint { tick, time: None }))
+}
+
+/// Forgets the target's batches, also those of all subconsumers, who share the position.
+fn reset_batches(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {
+    let consumer = &subscription.settings().consumer;
+    let mut dst = cx.database(ends.dst)?;
+    let forgotten = Tracker::new(consumer).forget_batches(&mut *dst);
+    match forgotten.map_err(|error| cx.locate(ends.dst, error))? {
+        0 => info!("consumer `{consumer}`: the target has no batches"),
+        count => info!("consumer `{consumer}`: forgot the target's batches, {count} recorded"),
+    }
     Ok(())
 }
 

@@ -2,18 +2,20 @@
 
 use dbscript::Context;
 use log::warn;
-use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events, Settings};
+use pgq::{Batch, BatchInfo, BoxError, Checkpoint, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
 use crate::remote::{Record, Target};
-use crate::{Error, RemoteHandler, Tracker};
+use crate::{Error, RemoteHandler, Tracker, batches};
 
 /// Applies batches in another database, in sequence, and records the tick it has come to there. Skytools:
 /// `pgq.SerialConsumer`.
 ///
 /// One batch is one transaction on the target. A batch that starts at the target's tick is applied; one that
-/// ends at or before it was applied already and is only finished; anything else, a tick that the queue does
-/// not know included, is an error ([`Error::is_lost_position`]), and nothing is applied.
+/// ends at it, or before it if the queue has that very tick, was applied already and is only finished; anything else is an
+/// error ([`Error::is_lost_position`]), and nothing is applied. Ticks are compared by number and time, so a tick of the
+/// same number that a restored, failed over or new queue has made is another one. A number whose time is not recorded, as
+/// Python consumers write it, is accepted once and gets its time.
 ///
 /// The record goes by the consumer's name alone, so each consumer of a target needs a name of its own, also
 /// when their sources are different.
@@ -50,11 +52,31 @@ impl<H: RemoteHandler> Delivery for SerialConsumer<H> {
     }
 
     fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError> {
-        self.0.deliver(cx, batch, &ByTick)
+        let record = ByTick { by_number: self.0.by_number };
+        self.0.deliver(cx, batch, &record)
     }
 }
 
-struct ByTick;
+/// Records the tick, with its time unless the target's schema keeps numbers only.
+struct ByTick {
+    by_number: bool,
+}
+
+impl ByTick {
+    fn read(&self, tracker: &Tracker, dst: &mut Transaction<'_>) -> Result<Option<Checkpoint>, Error> {
+        match self.by_number {
+            false => tracker.checkpoint(dst),
+            true => Ok(tracker.last_tick(dst)?.map(|tick| Checkpoint { tick, time: None })),
+        }
+    }
+
+    fn write(&self, tracker: &Tracker, dst: &mut Transaction<'_>, at: &Checkpoint) -> Result<(), Error> {
+        match self.by_number {
+            false => tracker.set_checkpoint(dst, at),
+            true => tracker.set_last_tick(dst, Some(at.tick)),
+        }
+    }
+}
 
 impl Record for ByTick {
     fn is_done(
@@ -63,50 +85,58 @@ impl Record for ByTick {
         dst: &mut Transaction<'_>,
         events: &mut Events<'_>,
     ) -> Result<bool, Error> {
-        let target = tracker.last_tick(dst)?;
         let batch = events.info().clone();
-        match position(&batch, target) {
-            Position::Here => Ok(false),
-            Position::Applied => Ok(true),
-            // A tick that the queue does not know is of another queue, or of an earlier life of this one.
-            Position::Beyond(target) if !events.knows_tick(target).map_err(Error::from)? => {
-                Err(Error::lost_position(tracker.consumer(), &batch, target))
-            }
-            Position::Beyond(target) => {
+        let Some(target) = self.read(tracker, dst)? else {
+            return Ok(false);
+        };
+        let at = match position(&batch, &target) {
+            Position::Here => return Ok(false),
+            Position::Applied => Checkpoint::end_of(&batch),
+            // A tick that the queue does not have is of another queue, or of an earlier life of this one.
+            Position::Beyond if batches::has(events, &target)? => {
                 warn!(
-                    "the target is at tick {target}, past batch {} of ticks {}..{}: not applying it again",
-                    batch.id, batch.prev_tick, batch.tick
+                    "the target is at tick {}, past batch {} of ticks {}..{}: not applying it again",
+                    target.tick, batch.id, batch.prev_tick, batch.tick
                 );
-                Ok(true)
+                Checkpoint { time: events.tick_time(target.tick)?, ..target }
             }
-            Position::Lost(target) => Err(Error::lost_position(tracker.consumer(), &batch, target)),
+            Position::Beyond | Position::Lost => {
+                return Err(Error::lost_position(tracker.consumer(), &batch, &target));
+            }
+        };
+        if target.time.is_none() {
+            // The number alone is accepted once.
+            self.write(tracker, dst, &at)?;
         }
+        Ok(true)
     }
 
     fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error> {
-        tracker.set_last_tick(dst, Some(batch.tick))
+        self.write(tracker, dst, &Checkpoint::end_of(batch))
     }
 }
 
 /// Where the target stands, seen from a batch.
 #[derive(Debug, PartialEq, Eq)]
 enum Position {
-    /// At its start, or nowhere yet.
+    /// At its start.
     Here,
     /// At its end.
     Applied,
-    /// Past its end.
-    Beyond(i64),
-    /// Before its start, or amid it.
-    Lost(i64),
+    /// At a tick of a higher number.
+    Beyond,
+    /// Before its start, amid it, or at a tick that has the number of its start or end and is another one.
+    Lost,
 }
 
-fn position(batch: &BatchInfo, target: Option<i64>) -> Position {
-    match target {
-        None => Position::Here,
-        Some(tick) if tick == batch.prev_tick => Position::Here,
-        Some(tick) if tick == batch.tick => Position::Applied,
-        Some(tick) if tick > batch.tick => Position::Beyond(tick),
-        Some(tick) => Position::Lost(tick),
+fn position(batch: &BatchInfo, target: &Checkpoint) -> Position {
+    if target.is(&Checkpoint::start_of(batch)) {
+        Position::Here
+    } else if target.is(&Checkpoint::end_of(batch)) {
+        Position::Applied
+    } else if target.tick > batch.tick {
+        Position::Beyond
+    } else {
+        Position::Lost
     }
 }

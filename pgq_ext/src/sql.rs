@@ -1,43 +1,127 @@
 //! The statements that the crate sends.
 
-pub(crate) const IS_INSTALLED: &str = "select to_regprocedure('pgq_ext.set_last_tick(text,bigint)') is not null \
-     and to_regprocedure('pgq_ext.set_batch_done(text,bigint)') is not null";
+/// The functions of schema `pgq_ext` by name and types, for whoever may not use the schema, too.
+macro_rules! functions {
+    ($columns:literal) => {
+        concat!(
+            "select ",
+            $columns,
+            " from (select proc.proname operator(pg_catalog.||) '(' operator(pg_catalog.||) \
+                     pg_catalog.oidvectortypes(proc.proargtypes) operator(pg_catalog.||) ')' as name, \
+                     proc.oid as id, proc.proowner as owner \
+                 from pg_catalog.pg_proc proc \
+                 join pg_catalog.pg_namespace nsp on nsp.oid operator(pg_catalog.=) proc.pronamespace \
+                 where nsp.nspname operator(pg_catalog.=) 'pgq_ext') known where known.name operator(pg_catalog.=) any "
+        )
+    };
+}
+
+pub(crate) const IS_INSTALLED: &str = concat!(
+    functions!("pg_catalog.count(*) operator(pg_catalog.=) 2"),
+    "(array['set_last_tick(text, bigint)', 'set_batch_done(text, bigint)'])"
+);
 
 /// Whether all of the interface is there and belongs to another role.
-pub(crate) const IS_ANOTHERS: &str = "select count(*) = 14 from unnest(array[ \
-         'get_last_tick(text)', 'get_last_tick(text,text)', 'set_last_tick(text,bigint)', \
-         'set_last_tick(text,text,bigint)', 'is_batch_done(text,bigint)', 'is_batch_done(text,text,bigint)', \
-         'set_batch_done(text,bigint)', 'set_batch_done(text,text,bigint)', 'is_event_done(text,bigint,bigint)', \
-         'is_event_done(text,text,bigint,bigint)', 'set_event_done(text,bigint,bigint)', \
-         'set_event_done(text,text,bigint,bigint)', 'is_batch_done_by_any(text,bigint)', \
-         'get_last_batch(text,text)']) name \
-     join pg_proc on pg_proc.oid = to_regprocedure('pgq_ext.' || name) \
-     where not pg_has_role(proowner, 'usage')";
+pub(crate) const IS_ANOTHERS: &str = concat!(
+    functions!("pg_catalog.count(*) operator(pg_catalog.=) 20"),
+    "(array[ \
+         'get_last_tick(text)', 'get_last_tick(text, text)', 'set_last_tick(text, bigint)', \
+         'set_last_tick(text, text, bigint)', 'is_batch_done(text, bigint)', 'is_batch_done(text, text, bigint)', \
+         'set_batch_done(text, bigint)', 'set_batch_done(text, text, bigint)', 'is_event_done(text, bigint, bigint)', \
+         'is_event_done(text, text, bigint, bigint)', 'set_event_done(text, bigint, bigint)', \
+         'set_event_done(text, text, bigint, bigint)', 'is_batch_done_by_any(text, bigint)', \
+         'get_last_batch(text, text)', 'get_checkpoint(text, text)', \
+         'set_last_tick(text, text, bigint, timestamp with time zone)', \
+         'set_event_done(text, text, bigint, bigint, timestamp with time zone)', \
+         'set_batch_done(text, text, bigint, bigint, timestamp with time zone, bigint, timestamp with time zone)', \
+         'get_batch_status(text, text, bigint, bigint, bigint, timestamp with time zone)', 'forget_batches(text)']) \
+     and not pg_catalog.pg_has_role(owner, 'usage')"
+);
+
+/// Whether this role may use the schema and the functions that record, and the role, quoted; in a dropped schema it may.
+pub(crate) const MAY_USE: &str = concat!(
+    functions!(
+        "coalesce(pg_catalog.bool_and(pg_catalog.has_schema_privilege('pgq_ext', 'usage')), true) \
+         and coalesce(pg_catalog.bool_and(pg_catalog.has_function_privilege(known.id, 'execute')), true), \
+         pg_catalog.quote_ident(current_user)"
+    ),
+    "(array['set_last_tick(text, bigint)', 'set_batch_done(text, bigint)'])"
+);
+
+/// Whether the functions that compare the times of ticks are there.
+pub(crate) const KEEPS_TIMES: &str = concat!(
+    functions!("pg_catalog.count(*) operator(pg_catalog.=) 5"),
+    "(array['get_checkpoint(text, text)', 'set_last_tick(text, text, bigint, timestamp with time zone)', \
+         'set_batch_done(text, text, bigint, bigint, timestamp with time zone, bigint, timestamp with time zone)', \
+         'get_batch_status(text, text, bigint, bigint, bigint, timestamp with time zone)', 'forget_batches(text)'])"
+);
 
 /// Whether there is a schema of this name, and whether an extension has brought it.
-pub(crate) const ORIGIN: &str = "select to_regnamespace('pgq_ext') is not null, \
-     exists (select from pg_extension where extname = 'pgq_ext')";
+pub(crate) const ORIGIN: &str = "select pg_catalog.to_regnamespace('pgq_ext') is not null, \
+     exists (select from pg_catalog.pg_extension where extname = 'pgq_ext')";
 
-/// $1 consumer, $2 subconsumer or null. Held until the end of the transaction, so that nobody else applies this consumer's
-/// batches.
-pub(crate) const LOCK: &str = "select pg_advisory_xact_lock(hashtextextended( \
-     format('pgq_ext %L', $1) || coalesce(format(' %L', $2), ''), 0))::text";
+/// $1 consumer, $2 subconsumer or null. The key of the lock that is held until the end of the transaction, so that
+/// nobody else applies this consumer's batches.
+pub(crate) const LOCK: &str = "pg_catalog.hashtextextended(pg_catalog.format('pgq_ext %L', $1::pg_catalog.text) \
+     || coalesce(pg_catalog.format(' %L', $2::pg_catalog.text), ''::pg_catalog.text), 0::pg_catalog.int8)";
 
-/// $1 consumer, $2 batch. Held until the end of the transaction, so that nobody else applies this batch.
-pub(crate) const LOCK_BATCH: &str =
-    "select pg_advisory_xact_lock(hashtextextended(format('pgq_ext %L batch %s', $1, $2), 0))::text";
+/// What goes with that lock: the transaction may last as long as the batch, whatever limits the role has.
+pub(crate) const LIFT_LIMITS: &str = "(select pg_catalog.count(pg_catalog.set_config(name, '0', true)) from (values \
+         ('idle_in_transaction_session_timeout'::pg_catalog.text), ('transaction_timeout')) limits (name) \
+     where pg_catalog.current_setting(name, true) is not null)";
+
+/// $1 consumer, $2 batch. The key of the lock that is held until the end of the transaction, so that nobody else applies
+/// this batch.
+pub(crate) const LOCK_BATCH: &str = "pg_catalog.hashtextextended( \
+     pg_catalog.format('pgq_ext %L batch %s', $1::pg_catalog.text, $2::pg_catalog.int8), 0::pg_catalog.int8)";
+
+/// Makes a call that records something: the transaction waits for the disk then, also where the setting says otherwise,
+/// since the source forgets the batch as soon as the commit returns.
+macro_rules! record {
+    ($call:literal) => {
+        concat!(
+            "select ",
+            $call,
+            ", case when pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) 'off' \
+                 then pg_catalog.set_config('synchronous_commit', 'on', true) end"
+        )
+    };
+}
 
 /// $1 consumer.
 pub(crate) const GET_LAST_TICK: &str = "select pgq_ext.get_last_tick($1)";
 
 /// $1 consumer, $2 tick or null.
-pub(crate) const SET_LAST_TICK: &str = "select pgq_ext.set_last_tick($1, $2)";
+pub(crate) const SET_LAST_TICK: &str = record!("pgq_ext.set_last_tick($1, $2)");
+
+/// $1 consumer. No tick: a null.
+pub(crate) const GET_CHECKPOINT: &str = "select tick_id, tick_time from pgq_ext.get_checkpoint($1, '')";
+
+/// $1 consumer, $2 tick, $3 its time or null.
+pub(crate) const SET_CHECKPOINT: &str = record!("pgq_ext.set_last_tick($1, '', $2, $3)");
+
+/// $1 consumer, $2 subconsumer or nothing, $3 batch, $4 and $5 its ticks, $6 the time of the latter.
+pub(crate) const GET_BATCH_STATUS: &str = "select is_done, has_ticks, is_applied, last_tick_id, last_tick_time, \
+         own_batch_id, own_tick_id, own_tick_time \
+     from pgq_ext.get_batch_status($1, $2, $3, $4, $5, $6)";
+
+/// $1 consumer, $2 subconsumer or nothing, $3 batch, $4 and $6 its ticks, $5 and $7 their times.
+pub(crate) const SET_APPLIED: &str = record!("pgq_ext.set_batch_done($1, $2, $3, $4, $5, $6, $7)");
+
+/// $1 consumer, $2 subconsumer or nothing, $3 batch, $4 event, $5 the time of the batch's last tick.
+pub(crate) const IS_EVENT_DONE: &str = "select pgq_ext.is_event_done($1, $2, $3, $4, $5)";
+
+/// $1 consumer, $2 subconsumer or nothing, $3 batch, $4 event, $5 the time of the batch's last tick.
+pub(crate) const SET_EVENT_DONE: &str = record!("pgq_ext.set_event_done($1, $2, $3, $4, $5)");
+
+/// $1 consumer.
+pub(crate) const FORGET_BATCHES: &str = record!("pgq_ext.forget_batches($1)");
 
 /// $1 consumer, $2 batch.
 pub(crate) const IS_BATCH_DONE: &str = "select pgq_ext.is_batch_done($1, $2)";
 
 /// $1 consumer, $2 batch.
-pub(crate) const SET_BATCH_DONE: &str = "select pgq_ext.set_batch_done($1, $2)";
+pub(crate) const SET_BATCH_DONE: &str = record!("pgq_ext.set_batch_done($1, $2)");
 
 /// $1 consumer, $2 batch. Whichever subconsumer it was.
 pub(crate) const IS_BATCH_DONE_BY_ANY: &str = "select pgq_ext.is_batch_done_by_any($1, $2)";
@@ -46,24 +130,33 @@ pub(crate) const IS_BATCH_DONE_BY_ANY: &str = "select pgq_ext.is_batch_done_by_a
 pub(crate) const GET_LAST_BATCH: &str = "select pgq_ext.get_last_batch($1, $2)";
 
 /// Whether the functions that subconsumers need are there.
-pub(crate) const KNOWS_SUBCONSUMERS: &str = "select \
-     to_regprocedure('pgq_ext.is_batch_done_by_any(text,bigint)') is not null \
-     and to_regprocedure('pgq_ext.get_last_batch(text,text)') is not null";
+pub(crate) const KNOWS_SUBCONSUMERS: &str = concat!(
+    functions!("pg_catalog.count(*) operator(pg_catalog.=) 2"),
+    "(array['is_batch_done_by_any(text, bigint)', 'get_last_batch(text, text)'])"
+);
 
 /// $1 consumer, $2 batch, $3 subconsumer.
-pub(crate) const SET_BATCH_DONE_BY: &str = "select pgq_ext.set_batch_done($1, $3, $2)";
+pub(crate) const SET_BATCH_DONE_BY: &str = record!("pgq_ext.set_batch_done($1, $3, $2)");
 
-/// Keeps two installations at once from getting into each other's way.
+/// Has every statement see what others have committed before it.
+pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level read committed";
+
+/// The key of the lock that keeps two installations at once from getting into each other's way.
 pub(crate) const LOCK_INSTALL: &str =
-    "select pg_advisory_xact_lock(hashtextextended('pgq_ext install', 0))::text";
+    "pg_catalog.hashtextextended('pgq_ext install'::pg_catalog.text, 0::pg_catalog.int8)";
 
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 
 /// The schema, in the order in which it is created.
-pub(crate) const SCHEMA: [&str; 12] = [
+pub(crate) const SCHEMA: [&str; 17] = [
     include_str!("../sql/tables.sql"),
     include_str!("../sql/upgrade_schema.sql"),
     UPGRADE,
+    include_str!("../sql/_wait_for_disk.sql"),
+    include_str!("../sql/_add_completed_range.sql"),
+    include_str!("../sql/get_batch_status.sql"),
+    include_str!("../sql/get_checkpoint.sql"),
+    include_str!("../sql/forget_batches.sql"),
     include_str!("../sql/is_batch_done.sql"),
     include_str!("../sql/is_batch_done_by_any.sql"),
     include_str!("../sql/get_last_batch.sql"),
@@ -74,3 +167,9 @@ pub(crate) const SCHEMA: [&str; 12] = [
     include_str!("../sql/set_event_done.sql"),
     include_str!("../sql/version.sql"),
 ];
+
+/// What comes before [`SCHEMA`].
+pub(crate) const CREATE_SCHEMA: &str = "create schema if not exists pgq_ext";
+
+/// What comes behind [`SCHEMA`], once default privileges are undone.
+pub(crate) const GRANTS: &str = include_str!("../sql/grants.sql");

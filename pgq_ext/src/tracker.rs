@@ -1,6 +1,9 @@
 //! The record of what has been applied on the target.
 
-use pgq::Settings;
+use chrono::{DateTime, Utc};
+use pgq::lock::Lock;
+use pgq::{BatchInfo, Checkpoint, Events, Settings};
+use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
@@ -8,12 +11,45 @@ use crate::{Error, sql};
 
 /// Reads and writes the record of one consumer.
 ///
-/// The functions take a client or a transaction of the target database. To make exactly once true, read,
-/// apply and write in one transaction that starts with [`lock`](Tracker::lock).
+/// The functions take a client or a transaction of the target database. To make exactly once true, read, apply and write in
+/// one transaction that starts with [`lock`](Tracker::lock), and commit it before the batch is finished. Whatever records
+/// makes that commit wait for the target's disk, also where `synchronous_commit` is off.
+///
+/// ```no_run
+/// # use pgq::{BoxError, Events, postgres::Client};
+/// # use pgq_ext::Tracker;
+/// # fn write(_: &mut Events<'_>, _: &mut postgres::Transaction<'_>) -> Result<(), BoxError> { Ok(()) }
+/// fn apply(events: &mut Events<'_>, target: &mut Client) -> Result<(), BoxError> {
+///     let tracker = Tracker::new("mover");
+///     let mut transaction = target.transaction()?;
+///     tracker.lock(&mut transaction)?;
+///     if !tracker.is_applied(&mut transaction, events)? {
+///         write(events, &mut transaction)?;
+///         tracker.set_applied(&mut transaction, events.info())?;
+///     }
+///     Ok(transaction.commit()?)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tracker {
     consumer: String,
     subconsumer: Option<String>,
+}
+
+/// What is recorded of a batch.
+pub(crate) struct BatchStatus {
+    /// This very batch is, or its number alone.
+    pub(crate) is_done: bool,
+    /// The batch is, with its ticks.
+    pub(crate) has_ticks: bool,
+    /// A batch is that has ticks in common with it.
+    pub(crate) is_applied: bool,
+    /// The last tick of all batches that are recorded.
+    pub(crate) last: Option<Checkpoint>,
+    /// The batch whose record the next one of this subconsumer replaces.
+    pub(crate) own: Option<i64>,
+    /// Where that batch ends, if its ticks are recorded.
+    pub(crate) own_end: Option<Checkpoint>,
 }
 
 impl Tracker {
@@ -37,12 +73,18 @@ impl Tracker {
     /// Waits until no other transaction works for this consumer, and keeps others waiting until this one
     /// ends. Subconsumers wait for each other only in [`lock_batch`](Tracker::lock_batch).
     ///
+    /// A wait of more than three seconds is a warning in the log, with who has the lock.
+    ///
     /// # Errors
     ///
-    /// When the server fails.
+    /// When the loop that runs on this thread is asked to stop, when the session's `lock_timeout` is over, with who has
+    /// the lock, and when the server fails.
     pub fn lock(&self, client: &mut impl GenericClient) -> Result<(), Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&self.subconsumer, Type::TEXT)];
-        self.call(client, "cannot lock the consumer", sql::LOCK, &values).map(|_| ())
+        let values: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&self.consumer, Type::TEXT), (&self.subconsumer, Type::TEXT)];
+        let name = format!("the target's lock of consumer `{}`", self.consumer);
+        let taken = Lock::new(&name, sql::LOCK, &values).also(sql::LIFT_LIMITS).take(client);
+        taken.map_err(|error| Error::failed("cannot lock the consumer", error))
     }
 
     /// Waits until no other subconsumer's transaction works on a batch, and keeps others waiting until this one ends.
@@ -50,25 +92,31 @@ impl Tracker {
     ///
     /// # Errors
     ///
-    /// When the server fails.
+    /// As [`lock`](Tracker::lock).
     pub fn lock_batch(&self, client: &mut impl GenericClient, batch: i64) -> Result<(), Error> {
         if self.subconsumer.is_none() {
             return Ok(());
         }
-        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&batch, Type::INT8)];
-        self.call(client, "cannot lock the batch", sql::LOCK_BATCH, &values).map(|_| ())
+        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&self.consumer, Type::TEXT), (&batch, Type::INT8)];
+        let name = format!("the target's lock of batch {batch} of consumer `{}`", self.consumer);
+        let taken = Lock::new(&name, sql::LOCK_BATCH, &values).take(client);
+        taken.map_err(|error| Error::failed("cannot lock the batch", error))
     }
 
-    /// Returns the tick up to which the queue was applied. PgQ: `pgq_ext.get_last_tick`.
+    /// Returns the number of the tick up to which the queue was applied. PgQ: `pgq_ext.get_last_tick`.
     ///
     /// # Errors
     ///
-    /// When the schema is not installed, and when the server fails.
+    /// When the schema is not installed, when this role may not use it, and when the server fails.
     pub fn last_tick(&self, client: &mut impl GenericClient) -> Result<Option<i64>, Error> {
         self.call(client, "cannot read the last tick", sql::GET_LAST_TICK, &[]).map(|row| row.get(0))
     }
 
-    /// Sets the tick up to which the queue was applied; `None` forgets it. PgQ: `pgq_ext.set_last_tick`.
+    /// Sets the number of the tick up to which the queue was applied, without its time; `None` forgets the tick. PgQ:
+    /// `pgq_ext.set_last_tick`.
+    ///
+    /// The number alone is accepted once, whatever tick of the queue has it. [`set_checkpoint`](Tracker::set_checkpoint)
+    /// records the tick.
     ///
     /// # Errors
     ///
@@ -78,7 +126,36 @@ impl Tracker {
         self.call(client, "cannot record the tick", sql::SET_LAST_TICK, &values).map(|_| ())
     }
 
-    /// Tells whether a batch is the last one that was applied. PgQ: `pgq_ext.is_batch_done`.
+    /// Returns the tick up to which the queue was applied, with its time if that was recorded.
+    ///
+    /// # Errors
+    ///
+    /// As [`last_tick`](Tracker::last_tick); and when the schema is too old, or another PgQ's, to keep times
+    /// ([`Error::is_not_installed`]).
+    pub fn checkpoint(&self, client: &mut impl GenericClient) -> Result<Option<Checkpoint>, Error> {
+        let row = self.call(client, "cannot read the last tick", sql::GET_CHECKPOINT, &[])?;
+        checkpoint(&row, 0).map_err(|error| self.failed("cannot read the last tick", error))
+    }
+
+    /// Sets the tick up to which the queue was applied.
+    ///
+    /// # Errors
+    ///
+    /// As [`checkpoint`](Tracker::checkpoint).
+    pub fn set_checkpoint(
+        &self,
+        client: &mut impl GenericClient,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), Error> {
+        let values: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&checkpoint.tick, Type::INT8), (&checkpoint.time, Type::TIMESTAMPTZ)];
+        self.call(client, "cannot record the tick", sql::SET_CHECKPOINT, &values).map(|_| ())
+    }
+
+    /// Tells whether the number of a batch is that of the last one that was applied. PgQ: `pgq_ext.is_batch_done`.
+    ///
+    /// A queue that was restored or made anew gives the number to another batch; [`is_applied`](Tracker::is_applied)
+    /// compares the batch's ticks as well.
     ///
     /// # Errors
     ///
@@ -88,6 +165,122 @@ impl Tracker {
         let statement =
             if self.subconsumer.is_some() { sql::IS_BATCH_DONE_BY_ANY } else { sql::IS_BATCH_DONE };
         self.call(client, "cannot read the last batch", statement, &values).map(|row| row.get(0))
+    }
+
+    /// Records the number of a batch as applied; returns `false` when it was already. PgQ: `pgq_ext.set_batch_done`.
+    ///
+    /// # Errors
+    ///
+    /// As [`last_tick`](Tracker::last_tick).
+    pub fn set_batch_done(&self, client: &mut impl GenericClient, batch: i64) -> Result<bool, Error> {
+        let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&batch, Type::INT8)];
+        let Some(subconsumer) = &self.subconsumer else {
+            return self.record(client, sql::SET_BATCH_DONE, &values);
+        };
+        values.push((subconsumer, Type::TEXT));
+        self.record(client, sql::SET_BATCH_DONE_BY, &values)
+    }
+
+    /// Tells whether a batch was applied, by its number and its ticks. With a subconsumer it takes
+    /// [`lock_batch`](Tracker::lock_batch).
+    ///
+    /// # Errors
+    ///
+    /// When the batch is not the one that is recorded and overlaps those that were applied, so that the source was restored,
+    /// has failed over or was moved back ([`Error::is_lost_position`]); when another subconsumer has taken the batch over;
+    /// and as [`checkpoint`](Tracker::checkpoint).
+    pub fn is_applied(
+        &self,
+        client: &mut impl GenericClient,
+        events: &mut Events<'_>,
+    ) -> Result<bool, Error> {
+        crate::batches::is_applied(self, client, events)
+    }
+
+    /// Records a batch as applied, with its ticks. Last of all, since other subconsumers cannot record theirs until the
+    /// transaction ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`checkpoint`](Tracker::checkpoint).
+    pub fn set_applied(&self, client: &mut impl GenericClient, batch: &BatchInfo) -> Result<(), Error> {
+        let subconsumer = self.own();
+        let values: [(&(dyn ToSql + Sync), Type); 6] = [
+            (&subconsumer, Type::TEXT),
+            (&batch.id, Type::INT8),
+            (&batch.prev_tick, Type::INT8),
+            (&batch.prev_tick_time, Type::TIMESTAMPTZ),
+            (&batch.tick, Type::INT8),
+            (&batch.tick_time, Type::TIMESTAMPTZ),
+        ];
+        self.record(client, sql::SET_APPLIED, &values).map(|_| ())
+    }
+
+    /// Tells whether an event of a batch was applied, for consumers that commit event by event. PgQ:
+    /// `pgq_ext.is_event_done`.
+    ///
+    /// # Errors
+    ///
+    /// As [`checkpoint`](Tracker::checkpoint).
+    pub fn is_event_done(
+        &self,
+        client: &mut impl GenericClient,
+        batch: &BatchInfo,
+        event: i64,
+    ) -> Result<bool, Error> {
+        self.of_event(client, "cannot read the last events", sql::IS_EVENT_DONE, (batch, event))
+    }
+
+    /// Records an event of a batch as applied, and forgets those of the batch before; returns `false` when it was already.
+    /// PgQ: `pgq_ext.set_event_done`.
+    ///
+    /// # Errors
+    ///
+    /// As [`checkpoint`](Tracker::checkpoint).
+    pub fn set_event_done(
+        &self,
+        client: &mut impl GenericClient,
+        batch: &BatchInfo,
+        event: i64,
+    ) -> Result<bool, Error> {
+        self.of_event(client, "cannot record the event", sql::SET_EVENT_DONE, (batch, event))
+    }
+
+    /// Forgets all batches and events that the consumer and its subconsumers have applied, so that whatever batch comes next
+    /// is applied. Returns how many batches were recorded.
+    ///
+    /// # Errors
+    ///
+    /// As [`checkpoint`](Tracker::checkpoint).
+    pub fn forget_batches(&self, client: &mut impl GenericClient) -> Result<u64, Error> {
+        let row = self.call(client, "cannot forget the batches", sql::FORGET_BATCHES, &[])?;
+        Ok(u64::from(row.get::<_, i32>(0).unsigned_abs()))
+    }
+
+    /// Returns what is recorded of a batch.
+    pub(crate) fn batch_status(
+        &self,
+        client: &mut impl GenericClient,
+        batch: &BatchInfo,
+    ) -> Result<BatchStatus, Error> {
+        let subconsumer = self.own();
+        let values: [(&(dyn ToSql + Sync), Type); 5] = [
+            (&subconsumer, Type::TEXT),
+            (&batch.id, Type::INT8),
+            (&batch.prev_tick, Type::INT8),
+            (&batch.tick, Type::INT8),
+            (&batch.tick_time, Type::TIMESTAMPTZ),
+        ];
+        let row = self.call(client, "cannot read the last batch", sql::GET_BATCH_STATUS, &values)?;
+        let failed = |error| self.failed("cannot read the last batch", error);
+        Ok(BatchStatus {
+            is_done: row.get(0),
+            has_ticks: row.get(1),
+            is_applied: row.get(2),
+            last: checkpoint(&row, 3).map_err(failed)?,
+            own: row.get(5),
+            own_end: checkpoint(&row, 6).map_err(failed)?,
+        })
     }
 
     /// Returns the batch that the next record of this subconsumer replaces; `None` without subconsumers.
@@ -123,18 +316,26 @@ impl Tracker {
         self.subconsumer.is_some()
     }
 
-    /// Records a batch as applied; returns `false` when it was already. PgQ: `pgq_ext.set_batch_done`.
-    ///
-    /// # Errors
-    ///
-    /// As [`last_tick`](Tracker::last_tick).
-    pub fn set_batch_done(&self, client: &mut impl GenericClient, batch: i64) -> Result<bool, Error> {
-        let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&batch, Type::INT8)];
-        let Some(subconsumer) = &self.subconsumer else {
-            return self.record(client, sql::SET_BATCH_DONE, &values);
-        };
-        values.push((subconsumer, Type::TEXT));
-        self.record(client, sql::SET_BATCH_DONE_BY, &values)
+    /// Returns the subconsumer's name as it is recorded.
+    fn own(&self) -> &str {
+        self.subconsumer.as_deref().unwrap_or_default()
+    }
+
+    fn of_event(
+        &self,
+        client: &mut impl GenericClient,
+        what: &str,
+        statement: &str,
+        (batch, event): (&BatchInfo, i64),
+    ) -> Result<bool, Error> {
+        let subconsumer = self.own();
+        let values: [(&(dyn ToSql + Sync), Type); 4] = [
+            (&subconsumer, Type::TEXT),
+            (&batch.id, Type::INT8),
+            (&event, Type::INT8),
+            (&batch.tick_time, Type::TIMESTAMPTZ),
+        ];
+        self.call(client, what, statement, &values).map(|row| row.get(0))
     }
 
     fn record(
@@ -156,8 +357,24 @@ impl Tracker {
     ) -> Result<Row, Error> {
         let consumer: (&(dyn ToSql + Sync), Type) = (&self.consumer, Type::TEXT);
         let values: Vec<_> = std::iter::once(consumer).chain(more.iter().cloned()).collect();
-        client
-            .query_typed_one(statement, &values)
-            .map_err(|error| Error::failed(format!("consumer `{}`: {what}", self.consumer), error))
+        client.query_typed_one(statement, &values).map_err(|error| self.failed(what, error))
     }
+
+    fn failed(&self, what: &str, error: postgres::Error) -> Error {
+        let what = format!("consumer `{}`: {what}", self.consumer);
+        match error.code() {
+            Some(&SqlState::UNDEFINED_FUNCTION) => Error::outdated_by(what, error),
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Error::refused_by(what, error),
+            _ => Error::failed(what, error),
+        }
+    }
+}
+
+/// Reads a tick and its time from two columns.
+fn checkpoint(row: &Row, column: usize) -> Result<Option<Checkpoint>, postgres::Error> {
+    let Some(tick) = row.try_get(column)? else {
+        return Ok(None);
+    };
+    let time: Option<DateTime<Utc>> = row.try_get(column + 1)?;
+    Ok(Some(Checkpoint { tick, time }))
 }

@@ -1,13 +1,14 @@
 //! Services: named groups of settings in `pg_service.conf`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::keywords::{self, is_blank};
 use super::options::{Options, Origin};
 use super::surroundings::Surroundings;
-use crate::Error;
+use crate::{Error, read_file};
 
+/// What is longer is no service file, in bytes.
+const LIMIT: u64 = 16 * 1024 * 1024;
 const HOME_FILE: &str = ".pg_service.conf";
 const SYSTEM_FILE: &str = "pg_service.conf";
 /// Where Debian's libpq looks; PGSYSCONFDIR names another folder.
@@ -22,14 +23,18 @@ const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 ///
 /// When no file has the service, or one that is read is broken. Lines are told by number, never by content.
 pub(super) fn add(options: &mut Options, surroundings: &Surroundings<'_>) -> Result<(), Error> {
-    let name = options.get("service").map(str::to_owned).or_else(|| surroundings.variable("PGSERVICE"));
-    let Some(name) = name else { return Ok(()) };
+    let Some(name) = name(options, surroundings) else { return Ok(()) };
     for file in files(surroundings) {
         if add_from(options, &file, &name)? {
             return Ok(());
         }
     }
     Err(Error::usage(format!("the definition of service `{}` was not found", name.escape_debug())))
+}
+
+/// Returns the service that the string or PGSERVICE names.
+pub(super) fn name(options: &Options, surroundings: &Surroundings<'_>) -> Option<String> {
+    options.get("service").map(str::to_owned).or_else(|| surroundings.variable("PGSERVICE"))
 }
 
 fn files(surroundings: &Surroundings<'_>) -> Vec<PathBuf> {
@@ -45,7 +50,7 @@ fn files(surroundings: &Surroundings<'_>) -> Vec<PathBuf> {
 
 /// Adds what the file says of the service, and returns whether it says anything.
 fn add_from(options: &mut Options, file: &Path, name: &str) -> Result<bool, Error> {
-    let content = fs::read(file)
+    let content = read_file(file, LIMIT)
         .map_err(|error| Error::usage(format!("service file `{}`", file.display())).caused_by(error))?;
     let broken = |number: usize, why: &str| {
         Error::usage(format!("service file `{}`, line {number}: {why}", file.display()))

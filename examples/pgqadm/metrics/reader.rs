@@ -29,6 +29,7 @@ impl Reader {
     pub(super) fn start(fallback: &str, conninfo: &str) -> Reader {
         let control = Control::default();
         let mut databases = Databases::new("pgqadm_metrics", control.clone());
+        databases.pin_search_path();
         databases.set(DB, conninfo);
         let name = databases.dbname(DB).unwrap_or_else(|| fallback.to_owned());
         let name = Arc::new(Mutex::new(name));

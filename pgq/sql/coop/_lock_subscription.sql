@@ -2,7 +2,7 @@
 -- is none. Internal.
 create or replace function pgq_coop._lock_subscription(i_queue_name text, i_name text)
 returns pgq.subscription
-language sql
+language sql set search_path = pg_catalog, pg_temp
 as $$
     select sub
     from pgq.queue

@@ -5,7 +5,7 @@ create or replace function pgq_coop._take_from_main(
     i_queue_name text, i_consumer_name text, i_main pgq.subscription,
     i_min_lag interval, i_min_count integer, i_min_interval interval)
 returns pgq.subscription
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     opened record;

@@ -6,18 +6,18 @@ declare
     grantee text;
 begin
     for own in
-        select oid::regprocedure as signature, starts_with(proname::text, '_') as internal
+        select oid::pg_catalog.regprocedure as signature, pg_catalog.starts_with(proname::pg_catalog.text, '_') as internal
         from pg_catalog.pg_proc
-        where pronamespace = 'pgq_coop'::regnamespace and proname <> 'version'
+        where pronamespace = 'pgq_coop'::pg_catalog.regnamespace::pg_catalog.oid and proname <> 'version'
     loop
-        execute format('revoke all on function %s from public', own.signature);
+        execute pg_catalog.format('revoke all on function %s from public', own.signature);
         continue when own.internal;
         for grantee in
-            select case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end
-            from pg_catalog.pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner))) granted
-            where oid = 'pgq.finish_batch(bigint)'::regprocedure and granted.grantee <> proowner
+            select case granted.grantee when 0 then 'public' else granted.grantee::pg_catalog.regrole::pg_catalog.text end
+            from pg_catalog.pg_proc, pg_catalog.aclexplode(coalesce(proacl, pg_catalog.acldefault('f', proowner))) granted
+            where oid = 'pgq.finish_batch(bigint)'::pg_catalog.regprocedure::pg_catalog.oid and granted.grantee <> proowner
         loop
-            execute format('grant execute on function %s to %s', own.signature, grantee);
+            execute pg_catalog.format('grant execute on function %s to %s', own.signature, grantee);
         end loop;
     end loop;
 end

@@ -3,7 +3,7 @@
 -- Errors: the consumer is not registered on the queue.
 create or replace function pgq._failed_event_owner(x_queue_name text, x_consumer_name text)
 returns integer
-language plpgsql stable
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
     owner integer;

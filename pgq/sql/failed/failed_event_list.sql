@@ -13,14 +13,14 @@ begin
     return query
         select * from pgq.failed_queue
         where ev_owner = owner
-        order by ev_id
+        order by ev_id, ev_failed_no
         limit x_cnt offset x_offset;
 end
 $$;
 
 create or replace function pgq.failed_event_list(x_queue_name text, x_consumer_name text)
 returns setof pgq.failed_queue
-language sql stable
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
     select * from pgq.failed_event_list(x_queue_name, x_consumer_name, null, null)
 $$;

@@ -8,26 +8,27 @@ declare
 begin
     for own in
         select oid from pg_catalog.pg_proc
-        where pronamespace = 'pgq'::regnamespace and proname ~ '^(event_failed|event_(failed|retry)_many|_?failed_event_.*)$'
+        where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid
+          and proname::pg_catalog.text ~ '^(event_failed|event_(failed|retry)_many|_?failed_event_.*)$'
     loop
-        execute format('revoke all on function %s from public', own);
-        continue when own = 'pgq._failed_event_owner(text, text)'::regprocedure;
+        execute pg_catalog.format('revoke all on function %s from public', own);
+        continue when own::pg_catalog.oid = 'pgq._failed_event_owner(text, text)'::pg_catalog.regprocedure::pg_catalog.oid;
         for grantee in
-            select case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end
-            from pg_catalog.pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner))) granted
-            where oid = 'pgq.finish_batch(bigint)'::regprocedure and granted.grantee <> proowner
+            select case granted.grantee when 0 then 'public' else granted.grantee::pg_catalog.regrole::pg_catalog.text end
+            from pg_catalog.pg_proc, pg_catalog.aclexplode(coalesce(proacl, pg_catalog.acldefault('f', proowner))) granted
+            where oid = 'pgq.finish_batch(bigint)'::pg_catalog.regprocedure::pg_catalog.oid and granted.grantee <> proowner
         loop
-            execute format('grant execute on function %s to %s', own, grantee);
+            execute pg_catalog.format('grant execute on function %s to %s', own, grantee);
         end loop;
     end loop;
 
     for grantee, privilege in
-        select case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end,
+        select case granted.grantee when 0 then 'public' else granted.grantee::pg_catalog.regrole::pg_catalog.text end,
                granted.privilege_type
-        from pg_catalog.pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner))) granted
-        where oid = 'pgq.retry_queue'::regclass and granted.grantee <> relowner
+        from pg_catalog.pg_class, pg_catalog.aclexplode(coalesce(relacl, pg_catalog.acldefault('r', relowner))) granted
+        where oid = 'pgq.retry_queue'::pg_catalog.regclass::pg_catalog.oid and granted.grantee <> relowner
     loop
-        execute format('grant %s on pgq.failed_queue to %s', privilege, grantee);
+        execute pg_catalog.format('grant %s on pgq.failed_queue to %s', privilege, grantee);
     end loop;
 end
 $$;

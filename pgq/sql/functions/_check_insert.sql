@@ -2,7 +2,7 @@
 -- or this transaction has inserted as many as one may. Counts the event.
 create or replace function pgq._check_insert(i_queue_name text)
 returns void
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     que pgq.queue;

@@ -5,7 +5,7 @@
 -- when the rotation began after the batch's end.
 create or replace function pgq.batch_event_tables(x_batch_id bigint)
 returns setof text
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     batch pg_catalog.record;

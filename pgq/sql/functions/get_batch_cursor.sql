@@ -10,18 +10,18 @@ returns setof record
 language plpgsql
 as $$
 declare
-    events text;
+    events pg_catalog.text;
 begin
-    if num_nulls(i_batch_id, i_cursor_name, i_quick_limit) > 0 then
+    if pg_catalog.num_nulls(i_batch_id, i_cursor_name, i_quick_limit) operator(pg_catalog.>) 0 then
         return;
     end if;
     events := pgq.batch_event_sql(i_batch_id);
     if i_extra_where is not null then
-        events := format('select * from (%s) _evs where %s order by 1', events, i_extra_where);
+        events := pg_catalog.format('select * from (%s) _evs where %s order by 1', events, i_extra_where);
     end if;
-    execute format('declare %I no scroll cursor for %s', i_cursor_name, events);
-    if i_quick_limit > 0 then
-        return query execute format('fetch %s from %I', i_quick_limit, i_cursor_name);
+    execute pg_catalog.format('declare %I no scroll cursor for %s', i_cursor_name, events);
+    if i_quick_limit operator(pg_catalog.>) 0 then
+        return query execute pg_catalog.format('fetch %s from %I', i_quick_limit, i_cursor_name);
     end if;
 end
 $$;

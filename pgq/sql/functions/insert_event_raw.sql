@@ -12,25 +12,25 @@ as $$
 declare
     -- The transaction gets its id before it looks for the table: whoever still uses the table before the
     -- current one then has a lower id than the second step of the rotation.
-    txid bigint := txid_current();
+    txid bigint := pg_catalog.txid_current();
     id bigint;
-    prefix text;
+    prefix pg_catalog.text;
     part integer;
     plain boolean;
 begin
-    select nextval(que.queue_event_seq::regclass), que.queue_data_pfx, que.queue_cur_table,
+    select pg_catalog.nextval(que.queue_event_seq::pg_catalog.regclass), que.queue_data_pfx, que.queue_cur_table,
            not que.queue_disable_insert and que.queue_per_tx_limit is null
     into id, prefix, part, plain
-    from pgq.queue que where que.queue_name = $1;
+    from pgq.queue que where que.queue_name operator(pg_catalog.=) $1;
     if plain is not true then
         perform pgq._check_insert($1);
     end if;
-    if current_setting('transaction_isolation') <> 'read committed' then
+    if pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.<>) 'read committed' then
         perform pgq.current_event_table($1);
     end if;
-    execute 'insert into ' || prefix || '_' || part
-        || ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)'
-    using coalesce($2, id), coalesce($3, now()), txid, $4, $5, $6, $7, $8, $9, $10, $11;
+    execute pg_catalog.concat('insert into ', prefix, '_', part,
+        ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)')
+    using coalesce($2, id), coalesce($3, pg_catalog.now()), txid, $4, $5, $6, $7, $8, $9, $10, $11;
     return coalesce($2, id);
 end
 $$;

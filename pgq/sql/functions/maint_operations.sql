@@ -3,7 +3,7 @@
 -- to `vacuum`. One that returns 1 wants to be called again at once.
 create or replace function pgq.maint_operations(out func_name text, out func_arg text)
 returns setof record
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     -- Schemas whose owners act with the rights of this one's owner anyway. Anybody else's function must not

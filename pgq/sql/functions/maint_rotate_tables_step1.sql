@@ -4,7 +4,7 @@
 -- server has not reached, as in a database that was moved: it would seem to be past every rotation.
 create or replace function pgq.maint_rotate_tables_step1(i_queue_name text)
 returns integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     que pgq.queue;

@@ -1,7 +1,7 @@
 -- Returns the tables that need vacuuming often, when autovacuum is off.
 create or replace function pgq.maint_tables_to_vacuum()
 returns setof text
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
     return query

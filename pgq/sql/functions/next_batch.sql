@@ -2,7 +2,7 @@
 -- it has open; null when there is no next tick. Fails when the consumer is not registered.
 create or replace function pgq.next_batch(i_queue_name text, i_consumer_name text)
 returns bigint
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
     return (select batch_id from pgq.next_batch_custom(i_queue_name, i_consumer_name, null, null, null));

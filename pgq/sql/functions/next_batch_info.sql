@@ -5,7 +5,7 @@ create or replace function pgq.next_batch_info(
     out batch_id bigint, out cur_tick_id bigint, out prev_tick_id bigint, out cur_tick_time timestamptz,
     out prev_tick_time timestamptz, out cur_tick_event_seq bigint, out prev_tick_event_seq bigint)
 returns record
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
     select * from pgq.next_batch_custom(i_queue_name, i_consumer_name, null, null, null)

@@ -1,7 +1,7 @@
 -- Quotes a name that the first dot divides into schema and object; without a dot the schema is `public`.
 create or replace function pgq.quote_fqname(i_name text)
 returns text
-language plpgsql immutable strict
+language plpgsql immutable strict set search_path = pg_catalog, pg_temp
 as $$
 declare
     dot integer := strpos(i_name, '.');

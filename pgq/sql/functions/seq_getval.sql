@@ -1,7 +1,7 @@
 -- Returns the last value of a sequence, or its first one if none was taken yet.
 create or replace function pgq.seq_getval(i_seq_name text)
 returns bigint
-language plpgsql strict
+language plpgsql strict set search_path = pg_catalog, pg_temp
 as $$
 declare
     reached bigint;

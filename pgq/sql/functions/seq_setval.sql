@@ -1,7 +1,7 @@
 -- Moves a sequence forward to a value, never back. Returns its last value.
 create or replace function pgq.seq_setval(i_seq_name text, i_new_value bigint)
 returns bigint
-language plpgsql strict
+language plpgsql strict set search_path = pg_catalog, pg_temp
 as $$
 declare
     reached bigint := pgq.seq_getval(i_seq_name);

@@ -12,14 +12,14 @@ declare
     columns integer;
 begin
     for old in
-        select 'function ' || oid::pg_catalog.regprocedure from pg_catalog.pg_proc
-        where pronamespace = 'pgq'::pg_catalog.regnamespace and proname ^@ 'tg_'
+        select 'function ' || oid::pg_catalog.regprocedure::pg_catalog.text from pg_catalog.pg_proc
+        where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid and pg_catalog.starts_with(proname::pg_catalog.text, 'tg_')
     loop
         execute 'drop ' || old;
     end loop;
     for old in
-        select 'type ' || reltype::pg_catalog.regtype from pg_catalog.pg_class
-        where relnamespace = 'pgq'::pg_catalog.regnamespace and relname ^@ 'tg_' and relkind = 'c'
+        select 'type ' || reltype::pg_catalog.regtype::pg_catalog.text from pg_catalog.pg_class
+        where relnamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid and pg_catalog.starts_with(relname::pg_catalog.text, 'tg_') and relkind = 'c'
     loop
         execute 'drop ' || old;
     end loop;
@@ -28,7 +28,7 @@ begin
     -- faster.
     foreach columns in array '{8,32,128}'::integer[] loop
         execute pg_catalog.format('create type pgq.tg_row_%s as (%s)', columns, (
-            select pg_catalog.string_agg('c' || i || ' text', ', ' order by i)
+            select pg_catalog.string_agg(pg_catalog.format('c%s pg_catalog.text', i), ', ' order by i)
             from pg_catalog.generate_series(1, columns) i));
     end loop;
     -- What is known about a table and a trigger on it. A position counts the columns that are left, from 1.

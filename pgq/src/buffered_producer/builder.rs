@@ -43,7 +43,8 @@ impl BufferedProducerBuilder {
         let worker = dbscript::Worker::new(&job)
             .database(DB, conninfo)
             .exception_sleep(Duration::ZERO)
-            .notice_silence(SILENCE);
+            .notice_silence(SILENCE)
+            .pin_search_path();
         let limits = Limits {
             events: DEFAULT_MAX_EVENTS,
             bytes: DEFAULT_MAX_BYTES,

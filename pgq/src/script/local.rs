@@ -44,13 +44,13 @@ struct Place {
 impl Place {
     fn rewind(&self, cx: &mut Context) -> Result<(), BoxError> {
         let settings = self.subscription.settings();
-        let Some(tick) = self.file.read()? else {
+        let Some(at) = self.file.read()? else {
             warn!("the file has no tick of consumer `{}`, nothing to rewind to", settings.consumer);
             return Ok(());
         };
-        let moved = self.subscription.move_to(&mut *cx.database(self.db)?, tick);
+        let moved = self.subscription.move_to(&mut *cx.database(self.db)?, &at);
         moved.map_err(|error| cx.locate(self.db, error))?;
-        info!("consumer `{}` on queue `{}`: rewound to tick {tick}", settings.consumer, settings.queue);
+        info!("consumer `{}` on queue `{}`: rewound to tick {}", settings.consumer, settings.queue, at.tick);
         Ok(())
     }
 
@@ -66,10 +66,10 @@ impl Place {
         let mut db = cx.database(self.db)?;
         let known = self.subscription.is_registered(&mut *db).map_err(|error| cx.locate(self.db, error))?;
         match self.file.read()? {
-            Some(tick) if !known => {
-                let moved = self.subscription.move_to(&mut *db, tick);
+            Some(at) if !known => {
+                let moved = self.subscription.move_to(&mut *db, &at);
                 moved.map_err(|error| cx.locate(self.db, error))?;
-                report(&self.subscription, &format!("registered at the file's tick, {tick}"));
+                report(&self.subscription, &format!("registered at the file's tick, {}", at.tick));
                 Ok(())
             }
             _ => {

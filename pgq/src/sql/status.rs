@@ -1,12 +1,22 @@
 //! The statements that read a database's status.
 
+use crate::names::bytes;
+
 /// Where this is, and what this role may see of the events that wait.
-pub(crate) const SERVER: &str = "select current_database()::text as database, \
-     current_setting('server_version') as server_version, pg_is_in_recovery() as is_standby, pgq.version() as pgq_version, now() as time, \
-     coalesce(has_table_privilege(to_regclass('pgq.retry_queue'), 'select'), false) as retry, \
-     coalesce(has_table_privilege(to_regclass('pgq.failed_queue'), 'select'), false) as failed, \
-     coalesce(has_function_privilege(to_regprocedure('pgq.failed_event_count(text,text)'), 'execute'), false) \
-         as failed_count";
+pub(crate) const SERVER: &str = concat!(
+    "select ",
+    bytes!("pg_catalog.current_database()::pg_catalog.text"),
+    " as database, \
+     pg_catalog.current_setting('server_version') as server_version, pg_catalog.pg_is_in_recovery() as is_standby, pgq.version() as pgq_version, pg_catalog.now() as time, \
+     coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.retry_queue'), 'select'), false) as retry, \
+     coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.failed_queue'), 'select'), false) as failed, \
+     coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('pgq.failed_event_count(pg_catalog.text,pg_catalog.text)'), 'execute'), false) \
+         as failed_count, \
+     (select pg_catalog.string_agg(name, ', '::pg_catalog.text) from pg_catalog.unnest(array[ \
+         'pgq.queue'::pg_catalog.text, 'pgq.tick', 'pgq.consumer', 'pgq.subscription', 'pgq.retry_queue', \
+         'pgq.failed_queue']) name \
+     where pg_catalog.row_security_active(pg_catalog.to_regclass(name)::pg_catalog.oid)) as hidden"
+);
 
 /// Makes the query for all queues; `retry` tells whether this role can read the retry events.
 ///
@@ -17,34 +27,35 @@ pub(crate) fn queues(retry: bool) -> String {
     let (retry, waiting) = match retry {
         true => (
             "coalesce(waiting.events, 0)",
-            "left join (select ev_queue, count(*) as events from pgq.retry_queue group by 1) waiting \
+            "left join (select ev_queue, pg_catalog.count(*) as events from pgq.retry_queue group by 1) waiting \
                  on waiting.ev_queue = que.queue_id",
         ),
-        false => ("null::int8", ""),
+        false => ("null::pg_catalog.int8", ""),
     };
     format!(
-        "select que.queue_name as name, que.queue_cur_table as table, que.queue_ntables as tables, \
-             extract(epoch from que.queue_rotation_period)::float8 as period, \
-             extract(epoch from now() - que.queue_switch_time)::float8 as age, \
+        "select que.queue_id as id, {name} as name, que.queue_cur_table as table, que.queue_ntables as tables, \
+             extract(epoch from que.queue_rotation_period)::pg_catalog.float8 as period, \
+             extract(epoch from pg_catalog.now() - que.queue_switch_time)::pg_catalog.float8 as age, \
              que.queue_ticker_max_count as max_count, \
-             extract(epoch from que.queue_ticker_max_lag)::float8 as max_lag, \
-             extract(epoch from que.queue_ticker_idle_period)::float8 as idle_period, \
-             extract(epoch from info.ticker_lag)::float8 as ticker_lag, \
+             extract(epoch from que.queue_ticker_max_lag)::pg_catalog.float8 as max_lag, \
+             extract(epoch from que.queue_ticker_idle_period)::pg_catalog.float8 as idle_period, \
+             extract(epoch from info.ticker_lag)::pg_catalog.float8 as ticker_lag, \
              info.ev_per_sec as events_per_second, info.ev_new as new_events, info.last_tick_id as last_tick, \
              que.queue_ticker_paused as paused, que.queue_external_ticker as external, \
              que.queue_disable_insert as disabled, {retry} as retry_events, \
-             now() > que.queue_switch_time + que.queue_rotation_period as due, \
+             pg_catalog.now() > que.queue_switch_time + que.queue_rotation_period as due, \
              que.queue_switch_step2 as rotated_by, \
-             txid_snapshot_xmin(last.tick_snapshot) as oldest_at_tick, \
-             txid_snapshot_xmax(last.tick_snapshot) as next_at_tick, \
+             pg_catalog.txid_snapshot_xmin(last.tick_snapshot) as oldest_at_tick, \
+             pg_catalog.txid_snapshot_xmax(last.tick_snapshot) as next_at_tick, \
              last.tick_event_seq as last_tick_event, \
-             txid_snapshot_xmin(txid_current_snapshot()) as oldest_now, \
+             pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) as oldest_now, \
              (que.queue_cur_table + 1) % que.queue_ntables as next_table, que.queue_data_pfx as prefix \
          from pgq.get_queue_info() info \
          join pgq.queue que on que.queue_name = info.queue_name \
          left join pgq.tick last on last.tick_queue = que.queue_id and last.tick_id = info.last_tick_id \
          {waiting} \
-         order by que.queue_name"
+         order by que.queue_name",
+        name = bytes!("que.queue_name")
     )
 }
 
@@ -63,30 +74,34 @@ pub(crate) fn consumers(retry: bool, failed: Failed) -> String {
     let of_main = |count: &str| format!("case when co_name = main then {count} end");
     let counts = |table: &str| {
         format!(
-            "left join (select ev_owner, count(*) as events from pgq.{table} group by 1) {table} \
+            "left join (select ev_owner, pg_catalog.count(*) as events from pgq.{table} group by 1) {table} \
                  on {table}.ev_owner = sub_id"
         )
     };
     let (retry, retry_join) = match retry {
         true => (of_main("coalesce(retry_queue.events, 0)"), counts("retry_queue")),
-        false => ("null::int8".to_owned(), String::new()),
+        false => ("null::pg_catalog.int8".to_owned(), String::new()),
     };
     let (failed, failed_join) = match failed {
         Failed::Table => (of_main("coalesce(failed_queue.events, 0)"), counts("failed_queue")),
-        Failed::Function => (of_main("pgq.failed_event_count(queue_name, co_name)::int8"), String::new()),
-        Failed::Hidden => ("null::int8".to_owned(), String::new()),
+        Failed::Function => {
+            (of_main("pgq.failed_event_count(queue_name, co_name)::pg_catalog.int8"), String::new())
+        }
+        Failed::Hidden => ("null::pg_catalog.int8".to_owned(), String::new()),
     };
     format!(
-        "select queue_name as queue, co_name as name, main, members, \
-             extract(epoch from now() - own.tick_time)::float8 as lag, \
-             extract(epoch from now() - sub_active)::float8 as last_seen, \
+        "select queue_id as queue, {name} as name, {main} as main, members, \
+             case when own.tick_time is null then null \
+                 when pg_catalog.isfinite(own.tick_time) then extract(epoch from pg_catalog.now() - own.tick_time)::pg_catalog.float8 \
+                 when own.tick_time > pg_catalog.now() then 0 else 'infinity'::pg_catalog.float8 end as lag, \
+             extract(epoch from pg_catalog.now() - sub_active)::pg_catalog.float8 as last_seen, \
              sub_last_tick as last_tick, own.tick_event_seq as last_tick_event, sub_batch as batch, sub_next_tick as next_tick, \
              newest.tick_event_seq - own.tick_event_seq as pending_events, \
              {retry} as retry_events, {failed} as failed_events, \
-             txid_snapshot_xmin(own.tick_snapshot) as oldest_at_tick, \
-             txid_snapshot_xmax(own.tick_snapshot) as next_at_tick \
-         from (select *, first_value(co_name) over (wide order by length(co_name), co_name) as main, \
-                   count(*) over wide as members \
+             pg_catalog.txid_snapshot_xmin(own.tick_snapshot) as oldest_at_tick, \
+             pg_catalog.txid_snapshot_xmax(own.tick_snapshot) as next_at_tick \
+         from (select *, pg_catalog.first_value(co_name) over (wide order by pg_catalog.length(co_name), co_name) as main, \
+                   pg_catalog.count(*) over wide as members \
                from pgq.subscription join pgq.consumer on co_id = sub_consumer \
                join pgq.queue on queue_id = sub_queue \
                window wide as (partition by sub_queue, sub_id)) known \
@@ -94,7 +109,9 @@ pub(crate) fn consumers(retry: bool, failed: Failed) -> String {
          left join lateral (select tick_event_seq from pgq.tick where tick_queue = sub_queue \
              order by tick_queue desc, tick_id desc limit 1) newest on true \
          {retry_join} {failed_join} \
-         order by queue_name, co_name"
+         order by queue_name, co_name",
+        name = bytes!("co_name"),
+        main = bytes!("main")
     )
 }
 
@@ -103,22 +120,28 @@ pub(crate) fn consumers(retry: bool, failed: Failed) -> String {
 macro_rules! of_transactions {
     ($columns:literal, $held:literal) => {
         concat!(
-            "with locks as materialized (select * from pg_locks where granted) \
+            "with locks as materialized (select * from pg_catalog.pg_locks where granted) \
              select distinct ",
             $columns,
-            ", held.pid, prepared.gid, \
-             coalesce(session.usename::text, prepared.owner::text) as user_name, \
-             coalesce(nullif(session.application_name, ''), nullif(session.backend_type, 'client backend')) \
-                 as application, \
-             coalesce(session.datname::text, prepared.database::text) as database, session.state, \
-             extract(epoch from now() - coalesce(session.xact_start, prepared.prepared))::float8 as age \
+            ", held.pid, ",
+            bytes!("prepared.gid"),
+            " as gid, ",
+            bytes!("coalesce(session.usename::pg_catalog.text, prepared.owner::pg_catalog.text)"),
+            " as user_name, ",
+            bytes!(
+                "coalesce(nullif(session.application_name, ''), nullif(session.backend_type, 'client backend'))"
+            ),
+            " as application, ",
+            bytes!("coalesce(session.datname::pg_catalog.text, prepared.database::pg_catalog.text)"),
+            " as database, session.state, \
+             extract(epoch from pg_catalog.now() - coalesce(session.xact_start, prepared.prepared))::pg_catalog.float8 as age \
              from (",
             $held,
             ") held \
-             left join pg_stat_activity session on session.pid = held.pid \
+             left join pg_catalog.pg_stat_activity session on session.pid = held.pid \
              left join locks own on held.pid is null and own.pid is null \
                  and own.virtualtransaction = held.virtualtransaction and own.locktype = 'transactionid' \
-             left join pg_prepared_xacts prepared on prepared.transaction = own.transactionid \
+             left join pg_catalog.pg_prepared_xacts prepared on prepared.transaction = own.transactionid \
              where held.pid is not null or prepared.gid is not null \
              order by ",
             $columns
@@ -133,10 +156,10 @@ macro_rules! of_transactions {
 pub(crate) const OLD_TRANSACTIONS: &str = of_transactions!(
     "held.id",
     "select * from ( \
-         select pid, virtualtransaction, min(next - ((next - short + 2147483648) & 4294967295) + 2147483648) as id \
-         from (select pid, virtualtransaction, transactionid::text::int8 as short from locks \
+         select pid, virtualtransaction, pg_catalog.min(next - ((next - short + 2147483648) & 4294967295) + 2147483648) as id \
+         from (select pid, virtualtransaction, transactionid::pg_catalog.text::pg_catalog.int8 as short from locks \
                where locktype = 'transactionid' and mode = 'ExclusiveLock') running, \
-              (select txid_snapshot_xmax(txid_current_snapshot()) as next) counter \
+              (select pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) as next) counter \
          group by 1, 2) running \
      where id <= $1"
 );
@@ -145,7 +168,7 @@ pub(crate) const OLD_TRANSACTIONS: &str = of_transactions!(
 pub(crate) const TABLE_LOCKS: &str = of_transactions!(
     "held.name",
     "select name, pid, virtualtransaction from locks \
-     join unnest($1::text[]) name on relation = to_regclass(name) \
+     join pg_catalog.unnest($1::pg_catalog.text[]) name on relation = pg_catalog.to_regclass(name)::pg_catalog.oid \
      where locktype = 'relation' \
-         and database = (select oid from pg_database where datname = current_database())"
+         and database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())"
 );

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
-use dbscript::{BoxError, Context, Round, Script, describe, is_connection_error};
+use dbscript::{BoxError, Context, Round, Script, describe, gist, is_connection_error};
 use log::{error, info, warn};
 
 use super::cluster;
@@ -34,7 +34,7 @@ pub struct TickersLoop {
     asked: Option<SystemTime>,
     reported: Instant,
     told: [u64; 3],
-    /// The last complaint about each database, and about the cluster.
+    /// The gist of the last complaint about each database, and about the cluster.
     complaints: BTreeMap<String, String>,
     /// The databases whose tickers hang, as far as that was told.
     stuck: BTreeSet<String>,
@@ -115,6 +115,13 @@ impl TickersLoop {
                 }
                 false
             }
+            Err(failed) if cluster::is_untrusted(&*failed) => {
+                if runs {
+                    self.tickers.end(name, "PgQ is not to be trusted");
+                }
+                self.complain(name, &*failed);
+                false
+            }
             // The ticker itself tells what is wrong.
             Err(_) if runs => false,
             Err(failed) => {
@@ -131,12 +138,13 @@ impl TickersLoop {
     /// Logs what is wrong with a database, each text once.
     fn complain(&mut self, name: &str, failed: &(dyn std::error::Error + 'static)) {
         let line = describe(failed);
-        if self.complaints.get(name) != Some(&line) {
+        let gist = gist(&line);
+        if self.complaints.get(name) != Some(&gist) {
             match name {
                 "" => error!("cannot look for databases: {line}"),
                 _ => warn!("database `{name}`: {line}"),
             }
-            self.complaints.insert(name.to_owned(), line);
+            self.complaints.insert(name.to_owned(), gist);
         }
     }
 
@@ -196,6 +204,7 @@ fn nap(check_period: Duration) -> Duration {
 impl Script for TickersLoop {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         cx.databases().notice_silence(SILENCE);
+        cx.databases().pin_search_path();
         let result = match &self.plan.scope {
             TickerScope::Database(conninfo) => cluster::require(cx, conninfo),
             TickerScope::Cluster { .. } => cluster::databases(cx, &self.plan.scope).map(|_| ()),

@@ -1,0 +1,84 @@
+//! Sessions in which no schema stands before the catalogue.
+//!
+//! The path is a start option and not a setting of the session, which a pooler would hand on to somebody else.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use postgres::Client;
+use postgres::error::SqlState;
+
+use super::{Opened, open};
+use crate::conninfo::Target;
+use crate::{BoxError, Error, plain, sqlstate};
+
+const PATH: &str = "-c search_path=pg_catalog";
+const SCHEMAS: &str = "select pg_catalog.current_schemas(true)::pg_catalog.text[]";
+
+/// How a connection finds what a statement names without its schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SearchPath {
+    /// As the session does by itself.
+    #[default]
+    Session,
+    /// As the session does, which fails when a schema stands before the catalogue.
+    Checked,
+    /// In the catalogue alone, as far as the server or a pooler lets the path be set; else as `Checked`.
+    Pinned,
+}
+
+/// Opens a connection with this search path.
+///
+/// # Errors
+///
+/// As [`open`], and when a schema stands before the catalogue though it must not.
+pub(crate) fn open_with(target: &Target, path: SearchPath) -> Result<Opened, Error> {
+    let mut opened = match path {
+        SearchPath::Session => return open(target),
+        SearchPath::Checked => open(target),
+        SearchPath::Pinned => open_pinned(target),
+    }?;
+    check(&mut opened.client)
+        .map_err(|error| Error::failed(format!("cannot use {target}")).caused_by(error))?;
+    Ok(opened)
+}
+
+/// Poolers pass on what they know, and most of them refuse the rest; one that did is not asked again.
+fn open_pinned(target: &Target) -> Result<Opened, Error> {
+    let name = target.to_string();
+    let refused = refusing().contains(&name);
+    if !refused {
+        let given = target.common.get_options().unwrap_or_default();
+        let mut pinned = target.clone();
+        pinned.common.options(format!("{given} {PATH}").trim());
+        match open(&pinned) {
+            Err(error) if sqlstate(&error) == Some(&SqlState::PROTOCOL_VIOLATION) => {}
+            result => return result,
+        }
+    }
+    let opened = open(target)?;
+    refusing().insert(name);
+    Ok(opened)
+}
+
+/// The targets that have refused the start option.
+fn refusing() -> MutexGuard<'static, BTreeSet<String>> {
+    static REFUSING: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    REFUSING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Fails when a schema stands before the catalogue: any operator may then be one of that schema.
+fn check(client: &mut Client) -> Result<(), BoxError> {
+    let schemas: Vec<String> = client.query_typed_one(SCHEMAS, &[])?.get(0);
+    let first = schemas.iter().find(|schema| !schema.starts_with("pg_temp_"));
+    match first {
+        Some(schema) if schema != "pg_catalog" => Err(Error::failed(format!(
+            "schema `{}` comes before `pg_catalog` in the search path, so its functions and operators would be run in \
+             place of PostgreSQL's; `pg_catalog` must be first or left out in `search_path` of the role, the database \
+             or the connection string's `options`",
+            plain(schema)
+        ))
+        .into()),
+        _ => Ok(()),
+    }
+}

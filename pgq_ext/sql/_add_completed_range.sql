@@ -1,0 +1,44 @@
+-- Adds a batch to the ranges of ticks that a remote consumer has applied. Internal.
+--
+-- Subconsumers leave holes, where one still works on an earlier batch. The batches of a consumer without subconsumers
+-- follow each other; a hole is of batches that an operator has left out, or that another program has applied, and is closed.
+create or replace function pgq_ext._add_completed_range(
+    a_consumer text, a_subconsumer text,
+    a_prev_tick_id bigint, a_prev_tick_time timestamptz, a_tick_id bigint, a_tick_time timestamptz)
+returns void
+language plpgsql set search_path = pg_catalog, pg_temp
+as $$
+declare
+    added constant int8multirange := int8multirange(int8range(a_prev_tick_id, a_tick_id));
+    had pgq_ext.completed_range;
+begin
+    insert into pgq_ext.completed_range (consumer_id, ticks, last_tick_id, last_tick_time)
+    values (a_consumer, added, a_tick_id, a_tick_time)
+    on conflict do nothing;
+    if found then
+        return;
+    end if;
+    select * into had from pgq_ext.completed_range where consumer_id = a_consumer for no key update;
+    if a_prev_tick_id < had.last_tick_id and a_prev_tick_time >= had.last_tick_time then
+        -- The batch is later and has lower numbers: it is of a queue that was made anew.
+        had.ticks := added;
+        had.last_tick_id := null;
+    else
+        had.ticks := had.ticks + added;
+    end if;
+    if a_subconsumer = '' then
+        had.ticks := int8multirange(range_merge(had.ticks));
+    else
+        -- So many holes are not of batches that are worked on.
+        had.ticks := had.ticks + int8multirange(int8range(lower(had.ticks), coalesce(
+            (select lower(part) from unnest(had.ticks) part order by part desc offset 500 limit 1), lower(had.ticks))));
+    end if;
+    if had.last_tick_id is null or a_tick_id > had.last_tick_id then
+        had.last_tick_id := a_tick_id;
+        had.last_tick_time := a_tick_time;
+    end if;
+    update pgq_ext.completed_range
+    set ticks = had.ticks, last_tick_id = had.last_tick_id, last_tick_time = had.last_tick_time
+    where consumer_id = a_consumer;
+end
+$$;

@@ -1,0 +1,13 @@
+-- Makes the transaction's commit wait for the disk, also where the setting says otherwise. Internal.
+--
+-- What is recorded here is finished elsewhere as soon as the commit returns. A crash must not take it back then.
+create or replace function pgq_ext._wait_for_disk()
+returns void
+language plpgsql set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if current_setting('synchronous_commit') = 'off' then
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+end
+$$;

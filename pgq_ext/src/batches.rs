@@ -1,0 +1,117 @@
+//! Whether a batch was applied, by its number and its ticks.
+//!
+//! A batch is recognized by its number, its two ticks and the time of the latter. What has the number and other ticks is
+//! another batch. Such a batch, and any other that is not recorded, may be applied if it begins where the last recorded one
+//! ends or later. A batch that begins earlier is one of a subconsumer that others have overtaken, if the queue still has
+//! the last recorded tick and no recorded batch has ticks in common with it. Otherwise the queue has gone back.
+
+use log::warn;
+use pgq::{BatchInfo, Checkpoint, Events};
+use postgres::GenericClient;
+
+use crate::tracker::BatchStatus;
+use crate::{Error, Tracker};
+
+/// See [`Tracker::is_applied`].
+pub(crate) fn is_applied(
+    tracker: &Tracker,
+    dst: &mut impl GenericClient,
+    events: &mut Events<'_>,
+) -> Result<bool, Error> {
+    let batch = events.info().clone();
+    tracker.lock_batch(dst, batch.id)?;
+    let status = tracker.batch_status(dst, &batch)?;
+    if status.is_done {
+        if !status.has_ticks {
+            // The number alone is accepted once.
+            tracker.set_applied(dst, &batch)?;
+        }
+        return Ok(true);
+    }
+    if tracker.has_subconsumer() {
+        // A record of an earlier life of the queue may have the number of a batch that is open now.
+        let own = match status.own_end {
+            Some(end) if !has(events, &end)? => None,
+            _ => status.own,
+        };
+        require_open(events, own)?;
+    }
+    match status.last {
+        Some(last) if is_behind(tracker, events, &status, &last)? => {
+            Err(Error::lost_batches(tracker.consumer(), &batch, &last))
+        }
+        Some(last) => {
+            report_gap(tracker, &batch, &last);
+            Ok(false)
+        }
+        None => Ok(false),
+    }
+}
+
+/// A consumer alone has its batches one after the other, unless it or the target was moved.
+fn report_gap(tracker: &Tracker, batch: &BatchInfo, last: &Checkpoint) {
+    let start = Checkpoint::start_of(batch);
+    if !tracker.has_subconsumer() && !start.is(last) {
+        let id = batch.id;
+        warn!(
+            "the target has batches up to {last}, batch {id} begins at {start}: applying it, leaving out what is between"
+        );
+    }
+}
+
+/// As [`is_applied`], by the batch's number alone.
+pub(crate) fn is_number_done(
+    tracker: &Tracker,
+    dst: &mut impl GenericClient,
+    events: &mut Events<'_>,
+) -> Result<bool, Error> {
+    let batch = events.info().id;
+    tracker.lock_batch(dst, batch)?;
+    let is_done = tracker.is_batch_done(dst, batch)?;
+    if !is_done && tracker.has_subconsumer() {
+        require_open(events, tracker.last_batch(dst)?)?;
+    }
+    Ok(is_done)
+}
+
+/// Tells whether a batch that is not recorded begins before the end of what was applied, and does not fit into a hole of it.
+fn is_behind(
+    tracker: &Tracker,
+    events: &mut Events<'_>,
+    status: &BatchStatus,
+    last: &Checkpoint,
+) -> Result<bool, Error> {
+    let start = Checkpoint::start_of(events.info());
+    let Some(time) = last.time.filter(|_| !start.is(last)) else {
+        return Ok(false);
+    };
+    if start.time < Some(time) {
+        Ok(status.is_applied || !has(events, last)?)
+    } else {
+        // Later and of a lower number: of a queue that was made anew. Where one was restored, another subconsumer may have
+        // the batch at which it has gone back.
+        let is_renumbered = start.tick < last.tick;
+        Ok(is_renumbered && tracker.has_subconsumer() && events.has_tick_before(time)?)
+    }
+}
+
+/// Tells whether the queue has this very tick.
+pub(crate) fn has(events: &mut Events<'_>, checkpoint: &Checkpoint) -> Result<bool, Error> {
+    let there = events.tick_time(checkpoint.tick)?;
+    Ok(there.is_some_and(|time| checkpoint.time.is_none_or(|own| own == time)))
+}
+
+/// Fails when a batch of a subconsumer may not be applied, though it is not the last one of any: when somebody else has
+/// taken it over, it may have been applied before others; and the record that this one's replaces, of batch `own`, has to
+/// stay for as long as somebody else has that batch.
+fn require_open(events: &mut Events<'_>, own: Option<i64>) -> Result<(), Error> {
+    if !events.is_ours()? {
+        return Err(Error::refused("the batch was taken over by another subconsumer".to_owned()));
+    }
+    match own.filter(|own| *own != events.info().id) {
+        Some(last) if events.is_open(last)? => Err(Error::refused(format!(
+            "batch {last}, which was applied here, was taken over by another subconsumer, which has not finished it"
+        ))),
+        _ => Ok(()),
+    }
+}
