@@ -172,7 +172,17 @@ impl Subscription {
             let what = format!("consumer `{consumer}` is not registered; to be registered anew, start again");
             return Error::missing(what);
         }
-        Error::failed(format!("cannot open the next batch of consumer `{consumer}`")).caused_by(error)
+        let what = format!("cannot open the next batch of consumer `{consumer}`");
+        let what = match error.code() {
+            Some(&SqlState::UNIQUE_VIOLATION) => {
+                format!(
+                    "{what}: the sequence of batch ids is behind those in use; {}",
+                    crate::integrity::ADVICE
+                )
+            }
+            _ => what,
+        };
+        Error::failed(what).caused_by(error)
     }
 
     /// Returns no row when another process has the consumer's lock.

@@ -192,3 +192,19 @@ fn our_ticker_function_moves_a_sequence_of_events_on() {
     assert!(place.number(ahead) > 0);
     assert_eq!(place.consume("a"), ["x"]);
 }
+
+#[test]
+fn a_batch_whose_id_is_in_use_names_the_repair() {
+    for mut place in Place::each() {
+        pgq::register_consumer(&mut place.client, "q", "b").expect("registered");
+        queues::tick(&mut place.client, "q");
+        place.batch(
+            "select pgq.next_batch('q', 'a'); select setval('pgq.batch_id_seq', sub_batch, false) \
+             from pgq.subscription where sub_batch is not null",
+        );
+        place.says(&["check"], 1, &["sequence `pgq.batch_id_seq` is at", "behind id"]);
+        let b = pgq::Subscription::new(pgq::Settings::new("q", "b"));
+        let error = b.next_batch(&mut place.client).expect_err("the id is in use");
+        assert!(format!("{error:?}").contains("the sequence of batch ids is behind"), "{error:?}");
+    }
+}
