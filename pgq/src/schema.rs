@@ -6,6 +6,7 @@
 mod extras;
 mod install;
 mod own;
+pub(crate) mod path;
 mod report;
 mod script;
 mod state;
@@ -19,7 +20,7 @@ use self::own::PGQ;
 pub use self::report::{Change, Kind, Report};
 use self::state::State;
 pub use self::uninstall::{Contents, contents, uninstall};
-use crate::Error;
+use crate::{Error, sql};
 
 /// Returns the own schema, with failed events and cooperative consumers, as one script to be run in one
 /// transaction.
@@ -27,7 +28,7 @@ use crate::Error;
 /// It can be run again, also over an older release of itself, whose queues and events stay. It refuses to touch
 /// the extension and what is not PgQ.
 pub fn sql() -> String {
-    [&PGQ, &FAILED, &COOP].map(|script| script.sql()).join("\n")
+    format!("{}\n{}", sql::PATH_FOR_DDL, [&PGQ, &FAILED, &COOP].map(|script| script.sql()).join("\n"))
 }
 
 /// Tells whether PgQ is installed.

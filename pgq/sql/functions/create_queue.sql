@@ -20,15 +20,15 @@ begin
     if que.queue_id is null then
         return 0;
     end if;
-    execute format('create sequence %s', que.queue_event_seq);
-    execute format('create sequence %s', que.queue_tick_seq);
-    execute format('create table %s () inherits (pgq.event_template)', que.queue_data_pfx);
+    perform pgq._ddl(format('create sequence %s', que.queue_event_seq));
+    perform pgq._ddl(format('create sequence %s', que.queue_tick_seq));
+    perform pgq._ddl(format('create table %s () inherits (pgq.event_template)', que.queue_data_pfx));
     for part in 0 .. que.queue_ntables - 1 loop
-        execute format('create table %s_%s () inherits (%1$s)', que.queue_data_pfx, part);
-        execute format('alter table %s_%s alter column ev_id set default nextval(%L)',
-                       que.queue_data_pfx, part, que.queue_event_seq);
-        execute format('create index event_%s_%s_txid_idx on %s_%2$s (ev_txid)',
-                       que.queue_id, part, que.queue_data_pfx);
+        perform pgq._ddl(format('create table %s_%s () inherits (%1$s)', que.queue_data_pfx, part));
+        perform pgq._ddl(format('alter table %s_%s alter column ev_id set default nextval(%L)',
+                       que.queue_data_pfx, part, que.queue_event_seq));
+        perform pgq._ddl(format('create index event_%s_%s_txid_idx on %s_%2$s (ev_txid)',
+                       que.queue_id, part, que.queue_data_pfx));
     end loop;
     perform pgq.tune_storage(i_queue_name), pgq.grant_perms(i_queue_name), pgq.ticker(i_queue_name);
     return 1;

@@ -2,6 +2,7 @@
 
 use postgres::{GenericClient, Transaction};
 
+use super::path;
 use super::report::{Change, Kind, Report};
 use super::script::{Age, Script};
 use super::state::State;
@@ -33,6 +34,7 @@ pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result
     let failed = |error| Error::failed("cannot install schema `pgq`").caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    let search_path = path::set(&mut transaction).map_err(failed)?;
     let before = State::read(&mut transaction)?;
     let (kind, change) = decide(&before, kind)?;
     if change != Change::Unchanged {
@@ -45,6 +47,7 @@ pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result
     }
     let extras = install_extras(&mut transaction, change)?;
     let roles = State::read(&mut transaction)?.granted;
+    path::restore(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(Report { kind, change, extras, roles })
 }

@@ -15,6 +15,7 @@ pub(super) static PGQ: Script = Script {
         "functions/quote_fqname",
         "functions/seq_getval",
         "functions/seq_setval",
+        "functions/_ddl",
         "functions/create_queue",
         "functions/drop_queue",
         "functions/set_queue_config",

@@ -5,6 +5,7 @@ use std::fmt;
 use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
+use super::path;
 use super::report::Kind;
 use super::state::State;
 use crate::{Error, sql};
@@ -61,6 +62,7 @@ pub fn uninstall(client: &mut impl GenericClient) -> Result<Option<Kind>, Error>
     let failed = |error| Error::failed("cannot remove schema `pgq`").caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    let search_path = path::set(&mut transaction).map_err(failed)?;
     let Some(kind) = installed(&mut transaction)? else { return Ok(None) };
     if State::read(&mut transaction)?.has_own_coop() {
         transaction.batch_execute("drop schema pgq_coop cascade").map_err(failed)?;
@@ -71,6 +73,7 @@ pub fn uninstall(client: &mut impl GenericClient) -> Result<Option<Kind>, Error>
             Kind::Extension => "drop extension pgq cascade",
         })
         .map_err(failed)?;
+    path::restore(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(Some(kind))
 }
