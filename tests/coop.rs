@@ -1,5 +1,6 @@
 //! Cooperative consumers: subconsumers that share the position of one consumer.
 
+mod as_extension;
 mod calls;
 mod python;
 mod registration;

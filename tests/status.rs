@@ -1,7 +1,9 @@
 //! The status of queues: what is told of them, to people and to programs.
 
 mod alerts;
+mod bytes;
 mod columns;
+mod crowd;
 mod metrics;
 mod programs;
 mod rotation;

@@ -82,6 +82,17 @@ impl Connection {
         result.map_err(|error| self.failed(statements, error))
     }
 
+    /// Waits for a sign of life of a server that has nothing else to do for this connection; over TCP for five seconds at
+    /// most.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or the connection is lost. It is not used again then.
+    pub fn check(&mut self) -> Result<(), Error> {
+        let answer = self.pooled.check();
+        answer.map_err(|error| Error::failed(self.label.to_string()).caused_by(error))
+    }
+
     fn failed(&self, statement: &str, error: postgres::Error) -> Error {
         Error::failed(format!("{}: {}", self.label, shown(statement))).caused_by(error)
     }

@@ -1,5 +1,6 @@
 //! The handle by which a running loop is stopped, reloaded and woken.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,11 @@ const INTERRUPT_POLL: Duration = Duration::from_millis(20);
 /// Stops, reloads and wakes a [`RunLoop`](crate::RunLoop) from another thread. Clones are the same handle.
 #[derive(Clone, Default)]
 pub struct Control(Arc<Shared>);
+
+thread_local! {
+    /// The handle of the loop that runs on this thread.
+    static CURRENT: RefCell<Option<Control>> = const { RefCell::new(None) };
+}
 
 #[derive(Default)]
 struct Shared {
@@ -47,6 +53,17 @@ impl fmt::Debug for Control {
 }
 
 impl Control {
+    /// Returns the handle of the loop that runs on this thread, if one does: for what waits deep within a round and is to
+    /// end with it.
+    pub fn current() -> Option<Control> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
+    /// Makes this the handle of this thread until the returned guard is dropped.
+    pub(crate) fn enter(&self) -> Entered {
+        Entered(CURRENT.replace(Some(self.clone())))
+    }
+
     /// Asks the loop to end after the current round; a sleep ends at once.
     pub fn stop(&self) {
         self.change(|state| state.stop = true);
@@ -193,6 +210,15 @@ impl Control {
     /// A panic elsewhere leaves the flags usable, so poisoning is ignored.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps a loop's handle that of the thread it runs on.
+pub(crate) struct Entered(Option<Control>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
     }
 }
 

@@ -182,8 +182,7 @@ impl Databases {
     }
 
     /// Lets connections over TCP be lost when the server's machine is silent for about this long, unless the
-    /// connection string sets `tcp_user_timeout`, `keepalives_idle` and the like. Defaults to what the system
-    /// does, which may be hours.
+    /// connection string sets `tcp_user_timeout`, `keepalives_idle` and the like. Defaults to 10 seconds.
     pub fn notice_silence(&mut self, limit: Duration) {
         if self.silence.replace(limit) != Some(limit) {
             self.reset();
@@ -229,14 +228,18 @@ impl Databases {
             }
             let mut connection =
                 pool.take().map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
-            if fresh || connection.answers() {
+            if fresh || connection.check().is_ok() {
                 return Ok(Connection::new(connection, pool.label()));
             }
         }
     }
 
-    /// Checks a connection string's syntax.
-    pub(crate) fn check(conninfo: &str) -> Result<(), Error> {
+    /// Checks a connection string, with the service that it names.
+    ///
+    /// # Errors
+    ///
+    /// When it is broken, or its service is not defined; says nothing of what it holds.
+    pub fn check(conninfo: &str) -> Result<(), Error> {
         conninfo::parse(conninfo, variable).map(|_| ())
     }
 
@@ -276,12 +279,16 @@ impl Databases {
         if self.control.is_aborting() {
             return Err(interrupted(Interrupted.into()));
         }
-        debug!("{name}: connecting to {}", pool.target());
-        let (target, path) = (pool.target().clone(), self.path);
+        // Anew, since a service or a password may be another one by now.
+        let conninfo = self.entries.get(name).map_or("", |entry| &entry.conninfo);
+        let target = understood(conninfo, &self.application_name, self.silence)
+            .map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
+        debug!("{name}: connecting to {target}");
+        let path = self.path;
         let opened = self.control.interruptible("connect", move || connect::open_with(&target, path));
-        let connect::Opened { client, canceller } =
+        let connect::Opened { client, canceller, lifeline } =
             opened.map_err(interrupted)?.map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
-        let mut pooled = Pooled::new(client, self.control.cancellable(canceller));
+        let mut pooled = Pooled::new(client, lifeline, self.control.cancellable(canceller));
         // An abort before the connection could be cancelled has not cancelled it.
         if self.control.is_aborting() {
             return Err(interrupted(Interrupted.into()));
@@ -302,8 +309,8 @@ impl Databases {
             return Ok(pool.clone());
         }
         let target = understood(&entry.conninfo, &self.application_name, self.silence)
-            .map_err(|error| Error::usage(name.to_owned()).caused_by(error))?;
-        let pool = PoolOfOne::new(name, target, self.lifetime, threads.clone());
+            .map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
+        let pool = PoolOfOne::new(name, &target, self.lifetime, threads.clone());
         Ok(entry.pool.insert(pool).clone())
     }
 }
@@ -319,7 +326,7 @@ fn understood(conninfo: &str, application_name: &str, silence: Option<Duration>)
         target.common.application_name(application_name);
     }
     if let Some(limit) = silence {
-        connect::notice_silence(&mut target.common, limit);
+        target.silence.limit = limit;
     }
     Ok(target)
 }

@@ -47,8 +47,25 @@ impl Error {
         Error::new(Kind::Fatal, message.into())
     }
 
+    /// Makes the error of what was given up because the loop was asked to end. It fails no round.
+    pub fn interrupted() -> Error {
+        Error::failed("interrupted").caused_by(Interrupted)
+    }
+
     fn new(kind: Kind, message: String) -> Error {
         Error(Box::new(Inner { kind, message, source: None }))
+    }
+
+    /// Makes an error of something that went wrong while running out of a usage error: what is at fault may mend itself.
+    pub(crate) fn may_pass(mut self) -> Error {
+        self.0.kind = Kind::Failed;
+        self
+    }
+
+    /// Makes a usage error out of one that is met at the start, where a person waits who can mend it.
+    pub(crate) fn at_start(mut self) -> Error {
+        self.0.kind = Kind::Usage;
+        self
     }
 
     /// Sets the cause.

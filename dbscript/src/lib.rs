@@ -105,7 +105,7 @@ pub use progress::{Progress, Totals};
 pub use run_loop::{LoopSettings, RunLoop};
 pub use script::{Context, Round, Script};
 pub use stats::{Stat, Stats};
-pub use worker::{Worker, WorkerHandle};
+pub use worker::{DROP_LIMIT, Worker, WorkerHandle};
 
 #[cfg(feature = "program")]
 pub use args::Switches;

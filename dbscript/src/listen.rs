@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 
 use fallible_iterator::FallibleIterator;
 use log::{debug, info, warn};
-use postgres::Client;
 use postgres::error::SqlState;
 use postgres::types::Type;
 
+use crate::connect::Opened;
 use crate::conninfo::Target;
 use crate::{BoxError, Control, Error, connect, describe, sqlstate};
 
 /// How long a listener may live on after it is not wanted any more.
 const CHECK: Duration = Duration::from_secs(1);
+/// How long a server may be silent until it is asked for a sign of life: a proxy may have lost it without a word.
+const SILENCE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -30,27 +32,36 @@ const MARK: &str = "dbscript.listener";
 pub(crate) type Channels = BTreeMap<String, BTreeSet<String>>;
 
 /// Opens a listener's connection.
-pub(crate) type Open = Box<dyn Fn() -> Result<Client, BoxError> + Send>;
+pub(crate) type Open = Box<dyn Fn() -> Result<Opened, BoxError> + Send>;
+
+/// Keeps the server from ending the session because nothing is sent over it. Servers before 14 have no such limit.
+const STAY: &str = "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings \
+     where name = 'idle_session_timeout'";
 
 /// Opens a connection for a listener.
 ///
 /// # Errors
 ///
 /// When the server refuses, and when a pooler is between ([`Pooler`]).
-pub(crate) fn connect(mut target: Target) -> Result<Client, Error> {
+pub(crate) fn connect(mut target: Target) -> Result<Opened, Error> {
     let given = target.common.get_options().unwrap_or_default();
     let options = format!("{given} -c {MARK}=1 -c search_path=pg_catalog");
     target.common.options(options.trim());
     let pooler = || Error::failed("a pooler is between").caused_by(Pooler);
-    let mut client = match connect::connect(&target) {
+    let mut opened = match connect::open(&target) {
         // Poolers pass on what they know, and most of them refuse the rest.
         Err(error) if sqlstate(&error) == Some(&SqlState::PROTOCOL_VIOLATION) => return Err(pooler()),
-        client => client?,
+        opened => opened?,
     };
+    let client = &mut opened.client;
     let marked =
         client.query_typed_one("select pg_catalog.current_setting($1, true)", &[(&MARK, Type::TEXT)]);
-    let marked = marked.map_err(|error| Error::failed("cannot listen").caused_by(error))?;
-    if marked.get::<_, Option<&str>>(0) == Some("1") { Ok(client) } else { Err(pooler()) }
+    let failed = |error| Error::failed("cannot listen").caused_by(error);
+    if marked.map_err(failed)?.get::<_, Option<&str>>(0) != Some("1") {
+        return Err(pooler());
+    }
+    client.batch_execute(STAY).map_err(failed)?;
+    Ok(opened)
 }
 
 /// The cause when sessions are a pooler's, and listening would be left behind in them.
@@ -156,11 +167,11 @@ impl Ear {
         while self.is_wanted() {
             let begin = Instant::now();
             let error = match self.connected() {
-                Ok(client) => {
+                Ok(opened) => {
                     if std::mem::take(&mut failed) {
                         info!("{}: listening again", self.name);
                     }
-                    self.wait(client)
+                    self.wait(opened)
                 }
                 Err(error) => error,
             };
@@ -182,25 +193,37 @@ impl Ear {
         }
     }
 
-    fn connected(&self) -> Result<Client, BoxError> {
-        let mut client = (self.open)()?;
-        client.batch_execute(&self.listen)?;
+    fn connected(&self) -> Result<Opened, BoxError> {
+        let mut opened = (self.open)()?;
+        opened.client.batch_execute(&self.listen)?;
         // What came before this moment was not heard.
         self.control.wake();
-        Ok(client)
+        Ok(opened)
     }
 
-    /// Wakes the loop at every notification until the connection breaks.
-    fn wait(&self, mut client: Client) -> BoxError {
+    /// Wakes the loop at every notification until the connection breaks, or the server does not answer any more.
+    fn wait(&self, opened: Opened) -> BoxError {
+        let Opened { mut client, lifeline, .. } = opened;
+        let mut last_sign = Instant::now();
         while self.is_wanted() {
             let heard = client.notifications().timeout_iter(CHECK).next();
             match heard {
-                Ok(Some(_)) => self.control.wake(),
+                Ok(Some(_)) => {
+                    last_sign = Instant::now();
+                    self.control.wake();
+                }
                 Ok(None) => {}
                 Err(error) => return error.into(),
             }
             if client.is_closed() {
                 return "the connection is closed".into();
+            }
+            if last_sign.elapsed() >= SILENCE {
+                client = match lifeline.ask(client) {
+                    Ok(client) => client,
+                    Err(silent) => return unanswered(silent),
+                };
+                last_sign = Instant::now();
             }
         }
         "not wanted any more".into()
@@ -209,6 +232,10 @@ impl Ear {
     fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::Relaxed)
     }
+}
+
+fn unanswered(error: postgres::Error) -> BoxError {
+    Error::failed("the server does not answer any more").caused_by(error).into()
 }
 
 /// How long to wait between attempts to listen: ever longer, also while connections do not last.

@@ -9,13 +9,13 @@ use r2d2_postgres::PostgresConnectionManager;
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::Error;
+use crate::connect::Lifeline;
 use crate::conninfo::Target;
 use crate::control::Cancellable;
 
 /// Keeps one connection, which is opened elsewhere. Clones are the same pool.
 #[derive(Clone)]
 pub(crate) struct PoolOfOne {
-    target: Target,
     label: Arc<str>,
     pool: Pool<Manager>,
     next: Next,
@@ -28,7 +28,7 @@ type Next = Arc<Mutex<Option<Pooled>>>;
 impl PoolOfOne {
     pub(crate) fn new(
         name: &str,
-        target: Target,
+        target: &Target,
         lifetime: Duration,
         threads: Arc<ScheduledThreadPool>,
     ) -> PoolOfOne {
@@ -46,11 +46,7 @@ impl PoolOfOne {
             .thread_pool(threads)
             .build_unchecked(manager);
         let label = format!("{name} ({target})").into();
-        PoolOfOne { target, label, pool, next }
-    }
-
-    pub(crate) fn target(&self) -> &Target {
-        &self.target
+        PoolOfOne { label, pool, next }
     }
 
     /// Returns what the database is called in messages.
@@ -87,18 +83,20 @@ pub(crate) struct Pooled {
     pub(crate) client: Client,
     opened: Instant,
     broken: bool,
+    lifeline: Lifeline,
     _cancellable: Cancellable,
 }
 
 impl Pooled {
-    pub(crate) fn new(client: Client, cancellable: Cancellable) -> Pooled {
-        Pooled { client, opened: Instant::now(), broken: false, _cancellable: cancellable }
+    pub(crate) fn new(client: Client, lifeline: Lifeline, cancellable: Cancellable) -> Pooled {
+        Pooled { client, opened: Instant::now(), broken: false, lifeline, _cancellable: cancellable }
     }
 
     /// Asks the server for a sign of life; a connection without one is not handed out again.
-    pub(crate) fn answers(&mut self) -> bool {
-        self.broken = self.client.simple_query("").is_err();
-        !self.broken
+    pub(crate) fn check(&mut self) -> Result<(), postgres::Error> {
+        let answer = self.lifeline.check(&mut self.client);
+        self.broken = answer.is_err();
+        answer
     }
 }
 

@@ -119,6 +119,7 @@ impl Run {
             return (once.work)(&mut context);
         }
         let cancelled = signals::watch_once(control.clone())?;
+        let _entered = control.enter();
         let result = (once.work)(&mut context);
         control.ended();
         drop(context);

@@ -107,6 +107,7 @@ impl<S: Script> RunLoop<S> {
     ///
     /// A failed startup; a usage error; a failed round where there is no next one.
     pub fn run(&mut self, ready: impl FnOnce()) -> Result<(), BoxError> {
+        let _entered = self.context.control.enter();
         let result = self.run_all(ready);
         self.context.databases.end();
         let control = self.context.control.clone();

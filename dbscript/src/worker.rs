@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use log::error;
+use log::{error, warn};
 
 use crate::{
     BoxError, Context, Control, Databases, Error, LoopSettings, Progress, RunLoop, Script, Totals, describe,
@@ -108,7 +108,8 @@ impl Worker {
         self
     }
 
-    /// Lets servers that vanish without a word be noticed. See [`Databases::notice_silence`].
+    /// Sets how soon servers that vanish without a word are noticed. Defaults to about 10 seconds. See
+    /// [`Databases::notice_silence`].
     pub fn notice_silence(mut self, limit: Duration) -> Worker {
         self.silence = Some(limit);
         self
@@ -143,6 +144,7 @@ impl Worker {
         let control = self.control;
         let progress = Progress::default();
         let (name, report) = (self.name.clone(), progress.clone());
+        let job = self.name.clone();
         let (up, is_up) = mpsc::channel();
         let thread = thread::Builder::new().name(self.name).spawn(move || {
             let mut is_up = false;
@@ -159,7 +161,7 @@ impl Worker {
             result
         });
         let thread = thread.map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
-        let handle = WorkerHandle { control, progress, thread: Some(thread) };
+        let handle = WorkerHandle { name: job, control, progress, thread: Some(thread) };
         // The sender is gone without a word when the loop has ended before it was up.
         match is_up.recv() {
             Ok(()) => Ok(handle),
@@ -205,9 +207,22 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// A running worker. Dropping it stops the worker and waits for the current round.
+/// How long a [`WorkerHandle`] that is dropped waits for the current round, before it aborts the worker: 3 seconds.
+///
+/// Aborting takes up to three quarters of a second more.
+pub const DROP_LIMIT: Duration = Duration::from_secs(3);
+
+/// How often a thread that is about to end is looked at.
+const END_POLL: Duration = Duration::from_millis(5);
+/// How long what a script leaves behind may take to go.
+const END_LIMIT: Duration = Duration::from_secs(1);
+
+/// A running worker. Dropping it stops the worker and waits for the current round, for [`DROP_LIMIT`] at most: a round
+/// that takes longer is aborted, and code that even then goes on is left to itself, with a warning.
+/// [`join`](WorkerHandle::join) waits however long it takes.
 #[derive(Debug)]
 pub struct WorkerHandle {
+    name: String,
     control: Control,
     progress: Progress,
     thread: Option<JoinHandle<Result<(), BoxError>>>,
@@ -271,8 +286,19 @@ impl WorkerHandle {
 
 impl Drop for WorkerHandle {
     fn drop(&mut self) {
-        self.stop();
-        // Whoever wants to know the error joins.
-        let _ = self.wait();
+        if self.thread.is_none() {
+            return;
+        }
+        self.stop_within(DROP_LIMIT);
+        let limit = Instant::now() + END_LIMIT;
+        while !self.is_finished() && Instant::now() < limit {
+            thread::sleep(END_POLL);
+        }
+        if self.is_finished() {
+            // Whoever wants to know the error joins.
+            let _ = self.wait();
+        } else {
+            warn!("Job {} does not end: its round goes on by itself; `join` waits for it", self.name);
+        }
     }
 }

@@ -104,7 +104,11 @@ fn read_within(
     databases.set(DB, conninfo);
     let mut cx = Context::new(databases, control.clone());
     let (sender, answer) = mpsc::channel();
-    let read = move || sender.send(inspect(&mut cx, queue.as_deref()).map_err(|error| describe(&*error)));
+    let read = move || {
+        let status = inspect(&mut cx, queue.as_deref()).map_err(|error| describe(&*error));
+        // Nobody waits for it any more when the time is up.
+        let _ = sender.send(status);
+    };
     let thread = thread::Builder::new().name("check".to_owned());
     thread.spawn(read).map_err(|error| format!("cannot start a thread: {error}"))?;
     // A limit that is farther than the clock goes is none.

@@ -1,8 +1,8 @@
 //! Installing and removing the schemas.
 
-use dbscript::{BoxError, Context, Error, Job, Switches, confirm};
+use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
 use log::info;
-use pgq::schema::Kind;
+use pgq::schema::{Contents, Kind};
 
 use crate::text::print;
 use crate::{DB, FORCE, PRINT, SCHEMA, YES};
@@ -52,40 +52,88 @@ pub(crate) fn uninstall(names: &[&str], switches: &Switches) -> Result<Job, BoxE
     let schemas = Schemas::named(names)?;
     let forced = switches.has(FORCE) || switches.has(YES);
     Ok(Job::once(move |cx| {
-        let at_stake = at_stake(cx, schemas)?;
-        if !at_stake.is_empty() {
-            confirm(&format!("remove for ever {}", at_stake.join(" and ")), forced)?;
+        let at_stake = AtStake::read(cx, schemas)?;
+        if let Some(question) = at_stake.question() {
+            confirm(&format!("remove for ever {question}"), forced)?;
         }
         if schemas.pgq {
-            let removed =
-                pgq::schema::uninstall(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
-            match removed {
-                Some(Kind::Own) => info!("schema pgq: removed, own schema"),
-                Some(Kind::Extension) => info!("schema pgq: removed, extension"),
-                None => info!("schema pgq: not installed"),
-            }
+            remove_pgq(cx, &at_stake)?;
         }
         if schemas.pgq_ext {
-            let removed =
-                pgq_ext::schema::uninstall(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
-            info!("schema pgq_ext: {}", if removed { "removed" } else { "not installed" });
+            remove_pgq_ext(cx, &at_stake)?;
         }
         Ok(())
     }))
 }
 
-/// Names what uninstalling would remove.
-fn at_stake(cx: &mut Context, schemas: Schemas) -> Result<Vec<String>, BoxError> {
-    let mut parts = Vec::new();
-    let mut db = cx.database(DB)?;
-    if schemas.pgq {
-        let contents = pgq::schema::contents(&mut *db).map_err(|error| cx.locate(DB, error))?;
-        parts.extend(contents.map(|contents| format!("schema pgq ({contents})")));
+/// What uninstalling would remove.
+struct AtStake {
+    pgq: Option<Contents>,
+    /// What depends on schema `pgq_ext`.
+    pgq_ext: Option<Vec<String>>,
+}
+
+impl AtStake {
+    fn read(cx: &mut Context, schemas: Schemas) -> Result<AtStake, BoxError> {
+        let mut db = cx.database(DB)?;
+        let mut at_stake = AtStake { pgq: None, pgq_ext: None };
+        if schemas.pgq {
+            at_stake.pgq = pgq::schema::contents(&mut *db).map_err(|error| cx.locate(DB, error))?;
+        }
+        if schemas.pgq_ext && pgq_ext::schema::is_installed(&mut *db).map_err(|error| cx.locate(DB, error))? {
+            let dependents = pgq::schema::dependents(&mut *db, &["pgq_ext"]);
+            at_stake.pgq_ext = Some(dependents.map_err(|error| cx.locate(DB, error))?);
+        }
+        Ok(at_stake)
     }
-    if schemas.pgq_ext && pgq_ext::schema::is_installed(&mut *db).map_err(|error| cx.locate(DB, error))? {
-        parts.push("schema pgq_ext with what is recorded".to_owned());
+
+    /// Names what would go; nothing when there is nothing.
+    fn question(&self) -> Option<String> {
+        let pgq = self.pgq.as_ref().map(|contents| format!("schema pgq ({contents})"));
+        let pgq_ext = self.pgq_ext.as_ref().map(|dependents| {
+            let more = match dependents.is_empty() {
+                true => String::new(),
+                false => format!(" and what depends on it: {}", plain(&dependents.join(", "))),
+            };
+            format!("schema pgq_ext with what is recorded{more}")
+        });
+        let parts: Vec<String> = pgq.into_iter().chain(pgq_ext).collect();
+        (!parts.is_empty()).then(|| parts.join(" and "))
     }
-    Ok(parts)
+}
+
+fn remove_pgq(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> {
+    let Some(agreed) = &at_stake.pgq else {
+        info!("schema pgq: not installed");
+        return Ok(());
+    };
+    let removed = pgq::schema::uninstall_of(&mut *cx.database(DB)?, agreed);
+    match removed.map_err(|error| cx.locate(DB, error))? {
+        Some((Kind::Own, contents)) => info!("schema pgq: removed, own schema{}", with(&contents.dependents)),
+        Some((Kind::Extension, contents)) => {
+            info!("schema pgq: removed, extension{}", with(&contents.dependents));
+        }
+        None => info!("schema pgq: not installed"),
+    }
+    Ok(())
+}
+
+fn remove_pgq_ext(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> {
+    let agreed = at_stake.pgq_ext.as_deref().unwrap_or_default();
+    let removed = pgq_ext::schema::uninstall_of(&mut *cx.database(DB)?, agreed);
+    match removed.map_err(|error| cx.locate(DB, error))? {
+        Some(dependents) => info!("schema pgq_ext: removed{}", with(&dependents)),
+        None => info!("schema pgq_ext: not installed"),
+    }
+    Ok(())
+}
+
+/// Names what went along.
+fn with(dependents: &[String]) -> String {
+    match dependents {
+        [] => String::new(),
+        some => format!(", and with it {}", plain(&some.join(", "))),
+    }
 }
 
 /// Returns the schemas' SQL for whoever installs it with `psql --single-transaction` or a migration tool.

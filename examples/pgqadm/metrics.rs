@@ -3,6 +3,7 @@
 mod clients;
 mod http;
 mod reader;
+mod rendered;
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -13,7 +14,6 @@ use std::thread::{self, JoinHandle};
 use dbscript::{BoxError, Error};
 use log::info;
 use pgq::status::Status;
-use pgq::status::metrics::render;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -114,8 +114,9 @@ fn is_ours(open: &[(String, Weak<TcpListener>)], listen: &str) -> bool {
 }
 
 impl Subject {
-    /// Asks all databases at once. Returns a future of the metrics that waits for them until `deadline`.
-    fn read(&mut self, deadline: Instant) -> impl Future<Output = String> + use<> {
+    /// Asks all databases at once. Returns a future of their states, and of the names of those that have not answered
+    /// until `deadline`.
+    fn read(&mut self, deadline: Instant) -> impl Future<Output = (Vec<Arc<Status>>, Vec<String>)> + use<> {
         let databases = (self.databases)();
         self.readers.retain(|conninfo, _| databases.iter().any(|(_, known)| known == conninfo));
         let mut answers = Vec::new();
@@ -125,7 +126,7 @@ impl Subject {
             answers.push((reader.name(), reader.ask()));
         }
         async move {
-            let (mut read, mut failed) = (Vec::<Arc<Status>>::new(), Vec::new());
+            let (mut read, mut failed) = (Vec::new(), Vec::new());
             for (name, answer) in answers {
                 let answer = async { answer?.await.ok()? };
                 match timeout_at(deadline, answer).await {
@@ -133,7 +134,7 @@ impl Subject {
                     _ => failed.push(name),
                 }
             }
-            render(&read, &failed)
+            (read, failed)
         }
     }
 }

@@ -34,6 +34,10 @@ pub(crate) fn drop(queue: &str, switches: &Switches) -> Job {
             true => pgq::drop_queue(&mut *db, &queue, true),
             false => match pgq::queue_contents(&mut *db, &queue).map_err(|error| cx.locate(DB, error))? {
                 None => Ok(false),
+                Some(contents) if !contents.dependents.is_empty() => {
+                    // Refuses, with the reason.
+                    pgq::drop_queue(&mut *db, &queue, true)
+                }
                 Some(contents) => {
                     confirm(&format!("drop queue `{queue}` with {contents}"), false)?;
                     // A consumer that has come since the question is not part of the answer.

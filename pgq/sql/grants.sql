@@ -23,7 +23,7 @@ begin
             ('pgq_writer', 'execute', 'function', array[
                 'current_event_table', 'insert_event', 'jsontriga', 'logutriga', 'sqltriga']),
             ('pgq_admin', 'execute', 'function', array[
-                '_check_insert', '_grant_perms_from', 'create_queue', 'drop_queue', 'event_retry_raw',
+                '_check_insert', '_ddl', '_create_tables', '_grant_perms_from', '_plain_rights', '_queue_rights', 'create_queue', 'drop_queue', 'event_retry_raw',
                 'grant_perms', 'insert_event_raw', 'maint_operations', 'maint_retry_events',
                 'maint_rotate_tables_step1', 'maint_rotate_tables_step2', 'maint_tables_to_vacuum',
                 'seq_setval', 'set_queue_config', 'ticker', 'tune_storage', 'upgrade_schema'])
@@ -46,10 +46,7 @@ begin
             end if;
         end loop;
     end loop;
-    -- Queues from a time when there were no such roles.
-    if pg_catalog.to_regrole('pgq_reader') is not null then
-        perform pgq.grant_perms(queue_name) from pgq.queue
-        where not pg_catalog.has_table_privilege('pgq_reader', pg_catalog.to_regclass(pgq.quote_fqname(queue_data_pfx)), 'select');
-    end if;
+    -- Queues from a time when there were no such roles, or with what default privileges had given.
+    perform pgq.grant_perms(queue_name) from pgq.queue;
 end
 $$;

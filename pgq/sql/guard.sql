@@ -2,27 +2,54 @@
 -- with `psql --single-transaction`; it can be run again, also over an older release of itself, whose queues
 -- and events stay.
 
+-- What others have committed while the lock was waited for has to be seen.
+set local transaction isolation level read committed;
+
 -- Refuses to touch the extension, a newer release, and what is not PgQ.
 do $$
 declare
-    release text := substring(pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq'), 'pg_namespace')
-                              from '^PgQ in SQL, release ([0-9]{1,6}),');
-    schema_owner oid := (select nspowner from pg_catalog.pg_namespace where nspname = 'pgq');
+    release pg_catalog.text;
+    install_key constant pg_catalog.int8 := pg_catalog.hashtextextended('pgq install'::pg_catalog.text, 0::pg_catalog.int8);
+    schema_owner pg_catalog.oid;
+    me constant pg_catalog.oid := (select oid from pg_catalog.pg_roles where rolname = current_user);
 begin
     -- Of two installations at once the second one waits for the first.
-    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq install', 0));
+    if not pg_catalog.pg_try_advisory_xact_lock(install_key) then
+        raise warning 'waiting for another installation: the lock is held by %', (
+            select pg_catalog.string_agg(
+                pg_catalog.format('process %s (user `%s`)', pid, usename), ', '::pg_catalog.text)
+            from pg_catalog.pg_locks left join pg_catalog.pg_stat_activity using (pid)
+            where locktype = 'advisory' and granted and objsubid = 1
+              and classid = ((install_key >> 32) & 4294967295)::pg_catalog.oid
+              and objid = (install_key & 4294967295)::pg_catalog.oid
+              and pg_locks.database = (
+                  select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()));
+        perform pg_catalog.pg_advisory_xact_lock(install_key);
+    end if;
+    schema_owner := (select nspowner from pg_catalog.pg_namespace where nspname = 'pgq');
+    release := (
+        select pg_catalog.substring(mark.line, '^PgQ in SQL, release ([0-9]{1,6}),')
+        from (
+            select pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq'), 'pg_namespace'), 1
+            union all
+            select pg_catalog.substring(prosrc, $re$'(.*)'$re$), 2 from pg_catalog.pg_proc
+            where oid = pg_catalog.to_regprocedure('pgq._release()')
+        ) mark (line, place)
+        where mark.line ~ '^PgQ in SQL, release [0-9]{1,6},'
+        order by mark.place limit 1);
     if exists (select from pg_catalog.pg_extension where extname = 'pgq') then
         raise exception 'the extension pgq is installed, which this schema cannot replace';
-    elsif release::integer > 1 then
+    elsif release::pg_catalog.int4 > 1 then
         raise exception 'schema pgq is of a newer release: %', release;
     elsif release is null and (
         exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid)
         or exists (select from pg_catalog.pg_proc where pronamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid))
     then
         raise exception 'there is a schema pgq that is neither the extension''s nor this one';
-    elsif schema_owner <> (select oid from pg_catalog.pg_roles where rolname = current_user) then
+    elsif not (pg_catalog.pg_has_role(schema_owner, me, 'usage') and pg_catalog.pg_has_role(schema_owner, 'usage')) then
         -- Who owns the tables can make the owner of the functions run code.
-        raise exception 'schema pgq belongs to role %, who alone can install into it', schema_owner::pg_catalog.regrole;
+        raise exception 'schema pgq belongs to role %, who alone can install into it; run this as that role, '
+            'or drop the schema', schema_owner::pg_catalog.regrole using errcode = 'insufficient_privilege';
     end if;
 end
 $$;

@@ -1,30 +1,4 @@
--- The tables, sequences and roles of PgQ. Runs again without harm.
-
-create schema if not exists pgq;
-
--- Whoever may read, write and run queues. Where roles may not be created, the grants to them are left out.
-do $$
-declare
-    role text;
-begin
-    foreach role in array array['pgq_reader', 'pgq_writer', 'pgq_admin'] loop
-        if not exists (select from pg_catalog.pg_roles where rolname = role) then
-            execute pg_catalog.format('create role %I', role);
-        end if;
-    end loop;
-    if not pg_catalog.pg_has_role('pgq_admin', 'pgq_reader', 'member')
-        or not pg_catalog.pg_has_role('pgq_admin', 'pgq_writer', 'member')
-    then
-        grant pgq_reader, pgq_writer to pgq_admin;
-    end if;
-exception
-    when insufficient_privilege then
-        raise warning 'roles pgq_reader, pgq_writer and pgq_admin are not created: %', sqlerrm;
-    when duplicate_object or unique_violation then
-        -- Another database of this cluster is creating them at this moment.
-        null;
-end
-$$;
+-- The tables and sequences of PgQ. Runs again without harm.
 
 -- Names of consumers.
 create table if not exists pgq.consumer (
@@ -106,8 +80,19 @@ create table if not exists pgq.retry_queue (
     ev_retry_after  timestamptz not null,
     ev_queue        integer not null,
     like pgq.event_template,
-    constraint rq_pkey primary key (ev_owner, ev_id),
+    constraint rq_pkey primary key (ev_owner, ev_id, ev_retry_after),
     constraint rq_queue_id_fkey foreign key (ev_queue) references pgq.queue (queue_id)
 );
 alter table pgq.retry_queue alter column ev_owner set not null, alter column ev_txid drop not null;
+-- Events of one consumer may have one id. An earlier release took them for one event.
+do $$
+begin
+    if (select cardinality(conkey) from pg_catalog.pg_constraint
+        where conrelid = 'pgq.retry_queue'::pg_catalog.regclass and contype = 'p') < 3
+    then
+        alter table pgq.retry_queue
+            drop constraint rq_pkey, add constraint rq_pkey primary key (ev_owner, ev_id, ev_retry_after);
+    end if;
+end
+$$;
 create index if not exists rq_retry_idx on pgq.retry_queue (ev_retry_after);

@@ -99,13 +99,29 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Events::next_event`].
+    /// As [`Events::next_event`]. With a [`RetryPolicy`], an event that cannot be read is tagged as the policy says, and the
+    /// one after it is returned.
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
-        // What a handler sends would be rolled back with what it writes.
-        if self.tags.are_many() && !self.savepoints.are_in_use() {
-            self.events.send(&mut self.tags)?;
+        loop {
+            // What a handler sends would be rolled back with what it writes.
+            if self.tags.are_many() && !self.savepoints.are_in_use() {
+                self.events.send(&mut self.tags)?;
+            }
+            let Some(event) = self.events.next_unchecked()? else { return Ok(None) };
+            match self.events.check(&event) {
+                Ok(()) => return Ok(Some(event)),
+                Err(unreadable) if self.policy.is_none() => return Err(unreadable),
+                Err(unreadable) => self.give_up(&event, unreadable)?,
+            }
         }
-        self.events.next_event()
+    }
+
+    /// Tags an event that cannot be read.
+    fn give_up(&mut self, event: &Event, unreadable: Error) -> Result<(), Error> {
+        let outcome = self.attempt(event, |_| Err(unreadable.into()));
+        let outcome = outcome.map_err(|error| Error::failed("cannot read events").made_of(error))?;
+        self.settle(event, outcome);
+        Ok(())
     }
 
     /// Tags an event for retry: it comes back to this consumer, in a batch after `delay` at the earliest, rounded

@@ -5,6 +5,7 @@ use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
+use crate::time::Time;
 use crate::{Error, NewEvent, copy, sql};
 
 /// The types of [`sql::batch::EVENT_COLUMNS`].
@@ -28,7 +29,23 @@ impl<'a> BulkInsert<'a> {
     ///
     /// When the queue does not exist or takes no events, and when the server fails.
     pub fn start(transaction: &'a mut Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
-        let (table, now) = copy::event_table(transaction, queue)?;
+        BulkInsert::start_with(transaction, queue, false)
+    }
+
+    /// As [`start`](BulkInsert::start) in a transaction that does nothing else, without the role's limits on its time.
+    pub(crate) fn start_alone(
+        transaction: &'a mut Transaction<'_>,
+        queue: &str,
+    ) -> Result<BulkInsert<'a>, Error> {
+        BulkInsert::start_with(transaction, queue, true)
+    }
+
+    fn start_with(
+        transaction: &'a mut Transaction<'_>,
+        queue: &str,
+        lifts: bool,
+    ) -> Result<BulkInsert<'a>, Error> {
+        let copy::Target { table, now, .. } = copy::event_table(transaction, queue, lifts)?;
         let writer = transaction
             .copy_in(&*sql::batch::copy_in(&table, false))
             .map_err(|error| failed(queue, error))?;
@@ -41,7 +58,7 @@ impl<'a> BulkInsert<'a> {
     ///
     /// When the server fails.
     pub fn write(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
-        let time = event.time.unwrap_or(self.now);
+        let time = Time(event.time.unwrap_or(self.now));
         self.writer.write(&row(event, &time)).map_err(|error| failed(&self.queue, error))
     }
 
@@ -56,7 +73,7 @@ impl<'a> BulkInsert<'a> {
 }
 
 /// Returns the values of [`sql::batch::EVENT_COLUMNS`].
-pub(crate) fn row<'a>(event: &'a NewEvent<'_>, time: &'a DateTime<Utc>) -> [&'a (dyn ToSql + Sync); 7] {
+pub(crate) fn row<'a>(event: &'a NewEvent<'_>, time: &'a Time) -> [&'a (dyn ToSql + Sync); 7] {
     let [extra1, extra2, extra3, extra4] = &event.extra;
     [&event.event_type, &event.data, extra1, extra2, extra3, extra4, time]
 }

@@ -1,17 +1,21 @@
 //! The consumer's round: open the next batch, deliver it, finish it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dbscript::{Context, Round, Script, guarded};
-use log::{debug, info};
+use log::{debug, info, warn};
 use postgres::Client;
 
 use crate::guard::Guard;
+use crate::holder::Holder;
 use crate::{
     Batch, BatchInfo, BoxError, Checkpoint, Consumer, Error, Hooks, Position, Settings, Subscription, Twin,
     tick_channel,
 };
+
+/// How often it is said that somebody has the consumer's lock who may not consume.
+const REPEAT: Duration = Duration::from_secs(60);
 
 /// Delivers batches to whoever processes them, and finishes them. This is where kinds of consumers differ.
 pub trait Delivery {
@@ -128,6 +132,8 @@ pub struct ConsumerLoop<D> {
     hooks: Option<Arc<dyn Hooks>>,
     /// Whether another process was consuming under this name at the last round.
     stands_by: bool,
+    /// When it was last said that somebody has the lock who may not consume.
+    warned: Option<Instant>,
     /// Whether to look where to go on before the next batch.
     resumes: bool,
     /// Since when there have been no events.
@@ -145,6 +151,7 @@ impl<D: Delivery> ConsumerLoop<D> {
             guard: Guard::default(),
             hooks: None,
             stands_by: false,
+            warned: None,
             resumes: delivery.resumes(),
             delivery,
             idle_since: Instant::now(),
@@ -226,14 +233,20 @@ impl<D: Delivery> ConsumerLoop<D> {
             self.resume(cx)?;
         }
         let mut db = cx.database(&self.db)?;
-        let hurried = !self.delivery.remembers();
+        // Only the transaction that finishes the batch may stand in for the disk: a batch that was opened and forgotten in
+        // a crash must not be worked on any more, and others must not have seen it.
+        let settings = self.subscription.settings();
+        let hurried = !self.delivery.remembers() && !settings.autocommit && settings.subconsumer.is_none();
         let Some(info) = self.subscription.open_next(&mut *db, hurried)? else {
             self.tell_of_idling(cx, started);
             return Ok(Round::Idle);
         };
         let delivered = match self.deliver(cx, &mut db, &info)? {
             Ok(delivered) => delivered,
-            Err(unopened) => return unless_gone(&mut db, &info, unopened),
+            Err(unopened) => {
+                let holder = Holder::new(&self.subscription, &info);
+                return unless_gone(&mut db, &holder, &info, unopened);
+            }
         };
         if let Some(hooks) = &self.hooks {
             hooks.batch_finished(&info, &delivered, started.elapsed());
@@ -294,16 +307,31 @@ impl<D: Delivery> ConsumerLoop<D> {
 
     /// Stands by while another process consumes under this name, or ends.
     fn beside_a_twin(&mut self, cx: &Context, busy: Error) -> Result<Round, BoxError> {
-        if self.subscription.settings().twin == Twin::Stop {
+        if cx.control().is_stopping() && !cx.is_ending() {
+            return Ok(Round::Idle);
+        }
+        if self.subscription.settings().twin == Twin::Stop && !busy.is_by_strangers() {
             return Err(busy.fatal().into());
         }
         if cx.is_ending() {
             return Err(busy.into());
         }
+        if busy.is_by_strangers() {
+            self.warn_of_strangers(&busy);
+        }
         if !std::mem::replace(&mut self.stands_by, true) {
             info!("standing by: {}", dbscript::describe(&busy));
         }
         Ok(Round::Idle)
+    }
+
+    /// Warns once a minute of who has the lock and is no process of this consumer.
+    fn warn_of_strangers(&mut self, busy: &Error) {
+        self.stands_by = true;
+        if self.warned.is_none_or(|warned| warned.elapsed() >= REPEAT) {
+            warn!("standing by: {}", dbscript::describe(busy));
+            self.warned = Some(Instant::now());
+        }
     }
 
     /// Names the database in errors that came from its queue.
@@ -356,8 +384,8 @@ fn unless_busy(error: BoxError) -> Result<(), BoxError> {
 }
 
 /// A batch that somebody else has finished meanwhile leaves nothing to do.
-fn unless_gone(db: &mut Client, batch: &BatchInfo, error: Error) -> Result<Round, BoxError> {
-    if error.is_busy() || error.is_connection() || Subscription::is_open(db, batch.id)? {
+fn unless_gone(db: &mut Client, holder: &Holder, batch: &BatchInfo, error: Error) -> Result<Round, BoxError> {
+    if error.is_busy() || error.is_connection() || holder.has_batch(db)? {
         return Err(error.into());
     }
     debug!("batch {} was finished by another process", batch.id);

@@ -7,6 +7,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{CopyInWriter, CopyOutReader, GenericClient, Row};
 
 use crate::error::unwrap_io;
+use crate::lock::Lock;
 use crate::{BoxError, Error, queue, sql};
 
 /// Rows are sent on in pieces of this size: larger ones only keep the target waiting.
@@ -22,6 +23,8 @@ pub(crate) enum Ids {
 }
 
 /// Copies a batch's events into a queue. Returns how many there were.
+///
+/// The target is asked for its table when the source has sorted the batch, since the answer holds up a rotation there.
 pub(crate) fn copy_batch(
     source: &mut impl GenericClient,
     batch_events: &str,
@@ -29,13 +32,17 @@ pub(crate) fn copy_batch(
     queue: &str,
     ids: Ids,
 ) -> Result<u64, BoxError> {
-    let (table, _) = event_table(target, queue)?;
     let keeps = ids == Ids::Kept;
-    let reader = source.copy_out(&*sql::batch::copy_out(batch_events, keeps))?;
+    let mut reader = source.copy_out(&*sql::batch::copy_out(batch_events, keeps)).map_err(unread)?;
+    reader.fill_buf().map_err(|error| unread(unwrap_io(error)))?;
+    let Target { table, statement_timeout, .. } = event_table(target, queue, true)?;
     let writer = target.copy_in(&*sql::batch::copy_in(&table, keeps))?;
     let copied = stream(reader, writer)?;
     if keeps && copied > 0 {
         move_ids(target, queue, &table, copied)?;
+    }
+    if let Some(before) = statement_timeout.filter(|limit| limit != "0") {
+        target.query_typed(sql::batch::LIMIT_STATEMENTS, &[(&before, Type::TEXT)])?;
     }
     Ok(copied)
 }
@@ -45,7 +52,8 @@ fn move_ids(target: &mut impl GenericClient, queue: &str, table: &str, copied: u
     let failed =
         |error| Error::failed("cannot move the sequence of event ids").on_queue(queue).caused_by(error);
     let copied = i64::try_from(copied).unwrap_or(i64::MAX);
-    target.query_typed(sql::batch::LOCK_IDS, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    let name = format!("the lock of the event ids of queue `{queue}`");
+    Lock::new(&name, sql::lock::IDS, &[(&queue, Type::TEXT)]).take(target)?;
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&copied, Type::INT8)];
     target.query_typed(&sql::batch::move_ids(table), &values).map_err(failed).map(|_| ())
 }
@@ -55,15 +63,17 @@ fn stream(reader: CopyOutReader<'_>, mut writer: CopyInWriter<'_>) -> Result<u64
         Ok(()) => Ok(writer
             .finish()
             .map_err(|error| Error::failed("cannot write to the target").caused_by(error))?),
-        Err(Broken::Source(error)) => {
-            Err(Error::failed("cannot read from the source").caused_by(error).into())
-        }
+        Err(Broken::Source(error)) => Err(unread(error).into()),
         // What the target has to say comes at the end of the conversation.
         Err(Broken::Target(error)) => {
             let error = writer.finish().err().map_or(error, Into::into);
             Err(Error::failed("cannot write to the target").caused_by(error).into())
         }
     }
+}
+
+fn unread(error: impl Into<BoxError>) -> Error {
+    Error::failed("cannot read from the source").caused_by(error)
 }
 
 /// Which side of a copy failed.
@@ -96,23 +106,49 @@ fn pump(mut reader: CopyOutReader<'_>, writer: &mut CopyInWriter<'_>) -> Result<
     }
 }
 
-/// Returns the table that takes a queue's new events, quoted, and the transaction's time.
+/// Where a queue's new events go in this transaction.
+pub(crate) struct Target {
+    /// The table, quoted.
+    pub(crate) table: String,
+    /// The transaction's time.
+    pub(crate) now: DateTime<Utc>,
+    /// The limit on each statement before it was lifted, if it was.
+    pub(crate) statement_timeout: Option<String>,
+}
+
+/// Returns where a queue's new events go; `lifts` tells whether to lift the role's limits for the rest of the transaction.
 ///
-/// Valid until the end of the transaction. PgQ: `pgq.current_event_table`.
+/// Valid until the end of the transaction, which has its id from here on. PgQ: `pgq.current_event_table`.
 pub(crate) fn event_table(
     client: &mut impl GenericClient,
     queue: &str,
-) -> Result<(String, DateTime<Utc>), Error> {
-    found_table(queue, client.query_typed_opt(sql::CURRENT_EVENT_TABLE, &[(&queue, Type::TEXT)]))
+    lifts: bool,
+) -> Result<Target, Error> {
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&lifts, Type::BOOL)];
+    match found_table(queue, client.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values))? {
+        Some(found) => Ok(found),
+        None => Err(rotated(queue, client.batch_execute(&sql::rotated(queue)))),
+    }
 }
 
-/// Returns what [`event_table`] does out of the answer to [`sql::CURRENT_EVENT_TABLE`].
+/// Returns what [`event_table`] does out of the answer to [`sql::CURRENT_EVENT_TABLE`]; `None`: the queue's tables were
+/// rotated after the transaction's snapshot.
 pub(crate) fn found_table(
     queue: &str,
     answer: Result<Option<Row>, postgres::Error>,
-) -> Result<(String, DateTime<Utc>), Error> {
+) -> Result<Option<Target>, Error> {
     let row = answer
         .map_err(|error| Error::failed("cannot write to the queue").on_queue(queue).caused_by(error))?
         .ok_or_else(|| queue::no_queue(queue))?;
-    Ok((row.get(0), row.get(1)))
+    let found = || Target { table: row.get(0), now: row.get(1), statement_timeout: row.get(3) };
+    Ok((!row.get::<_, bool>(2)).then(found))
+}
+
+/// Makes an error of the answer to [`sql::rotated`].
+pub(crate) fn rotated(queue: &str, answer: Result<(), postgres::Error>) -> Error {
+    let error = Error::failed("cannot write to the queue").on_queue(queue);
+    match answer {
+        Ok(()) => error.caused_by("the queue's tables were rotated after the transaction's snapshot"),
+        Err(answer) => error.caused_by(answer),
+    }
 }

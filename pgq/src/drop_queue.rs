@@ -8,7 +8,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use crate::set_aside::{SetAside, joined, number};
-use crate::{Error, queue, schema, set_aside, sql, status};
+use crate::{Error, holder, lock, names, queue, schema, set_aside, sql, status};
 
 const WHAT: &str = "cannot drop the queue";
 
@@ -21,7 +21,8 @@ const WHAT: &str = "cannot drop the queue";
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, when the queue has consumers and nothing is forced, when it stays in use, with who
+/// When PgQ is not installed, when the queue has consumers and nothing is forced, when a view or anything else of
+/// others depends on its tables, when it stays in use, with who
 /// uses it, and when the server refuses.
 pub fn drop_queue(client: &mut impl GenericClient, queue: &str, force: bool) -> Result<bool, Error> {
     patiently(client, queue, |transaction| dropped(transaction, queue, force))
@@ -43,7 +44,7 @@ pub fn drop_queue_of(
         // Nobody registers any more from here on.
         transaction.query_typed(sql::HOLD_QUEUE, &values).map_err(failed)?;
         let row = transaction.query_typed_opt(sql::QUEUE_CONTENTS, &values).map_err(failed)?;
-        let now: Vec<String> = row.map_or(Vec::new(), |row| row.get(1));
+        let now: Vec<String> = row.map_or(Vec::new(), |row| names::all(row.get(1)));
         match now.iter().find(|name| !consumers.contains(name)) {
             Some(new) => {
                 Err(Error::failed(format!("{WHAT}: consumer `{}` has come since", plain(new)))
@@ -57,7 +58,20 @@ pub fn drop_queue_of(
 fn dropped(transaction: &mut Transaction<'_>, queue: &str, force: bool) -> Result<bool, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&force, Type::BOOL)];
     let failed = |error| Error::failed(WHAT).on_queue(queue).caused_by(error);
-    Ok(transaction.query_typed_opt(sql::DROP_QUEUE, &values).map_err(failed)?.is_some())
+    if let [first, ..] = &*dependents(transaction, queue)? {
+        let why = format!("{WHAT}: {} depends on its tables; drop that first", plain(first));
+        return Err(Error::failed(why).on_queue(queue));
+    }
+    let search_path = schema::path::open(transaction).map_err(failed)?;
+    let dropped = transaction.query_typed_opt(sql::DROP_QUEUE, &values).map_err(failed)?.is_some();
+    schema::path::restore(transaction, &search_path).map_err(failed)?;
+    Ok(dropped)
+}
+
+/// Returns what of others depends on a queue's tables, which is not dropped with them.
+fn dependents(client: &mut impl GenericClient, queue: &str) -> Result<Vec<String>, Error> {
+    let failed = |error| Error::failed("cannot look into the queue").on_queue(queue).caused_by(error);
+    schema::dependents_of_queue(client, queue).map_err(failed)
 }
 
 /// Changes a queue without waiting for ever. One that another program has dropped meanwhile is not there.
@@ -84,8 +98,11 @@ fn limited(
 ) -> Result<bool, Error> {
     let failed = |error| Error::failed(WHAT).on_queue(queue).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
-    let lock = transaction.query_typed_one(sql::LOCK_QUEUE_FOR_A_WHILE, &[(&queue, Type::TEXT)]);
-    let timeout: String = lock.map_err(failed)?.get(0);
+    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
+    let limited = transaction.query_typed_one(sql::WAIT_FOR_A_WHILE, no_values);
+    let timeout: String = limited.map_err(failed)?.get(0);
+    lock::queue(&mut transaction, queue)
+        .map_err(|error| Error::failed(WHAT).on_queue(queue).caused_by(error))?;
     let changed = change(&mut transaction)?;
     // The transaction may be the caller's.
     transaction.query_typed(sql::SET_LOCK_TIMEOUT, &[(&timeout, Type::TEXT)]).map_err(failed)?;
@@ -117,6 +134,8 @@ pub struct QueueContents {
     pub set_aside: SetAside,
     /// The names of its consumers.
     pub consumers: Vec<String>,
+    /// What of others depends on its tables, each as its kind and name, and keeps it from being dropped.
+    pub dependents: Vec<String>,
 }
 
 impl fmt::Display for QueueContents {
@@ -145,6 +164,7 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
     let failed = |error| Error::failed("cannot look into the queue").on_queue(queue).caused_by(error);
     let row = client.query_typed_opt(sql::QUEUE_CONTENTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
     let Some(row) = row else { return Ok(None) };
+    holder::require_visible(row.get(2)).map_err(|error| error.on_queue(queue))?;
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let count = client.query_typed_one(&sql::count_events(row.get(0)), no_values);
     let count = match count {
@@ -156,6 +176,7 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
     Ok(Some(QueueContents {
         events: Some(count).filter(|count| *count <= sql::COUNTED_EVENTS),
         set_aside: set_aside::read(client, queue, None)?,
-        consumers: row.get(1),
+        consumers: names::all(row.get(1)),
+        dependents: dependents(client, queue)?,
     }))
 }

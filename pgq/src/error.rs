@@ -14,6 +14,8 @@ pub struct Error(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     kind: Kind,
+    /// Whether who is busy has no right to what it does.
+    by_strangers: bool,
     what: String,
     queue: Option<String>,
     batch: Option<i64>,
@@ -28,6 +30,7 @@ enum Kind {
     Missing,
     Busy,
     Payload,
+    Untrusted,
 }
 
 impl Error {
@@ -54,9 +57,20 @@ impl Error {
         Error::new(Kind::Busy, what.into())
     }
 
+    /// Notes that no other process of the consumer is busy, but somebody who only has its lock.
+    pub(crate) fn by_strangers(mut self) -> Error {
+        self.0.by_strangers = true;
+        self
+    }
+
     /// Makes an error of what an event carries.
     pub(crate) fn payload(what: impl Into<String>) -> Error {
         Error::new(Kind::Payload, what.into())
+    }
+
+    /// Makes an error of code that a role must not run with its rights.
+    pub(crate) fn untrusted(what: impl Into<String>) -> Error {
+        Error::new(Kind::Untrusted, what.into())
     }
 
     /// Lets an error end the loop that it comes from.
@@ -67,7 +81,15 @@ impl Error {
     }
 
     fn new(kind: Kind, what: String) -> Error {
-        Error(Box::new(Inner { kind, what, queue: None, batch: None, event: None, source: None }))
+        Error(Box::new(Inner {
+            kind,
+            by_strangers: false,
+            what,
+            queue: None,
+            batch: None,
+            event: None,
+            source: None,
+        }))
     }
 
     pub(crate) fn caused_by(mut self, source: impl Into<BoxError>) -> Error {
@@ -118,9 +140,20 @@ impl Error {
         self.0.kind == Kind::Busy
     }
 
+    /// Tells whether the consumer's lock is held by somebody who may not consume.
+    pub(crate) fn is_by_strangers(&self) -> bool {
+        self.0.by_strangers
+    }
+
     /// Tells whether what an event carries is at fault, which no retry makes better.
     pub fn is_payload(&self) -> bool {
         self.0.kind == Kind::Payload
+    }
+
+    /// Tells whether something in the database belongs to a role that could so use the rights of the connection's
+    /// role.
+    pub fn is_untrusted(&self) -> bool {
+        self.0.kind == Kind::Untrusted
     }
 
     /// Tells whether the connection to the server is what failed.

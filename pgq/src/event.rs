@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use postgres::Row;
-use postgres::types::FromSql;
+use postgres::types::{FromSql, Type};
+
+use crate::BoxError;
+use crate::time::Time;
 
 /// An event as its producer inserted it, and what PgQ added. It shares the buffer its page was read into.
 #[derive(Clone, Debug)]
@@ -37,6 +40,7 @@ const TIME: usize = 1;
 const TXID: usize = 2;
 const RETRY: usize = 3;
 const TEXTS: usize = 4;
+const TEXT_NAMES: [&str; 6] = ["ev_type", "ev_data", "ev_extra1", "ev_extra2", "ev_extra3", "ev_extra4"];
 /// The texts, by number.
 const TYPE: usize = 0;
 const DATA: usize = 1;
@@ -59,10 +63,11 @@ impl Event {
         }
     }
 
-    /// Returns `ev_time`: when the event was inserted.
+    /// Returns `ev_time`: when the event was inserted. A time that no `DateTime` can hold is `DateTime::MAX_UTC`, as
+    /// `infinity` is, or `DateTime::MIN_UTC`, as `-infinity` is.
     pub fn time(&self) -> DateTime<Utc> {
         match &self.content {
-            Content::Row(row) => get(row, TIME).unwrap_or_default(),
+            Content::Row(row) => get(row, TIME).map_or(DateTime::<Utc>::MIN_UTC, |Time(time)| time),
             Content::Made(made) => made.time,
         }
     }
@@ -113,6 +118,13 @@ impl Event {
         self.text(EXTRA1 + 3)
     }
 
+    /// Returns the name of the first column whose text is not UTF-8, which a database with encoding SQL_ASCII may hold.
+    pub(crate) fn unreadable(&self) -> Option<&'static str> {
+        let Content::Row(row) = &self.content else { return None };
+        let is_wrong = |number: usize| row.try_get::<_, Option<&str>>(TEXTS + number).is_err();
+        TEXT_NAMES.iter().enumerate().find(|(number, _)| is_wrong(*number)).map(|(_, name)| *name)
+    }
+
     fn text(&self, number: usize) -> Option<&str> {
         match &self.content {
             Content::Row(row) => get(row, TEXTS + number),
@@ -121,7 +133,22 @@ impl Event {
     }
 }
 
-/// The query fixes the columns' types, and the server sends valid UTF-8, so no value fails to convert.
+/// Fails when the columns of events are not of the types that they have in PgQ, so that a value could not be read.
+pub(crate) fn require_types(row: &Row) -> Result<(), BoxError> {
+    let types = [Type::INT8, Type::TIMESTAMPTZ, Type::INT8, Type::INT4].into_iter();
+    for (column, expected) in row.columns().iter().zip(types.chain(std::iter::repeat_n(Type::TEXT, 6))) {
+        if *column.type_() != expected {
+            let (name, found) = (column.name(), column.type_());
+            return Err(
+                format!("column `{name}` of the queue's events is of type {found}, not {expected}").into()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The columns' types are [checked](require_types), and an event whose text is not UTF-8 is handed to nobody, so no value
+/// fails to convert.
 fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Option<T> {
     row.try_get::<_, Option<T>>(column).ok().flatten()
 }

@@ -7,8 +7,10 @@ use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, Row, Transaction};
 
 use crate::copy::Ids;
+use crate::event::require_types;
+use crate::holder::{self, Holder};
 use crate::pages::Pages;
-use crate::source::{End, Source};
+use crate::source::{Lent, Source};
 use crate::tags::Tags;
 use crate::{BatchInfo, BoxError, Error, Event, Subscription, lock, sql};
 
@@ -28,18 +30,11 @@ pub struct Events<'a> {
     queue: String,
     /// The server's query for the batch's events; `None` for events of a test.
     query: String,
-    finish: &'static str,
-    /// The subconsumer that this batch was opened for.
-    member: Option<Member>,
+    /// Whom this batch was opened for.
+    holder: Holder,
     /// Whether the server has functions that tag many events at once.
     tags_at_once: bool,
     read: u64,
-}
-
-/// A subconsumer, by its consumer's name and by its full one.
-pub(crate) struct Member {
-    pub(crate) consumer: String,
-    pub(crate) name: String,
 }
 
 impl<'a> Events<'a> {
@@ -65,25 +60,28 @@ impl<'a> Events<'a> {
         };
         let name = subscription.lock_name();
         let has_many = info.event_ids > MANY && !settings.autocommit;
-        let values: [(&(dyn ToSql + Sync), Type); 5] = [
-            (&info.id, Type::INT8),
-            (queue, Type::TEXT),
-            (&name, Type::TEXT),
-            (&subscription.is_guarded(), Type::BOOL),
-            (&has_many, Type::BOOL),
-        ];
+        let holder = Holder::new(subscription, &info);
+        let is_guarded = subscription.is_guarded();
+        let mut values = holder.values().to_vec();
+        values.extend([(&is_guarded as _, Type::BOOL), (&has_many as _, Type::BOOL)]);
         let row = lock::retrying(|| {
             let row = source.query_one(sql::batch::OPEN_BATCH, &values)?;
             Ok(row.get::<_, bool>(0).then_some(row))
         })
-        .map_err(failed)?
-        .ok_or_else(|| lock::busy(&name).on_queue(queue).in_batch(info.id))?;
-        source.lent(row.get(3));
-        let query: Option<String> = row.get(1);
-        let Some(query) = query else {
-            let why = format!("no table can have the events of the batch; {}", crate::integrity::ADVICE);
-            return Err(Error::failed(why).on_queue(queue).in_batch(info.id));
+        .map_err(failed)?;
+        let Some(row) = row else {
+            return Err(source.busy(queue, &name)?.on_queue(queue).in_batch(info.id));
         };
+        let query: Option<String> = row.get(1);
+        if query.as_deref() == Some("") {
+            return Err(failed(holder::gone().into()));
+        }
+        let query = query.ok_or_else(|| {
+            let why = format!("no table can have the events of the batch; {}", crate::integrity::ADVICE);
+            Error::failed(why).on_queue(queue).in_batch(info.id)
+        })?;
+        holder::require_visible(row.get(6)).map_err(|error| failed(error.into()))?;
+        source.lent(Lent { work_mem: row.get(3), statement_timeout: row.get(4), is_limited: row.get(5) });
         Ok(Events {
             source,
             pages: Pages::new(settings.lazy_fetch),
@@ -92,11 +90,7 @@ impl<'a> Events<'a> {
             tags_at_once: row.get(2),
             info,
             queue: queue.clone(),
-            finish: subscription.finish_statement(),
-            member: settings
-                .subconsumer
-                .is_some()
-                .then(|| Member { consumer: settings.consumer.clone(), name }),
+            holder,
             read: 0,
         })
     }
@@ -107,11 +101,10 @@ impl<'a> Events<'a> {
             source: Source::Memory(events.into_iter()),
             pages: Pages::new(None),
             page: Vec::new().into_iter(),
+            holder: Holder::of_test(queue, &info),
             info,
             queue: queue.to_owned(),
             query: String::new(),
-            finish: "",
-            member: None,
             tags_at_once: true,
             read: 0,
         }
@@ -136,9 +129,23 @@ impl<'a> Events<'a> {
     ///
     /// # Errors
     ///
-    /// When the server fails. It does so, too, at text that is not UTF-8, which a database with encoding
-    /// SQL_ASCII may hold.
+    /// When the server fails, and at an event with text that is not UTF-8, which a database with encoding SQL_ASCII may
+    /// hold; the error names event and column.
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        let next = self.next_unchecked()?;
+        next.iter().try_for_each(|event| self.check(event))?;
+        Ok(next)
+    }
+
+    /// Fails for an event with text that cannot be read.
+    pub(crate) fn check(&self, event: &Event) -> Result<(), Error> {
+        let Some(column) = event.unreadable() else { return Ok(()) };
+        let what = format!("cannot read the event: `{column}` is not UTF-8");
+        Err(Error::failed(what).on_queue(&self.queue).in_batch(self.info.id).at_event(event.id()))
+    }
+
+    /// Returns the next event, whatever it holds.
+    pub(crate) fn next_unchecked(&mut self) -> Result<Option<Event>, Error> {
         let next = self.next_of_page();
         let next = if next.is_some() { next } else { self.next_page()? };
         self.read += u64::from(next.is_some());
@@ -154,6 +161,7 @@ impl<'a> Events<'a> {
 
     fn next_page(&mut self) -> Result<Option<Event>, Error> {
         let rows = self.source.fetch(&self.query, &mut self.pages);
+        let rows = rows.and_then(|rows| rows.first().map_or(Ok(()), require_types).map(|()| rows));
         self.page = rows.map_err(|error| self.failed("cannot fetch events", error))?.into_iter();
         Ok(self.page.next().map(Event::new))
     }
@@ -164,7 +172,9 @@ impl<'a> Events<'a> {
     /// The rows stream through in the server's binary format, unparsed, so neither time nor memory is spent
     /// on single events. Meant to be the batch's only reader: what was iterated before is copied too.
     ///
-    /// `target` should be a transaction. Writing to the event table takes the right to `INSERT` into it.
+    /// `target` should be a transaction. Writing to the event table takes the right to `INSERT` into it. Where the target's
+    /// `synchronous_commit` is off, a crash of the target can take back what the source has finished; the consumers and the
+    /// `Tracker` of the crate `pgq_ext` make that commit wait for the disk.
     ///
     /// # Errors
     ///
@@ -251,28 +261,23 @@ impl<'a> Events<'a> {
     ///
     /// When the server fails.
     pub fn is_ours(&mut self) -> Result<bool, Error> {
-        let Some(member) = &self.member else {
-            return self.is_open(self.info.id);
-        };
-        let values: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&self.info.id, Type::INT8), (&self.queue, Type::TEXT), (&member.name, Type::TEXT)];
-        let row = self.source.query_one(sql::batch::HAS_BATCH, &values);
+        let row = self.source.query_one(sql::batch::HAS_BATCH, &self.holder.values());
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for the batch", error))
     }
 
-    /// Tells whether a batch of the database is open, whoever has it.
+    /// Tells whether a batch of this consumer is open, whichever subconsumer has it.
     ///
     /// # Errors
     ///
     /// When the server fails.
     pub fn is_open(&mut self, batch: i64) -> Result<bool, Error> {
-        let row = self.source.query_one(sql::batch::IS_OPEN, &[(&batch, Type::INT8)]);
+        let row = self.source.query_one(sql::batch::IS_OPEN, &self.holder.other(&batch));
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a batch", error))
     }
 
     /// Sends tags before the end of the batch.
     pub(crate) fn send(&mut self, tags: &mut Tags) -> Result<(), Error> {
-        let sent = self.source.send(tags, self.info.id, self.tags_at_once);
+        let sent = self.source.send(tags, &self.holder, self.tags_at_once);
         sent.map_err(|error| error.on_queue(&self.queue).in_batch(self.info.id))
     }
 
@@ -289,7 +294,7 @@ impl<'a> Events<'a> {
     /// As [`finish`](Events::finish), for a batch whose effects are committed elsewhere: also when another subconsumer
     /// has taken it over.
     pub(crate) fn finish_applied(mut self, tags: &mut Tags) -> Result<(), Error> {
-        self.member = None;
+        self.holder = self.holder.or_team();
         self.finish_with(tags)
     }
 
@@ -297,10 +302,9 @@ impl<'a> Events<'a> {
     pub(crate) fn finish_with(self, tags: &Tags) -> Result<(), Error> {
         let Events { source, queue, info, .. } = self;
         let located = |error: Error| error.on_queue(&queue).in_batch(info.id);
-        let end = End { finish: self.finish, queue: &queue, member: self.member, batch: info.id };
-        match source.finish(&end, tags, self.tags_at_once).map_err(located)? {
+        match source.finish(&self.holder, tags, self.tags_at_once).map_err(located)? {
             1 => Ok(()),
-            _ => Err(located(Error::failed("the batch was finished, moved or taken over by somebody else"))),
+            _ => Err(located(holder::gone())),
         }
     }
 

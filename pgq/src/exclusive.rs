@@ -2,10 +2,9 @@
 //!
 //! The locks are those of a transaction. A consumer's name is one for all queues, since it is for PgQ.
 
-use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use crate::{Error, queue, schema, sql};
+use crate::{Error, lock, queue, schema};
 
 /// Changes a queue in a transaction that has its name to itself.
 pub(crate) fn of_queue<T>(
@@ -15,7 +14,7 @@ pub(crate) fn of_queue<T>(
     change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     schema::require(client)?;
-    in_transaction(client, queue, what, (sql::LOCK_QUEUE, &[(&queue, Type::TEXT)]), change)
+    in_transaction(client, queue, what, |transaction| lock::queue(transaction, queue), change)
 }
 
 /// Changes a registration in a transaction that has the consumer's name to itself, while the queue is neither
@@ -31,8 +30,8 @@ pub(crate) fn of_consumer<T>(
         return Err(Error::usage("a consumer's name must not be empty"));
     }
     schema::require(client)?;
-    let names: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    match in_transaction(client, queue, what, (sql::LOCK_REGISTRATION, &names), change) {
+    let lock = |transaction: &mut Transaction<'_>| lock::registration(transaction, queue, consumer);
+    match in_transaction(client, queue, what, lock, change) {
         Err(error) if error.sqlstate().is_some() && queue::is_gone(client, queue) => {
             Err(queue::unknown(client, queue))
         }
@@ -44,12 +43,12 @@ fn in_transaction<T>(
     client: &mut impl GenericClient,
     queue: &str,
     what: &str,
-    (lock, names): (&str, &[(&(dyn ToSql + Sync), Type)]),
+    lock: impl FnOnce(&mut Transaction<'_>) -> Result<(), Error>,
     change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.query_typed(lock, names).map_err(failed)?;
+    lock(&mut transaction).map_err(|error| Error::failed(what).on_queue(queue).caused_by(error))?;
     let changed = change(&mut transaction)?;
     transaction.commit().map_err(failed)?;
     Ok(changed)

@@ -31,7 +31,7 @@ pub fn failed_events(
     ];
     let what = format!("cannot list the failed events of consumer `{consumer}`");
     let rows = on_store(client, queue, &what, sql::failed::FAILED_EVENTS, &values)?;
-    Ok(rows.into_iter().map(FailedEvent::new).collect())
+    Ok(rows.iter().map(FailedEvent::new).collect())
 }
 
 /// Returns how many failed events a consumer has. PgQ: `pgq.failed_event_count`.

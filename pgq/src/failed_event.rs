@@ -6,6 +6,9 @@ use chrono::{DateTime, Utc};
 use postgres::Row;
 
 use crate::Event;
+use crate::event::Made;
+use crate::names::Name;
+use crate::time::Time;
 
 /// An event that its consumer gave up, with the reason. All that an [`Event`] tells it tells too.
 #[derive(Clone, Debug)]
@@ -15,16 +18,26 @@ pub struct FailedEvent {
     failed_at: DateTime<Utc>,
 }
 
-/// The columns behind those of the event.
+/// The columns of texts: those of the event, then the reason.
+const TEXTS: usize = 4;
 const REASON: usize = 10;
 const FAILED_AT: usize = 11;
 
 impl FailedEvent {
-    pub(crate) fn new(row: Row) -> FailedEvent {
+    /// Reads a row, whose texts need not be text: what is none is shown byte by byte.
+    pub(crate) fn new(row: &Row) -> FailedEvent {
+        let text = |column: usize| row.try_get::<_, Option<Name>>(column).ok().flatten().map(|name| name.0);
+        let time = |column: usize| row.try_get(column).map_or(DateTime::<Utc>::MIN_UTC, |Time(time)| time);
         FailedEvent {
-            reason: row.try_get(REASON).ok().flatten(),
-            failed_at: row.try_get(FAILED_AT).unwrap_or_default(),
-            event: Event::new(row),
+            reason: text(REASON),
+            failed_at: time(FAILED_AT),
+            event: Event::made(Made {
+                id: row.get(0),
+                time: time(1),
+                txid: row.try_get::<_, Option<i64>>(2).ok().flatten().unwrap_or_default(),
+                retry: row.try_get::<_, Option<i32>>(3).ok().flatten().unwrap_or_default(),
+                texts: [0, 1, 2, 3, 4, 5].map(|number| text(TEXTS + number)),
+            }),
         }
     }
 
@@ -33,7 +46,7 @@ impl FailedEvent {
         self.reason.as_deref()
     }
 
-    /// Returns `ev_failed_time`: when the consumer gave it up.
+    /// Returns `ev_failed_time`: when the consumer gave it up; as [`Event::time`] where no `DateTime` can hold it.
     pub fn failed_at(&self) -> DateTime<Utc> {
         self.failed_at
     }

@@ -38,7 +38,7 @@ pub fn each_failed_event(
         let mut rows = client.query_typed_raw(sql::failed::FAILED_EVENT_PAGE, values).map_err(failed)?;
         let before = total;
         while let Some(row) = rows.next().map_err(failed)? {
-            let event = FailedEvent::new(row);
+            let event = FailedEvent::new(&row);
             after = Some(event.id());
             total += 1;
             if each(event).is_break() {
@@ -165,6 +165,8 @@ impl Store<'_> {
         events.dedup();
         let failed = |error| refused(self.queue, &self.what(), error);
         let mut transaction = client.transaction().map_err(failed)?;
+        // Of one id there may be several, so their number says nothing about the others.
+        self.require(&mut transaction, &events)?;
         let done = self.some(&mut transaction, &events)?;
         if done < events.len() as u64 {
             transaction.rollback().map_err(failed)?;
@@ -193,7 +195,10 @@ impl Store<'_> {
             let events: Option<Vec<i64>> = row.get(0);
             after = row.get(1);
             if let Some(events) = events {
-                total += self.some(client, &events)?;
+                total += match before {
+                    Some(_) => self.purge(client, &events, before)?,
+                    None => self.some(client, &events)?,
+                };
             }
             if after.is_none() {
                 return Ok(total);
@@ -205,6 +210,23 @@ impl Store<'_> {
         let values: [(&(dyn ToSql + Sync), Type); 3] =
             [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT), (&events, Type::INT8_ARRAY)];
         let rows = on_store(client, self.queue, &self.what(), self.statement, &values)?;
+        Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
+    }
+
+    /// Deletes those of several events that failed before a time: another one of the same id may have failed later.
+    fn purge(
+        &self,
+        client: &mut impl GenericClient,
+        events: &[i64],
+        before: Option<f64>,
+    ) -> Result<u64, Error> {
+        let values: [(&(dyn ToSql + Sync), Type); 4] = [
+            (&self.queue, Type::TEXT),
+            (&self.consumer, Type::TEXT),
+            (&events, Type::INT8_ARRAY),
+            (&before, Type::FLOAT8),
+        ];
+        let rows = on_store(client, self.queue, &self.what(), sql::failed::PURGE_FAILED_EVENTS, &values)?;
         Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
     }
 

@@ -27,13 +27,15 @@ impl Guard {
         subscription: &Subscription,
     ) -> Result<(), BoxError> {
         if let Some(connection) = &mut self.held {
-            match connection.simple_query("") {
+            match connection.check() {
                 Ok(_) => return Ok(()),
                 Err(error) => warn!("lost the consumer's lock: {}", describe(&error)),
             }
             self.held = None;
         }
-        let mut connection = match self.waiting.take() {
+        // One that waited may have been closed by the server meanwhile.
+        let waiting = self.waiting.take().and_then(|mut one| one.check().is_ok().then_some(one));
+        let mut connection = match waiting {
             Some(connection) => connection,
             None => another(cx, db)?,
         };

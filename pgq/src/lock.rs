@@ -1,15 +1,25 @@
-//! The consumer's lock: one process a name.
+//! Advisory locks: what they keep apart, and who has one.
 //!
-//! It is held for the transaction that opens a batch and again for the one that processes it. The first is
-//! short, so who finds the lock taken looks again for a while before it gives up.
+//! Each is a lock of the transaction, whose key is a hash of a name. Whoever can connect to the database can take any of
+//! them, so whoever waits for one says whom it waits for, and stops waiting when it is to stop.
+//!
+//! A consumer's lock, one process a name, is held for the transaction that opens a batch and again for the one that
+//! processes it. The first is short, so who finds the lock taken looks again for a while before it gives up.
 
-use std::thread;
+mod holder;
+mod wait;
+
 use std::time::Duration;
 
 use dbscript::BoxError;
 use postgres::GenericClient;
-use postgres::types::Type;
+use postgres::types::{ToSql, Type};
 
+pub use self::holder::LockHolder;
+pub(crate) use self::holder::told;
+pub use self::wait::Lock;
+pub(crate) use self::wait::Waiting;
+use self::wait::{is_stopping, pause};
 use crate::{Error, sql};
 
 const TRIES: u32 = 20;
@@ -21,7 +31,10 @@ pub(crate) fn retrying<T, E>(mut attempt: impl FnMut() -> Result<Option<T>, E>) 
         if let Some(got) = attempt()? {
             return Ok(Some(got));
         }
-        thread::sleep(PAUSE);
+        if is_stopping() {
+            return Ok(None);
+        }
+        pause(PAUSE);
     }
     attempt()
 }
@@ -38,9 +51,74 @@ pub(crate) fn take(client: &mut impl GenericClient, queue: &str, name: &str) -> 
         Ok::<_, BoxError>(row.get::<_, bool>(0).then_some(()))
     });
     let failed = |error| Error::failed("cannot take the consumer's lock").on_queue(queue).caused_by(error);
-    taken.map_err(failed)?.ok_or_else(|| busy(name).on_queue(queue))
+    match taken.map_err(failed)? {
+        Some(()) => Ok(()),
+        None => Err(busy(&consumer_holders(client, queue, name)?, name).on_queue(queue)),
+    }
 }
 
-pub(crate) fn busy(consumer: &str) -> Error {
-    Error::busy(format!("another process is consuming as `{consumer}`; each needs a name of its own"))
+/// Returns who else has a consumer's lock; `name` is the consumer's, with the subconsumer.
+pub(crate) fn consumer_holders(
+    client: &mut impl GenericClient,
+    queue: &str,
+    name: &str,
+) -> Result<Vec<LockHolder>, Error> {
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&name, Type::TEXT)];
+    let lock = Lock::new("the consumer's lock", sql::lock::CONSUMER, &values);
+    lock.entitling(sql::lock::MAY_CONSUME).holders(client)
+}
+
+/// Makes the error of a consumer whose lock others have.
+pub(crate) fn busy(holders: &[LockHolder], consumer: &str) -> Error {
+    if !holders.is_empty() && holders.iter().all(|holder| !holder.is_entitled) {
+        let lock = told(&format!("the lock of consumer `{consumer}`"), holders);
+        return Error::busy(format!("{lock}, whose role may not consume")).by_strangers();
+    }
+    let who = holders.first().map(|holder| format!(": {holder}")).unwrap_or_default();
+    Error::busy(format!("another process is consuming as `{consumer}`{who}; each needs a name of its own"))
+}
+
+/// Takes the lock of a queue's name: whoever creates or drops it waits for its turn.
+pub(crate) fn queue(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
+    let name = format!("the lock of queue `{queue}`");
+    Lock::new(&name, sql::lock::QUEUE, &[(&queue, Type::TEXT)]).take(client)
+}
+
+/// Takes the lock of a consumer's name: whoever registers it waits for its turn, and whoever drops the queue too.
+pub(crate) fn registration(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+) -> Result<(), Error> {
+    let name = format!("the lock of queue `{queue}`");
+    Lock::new(&name, sql::lock::QUEUE, &[(&queue, Type::TEXT)]).shared().take(client)?;
+    let name = format!("the lock of registrations of consumer `{consumer}`");
+    Lock::new(&name, sql::lock::REGISTRATION, &[(&consumer, Type::TEXT)]).take(client)?;
+    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
+    let durable = client.query_typed(sql::WAIT_FOR_DISK, no_values);
+    durable
+        .map(|_| ())
+        .map_err(|error| Error::failed("cannot make the registration durable").caused_by(error))
+}
+
+/// Takes the lock of installations, which keeps two at once from getting into each other's way.
+pub(crate) fn installation(client: &mut impl GenericClient) -> Result<(), Error> {
+    Lock::new("the lock of installations of schema `pgq`", sql::lock::INSTALL, &[]).take(client)
+}
+
+/// Returns who else has the ticker's lock.
+pub(crate) fn ticker_holders(client: &mut impl GenericClient) -> Result<Vec<LockHolder>, Error> {
+    let lock = Lock::new("the ticker's lock", sql::lock::TICKER, &[]);
+    lock.entitling(sql::lock::MAY_TICK).holders(client)
+}
+
+/// Returns who has the ticker's lock, or one that ticks need, without being allowed to tick.
+pub(crate) fn strangers_to_ticks(
+    client: &mut impl GenericClient,
+) -> Result<Vec<LockHolder>, postgres::Error> {
+    let which = format!("({} or {})", sql::lock::TICKS, sql::lock::of_key(sql::lock::TICKER));
+    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
+    let rows = client.query_typed(&sql::lock::holders(&which, Some(sql::lock::MAY_TICK)), no_values)?;
+    let holders = rows.iter().map(LockHolder::read);
+    Ok(holders.filter(|holder| !holder.is_entitled).collect())
 }

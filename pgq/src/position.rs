@@ -3,6 +3,7 @@
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
+use crate::names::{self, Name};
 use crate::{Error, queue, sql};
 
 /// Where a registered consumer stands.
@@ -27,8 +28,8 @@ pub enum Position {
 impl Position {
     fn read(row: &Row, consumer: &str) -> Option<Position> {
         row.get::<_, Option<i32>>(0)?;
-        let (tick, batch, other): (Option<i64>, _, Option<String>) = (row.get(1), row.get(2), row.get(3));
-        match (other, tick) {
+        let (tick, batch, other): (Option<i64>, _, Option<Name>) = (row.get(1), row.get(2), row.get(3));
+        match (other.map(|name| name.0), tick) {
             (None, Some(tick)) => Some(Position::Own { tick, batch }),
             // Who has no tick shares one, even when nobody knows whose.
             (other, _) => Some(Position::Shared { consumer: other.unwrap_or(consumer.to_owned()), batch }),
@@ -80,5 +81,5 @@ fn consumer_names(client: &mut impl GenericClient, queue: &str) -> Result<Vec<St
     let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
     let row =
         queue::on_known_queue(client, queue, "cannot list the consumers", sql::CONSUMER_NAMES, &values)?;
-    Ok(row.get(0))
+    Ok(names::all(row.get(0)))
 }

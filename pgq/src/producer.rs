@@ -5,6 +5,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
 use crate::bulk_insert::failed;
+use crate::copy::rotated;
 use crate::{BulkInsert, Error, queue, sql};
 
 /// An event to insert. What is not set is NULL.
@@ -40,7 +41,8 @@ impl<'a> NewEvent<'a> {
         self
     }
 
-    /// Sets the event's time, which only inserting in bulk can store. Defaults to the transaction's time.
+    /// Sets the event's time, which only inserting in bulk can store; `DateTime::MAX_UTC` is stored as `infinity`,
+    /// `DateTime::MIN_UTC` as `-infinity`. Defaults to the transaction's time.
     pub fn time(mut self, time: DateTime<Utc>) -> NewEvent<'a> {
         self.time = Some(time);
         self
@@ -91,7 +93,10 @@ pub fn insert_new_event(
     event: &NewEvent<'_>,
 ) -> Result<i64, Error> {
     require_no_time(queue, event)?;
-    inserted(queue, client.query_typed_opt(sql::INSERT_EVENT, &insert_values(&queue, event)))
+    match inserted(queue, client.query_typed_opt(sql::INSERT_EVENT, &insert_values(&queue, event)))? {
+        Some(id) => Ok(id),
+        None => Err(rotated(queue, client.batch_execute(&sql::rotated(queue)))),
+    }
 }
 
 /// `pgq.insert_event` takes no time; leaving it out would store another one.
@@ -121,8 +126,12 @@ pub(crate) fn insert_values<'a>(
     ]
 }
 
-/// Returns the id out of the answer to [`sql::INSERT_EVENT`].
-pub(crate) fn inserted(queue: &str, answer: Result<Option<Row>, postgres::Error>) -> Result<i64, Error> {
+/// Returns the id out of the answer to [`sql::INSERT_EVENT`]; `None`: the queue's tables were rotated after the
+/// transaction's snapshot.
+pub(crate) fn inserted(
+    queue: &str,
+    answer: Result<Option<Row>, postgres::Error>,
+) -> Result<Option<i64>, Error> {
     let row =
         answer.map_err(|error| Error::failed("cannot insert an event").on_queue(queue).caused_by(error))?;
     Ok(row.ok_or_else(|| queue::no_queue(queue))?.get(0))

@@ -3,10 +3,13 @@
 use dbscript::plain;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
-use postgres::{GenericClient, Row};
+use postgres::{GenericClient, Row, Transaction};
 
+use crate::names::Name;
 use crate::{Error, exclusive, schema, shell, sql};
 
+/// So many queues at most of a dump without data are stepped over when one is created.
+const LEFT_BEHIND: u32 = 10_000;
 /// So many names are listed in an error.
 const LISTED: usize = 10;
 
@@ -22,8 +25,8 @@ pub fn create_queue(client: &mut impl GenericClient, queue: &str) -> Result<bool
     let what = "cannot create the queue";
     let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
     exclusive::of_queue(client, queue, what, |transaction| {
-        let created = transaction.query_typed_one(sql::CREATE_QUEUE, &[(&queue, Type::TEXT)]);
-        let row = created.map_err(|error| match error.code() {
+        let search_path = schema::path::open(transaction).map_err(failed)?;
+        let created = create(transaction, queue).map_err(|error| match error.code() {
             Some(&SqlState::UNIQUE_VIOLATION) => Error::failed(format!(
                 "{what}: the sequence of queue ids is behind those in use; {}",
                 crate::integrity::ADVICE
@@ -32,8 +35,39 @@ pub fn create_queue(client: &mut impl GenericClient, queue: &str) -> Result<bool
             .caused_by(error),
             _ => failed(error),
         })?;
-        Ok(row.get::<_, i32>(0) != 0)
+        if created {
+            set_rights(transaction, queue).map_err(failed)?;
+        }
+        schema::path::restore(transaction, &search_path).map_err(failed)?;
+        Ok(created)
     })
+}
+
+/// Creates a queue. A dump without data leaves tables without queues, and the extension runs into each of them once.
+fn create(transaction: &mut Transaction<'_>, queue: &str) -> Result<bool, postgres::Error> {
+    for _ in 1..LEFT_BEHIND {
+        let mut attempt = transaction.transaction()?;
+        match attempt.query_typed_one(sql::CREATE_QUEUE, &[(&queue, Type::TEXT)]) {
+            Ok(row) => {
+                let created: i32 = row.get(0);
+                attempt.commit()?;
+                return Ok(created != 0);
+            }
+            Err(error) if error.code() == Some(&SqlState::DUPLICATE_TABLE) => attempt.rollback()?,
+            Err(error) => return Err(error),
+        }
+    }
+    let row = transaction.query_typed_one(sql::CREATE_QUEUE, &[(&queue, Type::TEXT)])?;
+    Ok(row.get::<_, i32>(0) != 0)
+}
+
+/// Undoes what default privileges have changed of the rights of a new queue's tables. The own schema has done so.
+fn set_rights(transaction: &mut Transaction<'_>, queue: &str) -> Result<(), postgres::Error> {
+    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
+    if transaction.query_typed_one(sql::SETS_RIGHTS, no_values)?.get(0) {
+        transaction.query_typed(sql::SET_RIGHTS, &[(&queue, Type::TEXT)])?;
+    }
+    Ok(())
 }
 
 /// Fails when PgQ is not installed or the queue does not exist, with the way to mend it.
@@ -115,7 +149,7 @@ pub(crate) fn require_known(client: &mut impl GenericClient, queue: &str) -> Res
 pub(crate) fn unknown(client: &mut impl GenericClient, queue: &str) -> Error {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let names: Vec<String> = match client.query_typed(sql::QUEUE_NAMES, no_values) {
-        Ok(rows) => rows.iter().map(|row| row.get(0)).collect(),
+        Ok(rows) => rows.iter().map(|row| row.get::<_, Name>(0).0).collect(),
         Err(error) => return Error::failed("cannot list the queues").caused_by(error),
     };
     Error::missing(format!("queue `{queue}` does not exist; {}", there_are(&names)))

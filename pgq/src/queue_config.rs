@@ -5,7 +5,8 @@ use std::time::Duration;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::{Error, queue, schema, sql};
+use crate::names::{self, Name};
+use crate::{Error, holder, queue, schema, sql};
 
 /// The settings of one queue. PgQ: `pgq.queue`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct QueueConfig {
 impl QueueConfig {
     fn new(row: &Row) -> QueueConfig {
         QueueConfig {
-            queue: row.get("queue_name"),
+            queue: row.get::<_, Name>("queue_name").0,
             ticker_max_lag: duration(row.get("max_lag")),
             ticker_max_count: row.get("queue_ticker_max_count"),
             ticker_idle_period: duration(row.get("idle_period")),
@@ -45,7 +46,7 @@ impl QueueConfig {
             external_ticker: row.get("queue_external_ticker"),
             disable_insert: row.get("queue_disable_insert"),
             per_tx_limit: row.get("queue_per_tx_limit"),
-            extra_maint: row.get("extra_maint"),
+            extra_maint: names::all(row.get("extra_maint")),
         }
     }
 }
@@ -77,6 +78,7 @@ fn read(client: &mut impl GenericClient, queue: Option<&str>) -> Result<Vec<Queu
     let rows = client
         .query_typed(sql::QUEUE_CONFIGS, &values)
         .map_err(|error| Error::failed("cannot read the settings of queues").caused_by(error))?;
+    holder::require_all_visible(client)?;
     Ok(rows.iter().map(QueueConfig::new).collect())
 }
 

@@ -3,6 +3,7 @@
 //! Both have the same tables and functions, so that every program for PgQ works on either. The extension needs
 //! a superuser and a server that has it; this crate's is SQL and PL/pgSQL, and needs the right to create a schema.
 
+mod dependents;
 mod extras;
 mod install;
 mod own;
@@ -10,17 +11,22 @@ pub(crate) mod path;
 mod report;
 mod script;
 mod state;
+mod trust;
 mod uninstall;
 
 use postgres::GenericClient;
 
+pub(crate) use self::dependents::dependents_of_queue;
+pub use self::dependents::{dependents, dependents_at_last};
 use self::extras::{COOP, FAILED};
 pub use self::install::{install, install_as};
 use self::own::PGQ;
 pub use self::report::{Change, Kind, Report};
 use self::state::State;
-pub use self::uninstall::{Contents, contents, uninstall};
-use crate::{Error, sql};
+pub(crate) use self::trust::{Trust, require_trusted};
+pub use self::trust::{plain_rights, trust_check};
+pub use self::uninstall::{Contents, contents, uninstall, uninstall_of};
+use crate::Error;
 
 /// Returns the own schema, with failed events and cooperative consumers, as one script to be run in one
 /// transaction.
@@ -28,7 +34,7 @@ use crate::{Error, sql};
 /// It can be run again, also over an older release of itself, whose queues and events stay. It refuses to touch
 /// the extension and what is not PgQ.
 pub fn sql() -> String {
-    format!("{}\n{}", sql::PATH_FOR_DDL, [&PGQ, &FAILED, &COOP].map(|script| script.sql()).join("\n"))
+    [&PGQ, &FAILED, &COOP].map(|script| script.sql()).join("\n")
 }
 
 /// Tells whether PgQ is installed.
@@ -37,7 +43,7 @@ pub fn sql() -> String {
 ///
 /// When the server fails.
 pub fn is_installed(client: &mut impl GenericClient) -> Result<bool, Error> {
-    State::read(client).map(|state| state.usable)
+    State::present(client).map(|present| present.usable)
 }
 
 /// Fails when PgQ is not installed, with the way to install it.
@@ -45,12 +51,15 @@ pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
     require_kind(client).map(|_| ())
 }
 
-/// Tells which PgQ is installed, or `None` when it is of another origin; fails as [`require`].
+/// Tells which PgQ is installed, or `None` when it is of another origin; fails as [`require`], and for a superuser
+/// when the schema belongs to a role that is none: its functions would run with a superuser's rights.
 pub(crate) fn require_kind(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
-    let state = State::read(client)?;
-    match (state.usable, state.extension) {
-        (true, true) => Ok(Some(Kind::Extension)),
-        (true, false) => Ok(state.own().map(|_| Kind::Own)),
+    let present = State::present(client)?;
+    if let Some(owner) = &present.stranger {
+        return Err(trust::untrusted("schema pgq", owner, "the superuser"));
+    }
+    match (present.usable, present.kind) {
+        (true, kind) => Ok(kind),
         (false, _) => Err(Error::missing(
             "schema `pgq` is not installed in this database; `pgqadm CONFIG.ini install` or `pgq::schema::install` installs it",
         )),

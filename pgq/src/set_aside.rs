@@ -5,7 +5,7 @@ use std::fmt;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::{Error, schema, sql, status};
+use crate::{Error, holder, schema, sql, status};
 
 /// Events that a consumer has put aside, as far as the role may see them: what goes with it when it is unregistered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,7 @@ pub(crate) fn read(
     let failed = |error| Error::failed("cannot count what was put aside").on_queue(queue).caused_by(error);
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let rights = client.query_typed_one(sql::status::SERVER, no_values).map_err(failed)?;
+    holder::require_visible(rights.get("hidden")).map_err(|error| error.on_queue(queue))?;
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
     let query = sql::set_aside(rights.get("retry"), status::failed_by(&rights));
     let row = client.query_typed_one(&query, &values).map_err(failed)?;

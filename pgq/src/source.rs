@@ -2,35 +2,46 @@
 
 use std::vec::IntoIter;
 
+use dbscript::sqlstate;
+use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
 use crate::copy::{Ids, copy_batch};
-use crate::events::Member;
+use crate::holder::Holder;
+use crate::lock;
 use crate::pages::Pages;
 use crate::tags::Tags;
-use crate::{BoxError, Error, Event, sql};
+use crate::{BoxError, Error, Event, culprit, sql};
 
 type Values<'v> = [(&'v (dyn ToSql + Sync), Type)];
 
 /// Where the events of a batch come from, and where the batch is finished.
 pub(crate) enum Source<'a> {
     /// A transaction that lasts as long as the batch. It holds the consumer's lock.
-    Transaction { transaction: Transaction<'a>, reader: Reader },
+    Transaction { transaction: Transaction<'a>, reader: Reader, lent: Lent },
     /// Each page is a transaction of its own, and between pages there is none.
-    Autocommit { client: &'a mut Client, place: Place },
+    Autocommit { client: &'a mut Client, place: Place, lent: Lent },
     /// No server: events of a test.
     Memory(IntoIter<Event>),
 }
 
 /// The server's side of reading: a portal that stands where the last page ended.
 pub(crate) enum Reader {
-    Unopened {
-        /// The memory that statements had before more was lent to the sorting of the batch, if it was.
-        work_mem: Option<String>,
-    },
+    Unopened,
     Open(Portal),
     Exhausted,
+}
+
+/// What the server has lent to the reading of a batch, and takes back.
+#[derive(Default)]
+pub(crate) struct Lent {
+    /// The memory that statements had before more was lent to the sorting of the batch, if it was.
+    pub(crate) work_mem: Option<String>,
+    /// The role's limit on a statement, if it has one; reading a batch may take longer.
+    pub(crate) statement_timeout: Option<String>,
+    /// Whether the role has a limit on a transaction.
+    pub(crate) is_limited: bool,
 }
 
 /// The event behind which the next page begins: its id and transaction; `None` at the end.
@@ -41,19 +52,20 @@ impl<'a> Source<'a> {
     pub(crate) fn transaction(client: &'a mut Client) -> Result<Source<'a>, postgres::Error> {
         let transaction =
             client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start()?;
-        Ok(Source::Transaction { transaction, reader: Reader::Unopened { work_mem: None } })
+        Ok(Source::Transaction { transaction, reader: Reader::Unopened, lent: Lent::default() })
     }
 
-    /// Notes the memory that statements had before more was lent to the sorting of the batch, to be set back then.
-    pub(crate) fn lent(&mut self, before: Option<String>) {
-        if let Source::Transaction { reader, .. } = self {
-            *reader = Reader::Unopened { work_mem: before };
+    /// Notes what was lent to the reading of the batch, or would have to be.
+    pub(crate) fn lent(&mut self, what: Lent) {
+        match self {
+            Source::Transaction { lent, .. } | Source::Autocommit { lent, .. } => *lent = what,
+            Source::Memory(_) => {}
         }
     }
 
     /// Reads without a transaction that lasts.
     pub(crate) fn autocommit(client: &'a mut Client) -> Source<'a> {
-        Source::Autocommit { client, place: Some((i64::MIN, i64::MIN)) }
+        Source::Autocommit { client, place: Some((i64::MIN, i64::MIN)), lent: Lent::default() }
     }
 
     /// Runs a statement that returns one row.
@@ -65,11 +77,23 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Makes the error of a batch whose consumer's lock another process has.
+    pub(crate) fn busy(&mut self, queue: &str, name: &str) -> Result<Error, Error> {
+        let holders = match self {
+            Source::Transaction { transaction, .. } => lock::consumer_holders(transaction, queue, name)?,
+            Source::Autocommit { client, .. } => lock::consumer_holders(&mut **client, queue, name)?,
+            Source::Memory(_) => Vec::new(),
+        };
+        Ok(lock::busy(&holders, name))
+    }
+
     /// Reads the next page of the events that a query of the server describes; an empty page is the end.
     pub(crate) fn fetch(&mut self, events: &str, pages: &mut Pages) -> Result<Vec<Row>, BoxError> {
         match self {
-            Source::Transaction { transaction, reader } => reader.fetch(transaction, events, pages),
-            Source::Autocommit { client, place } => fetch_behind(client, place, events, pages),
+            Source::Transaction { transaction, reader, lent } => {
+                reader.fetch(transaction, lent, events, pages)
+            }
+            Source::Autocommit { client, place, lent } => fetch_alone(client, place, lent, events, pages),
             Source::Memory(_) => Ok(Vec::new()),
         }
     }
@@ -83,21 +107,39 @@ impl<'a> Source<'a> {
         ids: Ids,
     ) -> Result<u64, BoxError> {
         match self {
-            Source::Transaction { transaction, .. } => copy_batch(transaction, events, target, queue, ids),
-            Source::Autocommit { client, .. } => copy_batch(&mut **client, events, target, queue, ids),
+            Source::Transaction { transaction, lent, .. } => {
+                lent.lift(transaction)?;
+                let copied = copy_batch(transaction, events, target, queue, ids)
+                    .map_err(|error| culprit::name(transaction, events, error))?;
+                lent.give_back(transaction)?;
+                Ok(copied)
+            }
+            Source::Autocommit { client, lent, .. } => {
+                let copied = match lent.has_limits() {
+                    true => copy_batch(&mut lent.unlimited(client)?, events, target, queue, ids),
+                    false => copy_batch(&mut **client, events, target, queue, ids),
+                };
+                copied.map_err(|error| culprit::name(&mut **client, events, error))
+            }
             Source::Memory(_) => Err("there is no server behind these events".into()),
         }
     }
 
     /// Sends tags before the end of the batch: in the batch's transaction, or in one of their own if the server takes
     /// them all at once.
-    pub(crate) fn send(&mut self, tags: &mut Tags, batch: i64, at_once: bool) -> Result<(), Error> {
+    pub(crate) fn send(&mut self, tags: &mut Tags, holder: &Holder, at_once: bool) -> Result<(), Error> {
         match self {
-            Source::Transaction { transaction, .. } => tags.send(transaction, batch, at_once)?,
-            Source::Autocommit { client, .. } if at_once => {
+            Source::Transaction { transaction, lent, .. } => {
+                let failed = |error| Error::failed("cannot tag events").caused_by(error);
+                lent.lift(transaction).map_err(failed)?;
+                tags.send(transaction, holder, at_once)?;
+                lent.give_back(transaction).map_err(failed)?;
+            }
+            Source::Autocommit { client, lent, .. } if at_once => {
                 let failed = |error| Error::failed("cannot tag events").caused_by(error);
                 let mut transaction = client.transaction().map_err(failed)?;
-                tags.send(&mut transaction, batch, at_once)?;
+                lent.lift(&mut transaction).map_err(failed)?;
+                tags.send(&mut transaction, holder, at_once)?;
                 transaction.commit().map_err(failed)?;
             }
             Source::Autocommit { .. } | Source::Memory(_) => return Ok(()),
@@ -107,54 +149,62 @@ impl<'a> Source<'a> {
     }
 
     /// Sends tags, finishes the batch, and commits; returns how many batches were finished.
-    pub(crate) fn finish(self, end: &End<'_>, tags: &Tags, at_once: bool) -> Result<i32, Error> {
-        let failed = |what: &str, error: postgres::Error| Error::failed(what).caused_by(error);
-        let mut transaction = match self {
+    pub(crate) fn finish(self, holder: &Holder, tags: &Tags, at_once: bool) -> Result<i32, Error> {
+        let failed = |what: &str, error: BoxError| Error::failed(what).caused_by(error);
+        let (mut transaction, lent) = match self {
             // The portal goes while its transaction lives.
-            Source::Transaction { transaction, reader } => {
+            Source::Transaction { transaction, reader, lent } => {
                 drop(reader);
-                transaction
+                (transaction, lent)
             }
-            Source::Autocommit { client, .. } => {
-                client.transaction().map_err(|error| failed("cannot start a transaction", error))?
+            Source::Autocommit { client, lent, .. } => {
+                let started = client.transaction();
+                (started.map_err(|error| failed("cannot start a transaction", error.into()))?, lent)
             }
             Source::Memory(_) => return Ok(1),
         };
-        tags.send(&mut transaction, end.batch, at_once)?;
-        let finished =
-            end.reach(&mut transaction).map_err(|error| failed("cannot finish the batch", error))?;
+        lent.lift(&mut transaction).map_err(|error| failed("cannot finish the batch", error.into()))?;
+        tags.send(&mut transaction, holder, at_once)?;
+        let finished = holder
+            .finish(&mut transaction)
+            .map_err(|error| Error::failed("cannot finish the batch").caused_by(error))?;
         if finished == 1 {
-            transaction.commit().map_err(|error| failed("cannot commit the batch", error))?;
+            transaction.commit().map_err(|error| failed("cannot commit the batch", error.into()))?;
         }
         Ok(finished)
     }
 }
 
-/// How a batch is finished.
-pub(crate) struct End<'e> {
-    pub(crate) finish: &'static str,
-    pub(crate) queue: &'e str,
-    /// Whose it has to be.
-    pub(crate) member: Option<Member>,
-    pub(crate) batch: i64,
-}
+impl Lent {
+    fn has_limits(&self) -> bool {
+        self.statement_timeout.is_some() || self.is_limited
+    }
 
-impl End<'_> {
-    /// Finishes the batch; returns how many were finished.
-    fn reach(&self, transaction: &mut Transaction<'_>) -> Result<i32, postgres::Error> {
-        if let Some(member) = &self.member {
-            // The server finishes a batch whoever has it, so nobody may take it over from here on.
-            transaction.query_typed_one(
-                sql::batch::LOCK_FINISH,
-                &[(&self.queue, Type::TEXT), (&member.consumer, Type::TEXT)],
-            )?;
-            let values: [(&(dyn ToSql + Sync), Type); 3] =
-                [(&self.batch, Type::INT8), (&self.queue, Type::TEXT), (&member.name, Type::TEXT)];
-            if !transaction.query_typed_one(sql::batch::HAS_BATCH, &values)?.get::<_, bool>(0) {
-                return Ok(0);
+    /// Lifts the role's limits, if it has some.
+    fn lift(&self, client: &mut impl GenericClient) -> Result<(), postgres::Error> {
+        if self.has_limits() { client.query_typed(sql::batch::LIFT, &[]).map(|_| ()) } else { Ok(()) }
+    }
+
+    /// Gives statements, which may be a handler's, the memory and the limit that they had.
+    fn give_back(&mut self, client: &mut impl GenericClient) -> Result<(), postgres::Error> {
+        let settings = [
+            (&self.work_mem, sql::batch::SET_WORK_MEM),
+            (&self.statement_timeout, sql::batch::LIMIT_STATEMENTS),
+        ];
+        for (before, statement) in settings {
+            if let Some(before) = before {
+                client.query_typed(statement, &[(before, Type::TEXT)])?;
             }
         }
-        transaction.query_typed_one(self.finish, &[(&self.batch, Type::INT8)]).map(|row| row.get(0))
+        self.work_mem = None;
+        Ok(())
+    }
+
+    /// Starts a transaction without the role's limits.
+    fn unlimited<'c>(&self, client: &'c mut Client) -> Result<Transaction<'c>, postgres::Error> {
+        let mut transaction = client.transaction()?;
+        self.lift(&mut transaction)?;
+        Ok(transaction)
     }
 }
 
@@ -162,12 +212,13 @@ impl Reader {
     fn fetch(
         &mut self,
         transaction: &mut Transaction<'_>,
+        lent: &mut Lent,
         events: &str,
         pages: &mut Pages,
     ) -> Result<Vec<Row>, BoxError> {
-        let mut lent = None;
-        if let Reader::Unopened { work_mem } = self {
-            lent = work_mem.take();
+        let is_first = matches!(self, Reader::Unopened);
+        if is_first {
+            lent.lift(transaction)?;
             let statement = transaction.prepare_typed(&sql::batch::events(events), &[])?;
             *self = Reader::Open(transaction.bind(&statement, &[])?);
         }
@@ -176,8 +227,8 @@ impl Reader {
         };
         let rows = transaction.query_portal(portal, pages.rows())?;
         // When there is a first row, all are sorted.
-        if let Some(before) = lent {
-            transaction.query_typed(sql::batch::SET_WORK_MEM, &[(&before, Type::TEXT)])?;
+        if is_first {
+            lent.give_back(transaction)?;
         }
         if pages.end_with(&rows) {
             *self = Reader::Exhausted;
@@ -186,8 +237,31 @@ impl Reader {
     }
 }
 
-fn fetch_behind(
+/// Reads the next page where no transaction is open.
+fn fetch_alone(
     client: &mut Client,
+    place: &mut Place,
+    lent: &Lent,
+    events: &str,
+    pages: &mut Pages,
+) -> Result<Vec<Row>, BoxError> {
+    let fetched = match lent.has_limits() {
+        true => fetch_behind(&mut lent.unlimited(client)?, place, events, pages),
+        false => fetch_behind(client, place, events, pages),
+    };
+    match fetched {
+        // A database without an encoding has bytes that are not UTF-8.
+        Err(error) if sqlstate(&*error) == Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE) => {
+            let mut transaction = lent.unlimited(client)?;
+            transaction.batch_execute(sql::batch::SEND_BYTES)?;
+            fetch_behind(&mut transaction, place, events, pages)
+        }
+        fetched => fetched,
+    }
+}
+
+fn fetch_behind(
+    client: &mut impl GenericClient,
     place: &mut Place,
     events: &str,
     pages: &mut Pages,

@@ -1,17 +1,25 @@
 //! The statements that the crate sends. Values are parameters; names are quoted by the server.
 
+use postgres_protocol::escape::escape_literal;
+
+use crate::names::{bytes, from_bytes};
+
 pub(crate) mod batch;
+pub(crate) mod dependents;
 pub(crate) mod failed;
 pub(crate) mod integrity;
+pub(crate) mod lock;
 pub(crate) mod retry;
+pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod ticker;
+pub(crate) mod trust;
 
 /// What of PgQ there is, and what this role may do about it.
 ///
 /// A dump of a database with the extension has the failed events, but not the trigger on the extension's table.
 pub(crate) const SCHEMA_STATE: &str = "select \
-     pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,interval,pg_catalog.int4,interval)') is not null as usable, \
+     pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
      exists (select from pg_catalog.pg_extension where extname = 'pgq') as extension, \
      exists (select from pg_catalog.pg_available_extensions where name = 'pgq') as available, \
      exists (select from pg_catalog.pg_available_extension_versions \
@@ -20,15 +28,42 @@ pub(crate) const SCHEMA_STATE: &str = "select \
      exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid) \
          or exists (select from pg_catalog.pg_proc where pronamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid) as occupied, \
      coalesce((select pg_catalog.pg_has_role(relowner, 'usage') from pg_catalog.pg_class \
-         where oid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid), false) as owned, \
+         where oid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid), \
+         (select pg_catalog.pg_has_role(nspowner, 'usage') from pg_catalog.pg_namespace where nspname = 'pgq'), \
+         false) as owned, \
      (select pg_catalog.count(*) = 3 from pg_catalog.pg_roles where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin')) as roles, \
-     exists (select from pg_catalog.pg_roles where rolname = 'pgq_reader' \
-         and pg_catalog.has_function_privilege(oid, pg_catalog.to_regprocedure('pgq.finish_batch(bigint)'), 'execute')) as granted, \
+     exists (select from pg_catalog.pg_proc cross join lateral pg_catalog.aclexplode(proacl) acl \
+         where pg_proc.oid = pg_catalog.to_regprocedure('pgq.finish_batch(bigint)')::pg_catalog.oid \
+         and acl.grantee = pg_catalog.to_regrole('pgq_reader')::pg_catalog.oid) as granted, \
+     array(select name from pg_catalog.unnest(array['pgq.finish_batch(bigint)', \
+             'pgq.event_failed(bigint,bigint,pg_catalog.text)', 'pgq_coop.finish_batch(bigint)']) name \
+         join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure(name)::pg_catalog.oid where proacl is null) as open, \
      exists (select from pg_catalog.pg_extension where extname = 'pgq_coop') as coop_extension, \
-     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq'), 'pg_namespace') as pgq, \
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq')::pg_catalog.oid, 'pg_namespace') as pgq, \
      (select pg_catalog.obj_description(pg_catalog.to_regclass('pgq.failed_queue'), 'pg_class') from pg_catalog.pg_trigger \
          where tgrelid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid and tgname = 'failed_queue_cleanup') as failed, \
-     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq_coop'), 'pg_namespace') as coop";
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq_coop')::pg_catalog.oid, 'pg_namespace') as coop, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq._release()')::pg_catalog.oid) as pgq_source, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq._failed_release()')::pg_catalog.oid \
+         and pg_catalog.to_regclass('pgq.failed_queue') is not null \
+         and exists (select from pg_catalog.pg_trigger \
+             where tgrelid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid and tgname = 'failed_queue_cleanup')) \
+         as failed_source, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq_coop._release()')::pg_catalog.oid) as coop_source";
+
+/// Whether PgQ is there, which one, and whose it is.
+pub(crate) const SCHEMA_PRESENT: &str = "select pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
+     exists (select from pg_catalog.pg_extension where extname = 'pgq') as extension, \
+     (select nspowner::pg_catalog.regrole::pg_catalog.text from pg_catalog.pg_namespace \
+         where nspname in ('pgq', 'pgq_coop') and pg_catalog.current_setting('is_superuser') = 'on' \
+         and not pg_catalog.pg_has_role(nspowner, (select oid from pg_catalog.pg_roles \
+             where rolname = current_user), 'usage') limit 1) as stranger, \
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq')::pg_catalog.oid, 'pg_namespace') as pgq, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq._release()')::pg_catalog.oid) as pgq_source";
 
 /// How much there is in schema `pgq`, and which triggers elsewhere use it.
 pub(crate) const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) from pgq.queue), (select pg_catalog.count(*) from pgq.subscription), \
@@ -37,9 +72,11 @@ pub(crate) const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) fro
          where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid and relnamespace <> pronamespace \
          and not tgisinternal order by 1)";
 
-/// Keeps two installations at once from getting into each other's way.
-pub(crate) const LOCK_INSTALL: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq install', 0))::pg_catalog.text; \
-     set local client_min_messages = warning";
+/// Has every statement see what others have committed before it.
+pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level read committed";
+
+/// Keeps what is left unchanged from being told.
+pub(crate) const TELL_LESS: &str = "set local client_min_messages = warning";
 
 pub(crate) const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
 
@@ -55,16 +92,13 @@ pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";
 /// $1 queue. Returns 1 when it was created, 0 when it was there.
 pub(crate) const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
 
-/// The key of a queue's lock.
-macro_rules! queue_key {
-    () => {
-        "pg_catalog.hashtextextended(pg_catalog.format('pgq queue %L', $1::pg_catalog.text), 0)"
-    };
-}
+/// Whether this role can set the rights of the tables that the extension has created.
+pub(crate) const SETS_RIGHTS: &str = "select exists (select from pg_catalog.pg_extension where extname = 'pgq') \
+     and exists (select from pg_catalog.pg_proc where oid = pg_catalog.to_regprocedure('pgq._queue_rights(pg_catalog.text)')::pg_catalog.oid \
+         and pg_catalog.has_function_privilege(oid, 'execute'))";
 
-/// $1 queue. Whoever creates or drops it waits for its turn.
-pub(crate) const LOCK_QUEUE: &str =
-    concat!("select pg_catalog.pg_advisory_xact_lock(", queue_key!(), ")::pg_catalog.text");
+/// $1 queue.
+pub(crate) const SET_RIGHTS: &str = "select pgq._queue_rights($1)";
 
 /// Makes the transaction's commit wait for the disk, also where the setting says otherwise.
 macro_rules! wait_for_disk {
@@ -74,23 +108,15 @@ macro_rules! wait_for_disk {
     };
 }
 
-/// $1 queue, $2 consumer. Whoever registers that consumer waits for its turn, and whoever drops the queue too. The commit
-/// waits for the disk, since the record of the consumer in another place is made or forgotten with it.
-pub(crate) const LOCK_REGISTRATION: &str = concat!(
-    "select pg_catalog.pg_advisory_xact_lock_shared(",
-    queue_key!(),
-    ")::pg_catalog.text, pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq consumer %L', $2::pg_catalog.text), 0))::pg_catalog.text, ",
-    wait_for_disk!()
-);
+/// The commit of a registration waits for the disk, since the record of the consumer in another place is made or forgotten
+/// with it.
+pub(crate) const WAIT_FOR_DISK: &str = concat!("select ", wait_for_disk!());
 
-/// $1 queue. As [`LOCK_QUEUE`], and no lock of the transaction is waited for longer than five seconds from here on,
-/// unless the session has a limit. Returns the limit as it was.
-pub(crate) const LOCK_QUEUE_FOR_A_WHILE: &str = concat!(
-    "select before, pg_catalog.set_config('lock_timeout', case before when '0' then '5s' else before end, true), \
-     pg_catalog.pg_advisory_xact_lock(",
-    queue_key!(),
-    ")::pg_catalog.text from (select pg_catalog.current_setting('lock_timeout') as before offset 0) setting"
-);
+/// No lock of the transaction is waited for longer than five seconds from here on, unless the session has a limit.
+/// Returns the limit as it was.
+pub(crate) const WAIT_FOR_A_WHILE: &str = "select before, pg_catalog.set_config('lock_timeout'::pg_catalog.text, \
+         case before when '0' then '5s'::pg_catalog.text else before end, true) \
+     from (select pg_catalog.current_setting('lock_timeout'::pg_catalog.text) as before offset 0) setting";
 
 /// $1 limit.
 pub(crate) const SET_LOCK_TIMEOUT: &str =
@@ -111,13 +137,21 @@ pub(crate) const QUEUE_EXISTS: &str = "select true from pgq.queue where queue_na
 pub(crate) const DROP_QUEUE: &str =
     "select pgq.drop_queue(queue_name, $2) from pgq.queue where queue_name = $1";
 
-pub(crate) const QUEUE_NAMES: &str = "select queue_name from pgq.queue order by queue_name";
+pub(crate) const QUEUE_NAMES: &str =
+    concat!("select ", bytes!("queue_name"), " from pgq.queue order by queue_name");
 
-/// $1 queue. The table of events, quoted, and the names of consumers. No row: there is no such queue.
-pub(crate) const QUEUE_CONTENTS: &str = "select pgq.quote_fqname(queue_data_pfx), array( \
-         select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
-         where sub_queue = queue_id order by co_name) \
-     from pgq.queue where queue_name = $1";
+/// $1 queue. The table of events, quoted, the names of consumers, and the table again if row security hides some of its
+/// events. No row: there is no such queue.
+pub(crate) const QUEUE_CONTENTS: &str = concat!(
+    "select pgq.quote_fqname(queue_data_pfx), array( \
+         select ",
+    bytes!("co_name"),
+    " from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+         where sub_queue = queue_id order by co_name), \
+     case when pg_catalog.row_security_active(pg_catalog.to_regclass(pgq.quote_fqname(queue_data_pfx))::pg_catalog.oid) \
+         then queue_data_pfx end \
+     from pgq.queue where queue_name = $1"
+);
 
 /// More events are not counted.
 pub(crate) const COUNTED_EVENTS: u64 = 1_000_000;
@@ -149,13 +183,20 @@ pub(crate) fn set_aside(retry: bool, failed: status::Failed) -> String {
 }
 
 /// $1 queue or null for all.
-pub(crate) const QUEUE_CONFIGS: &str = "select queue_name, queue_ticker_max_count, queue_ticker_paused, queue_external_ticker, \
+pub(crate) const QUEUE_CONFIGS: &str = concat!(
+    "select ",
+    bytes!("queue_name"),
+    " as queue_name, queue_ticker_max_count, queue_ticker_paused, queue_external_ticker, \
          queue_disable_insert, queue_per_tx_limit, \
          extract(epoch from queue_ticker_max_lag)::pg_catalog.float8 as max_lag, \
          extract(epoch from queue_ticker_idle_period)::pg_catalog.float8 as idle_period, \
          extract(epoch from queue_rotation_period)::pg_catalog.float8 as rotation_period, \
-         pg_catalog.array_remove(coalesce(queue_extra_maint, '{}'), null) as extra_maint \
-     from pgq.queue where queue_name = $1 or $1 is null order by queue_name";
+         array(select ",
+    bytes!("name"),
+    " from pg_catalog.unnest(queue_extra_maint) with ordinality listed (name, place) \
+             where name is not null order by place) as extra_maint \
+     from pgq.queue where queue_name = $1 or $1 is null order by pgq.queue.queue_name"
+);
 
 /// $1 queue, $2 value, $3 variable without `queue_`. No row: there is no such queue.
 pub(crate) const SET_QUEUE_CONFIG: &str =
@@ -192,21 +233,29 @@ pub(crate) const ARE_FUNCTIONS: &str = "select coalesce(pg_catalog.bool_and(pg_c
 /// No row: there is no such queue; a null id: no such consumer.
 ///
 /// A subconsumer's name begins with its consumer's; its row may look like any other at times.
-pub(crate) const CONSUMER_POSITION: &str = "select sub_id, sub_last_tick, sub_batch, ( \
-         select name.co_name from pgq.subscription other join pgq.consumer name on name.co_id = other.sub_consumer \
+pub(crate) const CONSUMER_POSITION: &str = concat!(
+    "select sub_id, sub_last_tick, sub_batch, ( \
+         select ",
+    bytes!("name.co_name"),
+    " from pgq.subscription other join pgq.consumer name on name.co_id = other.sub_consumer \
          where other.sub_queue = queue_id and other.sub_id = own.sub_id and other.sub_consumer <> own.sub_consumer \
              and (pg_catalog.starts_with($2, name.co_name || '.') or own.sub_last_tick is null) \
          order by pg_catalog.starts_with($2, name.co_name || '.') desc, pg_catalog.length(name.co_name) limit 1) \
      from pgq.queue \
      left join (pgq.subscription own join pgq.consumer on co_id = own.sub_consumer and co_name = $2) \
          on own.sub_queue = queue_id \
-     where queue_name = $1";
+     where queue_name = $1"
+);
 
 /// $1 queue. Consumers with a position of their own. No row: there is no such queue.
-pub(crate) const CONSUMER_NAMES: &str = "select array( \
-         select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+pub(crate) const CONSUMER_NAMES: &str = concat!(
+    "select array( \
+         select ",
+    bytes!("co_name"),
+    " from pgq.subscription join pgq.consumer on co_id = sub_consumer \
          where sub_queue = queue_id and sub_last_tick is not null order by co_name) \
-     from pgq.queue where queue_name = $1";
+     from pgq.queue where queue_name = $1"
+);
 
 /// $1 queue, $2 consumer. No row: there is no such queue.
 pub(crate) const IS_REGISTERED: &str = "select exists ( \
@@ -243,12 +292,66 @@ pub(crate) const REGISTER_SUBCONSUMER: &str = concat!(
     " from pgq.queue where queue_name = $1"
 );
 
-/// $1 queue, $2 type, $3 data, $4 to $7 extras. No row: there is no such queue.
-pub(crate) const INSERT_EVENT: &str =
-    "select pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) from pgq.queue where queue_name = $1";
+/// Whether a queue's row, as this transaction sees it, is from before a rotation. A transaction that keeps its snapshot
+/// does not see the rotation; but the table that it empties has another file from then on, which `pg_relation_filenode`
+/// knows and the row in `pg_class` does not. Asking for the size first makes the session take note of what others have
+/// changed, which it does whenever it locks a table anew: either this lock is new, or the table was locked before and
+/// nobody could empty it since.
+macro_rules! is_stale {
+    () => {
+        "case when pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable') then ( \
+             select case when pg_catalog.pg_relation_size(oid::pg_catalog.regclass, 'main') >= 0 \
+                 then relfilenode <> pg_catalog.pg_relation_filenode(oid::pg_catalog.regclass) end \
+             from pg_catalog.pg_class \
+             where oid = pg_catalog.to_regclass(pgq.quote_fqname(pg_catalog.format('%s_%s', queue_data_pfx, \
+                 (queue_cur_table + 1) % queue_ntables)))::pg_catalog.oid) is true else false end"
+    };
+}
 
-/// $1 queue. No row: there is no such queue.
-pub(crate) const CURRENT_EVENT_TABLE: &str = "select pgq.quote_fqname(pgq.current_event_table(queue_name)), pg_catalog.now() from pgq.queue where queue_name = $1";
+/// $1 queue, $2 type, $3 data, $4 to $7 extras. The event's id, and whether it was not inserted since the queue's tables
+/// were rotated after the transaction's snapshot; then [`rotated`] makes an error of it. No row: there is no such queue.
+pub(crate) const INSERT_EVENT: &str = concat!(
+    "select case when not stale then pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) end, stale from ( \
+         select queue_name, ",
+    is_stale!(),
+    " as stale from pgq.queue where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) asked"
+);
+
+/// $1 queue, $2 whether to lift the limits of the role for the rest of the transaction. The table, quoted, the
+/// transaction's time, the limit on statements if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No
+/// row: there is no such queue.
+///
+/// For the rest of the transaction, a database without an encoding takes bytes as they are, since it could convert none of
+/// them.
+///
+/// The transaction has its id before the function looks for the table, with a snapshot of its own: who may write into the
+/// table before the current one then has a lower id than the second step of the rotation, up to which consumers read that
+/// table.
+pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
+    "select pgq.quote_fqname(chosen.name), pg_catalog.now(), ",
+    is_stale!(),
+    ", (select case when pg_catalog.set_config('statement_timeout', '0', true) is not null then before end from ( \
+             select pg_catalog.current_setting('statement_timeout') as before where $2 offset 0) limited), \
+     case when $2 then ",
+    batch::lift_limits!(),
+    " end, case when pg_catalog.current_setting('server_encoding') = 'SQL_ASCII' \
+         then pg_catalog.set_config('client_encoding', 'SQL_ASCII', true) end",
+    " from ( \
+         select queue_name, queue_data_pfx, queue_cur_table, queue_ntables from pgq.queue \
+         where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) asked \
+     cross join lateral pgq.current_event_table(asked.queue_name) chosen (name)"
+);
+
+/// Makes the statement that fails as one which cannot be serialized with a rotation of the queue, and the transaction
+/// with it.
+pub(crate) fn rotated(queue: &str) -> String {
+    let message = format!("could not serialize access due to rotation of queue \"{queue}\"");
+    let body = format!(
+        "begin raise exception using errcode = '40001', message = {}; end",
+        escape_literal(&message).trim_start()
+    );
+    format!("do {}", escape_literal(&body))
+}
 
 /// $1 queue. The role, quoted, and what it lacks for COPY into the queue's tables, as the middle of GRANT statements.
 pub(crate) const MISSING_RIGHTS: &str = "select pg_catalog.quote_ident(current_user), pg_catalog.array_remove(array[ \
@@ -270,13 +373,47 @@ pub(crate) const FORCE_TICK: &str = "select pgq.force_tick($1)";
 /// $1 queue. The tick, or null when none was made.
 pub(crate) const TICK_QUEUE: &str = "select pgq.ticker($1)";
 
-/// What maintenance is due: the function's name and argument, and both as SQL can call them.
-/// The tables of a queue with a consumer at transaction ids that the server has not reached are not rotated: it would
+/// Leaves the rotation of queues out that have a consumer at transaction ids that the server has not reached: it would
 /// seem to be past every rotation.
-pub(crate) const MAINTENANCE: &str = "select func_name, func_arg, pgq.quote_fqname(func_name), pgq.quote_fqname(func_arg) from pgq.maint_operations() \
-     where func_name <> 'pgq.maint_rotate_tables_step1' or not exists ( \
-         select from pgq.queue \
-         join pgq.subscription on sub_queue = queue_id \
-         join pgq.tick on tick_queue = sub_queue and tick_id = sub_last_tick \
-         where queue_name = func_arg and pg_catalog.txid_snapshot_xmax(tick_snapshot) \
-             > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()))";
+macro_rules! rotation_is_safe {
+    () => {
+        " where func_name <> 'pgq.maint_rotate_tables_step1' or not exists ( \
+             select from pgq.queue \
+             join pgq.subscription on sub_queue = queue_id \
+             join pgq.tick on tick_queue = sub_queue and tick_id = sub_last_tick \
+             where queue_name = func_arg and pg_catalog.txid_snapshot_xmax(tick_snapshot) \
+                 > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()))"
+    };
+}
+pub(crate) use rotation_is_safe;
+
+/// Makes the columns of what maintenance is due: the function's name and argument, and both as SQL can call them; as bytes.
+macro_rules! operations {
+    ($from:expr) => {
+        concat!(
+            "select ",
+            bytes!("func_name"),
+            ", ",
+            bytes!("func_arg"),
+            ", ",
+            bytes!("pgq.quote_fqname(func_name)"),
+            ", ",
+            bytes!("pgq.quote_fqname(func_arg)"),
+            " from ",
+            $from,
+            crate::sql::rotation_is_safe!()
+        )
+    };
+}
+pub(crate) use operations;
+
+/// What maintenance is due.
+pub(crate) const MAINTENANCE: &str = operations!("pgq.maint_operations()");
+
+/// Makes the call of a function of maintenance, whose name is quoted already, with an argument as bytes.
+pub(crate) fn maintain(function: &str) -> String {
+    format!("select {function}({})", from_bytes!("$1"))
+}
+
+/// Which tables of positions row security hides from this role, or null.
+pub(crate) const HIDDEN: &str = concat!("select ", batch::hidden_positions!());

@@ -37,6 +37,7 @@ pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
 pub(crate) use self::read::failed_by;
 pub(crate) use self::rotating::users_of_tables;
 use crate::integrity::Finding;
+use crate::lock::LockHolder;
 use crate::schema::Kind;
 use crate::{Error, queue};
 
@@ -56,6 +57,9 @@ pub struct Status {
     pub schema: Option<Kind>,
     /// The moment.
     pub time: DateTime<Utc>,
+    /// Who has the ticker's lock, or another one that ticks need, without being allowed to tick. Anybody who can connect
+    /// can take it; tickers of this release go on without it.
+    pub strangers_to_ticks: Vec<LockHolder>,
     /// The queues, by name.
     pub queues: Vec<QueueStatus>,
     /// What does not fit in the database, the worst first, as far as it can be found without reading events;

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::{Checkpoint, Error, Settings, lock, registration, sql};
+use crate::lock::{Lock, Waiting};
+use crate::time::Time;
+use crate::{Checkpoint, Error, Settings, holder, lock, registration, sql};
 
 /// A consumer's registration on a queue; a subconsumer's, when the settings name one.
 #[derive(Clone, Debug)]
@@ -28,9 +31,9 @@ pub struct BatchInfo {
     pub prev_tick: i64,
     /// The tick at which the batch ends.
     pub tick: i64,
-    /// When the batch starts.
+    /// When the batch starts; as [`Event::time`](crate::Event::time) where no `DateTime` can hold it.
     pub prev_tick_time: DateTime<Utc>,
-    /// When the batch ends.
+    /// When the batch ends; as [`Event::time`](crate::Event::time) where no `DateTime` can hold it.
     pub tick_time: DateTime<Utc>,
     /// How many event ids were taken between its ticks, which is about how many events it has.
     pub(crate) event_ids: i64,
@@ -137,12 +140,39 @@ impl Subscription {
         hurried: bool,
     ) -> Result<Option<BatchInfo>, Error> {
         let Settings { queue, consumer, .. } = &self.settings;
-        let row = lock::retrying(|| self.try_next_batch(client, hurried)).map_err(|error| {
-            Error::failed(format!("cannot open the next batch of consumer `{consumer}`"))
-                .on_queue(queue)
-                .caused_by(error)
-        })?;
-        row.map(|row| info(&row)).ok_or_else(|| lock::busy(consumer).on_queue(queue))
+        let mut waiting = Waiting::default();
+        loop {
+            let row = lock::retrying(|| self.try_next_batch(client, hurried))
+                .map_err(|error| self.not_opened(error).on_queue(queue))?;
+            if let Some(row) = row {
+                holder::require_visible(row.get(6)).map_err(|error| error.on_queue(queue))?;
+                return info(&row).map_err(|error| {
+                    let what = "cannot read the next batch, whose ticks are missing or no ticks";
+                    Error::failed(what).on_queue(queue).caused_by(error)
+                });
+            }
+            let holders = lock::consumer_holders(client, queue, &self.lock_name())?;
+            if !holders.is_empty() || self.settings.subconsumer.is_none() {
+                return Err(lock::busy(&holders, consumer).on_queue(queue));
+            }
+            // Others are about to finish batches, or somebody only has their lock.
+            let values: [(&(dyn ToSql + Sync), Type); 2] = [(queue, Type::TEXT), (consumer, Type::TEXT)];
+            let name = format!("the lock of batches of consumer `{consumer}`");
+            let lock = Lock::new(&name, sql::lock::FINISH, &values);
+            while !waiting.go_on(client, &lock)? {}
+        }
+    }
+
+    /// Makes the error of a batch that cannot be opened. `pgq_coop` would register a consumer that is not registered
+    /// any more, at a position that nobody has asked for, so it gets no name then, and refuses that.
+    fn not_opened(&self, error: postgres::Error) -> Error {
+        let consumer = &self.settings.consumer;
+        let has_no_name = error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE);
+        if has_no_name && self.settings.subconsumer.is_some() {
+            let what = format!("consumer `{consumer}` is not registered; to be registered anew, start again");
+            return Error::missing(what);
+        }
+        Error::failed(format!("cannot open the next batch of consumer `{consumer}`")).caused_by(error)
     }
 
     /// Returns no row when another process has the consumer's lock.
@@ -179,30 +209,19 @@ impl Subscription {
         let Settings { consumer, subconsumer, .. } = &self.settings;
         subconsumer.as_ref().map_or_else(|| consumer.clone(), |own| format!("{consumer}.{own}"))
     }
-
-    /// Tells whether anybody has a batch open.
-    pub(crate) fn is_open(client: &mut impl GenericClient, batch: i64) -> Result<bool, postgres::Error> {
-        client.query_typed_one(sql::batch::IS_OPEN, &[(&batch, Type::INT8)]).map(|row| row.get(0))
-    }
-
-    pub(crate) fn finish_statement(&self) -> &'static str {
-        if self.settings.subconsumer.is_some() {
-            sql::batch::FINISH_COOP_BATCH
-        } else {
-            sql::batch::FINISH_BATCH
-        }
-    }
 }
 
-fn info(row: &Row) -> Option<BatchInfo> {
-    Some(BatchInfo {
-        id: row.get::<_, Option<i64>>(0)?,
-        prev_tick: row.get(1),
-        tick: row.get(2),
-        prev_tick_time: row.get(3),
-        tick_time: row.get(4),
-        event_ids: row.get::<_, Option<i64>>(5).unwrap_or_default(),
-    })
+fn info(row: &Row) -> Result<Option<BatchInfo>, postgres::Error> {
+    let Some(id) = row.try_get(0)? else { return Ok(None) };
+    let (Time(prev_tick_time), Time(tick_time)) = (row.try_get(3)?, row.try_get(4)?);
+    Ok(Some(BatchInfo {
+        id,
+        prev_tick: row.try_get(1)?,
+        tick: row.try_get(2)?,
+        prev_tick_time,
+        tick_time,
+        event_ids: row.try_get(5)?,
+    }))
 }
 
 fn to_int4(count: u32) -> i32 {

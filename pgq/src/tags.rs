@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use postgres::GenericClient;
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
+use postgres::types::Type;
+use postgres::{GenericClient, Row};
 
+use crate::holder::{self, Holder};
 use crate::{Error, sql};
 
 /// With so many tags they are sent, so that a batch of nothing but retries does not fill the memory. Each sending
@@ -73,23 +74,35 @@ impl Tags {
     pub(crate) fn send(
         &self,
         client: &mut impl GenericClient,
-        batch: i64,
+        holder: &Holder,
         at_once: bool,
     ) -> Result<(), Error> {
         if !self.retries.is_empty() {
             let (ids, seconds): (Vec<i64>, Vec<i32>) = self.retries.iter().unzip();
-            let values: [(&(dyn ToSql + Sync), Type); 3] =
-                [(&batch, Type::INT8), (&ids, Type::INT8_ARRAY), (&seconds, Type::INT4_ARRAY)];
+            let mut values = holder.values().to_vec();
+            values.extend([(&ids as _, Type::INT8_ARRAY), (&seconds as _, Type::INT4_ARRAY)]);
             let statement = if at_once { sql::batch::RETRY_MANY } else { sql::batch::RETRY_EACH };
             let failed = |error| Error::failed("cannot tag events for retry").caused_by(error);
-            client.query_typed(statement, &values).map_err(failed)?;
+            let rows = client.query_typed(statement, &values).map_err(failed)?;
+            if rows.is_empty() {
+                return Err(holder::gone());
+            }
+            // The extension's function alone leaves it at that.
+            let is_refused = |row: &Row| !at_once && row.get::<_, i32>(0) == 0;
+            if let Some((id, _)) = ids.iter().zip(&rows).find(|(_, row)| is_refused(row)) {
+                let what = "cannot tag events for retry: an event with this id waits for its retry; the batch comes again, \
+                            and passes when that one has come back";
+                return Err(Error::failed(what).at_event(*id));
+            }
         }
         if !self.failures.is_empty() {
             let (ids, reasons): (Vec<i64>, Vec<&str>) =
                 self.failures.iter().map(|(id, reason)| (*id, reason.as_str())).unzip();
-            let values: [(&(dyn ToSql + Sync), Type); 3] =
-                [(&batch, Type::INT8), (&ids, Type::INT8_ARRAY), (&reasons, Type::TEXT_ARRAY)];
-            client.query_typed(sql::batch::FAIL_MANY, &values).map_err(not_failed)?;
+            let mut values = holder.values().to_vec();
+            values.extend([(&ids as _, Type::INT8_ARRAY), (&reasons as _, Type::TEXT_ARRAY)]);
+            if client.query_typed(sql::batch::FAIL_MANY, &values).map_err(not_failed)?.is_empty() {
+                return Err(holder::gone());
+            }
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use postgres::GenericClient;
 use sha2::{Digest, Sha256};
 
+use crate::schema::{self, Trust};
 use crate::{Error, sql};
 
 /// Longer names are replaced by a hash: a channel's name has 63 bytes at most.
@@ -14,8 +15,10 @@ const HASHED: usize = 40;
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, and when the server fails.
+/// When PgQ is not installed, when it belongs to a role that could so use this one's rights
+/// ([`Error::is_untrusted`]), and when the server fails.
 pub fn tick(client: &mut impl GenericClient) -> Result<u64, Error> {
+    schema::require_trusted(client, Trust::Schema)?;
     let failed = |error| Error::failed("cannot tick").caused_by(error);
     let row = client.query_typed_one(sql::TICK, &[]).map_err(failed)?;
     Ok(row.get::<_, i64>(0).unsigned_abs())

@@ -1,8 +1,14 @@
 //! The schema `pgq_ext` in the target database.
 
+use dbscript::plain;
+use log::warn;
+use pgq::lock::Lock;
+use pgq::schema::{dependents_at_last, plain_rights, trust_check};
 use postgres::GenericClient;
 
 use crate::{Error, sql};
+
+const NAME: &str = "pgq_ext";
 
 /// Tells whether the schema is there, this crate's or another PgQ's.
 ///
@@ -19,55 +25,111 @@ pub fn is_installed(client: &mut impl GenericClient) -> Result<bool, Error> {
 /// Returns the whole schema as one script, to be run in one transaction. It can be run again, also over an older
 /// one.
 pub fn sql() -> String {
-    sql::SCHEMA.map(|statement| format!("{};\n", statement.trim_end().trim_end_matches(';'))).join("\n")
+    let lock = format!("select pg_catalog.pg_advisory_xact_lock({})::pg_catalog.text", sql::LOCK_INSTALL);
+    let lock = [sql::READ_COMMITTED.to_owned(), lock];
+    let statements = lock.into_iter().chain(statements());
+    statements
+        .map(|part| format!("{};\n", part.trim_end().trim_end_matches(';')))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Returns what is run to install the schema, in that order. Whose the schema is has to be looked at again after
+/// each statement that takes what is there for ours.
+fn statements() -> impl Iterator<Item = String> {
+    let trust = || trust_check(&[NAME]);
+    let begin = [trust(), sql::PATH_FOR_DDL.to_owned(), sql::CREATE_SCHEMA.to_owned(), trust()];
+    let end = [plain_rights(NAME), sql::GRANTS.to_owned(), trust()];
+    begin.into_iter().chain(sql::SCHEMA.map(str::to_owned)).chain(end)
 }
 
 /// Creates the schema, or brings an older one up to date; what is recorded stays. Returns whether the schema
 /// was there before.
 ///
 /// It serves the Python consumers `RemoteConsumer` and `SerialConsumer` too. Needs no superuser, only the
-/// right to create a schema. A complete one that belongs to another role is left alone.
+/// right to create a schema. A complete one that belongs to a role that this one trusts is left alone.
 ///
 /// Only the owner and members of the role `pgq_writer` may use it. The role is created if it does not exist and this role
 /// may create roles.
 ///
 /// # Errors
 ///
-/// When the server refuses; nothing is changed then.
+/// When something in the schema belongs to a role that could so make this one run its code
+/// ([`pgq::schema::trust_check`]), and when the server refuses; nothing is changed then.
 pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     let failed = |error| Error::failed("cannot install schema `pgq_ext`", error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    lock(&mut transaction)?;
+    transaction.batch_execute(&trust_check(&[NAME])).map_err(failed)?;
     let was_there = is_installed(&mut transaction)?;
     let row = transaction.query_typed_one(sql::IS_ANOTHERS, &[]).map_err(failed)?;
     if row.get(0) {
         return Ok(true);
     }
+    let search_path = read_path(&mut transaction).map_err(failed)?;
     transaction.batch_execute("set local client_min_messages = warning").map_err(failed)?;
-    for statement in sql::SCHEMA {
-        transaction.batch_execute(statement).map_err(failed)?;
+    for statement in statements() {
+        transaction.batch_execute(&statement).map_err(failed)?;
     }
+    set_path(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(was_there)
 }
 
-/// Removes the schema with all that it records, this crate's or another PgQ's. Returns whether it was there.
+/// Removes the schema with all that it records, this crate's or another PgQ's, and whatever depends on it, which is
+/// logged. Returns whether it was there.
 ///
 /// # Errors
 ///
-/// When there is a schema `pgq_ext` that is not PgQ's, and when the server refuses; nothing is changed then.
+/// When there is a schema `pgq_ext` that is not PgQ's or belongs to a role that this one does not trust, and when the server refuses; nothing is changed then.
 pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
-    let failed = |error| Error::failed("cannot remove schema `pgq_ext`", error);
+    let removed = remove(client, None)?;
+    for dependent in removed.iter().flatten() {
+        warn!("schema `pgq_ext`: {} depended on it and was removed too", plain(dependent));
+    }
+    Ok(removed.is_some())
+}
+
+/// As [`uninstall`], where it is known what of others goes with the schema, as [`pgq::schema::dependents`] returns it;
+/// returns what that was, or `None` when the schema was not there.
+///
+/// # Errors
+///
+/// As [`uninstall`], and when something else depends on the schema by now.
+pub fn uninstall_of(
+    client: &mut impl GenericClient,
+    agreed: &[String],
+) -> Result<Option<Vec<String>>, Error> {
+    remove(client, Some(agreed))
+}
+
+/// Returns the search path, to be set again: the transaction may be the caller's.
+fn read_path(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
+    client.query_typed_one(sql::SEARCH_PATH, &[]).map(|row| row.get(0))
+}
+
+fn set_path(client: &mut impl GenericClient, path: &str) -> Result<(), postgres::Error> {
+    client.query_typed(sql::SET_SEARCH_PATH, &[(&path, postgres::types::Type::TEXT)]).map(|_| ())
+}
+
+fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<Option<Vec<String>>, Error> {
+    let what = "cannot remove schema `pgq_ext`";
+    let failed = |error| Error::failed(what, error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    lock(&mut transaction)?;
     let row = transaction.query_typed_one(sql::ORIGIN, &[]).map_err(failed)?;
     let (there, extension): (bool, bool) = (row.get(0), row.get(1));
     if !there {
-        return Ok(false);
+        return Ok(None);
     }
+    transaction.batch_execute(&trust_check(&[NAME])).map_err(failed)?;
     if !is_installed(&mut transaction)? {
-        return Err(Error::failed("cannot remove schema `pgq_ext`", "it is not PgQ's"));
+        return Err(Error::failed(what, "it is not PgQ's"));
     }
+    let dependents = dependents_at_last(&mut transaction, &[NAME], agreed);
+    let dependents = dependents.map_err(|error| Error::failed(what, error))?;
+    let search_path = read_path(&mut transaction).map_err(failed)?;
+    transaction.batch_execute(sql::PATH_FOR_DDL).map_err(failed)?;
     transaction
         .batch_execute(if extension {
             "drop extension pgq_ext cascade"
@@ -75,8 +137,17 @@ pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
             "drop schema pgq_ext cascade"
         })
         .map_err(failed)?;
+    set_path(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
-    Ok(true)
+    Ok(Some(dependents))
+}
+
+/// Takes the lock of installations.
+fn lock(client: &mut impl GenericClient) -> Result<(), Error> {
+    let failed = |error| Error::failed("cannot begin", error);
+    client.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
+    let lock = Lock::new("the lock of installations of schema `pgq_ext`", sql::LOCK_INSTALL, &[]);
+    lock.take(client).map_err(|error| Error::failed("cannot wait for other installations", error))
 }
 
 /// Fails when the schema is not installed, with the way to install it, and when this role may not use it, with the grant.

@@ -60,13 +60,20 @@ pub(crate) const KEEPS_TIMES: &str = concat!(
 pub(crate) const ORIGIN: &str = "select pg_catalog.to_regnamespace('pgq_ext') is not null, \
      exists (select from pg_catalog.pg_extension where extname = 'pgq_ext')";
 
-/// $1 consumer, $2 subconsumer or null. Held until the end of the transaction, so that nobody else applies this consumer's
-/// batches.
-pub(crate) const LOCK: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended( \
-     pg_catalog.format('pgq_ext %L', $1) || coalesce(pg_catalog.format(' %L', $2), ''), 0))::pg_catalog.text";
+/// $1 consumer, $2 subconsumer or null. The key of the lock that is held until the end of the transaction, so that
+/// nobody else applies this consumer's batches.
+pub(crate) const LOCK: &str = "pg_catalog.hashtextextended(pg_catalog.format('pgq_ext %L', $1::pg_catalog.text) \
+     || coalesce(pg_catalog.format(' %L', $2::pg_catalog.text), ''::pg_catalog.text), 0::pg_catalog.int8)";
 
-/// $1 consumer, $2 batch. Held until the end of the transaction, so that nobody else applies this batch.
-pub(crate) const LOCK_BATCH: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq_ext %L batch %s', $1, $2), 0))::pg_catalog.text";
+/// What goes with that lock: the transaction may last as long as the batch, whatever limits the role has.
+pub(crate) const LIFT_LIMITS: &str = "(select pg_catalog.count(pg_catalog.set_config(name, '0', true)) from (values \
+         ('idle_in_transaction_session_timeout'::pg_catalog.text), ('transaction_timeout')) limits (name) \
+     where pg_catalog.current_setting(name, true) is not null)";
+
+/// $1 consumer, $2 batch. The key of the lock that is held until the end of the transaction, so that nobody else applies
+/// this batch.
+pub(crate) const LOCK_BATCH: &str = "pg_catalog.hashtextextended( \
+     pg_catalog.format('pgq_ext %L batch %s', $1::pg_catalog.text, $2::pg_catalog.int8), 0::pg_catalog.int8)";
 
 /// Makes a call that records something: the transaction waits for the disk then, also where the setting says otherwise,
 /// since the source forgets the batch as soon as the commit returns.
@@ -131,13 +138,26 @@ pub(crate) const KNOWS_SUBCONSUMERS: &str = concat!(
 /// $1 consumer, $2 batch, $3 subconsumer.
 pub(crate) const SET_BATCH_DONE_BY: &str = record!("pgq_ext.set_batch_done($1, $3, $2)");
 
-/// Keeps two installations at once from getting into each other's way.
-pub(crate) const LOCK_INSTALL: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgq_ext install', 0))::pg_catalog.text";
+/// Has every statement see what others have committed before it.
+pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level read committed";
+
+/// The key of the lock that keeps two installations at once from getting into each other's way.
+pub(crate) const LOCK_INSTALL: &str =
+    "pg_catalog.hashtextextended('pgq_ext install'::pg_catalog.text, 0::pg_catalog.int8)";
+
+pub(crate) const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
+
+/// $1 path. For the rest of the transaction.
+pub(crate) const SET_SEARCH_PATH: &str =
+    "select pg_catalog.set_config('search_path', $1::pg_catalog.text, true)";
+
+/// Sets the path under which schemas are changed, for the rest of the transaction.
+pub(crate) const PATH_FOR_DDL: &str = include_str!("../sql/path.sql");
 
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 
 /// The schema, in the order in which it is created.
-pub(crate) const SCHEMA: [&str; 18] = [
+pub(crate) const SCHEMA: [&str; 17] = [
     include_str!("../sql/tables.sql"),
     include_str!("../sql/upgrade_schema.sql"),
     UPGRADE,
@@ -155,5 +175,10 @@ pub(crate) const SCHEMA: [&str; 18] = [
     include_str!("../sql/is_event_done.sql"),
     include_str!("../sql/set_event_done.sql"),
     include_str!("../sql/version.sql"),
-    include_str!("../sql/grants.sql"),
 ];
+
+/// What comes before [`SCHEMA`].
+pub(crate) const CREATE_SCHEMA: &str = "create schema if not exists pgq_ext";
+
+/// What comes behind [`SCHEMA`], once default privileges are undone.
+pub(crate) const GRANTS: &str = include_str!("../sql/grants.sql");

@@ -1,6 +1,7 @@
 //! The record of what has been applied on the target.
 
 use chrono::{DateTime, Utc};
+use pgq::lock::Lock;
 use pgq::{BatchInfo, Checkpoint, Events, Settings};
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
@@ -72,12 +73,18 @@ impl Tracker {
     /// Waits until no other transaction works for this consumer, and keeps others waiting until this one
     /// ends. Subconsumers wait for each other only in [`lock_batch`](Tracker::lock_batch).
     ///
+    /// A wait of more than three seconds is a warning in the log, with who has the lock.
+    ///
     /// # Errors
     ///
-    /// When the server fails.
+    /// When the loop that runs on this thread is asked to stop, when the session's `lock_timeout` is over, with who has
+    /// the lock, and when the server fails.
     pub fn lock(&self, client: &mut impl GenericClient) -> Result<(), Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&self.subconsumer, Type::TEXT)];
-        self.call(client, "cannot lock the consumer", sql::LOCK, &values).map(|_| ())
+        let values: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&self.consumer, Type::TEXT), (&self.subconsumer, Type::TEXT)];
+        let name = format!("the target's lock of consumer `{}`", self.consumer);
+        let taken = Lock::new(&name, sql::LOCK, &values).also(sql::LIFT_LIMITS).take(client);
+        taken.map_err(|error| Error::failed("cannot lock the consumer", error))
     }
 
     /// Waits until no other subconsumer's transaction works on a batch, and keeps others waiting until this one ends.
@@ -85,13 +92,15 @@ impl Tracker {
     ///
     /// # Errors
     ///
-    /// When the server fails.
+    /// As [`lock`](Tracker::lock).
     pub fn lock_batch(&self, client: &mut impl GenericClient, batch: i64) -> Result<(), Error> {
         if self.subconsumer.is_none() {
             return Ok(());
         }
-        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&batch, Type::INT8)];
-        self.call(client, "cannot lock the batch", sql::LOCK_BATCH, &values).map(|_| ())
+        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&self.consumer, Type::TEXT), (&batch, Type::INT8)];
+        let name = format!("the target's lock of batch {batch} of consumer `{}`", self.consumer);
+        let taken = Lock::new(&name, sql::LOCK_BATCH, &values).take(client);
+        taken.map_err(|error| Error::failed("cannot lock the batch", error))
     }
 
     /// Returns the number of the tick up to which the queue was applied. PgQ: `pgq_ext.get_last_tick`.

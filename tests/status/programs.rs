@@ -126,7 +126,16 @@ fn json_has_every_documented_key() {
         pgq::register_consumer(&mut scene.client, "mailer", "welcome").expect("registered");
         queues::insert(&mut scene.client, "mailer", 1, 3);
         let status: Value = serde_json::from_str(&scene.print(&["status", "--json"])).expect("JSON");
-        let documented = ["database", "format", "pgq_version", "queues", "schema", "server_version", "time"];
+        let documented = [
+            "database",
+            "format",
+            "pgq_version",
+            "queues",
+            "schema",
+            "server_version",
+            "strangers_to_ticks",
+            "time",
+        ];
         assert_eq!(keys(&status), documented);
         assert_eq!(status["format"], 1);
         assert_eq!(status["schema"], kind.to_string());

@@ -1,6 +1,7 @@
 //! Certificates that nobody should accept, and what comes near to them.
 
 mod court;
+mod self_issued;
 
 use std::fs;
 use std::path::Path;

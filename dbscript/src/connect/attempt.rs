@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use postgres::{Client, Config, SimpleQueryMessage};
 
-use super::{Canceller, Opened};
+use super::{Canceller, Lifeline, Opened};
 use crate::conninfo::{Endpoint, SessionAttrs, Target};
 use crate::tls::{Connector, Encryption, Progress, Protection, SslMode, TlsFailure};
 use crate::{BoxError, Error, describe};
@@ -84,7 +84,8 @@ impl Attempt<'_> {
         check_session(&mut client, self.session)?;
         progress.opened();
         let canceller = Canceller::new(client.cancel_token(), protection);
-        Ok(Opened { client, canceller })
+        let scissors = Some(progress.scissors()).filter(|_| matches!(self.place, Place::Address { .. }));
+        Ok(Opened { client, canceller, lifeline: Lifeline::new(scissors) })
     }
 
     fn protection(&self, way: Way) -> Result<Protection, BoxError> {

@@ -2,9 +2,9 @@
 
 mod attempt;
 mod canceller;
+mod lifeline;
 mod pinned;
 mod refusals;
-mod silence;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -16,9 +16,9 @@ use postgres::config::Host;
 
 use self::attempt::{Attempt, Place};
 pub(crate) use self::canceller::Canceller;
+pub(crate) use self::lifeline::Lifeline;
 pub(crate) use self::pinned::{SearchPath, open_with};
 pub(crate) use self::refusals::Refusals;
-pub(crate) use self::silence::notice_silence;
 use crate::conninfo::{Endpoint, SessionAttrs, Target};
 use crate::{BoxError, Error};
 
@@ -26,6 +26,7 @@ use crate::{BoxError, Error};
 pub(crate) struct Opened {
     pub(crate) client: Client,
     pub(crate) canceller: Canceller,
+    pub(crate) lifeline: Lifeline,
 }
 
 /// Opens a connection to the first server that takes it and offers the session that is wanted.
@@ -37,12 +38,16 @@ pub(crate) fn connect(target: &Target) -> Result<Client, Error> {
     open(target).map(|opened| opened.client)
 }
 
-/// Opens a connection that can be cancelled.
+/// Opens a connection that can be cancelled. A server that vanishes without a word is noticed, as far as the connection
+/// string does not say otherwise.
 ///
 /// # Errors
 ///
 /// As [`connect`].
 pub(crate) fn open(target: &Target) -> Result<Opened, Error> {
+    let mut watched = target.clone();
+    watched.silence.notice(&mut watched.common);
+    let target = &watched;
     let mut refusals = Refusals::default();
     for session in passes(target.session) {
         refusals = Refusals::default();

@@ -43,7 +43,7 @@ impl Passfile {
             return Ok(None);
         };
         String::from_utf8(password).map(Some).map_err(|_| {
-            Error::usage(format!("password file `{}`: a password is not UTF-8", self.path.display()))
+            Error::failed(format!("password file `{}`: a password is not UTF-8", self.path.display()))
         })
     }
 }

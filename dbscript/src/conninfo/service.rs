@@ -22,14 +22,18 @@ const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 ///
 /// When no file has the service, or one that is read is broken. Lines are told by number, never by content.
 pub(super) fn add(options: &mut Options, surroundings: &Surroundings<'_>) -> Result<(), Error> {
-    let name = options.get("service").map(str::to_owned).or_else(|| surroundings.variable("PGSERVICE"));
-    let Some(name) = name else { return Ok(()) };
+    let Some(name) = name(options, surroundings) else { return Ok(()) };
     for file in files(surroundings) {
         if add_from(options, &file, &name)? {
             return Ok(());
         }
     }
     Err(Error::usage(format!("the definition of service `{}` was not found", name.escape_debug())))
+}
+
+/// Returns the service that the string or PGSERVICE names.
+pub(super) fn name(options: &Options, surroundings: &Surroundings<'_>) -> Option<String> {
+    options.get("service").map(str::to_owned).or_else(|| surroundings.variable("PGSERVICE"))
 }
 
 fn files(surroundings: &Surroundings<'_>) -> Vec<PathBuf> {

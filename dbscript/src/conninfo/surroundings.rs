@@ -40,7 +40,7 @@ impl<'a> Surroundings<'a> {
     pub(super) fn user(&self) -> Result<String, Error> {
         let user = system_user().map(|user| user.name);
         user.ok_or_else(|| {
-            Error::usage("the operating system user has no name: set `user` in the connection string")
+            Error::failed("the operating system user has no name: set `user` in the connection string")
         })
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use postgres::Config;
 
-use super::{Endpoint, SessionAttrs};
+use super::{Endpoint, SessionAttrs, Silence};
 use crate::tls::TlsSettings;
 
 /// A connection string with all that libpq would add to it.
@@ -16,6 +16,7 @@ pub(crate) struct Target {
     pub(crate) common: Config,
     pub(crate) tls: TlsSettings,
     pub(crate) session: SessionAttrs,
+    pub(crate) silence: Silence,
     /// Whether the hosts are tried in a random order (`load_balance_hosts`).
     pub(crate) shuffled: bool,
 }
@@ -47,6 +48,7 @@ impl fmt::Debug for Target {
             .field("common", &self.common)
             .field("tls", &self.tls)
             .field("session", &self.session)
+            .field("silence", &self.silence)
             .field("shuffled", &self.shuffled)
             .finish()
     }

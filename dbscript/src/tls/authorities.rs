@@ -60,7 +60,9 @@ impl Authorities {
         if verify_time(tbs, UnixTime::now()).is_err() {
             return;
         }
-        if tbs.issuer != tbs.subject {
+        if tbs.issuer != tbs.subject
+            || !old_certificate::may_be_signed_by_itself(&certificate, &self.algorithms)
+        {
             return self.others.push(der);
         }
         if let Ok(anchor) = anchor_from_trusted_cert(&der)

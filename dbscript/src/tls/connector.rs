@@ -38,6 +38,7 @@ pub(crate) struct Progress {
     lingers: bool,
     encrypted: Arc<AtomicBool>,
     opened: Arc<AtomicBool>,
+    cut: Arc<AtomicBool>,
 }
 
 impl Progress {
@@ -57,6 +58,11 @@ impl Progress {
     /// Lifts the limit, since the connection is open.
     pub(crate) fn opened(&self) {
         self.opened.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns what ends the connection when it is set: the driver would wait for answers that are due, for ever.
+    pub(crate) fn scissors(&self) -> Arc<AtomicBool> {
+        self.cut.clone()
     }
 }
 
@@ -126,20 +132,21 @@ impl TlsConnect<Socket> for Opening {
 
     fn connect(self, socket: Socket) -> Self::Future {
         let Opening { connector, host } = self;
-        let Progress { until, lingers, encrypted, opened } = connector.progress.clone();
+        let Progress { until, lingers, encrypted, opened, cut } = connector.progress.clone();
         let open = async move {
             let inner = connector.open(&host, socket).await?;
             encrypted.store(matches!(inner, Inner::Encrypted(_)), Ordering::Relaxed);
             Ok(inner)
         };
         Box::pin(async move {
-            let Some(until) = until.map(tokio::time::Instant::from_std) else {
-                return open.await.map(|inner| Stream::new(inner, None, lingers));
+            let Some(until) = until else {
+                return open.await.map(|inner| Stream::new(inner, None, lingers, cut));
             };
+            let end = tokio::time::Instant::from_std(until);
             let inner =
-                timeout_at(until, open).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            let deadline = Deadline { sleep: Box::pin(sleep_until(until)), opened };
-            Ok(Stream::new(inner, Some(deadline), lingers))
+                timeout_at(end, open).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            let deadline = Deadline { until, sleep: Box::pin(sleep_until(end)), opened };
+            Ok(Stream::new(inner, Some(deadline), lingers, cut))
         })
     }
 }

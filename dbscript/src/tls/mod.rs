@@ -2,6 +2,7 @@
 
 mod connector;
 mod failure;
+mod greeting;
 mod settings;
 mod stream;
 

@@ -1,6 +1,7 @@
 //! Certificates of version 1, which the usual recipes for a server's certificate have long produced. libpq takes
 //! them; webpki does not.
 
+use super::usage;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{AlgorithmIdentifier, CertificateDer, SubjectPublicKeyInfoDer};
@@ -28,6 +29,18 @@ pub(super) fn is_signed_by(
                 && is(&key.algorithm, algorithm.public_key_alg_id())
                 && algorithm.verify_signature(key.subject_public_key.raw_bytes(), &message, signature).is_ok()
         })
+}
+
+/// Tells whether a certificate that names itself as its issuer vouches for itself. A signature in a way that nobody takes
+/// any more cannot be checked; roots are old, and OpenSSL looks at the signature of none of them.
+pub(super) fn may_be_signed_by_itself(
+    certificate: &Certificate,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> bool {
+    let way = &certificate.tbs_certificate.signature;
+    let known = algorithms.all.iter().any(|algorithm| is(way, algorithm.signature_alg_id()));
+    usage::names_its_own_key(&certificate.tbs_certificate)
+        && (!known || is_signed_by(certificate, certificate, algorithms))
 }
 
 /// Compares with what follows the tag and the length, which fit into one byte each.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use postgres::Socket;
 use postgres::tls::{ChannelBinding, TlsStream};
@@ -12,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::encryption::{Encrypted, channel_binding, explain_late};
+use super::greeting::Greeting;
 
 pub(super) enum Inner {
     Plain(Socket),
@@ -20,21 +22,33 @@ pub(super) enum Inner {
 
 /// The end of the time in which a connection has to be open.
 pub(super) struct Deadline {
+    pub(super) until: Instant,
+    /// Wakes the reader then.
     pub(super) sleep: Pin<Box<Sleep>>,
     pub(super) opened: Arc<AtomicBool>,
 }
 
-/// A stream that fails when the server does not get the connection opened in time.
+/// A stream that fails when the server does not get the connection opened in time, sends too much before it is ready,
+/// or is given up.
 pub(crate) struct Stream {
     inner: Inner,
+    /// `None` when the server was ready.
+    greeting: Option<Greeting>,
     deadline: Option<Deadline>,
+    /// Whether the connection is given up.
+    cut: Arc<AtomicBool>,
     /// Whether shutting down is left to the server.
     lingers: bool,
 }
 
 impl Stream {
-    pub(super) fn new(inner: Inner, deadline: Option<Deadline>, lingers: bool) -> Stream {
-        Stream { inner, deadline, lingers }
+    pub(super) fn new(
+        inner: Inner,
+        deadline: Option<Deadline>,
+        lingers: bool,
+        cut: Arc<AtomicBool>,
+    ) -> Stream {
+        Stream { inner, greeting: Some(Greeting::default()), deadline, cut, lingers }
     }
 
     /// Waits until the server closes the connection.
@@ -54,7 +68,21 @@ impl Stream {
         if self.deadline.as_ref().is_some_and(|deadline| deadline.opened.load(Ordering::Relaxed)) {
             self.deadline = None;
         }
-        self.deadline.as_mut().is_some_and(|deadline| deadline.sleep.as_mut().poll(cx).is_ready())
+        // A server that never stops sending leaves the runtime no time to notice the end of the sleep.
+        self.deadline.as_mut().is_some_and(|deadline| {
+            deadline.sleep.as_mut().poll(cx).is_ready() || Instant::now() >= deadline.until
+        })
+    }
+
+    /// Reads along while the server is not ready.
+    fn read_along(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(greeting) = &mut self.greeting {
+            greeting.read(bytes)?;
+            if greeting.is_over() {
+                self.greeting = None;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -73,12 +101,19 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.cut.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let known = buf.filled().len();
         let read = match &mut self.inner {
             Inner::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
             Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_read(cx, buf).map_err(explain_late),
         };
-        if read.is_pending() && self.is_late(cx) {
+        if self.is_late(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        if let Poll::Ready(Ok(())) = &read {
+            self.read_along(&buf.filled()[known..])?;
         }
         read
     }

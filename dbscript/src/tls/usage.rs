@@ -6,8 +6,8 @@ use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::oid::AssociatedOid;
 use x509_cert::der::oid::db::rfc5280::ID_KP_SERVER_AUTH;
 use x509_cert::ext::pkix::{
-    BasicConstraints, CertificatePolicies, CrlDistributionPoints, ExtendedKeyUsage, KeyUsage,
-    NameConstraints, SubjectAltName,
+    AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies, CrlDistributionPoints, ExtendedKeyUsage,
+    KeyUsage, NameConstraints, SubjectAltName, SubjectKeyIdentifier,
 };
 
 /// The extensions that may be critical.
@@ -42,6 +42,19 @@ pub(super) fn path_length(certificate: &TbsCertificate) -> Option<usize> {
 /// Tells whether it may vouch for certain names only.
 pub(super) fn is_constrained(certificate: &TbsCertificate) -> bool {
     !matches!(certificate.get::<NameConstraints>(), Ok(None))
+}
+
+/// Tells whether what a certificate says of its issuer's key and number is true of itself, as far as it says anything.
+pub(super) fn names_its_own_key(certificate: &TbsCertificate) -> bool {
+    let issuer = match certificate.get::<AuthorityKeyIdentifier>() {
+        Ok(Some((_, issuer))) => issuer,
+        Ok(None) => return true,
+        Err(_) => return false,
+    };
+    let own = certificate.get::<SubjectKeyIdentifier>().ok().flatten().map(|(_, own)| own.0);
+    let is_own_key = issuer.key_identifier.is_none_or(|key| own.is_none_or(|own| own == key));
+    let number = issuer.authority_cert_serial_number;
+    is_own_key && number.is_none_or(|number| number == certificate.serial_number)
 }
 
 /// Version 1 has no way of saying so.

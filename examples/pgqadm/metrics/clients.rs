@@ -3,48 +3,56 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
 
-/// So many at a time. Whoever comes then takes the place of the one that has been silent for the longest time.
-const MOST: usize = 256;
+/// So many that have sent no request yet, and so many that have. Whoever comes then takes the place of the one that
+/// came first.
+const MOST: usize = 128;
+/// How long a client may take to read its answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// The clients, each on a task of its own. They are cut off together with this value.
 #[derive(Default)]
 pub(super) struct Clients {
     tasks: JoinSet<()>,
-    silent: Silent,
+    silent: Places,
+    asking: Places,
     last: u64,
 }
 
-/// Those who have not sent a request yet, by the number in which they came.
-type Silent = Rc<RefCell<BTreeMap<u64, AbortHandle>>>;
+/// Clients of one kind, by the number in which they came.
+#[derive(Clone, Default)]
+struct Places(Rc<RefCell<BTreeMap<u64, AbortHandle>>>);
 
-/// A client, which may be cut off for the sake of others until it has asked for something.
+/// A client, which may be cut off for the sake of others of its kind: those that have asked for something, and those
+/// that have not. So neither silent clients nor those that do not read their answers keep a new one from asking.
 pub(super) struct Client {
     number: u64,
-    silent: Silent,
+    silent: Places,
+    asking: Places,
+    answered: Notify,
 }
 
 impl Clients {
-    /// Talks to a new client, unless there is no place for it.
+    /// Talks to a new client.
     pub(super) fn admit<F>(&mut self, talk: impl FnOnce(Client) -> F)
     where
         F: Future<Output = ()> + 'static,
     {
         while self.tasks.try_join_next().is_some() {}
-        if self.tasks.len() >= MOST && !self.make_room() {
-            return;
-        }
         self.last += 1;
-        let client = Client { number: self.last, silent: self.silent.clone() };
+        let client = Client {
+            number: self.last,
+            silent: self.silent.clone(),
+            asking: self.asking.clone(),
+            answered: Notify::new(),
+        };
         let task = self.tasks.spawn_local(talk(client));
-        self.silent.borrow_mut().insert(self.last, task);
-    }
-
-    fn make_room(&self) -> bool {
-        let longest = self.silent.borrow_mut().pop_first();
-        longest.map(|(_, task)| task.abort()).is_some()
+        self.silent.add(self.last, task);
     }
 
     /// Waits until all have gone.
@@ -53,15 +61,46 @@ impl Clients {
     }
 }
 
+impl Places {
+    /// Gives a client a place, that of another one if there is none.
+    fn add(&self, number: u64, task: AbortHandle) {
+        let mut places = self.0.borrow_mut();
+        if places.len() >= MOST
+            && let Some((_, oldest)) = places.pop_first()
+        {
+            oldest.abort();
+        }
+        places.insert(number, task);
+    }
+
+    fn remove(&self, number: u64) -> Option<AbortHandle> {
+        self.0.borrow_mut().remove(&number)
+    }
+}
+
 impl Client {
-    /// Keeps the client's place, since it has asked for something.
+    /// Takes note that the client has asked for something.
     pub(super) fn asks(&self) {
-        self.silent.borrow_mut().remove(&self.number);
+        if let Some(task) = self.silent.remove(self.number) {
+            self.asking.add(self.number, task);
+        }
+    }
+
+    /// Takes note that its answer is there, which it has to read from now on.
+    pub(super) fn is_answered(&self) {
+        self.answered.notify_one();
+    }
+
+    /// Waits until the client has had time to read its answer.
+    pub(super) async fn has_had_time(&self) {
+        self.answered.notified().await;
+        sleep(ANSWER_LIMIT).await;
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.asks();
+        self.silent.remove(self.number);
+        self.asking.remove(self.number);
     }
 }

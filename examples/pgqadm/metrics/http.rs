@@ -18,17 +18,14 @@ use log::error;
 use pgq::status::metrics;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Subject;
 use super::clients::{Client, Clients};
+use super::rendered::Rendered;
 
-/// So many are given metrics at a time; others wait until it is their turn.
-const READERS: usize = 32;
-/// How long they wait.
-const PLACE_LIMIT: Duration = Duration::from_secs(5);
 /// How long a client may take to send its request.
 const REQUEST_LIMIT: Duration = Duration::from_secs(3);
 /// How long databases may take to answer.
@@ -49,11 +46,9 @@ const INDEX: &str = "/metrics: of queues and consumers, for Prometheus\n\
 /// What all clients share.
 struct Served {
     subject: RefCell<Subject>,
-    readers: Semaphore,
+    rendered: RefCell<Rendered>,
 }
 
-/// The place among the readers that a client has once it is given metrics.
-type Place<'a> = RefCell<Option<SemaphorePermit<'a>>>;
 type Reply = Response<Full<Bytes>>;
 
 /// Makes what runs the server, within the thread that calls it.
@@ -68,7 +63,7 @@ pub(super) fn serve(
     subject: Subject,
     stopped: oneshot::Receiver<()>,
 ) {
-    let served = Rc::new(Served { subject: RefCell::new(subject), readers: Semaphore::new(READERS) });
+    let served = Rc::new(Served { subject: RefCell::new(subject), rendered: RefCell::default() });
     LocalSet::new().block_on(runtime, async move {
         let mut clients = Clients::default();
         tokio::select! {
@@ -91,37 +86,42 @@ async fn accept_all(socket: TcpListener, clients: &mut Clients, served: Rc<Serve
         };
         let served = served.clone();
         clients.admit(|client| async move {
-            // A client that breaks off or talks nonsense is its own affair.
             let _ = timeout(CLIENT_LIMIT, talk(stream, &client, &served)).await;
         });
     }
 }
 
-async fn talk(stream: TcpStream, client: &Client, served: &Served) -> hyper::Result<()> {
-    // It is kept until the answer is sent, so that not too many answers are in memory.
-    let place = &RefCell::new(None);
+async fn talk(stream: TcpStream, client: &Client, served: &Served) {
     let answer = service_fn(move |request| {
         client.asks();
-        async move { Ok::<_, Infallible>(reply(&request, served, place).await) }
+        async move {
+            let reply = reply(&request, served).await;
+            client.is_answered();
+            Ok::<_, Infallible>(reply)
+        }
     });
-    http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_LIMIT)
         .max_buf_size(REQUEST_SIZE)
         .keep_alive(false)
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), answer)
-        .await
+        .serve_connection(TokioIo::new(stream), answer);
+    tokio::select! {
+        // A client that breaks off or talks nonsense is its own affair.
+        _ = connection => {}
+        () = client.has_had_time() => {}
+    }
 }
 
-async fn reply<'a>(request: &Request<Incoming>, served: &'a Served, place: &Place<'a>) -> Reply {
+async fn reply(request: &Request<Incoming>, served: &Served) -> Reply {
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         reply.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
         return reply;
     }
     match request.uri().path() {
-        "/metrics" => all_metrics(served, place).await,
+        "/metrics" => all_metrics(served).await,
         "/live" => verdict((served.subject.borrow().alive)().live, "live\n", "not live\n"),
         "/ready" => verdict((served.subject.borrow().alive)().ready, "ready\n", "not ready\n"),
         "/" => text(StatusCode::OK, INDEX),
@@ -129,13 +129,10 @@ async fn reply<'a>(request: &Request<Incoming>, served: &'a Served, place: &Plac
     }
 }
 
-async fn all_metrics<'a>(served: &'a Served, place: &Place<'a>) -> Reply {
-    let Ok(Ok(permit)) = timeout(PLACE_LIMIT, served.readers.acquire()).await else {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "too many ask for metrics\n");
-    };
-    place.replace(Some(permit));
+async fn all_metrics(served: &Served) -> Reply {
     let reading = served.subject.borrow_mut().read(Instant::now() + READ_LIMIT);
-    body(StatusCode::OK, metrics::CONTENT_TYPE, reading.await)
+    let (read, failed) = reading.await;
+    body(StatusCode::OK, metrics::CONTENT_TYPE, served.rendered.borrow_mut().text(read, failed))
 }
 
 fn verdict(is_good: bool, good: &'static str, bad: &'static str) -> Reply {

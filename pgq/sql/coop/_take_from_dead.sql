@@ -1,4 +1,4 @@
--- Takes the oldest batch of a dead subconsumer from it. Internal.
+-- Takes the oldest batch of a dead subconsumer from it, and unregisters it. Internal.
 --
 -- Returns the dead one's row as it was, or nulls when nobody is dead.
 create or replace function pgq_coop._take_from_dead(
@@ -18,8 +18,7 @@ begin
     order by sub_last_tick
     limit 1
     for no key update of sub skip locked;
-    update pgq.subscription
-    set sub_last_tick = null, sub_batch = null, sub_next_tick = null
+    delete from pgq.subscription
     where sub_queue = dead.sub_queue and sub_consumer = dead.sub_consumer;
     return dead;
 end

@@ -6,9 +6,12 @@
 -- same id; null takes over none. A sign of life is a call of this function. A batch that the consumer itself
 -- has open, from a time without subconsumers, goes to the first subconsumer that asks.
 --
+-- A consumer or subconsumer that is not registered is registered along the way, as by register_subconsumer; so one
+-- whose batch was taken over, which unregisters it, goes on with its next call.
+--
 -- Returns the columns of pgq.next_batch_custom. The batch's id is null when there is no batch.
 --
--- Errors: the consumer or the subconsumer is not registered on the queue.
+-- Errors: those of register_subconsumer.
 create or replace function pgq_coop.next_batch_custom(
     i_queue_name text, i_consumer_name text, i_subconsumer_name text,
     i_min_lag interval, i_min_count integer, i_min_interval interval, i_dead_interval interval,
@@ -26,13 +29,13 @@ begin
     -- All that ask for a batch of one consumer take turns here.
     main := pgq_coop._lock_subscription(i_queue_name, i_consumer_name);
     if main.sub_id is null then
-        raise exception 'consumer `%` is not registered on queue `%`', i_consumer_name, i_queue_name
-            using errcode = 'undefined_object';
+        perform pgq_coop.register_subconsumer(i_queue_name, i_consumer_name, i_subconsumer_name);
+        main := pgq_coop._lock_subscription(i_queue_name, i_consumer_name);
     end if;
     own := pgq_coop._lock_subscription(i_queue_name, i_consumer_name || '.' || i_subconsumer_name);
     if own.sub_id is distinct from main.sub_id then
-        raise exception 'subconsumer `%` of consumer `%` is not registered on queue `%`',
-            i_subconsumer_name, i_consumer_name, i_queue_name using errcode = 'undefined_object';
+        perform pgq_coop._add_subconsumer(i_queue_name, i_consumer_name, i_subconsumer_name, main);
+        own := pgq_coop._lock_subscription(i_queue_name, i_consumer_name || '.' || i_subconsumer_name);
     end if;
 
     batch := own;

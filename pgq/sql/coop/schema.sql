@@ -7,5 +7,3 @@
 -- rotation waits for its sub_last_tick.
 
 create schema if not exists pgq_coop;
-
-grant usage on schema pgq_coop to public;

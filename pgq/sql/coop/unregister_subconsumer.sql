@@ -1,11 +1,11 @@
 -- Removes a subconsumer; the consumer and its position stay.
 --
--- i_batch_handling says what happens when it has a batch open: 0 refuses, 1 puts the batch's events into the
--- consumer's retry queue, from where they come back to the other subconsumers at once.
+-- i_batch_handling says what happens when it has a batch open: 1 puts the batch's events into the consumer's retry
+-- queue, from where they come back to the other subconsumers at once; anything else, such as 0, refuses.
 --
 -- Returns 1, or 0 when the subconsumer is not registered.
 --
--- Errors: a batch is open and i_batch_handling is 0; i_batch_handling is neither 0 nor 1.
+-- Errors: a batch is open and i_batch_handling is not 1.
 create or replace function pgq_coop.unregister_subconsumer(
     i_queue_name text, i_consumer_name text, i_subconsumer_name text, i_batch_handling integer)
 returns integer
@@ -14,12 +14,6 @@ as $$
 declare
     own record;
 begin
-    if i_batch_handling is null or i_batch_handling not in (0, 1) then
-        raise exception 'subconsumer `%` of consumer `%` on queue `%`: '
-            'batch handling must be 0 or 1, not `%`',
-            i_subconsumer_name, i_consumer_name, i_queue_name, i_batch_handling
-            using errcode = 'invalid_parameter_value';
-    end if;
     select sub.sub_queue, sub.sub_consumer, sub.sub_batch into own
     from pgq.queue
     join pgq.consumer main_name on main_name.co_name = i_consumer_name
@@ -32,10 +26,12 @@ begin
         return 0;
     end if;
 
-    if own.sub_batch is not null and i_batch_handling = 0 then
-        raise exception 'subconsumer `%` of consumer `%` on queue `%` has batch % open',
-            i_subconsumer_name, i_consumer_name, i_queue_name, own.sub_batch
-            using errcode = 'object_in_use', hint = 'With batch handling 1 its events are retried.';
+    if own.sub_batch is not null and i_batch_handling is distinct from 1 then
+        raise exception 'subconsumer has active batch' using
+            errcode = 'object_in_use',
+            detail = format('Subconsumer `%s` of consumer `%s` on queue `%s` has batch %s open.',
+                            i_subconsumer_name, i_consumer_name, i_queue_name, own.sub_batch),
+            hint = 'With batch handling 1 its events are retried.';
     elsif own.sub_batch is not null then
         perform pgq.batch_retry(own.sub_batch, 0);
     end if;

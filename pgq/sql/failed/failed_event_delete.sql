@@ -1,4 +1,4 @@
--- Deletes a failed event. Returns 1.
+-- Deletes a failed event; of several with one id, the one that failed first. Returns 1.
 --
 -- Errors: the consumer is not registered on the queue, or has no such failed event.
 create or replace function pgq.failed_event_delete(x_queue_name text, x_consumer_name text, x_event_id bigint)
@@ -8,7 +8,8 @@ as $$
 declare
     owner constant integer := pgq._failed_event_owner(x_queue_name, x_consumer_name);
 begin
-    delete from pgq.failed_queue where ev_owner = owner and ev_id = x_event_id;
+    delete from pgq.failed_queue where ev_failed_no = (
+        select min(ev_failed_no) from pgq.failed_queue where ev_owner = owner and ev_id = x_event_id);
     if not found then
         raise exception 'consumer `%` on queue `%` has no failed event %',
             x_consumer_name, x_queue_name, x_event_id using errcode = 'no_data_found';

@@ -1,8 +1,9 @@
--- Deletes failed events. Returns how many of them there were.
+-- Deletes failed events, with null for x_before of any time, and otherwise those that failed before it. Of several with
+-- one id it deletes all. Returns how many it deleted.
 --
 -- Errors: the consumer is not registered on the queue.
 create or replace function pgq.failed_event_delete_many(
-    x_queue_name text, x_consumer_name text, x_event_ids bigint[])
+    x_queue_name text, x_consumer_name text, x_event_ids bigint[], x_before timestamptz)
 returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -10,8 +11,17 @@ declare
     owner constant integer := pgq._failed_event_owner(x_queue_name, x_consumer_name);
     deleted integer;
 begin
-    delete from pgq.failed_queue where ev_owner = owner and ev_id = any (x_event_ids);
+    delete from pgq.failed_queue where ev_owner = owner and ev_id = any (x_event_ids)
+        and (x_before is null or ev_failed_time < x_before);
     get diagnostics deleted = row_count;
     return deleted;
 end
+$$;
+
+create or replace function pgq.failed_event_delete_many(
+    x_queue_name text, x_consumer_name text, x_event_ids bigint[])
+returns integer
+language sql
+as $$
+    select pgq.failed_event_delete_many(x_queue_name, x_consumer_name, x_event_ids, null::pg_catalog.timestamptz)
 $$;

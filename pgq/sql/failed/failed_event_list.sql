@@ -13,7 +13,7 @@ begin
     return query
         select * from pgq.failed_queue
         where ev_owner = owner
-        order by ev_id
+        order by ev_id, ev_failed_no
         limit x_cnt offset x_offset;
 end
 $$;

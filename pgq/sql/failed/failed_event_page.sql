@@ -1,4 +1,4 @@
--- Returns a consumer's failed events in the order of their ids: the first x_cnt behind the one with id x_after,
+-- Returns a consumer's failed events in the order of their ids: the first x_cnt behind those with id x_after, and all with the last one's id,
 -- or with null from the first one on.
 --
 -- Errors: the consumer is not registered on the queue; x_cnt is negative.
@@ -14,6 +14,6 @@ begin
         select * from pgq.failed_queue
         where ev_owner = owner and ev_id > coalesce(x_after, -9223372036854775808)
         order by ev_id
-        limit x_cnt;
+        fetch first (coalesce(x_cnt, 2147483647)) rows with ties;
 end
 $$;

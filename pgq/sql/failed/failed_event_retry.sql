@@ -1,4 +1,5 @@
--- Moves a failed event back into its queue, for this consumer only, with ev_retry one higher.
+-- Moves a failed event back into its queue, for this consumer only, with ev_retry one higher; of several with one id,
+-- the one that failed first, since a batch can tell them apart no more than this function.
 --
 -- Returns the event's id, which stays the same.
 --
@@ -12,7 +13,9 @@ declare
     owner constant integer := pgq._failed_event_owner(x_queue_name, x_consumer_name);
     event pgq.failed_queue;
 begin
-    delete from pgq.failed_queue where ev_owner = owner and ev_id = x_event_id returning * into event;
+    delete from pgq.failed_queue where ev_failed_no = (
+        select min(ev_failed_no) from pgq.failed_queue where ev_owner = owner and ev_id = x_event_id)
+    returning * into event;
     if not found then
         raise exception 'consumer `%` on queue `%` has no failed event %',
             x_consumer_name, x_queue_name, x_event_id using errcode = 'no_data_found';

@@ -1,5 +1,5 @@
 -- Moves failed events back into their queue in the order of their ids, for this consumer only, with ev_retry one
--- higher. Returns how many of them there were.
+-- higher; of several with one id, the one that failed first. Returns how many it moved.
 --
 -- Errors: the consumer is not registered on the queue; the queue takes no events.
 create or replace function pgq.failed_event_retry_many(
@@ -12,7 +12,10 @@ declare
     moved integer;
 begin
     with gone as (
-        delete from pgq.failed_queue where ev_owner = owner and ev_id = any (x_event_ids) returning *
+        delete from pgq.failed_queue where ev_failed_no in (
+            select min(ev_failed_no) from pgq.failed_queue
+            where ev_owner = owner and ev_id = any (x_event_ids) group by ev_id)
+        returning *
     )
     select count(pgq.insert_event_raw(
         x_queue_name, ev_id, ev_time, ev_owner, coalesce(ev_retry, 0) + 1,

@@ -25,5 +25,3 @@ begin
     execute i_statement;
 end
 $$;
-
-revoke all on function pgq._ddl(text) from public;

@@ -1,5 +1,6 @@
--- Returns a query for a batch's events, in the order of their ids. Fails when there is no such batch, or none of
--- the queue's tables can have its events, as in a database that was moved.
+-- Returns a query for a batch's events, in the order of their ids. Fails when there is no such batch, when row
+-- security hides events from the role, and when none of the queue's tables can have the batch's events, as in a
+-- database that was moved.
 --
 -- An event belongs to the batch when its transaction is visible to the last tick and not to the first. That
 -- is a range of transaction ids, from the first tick's xmax to the last one's, less those that the last tick
@@ -38,6 +39,11 @@ begin
         condition := condition || format(' and ev_txid <> all (%L::bigint[])', batch.still_running);
     end if;
     for part in select pgq.batch_event_tables(x_batch_id) loop
+        -- Events that row security hides would be taken for none.
+        if pg_catalog.row_security_active(pg_catalog.to_regclass(part)::pg_catalog.oid) then
+            raise exception 'row security of table % hides events of the batch from role %', part, current_user
+                using errcode = 'insufficient_privilege';
+        end if;
         parts := parts || (wanted || part || format(' where %s and (ev_owner is null or ev_owner = %s)',
                                                     condition, batch.sub_id));
         if batch.ended <> '{}' then

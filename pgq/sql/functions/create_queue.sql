@@ -5,32 +5,34 @@ returns integer
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
-    que pgq.queue;
+    id bigint;
 begin
     if i_queue_name is null then
         raise exception 'Invalid NULL value';
-    end if;
-    insert into pgq.queue (queue_id, queue_name, queue_data_pfx, queue_event_seq, queue_tick_seq)
-    select id, i_queue_name, 'pgq.event_' || id, format('pgq.event_%s_id_seq', id),
-           format('pgq.event_%s_tick_seq', id)
-    from nextval('pgq.queue_queue_id_seq') id
-    where not exists (select from pgq.queue q where q.queue_name = i_queue_name)
-    on conflict (queue_name) do nothing
-    returning * into que;
-    if que.queue_id is null then
+    elsif exists (select from pgq.queue q where q.queue_name = i_queue_name) then
         return 0;
     end if;
-    perform pgq._ddl(format('create sequence %s', que.queue_event_seq));
-    perform pgq._ddl(format('create sequence %s', que.queue_tick_seq));
-    perform pgq._ddl(format('create table %s () inherits (pgq.event_template)', que.queue_data_pfx));
-    for part in 0 .. que.queue_ntables - 1 loop
-        perform pgq._ddl(format('create table %s_%s () inherits (%1$s)', que.queue_data_pfx, part));
-        perform pgq._ddl(format('alter table %s_%s alter column ev_id set default nextval(%L)',
-                       que.queue_data_pfx, part, que.queue_event_seq));
-        perform pgq._ddl(format('create index event_%s_%s_txid_idx on %s_%2$s (ev_txid)',
-                       que.queue_id, part, que.queue_data_pfx));
+    -- A dump without data leaves tables without queues, and a sequence that begins anew.
+    loop
+        id := nextval('pgq.queue_queue_id_seq');
+        -- One that a queue has already is not stepped over: the sequence is behind then, and others may be too.
+        exit when exists (select from pgq.queue q where q.queue_id = id)
+            or not exists (
+                select from pg_class c
+                where c.relnamespace = 'pgq'::regnamespace
+                  and c.relname = any (array['event_' || id, format('event_%s_id_seq', id),
+                          format('event_%s_tick_seq', id), format('event_%s_0', id), format('event_%s_1', id),
+                          format('event_%s_2', id)]));
     end loop;
-    perform pgq.tune_storage(i_queue_name), pgq.grant_perms(i_queue_name), pgq.ticker(i_queue_name);
+    insert into pgq.queue (queue_id, queue_name, queue_data_pfx, queue_event_seq, queue_tick_seq)
+    values (id, i_queue_name, 'pgq.event_' || id, format('pgq.event_%s_id_seq', id),
+            format('pgq.event_%s_tick_seq', id))
+    on conflict (queue_name) do nothing;
+    if not found then
+        return 0;
+    end if;
+    perform pgq._create_tables(i_queue_name), pgq.tune_storage(i_queue_name), pgq._queue_rights(i_queue_name);
+    perform pgq.ticker(i_queue_name);
     return 1;
 end
 $$;

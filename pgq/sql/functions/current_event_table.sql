@@ -27,11 +27,17 @@ begin
         raise exception '%', obstacle;
     end if;
     -- A transaction that keeps its snapshot may see the state before a rotation. The file of the table that
-    -- a rotation empties tells, since `pg_relation_filenode` looks at the present and the row does not.
-    if current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+    -- a rotation empties tells, since `pg_relation_filenode` looks at the present and the row does not. The
+    -- present is what the session has taken note of, which it does when it locks a table anew; asking for
+    -- the size locks this one, unless the transaction has locked it before, and then nobody can empty it.
+    if pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable')
         and exists (
-            select from pg_class
-            where oid = to_regclass(que.next_name) and relfilenode <> pg_relation_filenode(oid))
+            select from pg_catalog.pg_class
+            where oid = pg_catalog.to_regclass(que.next_name)::pg_catalog.oid
+              and case
+                      when pg_catalog.pg_relation_size(oid::pg_catalog.regclass, 'main') >= 0
+                      then relfilenode <> pg_catalog.pg_relation_filenode(oid::pg_catalog.regclass)
+                  end)
     then
         raise exception 'could not serialize access due to rotation of queue "%"', x_queue_name
             using errcode = 'serialization_failure';

@@ -19,10 +19,10 @@ begin
     join pgq.consumer c on c.co_id = s.sub_consumer
     where s.sub_queue = que.queue_id;
     for part in 0 .. que.queue_ntables - 1 loop
-        perform pgq._ddl(format('drop table %s', pgq.quote_fqname(que.queue_data_pfx || '_' || part)));
+        perform pgq._ddl(format('drop table if exists %s', pgq.quote_fqname(que.queue_data_pfx || '_' || part)));
     end loop;
-    perform pgq._ddl(format('drop table %s', pgq.quote_fqname(que.queue_data_pfx)));
-    perform pgq._ddl(format('drop sequence %s, %s', pgq.quote_fqname(que.queue_event_seq),
+    perform pgq._ddl(format('drop table if exists %s', pgq.quote_fqname(que.queue_data_pfx)));
+    perform pgq._ddl(format('drop sequence if exists %s, %s', pgq.quote_fqname(que.queue_event_seq),
                    pgq.quote_fqname(que.queue_tick_seq)));
     delete from pgq.retry_queue where ev_queue = que.queue_id;
     delete from pgq.tick where tick_queue = que.queue_id;

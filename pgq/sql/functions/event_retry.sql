@@ -14,14 +14,21 @@ begin
         for event in
             execute format('select * from (%s) batch where ev_id = $1 limit 1', batch.events) using x_event_id
         loop
+            if exists (select from pgq.retry_queue r
+                              where r.ev_owner = batch.sub_id and r.ev_id = event.ev_id
+                                and (r.ev_time, r.ev_type, r.ev_data, r.ev_extra1, r.ev_extra2, r.ev_extra3, r.ev_extra4)
+                                    is not distinct from
+                                    (event.ev_time, event.ev_type, event.ev_data, event.ev_extra1, event.ev_extra2, event.ev_extra3, event.ev_extra4))
+            then
+                return 0;
+            end if;
             insert into pgq.retry_queue (
                 ev_queue, ev_owner, ev_id, ev_retry_after, ev_retry, ev_time, ev_type, ev_data,
                 ev_extra1, ev_extra2, ev_extra3, ev_extra4)
             values (batch.sub_queue, batch.sub_id, event.ev_id, x_retry_time, coalesce(event.ev_retry, 0) + 1,
                     event.ev_time, event.ev_type, event.ev_data,
-                    event.ev_extra1, event.ev_extra2, event.ev_extra3, event.ev_extra4)
-            on conflict (ev_owner, ev_id) do nothing;
-            return found::integer;
+                    event.ev_extra1, event.ev_extra2, event.ev_extra3, event.ev_extra4);
+            return 1;
         end loop;
     end if;
     raise exception 'event not found';

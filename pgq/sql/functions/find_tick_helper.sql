@@ -17,8 +17,23 @@ begin
     select t.* into newest from pgq.tick t
     where t.tick_queue = i_queue_id and t.tick_id > i_prev_tick_id
     order by t.tick_id desc limit 1;
+    -- No interval leads to or from a tick at `infinity`.
+    if not exists (
+        select from pgq.tick t
+        where t.tick_queue = i_queue_id and t.tick_id > i_prev_tick_id and not pg_catalog.isfinite(t.tick_time))
+        and pg_catalog.isfinite(i_prev_tick_time)
+    then
+        span := newest.tick_time - i_prev_tick_time;
+    else
+        select t.* into newest from pgq.tick t
+        where t.tick_queue = i_queue_id and t.tick_id > i_prev_tick_id
+        order by t.tick_id limit 1;
+        next_tick_id := newest.tick_id;
+        next_tick_time := newest.tick_time;
+        next_tick_seq := newest.tick_event_seq;
+        return;
+    end if;
     events := newest.tick_event_seq - i_prev_tick_seq;
-    span := newest.tick_time - i_prev_tick_time;
     if (events >= i_min_count or span >= i_min_interval) is not true then
         return;
     end if;

@@ -9,7 +9,7 @@ as $$
 #variable_conflict use_column
 begin
     select b.tick_id, b.tick_time, b.tick_event_seq, e.tick_id, e.tick_time, e.tick_event_seq,
-           now() - e.tick_time, q.queue_name, c.co_name
+           case when pg_catalog.isfinite(e.tick_time) then now() - e.tick_time end, q.queue_name, c.co_name
     into prev_tick_id, batch_start, seq_start, tick_id, batch_end, seq_end, lag, queue_name, consumer_name
     from pgq.subscription s
     join pgq.queue q on q.queue_id = s.sub_queue

@@ -9,7 +9,8 @@ as $$
 #variable_conflict use_column
 begin
     return query
-        select que.queue_name, co_name, now() - own.tick_time, now() - sub_active, sub_last_tick, sub_batch,
+        select que.queue_name, co_name,
+               case when pg_catalog.isfinite(own.tick_time) then now() - own.tick_time end, now() - sub_active, sub_last_tick, sub_batch,
                sub_next_tick, newest.tick_event_seq - own.tick_event_seq
         from pgq.subscription
         join pgq.queue que on queue_id = sub_queue

@@ -16,9 +16,12 @@ begin
         select que.queue_name, que.queue_ntables, que.queue_cur_table, que.queue_rotation_period,
                que.queue_switch_time, que.queue_external_ticker, que.queue_ticker_paused,
                que.queue_ticker_max_count, que.queue_ticker_max_lag, que.queue_ticker_idle_period,
-               now() - newest.tick_time,
+               case when pg_catalog.isfinite(newest.tick_time) then now() - newest.tick_time end,
                (newest.tick_event_seq - before.tick_event_seq)
-                   / nullif(extract(epoch from newest.tick_time - before.tick_time), 0)::double precision,
+                   / case
+                         when pg_catalog.isfinite(newest.tick_time) and pg_catalog.isfinite(before.tick_time)
+                         then nullif(extract(epoch from newest.tick_time - before.tick_time), 0)::double precision
+                     end,
                pgq.seq_getval(que.queue_event_seq) - newest.tick_event_seq, newest.tick_id
         from pgq.queue que
         left join lateral (

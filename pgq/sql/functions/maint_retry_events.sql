@@ -18,7 +18,8 @@ begin
         perform pgq.insert_event_raw(
             due.queue_name, due.ev_id, due.ev_time, due.ev_owner, due.ev_retry, due.ev_type, due.ev_data,
             due.ev_extra1, due.ev_extra2, due.ev_extra3, due.ev_extra4);
-        delete from pgq.retry_queue where ev_owner = due.ev_owner and ev_id = due.ev_id;
+        delete from pgq.retry_queue
+        where ev_owner = due.ev_owner and ev_id = due.ev_id and ev_retry_after = due.ev_retry_after;
         returned := returned + 1;
     end loop;
     return returned;

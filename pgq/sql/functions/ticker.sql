@@ -55,7 +55,9 @@ begin
                 last_tick.tick_event_seq + que.queue_ticker_max_count * 2::bigint + 1000);
         end if;
         new_events := reached - last_tick.tick_event_seq;
+        -- A tick that came from elsewhere may be at `infinity`.
         age := case
+            when not pg_catalog.isfinite(last_tick.tick_time) then que.queue_ticker_max_lag
             when last_tick.tick_time > clock_timestamp()
                 then greatest(que.queue_ticker_max_lag, que.queue_ticker_idle_period)
             else now() - last_tick.tick_time
@@ -68,6 +70,10 @@ begin
             select t.tick_time into previous_time from pgq.tick t
             where t.tick_queue = que.queue_id and t.tick_id < last_tick.tick_id
             order by t.tick_id desc limit 1;
+            if not (pg_catalog.isfinite(last_tick.tick_time) and pg_catalog.isfinite(previous_time)) then
+                previous_time := null;
+                last_tick.tick_time := null;
+            end if;
             if age < greatest(que.queue_ticker_max_lag / 2,
                               least((last_tick.tick_time - previous_time) * 2, que.queue_ticker_idle_period))
                 and previous_time is not null
@@ -175,13 +181,17 @@ begin
         cross join lateral (
             select coalesce(pg_sequence_last_value(queue_event_seq::regclass), 1)
                        - newest.tick_event_seq as new_events,
-                   now() - newest.tick_time as age) since
+                   case
+                       when pg_catalog.isfinite(newest.tick_time) then now() - newest.tick_time
+                       else queue_ticker_max_lag
+                   end as age) since
         where not queue_external_ticker and not queue_ticker_paused
           and case
                   when newest.tick_time > clock_timestamp() then true
                   when new_events > 0 then
                       new_events >= queue_ticker_max_count or age >= queue_ticker_max_lag
-                  when new_events = 0 and before.tick_time is not null then
+                  when new_events = 0 and pg_catalog.isfinite(before.tick_time)
+                      and pg_catalog.isfinite(newest.tick_time) then
                       age >= greatest(queue_ticker_max_lag / 2, least(
                           (newest.tick_time - before.tick_time) * 2, queue_ticker_idle_period))
                   else true

@@ -49,7 +49,7 @@ impl Writer {
         let failed = |error| Error::failed("cannot insert events").on_queue(&self.queue).caused_by(error);
         let mut connection = cx.database(DB)?;
         let mut transaction = connection.transaction().map_err(failed)?;
-        let mut bulk = BulkInsert::start(&mut transaction, &self.queue)?;
+        let mut bulk = BulkInsert::start_alone(&mut transaction, &self.queue)?;
         for event in batch {
             bulk.write(&event.as_new_event())?;
         }

@@ -7,6 +7,7 @@ use dbscript::{BoxError, Context, Round, Script};
 
 use super::retries::retry_all;
 use super::{Operation, maintain_some};
+use crate::schema::{self, Trust};
 use crate::ticker::DB;
 use crate::{Error, TickerState};
 
@@ -78,6 +79,7 @@ impl ChoreLoop {
     fn run(&self, cx: &mut Context) -> Result<(), Error> {
         let failed = |error| Error::failed(format!("no {}", self.chore)).caused_by(error);
         let mut db = cx.database(DB).map_err(failed)?;
+        schema::require_trusted(&mut *db, Trust::Schema)?;
         let control = cx.control();
         if self.chore == Chore::Retry {
             let count = |returned| self.state.count(|status| status.retried += returned);

@@ -2,6 +2,8 @@
 
 use postgres::{Client, SimpleQueryMessage};
 
+use crate::names::shown_hex;
+use crate::schema::{self, Trust};
 use crate::{Error, sql};
 
 /// Puts events whose retry time has come back into their queues; returns how many. PgQ:
@@ -12,9 +14,11 @@ use crate::{Error, sql};
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, and when the server fails; the first failure of a queue, after the others were
+/// When PgQ is not installed, when it belongs to a role that could so use this one's rights
+/// ([`Error::is_untrusted`]), and when the server fails; the first failure of a queue, after the others were
 /// tried.
 pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
+    schema::require_trusted(client, Trust::All)?;
     let mut total = 0;
     retry_all(client, || true, |returned| total += returned).map(|()| total)
 }
@@ -55,7 +59,7 @@ fn retry_queue(
 fn queues(client: &mut Client) -> Result<Vec<(i32, String)>, Error> {
     let failed = |error| Error::failed("cannot find out which events are to come back").caused_by(error);
     let answer = client.simple_query(&sql::retry::queues()).map_err(failed)?;
-    let queue = |row: &postgres::SimpleQueryRow| Some((row.get(0)?.parse().ok()?, row.get(1)?.to_owned()));
+    let queue = |row: &postgres::SimpleQueryRow| Some((row.get(0)?.parse().ok()?, shown_hex(row.get(1)?)));
     Ok(rows(&answer).filter_map(queue).collect())
 }
 

@@ -7,7 +7,12 @@ pub(super) static FAILED: Script = Script {
     name: "Failed events of PgQ",
     release: 1,
     object: "table pgq.failed_queue",
+    function: "pgq._failed_release()",
     files: files![
+        "trust",
+        "functions/_plain_rights",
+        "functions/_ddl",
+        "functions/_queue_rights",
         "failed/failed_queue",
         "failed/_failed_event_owner",
         "failed/event_failed",
@@ -20,7 +25,9 @@ pub(super) static FAILED: Script = Script {
         "failed/failed_event_retry_many",
         "failed/failed_event_delete",
         "failed/failed_event_delete_many",
+        "failed/rights",
         "failed/grants",
+        "trust",
     ],
 };
 
@@ -29,9 +36,14 @@ pub(super) static COOP: Script = Script {
     name: "Cooperative consumers of PgQ",
     release: 1,
     object: "schema pgq_coop",
+    function: "pgq_coop._release()",
     files: files![
+        "trust",
         "coop/schema",
+        "trust",
+        "functions/_plain_rights",
         "coop/version",
+        "coop/_add_subconsumer",
         "coop/register_subconsumer",
         "coop/unregister_subconsumer",
         "coop/_lock_subscription",
@@ -40,6 +52,20 @@ pub(super) static COOP: Script = Script {
         "coop/next_batch_custom",
         "coop/next_batch",
         "coop/finish_batch",
+        "coop/rights",
         "coop/grants",
+        "trust",
     ],
 };
+
+/// What comes before the extension: its roles, which two databases of a cluster may create at once.
+pub(super) const ROLES: &str = include_str!("../../sql/roles.sql");
+
+/// The rights of the extension's objects, whatever default privileges say.
+pub(super) const EXTENSION_RIGHTS: [&str; 5] = [
+    include_str!("../../sql/functions/_plain_rights.sql"),
+    include_str!("../../sql/functions/_ddl.sql"),
+    include_str!("../../sql/functions/_queue_rights.sql"),
+    include_str!("../../sql/rights.sql"),
+    include_str!("../../sql/grants.sql"),
+];

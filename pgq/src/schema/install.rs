@@ -1,13 +1,18 @@
 //! Installing: which schema it is to be, and what comes next to it.
 
+use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
+use super::extras::{EXTENSION_RIGHTS, ROLES};
+use super::own::constraints;
 use super::path;
 use super::report::{Change, Kind, Report};
 use super::script::{Age, Script};
 use super::state::State;
-use super::{COOP, FAILED, PGQ};
-use crate::{Error, sql};
+use super::{COOP, FAILED, PGQ, trust};
+use crate::{Error, lock, sql};
+
+const WHAT: &str = "cannot install schema `pgq`";
 
 /// Installs PgQ, or brings an older own schema up to date; returns whether it was not there before.
 ///
@@ -28,34 +33,75 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
 ///
 /// # Errors
 ///
-/// When there is a schema `pgq` of another kind or origin, or a newer one than this crate's; when the extension
-/// is insisted on and the server does not offer it; when the server refuses. Nothing is changed then.
+/// When there is a schema `pgq` of another kind or origin, or a newer one than this crate's; when something in `pgq`
+/// or `pgq_coop` belongs to a role that could so make this one run its code ([`trust_check`](super::trust_check)); when
+/// the extension is insisted on and the server does not offer it; when the server refuses. Nothing is changed then.
 pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result<Report, Error> {
-    let failed = |error| Error::failed("cannot install schema `pgq`").caused_by(error);
+    let failed = |error| Error::failed(WHAT).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::LOCK_INSTALL).map_err(failed)?;
+    transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
+    lock::installation(&mut transaction)?;
+    transaction.batch_execute(sql::TELL_LESS).map_err(failed)?;
+    trust::require(&mut transaction, WHAT)?;
     let search_path = path::set(&mut transaction).map_err(failed)?;
     let before = State::read(&mut transaction)?;
-    let (kind, change) = decide(&before, kind)?;
-    if change != Change::Unchanged {
-        match kind {
-            Kind::Own => transaction.batch_execute(&PGQ.sql()).map_err(failed)?,
-            Kind::Extension => transaction
-                .batch_execute(sql::CREATE_EXTENSION)
-                .map_err(|error| Error::failed("cannot create the extension `pgq`").caused_by(error))?,
-        }
+    let damaged = before.owned && is_damaged(&mut transaction, &before).map_err(failed)?;
+    let (kind, change) = decide(&before, kind, damaged)?;
+    match (kind, change) {
+        (_, Change::Unchanged) => {}
+        (Kind::Own, _) => transaction.batch_execute(&PGQ.sql()).map_err(failed)?,
+        (Kind::Extension, _) => create_extension(&mut transaction)?,
     }
     let extras = install_extras(&mut transaction, change)?;
+    trust::require(&mut transaction, WHAT)?;
     let roles = State::read(&mut transaction)?.granted;
     path::restore(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(Report { kind, change, extras, roles })
 }
 
-fn decide(found: &State, wanted: Option<Kind>) -> Result<(Kind, Change), Error> {
+/// Creates the extension unless it is there, and mends the rights that default privileges have changed.
+fn create_extension(transaction: &mut Transaction<'_>) -> Result<(), Error> {
+    let failed = |error| Error::failed("cannot create the extension `pgq`").caused_by(error);
+    for statements in [ROLES, sql::CREATE_EXTENSION].iter().chain(&EXTENSION_RIGHTS) {
+        transaction.batch_execute(statements).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Tells whether a dump has left out something of what is installed, or default privileges have given more away than
+/// is meant to be.
+fn is_damaged(transaction: &mut Transaction<'_>, found: &State) -> Result<bool, postgres::Error> {
+    if ask(transaction, sql::schema::HAS_LEAKED, &[])? {
+        return Ok(true);
+    } else if found.extension && found.is_open("pgq.event_failed") {
+        // What the extension itself has brought has its rights, its queues' tables have not.
+        return Ok(true);
+    } else if found.extension || found.own().is_none() {
+        return Ok(false);
+    }
+    let (relations, functions, constraints) = (PGQ.relations(), PGQ.functions(), constraints());
+    Ok(ask(
+        transaction,
+        sql::schema::IS_INCOMPLETE,
+        &[(&"pgq", Type::TEXT), (&relations, Type::TEXT_ARRAY), (&functions, Type::TEXT_ARRAY)],
+    )? || ask(transaction, sql::schema::LACKS_CONSTRAINTS, &[(&constraints, Type::TEXT_ARRAY)])?
+        || ask(transaction, sql::schema::LACKS_TABLES, &[])?)
+}
+
+fn ask(
+    transaction: &mut Transaction<'_>,
+    question: &str,
+    values: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<bool, postgres::Error> {
+    transaction.query_typed_one(question, values).map(|row| row.get(0))
+}
+
+fn decide(found: &State, wanted: Option<Kind>, damaged: bool) -> Result<(Kind, Change), Error> {
     if found.extension {
         return match wanted {
             Some(Kind::Own) => Err(taken("the extension `pgq` is installed")),
+            _ if damaged => Ok((Kind::Extension, Change::Updated)),
             _ => Ok((Kind::Extension, Change::Unchanged)),
         };
     }
@@ -64,9 +110,8 @@ fn decide(found: &State, wanted: Option<Kind>) -> Result<(Kind, Change), Error> 
         (Some(Age::Newer), _) => {
             Err(Error::failed("schema `pgq` comes from a newer release of this program"))
         }
-        (Some(Age::Same), _) if found.granted || !found.roles || !found.owned => {
-            Ok((Kind::Own, Change::Unchanged))
-        }
+        (Some(Age::Same), _) if found.usable && !found.owned => Ok((Kind::Own, Change::Unchanged)),
+        (Some(Age::Same), _) if !damaged && is_granted(found) => Ok((Kind::Own, Change::Unchanged)),
         (Some(_), _) => Ok((Kind::Own, Change::Updated)),
         (None, _) if found.occupied => Err(Error::failed(
             "there is a schema `pgq` that neither the extension nor this program has made; \
@@ -79,6 +124,11 @@ fn decide(found: &State, wanted: Option<Kind>) -> Result<(Kind, Change), Error> 
         (None, None) if found.available && found.creatable => Ok((Kind::Extension, Change::Installed)),
         (None, None) => Ok((Kind::Own, Change::Installed)),
     }
+}
+
+/// Tells whether the own schema's functions are for those that they are meant for.
+fn is_granted(found: &State) -> bool {
+    !found.is_open("pgq.finish_batch") && (found.granted || !found.roles)
 }
 
 fn taken(what: &str) -> Error {

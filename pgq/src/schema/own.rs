@@ -7,15 +7,25 @@ pub(super) static PGQ: Script = Script {
     name: "PgQ in SQL",
     release: 1,
     object: "schema pgq",
+    function: "pgq._release()",
     files: files![
         "guard",
+        "path",
+        "trust",
+        "schema",
+        "trust",
+        "roles",
         "tables",
+        "constraints",
         "functions/version",
         "functions/upgrade_schema",
         "functions/quote_fqname",
         "functions/seq_getval",
         "functions/seq_setval",
         "functions/_ddl",
+        "functions/_plain_rights",
+        "functions/_queue_rights",
+        "functions/_create_tables",
         "functions/create_queue",
         "functions/drop_queue",
         "functions/set_queue_config",
@@ -81,6 +91,16 @@ pub(super) static PGQ: Script = Script {
         "triggers/tg_urlencode_row",
         "triggers/tg_values",
         "triggers/tg_wide_values",
+        "complete",
+        "rights",
         "grants",
+        "trust",
     ],
 };
+
+/// Returns the names of the constraints of the tables.
+pub(super) fn constraints() -> Vec<&'static str> {
+    let lines = include_str!("../../sql/constraints.sql").lines();
+    let rows = lines.filter_map(|line| line.trim_start().strip_prefix("('"));
+    rows.filter_map(|row| row.split("', '").nth(1)).collect()
+}

@@ -14,6 +14,8 @@ pub(super) struct Script {
     pub(super) release: u32,
     /// The object that is commented on.
     pub(super) object: &'static str,
+    /// The function that returns what the comment says, with its parentheses. Comments get lost, or are changed.
+    pub(super) function: &'static str,
     /// The files, in the order in which they are run.
     pub(super) files: &'static [&'static str],
 }
@@ -31,7 +33,16 @@ impl Script {
     pub(super) fn sql(&self) -> String {
         let sql = self.files.join("\n");
         let mark = self.mark(&sql);
-        format!("{sql}\ncomment on {} is '{mark}';\n", self.object)
+        let (object, function) = (self.object, self.function);
+        let (schema, name) = function.trim_end_matches("()").split_once('.').unwrap_or(("pgq", function));
+        format!(
+            "{sql}\n\
+             -- By these two an installation is known again.\n\
+             create or replace function {function} returns text language sql immutable as $$ select '{mark}' $$;\n\
+             select pgq._plain_rights('{schema}', '^{name}$');\n\
+             revoke all on function {function} from public;\n\
+             comment on {object} is '{mark}';\n"
+        )
     }
 
     /// Compares with what the object's comment says; `None` when it is not a comment of this script.
@@ -43,6 +54,24 @@ impl Script {
             _ if comment == self.mark(&self.files.join("\n")) => Age::Same,
             _ => Age::Older,
         })
+    }
+
+    /// Returns the names in statements that begin with a text, without their schemas.
+    fn names(&self, begin: &str) -> Vec<&'static str> {
+        let lines = self.files.iter().flat_map(|file| file.lines());
+        let names = lines.filter_map(|line| line.strip_prefix(begin)?.split(['(', ' ', ';']).next());
+        names.map(|name| name.rsplit_once('.').map_or(name, |(_, name)| name)).collect()
+    }
+
+    /// Returns the names of the functions that are created.
+    pub(super) fn functions(&self) -> Vec<&'static str> {
+        self.names("create or replace function ")
+    }
+
+    /// Returns the names of the tables and sequences that are created.
+    pub(super) fn relations(&self) -> Vec<&'static str> {
+        let kinds = ["table", "sequence", "index"];
+        kinds.iter().flat_map(|kind| self.names(&format!("create {kind} if not exists "))).collect()
     }
 
     /// Makes the comment: name, release, and a fingerprint of the statements.
@@ -60,8 +89,13 @@ mod tests {
 
     #[test]
     fn the_comment_tells_the_age() {
-        let script =
-            Script { name: "A part", release: 2, object: "schema x", files: &["select 1;", "select 2;"] };
+        let script = Script {
+            name: "A part",
+            release: 2,
+            object: "schema x",
+            function: "x.f()",
+            files: &["select 1;", "select 2;"],
+        };
         let sql = script.sql();
         let comment = sql.lines().last().and_then(|line| line.split('\'').nth(1)).expect("a comment");
         assert_eq!(script.age(comment), Some(Age::Same));

@@ -1,14 +1,19 @@
 //! The statements that bring events back. Numbers are all that is put into a text.
 
-/// How long a locked queue is waited for. An autovacuum of `pgq.retry_queue` gives way within a second.
-const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '2s'";
+use crate::names::{bytes, hex};
 
-/// Makes the statements that return id and name of the queues with events whose time has come.
+/// How long a locked queue is waited for. An autovacuum of `pgq.retry_queue` gives way within a second. Row security that
+/// would hide events is an error.
+const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '2s'; \
+     set local row_security = off";
+
+/// Makes the statements that return id and name, as hexadecimal digits, of the queues with events whose time has come.
 pub(crate) fn queues() -> String {
     format!(
-        "{PATIENCE}; select queue_id, queue_name from pgq.queue where exists ( \
+        "{PATIENCE}; select queue_id, {name} from pgq.queue where exists ( \
              select from pgq.retry_queue where ev_queue = queue_id and ev_retry_after <= pg_catalog.now()) \
-         order by queue_name"
+         order by queue_name",
+        name = hex!("queue_name")
     )
 }
 
@@ -22,12 +27,13 @@ pub(crate) fn events(queue: i32) -> String {
              where ev_queue = {queue} and ev_retry_after <= pg_catalog.now() order by ev_retry_after limit 10 \
              for update of retry), \
          inserted as materialized ( \
-             select ev_owner, ev_id, pgq.insert_event_raw( \
+             select ev_owner, ev_id, ev_retry_after, pgq.insert_event_raw( \
                  queue_name, ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data, \
                  ev_extra1, ev_extra2, ev_extra3, ev_extra4) from due), \
          deleted as ( \
              delete from pgq.retry_queue retry using inserted \
-             where retry.ev_owner = inserted.ev_owner and retry.ev_id = inserted.ev_id) \
+             where retry.ev_owner = inserted.ev_owner and retry.ev_id = inserted.ev_id \
+                 and retry.ev_retry_after = inserted.ev_retry_after) \
          select pg_catalog.count(*) from inserted"
     )
 }

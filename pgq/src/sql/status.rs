@@ -1,12 +1,22 @@
 //! The statements that read a database's status.
 
+use crate::names::bytes;
+
 /// Where this is, and what this role may see of the events that wait.
-pub(crate) const SERVER: &str = "select pg_catalog.current_database()::pg_catalog.text as database, \
+pub(crate) const SERVER: &str = concat!(
+    "select ",
+    bytes!("pg_catalog.current_database()::pg_catalog.text"),
+    " as database, \
      pg_catalog.current_setting('server_version') as server_version, pg_catalog.pg_is_in_recovery() as is_standby, pgq.version() as pgq_version, pg_catalog.now() as time, \
      coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.retry_queue'), 'select'), false) as retry, \
      coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.failed_queue'), 'select'), false) as failed, \
      coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('pgq.failed_event_count(pg_catalog.text,pg_catalog.text)'), 'execute'), false) \
-         as failed_count";
+         as failed_count, \
+     (select pg_catalog.string_agg(name, ', '::pg_catalog.text) from pg_catalog.unnest(array[ \
+         'pgq.queue'::pg_catalog.text, 'pgq.tick', 'pgq.consumer', 'pgq.subscription', 'pgq.retry_queue', \
+         'pgq.failed_queue']) name \
+     where pg_catalog.row_security_active(pg_catalog.to_regclass(name)::pg_catalog.oid)) as hidden"
+);
 
 /// Makes the query for all queues; `retry` tells whether this role can read the retry events.
 ///
@@ -23,7 +33,7 @@ pub(crate) fn queues(retry: bool) -> String {
         false => ("null::pg_catalog.int8", ""),
     };
     format!(
-        "select que.queue_name as name, que.queue_cur_table as table, que.queue_ntables as tables, \
+        "select que.queue_id as id, {name} as name, que.queue_cur_table as table, que.queue_ntables as tables, \
              extract(epoch from que.queue_rotation_period)::pg_catalog.float8 as period, \
              extract(epoch from pg_catalog.now() - que.queue_switch_time)::pg_catalog.float8 as age, \
              que.queue_ticker_max_count as max_count, \
@@ -44,7 +54,8 @@ pub(crate) fn queues(retry: bool) -> String {
          join pgq.queue que on que.queue_name = info.queue_name \
          left join pgq.tick last on last.tick_queue = que.queue_id and last.tick_id = info.last_tick_id \
          {waiting} \
-         order by que.queue_name"
+         order by que.queue_name",
+        name = bytes!("que.queue_name")
     )
 }
 
@@ -79,8 +90,10 @@ pub(crate) fn consumers(retry: bool, failed: Failed) -> String {
         Failed::Hidden => ("null::pg_catalog.int8".to_owned(), String::new()),
     };
     format!(
-        "select queue_name as queue, co_name as name, main, members, \
-             extract(epoch from pg_catalog.now() - own.tick_time)::pg_catalog.float8 as lag, \
+        "select queue_id as queue, {name} as name, {main} as main, members, \
+             case when own.tick_time is null then null \
+                 when pg_catalog.isfinite(own.tick_time) then extract(epoch from pg_catalog.now() - own.tick_time)::pg_catalog.float8 \
+                 when own.tick_time > pg_catalog.now() then 0 else 'infinity'::pg_catalog.float8 end as lag, \
              extract(epoch from pg_catalog.now() - sub_active)::pg_catalog.float8 as last_seen, \
              sub_last_tick as last_tick, own.tick_event_seq as last_tick_event, sub_batch as batch, sub_next_tick as next_tick, \
              newest.tick_event_seq - own.tick_event_seq as pending_events, \
@@ -96,7 +109,9 @@ pub(crate) fn consumers(retry: bool, failed: Failed) -> String {
          left join lateral (select tick_event_seq from pgq.tick where tick_queue = sub_queue \
              order by tick_queue desc, tick_id desc limit 1) newest on true \
          {retry_join} {failed_join} \
-         order by queue_name, co_name"
+         order by queue_name, co_name",
+        name = bytes!("co_name"),
+        main = bytes!("main")
     )
 }
 
@@ -108,11 +123,17 @@ macro_rules! of_transactions {
             "with locks as materialized (select * from pg_catalog.pg_locks where granted) \
              select distinct ",
             $columns,
-            ", held.pid, prepared.gid, \
-             coalesce(session.usename::pg_catalog.text, prepared.owner::pg_catalog.text) as user_name, \
-             coalesce(nullif(session.application_name, ''), nullif(session.backend_type, 'client backend')) \
-                 as application, \
-             coalesce(session.datname::pg_catalog.text, prepared.database::pg_catalog.text) as database, session.state, \
+            ", held.pid, ",
+            bytes!("prepared.gid"),
+            " as gid, ",
+            bytes!("coalesce(session.usename::pg_catalog.text, prepared.owner::pg_catalog.text)"),
+            " as user_name, ",
+            bytes!(
+                "coalesce(nullif(session.application_name, ''), nullif(session.backend_type, 'client backend'))"
+            ),
+            " as application, ",
+            bytes!("coalesce(session.datname::pg_catalog.text, prepared.database::pg_catalog.text)"),
+            " as database, session.state, \
              extract(epoch from pg_catalog.now() - coalesce(session.xact_start, prepared.prepared))::pg_catalog.float8 as age \
              from (",
             $held,

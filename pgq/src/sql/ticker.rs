@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 
-/// How long a statement waits for somebody else's lock. What is locked for longer must not hold up the rest.
-pub(crate) const PATIENCE: &str =
-    "set local transaction isolation level read committed; set local lock_timeout = '200ms'";
+use crate::names::{bytes, hex};
+
+/// How long a statement waits for somebody else's lock. What is locked for longer must not hold up the rest. Row security
+/// that would hide queues is an error.
+pub(crate) const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '200ms'; \
+     set local row_security = off";
 
 /// Whether this session may tick; nothing on a standby, where nobody can. The lock ends with the transaction,
 /// which stays open. It has neither a snapshot nor an id, so it holds up neither vacuum nor rotation.
@@ -15,17 +18,21 @@ pub(crate) const TAKE_DUTY: &str = "begin isolation level read committed; \
 /// What is committed, as text, and what time it is, in seconds.
 pub(crate) const MOMENT: &str = "select pg_catalog.pg_current_snapshot()::pg_catalog.text, extract(epoch from pg_catalog.clock_timestamp())::pg_catalog.float8";
 
-/// Makes the statements that read every queue, with its rules and its last tick, times in seconds; no sequence: it
-/// cannot be read.
+/// Makes the statements that read every queue, with its rules and its last tick, times in seconds, and the name as
+/// hexadecimal digits; no sequence: it cannot be read.
 pub(crate) fn queues() -> String {
     format!("{PATIENCE}; {QUEUES}")
 }
 
-const QUEUES: &str = "select queue_id, queue_name, queue_ticker_max_count, \
+const QUEUES: &str = concat!(
+    "select queue_id, ",
+    hex!("queue_name"),
+    ", queue_ticker_max_count, \
          extract(epoch from queue_ticker_max_lag)::pg_catalog.float8, \
          extract(epoch from queue_ticker_idle_period)::pg_catalog.float8, \
          newest.tick_event_seq, extract(epoch from newest.tick_time)::pg_catalog.float8, \
-         extract(epoch from newest.tick_time - before.tick_time)::pg_catalog.float8, \
+         case when pg_catalog.isfinite(newest.tick_time) and pg_catalog.isfinite(before.tick_time) \
+             then extract(epoch from newest.tick_time - before.tick_time)::pg_catalog.float8 end, \
          case when pg_catalog.has_sequence_privilege(sequence, 'select, usage') then sequence end \
      from pgq.queue \
      cross join lateral (select pg_catalog.to_regclass(queue_event_seq)::pg_catalog.oid as sequence offset 0) sequence \
@@ -35,11 +42,16 @@ const QUEUES: &str = "select queue_id, queue_name, queue_ticker_max_count, \
      left join lateral ( \
          select tick_time from pgq.tick where tick_queue = queue_id and tick_id < newest.tick_id \
          order by tick_queue desc, tick_id desc limit 1) before on true \
-     where not queue_external_ticker and not queue_ticker_paused";
+     where not queue_external_ticker and not queue_ticker_paused"
+);
 
 /// The databases of the cluster that this role may connect to.
-pub(crate) const DATABASES: &str = "select datname::pg_catalog.text from pg_catalog.pg_database \
-     where datallowconn and not datistemplate and pg_catalog.has_database_privilege(oid, 'connect') order by 1";
+pub(crate) const DATABASES: &str = concat!(
+    "select ",
+    bytes!("datname::pg_catalog.text"),
+    " from pg_catalog.pg_database \
+     where datallowconn and not datistemplate and pg_catalog.has_database_privilege(oid, 'connect') order by datname"
+);
 
 /// $1 sequences. Those that another session has locked so that they cannot be read.
 pub(crate) const LOCKED: &str = "select distinct relation from pg_catalog.pg_locks where granted and relation = any ($1) \
@@ -99,10 +111,13 @@ const JUDGED: &str = "select queue_id, queue_name, case \
 /// wanted. The commit does not wait for the disk.
 pub(crate) fn tick(queues: &[i32], notify: bool) -> String {
     let notified = if notify {
-        "case when tick is not null then pg_catalog.pg_notify(case \
-             when pg_catalog.octet_length(pg_catalog.convert_to(queue_name, 'UTF8')) <= 59 then 'pgq:' || queue_name \
-             else 'pgq:' || pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(queue_name, 'UTF8')), 'hex'), 40) \
-             end, tick::pg_catalog.text)::pg_catalog.text end"
+        concat!(
+            "case when tick is not null then pg_catalog.pg_notify(case when pg_catalog.octet_length(",
+            bytes!("queue_name"),
+            ") <= 59 then 'pgq:' || queue_name else 'pgq:' || pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(",
+            bytes!("queue_name"),
+            "), 'hex'), 40) end, tick::pg_catalog.text)::pg_catalog.text end"
+        )
     } else {
         "null"
     };

@@ -7,6 +7,7 @@ use dbscript::plain;
 
 use super::limits::{Level, Limit, Limits};
 use super::{ConsumerStatus, QueueStatus, Status};
+use crate::lock::told;
 use crate::set_aside::number;
 
 /// So many problems are told one by one.
@@ -50,6 +51,7 @@ impl Limits {
             status.findings.iter().map(|found| (found.level(), format!("{found}; {}", found.advice()))),
         );
         let mut consumers = 0;
+        findings.strangers(status);
         for queue in &status.queues {
             findings.queue(queue);
             for consumer in &queue.consumers {
@@ -89,6 +91,14 @@ impl Findings {
             limits.rotation_age,
         ];
         Findings { limits, largest: [0.0; 6], problems: Vec::new() }
+    }
+
+    /// Whoever keeps tickers from their lock means harm, or does it.
+    fn strangers(&mut self, status: &Status) {
+        if self.limits[0].is_on() && !status.strangers_to_ticks.is_empty() {
+            let who = told("a lock of ticks", &status.strangers_to_ticks);
+            self.problems.push((Level::Critical, format!("{who}, whose role may not tick")));
+        }
     }
 
     fn queue(&mut self, queue: &QueueStatus) {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::lock::LockHolder;
+
 use super::{ConsumerStatus, Cooperation, Holder, QueueStatus, Rotation, Status, Transaction};
 use crate::integrity::Finding;
 
@@ -22,6 +24,9 @@ impl Status {
     ///   "server_version": "15.6",
     ///   "pgq_version": "3.5",
     ///   "schema": "own",                         // or "extension"; null: of another origin
+    ///   "strangers_to_ticks": [                  // who has a lock that ticks need and may not tick
+    ///     {"pid": 4711, "prepared": null, "user": "joe", "application": "psql", "host": "10.0.0.7", "age": 8.5}
+    ///   ],
     ///   "queues": [{
     ///     "name": "mailer",
     ///     "rotation": {
@@ -71,10 +76,22 @@ impl Status {
             "server_version": self.server_version,
             "pgq_version": self.pgq_version,
             "schema": self.schema.map(|kind| kind.to_string()),
+            "strangers_to_ticks": self.strangers_to_ticks.iter().map(stranger).collect::<Vec<_>>(),
             "queues": self.queues.iter().map(queue).collect::<Vec<_>>(),
             "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
         })
     }
+}
+
+fn stranger(holder: &LockHolder) -> Value {
+    json!({
+        "pid": holder.pid,
+        "prepared": holder.prepared,
+        "user": holder.user,
+        "application": holder.application,
+        "host": holder.host,
+        "age": seconds(holder.age),
+    })
 }
 
 fn finding(finding: &Finding) -> Value {

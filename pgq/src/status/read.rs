@@ -6,25 +6,31 @@ use std::time::Duration;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
+use crate::names::Name;
+
 use super::rotating::{self, Rotating};
 use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickerSettings};
 use crate::sql::status as sql;
-use crate::{Error, integrity, schema};
+use crate::{Error, holder, integrity, lock, schema};
 
 const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
 
 pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
     let schema = schema::require_kind(client)?;
     let server = query(client, sql::SERVER, NO_VALUES)?.pop().ok_or_else(failed)?;
+    holder::require_visible(server.get("hidden"))?;
     let retry = server.get("retry");
     let rows = query(client, &sql::queues(retry), NO_VALUES)?;
     let rotating: Vec<_> = rows.iter().map(|row| Rotating::of(row, schema)).collect();
     let mut queues: Vec<_> = rows.iter().map(queue).collect();
+    let index = rows.iter().enumerate().map(|(at, row)| (row.get("id"), at)).collect();
     let rows = query(client, &sql::consumers(retry, failed_by(&server)), NO_VALUES)?;
-    add_consumers(&mut queues, &rotating, &rows);
+    add_consumers(&mut queues, &index, &rotating, &rows);
     rotating::name_holders(client, &mut queues, rotating, server.get("is_standby"))?;
+    let strangers = lock::strangers_to_ticks(client).map_err(|error| failed().caused_by(error))?;
     Ok(Status {
-        database: server.get("database"),
+        strangers_to_ticks: strangers,
+        database: server.get::<_, Name>("database").0,
         server_version: server.get("server_version"),
         pgq_version: server.get("pgq_version"),
         schema,
@@ -45,7 +51,7 @@ pub(crate) fn failed_by(server: &Row) -> sql::Failed {
 
 fn queue(row: &Row) -> QueueStatus {
     QueueStatus {
-        name: row.get("name"),
+        name: row.get::<_, Name>("name").0,
         rotation: Rotation {
             table: row.get::<_, i32>("table").unsigned_abs(),
             tables: row.get::<_, i32>("tables").unsigned_abs(),
@@ -72,13 +78,16 @@ fn queue(row: &Row) -> QueueStatus {
     }
 }
 
-/// Gives every queue its consumers.
-fn add_consumers(queues: &mut [QueueStatus], rotating: &[Option<Rotating>], rows: &[Row]) {
-    let index: HashMap<String, usize> =
-        queues.iter().enumerate().map(|(at, queue)| (queue.name.clone(), at)).collect();
+/// Gives every queue its consumers; `index` has the places of queues, by their ids.
+fn add_consumers(
+    queues: &mut [QueueStatus],
+    index: &HashMap<i32, usize>,
+    rotating: &[Option<Rotating>],
+    rows: &[Row],
+) {
     for row in rows {
         // A queue may have been created meanwhile.
-        let Some(&at) = index.get(row.get::<_, &str>("queue")) else { continue };
+        let Some(&at) = index.get(&row.get("queue")) else { continue };
         let mut consumer = consumer(row);
         consumer.holds_up_rotation =
             rotating[at].as_ref().is_some_and(|rotating| rotating.waits_for_consumer(row));
@@ -87,7 +96,7 @@ fn add_consumers(queues: &mut [QueueStatus], rotating: &[Option<Rotating>], rows
 }
 
 fn consumer(row: &Row) -> ConsumerStatus {
-    let (name, main): (String, &str) = (row.get("name"), row.get("main"));
+    let (Name(name), Name(main)) = (row.get("name"), row.get("main"));
     let cooperation = match row.get::<_, i64>("members") {
         1 => None,
         _ if name == main => Some(Cooperation::Consumer),

@@ -6,6 +6,7 @@ use postgres::{GenericClient, Row};
 use super::read::{query, seconds};
 use super::{Holder, QueueStatus, Transaction};
 use crate::Error;
+use crate::names::Name;
 use crate::schema::Kind;
 use crate::sql::status as sql;
 
@@ -164,12 +165,13 @@ pub(crate) fn users_of_tables(
 }
 
 fn transaction(row: &Row) -> Transaction {
+    let name = |column: &str| row.get::<_, Option<Name>>(column).map(|name| name.0);
     Transaction {
         pid: row.get("pid"),
-        prepared: row.get("gid"),
-        user: row.get("user_name"),
-        application: row.get("application"),
-        database: row.get("database"),
+        prepared: name("gid"),
+        user: name("user_name"),
+        application: name("application"),
+        database: name("database"),
         state: row.get("state"),
         age: row.get::<_, Option<f64>>("age").map(seconds),
     }

@@ -7,6 +7,7 @@ use dbscript::plain;
 use unicode_width::UnicodeWidthStr;
 
 use super::{ConsumerStatus, Cooperation, QueueStatus, Status};
+use crate::lock::told;
 
 const QUEUE_TITLES: [&str; 7] = ["Event queue", "Rotation", "Ticker", "TLag", "EPS", "New", ""];
 const CONSUMER_TITLES: [&str; 7] = ["Consumer", "Lag", "LastSeen", "Pending", "Failed", "Retry", ""];
@@ -39,6 +40,10 @@ impl fmt::Display for Status {
             write_table(f, first, &consumers)?;
         }
         self.write_holders(f)?;
+        if !self.strangers_to_ticks.is_empty() {
+            let who = told("a lock of ticks", &self.strangers_to_ticks);
+            writeln!(f, "\n! {who}, whose role may not tick")?;
+        }
         self.write_findings(f)
     }
 }
@@ -82,7 +87,7 @@ fn queue_cells(queue: &QueueStatus) -> [String; 7] {
         whole(queue.ticker_lag),
         queue.events_per_second.map_or_else(unknown, |rate| format!("{rate:.1}")),
         number(queue.new_events),
-        told(&notes),
+        joined(&notes),
     ]
 }
 
@@ -100,11 +105,11 @@ fn consumer_cells(consumer: &ConsumerStatus) -> [String; 7] {
         number(consumer.pending_events),
         number(consumer.failed_events),
         number(consumer.retry_events),
-        told(&notes),
+        joined(&notes),
     ]
 }
 
-fn told(notes: &[(bool, &str)]) -> String {
+fn joined(notes: &[(bool, &str)]) -> String {
     let held: Vec<&str> = notes.iter().filter(|note| note.0).map(|note| note.1).collect();
     held.join(" ")
 }
@@ -173,6 +178,7 @@ mod tests {
             pgq_version: "3.5".to_owned(),
             schema: Some(crate::schema::Kind::Own),
             time: chrono::DateTime::UNIX_EPOCH,
+            strangers_to_ticks: Vec::new(),
             queues: vec![mailer],
             findings: Vec::new(),
         }

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use postgres::SimpleQueryRow;
 
+use crate::names;
+
 /// A negative answer holds for this part of the queue's shortest time.
 const HOLD_OFF_PART: f64 = 0.1;
 const LONGEST_HOLD_OFF: f64 = 1.0;
@@ -56,7 +58,7 @@ impl Queue {
         });
         Queue {
             id: number(row, 0).unwrap_or_default(),
-            name: row.get(1).unwrap_or_default().to_owned(),
+            name: names::shown_hex(row.get(1).unwrap_or_default()),
             rules: Rules {
                 max_count: number(row, 2).unwrap_or_default(),
                 max_lag: number(row, 3).unwrap_or_default(),

@@ -7,7 +7,7 @@ use dbscript::{BoxError, Context, Round, Script, describe};
 use super::duty::{Duty, LOOK};
 use super::state::{TickerRole, TickerState};
 use super::ticking::Ticking;
-use crate::schema;
+use crate::schema::{self, Trust};
 
 /// The name of the database in a worker's context, and in its messages.
 pub(crate) const DB: &str = "db";
@@ -27,9 +27,9 @@ impl TickerLoop {
     pub(super) fn new(state: TickerState, every: Duration, checks: bool) -> TickerLoop {
         TickerLoop {
             ticking: Ticking::new(state.clone()),
+            duty: Duty::new(state.clone()),
             state,
             checks,
-            duty: Duty::default(),
             every,
             ticked: None,
         }
@@ -51,7 +51,13 @@ impl TickerLoop {
     fn round(&mut self, cx: &mut Context) -> Result<Option<TickerRole>, BoxError> {
         let looks = self.duty.is_due();
         if looks {
+            let is_new = !self.duty.is_ours();
             self.duty.look(cx)?;
+            if self.duty.is_ours() {
+                let what = if is_new { Trust::All } else { Trust::Schema };
+                schema::require_trusted(&mut *cx.database(DB)?, what)
+                    .map_err(|error| cx.locate(DB, error))?;
+            }
         }
         if !self.duty.is_ours() {
             self.ticking.forget();
@@ -71,7 +77,10 @@ impl TickerLoop {
 impl Script for TickerLoop {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         if self.checks {
-            schema::require(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
+            let mut db = cx.database(DB)?;
+            schema::require(&mut *db)
+                .and_then(|()| schema::require_trusted(&mut *db, Trust::All))
+                .map_err(|error| cx.locate(DB, error))?;
         }
         Ok(())
     }

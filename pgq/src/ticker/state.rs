@@ -23,6 +23,8 @@ pub struct TickerStatus {
     pub maintained: u64,
     /// Queues that cannot be ticked.
     pub failing_queues: Vec<String>,
+    /// Who has the ticker's lock, and how to end that, when this ticker does not have it.
+    pub lock_held_by: Option<String>,
     /// Why the last round failed, if it did.
     pub error: Option<String>,
 }

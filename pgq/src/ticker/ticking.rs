@@ -10,7 +10,7 @@ use super::failing::{Failing, is_locked};
 use super::health::Health;
 use super::watch::Watch;
 use crate::integrity::ADVICE;
-use crate::{Error, TickerState, schema, sql};
+use crate::{Error, TickerState, lock, schema, sql};
 
 /// How many queues are ticked in one transaction.
 const TOGETHER: usize = 100;
@@ -120,7 +120,8 @@ impl Ticking {
                 Ok(())
             }
             Err(error) if is_locked(&error) => {
-                Err(Error::failed("the ticks of many queues wait for a lock").caused_by(error))
+                let what = format!("the ticks of many queues wait for a lock{}", strangers(db));
+                Err(Error::failed(what).caused_by(error))
             }
             Err(error) if concerns_all(db, &error) => Err(cannot_tick(error)),
             Err(_) => self.one_by_one(db, queues, control),
@@ -141,8 +142,11 @@ impl Ticking {
             Ok(()) => self.failing.remove(id),
             Err(error) if concerns_all(db, &error) => return Err(cannot_tick(error)),
             Err(error) => {
-                self.failing.add(id, self.watch.name(id), error.code(), dbscript::describe(&error));
-                return Ok(is_locked(&error));
+                let is_locked = is_locked(&error);
+                let who = if is_locked { strangers(db) } else { String::new() };
+                let line = format!("{}{who}", dbscript::describe(&error));
+                self.failing.add(id, self.watch.name(id), error.code(), line);
+                return Ok(is_locked);
             }
         }
         Ok(false)
@@ -222,6 +226,14 @@ fn concerns_all(db: &mut Connection, error: &postgres::Error) -> bool {
 fn may_tick(db: &mut Connection) -> bool {
     // Who may not even ask may not.
     db.query_typed_one(sql::ticker::MAY_TICK, &[]).is_ok_and(|row| row.get(0))
+}
+
+/// Names those that have a lock which ticks need and may not tick, if there are any.
+fn strangers(db: &mut Connection) -> String {
+    match lock::strangers_to_ticks(&mut **db) {
+        Ok(holders) if !holders.is_empty() => format!(" ({})", lock::told("a lock of ticks", &holders)),
+        _ => String::new(),
+    }
 }
 
 fn cannot_tick(error: postgres::Error) -> Error {

@@ -6,6 +6,8 @@ use std::fmt::Write;
 use dbscript::{BoxError, Context};
 
 use super::plan::TickerScope;
+use crate::names::Name;
+use crate::schema::Trust;
 use crate::{Error, schema, sql};
 
 /// The name of the connections that look for databases.
@@ -36,13 +38,14 @@ fn all(cx: &mut Context, conninfo: &str) -> Result<Vec<String>, BoxError> {
     cx.databases().set(PROBE, conninfo);
     let rows = cx.database(PROBE)?.query_typed(sql::ticker::DATABASES, &[]);
     cx.databases().close(PROBE);
-    Ok(rows?.iter().map(|row| row.get(0)).collect())
+    Ok(rows?.iter().map(|row| row.get::<_, Name>(0).0).collect())
 }
 
-/// Fails unless PgQ is in a database.
+/// Fails unless PgQ is in a database and belongs to a role that is trusted.
 pub(super) fn require(cx: &mut Context, conninfo: &str) -> Result<(), BoxError> {
     cx.databases().set(PROBE, conninfo);
-    let result = schema::require(&mut *cx.database(PROBE)?);
+    let mut db = cx.database(PROBE)?;
+    let result = schema::require(&mut *db).and_then(|()| schema::require_trusted(&mut *db, Trust::All));
     let result = result.map_err(|error| cx.locate(PROBE, error).into());
     cx.databases().close(PROBE);
     result
@@ -55,6 +58,12 @@ pub(super) fn has_pgq(cx: &mut Context, conninfo: &str) -> Result<bool, BoxError
         Err(error) if is_missing(&*error) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Tells whether a database is to be left out, since its PgQ belongs to a role that is not trusted.
+pub(super) fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
+    let own = error.downcast_ref::<Error>().is_some_and(Error::is_untrusted);
+    own || error.source().is_some_and(is_untrusted)
 }
 
 fn is_missing(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -1,6 +1,7 @@
 //! One look at every database, instead of tickers.
 
-use dbscript::{BoxError, Context};
+use dbscript::{BoxError, Context, describe, plain};
+use log::warn;
 
 use super::{TickerPlan, cluster};
 use crate::ticker::Ticking;
@@ -19,8 +20,16 @@ pub(super) fn pass(cx: &mut Context, plan: &TickerPlan) -> Result<(), BoxError> 
 }
 
 fn one(cx: &mut Context, plan: &TickerPlan, name: &str, conninfo: &str) -> Result<(), BoxError> {
-    if plan.is_cluster() && !cluster::has_pgq(cx, conninfo)? {
-        return Ok(());
+    if plan.is_cluster() {
+        match cluster::has_pgq(cx, conninfo) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(failed) if cluster::is_untrusted(&*failed) => {
+                warn!("database `{}`: {}", plain(name), describe(&*failed));
+                return Ok(());
+            }
+            Err(failed) => return Err(failed),
+        }
     }
     cx.databases().set(name, conninfo);
     let ticked = tick(cx, name);

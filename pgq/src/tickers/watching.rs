@@ -115,6 +115,13 @@ impl TickersLoop {
                 }
                 false
             }
+            Err(failed) if cluster::is_untrusted(&*failed) => {
+                if runs {
+                    self.tickers.end(name, "PgQ is not to be trusted");
+                }
+                self.complain(name, &*failed);
+                false
+            }
             // The ticker itself tells what is wrong.
             Err(_) if runs => false,
             Err(failed) => {

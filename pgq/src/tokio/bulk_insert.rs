@@ -6,10 +6,11 @@ use std::pin::Pin;
 use chrono::{DateTime, Utc};
 use tokio_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::bulk_insert::{TYPES, failed, row};
-use crate::copy::found_table;
+use crate::copy::{Target, found_table, rotated};
+use crate::time::Time;
 use crate::{Error, NewEvent, sql};
 
 /// Writes events into a queue by COPY, without keeping them. See [`BulkInsert`](crate::BulkInsert).
@@ -53,8 +54,11 @@ impl<'a> BulkInsert<'a> {
     ///
     /// When the queue does not exist or takes no events, and when the server fails.
     pub async fn start(transaction: &'a Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
-        let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &[(&queue, Type::TEXT)]).await;
-        let (table, now) = found_table(queue, answer)?;
+        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&false, Type::BOOL)];
+        let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values).await;
+        let Some(Target { table, now, .. }) = found_table(queue, answer)? else {
+            return Err(rotated(queue, transaction.batch_execute(&sql::rotated(queue)).await));
+        };
         let sink = transaction
             .copy_in(&*sql::batch::copy_in(&table, false))
             .await
@@ -70,7 +74,7 @@ impl<'a> BulkInsert<'a> {
     /// When the server fails, and after the future of a write was dropped before it was done.
     pub async fn write(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
         self.require_whole()?;
-        let time = event.time.unwrap_or(self.now);
+        let time = Time(event.time.unwrap_or(self.now));
         self.is_broken = true;
         let written = self.writer.as_mut().write(&row(event, &time)).await;
         self.is_broken = false;

@@ -4,6 +4,7 @@ use tokio_postgres::GenericClient;
 
 use super::BulkInsert;
 use crate::bulk_insert::failed;
+use crate::copy::rotated;
 use crate::producer::{insert_values, inserted, require_no_time};
 use crate::{Error, NewEvent, sql};
 
@@ -33,7 +34,10 @@ pub async fn insert_new_event(
 ) -> Result<i64, Error> {
     require_no_time(queue, event)?;
     let values = insert_values(&queue, event);
-    inserted(queue, client.query_typed_opt(sql::INSERT_EVENT, &values).await)
+    match inserted(queue, client.query_typed_opt(sql::INSERT_EVENT, &values).await)? {
+        Some(id) => Ok(id),
+        None => Err(rotated(queue, client.batch_execute(&sql::rotated(queue)).await)),
+    }
 }
 
 /// Inserts many events by COPY, all of them or none; returns how many there were. See

@@ -81,8 +81,9 @@ fn ours(text: &str, env: &[(&str, &str)]) -> Answer {
         let found = env.iter().rev().find(|(known, _)| *known == name);
         found.map(|(_, value)| (*value).to_owned())
     };
-    let mut values: BTreeMap<_, _> =
-        given(&complete(text, &Surroundings::new(&variable)).expect("it was parsed")).into_iter().collect();
+    let mut options = super::super::given(text).expect("it was parsed");
+    complete(&mut options, &Surroundings::new(&variable)).expect("it was parsed");
+    let mut values: BTreeMap<_, _> = given(&options).into_iter().collect();
     values.retain(|keyword, value| {
         !value.is_empty() || !["user", "dbname", "passfile"].contains(&keyword.as_str())
     });

@@ -1,6 +1,6 @@
 //! The database that messages go to.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use postgres::Client;
 use postgres::error::SqlState;
@@ -13,14 +13,12 @@ use crate::logging::handlers::log_db::{Line, SharedTally};
 use crate::{Error, connect, describe, is_connection_error, sqlstate};
 
 const ADD: &str = "select * from log.add($1, $2, $3)";
-/// How long a server may leave what was sent to it unacknowledged, or an idle connection unwatched.
-const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Calls `log.add`, over a connection that is opened when it is needed.
 ///
 /// A message whose connection breaks is sent again over another one, so it may arrive twice, but not never.
 pub(crate) struct LogDatabase {
-    target: Target,
+    conninfo: String,
     job_name: String,
     tally: SharedTally,
     client: Option<Client>,
@@ -38,14 +36,22 @@ impl LogDatabase {
     ///
     /// # Errors
     ///
-    /// A usage error when the connection string is broken.
+    /// A usage error when the connection string is broken, or its service not defined.
     pub(crate) fn new(conninfo: &str, job_name: String, tally: SharedTally) -> Result<LogDatabase, Error> {
-        let mut target = conninfo::parse(conninfo, |name| std::env::var(name).ok())?;
+        let conninfo = conninfo.to_owned();
+        let database =
+            LogDatabase { conninfo, job_name, tally, client: None, complaint: Complaint::default() };
+        database.target().map_err(Error::at_start)?;
+        Ok(database)
+    }
+
+    /// Understands the connection string anew, since files that it refers to change.
+    fn target(&self) -> Result<Target, Error> {
+        let mut target = conninfo::parse(&self.conninfo, |name| std::env::var(name).ok())?;
         if target.common.get_application_name().is_none() {
-            target.common.application_name(&job_name);
+            target.common.application_name(&self.job_name);
         }
-        connect::notice_silence(&mut target.common, SILENCE_LIMIT);
-        Ok(LogDatabase { target, job_name, tally, client: None, complaint: Complaint::default() })
+        Ok(target)
     }
 
     /// Sends a line; a connection that was idle for long may be found broken only now.
@@ -56,8 +62,8 @@ impl LogDatabase {
                 result => return self.keep(client, result),
             }
         }
-        let mut client =
-            connect::connect(&self.target).map_err(|error| Failure { delivery: Delivery::Away, error })?;
+        let connected = self.target().and_then(|target| connect::connect(&target));
+        let mut client = connected.map_err(|error| Failure { delivery: Delivery::Away, error })?;
         let result = self.add(&mut client, line);
         self.keep(client, result)
     }

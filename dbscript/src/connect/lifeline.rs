@@ -1,0 +1,56 @@
+//! Giving up a connection whose server has stopped answering.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use postgres::Client;
+
+/// How long a server may take to answer an empty statement. It has nothing else to do for the connection then.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// Asks a server for a sign of life, and ends a connection without one.
+///
+/// The driver never closes a connection that waits for an answer, so dropping the client would wait with it.
+#[derive(Clone)]
+pub(crate) struct Lifeline {
+    /// Cuts the connection; there are none for a local socket, which the driver handles by itself.
+    scissors: Option<Arc<AtomicBool>>,
+}
+
+impl Lifeline {
+    pub(crate) fn new(scissors: Option<Arc<AtomicBool>>) -> Lifeline {
+        Lifeline { scissors }
+    }
+
+    /// Waits until the server answers an empty statement, for five seconds at most. Over a local socket, whose other end
+    /// is a process of this machine, it may take its time.
+    ///
+    /// # Errors
+    ///
+    /// When it does not, or the connection is lost; it can only be closed then.
+    pub(crate) fn check(&self, client: &mut Client) -> Result<(), postgres::Error> {
+        let Some(scissors) = &self.scissors else {
+            return client.simple_query("").map(|_| ());
+        };
+        let answer = client.is_valid(ANSWER_LIMIT);
+        scissors.store(answer.is_err(), Ordering::Relaxed);
+        answer
+    }
+
+    /// Returns a client whose server answers an empty statement within five seconds, also over a local socket.
+    ///
+    /// # Errors
+    ///
+    /// When it does not, or the connection is lost; it is closed then.
+    pub(crate) fn ask(&self, mut client: Client) -> Result<Client, postgres::Error> {
+        let Err(silent) = client.is_valid(ANSWER_LIMIT) else { return Ok(client) };
+        match &self.scissors {
+            Some(scissors) => scissors.store(true, Ordering::Relaxed),
+            // However long that takes. Without a thread to do it, it is done here.
+            None => drop(thread::Builder::new().name("close".to_owned()).spawn(move || drop(client))),
+        }
+        Err(silent)
+    }
+}

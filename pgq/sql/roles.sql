@@ -1,0 +1,36 @@
+-- Whoever may read, write and run queues. Where roles may not be created, the grants to them are left out.
+--
+-- Another database of the cluster may create them at this moment: each is then waited for, and taken as it is.
+do $$
+declare
+    role pg_catalog.text;
+begin
+    foreach role in array array['pgq_reader', 'pgq_writer', 'pgq_admin'] loop
+        begin
+            if not exists (select from pg_catalog.pg_roles where rolname = role) then
+                execute pg_catalog.format('create role %I', role);
+            end if;
+        exception
+            when duplicate_object or unique_violation then
+                null;
+        end;
+    end loop;
+    for attempt in 1 .. 10 loop
+        begin
+            if not pg_catalog.pg_has_role('pgq_admin', 'pgq_reader', 'member')
+                or not pg_catalog.pg_has_role('pgq_admin', 'pgq_writer', 'member')
+            then
+                grant pgq_reader, pgq_writer to pgq_admin;
+            end if;
+            exit;
+        exception
+            -- The last is a row that was updated at the same time, which has no condition of its own.
+            when duplicate_object or unique_violation or internal_error then
+                null;
+        end;
+    end loop;
+exception
+    when insufficient_privilege then
+        raise warning 'roles pgq_reader, pgq_writer and pgq_admin are not created: %', sqlerrm;
+end
+$$;

@@ -1,0 +1,108 @@
+//! Names as a server has them, whose bytes need not be text.
+//!
+//! In a database with encoding `SQL_ASCII` a name may be any bytes, and so may, in any other, a name that all
+//! databases of a cluster share: of a role, or of a database. The server refuses to send the one, and sends the
+//! other as it is. So names are read as bytes, by [`bytes!`], and shown by [`Name`].
+
+use std::fmt::Write;
+
+use postgres::types::{FromSql, Type};
+
+use crate::BoxError;
+
+/// Makes the SQL that returns a text as bytes: in UTF-8 if they are text at all.
+///
+/// `convert_to` refuses what is no text in the database's own encoding, and `textsend` what is none in the client's.
+macro_rules! bytes {
+    ($text:literal) => {
+        concat!(
+            "case pg_catalog.getdatabaseencoding() when 'UTF8'::pg_catalog.name then pg_catalog.textsend(",
+            $text,
+            ") when 'SQL_ASCII'::pg_catalog.name then pg_catalog.convert_to(",
+            $text,
+            ", 'SQL_ASCII'::pg_catalog.name) else pg_catalog.convert_to(",
+            $text,
+            ", 'UTF8'::pg_catalog.name) end"
+        )
+    };
+}
+pub(crate) use bytes;
+
+/// Makes the SQL that returns a text as [`bytes!`] does, written as two hexadecimal digits each.
+macro_rules! hex {
+    ($text:literal) => {
+        concat!("pg_catalog.encode(", bytes!($text), ", 'hex'::pg_catalog.text)")
+    };
+}
+pub(crate) use hex;
+
+/// Makes the SQL that takes a text as bytes, as [`bytes!`] returns it.
+macro_rules! from_bytes {
+    ($bytes:literal) => {
+        concat!(
+            "pg_catalog.convert_from(",
+            $bytes,
+            ", case when pg_catalog.getdatabaseencoding() = 'SQL_ASCII'::pg_catalog.name \
+                 then 'SQL_ASCII'::pg_catalog.name else 'UTF8'::pg_catalog.name end)"
+        )
+    };
+}
+pub(crate) use from_bytes;
+
+/// A name that was read as bytes.
+pub(crate) struct Name(pub(crate) String);
+
+impl<'a> FromSql<'a> for Name {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Name, BoxError> {
+        Ok(Name(shown(raw)))
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        [Type::BYTEA, Type::TEXT, Type::NAME].contains(kind)
+    }
+}
+
+/// Returns names as text.
+pub(crate) fn all(names: Vec<Name>) -> Vec<String> {
+    names.into_iter().map(|name| name.0).collect()
+}
+
+/// Returns bytes as text; each byte that is none is shown as `\x` and its two digits.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Returns what [`shown`] does of bytes that were written as two digits each.
+pub(crate) fn shown_hex(digits: &str) -> String {
+    let digits = digits.as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    shown(&digits.chunks(2).filter_map(byte).collect::<Vec<u8>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_shown_byte_by_byte() {
+        for (bytes, expected) in [
+            (b"mailer".as_slice(), "mailer"),
+            ("日本".as_bytes(), "日本"),
+            (b"bad\xff", r"bad\xff"),
+            (b"\xe6\x97 \xc3", r"\xe6\x97 \xc3"),
+            (b"", ""),
+        ] {
+            assert_eq!(shown(bytes), expected);
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(shown_hex(&hex), expected);
+        }
+    }
+}

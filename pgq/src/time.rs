@@ -1,0 +1,71 @@
+//! Times of the server, some of which no `DateTime` can hold.
+
+use chrono::{DateTime, Duration, Utc};
+use postgres::types::private::BytesMut;
+use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+
+use crate::BoxError;
+
+/// A time as the server has it. `infinity`, and what is later than a `DateTime` can be, is `DateTime::MAX_UTC`;
+/// `-infinity`, and what is earlier, is `DateTime::MIN_UTC`. So order stays, and no time looks like an ordinary one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Time(pub(crate) DateTime<Utc>);
+
+/// Seconds from 1970 to 2000, where the server begins to count microseconds.
+const EPOCH: i64 = 946_684_800;
+
+impl Time {
+    fn of(microseconds: i64) -> Time {
+        let beyond = if microseconds < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+        if microseconds == i64::MAX || microseconds == i64::MIN {
+            return Time(beyond);
+        }
+        let epoch = DateTime::from_timestamp(EPOCH, 0);
+        let time = epoch.and_then(|epoch| epoch.checked_add_signed(Duration::microseconds(microseconds)));
+        Time(time.unwrap_or(beyond))
+    }
+}
+
+impl<'a> FromSql<'a> for Time {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Time, BoxError> {
+        let bytes = <[u8; 8]>::try_from(raw).map_err(|_| "a time has eight bytes")?;
+        Ok(Time::of(i64::from_be_bytes(bytes)))
+    }
+
+    fn accepts(of: &Type) -> bool {
+        *of == Type::TIMESTAMPTZ
+    }
+}
+
+impl ToSql for Time {
+    fn to_sql(&self, of: &Type, out: &mut BytesMut) -> Result<IsNull, BoxError> {
+        let beyond = [(DateTime::<Utc>::MAX_UTC, i64::MAX), (DateTime::<Utc>::MIN_UTC, i64::MIN)];
+        match beyond.into_iter().find(|(time, _)| *time == self.0) {
+            Some((_, microseconds)) => microseconds.to_sql(&Type::INT8, out),
+            None => self.0.to_sql(of, out),
+        }
+    }
+
+    fn accepts(of: &Type) -> bool {
+        *of == Type::TIMESTAMPTZ
+    }
+
+    to_sql_checked!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_no_date_time_holds_are_the_last_and_the_first() {
+        assert_eq!(Time::of(0).0.to_rfc3339(), "2000-01-01T00:00:00+00:00");
+        assert_eq!(Time::of(-1_000_000).0.to_rfc3339(), "1999-12-31T23:59:59+00:00");
+        for last in [i64::MAX, i64::MAX - 1] {
+            assert_eq!(Time::of(last).0, DateTime::<Utc>::MAX_UTC);
+        }
+        for first in [i64::MIN, i64::MIN + 1] {
+            assert_eq!(Time::of(first).0, DateTime::<Utc>::MIN_UTC);
+        }
+    }
+}

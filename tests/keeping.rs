@@ -1,0 +1,5 @@
+//! What of others goes, stays or comes back: objects that depend on the schemas, and dumps.
+
+mod dependents;
+mod dumps;
+mod roles;

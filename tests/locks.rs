@@ -1,0 +1,61 @@
+//! Advisory locks that a role takes which has no business with them: whoever can connect can take any.
+
+mod changes;
+mod consumers;
+mod ticks;
+
+use postgres::Client;
+
+use crate::support::server::Server;
+use crate::support::unique;
+
+/// A role that may connect and nothing else, and its session.
+struct Stranger {
+    name: String,
+    session: Client,
+    pid: i32,
+    /// Who drops the role.
+    server: Client,
+}
+
+impl Stranger {
+    /// Creates a role, and connects it to a database.
+    fn connect(server: &Server, database: &str) -> Stranger {
+        let name = format!("stranger_{}", unique());
+        let mut client = server.client("postgres");
+        client.batch_execute(&format!("create role {name} login")).expect("created");
+        let conninfo = server.conninfo(database).replace("user=postgres", &format!("user={name}"));
+        let mut session = Client::connect(&conninfo, postgres::NoTls).expect("it may connect");
+        let pid = session.query_one("select pg_backend_pid()", &[]).expect("a number").get(0);
+        Stranger { name, session, pid, server: client }
+    }
+
+    /// Takes locks until the session ends; `keys` are arguments of `pg_advisory_lock`.
+    fn lock(&mut self, keys: &[&str]) {
+        for key in keys {
+            self.session.batch_execute(&format!("select pg_advisory_lock({key})")).expect("anybody may");
+        }
+    }
+
+    fn unlock(&mut self) {
+        self.session.batch_execute("select pg_advisory_unlock_all()").expect("unlocked");
+    }
+
+    /// How it is named.
+    fn named(&self) -> String {
+        format!("is held by process {} (user `{}`", self.pid, self.name)
+    }
+
+    /// How it is ended.
+    fn remedy(&self) -> String {
+        format!("`select pg_terminate_backend({})`", self.pid)
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        // What is left is left to the removal of the server's folder.
+        let _ = self.server.execute("select pg_terminate_backend($1)", &[&self.pid]);
+        let _ = self.server.batch_execute(&format!("drop role if exists {}", self.name));
+    }
+}

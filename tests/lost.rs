@@ -1,0 +1,93 @@
+//! Connections that get lost without a word, and what they need that is away.
+
+mod files;
+mod greeting;
+mod handles;
+mod idle;
+
+mod relay;
+mod silence;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use postgres::Client;
+use tempfile::TempDir;
+
+use crate::support::programs::command;
+use crate::support::server::Server;
+use crate::support::{Database, queues, wait_for};
+
+const QUEUE: &str = "q";
+
+/// A greeter in a folder of its own, with its log in `log`.
+struct Greeter {
+    folder: TempDir,
+}
+
+impl Greeter {
+    /// Describes one by its connection string and more lines of its file.
+    fn new(conninfo: &str, more: &str) -> Greeter {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let ini = format!("[greeter]\ndb = {conninfo}\nqueue_name = {QUEUE}\nlogfile = log\n{more}");
+        fs::write(folder.path().join("x.ini"), ini).expect("the folder is writable");
+        Greeter { folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = command("greeter", self.path());
+        command.env("HOME", self.path()).args(["-v", "x.ini"]);
+        command
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path().join("log")).unwrap_or_default()
+    }
+
+    /// Returns how many lines of the log hold a text.
+    fn count(&self, text: &str) -> usize {
+        self.log().lines().filter(|line| line.contains(text)).count()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, text: &str) {
+        wait_for(text, || self.count(text) > 0);
+    }
+}
+
+/// Makes a database with a queue and what the greeter writes to.
+fn prepare(client: &mut Client) {
+    queues::install(client);
+    queues::create(client, QUEUE);
+    client.batch_execute("create table greeting (name text)").expect("the table is new");
+}
+
+/// Makes such a database on a server.
+fn database(server: &Server, name: &str) -> Client {
+    server.create_database(name);
+    let mut client = server.client(name);
+    prepare(&mut client);
+    client
+}
+
+/// Inserts an event, ticks, and tells whoever listens, as this project's ticker does.
+fn send(client: &mut Client, number: i64) {
+    queues::insert(client, QUEUE, number, 1);
+    queues::tick(client, QUEUE);
+    let channel: Option<String> = client
+        .query_one("select min(substring(query from 'listen \"(.*)\"')) from pg_stat_activity where query like 'listen%'", &[])
+        .expect("readable")
+        .get(0);
+    if let Some(channel) = channel {
+        client.execute("select pg_notify($1, '')", &[&channel]).expect("sent");
+    }
+}
+
+fn greeted(client: &mut Client) -> i64 {
+    client.query_one("select count(*) from greeting", &[]).expect("readable").get(0)
+}
