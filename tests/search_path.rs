@@ -107,8 +107,33 @@ fn a_schema_before_the_catalogue_is_not_looked_into() {
     pgq::schema::install_as(&mut client, Some(Kind::Own)).expect("installed");
     pgq::create_queue(&mut client, "q").expect("created");
     let worker = pgq::Worker::new(&database.conninfo(), "q", "c").spawn(pgq::Router::new(pgq::Unknown::Skip));
-    let error = worker.err().map(|error| error.to_string()).unwrap_or_default();
+    let error = worker.err().map(|error| dbscript::describe(&error)).unwrap_or_default();
     assert!(error.contains("schema `evil` comes before `pg_catalog`"), "{error}");
     assert_eq!(caught(&mut client), "");
     client.batch_execute(&format!("drop owned by {role} cascade; drop role {role}")).expect("dropped");
+}
+
+/// What runs for each event names everything in full instead; the others cannot be called under a path of others.
+#[test]
+fn functions_set_their_search_path() {
+    let database = Database::create("paths");
+    let mut client = database.client();
+    pgq::schema::install_as(&mut client, Some(Kind::Own)).expect("installed");
+    pgq_ext::schema::install(&mut client).expect("installed");
+    let select = "select coalesce(string_agg(oid::regprocedure::text, ', ' order by oid::regprocedure::text), '') from pg_proc \
+         where pronamespace = any ('{pgq,pgq_coop,pgq_ext}'::regnamespace[]) and proname !~ '^tg_|triga$' \
+         and coalesce(array_to_string(proconfig, ' '), '') !~ 'search_path=pg_catalog,.*pg_temp'";
+    let open: String = client.query_one(select, &[]).expect("an answer").get(0);
+    assert_eq!(
+        open,
+        "pgq.get_batch_cursor(bigint,text,integer), pgq.get_batch_cursor(bigint,text,integer,text), \
+         pgq.insert_event(text,text,text), pgq.insert_event_raw(text,bigint,timestamp with time zone,integer,integer,\
+         text,text,text,text,text,text)"
+    );
+}
+
+/// Another schema's path copy has to be the same.
+#[test]
+fn both_crates_change_schemas_under_the_same_path() {
+    assert_eq!(include_str!("../pgq/sql/path.sql"), include_str!("../pgq_ext/sql/path.sql"));
 }

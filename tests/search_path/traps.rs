@@ -66,7 +66,7 @@ begin
                 and real.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
                 and pg_catalog.oidvectortypes(real.proargtypes) = near))
     loop
-        execute pg_catalog.format('create function SCHEMA.%I(%s) returns %s %s language plpgsql as %L',
+        execute pg_catalog.format('create or replace function SCHEMA.%I(%s) returns %s %s language plpgsql as %L',
             made.proname, made.near, case when made.proretset then 'setof' end, made.result,
             pg_catalog.format('declare x text := SCHEMA.trap(%L); begin return %s; end',
                 'function ' || made.proname || '(' || made.near || ')', case when made.proretset then '' else 'null' end));
@@ -85,7 +85,7 @@ begin
                 'text, name', 'text, text, integer', 'text, text, bigint']) args
         where not (EXACT is null)
     loop
-        execute pg_catalog.format('create function SCHEMA.%I(%s) returns text language plpgsql as %L', made.name, made.args,
+        execute pg_catalog.format('create or replace function SCHEMA.%I(%s) returns text language plpgsql as %L', made.name, made.args,
             pg_catalog.format('begin return SCHEMA.trap(%L); end', 'function ' || made.name || '(' || made.args || ')'));
     end loop;
 end
@@ -106,7 +106,7 @@ begin
             select from pg_catalog.pg_operator where oprname = name
               and oprleft = l::pg_catalog.regtype and oprright = r::pg_catalog.regtype)
     loop
-        execute pg_catalog.format('create function SCHEMA.%I(%s, %s) returns %s language plpgsql as %L',
+        execute pg_catalog.format('create or replace function SCHEMA.%I(%s, %s) returns %s language plpgsql as %L',
             made.proc, made.l, made.r, made.result,
             pg_catalog.format('declare x text := SCHEMA.trap(%L); begin return null; end',
                 'operator ' || made.l || ' ' || made.name || ' ' || made.r));
