@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dbscript::{describe, one_line};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -106,7 +107,7 @@ async fn post_account(request: Request<Incoming>, service: Arc<Service>) -> Repl
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Reply {
-    eprintln!("web_service: {}", dbscript::describe(error));
+    eprintln!("web_service: {}", one_line(&describe(error)));
     reply(StatusCode::INTERNAL_SERVER_ERROR, "failed\n")
 }
 
@@ -179,7 +180,7 @@ fn main() -> ExitCode {
     match run(address, conninfo) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("web_service: {}", dbscript::describe(&*error));
+            eprintln!("web_service: {}", one_line(&describe(&*error)));
             ExitCode::FAILURE
         }
     }

@@ -2,6 +2,7 @@
 
 mod compare;
 mod different;
+mod extended;
 mod generated;
 mod keys;
 mod peer;

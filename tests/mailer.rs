@@ -6,6 +6,7 @@ mod delivery;
 mod encryption;
 mod injection;
 mod settings;
+mod starttls;
 mod stopping;
 
 use std::fs;

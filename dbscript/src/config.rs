@@ -1,5 +1,6 @@
 //! The config file: one section of an INI file, with defaults, overrides and typed reads.
 
+mod input;
 mod typed;
 mod unknown;
 
@@ -7,7 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::input::CONFIG_LIMIT;
 pub(crate) use self::typed::expand_home;
+use crate::ini::Sections;
+use crate::interpolate::Syntax;
 use crate::key::{Key, Presence};
 use crate::{Error, ini, interpolate};
 
@@ -25,6 +29,10 @@ pub struct Config {
     values: Values,
     defaults: Values,
     built_in: Values,
+    /// The other sections, which values may refer to.
+    others: Sections,
+    /// How values of the file refer to others.
+    syntax: Syntax,
     /// What the program has declared to read, if it has.
     known: Option<Vec<Key>>,
 }
@@ -39,7 +47,7 @@ impl Config {
     ///
     /// Usage errors that name the file: it cannot be read, or as [`from_text`](Config::from_text).
     pub fn load(file: &Path, sections: &[&str], set: &[(String, String)]) -> Result<Config, Error> {
-        let bytes = std::fs::read(file).map_err(|error| {
+        let bytes = input::read(file).map_err(|error| {
             Error::usage(format!("cannot read config file `{}`", file.display())).caused_by(error)
         })?;
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -83,27 +91,37 @@ impl Config {
             let wanted = sections.first().unwrap_or(&"");
             return Err(broken(format!("section [{wanted}] is missing; the file has {there}")));
         };
-        let config = Config {
+        let mut config = Config {
             file: file.to_owned(),
             section: (*section).to_owned(),
             set: set.iter().map(|(key, value)| (key.to_lowercase(), value.clone())).collect(),
             values: found.remove(*section).unwrap_or_default(),
             defaults,
-            built_in: built_in(file, section),
+            built_in: Values::new(),
+            others: found,
+            syntax: Syntax::Percent,
             known: None,
         };
-        config.check_format()?;
+        config.syntax = config.format()?;
+        config.built_in = built_in(file, section, config.syntax);
         Ok(config)
     }
 
-    /// Skytools looks at what the section says, before any override and without replacements.
-    fn check_format(&self) -> Result<(), Error> {
-        match self.values.get(FORMAT).or_else(|| self.defaults.get(FORMAT)).map(String::as_str) {
-            None | Some("1") => Ok(()),
-            Some("2") => {
-                Err(self.error("config_format 2, with `${name}` in values, is not supported: use `%(name)s`"))
-            }
-            Some(_) => Err(self.error("invalid value of key config_format: only 1 is supported")),
+    /// Returns the syntax of the file. As in Skytools it is what the section says, without replacements; an override
+    /// cannot change how the file is written.
+    fn format(&self) -> Result<Syntax, Error> {
+        let written =
+            self.values.get(FORMAT).or_else(|| self.defaults.get(FORMAT)).map_or("1", String::as_str);
+        let syntax = match written {
+            "1" => Syntax::Percent,
+            "2" => Syntax::Dollar,
+            _ => return Err(self.error("invalid value of key config_format: it has to be 1 or 2")),
+        };
+        match self.set.get(FORMAT) {
+            Some(set) if set != written => Err(self.error(
+                "--set cannot change config_format, which says how the file is written: set it in the file",
+            )),
+            _ => Ok(syntax),
         }
     }
 
@@ -165,7 +183,7 @@ impl Config {
 
     fn default(&self, key: &Key) -> Result<Option<String>, Error> {
         match self.declared(key).value {
-            Presence::Default(default) => self.expand(key.name, default).map(Some),
+            Presence::Default(default) => self.expand_as(Syntax::Percent, key.name, default).map(Some),
             Presence::Optional | Presence::Required => Ok(None),
         }
     }
@@ -211,8 +229,25 @@ impl Config {
     }
 
     fn expand(&self, name: &str, value: &str) -> Result<String, Error> {
-        interpolate::expand(value, &|other| self.raw(other).map(str::to_owned))
-            .map_err(|what| self.error(&format!("key {name}: {what}")))
+        self.expand_as(self.syntax, name, value)
+    }
+
+    /// Replaces the references in a value that is written in a syntax; defaults of programs are in the usual one.
+    fn expand_as(&self, syntax: Syntax, name: &str, value: &str) -> Result<String, Error> {
+        let lookup = |section: Option<&str>, other: &str| match section {
+            Some(section) if section != self.section => self.raw_of(section, other),
+            _ => self.raw(other),
+        };
+        interpolate::expand_as(syntax, value, self.syntax, &|section, other| {
+            lookup(section, other).map(str::to_owned)
+        })
+        .map_err(|what| self.error(&format!("key {name}: {what}")))
+    }
+
+    /// Returns a value of another section, which has no built-ins, as in Skytools.
+    fn raw_of(&self, section: &str, name: &str) -> Option<&str> {
+        let own = if section == DEFAULTS { &self.defaults } else { self.others.get(section)? };
+        [own, &self.defaults].into_iter().find_map(|place| place.get(name)).map(String::as_str)
     }
 
     fn error(&self, what: &str) -> Error {
@@ -231,11 +266,11 @@ impl fmt::Debug for Config {
     }
 }
 
-fn built_in(file: &Path, service: &str) -> Values {
+fn built_in(file: &Path, service: &str, syntax: Syntax) -> Values {
     let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let host = nix::unistd::gethostname().unwrap_or_default();
-    // A percent sign in a name stands for itself.
+    // The sign that begins a reference stands for itself in a name.
     let pairs = [
         ("job_name", text(file.file_stem())),
         ("service_name", service.to_owned()),
@@ -243,7 +278,7 @@ fn built_in(file: &Path, service: &str) -> Values {
         ("config_dir", text(Some(folder.as_os_str()))),
         ("config_file", text(Some(file.as_os_str()))),
     ];
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.replace('%', "%%"))).collect()
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), syntax.quote(&value))).collect()
 }
 
 #[cfg(test)]

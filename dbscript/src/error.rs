@@ -7,6 +7,7 @@ use postgres::error::{DbError, SqlState};
 
 use crate::connect::Refusals;
 use crate::tls::TlsFailure;
+use crate::{one_line, server_error};
 
 /// Any error, as user code returns it; `?` works on everything.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -88,7 +89,7 @@ impl Error {
 /// Shows the whole chain as one line, which is what a `main` that returns the error prints.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&describe(self))
+        f.write_str(&one_line(&describe(self)))
     }
 }
 
@@ -105,11 +106,25 @@ impl StdError for Error {
 }
 
 /// Renders an error and its causes as one line, each cause once, with the SQLSTATE of a database error.
+///
+/// It is fit for a log that many may read. What a server tells of rows is left out: the detail of an error that has to
+/// do with data (`Failing row contains …`), and the values in the message of a data exception (class 22 of SQLSTATEs),
+/// which are shown as `"…"`. [`describe_in_full`] has them.
 pub fn describe(error: &(dyn StdError + 'static)) -> String {
+    render(error, server_error::for_log)
+}
+
+/// As [`describe`], with everything that the server says: for who may read the data, such as whoever may read the
+/// database.
+pub fn describe_in_full(error: &(dyn StdError + 'static)) -> String {
+    render(error, server_error::in_full)
+}
+
+fn render(error: &(dyn StdError + 'static), server: fn(&DbError) -> String) -> String {
     let mut line = String::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let text = step(error);
+        let text = step(error, server);
         if !line.ends_with(&text) {
             if !line.is_empty() {
                 line.push_str(": ");
@@ -203,18 +218,8 @@ fn db_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a DbError> {
     error.downcast_ref::<postgres::Error>()?.as_db_error()
 }
 
-fn step(error: &(dyn StdError + 'static)) -> String {
-    let text = match db_error(error) {
-        Some(db) => {
-            let mut text = format!("{} {}: {}", db.severity(), db.code().code(), db.message());
-            for more in [db.detail(), db.hint()].into_iter().flatten() {
-                text.push_str("; ");
-                text.push_str(more);
-            }
-            text
-        }
-        None => error.to_string(),
-    };
+fn step(error: &(dyn StdError + 'static), server: fn(&DbError) -> String) -> String {
+    let text = db_error(error).map_or_else(|| error.to_string(), server);
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -19,6 +19,11 @@ const WIDTH: usize = 76;
 pub(crate) fn render(section: &str, keys: &[Key], set: &[(String, String)]) -> Result<String, Error> {
     let mut given: BTreeMap<String, &str> =
         set.iter().map(|(name, value)| (name.to_lowercase(), value.as_str())).collect();
+    if given.get("config_format").is_some_and(|format| *format != "1") {
+        return Err(Error::usage(
+            "the sample file is in config_format 1: set another in the file, with its values",
+        ));
+    }
     check(&given)?;
     let mut text = format!("[{section}]\n");
     for key in keys {

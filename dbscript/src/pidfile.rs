@@ -11,10 +11,13 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
-use crate::Error;
+use crate::{Error, files};
 
 /// Process start times are known to the second only.
 const START_PRECISION: Duration = Duration::from_secs(2);
+
+/// The bit of a mode by which everybody may write.
+const WORLD_WRITABLE: u32 = 0o002;
 
 /// How often and how long to wait for whoever holds the lock and has not written its id yet.
 const WAITS: u32 = 20;
@@ -117,23 +120,36 @@ pub(crate) enum Sent {
     NoFile,
     /// The file's process is gone.
     Stale,
+    /// Another user may have written the file, and names a process that is not his.
+    Refused(String),
 }
 
-/// Sends a signal to the process that holds a pidfile.
+/// Sends a signal to the process that holds a pidfile. Whoever may write the file chooses only among processes of his
+/// own.
 pub(crate) fn send(path: &Path, signal: Signal) -> Result<Sent, Error> {
-    let mut file = match File::open(path) {
+    let mut file = match files::open_own(path, OpenOptions::new().read(true)) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Sent::NoFile),
+        Err(error) if is_refusal(&error) => return Ok(Sent::Refused(error.to_string())),
         Err(error) => return Err(unusable(path, error)),
     };
+    let metadata = file.metadata().and_then(regular).map_err(|error| unusable(path, error))?;
     let Some(pid) = read_pid(&mut file) else { return Ok(Sent::Stale) };
     let is_locked = || matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     if !is_locked() {
         if !is_owner(pid, &file) {
             return Ok(Sent::Stale);
         }
-    } else if has_open(pid, &file) == Some(false) {
+        if !files::is_trusted(metadata.uid()) || metadata.mode() & WORLD_WRITABLE != 0 {
+            return Ok(Sent::Refused(format!(
+                "another user may have written it, and process {pid} does not hold its lock"
+            )));
+        }
+    } else if is_holder(pid, &file) == Some(false) {
         return if is_locked() { Err(held_by_other(path, pid)) } else { Ok(Sent::Stale) };
+    }
+    if !files::is_trusted(metadata.uid()) && user(pid) != Some(metadata.uid()) {
+        return Ok(Sent::Refused(format!("it belongs to another user than process {pid}")));
     }
     match kill(Pid::from_raw(pid), signal) {
         Ok(()) => Ok(Sent::ToProcess),
@@ -150,9 +166,25 @@ fn open(path: &Path) -> std::io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut options = OpenOptions::new();
+    let file = files::open_own(path, options.read(true).write(true).create(true).truncate(false))?;
     // A device would be removed at the end.
-    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("not a regular file")) }
+    file.metadata().and_then(regular)?;
+    Ok(file)
+}
+
+fn regular(metadata: Metadata) -> std::io::Result<Metadata> {
+    if metadata.is_file() { Ok(metadata) } else { Err(std::io::Error::other("not a regular file")) }
+}
+
+/// Tells an error of this program from one of the system.
+fn is_refusal(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none()
+}
+
+/// Returns the user that a process runs as; root for one whose rights have changed.
+fn user(pid: i32) -> Option<u32> {
+    fs::metadata(format!("/proc/{pid}")).ok().map(|process| process.uid())
 }
 
 fn read_pid(file: &mut File) -> Option<i32> {
@@ -199,11 +231,15 @@ fn stat(pid: i32) -> Option<String> {
     stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
 }
 
-/// Tells whether a process has a file open, where the system tells it.
-fn has_open(pid: i32, file: &File) -> Option<bool> {
+/// Tells whether a process holds the lock on a file, where the system tells it.
+fn is_holder(pid: i32, file: &File) -> Option<bool> {
     let held = file.metadata().ok()?;
+    let has_lock = |number: &std::ffi::OsStr| {
+        let told = fs::read_to_string(Path::new(&format!("/proc/{pid}/fdinfo")).join(number));
+        told.map_or(true, |told| told.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK")))
+    };
     match fs::read_dir(format!("/proc/{pid}/fd")) {
-        Ok(open) => Some(open.flatten().any(|one| is_at(&held, &one.path()))),
+        Ok(open) => Some(open.flatten().any(|one| is_at(&held, &one.path()) && has_lock(&one.file_name()))),
         Err(error) if error.kind() == ErrorKind::NotFound && Path::new("/proc/self/fd").exists() => {
             Some(false)
         }

@@ -3,30 +3,78 @@
 use std::borrow::Cow;
 
 /// Returns a text on one line and without what a terminal would take as a command, or what would make it look like
-/// another text: control characters and those that are invisible or turn the direction of writing are written as
-/// backslash and code, a backslash as two.
+/// another text: control characters, separators of lines, and those that are invisible or turn the direction of
+/// writing are written as backslash and code, a backslash as two.
 ///
 /// ```
 /// assert_eq!(dbscript::plain("a\u{1b}[1m \\ \u{202e}b"), r"a\u{1b}[1m \\ \u{202e}b");
 /// ```
 pub fn plain(text: &str) -> Cow<'_, str> {
+    escape(text, |c| matches!(c, '\\' | '\t') || is_unfit(c))
+}
+
+/// As [`plain`], for lines of a log: a backslash and a tab stay as they are, so that a text which is plain already is
+/// not escaped again.
+///
+/// ```
+/// assert_eq!(dbscript::one_line("a\n\u{1b}[2J\tC:\\dir"), "a\\n\\u{1b}[2J\tC:\\dir");
+/// ```
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    escape(text, is_unfit)
+}
+
+/// Escapes what is left in a JSON text that a terminal would take as a command, or that is not seen; it stays the
+/// same JSON.
+///
+/// ```
+/// assert_eq!(dbscript::plain_json("[\"\u{9b}31m\u{202e}\"]"), r#"["\u009b31m\u202e"]"#);
+/// ```
+pub fn plain_json(json: &str) -> Cow<'_, str> {
+    // Characters below the space stand between values only, where they mean nothing.
+    let is_escaped = |c: char| c >= ' ' && is_unfit(c);
+    if !json.contains(is_escaped) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_escaped(c) {
+            escaped.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+fn escape(text: &str, is_escaped: fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(is_escaped) {
         return Cow::Borrowed(text);
     }
-    let escaped = text.chars().map(|c| match is_escaped(c) {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    });
-    Cow::Owned(escaped.collect())
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_escaped(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
 }
 
-fn is_escaped(c: char) -> bool {
-    c == '\\' || c.is_control() || is_invisible(c)
+/// Tells whether a character ends a line, is a command to a terminal, or is not seen.
+fn is_unfit(c: char) -> bool {
+    (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}') || is_invisible(c)
 }
 
-/// Tells whether a character has no width, or says in which direction others are written.
+/// Tells whether a character has no width, or says in which direction others are written: what Unicode lets a
+/// display ignore, and the marks around annotations.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -35,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_is_harmless_stays() {
-        for text in ["", "mailer", "注文の行列", "a\u{301} | 'quoted' \"é\"", "\u{2065}\u{206a}\u{2010}"]
+        for text in ["", "mailer", "注文の行列", "a\u{301} | 'quoted' \"é\"", "\u{2010}\u{ffa1}\u{10ffff}"]
         {
             assert!(matches!(plain(text), Cow::Borrowed(same) if same == text), "{text}");
         }
@@ -48,5 +96,16 @@ mod tests {
         check("\u{1b}]0;title\u{7}\u{9b}", r"\u{1b}]0;title\u{7}\u{9b}");
         check(r"a\n", r"a\\n");
         check("x\u{202e}y\u{2066}z\u{200b}\u{200f}\u{feff}", r"x\u{202e}y\u{2066}z\u{200b}\u{200f}\u{feff}");
+    }
+
+    #[test]
+    fn no_line_of_a_log_is_escaped_twice() {
+        let texts = ["a\tb \\n", "x\u{85}\u{9b}31m\u{2028}\u{2029}\u{61c}\u{2060}\u{e0041}\u{fe0f}\r\n"];
+        let lines = texts.map(|text| one_line(text).into_owned());
+        assert_eq!(lines[0], texts[0]);
+        let expected = r"x\u{85}\u{9b}31m\u{2028}\u{2029}\u{61c}\u{2060}\u{e0041}\u{fe0f}\r\n";
+        assert_eq!(lines[1], expected);
+        assert_eq!(one_line(&lines[1]), expected);
+        assert_eq!(one_line(&plain("a\\\u{1b}\t")), r"a\\\u{1b}\t");
     }
 }

@@ -45,7 +45,7 @@ impl Run {
         self.switches.check_command()?;
         let config = self.load()?;
         if let Some(signal) = self.switches.signal() {
-            return self.control(&config, signal).map(done);
+            return self.control(&config, signal);
         }
         let settings = self.settings(&config)?;
         if self.switches.daemon() {
@@ -92,7 +92,7 @@ impl Run {
     }
 
     /// Sends a signal. A broken file keeps nobody from stopping the process, but is not worth a reload.
-    fn control(&self, config: &Config, signal: Signal) -> Result<(), BoxError> {
+    fn control(&self, config: &Config, signal: Signal) -> Result<ExitCode, BoxError> {
         if signal == Signal::SIGHUP {
             self.settings(config)?;
         }
@@ -100,14 +100,18 @@ impl Run {
         logging::init_console(&LogSettings::default(), self.switches.level())?;
         let Some(path) = pidfile else {
             warn!("no pidfile in the config file, nothing to do");
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         };
         match pidfile::send(&path, signal)? {
             Sent::ToProcess => {}
             Sent::NoFile => warn!("no pidfile `{}`, the process is not running", path.display()),
             Sent::Stale => warn!("pidfile `{}` is stale, the process is not running", path.display()),
+            Sent::Refused(why) => {
+                warn!("no signal is sent: pidfile `{}` is not trusted: {why}", path.display());
+                return Ok(ExitCode::FAILURE);
+            }
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 
     fn run_once(&self, config: &Config, settings: &Settings, once: Once) -> Result<ExitCode, BoxError> {

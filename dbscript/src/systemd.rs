@@ -6,6 +6,7 @@ use log::debug;
 use sd_notify::NotifyState;
 
 use crate::manager::{Manager, News};
+use crate::one_line;
 
 /// Tells systemd, or whoever else has set `NOTIFY_SOCKET`. Without that variable nothing is sent.
 pub(crate) struct Systemd {
@@ -47,8 +48,10 @@ impl Manager for Systemd {
             },
             News::Stopping => self.send(&[NotifyState::Stopping]),
             News::Alive => self.feed(),
-            News::Status(status) if status == self.status => {}
+            // A line end would begin another message to the manager.
+            News::Status(status) if one_line(status) == self.status => {}
             News::Status(status) => {
+                let status = &*one_line(status);
                 status.clone_into(&mut self.status);
                 self.send(&[NotifyState::Status(status)]);
             }

@@ -5,12 +5,7 @@ use std::time::{Duration, Instant};
 
 use log::{Level, debug, log};
 
-use crate::{ErrorKind, LoopSettings, describe};
-
-/// The same line is logged at most this often.
-const REPEAT: Duration = Duration::from_secs(60);
-/// How many different lines are remembered.
-const REMEMBERED: usize = 16;
+use crate::{ErrorKind, LoopSettings, Repeats, describe};
 
 /// Remembers failed rounds, so that an error that comes again and again does not fill the log.
 pub(crate) struct Trouble {
@@ -22,20 +17,13 @@ pub(crate) struct Trouble {
     failures: Option<(Instant, Instant)>,
     /// The failed rounds since the last good one.
     streak: Option<Streak>,
-    told: Vec<Told>,
+    repeats: Repeats,
 }
 
 struct Streak {
     rounds: u64,
     since: Instant,
     told: bool,
-}
-
-/// A line, when it was logged, and how often it was not since then.
-struct Told {
-    line: String,
-    at: Instant,
-    untold: u64,
 }
 
 impl Trouble {
@@ -47,7 +35,7 @@ impl Trouble {
             reset: settings.exception_reset,
             failures: None,
             streak: None,
-            told: Vec::new(),
+            repeats: Repeats::default(),
         }
     }
 
@@ -64,7 +52,7 @@ impl Trouble {
         self.failures = Some((since, now));
         let level = if self.is_quiet(error, now - since) { Level::Warn } else { Level::Error };
         let line = describe(error);
-        let told = self.tell(&line, now);
+        let told = self.repeats.tell_at(&line, now);
         let streak = self.streak.get_or_insert(Streak { rounds: 0, since: now, told: false });
         streak.rounds += 1;
         streak.told |= told.is_some();
@@ -103,23 +91,6 @@ impl Trouble {
     fn is_quiet(&self, error: &(dyn StdError + 'static), age: Duration) -> bool {
         age < self.grace && self.quiet.iter().any(|kind| kind.matches(error))
     }
-
-    /// Returns how often a line was left out since it was last told, or nothing when it is to be left out now.
-    fn tell(&mut self, line: &str, now: Instant) -> Option<u64> {
-        if let Some(told) = self.told.iter_mut().find(|told| told.line == line) {
-            if now - told.at < REPEAT {
-                told.untold += 1;
-                return None;
-            }
-            told.at = now;
-            return Some(std::mem::take(&mut told.untold));
-        }
-        if self.told.len() == REMEMBERED {
-            self.told.remove(0);
-        }
-        self.told.push(Told { line: line.to_owned(), at: now, untold: 0 });
-        Some(0)
-    }
 }
 
 #[cfg(test)]
@@ -134,27 +105,6 @@ mod tests {
 
     fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
-    }
-
-    #[test]
-    fn a_line_is_told_once_a_minute_with_how_often_it_was_not() {
-        let (mut trouble, start) = (trouble(), Instant::now());
-        assert_eq!(trouble.tell("a", start), Some(0));
-        for second in 1..60 {
-            assert_eq!(trouble.tell("a", start + seconds(second)), None);
-        }
-        assert_eq!(trouble.tell("b", start + seconds(59)), Some(0));
-        assert_eq!(trouble.tell("a", start + seconds(60)), Some(59));
-        assert_eq!(trouble.tell("a", start + seconds(120)), Some(0));
-    }
-
-    #[test]
-    fn lines_that_all_differ_are_forgotten_in_turn() {
-        let (mut trouble, start) = (trouble(), Instant::now());
-        for number in 0..1000 {
-            assert_eq!(trouble.tell(&number.to_string(), start), Some(0));
-        }
-        assert_eq!(trouble.told.len(), REMEMBERED);
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use dbscript::{BoxError, describe};
+use dbscript::{BoxError, describe, one_line};
 use postgres::{Client, NoTls};
 
 use crate::check::Contents;
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("demo: {}", describe(&*error));
+            eprintln!("demo: {}", one_line(&describe(&*error)));
             if let Some(failure) = error.downcast_ref::<Failure>() {
                 eprint!("{}", failure.log);
             }

@@ -1,11 +1,14 @@
 //! Sends a mail for each event that a trigger `logutriga` has written.
 
+mod connection;
+mod encryption;
 mod letter;
 mod postbox;
 mod server;
 mod settings;
 mod template;
 mod trouble;
+mod wire;
 
 use std::process::ExitCode;
 

@@ -1,16 +1,16 @@
 //! The way to the mail server, one connection for the mails of a batch.
 
 use lettre::Message;
-use lettre::transport::smtp::client::SmtpConnection;
 use log::{debug, warn};
 
+use crate::connection::Connection;
 use crate::server::Server;
 use crate::trouble::Trouble;
 
 /// Sends mails over one connection, which is opened for the first and closed together with this value.
 pub(crate) struct Postbox<'a> {
     server: &'a Server,
-    connection: Option<SmtpConnection>,
+    connection: Option<Connection>,
     /// Why there is no connection, which is tried once.
     closed: Option<Trouble>,
     sent: u64,
@@ -53,7 +53,13 @@ impl Postbox<'_> {
         }
         let connection = self.server.connect().inspect_err(|trouble| {
             if let Trouble::Away(reason) = trouble {
-                warn!("mails have to wait: {reason}");
+                match self.server.repeats.tell(reason) {
+                    Some(0) => warn!("mails have to wait: {reason}"),
+                    Some(more) => {
+                        warn!("mails have to wait: {reason} ({more} times more since the last line)")
+                    }
+                    None => debug!("mails have to wait: {reason}"),
+                }
             }
         })?;
         match self.send_over(connection, mail) {
@@ -64,9 +70,8 @@ impl Postbox<'_> {
     }
 
     /// Sends a mail, and keeps the connection unless the library has closed it after a refusal.
-    fn send_over(&mut self, mut connection: SmtpConnection, mail: &Message) -> Result<(), Trouble> {
-        let sent = connection.send(mail.envelope(), &mail.formatted());
-        let sent = sent.map(|_| ()).map_err(|error| Trouble::with_mail(&error));
+    fn send_over(&mut self, mut connection: Connection, mail: &Message) -> Result<(), Trouble> {
+        let sent = connection.send(mail).map_err(|error| Trouble::with_mail(&error));
         self.connection = (!connection.has_broken()).then_some(connection);
         sent
     }
@@ -74,7 +79,7 @@ impl Postbox<'_> {
 
 impl Drop for Postbox<'_> {
     fn drop(&mut self) {
-        if let Some(Err(error)) = self.connection.as_mut().map(SmtpConnection::quit) {
+        if let Some(Err(error)) = self.connection.as_mut().map(Connection::quit) {
             debug!("the mail server took no leave: {error}");
         }
     }

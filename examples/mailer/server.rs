@@ -1,32 +1,26 @@
 //! The mail server: where it is, how it is spoken to, and a connection to it.
 
-use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{
-    Certificate, CertificateStore, SmtpConnection, Tls, TlsParameters, TlsParametersBuilder,
-};
+use dbscript::Repeats;
+use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::extension::ClientId;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+use crate::connection::Connection;
+use crate::encryption::{Encryption, Tls};
 use crate::trouble::Trouble;
-
-/// How long the server may take for each answer.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// What a file of certificates has to hold; without any, the library would trust nobody and not say so.
-const MARK: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// A mail server by its URL. It is not shown: the URL may hold a password.
 pub(crate) struct Server {
     host: String,
     port: u16,
-    tls: Tls,
+    encryption: Encryption,
     login: Option<Credentials>,
     hello: ClientId,
+    /// Why it could not be reached, as far as the log was told.
+    pub(crate) repeats: Repeats,
 }
 
 impl Server {
@@ -42,9 +36,16 @@ impl Server {
             return Err("there is something behind the host".to_owned());
         }
         let host = host(&url).ok_or("it names no host")?;
-        let (tls, port) = encryption(&url, &host, ca)?;
+        let (encryption, port) = encryption(&url, &host, ca)?;
         let login = login(&url)?;
-        Ok(Server { host, port: url.port().unwrap_or(port), tls, login, hello: hello() })
+        Ok(Server {
+            host,
+            port: url.port().unwrap_or(port),
+            encryption,
+            login,
+            hello: hello(),
+            repeats: Repeats::default(),
+        })
     }
 
     /// Connects, encrypts and logs in, as the URL says.
@@ -52,42 +53,31 @@ impl Server {
     /// # Errors
     ///
     /// [`Trouble::Away`], or [`Trouble::Login`] when the server does not take the user's word.
-    pub(crate) fn connect(&self) -> Result<SmtpConnection, Trouble> {
-        let at_once = if let Tls::Wrapper(tls) = &self.tls { Some(tls) } else { None };
-        let address = (self.host.as_str(), self.port);
-        let connected = SmtpConnection::connect(address, Some(TIMEOUT), &self.hello, at_once, None);
-        let mut connection = connected.map_err(|error| self.away(&error))?;
-        match &self.tls {
-            Tls::Required(tls) => self.encrypt(&mut connection, tls)?,
-            Tls::Opportunistic(tls) if connection.can_starttls() => self.encrypt(&mut connection, tls)?,
-            _ => {}
-        }
+    pub(crate) fn connect(&self) -> Result<Connection, Trouble> {
+        let opened = Connection::open(&self.host, self.port, &self.encryption, &self.hello);
+        let mut connection = opened.map_err(|why| self.away(&why))?;
         self.log_in(&mut connection)?;
         Ok(connection)
     }
 
-    fn encrypt(&self, connection: &mut SmtpConnection, tls: &TlsParameters) -> Result<(), Trouble> {
-        connection.starttls(tls, &self.hello).map_err(|error| self.away(&error))
-    }
-
-    fn log_in(&self, connection: &mut SmtpConnection) -> Result<(), Trouble> {
+    fn log_in(&self, connection: &mut Connection) -> Result<(), Trouble> {
         let Some(login) = &self.login else { return Ok(()) };
-        if matches!(self.tls, Tls::Opportunistic(_)) && !connection.is_encrypted() {
+        if matches!(self.encryption, Encryption::Opportunistic(_)) && !connection.is_encrypted() {
             return Err(Trouble::Login(
                 "it offers no encryption, and the password is not sent without".into(),
             ));
         }
-        match connection.auth(DEFAULT_MECHANISMS, login) {
-            Ok(_) => Ok(()),
+        match connection.log_in(login) {
+            Ok(()) => Ok(()),
             Err(error) if error.is_permanent() || error.is_client() => {
                 Err(Trouble::Login(Trouble::told(&error)))
             }
-            Err(error) => Err(self.away(&error)),
+            Err(error) => Err(self.away(&Trouble::told(&error))),
         }
     }
 
-    fn away(&self, error: &lettre::transport::smtp::Error) -> Trouble {
-        Trouble::Away(format!("no mail server at `{}:{}`: {}", self.host, self.port, Trouble::told(error)))
+    fn away(&self, why: &str) -> Trouble {
+        Trouble::Away(format!("no mail server at `{}:{}`: {why}", self.host, self.port))
     }
 }
 
@@ -103,32 +93,18 @@ fn host(url: &Url) -> Option<String> {
 }
 
 /// Returns the kind of encryption, and its usual port.
-fn encryption(url: &Url, host: &str, ca: Option<&Path>) -> Result<(Tls, u16), String> {
+fn encryption(url: &Url, host: &str, ca: Option<&Path>) -> Result<(Encryption, u16), String> {
     let options: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     let options: Vec<(&str, &str)> = options.iter().map(|(name, value)| (&**name, &**value)).collect();
     match (url.scheme(), &options[..]) {
-        ("smtp", []) => Ok((Tls::None, 25)),
-        ("smtp", [("tls", "required")]) => Ok((Tls::Required(parameters(host, ca)?), 587)),
-        ("smtp", [("tls", "opportunistic")]) => Ok((Tls::Opportunistic(parameters(host, ca)?), 587)),
-        ("smtps", []) => Ok((Tls::Wrapper(parameters(host, ca)?), 465)),
+        ("smtp", []) => Ok((Encryption::None, 25)),
+        ("smtp", [("tls", "required")]) => Ok((Encryption::Required(Tls::new(host, ca)?), 587)),
+        ("smtp", [("tls", "opportunistic")]) => Ok((Encryption::Opportunistic(Tls::new(host, ca)?), 587)),
+        ("smtps", []) => Ok((Encryption::Wrapper(Tls::new(host, ca)?), 465)),
         ("smtp", _) => Err("behind the `?` is neither `tls=required` nor `tls=opportunistic`".to_owned()),
         ("smtps", _) => Err("with `smtps` there is nothing to choose".to_owned()),
         _ => Err("it starts neither with `smtp://` nor with `smtps://`".to_owned()),
     }
-}
-
-fn parameters(host: &str, ca: Option<&Path>) -> Result<TlsParameters, String> {
-    let mut builder = TlsParametersBuilder::new(host.to_owned());
-    if let Some(path) = ca {
-        let broken = |error: String| format!("certificates in `{}`: {error}", path.display());
-        let pem = fs::read(path).map_err(|error| broken(error.to_string()))?;
-        if !pem.windows(MARK.len()).any(|part| part == MARK) {
-            return Err(broken("there is none".to_owned()));
-        }
-        let certificate = Certificate::from_pem(&pem).map_err(|error| broken(error.to_string()))?;
-        builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
-    }
-    builder.build().map_err(|error| error.to_string())
 }
 
 fn login(url: &Url) -> Result<Option<Credentials>, String> {
@@ -153,9 +129,14 @@ fn hello() -> ClientId {
 mod tests {
     use super::*;
 
+    fn kind(encryption: &Encryption) -> String {
+        let shown = format!("{encryption:?}");
+        shown.split('(').next().unwrap_or_default().to_owned()
+    }
+
     fn read(url: &str) -> Result<(String, u16, String, bool), String> {
         let server = Server::from_url(url, None)?;
-        Ok((server.host, server.port, format!("{:?}", server.tls), server.login.is_some()))
+        Ok((server.host, server.port, kind(&server.encryption), server.login.is_some()))
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! The keys of the mailer, and what they mean.
 
-use std::fs;
-
 use dbscript::{BoxError, Config, Error, Key};
 use lettre::message::Mailbox;
 
@@ -44,6 +42,8 @@ const RETRY_DELAY: Key = Key::with_default(
     "60",
     "Seconds until a mail is tried again that the server did not take for now, or could not be asked to. Defaults to 60.",
 );
+/// What is longer is no text of a mail, in bytes.
+const TEMPLATE_LIMIT: u64 = 1024 * 1024;
 /// With the other defaults, about the four days after which mail servers give up.
 const MAX_RETRIES: Key = Key::with_default(
     "pgq_max_retries",
@@ -99,6 +99,7 @@ fn text(config: &Config) -> Result<Template, Error> {
         return Err(config.broken(&MAIL_TEMPLATE));
     };
     let broken = |what: &str| Error::usage(format!("{what} mail_template `{}`", path.display()));
-    let text = fs::read_to_string(&path).map_err(|error| broken("cannot read").caused_by(error))?;
+    let text = dbscript::read_text_file(&path, TEMPLATE_LIMIT)
+        .map_err(|error| broken("cannot read").caused_by(error))?;
     Template::parse(&text).map_err(|what| broken("cannot use").caused_by(what))
 }

@@ -1,6 +1,6 @@
 //! Mending a database that was moved.
 
-use dbscript::{BoxError, Context, Error, Job, Switches, confirm};
+use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
 use log::{info, warn};
 use pgq::integrity::{Finding, Repair, inspect, repair};
 use pgq::status::Level;
@@ -30,7 +30,8 @@ pub(crate) fn command(switches: &Switches) -> Job {
 }
 
 fn line(finding: &Finding) -> String {
-    format!("{}: {finding}; {}\n", finding.level(), finding.remedy())
+    let text = format!("{}: {finding}; {}", finding.level(), finding.remedy());
+    format!("{}\n", plain(&text))
 }
 
 fn report(cx: &mut Context, done: &Repair) -> Result<(), BoxError> {

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbscript::{Control, describe, guarded, is_final, is_interrupted};
+use dbscript::{Control, Repeats, describe, describe_in_full, guarded, is_final, is_interrupted};
 use log::{Level, log};
 use postgres::{Client, GenericClient, Transaction};
 
@@ -26,6 +26,7 @@ pub struct Batch<'a> {
     hooks: Option<Arc<dyn Hooks>>,
     /// Whether a handler's failure was told.
     has_told: bool,
+    repeats: Arc<Repeats>,
     /// Of the loop that the batch is delivered by.
     control: Control,
 }
@@ -54,14 +55,21 @@ impl<'a> Batch<'a> {
             is_misused: false,
             hooks: None,
             has_told: false,
+            repeats: Arc::default(),
             control: Control::default(),
         }
     }
 
-    /// Sets by whom the handlers may be told to end, and who is told what becomes of events.
-    pub(crate) fn under(mut self, control: Control, hooks: Option<Arc<dyn Hooks>>) -> Batch<'a> {
+    /// Sets by whom the handlers may be told to end, who is told what becomes of events, and what the log was told.
+    pub(crate) fn under(
+        mut self,
+        control: Control,
+        hooks: Option<Arc<dyn Hooks>>,
+        repeats: Arc<Repeats>,
+    ) -> Batch<'a> {
         self.control = control;
         self.hooks = hooks;
+        self.repeats = repeats;
         self
     }
 
@@ -194,7 +202,7 @@ impl<'a> Batch<'a> {
             Err(error) if !self.savepoints.roll_back(savepoint, self.events.transaction()) => Err(error),
             Err(error) => {
                 self.tell_of(event, &*error);
-                Ok(policy.outcome(event.retry(), &describe(&*error)))
+                Ok(policy.outcome(event.retry(), &describe_in_full(&*error)))
             }
         }
     }
@@ -205,10 +213,13 @@ impl<'a> Batch<'a> {
         self.control.is_aborting() || self.is_misused || is_interrupted(error) || is_final(error)
     }
 
-    /// Tells why a handler failed. Of a batch the first one is a warning, since there may be a million.
+    /// Tells why a handler failed. Of a batch the first one is a warning, since there may be a million, and of those
+    /// that fail alike one a minute.
     fn tell_of(&mut self, event: &Event, error: &(dyn StdError + 'static)) {
-        let level = if std::mem::replace(&mut self.has_told, true) { Level::Debug } else { Level::Warn };
-        log!(level, "event {} of queue `{}` failed: {}", event.id(), self.queue(), describe(error));
+        let line = describe(error);
+        let is_first = !std::mem::replace(&mut self.has_told, true);
+        let level = if is_first && self.repeats.tell(&line).is_some() { Level::Warn } else { Level::Debug };
+        log!(level, "event {} of queue `{}` failed: {line}", event.id(), self.queue());
         if let Some(hooks) = &self.hooks {
             hooks.event_failed(event, error);
         }

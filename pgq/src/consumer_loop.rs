@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dbscript::{Context, Round, Script, guarded};
+use dbscript::{Context, Repeats, Round, Script, guarded};
 use log::{debug, info, warn};
 use postgres::Client;
 
@@ -130,6 +130,8 @@ pub struct ConsumerLoop<D> {
     delivery: D,
     guard: Guard,
     hooks: Option<Arc<dyn Hooks>>,
+    /// Why handlers failed, as far as the log was told.
+    repeats: Arc<Repeats>,
     /// Whether another process was consuming under this name at the last round.
     stands_by: bool,
     /// When it was last said that somebody has the lock who may not consume.
@@ -150,6 +152,7 @@ impl<D: Delivery> ConsumerLoop<D> {
             subscription: if guarded { subscription.guarded() } else { subscription },
             guard: Guard::default(),
             hooks: None,
+            repeats: Arc::default(),
             stands_by: false,
             warned: None,
             resumes: delivery.resumes(),
@@ -263,7 +266,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         info: &BatchInfo,
     ) -> Result<Result<Delivered, Error>, BoxError> {
         let batch = match Batch::open(db, &self.subscription, info.clone()) {
-            Ok(batch) => batch.under(cx.control().clone(), self.hooks.clone()),
+            Ok(batch) => batch.under(cx.control().clone(), self.hooks.clone(), self.repeats.clone()),
             Err(error) => return Ok(Err(error)),
         };
         if let Some(hooks) = &self.hooks {

@@ -16,8 +16,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Gives an event up; the reason is what the error and its causes say.
+    /// Gives an event up; the reason is what the error and its causes say, with what a server says of rows. It is for
+    /// those who may read the events.
     pub fn failed(error: &(dyn std::error::Error + 'static)) -> Outcome {
-        Outcome::Failed(dbscript::describe(error))
+        Outcome::Failed(dbscript::describe_in_full(error))
     }
 }

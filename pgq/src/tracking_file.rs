@@ -6,8 +6,14 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use dbscript::{create_own_file, plain};
 
 use crate::{Checkpoint, Error};
+
+/// What is longer is neither a number nor two lines with times, in bytes.
+const LIMIT: u64 = 1024;
+/// How long a text is shown that is no number, in bytes.
+const SHOWN: usize = 20;
 
 /// The file that holds a consumer's tick: a plain number, as python-pgq writes and reads it.
 ///
@@ -41,9 +47,9 @@ impl TrackingFile {
         if text.is_empty() {
             return Ok(None);
         }
-        let tick: i64 = text
-            .parse()
-            .map_err(|_| Error::failed(format!("file `{}` holds no tick: `{text}`", self.path.display())))?;
+        let tick: i64 = text.parse().map_err(|_| {
+            Error::failed(format!("file `{}` holds no tick{}", self.path.display(), shown(text)))
+        })?;
         // python-pgq writes a negative number when there is no tick.
         if tick < 0 {
             return Ok(None);
@@ -94,7 +100,7 @@ impl TrackingFile {
 
     /// Returns what a file holds; nothing when it is not there.
     fn text_of(&self, path: &Path) -> Result<String, Error> {
-        match fs::read_to_string(path) {
+        match dbscript::read_text_file(path, LIMIT) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
             read => read.map_err(|error| failed("cannot read", path, error)),
         }
@@ -106,7 +112,7 @@ impl TrackingFile {
 
     fn try_replace(&self, path: &Path, text: &str) -> io::Result<()> {
         let new = with_ending(path, ".new");
-        let mut file = File::create(&new)?;
+        let mut file = create_own_file(Path::new(&new))?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, path)?;
@@ -141,6 +147,11 @@ fn time_of(line: &str, tick: i64) -> Option<DateTime<Utc>> {
 
 fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     Error::failed(format!("{what} file `{}`", path.display())).caused_by(error)
+}
+
+/// Shows a short text; a longer one may be that of another file, which a link leads to.
+fn shown(text: &str) -> String {
+    if text.len() <= SHOWN { format!(": `{}`", plain(text)) } else { String::new() }
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ impl From<pgq::Error> for Error {
 /// Shows the whole chain as one line, which is what a `main` that returns the error prints.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&dbscript::describe(self))
+        f.write_str(&dbscript::one_line(&dbscript::describe(self)))
     }
 }
 

@@ -52,11 +52,11 @@ fn a_nul_character_is_refused() {
 }
 
 #[test]
-fn the_second_format_is_refused() {
-    // One way to refer to values is enough, and who uses the other is told.
-    let both = Both::read("[s]\nconfig_format = 2\nx = ${job_name}", &[]);
-    assert_eq!((both.theirs("get"), both.ours(Config::get)), (Some(&"peer".into()), None));
-    assert!(both.ours.expect_err("refused").to_string().contains("config_format 2"));
+fn an_override_of_the_format_is_refused() {
+    // Skytools reads it before any override, so the override would do nothing.
+    let both = Both::read("[s]\nx = ${job_name}", &[("config_format", "2")]);
+    assert_eq!((both.theirs("get"), both.ours(Config::get)), (Some(&"${job_name}".into()), None));
+    assert!(both.ours.expect_err("refused").to_string().contains("--set cannot change config_format"));
 }
 
 #[test]

@@ -186,9 +186,14 @@ fn a_dash_and_an_empty_path_stay_what_they_are() {
 }
 
 #[test]
-fn only_the_first_format_is_read() {
-    assert!(parse("[queue_mover]\nconfig_format = 1\n", &[("config_format", "2")]).is_ok());
-    check_error(parse("[DEFAULT]\nconfig_format = 2\n[queue_mover]\n", &[]), "config_format 2");
+fn the_file_alone_says_how_it_is_written() {
+    assert!(parse("[queue_mover]\nconfig_format = 2\n", &[("config_format", "2")]).is_ok());
+    check_error(
+        parse("[queue_mover]\nconfig_format = 1\n", &[("config_format", "2")]),
+        "--set cannot change",
+    );
+    check_error(parse("[queue_mover]\n", &[("CONFIG_FORMAT", "2")]), "--set cannot change");
+    assert!(parse("[DEFAULT]\nconfig_format = 2\n[queue_mover]\n", &[]).is_ok());
     check_error(parse("[queue_mover]\nconfig_format = 3\n", &[]), "invalid value of key config_format");
 }
 

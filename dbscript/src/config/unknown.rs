@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Config, FORMAT};
-use crate::interpolate;
+use crate::interpolate::{self, Syntax};
 use crate::key::{Key, Presence};
 use crate::nearest::nearest;
 
@@ -31,7 +31,10 @@ impl Config {
             Presence::Default(default) => Some(default),
             Presence::Optional | Presence::Required => None,
         });
-        values.chain(defaults).flat_map(interpolate::references).collect()
+        let others = self.others.values().flat_map(|section| section.values()).map(String::as_str);
+        let in_file = values.chain(others).flat_map(|text| interpolate::references(self.syntax, text));
+        let in_program = defaults.flat_map(|text| interpolate::references(Syntax::Percent, text));
+        in_file.chain(in_program).collect()
     }
 
     /// Returns the key as the program has declared it, which may be with another default.

@@ -1,11 +1,14 @@
 //! The password file, `~/.pgpass`.
 
-use std::fs;
+use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::Error;
+use crate::{Error, files};
+
+/// What is longer is no password file, in bytes.
+const LIMIT: u64 = 16 * 1024 * 1024;
 
 /// A password file's lines: `host:port:database:user:password`.
 pub(super) struct Passfile {
@@ -17,7 +20,12 @@ impl Passfile {
     /// Reads a file; one that is missing has no lines, and neither has one that others can read, which is
     /// warned about once.
     pub(super) fn read(path: &Path) -> Passfile {
-        let content = if is_private(path) { fs::read(path).unwrap_or_default() } else { Vec::new() };
+        let opened = files::open(path).ok().filter(|(_, metadata)| is_private(path, metadata));
+        let content = opened.map(|(file, metadata)| files::read(&file, &metadata, LIMIT));
+        let content = content.unwrap_or_else(|| Ok(Vec::new())).unwrap_or_else(|error| {
+            warn_once(path, &error.to_string());
+            Vec::new()
+        });
         Passfile { path: path.to_owned(), content }
     }
 
@@ -48,9 +56,8 @@ impl Passfile {
     }
 }
 
-/// Tells whether the file is there, is a file, and can be read by its owner only.
-fn is_private(path: &Path) -> bool {
-    let Ok(metadata) = fs::metadata(path) else { return false };
+/// Tells whether the file is a file, and can be read by its owner only.
+fn is_private(path: &Path, metadata: &Metadata) -> bool {
     let public = metadata.permissions().mode() & 0o077 != 0;
     if !metadata.is_file() {
         warn_once(path, "it is not a plain file");

@@ -1,13 +1,14 @@
 //! Services: named groups of settings in `pg_service.conf`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::keywords::{self, is_blank};
 use super::options::{Options, Origin};
 use super::surroundings::Surroundings;
-use crate::Error;
+use crate::{Error, read_file};
 
+/// What is longer is no service file, in bytes.
+const LIMIT: u64 = 16 * 1024 * 1024;
 const HOME_FILE: &str = ".pg_service.conf";
 const SYSTEM_FILE: &str = "pg_service.conf";
 /// Where Debian's libpq looks; PGSYSCONFDIR names another folder.
@@ -49,7 +50,7 @@ fn files(surroundings: &Surroundings<'_>) -> Vec<PathBuf> {
 
 /// Adds what the file says of the service, and returns whether it says anything.
 fn add_from(options: &mut Options, file: &Path, name: &str) -> Result<bool, Error> {
-    let content = fs::read(file)
+    let content = read_file(file, LIMIT)
         .map_err(|error| Error::usage(format!("service file `{}`", file.display())).caused_by(error))?;
     let broken = |number: usize, why: &str| {
         Error::usage(format!("service file `{}`, line {number}: {why}", file.display()))

@@ -52,8 +52,15 @@ fn errors_name_the_keyword_and_where_it_was_set() {
     check("host='h", &[], "invalid connection string: a quoted value does not end");
     check("host=a,b port=1,2,3", &[], "invalid connection string: 3 ports for 2 hosts");
     check("postgresql://h?hots=h", &[], "invalid connection URI: unknown parameter `hots`");
-    check("service=x", &[("PGSERVICEFILE", "/dev/null")], "the definition of service `x` was not found");
     check("host=\0", &[], "invalid connection string: it holds a zero byte");
+}
+
+#[test]
+fn a_service_that_is_away_is_no_wrong_usage() {
+    let error =
+        parse_with("service=x", &[("PGSERVICEFILE", "/dev/null")]).expect_err("there is no such service");
+    assert!(!error.is_usage(), "{error:?}");
+    assert_eq!(line(&error), "the definition of service `x` was not found");
 }
 
 #[test]

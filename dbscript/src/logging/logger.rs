@@ -14,6 +14,7 @@ use super::layout::Layout;
 use super::layout::format::Origin;
 use super::outbox;
 use super::scope::Scope;
+use crate::one_line;
 
 /// Hands each message to the handlers of the loggers that it belongs to. Whether a message is wanted at all
 /// has been decided before.
@@ -120,7 +121,7 @@ impl Logger {
             }
         }
         if !has_handlers && entry.level <= Level::Warn {
-            self.last_resort.handle(entry, entry.message);
+            self.last_resort.handle(entry, &one_line(entry.message));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Certificates, keys and revocation lists from PEM files.
 
 use std::fmt::Display;
-use std::fs::{self, Metadata};
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -10,8 +10,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 
-use crate::Error;
+use crate::{Error, files, read_file};
 
+/// What is longer is not read, in bytes: there are lists of revoked certificates of some megabytes.
+const LIMIT: u64 = 64 * 1024 * 1024;
 const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
 /// How OpenSSL marked an encrypted key before PKCS#8.
 const OLD_ENCRYPTED_KEY: &str = "Proc-Type: 4,ENCRYPTED";
@@ -30,7 +32,7 @@ pub(super) fn revocation_lists(path: &Path) -> Result<Vec<CertRevocationList<'st
 }
 
 fn all<T: PemObject>(path: &Path, what: &str) -> Result<Vec<T>, Error> {
-    let text = fs::read(path).map_err(|error| unusable(path).caused_by(error))?;
+    let text = read_file(path, LIMIT).map_err(|error| unusable(path).caused_by(error))?;
     let found: Result<Vec<T>, _> = T::pem_slice_iter(&text).collect();
     let found = found.map_err(|error| wrong(path, error))?;
     if found.is_empty() {
@@ -41,14 +43,17 @@ fn all<T: PemObject>(path: &Path, what: &str) -> Result<Vec<T>, Error> {
 
 /// Reads a key, which may be encrypted and must not be readable by others.
 pub(super) fn private_key(path: &Path, password: Option<&str>) -> Result<PrivateKeyDer<'static>, Error> {
-    let metadata = fs::metadata(path).map_err(|error| unusable(path).caused_by(error))?;
+    let (file, metadata) = files::open(path).map_err(|error| unusable(path).caused_by(error))?;
     if is_readable_by_others(&metadata) {
         return Err(wrong(
             path,
             "group or others may read it: its mode has to be 0600, or 0640 where root owns it",
         ));
     }
-    let text = fs::read_to_string(path).map_err(|error| unusable(path).caused_by(error))?;
+    let text = files::check_regular(path, &metadata)
+        .and_then(|()| files::read(&file, &metadata, LIMIT))
+        .map_err(|error| unusable(path).caused_by(error))?;
+    let text = String::from_utf8(text).map_err(|_| wrong(path, "it is not UTF-8"))?;
     if text.contains(OLD_ENCRYPTED_KEY) {
         let convert = "it is encrypted in an old way: `openssl pkcs8 -topk8` makes one that can be used";
         return Err(wrong(path, convert));

@@ -37,7 +37,7 @@ impl CloseError {
 /// Shows the whole chain as one line, without the events.
 impl fmt::Debug for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&dbscript::describe(self))
+        f.write_str(&dbscript::one_line(&dbscript::describe(self)))
     }
 }
 

@@ -56,7 +56,7 @@ impl SendError {
 /// Shows the whole chain as one line, without the event.
 impl fmt::Debug for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&dbscript::describe(self))
+        f.write_str(&dbscript::one_line(&dbscript::describe(self)))
     }
 }
 

@@ -4,6 +4,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
 use super::{Finding, Problem};
+use crate::names::Name;
 use crate::sql::integrity as sql;
 use crate::{Error, schema};
 
@@ -33,12 +34,12 @@ pub(crate) fn inspect_at_most(client: &mut impl GenericClient, most: usize) -> R
     }
     let tables: Vec<_> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
     for part in tables.chunks(TOGETHER) {
-        add(&mut findings, &query(client, &sql::event_findings(part))?);
+        add(&mut findings, &found(client, &sql::event_findings(part))?);
     }
     for row in query(client, sql::ASIDE)? {
         for (table, is_readable) in [("retry_queue", row.get(0)), ("failed_queue", row.get(1))] {
             if is_readable {
-                add(&mut findings, &query(client, &sql::orphans(table))?);
+                add(&mut findings, &found(client, &sql::orphans(table))?);
             }
         }
     }
@@ -48,7 +49,7 @@ pub(crate) fn inspect_at_most(client: &mut impl GenericClient, most: usize) -> R
 /// As [`inspect`], by one statement that reads no events, and that every role may use.
 pub(crate) fn at_a_glance(client: &mut impl GenericClient) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    add(&mut findings, &query(client, sql::FINDINGS)?);
+    add(&mut findings, &found(client, sql::FINDINGS)?);
     Ok(sorted(findings))
 }
 
@@ -68,14 +69,20 @@ fn add(findings: &mut Vec<Finding>, rows: &[Row]) {
 }
 
 fn finding(row: &Row) -> Option<Finding> {
+    let name = |column: usize| row.get::<_, Option<Name>>(column).map(|name| name.0);
     Some(Finding {
         problem: Problem::named(row.get(0))?,
-        queue: row.get(1),
-        consumer: row.get(2),
-        object: row.get(3),
+        queue: name(1),
+        consumer: name(2),
+        object: name(3),
         reached: row.get(4),
         needed: row.get(5),
     })
+}
+
+/// Runs a query for findings.
+fn found(client: &mut impl GenericClient, statement: &str) -> Result<Vec<Row>, Error> {
+    query(client, &sql::shown(statement))
 }
 
 fn query(client: &mut impl GenericClient, statement: &str) -> Result<Vec<Row>, Error> {

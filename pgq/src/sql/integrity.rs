@@ -2,11 +2,24 @@
 
 use postgres_protocol::escape::escape_literal;
 
+use crate::names::bytes;
+
 /// Whatever can be found without reading events: kind, queue, consumer, object, and two numbers of each.
 pub(crate) const FINDINGS: &str = include_str!("../../sql/integrity/findings.sql");
 
-/// The tables of events that this role may read: queue, table, quoted, and the queue's sequence of event ids.
-pub(crate) const EVENT_TABLES: &str = "select que.queue_name, pg_catalog.format('%I.%I', nsp.nspname, cls.relname), que.queue_event_seq \
+/// Makes the query for what one as [`FINDINGS`] finds, with the names as bytes, which need not be text.
+pub(crate) fn shown(findings: &str) -> String {
+    format!(
+        "select kind, {}, {}, {}, reached, need \
+         from (\n{findings}\n) found (kind, queue, consumer, object, reached, need)",
+        bytes!("queue"),
+        bytes!("consumer"),
+        bytes!("object")
+    )
+}
+
+/// The tables of events that this role may read: queue's id, table, quoted, and the queue's sequence of event ids.
+pub(crate) const EVENT_TABLES: &str = "select que.queue_id, pg_catalog.format('%I.%I', nsp.nspname, cls.relname), que.queue_event_seq \
      from pgq.queue que \
      cross join lateral pg_catalog.generate_series(0, que.queue_ntables - 1) part \
      join pg_catalog.pg_class cls on cls.oid = pg_catalog.to_regclass(pgq.quote_fqname( \
@@ -18,17 +31,18 @@ pub(crate) const EVENT_TABLES: &str = "select que.queue_name, pg_catalog.format(
 
 /// Makes the query for what does not fit in tables of events: as [`FINDINGS`]. The tables are those of
 /// [`EVENT_TABLES`]. By their index on the transaction's id, the last events are found at once.
-pub(crate) fn event_findings(tables: &[(String, String, String)]) -> String {
+pub(crate) fn event_findings(tables: &[(i32, String, String)]) -> String {
     let parts: Vec<String> =
-        tables.iter().map(|(queue, table, sequence)| of_table(queue, table, sequence)).collect();
+        tables.iter().map(|(queue, table, sequence)| of_table(*queue, table, sequence)).collect();
     format!(
         "select kind, queue, null::pg_catalog.text, object, reached, need from ({}) found where need > reached",
         parts.join(" union all ")
     )
 }
 
-fn of_table(queue: &str, table: &str, sequence: &str) -> String {
-    let (queue, name, sequence) = (escape_literal(queue), escape_literal(table), escape_literal(sequence));
+fn of_table(queue: i32, table: &str, sequence: &str) -> String {
+    let (name, sequence) = (escape_literal(table), escape_literal(sequence));
+    let queue = format!("(select queue_name from pgq.queue where queue_id = {queue})");
     format!(
         "(select 'event-id' as kind, {queue} as queue, {name} as object, greatest( \
              pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) - 1::pg_catalog.int8, \

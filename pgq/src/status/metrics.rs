@@ -4,6 +4,8 @@ use std::borrow::Borrow;
 use std::fmt::Write;
 use std::time::Duration;
 
+use dbscript::one_line;
+
 use super::{ConsumerStatus, QueueStatus, Status};
 
 /// The content type of [`render`]'s text.
@@ -187,8 +189,10 @@ impl<'a> Family<'a> {
     }
 }
 
+/// Escapes what the format wants to be, and what a terminal should not get: that looks as in a log.
 fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    let lines: Vec<_> = value.split('\n').map(one_line).collect();
+    lines.join("\n").replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn seconds(time: Duration) -> f64 {

@@ -20,8 +20,8 @@ impl fmt::Display for Status {
         writeln!(
             f,
             "Postgres version: {}   PgQ version: {}{schema}   Database: {}",
-            self.server_version,
-            self.pgq_version,
+            plain(&self.server_version),
+            plain(&self.pgq_version),
             plain(&self.database)
         )?;
         let mut queues = vec![QUEUE_TITLES.map(str::to_owned)];
@@ -64,7 +64,8 @@ impl Status {
     fn write_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut space = "\n";
         for finding in &self.findings {
-            writeln!(f, "{space}! {finding}; {}", finding.advice())?;
+            let text = format!("{finding}; {}", finding.advice());
+            writeln!(f, "{space}! {}", plain(&text))?;
             space = "";
         }
         Ok(())

@@ -17,7 +17,7 @@ const NAMED: usize = 5;
 #[derive(Default)]
 pub(super) struct Failing {
     queues: BTreeMap<i32, Failure>,
-    /// When each complaint was logged last.
+    /// When each complaint was logged last, by its gist.
     told: BTreeMap<String, Instant>,
     /// Those that are well again and were not told of yet.
     recovered: Vec<String>,
@@ -26,6 +26,8 @@ pub(super) struct Failing {
 struct Failure {
     name: String,
     line: String,
+    /// What the line has in common with others of its kind.
+    gist: String,
     told: Option<Instant>,
     pause: Duration,
     next: Instant,
@@ -47,22 +49,22 @@ impl Failing {
 
     /// Takes note of a failure.
     pub(super) fn add(&mut self, id: i32, name: &str, code: Option<&SqlState>, line: String) {
-        let now = Instant::now();
+        let (now, gist) = (Instant::now(), dbscript::gist(&line));
         let before = self.queues.remove(&id);
-        let told = before.as_ref().filter(|before| before.line == line).and_then(|before| before.told);
+        let told = before.as_ref().filter(|before| before.gist == gist).and_then(|before| before.told);
         let pause = match before {
             Some(before) if !code.is_some_and(passes) => (before.pause * 2).min(LONGEST_PAUSE),
             _ => FIRST_PAUSE,
         };
         let told = told.filter(|told| now - *told < REPEAT);
-        let failure = Failure { name: name.to_owned(), line, told, pause, next: now + pause };
+        let failure = Failure { name: name.to_owned(), line, gist, told, pause, next: now + pause };
         self.queues.insert(id, failure);
     }
 
     /// Takes note of a queue that is well. Others that have failed as it did may be, too.
     pub(super) fn remove(&mut self, id: i32) {
         let Some(failure) = self.queues.remove(&id) else { return };
-        let alike = self.queues.values_mut().filter(|other| other.line == failure.line);
+        let alike = self.queues.values_mut().filter(|other| other.gist == failure.gist);
         alike.for_each(|other| other.next = other.next.min(Instant::now()));
         // Who has not heard of the trouble does not want to hear of its end.
         if failure.told.is_some() {
@@ -74,16 +76,17 @@ impl Failing {
     pub(super) fn tell(&mut self, mut place: impl FnMut() -> String) {
         let now = Instant::now();
         self.told.retain(|_, told| now - *told < REPEAT);
-        let mut lines: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut lines: BTreeMap<&str, (&str, Vec<&str>)> = BTreeMap::new();
         for failure in self.queues.values_mut() {
-            if failure.told.is_none() && !self.told.contains_key(&failure.line) {
+            if failure.told.is_none() && !self.told.contains_key(&failure.gist) {
                 failure.told = Some(now);
-                lines.entry(&failure.line).or_default().push(&failure.name);
+                let line = lines.entry(&failure.gist).or_insert((&failure.line, Vec::new()));
+                line.1.push(&failure.name);
             }
         }
-        for (line, names) in lines {
+        for (gist, (line, names)) in lines {
             error!("{}: cannot tick {}: {line}", place(), named(&names));
-            self.told.insert(line.to_owned(), now);
+            self.told.insert(gist.to_owned(), now);
         }
         if !self.recovered.is_empty() {
             let names: Vec<&str> = self.recovered.iter().map(String::as_str).collect();

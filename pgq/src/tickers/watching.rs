@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
-use dbscript::{BoxError, Context, Round, Script, describe, is_connection_error};
+use dbscript::{BoxError, Context, Round, Script, describe, gist, is_connection_error};
 use log::{error, info, warn};
 
 use super::cluster;
@@ -34,7 +34,7 @@ pub struct TickersLoop {
     asked: Option<SystemTime>,
     reported: Instant,
     told: [u64; 3],
-    /// The last complaint about each database, and about the cluster.
+    /// The gist of the last complaint about each database, and about the cluster.
     complaints: BTreeMap<String, String>,
     /// The databases whose tickers hang, as far as that was told.
     stuck: BTreeSet<String>,
@@ -138,12 +138,13 @@ impl TickersLoop {
     /// Logs what is wrong with a database, each text once.
     fn complain(&mut self, name: &str, failed: &(dyn std::error::Error + 'static)) {
         let line = describe(failed);
-        if self.complaints.get(name) != Some(&line) {
+        let gist = gist(&line);
+        if self.complaints.get(name) != Some(&gist) {
             match name {
                 "" => error!("cannot look for databases: {line}"),
                 _ => warn!("database `{name}`: {line}"),
             }
-            self.complaints.insert(name.to_owned(), line);
+            self.complaints.insert(name.to_owned(), gist);
         }
     }
 

@@ -2,14 +2,17 @@
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag};
 
 use super::rotation::Rotation;
+use crate::files;
 
 /// How often, and after which pause, a file is tried that another process writes to: 0.1 s in all.
 const TURNS: usize = 1000;
@@ -170,12 +173,11 @@ impl LogFile {
 
     fn reopen(&mut self) -> io::Result<()> {
         self.open = None;
-        if self.truncate {
-            File::create(&self.path)?;
-            self.truncate = false;
-        }
-        let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        let file = opened(&self.path)?;
         let there = file.metadata()?;
+        if std::mem::take(&mut self.truncate) && there.is_file() {
+            file.set_len(0)?;
+        }
         self.rotation.opened(&there);
         self.open = Some(Open { file, id: id(&there), locked: false });
         Ok(())
@@ -198,7 +200,7 @@ impl LogFile {
 
     /// Refuses links such as `/dev/stdout`: moving one would take it from the whole system.
     fn check_movable(&self) -> io::Result<()> {
-        if fs::read_link(&self.path).is_ok_and(|target| target.starts_with("/proc")) {
+        if is_open_file(&self.path) {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "it is a link to an open file"));
         }
         Ok(())
@@ -221,6 +223,30 @@ impl LogFile {
             open.locked = false;
         }
     }
+}
+
+/// Opens a file to append to: a regular one, a terminal or the like, or a pipe that somebody reads from.
+fn opened(path: &Path) -> io::Result<File> {
+    let file = files::open_own(path, OpenOptions::new().create(true).append(true)).map_err(|error| {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENXIO) => io::Error::new(error.kind(), "nobody reads from the pipe"),
+            _ => error,
+        }
+    })?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_block_device() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a terminal"));
+    }
+    // Lines for a pipe that nobody empties are lost rather than waited for, but standard output is waited for as ever.
+    if !kind.is_fifo() || is_open_file(path) {
+        nix::fcntl::fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+    }
+    Ok(file)
+}
+
+/// Tells whether a path is a link such as `/dev/stdout`.
+fn is_open_file(path: &Path) -> bool {
+    fs::read_link(path).is_ok_and(|target| target.starts_with("/proc"))
 }
 
 #[cfg(test)]

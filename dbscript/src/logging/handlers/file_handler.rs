@@ -1,12 +1,16 @@
 //! A log file.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use log::warn;
 
 use super::Handler;
 use crate::logging::entry::Entry;
 use crate::logging::files::log_file::LogFile;
+
+/// Losses are told of at most this often.
+const REPEAT: Duration = Duration::from_secs(60);
 
 /// Writes lines to a file, whatever happens to it: a line that cannot be written is lost, the next one tries
 /// anew. Both the loss and its end are told in the log, where other handlers show them.
@@ -17,13 +21,19 @@ pub(crate) struct FileHandler {
 struct State {
     file: LogFile,
     line: Vec<u8>,
-    /// Lines that were lost since the file was last written to.
+    /// Lines that were lost and not told of yet.
     lost: u64,
+    /// Whether a loss was told of, and its end was not.
+    is_told: bool,
+    /// When a loss was last told of.
+    told: Option<Instant>,
 }
 
 impl FileHandler {
     pub(crate) fn new(file: LogFile) -> FileHandler {
-        FileHandler { state: Mutex::new(State { file, line: Vec::new(), lost: 0 }) }
+        FileHandler {
+            state: Mutex::new(State { file, line: Vec::new(), lost: 0, is_told: false, told: None }),
+        }
     }
 }
 
@@ -60,12 +70,29 @@ impl State {
         self.line.extend_from_slice(text.as_bytes());
         self.line.push(b'\n');
         match self.file.write_line(&self.line) {
-            Ok(()) if self.lost == 0 => News::None,
-            Ok(()) => News::Back(std::mem::take(&mut self.lost)),
+            Ok(()) if self.lost > 0 && (self.is_told || self.may_tell()) => {
+                self.is_told = false;
+                News::Back(std::mem::take(&mut self.lost))
+            }
+            Ok(()) => News::None,
             Err(error) => {
                 self.lost += 1;
-                if self.lost == 1 { News::Lost(error) } else { News::None }
+                if self.is_told || !self.may_tell() {
+                    return News::None;
+                }
+                self.is_told = true;
+                News::Lost(error)
             }
         }
+    }
+
+    /// Tells whether a loss may be told of, which it is once a minute: where short lines have room and long ones have
+    /// not, each of these would be told of otherwise.
+    fn may_tell(&mut self) -> bool {
+        let may = self.told.is_none_or(|told| told.elapsed() >= REPEAT);
+        if may {
+            self.told = Some(Instant::now());
+        }
+        may
     }
 }

@@ -6,13 +6,13 @@ use log::Level;
 
 use super::Handler;
 use super::tally::Tally;
-use crate::Error;
 use crate::logging::entry::Entry;
 use crate::logging::identity::Identity;
 use crate::logging::level;
 use crate::logging::outbox::log_database::LogDatabase;
 use crate::logging::outbox::udp::cut;
 use crate::logging::outbox::{Backlog, Message, Outbox};
+use crate::{Error, one_line};
 
 /// What is longer is cut, in bytes: what waits for the database must not grow.
 const MAX_LINE: usize = 64 * 1024;
@@ -60,6 +60,10 @@ impl Handler for LogDb {
         }
     }
 
+    fn is_framed(&self) -> bool {
+        true
+    }
+
     fn backlog(&self) -> Option<&dyn Backlog> {
         Some(&self.outbox)
     }
@@ -77,10 +81,10 @@ impl SharedTally {
     }
 }
 
-/// Returns the first line that is not empty, without what PostgreSQL cannot store.
+/// Returns the first line that is not empty, without what PostgreSQL cannot store or a terminal should not get.
 fn first_line(text: &str) -> String {
     let line = text.lines().find(|line| !line.is_empty()).unwrap_or_default();
-    cut(line, MAX_LINE).replace('\0', " ")
+    cut(&one_line(&line.replace('\0', " ")), MAX_LINE).to_owned()
 }
 
 #[cfg(test)]
@@ -94,6 +98,7 @@ mod tests {
         assert_eq!(first_line("one\ntwo"), "one");
         assert_eq!(first_line("\r\n\nthree\r\nfour"), "three");
         assert_eq!(first_line("a\0b"), "a b");
+        assert_eq!(first_line("a\u{1b}[2J\u{2028}"), r"a\u{1b}[2J\u{2028}");
         assert_eq!(first_line(""), "");
         assert_eq!(first_line(&"ü".repeat(MAX_LINE)).len(), MAX_LINE);
     }

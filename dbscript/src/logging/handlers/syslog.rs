@@ -11,6 +11,7 @@ use crate::logging::identity::Identity;
 use crate::logging::outbox::udp::{MAX_DATAGRAM, Udp, cut};
 use crate::logging::outbox::unix_socket::UnixSocket;
 use crate::logging::outbox::{Backlog, Outbox};
+use crate::one_line;
 
 /// Where syslogd listens.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +44,7 @@ impl SysLog {
             SysLogAddress::Udp(host, port) => Outbox::new("syslog", Udp::new(&host, port)),
         };
         let origin = match hostname {
-            true => format!(" {} {} ", identity.hostname, identity.service_name),
+            true => one_line(&format!(" {} {} ", identity.hostname, identity.service_name)).into_owned(),
             false => String::new(),
         };
         SysLog { outbox, facility, origin }

@@ -29,6 +29,10 @@ impl Handler for UdpLogServer {
         self.outbox.push(object(entry, text, &self.identity).into_bytes());
     }
 
+    fn is_framed(&self) -> bool {
+        true
+    }
+
     fn backlog(&self) -> Option<&dyn Backlog> {
         Some(&self.outbox)
     }

@@ -1,5 +1,6 @@
 //! The text of a log line: `2007-10-19 20:59:59,968 7634 DEBUG Attaching`.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::conversion::{Conversion, Value};
@@ -32,6 +33,9 @@ pub(crate) struct Origin<'a> {
     pub(crate) line: Option<u32>,
     pub(crate) started: Instant,
 }
+
+/// Makes a text fit for where it goes.
+pub(crate) type Fit = fn(&str) -> Cow<'_, str>;
 
 impl Format {
     /// Returns the format of a handler that has none: the message alone.
@@ -79,7 +83,8 @@ impl Format {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Field(Field::HostAddr, _)))
     }
 
-    pub(crate) fn render(&self, entry: &Entry<'_>, origin: &Origin<'_>) -> String {
+    /// Renders an entry; `fit` is what every text of it goes through.
+    pub(crate) fn render(&self, entry: &Entry<'_>, origin: &Origin<'_>, fit: Fit) -> String {
         let mut text = String::with_capacity(entry.message.len() + 64);
         for piece in &self.pieces {
             match piece {
@@ -87,7 +92,12 @@ impl Format {
                 Piece::Time(conversion) => {
                     conversion.render(&Value::Text(&self.date.render(entry.created)), &mut text);
                 }
-                Piece::Field(field, conversion) => field.show(conversion, entry, origin, &mut text),
+                Piece::Field(field, conversion) => {
+                    match field.value(entry, origin, std::thread::current().name()) {
+                        Value::Text(value) => conversion.render(&Value::Text(&fit(value)), &mut text),
+                        value => conversion.render(&value, &mut text),
+                    }
+                }
             }
         }
         text
@@ -174,11 +184,10 @@ impl Field {
         matches!(self, Created | LevelNumber | Line | Milliseconds | Process | RelativeCreated | Thread)
     }
 
-    fn show(self, conversion: &Conversion, entry: &Entry<'_>, origin: &Origin<'_>, out: &mut String) {
+    fn value<'a>(self, entry: &Entry<'a>, origin: &Origin<'a>, thread: Option<&'a str>) -> Value<'a> {
         let path = origin.file.unwrap_or("(unknown file)");
         let file = path.rsplit('/').next().unwrap_or(path);
-        let thread = std::thread::current();
-        let value = match self {
+        match self {
             Field::Message => Value::Text(entry.message),
             Field::Created => Value::Real(entry.created.timestamp_micros() as f64 / 1e6),
             Field::FileName => Value::Text(file),
@@ -199,12 +208,11 @@ impl Field {
             Field::RelativeCreated => Value::Real(origin.started.elapsed().as_secs_f64() * 1000.0),
             Field::ServiceName => Value::Text(&origin.identity.service_name),
             Field::Thread => Value::Integer(nix::unistd::gettid().as_raw().into()),
-            Field::ThreadName => Value::Text(match thread.name() {
+            Field::ThreadName => Value::Text(match thread {
                 Some("main") => "MainThread",
                 name => name.unwrap_or("Thread"),
             }),
-        };
-        conversion.render(&value, out);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use log::Level;
 
 use super::*;
 use crate::logging::python::python;
+use crate::one_line;
 
 /// Renders a record of a known time with every format given, each followed by its date format.
 const RENDER: &str = r#"
@@ -20,7 +21,8 @@ for fmt, datefmt in zip(sys.argv[3::2], sys.argv[4::2]):
     sys.stdout.write(logging.Formatter(fmt, datefmt).format(record) + "\0")
 "#;
 
-const MESSAGE: &str = "two\nlines, \u{fc}\u{1F40D} 100% %(name)s";
+/// With what Python would write as it is, and what is written out here.
+const MESSAGE: &str = "two\nlines\u{1b}[2J, \u{fc}\u{1F40D} 100% %(name)s";
 
 fn identity() -> Identity {
     let text = str::to_owned;
@@ -42,13 +44,16 @@ fn render(format: &str, date: &str) -> String {
         line: Some(42),
         started: Instant::now(),
     };
-    Format::parse(format, date).unwrap_or_else(|error| panic!("{format}: {error}")).render(&entry, &origin)
+    Format::parse(format, date)
+        .unwrap_or_else(|error| panic!("{format}: {error}"))
+        .render(&entry, &origin, one_line)
 }
 
 /// Compares with Python in this process's own time zone.
 fn check_all(formats: &[(&str, &str)]) {
     let pid = std::process::id().to_string();
-    let mut arguments = vec![MESSAGE, pid.as_str()];
+    let message = one_line(MESSAGE);
+    let mut arguments = vec![&*message, pid.as_str()];
     arguments.extend(formats.iter().flat_map(|(format, date)| [*format, *date]));
     let zone = std::env::var("TZ").unwrap_or_else(|_| ":/etc/localtime".to_owned());
     let expected = python(RENDER, &arguments, &zone);
@@ -115,7 +120,7 @@ fn a_format_that_is_none_is_told() {
 #[test]
 fn the_usual_line_looks_as_it_always_did() {
     let line = render(USUAL, "");
-    let expected = format!(",968 {} WARNING {MESSAGE}", std::process::id());
+    let expected = format!(",968 {} WARNING {}", std::process::id(), one_line(MESSAGE));
     assert!(line.starts_with("2007-10-") && line.ends_with(&expected), "{line}");
     assert_eq!(Format::default(), Format::parse(USUAL, "").expect("a format"));
 }

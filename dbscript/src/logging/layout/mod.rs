@@ -4,28 +4,34 @@ mod conversion;
 pub(crate) mod date_format;
 pub(crate) mod format;
 
+use std::borrow::Cow;
+
 use chrono::SecondsFormat;
 use serde_json::Value;
 
 use crate::logging::entry::Entry;
 use crate::logging::level;
+use crate::{one_line, plain_json};
 use format::{Format, Origin};
 
-/// A line in a format, or a JSON object.
+/// A line in a format, a message in a format that a receiver gets in a frame of its own, or a JSON object.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Layout {
+    /// What would end the line, or is a command to a terminal, is escaped.
     Text(Format),
+    Framed(Format),
     Json,
 }
 
 impl Layout {
     pub(crate) fn shows_address(&self) -> bool {
-        matches!(self, Layout::Text(format) if format.shows_address())
+        matches!(self, Layout::Text(format) | Layout::Framed(format) if format.shows_address())
     }
 
     pub(crate) fn render(&self, entry: &Entry<'_>, origin: &Origin<'_>) -> String {
         match self {
-            Layout::Text(format) => format.render(entry, origin),
+            Layout::Text(format) => format.render(entry, origin, one_line),
+            Layout::Framed(format) => format.render(entry, origin, |text| Cow::Borrowed(text)),
             Layout::Json => json(entry, origin),
         }
     }
@@ -50,5 +56,5 @@ fn json(entry: &Entry<'_>, origin: &Origin<'_>) -> String {
     ];
     // A map of the library's would put the fields in alphabetical order.
     let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-    format!("{{{}}}", fields.join(","))
+    plain_json(&format!("{{{}}}", fields.join(","))).into_owned()
 }

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use crate::one_line;
+
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// Tells standard error of a receiver that cannot be reached, once in ten minutes: the log is what does not work.
@@ -16,7 +18,7 @@ impl Complaint {
     pub(super) fn tell(&mut self, text: impl FnOnce() -> String) {
         if self.told.is_none_or(|at| at.elapsed() >= INTERVAL) {
             self.told = Some(Instant::now());
-            let _ = std::io::stderr().write_all(format!("{}\n", text()).as_bytes());
+            let _ = std::io::stderr().write_all(format!("{}\n", one_line(&text())).as_bytes());
         }
     }
 }

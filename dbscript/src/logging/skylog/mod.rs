@@ -8,11 +8,11 @@ mod names;
 mod receivers;
 
 use std::fmt::Display;
-use std::fs;
 use std::path::Path;
 
 use log::LevelFilter;
 
+use crate::config::CONFIG_LIMIT;
 use crate::ini::{self, Sections};
 use crate::logging::handlers::Handler;
 use crate::logging::layout::Layout;
@@ -20,7 +20,7 @@ use crate::logging::layout::format::Format;
 use crate::logging::level;
 use crate::logging::logger::{Logger, Named};
 use crate::logging::scope::Scope;
-use crate::{Error, interpolate};
+use crate::{Error, interpolate, read_text_file};
 use arguments::Arguments;
 
 /// Reads the file and adds its handlers and loggers.
@@ -29,7 +29,7 @@ use arguments::Arguments;
 ///
 /// Errors that name file, section and key; usage errors where the file is at fault.
 pub(super) fn configure(logger: &mut Logger, path: &Path) -> Result<(), Error> {
-    let text = fs::read_to_string(path).map_err(|error| {
+    let text = read_text_file(path, CONFIG_LIMIT).map_err(|error| {
         Error::usage(format!("cannot read skylog file `{}`", path.display())).caused_by(error)
     })?;
     let sections =
@@ -93,7 +93,8 @@ impl File<'_> {
                 None => Format::message(),
             };
             let handler = self.handler(&section, logger)?;
-            made.push((name, logger.add(handler, level, Layout::Text(format))));
+            let layout = if handler.is_framed() { Layout::Framed(format) } else { Layout::Text(format) };
+            made.push((name, logger.add(handler, level, layout)));
         }
         Ok(made)
     }

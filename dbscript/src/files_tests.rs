@@ -1,0 +1,88 @@
+//! Files of every kind, and links that others have laid out.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use super::*;
+
+const LIMIT: u64 = 10;
+/// A user who is neither root nor, most likely, the one who runs the tests.
+const OTHER: u32 = 65_534;
+
+fn folder(mode: u32) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).expect("own");
+    folder
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    open_own(path, OpenOptions::new().create(true).append(true))
+}
+
+#[test]
+fn only_regular_files_up_to_a_size_are_read() {
+    let folder = folder(0o700);
+    let path = folder.path().join("x");
+    let check = |path: &Path, expected: &str| {
+        let error = read_file(path, LIMIT).expect_err("refused").to_string();
+        assert!(error.contains(expected), "{}: {error}", path.display());
+    };
+    check(&path, "No such file");
+    fs::write(&path, [b'x'; 10]).expect("writable");
+    assert_eq!(read_file(&path, LIMIT).expect("a file").len(), 10);
+    fs::write(&path, [b'x'; 11]).expect("writable");
+    check(&path, "it is larger than 10 bytes");
+    check(folder.path(), "Is a directory");
+    check(Path::new("/dev/zero"), "it is not a regular file");
+    check(Path::new("/proc/self/stat"), "it is larger than 10 bytes");
+    assert_eq!(read_file(Path::new(NULL), LIMIT).expect("as good as empty"), b"");
+    let pipe = folder.path().join("pipe");
+    mkfifo(&pipe, Mode::S_IRWXU).expect("made");
+    check(&pipe, "it is not a regular file");
+    fs::write(&path, [0xff]).expect("writable");
+    assert!(read_text_file(&path, LIMIT).expect_err("no text").to_string().contains("not UTF-8"));
+}
+
+#[test]
+fn links_are_followed_where_nobody_else_can_have_put_them() {
+    for (mode, trusted) in [(0o700, true), (0o755, true), (0o1777, true), (0o777, false)] {
+        let folder = folder(mode);
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        symlink(&target, &link).expect("made");
+        let opened = append(&link);
+        assert_eq!((opened.is_ok(), target.exists()), (trusted, trusted), "{mode:o}: {opened:?}");
+        append(&folder.path().join("file")).expect("no link");
+    }
+    append(Path::new("/dev/stdout")).expect("a link of the system");
+}
+
+#[test]
+fn a_second_name_is_refused_where_others_may_have_given_it() {
+    for (mode, trusted) in [(0o700, true), (0o1777, false)] {
+        let folder = folder(mode);
+        let (file, name) = (folder.path().join("file"), folder.path().join("name"));
+        fs::write(&file, "").expect("writable");
+        fs::hard_link(&file, &name).expect("made");
+        assert_eq!(append(&name).is_ok(), trusted, "{mode:o}");
+    }
+}
+
+#[test]
+fn what_another_user_has_put_there_is_refused() {
+    if !Uid::effective().is_root() {
+        return;
+    }
+    let folder = folder(0o1777);
+    let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+    symlink(&target, &link).expect("made");
+    std::os::unix::fs::lchown(&link, Some(OTHER), None).expect("root may");
+    let error = append(&link).expect_err("another user's");
+    assert!(error.to_string().contains("symbolic link of another user"), "{error}");
+    fs::write(&target, "").expect("writable");
+    std::os::unix::fs::chown(&target, Some(OTHER), None).expect("root may");
+    assert!(append(&target).is_err());
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("own");
+    append(&target).expect("only this user can have put it there");
+}

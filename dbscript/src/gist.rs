@@ -1,0 +1,105 @@
+//! What stays the same when a failure comes again.
+
+/// What stands for a number or a quoted text.
+const ANY: char = '#';
+/// A word of hexadecimal digits is a number from this length on, such as a part of a UUID.
+const HEXADECIMAL: usize = 8;
+
+/// Returns what a line says apart from what differs each time that the same thing happens: numbers, times, addresses,
+/// and texts in single quotes. Two lines with the same gist are worth one line of a log.
+///
+/// A number within a name in backticks or double quotes counts, since `event_1` and `event_2` are two tables.
+///
+/// ```
+/// use dbscript::gist;
+///
+/// assert_eq!(gist("batch 17 of queue `q1` failed"), gist("batch 18 of queue `q1` failed"));
+/// assert_ne!(gist("batch 17 of queue `q1` failed"), gist("batch 17 of queue `q2` failed"));
+/// ```
+pub fn gist(line: &str) -> String {
+    let mut gist = String::with_capacity(line.len());
+    let mut name: Option<char> = None;
+    let mut rest = line;
+    while let Some(c) = rest.chars().next() {
+        if is_of_word(c) {
+            let end = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
+            let word = &rest[..end];
+            rest = &rest[end..];
+            match is_state(&gist, word, rest) {
+                true => gist.push_str(word),
+                false => push_word(&mut gist, word, name.is_some()),
+            }
+            continue;
+        }
+        rest = &rest[c.len_utf8()..];
+        match (c, name) {
+            ('\'', _) if !gist.ends_with(is_of_word) => {
+                gist.push(ANY);
+                rest = rest.split_once('\'').map_or(rest, |(_, after)| after);
+            }
+            ('`' | '"', None) => name = Some(c),
+            (quote, Some(open)) if quote == open => name = None,
+            _ => {}
+        }
+        gist.push(c);
+    }
+    gist
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Tells whether a word is the SQLSTATE of `ERROR 42P01: …`.
+fn is_state(before: &str, word: &str, after: &str) -> bool {
+    let is_severity = |before: &str| before.ends_with(|c: char| c.is_alphabetic() && !c.is_lowercase());
+    let is_of_state = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+    word.len() == 5 && word.bytes().all(is_of_state) && after.starts_with(':') && {
+        before.strip_suffix(' ').is_some_and(is_severity)
+    }
+}
+
+/// Adds a word; numbers are left out, with what stands behind them, and in a name only those that it begins with.
+fn push_word(gist: &mut String, word: &str, in_name: bool) {
+    let has_digit = word.contains(|c: char| c.is_numeric());
+    let is_number = word.starts_with(|c: char| c.is_numeric())
+        || word.len() >= HEXADECIMAL && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !has_digit || (in_name && !is_number) {
+        gist.push_str(word);
+    } else if is_number {
+        gist.push(ANY);
+    } else {
+        gist.extend(word.chars().filter(|c| !c.is_numeric()));
+        gist.push(ANY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(one: &str, other: &str, same: bool) {
+        assert_eq!(gist(one) == gist(other), same, "{} / {}", gist(one), gist(other));
+    }
+
+    #[test]
+    fn numbers_times_and_addresses_do_not_count() {
+        check("row (62, 1, 2026-11-29 06:52:07.1+00)", "row (63, 1, 2027-01-02 16:02:59.123456+00)", true);
+        check("pid 4711 at 10.0.0.7:5432 after 5s", "pid 12 at 10.0.0.18:60001 after 12s", true);
+        check("lsn 0/16B3748 of 0x7ffe", "lsn 1A/0 of 0x12", true);
+        check("id a1b2c3d4-0001", "id 00ffee11-0b12", true);
+        check("event ev17: out of luck", "event ev1234: out of luck", true);
+        check("value 'alice' is taken", "value 'bob' is taken", true);
+        check("value \"5\" is taken", "value \"77\" is taken", true);
+    }
+
+    #[test]
+    fn names_and_words_count() {
+        check("relation \"event_1\" is gone", "relation \"event_2\" is gone", false);
+        check("queue `q1`", "queue `q2`", false);
+        check("cannot tick: ERROR 23514: check 1", "cannot tick: ERROR 23505: check 1", false);
+        check("it can't be read", "it can't be written", false);
+        check("", "1", false);
+    }
+}

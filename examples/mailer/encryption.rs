@@ -1,0 +1,170 @@
+//! From a bare connection to one that may carry mails: STARTTLS is spoken here, so that nothing which came in clear is
+//! taken for an answer that came encrypted.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+
+use lettre::transport::smtp::extension::ClientId;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::wire::Stream;
+
+/// No answer before the encryption has longer lines, in bytes, or more of them.
+const LONGEST_LINE: usize = 1000;
+const MOST_LINES: usize = 100;
+/// What a file of certificates may have, in bytes.
+const CA_LIMIT: u64 = 16 * 1024 * 1024;
+/// Stands for the greeting that was read before `lettre` reads anything.
+const READY: &[u8] = b"220 ready\r\n";
+
+/// When a connection is encrypted.
+#[derive(Clone, Debug)]
+pub(crate) enum Encryption {
+    /// Never.
+    None,
+    /// By STARTTLS where the server offers it.
+    Opportunistic(Tls),
+    /// By STARTTLS.
+    Required(Tls),
+    /// From the start.
+    Wrapper(Tls),
+}
+
+/// Whose certificate is accepted.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    name: ServerName<'static>,
+    config: Arc<ClientConfig>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Tls").field(&self.name).finish()
+    }
+}
+
+impl Tls {
+    /// Accepts certificates for a host that are vouched for by those of a file, or by those that the system trusts.
+    ///
+    /// # Errors
+    ///
+    /// When the host has no name for a certificate, or the file holds none.
+    pub(crate) fn new(host: &str, ca: Option<&Path>) -> Result<Tls, String> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+        let mut roots = RootCertStore::empty();
+        match ca {
+            Some(path) => {
+                let broken = |error: String| format!("certificates in `{}`: {error}", path.display());
+                let added =
+                    certificates(path).and_then(|found| match roots.add_parsable_certificates(found) {
+                        (0, _) => Err("there is none".to_owned()),
+                        _ => Ok(()),
+                    });
+                added.map_err(broken)?;
+            }
+            None => {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder.map_err(|error| error.to_string())?;
+        let config = builder.with_root_certificates(roots).with_no_client_auth();
+        Ok(Tls { name, config: Arc::new(config) })
+    }
+
+    async fn encrypt(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        TlsConnector::from(self.config.clone()).connect(self.name.clone(), stream).await
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = dbscript::read_file(path, CA_LIMIT).map_err(|error| error.to_string())?;
+    CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| error.to_string())
+}
+
+impl Encryption {
+    /// Encrypts a new connection as wanted. Returns what `lettre` is to read first, too.
+    pub(crate) async fn apply(
+        &self,
+        stream: TcpStream,
+        hello: &ClientId,
+    ) -> io::Result<(Stream, &'static [u8])> {
+        match self {
+            Encryption::None => Ok((Stream::Plain(stream), b"")),
+            Encryption::Wrapper(tls) => Ok((Stream::Encrypted(Box::new(tls.encrypt(stream).await?)), b"")),
+            Encryption::Opportunistic(tls) => start_tls(stream, tls, hello, false).await,
+            Encryption::Required(tls) => start_tls(stream, tls, hello, true).await,
+        }
+    }
+}
+
+/// Asks for encryption. Only what belongs to an answer is read, and there must be nothing behind the last one.
+async fn start_tls(
+    mut stream: TcpStream,
+    tls: &Tls,
+    hello: &ClientId,
+    required: bool,
+) -> io::Result<(Stream, &'static [u8])> {
+    answer(&mut stream, "220").await?;
+    stream.write_all(format!("EHLO {hello}\r\n").as_bytes()).await?;
+    let offers = answer(&mut stream, "250").await?;
+    if !offers.iter().skip(1).any(|offer| offer.trim().eq_ignore_ascii_case("STARTTLS")) {
+        return match required {
+            true => Err(broken("STARTTLS is not supported on this server".to_owned())),
+            false => Ok((Stream::Plain(stream), READY)),
+        };
+    }
+    stream.write_all(b"STARTTLS\r\n").await?;
+    answer(&mut stream, "220").await?;
+    match stream.try_read(&mut [0]) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+        Err(error) => return Err(error),
+        Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+        Ok(_) => {
+            return Err(broken(
+                "the server, or somebody on the way, sent more in clear after STARTTLS".to_owned(),
+            ));
+        }
+    }
+    Ok((Stream::Encrypted(Box::new(tls.encrypt(stream).await?)), READY))
+}
+
+/// Reads an answer of this code and not one byte more; returns the text of its lines.
+async fn answer(stream: &mut TcpStream, code: &str) -> io::Result<Vec<String>> {
+    let mut lines = Vec::new();
+    while lines.len() < MOST_LINES {
+        let line = line(stream).await?;
+        let (found, text) = line.split_at_checked(3).unwrap_or((&line, ""));
+        if found != code {
+            return Err(broken(line));
+        }
+        lines.push(text.get(1..).unwrap_or_default().to_owned());
+        if !text.starts_with('-') {
+            return Ok(lines);
+        }
+    }
+    Err(broken("its answer does not end".to_owned()))
+}
+
+async fn line(stream: &mut TcpStream) -> io::Result<String> {
+    let mut line = Vec::new();
+    while line.len() <= LONGEST_LINE {
+        match stream.read_u8().await? {
+            b'\n' => return Ok(String::from_utf8_lossy(&line).trim_end().to_owned()),
+            byte => line.push(byte),
+        }
+    }
+    Err(broken("a line of its answer does not end".to_owned()))
+}
+
+fn broken(what: String) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, what)
+}
