@@ -87,7 +87,7 @@ alter table pgq.retry_queue alter column ev_owner set not null, alter column ev_
 -- Events of one consumer may have one id. An earlier release took them for one event.
 do $$
 begin
-    if (select cardinality(conkey) from pg_catalog.pg_constraint
+    if (select pg_catalog.cardinality(conkey) from pg_catalog.pg_constraint
         where conrelid = 'pgq.retry_queue'::pg_catalog.regclass and contype = 'p') < 3
     then
         alter table pgq.retry_queue

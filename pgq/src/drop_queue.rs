@@ -62,7 +62,10 @@ fn dropped(transaction: &mut Transaction<'_>, queue: &str, force: bool) -> Resul
         let why = format!("{WHAT}: {} depends on its tables; drop that first", plain(first));
         return Err(Error::failed(why).on_queue(queue));
     }
-    Ok(transaction.query_typed_opt(sql::DROP_QUEUE, &values).map_err(failed)?.is_some())
+    let search_path = schema::path::open(transaction).map_err(failed)?;
+    let dropped = transaction.query_typed_opt(sql::DROP_QUEUE, &values).map_err(failed)?.is_some();
+    schema::path::restore(transaction, &search_path).map_err(failed)?;
+    Ok(dropped)
 }
 
 /// Returns what of others depends on a queue's tables, which is not dropped with them.

@@ -25,6 +25,7 @@ pub fn create_queue(client: &mut impl GenericClient, queue: &str) -> Result<bool
     let what = "cannot create the queue";
     let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
     exclusive::of_queue(client, queue, what, |transaction| {
+        let search_path = schema::path::open(transaction).map_err(failed)?;
         let created = create(transaction, queue).map_err(|error| match error.code() {
             Some(&SqlState::UNIQUE_VIOLATION) => Error::failed(format!(
                 "{what}: the sequence of queue ids is behind those in use; {}",
@@ -37,6 +38,7 @@ pub fn create_queue(client: &mut impl GenericClient, queue: &str) -> Result<bool
         if created {
             set_rights(transaction, queue).map_err(failed)?;
         }
+        schema::path::restore(transaction, &search_path).map_err(failed)?;
         Ok(created)
     })
 }

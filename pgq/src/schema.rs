@@ -7,6 +7,7 @@ mod dependents;
 mod extras;
 mod install;
 mod own;
+pub(crate) mod path;
 mod report;
 mod script;
 mod state;

@@ -78,6 +78,15 @@ pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level r
 /// Keeps what is left unchanged from being told.
 pub(crate) const TELL_LESS: &str = "set local client_min_messages = warning";
 
+pub(crate) const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
+
+/// $1 path. For the rest of the transaction.
+pub(crate) const SET_SEARCH_PATH: &str =
+    "select pg_catalog.set_config('search_path', $1::pg_catalog.text, true)";
+
+/// Sets the path under which schemas are changed, for the rest of the transaction.
+pub(crate) const PATH_FOR_DDL: &str = include_str!("../sql/path.sql");
+
 pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";
 
 /// $1 queue. Returns 1 when it was created, 0 when it was there.

@@ -38,7 +38,7 @@ pub fn sql() -> String {
 /// each statement that takes what is there for ours.
 fn statements() -> impl Iterator<Item = String> {
     let trust = || trust_check(&[NAME]);
-    let begin = [trust(), sql::CREATE_SCHEMA.to_owned(), trust()];
+    let begin = [trust(), sql::PATH_FOR_DDL.to_owned(), sql::CREATE_SCHEMA.to_owned(), trust()];
     let end = [plain_rights(NAME), sql::GRANTS.to_owned(), trust()];
     begin.into_iter().chain(sql::SCHEMA.map(str::to_owned)).chain(end)
 }
@@ -66,10 +66,12 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     if row.get(0) {
         return Ok(true);
     }
+    let search_path = read_path(&mut transaction).map_err(failed)?;
     transaction.batch_execute("set local client_min_messages = warning").map_err(failed)?;
     for statement in statements() {
         transaction.batch_execute(&statement).map_err(failed)?;
     }
+    set_path(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(was_there)
 }
@@ -101,6 +103,15 @@ pub fn uninstall_of(
     remove(client, Some(agreed))
 }
 
+/// Returns the search path, to be set again: the transaction may be the caller's.
+fn read_path(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
+    client.query_typed_one(sql::SEARCH_PATH, &[]).map(|row| row.get(0))
+}
+
+fn set_path(client: &mut impl GenericClient, path: &str) -> Result<(), postgres::Error> {
+    client.query_typed(sql::SET_SEARCH_PATH, &[(&path, postgres::types::Type::TEXT)]).map(|_| ())
+}
+
 fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<Option<Vec<String>>, Error> {
     let what = "cannot remove schema `pgq_ext`";
     let failed = |error| Error::failed(what, error);
@@ -117,6 +128,8 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
     }
     let dependents = dependents_at_last(&mut transaction, &[NAME], agreed);
     let dependents = dependents.map_err(|error| Error::failed(what, error))?;
+    let search_path = read_path(&mut transaction).map_err(failed)?;
+    transaction.batch_execute(sql::PATH_FOR_DDL).map_err(failed)?;
     transaction
         .batch_execute(if extension {
             "drop extension pgq_ext cascade"
@@ -124,6 +137,7 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
             "drop schema pgq_ext cascade"
         })
         .map_err(failed)?;
+    set_path(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(Some(dependents))
 }

@@ -145,6 +145,15 @@ pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level r
 pub(crate) const LOCK_INSTALL: &str =
     "pg_catalog.hashtextextended('pgq_ext install'::pg_catalog.text, 0::pg_catalog.int8)";
 
+pub(crate) const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
+
+/// $1 path. For the rest of the transaction.
+pub(crate) const SET_SEARCH_PATH: &str =
+    "select pg_catalog.set_config('search_path', $1::pg_catalog.text, true)";
+
+/// Sets the path under which schemas are changed, for the rest of the transaction.
+pub(crate) const PATH_FOR_DDL: &str = include_str!("../sql/path.sql");
+
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 
 /// The schema, in the order in which it is created.

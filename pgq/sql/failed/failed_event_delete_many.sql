@@ -21,7 +21,7 @@ $$;
 create or replace function pgq.failed_event_delete_many(
     x_queue_name text, x_consumer_name text, x_event_ids bigint[])
 returns integer
-language sql
+language sql set search_path = pg_catalog, pg_temp
 as $$
     select pgq.failed_event_delete_many(x_queue_name, x_consumer_name, x_event_ids, null::pg_catalog.timestamptz)
 $$;

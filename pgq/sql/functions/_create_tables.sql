@@ -19,12 +19,12 @@ begin
         ) s (name, reached)
         where to_regclass(pgq.quote_fqname(s.name)) is null
     loop
-        execute format('create sequence %s', missing.name);
+        perform pgq._ddl(format('create sequence %s', missing.name));
         perform setval(missing.name::regclass, missing.reached) where missing.reached > 0;
         created := created + 1;
     end loop;
     if to_regclass(pgq.quote_fqname(que.queue_data_pfx)) is null then
-        execute format('create table %s () inherits (pgq.event_template)', pgq.quote_fqname(que.queue_data_pfx));
+        perform pgq._ddl(format('create table %s () inherits (pgq.event_template)', pgq.quote_fqname(que.queue_data_pfx)));
         created := created + 1;
     end if;
     for missing in
@@ -32,11 +32,11 @@ begin
         from generate_series(0, que.queue_ntables - 1) n
         where to_regclass(pgq.quote_fqname(que.queue_data_pfx || '_' || n)) is null
     loop
-        execute format('create table %s () inherits (%s)', missing.name, pgq.quote_fqname(que.queue_data_pfx));
-        execute format('alter table %s alter column ev_id set default nextval(%L)', missing.name,
-                       pgq.quote_fqname(que.queue_event_seq));
-        execute format('create index %I on %s (ev_txid)',
-                       format('event_%s_%s_txid_idx', que.queue_id, missing.part), missing.name);
+        perform pgq._ddl(format('create table %s () inherits (%s)', missing.name, pgq.quote_fqname(que.queue_data_pfx)));
+        perform pgq._ddl(format('alter table %s alter column ev_id set default pg_catalog.nextval(%L::pg_catalog.regclass)', missing.name,
+                       pgq.quote_fqname(que.queue_event_seq)));
+        perform pgq._ddl(format('create index %I on %s (ev_txid)',
+                       format('event_%s_%s_txid_idx', que.queue_id, missing.part), missing.name));
         created := created + 1;
     end loop;
     return created;

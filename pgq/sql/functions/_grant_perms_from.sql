@@ -17,8 +17,8 @@ begin
           and tab.relnamespace = (select oid from pg_namespace where nspname = src_schema)
         group by 1, 2
     loop
-        execute format('grant %s on %I.%I to %s', given.privileges, dst_schema, dst_table, given.role)
-            || case when given.may_grant then ' with grant option' else '' end;
+        perform pgq._ddl(format('grant %s on %I.%I to %s', given.privileges, dst_schema, dst_table, given.role)
+            || case when given.may_grant then ' with grant option' else '' end);
     end loop;
     return 1;
 end

@@ -61,6 +61,10 @@ begin
                         case kind when 'schema' then 'n' when 'table' then 'r' when 'sequence' then 'S'
                             when 'routine' then 'f' else 'T' end::"char")))
     loop
+        -- What an event trigger looks up without a schema.
+        if steps = 0 and exists (select from pg_event_trigger where evtenabled <> 'D') then
+            perform set_config('search_path', 'pg_catalog, "$user", public, pg_temp', true);
+        end if;
         steps := steps + 1;
         execute step;
     end loop;

@@ -13,7 +13,7 @@ begin
             from pgq.queue q
             where q.queue_name = x_queue_name and q.queue_data_pfx ~ '^pgq[.]event_[0-9]+$');
     end if;
-    perform pgq.grant_perms(x_queue_name);
+    perform pgq._ddl(format('select pgq.grant_perms(%L)', x_queue_name));
     return changed;
 end
 $$;

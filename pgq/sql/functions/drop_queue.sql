@@ -19,11 +19,11 @@ begin
     join pgq.consumer c on c.co_id = s.sub_consumer
     where s.sub_queue = que.queue_id;
     for part in 0 .. que.queue_ntables - 1 loop
-        execute format('drop table if exists %s', pgq.quote_fqname(que.queue_data_pfx || '_' || part));
+        perform pgq._ddl(format('drop table if exists %s', pgq.quote_fqname(que.queue_data_pfx || '_' || part)));
     end loop;
-    execute format('drop table if exists %s', pgq.quote_fqname(que.queue_data_pfx));
-    execute format('drop sequence if exists %s, %s', pgq.quote_fqname(que.queue_event_seq),
-                   pgq.quote_fqname(que.queue_tick_seq));
+    perform pgq._ddl(format('drop table if exists %s', pgq.quote_fqname(que.queue_data_pfx)));
+    perform pgq._ddl(format('drop sequence if exists %s, %s', pgq.quote_fqname(que.queue_event_seq),
+                   pgq.quote_fqname(que.queue_tick_seq)));
     delete from pgq.retry_queue where ev_queue = que.queue_id;
     delete from pgq.tick where tick_queue = que.queue_id;
     delete from pgq.queue where queue_id = que.queue_id;

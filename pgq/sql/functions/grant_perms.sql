@@ -12,10 +12,10 @@ begin
     if que.queue_id is null then
         raise exception 'Queue not found';
     end if;
-    execute format('grant select on %s, %s to public', pgq.quote_fqname(que.queue_event_seq),
-                   pgq.quote_fqname(que.queue_tick_seq));
+    perform pgq._ddl(format('grant select on %s, %s to public', pgq.quote_fqname(que.queue_event_seq),
+                   pgq.quote_fqname(que.queue_tick_seq)));
     if to_regrole('pgq_admin') is not null then
-        execute format('grant usage on %s to pgq_admin', pgq.quote_fqname(que.queue_event_seq));
+        perform pgq._ddl(format('grant usage on %s to pgq_admin', pgq.quote_fqname(que.queue_event_seq)));
     end if;
     prefix := split_part(que.queue_data_pfx, '.', 2);
     perform pgq._grant_perms_from('pgq', 'event_template', 'pgq', prefix || part.suffix)

@@ -15,8 +15,8 @@ begin
         left join pg_class c on c.oid = to_regclass(t.name)
         where q.queue_name = i_queue_name
     loop
-        execute format('alter table %s set (fillfactor = 100, autovacuum_enabled = off%s)', part.name,
-                       case when part.toasted then ', toast.autovacuum_enabled = off' end);
+        perform pgq._ddl(format('alter table %s set (fillfactor = 100, autovacuum_enabled = off%s)', part.name,
+                       case when part.toasted then ', toast.autovacuum_enabled = off' end));
     end loop;
     return found::integer;
 end

@@ -11,6 +11,7 @@ pub(super) static FAILED: Script = Script {
     files: files![
         "trust",
         "functions/_plain_rights",
+        "functions/_ddl",
         "functions/_queue_rights",
         "failed/failed_queue",
         "failed/_failed_event_owner",
@@ -61,8 +62,9 @@ pub(super) static COOP: Script = Script {
 pub(super) const ROLES: &str = include_str!("../../sql/roles.sql");
 
 /// The rights of the extension's objects, whatever default privileges say.
-pub(super) const EXTENSION_RIGHTS: [&str; 4] = [
+pub(super) const EXTENSION_RIGHTS: [&str; 5] = [
     include_str!("../../sql/functions/_plain_rights.sql"),
+    include_str!("../../sql/functions/_ddl.sql"),
     include_str!("../../sql/functions/_queue_rights.sql"),
     include_str!("../../sql/rights.sql"),
     include_str!("../../sql/grants.sql"),

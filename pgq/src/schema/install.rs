@@ -5,6 +5,7 @@ use postgres::{GenericClient, Transaction};
 
 use super::extras::{EXTENSION_RIGHTS, ROLES};
 use super::own::constraints;
+use super::path;
 use super::report::{Change, Kind, Report};
 use super::script::{Age, Script};
 use super::state::State;
@@ -42,6 +43,7 @@ pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result
     lock::installation(&mut transaction)?;
     transaction.batch_execute(sql::TELL_LESS).map_err(failed)?;
     trust::require(&mut transaction, WHAT)?;
+    let search_path = path::set(&mut transaction).map_err(failed)?;
     let before = State::read(&mut transaction)?;
     let damaged = before.owned && is_damaged(&mut transaction, &before).map_err(failed)?;
     let (kind, change) = decide(&before, kind, damaged)?;
@@ -53,6 +55,7 @@ pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result
     let extras = install_extras(&mut transaction, change)?;
     trust::require(&mut transaction, WHAT)?;
     let roles = State::read(&mut transaction)?.granted;
+    path::restore(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(Report { kind, change, extras, roles })
 }

@@ -10,6 +10,7 @@ pub(super) static PGQ: Script = Script {
     function: "pgq._release()",
     files: files![
         "guard",
+        "path",
         "trust",
         "schema",
         "trust",
@@ -21,6 +22,7 @@ pub(super) static PGQ: Script = Script {
         "functions/quote_fqname",
         "functions/seq_getval",
         "functions/seq_setval",
+        "functions/_ddl",
         "functions/_plain_rights",
         "functions/_queue_rights",
         "functions/_create_tables",

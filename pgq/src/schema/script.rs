@@ -38,7 +38,8 @@ impl Script {
         format!(
             "{sql}\n\
              -- By these two an installation is known again.\n\
-             create or replace function {function} returns text language sql immutable as $$ select '{mark}' $$;\n\
+             create or replace function {function} returns text language sql immutable \
+                 set search_path = pg_catalog, pg_temp as $$ select '{mark}' $$;\n\
              select pgq._plain_rights('{schema}', '^{name}$');\n\
              revoke all on function {function} from public;\n\
              comment on {object} is '{mark}';\n"

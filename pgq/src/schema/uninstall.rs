@@ -7,6 +7,7 @@ use log::warn;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
+use super::path;
 use super::report::Kind;
 use super::state::State;
 use super::{dependents, dependents_at_last, trust};
@@ -124,6 +125,7 @@ fn remove(
     if let Some(agreed) = agreed {
         agreed.require_no_more(&contents)?;
     }
+    let search_path = path::set(&mut transaction).map_err(failed)?;
     if schemas.contains(&"pgq_coop") {
         transaction.batch_execute("drop schema pgq_coop cascade").map_err(failed)?;
     }
@@ -133,6 +135,7 @@ fn remove(
             Kind::Extension => "drop extension pgq cascade",
         })
         .map_err(failed)?;
+    path::restore(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(Some((kind, contents)))
 }
