@@ -72,14 +72,7 @@ impl<'a> Events<'a> {
         let Some(row) = row else {
             return Err(source.busy(queue, &name)?.on_queue(queue).in_batch(info.id));
         };
-        let query: Option<String> = row.get(1);
-        if query.as_deref() == Some("") {
-            return Err(failed(holder::gone().into()));
-        }
-        let query = query.ok_or_else(|| {
-            let why = format!("no table can have the events of the batch; {}", crate::integrity::ADVICE);
-            Error::failed(why).on_queue(queue).in_batch(info.id)
-        })?;
+        let query = the_query(row.get(1)).map_err(|error| failed(error.into()))?;
         holder::require_visible(row.get(6)).map_err(|error| failed(error.into()))?;
         source.lent(Lent { work_mem: row.get(3), statement_timeout: row.get(4), is_limited: row.get(5) });
         Ok(Events {
@@ -310,5 +303,18 @@ impl<'a> Events<'a> {
 
     fn failed(&self, what: &str, cause: BoxError) -> Error {
         Error::failed(what).on_queue(&self.queue).in_batch(self.info.id).caused_by(cause)
+    }
+}
+
+/// Returns the query for a batch's events, as the server has put it together; an empty one is of a batch that is another
+/// consumer's or finished.
+fn the_query(query: Option<String>) -> Result<String, Error> {
+    match query.as_deref() {
+        Some("") => Err(holder::gone()),
+        Some(_) => Ok(query.unwrap_or_default()),
+        None => Err(Error::failed(format!(
+            "no table can have the events of the batch; {}",
+            crate::integrity::ADVICE
+        ))),
     }
 }

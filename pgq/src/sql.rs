@@ -2,13 +2,15 @@
 
 use postgres_protocol::escape::escape_literal;
 
-use crate::names::{bytes, from_bytes};
+pub(crate) use self::maintenance::{MAINTENANCE, maintain, operations};
+use crate::names::bytes;
 
 pub(crate) mod batch;
 pub(crate) mod dependents;
 pub(crate) mod failed;
 pub(crate) mod integrity;
 pub(crate) mod lock;
+pub(crate) mod maintenance;
 pub(crate) mod retry;
 pub(crate) mod schema;
 pub(crate) mod status;
@@ -372,48 +374,6 @@ pub(crate) const FORCE_TICK: &str = "select pgq.force_tick($1)";
 
 /// $1 queue. The tick, or null when none was made.
 pub(crate) const TICK_QUEUE: &str = "select pgq.ticker($1)";
-
-/// Leaves the rotation of queues out that have a consumer at transaction ids that the server has not reached: it would
-/// seem to be past every rotation.
-macro_rules! rotation_is_safe {
-    () => {
-        " where func_name <> 'pgq.maint_rotate_tables_step1' or not exists ( \
-             select from pgq.queue \
-             join pgq.subscription on sub_queue = queue_id \
-             join pgq.tick on tick_queue = sub_queue and tick_id = sub_last_tick \
-             where queue_name = func_arg and pg_catalog.txid_snapshot_xmax(tick_snapshot) \
-                 > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()))"
-    };
-}
-pub(crate) use rotation_is_safe;
-
-/// Makes the columns of what maintenance is due: the function's name and argument, and both as SQL can call them; as bytes.
-macro_rules! operations {
-    ($from:expr) => {
-        concat!(
-            "select ",
-            bytes!("func_name"),
-            ", ",
-            bytes!("func_arg"),
-            ", ",
-            bytes!("pgq.quote_fqname(func_name)"),
-            ", ",
-            bytes!("pgq.quote_fqname(func_arg)"),
-            " from ",
-            $from,
-            crate::sql::rotation_is_safe!()
-        )
-    };
-}
-pub(crate) use operations;
-
-/// What maintenance is due.
-pub(crate) const MAINTENANCE: &str = operations!("pgq.maint_operations()");
-
-/// Makes the call of a function of maintenance, whose name is quoted already, with an argument as bytes.
-pub(crate) fn maintain(function: &str) -> String {
-    format!("select {function}({})", from_bytes!("$1"))
-}
 
 /// Which tables of positions row security hides from this role, or null.
 pub(crate) const HIDDEN: &str = concat!("select ", batch::hidden_positions!());

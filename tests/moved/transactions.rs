@@ -96,19 +96,23 @@ fn every_consumer_gets_what_it_has_not_got() {
                 "{consumer} on {kind}"
             );
         }
-        let table = |client: &mut Client| -> i32 {
-            client.query_one("select queue_cur_table from pgq.queue", &[]).expect("there").get(0)
-        };
-        let before = table(&mut client);
-        wait_for("the next rotation", || {
-            tick(&mut client);
-            for consumer in ["all", "most", "last", "new"] {
-                consume(&mut client, consumer);
-            }
-            rotate(&mut client);
-            table(&mut client) != before
-        });
+        tables_rotate_again(&mut client);
     }
+}
+
+fn tables_rotate_again(client: &mut Client) {
+    let table = |client: &mut Client| -> i32 {
+        client.query_one("select queue_cur_table from pgq.queue", &[]).expect("there").get(0)
+    };
+    let before = table(client);
+    wait_for("the next rotation", || {
+        tick(client);
+        for consumer in ["all", "most", "last", "new"] {
+            consume(client, consumer);
+        }
+        rotate(client);
+        table(client) != before
+    });
 }
 
 /// Neither ticks nor rotations are made, and consumers get no empty batches.

@@ -202,6 +202,13 @@ impl Finding {
             Problem::EventId => {
                 write!(f, "`{object}` has events of transaction id {needed}, the server is at {reached} only")
             }
+            _ => self.what_else(f, &object),
+        }
+    }
+
+    fn what_else(&self, f: &mut fmt::Formatter<'_>, object: &str) -> fmt::Result {
+        let (reached, needed) = (number(self.reached), number(self.needed));
+        match self.problem {
             Problem::TickTime => write!(f, "the newest tick is {} in the future", seconds(self.needed)),
             Problem::RotationTime => write!(f, "the last rotation is {} in the future", seconds(self.needed)),
             Problem::MissingTick => write!(f, "tick {needed} is missing"),
@@ -210,7 +217,7 @@ impl Finding {
                 write!(f, "table {reached} is said to be the current one of {needed}")
             }
             Problem::BrokenQueue => write!(f, "`{object}` is missing"),
-            Problem::OrphanedEvents => {
+            _ => {
                 write!(
                     f,
                     "`{object}` has {needed} events of consumers that are not there, the first with id {reached}"
