@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use pgq::{Batch, BoxError, Consumer, Event, NewEvent, Outcome, Settings, Subscription};
 use postgres::Client;
-use postgres::error::SqlState;
 
 use crate::support::queues::{self, ODD};
 
@@ -314,7 +313,7 @@ fn names_may_hold_any_character() {
 }
 
 #[test]
-fn text_that_is_not_utf8_is_refused_by_the_server() {
+fn text_that_is_not_utf8_is_an_error_of_its_event() {
     let server = crate::support::shared();
     let mut admin = server.client("postgres");
     let name = format!("ascii_{}", crate::support::unique());
@@ -329,8 +328,7 @@ fn text_that_is_not_utf8_is_refused_by_the_server() {
         .expect("inserted");
     queues::tick(&mut client, QUEUE);
     let error = open(&mut client, &subscription).next_event().expect_err("not UTF-8");
-    assert_eq!(error.sqlstate(), Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE));
-    assert!(error.batch().is_some());
+    assert!(error.batch().is_some() && error.event().is_some(), "{error}");
     drop(client);
     server.drop_database(&name).expect("dropped");
 }

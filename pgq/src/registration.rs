@@ -55,7 +55,7 @@ fn require_free_ids(
     what: &str,
 ) -> Result<(), Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    let row = queue::on_known_queue(transaction, queue, what, sql::integrity::IDS_ARE_BEHIND, &values)?;
+    let row = queue::on_queue(transaction, queue, what, sql::integrity::IDS_ARE_BEHIND, &values)?;
     match row.get(0) {
         true => Err(moved(what).on_queue(queue)),
         false => Ok(()),

@@ -90,6 +90,8 @@ impl Builder {
             ("listen_addresses", if self.listen_localhost { "127.0.0.1" } else { "" }),
             ("unix_socket_directories", &socket_dir),
             ("port", &port),
+            // Statements are recognized by the functions that they call, wherever these stand.
+            ("track_activity_query_size", "16kB"),
             ("fsync", if self.durable { "on" } else { "off" }),
             ("timezone", "UTC"),
             ("log_timezone", "UTC"),
