@@ -81,7 +81,7 @@ pub(crate) fn row<'a>(event: &'a NewEvent<'_>, time: &'a Time) -> [&'a (dyn ToSq
 /// Fails when the role may not write into a queue's tables, with what would let it.
 pub(crate) fn require_right(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
     let failed = |error| Error::failed("cannot look for rights").on_queue(queue).caused_by(error);
-    let row = client.query_typed_opt(sql::MISSING_RIGHTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    let row = client.query_typed_opt(sql::rights::MISSING_RIGHTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
     let (role, missing): (String, Vec<String>) = match &row {
         Some(row) => (row.get(0), row.get(1)),
         None => return Ok(()),

@@ -64,8 +64,8 @@ fn create(transaction: &mut Transaction<'_>, queue: &str) -> Result<bool, postgr
 /// Undoes what default privileges have changed of the rights of a new queue's tables. The own schema has done so.
 fn set_rights(transaction: &mut Transaction<'_>, queue: &str) -> Result<(), postgres::Error> {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    if transaction.query_typed_one(sql::SETS_RIGHTS, no_values)?.get(0) {
-        transaction.query_typed(sql::SET_RIGHTS, &[(&queue, Type::TEXT)])?;
+    if transaction.query_typed_one(sql::rights::SETS_RIGHTS, no_values)?.get(0) {
+        transaction.query_typed(sql::rights::SET_RIGHTS, &[(&queue, Type::TEXT)])?;
     }
     Ok(())
 }

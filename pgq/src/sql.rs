@@ -11,7 +11,9 @@ pub(crate) mod failed;
 pub(crate) mod integrity;
 pub(crate) mod lock;
 pub(crate) mod maintenance;
+pub(crate) mod path;
 pub(crate) mod retry;
+pub(crate) mod rights;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod ticker;
@@ -80,27 +82,10 @@ pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level r
 /// Keeps what is left unchanged from being told.
 pub(crate) const TELL_LESS: &str = "set local client_min_messages = warning";
 
-pub(crate) const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
-
-/// $1 path. For the rest of the transaction.
-pub(crate) const SET_SEARCH_PATH: &str =
-    "select pg_catalog.set_config('search_path', $1::pg_catalog.text, true)";
-
-/// Sets the path under which schemas are changed, for the rest of the transaction.
-pub(crate) const PATH_FOR_DDL: &str = include_str!("../sql/path.sql");
-
 pub(crate) const CREATE_EXTENSION: &str = "create extension if not exists pgq";
 
 /// $1 queue. Returns 1 when it was created, 0 when it was there.
 pub(crate) const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
-
-/// Whether this role can set the rights of the tables that the extension has created.
-pub(crate) const SETS_RIGHTS: &str = "select exists (select from pg_catalog.pg_extension where extname = 'pgq') \
-     and exists (select from pg_catalog.pg_proc where oid = pg_catalog.to_regprocedure('pgq._queue_rights(pg_catalog.text)')::pg_catalog.oid \
-         and pg_catalog.has_function_privilege(oid, 'execute'))";
-
-/// $1 queue.
-pub(crate) const SET_RIGHTS: &str = "select pgq._queue_rights($1)";
 
 /// Makes the transaction's commit wait for the disk, also where the setting says otherwise.
 macro_rules! wait_for_disk {
@@ -354,18 +339,6 @@ pub(crate) fn rotated(queue: &str) -> String {
     );
     format!("do {}", escape_literal(&body))
 }
-
-/// $1 queue. The role, quoted, and what it lacks for COPY into the queue's tables, as the middle of GRANT statements.
-pub(crate) const MISSING_RIGHTS: &str = "select pg_catalog.quote_ident(current_user), pg_catalog.array_remove(array[ \
-         case when not pg_catalog.has_function_privilege('pgq.current_event_table(pg_catalog.text)', 'execute') \
-             then 'execute on function pgq.current_event_table(text)' end, \
-         (select 'insert on ' || pg_catalog.string_agg(name, ', ' order by number) \
-             from pg_catalog.generate_series(0, queue_ntables - 1) number \
-             cross join lateral (select pgq.quote_fqname(queue_data_pfx || '_' || number::pg_catalog.text)) named (name) \
-             where not pg_catalog.has_table_privilege(pg_catalog.to_regclass(name)::pg_catalog.oid, 'insert')), \
-         case when not pg_catalog.has_sequence_privilege(pg_catalog.to_regclass(pgq.quote_fqname(queue_event_seq))::pg_catalog.oid, 'usage') \
-             then 'usage on sequence ' || pgq.quote_fqname(queue_event_seq) end], null) \
-     from pgq.queue where queue_name = $1";
 
 pub(crate) const TICK: &str = "select pgq.ticker()";
 

@@ -99,9 +99,9 @@ begin
     for made in
         select name, l, r, pg_catalog.format('op_%s', pg_catalog.row_number() over ()) as proc,
                case when name = any ('{=,<>,<,<=,>,>=,~,@>,&&,^@}'::pg_catalog.text[]) then 'boolean' else l end as result
-        from pg_catalog.unnest('{=,<>,<,<=,>,>=,~,^@,||,+,-,*,/,%,@>,&&,&,>>}'::pg_catalog.text[]) name,
-            pg_catalog.unnest('{int4,int8,float8,numeric,text,name,oid,regclass,regproc,regprocedure,regnamespace,regrole,timestamptz,interval,"text[]","int8[]","oid[]","name[]"}'::pg_catalog.text[]) l,
-            pg_catalog.unnest('{int4,int8,float8,numeric,text,name,oid,regclass,regproc,regprocedure,regnamespace,regrole,timestamptz,interval,"text[]","int8[]","oid[]","name[]"}'::pg_catalog.text[]) r
+        from pg_catalog.unnest('{=,<>,<,<=,>,>=,~,||,+,-,*,@>,&&}'::pg_catalog.text[]) name,
+            pg_catalog.unnest('{int4,int8,float8,numeric,text,name,oid,regclass,regprocedure,regnamespace,timestamptz,interval,"text[]"}'::pg_catalog.text[]) l,
+            pg_catalog.unnest('{int4,int8,float8,numeric,text,name,oid,regclass,regprocedure,regnamespace,timestamptz,interval,"text[]"}'::pg_catalog.text[]) r
         where EXACT or not exists (
             select from pg_catalog.pg_operator where oprname = name
               and oprleft = l::pg_catalog.regtype and oprright = r::pg_catalog.regtype)

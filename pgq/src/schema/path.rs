@@ -10,8 +10,8 @@ use crate::sql;
 /// caller's.
 pub(crate) fn set(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let before = client.query_typed_one(sql::SEARCH_PATH, no_values)?.get(0);
-    client.batch_execute(sql::PATH_FOR_DDL)?;
+    let before = client.query_typed_one(sql::path::SEARCH_PATH, no_values)?.get(0);
+    client.batch_execute(sql::path::PATH_FOR_DDL)?;
     Ok(before)
 }
 
@@ -19,14 +19,14 @@ pub(crate) fn set(client: &mut impl GenericClient) -> Result<String, postgres::E
 /// session keeps its path.
 pub(crate) fn open(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let before: String = client.query_typed_one(sql::SEARCH_PATH, no_values)?.get(0);
+    let before: String = client.query_typed_one(sql::path::SEARCH_PATH, no_values)?.get(0);
     if before == "pg_catalog" {
-        client.batch_execute(sql::PATH_FOR_DDL)?;
+        client.batch_execute(sql::path::PATH_FOR_DDL)?;
     }
     Ok(before)
 }
 
 /// Sets the path back.
 pub(crate) fn restore(client: &mut impl GenericClient, before: &str) -> Result<(), postgres::Error> {
-    client.query_typed(sql::SET_SEARCH_PATH, &[(&before, Type::TEXT)]).map(|_| ())
+    client.query_typed(sql::path::SET_SEARCH_PATH, &[(&before, Type::TEXT)]).map(|_| ())
 }
