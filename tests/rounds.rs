@@ -83,9 +83,12 @@ fn quiet_errors_are_warnings_while_they_are_young() {
 fn first_line_of_the_second_trouble(reset: &str) -> String {
     let (job, mut client) =
         broken_job(&format!("exception_quiet = ALL\nexception_grace = 0.1\nexception_reset = {reset}\n"));
-    // Every line is another one, so that all of them are told.
+    // Every line has other letters, since numbers alone do not make it another one, so that all of them are logged.
     let numbered = WORK.split_once("create function").expect("there is one").1;
-    let numbered = numbered.replace("'out of order'", "'out of order %', currval('rounds')");
+    let numbered = numbered.replace(
+        "'out of order'",
+        "'out of order %', translate(currval('rounds')::text, '0123456789', 'abcdefghij')",
+    );
     client.batch_execute(&format!("create or replace function{numbered}")).expect("replaced");
     let _running = job.start(&[]);
     job.wait_for("WARNING Job job failed");
