@@ -64,6 +64,7 @@ impl Error {
     }
 
     /// Makes a usage error out of one that is met at the start, where a person waits who can mend it.
+    #[cfg(feature = "program")]
     pub(crate) fn at_start(mut self) -> Error {
         self.0.kind = Kind::Usage;
         self

@@ -29,21 +29,12 @@ pub(crate) struct Opened {
     pub(crate) lifeline: Lifeline,
 }
 
-/// Opens a connection to the first server that takes it and offers the session that is wanted.
+/// Opens a connection, which can be cancelled, to the first server that takes it and offers the session that is wanted. A
+/// server that vanishes without a word is noticed, as far as the connection string does not say otherwise.
 ///
 /// # Errors
 ///
 /// When there is none; tells what each one said.
-pub(crate) fn connect(target: &Target) -> Result<Client, Error> {
-    open(target).map(|opened| opened.client)
-}
-
-/// Opens a connection that can be cancelled. A server that vanishes without a word is noticed, as far as the connection
-/// string does not say otherwise.
-///
-/// # Errors
-///
-/// As [`connect`].
 pub(crate) fn open(target: &Target) -> Result<Opened, Error> {
     let mut watched = target.clone();
     watched.silence.notice(&mut watched.common);

@@ -62,8 +62,8 @@ impl LogDatabase {
                 result => return self.keep(client, result),
             }
         }
-        let connected = self.target().and_then(|target| connect::connect(&target));
-        let mut client = connected.map_err(|error| Failure { delivery: Delivery::Away, error })?;
+        let connected = self.target().and_then(|target| connect::open(&target));
+        let mut client = connected.map_err(|error| Failure { delivery: Delivery::Away, error })?.client;
         let result = self.add(&mut client, line);
         self.keep(client, result)
     }
