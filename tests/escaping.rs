@@ -2,6 +2,7 @@
 //! and without what rows hold.
 
 mod outputs;
+mod raised;
 
 use std::fs;
 use std::process::{Command, Output};

@@ -35,6 +35,7 @@ mod connect;
 mod connection;
 mod conninfo;
 mod control;
+mod data_error;
 mod databases;
 mod error;
 mod error_kind;
@@ -99,6 +100,7 @@ mod wrap;
 
 pub use connection::Connection;
 pub use control::Control;
+pub use data_error::DataError;
 pub use databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use error::{
     BoxError, Error, describe, describe_in_full, is_connection_error, is_final, is_interrupted, sqlstate,
