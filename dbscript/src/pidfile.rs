@@ -163,9 +163,7 @@ pub(crate) fn send(path: &Path, signal: Signal) -> Result<Sent, Error> {
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
+    files::create_folder_of(path)?;
     let mut options = OpenOptions::new();
     let file = files::open_own(path, options.read(true).write(true).create(true).truncate(false))?;
     // A device would be removed at the end.
