@@ -1,6 +1,7 @@
 //! Pidfiles and log files where other users can put some: they lead nobody with more rights astray.
 
 mod folders;
+mod position;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};

@@ -31,13 +31,29 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read(&file, &metadata, limit)
 }
 
+/// As [`read_text_file`], for a file that this process trusts as if it had written it.
+///
+/// # Errors
+///
+/// As [`read_text_file`], and when another user but root may have put it there: a link or a file in a folder where everybody
+/// may put one.
+pub fn read_own_text_file(path: &Path, limit: u64) -> io::Result<String> {
+    let file = open_own(path, OpenOptions::new().read(true))?;
+    let metadata = file.metadata()?;
+    check_regular(path, &metadata)?;
+    text(read(&file, &metadata, limit)?)
+}
+
 /// As [`read_file`], and the file has to be UTF-8.
 ///
 /// # Errors
 ///
 /// As [`read_file`], and when it is not UTF-8.
 pub fn read_text_file(path: &Path, limit: u64) -> io::Result<String> {
-    let bytes = read_file(path, limit)?;
+    text(read_file(path, limit)?)
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 

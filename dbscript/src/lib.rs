@@ -106,7 +106,7 @@ pub use error::{
     BoxError, Error, describe, describe_in_full, is_connection_error, is_final, is_interrupted, sqlstate,
 };
 pub use error_kind::ErrorKind;
-pub use files::{create_own_file, read_file, read_text_file};
+pub use files::{create_own_file, read_file, read_own_text_file, read_text_file};
 pub use gist::gist;
 pub use nearest::nearest;
 pub use panics::guarded;
