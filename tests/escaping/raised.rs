@@ -1,6 +1,9 @@
 //! Errors that functions in the database raise: the message is logged, the rest may hold what rows hold.
 
+use dbscript::BoxError;
+
 use super::{failure, quoted};
+use crate::support::Database;
 
 /// Returns what is logged when a function raises an error with a SQLSTATE, a message, a detail and a hint.
 fn raised(state: &str, message: &str) -> String {
@@ -34,4 +37,28 @@ fn a_log_shows_the_beginning_of_a_long_message() {
 fn hints_of_the_server_and_of_the_queues_functions_are_logged() {
     let text = failure("create table t (amount int)", "select amont from t");
     assert!(text.contains("42703") && text.contains("Perhaps you meant to reference the column"), "{text}");
+}
+
+#[test]
+fn a_panic_at_an_error_of_the_server_shows_no_row() {
+    let database = Database::create("escaping");
+    let mut client = database.client();
+    client.batch_execute("create table t (a text check (a <> 'secret'), b int)").expect("created");
+    for (sql, message) in [
+        ("insert into t (a) values ('secret')", "E23514), message: \"new row for relation"),
+        ("insert into t (b) select x::int from (values ('secret')) v (x)", "E22P02), …"),
+    ] {
+        let mut insert = || -> Result<(), BoxError> {
+            client.execute(sql, &[]).expect("inserted");
+            Ok(())
+        };
+        let error = dbscript::guarded(&mut insert).expect_err("it panics");
+        let line = dbscript::describe(&*error);
+        assert!(
+            line.starts_with("panic") && line.contains(": inserted: ") && line.contains(message),
+            "{line}"
+        );
+        assert!(!line.contains("secret"), "{line}");
+        assert!(dbscript::describe_in_full(&*error).contains("secret"));
+    }
 }
