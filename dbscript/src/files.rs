@@ -142,6 +142,7 @@ pub fn create_own_file(path: &Path) -> io::Result<File> {
 /// # Errors
 ///
 /// When it cannot be created, and when another user may have laid out a link on the way.
+#[cfg(feature = "program")]
 pub(crate) fn create_folder_of(path: &Path) -> io::Result<()> {
     check_folders(path, MOST_LINKS)?;
     path.parent().map_or(Ok(()), fs::create_dir_all)

@@ -87,6 +87,7 @@ fn what_another_user_has_put_there_is_refused() {
     append(&target).expect("only this user can have put it there");
 }
 
+#[cfg(feature = "program")]
 #[test]
 fn links_to_folders_are_followed_where_nobody_else_can_have_put_them() {
     for (mode, trusted) in [(0o755, true), (0o1777, true), (0o777, false)] {
@@ -100,6 +101,7 @@ fn links_to_folders_are_followed_where_nobody_else_can_have_put_them() {
     }
 }
 
+#[cfg(feature = "program")]
 #[test]
 fn links_to_folders_lead_through_no_link_of_another_user() {
     if !Uid::effective().is_root() {
