@@ -1,9 +1,9 @@
 //! The schema `pgq_ext` in the target database.
 
-use dbscript::plain;
+use dbscript::{Context, plain};
 use log::warn;
 use pgq::lock::Lock;
-use pgq::schema::{dependents_at_last, plain_rights, trust_check};
+use pgq::schema::{dependents_at_last, plain_rights, require_superusers, trust_check};
 use postgres::GenericClient;
 
 use crate::{Error, sql};
@@ -148,6 +148,15 @@ fn lock(client: &mut impl GenericClient) -> Result<(), Error> {
     client.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
     let lock = Lock::new("the lock of installations of schema `pgq_ext`", sql::LOCK_INSTALL, &[]);
     lock.take(client).map_err(|error| Error::failed("cannot wait for other installations", error))
+}
+
+/// Has every connection to a target be one whose records, and queues, a superuser may use, and fail when a schema stands
+/// before the catalogue in its search path.
+pub(crate) fn check_connections(cx: &mut Context, dst: &str) {
+    cx.databases().check_search_path();
+    cx.databases().set_check(dst, "cannot use schema `pgq_ext`", |client| {
+        Ok(require_superusers(client, &[NAME, "pgq"])?)
+    });
 }
 
 /// Fails when the schema is not installed, with the way to install it, and when this role may not use it, with the grant.
