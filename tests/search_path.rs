@@ -1,6 +1,7 @@
 //! Functions and operators of others that would fit a statement better than the catalogue's.
 
 mod lint;
+mod operators;
 mod pinned;
 mod traps;
 

@@ -134,7 +134,8 @@ pub(crate) const STRANGERS_NODE: &str = concat!(
 pub(crate) const MAINTENANCE_ALONE: &str = crate::sql::operations!(
     "( \
          select 'pgq.maint_rotate_tables_step1', queue_name from pgq.queue \
-             where queue_switch_step2 is not null and pg_catalog.now() > queue_switch_time + queue_rotation_period \
+             where queue_switch_step2 is not null and pg_catalog.now() operator(pg_catalog.>) \
+                 (queue_switch_time operator(pg_catalog.+) queue_rotation_period) \
          union all select 'pgq.maint_rotate_tables_step2', null \
          union all select name, queue_name from pgq.queue cross join pg_catalog.unnest(queue_extra_maint) name \
          union all select 'vacuum', name from pgq.maint_tables_to_vacuum() name) due (func_name, func_arg)"
