@@ -3,6 +3,7 @@
 mod lint;
 mod operators;
 mod pinned;
+mod schemas;
 mod traps;
 
 use std::process::Stdio;

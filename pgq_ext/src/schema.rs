@@ -59,6 +59,7 @@ fn statements() -> impl Iterator<Item = String> {
 pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     let failed = |error| Error::failed("cannot install schema `pgq_ext`", error);
     let mut transaction = client.transaction().map_err(failed)?;
+    let search_path = read_path(&mut transaction).map_err(failed)?;
     lock(&mut transaction)?;
     transaction.batch_execute(&trust_check(&[NAME])).map_err(failed)?;
     let was_there = is_installed(&mut transaction)?;
@@ -66,7 +67,6 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     if row.get(0) {
         return Ok(true);
     }
-    let search_path = read_path(&mut transaction).map_err(failed)?;
     transaction.batch_execute("set local client_min_messages = warning").map_err(failed)?;
     for statement in statements() {
         transaction.batch_execute(&statement).map_err(failed)?;
@@ -116,6 +116,7 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
     let what = "cannot remove schema `pgq_ext`";
     let failed = |error| Error::failed(what, error);
     let mut transaction = client.transaction().map_err(failed)?;
+    let search_path = read_path(&mut transaction).map_err(failed)?;
     lock(&mut transaction)?;
     let row = transaction.query_typed_one(sql::ORIGIN, &[]).map_err(failed)?;
     let (there, extension): (bool, bool) = (row.get(0), row.get(1));
@@ -128,8 +129,6 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
     }
     let dependents = dependents_at_last(&mut transaction, &[NAME], agreed);
     let dependents = dependents.map_err(|error| Error::failed(what, error))?;
-    let search_path = read_path(&mut transaction).map_err(failed)?;
-    transaction.batch_execute(sql::PATH_FOR_DDL).map_err(failed)?;
     transaction
         .batch_execute(if extension {
             "drop extension pgq_ext cascade"
@@ -142,10 +141,11 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
     Ok(Some(dependents))
 }
 
-/// Takes the lock of installations.
+/// Takes the lock of installations, under the path in which schemas are changed.
 fn lock(client: &mut impl GenericClient) -> Result<(), Error> {
     let failed = |error| Error::failed("cannot begin", error);
     client.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
+    client.batch_execute(sql::PATH_FOR_DDL).map_err(failed)?;
     let lock = Lock::new("the lock of installations of schema `pgq_ext`", sql::LOCK_INSTALL, &[]);
     lock.take(client).map_err(|error| Error::failed("cannot wait for other installations", error))
 }
