@@ -59,8 +59,7 @@ fn statements() -> impl Iterator<Item = String> {
 pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     let failed = |error| Error::failed("cannot install schema `pgq_ext`", error);
     let mut transaction = client.transaction().map_err(failed)?;
-    let search_path = read_path(&mut transaction).map_err(failed)?;
-    lock(&mut transaction)?;
+    let search_path = lock(&mut transaction)?;
     transaction.batch_execute(&trust_check(&[NAME])).map_err(failed)?;
     let was_there = is_installed(&mut transaction)?;
     let row = transaction.query_typed_one(sql::IS_ANOTHERS, &[]).map_err(failed)?;
@@ -116,8 +115,7 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
     let what = "cannot remove schema `pgq_ext`";
     let failed = |error| Error::failed(what, error);
     let mut transaction = client.transaction().map_err(failed)?;
-    let search_path = read_path(&mut transaction).map_err(failed)?;
-    lock(&mut transaction)?;
+    let search_path = lock(&mut transaction)?;
     let row = transaction.query_typed_one(sql::ORIGIN, &[]).map_err(failed)?;
     let (there, extension): (bool, bool) = (row.get(0), row.get(1));
     if !there {
@@ -141,13 +139,15 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
     Ok(Some(dependents))
 }
 
-/// Takes the lock of installations, under the path in which schemas are changed.
-fn lock(client: &mut impl GenericClient) -> Result<(), Error> {
+/// Takes the lock of installations, under the path in which schemas are changed. Returns the search path as it was.
+fn lock(client: &mut impl GenericClient) -> Result<String, Error> {
     let failed = |error| Error::failed("cannot begin", error);
     client.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
+    let search_path = read_path(client).map_err(failed)?;
     client.batch_execute(sql::PATH_FOR_DDL).map_err(failed)?;
     let lock = Lock::new("the lock of installations of schema `pgq_ext`", sql::LOCK_INSTALL, &[]);
-    lock.take(client).map_err(|error| Error::failed("cannot wait for other installations", error))
+    lock.take(client).map_err(|error| Error::failed("cannot wait for other installations", error))?;
+    Ok(search_path)
 }
 
 /// Has every connection to a target be one whose records, and queues, a superuser may use, and fail when a schema stands
