@@ -114,7 +114,7 @@ fn a_running_consumer_looks_at_each_connection() {
 
 /// Whoever owns a database says which role its sessions have; a superuser's can take its own back, as any code may.
 #[test]
-fn a_role_that_the_database_sets_is_no_shelter() {
+fn a_role_that_the_database_sets_does_not_protect_a_superuser() {
     let mut scene = Scene::create("calling");
     let (name, role) = (scene.database.name().to_owned(), scene.role.clone());
     scene.boss.batch_execute(&format!("alter database {name} owner to {role}")).expect("given");
