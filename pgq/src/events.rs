@@ -165,9 +165,9 @@ impl<'a> Events<'a> {
     /// The rows stream through in the server's binary format, unparsed, so neither time nor memory is spent
     /// on single events. Meant to be the batch's only reader: what was iterated before is copied too.
     ///
-    /// `target` should be a transaction. Writing to the event table takes the right to `INSERT` into it. Where the target's
-    /// `synchronous_commit` is off, a crash of the target can take back what the source has finished; the consumers and the
-    /// `Tracker` of the crate `pgq_ext` make that commit wait for the disk.
+    /// `target` should be a transaction. Writing to the event table takes the right to `INSERT` into it. The transaction's
+    /// commit waits for the target's disk, also where `synchronous_commit` is off: the source forgets the events as soon as
+    /// the batch is finished.
     ///
     /// # Errors
     ///
