@@ -177,9 +177,9 @@ impl<'a> Events<'a> {
     }
 
     /// As [`copy_to`](Events::copy_to), but events keep their ids, and the target's sequence moves behind them, so that
-    /// its ticker sees that there are new ones. Where the target queue has other producers, ids are no longer unique;
-    /// when one batch there holds several events of one id, none of them can be retried or failed, which is an
-    /// error.
+    /// its ticker sees that there are new ones. Where the target queue has other producers, ids are no longer unique. Each of
+    /// several events of one id can be retried or fail, but programs that tag events by the id alone, as those in Python do,
+    /// tag all of them.
     ///
     /// `target` has to be a transaction. Moving the sequence takes the rights of `pgq_admin`.
     ///

@@ -139,7 +139,7 @@ pub(crate) const OPEN_BATCH: &str = concat!(
      case when exists (select from ",
     holder!(),
     ") then pgq.batch_event_sql($1) else '' end, \
-     pg_catalog.to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null, \
+     pg_catalog.to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[],bytea[])') is not null, \
      (select case when pg_catalog.set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
          select pg_catalog.current_setting('work_mem') as work_mem \
          where $7 and pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < pg_catalog.pg_size_bytes('16MB') \
@@ -187,20 +187,28 @@ pub(crate) const KEEP_LOCK: &str = "select pg_catalog.set_config(name, value, tr
      where pg_catalog.current_setting(name, true) is not null";
 
 /// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds. A row for each event, or none: the batch is not this consumer's.
+/// Null where the batch has several events of the id, of which the function would take any one.
 pub(crate) const RETRY_EACH: &str = concat!(
-    "select pgq.event_retry(batch, event, seconds) from (select sub_batch as batch from ",
+    "with held as materialized (select sub_batch as batch from ",
     holder!(),
-    " offset 0) held cross join rows from (pg_catalog.unnest($6::pg_catalog.int8[]), pg_catalog.unnest($7::pg_catalog.int4[])) \
+    "), several as materialized ( \
+         select ev_id from (select distinct ev_id, ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 \
+             from held cross join lateral pgq.get_batch_events(batch) where ev_id = any ($6::pg_catalog.int8[])) different \
+         group by ev_id having pg_catalog.count(*) > 1) \
+     select case when event not in (select ev_id from several) then pgq.event_retry(batch, event, seconds) end \
+     from held cross join rows from (pg_catalog.unnest($6::pg_catalog.int8[]), pg_catalog.unnest($7::pg_catalog.int4[])) \
          as tagged (event, seconds)"
 );
 
-/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds. No row: the batch is not this consumer's.
+/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds, $8 marks of the events, as [`Event::mark`](crate::Event) makes
+/// them. No row: the batch is not this consumer's.
 pub(crate) const RETRY_MANY: &str =
-    concat!("select pgq.event_retry_many(sub_batch, $6, $7) from ", holder!());
+    concat!("select pgq.event_retry_many(sub_batch, $6, $7, $8) from ", holder!());
 
-/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 reasons. No row: the batch is not this consumer's.
+/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 reasons, $8 marks as in [`RETRY_MANY`]. No row: the batch is not this
+/// consumer's.
 pub(crate) const FAIL_MANY: &str =
-    concat!("select pgq.event_failed_many(sub_batch, $6, $7) from ", holder!());
+    concat!("select pgq.event_failed_many(sub_batch, $6, $7, $8) from ", holder!());
 
 /// $1 queue, $2 tick. When it was made; null when the queue does not have it.
 pub(crate) const TICK_TIME: &str = "select ( \
