@@ -268,6 +268,16 @@ impl<'a> Events<'a> {
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a batch", error))
     }
 
+    /// Tells whether the consumer or a subconsumer of it has a batch open that begins at a tick.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub fn is_begun_at(&mut self, tick: i64) -> Result<bool, Error> {
+        let row = self.source.query_one(sql::batch::IS_BEGUN, &self.holder.other(&tick));
+        row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a batch", error))
+    }
+
     /// Sends tags before the end of the batch.
     pub(crate) fn send(&mut self, tags: &mut Tags) -> Result<(), Error> {
         let sent = self.source.send(tags, &self.holder, self.tags_at_once);

@@ -13,8 +13,8 @@ use crate::{Error, RemoteHandler, Tracker, batches, schema};
 /// is not recorded and overlaps batches which are, because the source was restored, has failed over or was moved back, is
 /// an error ([`Error::is_lost_position`]), and nothing is applied, until somebody moves the consumer or
 /// [forgets](Tracker::forget_batches) the record. Batches that are left out, because the consumer was moved on or the target
-/// was restored, are a warning, and with subconsumers not even that; for [`SerialConsumer`](crate::SerialConsumer) they are
-/// an error.
+/// was restored, are such an error, too; with subconsumers they are a warning, since one that is unregistered returns its
+/// batch event by event.
 ///
 /// The record goes by the consumer's name alone, so each consumer of a target needs a name of its own, also when their
 /// sources are different.
