@@ -58,6 +58,7 @@ impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
     }
 
     fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError> {
+        self.0.refresh(cx)?;
         match self.0.by_number {
             false => self.0.deliver(cx, batch, &ByBatch),
             true => self.0.deliver(cx, batch, &ByBatchNumber),
@@ -146,6 +147,15 @@ impl<H: RemoteHandler> Target<H> {
                  noticed; `pgqadm CONFIG.ini install`, run by the schema's owner, brings it up to date",
                 cx.databases().label(&self.dst)
             );
+        }
+        Ok(())
+    }
+
+    /// Looks again at a target whose schema keeps numbers only, since it may be brought up to date meanwhile.
+    pub(crate) fn refresh(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        if self.by_number {
+            let keeps_times = schema::keeps_times(&mut *cx.database(&self.dst)?);
+            self.by_number = !keeps_times.map_err(|error| cx.locate(&self.dst, error))?;
         }
         Ok(())
     }
