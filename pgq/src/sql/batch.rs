@@ -15,7 +15,7 @@ use postgres_protocol::escape::escape_literal;
 /// The function gets its arguments from `guard`, so it cannot run before the lock is taken. With $6 the server
 /// searches for the first tick that is $4 events or the given interval away; the interval is the distance to the
 /// last tick, so there always is one. No interval leads to a tick at `infinity`, as ticks from elsewhere may be; then ticks
-/// are taken one by one. Rows that are looked up one by one are planned sooner than a join of them.
+/// are taken one by one, and one that has no age is not waited for. Rows that are looked up one by one are planned sooner than a join of them.
 macro_rules! next_batch {
     ($lock:literal, $consumer:literal, $turns:literal, $function:literal, $more:literal) => {
         concat!(
@@ -29,7 +29,13 @@ macro_rules! next_batch {
                      select from pgq.subscription join pgq.tick on tick_queue = sub_queue and tick_id >= sub_last_tick \
                      where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
                          and sub_consumer = (select co_id from pgq.consumer where co_name = $2) \
-                         and not pg_catalog.isfinite(tick_time)) as endless \
+                         and not pg_catalog.isfinite(tick_time)) as endless, exists ( \
+                     select from pgq.subscription cross join lateral ( \
+                         select tick_time from pgq.tick where tick_queue = sub_queue and tick_id > sub_last_tick \
+                         order by tick_queue, tick_id limit 1) following \
+                     where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
+                         and sub_consumer = (select co_id from pgq.consumer where co_name = $2) \
+                         and not pg_catalog.isfinite(tick_time)) as ageless \
                  where case when $7 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(",
             $lock,
             ", 0)) end \
@@ -41,7 +47,7 @@ macro_rules! next_batch {
             " offset 0) guard \
              cross join lateral ",
             $function,
-            ", pg_catalog.make_interval(secs => $3), case when not endless then $4 end, case when endless then null \
+            ", case when not ageless then pg_catalog.make_interval(secs => $3) end, case when not endless then $4 end, case when endless then null \
                  when not $6 then pg_catalog.make_interval(secs => $5) else ( \
                  select (select tick_time from pgq.tick where tick_queue = sub_queue \
                          order by tick_queue desc, tick_id desc limit 1) \
