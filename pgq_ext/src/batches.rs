@@ -6,7 +6,7 @@
 //! the last recorded tick and no recorded batch has ticks in common with it. Otherwise the queue has gone back.
 
 use log::warn;
-use pgq::{BatchInfo, Checkpoint, Events};
+use pgq::{Checkpoint, Events};
 use postgres::GenericClient;
 
 use crate::tracker::BatchStatus;
