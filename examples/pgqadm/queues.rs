@@ -3,6 +3,7 @@
 use dbscript::{Job, Switches, confirm, plain};
 use log::info;
 
+use crate::database;
 use crate::{DB, FORCE};
 
 /// Creates queues, all of them or none.
@@ -11,7 +12,7 @@ pub(crate) fn create(queues: &[&str]) -> Job {
     // Who creates the same ones at the same time waits in the same order.
     queues.sort_unstable();
     Job::once(move |cx| {
-        let mut db = cx.database(DB)?;
+        let mut db = database::open(cx)?;
         let mut transaction = db.transaction()?;
         let mut created = Vec::new();
         for queue in queues {
@@ -29,7 +30,7 @@ pub(crate) fn create(queues: &[&str]) -> Job {
 pub(crate) fn drop(queue: &str, switches: &Switches) -> Job {
     let (queue, forced) = (queue.to_owned(), switches.has(FORCE));
     Job::once(move |cx| {
-        let mut db = cx.database(DB)?;
+        let mut db = database::open(cx)?;
         let gone = match forced {
             true => pgq::drop_queue(&mut *db, &queue, true),
             false => match pgq::queue_contents(&mut *db, &queue).map_err(|error| cx.locate(DB, error))? {
