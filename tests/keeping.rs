@@ -2,4 +2,5 @@
 
 mod dependents;
 mod dumps;
+mod missing_tables;
 mod roles;

@@ -1,9 +1,10 @@
 //! Queues: create, drop.
 
 use dbscript::{Job, Switches, confirm, plain};
-use log::info;
+use log::{info, warn};
+use pgq::integrity::{Problem, inspect};
 
-use crate::database;
+use crate::database::{self, Database};
 use crate::{DB, FORCE};
 
 /// Creates queues, all of them or none.
@@ -20,11 +21,26 @@ pub(crate) fn create(queues: &[&str]) -> Job {
             created.push((queue, new));
         }
         transaction.commit()?;
-        for (queue, new) in created {
-            info!("queue `{}`: {}", plain(&queue), if new { "created" } else { "already there" });
+        for (queue, new) in &created {
+            info!("queue `{}`: {}", plain(queue), if *new { "created" } else { "already there" });
         }
-        Ok(())
+        created.retain(|(_, new)| !new);
+        warn_of_broken(&mut db, &created).map_err(|error| cx.locate(DB, error).into())
     })
+}
+
+/// Warns of queues that are there, but not whole.
+fn warn_of_broken(db: &mut Database, known: &[(String, bool)]) -> Result<(), pgq::Error> {
+    if known.is_empty() {
+        return Ok(());
+    }
+    for finding in inspect(&mut **db)? {
+        let is_known = known.iter().any(|(queue, _)| finding.queue.as_ref() == Some(queue));
+        if is_known && finding.problem == Problem::BrokenQueue {
+            warn!("{finding}; {}", finding.remedy());
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn drop(queue: &str, switches: &Switches) -> Job {

@@ -15,15 +15,25 @@ pub(crate) const SERVER: &str = concat!(
      (select pg_catalog.string_agg(name, ', '::pg_catalog.text) from pg_catalog.unnest(array[ \
          'pgq.queue'::pg_catalog.text, 'pgq.tick', 'pgq.consumer', 'pgq.subscription', 'pgq.retry_queue', \
          'pgq.failed_queue']) name \
-     where pg_catalog.row_security_active(pg_catalog.to_regclass(name)::pg_catalog.oid)) as hidden"
+     where pg_catalog.row_security_active(pg_catalog.to_regclass(name)::pg_catalog.oid)) as hidden, \
+     exists (select from pgq.queue where pg_catalog.to_regclass(pgq.quote_fqname(queue_event_seq)) is null) as broken"
 );
 
-/// Makes the query for all queues; `retry` tells whether this role can read the retry events.
+/// Makes the query for all queues; `retry` tells whether this role can read the retry events, `broken` whether a queue
+/// lacks its sequence of events, about which PgQ itself then says nothing but an error.
 ///
 /// The ids are those of transactions by which rotation is decided: that of the last rotation, the oldest that ran at
 /// the last tick and the first that had not begun then, and the oldest that runs now. The table is the one that the
 /// next rotation empties.
-pub(crate) fn queues(retry: bool) -> String {
+pub(crate) fn queues(retry: bool, broken: bool) -> String {
+    let info = match broken {
+        false => "pgq.get_queue_info()",
+        true => {
+            "(select info.* from (select queue_name from pgq.queue \
+                 where pg_catalog.to_regclass(pgq.quote_fqname(queue_event_seq)) is not null offset 0) whole \
+                 cross join lateral pgq.get_queue_info(whole.queue_name) info)"
+        }
+    };
     let (retry, waiting) = match retry {
         true => (
             "coalesce(waiting.events, 0)",
@@ -50,12 +60,13 @@ pub(crate) fn queues(retry: bool) -> String {
              last.tick_event_seq as last_tick_event, \
              pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) as oldest_now, \
              (que.queue_cur_table + 1) % que.queue_ntables as next_table, que.queue_data_pfx as prefix \
-         from pgq.get_queue_info() info \
-         join pgq.queue que on que.queue_name = info.queue_name \
+         from pgq.queue que \
+         {join} join {info} info on info.queue_name = que.queue_name \
          left join pgq.tick last on last.tick_queue = que.queue_id and last.tick_id = info.last_tick_id \
          {waiting} \
          order by que.queue_name",
-        name = bytes!("que.queue_name")
+        name = bytes!("que.queue_name"),
+        join = if broken { "left" } else { "" }
     )
 }
 

@@ -20,7 +20,7 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
     let server = query(client, sql::SERVER, NO_VALUES)?.pop().ok_or_else(failed)?;
     holder::require_visible(server.get("hidden"))?;
     let retry = server.get("retry");
-    let rows = query(client, &sql::queues(retry), NO_VALUES)?;
+    let rows = query(client, &sql::queues(retry, server.get("broken")), NO_VALUES)?;
     let rotating: Vec<_> = rows.iter().map(|row| Rotating::of(row, schema)).collect();
     let mut queues: Vec<_> = rows.iter().map(queue).collect();
     let index = rows.iter().enumerate().map(|(at, row)| (row.get("id"), at)).collect();
