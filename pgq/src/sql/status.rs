@@ -26,14 +26,7 @@ pub(crate) const SERVER: &str = concat!(
 /// the last tick and the first that had not begun then, and the oldest that runs now. The table is the one that the
 /// next rotation empties.
 pub(crate) fn queues(retry: bool, broken: bool) -> String {
-    let info = match broken {
-        false => "pgq.get_queue_info()",
-        true => {
-            "(select info.* from (select queue_name from pgq.queue \
-                 where pg_catalog.to_regclass(pgq.quote_fqname(queue_event_seq)) is not null offset 0) whole \
-                 cross join lateral pgq.get_queue_info(whole.queue_name) info)"
-        }
-    };
+    let (join, info) = if broken { ("left", INFO_OF_WHOLE) } else { ("", "pgq.get_queue_info()") };
     let (retry, waiting) = match retry {
         true => (
             "coalesce(waiting.events, 0)",
@@ -65,10 +58,14 @@ pub(crate) fn queues(retry: bool, broken: bool) -> String {
          left join pgq.tick last on last.tick_queue = que.queue_id and last.tick_id = info.last_tick_id \
          {waiting} \
          order by que.queue_name",
-        name = bytes!("que.queue_name"),
-        join = if broken { "left" } else { "" }
+        name = bytes!("que.queue_name")
     )
 }
+
+/// What PgQ says of the queues that have their sequence of events.
+const INFO_OF_WHOLE: &str = "(select info.* from (select queue_name from pgq.queue \
+         where pg_catalog.to_regclass(pgq.quote_fqname(queue_event_seq)) is not null offset 0) whole \
+         cross join lateral pgq.get_queue_info(whole.queue_name) info)";
 
 /// How failed events can be counted.
 #[derive(Clone, Copy)]
