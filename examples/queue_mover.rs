@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
-use dbscript::{Config, Key};
+use dbscript::{Config, Control, Databases, Error, Key};
 use pgq::{BoxError, Events};
 use pgq_ext::{RemoteHandler, script::Program};
 use postgres::{Client, Transaction};
 
+const SRC_DB: Key = Key::required("src_db", "");
+const DST_DB: Key = Key::required("dst_db", "");
+const SRC_QUEUE: Key = Key::required("pgq_queue_name", "").or_named(&["queue_name"]);
 const DST_QUEUE: Key = Key::required("dst_queue_name", "Queue to write to. No default.");
 const KEEP_EVENT_IDS: Key = Key::with_default(
     "keep_event_ids",
@@ -21,11 +24,26 @@ struct QueueMover {
 
 impl QueueMover {
     fn from_config(config: &Config) -> Result<QueueMover, BoxError> {
-        Ok(QueueMover {
-            dst_queue: config.get(&DST_QUEUE)?,
-            keep_event_ids: config.boolean(&KEEP_EVENT_IDS)?,
-        })
+        let dst_queue = config.get(&DST_QUEUE)?;
+        if config.get(&SRC_QUEUE)? == dst_queue && is_same_database(config)? {
+            return Err(Error::usage(format!(
+                "cannot move queue `{dst_queue}` into itself: `src_db` and `dst_db` are the same database; set another \
+                 `dst_queue_name`"
+            ))
+            .into());
+        }
+        Ok(QueueMover { dst_queue, keep_event_ids: config.boolean(&KEEP_EVENT_IDS)? })
     }
+}
+
+/// Tells whether both connection strings lead to the same database of the same host, as the same user.
+fn is_same_database(config: &Config) -> Result<bool, BoxError> {
+    let place = |key: &Key| -> Result<String, BoxError> {
+        let mut databases = Databases::new("", Control::default());
+        databases.set("", &config.get(key)?);
+        Ok(databases.label(""))
+    };
+    Ok(place(&SRC_DB)? == place(&DST_DB)?)
 }
 
 impl RemoteHandler for QueueMover {

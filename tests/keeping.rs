@@ -2,4 +2,6 @@
 
 mod dependents;
 mod dumps;
+mod foreign;
+mod missing_tables;
 mod roles;

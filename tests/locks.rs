@@ -2,6 +2,7 @@
 
 mod changes;
 mod consumers;
+mod tables;
 mod ticks;
 
 use postgres::Client;

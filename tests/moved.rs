@@ -1,6 +1,8 @@
 //! Databases that were restored, moved or failed over, or whose clock was put back: named, not trusted, repaired.
 
 mod clock;
+mod far_behind;
+mod many_positions;
 mod others;
 mod sequences;
 mod transactions;

@@ -31,6 +31,7 @@ mod lost;
 mod mailer;
 mod moved;
 mod mover;
+mod mover_loop;
 mod mover_target;
 mod odd_files;
 mod own_schema;

@@ -2,6 +2,7 @@
 
 mod display;
 mod leaving;
+mod problems;
 mod terminal;
 
 /// The program's own modules, for their unit tests.

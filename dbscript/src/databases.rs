@@ -90,6 +90,16 @@ impl Databases {
         }
     }
 
+    /// Makes a set with the same connection strings and search path, whose connections are its own. `control` cancels them.
+    pub fn separate(&self, control: Control) -> Databases {
+        let mut separate = Databases::new(&self.application_name, control);
+        (separate.path, separate.silence) = (self.path, self.silence);
+        for (name, entry) in &self.entries {
+            separate.set(name, &entry.conninfo);
+        }
+        separate
+    }
+
     /// Takes what was set, to be [restored](Databases::restore); connection strings and limits stay.
     pub(crate) fn snapshot(&mut self) -> Snapshot {
         let strings = self.entries.iter().map(|(name, entry)| (name.clone(), entry.conninfo.clone()));

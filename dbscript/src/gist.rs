@@ -6,7 +6,8 @@ const ANY: char = '#';
 const HEXADECIMAL: usize = 8;
 
 /// Returns what a line says apart from what differs each time that the same thing happens: numbers, times, addresses,
-/// and texts in single quotes. Two lines with the same gist are worth one line of a log.
+/// UUIDs, texts in single quotes, and a text in double quotes behind a colon, which is a value. Two lines with the same
+/// gist are worth one line of a log.
 ///
 /// A number within a name in backticks or double quotes counts, since `event_1` and `event_2` are two tables.
 ///
@@ -21,6 +22,11 @@ pub fn gist(line: &str) -> String {
     let mut name: Option<char> = None;
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
+        if let Some(after) = after_uuid(rest).filter(|_| !gist.ends_with(is_of_word)) {
+            gist.push(ANY);
+            rest = after;
+            continue;
+        }
         if is_of_word(c) {
             let end = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
             let word = &rest[..end];
@@ -37,6 +43,10 @@ pub fn gist(line: &str) -> String {
                 gist.push(ANY);
                 rest = rest.split_once('\'').map_or(rest, |(_, after)| after);
             }
+            ('"', None) if gist.ends_with(": ") => {
+                gist.push(ANY);
+                rest = rest.split_once('"').map_or(rest, |(_, after)| after);
+            }
             ('`' | '"', None) => name = Some(c),
             (quote, Some(open)) if quote == open => name = None,
             _ => {}
@@ -44,6 +54,19 @@ pub fn gist(line: &str) -> String {
         gist.push(c);
     }
     gist
+}
+
+/// Returns what stands behind the UUID that a text begins with.
+fn after_uuid(text: &str) -> Option<&str> {
+    if text.as_bytes().get(8) != Some(&b'-') {
+        return None;
+    }
+    let (uuid, after) = text.split_at_checked(36)?;
+    let parts: Vec<&str> = uuid.split('-').collect();
+    let is_hexadecimal = |part: &&str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    let is_one = lengths == [8, 4, 4, 4, 12] && parts.iter().all(is_hexadecimal);
+    (is_one && !after.starts_with(is_of_word)).then_some(after)
 }
 
 fn is_of_word(c: char) -> bool {
@@ -92,6 +115,12 @@ mod tests {
         check("event ev17: out of luck", "event ev1234: out of luck", true);
         check("value 'alice' is taken", "value 'bob' is taken", true);
         check("value \"5\" is taken", "value \"77\" is taken", true);
+        check(
+            "order 550e8400-e29b-41d4-a716-446655440000 is closed",
+            "order abcdefab-cdef-abcd-efab-cdefabcdefab is closed",
+            true,
+        );
+        check("not an integer: \"apple\" (queue `q`)", "not an integer: \"pear\" (queue `q`)", true);
     }
 
     #[test]
@@ -99,6 +128,8 @@ mod tests {
         check("relation \"event_1\" is gone", "relation \"event_2\" is gone", false);
         check("queue `q1`", "queue `q2`", false);
         check("cannot tick: ERROR 23514: check 1", "cannot tick: ERROR 23505: check 1", false);
+        check("not an integer: \"apple\" (queue `q`)", "not an integer: \"apple\" (queue `r`)", false);
+        check("relation \"apple\" is gone", "relation \"pear\" is gone", false);
         check("it can't be read", "it can't be written", false);
         check("", "1", false);
     }

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 /// Returns a text on one line and without what a terminal would take as a command, or what would make it look like
 /// another text: control characters, separators of lines, and those that are invisible or turn the direction of
-/// writing are written as backslash and code, a backslash as two.
+/// writing are written as backslash and code, a backslash as two. `\x` and two hexadecimal digits stay, which is how a
+/// byte of a name is shown that is no text, there and in JSON and metrics.
 ///
 /// ```
 /// assert_eq!(dbscript::plain("a\u{1b}[1m \\ \u{202e}b"), r"a\u{1b}[1m \\ \u{202e}b");
 /// ```
 pub fn plain(text: &str) -> Cow<'_, str> {
-    escape(text, |c| matches!(c, '\\' | '\t') || is_unfit(c))
+    escape(text, |c, rest| c == '\t' || (c == '\\' && !is_byte(rest)) || is_unfit(c))
 }
 
 /// As [`plain`], for lines of a log: a backslash and a tab stay as they are, so that a text which is plain already is
@@ -20,7 +21,7 @@ pub fn plain(text: &str) -> Cow<'_, str> {
 /// assert_eq!(dbscript::one_line("a\n\u{1b}[2J\tC:\\dir"), "a\\n\\u{1b}[2J\tC:\\dir");
 /// ```
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    escape(text, is_unfit)
+    escape(text, |c, _| is_unfit(c))
 }
 
 /// Escapes what is left in a JSON text that a terminal would take as a command, or that is not seen; it stays the
@@ -46,19 +47,27 @@ pub fn plain_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-fn escape(text: &str, is_escaped: fn(char) -> bool) -> Cow<'_, str> {
-    if !text.contains(is_escaped) {
+/// Escapes characters; `is_escaped` gets each with what comes behind it.
+fn escape(text: &str, is_escaped: fn(char, &str) -> bool) -> Cow<'_, str> {
+    let is_one = |(at, c): (usize, char)| is_escaped(c, &text[at + c.len_utf8()..]);
+    if !text.char_indices().any(is_one) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_escaped(c) {
+    for (at, c) in text.char_indices() {
+        if is_one((at, c)) {
             escaped.extend(c.escape_default());
         } else {
             escaped.push(c);
         }
     }
     Cow::Owned(escaped)
+}
+
+/// Tells whether what stands behind a backslash makes a byte of it.
+fn is_byte(rest: &str) -> bool {
+    let digits = rest.strip_prefix('x').and_then(|rest| rest.get(..2));
+    digits.is_some_and(|digits| digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')))
 }
 
 /// Tells whether a character ends a line, is a command to a terminal, or is not seen.
@@ -95,6 +104,8 @@ mod tests {
         check("one\ntwo\t\r", r"one\ntwo\t\r");
         check("\u{1b}]0;title\u{7}\u{9b}", r"\u{1b}]0;title\u{7}\u{9b}");
         check(r"a\n", r"a\\n");
+        check(r"bad\xff\e9", r"bad\xff\\e9");
+        check(r"\x\xf\xFF\xé", r"\\x\\xf\\xFF\\xé");
         check("x\u{202e}y\u{2066}z\u{200b}\u{200f}\u{feff}", r"x\u{202e}y\u{2066}z\u{200b}\u{200f}\u{feff}");
     }
 

@@ -31,7 +31,9 @@ impl Server {
     ///
     /// Says what is wrong, without a word of the password.
     pub(crate) fn from_url(url: &str, ca: Option<&Path>) -> Result<Server, String> {
-        let url = Url::parse(url).map_err(|error| error.to_string())?;
+        let url = Url::parse(url).map_err(|error| {
+            format!("it has to be like `smtp://HOST:PORT` or `smtps://HOST:PORT`: {error}")
+        })?;
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err("there is something behind the host".to_owned());
         }

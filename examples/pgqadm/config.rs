@@ -7,13 +7,14 @@ use dbscript::{BoxError, Error, Job, plain};
 use pgq::QueueConfig;
 
 use crate::DB;
+use crate::database;
 use crate::text::print;
 
 /// Prints the settings of one queue, or of all.
 pub(crate) fn show(queue: Option<&str>) -> Job {
     let queue = queue.map(str::to_owned);
     Job::once(move |cx| {
-        let mut db = cx.database(DB)?;
+        let mut db = database::open(cx)?;
         let configs = match queue {
             Some(queue) => pgq::queue_config(&mut *db, &queue).map(|config| vec![config]),
             None => pgq::queue_configs(&mut *db),
@@ -29,7 +30,7 @@ pub(crate) fn change(queue: &str, changes: &[&str]) -> Result<Job, BoxError> {
     let changes = changes.iter().map(|change| pair(change)).collect::<Result<Vec<_>, Error>>()?;
     Ok(Job::once(move |cx| {
         let borrowed: Vec<(&str, &str)> = changes.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let mut db = cx.database(DB)?;
+        let mut db = database::open(cx)?;
         pgq::set_queue_config(&mut *db, &queue, &borrowed).map_err(|error| cx.locate(DB, error))?;
         let told = borrowed.iter().map(|(name, value)| {
             let bare = name.strip_prefix("queue_").unwrap_or(name);

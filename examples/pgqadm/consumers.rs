@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use dbscript::{BoxError, Connection, Context, Error, Job, Switches, confirm, plain};
+use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
 use log::info;
 use pgq::Position;
 
+use crate::database::{self, Database};
 use crate::{AT, COPY, DB, FORCE};
 
 /// Where a consumer is to begin, other than behind the queue's last tick.
@@ -30,7 +31,7 @@ impl Place {
     }
 
     /// Returns the tick, which is there.
-    fn tick(&self, db: &mut Connection, queue: &str) -> Result<i64, pgq::Error> {
+    fn tick(&self, db: &mut Database, queue: &str) -> Result<i64, pgq::Error> {
         match self {
             Place::Tick(tick) => pgq::require_tick(&mut **db, queue, *tick).map(|()| *tick),
             Place::Copy(other) => pgq::position_to_copy(&mut **db, queue, other),
@@ -54,7 +55,7 @@ pub(crate) fn register(queue: &str, consumer: &str, switches: &Switches) -> Resu
     let (queue, consumer) = (queue.to_owned(), consumer.to_owned());
     let (place, forced) = (Place::read(switches)?, switches.has(FORCE));
     Ok(Job::once(move |cx| {
-        let mut db = cx.database(DB)?;
+        let mut db = database::open(cx)?;
         let outcome = match place {
             Some(place) => put(cx, &mut db, (&queue, &consumer), &place, forced)?,
             None => match pgq::register_consumer(&mut *db, &queue, &consumer) {
@@ -71,7 +72,7 @@ pub(crate) fn register(queue: &str, consumer: &str, switches: &Switches) -> Resu
 /// Registers a consumer at a place, or moves it there; returns what has become of it.
 fn put(
     cx: &Context,
-    db: &mut Connection,
+    db: &mut Database,
     (queue, consumer): (&str, &str),
     place: &Place,
     forced: bool,
@@ -103,7 +104,7 @@ fn put(
 pub(crate) fn unregister(queue: &str, consumer: &str, switches: &Switches) -> Job {
     let (queue, consumer, forced) = (queue.to_owned(), consumer.to_owned(), switches.has(FORCE));
     Job::once(move |cx| {
-        let mut db = cx.database(DB)?;
+        let mut db = database::open(cx)?;
         let located = |error: pgq::Error| cx.locate(DB, error);
         let position = pgq::consumer_position(&mut *db, &queue, &consumer).map_err(located)?;
         if let Some(Position::Own { .. }) = position {

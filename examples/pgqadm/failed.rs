@@ -3,10 +3,11 @@
 use std::io::{self, BufWriter, ErrorKind, Write, stdout};
 use std::ops::ControlFlow;
 
-use dbscript::{BoxError, Connection, Error, Job, Switches, confirm, plain};
+use dbscript::{BoxError, Error, Job, Switches, confirm, plain};
 use log::info;
 use pgq::FailedEvent;
 
+use crate::database::{self, Database};
 use crate::text::print;
 use crate::{ALL, DB, FORCE, OLDER_THAN};
 
@@ -43,7 +44,7 @@ impl Action {
     }
 
     /// Fails when it cannot be done to this consumer, before anybody is asked.
-    fn check(&self, db: &mut Connection, queue: &str, consumer: &str) -> Result<(), pgq::Error> {
+    fn check(&self, db: &mut Database, queue: &str, consumer: &str) -> Result<(), pgq::Error> {
         pgq::require_consumer(&mut **db, queue, consumer)?;
         match self {
             Action::Retry(Some(named)) | Action::Delete(Some(named)) => {
@@ -97,7 +98,7 @@ pub(crate) fn failed(
     let action = Action::read(action, events, switches)?;
     let (queue, consumer, forced) = (queue.to_owned(), consumer.to_owned(), switches.has(FORCE));
     Ok(Job::once(move |cx| {
-        let mut db = cx.database(DB)?;
+        let mut db = database::open(cx)?;
         let located = |error: pgq::Error| cx.locate(DB, error);
         action.check(&mut db, &queue, &consumer).map_err(located)?;
         let there = pgq::count_failed_events(&mut *db, &queue, &consumer).map_err(located)?;
@@ -111,7 +112,7 @@ pub(crate) fn failed(
 
 fn run(
     action: &Action,
-    db: &mut Connection,
+    db: &mut Database,
     queue: &str,
     consumer: &str,
     there: u64,
@@ -141,7 +142,7 @@ fn run(
 
 /// Writes one line for each event, as they come from the server.
 fn list(
-    db: &mut Connection,
+    db: &mut Database,
     queue: &str,
     consumer: &str,
     located: impl Fn(pgq::Error) -> Error,

@@ -4,6 +4,7 @@ use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
 use log::info;
 use pgq::schema::{Contents, Kind};
 
+use crate::database;
 use crate::text::print;
 use crate::{DB, FORCE, PRINT, SCHEMA, YES};
 
@@ -35,13 +36,13 @@ pub(crate) fn install(names: &[&str], switches: &Switches) -> Result<Job, BoxErr
     }
     Ok(Job::once(move |cx| {
         if schemas.pgq {
-            let report = pgq::schema::install_as(&mut *cx.database(DB)?, kind)
+            let report = pgq::schema::install_as(&mut *database::open(cx)?, kind)
                 .map_err(|error| cx.locate(DB, error))?;
             info!("schema pgq: {report}");
         }
         if schemas.pgq_ext {
             let known =
-                pgq_ext::schema::install(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
+                pgq_ext::schema::install(&mut *database::open(cx)?).map_err(|error| cx.locate(DB, error))?;
             info!("schema pgq_ext: {}", if known { "already installed, up to date" } else { "installed" });
         }
         Ok(())
@@ -75,7 +76,7 @@ struct AtStake {
 
 impl AtStake {
     fn read(cx: &mut Context, schemas: Schemas) -> Result<AtStake, BoxError> {
-        let mut db = cx.database(DB)?;
+        let mut db = database::open(cx)?;
         let mut at_stake = AtStake { pgq: None, pgq_ext: None };
         if schemas.pgq {
             at_stake.pgq = pgq::schema::contents(&mut *db).map_err(|error| cx.locate(DB, error))?;
@@ -107,7 +108,7 @@ fn remove_pgq(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> {
         info!("schema pgq: not installed");
         return Ok(());
     };
-    let removed = pgq::schema::uninstall_of(&mut *cx.database(DB)?, agreed);
+    let removed = pgq::schema::uninstall_of(&mut *database::open(cx)?, agreed);
     match removed.map_err(|error| cx.locate(DB, error))? {
         Some((Kind::Own, contents)) => info!("schema pgq: removed, own schema{}", with(&contents.dependents)),
         Some((Kind::Extension, contents)) => {
@@ -120,7 +121,7 @@ fn remove_pgq(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> {
 
 fn remove_pgq_ext(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> {
     let agreed = at_stake.pgq_ext.as_deref().unwrap_or_default();
-    let removed = pgq_ext::schema::uninstall_of(&mut *cx.database(DB)?, agreed);
+    let removed = pgq_ext::schema::uninstall_of(&mut *database::open(cx)?, agreed);
     match removed.map_err(|error| cx.locate(DB, error))? {
         Some(dependents) => info!("schema pgq_ext: removed{}", with(&dependents)),
         None => info!("schema pgq_ext: not installed"),

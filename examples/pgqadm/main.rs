@@ -4,6 +4,7 @@ mod check;
 mod commands;
 mod config;
 mod consumers;
+mod database;
 mod failed;
 mod install;
 mod metrics;

@@ -1,8 +1,10 @@
 //! Queues: create, drop.
 
 use dbscript::{Job, Switches, confirm, plain};
-use log::info;
+use log::{info, warn};
+use pgq::integrity::{Problem, inspect};
 
+use crate::database::{self, Database};
 use crate::{DB, FORCE};
 
 /// Creates queues, all of them or none.
@@ -11,7 +13,7 @@ pub(crate) fn create(queues: &[&str]) -> Job {
     // Who creates the same ones at the same time waits in the same order.
     queues.sort_unstable();
     Job::once(move |cx| {
-        let mut db = cx.database(DB)?;
+        let mut db = database::open(cx)?;
         let mut transaction = db.transaction()?;
         let mut created = Vec::new();
         for queue in queues {
@@ -19,17 +21,32 @@ pub(crate) fn create(queues: &[&str]) -> Job {
             created.push((queue, new));
         }
         transaction.commit()?;
-        for (queue, new) in created {
-            info!("queue `{}`: {}", plain(&queue), if new { "created" } else { "already there" });
+        for (queue, new) in &created {
+            info!("queue `{}`: {}", plain(queue), if *new { "created" } else { "already there" });
         }
-        Ok(())
+        created.retain(|(_, new)| !new);
+        warn_of_broken(&mut db, &created).map_err(|error| cx.locate(DB, error).into())
     })
+}
+
+/// Warns of queues that are there, but not whole.
+fn warn_of_broken(db: &mut Database, known: &[(String, bool)]) -> Result<(), pgq::Error> {
+    if known.is_empty() {
+        return Ok(());
+    }
+    for finding in inspect(&mut **db)? {
+        let is_known = known.iter().any(|(queue, _)| finding.queue.as_ref() == Some(queue));
+        if is_known && finding.problem == Problem::BrokenQueue {
+            warn!("{finding}; {}", finding.remedy());
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn drop(queue: &str, switches: &Switches) -> Job {
     let (queue, forced) = (queue.to_owned(), switches.has(FORCE));
     Job::once(move |cx| {
-        let mut db = cx.database(DB)?;
+        let mut db = database::open(cx)?;
         let gone = match forced {
             true => pgq::drop_queue(&mut *db, &queue, true),
             false => match pgq::queue_contents(&mut *db, &queue).map_err(|error| cx.locate(DB, error))? {

@@ -5,6 +5,7 @@ use log::{info, warn};
 use pgq::integrity::{Finding, Repair, inspect, repair};
 use pgq::status::Level;
 
+use crate::database;
 use crate::text::print;
 use crate::{DB, FORCE};
 
@@ -12,7 +13,7 @@ use crate::{DB, FORCE};
 pub(crate) fn command(switches: &Switches) -> Job {
     let forced = switches.has(FORCE);
     Job::once(move |cx| {
-        let mut db = cx.database(DB)?;
+        let mut db = database::open(cx)?;
         let findings = inspect(&mut *db).map_err(|error| cx.locate(DB, error))?;
         if findings.is_empty() {
             info!("nothing to repair");

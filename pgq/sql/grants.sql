@@ -23,7 +23,8 @@ begin
             ('pgq_writer', 'execute', 'function', array[
                 'current_event_table', 'insert_event', 'jsontriga', 'logutriga', 'sqltriga']),
             ('pgq_admin', 'execute', 'function', array[
-                '_check_insert', '_ddl', '_create_tables', '_grant_perms_from', '_plain_rights', '_queue_rights', 'create_queue', 'drop_queue', 'event_retry_raw',
+                '_check_insert', '_ddl', '_create_tables', '_grant_perms_from', '_plain_rights', '_queue_rights', '_wait_for_tick',
+                'create_queue', 'drop_queue', 'event_retry_raw',
                 'grant_perms', 'insert_event_raw', 'maint_operations', 'maint_retry_events',
                 'maint_rotate_tables_step1', 'maint_rotate_tables_step2', 'maint_tables_to_vacuum',
                 'seq_setval', 'set_queue_config', 'ticker', 'tune_storage', 'upgrade_schema'])

@@ -58,8 +58,13 @@ pub fn drop_queue_of(
 fn dropped(transaction: &mut Transaction<'_>, queue: &str, force: bool) -> Result<bool, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&force, Type::BOOL)];
     let failed = |error| Error::failed(WHAT).on_queue(queue).caused_by(error);
-    if let [first, ..] = &*dependents(transaction, queue)? {
-        let why = format!("{WHAT}: {} depends on its tables; drop that first", plain(first));
+    let dependents = dependents(transaction, queue)?;
+    if !dependents.is_empty() {
+        let what = dependents.join(", ");
+        let why = match &*dependents {
+            [_] => format!("{WHAT}: {} depends on its tables; drop that first", plain(&what)),
+            _ => format!("{WHAT}: {} depend on its tables; drop these first", plain(&what)),
+        };
         return Err(Error::failed(why).on_queue(queue));
     }
     let search_path = schema::path::open(transaction).map_err(failed)?;

@@ -11,7 +11,7 @@ mod wait;
 
 use std::time::Duration;
 
-use dbscript::BoxError;
+use dbscript::{BoxError, plain};
 use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
@@ -20,6 +20,7 @@ pub(crate) use self::holder::told;
 pub use self::wait::Lock;
 pub(crate) use self::wait::Waiting;
 use self::wait::{is_stopping, pause};
+use crate::names::Name;
 use crate::{Error, sql};
 
 const TRIES: u32 = 20;
@@ -99,6 +100,31 @@ pub(crate) fn registration(
     durable
         .map(|_| ())
         .map_err(|error| Error::failed("cannot make the registration durable").caused_by(error))
+}
+
+/// Returns what a session waits for and who has it, as a message says it; `None` while it waits for nothing, or for an
+/// advisory lock, of which whoever takes it says so. `pid` is the session's process, of the same role and application
+/// as this one.
+///
+/// # Errors
+///
+/// When the server fails.
+pub fn awaited(client: &mut impl GenericClient, pid: i32) -> Result<Option<String>, Error> {
+    let failed = |error| Error::failed("cannot see who holds a lock").caused_by(error);
+    let rows = client.query_typed(&sql::lock::blockers(), &[(&pid, Type::INT4)]).map_err(failed)?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let what = match first.get::<_, Option<Name>>("what") {
+        Some(table) => format!("a lock on `{}`", plain(&table.0)),
+        None => "a row that somebody else has changed".to_owned(),
+    };
+    Ok(Some(told(&what, &rows.iter().map(LockHolder::read).collect::<Vec<_>>())))
+}
+
+/// Returns who keeps a repair from the locks that it needs.
+pub(crate) fn repair_holders(client: &mut impl GenericClient) -> Result<Vec<LockHolder>, postgres::Error> {
+    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
+    let rows = client.query_typed(&sql::lock::holders_of(&sql::lock::of_repairs(), None), no_values)?;
+    Ok(rows.iter().map(LockHolder::read).collect())
 }
 
 /// Takes the lock of installations, which keeps two at once from getting into each other's way.

@@ -37,7 +37,7 @@ pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
 pub(crate) use self::read::failed_by;
 pub(crate) use self::rotating::users_of_tables;
 use crate::integrity::Finding;
-use crate::lock::LockHolder;
+use crate::lock::{LockHolder, told};
 use crate::schema::Kind;
 use crate::{Error, queue};
 
@@ -80,6 +80,17 @@ impl Status {
     /// When PgQ is not installed ([`Error::is_missing`]), and when the server fails.
     pub fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
         read::read(client)
+    }
+
+    /// Returns a line for the strangers that hold a lock which ticks need, if there are any, and one for each finding,
+    /// with the remedy.
+    pub fn problems(&self) -> Vec<String> {
+        let strangers = (!self.strangers_to_ticks.is_empty()).then(|| {
+            let who = told("a lock of ticks", &self.strangers_to_ticks);
+            format!("{who}, whose role may not tick")
+        });
+        let findings = self.findings.iter().map(|finding| format!("{finding}; {}", finding.advice()));
+        strangers.into_iter().chain(findings).collect()
     }
 
     /// Returns the status with one queue only, and what concerns all of them.

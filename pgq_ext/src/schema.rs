@@ -25,8 +25,7 @@ pub fn is_installed(client: &mut impl GenericClient) -> Result<bool, Error> {
 /// Returns the whole schema as one script, to be run in one transaction. It can be run again, also over an older
 /// one.
 pub fn sql() -> String {
-    let lock = format!("select pg_catalog.pg_advisory_xact_lock({})::pg_catalog.text", sql::LOCK_INSTALL);
-    let lock = [sql::READ_COMMITTED.to_owned(), lock];
+    let lock = [sql::READ_COMMITTED, sql::WAIT_FOR_INSTALL].map(str::to_owned);
     let statements = lock.into_iter().chain(statements());
     statements
         .map(|part| format!("{};\n", part.trim_end().trim_end_matches(';')))

@@ -145,6 +145,9 @@ pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level r
 pub(crate) const LOCK_INSTALL: &str =
     "pg_catalog.hashtextextended('pgq_ext install'::pg_catalog.text, 0::pg_catalog.int8)";
 
+/// Takes that lock in a script.
+pub(crate) const WAIT_FOR_INSTALL: &str = include_str!("../sql/lock.sql");
+
 pub(crate) const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
 
 /// $1 path. For the rest of the transaction.

@@ -36,13 +36,14 @@ const NAMED: [&str; 11] = [
     "publication relation pgq.tick in publication p",
 ];
 
-fn pgqadm(database: &Database, arguments: &[&str]) -> (Option<i32>, String) {
+/// Runs `pgqadm`; returns its exit status and all that it has written.
+pub(super) fn pgqadm(database: &Database, arguments: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let ini = format!("[pgqadm]\ndb = {}\n", database.conninfo());
     std::fs::write(folder.path().join("x.ini"), ini).expect("writable");
     let mut command = command_on(database.server(), "pgqadm", folder.path());
     let output = command.arg("x.ini").args(arguments).output().expect("runs");
-    (output.status.code(), errors(&output))
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output))
 }
 
 fn is_there(client: &mut Client, relation: &str) -> bool {

@@ -13,7 +13,7 @@ fn wrong_usage_is_told_in_one_line() {
     let office = Office::open();
     let places = "(section [mailer_daemon] of `mailer.ini`)";
     for (line, expected) in [
-        ("smtp_url = localhost", format!("invalid value of key smtp_url {places}: ")),
+        ("smtp_url = localhost", format!("invalid value of key smtp_url {places}: it has to be")),
         (
             "smtp_url = http://clerk:s3cret@localhost",
             format!("invalid value of key smtp_url {places}: it starts"),

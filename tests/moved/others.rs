@@ -78,7 +78,11 @@ fn what_cannot_be_mended_is_said() {
         place.says(
             &["repair"],
             1,
-            &["not repaired: queue `q`", "repair cannot make it anew", "cannot be repaired"],
+            &[
+                "not repaired: queue `q`",
+                "set `queue_cur_table` of `pgq.queue` by hand",
+                "cannot be repaired",
+            ],
         );
         place.batch("update pgq.queue set queue_cur_table = 0; drop table pgq.event_1_2");
         place.says(&["check"], 2, &["queue `q`: `pgq.event_1_2` is missing"]);

@@ -9,7 +9,7 @@ const PARSE_YAML: &str = "import json, sys, yaml; print(json.dumps(yaml.safe_loa
 
 #[test]
 fn alert_rules_are_about_metrics_that_there_are() {
-    let known = [&QUEUE_METRICS[..], &CONSUMER_METRICS, &["pgq_up", "up"]].concat();
+    let known = [&QUEUE_METRICS[..], &CONSUMER_METRICS, &["pgq_up", "pgq_findings", "up"]].concat();
     for rule in alert_rules() {
         let expression = rule["expr"].as_str().expect("an expression");
         let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -19,6 +19,15 @@ fn alert_rules_are_about_metrics_that_there_are() {
         let summary = rule["annotations"]["summary"].as_str().expect("a summary");
         assert_eq!(summary.matches("{{").count(), summary.matches("}}").count(), "{summary}");
     }
+}
+
+#[test]
+fn what_does_not_fit_raises_an_alert() {
+    let rules = alert_rules();
+    let rule = rules.iter().find(|rule| rule["expr"] == "pgq_findings > 0").expect("a rule");
+    assert_eq!(rule["labels"]["severity"], "critical");
+    let summary = rule["annotations"]["summary"].as_str().expect("a summary");
+    assert!(summary.contains("pgqadm") && summary.contains("$labels.database"), "{summary}");
 }
 
 #[test]

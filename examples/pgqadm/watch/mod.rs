@@ -7,6 +7,7 @@ mod help;
 mod job;
 mod keys;
 mod model;
+mod problems;
 mod reader;
 mod rows;
 mod run;

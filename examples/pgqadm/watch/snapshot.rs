@@ -13,6 +13,8 @@ pub(crate) struct Snapshot {
     pub(crate) origin: String,
     pub(crate) time: DateTime<Utc>,
     pub(crate) queues: Vec<QueueStatus>,
+    /// What does not fit in the database, and strangers that hold locks, a line each.
+    pub(crate) problems: Vec<String>,
 }
 
 impl From<Status> for Snapshot {
@@ -24,7 +26,8 @@ impl From<Status> for Snapshot {
         };
         let Status { database, server_version, pgq_version, .. } = &status;
         let origin = format!("{database}: PostgreSQL {server_version}, PgQ {pgq_version}{kind}");
-        Snapshot { origin, time: status.time, queues: status.queues }
+        let problems = status.problems();
+        Snapshot { origin, time: status.time, queues: status.queues, problems }
     }
 }
 

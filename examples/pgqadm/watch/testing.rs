@@ -10,7 +10,8 @@ use super::snapshot::Snapshot;
 /// Makes the snapshot of a second.
 pub(crate) fn snapshot(second: i64, queues: Vec<QueueStatus>) -> Snapshot {
     let time = DateTime::UNIX_EPOCH + TimeDelta::seconds(second);
-    Snapshot { origin: "shop: PostgreSQL 15.8, PgQ 3.5 (own schema)".to_owned(), time, queues }
+    let origin = "shop: PostgreSQL 15.8, PgQ 3.5 (own schema)".to_owned();
+    Snapshot { origin, time, queues, problems: Vec::new() }
 }
 
 /// Makes a queue into which so many events were inserted before its last tick.

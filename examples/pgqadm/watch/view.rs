@@ -9,7 +9,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 
 use super::model::{Mode, Model};
 use super::style::Theme;
-use super::{detail, format, help, summary, table};
+use super::{detail, format, help, problems, summary, table};
 
 /// The least height of a screen that also shows what is selected.
 const WITH_DETAIL: u16 = 18;
@@ -25,7 +25,8 @@ pub(crate) fn draw(model: &mut Model, theme: Theme, frame: &mut Frame<'_>) {
     // Lines are wrapped between words, which may take another one.
     let lines = if lines > 1 && model.error.is_some() { (lines as u16 + 1).min(MOST_LINES) } else { 1 };
     let summary = Paragraph::new(summary).wrap(Wrap { trim: true });
-    let heights = [1, lines].map(Constraint::Length).into_iter().chain([
+    let problems = problems::lines(model, theme, frame.area());
+    let heights = [1, lines, problems.len() as u16].map(Constraint::Length).into_iter().chain([
         Constraint::Min(2),
         Constraint::Length(detail),
         Constraint::Length(1),
@@ -33,12 +34,13 @@ pub(crate) fn draw(model: &mut Model, theme: Theme, frame: &mut Frame<'_>) {
     let parts = Layout::vertical(heights).split(frame.area());
     frame.render_widget(title(model, theme), parts[0]);
     frame.render_widget(summary, parts[1]);
-    model.set_page(usize::from(parts[2].height.saturating_sub(1)));
-    table::draw(model, theme, parts[2], frame.buffer_mut());
+    frame.render_widget(Paragraph::new(problems), parts[2]);
+    model.set_page(usize::from(parts[3].height.saturating_sub(1)));
+    table::draw(model, theme, parts[3], frame.buffer_mut());
     if detail > 0 {
-        detail::draw(model, theme, parts[3], frame.buffer_mut());
+        detail::draw(model, theme, parts[4], frame.buffer_mut());
     }
-    footer(model, theme, parts[4], frame);
+    footer(model, theme, parts[5], frame);
     if model.mode == Mode::Help {
         model.help_top = help::draw(model.help_top, theme, frame.area(), frame.buffer_mut());
     }

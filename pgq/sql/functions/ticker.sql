@@ -33,7 +33,11 @@ begin
     end if;
     -- Two ticks at once could get their ids in another order than their snapshots, and events between them
     -- would come twice. Every statement below the lock has a snapshot that is newer than the last tick's.
-    perform pg_advisory_xact_lock(hashtext('pgq ticker'), que.queue_id % 256);
+    if not pg_catalog.pg_try_advisory_xact_lock(
+        pg_catalog.hashtext('pgq ticker'::pg_catalog.text), que.queue_id % 256)
+    then
+        perform pgq._wait_for_tick(que.queue_id % 256);
+    end if;
     reached := pgq.seq_getval(que.queue_event_seq);
     select t.tick_id, t.tick_time, t.tick_event_seq, txid_snapshot_xmax(t.tick_snapshot) as next_id
     into last_tick from pgq.tick t

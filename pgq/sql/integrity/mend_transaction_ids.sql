@@ -6,6 +6,9 @@
 -- with nothing running. An event gets the id below that of the first of these ticks that saw it. One that none of them
 -- saw gets the id of this transaction, so it comes with the first tick from now on.
 --
+-- Of more than 600 such ticks some get no id of their own, spread evenly: they get that of the one before, and what
+-- came in between comes again to whoever is there. The newest one keeps its own.
+--
 -- Which events are of another server? Those with ids that this one has not given away, and those that came together
 -- with events of other transactions, as only a restore writes them. Any other event of a low id may have been
 -- inserted here, so it keeps its id and comes after all of these ticks: again, if it is an old one.
@@ -29,15 +32,17 @@ begin
                 newest, pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()));
         select pg_catalog.array_agg(t.tick_snapshot order by t.tick_id), pg_catalog.array_agg(t.tick_id order by t.tick_id)
         into known, ids
-        from pgq.tick t
-        where t.tick_queue = que.queue_id and t.tick_id <= moved
-          and (t.tick_id = moved or exists (
-              select from pgq.subscription s
-              where s.sub_queue = t.tick_queue and t.tick_id in (s.sub_last_tick, s.sub_next_tick)));
-        if pg_catalog.cardinality(known) > 600 then
-            raise exception 'queue % has % positions of consumers, more than can be moved', que.queue_name,
-                pg_catalog.cardinality(known);
-        end if;
+        from (
+            select u.tick_id, u.tick_snapshot, pg_catalog.row_number() over (order by u.tick_id) as place,
+                   pg_catalog.count(*) over () as positions
+            from pgq.tick u
+            where u.tick_queue = que.queue_id and u.tick_id <= moved
+              and (u.tick_id = moved or exists (
+                  select from pgq.subscription s
+                  where s.sub_queue = u.tick_queue and u.tick_id in (s.sub_last_tick, s.sub_next_tick)))) t
+        where t.positions <= 600 or t.place = t.positions
+           or (t.place * 599 + t.positions - 1) / t.positions
+              <> ((t.place - 1) * 599 + t.positions - 1) / t.positions;
         has_moved := moved is not null;
         for part in
             select pgq.quote_fqname(que.queue_data_pfx || '_'::pg_catalog.text || number::pg_catalog.text)

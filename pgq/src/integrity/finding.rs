@@ -142,7 +142,12 @@ impl Finding {
                 "repair gives the later one an id of its own, with a copy of the events that were put aside, of which \
                  nobody can tell whose they are"
             }
-            Problem::BrokenQueue => "repair cannot make it anew: what was in it has to be restored",
+            Problem::BrokenQueue if self.reached.is_some() => {
+                "repair cannot find out which one it was: set `queue_cur_table` of `pgq.queue` by hand"
+            }
+            Problem::BrokenQueue => {
+                "repair cannot make it anew: restore what was in it, or let `pgqadm CONFIG.ini install` create it empty"
+            }
             Problem::OrphanedEvents => {
                 "repair leaves them: nobody can tell whose they were; they can be deleted by hand"
             }

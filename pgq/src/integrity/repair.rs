@@ -1,11 +1,12 @@
 //! Mends what does not fit.
 
+use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use super::{Finding, inspect};
 use crate::sql::integrity as sql;
-use crate::{Error, schema};
+use crate::{Error, lock, schema};
 
 const WHAT: &str = "cannot repair the database";
 
@@ -33,9 +34,21 @@ pub struct Repair {
 /// # Errors
 ///
 /// When PgQ is not installed ([`Error::is_missing`]), when there is something else by now than what was confirmed,
-/// and when the server refuses. Nothing but sequences is changed then.
+/// when a lock is not to be had in time, with who has it, and when the server refuses. Nothing but sequences is changed then.
 pub fn repair(client: &mut impl GenericClient, confirmed: &[Finding]) -> Result<Repair, Error> {
     schema::require(client)?;
+    match repair_all(client, confirmed) {
+        Err(error) if error.sqlstate() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            let holders = lock::repair_holders(client).unwrap_or_default();
+            let who = lock::told("a lock that the repair needs", &holders);
+            Err(Error::failed(format!("{WHAT}: {who}")).caused_by(error))
+        }
+        result => result,
+    }
+}
+
+/// Mends it in one transaction.
+fn repair_all(client: &mut impl GenericClient, confirmed: &[Finding]) -> Result<Repair, Error> {
     let failed = |error| Error::failed(WHAT).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];

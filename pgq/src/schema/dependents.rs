@@ -3,19 +3,24 @@
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
+use super::{COOP, FAILED, PGQ};
 use crate::Error;
 use crate::sql::dependents as sql;
 
 /// Returns what would go with schemas when they are removed and is not theirs: views, functions, columns, defaults, foreign
-/// keys, rules and tables of others that depend on something in them; each as its kind and name. Triggers that make
-/// events are not among them.
+/// keys, rules and tables of others that depend on something in them, and whatever of others is in the schemas
+/// themselves or on their tables, such as functions, types, triggers, policies, indexes and columns; each as its kind and
+/// name. Triggers that make events are not among them.
 ///
 /// # Errors
 ///
 /// When the server fails.
 pub fn dependents(client: &mut impl GenericClient, schemas: &[&str]) -> Result<Vec<String>, Error> {
     let failed = |error| Error::failed("cannot find out what depends on the schema").caused_by(error);
-    list(client, &sql::of_schemas(), (&schemas, Type::TEXT_ARRAY)).map_err(failed)
+    let scripts = [&PGQ, &FAILED, &COOP].into_iter().flat_map(|script| script.functions());
+    let known: Vec<&str> = scripts.chain(sql::OTHER_FUNCTIONS).collect();
+    list(client, &sql::of_schemas(), &[(&schemas, Type::TEXT_ARRAY), (&known, Type::TEXT_ARRAY)])
+        .map_err(failed)
 }
 
 /// Returns what of others depends on a queue's tables.
@@ -23,18 +28,18 @@ pub(crate) fn dependents_of_queue(
     client: &mut impl GenericClient,
     queue: &str,
 ) -> Result<Vec<String>, postgres::Error> {
-    list(client, &sql::of_queue(), (&queue, Type::TEXT))
+    list(client, &sql::of_queue(), &[(&queue, Type::TEXT)])
 }
 
 /// The planner expects millions of dependencies, and would compile for seconds what runs for milliseconds.
 fn list(
     client: &mut impl GenericClient,
     statement: &str,
-    value: (&(dyn ToSql + Sync), Type),
+    values: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<Vec<String>, postgres::Error> {
     let mut transaction = client.transaction()?;
     transaction.batch_execute(sql::UNCOMPILED)?;
-    let row = transaction.query_typed_one(statement, &[value])?;
+    let row = transaction.query_typed_one(statement, values)?;
     transaction.commit()?;
     Ok(row.get(0))
 }

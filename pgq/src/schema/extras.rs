@@ -69,3 +69,13 @@ pub(super) const EXTENSION_RIGHTS: [&str; 5] = [
     include_str!("../../sql/rights.sql"),
     include_str!("../../sql/grants.sql"),
 ];
+
+/// What creates tables and sequences of queues that a dump of a database with the extension has left out.
+pub(super) const EXTENSION_TABLES: [&str; 6] = [
+    include_str!("../../sql/functions/_plain_rights.sql"),
+    include_str!("../../sql/functions/_ddl.sql"),
+    include_str!("../../sql/functions/_queue_rights.sql"),
+    include_str!("../../sql/functions/_create_tables.sql"),
+    include_str!("../../sql/complete.sql"),
+    "drop function pgq._create_tables(pg_catalog.text)",
+];

@@ -3,7 +3,7 @@
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use super::extras::{EXTENSION_RIGHTS, ROLES};
+use super::extras::{EXTENSION_RIGHTS, EXTENSION_TABLES, ROLES};
 use super::own::constraints;
 use super::path;
 use super::report::{Change, Kind, Report};
@@ -60,10 +60,16 @@ pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result
     Ok(Report { kind, change, extras, roles })
 }
 
-/// Creates the extension unless it is there, and mends the rights that default privileges have changed.
+/// Creates the extension unless it is there, mends the rights that default privileges have changed, and creates what a
+/// dump has left out of its queues.
 fn create_extension(transaction: &mut Transaction<'_>) -> Result<(), Error> {
     let failed = |error| Error::failed("cannot create the extension `pgq`").caused_by(error);
-    for statements in [ROLES, sql::CREATE_EXTENSION].iter().chain(&EXTENSION_RIGHTS) {
+    for statements in [ROLES, sql::CREATE_EXTENSION] {
+        transaction.batch_execute(statements).map_err(failed)?;
+    }
+    let is_incomplete = ask(transaction, sql::schema::LACKS_TABLES, &[]).map_err(failed)?;
+    let tables: &[&str] = if is_incomplete { &EXTENSION_TABLES } else { &[] };
+    for statements in tables.iter().chain(&EXTENSION_RIGHTS) {
         transaction.batch_execute(statements).map_err(failed)?;
     }
     Ok(())
@@ -77,7 +83,9 @@ fn is_damaged(transaction: &mut Transaction<'_>, found: &State) -> Result<bool, 
     } else if found.extension && found.is_open("pgq.event_failed") {
         // What the extension itself has brought has its rights, its queues' tables have not.
         return Ok(true);
-    } else if found.extension || found.own().is_none() {
+    } else if found.extension {
+        return ask(transaction, sql::schema::LACKS_TABLES, &[]);
+    } else if found.own().is_none() {
         return Ok(false);
     }
     let (relations, functions, constraints) = (PGQ.relations(), PGQ.functions(), constraints());

@@ -36,6 +36,7 @@ pub(super) static PGQ: Script = Script {
         "functions/_check_insert",
         "functions/insert_event_raw",
         "functions/insert_event",
+        "functions/_wait_for_tick",
         "functions/ticker",
         "functions/force_tick",
         "functions/register_consumer_at",

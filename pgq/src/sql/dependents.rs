@@ -29,27 +29,97 @@ const FOLLOW: &str = "going (classid, objid, objsubid) as ( \
 /// For the statements that follow in the transaction.
 pub(crate) const UNCOMPILED: &str = "set local jit = off";
 
-/// $1 schemas. What elsewhere would go with them, and views and foreign tables in them.
+/// Functions of schema `pgq_ext`, and those that no file of this crate is named after.
+pub(crate) const OTHER_FUNCTIONS: [&str; 17] = [
+    "_add_completed_range",
+    "_failed_release",
+    "_release",
+    "_wait_for_disk",
+    "forget_batches",
+    "get_batch_status",
+    "get_checkpoint",
+    "get_last_batch",
+    "get_last_tick",
+    "is_batch_done",
+    "is_batch_done_by_any",
+    "is_event_done",
+    "set_batch_done",
+    "set_event_done",
+    "set_last_tick",
+    "upgrade_schema",
+    "version",
+];
+
+/// Names of tables and sequences that are PgQ's.
+const RELATIONS: &str = "^(consumer|queue|tick|subscription|event_template|(retry|failed)_queue|\
+     event_[0-9]+(_[0-9]+|_id_seq|_tick_seq)?|\
+     (queue_queue|subscription_sub|consumer_co|batch)_id_seq|failed_queue_ev_failed_no_seq|\
+     completed_(batch|event|tick|range)|partial_batch|checkpoint)$";
+/// Names of types, indexes, constraints and columns that are PgQ's.
+const TYPES: &str = "^tg_(facts|row_[0-9]+)$";
+const INDEXES: &str = "^(rq_retry_idx|fq_owner_idx|event_[0-9]+_[0-9]+_txid_idx)$";
+const CONSTRAINTS: &str = "(^(consumer_name_uq|queue_name_uq|subscription_batch_idx|rq_queue_id_fkey|\
+     sub_(consumer|queue)_fkey|tick_queue_fkey)|_pkey)$";
+const COLUMNS: &str = "^((queue|co|tick|sub|ev)_|(consumer_id|subconsumer_id|kind|number|prev_tick_id|ticks|\
+     (last|cur)_batch_id|(batch|event)_id|last_tick_(id|time))$)";
+
+/// $1 schemas, $2 names of PgQ's functions in them. What of others is in the schemas or on their tables: as `more`.
+fn foreign() -> String {
+    format!(
+        "spaces (oid) as (select oid from pg_catalog.pg_namespace where nspname = any ($1::pg_catalog.text[])), \
+         ours (oid) as (select c.oid from pg_catalog.pg_class c join spaces on spaces.oid = c.relnamespace \
+             where c.relkind in ('r', 'p') and c.relname ~ '{RELATIONS}'), \
+         more (classid, objid, objsubid) as ( \
+             select d.classid, d.objid, 0 from pg_catalog.pg_depend d join spaces on spaces.oid = d.refobjid \
+             where d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass \
+             and d.classid <> 'pg_catalog.pg_default_acl'::pg_catalog.regclass \
+             and not exists (select from pg_catalog.pg_depend m \
+                 where m.classid = d.classid and m.objid = d.objid and m.deptype = 'e') \
+             and not exists (select from pg_catalog.pg_extension x where x.oid = d.objid \
+                 and d.classid = 'pg_catalog.pg_extension'::pg_catalog.regclass and x.extname = any ($1::pg_catalog.text[])) \
+             and not exists (select from pg_catalog.pg_proc p where p.oid = d.objid \
+                 and d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and p.proname = any ($2::pg_catalog.text[])) \
+             and not exists (select from pg_catalog.pg_class c where c.oid = d.objid \
+                 and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                 and c.relkind in ('r', 'p', 'S') and c.relname ~ '{RELATIONS}') \
+             and not exists (select from pg_catalog.pg_type t where t.oid = d.objid \
+                 and d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass and t.typname ~ '{TYPES}') \
+             union all select 'pg_catalog.pg_trigger'::pg_catalog.regclass, t.oid, 0 \
+                 from pg_catalog.pg_trigger t join ours on ours.oid = t.tgrelid where not t.tgisinternal \
+             union all select 'pg_catalog.pg_rewrite'::pg_catalog.regclass, r.oid, 0 \
+                 from pg_catalog.pg_rewrite r join ours on ours.oid = r.ev_class \
+             union all select 'pg_catalog.pg_policy'::pg_catalog.regclass, p.oid, 0 \
+                 from pg_catalog.pg_policy p join ours on ours.oid = p.polrelid \
+             union all select 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid, 0 \
+                 from pg_catalog.pg_index i join ours on ours.oid = i.indrelid \
+                 join pg_catalog.pg_class c on c.oid = i.indexrelid where c.relname !~ '{INDEXES}' \
+                 and not exists (select from pg_catalog.pg_constraint k where k.conindid = i.indexrelid) \
+             union all select 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 0 \
+                 from pg_catalog.pg_constraint k join ours on ours.oid = k.conrelid \
+                 where k.contype <> 'n' and k.conparentid = 0::pg_catalog.oid and k.coninhcount = 0 \
+                 and k.conname !~ '{CONSTRAINTS}' \
+             union all select 'pg_catalog.pg_class'::pg_catalog.regclass, a.attrelid, a.attnum \
+                 from pg_catalog.pg_attribute a join ours on ours.oid = a.attrelid \
+                 where a.attnum > 0 and not a.attisdropped and a.attinhcount = 0 and a.attname !~ '{COLUMNS}')"
+    )
+}
+
+/// $1 schemas, $2 names of PgQ's functions in them. What elsewhere would go with them, and what of others is in them.
 pub(crate) fn of_schemas() -> String {
+    let foreign = foreign();
     format!(
         "with recursive start (classid, objid) as ( \
              select 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid, oid \
                  from pg_catalog.pg_namespace where nspname = any ($1::pg_catalog.text[]) \
              union all select 'pg_catalog.pg_extension'::pg_catalog.regclass, oid \
                  from pg_catalog.pg_extension where extname = any ($1::pg_catalog.text[])), \
-         {FOLLOW}, \
-         more (classid, objid, objsubid) as ( \
-             select 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, c.oid, 0 \
-             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-             where n.nspname = any ($1::pg_catalog.text[]) and (c.relkind in ('v', 'm', 'f') \
-                 or c.relkind in ('r', 'p') and n.nspname = 'pgq' and c.relname !~ \
-                     '^(consumer|queue|tick|subscription|event_template|(retry|failed)_queue|event_[0-9]+(_[0-9]+)?)$')) \
+         {FOLLOW}, {foreign} \
          select array(select pg_catalog.concat(what.type, ' ', what.identity) from ( \
                  select * from listed union select * from more) lost \
              cross join lateral pg_catalog.pg_identify_object(lost.classid, lost.objid, lost.objsubid) what \
              where not exists (select from pg_catalog.pg_trigger join pg_catalog.pg_proc on pg_proc.oid = tgfoid \
                  where lost.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass and pg_trigger.oid = lost.objid \
-                 and pronamespace = pg_catalog.to_regnamespace('pgq')) \
+                 and pronamespace = pg_catalog.to_regnamespace('pgq') and proname = any ($2::pg_catalog.text[])) \
              order by 1)"
     )
 }

@@ -41,6 +41,17 @@ pub(crate) const IDS: &str = "pg_catalog.hashtextextended( \
 pub(crate) const TICKS: &str = "classid = (pg_catalog.hashtext('pgq ticker'::pg_catalog.text)::pg_catalog.int8 \
      & 4294967295)::pg_catalog.oid and objsubid = 2";
 
+/// Which rows of `pg_locks` keep somebody from the tables of queues, consumers and ticks, or from the locks of ticks; for
+/// [`holders_of`].
+pub(crate) fn of_repairs() -> String {
+    format!(
+        "(locktype = 'advisory' and {TICKS} or locktype = 'relation' \
+             and mode not in ('AccessShareLock', 'RowShareLock') and relation in ( \
+                 select oid from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid \
+                 and relname in ('queue', 'consumer', 'subscription', 'tick')))"
+    )
+}
+
 /// Which rows of `pg_locks` are of the lock with a key.
 pub(crate) fn of_key(key: &str) -> String {
     format!(
@@ -74,6 +85,44 @@ pub(crate) fn wait(key: &str, shared: bool, time: Duration) -> String {
 ///
 /// A role counts as allowed if it may become one that is.
 pub(crate) fn holders(which: &str, right: Option<&str>) -> String {
+    holders_of(&format!("locktype = 'advisory' and {which}"), right)
+}
+
+/// As [`holders`], of any kind of locks.
+pub(crate) fn holders_of(which: &str, right: Option<&str>) -> String {
+    let held = format!(
+        "held as (select distinct pid, virtualtransaction from locks where {which} \
+             and database = (select oid from pg_catalog.pg_database \
+                 where datname = pg_catalog.current_database()) \
+             and pid is distinct from pg_catalog.pg_backend_pid())"
+    );
+    named(&held, "null::pg_catalog.bytea", right)
+}
+
+/// $1 process. As [`holders`], of those that this process waits for, unless it is for an advisory lock; with what the
+/// lock is on in the first column. The process has to have this session's role and application, since behind a pooler
+/// it may be somebody else's by now.
+pub(crate) fn blockers() -> String {
+    let held = "waited as (select l.* from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity own on own.pid = l.pid \
+             join pg_catalog.pg_stat_activity me on me.pid = pg_catalog.pg_backend_pid() \
+             where l.pid = $1 and not l.granted and l.locktype <> 'advisory' \
+             and own.usesysid = me.usesysid and own.application_name = me.application_name), \
+         held as (select distinct l.pid, l.virtualtransaction from locks l where exists (select from waited) \
+                 and l.pid = any (pg_catalog.pg_blocking_pids($1)) \
+             union select l.pid, l.virtualtransaction from locks l join waited w on l.pid is null \
+                 and l.locktype = w.locktype and l.relation is not distinct from w.relation \
+                 and l.database is not distinct from w.database \
+                 and l.transactionid is not distinct from w.transactionid)";
+    let what = format!(
+        "(select case locktype when 'relation' then {} end from waited left join pg_catalog.pg_class c on c.oid = relation \
+             left join pg_catalog.pg_namespace n on n.oid = relnamespace limit 1)",
+        bytes!("pg_catalog.concat(n.nspname, '.', c.relname)")
+    );
+    named(held, &what, None)
+}
+
+/// Makes a query for sessions and prepared transactions, which the common table expression `held` lists.
+fn named(held: &str, what: &str, right: Option<&str>) -> String {
     let may = right.map_or("true".to_owned(), |function| {
         format!(
             "case when holder.oid is null then true else exists (select from pg_catalog.pg_roles other \
@@ -85,11 +134,7 @@ pub(crate) fn holders(which: &str, right: Option<&str>) -> String {
     });
     format!(
         "with locks as materialized (select * from pg_catalog.pg_locks where granted), \
-         held as (select distinct pid, virtualtransaction from locks where locktype = 'advisory' and {which} \
-             and database = (select oid from pg_catalog.pg_database \
-                 where datname = pg_catalog.current_database()) \
-             and pid is distinct from pg_catalog.pg_backend_pid()) \
-         select held.pid, {gid} as gid, {user} as user_name, {application} as application, \
+         {held} select held.pid, {what} as what, {gid} as gid, {user} as user_name, {application} as application, \
              case when client_addr is not null then pg_catalog.host(client_addr) \
                  when client_port = -1 then 'local' end as host, \
              extract(epoch from pg_catalog.now() - coalesce(xact_start, state_change, prepared.prepared)) \

@@ -24,8 +24,8 @@ pub(crate) const SERVER: &str = concat!(
 /// the last tick and the first that had not begun then, and the oldest that runs now. The table is the one that the
 /// next rotation empties.
 ///
-/// The extension's `pgq.get_queue_info` would fail at a tick of `infinity` before PostgreSQL 17. Events per second are those
-/// of the last twenty ticks.
+/// `pgq.get_queue_info` is not called: it fails where a queue has no event sequence, and the extension's at a tick of
+/// `infinity` before PostgreSQL 17. Events per second are those of the last twenty ticks.
 pub(crate) fn queues(retry: bool) -> String {
     let (retry, waiting) = match retry {
         true => (
@@ -48,7 +48,9 @@ pub(crate) fn queues(retry: bool) -> String {
                  when pg_catalog.isfinite(last.tick_time) and pg_catalog.isfinite(former.tick_time) \
                  then nullif(extract(epoch from last.tick_time - former.tick_time), 0)::pg_catalog.float8 end \
                  as events_per_second, \
-             pgq.seq_getval(que.queue_event_seq) - last.tick_event_seq as new_events, last.tick_id as last_tick, \
+             case when pg_catalog.to_regclass(pgq.quote_fqname(que.queue_event_seq)) is not null \
+                 then pgq.seq_getval(que.queue_event_seq) end - last.tick_event_seq as new_events, \
+             last.tick_id as last_tick, \
              que.queue_ticker_paused as paused, que.queue_external_ticker as external, \
              que.queue_disable_insert as disabled, {retry} as retry_events, \
              pg_catalog.now() > que.queue_switch_time + que.queue_rotation_period as due, \

@@ -76,7 +76,8 @@ pub(crate) const MAY_TICK: &str =
 const ONE_AT_A_TIME: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgq ticker'), -1)";
 
 /// Reads queues with their last ticks and how far their sequences have come, if that can be seen.
-const ASKED: &str = "select queue_id, queue_name, queue_tick_seq, queue_event_seq, newest.*, ids.reached as tick_reached, \
+const ASKED: &str = "select queue_id, queue_name, queue_tick_seq, queue_event_seq, \
+         2::pg_catalog.int8 * queue_ticker_max_count + 1000::pg_catalog.int8 as step, newest.*, ids.reached as tick_reached, \
          events.reached as event_reached \
      from pgq.queue \
      left join lateral ( \
@@ -92,7 +93,8 @@ const ASKED: &str = "select queue_id, queue_name, queue_tick_seq, queue_event_se
          then coalesce(pg_catalog.pg_sequence_last_value(event_seq), pgq.seq_getval(queue_event_seq)) end as reached) events";
 
 /// Judges queues: `obstacle` is why a tick would lose events or never be seen, `note` what is put right by one that is
-/// forced. The schema in SQL moves a sequence of ticks on by itself, the extension would tick below its last tick.
+/// forced. The schema in SQL moves its sequences on by itself. The extension would tick below its last tick, and makes no
+/// tick before the sequence of events has passed that of the last one: so often it is forced, each time by a step.
 const JUDGED: &str = "select queue_id, queue_name, case \
          when next_id > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) then pg_catalog.format( \
              'the newest tick is of transaction id %s, and the server has not reached it', next_id) \
@@ -102,7 +104,9 @@ const JUDGED: &str = "select queue_id, queue_name, case \
          when event_reached < tick_event_seq then pg_catalog.format( \
              'sequence `%s` was at %s, behind event id %s', queue_event_seq, event_reached, tick_event_seq) \
          when tick_reached < tick_id then pg_catalog.format( \
-             'sequence `%s` was at %s, behind tick %s', queue_tick_seq, tick_reached, tick_id) end as note \
+             'sequence `%s` was at %s, behind tick %s', queue_tick_seq, tick_reached, tick_id) end as note, \
+         case when is_extension then least(2000::pg_catalog.int8, greatest(1::pg_catalog.int8, \
+             (tick_event_seq - event_reached) / step + 1::pg_catalog.int8)) else 1::pg_catalog.int8 end as steps \
      from asked, (select exists (select from pg_catalog.pg_extension where extname = 'pgq') as is_extension) kind";
 
 /// Makes the statements that tick queues: three columns with id and tick of each, without a tick and with the reason for
@@ -129,7 +133,9 @@ pub(crate) fn tick(queues: &[i32], notify: bool) -> String {
          judged as materialized ({JUDGED}), \
          ticked as materialized ( \
              select queue_id, queue_name, note, pgq.ticker(queue_name) as tick from ( \
-                 select *, case when note is not null then pgq.force_tick(queue_name) end \
+                 select *, case when note is not null then (select pg_catalog.max(forced.tick) from ( \
+                     select pgq.force_tick(queue_name) as tick \
+                     from pg_catalog.generate_series(1::pg_catalog.int8, steps) offset 0) forced) end \
                  from judged where obstacle is null offset 0) forced) \
          select queue_id, tick, {notified} from ticked \
          union all select queue_id, null, obstacle from judged where obstacle is not null \

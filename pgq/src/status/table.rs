@@ -7,7 +7,6 @@ use dbscript::plain;
 use unicode_width::UnicodeWidthStr;
 
 use super::{ConsumerStatus, Cooperation, QueueStatus, Status};
-use crate::lock::told;
 
 const QUEUE_TITLES: [&str; 7] = ["Event queue", "Rotation", "Ticker", "TLag", "EPS", "New", ""];
 const CONSUMER_TITLES: [&str; 7] = ["Consumer", "Lag", "LastSeen", "Pending", "Failed", "Retry", ""];
@@ -40,11 +39,12 @@ impl fmt::Display for Status {
             write_table(f, first, &consumers)?;
         }
         self.write_holders(f)?;
-        if !self.strangers_to_ticks.is_empty() {
-            let who = told("a lock of ticks", &self.strangers_to_ticks);
-            writeln!(f, "\n! {who}, whose role may not tick")?;
+        let mut space = "\n";
+        for problem in self.problems() {
+            writeln!(f, "{space}! {}", plain(&problem))?;
+            space = "";
         }
-        self.write_findings(f)
+        Ok(())
     }
 }
 
@@ -57,16 +57,6 @@ impl Status {
                 writeln!(f, "{space}* {}", plain(&text))?;
                 space = "";
             }
-        }
-        Ok(())
-    }
-
-    fn write_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut space = "\n";
-        for finding in &self.findings {
-            let text = format!("{finding}; {}", finding.advice());
-            writeln!(f, "{space}! {}", plain(&text))?;
-            space = "";
         }
         Ok(())
     }

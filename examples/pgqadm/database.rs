@@ -1,0 +1,75 @@
+//! The database of a command, and for whom the command waits there.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dbscript::{BoxError, Connection, Context, Control, Databases};
+use log::{debug, warn};
+use pgq::lock;
+use pgq::postgres::Client;
+
+use crate::DB;
+
+/// How often the server is asked what the command waits for.
+const POLL: Duration = Duration::from_secs(3);
+/// How often the warning comes.
+const REPEAT: Duration = Duration::from_secs(60);
+
+/// A connection whose waiting is logged: after three seconds behind somebody else's lock, and then once a minute.
+/// Dereferences to [`Client`].
+pub(crate) struct Database {
+    connection: Connection,
+    /// Ends the thread when it is dropped.
+    _ended: Sender<()>,
+}
+
+/// Opens the connection to the command's database.
+pub(crate) fn open(cx: &mut Context) -> Result<Database, BoxError> {
+    let mut connection = cx.database(DB)?;
+    let row = connection.query_typed_one("select pg_catalog.pg_backend_pid()", &[])?;
+    let pid = row.get(0);
+    let databases = cx.databases().separate(Control::default());
+    let label = cx.databases().label(DB);
+    let (sender, ended) = mpsc::channel();
+    let watch = move || watch(databases, pid, &label, &ended);
+    thread::Builder::new().name("locks".to_owned()).spawn(watch)?;
+    Ok(Database { connection, _ended: sender })
+}
+
+/// Logs for whom a session waits, over another connection, which is opened when the session is there for long.
+fn watch(mut databases: Databases, pid: i32, label: &str, ended: &Receiver<()>) {
+    let mut logged: Option<Instant> = None;
+    while matches!(ended.recv_timeout(POLL), Err(RecvTimeoutError::Timeout)) {
+        if logged.is_some_and(|at| at.elapsed() < REPEAT) {
+            continue;
+        }
+        match awaited(&mut databases, pid) {
+            Ok(Some(lock)) => {
+                warn!("{label}: waiting: {lock}");
+                logged = Some(Instant::now());
+            }
+            Ok(None) => logged = None,
+            Err(error) => debug!("{}", dbscript::describe(&*error)),
+        }
+    }
+}
+
+fn awaited(databases: &mut Databases, pid: i32) -> Result<Option<String>, BoxError> {
+    Ok(lock::awaited(&mut *databases.get(DB)?, pid)?)
+}
+
+impl Deref for Database {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.connection
+    }
+}
+
+impl DerefMut for Database {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.connection
+    }
+}
