@@ -50,8 +50,7 @@ fn a_listener_that_a_proxy_has_cut_off_listens_again() {
     prepare(&mut client);
     let greeter = Greeter::new(&relay.conninfo(database.name()), "loop_delay = 3600\n");
     let mut program = Running::start(&mut greeter.command());
-    wait_for("the listener", || listens(&mut client));
-    wait_for("its sleep", || greeter.count("connecting") >= 1);
+    wait_for_sleep(&mut client);
     let before = (greeted(&mut client), relay.count());
     relay.lose_server();
     wait_for("the end of its sessions", || !listens(&mut client));

@@ -15,7 +15,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// The driver never closes a connection that waits for an answer, so dropping the client would wait with it.
 #[derive(Clone)]
 pub(crate) struct Lifeline {
-    /// Cuts the connection; there are none for a local socket, which the driver handles by itself.
+    /// Cuts the connection; there are none for a local socket that the driver has opened by itself.
     scissors: Option<Arc<AtomicBool>>,
 }
 
@@ -24,8 +24,8 @@ impl Lifeline {
         Lifeline { scissors }
     }
 
-    /// Waits until the server answers an empty statement, for five seconds at most. Over a local socket, whose other end
-    /// is a process of this machine, it may take its time.
+    /// Waits until the server answers an empty statement, for five seconds at most. A connection without
+    /// scissors has no limit.
     ///
     /// # Errors
     ///
@@ -39,7 +39,7 @@ impl Lifeline {
         answer
     }
 
-    /// Returns a client whose server answers an empty statement within five seconds, also over a local socket.
+    /// Returns a client whose server answers an empty statement within five seconds, also without scissors.
     ///
     /// # Errors
     ///

@@ -3,6 +3,7 @@
 mod connector;
 mod failure;
 mod greeting;
+mod local;
 mod settings;
 mod stream;
 
@@ -34,4 +35,5 @@ mod encryption;
 pub(crate) use self::connector::{Connector, Progress, Protection};
 pub(crate) use self::encryption::Encryption;
 pub(crate) use self::failure::TlsFailure;
+pub(crate) use self::local::LocalSocket;
 pub(crate) use self::settings::{RootCert, SslMode, TlsSettings, TlsVersion};

@@ -1,4 +1,4 @@
-//! A connection's stream, plain or encrypted.
+//! A connection's stream, plain, local or encrypted.
 
 use std::io;
 use std::pin::Pin;
@@ -10,6 +10,7 @@ use std::time::Instant;
 use postgres::Socket;
 use postgres::tls::{ChannelBinding, TlsStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
 use tokio::time::Sleep;
 
 use super::encryption::{Encrypted, channel_binding, explain_late};
@@ -17,6 +18,7 @@ use super::greeting::Greeting;
 
 pub(super) enum Inner {
     Plain(Socket),
+    Local(UnixStream),
     Encrypted(Box<Encrypted>),
 }
 
@@ -89,7 +91,7 @@ impl Stream {
 impl TlsStream for Stream {
     fn channel_binding(&self) -> ChannelBinding {
         match &self.inner {
-            Inner::Plain(_) => ChannelBinding::none(),
+            Inner::Plain(_) | Inner::Local(_) => ChannelBinding::none(),
             Inner::Encrypted(stream) => channel_binding(stream),
         }
     }
@@ -107,6 +109,7 @@ impl AsyncRead for Stream {
         let known = buf.filled().len();
         let read = match &mut self.inner {
             Inner::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Inner::Local(socket) => Pin::new(socket).poll_read(cx, buf),
             Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_read(cx, buf).map_err(explain_late),
         };
         if self.is_late(cx) {
@@ -123,6 +126,7 @@ impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.inner {
             Inner::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
+            Inner::Local(socket) => Pin::new(socket).poll_write(cx, buf),
             Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
         }
     }
@@ -130,6 +134,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.inner {
             Inner::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Inner::Local(socket) => Pin::new(socket).poll_flush(cx),
             Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
@@ -140,6 +145,7 @@ impl AsyncWrite for Stream {
         }
         match &mut self.inner {
             Inner::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Inner::Local(socket) => Pin::new(socket).poll_shutdown(cx),
             Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
     }
