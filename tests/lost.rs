@@ -1,5 +1,6 @@
 //! Connections that get lost without a word, and what they need that is away.
 
+mod drops;
 mod files;
 mod greeting;
 mod handles;

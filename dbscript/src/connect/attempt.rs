@@ -4,15 +4,13 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use postgres::{Client, Config, SimpleQueryMessage};
 
 use super::{Canceller, Lifeline, Opened};
 use crate::conninfo::{Endpoint, SessionAttrs, Target};
-use crate::tls::{Connector, Encryption, LocalSocket, Progress, Protection, SslMode, TlsFailure};
+use crate::tls::{Connector, Encryption, LocalSocket, Progress, Protection, Scissors, SslMode, TlsFailure};
 use crate::{BoxError, Error, describe};
 
 pub(super) struct Attempt<'a> {
@@ -100,7 +98,7 @@ impl Attempt<'_> {
         config: Config,
         protection: Protection,
         progress: &Progress,
-        scissors: Option<Arc<AtomicBool>>,
+        scissors: Option<Scissors>,
     ) -> Result<Opened, BoxError> {
         let mut client = config.connect(Connector::new(protection.clone(), progress.clone()))?;
         check_session(&mut client, self.session)?;

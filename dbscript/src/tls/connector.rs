@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::stream::{Deadline, Inner, Stream};
-use super::{Encryption, LocalSocket, TlsFailure};
+use super::{Encryption, LocalSocket, Scissors, TlsFailure};
 use crate::BoxError;
 
 /// PostgreSQL's message that asks for encryption: its length, and a number in place of a protocol version.
@@ -42,7 +42,7 @@ pub(crate) struct Progress {
     connected: Arc<AtomicBool>,
     encrypted: Arc<AtomicBool>,
     opened: Arc<AtomicBool>,
-    cut: Arc<AtomicBool>,
+    scissors: Scissors,
 }
 
 impl Progress {
@@ -69,9 +69,9 @@ impl Progress {
         self.opened.store(true, Ordering::Relaxed);
     }
 
-    /// Returns what ends the connection when it is set: the driver would wait for answers that are due, for ever.
-    pub(crate) fn scissors(&self) -> Arc<AtomicBool> {
-        self.cut.clone()
+    /// Returns what ends the connection.
+    pub(crate) fn scissors(&self) -> Scissors {
+        self.scissors.clone()
     }
 }
 
@@ -142,7 +142,7 @@ impl TlsConnect<Socket> for Opening {
 
     fn connect(self, socket: Socket) -> Self::Future {
         let Opening { connector, host } = self;
-        let Progress { until, lingers, connected, encrypted, opened, cut } = connector.progress.clone();
+        let Progress { until, lingers, connected, encrypted, opened, scissors } = connector.progress.clone();
         let open = async move {
             let inner = connector.open(&host, socket).await?;
             connected.store(true, Ordering::Relaxed);
@@ -151,13 +151,13 @@ impl TlsConnect<Socket> for Opening {
         };
         Box::pin(async move {
             let Some(until) = until else {
-                return open.await.map(|inner| Stream::new(inner, None, lingers, cut));
+                return open.await.map(|inner| Stream::new(inner, None, lingers, scissors));
             };
             let end = tokio::time::Instant::from_std(until);
             let inner =
                 timeout_at(end, open).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             let deadline = Deadline { until, sleep: Box::pin(sleep_until(end)), opened };
-            Ok(Stream::new(inner, Some(deadline), lingers, cut))
+            Ok(Stream::new(inner, Some(deadline), lingers, scissors))
         })
     }
 }
