@@ -1,6 +1,7 @@
 //! Writing into queues by COPY, and reading out of them, beside whatever else happens there: nothing is lost in silence.
 
 mod limits;
+mod named_limits;
 mod ownership;
 mod rotation;
 mod row_security;

@@ -37,7 +37,7 @@ fn count(client: &mut Client, tag: &str) -> i64 {
 #[test]
 fn an_old_record_of_positions_is_upgraded_with_them() {
     let (_database, mut client) = prepare(Kind::Own);
-    pgq_ext::install(&mut client).expect("installed");
+    pgq_ext::schema::install(&mut client).expect("installed");
     client
         .batch_execute(
             "alter table pgq_ext.completed_tick drop column subconsumer_id cascade; \
