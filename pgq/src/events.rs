@@ -34,6 +34,8 @@ pub struct Events<'a> {
     holder: Holder,
     /// Whether the server has functions that tag many events at once.
     tags_at_once: bool,
+    /// Whether texts may be bytes that are not UTF-8, since the database has no encoding.
+    has_bytes: bool,
     read: u64,
 }
 
@@ -81,6 +83,7 @@ impl<'a> Events<'a> {
             page: Vec::new().into_iter(),
             query: sql::batch::filtered(query, &settings.table_filter),
             tags_at_once: row.get(2),
+            has_bytes: row.get(9),
             info,
             queue: queue.clone(),
             holder,
@@ -99,6 +102,7 @@ impl<'a> Events<'a> {
             queue: queue.to_owned(),
             query: String::new(),
             tags_at_once: true,
+            has_bytes: false,
             read: 0,
         }
     }
@@ -132,7 +136,8 @@ impl<'a> Events<'a> {
 
     /// Fails for an event with text that cannot be read.
     pub(crate) fn check(&self, event: &Event) -> Result<(), Error> {
-        let Some(column) = event.unreadable() else { return Ok(()) };
+        let column = if self.has_bytes { event.unreadable() } else { None };
+        let Some(column) = column else { return Ok(()) };
         let what = format!("cannot read the event: `{column}` is not UTF-8");
         Err(Error::failed(what).on_queue(&self.queue).in_batch(self.info.id).at_event(event.id()))
     }

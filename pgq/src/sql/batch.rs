@@ -132,7 +132,8 @@ macro_rules! holder {
 /// transaction, which is lifted, and which tables row security hides.
 ///
 /// For the rest of the transaction, the server notices within about ten seconds that the machine of an idle client is gone,
-/// and a database without an encoding sends its bytes as they are, since it could convert none of them.
+/// and a database without an encoding, which the last column says it is, sends its bytes as they are, since it could
+/// convert none of them.
 pub(crate) const OPEN_BATCH: &str = concat!(
     "select case when $6 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
          pg_catalog.format('pgq %L %L', $2, $3), 0::pg_catalog.int8)) end, \
@@ -152,7 +153,8 @@ pub(crate) const OPEN_BATCH: &str = concat!(
     ", (select pg_catalog.count(pg_catalog.set_config(name, value, true)) from (values \
          ('tcp_keepalives_idle'::pg_catalog.text, '5'::pg_catalog.text), ('tcp_keepalives_interval', '2'), \
          ('tcp_keepalives_count', '3'), ('client_encoding', 'SQL_ASCII')) settings (name, value) \
-         where name <> 'client_encoding' or pg_catalog.current_setting('server_encoding') = 'SQL_ASCII')"
+         where name <> 'client_encoding' or pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'), \
+     pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'"
 );
 
 /// $1 a limit on each statement, as the server shows it. For the rest of the transaction.
