@@ -2,10 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use dbscript::Key;
+use dbscript::{Error, Key};
+use nix::fcntl::OFlag;
 use pgq::script::Program;
 use pgq::{BoxError, Events, LocalHandler};
 
@@ -17,7 +19,12 @@ struct NameFile {
 
 impl LocalHandler for NameFile {
     fn process_local_batch(&mut self, events: &mut Events<'_>) -> Result<(), BoxError> {
-        let mut file = BufWriter::new(OpenOptions::new().create(true).append(true).open(&self.path)?);
+        // A pipe that nobody reads from is an error, and not waited for.
+        let no_wait = OFlag::O_NONBLOCK.bits();
+        let file = OpenOptions::new().create(true).append(true).custom_flags(no_wait).open(&self.path);
+        let mut file = BufWriter::new(file.map_err(|error| {
+            Error::failed(format!("cannot write to `{}`", self.path.display())).caused_by(error)
+        })?);
         while let Some(event) = events.next_event()? {
             writeln!(file, "{} {}", event.id(), event.data().unwrap_or_default())?;
         }

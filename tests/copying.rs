@@ -1,5 +1,6 @@
 //! Writing into queues by COPY, and reading out of them, beside whatever else happens there: nothing is lost in silence.
 
+mod forced;
 mod limits;
 mod named_limits;
 mod ownership;

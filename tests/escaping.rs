@@ -2,6 +2,7 @@
 //! and without what rows hold.
 
 mod outputs;
+mod raised;
 
 use std::fs;
 use std::process::{Command, Output};
@@ -176,7 +177,7 @@ fn the_reason_of_a_failed_event_keeps_what_the_log_leaves_out() {
     greeter("--register");
     pgq::insert_event(&mut client, "q", "t", "secret").expect("inserted");
     queues::tick(&mut client, "q");
-    let text = greeter("-v") + &fs::read_to_string(folder.path().join("x.log")).expect("logged");
+    let text = greeter("-vv") + &fs::read_to_string(folder.path().join("x.log")).expect("logged");
     assert!(text.contains("23514") && !text.contains("secret"), "{text}");
     let reason = "select ev_failed_reason from pgq.failed_queue";
     wait_for("the failed event", || client.query_one(reason, &[]).is_ok());

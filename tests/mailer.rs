@@ -1,6 +1,7 @@
 //! The mailer, with a real mail server and the table and trigger of the article it comes from.
 
 mod article;
+mod confidential;
 mod crash;
 mod delivery;
 mod encryption;

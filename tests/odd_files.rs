@@ -1,5 +1,8 @@
 //! Pipes, devices and huge files where a program wants a file: none makes it wait or takes its memory.
 
+mod names;
+mod roots;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;

@@ -1,5 +1,8 @@
 //! Pidfiles and log files where other users can put some: they lead nobody with more rights astray.
 
+mod folders;
+mod position;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -53,10 +56,16 @@ fn give_away(path: &Path) {
 /// Lets the program try to signal a process that it should not, in every way.
 #[track_caller]
 fn assert_refused(job: &TestJob, sleeper: &mut Sleeper) {
+    assert_no_signal(job, sleeper, "shared/x.pid");
+}
+
+#[track_caller]
+fn assert_no_signal(job: &TestJob, sleeper: &mut Sleeper, file: &str) {
+    let expected = format!("WARNING no signal is sent: pidfile `{file}` is not trusted");
     for switch in ["-k", "-s", "-r"] {
         let output = job.command(&[switch]).output().expect("it starts");
         let text = errors(&output);
-        assert!(text.contains("WARNING no signal is sent: pidfile `shared/x.pid` is not trusted"), "{text}");
+        assert!(text.contains(&expected), "{text}");
         assert!(text.lines().count() == 1 && output.status.code() == Some(1), "{text}");
     }
     assert!(sleeper.is_alive());

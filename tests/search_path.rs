@@ -1,7 +1,9 @@
 //! Functions and operators of others that would fit a statement better than the catalogue's.
 
 mod lint;
+mod operators;
 mod pinned;
+mod schemas;
 mod traps;
 
 use std::process::Stdio;

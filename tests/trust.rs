@@ -1,6 +1,7 @@
 //! Whose objects are run: those of lesser roles neither when something is installed, nor when it is ticked.
 
 mod adopted;
+mod calling;
 mod defaults;
 mod meeting;
 mod ticking;

@@ -1,6 +1,6 @@
 //! Named database connections, kept from round to round.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ pub struct Databases {
     control: Control,
     threads: Option<Arc<ScheduledThreadPool>>,
     hook: Option<Hook>,
+    checks: BTreeMap<(String, &'static str), Check>,
     channels: Channels,
     listeners: Listeners,
 }
@@ -47,6 +48,9 @@ pub(crate) struct Snapshot {
 
 /// What sets up a new connection.
 type Hook = Arc<dyn Fn(&str, &mut Client) -> Result<(), BoxError> + Send + Sync>;
+
+/// What a new connection has to pass.
+type Check = fn(&mut Client) -> Result<(), BoxError>;
 
 struct Entry {
     conninfo: String,
@@ -65,6 +69,7 @@ impl Databases {
             control,
             threads: None,
             hook: None,
+            checks: BTreeMap::new(),
             channels: Channels::new(),
             listeners: Listeners::default(),
         }
@@ -129,6 +134,21 @@ impl Databases {
     ) {
         self.hook = Some(Arc::new(hook));
         self.reset();
+    }
+
+    /// Sets what every new connection of a name has to pass before it is used, under a title of the check; `check` may be set
+    /// again and again. A connection that was opened without it is closed.
+    ///
+    /// The error of `check` is that of [`get`](Databases::get).
+    pub fn set_check(
+        &mut self,
+        name: &str,
+        title: &'static str,
+        check: fn(&mut Client) -> Result<(), BoxError>,
+    ) {
+        if self.checks.insert((name.to_owned(), title), check).is_none() {
+            self.close(name);
+        }
     }
 
     /// Lets notifications on a channel of a database end the sleep between rounds. Skytools: `listen`.
@@ -292,6 +312,11 @@ impl Databases {
         // An abort before the connection could be cancelled has not cancelled it.
         if self.control.is_aborting() {
             return Err(interrupted(Interrupted.into()));
+        }
+        for ((_, title), check) in self.checks.iter().filter(|((of, _), _)| of == name) {
+            let failed =
+                |error: BoxError| Error::failed(format!("{}: {title}", pool.label())).caused_by(error);
+            check(&mut pooled.client).map_err(failed)?;
         }
         if let Some(hook) = &self.hook {
             hook(name, &mut pooled.client).map_err(|error| unprepared(&pool.label(), error))?;

@@ -7,7 +7,7 @@ use postgres::error::{DbError, SqlState};
 
 use crate::connect::Refusals;
 use crate::tls::TlsFailure;
-use crate::{one_line, server_error};
+use crate::{DataError, one_line, server_error};
 
 /// Any error, as user code returns it; `?` works on everything.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -108,24 +108,25 @@ impl StdError for Error {
 
 /// Renders an error and its causes as one line, each cause once, with the SQLSTATE of a database error.
 ///
-/// It is fit for a log that many may read. What a server tells of rows is left out: the detail of an error that has to
-/// do with data (`Failing row contains …`), and the values in the message of a data exception (class 22 of SQLSTATEs),
-/// which are shown as `"…"`. [`describe_in_full`] has them.
+/// It is fit for a log that many may read. What a server says of rows is left out: the detail of an error that has to
+/// do with data (`Failing row contains …`), the values in the message of a data exception (class 22 of SQLSTATEs),
+/// which are shown as `"…"`, and the detail and hint that a function raises. Each text of a server is cut after 1000
+/// characters. Of a [`DataError`], its text for logs is shown. [`describe_in_full`] has everything.
 pub fn describe(error: &(dyn StdError + 'static)) -> String {
-    render(error, server_error::for_log)
+    render(error, false)
 }
 
 /// As [`describe`], with everything that the server says: for who may read the data, such as whoever may read the
 /// database.
 pub fn describe_in_full(error: &(dyn StdError + 'static)) -> String {
-    render(error, server_error::in_full)
+    render(error, true)
 }
 
-fn render(error: &(dyn StdError + 'static), server: fn(&DbError) -> String) -> String {
+fn render(error: &(dyn StdError + 'static), in_full: bool) -> String {
     let mut line = String::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let text = step(error, server);
+        let text = step(error, in_full);
         if !line.ends_with(&text) {
             if !line.is_empty() {
                 line.push_str(": ");
@@ -219,8 +220,13 @@ fn db_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a DbError> {
     error.downcast_ref::<postgres::Error>()?.as_db_error()
 }
 
-fn step(error: &(dyn StdError + 'static), server: fn(&DbError) -> String) -> String {
-    let text = db_error(error).map_or_else(|| error.to_string(), server);
+fn step(error: &(dyn StdError + 'static), in_full: bool) -> String {
+    let text = match (db_error(error), error.downcast_ref::<DataError>()) {
+        (Some(error), _) if in_full => server_error::in_full(error),
+        (Some(error), _) => server_error::for_log(error),
+        (None, Some(error)) if !in_full => error.for_log().to_owned(),
+        (None, _) => error.to_string(),
+    };
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -14,6 +14,9 @@ const NULL: &str = "/dev/null";
 /// Opening waits neither for the other end of a pipe nor for a modem, and takes no terminal.
 const NO_WAIT: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY);
 
+/// As many links as the kernel follows.
+const MOST_LINKS: usize = 40;
+
 const WORLD_WRITABLE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
@@ -28,13 +31,29 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read(&file, &metadata, limit)
 }
 
+/// As [`read_text_file`], for a file that this process trusts as if it had written it.
+///
+/// # Errors
+///
+/// As [`read_text_file`], and when another user but root may have put it there: a link or a file in a folder where everybody
+/// may put one.
+pub fn read_own_text_file(path: &Path, limit: u64) -> io::Result<String> {
+    let file = open_own(path, OpenOptions::new().read(true))?;
+    let metadata = file.metadata()?;
+    check_regular(path, &metadata)?;
+    text(read(&file, &metadata, limit)?)
+}
+
 /// As [`read_file`], and the file has to be UTF-8.
 ///
 /// # Errors
 ///
 /// As [`read_file`], and when it is not UTF-8.
 pub fn read_text_file(path: &Path, limit: u64) -> io::Result<String> {
-    let bytes = read_file(path, limit)?;
+    text(read_file(path, limit)?)
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
@@ -83,6 +102,7 @@ fn is_null(metadata: &Metadata) -> bool {
 ///
 /// When it cannot be opened, and when another user may have laid it out.
 pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    check_folders(path, MOST_LINKS)?;
     let folder = Folder::of(path)?;
     let is_link = fs::symlink_metadata(path).ok().filter(|there| there.is_symlink());
     let flags = match &is_link {
@@ -115,6 +135,31 @@ pub fn create_own_file(path: &Path) -> io::Result<File> {
         file.set_len(0)?;
     }
     Ok(file)
+}
+
+/// Creates the folder of a file that [`open_own`] is to open, and those above it, as needed.
+///
+/// # Errors
+///
+/// When it cannot be created, and when another user may have laid out a link on the way.
+#[cfg(feature = "program")]
+pub(crate) fn create_folder_of(path: &Path) -> io::Result<()> {
+    check_folders(path, MOST_LINKS)?;
+    path.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+/// Refuses a path on which another user but root may have laid out a link to a folder.
+fn check_folders(path: &Path, links: usize) -> io::Result<()> {
+    for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+        let Some(link) = fs::symlink_metadata(folder).ok().filter(Metadata::is_symlink) else { continue };
+        let refused = |error: io::Error| untrusted(&format!("`{}`: {error}", folder.display()));
+        Folder::of(folder).and_then(|parent| parent.check_link(&link)).map_err(refused)?;
+        let Some(links) = links.checked_sub(1) else { return Err(Errno::ELOOP.into()) };
+        let target = folder.parent().unwrap_or(Path::new("/")).join(fs::read_link(folder)?);
+        // The target is a folder of whatever is in it, and may be a link in turn.
+        check_folders(&target.join("file"), links)?;
+    }
+    Ok(())
 }
 
 /// The folder that a file is in, and who may put files there.

@@ -86,3 +86,38 @@ fn what_another_user_has_put_there_is_refused() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("own");
     append(&target).expect("only this user can have put it there");
 }
+
+#[cfg(feature = "program")]
+#[test]
+fn links_to_folders_are_followed_where_nobody_else_can_have_put_them() {
+    for (mode, trusted) in [(0o755, true), (0o1777, true), (0o777, false)] {
+        let (folder, target) = (folder(mode), tempfile::tempdir().expect("a temporary folder"));
+        let link = folder.path().join("link");
+        symlink(target.path(), &link).expect("made");
+        let opened = append(&link.join("file"));
+        assert_eq!((opened.is_ok(), target.path().join("file").exists()), (trusted, trusted), "{mode:o}");
+        let created = create_folder_of(&link.join("one/two/file"));
+        assert_eq!((created.is_ok(), target.path().join("one/two").exists()), (trusted, trusted), "{mode:o}");
+    }
+}
+
+#[cfg(feature = "program")]
+#[test]
+fn links_to_folders_lead_through_no_link_of_another_user() {
+    if !Uid::effective().is_root() {
+        return;
+    }
+    let (shared, own) = (folder(0o1777), folder(0o755));
+    let (planted, link) = (shared.path().join("planted"), own.path().join("link"));
+    symlink(own.path(), &planted).expect("made");
+    std::os::unix::fs::lchown(&planted, Some(OTHER), None).expect("root may");
+    symlink(&planted, &link).expect("made");
+    for path in [planted.join("file"), link.join("file"), link.join("more/file")] {
+        let error = append(&path).expect_err("another user's").to_string();
+        assert!(error.contains("planted`: it is a symbolic link of another user"), "{error}");
+        assert!(create_folder_of(&path).is_err());
+    }
+    assert!(!own.path().join("file").exists() && !own.path().join("more").exists());
+    symlink(own.path().join("round"), own.path().join("round")).expect("made");
+    assert!(append(&own.path().join("round/file")).is_err());
+}

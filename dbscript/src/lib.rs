@@ -35,6 +35,7 @@ mod connect;
 mod connection;
 mod conninfo;
 mod control;
+mod data_error;
 mod databases;
 mod error;
 mod error_kind;
@@ -99,12 +100,13 @@ mod wrap;
 
 pub use connection::Connection;
 pub use control::Control;
+pub use data_error::DataError;
 pub use databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use error::{
     BoxError, Error, describe, describe_in_full, is_connection_error, is_final, is_interrupted, sqlstate,
 };
 pub use error_kind::ErrorKind;
-pub use files::{create_own_file, read_file, read_text_file};
+pub use files::{create_own_file, read_file, read_own_text_file, read_text_file};
 pub use gist::gist;
 pub use nearest::nearest;
 pub use panics::guarded;

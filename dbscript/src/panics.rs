@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 #[cfg(feature = "program")]
 use crate::describe;
-use crate::{BoxError, Error};
+use crate::{BoxError, DataError, Error};
 
 thread_local! {
     /// Where the last panic of guarded code happened; nothing outside of such code.
@@ -26,7 +26,17 @@ pub fn guarded<T>(code: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxEr
 }
 
 fn panicked(place: &str, panic: &(dyn Any + Send)) -> Error {
-    Error::failed(format!("panic{place}: {}", text(panic)))
+    let text = text(panic);
+    Error::failed(format!("panic{place}")).caused_by(DataError::new(text, without_rows(text)))
+}
+
+/// Leaves out what a server's error says of rows, which a panic shows as `{:?}` does: what follows its message, and the message
+/// of a data exception.
+fn without_rows(text: &str) -> String {
+    let Some(start) = text.find("DbError {") else { return text.to_owned() };
+    let place_of = |field: &str| text[start..].find(field).map(|place| start + place);
+    let last = if place_of("SqlState(E22").is_some() { ", message: " } else { ", detail: " };
+    format!("{}, …", &text[..place_of(last).unwrap_or(start)])
 }
 
 fn text(panic: &(dyn Any + Send)) -> &str {

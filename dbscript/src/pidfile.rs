@@ -19,6 +19,9 @@ const START_PRECISION: Duration = Duration::from_secs(2);
 /// The bit of a mode by which everybody may write.
 const WORLD_WRITABLE: u32 = 0o002;
 
+/// The first process of a system, and of a container, whose pidfile may be seen from outside.
+const INIT: i32 = 1;
+
 /// How often and how long to wait for whoever holds the lock and has not written its id yet.
 const WAITS: u32 = 20;
 const WAIT: Duration = Duration::from_millis(10);
@@ -137,8 +140,11 @@ pub(crate) fn send(path: &Path, signal: Signal) -> Result<Sent, Error> {
     let Some(pid) = read_pid(&mut file) else { return Ok(Sent::Stale) };
     let is_locked = || matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     if !is_locked() {
-        if !is_owner(pid, &file) {
+        if is_own(pid) || !is_owner(pid, &file) {
             return Ok(Sent::Stale);
+        }
+        if pid == INIT {
+            return Ok(Sent::Refused(format!("process {pid} does not hold its lock")));
         }
         if !files::is_trusted(metadata.uid()) || metadata.mode() & WORLD_WRITABLE != 0 {
             return Ok(Sent::Refused(format!(
@@ -163,9 +169,7 @@ pub(crate) fn send(path: &Path, signal: Signal) -> Result<Sent, Error> {
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
+    files::create_folder_of(path)?;
     let mut options = OpenOptions::new();
     let file = files::open_own(path, options.read(true).write(true).create(true).truncate(false))?;
     // A device would be removed at the end.

@@ -21,6 +21,8 @@ const LONGEST_LINE: usize = 1000;
 const MOST_LINES: usize = 100;
 /// What a file of certificates may have, in bytes.
 const CA_LIMIT: u64 = 16 * 1024 * 1024;
+/// The variable that names a file of the system's certificates.
+const CERTIFICATES: &str = "SSL_CERT_FILE";
 /// Stands for the greeting that was read before `lettre` reads anything.
 const READY: &[u8] = b"220 ready\r\n";
 
@@ -70,7 +72,7 @@ impl Tls {
                 added.map_err(broken)?;
             }
             None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                roots.add_parsable_certificates(system_certificates()?);
             }
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -83,6 +85,15 @@ impl Tls {
     async fn encrypt(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         TlsConnector::from(self.config.clone()).connect(self.name.clone(), stream).await
     }
+}
+
+/// Reads the system's certificates. The crate that does so would wait for a pipe that the environment names.
+fn system_certificates() -> Result<Vec<CertificateDer<'static>>, String> {
+    if let Some(path) = std::env::var_os(CERTIFICATES) {
+        let unusable = |error| format!("certificates in `{}`: {error}", Path::new(&path).display());
+        dbscript::read_file(Path::new(&path), CA_LIMIT).map_err(unusable)?;
+    }
+    Ok(rustls_native_certs::load_native_certs().certs)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

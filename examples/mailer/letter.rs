@@ -1,10 +1,11 @@
 //! What is sent: one event as a mail.
 
+use dbscript::DataError;
 use lettre::Address;
 use lettre::message::header::{ContentType, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message};
-use pgq::Event;
 use pgq::payload::Fields;
+use pgq::{BoxError, Event};
 use url::Host;
 
 use crate::template::Template;
@@ -25,8 +26,8 @@ impl Letter {
     /// # Errors
     ///
     /// Says what is wrong with the event, which another try would not mend.
-    pub(crate) fn write(&self, queue: &str, event: &Event, fields: &Fields<'_>) -> Result<Message, String> {
-        let address = fields.require(EMAIL).map_err(|error| error.to_string())?;
+    pub(crate) fn write(&self, queue: &str, event: &Event, fields: &Fields<'_>) -> Result<Message, BoxError> {
+        let address = fields.require(EMAIL)?;
         let to = recipient(address)?;
         Message::builder()
             .from(self.from.clone())
@@ -36,7 +37,7 @@ impl Letter {
             .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             .body(self.text.fill(fields)?)
-            .map_err(|error| error.to_string())
+            .map_err(BoxError::from)
     }
 
     /// Names the mail by its event: when it is sent twice, it can be recognised.
@@ -48,8 +49,8 @@ impl Letter {
 }
 
 /// Reads one address without a name or anything else around it.
-fn recipient(text: &str) -> Result<Address, String> {
-    let bad = || format!("`{}` is not one mail address", text.escape_debug());
+fn recipient(text: &str) -> Result<Address, DataError> {
+    let bad = || DataError::quoting(format!("`{}` is not one mail address", text.escape_debug()));
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(bad());
     }
@@ -79,10 +80,10 @@ mod tests {
     #[test]
     fn a_recipient_is_one_bare_address() {
         for good in ["kristo@example.com", "a+b.c@x-y.Example.com", "jürgen@example.com", "a@[127.0.0.1]"] {
-            assert_eq!(recipient(good).map(|address| address.to_string()), Ok(good.to_owned()));
+            assert_eq!(recipient(good).expect(good).to_string(), good);
         }
-        let known = recipient("jürgen@bücher.example").map(|address| address.to_string());
-        assert_eq!(known, Ok("jürgen@xn--bcher-kva.example".to_owned()));
+        let known = recipient("jürgen@bücher.example").expect("an address");
+        assert_eq!(known.to_string(), "jürgen@xn--bcher-kva.example");
         for bad in [
             "",
             "kristo",

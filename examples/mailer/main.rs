@@ -12,6 +12,7 @@ mod wire;
 
 use std::process::ExitCode;
 
+use dbscript::{DataError, describe, describe_in_full};
 use log::{debug, info, warn};
 use pgq::payload::Fields;
 use pgq::script::Program;
@@ -34,36 +35,32 @@ impl Mailer {
         batch: &mut Batch<'_>,
         postbox: &mut Postbox<'_>,
     ) -> Result<Outcome, BoxError> {
-        let mut refused_login = None;
+        let mut trouble = None;
         let outcome = batch.attempt(event, |batch| match self.send(event, batch.queue(), postbox) {
             Ok(()) => Ok(Outcome::Done),
-            Err(Trouble::Refused(reason)) => Ok(Outcome::Failed(reason)),
-            Err(Trouble::Away(reason)) => Err(reason.into()),
-            Err(Trouble::Later(reason)) => {
-                info!("event {} has to wait: {reason}", event.id());
-                Err(reason.into())
-            }
-            Err(Trouble::Login(reason)) => {
-                refused_login = Some(reason);
-                Ok(Outcome::Retry(DEFAULT_RETRY_DELAY))
-            }
+            Err(found) => outcome(event, trouble.insert(found)),
         })?;
-        match refused_login.map(|reason| format!("the mail server refuses the login: {reason}")) {
-            None => Ok(outcome),
+        let Some(trouble) = trouble else { return Ok(outcome) };
+        let outcome = match (&trouble, outcome) {
             // With nothing sent, the batch can be taken again as a whole.
-            Some(refused) if postbox.sent() == 0 => Err(refused.into()),
-            Some(refused) if matches!(outcome, Outcome::Failed(_)) => Ok(Outcome::Failed(refused)),
-            Some(refused) => {
-                warn!("event {} has to wait: {refused}", event.id());
-                Ok(outcome)
+            (Trouble::Login(reason), _) if postbox.sent() == 0 => return Err(reason.clone().into()),
+            (Trouble::Login(reason), Outcome::Failed(_)) => Outcome::Failed(reason.to_string()),
+            (Trouble::Login(reason), retried) => {
+                warn!("event {} has to wait: {}", event.id(), reason.for_log());
+                retried
             }
+            (_, outcome) => outcome,
+        };
+        if matches!(outcome, Outcome::Failed(_)) {
+            warn!("event {} is given up: {}", event.id(), trouble.reason().for_log());
         }
+        Ok(outcome)
     }
 
     fn send(&self, event: &Event, queue: &str, postbox: &mut Postbox<'_>) -> Result<(), Trouble> {
-        let fields = event.urldecode().map_err(|error| Trouble::Refused(dbscript::describe(&error)))?;
+        let fields = event.urldecode().map_err(|error| refused(&error))?;
         tell(event, &fields);
-        let mail = self.letter.write(queue, event, &fields).map_err(Trouble::Refused)?;
+        let mail = self.letter.write(queue, event, &fields).map_err(|error| refused(&*error))?;
         postbox.send(&mail)
     }
 }
@@ -79,9 +76,6 @@ impl Consumer for Mailer {
                 continue;
             }
             let outcome = self.handle(&event, batch, &mut postbox)?;
-            if let Outcome::Failed(reason) = &outcome {
-                warn!("event {} is given up: {reason}", event.id());
-            }
             batch.settle(&event, outcome);
         }
         if left > 0 {
@@ -89,6 +83,24 @@ impl Consumer for Mailer {
         }
         Ok(())
     }
+}
+
+/// Returns the outcome of an event whose mail was not sent, or the error that counts against it.
+fn outcome(event: &Event, trouble: &Trouble) -> Result<Outcome, BoxError> {
+    match trouble {
+        Trouble::Refused(reason) => Ok(Outcome::Failed(reason.to_string())),
+        Trouble::Away(reason) => Err(reason.clone().into()),
+        Trouble::Later(reason) => {
+            info!("event {} has to wait: {}", event.id(), reason.for_log());
+            Err(reason.clone().into())
+        }
+        Trouble::Login(_) => Ok(Outcome::Retry(DEFAULT_RETRY_DELAY)),
+    }
+}
+
+/// Makes a refusal of what is wrong with an event.
+fn refused(error: &(dyn std::error::Error + 'static)) -> Trouble {
+    Trouble::Refused(DataError::new(describe_in_full(error), describe(error)))
 }
 
 fn tell(event: &Event, fields: &Fields<'_>) {

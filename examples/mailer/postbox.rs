@@ -55,19 +55,15 @@ impl Postbox<'_> {
         if let Some(connection) = self.connection.take() {
             match self.send_over(connection, mail) {
                 // Servers limit how long they listen, and how much they take at a time.
-                Err(Trouble::Away(reason)) => debug!("connecting to the mail server again: {reason}"),
+                Err(Trouble::Away(reason)) => {
+                    debug!("connecting to the mail server again: {}", reason.for_log());
+                }
                 result => return result,
             }
         }
         let connection = self.server.connect().inspect_err(|trouble| {
             if let Trouble::Away(reason) = trouble {
-                match self.server.repeats.tell(reason) {
-                    Some(0) => warn!("mails have to wait: {reason}"),
-                    Some(more) => {
-                        warn!("mails have to wait: {reason} ({more} times more since the last line)")
-                    }
-                    None => debug!("mails have to wait: {reason}"),
-                }
+                self.report(reason.for_log());
             }
         })?;
         let begin = Instant::now();
@@ -93,6 +89,15 @@ impl Postbox<'_> {
                 Trouble::Away(reason)
             }
             _ => Trouble::Later(reason),
+        }
+    }
+
+    /// Logs why no mail can be sent, once a minute as a warning.
+    fn report(&self, reason: &str) {
+        match self.server.repeats.tell(reason) {
+            Some(0) => warn!("mails have to wait: {reason}"),
+            Some(more) => warn!("mails have to wait: {reason} ({more} times more since the last line)"),
+            None => debug!("mails have to wait: {reason}"),
         }
     }
 

@@ -72,21 +72,19 @@ impl Server {
     fn log_in(&self, connection: &mut Connection) -> Result<(), Trouble> {
         let Some(login) = &self.login else { return Ok(()) };
         if matches!(self.encryption, Encryption::Opportunistic(_)) && !connection.is_encrypted() {
-            return Err(Trouble::Login(
-                "it offers no encryption, and the password is not sent without".into(),
-            ));
+            return Err(Trouble::login("it offers no encryption, and the password is not sent without"));
         }
         match connection.log_in(login) {
             Ok(()) => Ok(()),
             Err(error) if error.is_permanent() || error.is_client() => {
-                Err(Trouble::Login(Trouble::told(&error)))
+                Err(Trouble::login(&Trouble::told(&error)))
             }
             Err(error) => Err(self.away(&Trouble::told(&error))),
         }
     }
 
     fn away(&self, why: &str) -> Trouble {
-        Trouble::Away(format!("no mail server at `{}:{}`: {why}", self.host, self.port))
+        Trouble::away(format!("no mail server at `{}:{}`: {why}", self.host, self.port))
     }
 }
 

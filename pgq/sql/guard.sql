@@ -5,6 +5,9 @@
 -- What others have committed while the lock was waited for has to be seen.
 set local transaction isolation level read committed;
 
+-- Whoever owns the database says what the session's path is: nothing may be found there.
+set local search_path = pg_catalog, pg_temp;
+
 -- Refuses to touch the extension, a newer release, and what is not PgQ.
 do $$
 declare

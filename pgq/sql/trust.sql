@@ -1,12 +1,25 @@
 -- Refuses to go on where something in the schemas belongs to a role that does not have the rights of the role that
 -- runs this, or uses something that does: that role could make the other one run its code. Reads nothing but
 -- catalogues until these are found to be in order. Rights to create that default privileges have handed out are taken
--- back first.
+-- back first. A superuser whose role the database has set counts as the superuser: any code could set it back.
 do $trust$
 declare
     schemas constant pg_catalog.name[] := '{pgq,pgq_coop}';
-    me constant pg_catalog.oid := (select oid from pg_catalog.pg_roles where rolname = current_user);
-    is_super constant pg_catalog.bool := (select rolsuper from pg_catalog.pg_roles where rolname = current_user);
+    -- Before anything has an operator, which the session's path could find in another schema.
+    given_path constant pg_catalog.text := pg_catalog.current_setting('search_path');
+    path constant pg_catalog.text := pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    me constant pg_catalog.oid := (
+        select r.oid from pg_catalog.pg_roles r
+        where r.rolname = case
+            when (select rolsuper from pg_catalog.pg_roles where rolname = session_user)
+                and exists (
+                    select from pg_catalog.pg_db_role_setting s
+                    cross join pg_catalog.unnest(s.setconfig) given
+                    where s.setrole = 0 and pg_catalog.starts_with(given, 'role=')
+                      and s.setdatabase = (
+                        select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()))
+            then session_user else current_user end);
+    is_super constant pg_catalog.bool := (select r.rolsuper from pg_catalog.pg_roles r where r.oid = me);
     leaked pg_catalog.text;
     untrusted pg_catalog.oid[];
     stranger pg_catalog.text;
@@ -94,6 +107,7 @@ begin
     if not schemas @> '{pgq}' or pg_catalog.to_regclass('pgq.queue') is null
         or not pg_catalog.has_table_privilege('pgq.queue', 'select')
     then
+        perform pg_catalog.set_config('search_path', given_path, true);
         return;
     end if;
     select pg_catalog.concat('queue ', q.queue_name, ' uses ', what.type, ' ', what.identity, ', which belongs to role ',
@@ -115,5 +129,6 @@ begin
         raise exception '%, who could make role % run code; drop the queue', stranger, me::pg_catalog.regrole
             using errcode = 'insufficient_privilege';
     end if;
+    perform pg_catalog.set_config('search_path', given_path, true);
 end
 $trust$;

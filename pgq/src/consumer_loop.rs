@@ -11,7 +11,7 @@ use crate::guard::Guard;
 use crate::holder::Holder;
 use crate::{
     Batch, BatchInfo, BoxError, Checkpoint, Consumer, Error, Hooks, Position, Settings, Subscription, Twin,
-    tick_channel,
+    schema, tick_channel,
 };
 
 /// How often it is said that somebody has the consumer's lock who may not consume.
@@ -346,7 +346,7 @@ impl<D: Delivery> ConsumerLoop<D> {
 impl<D: Delivery> Script for ConsumerLoop<D> {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.check_settings()?;
-        cx.databases().check_search_path();
+        schema::check_connections(cx, &self.db);
         self.delivery.startup(cx)?;
         self.register(cx).map_err(|error| self.locate(cx, error))?;
         if self.resumes {

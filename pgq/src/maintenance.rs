@@ -27,6 +27,7 @@ use crate::{Error, sql};
 /// When PgQ belongs to a role that could so use this one's rights ([`Error::is_untrusted`]); else the first failure,
 /// after the others were tried.
 pub fn maintain(client: &mut Client) -> Result<u64, Error> {
+    schema::require(client)?;
     schema::require_trusted(client, Trust::All)?;
     maintain_some(client, |_| true)
 }

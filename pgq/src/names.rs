@@ -16,9 +16,9 @@ use crate::BoxError;
 macro_rules! bytes {
     ($text:literal) => {
         concat!(
-            "case pg_catalog.getdatabaseencoding() when 'UTF8'::pg_catalog.name then pg_catalog.textsend(",
+            "case when pg_catalog.getdatabaseencoding() operator(pg_catalog.=) 'UTF8'::pg_catalog.name then pg_catalog.textsend(",
             $text,
-            ") when 'SQL_ASCII'::pg_catalog.name then pg_catalog.convert_to(",
+            ") when pg_catalog.getdatabaseencoding() operator(pg_catalog.=) 'SQL_ASCII'::pg_catalog.name then pg_catalog.convert_to(",
             $text,
             ", 'SQL_ASCII'::pg_catalog.name) else pg_catalog.convert_to(",
             $text,
@@ -42,7 +42,7 @@ macro_rules! from_bytes {
         concat!(
             "pg_catalog.convert_from(",
             $bytes,
-            ", case when pg_catalog.getdatabaseencoding() = 'SQL_ASCII'::pg_catalog.name \
+            ", case when pg_catalog.getdatabaseencoding() operator(pg_catalog.=) 'SQL_ASCII'::pg_catalog.name \
                  then 'SQL_ASCII'::pg_catalog.name else 'UTF8'::pg_catalog.name end)"
         )
     };

@@ -23,8 +23,8 @@ pub use self::install::{install, install_as};
 use self::own::PGQ;
 pub use self::report::{Change, Kind, Report};
 use self::state::State;
-pub(crate) use self::trust::{Trust, require_trusted};
-pub use self::trust::{plain_rights, trust_check};
+pub(crate) use self::trust::{Trust, require_callable, require_trusted};
+pub use self::trust::{check_connections, plain_rights, require_superusers, trust_check};
 pub use self::uninstall::{Contents, contents, uninstall, uninstall_of};
 use crate::Error;
 
@@ -51,13 +51,17 @@ pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
     require_kind(client).map(|_| ())
 }
 
-/// Tells which PgQ is installed, or `None` when it is of another origin; fails as [`require`], and for a superuser
-/// when the schema belongs to a role that is none: its functions would run with a superuser's rights.
+/// Tells which PgQ is installed, or `None` when it is of another origin; fails as [`require`], for a superuser when
+/// something in it belongs to a role that is none ([`require_superusers`]), and when a schema stands before the catalogue.
 pub(crate) fn require_kind(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
     let present = State::present(client)?;
-    if let Some(owner) = &present.stranger {
-        return Err(trust::untrusted("schema pgq", owner, "the superuser"));
+    if let Some(schema) = &present.before_catalogue {
+        return Err(Error::failed(format!(
+            "schema `{schema}` comes before `pg_catalog` in the search path, so its operators would be run in place of \
+             PostgreSQL's; `set search_path` so that `pg_catalog` is first or left out"
+        )));
     }
+    require_callable(client)?;
     match (present.usable, present.kind) {
         (true, kind) => Ok(kind),
         (false, _) => Err(Error::missing(

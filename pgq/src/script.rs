@@ -11,7 +11,7 @@ use dbscript::{BoxError, Config, Context, Job, Switches};
 use log::info;
 
 pub use self::keys::{KEYS, settings};
-use crate::{Consumer, ConsumerLoop, LocalHandler, Subscription, ToConsumer};
+use crate::{Consumer, ConsumerLoop, LocalHandler, Subscription, ToConsumer, schema};
 
 /// The switch that registers the consumer and exits.
 pub const REGISTER: (&str, &str) = ("register", "Register the consumer on the queue and exit");
@@ -101,6 +101,7 @@ pub fn registration(db: &'static str, subscription: &Subscription, switches: &Sw
 ///
 /// As [`Subscription::register`].
 pub fn register(db: &str, subscription: &Subscription, cx: &mut Context) -> Result<bool, BoxError> {
+    schema::check_connections(cx, db);
     let new = subscription.register(&mut *cx.database(db)?).map_err(|error| cx.locate(db, error))?;
     report(subscription, if new { "registered" } else { "already registered" });
     Ok(new)
@@ -112,6 +113,7 @@ pub fn register(db: &str, subscription: &Subscription, cx: &mut Context) -> Resu
 ///
 /// As [`Subscription::unregister`].
 pub fn unregister(db: &str, subscription: &Subscription, cx: &mut Context) -> Result<bool, BoxError> {
+    schema::check_connections(cx, db);
     let gone = subscription.unregister(&mut *cx.database(db)?).map_err(|error| cx.locate(db, error))?;
     report(subscription, if gone { "unregistered" } else { "not registered" });
     Ok(gone)

@@ -59,16 +59,21 @@ pub(crate) const SCHEMA_STATE: &str = "select \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
          where oid = pg_catalog.to_regprocedure('pgq_coop._release()')::pg_catalog.oid) as coop_source";
 
-/// Whether PgQ is there, which one, and whose it is.
-pub(crate) const SCHEMA_PRESENT: &str = "select pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
-     exists (select from pg_catalog.pg_extension where extname = 'pgq') as extension, \
-     (select nspowner::pg_catalog.regrole::pg_catalog.text from pg_catalog.pg_namespace \
-         where nspname in ('pgq', 'pgq_coop') and pg_catalog.current_setting('is_superuser') = 'on' \
-         and not pg_catalog.pg_has_role(nspowner, (select oid from pg_catalog.pg_roles \
-             where rolname = current_user), 'usage') limit 1) as stranger, \
+/// Whether PgQ is there, which one, and the first schema before the catalogue in the search path, or null. The operators of
+/// this statement are the catalogue's all the same.
+pub(crate) const SCHEMA_PRESENT: &str = concat!(
+    "select pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
+     exists (select from pg_catalog.pg_extension where extname operator(pg_catalog.=) 'pgq') as extension, \
      pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq')::pg_catalog.oid, 'pg_namespace') as pgq, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
-         where oid = pg_catalog.to_regprocedure('pgq._release()')::pg_catalog.oid) as pgq_source";
+         where oid operator(pg_catalog.=) pg_catalog.to_regprocedure('pgq._release()')::pg_catalog.oid) as pgq_source, \
+     (select ",
+    bytes!("schemas[1]"),
+    " from (select pg_catalog.array_remove(pg_catalog.current_schemas(true)::pg_catalog.text[], \
+             (select nspname::pg_catalog.text from pg_catalog.pg_namespace \
+                 where oid operator(pg_catalog.=) pg_catalog.pg_my_temp_schema())) offset 0) path (schemas) \
+         where schemas[1] operator(pg_catalog.<>) 'pg_catalog') as before_catalogue"
+);
 
 /// How much there is in schema `pgq`, and which triggers elsewhere use it.
 pub(crate) const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) from pgq.queue), (select pg_catalog.count(*) from pgq.subscription), \

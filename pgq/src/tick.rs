@@ -18,6 +18,7 @@ const HASHED: usize = 40;
 /// When PgQ is not installed, when it belongs to a role that could so use this one's rights
 /// ([`Error::is_untrusted`]), and when the server fails.
 pub fn tick(client: &mut impl GenericClient) -> Result<u64, Error> {
+    schema::require(client)?;
     schema::require_trusted(client, Trust::Schema)?;
     let failed = |error| Error::failed("cannot tick").caused_by(error);
     let row = client.query_typed_one(sql::TICK, &[]).map_err(failed)?;

@@ -100,7 +100,7 @@ impl TrackingFile {
 
     /// Returns what a file holds; nothing when it is not there.
     fn text_of(&self, path: &Path) -> Result<String, Error> {
-        match dbscript::read_text_file(path, LIMIT) {
+        match dbscript::read_own_text_file(path, LIMIT) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
             read => read.map_err(|error| failed("cannot read", path, error)),
         }

@@ -2,7 +2,7 @@
 -- recorded.
 create or replace function pgq_ext.forget_batches(a_consumer text)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 declare
     forgotten integer;

@@ -13,7 +13,7 @@ create or replace function pgq_ext.get_batch_status(
     out last_tick_id bigint, out last_tick_time timestamptz,
     out own_batch_id bigint, out own_tick_id bigint, out own_tick_time timestamptz)
 returns record
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 begin
     select coalesce(bool_or(point.number is null or is_same), false), coalesce(bool_or(is_same), false)

@@ -3,7 +3,7 @@
 create or replace function pgq_ext.get_checkpoint(
     a_consumer text, a_subconsumer text, out tick_id bigint, out tick_time timestamptz)
 returns record
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 begin
     select done.last_tick_id, point.tick_time into tick_id, tick_time

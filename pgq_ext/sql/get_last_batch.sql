@@ -1,7 +1,7 @@
 -- Returns the last batch that the subconsumer has applied, or null.
 create or replace function pgq_ext.get_last_batch(a_consumer text, a_subconsumer text)
 returns bigint
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 begin
     return (

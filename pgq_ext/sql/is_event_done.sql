@@ -2,7 +2,7 @@
 create or replace function pgq_ext.is_event_done(
     a_consumer text, a_subconsumer text, a_batch_id bigint, a_event_id bigint)
 returns boolean
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 begin
     return exists (
@@ -27,7 +27,7 @@ $$;
 create or replace function pgq_ext.is_event_done(
     a_consumer text, a_subconsumer text, a_batch_id bigint, a_event_id bigint, a_tick_time timestamptz)
 returns boolean
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 begin
     return pgq_ext.is_event_done(a_consumer, a_subconsumer, a_batch_id, a_event_id) and not exists (

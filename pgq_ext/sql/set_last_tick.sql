@@ -3,7 +3,7 @@
 create or replace function pgq_ext.set_last_tick(
     a_consumer text, a_subconsumer text, a_tick_id bigint, a_tick_time timestamptz)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform pgq_ext._wait_for_disk();

@@ -130,6 +130,7 @@ impl<H: RemoteHandler> Target<H> {
 
     /// Looks whether the target can be written to.
     pub(crate) fn check(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        schema::check_connections(cx, &self.dst);
         let mut dst = cx.database(&self.dst)?;
         let known = schema::require(&mut *dst).and_then(|()| match self.tracker.has_subconsumer() {
             true => schema::require_subconsumers(&mut *dst),

@@ -1,9 +1,9 @@
 //! The schema `pgq_ext` in the target database.
 
-use dbscript::plain;
+use dbscript::{Context, plain};
 use log::warn;
 use pgq::lock::Lock;
-use pgq::schema::{dependents_at_last, plain_rights, trust_check};
+use pgq::schema::{dependents_at_last, plain_rights, require_superusers, trust_check};
 use postgres::GenericClient;
 
 use crate::{Error, sql};
@@ -59,14 +59,13 @@ fn statements() -> impl Iterator<Item = String> {
 pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     let failed = |error| Error::failed("cannot install schema `pgq_ext`", error);
     let mut transaction = client.transaction().map_err(failed)?;
-    lock(&mut transaction)?;
+    let search_path = lock(&mut transaction)?;
     transaction.batch_execute(&trust_check(&[NAME])).map_err(failed)?;
     let was_there = is_installed(&mut transaction)?;
     let row = transaction.query_typed_one(sql::IS_ANOTHERS, &[]).map_err(failed)?;
     if row.get(0) {
         return Ok(true);
     }
-    let search_path = read_path(&mut transaction).map_err(failed)?;
     transaction.batch_execute("set local client_min_messages = warning").map_err(failed)?;
     for statement in statements() {
         transaction.batch_execute(&statement).map_err(failed)?;
@@ -116,7 +115,7 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
     let what = "cannot remove schema `pgq_ext`";
     let failed = |error| Error::failed(what, error);
     let mut transaction = client.transaction().map_err(failed)?;
-    lock(&mut transaction)?;
+    let search_path = lock(&mut transaction)?;
     let row = transaction.query_typed_one(sql::ORIGIN, &[]).map_err(failed)?;
     let (there, extension): (bool, bool) = (row.get(0), row.get(1));
     if !there {
@@ -128,8 +127,6 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
     }
     let dependents = dependents_at_last(&mut transaction, &[NAME], agreed);
     let dependents = dependents.map_err(|error| Error::failed(what, error))?;
-    let search_path = read_path(&mut transaction).map_err(failed)?;
-    transaction.batch_execute(sql::PATH_FOR_DDL).map_err(failed)?;
     transaction
         .batch_execute(if extension {
             "drop extension pgq_ext cascade"
@@ -142,12 +139,24 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
     Ok(Some(dependents))
 }
 
-/// Takes the lock of installations.
-fn lock(client: &mut impl GenericClient) -> Result<(), Error> {
+/// Takes the lock of installations, under the path in which schemas are changed. Returns the search path as it was.
+fn lock(client: &mut impl GenericClient) -> Result<String, Error> {
     let failed = |error| Error::failed("cannot begin", error);
     client.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
+    let search_path = read_path(client).map_err(failed)?;
+    client.batch_execute(sql::PATH_FOR_DDL).map_err(failed)?;
     let lock = Lock::new("the lock of installations of schema `pgq_ext`", sql::LOCK_INSTALL, &[]);
-    lock.take(client).map_err(|error| Error::failed("cannot wait for other installations", error))
+    lock.take(client).map_err(|error| Error::failed("cannot wait for other installations", error))?;
+    Ok(search_path)
+}
+
+/// Has every connection to a target be one whose records, and queues, a superuser may use, and fail when a schema stands
+/// before the catalogue in its search path.
+pub(crate) fn check_connections(cx: &mut Context, dst: &str) {
+    cx.databases().check_search_path();
+    cx.databases().set_check(dst, "cannot use schema `pgq_ext`", |client| {
+        Ok(require_superusers(client, &[NAME, "pgq"])?)
+    });
 }
 
 /// Fails when the schema is not installed, with the way to install it, and when this role may not use it, with the grant.

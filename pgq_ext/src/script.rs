@@ -30,6 +30,14 @@ struct Ends {
     dst: &'static str,
 }
 
+impl Ends {
+    /// Has the program run nothing of a lesser role's at either end.
+    fn check_connections(self, cx: &mut Context) {
+        pgq::schema::check_connections(cx, self.src);
+        schema::check_connections(cx, self.dst);
+    }
+}
+
 impl Program {
     /// Describes a program.
     pub fn new(service: &'static str, src: &'static str, dst: &'static str) -> Program {
@@ -77,7 +85,10 @@ impl Program {
         self.program.switch(RESET_BATCHES.0, RESET_BATCHES.1).main(move |config, switches| {
             let subscription = Subscription::new(script::settings(config)?);
             if switches.has(RESET_BATCHES.0) {
-                return Ok(Job::once(move |cx| reset_batches(ends, &subscription, cx)));
+                return Ok(Job::once(move |cx| {
+                    ends.check_connections(cx);
+                    reset_batches(ends, &subscription, cx)
+                }));
             }
             if let Some(job) = script::registration(ends.src, &subscription, switches) {
                 return Ok(job);
@@ -100,7 +111,10 @@ fn positioning(ends: Ends, subscription: &Subscription, switches: &Switches) -> 
     ];
     let (_, change) = changes.into_iter().find(|(switch, _)| switches.has(switch))?;
     let subscription = subscription.clone();
-    Some(Job::once(move |cx| change(ends, &subscription, cx)))
+    Some(Job::once(move |cx| {
+        ends.check_connections(cx);
+        change(ends, &subscription, cx)
+    }))
 }
 
 fn rewind(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {

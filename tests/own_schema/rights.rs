@@ -144,7 +144,7 @@ fn owners_rights_come_with_a_search_path_of_the_owners() {
     let mut scene = Scene::create();
     let paths = answer(
         &mut scene.owner,
-        "select distinct proconfig from pg_proc join pg_namespace n on n.oid = pronamespace \
+        "select distinct array(select setting from unnest(proconfig) setting where setting ~ 'path') from pg_proc join pg_namespace n on n.oid = pronamespace \
          where nspname like 'pgq%' and prosecdef order by 1",
     );
     let expected = "{\"search_path=pg_catalog, pg_temp\"}\n{\"search_path=pg_catalog, pgq, pg_temp\"}\n";

@@ -45,7 +45,7 @@ const SYNTAX: [&str; 33] = [
 /// Files whose strings are no statements of the project: texts of help, tests, and the server that tests use.
 const SPARED: [&str; 4] = ["guide", "readme.rs", "commands.rs", "tests.rs"];
 
-fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+pub(super) fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -60,7 +60,7 @@ fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
 }
 
 /// Returns the string literals of a source file.
-fn literals(source: &str) -> Vec<String> {
+pub(super) fn literals(source: &str) -> Vec<String> {
     let code: String = source
         .split("#[cfg(test)]")
         .next()

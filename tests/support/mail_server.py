@@ -27,6 +27,10 @@ class Handler:
             return "550 5.1.1 nobody of that name"
         if address.startswith("busy") and not self.has("free"):
             return "451 4.3.2 come again later"
+        if address.startswith("echo550"):
+            return f"550 5.1.1 <{address}>: unknown"
+        if address.startswith("echo451"):
+            return f"451 4.2.1 <{address}>: is busy"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -13,7 +13,17 @@ use crate::conninfo::Target;
 use crate::{BoxError, Error, plain, sqlstate};
 
 const PATH: &str = "-c search_path=pg_catalog";
-const SCHEMAS: &str = "select pg_catalog.current_schemas(true)::pg_catalog.text[]";
+
+/// The schemas of the search path, and whether the database has given a superuser's session another role. Whatever runs
+/// with that role's rights could take the superuser's back.
+const SESSION: &str = "select pg_catalog.current_schemas(true)::pg_catalog.text[], \
+     session_user operator(pg_catalog.<>) current_user \
+         and (select rolsuper from pg_catalog.pg_roles where rolname operator(pg_catalog.=) session_user) \
+         and exists (select from pg_catalog.pg_db_role_setting cross join pg_catalog.unnest(setconfig) given \
+             where setrole operator(pg_catalog.=) 0::pg_catalog.oid \
+             and setdatabase operator(pg_catalog.=) (select oid from pg_catalog.pg_database \
+                 where datname operator(pg_catalog.=) pg_catalog.current_database()) \
+             and pg_catalog.starts_with(given, 'role='))";
 
 /// How a connection finds what a statement names without its schema.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,9 +77,16 @@ fn refusing() -> MutexGuard<'static, BTreeSet<String>> {
     REFUSING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Fails when a schema stands before the catalogue: any operator may then be one of that schema.
+/// Fails when a schema stands before the catalogue: any operator may then be one of that schema. Fails when the owner of
+/// the database has given a superuser's session another role.
 fn check(client: &mut Client) -> Result<(), BoxError> {
-    let schemas: Vec<String> = client.query_typed_one(SCHEMAS, &[])?.get(0);
+    let row = client.query_typed_one(SESSION, &[])?;
+    let (schemas, has_other_role): (Vec<String>, bool) = (row.get(0), row.get(1));
+    if has_other_role {
+        let what = "the database's setting `role` takes a superuser's rights away in a way that the role's code can \
+                    undo; connect as that role, or `alter database ... reset role`";
+        return Err(Error::failed(what).into());
+    }
     let first = schemas.iter().find(|schema| !schema.starts_with("pg_temp_"));
     match first {
         Some(schema) if schema != "pg_catalog" => Err(Error::failed(format!(

@@ -42,6 +42,9 @@ pub(crate) use settings::{
 /// Libraries whose own messages would drown the program's; below trace, only their warnings are kept.
 const QUIETED: [&str; 4] = ["postgres", "tokio_postgres", "r2d2", "rustls"];
 
+/// Where the driver logs the parameters of statements, which are what rows hold; never shown unless a skylog file names it.
+const PARAMETERS: &str = "tokio_postgres::query";
+
 /// Makes the process's logger.
 ///
 /// # Errors
@@ -106,6 +109,7 @@ fn apply(logger: Logger, level: LevelFilter) -> Result<(), Error> {
             dispatch = dispatch.level_for(target, level.min(LevelFilter::Warn));
         }
     }
+    dispatch = dispatch.level_for(PARAMETERS, level.min(LevelFilter::Warn));
     for (module, level) in logger.module_levels() {
         dispatch = dispatch.level_for(module.to_owned(), level);
     }

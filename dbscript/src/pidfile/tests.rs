@@ -133,3 +133,15 @@ fn missing_and_unusable_files_are_told_apart() {
     let error = Pidfile::acquire(folder.path()).expect_err("a folder");
     assert!(error.to_string().contains("cannot use pidfile"), "{error}");
 }
+
+#[test]
+fn the_first_process_and_this_one_get_no_signal_without_the_lock() {
+    let folder = folder();
+    let path = folder.path().join("x.pid");
+    // As a container leaves it behind.
+    fs::write(&path, "1\n").expect("writable");
+    let sent = send(&path, Signal::SIGCONT).expect("readable");
+    assert_eq!(sent, Sent::Refused("process 1 does not hold its lock".to_owned()));
+    fs::write(&path, std::process::id().to_string()).expect("writable");
+    assert_eq!(send(&path, Signal::SIGCONT).expect("readable"), Sent::Stale);
+}

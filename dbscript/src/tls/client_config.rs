@@ -16,6 +16,9 @@ use crate::{BoxError, Error};
 /// The protocol's name, which a server wants to hear where encryption comes first.
 const ALPN: &[u8] = b"postgresql";
 
+/// The variable that names a file of the system's certificates, which is read by a crate that would wait for a pipe.
+const CERTIFICATES: &str = "SSL_CERT_FILE";
+
 /// Reads the files and makes the configuration of a client.
 pub(super) fn client_config(settings: &TlsSettings) -> Result<ClientConfig, BoxError> {
     let provider = Arc::new(ring::default_provider());
@@ -92,6 +95,9 @@ fn authorities(settings: &TlsSettings, provider: &CryptoProvider) -> Result<Opti
 }
 
 fn system_roots() -> Result<Vec<CertificateDer<'static>>, BoxError> {
+    if let Some(path) = std::env::var_os(CERTIFICATES) {
+        files::check(Path::new(&path))?;
+    }
     let found = rustls_native_certs::load_native_certs();
     match found.errors.into_iter().next() {
         Some(error) if found.certs.is_empty() => {

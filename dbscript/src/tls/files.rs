@@ -31,6 +31,11 @@ pub(super) fn revocation_lists(path: &Path) -> Result<Vec<CertRevocationList<'st
     lists.collect::<Result<_, _>>().map_err(|error| wrong(path, error))
 }
 
+/// Fails when a file cannot be read, is no regular file, or is too large.
+pub(super) fn check(path: &Path) -> Result<(), Error> {
+    read_file(path, LIMIT).map(|_| ()).map_err(|error| unusable(path).caused_by(error))
+}
+
 fn all<T: PemObject>(path: &Path, what: &str) -> Result<Vec<T>, Error> {
     let text = read_file(path, LIMIT).map_err(|error| unusable(path).caused_by(error))?;
     let found: Result<Vec<T>, _> = T::pem_slice_iter(&text).collect();

@@ -4,7 +4,7 @@
 -- Returns 1, or 0 with a warning when no such batch is open.
 create or replace function pgq_coop.finish_batch(i_batch_id bigint)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 begin
     update pgq.subscription sub

@@ -9,7 +9,7 @@
 create or replace function pgq_coop.unregister_subconsumer(
     i_queue_name text, i_consumer_name text, i_subconsumer_name text, i_batch_handling integer)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 declare
     own record;

@@ -5,7 +5,7 @@
 -- Errors: no such batch is open; the batch does not hold the event.
 create or replace function pgq.event_failed(x_batch_id bigint, x_event_id bigint, x_reason text)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 declare
     batch record;

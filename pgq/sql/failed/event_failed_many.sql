@@ -8,7 +8,7 @@
 -- only one could be kept.
 create or replace function pgq.event_failed_many(x_batch_id bigint, x_event_ids bigint[], x_reasons text[])
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 declare
     owner integer;

@@ -13,7 +13,7 @@
 create or replace function pgq.event_retry_many(
     x_batch_id bigint, x_event_ids bigint[], x_retry_seconds integer[])
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 declare
     batch pgq.subscription;

@@ -3,7 +3,7 @@
 -- Errors: the consumer is not registered on the queue.
 create or replace function pgq.failed_event_count(x_queue_name text, x_consumer_name text)
 returns integer
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 declare
     owner constant integer := pgq._failed_event_owner(x_queue_name, x_consumer_name);

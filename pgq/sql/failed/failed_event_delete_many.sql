@@ -5,7 +5,7 @@
 create or replace function pgq.failed_event_delete_many(
     x_queue_name text, x_consumer_name text, x_event_ids bigint[], x_before timestamptz)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 declare
     owner constant integer := pgq._failed_event_owner(x_queue_name, x_consumer_name);

@@ -35,7 +35,7 @@ create index if not exists fq_owner_idx on pgq.failed_queue (ev_owner, ev_id);
 -- subconsumers share it, and the events stay as long as one row has it.
 create or replace function pgq.failed_queue_cleanup()
 returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- Whoever could set it on a table of his own would have a column of a type of his own read with the owner's rights.

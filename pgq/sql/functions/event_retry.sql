@@ -2,7 +2,7 @@
 -- when it was put aside already. Fails when there is no such batch, or no such event in it.
 create or replace function pgq.event_retry(x_batch_id bigint, x_event_id bigint, x_retry_time timestamptz)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     batch record;
@@ -38,7 +38,7 @@ $$;
 -- As above, after so many seconds.
 create or replace function pgq.event_retry(x_batch_id bigint, x_event_id bigint, x_retry_seconds integer)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 begin
     return pgq.event_retry(x_batch_id, x_event_id, now() + make_interval(secs => x_retry_seconds));

@@ -5,7 +5,7 @@ create or replace function pgq.event_retry_raw(
     x_ev_retry integer, x_ev_type text, x_ev_data text, x_ev_extra1 text, x_ev_extra2 text, x_ev_extra3 text,
     x_ev_extra4 text)
 returns bigint
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     id bigint;

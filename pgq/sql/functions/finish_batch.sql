@@ -1,7 +1,7 @@
 -- Closes a batch and moves its consumer on. Returns 1, or 0 with a warning when there is no such batch.
 create or replace function pgq.finish_batch(x_batch_id bigint)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     closed integer;

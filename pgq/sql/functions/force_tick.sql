@@ -2,7 +2,7 @@
 -- the id of the last tick, or null when there is none or no such queue. To be called until that changes.
 create or replace function pgq.force_tick(i_queue_name text)
 returns bigint
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     que pgq.queue;

@@ -4,7 +4,7 @@ create or replace function pgq.get_batch_info(
     out batch_end timestamptz, out prev_tick_id bigint, out tick_id bigint, out lag interval,
     out seq_start bigint, out seq_end bigint)
 returns record
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 #variable_conflict use_column
 begin

@@ -4,7 +4,7 @@ create or replace function pgq.get_consumer_info(
     out last_seen interval, out last_tick bigint, out current_batch bigint, out next_tick bigint,
     out pending_events bigint)
 returns setof record
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 #variable_conflict use_column
 begin
@@ -29,7 +29,7 @@ create or replace function pgq.get_consumer_info(
     i_queue_name text, out queue_name text, out consumer_name text, out lag interval, out last_seen interval,
     out last_tick bigint, out current_batch bigint, out next_tick bigint, out pending_events bigint)
 returns setof record
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 begin
     return query select * from pgq.get_consumer_info(i_queue_name, null);
@@ -40,7 +40,7 @@ create or replace function pgq.get_consumer_info(
     out queue_name text, out consumer_name text, out lag interval, out last_seen interval,
     out last_tick bigint, out current_batch bigint, out next_tick bigint, out pending_events bigint)
 returns setof record
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 begin
     return query select * from pgq.get_consumer_info(null, null);

@@ -7,7 +7,7 @@ create or replace function pgq.next_batch_custom(
     out batch_id bigint, out cur_tick_id bigint, out prev_tick_id bigint, out cur_tick_time timestamptz,
     out prev_tick_time timestamptz, out cur_tick_event_seq bigint, out prev_tick_event_seq bigint)
 returns record
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     sub pgq.subscription;

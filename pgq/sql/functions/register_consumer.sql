@@ -2,7 +2,7 @@
 -- registered already. Fails when there is no such queue, or the queue has no tick.
 create or replace function pgq.register_consumer(x_queue_name text, x_consumer_id text)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 begin
     return pgq.register_consumer_at(x_queue_name, x_consumer_id, null);

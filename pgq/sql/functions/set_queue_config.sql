@@ -2,7 +2,7 @@
 -- or the parameter is unknown, or the value does not suit it.
 create or replace function pgq.set_queue_config(x_queue_name text, x_param_name text, x_param_value text)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 begin
     if num_nulls(x_queue_name, x_param_name) > 0 then

@@ -10,7 +10,7 @@
 -- more and more slowly.
 create or replace function pgq.ticker(i_queue_name text)
 returns bigint
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     que pgq.queue;
@@ -126,7 +126,7 @@ $$;
 create or replace function pgq.ticker(
     i_queue_name text, i_tick_id bigint, i_orig_timestamp timestamptz, i_event_seq bigint)
 returns bigint
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 begin
     if exists (
@@ -162,7 +162,7 @@ $$;
 -- `pgqadm repair` is left out with a warning.
 create or replace function pgq.ticker()
 returns bigint
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     due record;

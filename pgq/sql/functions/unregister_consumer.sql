@@ -3,7 +3,7 @@
 -- many subscriptions it removed.
 create or replace function pgq.unregister_consumer(x_queue_name text, x_consumer_name text)
 returns integer
-language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp
+language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     sub record;

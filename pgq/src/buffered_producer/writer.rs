@@ -7,7 +7,7 @@ use log::error;
 
 use super::shared::{Attempt, Shared};
 use crate::bulk_insert::require_right;
-use crate::{BulkInsert, Error, OwnedEvent, require_queue};
+use crate::{BulkInsert, Error, OwnedEvent, require_queue, schema};
 
 /// The name of the queue's database in the worker's context, and in its messages.
 pub(super) const DB: &str = "queue database";
@@ -20,6 +20,7 @@ pub(super) struct Writer {
 
 impl Script for Writer {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        schema::check_connections(cx, DB);
         let mut connection = cx.database(DB)?;
         require_queue(&mut *connection, &self.queue)?;
         Ok(require_right(&mut *connection, &self.queue)?)

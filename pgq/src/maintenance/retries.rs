@@ -18,6 +18,7 @@ use crate::{Error, sql};
 /// ([`Error::is_untrusted`]), and when the server fails; the first failure of a queue, after the others were
 /// tried.
 pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
+    schema::require(client)?;
     schema::require_trusted(client, Trust::All)?;
     let mut total = 0;
     retry_all(client, || true, |returned| total += returned).map(|()| total)

@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(error.to_string(), "the row is written as SQL (event 5)");
         let bad = event("I:a", "a=x", Some("public.t"), None);
         let error = bad.change().expect("a change").row::<std::collections::HashMap<&str, i32>>();
-        let error = dbscript::describe(&error.expect_err("no number"));
+        let error = dbscript::describe_in_full(&error.expect_err("no number"));
         assert_eq!(error, "cannot read the fields (event 5): field `a`: expected i32, not `x`");
     }
 }

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use dbscript::DataError;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::Fields;
-use crate::{BoxError, Error};
+use crate::Error;
 
 /// Makes a value out of JSON.
 pub(super) fn value<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
@@ -23,15 +24,23 @@ pub(super) fn value<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
 pub(super) fn located<'a, T, D>(what: &str, deserializer: D) -> Result<T, Error>
 where
     T: Deserialize<'a>,
-    D: Deserializer<'a, Error: Send + Sync + 'static>,
+    D: Deserializer<'a>,
 {
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let place = error.path().to_string();
-        let cause = error.into_inner();
-        let cause: BoxError =
-            if place == "." { cause.into() } else { format!("field `{place}`: {cause}").into() };
-        Error::payload(what).caused_by(cause)
+        let place = if place == "." { String::new() } else { format!("field `{place}`: ") };
+        Error::payload(what).caused_by(flaw(&place, &error.into_inner()))
     })
+}
+
+/// Makes an error whose text for logs leaves out the value that is wrong; the name of a missing field is none.
+fn flaw(place: &str, error: &impl fmt::Display) -> DataError {
+    let text = error.to_string();
+    let for_log = match text.starts_with("missing field") {
+        true => text.clone(),
+        false => DataError::quoting(&*text).for_log().to_owned(),
+    };
+    DataError::new(format!("{place}{text}"), format!("{place}{for_log}"))
 }
 
 /// Reads a JSON object as the fields that `logutriga` would have written for the same row.
@@ -39,7 +48,7 @@ pub(super) fn fields(text: &str) -> Result<Fields<'static>, Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let fields = json.deserialize_map(OfObject);
     let fields = fields.and_then(|fields| json.end().map(|()| fields));
-    fields.map_err(|error| Error::payload("cannot read the JSON").caused_by(error))
+    fields.map_err(|error| Error::payload("cannot read the JSON").caused_by(flaw("", &error)))
 }
 
 struct OfObject;
@@ -88,7 +97,7 @@ mod tests {
     fn check_error(text: &str, expected: &str) {
         let error = value::<HashMap<String, Vec<u8>>>(text).expect_err(text);
         assert!(error.is_payload());
-        assert_eq!(dbscript::describe(&error), format!("cannot read the JSON: {expected}"));
+        assert_eq!(dbscript::describe_in_full(&error), format!("cannot read the JSON: {expected}"));
     }
 
     #[test]
@@ -100,5 +109,19 @@ mod tests {
         check_error("[]", "invalid type: sequence, expected a map at line 1 column 0");
         check_error("{} x", "trailing characters at line 1 column 4");
         assert!(fields("[1]").expect_err("no object").is_payload());
+    }
+
+    #[test]
+    fn a_log_shows_no_value() {
+        let check = |error: Error, expected: &str| assert_eq!(dbscript::describe(&error), expected);
+        let error = value::<HashMap<String, u8>>(r#"{"a":"secret"}"#).expect_err("no number");
+        check(
+            error,
+            "cannot read the JSON: field `a`: invalid type: string \"…\", expected u8 at line 1 column 13",
+        );
+        check(
+            fields("\"secret\"").expect_err("no object"),
+            "cannot read the JSON: invalid type: string \"…\", expected an object at line 1 column 8",
+        );
     }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use dbscript::DataError;
+
 use super::Fields;
 use crate::Error;
 
@@ -21,7 +23,7 @@ pub fn urldecode(text: &str) -> Result<Fields<'_>, Error> {
             continue;
         }
         let (name, behind) = split(rest);
-        let name = unquote(name).map_err(|flaw| failed(&format!("field `{name}`: {flaw}")))?;
+        let name = unquote(name).map_err(|flaw| failed(name, "…", &flaw))?;
         let Some(value) = behind.strip_prefix('=') else {
             fields.put(name, None);
             rest = behind;
@@ -29,15 +31,18 @@ pub fn urldecode(text: &str) -> Result<Fields<'_>, Error> {
         };
         // A value ends at a `=`, too, and what follows it is a field without a name: so does Skytools.
         let (value, behind) = split(value);
-        let value = unquote(value).map_err(|flaw| failed(&format!("field `{name}`: {flaw}")))?;
+        let value = unquote(value).map_err(|flaw| failed(&name, &name, &flaw))?;
         fields.put(name, Some(value));
         rest = behind;
     }
     Ok(fields)
 }
 
-fn failed(flaw: &str) -> Error {
-    Error::payload("cannot decode the fields").caused_by(flaw)
+/// Makes an error about a field; `shown` stands for its name in logs.
+fn failed(name: &str, shown: &str, flaw: &DataError) -> Error {
+    let for_log = format!("field `{shown}`: {}", flaw.for_log());
+    Error::payload("cannot decode the fields")
+        .caused_by(DataError::new(format!("field `{name}`: {flaw}"), for_log))
 }
 
 /// Splits before the next mark.
@@ -45,7 +50,7 @@ fn split(text: &str) -> (&str, &str) {
     text.split_at(text.find(['=', '&']).unwrap_or(text.len()))
 }
 
-fn unquote(quoted: &str) -> Result<Cow<'_, str>, String> {
+fn unquote(quoted: &str) -> Result<Cow<'_, str>, DataError> {
     if !quoted.contains(['%', '+']) {
         return Ok(Cow::Borrowed(quoted));
     }
@@ -54,13 +59,18 @@ fn unquote(quoted: &str) -> Result<Cow<'_, str>, String> {
     while let Some(byte) = bytes.next() {
         plain.push(match byte {
             b'+' => b' ',
-            b'%' => escaped(bytes.next(), bytes.next())
-                .ok_or_else(|| format!("a `%` without two hexadecimal digits in `{quoted}`"))?,
+            b'%' => escaped(bytes.next(), bytes.next()).ok_or_else(|| not_hexadecimal(quoted))?,
             other => other,
         });
     }
-    let plain = String::from_utf8(plain).map_err(|_| format!("`{quoted}` is not UTF-8"))?;
+    let plain = String::from_utf8(plain)
+        .map_err(|_| DataError::new(format!("`{quoted}` is not UTF-8"), "it is not UTF-8"))?;
     Ok(Cow::Owned(plain))
+}
+
+fn not_hexadecimal(quoted: &str) -> DataError {
+    let flaw = "a `%` without two hexadecimal digits";
+    DataError::new(format!("{flaw} in `{quoted}`"), flaw)
 }
 
 fn escaped(high: Option<u8>, low: Option<u8>) -> Option<u8> {
@@ -103,7 +113,7 @@ mod tests {
     fn check_error(text: &str, expected: &str) {
         let error = urldecode(text).expect_err(text);
         assert!(error.is_payload());
-        assert_eq!(dbscript::describe(&error), format!("cannot decode the fields: {expected}"));
+        assert_eq!(dbscript::describe_in_full(&error), format!("cannot decode the fields: {expected}"));
     }
 
     #[test]
@@ -112,5 +122,8 @@ mod tests {
         check_error("a=1&b=%é", "field `b`: a `%` without two hexadecimal digits in `%é`");
         check_error("a%zz=1", "field `a%zz`: a `%` without two hexadecimal digits in `a%zz`");
         check_error("a=%ff", "field `a`: `%ff` is not UTF-8");
+        let error = urldecode("a=1&b=secret%4").expect_err("cut off");
+        let expected = "cannot decode the fields: field `b`: a `%` without two hexadecimal digits";
+        assert_eq!(dbscript::describe(&error), expected);
     }
 }

@@ -40,10 +40,10 @@ pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result
     let failed = |error| Error::failed(WHAT).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
+    let search_path = path::set(&mut transaction).map_err(failed)?;
     lock::installation(&mut transaction)?;
     transaction.batch_execute(sql::TELL_LESS).map_err(failed)?;
     trust::require(&mut transaction, WHAT)?;
-    let search_path = path::set(&mut transaction).map_err(failed)?;
     let before = State::read(&mut transaction)?;
     let damaged = before.owned && is_damaged(&mut transaction, &before).map_err(failed)?;
     let (kind, change) = decide(&before, kind, damaged)?;

@@ -5,6 +5,7 @@ use postgres::types::{ToSql, Type};
 
 use super::script::{Age, Script};
 use super::{COOP, FAILED, Kind, PGQ};
+use crate::names::Name;
 use crate::{Error, sql};
 
 /// What of PgQ there is in a database.
@@ -40,8 +41,8 @@ pub(super) struct Present {
     pub(super) usable: bool,
     /// Which kind of PgQ it is, if it is known.
     pub(super) kind: Option<Kind>,
-    /// The owner of the schema, when this role is a superuser and the owner is none.
-    pub(super) stranger: Option<String>,
+    /// The first schema before the catalogue in the search path.
+    pub(super) before_catalogue: Option<String>,
 }
 
 /// What the comment on an object says, and the function that says the same. Comments get lost, or are changed.
@@ -86,7 +87,8 @@ impl State {
             true => Some(Kind::Extension),
             false => marks.age(&PGQ).map(|_| Kind::Own),
         };
-        Ok(Present { usable: row.get("usable"), kind, stranger: row.get("stranger") })
+        let schema: Option<Name> = row.get("before_catalogue");
+        Ok(Present { usable: row.get("usable"), kind, before_catalogue: schema.map(|Name(schema)| schema) })
     }
 
     /// Returns the own schema's age, or `None` when it is not installed.

@@ -1,5 +1,6 @@
 //! Whose objects may be installed over, ticked and called: those of roles that have the rights of this one anyway.
 
+use dbscript::Context;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
@@ -34,6 +35,34 @@ pub(super) fn require(transaction: &mut Transaction<'_>, what: &str) -> Result<(
     transaction.batch_execute(CHECK).map_err(|error| Error::failed(what).caused_by(error))
 }
 
+/// Fails where this role is a superuser and something in the schemas, or used by one of their tables, belongs to a role
+/// that is none: calling a function of such a schema, or writing to a table, would run that role's code with the rights of
+/// the superuser. Does nothing for any other role, which gives a schema's owner no more than its own rights.
+///
+/// A superuser whose role the setting `role` of the database has changed counts as one.
+///
+/// # Errors
+///
+/// As described ([`Error::is_untrusted`]), and when the server fails.
+pub fn require_superusers(client: &mut impl GenericClient, schemas: &[&str]) -> Result<(), Error> {
+    find(client, sql::STRANGER_TO_SUPERUSER, &[(&schemas, Type::NAME_ARRAY)])
+}
+
+/// What a superuser calls functions of, as every role does.
+const CALLED: [&str; 2] = ["pgq", "pgq_coop"];
+
+/// As [`require_superusers`], of what a consumer or a producer calls.
+pub(crate) fn require_callable(client: &mut impl GenericClient) -> Result<(), Error> {
+    require_superusers(client, &CALLED)
+}
+
+/// Has every connection to a queue's database fail where a superuser would run a lesser role's code in calling PgQ
+/// ([`require_superusers`]), or a schema stands before the catalogue in the search path. Consumers of this crate do so.
+pub fn check_connections(cx: &mut Context, db: &str) {
+    cx.databases().check_search_path();
+    cx.databases().set_check(db, "cannot use schema `pgq`", |client| Ok(require_callable(client)?));
+}
+
 /// What is looked at before code of the database is run.
 #[derive(Clone, Copy)]
 pub(crate) enum Trust<'a> {
@@ -53,24 +82,26 @@ pub(crate) enum Trust<'a> {
 ///
 /// As described ([`Error::is_untrusted`]), and when the server fails.
 pub(crate) fn require_trusted(client: &mut impl GenericClient, what: Trust<'_>) -> Result<(), Error> {
-    let failed = |error| Error::failed("cannot find out whose schema `pgq` is").caused_by(error);
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let row = match &what {
-        Trust::All => client.query_typed_opt(sql::STRANGER, no_values),
-        Trust::Schema => client.query_typed_opt(sql::STRANGERS_SCHEMA, no_values),
-        Trust::Function(name) => client.query_typed_opt(sql::STRANGERS_FUNCTION, &[(name, Type::TEXT)]),
-        Trust::Node => client.query_typed_opt(sql::STRANGERS_NODE, no_values),
-    };
-    match row.map_err(failed)? {
-        None => Ok(()),
-        Some(row) => Err(untrusted(row.get(0), row.get(1), row.get(2))),
+    match &what {
+        Trust::All => find(client, sql::STRANGER, &[(&["pgq"].as_slice(), Type::NAME_ARRAY)]),
+        Trust::Schema => find(client, sql::STRANGERS_SCHEMA, &[]),
+        Trust::Function(name) => find(client, sql::STRANGERS_FUNCTION, &[(name, Type::TEXT)]),
+        Trust::Node => find(client, sql::STRANGERS_NODE, &[]),
     }
 }
 
-/// Makes the error of what belongs to a role that is not trusted with this one's rights.
-pub(super) fn untrusted(what: &str, owner: &str, role: &str) -> Error {
-    Error::untrusted(format!(
+/// Fails where a statement finds what belongs to a role that is not trusted with this one's rights.
+fn find(
+    client: &mut impl GenericClient,
+    statement: &str,
+    values: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<(), Error> {
+    let row = client.query_typed_opt(statement, values);
+    let row = row.map_err(|error| Error::failed("cannot find out whose schema `pgq` is").caused_by(error))?;
+    let Some(row) = row else { return Ok(()) };
+    let (what, owner, role): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
+    Err(Error::untrusted(format!(
         "{what} belongs to role `{owner}`, whose code would run with the rights of `{role}`; \
          connect as `{owner}`, or let a superuser or a role with these rights own it"
-    ))
+    )))
 }

@@ -55,6 +55,7 @@ pub fn contents(client: &mut impl GenericClient) -> Result<Option<Contents>, Err
     let failed = |error| Error::failed("cannot look into schema `pgq`").caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
+    path::set(&mut transaction).map_err(failed)?;
     trust::require(&mut transaction, "cannot look into schema `pgq`")?;
     if installed(&mut transaction)?.is_none() {
         return Ok(None);
@@ -114,6 +115,7 @@ fn remove(
     let failed = |error| Error::failed(WHAT).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
+    let search_path = path::set(&mut transaction).map_err(failed)?;
     lock::installation(&mut transaction)?;
     transaction.batch_execute(sql::TELL_LESS).map_err(failed)?;
     trust::require(&mut transaction, WHAT)?;
@@ -125,7 +127,6 @@ fn remove(
     if let Some(agreed) = agreed {
         agreed.require_no_more(&contents)?;
     }
-    let search_path = path::set(&mut transaction).map_err(failed)?;
     if schemas.contains(&"pgq_coop") {
         transaction.batch_execute("drop schema pgq_coop cascade").map_err(failed)?;
     }

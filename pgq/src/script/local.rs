@@ -6,7 +6,7 @@ use log::{info, warn};
 use super::keys::LOCAL_TRACKING_FILE;
 use super::{REGISTER, UNREGISTER, register, report, unregister};
 use crate::tracking_file::TrackingFile;
-use crate::{ConsumerLoop, LocalConsumer, LocalHandler, Subscription};
+use crate::{ConsumerLoop, LocalConsumer, LocalHandler, Subscription, schema};
 
 pub(super) const REWIND: (&str, &str) = ("rewind", "Move the queue's position to the file's tick and exit");
 pub(super) const RESET: (&str, &str) = ("reset", "Forget the file's tick and exit");
@@ -29,7 +29,10 @@ pub(super) fn job<H: LocalHandler + 'static>(
         (UNREGISTER.0, Place::unregister),
     ];
     if let Some((_, change)) = changes.into_iter().find(|(switch, _)| switches.has(switch)) {
-        return Ok(Job::once(move |cx| change(&place, cx)));
+        return Ok(Job::once(move |cx| {
+            schema::check_connections(cx, db);
+            change(&place, cx)
+        }));
     }
     Ok(Job::looping(ConsumerLoop::new(db, place.subscription, LocalConsumer::new(path, handler))))
 }

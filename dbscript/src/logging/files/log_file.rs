@@ -66,11 +66,9 @@ impl LogFile {
     ///
     /// # Errors
     ///
-    /// When the folder cannot be created.
+    /// When the folder cannot be created, and when another user may have laid out a link on the way to it.
     pub(crate) fn new(path: &Path, truncate: bool, rotation: Rotation) -> io::Result<LogFile> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
+        files::create_folder_of(path)?;
         let path = path.to_owned();
         Ok(LogFile {
             path,

@@ -76,7 +76,7 @@ fn maps_take_any_field() {
 fn check_error<T: for<'de> Deserialize<'de> + std::fmt::Debug>(text: &str, expected: &str) {
     let error = urldecode(text).expect("valid").deserialize::<HashMap<String, T>>().expect_err(text);
     assert!(error.is_payload());
-    assert_eq!(dbscript::describe(&error), format!("cannot read the fields: field `a`: {expected}"));
+    assert_eq!(dbscript::describe_in_full(&error), format!("cannot read the fields: field `a`: {expected}"));
 }
 
 #[test]
@@ -97,8 +97,10 @@ fn errors_name_field_type_and_text() {
 fn an_error_inside_of_a_field_names_the_inner_one() {
     let fields = urldecode("a=%7b%22a%22%3a300%7d").expect("valid");
     let error = fields.deserialize::<HashMap<String, Inner>>().expect_err("too large");
-    let line = dbscript::describe(&error);
+    let line = dbscript::describe_in_full(&error);
     assert_eq!(line, "cannot read the fields: field `a.a`: invalid value: integer `300`, expected u8");
+    let line = dbscript::describe(&error);
+    assert_eq!(line, "cannot read the fields: field `a.a`: invalid value: integer `…`, expected u8");
 }
 
 #[test]
