@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use dbscript::DataError;
 use lettre::Message;
 use log::{debug, warn};
 
@@ -78,7 +79,7 @@ impl Postbox<'_> {
     }
 
     /// Lets a mail wait, and the others too when the server has left several without an answer.
-    fn later(&mut self, reason: String, begin: Instant) -> Trouble {
+    fn later(&mut self, reason: DataError, begin: Instant) -> Trouble {
         let is_late = begin.elapsed() >= self.server.patience();
         self.unanswered = if is_late { self.unanswered + 1 } else { 0 };
         match self.unanswered {
