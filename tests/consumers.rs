@@ -6,6 +6,7 @@ mod coop;
 mod keys;
 mod local;
 mod many;
+mod one_id;
 mod outcomes;
 mod policy;
 mod remote_team;

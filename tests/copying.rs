@@ -8,6 +8,7 @@ mod rotation;
 mod row_security;
 mod same_ids;
 mod snapshots;
+mod target_disk;
 mod times;
 
 use pgq::schema::Kind;

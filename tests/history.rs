@@ -3,6 +3,7 @@
 mod batches;
 mod events;
 mod file;
+mod restored_alone;
 mod switches;
 mod ticks;
 mod unknown;

@@ -9,7 +9,7 @@ use log::{Level, log};
 use postgres::{Client, GenericClient, Transaction};
 
 use crate::savepoints::Savepoints;
-use crate::tags::Tags;
+use crate::tags::{Tagged, Tags};
 use crate::{BatchInfo, BoxError, Error, Event, Events, Hooks, Outcome, RetryPolicy, Subscription};
 
 /// The events of a batch and what is to become of them.
@@ -172,8 +172,8 @@ impl<'a> Batch<'a> {
         }
         match outcome {
             Outcome::Done => {}
-            Outcome::Retry(delay) => self.tags.retry(event.id(), delay),
-            Outcome::Failed(reason) => self.tags.fail(event.id(), reason),
+            Outcome::Retry(delay) => self.tags.retry(Tagged::new(event), delay),
+            Outcome::Failed(reason) => self.tags.fail(Tagged::new(event), reason),
         }
     }
 

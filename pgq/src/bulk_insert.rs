@@ -29,7 +29,7 @@ impl<'a> BulkInsert<'a> {
     ///
     /// When the queue does not exist or takes no events, and when the server fails.
     pub fn start(transaction: &'a mut Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
-        BulkInsert::start_with(transaction, queue, false)
+        BulkInsert::start_with(transaction, queue, copy::Writer::Shared)
     }
 
     /// As [`start`](BulkInsert::start) in a transaction that does nothing else, without the role's limits on its time.
@@ -37,15 +37,15 @@ impl<'a> BulkInsert<'a> {
         transaction: &'a mut Transaction<'_>,
         queue: &str,
     ) -> Result<BulkInsert<'a>, Error> {
-        BulkInsert::start_with(transaction, queue, true)
+        BulkInsert::start_with(transaction, queue, copy::Writer::Alone)
     }
 
     fn start_with(
         transaction: &'a mut Transaction<'_>,
         queue: &str,
-        lifts: bool,
+        writer: copy::Writer,
     ) -> Result<BulkInsert<'a>, Error> {
-        let copy::Target { table, now, .. } = copy::event_table(transaction, queue, lifts)?;
+        let copy::Target { table, now, .. } = copy::event_table(transaction, queue, writer)?;
         let writer = transaction
             .copy_in(&*sql::batch::copy_in(&table, false))
             .map_err(|error| failed(queue, error))?;

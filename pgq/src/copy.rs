@@ -54,7 +54,7 @@ fn copy_rows(
     let keeps = ids == Ids::Kept;
     let mut reader = source.copy_out(&*sql::batch::copy_out(batch_events, keeps)).map_err(unread)?;
     reader.fill_buf().map_err(|error| unread(unwrap_io(error)))?;
-    let Target { table, statement_timeout, .. } = event_table(target, queue, true)?;
+    let Target { table, statement_timeout, .. } = event_table(target, queue, Writer::Copy)?;
     let copied = encoding::within(target, encoding, |target| {
         stream(reader, target.copy_in(&*sql::batch::copy_in(&table, keeps))?)
     })?;
@@ -126,6 +126,24 @@ fn pump(mut reader: CopyOutReader<'_>, writer: &mut CopyInWriter<'_>) -> Result<
     }
 }
 
+/// Who writes events into a queue by COPY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// A transaction that may do other things: it keeps its settings.
+    Shared,
+    /// A transaction that only writes events: the role's limits on its time are lifted.
+    Alone,
+    /// A copy of a batch that is finished after the commit: as `Alone`, and the commit waits for the disk.
+    Copy,
+}
+
+impl Writer {
+    /// Returns the values of [`sql::CURRENT_EVENT_TABLE`] behind the queue.
+    pub(crate) fn settings(self) -> [bool; 2] {
+        [self != Writer::Shared, self == Writer::Copy]
+    }
+}
+
 /// Where a queue's new events go in this transaction.
 pub(crate) struct Target {
     /// The table, quoted.
@@ -136,15 +154,17 @@ pub(crate) struct Target {
     pub(crate) statement_timeout: Option<String>,
 }
 
-/// Returns where a queue's new events go; `lifts` tells whether to lift the role's limits for the rest of the transaction.
+/// Returns where a queue's new events go, and sets for the rest of the transaction what its writer needs.
 ///
 /// Valid until the end of the transaction, which has its id from here on. PgQ: `pgq.current_event_table`.
 pub(crate) fn event_table(
     client: &mut impl GenericClient,
     queue: &str,
-    lifts: bool,
+    writer: Writer,
 ) -> Result<Target, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&lifts, Type::BOOL)];
+    let [lifts, waits] = writer.settings();
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&queue, Type::TEXT), (&lifts, Type::BOOL), (&waits, Type::BOOL)];
     match found_table(queue, client.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values))? {
         Some(found) => Ok(found),
         None => Err(rotated(queue, client.batch_execute(&sql::rotated(queue)))),

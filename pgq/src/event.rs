@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use postgres::Row;
 use postgres::types::{FromSql, Type};
+use sha2::{Digest, Sha256};
 
 use crate::BoxError;
 use crate::time::Time;
@@ -45,6 +46,12 @@ const TEXT_NAMES: [&str; 6] = ["ev_type", "ev_data", "ev_extra1", "ev_extra2", "
 const TYPE: usize = 0;
 const DATA: usize = 1;
 const EXTRA1: usize = 2;
+
+/// How many columns a [`Mark`] is made of: the time and the texts.
+const RECORD_COLUMNS: i32 = 7;
+
+/// What tells events of one id apart.
+pub(crate) type Mark = [u8; 8];
 
 impl Event {
     pub(crate) fn new(row: Row) -> Event {
@@ -118,6 +125,26 @@ impl Event {
         self.text(EXTRA1 + 3)
     }
 
+    /// Returns what tells events of one id apart: eight bytes of the hash of the time and the texts, which the server makes
+    /// of the same row (`pgq.event_retry_many`).
+    pub(crate) fn mark(&self) -> Mark {
+        let Content::Row(row) = &self.content else { return Mark::default() };
+        let columns = std::iter::once(TIME).chain(TEXTS..TEXTS + TEXT_NAMES.len());
+        // The layout of a record in the binary format: how many columns; of each its type, length and bytes.
+        let mut hash = Sha256::new_with_prefix(RECORD_COLUMNS.to_be_bytes());
+        for column in columns {
+            let bytes = row.try_get::<_, Option<Bytes<'_>>>(column).ok().flatten();
+            let length =
+                bytes.as_ref().map_or(-1, |Bytes(bytes)| i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+            hash.update(row.columns()[column].type_().oid().to_be_bytes());
+            hash.update(length.to_be_bytes());
+            hash.update(bytes.map_or(&[][..], |Bytes(bytes)| bytes));
+        }
+        let mut mark = Mark::default();
+        mark.iter_mut().zip(hash.finalize()).for_each(|(byte, hashed)| *byte = hashed);
+        mark
+    }
+
     /// Returns the name of the first column whose text is not UTF-8, which a database with encoding SQL_ASCII may hold.
     pub(crate) fn unreadable(&self) -> Option<&'static str> {
         let Content::Row(row) = &self.content else { return None };
@@ -130,6 +157,19 @@ impl Event {
             Content::Row(row) => get(row, TEXTS + number),
             Content::Made(made) => made.texts[number].as_deref(),
         }
+    }
+}
+
+/// A value as the server sent it.
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> FromSql<'a> for Bytes<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Bytes<'a>, BoxError> {
+        Ok(Bytes(raw))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
     }
 }
 

@@ -170,9 +170,9 @@ impl<'a> Events<'a> {
     /// The rows stream through in the server's binary format, unparsed, so neither time nor memory is spent
     /// on single events. Meant to be the batch's only reader: what was iterated before is copied too.
     ///
-    /// `target` should be a transaction. Writing to the event table takes the right to `INSERT` into it. Where the target's
-    /// `synchronous_commit` is off, a crash of the target can take back what the source has finished; the consumers and the
-    /// `Tracker` of the crate `pgq_ext` make that commit wait for the disk.
+    /// `target` should be a transaction. Writing to the event table takes the right to `INSERT` into it. The transaction's
+    /// commit waits for the target's disk, also where `synchronous_commit` is off: the source forgets the events as soon as
+    /// the batch is finished.
     ///
     /// # Errors
     ///
@@ -182,9 +182,9 @@ impl<'a> Events<'a> {
     }
 
     /// As [`copy_to`](Events::copy_to), but events keep their ids, and the target's sequence moves behind them, so that
-    /// its ticker sees that there are new ones. Where the target queue has other producers, ids are no longer unique;
-    /// when one batch there holds several events of one id, none of them can be retried or failed, which is an
-    /// error.
+    /// its ticker sees that there are new ones. Where the target queue has other producers, ids are no longer unique. Each of
+    /// several events of one id can be retried or fail, but programs that tag events by the id alone, as those in Python do,
+    /// tag all of them.
     ///
     /// `target` has to be a transaction. Moving the sequence takes the rights of `pgq_admin`.
     ///
@@ -270,6 +270,16 @@ impl<'a> Events<'a> {
     /// When the server fails.
     pub fn is_open(&mut self, batch: i64) -> Result<bool, Error> {
         let row = self.source.query_one(sql::batch::IS_OPEN, &self.holder.other(&batch));
+        row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a batch", error))
+    }
+
+    /// Tells whether the consumer or a subconsumer of it has a batch open that begins at a tick.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub fn is_begun_at(&mut self, tick: i64) -> Result<bool, Error> {
+        let row = self.source.query_one(sql::batch::IS_BEGUN, &self.holder.other(&tick));
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a batch", error))
     }
 

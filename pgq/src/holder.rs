@@ -60,7 +60,8 @@ impl Holder {
         ]
     }
 
-    /// Returns $1 to $3 of [`sql::batch::IS_OPEN`] for another batch of the consumer or its subconsumers.
+    /// Returns $1 to $3 of [`sql::batch::IS_OPEN`] for another batch of the consumer or its subconsumers, and of
+    /// [`sql::batch::IS_BEGUN`] for a tick.
     pub(crate) fn other<'a>(&'a self, batch: &'a i64) -> [(&'a (dyn ToSql + Sync), Type); 3] {
         [(batch, Type::INT8), (&self.queue, Type::TEXT), (&self.consumer, Type::TEXT)]
     }

@@ -19,7 +19,8 @@ use crate::{Batch, BatchInfo, BoxError, Checkpoint, Delivered, Delivery, Error, 
 /// time at which that tick was made; back up both. A tick of the queue with the file's number and another time is not the
 /// file's tick: the queue was restored, has failed over or was made anew, and has given the number to other events. That
 /// is an error, also at each new start, until an operator decides with `--reset`. A number whose time is not recorded is
-/// taken as it is once, and gets its time.
+/// taken as it is once, and gets its time, unless the second file has newer ticks: then the first one was restored alone, and
+/// the queue has to have one of these.
 ///
 /// Where file and queue differ at the start, the file is right: the consumer is moved to its tick, with a warning, or
 /// registered there. So whoever restores the folder from a backup has the missing events delivered again, as long as the
@@ -44,12 +45,24 @@ impl<H: LocalHandler> LocalConsumer<H> {
     /// Handles a batch, unless that was done before, and writes the file.
     fn handle(&mut self, batch: &mut Batch<'_>) -> Result<(), BoxError> {
         let info = batch.info().clone();
+        self.require_proof(batch)?;
         if self.is_done(&info)? {
             info!("batch {} was handled before, finishing it", info.id);
             return Ok(());
         }
         self.handler.process_local_batch(batch.events())?;
         Ok(self.file.write(&Checkpoint::end_of(&info))?)
+    }
+
+    /// Fails when the file's number was restored without its time, unless the queue has a newer tick of the second file.
+    fn require_proof(&self, batch: &mut Batch<'_>) -> Result<(), Error> {
+        let newer = self.file.newer()?;
+        for tick in &newer {
+            if batch.events().tick_time(tick.tick)? == tick.time {
+                return Ok(());
+            }
+        }
+        if newer.is_empty() { Ok(()) } else { Err(self.file.restored_alone()) }
     }
 
     /// Tells whether a batch was handled before.
@@ -105,6 +118,10 @@ impl<H: LocalHandler> Delivery for LocalConsumer<H> {
 
     fn resume(&mut self, at: Option<Checkpoint>) -> Result<Option<Checkpoint>, BoxError> {
         let file = self.file.read()?;
+        let newer = self.file.newer()?;
+        if !newer.is_empty() && !at.is_some_and(|at| newer.contains(&at)) {
+            return Err(self.file.restored_alone().into());
+        }
         match (&at, &file) {
             (Some(at), None) => {
                 info!("the file has no tick, writing the queue's: {}", at.tick);

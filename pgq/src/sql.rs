@@ -310,8 +310,8 @@ pub(crate) const INSERT_EVENT: &str = concat!(
     " as stale from pgq.queue where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) asked"
 );
 
-/// $1 queue, $2 whether to lift the limits of the role for the rest of the transaction. The table, quoted, the
-/// transaction's time, the limit on statements if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No
+/// $1 queue, $2 whether to lift the limits of the role for the rest of the transaction, $3 whether its commit waits for the
+/// disk, also where the setting says otherwise. The table, quoted, the transaction's time, the limit on statements if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No
 /// row: there is no such queue.
 ///
 /// For the rest of the transaction, a database without an encoding takes bytes as they are, since it could convert none of
@@ -327,6 +327,8 @@ pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
              select pg_catalog.current_setting('statement_timeout') as before where $2 offset 0) limited), \
      case when $2 then ",
     batch::lift_limits!(),
+    " end, case when $3::pg_catalog.bool then ",
+    wait_for_disk!(),
     " end, case when pg_catalog.current_setting('server_encoding') = 'SQL_ASCII' \
          then pg_catalog.set_config('client_encoding', 'SQL_ASCII', true) end",
     " from ( \

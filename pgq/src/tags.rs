@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use postgres::GenericClient;
 use postgres::error::SqlState;
-use postgres::types::Type;
-use postgres::{GenericClient, Row};
+use postgres::types::{ToSql, Type};
 
+use crate::event::Mark;
 use crate::holder::{self, Holder};
-use crate::{Error, sql};
+use crate::{Error, Event, sql};
 
 /// With so many tags they are sent, so that a batch of nothing but retries does not fill the memory. Each sending
 /// costs the server a look through the batch.
@@ -25,22 +26,40 @@ const MOST_TEXT: usize = 16 << 20;
 #[derive(Default)]
 pub(crate) struct Tags {
     /// Events and seconds.
-    pub(crate) retries: BTreeMap<i64, i32>,
+    pub(crate) retries: BTreeMap<Tagged, i32>,
     /// Events and reasons.
-    pub(crate) failures: BTreeMap<i64, String>,
+    pub(crate) failures: BTreeMap<Tagged, String>,
     text: usize,
     /// How many were sent.
     sent_retries: u64,
     sent_failures: u64,
 }
 
+/// An event's id, and what tells it from others of that id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tagged {
+    pub(crate) id: i64,
+    mark: Mark,
+}
+
+impl Tagged {
+    pub(crate) fn new(event: &Event) -> Tagged {
+        Tagged { id: event.id(), mark: event.mark() }
+    }
+
+    /// Makes that of an event that no server has.
+    pub(crate) fn of_test(id: i64) -> Tagged {
+        Tagged { id, mark: Mark::default() }
+    }
+}
+
 impl Tags {
-    pub(crate) fn retry(&mut self, event: i64, delay: Duration) {
+    pub(crate) fn retry(&mut self, event: Tagged, delay: Duration) {
         self.unfail(event);
         self.retries.insert(event, whole_seconds(delay));
     }
 
-    pub(crate) fn fail(&mut self, event: i64, reason: String) {
+    pub(crate) fn fail(&mut self, event: Tagged, reason: String) {
         self.unfail(event);
         self.retries.remove(&event);
         // No text on the server holds a NUL.
@@ -49,7 +68,7 @@ impl Tags {
         self.failures.insert(event, reason);
     }
 
-    fn unfail(&mut self, event: i64) {
+    fn unfail(&mut self, event: Tagged) {
         self.text -= self.failures.remove(&event).map_or(0, |reason| reason.len());
     }
 
@@ -78,31 +97,49 @@ impl Tags {
         at_once: bool,
     ) -> Result<(), Error> {
         if !self.retries.is_empty() {
-            let (ids, seconds): (Vec<i64>, Vec<i32>) = self.retries.iter().unzip();
-            let mut values = holder.values().to_vec();
-            values.extend([(&ids as _, Type::INT8_ARRAY), (&seconds as _, Type::INT4_ARRAY)]);
-            let statement = if at_once { sql::batch::RETRY_MANY } else { sql::batch::RETRY_EACH };
-            let failed = |error| Error::failed("cannot tag events for retry").caused_by(error);
-            let rows = client.query_typed(statement, &values).map_err(failed)?;
-            if rows.is_empty() {
-                return Err(holder::gone());
-            }
-            // The extension's function alone leaves it at that.
-            let is_refused = |row: &Row| !at_once && row.get::<_, i32>(0) == 0;
-            if let Some((id, _)) = ids.iter().zip(&rows).find(|(_, row)| is_refused(row)) {
-                let what = "cannot tag events for retry: an event with this id waits for its retry; the batch comes again, \
-                            and passes when that one has come back";
-                return Err(Error::failed(what).at_event(*id));
-            }
+            match at_once {
+                true => send_many(
+                    client,
+                    holder,
+                    sql::batch::RETRY_MANY,
+                    &self.retries,
+                    Type::INT4_ARRAY,
+                    |error| Error::failed("cannot tag events for retry").caused_by(error),
+                ),
+                false => self.retry_each(client, holder),
+            }?;
         }
         if !self.failures.is_empty() {
-            let (ids, reasons): (Vec<i64>, Vec<&str>) =
-                self.failures.iter().map(|(id, reason)| (*id, reason.as_str())).unzip();
-            let mut values = holder.values().to_vec();
-            values.extend([(&ids as _, Type::INT8_ARRAY), (&reasons as _, Type::TEXT_ARRAY)]);
-            if client.query_typed(sql::batch::FAIL_MANY, &values).map_err(not_failed)?.is_empty() {
-                return Err(holder::gone());
-            }
+            send_many(client, holder, sql::batch::FAIL_MANY, &self.failures, Type::TEXT_ARRAY, not_failed)?;
+        }
+        Ok(())
+    }
+
+    /// Tags events for retry with the extension's function alone.
+    fn retry_each(&self, client: &mut impl GenericClient, holder: &Holder) -> Result<(), Error> {
+        let what = "cannot tag events for retry";
+        let (ids, seconds): (Vec<i64>, Vec<i32>) =
+            self.retries.iter().map(|(event, seconds)| (event.id, *seconds)).unzip();
+        let mut values = holder.values().to_vec();
+        values.extend([(&ids as _, Type::INT8_ARRAY), (&seconds as _, Type::INT4_ARRAY)]);
+        let failed = |error| Error::failed(what).caused_by(error);
+        let rows = client.query_typed(sql::batch::RETRY_EACH, &values).map_err(failed)?;
+        if rows.is_empty() {
+            return Err(holder::gone());
+        }
+        for (id, row) in ids.iter().zip(&rows) {
+            let why = match row.get::<_, Option<i32>>(0) {
+                Some(0) => {
+                    "an event with this id waits for its retry; the batch comes again, and passes when that one has \
+                     come back"
+                }
+                Some(_) => continue,
+                None => {
+                    "the batch holds several events with this id; `pgqadm CONFIG.ini install` or \
+                     `pgq::schema::install` adds the functions that tell them apart"
+                }
+            };
+            return Err(Error::failed(format!("{what}: {why}")).at_event(*id));
         }
         Ok(())
     }
@@ -111,6 +148,24 @@ impl Tags {
     pub(crate) fn forget_sent(&mut self) {
         *self = Tags { sent_retries: self.retried(), sent_failures: self.failed(), ..Tags::default() };
     }
+}
+
+/// Sends tags with a statement for many events.
+fn send_many<T: ToSql + Sync>(
+    client: &mut impl GenericClient,
+    holder: &Holder,
+    statement: &str,
+    tags: &BTreeMap<Tagged, T>,
+    array: Type,
+    failed: impl FnOnce(postgres::Error) -> Error,
+) -> Result<(), Error> {
+    let ids: Vec<i64> = tags.keys().map(|event| event.id).collect();
+    let marks: Vec<&[u8]> = tags.keys().map(|event| &event.mark[..]).collect();
+    let tags: Vec<&T> = tags.values().collect();
+    let mut values = holder.values().to_vec();
+    values.extend([(&ids as _, Type::INT8_ARRAY), (&tags as _, array), (&marks as _, Type::BYTEA_ARRAY)]);
+    let rows = client.query_typed(statement, &values).map_err(failed)?;
+    if rows.is_empty() { Err(holder::gone()) } else { Ok(()) }
 }
 
 fn not_failed(error: postgres::Error) -> Error {
@@ -138,18 +193,18 @@ mod tests {
     #[test]
     fn the_last_tag_of_an_event_counts() {
         let mut tags = Tags::default();
-        tags.retry(1, Duration::from_secs(5));
-        tags.retry(2, Duration::from_millis(1500));
-        tags.fail(2, "no".to_owned());
-        tags.fail(3, "no".to_owned());
-        tags.retry(3, Duration::MAX);
-        tags.fail(1, "no".to_owned());
-        tags.retry(1, Duration::from_secs(5));
-        assert_eq!(tags.retries, [(1, 5), (3, i32::MAX)].into());
-        assert_eq!(tags.failures, [(2, "no".to_owned())].into());
+        tags.retry(Tagged::of_test(1), Duration::from_secs(5));
+        tags.retry(Tagged::of_test(2), Duration::from_millis(1500));
+        tags.fail(Tagged::of_test(2), "no".to_owned());
+        tags.fail(Tagged::of_test(3), "no".to_owned());
+        tags.retry(Tagged::of_test(3), Duration::MAX);
+        tags.fail(Tagged::of_test(1), "no".to_owned());
+        tags.retry(Tagged::of_test(1), Duration::from_secs(5));
+        assert_eq!(tags.retries, [(Tagged::of_test(1), 5), (Tagged::of_test(3), i32::MAX)].into());
+        assert_eq!(tags.failures, [(Tagged::of_test(2), "no".to_owned())].into());
         assert_eq!((tags.retried(), tags.failed(), tags.text), (2, 1, 2));
         tags.forget_sent();
-        tags.retry(4, Duration::ZERO);
+        tags.retry(Tagged::of_test(4), Duration::ZERO);
         assert_eq!((tags.retried(), tags.failed(), tags.text), (3, 1, 0));
         assert_eq!(whole_seconds(Duration::from_millis(1500)), 2);
     }
@@ -158,7 +213,7 @@ mod tests {
     fn many_tags_and_long_reasons_are_sent_before_the_end() {
         let mut tags = Tags::default();
         assert!(!tags.are_many());
-        tags.fail(1, "x".repeat(MOST_TEXT));
+        tags.fail(Tagged::of_test(1), "x".repeat(MOST_TEXT));
         assert!(tags.are_many());
     }
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat};
 use dbscript::{create_own_file, plain};
 
 use crate::{Checkpoint, Error};
@@ -55,7 +55,33 @@ impl TrackingFile {
             return Ok(None);
         }
         let times = self.text_of(&self.times())?;
-        Ok(Some(Checkpoint { tick, time: times.lines().find_map(|line| time_of(line, tick)) }))
+        Ok(Some(Checkpoint {
+            tick,
+            time: times.lines().filter_map(parse).find(|at| at.tick == tick).and_then(|at| at.time),
+        }))
+    }
+
+    /// Returns the ticks of the second file, if the first one has an older tick, which is not among them: it was restored
+    /// without the second one, and its number may be that of another tick.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](TrackingFile::read).
+    pub(crate) fn newer(&self) -> Result<Vec<Checkpoint>, Error> {
+        let Some(Checkpoint { tick, time: None }) = self.read()? else { return Ok(Vec::new()) };
+        let recorded: Vec<Checkpoint> = self.text_of(&self.times())?.lines().filter_map(parse).collect();
+        let is_newer = recorded.iter().any(|recorded| recorded.tick > tick);
+        Ok(if is_newer { recorded } else { Vec::new() })
+    }
+
+    /// Makes the error of a number that may be that of another tick.
+    pub(crate) fn restored_alone(&self) -> Error {
+        Error::failed(format!(
+            "lost position: file `{}` has an older tick than `{}` beside it, so it was restored alone, and its number may be \
+             that of another tick; restore both, or remove the second one to take the number as it is",
+            self.path.display(),
+            self.times().display()
+        ))
     }
 
     /// Writes the tick; it is on the disk when this returns, and whatever happens, the file is the old or the new one.
@@ -136,13 +162,11 @@ fn line(checkpoint: &Checkpoint) -> Option<String> {
     Some(format!("{} {time}\n", checkpoint.tick))
 }
 
-/// Returns the time in a line if that is about a tick.
-fn time_of(line: &str, tick: i64) -> Option<DateTime<Utc>> {
-    let (number, time) = line.split_once(' ')?;
-    if number.parse() != Ok(tick) {
-        return None;
-    }
-    DateTime::parse_from_rfc3339(time).ok().map(|time| time.to_utc())
+/// Returns the tick of a line.
+fn parse(line: &str) -> Option<Checkpoint> {
+    let (tick, time) = line.split_once(' ')?;
+    let time = DateTime::parse_from_rfc3339(time).ok()?.to_utc();
+    Some(Checkpoint { tick: tick.parse().ok()?, time: Some(time) })
 }
 
 fn failed(what: &str, path: &Path, error: io::Error) -> Error {

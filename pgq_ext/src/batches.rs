@@ -6,7 +6,7 @@
 //! the last recorded tick and no recorded batch has ticks in common with it. Otherwise the queue has gone back.
 
 use log::warn;
-use pgq::{BatchInfo, Checkpoint, Events};
+use pgq::{Checkpoint, Events};
 use postgres::GenericClient;
 
 use crate::tracker::BatchStatus;
@@ -40,23 +40,37 @@ pub(crate) fn is_applied(
         Some(last) if is_behind(tracker, events, &status, &last)? => {
             Err(Error::lost_batches(tracker.consumer(), &batch, &last))
         }
-        Some(last) => {
-            report_gap(tracker, &batch, &last);
-            Ok(false)
-        }
+        Some(last) => require_no_gap(tracker, dst, events, &last).map(|()| false),
         None => Ok(false),
     }
 }
 
-/// A consumer alone has its batches one after the other, unless it or the target was moved.
-fn report_gap(tracker: &Tracker, batch: &BatchInfo, last: &Checkpoint) {
-    let start = Checkpoint::start_of(batch);
-    if !tracker.has_subconsumer() && !start.is(last) {
-        let id = batch.id;
+/// A consumer alone has its batches one after the other, unless it was moved on or the target was restored. Of
+/// subconsumers, one that has the batch in between may be slower, or be unregistered, which returns the events one by one.
+fn require_no_gap(
+    tracker: &Tracker,
+    dst: &mut impl GenericClient,
+    events: &mut Events<'_>,
+    last: &Checkpoint,
+) -> Result<(), Error> {
+    let batch = events.info().clone();
+    let start = Checkpoint::start_of(&batch);
+    // A queue that was made anew begins with low numbers.
+    if start.tick <= last.tick || last.time.is_none() || start.time <= last.time {
+        return Ok(());
+    }
+    if !tracker.has_subconsumer() {
+        return Err(Error::left_out(tracker.consumer(), &batch, last));
+    }
+    // The record is read once more, since the batch may have been applied and finished meanwhile.
+    if !events.is_begun_at(last.tick)? && tracker.batch_status(dst, &batch)?.last == Some(*last) {
         warn!(
-            "the target has batches up to {last}, batch {id} begins at {start}: applying it, leaving out what is between"
+            "the target has batches up to {last}, batch {} begins at {start}, and no subconsumer has what is between: \
+             unless one was unregistered, the target was restored and lacks these events",
+            batch.id
         );
     }
+    Ok(())
 }
 
 /// As [`is_applied`], by the batch's number alone.

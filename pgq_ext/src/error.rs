@@ -97,6 +97,18 @@ impl Error {
         Error(Box::new(Inner { kind: Kind::LostPosition, what, source: None }))
     }
 
+    pub(crate) fn left_out(consumer: &str, batch: &BatchInfo, target: &Checkpoint) -> Error {
+        let what = format!(
+            "consumer `{consumer}` has lost its position: the target has batches up to {target}, batch {} begins at {}, and \
+             the events between are not applied, since the consumer was moved on or the target was restored; `pgqadm \
+             register --at {}` moves the source back if it has that tick, --reset goes on without these events",
+            batch.id,
+            Checkpoint::start_of(batch),
+            target.tick
+        );
+        Error(Box::new(Inner { kind: Kind::LostPosition, what, source: None }))
+    }
+
     /// Tells whether schema `pgq_ext` is missing, or too old.
     pub fn is_not_installed(&self) -> bool {
         self.0.kind == Kind::NotInstalled

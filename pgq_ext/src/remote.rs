@@ -13,8 +13,8 @@ use crate::{Error, RemoteHandler, Tracker, batches, schema};
 /// is not recorded and overlaps batches which are, because the source was restored, has failed over or was moved back, is
 /// an error ([`Error::is_lost_position`]), and nothing is applied, until somebody moves the consumer or
 /// [forgets](Tracker::forget_batches) the record. Batches that are left out, because the consumer was moved on or the target
-/// was restored, are a warning, and with subconsumers not even that; for [`SerialConsumer`](crate::SerialConsumer) they are
-/// an error.
+/// was restored, are such an error, too; with subconsumers they are a warning, since one that is unregistered returns its
+/// batch event by event.
 ///
 /// The record goes by the consumer's name alone, so each consumer of a target needs a name of its own, also when their
 /// sources are different.
@@ -58,6 +58,7 @@ impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
     }
 
     fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError> {
+        self.0.refresh(cx)?;
         match self.0.by_number {
             false => self.0.deliver(cx, batch, &ByBatch),
             true => self.0.deliver(cx, batch, &ByBatchNumber),
@@ -147,6 +148,15 @@ impl<H: RemoteHandler> Target<H> {
                  noticed; `pgqadm CONFIG.ini install`, run by the schema's owner, brings it up to date",
                 cx.databases().label(&self.dst)
             );
+        }
+        Ok(())
+    }
+
+    /// Looks again at a target whose schema keeps numbers only, since it may be brought up to date meanwhile.
+    pub(crate) fn refresh(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        if self.by_number {
+            let keeps_times = schema::keeps_times(&mut *cx.database(&self.dst)?);
+            self.by_number = !keeps_times.map_err(|error| cx.locate(&self.dst, error))?;
         }
         Ok(())
     }

@@ -52,6 +52,7 @@ impl<H: RemoteHandler> Delivery for SerialConsumer<H> {
     }
 
     fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError> {
+        self.0.refresh(cx)?;
         let record = ByTick { by_number: self.0.by_number };
         self.0.deliver(cx, batch, &record)
     }

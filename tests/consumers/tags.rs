@@ -64,32 +64,6 @@ fn of_an_event_that_a_call_names_twice_the_last_time_counts() {
 }
 
 #[test]
-fn of_several_events_with_one_id_none_is_lost_in_silence() {
-    for pgq in Pgq::WHOLE {
-        for outcome in [Outcome::Retry(Duration::ZERO), Outcome::Failed("no".to_owned())] {
-            let (_database, mut client) = pgq.database();
-            let subscription = subscribe(&mut client, |_| ());
-            insert_ids(&mut client, &[4, 5, 5, 6]);
-            queues::tick(&mut client, QUEUE);
-            let mut consumer = handler(|event, _| match event.id() {
-                5 => Ok(outcome.clone()),
-                _ => Ok(Outcome::Done),
-            });
-            let error = deliver(&mut client, &subscription, &mut consumer).expect_err("which of the two?");
-            let text = dbscript::describe(&*error);
-            assert!(text.contains("holds several events with the id 5"), "{text}");
-            let mut consumer = handler(|event, _| match event.id() {
-                6 => Ok(outcome.clone()),
-                _ => Ok(Outcome::Done),
-            });
-            deliver(&mut client, &subscription, &mut consumer).expect("there is but one of that id");
-            let aside = pgq::set_aside(&mut client, QUEUE, CONSUMER).expect("counted");
-            assert_eq!(aside.retry + aside.failed, 1, "{pgq:?} {outcome:?}");
-        }
-    }
-}
-
-#[test]
 fn an_event_beside_its_own_retry_may_be_retried() {
     for pgq in Pgq::WHOLE {
         let (_database, mut client) = pgq.database();

@@ -165,6 +165,8 @@ fn a_source_that_has_forgotten_its_batches_and_not_its_ticks_doubles_nothing() {
         pgq::register_consumer_at(&mut client, QUEUE, CONSUMER, last).expect("moved on");
         if team.is_empty() {
             batch(&mut client, QUEUE, 40, 10);
+            ends.assert_lost(None);
+            Tracker::new(CONSUMER).forget_batches(&mut dst).expect("forgotten");
             ends.drain().expect("applied");
             assert_eq!(applied(&mut dst), (50, 50));
         }
@@ -268,15 +270,42 @@ fn holes_that_nobody_fills_are_closed_in_the_end() {
 }
 
 #[test]
-fn a_consumer_that_was_moved_on_goes_on_there() {
+fn a_consumer_that_was_moved_on_goes_on_there_when_an_operator_says_so() {
     let (ends, mut client, mut dst) = Ends::create(NOBODY);
     batch(&mut client, QUEUE, 0, 10);
     ends.drain().expect("applied");
     let last = batch(&mut client, QUEUE, 10, 10);
     pgq::register_consumer_at(&mut client, QUEUE, CONSUMER, last).expect("moved on");
     batch(&mut client, QUEUE, 20, 10);
+    let error = ends.drain().expect_err("ten events are left out");
+    assert!(dbscript::describe(&error).contains("the events between are not applied"), "{error:?}");
+    assert_eq!(applied(&mut dst), (10, 10));
+    Tracker::new(CONSUMER).forget_batches(&mut dst).expect("forgotten");
     ends.drain().expect("applied");
     assert_eq!(applied(&mut dst), (20, 20));
     let ranges = "select ticks = int8multirange(range_merge(ticks)) from pgq_ext.completed_range";
     assert!(dst.query_one(ranges, &[]).expect("recorded").get::<_, bool>(0));
+}
+
+#[test]
+fn a_target_that_was_restored_lacks_no_events_in_silence() {
+    let (ends, mut client, mut dst) = Ends::create(NOBODY);
+    batch(&mut client, QUEUE, 0, 10);
+    ends.drain().expect("applied");
+    let dump = "create table range as table pgq_ext.completed_range; create table done as table pgq_ext.completed_batch";
+    dst.batch_execute(dump).expect("saved");
+    for from in [10, 20] {
+        batch(&mut client, QUEUE, from, 10);
+        ends.drain().expect("applied");
+    }
+    dst.batch_execute(
+        "delete from applied where data > 'event 1' and data <> 'event 2'; delete from pgq_ext.completed_range; \
+         insert into pgq_ext.completed_range table range; delete from pgq_ext.completed_batch; \
+         insert into pgq_ext.completed_batch table done",
+    )
+    .expect("restored");
+    batch(&mut client, QUEUE, 30, 10);
+    for _ in 0..2 {
+        ends.assert_lost(None);
+    }
 }

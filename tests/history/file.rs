@@ -8,16 +8,16 @@ use super::*;
 use crate::support::Database;
 use crate::support::programs::{command_on, errors};
 
-const QUEUE: &str = "queue";
-const CONSUMER: &str = "names";
+pub(super) const QUEUE: &str = "queue";
+pub(super) const CONSUMER: &str = "names";
 
-struct Local {
+pub(super) struct Local {
     database: Database,
-    folder: TempDir,
+    pub(super) folder: TempDir,
 }
 
 impl Local {
-    fn create() -> (Local, Client) {
+    pub(super) fn create() -> (Local, Client) {
         let (database, client) = queues::database("history", QUEUE);
         let local = Local { database, folder: tempfile::tempdir().expect("a temporary folder") };
         let ini = format!(
@@ -30,28 +30,28 @@ impl Local {
     }
 
     /// Runs the program and returns its exit status and what it said.
-    fn run(&self, switches: &[&str]) -> (Option<i32>, String) {
+    pub(super) fn run(&self, switches: &[&str]) -> (Option<i32>, String) {
         let mut command = command_on(self.database.server(), "name_file", self.folder.path());
         let output = command.arg("x.ini").args(switches).output().expect("starts");
         (output.status.code(), errors(&output))
     }
 
     #[track_caller]
-    fn drain(&self) -> String {
+    pub(super) fn drain(&self) -> String {
         let (status, said) = self.run(&[]);
         assert_eq!(status, Some(0), "{said}");
         said
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         fs::write(self.folder.path().join(name), text).expect("writable");
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(super) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
 
-    fn names(&self) -> usize {
+    pub(super) fn names(&self) -> usize {
         self.read("names").lines().count()
     }
 }

@@ -3,7 +3,8 @@
 use pgq_ext::Tracker;
 
 use super::*;
-use crate::support::programs::{JOB, Pair, SOURCE_QUEUE, TARGET_QUEUE, succeed};
+use crate::support::programs::{JOB, Pair, Running, SOURCE_QUEUE, TARGET_QUEUE, succeed};
+use crate::support::wait_for;
 
 fn time_is_known(target: &mut Client) -> bool {
     let checkpoint = Tracker::new(JOB).checkpoint(target).expect("readable").expect("recorded");
@@ -31,11 +32,8 @@ fn a_number_is_accepted_once_and_gets_its_time() {
     }
 }
 
-#[test]
-fn a_schema_without_times_is_used_by_number_with_a_warning_until_it_is_installed_anew() {
-    let pair = Pair::create();
-    pair.register();
-    let (mut source, mut target) = (pair.source_client(), pair.target_client());
+/// Takes the schema back to one that keeps numbers only.
+fn make_old(target: &mut Client) {
     target
         .batch_execute(
             "drop table pgq_ext.checkpoint, pgq_ext.completed_range cascade; \
@@ -49,6 +47,14 @@ fn a_schema_without_times_is_used_by_number_with_a_warning_until_it_is_installed
              returns integer language sql as 'select pgq_ext.set_last_tick($1, '''', $2)'",
         )
         .expect("as another PgQ's");
+}
+
+#[test]
+fn a_schema_without_times_is_used_by_number_with_a_warning_until_it_is_installed_anew() {
+    let pair = Pair::create();
+    pair.register();
+    let (mut source, mut target) = (pair.source_client(), pair.target_client());
+    make_old(&mut target);
     for round in 0..3 {
         let tick = batch(&mut source, SOURCE_QUEUE, round * 10, 10);
         pair.drain();
@@ -63,5 +69,23 @@ fn a_schema_without_times_is_used_by_number_with_a_warning_until_it_is_installed
     }
     pair.assert_moved();
     assert_eq!(pair.log().matches("WARNING schema `pgq_ext`").count(), 2, "{}", pair.log());
+    assert!(time_is_known(&mut target));
+}
+
+#[test]
+fn a_running_mover_records_times_as_soon_as_the_schema_has_them() {
+    let pair = Pair::create();
+    pair.register();
+    let (mut source, mut target) = (pair.source_client(), pair.target_client());
+    make_old(&mut target);
+    let mover = Running::start(&mut pair.mover(&[]));
+    for round in 0..2 {
+        let tick = batch(&mut source, SOURCE_QUEUE, round * 10, 10);
+        wait_for("the batch", || queues::position(&mut source, SOURCE_QUEUE, JOB) == (tick, None));
+        if round == 0 {
+            pgq_ext::schema::install(&mut target).expect("up to date");
+        }
+    }
+    drop(mover);
     assert!(time_is_known(&mut target));
 }

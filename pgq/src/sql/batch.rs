@@ -15,7 +15,7 @@ use postgres_protocol::escape::escape_literal;
 /// The function gets its arguments from `guard`, so it cannot run before the lock is taken. With $6 the server
 /// searches for the first tick that is $4 events or the given interval away; the interval is the distance to the
 /// last tick, so there always is one. No interval leads to a tick at `infinity`, as ticks from elsewhere may be; then ticks
-/// are taken one by one. Rows that are looked up one by one are planned sooner than a join of them.
+/// are taken one by one, and one that has no age is not waited for. Rows that are looked up one by one are planned sooner than a join of them.
 macro_rules! next_batch {
     ($lock:literal, $consumer:literal, $turns:literal, $function:literal, $more:literal) => {
         concat!(
@@ -29,7 +29,13 @@ macro_rules! next_batch {
                      select from pgq.subscription join pgq.tick on tick_queue = sub_queue and tick_id >= sub_last_tick \
                      where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
                          and sub_consumer = (select co_id from pgq.consumer where co_name = $2) \
-                         and not pg_catalog.isfinite(tick_time)) as endless \
+                         and not pg_catalog.isfinite(tick_time)) as endless, exists ( \
+                     select from pgq.subscription cross join lateral ( \
+                         select tick_time from pgq.tick where tick_queue = sub_queue and tick_id > sub_last_tick \
+                         order by tick_queue, tick_id limit 1) following \
+                     where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
+                         and sub_consumer = (select co_id from pgq.consumer where co_name = $2) \
+                         and not pg_catalog.isfinite(tick_time)) as ageless \
                  where case when $7 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(",
             $lock,
             ", 0)) end \
@@ -41,7 +47,7 @@ macro_rules! next_batch {
             " offset 0) guard \
              cross join lateral ",
             $function,
-            ", pg_catalog.make_interval(secs => $3), case when not endless then $4 end, case when endless then null \
+            ", case when not ageless then pg_catalog.make_interval(secs => $3) end, case when not endless then $4 end, case when endless then null \
                  when not $6 then pg_catalog.make_interval(secs => $5) else ( \
                  select (select tick_time from pgq.tick where tick_queue = sub_queue \
                          order by tick_queue desc, tick_id desc limit 1) \
@@ -140,7 +146,7 @@ pub(crate) const OPEN_BATCH: &str = concat!(
      case when exists (select from ",
     holder!(),
     ") then pgq.batch_event_sql($1) else '' end, \
-     pg_catalog.to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[])') is not null, \
+     pg_catalog.to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[],bytea[])') is not null, \
      (select case when pg_catalog.set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
          select pg_catalog.current_setting('work_mem') as work_mem \
          where $7 and pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < pg_catalog.pg_size_bytes('16MB') \
@@ -189,20 +195,28 @@ pub(crate) const KEEP_LOCK: &str = "select pg_catalog.set_config(name, value, tr
      where pg_catalog.current_setting(name, true) is not null";
 
 /// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds. A row for each event, or none: the batch is not this consumer's.
+/// Null where the batch has several events of the id, of which the function would take any one.
 pub(crate) const RETRY_EACH: &str = concat!(
-    "select pgq.event_retry(batch, event, seconds) from (select sub_batch as batch from ",
+    "with held as materialized (select sub_batch as batch from ",
     holder!(),
-    " offset 0) held cross join rows from (pg_catalog.unnest($6::pg_catalog.int8[]), pg_catalog.unnest($7::pg_catalog.int4[])) \
+    "), several as materialized ( \
+         select ev_id from (select distinct ev_id, ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 \
+             from held cross join lateral pgq.get_batch_events(batch) where ev_id = any ($6::pg_catalog.int8[])) different \
+         group by ev_id having pg_catalog.count(*) > 1) \
+     select case when event not in (select ev_id from several) then pgq.event_retry(batch, event, seconds) end \
+     from held cross join rows from (pg_catalog.unnest($6::pg_catalog.int8[]), pg_catalog.unnest($7::pg_catalog.int4[])) \
          as tagged (event, seconds)"
 );
 
-/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds. No row: the batch is not this consumer's.
+/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds, $8 marks of the events, as [`Event::mark`](crate::Event) makes
+/// them. No row: the batch is not this consumer's.
 pub(crate) const RETRY_MANY: &str =
-    concat!("select pgq.event_retry_many(sub_batch, $6, $7) from ", holder!());
+    concat!("select pgq.event_retry_many(sub_batch, $6, $7, $8) from ", holder!());
 
-/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 reasons. No row: the batch is not this consumer's.
+/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 reasons, $8 marks as in [`RETRY_MANY`]. No row: the batch is not this
+/// consumer's.
 pub(crate) const FAIL_MANY: &str =
-    concat!("select pgq.event_failed_many(sub_batch, $6, $7) from ", holder!());
+    concat!("select pgq.event_failed_many(sub_batch, $6, $7, $8) from ", holder!());
 
 /// $1 queue, $2 tick. When it was made; null when the queue does not have it.
 pub(crate) const TICK_TIME: &str = "select ( \
@@ -253,6 +267,14 @@ pub(crate) const IS_OPEN: &str = "select exists ( \
          join pgq.queue on queue_id = sub_queue \
          where sub_batch = $1 and queue_name = $2 \
              and (co_name = $3 or pg_catalog.starts_with(co_name, pg_catalog.concat($3, '.'))))";
+
+/// $1 tick, $2 queue, $3 consumer. Whether the consumer or a subconsumer of it has a batch that begins at the tick.
+pub(crate) const IS_BEGUN: &str = "select exists ( \
+         select from pgq.subscription \
+         join pgq.consumer on co_id operator(pg_catalog.=) sub_consumer \
+         join pgq.queue on queue_id operator(pg_catalog.=) sub_queue \
+         where sub_batch is not null and sub_last_tick operator(pg_catalog.=) $1 and queue_name operator(pg_catalog.=) $2 \
+             and (co_name operator(pg_catalog.=) $3 or pg_catalog.starts_with(co_name, pg_catalog.concat($3, '.'))))";
 
 /// The columns of an event that its producer sets, and its time.
 pub(crate) const EVENT_COLUMNS: &str =

@@ -23,6 +23,9 @@ pub(crate) const SERVER: &str = concat!(
 /// The ids are those of transactions by which rotation is decided: that of the last rotation, the oldest that ran at
 /// the last tick and the first that had not begun then, and the oldest that runs now. The table is the one that the
 /// next rotation empties.
+///
+/// The extension's `pgq.get_queue_info` would fail at a tick of `infinity` before PostgreSQL 17. Events per second are those
+/// of the last twenty ticks.
 pub(crate) fn queues(retry: bool) -> String {
     let (retry, waiting) = match retry {
         true => (
@@ -39,8 +42,13 @@ pub(crate) fn queues(retry: bool) -> String {
              que.queue_ticker_max_count as max_count, \
              extract(epoch from que.queue_ticker_max_lag)::pg_catalog.float8 as max_lag, \
              extract(epoch from que.queue_ticker_idle_period)::pg_catalog.float8 as idle_period, \
-             extract(epoch from info.ticker_lag)::pg_catalog.float8 as ticker_lag, \
-             info.ev_per_sec as events_per_second, info.ev_new as new_events, info.last_tick_id as last_tick, \
+             case when pg_catalog.isfinite(last.tick_time) \
+                 then extract(epoch from pg_catalog.now() - last.tick_time)::pg_catalog.float8 end as ticker_lag, \
+             (last.tick_event_seq - former.tick_event_seq)::pg_catalog.float8 / case \
+                 when pg_catalog.isfinite(last.tick_time) and pg_catalog.isfinite(former.tick_time) \
+                 then nullif(extract(epoch from last.tick_time - former.tick_time), 0)::pg_catalog.float8 end \
+                 as events_per_second, \
+             pgq.seq_getval(que.queue_event_seq) - last.tick_event_seq as new_events, last.tick_id as last_tick, \
              que.queue_ticker_paused as paused, que.queue_external_ticker as external, \
              que.queue_disable_insert as disabled, {retry} as retry_events, \
              pg_catalog.now() > que.queue_switch_time + que.queue_rotation_period as due, \
@@ -50,9 +58,12 @@ pub(crate) fn queues(retry: bool) -> String {
              last.tick_event_seq as last_tick_event, \
              pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) as oldest_now, \
              (que.queue_cur_table + 1) % que.queue_ntables as next_table, que.queue_data_pfx as prefix \
-         from pgq.get_queue_info() info \
-         join pgq.queue que on que.queue_name = info.queue_name \
-         left join pgq.tick last on last.tick_queue = que.queue_id and last.tick_id = info.last_tick_id \
+         from pgq.queue que \
+         left join lateral (select * from pgq.tick where tick_queue = que.queue_id \
+             order by tick_queue desc, tick_id desc limit 1) last on true \
+         left join lateral (select tick_time, tick_event_seq from pgq.tick \
+             where tick_queue = que.queue_id and tick_id >= last.tick_id - 20 \
+             order by tick_queue, tick_id limit 1) former on true \
          {waiting} \
          order by que.queue_name",
         name = bytes!("que.queue_name")

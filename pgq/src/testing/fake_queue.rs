@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::event::Made;
-use crate::tags::Tags;
+use crate::tags::{Tagged, Tags};
 use crate::{Batch, BatchInfo, BoxError, Consumer, Event, Events, NewEvent, RetryPolicy};
 
 /// A queue without a server, to test a consumer that needs no database: [`Batch::db`] panics.
@@ -149,16 +149,16 @@ impl FakeQueue {
         let Tags { retries, failures, .. } = tags;
         let mut processed = Processed { events: read, ..Processed::default() };
         for (place, mut event) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
-            if let Some(seconds) = retries.get(&event.id) {
+            if let Some(seconds) = retries.get(&Tagged::of_test(event.id)) {
                 let delay = Duration::from_secs(seconds.unsigned_abs().into());
                 processed.retried.push((event.id, delay));
                 event.retry += 1;
                 self.put_aside.push((self.later(delay), event));
-            } else if (place as u64) < read && !failures.contains_key(&event.id) {
+            } else if (place as u64) < read && !failures.contains_key(&Tagged::of_test(event.id)) {
                 processed.done.push(event.id);
             }
         }
-        processed.failed = failures.into_iter().collect();
+        processed.failed = failures.into_iter().map(|(event, reason)| (event.id, reason)).collect();
         processed
     }
 }

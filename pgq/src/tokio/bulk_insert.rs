@@ -9,7 +9,7 @@ use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::bulk_insert::{TYPES, failed, row};
-use crate::copy::{Target, found_table, rotated};
+use crate::copy::{Target, Writer, found_table, rotated};
 use crate::time::Time;
 use crate::{Error, NewEvent, sql};
 
@@ -54,7 +54,9 @@ impl<'a> BulkInsert<'a> {
     ///
     /// When the queue does not exist or takes no events, and when the server fails.
     pub async fn start(transaction: &'a Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&false, Type::BOOL)];
+        let [lifts, waits] = Writer::Shared.settings();
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&queue, Type::TEXT), (&lifts, Type::BOOL), (&waits, Type::BOOL)];
         let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values).await;
         let Some(Target { table, now, .. }) = found_table(queue, answer)? else {
             return Err(rotated(queue, transaction.batch_execute(&sql::rotated(queue)).await));
