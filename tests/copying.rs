@@ -2,6 +2,7 @@
 
 mod forced;
 mod limits;
+mod named_limits;
 mod ownership;
 mod rotation;
 mod row_security;

@@ -75,6 +75,26 @@ fn a_mover_moves_the_bytes_of_databases_without_an_encoding() {
     assert_eq!(bytes(&mut to), [b"caf\xe9".as_slice(), b"plain", b"\xff\xfe"]);
 }
 
+/// Byte 0x81 of WIN1252 stands for nothing in Unicode.
+#[test]
+fn a_mover_moves_the_bytes_of_databases_with_the_same_encoding() {
+    for (encoding, odd) in [("WIN1252", "\\x81fc8d"), ("LATIN1", "\\x81fcff"), ("EUC_JP", "\\xa1a1fcfc")] {
+        let ((source, mut from), (target, mut to)) = (Encoded::create(encoding), Encoded::create(encoding));
+        let (_folder, mover) = mover(&source, &target);
+        succeed(&mut mover(&["--register"]));
+        for bytes in [odd, "plain", "\\x2061"] {
+            let insert =
+                "select pgq.insert_event('q', 't', convert_from($1::text::bytea, getdatabaseencoding()))";
+            from.execute(insert, &[&bytes]).expect("inserted");
+        }
+        queues::tick(&mut from, "q");
+        let expected = bytes(&mut from);
+        succeed(&mut mover(&["--set", "loop_delay=0"]));
+        assert_eq!(bytes(&mut to), expected, "{encoding}");
+        assert_eq!(expected.len(), 3);
+    }
+}
+
 #[test]
 fn an_event_that_does_not_fit_into_the_targets_encoding_is_named_and_not_lost() {
     for (from, to, bad, good) in [("UTF8", "LATIN1", "\\u20ac", "ü"), ("SQL_ASCII", "UTF8", "caf\\xe9", "ü")]

@@ -1,9 +1,11 @@
 //! Connections that get lost without a word, and what they need that is away.
 
+mod drops;
 mod files;
 mod greeting;
 mod handles;
 mod idle;
+mod local;
 
 mod relay;
 mod silence;
@@ -86,6 +88,27 @@ fn send(client: &mut Client, number: i64) {
     if let Some(channel) = channel {
         client.execute("select pg_notify($1, '')", &[&channel]).expect("sent");
     }
+}
+
+/// The processes of two of a sleeping greeter's sessions.
+struct Sessions {
+    kept: i32,
+    listening: i32,
+}
+
+/// Waits until the greeter of a database sleeps: its sessions are out of transactions, and have been for longer than
+/// there is between two statements of a round.
+#[track_caller]
+fn wait_for_sleep(client: &mut Client) -> Sessions {
+    let sql = "select pid, query like 'listen%' or query = '' from pg_stat_activity \
+               where datname = current_database() and pid <> pg_backend_pid() and state = 'idle' \
+               and clock_timestamp() > state_change + interval '1 second' order by 2";
+    let mut found = Vec::new();
+    wait_for("the greeter's sleep", || {
+        found = client.query(sql, &[]).expect("readable");
+        found.len() >= 2 && found[found.len() - 1].get(1)
+    });
+    Sessions { kept: found[0].get(0), listening: found[found.len() - 1].get(0) }
 }
 
 fn greeted(client: &mut Client) -> i64 {

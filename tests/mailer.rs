@@ -7,6 +7,7 @@ mod delivery;
 mod encryption;
 mod injection;
 mod settings;
+mod silent;
 mod starttls;
 mod stopping;
 

@@ -20,6 +20,7 @@ mod embedding;
 mod embedding_help;
 mod encodings;
 mod escaping;
+mod event_trigger_paths;
 mod event_triggers;
 mod failed;
 mod failover;

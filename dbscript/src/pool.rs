@@ -100,6 +100,12 @@ impl Pooled {
     }
 }
 
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        self.lifeline.close();
+    }
+}
+
 pub(crate) struct Manager {
     /// Knows whether a client is well; it cannot connect, since it knows one host only.
     inner: PostgresConnectionManager<NoTls>,

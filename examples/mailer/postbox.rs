@@ -1,11 +1,17 @@
 //! The way to the mail server, one connection for the mails of a batch.
 
+use std::time::Instant;
+
+use dbscript::DataError;
 use lettre::Message;
 use log::{debug, warn};
 
 use crate::connection::Connection;
 use crate::server::Server;
 use crate::trouble::Trouble;
+
+/// After so many mails in turn that got no answer, the server counts as away.
+const MOST_UNANSWERED: u32 = 3;
 
 /// Sends mails over one connection, which is opened for the first and closed together with this value.
 pub(crate) struct Postbox<'a> {
@@ -14,11 +20,13 @@ pub(crate) struct Postbox<'a> {
     /// Why there is no connection, which is tried once.
     closed: Option<Trouble>,
     sent: u64,
+    /// How many mails in turn got no answer in time.
+    unanswered: u32,
 }
 
 impl Postbox<'_> {
     pub(crate) fn new(server: &Server) -> Postbox<'_> {
-        Postbox { server, connection: None, closed: None, sent: 0 }
+        Postbox { server, connection: None, closed: None, sent: 0, unanswered: 0 }
     }
 
     /// Returns how many mails the server has taken.
@@ -26,7 +34,8 @@ impl Postbox<'_> {
         self.sent
     }
 
-    /// Sends a mail. A server that cannot be reached, or refuses the login, is not tried for the next one.
+    /// Sends a mail. A server that cannot be reached, does not answer again and again, or refuses the login, is not
+    /// tried for the next one.
     ///
     /// # Errors
     ///
@@ -58,10 +67,29 @@ impl Postbox<'_> {
                 self.report(reason.for_log());
             }
         })?;
+        let begin = Instant::now();
         match self.send_over(connection, mail) {
             // It may be this mail at which the server stumbles.
-            Err(Trouble::Away(reason)) => Err(Trouble::Later(reason)),
-            result => result,
+            Err(Trouble::Away(reason)) => Err(self.later(reason, begin)),
+            result => {
+                self.unanswered = 0;
+                result
+            }
+        }
+    }
+
+    /// Lets a mail wait, and the others too when the server has left several without an answer.
+    fn later(&mut self, reason: DataError, begin: Instant) -> Trouble {
+        let is_late = begin.elapsed() >= self.server.patience();
+        self.unanswered = if is_late { self.unanswered + 1 } else { 0 };
+        match self.unanswered {
+            MOST_UNANSWERED => {
+                warn!(
+                    "mails have to wait: the mail server leaves {MOST_UNANSWERED} mails in turn without an answer"
+                );
+                Trouble::Away(reason)
+            }
+            _ => Trouble::Later(reason),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The mail server: where it is, how it is spoken to, and a connection to it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use dbscript::Repeats;
 use lettre::transport::smtp::authentication::Credentials;
@@ -19,18 +20,20 @@ pub(crate) struct Server {
     encryption: Encryption,
     login: Option<Credentials>,
     hello: ClientId,
+    patience: Duration,
     /// Why it could not be reached, as far as the log was told.
     pub(crate) repeats: Repeats,
 }
 
 impl Server {
     /// Reads a URL such as `smtp://user:password@host:port?tls=required`. With `ca`, only servers that this file of
-    /// certificates vouches for are trusted, otherwise those the system trusts.
+    /// certificates vouches for are trusted, otherwise those the system trusts. `patience` limits the time for each
+    /// answer.
     ///
     /// # Errors
     ///
     /// Says what is wrong, without a word of the password.
-    pub(crate) fn from_url(url: &str, ca: Option<&Path>) -> Result<Server, String> {
+    pub(crate) fn from_url(url: &str, ca: Option<&Path>, patience: Duration) -> Result<Server, String> {
         let url = Url::parse(url).map_err(|error| {
             format!("it has to be like `smtp://HOST:PORT` or `smtps://HOST:PORT`: {error}")
         })?;
@@ -46,8 +49,14 @@ impl Server {
             encryption,
             login,
             hello: hello(),
+            patience,
             repeats: Repeats::default(),
         })
+    }
+
+    /// Returns how long it may take for each answer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Connects, encrypts and logs in, as the URL says.
@@ -56,7 +65,7 @@ impl Server {
     ///
     /// [`Trouble::Away`], or [`Trouble::Login`] when the server does not take the user's word.
     pub(crate) fn connect(&self) -> Result<Connection, Trouble> {
-        let opened = Connection::open(&self.host, self.port, &self.encryption, &self.hello);
+        let opened = Connection::open(&self.host, self.port, &self.encryption, &self.hello, self.patience);
         let mut connection = opened.map_err(|why| self.away(&why))?;
         self.log_in(&mut connection)?;
         Ok(connection)
@@ -135,7 +144,7 @@ mod tests {
     }
 
     fn read(url: &str) -> Result<(String, u16, String, bool), String> {
-        let server = Server::from_url(url, None)?;
+        let server = Server::from_url(url, None, Duration::ZERO)?;
         Ok((server.host, server.port, kind(&server.encryption), server.login.is_some()))
     }
 
@@ -172,7 +181,8 @@ mod tests {
             "smtp://u:p@localhost/s3cret",
             "smtp://u:p@localhost#s3cret",
         ] {
-            let error = Server::from_url(url, None).err().unwrap_or_else(|| panic!("{url} is taken"));
+            let error =
+                Server::from_url(url, None, Duration::ZERO).err().unwrap_or_else(|| panic!("{url} is taken"));
             assert!(!error.contains("s3cret") && !error.is_empty(), "{error}");
         }
     }

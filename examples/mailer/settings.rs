@@ -1,5 +1,7 @@
 //! The keys of the mailer, and what they mean.
 
+use std::time::Duration;
+
 use dbscript::{BoxError, Config, Error, Key};
 use lettre::message::Mailbox;
 
@@ -17,6 +19,11 @@ const SMTP_URL: Key = Key::required(
 const SMTP_CA: Key = Key::optional(
     "smtp_ca",
     "File with the certificates that vouch for the mail server. Defaults to those the system trusts.",
+);
+const SMTP_TIMEOUT: Key = Key::with_default(
+    "smtp_timeout",
+    "60",
+    "Seconds that the mail server may take to be connected to, and for each answer. Defaults to 60.",
 );
 const MAIL_FROM: Key = Key::required("mail_from", "Sender, as in Example <noreply@example.com>. No default.");
 const MAIL_SUBJECT: Key =
@@ -42,6 +49,9 @@ const RETRY_DELAY: Key = Key::with_default(
     "60",
     "Seconds until a mail is tried again that the server did not take for now, or could not be asked to. Defaults to 60.",
 );
+/// What `smtp_timeout` may be.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(86400);
 /// What is longer is no text of a mail, in bytes.
 const TEMPLATE_LIMIT: u64 = 1024 * 1024;
 /// With the other defaults, about the four days after which mail servers give up.
@@ -53,9 +63,10 @@ const MAX_RETRIES: Key = Key::with_default(
 );
 
 /// The mailer's own keys, and those of every consumer that have another default here.
-pub(crate) const KEYS: [Key; 9] = [
+pub(crate) const KEYS: [Key; 10] = [
     SMTP_URL,
     SMTP_CA,
+    SMTP_TIMEOUT,
     MAIL_FROM,
     MAIL_SUBJECT,
     MAIL_TEMPLATE,
@@ -85,7 +96,12 @@ fn from(config: &Config) -> Result<Mailbox, Error> {
 /// The URL is not told: it may hold a password.
 fn server(config: &Config) -> Result<Server, Error> {
     let ca = config.file(&SMTP_CA)?;
-    Server::from_url(&config.get(&SMTP_URL)?, ca.as_deref())
+    let patience = config.seconds(&SMTP_TIMEOUT)?;
+    if !(SHORTEST..=LONGEST).contains(&patience) {
+        let given = config.get(&SMTP_TIMEOUT)?;
+        return Err(config.invalid(&SMTP_TIMEOUT, &given).caused_by("it must be from 0.1 to 86400"));
+    }
+    Server::from_url(&config.get(&SMTP_URL)?, ca.as_deref(), patience)
         .map_err(|what| config.broken(&SMTP_URL).caused_by(what))
 }
 

@@ -12,10 +12,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_rustls::client::TlsStream;
 
-/// How long the server may take for each answer, and for each piece of a mail.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 /// No server's line is longer, in bytes.
 const LONGEST_LINE: usize = 4096;
+/// No server's answer is, whatever its lines.
+const LONGEST_ANSWER: usize = 16 * 1024;
 
 /// A connection as `lettre` reads and writes it.
 #[derive(Debug)]
@@ -26,9 +26,15 @@ pub(crate) struct Wire {
     greeting: &'static [u8],
     /// How long the line is that is being read.
     line: usize,
+    /// How much has been read since something was written.
+    answer: usize,
     /// Whether the last thing that was done was to read.
     reads: bool,
+    /// How long the server may take for each answer, and for each piece of a mail.
+    patience: Duration,
     limit: Pin<Box<Sleep>>,
+    /// Whether it has taken longer once: nothing more is sent then, not even a farewell.
+    late: bool,
 }
 
 #[derive(Debug)]
@@ -39,8 +45,9 @@ pub(crate) enum Stream {
 
 impl Wire {
     /// Makes a wire; `greeting` stands for one that the server has given already.
-    pub(crate) fn new(stream: Stream, peer: SocketAddr, greeting: &'static [u8]) -> Wire {
-        Wire { stream, peer, greeting, line: 0, reads: false, limit: Box::pin(sleep(TIMEOUT)) }
+    pub(crate) fn new(stream: Stream, peer: SocketAddr, greeting: &'static [u8], patience: Duration) -> Wire {
+        let limit = Box::pin(sleep(patience));
+        Wire { stream, peer, greeting, line: 0, answer: 0, reads: false, patience, limit, late: false }
     }
 
     pub(crate) fn is_encrypted(&self) -> bool {
@@ -48,17 +55,31 @@ impl Wire {
     }
 
     fn start_again(&mut self) {
-        self.limit.as_mut().reset(Instant::now() + TIMEOUT);
+        self.limit.as_mut().reset(Instant::now() + self.patience);
     }
 
     /// Goes on waiting until the time is up.
     fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         self.limit.as_mut().poll(cx).map(|()| {
-            Err(io::Error::new(ErrorKind::TimedOut, format!("no answer in {} s", TIMEOUT.as_secs())))
+            self.late = true;
+            Err(self.too_late())
         })
     }
 
-    fn check_lines(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn too_late(&self) -> io::Error {
+        io::Error::new(ErrorKind::TimedOut, no_answer(self.patience))
+    }
+
+    /// Fails when what was read is too much, or too late: a server that never stops is never waited for.
+    fn check(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.late |= Instant::now() >= self.limit.deadline();
+        if self.late {
+            return Err(self.too_late());
+        }
+        self.answer += bytes.len();
+        if self.answer > LONGEST_ANSWER {
+            return Err(io::Error::new(ErrorKind::InvalidData, "its answer does not end"));
+        }
         for byte in bytes {
             self.line = if *byte == b'\n' { 0 } else { self.line + 1 };
             if self.line > LONGEST_LINE {
@@ -74,7 +95,11 @@ impl Wire {
         cx: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut Stream>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        if self.late {
+            return Poll::Ready(Err(self.too_late()));
+        }
         if std::mem::take(&mut self.reads) {
+            self.answer = 0;
             self.start_again();
         }
         match write(Pin::new(&mut self.stream), cx) {
@@ -85,6 +110,11 @@ impl Wire {
             }
         }
     }
+}
+
+/// Says that the server has taken too long.
+pub(crate) fn no_answer(patience: Duration) -> String {
+    format!("no answer in {} s", patience.as_secs_f64())
 }
 
 impl AsyncTokioStream for Wire {
@@ -110,9 +140,7 @@ impl AsyncRead for Wire {
         let before = buffer.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
             Poll::Pending => this.wait(cx),
-            Poll::Ready(read) => {
-                Poll::Ready(read.and_then(|()| this.check_lines(&buffer.filled()[before..])))
-            }
+            Poll::Ready(read) => Poll::Ready(read.and_then(|()| this.check(&buffer.filled()[before..]))),
         }
     }
 }

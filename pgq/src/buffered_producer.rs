@@ -64,7 +64,8 @@ use crate::{Error, OwnedEvent};
 ///   missing, is tried again too. But from then until a transaction succeeds,
 ///   nothing more is accepted: [`send`](BufferedProducer::send) returns the error and the event.
 /// - **Nothing is lost silently**: what could not be inserted is given back by
-///   [`close`](BufferedProducer::close), or counted in the log when the last clone is dropped without it. What is
+///   [`close`](BufferedProducer::close), or counted in the log when the last clone is dropped without it, which waits for
+///   five seconds at most. What is
 ///   in the buffer of a process that is killed is gone: flush before telling others that an event is safe.
 /// - **Nothing is doubled**, except where the connection breaks after a commit was sent and before its answer
 ///   came: those events are inserted again, since nobody knows. A consumer that must not see them twice can

@@ -8,7 +8,7 @@ use postgres::{CopyInWriter, CopyOutReader, GenericClient, Row};
 
 use crate::error::unwrap_io;
 use crate::lock::Lock;
-use crate::{BoxError, Error, queue, sql};
+use crate::{BoxError, Error, encoding, queue, sql};
 
 /// Rows are sent on in pieces of this size: larger ones only keep the target waiting.
 const CHUNK: usize = 32 * 1024;
@@ -32,12 +32,32 @@ pub(crate) fn copy_batch(
     queue: &str,
     ids: Ids,
 ) -> Result<u64, BoxError> {
+    let encoding = encoding::common(source, target)?;
+    // The statement itself is UTF-8.
+    let Some(encoding) = encoding.filter(|_| batch_events.is_ascii()) else {
+        return copy_rows(source, batch_events, target, queue, (ids, None));
+    };
+    let mut source = encoding::begin(source, &encoding)?;
+    let copied = copy_rows(&mut source, batch_events, target, queue, (ids, Some(&encoding)))?;
+    encoding::end(source)?;
+    Ok(copied)
+}
+
+/// Copies as [`copy_batch`] does; with an encoding, that is the one in which the source sends.
+fn copy_rows(
+    source: &mut impl GenericClient,
+    batch_events: &str,
+    target: &mut impl GenericClient,
+    queue: &str,
+    (ids, encoding): (Ids, Option<&str>),
+) -> Result<u64, BoxError> {
     let keeps = ids == Ids::Kept;
     let mut reader = source.copy_out(&*sql::batch::copy_out(batch_events, keeps)).map_err(unread)?;
     reader.fill_buf().map_err(|error| unread(unwrap_io(error)))?;
     let Target { table, statement_timeout, .. } = event_table(target, queue, Writer::Copy)?;
-    let writer = target.copy_in(&*sql::batch::copy_in(&table, keeps))?;
-    let copied = stream(reader, writer)?;
+    let copied = encoding::within(target, encoding, |target| {
+        stream(reader, target.copy_in(&*sql::batch::copy_in(&table, keeps))?)
+    })?;
     if keeps && copied > 0 {
         move_ids(target, queue, &table, copied)?;
     }

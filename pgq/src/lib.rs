@@ -90,6 +90,7 @@ mod consumer_loop;
 mod copy;
 mod culprit;
 mod drop_queue;
+mod encoding;
 mod error;
 mod event;
 mod events;

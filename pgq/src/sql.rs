@@ -7,6 +7,7 @@ use crate::names::bytes;
 
 pub(crate) mod batch;
 pub(crate) mod dependents;
+pub(crate) mod encoding;
 pub(crate) mod failed;
 pub(crate) mod integrity;
 pub(crate) mod lock;

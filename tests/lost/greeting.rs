@@ -7,8 +7,8 @@ use std::thread;
 use crate::support::jobs::TestJob;
 
 /// What a client may need at most, in kilobytes; it needs a tenth of that.
-const MEMORY: i64 = 100_000;
-const OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
+pub(super) const MEMORY: i64 = 100_000;
+pub(super) const OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
 
 /// Answers every connection as told, on a port of its own, for as long as the test's process lives.
 fn impostor(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + 'static) -> u16 {
@@ -25,7 +25,7 @@ fn impostor(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + 'sta
     port
 }
 
-fn message(tag: u8, length: u32, content: &[u8]) -> Vec<u8> {
+pub(super) fn message(tag: u8, length: u32, content: &[u8]) -> Vec<u8> {
     [&[tag], length.to_be_bytes().as_slice(), content].concat()
 }
 
@@ -63,7 +63,7 @@ fn a_message_that_is_too_long_is_refused() {
 }
 
 #[test]
-fn messages_without_end_are_refused() {
+pub(super) fn messages_without_end_are_refused() {
     let notice = message(b'N', 16, b"SNOTICE\0Mx\0\0");
     let notices = notice.repeat(10_000);
     let why = "it has sent more than 1048576 bytes and is not ready";

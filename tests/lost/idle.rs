@@ -50,8 +50,7 @@ fn a_listener_that_a_proxy_has_cut_off_listens_again() {
     prepare(&mut client);
     let greeter = Greeter::new(&relay.conninfo(database.name()), "loop_delay = 3600\n");
     let mut program = Running::start(&mut greeter.command());
-    wait_for("the listener", || listens(&mut client));
-    wait_for("its sleep", || greeter.count("connecting") >= 1);
+    wait_for_sleep(&mut client);
     let before = (greeted(&mut client), relay.count());
     relay.lose_server();
     wait_for("the end of its sessions", || !listens(&mut client));
@@ -59,6 +58,28 @@ fn a_listener_that_a_proxy_has_cut_off_listens_again() {
     wait_for("the greeting", || greeted(&mut client) == before.0 + 1);
     assert!(relay.count() > before.1 + 1);
     greeter.wait_for("listening again");
+    program.signal(nix::sys::signal::Signal::SIGINT);
+    assert_eq!(program.wait(), Some(0));
+}
+
+/// The session that holds the consumer's lock is lost too.
+#[test]
+fn without_transactions_the_lock_is_taken_again() {
+    let relay = Relay::start(shared());
+    let database = Database::create("half_open");
+    let mut client = database.client();
+    prepare(&mut client);
+    let lines = "loop_delay = 3600\npgq_autocommit = 1\n";
+    let greeter = Greeter::new(&relay.conninfo(database.name()), lines);
+    let mut program = Running::start(&mut greeter.command());
+    wait_for_sleep(&mut client);
+    relay.lose_server();
+    greeter.wait_for("listening again");
+    greeter.wait_for("lost the consumer's lock");
+    wait_for("all connections", || {
+        greeter.count("db: connecting") == 2 && greeter.count("db, lock: connecting") == 2
+    });
+    wait_for_sleep(&mut client);
     program.signal(nix::sys::signal::Signal::SIGINT);
     assert_eq!(program.wait(), Some(0));
 }

@@ -18,7 +18,7 @@ const SESSION: &str = "250 mail.example.com\r\n250 sender ok\r\n250 recipient ok
                        221 bye\r\n";
 
 /// Serves each connection on a thread of its own, and returns the port.
-fn serve(serve: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> u16 {
+pub(super) fn serve(serve: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let port = listener.local_addr().expect("bound").port();
     let serve = Arc::new(serve);
@@ -33,7 +33,7 @@ fn serve(serve: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'stati
 }
 
 /// Reads a line without the ones behind it.
-fn line(stream: &mut impl Read) -> std::io::Result<String> {
+pub(super) fn line(stream: &mut impl Read) -> std::io::Result<String> {
     let (mut line, mut byte) = (Vec::new(), [0]);
     while byte[0] != b'\n' {
         stream.read_exact(&mut byte)?;

@@ -10,7 +10,7 @@ use postgres::{Client, Config, SimpleQueryMessage};
 
 use super::{Canceller, Lifeline, Opened};
 use crate::conninfo::{Endpoint, SessionAttrs, Target};
-use crate::tls::{Connector, Encryption, Progress, Protection, SslMode, TlsFailure};
+use crate::tls::{Connector, Encryption, LocalSocket, Progress, Protection, Scissors, SslMode, TlsFailure};
 use crate::{BoxError, Error, describe};
 
 pub(super) struct Attempt<'a> {
@@ -79,12 +79,31 @@ impl Attempt<'_> {
     }
 
     fn open_in(&self, way: Way, progress: &Progress) -> Result<Opened, BoxError> {
-        let protection = self.protection(way)?;
-        let mut client = self.config().connect(Connector::new(protection.clone(), progress.clone()))?;
+        let Place::Socket(folder) = self.place else {
+            return self.finish(self.config(), self.protection(way)?, progress, Some(progress.scissors()));
+        };
+        if let Ok((local, _stand_in)) = LocalSocket::new(folder, self.endpoint.port) {
+            let config = self.local_config(&local);
+            let opened = self.finish(config, Protection::Local(local), progress, Some(progress.scissors()));
+            if opened.is_ok() || progress.is_connected() {
+                return opened;
+            }
+        }
+        // The driver opens the socket by itself, or says why it cannot be opened.
+        self.finish(self.config(), Protection::Plain, progress, None)
+    }
+
+    fn finish(
+        &self,
+        config: Config,
+        protection: Protection,
+        progress: &Progress,
+        scissors: Option<Scissors>,
+    ) -> Result<Opened, BoxError> {
+        let mut client = config.connect(Connector::new(protection.clone(), progress.clone()))?;
         check_session(&mut client, self.session)?;
         progress.opened();
         let canceller = Canceller::new(client.cancel_token(), protection);
-        let scissors = Some(progress.scissors()).filter(|_| matches!(self.place, Place::Address { .. }));
         Ok(Opened { client, canceller, lifeline: Lifeline::new(scissors) })
     }
 
@@ -99,15 +118,28 @@ impl Attempt<'_> {
     }
 
     fn config(&self) -> Config {
-        let mut config = self.target.common.clone();
+        let mut config = self.common_config();
         match &self.place {
             Place::Socket(folder) => config.host_path(folder).ssl_mode(postgres::config::SslMode::Disable),
             Place::Address { name, address } => Connector::take_over(config.host(name).hostaddr(*address)),
         };
+        config.port(self.endpoint.port);
+        config
+    }
+
+    /// Makes the configuration with which the driver connects to what stands for a socket.
+    fn local_config(&self, local: &LocalSocket) -> Config {
+        let mut config = self.common_config();
+        let address = local.stand_in();
+        Connector::take_over(config.host("local").hostaddr(address.ip()).port(address.port()));
+        config
+    }
+
+    fn common_config(&self) -> Config {
+        let mut config = self.target.common.clone();
         if let Some(password) = &self.endpoint.password {
             config.password(password);
         }
-        config.port(self.endpoint.port);
         config
     }
 }

@@ -18,7 +18,7 @@ impl Canceller {
         Canceller { token, protection }
     }
 
-    /// Asks the server to cancel; it does not tell whether there was anything. Over TCP it waits until the
+    /// Asks the server to cancel; it does not tell whether there was anything. It waits until the
     /// server closes the connection or the time is up, as libpq does: a pgbouncer before 1.19 does not survive
     /// that the other side closes first.
     ///
@@ -26,6 +26,11 @@ impl Canceller {
     ///
     /// When the server cannot be reached.
     pub(crate) fn cancel(&self, until: Instant) -> Result<(), postgres::Error> {
+        // Where somebody else listens, the driver connects to them, and nothing is sent there.
+        let _stand_in = match &self.protection {
+            Protection::Local(local) => local.listen().ok(),
+            _ => None,
+        };
         self.token.cancel_query(Connector::new(self.protection.clone(), Progress::lingering(until)))
     }
 }

@@ -1,11 +1,11 @@
 //! Giving up a connection whose server has stopped answering.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use postgres::Client;
+
+use crate::tls::Scissors;
 
 /// How long a server may take to answer an empty statement. It has nothing else to do for the connection then.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -15,17 +15,17 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// The driver never closes a connection that waits for an answer, so dropping the client would wait with it.
 #[derive(Clone)]
 pub(crate) struct Lifeline {
-    /// Cuts the connection; there are none for a local socket, which the driver handles by itself.
-    scissors: Option<Arc<AtomicBool>>,
+    /// Cuts the connection; there are none for a local socket that the driver has opened by itself.
+    scissors: Option<Scissors>,
 }
 
 impl Lifeline {
-    pub(crate) fn new(scissors: Option<Arc<AtomicBool>>) -> Lifeline {
+    pub(crate) fn new(scissors: Option<Scissors>) -> Lifeline {
         Lifeline { scissors }
     }
 
-    /// Waits until the server answers an empty statement, for five seconds at most. Over a local socket, whose other end
-    /// is a process of this machine, it may take its time.
+    /// Waits until the server answers an empty statement, for five seconds at most. A connection without
+    /// scissors has no limit.
     ///
     /// # Errors
     ///
@@ -35,11 +35,18 @@ impl Lifeline {
             return client.simple_query("").map(|_| ());
         };
         let answer = client.is_valid(ANSWER_LIMIT);
-        scissors.store(answer.is_err(), Ordering::Relaxed);
+        scissors.cut(answer.is_err());
         answer
     }
 
-    /// Returns a client whose server answers an empty statement within five seconds, also over a local socket.
+    /// Limits the time that dropping the client takes, to five seconds.
+    pub(crate) fn close(&self) {
+        if let Some(scissors) = &self.scissors {
+            scissors.close();
+        }
+    }
+
+    /// Returns a client whose server answers an empty statement within five seconds, also without scissors.
     ///
     /// # Errors
     ///
@@ -47,7 +54,7 @@ impl Lifeline {
     pub(crate) fn ask(&self, mut client: Client) -> Result<Client, postgres::Error> {
         let Err(silent) = client.is_valid(ANSWER_LIMIT) else { return Ok(client) };
         match &self.scissors {
-            Some(scissors) => scissors.store(true, Ordering::Relaxed),
+            Some(scissors) => scissors.cut(true),
             // However long that takes. Without a thread to do it, it is done here.
             None => drop(thread::Builder::new().name("close".to_owned()).spawn(move || drop(client))),
         }

@@ -11,10 +11,11 @@ use postgres::config::{SslMode, SslNegotiation};
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{Config, Socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::stream::{Deadline, Inner, Stream};
-use super::{Encryption, TlsFailure};
+use super::{Encryption, LocalSocket, Scissors, TlsFailure};
 use crate::BoxError;
 
 /// PostgreSQL's message that asks for encryption: its length, and a number in place of a protocol version.
@@ -24,6 +25,8 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 #[derive(Clone)]
 pub(crate) enum Protection {
     Plain,
+    /// Plain, over a local socket in place of the connection that the driver has opened.
+    Local(LocalSocket),
     /// Encrypted, or plain where the server does not offer encryption.
     Offered(Encryption),
     Encrypted(Encryption),
@@ -36,9 +39,10 @@ pub(crate) enum Protection {
 pub(crate) struct Progress {
     until: Option<Instant>,
     lingers: bool,
+    connected: Arc<AtomicBool>,
     encrypted: Arc<AtomicBool>,
     opened: Arc<AtomicBool>,
-    cut: Arc<AtomicBool>,
+    scissors: Scissors,
 }
 
 impl Progress {
@@ -55,14 +59,19 @@ impl Progress {
         self.encrypted.load(Ordering::Relaxed)
     }
 
+    /// Tells whether the server could be connected to, whatever became of it then.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
     /// Lifts the limit, since the connection is open.
     pub(crate) fn opened(&self) {
         self.opened.store(true, Ordering::Relaxed);
     }
 
-    /// Returns what ends the connection when it is set: the driver would wait for answers that are due, for ever.
-    pub(crate) fn scissors(&self) -> Arc<AtomicBool> {
-        self.cut.clone()
+    /// Returns what ends the connection.
+    pub(crate) fn scissors(&self) -> Scissors {
+        self.scissors.clone()
     }
 }
 
@@ -87,6 +96,7 @@ impl Connector {
     async fn open(self, host: &str, mut socket: Socket) -> Result<Inner, BoxError> {
         let (encryption, needed) = match self.protection {
             Protection::Plain => return Ok(Inner::Plain(socket)),
+            Protection::Local(local) => return Ok(Inner::Local(UnixStream::connect(local.path()).await?)),
             Protection::Direct(encryption) => return encrypt(encryption, host, socket).await,
             Protection::Offered(encryption) => (encryption, false),
             Protection::Encrypted(encryption) => (encryption, true),
@@ -132,21 +142,22 @@ impl TlsConnect<Socket> for Opening {
 
     fn connect(self, socket: Socket) -> Self::Future {
         let Opening { connector, host } = self;
-        let Progress { until, lingers, encrypted, opened, cut } = connector.progress.clone();
+        let Progress { until, lingers, connected, encrypted, opened, scissors } = connector.progress.clone();
         let open = async move {
             let inner = connector.open(&host, socket).await?;
+            connected.store(true, Ordering::Relaxed);
             encrypted.store(matches!(inner, Inner::Encrypted(_)), Ordering::Relaxed);
             Ok(inner)
         };
         Box::pin(async move {
             let Some(until) = until else {
-                return open.await.map(|inner| Stream::new(inner, None, lingers, cut));
+                return open.await.map(|inner| Stream::new(inner, None, lingers, scissors));
             };
             let end = tokio::time::Instant::from_std(until);
             let inner =
                 timeout_at(end, open).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             let deadline = Deadline { until, sleep: Box::pin(sleep_until(end)), opened };
-            Ok(Stream::new(inner, Some(deadline), lingers, cut))
+            Ok(Stream::new(inner, Some(deadline), lingers, scissors))
         })
     }
 }

@@ -3,6 +3,9 @@
 mod connector;
 mod failure;
 mod greeting;
+mod local;
+mod rollback;
+mod scissors;
 mod settings;
 mod stream;
 
@@ -34,4 +37,6 @@ mod encryption;
 pub(crate) use self::connector::{Connector, Progress, Protection};
 pub(crate) use self::encryption::Encryption;
 pub(crate) use self::failure::TlsFailure;
+pub(crate) use self::local::LocalSocket;
+pub(crate) use self::scissors::Scissors;
 pub(crate) use self::settings::{RootCert, SslMode, TlsSettings, TlsVersion};

@@ -1,22 +1,29 @@
-//! A connection's stream, plain or encrypted.
+//! A connection's stream, plain, local or encrypted.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use postgres::Socket;
 use postgres::tls::{ChannelBinding, TlsStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::net::UnixStream;
+use tokio::time::{Sleep, sleep};
 
+use super::Scissors;
 use super::encryption::{Encrypted, channel_binding, explain_late};
 use super::greeting::Greeting;
+use super::rollback::Rollback;
+
+/// How long the server may be silent when a connection is closed or rolled back.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 pub(super) enum Inner {
     Plain(Socket),
+    Local(UnixStream),
     Encrypted(Box<Encrypted>),
 }
 
@@ -35,20 +42,19 @@ pub(crate) struct Stream {
     /// `None` when the server was ready.
     greeting: Option<Greeting>,
     deadline: Option<Deadline>,
-    /// Whether the connection is given up.
-    cut: Arc<AtomicBool>,
+    scissors: Scissors,
+    rollback: Rollback,
+    /// Wakes the reader when a connection that nobody wants anything of has had its time.
+    farewell: Option<Pin<Box<Sleep>>>,
     /// Whether shutting down is left to the server.
     lingers: bool,
 }
 
 impl Stream {
-    pub(super) fn new(
-        inner: Inner,
-        deadline: Option<Deadline>,
-        lingers: bool,
-        cut: Arc<AtomicBool>,
-    ) -> Stream {
-        Stream { inner, greeting: Some(Greeting::default()), deadline, cut, lingers }
+    pub(super) fn new(inner: Inner, deadline: Option<Deadline>, lingers: bool, scissors: Scissors) -> Stream {
+        let greeting = Some(Greeting::default());
+        let rollback = Rollback::default();
+        Stream { inner, greeting, deadline, scissors, rollback, farewell: None, lingers }
     }
 
     /// Waits until the server closes the connection.
@@ -74,6 +80,16 @@ impl Stream {
         })
     }
 
+    /// Tells whether the connection is being closed or rolled back, and the server is silent: it does the same when the
+    /// connection ends.
+    fn is_left(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.scissors.is_closing() && !self.rollback.is_due() {
+            self.farewell = None;
+            return false;
+        }
+        self.farewell.get_or_insert_with(|| Box::pin(sleep(FAREWELL))).as_mut().poll(cx).is_ready()
+    }
+
     /// Reads along while the server is not ready.
     fn read_along(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Some(greeting) = &mut self.greeting {
@@ -89,7 +105,7 @@ impl Stream {
 impl TlsStream for Stream {
     fn channel_binding(&self) -> ChannelBinding {
         match &self.inner {
-            Inner::Plain(_) => ChannelBinding::none(),
+            Inner::Plain(_) | Inner::Local(_) => ChannelBinding::none(),
             Inner::Encrypted(stream) => channel_binding(stream),
         }
     }
@@ -101,18 +117,21 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.cut.load(Ordering::Relaxed) {
+        if self.scissors.is_cut() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let known = buf.filled().len();
         let read = match &mut self.inner {
             Inner::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Inner::Local(socket) => Pin::new(socket).poll_read(cx, buf),
             Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_read(cx, buf).map_err(explain_late),
         };
-        if self.is_late(cx) {
+        if self.is_late(cx) || (read.is_pending() && self.is_left(cx)) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         if let Poll::Ready(Ok(())) = &read {
+            self.farewell = None;
+            self.rollback.read(&buf.filled()[known..]);
             self.read_along(&buf.filled()[known..])?;
         }
         read
@@ -121,15 +140,22 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.rollback.written(buf);
         match &mut self.inner {
             Inner::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
+            Inner::Local(socket) => Pin::new(socket).poll_write(cx, buf),
             Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What has been written may be a rollback, of which nothing is read for now.
+        if self.is_left(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         match &mut self.inner {
             Inner::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Inner::Local(socket) => Pin::new(socket).poll_flush(cx),
             Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
@@ -140,6 +166,7 @@ impl AsyncWrite for Stream {
         }
         match &mut self.inner {
             Inner::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Inner::Local(socket) => Pin::new(socket).poll_shutdown(cx),
             Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
     }

@@ -7,6 +7,7 @@ language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
     step text;
+    path text;
     steps integer := 0;
 begin
     if not exists (select from pg_default_acl) then
@@ -63,7 +64,15 @@ begin
     loop
         -- What an event trigger looks up without a schema.
         if steps = 0 and exists (select from pg_event_trigger where evtenabled <> 'D') then
-            perform set_config('search_path', 'pg_catalog, "$user", public, pg_temp', true);
+            path := (
+                select substr(given, 13)
+                from pg_db_role_setting cross join unnest(setconfig) given
+                where setrole = 0
+                  and setdatabase in (0, (select oid from pg_database where datname = current_database()))
+                  and starts_with(given, 'search_path=') and strpos(given, 'pg_temp') = 0
+                order by setdatabase desc limit 1);
+            perform set_config('search_path', concat_ws(
+                ', ', 'pg_catalog', nullif(coalesce(path, '"$user", public'), ''), 'pg_temp'), true);
         end if;
         steps := steps + 1;
         execute step;

@@ -83,8 +83,8 @@ impl BufferedProducerBuilder {
         self
     }
 
-    /// Sets how long [`flush`](BufferedProducer::flush), [`close`](BufferedProducer::close) and dropping the last
-    /// clone wait for a server that is slow or away. Defaults to 60 seconds.
+    /// Sets how long [`flush`](BufferedProducer::flush) and [`close`](BufferedProducer::close) wait for a server that is
+    /// slow or away. Dropping the last clone waits for five seconds at most. Defaults to 60 seconds.
     pub fn patience(mut self, patience: Duration) -> BufferedProducerBuilder {
         self.patience = patience;
         self

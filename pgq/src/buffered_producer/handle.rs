@@ -11,6 +11,9 @@ use super::CloseError;
 use super::shared::Shared;
 use crate::Error;
 
+/// How long dropping waits at most; code that fails must not hang in the destructor of what it held.
+const DROP_PATIENCE: Duration = Duration::from_secs(5);
+
 /// The buffer and the thread. Dropped, it closes the producer, and logs what could not be inserted.
 pub(super) struct Handle {
     pub(super) shared: Arc<Shared>,
@@ -36,9 +39,13 @@ impl Handle {
     }
 
     pub(super) fn close(&self) -> Result<(), CloseError> {
+        self.close_within(self.patience)
+    }
+
+    fn close_within(&self, patience: Duration) -> Result<(), CloseError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = match std::mem::replace(&mut *state, State::Closed(None)) {
-            State::Open(worker) => self.end(worker),
+            State::Open(worker) => self.end(worker, patience),
             State::Closed(None) => Ok(()),
             State::Closed(Some(error)) => Err(CloseError::new(Vec::new(), error)),
         };
@@ -46,8 +53,8 @@ impl Handle {
         result
     }
 
-    fn end(&self, worker: WorkerHandle) -> Result<(), CloseError> {
-        let result = self.shared.close(self.patience);
+    fn end(&self, worker: WorkerHandle, patience: Duration) -> Result<(), CloseError> {
+        let result = self.shared.close(patience);
         self.shared.abandon();
         if result.is_err() {
             give_up(worker);
@@ -78,7 +85,7 @@ fn give_up(worker: WorkerHandle) {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if let Err(lost) = self.close() {
+        if let Err(lost) = self.close_within(self.patience.min(DROP_PATIENCE)) {
             self.log_loss(&lost);
         }
     }

@@ -1,0 +1,56 @@
+//! A limit that a statement or a transaction runs into is named, and batches are not bound by it.
+
+use postgres::Client;
+
+use crate::support::jobs::TestJob;
+use crate::support::programs::{Pair, SOURCE_QUEUE, TARGET_QUEUE, succeed};
+use crate::support::{queues, shared};
+
+/// Servers before 17 have no `transaction_timeout`.
+fn has_setting(client: &mut Client, name: &str) -> bool {
+    let sql = "select exists (select from pg_settings where name = $1)";
+    client.query_one(sql, &[&name]).expect("readable").get(0)
+}
+
+#[test]
+fn the_setting_is_named_in_the_log() {
+    let mut admin = shared().client("postgres");
+    for setting in ["statement_timeout", "lock_timeout", "transaction_timeout"] {
+        if !has_setting(&mut admin, setting) {
+            continue;
+        }
+        let job = TestJob::of("run_sql", "sql = select 1 from t\n");
+        let mut holder = job.client();
+        holder.batch_execute("create table t ()").expect("created");
+        holder.batch_execute("begin; lock table t").expect("locked");
+        let mut command = job.command(&["-v"]);
+        command.env("PGOPTIONS", format!("-c {setting}=100"));
+        let _running = job.start_with(&mut command);
+        job.wait_for(&format!("the limit is the setting `{setting}`"));
+    }
+}
+
+/// The target's rows take two milliseconds each, so that no batch is done within the limit.
+#[test]
+fn a_mover_may_take_longer_than_the_roles_transactions() {
+    let limit = match has_setting(&mut shared().client("postgres"), "transaction_timeout") {
+        true => "-c transaction_timeout=700",
+        false => "-c statement_timeout=700",
+    };
+    let pair = Pair::create();
+    pair.register();
+    let (mut source, mut target) = (pair.source_client(), pair.target_client());
+    target
+        .batch_execute(
+            "create function slow() returns trigger language plpgsql as $$ \
+             begin perform pg_sleep(0.002); return new; end $$; \
+             create trigger slow before insert on pgq.event_1_0 for each row execute function slow()",
+        )
+        .expect("created");
+    for n in 0..5 {
+        queues::insert(&mut source, SOURCE_QUEUE, n * 100, 100);
+        queues::tick(&mut source, SOURCE_QUEUE);
+    }
+    succeed(pair.mover(&["--set", "loop_delay=0"]).env("PGOPTIONS", limit));
+    assert_eq!(queues::count(&mut target, TARGET_QUEUE), 500, "{}", pair.log());
+}
