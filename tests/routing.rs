@@ -177,7 +177,7 @@ fn what_an_event_carries_wrongly_is_told() {
         events[3].json(),
         events[1].urldecode_as(),
     ]
-    .map(|read| dbscript::describe(&read.expect_err("wrong")))
+    .map(|read| dbscript::describe_in_full(&read.expect_err("wrong")))
     .into();
     assert_eq!(
         errors,

@@ -64,7 +64,7 @@ fn what_depends_on_the_schema_is_named_before_it_goes_and_afterwards() {
         let mut found = contents.dependents.clone();
         found.sort();
         assert_eq!(found, expected, "{kind}");
-        assert_eq!(contents.triggers, ["`capture` on `users`"]);
+        assert_eq!(contents.triggers, ["`capture` on `public.users`"]);
         let (status, log) = pgqadm(&database, &["uninstall", "pgq"]);
         assert_eq!(status, Some(2), "{log}");
         assert!(NAMED.iter().all(|name| log.contains(name)), "{log}");
