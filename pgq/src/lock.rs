@@ -20,8 +20,9 @@ pub(crate) use self::holder::told;
 pub use self::wait::Lock;
 pub(crate) use self::wait::Waiting;
 use self::wait::{is_stopping, pause};
+use crate::error::Error;
 use crate::names::Name;
-use crate::{Error, sql};
+use crate::sql;
 
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use postgres::types::{FromSql, Type};
 
-use crate::BoxError;
+use dbscript::BoxError;
 
 /// Makes the SQL that returns a text as bytes: in UTF-8 if they are text at all.
 ///

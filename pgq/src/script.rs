@@ -11,7 +11,11 @@ use dbscript::{BoxError, Config, Context, Job, Switches};
 use log::info;
 
 pub use self::keys::{KEYS, settings};
-use crate::{Consumer, ConsumerLoop, LocalHandler, Subscription, ToConsumer, schema};
+use crate::consume::consumer::Consumer;
+use crate::consume::position::local_handler::LocalHandler;
+use crate::consume::run::consumer_loop::{ConsumerLoop, ToConsumer};
+use crate::consume::run::subscription::Subscription;
+use crate::schema;
 
 /// The switch that registers the consumer and exits.
 pub const REGISTER: (&str, &str) = ("register", "Register the consumer on the queue and exit");

@@ -36,10 +36,11 @@ pub use self::limits::{Level, Limit, Limits};
 pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
 pub(crate) use self::read::failed_by;
 pub(crate) use self::rotating::users_of_tables;
-use crate::integrity::Finding;
+use crate::admin::integrity::Finding;
+use crate::admin::queue;
+use crate::error::Error;
 use crate::lock::{LockHolder, told};
 use crate::schema::Kind;
-use crate::{Error, queue};
 
 /// The status of all queues of a database at one moment.
 ///

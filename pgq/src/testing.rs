@@ -29,7 +29,9 @@ use postgres::Client;
 use postgres::types::Type;
 
 pub use self::fake_queue::{FakeQueue, Processed};
-use crate::{Error, queue, sql};
+use crate::admin::queue;
+use crate::error::Error;
+use crate::sql;
 
 /// Ticks a queue at once, whether it needs a tick or not; returns the tick. PgQ: `pgq.force_tick`, `pgq.ticker`.
 ///

@@ -4,11 +4,14 @@ mod duty;
 mod failing;
 mod handle;
 mod health;
+pub(crate) mod maintenance;
 mod mark;
 mod queue;
 mod round;
 mod settings;
 mod state;
+pub(crate) mod tick;
+pub(crate) mod tickers;
 mod ticking;
 mod watch;
 
@@ -23,8 +26,8 @@ use self::round::TickerLoop;
 pub use self::settings::TickerSettings;
 pub use self::state::{TickerRole, TickerState, TickerStatus};
 pub(crate) use self::ticking::Ticking;
-use crate::Error;
-use crate::maintenance::{Chore, ChoreLoop};
+use crate::error::Error;
+use crate::ticker::maintenance::{Chore, ChoreLoop};
 
 /// How long a server may be silent before it counts as gone.
 pub(crate) const SILENCE: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use crate::BoxError;
+use dbscript::BoxError;
 
 /// A time as the server has it. `infinity`, and what is later than a `DateTime` can be, is `DateTime::MAX_UTC`;
 /// `-infinity`, and what is earlier, is `DateTime::MIN_UTC`. So order stays, and no time looks like an ordinary one.

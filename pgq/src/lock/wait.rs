@@ -10,7 +10,8 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
 use super::holder::{LockHolder, told};
-use crate::{Error, sql};
+use crate::error::Error;
+use crate::sql;
 
 /// A lock that is waited for longer is worth a warning.
 const UNNOTICED: Duration = Duration::from_secs(3);

@@ -4,7 +4,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use super::{COOP, FAILED, PGQ};
-use crate::Error;
+use crate::error::Error;
 use crate::sql::dependents as sql;
 
 /// Returns what would go with schemas when they are removed and is not theirs: views, functions, columns, defaults, foreign

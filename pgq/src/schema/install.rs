@@ -10,7 +10,8 @@ use super::report::{Change, Kind, Report};
 use super::script::{Age, Script};
 use super::state::State;
 use super::{COOP, FAILED, PGQ, trust};
-use crate::{Error, lock, sql};
+use crate::error::Error;
+use crate::{lock, sql};
 
 const WHAT: &str = "cannot install schema `pgq`";
 

@@ -5,8 +5,9 @@ use postgres::types::{ToSql, Type};
 
 use super::script::{Age, Script};
 use super::{COOP, FAILED, Kind, PGQ};
+use crate::error::Error;
 use crate::names::Name;
-use crate::{Error, sql};
+use crate::sql;
 
 /// What of PgQ there is in a database.
 pub(super) struct State {

@@ -4,7 +4,7 @@ use dbscript::Context;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use crate::Error;
+use crate::error::Error;
 use crate::sql::trust as sql;
 
 const CHECK: &str = include_str!("../../sql/trust.sql");

@@ -11,7 +11,8 @@ use super::path;
 use super::report::Kind;
 use super::state::State;
 use super::{dependents, dependents_at_last, trust};
-use crate::{Error, lock, sql};
+use crate::error::Error;
+use crate::{lock, sql};
 
 const WHAT: &str = "cannot remove schema `pgq`";
 

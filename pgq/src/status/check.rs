@@ -7,8 +7,8 @@ use dbscript::plain;
 
 use super::limits::{Level, Limit, Limits};
 use super::{ConsumerStatus, QueueStatus, Status};
+use crate::admin::set_aside::number;
 use crate::lock::told;
-use crate::set_aside::number;
 
 /// So many problems are told one by one.
 const TOLD: usize = 5;

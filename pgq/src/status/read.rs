@@ -8,10 +8,14 @@ use postgres::{GenericClient, Row};
 
 use crate::names::Name;
 
-use super::rotating::{self, Rotating};
+use super::rotating;
+use super::rotating::Rotating;
 use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickerSettings};
+use crate::admin::integrity;
+use crate::consume::holder;
+use crate::error::Error;
 use crate::sql::status as sql;
-use crate::{Error, holder, integrity, lock, schema};
+use crate::{lock, schema};
 
 const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
 

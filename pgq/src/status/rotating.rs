@@ -5,7 +5,7 @@ use postgres::{GenericClient, Row};
 
 use super::read::{query, seconds};
 use super::{Holder, QueueStatus, Transaction};
-use crate::Error;
+use crate::error::Error;
 use crate::names::Name;
 use crate::schema::Kind;
 use crate::sql::status as sql;

@@ -7,9 +7,11 @@ use log::{info, warn};
 use postgres::SimpleQueryMessage;
 
 use super::round::DB;
-use crate::lock::{self, LockHolder};
+use crate::error::Error;
+use crate::lock;
+use crate::lock::LockHolder;
 use crate::sql::ticker as sql;
-use crate::{Error, TickerState};
+use crate::ticker::TickerState;
 
 /// How often the connection that holds the lock is looked at, and how often another ticker asks for it.
 pub(super) const LOOK: Duration = Duration::from_secs(1);

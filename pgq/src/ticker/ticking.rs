@@ -9,8 +9,10 @@ use postgres::error::SqlState;
 use super::failing::{Failing, is_locked};
 use super::health::Health;
 use super::watch::Watch;
-use crate::integrity::ADVICE;
-use crate::{Error, TickerState, lock, schema, sql};
+use crate::admin::integrity::ADVICE;
+use crate::error::Error;
+use crate::ticker::TickerState;
+use crate::{lock, schema, sql};
 
 /// How many queues are ticked in one transaction.
 const TOGETHER: usize = 100;

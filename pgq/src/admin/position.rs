@@ -1,0 +1,88 @@
+//! Where a consumer stands on a queue.
+
+use postgres::types::{ToSql, Type};
+use postgres::{GenericClient, Row};
+
+use crate::admin::queue;
+use crate::error::Error;
+use crate::names;
+use crate::names::Name;
+use crate::sql;
+
+/// Where a registered consumer stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// At a position of its own.
+    Own {
+        /// The tick behind which the next batch begins, or the open one.
+        tick: i64,
+        /// The batch that it has open.
+        batch: Option<i64>,
+    },
+    /// At that of another consumer, of which it is a subconsumer.
+    Shared {
+        /// The name of the other one.
+        consumer: String,
+        /// The batch that the subconsumer has open.
+        batch: Option<i64>,
+    },
+}
+
+impl Position {
+    fn read(row: &Row, consumer: &str) -> Option<Position> {
+        row.get::<_, Option<i32>>(0)?;
+        let (tick, batch, other): (Option<i64>, _, Option<Name>) = (row.get(1), row.get(2), row.get(3));
+        match (other.map(|name| name.0), tick) {
+            (None, Some(tick)) => Some(Position::Own { tick, batch }),
+            // Who has no tick shares one, even when nobody knows whose.
+            (other, _) => Some(Position::Shared { consumer: other.unwrap_or(consumer.to_owned()), batch }),
+        }
+    }
+}
+
+/// Returns where a consumer stands; `None` when it is not registered.
+///
+/// # Errors
+///
+/// When PgQ is not installed, the queue does not exist ([`Error::is_missing`]), and when the server fails.
+pub fn consumer_position(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+) -> Result<Option<Position>, Error> {
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
+    let what = format!("cannot look for consumer `{consumer}`");
+    let row = queue::on_known_queue(client, queue, &what, sql::CONSUMER_POSITION, &values)?;
+    Ok(Position::read(&row, consumer))
+}
+
+/// Returns where a consumer stands, which has to be registered.
+///
+/// # Errors
+///
+/// As [`consumer_position`], and when the consumer is not registered ([`Error::is_missing`]), with those that are.
+pub fn require_consumer(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+) -> Result<Position, Error> {
+    consumer_position(client, queue, consumer)?.ok_or_else(|| unregistered(client, queue, consumer))
+}
+
+/// Makes the error of a consumer that is not registered, with those that are.
+fn unregistered(client: &mut impl GenericClient, queue: &str, consumer: &str) -> Error {
+    match consumer_names(client, queue) {
+        Ok(names) => {
+            let there = queue::there_are(&names);
+            Error::missing(format!("consumer `{consumer}` is not registered; {there}")).on_queue(queue)
+        }
+        Err(error) => error,
+    }
+}
+
+fn consumer_names(client: &mut impl GenericClient, queue: &str) -> Result<Vec<String>, Error> {
+    let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
+    let row =
+        queue::on_known_queue(client, queue, "cannot list the consumers", sql::CONSUMER_NAMES, &values)?;
+    Ok(names::all(row.get(0)))
+}

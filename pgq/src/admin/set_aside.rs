@@ -1,0 +1,83 @@
+//! The events that consumers have put aside.
+
+use std::fmt;
+
+use postgres::types::{ToSql, Type};
+use postgres::{GenericClient, Row};
+
+use crate::consume::holder;
+use crate::error::Error;
+use crate::{schema, sql, status};
+
+/// Events that a consumer has put aside, as far as the role may see them: what goes with it when it is unregistered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SetAside {
+    /// How many wait for a retry.
+    pub retry: u64,
+    /// How many have failed.
+    pub failed: u64,
+}
+
+impl SetAside {
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.retry == 0 && self.failed == 0
+    }
+
+    /// Names the kinds of which there are some.
+    pub(crate) fn parts(&self) -> Vec<String> {
+        let kinds = [(self.retry, "retry event"), (self.failed, "failed event")];
+        kinds.into_iter().filter(|(count, _)| *count > 0).map(|(count, kind)| number(count, kind)).collect()
+    }
+}
+
+impl fmt::Display for SetAside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.parts() {
+            [] => f.write_str("no events that were put aside"),
+            parts => f.write_str(&joined(parts)),
+        }
+    }
+}
+
+/// Returns what a consumer has put aside; nothing when it is not registered.
+///
+/// # Errors
+///
+/// When PgQ is not installed, and when the server fails.
+pub fn set_aside(client: &mut impl GenericClient, queue: &str, consumer: &str) -> Result<SetAside, Error> {
+    schema::require(client)?;
+    read(client, queue, Some(consumer))
+}
+
+/// Reads what one consumer or all consumers of a queue have put aside.
+pub(crate) fn read(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: Option<&str>,
+) -> Result<SetAside, Error> {
+    let failed = |error| Error::failed("cannot count what was put aside").on_queue(queue).caused_by(error);
+    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
+    let rights = client.query_typed_one(sql::status::SERVER, no_values).map_err(failed)?;
+    holder::require_visible(rights.get("hidden")).map_err(|error| error.on_queue(queue))?;
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
+    let query = sql::set_aside(rights.get("retry"), status::failed_by(&rights));
+    let row = client.query_typed_one(&query, &values).map_err(failed)?;
+    let count = |row: &Row, at| row.get::<_, i64>(at).unsigned_abs();
+    Ok(SetAside { retry: count(&row, 0), failed: count(&row, 1) })
+}
+
+/// Names a number of things.
+pub(crate) fn number(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Joins parts as a sentence does.
+pub(crate) fn joined(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [some @ .., last] => format!("{} and {last}", some.join(", ")),
+    }
+}

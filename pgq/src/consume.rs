@@ -1,0 +1,15 @@
+//! Consumers: what a user implements, and the batch that it is given.
+
+pub(crate) mod batch;
+pub(crate) mod consumer;
+pub(crate) mod holder;
+pub(crate) mod hooks;
+pub(crate) mod outcome;
+pub(crate) mod position;
+pub(crate) mod read;
+pub(crate) mod retry_policy;
+pub(crate) mod router;
+pub(crate) mod run;
+pub(crate) mod savepoints;
+pub(crate) mod settings;
+pub(crate) mod tags;

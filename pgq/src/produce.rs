@@ -1,0 +1,6 @@
+//! Producers: single events in the caller's transaction, many at once, and from many threads.
+
+pub(crate) mod buffered_producer;
+pub(crate) mod bulk_insert;
+pub(crate) mod copy;
+pub(crate) mod producer;

@@ -1,0 +1,139 @@
+//! Retry events and maintenance.
+
+mod chores;
+mod retries;
+
+use dbscript::plain;
+use log::warn;
+use postgres::Client;
+use postgres::types::Type;
+
+pub(crate) use self::chores::{Chore, ChoreLoop};
+pub use self::retries::retry_events;
+use crate::error::Error;
+use crate::names;
+use crate::names::Name;
+use crate::schema;
+use crate::schema::Trust;
+use crate::sql;
+
+/// Does the maintenance that is due, each operation in a transaction of its own: rotation of event tables,
+/// vacuum of small ones, and what queues ask for. PgQ: `pgq.maint_operations`.
+///
+/// A function that a queue asks for runs with the rights of this role, so it is left out, with a warning, unless it
+/// and its schema belong to this role, a superuser, or a role that has this one's rights.
+///
+/// Every other operation is tried; returns how many were done.
+///
+/// # Errors
+///
+/// When PgQ belongs to a role that could so use this one's rights ([`Error::is_untrusted`]); else the first failure,
+/// after the others were tried.
+pub fn maintain(client: &mut Client) -> Result<u64, Error> {
+    schema::require(client)?;
+    schema::require_trusted(client, Trust::All)?;
+    maintain_some(client, |_| true)
+}
+
+/// As [`maintain`], with the operations that `wanted` takes when their turn comes.
+fn maintain_some(client: &mut Client, wanted: impl Fn(&Operation) -> bool) -> Result<u64, Error> {
+    let mut done = 0;
+    let mut first_failure = None;
+    for operation in operations(client)? {
+        // A function that returns more than 0 wants to be called again at once.
+        let mut again = operation.is_trusted(client).unwrap_or_else(|error| {
+            first_failure.get_or_insert(error);
+            false
+        });
+        while again && wanted(&operation) {
+            match operation.run(client) {
+                Ok(more) => {
+                    done += 1;
+                    again = more;
+                }
+                Err(error) => {
+                    first_failure.get_or_insert(error);
+                    again = false;
+                }
+            }
+        }
+    }
+    first_failure.map_or(Ok(done), Err)
+}
+
+fn operations(client: &mut Client) -> Result<Vec<Operation>, Error> {
+    let failed = |error| Error::failed("cannot find out what maintenance is due").caused_by(error);
+    // The extension's function reads tables of these schemas, whosever they are.
+    let statement = match schema::require_trusted(client, Trust::Node) {
+        Ok(()) => sql::MAINTENANCE,
+        Err(error) if error.is_untrusted() => {
+            warn!("its maintenance is left out: {error}");
+            sql::trust::MAINTENANCE_ALONE
+        }
+        Err(error) => return Err(error),
+    };
+    let rows = client.query_typed(statement, &[]).map_err(failed)?;
+    crate::consume::holder::require_all_visible(client)?;
+    let operation = |row: &postgres::Row| Operation {
+        name: row.get::<_, Name>(0).0,
+        argument: row.get(1),
+        function: row.get::<_, Name>(2).0,
+        table: row.get::<_, Option<Name>>(3).map(|name| name.0),
+    };
+    Ok(rows.iter().map(operation).collect())
+}
+
+/// Something to do: a function to call, or a table to vacuum.
+struct Operation {
+    name: String,
+    /// Bytes, which need not be text.
+    argument: Option<Vec<u8>>,
+    /// The name as SQL can call it.
+    function: String,
+    /// The argument as SQL can name it.
+    table: Option<String>,
+}
+
+impl Operation {
+    fn is_vacuum(&self) -> bool {
+        self.name.eq_ignore_ascii_case("vacuum")
+    }
+
+    fn is_rotation(&self) -> bool {
+        self.name.starts_with("pgq.maint_rotate_tables_")
+    }
+
+    /// Tells whether it may be run with this role's rights; logs whose it is otherwise.
+    fn is_trusted(&self, client: &mut Client) -> Result<bool, Error> {
+        if self.is_vacuum() || self.name.starts_with("pgq.maint_") {
+            return Ok(true);
+        }
+        match schema::require_trusted(client, Trust::Function(&self.name)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_untrusted() => {
+                let argument = names::shown(self.argument.as_deref().unwrap_or_default());
+                warn!("maintenance `{}` of `{}` is left out: {error}", plain(&self.name), plain(&argument));
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns whether it wants to be run again.
+    fn run(&self, client: &mut Client) -> Result<bool, Error> {
+        let result = match &self.argument {
+            _ if self.is_vacuum() => {
+                let table = self.table.as_deref().unwrap_or_default();
+                client.batch_execute(&format!("vacuum {table}")).map(|()| Vec::new())
+            }
+            Some(argument) => client.query_typed(&sql::maintain(&self.function), &[(argument, Type::BYTEA)]),
+            None => client.query_typed(&format!("select {}()", self.function), &[]),
+        };
+        let rows = result.map_err(|error| {
+            let argument = names::shown(self.argument.as_deref().unwrap_or_default());
+            Error::failed(format!("maintenance `{}` of `{argument}` failed", self.name)).caused_by(error)
+        })?;
+        // Whatever else a function returns means nothing.
+        Ok(rows.first().is_some_and(|row| row.try_get::<_, i32>(0).is_ok_and(|more| more > 0)))
+    }
+}
