@@ -7,9 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::BoxError;
-use crate::connect::Canceller;
-use crate::error::Interrupted;
+use crate::database::connect::Canceller;
+use crate::error::{BoxError, Interrupted};
 
 /// How long [`Control::abort`] goes on cancelling statements until the loop has ended.
 const ABORT_LIMIT: Duration = Duration::from_millis(750);

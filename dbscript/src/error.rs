@@ -5,9 +5,11 @@ use std::fmt;
 
 use postgres::error::{DbError, SqlState};
 
-use crate::connect::Refusals;
-use crate::tls::TlsFailure;
-use crate::{DataError, one_line, server_error};
+use crate::data_error::DataError;
+use crate::database::connect::Refusals;
+use crate::database::tls::TlsFailure;
+use crate::server_error;
+use crate::text::plain::one_line;
 
 /// Any error, as user code returns it; `?` works on everything.
 pub type BoxError = Box<dyn StdError + Send + Sync>;

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::{is_connection_error, sqlstate};
+use crate::error::{is_connection_error, sqlstate};
 
 /// A kind of error: `ALL`, an SQLSTATE such as `40P01`, a class of them such as `40`, or a class of Python's
 /// database interface, which files of old programs name.
@@ -72,7 +72,7 @@ impl fmt::Display for ErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Error;
+    use crate::error::Error;
 
     fn kind(name: &str) -> ErrorKind {
         ErrorKind::from_name(name)

@@ -4,9 +4,10 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::data_error::DataError;
 #[cfg(feature = "program")]
-use crate::describe;
-use crate::{BoxError, DataError, Error};
+use crate::error::describe;
+use crate::error::{BoxError, Error};
 
 thread_local! {
     /// Where the last panic of guarded code happened; nothing outside of such code.
@@ -58,7 +59,7 @@ pub(crate) fn log_instead_of_printing() {
             None => false,
         });
         if !guarded.unwrap_or(false) {
-            crate::complaint::complain(&describe(&panicked(&place, panic.payload())));
+            crate::logging::complaint::complain(&describe(&panicked(&place, panic.payload())));
         }
     }));
 }

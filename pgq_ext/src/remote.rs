@@ -5,7 +5,10 @@ use log::{info, warn};
 use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
-use crate::{Error, RemoteHandler, Tracker, batches, schema};
+use crate::error::Error;
+use crate::handler::RemoteHandler;
+use crate::tracker::Tracker;
+use crate::{batches, schema};
 
 /// Applies batches in another database and records them there. Skytools: `pgq.RemoteConsumer`.
 ///

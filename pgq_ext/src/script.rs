@@ -9,7 +9,12 @@ use pgq::script;
 use pgq::{Checkpoint, ConsumerLoop, Subscription};
 use postgres::Client;
 
-use crate::{Error, RemoteConsumer, RemoteHandler, SerialConsumer, Tracker, schema};
+use crate::error::Error;
+use crate::handler::RemoteHandler;
+use crate::remote::RemoteConsumer;
+use crate::schema;
+use crate::serial::SerialConsumer;
+use crate::tracker::Tracker;
 
 const REWIND: (&str, &str) = ("rewind", "Move the source position to the target's tick and exit");
 const RESET: (&str, &str) = ("reset", "Forget the target's tick and exit");

@@ -5,8 +5,11 @@ use log::warn;
 use pgq::{Batch, BatchInfo, BoxError, Checkpoint, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
+use crate::batches;
+use crate::error::Error;
+use crate::handler::RemoteHandler;
 use crate::remote::{Record, Target};
-use crate::{Error, RemoteHandler, Tracker, batches};
+use crate::tracker::Tracker;
 
 /// Applies batches in another database, in sequence, and records the tick it has come to there. Skytools:
 /// `pgq.SerialConsumer`.

@@ -7,7 +7,8 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::{Error, sql};
+use crate::error::Error;
+use crate::sql;
 
 /// Reads and writes the record of one consumer.
 ///

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 
 use super::*;
-use crate::{args, describe, ini_template};
+use crate::config::ini_template;
+use crate::error::describe;
+use crate::run::args;
 
 const KEYS: [Key; 3] =
     [Key::required("a", "A."), Key::optional("b", "B."), Key::with_default("*.c", "%(a)s", "C.")];

@@ -14,7 +14,7 @@ use super::layout::Layout;
 use super::layout::format::Origin;
 use super::outbox;
 use super::scope::Scope;
-use crate::one_line;
+use crate::text::plain::one_line;
 
 /// Hands each message to the handlers of the loggers that it belongs to. Whether a message is wanted at all
 /// has been decided before.

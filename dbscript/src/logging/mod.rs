@@ -4,6 +4,7 @@
 //! belongs to ([`logger`]), and goes to their [`handlers`], each with the text that its [`layout`] renders:
 //! to a stream, to [`files`], or through an [`outbox`] to a receiver that may be slow or away.
 
+pub(crate) mod complaint;
 mod entry;
 mod files;
 mod handlers;
@@ -28,7 +29,7 @@ use fern::Dispatch;
 use log::{LevelFilter, Log};
 use nix::sys::signal::Signal;
 
-use crate::Error;
+use crate::error::Error;
 use files::log_file::LogFile;
 use files::rotation::Rotation;
 use handlers::file_handler::FileHandler;

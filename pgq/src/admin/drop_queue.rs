@@ -7,8 +7,8 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use crate::admin::set_aside::{SetAside, joined, number};
-use crate::admin::{queue, set_aside};
+use crate::admin::queue;
+use crate::admin::set_aside::{self, SetAside, joined, number};
 use crate::consume::holder;
 use crate::error::Error;
 use crate::{lock, names, schema, sql, status};

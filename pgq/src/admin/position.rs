@@ -5,8 +5,7 @@ use postgres::{GenericClient, Row};
 
 use crate::admin::queue;
 use crate::error::Error;
-use crate::names;
-use crate::names::Name;
+use crate::names::{self, Name};
 use crate::sql;
 
 /// Where a registered consumer stands.

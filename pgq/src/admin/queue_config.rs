@@ -8,8 +8,7 @@ use postgres::{GenericClient, Row};
 use crate::admin::queue;
 use crate::consume::holder;
 use crate::error::Error;
-use crate::names;
-use crate::names::Name;
+use crate::names::{self, Name};
 use crate::{schema, sql};
 
 /// The settings of one queue. PgQ: `pgq.queue`.

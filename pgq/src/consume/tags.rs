@@ -7,11 +7,9 @@ use postgres::GenericClient;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
-use crate::consume::holder;
-use crate::consume::holder::Holder;
+use crate::consume::holder::{self, Holder};
 use crate::error::Error;
-use crate::event::stored_event::Event;
-use crate::event::stored_event::Mark;
+use crate::event::stored_event::{Event, Mark};
 use crate::sql;
 
 /// With so many tags they are sent, so that a batch of nothing but retries does not fill the memory. Each sending

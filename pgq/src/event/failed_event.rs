@@ -5,8 +5,7 @@ use std::ops::Deref;
 use chrono::{DateTime, Utc};
 use postgres::Row;
 
-use crate::event::stored_event::Event;
-use crate::event::stored_event::Made;
+use crate::event::stored_event::{Event, Made};
 use crate::names::Name;
 use crate::time::Time;
 

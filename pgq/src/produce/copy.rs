@@ -7,8 +7,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{CopyInWriter, CopyOutReader, GenericClient, Row};
 
 use crate::admin::queue;
-use crate::error::Error;
-use crate::error::unwrap_io;
+use crate::error::{Error, unwrap_io};
 use crate::lock::Lock;
 use crate::{encoding, sql};
 use dbscript::BoxError;

@@ -6,8 +6,7 @@ use postgres::{GenericClient, Row};
 
 use crate::admin::queue;
 use crate::error::Error;
-use crate::produce::bulk_insert::BulkInsert;
-use crate::produce::bulk_insert::failed;
+use crate::produce::bulk_insert::{BulkInsert, failed};
 use crate::produce::copy::rotated;
 use crate::sql;
 

@@ -5,11 +5,10 @@ use postgres::{GenericClient, Transaction};
 
 use super::extras::{EXTENSION_RIGHTS, EXTENSION_TABLES, ROLES};
 use super::own::constraints;
-use super::path;
 use super::report::{Change, Kind, Report};
 use super::script::{Age, Script};
 use super::state::State;
-use super::{COOP, FAILED, PGQ, trust};
+use super::{COOP, FAILED, PGQ, path, trust};
 use crate::error::Error;
 use crate::{lock, sql};
 

@@ -7,10 +7,9 @@ use log::warn;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use super::path;
 use super::report::Kind;
 use super::state::State;
-use super::{dependents, dependents_at_last, trust};
+use super::{dependents, dependents_at_last, path, trust};
 use crate::error::Error;
 use crate::{lock, sql};
 

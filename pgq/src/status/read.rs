@@ -8,8 +8,7 @@ use postgres::{GenericClient, Row};
 
 use crate::names::Name;
 
-use super::rotating;
-use super::rotating::Rotating;
+use super::rotating::{self, Rotating};
 use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickerSettings};
 use crate::admin::integrity;
 use crate::consume::holder;

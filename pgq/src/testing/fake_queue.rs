@@ -10,8 +10,7 @@ use crate::consume::read::events::Events;
 use crate::consume::retry_policy::RetryPolicy;
 use crate::consume::run::subscription::BatchInfo;
 use crate::consume::tags::{Tagged, Tags};
-use crate::event::stored_event::Event;
-use crate::event::stored_event::Made;
+use crate::event::stored_event::{Event, Made};
 use crate::produce::producer::NewEvent;
 use dbscript::BoxError;
 

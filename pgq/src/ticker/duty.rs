@@ -8,8 +8,7 @@ use postgres::SimpleQueryMessage;
 
 use super::round::DB;
 use crate::error::Error;
-use crate::lock;
-use crate::lock::LockHolder;
+use crate::lock::{self, LockHolder};
 use crate::sql::ticker as sql;
 use crate::ticker::TickerState;
 

@@ -7,8 +7,7 @@ use dbscript::plain;
 use log::{debug, info, warn};
 use postgres::Client;
 
-use crate::admin::integrity;
-use crate::admin::integrity::Finding;
+use crate::admin::integrity::{self, Finding};
 use crate::error::Error;
 
 /// How often it is looked for what does not fit.

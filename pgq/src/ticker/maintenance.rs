@@ -11,10 +11,8 @@ use postgres::types::Type;
 pub(crate) use self::chores::{Chore, ChoreLoop};
 pub use self::retries::retry_events;
 use crate::error::Error;
-use crate::names;
-use crate::names::Name;
-use crate::schema;
-use crate::schema::Trust;
+use crate::names::{self, Name};
+use crate::schema::{self, Trust};
 use crate::sql;
 
 /// Does the maintenance that is due, each operation in a transaction of its own: rotation of event tables,

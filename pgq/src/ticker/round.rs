@@ -7,8 +7,7 @@ use dbscript::{BoxError, Context, Round, Script, describe};
 use super::duty::{Duty, LOOK};
 use super::state::{TickerRole, TickerState};
 use super::ticking::Ticking;
-use crate::schema;
-use crate::schema::Trust;
+use crate::schema::{self, Trust};
 
 /// The name of the database in a worker's context, and in its messages.
 pub(crate) const DB: &str = "db";

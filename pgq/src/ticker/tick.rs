@@ -4,8 +4,7 @@ use postgres::GenericClient;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::schema;
-use crate::schema::Trust;
+use crate::schema::{self, Trust};
 use crate::sql;
 
 /// Longer names are replaced by a hash: a channel's name has 63 bytes at most.

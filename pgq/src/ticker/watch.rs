@@ -12,8 +12,7 @@ use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use super::failing::is_locked;
 use super::mark::Mark;
-use super::queue;
-use super::queue::Queue;
+use super::queue::{self, Queue};
 use crate::sql::ticker as sql;
 
 /// How often queues are read anew when others are at work.

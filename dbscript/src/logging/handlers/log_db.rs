@@ -6,13 +6,14 @@ use log::Level;
 
 use super::Handler;
 use super::tally::Tally;
+use crate::error::Error;
 use crate::logging::entry::Entry;
 use crate::logging::identity::Identity;
 use crate::logging::level;
 use crate::logging::outbox::log_database::LogDatabase;
 use crate::logging::outbox::udp::cut;
 use crate::logging::outbox::{Backlog, Message, Outbox};
-use crate::{Error, one_line};
+use crate::text::plain::one_line;
 
 /// What is longer is cut, in bytes: what waits for the database must not grow.
 const MAX_LINE: usize = 64 * 1024;
@@ -122,6 +123,6 @@ mod tests {
     fn a_broken_connection_string_is_an_error_without_the_string() {
         let error = LogDb::new("host=localhost pasword=secret", identity()).err().expect("broken");
         assert!(error.is_usage());
-        assert!(!crate::describe(&error).contains("secret"), "{error:?}");
+        assert!(!crate::error::describe(&error).contains("secret"), "{error:?}");
     }
 }

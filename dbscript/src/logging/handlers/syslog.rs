@@ -11,7 +11,7 @@ use crate::logging::identity::Identity;
 use crate::logging::outbox::udp::{MAX_DATAGRAM, Udp, cut};
 use crate::logging::outbox::unix_socket::UnixSocket;
 use crate::logging::outbox::{Backlog, Outbox};
-use crate::one_line;
+use crate::text::plain::one_line;
 
 /// Where syslogd listens.
 #[derive(Clone, Debug, PartialEq)]

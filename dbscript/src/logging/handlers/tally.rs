@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Stat, Stats};
+use crate::stats::{Stat, Stats};
 
 /// At most one line goes out in this time.
 const INTERVAL: Duration = Duration::from_secs(60);

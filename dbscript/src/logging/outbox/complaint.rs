@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::one_line;
+use crate::text::plain::one_line;
 
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
 

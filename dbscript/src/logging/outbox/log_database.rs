@@ -8,9 +8,10 @@ use postgres::types::{ToSql, Type};
 
 use super::complaint::Complaint;
 use super::{Delivery, Held, Receiver};
-use crate::conninfo::{self, Target};
+use crate::database::connect;
+use crate::database::conninfo::{self, Target};
+use crate::error::{Error, describe, is_connection_error, sqlstate};
 use crate::logging::handlers::log_db::{Line, SharedTally};
-use crate::{Error, connect, describe, is_connection_error, sqlstate};
 
 const ADD: &str = "select * from log.add($1, $2, $3)";
 

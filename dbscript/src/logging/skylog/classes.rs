@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::arguments::{Arguments, wrong};
 use super::literal::Value;
 use super::receivers;
-use crate::Error;
+use crate::error::Error;
 use crate::logging::files::interval::Interval;
 use crate::logging::files::log_file::LogFile;
 use crate::logging::files::rotation::Rotation;

@@ -1,7 +1,6 @@
 //! The values in `args=(…)`: the part of Python's expressions that log configurations are written in.
 
-use super::literal_string;
-use super::names;
+use super::{literal_string, names};
 
 /// A Python value.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,15 +12,16 @@ use std::path::Path;
 
 use log::LevelFilter;
 
-use crate::config::CONFIG_LIMIT;
-use crate::ini::{self, Sections};
+use crate::config::ini::{self, Sections};
+use crate::config::{CONFIG_LIMIT, interpolate};
+use crate::error::Error;
+use crate::files::read_text_file;
 use crate::logging::handlers::Handler;
 use crate::logging::layout::Layout;
 use crate::logging::layout::format::Format;
 use crate::logging::level;
 use crate::logging::logger::{Logger, Named};
 use crate::logging::scope::Scope;
-use crate::{Error, interpolate, read_text_file};
 use arguments::Arguments;
 
 /// Reads the file and adds its handlers and loggers.

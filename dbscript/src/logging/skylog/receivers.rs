@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::arguments::{Arguments, wrong};
 use super::literal::Value;
-use crate::Error;
+use crate::error::Error;
 use crate::logging::handlers::Handler;
 use crate::logging::handlers::facility::Facility;
 use crate::logging::handlers::log_db::LogDb;

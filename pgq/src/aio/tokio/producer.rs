@@ -6,8 +6,7 @@ use super::BulkInsert;
 use crate::error::Error;
 use crate::produce::bulk_insert::failed;
 use crate::produce::copy::rotated;
-use crate::produce::producer::NewEvent;
-use crate::produce::producer::{insert_values, inserted, require_no_time};
+use crate::produce::producer::{NewEvent, insert_values, inserted, require_no_time};
 use crate::sql;
 
 /// Inserts an event with a type and data; returns its id. See [`insert_event`](crate::insert_event).

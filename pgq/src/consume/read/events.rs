@@ -6,15 +6,13 @@ use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, Row, Transaction};
 
-use crate::consume::holder;
-use crate::consume::holder::Holder;
+use crate::consume::holder::{self, Holder};
 use crate::consume::read::pages::Pages;
 use crate::consume::read::source::{Lent, Source};
 use crate::consume::run::subscription::{BatchInfo, Subscription};
 use crate::consume::tags::Tags;
 use crate::error::Error;
-use crate::event::stored_event::Event;
-use crate::event::stored_event::require_types;
+use crate::event::stored_event::{Event, require_types};
 use crate::produce::copy::Ids;
 use crate::{lock, sql};
 use dbscript::BoxError;

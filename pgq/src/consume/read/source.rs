@@ -13,9 +13,8 @@ use crate::consume::read::pages::Pages;
 use crate::consume::tags::Tags;
 use crate::error::Error;
 use crate::event::stored_event::Event;
-use crate::lock;
 use crate::produce::copy::{Ids, copy_batch};
-use crate::sql;
+use crate::{lock, sql};
 use dbscript::BoxError;
 
 type Values<'v> = [(&'v (dyn ToSql + Sync), Type)];

@@ -12,9 +12,9 @@ use crate::consume::holder;
 use crate::consume::settings::Settings;
 use crate::error::Error;
 use crate::event::checkpoint::Checkpoint;
-use crate::lock::{Lock, Waiting};
+use crate::lock::{self, Lock, Waiting};
+use crate::sql;
 use crate::time::Time;
-use crate::{lock, sql};
 
 /// A consumer's registration on a queue; a subconsumer's, when the settings name one.
 #[derive(Clone, Debug)]

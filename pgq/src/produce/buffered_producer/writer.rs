@@ -9,8 +9,7 @@ use super::shared::{Attempt, Shared};
 use crate::admin::queue::require_queue;
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
-use crate::produce::bulk_insert::BulkInsert;
-use crate::produce::bulk_insert::require_right;
+use crate::produce::bulk_insert::{BulkInsert, require_right};
 use crate::schema;
 
 /// The name of the queue's database in the worker's context, and in its messages.

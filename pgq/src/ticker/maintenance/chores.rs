@@ -8,10 +8,8 @@ use dbscript::{BoxError, Context, Round, Script};
 use super::retries::retry_all;
 use super::{Operation, maintain_some};
 use crate::error::Error;
-use crate::schema;
-use crate::schema::Trust;
-use crate::ticker::DB;
-use crate::ticker::TickerState;
+use crate::schema::{self, Trust};
+use crate::ticker::{DB, TickerState};
 
 /// How often it is looked whether there is something to do.
 const POLL: Duration = Duration::from_secs(1);

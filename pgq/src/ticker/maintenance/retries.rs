@@ -4,8 +4,7 @@ use postgres::{Client, SimpleQueryMessage};
 
 use crate::error::Error;
 use crate::names::shown_hex;
-use crate::schema;
-use crate::schema::Trust;
+use crate::schema::{self, Trust};
 use crate::sql;
 
 /// Puts events whose retry time has come back into their queues; returns how many. PgQ:

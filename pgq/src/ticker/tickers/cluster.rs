@@ -8,8 +8,8 @@ use dbscript::{BoxError, Context};
 use super::plan::TickerScope;
 use crate::error::Error;
 use crate::names::Name;
-use crate::schema::Trust;
-use crate::{schema, sql};
+use crate::schema::{self, Trust};
+use crate::sql;
 
 /// The name of the connections that look for databases.
 const PROBE: &str = ONLY;

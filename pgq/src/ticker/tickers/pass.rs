@@ -5,8 +5,7 @@ use log::warn;
 
 use super::{TickerPlan, cluster};
 use crate::error::Error;
-use crate::ticker::TickerState;
-use crate::ticker::Ticking;
+use crate::ticker::{TickerState, Ticking};
 
 /// Ticks and maintains every database once; returns the first failure, after the others were tried.
 pub(super) fn pass(cx: &mut Context, plan: &TickerPlan) -> Result<(), BoxError> {

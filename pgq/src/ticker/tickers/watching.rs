@@ -6,9 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use dbscript::{BoxError, Context, Round, Script, describe, gist, is_connection_error};
 use log::{error, info, warn};
 
-use super::cluster;
 use super::pass::pass;
-use super::{TickerPlan, TickerScope, Tickers};
+use super::{TickerPlan, TickerScope, Tickers, cluster};
 use crate::ticker::SILENCE;
 
 /// How long the script sleeps between its rounds, in which it does next to nothing.

@@ -1,0 +1,7 @@
+//! The process: pidfile, daemon, signals, service manager, terminal.
+
+pub(crate) mod confirm;
+pub(crate) mod daemon;
+pub(crate) mod pidfile;
+pub(crate) mod signals;
+pub(crate) mod systemd;
