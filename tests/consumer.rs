@@ -150,10 +150,10 @@ fn two_processes_of_one_name_do_not_get_the_same_batch() {
     let batch = open(&mut client, &subscription);
     assert_eq!(*batch.info(), info);
     let error = Batch::open(&mut rival, &subscription, info.clone()).err().expect("refused");
-    assert!(error.is_busy(), "{error}");
+    assert!(error.kind() == pgq::ErrorKind::Busy, "{error}");
     assert_eq!((error.queue(), error.batch()), (Some(QUEUE), Some(info.id)));
     let error = subscription.next_batch(&mut rival).expect_err("refused");
-    assert!(error.is_busy(), "{error}");
+    assert!(error.kind() == pgq::ErrorKind::Busy, "{error}");
     batch.finish().expect("finished");
     // The batch is gone, not free.
     assert!(Batch::open(&mut rival, &subscription, info).is_err());
@@ -174,7 +174,7 @@ fn processes_of_one_name_that_race_for_batches_share_them_out() {
             let info = match subscription.next_batch(&mut client) {
                 Ok(Some(info)) => info,
                 Ok(None) => break,
-                Err(error) if error.is_busy() => continue,
+                Err(error) if error.kind() == pgq::ErrorKind::Busy => continue,
                 Err(error) => panic!("{error:?}"),
             };
             // Between the two, the other process may have taken and finished the batch.

@@ -65,7 +65,7 @@ fn a_test_ticks_and_drains() {
 #[test]
 fn a_tick_that_cannot_be_made_is_an_error() {
     let (_database, mut client) = registered();
-    assert!(force_tick(&mut client, "nope").expect_err("no queue").is_missing());
+    assert!(force_tick(&mut client, "nope").expect_err("no queue").kind() == pgq::ErrorKind::Missing);
 }
 
 /// Notes all that it is told.

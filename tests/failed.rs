@@ -159,7 +159,7 @@ fn a_deleted_event_is_gone() {
     pgq::delete_failed_event(&mut client, QUEUE, CONSUMER, 2).expect("deleted");
     assert_eq!(ids(&list(&mut client)), [1]);
     let error = pgq::delete_failed_event(&mut client, QUEUE, CONSUMER, 2).expect_err("gone");
-    assert!(error.is_missing(), "{error:?}");
+    assert!(error.kind() == pgq::ErrorKind::Missing, "{error:?}");
     assert_eq!((error.queue(), error.event()), (Some(QUEUE), Some(2)));
 }
 
@@ -169,7 +169,7 @@ fn a_retry_that_the_queue_refuses_keeps_the_event() {
     fail_two_of_three(&mut client);
     client.execute("update pgq.queue set queue_disable_insert = true", &[]).expect("updated");
     let error = pgq::retry_failed_event(&mut client, QUEUE, CONSUMER, 1).expect_err("refused");
-    assert!(!error.is_missing(), "{error:?}");
+    assert!(error.kind() != pgq::ErrorKind::Missing, "{error:?}");
     assert_eq!(ids(&list(&mut client)), [1, 2]);
 }
 
@@ -221,10 +221,20 @@ fn the_library_says_what_is_missing() {
     queues::create_extension(&mut client);
     queues::create(&mut client, QUEUE);
     let error = pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect_err("not installed");
-    assert!(error.is_missing() && error.to_string().contains("`pgqadm CONFIG.ini install`"), "{error:?}");
+    assert!(
+        error.kind() == pgq::ErrorKind::Missing && error.to_string().contains("`pgqadm CONFIG.ini install`"),
+        "{error:?}"
+    );
     schema::install(&mut client).expect("completed");
     let error = pgq::failed_events(&mut client, "nope", CONSUMER, None, 0).expect_err("no queue");
-    assert!(error.is_missing() && error.to_string().contains("queue `nope` does not exist"), "{error:?}");
+    assert!(
+        error.kind() == pgq::ErrorKind::Missing && error.to_string().contains("queue `nope` does not exist"),
+        "{error:?}"
+    );
     let error = pgq::count_failed_events(&mut client, QUEUE, "nope").expect_err("no consumer");
-    assert!(error.is_missing() && error.to_string().contains("consumer `nope` (queue `queue`)"), "{error:?}");
+    assert!(
+        error.kind() == pgq::ErrorKind::Missing
+            && error.to_string().contains("consumer `nope` (queue `queue`)"),
+        "{error:?}"
+    );
 }

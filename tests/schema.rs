@@ -135,13 +135,17 @@ fn pgq_is_installed_once() {
     let mut client = database.client();
     assert!(!pgq::schema::is_installed(&mut client).expect("answers"));
     let error = pgq::create_queue(&mut client, "q").expect_err("not installed");
-    assert!(error.is_missing() && error.to_string().contains("schema `pgq` is not installed"), "{error}");
+    assert!(
+        error.kind() == pgq::ErrorKind::Missing
+            && error.to_string().contains("schema `pgq` is not installed"),
+        "{error}"
+    );
     queues::install(&mut client);
     assert!(pgq::schema::is_installed(&mut client).expect("answers"));
     assert!(!pgq::schema::install(&mut client).expect("there already"));
     assert!(pgq::create_queue(&mut client, "q").expect("created"));
     assert!(!pgq::create_queue(&mut client, "q").expect("there already"));
-    assert!(pgq::create_queue(&mut client, "").expect_err("no name").is_usage());
+    assert!(pgq::create_queue(&mut client, "").expect_err("no name").kind() == pgq::ErrorKind::Usage);
 }
 
 #[test]

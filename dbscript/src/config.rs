@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "skylog")]
 pub(crate) use self::input::CONFIG_LIMIT;
 pub(crate) use self::typed::expand_home;
 use crate::config::ini::Sections;

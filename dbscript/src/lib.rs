@@ -35,7 +35,6 @@ mod control;
 mod data_error;
 mod database;
 mod error;
-mod error_kind;
 mod files;
 mod manager;
 mod panics;
@@ -43,7 +42,6 @@ mod panics;
 mod process;
 mod progress;
 mod run;
-mod server_error;
 mod stats;
 mod text;
 
@@ -56,14 +54,16 @@ pub use control::Control;
 pub use data_error::DataError;
 pub use database::connection::Connection;
 pub use database::databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
+pub use error::class::ErrorClass;
 pub use error::{
-    BoxError, Error, describe, describe_in_full, is_connection_error, is_final, is_interrupted, sqlstate,
+    BoxError, Error, ErrorKind, describe, describe_in_full, is_connection_error, is_final, is_interrupted,
+    sqlstate,
 };
-pub use error_kind::ErrorKind;
 pub use files::{create_own_file, read_file, read_own_text_file, read_text_file};
 pub use panics::guarded;
 pub use progress::{Progress, Totals};
-pub use run::run_loop::{LoopSettings, RunLoop};
+pub use run::loop_settings::LoopSettings;
+pub use run::run_loop::RunLoop;
 pub use run::script::{Context, Round, Script};
 pub use run::worker::{DROP_LIMIT, Worker, WorkerHandle};
 pub use stats::{Stat, Stats};
@@ -83,4 +83,6 @@ pub use run::args::Switches;
 #[cfg(feature = "program")]
 pub use run::command::Command;
 #[cfg(feature = "program")]
-pub use run::program::{Job, Program};
+pub use run::job::Job;
+#[cfg(feature = "program")]
+pub use run::program::Program;

@@ -7,7 +7,12 @@ pub(crate) mod command;
 #[cfg(feature = "program")]
 pub(crate) mod completions;
 #[cfg(feature = "program")]
+pub(crate) mod description;
+#[cfg(feature = "program")]
 pub(crate) mod invocation;
+#[cfg(feature = "program")]
+pub(crate) mod job;
+pub(crate) mod loop_settings;
 #[cfg(feature = "program")]
 pub(crate) mod man;
 #[cfg(feature = "program")]

@@ -4,6 +4,7 @@ pub(crate) mod drop_queue;
 pub(crate) mod exclusive;
 pub(crate) mod failed;
 pub(crate) mod failed_many;
+pub(crate) mod find_queue;
 pub mod integrity;
 pub(crate) mod position;
 pub(crate) mod queue;

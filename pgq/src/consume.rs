@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod consumer;
+pub(crate) mod delivered;
 pub(crate) mod holder;
 pub(crate) mod hooks;
 pub(crate) mod outcome;

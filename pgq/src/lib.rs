@@ -83,6 +83,7 @@
 
 mod admin;
 mod aio;
+mod backoff;
 mod consume;
 mod encoding;
 mod error;
@@ -109,9 +110,10 @@ pub use admin::failed_many::{
     delete_failed_events, each_failed_event, purge_failed_events, require_failed_events, require_interval,
     retry_all_failed_events, retry_failed_events,
 };
+pub use admin::find_queue::require_queue;
 pub use admin::integrity;
 pub use admin::position::{Position, consumer_position, require_consumer};
-pub use admin::queue::{create_queue, require_queue};
+pub use admin::queue::create_queue;
 pub use admin::queue_config::{QueueConfig, queue_config, queue_configs};
 pub use admin::queue_variable::set_queue_config;
 pub use admin::registration::{
@@ -124,6 +126,7 @@ pub use admin::set_aside::{SetAside, set_aside};
 pub use aio::tokio;
 pub use consume::batch::Batch;
 pub use consume::consumer::Consumer;
+pub use consume::delivered::Delivered;
 pub use consume::hooks::Hooks;
 pub use consume::outcome::Outcome;
 pub use consume::position::local::LocalConsumer;
@@ -131,14 +134,17 @@ pub use consume::position::local_handler::LocalHandler;
 pub use consume::read::events::Events;
 pub use consume::retry_policy::{DEFAULT_RETRY_CAP, DEFAULT_RETRY_DELAY, RetryPolicy};
 pub use consume::router::{Router, Unknown, UnknownEvents};
-pub use consume::run::consumer_loop::{ConsumerLoop, Delivered, Delivery, ToConsumer};
-pub use consume::run::subscription::{BatchInfo, Subscription};
+pub use consume::run::consumer_loop::ConsumerLoop;
+pub use consume::run::delivery::{Delivery, Kind};
+pub use consume::run::subscription::Subscription;
 pub use consume::run::worker::{Worker, WorkerHandle};
 pub use consume::settings::{DEFAULT_KEEPALIVE_STATS, DEFAULT_MERGE_EVENTS, Settings, Twin};
 pub use dbscript::{BoxError, Control, Totals};
-pub use error::Error;
-pub use event::checkpoint::Checkpoint;
+pub use error::{Error, ErrorKind};
+pub use event::batch_info::BatchInfo;
+pub use event::checkpoint::{Checkpoint, Place};
 pub use event::failed_event::FailedEvent;
+pub use event::new_event::NewEvent;
 pub use event::owned_event::OwnedEvent;
 pub use event::payload;
 pub use event::stored_event::Event;
@@ -148,7 +154,7 @@ pub use produce::buffered_producer::{
     DEFAULT_MAX_EVENTS, DEFAULT_PATIENCE, ProducerStats, SendError,
 };
 pub use produce::bulk_insert::BulkInsert;
-pub use produce::producer::{NewEvent, bulk_insert, insert_event, insert_new_event};
+pub use produce::producer::{bulk_insert, insert_event, insert_new_event};
 pub use ticker::maintenance::{maintain, retry_events};
 pub use ticker::tick::{tick, tick_channel};
 pub use ticker::tickers::{DEFAULT_CHECK_PERIOD, TickerPlan, TickerScope, Tickers, TickersLoop};

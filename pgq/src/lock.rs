@@ -7,6 +7,7 @@
 //! processes it. The first is short, so who finds the lock taken looks again for a while before it gives up.
 
 mod holder;
+pub(crate) mod transaction;
 mod wait;
 
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub(crate) fn retrying<T, E>(mut attempt: impl FnMut() -> Result<Option<T>, E>) 
 ///
 /// # Errors
 ///
-/// When another process has it ([`Error::is_busy`]), and when the server fails.
+/// When another process has it ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
 pub(crate) fn take(client: &mut impl GenericClient, queue: &str, name: &str) -> Result<(), Error> {
     let taken = retrying(|| {
         let row =

@@ -9,6 +9,7 @@ mod install;
 mod own;
 pub(crate) mod path;
 mod report;
+pub(crate) mod row_security;
 mod script;
 mod state;
 mod trust;

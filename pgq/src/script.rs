@@ -13,7 +13,7 @@ use log::info;
 pub use self::keys::{KEYS, settings};
 use crate::consume::consumer::Consumer;
 use crate::consume::position::local_handler::LocalHandler;
-use crate::consume::run::consumer_loop::{ConsumerLoop, ToConsumer};
+use crate::consume::run::consumer_loop::ConsumerLoop;
 use crate::consume::run::subscription::Subscription;
 use crate::schema;
 
@@ -59,8 +59,7 @@ impl Program {
             if let Some(job) = registration(db, &subscription, switches) {
                 return Ok(job);
             }
-            let delivery = ToConsumer(from_config(config)?);
-            Ok(Job::looping(ConsumerLoop::new(db, subscription, delivery)))
+            Ok(Job::looping(ConsumerLoop::new(db, subscription, from_config(config)?)))
         })
     }
 

@@ -21,16 +21,13 @@ use dbscript::Worker;
 
 use self::duty::DUTY;
 pub use self::handle::TickerHandle;
-pub(crate) use self::round::DB;
 use self::round::TickerLoop;
+pub(crate) use self::settings::DB;
 pub use self::settings::TickerSettings;
 pub use self::state::{TickerRole, TickerState, TickerStatus};
 pub(crate) use self::ticking::Ticking;
 use crate::error::Error;
 use crate::ticker::maintenance::{Chore, ChoreLoop};
-
-/// How long a server may be silent before it counts as gone.
-pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 
 /// Describes the ticker of one database, with its maintenance, on threads of its own inside any program.
 ///
@@ -129,7 +126,6 @@ impl Ticker {
             .loop_delay(loop_delay)
             .exception_sleep(self.settings.exception_sleep)
             .connection_lifetime(self.settings.connection_lifetime)
-            .notice_silence(SILENCE)
             .pin_search_path()
     }
 }

@@ -53,6 +53,14 @@ impl ToSql for Time {
     to_sql_checked!();
 }
 
+/// Clocks may be set back, and intervals may be endless.
+pub(crate) fn seconds(seconds: f64) -> std::time::Duration {
+    if seconds.is_sign_negative() {
+        return std::time::Duration::ZERO;
+    }
+    std::time::Duration::try_from_secs_f64(seconds).unwrap_or(std::time::Duration::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,7 +72,7 @@ impl Ends {
 
     fn drain_by(&self, member: Option<&str>, takes_over: bool) -> Result<(), pgq::Error> {
         let remote = RemoteConsumer::new(CONSUMER, "dst", Apply);
-        self.worker(member, takes_over).drain_delivery(remote).map(|_| ())
+        self.worker(member, takes_over).drain(remote).map(|_| ())
     }
 
     #[track_caller]

@@ -198,12 +198,12 @@ fn an_ordinary_role_sees_all_but_what_is_hidden_from_it() {
 fn without_pgq_the_error_says_how_to_install_it() {
     let database = Database::create("status");
     let error = Status::read(&mut database.client()).expect_err("nothing is installed");
-    assert!(error.is_missing());
+    assert!(error.kind() == pgq::ErrorKind::Missing);
     assert!(
         error.to_string().ends_with("`pgqadm CONFIG.ini install` or `pgq::schema::install` installs it"),
         "{error}"
     );
     let (_database, mut client) = installed(Kind::Own);
     let error = read(&mut client).only("q").expect_err("no such queue");
-    assert!(error.is_missing());
+    assert!(error.kind() == pgq::ErrorKind::Missing);
 }

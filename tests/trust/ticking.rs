@@ -50,7 +50,10 @@ fn a_superuser_runs_nothing_of_a_strangers_queues() {
         pgq::drop_queue(boss, "q", true).expect_err("refused"),
     ];
     for refusal in refusals {
-        assert!(refusal.is_untrusted() && refusal.to_string().contains(&expected), "{refusal}");
+        assert!(
+            refusal.kind() == pgq::ErrorKind::Untrusted && refusal.to_string().contains(&expected),
+            "{refusal}"
+        );
     }
     let failed = pgq::Ticker::new(&scene.database.conninfo()).spawn().err().map(|error| error.to_string());
     assert!(failed.is_some(), "a ticker that does not start");
@@ -125,7 +128,7 @@ fn one_object_of_a_strangers_is_enough() {
         ),
     ] {
         scene.boss.batch_execute(&lay).expect(&lay);
-        assert!(pgq::maintain(&mut scene.boss).expect_err("refused").is_untrusted());
+        assert!(pgq::maintain(&mut scene.boss).expect_err("refused").kind() == pgq::ErrorKind::Untrusted);
         let failed = pgq::Ticker::new(&scene.database.conninfo()).spawn().err();
         assert!(failed.is_some_and(|error| dbscript::describe(&error).contains(&role)));
         scene.boss.batch_execute(lift).expect(lift);
@@ -144,7 +147,7 @@ fn the_owner_may_have_the_tickers_rights() {
         .boss
         .batch_execute(&format!("create role {ticker} login; grant pgq_admin to {ticker}; set role {ticker}"))
         .expect("created");
-    assert!(pgq::maintain(&mut scene.boss).expect_err("refused").is_untrusted());
+    assert!(pgq::maintain(&mut scene.boss).expect_err("refused").kind() == pgq::ErrorKind::Untrusted);
     scene
         .boss
         .batch_execute(&format!("reset role; grant {ticker} to {}; set role {ticker}", scene.role))

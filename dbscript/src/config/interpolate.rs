@@ -69,6 +69,7 @@ pub(crate) type Lookup<'a> = &'a dyn Fn(Option<&str>, &str) -> Option<String>;
 /// # Errors
 ///
 /// A message that tells what is wrong: an unknown name, a loop, a stray `%`.
+#[cfg(any(test, feature = "skylog"))]
 pub(crate) fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     expand_as(Syntax::Percent, text, Syntax::Percent, &|_, name| lookup(name))
 }

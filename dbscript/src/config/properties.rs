@@ -1,5 +1,6 @@
 //! No input makes the reader of config files panic, and whatever it refuses is named.
 
+use crate::error::ErrorKind;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 
@@ -50,7 +51,7 @@ fn set() -> impl Strategy<Value = Vec<(String, String)>> {
 fn check_error<T>(result: Result<T, Error>, names: &[&str]) -> Result<(), TestCaseError> {
     let Err(error) = result else { return Ok(()) };
     let line = describe(&error);
-    prop_assert!(error.is_usage() && line.lines().count() == 1, "{line}");
+    prop_assert!(error.kind() == ErrorKind::Usage && line.lines().count() == 1, "{line}");
     for name in names {
         prop_assert!(line.contains(name), "`{name}` is not in: {line}");
     }

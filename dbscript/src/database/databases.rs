@@ -14,7 +14,7 @@ use crate::database::connection::Connection;
 use crate::database::conninfo::{self, Target};
 use crate::database::listen::{self, Channels, Listeners, Open};
 use crate::database::pool::{PoolOfOne, Pooled};
-use crate::error::{BoxError, Error, Interrupted};
+use crate::error::{BoxError, Error};
 
 /// Default of `connection_lifetime`: 20 minutes.
 pub const DEFAULT_CONNECTION_LIFETIME: Duration = Duration::from_secs(1200);
@@ -307,7 +307,7 @@ impl Databases {
     fn connect(&self, name: &str, pool: &PoolOfOne) -> Result<Pooled, Error> {
         let interrupted = |error: BoxError| Error::failed(format!("{name}: not connecting")).caused_by(error);
         if self.control.is_aborting() {
-            return Err(interrupted(Interrupted.into()));
+            return Err(interrupted(Error::interrupted().into()));
         }
         // Anew, since a service or a password may be another one by now.
         let conninfo = self.entries.get(name).map_or("", |entry| &entry.conninfo);
@@ -321,7 +321,7 @@ impl Databases {
         let mut pooled = Pooled::new(client, lifeline, self.control.cancellable(canceller));
         // An abort before the connection could be cancelled has not cancelled it.
         if self.control.is_aborting() {
-            return Err(interrupted(Interrupted.into()));
+            return Err(interrupted(Error::interrupted().into()));
         }
         for ((_, title), check) in self.checks.iter().filter(|((of, _), _)| of == name) {
             let failed =

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::SIGINT;
 
 use crate::error::{BoxError, Error};
-use crate::process::signals;
+use crate::process::end::end_by;
 use crate::text::plain::plain;
 
 /// Whether an answer is awaited.
@@ -60,5 +60,5 @@ pub(crate) fn end_question(signal: i32) {
         let _ = stderr().write_all(b"\nnot confirmed, nothing is changed\n");
         std::process::exit(1);
     }
-    signals::end_by(signal);
+    end_by(signal);
 }

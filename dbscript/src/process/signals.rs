@@ -9,12 +9,12 @@ use log::{info, warn};
 use nix::sys::signal::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
 
 use crate::control::Control;
 use crate::error::Error;
 use crate::logging;
 use crate::process::confirm;
+use crate::process::end::end_by;
 
 /// A second SIGINT within this time means: now.
 const DOUBLE: Duration = Duration::from_secs(1);
@@ -71,13 +71,6 @@ pub(crate) fn watch_once(control: Control) -> Result<Cancelled, Error> {
     };
     thread::Builder::new().name("signals".to_owned()).spawn(handle).map_err(failed)?;
     Ok(cancelled)
-}
-
-/// Ends the process as the signal would have, so that a shell sees it and ends its script too.
-pub(crate) fn end_by(signal: i32) {
-    logging::flush();
-    // Fails for signals that cannot be handled only.
-    let _ = emulate_default_handler(signal);
 }
 
 fn failed(error: std::io::Error) -> Error {

@@ -142,6 +142,7 @@ pub(crate) fn misuse(program: &str, commands: &[Command], arguments: &[&str]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     const COMMANDS: [Command; 3] = [
         Command::new("drop", "<queue>...", "Drops queues."),
@@ -190,7 +191,7 @@ mod tests {
         let check = |arguments: &[&str], expected: &str| {
             let error = misuse("prog", &COMMANDS, arguments);
             assert_eq!(error.to_string(), format!("{expected} `prog --help` lists the commands"));
-            assert!(error.is_usage());
+            assert!(error.kind() == ErrorKind::Usage);
         };
         check(&[], "no command given;");
         check(&["drop"], "command `drop` takes <queue>...;");

@@ -12,29 +12,40 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ValueHint};
 use clap_complete::Shell;
 
+use crate::run::args;
 use crate::run::command::Command;
-use crate::run::program::Program;
+use crate::run::description::Description;
 
 /// Writes what a shell needs to complete the command line.
-pub(crate) fn write(program: &Program, shell: Shell, to: &mut impl Write) -> io::Result<()> {
-    let mut parser = program.completable();
-    match (shell, program.all_commands()) {
+pub(crate) fn write(description: &Description, shell: Shell, to: &mut impl Write) -> io::Result<()> {
+    let mut parser = parser(description);
+    match (shell, &*description.commands) {
         (Shell::Bash, commands @ [_, ..]) => bash::write(&Line::new(&mut parser, commands), to),
         (Shell::Fish, commands @ [_, ..]) => fish::write(&Line::new(&mut parser, commands), to),
         _ => {
-            clap_complete::generate(shell, &mut parser, program.name(), to);
+            clap_complete::generate(shell, &mut parser, description.name(), to);
             Ok(())
         }
     }
 }
 
+/// Returns the parser with every command and what it takes.
+fn parser(description: &Description) -> clap::Command {
+    if description.commands.is_empty() {
+        return description.parser();
+    }
+    let mut parser = args::complete(description.described(), &description.switches, None);
+    for switch in description.switches.iter().filter(|switch| !switch.values.is_empty()) {
+        let values = PossibleValuesParser::new(switch.values);
+        parser = parser.mut_arg(switch.name, |arg| arg.value_parser(values));
+    }
+    let added: Vec<&str> = description.switches.iter().map(|switch| switch.name).collect();
+    with_commands(parser, &description.commands, &added)
+}
+
 /// Adds commands with their arguments and switches, each a command of the parser's own, which is how clap's scripts
 /// know them. The program itself takes them as plain arguments, before and behind which switches may stand.
-pub(crate) fn with_commands(
-    parser: clap::Command,
-    commands: &[Command],
-    added: &[&'static str],
-) -> clap::Command {
+fn with_commands(parser: clap::Command, commands: &[Command], added: &[&'static str]) -> clap::Command {
     let parser = parser.mut_args(|arg| {
         let is_common = !added.contains(&arg.get_id().as_str());
         let everywhere = is_common && !arg.is_positional() && arg.get_id() != "version";

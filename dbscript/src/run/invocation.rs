@@ -15,11 +15,13 @@ use crate::logging::complaint::complain;
 use crate::logging::{self, LogSettings};
 use crate::panics::guarded;
 use crate::process::daemon::{self, Readiness, Side};
+use crate::process::end::end_by;
 use crate::process::pidfile::{self, Pidfile, Sent};
 use crate::process::signals;
 use crate::process::systemd::Systemd;
 use crate::run::args::Switches;
-use crate::run::program::{Job, Kind, Once, Program};
+use crate::run::description::Description;
+use crate::run::job::{Job, Kind, Once};
 use crate::run::run_loop::RunLoop;
 use crate::run::script::{Context, Script};
 use crate::run::settings::{Fixed, Settings};
@@ -29,16 +31,16 @@ use crate::run::{completions, man};
 pub(crate) type Build = Box<dyn Fn(&Config, &Switches) -> Result<Job, BoxError>>;
 
 pub(crate) struct Run {
-    program: Program,
+    description: Description,
     switches: Switches,
     set: Vec<(String, String)>,
     build: Build,
 }
 
 impl Run {
-    pub(crate) fn new(program: Program, switches: Switches, build: Build) -> Result<Run, BoxError> {
+    pub(crate) fn new(description: Description, switches: Switches, build: Build) -> Result<Run, BoxError> {
         let set = switches.set()?;
-        Ok(Run { program, switches, set, build })
+        Ok(Run { description, switches, set, build })
     }
 
     pub(crate) fn run(self) -> Result<ExitCode, BoxError> {
@@ -68,12 +70,12 @@ impl Run {
     fn text_to_print(&self) -> Result<Option<Vec<u8>>, BoxError> {
         let mut text = Vec::new();
         if self.switches.sample() {
-            text =
-                ini_template::render(self.program.name(), &self.program.all_keys(), &self.set)?.into_bytes();
+            text = ini_template::render(self.description.name(), &self.description.all_keys(), &self.set)?
+                .into_bytes();
         } else if self.switches.manual() {
-            man::write_page(&self.program, &mut text)?;
+            man::write_page(&self.description, &mut text)?;
         } else if let Some(shell) = self.switches.completions() {
-            completions::write(&self.program, shell, &mut text)?;
+            completions::write(&self.description, shell, &mut text)?;
         } else {
             return Ok(None);
         }
@@ -82,17 +84,17 @@ impl Run {
 
     fn load(&self) -> Result<Config, Error> {
         let file = self.switches.config_file().ok_or_else(|| {
-            let name = self.program.name();
+            let name = self.description.name();
             Error::usage(format!(
                 "no config file given; `{name} --ini` prints a sample, `{name} --help` lists the switches"
             ))
         })?;
-        let config = Config::load(file, self.program.sections(), &self.set)?;
-        Ok(config.declare(self.program.all_keys()))
+        let config = Config::load(file, &self.description.sections, &self.set)?;
+        Ok(config.declare(self.description.all_keys()))
     }
 
     fn settings(&self, config: &Config) -> Result<Settings, Error> {
-        Settings::read(config, self.program.own_keys(), &self.program.databases(config)?)
+        Settings::read(config, &self.description.keys, &self.description.databases(config)?)
     }
 
     /// Sends a signal. A broken file keeps nobody from stopping the process, but is not worth a reload.
@@ -100,7 +102,7 @@ impl Run {
         if signal == Signal::SIGHUP {
             self.settings(config)?;
         }
-        let pidfile = Settings::pidfile(config, self.program.own_keys())?;
+        let pidfile = Settings::pidfile(config, &self.description.keys)?;
         logging::init_console(&LogSettings::default(), self.switches.level())?;
         let Some(path) = pidfile else {
             warn!("no pidfile in the config file, nothing to do");
@@ -133,7 +135,7 @@ impl Run {
         drop(context);
         if let (Err(error), Some(signal)) = (&result, cancelled.by()) {
             complain(&format!("cancelled by {signal}: {}", describe(&**error)));
-            signals::end_by(signal as i32);
+            end_by(signal as i32);
         }
         result
     }
@@ -200,7 +202,7 @@ impl Run {
     fn context(&self, settings: &Settings, control: Control) -> Context {
         let mut databases = Databases::new(&settings.job_name, control.clone());
         settings.apply(&mut databases);
-        if self.program.is_pinned() {
+        if self.description.is_pinned {
             databases.pin_search_path();
         }
         Context::new(databases, control)

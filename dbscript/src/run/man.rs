@@ -7,11 +7,11 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
 use crate::run::command::Command;
-use crate::run::program::Program;
+use crate::run::description::Description;
 
 /// Writes a manual page in the format of `man`: what the command line takes, and what the config file takes.
-pub(crate) fn write_page(program: &Program, to: &mut impl Write) -> io::Result<()> {
-    let mut parser = program.parser();
+pub(crate) fn write_page(description: &Description, to: &mut impl Write) -> io::Result<()> {
+    let mut parser = description.parser();
     parser.build();
     let man = Man::new(parser.clone()).section("1").source(version(&parser));
     man.render_title(to)?;
@@ -21,16 +21,16 @@ pub(crate) fn write_page(program: &Program, to: &mut impl Write) -> io::Result<(
     page.to_writer(to)?;
     man.render_description_section(to)?;
     let mut page = Roff::new();
-    quick_start(&mut page, program.steps());
-    commands(&mut page, program.all_commands());
+    quick_start(&mut page, description.steps());
+    commands(&mut page, &description.commands);
     page.to_writer(to)?;
     man.render_options_section(to)?;
     let mut page = Roff::new();
-    config_file(&mut page, program);
-    exit_status(&mut page, program.all_commands());
-    if !program.notes().is_empty() {
+    config_file(&mut page, description);
+    exit_status(&mut page, &description.commands);
+    if !description.notes().is_empty() {
         page.control("SH", ["NOTES"]);
-        page.control("nf", []).text([roman(program.notes())]).control("fi", []);
+        page.control("nf", []).text([roman(description.notes())]).control("fi", []);
     }
     page.to_writer(to)
 }
@@ -104,15 +104,15 @@ fn commands(page: &mut Roff, commands: &[Command]) {
     }
 }
 
-fn config_file(page: &mut Roff, program: &Program) {
+fn config_file(page: &mut Roff, description: &Description) {
     page.control("SH", ["CONFIG FILE"]);
     page.text([
         roman("An INI file with the section "),
-        bold(format!("[{}]", program.name())),
+        bold(format!("[{}]", description.name())),
         roman(" and these keys."),
     ]);
-    for key in program.all_keys() {
-        let need = if program.requires(&key) { " (required)" } else { "" };
+    for key in description.all_keys() {
+        let need = if description.requires(&key) { " (required)" } else { "" };
         page.control("TP", []).text([bold(key.name()), roman(need)]).text([roman(key.doc)]);
     }
 }

@@ -6,49 +6,15 @@ use log::{Level, error, info, warn};
 
 use crate::control::Control;
 use crate::error::{BoxError, describe, is_final, is_interrupted};
-use crate::error_kind::ErrorKind;
 use crate::manager::{Manager, News};
 use crate::panics::guarded;
 use crate::progress::Progress;
+use crate::run::loop_settings::LoopSettings;
 use crate::run::script::{Context, Round, Script};
 use crate::run::trouble::Trouble;
 
 /// Longer sleeps end after this; the round that follows finds nothing.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How a loop paces itself.
-///
-/// ```
-/// let mut settings = dbscript::LoopSettings::default();
-/// settings.loop_delay = 0.1;
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct LoopSettings {
-    /// Seconds to sleep after a round that found nothing; 0: end instead of sleeping; below 0: one round only.
-    /// Defaults to 1.
-    pub loop_delay: f64,
-    /// Time to wait after a failed round. Defaults to 20 seconds.
-    pub exception_sleep: Duration,
-    /// Errors that are logged as warnings at first. Defaults to none.
-    pub exception_quiet: Vec<ErrorKind>,
-    /// How long they are, counted from the first failed round. Defaults to 300 seconds.
-    pub exception_grace: Duration,
-    /// How long no round must fail until the next failed one counts as the first. Defaults to 900 seconds.
-    pub exception_reset: Duration,
-}
-
-impl Default for LoopSettings {
-    fn default() -> LoopSettings {
-        LoopSettings {
-            loop_delay: 1.0,
-            exception_sleep: Duration::from_secs(20),
-            exception_quiet: Vec::new(),
-            exception_grace: Duration::from_secs(300),
-            exception_reset: Duration::from_secs(900),
-        }
-    }
-}
 
 /// Makes the script and the settings anew from re-read configuration.
 pub(crate) type Reload<S> = Box<dyn FnMut(&mut Context) -> Result<(S, LoopSettings), BoxError>>;

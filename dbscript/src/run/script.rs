@@ -31,7 +31,7 @@ pub trait Script {
     /// # Errors
     ///
     /// Any error fails the round: it is logged, connections are closed, the loop waits and goes on. An
-    /// [`Error`] that [is a usage error](Error::is_usage) or [fatal](Error::fatal) ends the program.
+    /// [`Error`] that [is a usage error](|error| error.kind() == ErrorKind::Usage) or [fatal](Error::fatal) ends the program.
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError>;
 
     /// Tells whether the last round, which succeeded, is a sign of life for a service manager's watchdog.

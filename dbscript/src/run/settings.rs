@@ -7,11 +7,11 @@ use crate::config::Config;
 use crate::config::key::Key;
 use crate::database::databases::Databases;
 use crate::error::Error;
-use crate::error_kind::ErrorKind;
+use crate::error::class::ErrorClass;
 use crate::logging::{
     FORMAT_KEYS, LOG_COUNT, LOG_FORMAT, LOG_SIZE, LOGFILE, LogSettings, SKYLOG_LOCATIONS, USE_SKYLOG,
 };
-use crate::run::run_loop::LoopSettings;
+use crate::run::loop_settings::LoopSettings;
 
 pub(crate) const JOB_NAME: Key =
     Key::optional("job_name", "Name of the job in logs; must be unique. Defaults to the file's base name.");
@@ -153,9 +153,9 @@ fn loop_delay(config: &Config, key: &Key) -> Result<f64, Error> {
     if delay < 0.0 { Ok(delay) } else { config.seconds(key).map(|delay| delay.as_secs_f64()) }
 }
 
-fn kinds(config: &Config, key: &Key) -> Result<Vec<ErrorKind>, Error> {
+fn kinds(config: &Config, key: &Key) -> Result<Vec<ErrorClass>, Error> {
     let names = config.list(key)?;
-    Ok(names.iter().filter(|name| !name.is_empty()).map(|name| ErrorKind::from_name(name)).collect())
+    Ok(names.iter().filter(|name| !name.is_empty()).map(|name| ErrorClass::from_name(name)).collect())
 }
 
 /// Reads a connection string and checks its syntax, without a word of what it holds.

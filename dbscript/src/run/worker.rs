@@ -11,7 +11,8 @@ use crate::control::Control;
 use crate::database::databases::Databases;
 use crate::error::{BoxError, Error, describe};
 use crate::progress::{Progress, Totals};
-use crate::run::run_loop::{LoopSettings, RunLoop};
+use crate::run::loop_settings::LoopSettings;
+use crate::run::run_loop::RunLoop;
 use crate::run::script::{Context, Script};
 
 /// Describes a [`Script`] that runs beside the rest of a program. It touches nothing global: no signals, no

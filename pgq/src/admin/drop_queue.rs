@@ -7,11 +7,11 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use crate::admin::queue;
+use crate::admin::find_queue;
 use crate::admin::set_aside::{self, SetAside, joined, number};
-use crate::consume::holder;
 use crate::error::Error;
-use crate::{lock, names, schema, sql, status};
+use crate::schema::{self, row_security};
+use crate::{lock, names, sql};
 
 const WHAT: &str = "cannot drop the queue";
 
@@ -93,7 +93,7 @@ fn patiently(
         Err(error) if error.sqlstate() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
             Err(in_use(client, queue).caused_by(error))
         }
-        Err(error) if error.sqlstate().is_some() && queue::is_gone(client, queue) => Ok(false),
+        Err(error) if error.sqlstate().is_some() && find_queue::is_gone(client, queue) => Ok(false),
         result => result,
     }
 }
@@ -122,7 +122,7 @@ fn limited(
 fn in_use(client: &mut impl GenericClient, queue: &str) -> Error {
     let tables = client.query_typed_opt(sql::QUEUE_TABLES, &[(&queue, Type::TEXT)]);
     let tables: Vec<String> = tables.ok().flatten().map_or(Vec::new(), |row| row.get(0));
-    let users = status::users_of_tables(client, &tables).unwrap_or_default();
+    let users = lock::transaction::users_of_tables(client, &tables).unwrap_or_default();
     let users: Vec<String> = users.iter().map(ToString::to_string).collect();
     let what = match &*users {
         [] => format!("{WHAT}, which is in use"),
@@ -153,7 +153,7 @@ impl fmt::Display for QueueContents {
         let consumers = match &*self.consumers {
             [] => "no consumers".to_owned(),
             [one] => format!("consumer `{one}`"),
-            several => format!("consumers {}", queue::quoted(several)),
+            several => format!("consumers {}", find_queue::quoted(several)),
         };
         let mut parts = vec![events];
         parts.extend(self.set_aside.parts());
@@ -172,13 +172,13 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
     let failed = |error| Error::failed("cannot look into the queue").on_queue(queue).caused_by(error);
     let row = client.query_typed_opt(sql::QUEUE_CONTENTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
     let Some(row) = row else { return Ok(None) };
-    holder::require_visible(row.get(2)).map_err(|error| error.on_queue(queue))?;
+    row_security::require_visible(row.get(2)).map_err(|error| error.on_queue(queue))?;
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let count = client.query_typed_one(&sql::count_events(row.get(0)), no_values);
     let count = match count {
         Ok(count) => count.get::<_, i64>(0).unsigned_abs(),
         // Dropped since the look.
-        Err(_) if queue::is_gone(client, queue) => return Ok(None),
+        Err(_) if find_queue::is_gone(client, queue) => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
     Ok(Some(QueueContents {

@@ -4,7 +4,7 @@
 
 use postgres::{GenericClient, Transaction};
 
-use crate::admin::queue;
+use crate::admin::find_queue;
 use crate::error::Error;
 use crate::{lock, schema};
 
@@ -34,8 +34,8 @@ pub(crate) fn of_consumer<T>(
     schema::require(client)?;
     let lock = |transaction: &mut Transaction<'_>| lock::registration(transaction, queue, consumer);
     match in_transaction(client, queue, what, lock, change) {
-        Err(error) if error.sqlstate().is_some() && queue::is_gone(client, queue) => {
-            Err(queue::unknown(client, queue))
+        Err(error) if error.sqlstate().is_some() && find_queue::is_gone(client, queue) => {
+            Err(find_queue::unknown(client, queue))
         }
         result => result,
     }

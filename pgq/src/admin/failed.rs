@@ -4,7 +4,7 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::admin::queue;
+use crate::admin::find_queue;
 use crate::error::Error;
 use crate::event::failed_event::FailedEvent;
 use crate::sql;
@@ -16,7 +16,7 @@ use crate::sql;
 ///
 /// # Errors
 ///
-/// When the queue, the consumer's registration or the store itself is missing ([`Error::is_missing`]), and
+/// When the queue, the consumer's registration or the store itself is missing ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and
 /// when the server fails.
 pub fn failed_events(
     client: &mut impl GenericClient,
@@ -58,7 +58,7 @@ pub fn count_failed_events(
 ///
 /// # Errors
 ///
-/// As [`failed_events`], when the consumer has no such failed event ([`Error::is_missing`]), and when the
+/// As [`failed_events`], when the consumer has no such failed event ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the
 /// queue takes no events.
 pub fn retry_failed_event(
     client: &mut impl GenericClient,
@@ -73,7 +73,7 @@ pub fn retry_failed_event(
 ///
 /// # Errors
 ///
-/// As [`failed_events`], and when the consumer has no such failed event ([`Error::is_missing`]).
+/// As [`failed_events`], and when the consumer has no such failed event ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
 pub fn delete_failed_event(
     client: &mut impl GenericClient,
     queue: &str,
@@ -105,7 +105,7 @@ pub(crate) fn on_store(
     statement: &str,
     values: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<Vec<Row>, Error> {
-    queue::require_known(client, queue)?;
+    find_queue::require_known(client, queue)?;
     client.query_typed(statement, values).map_err(|error| refused(queue, what, error))
 }
 

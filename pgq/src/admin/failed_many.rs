@@ -7,7 +7,7 @@ use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
 use crate::admin::failed::{on_store, refused};
-use crate::admin::queue;
+use crate::admin::find_queue;
 use crate::error::Error;
 use crate::event::failed_event::FailedEvent;
 use crate::sql;
@@ -32,7 +32,7 @@ pub fn each_failed_event(
 ) -> Result<u64, Error> {
     let what = format!("cannot list the failed events of consumer `{consumer}`");
     let failed = |error| refused(queue, &what, error);
-    queue::require_known(client, queue)?;
+    find_queue::require_known(client, queue)?;
     let mut after: Option<i64> = None;
     let mut total = 0;
     loop {
@@ -105,7 +105,7 @@ pub fn retry_all_failed_events(
 ///
 /// # Errors
 ///
-/// As [`failed_events`](crate::failed_events), and when the interval is none ([`Error::is_usage`]). What was
+/// As [`failed_events`](crate::failed_events), and when the interval is none ([`ErrorKind::Usage`](crate::ErrorKind::Usage)). What was
 /// deleted before stays so.
 pub fn purge_failed_events(
     client: &mut impl GenericClient,
@@ -122,7 +122,7 @@ pub fn purge_failed_events(
 ///
 /// # Errors
 ///
-/// As described ([`Error::is_missing`]), and as [`failed_events`](crate::failed_events).
+/// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and as [`failed_events`](crate::failed_events).
 pub fn require_failed_events(
     client: &mut impl GenericClient,
     queue: &str,
@@ -136,7 +136,7 @@ pub fn require_failed_events(
 ///
 /// # Errors
 ///
-/// As described ([`Error::is_usage`]), and when the server fails.
+/// As described ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), and when the server fails.
 pub fn require_interval(client: &mut impl GenericClient, interval: &str) -> Result<(), Error> {
     time_before(client, interval).map(|_| ())
 }

@@ -18,6 +18,7 @@
 //! ```
 
 mod finding;
+pub(crate) mod level;
 mod read;
 mod repair;
 

@@ -3,7 +3,7 @@
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::admin::queue;
+use crate::admin::find_queue;
 use crate::error::Error;
 use crate::names::{self, Name};
 use crate::sql;
@@ -43,7 +43,7 @@ impl Position {
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, the queue does not exist ([`Error::is_missing`]), and when the server fails.
+/// When PgQ is not installed, the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the server fails.
 pub fn consumer_position(
     client: &mut impl GenericClient,
     queue: &str,
@@ -51,7 +51,7 @@ pub fn consumer_position(
 ) -> Result<Option<Position>, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
     let what = format!("cannot look for consumer `{consumer}`");
-    let row = queue::on_known_queue(client, queue, &what, sql::CONSUMER_POSITION, &values)?;
+    let row = find_queue::on_known_queue(client, queue, &what, sql::CONSUMER_POSITION, &values)?;
     Ok(Position::read(&row, consumer))
 }
 
@@ -59,7 +59,7 @@ pub fn consumer_position(
 ///
 /// # Errors
 ///
-/// As [`consumer_position`], and when the consumer is not registered ([`Error::is_missing`]), with those that are.
+/// As [`consumer_position`], and when the consumer is not registered ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), with those that are.
 pub fn require_consumer(
     client: &mut impl GenericClient,
     queue: &str,
@@ -72,7 +72,7 @@ pub fn require_consumer(
 fn unregistered(client: &mut impl GenericClient, queue: &str, consumer: &str) -> Error {
     match consumer_names(client, queue) {
         Ok(names) => {
-            let there = queue::there_are(&names);
+            let there = find_queue::there_are(&names);
             Error::missing(format!("consumer `{consumer}` is not registered; {there}")).on_queue(queue)
         }
         Err(error) => error,
@@ -82,6 +82,6 @@ fn unregistered(client: &mut impl GenericClient, queue: &str, consumer: &str) ->
 fn consumer_names(client: &mut impl GenericClient, queue: &str) -> Result<Vec<String>, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
     let row =
-        queue::on_known_queue(client, queue, "cannot list the consumers", sql::CONSUMER_NAMES, &values)?;
+        find_queue::on_known_queue(client, queue, "cannot list the consumers", sql::CONSUMER_NAMES, &values)?;
     Ok(names::all(row.get(0)))
 }

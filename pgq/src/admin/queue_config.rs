@@ -5,11 +5,11 @@ use std::time::Duration;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::admin::queue;
-use crate::consume::holder;
+use crate::admin::find_queue;
 use crate::error::Error;
 use crate::names::{self, Name};
-use crate::{schema, sql};
+use crate::schema::{self, row_security};
+use crate::sql;
 
 /// The settings of one queue. PgQ: `pgq.queue`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,11 +67,11 @@ pub fn queue_configs(client: &mut impl GenericClient) -> Result<Vec<QueueConfig>
 ///
 /// # Errors
 ///
-/// When PgQ is not installed or the queue does not exist ([`Error::is_missing`]), and when the server fails.
+/// When PgQ is not installed or the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the server fails.
 pub fn queue_config(client: &mut impl GenericClient, queue: &str) -> Result<QueueConfig, Error> {
     match read(client, Some(queue))?.pop() {
         Some(config) => Ok(config),
-        None => Err(queue::unknown(client, queue)),
+        None => Err(find_queue::unknown(client, queue)),
     }
 }
 
@@ -81,7 +81,7 @@ fn read(client: &mut impl GenericClient, queue: Option<&str>) -> Result<Vec<Queu
     let rows = client
         .query_typed(sql::QUEUE_CONFIGS, &values)
         .map_err(|error| Error::failed("cannot read the settings of queues").caused_by(error))?;
-    holder::require_all_visible(client)?;
+    row_security::require_all_visible(client)?;
     Ok(rows.iter().map(QueueConfig::new).collect())
 }
 

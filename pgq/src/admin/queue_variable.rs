@@ -6,7 +6,7 @@ use dbscript::nearest;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use crate::admin::queue;
+use crate::admin::find_queue;
 use crate::error::Error;
 use crate::{schema, sql};
 
@@ -98,8 +98,8 @@ static VARIABLES: [Variable; 9] = [
 ///
 /// # Errors
 ///
-/// When PgQ is not installed or the queue does not exist ([`Error::is_missing`]); when a name is unknown or comes
-/// twice, or a value does not suit it ([`Error::is_usage`]), with what is allowed; when the server refuses. Nothing
+/// When PgQ is not installed or the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)); when a name is unknown or comes
+/// twice, or a value does not suit it ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), with what is allowed; when the server refuses. Nothing
 /// is changed then.
 pub fn set_queue_config(
     client: &mut impl GenericClient,
@@ -110,8 +110,8 @@ pub fn set_queue_config(
     schema::require(client)?;
     let failed =
         |error| Error::failed("cannot change the settings of the queue").on_queue(queue).caused_by(error);
-    if !queue::exists(client, queue)? {
-        return Err(queue::unknown(client, queue));
+    if !find_queue::exists(client, queue)? {
+        return Err(find_queue::unknown(client, queue));
     }
     let mut transaction = client.transaction().map_err(failed)?;
     for (variable, value) in changes {
@@ -173,7 +173,7 @@ fn set(
         None => transaction.execute_typed(sql::SET_QUEUE_CONFIG, &values),
     };
     match result {
-        Ok(0) => Err(queue::no_queue(queue)),
+        Ok(0) => Err(find_queue::no_queue(queue)),
         Ok(_) => Ok(()),
         Err(error) => {
             Err(Error::failed(format!("cannot set `queue_{name}`")).on_queue(queue).caused_by(error))

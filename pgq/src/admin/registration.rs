@@ -8,7 +8,7 @@ use postgres::{GenericClient, Row, Transaction};
 
 use crate::admin::integrity::ADVICE;
 use crate::admin::position::{Position, consumer_position, require_consumer};
-use crate::admin::{exclusive, queue};
+use crate::admin::{exclusive, find_queue};
 use crate::error::Error;
 use crate::event::checkpoint::Checkpoint;
 use crate::sql;
@@ -29,7 +29,7 @@ pub fn register_consumer(
     let what = format!("cannot register consumer `{consumer}`");
     exclusive::of_consumer(client, queue, consumer, &what, |transaction| {
         require_free_ids(transaction, queue, consumer, &what)?;
-        let row = queue::on_queue(transaction, queue, &what, sql::REGISTER, &values);
+        let row = find_queue::on_queue(transaction, queue, &what, sql::REGISTER, &values);
         finish_registration(transaction, queue, consumer, &what, row)
     })
 }
@@ -106,8 +106,8 @@ fn moved(what: &str) -> Error {
 ///
 /// # Errors
 ///
-/// As [`register_consumer`]; when the queue has no such tick ([`Error::is_missing`]), with the first and the last
-/// one; and when the consumer shares the position of another one ([`Error::is_usage`]).
+/// As [`register_consumer`]; when the queue has no such tick ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), with the first and the last
+/// one; and when the consumer shares the position of another one ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
 pub fn register_consumer_at(
     client: &mut impl GenericClient,
     queue: &str,
@@ -123,7 +123,7 @@ pub fn register_consumer_at(
 /// # Errors
 ///
 /// As [`register_consumer_at`]; when the queue's tick of that number was made at another time, the error
-/// ([`Error::is_missing`]) shows both times.
+/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)) shows both times.
 pub fn register_consumer_at_checkpoint(
     client: &mut impl GenericClient,
     queue: &str,
@@ -139,7 +139,7 @@ pub fn register_consumer_at_checkpoint(
         require_tick(transaction, queue, tick)?;
         require_time(transaction, (queue, consumer), checkpoint)?;
         require_free_ids(transaction, queue, consumer, &what)?;
-        let row = queue::on_known_queue(transaction, queue, &what, sql::REGISTER_AT, &values);
+        let row = find_queue::on_known_queue(transaction, queue, &what, sql::REGISTER_AT, &values);
         finish_registration(transaction, queue, consumer, &what, row)
     })
 }
@@ -179,11 +179,11 @@ fn require_own(client: &mut impl GenericClient, queue: &str, consumer: &str) -> 
 ///
 /// # Errors
 ///
-/// As described ([`Error::is_missing`]), when PgQ is not installed or the queue does not exist, and when the server
+/// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when PgQ is not installed or the queue does not exist, and when the server
 /// fails.
 pub fn require_tick(client: &mut impl GenericClient, queue: &str, tick: i64) -> Result<(), Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
-    let row = queue::on_known_queue(client, queue, "cannot look for the tick", sql::TICKS, &values)?;
+    let row = find_queue::on_known_queue(client, queue, "cannot look for the tick", sql::TICKS, &values)?;
     let there = match (row.get(0), row.get::<_, Option<i64>>(1), row.get::<_, Option<i64>>(2)) {
         (true, ..) => return Ok(()),
         (_, Some(first), Some(last)) => format!("the first is {first}, the last {last}"),
@@ -213,12 +213,12 @@ pub fn unregister_consumer(
             Some(Position::Shared { consumer: main, .. }) if let Some(member) = member(consumer, &main) => {
                 let values: [(&(dyn ToSql + Sync), Type); 3] =
                     [(&queue, Type::TEXT), (&main, Type::TEXT), (&member, Type::TEXT)];
-                queue::on_known_queue(transaction, queue, &what, sql::UNREGISTER_SUBCONSUMER, &values)?
+                find_queue::on_known_queue(transaction, queue, &what, sql::UNREGISTER_SUBCONSUMER, &values)?
             }
             Some(_) => {
                 let values: [(&(dyn ToSql + Sync), Type); 2] =
                     [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-                queue::on_known_queue(transaction, queue, &what, sql::UNREGISTER, &values)?
+                find_queue::on_known_queue(transaction, queue, &what, sql::UNREGISTER, &values)?
             }
         };
         Ok(row.get::<_, i32>(0) != 0)
@@ -235,7 +235,7 @@ fn member<'a>(consumer: &'a str, main: &str) -> Option<&'a str> {
 ///
 /// # Errors
 ///
-/// As [`register_consumer`], and when cooperative consumers are not installed ([`Error::is_missing`]).
+/// As [`register_consumer`], and when cooperative consumers are not installed ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
 pub fn register_subconsumer(
     client: &mut impl GenericClient,
     queue: &str,
@@ -248,7 +248,7 @@ pub fn register_subconsumer(
     let failed = |error| Error::failed(&*what).on_queue(queue).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     require_free_ids(&mut transaction, queue, consumer, &what)?;
-    let row = queue::on_queue(&mut transaction, queue, &what, sql::REGISTER_SUBCONSUMER, &values);
+    let row = find_queue::on_queue(&mut transaction, queue, &what, sql::REGISTER_SUBCONSUMER, &values);
     let row = row.map_err(|error| match error.sqlstate() {
         Some(&SqlState::INVALID_SCHEMA_NAME | &SqlState::UNDEFINED_FUNCTION) => Error::missing(
             "cooperative consumers are not installed; `pgqadm CONFIG.ini install` or `pgq::schema::install` installs them",
@@ -288,7 +288,7 @@ pub fn unregister_subconsumer(
 /// # Errors
 ///
 /// When PgQ is not installed, when the queue does not exist or the other consumer is not registered on it
-/// ([`Error::is_missing`]), when one of the two shares the position of another one ([`Error::is_usage`]), and when the
+/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when one of the two shares the position of another one ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), and when the
 /// server refuses.
 pub fn register_consumer_copy(
     client: &mut impl GenericClient,
@@ -305,7 +305,7 @@ pub fn register_consumer_copy(
 /// # Errors
 ///
 /// When PgQ is not installed, when the queue does not exist or the other consumer is not registered on it
-/// ([`Error::is_missing`]), when that one has no position of its own ([`Error::is_usage`]), and when the server fails.
+/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when that one has no position of its own ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), and when the server fails.
 pub fn position_to_copy(client: &mut impl GenericClient, queue: &str, other: &str) -> Result<i64, Error> {
     match require_consumer(client, queue, other)? {
         Position::Own { tick, .. } => Ok(tick),
@@ -323,7 +323,7 @@ pub(crate) fn is_registered(
     consumer: &str,
 ) -> Result<bool, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    queue::on_queue(
+    find_queue::on_queue(
         client,
         queue,
         &format!("cannot look for consumer `{consumer}`"),

@@ -5,9 +5,10 @@ use std::fmt;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::consume::holder;
 use crate::error::Error;
-use crate::{schema, sql, status};
+use crate::schema::{self, row_security};
+use crate::sql;
+use crate::sql::status::Failed;
 
 /// Events that a consumer has put aside, as far as the role may see them: what goes with it when it is unregistered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,12 +61,21 @@ pub(crate) fn read(
     let failed = |error| Error::failed("cannot count what was put aside").on_queue(queue).caused_by(error);
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let rights = client.query_typed_one(sql::status::SERVER, no_values).map_err(failed)?;
-    holder::require_visible(rights.get("hidden")).map_err(|error| error.on_queue(queue))?;
+    row_security::require_visible(rights.get("hidden")).map_err(|error| error.on_queue(queue))?;
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    let query = sql::set_aside(rights.get("retry"), status::failed_by(&rights));
+    let query = sql::set_aside(rights.get("retry"), failed_by(&rights));
     let row = client.query_typed_one(&query, &values).map_err(failed)?;
     let count = |row: &Row, at| row.get::<_, i64>(at).unsigned_abs();
     Ok(SetAside { retry: count(&row, 0), failed: count(&row, 1) })
+}
+
+/// Tells how failed events can be counted by this role.
+pub(crate) fn failed_by(server: &Row) -> Failed {
+    match (server.get("failed"), server.get("failed_count")) {
+        (true, _) => Failed::Table,
+        (false, true) => Failed::Function,
+        (false, false) => Failed::Hidden,
+    }
 }
 
 /// Names a number of things.

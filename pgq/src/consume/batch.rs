@@ -12,10 +12,11 @@ use crate::consume::hooks::Hooks;
 use crate::consume::outcome::Outcome;
 use crate::consume::read::events::Events;
 use crate::consume::retry_policy::RetryPolicy;
-use crate::consume::run::subscription::{BatchInfo, Subscription};
+use crate::consume::run::subscription::Subscription;
 use crate::consume::savepoints::Savepoints;
 use crate::consume::tags::{Tagged, Tags};
 use crate::error::Error;
+use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::Event;
 use dbscript::BoxError;
 

@@ -4,9 +4,11 @@
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use crate::consume::run::subscription::{BatchInfo, Subscription};
+use crate::consume::run::subscription::Subscription;
 use crate::error::Error;
+use crate::event::batch_info::BatchInfo;
 use crate::lock::Lock;
+use crate::schema::row_security;
 use crate::sql;
 use dbscript::BoxError;
 
@@ -90,7 +92,7 @@ impl Holder {
         };
         let row = transaction.query_typed_opt(statement, &self.values())?;
         let Some(row) = row else { return Ok(0) };
-        require_visible(row.get(1))?;
+        row_security::require_visible(row.get(1))?;
         Ok(row.get(0))
     }
 }
@@ -98,19 +100,4 @@ impl Holder {
 /// Makes the error of a batch that is not this consumer's any more.
 pub(crate) fn gone() -> Error {
     Error::failed("the batch was finished, moved or taken over by somebody else")
-}
-
-/// Fails when row security hides rows of these tables, of which PgQ has to see all.
-pub(crate) fn require_visible(hidden: Option<&str>) -> Result<(), Error> {
-    let Some(tables) = hidden else { return Ok(()) };
-    Err(Error::failed(format!(
-        "row security hides rows of `{tables}` from this role, which would be lost; give the role `bypassrls`, or \
-         `alter table ... disable row level security`"
-    )))
-}
-
-/// Fails when row security hides rows of the tables of positions, or cannot be asked about.
-pub(crate) fn require_all_visible(client: &mut impl GenericClient) -> Result<(), Error> {
-    let failed = |error| Error::failed("cannot look for row security").caused_by(error);
-    require_visible(client.query_typed_one(sql::HIDDEN, &[]).map_err(failed)?.get(0))
 }

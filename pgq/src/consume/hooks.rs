@@ -3,9 +3,9 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use crate::consume::delivered::Delivered;
 use crate::consume::outcome::Outcome;
-use crate::consume::run::consumer_loop::Delivered;
-use crate::consume::run::subscription::BatchInfo;
+use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::Event;
 
 /// Is told what a consumer does, on the consumer's thread. Every method does nothing unless it is implemented.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::backoff::Backoff;
 use crate::consume::outcome::Outcome;
 
 /// Default of the delay before the first retry.
@@ -24,34 +25,31 @@ pub const DEFAULT_RETRY_CAP: Duration = Duration::from_secs(3600);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryPolicy {
-    delay: Duration,
-    factor: f64,
-    cap: Duration,
-    jitter: f64,
+    backoff: Backoff,
     max_retries: Option<u32>,
 }
 
 impl RetryPolicy {
     /// Retries after the same time again and again.
     pub fn fixed(delay: Duration) -> RetryPolicy {
-        RetryPolicy { delay, factor: 1.0, cap: Duration::MAX, jitter: 0.0, max_retries: None }
+        RetryPolicy { backoff: Backoff::fixed(delay), max_retries: None }
     }
 
     /// Retries after this time, and each time after twice the time before, up to an hour
     /// ([`DEFAULT_RETRY_CAP`]).
     pub fn exponential(first: Duration) -> RetryPolicy {
-        RetryPolicy { factor: 2.0, cap: DEFAULT_RETRY_CAP, ..RetryPolicy::fixed(first) }
+        RetryPolicy::fixed(first).factor(2.0).cap(DEFAULT_RETRY_CAP)
     }
 
     /// Sets how many times longer each delay is than the one before; below 1, and what is no number, counts as 1.
     pub fn factor(mut self, factor: f64) -> RetryPolicy {
-        self.factor = factor.max(1.0);
+        self.backoff.factor = factor.max(1.0);
         self
     }
 
     /// Sets the longest delay.
     pub fn cap(mut self, cap: Duration) -> RetryPolicy {
-        self.cap = cap;
+        self.backoff.cap = cap;
         self
     }
 
@@ -59,7 +57,7 @@ impl RetryPolicy {
     /// do not come back together. Defaults to 0; above 1 counts as 1, and
     /// what is no number as 0.
     pub fn jitter(mut self, part: f64) -> RetryPolicy {
-        self.jitter = if part.is_nan() { 0.0 } else { part.clamp(0.0, 1.0) };
+        self.backoff.jitter = if part.is_nan() { 0.0 } else { part.clamp(0.0, 1.0) };
         self
     }
 
@@ -73,7 +71,7 @@ impl RetryPolicy {
     pub fn outcome(&self, retries: i32, reason: &str) -> Outcome {
         match self.exhausted(retries) {
             Some(_) => Outcome::Failed(reason.to_owned()),
-            None => Outcome::Retry(self.delay(retries.unsigned_abs())),
+            None => Outcome::Retry(self.backoff.delay(retries.unsigned_abs())),
         }
     }
 
@@ -91,21 +89,6 @@ impl RetryPolicy {
     fn exhausted(&self, retries: i32) -> Option<u32> {
         self.max_retries.filter(|limit| retries.unsigned_abs() >= *limit)
     }
-
-    /// Returns the delay after so many retries.
-    pub(crate) fn delay(&self, retries: u32) -> Duration {
-        self.delay_after(retries, fastrand::f64())
-    }
-
-    fn delay_after(&self, retries: u32, chance: f64) -> Duration {
-        if self.delay.is_zero() {
-            return Duration::ZERO;
-        }
-        let exponent = i32::try_from(retries).unwrap_or(i32::MAX);
-        let seconds = self.delay.as_secs_f64() * self.factor.powi(exponent);
-        let capped = seconds.min(self.cap.as_secs_f64());
-        Duration::try_from_secs_f64(capped * (1.0 + self.jitter * chance)).unwrap_or(Duration::MAX)
-    }
 }
 
 #[cfg(test)]
@@ -113,25 +96,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_grow_up_to_the_cap_and_vary_by_the_jitter() {
-        let policy = RetryPolicy::exponential(Duration::from_secs(10)).jitter(0.5);
-        let seconds = |retries, chance| policy.delay_after(retries, chance).as_secs_f64();
-        assert_eq!([seconds(0, 0.0), seconds(1, 0.0), seconds(3, 0.0)], [10.0, 20.0, 80.0]);
-        assert_eq!([seconds(0, 1.0), seconds(30, 0.0), seconds(u32::MAX, 0.0)], [15.0, 3600.0, 3600.0]);
-        let fixed = RetryPolicy::fixed(Duration::from_secs(7));
-        assert_eq!(fixed.delay_after(5, 1.0), Duration::from_secs(7));
-    }
-
-    #[test]
-    fn no_number_makes_a_delay_that_is_none() {
+    fn a_factor_or_jitter_that_is_no_number_is_none() {
         let odd = RetryPolicy::fixed(Duration::from_secs(7)).factor(f64::NAN).jitter(f64::NAN);
         assert_eq!(odd, RetryPolicy::fixed(Duration::from_secs(7)));
-        let none = RetryPolicy::exponential(Duration::ZERO).jitter(1.0);
-        for retries in [0, 1, 5000, u32::MAX] {
-            assert_eq!(none.delay_after(retries, 1.0), Duration::ZERO);
-        }
-        let steep = RetryPolicy::exponential(Duration::from_secs(7)).factor(f64::INFINITY);
-        assert_eq!(steep.delay_after(1, 0.0), DEFAULT_RETRY_CAP);
     }
 
     #[test]

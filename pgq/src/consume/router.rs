@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::consume::read::events::Events;
     use crate::consume::retry_policy::RetryPolicy;
-    use crate::consume::run::subscription::BatchInfo;
+    use crate::event::batch_info::BatchInfo;
     use crate::event::stored_event::Made;
 
     fn event(id: i64, kind: &str, table: Option<&str>) -> Event {

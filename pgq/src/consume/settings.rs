@@ -94,7 +94,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// As described ([`Error::is_usage`]), for deliveries whose batches have an order.
+    /// As described ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), for deliveries whose batches have an order.
     pub fn require_no_subconsumer(&self) -> Result<(), Error> {
         match self.subconsumer {
             Some(_) => {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use crate::consume::run::subscription::BatchInfo;
+use crate::event::batch_info::BatchInfo;
 
 /// A tick of a queue as another place remembers it: a file, or the target of a consumer.
 ///
@@ -37,6 +37,34 @@ impl Checkpoint {
     }
 }
 
+/// Where a recorded position stands, seen from a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At the batch's start: the batch is the next one.
+    Start,
+    /// At its end: the batch was processed.
+    End,
+    /// At a tick of a higher number.
+    Beyond,
+    /// Before its start, within it, or at a tick that has the number of its start or end and is another one.
+    Elsewhere,
+}
+
+impl Place {
+    /// Returns where a recorded position stands, seen from a batch.
+    pub fn of(recorded: &Checkpoint, batch: &BatchInfo) -> Place {
+        if recorded.is(&Checkpoint::start_of(batch)) {
+            Place::Start
+        } else if recorded.is(&Checkpoint::end_of(batch)) {
+            Place::End
+        } else if recorded.tick > batch.tick {
+            Place::Beyond
+        } else {
+            Place::Elsewhere
+        }
+    }
+}
+
 /// Shows number and time: `tick 5 of 2026-01-02 03:04:05.678901 UTC`.
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,6 +91,32 @@ mod tests {
         assert!(!at(1, Some(5)).is(&at(1, Some(6))));
         assert!(!at(1, None).is(&at(2, None)));
         assert!(!at(1, Some(5)).is(&at(2, Some(5))));
+    }
+
+    #[test]
+    fn a_place_is_seen_from_a_batch() {
+        let time = |second| DateTime::from_timestamp(second, 123_456_000).unwrap_or_default();
+        let batch = BatchInfo {
+            id: 1,
+            prev_tick: 3,
+            tick: 5,
+            prev_tick_time: time(30),
+            tick_time: time(50),
+            event_ids: 0,
+        };
+        for (recorded, place) in [
+            (at(3, Some(30)), Place::Start),
+            (at(3, None), Place::Start),
+            (at(3, Some(31)), Place::Elsewhere),
+            (at(5, Some(50)), Place::End),
+            (at(5, None), Place::End),
+            (at(5, Some(51)), Place::Elsewhere),
+            (at(2, Some(20)), Place::Elsewhere),
+            (at(4, Some(40)), Place::Elsewhere),
+            (at(6, Some(60)), Place::Beyond),
+        ] {
+            assert_eq!(Place::of(&recorded, &batch), place, "{recorded}");
+        }
     }
 
     #[test]

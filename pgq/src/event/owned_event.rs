@@ -4,7 +4,7 @@ use std::mem::size_of;
 
 use chrono::{DateTime, Utc};
 
-use crate::produce::producer::NewEvent;
+use crate::event::new_event::NewEvent;
 
 /// An event to insert later or on another thread. What is not set is NULL.
 ///

@@ -6,14 +6,12 @@ mod buffer;
 mod builder;
 mod close_error;
 mod handle;
-mod place;
 mod send_error;
 mod shared;
 mod stats;
 mod trouble;
 #[cfg(feature = "tokio")]
 mod unclaimed;
-mod wish;
 mod writer;
 
 use std::fmt;

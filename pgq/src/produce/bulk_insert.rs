@@ -6,8 +6,8 @@ use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use crate::error::Error;
+use crate::event::new_event::NewEvent;
 use crate::produce::copy;
-use crate::produce::producer::NewEvent;
 use crate::sql;
 use crate::time::Time;
 

@@ -1,55 +1,14 @@
 //! Inserting events, one by one or in bulk, in the caller's transaction.
 
-use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::admin::queue;
+use crate::admin::find_queue;
 use crate::error::Error;
+use crate::event::new_event::NewEvent;
 use crate::produce::bulk_insert::{BulkInsert, failed};
 use crate::produce::copy::rotated;
 use crate::sql;
-
-/// An event to insert. What is not set is NULL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NewEvent<'a> {
-    pub(crate) event_type: Option<&'a str>,
-    pub(crate) data: Option<&'a str>,
-    pub(crate) extra: [Option<&'a str>; 4],
-    pub(crate) time: Option<DateTime<Utc>>,
-}
-
-impl<'a> NewEvent<'a> {
-    /// Makes an event with a type and data.
-    pub fn new(event_type: &'a str, data: &'a str) -> NewEvent<'a> {
-        NewEvent { event_type: Some(event_type), data: Some(data), ..NewEvent::default() }
-    }
-
-    /// Sets the type, or leaves it NULL.
-    pub fn event_type(mut self, event_type: Option<&'a str>) -> NewEvent<'a> {
-        self.event_type = event_type;
-        self
-    }
-
-    /// Sets the data, or leaves it NULL.
-    pub fn data(mut self, data: Option<&'a str>) -> NewEvent<'a> {
-        self.data = data;
-        self
-    }
-
-    /// Sets `ev_extra1` to `ev_extra4`.
-    pub fn extra(mut self, extra: [Option<&'a str>; 4]) -> NewEvent<'a> {
-        self.extra = extra;
-        self
-    }
-
-    /// Sets the event's time, which only inserting in bulk can store; `DateTime::MAX_UTC` is stored as `infinity`,
-    /// `DateTime::MIN_UTC` as `-infinity`. Defaults to the transaction's time.
-    pub fn time(mut self, time: DateTime<Utc>) -> NewEvent<'a> {
-        self.time = Some(time);
-        self
-    }
-}
 
 /// Inserts an event with a type and data; returns its id. PgQ: `pgq.insert_event`.
 ///
@@ -87,7 +46,7 @@ pub fn insert_event(
 ///
 /// # Errors
 ///
-/// As [`insert_event`], and when the event has a [time](NewEvent::time) of its own ([`Error::is_usage`]), which only
+/// As [`insert_event`], and when the event has a [time](NewEvent::time) of its own ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), which only
 /// inserting in bulk can store.
 pub fn insert_new_event(
     client: &mut impl GenericClient,
@@ -136,7 +95,7 @@ pub(crate) fn inserted(
 ) -> Result<Option<i64>, Error> {
     let row =
         answer.map_err(|error| Error::failed("cannot insert an event").on_queue(queue).caused_by(error))?;
-    Ok(row.ok_or_else(|| queue::no_queue(queue))?.get(0))
+    Ok(row.ok_or_else(|| find_queue::no_queue(queue))?.get(0))
 }
 
 /// Inserts many events by COPY, all of them or none; returns how many there were.

@@ -43,7 +43,7 @@ pub(super) fn require(transaction: &mut Transaction<'_>, what: &str) -> Result<(
 ///
 /// # Errors
 ///
-/// As described ([`Error::is_untrusted`]), and when the server fails.
+/// As described ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails.
 pub fn require_superusers(client: &mut impl GenericClient, schemas: &[&str]) -> Result<(), Error> {
     find(client, sql::STRANGER_TO_SUPERUSER, &[(&schemas, Type::NAME_ARRAY)])
 }
@@ -80,7 +80,7 @@ pub(crate) enum Trust<'a> {
 ///
 /// # Errors
 ///
-/// As described ([`Error::is_untrusted`]), and when the server fails.
+/// As described ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails.
 pub(crate) fn require_trusted(client: &mut impl GenericClient, what: Trust<'_>) -> Result<(), Error> {
     match &what {
         Trust::All => find(client, sql::STRANGER, &[(&["pgq"].as_slice(), Type::NAME_ARRAY)]),

@@ -1,19 +1,21 @@
 //! Reads a status.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
 use crate::names::Name;
+use crate::schema::row_security;
 
+use super::query::{failed, query};
 use super::rotating::{self, Rotating};
 use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickerSettings};
 use crate::admin::integrity;
-use crate::consume::holder;
+use crate::admin::set_aside::failed_by;
 use crate::error::Error;
 use crate::sql::status as sql;
+use crate::time::seconds;
 use crate::{lock, schema};
 
 const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
@@ -21,7 +23,7 @@ const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
 pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
     let schema = schema::require_kind(client)?;
     let server = query(client, sql::SERVER, NO_VALUES)?.pop().ok_or_else(failed)?;
-    holder::require_visible(server.get("hidden"))?;
+    row_security::require_visible(server.get("hidden"))?;
     let retry = server.get("retry");
     let rows = query(client, &sql::queues(retry), NO_VALUES)?;
     let rotating: Vec<_> = rows.iter().map(|row| Rotating::of(row, schema)).collect();
@@ -41,15 +43,6 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
         queues,
         findings: integrity::at_a_glance(client)?,
     })
-}
-
-/// Tells how failed events can be counted by this role.
-pub(crate) fn failed_by(server: &Row) -> sql::Failed {
-    match (server.get("failed"), server.get("failed_count")) {
-        (true, _) => sql::Failed::Table,
-        (false, true) => sql::Failed::Function,
-        (false, false) => sql::Failed::Hidden,
-    }
 }
 
 fn queue(row: &Row) -> QueueStatus {
@@ -121,26 +114,6 @@ fn consumer(row: &Row) -> ConsumerStatus {
     }
 }
 
-pub(super) fn query(
-    client: &mut impl GenericClient,
-    statement: &str,
-    values: &[(&(dyn ToSql + Sync), Type)],
-) -> Result<Vec<Row>, Error> {
-    client.query_typed(statement, values).map_err(|error| failed().caused_by(error))
-}
-
-fn failed() -> Error {
-    Error::failed("cannot read the status of the queues")
-}
-
 fn count(row: &Row, column: &str) -> Option<u64> {
     row.get::<_, Option<i64>>(column).map(i64::unsigned_abs)
-}
-
-/// Clocks may be set back, and intervals may be endless.
-pub(super) fn seconds(seconds: f64) -> Duration {
-    if seconds.is_sign_negative() {
-        return Duration::ZERO;
-    }
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

@@ -3,10 +3,10 @@
 use postgres::types::Type;
 use postgres::{GenericClient, Row};
 
-use super::read::{query, seconds};
-use super::{Holder, QueueStatus, Transaction};
+use super::query::query;
+use super::{Holder, QueueStatus};
 use crate::error::Error;
-use crate::names::Name;
+use crate::lock::transaction::{Transaction, transaction};
 use crate::schema::Kind;
 use crate::sql::status as sql;
 
@@ -147,32 +147,4 @@ fn name_locks(
         queues[*at].rotation.held_up_by.extend(users.map(holder));
     }
     Ok(())
-}
-
-/// Returns the transactions that use tables, each once.
-pub(crate) fn users_of_tables(
-    client: &mut impl GenericClient,
-    tables: &[String],
-) -> Result<Vec<Transaction>, Error> {
-    let rows = query(client, sql::TABLE_LOCKS, &[(&tables, Type::TEXT_ARRAY)])?;
-    let mut users: Vec<Transaction> = Vec::new();
-    for user in rows.iter().map(transaction) {
-        if !users.iter().any(|known| (known.pid, &known.prepared) == (user.pid, &user.prepared)) {
-            users.push(user);
-        }
-    }
-    Ok(users)
-}
-
-fn transaction(row: &Row) -> Transaction {
-    let name = |column: &str| row.get::<_, Option<Name>>(column).map(|name| name.0);
-    Transaction {
-        pid: row.get("pid"),
-        prepared: name("gid"),
-        user: name("user_name"),
-        application: name("application"),
-        database: name("database"),
-        state: row.get("state"),
-        age: row.get::<_, Option<f64>>("age").map(seconds),
-    }
 }

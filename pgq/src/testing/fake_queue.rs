@@ -8,10 +8,10 @@ use crate::consume::batch::Batch;
 use crate::consume::consumer::Consumer;
 use crate::consume::read::events::Events;
 use crate::consume::retry_policy::RetryPolicy;
-use crate::consume::run::subscription::BatchInfo;
 use crate::consume::tags::{Tagged, Tags};
+use crate::event::batch_info::BatchInfo;
+use crate::event::new_event::NewEvent;
 use crate::event::stored_event::{Event, Made};
-use crate::produce::producer::NewEvent;
 use dbscript::BoxError;
 
 /// A queue without a server, to test a consumer that needs no database: [`Batch::db`] panics.

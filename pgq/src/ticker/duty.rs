@@ -6,7 +6,7 @@ use dbscript::{BoxError, Connection, Context, describe};
 use log::{info, warn};
 use postgres::SimpleQueryMessage;
 
-use super::round::DB;
+use super::settings::DB;
 use crate::error::Error;
 use crate::lock::{self, LockHolder};
 use crate::sql::ticker as sql;

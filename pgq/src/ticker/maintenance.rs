@@ -3,6 +3,7 @@
 mod chores;
 mod retries;
 
+use crate::error::ErrorKind;
 use dbscript::plain;
 use log::warn;
 use postgres::Client;
@@ -12,7 +13,7 @@ pub(crate) use self::chores::{Chore, ChoreLoop};
 pub use self::retries::retry_events;
 use crate::error::Error;
 use crate::names::{self, Name};
-use crate::schema::{self, Trust};
+use crate::schema::{self, Trust, row_security};
 use crate::sql;
 
 /// Does the maintenance that is due, each operation in a transaction of its own: rotation of event tables,
@@ -25,7 +26,7 @@ use crate::sql;
 ///
 /// # Errors
 ///
-/// When PgQ belongs to a role that could so use this one's rights ([`Error::is_untrusted`]); else the first failure,
+/// When PgQ belongs to a role that could so use this one's rights ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)); else the first failure,
 /// after the others were tried.
 pub fn maintain(client: &mut Client) -> Result<u64, Error> {
     schema::require(client)?;
@@ -64,14 +65,14 @@ fn operations(client: &mut Client) -> Result<Vec<Operation>, Error> {
     // The extension's function reads tables of these schemas, whosever they are.
     let statement = match schema::require_trusted(client, Trust::Node) {
         Ok(()) => sql::MAINTENANCE,
-        Err(error) if error.is_untrusted() => {
+        Err(error) if error.kind() == ErrorKind::Untrusted => {
             warn!("its maintenance is left out: {error}");
             sql::trust::MAINTENANCE_ALONE
         }
         Err(error) => return Err(error),
     };
     let rows = client.query_typed(statement, &[]).map_err(failed)?;
-    crate::consume::holder::require_all_visible(client)?;
+    row_security::require_all_visible(client)?;
     let operation = |row: &postgres::Row| Operation {
         name: row.get::<_, Name>(0).0,
         argument: row.get(1),
@@ -108,7 +109,7 @@ impl Operation {
         }
         match schema::require_trusted(client, Trust::Function(&self.name)) {
             Ok(()) => Ok(true),
-            Err(error) if error.is_untrusted() => {
+            Err(error) if error.kind() == ErrorKind::Untrusted => {
                 let argument = names::shown(self.argument.as_deref().unwrap_or_default());
                 warn!("maintenance `{}` of `{}` is left out: {error}", plain(&self.name), plain(&argument));
                 Ok(false)

@@ -17,7 +17,7 @@ const HASHED: usize = 40;
 /// # Errors
 ///
 /// When PgQ is not installed, when it belongs to a role that could so use this one's rights
-/// ([`Error::is_untrusted`]), and when the server fails.
+/// ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails.
 pub fn tick(client: &mut impl GenericClient) -> Result<u64, Error> {
     schema::require(client)?;
     schema::require_trusted(client, Trust::Schema)?;

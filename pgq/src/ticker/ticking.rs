@@ -1,5 +1,6 @@
 //! Ticking the queues of one database: together where possible, one by one where some cannot be ticked.
 
+use crate::error::ErrorKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dbscript::{BoxError, Connection, Context, Control, plain};
@@ -248,7 +249,7 @@ fn unknown(db: &mut Connection, error: postgres::Error) -> Error {
         error.code().is_some_and(|state| ["42", "3F"].iter().any(|class| state.code().starts_with(class)));
     if is_undefined
         && let Err(missing) = schema::require(&mut **db)
-        && missing.is_missing()
+        && missing.kind() == ErrorKind::Missing
     {
         return missing;
     }

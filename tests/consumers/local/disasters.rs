@@ -72,7 +72,7 @@ fn a_queue_that_has_gone_back_skips_nothing_behind_the_operators_back() {
         let mut settings = Settings::new(QUEUE, CONSUMER);
         settings.merge_events = 0;
         let worker = pgq::Worker::with_settings(&database.conninfo(), settings);
-        let worker = worker.loop_delay(SHORT).exception_sleep(SHORT).spawn_delivery(consumer).expect("up");
+        let worker = worker.loop_delay(SHORT).exception_sleep(SHORT).spawn(consumer).expect("up");
         let ticks = [0, 10, 20].map(|from| {
             let tick = ten(&mut client, from);
             wait_for("a batch", || queues::position(&mut client, QUEUE, CONSUMER) == (tick, None));

@@ -10,9 +10,8 @@ use postgres::{Client, Config, SimpleQueryMessage};
 
 use super::{Canceller, Lifeline, Opened};
 use crate::database::conninfo::{Endpoint, SessionAttrs, Target};
-use crate::database::tls::{
-    Connector, Encryption, LocalSocket, Progress, Protection, Scissors, SslMode, TlsFailure,
-};
+use crate::database::tls::{Connector, Encryption, LocalSocket, Progress, Protection, Scissors, SslMode};
+use crate::error::tls_failure::TlsFailure;
 use crate::error::{BoxError, Error, describe};
 
 pub(super) struct Attempt<'a> {

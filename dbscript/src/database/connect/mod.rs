@@ -18,7 +18,7 @@ use self::attempt::{Attempt, Place};
 pub(crate) use self::canceller::Canceller;
 pub(crate) use self::lifeline::Lifeline;
 pub(crate) use self::pinned::{SearchPath, open_with};
-pub(crate) use self::refusals::Refusals;
+use self::refusals::Refusals;
 use crate::database::conninfo::{Endpoint, SessionAttrs, Target};
 use crate::error::{BoxError, Error};
 

@@ -17,7 +17,7 @@ pub(super) fn next_may_accept(error: &(dyn StdError + 'static)) -> bool {
 
 /// Every host that was tried, with its reason.
 #[derive(Debug, Default)]
-pub(crate) struct Refusals(Vec<(String, BoxError)>);
+pub(super) struct Refusals(Vec<(String, BoxError)>);
 
 impl Refusals {
     pub(super) fn add(&mut self, endpoint: &Endpoint, place: Option<&Place>, error: BoxError) {
@@ -33,13 +33,15 @@ impl Refusals {
     }
 
     /// Tells whether no host was there.
-    pub(crate) fn are_connection_errors(&self) -> bool {
+    fn are_connection_errors(&self) -> bool {
         !self.0.is_empty() && self.0.iter().all(|(_, error)| is_connection_error(&**error))
     }
 
     /// Makes the error of a target that cannot be connected to.
     pub(super) fn into_error(mut self, target: &Target) -> Error {
-        let error = Error::failed(format!("cannot connect to {target}{}", self.hint()));
+        let message = format!("cannot connect to {target}{}", self.hint());
+        let is_away = self.are_connection_errors();
+        let error = if is_away { Error::connection(message) } else { Error::failed(message) };
         match self.0.pop() {
             Some((_, only)) if self.0.iter().all(|(_, other)| describe(&**other) == describe(&*only)) => {
                 error.caused_by(only)

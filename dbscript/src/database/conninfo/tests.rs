@@ -8,6 +8,7 @@ mod syntax;
 
 use super::{Target, parse};
 use crate::error::Error;
+use crate::error::ErrorKind;
 
 /// Parses with these variables only; of two with one name the last counts.
 fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Target, Error> {
@@ -37,7 +38,7 @@ fn a_target_is_named_for_messages() {
 fn errors_name_the_keyword_and_where_it_was_set() {
     let check = |text: &str, env: &[(&str, &str)], expected: &str| {
         let error = parse_with(text, env).expect_err(text);
-        assert!(error.is_usage(), "{error:?}");
+        assert!(error.kind() == ErrorKind::Usage, "{error:?}");
         assert_eq!(line(&error), expected);
     };
     let choices = "not one of disable, allow, prefer, require, verify-ca, verify-full";
@@ -59,7 +60,7 @@ fn errors_name_the_keyword_and_where_it_was_set() {
 fn a_service_that_is_away_is_no_wrong_usage() {
     let error =
         parse_with("service=x", &[("PGSERVICEFILE", "/dev/null")]).expect_err("there is no such service");
-    assert!(!error.is_usage(), "{error:?}");
+    assert!(error.kind() != ErrorKind::Usage, "{error:?}");
     assert_eq!(line(&error), "the definition of service `x` was not found");
 }
 

@@ -15,8 +15,9 @@ use tokio::net::UnixStream;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::stream::{Deadline, Inner, Stream};
-use super::{Encryption, LocalSocket, Scissors, TlsFailure};
+use super::{Encryption, LocalSocket, Scissors};
 use crate::error::BoxError;
+use crate::error::tls_failure::TlsFailure;
 
 /// PostgreSQL's message that asks for encryption: its length, and a number in place of a protocol version.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];

@@ -10,8 +10,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub(super) use super::binding::of as channel_binding;
-use super::{TlsFailure, TlsSettings, client_config};
+use super::{TlsSettings, client_config};
 use crate::error::BoxError;
+use crate::error::tls_failure::TlsFailure;
 
 pub(super) type Encrypted = TlsStream<Socket>;
 

@@ -1,7 +1,6 @@
 //! Encryption: what a connection string says about it, and the streams that the driver gets.
 
 mod connector;
-mod failure;
 mod greeting;
 mod local;
 mod rollback;
@@ -36,7 +35,6 @@ mod encryption;
 
 pub(crate) use self::connector::{Connector, Progress, Protection};
 pub(crate) use self::encryption::Encryption;
-pub(crate) use self::failure::TlsFailure;
 pub(crate) use self::local::LocalSocket;
 pub(crate) use self::scissors::Scissors;
 pub(crate) use self::settings::{RootCert, SslMode, TlsSettings, TlsVersion};

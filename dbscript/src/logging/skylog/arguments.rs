@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::literal::{self, Value};
+use super::literal;
+use super::value::Value;
 use crate::config::expand_home;
 use crate::error::Error;
 

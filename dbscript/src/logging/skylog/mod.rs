@@ -2,11 +2,16 @@
 
 mod arguments;
 mod classes;
+pub(super) mod files;
+mod handlers;
 mod literal;
 mod literal_string;
 mod names;
+mod outbox;
 mod receivers;
+mod value;
 
+use crate::error::ErrorKind;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -110,7 +115,8 @@ impl File<'_> {
             .map_err(|(key, what)| self.wrong(section, key, what))?;
         (class.make)(&arguments, logger.identity()).map_err(|error| {
             let place = self.place(section, "args");
-            let step = if error.is_usage() { Error::usage(place) } else { Error::failed(place) };
+            let step =
+                if error.kind() == ErrorKind::Usage { Error::usage(place) } else { Error::failed(place) };
             step.caused_by(error)
         })
     }

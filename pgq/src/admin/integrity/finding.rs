@@ -5,7 +5,7 @@ use std::fmt;
 use dbscript::plain;
 
 use super::ADVICE;
-use crate::status::Level;
+use super::level::Level;
 
 /// What kind of thing does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -20,7 +20,7 @@ const TOGETHER: usize = 60;
 ///
 /// # Errors
 ///
-/// When PgQ is not installed ([`Error::is_missing`]), and when the server fails.
+/// When PgQ is not installed ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the server fails.
 pub fn inspect(client: &mut impl GenericClient) -> Result<Vec<Finding>, Error> {
     inspect_at_most(client, usize::MAX)
 }

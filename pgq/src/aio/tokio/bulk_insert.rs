@@ -9,9 +9,9 @@ use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::error::Error;
+use crate::event::new_event::NewEvent;
 use crate::produce::bulk_insert::{TYPES, failed, row};
 use crate::produce::copy::{Target, Writer, found_table, rotated};
-use crate::produce::producer::NewEvent;
 use crate::sql;
 use crate::time::Time;
 

@@ -4,9 +4,10 @@ use tokio_postgres::GenericClient;
 
 use super::BulkInsert;
 use crate::error::Error;
+use crate::event::new_event::NewEvent;
 use crate::produce::bulk_insert::failed;
 use crate::produce::copy::rotated;
-use crate::produce::producer::{NewEvent, insert_values, inserted, require_no_time};
+use crate::produce::producer::{insert_values, inserted, require_no_time};
 use crate::sql;
 
 /// Inserts an event with a type and data; returns its id. See [`insert_event`](crate::insert_event).
@@ -27,7 +28,7 @@ pub async fn insert_event(
 ///
 /// # Errors
 ///
-/// As [`insert_event`], and when the event has a [time](NewEvent::time) of its own ([`Error::is_usage`]).
+/// As [`insert_event`], and when the event has a [time](NewEvent::time) of its own ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
 pub async fn insert_new_event(
     client: &impl GenericClient,
     queue: &str,

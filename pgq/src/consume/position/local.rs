@@ -6,12 +6,13 @@ use dbscript::Context;
 use log::{info, warn};
 
 use crate::consume::batch::Batch;
+use crate::consume::delivered::Delivered;
 use crate::consume::position::local_handler::LocalHandler;
 use crate::consume::position::tracking_file::TrackingFile;
-use crate::consume::run::consumer_loop::{Delivered, Delivery};
-use crate::consume::run::subscription::BatchInfo;
+use crate::consume::run::delivery::{Delivery, Kind};
 use crate::error::Error;
-use crate::event::checkpoint::Checkpoint;
+use crate::event::batch_info::BatchInfo;
+use crate::event::checkpoint::{Checkpoint, Place};
 use dbscript::BoxError;
 
 /// Delivers to a [`LocalHandler`] and keeps the tick that it has come to in a file, for consumers whose work ends up
@@ -73,14 +74,11 @@ impl<H: LocalHandler> LocalConsumer<H> {
 
     /// Tells whether a batch was handled before.
     fn is_done(&self, batch: &BatchInfo) -> Result<bool, Error> {
-        let (start, end) = (Checkpoint::start_of(batch), Checkpoint::end_of(batch));
-        match self.file.read()? {
-            Some(at) if at.is(&end) => {
-                self.complete(&at, &end)?;
-                Ok(true)
-            }
-            Some(at) if !at.is(&start) => Err(lost_position(batch, &at)),
-            _ => Ok(false),
+        let Some(at) = self.file.read()? else { return Ok(false) };
+        match Place::of(&at, batch) {
+            Place::Start => Ok(false),
+            Place::End => self.complete(&at, &Checkpoint::end_of(batch)).map(|()| true),
+            Place::Beyond | Place::Elsewhere => Err(lost_position(batch, &at)),
         }
     }
 }
@@ -97,29 +95,16 @@ impl<H> LocalConsumer<H> {
 }
 
 impl<H: LocalHandler> Delivery for LocalConsumer<H> {
+    fn kind(&self) -> Kind {
+        Kind::Local
+    }
+
     fn startup(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
         let folder = self.file.folder();
         if !folder.is_dir() {
             return Err(Error::usage(format!("folder `{}` does not exist", folder.display())).into());
         }
         Ok(())
-    }
-
-    fn is_serial(&self) -> bool {
-        true
-    }
-
-    fn retries(&self) -> bool {
-        false
-    }
-
-    fn resumes(&self) -> bool {
-        true
-    }
-
-    /// Two processes may have files of their own, on two machines.
-    fn holds_lock(&self) -> bool {
-        true
     }
 
     fn resume(&mut self, at: Option<Checkpoint>) -> Result<Option<Checkpoint>, BoxError> {

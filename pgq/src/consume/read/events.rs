@@ -9,11 +9,13 @@ use postgres::{Client, GenericClient, Row, Transaction};
 use crate::consume::holder::{self, Holder};
 use crate::consume::read::pages::Pages;
 use crate::consume::read::source::{Lent, Source};
-use crate::consume::run::subscription::{BatchInfo, Subscription};
+use crate::consume::run::subscription::Subscription;
 use crate::consume::tags::Tags;
 use crate::error::Error;
+use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::{Event, require_types};
 use crate::produce::copy::Ids;
+use crate::schema::row_security;
 use crate::{lock, sql};
 use dbscript::BoxError;
 
@@ -47,7 +49,7 @@ impl<'a> Events<'a> {
     ///
     /// # Errors
     ///
-    /// When another process has a batch of this consumer open ([`Error::is_busy`]), when the batch is
+    /// When another process has a batch of this consumer open ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), when the batch is
     /// finished already, and when the server fails.
     pub fn open(
         client: &'a mut Client,
@@ -78,7 +80,7 @@ impl<'a> Events<'a> {
             return Err(source.busy(queue, &name)?.on_queue(queue).in_batch(info.id));
         };
         let query = the_query(row.get(1)).map_err(|error| failed(error.into()))?;
-        holder::require_visible(row.get(6)).map_err(|error| failed(error.into()))?;
+        row_security::require_visible(row.get(6)).map_err(|error| failed(error.into()))?;
         source.lent(Lent { work_mem: row.get(3), statement_timeout: row.get(4), is_limited: row.get(5) });
         Ok(Events {
             source,

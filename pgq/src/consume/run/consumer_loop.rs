@@ -1,5 +1,6 @@
 //! The consumer's round: open the next batch, deliver it, finish it.
 
+use crate::error::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,13 +10,15 @@ use postgres::Client;
 
 use crate::admin::position::Position;
 use crate::consume::batch::Batch;
-use crate::consume::consumer::Consumer;
+use crate::consume::delivered::Delivered;
 use crate::consume::holder::Holder;
 use crate::consume::hooks::Hooks;
+use crate::consume::run::delivery::Delivery;
 use crate::consume::run::guard::Guard;
-use crate::consume::run::subscription::{BatchInfo, Subscription};
-use crate::consume::settings::{Settings, Twin};
+use crate::consume::run::subscription::Subscription;
+use crate::consume::settings::Twin;
 use crate::error::Error;
+use crate::event::batch_info::BatchInfo;
 use crate::event::checkpoint::Checkpoint;
 use crate::schema;
 use crate::ticker::tick::tick_channel;
@@ -23,112 +26,6 @@ use dbscript::BoxError;
 
 /// How often it is said that somebody has the consumer's lock who may not consume.
 const REPEAT: Duration = Duration::from_secs(60);
-
-/// Delivers batches to whoever processes them, and finishes them. This is where kinds of consumers differ.
-pub trait Delivery {
-    /// Checks the consumer's settings, or takes names from them, before anything else.
-    ///
-    /// # Errors
-    ///
-    /// Any error ends the loop before its first round.
-    fn configure(&mut self, _settings: &Settings) -> Result<(), BoxError> {
-        Ok(())
-    }
-
-    /// Checks, before the consumer is registered, whether batches can be delivered.
-    ///
-    /// # Errors
-    ///
-    /// Any error ends the loop before its first round.
-    fn startup(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
-        Ok(())
-    }
-
-    /// Forgets what is known of an earlier registration, while the consumer is registered anew.
-    ///
-    /// # Errors
-    ///
-    /// As [`startup`](Delivery::startup).
-    fn forget(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
-        Ok(())
-    }
-
-    /// Tells whether batches are remembered elsewhere than in the transaction that finishes them, so that the same
-    /// batch has to come again after a crash of the server. Opening a batch then waits for the server's disk.
-    /// Defaults to true.
-    fn remembers(&self) -> bool {
-        true
-    }
-
-    /// Tells whether batches have to be delivered one after another by one process, so that subconsumers cannot share
-    /// them. Defaults to false.
-    fn is_serial(&self) -> bool {
-        false
-    }
-
-    /// Tells whether events may be retried, so that the settings may have a [`RetryPolicy`](crate::RetryPolicy).
-    /// Defaults to true.
-    fn retries(&self) -> bool {
-        true
-    }
-
-    /// Tells whether to ask where to [`resume`](Delivery::resume) before the first batch. Defaults to false.
-    fn resumes(&self) -> bool {
-        false
-    }
-
-    /// Tells whether the consumer's lock is held for as long as the loop runs, on a connection of its own, and not only
-    /// batch by batch, so that two processes of one name do not take turns. Defaults to false.
-    fn holds_lock(&self) -> bool {
-        false
-    }
-
-    /// Returns the tick at which a delivery that [resumes](Delivery::resumes) goes on, when it knows better than the
-    /// queue, where the consumer stands at tick `at` or is not registered. Asked once, when it has the consumer's lock. A
-    /// tick that the queue does not have, or has with another time, is an error. Defaults to `None`: where the queue says.
-    ///
-    /// # Errors
-    ///
-    /// As [`startup`](Delivery::startup) at the start, as [`deliver`](Delivery::deliver) after standing by.
-    fn resume(&mut self, _at: Option<Checkpoint>) -> Result<Option<Checkpoint>, BoxError> {
-        Ok(None)
-    }
-
-    /// Processes a batch and [finishes](Batch::finish) it.
-    ///
-    /// # Errors
-    ///
-    /// Any error leaves the batch open; it is delivered again.
-    fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError>;
-}
-
-/// What was done with a batch, for the statistics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Delivered {
-    /// Events read.
-    pub events: u64,
-    /// Events tagged for retry.
-    pub retried: u64,
-    /// Events tagged as failed.
-    pub failed: u64,
-}
-
-/// Delivers to a [`Consumer`], in the transaction in which the batch is finished.
-#[derive(Clone, Debug)]
-pub struct ToConsumer<C>(pub C);
-
-impl<C: Consumer> Delivery for ToConsumer<C> {
-    fn remembers(&self) -> bool {
-        false
-    }
-
-    fn deliver(&mut self, _cx: &mut Context, mut batch: Batch<'_>) -> Result<Delivered, BoxError> {
-        self.0.process_batch(&mut batch).map_err(|error| batch.locate(error))?;
-        let delivered = Delivered { events: batch.count(), retried: batch.retried(), failed: batch.failed() };
-        batch.finish()?;
-        Ok(delivered)
-    }
-}
 
 /// A [`Script`] that takes batch after batch of a queue.
 pub struct ConsumerLoop<D> {
@@ -152,8 +49,8 @@ pub struct ConsumerLoop<D> {
 impl<D: Delivery> ConsumerLoop<D> {
     /// Makes the loop of a consumer; `db` is the name of the queue's database in the loop's [`Context`].
     pub fn new(db: &str, subscription: Subscription, delivery: D) -> ConsumerLoop<D> {
-        let settings = subscription.settings();
-        let guarded = settings.autocommit || settings.twin == Twin::Stop || delivery.holds_lock();
+        let (settings, kind) = (subscription.settings(), delivery.kind());
+        let guarded = settings.autocommit || settings.twin == Twin::Stop || kind.holds_lock();
         ConsumerLoop {
             db: db.to_owned(),
             subscription: if guarded { subscription.guarded() } else { subscription },
@@ -162,7 +59,7 @@ impl<D: Delivery> ConsumerLoop<D> {
             repeats: Arc::default(),
             stands_by: false,
             warned: None,
-            resumes: delivery.resumes(),
+            resumes: kind.resumes(),
             delivery,
             idle_since: Instant::now(),
         }
@@ -176,10 +73,10 @@ impl<D: Delivery> ConsumerLoop<D> {
 
     fn check_settings(&mut self) -> Result<(), BoxError> {
         let settings = self.subscription.settings();
-        if self.delivery.is_serial() {
+        if self.delivery.kind().is_in_sequence() {
             settings.require_no_subconsumer()?;
         }
-        if settings.retry_policy.is_some() && !self.delivery.retries() {
+        if settings.retry_policy.is_some() && !self.delivery.kind().retries_events() {
             let what = "this kind of consumer retries no events, so `pgq_retry_delay` and `pgq_max_retries` \
                         (`retry_policy`) must not be set";
             return Err(Error::usage(what).into());
@@ -247,7 +144,9 @@ impl<D: Delivery> ConsumerLoop<D> {
         // Only the transaction that finishes the batch may stand in for the disk: a batch that was opened and forgotten in
         // a crash must not be worked on any more, and others must not have seen it.
         let settings = self.subscription.settings();
-        let hurried = !self.delivery.remembers() && !settings.autocommit && settings.subconsumer.is_none();
+        let hurried = !self.delivery.kind().is_recorded_elsewhere()
+            && !settings.autocommit
+            && settings.subconsumer.is_none();
         let Some(info) = self.subscription.open_next(&mut *db, hurried)? else {
             self.tell_of_idling(cx, started);
             return Ok(Round::Idle);
@@ -377,7 +276,7 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
                 Ok(round)
             }
             Err(error) => match error.downcast::<Error>() {
-                Ok(busy) if busy.is_busy() => self.beside_a_twin(cx, *busy),
+                Ok(busy) if busy.kind() == ErrorKind::Busy => self.beside_a_twin(cx, *busy),
                 Ok(error) => Err(self.failed(error)),
                 Err(error) => Err(self.failed(error)),
             },
@@ -391,12 +290,16 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
 
 /// While another process is at work under this name, it is that one's position.
 fn unless_busy(error: BoxError) -> Result<(), BoxError> {
-    if error.downcast_ref::<Error>().is_some_and(Error::is_busy) { Ok(()) } else { Err(error) }
+    if error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::Busy) {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
 /// A batch that somebody else has finished meanwhile leaves nothing to do.
 fn unless_gone(db: &mut Client, holder: &Holder, batch: &BatchInfo, error: Error) -> Result<Round, BoxError> {
-    if error.is_busy() || error.is_connection() || holder.has_batch(db)? {
+    if error.kind() == ErrorKind::Busy || error.is_connection() || holder.has_batch(db)? {
         return Err(error.into());
     }
     debug!("batch {} was finished by another process", batch.id);

@@ -1,5 +1,6 @@
 //! The consumer's lock, for a consumer that keeps no transaction open while it works.
 
+use crate::error::ErrorKind;
 use dbscript::{BoxError, Connection, Context, describe};
 use log::warn;
 
@@ -21,7 +22,7 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// When another process has it ([`Error::is_busy`]), and when the server fails.
+    /// When another process has it ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
     pub(crate) fn hold(
         &mut self,
         cx: &mut Context,
@@ -43,7 +44,7 @@ impl Guard {
         };
         match take(&mut connection, subscription) {
             Ok(()) => self.held = Some(connection),
-            Err(error) if error.is_busy() => {
+            Err(error) if error.kind() == ErrorKind::Busy => {
                 self.waiting = Some(connection);
                 return Err(error.into());
             }

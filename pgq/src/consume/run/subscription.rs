@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
 use crate::admin::registration;
-use crate::consume::holder;
 use crate::consume::settings::Settings;
 use crate::error::Error;
+use crate::event::batch_info::BatchInfo;
 use crate::event::checkpoint::Checkpoint;
 use crate::lock::{self, Lock, Waiting};
+use crate::schema::row_security;
 use crate::sql;
 use crate::time::Time;
 
@@ -22,26 +22,6 @@ pub struct Subscription {
     settings: Settings,
     /// Whether the consumer's lock is held for as long as the consumer runs.
     guarded: bool,
-}
-
-/// An open batch: the events that became visible between two ticks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BatchInfo {
-    /// The batch's id, unique in the database, except that after a crash of the server it may come again with other
-    /// ticks: that a batch is opened need not have reached the disk. It does so only when a [`Consumer`](crate::Consumer)
-    /// reads the queue, so do not recognize events by it elsewhere; their ids are for that.
-    pub id: i64,
-    /// The tick at which the batch starts.
-    pub prev_tick: i64,
-    /// The tick at which the batch ends.
-    pub tick: i64,
-    /// When the batch starts; as [`Event::time`](crate::Event::time) where no `DateTime` can hold it.
-    pub prev_tick_time: DateTime<Utc>,
-    /// When the batch ends; as [`Event::time`](crate::Event::time) where no `DateTime` can hold it.
-    pub tick_time: DateTime<Utc>,
-    /// How many event ids were taken between its ticks, which is about how many events it has.
-    pub(crate) event_ids: i64,
 }
 
 impl Subscription {
@@ -118,7 +98,7 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// When another process has it ([`Error::is_busy`]), and when the server fails.
+    /// When another process has it ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
     pub(crate) fn lock(&self, client: &mut impl GenericClient) -> Result<(), Error> {
         if self.guarded { Ok(()) } else { lock::take(client, &self.settings.queue, &self.lock_name()) }
     }
@@ -132,7 +112,7 @@ impl Subscription {
     /// # Errors
     ///
     /// When the consumer is not registered, when another process is consuming under its name
-    /// ([`Error::is_busy`]), and when the server fails.
+    /// ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
     pub fn next_batch(&self, client: &mut impl GenericClient) -> Result<Option<BatchInfo>, Error> {
         self.open_next(client, false)
     }
@@ -150,7 +130,7 @@ impl Subscription {
             let row = lock::retrying(|| self.try_next_batch(client, hurried))
                 .map_err(|error| self.not_opened(error).on_queue(queue))?;
             if let Some(row) = row {
-                holder::require_visible(row.get(6)).map_err(|error| error.on_queue(queue))?;
+                row_security::require_visible(row.get(6)).map_err(|error| error.on_queue(queue))?;
                 return info(&row).map_err(|error| {
                     let what = "cannot read the next batch, whose ticks are missing or no ticks";
                     Error::failed(what).on_queue(queue).caused_by(error)

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use dbscript::{BoxError, Control, Totals};
 
-use crate::consume::consumer::Consumer;
 use crate::consume::hooks::Hooks;
-use crate::consume::run::consumer_loop::{ConsumerLoop, Delivery, ToConsumer};
+use crate::consume::run::consumer_loop::ConsumerLoop;
+use crate::consume::run::delivery::Delivery;
 use crate::consume::run::subscription::Subscription;
 use crate::consume::settings::Settings;
 use crate::error::Error;
@@ -73,22 +73,14 @@ impl Worker {
         self.worker.control()
     }
 
-    /// Connects, registers the consumer and starts the thread; returns when the worker is up.
+    /// Connects, registers the consumer and starts the thread; returns when the worker is up. Takes a
+    /// [`Consumer`](crate::Consumer), or another kind of consumer.
     ///
     /// # Errors
     ///
     /// When the server cannot be reached, PgQ or the queue is missing, or no thread can be started.
-    pub fn spawn(self, consumer: impl Consumer + Send + 'static) -> Result<WorkerHandle, Error> {
-        self.spawn_delivery(ToConsumer(consumer))
-    }
-
-    /// As [`spawn`](Worker::spawn), for another kind of consumer.
-    ///
-    /// # Errors
-    ///
-    /// As [`spawn`](Worker::spawn).
-    pub fn spawn_delivery(self, delivery: impl Delivery + Send + 'static) -> Result<WorkerHandle, Error> {
-        let (worker, script) = self.parts(delivery);
+    pub fn spawn(self, consumer: impl Delivery + Send + 'static) -> Result<WorkerHandle, Error> {
+        let (worker, script) = self.parts(consumer);
         worker.spawn(script).map(WorkerHandle).map_err(ended)
     }
 
@@ -97,19 +89,10 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Worker::spawn), when another process is at work under this name ([`Error::is_busy`]), and when the
+    /// As [`spawn`](Worker::spawn), when another process is at work under this name ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the
     /// batch fails.
-    pub fn run_once(self, consumer: impl Consumer) -> Result<Totals, Error> {
-        self.run_delivery_once(ToConsumer(consumer))
-    }
-
-    /// As [`run_once`](Worker::run_once), for another kind of consumer.
-    ///
-    /// # Errors
-    ///
-    /// As [`run_once`](Worker::run_once).
-    pub fn run_delivery_once(self, delivery: impl Delivery) -> Result<Totals, Error> {
-        let (worker, script) = self.parts(delivery);
+    pub fn run_once(self, consumer: impl Delivery) -> Result<Totals, Error> {
+        let (worker, script) = self.parts(consumer);
         worker.ending(true).run(script).map_err(ended)
     }
 
@@ -118,17 +101,8 @@ impl Worker {
     /// # Errors
     ///
     /// As [`run_once`](Worker::run_once).
-    pub fn drain(self, consumer: impl Consumer) -> Result<Totals, Error> {
-        self.drain_delivery(ToConsumer(consumer))
-    }
-
-    /// As [`drain`](Worker::drain), for another kind of consumer.
-    ///
-    /// # Errors
-    ///
-    /// As [`drain`](Worker::drain).
-    pub fn drain_delivery(self, delivery: impl Delivery) -> Result<Totals, Error> {
-        let (worker, script) = self.parts(delivery);
+    pub fn drain(self, consumer: impl Delivery) -> Result<Totals, Error> {
+        let (worker, script) = self.parts(consumer);
         worker.ending(false).run(script).map_err(ended)
     }
 

@@ -26,7 +26,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     ///
-    /// When there is no such field, and when it is NULL ([`Error::is_payload`]).
+    /// When there is no such field, and when it is NULL ([`ErrorKind::Payload`](crate::ErrorKind::Payload)).
     pub fn require(&self, name: &str) -> Result<&str, Error> {
         match self.get(name) {
             Some(Some(text)) => Ok(text),
@@ -70,7 +70,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     ///
-    /// When a field is missing, and when its text is not of its type ([`Error::is_payload`]).
+    /// When a field is missing, and when its text is not of its type ([`ErrorKind::Payload`](crate::ErrorKind::Payload)).
     ///
     /// ```
     /// #[derive(serde::Deserialize)]

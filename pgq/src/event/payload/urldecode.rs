@@ -13,7 +13,7 @@ use crate::error::Error;
 /// # Errors
 ///
 /// When `%` is not followed by two hexadecimal digits, and when the bytes are not UTF-8
-/// ([`Error::is_payload`]).
+/// ([`ErrorKind::Payload`](crate::ErrorKind::Payload)).
 pub fn urldecode(text: &str) -> Result<Fields<'_>, Error> {
     let mut fields = Fields::default();
     let mut rest = text;
@@ -81,6 +81,7 @@ fn escaped(high: Option<u8>, low: Option<u8>) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn check(text: &str, expected: &[(&str, Option<&str>)]) {
         let fields = urldecode(text).expect(text);
@@ -112,7 +113,7 @@ mod tests {
 
     fn check_error(text: &str, expected: &str) {
         let error = urldecode(text).expect_err(text);
-        assert!(error.is_payload());
+        assert!(error.kind() == ErrorKind::Payload);
         assert_eq!(dbscript::describe_in_full(&error), format!("cannot decode the fields: {expected}"));
     }
 

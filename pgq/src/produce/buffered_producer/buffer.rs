@@ -12,7 +12,7 @@ use self::refused::Refused;
 use super::send_error::Reason;
 use super::trouble::Trouble;
 use super::{ProducerStats, SendError};
-use crate::consume::retry_policy::RetryPolicy;
+use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
 
@@ -21,7 +21,7 @@ pub(super) struct Limits {
     pub(super) events: usize,
     pub(super) bytes: usize,
     pub(super) delay: Duration,
-    pub(super) retry: RetryPolicy,
+    pub(super) retry: Backoff,
 }
 
 /// What the writing thread does next.

@@ -9,9 +9,8 @@ use super::buffer::{Buffer, Limits};
 use super::handle::Handle;
 use super::shared::Shared;
 use super::writer::{DB, Writer, own};
-use crate::consume::retry_policy::RetryPolicy;
+use crate::backoff::Backoff;
 use crate::error::Error;
-use crate::ticker::SILENCE;
 
 /// Default of [`max_events`](BufferedProducerBuilder::max_events).
 pub const DEFAULT_MAX_EVENTS: usize = 10_000;
@@ -44,7 +43,6 @@ impl BufferedProducerBuilder {
         let worker = dbscript::Worker::new(&job)
             .database(DB, conninfo)
             .exception_sleep(Duration::ZERO)
-            .notice_silence(SILENCE)
             .pin_search_path();
         let limits = Limits {
             events: DEFAULT_MAX_EVENTS,
@@ -101,7 +99,7 @@ impl BufferedProducerBuilder {
     ///
     /// # Errors
     ///
-    /// When the server cannot be reached, PgQ or the queue is missing ([`Error::is_missing`]), the role may not
+    /// When the server cannot be reached, PgQ or the queue is missing ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), the role may not
     /// insert (the error says what to grant), or no thread can be started.
     pub fn spawn(self) -> Result<BufferedProducer, Error> {
         let shared = Arc::new(Shared::new(Buffer::new(&self.queue, self.limits)));
@@ -118,6 +116,6 @@ impl fmt::Debug for BufferedProducerBuilder {
     }
 }
 
-fn retry(first: Duration, longest: Duration) -> RetryPolicy {
-    RetryPolicy::exponential(first).cap(longest).jitter(JITTER)
+fn retry(first: Duration, longest: Duration) -> Backoff {
+    Backoff { first, factor: 2.0, cap: longest, jitter: JITTER }
 }

@@ -4,10 +4,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::buffer::{Buffer, Goal, Step};
-use super::place::Place;
 use super::send_error::Reason;
 use super::trouble::is_of_an_event;
-use super::wish::Wish;
 use super::{ProducerStats, SendError};
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
@@ -257,4 +255,28 @@ fn checked(event: OwnedEvent) -> Result<OwnedEvent, SendError> {
         return Ok(event);
     };
     Err(SendError::new(event, Reason::Failed(Error::failed(wrong))))
+}
+
+/// A place in the line of those that wait for room, given up when dropped.
+pub(super) struct Place<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) number: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.shared.leave(self.number);
+    }
+}
+
+/// A wish that somebody waits for; while there is one, attempts do not wait for long.
+pub(super) struct Wish<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) goal: Goal,
+}
+
+impl Drop for Wish<'_> {
+    fn drop(&mut self) {
+        self.shared.forget_wish();
+    }
 }

@@ -1,8 +1,9 @@
 //! Failures in a row, and whether time heals them.
 
+use crate::error::ErrorKind;
 use std::time::Instant;
 
-use crate::consume::retry_policy::RetryPolicy;
+use crate::backoff::Backoff;
 use crate::error::Error;
 
 /// Classes of errors that pass: connection, wrong state (a standby), rollback, resources, object in use, operator,
@@ -31,7 +32,7 @@ impl Trouble {
         error: Error,
         attempt: u64,
         before: Option<&Trouble>,
-        policy: &RetryPolicy,
+        policy: &Backoff,
         now: Instant,
     ) -> Trouble {
         let failures = before.map_or(0, |before| before.failures);
@@ -49,7 +50,7 @@ pub(super) fn is_of_an_event(error: &Error) -> bool {
 
 fn lasts(error: &Error) -> bool {
     let refused = |state: &str| !PASSING.iter().any(|class| state.starts_with(class));
-    error.is_missing()
-        || error.is_usage()
+    error.kind() == ErrorKind::Missing
+        || error.kind() == ErrorKind::Usage
         || !error.is_connection() && error.sqlstate().is_some_and(|state| refused(state.code()))
 }

@@ -9,7 +9,8 @@ use super::retries::retry_all;
 use super::{Operation, maintain_some};
 use crate::error::Error;
 use crate::schema::{self, Trust};
-use crate::ticker::{DB, TickerState};
+use crate::ticker::settings::DB;
+use crate::ticker::state::TickerState;
 
 /// How often it is looked whether there is something to do.
 const POLL: Duration = Duration::from_secs(1);

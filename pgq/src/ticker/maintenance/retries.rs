@@ -16,7 +16,7 @@ use crate::sql;
 /// # Errors
 ///
 /// When PgQ is not installed, when it belongs to a role that could so use this one's rights
-/// ([`Error::is_untrusted`]), and when the server fails; the first failure of a queue, after the others were
+/// ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails; the first failure of a queue, after the others were
 /// tried.
 pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
     schema::require(client)?;

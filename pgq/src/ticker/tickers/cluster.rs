@@ -1,5 +1,6 @@
 //! The databases of a cluster: which there are, and how to connect to each.
 
+use crate::error::ErrorKind;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -63,12 +64,12 @@ pub(super) fn has_pgq(cx: &mut Context, conninfo: &str) -> Result<bool, BoxError
 
 /// Tells whether a database is to be left out, since its PgQ belongs to a role that is not trusted.
 pub(super) fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
-    let own = error.downcast_ref::<Error>().is_some_and(Error::is_untrusted);
+    let own = error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::Untrusted);
     own || error.source().is_some_and(is_untrusted)
 }
 
 fn is_missing(error: &(dyn std::error::Error + 'static)) -> bool {
-    let own = error.downcast_ref::<Error>().is_some_and(Error::is_missing);
+    let own = error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::Missing);
     own || error.source().is_some_and(is_missing)
 }
 

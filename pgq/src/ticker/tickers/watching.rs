@@ -8,7 +8,6 @@ use log::{error, info, warn};
 
 use super::pass::pass;
 use super::{TickerPlan, TickerScope, Tickers, cluster};
-use crate::ticker::SILENCE;
 
 /// How long the script sleeps between its rounds, in which it does next to nothing.
 const NAP: Duration = Duration::from_millis(500);
@@ -202,7 +201,6 @@ fn nap(check_period: Duration) -> Duration {
 
 impl Script for TickersLoop {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        cx.databases().notice_silence(SILENCE);
         cx.databases().pin_search_path();
         let result = match &self.plan.scope {
             TickerScope::Database(conninfo) => cluster::require(cx, conninfo),

@@ -1,5 +1,6 @@
 //! Every type, and what is wrong with texts.
 
+use crate::error::ErrorKind;
 use std::collections::HashMap;
 
 use serde::Deserialize;
@@ -75,7 +76,7 @@ fn maps_take_any_field() {
 #[track_caller]
 fn check_error<T: for<'de> Deserialize<'de> + std::fmt::Debug>(text: &str, expected: &str) {
     let error = urldecode(text).expect("valid").deserialize::<HashMap<String, T>>().expect_err(text);
-    assert!(error.is_payload());
+    assert!(error.kind() == ErrorKind::Payload);
     assert_eq!(dbscript::describe_in_full(&error), format!("cannot read the fields: field `a`: {expected}"));
 }
 

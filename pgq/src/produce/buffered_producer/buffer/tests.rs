@@ -1,9 +1,11 @@
 use super::*;
+use crate::error::ErrorKind;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn buffer(events: usize, bytes: usize) -> Buffer {
-    let retry = RetryPolicy::exponential(Duration::from_secs(1)).cap(Duration::from_secs(4));
+    let retry =
+        Backoff { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(4), jitter: 0.0 };
     Buffer::new("q", Limits { events, bytes, delay: HOUR, retry })
 }
 
@@ -100,10 +102,10 @@ fn what_lasts_is_told_after_an_attempt_that_began_later() {
     buffer.failed(refused(), now);
     assert!(buffer.outcome(goal).is_none());
     let error = buffer.push(event(1), None, now).expect_err("refused");
-    assert!(error.error().is_some_and(Error::is_missing));
+    assert!(error.error().is_some_and(|error| error.kind() == ErrorKind::Missing));
     assert!(written(buffer.step(now)).is_some());
     buffer.failed(refused(), now);
-    assert!(buffer.outcome(goal).expect("known").expect_err("refused").is_missing());
+    assert!(buffer.outcome(goal).expect("known").expect_err("refused").kind() == ErrorKind::Missing);
     buffer.want_all();
     assert!(written(buffer.step(now)).is_some());
     buffer.succeeded();

@@ -1,3 +1,4 @@
+use crate::error::ErrorKind;
 use std::sync::{Once, OnceLock};
 use std::time::Instant;
 
@@ -5,7 +6,7 @@ use dbscript::{BoxError, Context, Round, Script, Worker};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::*;
-use crate::consume::retry_policy::RetryPolicy;
+use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
 use crate::produce::buffered_producer::buffer::{Buffer, Limits};
@@ -53,7 +54,7 @@ fn refused(queue: &str) -> Handle {
         log::set_logger(lines()).expect("no other test has one");
         log::set_max_level(LevelFilter::Error);
     });
-    let limits = Limits { events: 10, bytes: usize::MAX, delay: HOUR, retry: RetryPolicy::fixed(HOUR) };
+    let limits = Limits { events: 10, bytes: usize::MAX, delay: HOUR, retry: Backoff::fixed(HOUR) };
     let shared = Arc::new(Shared::new(Buffer::new(queue, limits)));
     let worker = Worker::new("refusing").spawn(Refuse(shared.clone())).expect("a thread");
     let handle = Handle::new(queue.to_owned(), shared.clone(), HOUR, worker);
@@ -81,7 +82,7 @@ fn closing_again_tells_the_same_error_without_events() {
     assert_eq!(handle.close().expect_err("refused").events().len(), 3);
     for _ in 0..2 {
         let again = handle.close().expect_err("not all was inserted");
-        assert!(again.events().is_empty() && again.error().is_missing(), "{again:?}");
+        assert!(again.events().is_empty() && again.error().kind() == ErrorKind::Missing, "{again:?}");
     }
     drop(handle);
     assert_eq!(logged("closed"), 0, "whoever closed it has the events");

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::logging::files::log_file::LogFile;
-use crate::logging::files::rotation::Rotation;
 use crate::logging::python::python;
 
 /// Central Europe, without a need for the system's time zones.
@@ -137,7 +136,7 @@ fn a_file_of_yesterday_is_put_aside_and_the_oldest_go() {
     File::options().append(true).open(&path).and_then(|f| f.set_modified(modified)).expect("writable");
 
     let interval = Interval::new("midnight", 1).expect("an interval");
-    let rotation = Rotation::Timed(TimedRotation::new(interval, 2, TimeZone::UTC));
+    let rotation = Box::new(TimedRotation::new(interval, 2, TimeZone::UTC));
     let mut file = LogFile::new(&path, false, rotation).expect("writable");
     for line in ["one\n", "two\n"] {
         file.write_line(line.as_bytes()).expect("writable");
@@ -173,7 +172,7 @@ fn an_old_file_is_never_overwritten() {
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_192_827_599);
     File::options().append(true).open(&path).and_then(|f| f.set_modified(modified)).expect("writable");
     let interval = Interval::new("midnight", 1).expect("an interval");
-    let rotation = Rotation::Timed(TimedRotation::new(interval, 2, TimeZone::UTC));
+    let rotation = Box::new(TimedRotation::new(interval, 2, TimeZone::UTC));
     let mut file = LogFile::new(&path, false, rotation).expect("writable");
     for line in ["one\n", "two\n"] {
         file.write_line(line.as_bytes()).expect("writable");

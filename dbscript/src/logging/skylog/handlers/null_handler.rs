@@ -1,7 +1,7 @@
 //! A place where messages are dropped.
 
-use super::Handler;
 use crate::logging::entry::Entry;
+use crate::logging::handlers::Handler;
 
 /// Drops messages.
 pub(crate) struct NullHandler;

@@ -1,5 +1,6 @@
 //! Statistics lines, summed until they are due.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::stats::{Stat, Stats};
@@ -34,6 +35,16 @@ impl Tally {
     pub(crate) fn take(&mut self) -> String {
         self.last = Some(Instant::now());
         std::mem::take(&mut self.sums).to_string()
+    }
+}
+
+/// The sums that the handler adds to and the database takes from.
+#[derive(Clone, Default)]
+pub(crate) struct SharedTally(Arc<Mutex<Tally>>);
+
+impl SharedTally {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Tally> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

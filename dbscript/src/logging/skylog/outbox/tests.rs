@@ -1,6 +1,7 @@
 //! Queues before receivers that answer, refuse, hang and are away.
 
 use super::*;
+use crate::logging::backlog::flush;
 use std::sync::mpsc;
 
 /// Hands every message to the test, which says how its delivery ends.

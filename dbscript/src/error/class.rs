@@ -1,4 +1,4 @@
-//! Kinds of errors, as config files name them.
+//! Classes of errors, as config files name them.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::error::{is_connection_error, sqlstate};
 /// `InterfaceError`, `IntegrityError`, `DataError`, `ProgrammingError`, `InternalError`, `NotSupportedError`,
 /// `TransactionRollbackError` and `QueryCanceledError`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ErrorKind(String);
+pub struct ErrorClass(String);
 
 /// Python's classes, and the SQLSTATEs that start with one of these belong to each. Psycopg: `errors`.
 const CLASSES: [(&str, &[&str]); 8] = [
@@ -30,10 +30,10 @@ const BROKEN: [&str; 2] = ["OperationalError", "InterfaceError"];
 const ANY_DATABASE: [&str; 2] = ["Error", "DatabaseError"];
 const ALL: &str = "ALL";
 
-impl ErrorKind {
-    /// Returns the kind of a name; one that is [not known](ErrorKind::is_known) matches nothing.
-    pub fn from_name(name: &str) -> ErrorKind {
-        ErrorKind(name.trim().to_owned())
+impl ErrorClass {
+    /// Returns the kind of a name; one that is [not known](ErrorClass::is_known) matches nothing.
+    pub fn from_name(name: &str) -> ErrorClass {
+        ErrorClass(name.trim().to_owned())
     }
 
     /// Tells whether an error is of this kind, or caused by one that is.
@@ -63,7 +63,7 @@ impl ErrorKind {
     }
 }
 
-impl fmt::Display for ErrorKind {
+impl fmt::Display for ErrorClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -74,8 +74,8 @@ mod tests {
     use super::*;
     use crate::error::Error;
 
-    fn kind(name: &str) -> ErrorKind {
-        ErrorKind::from_name(name)
+    fn kind(name: &str) -> ErrorClass {
+        ErrorClass::from_name(name)
     }
 
     #[test]

@@ -1,18 +1,17 @@
 //! Messages into a database. Skytools: `skylog.LogDBHandler`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use log::Level;
 
-use super::Handler;
-use super::tally::Tally;
+use super::tally::SharedTally;
 use crate::error::Error;
+use crate::logging::backlog::Backlog;
 use crate::logging::entry::Entry;
+use crate::logging::handlers::Handler;
 use crate::logging::identity::Identity;
 use crate::logging::level;
-use crate::logging::outbox::log_database::LogDatabase;
-use crate::logging::outbox::udp::cut;
-use crate::logging::outbox::{Backlog, Message, Outbox};
+use crate::logging::skylog::outbox::Outbox;
+use crate::logging::skylog::outbox::log_database::{Line, LogDatabase};
+use crate::logging::skylog::outbox::udp::cut;
 use crate::text::plain::one_line;
 
 /// What is longer is cut, in bytes: what waits for the database must not grow.
@@ -25,16 +24,6 @@ pub(crate) struct LogDb {
     outbox: Outbox<Line>,
     tally: SharedTally,
 }
-
-/// A line of the log in the database.
-pub(crate) struct Line {
-    pub(crate) level: &'static str,
-    pub(crate) text: String,
-}
-
-/// The sums that the handler adds to and the database takes from.
-#[derive(Clone, Default)]
-pub(crate) struct SharedTally(Arc<Mutex<Tally>>);
 
 impl LogDb {
     /// Makes a handler; nothing is connected before the first message.
@@ -70,18 +59,6 @@ impl Handler for LogDb {
     }
 }
 
-impl Message for Line {
-    fn size(&self) -> usize {
-        self.text.len()
-    }
-}
-
-impl SharedTally {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Tally> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Returns the first line that is not empty, without what PostgreSQL cannot store or a terminal should not get.
 fn first_line(text: &str) -> String {
     let line = text.lines().find(|line| !line.is_empty()).unwrap_or_default();
@@ -91,7 +68,8 @@ fn first_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logging::outbox::flush;
+    use crate::error::ErrorKind;
+    use crate::logging::backlog::flush;
     use crate::logging::testing::{entry, identity};
 
     #[test]
@@ -122,7 +100,7 @@ mod tests {
     #[test]
     fn a_broken_connection_string_is_an_error_without_the_string() {
         let error = LogDb::new("host=localhost pasword=secret", identity()).err().expect("broken");
-        assert!(error.is_usage());
+        assert!(error.kind() == ErrorKind::Usage);
         assert!(!crate::error::describe(&error).contains("secret"), "{error:?}");
     }
 }

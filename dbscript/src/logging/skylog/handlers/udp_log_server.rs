@@ -3,11 +3,12 @@
 use log::Level;
 use serde_json::json;
 
-use super::Handler;
+use crate::logging::backlog::Backlog;
 use crate::logging::entry::Entry;
+use crate::logging::handlers::Handler;
 use crate::logging::identity::Identity;
-use crate::logging::outbox::udp::Udp;
-use crate::logging::outbox::{Backlog, Outbox};
+use crate::logging::skylog::outbox::Outbox;
+use crate::logging::skylog::outbox::udp::Udp;
 
 /// What is longer is cut, in characters.
 const MAX_MESSAGE: usize = 1024;

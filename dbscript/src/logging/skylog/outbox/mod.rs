@@ -7,6 +7,7 @@ mod tests;
 pub(crate) mod udp;
 pub(crate) mod unix_socket;
 
+use crate::logging::backlog::Backlog;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,6 @@ use std::time::{Duration, Instant};
 const LIMIT: usize = 1024 * 1024;
 /// What the queue itself needs for a message, roughly.
 const OVERHEAD: usize = 64;
-const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -67,22 +67,6 @@ pub(crate) enum Held<M> {
     Nothing,
     Until(Instant),
     Due(M),
-}
-
-/// What waits for a receiver.
-pub(crate) trait Backlog {
-    /// Begins to deliver everything that waits or is held back.
-    fn hurry(&self);
-
-    /// Waits until everything is delivered or the receiver proves to be away, or until a time.
-    fn wait(&self, until: Instant);
-}
-
-/// Delivers several backlogs at the same time, within a second in all.
-pub(crate) fn flush(backlogs: &[&dyn Backlog]) {
-    let until = Instant::now() + FLUSH_LIMIT;
-    backlogs.iter().for_each(|backlog| backlog.hurry());
-    backlogs.iter().for_each(|backlog| backlog.wait(until));
 }
 
 /// Messages on their way to a receiver that may be slow or away.

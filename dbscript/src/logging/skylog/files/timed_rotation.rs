@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::interval::Interval;
+use crate::logging::files::rotation::Rotation;
 use crate::logging::layout::date_format::strftime;
 
 /// Puts a file aside at the end of each interval, as Python's `TimedRotatingFileHandler` does.
@@ -19,25 +20,20 @@ pub(crate) struct TimedRotation {
     next: Timestamp,
 }
 
-impl TimedRotation {
-    pub(crate) fn new(interval: Interval, count: usize, zone: TimeZone) -> TimedRotation {
-        let next = interval.end(Timestamp::now(), &zone);
-        TimedRotation { interval, count, zone, next }
-    }
-
+impl Rotation for TimedRotation {
     /// Begins the interval in which the file was last written to.
-    pub(crate) fn opened(&mut self, file: &Metadata) {
+    fn opened(&mut self, file: &Metadata) {
         let modified = file.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
         self.next = self.interval.end(modified.unwrap_or_else(Timestamp::now), &self.zone);
     }
 
-    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+    fn is_due(&self, _length: u64, _more: u64, now: Timestamp) -> bool {
         now >= self.next
     }
 
     /// Names the file after the beginning of its interval. Where an old file has that name, as when the clock
     /// was put back, the file is kept for another interval.
-    pub(crate) fn rotate(&mut self, path: &Path, now: Timestamp) -> io::Result<()> {
+    fn rotate(&mut self, path: &Path, now: Timestamp) -> io::Result<()> {
         let dated = self.dated(path, now);
         if dated.symlink_metadata().is_ok() {
             self.next = self.interval.end(now, &self.zone);
@@ -50,6 +46,13 @@ impl TimedRotation {
         let old = self.old(path)?;
         let surplus = old.len().saturating_sub(self.count);
         old[..surplus].iter().try_for_each(fs::remove_file)
+    }
+}
+
+impl TimedRotation {
+    pub(crate) fn new(interval: Interval, count: usize, zone: TimeZone) -> TimedRotation {
+        let next = interval.end(Timestamp::now(), &zone);
+        TimedRotation { interval, count, zone, next }
     }
 
     /// The name is as the clock stands now: had it been put forward since, the old time would have another

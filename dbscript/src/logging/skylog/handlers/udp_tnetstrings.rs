@@ -2,12 +2,13 @@
 
 use std::fmt::Display;
 
-use super::Handler;
+use crate::logging::backlog::Backlog;
 use crate::logging::entry::Entry;
+use crate::logging::handlers::Handler;
 use crate::logging::identity::Identity;
 use crate::logging::level;
-use crate::logging::outbox::udp::{MAX_DATAGRAM, Udp, cut};
-use crate::logging::outbox::{Backlog, Outbox};
+use crate::logging::skylog::outbox::Outbox;
+use crate::logging::skylog::outbox::udp::{MAX_DATAGRAM, Udp, cut};
 
 /// Room for a length, a tag and what separates them.
 const FRAME: usize = 16;

@@ -94,7 +94,8 @@ pub(crate) fn cut(text: &str, limit: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logging::outbox::{Outbox, flush};
+    use crate::logging::backlog::flush;
+    use crate::logging::skylog::outbox::Outbox;
     use crate::logging::testing::receive;
 
     #[test]

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use log::Level;
 
-use super::Handler;
 use super::facility::Facility;
+use crate::logging::backlog::Backlog;
 use crate::logging::entry::Entry;
+use crate::logging::handlers::Handler;
 use crate::logging::identity::Identity;
-use crate::logging::outbox::udp::{MAX_DATAGRAM, Udp, cut};
-use crate::logging::outbox::unix_socket::UnixSocket;
-use crate::logging::outbox::{Backlog, Outbox};
+use crate::logging::skylog::outbox::Outbox;
+use crate::logging::skylog::outbox::udp::{MAX_DATAGRAM, Udp, cut};
+use crate::logging::skylog::outbox::unix_socket::UnixSocket;
 use crate::text::plain::one_line;
 
 /// Where syslogd listens.
@@ -81,7 +82,7 @@ fn severity(level: Level) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logging::outbox::flush;
+    use crate::logging::backlog::flush;
     use crate::logging::testing::{entry, identity, receive};
     use std::io::{BufRead, BufReader};
     use std::net::UdpSocket;

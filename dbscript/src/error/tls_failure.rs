@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-use crate::error::BoxError;
+use super::BoxError;
 
 /// Why a connection cannot be encrypted as it should be, while the server can be reached.
 #[derive(Debug)]

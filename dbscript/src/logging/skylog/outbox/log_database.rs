@@ -7,11 +7,11 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
 use super::complaint::Complaint;
-use super::{Delivery, Held, Receiver};
+use super::{Delivery, Held, Message, Receiver};
 use crate::database::connect;
 use crate::database::conninfo::{self, Target};
 use crate::error::{Error, describe, is_connection_error, sqlstate};
-use crate::logging::handlers::log_db::{Line, SharedTally};
+use crate::logging::skylog::handlers::tally::SharedTally;
 
 const ADD: &str = "select * from log.add($1, $2, $3)";
 
@@ -24,6 +24,18 @@ pub(crate) struct LogDatabase {
     tally: SharedTally,
     client: Option<Client>,
     complaint: Complaint,
+}
+
+/// A line of the log in the database.
+pub(crate) struct Line {
+    pub(crate) level: &'static str,
+    pub(crate) text: String,
+}
+
+impl Message for Line {
+    fn size(&self) -> usize {
+        self.text.len()
+    }
 }
 
 /// Why a line did not arrive, and whether that is about this line alone.
