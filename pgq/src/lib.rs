@@ -85,7 +85,6 @@ mod admin;
 mod aio;
 mod backoff;
 mod consume;
-mod encoding;
 mod error;
 mod event;
 pub mod guide;

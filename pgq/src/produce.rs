@@ -3,4 +3,5 @@
 pub(crate) mod buffered_producer;
 pub(crate) mod bulk_insert;
 pub(crate) mod copy;
+pub(crate) mod encoding;
 pub(crate) mod producer;

@@ -9,7 +9,8 @@ use postgres::{CopyInWriter, CopyOutReader, GenericClient, Row};
 use crate::admin::find_queue;
 use crate::error::{Error, unwrap_io};
 use crate::lock::Lock;
-use crate::{encoding, sql};
+use crate::produce::encoding;
+use crate::sql;
 use dbscript::BoxError;
 
 /// Rows are sent on in pieces of this size: larger ones only keep the target waiting.
