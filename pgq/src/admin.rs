@@ -12,3 +12,5 @@ pub(crate) mod queue_config;
 pub(crate) mod queue_variable;
 pub(crate) mod registration;
 pub(crate) mod set_aside;
+pub(crate) mod ticks;
+pub(crate) mod unregistration;

@@ -117,10 +117,13 @@ pub use admin::queue_config::{QueueConfig, queue_config, queue_configs};
 pub use admin::queue_variable::set_queue_config;
 pub use admin::registration::{
     position_to_copy, register_consumer, register_consumer_at, register_consumer_at_checkpoint,
-    register_consumer_copy, register_subconsumer, require_tick, tick_time, unregister_consumer,
-    unregister_subconsumer,
+    register_consumer_copy, register_subconsumer,
 };
 pub use admin::set_aside::{SetAside, set_aside};
+pub use admin::ticks::require_tick;
+pub use admin::ticks::tick_time;
+pub use admin::unregistration::unregister_consumer;
+pub use admin::unregistration::unregister_subconsumer;
 #[cfg(feature = "tokio")]
 pub use aio::tokio;
 pub use consume::batch::Batch;

@@ -31,7 +31,12 @@ use postgres::types::Type;
 pub use self::fake_queue::{FakeQueue, Processed};
 use crate::admin::find_queue;
 use crate::error::Error;
-use crate::sql;
+
+/// $1 queue. Makes the queue look busy.
+const FORCE_TICK: &str = "select pgq.force_tick($1)";
+
+/// $1 queue. The tick, or null when none was made.
+const TICK_QUEUE: &str = "select pgq.ticker($1)";
 
 /// Ticks a queue at once, whether it needs a tick or not; returns the tick. PgQ: `pgq.force_tick`, `pgq.ticker`.
 ///
@@ -45,7 +50,7 @@ use crate::sql;
 pub fn force_tick(client: &mut Client, queue: &str) -> Result<i64, Error> {
     let failed = |error| Error::failed("cannot tick").on_queue(queue).caused_by(error);
     find_queue::require_queue(client, queue)?;
-    client.query_typed(sql::FORCE_TICK, &[(&queue, Type::TEXT)]).map_err(failed)?;
-    let row = client.query_typed_one(sql::TICK_QUEUE, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    client.query_typed(FORCE_TICK, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    let row = client.query_typed_one(TICK_QUEUE, &[(&queue, Type::TEXT)]).map_err(failed)?;
     row.get::<_, Option<i64>>(0).ok_or_else(|| Error::failed("the queue does not tick").on_queue(queue))
 }

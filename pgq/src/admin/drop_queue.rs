@@ -1,5 +1,6 @@
 //! Queues: drop, and what goes with them.
 
+use crate::names::bytes;
 use std::fmt;
 
 use dbscript::plain;
@@ -31,6 +32,22 @@ pub fn drop_queue(client: &mut impl GenericClient, queue: &str, force: bool) -> 
     patiently(client, queue, |transaction| dropped(transaction, queue, force))
 }
 
+/// $1 queue. Keeps others from registering consumers.
+const HOLD_QUEUE: &str = "select queue_id from pgq.queue where queue_name = $1 for update";
+
+/// $1 queue. The table of events, quoted, the names of consumers, and the table again if row security hides some of its
+/// events. No row: there is no such queue.
+const QUEUE_CONTENTS: &str = concat!(
+    "select pgq.quote_fqname(queue_data_pfx), array( \
+         select ",
+    bytes!("co_name"),
+    " from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+         where sub_queue = queue_id order by co_name), \
+     case when pg_catalog.row_security_active(pg_catalog.to_regclass(pgq.quote_fqname(queue_data_pfx))::pg_catalog.oid) \
+         then queue_data_pfx end \
+     from pgq.queue where queue_name = $1"
+);
+
 /// Drops a queue of which it is known which consumers it has, as [`drop_queue`] does with force.
 ///
 /// # Errors
@@ -45,8 +62,8 @@ pub fn drop_queue_of(
     patiently(client, queue, |transaction| {
         let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
         // Nobody registers any more from here on.
-        transaction.query_typed(sql::HOLD_QUEUE, &values).map_err(failed)?;
-        let row = transaction.query_typed_opt(sql::QUEUE_CONTENTS, &values).map_err(failed)?;
+        transaction.query_typed(HOLD_QUEUE, &values).map_err(failed)?;
+        let row = transaction.query_typed_opt(QUEUE_CONTENTS, &values).map_err(failed)?;
         let now: Vec<String> = row.map_or(Vec::new(), |row| names::all(row.get(1)));
         match now.iter().find(|name| !consumers.contains(name)) {
             Some(new) => {
@@ -57,6 +74,9 @@ pub fn drop_queue_of(
         }
     })
 }
+
+/// $1 queue, $2 whether to unregister its consumers. No row: there is no such queue.
+const DROP_QUEUE: &str = "select pgq.drop_queue(queue_name, $2) from pgq.queue where queue_name = $1";
 
 fn dropped(transaction: &mut Transaction<'_>, queue: &str, force: bool) -> Result<bool, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&force, Type::BOOL)];
@@ -71,7 +91,7 @@ fn dropped(transaction: &mut Transaction<'_>, queue: &str, force: bool) -> Resul
         return Err(Error::failed(why).on_queue(queue));
     }
     let search_path = schema::path::open(transaction).map_err(failed)?;
-    let dropped = transaction.query_typed_opt(sql::DROP_QUEUE, &values).map_err(failed)?.is_some();
+    let dropped = transaction.query_typed_opt(DROP_QUEUE, &values).map_err(failed)?.is_some();
     schema::path::restore(transaction, &search_path).map_err(failed)?;
     Ok(dropped)
 }
@@ -98,6 +118,12 @@ fn patiently(
     }
 }
 
+/// No lock of the transaction is waited for longer than five seconds from here on, unless the session has a limit.
+/// Returns the limit as it was.
+const WAIT_FOR_A_WHILE: &str = "select before, pg_catalog.set_config('lock_timeout'::pg_catalog.text, \
+         case before when '0' then '5s'::pg_catalog.text else before end, true) \
+     from (select pg_catalog.current_setting('lock_timeout'::pg_catalog.text) as before offset 0) setting";
+
 /// Changes a queue in a transaction that has its name to itself and waits for each lock for some seconds only.
 fn limited(
     client: &mut impl GenericClient,
@@ -107,7 +133,7 @@ fn limited(
     let failed = |error| Error::failed(WHAT).on_queue(queue).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let limited = transaction.query_typed_one(sql::WAIT_FOR_A_WHILE, no_values);
+    let limited = transaction.query_typed_one(WAIT_FOR_A_WHILE, no_values);
     let timeout: String = limited.map_err(failed)?.get(0);
     lock::queue(&mut transaction, queue)
         .map_err(|error| Error::failed(WHAT).on_queue(queue).caused_by(error))?;
@@ -118,9 +144,14 @@ fn limited(
     Ok(changed)
 }
 
+/// $1 queue. Its tables. No row: there is no such queue.
+const QUEUE_TABLES: &str = "select array(select pg_catalog.format('%s_%s', queue_data_pfx, part) \
+         from pg_catalog.generate_series(0, queue_ntables - 1) part) \
+     from pgq.queue where queue_name = $1";
+
 /// Makes the error of a queue that stays in use, with who uses it as far as that may be seen.
 fn in_use(client: &mut impl GenericClient, queue: &str) -> Error {
-    let tables = client.query_typed_opt(sql::QUEUE_TABLES, &[(&queue, Type::TEXT)]);
+    let tables = client.query_typed_opt(QUEUE_TABLES, &[(&queue, Type::TEXT)]);
     let tables: Vec<String> = tables.ok().flatten().map_or(Vec::new(), |row| row.get(0));
     let users = lock::transaction::users_of_tables(client, &tables).unwrap_or_default();
     let users: Vec<String> = users.iter().map(ToString::to_string).collect();
@@ -162,6 +193,14 @@ impl fmt::Display for QueueContents {
     }
 }
 
+/// More events are not counted.
+const COUNTED_EVENTS: u64 = 1_000_000;
+
+/// Makes the query that counts the events of a table, whose name is quoted already.
+fn count_events(table: &str) -> String {
+    format!("select pg_catalog.count(*) from (select from {table} limit {}) counted", COUNTED_EVENTS + 1)
+}
+
 /// Returns what would go with a queue; `None` when it does not exist.
 ///
 /// # Errors
@@ -170,11 +209,11 @@ impl fmt::Display for QueueContents {
 pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Option<QueueContents>, Error> {
     schema::require(client)?;
     let failed = |error| Error::failed("cannot look into the queue").on_queue(queue).caused_by(error);
-    let row = client.query_typed_opt(sql::QUEUE_CONTENTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    let row = client.query_typed_opt(QUEUE_CONTENTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
     let Some(row) = row else { return Ok(None) };
     row_security::require_visible(row.get(2)).map_err(|error| error.on_queue(queue))?;
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let count = client.query_typed_one(&sql::count_events(row.get(0)), no_values);
+    let count = client.query_typed_one(&count_events(row.get(0)), no_values);
     let count = match count {
         Ok(count) => count.get::<_, i64>(0).unsigned_abs(),
         // Dropped since the look.
@@ -182,7 +221,7 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
         Err(error) => return Err(failed(error)),
     };
     Ok(Some(QueueContents {
-        events: Some(count).filter(|count| *count <= sql::COUNTED_EVENTS),
+        events: Some(count).filter(|count| *count <= COUNTED_EVENTS),
         set_aside: set_aside::read(client, queue, None)?,
         consumers: names::all(row.get(1)),
         dependents: dependents(client, queue)?,

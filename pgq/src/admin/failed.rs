@@ -1,5 +1,6 @@
 //! Failed events: list, count, retry, delete.
 
+use crate::sql::failed::columns;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
@@ -7,7 +8,10 @@ use postgres::{GenericClient, Row};
 use crate::admin::find_queue;
 use crate::error::Error;
 use crate::event::failed_event::FailedEvent;
-use crate::sql;
+
+/// $1 queue, $2 consumer, $3 limit or null, $4 offset. The columns of an event, then the failure's.
+const FAILED_EVENTS: &str =
+    concat!("select ", columns!(), " from pgq.failed_event_list($1, $2, $3, $4) order by ev_id");
 
 /// Returns a consumer's failed events in the order of their ids: at most `limit` of them, behind the first
 /// `offset`. PgQ: `pgq.failed_event_list`.
@@ -33,9 +37,12 @@ pub fn failed_events(
         (&saturate(offset), Type::INT4),
     ];
     let what = format!("cannot list the failed events of consumer `{consumer}`");
-    let rows = on_store(client, queue, &what, sql::failed::FAILED_EVENTS, &values)?;
+    let rows = on_store(client, queue, &what, FAILED_EVENTS, &values)?;
     Ok(rows.iter().map(FailedEvent::new).collect())
 }
+
+/// $1 queue, $2 consumer.
+const COUNT_FAILED_EVENTS: &str = "select pgq.failed_event_count($1, $2)";
 
 /// Returns how many failed events a consumer has. PgQ: `pgq.failed_event_count`.
 ///
@@ -49,9 +56,12 @@ pub fn count_failed_events(
 ) -> Result<u64, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
     let what = format!("cannot count the failed events of consumer `{consumer}`");
-    let rows = on_store(client, queue, &what, sql::failed::COUNT_FAILED_EVENTS, &values)?;
+    let rows = on_store(client, queue, &what, COUNT_FAILED_EVENTS, &values)?;
     Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
 }
+
+/// $1 queue, $2 consumer, $3 event.
+const RETRY_FAILED_EVENT: &str = "select pgq.failed_event_retry($1, $2, $3)";
 
 /// Moves a failed event back into its queue: after the next tick this consumer, and no other, gets it again,
 /// with [`Event::retry`](crate::Event::retry) one higher. PgQ: `pgq.failed_event_retry`.
@@ -66,8 +76,11 @@ pub fn retry_failed_event(
     consumer: &str,
     event: i64,
 ) -> Result<(), Error> {
-    on_event(client, queue, consumer, event, "retry", sql::failed::RETRY_FAILED_EVENT)
+    on_event(client, queue, consumer, event, "retry", RETRY_FAILED_EVENT)
 }
+
+/// $1 queue, $2 consumer, $3 event.
+const DELETE_FAILED_EVENT: &str = "select pgq.failed_event_delete($1, $2, $3)";
 
 /// Deletes a failed event. PgQ: `pgq.failed_event_delete`.
 ///
@@ -80,7 +93,7 @@ pub fn delete_failed_event(
     consumer: &str,
     event: i64,
 ) -> Result<(), Error> {
-    on_event(client, queue, consumer, event, "delete", sql::failed::DELETE_FAILED_EVENT)
+    on_event(client, queue, consumer, event, "delete", DELETE_FAILED_EVENT)
 }
 
 fn on_event(

@@ -1,5 +1,6 @@
 //! Failed events by the thousand: go through them, retry, delete, purge.
 
+use crate::sql::failed::columns;
 use std::ops::ControlFlow;
 
 use fallible_iterator::FallibleIterator;
@@ -10,10 +11,13 @@ use crate::admin::failed::{on_store, refused};
 use crate::admin::find_queue;
 use crate::error::Error;
 use crate::event::failed_event::FailedEvent;
-use crate::sql;
 
 /// So many events are read, moved or deleted at a time.
 const PAGE: i32 = 1000;
+
+/// $1 queue, $2 consumer, $3 the event behind which the page begins or null, $4 limit. As [`FAILED_EVENTS`].
+const FAILED_EVENT_PAGE: &str =
+    concat!("select ", columns!(), " from pgq.failed_event_page($1, $2, $3, $4) order by ev_id");
 
 /// Calls `each` with a consumer's failed events in the order of their ids, until it breaks off; returns how many
 /// there were. One event at a time is in memory.
@@ -38,7 +42,7 @@ pub fn each_failed_event(
     loop {
         let values: [(&(dyn ToSql + Sync), Type); 4] =
             [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&after, Type::INT8), (&PAGE, Type::INT4)];
-        let mut rows = client.query_typed_raw(sql::failed::FAILED_EVENT_PAGE, values).map_err(failed)?;
+        let mut rows = client.query_typed_raw(FAILED_EVENT_PAGE, values).map_err(failed)?;
         let before = total;
         while let Some(row) = rows.next().map_err(failed)? {
             let event = FailedEvent::new(&row);
@@ -54,6 +58,9 @@ pub fn each_failed_event(
     }
 }
 
+/// $1 queue, $2 consumer, $3 events.
+const RETRY_FAILED_EVENTS: &str = "select pgq.failed_event_retry_many($1, $2, $3)";
+
 /// Moves failed events back into their queue, as [`retry_failed_event`](crate::retry_failed_event) does, in one
 /// transaction.
 ///
@@ -67,9 +74,11 @@ pub fn retry_failed_events(
     consumer: &str,
     events: &[i64],
 ) -> Result<u64, Error> {
-    Store { queue, consumer, verb: "retry", statement: sql::failed::RETRY_FAILED_EVENTS }
-        .named(client, events)
+    Store { queue, consumer, verb: "retry", statement: RETRY_FAILED_EVENTS }.named(client, events)
 }
+
+/// $1 queue, $2 consumer, $3 events.
+const DELETE_FAILED_EVENTS: &str = "select pgq.failed_event_delete_many($1, $2, $3)";
 
 /// Deletes failed events in one transaction.
 ///
@@ -83,8 +92,7 @@ pub fn delete_failed_events(
     consumer: &str,
     events: &[i64],
 ) -> Result<u64, Error> {
-    Store { queue, consumer, verb: "delete", statement: sql::failed::DELETE_FAILED_EVENTS }
-        .named(client, events)
+    Store { queue, consumer, verb: "delete", statement: DELETE_FAILED_EVENTS }.named(client, events)
 }
 
 /// Moves all of a consumer's failed events back into their queue, a thousand in a transaction; returns how many.
@@ -97,7 +105,7 @@ pub fn retry_all_failed_events(
     queue: &str,
     consumer: &str,
 ) -> Result<u64, Error> {
-    Store { queue, consumer, verb: "retry", statement: sql::failed::RETRY_FAILED_EVENTS }.all(client, None)
+    Store { queue, consumer, verb: "retry", statement: RETRY_FAILED_EVENTS }.all(client, None)
 }
 
 /// Deletes a consumer's failed events that were given up longer ago than an interval, which PostgreSQL reads, or
@@ -114,8 +122,7 @@ pub fn purge_failed_events(
     older_than: Option<&str>,
 ) -> Result<u64, Error> {
     let before = older_than.map(|interval| time_before(client, interval)).transpose()?;
-    Store { queue, consumer, verb: "delete", statement: sql::failed::DELETE_FAILED_EVENTS }
-        .all(client, before)
+    Store { queue, consumer, verb: "delete", statement: DELETE_FAILED_EVENTS }.all(client, before)
 }
 
 /// Fails when a consumer does not have one of several failed events.
@@ -141,9 +148,13 @@ pub fn require_interval(client: &mut impl GenericClient, interval: &str) -> Resu
     time_before(client, interval).map(|_| ())
 }
 
+/// $1 interval. The time that long ago, as seconds since 1970.
+const TIME_BEFORE: &str =
+    "select extract(epoch from pg_catalog.now() - $1::pg_catalog.text::interval)::pg_catalog.float8";
+
 /// Returns the time that long ago, as seconds since 1970.
 fn time_before(client: &mut impl GenericClient, interval: &str) -> Result<f64, Error> {
-    match client.query_typed_one(sql::failed::TIME_BEFORE, &[(&interval, Type::TEXT)]) {
+    match client.query_typed_one(TIME_BEFORE, &[(&interval, Type::TEXT)]) {
         Ok(row) => Ok(row.get(0)),
         // Class 22 is wrong data.
         Err(error) if error.code().is_some_and(|state| state.code().starts_with("22")) => {
@@ -160,6 +171,21 @@ struct Store<'a> {
     verb: &'a str,
     statement: &'a str,
 }
+
+/// $1 queue, $2 consumer, $3 the event behind which the page begins or null, $4 limit, $5 seconds since 1970 or
+/// null. The ids of events that failed before that time, and the last id of the page.
+const FAILED_EVENT_IDS: &str = "select pg_catalog.array_agg(ev_id order by ev_id) filter (where $5 is null or ev_failed_time < pg_catalog.to_timestamp($5)), \
+         pg_catalog.max(ev_id) \
+     from pgq.failed_event_page($1, $2, $3, $4)";
+
+/// $1 queue, $2 consumer, $3 events, $4 seconds since 1970 or null. Those that failed before that time.
+const PURGE_FAILED_EVENTS: &str =
+    "select pgq.failed_event_delete_many($1, $2, $3, pg_catalog.to_timestamp($4))";
+
+/// $1 queue, $2 consumer, $3 events. The first event that is not there, if one is not.
+const ABSENT_FAILED_EVENT: &str = "select id from pg_catalog.unnest($3::pg_catalog.int8[]) id where not exists ( \
+         select from pgq.failed_event_page($1, $2, greatest(id, -9223372036854775807) - 1, 1) where ev_id = id) \
+     order by id limit 1";
 
 impl Store<'_> {
     fn named(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<u64, Error> {
@@ -192,7 +218,7 @@ impl Store<'_> {
                 (&PAGE, Type::INT4),
                 (&before, Type::FLOAT8),
             ];
-            let rows = on_store(client, self.queue, &self.what(), sql::failed::FAILED_EVENT_IDS, &values)?;
+            let rows = on_store(client, self.queue, &self.what(), FAILED_EVENT_IDS, &values)?;
             // An aggregate always has its one row.
             let Some(row) = rows.first() else { return Ok(total) };
             let events: Option<Vec<i64>> = row.get(0);
@@ -229,7 +255,7 @@ impl Store<'_> {
             (&events, Type::INT8_ARRAY),
             (&before, Type::FLOAT8),
         ];
-        let rows = on_store(client, self.queue, &self.what(), sql::failed::PURGE_FAILED_EVENTS, &values)?;
+        let rows = on_store(client, self.queue, &self.what(), PURGE_FAILED_EVENTS, &values)?;
         Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
     }
 
@@ -237,7 +263,7 @@ impl Store<'_> {
     fn require(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<(), Error> {
         let values: [(&(dyn ToSql + Sync), Type); 3] =
             [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT), (&events, Type::INT8_ARRAY)];
-        let rows = on_store(client, self.queue, &self.what(), sql::failed::ABSENT_FAILED_EVENT, &values)?;
+        let rows = on_store(client, self.queue, &self.what(), ABSENT_FAILED_EVENT, &values)?;
         rows.first().map_or(Ok(()), |row| Err(self.absent().at_event(row.get(0))))
     }
 

@@ -1,16 +1,20 @@
 //! Finding queues, and the errors of those that do not exist.
 
 use crate::error::ErrorKind;
+use crate::names::bytes;
 use dbscript::plain;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
 use crate::error::Error;
 use crate::names::Name;
-use crate::{schema, shell, sql};
+use crate::{schema, shell};
 
 /// At most this many names are listed in an error.
 const LISTED: usize = 10;
+
+/// $1 queue. No row: there is no such queue.
+const QUEUE_EXISTS: &str = "select true from pgq.queue where queue_name = $1";
 
 /// Fails when PgQ is not installed or the queue does not exist, with the way to mend it.
 ///
@@ -18,8 +22,7 @@ const LISTED: usize = 10;
 ///
 /// As described, and when the server fails.
 pub fn require_queue(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
-    on_queue(client, queue, "cannot look for the queue", sql::QUEUE_EXISTS, &[(&queue, Type::TEXT)])
-        .map(|_| ())
+    on_queue(client, queue, "cannot look for the queue", QUEUE_EXISTS, &[(&queue, Type::TEXT)]).map(|_| ())
 }
 
 /// Tells whether there is a queue.
@@ -72,7 +75,7 @@ fn find(
 /// Fails when the queue does not exist, with those that there are.
 pub(crate) fn require_known(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
     let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
-    on_known_queue(client, queue, "cannot look for the queue", sql::QUEUE_EXISTS, &values).map(|_| ())
+    on_known_queue(client, queue, "cannot look for the queue", QUEUE_EXISTS, &values).map(|_| ())
 }
 
 /// Tells whether there surely is no such queue.
@@ -87,10 +90,12 @@ pub(crate) fn no_queue(queue: &str) -> Error {
     ))
 }
 
+const QUEUE_NAMES: &str = concat!("select ", bytes!("queue_name"), " from pgq.queue order by queue_name");
+
 /// Makes the error of a queue that does not exist, with the names of those that do.
 pub(crate) fn unknown(client: &mut impl GenericClient, queue: &str) -> Error {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let names: Vec<String> = match client.query_typed(sql::QUEUE_NAMES, no_values) {
+    let names: Vec<String> = match client.query_typed(QUEUE_NAMES, no_values) {
         Ok(rows) => rows.iter().map(|row| row.get::<_, Name>(0).0).collect(),
         Err(error) => return Error::failed("cannot list the queues").caused_by(error),
     };

@@ -1,12 +1,12 @@
 //! Where a consumer stands on a queue.
 
+use crate::names::bytes;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
 use crate::admin::find_queue;
 use crate::error::Error;
 use crate::names::{self, Name};
-use crate::sql;
 
 /// Where a registered consumer stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,24 @@ impl Position {
     }
 }
 
+/// $1 queue, $2 consumer. Its tick and batch, and the consumer whose position it shares, if it is a subconsumer.
+/// No row: there is no such queue; a null id: no such consumer.
+///
+/// A subconsumer's name begins with its consumer's; its row may look like any other at times.
+const CONSUMER_POSITION: &str = concat!(
+    "select sub_id, sub_last_tick, sub_batch, ( \
+         select ",
+    bytes!("name.co_name"),
+    " from pgq.subscription other join pgq.consumer name on name.co_id = other.sub_consumer \
+         where other.sub_queue = queue_id and other.sub_id = own.sub_id and other.sub_consumer <> own.sub_consumer \
+             and (pg_catalog.starts_with($2, name.co_name || '.') or own.sub_last_tick is null) \
+         order by pg_catalog.starts_with($2, name.co_name || '.') desc, pg_catalog.length(name.co_name) limit 1) \
+     from pgq.queue \
+     left join (pgq.subscription own join pgq.consumer on co_id = own.sub_consumer and co_name = $2) \
+         on own.sub_queue = queue_id \
+     where queue_name = $1"
+);
+
 /// Returns where a consumer stands; `None` when it is not registered.
 ///
 /// # Errors
@@ -51,7 +69,7 @@ pub fn consumer_position(
 ) -> Result<Option<Position>, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
     let what = format!("cannot look for consumer `{consumer}`");
-    let row = find_queue::on_known_queue(client, queue, &what, sql::CONSUMER_POSITION, &values)?;
+    let row = find_queue::on_known_queue(client, queue, &what, CONSUMER_POSITION, &values)?;
     Ok(Position::read(&row, consumer))
 }
 
@@ -79,9 +97,19 @@ fn unregistered(client: &mut impl GenericClient, queue: &str, consumer: &str) ->
     }
 }
 
+/// $1 queue. Consumers with a position of their own. No row: there is no such queue.
+const CONSUMER_NAMES: &str = concat!(
+    "select array( \
+         select ",
+    bytes!("co_name"),
+    " from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+         where sub_queue = queue_id and sub_last_tick is not null order by co_name) \
+     from pgq.queue where queue_name = $1"
+);
+
 fn consumer_names(client: &mut impl GenericClient, queue: &str) -> Result<Vec<String>, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
     let row =
-        find_queue::on_known_queue(client, queue, "cannot list the consumers", sql::CONSUMER_NAMES, &values)?;
+        find_queue::on_known_queue(client, queue, "cannot list the consumers", CONSUMER_NAMES, &values)?;
     Ok(names::all(row.get(0)))
 }

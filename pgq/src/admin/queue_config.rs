@@ -1,5 +1,6 @@
 //! The settings of queues.
 
+use crate::names::bytes;
 use std::time::Duration;
 
 use postgres::types::{ToSql, Type};
@@ -9,7 +10,6 @@ use crate::admin::find_queue;
 use crate::error::Error;
 use crate::names::{self, Name};
 use crate::schema::{self, row_security};
-use crate::sql;
 
 /// The settings of one queue. PgQ: `pgq.queue`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,11 +75,27 @@ pub fn queue_config(client: &mut impl GenericClient, queue: &str) -> Result<Queu
     }
 }
 
+/// $1 queue or null for all.
+const QUEUE_CONFIGS: &str = concat!(
+    "select ",
+    bytes!("queue_name"),
+    " as queue_name, queue_ticker_max_count, queue_ticker_paused, queue_external_ticker, \
+         queue_disable_insert, queue_per_tx_limit, \
+         extract(epoch from queue_ticker_max_lag)::pg_catalog.float8 as max_lag, \
+         extract(epoch from queue_ticker_idle_period)::pg_catalog.float8 as idle_period, \
+         extract(epoch from queue_rotation_period)::pg_catalog.float8 as rotation_period, \
+         array(select ",
+    bytes!("name"),
+    " from pg_catalog.unnest(queue_extra_maint) with ordinality listed (name, place) \
+             where name is not null order by place) as extra_maint \
+     from pgq.queue where queue_name = $1 or $1 is null order by pgq.queue.queue_name"
+);
+
 fn read(client: &mut impl GenericClient, queue: Option<&str>) -> Result<Vec<QueueConfig>, Error> {
     schema::require(client)?;
     let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
     let rows = client
-        .query_typed(sql::QUEUE_CONFIGS, &values)
+        .query_typed(QUEUE_CONFIGS, &values)
         .map_err(|error| Error::failed("cannot read the settings of queues").caused_by(error))?;
     row_security::require_all_visible(client)?;
     Ok(rows.iter().map(QueueConfig::new).collect())

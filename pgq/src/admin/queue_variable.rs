@@ -8,7 +8,7 @@ use postgres::{GenericClient, Transaction};
 
 use crate::admin::find_queue;
 use crate::error::Error;
-use crate::{schema, sql};
+use crate::schema;
 
 /// A setting of a queue as people write it.
 #[derive(Clone, Copy)]
@@ -46,15 +46,32 @@ impl Variable {
     }
 }
 
+/// $1 value. One with which the present cannot be calculated would fail every round of maintenance.
+const IS_INTERVAL: &str = "select pg_catalog.isfinite(value) and extract(epoch from value) >= 0.0 and pg_catalog.now() - value <= pg_catalog.now() + value \
+     from (select $1::pg_catalog.text::interval as value) given";
+
+/// $1 value.
+const IS_COUNT: &str = "select $1::pg_catalog.text::pg_catalog.int4 >= 0";
+
+/// $1 value.
+const IS_FLAG: &str = "select $1::pg_catalog.text::pg_catalog.bool is not null";
+
+/// $1 value.
+const IS_LIMIT: &str = "select coalesce(nullif($1::pg_catalog.text, '')::pg_catalog.int4, 0) >= 0";
+
+/// $1 value.
+const ARE_FUNCTIONS: &str = "select coalesce(pg_catalog.bool_and(pg_catalog.to_regprocedure(pgq.quote_fqname(name) || '(pg_catalog.text)') is not null), true) \
+     from pg_catalog.unnest(nullif($1::pg_catalog.text, '')::pg_catalog.text[]) name";
+
 impl Kind {
     /// Returns the statement that tells whether `$1` is a value.
     fn check(self) -> &'static str {
         match self {
-            Kind::Interval => sql::IS_INTERVAL,
-            Kind::Count => sql::IS_COUNT,
-            Kind::Flag => sql::IS_FLAG,
-            Kind::Limit => sql::IS_LIMIT,
-            Kind::Functions => sql::ARE_FUNCTIONS,
+            Kind::Interval => IS_INTERVAL,
+            Kind::Count => IS_COUNT,
+            Kind::Flag => IS_FLAG,
+            Kind::Limit => IS_LIMIT,
+            Kind::Functions => ARE_FUNCTIONS,
         }
     }
 
@@ -71,6 +88,16 @@ impl Kind {
     }
 }
 
+/// $1 queue, $2 value.
+const SET_DISABLE_INSERT: &str =
+    "update pgq.queue set queue_disable_insert = $2::pg_catalog.text::pg_catalog.bool where queue_name = $1";
+
+/// $1 queue, $2 value.
+const SET_PER_TX_LIMIT: &str = "update pgq.queue set queue_per_tx_limit = nullif($2::pg_catalog.text, '')::pg_catalog.int4 where queue_name = $1";
+
+/// $1 queue, $2 value.
+const SET_EXTRA_MAINT: &str = "update pgq.queue set queue_extra_maint = nullif($2::pg_catalog.text, '')::pg_catalog.text[] where queue_name = $1";
+
 static VARIABLES: [Variable; 9] = [
     Variable::of("ticker_max_lag", Kind::Interval),
     Variable::of("ticker_max_count", Kind::Count),
@@ -78,9 +105,9 @@ static VARIABLES: [Variable; 9] = [
     Variable::of("rotation_period", Kind::Interval),
     Variable::of("ticker_paused", Kind::Flag),
     Variable::of("external_ticker", Kind::Flag),
-    Variable::updated("disable_insert", Kind::Flag, sql::SET_DISABLE_INSERT),
-    Variable::updated("per_tx_limit", Kind::Limit, sql::SET_PER_TX_LIMIT),
-    Variable::updated("extra_maint", Kind::Functions, sql::SET_EXTRA_MAINT),
+    Variable::updated("disable_insert", Kind::Flag, SET_DISABLE_INSERT),
+    Variable::updated("per_tx_limit", Kind::Limit, SET_PER_TX_LIMIT),
+    Variable::updated("extra_maint", Kind::Functions, SET_EXTRA_MAINT),
 ];
 
 /// Changes settings of a queue, all in one transaction: names, with or without `queue_`, in any case, and values as PostgreSQL
@@ -159,6 +186,10 @@ fn check(transaction: &mut Transaction<'_>, variable: &Variable, value: &str) ->
     }
 }
 
+/// $1 queue, $2 value, $3 variable without `queue_`. No row: there is no such queue.
+const SET_QUEUE_CONFIG: &str =
+    "select pgq.set_queue_config(queue_name, $3, $2) from pgq.queue where queue_name = $1";
+
 fn set(
     transaction: &mut Transaction<'_>,
     queue: &str,
@@ -170,7 +201,7 @@ fn set(
         [(&queue, Type::TEXT), (&value, Type::TEXT), (name, Type::TEXT)];
     let result = match update {
         Some(statement) => transaction.execute_typed(statement, &values[..2]),
-        None => transaction.execute_typed(sql::SET_QUEUE_CONFIG, &values),
+        None => transaction.execute_typed(SET_QUEUE_CONFIG, &values),
     };
     match result {
         Ok(0) => Err(find_queue::no_queue(queue)),

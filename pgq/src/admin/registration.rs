@@ -1,6 +1,6 @@
 //! Consumers of queues: register, move, unregister.
 
-use chrono::{DateTime, Utc};
+use crate::sql::wait_for_disk;
 use dbscript::plain;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
@@ -8,10 +8,13 @@ use postgres::{GenericClient, Row, Transaction};
 
 use crate::admin::integrity::ADVICE;
 use crate::admin::position::{Position, consumer_position, require_consumer};
+use crate::admin::ticks::{require_tick, tick_time};
 use crate::admin::{exclusive, find_queue};
 use crate::error::Error;
 use crate::event::checkpoint::Checkpoint;
-use crate::sql;
+
+/// $1 queue, $2 consumer. No row: there is no such queue.
+const REGISTER: &str = "select pgq.register_consumer(queue_name, $2) from pgq.queue where queue_name = $1";
 
 /// Registers a consumer; its first batch is what comes after the queue's last tick. Returns `false` when it
 /// was registered already. PgQ: `pgq.register_consumer`.
@@ -29,7 +32,7 @@ pub fn register_consumer(
     let what = format!("cannot register consumer `{consumer}`");
     exclusive::of_consumer(client, queue, consumer, &what, |transaction| {
         require_free_ids(transaction, queue, consumer, &what)?;
-        let row = find_queue::on_queue(transaction, queue, &what, sql::REGISTER, &values);
+        let row = find_queue::on_queue(transaction, queue, &what, REGISTER, &values);
         finish_registration(transaction, queue, consumer, &what, row)
     })
 }
@@ -50,6 +53,17 @@ fn finish_registration(
     Ok(is_new)
 }
 
+/// $1 queue, $2 consumer. Whether it is not registered, and the sequence of the ids of registrations is behind; no is
+/// the answer to a role that may not see the sequence. No row: there is no such queue.
+const IDS_ARE_BEHIND: &str = "select case \
+         when pg_catalog.has_sequence_privilege('pgq.subscription_sub_id_seq'::pg_catalog.text, 'select'::pg_catalog.text) \
+         then coalesce(coalesce(pg_catalog.pg_sequence_last_value('pgq.subscription_sub_id_seq'::pg_catalog.regclass), \
+                 pgq.seq_getval('pgq.subscription_sub_id_seq'::pg_catalog.text) - 1::pg_catalog.int8) \
+             < (select pg_catalog.max(sub_id) from pgq.subscription), false) else false end \
+         and not exists (select from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+             where sub_queue = queue_id and co_name = $2) \
+     from pgq.queue where queue_name = $1";
+
 /// Fails for a new consumer when the next id would be one in use, as far as this role may see that.
 fn require_free_ids(
     transaction: &mut Transaction<'_>,
@@ -59,13 +73,25 @@ fn require_free_ids(
 ) -> Result<(), Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
     let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
-    let row = transaction.query_typed_opt(sql::integrity::IDS_ARE_BEHIND, &values).map_err(failed)?;
+    let row = transaction.query_typed_opt(IDS_ARE_BEHIND, &values).map_err(failed)?;
     // A queue that is not there is the registration's to say.
     match row.is_some_and(|row| row.get(0)) {
         true => Err(moved(what).on_queue(queue)),
         false => Ok(()),
     }
 }
+
+/// $1 queue, $2 consumer. Who else has the id of a new registration. Subconsumers share their consumer's id.
+const SHARED_ID: &str = "select other_name.co_name \
+     from pgq.queue que \
+     join pgq.subscription own on own.sub_queue = que.queue_id \
+     join pgq.consumer c on c.co_id = own.sub_consumer \
+     join pgq.subscription other on other.sub_id = own.sub_id \
+         and (other.sub_queue <> own.sub_queue or other.sub_consumer <> own.sub_consumer) \
+     join pgq.consumer other_name on other_name.co_id = other.sub_consumer \
+     where que.queue_name = $1 and c.co_name = $2 and (other.sub_queue <> own.sub_queue \
+         or not pg_catalog.starts_with(other_name.co_name, $2::pg_catalog.text || '.'::pg_catalog.text)) \
+     limit 1";
 
 /// Fails when a new consumer has another one's id.
 fn require_own_id(
@@ -76,7 +102,7 @@ fn require_own_id(
 ) -> Result<(), Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
     let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
-    let row = transaction.query_typed_opt(sql::integrity::SHARED_ID, &values).map_err(failed)?;
+    let row = transaction.query_typed_opt(SHARED_ID, &values).map_err(failed)?;
     match row.and_then(|row| row.get::<_, Option<String>>(0)) {
         None => Ok(()),
         Some(other) => {
@@ -117,6 +143,10 @@ pub fn register_consumer_at(
     register_consumer_at_checkpoint(client, queue, consumer, &Checkpoint { tick, time: None })
 }
 
+/// $1 queue, $2 consumer, $3 tick. No row: there is no such queue.
+const REGISTER_AT: &str =
+    "select pgq.register_consumer_at(queue_name, $2, $3) from pgq.queue where queue_name = $1";
+
 /// As [`register_consumer_at`], at a tick that was remembered elsewhere, which the queue must still have: under its number
 /// and, if that was remembered too, with its time.
 ///
@@ -139,7 +169,7 @@ pub fn register_consumer_at_checkpoint(
         require_tick(transaction, queue, tick)?;
         require_time(transaction, (queue, consumer), checkpoint)?;
         require_free_ids(transaction, queue, consumer, &what)?;
-        let row = find_queue::on_known_queue(transaction, queue, &what, sql::REGISTER_AT, &values);
+        let row = find_queue::on_known_queue(transaction, queue, &what, REGISTER_AT, &values);
         finish_registration(transaction, queue, consumer, &what, row)
     })
 }
@@ -175,60 +205,12 @@ fn require_own(client: &mut impl GenericClient, queue: &str, consumer: &str) -> 
     }
 }
 
-/// Fails when a queue does not have a tick, with the first and the last one that it has.
-///
-/// # Errors
-///
-/// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when PgQ is not installed or the queue does not exist, and when the server
-/// fails.
-pub fn require_tick(client: &mut impl GenericClient, queue: &str, tick: i64) -> Result<(), Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
-    let row = find_queue::on_known_queue(client, queue, "cannot look for the tick", sql::TICKS, &values)?;
-    let there = match (row.get(0), row.get::<_, Option<i64>>(1), row.get::<_, Option<i64>>(2)) {
-        (true, ..) => return Ok(()),
-        (_, Some(first), Some(last)) => format!("the first is {first}, the last {last}"),
-        _ => "it has none".to_owned(),
-    };
-    Err(Error::missing(format!("there is no tick {tick}; {there}")).on_queue(queue))
-}
-
-/// Removes a consumer and the events that it has put aside; returns `false` when it was not registered. PgQ:
-/// `pgq.unregister_consumer`.
-///
-/// Of a subconsumer, the position and the events stay, since others share them; what its open batch has comes back to
-/// those. PgQ: `pgq_coop.unregister_subconsumer`.
-///
-/// # Errors
-///
-/// When PgQ is not installed, the queue does not exist, and when the server refuses.
-pub fn unregister_consumer(
-    client: &mut impl GenericClient,
-    queue: &str,
-    consumer: &str,
-) -> Result<bool, Error> {
-    let what = format!("cannot unregister consumer `{consumer}`");
-    exclusive::of_consumer(client, queue, consumer, &what, |transaction| {
-        let row = match consumer_position(transaction, queue, consumer)? {
-            None => return Ok(false),
-            Some(Position::Shared { consumer: main, .. }) if let Some(member) = member(consumer, &main) => {
-                let values: [(&(dyn ToSql + Sync), Type); 3] =
-                    [(&queue, Type::TEXT), (&main, Type::TEXT), (&member, Type::TEXT)];
-                find_queue::on_known_queue(transaction, queue, &what, sql::UNREGISTER_SUBCONSUMER, &values)?
-            }
-            Some(_) => {
-                let values: [(&(dyn ToSql + Sync), Type); 2] =
-                    [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-                find_queue::on_known_queue(transaction, queue, &what, sql::UNREGISTER, &values)?
-            }
-        };
-        Ok(row.get::<_, i32>(0) != 0)
-    })
-}
-
-/// Returns what a subconsumer is called among those of its consumer.
-fn member<'a>(consumer: &'a str, main: &str) -> Option<&'a str> {
-    consumer.strip_prefix(main)?.strip_prefix('.')
-}
+/// $1 queue, $2 consumer, $3 subconsumer. No row: there is no such queue.
+const REGISTER_SUBCONSUMER: &str = concat!(
+    "select pgq_coop.register_subconsumer(queue_name, $2, $3), ",
+    wait_for_disk!(),
+    " from pgq.queue where queue_name = $1"
+);
 
 /// Registers a subconsumer, which shares the consumer's position with others, and the consumer too when it is not
 /// there yet. Returns `false` when the subconsumer was registered already. PgQ: `pgq_coop.register_subconsumer`.
@@ -248,7 +230,7 @@ pub fn register_subconsumer(
     let failed = |error| Error::failed(&*what).on_queue(queue).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     require_free_ids(&mut transaction, queue, consumer, &what)?;
-    let row = find_queue::on_queue(&mut transaction, queue, &what, sql::REGISTER_SUBCONSUMER, &values);
+    let row = find_queue::on_queue(&mut transaction, queue, &what, REGISTER_SUBCONSUMER, &values);
     let row = row.map_err(|error| match error.sqlstate() {
         Some(&SqlState::INVALID_SCHEMA_NAME | &SqlState::UNDEFINED_FUNCTION) => Error::missing(
             "cooperative consumers are not installed; `pgqadm CONFIG.ini install` or `pgq::schema::install` installs them",
@@ -262,21 +244,6 @@ pub fn register_subconsumer(
     }
     transaction.commit().map_err(failed)?;
     Ok(is_new)
-}
-
-/// Removes a subconsumer, as [`unregister_consumer`] does by its full name. Returns `false` when it was not registered.
-/// PgQ: `pgq_coop.unregister_subconsumer`.
-///
-/// # Errors
-///
-/// As [`unregister_consumer`].
-pub fn unregister_subconsumer(
-    client: &mut impl GenericClient,
-    queue: &str,
-    consumer: &str,
-    subconsumer: &str,
-) -> Result<bool, Error> {
-    unregister_consumer(client, queue, &format!("{consumer}.{subconsumer}"))
 }
 
 /// Registers a consumer at the position of another one, or moves it there; a batch it has open is closed. Returns
@@ -316,6 +283,12 @@ pub fn position_to_copy(client: &mut impl GenericClient, queue: &str, other: &st
     }
 }
 
+/// $1 queue, $2 consumer. No row: there is no such queue.
+const IS_REGISTERED: &str = "select exists ( \
+         select from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+         where sub_queue = queue_id and co_name = $2) \
+     from pgq.queue where queue_name = $1";
+
 /// Tells whether a consumer is registered on a queue.
 pub(crate) fn is_registered(
     client: &mut impl GenericClient,
@@ -327,25 +300,8 @@ pub(crate) fn is_registered(
         client,
         queue,
         &format!("cannot look for consumer `{consumer}`"),
-        sql::IS_REGISTERED,
+        IS_REGISTERED,
         &values,
     )
     .map(|row| row.get(0))
-}
-
-/// Returns when a queue's tick was made; `None` when the queue does not have it. A queue removes a tick when all
-/// consumers are past it.
-///
-/// # Errors
-///
-/// When PgQ is not installed, and when the server fails.
-pub fn tick_time(
-    client: &mut impl GenericClient,
-    queue: &str,
-    tick: i64,
-) -> Result<Option<DateTime<Utc>>, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
-    let row = client.query_typed_one(sql::batch::TICK_TIME, &values);
-    let failed = |error| Error::failed("cannot look for a tick").on_queue(queue).caused_by(error);
-    row.and_then(|row| row.try_get(0)).map_err(failed)
 }

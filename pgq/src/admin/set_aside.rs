@@ -52,6 +52,27 @@ pub fn set_aside(client: &mut impl GenericClient, queue: &str, consumer: &str) -
     read(client, queue, Some(consumer))
 }
 
+/// Makes the query that counts what consumers have put aside. $1 queue, $2 consumer or null for all.
+fn count_set_aside(retry: bool, failed: Failed) -> String {
+    let of = |table: &str| {
+        format!("(select pg_catalog.count(*) from pgq.{table} join owners on ev_owner = sub_id)")
+    };
+    let retry = if retry { of("retry_queue") } else { "0::pg_catalog.int8".to_owned() };
+    let failed = match failed {
+        Failed::Table => of("failed_queue"),
+        Failed::Function => {
+            "(select coalesce(pg_catalog.sum(pgq.failed_event_count($1, name)), 0)::pg_catalog.int8 from owners)".to_owned()
+        }
+        Failed::Hidden => "0::pg_catalog.int8".to_owned(),
+    };
+    format!(
+        "with owners as (select sub_id, pg_catalog.min(co_name) as name from pgq.subscription \
+             join pgq.queue on queue_id = sub_queue join pgq.consumer on co_id = sub_consumer \
+             where queue_name = $1 and (co_name = $2 or $2 is null) group by sub_id) \
+         select {retry}, {failed}"
+    )
+}
+
 /// Reads what one consumer or all consumers of a queue have put aside.
 pub(crate) fn read(
     client: &mut impl GenericClient,
@@ -63,7 +84,7 @@ pub(crate) fn read(
     let rights = client.query_typed_one(sql::status::SERVER, no_values).map_err(failed)?;
     row_security::require_visible(rights.get("hidden")).map_err(|error| error.on_queue(queue))?;
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    let query = sql::set_aside(rights.get("retry"), failed_by(&rights));
+    let query = count_set_aside(rights.get("retry"), failed_by(&rights));
     let row = client.query_typed_one(&query, &values).map_err(failed)?;
     let count = |row: &Row, at| row.get::<_, i64>(at).unsigned_abs();
     Ok(SetAside { retry: count(&row, 0), failed: count(&row, 1) })

@@ -1,6 +1,7 @@
 //! Whose a batch is. The server's functions take a batch's id alone, which after a crash may be another consumer's, or
 //! that of another batch.
 
+use crate::sql::batch::{hidden_events, holder};
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
@@ -26,6 +27,34 @@ pub(crate) struct Holder {
     prev_tick: i64,
     tick: i64,
 }
+
+/// Makes the statement that finishes a batch, unless row security hides events by now.
+macro_rules! finish {
+    ($function:literal, $holder:expr) => {
+        concat!(
+            "select case when hidden is null then ",
+            $function,
+            "(sub_batch) end, hidden from (select sub_batch, ",
+            hidden_events!(),
+            " as hidden from ",
+            $holder,
+            " offset 0) held"
+        )
+    };
+}
+
+/// $1 to $5 as in [`HAS_BATCH`]. How many batches were finished, and which tables row security hides; then none was. No
+/// row: the batch is not this consumer's.
+const FINISH_BATCH: &str = finish!("pgq.finish_batch", holder!());
+
+/// As [`FINISH_BATCH`], for subconsumers.
+const FINISH_COOP_BATCH: &str = finish!("pgq_coop.finish_batch", holder!());
+
+/// As [`FINISH_COOP_BATCH`], whichever subconsumer of consumer $3 has the batch.
+const FINISH_TEAM_BATCH: &str = finish!(
+    "pgq_coop.finish_batch",
+    holder!("(co_name = $3 or pg_catalog.starts_with(co_name, pg_catalog.concat($3, '.')))")
+);
 
 impl Holder {
     pub(crate) fn new(subscription: &Subscription, info: &BatchInfo) -> Holder {
@@ -86,9 +115,9 @@ impl Holder {
             Lock::new(&name, sql::lock::FINISH, &values).shared().take(transaction)?;
         }
         let statement = match (self.is_member, self.is_team) {
-            (false, _) => sql::batch::FINISH_BATCH,
-            (true, false) => sql::batch::FINISH_COOP_BATCH,
-            (true, true) => sql::batch::FINISH_TEAM_BATCH,
+            (false, _) => FINISH_BATCH,
+            (true, false) => FINISH_COOP_BATCH,
+            (true, true) => FINISH_TEAM_BATCH,
         };
         let row = transaction.query_typed_opt(statement, &self.values())?;
         let Some(row) = row else { return Ok(0) };

@@ -1,5 +1,6 @@
 //! The events of a batch that are not just done: to be retried, or given up.
 
+use crate::sql::batch::holder;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use postgres::types::{ToSql, Type};
 use crate::consume::holder::{self, Holder};
 use crate::error::Error;
 use crate::event::stored_event::{Event, Mark};
-use crate::sql;
 
 /// With so many tags they are sent, so that a batch of nothing but retries does not fill the memory. Each sending
 /// costs the server a look through the batch.
@@ -53,6 +53,28 @@ impl Tagged {
         Tagged { id, mark: Mark::default() }
     }
 }
+
+/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds. A row for each event, or none: the batch is not this consumer's.
+/// Null where the batch has several events of the id, of which the function would take any one.
+const RETRY_EACH: &str = concat!(
+    "with held as materialized (select sub_batch as batch from ",
+    holder!(),
+    "), several as materialized ( \
+         select ev_id from (select distinct ev_id, ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 \
+             from held cross join lateral pgq.get_batch_events(batch) where ev_id = any ($6::pg_catalog.int8[])) different \
+         group by ev_id having pg_catalog.count(*) > 1) \
+     select case when event not in (select ev_id from several) then pgq.event_retry(batch, event, seconds) end \
+     from held cross join rows from (pg_catalog.unnest($6::pg_catalog.int8[]), pg_catalog.unnest($7::pg_catalog.int4[])) \
+         as tagged (event, seconds)"
+);
+
+/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds, $8 marks of the events, as [`Event::mark`](crate::Event) makes
+/// them. No row: the batch is not this consumer's.
+const RETRY_MANY: &str = concat!("select pgq.event_retry_many(sub_batch, $6, $7, $8) from ", holder!());
+
+/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 reasons, $8 marks as in [`RETRY_MANY`]. No row: the batch is not this
+/// consumer's.
+const FAIL_MANY: &str = concat!("select pgq.event_failed_many(sub_batch, $6, $7, $8) from ", holder!());
 
 impl Tags {
     pub(crate) fn retry(&mut self, event: Tagged, delay: Duration) {
@@ -99,19 +121,14 @@ impl Tags {
     ) -> Result<(), Error> {
         if !self.retries.is_empty() {
             match at_once {
-                true => send_many(
-                    client,
-                    holder,
-                    sql::batch::RETRY_MANY,
-                    &self.retries,
-                    Type::INT4_ARRAY,
-                    |error| Error::failed("cannot tag events for retry").caused_by(error),
-                ),
+                true => send_many(client, holder, RETRY_MANY, &self.retries, Type::INT4_ARRAY, |error| {
+                    Error::failed("cannot tag events for retry").caused_by(error)
+                }),
                 false => self.retry_each(client, holder),
             }?;
         }
         if !self.failures.is_empty() {
-            send_many(client, holder, sql::batch::FAIL_MANY, &self.failures, Type::TEXT_ARRAY, not_failed)?;
+            send_many(client, holder, FAIL_MANY, &self.failures, Type::TEXT_ARRAY, not_failed)?;
         }
         Ok(())
     }
@@ -124,7 +141,7 @@ impl Tags {
         let mut values = holder.values().to_vec();
         values.extend([(&ids as _, Type::INT8_ARRAY), (&seconds as _, Type::INT4_ARRAY)]);
         let failed = |error| Error::failed(what).caused_by(error);
-        let rows = client.query_typed(sql::batch::RETRY_EACH, &values).map_err(failed)?;
+        let rows = client.query_typed(RETRY_EACH, &values).map_err(failed)?;
         if rows.is_empty() {
             return Err(holder::gone());
         }

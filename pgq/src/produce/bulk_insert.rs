@@ -81,10 +81,22 @@ pub(crate) fn row<'a>(event: &'a NewEvent<'_>, time: &'a Time) -> [&'a (dyn ToSq
     [&event.event_type, &event.data, extra1, extra2, extra3, extra4, time]
 }
 
+/// $1 queue. The role, quoted, and what it lacks for COPY into the queue's tables, as the middle of GRANT statements.
+const MISSING_RIGHTS: &str = "select pg_catalog.quote_ident(current_user), pg_catalog.array_remove(array[ \
+         case when not pg_catalog.has_function_privilege('pgq.current_event_table(pg_catalog.text)', 'execute') \
+             then 'execute on function pgq.current_event_table(text)' end, \
+         (select 'insert on ' || pg_catalog.string_agg(name, ', ' order by number) \
+             from pg_catalog.generate_series(0, queue_ntables - 1) number \
+             cross join lateral (select pgq.quote_fqname(queue_data_pfx || '_' || number::pg_catalog.text)) named (name) \
+             where not pg_catalog.has_table_privilege(pg_catalog.to_regclass(name)::pg_catalog.oid, 'insert')), \
+         case when not pg_catalog.has_sequence_privilege(pg_catalog.to_regclass(pgq.quote_fqname(queue_event_seq))::pg_catalog.oid, 'usage') \
+             then 'usage on sequence ' || pgq.quote_fqname(queue_event_seq) end], null) \
+     from pgq.queue where queue_name = $1";
+
 /// Fails when the role may not write into a queue's tables, with what would let it.
 pub(crate) fn require_right(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
     let failed = |error| Error::failed("cannot look for rights").on_queue(queue).caused_by(error);
-    let row = client.query_typed_opt(sql::rights::MISSING_RIGHTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    let row = client.query_typed_opt(MISSING_RIGHTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
     let (role, missing): (String, Vec<String>) = match &row {
         Some(row) => (row.get(0), row.get(1)),
         None => return Ok(()),

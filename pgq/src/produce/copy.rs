@@ -1,5 +1,6 @@
 //! The bulk path: COPY out of one database into another, without looking at a row.
 
+use crate::sql::batch::EVENT_COLUMNS;
 use std::io::{BufRead, Write};
 
 use chrono::{DateTime, Utc};
@@ -46,6 +47,14 @@ pub(crate) fn copy_batch(
     Ok(copied)
 }
 
+/// Makes the statement that streams a batch's events out, with their ids or without.
+fn copy_out(batch_events: &str, ids: bool) -> String {
+    let id = if ids { "ev_id, " } else { "" };
+    format!(
+        "copy (select {id}{EVENT_COLUMNS} from ({batch_events}) batch order by ev_id) to stdout (format binary)"
+    )
+}
+
 /// Copies as [`copy_batch`] does; with an encoding, that is the one in which the source sends.
 fn copy_rows(
     source: &mut impl GenericClient,
@@ -55,7 +64,7 @@ fn copy_rows(
     (ids, encoding): (Ids, Option<&str>),
 ) -> Result<u64, BoxError> {
     let keeps = ids == Ids::Kept;
-    let mut reader = source.copy_out(&*sql::batch::copy_out(batch_events, keeps)).map_err(unread)?;
+    let mut reader = source.copy_out(&*copy_out(batch_events, keeps)).map_err(unread)?;
     reader.fill_buf().map_err(|error| unread(unwrap_io(error)))?;
     let Target { table, statement_timeout, .. } = event_table(target, queue, Writer::Copy)?;
     let copied = encoding::within(target, encoding, |target| {
@@ -70,15 +79,31 @@ fn copy_rows(
     Ok(copied)
 }
 
+/// $1 queue. The key of whoever moves the queue's sequence of ids, until it commits.
+const IDS: &str = "pg_catalog.hashtextextended( \
+     pg_catalog.format('pgq ids %L', $1::pg_catalog.text), 0::pg_catalog.int8)";
+
+/// Makes the statement that moves a queue's sequence of ids behind those that this transaction has written into a
+/// table, whose name is quoted already, and by as many as there are, so that the ticker sees them. $1 queue,
+/// $2 how many there are.
+fn move_ids_statement(table: &str) -> String {
+    format!(
+        "select pg_catalog.setval(pgq.quote_fqname(queue_event_seq)::pg_catalog.regclass, \
+             greatest(pgq.seq_getval(queue_event_seq) + $2, (select pg_catalog.max(ev_id) from {table} \
+                 where ev_txid = pg_catalog.txid_current()))) \
+         from pgq.queue where queue_name = $1"
+    )
+}
+
 /// The target's own ids go on behind the ones that came.
 fn move_ids(target: &mut impl GenericClient, queue: &str, table: &str, copied: u64) -> Result<(), Error> {
     let failed =
         |error| Error::failed("cannot move the sequence of event ids").on_queue(queue).caused_by(error);
     let copied = i64::try_from(copied).unwrap_or(i64::MAX);
     let name = format!("the lock of the event ids of queue `{queue}`");
-    Lock::new(&name, sql::lock::IDS, &[(&queue, Type::TEXT)]).take(target)?;
+    Lock::new(&name, IDS, &[(&queue, Type::TEXT)]).take(target)?;
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&copied, Type::INT8)];
-    target.query_typed(&sql::batch::move_ids(table), &values).map_err(failed).map(|_| ())
+    target.query_typed(&move_ids_statement(table), &values).map_err(failed).map(|_| ())
 }
 
 fn stream(reader: CopyOutReader<'_>, mut writer: CopyInWriter<'_>) -> Result<u64, BoxError> {

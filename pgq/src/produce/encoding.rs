@@ -3,8 +3,6 @@
 use postgres::types::Type;
 use postgres::{GenericClient, Transaction};
 
-use crate::sql::encoding::{SERVER_ENCODING, SET_ENCODING};
-
 /// The encoding of every connection.
 const UTF8: &str = "UTF8";
 /// A database without an encoding; its transactions send and take bytes anyway.
@@ -26,6 +24,9 @@ pub(crate) fn common(
     }
     Ok(Some(encoding))
 }
+
+/// The encoding of the database.
+const SERVER_ENCODING: &str = "select pg_catalog.current_setting('server_encoding')";
 
 fn of_server(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
     Ok(client.query_typed_one(SERVER_ENCODING, &[])?.get(0))
@@ -74,6 +75,9 @@ pub(crate) fn within<C: GenericClient, T, E: From<postgres::Error>>(
     }
     Ok(written)
 }
+
+/// $1 an encoding, in which the server sends and takes text for the rest of the transaction.
+const SET_ENCODING: &str = "select pg_catalog.set_config('client_encoding', $1, true)";
 
 fn set(client: &mut impl GenericClient, encoding: &str) -> Result<(), postgres::Error> {
     client.query_typed(SET_ENCODING, &[(&encoding, Type::TEXT)]).map(|_| ())

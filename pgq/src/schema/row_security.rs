@@ -1,9 +1,9 @@
 //! Row security, which hides rows without an error.
 
+use crate::sql::batch::hidden_positions;
 use postgres::GenericClient;
 
 use crate::error::Error;
-use crate::sql;
 
 /// Fails when row security hides rows of these tables, of which PgQ has to see all.
 pub(crate) fn require_visible(hidden: Option<&str>) -> Result<(), Error> {
@@ -14,8 +14,11 @@ pub(crate) fn require_visible(hidden: Option<&str>) -> Result<(), Error> {
     )))
 }
 
+/// Which tables of positions row security hides from this role, or null.
+const HIDDEN: &str = concat!("select ", hidden_positions!());
+
 /// Fails when row security hides rows of the tables of positions, or cannot be asked about.
 pub(crate) fn require_all_visible(client: &mut impl GenericClient) -> Result<(), Error> {
     let failed = |error| Error::failed("cannot look for row security").caused_by(error);
-    require_visible(client.query_typed_one(sql::HIDDEN, &[]).map_err(failed)?.get(0))
+    require_visible(client.query_typed_one(HIDDEN, &[]).map_err(failed)?.get(0))
 }

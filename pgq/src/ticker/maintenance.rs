@@ -4,6 +4,7 @@ mod chores;
 mod retries;
 
 use crate::error::ErrorKind;
+use crate::names::{bytes, from_bytes};
 use dbscript::plain;
 use log::warn;
 use postgres::Client;
@@ -14,7 +15,6 @@ pub use self::retries::retry_events;
 use crate::error::Error;
 use crate::names::{self, Name};
 use crate::schema::{self, Trust, row_security};
-use crate::sql;
 
 /// Does the maintenance that is due, each operation in a transaction of its own: rotation of event tables,
 /// vacuum of small ones, and what queues ask for. PgQ: `pgq.maint_operations`.
@@ -60,14 +60,60 @@ fn maintain_some(client: &mut Client, wanted: impl Fn(&Operation) -> bool) -> Re
     first_failure.map_or(Ok(done), Err)
 }
 
+/// Leaves the rotation of queues out that have a consumer at transaction ids that the server has not reached: it would
+/// seem to be past every rotation.
+macro_rules! rotation_is_safe {
+    () => {
+        " where func_name <> 'pgq.maint_rotate_tables_step1' or not exists ( \
+             select from pgq.queue \
+             join pgq.subscription on sub_queue = queue_id \
+             join pgq.tick on tick_queue = sub_queue and tick_id = sub_last_tick \
+             where queue_name = func_arg and pg_catalog.txid_snapshot_xmax(tick_snapshot) \
+                 > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()))"
+    };
+}
+
+/// Makes the columns of what maintenance is due: the function's name and argument, and both as SQL can call them; as bytes.
+macro_rules! operations {
+    ($from:expr) => {
+        concat!(
+            "select ",
+            bytes!("func_name"),
+            ", ",
+            bytes!("func_arg"),
+            ", ",
+            bytes!("pgq.quote_fqname(func_name)"),
+            ", ",
+            bytes!("pgq.quote_fqname(func_arg)"),
+            " from ",
+            $from,
+            rotation_is_safe!()
+        )
+    };
+}
+
+/// What maintenance is due.
+const MAINTENANCE: &str = operations!("pgq.maint_operations()");
+
+/// What maintenance is due, as [`MAINTENANCE`], of PgQ alone.
+const MAINTENANCE_ALONE: &str = operations!(
+    "( \
+         select 'pgq.maint_rotate_tables_step1', queue_name from pgq.queue \
+             where queue_switch_step2 is not null and pg_catalog.now() operator(pg_catalog.>) \
+                 (queue_switch_time operator(pg_catalog.+) queue_rotation_period) \
+         union all select 'pgq.maint_rotate_tables_step2', null \
+         union all select name, queue_name from pgq.queue cross join pg_catalog.unnest(queue_extra_maint) name \
+         union all select 'vacuum', name from pgq.maint_tables_to_vacuum() name) due (func_name, func_arg)"
+);
+
 fn operations(client: &mut Client) -> Result<Vec<Operation>, Error> {
     let failed = |error| Error::failed("cannot find out what maintenance is due").caused_by(error);
     // The extension's function reads tables of these schemas, whosever they are.
     let statement = match schema::require_trusted(client, Trust::Node) {
-        Ok(()) => sql::MAINTENANCE,
+        Ok(()) => MAINTENANCE,
         Err(error) if error.kind() == ErrorKind::Untrusted => {
             warn!("its maintenance is left out: {error}");
-            sql::trust::MAINTENANCE_ALONE
+            MAINTENANCE_ALONE
         }
         Err(error) => return Err(error),
     };
@@ -91,6 +137,11 @@ struct Operation {
     function: String,
     /// The argument as SQL can name it.
     table: Option<String>,
+}
+
+/// Makes the call of a function of maintenance, whose name is quoted already, with an argument as bytes.
+fn maintain_statement(function: &str) -> String {
+    format!("select {function}({})", from_bytes!("$1"))
 }
 
 impl Operation {
@@ -125,7 +176,9 @@ impl Operation {
                 let table = self.table.as_deref().unwrap_or_default();
                 client.batch_execute(&format!("vacuum {table}")).map(|()| Vec::new())
             }
-            Some(argument) => client.query_typed(&sql::maintain(&self.function), &[(argument, Type::BYTEA)]),
+            Some(argument) => {
+                client.query_typed(&maintain_statement(&self.function), &[(argument, Type::BYTEA)])
+            }
             None => client.query_typed(&format!("select {}()", self.function), &[]),
         };
         let rows = result.map_err(|error| {

@@ -5,12 +5,13 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::schema::{self, Trust};
-use crate::sql;
 
 /// Longer names are replaced by a hash: a channel's name has 63 bytes at most.
 const LONGEST_NAME: usize = 59;
 /// How many characters of the hash there are.
 const HASHED: usize = 40;
+
+const TICK: &str = "select pgq.ticker()";
 
 /// Ticks every queue that needs it; returns how many did. PgQ: `pgq.ticker()`.
 ///
@@ -22,7 +23,7 @@ pub fn tick(client: &mut impl GenericClient) -> Result<u64, Error> {
     schema::require(client)?;
     schema::require_trusted(client, Trust::Schema)?;
     let failed = |error| Error::failed("cannot tick").caused_by(error);
-    let row = client.query_typed_one(sql::TICK, &[]).map_err(failed)?;
+    let row = client.query_typed_one(TICK, &[]).map_err(failed)?;
     Ok(row.get::<_, i64>(0).unsigned_abs())
 }
 

@@ -6,7 +6,6 @@ use postgres::{GenericClient, Transaction};
 
 use super::{Finding, inspect};
 use crate::error::Error;
-use crate::sql::integrity as sql;
 use crate::{lock, schema};
 
 const WHAT: &str = "cannot repair the database";
@@ -49,13 +48,28 @@ pub fn repair(client: &mut impl GenericClient, confirmed: &[Finding]) -> Result<
     }
 }
 
+/// Waits no longer than five seconds for a lock from here on, unless the session has a limit. Returns the limit as it
+/// was.
+const LIMIT_WAITING: &str = "select before, pg_catalog.set_config('lock_timeout'::pg_catalog.text, \
+         case before when '0' then '5s' else before end, true) \
+     from (select pg_catalog.current_setting('lock_timeout'::pg_catalog.text) as before offset 0) setting";
+
+/// Keeps tickers, registrations, rotations and whoever opens or finishes a batch away until the end of the transaction.
+/// No row security hides anything.
+const LOCK_ALL: &str = "set local row_security = off; \
+     select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgq ticker'::pg_catalog.text), -1); \
+     lock table pgq.queue, pgq.consumer, pgq.subscription in share row exclusive mode; \
+     select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgq ticker'::pg_catalog.text), rest) \
+         from (select distinct queue_id % 256 as rest from pgq.queue order by 1) queues; \
+     lock table pgq.tick in share row exclusive mode";
+
 /// Mends it in one transaction.
 fn repair_all(client: &mut impl GenericClient, confirmed: &[Finding]) -> Result<Repair, Error> {
     let failed = |error| Error::failed(WHAT).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let limit: String = transaction.query_typed_one(sql::LIMIT_WAITING, no_values).map_err(failed)?.get(0);
-    transaction.batch_execute(sql::LOCK_ALL).map_err(failed)?;
+    let limit: String = transaction.query_typed_one(LIMIT_WAITING, no_values).map_err(failed)?.get(0);
+    transaction.batch_execute(LOCK_ALL).map_err(failed)?;
     let found = inspect(&mut transaction)?;
     if let Some(new) = found.iter().find(|new| !confirmed.iter().any(|known| known.key() == new.key())) {
         return Err(Error::failed(format!("{WHAT}: something else has come up since: {new}")));
@@ -67,19 +81,34 @@ fn repair_all(client: &mut impl GenericClient, confirmed: &[Finding]) -> Result<
     Ok(repair)
 }
 
+/// The steps of a repair, each of which changes only what does not fit.
+const REPAIR: [&str; 6] = [
+    include_str!("../../../sql/integrity/mend_sequences.sql"),
+    include_str!("../../../sql/integrity/mend_shared_ids.sql"),
+    include_str!("../../../sql/integrity/mend_missing_ticks.sql"),
+    include_str!("../../../sql/integrity/mend_transaction_ids.sql"),
+    include_str!("../../../sql/integrity/mend_times.sql"),
+    include_str!("../../../sql/integrity/mend_queue_sequences.sql"),
+];
+
+/// $1 names of queues. Makes a tick for each that takes ticks from here, and lets the ticker make another one soon.
+const TICK_REPAIRED: &str = "select pgq.force_tick(queue_name), pgq.ticker(queue_name), pgq.force_tick(queue_name) \
+     from pgq.queue \
+     where queue_name = any ($1) and not queue_external_ticker and not queue_ticker_paused";
+
 fn mend(transaction: &mut Transaction<'_>, found: Vec<Finding>) -> Result<Repair, Error> {
     let failed = |error| Error::failed(WHAT).caused_by(error);
     if !found.iter().any(Finding::is_mendable) {
         return Ok(Repair { mended: Vec::new(), left: found });
     }
-    for step in sql::REPAIR {
+    for step in REPAIR {
         transaction.batch_execute(step).map_err(failed)?;
     }
     let mut queues: Vec<&str> =
         found.iter().filter(|one| one.is_mendable()).filter_map(|one| one.queue.as_deref()).collect();
     queues.sort_unstable();
     queues.dedup();
-    transaction.query_typed(sql::TICK_REPAIRED, &[(&queues, Type::TEXT_ARRAY)]).map_err(failed)?;
+    transaction.query_typed(TICK_REPAIRED, &[(&queues, Type::TEXT_ARRAY)]).map_err(failed)?;
     let left = inspect(transaction)?;
     let is_left = |one: &Finding| left.iter().any(|other| other.key() == one.key());
     let mended = found.into_iter().filter(|one| !is_left(one)).collect();

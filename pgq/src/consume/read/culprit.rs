@@ -4,7 +4,6 @@ use postgres::GenericClient;
 use postgres::types::Type;
 
 use crate::error::Error;
-use crate::sql;
 use dbscript::BoxError;
 
 /// Names the event that COPY stumbled over in an error of the target, where the server says which row it was.
@@ -38,8 +37,13 @@ fn is_about_a_row(state: &str) -> bool {
     state.starts_with("22") || state.starts_with("23")
 }
 
+/// Makes the query for the id of the event that has $1 others before it.
+fn nth_event_statement(batch_events: &str) -> String {
+    format!("select ev_id from ({batch_events}) batch order by ev_id offset $1 limit 1")
+}
+
 fn nth_event(source: &mut impl GenericClient, batch_events: &str, line: i64) -> Option<i64> {
     let before = line.checked_sub(1)?;
-    let row = source.query_typed_opt(&sql::batch::nth_event(batch_events), &[(&before, Type::INT8)]);
+    let row = source.query_typed_opt(&nth_event_statement(batch_events), &[(&before, Type::INT8)]);
     row.ok()?.map(|row| row.get(0))
 }

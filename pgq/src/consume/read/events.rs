@@ -1,5 +1,7 @@
 //! The events of one batch, read page by page.
 
+use crate::sql::batch::{hidden_events, holder, lift_limits};
+use postgres_protocol::escape::escape_literal;
 use std::vec::IntoIter;
 
 use chrono::{DateTime, Utc};
@@ -44,6 +46,53 @@ pub struct Events<'a> {
     read: u64,
 }
 
+/// $1 to $5 as in [`HAS_BATCH`], the name being that of the lock, too, $6 whether the lock is held elsewhere, $7 whether
+/// there are many events to sort. Takes the lock before it looks for the batch, so that a batch which another process has
+/// just finished is not found. Then the query for the batch's events, empty if it is not this consumer's and null if no table can have them, whether many can be tagged
+/// at once, and, if the memory to sort them in was raised for the transaction, how much it was before: a batch of many
+/// events is not sorted on disk as long as that is little memory. Then the limit on a statement, whether there is one on a
+/// transaction, which is lifted, and which tables row security hides.
+///
+/// For the rest of the transaction, the server notices within about ten seconds that the machine of an idle client is gone,
+/// and a database without an encoding, which the last column says it is, sends its bytes as they are, since it could
+/// convert none of them.
+const OPEN_BATCH: &str = concat!(
+    "select case when $6 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
+         pg_catalog.format('pgq %L %L', $2, $3), 0::pg_catalog.int8)) end, \
+     case when exists (select from ",
+    holder!(),
+    ") then pgq.batch_event_sql($1) else '' end, \
+     pg_catalog.to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[],bytea[])') is not null, \
+     (select case when pg_catalog.set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
+         select pg_catalog.current_setting('work_mem') as work_mem \
+         where $7 and pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < pg_catalog.pg_size_bytes('16MB') \
+         offset 0) little), \
+     nullif(pg_catalog.current_setting('statement_timeout'), '0'), \
+     coalesce(pg_catalog.current_setting('transaction_timeout', true), '0') <> '0', ",
+    hidden_events!(),
+    ", ",
+    lift_limits!(),
+    ", (select pg_catalog.count(pg_catalog.set_config(name, value, true)) from (values \
+         ('tcp_keepalives_idle'::pg_catalog.text, '5'::pg_catalog.text), ('tcp_keepalives_interval', '2'), \
+         ('tcp_keepalives_count', '3'), ('client_encoding', 'SQL_ASCII')) settings (name, value) \
+         where name <> 'client_encoding' or pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'), \
+     pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'"
+);
+
+/// $1 queue, $2 time. Whether the queue has a tick from before.
+const HAS_TICK_BEFORE: &str = "select exists ( \
+         select from pgq.tick join pgq.queue on queue_id operator(pg_catalog.=) tick_queue \
+         where queue_name operator(pg_catalog.=) $1 and tick_time operator(pg_catalog.<) $2)";
+
+/// Leaves only events of some tables in a batch's query; of no tables: all.
+fn filtered(batch_events: String, tables: &[String]) -> String {
+    if tables.is_empty() {
+        return batch_events;
+    }
+    let tables: Vec<String> = tables.iter().map(|table| escape_literal(table)).collect();
+    format!("select * from ({batch_events}) whole where ev_extra1 in ({})", tables.join(", "))
+}
+
 impl<'a> Events<'a> {
     /// Starts a transaction, unless there shall be none, and finds out where the batch's events are.
     ///
@@ -72,7 +121,7 @@ impl<'a> Events<'a> {
         let mut values = holder.values().to_vec();
         values.extend([(&is_guarded as _, Type::BOOL), (&has_many as _, Type::BOOL)]);
         let row = lock::retrying(|| {
-            let row = source.query_one(sql::batch::OPEN_BATCH, &values)?;
+            let row = source.query_one(OPEN_BATCH, &values)?;
             Ok(row.get::<_, bool>(0).then_some(row))
         })
         .map_err(failed)?;
@@ -86,7 +135,7 @@ impl<'a> Events<'a> {
             source,
             pages: Pages::new(settings.lazy_fetch),
             page: Vec::new().into_iter(),
-            query: sql::batch::filtered(query, &settings.table_filter),
+            query: filtered(query, &settings.table_filter),
             tags_at_once: row.get(2),
             has_bytes: row.get(9),
             info,
@@ -254,7 +303,7 @@ impl<'a> Events<'a> {
     pub fn has_tick_before(&mut self, time: DateTime<Utc>) -> Result<bool, Error> {
         let values: [(&(dyn ToSql + Sync), Type); 2] =
             [(&self.queue, Type::TEXT), (&time, Type::TIMESTAMPTZ)];
-        let row = self.source.query_one(sql::batch::HAS_TICK_BEFORE, &values);
+        let row = self.source.query_one(HAS_TICK_BEFORE, &values);
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a tick", error))
     }
 

@@ -1,5 +1,6 @@
 //! Where the events of a batch come from, and where the batch is finished.
 
+use crate::sql::batch::lift_limits;
 use std::vec::IntoIter;
 
 use dbscript::sqlstate;
@@ -178,6 +179,12 @@ impl<'a> Source<'a> {
     }
 }
 
+/// Lifts all limits for the rest of the transaction.
+const LIFT: &str = concat!("select pg_catalog.set_config('statement_timeout', '0', true), ", lift_limits!());
+
+/// $1 memory, as the server shows it. For the rest of the transaction.
+const SET_WORK_MEM: &str = "select pg_catalog.set_config('work_mem', $1, true)";
+
 impl Lent {
     fn has_limits(&self) -> bool {
         self.statement_timeout.is_some() || self.is_limited
@@ -185,15 +192,13 @@ impl Lent {
 
     /// Lifts the role's limits, if it has some.
     fn lift(&self, client: &mut impl GenericClient) -> Result<(), postgres::Error> {
-        if self.has_limits() { client.query_typed(sql::batch::LIFT, &[]).map(|_| ()) } else { Ok(()) }
+        if self.has_limits() { client.query_typed(LIFT, &[]).map(|_| ()) } else { Ok(()) }
     }
 
     /// Gives statements, which may be a handler's, the memory and the limit that they had.
     fn give_back(&mut self, client: &mut impl GenericClient) -> Result<(), postgres::Error> {
-        let settings = [
-            (&self.work_mem, sql::batch::SET_WORK_MEM),
-            (&self.statement_timeout, sql::batch::LIMIT_STATEMENTS),
-        ];
+        let settings =
+            [(&self.work_mem, SET_WORK_MEM), (&self.statement_timeout, sql::batch::LIMIT_STATEMENTS)];
         for (before, statement) in settings {
             if let Some(before) = before {
                 client.query_typed(statement, &[(before, Type::TEXT)])?;
@@ -211,6 +216,15 @@ impl Lent {
     }
 }
 
+/// The columns of an event as it is read.
+const READ_COLUMNS: &str =
+    "ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4";
+
+/// Makes the query that reads a batch's events, as the server put it together.
+fn events_statement(batch_events: &str) -> String {
+    format!("select {READ_COLUMNS} from ({batch_events}) batch order by ev_id")
+}
+
 impl Reader {
     fn fetch(
         &mut self,
@@ -222,7 +236,7 @@ impl Reader {
         let is_first = matches!(self, Reader::Unopened);
         if is_first {
             lent.lift(transaction)?;
-            let statement = transaction.prepare_typed(&sql::batch::events(events), &[])?;
+            let statement = transaction.prepare_typed(&events_statement(events), &[])?;
             *self = Reader::Open(transaction.bind(&statement, &[])?);
         }
         let Reader::Open(portal) = self else {
@@ -240,6 +254,9 @@ impl Reader {
     }
 }
 
+/// Lets a database without an encoding send its bytes as they are.
+const SEND_BYTES: &str = "set local client_encoding = 'SQL_ASCII'";
+
 /// Reads the next page where no transaction is open.
 fn fetch_alone(
     client: &mut Client,
@@ -256,11 +273,20 @@ fn fetch_alone(
         // A database without an encoding has bytes that are not UTF-8.
         Err(error) if sqlstate(&*error) == Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE) => {
             let mut transaction = lent.unlimited(client)?;
-            transaction.batch_execute(sql::batch::SEND_BYTES)?;
+            transaction.batch_execute(SEND_BYTES)?;
             fetch_behind(&mut transaction, place, events, pages)
         }
         fetched => fetched,
     }
+}
+
+/// As [`events`], but only the first $3 events behind that with id $1 and transaction $2, and those that are not told
+/// apart from the last of them.
+fn events_behind_statement(batch_events: &str) -> String {
+    format!(
+        "select {READ_COLUMNS} from ({batch_events}) batch where (ev_id, ev_txid) > ($1, $2) \
+         order by ev_id, ev_txid fetch first $3 rows with ties"
+    )
 }
 
 fn fetch_behind(
@@ -275,7 +301,7 @@ fn fetch_behind(
     let limit = Some(i64::from(pages.rows())).filter(|rows| *rows > 0).unwrap_or(i64::MAX);
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&id, Type::INT8), (&transaction, Type::INT8), (&limit, Type::INT8)];
-    let rows = client.query_typed(&sql::batch::events_behind(events), &values)?;
+    let rows = client.query_typed(&events_behind_statement(events), &values)?;
     let is_last = pages.end_with(&rows);
     *place = rows.last().filter(|_| !is_last).map(|last| (last.get(0), last.get(2)));
     Ok(rows)

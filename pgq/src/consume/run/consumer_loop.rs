@@ -124,7 +124,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         let position =
             crate::admin::position::consumer_position(&mut transaction, &settings.queue, &settings.consumer)?;
         if let Some(Position::Own { tick, .. }) = position {
-            let time = crate::admin::registration::tick_time(&mut transaction, &settings.queue, tick)?;
+            let time = crate::admin::ticks::tick_time(&mut transaction, &settings.queue, tick)?;
             if let Some(at) = self.delivery.resume(Some(Checkpoint { tick, time }))? {
                 self.subscription.move_to(&mut transaction, &at)?;
             }

@@ -61,11 +61,13 @@ fn another(cx: &mut Context, db: &str) -> Result<Connection, BoxError> {
     Ok(cx.database(&name)?)
 }
 
+const BEGIN_LOCK: &str = "begin isolation level read committed";
+
 fn take(connection: &mut Connection, subscription: &Subscription) -> Result<(), Error> {
     let (queue, name) = (&subscription.settings().queue, subscription.lock_name());
     let failed =
         |error: BoxError| Error::failed("cannot take the consumer's lock").on_queue(queue).caused_by(error);
-    connection.batch_execute(sql::batch::BEGIN_LOCK).map_err(|error| failed(error.into()))?;
+    connection.batch_execute(BEGIN_LOCK).map_err(|error| failed(error.into()))?;
     if let Err(error) = lock::take(&mut **connection, queue, &name) {
         // The lock is another's, or the connection is broken, which the next attempt finds out.
         let _ = connection.batch_execute("rollback");

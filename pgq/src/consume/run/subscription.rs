@@ -1,12 +1,13 @@
 //! A consumer's place in a queue, and the batch that comes next.
 
+use crate::sql::batch::hidden_positions;
 use std::time::Duration;
 
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::admin::registration;
+use crate::admin::{registration, ticks, unregistration};
 use crate::consume::settings::Settings;
 use crate::error::Error;
 use crate::event::batch_info::BatchInfo;
@@ -23,6 +24,85 @@ pub struct Subscription {
     /// Whether the consumer's lock is held for as long as the consumer runs.
     guarded: bool,
 }
+
+/// Makes the statement that opens a batch, out of the consumer's lock name and the function that opens it.
+///
+/// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval, times in seconds; $6
+/// whether to take all ticks up to the last one as one batch, or as many as it takes to reach $4 events; $7
+/// whether the lock is held elsewhere; $8 whether the commit need not wait for the disk, which it does
+/// otherwise, also where that is not the default. No row: another process has the lock.
+///
+/// The last but one column is how many event ids were taken between the batch's ticks, the last one which tables row
+/// security hides from this role.
+///
+/// The function gets its arguments from `guard`, so it cannot run before the lock is taken. With $6 the server
+/// searches for the first tick that is $4 events or the given interval away; the interval is the distance to the
+/// last tick, so there always is one. No interval leads to a tick at `infinity`, as ticks from elsewhere may be; then ticks
+/// are taken one by one, and one that has no age is not waited for. Rows that are looked up one by one are planned sooner than a join of them.
+macro_rules! next_batch {
+    ($lock:literal, $consumer:literal, $turns:literal, $function:literal, $more:literal) => {
+        concat!(
+            "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time, \
+                 cur_tick_event_seq - prev_tick_event_seq, hidden from ( \
+                 select $1::pg_catalog.text as queue, ",
+            $consumer,
+            " as consumer, ",
+            hidden_positions!(),
+            " as hidden, exists ( \
+                     select from pgq.subscription join pgq.tick on tick_queue = sub_queue and tick_id >= sub_last_tick \
+                     where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
+                         and sub_consumer = (select co_id from pgq.consumer where co_name = $2) \
+                         and not pg_catalog.isfinite(tick_time)) as endless, exists ( \
+                     select from pgq.subscription cross join lateral ( \
+                         select tick_time from pgq.tick where tick_queue = sub_queue and tick_id > sub_last_tick \
+                         order by tick_queue, tick_id limit 1) following \
+                     where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
+                         and sub_consumer = (select co_id from pgq.consumer where co_name = $2) \
+                         and not pg_catalog.isfinite(tick_time)) as ageless \
+                 where case when $7 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(",
+            $lock,
+            ", 0)) end \
+                     and case when $8 then pg_catalog.set_config('synchronous_commit', 'off', true) is not null \
+                         when pg_catalog.current_setting('synchronous_commit') = 'off' \
+                             then pg_catalog.set_config('synchronous_commit', 'on', true) is not null \
+                         else true end",
+            $turns,
+            " offset 0) guard \
+             cross join lateral ",
+            $function,
+            ", case when not ageless then pg_catalog.make_interval(secs => $3) end, case when not endless then $4 end, case when endless then null \
+                 when not $6 then pg_catalog.make_interval(secs => $5) else ( \
+                 select (select tick_time from pgq.tick where tick_queue = sub_queue \
+                         order by tick_queue desc, tick_id desc limit 1) \
+                     - (select tick_time from pgq.tick where tick_queue = sub_queue and tick_id = sub_last_tick) \
+                 from pgq.subscription \
+                 where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
+                     and sub_consumer = (select co_id from pgq.consumer where co_name = $2)) end",
+            $more,
+            ")"
+        )
+    };
+}
+
+const NEXT_BATCH: &str = next_batch!(
+    "pg_catalog.format('pgq %L %L', $1, $2)",
+    "$2::pg_catalog.text",
+    "",
+    "pgq.next_batch_custom(guard.queue, guard.consumer",
+    ""
+);
+
+/// $9 subconsumer, $10 the time after which another one is dead, in seconds. Who may take a batch over waits for those
+/// that are about to finish one: no row then, too. For a consumer that is not registered the function gets a null, and refuses.
+const NEXT_COOP_BATCH: &str = next_batch!(
+    "pg_catalog.format('pgq %L %L', $1, $2 || '.' || $9)",
+    "(select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+         join pgq.queue on queue_id = sub_queue where queue_name = $1 and co_name = $2)",
+    " and pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
+         pg_catalog.format('pgq finish %L %L', $1, $2), 0::pg_catalog.int8))",
+    "pgq_coop.next_batch_custom(guard.queue, guard.consumer, $9",
+    ", pg_catalog.make_interval(secs => $10)"
+);
 
 impl Subscription {
     /// Makes a subscription out of settings; nothing is asked of the server yet.
@@ -75,15 +155,15 @@ impl Subscription {
     pub fn unregister(&self, client: &mut impl GenericClient) -> Result<bool, Error> {
         let Settings { queue, consumer, subconsumer, .. } = &self.settings;
         match subconsumer {
-            None => registration::unregister_consumer(client, queue, consumer),
-            Some(own) => registration::unregister_subconsumer(client, queue, consumer, own),
+            None => unregistration::unregister_consumer(client, queue, consumer),
+            Some(own) => unregistration::unregister_subconsumer(client, queue, consumer, own),
         }
     }
 
     /// Registers the consumer at a tick, or moves it there.
     pub(crate) fn move_to(&self, client: &mut impl GenericClient, at: &Checkpoint) -> Result<(), Error> {
         let Settings { queue, consumer, .. } = &self.settings;
-        if registration::tick_time(client, queue, at.tick)?.is_none() {
+        if ticks::tick_time(client, queue, at.tick)?.is_none() {
             let what = format!(
                 "consumer `{consumer}` has come to tick {}, which is not on the queue; --reset forgets it and goes on \
                  where the queue stands",
@@ -193,10 +273,10 @@ impl Subscription {
             (&hurried, Type::BOOL),
         ];
         let Some(subconsumer) = &settings.subconsumer else {
-            return client.query_typed_opt(sql::batch::NEXT_BATCH, &values);
+            return client.query_typed_opt(NEXT_BATCH, &values);
         };
         values.extend([(subconsumer as _, Type::TEXT), (&timeout as _, Type::FLOAT8)]);
-        client.query_typed_opt(sql::batch::NEXT_COOP_BATCH, &values)
+        client.query_typed_opt(NEXT_COOP_BATCH, &values)
     }
 
     /// Returns the name that the consumer's lock has: one process each may have it.

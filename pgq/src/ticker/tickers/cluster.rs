@@ -1,6 +1,7 @@
 //! The databases of a cluster: which there are, and how to connect to each.
 
 use crate::error::ErrorKind;
+use crate::names::bytes;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -10,7 +11,6 @@ use super::plan::TickerScope;
 use crate::error::Error;
 use crate::names::Name;
 use crate::schema::{self, Trust};
-use crate::sql;
 
 /// The name of the connections that look for databases.
 const PROBE: &str = ONLY;
@@ -36,9 +36,17 @@ fn once(names: Vec<String>) -> impl Iterator<Item = String> {
     names.into_iter().filter(move |name| known.insert(name.clone()))
 }
 
+/// The databases of the cluster that this role may connect to.
+const DATABASES: &str = concat!(
+    "select ",
+    bytes!("datname::pg_catalog.text"),
+    " from pg_catalog.pg_database \
+     where datallowconn and not datistemplate and pg_catalog.has_database_privilege(oid, 'connect') order by datname"
+);
+
 fn all(cx: &mut Context, conninfo: &str) -> Result<Vec<String>, BoxError> {
     cx.databases().set(PROBE, conninfo);
-    let rows = cx.database(PROBE)?.query_typed(sql::ticker::DATABASES, &[]);
+    let rows = cx.database(PROBE)?.query_typed(DATABASES, &[]);
     cx.databases().close(PROBE);
     Ok(rows?.iter().map(|row| row.get::<_, Name>(0).0).collect())
 }
