@@ -8,8 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use pgq::produce::BufferedProducerBuilder;
 use pgq::schema::Kind;
-use pgq::{BufferedProducer, BufferedProducerBuilder, Error, NewEvent, OwnedEvent};
+use pgq::{BufferedProducer, Error, NewEvent, OwnedEvent};
 use postgres::{Client, Transaction};
 
 use crate::support::queues::{self, ODD};
@@ -229,7 +230,7 @@ fn a_missing_queue_is_told_and_what_was_sent_stays() {
         let producer = builder(&database.conninfo()).spawn().expect("up");
         producer.send(event(0)).expect("accepted");
         producer.flush().expect("committed");
-        pgq::drop_queue(&mut client, QUEUE, true).expect("dropped");
+        pgq::admin::drop_queue(&mut client, QUEUE, true).expect("dropped");
         producer.send(event(1)).expect("not known yet");
         let error = producer.flush().expect_err("no queue");
         assert!(error.kind() == pgq::ErrorKind::Missing, "{error}");

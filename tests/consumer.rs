@@ -115,7 +115,7 @@ fn retried_events_come_back_to_their_consumer_alone() {
     }
     assert_eq!(batch.retried(), tagged.len() as u64);
     batch.finish().expect("finished");
-    assert_eq!(pgq::retry_events(&mut client).expect("returned"), tagged.len() as u64);
+    assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), tagged.len() as u64);
     queues::tick(&mut client, QUEUE);
 
     let mut batch = open(&mut client, &subscription);
@@ -136,7 +136,7 @@ fn a_retry_that_is_not_due_stays_away() {
     let event = batch.next_event().expect("readable").expect("one event");
     batch.retry(&event, Duration::from_secs(3600));
     batch.finish().expect("finished");
-    assert_eq!(pgq::retry_events(&mut client).expect("nothing is due"), 0);
+    assert_eq!(pgq::ticker::retry_events(&mut client).expect("nothing is due"), 0);
 }
 
 #[test]

@@ -91,8 +91,8 @@ fn a_missing_queue_is_named() {
     for error in [
         pgq::insert_event(&mut client, "nope", "t", "d").expect_err("no queue"),
         pgq::bulk_insert(&mut client, "nope", [NewEvent::new("t", "d")]).expect_err("no queue"),
-        pgq::register_consumer(&mut client, "nope", "c").expect_err("no queue"),
-        pgq::require_queue(&mut client, "nope").expect_err("no queue"),
+        pgq::admin::register_consumer(&mut client, "nope", "c").expect_err("no queue"),
+        pgq::admin::require_queue(&mut client, "nope").expect_err("no queue"),
     ] {
         assert!(
             error.kind() == pgq::ErrorKind::Missing

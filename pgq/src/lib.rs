@@ -35,7 +35,7 @@
 //!     let conninfo = "host=localhost user=postgres dbname=queries";
 //!     let mut client = Client::connect(conninfo, NoTls)?;
 //!     pgq::schema::install(&mut client)?; // what is there stays
-//!     pgq::create_queue(&mut client, "mailer")?;
+//!     pgq::admin::create_queue(&mut client, "mailer")?;
 //!     client.batch_execute("create table if not exists welcomed (name text)")?;
 //!
 //!     // One ticker a database, in any process.
@@ -58,7 +58,7 @@
 //! }
 //! ```
 //!
-//! A consumer that is not run any more has to be unregistered ([`unregister_consumer`]), or its queue keeps every event for
+//! A consumer that is not run any more has to be unregistered ([`unregister_consumer`](admin::unregister_consumer)), or its queue keeps every event for
 //! it.
 //!
 //! # What there is
@@ -81,16 +81,16 @@
 //! for themselves go in bulk, from many threads, through a [`BufferedProducer`]. The same for asynchronous services is
 //! in the module `tokio`, with the feature of that name.
 
-mod admin;
+pub mod admin;
 mod aio;
 mod backoff;
-mod consume;
+pub mod consume;
 mod error;
 mod event;
 pub mod guide;
 pub mod lock;
 mod names;
-mod produce;
+pub mod produce;
 #[cfg(doctest)]
 mod readme;
 pub mod schema;
@@ -100,30 +100,9 @@ mod shell;
 mod sql;
 pub mod status;
 pub mod testing;
-mod ticker;
+pub mod ticker;
 mod time;
 
-pub use admin::drop_queue::{QueueContents, drop_queue, drop_queue_of, queue_contents};
-pub use admin::failed::{count_failed_events, delete_failed_event, failed_events, retry_failed_event};
-pub use admin::failed_many::{
-    delete_failed_events, each_failed_event, purge_failed_events, require_failed_events, require_interval,
-    retry_all_failed_events, retry_failed_events,
-};
-pub use admin::find_queue::require_queue;
-pub use admin::integrity;
-pub use admin::position::{Position, consumer_position, require_consumer};
-pub use admin::queue::create_queue;
-pub use admin::queue_config::{QueueConfig, queue_config, queue_configs};
-pub use admin::queue_variable::set_queue_config;
-pub use admin::registration::{
-    position_to_copy, register_consumer, register_consumer_at, register_consumer_at_checkpoint,
-    register_consumer_copy, register_subconsumer,
-};
-pub use admin::set_aside::{SetAside, set_aside};
-pub use admin::ticks::require_tick;
-pub use admin::ticks::tick_time;
-pub use admin::unregistration::unregister_consumer;
-pub use admin::unregistration::unregister_subconsumer;
 #[cfg(feature = "tokio")]
 pub use aio::tokio;
 pub use consume::batch::Batch;
@@ -134,30 +113,23 @@ pub use consume::outcome::Outcome;
 pub use consume::position::local::LocalConsumer;
 pub use consume::position::local_handler::LocalHandler;
 pub use consume::read::events::Events;
-pub use consume::retry_policy::{DEFAULT_RETRY_CAP, DEFAULT_RETRY_DELAY, RetryPolicy};
-pub use consume::router::{Router, Unknown, UnknownEvents};
+pub use consume::retry_policy::RetryPolicy;
+pub use consume::router::Router;
 pub use consume::run::consumer_loop::ConsumerLoop;
-pub use consume::run::delivery::{Delivery, Kind};
+pub use consume::run::delivery::Delivery;
 pub use consume::run::subscription::Subscription;
 pub use consume::run::worker::{Worker, WorkerHandle};
-pub use consume::settings::{DEFAULT_KEEPALIVE_STATS, DEFAULT_MERGE_EVENTS, Settings, Twin};
+pub use consume::settings::Settings;
 pub use dbscript::{BoxError, Control, Totals};
 pub use error::{Error, ErrorKind};
 pub use event::batch_info::BatchInfo;
-pub use event::checkpoint::{Checkpoint, Place};
-pub use event::failed_event::FailedEvent;
+pub use event::checkpoint::Checkpoint;
 pub use event::new_event::NewEvent;
 pub use event::owned_event::OwnedEvent;
 pub use event::payload;
 pub use event::stored_event::Event;
 pub use postgres;
-pub use produce::buffered_producer::{
-    BufferedProducer, BufferedProducerBuilder, CloseError, DEFAULT_MAX_BYTES, DEFAULT_MAX_DELAY,
-    DEFAULT_MAX_EVENTS, DEFAULT_PATIENCE, ProducerStats, SendError,
-};
+pub use produce::buffered_producer::BufferedProducer;
 pub use produce::bulk_insert::BulkInsert;
 pub use produce::producer::{bulk_insert, insert_event, insert_new_event};
-pub use ticker::maintenance::{maintain, retry_events};
-pub use ticker::tick::{tick, tick_channel};
-pub use ticker::tickers::{DEFAULT_CHECK_PERIOD, TickerPlan, TickerScope, Tickers, TickersLoop};
-pub use ticker::{Ticker, TickerHandle, TickerRole, TickerSettings, TickerState, TickerStatus};
+pub use ticker::{Ticker, TickerHandle};

@@ -5,3 +5,8 @@ pub(crate) mod bulk_insert;
 pub(crate) mod copy;
 pub(crate) mod encoding;
 pub(crate) mod producer;
+
+pub use self::buffered_producer::{
+    BufferedProducerBuilder, CloseError, DEFAULT_MAX_BYTES, DEFAULT_MAX_DELAY, DEFAULT_MAX_EVENTS,
+    DEFAULT_PATIENCE, ProducerStats, SendError,
+};

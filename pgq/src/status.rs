@@ -65,7 +65,7 @@ pub struct Status {
     /// The queues, by name.
     pub queues: Vec<QueueStatus>,
     /// What does not fit in the database, the worst first, as far as it can be found without reading events;
-    /// [`integrity::inspect`](crate::integrity::inspect) finds the rest.
+    /// [`integrity::inspect`](crate::admin::integrity::inspect) finds the rest.
     pub findings: Vec<Finding>,
 }
 

@@ -13,8 +13,8 @@
 //! # fn main() -> Result<(), BoxError> {
 //! # let conninfo = "dbname=test";
 //! # let mut client = postgres::Client::connect(conninfo, postgres::NoTls)?;
-//! pgq::create_queue(&mut client, "names")?;
-//! pgq::register_consumer(&mut client, "names", "greeter")?;
+//! pgq::admin::create_queue(&mut client, "names")?;
+//! pgq::admin::register_consumer(&mut client, "names", "greeter")?;
 //! pgq::insert_event(&mut client, "names", "new", "Kristo")?;
 //! pgq::testing::force_tick(&mut client, "names")?;
 //! let totals = pgq::Worker::new(conninfo, "names", "greeter").drain(Greeter)?;

@@ -15,6 +15,10 @@ pub(crate) mod tickers;
 mod ticking;
 mod watch;
 
+pub use self::maintenance::{maintain, retry_events};
+pub use self::tick::{tick, tick_channel};
+pub use self::tickers::{DEFAULT_CHECK_PERIOD, TickerPlan, TickerScope, Tickers, TickersLoop};
+
 use std::time::Duration;
 
 use dbscript::Worker;
@@ -32,7 +36,7 @@ use crate::ticker::maintenance::{Chore, ChoreLoop};
 /// Describes the ticker of one database, with its maintenance, on threads of its own inside any program.
 ///
 /// Each queue is ticked by its own rules; with each tick goes a notification on the queue's
-/// [channel](crate::tick_channel). Of several tickers on one database one is at work, the others stand by and
+/// [channel](crate::ticker::tick_channel). Of several tickers on one database one is at work, the others stand by and
 /// take over within seconds when it is gone or fails. A server that is away is tried for again and again; one that
 /// is silent for ten seconds counts as away, unless the connection string sets `tcp_user_timeout` and the like.
 ///

@@ -35,7 +35,7 @@
 //!
 //! The record lives in schema `pgq_ext` of the target, which [`schema::install`]
 //! creates there. The source needs PgQ, the queue and a ticker; the example's target needs PgQ and its queue, too:
-//! [`pgq::schema::install`] and [`pgq::create_queue`] make them.
+//! [`pgq::schema::install`] and [`pgq::admin::create_queue`] make them.
 
 mod batches;
 mod error;

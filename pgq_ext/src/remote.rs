@@ -2,7 +2,8 @@
 
 use dbscript::Context;
 use log::{info, warn};
-use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events, Kind, Settings};
+use pgq::consume::Kind;
+use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
 use crate::error::Error;

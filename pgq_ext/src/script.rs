@@ -133,7 +133,7 @@ fn rewind(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(
         warn!("the target has {at}, going by its number");
     }
     let mut src = cx.database(ends.src)?;
-    pgq::register_consumer_at_checkpoint(&mut *src, &settings.queue, &settings.consumer, &at)
+    pgq::admin::register_consumer_at_checkpoint(&mut *src, &settings.queue, &settings.consumer, &at)
         .map_err(|error| cx.locate(ends.src, error))?;
     info!("consumer `{}` on queue `{}`: rewound to tick {}", settings.consumer, settings.queue, at.tick);
     Ok(())

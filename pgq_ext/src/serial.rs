@@ -2,7 +2,8 @@
 
 use dbscript::Context;
 use log::warn;
-use pgq::{Batch, BatchInfo, BoxError, Checkpoint, Delivered, Delivery, Events, Kind, Place, Settings};
+use pgq::consume::{Kind, Place};
+use pgq::{Batch, BatchInfo, BoxError, Checkpoint, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
 use crate::batches;

@@ -17,7 +17,8 @@ use crate::sql;
 /// makes that commit wait for the target's disk, also where `synchronous_commit` is off.
 ///
 /// ```no_run
-/// # use pgq::{BoxError, Events, postgres::Client};
+/// # use pgq::{BoxError, Events};
+/// # use pgq::postgres::Client;
 /// # use pgq_ext::Tracker;
 /// # fn write(_: &mut Events<'_>, _: &mut postgres::Transaction<'_>) -> Result<(), BoxError> { Ok(()) }
 /// fn apply(events: &mut Events<'_>, target: &mut Client) -> Result<(), BoxError> {

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pgq::{Twin, Worker, WorkerHandle};
+use pgq::consume::Twin;
+use pgq::{Worker, WorkerHandle};
 
 use super::*;
 use crate::support::pgbouncer::PgBouncer;

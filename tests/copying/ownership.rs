@@ -11,7 +11,7 @@ use crate::support::{queues, wait_for};
 
 /// Gives the batch that the consumer has open to another one, as a crash does: the sequence of ids goes back.
 fn hand_over(client: &mut Client, batch: i64) {
-    pgq::register_consumer(client, QUEUE, "other").expect("registered");
+    pgq::admin::register_consumer(client, QUEUE, "other").expect("registered");
     client
         .batch_execute(&format!(
             "update pgq.subscription other set sub_last_tick = own.sub_last_tick, sub_next_tick = own.sub_next_tick \

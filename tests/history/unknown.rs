@@ -24,7 +24,7 @@ fn a_number_is_accepted_once_and_gets_its_time() {
         let tracker = Tracker::new(JOB);
         tracker.set_last_tick(&mut target, Some(number)).expect("recorded");
         assert!(!time_is_known(&mut target));
-        pgq::register_consumer_at(&mut source, SOURCE_QUEUE, JOB, from).expect("moved");
+        pgq::admin::register_consumer_at(&mut source, SOURCE_QUEUE, JOB, from).expect("moved");
         let before = queues::count(&mut target, TARGET_QUEUE);
         pair.drain();
         assert_eq!(queues::count(&mut target, TARGET_QUEUE) - before, moved);

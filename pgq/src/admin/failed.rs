@@ -16,7 +16,7 @@ const FAILED_EVENTS: &str =
 /// Returns a consumer's failed events in the order of their ids: at most `limit` of them, behind the first
 /// `offset`. PgQ: `pgq.failed_event_list`.
 ///
-/// All of them come into memory; [`each_failed_event`](crate::each_failed_event) goes through a large store.
+/// All of them come into memory; [`each_failed_event`](crate::admin::each_failed_event) goes through a large store.
 ///
 /// # Errors
 ///

@@ -27,7 +27,7 @@ const FAILED_EVENT_PAGE: &str =
 ///
 /// # Errors
 ///
-/// As [`failed_events`](crate::failed_events).
+/// As [`failed_events`](crate::admin::failed_events).
 pub fn each_failed_event(
     client: &mut impl GenericClient,
     queue: &str,
@@ -61,12 +61,12 @@ pub fn each_failed_event(
 /// $1 queue, $2 consumer, $3 events.
 const RETRY_FAILED_EVENTS: &str = "select pgq.failed_event_retry_many($1, $2, $3)";
 
-/// Moves failed events back into their queue, as [`retry_failed_event`](crate::retry_failed_event) does, in one
+/// Moves failed events back into their queue, as [`retry_failed_event`](crate::admin::retry_failed_event) does, in one
 /// transaction.
 ///
 /// # Errors
 ///
-/// As [`retry_failed_event`](crate::retry_failed_event); an event that the consumer does not have is named, and
+/// As [`retry_failed_event`](crate::admin::retry_failed_event); an event that the consumer does not have is named, and
 /// nothing is changed then.
 pub fn retry_failed_events(
     client: &mut impl GenericClient,
@@ -84,7 +84,7 @@ const DELETE_FAILED_EVENTS: &str = "select pgq.failed_event_delete_many($1, $2, 
 ///
 /// # Errors
 ///
-/// As [`delete_failed_event`](crate::delete_failed_event); an event that the consumer does not have is named, and
+/// As [`delete_failed_event`](crate::admin::delete_failed_event); an event that the consumer does not have is named, and
 /// nothing is changed then.
 pub fn delete_failed_events(
     client: &mut impl GenericClient,
@@ -99,7 +99,7 @@ pub fn delete_failed_events(
 ///
 /// # Errors
 ///
-/// As [`failed_events`](crate::failed_events), and when the queue takes no events. What was moved before stays so.
+/// As [`failed_events`](crate::admin::failed_events), and when the queue takes no events. What was moved before stays so.
 pub fn retry_all_failed_events(
     client: &mut impl GenericClient,
     queue: &str,
@@ -113,7 +113,7 @@ pub fn retry_all_failed_events(
 ///
 /// # Errors
 ///
-/// As [`failed_events`](crate::failed_events), and when the interval is none ([`ErrorKind::Usage`](crate::ErrorKind::Usage)). What was
+/// As [`failed_events`](crate::admin::failed_events), and when the interval is none ([`ErrorKind::Usage`](crate::ErrorKind::Usage)). What was
 /// deleted before stays so.
 pub fn purge_failed_events(
     client: &mut impl GenericClient,
@@ -129,7 +129,7 @@ pub fn purge_failed_events(
 ///
 /// # Errors
 ///
-/// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and as [`failed_events`](crate::failed_events).
+/// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and as [`failed_events`](crate::admin::failed_events).
 pub fn require_failed_events(
     client: &mut impl GenericClient,
     queue: &str,

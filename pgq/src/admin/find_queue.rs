@@ -86,7 +86,7 @@ pub(crate) fn is_gone(client: &mut impl GenericClient, queue: &str) -> bool {
 pub(crate) fn no_queue(queue: &str) -> Error {
     let word = shell::word(queue);
     Error::missing(format!(
-        "queue `{queue}` does not exist; `pgqadm CONFIG.ini create {word}` creates it, as `pgq::create_queue` does"
+        "queue `{queue}` does not exist; `pgqadm CONFIG.ini create {word}` creates it, as `pgq::admin::create_queue` does"
     ))
 }
 

@@ -4,7 +4,7 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use pgq::integrity;
+//! use pgq::admin::integrity;
 //! use pgq::postgres::{Client, NoTls};
 //!
 //! let mut client = Client::connect("dbname=queries", NoTls)?;

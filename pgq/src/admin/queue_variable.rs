@@ -113,13 +113,13 @@ static VARIABLES: [Variable; 9] = [
 /// Changes settings of a queue, all in one transaction: names, with or without `queue_`, in any case, and values as PostgreSQL
 /// reads them. PgQ: `pgq.set_queue_config`.
 ///
-/// The names are the fields of [`QueueConfig`](crate::QueueConfig). For `disable_insert`, `per_tx_limit` and
+/// The names are the fields of [`QueueConfig`](crate::admin::QueueConfig). For `disable_insert`, `per_tx_limit` and
 /// `extra_maint`, which PgQ's function does not know, the role needs the right to update `pgq.queue`, which
 /// `pgq_admin` has.
 ///
 /// ```no_run
 /// # fn example(client: &mut postgres::Client) -> Result<(), pgq::Error> {
-/// pgq::set_queue_config(client, "mailer", &[("ticker_max_lag", "1 s"), ("rotation_period", "30 min")])
+/// pgq::admin::set_queue_config(client, "mailer", &[("ticker_max_lag", "1 s"), ("rotation_period", "30 min")])
 /// # }
 /// ```
 ///

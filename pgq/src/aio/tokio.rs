@@ -35,7 +35,7 @@
 //! [`crate::postgres`] drive a runtime of their own: on a thread of another runtime they panic. Use those of this
 //! module, or `tokio::task::spawn_blocking`.
 //!
-//! [`Worker::spawn`](crate::Worker::spawn), [`BufferedProducerBuilder::spawn`](crate::BufferedProducerBuilder::spawn) and
+//! [`Worker::spawn`](crate::Worker::spawn), [`BufferedProducerBuilder::spawn`](crate::produce::BufferedProducerBuilder::spawn) and
 //! the like wait until the server has answered. [`WorkerHandle::join`](crate::WorkerHandle::join) waits for the end of the
 //! worker, and so does dropping its handle. They panic nowhere, since what they start has a thread of its own, but hold the
 //! runtime's thread up: call them in `spawn_blocking`, too, and move handles there to end them.

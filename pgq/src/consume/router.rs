@@ -30,7 +30,8 @@ type Handler = Box<dyn FnMut(&Event, &mut Batch<'_>) -> Result<Outcome, BoxError
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use pgq::{Outcome, Router, Unknown, Worker};
+/// use pgq::{Outcome, Router, Worker};
+/// use pgq::consume::Unknown;
 ///
 /// #[derive(serde::Deserialize)]
 /// struct User {

@@ -19,7 +19,7 @@ use crate::ticker::{Ticker, TickerHandle, TickerRole, TickerStatus};
 ///
 /// ```no_run
 /// # fn main() -> Result<(), dbscript::BoxError> {
-/// use pgq::{TickerPlan, TickerScope, Tickers};
+/// use pgq::ticker::{TickerPlan, TickerScope, Tickers};
 ///
 /// let cluster = TickerScope::cluster("host=db.example.org user=ticker");
 /// let tickers = Tickers::default();

@@ -284,7 +284,7 @@ impl<'a> Events<'a> {
         self.tick_time(tick).map(|time| time.is_some())
     }
 
-    /// Returns when the queue's tick of a number was made, as [`tick_time`](crate::tick_time) does.
+    /// Returns when the queue's tick of a number was made, as [`tick_time`](crate::admin::tick_time) does.
     ///
     /// # Errors
     ///

@@ -138,7 +138,7 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// As [`register_consumer`](crate::register_consumer).
+    /// As [`register_consumer`](crate::admin::register_consumer).
     pub fn register(&self, client: &mut impl GenericClient) -> Result<bool, Error> {
         let Settings { queue, consumer, subconsumer, .. } = &self.settings;
         match subconsumer {
@@ -151,7 +151,7 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// As [`unregister_consumer`](crate::unregister_consumer).
+    /// As [`unregister_consumer`](crate::admin::unregister_consumer).
     pub fn unregister(&self, client: &mut impl GenericClient) -> Result<bool, Error> {
         let Settings { queue, consumer, subconsumer, .. } = &self.settings;
         match subconsumer {
