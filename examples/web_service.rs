@@ -153,7 +153,7 @@ fn run(address: &str, conninfo: &str) -> Result<(), BoxError> {
     // What is wrong with the connection is told at once; the pool would try again and again first.
     let mut client = config.connect(NoTls)?;
     client.batch_execute(TABLES)?;
-    pgq::create_queue(&mut client, QUEUE)?;
+    pgq::admin::create_queue(&mut client, QUEUE)?;
     drop(client);
     let pool = Pool::new(PostgresConnectionManager::new(config, NoTls))?;
     let ticker = Ticker::new(conninfo).spawn()?;

@@ -227,7 +227,7 @@ fn schemas_and_queues() {
 fn a_queue_without_a_tick() {
     let pair = Pair::create();
     let mut source = pair.source_client();
-    pgq::create_queue(&mut source, "untouched").expect("created");
+    pgq::admin::create_queue(&mut source, "untouched").expect("created");
     source.batch_execute("delete from pgq.tick").expect("deleted");
     check_ini(
         &pair,

@@ -8,8 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use pgq::produce::BufferedProducerBuilder;
 use pgq::schema::Kind;
-use pgq::{BufferedProducer, BufferedProducerBuilder, Error, NewEvent, OwnedEvent};
+use pgq::{BufferedProducer, Error, NewEvent, OwnedEvent};
 use postgres::{Client, Transaction};
 
 use crate::support::queues::{self, ODD};
@@ -71,7 +72,7 @@ fn disable(client: &mut Client, disabled: bool) {
 
 fn is_disabled(error: &Error) -> bool {
     let line = dbscript::describe(error);
-    !error.is_missing() && (line.contains("disabled") || line.contains("disallowed"))
+    error.kind() != pgq::ErrorKind::Missing && (line.contains("disabled") || line.contains("disallowed"))
 }
 
 #[test]
@@ -220,17 +221,25 @@ fn a_missing_queue_is_told_and_what_was_sent_stays() {
     for kind in KINDS {
         let (database, mut client) = database(kind, "buffered");
         let error = BufferedProducer::builder(&database.conninfo(), "nope").spawn().expect_err("no queue");
-        assert!(error.is_missing() && error.to_string().contains("queue `nope` does not exist"), "{error}");
+        assert!(
+            error.kind() == pgq::ErrorKind::Missing
+                && error.to_string().contains("queue `nope` does not exist"),
+            "{error}"
+        );
 
         let producer = builder(&database.conninfo()).spawn().expect("up");
         producer.send(event(0)).expect("accepted");
         producer.flush().expect("committed");
-        pgq::drop_queue(&mut client, QUEUE, true).expect("dropped");
+        pgq::admin::drop_queue(&mut client, QUEUE, true).expect("dropped");
         producer.send(event(1)).expect("not known yet");
         let error = producer.flush().expect_err("no queue");
-        assert!(error.is_missing(), "{error}");
+        assert!(error.kind() == pgq::ErrorKind::Missing, "{error}");
         let refused = producer.send(event(2)).expect_err("known");
-        assert!(refused.error().is_some_and(Error::is_missing) && !refused.is_closed() && !refused.is_full());
+        assert!(
+            refused.error().is_some_and(|error| error.kind() == pgq::ErrorKind::Missing)
+                && !refused.is_closed()
+                && !refused.is_full()
+        );
         assert_eq!(refused.into_event(), event(2));
 
         queues::create(&mut client, QUEUE);

@@ -115,7 +115,7 @@ fn retried_events_come_back_to_their_consumer_alone() {
     }
     assert_eq!(batch.retried(), tagged.len() as u64);
     batch.finish().expect("finished");
-    assert_eq!(pgq::retry_events(&mut client).expect("returned"), tagged.len() as u64);
+    assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), tagged.len() as u64);
     queues::tick(&mut client, QUEUE);
 
     let mut batch = open(&mut client, &subscription);
@@ -136,7 +136,7 @@ fn a_retry_that_is_not_due_stays_away() {
     let event = batch.next_event().expect("readable").expect("one event");
     batch.retry(&event, Duration::from_secs(3600));
     batch.finish().expect("finished");
-    assert_eq!(pgq::retry_events(&mut client).expect("nothing is due"), 0);
+    assert_eq!(pgq::ticker::retry_events(&mut client).expect("nothing is due"), 0);
 }
 
 #[test]
@@ -150,10 +150,10 @@ fn two_processes_of_one_name_do_not_get_the_same_batch() {
     let batch = open(&mut client, &subscription);
     assert_eq!(*batch.info(), info);
     let error = Batch::open(&mut rival, &subscription, info.clone()).err().expect("refused");
-    assert!(error.is_busy(), "{error}");
+    assert!(error.kind() == pgq::ErrorKind::Busy, "{error}");
     assert_eq!((error.queue(), error.batch()), (Some(QUEUE), Some(info.id)));
     let error = subscription.next_batch(&mut rival).expect_err("refused");
-    assert!(error.is_busy(), "{error}");
+    assert!(error.kind() == pgq::ErrorKind::Busy, "{error}");
     batch.finish().expect("finished");
     // The batch is gone, not free.
     assert!(Batch::open(&mut rival, &subscription, info).is_err());
@@ -174,7 +174,7 @@ fn processes_of_one_name_that_race_for_batches_share_them_out() {
             let info = match subscription.next_batch(&mut client) {
                 Ok(Some(info)) => info,
                 Ok(None) => break,
-                Err(error) if error.is_busy() => continue,
+                Err(error) if error.kind() == pgq::ErrorKind::Busy => continue,
                 Err(error) => panic!("{error:?}"),
             };
             // Between the two, the other process may have taken and finished the batch.

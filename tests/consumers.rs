@@ -128,14 +128,14 @@ fn insert_ids(client: &mut Client, ids: &[i64]) {
 
 /// Puts what is to be retried back into the queue, and ticks.
 fn return_retries(client: &mut Client) -> u64 {
-    let returned = pgq::retry_events(client).expect("returned");
+    let returned = pgq::ticker::retry_events(client).expect("returned");
     queues::tick(client, QUEUE);
     returned
 }
 
 /// Returns the failed events: data and reason.
 fn failed(client: &mut Client) -> Vec<(String, String)> {
-    let events = pgq::failed_events(client, QUEUE, CONSUMER, None, 0).expect("listed");
+    let events = pgq::admin::failed_events(client, QUEUE, CONSUMER, None, 0).expect("listed");
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     events.iter().map(|event| (text(event.data()), text(event.reason()))).collect()
 }

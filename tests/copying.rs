@@ -34,7 +34,7 @@ fn make_queue(client: &mut Client, queue: &str) {
     queues::create(client, queue);
     let period = "select pgq.set_queue_config($1, 'rotation_period', '0')";
     client.execute(period, &[&queue]).expect("the setting is known");
-    pgq::register_consumer(client, queue, CONSUMER).expect("registered");
+    pgq::admin::register_consumer(client, queue, CONSUMER).expect("registered");
 }
 
 /// Reads batches until there is none; returns the events' data.

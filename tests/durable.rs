@@ -122,14 +122,14 @@ fn moving_a_consumer_waits_for_the_sources_disk() {
     watch(&mut client, "pgq.subscription");
     client.batch_execute("set synchronous_commit = off").expect("set");
     let tick = queues::tick(&mut client, "queue");
-    pgq::register_consumer(&mut client, "queue", JOB).expect("registered");
+    pgq::admin::register_consumer(&mut client, "queue", JOB).expect("registered");
     assert_eq!(settings(&mut client), ["on"]);
-    pgq::register_consumer_at(&mut client, "queue", JOB, tick).expect("moved");
+    pgq::admin::register_consumer_at(&mut client, "queue", JOB, tick).expect("moved");
     assert_eq!(settings(&mut client), ["on"]);
-    pgq::unregister_consumer(&mut client, "queue", JOB).expect("unregistered");
+    pgq::admin::unregister_consumer(&mut client, "queue", JOB).expect("unregistered");
     assert_eq!(settings(&mut client), ["on"]);
     if client.query_one("select to_regnamespace('pgq_coop') is not null", &[]).expect("readable").get(0) {
-        pgq::register_subconsumer(&mut client, "queue", JOB, "s").expect("registered");
+        pgq::admin::register_subconsumer(&mut client, "queue", JOB, "s").expect("registered");
         assert!(settings(&mut client).iter().all(|setting| setting == "on"));
     }
 }

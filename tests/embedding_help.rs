@@ -31,7 +31,7 @@ impl Consumer for Obedient {
 
 fn registered() -> (Database, postgres::Client) {
     let (database, mut client) = queues::database("help", QUEUE);
-    pgq::register_consumer(&mut client, QUEUE, "c").expect("registered");
+    pgq::admin::register_consumer(&mut client, QUEUE, "c").expect("registered");
     (database, client)
 }
 
@@ -65,7 +65,7 @@ fn a_test_ticks_and_drains() {
 #[test]
 fn a_tick_that_cannot_be_made_is_an_error() {
     let (_database, mut client) = registered();
-    assert!(force_tick(&mut client, "nope").expect_err("no queue").is_missing());
+    assert!(force_tick(&mut client, "nope").expect_err("no queue").kind() == pgq::ErrorKind::Missing);
 }
 
 /// Notes all that it is told.
@@ -189,7 +189,7 @@ fn several_workers_run_in_one_process() {
     insert(&mut client, "error");
     force_tick(&mut client, QUEUE).expect("ticked");
     let failed = |client: &mut postgres::Client| {
-        names.map(|name| pgq::count_failed_events(client, QUEUE, name).expect("counted"))
+        names.map(|name| pgq::admin::count_failed_events(client, QUEUE, name).expect("counted"))
     };
     wait_for("each to give it up", || failed(&mut client) == [1, 1, 1]);
     let told = notes.0.lock().expect("no panic").clone();

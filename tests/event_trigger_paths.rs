@@ -59,7 +59,7 @@ fn rights_beside_default_privileges_are_plain_with_them() {
             .batch_execute("alter default privileges in schema pgq grant select on tables to public")
             .expect("granted");
         watch(&mut client);
-        pgq::create_queue(&mut client, "q").expect("created");
+        pgq::admin::create_queue(&mut client, "q").expect("created");
         let sql = "select has_table_privilege('pg_monitor', 'pgq.event_1_0', 'select')";
         assert!(!client.query_one(sql, &[]).expect("readable").get::<_, bool>(0), "{kind:?}");
         assert!(count(&mut client, "REVOKE") > 0, "{kind:?}");

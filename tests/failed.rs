@@ -2,7 +2,7 @@
 
 mod installing;
 
-use pgq::FailedEvent;
+use pgq::admin::FailedEvent;
 use pgq::schema;
 use postgres::Client;
 
@@ -15,7 +15,7 @@ const CONSUMER: &str = "consumer";
 /// Returns a database with the store, a queue and a consumer.
 fn database() -> (Database, Client) {
     let (database, mut client) = queues::database("failed", QUEUE);
-    pgq::register_consumer(&mut client, QUEUE, CONSUMER).expect("registered");
+    pgq::admin::register_consumer(&mut client, QUEUE, CONSUMER).expect("registered");
     (database, client)
 }
 
@@ -44,7 +44,7 @@ fn fail_two_of_three(client: &mut Client) {
 }
 
 fn list(client: &mut Client) -> Vec<FailedEvent> {
-    pgq::failed_events(client, QUEUE, CONSUMER, None, 0).expect("listed")
+    pgq::admin::failed_events(client, QUEUE, CONSUMER, None, 0).expect("listed")
 }
 
 fn ids(events: &[FailedEvent]) -> Vec<i64> {
@@ -61,7 +61,7 @@ fn a_failed_event_is_kept_as_it_was_with_its_reason() {
     assert_eq!((events[0].event_type(), events[0].data()), ("type", Some("event 1")));
     assert_eq!((events[0].extra1(), events[0].extra2(), events[0].retry()), (Some("extra"), None, 0));
     assert!(events[0].txid() > 0 && events[0].failed_at() > events[0].time());
-    assert_eq!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 2);
+    assert_eq!(pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 2);
     let position = queues::position(&mut client, QUEUE, CONSUMER);
     assert!(position.1.is_none(), "the batch is finished");
 }
@@ -89,7 +89,7 @@ fn a_list_comes_in_pages() {
         fail(&mut client, batch, event, None);
     }
     let mut page = |limit, offset| {
-        ids(&pgq::failed_events(&mut client, QUEUE, CONSUMER, limit, offset).expect("listed"))
+        ids(&pgq::admin::failed_events(&mut client, QUEUE, CONSUMER, limit, offset).expect("listed"))
     };
     assert_eq!(page(None, 0), [1, 3, 5, 7, 9]);
     assert_eq!(page(Some(2), 0), [1, 3]);
@@ -101,9 +101,9 @@ fn a_list_comes_in_pages() {
 #[test]
 fn a_retried_event_comes_back_to_its_consumer_alone() {
     let (_database, mut client) = database();
-    pgq::register_consumer(&mut client, QUEUE, "other").expect("registered");
+    pgq::admin::register_consumer(&mut client, QUEUE, "other").expect("registered");
     fail_two_of_three(&mut client);
-    pgq::retry_failed_event(&mut client, QUEUE, CONSUMER, 1).expect("retried");
+    pgq::admin::retry_failed_event(&mut client, QUEUE, CONSUMER, 1).expect("retried");
     assert_eq!(ids(&list(&mut client)), [2]);
     let before: Vec<String> = vec!["event 1".to_owned(), "event 2".to_owned(), "event 3".to_owned()];
     queues::tick(&mut client, QUEUE);
@@ -133,7 +133,7 @@ fn every_retry_raises_the_count_and_the_event_may_fail_again() {
         assert_eq!(fail(&mut client, batch, 1, Some("again")), 1);
         finish(&mut client, batch);
         assert_eq!(list(&mut client)[0].retry(), round);
-        pgq::retry_failed_event(&mut client, QUEUE, CONSUMER, 1).expect("retried");
+        pgq::admin::retry_failed_event(&mut client, QUEUE, CONSUMER, 1).expect("retried");
     }
 }
 
@@ -145,7 +145,7 @@ fn an_event_that_the_retry_queue_brought_back_may_fail() {
     let batch = next_batch(&mut client);
     client.query_one("select pgq.event_retry($1, 1, 0)", &[&batch]).expect("tagged");
     finish(&mut client, batch);
-    assert_eq!(pgq::retry_events(&mut client).expect("returned"), 1);
+    assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), 1);
     queues::tick(&mut client, QUEUE);
     let batch = next_batch(&mut client);
     assert_eq!(fail(&mut client, batch, 1, Some("twice")), 1);
@@ -156,10 +156,10 @@ fn an_event_that_the_retry_queue_brought_back_may_fail() {
 fn a_deleted_event_is_gone() {
     let (_database, mut client) = database();
     fail_two_of_three(&mut client);
-    pgq::delete_failed_event(&mut client, QUEUE, CONSUMER, 2).expect("deleted");
+    pgq::admin::delete_failed_event(&mut client, QUEUE, CONSUMER, 2).expect("deleted");
     assert_eq!(ids(&list(&mut client)), [1]);
-    let error = pgq::delete_failed_event(&mut client, QUEUE, CONSUMER, 2).expect_err("gone");
-    assert!(error.is_missing(), "{error:?}");
+    let error = pgq::admin::delete_failed_event(&mut client, QUEUE, CONSUMER, 2).expect_err("gone");
+    assert!(error.kind() == pgq::ErrorKind::Missing, "{error:?}");
     assert_eq!((error.queue(), error.event()), (Some(QUEUE), Some(2)));
 }
 
@@ -168,8 +168,8 @@ fn a_retry_that_the_queue_refuses_keeps_the_event() {
     let (_database, mut client) = database();
     fail_two_of_three(&mut client);
     client.execute("update pgq.queue set queue_disable_insert = true", &[]).expect("updated");
-    let error = pgq::retry_failed_event(&mut client, QUEUE, CONSUMER, 1).expect_err("refused");
-    assert!(!error.is_missing(), "{error:?}");
+    let error = pgq::admin::retry_failed_event(&mut client, QUEUE, CONSUMER, 1).expect_err("refused");
+    assert!(error.kind() != pgq::ErrorKind::Missing, "{error:?}");
     assert_eq!(ids(&list(&mut client)), [1, 2]);
 }
 
@@ -220,11 +220,21 @@ fn the_library_says_what_is_missing() {
     let mut client = database.client();
     queues::create_extension(&mut client);
     queues::create(&mut client, QUEUE);
-    let error = pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect_err("not installed");
-    assert!(error.is_missing() && error.to_string().contains("`pgqadm CONFIG.ini install`"), "{error:?}");
+    let error = pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).expect_err("not installed");
+    assert!(
+        error.kind() == pgq::ErrorKind::Missing && error.to_string().contains("`pgqadm CONFIG.ini install`"),
+        "{error:?}"
+    );
     schema::install(&mut client).expect("completed");
-    let error = pgq::failed_events(&mut client, "nope", CONSUMER, None, 0).expect_err("no queue");
-    assert!(error.is_missing() && error.to_string().contains("queue `nope` does not exist"), "{error:?}");
-    let error = pgq::count_failed_events(&mut client, QUEUE, "nope").expect_err("no consumer");
-    assert!(error.is_missing() && error.to_string().contains("consumer `nope` (queue `queue`)"), "{error:?}");
+    let error = pgq::admin::failed_events(&mut client, "nope", CONSUMER, None, 0).expect_err("no queue");
+    assert!(
+        error.kind() == pgq::ErrorKind::Missing && error.to_string().contains("queue `nope` does not exist"),
+        "{error:?}"
+    );
+    let error = pgq::admin::count_failed_events(&mut client, QUEUE, "nope").expect_err("no consumer");
+    assert!(
+        error.kind() == pgq::ErrorKind::Missing
+            && error.to_string().contains("consumer `nope` (queue `queue`)"),
+        "{error:?}"
+    );
 }

@@ -14,7 +14,7 @@ mod stopping;
 use std::fs;
 use std::process::{Command, Output};
 
-use pgq::FailedEvent;
+use pgq::admin::FailedEvent;
 use pgq::schema::Kind;
 use postgres::Client;
 use tempfile::TempDir;
@@ -118,7 +118,7 @@ impl Office {
 
     /// Gives back the events that are due for a retry.
     fn retry(&mut self) -> u64 {
-        let count = pgq::retry_events(&mut self.client).expect("returned");
+        let count = pgq::ticker::retry_events(&mut self.client).expect("returned");
         queues::tick(&mut self.client, QUEUE);
         count
     }
@@ -143,7 +143,7 @@ impl Office {
     }
 
     fn failed(&mut self) -> Vec<FailedEvent> {
-        pgq::failed_events(&mut self.client, QUEUE, CONSUMER, None, 0).expect("readable")
+        pgq::admin::failed_events(&mut self.client, QUEUE, CONSUMER, None, 0).expect("readable")
     }
 
     /// Returns why the only event that was given up was.

@@ -37,7 +37,7 @@ impl Place {
         let mut client = database.client();
         queues::install_as(&mut client, kind);
         queues::create(&mut client, "q");
-        pgq::register_consumer(&mut client, "q", "a").expect("registered");
+        pgq::admin::register_consumer(&mut client, "q", "a").expect("registered");
         let folder = folder(&database.conninfo());
         Place { kind, client, folder, server: database.server(), database }
     }

@@ -91,10 +91,14 @@ fn a_missing_queue_is_named() {
     for error in [
         pgq::insert_event(&mut client, "nope", "t", "d").expect_err("no queue"),
         pgq::bulk_insert(&mut client, "nope", [NewEvent::new("t", "d")]).expect_err("no queue"),
-        pgq::register_consumer(&mut client, "nope", "c").expect_err("no queue"),
-        pgq::require_queue(&mut client, "nope").expect_err("no queue"),
+        pgq::admin::register_consumer(&mut client, "nope", "c").expect_err("no queue"),
+        pgq::admin::require_queue(&mut client, "nope").expect_err("no queue"),
     ] {
-        assert!(error.is_missing() && error.to_string().contains("queue `nope` does not exist"), "{error}");
+        assert!(
+            error.kind() == pgq::ErrorKind::Missing
+                && error.to_string().contains("queue `nope` does not exist"),
+            "{error}"
+        );
     }
     // A failed bulk insert leaves the connection usable.
     assert_eq!(pgq::bulk_insert(&mut client, QUEUE, [NewEvent::new("t", "d")]).expect("inserted"), 1);
@@ -108,7 +112,11 @@ fn a_queue_that_takes_no_events_refuses_both_ways() {
     let bulk = pgq::bulk_insert(&mut client, QUEUE, [NewEvent::new("t", "d")]).expect_err("disabled");
     for error in [single, bulk] {
         let line = dbscript::describe(&error);
-        assert!(!error.is_missing() && (line.contains("disabled") || line.contains("disallowed")), "{line}");
+        assert!(
+            error.kind() != pgq::ErrorKind::Missing
+                && (line.contains("disabled") || line.contains("disallowed")),
+            "{line}"
+        );
     }
 }
 

@@ -65,7 +65,7 @@ fn the_mover_reads_what_python_wrote_and_python_reads_what_the_mover_wrote() {
     let pair = Pair::create();
     pair.register();
     let mut target = pair.target_client();
-    pgq::register_consumer(&mut target, TARGET_QUEUE, "reader").expect("registered");
+    pgq::admin::register_consumer(&mut target, TARGET_QUEUE, "reader").expect("registered");
     fs::write(pair.folder.path().join("produce.py"), PRODUCER).expect("writable");
     let mut producer = Command::new("/usr/bin/python3");
     producer.arg("produce.py").arg(pair.server().conninfo(&pair.source)).current_dir(pair.folder.path());

@@ -72,12 +72,12 @@ impl Consumer for Later {
 #[test]
 fn a_retry_is_seen_as_the_guide_shows() {
     let (database, mut client) = queues::database("guide", "mailer");
-    pgq::register_consumer(&mut client, "mailer", "welcome").expect("registered");
+    pgq::admin::register_consumer(&mut client, "mailer", "welcome").expect("registered");
     pgq::insert_event(&mut client, "mailer", "w", "Kristo").expect("inserted");
     let drain = || Worker::new(&database.conninfo(), "mailer", "welcome").drain(Later).expect("drained");
     force_tick(&mut client, "mailer").expect("ticked");
     assert_eq!(drain().count("count"), 1);
-    assert_eq!(pgq::retry_events(&mut client).expect("returned"), 1);
+    assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), 1);
     force_tick(&mut client, "mailer").expect("ticked");
     assert_eq!(drain().count("count"), 1);
 }

@@ -4,11 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use pgq::consume::Unknown;
 use pgq::payload::Operation;
 use pgq::schema::Kind;
-use pgq::{
-    Batch, BoxError, Consumer, Event, Outcome, RetryPolicy, Router, Settings, Subscription, Unknown, Worker,
-};
+use pgq::{Batch, BoxError, Consumer, Event, Outcome, RetryPolicy, Router, Settings, Subscription, Worker};
 use postgres::Client;
 use serde::Deserialize;
 
@@ -255,8 +254,8 @@ fn types_and_tables_have_handlers_and_the_policy_takes_their_errors() {
         let order = r#"{"op":"INSERT","table":["shop","orders"],"pkey":["id"]}"#;
         assert_eq!(*calls.lock().expect("free"), ["insert {'id': '1'}", order, "welcome x"]);
         assert_eq!(done(&mut client), ["x"], "what a failed handler wrote is gone");
-        let failed = pgq::failed_events(&mut client, QUEUE, CONSUMER, None, 0).expect("listed");
-        let reasons: Vec<_> = failed.iter().filter_map(pgq::FailedEvent::reason).collect();
+        let failed = pgq::admin::failed_events(&mut client, QUEUE, CONSUMER, None, 0).expect("listed");
+        let reasons: Vec<_> = failed.iter().filter_map(pgq::admin::FailedEvent::reason).collect();
         assert_eq!(
             reasons,
             [
@@ -264,7 +263,7 @@ fn types_and_tables_have_handlers_and_the_policy_takes_their_errors() {
                 "there is no handler of `new in the next version`"
             ]
         );
-        pgq::retry_events(&mut client).expect("returned");
+        pgq::ticker::retry_events(&mut client).expect("returned");
         queues::tick(&mut client, QUEUE);
         let tagged = process(&mut client, &subscription, &mut router).expect("processed");
         assert_eq!(tagged, (0, 1), "the order has been retried once");
@@ -287,7 +286,7 @@ fn a_router_runs_in_a_worker_and_its_counts_elsewhere() {
     let by_type: Vec<_> = unknown.by_type().into_iter().collect();
     let expected = [("I:id of public.other".to_owned(), 1), ("new in the next version".to_owned(), 1)];
     assert_eq!((by_type, unknown.total()), (expected.to_vec(), 2));
-    assert_eq!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 0);
+    assert_eq!(pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 0);
 }
 
 #[test]

@@ -134,14 +134,18 @@ fn pgq_is_installed_once() {
     let database = Database::create("pgq");
     let mut client = database.client();
     assert!(!pgq::schema::is_installed(&mut client).expect("answers"));
-    let error = pgq::create_queue(&mut client, "q").expect_err("not installed");
-    assert!(error.is_missing() && error.to_string().contains("schema `pgq` is not installed"), "{error}");
+    let error = pgq::admin::create_queue(&mut client, "q").expect_err("not installed");
+    assert!(
+        error.kind() == pgq::ErrorKind::Missing
+            && error.to_string().contains("schema `pgq` is not installed"),
+        "{error}"
+    );
     queues::install(&mut client);
     assert!(pgq::schema::is_installed(&mut client).expect("answers"));
     assert!(!pgq::schema::install(&mut client).expect("there already"));
-    assert!(pgq::create_queue(&mut client, "q").expect("created"));
-    assert!(!pgq::create_queue(&mut client, "q").expect("there already"));
-    assert!(pgq::create_queue(&mut client, "").expect_err("no name").is_usage());
+    assert!(pgq::admin::create_queue(&mut client, "q").expect("created"));
+    assert!(!pgq::admin::create_queue(&mut client, "q").expect("there already"));
+    assert!(pgq::admin::create_queue(&mut client, "").expect_err("no name").kind() == pgq::ErrorKind::Usage);
 }
 
 #[test]
@@ -152,7 +156,7 @@ fn maintenance_rotates_tables() {
     let before: i32 = client.query_one(table, &[]).expect("readable").get(0);
     // The tables do not rotate as long as a transaction runs that is older than the queue.
     wait_for("the rotation", || {
-        assert!(pgq::maintain(&mut client).expect("maintained") >= 2);
+        assert!(pgq::ticker::maintain(&mut client).expect("maintained") >= 2);
         client.query_one(table, &[]).expect("readable").get::<_, i32>(0) != before
     });
     let step2 = "select queue_switch_step2 is not null from pgq.queue where queue_name = 'q'";

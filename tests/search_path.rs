@@ -107,8 +107,9 @@ fn a_schema_before_the_catalogue_is_not_looked_into() {
     // Handlers use the session's path, which must not have such a schema.
     client.batch_execute("set search_path = pg_catalog").expect("set");
     pgq::schema::install_as(&mut client, Some(Kind::Own)).expect("installed");
-    pgq::create_queue(&mut client, "q").expect("created");
-    let worker = pgq::Worker::new(&database.conninfo(), "q", "c").spawn(pgq::Router::new(pgq::Unknown::Skip));
+    pgq::admin::create_queue(&mut client, "q").expect("created");
+    let worker =
+        pgq::Worker::new(&database.conninfo(), "q", "c").spawn(pgq::Router::new(pgq::consume::Unknown::Skip));
     let error = worker.err().map(|error| dbscript::describe(&error)).unwrap_or_default();
     assert!(error.contains("schema `evil` comes before `pg_catalog`"), "{error}");
     assert_eq!(caught(&mut client), "");

@@ -78,7 +78,7 @@ impl Drop for Job {
 
 /// Creates a queue with rules: most events, most lag, longest idle time.
 fn create(client: &mut Client, queue: &str, rules: [&str; 3]) {
-    pgq::create_queue(client, queue).expect("the queue is new");
+    pgq::admin::create_queue(client, queue).expect("the queue is new");
     for (name, value) in ["ticker_max_count", "ticker_max_lag", "ticker_idle_period"].into_iter().zip(rules) {
         client.execute("select pgq.set_queue_config($1, $2, $3)", &[&queue, &name, &value]).expect("set");
     }

@@ -58,7 +58,7 @@ fn bulk_and_single_inserts_write_what_the_blocking_ones_do() {
     }
     pgq::bulk_insert(&mut client, QUEUE, [odd.time(time), events[1]]).expect("inserted");
     let refused = pgq::insert_new_event(&mut client, "single", &odd.time(time)).expect_err("a time");
-    assert!(refused.is_usage(), "{refused:?}");
+    assert!(refused.kind() == pgq::ErrorKind::Usage, "{refused:?}");
     events.iter().for_each(|event| {
         pgq::insert_new_event(&mut client, "single", event).expect("inserted");
     });
@@ -68,7 +68,7 @@ fn bulk_and_single_inserts_write_what_the_blocking_ones_do() {
         let timed = [odd.time(time), events[1]];
         assert_eq!(bulk_insert(&mut client, QUEUE, timed).await.expect("inserted"), 2);
         let refused = insert_new_event(&client, "awaited", &timed[0]).await.expect_err("a time");
-        assert!(refused.is_usage(), "{refused:?}");
+        assert!(refused.kind() == pgq::ErrorKind::Usage, "{refused:?}");
         for event in &events {
             insert_new_event(&client, "awaited", event).await.expect("inserted");
         }
@@ -143,7 +143,8 @@ fn refusals_are_those_of_the_blocking_functions() {
         let bulk = bulk_insert(&mut client, "nope", [NewEvent::new("t", "d")]).await.expect_err("no queue");
         for error in [single, bulk] {
             assert!(
-                error.is_missing() && error.to_string().contains("queue `nope` does not exist"),
+                error.kind() == pgq::ErrorKind::Missing
+                    && error.to_string().contains("queue `nope` does not exist"),
                 "{error}"
             );
         }

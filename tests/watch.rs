@@ -25,6 +25,6 @@ fn shop() -> (Database, Client) {
     }
     queues::insert(&mut client, "orders", 0, 1);
     queues::tick(&mut client, "orders");
-    pgq::register_consumer(&mut client, "orders", "mailer").expect("registered");
+    pgq::admin::register_consumer(&mut client, "orders", "mailer").expect("registered");
     (database, client)
 }

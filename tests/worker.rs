@@ -142,7 +142,7 @@ fn a_remote_consumer_applies_each_batch_once() {
         Worker::with_settings(&source.conninfo(), Settings::new(QUEUE, "remote"))
             .database("dst", &target.conninfo())
             .loop_delay(SHORT)
-            .spawn_delivery(RemoteConsumer::new("remote", "dst", Apply))
+            .spawn(RemoteConsumer::new("remote", "dst", Apply))
     };
     let error = spawn().err().expect("no schema");
     let text = dbscript::describe(&error);
@@ -195,7 +195,7 @@ fn a_remote_batch_that_fails_leaves_nothing_on_the_target() {
         .database("dst", &target.conninfo())
         .loop_delay(SHORT)
         .exception_sleep(SHORT)
-        .spawn_delivery(RemoteConsumer::new("failing", "dst", Fail(out)))
+        .spawn(RemoteConsumer::new("failing", "dst", Fail(out)))
         .expect("up");
     queues::insert(&mut client, QUEUE, 0, 10);
     queues::tick(&mut client, QUEUE);

@@ -122,7 +122,7 @@ impl Ground {
     /// Creates a queue and returns its table.
     pub(crate) fn queue(&self, database: &str, queue: &str) -> Result<String, BoxError> {
         let mut client = self.client(database);
-        pgq::create_queue(&mut client, queue)?;
+        pgq::admin::create_queue(&mut client, queue)?;
         Ok(client.query_one("select pgq.current_event_table($1)", &[&queue])?.get(0))
     }
 
@@ -130,7 +130,7 @@ impl Ground {
     pub(crate) fn register(&self, queue: &str, consumer: &str) -> Result<(), BoxError> {
         let mut client = self.client(SOURCE);
         for round in 1..=self.rounds {
-            pgq::register_consumer(&mut client, queue, &in_round(consumer, round))?;
+            pgq::admin::register_consumer(&mut client, queue, &in_round(consumer, round))?;
         }
         Ok(())
     }

@@ -76,7 +76,7 @@ fn ours(ground: &Ground, period: &str) -> Result<Vec<f64>, BoxError> {
 
 fn theirs(ground: &Ground, period: &str) -> Result<Vec<f64>, BoxError> {
     let queue = queue(ground, &format!("latency_theirs_{period}"))?;
-    pgq::register_consumer(&mut ground.client(SOURCE), &queue, "clock")?;
+    pgq::admin::register_consumer(&mut ground.client(SOURCE), &queue, "clock")?;
     let (conninfo, out) = (ground.conninfo(SOURCE), ground.file("times"));
     fs::write(&out, "")?;
     let out_text = out.display().to_string();
@@ -113,7 +113,7 @@ fn theirs(ground: &Ground, period: &str) -> Result<Vec<f64>, BoxError> {
 /// Creates a queue that ticks as often as its ticker looks.
 fn queue(ground: &Ground, name: &str) -> Result<String, BoxError> {
     let mut client = ground.client(SOURCE);
-    pgq::create_queue(&mut client, name)?;
+    pgq::admin::create_queue(&mut client, name)?;
     client.execute("select pgq.set_queue_config($1, 'ticker_max_lag', '1 ms')", &[&name])?;
     Ok(name.to_owned())
 }

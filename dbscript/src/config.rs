@@ -1,6 +1,10 @@
 //! The config file: one section of an INI file, with defaults, overrides and typed reads.
 
+pub(crate) mod ini;
+pub(crate) mod ini_template;
 mod input;
+pub(crate) mod interpolate;
+pub(crate) mod key;
 mod typed;
 mod unknown;
 
@@ -8,12 +12,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "skylog")]
 pub(crate) use self::input::CONFIG_LIMIT;
 pub(crate) use self::typed::expand_home;
-use crate::ini::Sections;
-use crate::interpolate::Syntax;
-use crate::key::{Key, Presence};
-use crate::{Error, ini, interpolate};
+use crate::config::ini::Sections;
+use crate::config::interpolate::Syntax;
+use crate::config::key::{Key, Presence};
+use crate::error::Error;
 
 /// The section whose keys are defaults of all others.
 const DEFAULTS: &str = "DEFAULT";

@@ -7,9 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::BoxError;
-use crate::connect::Canceller;
-use crate::error::Interrupted;
+use crate::error::{BoxError, Error};
 
 /// How long [`Control::abort`] goes on cancelling statements until the loop has ended.
 const ABORT_LIMIT: Duration = Duration::from_millis(750);
@@ -43,7 +41,7 @@ struct State {
     /// How many threads are cancelling.
     cancels: usize,
     next_id: u64,
-    cancellers: Vec<(u64, Canceller)>,
+    cancellers: Vec<(u64, Arc<dyn Cancel>)>,
 }
 
 impl fmt::Debug for Control {
@@ -85,7 +83,7 @@ impl Control {
             // Where none can be started, the connection ends with the process.
             self.change(|state| state.cancels += 1);
             let cancel = move || {
-                control.cancel(&canceller);
+                control.cancel(&*canceller);
                 control.change(|state| state.cancels -= 1);
             };
             if thread::Builder::new().name("cancel".to_owned()).spawn(cancel).is_err() {
@@ -102,11 +100,10 @@ impl Control {
     }
 
     /// Cancels what a connection runs, again and again: one cancel may hit the gap between two statements.
-    fn cancel(&self, canceller: &Canceller) {
+    fn cancel(&self, canceller: &dyn Cancel) {
         let limit = Instant::now() + ABORT_LIMIT;
         while Instant::now() < limit && !self.lock().ended {
-            // A server that is away has nothing to cancel.
-            let _ = canceller.cancel(limit);
+            canceller.cancel(limit);
             self.wait(ABORT_INTERVAL, |state| state.ended);
         }
     }
@@ -148,7 +145,7 @@ impl Control {
     }
 
     /// Does work on a thread of its own and returns what came of it. When the loop is asked to end before, the
-    /// error is [`Interrupted`], and the thread ends by itself some time later.
+    /// error is of kind [`Interrupted`](crate::ErrorKind::Interrupted), and the thread ends by itself some time later.
     pub(crate) fn interruptible<T: Send + 'static>(
         &self,
         name: &str,
@@ -168,7 +165,7 @@ impl Control {
                 Err(RecvTimeoutError::Timeout) if self.is_stopping() => {
                     let waited = stopped.get_or_insert_with(Instant::now).elapsed();
                     if self.is_aborting() || waited > STOP_LIMIT {
-                        return Err(Interrupted.into());
+                        return Err(Error::interrupted().into());
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -188,11 +185,11 @@ impl Control {
     }
 
     /// Makes a connection's statements cancellable until the returned guard is dropped.
-    pub(crate) fn cancellable(&self, canceller: Canceller) -> Cancellable {
+    pub(crate) fn cancellable(&self, canceller: impl Cancel + 'static) -> Cancellable {
         let mut state = self.lock();
         state.next_id += 1;
         let id = state.next_id;
-        state.cancellers.push((id, canceller));
+        state.cancellers.push((id, Arc::new(canceller)));
         Cancellable { control: self.clone(), id }
     }
 
@@ -220,6 +217,12 @@ impl Drop for Entered {
     fn drop(&mut self) {
         CURRENT.set(self.0.take());
     }
+}
+
+/// Cancels what a connection runs.
+pub(crate) trait Cancel: Send + Sync {
+    /// Asks the server to cancel the statement that runs now, if there is one. Returns at `limit` at the latest.
+    fn cancel(&self, limit: Instant);
 }
 
 /// Keeps a connection's canceller registered.

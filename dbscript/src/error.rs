@@ -1,13 +1,17 @@
 //! The crate's error, and how a chain of errors becomes one line.
 
+pub(crate) mod class;
+mod server_error;
+pub(crate) mod tls_failure;
+
 use std::error::Error as StdError;
 use std::fmt;
 
 use postgres::error::{DbError, SqlState};
 
-use crate::connect::Refusals;
-use crate::tls::TlsFailure;
-use crate::{DataError, one_line, server_error};
+use self::tls_failure::TlsFailure;
+use crate::data_error::DataError;
+use crate::text::plain::one_line;
 
 /// Any error, as user code returns it; `?` works on everything.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -16,15 +20,24 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 pub struct Error(Box<Inner>);
 
 struct Inner {
-    kind: Kind,
+    kind: ErrorKind,
     message: String,
     source: Option<BoxError>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+/// What kind of error it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Something failed while running; the cause says what. The round fails.
     Failed,
+    /// A server cannot be reached.
+    Connection,
+    /// The loop was asked to end. No round fails.
+    Interrupted,
+    /// The way the program was started or configured is wrong. Ends the program with exit status 2.
     Usage,
+    /// Continuing makes no sense. Ends the loop, and the program with exit status 1.
     Fatal,
 }
 
@@ -33,40 +46,45 @@ impl Error {
     ///
     /// It ends the program with exit status 2.
     pub fn usage(message: impl Into<String>) -> Error {
-        Error::new(Kind::Usage, message.into())
+        Error::new(ErrorKind::Usage, message.into())
     }
 
     /// Makes an error of something that went wrong while running.
     pub fn failed(message: impl Into<String>) -> Error {
-        Error::new(Kind::Failed, message.into())
+        Error::new(ErrorKind::Failed, message.into())
+    }
+
+    /// Makes an error of a server that cannot be reached.
+    pub(crate) fn connection(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Connection, message.into())
     }
 
     /// Makes an error after which it is no use to go on.
     ///
     /// It ends the loop, and the program with exit status 1, where another one would fail a round.
     pub fn fatal(message: impl Into<String>) -> Error {
-        Error::new(Kind::Fatal, message.into())
+        Error::new(ErrorKind::Fatal, message.into())
     }
 
     /// Makes the error of what was given up because the loop was asked to end. It fails no round.
     pub fn interrupted() -> Error {
-        Error::failed("interrupted").caused_by(Interrupted)
+        Error::new(ErrorKind::Interrupted, "interrupted: the program was asked to end".to_owned())
     }
 
-    fn new(kind: Kind, message: String) -> Error {
+    fn new(kind: ErrorKind, message: String) -> Error {
         Error(Box::new(Inner { kind, message, source: None }))
     }
 
     /// Makes an error of something that went wrong while running out of a usage error: what is at fault may mend itself.
     pub(crate) fn may_pass(mut self) -> Error {
-        self.0.kind = Kind::Failed;
+        self.0.kind = ErrorKind::Failed;
         self
     }
 
     /// Makes a usage error out of one that is met at the start, where a person waits who can mend it.
-    #[cfg(feature = "program")]
+    #[cfg(feature = "skylog")]
     pub(crate) fn at_start(mut self) -> Error {
-        self.0.kind = Kind::Usage;
+        self.0.kind = ErrorKind::Usage;
         self
     }
 
@@ -76,9 +94,9 @@ impl Error {
         self
     }
 
-    /// Tells whether the way the program was started or configured is at fault.
-    pub fn is_usage(&self) -> bool {
-        self.0.kind == Kind::Usage
+    /// Returns what kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
     }
 
     /// Returns the SQLSTATE of the database error behind this one, if there is one.
@@ -140,15 +158,15 @@ fn render(error: &(dyn StdError + 'static), in_full: bool) -> String {
 
 /// Tells whether a usage error is anywhere in a chain.
 pub(crate) fn is_usage(error: &(dyn StdError + 'static)) -> bool {
-    has_kind(error, Kind::Usage)
+    has_kind(error, ErrorKind::Usage)
 }
 
 /// Tells whether an error ends the loop: whether a usage error or a fatal one is anywhere in its chain.
 pub fn is_final(error: &(dyn StdError + 'static)) -> bool {
-    has_kind(error, Kind::Usage) || has_kind(error, Kind::Fatal)
+    has_kind(error, ErrorKind::Usage) || has_kind(error, ErrorKind::Fatal)
 }
 
-fn has_kind(error: &(dyn StdError + 'static), kind: Kind) -> bool {
+fn has_kind(error: &(dyn StdError + 'static), kind: ErrorKind) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if error.downcast_ref::<Error>().is_some_and(|error| error.0.kind == kind) {
@@ -159,28 +177,9 @@ fn has_kind(error: &(dyn StdError + 'static), kind: Kind) -> bool {
     false
 }
 
-/// The cause of what failed only because the loop was asked to end.
-#[derive(Debug)]
-pub(crate) struct Interrupted;
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the program was asked to end")
-    }
-}
-
-impl StdError for Interrupted {}
-
 /// Tells whether an error came only because the loop was asked to end.
 pub fn is_interrupted(error: &(dyn StdError + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<Interrupted>() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    has_kind(error, ErrorKind::Interrupted)
 }
 
 /// Returns the SQLSTATE of the first database error in a chain.
@@ -203,8 +202,8 @@ pub fn is_connection_error(error: &(dyn StdError + 'static)) -> bool {
             let ended = |state: &SqlState| state.code().starts_with("08") || state.code().starts_with("57P");
             return error.code().map_or(error.is_closed() || caused_by_io(error), ended);
         }
-        if let Some(refusals) = error.downcast_ref::<Refusals>() {
-            return refusals.are_connection_errors();
+        if error.downcast_ref::<Error>().is_some_and(|error| error.0.kind == ErrorKind::Connection) {
+            return true;
         }
         next = error.source();
     }
@@ -240,7 +239,7 @@ mod tests {
         let error = Error::failed("cannot write `x.log`").caused_by(io);
         let error = Error::usage("cannot start").caused_by(error);
         assert_eq!(describe(&error), "cannot start: cannot write `x.log`: no space left on device");
-        assert!(error.is_usage());
+        assert_eq!(error.kind(), ErrorKind::Usage);
         assert!(error.sqlstate().is_none());
     }
 

@@ -31,102 +31,58 @@
 //! connections and the means to stop them, for use inside a service. It then reads no files but those
 //! that connection strings lead to, and touches nothing global.
 
-mod connect;
-mod connection;
-mod conninfo;
 mod control;
 mod data_error;
-mod databases;
+mod database;
 mod error;
-mod error_kind;
 mod files;
-mod gist;
-mod listen;
 mod manager;
-mod nearest;
 mod panics;
-mod plain;
-mod pool;
+#[cfg(feature = "program")]
+mod process;
 mod progress;
-mod repeats;
-mod run_loop;
-mod script;
-mod server_error;
+mod run;
 mod stats;
-mod tls;
-mod trouble;
-mod worker;
+mod text;
 
-#[cfg(feature = "program")]
-mod args;
-#[cfg(feature = "program")]
-mod command;
-#[cfg(feature = "program")]
-mod complaint;
-#[cfg(feature = "program")]
-mod completions;
 #[cfg(feature = "program")]
 mod config;
 #[cfg(feature = "program")]
-mod confirm;
-#[cfg(feature = "program")]
-mod daemon;
-#[cfg(feature = "program")]
-mod ini;
-#[cfg(feature = "program")]
-mod ini_template;
-#[cfg(feature = "program")]
-mod interpolate;
-#[cfg(feature = "program")]
-mod key;
-#[cfg(feature = "program")]
 mod logging;
-#[cfg(feature = "program")]
-mod man;
-#[cfg(feature = "program")]
-mod pidfile;
-#[cfg(feature = "program")]
-mod program;
-#[cfg(feature = "program")]
-mod run;
-#[cfg(feature = "program")]
-mod settings;
-#[cfg(feature = "program")]
-mod signals;
-#[cfg(feature = "program")]
-mod systemd;
-#[cfg(feature = "program")]
-mod wrap;
 
-pub use connection::Connection;
 pub use control::Control;
 pub use data_error::DataError;
-pub use databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
+pub use database::connection::Connection;
+pub use database::databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
+pub use error::class::ErrorClass;
 pub use error::{
-    BoxError, Error, describe, describe_in_full, is_connection_error, is_final, is_interrupted, sqlstate,
+    BoxError, Error, ErrorKind, describe, describe_in_full, is_connection_error, is_final, is_interrupted,
+    sqlstate,
 };
-pub use error_kind::ErrorKind;
 pub use files::{create_own_file, read_file, read_own_text_file, read_text_file};
-pub use gist::gist;
-pub use nearest::nearest;
 pub use panics::guarded;
-pub use plain::{one_line, plain, plain_json};
 pub use progress::{Progress, Totals};
-pub use repeats::Repeats;
-pub use run_loop::{LoopSettings, RunLoop};
-pub use script::{Context, Round, Script};
+pub use run::loop_settings::LoopSettings;
+pub use run::run_loop::RunLoop;
+pub use run::script::{Context, Round, Script};
+pub use run::worker::{DROP_LIMIT, Worker, WorkerHandle};
 pub use stats::{Stat, Stats};
-pub use worker::{DROP_LIMIT, Worker, WorkerHandle};
+pub use text::gist::gist;
+pub use text::nearest::nearest;
+pub use text::plain::{one_line, plain, plain_json};
+pub use text::repeats::Repeats;
 
-#[cfg(feature = "program")]
-pub use args::Switches;
-#[cfg(feature = "program")]
-pub use command::Command;
 #[cfg(feature = "program")]
 pub use config::Config;
 #[cfg(feature = "program")]
-pub use confirm::confirm;
+pub use config::key::Key;
 #[cfg(feature = "program")]
-pub use key::Key;
+pub use process::confirm::confirm;
 #[cfg(feature = "program")]
-pub use program::{Job, Program};
+pub use run::args::Switches;
+#[cfg(feature = "program")]
+pub use run::command::Command;
+#[cfg(feature = "program")]
+pub use run::job::Job;
+#[cfg(feature = "program")]
+pub use run::program::Program;

@@ -4,9 +4,10 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::data_error::DataError;
 #[cfg(feature = "program")]
-use crate::describe;
-use crate::{BoxError, DataError, Error};
+use crate::error::describe;
+use crate::error::{BoxError, Error};
 
 thread_local! {
     /// Where the last panic of guarded code happened; nothing outside of such code.
@@ -44,11 +45,11 @@ fn text(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
 }
 
-/// Replaces the report that a panic prints: guarded code leaves it to the error, which is told as all others;
-/// elsewhere it is one line of the log, or of standard error while there is no log.
+/// Replaces the report that a panic prints by one line, which is passed to `report`. A panic of guarded code becomes an
+/// error and is not reported here.
 #[cfg(feature = "program")]
-pub(crate) fn log_instead_of_printing() {
-    std::panic::set_hook(Box::new(|panic| {
+pub(crate) fn report_panics_by(report: fn(&str)) {
+    std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
         let guarded = PLACE.try_with(|known| match &mut *known.borrow_mut() {
             Some(known) => {
@@ -58,7 +59,7 @@ pub(crate) fn log_instead_of_printing() {
             None => false,
         });
         if !guarded.unwrap_or(false) {
-            crate::complaint::complain(&describe(&panicked(&place, panic.payload())));
+            report(&describe(&panicked(&place, panic.payload())));
         }
     }));
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use crate::{Stat, Stats};
+use crate::stats::{Stat, Stats};
 
 /// Reads what a running loop has done so far. Clones read the same loop.
 #[derive(Clone, Debug, Default)]

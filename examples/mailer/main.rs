@@ -14,9 +14,10 @@ use std::process::ExitCode;
 
 use dbscript::{DataError, describe, describe_in_full};
 use log::{debug, info, warn};
+use pgq::consume::DEFAULT_RETRY_DELAY;
 use pgq::payload::Fields;
 use pgq::script::Program;
-use pgq::{Batch, BoxError, Consumer, DEFAULT_RETRY_DELAY, Event, Outcome};
+use pgq::{Batch, BoxError, Consumer, Event, Outcome};
 
 use crate::letter::Letter;
 use crate::postbox::Postbox;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use dbscript::{BoxError, Config, Context, Control, Databases, Error, Job, Key, Program, Switches, describe};
-use pgq::integrity;
+use pgq::admin::integrity;
 use pgq::status::{Level, Limit, Limits, Status, Verdict};
 
 use crate::text::print;

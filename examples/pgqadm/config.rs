@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use dbscript::{BoxError, Error, Job, plain};
-use pgq::QueueConfig;
+use pgq::admin::QueueConfig;
 
 use crate::DB;
 use crate::database;
@@ -16,8 +16,8 @@ pub(crate) fn show(queue: Option<&str>) -> Job {
     Job::once(move |cx| {
         let mut db = database::open(cx)?;
         let configs = match queue {
-            Some(queue) => pgq::queue_config(&mut *db, &queue).map(|config| vec![config]),
-            None => pgq::queue_configs(&mut *db),
+            Some(queue) => pgq::admin::queue_config(&mut *db, &queue).map(|config| vec![config]),
+            None => pgq::admin::queue_configs(&mut *db),
         };
         let configs = configs.map_err(|error| cx.locate(DB, error))?;
         print(&configs.iter().map(rendered).collect::<String>())
@@ -31,7 +31,7 @@ pub(crate) fn change(queue: &str, changes: &[&str]) -> Result<Job, BoxError> {
     Ok(Job::once(move |cx| {
         let borrowed: Vec<(&str, &str)> = changes.iter().map(|(name, value)| (&**name, &**value)).collect();
         let mut db = database::open(cx)?;
-        pgq::set_queue_config(&mut *db, &queue, &borrowed).map_err(|error| cx.locate(DB, error))?;
+        pgq::admin::set_queue_config(&mut *db, &queue, &borrowed).map_err(|error| cx.locate(DB, error))?;
         let told = borrowed.iter().map(|(name, value)| {
             let bare = name.strip_prefix("queue_").unwrap_or(name);
             format!("queue_{bare}='{}'", value.replace('\'', "''"))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
 use log::info;
-use pgq::Position;
+use pgq::admin::Position;
 
 use crate::database::{self, Database};
 use crate::{AT, COPY, DB, FORCE};
@@ -33,8 +33,8 @@ impl Place {
     /// Returns the tick, which is there.
     fn tick(&self, db: &mut Database, queue: &str) -> Result<i64, pgq::Error> {
         match self {
-            Place::Tick(tick) => pgq::require_tick(&mut **db, queue, *tick).map(|()| *tick),
-            Place::Copy(other) => pgq::position_to_copy(&mut **db, queue, other),
+            Place::Tick(tick) => pgq::admin::require_tick(&mut **db, queue, *tick).map(|()| *tick),
+            Place::Copy(other) => pgq::admin::position_to_copy(&mut **db, queue, other),
         }
     }
 }
@@ -58,7 +58,7 @@ pub(crate) fn register(queue: &str, consumer: &str, switches: &Switches) -> Resu
         let mut db = database::open(cx)?;
         let outcome = match place {
             Some(place) => put(cx, &mut db, (&queue, &consumer), &place, forced)?,
-            None => match pgq::register_consumer(&mut *db, &queue, &consumer) {
+            None => match pgq::admin::register_consumer(&mut *db, &queue, &consumer) {
                 Ok(true) => "registered".to_owned(),
                 Ok(false) => "already registered".to_owned(),
                 Err(error) => return Err(cx.locate(DB, error).into()),
@@ -79,7 +79,7 @@ fn put(
 ) -> Result<String, BoxError> {
     let located = |error: pgq::Error| cx.locate(DB, error);
     let to = place.tick(db, queue).map_err(located)?;
-    let before = pgq::consumer_position(&mut **db, queue, consumer).map_err(located)?;
+    let before = pgq::admin::consumer_position(&mut **db, queue, consumer).map_err(located)?;
     let stays = before == Some(Position::Own { tick: to, batch: None });
     // A consumer that is moved forgets how far it had come.
     if let (Some(Position::Own { tick, .. }), false) = (&before, stays) {
@@ -92,7 +92,7 @@ fn put(
             forced,
         )?;
     }
-    let new = pgq::register_consumer_at(&mut **db, queue, consumer, to).map_err(located)?;
+    let new = pgq::admin::register_consumer_at(&mut **db, queue, consumer, to).map_err(located)?;
     let outcome = match (new, stays) {
         (true, _) => "registered",
         (false, true) => "already",
@@ -106,13 +106,13 @@ pub(crate) fn unregister(queue: &str, consumer: &str, switches: &Switches) -> Jo
     Job::once(move |cx| {
         let mut db = database::open(cx)?;
         let located = |error: pgq::Error| cx.locate(DB, error);
-        let position = pgq::consumer_position(&mut *db, &queue, &consumer).map_err(located)?;
+        let position = pgq::admin::consumer_position(&mut *db, &queue, &consumer).map_err(located)?;
         if let Some(Position::Own { .. }) = position {
-            let lost = pgq::set_aside(&mut *db, &queue, &consumer).map_err(located)?;
+            let lost = pgq::admin::set_aside(&mut *db, &queue, &consumer).map_err(located)?;
             let what = format!("unregister consumer `{consumer}` of queue `{queue}` and delete its {lost}");
             confirm(&what, forced || lost.is_empty())?;
         }
-        let gone = pgq::unregister_consumer(&mut *db, &queue, &consumer).map_err(located)?;
+        let gone = pgq::admin::unregister_consumer(&mut *db, &queue, &consumer).map_err(located)?;
         let outcome = match (gone, position) {
             (false, _) => "not registered",
             (true, Some(Position::Shared { batch: Some(_), .. })) => {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use dbscript::{BoxError, Error, Job, Switches, confirm, plain};
 use log::info;
-use pgq::FailedEvent;
+use pgq::admin::FailedEvent;
 
 use crate::database::{self, Database};
 use crate::text::print;
@@ -45,12 +45,12 @@ impl Action {
 
     /// Fails when it cannot be done to this consumer, before anybody is asked.
     fn check(&self, db: &mut Database, queue: &str, consumer: &str) -> Result<(), pgq::Error> {
-        pgq::require_consumer(&mut **db, queue, consumer)?;
+        pgq::admin::require_consumer(&mut **db, queue, consumer)?;
         match self {
             Action::Retry(Some(named)) | Action::Delete(Some(named)) => {
-                pgq::require_failed_events(&mut **db, queue, consumer, named)
+                pgq::admin::require_failed_events(&mut **db, queue, consumer, named)
             }
-            Action::Purge(Some(age)) => pgq::require_interval(&mut **db, age),
+            Action::Purge(Some(age)) => pgq::admin::require_interval(&mut **db, age),
             Action::List
             | Action::Count
             | Action::Retry(None)
@@ -101,7 +101,7 @@ pub(crate) fn failed(
         let mut db = database::open(cx)?;
         let located = |error: pgq::Error| cx.locate(DB, error);
         action.check(&mut db, &queue, &consumer).map_err(located)?;
-        let there = pgq::count_failed_events(&mut *db, &queue, &consumer).map_err(located)?;
+        let there = pgq::admin::count_failed_events(&mut *db, &queue, &consumer).map_err(located)?;
         if let Some(loss) = action.loss(there).filter(|_| there > 0) {
             let whose = format!("consumer `{consumer}` on queue `{queue}`");
             confirm(&format!("delete {loss}, of {whose}, for ever"), forced)?;
@@ -122,17 +122,19 @@ fn run(
         Action::List => return list(db, queue, consumer, located),
         Action::Count => return print(&format!("{there}\n")),
         Action::Retry(Some(named)) => {
-            ("back in the queue", pgq::retry_failed_events(&mut **db, queue, consumer, named))
+            ("back in the queue", pgq::admin::retry_failed_events(&mut **db, queue, consumer, named))
         }
         Action::Retry(None) => {
-            ("back in the queue", pgq::retry_all_failed_events(&mut **db, queue, consumer))
+            ("back in the queue", pgq::admin::retry_all_failed_events(&mut **db, queue, consumer))
         }
         Action::Delete(Some(named)) => {
-            ("deleted", pgq::delete_failed_events(&mut **db, queue, consumer, named))
+            ("deleted", pgq::admin::delete_failed_events(&mut **db, queue, consumer, named))
         }
-        Action::Delete(None) => ("deleted", pgq::purge_failed_events(&mut **db, queue, consumer, None)),
+        Action::Delete(None) => {
+            ("deleted", pgq::admin::purge_failed_events(&mut **db, queue, consumer, None))
+        }
         Action::Purge(age) => {
-            ("deleted", pgq::purge_failed_events(&mut **db, queue, consumer, age.as_deref()))
+            ("deleted", pgq::admin::purge_failed_events(&mut **db, queue, consumer, age.as_deref()))
         }
     };
     let count = result.map_err(located)?;
@@ -155,7 +157,7 @@ fn list(
         }
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    pgq::each_failed_event(&mut **db, queue, consumer, each).map_err(located)?;
+    pgq::admin::each_failed_event(&mut **db, queue, consumer, each).map_err(located)?;
     match written.and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),

@@ -18,7 +18,7 @@ mod watch;
 use std::process::ExitCode;
 
 use dbscript::{BoxError, Config, Error, Job, Key, Program, Switches};
-use pgq::Tickers;
+use pgq::ticker::Tickers;
 
 const DB: &str = "db";
 const SCHEMA: &str = "schema";

@@ -2,7 +2,7 @@
 
 use dbscript::{Job, Switches, confirm, plain};
 use log::{info, warn};
-use pgq::integrity::{Problem, inspect};
+use pgq::admin::integrity::{Problem, inspect};
 
 use crate::database::{self, Database};
 use crate::{DB, FORCE};
@@ -17,7 +17,8 @@ pub(crate) fn create(queues: &[&str]) -> Job {
         let mut transaction = db.transaction()?;
         let mut created = Vec::new();
         for queue in queues {
-            let new = pgq::create_queue(&mut transaction, &queue).map_err(|error| cx.locate(DB, error))?;
+            let new =
+                pgq::admin::create_queue(&mut transaction, &queue).map_err(|error| cx.locate(DB, error))?;
             created.push((queue, new));
         }
         transaction.commit()?;
@@ -48,19 +49,21 @@ pub(crate) fn drop(queue: &str, switches: &Switches) -> Job {
     Job::once(move |cx| {
         let mut db = database::open(cx)?;
         let gone = match forced {
-            true => pgq::drop_queue(&mut *db, &queue, true),
-            false => match pgq::queue_contents(&mut *db, &queue).map_err(|error| cx.locate(DB, error))? {
-                None => Ok(false),
-                Some(contents) if !contents.dependents.is_empty() => {
-                    // Refuses, with the reason.
-                    pgq::drop_queue(&mut *db, &queue, true)
+            true => pgq::admin::drop_queue(&mut *db, &queue, true),
+            false => {
+                match pgq::admin::queue_contents(&mut *db, &queue).map_err(|error| cx.locate(DB, error))? {
+                    None => Ok(false),
+                    Some(contents) if !contents.dependents.is_empty() => {
+                        // Refuses, with the reason.
+                        pgq::admin::drop_queue(&mut *db, &queue, true)
+                    }
+                    Some(contents) => {
+                        confirm(&format!("drop queue `{queue}` with {contents}"), false)?;
+                        // A consumer that has come since the question is not part of the answer.
+                        pgq::admin::drop_queue_of(&mut *db, &queue, &contents.consumers)
+                    }
                 }
-                Some(contents) => {
-                    confirm(&format!("drop queue `{queue}` with {contents}"), false)?;
-                    // A consumer that has come since the question is not part of the answer.
-                    pgq::drop_queue_of(&mut *db, &queue, &contents.consumers)
-                }
-            },
+            }
         };
         let gone = gone.map_err(|error| cx.locate(DB, error))?;
         info!("queue `{}`: {}", plain(&queue), if gone { "dropped" } else { "not there" });

@@ -2,7 +2,7 @@
 
 use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
 use log::{info, warn};
-use pgq::integrity::{Finding, Repair, inspect, repair};
+use pgq::admin::integrity::{Finding, Repair, inspect, repair};
 use pgq::status::Level;
 
 use crate::database;

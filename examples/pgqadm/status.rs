@@ -35,7 +35,7 @@ pub(crate) fn status(config: &Config, queue: Option<&str>, switches: &Switches) 
 
 /// Seconds behind `--watch` without a `=` are the name of a queue, which there may be.
 fn hinted(error: BoxError, queue: &str) -> BoxError {
-    let is_missing = |error: &pgq::Error| error.is_missing();
+    let is_missing = |error: &pgq::Error| error.kind() == pgq::ErrorKind::Missing;
     let cause = error.source().and_then(|cause| cause.downcast_ref()).is_some_and(is_missing);
     if !cause || queue.parse::<f64>().is_err() {
         return error;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dbscript::{BoxError, Config, Context, Databases, Job, Key, Round, Script, describe};
 use log::error;
-use pgq::{TickerPlan, TickerScope, TickerSettings, Tickers, TickersLoop};
+use pgq::ticker::{TickerPlan, TickerScope, TickerSettings, Tickers, TickersLoop};
 
 use crate::DB;
 use crate::metrics::{Alive, Server};
@@ -148,7 +148,7 @@ impl Script for Served {
 }
 
 fn alive(tickers: &Tickers) -> Alive {
-    let reached = |status: pgq::TickerStatus| {
+    let reached = |status: pgq::ticker::TickerStatus| {
         status.last_round.is_some_and(|last| last.elapsed().is_ok_and(|ago| ago <= PULSE_LIMIT))
     };
     Alive {

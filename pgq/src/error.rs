@@ -13,7 +13,7 @@ pub struct Error(Box<Inner>);
 
 #[derive(Clone)]
 struct Inner {
-    kind: Kind,
+    kind: ErrorKind,
     /// Whether who is busy has no right to what it does.
     by_strangers: bool,
     what: String,
@@ -23,20 +23,28 @@ struct Inner {
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+/// What kind of error it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Something failed; the cause says what.
     Failed,
+    /// A setting or an argument is wrong.
     Usage,
+    /// The schema, the queue or the consumer's registration is missing.
     Missing,
+    /// Another process is consuming under the same name.
     Busy,
+    /// What an event carries is wrong; retrying does not help.
     Payload,
+    /// An object in the database belongs to a role that could use it to get the rights of the connection's role.
     Untrusted,
 }
 
 impl Error {
     /// Makes an error of something that went wrong while running.
     pub(crate) fn failed(what: impl Into<String>) -> Error {
-        Error::new(Kind::Failed, what.into())
+        Error::new(ErrorKind::Failed, what.into())
     }
 
     /// Makes an error of a wrong setting.
@@ -44,17 +52,17 @@ impl Error {
         let what = what.into();
         // The framework knows its own kind of usage error, and tells each text once.
         let cause = dbscript::Error::usage(what.clone());
-        Error::new(Kind::Usage, what).caused_by(cause)
+        Error::new(ErrorKind::Usage, what).caused_by(cause)
     }
 
     /// Makes an error of a schema, queue or registration that is not there.
     pub(crate) fn missing(what: impl Into<String>) -> Error {
-        Error::new(Kind::Missing, what.into())
+        Error::new(ErrorKind::Missing, what.into())
     }
 
     /// Makes an error of a consumer that another process runs.
     pub(crate) fn busy(what: impl Into<String>) -> Error {
-        Error::new(Kind::Busy, what.into())
+        Error::new(ErrorKind::Busy, what.into())
     }
 
     /// Notes that no other process of the consumer is busy, but somebody who only has its lock.
@@ -65,12 +73,12 @@ impl Error {
 
     /// Makes an error of what an event carries.
     pub(crate) fn payload(what: impl Into<String>) -> Error {
-        Error::new(Kind::Payload, what.into())
+        Error::new(ErrorKind::Payload, what.into())
     }
 
     /// Makes an error of code that a role must not run with its rights.
     pub(crate) fn untrusted(what: impl Into<String>) -> Error {
-        Error::new(Kind::Untrusted, what.into())
+        Error::new(ErrorKind::Untrusted, what.into())
     }
 
     /// Lets an error end the loop that it comes from.
@@ -80,7 +88,7 @@ impl Error {
         self.caused_by(cause)
     }
 
-    fn new(kind: Kind, what: String) -> Error {
+    fn new(kind: ErrorKind, what: String) -> Error {
         Error(Box::new(Inner {
             kind,
             by_strangers: false,
@@ -125,35 +133,14 @@ impl Error {
         self
     }
 
-    /// Tells whether a setting is at fault.
-    pub fn is_usage(&self) -> bool {
-        self.0.kind == Kind::Usage
-    }
-
-    /// Tells whether the schema, the queue or the consumer's registration is missing.
-    pub fn is_missing(&self) -> bool {
-        self.0.kind == Kind::Missing
-    }
-
-    /// Tells whether another process is consuming under the same name.
-    pub fn is_busy(&self) -> bool {
-        self.0.kind == Kind::Busy
+    /// Returns what kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
     }
 
     /// Tells whether the consumer's lock is held by somebody who may not consume.
     pub(crate) fn is_by_strangers(&self) -> bool {
         self.0.by_strangers
-    }
-
-    /// Tells whether what an event carries is at fault, which no retry makes better.
-    pub fn is_payload(&self) -> bool {
-        self.0.kind == Kind::Payload
-    }
-
-    /// Tells whether something in the database belongs to a role that could so use the rights of the connection's
-    /// role.
-    pub fn is_untrusted(&self) -> bool {
-        self.0.kind == Kind::Untrusted
     }
 
     /// Tells whether the connection to the server is what failed.

@@ -35,7 +35,7 @@
 //!     let conninfo = "host=localhost user=postgres dbname=queries";
 //!     let mut client = Client::connect(conninfo, NoTls)?;
 //!     pgq::schema::install(&mut client)?; // what is there stays
-//!     pgq::create_queue(&mut client, "mailer")?;
+//!     pgq::admin::create_queue(&mut client, "mailer")?;
 //!     client.batch_execute("create table if not exists welcomed (name text)")?;
 //!
 //!     // One ticker a database, in any process.
@@ -58,7 +58,7 @@
 //! }
 //! ```
 //!
-//! A consumer that is not run any more has to be unregistered ([`unregister_consumer`]), or its queue keeps every event for
+//! A consumer that is not run any more has to be unregistered ([`unregister_consumer`](admin::unregister_consumer)), or its queue keeps every event for
 //! it.
 //!
 //! # What there is
@@ -81,112 +81,55 @@
 //! for themselves go in bulk, from many threads, through a [`BufferedProducer`]. The same for asynchronous services is
 //! in the module `tokio`, with the feature of that name.
 
-mod batch;
-mod buffered_producer;
-mod bulk_insert;
-mod checkpoint;
-mod consumer;
-mod consumer_loop;
-mod copy;
-mod culprit;
-mod drop_queue;
-mod encoding;
+pub mod admin;
+mod aio;
+mod backoff;
+pub mod consume;
 mod error;
 mod event;
-mod events;
-mod exclusive;
-mod failed;
-mod failed_event;
-mod failed_many;
-mod guard;
 pub mod guide;
-mod holder;
-mod hooks;
-pub mod integrity;
-mod local;
-mod local_handler;
 pub mod lock;
-mod maintenance;
 mod names;
-mod outcome;
-mod owned_event;
-mod pages;
-pub mod payload;
-mod position;
-mod producer;
-mod queue;
-mod queue_config;
-mod queue_variable;
+pub mod produce;
 #[cfg(doctest)]
 mod readme;
-mod registration;
-mod retry_policy;
-mod router;
-mod savepoints;
 pub mod schema;
 #[cfg(feature = "script")]
 pub mod script;
-mod set_aside;
-mod settings;
 mod shell;
-mod source;
 mod sql;
 pub mod status;
-mod subscription;
-mod tags;
 pub mod testing;
-mod tick;
-mod ticker;
-mod tickers;
+pub mod ticker;
 mod time;
-#[cfg(feature = "tokio")]
-pub mod tokio;
-mod tracking_file;
-mod worker;
 
-pub use batch::Batch;
-pub use buffered_producer::{
-    BufferedProducer, BufferedProducerBuilder, CloseError, DEFAULT_MAX_BYTES, DEFAULT_MAX_DELAY,
-    DEFAULT_MAX_EVENTS, DEFAULT_PATIENCE, ProducerStats, SendError,
-};
-pub use bulk_insert::BulkInsert;
-pub use checkpoint::Checkpoint;
-pub use consumer::Consumer;
-pub use consumer_loop::{ConsumerLoop, Delivered, Delivery, ToConsumer};
+#[cfg(feature = "tokio")]
+pub use aio::tokio;
+pub use consume::batch::Batch;
+pub use consume::consumer::Consumer;
+pub use consume::delivered::Delivered;
+pub use consume::hooks::Hooks;
+pub use consume::outcome::Outcome;
+pub use consume::position::local::LocalConsumer;
+pub use consume::position::local_handler::LocalHandler;
+pub use consume::read::events::Events;
+pub use consume::retry_policy::RetryPolicy;
+pub use consume::router::Router;
+pub use consume::run::consumer_loop::ConsumerLoop;
+pub use consume::run::delivery::Delivery;
+pub use consume::run::subscription::Subscription;
+pub use consume::run::worker::{Worker, WorkerHandle};
+pub use consume::settings::Settings;
 pub use dbscript::{BoxError, Control, Totals};
-pub use drop_queue::{QueueContents, drop_queue, drop_queue_of, queue_contents};
-pub use error::Error;
-pub use event::Event;
-pub use events::Events;
-pub use failed::{count_failed_events, delete_failed_event, failed_events, retry_failed_event};
-pub use failed_event::FailedEvent;
-pub use failed_many::{
-    delete_failed_events, each_failed_event, purge_failed_events, require_failed_events, require_interval,
-    retry_all_failed_events, retry_failed_events,
-};
-pub use hooks::Hooks;
-pub use local::LocalConsumer;
-pub use local_handler::LocalHandler;
-pub use maintenance::{maintain, retry_events};
-pub use outcome::Outcome;
-pub use owned_event::OwnedEvent;
-pub use position::{Position, consumer_position, require_consumer};
+pub use error::{Error, ErrorKind};
+pub use event::batch_info::BatchInfo;
+pub use event::checkpoint::Checkpoint;
+pub use event::new_event::NewEvent;
+pub use event::owned_event::OwnedEvent;
+pub use event::payload;
+pub use event::stored_event::Event;
 pub use postgres;
-pub use producer::{NewEvent, bulk_insert, insert_event, insert_new_event};
-pub use queue::{create_queue, require_queue};
-pub use queue_config::{QueueConfig, queue_config, queue_configs};
-pub use queue_variable::set_queue_config;
-pub use registration::{
-    position_to_copy, register_consumer, register_consumer_at, register_consumer_at_checkpoint,
-    register_consumer_copy, register_subconsumer, require_tick, tick_time, unregister_consumer,
-    unregister_subconsumer,
-};
-pub use retry_policy::{DEFAULT_RETRY_CAP, DEFAULT_RETRY_DELAY, RetryPolicy};
-pub use router::{Router, Unknown, UnknownEvents};
-pub use set_aside::{SetAside, set_aside};
-pub use settings::{DEFAULT_KEEPALIVE_STATS, DEFAULT_MERGE_EVENTS, Settings, Twin};
-pub use subscription::{BatchInfo, Subscription};
-pub use tick::{tick, tick_channel};
-pub use ticker::{Ticker, TickerHandle, TickerRole, TickerSettings, TickerState, TickerStatus};
-pub use tickers::{DEFAULT_CHECK_PERIOD, TickerPlan, TickerScope, Tickers, TickersLoop};
-pub use worker::{Worker, WorkerHandle};
+pub use produce::buffered_producer::BufferedProducer;
+pub use produce::bulk_insert::BulkInsert;
+pub use produce::producer::{bulk_insert, insert_event, insert_new_event};
+pub use ticker::{Ticker, TickerHandle};

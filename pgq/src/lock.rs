@@ -7,8 +7,12 @@
 //! processes it. The first is short, so who finds the lock taken looks again for a while before it gives up.
 
 mod holder;
+pub(crate) mod transaction;
 mod wait;
 
+use crate::names::bytes;
+use crate::sql::lock::named;
+use crate::sql::wait_for_disk;
 use std::time::Duration;
 
 use dbscript::{BoxError, plain};
@@ -20,8 +24,9 @@ pub(crate) use self::holder::told;
 pub use self::wait::Lock;
 pub(crate) use self::wait::Waiting;
 use self::wait::{is_stopping, pause};
+use crate::error::Error;
 use crate::names::Name;
-use crate::{Error, sql};
+use crate::sql;
 
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -40,15 +45,17 @@ pub(crate) fn retrying<T, E>(mut attempt: impl FnMut() -> Result<Option<T>, E>) 
     attempt()
 }
 
+/// $1 queue, $2 the consumer's name in its lock.
+const HOLD_LOCK: &str = "select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.format('pgq %L %L', $1::pg_catalog.text, $2::pg_catalog.text), 0))";
+
 /// Takes a consumer's lock until the end of the transaction.
 ///
 /// # Errors
 ///
-/// When another process has it ([`Error::is_busy`]), and when the server fails.
+/// When another process has it ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
 pub(crate) fn take(client: &mut impl GenericClient, queue: &str, name: &str) -> Result<(), Error> {
     let taken = retrying(|| {
-        let row =
-            client.query_typed_one(sql::batch::HOLD_LOCK, &[(&queue, Type::TEXT), (&name, Type::TEXT)])?;
+        let row = client.query_typed_one(HOLD_LOCK, &[(&queue, Type::TEXT), (&name, Type::TEXT)])?;
         Ok::<_, BoxError>(row.get::<_, bool>(0).then_some(()))
     });
     let failed = |error| Error::failed("cannot take the consumer's lock").on_queue(queue).caused_by(error);
@@ -58,6 +65,13 @@ pub(crate) fn take(client: &mut impl GenericClient, queue: &str, name: &str) -> 
     }
 }
 
+/// Who may consume may hold a consumer's lock.
+const MAY_CONSUME: &str = "pgq.finish_batch(bigint)";
+
+/// $1 queue, $2 consumer. The key of the process that runs it.
+const CONSUMER: &str = "pg_catalog.hashtextextended( \
+     pg_catalog.format('pgq %L %L', $1::pg_catalog.text, $2::pg_catalog.text), 0::pg_catalog.int8)";
+
 /// Returns who else has a consumer's lock; `name` is the consumer's, with the subconsumer.
 pub(crate) fn consumer_holders(
     client: &mut impl GenericClient,
@@ -65,8 +79,8 @@ pub(crate) fn consumer_holders(
     name: &str,
 ) -> Result<Vec<LockHolder>, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&name, Type::TEXT)];
-    let lock = Lock::new("the consumer's lock", sql::lock::CONSUMER, &values);
-    lock.entitling(sql::lock::MAY_CONSUME).holders(client)
+    let lock = Lock::new("the consumer's lock", CONSUMER, &values);
+    lock.entitling(MAY_CONSUME).holders(client)
 }
 
 /// Makes the error of a consumer whose lock others have.
@@ -79,11 +93,23 @@ pub(crate) fn busy(holders: &[LockHolder], consumer: &str) -> Error {
     Error::busy(format!("another process is consuming as `{consumer}`{who}; each needs a name of its own"))
 }
 
+/// $1 queue. The key of whoever creates or drops it, and, shared, of whoever registers a consumer on it.
+const QUEUE: &str = "pg_catalog.hashtextextended( \
+     pg_catalog.format('pgq queue %L', $1::pg_catalog.text), 0::pg_catalog.int8)";
+
 /// Takes the lock of a queue's name: whoever creates or drops it waits for its turn.
 pub(crate) fn queue(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
     let name = format!("the lock of queue `{queue}`");
-    Lock::new(&name, sql::lock::QUEUE, &[(&queue, Type::TEXT)]).take(client)
+    Lock::new(&name, QUEUE, &[(&queue, Type::TEXT)]).take(client)
 }
+
+/// $1 consumer. The key of whoever registers it.
+const REGISTRATION: &str = "pg_catalog.hashtextextended( \
+     pg_catalog.format('pgq consumer %L', $1::pg_catalog.text), 0::pg_catalog.int8)";
+
+/// The commit of a registration waits for the disk, since the record of the consumer in another place is made or forgotten
+/// with it.
+const WAIT_FOR_DISK: &str = concat!("select ", wait_for_disk!());
 
 /// Takes the lock of a consumer's name: whoever registers it waits for its turn, and whoever drops the queue too.
 pub(crate) fn registration(
@@ -92,14 +118,36 @@ pub(crate) fn registration(
     consumer: &str,
 ) -> Result<(), Error> {
     let name = format!("the lock of queue `{queue}`");
-    Lock::new(&name, sql::lock::QUEUE, &[(&queue, Type::TEXT)]).shared().take(client)?;
+    Lock::new(&name, QUEUE, &[(&queue, Type::TEXT)]).shared().take(client)?;
     let name = format!("the lock of registrations of consumer `{consumer}`");
-    Lock::new(&name, sql::lock::REGISTRATION, &[(&consumer, Type::TEXT)]).take(client)?;
+    Lock::new(&name, REGISTRATION, &[(&consumer, Type::TEXT)]).take(client)?;
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let durable = client.query_typed(sql::WAIT_FOR_DISK, no_values);
+    let durable = client.query_typed(WAIT_FOR_DISK, no_values);
     durable
         .map(|_| ())
         .map_err(|error| Error::failed("cannot make the registration durable").caused_by(error))
+}
+
+/// $1 process. As [`holders`], of those that this process waits for, unless it is for an advisory lock; with what the
+/// lock is on in the first column. The process has to have this session's role and application, since behind a pooler
+/// it may be somebody else's by now.
+fn blockers() -> String {
+    let held = "waited as (select l.* from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity own on own.pid = l.pid \
+             join pg_catalog.pg_stat_activity me on me.pid = pg_catalog.pg_backend_pid() \
+             where l.pid = $1 and not l.granted and l.locktype <> 'advisory' \
+             and own.usesysid = me.usesysid and own.application_name = me.application_name), \
+         held as (select distinct l.pid, l.virtualtransaction from locks l where exists (select from waited) \
+                 and l.pid = any (pg_catalog.pg_blocking_pids($1)) \
+             union select l.pid, l.virtualtransaction from locks l join waited w on l.pid is null \
+                 and l.locktype = w.locktype and l.relation is not distinct from w.relation \
+                 and l.database is not distinct from w.database \
+                 and l.transactionid is not distinct from w.transactionid)";
+    let what = format!(
+        "(select case locktype when 'relation' then {} end from waited left join pg_catalog.pg_class c on c.oid = relation \
+             left join pg_catalog.pg_namespace n on n.oid = relnamespace limit 1)",
+        bytes!("pg_catalog.concat(n.nspname, '.', c.relname)")
+    );
+    named(held, &what, None)
 }
 
 /// Returns what a session waits for and who has it, as a message says it; `None` while it waits for nothing, or for an
@@ -111,7 +159,7 @@ pub(crate) fn registration(
 /// When the server fails.
 pub fn awaited(client: &mut impl GenericClient, pid: i32) -> Result<Option<String>, Error> {
     let failed = |error| Error::failed("cannot see who holds a lock").caused_by(error);
-    let rows = client.query_typed(&sql::lock::blockers(), &[(&pid, Type::INT4)]).map_err(failed)?;
+    let rows = client.query_typed(&blockers(), &[(&pid, Type::INT4)]).map_err(failed)?;
     let Some(first) = rows.first() else { return Ok(None) };
     let what = match first.get::<_, Option<Name>>("what") {
         Some(table) => format!("a lock on `{}`", plain(&table.0)),
@@ -120,31 +168,55 @@ pub fn awaited(client: &mut impl GenericClient, pid: i32) -> Result<Option<Strin
     Ok(Some(told(&what, &rows.iter().map(LockHolder::read).collect::<Vec<_>>())))
 }
 
+/// Which rows of `pg_locks` are of ticks: of one's turn, and of each queue's in the own schema.
+const TICKS: &str = "classid = (pg_catalog.hashtext('pgq ticker'::pg_catalog.text)::pg_catalog.int8 \
+     & 4294967295)::pg_catalog.oid and objsubid = 2";
+
+/// Which rows of `pg_locks` keep somebody from the tables of queues, consumers and ticks, or from the locks of ticks; for
+/// [`holders_of`].
+fn of_repairs() -> String {
+    format!(
+        "(locktype = 'advisory' and {TICKS} or locktype = 'relation' \
+             and mode not in ('AccessShareLock', 'RowShareLock') and relation in ( \
+                 select oid from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid \
+                 and relname in ('queue', 'consumer', 'subscription', 'tick')))"
+    )
+}
+
 /// Returns who keeps a repair from the locks that it needs.
 pub(crate) fn repair_holders(client: &mut impl GenericClient) -> Result<Vec<LockHolder>, postgres::Error> {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let rows = client.query_typed(&sql::lock::holders_of(&sql::lock::of_repairs(), None), no_values)?;
+    let rows = client.query_typed(&sql::lock::holders_of(&of_repairs(), None), no_values)?;
     Ok(rows.iter().map(LockHolder::read).collect())
 }
 
+/// The key of whoever installs.
+const INSTALL: &str = "pg_catalog.hashtextextended('pgq install'::pg_catalog.text, 0::pg_catalog.int8)";
+
 /// Takes the lock of installations, which keeps two at once from getting into each other's way.
 pub(crate) fn installation(client: &mut impl GenericClient) -> Result<(), Error> {
-    Lock::new("the lock of installations of schema `pgq`", sql::lock::INSTALL, &[]).take(client)
+    Lock::new("the lock of installations of schema `pgq`", INSTALL, &[]).take(client)
 }
+
+/// Who may tick may hold the ticker's lock.
+const MAY_TICK: &str = "pgq.ticker(text)";
+
+/// The key of the ticker that is at work.
+const TICKER: &str = "pg_catalog.hashtextextended('pgq ticker'::pg_catalog.text, 0::pg_catalog.int8)";
 
 /// Returns who else has the ticker's lock.
 pub(crate) fn ticker_holders(client: &mut impl GenericClient) -> Result<Vec<LockHolder>, Error> {
-    let lock = Lock::new("the ticker's lock", sql::lock::TICKER, &[]);
-    lock.entitling(sql::lock::MAY_TICK).holders(client)
+    let lock = Lock::new("the ticker's lock", TICKER, &[]);
+    lock.entitling(MAY_TICK).holders(client)
 }
 
 /// Returns who has the ticker's lock, or one that ticks need, without being allowed to tick.
 pub(crate) fn strangers_to_ticks(
     client: &mut impl GenericClient,
 ) -> Result<Vec<LockHolder>, postgres::Error> {
-    let which = format!("({} or {})", sql::lock::TICKS, sql::lock::of_key(sql::lock::TICKER));
+    let which = format!("({} or {})", TICKS, sql::lock::of_key(TICKER));
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let rows = client.query_typed(&sql::lock::holders(&which, Some(sql::lock::MAY_TICK)), no_values)?;
+    let rows = client.query_typed(&sql::lock::holders(&which, Some(MAY_TICK)), no_values)?;
     let holders = rows.iter().map(LockHolder::read);
     Ok(holders.filter(|holder| !holder.is_entitled).collect())
 }

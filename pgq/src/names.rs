@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use postgres::types::{FromSql, Type};
 
-use crate::BoxError;
+use dbscript::BoxError;
 
 /// Makes the SQL that returns a text as bytes: in UTF-8 if they are text at all.
 ///
@@ -31,7 +31,7 @@ pub(crate) use bytes;
 /// Makes the SQL that returns a text as [`bytes!`] does, written as two hexadecimal digits each.
 macro_rules! hex {
     ($text:literal) => {
-        concat!("pg_catalog.encode(", bytes!($text), ", 'hex'::pg_catalog.text)")
+        concat!("pg_catalog.encode(", $crate::names::bytes!($text), ", 'hex'::pg_catalog.text)")
     };
 }
 pub(crate) use hex;

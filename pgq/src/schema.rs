@@ -9,6 +9,7 @@ mod install;
 mod own;
 pub(crate) mod path;
 mod report;
+pub(crate) mod row_security;
 mod script;
 mod state;
 mod trust;
@@ -26,7 +27,7 @@ use self::state::State;
 pub(crate) use self::trust::{Trust, require_callable, require_trusted};
 pub use self::trust::{check_connections, plain_rights, require_superusers, trust_check};
 pub use self::uninstall::{Contents, contents, uninstall, uninstall_of};
-use crate::Error;
+use crate::error::Error;
 
 /// Returns the own schema, with failed events and cooperative consumers, as one script to be run in one
 /// transaction.

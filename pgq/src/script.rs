@@ -11,7 +11,11 @@ use dbscript::{BoxError, Config, Context, Job, Switches};
 use log::info;
 
 pub use self::keys::{KEYS, settings};
-use crate::{Consumer, ConsumerLoop, LocalHandler, Subscription, ToConsumer, schema};
+use crate::consume::consumer::Consumer;
+use crate::consume::position::local_handler::LocalHandler;
+use crate::consume::run::consumer_loop::ConsumerLoop;
+use crate::consume::run::subscription::Subscription;
+use crate::schema;
 
 /// The switch that registers the consumer and exits.
 pub const REGISTER: (&str, &str) = ("register", "Register the consumer on the queue and exit");
@@ -55,8 +59,7 @@ impl Program {
             if let Some(job) = registration(db, &subscription, switches) {
                 return Ok(job);
             }
-            let delivery = ToConsumer(from_config(config)?);
-            Ok(Job::looping(ConsumerLoop::new(db, subscription, delivery)))
+            Ok(Job::looping(ConsumerLoop::new(db, subscription, from_config(config)?)))
         })
     }
 

@@ -21,6 +21,7 @@ mod holder;
 mod json;
 mod limits;
 pub mod metrics;
+mod query;
 mod queue_status;
 mod read;
 mod rotating;
@@ -31,15 +32,16 @@ use postgres::GenericClient;
 
 pub use self::check::Verdict;
 pub use self::consumer_status::{ConsumerStatus, Cooperation};
-pub use self::holder::{Holder, Transaction};
-pub use self::limits::{Level, Limit, Limits};
+pub use self::holder::Holder;
+pub use self::limits::{Limit, Limits};
 pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
-pub(crate) use self::read::failed_by;
-pub(crate) use self::rotating::users_of_tables;
-use crate::integrity::Finding;
+use crate::admin::find_queue;
+use crate::admin::integrity::Finding;
+pub use crate::admin::integrity::level::Level;
+use crate::error::Error;
+pub use crate::lock::transaction::Transaction;
 use crate::lock::{LockHolder, told};
 use crate::schema::Kind;
-use crate::{Error, queue};
 
 /// The status of all queues of a database at one moment.
 ///
@@ -63,7 +65,7 @@ pub struct Status {
     /// The queues, by name.
     pub queues: Vec<QueueStatus>,
     /// What does not fit in the database, the worst first, as far as it can be found without reading events;
-    /// [`integrity::inspect`](crate::integrity::inspect) finds the rest.
+    /// [`integrity::inspect`](crate::admin::integrity::inspect) finds the rest.
     pub findings: Vec<Finding>,
 }
 
@@ -77,7 +79,7 @@ impl Status {
     ///
     /// # Errors
     ///
-    /// When PgQ is not installed ([`Error::is_missing`]), and when the server fails.
+    /// When PgQ is not installed ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the server fails.
     pub fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
         read::read(client)
     }
@@ -97,10 +99,10 @@ impl Status {
     ///
     /// # Errors
     ///
-    /// When there is no such queue ([`Error::is_missing`]).
+    /// When there is no such queue ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
     pub fn only(mut self, queue: &str) -> Result<Status, Error> {
         self.queues.retain(|status| status.name == queue);
         self.findings.retain(|finding| finding.queue.as_deref().is_none_or(|name| name == queue));
-        if self.queues.is_empty() { Err(queue::no_queue(queue)) } else { Ok(self) }
+        if self.queues.is_empty() { Err(find_queue::no_queue(queue)) } else { Ok(self) }
     }
 }

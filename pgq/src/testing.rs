@@ -13,8 +13,8 @@
 //! # fn main() -> Result<(), BoxError> {
 //! # let conninfo = "dbname=test";
 //! # let mut client = postgres::Client::connect(conninfo, postgres::NoTls)?;
-//! pgq::create_queue(&mut client, "names")?;
-//! pgq::register_consumer(&mut client, "names", "greeter")?;
+//! pgq::admin::create_queue(&mut client, "names")?;
+//! pgq::admin::register_consumer(&mut client, "names", "greeter")?;
 //! pgq::insert_event(&mut client, "names", "new", "Kristo")?;
 //! pgq::testing::force_tick(&mut client, "names")?;
 //! let totals = pgq::Worker::new(conninfo, "names", "greeter").drain(Greeter)?;
@@ -29,7 +29,14 @@ use postgres::Client;
 use postgres::types::Type;
 
 pub use self::fake_queue::{FakeQueue, Processed};
-use crate::{Error, queue, sql};
+use crate::admin::find_queue;
+use crate::error::Error;
+
+/// $1 queue. Makes the queue look busy.
+const FORCE_TICK: &str = "select pgq.force_tick($1)";
+
+/// $1 queue. The tick, or null when none was made.
+const TICK_QUEUE: &str = "select pgq.ticker($1)";
 
 /// Ticks a queue at once, whether it needs a tick or not; returns the tick. PgQ: `pgq.force_tick`, `pgq.ticker`.
 ///
@@ -42,8 +49,8 @@ use crate::{Error, queue, sql};
 /// When the queue does not exist, is paused or is ticked elsewhere, and when the server fails.
 pub fn force_tick(client: &mut Client, queue: &str) -> Result<i64, Error> {
     let failed = |error| Error::failed("cannot tick").on_queue(queue).caused_by(error);
-    queue::require_queue(client, queue)?;
-    client.query_typed(sql::FORCE_TICK, &[(&queue, Type::TEXT)]).map_err(failed)?;
-    let row = client.query_typed_one(sql::TICK_QUEUE, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    find_queue::require_queue(client, queue)?;
+    client.query_typed(FORCE_TICK, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    let row = client.query_typed_one(TICK_QUEUE, &[(&queue, Type::TEXT)]).map_err(failed)?;
     row.get::<_, Option<i64>>(0).ok_or_else(|| Error::failed("the queue does not tick").on_queue(queue))
 }

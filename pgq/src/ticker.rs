@@ -4,13 +4,20 @@ mod duty;
 mod failing;
 mod handle;
 mod health;
+pub(crate) mod maintenance;
 mod mark;
 mod queue;
 mod round;
 mod settings;
 mod state;
+pub(crate) mod tick;
+pub(crate) mod tickers;
 mod ticking;
 mod watch;
+
+pub use self::maintenance::{maintain, retry_events};
+pub use self::tick::{tick, tick_channel};
+pub use self::tickers::{DEFAULT_CHECK_PERIOD, TickerPlan, TickerScope, Tickers, TickersLoop};
 
 use std::time::Duration;
 
@@ -18,21 +25,18 @@ use dbscript::Worker;
 
 use self::duty::DUTY;
 pub use self::handle::TickerHandle;
-pub(crate) use self::round::DB;
 use self::round::TickerLoop;
+pub(crate) use self::settings::DB;
 pub use self::settings::TickerSettings;
 pub use self::state::{TickerRole, TickerState, TickerStatus};
 pub(crate) use self::ticking::Ticking;
-use crate::Error;
-use crate::maintenance::{Chore, ChoreLoop};
-
-/// How long a server may be silent before it counts as gone.
-pub(crate) const SILENCE: Duration = Duration::from_secs(10);
+use crate::error::Error;
+use crate::ticker::maintenance::{Chore, ChoreLoop};
 
 /// Describes the ticker of one database, with its maintenance, on threads of its own inside any program.
 ///
 /// Each queue is ticked by its own rules; with each tick goes a notification on the queue's
-/// [channel](crate::tick_channel). Of several tickers on one database one is at work, the others stand by and
+/// [channel](crate::ticker::tick_channel). Of several tickers on one database one is at work, the others stand by and
 /// take over within seconds when it is gone or fails. A server that is away is tried for again and again; one that
 /// is silent for ten seconds counts as away, unless the connection string sets `tcp_user_timeout` and the like.
 ///
@@ -126,7 +130,6 @@ impl Ticker {
             .loop_delay(loop_delay)
             .exception_sleep(self.settings.exception_sleep)
             .connection_lifetime(self.settings.connection_lifetime)
-            .notice_silence(SILENCE)
             .pin_search_path()
     }
 }

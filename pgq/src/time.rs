@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use crate::BoxError;
+use dbscript::BoxError;
 
 /// A time as the server has it. `infinity`, and what is later than a `DateTime` can be, is `DateTime::MAX_UTC`;
 /// `-infinity`, and what is earlier, is `DateTime::MIN_UTC`. So order stays, and no time looks like an ordinary one.
@@ -51,6 +51,14 @@ impl ToSql for Time {
     }
 
     to_sql_checked!();
+}
+
+/// Clocks may be set back, and intervals may be endless.
+pub(crate) fn seconds(seconds: f64) -> std::time::Duration {
+    if seconds.is_sign_negative() {
+        return std::time::Duration::ZERO;
+    }
+    std::time::Duration::try_from_secs_f64(seconds).unwrap_or(std::time::Duration::MAX)
 }
 
 #[cfg(test)]

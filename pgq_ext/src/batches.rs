@@ -9,8 +9,8 @@ use log::warn;
 use pgq::{Checkpoint, Events};
 use postgres::GenericClient;
 
-use crate::tracker::BatchStatus;
-use crate::{Error, Tracker};
+use crate::error::Error;
+use crate::tracker::{BatchStatus, Tracker};
 
 /// See [`Tracker::is_applied`].
 pub(crate) fn is_applied(

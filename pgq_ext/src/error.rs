@@ -8,37 +8,42 @@ use pgq::{BatchInfo, BoxError, Checkpoint};
 pub struct Error(Box<Inner>);
 
 struct Inner {
-    kind: Kind,
+    kind: ErrorKind,
     what: String,
     source: Option<BoxError>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+/// What kind of error it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Something failed; the cause says what.
     Failed,
+    /// Schema `pgq_ext` is missing or too old.
     NotInstalled,
+    /// Source and target have drifted apart.
     LostPosition,
 }
 
 impl Error {
     pub(crate) fn failed(what: impl Into<String>, source: impl Into<BoxError>) -> Error {
-        Error(Box::new(Inner { kind: Kind::Failed, what: what.into(), source: Some(source.into()) }))
+        Error(Box::new(Inner { kind: ErrorKind::Failed, what: what.into(), source: Some(source.into()) }))
     }
 
     pub(crate) fn not_installed() -> Error {
         let what = "schema `pgq_ext` is not installed in this database; `pgqadm CONFIG.ini install` or \
                     `pgq_ext::schema::install` installs it";
-        Error(Box::new(Inner { kind: Kind::NotInstalled, what: what.to_owned(), source: None }))
+        Error(Box::new(Inner { kind: ErrorKind::NotInstalled, what: what.to_owned(), source: None }))
     }
 
     pub(crate) fn outdated() -> Error {
         let what = "schema `pgq_ext` knows no subconsumers; `pgqadm CONFIG.ini install` or \
                     `pgq_ext::schema::install` brings it up to date";
-        Error(Box::new(Inner { kind: Kind::NotInstalled, what: what.to_owned(), source: None }))
+        Error(Box::new(Inner { kind: ErrorKind::NotInstalled, what: what.to_owned(), source: None }))
     }
 
     pub(crate) fn refused(what: String) -> Error {
-        Error(Box::new(Inner { kind: Kind::Failed, what, source: None }))
+        Error(Box::new(Inner { kind: ErrorKind::Failed, what, source: None }))
     }
 
     /// Of a schema that lacks a function.
@@ -47,7 +52,7 @@ impl Error {
             "{what}: schema `pgq_ext` is missing, too old or another PgQ's; `pgqadm CONFIG.ini install` or \
              `pgq_ext::schema::install` brings it up to date"
         );
-        Error(Box::new(Inner { kind: Kind::NotInstalled, what, source: Some(error.into()) }))
+        Error(Box::new(Inner { kind: ErrorKind::NotInstalled, what, source: Some(error.into()) }))
     }
 
     /// Of a role, quoted, that may not use the schema.
@@ -78,7 +83,7 @@ impl Error {
             Checkpoint::start_of(batch),
             Checkpoint::end_of(batch)
         );
-        Error(Box::new(Inner { kind: Kind::LostPosition, what, source: None }))
+        Error(Box::new(Inner { kind: ErrorKind::LostPosition, what, source: None }))
     }
 
     /// Of a batch that overlaps those which the target has.
@@ -94,7 +99,7 @@ impl Error {
             Checkpoint::start_of(batch),
             Checkpoint::end_of(batch)
         );
-        Error(Box::new(Inner { kind: Kind::LostPosition, what, source: None }))
+        Error(Box::new(Inner { kind: ErrorKind::LostPosition, what, source: None }))
     }
 
     pub(crate) fn left_out(consumer: &str, batch: &BatchInfo, target: &Checkpoint) -> Error {
@@ -106,17 +111,12 @@ impl Error {
             Checkpoint::start_of(batch),
             target.tick
         );
-        Error(Box::new(Inner { kind: Kind::LostPosition, what, source: None }))
+        Error(Box::new(Inner { kind: ErrorKind::LostPosition, what, source: None }))
     }
 
-    /// Tells whether schema `pgq_ext` is missing, or too old.
-    pub fn is_not_installed(&self) -> bool {
-        self.0.kind == Kind::NotInstalled
-    }
-
-    /// Tells whether source and target have drifted apart.
-    pub fn is_lost_position(&self) -> bool {
-        self.0.kind == Kind::LostPosition
+    /// Returns what kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
     }
 }
 

@@ -2,16 +2,20 @@
 
 use dbscript::Context;
 use log::{info, warn};
+use pgq::consume::Kind;
 use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
-use crate::{Error, RemoteHandler, Tracker, batches, schema};
+use crate::error::Error;
+use crate::handler::RemoteHandler;
+use crate::tracker::Tracker;
+use crate::{batches, schema};
 
 /// Applies batches in another database and records them there. Skytools: `pgq.RemoteConsumer`.
 ///
 /// One batch is one transaction on the target. A batch is recognized by its id and its ticks with their times. A batch that
 /// is not recorded and overlaps batches which are, because the source was restored, has failed over or was moved back, is
-/// an error ([`Error::is_lost_position`]), and nothing is applied, until somebody moves the consumer or
+/// an error ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)), and nothing is applied, until somebody moves the consumer or
 /// [forgets](Tracker::forget_batches) the record. Batches that are left out, because the consumer was moved on or the target
 /// was restored, are such an error, too; with subconsumers they are a warning, since one that is unregistered returns its
 /// batch event by event.
@@ -36,16 +40,16 @@ impl<H: RemoteHandler> RemoteConsumer<H> {
 }
 
 impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
+    fn kind(&self) -> Kind {
+        Kind::Remote
+    }
+
     fn configure(&mut self, settings: &Settings) -> Result<(), BoxError> {
         Ok(self.0.tracker.configure(settings)?)
     }
 
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.0.check(cx)
-    }
-
-    fn retries(&self) -> bool {
-        false
     }
 
     /// The batches of an earlier registration mean nothing any more; those of other subconsumers do.

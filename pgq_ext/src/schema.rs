@@ -6,7 +6,8 @@ use pgq::lock::Lock;
 use pgq::schema::{dependents_at_last, plain_rights, require_superusers, trust_check};
 use postgres::GenericClient;
 
-use crate::{Error, sql};
+use crate::error::Error;
+use crate::sql;
 
 const NAME: &str = "pgq_ext";
 

@@ -9,7 +9,12 @@ use pgq::script;
 use pgq::{Checkpoint, ConsumerLoop, Subscription};
 use postgres::Client;
 
-use crate::{Error, RemoteConsumer, RemoteHandler, SerialConsumer, Tracker, schema};
+use crate::error::Error;
+use crate::handler::RemoteHandler;
+use crate::remote::RemoteConsumer;
+use crate::schema;
+use crate::serial::SerialConsumer;
+use crate::tracker::Tracker;
 
 const REWIND: (&str, &str) = ("rewind", "Move the source position to the target's tick and exit");
 const RESET: (&str, &str) = ("reset", "Forget the target's tick and exit");
@@ -128,7 +133,7 @@ fn rewind(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(
         warn!("the target has {at}, going by its number");
     }
     let mut src = cx.database(ends.src)?;
-    pgq::register_consumer_at_checkpoint(&mut *src, &settings.queue, &settings.consumer, &at)
+    pgq::admin::register_consumer_at_checkpoint(&mut *src, &settings.queue, &settings.consumer, &at)
         .map_err(|error| cx.locate(ends.src, error))?;
     info!("consumer `{}` on queue `{}`: rewound to tick {}", settings.consumer, settings.queue, at.tick);
     Ok(())

@@ -2,18 +2,22 @@
 
 use dbscript::Context;
 use log::warn;
+use pgq::consume::{Kind, Place};
 use pgq::{Batch, BatchInfo, BoxError, Checkpoint, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
+use crate::batches;
+use crate::error::Error;
+use crate::handler::RemoteHandler;
 use crate::remote::{Record, Target};
-use crate::{Error, RemoteHandler, Tracker, batches};
+use crate::tracker::Tracker;
 
 /// Applies batches in another database, in sequence, and records the tick it has come to there. Skytools:
 /// `pgq.SerialConsumer`.
 ///
 /// One batch is one transaction on the target. A batch that starts at the target's tick is applied; one that
 /// ends at it, or before it if the queue has that very tick, was applied already and is only finished; anything else is an
-/// error ([`Error::is_lost_position`]), and nothing is applied. Ticks are compared by number and time, so a tick of the
+/// error ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)), and nothing is applied. Ticks are compared by number and time, so a tick of the
 /// same number that a restored, failed over or new queue has made is another one. A number whose time is not recorded, as
 /// Python consumers write it, is accepted once and gets its time.
 ///
@@ -29,20 +33,16 @@ impl<H: RemoteHandler> SerialConsumer<H> {
 }
 
 impl<H: RemoteHandler> Delivery for SerialConsumer<H> {
+    fn kind(&self) -> Kind {
+        Kind::Serial
+    }
+
     fn configure(&mut self, settings: &Settings) -> Result<(), BoxError> {
         Ok(self.0.tracker.configure(settings)?)
     }
 
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.0.check(cx)
-    }
-
-    fn is_serial(&self) -> bool {
-        true
-    }
-
-    fn retries(&self) -> bool {
-        false
     }
 
     /// The ticks of an earlier registration mean nothing any more.
@@ -90,18 +90,18 @@ impl Record for ByTick {
         let Some(target) = self.read(tracker, dst)? else {
             return Ok(false);
         };
-        let at = match position(&batch, &target) {
-            Position::Here => return Ok(false),
-            Position::Applied => Checkpoint::end_of(&batch),
+        let at = match Place::of(&target, &batch) {
+            Place::Start => return Ok(false),
+            Place::End => Checkpoint::end_of(&batch),
             // A tick that the queue does not have is of another queue, or of an earlier life of this one.
-            Position::Beyond if batches::has(events, &target)? => {
+            Place::Beyond if batches::has(events, &target)? => {
                 warn!(
                     "the target is at tick {}, past batch {} of ticks {}..{}: not applying it again",
                     target.tick, batch.id, batch.prev_tick, batch.tick
                 );
                 Checkpoint { time: events.tick_time(target.tick)?, ..target }
             }
-            Position::Beyond | Position::Lost => {
+            Place::Beyond | Place::Elsewhere => {
                 return Err(Error::lost_position(tracker.consumer(), &batch, &target));
             }
         };
@@ -114,30 +114,5 @@ impl Record for ByTick {
 
     fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error> {
         self.write(tracker, dst, &Checkpoint::end_of(batch))
-    }
-}
-
-/// Where the target stands, seen from a batch.
-#[derive(Debug, PartialEq, Eq)]
-enum Position {
-    /// At its start.
-    Here,
-    /// At its end.
-    Applied,
-    /// At a tick of a higher number.
-    Beyond,
-    /// Before its start, amid it, or at a tick that has the number of its start or end and is another one.
-    Lost,
-}
-
-fn position(batch: &BatchInfo, target: &Checkpoint) -> Position {
-    if target.is(&Checkpoint::start_of(batch)) {
-        Position::Here
-    } else if target.is(&Checkpoint::end_of(batch)) {
-        Position::Applied
-    } else if target.tick > batch.tick {
-        Position::Beyond
-    } else {
-        Position::Lost
     }
 }

@@ -7,7 +7,8 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::{Error, sql};
+use crate::error::Error;
+use crate::sql;
 
 /// Reads and writes the record of one consumer.
 ///
@@ -16,7 +17,8 @@ use crate::{Error, sql};
 /// makes that commit wait for the target's disk, also where `synchronous_commit` is off.
 ///
 /// ```no_run
-/// # use pgq::{BoxError, Events, postgres::Client};
+/// # use pgq::{BoxError, Events};
+/// # use pgq::postgres::Client;
 /// # use pgq_ext::Tracker;
 /// # fn write(_: &mut Events<'_>, _: &mut postgres::Transaction<'_>) -> Result<(), BoxError> { Ok(()) }
 /// fn apply(events: &mut Events<'_>, target: &mut Client) -> Result<(), BoxError> {
@@ -131,7 +133,7 @@ impl Tracker {
     /// # Errors
     ///
     /// As [`last_tick`](Tracker::last_tick); and when the schema is too old, or another PgQ's, to keep times
-    /// ([`Error::is_not_installed`]).
+    /// ([`ErrorKind::NotInstalled`](crate::ErrorKind::NotInstalled)).
     pub fn checkpoint(&self, client: &mut impl GenericClient) -> Result<Option<Checkpoint>, Error> {
         let row = self.call(client, "cannot read the last tick", sql::GET_CHECKPOINT, &[])?;
         checkpoint(&row, 0).map_err(|error| self.failed("cannot read the last tick", error))
@@ -187,7 +189,7 @@ impl Tracker {
     /// # Errors
     ///
     /// When the batch is not the one that is recorded and overlaps those that were applied, so that the source was restored,
-    /// has failed over or was moved back ([`Error::is_lost_position`]); when another subconsumer has taken the batch over;
+    /// has failed over or was moved back ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)); when another subconsumer has taken the batch over;
     /// and as [`checkpoint`](Tracker::checkpoint).
     pub fn is_applied(
         &self,

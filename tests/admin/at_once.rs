@@ -36,19 +36,19 @@ fn at_once<T: Send>(
 }
 
 fn create(client: &mut impl GenericClient) -> Result<bool, pgq::Error> {
-    pgq::create_queue(client, "q")
+    pgq::admin::create_queue(client, "q")
 }
 
 fn register(client: &mut impl GenericClient) -> Result<bool, pgq::Error> {
-    pgq::register_consumer(client, "q", "c")
+    pgq::admin::register_consumer(client, "q", "c")
 }
 
 fn unregister(client: &mut impl GenericClient) -> Result<bool, pgq::Error> {
-    pgq::unregister_consumer(client, "q", "c")
+    pgq::admin::unregister_consumer(client, "q", "c")
 }
 
 fn drop(client: &mut impl GenericClient) -> Result<bool, pgq::Error> {
-    pgq::drop_queue(client, "q", true)
+    pgq::admin::drop_queue(client, "q", true)
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_queue_that_vanishes_is_not_there() {
         for by in [&ours as &dyn Fn(&mut Transaction<'_>), &theirs] {
             queues::create(&mut place.client, "q");
             let error = at_once(&mut place, by, register).expect_err("it is gone");
-            assert!(error.is_missing(), "{error:?}");
+            assert!(error.kind() == pgq::ErrorKind::Missing, "{error:?}");
             queues::create(&mut place.client, "q");
             assert!(!at_once(&mut place, by, drop).expect("it is gone"));
         }
@@ -116,7 +116,7 @@ fn a_queue_in_use_is_not_dropped_and_its_user_is_named() {
         // A limit is set for whoever has none, and for the dropping alone.
         let limit = "select current_setting('lock_timeout')";
         let mut transaction = place.client.transaction().expect("begun");
-        assert!(!pgq::drop_queue(&mut transaction, "nope", true).expect("not there"));
+        assert!(!pgq::admin::drop_queue(&mut transaction, "nope", true).expect("not there"));
         assert_eq!(transaction.query_one(limit, &[]).expect("answers").get::<_, &str>(0), "0");
         transaction.rollback().expect("rolled back");
         producer.batch_execute("commit").expect("committed");

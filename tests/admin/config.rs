@@ -69,7 +69,7 @@ fn settings_beside_the_usual_are_shown_where_they_are_set() {
                     queue_disable_insert        =  true\n    queue_per_tx_limit          =    20\n    \
                     queue_extra_maint           = public.tidy\n";
         assert_eq!(place.done(&["config"]).0, format!("{SHOWN}{more}"));
-        let config = pgq::queue_config(&mut place.client, "testqueue").expect("there");
+        let config = pgq::admin::queue_config(&mut place.client, "testqueue").expect("there");
         assert!(config.ticker_paused && config.external_ticker && config.disable_insert);
         assert_eq!((config.per_tx_limit, &*config.extra_maint), (Some(20), &["public.tidy".to_owned()][..]));
         assert_eq!(config.rotation_period, Duration::from_secs(7200));

@@ -11,7 +11,7 @@ fn queue(place: &mut Place) -> [i64; 4] {
         queues::insert(client, "q", i64::try_from(at).expect("small"), 1);
         queues::tick(client, "q")
     });
-    pgq::register_consumer_at(client, "q", "c", ticks[1]).expect("registered");
+    pgq::admin::register_consumer_at(client, "q", "c", ticks[1]).expect("registered");
     ticks
 }
 

@@ -13,7 +13,7 @@ const IDS: &str = "select string_agg(ev_id::text, ',' order by ev_id) from pgq.f
 fn failed(place: &mut Place, count: i64) {
     let client = &mut place.client;
     queues::create(client, "q");
-    pgq::register_consumer(client, "q", "c").expect("registered");
+    pgq::admin::register_consumer(client, "q", "c").expect("registered");
     client
         .execute(
             "insert into pgq.failed_queue (ev_failed_reason, ev_failed_time, ev_id, ev_time, ev_owner, ev_retry, \

@@ -30,7 +30,7 @@ fn what_a_subconsumer_has_open_comes_back_to_the_others() {
         let (_, log) = place.done(&["unregister", "q", "g.a"]);
         assert!(log.contains("unregistered; the events of its open batch come back to the others"), "{log}");
         assert_eq!(place.value(NAMES), "g,g.b");
-        assert_eq!(pgq::retry_events(&mut place.client).expect("returned"), 3);
+        assert_eq!(pgq::ticker::retry_events(&mut place.client).expect("returned"), 3);
         queues::tick(&mut place.client, "q");
         let events = "select count(*) from pgq.get_batch_events(pgq_coop.next_batch('q', 'g', 'b'))";
         assert_eq!(place.value(events), "3");

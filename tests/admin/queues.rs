@@ -44,13 +44,13 @@ fn a_queue_with_consumers_is_not_dropped_unforced() {
         place.done(&["create", ODD]);
         place.done(&["register", ODD, ODD]);
         let client = &mut place.client;
-        let contents = pgq::queue_contents(client, ODD).expect("readable").expect("there");
+        let contents = pgq::admin::queue_contents(client, ODD).expect("readable").expect("there");
         assert_eq!((contents.events, &*contents.consumers), (Some(0), &[ODD.to_owned()][..]));
-        let error = pgq::drop_queue(client, ODD, false).expect_err("it has a consumer");
-        assert!(!error.is_missing() && error.queue() == Some(ODD), "{error:?}");
-        assert!(pgq::drop_queue(client, ODD, true).expect("dropped"));
-        assert!(!pgq::drop_queue(client, ODD, true).expect("gone"));
-        assert_eq!(pgq::queue_contents(client, ODD).expect("readable"), None);
+        let error = pgq::admin::drop_queue(client, ODD, false).expect_err("it has a consumer");
+        assert!(error.kind() != pgq::ErrorKind::Missing && error.queue() == Some(ODD), "{error:?}");
+        assert!(pgq::admin::drop_queue(client, ODD, true).expect("dropped"));
+        assert!(!pgq::admin::drop_queue(client, ODD, true).expect("gone"));
+        assert_eq!(pgq::admin::queue_contents(client, ODD).expect("readable"), None);
     }
 }
 

@@ -98,7 +98,7 @@ fn an_unforced_yes_does_not_cover_consumers_that_came_since() {
             let conninfo = place.database.conninfo();
             let (status, shown) = answered_after(&place, &["drop", "q"], "y\n", || {
                 let mut client = Client::connect(&conninfo, NoTls).expect("connected");
-                pgq::register_consumer(&mut client, "q", known).expect("registered");
+                pgq::admin::register_consumer(&mut client, "q", known).expect("registered");
             });
             assert_eq!(status, Some(1), "{shown}");
             assert!(shown.contains(&format!("consumer `{known}` has come since")), "{shown}");
@@ -113,7 +113,7 @@ fn a_name_does_not_forge_a_question() {
     let mut place = Place::create(super::KINDS[0]);
     place.done(&["create", "q"]);
     let name = "a`? [y/N] \r\u{1b}[2Kkeep queue `x";
-    pgq::register_consumer(&mut place.client, "q", name).expect("registered");
+    pgq::admin::register_consumer(&mut place.client, "q", name).expect("registered");
     let (status, shown) = answered(&place, &["drop", "q"], "n\n");
     assert_eq!(status, Some(1), "{shown}");
     assert!(
@@ -140,7 +140,7 @@ fn a_schema_is_removed_after_a_yes_only() {
 fn failed_events_are_deleted_and_consumers_moved_after_a_yes_only() {
     let mut place = Place::create(super::KINDS[0]);
     queues::create(&mut place.client, "q");
-    pgq::register_consumer(&mut place.client, "q", "c").expect("registered");
+    pgq::admin::register_consumer(&mut place.client, "q", "c").expect("registered");
     queues::insert(&mut place.client, "q", 1, 2);
     let tick = queues::tick(&mut place.client, "q").to_string();
     let fail = "select pgq.event_failed(batch, n, 'why') from pgq.next_batch('q', 'c') batch, generate_series(1, 2) n";

@@ -107,9 +107,9 @@ fn same_unless<T: Debug>(
 ) -> Result<(), String> {
     let same = match (&ours, theirs.get("value")) {
         (Ok(ours), Some(theirs)) => equal(ours, theirs),
-        (Err(error), Some(theirs)) => error.is_usage() && refused(theirs),
+        (Err(error), Some(theirs)) => error.kind() == dbscript::ErrorKind::Usage && refused(theirs),
         (Ok(_), None) => false,
-        (Err(error), None) => error.is_usage(),
+        (Err(error), None) => error.kind() == dbscript::ErrorKind::Usage,
     };
     if same { Ok(()) } else { Err(format!("{what} is {ours:?} here, there {theirs}")) }
 }

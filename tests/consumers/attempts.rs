@@ -81,7 +81,7 @@ fn tags_that_a_handler_gives_outlive_what_it_wrote() {
         Err("after so many tags that they are sent".into())
     });
     deliver(&mut client, &subscription, &mut consumer).expect("delivered");
-    assert_eq!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 19);
+    assert_eq!(pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 19);
     assert_eq!(return_retries(&mut client), 1);
     assert!(written(&mut client).is_empty());
 }

@@ -120,7 +120,7 @@ fn outcomes_are_the_consumers_whoever_has_the_batch() {
 fn without_them_the_error_says_what_to_install() {
     let (_database, mut client) = Pgq::Bare.database();
     let error = sub("a", |_| ()).register(&mut client).expect_err("there is no pgq_coop");
-    assert!(error.is_missing() && error.to_string().contains("pgqadm"), "{error}");
+    assert!(error.kind() == pgq::ErrorKind::Missing && error.to_string().contains("pgqadm"), "{error}");
 }
 
 /// Greeters that share a consumer.

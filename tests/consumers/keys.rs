@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use pgq::{RetryPolicy, Settings, Twin};
+use pgq::consume::Twin;
+use pgq::{RetryPolicy, Settings};
 
 use crate::support::programs::{command, errors};
 

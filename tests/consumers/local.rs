@@ -124,7 +124,7 @@ fn the_file_is_right_when_it_is_older_or_newer_than_the_queue() {
     for pgq in Pgq::ALL {
         let (local, mut client) = Local::create(pgq);
         // Keeps the ticks on the queue.
-        pgq::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
+        pgq::admin::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
         local.drain();
         let first = ten(&mut client, 0);
         local.drain();
@@ -138,7 +138,7 @@ fn the_file_is_right_when_it_is_older_or_newer_than_the_queue() {
         assert!(said.contains(&moved), "{said}");
         assert_eq!(local.names(), [names(0, 20), names(10, 20)].concat());
 
-        pgq::register_consumer_at(&mut client, QUEUE, CONSUMER, first).expect("moved back");
+        pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, first).expect("moved back");
         let said = local.drain();
         assert!(said.contains("WARNING the file is newer than the queue"), "{said}");
         assert_eq!(local.names().len(), 30, "{pgq:?}");
@@ -149,7 +149,7 @@ fn the_file_is_right_when_it_is_older_or_newer_than_the_queue() {
 #[test]
 fn a_consumer_that_is_not_registered_begins_where_the_file_is() {
     let (local, mut client) = Local::create(Pgq::Own);
-    pgq::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
+    pgq::admin::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
     let first = ten(&mut client, 0);
     ten(&mut client, 10);
     local.set_tick(&first.to_string());
@@ -219,7 +219,7 @@ fn switches_move_queue_and_file() {
     assert!(say("--register").contains("registered"));
     assert_eq!(local.tick(), None);
     assert!(say("--rewind").contains("WARNING the file has no tick"));
-    pgq::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
+    pgq::admin::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
     let first = ten(&mut client, 0);
     local.drain();
     let second = ten(&mut client, 10);

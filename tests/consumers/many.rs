@@ -35,7 +35,7 @@ fn many_tags_are_one_statement_and_long_reasons_are_sent_in_between() {
     assert_eq!(statements(&server, "select pgq.event_failed_many("), 1);
     let pages = statements(&server, "order by ev_id");
     assert!(statements(&server, "") - before < pages + 10, "{}", server.log());
-    assert_eq!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 50_000);
+    assert_eq!(pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 50_000);
     assert_eq!(return_retries(&mut client), 50_000);
     assert_eq!(take(&mut client, &subscription).len(), 50_000);
 
@@ -43,7 +43,7 @@ fn many_tags_are_one_statement_and_long_reasons_are_sent_in_between() {
     let mut consumer = handler(|_, _| Ok(Outcome::Failed("x".repeat(1 << 20))));
     deliver(&mut client, &subscription, &mut consumer).expect("delivered");
     assert_eq!(statements(&server, "select pgq.event_failed_many("), 4);
-    assert_eq!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 50_040);
+    assert_eq!(pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 50_040);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn without_a_transaction_long_reasons_are_sent_in_between_too() {
         let _ = deliver(&mut client, &subscription, &mut consumer);
     }
     assert_eq!(statements(&server, "select pgq.event_failed_many("), 4);
-    assert_eq!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 40);
+    assert_eq!(pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 40);
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn whatever_bytes_they_hold_they_are_told_apart() {
         Ok(if place % 3 == 0 { Outcome::Failed(place.to_string()) } else { Outcome::Done })
     });
     deliver(&mut client, &subscription, &mut consumer).expect("delivered");
-    let events = pgq::failed_events(&mut client, QUEUE, CONSUMER, None, 0).expect("listed");
+    let events = pgq::admin::failed_events(&mut client, QUEUE, CONSUMER, None, 0).expect("listed");
     assert_eq!((place, events.len()), (48, 16));
 }
 

@@ -88,7 +88,7 @@ fn without_the_store_a_failure_is_a_clear_error_and_nothing_is_done() {
         text.contains("failed events are not installed") && text.contains("pgq::schema::install"),
         "{text}"
     );
-    assert!(error.downcast_ref::<pgq::Error>().is_some_and(pgq::Error::is_missing));
+    assert!(error.downcast_ref::<pgq::Error>().is_some_and(|error| error.kind() == pgq::ErrorKind::Missing));
     assert!(written(&mut client).is_empty());
     assert_eq!(take(&mut client, &subscription), [(0, 0), (1, 0), (2, 0)]);
 }

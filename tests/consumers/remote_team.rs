@@ -42,7 +42,7 @@ fn a_remote_batch_that_is_taken_over_is_applied_once() {
         let worker = Worker::with_settings(&source.conninfo(), b.settings().clone())
             .database("dst", &target.conninfo())
             .loop_delay(SHORT)
-            .spawn_delivery(RemoteConsumer::new(CONSUMER, "dst", Apply).subconsumer("b"))
+            .spawn(RemoteConsumer::new(CONSUMER, "dst", Apply).subconsumer("b"))
             .expect("up");
         let is_open = "select count(*) > 0 from pgq.subscription where sub_batch is not null";
         wait_for("the batch", || !client.query_one(is_open, &[]).expect("readable").get::<_, bool>(0));
@@ -104,11 +104,11 @@ fn who_wakes_up_after_its_remote_batch_was_taken_over_applies_nothing() {
                     format('pgq_ext %L %L', $1::text, 'a'), 0))::text";
         hold.query_one(lock, &[&CONSUMER]).expect("locked");
         numbered(&mut client, 0);
-        let a = ends.worker("a", None).spawn_delivery(remote()).expect("up");
+        let a = ends.worker("a", None).spawn(remote()).expect("up");
         wait_for("a to be amid its batch", || is_waiting(&mut dst, CONSUMER));
-        ends.worker("b", Some(Duration::ZERO)).drain_delivery(remote()).expect("taken over");
+        ends.worker("b", Some(Duration::ZERO)).drain(remote()).expect("taken over");
         numbered(&mut client, 10);
-        ends.worker("b", Some(Duration::ZERO)).drain_delivery(remote()).expect("drained");
+        ends.worker("b", Some(Duration::ZERO)).drain(remote()).expect("drained");
         assert_eq!(applied(&mut dst), (20, 20));
         hold.rollback().expect("released");
         wait_for("a to fail", || a.totals().failed > 0);
@@ -131,11 +131,11 @@ fn the_record_of_a_batch_that_was_taken_over_stays_until_that_is_finished() {
         let taken = sub("b", |s| s.subconsumer_timeout = Some(Duration::ZERO));
         assert_eq!(taken.next_batch(&mut client).expect("answers"), Some(batch));
         numbered(&mut client, 10);
-        let error = ends.worker("a", None).drain_delivery(remote()).expect_err("b has the other batch");
+        let error = ends.worker("a", None).drain(remote()).expect_err("b has the other batch");
         assert!(dbscript::describe(&error).contains("has not finished it"), "{error:?}");
         assert_eq!(applied(&mut dst), (0, 0));
-        ends.worker("b", None).drain_delivery(remote()).expect("only finished");
-        ends.worker("a", None).drain_delivery(remote()).expect("drained");
+        ends.worker("b", None).drain(remote()).expect("only finished");
+        ends.worker("a", None).drain(remote()).expect("drained");
         assert_eq!(applied(&mut dst), (10, 10), "{pgq:?}");
     }
 }
@@ -144,11 +144,11 @@ fn the_record_of_a_batch_that_was_taken_over_stays_until_that_is_finished() {
 fn a_remote_consumer_has_the_names_of_its_settings() {
     let (ends, mut client, mut dst) = Ends::create(Pgq::Own);
     numbered(&mut client, 0);
-    ends.worker("a", None).drain_delivery(remote()).expect("drained");
+    ends.worker("a", None).drain(remote()).expect("drained");
     let names = "select string_agg(subconsumer_id, ',') from pgq_ext.completed_batch where consumer_id = $1";
     assert_eq!(dst.query_one(names, &[&CONSUMER]).expect("readable").get::<_, &str>(0), "a");
     for delivery in [remote().subconsumer("b"), RemoteConsumer::new("other", "dst", Apply)] {
-        let error = ends.worker("a", None).drain_delivery(delivery).expect_err("another name");
+        let error = ends.worker("a", None).drain(delivery).expect_err("another name");
         assert!(dbscript::describe(&error).contains("the consumer is `consumer.a`"), "{error:?}");
     }
 }
@@ -157,10 +157,10 @@ fn a_remote_consumer_has_the_names_of_its_settings() {
 fn an_older_schema_is_told_at_startup() {
     let (ends, _client, mut dst) = Ends::create(Pgq::Own);
     dst.batch_execute("drop function pgq_ext.is_batch_done_by_any(text, bigint)").expect("dropped");
-    let error = ends.worker("a", None).spawn_delivery(remote()).map(drop).expect_err("it is too old");
+    let error = ends.worker("a", None).spawn(remote()).map(drop).expect_err("it is too old");
     assert!(dbscript::describe(&error).contains("`pgqadm CONFIG.ini install`"), "{error:?}");
     pgq_ext::schema::install(&mut dst).expect("up to date");
-    ends.worker("a", None).drain_delivery(remote()).expect("drained");
+    ends.worker("a", None).drain(remote()).expect("drained");
 }
 
 #[test]
@@ -170,8 +170,11 @@ fn a_policy_for_who_cannot_retry_is_refused() {
     settings.retry_policy = Some(pgq::RetryPolicy::fixed(Duration::ZERO));
     let worker = Worker::with_settings(&ends.source.conninfo(), settings);
     let worker = worker.database("dst", &ends.target.conninfo());
-    let error = worker.spawn_delivery(remote()).map(drop).expect_err("it retries nothing");
-    assert!(error.is_usage() && error.to_string().contains("pgq_max_retries"), "{error:?}");
+    let error = worker.spawn(remote()).map(drop).expect_err("it retries nothing");
+    assert!(
+        error.kind() == pgq::ErrorKind::Usage && error.to_string().contains("pgq_max_retries"),
+        "{error:?}"
+    );
     let pair = Pair::create();
     let output = pair.mover(&["--set", "pgq_max_retries=1"]).output().expect("starts");
     let line = errors(&output);

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pgq::{Twin, Worker, WorkerHandle};
+use pgq::consume::Twin;
+use pgq::{Worker, WorkerHandle};
 
 use super::*;
 use crate::support::pgbouncer::PgBouncer;
@@ -173,12 +174,12 @@ fn who_has_to_end_and_cannot_work_says_so() {
             worker().drain(Writer('a', diary.clone())).expect_err("another one has the lock"),
             worker().run_once(Writer('a', diary.clone())).expect_err("another one has the lock"),
         ] {
-            assert!(error.is_busy(), "{error:?}");
+            assert!(error.kind() == pgq::ErrorKind::Busy, "{error:?}");
         }
         hold.rollback().expect("released");
-        worker().drain_delivery(pgq::ToConsumer(Writer('a', diary.clone()))).expect("free");
+        worker().drain(Writer('a', diary.clone())).expect("free");
         fill(&mut client, 10);
-        worker().run_delivery_once(pgq::ToConsumer(Writer('a', diary.clone()))).expect("free");
+        worker().run_once(Writer('a', diary.clone())).expect("free");
         assert_eq!(diary.count(), 20);
     }
 }

@@ -50,7 +50,7 @@ fn positions_only_go_forward() {
 #[test]
 fn a_batch_is_described_as_pgq_describes_it() {
     let (_database, mut client) = database(&["a", "b"]);
-    pgq::register_consumer(&mut client, QUEUE, "plain").expect("registered");
+    pgq::admin::register_consumer(&mut client, QUEUE, "plain").expect("registered");
     let columns = "cur_tick_id, prev_tick_id, cur_tick_time::text, prev_tick_time::text, \
                    cur_tick_event_seq, prev_tick_event_seq, batch_id is not null";
     for call in [
@@ -149,25 +149,25 @@ fn a_call_is_a_sign_of_life() {
 #[test]
 fn events_that_are_retried_come_back_to_any_subconsumer() {
     let (_database, mut client) = database(&["a", "b"]);
-    pgq::register_consumer(&mut client, QUEUE, "plain").expect("registered");
+    pgq::admin::register_consumer(&mut client, QUEUE, "plain").expect("registered");
     fill(&mut client, 1, 3);
     let batch = next_batch(&mut client, "a").expect("a batch");
     client.query_one("select pgq.event_retry($1, 2, 0)", &[&batch]).expect("tagged");
     client.query_one("select pgq.event_failed($1, 3, 'why')", &[&batch]).expect("tagged");
     finish(&mut client, batch);
-    assert_eq!(pgq::retry_events(&mut client).expect("returned"), 1);
+    assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), 1);
     queues::tick(&mut client, QUEUE);
     let batch = next_batch(&mut client, "b").expect("a batch");
     assert_eq!(events(&mut client, batch), [2]);
     for name in ["consumer", "consumer.a", "consumer.b"] {
-        assert_eq!(pgq::count_failed_events(&mut client, QUEUE, name).expect("counted"), 1);
+        assert_eq!(pgq::admin::count_failed_events(&mut client, QUEUE, name).expect("counted"), 1);
     }
 }
 
 #[test]
 fn a_consumer_becomes_cooperative_with_its_open_batch() {
     let (_database, mut client) = database(&[]);
-    pgq::register_consumer(&mut client, QUEUE, CONSUMER).expect("registered");
+    pgq::admin::register_consumer(&mut client, QUEUE, CONSUMER).expect("registered");
     let tick = fill(&mut client, 1, 2);
     let batch: i64 =
         client.query_one("select pgq.next_batch('queue', 'consumer')", &[]).expect("a batch").get(0);
@@ -190,7 +190,7 @@ fn a_batch_that_pgq_finished_leaves_no_position_behind() {
 #[test]
 fn a_plain_consumers_batch_is_finished_as_pgq_does() {
     let (_database, mut client) = database(&["a"]);
-    pgq::register_consumer(&mut client, QUEUE, "plain").expect("registered");
+    pgq::admin::register_consumer(&mut client, QUEUE, "plain").expect("registered");
     let tick = fill(&mut client, 1, 1);
     let batch: i64 =
         client.query_one("select pgq.next_batch('queue', 'plain')", &[]).expect("a batch").get(0);

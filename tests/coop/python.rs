@@ -160,7 +160,7 @@ fn an_event_that_one_worker_retries_comes_back_to_another() {
     fill(&mut client, 2, 1);
     succeed(&mut workers.command("a", "loop_delay = 0\n", &[]));
     assert_eq!(processed(&mut client, "%"), [2]);
-    assert_eq!(pgq::retry_events(&mut client).expect("returned"), 1);
+    assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), 1);
     queues::tick(&mut client, QUEUE);
     succeed(&mut workers.command("b", "loop_delay = 0\n", &[]));
     assert_eq!(processed(&mut client, "b"), [1]);

@@ -43,7 +43,7 @@ fn a_subconsumer_with_a_batch_stays_unless_its_events_are_retried() {
     // Tagged already, and still comes back only once.
     client.query_one("select pgq.event_retry($1, 2, 0)", &[&batch]).expect("tagged");
     assert_eq!(unregister(&mut client, "a", 1), Ok(1));
-    assert_eq!(pgq::retry_events(&mut client).expect("returned"), 3);
+    assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), 3);
     queues::tick(&mut client, QUEUE);
     let batch = next_batch(&mut client, "b").expect("a batch");
     assert_eq!(events(&mut client, batch), [1, 2, 3]);
@@ -58,8 +58,8 @@ fn unregistering_a_subconsumer_keeps_the_failed_events() {
     client.query_one("select pgq.event_failed($1, 1, 'why')", &[&batch]).expect("tagged");
     finish(&mut client, batch);
     assert_eq!(unregister(&mut client, "a", 0), Ok(1));
-    assert_eq!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 1);
-    assert!(pgq::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("unregistered"));
+    assert_eq!(pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 1);
+    assert!(pgq::admin::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("unregistered"));
     let left: i64 = client.query_one("select count(*) from pgq.failed_queue", &[]).expect("countable").get(0);
     assert_eq!(left, 0);
 }
@@ -81,7 +81,7 @@ fn unregistering_the_consumer_takes_its_subconsumers_along() {
 #[test]
 fn wrong_arguments_are_named() {
     let (_database, mut client) = database(&["a"]);
-    pgq::register_consumer(&mut client, QUEUE, "consumer.taken").expect("registered");
+    pgq::admin::register_consumer(&mut client, QUEUE, "consumer.taken").expect("registered");
     for (call, message) in [
         (
             "register_subconsumer('nope', 'c', 's')",

@@ -12,7 +12,7 @@ const CONTROL: &str = "control";
 fn rotating() -> (Database, Client) {
     let (database, mut client) = database(&["a", "b"]);
     queues::create(&mut client, CONTROL);
-    pgq::register_consumer(&mut client, CONTROL, "plain").expect("registered");
+    pgq::admin::register_consumer(&mut client, CONTROL, "plain").expect("registered");
     for queue in [QUEUE, CONTROL] {
         client
             .query_one("select pgq.set_queue_config($1, 'rotation_period', '0')", &[&queue])

@@ -65,8 +65,8 @@ fn run(next_batch: &str) {
 
 fn maintain(client: &mut Client) {
     // A rotation and a reader of the table may wait for each other; then it is put off.
-    let _ = pgq::maintain(client);
-    pgq::retry_events(client).expect("returned");
+    let _ = pgq::ticker::maintain(client);
+    pgq::ticker::retry_events(client).expect("returned");
 }
 
 fn count(client: &mut Client, select: &str) -> i64 {

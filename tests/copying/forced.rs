@@ -23,7 +23,7 @@ fn owned(database: &Database) -> (Client, Client) {
     queues::install_as(&mut owner, pgq::schema::Kind::Own);
     queues::create(&mut owner, "q");
     pgq_ext::schema::install(&mut owner).expect("installed");
-    pgq::register_consumer(&mut owner, "q", "c").expect("registered");
+    pgq::admin::register_consumer(&mut owner, "q", "c").expect("registered");
     (owner, connect(&reader))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgq::{Batch, Settings, Subscription, ToConsumer, Worker};
+use pgq::{Batch, Settings, Subscription, Worker};
 use pgq_ext::{RemoteConsumer, RemoteHandler, SerialConsumer};
 use postgres::{Client, Transaction};
 
@@ -11,7 +11,7 @@ use crate::support::{queues, wait_for};
 
 /// Gives the batch that the consumer has open to another one, as a crash does: the sequence of ids goes back.
 fn hand_over(client: &mut Client, batch: i64) {
-    pgq::register_consumer(client, QUEUE, "other").expect("registered");
+    pgq::admin::register_consumer(client, QUEUE, "other").expect("registered");
     client
         .batch_execute(&format!(
             "update pgq.subscription other set sub_last_tick = own.sub_last_tick, sub_next_tick = own.sub_next_tick \
@@ -132,8 +132,8 @@ fn a_remote_batch_that_is_another_consumers_now_is_left_to_it() {
             .exception_sleep(Duration::from_millis(10));
         let handler = HandOver(Some(database.client()));
         let worker = match is_serial {
-            true => worker.spawn_delivery(SerialConsumer::new(CONSUMER, "dst", handler)),
-            false => worker.spawn_delivery(RemoteConsumer::new(CONSUMER, "dst", handler)),
+            true => worker.spawn(SerialConsumer::new(CONSUMER, "dst", handler)),
+            false => worker.spawn(RemoteConsumer::new(CONSUMER, "dst", handler)),
         };
         let worker = worker.expect("up");
         wait_for("the round to fail", || worker.totals().failed > 0);
@@ -169,7 +169,7 @@ fn only_the_transaction_that_finishes_a_batch_stands_in_for_the_disk() {
         queues::insert(&mut client, QUEUE, 0, 3);
         queues::tick(&mut client, QUEUE);
         let worker = Worker::with_settings(&database.conninfo(), settings);
-        worker.drain_delivery(ToConsumer(Reader)).expect("drained");
+        worker.drain(Reader).expect("drained");
         let waits = "select min(waits) from opened";
         assert_eq!(client.query_one(waits, &[]).expect("readable").get::<_, &str>(0), expected);
     }

@@ -67,20 +67,20 @@ fn positions_that_row_security_hides_are_an_error() {
             secure(&mut client, table, "enable");
             assert_told(subscription.next_batch(&mut admin), table);
             assert_told(Status::read(&mut admin), table);
-            assert_told(pgq::maintain(&mut admin), table);
-            assert_told(pgq::queue_configs(&mut admin), table);
+            assert_told(pgq::ticker::maintain(&mut admin), table);
+            assert_told(pgq::admin::queue_configs(&mut admin), table);
             secure(&mut client, table, "disable");
         }
         secure(&mut client, "pgq.queue", "enable");
-        assert_told(pgq::retry_events(&mut admin), "pgq.queue");
+        assert_told(pgq::ticker::retry_events(&mut admin), "pgq.queue");
         secure(&mut client, "pgq.queue", "disable");
         secure(&mut client, "pgq.retry_queue", "enable");
-        assert_told(pgq::retry_events(&mut admin), "pgq.retry_queue");
+        assert_told(pgq::ticker::retry_events(&mut admin), "pgq.retry_queue");
         assert_told(Status::read(&mut admin), "pgq.retry_queue");
-        assert_told(pgq::queue_contents(&mut admin, QUEUE), "pgq.retry_queue");
+        assert_told(pgq::admin::queue_contents(&mut admin, QUEUE), "pgq.retry_queue");
         secure(&mut client, "pgq.retry_queue", "disable");
         secure(&mut client, "pgq.event_1", "enable");
-        assert_told(pgq::queue_contents(&mut admin, QUEUE), "pgq.event_1");
+        assert_told(pgq::admin::queue_contents(&mut admin, QUEUE), "pgq.event_1");
         drop(admin);
         drop_role(&mut client, &role);
     }

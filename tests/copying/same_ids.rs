@@ -36,27 +36,27 @@ fn failed_events_of_one_id_are_all_kept() {
             next(&mut client, |batch, event| batch.fail(event, "no")).expect("finished");
         }
         let data = |client: &mut Client| {
-            let failed = pgq::failed_events(client, QUEUE, CONSUMER, None, 0).expect("listed");
+            let failed = pgq::admin::failed_events(client, QUEUE, CONSUMER, None, 0).expect("listed");
             failed.iter().filter_map(|event| event.data().map(str::to_owned)).collect::<Vec<_>>()
         };
         assert_eq!(data(&mut client), ["A", "B", "B"], "{kind:?}");
         let mut paged = Vec::new();
-        pgq::each_failed_event(&mut client, QUEUE, CONSUMER, |event| {
+        pgq::admin::each_failed_event(&mut client, QUEUE, CONSUMER, |event| {
             paged.extend(event.data().map(str::to_owned));
             std::ops::ControlFlow::Continue(())
         })
         .expect("listed");
         assert_eq!(paged.len(), 3);
-        pgq::retry_failed_event(&mut client, QUEUE, CONSUMER, 5).expect("moved");
+        pgq::admin::retry_failed_event(&mut client, QUEUE, CONSUMER, 5).expect("moved");
         assert_eq!(tick_and_read(&mut client, QUEUE), ["A"]);
-        pgq::delete_failed_event(&mut client, QUEUE, CONSUMER, 5).expect("deleted");
+        pgq::admin::delete_failed_event(&mut client, QUEUE, CONSUMER, 5).expect("deleted");
         assert_eq!(data(&mut client), ["B"]);
         let late = "update pgq.failed_queue set ev_failed_time = now() - interval '1 day'";
         client.batch_execute(late).expect("older");
         insert(&mut client, "C");
         next(&mut client, |batch, event| batch.fail(event, "no")).expect("finished");
         assert_eq!(
-            pgq::purge_failed_events(&mut client, QUEUE, CONSUMER, Some("1 hour")).expect("purged"),
+            pgq::admin::purge_failed_events(&mut client, QUEUE, CONSUMER, Some("1 hour")).expect("purged"),
             1
         );
         assert_eq!(data(&mut client), ["C"]);
@@ -77,7 +77,7 @@ fn the_function_for_one_event_keeps_all_too() {
             }
             read(&mut client, QUEUE);
         }
-        assert_eq!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 2);
+        assert_eq!(pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 2);
     }
 }
 
@@ -94,12 +94,12 @@ fn retried_events_of_one_id_are_kept_or_an_error() {
         if kind == Kind::Extension {
             let error = second.expect_err("the extension's key leaves no room");
             assert!(dbscript::describe(&error).contains("waits for its retry"), "{error:?}");
-            assert_eq!(pgq::retry_events(&mut client).expect("returned"), 1);
+            assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), 1);
             next(&mut client, retry).expect("finished");
         } else {
             second.expect("both wait");
         }
-        pgq::retry_events(&mut client).expect("returned");
+        pgq::ticker::retry_events(&mut client).expect("returned");
         seen.extend(tick_and_read(&mut client, QUEUE));
         seen.sort_unstable();
         assert_eq!(seen, ["A", "B"], "{kind:?}");
@@ -119,7 +119,7 @@ fn without_the_store_a_second_retry_is_an_error() {
     insert(&mut client, "B");
     let error = next(&mut client, retry).expect_err("A waits");
     assert!(dbscript::describe(&error).contains("waits for its retry"), "{error:?}");
-    assert_eq!(pgq::retry_events(&mut client).expect("returned"), 1);
+    assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), 1);
     next(&mut client, retry).expect("finished");
 }
 

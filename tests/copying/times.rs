@@ -37,7 +37,7 @@ fn an_event_at_infinity_says_so_wherever_it_goes() {
         let (first, last) = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
         assert_eq!([times[0], times[2], times[3]], [first, last, last]);
         assert!(times[1] > first, "{}", times[1]);
-        let failed = pgq::failed_events(&mut client, QUEUE, CONSUMER, None, 0).expect("listed");
+        let failed = pgq::admin::failed_events(&mut client, QUEUE, CONSUMER, None, 0).expect("listed");
         assert_eq!(failed.iter().map(|event| event.time()).collect::<Vec<_>>(), times);
         let copies = times.iter().map(|time| NewEvent::new("t", "d").time(*time));
         pgq::bulk_insert(&mut client, "copy", copies).expect("inserted");

@@ -54,7 +54,7 @@ fn json_of_the_status_is_json_still() {
     let database = Database::create_for(Kind::Own, "escaping");
     let mut client = database.client();
     queues::install_as(&mut client, Kind::Own);
-    pgq::create_queue(&mut client, EVIL).expect("created");
+    pgq::admin::create_queue(&mut client, EVIL).expect("created");
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("adm.ini"), format!("[pgqadm]\ndb = {}\n", database.conninfo()))
         .expect("writable");

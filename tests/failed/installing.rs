@@ -14,14 +14,14 @@ fn stored(client: &mut Client) -> i64 {
 fn unregistering_a_consumer_deletes_its_failed_events_and_nobody_elses() {
     let (_database, mut client) = database();
     fail_two_of_three(&mut client);
-    pgq::register_consumer(&mut client, QUEUE, "other").expect("registered");
+    pgq::admin::register_consumer(&mut client, QUEUE, "other").expect("registered");
     queues::insert(&mut client, QUEUE, 4, 1);
     queues::tick(&mut client, QUEUE);
     let batch: i64 =
         client.query_one("select pgq.next_batch($1, 'other')", &[&QUEUE]).expect("a batch").get(0);
     fail(&mut client, batch, 4, None);
     assert_eq!(stored(&mut client), 3);
-    assert!(pgq::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("unregistered"));
+    assert!(pgq::admin::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("unregistered"));
     assert_eq!(stored(&mut client), 1);
     client.query_one("select pgq.drop_queue($1, true)", &[&QUEUE]).expect("dropped");
     assert_eq!(stored(&mut client), 0);
@@ -34,12 +34,12 @@ fn readers_use_the_store_and_others_do_not() {
     let [reader, stranger] = ["reader", "stranger"].map(|name| format!("{name}_{}", unique()));
     let roles = format!("create role {reader} in role pgq_reader; create role {stranger}; set role {reader}");
     client.batch_execute(&roles).expect("created");
-    assert_eq!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 2);
-    pgq::retry_failed_event(&mut client, QUEUE, CONSUMER, 1).expect("retried");
-    pgq::delete_failed_event(&mut client, QUEUE, CONSUMER, 2).expect("deleted");
+    assert_eq!(pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 2);
+    pgq::admin::retry_failed_event(&mut client, QUEUE, CONSUMER, 1).expect("retried");
+    pgq::admin::delete_failed_event(&mut client, QUEUE, CONSUMER, 2).expect("deleted");
     assert!(client.execute("delete from pgq.failed_queue", &[]).is_err());
     client.batch_execute(&format!("set role {stranger}")).expect("set");
-    assert!(pgq::count_failed_events(&mut client, QUEUE, CONSUMER).is_err());
+    assert!(pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).is_err());
     client.batch_execute("reset role").expect("reset");
     client.batch_execute(&format!("drop role {reader}, {stranger}")).expect("dropped");
 }
@@ -70,6 +70,6 @@ fn a_dump_holds_the_failed_events_and_installing_again_completes_it() {
     assert_eq!(ids(&list(&mut client)), [1, 2]);
     schema::install(&mut client).expect("installed again");
     assert_eq!(ids(&list(&mut client)), [1, 2]);
-    assert!(pgq::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("unregistered"));
+    assert!(pgq::admin::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("unregistered"));
     assert_eq!(stored(&mut client), 0);
 }

@@ -3,7 +3,8 @@
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use pgq::{Batch, BoxError, Consumer, Event, Outcome, Settings, Ticker, TickerRole, Worker};
+use pgq::ticker::TickerRole;
+use pgq::{Batch, BoxError, Consumer, Event, Outcome, Settings, Ticker, Worker};
 
 use super::*;
 

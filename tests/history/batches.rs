@@ -72,7 +72,7 @@ impl Ends {
 
     fn drain_by(&self, member: Option<&str>, takes_over: bool) -> Result<(), pgq::Error> {
         let remote = RemoteConsumer::new(CONSUMER, "dst", Apply);
-        self.worker(member, takes_over).drain_delivery(remote).map(|_| ())
+        self.worker(member, takes_over).drain(remote).map(|_| ())
     }
 
     #[track_caller]
@@ -162,7 +162,7 @@ fn a_source_that_has_forgotten_its_batches_and_not_its_ticks_doubles_nothing() {
         ends.assert_lost(ends.members()[0]);
         assert_eq!(applied(&mut dst), (40, 40), "{team:?}");
         let last = queues::tick(&mut client, QUEUE);
-        pgq::register_consumer_at(&mut client, QUEUE, CONSUMER, last).expect("moved on");
+        pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, last).expect("moved on");
         if team.is_empty() {
             batch(&mut client, QUEUE, 40, 10);
             ends.assert_lost(None);
@@ -220,10 +220,10 @@ fn registering_anew_forgets_the_batches() {
     let (ends, mut client, mut dst) = Ends::create(NOBODY);
     let first = batch(&mut client, QUEUE, 0, 10);
     ends.drain().expect("applied");
-    pgq::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
-    pgq::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("unregistered");
+    pgq::admin::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
+    pgq::admin::unregister_consumer(&mut client, QUEUE, CONSUMER).expect("unregistered");
     ends.drain().expect("registered");
-    pgq::register_consumer_at(&mut client, QUEUE, CONSUMER, first - 1).expect("moved back");
+    pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, first - 1).expect("moved back");
     ends.drain().expect("applied again");
     assert_eq!(applied(&mut dst), (20, 10));
 }
@@ -275,7 +275,7 @@ fn a_consumer_that_was_moved_on_goes_on_there_when_an_operator_says_so() {
     batch(&mut client, QUEUE, 0, 10);
     ends.drain().expect("applied");
     let last = batch(&mut client, QUEUE, 10, 10);
-    pgq::register_consumer_at(&mut client, QUEUE, CONSUMER, last).expect("moved on");
+    pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, last).expect("moved on");
     batch(&mut client, QUEUE, 20, 10);
     let error = ends.drain().expect_err("ten events are left out");
     assert!(dbscript::describe(&error).contains("the events between are not applied"), "{error:?}");

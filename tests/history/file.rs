@@ -74,7 +74,7 @@ fn a_restored_queue_is_a_lost_position_also_for_a_new_start() {
         }
     }
     // It stands where the file's number is.
-    pgq::register_consumer_at(&mut client, QUEUE, CONSUMER, ticks[2]).expect("moved");
+    pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, ticks[2]).expect("moved");
     assert_eq!(local.run(&[]).0, Some(1));
     assert_eq!((local.names(), local.read("tick")), (30, ticks[2].to_string()));
     assert_eq!(local.run(&["--reset"]).0, Some(0));
@@ -130,7 +130,7 @@ fn a_crash_between_the_two_files_leaves_a_tick_with_its_time() {
     });
     assert_eq!(local.read("tick.time").lines().collect::<Vec<_>>(), expected);
     // The first file is older by one.
-    pgq::register_consumer_at(&mut client, QUEUE, CONSUMER, first).expect("moved back");
+    pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, first).expect("moved back");
     local.write("tick", &first.to_string());
     assert!(!local.drain().contains("adding its time"));
     assert_eq!((local.names(), local.read("tick")), (30, second.to_string()));

@@ -22,7 +22,7 @@ fn a_number_that_was_restored_alone_may_be_another_tick() {
         assert!(said.contains("restored alone"), "{said}");
     }
     // Where its number is.
-    pgq::register_consumer_at(&mut client, QUEUE, CONSUMER, ticks[1]).expect("moved");
+    pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, ticks[1]).expect("moved");
     assert_eq!(local.run(&[]).0, Some(1));
     assert_eq!((local.names(), local.read("tick")), (40, ticks[1].to_string()));
     std::fs::remove_file(local.folder.path().join("tick.time")).expect("there");

@@ -60,7 +60,7 @@ fn a_number_that_has_come_again_is_not_the_targets_tick() {
             batch(&mut source, SOURCE_QUEUE, from, 1);
         }
         // The source stands where the target's number is its batch's start, and where it is its end.
-        pgq::register_consumer_at(&mut source, SOURCE_QUEUE, JOB, ticks[moved_to]).expect("moved");
+        pgq::admin::register_consumer_at(&mut source, SOURCE_QUEUE, JOB, ticks[moved_to]).expect("moved");
         let said = fail(&pair, &[]);
         assert!(said.contains("has lost its position"), "{at}: {said}");
         assert_eq!(queues::count(&mut target, TARGET_QUEUE), 30, "{at}");
@@ -74,7 +74,7 @@ fn a_number_that_has_come_again_is_not_the_targets_tick() {
 fn a_tick_of_the_same_history_is_recognized() {
     let (pair, mut source, ticks) = moved();
     // A standby may have the ticks and not that their batches were finished.
-    pgq::register_consumer_at(&mut source, SOURCE_QUEUE, JOB, ticks[0]).expect("moved back");
+    pgq::admin::register_consumer_at(&mut source, SOURCE_QUEUE, JOB, ticks[0]).expect("moved back");
     let last = batch(&mut source, SOURCE_QUEUE, 30, 10);
     pair.drain();
     pair.assert_moved();
@@ -96,7 +96,10 @@ fn the_record_has_the_time_of_its_tick() {
     let tracker = Tracker::new(JOB);
     let checkpoint = tracker.checkpoint(&mut target).expect("readable").expect("recorded");
     assert_eq!(checkpoint.tick, ticks[2]);
-    assert_eq!(checkpoint.time, pgq::tick_time(&mut source, SOURCE_QUEUE, ticks[2]).expect("readable"));
+    assert_eq!(
+        checkpoint.time,
+        pgq::admin::tick_time(&mut source, SOURCE_QUEUE, ticks[2]).expect("readable")
+    );
     assert!(checkpoint.time.is_some());
     tracker.set_last_tick(&mut target, None).expect("forgotten");
     assert_eq!(tracker.checkpoint(&mut target).expect("readable"), None);

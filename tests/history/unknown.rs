@@ -24,7 +24,7 @@ fn a_number_is_accepted_once_and_gets_its_time() {
         let tracker = Tracker::new(JOB);
         tracker.set_last_tick(&mut target, Some(number)).expect("recorded");
         assert!(!time_is_known(&mut target));
-        pgq::register_consumer_at(&mut source, SOURCE_QUEUE, JOB, from).expect("moved");
+        pgq::admin::register_consumer_at(&mut source, SOURCE_QUEUE, JOB, from).expect("moved");
         let before = queues::count(&mut target, TARGET_QUEUE);
         pair.drain();
         assert_eq!(queues::count(&mut target, TARGET_QUEUE) - before, moved);
@@ -63,7 +63,7 @@ fn a_schema_without_times_is_used_by_number_with_a_warning_until_it_is_installed
             assert_eq!(pair.log().matches("WARNING schema `pgq_ext`").count(), 2, "{}", pair.log());
             succeed(&mut pair.mover(&["--rewind"]));
             let error = Tracker::new(JOB).checkpoint(&mut target).expect_err("too old");
-            assert!(error.is_not_installed(), "{error:?}");
+            assert!(error.kind() == pgq_ext::ErrorKind::NotInstalled, "{error:?}");
             pgq_ext::schema::install(&mut target).expect("up to date");
         }
     }

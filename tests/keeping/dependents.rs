@@ -117,7 +117,7 @@ fn what_has_come_since_the_question_is_not_part_of_the_answer() {
     );
     let agreed = schema::contents(&mut client).expect("answers").expect("installed");
     assert_eq!(agreed.dependents, ["view public.coop", "view public.names"]);
-    pgq::create_queue(&mut client, "q").expect("created");
+    pgq::admin::create_queue(&mut client, "q").expect("created");
     let error = schema::uninstall_of(&mut client, &agreed).expect_err("refused");
     assert!(error.to_string().contains("a queue has come since"), "{error}");
     let (status, log) = pgqadm(&database, &["uninstall", "pgq_ext"]);
@@ -145,7 +145,7 @@ fn a_queue_is_not_dropped_under_a_view() {
             ),
         ] {
             client.batch_execute(use_it).expect("used");
-            let contents = pgq::queue_contents(&mut client, "q").expect("answers").expect("there");
+            let contents = pgq::admin::queue_contents(&mut client, "q").expect("answers").expect("there");
             assert_eq!(contents.dependents, [named]);
             for arguments in [&["drop", "q"][..], &["drop", "q", "--force"]] {
                 let (status, log) = pgqadm(&database, arguments);
@@ -154,6 +154,6 @@ fn a_queue_is_not_dropped_under_a_view() {
             }
             client.batch_execute(leave_it).expect("no use any more");
         }
-        assert!(pgq::drop_queue(&mut client, "q", true).expect("dropped"));
+        assert!(pgq::admin::drop_queue(&mut client, "q", true).expect("dropped"));
     }
 }

@@ -54,7 +54,7 @@ fn used(kind: Kind) -> Database {
     for queue in ["a", "b"] {
         queues::create(&mut client, queue);
     }
-    pgq::register_consumer(&mut client, "a", "c").expect("registered");
+    pgq::admin::register_consumer(&mut client, "a", "c").expect("registered");
     queues::insert(&mut client, "a", 1, 1);
     queues::tick(&mut client, "a");
     queues::insert(&mut client, "a", 2, 1);
@@ -64,14 +64,14 @@ fn used(kind: Kind) -> Database {
 /// Fails unless queues can be created, and used by all that they are for.
 #[track_caller]
 fn assert_works(client: &mut Client, queue: &str) {
-    pgq::create_queue(client, queue).expect("created");
-    pgq::register_consumer(client, queue, "again").expect("registered");
+    pgq::admin::create_queue(client, queue).expect("created");
+    pgq::admin::register_consumer(client, queue, "again").expect("registered");
     client.execute("select pgq.insert_event($1, 'a', 'b')", &[&queue]).expect("inserted");
     client.execute("select pgq.force_tick($1)", &[&queue]).expect("forced");
     client.execute("select pgq.ticker($1)", &[&queue]).expect("ticks");
     let events = "select count(*) from pgq.get_batch_events(pgq.next_batch($1, 'again'))";
     assert_eq!(client.query_one(events, &[&queue]).expect("readable").get::<_, i64>(0), 1);
-    pgq::maintain(client).expect("maintained");
+    pgq::ticker::maintain(client).expect("maintained");
 }
 
 fn restored(kind: Kind, arguments: &[&str]) -> (Database, Client) {
@@ -132,7 +132,7 @@ fn tables_that_a_dump_has_left_out_are_made_anew() {
         if left_out == "pgq.event_*" {
             queues::insert(&mut client, "a", 1, 1);
             assert_eq!(queues::count(&mut client, "a"), 1);
-            assert!(pgq::drop_queue(&mut client, "a", true).expect("dropped"));
+            assert!(pgq::admin::drop_queue(&mut client, "a", true).expect("dropped"));
         }
         let report = schema::install_as(&mut client, None).expect("again");
         assert_eq!(

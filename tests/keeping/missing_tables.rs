@@ -36,7 +36,7 @@ fn missing_tables_are_named_and_created_as_they_were() {
             queues::install_as(&mut client, kind);
             queues::create(&mut client, "q");
             queues::create(&mut client, "other");
-            pgq::register_consumer(&mut client, "q", "c").expect("registered");
+            pgq::admin::register_consumer(&mut client, "q", "c").expect("registered");
             let before = made(&mut client, 1);
             client.batch_execute(loss).expect("lost");
             let status = Status::read(&mut client).expect("readable");
@@ -52,7 +52,11 @@ fn missing_tables_are_named_and_created_as_they_were() {
             let report = schema::install_as(&mut client, Some(kind)).expect("mended");
             assert_eq!(report.change, Change::Updated, "{loss} on {kind}");
             assert_eq!(made(&mut client, 1), before, "{loss} on {kind}");
-            assert_eq!(pgq::integrity::inspect(&mut client).expect("readable"), [], "{loss} on {kind}");
+            assert_eq!(
+                pgq::admin::integrity::inspect(&mut client).expect("readable"),
+                [],
+                "{loss} on {kind}"
+            );
             queues::insert(&mut client, "q", 1, 2);
             queues::tick(&mut client, "q");
             let events = "select count(*) from pgq.get_batch_events(pgq.next_batch('q', 'c'))";

@@ -27,7 +27,7 @@ impl Place {
         queues::install_as(&mut client, kind);
         pgq_ext::schema::install(&mut client).expect("installed");
         queues::create(&mut client, "queue");
-        pgq::register_consumer(&mut client, "queue", "consumer").expect("registered");
+        pgq::admin::register_consumer(&mut client, "queue", "consumer").expect("registered");
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("job.ini"), format!("[pgqadm]\ndb = {}\n", database.conninfo()))
             .expect("writable");

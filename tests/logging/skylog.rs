@@ -124,7 +124,7 @@ kwargs = {'maxBytes': 80 + 2 * 5, 'backupCount': 3}
 formatter = line
 [handler_timed]
 class = logging.handlers.TimedRotatingFileHandler
-args = (os.path.join('log', 'timed'), 'midnight')
+args = ('log/timed', 'midnight')
 formatter = line
 [handler_out]
 class = StreamHandler

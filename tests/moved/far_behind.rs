@@ -24,6 +24,11 @@ fn events_are_ticked_though_their_sequence_is_millions_behind() {
         let ticker = place.ticker();
         wait_for("the event", || place.consume("a") == ["x"]);
         stop(ticker);
-        assert_eq!(pgq::integrity::inspect(&mut place.client).expect("readable"), [], "{}", place.kind);
+        assert_eq!(
+            pgq::admin::integrity::inspect(&mut place.client).expect("readable"),
+            [],
+            "{}",
+            place.kind
+        );
     }
 }

@@ -46,10 +46,10 @@ fn a_batch_without_an_end_comes_again() {
 #[test]
 fn consumers_that_share_an_id_are_separated() {
     for mut place in Place::each() {
-        pgq::register_consumer(&mut place.client, "q", "b").expect("registered");
-        pgq::register_subconsumer(&mut place.client, "q", "team", "one").expect("registered");
-        pgq::register_subconsumer(&mut place.client, "q", "team", "two").expect("registered");
-        assert_eq!(pgq::integrity::inspect(&mut place.client).expect("readable"), []);
+        pgq::admin::register_consumer(&mut place.client, "q", "b").expect("registered");
+        pgq::admin::register_subconsumer(&mut place.client, "q", "team", "one").expect("registered");
+        pgq::admin::register_subconsumer(&mut place.client, "q", "team", "two").expect("registered");
+        assert_eq!(pgq::admin::integrity::inspect(&mut place.client).expect("readable"), []);
         place.batch(
             "update pgq.subscription set sub_id = (select min(sub_id) from pgq.subscription); \
              select pgq.event_retry_raw('q', 'a', now(), 7, now(), 1, 't', 'd', null, null, null, null)",
@@ -106,12 +106,13 @@ fn events_of_nobody_are_kept() {
 fn a_repair_does_only_what_was_confirmed() {
     for mut place in Place::each() {
         place.batch("select setval('pgq.subscription_sub_id_seq', 1, false)");
-        let confirmed = pgq::integrity::inspect(&mut place.client).expect("readable");
+        let confirmed = pgq::admin::integrity::inspect(&mut place.client).expect("readable");
         assert_eq!(confirmed.len(), 1);
         place.batch("update pgq.tick set tick_time = now() + interval '1 hour'");
-        let error = pgq::integrity::repair(&mut place.client, &confirmed).expect_err("more than confirmed");
+        let error =
+            pgq::admin::integrity::repair(&mut place.client, &confirmed).expect_err("more than confirmed");
         assert!(error.to_string().contains("something else has come up since: queue `q`"), "{error:?}");
-        assert_eq!(pgq::integrity::inspect(&mut place.client).expect("readable").len(), 2);
+        assert_eq!(pgq::admin::integrity::inspect(&mut place.client).expect("readable").len(), 2);
     }
 }
 
@@ -123,8 +124,8 @@ fn a_repair_does_not_wait_for_ever() {
         let mut hold = holder.transaction().expect("begin");
         hold.batch_execute("lock table pgq.subscription in row exclusive mode").expect("locked");
         place.batch("set lock_timeout = '50ms'");
-        let confirmed = pgq::integrity::inspect(&mut place.client).expect("readable");
-        let error = pgq::integrity::repair(&mut place.client, &confirmed).expect_err("locked");
+        let confirmed = pgq::admin::integrity::inspect(&mut place.client).expect("readable");
+        let error = pgq::admin::integrity::repair(&mut place.client, &confirmed).expect_err("locked");
         assert_eq!(error.sqlstate().map(|code| code.code()), Some("55P03"), "{error:?}");
     }
 }

@@ -55,13 +55,13 @@ fn a_consumer_does_not_share_an_id() {
             place.says(arguments, 1, &["cannot register consumer `b`", "behind those in use", "repair"]);
         }
         place.says(&["register", "q", "a"], 0, &["already registered"]);
-        pgq::register_subconsumer(&mut place.client, "q", "team", "one").expect_err("the same");
+        pgq::admin::register_subconsumer(&mut place.client, "q", "team", "one").expect_err("the same");
         place.says(&["unregister", "q", "b", "--force"], 0, &["not registered"]);
         assert_eq!(place.number("select count(*) from pgq.subscription"), 1);
         // Who may not see the sequence finds out afterwards.
         let role = format!("moved_{}", crate::support::unique());
         place.batch(&format!("create role {role} in role pgq_reader; set role {role}"));
-        let refused = pgq::register_consumer(&mut place.client, "q", "b").expect_err("shared");
+        let refused = pgq::admin::register_consumer(&mut place.client, "q", "b").expect_err("shared");
         assert!(format!("{refused:?}").contains("repair"), "{refused:?}");
         place.batch(&format!(
             "reset role; drop role {role}; select setval('pgq.subscription_sub_id_seq', 1, false)"
@@ -93,9 +93,9 @@ fn all_sequences_are_moved_past_what_is_in_use() {
         assert_eq!(said.matches("sequence `").count(), 6, "{said}");
         place.says(&["repair", "--force"], 0, &["repaired: "]);
         place.says(&["repair"], 0, &["nothing to repair"]);
-        assert_eq!(pgq::integrity::inspect(&mut place.client).expect("readable"), []);
-        pgq::create_queue(&mut place.client, "other").expect("created");
-        pgq::register_consumer(&mut place.client, "other", "b").expect("registered");
+        assert_eq!(pgq::admin::integrity::inspect(&mut place.client).expect("readable"), []);
+        pgq::admin::create_queue(&mut place.client, "other").expect("created");
+        pgq::admin::register_consumer(&mut place.client, "other", "b").expect("registered");
         assert_eq!(place.number("select count(distinct sub_id) from pgq.subscription"), 2);
         assert_eq!(place.consume("a").len(), 30);
         insert(&mut place.client, "new");
@@ -113,8 +113,8 @@ fn what_a_sequence_gives_next_counts() {
             "select setval('pgq.event_1_tick_seq', 5000, false), setval('pgq.subscription_sub_id_seq', 50, false), \
              setval('pgq.event_1_id_seq', 100000, false)",
         );
-        assert_eq!(pgq::integrity::inspect(&mut place.client).expect("readable"), []);
-        pgq::register_consumer(&mut place.client, "q", "b").expect("registered");
+        assert_eq!(pgq::admin::integrity::inspect(&mut place.client).expect("readable"), []);
+        pgq::admin::register_consumer(&mut place.client, "q", "b").expect("registered");
         insert(&mut place.client, "x");
         let ticker = place.ticker();
         wait_for("a tick", || place.number("select max(tick_id) from pgq.tick") >= 5000);
@@ -141,7 +141,7 @@ fn events_are_ticked_though_their_sequence_is_behind() {
         let ticker = place.ticker();
         wait_for("the events", || place.consume("a").len() == 10);
         stop(ticker);
-        let left = pgq::integrity::inspect(&mut place.client).expect("readable");
+        let left = pgq::admin::integrity::inspect(&mut place.client).expect("readable");
         assert_eq!(left, [], "{}", place.kind);
     }
 }
@@ -196,7 +196,7 @@ fn our_ticker_function_moves_a_sequence_of_events_on() {
 #[test]
 fn a_batch_whose_id_is_in_use_names_the_repair() {
     for mut place in Place::each() {
-        pgq::register_consumer(&mut place.client, "q", "b").expect("registered");
+        pgq::admin::register_consumer(&mut place.client, "q", "b").expect("registered");
         queues::tick(&mut place.client, "q");
         place.batch(
             "select pgq.next_batch('q', 'a'); select setval('pgq.batch_id_seq', sub_batch, false) \

@@ -51,7 +51,7 @@ fn make_queue(client: &mut Client, kind: Kind) {
     queues::create(client, "q");
     client.batch_execute("update pgq.queue set queue_rotation_period = '0'").expect("set");
     for consumer in ["all", "most", "last"] {
-        pgq::register_consumer(client, "q", consumer).expect("registered");
+        pgq::admin::register_consumer(client, "q", consumer).expect("registered");
     }
     insert(client, "1");
     tick(client);
@@ -82,7 +82,7 @@ fn every_consumer_gets_what_it_has_not_got() {
         let (status, said) = adm(&["repair", "--force"]);
         assert_eq!(status, Some(0), "{said}");
         assert_eq!(adm(&["check"]).0, Some(0));
-        pgq::register_consumer(&mut client, "q", "new").expect("registered");
+        pgq::admin::register_consumer(&mut client, "q", "new").expect("registered");
         insert(&mut client, "6");
         tick(&mut client);
         let all = ["1", "2", "3", "4", "5", "6"];
@@ -120,7 +120,7 @@ fn nothing_is_lost_before_the_repair(server: &Server, database: &str, client: &m
     let state = "select array[count(*), max(queue_cur_table)] from pgq.tick join pgq.queue on true";
     let before: Vec<i64> = client.query_one(state, &[]).expect("readable").get(0);
     client.batch_execute("select pgq.ticker('q')").expect_err("refused");
-    pgq::maintain(client).expect("the rotation is left out");
+    pgq::ticker::maintain(client).expect("the rotation is left out");
     let ticker =
         Ticker::new(&server.conninfo(database)).loop_delay(Duration::from_millis(20)).spawn().expect("up");
     wait_for("the queue to be left out", || ticker.state().status().failing_queues == ["q"]);

@@ -37,7 +37,7 @@ impl Scene {
             .expect("prepared");
         queues::create(&mut owner, "q");
         for name in ["c", "d"] {
-            pgq::register_consumer(&mut owner, "q", name).expect("registered");
+            pgq::admin::register_consumer(&mut owner, "q", name).expect("registered");
         }
         queues::insert(&mut owner, "q", 1, 3);
         queues::tick(&mut owner, "q");

@@ -19,7 +19,7 @@ struct Reader {
 
 impl Reader {
     fn register(mut client: Client) -> Reader {
-        assert!(pgq::register_consumer(&mut client, QUEUE, "reader").expect("registered"));
+        assert!(pgq::admin::register_consumer(&mut client, QUEUE, "reader").expect("registered"));
         Reader { client, seen: Vec::new() }
     }
 

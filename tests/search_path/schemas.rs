@@ -29,11 +29,12 @@ fn schemas_are_changed_under_a_path_of_their_own() {
     pgq_ext::schema::install(&mut boss).expect("brought up to date");
     assert!(pgq::schema::is_installed(&mut boss).expect("an answer"));
     assert!(pgq_ext::schema::is_installed(&mut boss).expect("an answer"));
-    let refused = pgq::create_queue(&mut boss, "q").expect_err("the operators would be those of the schema");
+    let refused =
+        pgq::admin::create_queue(&mut boss, "q").expect_err("the operators would be those of the schema");
     assert!(refused.to_string().contains("`evil` comes before `pg_catalog`"), "{refused}");
-    pgq::tick(&mut boss).expect_err("refused");
-    pgq::maintain(&mut boss).expect_err("refused");
-    pgq::retry_events(&mut boss).expect_err("refused");
+    pgq::ticker::tick(&mut boss).expect_err("refused");
+    pgq::ticker::maintain(&mut boss).expect_err("refused");
+    pgq::ticker::retry_events(&mut boss).expect_err("refused");
     pgq_ext::schema::uninstall(&mut boss).expect("removed");
     pgq::schema::contents(&mut boss).expect("listed");
     pgq::schema::uninstall(&mut boss).expect("removed");

@@ -78,7 +78,7 @@ fn a_consumer_shows_its_position_and_what_waits_for_it() {
         queues::create(&mut client, "q");
         queues::insert(&mut client, "q", 0, 1);
         queues::tick(&mut client, "q");
-        pgq::register_consumer(&mut client, "q", "c").expect("registered");
+        pgq::admin::register_consumer(&mut client, "q", "c").expect("registered");
         let (first, _) = queues::position(&mut client, "q", "c");
         queues::insert(&mut client, "q", 1, 5);
         client
@@ -171,7 +171,7 @@ fn an_ordinary_role_sees_all_but_what_is_hidden_from_it() {
     for kind in KINDS {
         let (database, mut owner) = installed(kind);
         queues::create(&mut owner, "q");
-        pgq::register_consumer(&mut owner, "q", "c").expect("registered");
+        pgq::admin::register_consumer(&mut owner, "q", "c").expect("registered");
         let role = format!("ordinary_{}", unique());
         owner.batch_execute(&format!("create role {role} login")).expect("created");
         let conninfo = database.conninfo().replace("user=postgres", &format!("user={role}"));
@@ -198,12 +198,12 @@ fn an_ordinary_role_sees_all_but_what_is_hidden_from_it() {
 fn without_pgq_the_error_says_how_to_install_it() {
     let database = Database::create("status");
     let error = Status::read(&mut database.client()).expect_err("nothing is installed");
-    assert!(error.is_missing());
+    assert!(error.kind() == pgq::ErrorKind::Missing);
     assert!(
         error.to_string().ends_with("`pgqadm CONFIG.ini install` or `pgq::schema::install` installs it"),
         "{error}"
     );
     let (_database, mut client) = installed(Kind::Own);
     let error = read(&mut client).only("q").expect_err("no such queue");
-    assert!(error.is_missing());
+    assert!(error.kind() == pgq::ErrorKind::Missing);
 }

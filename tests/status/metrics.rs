@@ -140,7 +140,7 @@ fn metrics_are_what_the_status_says() {
         let client = &mut ticker.scene.client;
         for queue in ["mailer", odd] {
             queues::create(client, queue);
-            pgq::register_consumer(client, queue, "welcome").expect("registered");
+            pgq::admin::register_consumer(client, queue, "welcome").expect("registered");
             client
                 .execute(
                     "select pgq.set_queue_config($1, 'ticker_paused', 'true'), \

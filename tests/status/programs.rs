@@ -64,9 +64,9 @@ fn the_table_shows_queues_and_consumers() {
 
         let long = "a queue whose name is longer than any column was ever meant to be wide";
         for queue in ["mailer", long] {
-            pgq::create_queue(&mut scene.client, queue).expect("created");
+            pgq::admin::create_queue(&mut scene.client, queue).expect("created");
         }
-        pgq::register_consumer(&mut scene.client, "mailer", "welcome").expect("registered");
+        pgq::admin::register_consumer(&mut scene.client, "mailer", "welcome").expect("registered");
         // A tick lag of whole seconds is as long as the program takes.
         scene.client.batch_execute("update pgq.tick set tick_time = now() + interval '1 hour'").expect("set");
         scene
@@ -126,7 +126,7 @@ fn json_has_every_documented_key() {
     for kind in [Kind::Own, Kind::Extension] {
         let mut scene = Scene::create(kind);
         queues::create(&mut scene.client, "mailer");
-        pgq::register_consumer(&mut scene.client, "mailer", "welcome").expect("registered");
+        pgq::admin::register_consumer(&mut scene.client, "mailer", "welcome").expect("registered");
         queues::insert(&mut scene.client, "mailer", 1, 3);
         let status: Value = serde_json::from_str(&scene.print(&["status", "--json"])).expect("JSON");
         let documented = [
@@ -197,7 +197,7 @@ fn a_check_has_the_exit_status_of_its_verdict() {
         assert!(line.starts_with("OK - 0 queues, 0 consumers | ticker_lag=0s;60;300 "), "{line}");
 
         queues::create(&mut scene.client, "mailer");
-        pgq::register_consumer(&mut scene.client, "mailer", "welcome").expect("registered");
+        pgq::admin::register_consumer(&mut scene.client, "mailer", "welcome").expect("registered");
         queues::insert(&mut scene.client, "mailer", 1, 3);
         queues::tick(&mut scene.client, "mailer");
         assert_eq!(scene.check(&["mailer"]).0, Some(0));

@@ -83,13 +83,13 @@ fn the_consumers_that_are_behind() {
         let (_database, mut client) = installed(kind);
         rotating(&mut client);
         for name in ["slow", "slower", "quick"] {
-            pgq::register_consumer(&mut client, "q", name).expect("registered");
+            pgq::admin::register_consumer(&mut client, "q", name).expect("registered");
         }
         let stand = queues::tick(&mut client, "q");
-        pgq::register_consumer_at(&mut client, "q", "slow", stand).expect("moved");
+        pgq::admin::register_consumer_at(&mut client, "q", "slow", stand).expect("moved");
         rotate(&mut client);
         let last = settle(&mut client);
-        pgq::register_consumer_at(&mut client, "q", "quick", last).expect("moved");
+        pgq::admin::register_consumer_at(&mut client, "q", "quick", last).expect("moved");
 
         let status = queue(&mut client, "q");
         assert!(status.rotation.is_due);
@@ -106,7 +106,7 @@ fn the_consumers_that_are_behind() {
         assert_eq!(table(&mut client), status.rotation.table, "it is held up indeed");
 
         for name in ["slow", "slower"] {
-            pgq::register_consumer_at(&mut client, "q", name, last).expect("moved");
+            pgq::admin::register_consumer_at(&mut client, "q", name, last).expect("moved");
         }
         assert_eq!(holders(&mut client), []);
         rotate(&mut client);
@@ -119,7 +119,7 @@ fn an_idle_transaction() {
     for kind in KINDS {
         let (database, mut client) = installed(kind);
         rotating(&mut client);
-        pgq::register_consumer(&mut client, "q", "c").expect("registered");
+        pgq::admin::register_consumer(&mut client, "q", "c").expect("registered");
         let [role, other] = ["idler", "stranger"].map(|role| format!("{role}_{}", unique()));
         client
             .batch_execute(&format!("create role {role} login; create role {other} login"))
@@ -180,7 +180,7 @@ fn a_prepared_transaction() {
         let mut client = server.client(name);
         queues::install_as(&mut client, kind);
         rotating(&mut client);
-        pgq::register_consumer(&mut client, "q", "c").expect("registered");
+        pgq::admin::register_consumer(&mut client, "q", "c").expect("registered");
         let old = format!("two phases of {name}");
         client
             .batch_execute(&format!("begin; select txid_current(); prepare transaction '{old}'"))
@@ -197,7 +197,7 @@ fn a_prepared_transaction() {
         assert!(named.to_string().starts_with(&format!("prepared transaction `{old}` (user `postgres`")));
         client.batch_execute(&format!("rollback prepared '{old}'")).expect("rolled back");
         let last = settle(&mut client);
-        pgq::register_consumer_at(&mut client, "q", "c", last).expect("moved");
+        pgq::admin::register_consumer_at(&mut client, "q", "c", last).expect("moved");
         assert_eq!(holders(&mut client), []);
 
         let next = next_table(&mut client);
@@ -217,14 +217,14 @@ fn a_consumer_and_a_transaction() {
         let (database, mut client) = installed(kind);
         rotating(&mut client);
         for name in ["late", "present"] {
-            pgq::register_consumer(&mut client, "q", name).expect("registered");
+            pgq::admin::register_consumer(&mut client, "q", name).expect("registered");
         }
         let mut idler = connect(&database, "postgres");
         idler.batch_execute("begin; select txid_current()").expect("begun");
         let pid = pid(&mut idler);
         rotate(&mut client);
         let last = queues::tick(&mut client, "q");
-        pgq::register_consumer_at(&mut client, "q", "present", last).expect("moved");
+        pgq::admin::register_consumer_at(&mut client, "q", "present", last).expect("moved");
         let status = queue(&mut client, "q");
         let [Holder::Consumer { name, .. }, others @ ..] = &status.rotation.held_up_by[..] else {
             panic!("{status:?}")
@@ -236,7 +236,7 @@ fn a_consumer_and_a_transaction() {
         let marks = ["late", "present"].map(|name| consumer(&status, name).holds_up_rotation);
         assert_eq!(marks, [true, false]);
 
-        pgq::register_consumer_at(&mut client, "q", "late", last).expect("moved");
+        pgq::admin::register_consumer_at(&mut client, "q", "late", last).expect("moved");
         assert!(holders(&mut client).iter().all(|holder| matches!(holder, Holder::Transaction(_))));
     }
 }
@@ -253,12 +253,12 @@ fn on_a_standby() {
     for name in ["own", "extension"] {
         let (mut client, mut copy) = (primary.client(name), standby.client(name));
         rotating(&mut client);
-        pgq::register_consumer(&mut client, "q", "c").expect("registered");
+        pgq::admin::register_consumer(&mut client, "q", "c").expect("registered");
         let mut idler = primary.client(name);
         idler.batch_execute("begin; select txid_current()").expect("begun");
         rotate(&mut client);
         let tick = queues::tick(&mut client, "q");
-        pgq::register_consumer_at(&mut client, "q", "c", tick).expect("moved");
+        pgq::admin::register_consumer_at(&mut client, "q", "c", tick).expect("moved");
         follow(&mut client, &mut copy);
         assert_eq!(holders(&mut copy), [Holder::Transaction(Transaction::default())]);
         assert_eq!(holders(&mut copy)[0].to_string(), "a transaction");
@@ -271,7 +271,7 @@ fn on_a_standby() {
         let [Holder::Consumer { name: late, .. }] = &holders(&mut copy)[..] else { panic!() };
         assert_eq!(late, "c");
 
-        pgq::register_consumer_at(&mut client, "q", "c", last).expect("moved");
+        pgq::admin::register_consumer_at(&mut client, "q", "c", last).expect("moved");
         follow(&mut client, &mut copy);
         let next = next_table(&mut client);
         let mut reader = standby.client(name);
@@ -323,11 +323,11 @@ fn a_missing_tick_and_a_missing_second_step() {
     for kind in KINDS {
         let (_database, mut client) = installed(kind);
         rotating(&mut client);
-        pgq::register_consumer(&mut client, "q", "c").expect("registered");
+        pgq::admin::register_consumer(&mut client, "q", "c").expect("registered");
         rotate(&mut client);
         wait_for("other tests' transactions", || holders(&mut client) == [Holder::Ticker]);
         let last = settle(&mut client);
-        pgq::register_consumer_at(&mut client, "q", "c", last).expect("moved");
+        pgq::admin::register_consumer_at(&mut client, "q", "c", last).expect("moved");
         client.query_one("select pgq.maint_rotate_tables_step1('q')", &[]).expect("answers");
         assert_eq!(holders(&mut client), [Holder::Maintenance]);
         steps(&mut client);
@@ -360,7 +360,7 @@ fn a_rotation_that_is_not_due_is_held_up_by_nobody() {
     let _alone = alone();
     let (_database, mut client) = installed(Kind::Own);
     rotating(&mut client);
-    pgq::register_consumer(&mut client, "q", "c").expect("registered");
+    pgq::admin::register_consumer(&mut client, "q", "c").expect("registered");
     rotate(&mut client);
     settle(&mut client);
     assert_eq!(holders(&mut client).len(), 1);

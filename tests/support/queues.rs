@@ -42,7 +42,7 @@ pub(crate) fn uninstall(client: &mut Client) {
 
 /// Creates a queue that ticks whenever it is asked to, and gives it its first tick.
 pub(crate) fn create(client: &mut Client, queue: &str) {
-    pgq::create_queue(client, queue).expect("the queue is new");
+    pgq::admin::create_queue(client, queue).expect("the queue is new");
     for setting in ["ticker_max_lag", "ticker_idle_period"] {
         client
             .execute("select pgq.set_queue_config($1, $2, '0')", &[&queue, &setting])

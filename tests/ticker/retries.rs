@@ -91,7 +91,7 @@ fn they_come_back_as_they_were() {
         let owner: i32 = client.query_one(subscription, &[]).expect("registered").get(0);
         let select = "select ev_id, ev_time::text, ev_owner, ev_retry, ev_type, ev_data, ev_extra1 from ";
         let before = client.query_one(&format!("{select} pgq.retry_queue where ev_owner = $1"), &[&owner]);
-        let error = pgq::retry_events(&mut client).expect_err("one is disabled");
+        let error = pgq::ticker::retry_events(&mut client).expect_err("one is disabled");
         assert_eq!(error.queue(), Some("disabled"));
         let table: String =
             client.query_one("select pgq.current_event_table('well')", &[]).expect("there").get(0);

@@ -271,5 +271,5 @@ fn maintenance_that_asks_for_it_is_repeated() {
              update pgq.queue set queue_extra_maint = '{public.often}'",
         )
         .expect("created");
-    assert_eq!(pgq::maintain(&mut client).expect("done"), 5);
+    assert_eq!(pgq::ticker::maintain(&mut client).expect("done"), 5);
 }

@@ -102,8 +102,8 @@ fn a_ticker_whose_lock_is_taken_away_gets_it_back() {
 }
 
 /// Settings with which a ticker looks for queues once an hour.
-fn rarely() -> pgq::TickerSettings {
-    let mut settings = pgq::TickerSettings::default();
+fn rarely() -> pgq::ticker::TickerSettings {
+    let mut settings = pgq::ticker::TickerSettings::default();
     settings.loop_delay = std::time::Duration::from_secs(3600);
     settings
 }
@@ -115,7 +115,7 @@ fn a_ticker_that_looks_rarely_takes_over_and_keeps_its_lock_all_the_same() {
     let first = start();
     wait_for("the first", || first.state().is_ticking());
     let second = start();
-    wait_for("the second", || second.state().status().role == pgq::TickerRole::Standby);
+    wait_for("the second", || second.state().status().role == pgq::ticker::TickerRole::Standby);
     drop(first);
     wait_for("the second to take over", || second.state().is_ticking());
     let holder: i32 = client.query_one(HOLDER, &[]).expect("one session has the lock").get(0);
@@ -157,7 +157,8 @@ fn a_ticker_that_may_not_tick_makes_way() {
 
 #[test]
 fn an_embedded_ticker_says_what_it_does() {
-    use pgq::{Ticker, TickerRole};
+    use pgq::Ticker;
+    use pgq::ticker::TickerRole;
     let (database, mut client) = database();
     let first = Ticker::new(&database.conninfo()).spawn().expect("up");
     wait_for("the first", || first.state().status().role == TickerRole::Ticking);

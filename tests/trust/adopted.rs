@@ -182,7 +182,7 @@ fn what_a_lesser_role_has_laid_into_an_adopted_schema_is_found() {
 fn a_queue_whose_tables_belong_to_a_lesser_role_is_found() {
     let mut scene = Scene::create("trust");
     queues::install_as(&mut scene.boss, Kind::Own);
-    pgq::create_queue(&mut scene.boss, "q").expect("created");
+    pgq::admin::create_queue(&mut scene.boss, "q").expect("created");
     scene.client().batch_execute("create view app.seq as select app.look() as last_value").expect("made");
     scene.boss.batch_execute("update pgq.queue set queue_tick_seq = 'app.seq'").expect("laid");
     refused(&mut scene, "queue q uses view app.seq, which belongs to role");

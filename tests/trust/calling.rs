@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pgq::consume::Unknown;
 use pgq::schema::Kind;
-use pgq::{Hooks, Router, Unknown, Worker};
+use pgq::{Hooks, Router, Worker};
 
 use super::Scene;
 use crate::support::programs::{command_on, errors};
@@ -135,9 +136,9 @@ fn a_role_that_the_database_sets_does_not_protect_a_superuser() {
     let mut boss = scene.database.client();
     let current: String = boss.query_one("select current_user::text", &[]).expect("a role").get(0);
     assert_eq!(current, role, "what the database sets");
-    pgq::maintain(&mut boss).expect_err("refused");
-    pgq::tick(&mut boss).expect_err("refused");
-    pgq::register_consumer(&mut boss, "q", "c").expect_err("refused");
+    pgq::ticker::maintain(&mut boss).expect_err("refused");
+    pgq::ticker::tick(&mut boss).expect_err("refused");
+    pgq::admin::register_consumer(&mut boss, "q", "c").expect_err("refused");
     pgq::schema::install(&mut boss).expect_err("refused");
     pgq_ext::schema::install(&mut boss).expect_err("refused");
     pgq::Ticker::new(&scene.database.conninfo()).spawn().err().expect("refused");
@@ -158,5 +159,5 @@ fn a_role_that_the_database_sets_does_not_protect_a_superuser() {
     scene.boss.batch_execute(&format!("create role {member} login in role {role}")).expect("created");
     let conninfo = scene.database.conninfo().replace("user=postgres", &format!("user={member}"));
     let mut client = postgres::Client::connect(&conninfo, postgres::NoTls).expect("connected");
-    pgq::tick(&mut client).expect("ticked");
+    pgq::ticker::tick(&mut client).expect("ticked");
 }

@@ -48,7 +48,7 @@ fn make_hostile(client: &mut Client, role: &str) {
 fn install(client: &mut Client, kind: Kind) {
     queues::install_as(client, kind);
     pgq_ext::schema::install(client).expect("installed");
-    pgq::create_queue(client, "q").expect("created");
+    pgq::admin::create_queue(client, "q").expect("created");
 }
 
 #[track_caller]
@@ -82,7 +82,7 @@ fn install_again(scene: &mut Scene, kind: Kind) {
     assert_eq!((report.kind, report.change), (kind, Change::Unchanged));
     pgq_ext::schema::install(&mut scene.boss).expect("installed");
     scene.boss.batch_execute(&format!("grant pgq_admin to {0}; set role {0}", scene.role)).expect("granted");
-    pgq::create_queue(&mut scene.boss, "r").expect("created");
+    pgq::admin::create_queue(&mut scene.boss, "r").expect("created");
     scene.boss.batch_execute("reset role; select pgq.drop_queue('r')").expect("dropped");
 }
 
@@ -93,7 +93,7 @@ fn default_privileges_in_the_schema_give_nothing_away_either() {
         let plain = Database::create_for(kind, "rights");
         let mut client = plain.client();
         install(&mut client, kind);
-        pgq::create_queue(&mut client, "r").expect("created");
+        pgq::admin::create_queue(&mut client, "r").expect("created");
         let expected = rights(&mut client);
         let mut scene = Scene::of(Database::create_for(kind, "rights"));
         install(&mut scene.boss, kind);
@@ -105,7 +105,7 @@ fn default_privileges_in_the_schema_give_nothing_away_either() {
                 scene.role
             ))
             .expect("set");
-        pgq::create_queue(&mut scene.boss, "r").expect("created");
+        pgq::admin::create_queue(&mut scene.boss, "r").expect("created");
         assert_same(&expected, &rights(&mut scene.boss));
     }
 }

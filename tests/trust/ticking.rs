@@ -41,16 +41,19 @@ fn a_superuser_runs_nothing_of_a_strangers_queues() {
     let expected = format!("belongs to role `{}`", scene.role);
     let boss = &mut scene.boss;
     let refusals = [
-        pgq::maintain(boss).expect_err("refused"),
-        pgq::retry_events(boss).expect_err("refused"),
-        pgq::tick(boss).expect_err("refused"),
-        pgq::create_queue(boss, "r").expect_err("refused"),
-        pgq::register_consumer(boss, "q", "c").expect_err("refused"),
+        pgq::ticker::maintain(boss).expect_err("refused"),
+        pgq::ticker::retry_events(boss).expect_err("refused"),
+        pgq::ticker::tick(boss).expect_err("refused"),
+        pgq::admin::create_queue(boss, "r").expect_err("refused"),
+        pgq::admin::register_consumer(boss, "q", "c").expect_err("refused"),
         pgq::status::Status::read(boss).expect_err("refused"),
-        pgq::drop_queue(boss, "q", true).expect_err("refused"),
+        pgq::admin::drop_queue(boss, "q", true).expect_err("refused"),
     ];
     for refusal in refusals {
-        assert!(refusal.is_untrusted() && refusal.to_string().contains(&expected), "{refusal}");
+        assert!(
+            refusal.kind() == pgq::ErrorKind::Untrusted && refusal.to_string().contains(&expected),
+            "{refusal}"
+        );
     }
     let failed = pgq::Ticker::new(&scene.database.conninfo()).spawn().err().map(|error| error.to_string());
     assert!(failed.is_some(), "a ticker that does not start");
@@ -125,11 +128,13 @@ fn one_object_of_a_strangers_is_enough() {
         ),
     ] {
         scene.boss.batch_execute(&lay).expect(&lay);
-        assert!(pgq::maintain(&mut scene.boss).expect_err("refused").is_untrusted());
+        assert!(
+            pgq::ticker::maintain(&mut scene.boss).expect_err("refused").kind() == pgq::ErrorKind::Untrusted
+        );
         let failed = pgq::Ticker::new(&scene.database.conninfo()).spawn().err();
         assert!(failed.is_some_and(|error| dbscript::describe(&error).contains(&role)));
         scene.boss.batch_execute(lift).expect(lift);
-        pgq::maintain(&mut scene.boss).expect("maintained");
+        pgq::ticker::maintain(&mut scene.boss).expect("maintained");
     }
     scene.assert_nothing_was_run();
 }
@@ -144,12 +149,12 @@ fn the_owner_may_have_the_tickers_rights() {
         .boss
         .batch_execute(&format!("create role {ticker} login; grant pgq_admin to {ticker}; set role {ticker}"))
         .expect("created");
-    assert!(pgq::maintain(&mut scene.boss).expect_err("refused").is_untrusted());
+    assert!(pgq::ticker::maintain(&mut scene.boss).expect_err("refused").kind() == pgq::ErrorKind::Untrusted);
     scene
         .boss
         .batch_execute(&format!("reset role; grant {ticker} to {}; set role {ticker}", scene.role))
         .expect("granted");
-    pgq::maintain(&mut scene.boss).expect("maintained");
+    pgq::ticker::maintain(&mut scene.boss).expect("maintained");
     scene.boss.batch_execute("reset role").expect("reset");
 }
 
@@ -176,13 +181,13 @@ fn a_queue_does_not_have_a_lesser_roles_function_run() {
                  update pgq.queue set queue_extra_maint = '{app.extra,public.fine}'",
             )
             .expect("asked for");
-        pgq::maintain(&mut scene.boss).expect("the rest is done");
+        pgq::ticker::maintain(&mut scene.boss).expect("the rest is done");
         scene.assert_nothing_was_run();
         let done: i64 = scene.boss.query_one("select count(*) from public.done", &[]).expect("there").get(0);
         assert_eq!(done, 1, "{kind}");
         // An overload that fits as well.
         scene.boss.batch_execute("alter function app.extra(text) owner to postgres").expect("altered");
-        pgq::maintain(&mut scene.boss).expect("the schema's owner could replace it");
+        pgq::ticker::maintain(&mut scene.boss).expect("the schema's owner could replace it");
         scene.assert_nothing_was_run();
     }
 }
@@ -206,7 +211,7 @@ fn maintenance_of_the_extension_reads_nothing_of_a_strangers() {
     let current = "select queue_cur_table from pgq.queue";
     let before: i32 = scene.boss.query_one(current, &[]).expect("there").get(0);
     wait_for("the rotation, which goes on", || {
-        pgq::maintain(&mut scene.boss).expect("maintained");
+        pgq::ticker::maintain(&mut scene.boss).expect("maintained");
         scene.boss.query_one(current, &[]).expect("there").get::<_, i32>(0) != before
     });
     scene.assert_nothing_was_run();

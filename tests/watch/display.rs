@@ -34,9 +34,9 @@ fn queues_and_consumers_with_what_happens_to_them() {
     terminal.wait_for("pending events", |screen| {
         screen.lines().any(|line| line.starts_with("  mailer") && line.contains(" 4321 "))
     });
-    pgq::create_queue(&mut client, "another").expect("created");
+    pgq::admin::create_queue(&mut client, "another").expect("created");
     terminal.wait_for_text("4 queues");
-    pgq::unregister_consumer(&mut client, "orders", "mailer").expect("unregistered");
+    pgq::admin::unregister_consumer(&mut client, "orders", "mailer").expect("unregistered");
     terminal.wait_for_text("0 consumers");
     assert_eq!(terminal.errors(), "");
 }
@@ -65,7 +65,7 @@ fn rates_and_a_chart_over_time() {
     wait_for("a rate out", || {
         queues::insert(&mut client, "orders", next, 1000);
         let tick = queues::tick(&mut client, "orders");
-        pgq::register_consumer_at(&mut client, "orders", "mailer", tick).expect("moved");
+        pgq::admin::register_consumer_at(&mut client, "orders", "mailer", tick).expect("moved");
         of(&terminal.screen(), "mailer").is_some_and(|rate| rate > 0.0)
     });
 }
@@ -73,7 +73,7 @@ fn rates_and_a_chart_over_time() {
 #[test]
 fn keys_sort_filter_and_explain() {
     let (database, mut client) = shop();
-    pgq::register_consumer(&mut client, "注文の行列", "late").expect("registered");
+    pgq::admin::register_consumer(&mut client, "注文の行列", "late").expect("registered");
     queues::insert(&mut client, "注文の行列", 1, 5);
     queues::tick(&mut client, "注文の行列");
     let terminal = Terminal::open(&database.conninfo(), WATCH);
@@ -109,7 +109,7 @@ fn keys_sort_filter_and_explain() {
     terminal.wait_for_text("every 0.5s");
     terminal.type_keys(&["-", "Space"]);
     terminal.wait_for("a pause", |screen| screen.contains("PAUSED"));
-    pgq::create_queue(&mut client, "created").expect("created");
+    pgq::admin::create_queue(&mut client, "created").expect("created");
     terminal.type_keys(&["Enter"]);
     terminal.wait_for("a look in between", |screen| screen.contains("4 queues") && screen.contains("PAUSED"));
     terminal.type_keys(&["Space"]);

@@ -112,7 +112,7 @@ fn a_server_that_goes_and_comes_back() {
     assert!(screen.contains("orders"), "what was known stays: {screen}");
     server.start_again();
     terminal.wait_for_text("1 queue, 0 consumers");
-    pgq::register_consumer(&mut server.client("shop"), "orders", "mailer").expect("registered");
+    pgq::admin::register_consumer(&mut server.client("shop"), "orders", "mailer").expect("registered");
     terminal.wait_for_text("1 queue, 1 consumer");
     server.stop();
     terminal.wait_for("the error again", |screen| !screen.contains("1 queue, 1 consumer"));

@@ -1,10 +1,13 @@
 //! No input makes the reader of config files panic, and whatever it refuses is named.
 
+use crate::error::ErrorKind;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 
 use super::*;
-use crate::{args, describe, ini_template};
+use crate::config::ini_template;
+use crate::error::describe;
+use crate::run::args;
 
 const KEYS: [Key; 3] =
     [Key::required("a", "A."), Key::optional("b", "B."), Key::with_default("*.c", "%(a)s", "C.")];
@@ -48,7 +51,7 @@ fn set() -> impl Strategy<Value = Vec<(String, String)>> {
 fn check_error<T>(result: Result<T, Error>, names: &[&str]) -> Result<(), TestCaseError> {
     let Err(error) = result else { return Ok(()) };
     let line = describe(&error);
-    prop_assert!(error.is_usage() && line.lines().count() == 1, "{line}");
+    prop_assert!(error.kind() == ErrorKind::Usage && line.lines().count() == 1, "{line}");
     for name in names {
         prop_assert!(line.contains(name), "`{name}` is not in: {line}");
     }

@@ -1,3 +1,4 @@
+use crate::error::ErrorKind;
 use std::time::Duration;
 
 use super::*;
@@ -29,7 +30,7 @@ fn config(text: &str) -> Config {
 
 fn check_error<T>(result: Result<T, Error>, expected: &str) {
     let error = result.err().expect("an error");
-    assert!(error.is_usage());
+    assert!(error.kind() == ErrorKind::Usage);
     assert!(error.to_string().contains(expected), "{error}");
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use nix::unistd::User;
 
 use super::Config;
-use crate::{Error, Key, ini};
+use crate::config::ini;
+use crate::config::key::Key;
+use crate::error::Error;
 
 impl Config {
     /// Returns a number, or any other type that parses from a string.
@@ -152,7 +154,7 @@ impl Config {
     }
 
     fn is_required(&self, key: &Key) -> bool {
-        key.value == crate::key::Presence::Required
+        key.value == crate::config::key::Presence::Required
     }
 }
 

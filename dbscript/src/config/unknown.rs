@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Config, FORMAT};
-use crate::interpolate::{self, Syntax};
-use crate::key::{Key, Presence};
-use crate::nearest::nearest;
+use crate::config::interpolate::{self, Syntax};
+use crate::config::key::{Key, Presence};
+use crate::text::nearest::nearest;
 
 impl Config {
     /// Returns the keys of the section and of the overrides that the program does not know and no other value

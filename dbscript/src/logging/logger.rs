@@ -12,9 +12,9 @@ use super::handlers::stream_handler::StreamHandler;
 use super::identity::Identity;
 use super::layout::Layout;
 use super::layout::format::Origin;
-use super::outbox;
 use super::scope::Scope;
-use crate::one_line;
+use crate::logging::backlog;
+use crate::text::plain::one_line;
 
 /// Hands each message to the handlers of the loggers that it belongs to. Whether a message is wanted at all
 /// has been decided before.
@@ -152,6 +152,6 @@ impl Log for Logger {
 
     fn flush(&self) {
         let backlogs: Vec<_> = self.outputs.iter().filter_map(|output| output.handler.backlog()).collect();
-        outbox::flush(&backlogs);
+        backlog::flush(&backlogs);
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! The path of a message: the record passes the levels ([`init`]), becomes an entry for the loggers that it
 //! belongs to ([`logger`]), and goes to their [`handlers`], each with the text that its [`layout`] renders:
-//! to a stream, to [`files`], or through an [`outbox`] to a receiver that may be slow or away.
+//! to a stream, to [`files`], or, with the feature `skylog`, through an outbox to a receiver that may be slow or away.
+#![cfg_attr(not(feature = "skylog"), allow(dead_code, reason = "some of it is used by skylog alone"))]
 
+mod backlog;
+pub(crate) mod complaint;
 mod entry;
 mod files;
 mod handlers;
@@ -11,11 +14,11 @@ mod identity;
 mod layout;
 mod level;
 mod logger;
-mod outbox;
 #[cfg(test)]
 mod python;
 mod scope;
 mod settings;
+#[cfg(feature = "skylog")]
 mod skylog;
 #[cfg(test)]
 mod testing;
@@ -28,9 +31,8 @@ use fern::Dispatch;
 use log::{LevelFilter, Log};
 use nix::sys::signal::Signal;
 
-use crate::Error;
+use crate::error::Error;
 use files::log_file::LogFile;
-use files::rotation::Rotation;
 use handlers::file_handler::FileHandler;
 use handlers::stream_handler::StreamHandler;
 use logger::Logger;
@@ -55,7 +57,13 @@ pub(crate) fn init(settings: &LogSettings, level: LevelFilter, daemon: bool) -> 
     let skylog = settings.skylog_file(!daemon && std::io::stdout().is_terminal())?;
     let mut logger = Logger::new(settings.identity(skylog.is_some()));
     match skylog {
+        #[cfg(feature = "skylog")]
         Some(path) => skylog::configure(&mut logger, &path)?,
+        #[cfg(not(feature = "skylog"))]
+        Some(_) => {
+            let what = "key `use_skylog` is set, and the program was built without the feature `skylog` of `dbscript`";
+            return Err(Error::usage(what));
+        }
         None => logger.add_to_root(Box::new(StreamHandler::stderr()), settings.console.at(level)),
     }
     if let Some(file) = &settings.file {
@@ -82,7 +90,7 @@ pub(crate) fn flush() {
 }
 
 fn open(file: &LogFileSettings) -> Result<FileHandler, Error> {
-    LogFile::new(&file.path, false, Rotation::Size(file.rotation))
+    LogFile::new(&file.path, false, Box::new(file.rotation))
         .and_then(LogFile::open)
         .map(FileHandler::new)
         .map_err(|error| {

@@ -8,8 +8,9 @@ use super::files::size_rotation::SizeRotation;
 use super::identity::Identity;
 use super::layout::Layout;
 use super::layout::format::{Format, USUAL};
-use crate::config::expand_home;
-use crate::{Config, Error, Key};
+use crate::config::key::Key;
+use crate::config::{Config, expand_home};
+use crate::error::Error;
 
 pub(crate) const LOGFILE: Key =
     Key::optional("logfile", "File to log to, besides standard error. No default.");

@@ -10,7 +10,8 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
 use super::holder::{LockHolder, told};
-use crate::{Error, sql};
+use crate::error::Error;
+use crate::sql;
 
 /// A lock that is waited for longer is worth a warning.
 const UNNOTICED: Duration = Duration::from_secs(3);
@@ -29,6 +30,25 @@ pub struct Lock<'a> {
     shared: bool,
     right: Option<&'a str>,
     also: Option<&'a str>,
+}
+
+/// Makes the statement that takes a lock until the end of the transaction, unless somebody else has it; `also` is evaluated
+/// with it.
+fn take(key: &str, shared: bool, also: Option<&str>) -> String {
+    let shared = if shared { "_shared" } else { "" };
+    let also = also.map(|expression| format!(", {expression}")).unwrap_or_default();
+    format!("select pg_catalog.pg_try_advisory_xact_lock{shared}({key}){also}")
+}
+
+/// Makes the statement that waits for a lock until a time is over, and returns the session's limit as it was.
+fn wait(key: &str, shared: bool, time: Duration) -> String {
+    let shared = if shared { "_shared" } else { "" };
+    format!(
+        "select before, pg_catalog.set_config('lock_timeout'::pg_catalog.text, '{}ms'::pg_catalog.text, true), \
+             pg_catalog.pg_advisory_xact_lock{shared}({key})::pg_catalog.text \
+         from (select pg_catalog.current_setting('lock_timeout'::pg_catalog.text) as before offset 0) setting",
+        time.as_millis().max(1)
+    )
 }
 
 impl<'a> Lock<'a> {
@@ -76,7 +96,7 @@ impl<'a> Lock<'a> {
     /// When the session's `lock_timeout` or `statement_timeout` is over, with who has the lock; when the loop that
     /// runs on this thread is asked to stop; when the server fails.
     pub fn take(&self, client: &mut impl GenericClient) -> Result<(), Error> {
-        let statement = sql::lock::take(self.key, self.shared, self.also);
+        let statement = take(self.key, self.shared, self.also);
         let taken = client.query_typed_one(&statement, self.values).map_err(|error| self.failed(error))?;
         if !taken.get::<_, bool>(0) {
             let mut waiting = Waiting::default();
@@ -103,7 +123,7 @@ impl<'a> Lock<'a> {
             Err(error) if error.code() == Some(&SqlState::NO_ACTIVE_SQL_TRANSACTION) => false,
             done => done.map(|()| true)?,
         };
-        match client.query_typed_one(&sql::lock::wait(self.key, self.shared, time), self.values) {
+        match client.query_typed_one(&wait(self.key, self.shared, time), self.values) {
             Ok(row) if is_within => {
                 let before: String = row.get(0);
                 client.query_typed(sql::SET_LOCK_TIMEOUT, &[(&before, Type::TEXT)])?;
@@ -192,10 +212,16 @@ fn interrupted(lock: &str) -> Error {
     Error::failed(format!("not waiting for {lock} any more")).caused_by(dbscript::Error::interrupted())
 }
 
+/// How long this session waits for a lock or lets a statement run, in seconds, whichever is shorter; null: no limit.
+const PATIENCE: &str = "select least( \
+         nullif(extract(epoch from pg_catalog.current_setting('lock_timeout'::pg_catalog.text)::pg_catalog.interval), 0), \
+         nullif(extract(epoch from pg_catalog.current_setting('statement_timeout'::pg_catalog.text)::pg_catalog.interval), 0) \
+     )::pg_catalog.float8";
+
 /// Returns how long the session is to wait for locks.
 fn patience(client: &mut impl GenericClient) -> Result<Duration, Error> {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let row = client.query_typed_one(sql::lock::PATIENCE, no_values);
+    let row = client.query_typed_one(PATIENCE, no_values);
     let failed = |error| Error::failed("cannot find out how long to wait for a lock").caused_by(error);
     let seconds: Option<f64> = row.map_err(failed)?.get(0);
     Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(Duration::MAX))

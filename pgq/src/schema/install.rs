@@ -5,12 +5,12 @@ use postgres::{GenericClient, Transaction};
 
 use super::extras::{EXTENSION_RIGHTS, EXTENSION_TABLES, ROLES};
 use super::own::constraints;
-use super::path;
 use super::report::{Change, Kind, Report};
 use super::script::{Age, Script};
 use super::state::State;
-use super::{COOP, FAILED, PGQ, trust};
-use crate::{Error, lock, sql};
+use super::{COOP, FAILED, PGQ, path, trust};
+use crate::error::Error;
+use crate::{lock, sql};
 
 const WHAT: &str = "cannot install schema `pgq`";
 
@@ -60,14 +60,23 @@ pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result
     Ok(Report { kind, change, extras, roles })
 }
 
+/// Whether a queue lacks a table or a sequence.
+const LACKS_TABLES: &str = "select exists (select from pgq.queue q cross join lateral ( \
+         select q.queue_event_seq union all select q.queue_tick_seq union all select q.queue_data_pfx union all \
+         select q.queue_data_pfx || '_' || part from pg_catalog.generate_series(0, q.queue_ntables - 1) part \
+     ) named (name) \
+     where q.queue_data_pfx ~ '^pgq[.]' and pg_catalog.to_regclass(pgq.quote_fqname(named.name)) is null)";
+
+const CREATE_EXTENSION: &str = "create extension if not exists pgq";
+
 /// Creates the extension unless it is there, mends the rights that default privileges have changed, and creates what a
 /// dump has left out of its queues.
 fn create_extension(transaction: &mut Transaction<'_>) -> Result<(), Error> {
     let failed = |error| Error::failed("cannot create the extension `pgq`").caused_by(error);
-    for statements in [ROLES, sql::CREATE_EXTENSION] {
+    for statements in [ROLES, CREATE_EXTENSION] {
         transaction.batch_execute(statements).map_err(failed)?;
     }
-    let is_incomplete = ask(transaction, sql::schema::LACKS_TABLES, &[]).map_err(failed)?;
+    let is_incomplete = ask(transaction, LACKS_TABLES, &[]).map_err(failed)?;
     let tables: &[&str] = if is_incomplete { &EXTENSION_TABLES } else { &[] };
     for statements in tables.iter().chain(&EXTENSION_RIGHTS) {
         transaction.batch_execute(statements).map_err(failed)?;
@@ -75,26 +84,56 @@ fn create_extension(transaction: &mut Transaction<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// $1 schema, $2 names of tables, sequences and indexes, $3 names of functions. Whether one of them is not there.
+const IS_INCOMPLETE: &str = "select exists (select from pg_catalog.unnest($2::pg_catalog.text[]) name \
+         where not exists (select from pg_catalog.pg_class \
+             where relnamespace = pg_catalog.to_regnamespace($1::pg_catalog.text) and relname = name)) \
+     or exists (select from pg_catalog.unnest($3::pg_catalog.text[]) name \
+         where not exists (select from pg_catalog.pg_proc \
+             where pronamespace = pg_catalog.to_regnamespace($1::pg_catalog.text) and proname = name))";
+
+/// $1 names. Whether one of these constraints of PgQ's tables is not there.
+const LACKS_CONSTRAINTS: &str = "select exists (select from pg_catalog.unnest($1::pg_catalog.text[]) name \
+     where not exists (select from pg_catalog.pg_constraint \
+         where connamespace = pg_catalog.to_regnamespace('pgq') and conname = name))";
+
+/// Whether default privileges have given somebody a right on something of PgQ's who is none of PgQ's roles.
+const HAS_LEAKED: &str = "select exists (select from ( \
+         select relowner, case relkind when 'S' then 'S' else 'r' end::\"char\", relacl, relnamespace \
+             from pg_catalog.pg_class \
+         union all select proowner, 'f', proacl, pronamespace from pg_catalog.pg_proc \
+         union all select nspowner, 'n', nspacl, oid from pg_catalog.pg_namespace \
+     ) object (owner, objtype, acl, namespace) \
+     cross join lateral pg_catalog.aclexplode(acl) entry \
+     join pg_catalog.pg_default_acl on defaclrole = owner and defaclobjtype = objtype \
+         and defaclnamespace in (0, namespace) \
+     cross join lateral pg_catalog.aclexplode(defaclacl) given \
+     where namespace in (select oid from pg_catalog.pg_namespace where nspname in ('pgq', 'pgq_coop')) \
+         and entry.grantee not in (0, owner) and given.grantee = entry.grantee \
+         and given.privilege_type = entry.privilege_type \
+         and entry.grantee not in (select oid from pg_catalog.pg_roles \
+             where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin')))";
+
 /// Tells whether a dump has left out something of what is installed, or default privileges have given more away than
 /// is meant to be.
 fn is_damaged(transaction: &mut Transaction<'_>, found: &State) -> Result<bool, postgres::Error> {
-    if ask(transaction, sql::schema::HAS_LEAKED, &[])? {
+    if ask(transaction, HAS_LEAKED, &[])? {
         return Ok(true);
     } else if found.extension && found.is_open("pgq.event_failed") {
         // What the extension itself has brought has its rights, its queues' tables have not.
         return Ok(true);
     } else if found.extension {
-        return ask(transaction, sql::schema::LACKS_TABLES, &[]);
+        return ask(transaction, LACKS_TABLES, &[]);
     } else if found.own().is_none() {
         return Ok(false);
     }
     let (relations, functions, constraints) = (PGQ.relations(), PGQ.functions(), constraints());
     Ok(ask(
         transaction,
-        sql::schema::IS_INCOMPLETE,
+        IS_INCOMPLETE,
         &[(&"pgq", Type::TEXT), (&relations, Type::TEXT_ARRAY), (&functions, Type::TEXT_ARRAY)],
-    )? || ask(transaction, sql::schema::LACKS_CONSTRAINTS, &[(&constraints, Type::TEXT_ARRAY)])?
-        || ask(transaction, sql::schema::LACKS_TABLES, &[])?)
+    )? || ask(transaction, LACKS_CONSTRAINTS, &[(&constraints, Type::TEXT_ARRAY)])?
+        || ask(transaction, LACKS_TABLES, &[])?)
 }
 
 fn ask(

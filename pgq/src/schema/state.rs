@@ -1,12 +1,13 @@
 //! What of PgQ there is in a database.
 
+use crate::names::bytes;
 use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
 use super::script::{Age, Script};
 use super::{COOP, FAILED, Kind, PGQ};
+use crate::error::Error;
 use crate::names::Name;
-use crate::{Error, sql};
 
 /// What of PgQ there is in a database.
 pub(super) struct State {
@@ -51,11 +52,66 @@ struct Marks {
     function: Option<String>,
 }
 
+/// What of PgQ there is, and what this role may do about it.
+///
+/// A dump of a database with the extension has the failed events, but not the trigger on the extension's table.
+const SCHEMA_STATE: &str = "select \
+     pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
+     exists (select from pg_catalog.pg_extension where extname = 'pgq') as extension, \
+     exists (select from pg_catalog.pg_available_extensions where name = 'pgq') as available, \
+     exists (select from pg_catalog.pg_available_extension_versions \
+         where name = 'pgq' and (not superuser or trusted or pg_catalog.current_setting('is_superuser')::pg_catalog.bool)) \
+         and pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as creatable, \
+     exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid) \
+         or exists (select from pg_catalog.pg_proc where pronamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid) as occupied, \
+     coalesce((select pg_catalog.pg_has_role(relowner, 'usage') from pg_catalog.pg_class \
+         where oid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid), \
+         (select pg_catalog.pg_has_role(nspowner, 'usage') from pg_catalog.pg_namespace where nspname = 'pgq'), \
+         false) as owned, \
+     (select pg_catalog.count(*) = 3 from pg_catalog.pg_roles where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin')) as roles, \
+     exists (select from pg_catalog.pg_proc cross join lateral pg_catalog.aclexplode(proacl) acl \
+         where pg_proc.oid = pg_catalog.to_regprocedure('pgq.finish_batch(bigint)')::pg_catalog.oid \
+         and acl.grantee = pg_catalog.to_regrole('pgq_reader')::pg_catalog.oid) as granted, \
+     array(select name from pg_catalog.unnest(array['pgq.finish_batch(bigint)', \
+             'pgq.event_failed(bigint,bigint,pg_catalog.text)', 'pgq_coop.finish_batch(bigint)']) name \
+         join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure(name)::pg_catalog.oid where proacl is null) as open, \
+     exists (select from pg_catalog.pg_extension where extname = 'pgq_coop') as coop_extension, \
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq')::pg_catalog.oid, 'pg_namespace') as pgq, \
+     (select pg_catalog.obj_description(pg_catalog.to_regclass('pgq.failed_queue'), 'pg_class') from pg_catalog.pg_trigger \
+         where tgrelid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid and tgname = 'failed_queue_cleanup') as failed, \
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq_coop')::pg_catalog.oid, 'pg_namespace') as coop, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq._release()')::pg_catalog.oid) as pgq_source, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq._failed_release()')::pg_catalog.oid \
+         and pg_catalog.to_regclass('pgq.failed_queue') is not null \
+         and exists (select from pg_catalog.pg_trigger \
+             where tgrelid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid and tgname = 'failed_queue_cleanup')) \
+         as failed_source, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq_coop._release()')::pg_catalog.oid) as coop_source";
+
+/// Whether PgQ is there, which one, and the first schema before the catalogue in the search path, or null. The operators of
+/// this statement are the catalogue's all the same.
+const SCHEMA_PRESENT: &str = concat!(
+    "select pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
+     exists (select from pg_catalog.pg_extension where extname operator(pg_catalog.=) 'pgq') as extension, \
+     pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq')::pg_catalog.oid, 'pg_namespace') as pgq, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid operator(pg_catalog.=) pg_catalog.to_regprocedure('pgq._release()')::pg_catalog.oid) as pgq_source, \
+     (select ",
+    bytes!("schemas[1]"),
+    " from (select pg_catalog.array_remove(pg_catalog.current_schemas(true)::pg_catalog.text[], \
+             (select nspname::pg_catalog.text from pg_catalog.pg_namespace \
+                 where oid operator(pg_catalog.=) pg_catalog.pg_my_temp_schema())) offset 0) path (schemas) \
+         where schemas[1] operator(pg_catalog.<>) 'pg_catalog') as before_catalogue"
+);
+
 impl State {
     pub(super) fn read(client: &mut impl GenericClient) -> Result<State, Error> {
         let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
         let row = client
-            .query_typed_one(sql::SCHEMA_STATE, no_values)
+            .query_typed_one(SCHEMA_STATE, no_values)
             .map_err(|error| Error::failed("cannot look for schema `pgq`").caused_by(error))?;
         let marks =
             |name: &str| Marks { comment: row.get(name), function: row.get(&*format!("{name}_source")) };
@@ -80,7 +136,7 @@ impl State {
     /// by one.
     pub(super) fn present(client: &mut impl GenericClient) -> Result<Present, Error> {
         let row = client
-            .query_typed_one(sql::SCHEMA_PRESENT, &[])
+            .query_typed_one(SCHEMA_PRESENT, &[])
             .map_err(|error| Error::failed("cannot look for schema `pgq`").caused_by(error))?;
         let marks = Marks { comment: row.get("pgq"), function: row.get("pgq_source") };
         let kind = match row.get("extension") {

@@ -7,11 +7,11 @@ use log::warn;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use super::path;
 use super::report::Kind;
 use super::state::State;
-use super::{dependents, dependents_at_last, trust};
-use crate::{Error, lock, sql};
+use super::{dependents, dependents_at_last, path, trust};
+use crate::error::Error;
+use crate::{lock, sql};
 
 const WHAT: &str = "cannot remove schema `pgq`";
 
@@ -65,10 +65,17 @@ pub fn contents(client: &mut impl GenericClient) -> Result<Option<Contents>, Err
     read(&mut transaction, dependents).map(Some)
 }
 
+/// How much there is in schema `pgq`, and which triggers elsewhere use it.
+const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) from pgq.queue), (select pg_catalog.count(*) from pgq.subscription), \
+     array(select pg_catalog.format('`%s` on `%s`', tgname, tgrelid::pg_catalog.regclass) from pg_catalog.pg_trigger \
+         join pg_catalog.pg_proc on pg_proc.oid = tgfoid join pg_catalog.pg_class on pg_class.oid = tgrelid \
+         where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid and relnamespace <> pronamespace \
+         and not tgisinternal order by 1)";
+
 fn read(transaction: &mut Transaction<'_>, dependents: Vec<String>) -> Result<Contents, Error> {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let row = transaction
-        .query_typed_one(sql::SCHEMA_CONTENTS, no_values)
+        .query_typed_one(SCHEMA_CONTENTS, no_values)
         .map_err(|error| Error::failed("cannot look into schema `pgq`").caused_by(error))?;
     let count = |index| row.get::<_, i64>(index).unsigned_abs();
     Ok(Contents { queues: count(0), consumers: count(1), triggers: row.get(2), dependents })

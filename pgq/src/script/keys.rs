@@ -6,8 +6,9 @@ use std::time::Duration;
 use dbscript::{BoxError, Config, Key};
 
 use super::interval;
-use crate::router::qualified;
-use crate::{DEFAULT_RETRY_DELAY, RetryPolicy, Settings, Twin};
+use crate::consume::retry_policy::{DEFAULT_RETRY_DELAY, RetryPolicy};
+use crate::consume::router::qualified;
+use crate::consume::settings::{Settings, Twin};
 
 const QUEUE_NAME: Key =
     Key::required("pgq_queue_name", "Queue to read from. No default.").or_named(&["queue_name"]);

@@ -5,8 +5,12 @@ use log::{info, warn};
 
 use super::keys::LOCAL_TRACKING_FILE;
 use super::{REGISTER, UNREGISTER, register, report, unregister};
-use crate::tracking_file::TrackingFile;
-use crate::{ConsumerLoop, LocalConsumer, LocalHandler, Subscription, schema};
+use crate::consume::position::local::LocalConsumer;
+use crate::consume::position::local_handler::LocalHandler;
+use crate::consume::position::tracking_file::TrackingFile;
+use crate::consume::run::consumer_loop::ConsumerLoop;
+use crate::consume::run::subscription::Subscription;
+use crate::schema;
 
 pub(super) const REWIND: (&str, &str) = ("rewind", "Move the queue's position to the file's tick and exit");
 pub(super) const RESET: (&str, &str) = ("reset", "Forget the file's tick and exit");

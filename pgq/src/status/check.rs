@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use dbscript::plain;
 
-use super::limits::{Level, Limit, Limits};
+use super::limits::{Limit, Limits};
 use super::{ConsumerStatus, QueueStatus, Status};
+use crate::admin::integrity::level::Level;
+use crate::admin::set_aside::number;
 use crate::lock::told;
-use crate::set_aside::number;
 
 /// So many problems are told one by one.
 const TOLD: usize = 5;

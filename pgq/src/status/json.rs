@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::lock::LockHolder;
 
 use super::{ConsumerStatus, Cooperation, Holder, QueueStatus, Rotation, Status, Transaction};
-use crate::integrity::Finding;
+use crate::admin::integrity::Finding;
 
 impl Status {
     /// Returns the status as JSON, as `pgqadm CONFIG.ini status --json` prints it.

@@ -1,33 +1,9 @@
 //! From when on something is a problem.
 
-use std::fmt;
+use crate::admin::integrity::level::Level;
 use std::str::FromStr;
 
-use crate::Error;
-
-/// How bad something is; its number is the exit status that monitoring systems expect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// All is well.
-    Ok = 0,
-    /// Somebody should look at it.
-    Warning = 1,
-    /// Somebody has to look at it now.
-    Critical = 2,
-    /// It cannot be told.
-    Unknown = 3,
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Level::Ok => "OK",
-            Level::Warning => "WARNING",
-            Level::Critical => "CRITICAL",
-            Level::Unknown => "UNKNOWN",
-        })
-    }
-}
+use crate::error::Error;
 
 /// From which value on something is a problem.
 ///
@@ -132,6 +108,7 @@ impl Default for Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn limits_are_read() {
@@ -148,7 +125,10 @@ mod tests {
         }
         for text in ["", "60", "300,60", "-1,5", "a,b", "1,2,3", "nan,1", "1,inf", "OFF"] {
             let error = text.parse::<Limit>().expect_err(text);
-            assert!(error.is_usage() && error.to_string().ends_with(&format!("not `{text}`")), "{error}");
+            assert!(
+                error.kind() == ErrorKind::Usage && error.to_string().ends_with(&format!("not `{text}`")),
+                "{error}"
+            );
         }
     }
 }

@@ -1,30 +1,139 @@
 //! Reads a status.
 
+use crate::names::bytes;
+use crate::sql::status::Failed;
 use std::collections::HashMap;
-use std::time::Duration;
 
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
 use crate::names::Name;
+use crate::schema::row_security;
 
+use super::query::{failed, query};
 use super::rotating::{self, Rotating};
 use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickerSettings};
+use crate::admin::integrity;
+use crate::admin::set_aside::failed_by;
+use crate::error::Error;
 use crate::sql::status as sql;
-use crate::{Error, holder, integrity, lock, schema};
+use crate::time::seconds;
+use crate::{lock, schema};
 
 const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
+
+/// Makes the query for all queues; `retry` tells whether this role can read the retry events.
+///
+/// The ids are those of transactions by which rotation is decided: that of the last rotation, the oldest that ran at
+/// the last tick and the first that had not begun then, and the oldest that runs now. The table is the one that the
+/// next rotation empties.
+///
+/// `pgq.get_queue_info` is not called: it fails where a queue has no event sequence, and the extension's at a tick of
+/// `infinity` before PostgreSQL 17. Events per second are those of the last twenty ticks.
+fn queues(retry: bool) -> String {
+    let (retry, waiting) = match retry {
+        true => (
+            "coalesce(waiting.events, 0)",
+            "left join (select ev_queue, pg_catalog.count(*) as events from pgq.retry_queue group by 1) waiting \
+                 on waiting.ev_queue = que.queue_id",
+        ),
+        false => ("null::pg_catalog.int8", ""),
+    };
+    format!(
+        "select que.queue_id as id, {name} as name, que.queue_cur_table as table, que.queue_ntables as tables, \
+             extract(epoch from que.queue_rotation_period)::pg_catalog.float8 as period, \
+             extract(epoch from pg_catalog.now() - que.queue_switch_time)::pg_catalog.float8 as age, \
+             que.queue_ticker_max_count as max_count, \
+             extract(epoch from que.queue_ticker_max_lag)::pg_catalog.float8 as max_lag, \
+             extract(epoch from que.queue_ticker_idle_period)::pg_catalog.float8 as idle_period, \
+             case when pg_catalog.isfinite(last.tick_time) \
+                 then extract(epoch from pg_catalog.now() - last.tick_time)::pg_catalog.float8 end as ticker_lag, \
+             (last.tick_event_seq - former.tick_event_seq)::pg_catalog.float8 / case \
+                 when pg_catalog.isfinite(last.tick_time) and pg_catalog.isfinite(former.tick_time) \
+                 then nullif(extract(epoch from last.tick_time - former.tick_time), 0)::pg_catalog.float8 end \
+                 as events_per_second, \
+             case when pg_catalog.to_regclass(pgq.quote_fqname(que.queue_event_seq)) is not null \
+                 then pgq.seq_getval(que.queue_event_seq) end - last.tick_event_seq as new_events, \
+             last.tick_id as last_tick, \
+             que.queue_ticker_paused as paused, que.queue_external_ticker as external, \
+             que.queue_disable_insert as disabled, {retry} as retry_events, \
+             pg_catalog.now() > que.queue_switch_time + que.queue_rotation_period as due, \
+             que.queue_switch_step2 as rotated_by, \
+             pg_catalog.txid_snapshot_xmin(last.tick_snapshot) as oldest_at_tick, \
+             pg_catalog.txid_snapshot_xmax(last.tick_snapshot) as next_at_tick, \
+             last.tick_event_seq as last_tick_event, \
+             pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) as oldest_now, \
+             (que.queue_cur_table + 1) % que.queue_ntables as next_table, que.queue_data_pfx as prefix \
+         from pgq.queue que \
+         left join lateral (select * from pgq.tick where tick_queue = que.queue_id \
+             order by tick_queue desc, tick_id desc limit 1) last on true \
+         left join lateral (select tick_time, tick_event_seq from pgq.tick \
+             where tick_queue = que.queue_id and tick_id >= last.tick_id - 20 \
+             order by tick_queue, tick_id limit 1) former on true \
+         {waiting} \
+         order by que.queue_name",
+        name = bytes!("que.queue_name")
+    )
+}
+
+/// Makes the query for all consumers of all queues.
+///
+/// A subconsumer has the id of its consumer, whose name its own begins with; what waits counts for the consumer.
+fn consumers(retry: bool, failed: Failed) -> String {
+    let of_main = |count: &str| format!("case when co_name = main then {count} end");
+    let counts = |table: &str| {
+        format!(
+            "left join (select ev_owner, pg_catalog.count(*) as events from pgq.{table} group by 1) {table} \
+                 on {table}.ev_owner = sub_id"
+        )
+    };
+    let (retry, retry_join) = match retry {
+        true => (of_main("coalesce(retry_queue.events, 0)"), counts("retry_queue")),
+        false => ("null::pg_catalog.int8".to_owned(), String::new()),
+    };
+    let (failed, failed_join) = match failed {
+        Failed::Table => (of_main("coalesce(failed_queue.events, 0)"), counts("failed_queue")),
+        Failed::Function => {
+            (of_main("pgq.failed_event_count(queue_name, co_name)::pg_catalog.int8"), String::new())
+        }
+        Failed::Hidden => ("null::pg_catalog.int8".to_owned(), String::new()),
+    };
+    format!(
+        "select queue_id as queue, {name} as name, {main} as main, members, \
+             case when own.tick_time is null then null \
+                 when pg_catalog.isfinite(own.tick_time) then extract(epoch from pg_catalog.now() - own.tick_time)::pg_catalog.float8 \
+                 when own.tick_time > pg_catalog.now() then 0 else 'infinity'::pg_catalog.float8 end as lag, \
+             extract(epoch from pg_catalog.now() - sub_active)::pg_catalog.float8 as last_seen, \
+             sub_last_tick as last_tick, own.tick_event_seq as last_tick_event, sub_batch as batch, sub_next_tick as next_tick, \
+             newest.tick_event_seq - own.tick_event_seq as pending_events, \
+             {retry} as retry_events, {failed} as failed_events, \
+             pg_catalog.txid_snapshot_xmin(own.tick_snapshot) as oldest_at_tick, \
+             pg_catalog.txid_snapshot_xmax(own.tick_snapshot) as next_at_tick \
+         from (select *, pg_catalog.first_value(co_name) over (wide order by pg_catalog.length(co_name), co_name) as main, \
+                   pg_catalog.count(*) over wide as members \
+               from pgq.subscription join pgq.consumer on co_id = sub_consumer \
+               join pgq.queue on queue_id = sub_queue \
+               window wide as (partition by sub_queue, sub_id)) known \
+         left join pgq.tick own on own.tick_queue = sub_queue and own.tick_id = sub_last_tick \
+         left join lateral (select tick_event_seq from pgq.tick where tick_queue = sub_queue \
+             order by tick_queue desc, tick_id desc limit 1) newest on true \
+         {retry_join} {failed_join} \
+         order by queue_name, co_name",
+        name = bytes!("co_name"),
+        main = bytes!("main")
+    )
+}
 
 pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
     let schema = schema::require_kind(client)?;
     let server = query(client, sql::SERVER, NO_VALUES)?.pop().ok_or_else(failed)?;
-    holder::require_visible(server.get("hidden"))?;
+    row_security::require_visible(server.get("hidden"))?;
     let retry = server.get("retry");
-    let rows = query(client, &sql::queues(retry), NO_VALUES)?;
+    let rows = query(client, &queues(retry), NO_VALUES)?;
     let rotating: Vec<_> = rows.iter().map(|row| Rotating::of(row, schema)).collect();
     let mut queues: Vec<_> = rows.iter().map(queue).collect();
     let index = rows.iter().enumerate().map(|(at, row)| (row.get("id"), at)).collect();
-    let rows = query(client, &sql::consumers(retry, failed_by(&server)), NO_VALUES)?;
+    let rows = query(client, &consumers(retry, failed_by(&server)), NO_VALUES)?;
     add_consumers(&mut queues, &index, &rotating, &rows);
     rotating::name_holders(client, &mut queues, rotating, server.get("is_standby"))?;
     let strangers = lock::strangers_to_ticks(client).map_err(|error| failed().caused_by(error))?;
@@ -38,15 +147,6 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
         queues,
         findings: integrity::at_a_glance(client)?,
     })
-}
-
-/// Tells how failed events can be counted by this role.
-pub(crate) fn failed_by(server: &Row) -> sql::Failed {
-    match (server.get("failed"), server.get("failed_count")) {
-        (true, _) => sql::Failed::Table,
-        (false, true) => sql::Failed::Function,
-        (false, false) => sql::Failed::Hidden,
-    }
 }
 
 fn queue(row: &Row) -> QueueStatus {
@@ -118,26 +218,6 @@ fn consumer(row: &Row) -> ConsumerStatus {
     }
 }
 
-pub(super) fn query(
-    client: &mut impl GenericClient,
-    statement: &str,
-    values: &[(&(dyn ToSql + Sync), Type)],
-) -> Result<Vec<Row>, Error> {
-    client.query_typed(statement, values).map_err(|error| failed().caused_by(error))
-}
-
-fn failed() -> Error {
-    Error::failed("cannot read the status of the queues")
-}
-
 fn count(row: &Row, column: &str) -> Option<u64> {
     row.get::<_, Option<i64>>(column).map(i64::unsigned_abs)
-}
-
-/// Clocks may be set back, and intervals may be endless.
-pub(super) fn seconds(seconds: f64) -> Duration {
-    if seconds.is_sign_negative() {
-        return Duration::ZERO;
-    }
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

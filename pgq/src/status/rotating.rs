@@ -1,12 +1,13 @@
 //! Finds out what holds up rotations that are due.
 
+use crate::sql::status::of_transactions;
 use postgres::types::Type;
 use postgres::{GenericClient, Row};
 
-use super::read::{query, seconds};
-use super::{Holder, QueueStatus, Transaction};
-use crate::Error;
-use crate::names::Name;
+use super::query::query;
+use super::{Holder, QueueStatus};
+use crate::error::Error;
+use crate::lock::transaction::{Transaction, transaction};
 use crate::schema::Kind;
 use crate::sql::status as sql;
 
@@ -115,6 +116,21 @@ fn consumers(queue: &QueueStatus) -> Vec<Holder> {
     behind.iter().map(|consumer| holder(&consumer.name, consumer.lag.unwrap_or_default())).collect()
 }
 
+/// $1 a transaction's id. The cluster's running transactions with this id or an older one, the oldest first.
+///
+/// Everybody may see the locks that transactions have on their ids. They show 32 bits; no running transaction is
+/// farther than 2^31 from the next id.
+const OLD_TRANSACTIONS: &str = of_transactions!(
+    "held.id",
+    "select * from ( \
+         select pid, virtualtransaction, pg_catalog.min(next - ((next - short + 2147483648) & 4294967295) + 2147483648) as id \
+         from (select pid, virtualtransaction, transactionid::pg_catalog.text::pg_catalog.int8 as short from locks \
+               where locktype = 'transactionid' and mode = 'ExclusiveLock') running, \
+              (select pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) as next) counter \
+         group by 1, 2) running \
+     where id <= $1"
+);
+
 /// Names transactions that hold up the queues at these places, for each with the id of the newest one that does.
 fn name_transactions(
     client: &mut impl GenericClient,
@@ -122,7 +138,7 @@ fn name_transactions(
     held: &[(usize, i64)],
 ) -> Result<(), Error> {
     let Some(newest) = held.iter().map(|(_, newest)| *newest).max() else { return Ok(()) };
-    let rows = query(client, sql::OLD_TRANSACTIONS, &[(&newest, Type::INT8)])?;
+    let rows = query(client, OLD_TRANSACTIONS, &[(&newest, Type::INT8)])?;
     for (at, newest) in held {
         let old = rows.iter().filter(|row| row.get::<_, i64>("id") <= *newest);
         queues[*at].rotation.held_up_by.extend(old.map(|row| Holder::Transaction(transaction(row))));
@@ -147,32 +163,4 @@ fn name_locks(
         queues[*at].rotation.held_up_by.extend(users.map(holder));
     }
     Ok(())
-}
-
-/// Returns the transactions that use tables, each once.
-pub(crate) fn users_of_tables(
-    client: &mut impl GenericClient,
-    tables: &[String],
-) -> Result<Vec<Transaction>, Error> {
-    let rows = query(client, sql::TABLE_LOCKS, &[(&tables, Type::TEXT_ARRAY)])?;
-    let mut users: Vec<Transaction> = Vec::new();
-    for user in rows.iter().map(transaction) {
-        if !users.iter().any(|known| (known.pid, &known.prepared) == (user.pid, &user.prepared)) {
-            users.push(user);
-        }
-    }
-    Ok(users)
-}
-
-fn transaction(row: &Row) -> Transaction {
-    let name = |column: &str| row.get::<_, Option<Name>>(column).map(|name| name.0);
-    Transaction {
-        pid: row.get("pid"),
-        prepared: name("gid"),
-        user: name("user_name"),
-        application: name("application"),
-        database: name("database"),
-        state: row.get("state"),
-        age: row.get::<_, Option<f64>>("age").map(seconds),
-    }
 }

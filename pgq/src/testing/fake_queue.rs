@@ -4,9 +4,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::event::Made;
-use crate::tags::{Tagged, Tags};
-use crate::{Batch, BatchInfo, BoxError, Consumer, Event, Events, NewEvent, RetryPolicy};
+use crate::consume::batch::Batch;
+use crate::consume::consumer::Consumer;
+use crate::consume::read::events::Events;
+use crate::consume::retry_policy::RetryPolicy;
+use crate::consume::tags::{Tagged, Tags};
+use crate::event::batch_info::BatchInfo;
+use crate::event::new_event::NewEvent;
+use crate::event::stored_event::{Event, Made};
+use dbscript::BoxError;
 
 /// A queue without a server, to test a consumer that needs no database: [`Batch::db`] panics.
 ///
@@ -166,7 +172,7 @@ impl FakeQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Outcome;
+    use crate::consume::outcome::Outcome;
 
     struct Scripted(fn(&Event) -> Result<Outcome, BoxError>);
 

@@ -6,10 +6,10 @@ use dbscript::{BoxError, Connection, Context, describe};
 use log::{info, warn};
 use postgres::SimpleQueryMessage;
 
-use super::round::DB;
+use super::settings::DB;
+use crate::error::Error;
 use crate::lock::{self, LockHolder};
-use crate::sql::ticker as sql;
-use crate::{Error, TickerState};
+use crate::ticker::TickerState;
 
 /// How often the connection that holds the lock is looked at, and how often another ticker asks for it.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
@@ -53,6 +53,12 @@ enum Told {
     /// The server is a standby itself.
     Recovery,
 }
+
+/// Whether this session may tick; nothing on a standby, where nobody can. The lock ends with the transaction,
+/// which stays open. It has neither a snapshot nor an id, so it holds up neither vacuum nor rotation.
+const TAKE_DUTY: &str = "begin isolation level read committed; \
+     select case when not pg_catalog.pg_is_in_recovery() \
+         then pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('pgq ticker', 0)) end";
 
 impl Duty {
     pub(super) fn new(state: TickerState) -> Duty {
@@ -129,7 +135,7 @@ impl Duty {
     fn take(&mut self, cx: &mut Context) -> Result<Outcome, BoxError> {
         let mut connection = cx.database(DUTY)?;
         let failed = |error| cx.locate(DB, Error::failed("cannot take the ticker's lock").caused_by(error));
-        let answer = connection.simple_query(sql::TAKE_DUTY).map_err(failed)?;
+        let answer = connection.simple_query(TAKE_DUTY).map_err(failed)?;
         let taken = answer.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0),
             _ => None,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use dbscript::WorkerHandle;
 
 use super::state::TickerState;
-use crate::Error;
+use crate::error::Error;
 
 /// How long maintenance may go on after the ticker was asked to end. It can be cancelled without harm.
 const GRACE: Duration = Duration::from_secs(1);

@@ -7,8 +7,8 @@ use dbscript::plain;
 use log::{debug, info, warn};
 use postgres::Client;
 
-use crate::Error;
-use crate::integrity::{self, Finding};
+use crate::admin::integrity::{self, Finding};
+use crate::error::Error;
 
 /// How often it is looked for what does not fit.
 const LOOK: Duration = Duration::from_secs(60);

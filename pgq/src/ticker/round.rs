@@ -5,12 +5,10 @@ use std::time::{Duration, Instant};
 use dbscript::{BoxError, Context, Round, Script, describe};
 
 use super::duty::{Duty, LOOK};
+use super::settings::DB;
 use super::state::{TickerRole, TickerState};
 use super::ticking::Ticking;
 use crate::schema::{self, Trust};
-
-/// The name of the database in a worker's context, and in its messages.
-pub(crate) const DB: &str = "db";
 
 /// Ticks the queues of one database as long as it has the lock.
 pub(super) struct TickerLoop {

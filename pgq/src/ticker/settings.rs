@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The name of the database in a worker's context, and in its messages.
+pub(crate) const DB: &str = "db";
+
 /// How often a ticker does what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,5 +1,8 @@
 //! Ticking the queues of one database: together where possible, one by one where some cannot be ticked.
 
+use crate::error::ErrorKind;
+use crate::names::bytes;
+use crate::sql::ticker::{PATIENCE, listed};
 use std::collections::{BTreeMap, BTreeSet};
 
 use dbscript::{BoxError, Connection, Context, Control, plain};
@@ -9,8 +12,10 @@ use postgres::error::SqlState;
 use super::failing::{Failing, is_locked};
 use super::health::Health;
 use super::watch::Watch;
-use crate::integrity::ADVICE;
-use crate::{Error, TickerState, lock, schema, sql};
+use crate::admin::integrity::ADVICE;
+use crate::error::Error;
+use crate::ticker::TickerState;
+use crate::{lock, schema};
 
 /// How many queues are ticked in one transaction.
 const TOGETHER: usize = 100;
@@ -27,6 +32,83 @@ pub(crate) struct Ticking {
     obstacles: BTreeMap<i32, String>,
     /// Whether notifications go with the ticks of this round.
     notifies: bool,
+}
+
+/// Two tickers that tick at once could get their ticks in another order than their snapshots, and events would
+/// come twice. The schema in SQL takes care of that itself, the extension does not.
+const ONE_AT_A_TIME: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgq ticker'), -1)";
+
+/// Reads queues with their last ticks and how far their sequences have come, if that can be seen.
+const ASKED: &str = "select queue_id, queue_name, queue_tick_seq, queue_event_seq, \
+         2::pg_catalog.int8 * queue_ticker_max_count + 1000::pg_catalog.int8 as step, newest.*, ids.reached as tick_reached, \
+         events.reached as event_reached \
+     from pgq.queue \
+     left join lateral ( \
+         select tick_id, tick_time, tick_event_seq, \
+             pg_catalog.txid_snapshot_xmax(tick_snapshot) as next_id \
+         from pgq.tick where tick_queue = queue_id \
+         order by tick_queue desc, tick_id desc limit 1) newest on true \
+     cross join lateral (select pg_catalog.to_regclass(queue_tick_seq) as tick_seq, \
+         pg_catalog.to_regclass(queue_event_seq) as event_seq offset 0) named \
+     cross join lateral (select case when pg_catalog.has_sequence_privilege(tick_seq::pg_catalog.oid, 'select'::pg_catalog.text) \
+         then coalesce(pg_catalog.pg_sequence_last_value(tick_seq), pgq.seq_getval(queue_tick_seq) - 1::pg_catalog.int8) end as reached) ids \
+     cross join lateral (select case when pg_catalog.has_sequence_privilege(event_seq::pg_catalog.oid, 'select'::pg_catalog.text) \
+         then coalesce(pg_catalog.pg_sequence_last_value(event_seq), pgq.seq_getval(queue_event_seq)) end as reached) events";
+
+/// Judges queues: `obstacle` is why a tick would lose events or never be seen, `note` what is put right by one that is
+/// forced. The schema in SQL moves its sequences on by itself. The extension would tick below its last tick, and makes no
+/// tick before the sequence of events has passed that of the last one: so often it is forced, each time by a step.
+const JUDGED: &str = "select queue_id, queue_name, case \
+         when next_id > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) then pg_catalog.format( \
+             'the newest tick is of transaction id %s, and the server has not reached it', next_id) \
+         when tick_reached < tick_id and is_extension then pg_catalog.format( \
+             'sequence `%s` is at %s, behind tick %s', queue_tick_seq, tick_reached, tick_id) end as obstacle, case \
+         when tick_time > pg_catalog.clock_timestamp() then 'its newest tick was in the future' \
+         when event_reached < tick_event_seq then pg_catalog.format( \
+             'sequence `%s` was at %s, behind event id %s', queue_event_seq, event_reached, tick_event_seq) \
+         when tick_reached < tick_id then pg_catalog.format( \
+             'sequence `%s` was at %s, behind tick %s', queue_tick_seq, tick_reached, tick_id) end as note, \
+         case when is_extension then least(2000::pg_catalog.int8, greatest(1::pg_catalog.int8, \
+             (tick_event_seq - event_reached) / step + 1::pg_catalog.int8)) else 1::pg_catalog.int8 end as steps \
+     from asked, (select exists (select from pg_catalog.pg_extension where extname = 'pgq') as is_extension) kind";
+
+/// Makes the statements that tick queues: three columns with id and tick of each, without a tick and with the reason for
+/// one that must not be ticked, or with the tick -1 and what was put right; four with id, last tick, event id and
+/// time in seconds of each, and one with the transaction's id. With each tick goes a notification, unless it is not
+/// wanted. The commit does not wait for the disk.
+fn tick(queues: &[i32], notify: bool) -> String {
+    let notified = if notify {
+        concat!(
+            "case when tick is not null then pg_catalog.pg_notify(case when pg_catalog.octet_length(",
+            bytes!("queue_name"),
+            ") <= 59 then 'pgq:' || queue_name else 'pgq:' || pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(",
+            bytes!("queue_name"),
+            "), 'hex'), 40) end, tick::pg_catalog.text)::pg_catalog.text end"
+        )
+    } else {
+        "null"
+    };
+    let queues = listed(queues);
+    format!(
+        "{PATIENCE}; set local synchronous_commit = off; {ONE_AT_A_TIME}; \
+         with asked as materialized ({ASKED} \
+             where queue_id in ({queues}) and not queue_external_ticker and not queue_ticker_paused), \
+         judged as materialized ({JUDGED}), \
+         ticked as materialized ( \
+             select queue_id, queue_name, note, pgq.ticker(queue_name) as tick from ( \
+                 select *, case when note is not null then (select pg_catalog.max(forced.tick) from ( \
+                     select pgq.force_tick(queue_name) as tick \
+                     from pg_catalog.generate_series(1::pg_catalog.int8, steps) offset 0) forced) end \
+                 from judged where obstacle is null offset 0) forced) \
+         select queue_id, tick, {notified} from ticked \
+         union all select queue_id, null, obstacle from judged where obstacle is not null \
+         union all select queue_id, -1, note from ticked where note is not null; \
+         select queue, tick_id, tick_event_seq, extract(epoch from tick_time)::pg_catalog.float8 \
+         from pg_catalog.unnest('{{{queues}}}'::pg_catalog.int4[]) queue cross join lateral ( \
+             select tick_id, tick_event_seq, tick_time from pgq.tick where tick_queue = queue \
+             order by tick_queue desc, tick_id desc limit 1) newest; \
+         select pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text"
+    )
 }
 
 impl Ticking {
@@ -174,7 +256,7 @@ impl Ticking {
     /// Ticks queues in one transaction, as far as the server agrees that they are due.
     fn try_tick(&mut self, db: &mut Connection, queues: &[i32]) -> Result<(), postgres::Error> {
         self.obstacles.clear();
-        let answer = db.simple_query(&sql::ticker::tick(queues, self.notifies))?;
+        let answer = db.simple_query(&tick(queues, self.notifies))?;
         let mut silent: BTreeSet<i32> = queues.iter().copied().collect();
         let mut ticks = 0;
         for message in &answer {
@@ -222,10 +304,13 @@ fn concerns_all(db: &mut Connection, error: &postgres::Error) -> bool {
     }
 }
 
+/// Whether this role may tick queues.
+const MAY_TICK: &str = "select pg_catalog.has_function_privilege('pgq.ticker(pg_catalog.text)', 'execute')";
+
 /// Tells whether this role may tick at all.
 fn may_tick(db: &mut Connection) -> bool {
     // Who may not even ask may not.
-    db.query_typed_one(sql::ticker::MAY_TICK, &[]).is_ok_and(|row| row.get(0))
+    db.query_typed_one(MAY_TICK, &[]).is_ok_and(|row| row.get(0))
 }
 
 /// Names those that have a lock which ticks need and may not tick, if there are any.
@@ -246,7 +331,7 @@ fn unknown(db: &mut Connection, error: postgres::Error) -> Error {
         error.code().is_some_and(|state| ["42", "3F"].iter().any(|class| state.code().starts_with(class)));
     if is_undefined
         && let Err(missing) = schema::require(&mut **db)
-        && missing.is_missing()
+        && missing.kind() == ErrorKind::Missing
     {
         return missing;
     }

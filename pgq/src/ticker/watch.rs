@@ -4,6 +4,7 @@
 //! is one short statement. After others it also reads the queues' sequences, of queues without events not every
 //! time, and at times the queues anew.
 
+use crate::sql::ticker::{PATIENCE, listed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,23 @@ pub(super) struct Watch {
     now: f64,
 }
 
+/// What is committed, as text, and what time it is, in seconds.
+const MOMENT: &str = "select pg_catalog.pg_current_snapshot()::pg_catalog.text, extract(epoch from pg_catalog.clock_timestamp())::pg_catalog.float8";
+
+/// $1 sequences. Those that another session has locked so that they cannot be read.
+const LOCKED: &str = "select distinct relation from pg_catalog.pg_locks where granted and relation = any ($1) \
+     and database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) \
+     and mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
+
+/// Makes the statements that return how far sequences have come, as one text; nothing for one not used yet.
+fn reached(sequences: &[u32]) -> String {
+    format!(
+        "{PATIENCE}; select pg_catalog.string_agg(coalesce(pg_catalog.pg_sequence_last_value(sequence)::pg_catalog.text, ''), ',' order by place) \
+         from pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]) with ordinality sequences (sequence, place)",
+        listed(sequences)
+    )
+}
+
 impl Watch {
     /// Forgets everything; the next look reads it anew.
     pub(super) fn forget(&mut self) {
@@ -40,7 +58,7 @@ impl Watch {
 
     /// Finds out what has changed.
     pub(super) fn look(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
-        let moment = client.query_typed_one(sql::MOMENT, &[])?;
+        let moment = client.query_typed_one(MOMENT, &[])?;
         self.now = moment.get(1);
         let mark = Mark::parse(moment.get(0));
         let changed = mark.is_none() || mark != self.mark;
@@ -123,7 +141,7 @@ impl Watch {
             .collect();
         for part in readable.chunks_mut(SEQUENCES) {
             let sequences: Vec<u32> = part.iter().map(|(_, sequence)| *sequence).collect();
-            let answer = client.simple_query(&sql::reached(&sequences))?;
+            let answer = client.simple_query(&reached(&sequences))?;
             let text = answer.iter().find_map(|message| match message {
                 SimpleQueryMessage::Row(row) => row.get(0),
                 _ => None,
@@ -139,7 +157,7 @@ impl Watch {
     /// Leaves the sequences alone for a while that others have locked.
     fn leave_locked(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
         let sequences: Vec<u32> = self.queues.values().filter_map(|queue| queue.sequence).collect();
-        let rows = client.query_typed(sql::LOCKED, &[(&sequences, Type::OID_ARRAY)])?;
+        let rows = client.query_typed(LOCKED, &[(&sequences, Type::OID_ARRAY)])?;
         let locked: BTreeSet<u32> = rows.iter().map(|row| row.get(0)).collect();
         let now = self.now;
         let is_locked =

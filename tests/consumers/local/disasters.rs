@@ -64,7 +64,7 @@ impl LocalHandler for Listed {
 fn a_queue_that_has_gone_back_skips_nothing_behind_the_operators_back() {
     for pgq in Pgq::ALL {
         let (database, mut client) = pgq.database();
-        pgq::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
+        pgq::admin::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("tick");
         let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -72,14 +72,14 @@ fn a_queue_that_has_gone_back_skips_nothing_behind_the_operators_back() {
         let mut settings = Settings::new(QUEUE, CONSUMER);
         settings.merge_events = 0;
         let worker = pgq::Worker::with_settings(&database.conninfo(), settings);
-        let worker = worker.loop_delay(SHORT).exception_sleep(SHORT).spawn_delivery(consumer).expect("up");
+        let worker = worker.loop_delay(SHORT).exception_sleep(SHORT).spawn(consumer).expect("up");
         let ticks = [0, 10, 20].map(|from| {
             let tick = ten(&mut client, from);
             wait_for("a batch", || queues::position(&mut client, QUEUE, CONSUMER) == (tick, None));
             tick
         });
         // So a standby that lags sees it.
-        pgq::register_consumer_at(&mut client, QUEUE, CONSUMER, ticks[0]).expect("moved back");
+        pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, ticks[0]).expect("moved back");
         wait_for("rounds that fail", || worker.totals().failed > 2);
         let (tick, batch) = queues::position(&mut client, QUEUE, CONSUMER);
         assert_eq!((tick, batch.is_some()), (ticks[0], true), "{pgq:?}");
@@ -135,7 +135,7 @@ fn a_full_disk_is_told_and_loses_nothing() {
 #[test]
 fn a_second_process_with_a_file_of_its_own_stands_by() {
     let (local, mut client) = Local::create(Pgq::Own);
-    pgq::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
+    pgq::admin::register_consumer(&mut client, QUEUE, "keeper").expect("registered");
     let other = tempfile::tempdir().expect("a temporary folder");
     fs::copy(local.path("x.ini"), other.path().join("x.ini")).expect("writable");
     local.drain();

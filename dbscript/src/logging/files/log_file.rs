@@ -27,7 +27,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Processes that rotate the same file take turns, line by line.
 pub(crate) struct LogFile {
     path: PathBuf,
-    rotation: Rotation,
+    rotation: Box<dyn Rotation>,
     truncate: bool,
     open: Option<Open>,
     /// The file whose last line was cut off.
@@ -67,7 +67,7 @@ impl LogFile {
     /// # Errors
     ///
     /// When the folder cannot be created, and when another user may have laid out a link on the way to it.
-    pub(crate) fn new(path: &Path, truncate: bool, rotation: Rotation) -> io::Result<LogFile> {
+    pub(crate) fn new(path: &Path, truncate: bool, rotation: Box<dyn Rotation>) -> io::Result<LogFile> {
         files::create_folder_of(path)?;
         let path = path.to_owned();
         Ok(LogFile {

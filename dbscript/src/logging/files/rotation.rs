@@ -1,4 +1,4 @@
-//! When a log file is put aside, and under which name.
+//! When a log file is rotated, and under which name it is kept.
 
 use std::fs::Metadata;
 use std::io;
@@ -6,47 +6,19 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::size_rotation::SizeRotation;
-use super::timed_rotation::TimedRotation;
-
-pub(crate) enum Rotation {
-    Never,
-    Size(SizeRotation),
-    Timed(TimedRotation),
-}
-
-impl Rotation {
-    /// Tells whether files are ever put aside.
-    pub(crate) fn is_possible(&self) -> bool {
-        match self {
-            Rotation::Never => false,
-            Rotation::Size(size) => size.is_possible(),
-            Rotation::Timed(_) => true,
-        }
+/// Decides when a log file is rotated, and renames it.
+pub(crate) trait Rotation: Send {
+    /// Returns whether the file is ever rotated.
+    fn is_possible(&self) -> bool {
+        true
     }
 
     /// Takes note of a file that was opened.
-    pub(crate) fn opened(&mut self, file: &Metadata) {
-        if let Rotation::Timed(timed) = self {
-            timed.opened(file);
-        }
-    }
+    fn opened(&mut self, _file: &Metadata) {}
 
-    /// Tells whether a file of `length` bytes has to go before `more` are written to it.
-    pub(crate) fn is_due(&self, length: u64, more: u64, now: Timestamp) -> bool {
-        match self {
-            Rotation::Never => false,
-            Rotation::Size(size) => size.is_due(length, more),
-            Rotation::Timed(timed) => timed.is_due(now),
-        }
-    }
+    /// Returns whether a file of `length` bytes has to be rotated before `more` bytes are written to it.
+    fn is_due(&self, length: u64, more: u64, now: Timestamp) -> bool;
 
-    /// Moves the file, and removes those that are too many.
-    pub(crate) fn rotate(&mut self, path: &Path, now: Timestamp) -> io::Result<()> {
-        match self {
-            Rotation::Never => Ok(()),
-            Rotation::Size(size) => size.rotate(path),
-            Rotation::Timed(timed) => timed.rotate(path, now),
-        }
-    }
+    /// Renames the file, and removes the oldest ones beyond the limit.
+    fn rotate(&mut self, path: &Path, now: Timestamp) -> io::Result<()>;
 }

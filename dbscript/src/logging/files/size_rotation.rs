@@ -4,6 +4,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
+use super::rotation::Rotation;
+
 /// Keeps a file below a size, as Python's `RotatingFileHandler` does: with either number 0 it grows forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SizeRotation {
@@ -14,16 +18,21 @@ pub(crate) struct SizeRotation {
 }
 
 impl SizeRotation {
-    pub(crate) fn is_possible(&self) -> bool {
+    /// Never rotates the file.
+    pub(crate) const NEVER: SizeRotation = SizeRotation { size: 0, count: 0 };
+}
+
+impl Rotation for SizeRotation {
+    fn is_possible(&self) -> bool {
         self.size > 0 && self.count > 0
     }
 
-    pub(crate) fn is_due(&self, length: u64, more: u64) -> bool {
+    fn is_due(&self, length: u64, more: u64, _now: Timestamp) -> bool {
         self.is_possible() && length > 0 && length + more >= self.size
     }
 
     /// Moves every file one number up; the oldest is overwritten.
-    pub(crate) fn rotate(&self, path: &Path) -> io::Result<()> {
+    fn rotate(&mut self, path: &Path, _now: Timestamp) -> io::Result<()> {
         for number in (1..self.count).rev() {
             let old = numbered(path, number);
             if old.exists() {

@@ -1,17 +1,10 @@
 //! The places that messages go to.
 
-pub(crate) mod facility;
 pub(crate) mod file_handler;
-pub(crate) mod log_db;
-pub(crate) mod null_handler;
 pub(crate) mod stream_handler;
-pub(crate) mod syslog;
-mod tally;
-pub(crate) mod udp_log_server;
-pub(crate) mod udp_tnetstrings;
 
 use super::entry::Entry;
-use super::outbox::Backlog;
+use crate::logging::backlog::Backlog;
 
 /// A place that messages go to. Skytools: a handler of Python's `logging`.
 ///

@@ -7,7 +7,7 @@ use log::Level;
 
 use super::*;
 use crate::logging::python::python;
-use crate::one_line;
+use crate::text::plain::one_line;
 
 /// Renders a record of a known time with every format given, each followed by its date format.
 const RENDER: &str = r#"

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::logging::entry::Entry;
 use crate::logging::level;
-use crate::{one_line, plain_json};
+use crate::text::plain::{one_line, plain_json};
 use format::{Format, Origin};
 
 /// A line in a format, a message in a format that a receiver gets in a frame of its own, or a JSON object.

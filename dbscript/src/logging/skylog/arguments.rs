@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::literal::{self, Value};
-use crate::Error;
+use super::literal;
+use super::value::Value;
 use crate::config::expand_home;
+use crate::error::Error;
 
 /// What `args` and `kwargs` give to the parameters of a class.
 pub(super) struct Arguments {

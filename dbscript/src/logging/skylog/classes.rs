@@ -5,19 +5,19 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 
 use super::arguments::{Arguments, wrong};
-use super::literal::Value;
 use super::receivers;
-use crate::Error;
-use crate::logging::files::interval::Interval;
+use super::value::Value;
+use crate::error::Error;
 use crate::logging::files::log_file::LogFile;
 use crate::logging::files::rotation::Rotation;
 use crate::logging::files::size_rotation::SizeRotation;
-use crate::logging::files::timed_rotation::TimedRotation;
 use crate::logging::handlers::Handler;
 use crate::logging::handlers::file_handler::FileHandler;
-use crate::logging::handlers::null_handler::NullHandler;
 use crate::logging::handlers::stream_handler::StreamHandler;
 use crate::logging::identity::Identity;
+use crate::logging::skylog::files::interval::Interval;
+use crate::logging::skylog::files::timed_rotation::TimedRotation;
+use crate::logging::skylog::handlers::null_handler::NullHandler;
 
 /// Makes a handler of the values that a class's parameters were given.
 type Make = fn(&Arguments, &Identity) -> Result<Box<dyn Handler>, Error>;
@@ -35,22 +35,22 @@ const CLASSES: &[Class] = &[
     Class {
         name: "FileHandler",
         parameters: &["filename", "mode", "encoding", "delay", "errors"],
-        make: |arguments, _| file(arguments, Rotation::Never),
+        make: |arguments, _| sized_file(arguments, SizeRotation::NEVER),
     },
     Class {
         name: "handlers.WatchedFileHandler",
         parameters: &["filename", "mode", "encoding", "delay", "errors"],
-        make: |arguments, _| file(arguments, Rotation::Never),
+        make: |arguments, _| sized_file(arguments, SizeRotation::NEVER),
     },
     Class {
         name: "handlers.RotatingFileHandler",
         parameters: &["filename", "mode", "maxBytes", "backupCount", "encoding", "delay", "errors"],
-        make: |arguments, _| file(arguments, by_size(arguments, 0, 0)?),
+        make: |arguments, _| sized_file(arguments, by_size(arguments, 0, 0)?),
     },
     Class {
         name: "skylog.EasyRotatingFileHandler",
         parameters: &["filename", "maxBytes", "backupCount"],
-        make: |arguments, _| file(arguments, by_size(arguments, 10 * 1024 * 1024, 3)?),
+        make: |arguments, _| sized_file(arguments, by_size(arguments, 10 * 1024 * 1024, 3)?),
     },
     Class {
         name: "handlers.TimedRotatingFileHandler",
@@ -65,7 +65,7 @@ const CLASSES: &[Class] = &[
             "atTime",
             "errors",
         ],
-        make: |arguments, _| file(arguments, by_time(arguments)?),
+        make: |arguments, _| file(arguments, Box::new(by_time(arguments)?), true),
     },
     Class { name: "handlers.SysLogHandler", parameters: SYSLOG, make: receivers::syslog },
     Class { name: "skylog.SysLogHandler", parameters: SYSLOG, make: receivers::syslog },
@@ -99,12 +99,20 @@ fn stream(arguments: &Arguments, _: &Identity) -> Result<Box<dyn Handler>, Error
     }
 }
 
-fn file(arguments: &Arguments, rotation: Rotation) -> Result<Box<dyn Handler>, Error> {
+/// Makes a handler of a file. One that is rotated by size is never truncated.
+fn sized_file(arguments: &Arguments, rotation: SizeRotation) -> Result<Box<dyn Handler>, Error> {
+    file(arguments, Box::new(rotation), rotation.size == 0)
+}
+
+fn file(
+    arguments: &Arguments,
+    rotation: Box<dyn Rotation>,
+    may_truncate: bool,
+) -> Result<Box<dyn Handler>, Error> {
     let path = arguments.path("filename")?;
     let truncate = match arguments.text_opt("mode")? {
         None | Some("a") => false,
-        // What is rotated is never begun anew.
-        Some("w") => !matches!(rotation, Rotation::Size(SizeRotation { size: 1.., .. })),
+        Some("w") => may_truncate,
         Some(_) => return Err(wrong("mode", "must be 'a' or 'w'")),
     };
     let encoding = arguments.text_opt("encoding")?.unwrap_or("utf-8").to_lowercase().replace('_', "-");
@@ -115,7 +123,7 @@ fn file(arguments: &Arguments, rotation: Rotation) -> Result<Box<dyn Handler>, E
     boxed(open(&path, truncate, delay, rotation)?)
 }
 
-fn open(path: &Path, truncate: bool, delay: bool, rotation: Rotation) -> Result<FileHandler, Error> {
+fn open(path: &Path, truncate: bool, delay: bool, rotation: Box<dyn Rotation>) -> Result<FileHandler, Error> {
     LogFile::new(path, truncate, rotation)
         .and_then(|file| if delay { Ok(file) } else { file.open() })
         .map(FileHandler::new)
@@ -124,13 +132,13 @@ fn open(path: &Path, truncate: bool, delay: bool, rotation: Rotation) -> Result<
         })
 }
 
-fn by_size(arguments: &Arguments, size: u64, count: u32) -> Result<Rotation, Error> {
+fn by_size(arguments: &Arguments, size: u64, count: u32) -> Result<SizeRotation, Error> {
     let size = arguments.number("maxBytes", size)?;
     let count = arguments.number("backupCount", count)?;
-    Ok(Rotation::Size(SizeRotation { size, count }))
+    Ok(SizeRotation { size, count })
 }
 
-fn by_time(arguments: &Arguments) -> Result<Rotation, Error> {
+fn by_time(arguments: &Arguments) -> Result<TimedRotation, Error> {
     if arguments.get("atTime").is_some() {
         return Err(wrong("atTime", "is not supported"));
     }
@@ -139,5 +147,5 @@ fn by_time(arguments: &Arguments) -> Result<Rotation, Error> {
     let interval = interval.map_err(|what| wrong("when", &format!("or `interval`: {what}")))?;
     let count = arguments.number("backupCount", 0)?;
     let zone = if arguments.flag("utc")? { TimeZone::UTC } else { TimeZone::system() };
-    Ok(Rotation::Timed(TimedRotation::new(interval, count, zone)))
+    Ok(TimedRotation::new(interval, count, zone))
 }

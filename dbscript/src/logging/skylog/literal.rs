@@ -1,23 +1,9 @@
-//! The values in `args=(…)`: the part of Python's expressions that log configurations are written in.
+//! The values in `args=(…)`: Python's literals, dotted constants, and products of integers such as `100*1024*1024`.
 
-use super::literal_string;
-use super::names;
+use super::value::Value;
+use super::{literal_string, names};
 
-/// A Python value.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
-    None,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(String),
-    Tuple(Vec<Value>),
-    Dict(Vec<(String, Value)>),
-    Stdout,
-    Stderr,
-}
-
-/// Evaluates an expression.
+/// Reads a value.
 ///
 /// # Errors
 ///
@@ -40,13 +26,13 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     /// Reads one value, or several with commas between and perhaps after them, up to `end`.
     fn tuple_or_value(&mut self, end: &str) -> Result<Value, String> {
-        let first = self.sum()?;
+        let first = self.product()?;
         if !self.takes(",") {
             return Ok(first);
         }
         let mut values = vec![first];
         while !self.is_at(end) {
-            values.push(self.sum()?);
+            values.push(self.product()?);
             if !self.takes(",") {
                 break;
             }
@@ -54,42 +40,22 @@ impl<'a> Parser<'a> {
         Ok(Value::Tuple(values))
     }
 
-    fn sum(&mut self) -> Result<Value, String> {
-        let mut value = self.product()?;
-        while let Some(operator) = self.operator(&["+", "-"]) {
-            let right = self.product()?;
-            value = calculate(operator, value, right)?;
-        }
-        Ok(value)
-    }
-
+    /// Reads a value, or integers that are multiplied.
     fn product(&mut self) -> Result<Value, String> {
-        let mut value = self.signed()?;
-        while let Some(operator) = self.operator(&["//", "*", "/", "%"]) {
-            let right = self.signed()?;
-            value = calculate(operator, value, right)?;
-        }
-        Ok(value)
-    }
-
-    fn signed(&mut self) -> Result<Value, String> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err("it is nested too deeply".to_owned());
         }
-        let value = match self.operator(&["+", "-"]) {
-            Some("-") => calculate("-", Value::Int(0), self.signed()?),
-            Some(_) => calculate("+", Value::Int(0), self.signed()?),
-            None => self.power(),
-        };
+        let mut value = self.atom()?;
+        while self.takes("*") {
+            let (Value::Int(left), Value::Int(right)) = (value, self.atom()?) else {
+                return Err("`*` is for integers only".to_owned());
+            };
+            let product = left.checked_mul(right);
+            value = Value::Int(product.ok_or_else(|| format!("`{left} * {right}` is too large"))?);
+        }
         self.depth -= 1;
-        value
-    }
-
-    /// Powers bind stronger than the sign before them, not than the one after.
-    fn power(&mut self) -> Result<Value, String> {
-        let base = self.atom()?;
-        if self.takes("**") { calculate("**", base, self.signed()?) } else { Ok(base) }
+        Ok(value)
     }
 
     fn atom(&mut self) -> Result<Value, String> {
@@ -107,7 +73,7 @@ impl<'a> Parser<'a> {
             return Ok(Value::Text(text));
         }
         match self.rest.chars().next() {
-            Some(c) if c.is_ascii_digit() || c == '.' => self.number(),
+            Some(c) if c.is_ascii_digit() || "-.".contains(c) => self.number(),
             Some(c) if c.is_alphabetic() || c == '_' => self.name(),
             _ => Err(self.unexpected()),
         }
@@ -125,7 +91,7 @@ impl<'a> Parser<'a> {
             if !self.takes(":") {
                 return Err(self.unexpected());
             }
-            entries.push((key, self.sum()?));
+            entries.push((key, self.product()?));
             if !self.takes(",") && !self.is_at("}") {
                 return Err(self.unexpected());
             }
@@ -144,9 +110,11 @@ impl<'a> Parser<'a> {
     }
 
     fn number(&mut self) -> Result<Value, String> {
-        let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || "._".contains(c)));
-        let (digits, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
-        let plain = digits.replace('_', "").to_ascii_lowercase();
+        let digits = self.rest.strip_prefix('-').unwrap_or(self.rest);
+        let length = digits.find(|c: char| !(c.is_ascii_alphanumeric() || "._".contains(c)));
+        let end = self.rest.len() - digits.len() + length.unwrap_or(digits.len());
+        let (number, rest) = self.rest.split_at(end);
+        let plain = number.replace('_', "").to_ascii_lowercase();
         let value = match plain.get(..2) {
             Some("0x") => i64::from_str_radix(&plain[2..], 16).ok().map(Value::Int),
             Some("0o") => i64::from_str_radix(&plain[2..], 8).ok().map(Value::Int),
@@ -155,30 +123,18 @@ impl<'a> Parser<'a> {
             _ => plain.parse().ok().map(Value::Int),
         };
         self.rest = rest.trim_start();
-        value.ok_or_else(|| format!("`{digits}` is no number"))
+        value.ok_or_else(|| format!("`{number}` is no number"))
     }
 
-    /// Reads a dotted name, and calls it where it is a function.
+    /// Reads a dotted name.
     fn name(&mut self) -> Result<Value, String> {
         let end = self.rest.find(|c: char| !(c.is_alphanumeric() || "._".contains(c)));
         let (name, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest.trim_start();
-        if !self.takes("(") {
-            return names::value(name).ok_or_else(|| format!("`{name}` is not known here"));
+        if self.is_at("(") {
+            return Err(format!("`{name}(…)` is a call, which is not supported; write its result"));
         }
-        let arguments = match self.closed(")")? {
-            Value::Tuple(values) => values,
-            value => vec![value],
-        };
-        names::call(name, &arguments)
-    }
-
-    fn operator(&mut self, operators: &[&'static str]) -> Option<&'static str> {
-        // `**` is not two of `*`.
-        let found = operators.iter().find(|operator| {
-            self.rest.starts_with(**operator) && !(**operator == "*" && self.rest.starts_with("**"))
-        })?;
-        self.takes(found).then_some(found)
+        names::value(name).ok_or_else(|| format!("`{name}` is not known here"))
     }
 
     fn takes(&mut self, token: &str) -> bool {
@@ -200,49 +156,6 @@ impl<'a> Parser<'a> {
             }
             None => "it is cut off".to_owned(),
         }
-    }
-}
-
-fn calculate(operator: &str, left: Value, right: Value) -> Result<Value, String> {
-    let impossible = || format!("`{operator}` does not work here");
-    match (left, right) {
-        (Value::Text(left), Value::Text(right)) if operator == "+" => Ok(Value::Text(left + &right)),
-        (Value::Int(left), Value::Int(right)) if operator != "/" => {
-            let value = match operator {
-                "+" => left.checked_add(right),
-                "-" => left.checked_sub(right),
-                "*" => left.checked_mul(right),
-                "**" => u32::try_from(right).ok().and_then(|right| left.checked_pow(right)),
-                "//" => floor_div(left, right),
-                _ => floor_div(left, right).map(|quotient| left - quotient * right),
-            };
-            value.map(Value::Int).ok_or_else(impossible)
-        }
-        (left, right) => {
-            let (left, right) = (real(&left).ok_or_else(impossible)?, real(&right).ok_or_else(impossible)?);
-            let value = match operator {
-                "+" => left + right,
-                "-" => left - right,
-                "*" => left * right,
-                "/" if right != 0.0 => left / right,
-                _ => return Err(impossible()),
-            };
-            Ok(Value::Float(value))
-        }
-    }
-}
-
-fn floor_div(left: i64, right: i64) -> Option<i64> {
-    let quotient = left.checked_div(right)?;
-    let exact = left % right == 0 || (left < 0) == (right < 0);
-    if exact { Some(quotient) } else { quotient.checked_sub(1) }
-}
-
-fn real(value: &Value) -> Option<f64> {
-    match value {
-        Value::Int(number) => Some(*number as f64),
-        Value::Float(number) => Some(*number),
-        _ => None,
     }
 }
 

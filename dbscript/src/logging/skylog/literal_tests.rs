@@ -41,7 +41,7 @@ fn spell(value: &Value) -> String {
 }
 
 #[test]
-fn expressions_mean_what_they_mean_to_python() {
+fn literals_mean_what_they_mean_to_python() {
     let expressions = [
         "()",
         "(sys.stderr,)",
@@ -61,23 +61,15 @@ fn expressions_mean_what_they_mean_to_python() {
         "1,",
         "((1))",
         "(1, (2, (3,)), [])",
-        "1 + 2 * 3 - -4",
-        "(1 + 2) * 3 // 2 % 4",
-        "-7 // 2",
-        "-7 % 3",
-        "7 % -3",
-        "2 ** 3 ** 2",
-        "-2 ** 2",
-        "2 ** 20 * 10",
-        "0x10 + 0o17 + 0b11 + 1_000",
-        "10.5 * 2",
-        "7 / 2",
-        ".5 + 1e3",
-        "10 * 1024 * 1024.0",
-        "'a' + 'b'",
-        "os.path.expanduser('~/x')",
-        "(os.path.join('a', 'b') + '.log',)",
-        "os.getenv('NO_SUCH_VARIABLE', 'x')",
+        "-5",
+        "-1.5",
+        "2 * 3 * -4",
+        "0x10",
+        "0o17 * 0b11",
+        "1_000",
+        "10.5",
+        ".5",
+        "1e3",
         "(\n  'a',\n  1,\n)",
     ];
     let expected = python(EVALUATE, &expressions, "UTC");
@@ -103,16 +95,18 @@ fn what_is_no_value_is_told_without_showing_strings() {
     check("(1 2)", "`2` is not expected");
     check("1)", "`)` is not expected");
     check("(,)", "`,` is not expected");
-    check("'secret' * 2", "`*` does not work");
-    check("1 // 0", "`//` does not work");
-    check("9223372036854775807 + 1", "`+` does not work");
-    check("2 ** -1", "`**` does not work");
+    check("'secret' * 2", "integers only");
+    check("1.5 * 2", "integers only");
+    check("9223372036854775807 * 2", "too large");
+    check("1 + 2", "`+` is not expected");
+    check("'secret' + 'b'", "`+` is not expected");
+    check("2 ** 3", "`*` is not expected");
     check("99999999999999999999", "is no number");
     check("sys.exit", "`sys.exit` is not known");
     check("handlers.SysLogHandler.LOG_SECRET", "is not known");
-    check("os.system('secret')", "`os.system(…)`");
+    check("os.path.expanduser('secret')", "`os.path.expanduser(…)` is a call");
     check("{'a' 1}", "`1` is not expected");
     check("{1: 2}", "`1` is not expected");
     check(&"(".repeat(1000), "nested too deeply");
-    check(&"-".repeat(1000), "nested too deeply");
+    check(&"-".repeat(1000), "is no number");
 }

@@ -2,25 +2,31 @@
 
 mod arguments;
 mod classes;
+pub(super) mod files;
+mod handlers;
 mod literal;
 mod literal_string;
 mod names;
+mod outbox;
 mod receivers;
+mod value;
 
+use crate::error::ErrorKind;
 use std::fmt::Display;
 use std::path::Path;
 
 use log::LevelFilter;
 
-use crate::config::CONFIG_LIMIT;
-use crate::ini::{self, Sections};
+use crate::config::ini::{self, Sections};
+use crate::config::{CONFIG_LIMIT, interpolate};
+use crate::error::Error;
+use crate::files::read_text_file;
 use crate::logging::handlers::Handler;
 use crate::logging::layout::Layout;
 use crate::logging::layout::format::Format;
 use crate::logging::level;
 use crate::logging::logger::{Logger, Named};
 use crate::logging::scope::Scope;
-use crate::{Error, interpolate, read_text_file};
 use arguments::Arguments;
 
 /// Reads the file and adds its handlers and loggers.
@@ -109,7 +115,8 @@ impl File<'_> {
             .map_err(|(key, what)| self.wrong(section, key, what))?;
         (class.make)(&arguments, logger.identity()).map_err(|error| {
             let place = self.place(section, "args");
-            let step = if error.is_usage() { Error::usage(place) } else { Error::failed(place) };
+            let step =
+                if error.kind() == ErrorKind::Usage { Error::usage(place) } else { Error::failed(place) };
             step.caused_by(error)
         })
     }

@@ -1,11 +1,8 @@
 //! The names that expressions in a skylog file may use: those of Python's `logging` module, as far as they
 //! are of use there.
 
-use std::path::Path;
-
-use super::literal::Value;
-use crate::config::expand_home;
-use crate::logging::handlers::facility::Facility;
+use super::value::Value;
+use crate::logging::skylog::handlers::facility::Facility;
 
 /// Returns what a name stands for.
 pub(super) fn value(name: &str) -> Option<Value> {
@@ -31,35 +28,4 @@ fn facility(name: &str) -> Option<i64> {
     let classes = ["handlers.SysLogHandler", "skylog.SysLogHandler", "skylog.SysLogHostnameHandler"];
     let found = Facility::from_constant(name).filter(|_| classes.contains(&class));
     found.map(Facility::number)
-}
-
-/// Calls a function.
-///
-/// # Errors
-///
-/// A message that names the function.
-pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, String> {
-    let wrong = || format!("`{name}(…)` is not understood");
-    let texts: Option<Vec<&str>> = arguments
-        .iter()
-        .map(|argument| match argument {
-            Value::Text(text) => Some(text.as_str()),
-            _ => None,
-        })
-        .collect();
-    let path = match (name, texts.as_deref()) {
-        ("os.path.expanduser", Some([path])) => expand_home(path).ok_or_else(wrong)?,
-        ("os.path.join", Some([first, more @ ..])) => {
-            more.iter().fold(Path::new(first).to_owned(), |path, part| path.join(part))
-        }
-        ("os.getenv", Some([name])) => {
-            return Ok(std::env::var(name).map_or(Value::None, Value::Text));
-        }
-        ("os.getenv", Some([name, default])) => {
-            return Ok(Value::Text(std::env::var(name).unwrap_or_else(|_| (*default).to_owned())));
-        }
-        ("os.getpid", Some([])) => return Ok(Value::Int(std::process::id().into())),
-        _ => return Err(wrong()),
-    };
-    Ok(Value::Text(path.to_string_lossy().into_owned()))
 }

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use super::arguments::{Arguments, wrong};
-use super::literal::Value;
-use crate::Error;
+use super::value::Value;
+use crate::error::Error;
 use crate::logging::handlers::Handler;
-use crate::logging::handlers::facility::Facility;
-use crate::logging::handlers::log_db::LogDb;
-use crate::logging::handlers::syslog::{SysLog, SysLogAddress};
-use crate::logging::handlers::udp_log_server::UdpLogServer;
-use crate::logging::handlers::udp_tnetstrings::UdpTNetStrings;
 use crate::logging::identity::Identity;
+use crate::logging::skylog::handlers::facility::Facility;
+use crate::logging::skylog::handlers::log_db::LogDb;
+use crate::logging::skylog::handlers::syslog::{SysLog, SysLogAddress};
+use crate::logging::skylog::handlers::udp_log_server::UdpLogServer;
+use crate::logging::skylog::handlers::udp_tnetstrings::UdpTNetStrings;
 
 type Made = Result<Box<dyn Handler>, Error>;
 

@@ -1,0 +1,9 @@
+//! Connections to PostgreSQL: connection strings, TLS, pools, notifications.
+
+pub(crate) mod connect;
+pub(crate) mod connection;
+pub(crate) mod conninfo;
+pub(crate) mod databases;
+pub(crate) mod listen;
+pub(crate) mod pool;
+pub(crate) mod tls;

@@ -1,0 +1,195 @@
+//! One address of one host.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use postgres::{Client, Config, SimpleQueryMessage};
+
+use super::{Canceller, Lifeline, Opened};
+use crate::database::conninfo::{Endpoint, SessionAttrs, Target};
+use crate::database::tls::{Connector, Encryption, LocalSocket, Progress, Protection, Scissors, SslMode};
+use crate::error::tls_failure::TlsFailure;
+use crate::error::{BoxError, Error, describe};
+
+pub(super) struct Attempt<'a> {
+    pub(super) target: &'a Target,
+    pub(super) session: SessionAttrs,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) place: &'a Place,
+}
+
+/// Where a server listens.
+pub(super) enum Place {
+    /// The folder of its socket.
+    Socket(PathBuf),
+    /// `name` is what its certificate is compared with.
+    Address { name: String, address: IpAddr },
+}
+
+/// How strongly encryption is wanted in one of the tries.
+#[derive(Clone, Copy)]
+enum Way {
+    Plain,
+    Offered,
+    Encrypted,
+}
+
+impl Way {
+    fn wants_encryption(self) -> bool {
+        !matches!(self, Way::Plain)
+    }
+}
+
+impl Attempt<'_> {
+    /// Opens a connection in the first way that the server takes.
+    pub(super) fn open(&self) -> Result<Opened, BoxError> {
+        let (first, second) = self.ways();
+        let progress = self.progress();
+        let error = match self.open_in(first, &progress) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => error,
+        };
+        let as_wanted = progress.is_encrypted() == first.wants_encryption();
+        match second {
+            Some(second) if TlsFailure::is_handshake(&*error) || (as_wanted && is_refused(&*error)) => {
+                self.open_in(second, &self.progress()).map_err(|other| both(first, error, other))
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Returns how to try, and how then if the server refuses. A socket is never encrypted.
+    fn ways(&self) -> (Way, Option<Way>) {
+        if matches!(self.place, Place::Socket(_)) {
+            return (Way::Plain, None);
+        }
+        match self.target.tls.mode {
+            SslMode::Disable => (Way::Plain, None),
+            SslMode::Allow => (Way::Plain, Some(Way::Encrypted)),
+            SslMode::Prefer => (Way::Offered, Some(Way::Plain)),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (Way::Encrypted, None),
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        let timeout = self.target.common.get_connect_timeout();
+        Progress::until(timeout.map(|timeout| Instant::now() + *timeout))
+    }
+
+    fn open_in(&self, way: Way, progress: &Progress) -> Result<Opened, BoxError> {
+        let Place::Socket(folder) = self.place else {
+            return self.finish(self.config(), self.protection(way)?, progress, Some(progress.scissors()));
+        };
+        if let Ok((local, _stand_in)) = LocalSocket::new(folder, self.endpoint.port) {
+            let config = self.local_config(&local);
+            let opened = self.finish(config, Protection::Local(local), progress, Some(progress.scissors()));
+            if opened.is_ok() || progress.is_connected() {
+                return opened;
+            }
+        }
+        // The driver opens the socket by itself, or says why it cannot be opened.
+        self.finish(self.config(), Protection::Plain, progress, None)
+    }
+
+    fn finish(
+        &self,
+        config: Config,
+        protection: Protection,
+        progress: &Progress,
+        scissors: Option<Scissors>,
+    ) -> Result<Opened, BoxError> {
+        let mut client = config.connect(Connector::new(protection.clone(), progress.clone()))?;
+        check_session(&mut client, self.session)?;
+        progress.opened();
+        let canceller = Canceller::new(client.cancel_token(), protection);
+        Ok(Opened { client, canceller, lifeline: Lifeline::new(scissors) })
+    }
+
+    fn protection(&self, way: Way) -> Result<Protection, BoxError> {
+        let encryption = || Encryption::new(&self.target.tls).map_err(TlsFailure::new);
+        Ok(match way {
+            Way::Plain => Protection::Plain,
+            Way::Offered => Protection::Offered(encryption()?),
+            Way::Encrypted if self.target.tls.direct => Protection::Direct(encryption()?),
+            Way::Encrypted => Protection::Encrypted(encryption()?),
+        })
+    }
+
+    fn config(&self) -> Config {
+        let mut config = self.common_config();
+        match &self.place {
+            Place::Socket(folder) => config.host_path(folder).ssl_mode(postgres::config::SslMode::Disable),
+            Place::Address { name, address } => Connector::take_over(config.host(name).hostaddr(*address)),
+        };
+        config.port(self.endpoint.port);
+        config
+    }
+
+    /// Makes the configuration with which the driver connects to what stands for a socket.
+    fn local_config(&self, local: &LocalSocket) -> Config {
+        let mut config = self.common_config();
+        let address = local.stand_in();
+        Connector::take_over(config.host("local").hostaddr(address.ip()).port(address.port()));
+        config
+    }
+
+    fn common_config(&self) -> Config {
+        let mut config = self.target.common.clone();
+        if let Some(password) = &self.endpoint.password {
+            config.password(password);
+        }
+        config
+    }
+}
+
+/// A refusal of the user or of the protocol may be one for the want of encryption, or for its presence.
+fn is_refused(error: &(dyn StdError + 'static)) -> bool {
+    let refusal = |state: &str| state.starts_with("28") || state.starts_with("08");
+    crate::error::sqlstate(error).is_some_and(|state| refusal(state.code()))
+}
+
+/// Tells both refusals, unless they are the same.
+fn both(way: Way, first: BoxError, second: BoxError) -> BoxError {
+    let text = describe(&*first);
+    if text == describe(&*second) {
+        return second;
+    }
+    let [one, other] =
+        if way.wants_encryption() { ["encrypted", "not encrypted"] } else { ["not encrypted", "encrypted"] };
+    Error::failed(format!("{one}: {text}; {other}")).caused_by(second).into()
+}
+
+/// A server whose sessions are not of the kind that is wanted.
+#[derive(Debug)]
+pub(super) struct UnwantedSession(&'static str);
+
+impl fmt::Display for UnwantedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl StdError for UnwantedSession {}
+
+fn check_session(client: &mut Client, wanted: SessionAttrs) -> Result<(), BoxError> {
+    const READ_ONLY: &str = "show transaction_read_only";
+    const IN_RECOVERY: &str = "select pg_catalog.pg_is_in_recovery()";
+    let (question, answer, otherwise) = match wanted {
+        SessionAttrs::Any => return Ok(()),
+        SessionAttrs::ReadWrite => (READ_ONLY, "off", "the session is read-only"),
+        SessionAttrs::ReadOnly => (READ_ONLY, "on", "the session is not read-only"),
+        SessionAttrs::Primary => (IN_RECOVERY, "f", "the server is a standby"),
+        SessionAttrs::Standby | SessionAttrs::PreferStandby => {
+            (IN_RECOVERY, "t", "the server is not a standby")
+        }
+    };
+    let rows = client.simple_query(question)?;
+    let found = rows.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    if found == Some(answer) { Ok(()) } else { Err(UnwantedSession(otherwise).into()) }
+}

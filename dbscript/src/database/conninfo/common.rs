@@ -1,0 +1,92 @@
+//! What a connection string says about every session, whatever its host.
+
+use std::time::Duration;
+
+use postgres::Config;
+use postgres::config::ChannelBinding;
+
+use super::keywords::is_blank;
+use super::options::Options;
+use super::surroundings::Surroundings;
+use crate::error::Error;
+
+/// libpq does not wait for less.
+const MIN_CONNECT_TIMEOUT: i32 = 2;
+/// The variables that set a parameter of each session.
+const PARAMETERS: [(&str, &str); 3] =
+    [("PGDATESTYLE", "datestyle"), ("PGTZ", "timezone"), ("PGGEQO", "geqo")];
+
+/// Reads user, database, names, start options and timeouts.
+pub(super) fn read(options: &Options, surroundings: &Surroundings<'_>) -> Result<Config, Error> {
+    let mut config = Config::new();
+    let user = options.given("user").map(str::to_owned).map_or_else(|| surroundings.user(), Ok)?;
+    config.dbname(options.given("dbname").unwrap_or(&user)).user(&user);
+    let start = start_options(options, surroundings);
+    if !start.is_empty() {
+        config.options(&start);
+    }
+    // An empty name is one, too: it keeps the other names away.
+    let name = options.get("application_name").or(options.given("fallback_application_name"));
+    if let Some(name) = name {
+        config.application_name(name);
+    }
+    config.channel_binding(channel_binding(options)?);
+    read_timeouts(options, &mut config)?;
+    Ok(config)
+}
+
+/// Returns `options` with the parameters that the environment sets, which win.
+fn start_options(options: &Options, surroundings: &Surroundings<'_>) -> String {
+    let mut start = options.given("options").unwrap_or_default().to_owned();
+    for (variable, parameter) in PARAMETERS {
+        let Some(value) = surroundings.variable(variable) else { continue };
+        if value.eq_ignore_ascii_case("default") {
+            continue;
+        }
+        if !start.is_empty() {
+            start.push(' ');
+        }
+        start.push_str(&format!("-c {parameter}="));
+        for c in value.chars() {
+            if is_blank(c) || c == '\\' {
+                start.push('\\');
+            }
+            start.push(c);
+        }
+    }
+    start
+}
+
+fn channel_binding(options: &Options) -> Result<ChannelBinding, Error> {
+    let choices = [
+        ("disable", ChannelBinding::Disable),
+        ("prefer", ChannelBinding::Prefer),
+        ("require", ChannelBinding::Require),
+    ];
+    Ok(options.choice("channel_binding", &choices)?.unwrap_or(ChannelBinding::Prefer))
+}
+
+/// Zero and less leave a limit to the system.
+fn read_timeouts(options: &Options, config: &mut Config) -> Result<(), Error> {
+    let positive = |keyword: &str| -> Result<Option<i32>, Error> {
+        Ok(options.integer(keyword)?.filter(|number| *number > 0))
+    };
+    let seconds = |number: i32| Duration::from_secs(u64::from(number.unsigned_abs()));
+    if let Some(timeout) = positive("connect_timeout")? {
+        config.connect_timeout(seconds(timeout.max(MIN_CONNECT_TIMEOUT)));
+    }
+    if let Some(timeout) = positive("tcp_user_timeout")? {
+        config.tcp_user_timeout(Duration::from_millis(u64::from(timeout.unsigned_abs())));
+    }
+    config.keepalives(options.integer("keepalives")? != Some(0));
+    if let Some(idle) = positive("keepalives_idle")? {
+        config.keepalives_idle(seconds(idle));
+    }
+    if let Some(interval) = positive("keepalives_interval")? {
+        config.keepalives_interval(seconds(interval));
+    }
+    if let Some(count) = positive("keepalives_count")? {
+        config.keepalives_retries(count.unsigned_abs());
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! Services: named groups of settings in `pg_service.conf`.
+
+use std::path::{Path, PathBuf};
+
+use super::keywords::{self, is_blank};
+use super::options::{Options, Origin};
+use super::surroundings::Surroundings;
+use crate::error::Error;
+use crate::files::read_file;
+
+/// What is longer is no service file, in bytes.
+const LIMIT: u64 = 16 * 1024 * 1024;
+const HOME_FILE: &str = ".pg_service.conf";
+const SYSTEM_FILE: &str = "pg_service.conf";
+/// Where Debian's libpq looks; PGSYSCONFDIR names another folder.
+const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
+
+/// Adds the settings of the service that the string or PGSERVICE names.
+///
+/// The first of the user's file (PGSERVICEFILE, else `~/.pg_service.conf`) and the system's that has the service
+/// is taken.
+///
+/// # Errors
+///
+/// When no file has the service, or one that is read is broken. Lines are told by number, never by content.
+pub(super) fn add(options: &mut Options, surroundings: &Surroundings<'_>) -> Result<(), Error> {
+    let Some(name) = name(options, surroundings) else { return Ok(()) };
+    for file in files(surroundings) {
+        if add_from(options, &file, &name)? {
+            return Ok(());
+        }
+    }
+    Err(Error::usage(format!("the definition of service `{}` was not found", name.escape_debug())))
+}
+
+/// Returns the service that the string or PGSERVICE names.
+pub(super) fn name(options: &Options, surroundings: &Surroundings<'_>) -> Option<String> {
+    options.get("service").map(str::to_owned).or_else(|| surroundings.variable("PGSERVICE"))
+}
+
+fn files(surroundings: &Surroundings<'_>) -> Vec<PathBuf> {
+    let existing = |file: &PathBuf| file.exists();
+    let user = match surroundings.variable("PGSERVICEFILE") {
+        Some(file) => Some(PathBuf::from(file)),
+        None => surroundings.home_file(HOME_FILE).filter(existing),
+    };
+    let folder = surroundings.variable("PGSYSCONFDIR").unwrap_or_else(|| SYSTEM_FOLDER.to_owned());
+    let system = Some(Path::new(&folder).join(SYSTEM_FILE)).filter(existing);
+    user.into_iter().chain(system).collect()
+}
+
+/// Adds what the file says of the service, and returns whether it says anything.
+fn add_from(options: &mut Options, file: &Path, name: &str) -> Result<bool, Error> {
+    let content = read_file(file, LIMIT)
+        .map_err(|error| Error::usage(format!("service file `{}`", file.display())).caused_by(error))?;
+    let broken = |number: usize, why: &str| {
+        Error::usage(format!("service file `{}`, line {number}: {why}", file.display()))
+    };
+    let header = format!("[{name}]");
+    let mut found = false;
+    for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
+        let Ok(line) = str::from_utf8(line) else {
+            if found {
+                return Err(broken(number, "not UTF-8"));
+            }
+            continue;
+        };
+        let line = line.trim_matches(is_blank);
+        if line.starts_with('[') {
+            if found {
+                break;
+            }
+            found = line.starts_with(&header);
+        } else if found && !line.is_empty() && !line.starts_with('#') {
+            add_line(options, line).map_err(|why| broken(number, &why))?;
+        }
+    }
+    Ok(found)
+}
+
+fn add_line(options: &mut Options, line: &str) -> Result<(), String> {
+    if line.starts_with("ldap") {
+        return Err("services from LDAP are not supported".to_owned());
+    }
+    let (keyword, value) = line.split_once('=').ok_or("neither `keyword=value` nor `[service]`")?;
+    if keyword == "service" {
+        return Err("a service cannot refer to another".to_owned());
+    }
+    if keywords::find(keyword).is_none() {
+        return Err("unknown keyword".to_owned());
+    }
+    options.add(keyword, value.to_owned(), Origin::Service);
+    Ok(())
+}

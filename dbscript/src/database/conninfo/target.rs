@@ -1,0 +1,55 @@
+//! What a connection string means.
+
+use std::fmt;
+
+use postgres::Config;
+
+use super::{Endpoint, SessionAttrs, Silence};
+use crate::database::tls::TlsSettings;
+
+/// A connection string with all that libpq would add to it.
+#[derive(Clone)]
+pub(crate) struct Target {
+    /// Where to try, in order; never empty.
+    pub(crate) hosts: Vec<Endpoint>,
+    /// What is the same for every host: user, database, options, timeouts; without hosts, ports, password and TLS.
+    pub(crate) common: Config,
+    pub(crate) tls: TlsSettings,
+    pub(crate) session: SessionAttrs,
+    pub(crate) silence: Silence,
+    /// Whether the hosts are tried in a random order (`load_balance_hosts`).
+    pub(crate) shuffled: bool,
+}
+
+/// Names database, hosts, ports and user.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts: Vec<_> = self.hosts.iter().map(ToString::to_string).collect();
+        let mut ports: Vec<_> = self.hosts.iter().map(|endpoint| endpoint.port.to_string()).collect();
+        if ports.windows(2).all(|two| two[0] == two[1]) {
+            ports.truncate(1);
+        }
+        write!(
+            f,
+            "database `{}` at `{}` port {} as user `{}`",
+            self.common.get_dbname().unwrap_or_default(),
+            hosts.join(","),
+            ports.join(","),
+            self.common.get_user().unwrap_or_default()
+        )
+    }
+}
+
+/// Never shows a secret.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("hosts", &self.hosts)
+            .field("common", &self.common)
+            .field("tls", &self.tls)
+            .field("session", &self.session)
+            .field("silence", &self.silence)
+            .field("shuffled", &self.shuffled)
+            .finish()
+    }
+}

@@ -1,0 +1,133 @@
+//! The pool that keeps the only connection to a database between rounds.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use postgres::{Client, NoTls};
+use r2d2::{ManageConnection, NopErrorHandler, Pool, PooledConnection};
+use r2d2_postgres::PostgresConnectionManager;
+use scheduled_thread_pool::ScheduledThreadPool;
+
+use crate::control::Cancellable;
+use crate::database::connect::Lifeline;
+use crate::database::conninfo::Target;
+use crate::error::Error;
+
+/// Keeps one connection, which is opened elsewhere. Clones are the same pool.
+#[derive(Clone)]
+pub(crate) struct PoolOfOne {
+    label: Arc<str>,
+    pool: Pool<Manager>,
+    next: Next,
+}
+
+/// The client that the pool hands out next: it is opened outside of the pool, so that a failure is known at
+/// once and with its cause.
+type Next = Arc<Mutex<Option<Pooled>>>;
+
+impl PoolOfOne {
+    pub(crate) fn new(
+        name: &str,
+        target: &Target,
+        lifetime: Duration,
+        threads: Arc<ScheduledThreadPool>,
+    ) -> PoolOfOne {
+        let next = Next::default();
+        let inner = PostgresConnectionManager::new(target.common.clone(), NoTls);
+        let manager = Manager { inner, next: next.clone(), lifetime };
+        let pool = Pool::builder()
+            .max_size(1)
+            .min_idle(Some(0))
+            // For the lifetime, a pool leaves a task on the thread that stays when the pool is gone.
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .test_on_check_out(false)
+            .error_handler(Box::new(NopErrorHandler))
+            .thread_pool(threads)
+            .build_unchecked(manager);
+        let label = format!("{name} ({target})").into();
+        PoolOfOne { label, pool, next }
+    }
+
+    /// Returns what the database is called in messages.
+    pub(crate) fn label(&self) -> Arc<str> {
+        self.label.clone()
+    }
+
+    /// Tells whether a connection has to be [put](PoolOfOne::put) before one can be taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pool.state().connections == 0
+    }
+
+    pub(crate) fn put(&self, pooled: Pooled) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(pooled);
+    }
+
+    /// Hands the connection out.
+    pub(crate) fn take(&self) -> Result<PooledConnection<Manager>, Error> {
+        let state = self.pool.state();
+        if state.connections > state.idle_connections {
+            return Err(Error::failed("the connection is in use, and there is only one"));
+        }
+        self.pool.get().map_err(|error| Error::failed("cannot connect").caused_by(error))
+    }
+
+    /// Closes the connection if it is idle and too old or lost: the pool looks at it when it comes back.
+    pub(crate) fn retire(&self) {
+        drop(self.pool.try_get());
+    }
+}
+
+/// A client as the pool keeps it.
+pub(crate) struct Pooled {
+    pub(crate) client: Client,
+    opened: Instant,
+    broken: bool,
+    lifeline: Lifeline,
+    _cancellable: Cancellable,
+}
+
+impl Pooled {
+    pub(crate) fn new(client: Client, lifeline: Lifeline, cancellable: Cancellable) -> Pooled {
+        Pooled { client, opened: Instant::now(), broken: false, lifeline, _cancellable: cancellable }
+    }
+
+    /// Asks the server for a sign of life; a connection without one is not handed out again.
+    pub(crate) fn check(&mut self) -> Result<(), postgres::Error> {
+        let answer = self.lifeline.check(&mut self.client);
+        self.broken = answer.is_err();
+        answer
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        self.lifeline.close();
+    }
+}
+
+pub(crate) struct Manager {
+    /// Knows whether a client is well; it cannot connect, since it knows one host only.
+    inner: PostgresConnectionManager<NoTls>,
+    next: Next,
+    lifetime: Duration,
+}
+
+impl ManageConnection for Manager {
+    type Connection = Pooled;
+    type Error = Error;
+
+    fn connect(&self) -> Result<Pooled, Error> {
+        let ready = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        ready.ok_or_else(|| Error::failed("no connection was opened"))
+    }
+
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Error> {
+        let valid = self.inner.is_valid(&mut pooled.client);
+        valid.map_err(|error| Error::failed("the connection is lost").caused_by(error))
+    }
+
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        pooled.broken || pooled.opened.elapsed() >= self.lifetime || self.inner.has_broken(&mut pooled.client)
+    }
+}

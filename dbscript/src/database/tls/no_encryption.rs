@@ -1,0 +1,39 @@
+//! What stands in for encryption in a build without the feature `tls`.
+
+use std::convert::Infallible;
+use std::io;
+
+use postgres::Socket;
+use postgres::tls::{ChannelBinding, NoTlsStream};
+
+use super::TlsSettings;
+use crate::error::BoxError;
+
+pub(super) type Encrypted = NoTlsStream;
+
+/// Encryption that nothing can make.
+#[derive(Clone)]
+pub(crate) struct Encryption(Infallible);
+
+impl Encryption {
+    /// # Errors
+    ///
+    /// Always.
+    pub(crate) fn new(_settings: &TlsSettings) -> Result<Encryption, BoxError> {
+        Err("this build cannot encrypt: the feature `tls` of dbscript is off".into())
+    }
+
+    pub(super) async fn handshake(self, _host: &str, _socket: Socket) -> Result<Encrypted, BoxError> {
+        match self.0 {}
+    }
+}
+
+/// Binds nothing.
+pub(super) fn channel_binding(_stream: &Encrypted) -> ChannelBinding {
+    ChannelBinding::none()
+}
+
+/// Leaves the error as it is.
+pub(super) fn explain_late(error: io::Error) -> io::Error {
+    error
+}

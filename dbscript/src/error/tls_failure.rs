@@ -1,0 +1,43 @@
+//! Encryption that fails.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+use super::BoxError;
+
+/// Why a connection cannot be encrypted as it should be, while the server can be reached.
+#[derive(Debug)]
+pub(crate) struct TlsFailure(BoxError);
+
+impl TlsFailure {
+    pub(crate) fn new(why: BoxError) -> TlsFailure {
+        TlsFailure(why)
+    }
+
+    /// Tells whether an error of the driver is a handshake that failed.
+    pub(crate) fn is_handshake(error: &(dyn StdError + 'static)) -> bool {
+        error.is::<TlsFailure>() || error.source().is_some_and(<dyn StdError>::is::<TlsFailure>)
+    }
+
+    /// Tells whether an error of the driver is one of these, in the handshake or, as an I/O error, after it.
+    pub(crate) fn is_behind(error: &(dyn StdError + 'static)) -> bool {
+        let packed = |error: &(dyn StdError + 'static)| {
+            let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            inner.is_some_and(|inner| inner.is::<TlsFailure>())
+        };
+        TlsFailure::is_handshake(error) || error.source().is_some_and(packed)
+    }
+}
+
+impl fmt::Display for TlsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for TlsFailure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}

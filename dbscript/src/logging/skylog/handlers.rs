@@ -1,0 +1,9 @@
+//! The handlers that a skylog file may name beside the usual ones.
+
+pub(crate) mod facility;
+pub(crate) mod log_db;
+pub(crate) mod null_handler;
+pub(crate) mod syslog;
+pub(crate) mod tally;
+pub(crate) mod udp_log_server;
+pub(crate) mod udp_tnetstrings;

@@ -1,0 +1,106 @@
+//! Messages into a database. Skytools: `skylog.LogDBHandler`.
+
+use log::Level;
+
+use super::tally::SharedTally;
+use crate::error::Error;
+use crate::logging::backlog::Backlog;
+use crate::logging::entry::Entry;
+use crate::logging::handlers::Handler;
+use crate::logging::identity::Identity;
+use crate::logging::level;
+use crate::logging::skylog::outbox::Outbox;
+use crate::logging::skylog::outbox::log_database::{Line, LogDatabase};
+use crate::logging::skylog::outbox::udp::cut;
+use crate::text::plain::one_line;
+
+/// What is longer is cut, in bytes: what waits for the database must not grow.
+const MAX_LINE: usize = 64 * 1024;
+
+/// Calls `log.add(level, job_name, message)` for each entry of INFO or above, with its first line.
+///
+/// Statistics lines are summed and sent once a minute.
+pub(crate) struct LogDb {
+    outbox: Outbox<Line>,
+    tally: SharedTally,
+}
+
+impl LogDb {
+    /// Makes a handler; nothing is connected before the first message.
+    ///
+    /// # Errors
+    ///
+    /// A usage error when the connection string is broken.
+    pub(crate) fn new(conninfo: &str, identity: Identity) -> Result<LogDb, Error> {
+        let tally = SharedTally::default();
+        let database = LogDatabase::new(conninfo, identity.job_name, tally.clone())?;
+        Ok(LogDb { outbox: Outbox::new("log_db", database), tally })
+    }
+}
+
+impl Handler for LogDb {
+    fn handle(&self, entry: &Entry<'_>, text: &str) {
+        if entry.level > Level::Info {
+            return;
+        }
+        if entry.level == Level::Info && self.tally.lock().add(text) {
+            self.outbox.wake();
+        } else {
+            self.outbox.push(Line { level: level::name(entry.level), text: first_line(text) });
+        }
+    }
+
+    fn is_framed(&self) -> bool {
+        true
+    }
+
+    fn backlog(&self) -> Option<&dyn Backlog> {
+        Some(&self.outbox)
+    }
+}
+
+/// Returns the first line that is not empty, without what PostgreSQL cannot store or a terminal should not get.
+fn first_line(text: &str) -> String {
+    let line = text.lines().find(|line| !line.is_empty()).unwrap_or_default();
+    cut(&one_line(&line.replace('\0', " ")), MAX_LINE).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::logging::backlog::flush;
+    use crate::logging::testing::{entry, identity};
+
+    #[test]
+    fn only_the_first_line_is_sent_and_it_is_text() {
+        assert_eq!(first_line("one\ntwo"), "one");
+        assert_eq!(first_line("\r\n\nthree\r\nfour"), "three");
+        assert_eq!(first_line("a\0b"), "a b");
+        assert_eq!(first_line("a\u{1b}[2J\u{2028}"), r"a\u{1b}[2J\u{2028}");
+        assert_eq!(first_line(""), "");
+        assert_eq!(first_line(&"ü".repeat(MAX_LINE)).len(), MAX_LINE);
+    }
+
+    #[test]
+    fn a_database_that_is_away_stops_nobody() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let conninfo = format!("host={} dbname=log", folder.path().display());
+        let handler = LogDb::new(&conninfo, identity()).expect("a connection string");
+        for number in 0..100_000 {
+            let message = format!("message {number}");
+            handler.handle(&entry(Level::Info, &message), &message);
+            handler.handle(&entry(Level::Info, "{count: 1}"), "{count: 1}");
+        }
+        flush(&[&handler.outbox]);
+        let sums = handler.tally.lock().take();
+        assert_eq!(sums, "{count: 100000}");
+    }
+
+    #[test]
+    fn a_broken_connection_string_is_an_error_without_the_string() {
+        let error = LogDb::new("host=localhost pasword=secret", identity()).err().expect("broken");
+        assert!(error.kind() == ErrorKind::Usage);
+        assert!(!crate::error::describe(&error).contains("secret"), "{error:?}");
+    }
+}

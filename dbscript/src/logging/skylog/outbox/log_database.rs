@@ -1,0 +1,143 @@
+//! The database that messages go to.
+
+use std::time::Instant;
+
+use postgres::Client;
+use postgres::error::SqlState;
+use postgres::types::{ToSql, Type};
+
+use super::complaint::Complaint;
+use super::{Delivery, Held, Message, Receiver};
+use crate::database::connect;
+use crate::database::conninfo::{self, Target};
+use crate::error::{Error, describe, is_connection_error, sqlstate};
+use crate::logging::skylog::handlers::tally::SharedTally;
+
+const ADD: &str = "select * from log.add($1, $2, $3)";
+
+/// Calls `log.add`, over a connection that is opened when it is needed.
+///
+/// A message whose connection breaks is sent again over another one, so it may arrive twice, but not never.
+pub(crate) struct LogDatabase {
+    conninfo: String,
+    job_name: String,
+    tally: SharedTally,
+    client: Option<Client>,
+    complaint: Complaint,
+}
+
+/// A line of the log in the database.
+pub(crate) struct Line {
+    pub(crate) level: &'static str,
+    pub(crate) text: String,
+}
+
+impl Message for Line {
+    fn size(&self) -> usize {
+        self.text.len()
+    }
+}
+
+/// Why a line did not arrive, and whether that is about this line alone.
+struct Failure {
+    delivery: Delivery,
+    error: Error,
+}
+
+impl LogDatabase {
+    /// Makes one that is not connected yet.
+    ///
+    /// # Errors
+    ///
+    /// A usage error when the connection string is broken, or its service not defined.
+    pub(crate) fn new(conninfo: &str, job_name: String, tally: SharedTally) -> Result<LogDatabase, Error> {
+        let conninfo = conninfo.to_owned();
+        let database =
+            LogDatabase { conninfo, job_name, tally, client: None, complaint: Complaint::default() };
+        database.target().map_err(Error::at_start)?;
+        Ok(database)
+    }
+
+    /// Understands the connection string anew, since files that it refers to change.
+    fn target(&self) -> Result<Target, Error> {
+        let mut target = conninfo::parse(&self.conninfo, |name| std::env::var(name).ok())?;
+        if target.common.get_application_name().is_none() {
+            target.common.application_name(&self.job_name);
+        }
+        Ok(target)
+    }
+
+    /// Sends a line; a connection that was idle for long may be found broken only now.
+    fn send(&mut self, line: &Line) -> Result<(), Failure> {
+        if let Some(mut client) = self.client.take() {
+            match self.add(&mut client, line) {
+                Err(error) if is_connection_error(&error) => {}
+                result => return self.keep(client, result),
+            }
+        }
+        let connected = self.target().and_then(|target| connect::open(&target));
+        let mut client = connected.map_err(|error| Failure { delivery: Delivery::Away, error })?.client;
+        let result = self.add(&mut client, line);
+        self.keep(client, result)
+    }
+
+    /// Keeps the connection unless the server is in trouble.
+    fn keep(&mut self, client: Client, result: Result<(), Error>) -> Result<(), Failure> {
+        let failure = result.map_err(|error| match is_about_the_message(&error) {
+            true => Failure { delivery: Delivery::Refused, error },
+            false => Failure { delivery: Delivery::Away, error },
+        });
+        if !matches!(&failure, Err(failure) if failure.delivery == Delivery::Away) {
+            self.client = Some(client);
+        }
+        failure
+    }
+
+    /// The arguments have no type, as constants have none: `log.add` may take what it likes.
+    fn add(&self, client: &mut Client, line: &Line) -> Result<(), Error> {
+        let arguments: [&(dyn ToSql + Sync); 3] = [&line.level, &self.job_name, &line.text];
+        let typed = arguments.map(|argument| (argument, Type::UNKNOWN));
+        let added = client.execute_typed(ADD, &typed);
+        added.map(|_| ()).map_err(|error| Error::failed("log.add failed").caused_by(error))
+    }
+}
+
+impl Receiver<Line> for LogDatabase {
+    fn deliver(&mut self, line: &Line) -> Delivery {
+        match self.send(line) {
+            Ok(()) => Delivery::Done,
+            Err(failure) => {
+                let job = &self.job_name;
+                self.complaint.tell(|| {
+                    format!("{job}: messages do not reach the log database: {}", describe(&failure.error))
+                });
+                failure.delivery
+            }
+        }
+    }
+
+    fn lost(&mut self, count: u64) -> Option<Line> {
+        let text = format!("{count} messages did not reach the log database");
+        Some(Line { level: "WARNING", text })
+    }
+
+    fn held(&mut self, now: bool) -> Held<Line> {
+        let mut tally = self.tally.lock();
+        match tally.due() {
+            Some(due) if now || due <= Instant::now() => {
+                Held::Due(Line { level: "INFO", text: tally.take() })
+            }
+            Some(due) => Held::Until(due),
+            None => Held::Nothing,
+        }
+    }
+}
+
+/// Tells a message that `log.add` does not take, or a `log.add` that is missing, from a server which is away,
+/// read-only, out of resources, or too busy.
+fn is_about_the_message(error: &Error) -> bool {
+    let away = |state: &SqlState| {
+        ["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| state.code().starts_with(class))
+    };
+    !is_connection_error(error) && sqlstate(error).is_some_and(|state| !away(state))
+}

@@ -1,0 +1,271 @@
+//! One run of a program, from the understood command line to the exit status.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::ExitCode;
+
+use log::{info, warn};
+use nix::sys::signal::Signal;
+
+use crate::config::{Config, ini_template};
+use crate::control::Control;
+use crate::database::databases::Databases;
+use crate::error::{BoxError, Error, describe, is_usage};
+use crate::logging::complaint::complain;
+use crate::logging::{self, LogSettings};
+use crate::panics::guarded;
+use crate::process::daemon::{self, Readiness, Side};
+use crate::process::end::end_by;
+use crate::process::pidfile::{self, Pidfile, Sent};
+use crate::process::signals;
+use crate::process::systemd::Systemd;
+use crate::run::args::Switches;
+use crate::run::description::Description;
+use crate::run::job::{Job, Kind, Once};
+use crate::run::run_loop::RunLoop;
+use crate::run::script::{Context, Script};
+use crate::run::settings::{Fixed, Settings};
+use crate::run::{completions, man};
+
+/// Makes the job out of the configuration.
+pub(crate) type Build = Box<dyn Fn(&Config, &Switches) -> Result<Job, BoxError>>;
+
+pub(crate) struct Run {
+    description: Description,
+    switches: Switches,
+    set: Vec<(String, String)>,
+    build: Build,
+}
+
+impl Run {
+    pub(crate) fn new(description: Description, switches: Switches, build: Build) -> Result<Run, BoxError> {
+        let set = switches.set()?;
+        Ok(Run { description, switches, set, build })
+    }
+
+    pub(crate) fn run(self) -> Result<ExitCode, BoxError> {
+        let done = |()| ExitCode::SUCCESS;
+        if let Some(text) = self.text_to_print()? {
+            return print(&text).map(done);
+        }
+        self.switches.check_command()?;
+        let config = self.load()?;
+        if let Some(signal) = self.switches.signal() {
+            return self.control(&config, signal);
+        }
+        let settings = self.settings(&config)?;
+        if self.switches.daemon() {
+            return self.run_daemon(&config, &settings).map(done);
+        }
+        match (self.build)(&config, &self.switches)?.0 {
+            Kind::Once(once) => self.run_once(&config, &settings, once),
+            Kind::Loop(script) => {
+                let mut pidfile = settings.pidfile.as_deref().map(Pidfile::acquire).transpose()?;
+                self.run_loop(&config, &settings, script, pidfile.as_mut(), || ()).map(done)
+            }
+        }
+    }
+
+    /// Returns what the program prints instead of running, if a switch asks for it.
+    fn text_to_print(&self) -> Result<Option<Vec<u8>>, BoxError> {
+        let mut text = Vec::new();
+        if self.switches.sample() {
+            text = ini_template::render(self.description.name(), &self.description.all_keys(), &self.set)?
+                .into_bytes();
+        } else if self.switches.manual() {
+            man::write_page(&self.description, &mut text)?;
+        } else if let Some(shell) = self.switches.completions() {
+            completions::write(&self.description, shell, &mut text)?;
+        } else {
+            return Ok(None);
+        }
+        Ok(Some(text))
+    }
+
+    fn load(&self) -> Result<Config, Error> {
+        let file = self.switches.config_file().ok_or_else(|| {
+            let name = self.description.name();
+            Error::usage(format!(
+                "no config file given; `{name} --ini` prints a sample, `{name} --help` lists the switches"
+            ))
+        })?;
+        let config = Config::load(file, &self.description.sections, &self.set)?;
+        Ok(config.declare(self.description.all_keys()))
+    }
+
+    fn settings(&self, config: &Config) -> Result<Settings, Error> {
+        Settings::read(config, &self.description.keys, &self.description.databases(config)?)
+    }
+
+    /// Sends a signal. A broken file keeps nobody from stopping the process, but is not worth a reload.
+    fn control(&self, config: &Config, signal: Signal) -> Result<ExitCode, BoxError> {
+        if signal == Signal::SIGHUP {
+            self.settings(config)?;
+        }
+        let pidfile = Settings::pidfile(config, &self.description.keys)?;
+        logging::init_console(&LogSettings::default(), self.switches.level())?;
+        let Some(path) = pidfile else {
+            warn!("no pidfile in the config file, nothing to do");
+            return Ok(ExitCode::SUCCESS);
+        };
+        match pidfile::send(&path, signal)? {
+            Sent::ToProcess => {}
+            Sent::NoFile => warn!("no pidfile `{}`, the process is not running", path.display()),
+            Sent::Stale => warn!("pidfile `{}` is stale, the process is not running", path.display()),
+            Sent::Refused(why) => {
+                warn!("no signal is sent: pidfile `{}` is not trusted: {why}", path.display());
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn run_once(&self, config: &Config, settings: &Settings, once: Once) -> Result<ExitCode, BoxError> {
+        logging::init_console(&settings.log, self.switches.level())?;
+        self.warn_of_unknown_keys(config, &mut BTreeSet::new());
+        let control = Control::default();
+        let mut context = self.context(settings, control.clone());
+        if once.handles_signals {
+            return (once.work)(&mut context);
+        }
+        let cancelled = signals::watch_once(control.clone())?;
+        let _entered = control.enter();
+        let result = (once.work)(&mut context);
+        control.ended();
+        drop(context);
+        if let (Err(error), Some(signal)) = (&result, cancelled.by()) {
+            complain(&format!("cancelled by {signal}: {}", describe(&**error)));
+            end_by(signal as i32);
+        }
+        result
+    }
+
+    /// Goes background first: what the job is made of, threads included, belongs to the child.
+    fn run_daemon(self, config: &Config, settings: &Settings) -> Result<(), BoxError> {
+        let Some(path) = &settings.pidfile else {
+            return Err(Error::usage("-d needs `pidfile` in the config file").into());
+        };
+        let mut pidfile = Pidfile::acquire(path)?;
+        let readiness = match daemon::daemonize()? {
+            Side::Child(readiness) => readiness,
+            Side::Parent(up) => return Ok(up?),
+        };
+        let mut readiness = Some(readiness);
+        let result = guarded(|| self.run_child(config, settings, &mut pidfile, &mut readiness));
+        // Whoever hears of the failure finds no pidfile.
+        drop(pidfile);
+        if let (Err(error), Some(readiness)) = (&result, readiness) {
+            readiness.failed(is_usage(&**error), &describe(&**error));
+        }
+        result
+    }
+
+    fn run_child(
+        self,
+        config: &Config,
+        settings: &Settings,
+        pidfile: &mut Pidfile,
+        readiness: &mut Option<Readiness>,
+    ) -> Result<(), BoxError> {
+        let Job(Kind::Loop(script)) = (self.build)(config, &self.switches)? else {
+            return Err(Error::usage("-d is for what loops, not for what ends by itself").into());
+        };
+        self.run_loop(config, settings, script, Some(pidfile), || {
+            if let Some(readiness) = readiness.take() {
+                readiness.up();
+            }
+        })
+    }
+
+    /// Runs the loop in this process, and calls `ready` when it is up.
+    fn run_loop(
+        self,
+        config: &Config,
+        settings: &Settings,
+        script: Box<dyn Script>,
+        pidfile: Option<&mut Pidfile>,
+        ready: impl FnOnce(),
+    ) -> Result<(), BoxError> {
+        let control = Control::default();
+        logging::init(&settings.log, self.switches.level(), self.switches.daemon())?;
+        let mut warned = BTreeSet::new();
+        self.warn_of_unknown_keys(config, &mut warned);
+        for kind in settings.pace.exception_quiet.iter().filter(|kind| !kind.is_known()) {
+            warn!("exception_quiet: there is no error of the kind `{kind}` here ({})", config.place());
+        }
+        take_over(pidfile, &control)?;
+        let context = self.context(settings, control);
+        let run = RunLoop::new(&settings.job_name, script, settings.pace.clone(), context);
+        run.on_reload(self.reloader(settings.fixed(), warned)).managed_by(Systemd::new()).run(ready)
+    }
+
+    fn context(&self, settings: &Settings, control: Control) -> Context {
+        let mut databases = Databases::new(&settings.job_name, control.clone());
+        settings.apply(&mut databases);
+        if self.description.is_pinned {
+            databases.pin_search_path();
+        }
+        Context::new(databases, control)
+    }
+
+    /// Warns of each key once, which `warned` remembers.
+    fn warn_of_unknown_keys(&self, config: &Config, warned: &mut BTreeSet<String>) {
+        let place = config.place();
+        for (key, nearest) in config.unknown() {
+            if !warned.insert(key.clone()) {
+                continue;
+            }
+            match nearest {
+                Some(nearest) => warn!("key `{key}` is not known; do you mean `{nearest}`? ({place})"),
+                None => warn!("key `{key}` is not known ({place})"),
+            }
+        }
+    }
+
+    /// `fixed` are the settings that a reload does not change, `warned` the unknown keys that were told of.
+    fn reloader(
+        self,
+        fixed: Fixed,
+        mut warned: BTreeSet<String>,
+    ) -> crate::run::run_loop::Reload<Box<dyn Script>> {
+        Box::new(move |context| {
+            let config = self.load()?;
+            let settings = self.settings(&config)?;
+            let Job(Kind::Loop(script)) = (self.build)(&config, &self.switches)? else {
+                return Err(Error::usage("the config file no longer describes a loop").into());
+            };
+            if settings.fixed() != fixed {
+                warn!(
+                    "changes of job_name, pidfile and logfile, or of how to log, take effect at the next start"
+                );
+            }
+            self.warn_of_unknown_keys(&config, &mut warned);
+            settings.apply(context.databases());
+            Ok((script, settings.pace))
+        })
+    }
+}
+
+/// Prints to standard output; a reader that has seen enough is no failure.
+fn print(text: &[u8]) -> Result<(), BoxError> {
+    let mut out = std::io::stdout();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::failed("cannot print").caused_by(error).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the process the pidfile's owner, and lets signals reach the loop.
+fn take_over(pidfile: Option<&mut Pidfile>, control: &Control) -> Result<(), Error> {
+    let remover = pidfile.as_ref().map(|pidfile| pidfile.remover());
+    signals::watch(control.clone(), move || remover.iter().for_each(|remove| remove()))?;
+    if let Some(pidfile) = pidfile {
+        if let Some(pid) = pidfile.stale() {
+            info!("ignoring the stale pidfile `{}` of process {pid}", pidfile.path().display());
+        }
+        pidfile.write()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! How often a loop runs, and how failures are handled.
+
+use std::time::Duration;
+
+use crate::error::class::ErrorClass;
+
+/// How a loop paces itself.
+///
+/// ```
+/// let mut settings = dbscript::LoopSettings::default();
+/// settings.loop_delay = 0.1;
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct LoopSettings {
+    /// Seconds to sleep after a round that found nothing; 0: end instead of sleeping; below 0: one round only.
+    /// Defaults to 1.
+    pub loop_delay: f64,
+    /// Time to wait after a failed round. Defaults to 20 seconds.
+    pub exception_sleep: Duration,
+    /// Errors that are logged as warnings at first. Defaults to none.
+    pub exception_quiet: Vec<ErrorClass>,
+    /// How long they are, counted from the first failed round. Defaults to 300 seconds.
+    pub exception_grace: Duration,
+    /// How long no round must fail until the next failed one counts as the first. Defaults to 900 seconds.
+    pub exception_reset: Duration,
+}
+
+impl Default for LoopSettings {
+    fn default() -> LoopSettings {
+        LoopSettings {
+            loop_delay: 1.0,
+            exception_sleep: Duration::from_secs(20),
+            exception_quiet: Vec::new(),
+            exception_grace: Duration::from_secs(300),
+            exception_reset: Duration::from_secs(900),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a program supplies: the work of one round.
+
+use crate::control::Control;
+use crate::database::connection::Connection;
+use crate::database::databases::Databases;
+use crate::error::{BoxError, Error, is_usage};
+use crate::stats::Stats;
+
+/// What a round found, which decides whether the loop sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Round {
+    /// There was work, and there may be more: the next round follows at once.
+    Worked,
+    /// There was nothing to do: the loop sleeps first.
+    Idle,
+}
+
+/// The work of a looping program. Skytools: `DBScript`.
+pub trait Script {
+    /// Prepares the loop.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the program; at a reload, the old script goes on instead.
+    fn startup(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Does one round of work.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the round: it is logged, connections are closed, the loop waits and goes on. An
+    /// [`Error`] that [is a usage error](|error| error.kind() == ErrorKind::Usage) or [fatal](Error::fatal) ends the program.
+    fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError>;
+
+    /// Tells whether the last round, which succeeded, is a sign of life for a service manager's watchdog.
+    ///
+    /// Asked after such a round, and again while the loop sleeps. Defaults to true.
+    fn is_alive(&self) -> bool {
+        true
+    }
+
+    /// Cleans up after the last round, unless the loop was aborted.
+    ///
+    /// After a reload, it is called for the old script once the new one has started up.
+    fn shutdown(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl<S: Script + ?Sized> Script for Box<S> {
+    fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        (**self).startup(cx)
+    }
+
+    fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+        (**self).work(cx)
+    }
+
+    fn is_alive(&self) -> bool {
+        (**self).is_alive()
+    }
+
+    fn shutdown(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        (**self).shutdown(cx)
+    }
+}
+
+/// What a [`Script`] works with: databases, statistics, and the loop's control.
+pub struct Context {
+    pub(crate) databases: Databases,
+    pub(crate) stats: Stats,
+    pub(crate) control: Control,
+    pub(crate) status: Option<String>,
+    pub(crate) ending: bool,
+}
+
+impl Context {
+    /// Makes a context around a set of databases.
+    pub fn new(databases: Databases, control: Control) -> Context {
+        Context { databases, stats: Stats::default(), control, status: None, ending: false }
+    }
+
+    /// Tells whether the loop ends when there is nothing to do, or after this round, instead of sleeping.
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// Returns the connection of a name, opened at first use. See [`Databases::get`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Databases::get`].
+    pub fn database(&mut self, name: &str) -> Result<Connection, Error> {
+        self.databases.get(name)
+    }
+
+    /// Lets notifications on a channel of a database end the sleep between rounds. See [`Databases::listen`].
+    pub fn listen(&mut self, name: &str, channel: &str) {
+        self.databases.listen(name, channel);
+    }
+
+    /// Names a database in an error that came from it: its name here, and database, host, port and user.
+    pub fn locate(&self, name: &str, error: impl Into<BoxError>) -> Error {
+        let (label, error) = (self.databases.label(name), error.into());
+        let located = if is_usage(&*error) { Error::usage(label) } else { Error::failed(label) };
+        located.caused_by(error)
+    }
+
+    /// Returns the set of databases.
+    pub fn databases(&mut self) -> &mut Databases {
+        &mut self.databases
+    }
+
+    /// Returns the figures of this round, which are logged at its end.
+    pub fn stats(&mut self) -> &mut Stats {
+        &mut self.stats
+    }
+
+    /// Tells a service manager, if there is one, what the program is doing, in a few words on one line.
+    ///
+    /// Without it, the figures of the last round that had any are told.
+    pub fn set_status(&mut self, status: impl Into<String>) {
+        self.status = Some(status.into());
+    }
+
+    /// Returns the handle that stops the loop.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+}

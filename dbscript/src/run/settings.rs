@@ -1,0 +1,166 @@
+//! What the config file means to the framework: everything is read and checked here, before anything is done.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::config::key::Key;
+use crate::database::databases::Databases;
+use crate::error::Error;
+use crate::error::class::ErrorClass;
+use crate::logging::{
+    FORMAT_KEYS, LOG_COUNT, LOG_FORMAT, LOG_SIZE, LOGFILE, LogSettings, SKYLOG_LOCATIONS, USE_SKYLOG,
+};
+use crate::run::loop_settings::LoopSettings;
+
+pub(crate) const JOB_NAME: Key =
+    Key::optional("job_name", "Name of the job in logs; must be unique. Defaults to the file's base name.");
+const PIDFILE: Key =
+    Key::optional("pidfile", "File for the process id; needed by -d, -r, -s and -k. No default.");
+const LOOP_DELAY: Key = Key::with_default(
+    "loop_delay",
+    "1.0",
+    "Seconds to sleep after a round that found nothing; 0: exit instead; below 0: one round only. \
+     Defaults to 1.0.",
+);
+const CONNECTION_LIFETIME: Key = Key::with_default(
+    "connection_lifetime",
+    "1200",
+    "Seconds after which database connections are closed and reopened. Defaults to 1200.",
+);
+const EXCEPTION_SLEEP: Key =
+    Key::with_default("exception_sleep", "20", "Seconds to wait after a failed round. Defaults to 20.");
+const EXCEPTION_QUIET: Key = Key::optional(
+    "exception_quiet",
+    "Errors, separated by commas, that are logged as warnings at first: ALL, an SQLSTATE or the first two \
+     characters of one, OperationalError and the like. No default.",
+);
+const EXCEPTION_GRACE: Key = Key::with_default(
+    "exception_grace",
+    "300",
+    "Seconds after the first failed round for which such errors are warnings. Defaults to 300.",
+);
+const EXCEPTION_RESET: Key = Key::with_default(
+    "exception_reset",
+    "900",
+    "Seconds without a failed round after which the next counts as the first. Defaults to 900.",
+);
+
+/// The keys of every program, in the order of the sample file.
+pub(crate) const COMMON_KEYS: [Key; 22] = [
+    JOB_NAME,
+    PIDFILE,
+    LOGFILE,
+    LOG_SIZE,
+    LOG_COUNT,
+    LOG_FORMAT,
+    FORMAT_KEYS[0],
+    FORMAT_KEYS[1],
+    FORMAT_KEYS[2],
+    FORMAT_KEYS[3],
+    FORMAT_KEYS[4],
+    FORMAT_KEYS[5],
+    FORMAT_KEYS[6],
+    FORMAT_KEYS[7],
+    USE_SKYLOG,
+    SKYLOG_LOCATIONS,
+    LOOP_DELAY,
+    CONNECTION_LIFETIME,
+    EXCEPTION_SLEEP,
+    EXCEPTION_QUIET,
+    EXCEPTION_GRACE,
+    EXCEPTION_RESET,
+];
+
+/// The framework's own settings.
+pub(crate) struct Settings {
+    pub(crate) job_name: String,
+    pub(crate) pidfile: Option<PathBuf>,
+    pub(crate) pace: LoopSettings,
+    pub(crate) log: LogSettings,
+    lifetime: Duration,
+    databases: Vec<(&'static str, String)>,
+}
+
+/// The settings that belong to the process for as long as it lives.
+#[derive(PartialEq)]
+pub(crate) struct Fixed {
+    job_name: String,
+    pidfile: Option<PathBuf>,
+    log: LogSettings,
+}
+
+impl Settings {
+    /// Reads the settings; `keys` are the program's, which may have other defaults than the common ones, and
+    /// `databases` those that hold connection strings.
+    ///
+    /// # Errors
+    ///
+    /// Usage errors that name file, section and key.
+    pub(crate) fn read(config: &Config, keys: &[Key], databases: &[Key]) -> Result<Settings, Error> {
+        let own = |common: Key| own(common, keys);
+        let (pidfile, log) = (Settings::pidfile(config, keys)?, LogSettings::read(config, &own)?);
+        if pidfile.is_some() && pidfile.as_deref() == log.path() {
+            return Err(config.same_file(&own(PIDFILE), &own(LOGFILE)));
+        }
+        Ok(Settings {
+            job_name: config.job_name()?,
+            pidfile,
+            pace: LoopSettings {
+                loop_delay: loop_delay(config, &own(LOOP_DELAY))?,
+                exception_sleep: config.seconds(&own(EXCEPTION_SLEEP))?,
+                exception_quiet: kinds(config, &own(EXCEPTION_QUIET))?,
+                exception_grace: config.seconds(&own(EXCEPTION_GRACE))?,
+                exception_reset: config.seconds(&own(EXCEPTION_RESET))?,
+            },
+            log,
+            lifetime: config.seconds(&own(CONNECTION_LIFETIME))?,
+            databases: databases.iter().map(|key| conninfo(config, key)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Reads the pidfile alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Settings::read).
+    pub(crate) fn pidfile(config: &Config, keys: &[Key]) -> Result<Option<PathBuf>, Error> {
+        config.file(&own(PIDFILE, keys))
+    }
+
+    /// Returns what a reload does not change.
+    pub(crate) fn fixed(&self) -> Fixed {
+        Fixed { job_name: self.job_name.clone(), pidfile: self.pidfile.clone(), log: self.log.clone() }
+    }
+
+    /// Hands the connection strings on.
+    pub(crate) fn apply(&self, databases: &mut Databases) {
+        for (name, conninfo) in &self.databases {
+            databases.set(name, conninfo);
+        }
+        databases.set_lifetime(self.lifetime);
+    }
+}
+
+/// Returns the program's own variant of a common key, if it has one.
+fn own(common: Key, keys: &[Key]) -> Key {
+    keys.iter().find(|key| key.name() == common.name()).copied().unwrap_or(common)
+}
+
+/// What cannot be slept is caught here, not in the loop.
+fn loop_delay(config: &Config, key: &Key) -> Result<f64, Error> {
+    let delay: f64 = config.parsed(key)?;
+    if delay < 0.0 { Ok(delay) } else { config.seconds(key).map(|delay| delay.as_secs_f64()) }
+}
+
+fn kinds(config: &Config, key: &Key) -> Result<Vec<ErrorClass>, Error> {
+    let names = config.list(key)?;
+    Ok(names.iter().filter(|name| !name.is_empty()).map(|name| ErrorClass::from_name(name)).collect())
+}
+
+/// Reads a connection string and checks its syntax, without a word of what it holds.
+fn conninfo(config: &Config, key: &Key) -> Result<(&'static str, String), Error> {
+    let conninfo = config.get(key)?;
+    Databases::check(&conninfo).map_err(|error| config.broken(key).caused_by(error))?;
+    Ok((key.name(), conninfo))
+}

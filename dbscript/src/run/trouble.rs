@@ -1,0 +1,130 @@
+//! Failed rounds: how loudly each is logged.
+
+use std::error::Error as StdError;
+use std::time::{Duration, Instant};
+
+use log::{Level, debug, log};
+
+use crate::error::class::ErrorClass;
+use crate::error::describe;
+use crate::run::loop_settings::LoopSettings;
+use crate::text::repeats::Repeats;
+
+/// Remembers failed rounds, so that an error that comes again and again does not fill the log.
+pub(crate) struct Trouble {
+    job: String,
+    quiet: Vec<ErrorClass>,
+    grace: Duration,
+    reset: Duration,
+    /// When the first of the failures came that are not forgotten yet, and the last.
+    failures: Option<(Instant, Instant)>,
+    /// The failed rounds since the last good one.
+    streak: Option<Streak>,
+    repeats: Repeats,
+}
+
+struct Streak {
+    rounds: u64,
+    since: Instant,
+    told: bool,
+}
+
+impl Trouble {
+    pub(crate) fn new(job: &str, settings: &LoopSettings) -> Trouble {
+        Trouble {
+            job: job.to_owned(),
+            quiet: settings.exception_quiet.clone(),
+            grace: settings.exception_grace,
+            reset: settings.exception_reset,
+            failures: None,
+            streak: None,
+            repeats: Repeats::default(),
+        }
+    }
+
+    /// Follows new settings; what happened so far stays known.
+    pub(crate) fn follow(&mut self, settings: &LoopSettings) {
+        self.quiet.clone_from(&settings.exception_quiet);
+        self.grace = settings.exception_grace;
+        self.reset = settings.exception_reset;
+    }
+
+    /// Logs a failed round: as it is the first time and once a minute, for debugging in between.
+    pub(crate) fn failed(&mut self, error: &(dyn StdError + 'static), now: Instant) {
+        let (since, _) = *self.failures.get_or_insert((now, now));
+        self.failures = Some((since, now));
+        let level = if self.is_quiet(error, now - since) { Level::Warn } else { Level::Error };
+        let line = describe(error);
+        let told = self.repeats.tell_at(&line, now);
+        let streak = self.streak.get_or_insert(Streak { rounds: 0, since: now, told: false });
+        streak.rounds += 1;
+        streak.told |= told.is_some();
+        match told {
+            Some(0) => log!(level, "Job {} failed: {line}", self.job),
+            Some(more) => {
+                log!(level, "Job {} failed: {line} ({more} times more since the last line)", self.job)
+            }
+            None => debug!("Job {} failed again: {line}", self.job),
+        }
+    }
+
+    /// Takes note of a good round, and says so after failed ones.
+    pub(crate) fn worked(&mut self, now: Instant) {
+        if self.failures.is_some_and(|(_, last)| now - last >= self.reset) {
+            self.failures = None;
+        }
+        if let Some(streak) = self.streak.take() {
+            let level = if streak.told { Level::Info } else { Level::Debug };
+            let rounds = if streak.rounds == 1 { "round" } else { "rounds" };
+            let seconds = (now - streak.since).as_secs_f64();
+            log!(
+                level,
+                "Job {} works again after {} failed {rounds} in {seconds:.1} s",
+                self.job,
+                streak.rounds
+            );
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_failing(&self) -> bool {
+        self.streak.is_some()
+    }
+
+    fn is_quiet(&self, error: &(dyn StdError + 'static), age: Duration) -> bool {
+        age < self.grace && self.quiet.iter().any(|kind| kind.matches(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    fn trouble() -> Trouble {
+        let exception_quiet = vec![ErrorClass::from_name("ALL")];
+        Trouble::new("test", &LoopSettings { exception_quiet, ..LoopSettings::default() })
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn quiet_errors_are_quiet_until_the_grace_is_over_and_again_after_a_good_time() {
+        let (mut trouble, start) = (trouble(), Instant::now());
+        let error = Error::failed("away");
+        let quiet = |trouble: &mut Trouble, at: Duration| {
+            trouble.failed(&error, start + at);
+            let (since, last) = trouble.failures.expect("just failed");
+            trouble.is_quiet(&error, last - since)
+        };
+        assert!(quiet(&mut trouble, seconds(0)));
+        assert!(quiet(&mut trouble, seconds(299)));
+        assert!(!quiet(&mut trouble, seconds(300)));
+        trouble.worked(start + seconds(301));
+        assert!(!quiet(&mut trouble, seconds(302)));
+        trouble.worked(start + seconds(302 + 900));
+        assert!(quiet(&mut trouble, seconds(2000)));
+    }
+}

@@ -1,0 +1,308 @@
+//! A script on a thread of its own, inside any program.
+
+use std::fmt;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use log::{error, warn};
+
+use crate::control::Control;
+use crate::database::databases::Databases;
+use crate::error::{BoxError, Error, describe};
+use crate::progress::{Progress, Totals};
+use crate::run::loop_settings::LoopSettings;
+use crate::run::run_loop::RunLoop;
+use crate::run::script::{Context, Script};
+
+/// Describes a [`Script`] that runs beside the rest of a program. It touches nothing global: no signals, no
+/// logger (it logs through [`log`]), no files, no command line.
+///
+/// # Example
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use dbscript::{BoxError, Context, Round, Script, Worker};
+///
+/// struct Cleaner;
+///
+/// impl Script for Cleaner {
+///     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+///         let gone = cx.database("db")?.execute_typed("delete from session where expires < now()", &[])?;
+///         cx.stats().add("count", gone);
+///         Ok(Round::Idle)
+///     }
+/// }
+///
+/// # fn main() -> Result<(), BoxError> {
+/// let worker = Worker::new("cleaner").database("db", "dbname=shop").loop_delay(Duration::from_secs(60));
+/// let worker = worker.spawn(Cleaner)?;
+/// // … the service does other things …
+/// println!("{} rounds so far", worker.totals().rounds);
+/// worker.stop();
+/// worker.join()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Worker {
+    name: String,
+    application_name: String,
+    databases: Vec<(String, String)>,
+    lifetime: Option<Duration>,
+    silence: Option<Duration>,
+    pinned: bool,
+    settings: LoopSettings,
+    control: Control,
+}
+
+impl Worker {
+    /// Describes a worker; `name` is its job's name in log lines and on the server.
+    pub fn new(name: &str) -> Worker {
+        // No server knows a name with a NUL, and the thread's name must not have one.
+        let name = name.replace('\0', "");
+        Worker {
+            application_name: name.clone(),
+            name,
+            databases: Vec::new(),
+            lifetime: None,
+            silence: None,
+            pinned: false,
+            settings: LoopSettings::default(),
+            control: Control::default(),
+        }
+    }
+
+    /// Adds a database under a name, as [`Context::database`] wants it. The connection string is libpq's,
+    /// environment variables included.
+    pub fn database(mut self, name: &str, conninfo: &str) -> Worker {
+        self.databases.push((name.to_owned(), conninfo.to_owned()));
+        self
+    }
+
+    /// Sets the name of connections on the server. Defaults to the job's name.
+    pub fn application_name(mut self, name: &str) -> Worker {
+        self.application_name = name.replace('\0', "");
+        self
+    }
+
+    /// Sets how long to sleep after a round that found nothing. Defaults to one second.
+    pub fn loop_delay(mut self, delay: Duration) -> Worker {
+        // Zero would end the loop at the first round that finds nothing.
+        self.settings.loop_delay = delay.as_secs_f64().max(0.001);
+        self
+    }
+
+    /// Sets how long to wait after a failed round. Defaults to 20 seconds.
+    pub fn exception_sleep(mut self, delay: Duration) -> Worker {
+        self.settings.exception_sleep = delay;
+        self
+    }
+
+    /// Sets the age at which connections are opened anew. Defaults to 20 minutes.
+    pub fn connection_lifetime(mut self, lifetime: Duration) -> Worker {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// Ends the loop at the first round that finds nothing, or with `one_round` after the first round, and at the
+    /// first one that fails.
+    pub fn ending(mut self, one_round: bool) -> Worker {
+        self.settings.loop_delay = if one_round { -1.0 } else { 0.0 };
+        self
+    }
+
+    /// Sets how soon servers that vanish without a word are noticed. Defaults to about 10 seconds. See
+    /// [`Databases::notice_silence`].
+    pub fn notice_silence(mut self, limit: Duration) -> Worker {
+        self.silence = Some(limit);
+        self
+    }
+
+    /// Looks up names without a schema in `pg_catalog` alone. See [`Databases::pin_search_path`].
+    pub fn pin_search_path(mut self) -> Worker {
+        self.pinned = true;
+        self
+    }
+
+    /// Sets all that paces the loop, in place of what was set so far.
+    pub fn settings(mut self, settings: LoopSettings) -> Worker {
+        self.settings = settings;
+        self
+    }
+
+    /// Returns the handle that stops the worker, also while [`spawn`](Worker::spawn) waits for its startup.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Starts the thread and the script; returns when the script's startup is done.
+    ///
+    /// # Errors
+    ///
+    /// A connection string that is none, what [`Script::startup`] returned, when it was told to stop meanwhile,
+    /// and when no thread can be started. What fails later is logged and tried again, but for usage errors,
+    /// which end the worker: they are logged and returned by [`WorkerHandle::join`].
+    pub fn spawn(self, script: impl Script + Send + 'static) -> Result<WorkerHandle, BoxError> {
+        let context = self.context()?;
+        let control = self.control;
+        let progress = Progress::default();
+        let (name, report) = (self.name.clone(), progress.clone());
+        let job = self.name.clone();
+        let (up, is_up) = mpsc::channel();
+        let thread = thread::Builder::new().name(self.name).spawn(move || {
+            let mut is_up = false;
+            let result = RunLoop::new(&name, script, self.settings, context).report_to(report).run(|| {
+                is_up = true;
+                // The receiver waits for nothing else.
+                let _ = up.send(());
+            });
+            // Before it was up, the error is returned to whoever starts the worker.
+            if let (Err(error), true) = (&result, is_up) {
+                error!("Job {name} ended: {}", describe(&**error));
+            }
+            drop(up);
+            result
+        });
+        let thread = thread.map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
+        let handle = WorkerHandle { name: job, control, progress, thread: Some(thread) };
+        // The sender is gone without a word when the loop has ended before it was up.
+        match is_up.recv() {
+            Ok(()) => Ok(handle),
+            Err(_) => handle.join().and(Err(Error::failed("the worker ended before it was up").into())),
+        }
+    }
+
+    /// Runs the script on this thread until it is stopped, as the settings pace it, and returns what was done.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Worker::spawn), and what ended the loop: with a `loop_delay` of 0 or below, any failed round.
+    pub fn run(self, script: impl Script) -> Result<Totals, BoxError> {
+        let context = self.context()?;
+        let progress = Progress::default();
+        RunLoop::new(&self.name, script, self.settings, context).report_to(progress.clone()).run(|| {})?;
+        Ok(progress.totals())
+    }
+
+    fn context(&self) -> Result<Context, Error> {
+        let mut databases = Databases::new(&self.application_name, self.control.clone());
+        for (name, conninfo) in &self.databases {
+            Databases::check(conninfo).map_err(|error| Error::usage(name.to_owned()).caused_by(error))?;
+            databases.set(name, conninfo);
+        }
+        if let Some(lifetime) = self.lifetime {
+            databases.set_lifetime(lifetime);
+        }
+        if let Some(limit) = self.silence {
+            databases.notice_silence(limit);
+        }
+        if self.pinned {
+            databases.pin_search_path();
+        }
+        Ok(Context::new(databases, self.control.clone()))
+    }
+}
+
+/// Shows the name alone: connection strings may hold passwords.
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// How long a [`WorkerHandle`] that is dropped waits for the current round, before it aborts the worker: 3 seconds.
+///
+/// Aborting takes up to three quarters of a second more.
+pub const DROP_LIMIT: Duration = Duration::from_secs(3);
+
+/// How often a thread that is about to end is looked at.
+const END_POLL: Duration = Duration::from_millis(5);
+/// How long what a script leaves behind may take to go.
+const END_LIMIT: Duration = Duration::from_secs(1);
+
+/// A running worker. Dropping it stops the worker and waits for the current round, for [`DROP_LIMIT`] at most: a round
+/// that takes longer is aborted, and code that even then goes on is left to itself, with a warning.
+/// [`join`](WorkerHandle::join) waits however long it takes.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    name: String,
+    control: Control,
+    progress: Progress,
+    thread: Option<JoinHandle<Result<(), BoxError>>>,
+}
+
+impl WorkerHandle {
+    /// Asks the worker to end after the current round.
+    pub fn stop(&self) {
+        self.control.stop();
+    }
+
+    /// Asks the worker to end after the current round, and waits for that; a round that takes longer than `limit` is
+    /// [aborted](WorkerHandle::abort).
+    ///
+    /// Returns whether the worker has ended: code that is busy with something else cannot be interrupted.
+    pub fn stop_within(&self, limit: Duration) -> bool {
+        self.stop();
+        self.control.wait_for_end(limit) || self.abort()
+    }
+
+    /// Asks the worker to end now: running statements are cancelled, and their transactions rolled back.
+    ///
+    /// Returns whether the worker has ended, after three quarters of a second at most: code that is busy with
+    /// something else cannot be interrupted.
+    pub fn abort(&self) -> bool {
+        self.control.abort()
+    }
+
+    /// Ends the current sleep, or the next one.
+    pub fn wake(&self) {
+        self.control.wake();
+    }
+
+    /// Returns what the worker has done so far.
+    pub fn totals(&self) -> Totals {
+        self.progress.totals()
+    }
+
+    /// Tells whether the worker has ended.
+    pub fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits for the worker to end.
+    ///
+    /// # Errors
+    ///
+    /// What ended the worker, if it was not asked to.
+    pub fn join(mut self) -> Result<(), BoxError> {
+        self.wait()
+    }
+
+    fn wait(&mut self) -> Result<(), BoxError> {
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(Error::failed("the worker panicked").into()),
+        }
+    }
+}
+
+impl Drop for WorkerHandle {
+    fn drop(&mut self) {
+        if self.thread.is_none() {
+            return;
+        }
+        self.stop_within(DROP_LIMIT);
+        let limit = Instant::now() + END_LIMIT;
+        while !self.is_finished() && Instant::now() < limit {
+            thread::sleep(END_POLL);
+        }
+        if self.is_finished() {
+            // Whoever wants to know the error joins.
+            let _ = self.wait();
+        } else {
+            warn!("Job {} does not end: its round goes on by itself; `join` waits for it", self.name);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Failed events by the thousand: go through them, retry, delete, purge.
+
+use crate::sql::failed::columns;
+use std::ops::ControlFlow;
+
+use fallible_iterator::FallibleIterator;
+use postgres::GenericClient;
+use postgres::types::{ToSql, Type};
+
+use crate::admin::failed::{on_store, refused};
+use crate::admin::find_queue;
+use crate::error::Error;
+use crate::event::failed_event::FailedEvent;
+
+/// So many events are read, moved or deleted at a time.
+const PAGE: i32 = 1000;
+
+/// $1 queue, $2 consumer, $3 the event behind which the page begins or null, $4 limit. As [`FAILED_EVENTS`].
+const FAILED_EVENT_PAGE: &str =
+    concat!("select ", columns!(), " from pgq.failed_event_page($1, $2, $3, $4) order by ev_id");
+
+/// Calls `each` with a consumer's failed events in the order of their ids, until it breaks off; returns how many
+/// there were. One event at a time is in memory.
+///
+/// Every thousand are read in a transaction of their own, so that a large store holds up nothing; what fails in
+/// the meantime may come too.
+///
+/// # Errors
+///
+/// As [`failed_events`](crate::admin::failed_events).
+pub fn each_failed_event(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    mut each: impl FnMut(FailedEvent) -> ControlFlow<()>,
+) -> Result<u64, Error> {
+    let what = format!("cannot list the failed events of consumer `{consumer}`");
+    let failed = |error| refused(queue, &what, error);
+    find_queue::require_known(client, queue)?;
+    let mut after: Option<i64> = None;
+    let mut total = 0;
+    loop {
+        let values: [(&(dyn ToSql + Sync), Type); 4] =
+            [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&after, Type::INT8), (&PAGE, Type::INT4)];
+        let mut rows = client.query_typed_raw(FAILED_EVENT_PAGE, values).map_err(failed)?;
+        let before = total;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let event = FailedEvent::new(&row);
+            after = Some(event.id());
+            total += 1;
+            if each(event).is_break() {
+                return Ok(total);
+            }
+        }
+        if total - before < u64::from(PAGE.unsigned_abs()) {
+            return Ok(total);
+        }
+    }
+}
+
+/// $1 queue, $2 consumer, $3 events.
+const RETRY_FAILED_EVENTS: &str = "select pgq.failed_event_retry_many($1, $2, $3)";
+
+/// Moves failed events back into their queue, as [`retry_failed_event`](crate::admin::retry_failed_event) does, in one
+/// transaction.
+///
+/// # Errors
+///
+/// As [`retry_failed_event`](crate::admin::retry_failed_event); an event that the consumer does not have is named, and
+/// nothing is changed then.
+pub fn retry_failed_events(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    events: &[i64],
+) -> Result<u64, Error> {
+    Store { queue, consumer, verb: "retry", statement: RETRY_FAILED_EVENTS }.named(client, events)
+}
+
+/// $1 queue, $2 consumer, $3 events.
+const DELETE_FAILED_EVENTS: &str = "select pgq.failed_event_delete_many($1, $2, $3)";
+
+/// Deletes failed events in one transaction.
+///
+/// # Errors
+///
+/// As [`delete_failed_event`](crate::admin::delete_failed_event); an event that the consumer does not have is named, and
+/// nothing is changed then.
+pub fn delete_failed_events(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    events: &[i64],
+) -> Result<u64, Error> {
+    Store { queue, consumer, verb: "delete", statement: DELETE_FAILED_EVENTS }.named(client, events)
+}
+
+/// Moves all of a consumer's failed events back into their queue, a thousand in a transaction; returns how many.
+///
+/// # Errors
+///
+/// As [`failed_events`](crate::admin::failed_events), and when the queue takes no events. What was moved before stays so.
+pub fn retry_all_failed_events(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+) -> Result<u64, Error> {
+    Store { queue, consumer, verb: "retry", statement: RETRY_FAILED_EVENTS }.all(client, None)
+}
+
+/// Deletes a consumer's failed events that were given up longer ago than an interval, which PostgreSQL reads, or
+/// with `None` all of them, a thousand in a transaction; returns how many.
+///
+/// # Errors
+///
+/// As [`failed_events`](crate::admin::failed_events), and when the interval is none ([`ErrorKind::Usage`](crate::ErrorKind::Usage)). What was
+/// deleted before stays so.
+pub fn purge_failed_events(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    older_than: Option<&str>,
+) -> Result<u64, Error> {
+    let before = older_than.map(|interval| time_before(client, interval)).transpose()?;
+    Store { queue, consumer, verb: "delete", statement: DELETE_FAILED_EVENTS }.all(client, before)
+}
+
+/// Fails when a consumer does not have one of several failed events.
+///
+/// # Errors
+///
+/// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and as [`failed_events`](crate::admin::failed_events).
+pub fn require_failed_events(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    events: &[i64],
+) -> Result<(), Error> {
+    Store { queue, consumer, verb: "find", statement: "" }.require(client, events)
+}
+
+/// Fails when a text is no interval for [`purge_failed_events`].
+///
+/// # Errors
+///
+/// As described ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), and when the server fails.
+pub fn require_interval(client: &mut impl GenericClient, interval: &str) -> Result<(), Error> {
+    time_before(client, interval).map(|_| ())
+}
+
+/// $1 interval. The time that long ago, as seconds since 1970.
+const TIME_BEFORE: &str =
+    "select extract(epoch from pg_catalog.now() - $1::pg_catalog.text::interval)::pg_catalog.float8";
+
+/// Returns the time that long ago, as seconds since 1970.
+fn time_before(client: &mut impl GenericClient, interval: &str) -> Result<f64, Error> {
+    match client.query_typed_one(TIME_BEFORE, &[(&interval, Type::TEXT)]) {
+        Ok(row) => Ok(row.get(0)),
+        // Class 22 is wrong data.
+        Err(error) if error.code().is_some_and(|state| state.code().starts_with("22")) => {
+            Err(Error::usage(format!("`{interval}` is no interval; one is `7 days`, another `12:00`")))
+        }
+        Err(error) => Err(Error::failed("cannot read an interval").caused_by(error)),
+    }
+}
+
+/// What is done to a consumer's failed events.
+struct Store<'a> {
+    queue: &'a str,
+    consumer: &'a str,
+    verb: &'a str,
+    statement: &'a str,
+}
+
+/// $1 queue, $2 consumer, $3 the event behind which the page begins or null, $4 limit, $5 seconds since 1970 or
+/// null. The ids of events that failed before that time, and the last id of the page.
+const FAILED_EVENT_IDS: &str = "select pg_catalog.array_agg(ev_id order by ev_id) filter (where $5 is null or ev_failed_time < pg_catalog.to_timestamp($5)), \
+         pg_catalog.max(ev_id) \
+     from pgq.failed_event_page($1, $2, $3, $4)";
+
+/// $1 queue, $2 consumer, $3 events, $4 seconds since 1970 or null. Those that failed before that time.
+const PURGE_FAILED_EVENTS: &str =
+    "select pgq.failed_event_delete_many($1, $2, $3, pg_catalog.to_timestamp($4))";
+
+/// $1 queue, $2 consumer, $3 events. The first event that is not there, if one is not.
+const ABSENT_FAILED_EVENT: &str = "select id from pg_catalog.unnest($3::pg_catalog.int8[]) id where not exists ( \
+         select from pgq.failed_event_page($1, $2, greatest(id, -9223372036854775807) - 1, 1) where ev_id = id) \
+     order by id limit 1";
+
+impl Store<'_> {
+    fn named(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<u64, Error> {
+        let mut events = events.to_vec();
+        events.sort_unstable();
+        events.dedup();
+        let failed = |error| refused(self.queue, &self.what(), error);
+        let mut transaction = client.transaction().map_err(failed)?;
+        // Of one id there may be several, so their number says nothing about the others.
+        self.require(&mut transaction, &events)?;
+        let done = self.some(&mut transaction, &events)?;
+        if done < events.len() as u64 {
+            transaction.rollback().map_err(failed)?;
+            self.require(client, &events)?;
+            // It has come back in the meantime.
+            return Err(self.absent());
+        }
+        transaction.commit().map_err(failed)?;
+        Ok(done)
+    }
+
+    fn all(&self, client: &mut impl GenericClient, before: Option<f64>) -> Result<u64, Error> {
+        let mut after: Option<i64> = None;
+        let mut total = 0;
+        loop {
+            let values: [(&(dyn ToSql + Sync), Type); 5] = [
+                (&self.queue, Type::TEXT),
+                (&self.consumer, Type::TEXT),
+                (&after, Type::INT8),
+                (&PAGE, Type::INT4),
+                (&before, Type::FLOAT8),
+            ];
+            let rows = on_store(client, self.queue, &self.what(), FAILED_EVENT_IDS, &values)?;
+            // An aggregate always has its one row.
+            let Some(row) = rows.first() else { return Ok(total) };
+            let events: Option<Vec<i64>> = row.get(0);
+            after = row.get(1);
+            if let Some(events) = events {
+                total += match before {
+                    Some(_) => self.purge(client, &events, before)?,
+                    None => self.some(client, &events)?,
+                };
+            }
+            if after.is_none() {
+                return Ok(total);
+            }
+        }
+    }
+
+    fn some(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<u64, Error> {
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT), (&events, Type::INT8_ARRAY)];
+        let rows = on_store(client, self.queue, &self.what(), self.statement, &values)?;
+        Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
+    }
+
+    /// Deletes those of several events that failed before a time: another one of the same id may have failed later.
+    fn purge(
+        &self,
+        client: &mut impl GenericClient,
+        events: &[i64],
+        before: Option<f64>,
+    ) -> Result<u64, Error> {
+        let values: [(&(dyn ToSql + Sync), Type); 4] = [
+            (&self.queue, Type::TEXT),
+            (&self.consumer, Type::TEXT),
+            (&events, Type::INT8_ARRAY),
+            (&before, Type::FLOAT8),
+        ];
+        let rows = on_store(client, self.queue, &self.what(), PURGE_FAILED_EVENTS, &values)?;
+        Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
+    }
+
+    /// Fails with the first of several events that is not there.
+    fn require(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<(), Error> {
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT), (&events, Type::INT8_ARRAY)];
+        let rows = on_store(client, self.queue, &self.what(), ABSENT_FAILED_EVENT, &values)?;
+        rows.first().map_or(Ok(()), |row| Err(self.absent().at_event(row.get(0))))
+    }
+
+    fn absent(&self) -> Error {
+        let consumer = self.consumer;
+        Error::missing(format!("consumer `{consumer}` has no such failed event")).on_queue(self.queue)
+    }
+
+    fn what(&self) -> String {
+        format!("cannot {} failed events of consumer `{}`", self.verb, self.consumer)
+    }
+}

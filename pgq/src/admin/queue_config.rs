@@ -1,0 +1,120 @@
+//! The settings of queues.
+
+use crate::names::bytes;
+use std::time::Duration;
+
+use postgres::types::{ToSql, Type};
+use postgres::{GenericClient, Row};
+
+use crate::admin::find_queue;
+use crate::error::Error;
+use crate::names::{self, Name};
+use crate::schema::{self, row_security};
+
+/// The settings of one queue. PgQ: `pgq.queue`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueConfig {
+    /// The queue's name.
+    pub queue: String,
+    /// A tick is made at the latest when there are events that have waited for this long.
+    pub ticker_max_lag: Duration,
+    /// A tick is made when this many events have come since the last one.
+    pub ticker_max_count: i32,
+    /// A tick is made after this time even if no events have come.
+    pub ticker_idle_period: Duration,
+    /// The tables of events take turns after this time at the earliest.
+    pub rotation_period: Duration,
+    /// Whether no ticks are made.
+    pub ticker_paused: bool,
+    /// Whether ticks come from elsewhere, as with a queue that is a copy of another one.
+    pub external_ticker: bool,
+    /// Whether the queue takes no events.
+    pub disable_insert: bool,
+    /// How many events one transaction may insert; `None` for as many as it likes.
+    pub per_tx_limit: Option<i32>,
+    /// Functions that maintenance calls with the queue's name.
+    pub extra_maint: Vec<String>,
+}
+
+impl QueueConfig {
+    fn new(row: &Row) -> QueueConfig {
+        QueueConfig {
+            queue: row.get::<_, Name>("queue_name").0,
+            ticker_max_lag: duration(row.get("max_lag")),
+            ticker_max_count: row.get("queue_ticker_max_count"),
+            ticker_idle_period: duration(row.get("idle_period")),
+            rotation_period: duration(row.get("rotation_period")),
+            ticker_paused: row.get("queue_ticker_paused"),
+            external_ticker: row.get("queue_external_ticker"),
+            disable_insert: row.get("queue_disable_insert"),
+            per_tx_limit: row.get("queue_per_tx_limit"),
+            extra_maint: names::all(row.get("extra_maint")),
+        }
+    }
+}
+
+/// Returns the settings of every queue, in the order of their names.
+///
+/// # Errors
+///
+/// When PgQ is not installed, and when the server fails.
+pub fn queue_configs(client: &mut impl GenericClient) -> Result<Vec<QueueConfig>, Error> {
+    read(client, None)
+}
+
+/// Returns a queue's settings.
+///
+/// # Errors
+///
+/// When PgQ is not installed or the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the server fails.
+pub fn queue_config(client: &mut impl GenericClient, queue: &str) -> Result<QueueConfig, Error> {
+    match read(client, Some(queue))?.pop() {
+        Some(config) => Ok(config),
+        None => Err(find_queue::unknown(client, queue)),
+    }
+}
+
+/// $1 queue or null for all.
+const QUEUE_CONFIGS: &str = concat!(
+    "select ",
+    bytes!("queue_name"),
+    " as queue_name, queue_ticker_max_count, queue_ticker_paused, queue_external_ticker, \
+         queue_disable_insert, queue_per_tx_limit, \
+         extract(epoch from queue_ticker_max_lag)::pg_catalog.float8 as max_lag, \
+         extract(epoch from queue_ticker_idle_period)::pg_catalog.float8 as idle_period, \
+         extract(epoch from queue_rotation_period)::pg_catalog.float8 as rotation_period, \
+         array(select ",
+    bytes!("name"),
+    " from pg_catalog.unnest(queue_extra_maint) with ordinality listed (name, place) \
+             where name is not null order by place) as extra_maint \
+     from pgq.queue where queue_name = $1 or $1 is null order by pgq.queue.queue_name"
+);
+
+fn read(client: &mut impl GenericClient, queue: Option<&str>) -> Result<Vec<QueueConfig>, Error> {
+    schema::require(client)?;
+    let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
+    let rows = client
+        .query_typed(QUEUE_CONFIGS, &values)
+        .map_err(|error| Error::failed("cannot read the settings of queues").caused_by(error))?;
+    row_security::require_all_visible(client)?;
+    Ok(rows.iter().map(QueueConfig::new).collect())
+}
+
+/// An interval below zero ticks or rotates as zero does.
+fn duration(seconds: f64) -> Duration {
+    if seconds > 0.0 { Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX) } else { Duration::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_interval_is_a_duration() {
+        assert_eq!(duration(0.25), Duration::from_millis(250));
+        assert_eq!(duration(-3.0), Duration::ZERO);
+        assert_eq!(duration(f64::INFINITY), Duration::MAX);
+        assert_eq!(duration(f64::NAN), Duration::ZERO);
+    }
+}

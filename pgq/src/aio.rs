@@ -1,0 +1,4 @@
+//! The asynchronous face.
+
+#[cfg(feature = "tokio")]
+pub mod tokio;

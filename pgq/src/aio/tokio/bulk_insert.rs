@@ -1,0 +1,105 @@
+//! Inserting events by COPY, one after the other, awaiting.
+
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::Transaction;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::error::Error;
+use crate::event::new_event::NewEvent;
+use crate::produce::bulk_insert::{TYPES, failed, row};
+use crate::produce::copy::{Target, Writer, found_table, rotated};
+use crate::sql;
+use crate::time::Time;
+
+/// Writes events into a queue by COPY, without keeping them. See [`BulkInsert`](crate::BulkInsert).
+///
+/// ```no_run
+/// # async fn copy(
+/// #     client: &mut tokio_postgres::Client,
+/// #     mut names: tokio::sync::mpsc::Receiver<String>,
+/// # ) -> Result<(), pgq::BoxError> {
+/// let transaction = client.transaction().await?;
+/// let mut bulk = pgq::tokio::BulkInsert::start(&transaction, "names").await?;
+/// while let Some(name) = names.recv().await {
+///     bulk.write(&pgq::NewEvent::new("new", &name)).await?;
+/// }
+/// bulk.finish().await?;
+/// transaction.commit().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropped before it is [finished](BulkInsert::finish), it makes the transaction fail. Writing to the event
+/// table takes the right to `INSERT` into it.
+///
+/// [`write`](BulkInsert::write) is not cancel-safe: events are sent many at once, and a future that is dropped halfway takes
+/// earlier ones with it. From then on `write` and `finish` fail, and so does the transaction: none of its events
+/// is inserted. In `tokio::select!`, let the branch wait for what is to be written, and write in its body.
+pub struct BulkInsert<'a> {
+    writer: Pin<Box<BinaryCopyInWriter>>,
+    queue: String,
+    now: DateTime<Utc>,
+    /// Whether a write has begun and not ended.
+    is_broken: bool,
+    /// The table is the right one until the transaction ends.
+    transaction: PhantomData<&'a ()>,
+}
+
+impl<'a> BulkInsert<'a> {
+    /// Starts writing. The events belong to the transaction.
+    ///
+    /// # Errors
+    ///
+    /// When the queue does not exist or takes no events, and when the server fails.
+    pub async fn start(transaction: &'a Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
+        let [lifts, waits] = Writer::Shared.settings();
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&queue, Type::TEXT), (&lifts, Type::BOOL), (&waits, Type::BOOL)];
+        let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values).await;
+        let Some(Target { table, now, .. }) = found_table(queue, answer)? else {
+            return Err(rotated(queue, transaction.batch_execute(&sql::rotated(queue)).await));
+        };
+        let sink = transaction
+            .copy_in(&*sql::batch::copy_in(&table, false))
+            .await
+            .map_err(|error| failed(queue, error))?;
+        let writer = Box::pin(BinaryCopyInWriter::new(sink, &TYPES));
+        Ok(BulkInsert { writer, queue: queue.to_owned(), now, is_broken: false, transaction: PhantomData })
+    }
+
+    /// Writes an event. It is sent with others, so an error may belong to an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails, and after the future of a write was dropped before it was done.
+    pub async fn write(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
+        self.require_whole()?;
+        let time = Time(event.time.unwrap_or(self.now));
+        self.is_broken = true;
+        let written = self.writer.as_mut().write(&row(event, &time)).await;
+        self.is_broken = false;
+        written.map_err(|error| failed(&self.queue, error))
+    }
+
+    /// Ends writing; returns how many events there were.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails, and after the future of a write was dropped before it was done; the transaction then
+    /// fails, too.
+    ///
+    /// When this future is dropped, nobody knows whether the events are in the transaction: roll it back.
+    pub async fn finish(mut self) -> Result<u64, Error> {
+        self.require_whole()?;
+        self.writer.as_mut().finish().await.map_err(|error| failed(&self.queue, error))
+    }
+
+    fn require_whole(&self) -> Result<(), Error> {
+        let what = "cannot insert events: an earlier write was cancelled, and what it held is lost";
+        if self.is_broken { Err(Error::failed(what).on_queue(&self.queue)) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,305 @@
+//! An open batch, as a consumer sees it.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbscript::{Control, Repeats, describe, describe_in_full, guarded, is_final, is_interrupted};
+use log::{Level, log};
+use postgres::{Client, GenericClient, Transaction};
+
+use crate::consume::hooks::Hooks;
+use crate::consume::outcome::Outcome;
+use crate::consume::read::events::Events;
+use crate::consume::retry_policy::RetryPolicy;
+use crate::consume::run::subscription::Subscription;
+use crate::consume::savepoints::Savepoints;
+use crate::consume::tags::{Tagged, Tags};
+use crate::error::Error;
+use crate::event::batch_info::BatchInfo;
+use crate::event::stored_event::Event;
+use dbscript::BoxError;
+
+/// The events of a batch and what is to become of them.
+///
+/// The batch, its retries and failures, and what the consumer writes through [`db`](Batch::db) are committed
+/// together by [`finish`](Batch::finish). Dropped, the batch stays open and is delivered again.
+pub struct Batch<'a> {
+    events: Events<'a>,
+    tags: Tags,
+    policy: Option<RetryPolicy>,
+    savepoints: Savepoints,
+    /// Whether a handler wanted a transaction where there is none.
+    is_misused: bool,
+    hooks: Option<Arc<dyn Hooks>>,
+    /// Whether a handler's failure was told.
+    has_told: bool,
+    repeats: Arc<Repeats>,
+    /// Of the loop that the batch is delivered by.
+    control: Control,
+}
+
+impl<'a> Batch<'a> {
+    /// Starts a transaction to process the batch in, unless the subscription wants none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Events::open`].
+    pub fn open(
+        client: &'a mut Client,
+        subscription: &Subscription,
+        info: BatchInfo,
+    ) -> Result<Batch<'a>, Error> {
+        let events = Events::open(client, subscription, info)?;
+        Ok(Batch::of(events, subscription.settings().retry_policy.clone()))
+    }
+
+    pub(crate) fn of(events: Events<'a>, policy: Option<RetryPolicy>) -> Batch<'a> {
+        Batch {
+            events,
+            tags: Tags::default(),
+            policy,
+            savepoints: Savepoints::default(),
+            is_misused: false,
+            hooks: None,
+            has_told: false,
+            repeats: Arc::default(),
+            control: Control::default(),
+        }
+    }
+
+    /// Sets by whom the handlers may be told to end, who is told what becomes of events, and what the log was told.
+    pub(crate) fn under(
+        mut self,
+        control: Control,
+        hooks: Option<Arc<dyn Hooks>>,
+        repeats: Arc<Repeats>,
+    ) -> Batch<'a> {
+        self.control = control;
+        self.hooks = hooks;
+        self.repeats = repeats;
+        self
+    }
+
+    /// Returns how many events were read, and the tags that were not sent.
+    pub(crate) fn into_tags(self) -> (u64, Tags) {
+        (self.events.count(), self.tags)
+    }
+
+    /// Returns the batch's id and ticks.
+    pub fn info(&self) -> &BatchInfo {
+        self.events.info()
+    }
+
+    /// Returns the queue's name.
+    pub fn queue(&self) -> &str {
+        self.events.queue()
+    }
+
+    /// Returns how many events were read so far.
+    pub fn count(&self) -> u64 {
+        self.events.count()
+    }
+
+    /// Returns how many events were tagged for retry so far.
+    pub fn retried(&self) -> u64 {
+        self.tags.retried()
+    }
+
+    /// Returns how many events were tagged as failed so far.
+    pub fn failed(&self) -> u64 {
+        self.tags.failed()
+    }
+
+    /// Returns the next event, or `None` at the end of the batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Events::next_event`]. With a [`RetryPolicy`], an event that cannot be read is tagged as the policy says, and the
+    /// one after it is returned.
+    pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        loop {
+            // What a handler sends would be rolled back with what it writes.
+            if self.tags.are_many() && !self.savepoints.are_in_use() {
+                self.events.send(&mut self.tags)?;
+            }
+            let Some(event) = self.events.next_unchecked()? else { return Ok(None) };
+            match self.events.check(&event) {
+                Ok(()) => return Ok(Some(event)),
+                Err(unreadable) if self.policy.is_none() => return Err(unreadable),
+                Err(unreadable) => self.give_up(&event, unreadable)?,
+            }
+        }
+    }
+
+    /// Tags an event that cannot be read.
+    fn give_up(&mut self, event: &Event, unreadable: Error) -> Result<(), Error> {
+        let outcome = self.attempt(event, |_| Err(unreadable.into()));
+        let outcome = outcome.map_err(|error| Error::failed("cannot read events").made_of(error))?;
+        self.settle(event, outcome);
+        Ok(())
+    }
+
+    /// Tags an event for retry: it comes back to this consumer, in a batch after `delay` at the earliest, rounded
+    /// up to a second. Of several tags of an event the last one counts. After as many retries as a [`RetryPolicy`]
+    /// allows, it is tagged as failed instead. PgQ: `pgq.event_retry`.
+    pub fn retry(&mut self, event: &Event, delay: Duration) {
+        self.settle(event, Outcome::Retry(delay));
+    }
+
+    /// Tags an event for retry at once, whatever a [`RetryPolicy`] says: for what is left of a batch when the consumer
+    /// [is to stop](Batch::is_stopping). The retry counts in [`Event::retry`]. PgQ: `pgq.event_retry`.
+    pub fn put_back(&mut self, event: &Event) {
+        self.tag(event, Outcome::Retry(Duration::ZERO));
+    }
+
+    /// Tells whether the consumer was asked to stop, which it does after the batch. One whose batches take long may
+    /// [put back](Batch::put_back) the events that are left, so that nobody has to wait for them.
+    pub fn is_stopping(&self) -> bool {
+        self.control.is_stopping()
+    }
+
+    /// Tags an event as failed: it goes to the consumer's failed events, with a reason. Tags count as in
+    /// [`retry`](Batch::retry). Skytools 2: `tag_failed`.
+    pub fn fail(&mut self, event: &Event, reason: impl Into<String>) {
+        self.settle(event, Outcome::Failed(reason.into()));
+    }
+
+    /// Tags an event as an outcome says, where a retry that the [`RetryPolicy`] does not allow any more is a failure.
+    pub fn settle(&mut self, event: &Event, outcome: Outcome) {
+        let outcome = match &self.policy {
+            Some(policy) => policy.limited(event.retry(), outcome),
+            None => outcome,
+        };
+        self.tag(event, outcome);
+    }
+
+    fn tag(&mut self, event: &Event, outcome: Outcome) {
+        if let Some(hooks) = &self.hooks {
+            hooks.event_settled(event, &outcome);
+        }
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Retry(delay) => self.tags.retry(Tagged::new(event), delay),
+            Outcome::Failed(reason) => self.tags.fail(Tagged::new(event), reason),
+        }
+    }
+
+    /// Calls a handler of one event. When it fails or panics and there is a [`RetryPolicy`], what it wrote through
+    /// [`db`](Batch::db) is rolled back, and the policy decides the outcome. A handler may call another one for
+    /// another event; when the outer one fails, what the inner one wrote is rolled back, too.
+    ///
+    /// # Errors
+    ///
+    /// What the handler returned, when there is no policy, when its transaction cannot go on, and when the event is
+    /// not at fault: usage errors, errors that end the loop, and a [`db`](Batch::db) that is not there.
+    pub fn attempt(
+        &mut self,
+        event: &Event,
+        handler: impl FnOnce(&mut Batch<'a>) -> Result<Outcome, BoxError>,
+    ) -> Result<Outcome, BoxError> {
+        let Some(policy) = self.policy.clone() else {
+            return handler(self);
+        };
+        self.savepoints.start();
+        let result = guarded(|| handler(self));
+        let savepoint = self.savepoints.end();
+        match result {
+            Ok(outcome) => Ok(policy.limited(event.retry(), outcome)),
+            Err(error) if self.is_no_events_fault(&*error) => Err(error),
+            Err(error) if !self.savepoints.roll_back(savepoint, self.events.transaction()) => Err(error),
+            Err(error) => {
+                self.tell_of(event, &*error);
+                Ok(policy.outcome(event.retry(), &describe_in_full(&*error)))
+            }
+        }
+    }
+
+    /// Tells whether an error would come with any other event, too, such as that of a statement which an abort has
+    /// cancelled.
+    fn is_no_events_fault(&self, error: &(dyn StdError + 'static)) -> bool {
+        self.control.is_aborting() || self.is_misused || is_interrupted(error) || is_final(error)
+    }
+
+    /// Tells why a handler failed. Of a batch the first one is a warning, since there may be a million, and of those
+    /// that fail alike one a minute.
+    fn tell_of(&mut self, event: &Event, error: &(dyn StdError + 'static)) {
+        let line = describe(error);
+        let is_first = !std::mem::replace(&mut self.has_told, true);
+        let level = if is_first && self.repeats.tell(&line).is_some() { Level::Warn } else { Level::Debug };
+        log!(level, "event {} of queue `{}` failed: {line}", event.id(), self.queue());
+        if let Some(hooks) = &self.hooks {
+            hooks.event_failed(event, error);
+        }
+    }
+
+    /// Returns the transaction on the queue's database in which the batch will be finished.
+    ///
+    /// Neither commit nor roll it back by SQL: the batch goes with it.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such transaction: with [`Settings::autocommit`](crate::Settings::autocommit), where
+    /// [`client`](Batch::client) is there instead, and for events that no server has.
+    pub fn db(&mut self) -> &mut Transaction<'a> {
+        match self.events.transaction() {
+            Some(transaction) => self.savepoints.set(transaction),
+            None => self.is_misused = true,
+        }
+        self.events
+            .transaction()
+            .expect("no transaction is open, since the consumer runs with autocommit or in a test")
+    }
+
+    /// Returns the connection to the queue's database when the consumer runs with
+    /// [`autocommit`](crate::Settings::autocommit). What it writes there is committed at once, and done again when the
+    /// batch is delivered again.
+    pub fn client(&mut self) -> Option<&mut Client> {
+        self.events.client()
+    }
+
+    /// Copies every event of the batch into a queue of another database. See [`Events::copy_to`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Events::copy_to`].
+    pub fn copy_to(&mut self, target: &mut impl GenericClient, queue: &str) -> Result<u64, Error> {
+        self.events.copy_to(target, queue)
+    }
+
+    /// Returns the batch's events alone, for consumers that may not retry.
+    pub fn events(&mut self) -> &mut Events<'a> {
+        &mut self.events
+    }
+
+    /// Names queue and batch in an error of whoever handled the batch.
+    pub(crate) fn locate(&self, error: BoxError) -> BoxError {
+        match error.downcast::<Error>() {
+            Ok(error) if error.queue().is_some() => error,
+            Ok(error) => Box::new(error.on_queue(self.queue()).in_batch(self.info().id)),
+            Err(error) => {
+                let failed = Error::failed("cannot process the batch").on_queue(self.queue());
+                failed.in_batch(self.info().id).caused_by(error).into()
+            }
+        }
+    }
+
+    /// Sends the tags, finishes the batch and commits. PgQ: `pgq.finish_batch`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Events::finish`], and when events cannot be tagged.
+    pub fn finish(self) -> Result<(), Error> {
+        self.events.finish_with(&self.tags)
+    }
+
+    /// As [`finish`](Batch::finish), for a batch whose effects are committed elsewhere: also when another subconsumer
+    /// has taken it over, which then finds nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Batch::finish).
+    pub fn finish_applied(mut self) -> Result<(), Error> {
+        self.events.finish_applied(&mut self.tags)
+    }
+}

@@ -1,0 +1,132 @@
+//! Whose a batch is. The server's functions take a batch's id alone, which after a crash may be another consumer's, or
+//! that of another batch.
+
+use crate::sql::batch::{hidden_events, holder};
+use postgres::types::{ToSql, Type};
+use postgres::{GenericClient, Transaction};
+
+use crate::consume::run::subscription::Subscription;
+use crate::error::Error;
+use crate::event::batch_info::BatchInfo;
+use crate::lock::Lock;
+use crate::schema::row_security;
+use crate::sql;
+use dbscript::BoxError;
+
+/// The consumer that a batch was opened for, and the batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    queue: String,
+    consumer: String,
+    /// The consumer's name, with the subconsumer's if it is one.
+    name: String,
+    is_member: bool,
+    /// Whether the batch may also be another subconsumer's meanwhile.
+    is_team: bool,
+    batch: i64,
+    prev_tick: i64,
+    tick: i64,
+}
+
+/// Makes the statement that finishes a batch, unless row security hides events by now.
+macro_rules! finish {
+    ($function:literal, $holder:expr) => {
+        concat!(
+            "select case when hidden is null then ",
+            $function,
+            "(sub_batch) end, hidden from (select sub_batch, ",
+            hidden_events!(),
+            " as hidden from ",
+            $holder,
+            " offset 0) held"
+        )
+    };
+}
+
+/// $1 to $5 as in [`HAS_BATCH`]. How many batches were finished, and which tables row security hides; then none was. No
+/// row: the batch is not this consumer's.
+const FINISH_BATCH: &str = finish!("pgq.finish_batch", holder!());
+
+/// As [`FINISH_BATCH`], for subconsumers.
+const FINISH_COOP_BATCH: &str = finish!("pgq_coop.finish_batch", holder!());
+
+/// As [`FINISH_COOP_BATCH`], whichever subconsumer of consumer $3 has the batch.
+const FINISH_TEAM_BATCH: &str = finish!(
+    "pgq_coop.finish_batch",
+    holder!("(co_name = $3 or pg_catalog.starts_with(co_name, pg_catalog.concat($3, '.')))")
+);
+
+impl Holder {
+    pub(crate) fn new(subscription: &Subscription, info: &BatchInfo) -> Holder {
+        let settings = subscription.settings();
+        Holder {
+            queue: settings.queue.clone(),
+            consumer: settings.consumer.clone(),
+            name: subscription.lock_name(),
+            is_member: settings.subconsumer.is_some(),
+            is_team: false,
+            batch: info.id,
+            prev_tick: info.prev_tick,
+            tick: info.tick,
+        }
+    }
+
+    /// Makes the holder of a batch that no server has.
+    pub(crate) fn of_test(queue: &str, info: &BatchInfo) -> Holder {
+        Holder::new(&Subscription::new(crate::consume::settings::Settings::new(queue, "test")), info)
+    }
+
+    /// Lets any subconsumer of the consumer have the batch.
+    pub(crate) fn or_team(mut self) -> Holder {
+        self.is_team = self.is_member;
+        self
+    }
+
+    /// Returns $1 to $5 of the statements that name a batch's holder.
+    pub(crate) fn values(&self) -> [(&(dyn ToSql + Sync), Type); 5] {
+        let name = if self.is_team { &self.consumer } else { &self.name };
+        [
+            (&self.batch, Type::INT8),
+            (&self.queue, Type::TEXT),
+            (name, Type::TEXT),
+            (&self.prev_tick, Type::INT8),
+            (&self.tick, Type::INT8),
+        ]
+    }
+
+    /// Returns $1 to $3 of [`sql::batch::IS_OPEN`] for another batch of the consumer or its subconsumers, and of
+    /// [`sql::batch::IS_BEGUN`] for a tick.
+    pub(crate) fn other<'a>(&'a self, batch: &'a i64) -> [(&'a (dyn ToSql + Sync), Type); 3] {
+        [(batch, Type::INT8), (&self.queue, Type::TEXT), (&self.consumer, Type::TEXT)]
+    }
+
+    /// Tells whether the batch is still open, and this consumer's.
+    pub(crate) fn has_batch(&self, client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
+        client.query_typed_one(sql::batch::HAS_BATCH, &self.values()).map(|row| row.get(0))
+    }
+
+    /// Finishes the batch; returns how many were finished, which is none if it is somebody else's.
+    pub(crate) fn finish(&self, transaction: &mut Transaction<'_>) -> Result<i32, BoxError> {
+        if self.is_member && !self.is_team {
+            // The server finishes a batch whoever has it, so nobody may take it over from here on.
+            let values: [(&(dyn ToSql + Sync), Type); 2] =
+                [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT)];
+            let name = format!("the lock of batches of consumer `{}`", self.consumer);
+            Lock::new(&name, sql::lock::FINISH, &values).shared().take(transaction)?;
+        }
+        let statement = match (self.is_member, self.is_team) {
+            (false, _) => FINISH_BATCH,
+            (true, false) => FINISH_COOP_BATCH,
+            (true, true) => FINISH_TEAM_BATCH,
+        };
+        let row = transaction.query_typed_opt(statement, &self.values())?;
+        let Some(row) = row else { return Ok(0) };
+        row_security::require_visible(row.get(1))?;
+        Ok(row.get(0))
+    }
+}
+
+/// Makes the error of a batch that is not this consumer's any more.
+pub(crate) fn gone() -> Error {
+    Error::failed("the batch was finished, moved or taken over by somebody else")
+}

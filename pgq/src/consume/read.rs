@@ -1,0 +1,6 @@
+//! How the events of a batch come: as pages of a portal, behind the last id, or as one stream.
+
+pub(crate) mod culprit;
+pub(crate) mod events;
+pub(crate) mod pages;
+pub(crate) mod source;

@@ -1,0 +1,7 @@
+//! The loop of a consumer, and the threads that it runs in.
+
+pub(crate) mod consumer_loop;
+pub(crate) mod delivery;
+pub(crate) mod guard;
+pub(crate) mod subscription;
+pub(crate) mod worker;

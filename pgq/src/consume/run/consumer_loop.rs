@@ -1,0 +1,307 @@
+//! The consumer's round: open the next batch, deliver it, finish it.
+
+use crate::error::ErrorKind;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dbscript::{Context, Repeats, Round, Script, guarded};
+use log::{debug, info, warn};
+use postgres::Client;
+
+use crate::admin::position::Position;
+use crate::consume::batch::Batch;
+use crate::consume::delivered::Delivered;
+use crate::consume::holder::Holder;
+use crate::consume::hooks::Hooks;
+use crate::consume::run::delivery::Delivery;
+use crate::consume::run::guard::Guard;
+use crate::consume::run::subscription::Subscription;
+use crate::consume::settings::Twin;
+use crate::error::Error;
+use crate::event::batch_info::BatchInfo;
+use crate::event::checkpoint::Checkpoint;
+use crate::schema;
+use crate::ticker::tick::tick_channel;
+use dbscript::BoxError;
+
+/// How often it is said that somebody has the consumer's lock who may not consume.
+const REPEAT: Duration = Duration::from_secs(60);
+
+/// A [`Script`] that takes batch after batch of a queue.
+pub struct ConsumerLoop<D> {
+    db: String,
+    subscription: Subscription,
+    delivery: D,
+    guard: Guard,
+    hooks: Option<Arc<dyn Hooks>>,
+    /// Why handlers failed, as far as the log was told.
+    repeats: Arc<Repeats>,
+    /// Whether another process was consuming under this name at the last round.
+    stands_by: bool,
+    /// When it was last said that somebody has the lock who may not consume.
+    warned: Option<Instant>,
+    /// Whether to look where to go on before the next batch.
+    resumes: bool,
+    /// Since when there have been no events.
+    idle_since: Instant,
+}
+
+impl<D: Delivery> ConsumerLoop<D> {
+    /// Makes the loop of a consumer; `db` is the name of the queue's database in the loop's [`Context`].
+    pub fn new(db: &str, subscription: Subscription, delivery: D) -> ConsumerLoop<D> {
+        let (settings, kind) = (subscription.settings(), delivery.kind());
+        let guarded = settings.autocommit || settings.twin == Twin::Stop || kind.holds_lock();
+        ConsumerLoop {
+            db: db.to_owned(),
+            subscription: if guarded { subscription.guarded() } else { subscription },
+            guard: Guard::default(),
+            hooks: None,
+            repeats: Arc::default(),
+            stands_by: false,
+            warned: None,
+            resumes: kind.resumes(),
+            delivery,
+            idle_since: Instant::now(),
+        }
+    }
+
+    /// Sets who is told what the consumer does.
+    pub fn hooks(mut self, hooks: Arc<dyn Hooks>) -> ConsumerLoop<D> {
+        self.hooks = Some(hooks);
+        self
+    }
+
+    fn check_settings(&mut self) -> Result<(), BoxError> {
+        let settings = self.subscription.settings();
+        if self.delivery.kind().is_in_sequence() {
+            settings.require_no_subconsumer()?;
+        }
+        if settings.retry_policy.is_some() && !self.delivery.kind().retries_events() {
+            let what = "this kind of consumer retries no events, so `pgq_retry_delay` and `pgq_max_retries` \
+                        (`retry_policy`) must not be set";
+            return Err(Error::usage(what).into());
+        }
+        self.delivery.configure(settings)
+    }
+
+    /// Registers the consumer if it is not; what is left of an earlier registration is forgotten before the
+    /// new one is committed.
+    fn register(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        let mut db = cx.database(&self.db)?;
+        let settings = self.subscription.settings();
+        if !self.subscription.is_registered(&mut *db)? {
+            let failed = |error| Error::failed("cannot register").on_queue(&settings.queue).caused_by(error);
+            let mut transaction = db.transaction().map_err(failed)?;
+            match if self.resumes { self.delivery.resume(None)? } else { None } {
+                Some(at) => self.subscription.move_to(&mut transaction, &at)?,
+                None => {
+                    self.subscription.register(&mut transaction)?;
+                    self.delivery.forget(cx)?;
+                }
+            }
+            transaction.commit().map_err(failed)?;
+            info!("registered as a new consumer");
+        }
+        info!("consuming queue `{}` as `{}`", settings.queue, self.subscription.lock_name());
+        Ok(())
+    }
+
+    fn hold_lock(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        if self.subscription.is_guarded() {
+            self.guard.hold(cx, &self.db, &self.subscription)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Moves the consumer to where the delivery goes on, if that is not where it stands.
+    fn resume(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        let settings = self.subscription.settings();
+        let failed = |error| Error::failed("cannot resume").on_queue(&settings.queue).caused_by(error);
+        let mut db = cx.database(&self.db)?;
+        let mut transaction = db.transaction().map_err(failed)?;
+        self.subscription.lock(&mut transaction)?;
+        let position =
+            crate::admin::position::consumer_position(&mut transaction, &settings.queue, &settings.consumer)?;
+        if let Some(Position::Own { tick, .. }) = position {
+            let time = crate::admin::ticks::tick_time(&mut transaction, &settings.queue, tick)?;
+            if let Some(at) = self.delivery.resume(Some(Checkpoint { tick, time }))? {
+                self.subscription.move_to(&mut transaction, &at)?;
+            }
+        }
+        transaction.commit().map_err(failed)?;
+        self.resumes = false;
+        Ok(())
+    }
+
+    fn next(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+        let started = Instant::now();
+        self.hold_lock(cx)?;
+        if self.resumes {
+            self.resume(cx)?;
+        }
+        let mut db = cx.database(&self.db)?;
+        // Only the transaction that finishes the batch may stand in for the disk: a batch that was opened and forgotten in
+        // a crash must not be worked on any more, and others must not have seen it.
+        let settings = self.subscription.settings();
+        let hurried = !self.delivery.kind().is_recorded_elsewhere()
+            && !settings.autocommit
+            && settings.subconsumer.is_none();
+        let Some(info) = self.subscription.open_next(&mut *db, hurried)? else {
+            self.tell_of_idling(cx, started);
+            return Ok(Round::Idle);
+        };
+        let delivered = match self.deliver(cx, &mut db, &info)? {
+            Ok(delivered) => delivered,
+            Err(unopened) => {
+                let holder = Holder::new(&self.subscription, &info);
+                return unless_gone(&mut db, &holder, &info, unopened);
+            }
+        };
+        if let Some(hooks) = &self.hooks {
+            hooks.batch_finished(&info, &delivered, started.elapsed());
+        }
+        self.tell(cx, started, delivered);
+        Ok(Round::Worked)
+    }
+
+    /// Delivers a batch; the inner error is that of one that could not be opened.
+    fn deliver(
+        &mut self,
+        cx: &mut Context,
+        db: &mut Client,
+        info: &BatchInfo,
+    ) -> Result<Result<Delivered, Error>, BoxError> {
+        let batch = match Batch::open(db, &self.subscription, info.clone()) {
+            Ok(batch) => batch.under(cx.control().clone(), self.hooks.clone(), self.repeats.clone()),
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(hooks) = &self.hooks {
+            hooks.batch_started(info);
+        }
+        self.delivery.deliver(cx, batch).map(Ok)
+    }
+
+    /// A consumer that has nothing to do still shows now and then that it is there.
+    fn tell_of_idling(&mut self, cx: &mut Context, now: Instant) {
+        let idle = now - self.idle_since;
+        if idle > self.subscription.settings().keepalive_stats {
+            cx.stats().put("idle", idle);
+            self.idle_since = now;
+        }
+    }
+
+    fn tell(&mut self, cx: &mut Context, started: Instant, delivered: Delivered) {
+        let stats = cx.stats();
+        stats.add("count", delivered.events);
+        for (name, count) in [("retry-events", delivered.retried), ("failed-events", delivered.failed)] {
+            if count > 0 {
+                stats.add(name, count);
+            }
+        }
+        stats.add("duration", started.elapsed());
+        if delivered.events > 0 {
+            stats.put("idle", started - self.idle_since);
+            self.idle_since = started;
+        } else {
+            self.tell_of_idling(cx, started);
+        }
+    }
+
+    /// Makes a failed round known to the next one. The lock goes with the other connections, so that after a failover it
+    /// is taken where the data is.
+    fn failed(&mut self, error: BoxError) -> BoxError {
+        self.guard = Guard::default();
+        error
+    }
+
+    /// Stands by while another process consumes under this name, or ends.
+    fn beside_a_twin(&mut self, cx: &Context, busy: Error) -> Result<Round, BoxError> {
+        if cx.control().is_stopping() && !cx.is_ending() {
+            return Ok(Round::Idle);
+        }
+        if self.subscription.settings().twin == Twin::Stop && !busy.is_by_strangers() {
+            return Err(busy.fatal().into());
+        }
+        if cx.is_ending() {
+            return Err(busy.into());
+        }
+        if busy.is_by_strangers() {
+            self.warn_of_strangers(&busy);
+        }
+        if !std::mem::replace(&mut self.stands_by, true) {
+            info!("standing by: {}", dbscript::describe(&busy));
+        }
+        Ok(Round::Idle)
+    }
+
+    /// Warns once a minute of who has the lock and is no process of this consumer.
+    fn warn_of_strangers(&mut self, busy: &Error) {
+        self.stands_by = true;
+        if self.warned.is_none_or(|warned| warned.elapsed() >= REPEAT) {
+            warn!("standing by: {}", dbscript::describe(busy));
+            self.warned = Some(Instant::now());
+        }
+    }
+
+    /// Names the database in errors that came from its queue.
+    fn locate(&self, cx: &Context, error: BoxError) -> BoxError {
+        if error.is::<Error>() { cx.locate(&self.db, error).into() } else { error }
+    }
+}
+
+impl<D: Delivery> Script for ConsumerLoop<D> {
+    fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        self.check_settings()?;
+        schema::check_connections(cx, &self.db);
+        self.delivery.startup(cx)?;
+        self.register(cx).map_err(|error| self.locate(cx, error))?;
+        if self.resumes {
+            let resumed = self.hold_lock(cx).and_then(|()| self.resume(cx)).or_else(unless_busy);
+            resumed.map_err(|error| self.locate(cx, error))?;
+        }
+        let settings = self.subscription.settings();
+        if settings.listen {
+            cx.listen(&self.db, &tick_channel(&settings.queue));
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
+        let result = match guarded(|| self.next(cx)) {
+            Ok(round) => {
+                if std::mem::replace(&mut self.stands_by, false) {
+                    info!("the other process is gone, taking over");
+                }
+                Ok(round)
+            }
+            Err(error) => match error.downcast::<Error>() {
+                Ok(busy) if busy.kind() == ErrorKind::Busy => self.beside_a_twin(cx, *busy),
+                Ok(error) => Err(self.failed(error)),
+                Err(error) => Err(self.failed(error)),
+            },
+        };
+        if let (Err(error), Some(hooks)) = (&result, &self.hooks) {
+            hooks.round_failed(&**error);
+        }
+        result.map_err(|error| self.locate(cx, error))
+    }
+}
+
+/// While another process is at work under this name, it is that one's position.
+fn unless_busy(error: BoxError) -> Result<(), BoxError> {
+    if error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::Busy) {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
+/// A batch that somebody else has finished meanwhile leaves nothing to do.
+fn unless_gone(db: &mut Client, holder: &Holder, batch: &BatchInfo, error: Error) -> Result<Round, BoxError> {
+    if error.kind() == ErrorKind::Busy || error.is_connection() || holder.has_batch(db)? {
+        return Err(error.into());
+    }
+    debug!("batch {} was finished by another process", batch.id);
+    Ok(Round::Worked)
+}

@@ -1,0 +1,12 @@
+//! Producers: single events in the caller's transaction, many at once, and from many threads.
+
+pub(crate) mod buffered_producer;
+pub(crate) mod bulk_insert;
+pub(crate) mod copy;
+pub(crate) mod encoding;
+pub(crate) mod producer;
+
+pub use self::buffered_producer::{
+    BufferedProducerBuilder, CloseError, DEFAULT_MAX_BYTES, DEFAULT_MAX_DELAY, DEFAULT_MAX_EVENTS,
+    DEFAULT_PATIENCE, ProducerStats, SendError,
+};

@@ -1,0 +1,58 @@
+//! Events that the server refuses.
+
+use dbscript::plain;
+
+use crate::error::Error;
+use crate::event::owned_event::OwnedEvent;
+
+/// How much of a type an error shows, in characters.
+const SHOWN: usize = 60;
+
+/// Events that the server refuses for what they are, and why it refused the first.
+#[derive(Default)]
+pub(super) struct Refused {
+    events: Vec<OwnedEvent>,
+    error: Option<Error>,
+    bytes: usize,
+    /// How many there were, those that were taken out included.
+    total: u64,
+}
+
+impl Refused {
+    /// Sets an event aside; returns the error that names it.
+    pub(super) fn put(&mut self, event: OwnedEvent, cause: &Error) -> Error {
+        let shown: String = event.as_new_event().event_type.unwrap_or_default().chars().take(SHOWN).collect();
+        let what = format!("the server refuses an event of type `{}`, which is set aside", plain(&shown));
+        let mut error = Error::failed(what).caused_by(cause.clone());
+        if let Some(queue) = cause.queue() {
+            error = error.on_queue(queue);
+        }
+        self.bytes += event.size();
+        self.events.push(event);
+        self.total += 1;
+        self.error.get_or_insert_with(|| error.clone());
+        error
+    }
+
+    /// Returns why the first of those that are here was refused.
+    pub(super) fn error(&self) -> Option<Error> {
+        self.error.clone()
+    }
+
+    pub(super) fn take(&mut self) -> Vec<OwnedEvent> {
+        (self.error, self.bytes) = (None, 0);
+        std::mem::take(&mut self.events)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+}

@@ -1,0 +1,122 @@
+//! Inserting events, one by one or in bulk, in the caller's transaction.
+
+use postgres::types::{ToSql, Type};
+use postgres::{GenericClient, Row};
+
+use crate::admin::find_queue;
+use crate::error::Error;
+use crate::event::new_event::NewEvent;
+use crate::produce::bulk_insert::{BulkInsert, failed};
+use crate::produce::copy::rotated;
+use crate::sql;
+
+/// Inserts an event with a type and data; returns its id. PgQ: `pgq.insert_event`.
+///
+/// In a transaction, the event belongs to it: it is there once the transaction commits, and never if it does not.
+/// A connection out of a pool is dereferenced.
+///
+/// ```no_run
+/// # fn new_user(client: &mut postgres::Client, name: &str) -> Result<(), pgq::BoxError> {
+/// let mut transaction = client.transaction()?;
+/// transaction.execute("insert into users (name) values ($1)", &[&name])?;
+/// pgq::insert_event(&mut transaction, "mailer", "welcome", name)?;
+/// transaction.commit()?;
+/// # Ok(())
+/// # }
+/// # fn pooled(mut connection: impl std::ops::DerefMut<Target = postgres::Client>) -> Result<(), pgq::Error> {
+/// // `connection` is what an `r2d2` pool lends.
+/// pgq::insert_event(&mut *connection, "mailer", "welcome", "jane")?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// When the queue does not exist, and when the server refuses.
+pub fn insert_event(
+    client: &mut impl GenericClient,
+    queue: &str,
+    event_type: &str,
+    data: &str,
+) -> Result<i64, Error> {
+    insert_new_event(client, queue, &NewEvent::new(event_type, data))
+}
+
+/// Inserts an event; returns its id. Its time is the server's. PgQ: `pgq.insert_event`.
+///
+/// # Errors
+///
+/// As [`insert_event`], and when the event has a [time](NewEvent::time) of its own ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), which only
+/// inserting in bulk can store.
+pub fn insert_new_event(
+    client: &mut impl GenericClient,
+    queue: &str,
+    event: &NewEvent<'_>,
+) -> Result<i64, Error> {
+    require_no_time(queue, event)?;
+    match inserted(queue, client.query_typed_opt(sql::INSERT_EVENT, &insert_values(&queue, event)))? {
+        Some(id) => Ok(id),
+        None => Err(rotated(queue, client.batch_execute(&sql::rotated(queue)))),
+    }
+}
+
+/// `pgq.insert_event` takes no time; leaving it out would store another one.
+pub(crate) fn require_no_time(queue: &str, event: &NewEvent<'_>) -> Result<(), Error> {
+    match event.time {
+        Some(_) => {
+            Err(Error::usage("an event's time can only be set when inserting in bulk").on_queue(queue))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Returns the values of [`sql::INSERT_EVENT`].
+pub(crate) fn insert_values<'a>(
+    queue: &'a &str,
+    event: &'a NewEvent<'_>,
+) -> [(&'a (dyn ToSql + Sync), Type); 7] {
+    let [extra1, extra2, extra3, extra4] = &event.extra;
+    [
+        (queue, Type::TEXT),
+        (&event.event_type, Type::TEXT),
+        (&event.data, Type::TEXT),
+        (extra1, Type::TEXT),
+        (extra2, Type::TEXT),
+        (extra3, Type::TEXT),
+        (extra4, Type::TEXT),
+    ]
+}
+
+/// Returns the id out of the answer to [`sql::INSERT_EVENT`]; `None`: the queue's tables were rotated after the
+/// transaction's snapshot.
+pub(crate) fn inserted(
+    queue: &str,
+    answer: Result<Option<Row>, postgres::Error>,
+) -> Result<Option<i64>, Error> {
+    let row =
+        answer.map_err(|error| Error::failed("cannot insert an event").on_queue(queue).caused_by(error))?;
+    Ok(row.ok_or_else(|| find_queue::no_queue(queue))?.get(0))
+}
+
+/// Inserts many events by COPY, all of them or none; returns how many there were.
+///
+/// [`BulkInsert`] does the same for events that come one by one.
+///
+/// # Errors
+///
+/// As [`BulkInsert::start`] and [`BulkInsert::finish`].
+pub fn bulk_insert<'a>(
+    client: &mut impl GenericClient,
+    queue: &str,
+    events: impl IntoIterator<Item = NewEvent<'a>>,
+) -> Result<u64, Error> {
+    let failed = |error| failed(queue, error);
+    let mut transaction = client.transaction().map_err(failed)?;
+    let mut bulk = BulkInsert::start(&mut transaction, queue)?;
+    for event in events {
+        bulk.write(&event)?;
+    }
+    let inserted = bulk.finish()?;
+    transaction.commit().map_err(failed)?;
+    Ok(inserted)
+}
