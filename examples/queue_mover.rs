@@ -36,7 +36,7 @@ impl QueueMover {
     }
 }
 
-/// Tells whether both connection strings lead to the same database of the same host, as the same user.
+/// Returns whether both connection strings lead to the same database of the same host, as the same user.
 fn is_same_database(config: &Config) -> Result<bool, BoxError> {
     let place = |key: &Key| -> Result<String, BoxError> {
         let mut databases = Databases::new("", Control::default());

@@ -261,7 +261,7 @@ fn a_roles_rights_are_those_that_pgq_gives() {
     pair.assert_moved();
 }
 
-/// Tells whether the mover has connected to its source.
+/// Returns whether the mover has connected to its source.
 fn is_idle(pair: &Pair) -> bool {
     let mut client = pair.source_client();
     let idle: i64 = client

@@ -120,7 +120,7 @@ fn hooks_are_told_of_batches_events_and_errors() {
     assert!(last.contains("queue `queue`, batch") && last.ends_with("told to"), "{last}");
 }
 
-/// Tells that it is at work, and works until it is let go, or for ever in the database.
+/// Reports that it is at work, and works until it is released, or for ever in the database.
 struct Slow {
     at_work: Sender<()>,
     go: Receiver<()>,

@@ -111,7 +111,7 @@ fn signals_end_a_sleep() {
     }
 }
 
-/// Tells whether the statement that never ends is running.
+/// Returns whether the statement that never ends is running.
 fn is_busy(job: &TestJob) -> bool {
     let sql = "select count(*) from pg_stat_activity where datname = current_database() \
                and state = 'active' and query like 'select pg_sleep%'";

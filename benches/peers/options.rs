@@ -53,7 +53,7 @@ impl Options {
         Ok(options)
     }
 
-    /// Tells whether a work is to be measured.
+    /// Returns whether a work is to be measured.
     pub(crate) fn wants(&self, work: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|name| name == work)
     }

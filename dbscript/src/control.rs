@@ -118,12 +118,12 @@ impl Control {
         self.change(|state| state.wake = true);
     }
 
-    /// Tells whether [`stop`](Control::stop) or [`abort`](Control::abort) was called.
+    /// Returns whether [`stop`](Control::stop) or [`abort`](Control::abort) was called.
     pub fn is_stopping(&self) -> bool {
         self.lock().stop
     }
 
-    /// Tells whether [`abort`](Control::abort) was called.
+    /// Returns whether [`abort`](Control::abort) was called.
     pub fn is_aborting(&self) -> bool {
         self.lock().abort
     }

@@ -156,12 +156,12 @@ fn render(error: &(dyn StdError + 'static), in_full: bool) -> String {
     line
 }
 
-/// Tells whether a usage error is anywhere in a chain.
+/// Returns whether a usage error is anywhere in a chain.
 pub(crate) fn is_usage(error: &(dyn StdError + 'static)) -> bool {
     has_kind(error, ErrorKind::Usage)
 }
 
-/// Tells whether an error ends the loop: whether a usage error or a fatal one is anywhere in its chain.
+/// Returns whether an error ends the loop: whether a usage error or a fatal one is anywhere in its chain.
 pub fn is_final(error: &(dyn StdError + 'static)) -> bool {
     has_kind(error, ErrorKind::Usage) || has_kind(error, ErrorKind::Fatal)
 }
@@ -177,7 +177,7 @@ fn has_kind(error: &(dyn StdError + 'static), kind: ErrorKind) -> bool {
     false
 }
 
-/// Tells whether an error came only because the loop was asked to end.
+/// Returns whether an error came only because the loop was asked to end.
 pub fn is_interrupted(error: &(dyn StdError + 'static)) -> bool {
     has_kind(error, ErrorKind::Interrupted)
 }
@@ -194,7 +194,7 @@ pub fn sqlstate<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a SqlState>
     None
 }
 
-/// Tells whether the connection to the server is what failed: refused, lost, or ended by the server.
+/// Returns whether the connection to the server is what failed: refused, lost, or ended by the server.
 pub fn is_connection_error(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

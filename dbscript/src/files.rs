@@ -197,7 +197,7 @@ impl Folder {
     }
 }
 
-/// Tells whether a user may lay out files for this process.
+/// Returns whether a user may lay out files for this process.
 pub(crate) fn is_trusted(user: u32) -> bool {
     user == 0 || user == Uid::effective().as_raw()
 }

@@ -79,7 +79,7 @@ impl Stats {
         self.entries.iter().map(|(name, stat)| (name.as_str(), *stat))
     }
 
-    /// Tells whether nothing was put.
+    /// Returns whether nothing was put.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -38,7 +38,7 @@ impl Interrupt {
         if self.0.load(Ordering::Relaxed) { Err("interrupted".into()) } else { Ok(()) }
     }
 
-    /// Tells whether a signal has come, or, after a failure that it may have caused, is about to.
+    /// Returns whether a signal has come, or, after a failure that it may have caused, is about to.
     pub(crate) fn is_set_by_now(&self, failed: bool) -> bool {
         if failed && self.check().is_ok() {
             thread::sleep(GRACE);

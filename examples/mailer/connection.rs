@@ -59,7 +59,7 @@ impl Connection {
         self.is_encrypted
     }
 
-    /// Tells whether the library has closed it, as after a refusal.
+    /// Returns whether the library has closed it, as after a refusal.
     pub(crate) fn has_broken(&self) -> bool {
         self.smtp.has_broken()
     }

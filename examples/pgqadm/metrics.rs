@@ -106,7 +106,7 @@ fn bind(listen: &str) -> io::Result<Option<Arc<TcpListener>>> {
     Ok(Some(listener))
 }
 
-/// Tells whether a server of this process has the port of an address.
+/// Returns whether a server of this process has the port of an address.
 fn is_ours(open: &[(String, Weak<TcpListener>)], listen: &str) -> bool {
     let wanted = listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
     let ports = open.iter().filter_map(|(_, listener)| listener.upgrade()?.local_addr().ok());

@@ -138,12 +138,12 @@ impl Error {
         self.0.kind
     }
 
-    /// Tells whether the consumer's lock is held by somebody who may not consume.
+    /// Returns whether the consumer's lock is held by somebody who may not consume.
     pub(crate) fn is_by_strangers(&self) -> bool {
         self.0.by_strangers
     }
 
-    /// Tells whether the connection to the server is what failed.
+    /// Returns whether the connection to the server is what failed.
     pub fn is_connection(&self) -> bool {
         dbscript::is_connection_error(self)
     }

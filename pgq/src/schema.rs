@@ -38,7 +38,7 @@ pub fn sql() -> String {
     [&PGQ, &FAILED, &COOP].map(|script| script.sql()).join("\n")
 }
 
-/// Tells whether PgQ is installed.
+/// Returns whether PgQ is installed.
 ///
 /// # Errors
 ///
@@ -52,7 +52,7 @@ pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
     require_kind(client).map(|_| ())
 }
 
-/// Tells which PgQ is installed, or `None` when it is of another origin; fails as [`require`], for a superuser when
+/// Returns which PgQ is installed, or `None` when it is of another origin; fails as [`require`], for a superuser when
 /// something in it belongs to a role that is none ([`require_superusers`]), and when a schema stands before the catalogue.
 pub(crate) fn require_kind(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
     let present = State::present(client)?;

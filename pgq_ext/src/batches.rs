@@ -88,7 +88,7 @@ pub(crate) fn is_number_done(
     Ok(is_done)
 }
 
-/// Tells whether a batch that is not recorded begins before the end of what was applied, and does not fit into a hole of it.
+/// Returns whether a batch that is not recorded begins before the end of what was applied, and does not fit into a hole of it.
 fn is_behind(
     tracker: &Tracker,
     events: &mut Events<'_>,
@@ -109,7 +109,7 @@ fn is_behind(
     }
 }
 
-/// Tells whether the queue has this very tick.
+/// Returns whether the queue has this very tick.
 pub(crate) fn has(events: &mut Events<'_>, checkpoint: &Checkpoint) -> Result<bool, Error> {
     let there = events.tick_time(checkpoint.tick)?;
     Ok(there.is_some_and(|time| checkpoint.time.is_none_or(|own| own == time)))

@@ -72,7 +72,7 @@ impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
 
 /// How a target remembers what it has.
 pub(crate) trait Record {
-    /// Tells whether a batch was applied already; may complete what is recorded of it.
+    /// Returns whether a batch was applied already; may complete what is recorded of it.
     fn is_done(
         &self,
         tracker: &Tracker,

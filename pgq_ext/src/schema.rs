@@ -11,7 +11,7 @@ use crate::sql;
 
 const NAME: &str = "pgq_ext";
 
-/// Tells whether the schema is there, this crate's or another PgQ's.
+/// Returns whether the schema is there, this crate's or another PgQ's.
 ///
 /// # Errors
 ///
@@ -169,7 +169,7 @@ pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
     if row.get(0) { Ok(()) } else { Err(Error::not_granted(row.get(1))) }
 }
 
-/// Tells whether the schema keeps the times of ticks, which another PgQ's and an older one do not.
+/// Returns whether the schema keeps the times of ticks, which another PgQ's and an older one do not.
 pub(crate) fn keeps_times(client: &mut impl GenericClient) -> Result<bool, Error> {
     let row = client.query_typed_one(sql::KEEPS_TIMES, &[]);
     row.map(|row| row.get(0)).map_err(|error| Error::failed("cannot look for schema `pgq_ext`", error))

@@ -154,7 +154,7 @@ impl Tracker {
         self.call(client, "cannot record the tick", sql::SET_CHECKPOINT, &values).map(|_| ())
     }
 
-    /// Tells whether the number of a batch is that of the last one that was applied. PgQ: `pgq_ext.is_batch_done`.
+    /// Returns whether the number of a batch is that of the last one that was applied. PgQ: `pgq_ext.is_batch_done`.
     ///
     /// A queue that was restored or made anew gives the number to another batch; [`is_applied`](Tracker::is_applied)
     /// compares the batch's ticks as well.
@@ -183,7 +183,7 @@ impl Tracker {
         self.record(client, sql::SET_BATCH_DONE_BY, &values)
     }
 
-    /// Tells whether a batch was applied, by its number and its ticks. With a subconsumer it takes
+    /// Returns whether a batch was applied, by its number and its ticks. With a subconsumer it takes
     /// [`lock_batch`](Tracker::lock_batch).
     ///
     /// # Errors
@@ -218,7 +218,7 @@ impl Tracker {
         self.record(client, sql::SET_APPLIED, &values).map(|_| ())
     }
 
-    /// Tells whether an event of a batch was applied, for consumers that commit event by event. PgQ:
+    /// Returns whether an event of a batch was applied, for consumers that commit event by event. PgQ:
     /// `pgq_ext.is_event_done`.
     ///
     /// # Errors

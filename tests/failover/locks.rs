@@ -86,7 +86,7 @@ fn a_ticker_on_a_standby_waits_for_its_promotion() {
     wait_for("a tick", || client.query_one(last, &[]).expect("readable").get::<_, i64>(0) > before);
 }
 
-/// Tells who has handled what.
+/// Returns who has handled what.
 struct Teller(char, Sender<(char, String)>);
 
 impl Consumer for Teller {

@@ -49,7 +49,7 @@ impl Scene {
         Client::connect(&conninfo, NoTls).expect("connected")
     }
 
-    /// Tells whether anything of the role's own was called with its rights, and with somebody else's.
+    /// Returns whether anything of the role's own was called with its rights, and with somebody else's.
     fn caught(&mut self) -> (bool, bool) {
         let select = "select a.is_called, b.is_called from public.as_self a, public.as_other b";
         let row = self.owner.query_one(select, &[]).expect("readable");

@@ -93,7 +93,7 @@ pub(super) fn literals(source: &str) -> Vec<String> {
     found
 }
 
-/// Tells a statement, or a piece of one, from a message.
+/// Distinguishes a statement, or a piece of one, from a message.
 fn is_statement(text: &str) -> bool {
     let begins = [
         "select ",

@@ -82,7 +82,7 @@ fn not_reading(port: u16) -> TcpStream {
     client
 }
 
-/// Tells whether the server has cut a client off, which sees that only when it sends something.
+/// Returns whether the server has cut a client off, which sees that only when it sends something.
 fn is_cut_off(client: &mut TcpStream) -> bool {
     client.write_all(b"x").is_err()
 }

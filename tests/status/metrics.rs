@@ -262,7 +262,7 @@ fn slow(ticker: &Ticker, count: usize) -> Vec<TcpStream> {
     (0..count).map(start).collect()
 }
 
-/// Tells whether a client that has no answer yet has not been cut off either.
+/// Returns whether a client that has no answer yet has not been cut off either.
 fn is_connected(client: &TcpStream) -> bool {
     client.set_nonblocking(true).expect("a socket");
     let peeked = client.peek(&mut [0]);

@@ -16,7 +16,7 @@ use crate::support::server::{Builder, Server};
 
 const SECRET: &str = "s3cret-passw0rd";
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
-/// Tells whether the connection is encrypted.
+/// Returns whether the connection is encrypted.
 const ENCRYPTED: &str = "select ssl::text from pg_stat_ssl where pid = pg_backend_pid()";
 
 /// A server that encrypts, and a folder with what clients have.

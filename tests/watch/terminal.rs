@@ -120,7 +120,7 @@ impl Terminal {
         status.lines().any(|line| line.starts_with("State:") && line.contains("stopped"))
     }
 
-    /// Tells whether the screen is the one that programs draw on, and whether the cursor is shown.
+    /// Returns whether the screen is the one that programs draw on, and whether the cursor is shown.
     pub(crate) fn state(&self) -> (bool, bool) {
         let state = self.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]);
         let state = String::from_utf8(state.stdout).expect("text");

@@ -51,7 +51,7 @@ impl Config {
     }
 }
 
-/// Tells whether a known name, in which a `*` stands for any text, is that of a key.
+/// Returns whether a known name, in which a `*` stands for any text, is that of a key.
 fn matches(name: &str, key: &str) -> bool {
     match name.split_once('*') {
         None => name.eq_ignore_ascii_case(key),

@@ -54,7 +54,7 @@ impl PoolOfOne {
         self.label.clone()
     }
 
-    /// Tells whether a connection has to be [put](PoolOfOne::put) before one can be taken.
+    /// Returns whether a connection has to be [put](PoolOfOne::put) before one can be taken.
     pub(crate) fn is_empty(&self) -> bool {
         self.pool.state().connections == 0
     }

@@ -36,7 +36,7 @@ impl ErrorClass {
         ErrorClass(name.trim().to_owned())
     }
 
-    /// Tells whether an error is of this kind, or caused by one that is.
+    /// Returns whether an error is of this kind, or caused by one that is.
     pub fn matches(&self, error: &(dyn StdError + 'static)) -> bool {
         let name = self.0.as_str();
         let state = sqlstate(error).map(|state| state.code());
@@ -45,7 +45,7 @@ impl ErrorClass {
         any || (broken && BROKEN.contains(&name)) || state.is_some_and(|state| self.has(state))
     }
 
-    /// Tells whether there can be such an error.
+    /// Returns whether there can be such an error.
     pub fn is_known(&self) -> bool {
         let name = self.0.as_str();
         let is_class = CLASSES.iter().any(|(class, _)| *class == name);

@@ -15,12 +15,12 @@ impl TlsFailure {
         TlsFailure(why)
     }
 
-    /// Tells whether an error of the driver is a handshake that failed.
+    /// Returns whether an error of the driver is a handshake that failed.
     pub(crate) fn is_handshake(error: &(dyn StdError + 'static)) -> bool {
         error.is::<TlsFailure>() || error.source().is_some_and(<dyn StdError>::is::<TlsFailure>)
     }
 
-    /// Tells whether an error of the driver is one of these, in the handshake or, as an I/O error, after it.
+    /// Returns whether an error of the driver is one of these, in the handshake or, as an I/O error, after it.
     pub(crate) fn is_behind(error: &(dyn StdError + 'static)) -> bool {
         let packed = |error: &(dyn StdError + 'static)| {
             let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

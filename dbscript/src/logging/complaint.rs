@@ -6,7 +6,7 @@ use log::{LevelFilter, error, max_level};
 
 use crate::text::plain::one_line;
 
-/// Tells what is wrong in one line: on the log, or on standard error where there is none yet.
+/// Reports what is wrong in one line: on the log, or on standard error where there is none yet.
 pub(crate) fn complain(line: &str) {
     if max_level() == LevelFilter::Off {
         // A standard error that takes nothing must not change the exit status.

@@ -182,7 +182,7 @@ fn regular(metadata: Metadata) -> std::io::Result<Metadata> {
     if metadata.is_file() { Ok(metadata) } else { Err(std::io::Error::other("not a regular file")) }
 }
 
-/// Tells an error of this program from one of the system.
+/// Returns whether an error is one of this program and not of the system.
 fn is_refusal(error: &std::io::Error) -> bool {
     error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
@@ -199,12 +199,12 @@ fn read_pid(file: &mut File) -> Option<i32> {
     text.lines().next()?.trim().parse().ok().filter(|pid| *pid > 0)
 }
 
-/// Tells whether an id is this process's: in a container, a restarted program often gets the same one.
+/// Returns whether an id is this process's: in a container, a restarted program often gets the same one.
 fn is_own(pid: i32) -> bool {
     u32::try_from(pid).is_ok_and(|pid| pid == std::process::id())
 }
 
-/// Tells whether a live process wrote the file: one that started later only got the same id.
+/// Returns whether a live process wrote the file: one that started later only got the same id.
 fn is_owner(pid: i32, file: &File) -> bool {
     let there = !matches!(kill(Pid::from_raw(pid), None), Err(Errno::ESRCH));
     // A process that has ended stays visible until its parent has asked for its exit status.
@@ -236,7 +236,7 @@ fn stat(pid: i32) -> Option<String> {
     stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
 }
 
-/// Tells whether a process holds the lock on a file, where the system tells it.
+/// Returns whether a process holds the lock on a file, where the system tells it.
 fn is_holder(pid: i32, file: &File) -> Option<bool> {
     let held = file.metadata().ok()?;
     let has_lock = |number: &std::ffi::OsStr| {

@@ -8,7 +8,7 @@ use sd_notify::NotifyState;
 use crate::manager::{Manager, News};
 use crate::text::plain::one_line;
 
-/// Tells systemd, or whoever else has set `NOTIFY_SOCKET`. Without that variable nothing is sent.
+/// Notifies systemd, or another service manager that has set `NOTIFY_SOCKET`. Without that variable nothing is sent.
 pub(crate) struct Systemd {
     /// The time within which the watchdog wants a sign of life.
     watchdog: Option<Duration>,

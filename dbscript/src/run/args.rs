@@ -57,7 +57,7 @@ impl Extra {
 }
 
 impl Switches {
-    /// Tells whether a switch that the program added was given.
+    /// Returns whether a switch that the program added was given.
     pub fn has(&self, name: &str) -> bool {
         self.given.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given)
     }

@@ -66,7 +66,7 @@ impl Command {
         self.name
     }
 
-    /// Tells whether the explained words are exit statuses.
+    /// Returns whether the explained words are exit statuses.
     pub(crate) fn has_own_statuses(&self) -> bool {
         !self.details.is_empty() && self.details.iter().all(|(word, _)| word.parse::<u8>().is_ok())
     }
@@ -122,7 +122,7 @@ pub(crate) fn check_switches<'a>(
     }
 }
 
-/// Tells what is wrong with arguments that the program does not take.
+/// Returns what is wrong with arguments that the program does not take.
 pub(crate) fn misuse(program: &str, commands: &[Command], arguments: &[&str]) -> Error {
     let wrong = match arguments.first() {
         None => "no command given".to_owned(),

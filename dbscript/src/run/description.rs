@@ -74,7 +74,7 @@ impl Description {
         self.quick_start
     }
 
-    /// Tells whether a file has to set a key.
+    /// Returns whether a file has to set a key.
     pub(crate) fn requires(&self, key: &Key) -> bool {
         key.value == Presence::Required && !self.optional.contains(&key.name())
     }

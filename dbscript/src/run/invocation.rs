@@ -152,7 +152,7 @@ impl Run {
         };
         let mut readiness = Some(readiness);
         let result = guarded(|| self.run_child(config, settings, &mut pidfile, &mut readiness));
-        // Whoever hears of the failure finds no pidfile.
+        // When the failure is reported, the pidfile is gone.
         drop(pidfile);
         if let (Err(error), Some(readiness)) = (&result, readiness) {
             readiness.failed(is_usage(&**error), &describe(&**error));
@@ -222,7 +222,7 @@ impl Run {
         }
     }
 
-    /// `fixed` are the settings that a reload does not change, `warned` the unknown keys that were told of.
+    /// `fixed` are the settings that a reload does not change, `warned` the unknown keys that were logged.
     fn reloader(
         self,
         fixed: Fixed,

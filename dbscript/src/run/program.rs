@@ -22,7 +22,7 @@ pub struct Program {
     on_failure: Option<OnFailure>,
 }
 
-/// Tells in a program's own way why it fails; see [`Program::on_failure`].
+/// Reports in a program's own way why it fails; see [`Program::on_failure`].
 type OnFailure = fn(&[&str], &str) -> Option<ExitCode>;
 
 impl Program {
@@ -148,8 +148,8 @@ impl Program {
         self
     }
 
-    /// Sets what tells in its own way why the program fails. It gets the arguments after the config file, as far as the
-    /// command line could be understood, and the reason, and returns the exit status. With `None` the failure is told
+    /// Sets what reports in its own way why the program fails. It gets the arguments after the config file, as far as the
+    /// command line could be understood, and the reason, and returns the exit status. With `None` the failure is reported
     /// as ever, on the log or standard error.
     pub fn on_failure(mut self, tell: fn(&[&str], &str) -> Option<ExitCode>) -> Program {
         self.on_failure = Some(tell);
@@ -188,7 +188,7 @@ impl Program {
     }
 }
 
-/// Tells why a command line is refused.
+/// Reports why a command line is refused.
 fn refused(refusal: &Refusal, on_failure: Option<OnFailure>) -> ExitCode {
     let Some(line) = &refusal.line else { return ExitCode::from(refusal.status) };
     own_way(on_failure, &refusal.arguments, line).unwrap_or_else(|| {

@@ -34,7 +34,7 @@ pub trait Script {
     /// [`Error`] that [is a usage error](|error| error.kind() == ErrorKind::Usage) or [fatal](Error::fatal) ends the program.
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError>;
 
-    /// Tells whether the last round, which succeeded, is a sign of life for a service manager's watchdog.
+    /// Returns whether the last round, which succeeded, is a sign of life for a service manager's watchdog.
     ///
     /// Asked after such a round, and again while the loop sleeps. Defaults to true.
     fn is_alive(&self) -> bool {
@@ -82,7 +82,7 @@ impl Context {
         Context { databases, stats: Stats::default(), control, status: None, ending: false }
     }
 
-    /// Tells whether the loop ends when there is nothing to do, or after this round, instead of sleeping.
+    /// Returns whether the loop ends when there is nothing to do, or after this round, instead of sleeping.
     pub fn is_ending(&self) -> bool {
         self.ending
     }
@@ -118,7 +118,7 @@ impl Context {
         &mut self.stats
     }
 
-    /// Tells a service manager, if there is one, what the program is doing, in a few words on one line.
+    /// Reports to a service manager, if there is one, what the program is doing, in a few words on one line.
     ///
     /// Without it, the figures of the last round that had any are told.
     pub fn set_status(&mut self, status: impl Into<String>) {

@@ -265,7 +265,7 @@ impl WorkerHandle {
         self.progress.totals()
     }
 
-    /// Tells whether the worker has ended.
+    /// Returns whether the worker has ended.
     pub fn is_finished(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }

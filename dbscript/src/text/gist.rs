@@ -73,7 +73,7 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Tells whether a word is the SQLSTATE of `ERROR 42P01: …`.
+/// Returns whether a word is the SQLSTATE of `ERROR 42P01: …`.
 fn is_state(before: &str, word: &str, after: &str) -> bool {
     let is_severity = |before: &str| before.ends_with(|c: char| c.is_alphabetic() && !c.is_lowercase());
     let is_of_state = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();

@@ -64,18 +64,18 @@ fn escape(text: &str, is_escaped: fn(char, &str) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Tells whether what stands behind a backslash makes a byte of it.
+/// Returns whether what stands behind a backslash makes a byte of it.
 fn is_byte(rest: &str) -> bool {
     let digits = rest.strip_prefix('x').and_then(|rest| rest.get(..2));
     digits.is_some_and(|digits| digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')))
 }
 
-/// Tells whether a character ends a line, is a command to a terminal, or is not seen.
+/// Returns whether a character ends a line, is a command to a terminal, or is not seen.
 fn is_unfit(c: char) -> bool {
     (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}') || is_invisible(c)
 }
 
-/// Tells whether a character has no width, or says in which direction others are written: what Unicode lets a
+/// Returns whether a character has no width, or says in which direction others are written: what Unicode lets a
 /// display ignore, and the marks around annotations.
 fn is_invisible(c: char) -> bool {
     matches!(c,

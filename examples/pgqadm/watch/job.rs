@@ -14,7 +14,7 @@ pub(crate) fn stop() -> io::Result<()> {
     Ok(())
 }
 
-/// Tells whether there is somebody who can let the group go on, which is a process of the session that has started
+/// Returns whether there is somebody who can let the group go on, which is a process of the session that has started
 /// one of the group's. Where there is nobody, SIGTSTP stops no process that leaves it to the system either.
 pub(crate) fn can_go_on() -> bool {
     let mut process = getpid();

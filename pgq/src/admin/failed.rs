@@ -122,7 +122,7 @@ pub(crate) fn on_store(
     client.query_typed(statement, values).map_err(|error| refused(queue, what, error))
 }
 
-/// Tells what is missing from what fails.
+/// Distinguishes what is missing from what fails.
 pub(crate) fn refused(queue: &str, what: &str, error: postgres::Error) -> Error {
     match error.code() {
         Some(&SqlState::UNDEFINED_FUNCTION) => Error::missing(

@@ -25,7 +25,7 @@ pub fn require_queue(client: &mut impl GenericClient, queue: &str) -> Result<(),
     on_queue(client, queue, "cannot look for the queue", QUEUE_EXISTS, &[(&queue, Type::TEXT)]).map(|_| ())
 }
 
-/// Tells whether there is a queue.
+/// Returns whether there is a queue.
 pub(crate) fn exists(client: &mut impl GenericClient, queue: &str) -> Result<bool, Error> {
     match require_queue(client, queue) {
         Ok(()) => Ok(true),
@@ -78,7 +78,7 @@ pub(crate) fn require_known(client: &mut impl GenericClient, queue: &str) -> Res
     on_known_queue(client, queue, "cannot look for the queue", QUEUE_EXISTS, &values).map(|_| ())
 }
 
-/// Tells whether there surely is no such queue.
+/// Returns whether there surely is no such queue.
 pub(crate) fn is_gone(client: &mut impl GenericClient, queue: &str) -> bool {
     matches!(exists(client, queue), Ok(false))
 }
@@ -102,7 +102,7 @@ pub(crate) fn unknown(client: &mut impl GenericClient, queue: &str) -> Error {
     Error::missing(format!("queue `{queue}` does not exist; {}", there_are(&names)))
 }
 
-/// Tells which names there are.
+/// Returns which names there are.
 pub(crate) fn there_are(names: &[String]) -> String {
     let names: Vec<String> = names.iter().map(|name| plain(name).into_owned()).collect();
     match &*names {

@@ -289,7 +289,7 @@ const IS_REGISTERED: &str = "select exists ( \
          where sub_queue = queue_id and co_name = $2) \
      from pgq.queue where queue_name = $1";
 
-/// Tells whether a consumer is registered on a queue.
+/// Returns whether a consumer is registered on a queue.
 pub(crate) fn is_registered(
     client: &mut impl GenericClient,
     queue: &str,

@@ -21,7 +21,7 @@ pub struct SetAside {
 }
 
 impl SetAside {
-    /// Tells whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.retry == 0 && self.failed == 0
     }
@@ -90,7 +90,7 @@ pub(crate) fn read(
     Ok(SetAside { retry: count(&row, 0), failed: count(&row, 1) })
 }
 
-/// Tells how failed events can be counted by this role.
+/// Returns how failed events can be counted by this role.
 pub(crate) fn failed_by(server: &Row) -> Failed {
     match (server.get("failed"), server.get("failed_count")) {
         (true, _) => Failed::Table,

@@ -153,7 +153,7 @@ impl<'a> Batch<'a> {
         self.tag(event, Outcome::Retry(Duration::ZERO));
     }
 
-    /// Tells whether the consumer was asked to stop, which it does after the batch. One whose batches take long may
+    /// Returns whether the consumer was asked to stop, which it does after the batch. One whose batches take long may
     /// [put back](Batch::put_back) the events that are left, so that nobody has to wait for them.
     pub fn is_stopping(&self) -> bool {
         self.control.is_stopping()
@@ -215,13 +215,13 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Tells whether an error would come with any other event, too, such as that of a statement which an abort has
+    /// Returns whether an error would come with any other event, too, such as that of a statement which an abort has
     /// cancelled.
     fn is_no_events_fault(&self, error: &(dyn StdError + 'static)) -> bool {
         self.control.is_aborting() || self.is_misused || is_interrupted(error) || is_final(error)
     }
 
-    /// Tells why a handler failed. Of a batch the first one is a warning, since there may be a million, and of those
+    /// Logs why a handler failed. Of a batch the first failure is a warning, since there may be a million, and of those
     /// that fail alike one a minute.
     fn tell_of(&mut self, event: &Event, error: &(dyn StdError + 'static)) {
         let line = describe(error);

@@ -100,7 +100,7 @@ impl Holder {
         [(batch, Type::INT8), (&self.queue, Type::TEXT), (&self.consumer, Type::TEXT)]
     }
 
-    /// Tells whether the batch is still open, and this consumer's.
+    /// Returns whether the batch is still open, and this consumer's.
     pub(crate) fn has_batch(&self, client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
         client.query_typed_one(sql::batch::HAS_BATCH, &self.values()).map(|row| row.get(0))
     }

@@ -35,7 +35,7 @@ impl Savepoints {
         self.at_work.pop().unwrap_or(Savepoint::Broken)
     }
 
-    /// Tells whether a handler is at work.
+    /// Returns whether a handler is at work.
     pub(crate) fn are_in_use(&self) -> bool {
         !self.at_work.is_empty()
     }

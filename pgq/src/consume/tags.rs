@@ -36,7 +36,7 @@ pub(crate) struct Tags {
     sent_failures: u64,
 }
 
-/// An event's id, and what tells it from others of that id.
+/// An event's id, and what distinguishes it from others of that id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tagged {
     pub(crate) id: i64,
@@ -105,14 +105,14 @@ impl Tags {
         self.sent_failures + self.failures.len() as u64
     }
 
-    /// Tells whether it is time to send.
+    /// Returns whether it is time to send.
     pub(crate) fn are_many(&self) -> bool {
         self.retries.len() + self.failures.len() >= MOST || self.text >= MOST_TEXT
     }
 
     /// Sends the tags of a batch, which stay until they are [known](Tags::forget_sent) to be sent.
     ///
-    /// `at_once` tells whether the server has the functions that take many events.
+    /// `at_once` says whether the server has the functions that take many events.
     pub(crate) fn send(
         &self,
         client: &mut impl GenericClient,
@@ -154,7 +154,7 @@ impl Tags {
                 Some(_) => continue,
                 None => {
                     "the batch holds several events with this id; `pgqadm CONFIG.ini install` or \
-                     `pgq::schema::install` adds the functions that tell them apart"
+                     `pgq::schema::install` adds the functions that distinguish them"
                 }
             };
             return Err(Error::failed(format!("{what}: {why}")).at_event(*id));

@@ -30,7 +30,7 @@ impl Checkpoint {
         Checkpoint { tick: batch.tick, time: Some(batch.tick_time) }
     }
 
-    /// Tells whether both are the same tick, as far as their times are recorded.
+    /// Returns whether both are the same tick, as far as their times are recorded.
     pub fn is(&self, other: &Checkpoint) -> bool {
         let differs = matches!((self.time, other.time), (Some(own), Some(other)) if own != other);
         self.tick == other.tick && !differs

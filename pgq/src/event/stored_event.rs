@@ -50,7 +50,7 @@ const EXTRA1: usize = 2;
 /// How many columns a [`Mark`] is made of: the time and the texts.
 const RECORD_COLUMNS: i32 = 7;
 
-/// What tells events of one id apart.
+/// What distinguishes events of one id.
 pub(crate) type Mark = [u8; 8];
 
 impl Event {
@@ -125,7 +125,7 @@ impl Event {
         self.text(EXTRA1 + 3)
     }
 
-    /// Returns what tells events of one id apart: eight bytes of the hash of the time and the texts, which the server makes
+    /// Returns what distinguishes events of one id: eight bytes of the hash of the time and the texts, which the server makes
     /// of the same row (`pgq.event_retry_many`).
     pub(crate) fn mark(&self) -> Mark {
         let Content::Row(row) = &self.content else { return Mark::default() };

@@ -203,7 +203,7 @@ pub(super) fn pause(time: Duration) {
     }
 }
 
-/// Tells whether the loop that runs on this thread, if one does, is asked to stop.
+/// Returns whether the loop that runs on this thread, if one does, is asked to stop.
 pub(super) fn is_stopping() -> bool {
     Control::current().is_some_and(|control| control.is_stopping())
 }

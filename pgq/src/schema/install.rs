@@ -114,7 +114,7 @@ const HAS_LEAKED: &str = "select exists (select from ( \
          and entry.grantee not in (select oid from pg_catalog.pg_roles \
              where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin')))";
 
-/// Tells whether a dump has left out something of what is installed, or default privileges have given more away than
+/// Returns whether a dump has left out something of what is installed, or default privileges have given more away than
 /// is meant to be.
 fn is_damaged(transaction: &mut Transaction<'_>, found: &State) -> Result<bool, postgres::Error> {
     if ask(transaction, HAS_LEAKED, &[])? {
@@ -173,7 +173,7 @@ fn decide(found: &State, wanted: Option<Kind>, damaged: bool) -> Result<(Kind, C
     }
 }
 
-/// Tells whether the own schema's functions are for those that they are meant for.
+/// Returns whether the own schema's functions are for those that they are meant for.
 fn is_granted(found: &State) -> bool {
     !found.is_open("pgq.finish_batch") && (found.granted || !found.roles)
 }

@@ -152,7 +152,7 @@ impl State {
         self.pgq.age(&PGQ)
     }
 
-    /// Tells whether functions are open to anybody that only some roles are to call.
+    /// Returns whether functions are open to anybody that only some roles are to call.
     pub(super) fn is_open(&self, name: &str) -> bool {
         self.open.iter().any(|function| function.starts_with(name))
     }
@@ -169,12 +169,12 @@ impl State {
         missing
     }
 
-    /// Tells whether failed events can be stored, maybe by an older release.
+    /// Returns whether failed events can be stored, maybe by an older release.
     pub(super) fn has_extras(&self) -> bool {
         self.failed.comment.is_some() || self.failed.function.is_some()
     }
 
-    /// Tells whether cooperative consumers were installed by this crate.
+    /// Returns whether cooperative consumers were installed by this crate.
     pub(super) fn has_own_coop(&self) -> bool {
         self.coop.age(&COOP).is_some()
     }

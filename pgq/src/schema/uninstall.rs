@@ -163,7 +163,7 @@ impl Contents {
     }
 }
 
-/// Tells which PgQ is installed, if one is.
+/// Returns which PgQ is installed, if one is.
 fn installed(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
     let state = State::read(client)?;
     if state.extension {

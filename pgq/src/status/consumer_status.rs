@@ -37,7 +37,7 @@ pub struct ConsumerStatus {
 }
 
 impl ConsumerStatus {
-    /// Tells whether it is a subconsumer without a batch, of which no sign of life is to be expected.
+    /// Returns whether it is a subconsumer without a batch, of which no sign of life is to be expected.
     pub(super) fn waits_for_batch(&self) -> bool {
         self.cooperation == Some(Cooperation::Subconsumer) && self.batch.is_none()
     }

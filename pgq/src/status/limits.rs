@@ -30,7 +30,7 @@ impl Limit {
         }
     }
 
-    /// Tells whether any value is a problem.
+    /// Returns whether any value is a problem.
     pub(super) fn is_on(&self) -> bool {
         self.warning.is_finite() || self.critical.is_finite()
     }

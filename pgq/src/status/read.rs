@@ -22,7 +22,7 @@ use crate::{lock, schema};
 
 const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
 
-/// Makes the query for all queues; `retry` tells whether this role can read the retry events.
+/// Makes the query for all queues; `retry` says whether this role can read the retry events.
 ///
 /// The ids are those of transactions by which rotation is decided: that of the last rotation, the oldest that ran at
 /// the last tick and the first that had not begun then, and the oldest that runs now. The table is the one that the

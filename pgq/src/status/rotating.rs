@@ -51,7 +51,7 @@ impl Rotating {
         })
     }
 
-    /// Tells whether a consumer would hold up the rotation if nothing else did: it stands at a tick from which the
+    /// Returns whether a consumer would hold up the rotation if nothing else did: it stands at a tick from which the
     /// oldest table is needed, and the queue has one from which it is not; or it stands at a tick from before the
     /// last rotation, and the queue has a later one.
     pub(super) fn waits_for_consumer(&self, row: &Row) -> bool {

@@ -65,12 +65,12 @@ impl Duty {
         Duty { state, ..Duty::default() }
     }
 
-    /// Tells whether this ticker is to work: it has the lock, or those that have it may not tick.
+    /// Returns whether this ticker is to work: it has the lock, or those that have it may not tick.
     pub(super) fn is_ours(&self) -> bool {
         self.held.is_some() || self.is_kept_out
     }
 
-    /// Tells whether it is time to look after the lock.
+    /// Returns whether it is time to look after the lock.
     pub(super) fn is_due(&self) -> bool {
         self.looked.is_none_or(|at| at.elapsed() >= LOOK)
     }

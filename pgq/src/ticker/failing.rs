@@ -34,7 +34,7 @@ struct Failure {
 }
 
 impl Failing {
-    /// Tells whether a queue has not failed.
+    /// Returns whether a queue has not failed.
     pub(super) fn is_well(&self, id: i32) -> bool {
         !self.queues.contains_key(&id)
     }
@@ -106,12 +106,12 @@ impl Failing {
     }
 }
 
-/// Tells whether a queue is locked.
+/// Returns whether a queue is locked.
 pub(super) fn is_locked(error: &postgres::Error) -> bool {
     error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
 }
 
-/// Tells whether an error is one that another session brings about and that ends with what it does.
+/// Returns whether an error is one that another session brings about and that ends with what it does.
 fn passes(code: &SqlState) -> bool {
     // What does not fit in a database that was moved is mended by `pgqadm repair`.
     [

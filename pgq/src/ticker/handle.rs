@@ -40,7 +40,7 @@ impl TickerHandle {
         })
     }
 
-    /// Tells whether any part of the ticker has ended.
+    /// Returns whether any part of the ticker has ended.
     pub fn is_finished(&self) -> bool {
         self.workers.iter().any(WorkerHandle::is_finished)
     }
@@ -58,7 +58,7 @@ impl TickerHandle {
         result.map_err(|error| Error::failed("the ticker failed").caused_by(error))
     }
 
-    /// Ends several tickers at once, within seconds; `at_once` tells whether to wait at all.
+    /// Ends several tickers at once, within seconds; `at_once` says whether to wait at all.
     pub(crate) fn end_all(tickers: Vec<TickerHandle>, at_once: impl Fn() -> bool) {
         let workers = || tickers.iter().flat_map(|ticker| &ticker.workers);
         workers().for_each(WorkerHandle::stop);

@@ -153,7 +153,7 @@ impl Operation {
         self.name.starts_with("pgq.maint_rotate_tables_")
     }
 
-    /// Tells whether it may be run with this role's rights; logs whose it is otherwise.
+    /// Returns whether it may be run with this role's rights; logs whose it is otherwise.
     fn is_trusted(&self, client: &mut Client) -> Result<bool, Error> {
         if self.is_vacuum() || self.name.starts_with("pgq.maint_") {
             return Ok(true);

@@ -81,7 +81,7 @@ impl Queue {
         }
     }
 
-    /// Tells whether it is time to look at the sequence.
+    /// Returns whether it is time to look at the sequence.
     pub(super) fn is_to_be_followed(&self, now: f64) -> bool {
         // The server's clock may have been put back.
         let rests = |until| now < until && until <= now + LONGEST_REST;
@@ -93,7 +93,7 @@ impl Queue {
         self.rests = Some(now + LONGEST_REST);
     }
 
-    /// Tells whether a tick may be due; the server has the last word.
+    /// Returns whether a tick may be due; the server has the last word.
     pub(super) fn is_due(&self, now: f64) -> bool {
         if self.held_off.is_some_and(|until| now < until) {
             return false;

@@ -55,12 +55,12 @@ impl TickerState {
         self.lock().status.clone()
     }
 
-    /// Tells whether the ticker is the one at work.
+    /// Returns whether the ticker is the one at work.
     pub fn is_ticking(&self) -> bool {
         self.lock().status.role == TickerRole::Ticking
     }
 
-    /// Tells whether a round hangs: it began longer ago than that and has not ended.
+    /// Returns whether a round hangs: it began longer ago than that and has not ended.
     pub fn is_stuck(&self, longer_than: Duration) -> bool {
         self.lock().began.is_some_and(|began| began.elapsed() > longer_than)
     }

@@ -119,7 +119,7 @@ impl Tickers {
         group.running.iter().map(|(name, ticker)| (name.clone(), trouble(ticker))).collect()
     }
 
-    /// Tells whether a part of a ticker has ended by itself.
+    /// Returns whether a part of a ticker has ended by itself.
     fn has_ended(&self, name: &str) -> bool {
         self.lock().running.get(name).is_some_and(TickerHandle::is_finished)
     }
@@ -131,7 +131,7 @@ impl Tickers {
         stuck.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Tells whether every ticker hangs: its round began longer ago than that and has not ended. One that fails
+    /// Returns whether every ticker hangs: its round began longer ago than that and has not ended. One that fails
     /// again and again does not, and without tickers none does.
     pub fn all_are_stuck(&self, longer_than: Duration) -> bool {
         let group = self.lock();

@@ -288,12 +288,12 @@ impl Ticking {
     }
 }
 
-/// Tells whether the server's queue of notifications is full, since somebody does not read it.
+/// Returns whether the server's queue of notifications is full, since somebody does not read it.
 fn is_full(error: &postgres::Error) -> bool {
     error.code() == Some(&SqlState::PROGRAM_LIMIT_EXCEEDED)
 }
 
-/// Tells whether an error is none of a single queue.
+/// Returns whether an error is none of a single queue.
 fn concerns_all(db: &mut Connection, error: &postgres::Error) -> bool {
     // Read-only after a failover, out of resources, an operator's order, a broken system.
     let states = ["08", "25", "53", "57P", "58"];
@@ -307,7 +307,7 @@ fn concerns_all(db: &mut Connection, error: &postgres::Error) -> bool {
 /// Whether this role may tick queues.
 const MAY_TICK: &str = "select pg_catalog.has_function_privilege('pgq.ticker(pg_catalog.text)', 'execute')";
 
-/// Tells whether this role may tick at all.
+/// Returns whether this role may tick at all.
 fn may_tick(db: &mut Connection) -> bool {
     // Who may not even ask may not.
     db.query_typed_one(MAY_TICK, &[]).is_ok_and(|row| row.get(0))

@@ -151,7 +151,7 @@ fn is_refused(error: &(dyn StdError + 'static)) -> bool {
     crate::error::sqlstate(error).is_some_and(|state| refusal(state.code()))
 }
 
-/// Tells both refusals, unless they are the same.
+/// Returns both refusals, unless they are the same.
 fn both(way: Way, first: BoxError, second: BoxError) -> BoxError {
     let text = describe(&*first);
     if text == describe(&*second) {

@@ -9,7 +9,7 @@ use super::attempt::{Place, UnwantedSession};
 use crate::database::conninfo::{Endpoint, Target};
 use crate::error::{BoxError, Error, describe, is_connection_error};
 
-/// Tells whether it makes sense to ask the next host: this one is away, or not what is wanted. As in libpq,
+/// Returns whether it makes sense to ask the next host: this one is away, or not what is wanted. As in libpq,
 /// one that refuses the user, or cannot prove who it is, ends the search.
 pub(super) fn next_may_accept(error: &(dyn StdError + 'static)) -> bool {
     is_connection_error(error) || error.is::<UnwantedSession>()
@@ -32,7 +32,7 @@ impl Refusals {
         self.0.push((format!("{host}:{}{address}", endpoint.port), error));
     }
 
-    /// Tells whether no host was there.
+    /// Returns whether no host was there.
     fn are_connection_errors(&self) -> bool {
         !self.0.is_empty() && self.0.iter().all(|(_, error)| is_connection_error(&**error))
     }

@@ -62,13 +62,13 @@ pub(super) fn find(name: &str) -> Option<Keyword> {
     KEYWORDS.iter().find(|(keyword, _)| *keyword == name).copied()
 }
 
-/// Tells whether the keyword's value is a secret.
+/// Returns whether the keyword's value is a secret.
 pub(super) fn is_secret(keyword: &str) -> bool {
     ["password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"]
         .contains(&keyword)
 }
 
-/// Tells whether a character is white space between keywords and values.
+/// Returns whether a character is white space between keywords and values.
 pub(super) fn is_blank(c: char) -> bool {
     c.is_ascii_whitespace() || c == '\x0b'
 }

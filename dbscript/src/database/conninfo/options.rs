@@ -65,7 +65,7 @@ impl Options {
         self.get(keyword).filter(|value| !value.is_empty())
     }
 
-    /// Tells whether there is a secret among the values.
+    /// Returns whether there is a secret among the values.
     pub(super) fn has_secret(&self) -> bool {
         self.0.keys().any(|keyword| keywords::is_secret(keyword))
     }

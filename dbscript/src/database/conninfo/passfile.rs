@@ -57,7 +57,7 @@ impl Passfile {
     }
 }
 
-/// Tells whether the file is a file, and can be read by its owner only.
+/// Returns whether the file is a file, and can be read by its owner only.
 fn is_private(path: &Path, metadata: &Metadata) -> bool {
     let public = metadata.permissions().mode() & 0o077 != 0;
     if !metadata.is_file() {

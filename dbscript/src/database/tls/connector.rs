@@ -60,7 +60,7 @@ impl Progress {
         self.encrypted.load(Ordering::Relaxed)
     }
 
-    /// Tells whether the server could be connected to, whatever became of it then.
+    /// Returns whether the server could be connected to, whatever became of it then.
     pub(crate) fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
     }

@@ -53,7 +53,7 @@ impl Greeting {
         Ok(())
     }
 
-    /// Tells whether the server is ready.
+    /// Returns whether the server is ready.
     pub(super) fn is_over(&self) -> bool {
         self.ready
     }

@@ -49,7 +49,7 @@ impl Names {
         if self.dns.is_empty() { None } else { Some(Names { common: None, ..self }) }
     }
 
-    /// Tells whether a host is meant. The common name counts only where the certificate has no alternative
+    /// Returns whether a host is meant. The common name counts only where the certificate has no alternative
     /// name of the host's kind, name or address.
     pub(super) fn include(&self, host: &str) -> bool {
         let address: Option<IpAddr> = host.parse().ok();

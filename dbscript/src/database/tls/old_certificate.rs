@@ -10,7 +10,7 @@ use x509_cert::certificate::{Certificate, Version};
 use x509_cert::der::{Decode, Encode};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
-/// Tells whether one certificate was signed by the owner of another one, and names it.
+/// Returns whether one certificate was signed by the owner of another one, and names it.
 pub(super) fn is_signed_by(
     certificate: &Certificate,
     issuer: &Certificate,
@@ -31,7 +31,7 @@ pub(super) fn is_signed_by(
         })
 }
 
-/// Tells whether a certificate that names itself as its issuer vouches for itself. A signature in a way that nobody takes
+/// Returns whether a certificate that names itself as its issuer vouches for itself. A signature in a way that nobody takes
 /// any more cannot be checked; roots are old, and OpenSSL looks at the signature of none of them.
 pub(super) fn may_be_signed_by_itself(
     certificate: &Certificate,

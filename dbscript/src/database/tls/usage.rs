@@ -21,12 +21,12 @@ const UNDERSTOOD: [ObjectIdentifier; 7] = [
     SubjectAltName::OID,
 ];
 
-/// Tells whether it may sign the certificates of servers, and of those who sign them.
+/// Returns whether it may sign the certificates of servers, and of those who sign them.
 pub(super) fn may_sign(certificate: &TbsCertificate) -> bool {
     is_authority(certificate) && is_usable(certificate, KeyUsage::key_cert_sign)
 }
 
-/// Tells whether a server may have it.
+/// Returns whether a server may have it.
 pub(super) fn may_serve(certificate: &TbsCertificate) -> bool {
     is_usable(certificate, |usage| {
         usage.digital_signature() || usage.key_encipherment() || usage.key_agreement()
@@ -39,12 +39,12 @@ pub(super) fn path_length(certificate: &TbsCertificate) -> Option<usize> {
     constraints.path_len_constraint.map(usize::from)
 }
 
-/// Tells whether it may vouch for certain names only.
+/// Returns whether it may vouch for certain names only.
 pub(super) fn is_constrained(certificate: &TbsCertificate) -> bool {
     !matches!(certificate.get::<NameConstraints>(), Ok(None))
 }
 
-/// Tells whether what a certificate says of its issuer's key and number is true of itself, as far as it says anything.
+/// Returns whether what a certificate says of its issuer's key and number is true of itself, as far as it says anything.
 pub(super) fn names_its_own_key(certificate: &TbsCertificate) -> bool {
     let issuer = match certificate.get::<AuthorityKeyIdentifier>() {
         Ok(Some((_, issuer))) => issuer,

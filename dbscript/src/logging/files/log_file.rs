@@ -204,7 +204,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Tells whether it is this process's turn, which it always is where files are not rotated or cannot be
+    /// Returns whether it is this process's turn, which it always is where files are not rotated or cannot be
     /// locked.
     fn lock(&mut self) -> bool {
         let possible = self.rotation.is_possible();
@@ -242,7 +242,7 @@ fn opened(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Tells whether a path is a link such as `/dev/stdout`.
+/// Returns whether a path is a link such as `/dev/stdout`.
 fn is_open_file(path: &Path) -> bool {
     fs::read_link(path).is_ok_and(|target| target.starts_with("/proc"))
 }

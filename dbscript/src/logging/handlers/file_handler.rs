@@ -86,7 +86,7 @@ impl State {
         }
     }
 
-    /// Tells whether a loss may be told of, which it is once a minute: where short lines have room and long ones have
+    /// Returns whether a loss may be told of, which it is once a minute: where short lines have room and long ones have
     /// not, each of these would be told of otherwise.
     fn may_tell(&mut self) -> bool {
         let may = self.told.is_none_or(|told| told.elapsed() >= REPEAT);

@@ -13,7 +13,7 @@ pub(crate) trait Handler: Send + Sync {
     /// Takes a message; `text` is the entry as the handler's format renders it, without a line end.
     fn handle(&self, entry: &Entry<'_>, text: &str);
 
-    /// Tells whether the text goes into a frame of its own, such as a JSON string, where a line end ends nothing.
+    /// Returns whether the text goes into a frame of its own, such as a JSON string, where a line end ends nothing.
     fn is_framed(&self) -> bool {
         false
     }

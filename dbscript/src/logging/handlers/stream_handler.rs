@@ -39,7 +39,7 @@ impl Handler for StreamHandler {
     }
 }
 
-/// Tells whether standard error is the stream that the service manager named in `JOURNAL_STREAM`. The
+/// Returns whether standard error is the stream that the service manager named in `JOURNAL_STREAM`. The
 /// variable alone says little: children inherit it, whatever their standard error is.
 fn leads_to_journal() -> bool {
     std::env::var("JOURNAL_STREAM").is_ok_and(|named| stderr().is_ok_and(|stream| named == stream))

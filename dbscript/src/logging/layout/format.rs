@@ -78,7 +78,7 @@ impl Format {
         Ok(Format { pieces, date: DateFormat::new(date) })
     }
 
-    /// Tells whether the format shows the host's address, which may take time to find out.
+    /// Returns whether the format shows the host's address, which may take time to find out.
     pub(crate) fn shows_address(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Field(Field::HostAddr, _)))
     }

@@ -112,7 +112,7 @@ impl Finding {
         }
     }
 
-    /// Tells whether [`repair`](super::repair) can mend it.
+    /// Returns whether [`repair`](super::repair) can mend it.
     pub fn is_mendable(&self) -> bool {
         !matches!(self.problem, Problem::BrokenQueue | Problem::OrphanedEvents)
     }
@@ -128,7 +128,7 @@ impl Finding {
             Problem::EventSequence => "repair moves the sequence past all ids in use, and makes a tick",
             Problem::TickId | Problem::ConsumerId | Problem::RotationId | Problem::EventId => {
                 "repair gives ticks and events new transaction ids and makes a tick; each consumer gets what it has \
-                 not got, and events of which that cannot be told come again"
+                 not got, and events of which that is unknown come again"
             }
             Problem::TickTime => {
                 "repair makes a tick with the present time, and moves ticks of the future to it, except where a consumer is"

@@ -24,7 +24,7 @@ pub struct Repair {
 /// batch. `confirmed` are the findings of [`inspect`] that somebody has agreed to.
 ///
 /// Sequences are moved past what is in use, never back. Where ticks and events have the transaction ids of another
-/// server, they get new ones: each consumer gets the events that it has not got, and those of which that cannot be told
+/// server, they get new ones: each consumer gets the events that it has not got, and those of which that is unknown
 /// come again. None is lost. Each queue that was mended gets a tick. Rows of events are rewritten for that,
 /// which takes as long as it takes to read the queue's tables.
 ///

@@ -72,7 +72,7 @@ impl<H: LocalHandler> LocalConsumer<H> {
         if newer.is_empty() { Ok(()) } else { Err(self.file.restored_alone()) }
     }
 
-    /// Tells whether a batch was handled before.
+    /// Returns whether a batch was handled before.
     fn is_done(&self, batch: &BatchInfo) -> Result<bool, Error> {
         let Some(at) = self.file.read()? else { return Ok(false) };
         match Place::of(&at, batch) {

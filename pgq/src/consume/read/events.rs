@@ -274,7 +274,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Tells whether the queue has a tick, which it removes when all consumers are past it. The tick may be another one of
+    /// Returns whether the queue has a tick, which it removes when all consumers are past it. The tick may be another one of
     /// the same number.
     ///
     /// # Errors
@@ -295,7 +295,7 @@ impl<'a> Events<'a> {
         row.and_then(|row| Ok(row.try_get(0)?)).map_err(|error| self.failed("cannot look for a tick", error))
     }
 
-    /// Tells whether the queue has a tick that was made before a time.
+    /// Returns whether the queue has a tick that was made before a time.
     ///
     /// # Errors
     ///
@@ -307,7 +307,7 @@ impl<'a> Events<'a> {
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a tick", error))
     }
 
-    /// Tells whether the batch is still open, and no other subconsumer has taken it over.
+    /// Returns whether the batch is still open, and no other subconsumer has taken it over.
     ///
     /// # Errors
     ///
@@ -317,7 +317,7 @@ impl<'a> Events<'a> {
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for the batch", error))
     }
 
-    /// Tells whether a batch of this consumer is open, whichever subconsumer has it.
+    /// Returns whether a batch of this consumer is open, whichever subconsumer has it.
     ///
     /// # Errors
     ///
@@ -327,7 +327,7 @@ impl<'a> Events<'a> {
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a batch", error))
     }
 
-    /// Tells whether the consumer or a subconsumer of it has a batch open that begins at a tick.
+    /// Returns whether the consumer or a subconsumer of it has a batch open that begins at a tick.
     ///
     /// # Errors
     ///

@@ -125,7 +125,7 @@ impl Subscription {
         &self.settings
     }
 
-    /// Tells whether the consumer is registered.
+    /// Returns whether the consumer is registered.
     ///
     /// # Errors
     ///

@@ -143,7 +143,7 @@ impl WorkerHandle {
         self.0.totals()
     }
 
-    /// Tells whether the worker has ended.
+    /// Returns whether the worker has ended.
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
     }

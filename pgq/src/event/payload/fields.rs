@@ -45,7 +45,7 @@ impl<'a> Fields<'a> {
         self.0.len()
     }
 
-    /// Tells whether there is no field.
+    /// Returns whether there is no field.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

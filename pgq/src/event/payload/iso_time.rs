@@ -2,7 +2,7 @@
 
 use std::any::type_name;
 
-/// Tells whether a type is one of `chrono`'s, which want a `T` between date and time.
+/// Returns whether a type is one of `chrono`'s, which want a `T` between date and time.
 ///
 /// A name is all that a visitor tells about what it makes. Other types get the text as it is: a column of text may look
 /// like a time.
@@ -21,7 +21,7 @@ pub(super) fn of_timestamp(text: &str) -> Option<String> {
     is_like(seconds, 2, ':').then(|| format!("{sign}{date}T{clock}{offset}{minutes}"))
 }
 
-/// Tells whether a text is digits with so many separators between.
+/// Returns whether a text is digits with so many separators between.
 fn is_like(text: &str, separators: usize, separator: char) -> bool {
     let is_number = |part: &str| part.len() > 1 && part.bytes().all(|digit| digit.is_ascii_digit());
     text.matches(separator).count() == separators && text.split(separator).all(is_number)

@@ -257,7 +257,7 @@ impl Buffer {
         self.wishes -= 1;
     }
 
-    /// Tells what came of a wish, or nothing while that is not known.
+    /// Returns the result of a wish, or nothing while it is not known.
     pub(super) fn outcome(&self, goal: Goal) -> Option<Result<(), Error>> {
         let trouble =
             self.trouble.as_ref().filter(|trouble| trouble.lasts && trouble.attempt > goal.attempts);

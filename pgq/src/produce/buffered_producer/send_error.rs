@@ -35,12 +35,12 @@ impl SendError {
         self.0.event
     }
 
-    /// Tells whether the buffer is full: the event may be accepted later.
+    /// Returns whether the buffer is full: the event may be accepted later.
     pub fn is_full(&self) -> bool {
         matches!(self.0.reason, Reason::Full)
     }
 
-    /// Tells whether the producer is closed.
+    /// Returns whether the producer is closed.
     pub fn is_closed(&self) -> bool {
         matches!(self.0.reason, Reason::Closed)
     }

@@ -42,7 +42,7 @@ impl Trouble {
     }
 }
 
-/// Tells whether the server may take the other events of a transaction that failed.
+/// Returns whether the server may take the other events of a transaction that failed.
 pub(super) fn is_of_an_event(error: &Error) -> bool {
     let is_in = |state: &str| OF_EVENTS.iter().any(|class| state.starts_with(class));
     !error.is_connection() && error.sqlstate().is_some_and(|state| is_in(state.code()))

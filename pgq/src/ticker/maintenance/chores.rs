@@ -33,7 +33,7 @@ pub(crate) enum Chore {
 impl Chore {
     pub(crate) const ALL: [Chore; 4] = [Chore::Retry, Chore::Rotation, Chore::Extra, Chore::Vacuum];
 
-    /// Tells which kind of maintenance an operation is.
+    /// Returns which kind of maintenance an operation is.
     fn of(operation: &Operation) -> Chore {
         match operation {
             operation if operation.is_vacuum() => Chore::Vacuum,

@@ -61,7 +61,7 @@ pub(super) fn require(cx: &mut Context, conninfo: &str) -> Result<(), BoxError> 
     result
 }
 
-/// Tells whether PgQ is in a database.
+/// Returns whether PgQ is in a database.
 pub(super) fn has_pgq(cx: &mut Context, conninfo: &str) -> Result<bool, BoxError> {
     match require(cx, conninfo) {
         Ok(()) => Ok(true),
@@ -70,7 +70,7 @@ pub(super) fn has_pgq(cx: &mut Context, conninfo: &str) -> Result<bool, BoxError
     }
 }
 
-/// Tells whether a database is to be left out, since its PgQ belongs to a role that is not trusted.
+/// Returns whether a database is to be left out, since its PgQ belongs to a role that is not trusted.
 pub(super) fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
     let own = error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::Untrusted);
     own || error.source().is_some_and(is_untrusted)

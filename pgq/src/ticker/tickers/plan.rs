@@ -54,7 +54,7 @@ impl TickerPlan {
         }
     }
 
-    /// Tells whether there are many databases, of which some may be without PgQ.
+    /// Returns whether there are many databases, of which some may be without PgQ.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.scope, TickerScope::Cluster { .. })
     }

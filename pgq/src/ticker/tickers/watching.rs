@@ -93,7 +93,7 @@ impl TickersLoop {
         }
     }
 
-    /// Tells whether a database has PgQ; of one that has it no more the ticker is ended.
+    /// Returns whether a database has PgQ; of one that has it no more the ticker is ended.
     fn is_wanted(&mut self, cx: &mut Context, name: &str, conninfo: &str, runs: bool) -> bool {
         match cluster::has_pgq(cx, conninfo) {
             Ok(true) => {

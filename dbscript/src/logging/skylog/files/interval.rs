@@ -79,7 +79,7 @@ impl Interval {
         }
     }
 
-    /// Tells whether an old file's name may end so; it may have an extension, such as `.gz`, behind the time.
+    /// Returns whether an old file's name may end so; it may have an extension, such as `.gz`, behind the time.
     pub(crate) fn is_suffix(&self, suffix: &str) -> bool {
         let (time, extension) = suffix.split_once('.').unwrap_or((suffix, "x"));
         let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();

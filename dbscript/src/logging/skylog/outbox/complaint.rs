@@ -7,14 +7,14 @@ use crate::text::plain::one_line;
 
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
 
-/// Tells standard error of a receiver that cannot be reached, once in ten minutes: the log is what does not work.
+/// Reports on standard error that a receiver cannot be reached, once in ten minutes: the log is what does not work.
 #[derive(Default)]
 pub(super) struct Complaint {
     told: Option<Instant>,
 }
 
 impl Complaint {
-    /// Tells, if it was not told just now. A full or closed standard error is no reason to end.
+    /// Reports, if it has not just reported. A full or closed standard error is no reason to end.
     pub(super) fn tell(&mut self, text: impl FnOnce() -> String) {
         if self.told.is_none_or(|at| at.elapsed() >= INTERVAL) {
             self.told = Some(Instant::now());

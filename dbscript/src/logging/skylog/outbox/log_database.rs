@@ -133,7 +133,7 @@ impl Receiver<Line> for LogDatabase {
     }
 }
 
-/// Tells a message that `log.add` does not take, or a `log.add` that is missing, from a server which is away,
+/// Distinguishes a message that `log.add` does not take, or a `log.add` that is missing, from a server which is away,
 /// read-only, out of resources, or too busy.
 fn is_about_the_message(error: &Error) -> bool {
     let away = |state: &SqlState| {

@@ -37,7 +37,7 @@ impl Line {
         self.places.is_empty()
     }
 
-    /// Tells whether room has to be left to somebody else.
+    /// Returns whether room has to be left to somebody else.
     pub(super) fn is_turn_of_another(&self, place: Option<u64>, transactions: u64) -> bool {
         self.turn(transactions).is_some_and(|turn| Some(turn) != place)
     }
