@@ -12,36 +12,45 @@ use postgres::GenericClient;
 use crate::error::Error;
 use crate::tracker::{BatchStatus, Tracker};
 
-/// See [`Tracker::is_applied`].
-pub(crate) fn is_applied(
-    tracker: &Tracker,
-    dst: &mut impl GenericClient,
-    events: &mut Events<'_>,
-) -> Result<bool, Error> {
-    let batch = events.info().clone();
-    tracker.lock_batch(dst, batch.id)?;
-    let status = tracker.batch_status(dst, &batch)?;
-    if status.is_done {
-        if !status.has_ticks {
-            // The number alone is accepted once.
-            tracker.set_applied(dst, &batch)?;
+impl Tracker {
+    /// Returns whether a batch was applied, by its number and its ticks. With a subconsumer it takes
+    /// [`lock_batch`](Tracker::lock_batch).
+    ///
+    /// # Errors
+    ///
+    /// When the batch is not the one that is recorded and overlaps those that were applied, so that the source was restored,
+    /// has failed over or was moved back ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)); when another
+    /// subconsumer has taken the batch over; and as [`checkpoint`](Tracker::checkpoint).
+    pub fn is_applied(
+        &self,
+        client: &mut impl GenericClient,
+        events: &mut Events<'_>,
+    ) -> Result<bool, Error> {
+        let batch = events.info().clone();
+        self.lock_batch(client, batch.id)?;
+        let status = self.batch_status(client, &batch)?;
+        if status.is_done {
+            if !status.has_ticks {
+                // The number alone is accepted once.
+                self.set_applied(client, &batch)?;
+            }
+            return Ok(true);
         }
-        return Ok(true);
-    }
-    if tracker.has_subconsumer() {
-        // A record of an earlier life of the queue may have the number of a batch that is open now.
-        let own = match status.own_end {
-            Some(end) if !has(events, &end)? => None,
-            _ => status.own,
-        };
-        require_open(events, own)?;
-    }
-    match status.last {
-        Some(last) if is_behind(tracker, events, &status, &last)? => {
-            Err(Error::lost_batches(tracker.consumer(), &batch, &last))
+        if self.has_subconsumer() {
+            // A record of an earlier life of the queue may have the number of a batch that is open now.
+            let own = match status.own_end {
+                Some(end) if !has(events, &end)? => None,
+                _ => status.own,
+            };
+            require_open(events, own)?;
         }
-        Some(last) => require_no_gap(tracker, dst, events, &last).map(|()| false),
-        None => Ok(false),
+        match status.last {
+            Some(last) if is_behind(self, events, &status, &last)? => {
+                Err(Error::lost_batches(self.consumer(), &batch, &last))
+            }
+            Some(last) => require_no_gap(self, client, events, &last).map(|()| false),
+            None => Ok(false),
+        }
     }
 }
 

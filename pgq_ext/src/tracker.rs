@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use pgq::lock::Lock;
-use pgq::{BatchInfo, Checkpoint, Events, Settings};
+use pgq::{BatchInfo, Checkpoint, Settings};
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
@@ -17,7 +17,7 @@ use crate::sql;
 /// makes that commit wait for the target's disk, also where `synchronous_commit` is off.
 ///
 /// ```no_run
-/// # use pgq::{BoxError, Events};
+/// # use pgq::{BoxError};
 /// # use pgq::postgres::Client;
 /// # use pgq_ext::Tracker;
 /// # fn write(_: &mut Events<'_>, _: &mut postgres::Transaction<'_>) -> Result<(), BoxError> { Ok(()) }
@@ -181,22 +181,6 @@ impl Tracker {
         };
         values.push((subconsumer, Type::TEXT));
         self.record(client, sql::SET_BATCH_DONE_BY, &values)
-    }
-
-    /// Returns whether a batch was applied, by its number and its ticks. With a subconsumer it takes
-    /// [`lock_batch`](Tracker::lock_batch).
-    ///
-    /// # Errors
-    ///
-    /// When the batch is not the one that is recorded and overlaps those that were applied, so that the source was restored,
-    /// has failed over or was moved back ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)); when another subconsumer has taken the batch over;
-    /// and as [`checkpoint`](Tracker::checkpoint).
-    pub fn is_applied(
-        &self,
-        client: &mut impl GenericClient,
-        events: &mut Events<'_>,
-    ) -> Result<bool, Error> {
-        crate::batches::is_applied(self, client, events)
     }
 
     /// Records a batch as applied, with its ticks. Last of all, since other subconsumers cannot record theirs until the
