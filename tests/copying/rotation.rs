@@ -1,10 +1,12 @@
 //! The target's tables are rotated between the answer which of them takes the events and the events.
 
+use std::thread;
+
 use pgq::schema::Kind;
-use pgq::{BulkInsert, NewEvent};
+use pgq::{Batch, BulkInsert, NewEvent, Settings, Subscription};
 use postgres::Client;
 
-use super::{KINDS, QUEUE, database, make_queue, read, rotate, tick_and_read};
+use super::{CONSUMER, KINDS, QUEUE, database, make_queue, read, rotate, tick_and_read};
 use crate::support::programs::{Running, command};
 use crate::support::server::Server;
 use crate::support::{Database, queues, wait_for};
@@ -127,5 +129,37 @@ fn a_mover_asks_for_the_table_when_the_source_is_ready() {
         seen.extend(read(&mut to, QUEUE));
         assert_eq!(seen.len(), 100, "{kind:?} {more}");
         drop(mover.target);
+    }
+}
+
+/// The table is asked for and written to in one transaction, also where the caller has none.
+#[test]
+fn a_copy_into_a_connection_is_a_transaction() {
+    for kind in KINDS {
+        let (mover, mut from, mut to) = Mover::create(kind, "");
+        queues::insert(&mut from, QUEUE, 0, 100);
+        queues::tick(&mut from, QUEUE);
+        let table: String =
+            to.query_one("select pgq.current_event_table($1)", &[&QUEUE]).expect("there").get(0);
+        let mut holder = mover.target.client();
+        holder.batch_execute(&format!("begin; lock table {table} in share mode")).expect("locked");
+        let mut writer = mover.target.client();
+        let copying = thread::spawn(move || {
+            let subscription = Subscription::new(Settings::new(QUEUE, CONSUMER));
+            let info = subscription.next_batch(&mut from).expect("the server answers").expect("a batch");
+            let mut batch = Batch::open(&mut from, &subscription, info).expect("opened");
+            let copied = batch.copy_to(&mut writer, QUEUE).expect("copied");
+            batch.finish().expect("finished");
+            copied
+        });
+        wait_for("the copy to wait", || {
+            let waits = "select exists (select from pg_stat_activity where wait_event_type = 'Lock' \
+                         and datname = current_database() and query like 'copy %')";
+            to.query_one(waits, &[]).expect("readable").get(0)
+        });
+        rotate(&mut to, QUEUE);
+        holder.batch_execute("rollback").expect("unlocked");
+        assert_eq!(copying.join().expect("no panic"), 100);
+        assert_eq!(tick_and_read(&mut to, QUEUE).len(), 100, "{kind:?}");
     }
 }

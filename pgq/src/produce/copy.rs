@@ -66,16 +66,19 @@ fn copy_rows(
     let keeps = ids == Ids::Kept;
     let mut reader = source.copy_out(&*copy_out(batch_events, keeps)).map_err(unread)?;
     reader.fill_buf().map_err(|error| unread(unwrap_io(error)))?;
-    let Target { table, statement_timeout, .. } = event_table(target, queue, Writer::Copy)?;
-    let copied = encoding::within(target, encoding, |target| {
+    // The answer which table it is holds for one transaction. Within the caller's this is a savepoint.
+    let mut transaction = target.transaction()?;
+    let Target { table, statement_timeout, .. } = event_table(&mut transaction, queue, Writer::Copy)?;
+    let copied = encoding::within(&mut transaction, encoding, |target| {
         stream(reader, target.copy_in(&*sql::batch::copy_in(&table, keeps))?)
     })?;
     if keeps && copied > 0 {
-        move_ids(target, queue, &table, copied)?;
+        move_ids(&mut transaction, queue, &table, copied)?;
     }
     if let Some(before) = statement_timeout.filter(|limit| limit != "0") {
-        target.query_typed(sql::batch::LIMIT_STATEMENTS, &[(&before, Type::TEXT)])?;
+        transaction.query_typed(sql::batch::LIMIT_STATEMENTS, &[(&before, Type::TEXT)])?;
     }
+    transaction.commit()?;
     Ok(copied)
 }
 

@@ -46,16 +46,17 @@ pub struct Events<'a> {
     read: u64,
 }
 
-/// $1 to $5 as in [`HAS_BATCH`], the name being that of the lock, too, $6 whether the lock is held elsewhere, $7 whether
-/// there are many events to sort. Takes the lock before it looks for the batch, so that a batch which another process has
-/// just finished is not found. Then the query for the batch's events, empty if it is not this consumer's and null if no table can have them, whether many can be tagged
-/// at once, and, if the memory to sort them in was raised for the transaction, how much it was before: a batch of many
-/// events is not sorted on disk as long as that is little memory. Then the limit on a statement, whether there is one on a
-/// transaction, which is lifted, and which tables row security hides.
+/// $1 to $5 as in [`HAS_BATCH`], the name being that of the lock, too, $6 whether the lock is held elsewhere, $7
+/// whether there are many events to sort. Takes the lock before it looks for the batch, so that a batch which another
+/// process has just finished is not found. Then the query for the batch's events, empty if it is not this consumer's
+/// and null if no table can have them, whether many can be tagged at once, and, if the memory to sort them in was
+/// raised for the transaction, how much it was before: a batch of many events is not sorted on disk as long as that is
+/// little memory. Then the limit on a statement, whether there is one on a transaction, which is lifted, and which
+/// tables row security hides.
 ///
-/// For the rest of the transaction, the server notices within about ten seconds that the machine of an idle client is gone,
-/// and a database without an encoding, which the last column says it is, sends its bytes as they are, since it could
-/// convert none of them.
+/// For the rest of the transaction, the server notices within about ten seconds that the machine of an idle client is
+/// gone, and a database without an encoding, which the last column says it is, sends its bytes as they are, since it
+/// could convert none of them.
 const OPEN_BATCH: &str = concat!(
     "select case when $6 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
          pg_catalog.format('pgq %L %L', $2, $3), 0::pg_catalog.int8)) end, \
@@ -98,8 +99,8 @@ impl<'a> Events<'a> {
     ///
     /// # Errors
     ///
-    /// When another process has a batch of this consumer open ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), when the batch is
-    /// finished already, and when the server fails.
+    /// When another process has a batch of this consumer open ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), when the
+    /// batch is finished already, and when the server fails.
     pub fn open(
         client: &'a mut Client,
         subscription: &Subscription,
@@ -224,9 +225,9 @@ impl<'a> Events<'a> {
     /// The rows stream through in the server's binary format, unparsed, so neither time nor memory is spent
     /// on single events. Meant to be the batch's only reader: what was iterated before is copied too.
     ///
-    /// `target` should be a transaction. Writing to the event table takes the right to `INSERT` into it. The transaction's
-    /// commit waits for the target's disk, also where `synchronous_commit` is off: the source forgets the events as soon as
-    /// the batch is finished.
+    /// In a transaction, the copy is part of it; a connection without one copies in a transaction of its own. Writing
+    /// to the event table takes the right to `INSERT` into it. The commit waits for the target's disk, also where
+    /// `synchronous_commit` is off: the source forgets the events as soon as the batch is finished.
     ///
     /// # Errors
     ///
@@ -236,11 +237,11 @@ impl<'a> Events<'a> {
     }
 
     /// As [`copy_to`](Events::copy_to), but events keep their ids, and the target's sequence moves behind them, so that
-    /// its ticker sees that there are new ones. Where the target queue has other producers, ids are no longer unique. Each of
-    /// several events of one id can be retried or fail, but programs that tag events by the id alone, as those in Python do,
-    /// tag all of them.
+    /// its ticker sees that there are new ones. Where the target queue has other producers, ids are no longer unique.
+    /// Each of several events of one id can be retried or fail, but programs that tag events by the id alone, as those
+    /// in Python do, tag all of them.
     ///
-    /// `target` has to be a transaction. Moving the sequence takes the rights of `pgq_admin`.
+    /// Moving the sequence takes the rights of `pgq_admin`.
     ///
     /// # Errors
     ///
@@ -274,8 +275,8 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Returns whether the queue has a tick, which it removes when all consumers are past it. The tick may be another one of
-    /// the same number.
+    /// Returns whether the queue has a tick, which it removes when all consumers are past it. The tick may be another
+    /// one of the same number.
     ///
     /// # Errors
     ///
@@ -375,8 +376,8 @@ impl<'a> Events<'a> {
     }
 }
 
-/// Returns the query for a batch's events, as the server has put it together; an empty one is of a batch that is another
-/// consumer's or finished.
+/// Returns the query for a batch's events, as the server has put it together; an empty one is of a batch that is
+/// another consumer's or finished.
 fn the_query(query: Option<String>) -> Result<String, Error> {
     match query.as_deref() {
         Some("") => Err(holder::gone()),
