@@ -4,8 +4,8 @@
 //! welcomes each account exactly once. `GET /healthz` tells how the consumer is, and is 503 when it has not reached the
 //! database for half a minute. The ticker runs inside, too; where there is one already, it stands by.
 //!
-//! `web_service 127.0.0.1:8080 'host=localhost user=postgres dbname=queries'`: the pool reads the connection string as the
-//! driver does, so the host has to be named.
+//! `web_service 127.0.0.1:8080 'host=localhost user=postgres dbname=queries'`: the pool reads the connection string as
+//! the driver does, so the host has to be named.
 #![allow(clippy::print_stderr, reason = "a program reports its errors there")]
 
 use std::convert::Infallible;

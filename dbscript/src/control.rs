@@ -51,8 +51,8 @@ impl fmt::Debug for Control {
 }
 
 impl Control {
-    /// Returns the handle of the loop that runs on this thread, if one does: for what waits deep within a round and is to
-    /// end with it.
+    /// Returns the handle of the loop that runs on this thread, if one does: for what waits deep within a round and is
+    /// to end with it.
     pub fn current() -> Option<Control> {
         CURRENT.with_borrow(Clone::clone)
     }

@@ -75,7 +75,8 @@ impl Error {
         Error(Box::new(Inner { kind, message, source: None }))
     }
 
-    /// Makes an error of something that went wrong while running out of a usage error: what is at fault may mend itself.
+    /// Makes an error of something that went wrong while running out of a usage error: what is at fault may mend
+    /// itself.
     pub(crate) fn may_pass(mut self) -> Error {
         self.0.kind = ErrorKind::Failed;
         self

@@ -35,8 +35,8 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// As [`read_text_file`], and when another user but root may have put it there: a link or a file in a folder where everybody
-/// may put one.
+/// As [`read_text_file`], and when another user but root may have put it there: a link or a file in a folder where
+/// everybody may put one.
 pub fn read_own_text_file(path: &Path, limit: u64) -> io::Result<String> {
     let file = open_own(path, OpenOptions::new().read(true))?;
     let metadata = file.metadata()?;
@@ -123,12 +123,13 @@ pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<Fil
     Ok(file)
 }
 
-/// Creates a file to write to, or empties the one that is there, as long as no other user but root can have put it there.
+/// Creates a file to write to, or empties the one that is there, as long as no other user but root can have put it
+/// there.
 ///
 /// # Errors
 ///
-/// When it cannot be written, and when it is a link, a further name of a file, or a file that another user may have laid
-/// out.
+/// When it cannot be written, and when it is a link, a further name of a file, or a file that another user may have
+/// laid out.
 pub fn create_own_file(path: &Path) -> io::Result<File> {
     let file = open_own(path, OpenOptions::new().write(true).create(true).truncate(false))?;
     if file.metadata()?.is_file() {

@@ -31,8 +31,8 @@ fn panicked(place: &str, panic: &(dyn Any + Send)) -> Error {
     Error::failed(format!("panic{place}")).caused_by(DataError::new(text, without_rows(text)))
 }
 
-/// Leaves out what a server's error says of rows, which a panic shows as `{:?}` does: what follows its message, and the message
-/// of a data exception.
+/// Leaves out what a server's error says of rows, which a panic shows as `{:?}` does: what follows its message, and the
+/// message of a data exception.
 fn without_rows(text: &str) -> String {
     let Some(start) = text.find("DbError {") else { return text.to_owned() };
     let place_of = |field: &str| text[start..].find(field).map(|place| start + place);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The delays between attempts: each `factor` times as long as the one before, up to `cap`, plus a random part of itself
-/// of up to `jitter`.
+/// The delays between attempts: each `factor` times as long as the one before, up to `cap`, plus a random part of
+/// itself of up to `jitter`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Backoff {
     pub(crate) first: Duration,

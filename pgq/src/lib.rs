@@ -58,8 +58,8 @@
 //! }
 //! ```
 //!
-//! A consumer that is not run any more has to be unregistered ([`unregister_consumer`](admin::unregister_consumer)), or its queue keeps every event for
-//! it.
+//! A consumer that is not run any more has to be unregistered ([`unregister_consumer`](admin::unregister_consumer)), or
+//! its queue keeps every event for it.
 //!
 //! # What there is
 //!
@@ -67,12 +67,12 @@
 //! [`Consumer`] handles them, [`Batch::finish`] commits. [`ConsumerLoop`] does that again and again, inside a
 //! [`Worker`]'s thread or, with the `script` feature, a whole program: `script::Program`.
 //!
-//! Kinds of consumers are settings or other deliveries: with [`Settings::autocommit`] no transaction is open while events
-//! are handled, with [`Settings::subconsumer`] several processes share one position, a [`LocalConsumer`] keeps its
-//! position in a file, and crate `pgq_ext` applies batches in another database.
+//! Kinds of consumers are settings or other deliveries: with [`Settings::autocommit`] no transaction is open while
+//! events are handled, with [`Settings::subconsumer`] several processes share one position, a [`LocalConsumer`] keeps
+//! its position in a file, and crate `pgq_ext` applies batches in another database.
 //!
-//! What an event carries becomes a value by [`Event::urldecode_as`], [`Event::json`] or [`Event::change`], see [`payload`].
-//! A [`Router`] has a handler for each type of event, and for each table.
+//! What an event carries becomes a value by [`Event::urldecode_as`], [`Event::json`] or [`Event::change`], see
+//! [`payload`]. A [`Router`] has a handler for each type of event, and for each table.
 //!
 //! [`guide`] has a page each for exactly-once, retries and failures, scaling out, catching up, monitoring and
 //! testing.

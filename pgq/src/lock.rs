@@ -1,7 +1,7 @@
 //! Advisory locks: what they keep apart, and who has one.
 //!
-//! Each is a lock of the transaction, whose key is a hash of a name. Whoever can connect to the database can take any of
-//! them, so whoever waits for one says whom it waits for, and stops waiting when it is to stop.
+//! Each is a lock of the transaction, whose key is a hash of a name. Whoever can connect to the database can take any
+//! of them, so whoever waits for one says whom it waits for, and stops waiting when it is to stop.
 //!
 //! A consumer's lock, one process a name, is held for the transaction that opens a batch and again for the one that
 //! processes it. The first is short, so who finds the lock taken looks again for a while before it gives up.
@@ -107,8 +107,8 @@ pub(crate) fn queue(client: &mut impl GenericClient, queue: &str) -> Result<(), 
 const REGISTRATION: &str = "pg_catalog.hashtextextended( \
      pg_catalog.format('pgq consumer %L', $1::pg_catalog.text), 0::pg_catalog.int8)";
 
-/// The commit of a registration waits for the disk, since the record of the consumer in another place is made or forgotten
-/// with it.
+/// The commit of a registration waits for the disk, since the record of the consumer in another place is made or
+/// forgotten with it.
 const WAIT_FOR_DISK: &str = concat!("select ", wait_for_disk!());
 
 /// Takes the lock of a consumer's name: whoever registers it waits for its turn, and whoever drops the queue too.
@@ -172,8 +172,8 @@ pub fn awaited(client: &mut impl GenericClient, pid: i32) -> Result<Option<Strin
 const TICKS: &str = "classid = (pg_catalog.hashtext('pgq ticker'::pg_catalog.text)::pg_catalog.int8 \
      & 4294967295)::pg_catalog.oid and objsubid = 2";
 
-/// Which rows of `pg_locks` keep somebody from the tables of queues, consumers and ticks, or from the locks of ticks; for
-/// [`holders_of`].
+/// Which rows of `pg_locks` keep somebody from the tables of queues, consumers and ticks, or from the locks of ticks;
+/// for [`holders_of`].
 fn of_repairs() -> String {
     format!(
         "(locktype = 'advisory' and {TICKS} or locktype = 'relation' \

@@ -53,7 +53,8 @@ pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
 }
 
 /// Returns which PgQ is installed, or `None` when it is of another origin; fails as [`require`], for a superuser when
-/// something in it belongs to a role that is none ([`require_superusers`]), and when a schema stands before the catalogue.
+/// something in it belongs to a role that is none ([`require_superusers`]), and when a schema stands before the
+/// catalogue.
 pub(crate) fn require_kind(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
     let present = State::present(client)?;
     if let Some(schema) = &present.before_catalogue {

@@ -41,8 +41,8 @@ impl Program {
         Program { program, db }
     }
 
-    /// Changes the description that `dbscript` has. One of [`KEYS`] that is declared anew, with another default, has that
-    /// default.
+    /// Changes the description that `dbscript` has. One of [`KEYS`] that is declared anew, with another default, has
+    /// that default.
     pub fn configure(mut self, change: impl FnOnce(dbscript::Program) -> dbscript::Program) -> Program {
         self.program = change(self.program);
         self

@@ -43,8 +43,9 @@ macro_rules! is_stale {
     };
 }
 
-/// $1 queue, $2 type, $3 data, $4 to $7 extras. The event's id, and whether it was not inserted since the queue's tables
-/// were rotated after the transaction's snapshot; then [`rotated`] makes an error of it. No row: there is no such queue.
+/// $1 queue, $2 type, $3 data, $4 to $7 extras. The event's id, and whether it was not inserted since the queue's
+/// tables were rotated after the transaction's snapshot; then [`rotated`] makes an error of it. No row: there is no
+/// such queue.
 pub(crate) const INSERT_EVENT: &str = concat!(
     "select case when not stale then pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) end, stale from ( \
          select queue_name, ",
@@ -52,16 +53,16 @@ pub(crate) const INSERT_EVENT: &str = concat!(
     " as stale from pgq.queue where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) asked"
 );
 
-/// $1 queue, $2 whether to lift the limits of the role for the rest of the transaction, $3 whether its commit waits for the
-/// disk, also where the setting says otherwise. The table, quoted, the transaction's time, the limit on statements if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No
-/// row: there is no such queue.
+/// $1 queue, $2 whether to lift the limits of the role for the rest of the transaction, $3 whether its commit waits for
+/// the disk, also where the setting says otherwise. The table, quoted, the transaction's time, the limit on statements
+/// if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No row: there is no such queue.
 ///
-/// For the rest of the transaction, a database without an encoding takes bytes as they are, since it could convert none of
-/// them.
+/// For the rest of the transaction, a database without an encoding takes bytes as they are, since it could convert none
+/// of them.
 ///
-/// The transaction has its id before the function looks for the table, with a snapshot of its own: who may write into the
-/// table before the current one then has a lower id than the second step of the rotation, up to which consumers read that
-/// table.
+/// The transaction has its id before the function looks for the table, with a snapshot of its own: who may write into
+/// the table before the current one then has a lower id than the second step of the rotation, up to which consumers
+/// read that table.
 pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
     "select pgq.quote_fqname(chosen.name), pg_catalog.now(), ",
     is_stale!(),

@@ -59,8 +59,8 @@ pub struct Status {
     pub schema: Option<Kind>,
     /// The moment.
     pub time: DateTime<Utc>,
-    /// Who has the ticker's lock, or another one that ticks need, without being allowed to tick. Anybody who can connect
-    /// can take it; tickers of this release go on without it.
+    /// Who has the ticker's lock, or another one that ticks need, without being allowed to tick. Anybody who can
+    /// connect can take it; tickers of this release go on without it.
     pub strangers_to_ticks: Vec<LockHolder>,
     /// The queues, by name.
     pub queues: Vec<QueueStatus>,

@@ -1,9 +1,10 @@
 //! Whether a batch was applied, by its number and its ticks.
 //!
-//! A batch is recognized by its number, its two ticks and the time of the latter. What has the number and other ticks is
-//! another batch. Such a batch, and any other that is not recorded, may be applied if it begins where the last recorded one
-//! ends or later. A batch that begins earlier is one of a subconsumer that others have overtaken, if the queue still has
-//! the last recorded tick and no recorded batch has ticks in common with it. Otherwise the queue has gone back.
+//! A batch is recognized by its number, its two ticks and the time of the latter. What has the number and other ticks
+//! is another batch. Such a batch, and any other that is not recorded, may be applied if it begins where the last
+//! recorded one ends or later. A batch that begins earlier is one of a subconsumer that others have overtaken, if the
+//! queue still has the last recorded tick and no recorded batch has ticks in common with it. Otherwise the queue has
+//! gone back.
 
 use log::warn;
 use pgq::{Checkpoint, Events};
@@ -18,9 +19,9 @@ impl Tracker {
     ///
     /// # Errors
     ///
-    /// When the batch is not the one that is recorded and overlaps those that were applied, so that the source was restored,
-    /// has failed over or was moved back ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)); when another
-    /// subconsumer has taken the batch over; and as [`checkpoint`](Tracker::checkpoint).
+    /// When the batch is not the one that is recorded and overlaps those that were applied, so that the source was
+    /// restored, has failed over or was moved back ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)); when
+    /// another subconsumer has taken the batch over; and as [`checkpoint`](Tracker::checkpoint).
     pub fn is_applied(
         &self,
         client: &mut impl GenericClient,
@@ -55,7 +56,8 @@ impl Tracker {
 }
 
 /// A consumer alone has its batches one after the other, unless it was moved on or the target was restored. Of
-/// subconsumers, one that has the batch in between may be slower, or be unregistered, which returns the events one by one.
+/// subconsumers, one that has the batch in between may be slower, or be unregistered, which returns the events one by
+/// one.
 fn require_no_gap(
     tracker: &Tracker,
     dst: &mut impl GenericClient,
@@ -97,7 +99,8 @@ pub(crate) fn is_number_done(
     Ok(is_done)
 }
 
-/// Returns whether a batch that is not recorded begins before the end of what was applied, and does not fit into a hole of it.
+/// Returns whether a batch that is not recorded begins before the end of what was applied, and does not fit into a hole
+/// of it.
 fn is_behind(
     tracker: &Tracker,
     events: &mut Events<'_>,
@@ -111,8 +114,8 @@ fn is_behind(
     if start.time < Some(time) {
         Ok(status.is_applied || !has(events, last)?)
     } else {
-        // Later and of a lower number: of a queue that was made anew. Where one was restored, another subconsumer may have
-        // the batch at which it has gone back.
+        // Later and of a lower number: of a queue that was made anew. Where one was restored, another subconsumer may
+        // have the batch at which it has gone back.
         let is_renumbered = start.tick < last.tick;
         Ok(is_renumbered && tracker.has_subconsumer() && events.has_tick_before(time)?)
     }
@@ -125,8 +128,8 @@ pub(crate) fn has(events: &mut Events<'_>, checkpoint: &Checkpoint) -> Result<bo
 }
 
 /// Fails when a batch of a subconsumer may not be applied, though it is not the last one of any: when somebody else has
-/// taken it over, it may have been applied before others; and the record that this one's replaces, of batch `own`, has to
-/// stay for as long as somebody else has that batch.
+/// taken it over, it may have been applied before others; and the record that this one's replaces, of batch `own`, has
+/// to stay for as long as somebody else has that batch.
 fn require_open(events: &mut Events<'_>, own: Option<i64>) -> Result<(), Error> {
     if !events.is_ours()? {
         return Err(Error::refused("the batch was taken over by another subconsumer".to_owned()));

@@ -28,10 +28,10 @@
 //!
 //! [`SerialConsumer`] tracks ticks and notices when the two databases have drifted apart;
 //! [`RemoteConsumer`] tracks batches. Both record the times of ticks with their numbers, so that a source which was restored
-//! to an earlier moment, has failed over or was made anew is a lost position ([`ErrorKind::LostPosition`]) and not a batch
-//! that seems to be applied; an operator then decides with `--rewind` or `--reset`, a program with
-//! [`Tracker::set_last_tick`] or [`Tracker::forget_batches`]. Only members of the role `pgq_writer` and the owner may use
-//! the record.
+//! to an earlier moment, has failed over or was made anew is a lost position ([`ErrorKind::LostPosition`]) and not a
+//! batch that seems to be applied; an operator then decides with `--rewind` or `--reset`, a program with
+//! [`Tracker::set_last_tick`] or [`Tracker::forget_batches`]. Only members of the role `pgq_writer` and the owner may
+//! use the record.
 //!
 //! The record lives in schema `pgq_ext` of the target, which [`schema::install`]
 //! creates there. The source needs PgQ, the queue and a ticker; the example's target needs PgQ and its queue, too:

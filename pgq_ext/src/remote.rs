@@ -13,12 +13,12 @@ use crate::{batches, schema};
 
 /// Applies batches in another database and records them there. Skytools: `pgq.RemoteConsumer`.
 ///
-/// One batch is one transaction on the target. A batch is recognized by its id and its ticks with their times. A batch that
-/// is not recorded and overlaps batches which are, because the source was restored, has failed over or was moved back, is
-/// an error ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)), and nothing is applied, until somebody moves the consumer or
-/// [forgets](Tracker::forget_batches) the record. Batches that are left out, because the consumer was moved on or the target
-/// was restored, are such an error, too; with subconsumers they are a warning, since one that is unregistered returns its
-/// batch event by event.
+/// One batch is one transaction on the target. A batch is recognized by its id and its ticks with their times. A batch
+/// that is not recorded and overlaps batches which are, because the source was restored, has failed over or was moved
+/// back, is an error ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)), and nothing is applied, until
+/// somebody moves the consumer or [forgets](Tracker::forget_batches) the record. Batches that are left out, because the
+/// consumer was moved on or the target was restored, are such an error, too; with subconsumers they are a warning,
+/// since one that is unregistered returns its batch event by event.
 ///
 /// The record goes by the consumer's name alone, so each consumer of a target needs a name of its own, also when their
 /// sources are different.

@@ -49,8 +49,8 @@ fn statements() -> impl Iterator<Item = String> {
 /// It serves the Python consumers `RemoteConsumer` and `SerialConsumer` too. Needs no superuser, only the
 /// right to create a schema. A complete one that belongs to a role that this one trusts is left alone.
 ///
-/// Only the owner and members of the role `pgq_writer` may use it. The role is created if it does not exist and this role
-/// may create roles.
+/// Only the owner and members of the role `pgq_writer` may use it. The role is created if it does not exist and this
+/// role may create roles.
 ///
 /// # Errors
 ///
@@ -80,7 +80,8 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
 ///
 /// # Errors
 ///
-/// When there is a schema `pgq_ext` that is not PgQ's or belongs to a role that this one does not trust, and when the server refuses; nothing is changed then.
+/// When there is a schema `pgq_ext` that is not PgQ's or belongs to a role that this one does not trust, and when the
+/// server refuses; nothing is changed then.
 pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
     let removed = remove(client, None)?;
     for dependent in removed.iter().flatten() {
@@ -150,8 +151,8 @@ fn lock(client: &mut impl GenericClient) -> Result<String, Error> {
     Ok(search_path)
 }
 
-/// Has every connection to a target be one whose records, and queues, a superuser may use, and fail when a schema stands
-/// before the catalogue in its search path.
+/// Has every connection to a target be one whose records, and queues, a superuser may use, and fail when a schema
+/// stands before the catalogue in its search path.
 pub(crate) fn check_connections(cx: &mut Context, dst: &str) {
     cx.databases().check_search_path();
     cx.databases().set_check(dst, "cannot use schema `pgq_ext`", |client| {
@@ -159,7 +160,8 @@ pub(crate) fn check_connections(cx: &mut Context, dst: &str) {
     });
 }
 
-/// Fails when the schema is not installed, with the way to install it, and when this role may not use it, with the grant.
+/// Fails when the schema is not installed, with the way to install it, and when this role may not use it, with the
+/// grant.
 pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
     if !is_installed(client)? {
         return Err(Error::not_installed());

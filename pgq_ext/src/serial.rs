@@ -15,11 +15,11 @@ use crate::tracker::Tracker;
 /// Applies batches in another database, in sequence, and records the tick it has come to there. Skytools:
 /// `pgq.SerialConsumer`.
 ///
-/// One batch is one transaction on the target. A batch that starts at the target's tick is applied; one that
-/// ends at it, or before it if the queue has that very tick, was applied already and is only finished; anything else is an
-/// error ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)), and nothing is applied. Ticks are compared by number and time, so a tick of the
-/// same number that a restored, failed over or new queue has made is another one. A number whose time is not recorded, as
-/// Python consumers write it, is accepted once and gets its time.
+/// One batch is one transaction on the target. A batch that starts at the target's tick is applied; one that ends at
+/// it, or before it if the queue has that very tick, was applied already and is only finished; anything else is an
+/// error ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)), and nothing is applied. Ticks are compared by
+/// number and time, so a tick of the same number that a restored, failed over or new queue has made is another one. A
+/// number whose time is not recorded, as Python consumers write it, is accepted once and gets its time.
 ///
 /// The record goes by the consumer's name alone, so each consumer of a target needs a name of its own, also
 /// when their sources are different.

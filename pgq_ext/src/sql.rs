@@ -38,7 +38,8 @@ pub(crate) const IS_ANOTHERS: &str = concat!(
      and not pg_catalog.pg_has_role(owner, 'usage')"
 );
 
-/// Whether this role may use the schema and the functions that record, and the role, quoted; in a dropped schema it may.
+/// Whether this role may use the schema and the functions that record, and the role, quoted; in a dropped schema it
+/// may.
 pub(crate) const MAY_USE: &str = concat!(
     functions!(
         "coalesce(pg_catalog.bool_and(pg_catalog.has_schema_privilege('pgq_ext', 'usage')), true) \
@@ -70,8 +71,8 @@ pub(crate) const LIFT_LIMITS: &str = "(select pg_catalog.count(pg_catalog.set_co
          ('idle_in_transaction_session_timeout'::pg_catalog.text), ('transaction_timeout')) limits (name) \
      where pg_catalog.current_setting(name, true) is not null)";
 
-/// $1 consumer, $2 batch. The key of the lock that is held until the end of the transaction, so that nobody else applies
-/// this batch.
+/// $1 consumer, $2 batch. The key of the lock that is held until the end of the transaction, so that nobody else
+/// applies this batch.
 pub(crate) const LOCK_BATCH: &str = "pg_catalog.hashtextextended( \
      pg_catalog.format('pgq_ext %L batch %s', $1::pg_catalog.text, $2::pg_catalog.int8), 0::pg_catalog.int8)";
 

@@ -12,9 +12,9 @@ use crate::sql;
 
 /// Reads and writes the record of one consumer.
 ///
-/// The functions take a client or a transaction of the target database. To make exactly once true, read, apply and write in
-/// one transaction that starts with [`lock`](Tracker::lock), and commit it before the batch is finished. Whatever records
-/// makes that commit wait for the target's disk, also where `synchronous_commit` is off.
+/// The functions take a client or a transaction of the target database. To make exactly once true, read, apply and
+/// write in one transaction that starts with [`lock`](Tracker::lock), and commit it before the batch is finished.
+/// Whatever records makes that commit wait for the target's disk, also where `synchronous_commit` is off.
 ///
 /// ```no_run
 /// # use pgq::{BoxError};
@@ -117,8 +117,8 @@ impl Tracker {
     /// Sets the number of the tick up to which the queue was applied, without its time; `None` forgets the tick. PgQ:
     /// `pgq_ext.set_last_tick`.
     ///
-    /// The number alone is accepted once, whatever tick of the queue has it. [`set_checkpoint`](Tracker::set_checkpoint)
-    /// records the tick.
+    /// The number alone is accepted once, whatever tick of the queue has it.
+    /// [`set_checkpoint`](Tracker::set_checkpoint) records the tick.
     ///
     /// # Errors
     ///
@@ -217,8 +217,8 @@ impl Tracker {
         self.of_event(client, "cannot read the last events", sql::IS_EVENT_DONE, (batch, event))
     }
 
-    /// Records an event of a batch as applied, and forgets those of the batch before; returns `false` when it was already.
-    /// PgQ: `pgq_ext.set_event_done`.
+    /// Records an event of a batch as applied, and forgets those of the batch before; returns `false` when it was
+    /// already. PgQ: `pgq_ext.set_event_done`.
     ///
     /// # Errors
     ///
@@ -232,8 +232,8 @@ impl Tracker {
         self.of_event(client, "cannot record the event", sql::SET_EVENT_DONE, (batch, event))
     }
 
-    /// Forgets all batches and events that the consumer and its subconsumers have applied, so that whatever batch comes next
-    /// is applied. Returns how many batches were recorded.
+    /// Forgets all batches and events that the consumer and its subconsumers have applied, so that whatever batch comes
+    /// next is applied. Returns how many batches were recorded.
     ///
     /// # Errors
     ///

@@ -82,8 +82,8 @@ impl Connection {
         result.map_err(|error| self.failed(statements, error))
     }
 
-    /// Waits for a sign of life of a server that has nothing else to do for this connection; over TCP for five seconds at
-    /// most.
+    /// Waits for a sign of life of a server that has nothing else to do for this connection; over TCP for five seconds
+    /// at most.
     ///
     /// # Errors
     ///

@@ -90,7 +90,8 @@ impl Databases {
         }
     }
 
-    /// Makes a set with the same connection strings and search path, whose connections are its own. `control` cancels them.
+    /// Makes a set with the same connection strings and search path, whose connections are its own. `control` cancels
+    /// them.
     pub fn separate(&self, control: Control) -> Databases {
         let mut separate = Databases::new(&self.application_name, control);
         (separate.path, separate.silence) = (self.path, self.silence);
@@ -146,8 +147,8 @@ impl Databases {
         self.reset();
     }
 
-    /// Sets what every new connection of a name has to pass before it is used, under a title of the check; `check` may be set
-    /// again and again. A connection that was opened without it is closed.
+    /// Sets what every new connection of a name has to pass before it is used, under a title of the check; `check` may
+    /// be set again and again. A connection that was opened without it is closed.
     ///
     /// The error of `check` is that of [`get`](Databases::get).
     pub fn set_check(

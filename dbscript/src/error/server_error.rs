@@ -23,8 +23,8 @@ pub(crate) fn in_full(error: &DbError) -> String {
     render(error, error.message(), error.detail(), error.hint())
 }
 
-/// Renders an error without what it says of rows, and without the rest of long texts. A function may raise any SQLSTATE;
-/// its message is shown, its detail and hint are not.
+/// Renders an error without what it says of rows, and without the rest of long texts. A function may raise any
+/// SQLSTATE; its message is shown, its detail and hint are not.
 pub(crate) fn for_log(error: &DbError) -> String {
     let is_in = |class: &&str| error.code().code().starts_with(*class);
     let is_trusted = !is_raised(error.file()) || is_own(error.where_());

@@ -44,7 +44,8 @@ pub(crate) use settings::{
 /// Libraries whose own messages would drown the program's; below trace, only their warnings are kept.
 const QUIETED: [&str; 4] = ["postgres", "tokio_postgres", "r2d2", "rustls"];
 
-/// Where the driver logs the parameters of statements, which are what rows hold; never shown unless a skylog file names it.
+/// Where the driver logs the parameters of statements, which are what rows hold; never shown unless a skylog file names
+/// it.
 const PARAMETERS: &str = "tokio_postgres::query";
 
 /// Makes the process's logger.

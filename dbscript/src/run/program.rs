@@ -69,7 +69,8 @@ impl Program {
         self
     }
 
-    /// Adds a database: a required key that holds its connection string, as [`Context::database`](crate::Context::database) wants it.
+    /// Adds a database: a required key that holds its connection string, as
+    /// [`Context::database`](crate::Context::database) wants it.
     pub fn database(mut self, name: &'static str, doc: &'static str) -> Program {
         self.description.databases.push(Key::required(name, doc));
         self
@@ -148,9 +149,9 @@ impl Program {
         self
     }
 
-    /// Sets what reports in its own way why the program fails. It gets the arguments after the config file, as far as the
-    /// command line could be understood, and the reason, and returns the exit status. With `None` the failure is reported
-    /// as ever, on the log or standard error.
+    /// Sets what reports in its own way why the program fails. It gets the arguments after the config file, as far as
+    /// the command line could be understood, and the reason, and returns the exit status. With `None` the failure is
+    /// reported as ever, on the log or standard error.
     pub fn on_failure(mut self, tell: fn(&[&str], &str) -> Option<ExitCode>) -> Program {
         self.on_failure = Some(tell);
         self

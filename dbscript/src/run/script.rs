@@ -30,8 +30,8 @@ pub trait Script {
     ///
     /// # Errors
     ///
-    /// Any error fails the round: it is logged, connections are closed, the loop waits and goes on. An
-    /// [`Error`] that [is a usage error](|error| error.kind() == ErrorKind::Usage) or [fatal](Error::fatal) ends the program.
+    /// Any error fails the round: it is logged, connections are closed, the loop waits and goes on. An [`Error`] that
+    /// [is a usage error](|error| error.kind() == ErrorKind::Usage) or [fatal](Error::fatal) ends the program.
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError>;
 
     /// Returns whether the last round, which succeeded, is a sign of life for a service manager's watchdog.

@@ -20,8 +20,8 @@ const FAILED_EVENTS: &str =
 ///
 /// # Errors
 ///
-/// When the queue, the consumer's registration or the store itself is missing ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and
-/// when the server fails.
+/// When the queue, the consumer's registration or the store itself is missing
+/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the server fails.
 pub fn failed_events(
     client: &mut impl GenericClient,
     queue: &str,
@@ -68,8 +68,8 @@ const RETRY_FAILED_EVENT: &str = "select pgq.failed_event_retry($1, $2, $3)";
 ///
 /// # Errors
 ///
-/// As [`failed_events`], when the consumer has no such failed event ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the
-/// queue takes no events.
+/// As [`failed_events`], when the consumer has no such failed event
+/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the queue takes no events.
 pub fn retry_failed_event(
     client: &mut impl GenericClient,
     queue: &str,
@@ -86,7 +86,8 @@ const DELETE_FAILED_EVENT: &str = "select pgq.failed_event_delete($1, $2, $3)";
 ///
 /// # Errors
 ///
-/// As [`failed_events`], and when the consumer has no such failed event ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
+/// As [`failed_events`], and when the consumer has no such failed event
+/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
 pub fn delete_failed_event(
     client: &mut impl GenericClient,
     queue: &str,

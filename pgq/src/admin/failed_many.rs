@@ -84,8 +84,8 @@ const DELETE_FAILED_EVENTS: &str = "select pgq.failed_event_delete_many($1, $2, 
 ///
 /// # Errors
 ///
-/// As [`delete_failed_event`](crate::admin::delete_failed_event); an event that the consumer does not have is named, and
-/// nothing is changed then.
+/// As [`delete_failed_event`](crate::admin::delete_failed_event); an event that the consumer does not have is named,
+/// and nothing is changed then.
 pub fn delete_failed_events(
     client: &mut impl GenericClient,
     queue: &str,
@@ -99,7 +99,8 @@ pub fn delete_failed_events(
 ///
 /// # Errors
 ///
-/// As [`failed_events`](crate::admin::failed_events), and when the queue takes no events. What was moved before stays so.
+/// As [`failed_events`](crate::admin::failed_events), and when the queue takes no events. What was moved before stays
+/// so.
 pub fn retry_all_failed_events(
     client: &mut impl GenericClient,
     queue: &str,
@@ -113,8 +114,8 @@ pub fn retry_all_failed_events(
 ///
 /// # Errors
 ///
-/// As [`failed_events`](crate::admin::failed_events), and when the interval is none ([`ErrorKind::Usage`](crate::ErrorKind::Usage)). What was
-/// deleted before stays so.
+/// As [`failed_events`](crate::admin::failed_events), and when the interval is none
+/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)). What was deleted before stays so.
 pub fn purge_failed_events(
     client: &mut impl GenericClient,
     queue: &str,
@@ -129,7 +130,8 @@ pub fn purge_failed_events(
 ///
 /// # Errors
 ///
-/// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and as [`failed_events`](crate::admin::failed_events).
+/// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and as
+/// [`failed_events`](crate::admin::failed_events).
 pub fn require_failed_events(
     client: &mut impl GenericClient,
     queue: &str,

@@ -61,7 +61,8 @@ const CONSUMER_POSITION: &str = concat!(
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the server fails.
+/// When PgQ is not installed, the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when
+/// the server fails.
 pub fn consumer_position(
     client: &mut impl GenericClient,
     queue: &str,
@@ -77,7 +78,8 @@ pub fn consumer_position(
 ///
 /// # Errors
 ///
-/// As [`consumer_position`], and when the consumer is not registered ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), with those that are.
+/// As [`consumer_position`], and when the consumer is not registered
+/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), with those that are.
 pub fn require_consumer(
     client: &mut impl GenericClient,
     queue: &str,

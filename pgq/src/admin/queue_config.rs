@@ -67,7 +67,8 @@ pub fn queue_configs(client: &mut impl GenericClient) -> Result<Vec<QueueConfig>
 ///
 /// # Errors
 ///
-/// When PgQ is not installed or the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the server fails.
+/// When PgQ is not installed or the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when
+/// the server fails.
 pub fn queue_config(client: &mut impl GenericClient, queue: &str) -> Result<QueueConfig, Error> {
     match read(client, Some(queue))?.pop() {
         Some(config) => Ok(config),

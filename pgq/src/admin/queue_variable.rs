@@ -110,8 +110,8 @@ static VARIABLES: [Variable; 9] = [
     Variable::updated("extra_maint", Kind::Functions, SET_EXTRA_MAINT),
 ];
 
-/// Changes settings of a queue, all in one transaction: names, with or without `queue_`, in any case, and values as PostgreSQL
-/// reads them. PgQ: `pgq.set_queue_config`.
+/// Changes settings of a queue, all in one transaction: names, with or without `queue_`, in any case, and values as
+/// PostgreSQL reads them. PgQ: `pgq.set_queue_config`.
 ///
 /// The names are the fields of [`QueueConfig`](crate::admin::QueueConfig). For `disable_insert`, `per_tx_limit` and
 /// `extra_maint`, which PgQ's function does not know, the role needs the right to update `pgq.queue`, which
@@ -125,9 +125,9 @@ static VARIABLES: [Variable; 9] = [
 ///
 /// # Errors
 ///
-/// When PgQ is not installed or the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)); when a name is unknown or comes
-/// twice, or a value does not suit it ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), with what is allowed; when the server refuses. Nothing
-/// is changed then.
+/// When PgQ is not installed or the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)); when a
+/// name is unknown or comes twice, or a value does not suit it ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), with
+/// what is allowed; when the server refuses. Nothing is changed then.
 pub fn set_queue_config(
     client: &mut impl GenericClient,
     queue: &str,

@@ -132,8 +132,9 @@ fn moved(what: &str) -> Error {
 ///
 /// # Errors
 ///
-/// As [`register_consumer`]; when the queue has no such tick ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), with the first and the last
-/// one; and when the consumer shares the position of another one ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
+/// As [`register_consumer`]; when the queue has no such tick ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), with
+/// the first and the last one; and when the consumer shares the position of another one
+/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
 pub fn register_consumer_at(
     client: &mut impl GenericClient,
     queue: &str,
@@ -147,8 +148,8 @@ pub fn register_consumer_at(
 const REGISTER_AT: &str =
     "select pgq.register_consumer_at(queue_name, $2, $3) from pgq.queue where queue_name = $1";
 
-/// As [`register_consumer_at`], at a tick that was remembered elsewhere, which the queue must still have: under its number
-/// and, if that was remembered too, with its time.
+/// As [`register_consumer_at`], at a tick that was remembered elsewhere, which the queue must still have: under its
+/// number and, if that was remembered too, with its time.
 ///
 /// # Errors
 ///
@@ -217,7 +218,8 @@ const REGISTER_SUBCONSUMER: &str = concat!(
 ///
 /// # Errors
 ///
-/// As [`register_consumer`], and when cooperative consumers are not installed ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
+/// As [`register_consumer`], and when cooperative consumers are not installed
+/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
 pub fn register_subconsumer(
     client: &mut impl GenericClient,
     queue: &str,
@@ -255,8 +257,8 @@ pub fn register_subconsumer(
 /// # Errors
 ///
 /// When PgQ is not installed, when the queue does not exist or the other consumer is not registered on it
-/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when one of the two shares the position of another one ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), and when the
-/// server refuses.
+/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when one of the two shares the position of another one
+/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), and when the server refuses.
 pub fn register_consumer_copy(
     client: &mut impl GenericClient,
     queue: &str,
@@ -272,7 +274,8 @@ pub fn register_consumer_copy(
 /// # Errors
 ///
 /// When PgQ is not installed, when the queue does not exist or the other consumer is not registered on it
-/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when that one has no position of its own ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), and when the server fails.
+/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when that one has no position of its own
+/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), and when the server fails.
 pub fn position_to_copy(client: &mut impl GenericClient, queue: &str, other: &str) -> Result<i64, Error> {
     match require_consumer(client, queue, other)? {
         Position::Own { tick, .. } => Ok(tick),

@@ -19,8 +19,8 @@ const TICKS: &str = "select \
 ///
 /// # Errors
 ///
-/// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when PgQ is not installed or the queue does not exist, and when the server
-/// fails.
+/// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when PgQ is not installed or the queue does not
+/// exist, and when the server fails.
 pub fn require_tick(client: &mut impl GenericClient, queue: &str, tick: i64) -> Result<(), Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
     let row = find_queue::on_known_queue(client, queue, "cannot look for the tick", TICKS, &values)?;

@@ -1,7 +1,7 @@
 //! Producers for asynchronous services on [`tokio_postgres`], with the feature `tokio`.
 //!
-//! The functions are those of the crate's root, awaiting, with the same statements and errors. They take the clients and
-//! transactions of `tokio_postgres`; a connection out of a pool is dereferenced to its client.
+//! The functions are those of the crate's root, awaiting, with the same statements and errors. They take the clients
+//! and transactions of `tokio_postgres`; a connection out of a pool is dereferenced to its client.
 //!
 //! ```no_run
 //! # async fn new_user(client: &mut tokio_postgres::Client, name: &str) -> Result<(), pgq::BoxError> {
@@ -36,9 +36,9 @@
 //! module, or `tokio::task::spawn_blocking`.
 //!
 //! [`Worker::spawn`](crate::Worker::spawn), [`BufferedProducerBuilder::spawn`](crate::produce::BufferedProducerBuilder::spawn) and
-//! the like wait until the server has answered. [`WorkerHandle::join`](crate::WorkerHandle::join) waits for the end of the
-//! worker, and so does dropping its handle. They panic nowhere, since what they start has a thread of its own, but hold the
-//! runtime's thread up: call them in `spawn_blocking`, too, and move handles there to end them.
+//! the like wait until the server has answered. [`WorkerHandle::join`](crate::WorkerHandle::join) waits for the end of
+//! the worker, and so does dropping its handle. They panic nowhere, since what they start has a thread of its own, but
+//! hold the runtime's thread up: call them in `spawn_blocking`, too, and move handles there to end them.
 
 mod bulk_insert;
 mod producer;

@@ -115,8 +115,8 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Events::next_event`]. With a [`RetryPolicy`], an event that cannot be read is tagged as the policy says, and the
-    /// one after it is returned.
+    /// As [`Events::next_event`]. With a [`RetryPolicy`], an event that cannot be read is tagged as the policy says,
+    /// and the one after it is returned.
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
         loop {
             // What a handler sends would be rolled back with what it writes.

@@ -8,8 +8,8 @@ use std::time::Duration;
 pub enum Outcome {
     /// It is done.
     Done,
-    /// It shall come back, to this consumer, after this time at the earliest. When it was
-    /// retried as often as the [`RetryPolicy`](crate::RetryPolicy) allows, it is given up instead. PgQ: `pgq.event_retry`.
+    /// It shall come back, to this consumer, after this time at the earliest. When it was retried as often as the
+    /// [`RetryPolicy`](crate::RetryPolicy) allows, it is given up instead. PgQ: `pgq.event_retry`.
     Retry(Duration),
     /// It is given up, for this reason, and goes to the consumer's failed events. Skytools 2: `tag_failed`.
     Failed(String),

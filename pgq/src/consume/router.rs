@@ -85,8 +85,9 @@ impl Router {
     }
 
     /// Adds the handler of a table: `ev_extra1`, where triggers write it as schema and name, unquoted. A name without a
-    /// dot is in schema `public`. With a dot it is compared as it is, so a table of `public` whose own name has a dot is
-    /// written with its schema, `public.a.b`; `a.b` in the schema `public` and `b` in a schema `public.a` look the same.
+    /// dot is in schema `public`. With a dot it is compared as it is, so a table of `public` whose own name has a dot
+    /// is written with its schema, `public.a.b`; `a.b` in the schema `public` and `b` in a schema `public.a` look the
+    /// same.
     ///
     /// # Panics
     ///

@@ -54,8 +54,8 @@ impl Tagged {
     }
 }
 
-/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds. A row for each event, or none: the batch is not this consumer's.
-/// Null where the batch has several events of the id, of which the function would take any one.
+/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds. A row for each event, or none: the batch is not this
+/// consumer's. Null where the batch has several events of the id, of which the function would take any one.
 const RETRY_EACH: &str = concat!(
     "with held as materialized (select sub_batch as batch from ",
     holder!(),
@@ -68,8 +68,8 @@ const RETRY_EACH: &str = concat!(
          as tagged (event, seconds)"
 );
 
-/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds, $8 marks of the events, as [`Event::mark`](crate::Event) makes
-/// them. No row: the batch is not this consumer's.
+/// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 seconds, $8 marks of the events, as [`Event::mark`](crate::Event)
+/// makes them. No row: the batch is not this consumer's.
 const RETRY_MANY: &str = concat!("select pgq.event_retry_many(sub_batch, $6, $7, $8) from ", holder!());
 
 /// $1 to $5 as in [`HAS_BATCH`], $6 event ids, $7 reasons, $8 marks as in [`RETRY_MANY`]. No row: the batch is not this

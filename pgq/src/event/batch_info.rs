@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 #[non_exhaustive]
 pub struct BatchInfo {
     /// The batch's id, unique in the database, except that after a crash of the server it may come again with other
-    /// ticks: that a batch is opened need not have reached the disk. It does so only when a [`Consumer`](crate::Consumer)
-    /// reads the queue, so do not recognize events by it elsewhere; their ids are for that.
+    /// ticks: that a batch is opened need not have reached the disk. It does so only when a
+    /// [`Consumer`](crate::Consumer) reads the queue, so do not recognize events by it elsewhere; their ids are for
+    /// that.
     pub id: i64,
     /// The tick at which the batch starts.
     pub prev_tick: i64,

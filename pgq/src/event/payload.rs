@@ -9,7 +9,8 @@
 //!   was done to which table, by which key, and the row, which becomes the same type whichever of them wrote it.
 //!
 //! Producers write with [`urlencode`] or any JSON library. Errors of what an event carries name the event and the
-//! field, and [`ErrorKind::Payload`](crate::ErrorKind::Payload) distinguishes them from others: a retry makes no such event better.
+//! field, and [`ErrorKind::Payload`](crate::ErrorKind::Payload) distinguishes them from others: a retry makes no such
+//! event better.
 //!
 //! ```
 //! use pgq::payload::{urldecode, urlencode};

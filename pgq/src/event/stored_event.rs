@@ -125,8 +125,8 @@ impl Event {
         self.text(EXTRA1 + 3)
     }
 
-    /// Returns what distinguishes events of one id: eight bytes of the hash of the time and the texts, which the server makes
-    /// of the same row (`pgq.event_retry_many`).
+    /// Returns what distinguishes events of one id: eight bytes of the hash of the time and the texts, which the server
+    /// makes of the same row (`pgq.event_retry_many`).
     pub(crate) fn mark(&self) -> Mark {
         let Content::Row(row) = &self.content else { return Mark::default() };
         let columns = std::iter::once(TIME).chain(TEXTS..TEXTS + TEXT_NAMES.len());
@@ -187,8 +187,8 @@ pub(crate) fn require_types(row: &Row) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The columns' types are [checked](require_types), and an event whose text is not UTF-8 is handed to nobody, so no value
-/// fails to convert.
+/// The columns' types are [checked](require_types), and an event whose text is not UTF-8 is handed to nobody, so no
+/// value fails to convert.
 fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Option<T> {
     row.try_get::<_, Option<T>>(column).ok().flatten()
 }

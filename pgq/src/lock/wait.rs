@@ -32,8 +32,8 @@ pub struct Lock<'a> {
     also: Option<&'a str>,
 }
 
-/// Makes the statement that takes a lock until the end of the transaction, unless somebody else has it; `also` is evaluated
-/// with it.
+/// Makes the statement that takes a lock until the end of the transaction, unless somebody else has it; `also` is
+/// evaluated with it.
 fn take(key: &str, shared: bool, also: Option<&str>) -> String {
     let shared = if shared { "_shared" } else { "" };
     let also = also.map(|expression| format!(", {expression}")).unwrap_or_default();

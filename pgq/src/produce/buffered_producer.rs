@@ -81,8 +81,8 @@ impl BufferedProducer {
         BufferedProducerBuilder::new(conninfo, queue)
     }
 
-    /// Takes an event; waits while the buffer is full, and while others have waited longer. It is safe only when a later
-    /// [`flush`](BufferedProducer::flush) or [`close`](BufferedProducer::close) has succeeded.
+    /// Takes an event; waits while the buffer is full, and while others have waited longer. It is safe only when a
+    /// later [`flush`](BufferedProducer::flush) or [`close`](BufferedProducer::close) has succeeded.
     ///
     /// # Errors
     ///

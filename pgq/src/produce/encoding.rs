@@ -8,8 +8,8 @@ const UTF8: &str = "UTF8";
 /// A database without an encoding; its transactions send and take bytes anyway.
 const NONE: &str = "SQL_ASCII";
 
-/// Returns the encoding of both databases when it is the same, and another one than that of connections. By way of UTF-8, a
-/// byte of this encoding without a character in Unicode would not arrive.
+/// Returns the encoding of both databases when it is the same, and another one than that of connections. By way of
+/// UTF-8, a byte of this encoding without a character in Unicode would not arrive.
 ///
 /// # Errors
 ///

@@ -46,8 +46,8 @@ pub fn insert_event(
 ///
 /// # Errors
 ///
-/// As [`insert_event`], and when the event has a [time](NewEvent::time) of its own ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), which only
-/// inserting in bulk can store.
+/// As [`insert_event`], and when the event has a [time](NewEvent::time) of its own
+/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), which only inserting in bulk can store.
 pub fn insert_new_event(
     client: &mut impl GenericClient,
     queue: &str,

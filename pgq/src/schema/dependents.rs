@@ -131,10 +131,10 @@ const OTHER_FUNCTIONS: [&str; 17] = [
     "version",
 ];
 
-/// Returns what would go with schemas when they are removed and is not theirs: views, functions, columns, defaults, foreign
-/// keys, rules and tables of others that depend on something in them, and whatever of others is in the schemas
-/// themselves or on their tables, such as functions, types, triggers, policies, indexes and columns; each as its kind and
-/// name. Triggers that make events are not among them.
+/// Returns what would go with schemas when they are removed and is not theirs: views, functions, columns, defaults,
+/// foreign keys, rules and tables of others that depend on something in them, and whatever of others is in the schemas
+/// themselves or on their tables, such as functions, types, triggers, policies, indexes and columns; each as its kind
+/// and name. Triggers that make events are not among them.
 ///
 /// # Errors
 ///

@@ -18,8 +18,8 @@ pub(crate) fn set(client: &mut impl GenericClient) -> Result<String, postgres::E
     Ok(before)
 }
 
-/// As [`set`] in a session that finds nothing but the catalogue, where event triggers could not do their work; any other
-/// session keeps its path.
+/// As [`set`] in a session that finds nothing but the catalogue, where event triggers could not do their work; any
+/// other session keeps its path.
 pub(crate) fn open(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let before: String = client.query_typed_one(SEARCH_PATH, no_values)?.get(0);

@@ -91,8 +91,8 @@ const SCHEMA_STATE: &str = "select \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
          where oid = pg_catalog.to_regprocedure('pgq_coop._release()')::pg_catalog.oid) as coop_source";
 
-/// Whether PgQ is there, which one, and the first schema before the catalogue in the search path, or null. The operators of
-/// this statement are the catalogue's all the same.
+/// Whether PgQ is there, which one, and the first schema before the catalogue in the search path, or null. The
+/// operators of this statement are the catalogue's all the same.
 const SCHEMA_PRESENT: &str = concat!(
     "select pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
      exists (select from pg_catalog.pg_extension where extname operator(pg_catalog.=) 'pgq') as extension, \
@@ -132,8 +132,8 @@ impl State {
         })
     }
 
-    /// Asks the catalogue alone what is there: which extensions the server offers stands in files, which it would read one
-    /// by one.
+    /// Asks the catalogue alone what is there: which extensions the server offers stands in files, which it would read
+    /// one by one.
     pub(super) fn present(client: &mut impl GenericClient) -> Result<Present, Error> {
         let row = client
             .query_typed_one(SCHEMA_PRESENT, &[])

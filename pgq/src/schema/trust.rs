@@ -61,8 +61,8 @@ macro_rules! untrusted {
     };
 }
 
-/// Makes the query for the first object in schemas $1, or used by one of their tables, that belongs to an untrusted role,
-/// under a condition: what it is, the role, and this one.
+/// Makes the query for the first object in schemas $1, or used by one of their tables, that belongs to an untrusted
+/// role, under a condition: what it is, the role, and this one.
 macro_rules! stranger {
     ($condition:expr) => {
         concat!(
@@ -110,8 +110,8 @@ const STRANGER_TO_SUPERUSER: &str = stranger!(concat!(
 ));
 
 /// Fails where this role is a superuser and something in the schemas, or used by one of their tables, belongs to a role
-/// that is none: calling a function of such a schema, or writing to a table, would run that role's code with the rights of
-/// the superuser. Does nothing for any other role, which gives a schema's owner no more than its own rights.
+/// that is none: calling a function of such a schema, or writing to a table, would run that role's code with the rights
+/// of the superuser. Does nothing for any other role, which gives a schema's owner no more than its own rights.
 ///
 /// A superuser whose role the setting `role` of the database has changed counts as one.
 ///
@@ -150,8 +150,8 @@ pub(crate) enum Trust<'a> {
     Node,
 }
 
-/// $1 schemas. The first object in them, or used by one of their tables, that belongs to an untrusted role. No row: there is
-/// none.
+/// $1 schemas. The first object in them, or used by one of their tables, that belongs to an untrusted role. No row:
+/// there is none.
 const STRANGER: &str = stranger!("true");
 
 /// As [`STRANGER`], of schema `pgq` alone and the function that ticks.

@@ -9,8 +9,8 @@ macro_rules! lift_limits {
     };
 }
 
-/// The tables of a queue, $2, that row security hides events of from this role, or null. A table that the role must read
-/// whole has to be an error, not an empty batch.
+/// The tables of a queue, $2, that row security hides events of from this role, or null. A table that the role must
+/// read whole has to be an error, not an empty batch.
 macro_rules! hidden_events {
     () => {
         "(select pg_catalog.string_agg(name, ', '::pg_catalog.text) from ( \
@@ -32,8 +32,8 @@ macro_rules! hidden_positions {
 }
 pub(crate) use {hidden_positions, lift_limits};
 
-/// The subscription that has a batch open, which is not found unless all of it fits. $1 batch, $2 queue, $3 consumer, with
-/// the subconsumer, $4 the tick at which the batch starts, $5 the one at which it ends.
+/// The subscription that has a batch open, which is not found unless all of it fits. $1 batch, $2 queue, $3 consumer,
+/// with the subconsumer, $4 the tick at which the batch starts, $5 the one at which it ends.
 macro_rules! holder {
     () => {
         holder!("co_name = $3")

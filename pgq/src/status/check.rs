@@ -195,8 +195,8 @@ fn in_thousandths(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-/// Returns whether nothing can be expected of a consumer: of a subconsumer without a batch until there is one for it, of
-/// the consumer of a queue that the ticker leaves alone once it has done all that was ticked.
+/// Returns whether nothing can be expected of a consumer: of a subconsumer without a batch until there is one for it,
+/// of the consumer of a queue that the ticker leaves alone once it has done all that was ticked.
 fn has_to_wait(queue: &QueueStatus, consumer: &ConsumerStatus) -> bool {
     consumer.waits_for_batch() || ((queue.paused || queue.external) && consumer.pending_events == Some(0))
 }

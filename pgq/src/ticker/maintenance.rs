@@ -26,8 +26,8 @@ use crate::schema::{self, Trust, row_security};
 ///
 /// # Errors
 ///
-/// When PgQ belongs to a role that could so use this one's rights ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)); else the first failure,
-/// after the others were tried.
+/// When PgQ belongs to a role that could so use this one's rights
+/// ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)); else the first failure, after the others were tried.
 pub fn maintain(client: &mut Client) -> Result<u64, Error> {
     schema::require(client)?;
     schema::require_trusted(client, Trust::All)?;
@@ -73,7 +73,8 @@ macro_rules! rotation_is_safe {
     };
 }
 
-/// Makes the columns of what maintenance is due: the function's name and argument, and both as SQL can call them; as bytes.
+/// Makes the columns of what maintenance is due: the function's name and argument, and both as SQL can call them; as
+/// bytes.
 macro_rules! operations {
     ($from:expr) => {
         concat!(

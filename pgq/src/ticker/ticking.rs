@@ -56,8 +56,8 @@ const ASKED: &str = "select queue_id, queue_name, queue_tick_seq, queue_event_se
          then coalesce(pg_catalog.pg_sequence_last_value(event_seq), pgq.seq_getval(queue_event_seq)) end as reached) events";
 
 /// Judges queues: `obstacle` is why a tick would lose events or never be seen, `note` what is put right by one that is
-/// forced. The schema in SQL moves its sequences on by itself. The extension would tick below its last tick, and makes no
-/// tick before the sequence of events has passed that of the last one: so often it is forced, each time by a step.
+/// forced. The schema in SQL moves its sequences on by itself. The extension would tick below its last tick, and makes
+/// no tick before the sequence of events has passed that of the last one: so often it is forced, each time by a step.
 const JUDGED: &str = "select queue_id, queue_name, case \
          when next_id > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) then pg_catalog.format( \
              'the newest tick is of transaction id %s, and the server has not reached it', next_id) \
@@ -72,8 +72,8 @@ const JUDGED: &str = "select queue_id, queue_name, case \
              (tick_event_seq - event_reached) / step + 1::pg_catalog.int8)) else 1::pg_catalog.int8 end as steps \
      from asked, (select exists (select from pg_catalog.pg_extension where extname = 'pgq') as is_extension) kind";
 
-/// Makes the statements that tick queues: three columns with id and tick of each, without a tick and with the reason for
-/// one that must not be ticked, or with the tick -1 and what was put right; four with id, last tick, event id and
+/// Makes the statements that tick queues: three columns with id and tick of each, without a tick and with the reason
+/// for one that must not be ticked, or with the tick -1 and what was put right; four with id, last tick, event id and
 /// time in seconds of each, and one with the transaction's id. With each tick goes a notification, unless it is not
 /// wanted. The commit does not wait for the disk.
 fn tick(queues: &[i32], notify: bool) -> String {

@@ -29,8 +29,8 @@ pub(crate) struct Opened {
     pub(crate) lifeline: Lifeline,
 }
 
-/// Opens a connection, which can be cancelled, to the first server that takes it and offers the session that is wanted. A
-/// server that vanishes without a word is noticed, as far as the connection string does not say otherwise.
+/// Opens a connection, which can be cancelled, to the first server that takes it and offers the session that is wanted.
+/// A server that vanishes without a word is noticed, as far as the connection string does not say otherwise.
 ///
 /// # Errors
 ///

@@ -78,8 +78,8 @@ fn refusing() -> MutexGuard<'static, BTreeSet<String>> {
     REFUSING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Fails when a schema stands before the catalogue: any operator may then be one of that schema. Fails when the owner of
-/// the database has given a superuser's session another role.
+/// Fails when a schema stands before the catalogue: any operator may then be one of that schema. Fails when the owner
+/// of the database has given a superuser's session another role.
 fn check(client: &mut Client) -> Result<(), BoxError> {
     let row = client.query_typed_one(SESSION, &[])?;
     let (schemas, has_other_role): (Vec<String>, bool) = (row.get(0), row.get(1));

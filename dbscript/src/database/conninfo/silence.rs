@@ -67,7 +67,8 @@ impl Silence {
 mod tests {
     use super::*;
 
-    /// Returns the limits of a connection string, in seconds: to connect, unacknowledged, idle, interval; and the count.
+    /// Returns the limits of a connection string, in seconds: to connect, unacknowledged, idle, interval; and the
+    /// count.
     fn limits(text: &str) -> (Option<u64>, Option<u64>, u64, Option<u64>, Option<u32>) {
         let target = super::super::parse(text, |_| None).expect("understood");
         let mut config = target.common;

@@ -31,8 +31,8 @@ pub(super) fn is_signed_by(
         })
 }
 
-/// Returns whether a certificate that names itself as its issuer vouches for itself. A signature in a way that nobody takes
-/// any more cannot be checked; roots are old, and OpenSSL looks at the signature of none of them.
+/// Returns whether a certificate that names itself as its issuer vouches for itself. A signature in a way that nobody
+/// takes any more cannot be checked; roots are old, and OpenSSL looks at the signature of none of them.
 pub(super) fn may_be_signed_by_itself(
     certificate: &Certificate,
     algorithms: &WebPkiSupportedAlgorithms,

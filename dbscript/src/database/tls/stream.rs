@@ -80,8 +80,8 @@ impl Stream {
         })
     }
 
-    /// Returns whether the connection is being closed or rolled back, and the server is silent: it does the same when the
-    /// connection ends.
+    /// Returns whether the connection is being closed or rolled back, and the server is silent: it does the same when
+    /// the connection ends.
     fn is_left(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.scissors.is_closing() && !self.rollback.is_due() {
             self.farewell = None;

@@ -44,7 +44,8 @@ pub(super) fn is_constrained(certificate: &TbsCertificate) -> bool {
     !matches!(certificate.get::<NameConstraints>(), Ok(None))
 }
 
-/// Returns whether what a certificate says of its issuer's key and number is true of itself, as far as it says anything.
+/// Returns whether what a certificate says of its issuer's key and number is true of itself, as far as it says
+/// anything.
 pub(super) fn names_its_own_key(certificate: &TbsCertificate) -> bool {
     let issuer = match certificate.get::<AuthorityKeyIdentifier>() {
         Ok(Some((_, issuer))) => issuer,

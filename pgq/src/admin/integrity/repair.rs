@@ -33,9 +33,9 @@ pub struct Repair {
 ///
 /// # Errors
 ///
-/// When PgQ is not installed ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when there is something else by now than
-/// what was confirmed, when a lock is not to be had in time, with who has it, and when the server refuses. Nothing but
-/// sequences is changed then.
+/// When PgQ is not installed ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when there is something else by now
+/// than what was confirmed, when a lock is not to be had in time, with who has it, and when the server refuses. Nothing
+/// but sequences is changed then.
 pub fn repair(client: &mut impl GenericClient, confirmed: &[Finding]) -> Result<Repair, Error> {
     schema::require(client)?;
     match repair_all(client, confirmed) {

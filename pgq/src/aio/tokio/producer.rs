@@ -28,7 +28,8 @@ pub async fn insert_event(
 ///
 /// # Errors
 ///
-/// As [`insert_event`], and when the event has a [time](NewEvent::time) of its own ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
+/// As [`insert_event`], and when the event has a [time](NewEvent::time) of its own
+/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
 pub async fn insert_new_event(
     client: &impl GenericClient,
     queue: &str,

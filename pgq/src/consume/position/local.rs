@@ -22,16 +22,17 @@ use dbscript::BoxError;
 /// file's tick is handled; one that ends there was handled before and is only finished; anything else is an error. What
 /// was handled when the process died before it had written the file is handled again.
 ///
-/// The file holds the tick's number, as python-pgq writes it. A second file beside it, with the ending `.time`, holds the
-/// time at which that tick was made; back up both. A tick of the queue with the file's number and another time is not the
-/// file's tick: the queue was restored, has failed over or was made anew, and has given the number to other events. That
-/// is an error, also at each new start, until an operator decides with `--reset`. A number whose time is not recorded is
-/// taken as it is once, and gets its time, unless the second file has newer ticks: then the first one was restored alone, and
-/// the queue has to have one of these.
+/// The file holds the tick's number, as python-pgq writes it. A second file beside it, with the ending `.time`, holds
+/// the time at which that tick was made; back up both. A tick of the queue with the file's number and another time is
+/// not the file's tick: the queue was restored, has failed over or was made anew, and has given the number to other
+/// events. That is an error, also at each new start, until an operator decides with `--reset`. A number whose time is
+/// not recorded is taken as it is once, and gets its time, unless the second file has newer ticks: then the first one
+/// was restored alone, and the queue has to have one of these.
 ///
 /// Where file and queue differ at the start, the file is right: the consumer is moved to its tick, with a warning, or
-/// registered there. So whoever restores the folder from a backup has the missing events delivered again, as long as the
-/// queue has them; a tick that the queue does not have is an error. A missing file is written with the queue's tick.
+/// registered there. So whoever restores the folder from a backup has the missing events delivered again, as long as
+/// the queue has them; a tick that the queue does not have is an error. A missing file is written with the queue's
+/// tick.
 ///
 /// While the consumer runs it is not moved: when the queue goes back, as after a failover to a standby that lags, each
 /// round fails until an operator decides by `--rewind` or `--reset`, or by a new start.
@@ -61,7 +62,8 @@ impl<H: LocalHandler> LocalConsumer<H> {
         Ok(self.file.write(&Checkpoint::end_of(&info))?)
     }
 
-    /// Fails when the file's number was restored without its time, unless the queue has a newer tick of the second file.
+    /// Fails when the file's number was restored without its time, unless the queue has a newer tick of the second
+    /// file.
     fn require_proof(&self, batch: &mut Batch<'_>) -> Result<(), Error> {
         let newer = self.file.newer()?;
         for tick in &newer {

@@ -19,8 +19,8 @@ const SHOWN: usize = 20;
 /// The file that holds a consumer's tick: a plain number, as python-pgq writes and reads it.
 ///
 /// The tick's time is in a second file beside it, by the tick's number. That file is replaced first, and holds the tick
-/// before as well, so that the number has its time whichever of the two files a crash leaves behind. A number that is not
-/// in the second file was written by somebody else.
+/// before as well, so that the number has its time whichever of the two files a crash leaves behind. A number that is
+/// not in the second file was written by somebody else.
 #[derive(Clone, Debug)]
 pub(crate) struct TrackingFile {
     path: PathBuf,
@@ -62,8 +62,8 @@ impl TrackingFile {
         }))
     }
 
-    /// Returns the ticks of the second file, if the first one has an older tick, which is not among them: it was restored
-    /// without the second one, and its number may be that of another tick.
+    /// Returns the ticks of the second file, if the first one has an older tick, which is not among them: it was
+    /// restored without the second one, and its number may be that of another tick.
     ///
     /// # Errors
     ///

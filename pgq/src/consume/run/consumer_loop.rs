@@ -141,8 +141,8 @@ impl<D: Delivery> ConsumerLoop<D> {
             self.resume(cx)?;
         }
         let mut db = cx.database(&self.db)?;
-        // Only the transaction that finishes the batch may stand in for the disk: a batch that was opened and forgotten in
-        // a crash must not be worked on any more, and others must not have seen it.
+        // Only the transaction that finishes the batch may stand in for the disk: a batch that was opened and forgotten
+        // in a crash must not be worked on any more, and others must not have seen it.
         let settings = self.subscription.settings();
         let hurried = !self.delivery.kind().is_recorded_elsewhere()
             && !settings.autocommit
@@ -208,8 +208,8 @@ impl<D: Delivery> ConsumerLoop<D> {
         }
     }
 
-    /// Makes a failed round known to the next one. The lock goes with the other connections, so that after a failover it
-    /// is taken where the data is.
+    /// Makes a failed round known to the next one. The lock goes with the other connections, so that after a failover
+    /// it is taken where the data is.
     fn failed(&mut self, error: BoxError) -> BoxError {
         self.guard = Guard::default();
         error

@@ -30,8 +30,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Returns whether batches are recorded in another place than the queue, so that the same batch has to come again after
-    /// a crash of the server. Opening a batch then waits for the server's disk.
+    /// Returns whether batches are recorded in another place than the queue, so that the same batch has to come again
+    /// after a crash of the server. Opening a batch then waits for the server's disk.
     pub(crate) fn is_recorded_elsewhere(self) -> bool {
         self != Kind::Transactional
     }
@@ -51,8 +51,8 @@ impl Kind {
         self == Kind::Local
     }
 
-    /// Returns whether the consumer's lock is held as long as the loop runs, on a connection of its own: two processes may
-    /// have files of their own, on two machines.
+    /// Returns whether the consumer's lock is held as long as the loop runs, on a connection of its own: two processes
+    /// may have files of their own, on two machines.
     pub(crate) fn holds_lock(self) -> bool {
         self == Kind::Local
     }
@@ -91,8 +91,8 @@ pub trait Delivery {
     }
 
     /// Returns the tick at which a [`Kind::Local`] delivery continues, if it differs from the queue, where the consumer
-    /// stands at tick `at` or is not registered. Called once, with the consumer's lock held. A tick that the queue does not
-    /// have, or has with another time, is an error. Defaults to `None`: the queue's position.
+    /// stands at tick `at` or is not registered. Called once, with the consumer's lock held. A tick that the queue does
+    /// not have, or has with another time, is an error. Defaults to `None`: the queue's position.
     ///
     /// # Errors
     ///

@@ -35,10 +35,11 @@ pub struct Subscription {
 /// The last but one column is how many event ids were taken between the batch's ticks, the last one which tables row
 /// security hides from this role.
 ///
-/// The function gets its arguments from `guard`, so it cannot run before the lock is taken. With $6 the server
-/// searches for the first tick that is $4 events or the given interval away; the interval is the distance to the
-/// last tick, so there always is one. No interval leads to a tick at `infinity`, as ticks from elsewhere may be; then ticks
-/// are taken one by one, and one that has no age is not waited for. Rows that are looked up one by one are planned sooner than a join of them.
+/// The function gets its arguments from `guard`, so it cannot run before the lock is taken. With $6 the server searches
+/// for the first tick that is $4 events or the given interval away; the interval is the distance to the last tick, so
+/// there always is one. No interval leads to a tick at `infinity`, as ticks from elsewhere may be; then ticks are taken
+/// one by one, and one that has no age is not waited for. Rows that are looked up one by one are planned sooner than a
+/// join of them.
 macro_rules! next_batch {
     ($lock:literal, $consumer:literal, $turns:literal, $function:literal, $more:literal) => {
         concat!(
@@ -93,7 +94,8 @@ const NEXT_BATCH: &str = next_batch!(
 );
 
 /// $9 subconsumer, $10 the time after which another one is dead, in seconds. Who may take a batch over waits for those
-/// that are about to finish one: no row then, too. For a consumer that is not registered the function gets a null, and refuses.
+/// that are about to finish one: no row then, too. For a consumer that is not registered the function gets a null, and
+/// refuses.
 const NEXT_COOP_BATCH: &str = next_batch!(
     "pg_catalog.format('pgq %L %L', $1, $2 || '.' || $9)",
     "(select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \

@@ -89,8 +89,8 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Worker::spawn), when another process is at work under this name ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the
-    /// batch fails.
+    /// As [`spawn`](Worker::spawn), when another process is at work under this name
+    /// ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the batch fails.
     pub fn run_once(self, consumer: impl Delivery) -> Result<Totals, Error> {
         let (worker, script) = self.parts(consumer);
         worker.ending(true).run(script).map_err(ended)

@@ -58,11 +58,11 @@ impl<'a> Fields<'a> {
     /// Makes a value out of the fields, each of which is read as PostgreSQL writes its type: `t` and `f` and all else
     /// that it takes for a boolean, numbers, text, NULL for an `Option`, `{1,2}` of one dimension for a sequence, `\x`
     /// and digits for bytes or a sequence of them, a variant's name for an enum, JSON for a structure, a map or a
-    /// sequence. Dates and times become `chrono`'s types from ISO 8601 and from what PostgreSQL writes, with its default
-    /// `DateStyle`. What the value has no place for is ignored, if it does not refuse that itself.
+    /// sequence. Dates and times become `chrono`'s types from ISO 8601 and from what PostgreSQL writes, with its
+    /// default `DateStyle`. What the value has no place for is ignored, if it does not refuse that itself.
     ///
-    /// Where `serde` asks for no type, every field is a text or NULL: in what `#[serde(flatten)]` collects, in an untagged
-    /// enum, in a `serde_json::Value`. Numbers and booleans in these have to be made of the text, by
+    /// Where `serde` asks for no type, every field is a text or NULL: in what `#[serde(flatten)]` collects, in an
+    /// untagged enum, in a `serde_json::Value`. Numbers and booleans in these have to be made of the text, by
     /// `#[serde(deserialize_with)]` for instance, and errors in a flattened part do not name the field.
     ///
     /// A value that borrows, `&str` for instance, finds only text that was not quoted; `String` and `Cow<str>` take
@@ -70,7 +70,8 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     ///
-    /// When a field is missing, and when its text is not of its type ([`ErrorKind::Payload`](crate::ErrorKind::Payload)).
+    /// When a field is missing, and when its text is not of its type
+    /// ([`ErrorKind::Payload`](crate::ErrorKind::Payload)).
     ///
     /// ```
     /// #[derive(serde::Deserialize)]

@@ -82,8 +82,8 @@ impl BufferedProducerBuilder {
         self
     }
 
-    /// Sets how long [`flush`](BufferedProducer::flush) and [`close`](BufferedProducer::close) wait for a server that is
-    /// slow or away. Dropping the last clone waits for five seconds at most. Defaults to 60 seconds.
+    /// Sets how long [`flush`](BufferedProducer::flush) and [`close`](BufferedProducer::close) wait for a server that
+    /// is slow or away. Dropping the last clone waits for five seconds at most. Defaults to 60 seconds.
     pub fn patience(mut self, patience: Duration) -> BufferedProducerBuilder {
         self.patience = patience;
         self
@@ -99,8 +99,9 @@ impl BufferedProducerBuilder {
     ///
     /// # Errors
     ///
-    /// When the server cannot be reached, PgQ or the queue is missing ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), the role may not
-    /// insert (the error says what to grant), or no thread can be started.
+    /// When the server cannot be reached, PgQ or the queue is missing
+    /// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), the role may not insert (the error says what to grant), or
+    /// no thread can be started.
     pub fn spawn(self) -> Result<BufferedProducer, Error> {
         let shared = Arc::new(Shared::new(Buffer::new(&self.queue, self.limits)));
         let writer = Writer { queue: self.queue.clone(), shared: shared.clone() };

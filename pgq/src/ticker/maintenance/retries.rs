@@ -16,8 +16,8 @@ use crate::schema::{self, Trust};
 /// # Errors
 ///
 /// When PgQ is not installed, when it belongs to a role that could so use this one's rights
-/// ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails; the first failure of a queue, after the others were
-/// tried.
+/// ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails; the first failure of a queue,
+/// after the others were tried.
 pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
     schema::require(client)?;
     schema::require_trusted(client, Trust::All)?;
@@ -25,8 +25,8 @@ pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
     retry_all(client, || true, |returned| total += returned).map(|()| total)
 }
 
-/// How long a locked queue is waited for. An autovacuum of `pgq.retry_queue` gives way within a second. Row security that
-/// would hide events is an error.
+/// How long a locked queue is waited for. An autovacuum of `pgq.retry_queue` gives way within a second. Row security
+/// that would hide events is an error.
 const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '2s'; \
      set local row_security = off";
 
