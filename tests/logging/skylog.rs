@@ -120,7 +120,7 @@ level = WARNING
 [handler_rotated]
 class = handlers.RotatingFileHandler
 args = ('%(base)s.rotated',)
-kwargs = {'maxBytes': 80 + 2 * 5, 'backupCount': 3}
+kwargs = {'maxBytes': 9 * 10, 'backupCount': 3}
 formatter = line
 [handler_timed]
 class = logging.handlers.TimedRotatingFileHandler
@@ -250,7 +250,7 @@ fn what_is_wrong_with_a_file_is_told() {
         &[handler, "key class", "`handlers.SMTPHandler` is not supported"],
     );
     check(class, "", &[handler, "key class", "not set"]);
-    check("100*1024*1024", "100*'secret'", &[handler, "key args", "`*` does not work"]);
+    check("100*1024*1024", "100*'secret'", &[handler, "key args", "`*` is for integers only"]);
     check("100*1024*1024", "none", &[handler, "key args", "`none` is not known"]);
     check(", 3)", ", 3, 4)", &[handler, "key args", "4 arguments"]);
     check(", 3)", ", -3)", &[handler, "key args", "`backupCount` cannot be -3"]);
