@@ -17,7 +17,7 @@ use crate::sql;
 /// Whatever records makes that commit wait for the target's disk, also where `synchronous_commit` is off.
 ///
 /// ```no_run
-/// # use pgq::{BoxError};
+/// # use pgq::{BoxError, Events};
 /// # use pgq::postgres::Client;
 /// # use pgq_ext::Tracker;
 /// # fn write(_: &mut Events<'_>, _: &mut postgres::Transaction<'_>) -> Result<(), BoxError> { Ok(()) }
