@@ -108,7 +108,14 @@ fn a_server_that_falls_silent_is_asked_whether_it_is_there() {
 fn a_round_that_does_not_end_is_told() {
     let server = server_with_queue();
     let mut client = server.client("postgres");
-    // Nothing watches over a local socket, so a session that hangs on the server keeps the ticker waiting.
+    // A statement may take as long as it likes, so a session that hangs within one keeps the ticker waiting.
+    client
+        .batch_execute(
+            "create function public.slow() returns trigger language plpgsql as \
+                 $$begin perform pg_catalog.pg_sleep(0.1); return new; end$$; \
+             create trigger slow before insert on pgq.tick for each row execute function public.slow()",
+        )
+        .expect("created");
     let job = Job::new(&server.conninfo("postgres"), "");
     let mut ticker = job.start();
     wait_for_ticks(&mut client, "q", 3);
@@ -121,7 +128,15 @@ fn a_round_that_does_not_end_is_told() {
             let _ = kill(Pid::from_raw(*pid), signal);
         });
     };
-    signal_all(Signal::SIGSTOP);
+    let ticking = "select count(*) > 0 from pg_stat_activity where pid = any ($1) and wait_event = 'PgSleep'";
+    wait_for("a tick to be stopped", || {
+        signal_all(Signal::SIGSTOP);
+        let is_stopped: bool = client.query_one(ticking, &[&pids]).expect("readable").get(0);
+        if !is_stopped {
+            signal_all(Signal::SIGCONT);
+        }
+        is_stopped
+    });
     job.wait_for("a round does not end");
     signal_all(Signal::SIGCONT);
     wait_for_ticks(&mut client, "q", 3);
