@@ -85,9 +85,8 @@ fn better_matches_are_not_taken_on_the_extension() {
     better_matches_are_not_taken(Kind::Extension);
 }
 
-/// Whoever owns a database says what its search path is.
-#[test]
-fn a_schema_before_the_catalogue_is_not_looked_into() {
+/// Makes a database whose search path has a schema with traps before the catalogue, as the owner of a database may set it.
+fn database_of_traps() -> (Database, Client) {
     let database = Database::create("traps");
     let mut client = database.client();
     let role = format!("trapper_{}", unique());
@@ -101,6 +100,12 @@ fn a_schema_before_the_catalogue_is_not_looked_into() {
     client
         .batch_execute(&format!("alter database {} set search_path = evil, pg_catalog", database.name()))
         .expect("set");
+    (database, client)
+}
+
+#[test]
+fn a_schema_before_the_catalogue_is_not_looked_into() {
+    let (database, mut client) = database_of_traps();
     use_everything(&database, Kind::Own);
     assert_eq!(caught(&mut client), "");
 

@@ -6,10 +6,11 @@ use pgq::consume::Kind;
 use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
+use crate::batches;
 use crate::error::Error;
 use crate::handler::RemoteHandler;
+use crate::schema;
 use crate::tracker::Tracker;
-use crate::{batches, schema};
 
 /// Applies batches in another database and records them there. Skytools: `pgq.RemoteConsumer`.
 ///

@@ -9,29 +9,31 @@ use super::{CONSUMER, QUEUE, database, make_queue};
 use crate::support::programs::{Pair, SOURCE_QUEUE, TARGET_QUEUE, succeed};
 use crate::support::{queues, wait_for};
 
-/// Every row that comes takes two milliseconds, so a batch of many ticks takes longer than a statement may.
+/// Moves a batch of five ticks under limits that are shorter than it takes: each row takes two milliseconds.
+pub(super) fn check_mover(more: &str, limits: &str) {
+    let pair = Pair::create();
+    pair.write_ini(more);
+    pair.register();
+    let (mut source, mut target) = (pair.source_client(), pair.target_client());
+    target
+        .batch_execute(
+            "create function slow() returns trigger language plpgsql as $$ \
+             begin perform pg_sleep(0.002); return new; end $$; \
+             create trigger slow before insert on pgq.event_1_0 for each row execute function slow()",
+        )
+        .expect("created");
+    for n in 0..5 {
+        queues::insert(&mut source, SOURCE_QUEUE, n * 100, 100);
+        queues::tick(&mut source, SOURCE_QUEUE);
+    }
+    succeed(pair.mover(&["--set", "loop_delay=0"]).env("PGOPTIONS", limits));
+    assert_eq!(queues::count(&mut target, TARGET_QUEUE), 500, "{}", pair.log());
+}
+
 #[test]
 fn a_mover_may_take_longer_than_the_roles_statements() {
     for more in ["", "keep_event_ids = 1\n", "pgq_autocommit = 1\n"] {
-        let pair = Pair::create();
-        pair.write_ini(more);
-        pair.register();
-        let (mut source, mut target) = (pair.source_client(), pair.target_client());
-        target
-            .batch_execute(
-                "create function slow() returns trigger language plpgsql as $$ \
-                 begin perform pg_sleep(0.002); return new; end $$; \
-                 create trigger slow before insert on pgq.event_1_0 for each row execute function slow()",
-            )
-            .expect("created");
-        for n in 0..5 {
-            queues::insert(&mut source, SOURCE_QUEUE, n * 100, 100);
-            queues::tick(&mut source, SOURCE_QUEUE);
-        }
-        let mut mover = pair.mover(&["--set", "loop_delay=0"]);
-        let limits = "-c statement_timeout=700 -c idle_in_transaction_session_timeout=700";
-        succeed(mover.env("PGOPTIONS", limits));
-        assert_eq!(queues::count(&mut target, TARGET_QUEUE), 500, "{}", pair.log());
+        check_mover(more, "-c statement_timeout=700 -c idle_in_transaction_session_timeout=700");
     }
 }
 

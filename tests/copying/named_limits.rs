@@ -2,9 +2,9 @@
 
 use postgres::Client;
 
+use super::limits::check_mover;
 use crate::support::jobs::TestJob;
-use crate::support::programs::{Pair, SOURCE_QUEUE, TARGET_QUEUE, succeed};
-use crate::support::{queues, shared};
+use crate::support::shared;
 
 /// Servers before 17 have no `transaction_timeout`.
 fn has_setting(client: &mut Client, name: &str) -> bool {
@@ -30,27 +30,11 @@ fn the_setting_is_named_in_the_log() {
     }
 }
 
-/// The target's rows take two milliseconds each, so that no batch is done within the limit.
 #[test]
 fn a_mover_may_take_longer_than_the_roles_transactions() {
-    let limit = match has_setting(&mut shared().client("postgres"), "transaction_timeout") {
+    let limits = match has_setting(&mut shared().client("postgres"), "transaction_timeout") {
         true => "-c transaction_timeout=700",
-        false => "-c statement_timeout=700",
+        false => "-c idle_in_transaction_session_timeout=700",
     };
-    let pair = Pair::create();
-    pair.register();
-    let (mut source, mut target) = (pair.source_client(), pair.target_client());
-    target
-        .batch_execute(
-            "create function slow() returns trigger language plpgsql as $$ \
-             begin perform pg_sleep(0.002); return new; end $$; \
-             create trigger slow before insert on pgq.event_1_0 for each row execute function slow()",
-        )
-        .expect("created");
-    for n in 0..5 {
-        queues::insert(&mut source, SOURCE_QUEUE, n * 100, 100);
-        queues::tick(&mut source, SOURCE_QUEUE);
-    }
-    succeed(pair.mover(&["--set", "loop_delay=0"]).env("PGOPTIONS", limit));
-    assert_eq!(queues::count(&mut target, TARGET_QUEUE), 500, "{}", pair.log());
+    check_mover("", limits);
 }

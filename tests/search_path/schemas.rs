@@ -2,25 +2,12 @@
 
 use pgq::schema::Kind;
 
-use super::{caught, traps};
-use crate::support::{Database, unique};
+use super::{caught, database_of_traps};
 
 /// As `psql` runs what `pgqadm install --print` prints, and as a program calls the crates on a connection of its own.
 #[test]
 fn schemas_are_changed_under_a_path_of_their_own() {
-    let database = Database::create("traps");
-    let mut client = database.client();
-    let role = format!("trapper_{}", unique());
-    client
-        .batch_execute(&format!(
-            "create role {role}; grant create on schema public to {role}; create schema evil authorization {role}"
-        ))
-        .expect("allowed");
-    traps::set(&mut client, &role, "evil");
-    traps::hide_catalogue(&mut client, &role);
-    client
-        .batch_execute(&format!("alter database {} set search_path = evil, pg_catalog", database.name()))
-        .expect("set");
+    let (database, mut client) = database_of_traps();
     let mut boss = database.client();
     boss.batch_execute(&format!("begin; {}; commit", pgq::schema::sql())).expect("the printed script");
     boss.batch_execute(&format!("begin; {}; commit", pgq_ext::schema::sql())).expect("the printed script");

@@ -11,8 +11,10 @@ use postgres::{GenericClient, Transaction};
 use crate::admin::find_queue;
 use crate::admin::set_aside::{self, SetAside, joined, number};
 use crate::error::Error;
+use crate::lock;
+use crate::names;
 use crate::schema::{self, row_security};
-use crate::{lock, names, sql};
+use crate::sql;
 
 const WHAT: &str = "cannot drop the queue";
 

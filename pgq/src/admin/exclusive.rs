@@ -6,7 +6,8 @@ use postgres::{GenericClient, Transaction};
 
 use crate::admin::find_queue;
 use crate::error::Error;
-use crate::{lock, schema};
+use crate::lock;
+use crate::schema;
 
 /// Changes a queue in a transaction that has its name to itself.
 pub(crate) fn of_queue<T>(

@@ -8,7 +8,8 @@ use postgres::{GenericClient, Row};
 
 use crate::error::Error;
 use crate::names::Name;
-use crate::{schema, shell};
+use crate::schema;
+use crate::shell;
 
 /// At most this many names are listed in an error.
 const LISTED: usize = 10;

@@ -10,7 +10,8 @@ use super::script::{Age, Script};
 use super::state::State;
 use super::{COOP, FAILED, PGQ, path, trust};
 use crate::error::Error;
-use crate::{lock, sql};
+use crate::lock;
+use crate::sql;
 
 const WHAT: &str = "cannot install schema `pgq`";
 

@@ -11,7 +11,8 @@ use super::report::Kind;
 use super::state::State;
 use super::{dependents, dependents_at_last, path, trust};
 use crate::error::Error;
-use crate::{lock, sql};
+use crate::lock;
+use crate::sql;
 
 const WHAT: &str = "cannot remove schema `pgq`";
 

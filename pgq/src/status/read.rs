@@ -16,9 +16,10 @@ use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickerSe
 use crate::admin::integrity;
 use crate::admin::set_aside::failed_by;
 use crate::error::Error;
+use crate::lock;
+use crate::schema;
 use crate::sql::status as sql;
 use crate::time::seconds;
-use crate::{lock, schema};
 
 const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
 

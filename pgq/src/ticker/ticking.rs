@@ -14,8 +14,9 @@ use super::health::Health;
 use super::watch::Watch;
 use crate::admin::integrity::ADVICE;
 use crate::error::Error;
+use crate::lock;
+use crate::schema;
 use crate::ticker::TickerState;
-use crate::{lock, schema};
 
 /// How many queues are ticked in one transaction.
 const TOGETHER: usize = 100;

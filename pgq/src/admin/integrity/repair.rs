@@ -6,7 +6,8 @@ use postgres::{GenericClient, Transaction};
 
 use super::{Finding, inspect};
 use crate::error::Error;
-use crate::{lock, schema};
+use crate::lock;
+use crate::schema;
 
 const WHAT: &str = "cannot repair the database";
 

@@ -16,9 +16,10 @@ use crate::consume::tags::Tags;
 use crate::error::Error;
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::{Event, require_types};
+use crate::lock;
 use crate::produce::copy::Ids;
 use crate::schema::row_security;
-use crate::{lock, sql};
+use crate::sql;
 use dbscript::BoxError;
 
 /// With more events a batch gets memory to be sorted in.

@@ -14,8 +14,9 @@ use crate::consume::read::pages::Pages;
 use crate::consume::tags::Tags;
 use crate::error::Error;
 use crate::event::stored_event::Event;
+use crate::lock;
 use crate::produce::copy::{Ids, copy_batch};
-use crate::{lock, sql};
+use crate::sql;
 use dbscript::BoxError;
 
 type Values<'v> = [(&'v (dyn ToSql + Sync), Type)];

@@ -6,7 +6,8 @@ use log::warn;
 
 use crate::consume::run::subscription::Subscription;
 use crate::error::Error;
-use crate::{lock, sql};
+use crate::lock;
+use crate::sql;
 
 /// Holds the lock in a transaction of a connection of its own: a pooler hands out transactions, and the server ends
 /// them when the process dies. It has neither a snapshot nor an id, so it holds up neither vacuum nor rotation.
