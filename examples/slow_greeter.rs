@@ -2,7 +2,7 @@
 
 use std::process::{Command, ExitCode};
 
-use dbscript::{Error, Key};
+use dbscript::Key;
 use pgq::{Batch, BoxError, Consumer, Event, Outcome};
 
 const COMMAND: Key = Key::required("command", "Command to run with each name as its argument. No default.");
@@ -18,7 +18,7 @@ struct SlowGreeter {
 
 impl Consumer for SlowGreeter {
     fn process_event(&mut self, event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
-        let db = batch.client().ok_or_else(|| Error::usage("this program needs pgq_autocommit = 1"))?;
+        let db = batch.client()?;
         let status = Command::new(&self.command).arg(event.data().unwrap_or_default()).status()?;
         if !status.success() {
             // A policy, such as `pgq_max_retries = 5` makes, decides what becomes of the event.

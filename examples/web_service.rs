@@ -47,7 +47,7 @@ struct Welcome;
 
 impl Consumer for Welcome {
     fn process_event(&mut self, event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
-        batch.db().execute("insert into welcome (name) values ($1)", &[&event.data()])?;
+        batch.db()?.execute("insert into welcome (name) values ($1)", &[&event.data()])?;
         Ok(Outcome::Done)
     }
 }

@@ -3,6 +3,7 @@
 mod attempts;
 mod autocommit;
 mod coop;
+mod errors;
 mod keys;
 mod local;
 mod many;
@@ -146,7 +147,7 @@ fn create_written(client: &mut Client) {
 }
 
 fn write(batch: &mut Batch<'_>, number: i64) -> Result<(), BoxError> {
-    batch.db().execute("insert into written values ($1)", &[&number])?;
+    batch.db()?.execute("insert into written values ($1)", &[&number])?;
     Ok(())
 }
 

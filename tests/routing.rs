@@ -198,7 +198,7 @@ fn router(unknown: Unknown, calls: &Calls) -> Router {
     let (welcome, users, orders) = (calls.clone(), calls.clone(), calls.clone());
     Router::new(unknown)
         .on("welcome", move |event, batch| {
-            batch.db().execute("insert into done values ($1)", &[&event.data()])?;
+            batch.db()?.execute("insert into done values ($1)", &[&event.data()])?;
             note(&welcome, format!("welcome {}", event.data().unwrap_or_default()));
             Ok(Outcome::Done)
         })
@@ -208,7 +208,7 @@ fn router(unknown: Unknown, calls: &Calls) -> Router {
             Ok(Outcome::Done)
         })
         .on_table("shop.orders", move |event, batch| {
-            batch.db().execute("insert into done values ('undone')", &[])?;
+            batch.db()?.execute("insert into done values ('undone')", &[])?;
             note(&orders, event.event_type().to_owned());
             Err("the shop is closed".into())
         })

@@ -5,5 +5,6 @@ pub(crate) mod connection;
 pub(crate) mod conninfo;
 pub(crate) mod databases;
 pub(crate) mod listen;
+pub mod param;
 pub(crate) mod pool;
 pub(crate) mod tls;

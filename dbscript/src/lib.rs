@@ -54,10 +54,12 @@ pub use control::Control;
 pub use data_error::DataError;
 pub use database::connection::Connection;
 pub use database::databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
-pub use error::class::ErrorClass;
+pub use database::param;
+pub use error::pattern::ErrorPattern;
+pub use error::state_class::StateClass;
 pub use error::{
     BoxError, Error, ErrorKind, describe, describe_in_full, is_connection_error, is_final, is_interrupted,
-    sqlstate,
+    kind_of, sqlstate,
 };
 pub use files::{create_own_file, read_file, read_own_text_file, read_text_file};
 pub use panics::guarded;

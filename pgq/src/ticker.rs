@@ -30,7 +30,7 @@ pub(crate) use self::settings::DB;
 pub use self::settings::TickerSettings;
 pub use self::state::{TickerRole, TickerState, TickerStatus};
 pub(crate) use self::ticking::Ticking;
-use crate::error::Error;
+use crate::error::{Error, contained};
 use crate::ticker::maintenance::{Chore, ChoreLoop};
 
 /// Describes the ticker of one database, with its maintenance, on threads of its own inside any program.
@@ -106,7 +106,7 @@ impl Ticker {
     ///
     /// When the server cannot be reached, PgQ is missing, or no thread can be started.
     pub fn spawn(self) -> Result<TickerHandle, Error> {
-        let failed = |error| Error::failed("the ticker does not start").caused_by(error);
+        let failed = |error| Error::failed("the ticker does not start").caused_by(contained(error));
         let state = TickerState::default();
         let ticks = TickerLoop::new(state.clone(), self.settings.loop_delay, self.checks);
         let worker = self.worker(&self.name, ticks.pace()).database(DUTY, &self.conninfo);

@@ -126,6 +126,13 @@ impl From<pgq::Error> for Error {
     }
 }
 
+/// Keeps the kind that the causes have for a program.
+impl From<Error> for dbscript::Error {
+    fn from(error: Error) -> dbscript::Error {
+        dbscript::Error::from(BoxError::from(error))
+    }
+}
+
 /// Shows the whole chain as one line, which is what a `main` that returns the error prints.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -174,7 +174,7 @@ impl<H: RemoteHandler> Target<H> {
         record: &impl Record,
     ) -> Result<Delivered, BoxError> {
         let events = self.apply(cx, &mut batch, record).map_err(|error| {
-            let what = format!("cannot apply batch {} of queue `{}`", batch.info().id, batch.queue());
+            let what = format!("cannot apply the batch ({})", batch.place());
             dbscript::Error::failed(what).caused_by(self.locate(cx, error))
         })?;
         // The target is committed. If the rest fails, the batch comes again and is skipped.

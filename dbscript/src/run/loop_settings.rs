@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::class::ErrorClass;
+use crate::error::pattern::ErrorPattern;
 
 /// How a loop paces itself.
 ///
@@ -19,7 +19,7 @@ pub struct LoopSettings {
     /// Time to wait after a failed round. Defaults to 20 seconds.
     pub exception_sleep: Duration,
     /// Errors that are logged as warnings at first. Defaults to none.
-    pub exception_quiet: Vec<ErrorClass>,
+    pub exception_quiet: Vec<ErrorPattern>,
     /// How long they are, counted from the first failed round. Defaults to 300 seconds.
     pub exception_grace: Duration,
     /// How long no round must fail until the next failed one counts as the first. Defaults to 900 seconds.

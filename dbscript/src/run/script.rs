@@ -3,7 +3,7 @@
 use crate::control::Control;
 use crate::database::connection::Connection;
 use crate::database::databases::Databases;
-use crate::error::{BoxError, Error, is_usage};
+use crate::error::{BoxError, Error};
 use crate::stats::Stats;
 
 /// What a round found, which decides whether the loop sleeps.
@@ -30,8 +30,8 @@ pub trait Script {
     ///
     /// # Errors
     ///
-    /// Any error fails the round: it is logged, connections are closed, the loop waits and goes on. An [`Error`] that
-    /// [is a usage error](|error| error.kind() == ErrorKind::Usage) or [fatal](Error::fatal) ends the program.
+    /// Any error fails the round: the loop logs it, closes its connections, waits and continues. An [`Error`] of the
+    /// kind [`Usage`](crate::ErrorKind::Usage) or [`Fatal`](crate::ErrorKind::Fatal) ends the program.
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError>;
 
     /// Returns whether the last round, which succeeded, is a sign of life for a service manager's watchdog.
@@ -101,11 +101,10 @@ impl Context {
         self.databases.listen(name, channel);
     }
 
-    /// Names a database in an error that came from it: its name here, and database, host, port and user.
-    pub fn locate(&self, name: &str, error: impl Into<BoxError>) -> Error {
-        let (label, error) = (self.databases.label(name), error.into());
-        let located = if is_usage(&*error) { Error::usage(label) } else { Error::failed(label) };
-        located.caused_by(error)
+    /// Adds the database that an error comes from: its name here, and database, host, port and user. The kind of the
+    /// error stays.
+    pub fn locate(&self, name: &str, error: impl Into<Error>) -> Error {
+        Error::failed(self.databases.label(name)).caused_by(error.into())
     }
 
     /// Returns the set of databases.

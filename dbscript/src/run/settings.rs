@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::config::key::Key;
 use crate::database::databases::Databases;
 use crate::error::Error;
-use crate::error::class::ErrorClass;
+use crate::error::pattern::ErrorPattern;
 use crate::logging::{
     FORMAT_KEYS, LOG_COUNT, LOG_FORMAT, LOG_SIZE, LOGFILE, LogSettings, SKYLOG_LOCATIONS, USE_SKYLOG,
 };
@@ -153,9 +153,9 @@ fn loop_delay(config: &Config, key: &Key) -> Result<f64, Error> {
     if delay < 0.0 { Ok(delay) } else { config.seconds(key).map(|delay| delay.as_secs_f64()) }
 }
 
-fn kinds(config: &Config, key: &Key) -> Result<Vec<ErrorClass>, Error> {
+fn kinds(config: &Config, key: &Key) -> Result<Vec<ErrorPattern>, Error> {
     let names = config.list(key)?;
-    Ok(names.iter().filter(|name| !name.is_empty()).map(|name| ErrorClass::from_name(name)).collect())
+    Ok(names.iter().filter(|name| !name.is_empty()).map(|name| ErrorPattern::from_name(name)).collect())
 }
 
 /// Reads a connection string and checks its syntax, without a word of what it holds.

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use log::{Level, debug, log};
 
-use crate::error::class::ErrorClass;
 use crate::error::describe;
+use crate::error::pattern::ErrorPattern;
 use crate::run::loop_settings::LoopSettings;
 use crate::text::repeats::Repeats;
 
 /// Remembers failed rounds, so that an error that comes again and again does not fill the log.
 pub(crate) struct Trouble {
     job: String,
-    quiet: Vec<ErrorClass>,
+    quiet: Vec<ErrorPattern>,
     grace: Duration,
     reset: Duration,
     /// When the first of the failures came that are not forgotten yet, and the last.
@@ -102,7 +102,7 @@ mod tests {
     use crate::error::Error;
 
     fn trouble() -> Trouble {
-        let exception_quiet = vec![ErrorClass::from_name("ALL")];
+        let exception_quiet = vec![ErrorPattern::from_name("ALL")];
         Trouble::new("test", &LoopSettings { exception_quiet, ..LoopSettings::default() })
     }
 

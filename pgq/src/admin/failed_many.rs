@@ -159,7 +159,7 @@ fn time_before(client: &mut impl GenericClient, interval: &str) -> Result<f64, E
     match client.query_typed_one(TIME_BEFORE, &[(&interval, Type::TEXT)]) {
         Ok(row) => Ok(row.get(0)),
         // Class 22 is wrong data.
-        Err(error) if error.code().is_some_and(|state| state.code().starts_with("22")) => {
+        Err(error) if error.code().is_some_and(|state| dbscript::StateClass::Value.contains(state)) => {
             Err(Error::usage(format!("`{interval}` is no interval; one is `7 days`, another `12:00`")))
         }
         Err(error) => Err(Error::failed("cannot read an interval").caused_by(error)),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use dbscript::StateClass;
 use dbscript::nearest;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
@@ -179,7 +180,7 @@ fn check(transaction: &mut Transaction<'_>, variable: &Variable, value: &str) ->
         Ok(row) if row.get(0) => Ok(()),
         Ok(_) => Err(wrong()),
         // Class 22 is wrong data.
-        Err(error) if error.code().is_some_and(|state| state.code().starts_with("22")) => Err(wrong()),
+        Err(error) if error.code().is_some_and(|state| StateClass::Value.contains(state)) => Err(wrong()),
         Err(error) => {
             Err(Error::failed(format!("cannot check the value of `queue_{name}`")).caused_by(error))
         }

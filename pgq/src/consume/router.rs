@@ -43,7 +43,7 @@ type Handler = Box<dyn FnMut(&Event, &mut Batch<'_>) -> Result<Outcome, BoxError
 /// let router = Router::new(Unknown::Fail)
 ///     .on("welcome", |event, batch| {
 ///         let fields = event.urldecode()?;
-///         batch.db().execute("insert into welcomed values ($1)", &[&fields.require("username")?])?;
+///         batch.db()?.execute("insert into welcomed values ($1)", &[&fields.require("username")?])?;
 ///         Ok(Outcome::Done)
 ///     })
 ///     .on_table("public.users", |event, _batch| {
@@ -233,7 +233,7 @@ mod tests {
         let error = route(&mut router(Unknown::Error), None, unknown()).expect_err("refused");
         assert!(
             dbscript::describe(&*error)
-                .ends_with("(queue `q`, batch 1, event 1): there is no handler of `x`")
+                .ends_with("(queue `q`, consumer `test`, batch 1, event 1): there is no handler of `x`")
         );
     }
 

@@ -94,12 +94,11 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// As described ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), for deliveries whose batches have an order.
-    pub fn require_no_subconsumer(&self) -> Result<(), Error> {
+    /// As described, for deliveries whose batches have an order; the error is one of usage.
+    pub fn require_no_subconsumer(&self) -> Result<(), dbscript::Error> {
+        let what = "this kind of consumer has no subconsumers: its batches have an order";
         match self.subconsumer {
-            Some(_) => {
-                Err(Error::usage("this kind of consumer has no subconsumers: its batches have an order"))
-            }
+            Some(_) => Err(Error::usage(what).into()),
             None => Ok(()),
         }
     }

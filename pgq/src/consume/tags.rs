@@ -4,6 +4,7 @@ use crate::sql::batch::holder;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dbscript::param::{bytea_array, int4_array, int8_array};
 use postgres::GenericClient;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
@@ -139,7 +140,7 @@ impl Tags {
         let (ids, seconds): (Vec<i64>, Vec<i32>) =
             self.retries.iter().map(|(event, seconds)| (event.id, *seconds)).unzip();
         let mut values = holder.values().to_vec();
-        values.extend([(&ids as _, Type::INT8_ARRAY), (&seconds as _, Type::INT4_ARRAY)]);
+        values.extend([int8_array(&ids), int4_array(&seconds)]);
         let failed = |error| Error::failed(what).caused_by(error);
         let rows = client.query_typed(RETRY_EACH, &values).map_err(failed)?;
         if rows.is_empty() {
@@ -181,7 +182,7 @@ fn send_many<T: ToSql + Sync>(
     let marks: Vec<&[u8]> = tags.keys().map(|event| &event.mark[..]).collect();
     let tags: Vec<&T> = tags.values().collect();
     let mut values = holder.values().to_vec();
-    values.extend([(&ids as _, Type::INT8_ARRAY), (&tags as _, array), (&marks as _, Type::BYTEA_ARRAY)]);
+    values.extend([int8_array(&ids), (&tags as _, array), bytea_array(&marks)]);
     let rows = client.query_typed(statement, &values).map_err(failed)?;
     if rows.is_empty() { Err(holder::gone()) } else { Ok(()) }
 }

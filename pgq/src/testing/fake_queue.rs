@@ -14,7 +14,7 @@ use crate::event::new_event::NewEvent;
 use crate::event::stored_event::{Event, Made};
 use dbscript::BoxError;
 
-/// A queue without a server, to test a consumer that needs no database: [`Batch::db`] panics.
+/// A queue without a server, to test a consumer that needs no database: [`Batch::db`] returns an error.
 ///
 /// Its clock stands still until it is [advanced](FakeQueue::advance).
 ///
@@ -211,7 +211,10 @@ mod tests {
         });
         let mut queue = queue_of_three();
         let error = queue.deliver(&mut consumer).expect_err("the batch fails");
-        assert_eq!(dbscript::describe(&*error), "cannot process the event (queue `q`, batch 1, event 2): no");
+        assert_eq!(
+            dbscript::describe(&*error),
+            "cannot process the event (queue `q`, consumer `test`, batch 1, event 2): no"
+        );
 
         let policy = RetryPolicy::fixed(Duration::from_secs(9)).max_retries(1);
         let mut queue = queue.retry_policy(policy);

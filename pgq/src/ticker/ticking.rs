@@ -5,7 +5,7 @@ use crate::names::bytes;
 use crate::sql::ticker::{PATIENCE, listed};
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbscript::{BoxError, Connection, Context, Control, plain};
+use dbscript::{BoxError, Connection, Context, Control, StateClass, plain};
 use postgres::SimpleQueryMessage;
 use postgres::error::SqlState;
 
@@ -297,8 +297,7 @@ fn is_full(error: &postgres::Error) -> bool {
 /// Returns whether an error is none of a single queue.
 fn concerns_all(db: &mut Connection, error: &postgres::Error) -> bool {
     // Read-only after a failover, out of resources, an operator's order, a broken system.
-    let states = ["08", "25", "53", "57P", "58"];
-    let is_general = |state: &SqlState| states.iter().any(|class| state.code().starts_with(class));
+    let is_general = |state| StateClass::Server.contains(state);
     match error.code() {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => !may_tick(db),
         state => state.is_none_or(is_general),
@@ -328,8 +327,7 @@ fn cannot_tick(error: postgres::Error) -> Error {
 
 /// Says what is missing, when it is PgQ.
 fn unknown(db: &mut Connection, error: postgres::Error) -> Error {
-    let is_undefined =
-        error.code().is_some_and(|state| ["42", "3F"].iter().any(|class| state.code().starts_with(class)));
+    let is_undefined = error.code().is_some_and(|state| StateClass::Undefined.contains(state));
     if is_undefined
         && let Err(missing) = schema::require(&mut **db)
         && missing.kind() == ErrorKind::Missing

@@ -11,8 +11,9 @@ use postgres::{Client, Config, SimpleQueryMessage};
 use super::{Canceller, Lifeline, Opened};
 use crate::database::conninfo::{Endpoint, SessionAttrs, Target};
 use crate::database::tls::{Connector, Encryption, LocalSocket, Progress, Protection, Scissors, SslMode};
+use crate::error::state_class::StateClass;
 use crate::error::tls_failure::TlsFailure;
-use crate::error::{BoxError, Error, describe};
+use crate::error::{BoxError, Error, describe, sqlstate};
 
 pub(super) struct Attempt<'a> {
     pub(super) target: &'a Target,
@@ -147,8 +148,7 @@ impl Attempt<'_> {
 
 /// A refusal of the user or of the protocol may be one for the want of encryption, or for its presence.
 fn is_refused(error: &(dyn StdError + 'static)) -> bool {
-    let refusal = |state: &str| state.starts_with("28") || state.starts_with("08");
-    crate::error::sqlstate(error).is_some_and(|state| refusal(state.code()))
+    sqlstate(error).is_some_and(|state| StateClass::Refusal.contains(state))
 }
 
 /// Returns both refusals, unless they are the same.

@@ -25,7 +25,7 @@ pub(crate) use self::session_attrs::SessionAttrs;
 pub(crate) use self::silence::Silence;
 use self::surroundings::Surroundings;
 pub(crate) use self::target::Target;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// Parses `key=value` pairs or a URI. What it leaves out comes from its service, then from `env` (the `PG*`
 /// variables), the password from the password file, and the rest from libpq's defaults: the local socket
@@ -40,7 +40,7 @@ pub(crate) fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<
     let mut options = given(text)?;
     let has_service = service::name(&options, &surroundings).is_some();
     let understood = complete(&mut options, &surroundings).and_then(|()| understand(&options, &surroundings));
-    understood.map_err(|error| if has_service { error.may_pass() } else { error })
+    understood.map_err(|error| if has_service { error.with_kind(ErrorKind::Failed) } else { error })
 }
 
 fn understand(options: &Options, surroundings: &Surroundings<'_>) -> Result<Target, Error> {

@@ -3,9 +3,9 @@
 use crate::sql::batch::lift_limits;
 use std::vec::IntoIter;
 
+use dbscript::param::{Param, int8, text};
 use dbscript::sqlstate;
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
 use crate::consume::holder::Holder;
@@ -18,8 +18,6 @@ use crate::lock;
 use crate::produce::copy::{Ids, copy_batch};
 use crate::sql;
 use dbscript::BoxError;
-
-type Values<'v> = [(&'v (dyn ToSql + Sync), Type)];
 
 /// Where the events of a batch come from, and where the batch is finished.
 pub(crate) enum Source<'a> {
@@ -74,7 +72,7 @@ impl<'a> Source<'a> {
     }
 
     /// Runs a statement that returns one row.
-    pub(crate) fn query_one(&mut self, statement: &str, values: &Values<'_>) -> Result<Row, BoxError> {
+    pub(crate) fn query_one(&mut self, statement: &str, values: &[Param<'_>]) -> Result<Row, BoxError> {
         match self {
             Source::Transaction { transaction, .. } => Ok(transaction.query_typed_one(statement, values)?),
             Source::Autocommit { client, .. } => Ok(client.query_typed_one(statement, values)?),
@@ -202,7 +200,7 @@ impl Lent {
             [(&self.work_mem, SET_WORK_MEM), (&self.statement_timeout, sql::batch::LIMIT_STATEMENTS)];
         for (before, statement) in settings {
             if let Some(before) = before {
-                client.query_typed(statement, &[(before, Type::TEXT)])?;
+                client.query_typed(statement, &[text(before)])?;
             }
         }
         self.work_mem = None;
@@ -300,8 +298,7 @@ fn fetch_behind(
         return Ok(Vec::new());
     };
     let limit = Some(i64::from(pages.rows())).filter(|rows| *rows > 0).unwrap_or(i64::MAX);
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&id, Type::INT8), (&transaction, Type::INT8), (&limit, Type::INT8)];
+    let values = [int8(&id), int8(&transaction), int8(&limit)];
     let rows = client.query_typed(&events_behind_statement(events), &values)?;
     let is_last = pages.end_with(&rows);
     *place = rows.last().filter(|_| !is_last).map(|last| (last.get(0), last.get(2)));

@@ -1,6 +1,5 @@
 //! The consumer's round: open the next batch, deliver it, finish it.
 
-use crate::error::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use crate::consume::run::delivery::Delivery;
 use crate::consume::run::guard::Guard;
 use crate::consume::run::subscription::Subscription;
 use crate::consume::settings::Twin;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::event::batch_info::BatchInfo;
 use crate::event::checkpoint::Checkpoint;
 use crate::schema;
@@ -79,7 +78,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         if settings.retry_policy.is_some() && !self.delivery.kind().retries_events() {
             let what = "this kind of consumer retries no events, so `pgq_retry_delay` and `pgq_max_retries` \
                         (`retry_policy`) must not be set";
-            return Err(Error::usage(what).into());
+            return Err(dbscript::Error::from(Error::usage(what)).into());
         }
         self.delivery.configure(settings)
     }
@@ -90,7 +89,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         let mut db = cx.database(&self.db)?;
         let settings = self.subscription.settings();
         if !self.subscription.is_registered(&mut *db)? {
-            let failed = |error| Error::failed("cannot register").on_queue(&settings.queue).caused_by(error);
+            let failed = |error| self.subscription.at().failed("cannot register", error);
             let mut transaction = db.transaction().map_err(failed)?;
             match if self.resumes { self.delivery.resume(None)? } else { None } {
                 Some(at) => self.subscription.move_to(&mut transaction, &at)?,
@@ -117,7 +116,7 @@ impl<D: Delivery> ConsumerLoop<D> {
     /// Moves the consumer to where the delivery goes on, if that is not where it stands.
     fn resume(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         let settings = self.subscription.settings();
-        let failed = |error| Error::failed("cannot resume").on_queue(&settings.queue).caused_by(error);
+        let failed = |error| self.subscription.at().failed("cannot resume", error);
         let mut db = cx.database(&self.db)?;
         let mut transaction = db.transaction().map_err(failed)?;
         self.subscription.lock(&mut transaction)?;
@@ -221,7 +220,8 @@ impl<D: Delivery> ConsumerLoop<D> {
             return Ok(Round::Idle);
         }
         if self.subscription.settings().twin == Twin::Stop && !busy.is_by_strangers() {
-            return Err(busy.fatal().into());
+            let ended = dbscript::Error::new(dbscript::ErrorKind::Fatal, busy);
+            return Err(cx.locate(&self.db, ended).into());
         }
         if cx.is_ending() {
             return Err(busy.into());
@@ -244,9 +244,22 @@ impl<D: Delivery> ConsumerLoop<D> {
         }
     }
 
-    /// Names the database in errors that came from its queue.
-    fn locate(&self, cx: &Context, error: BoxError) -> BoxError {
-        if error.is::<Error>() { cx.locate(&self.db, error).into() } else { error }
+    /// Adds the database to an error of the start. A setting that is wrong ends the program as one of usage.
+    fn not_started(&self, cx: &Context, error: BoxError) -> BoxError {
+        match error.downcast::<Error>() {
+            Ok(error) => cx.locate(&self.db, *error).into(),
+            Err(error) => error,
+        }
+    }
+
+    /// Adds the database to an error of a round, which ends the loop only if a handler wants that or does not fit the
+    /// settings.
+    fn failed_round(&self, cx: &Context, error: BoxError) -> BoxError {
+        match (error.is::<Error>(), Error::is_misconfigured(&*error)) {
+            (false, _) => error,
+            (true, false) => cx.locate(&self.db, error).into(),
+            (true, true) => cx.locate(&self.db, error).with_kind(dbscript::ErrorKind::Usage).into(),
+        }
     }
 }
 
@@ -254,11 +267,11 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.check_settings()?;
         schema::check_connections(cx, &self.db);
-        self.delivery.startup(cx)?;
-        self.register(cx).map_err(|error| self.locate(cx, error))?;
+        self.delivery.startup(cx).map_err(as_program)?;
+        self.register(cx).map_err(|error| self.not_started(cx, error))?;
         if self.resumes {
             let resumed = self.hold_lock(cx).and_then(|()| self.resume(cx)).or_else(unless_busy);
-            resumed.map_err(|error| self.locate(cx, error))?;
+            resumed.map_err(|error| self.not_started(cx, error))?;
         }
         let settings = self.subscription.settings();
         if settings.listen {
@@ -284,7 +297,15 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
         if let (Err(error), Some(hooks)) = (&result, &self.hooks) {
             hooks.round_failed(&**error);
         }
-        result.map_err(|error| self.locate(cx, error))
+        result.map_err(|error| self.failed_round(cx, error))
+    }
+}
+
+/// Gives an error of this crate the kind by which it ends a program.
+fn as_program(error: BoxError) -> BoxError {
+    match error.downcast::<Error>() {
+        Ok(error) => dbscript::Error::from(*error).into(),
+        Err(error) => error,
     }
 }
 

@@ -112,7 +112,9 @@ impl Worker {
     }
 }
 
-/// A running worker. Dropping it stops the worker and waits for the current batch.
+/// A running worker. Dropping it stops the worker and waits for the current batch, for a few seconds at most
+/// ([`dbscript::DROP_LIMIT`]); a batch that takes longer is aborted. [`join`](WorkerHandle::join) waits however long the
+/// batch takes.
 pub struct WorkerHandle(dbscript::WorkerHandle);
 
 impl WorkerHandle {
@@ -159,8 +161,5 @@ impl WorkerHandle {
 }
 
 fn ended(error: BoxError) -> Error {
-    match error.downcast::<Error>() {
-        Ok(error) => *error,
-        Err(error) => Error::failed("the worker failed").made_of(error),
-    }
+    Error::of_part("the worker failed", error)
 }

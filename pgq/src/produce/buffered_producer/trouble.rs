@@ -3,14 +3,15 @@
 use crate::error::ErrorKind;
 use std::time::Instant;
 
+use dbscript::StateClass;
+
 use crate::backoff::Backoff;
 use crate::error::Error;
 
-/// Classes of errors that pass: connection, wrong state (a standby), rollback, resources, object in use, operator,
-/// system, and what the server did not expect itself.
-const PASSING: [&str; 8] = ["08", "25", "40", "53", "55", "57", "58", "XX"];
-/// Classes of errors that one event may be at fault for: its data, a constraint, a limit.
-const OF_EVENTS: [&str; 3] = ["22", "23", "54"];
+/// The errors which time heals.
+const PASSING: [StateClass; 2] = [StateClass::Transient, StateClass::Internal];
+/// The errors for which one event may be at fault.
+const OF_EVENTS: [StateClass; 2] = [StateClass::Data, StateClass::Limit];
 
 /// The last failed attempt, after which none has succeeded.
 pub(super) struct Trouble {
@@ -44,13 +45,13 @@ impl Trouble {
 
 /// Returns whether the server may take the other events of a transaction that failed.
 pub(super) fn is_of_an_event(error: &Error) -> bool {
-    let is_in = |state: &str| OF_EVENTS.iter().any(|class| state.starts_with(class));
-    !error.is_connection() && error.sqlstate().is_some_and(|state| is_in(state.code()))
+    let is_in = |state| OF_EVENTS.iter().any(|class| class.contains(state));
+    !error.is_connection() && error.sqlstate().is_some_and(is_in)
 }
 
 fn lasts(error: &Error) -> bool {
-    let refused = |state: &str| !PASSING.iter().any(|class| state.starts_with(class));
+    let refused = |state| !PASSING.iter().any(|class| class.contains(state));
     error.kind() == ErrorKind::Missing
         || error.kind() == ErrorKind::Usage
-        || !error.is_connection() && error.sqlstate().is_some_and(|state| refused(state.code()))
+        || !error.is_connection() && error.sqlstate().is_some_and(refused)
 }

@@ -72,8 +72,5 @@ impl Drop for Writer {
 
 /// Makes any error one of this crate.
 pub(super) fn own(what: &str, error: BoxError) -> Error {
-    match error.downcast::<Error>() {
-        Ok(error) => *error,
-        Err(error) => Error::failed(what).caused_by(error),
-    }
+    Error::of_part(what, error)
 }

@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use postgres::Client;
-use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
 use super::complaint::Complaint;
 use super::{Delivery, Held, Message, Receiver};
 use crate::database::connect;
 use crate::database::conninfo::{self, Target};
-use crate::error::{Error, describe, is_connection_error, sqlstate};
+use crate::error::state_class::StateClass;
+use crate::error::{Error, ErrorKind, describe, is_connection_error, sqlstate};
 use crate::logging::skylog::handlers::tally::SharedTally;
 
 const ADD: &str = "select * from log.add($1, $2, $3)";
@@ -54,7 +54,7 @@ impl LogDatabase {
         let conninfo = conninfo.to_owned();
         let database =
             LogDatabase { conninfo, job_name, tally, client: None, complaint: Complaint::default() };
-        database.target().map_err(Error::at_start)?;
+        database.target().map_err(|error| error.with_kind(ErrorKind::Usage))?;
         Ok(database)
     }
 
@@ -136,8 +136,5 @@ impl Receiver<Line> for LogDatabase {
 /// Distinguishes a message that `log.add` does not take, or a `log.add` that is missing, from a server which is away,
 /// read-only, out of resources, or too busy.
 fn is_about_the_message(error: &Error) -> bool {
-    let away = |state: &SqlState| {
-        ["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| state.code().starts_with(class))
-    };
-    !is_connection_error(error) && sqlstate(error).is_some_and(|state| !away(state))
+    !is_connection_error(error) && sqlstate(error).is_some_and(|state| !StateClass::Transient.contains(state))
 }
