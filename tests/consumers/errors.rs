@@ -27,7 +27,7 @@ fn an_error_that_ends_the_loop_keeps_its_source_and_sqlstate() {
 
 /// Inserts with an argument that `insert_new_event` refuses.
 fn misuse(batch: &mut Batch<'_>) -> Result<(), BoxError> {
-    let event = NewEvent { time: Some(chrono::DateTime::UNIX_EPOCH), ..NewEvent::new("type", "data") };
+    let event = NewEvent::new("type", "data").time(chrono::DateTime::UNIX_EPOCH);
     let error = pgq::insert_new_event(batch.db()?, QUEUE, &event).expect_err("refused");
     assert_eq!(error.kind(), pgq::ErrorKind::Usage);
     Err(error.into())
