@@ -99,7 +99,12 @@ impl Error {
             Err(error) => {
                 let is_usage = dbscript::kind_of(&*error) == Some(dbscript::ErrorKind::Usage);
                 let kind = if is_usage { ErrorKind::Usage } else { ErrorKind::Failed };
-                Error::new(kind, what.to_owned()).made_of(contained(error))
+                let mut error = Error::new(kind, what.to_owned()).made_of(contained(error));
+                // The settings of the part are wrong, not those of the loop whose handler started it.
+                if error.0.kind == ErrorKind::Misconfigured {
+                    error.0.kind = ErrorKind::Usage;
+                }
+                error
             }
         }
     }

@@ -290,13 +290,22 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn not_processed(&self, error: BoxError) -> Error {
-        self.events.at().failed("cannot process the batch", error)
+    fn not_processed(&self, error: impl Into<BoxError>) -> Error {
+        self.failed_by("cannot process the batch", error.into())
+    }
+
+    /// Makes the error of a step whose handler failed. A handler that does not fit the settings stays one.
+    fn failed_by(&self, what: &str, error: BoxError) -> Error {
+        let step = match Error::is_misconfigured(&*error) {
+            true => Error::misconfigured(what),
+            false => Error::failed(what),
+        };
+        self.events.at().add_to(step).caused_by(error)
     }
 
     /// Makes the error of an event whose handler failed.
     pub(crate) fn handler_failed(&self, event: &Event, error: BoxError) -> Error {
-        self.events.at().failed("cannot process the event", error).at_event(event.id())
+        self.failed_by("cannot process the event", error).at_event(event.id())
     }
 
     /// Returns queue, consumer and batch, as messages show them.
