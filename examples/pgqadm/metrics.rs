@@ -49,7 +49,7 @@ impl Server {
         let served = Served { metrics: Metrics::new(Box::new(databases)), alive: Box::new(alive) };
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("metrics".to_owned());
-        let thread = thread.spawn(move || http::serve(runtime, socket, served, stopped)).map_err(failed)?;
+        let thread = thread.spawn(move || http::serve(&runtime, socket, served, stopped)).map_err(failed)?;
         info!("serving metrics on {listen}");
         Ok(Some(Server { _listener: listener, stop: Some(stop), thread: Some(thread) }))
     }

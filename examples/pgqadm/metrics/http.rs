@@ -51,11 +51,11 @@ type Clients = JoinSet<Result<(), Elapsed>>;
 
 /// Makes what runs the server, within the thread that calls it.
 pub(super) fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().thread_name("metrics_read").build()
+    Builder::new_current_thread().enable_all().build()
 }
 
 /// Serves until `stopped`; the clients of that moment get their answers.
-pub(super) fn serve(runtime: Runtime, socket: TcpListener, served: Served, stopped: oneshot::Receiver<()>) {
+pub(super) fn serve(runtime: &Runtime, socket: TcpListener, served: Served, stopped: oneshot::Receiver<()>) {
     runtime.block_on(async move {
         let mut clients = Clients::new();
         tokio::select! {
@@ -66,8 +66,6 @@ pub(super) fn serve(runtime: Runtime, socket: TcpListener, served: Served, stopp
         }
         let _ = timeout(GRACE, async { while clients.join_next().await.is_some() {} }).await;
     });
-    // A database that does not respond is not waited for.
-    runtime.shutdown_background();
 }
 
 async fn accept_all(socket: TcpListener, clients: &mut Clients, served: Arc<Served>) -> io::Result<()> {

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 use std::time::Duration;
 
 use dbscript::{BoxError, Control, Databases, describe};
 use hyper::body::Bytes;
-use log::debug;
+use log::{debug, error};
 use pgq::status::Status;
 use pgq::status::metrics::render;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::DB;
@@ -23,7 +24,7 @@ type List = Box<dyn Fn() -> Vec<(String, String)> + Send>;
 
 /// The metrics of all databases.
 pub(super) struct Metrics {
-    scraper: tokio::sync::Mutex<Scraper>,
+    scraper: Mutex<Scraper>,
     scrapes: AtomicU64,
 }
 
@@ -34,19 +35,20 @@ struct Scraper {
     text: Bytes,
 }
 
-/// One database. What it reads is given up together with this value.
+type Question = oneshot::Sender<Status>;
+
+/// A thread that reads the status of one database. It ends together with this value, and so does what it reads.
 struct Reader {
     /// The database's own name, or that of its connection string until it has been reached.
     name: String,
     control: Control,
-    databases: Arc<Mutex<Databases>>,
-    reading: Option<JoinHandle<Option<Status>>>,
+    questions: Sender<Question>,
 }
 
 impl Metrics {
     pub(super) fn new(databases: List) -> Metrics {
         let scraper = Scraper { databases, readers: BTreeMap::new(), text: Bytes::new() };
-        Metrics { scraper: tokio::sync::Mutex::new(scraper), scrapes: AtomicU64::new(0) }
+        Metrics { scraper: Mutex::new(scraper), scrapes: AtomicU64::new(0) }
     }
 
     /// Returns the metrics as text. A scrape that is under way answers this request too, so that it lasts no longer
@@ -68,13 +70,17 @@ impl Scraper {
         let databases = (self.databases)();
         self.readers.retain(|conninfo, _| databases.iter().any(|(_, listed)| listed == conninfo));
         for (name, conninfo) in databases {
-            self.readers.entry(conninfo).or_insert_with_key(|conninfo| Reader::new(name, conninfo)).begin();
+            self.readers.entry(conninfo).or_insert_with_key(|conninfo| Reader::start(name, conninfo));
         }
+        let answers: Vec<_> = self.readers.values().map(Reader::ask).collect();
         let (mut read, mut failed) = (Vec::new(), Vec::new());
-        for reader in self.readers.values_mut() {
-            match reader.status(deadline).await {
-                Some(status) => read.push(status),
-                None => failed.push(reader.name.clone()),
+        for (reader, answer) in self.readers.values_mut().zip(answers) {
+            match timeout_at(deadline, answer).await {
+                Ok(Ok(status)) => {
+                    reader.name.clone_from(&status.database);
+                    read.push(status);
+                }
+                _ => failed.push(reader.name.clone()),
             }
         }
         render(&read, &failed)
@@ -82,31 +88,27 @@ impl Scraper {
 }
 
 impl Reader {
-    /// Makes one for a connection string; `fallback` names the database where that does not.
-    fn new(fallback: String, conninfo: &str) -> Reader {
+    /// Starts one for a connection string; `fallback` names the database where that does not.
+    fn start(fallback: String, conninfo: &str) -> Reader {
         let control = Control::default();
         let mut databases = Databases::new("pgqadm_metrics", control.clone());
         databases.pin_search_path();
         databases.set(DB, conninfo);
         let name = databases.dbname(DB).unwrap_or(fallback);
-        Reader { name, control, databases: Arc::new(Mutex::new(databases)), reading: None }
-    }
-
-    /// Begins to read, unless a reading of an earlier scrape is still under way.
-    fn begin(&mut self) {
-        if self.reading.as_ref().is_none_or(JoinHandle::is_finished) {
-            let databases = self.databases.clone();
-            self.reading = Some(spawn_blocking(move || {
-                read(&mut databases.lock().unwrap_or_else(PoisonError::into_inner))
-            }));
+        let (questions, asked) = channel();
+        let thread = thread::Builder::new().name("metrics_read".to_owned());
+        if let Err(failed) = thread.spawn(move || answer_all(databases, &asked)) {
+            error!("cannot read metrics: {}", describe(&failed));
         }
+        Reader { name, control, questions }
     }
 
-    /// Returns the status; `None` when the database cannot be read until `deadline`.
-    async fn status(&mut self, deadline: Instant) -> Option<Status> {
-        let status = timeout_at(deadline, self.reading.as_mut()?).await.ok()?.ok()??;
-        self.name.clone_from(&status.database);
-        Some(status)
+    /// Asks for the status. The answer is an error when the database cannot be read.
+    fn ask(&self) -> oneshot::Receiver<Status> {
+        let (question, answer) = oneshot::channel();
+        // Without a thread the question is dropped, which is an answer too.
+        let _ = self.questions.send(question);
+        answer
     }
 }
 
@@ -116,12 +118,21 @@ impl Drop for Reader {
     }
 }
 
-fn read(databases: &mut Databases) -> Option<Status> {
-    let status = databases.get(DB).map_err(BoxError::from).and_then(|mut db| Ok(Status::read(&mut *db)?));
-    status
-        .map_err(|failed| {
-            debug!("metrics: {}", describe(&*failed));
-            databases.reset();
-        })
-        .ok()
+fn answer_all(mut databases: Databases, asked: &Receiver<Question>) {
+    // A scrape that has ended needs no answer.
+    for question in asked.iter().filter(|question| !question.is_closed()) {
+        match read(&mut databases) {
+            Ok(status) => {
+                let _ = question.send(status);
+            }
+            Err(failed) => {
+                debug!("metrics: {}", describe(&*failed));
+                databases.reset();
+            }
+        }
+    }
+}
+
+fn read(databases: &mut Databases) -> Result<Status, BoxError> {
+    Ok(Status::read(&mut *databases.get(DB)?)?)
 }
