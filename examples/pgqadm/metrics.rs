@@ -4,8 +4,8 @@ mod http;
 mod scrape;
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use dbscript::{BoxError, Error};
@@ -24,35 +24,61 @@ pub(crate) struct Alive {
     pub(crate) ready: bool,
 }
 
-/// A server of metrics, which ends together with this value.
-pub(crate) struct Server {
-    _listener: Arc<TcpListener>,
+/// The server of the process, if there is one: a reload keeps it unless the address changes.
+#[derive(Clone, Default)]
+pub(crate) struct Server(Arc<Mutex<Option<Running>>>);
+
+/// A server that ends together with this value.
+struct Running {
+    listen: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Starts a server on an address such as `127.0.0.1:9187`. `databases` returns a name and a connection string of
-    /// each database that there is at the moment.
-    ///
-    /// Returns `None` while another server of this process uses the port on another address: a reload starts the new
-    /// server before the old one ends.
-    pub(crate) fn start(
-        listen: &str,
+    /// Serves on an address such as `127.0.0.1:9187`, or ends the server with `None`. `databases` returns a name and a
+    /// connection string of each database that there is at the moment.
+    pub(crate) fn listen(
+        &self,
+        listen: Option<&str>,
         databases: impl Fn() -> Vec<(String, String)> + Send + 'static,
         alive: impl Fn() -> Alive + Send + Sync + 'static,
-    ) -> Result<Option<Server>, BoxError> {
-        let failed = |error| cannot_serve(listen, error);
-        let Some(listener) = bind(listen).map_err(failed)? else { return Ok(None) };
-        let socket = listener.try_clone().map_err(failed)?;
-        let runtime = http::runtime().map_err(failed)?;
-        let served = Served { metrics: Metrics::new(Box::new(databases)), alive: Box::new(alive) };
-        let (stop, stopped) = oneshot::channel();
-        let thread = thread::Builder::new().name("metrics".to_owned());
-        let thread = thread.spawn(move || http::serve(&runtime, socket, served, stopped)).map_err(failed)?;
-        info!("serving metrics on {listen}");
-        Ok(Some(Server { _listener: listener, stop: Some(stop), thread: Some(thread) }))
+    ) -> Result<(), BoxError> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(listen) = listen else {
+            *running = None;
+            return Ok(());
+        };
+        if running.as_ref().is_none_or(|running| running.listen != listen) {
+            let socket = bind(listen, &mut running).map_err(|error| cannot_serve(listen, error))?;
+            let served = Served { metrics: Metrics::new(Box::new(databases)), alive: Box::new(alive) };
+            *running = Some(start(listen, socket, served).map_err(|error| cannot_serve(listen, error))?);
+            info!("serving metrics on {listen}");
+        }
+        Ok(())
     }
+}
+
+/// Opens a socket. A server that has the port on another address ends first.
+fn bind(listen: &str, running: &mut Option<Running>) -> io::Result<TcpListener> {
+    let port = |address: &str| address.rsplit(':').next().map(str::to_owned);
+    let has_port = running.as_ref().is_some_and(|running| port(&running.listen) == port(listen));
+    match TcpListener::bind(listen) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse && has_port => {
+            *running = None;
+            TcpListener::bind(listen)
+        }
+        bound => bound,
+    }
+}
+
+fn start(listen: &str, socket: TcpListener, served: Served) -> io::Result<Running> {
+    socket.set_nonblocking(true)?;
+    let runtime = http::runtime()?;
+    let (stop, stopped) = oneshot::channel();
+    let thread = thread::Builder::new().name("metrics".to_owned());
+    let thread = thread.spawn(move || http::serve(&runtime, socket, served, stopped))?;
+    Ok(Running { listen: listen.to_owned(), stop: Some(stop), thread: Some(thread) })
 }
 
 fn cannot_serve(listen: &str, error: io::Error) -> Error {
@@ -65,31 +91,10 @@ fn cannot_serve(listen: &str, error: io::Error) -> Error {
     .caused_by(error)
 }
 
-impl Drop for Server {
+impl Drop for Running {
     fn drop(&mut self) {
         // Both fail only when the server has ended by itself, which it has logged.
         let _ = self.stop.take().map(|stop| stop.send(()));
         let _ = self.thread.take().map(JoinHandle::join);
     }
-}
-
-/// Opens a socket, or shares the one of this process's last server when that has the same address and still runs.
-/// Returns `None` when that server uses the port on another address.
-fn bind(listen: &str) -> io::Result<Option<Arc<TcpListener>>> {
-    static LAST: Mutex<Weak<TcpListener>> = Mutex::new(Weak::new());
-    let wanted: Vec<SocketAddr> = listen.to_socket_addrs()?.collect();
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(listener) = last.upgrade() {
-        let used = listener.local_addr()?;
-        if wanted.contains(&used) {
-            return Ok(Some(listener));
-        }
-        if wanted.iter().any(|address| address.port() == used.port()) {
-            return Ok(None);
-        }
-    }
-    let listener = Arc::new(TcpListener::bind(&*wanted)?);
-    listener.set_nonblocking(true)?;
-    *last = Arc::downgrade(&listener);
-    Ok(Some(listener))
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use dbscript::{BoxError, Config, Context, Databases, Job, Key, Round, Script, describe, keys};
-use log::error;
+use dbscript::{BoxError, Config, Context, Databases, Job, Key, Round, Script, keys};
 use pgq::ticker::{TickerPlan, TickerScope, TickerSettings, Tickers, TickersLoop};
 
 use crate::DB;
@@ -43,7 +42,7 @@ pub(crate) const PGQD: &str = "pgqd";
 /// How long a round may last, and how long ago one may have reached a database, for the process to be well.
 const PULSE_LIMIT: Duration = Duration::from_secs(60);
 
-pub(crate) fn ticker(config: &Config, tickers: &Tickers) -> Result<Job, BoxError> {
+pub(crate) fn ticker(config: &Config, tickers: &Tickers, server: &Server) -> Result<Job, BoxError> {
     // Both are looked at, so that a file of pgqd is understood as a whole.
     config.boolean(&SYSLOG)?;
     config.get_opt(&SYSLOG_IDENT)?;
@@ -55,7 +54,7 @@ pub(crate) fn ticker(config: &Config, tickers: &Tickers) -> Result<Job, BoxError
         script: tickers.follow(plan),
         tickers: tickers.clone(),
         listen: config.get_opt(&METRICS_LISTEN)?.filter(|listen| !listen.is_empty()),
-        server: None,
+        server: server.clone(),
     }))
 }
 
@@ -64,32 +63,18 @@ struct Served {
     script: TickersLoop,
     tickers: Tickers,
     listen: Option<String>,
-    server: Option<Server>,
-}
-
-impl Served {
-    /// Starts the server, if there is to be one and nothing is in its way any more.
-    fn serve(&mut self) -> Result<(), BoxError> {
-        if let (Some(listen), None) = (&self.listen, &self.server) {
-            let [of_databases, of_life] = [self.tickers.clone(), self.tickers.clone()];
-            self.server = Server::start(listen, move || of_databases.databases(), move || alive(&of_life))?;
-        }
-        Ok(())
-    }
+    server: Server,
 }
 
 impl Script for Served {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        self.serve()?;
+        let [of_databases, of_life] = [self.tickers.clone(), self.tickers.clone()];
+        let databases = move || of_databases.databases();
+        self.server.listen(self.listen.as_deref(), databases, move || alive(&of_life))?;
         self.script.startup(cx)
     }
 
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
-        // After a reload the old server has ended by now. Ticks do not depend on the new one.
-        if let Err(failed) = self.serve() {
-            error!("metrics are not served any more: {}", describe(&*failed));
-            self.listen = None;
-        }
         self.script.work(cx)
     }
 
