@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         .or_section(ticker::PGQD)
         .pin_search_path()
         .optional_database(DB, "Connection string of the database. No default.")
-        .keys(&ticker::KEYS)
+        .keys(ticker::KEYS)
         .choice(
             SCHEMA,
             "KIND",

@@ -62,7 +62,7 @@ pub fn render<S: Borrow<Status>>(databases: &[S], failed: &[String]) -> String {
     text
 }
 
-/// The name of a metric, its help text, and its value if that is known.
+/// The name of a metric, its help text, and its value; `None` when that is unknown.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> Option<f64>);
 
 const QUEUE_METRICS: [Metric<QueueStatus>; 9] = [
