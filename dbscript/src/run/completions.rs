@@ -73,7 +73,7 @@ fn parser(description: &Description, shell: Shell) -> clap::Command {
     }
     for switch in description.switches.iter().filter(|switch| !switch.values.is_empty()) {
         let values = PossibleValuesParser::new(switch.values);
-        parser = parser.mut_arg(switch.name, |arg| arg.value_parser(values));
+        parser = parser.mut_arg(switch.name, |arg| arg.value_parser(values).value_hint(ValueHint::Unknown));
     }
     let added: Vec<&str> = description.switches.iter().map(|switch| switch.name).collect();
     with_commands(parser, &description.commands, &added)
