@@ -6,11 +6,10 @@ mod scrape;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 
 use dbscript::{BoxError, Error};
 use log::info;
-use tokio::sync::oneshot;
+use tokio::runtime::Runtime;
 
 use self::http::Served;
 use self::scrape::Metrics;
@@ -28,11 +27,10 @@ pub(crate) struct Alive {
 #[derive(Clone, Default)]
 pub(crate) struct Server(Arc<Mutex<Option<Running>>>);
 
-/// A server that ends together with this value.
+/// A server that ends together with its runtime.
 struct Running {
     listen: String,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _runtime: Runtime,
 }
 
 impl Server {
@@ -50,9 +48,10 @@ impl Server {
             return Ok(());
         };
         if running.as_ref().is_none_or(|running| running.listen != listen) {
-            let socket = bind(listen, &mut running).map_err(|error| cannot_serve(listen, error))?;
             let served = Served { metrics: Metrics::new(Box::new(databases)), alive: Box::new(alive) };
-            *running = Some(start(listen, socket, served).map_err(|error| cannot_serve(listen, error))?);
+            let runtime = bind(listen, &mut running).and_then(|socket| http::serve(socket, served));
+            let runtime = runtime.map_err(|error| cannot_serve(listen, error))?;
+            *running = Some(Running { listen: listen.to_owned(), _runtime: runtime });
             info!("serving metrics on {listen}");
         }
         Ok(())
@@ -72,15 +71,6 @@ fn bind(listen: &str, running: &mut Option<Running>) -> io::Result<TcpListener> 
     }
 }
 
-fn start(listen: &str, socket: TcpListener, served: Served) -> io::Result<Running> {
-    socket.set_nonblocking(true)?;
-    let runtime = http::runtime()?;
-    let (stop, stopped) = oneshot::channel();
-    let thread = thread::Builder::new().name("metrics".to_owned());
-    let thread = thread.spawn(move || http::serve(&runtime, socket, served, stopped))?;
-    Ok(Running { listen: listen.to_owned(), stop: Some(stop), thread: Some(thread) })
-}
-
 fn cannot_serve(listen: &str, error: io::Error) -> Error {
     let message = format!("cannot serve metrics on `{listen}`");
     match error.kind() {
@@ -89,12 +79,4 @@ fn cannot_serve(listen: &str, error: io::Error) -> Error {
         _ => Error::failed(message),
     }
     .caused_by(error)
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both fail only when the server has ended by itself, which it has logged.
-        let _ = self.stop.take().map(|stop| stop.send(()));
-        let _ = self.thread.take().map(JoinHandle::join);
-    }
 }

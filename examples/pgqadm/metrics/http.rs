@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +12,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use log::error;
 use pgq::status::metrics;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{error::Elapsed, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::Alive;
 use super::scrape::Metrics;
@@ -31,8 +28,6 @@ const CLIENT_LIMIT: Duration = Duration::from_secs(13);
 /// How many clients may be connected. One more takes the place of the one that came first.
 const MOST_CLIENTS: usize = 256;
 const REQUEST_SIZE: usize = 16 * 1024;
-/// How long clients may go on when the server is to end.
-const GRACE: Duration = Duration::from_secs(1);
 /// How long to wait when no connection can be accepted, for instance for want of files.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -47,29 +42,18 @@ pub(super) struct Served {
     pub(super) alive: Box<dyn Fn() -> Alive + Send + Sync>,
 }
 
-type Clients = JoinSet<Result<(), Elapsed>>;
-
-/// Makes what runs the server, within the thread that calls it.
-pub(super) fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
+/// Serves on a thread of its own, until the runtime that is returned is dropped.
+pub(super) fn serve(socket: std::net::TcpListener, served: Served) -> io::Result<Runtime> {
+    let mut threads = Builder::new_multi_thread();
+    let runtime = threads.worker_threads(1).thread_name("metrics").enable_all().build()?;
+    socket.set_nonblocking(true)?;
+    let listener = runtime.block_on(async { TcpListener::from_std(socket) })?;
+    runtime.spawn(accept_all(listener, Arc::new(served)));
+    Ok(runtime)
 }
 
-/// Serves until `stopped`; the clients of that moment get their answers.
-pub(super) fn serve(runtime: &Runtime, socket: TcpListener, served: Served, stopped: oneshot::Receiver<()>) {
-    runtime.block_on(async move {
-        let mut clients = Clients::new();
-        tokio::select! {
-            result = accept_all(socket, &mut clients, Arc::new(served)) => if let Err(failed) = result {
-                error!("metrics are not served any more: {failed}");
-            },
-            _ = stopped => {}
-        }
-        let _ = timeout(GRACE, async { while clients.join_next().await.is_some() {} }).await;
-    });
-}
-
-async fn accept_all(socket: TcpListener, clients: &mut Clients, served: Arc<Served>) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(socket)?;
+async fn accept_all(listener: TcpListener, served: Arc<Served>) {
+    let mut clients = JoinSet::new();
     let mut connected: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
