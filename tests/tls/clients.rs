@@ -57,7 +57,7 @@ fn a_server_that_insists_or_refuses_is_tried_in_the_other_way() {
 }
 
 #[test]
-fn a_clients_certificate_opens_the_door() {
+fn a_clients_certificate_is_sent() {
     let authority = Authority::create("authority");
     let encrypted = Encrypted::start(&authority.issue(&["localhost"], "localhost"), |builder| {
         builder.hba("hostssl all sealed 127.0.0.1/32 cert").hba("host all sealed 127.0.0.1/32 reject")
@@ -242,5 +242,5 @@ fn the_files_in_the_home_folder() {
     write(&home, "root.crl", &authority.revoke(1));
     assert_eq!(encrypted.compare(&sealed), Ok(true));
     write(&home, "root.crl", &Authority::create("unrelated").revoke(1));
-    encrypted.refused(&format!("{sealed} sslmode=require"), &["the revocation list does not say"]);
+    encrypted.refused(&format!("{sealed} sslmode=require"), &["no revocation list covers"]);
 }

@@ -1,8 +1,9 @@
-//! Encrypted connections: what is accepted, what is refused and how that is told. The oracle is psql.
+//! Encrypted connections: which servers are accepted, and the messages of refusals, compared with psql.
 
+mod certificates;
 mod clients;
 mod downgrades;
-mod forgeries;
+mod old_recipes;
 mod servers;
 
 use std::fs;
@@ -40,7 +41,7 @@ impl Encrypted {
         encrypted
     }
 
-    /// Takes another certificate; a restart makes it known.
+    /// Installs another certificate; the server uses it after a restart.
     fn use_certificate(&self, pem: &Pem) {
         self.server.write_file("server.crt", &pem.certificate);
         self.server.write_file("server.key", &pem.key);
@@ -117,11 +118,17 @@ impl Encrypted {
         ours
     }
 
-    /// Fails unless programs and psql refuse, and the one line of ours holds all of `expected`.
+    /// Fails unless programs and psql refuse, and our one line contains all of `expected`.
     #[track_caller]
     fn refused(&self, conninfo: &str, expected: &[&str]) {
         let psql = self.psql(conninfo);
         assert!(psql.is_err(), "{conninfo}: {psql:?}");
+        self.refused_here(conninfo, expected);
+    }
+
+    /// Fails unless programs refuse, and their one line contains all of `expected`.
+    #[track_caller]
+    fn refused_here(&self, conninfo: &str, expected: &[&str]) {
         let output = self.ours(conninfo);
         let text = errors(&output);
         assert_eq!(output.status.code(), Some(1), "{conninfo}: {text}");

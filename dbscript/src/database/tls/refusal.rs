@@ -66,10 +66,19 @@ fn certificate(wrong: &CertificateError) -> String {
 }
 
 fn other_host(host: &ServerName<'_>, presented: &[String]) -> String {
+    let kind = if matches!(host, ServerName::IpAddress(_)) { "IP" } else { "DNS" };
     let host = host.to_str();
-    let kind = if host.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
-    let names = if presented.is_empty() { "its common name".to_owned() } else { presented.join(", ") };
-    format!("it is for {names}, not for `{host}`; issue it with `subjectAltName={kind}:{host}`")
+    let right = format!("issue it with `subjectAltName={kind}:{host}`");
+    if presented.is_empty() {
+        return format!("it has no alternative name, and no common name that counts as `{host}`; {right}");
+    }
+    let names: Vec<_> = presented.iter().map(|name| format!("`{}`", inner(name).escape_debug())).collect();
+    format!("it is for {}, not for `{host}`; {right}", names.join(", "))
+}
+
+/// Returns the name in `DnsName("name")` or `IpAddress(address)`.
+fn inner(presented: &str) -> &str {
+    presented.split_once('(').map_or(presented, |(_, inner)| inner.trim_matches(['"', ')']))
 }
 
 /// Explains errors for which rustls has no name.
