@@ -161,6 +161,13 @@ fn an_authority_for_certain_names() {
         let what = format!("{names:?} and {common} for {host}");
         comparison.check_host(&what, &root.issue(names, common), &root.pem.certificate, host, expected);
     }
+    let free = Authority::create("free");
+    let middle = free.issue_authority(changed(authority("middle"), &for_names_below_example));
+    for host in ["db.example", "db.elsewhere"] {
+        let pem = chain(&middle.issue(&[], host), &[&middle]);
+        let expected = limited(CHAIN, if host == "db.example" { BOTH } else { NEITHER });
+        comparison.check_host(&format!("{host} below a middle"), &pem, &free.pem.certificate, host, expected);
+    }
     comparison.finish();
 }
 

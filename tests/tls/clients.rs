@@ -31,7 +31,7 @@ fn a_server_that_insists_or_refuses_is_tried_in_the_other_way() {
     let mut seen = Vec::new();
     for ssl in ["on", "off"] {
         encrypted.set("ssl", ssl);
-        encrypted.restart();
+        encrypted.reload();
         for user in ["postgres", "sealed", "open"] {
             for mode in MODES {
                 for root in [&root, &unrelated] {
@@ -44,7 +44,7 @@ fn a_server_that_insists_or_refuses_is_tried_in_the_other_way() {
         }
     }
     encrypted.set("ssl", "on");
-    encrypted.restart();
+    encrypted.reload();
     let more = format!("sslmode=prefer sslrootcert={unrelated}");
     let conninfo = encrypted.conninfo(&more).replace("user=postgres", "user=sealed");
     let ways = [
@@ -64,7 +64,7 @@ fn a_clients_certificate_is_sent() {
     });
     encrypted.server.write_file("root.crt", &authority.pem.certificate);
     encrypted.set("ssl_ca_file", "root.crt");
-    encrypted.restart();
+    encrypted.reload();
     let pem = authority.issue(&[], "sealed");
     let cert = encrypted.file("client.crt", &pem.certificate);
     let key = encrypted.file("client.key", &pem.key);
@@ -224,7 +224,7 @@ fn the_files_in_the_home_folder() {
     });
     encrypted.server.write_file("root.crt", &authority.pem.certificate);
     encrypted.set("ssl_ca_file", "root.crt");
-    encrypted.restart();
+    encrypted.reload();
     let home = encrypted.folder.path().join(".postgresql");
     fs::create_dir(&home).expect("the folder is new");
     let all_modes =

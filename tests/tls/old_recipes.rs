@@ -23,7 +23,7 @@ fn pem(folder: &Path, name: &str) -> Pem {
 impl Encrypted {
     fn show(&self, pem: &Pem) {
         self.use_certificate(pem);
-        self.restart();
+        self.reload();
     }
 
     /// Fails unless psql accepts a server that programs refuse with all of `expected`.
@@ -53,7 +53,7 @@ fn version_1() {
     for version in ["TLSv1.2", "TLSv1.3"] {
         encrypted.set("ssl_min_protocol_version", version);
         encrypted.set("ssl_max_protocol_version", version);
-        encrypted.restart();
+        encrypted.reload();
         for conninfo in [&full, &encrypted.conninfo("sslmode=require")] {
             encrypted.refused_unlike_psql(conninfo, Difference::Version1, &message);
         }

@@ -2,11 +2,19 @@
 
 use std::fs;
 
-use rcgen::IsCa;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyUsagePurpose, SerialNumber};
 
 use super::Encrypted;
 use crate::support::certificates::{Authority, Pem, params};
 use crate::support::programs::{errors, succeed};
+
+fn intermediate(name: &str, number: u64) -> CertificateParams {
+    let mut params = params(&[], name);
+    params.serial_number = Some(SerialNumber::from(number));
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
 
 fn signed_by_itself() -> Pem {
     let mut params = params(&["localhost"], "localhost");
@@ -36,7 +44,7 @@ fn every_mode_with_every_certificate_is_as_in_psql() {
     let mut seen = Vec::new();
     for pem in &certificates {
         encrypted.use_certificate(pem);
-        encrypted.restart();
+        encrypted.reload();
         for mode in ["prefer", "require", "verify-ca", "verify-full"] {
             for root in ["", &root, &both, &itself] {
                 let more = format!("sslmode={mode} sslrootcert={root}");
@@ -75,7 +83,7 @@ fn a_refusal_is_one_clear_line() {
     );
     encrypted.refused(&encrypted.conninfo("sslmode=verify-ca"), &["root certificate"]);
     encrypted.use_certificate(&authority.issue_expired("localhost"));
-    encrypted.restart();
+    encrypted.reload();
     encrypted.refused(
         &full(&root),
         &["the server's certificate is not accepted: it, or one above it, has expired; issue a new one"],
@@ -84,7 +92,7 @@ fn a_refusal_is_one_clear_line() {
     let middle = encrypted.file("middle.crt", &middle.pem.certificate);
     encrypted.refused(&full(&middle), &["middle.crt`", "it contains no root certificate", "append it"]);
     encrypted.set("ssl", "off");
-    encrypted.restart();
+    encrypted.reload();
     encrypted.refused(&full(&root), &["the server does not offer encryption"]);
 }
 
@@ -99,6 +107,14 @@ fn a_revoked_certificate() {
         |crl: &str| encrypted.conninfo(&format!("sslmode=verify-full sslrootcert={root} sslcrl={crl}"));
     encrypted.refused(&conninfo(&revoked), &["it, or one above it, was revoked"]);
     assert_eq!(encrypted.compare(&conninfo(&other)), Ok(true));
+    let middle = authority.issue_authority(intermediate("middle", 9));
+    encrypted.use_certificate(&middle.issue(&["localhost"], "localhost"));
+    encrypted.reload();
+    let both = middle.pem.certificate.clone() + &authority.pem.certificate;
+    encrypted.file("authority.crt", &both);
+    let lists = |number| encrypted.file("lists.crl", &(authority.revoke(number) + &middle.revoke(8)));
+    assert_eq!(encrypted.compare(&conninfo(&lists(8))), Ok(true));
+    encrypted.refused(&conninfo(&lists(9)), &["it, or one above it, was revoked"]);
     let unrelated = encrypted.file("unrelated.crl", &Authority::create("unrelated").revoke(8));
     encrypted.refused(&conninfo(&unrelated), &["no revocation list covers", "append the list to sslcrl"]);
 }
@@ -112,7 +128,7 @@ fn versions_of_the_protocol() {
     assert_eq!(encrypted.compare(&modern), Ok(true));
     assert_eq!(encrypted.compare(&old), Ok(true));
     encrypted.set("ssl_max_protocol_version", "TLSv1.2");
-    encrypted.restart();
+    encrypted.reload();
     assert_eq!(encrypted.compare(&old), Ok(true));
     encrypted.refused(&modern, &["does not support that version of TLS; change ssl_min_protocol_version"]);
 }

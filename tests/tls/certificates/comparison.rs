@@ -49,7 +49,7 @@ impl Comparison {
     /// As `check`, for a host by another name.
     pub(super) fn check_host(&self, what: &str, pem: &Pem, roots: &str, host: &str, expected: Expected) {
         self.encrypted.use_certificate(pem);
-        self.encrypted.restart();
+        self.encrypted.reload();
         let roots = self.encrypted.file("roots.crt", roots);
         let conninfo = |mode: &str| {
             let more = format!("hostaddr=127.0.0.1 sslmode={mode} sslrootcert={roots}");

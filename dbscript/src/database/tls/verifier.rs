@@ -56,12 +56,12 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let Some(trust) = &self.trust else { return Ok(ServerCertVerified::assertion()) };
         let intermediates = trust.intermediates(sent);
+        let accepts_other_name = || match self.name {
+            NameCheck::Omitted => true,
+            NameCheck::Required => !trust.is_limited(&intermediates) && common_name::is_for(leaf, host),
+        };
         match trust.verifier().verify_server_cert(leaf, &intermediates, host, ocsp_response, now) {
-            Err(error)
-                if is_for_another_host(&error)
-                    && (self.name == NameCheck::Omitted
-                        || (!trust.is_limited(&intermediates) && common_name::is_for(leaf, host))) =>
-            {
+            Err(error) if is_for_another_host(&error) && accepts_other_name() => {
                 Ok(ServerCertVerified::assertion())
             }
             verified => verified,
