@@ -201,8 +201,7 @@ fn servers_with_unfit_certificates() {
         ];
         for (is_ca, expected) in roles {
             let what = format!("{what}, signed by itself, {is_ca:?}");
-            let itself =
-                Authority::with_exactly(changed(params.clone(), &|params| params.is_ca = is_ca.clone()));
+            let itself = Authority::with_exactly(changed(params.clone(), &|params| params.is_ca = is_ca));
             comparison.check(&what, &itself.pem, &itself.pem.certificate, expected);
         }
     }

@@ -34,7 +34,7 @@ impl Startup {
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         self.total += bytes.len();
         if self.total > ALL {
-            return Err(refused(format!("it sent more than {ALL} bytes and is not ready")));
+            return Err(refused(format!("it has sent more than {ALL} bytes and is not ready")));
         }
         while !bytes.is_empty() && !self.ready {
             if self.left > 0 {
