@@ -80,7 +80,7 @@ fn a_daemon_that_does_not_come_up_says_why() {
         assert!(text.lines().count() == 1 && text.contains(expected), "{text}");
         assert!(job.pid().is_none());
     };
-    check("pidfile =\n", 2, "-d needs `pidfile`");
+    check("pidfile =\n", 2, "-d requires `pidfile`");
     check("pidfile = file/x.pid\n", 1, "file/x.pid");
     check("logfile = file/x.log\n", 1, "cannot write logfile `file/x.log`");
     check("loop_delay = soon\n", 2, "invalid value `soon` of key loop_delay");

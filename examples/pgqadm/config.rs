@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use dbscript::{BoxError, Error, Job, plain};
+use dbscript::{BoxError, Error, Job, printable};
 use pgq::admin::QueueConfig;
 
 use crate::DB;
@@ -37,7 +37,7 @@ pub(crate) fn change(queue: &str, changes: &[&str]) -> Result<Job, BoxError> {
             format!("queue_{bare}='{}'", value.replace('\'', "''"))
         });
         let told = told.collect::<Vec<_>>().join(", ");
-        print(&format!("Change queue {} config to: {}\n", plain(&queue), plain(&told)))
+        print(&format!("Change queue {} config to: {}\n", printable(&queue), printable(&told)))
     }))
 }
 
@@ -50,7 +50,7 @@ fn pair(change: &str) -> Result<(String, String), Error> {
 
 /// The settings that every queue has, then the others where they are set.
 fn rendered(config: &QueueConfig) -> String {
-    let mut text = format!("{}\n", plain(&config.queue));
+    let mut text = format!("{}\n", printable(&config.queue));
     let mut line = |name: &str, value: &str| {
         // A string takes whatever is written to it.
         let _ = writeln!(text, "    {name:<28}= {value:>5}");
@@ -72,7 +72,7 @@ fn rendered(config: &QueueConfig) -> String {
         line("queue_per_tx_limit", &limit.to_string());
     }
     if !config.extra_maint.is_empty() {
-        line("queue_extra_maint", &plain(&config.extra_maint.join(",")));
+        line("queue_extra_maint", &printable(&config.extra_maint.join(",")));
     }
     text
 }

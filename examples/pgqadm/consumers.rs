@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
+use dbscript::{BoxError, Context, Error, Job, Switches, confirm, printable};
 use log::info;
 use pgq::admin::Position;
 
@@ -46,7 +46,7 @@ impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Place::Tick(_) => write!(f, "at tick {}", self.1),
-            Place::Copy(other) => write!(f, "at the position of `{}`, tick {}", plain(other), self.1),
+            Place::Copy(other) => write!(f, "at the position of `{}`, tick {}", printable(other), self.1),
         }
     }
 }
@@ -64,7 +64,7 @@ pub(crate) fn register(queue: &str, consumer: &str, switches: &Switches) -> Resu
                 Err(error) => return Err(cx.locate(DB, error).into()),
             },
         };
-        info!("consumer `{}` on queue `{}`: {outcome}", plain(&consumer), plain(&queue));
+        info!("consumer `{}` on queue `{}`: {outcome}", printable(&consumer), printable(&queue));
         Ok(())
     }))
 }
@@ -120,7 +120,7 @@ pub(crate) fn unregister(queue: &str, consumer: &str, switches: &Switches) -> Jo
             }
             (true, _) => "unregistered",
         };
-        info!("consumer `{}` on queue `{}`: {outcome}", plain(&consumer), plain(&queue));
+        info!("consumer `{}` on queue `{}`: {outcome}", printable(&consumer), printable(&queue));
         Ok(())
     })
 }

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, ErrorKind, Write, stdout};
 use std::ops::ControlFlow;
 
-use dbscript::{BoxError, Error, Job, Switches, confirm, plain};
+use dbscript::{BoxError, Error, Job, Switches, confirm, printable};
 use log::info;
 use pgq::admin::FailedEvent;
 
@@ -138,7 +138,7 @@ fn run(
         }
     };
     let count = result.map_err(located)?;
-    info!("consumer `{}` on queue `{}`: {} {done}", plain(consumer), plain(queue), events(count));
+    info!("consumer `{}` on queue `{}`: {} {done}", printable(consumer), printable(queue), events(count));
     Ok(())
 }
 
@@ -168,7 +168,7 @@ fn line(out: &mut impl Write, event: &FailedEvent) -> io::Result<()> {
     let failed_at = event.failed_at().format("%Y-%m-%dT%H:%M:%SZ");
     write!(out, "{}\t{failed_at}\t{}", event.id(), event.retry())?;
     for text in [Some(event.event_type()), event.extra1(), event.reason(), event.data()] {
-        write!(out, "\t{}", text.map_or("\\N".into(), plain))?;
+        write!(out, "\t{}", text.map_or("\\N".into(), printable))?;
     }
     out.write_all(b"\n")
 }

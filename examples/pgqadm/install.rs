@@ -1,6 +1,6 @@
 //! Installing and removing the schemas.
 
-use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
+use dbscript::{BoxError, Context, Error, Job, Switches, confirm, printable};
 use log::info;
 use pgq::schema::{Contents, Kind};
 
@@ -94,7 +94,7 @@ impl AtStake {
         let pgq_ext = self.pgq_ext.as_ref().map(|dependents| {
             let more = match dependents.is_empty() {
                 true => String::new(),
-                false => format!(" and what depends on it: {}", plain(&dependents.join(", "))),
+                false => format!(" and what depends on it: {}", printable(&dependents.join(", "))),
             };
             format!("schema pgq_ext with what is recorded{more}")
         });
@@ -133,7 +133,7 @@ fn remove_pgq_ext(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> 
 fn with(dependents: &[String]) -> String {
     match dependents {
         [] => String::new(),
-        some => format!(", and with it {}", plain(&some.join(", "))),
+        some => format!(", and with it {}", printable(&some.join(", "))),
     }
 }
 

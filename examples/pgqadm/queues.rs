@@ -1,6 +1,6 @@
 //! Queues: create, drop.
 
-use dbscript::{Job, Switches, confirm, plain};
+use dbscript::{Job, Switches, confirm, printable};
 use log::{info, warn};
 use pgq::admin::integrity::{Problem, inspect};
 
@@ -23,7 +23,7 @@ pub(crate) fn create(queues: &[&str]) -> Job {
         }
         transaction.commit()?;
         for (queue, new) in &created {
-            info!("queue `{}`: {}", plain(queue), if *new { "created" } else { "already there" });
+            info!("queue `{}`: {}", printable(queue), if *new { "created" } else { "already there" });
         }
         created.retain(|(_, new)| !new);
         warn_of_broken(&mut db, &created).map_err(|error| cx.locate(DB, error).into())
@@ -66,7 +66,7 @@ pub(crate) fn drop(queue: &str, switches: &Switches) -> Job {
             }
         };
         let gone = gone.map_err(|error| cx.locate(DB, error))?;
-        info!("queue `{}`: {}", plain(&queue), if gone { "dropped" } else { "not there" });
+        info!("queue `{}`: {}", printable(&queue), if gone { "dropped" } else { "not there" });
         Ok(())
     })
 }

@@ -1,6 +1,6 @@
 //! Mending a database that was moved.
 
-use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
+use dbscript::{BoxError, Context, Error, Job, Switches, confirm, printable};
 use log::{info, warn};
 use pgq::admin::integrity::{Finding, Repair, inspect, repair};
 use pgq::status::Level;
@@ -32,7 +32,7 @@ pub(crate) fn command(switches: &Switches) -> Job {
 
 fn line(finding: &Finding) -> String {
     let text = format!("{}: {finding}; {}", finding.level(), finding.remedy());
-    format!("{}\n", plain(&text))
+    format!("{}\n", printable(&text))
 }
 
 fn report(cx: &mut Context, done: &Repair) -> Result<(), BoxError> {

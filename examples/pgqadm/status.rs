@@ -1,6 +1,6 @@
 //! What there is to know about queues.
 
-use dbscript::{BoxError, Config, Context, Error, Job, Key, Switches, plain_json};
+use dbscript::{BoxError, Config, Context, Error, Job, Key, Switches, printable_json};
 use pgq::status::Status;
 
 use crate::text::print;
@@ -27,7 +27,7 @@ pub(crate) fn status(config: &Config, queue: Option<&str>, switches: &Switches) 
     Ok(Job::once(move |cx| {
         let status = read(cx, queue.as_deref())?;
         match json {
-            true => print(&plain_json(&format!("{:#}\n", status.to_json()))),
+            true => print(&printable_json(&format!("{:#}\n", status.to_json()))),
             false => print(&status.to_string()),
         }
     }))

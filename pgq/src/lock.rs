@@ -15,7 +15,7 @@ use crate::sql::lock::named;
 use crate::sql::wait_for_disk;
 use std::time::Duration;
 
-use dbscript::{BoxError, plain};
+use dbscript::{BoxError, printable};
 use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
@@ -162,7 +162,7 @@ pub fn awaited(client: &mut impl GenericClient, pid: i32) -> Result<Option<Strin
     let rows = client.query_typed(&blockers(), &[(&pid, Type::INT4)]).map_err(failed)?;
     let Some(first) = rows.first() else { return Ok(None) };
     let what = match first.get::<_, Option<Name>>("what") {
-        Some(table) => format!("a lock on `{}`", plain(&table.0)),
+        Some(table) => format!("a lock on `{}`", printable(&table.0)),
         None => "a row that somebody else has changed".to_owned(),
     };
     Ok(Some(told(&what, &rows.iter().map(LockHolder::read).collect::<Vec<_>>())))

@@ -276,7 +276,7 @@ fn a_check_that_cannot_begin_is_unknown_too() {
     unknown(&["one", "two"], "command `check` takes [queue]; ");
     unknown(&["--ticker-lags", "1,2"], "unexpected argument '--ticker-lags' found");
     unknown(&["--failed"], "a value is required for '--failed <WARN,CRIT>'");
-    unknown(&["--set", "nothing"], "--set wants PARAM=VAL");
+    unknown(&["--set", "nothing"], "--set must be PARAM=VAL");
     unknown(&["--set", "loop_delay=soon"], "loop_delay");
     unknown(&["--timeout", "soon"], "--timeout wants seconds, not `soon`");
     fs::write(scene.folder.path().join("job.ini"), "[pgqadm\n").expect("writable");

@@ -1,8 +1,8 @@
-//! Finding out who the process is.
+//! The identity of the process in its log.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-/// Who the process is, for formats and receivers that serve several.
+/// Names of the process and its host, for formats and for receivers that serve several processes.
 #[derive(Clone)]
 pub(super) struct Identity {
     pub(super) job_name: String,
@@ -13,7 +13,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Makes the identity of a job on this host. Without `resolve` nobody asks for the host's address.
+    /// Makes the identity of a job on this host. The host's address is looked up only with `resolve`.
     pub(super) fn of(job_name: &str, service_name: &str, resolve: bool) -> Identity {
         let hostname = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
         let hostaddr = resolve.then(|| address(&hostname)).flatten().unwrap_or_else(|| "0.0.0.0".to_owned());

@@ -1,4 +1,4 @@
-//! Which messages a logger of a skylog file is for.
+//! The messages that a logger of a skylog file receives.
 
 use std::cmp::Reverse;
 
@@ -33,7 +33,7 @@ impl Scope {
         }
     }
 
-    /// Returns what sorts the innermost scope first.
+    /// Returns the sort key that puts the innermost scope first.
     pub(super) fn order(&self) -> (u8, Reverse<usize>) {
         match self {
             Scope::Module(path) => (0, Reverse(path.len())),
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn the_innermost_comes_first() {
+    fn the_innermost_scope_is_first() {
         let names = ["a", "my", "a.b", "my.job"];
         let mut scopes: Vec<Scope> = names.iter().map(|name| Scope::of(name, "my.job")).collect();
         scopes.insert(0, Scope::Root);

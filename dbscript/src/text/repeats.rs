@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::text::gist::gist;
+use crate::text::fingerprint::fingerprint;
 
 /// The same line is logged at most this often.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -11,7 +11,7 @@ const REPEAT: Duration = Duration::from_secs(60);
 const REMEMBERED: usize = 16;
 
 /// Remembers the lines that were logged, so that one which comes again and again is logged once a minute. Lines with
-/// the same [`gist`] are the same; the last 16 different ones are remembered.
+/// the same [`fingerprint`] are the same; the last 16 different ones are remembered.
 ///
 /// ```
 /// let repeats = dbscript::Repeats::default();
@@ -36,7 +36,7 @@ impl Repeats {
     }
 
     pub(crate) fn tell_at(&self, line: &str, now: Instant) -> Option<u64> {
-        let gist = gist(line);
+        let gist = fingerprint(line);
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(told) = lines.iter_mut().find(|told| told.gist == gist) {
             if now - told.at < REPEAT {

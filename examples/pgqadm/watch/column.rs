@@ -1,6 +1,6 @@
 //! The columns of the table.
 
-use dbscript::plain;
+use dbscript::printable;
 use pgq::status::{ConsumerStatus, QueueStatus};
 
 use super::format::{count, duration, rate, setting};
@@ -83,7 +83,7 @@ impl Column {
     pub(crate) fn of_queue(self, queue: &QueueStatus, track: &Track) -> String {
         let (rotation, ticker) = (&queue.rotation, &queue.ticker);
         match self {
-            Column::Name => plain(&queue.name).into_owned(),
+            Column::Name => printable(&queue.name).into_owned(),
             Column::Rotation => {
                 let table = u64::from(rotation.table) + 1;
                 format!("{table}/{} {}", rotation.tables, setting(rotation.period))
@@ -106,7 +106,7 @@ impl Column {
     /// Returns what a consumer has in this column.
     pub(crate) fn of_consumer(self, consumer: &ConsumerStatus, track: &Track) -> String {
         match self {
-            Column::Name => plain(&consumer.name).into_owned(),
+            Column::Name => printable(&consumer.name).into_owned(),
             Column::Rate => shown(track.rate(), rate),
             Column::Lag => shown(consumer.lag, duration),
             Column::LastSeen => duration(consumer.last_seen),

@@ -1,6 +1,6 @@
 //! What is selected: its facts, and its lag over time.
 
-use dbscript::plain;
+use dbscript::printable;
 use pgq::status::{ConsumerStatus, Cooperation, QueueStatus};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -41,7 +41,8 @@ pub(crate) fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer)
 /// its share of half of it, and the end of the facts then.
 fn fitting(names: &[&String], facts: &str, room: usize) -> (String, String) {
     const OF: &str = " of ";
-    let joined = |most: usize| names.iter().map(|name| cut(&plain(name), most)).collect::<Vec<_>>().join(OF);
+    let joined =
+        |most: usize| names.iter().map(|name| cut(&printable(name), most)).collect::<Vec<_>>().join(OF);
     let for_names = room.saturating_sub(width(facts)).max(room / 2);
     let mut name = joined(usize::MAX);
     if width(&name) > for_names {

@@ -1,6 +1,6 @@
 //! What does not fit in the database, between the summary and the table.
 
-use dbscript::plain;
+use dbscript::printable;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
@@ -18,7 +18,7 @@ pub(crate) fn lines(model: &Model, theme: Theme, screen: Rect) -> Vec<Line<'stat
     let (columns, most) = (usize::from(screen.width), usize::from(screen.height / MOST));
     let mut lines = Vec::new();
     for (at, problem) in problems.iter().enumerate().take_while(|_| most > 0) {
-        let wrapped = wrap(&format!("! {}", plain(problem)), columns);
+        let wrapped = wrap(&format!("! {}", printable(problem)), columns);
         let left = problems.len() - at;
         let room = most.saturating_sub(lines.len() + usize::from(left > 1));
         if wrapped.len() > room {

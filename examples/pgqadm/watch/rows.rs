@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use dbscript::plain;
+use dbscript::printable;
 use pgq::status::{ConsumerStatus, Cooperation, QueueStatus};
 
 use super::column::Column;
@@ -52,7 +52,7 @@ pub(crate) fn rows(snapshot: &Snapshot, tracks: &Tracks, order: Order, filter: &
         rows.extend(queue.rotation.held_up_by.iter().map(|holder| Row {
             id: None,
             indent: 2,
-            cells: vec![format!("rotation held up by {}", plain(&holder.to_string()))],
+            cells: vec![format!("rotation held up by {}", printable(&holder.to_string()))],
             is_alarm: true,
         }));
         rows.extend(consumers.into_iter().map(|consumer| consumer_row(queue, consumer, tracks)));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dbscript::plain;
+use dbscript::printable;
 use ratatui::text::{Line, Span};
 
 use super::format::{duration, rate};
@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_secs(2);
 /// Makes the line.
 pub(crate) fn line(model: &Model, theme: Theme) -> Line<'_> {
     if let Some(error) = &model.error {
-        return Line::styled(plain(error), theme.alarm());
+        return Line::styled(printable(error), theme.alarm());
     }
     if model.waiting > LONG {
         let text = format!("no answer from the server for {}", duration(model.waiting));
@@ -52,8 +52,8 @@ fn summary<'a>(model: &Model, snapshot: &'a Snapshot, theme: Theme) -> Line<'a> 
     {
         line.push_span(Span::raw(format!(
             "  most behind: {} of {}, {}",
-            plain(&last.name),
-            plain(&queue.name),
+            printable(&last.name),
+            printable(&queue.name),
             duration(lag)
         )));
     }

@@ -1,6 +1,6 @@
 //! Draws the display.
 
-use dbscript::plain;
+use dbscript::printable;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
@@ -60,7 +60,7 @@ fn title(model: &Model, theme: Theme) -> Line<'_> {
         Span::raw(format!("{time}  ")),
         state,
         Span::raw("  "),
-        Span::styled(plain(&snapshot.origin), theme.queue()),
+        Span::styled(printable(&snapshot.origin), theme.queue()),
     ])
 }
 
@@ -72,7 +72,7 @@ fn footer(model: &Model, theme: Theme, area: Rect, frame: &mut Frame<'_>) {
     }
     let prompt = Line::from(vec![
         Span::raw(if is_typed { "/" } else { "filter /" }),
-        Span::styled(plain(&model.filter), if is_typed { Style::new() } else { theme.warning() }),
+        Span::styled(printable(&model.filter), if is_typed { Style::new() } else { theme.warning() }),
     ]);
     if is_typed && !area.is_empty() {
         let end = u16::try_from(prompt.width()).unwrap_or(u16::MAX).min(area.width - 1);

@@ -3,7 +3,7 @@
 use crate::names::bytes;
 use std::fmt;
 
-use dbscript::plain;
+use dbscript::printable;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
@@ -68,10 +68,8 @@ pub fn drop_queue_of(
         let row = transaction.query_typed_opt(QUEUE_CONTENTS, &values).map_err(failed)?;
         let now: Vec<String> = row.map_or(Vec::new(), |row| names::all(row.get(1)));
         match now.iter().find(|name| !consumers.contains(name)) {
-            Some(new) => {
-                Err(Error::failed(format!("{WHAT}: consumer `{}` has come since", plain(new)))
-                    .on_queue(queue))
-            }
+            Some(new) => Err(Error::failed(format!("{WHAT}: consumer `{}` has come since", printable(new)))
+                .on_queue(queue)),
             None => dropped(transaction, queue, true),
         }
     })
@@ -87,8 +85,8 @@ fn dropped(transaction: &mut Transaction<'_>, queue: &str, force: bool) -> Resul
     if !dependents.is_empty() {
         let what = dependents.join(", ");
         let why = match &*dependents {
-            [_] => format!("{WHAT}: {} depends on its tables; drop that first", plain(&what)),
-            _ => format!("{WHAT}: {} depend on its tables; drop these first", plain(&what)),
+            [_] => format!("{WHAT}: {} depends on its tables; drop that first", printable(&what)),
+            _ => format!("{WHAT}: {} depend on its tables; drop these first", printable(&what)),
         };
         return Err(Error::failed(why).on_queue(queue));
     }
@@ -159,7 +157,7 @@ fn in_use(client: &mut impl GenericClient, queue: &str) -> Error {
     let users: Vec<String> = users.iter().map(ToString::to_string).collect();
     let what = match &*users {
         [] => format!("{WHAT}, which is in use"),
-        users => format!("{WHAT}, which is in use by {}", plain(&users.join(", "))),
+        users => format!("{WHAT}, which is in use by {}", printable(&users.join(", "))),
     };
     Error::failed(what).on_queue(queue)
 }

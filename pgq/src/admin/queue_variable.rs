@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use dbscript::nearest;
+use dbscript::suggest;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
@@ -163,8 +163,8 @@ fn known<'a>(changes: &[(&str, &'a str)]) -> Result<Vec<(&'static Variable, &'a 
 fn unknown(name: &str) -> Error {
     let names = VARIABLES.each_ref().map(|variable| variable.name);
     let lower = name.to_lowercase();
-    let nearest = nearest(lower.strip_prefix("queue_").unwrap_or(&lower), names.iter().copied());
-    let meant = nearest.map_or(String::new(), |nearest| format!(", do you mean `{nearest}`?"));
+    let suggestion = suggest(lower.strip_prefix("queue_").unwrap_or(&lower), names.iter().copied());
+    let meant = suggestion.map_or(String::new(), |name| format!(", did you mean `{name}`?"));
     let names = names.join(", ");
     Error::usage(format!(
         "unknown variable `{name}`{meant}; queues have {names}, each with or without `queue_`"

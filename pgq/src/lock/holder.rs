@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use dbscript::plain;
+use dbscript::printable;
 use postgres::Row;
 
 use crate::names::Name;
@@ -47,7 +47,7 @@ impl LockHolder {
     /// Returns the statement that ends it.
     fn remedy(&self) -> Option<String> {
         match (&self.prepared, self.pid) {
-            (Some(name), _) => Some(format!("`rollback prepared '{}'`", plain(name).replace('\'', "''"))),
+            (Some(name), _) => Some(format!("`rollback prepared '{}'`", printable(name).replace('\'', "''"))),
             (None, Some(pid)) => Some(format!("`select pg_terminate_backend({pid})`")),
             (None, None) => None,
         }
@@ -57,12 +57,13 @@ impl LockHolder {
 impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.prepared, self.pid) {
-            (Some(name), _) => write!(f, "prepared transaction `{}`", plain(name))?,
+            (Some(name), _) => write!(f, "prepared transaction `{}`", printable(name))?,
             (None, Some(pid)) => write!(f, "process {pid}")?,
             (None, None) => f.write_str("a session")?,
         }
-        let quoted =
-            |what: &str, name: &Option<String>| name.as_ref().map(|name| format!("{what} `{}`", plain(name)));
+        let quoted = |what: &str, name: &Option<String>| {
+            name.as_ref().map(|name| format!("{what} `{}`", printable(name)))
+        };
         let facts = [
             quoted("user", &self.user),
             quoted("application", &self.application),

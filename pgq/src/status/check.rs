@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use dbscript::plain;
+use dbscript::printable;
 
 use super::limits::{Limit, Limits};
 use super::{ConsumerStatus, QueueStatus, Status};
@@ -39,7 +39,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A `|` ends the text.
-        write!(f, "{} - {}", self.level, plain(&self.text).replace('|', "\\u{7c}"))?;
+        write!(f, "{} - {}", self.level, printable(&self.text).replace('|', "\\u{7c}"))?;
         if self.values.is_empty() { Ok(()) } else { write!(f, " | {}", self.values.join(" ")) }
     }
 }

@@ -49,7 +49,7 @@ impl Failing {
 
     /// Takes note of a failure.
     pub(super) fn add(&mut self, id: i32, name: &str, code: Option<&SqlState>, line: String) {
-        let (now, gist) = (Instant::now(), dbscript::gist(&line));
+        let (now, gist) = (Instant::now(), dbscript::fingerprint(&line));
         let before = self.queues.remove(&id);
         let told = before.as_ref().filter(|before| before.gist == gist).and_then(|before| before.told);
         let pause = match before {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use dbscript::plain;
+use dbscript::printable;
 use log::{debug, info, warn};
 use postgres::Client;
 
@@ -69,7 +69,7 @@ impl Health {
         self.noted_at.retain(|_, at| now - *at < LOOK);
         for (queue, note) in std::mem::take(&mut self.noted) {
             self.noted_at.entry(queue).or_insert_with_key(|queue| {
-                let (queue, note) = (plain(queue), plain(&note));
+                let (queue, note) = (printable(queue), printable(&note));
                 warn!("{}: queue `{queue}`: {note}; it ticks all the same", place());
                 now
             });

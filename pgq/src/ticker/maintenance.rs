@@ -5,7 +5,7 @@ mod retries;
 
 use crate::error::ErrorKind;
 use crate::names::{bytes, from_bytes};
-use dbscript::plain;
+use dbscript::printable;
 use log::warn;
 use postgres::Client;
 use postgres::types::Type;
@@ -163,7 +163,11 @@ impl Operation {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Untrusted => {
                 let argument = names::shown(self.argument.as_deref().unwrap_or_default());
-                warn!("maintenance `{}` of `{}` is left out: {error}", plain(&self.name), plain(&argument));
+                warn!(
+                    "maintenance `{}` of `{}` is left out: {error}",
+                    printable(&self.name),
+                    printable(&argument)
+                );
                 Ok(false)
             }
             Err(error) => Err(error),

@@ -5,7 +5,7 @@ use crate::names::bytes;
 use crate::sql::ticker::{PATIENCE, listed};
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbscript::{BoxError, Connection, Context, Control, plain};
+use dbscript::{BoxError, Connection, Context, Control, printable};
 use postgres::SimpleQueryMessage;
 use postgres::error::SqlState;
 
@@ -269,7 +269,7 @@ impl Ticking {
                     let id = i32::try_from(id).unwrap_or_default();
                     match (row.get(1), row.get(2)) {
                         (None, Some(obstacle)) => {
-                            self.obstacles.insert(id, format!("{}; {ADVICE}", plain(obstacle)));
+                            self.obstacles.insert(id, format!("{}; {ADVICE}", printable(obstacle)));
                         }
                         (Some("-1"), note) => self.health.note(self.watch.name(id), note.unwrap_or_default()),
                         (None, None) => {}

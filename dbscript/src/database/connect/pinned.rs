@@ -11,7 +11,7 @@ use postgres::error::SqlState;
 use super::{Opened, open};
 use crate::database::conninfo::Target;
 use crate::error::{BoxError, Error, sqlstate};
-use crate::text::plain::plain;
+use crate::text::printable::printable;
 
 const PATH: &str = "-c search_path=pg_catalog";
 
@@ -94,7 +94,7 @@ fn check(client: &mut Client) -> Result<(), BoxError> {
             "schema `{}` comes before `pg_catalog` in the search path, so its functions and operators would be run in \
              place of PostgreSQL's; `pg_catalog` must be first or left out in `search_path` of the role, the database \
              or the connection string's `options`",
-            plain(schema)
+            printable(schema)
         ))
         .into()),
         _ => Ok(()),

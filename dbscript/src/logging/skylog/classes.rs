@@ -1,4 +1,4 @@
-//! The classes that `handler_*` sections may name.
+//! The classes of handlers that a skylog file can use.
 
 use std::path::Path;
 
@@ -19,10 +19,10 @@ use crate::logging::skylog::files::interval::Interval;
 use crate::logging::skylog::files::timed_rotation::TimedRotation;
 use crate::logging::skylog::handlers::null_handler::NullHandler;
 
-/// Makes a handler of the values that a class's parameters were given.
+/// Creates a handler from the arguments of its class.
 type Make = fn(&Arguments, &Identity) -> Result<Box<dyn Handler>, Error>;
 
-/// A class of handlers, with its parameters in order.
+/// A class of handlers, with its parameters in positional order.
 pub(super) struct Class {
     name: &'static str,
     pub(super) parameters: &'static [&'static str],
@@ -81,7 +81,7 @@ const CLASSES: &[Class] = &[
 
 const SYSLOG: &[&str] = &["address", "facility", "socktype"];
 
-/// Finds a class under any of the names by which Python finds it.
+/// Finds a class by any of its names in Python.
 pub(super) fn find(name: &str) -> Option<&'static Class> {
     let name = name.strip_prefix("logging.").or_else(|| name.strip_prefix("skytools.")).unwrap_or(name);
     CLASSES.iter().find(|class| class.name == name)
@@ -99,7 +99,7 @@ fn stream(arguments: &Arguments, _: &Identity) -> Result<Box<dyn Handler>, Error
     }
 }
 
-/// Makes a handler of a file. One that is rotated by size is never truncated.
+/// Creates a handler of a file. A file that is rotated by size is never truncated.
 fn sized_file(arguments: &Arguments, rotation: SizeRotation) -> Result<Box<dyn Handler>, Error> {
     file(arguments, Box::new(rotation), rotation.size == 0)
 }

@@ -1,6 +1,6 @@
 //! One look at every database, instead of tickers.
 
-use dbscript::{BoxError, Context, describe, plain};
+use dbscript::{BoxError, Context, describe, printable};
 use log::warn;
 
 use super::{TickerPlan, cluster};
@@ -25,7 +25,7 @@ fn one(cx: &mut Context, plan: &TickerPlan, name: &str, conninfo: &str) -> Resul
             Ok(true) => {}
             Ok(false) => return Ok(()),
             Err(failed) if cluster::is_untrusted(&*failed) => {
-                warn!("database `{}`: {}", plain(name), describe(&*failed));
+                warn!("database `{}`: {}", printable(name), describe(&*failed));
                 return Ok(());
             }
             Err(failed) => return Err(failed),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
-use dbscript::{BoxError, Context, Round, Script, describe, gist, is_connection_error};
+use dbscript::{BoxError, Context, Round, Script, describe, fingerprint, is_connection_error};
 use log::{error, info, warn};
 
 use super::pass::pass;
@@ -136,7 +136,7 @@ impl TickersLoop {
     /// Logs what is wrong with a database, each text once.
     fn complain(&mut self, name: &str, failed: &(dyn std::error::Error + 'static)) {
         let line = describe(failed);
-        let gist = gist(&line);
+        let gist = fingerprint(&line);
         if self.complaints.get(name) != Some(&gist) {
             match name {
                 "" => error!("cannot look for databases: {line}"),

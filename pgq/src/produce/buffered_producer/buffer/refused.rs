@@ -1,6 +1,6 @@
 //! Events that the server refuses.
 
-use dbscript::plain;
+use dbscript::printable;
 
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
@@ -22,7 +22,7 @@ impl Refused {
     /// Sets an event aside; returns the error that names it.
     pub(super) fn put(&mut self, event: OwnedEvent, cause: &Error) -> Error {
         let shown: String = event.as_new_event().event_type.unwrap_or_default().chars().take(SHOWN).collect();
-        let what = format!("the server refuses an event of type `{}`, which is set aside", plain(&shown));
+        let what = format!("the server refuses an event of type `{}`, which is set aside", printable(&shown));
         let mut error = Error::failed(what).caused_by(cause.clone());
         if let Some(queue) = cause.queue() {
             error = error.on_queue(queue);

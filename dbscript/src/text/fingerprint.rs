@@ -1,29 +1,29 @@
-//! What stays the same when a failure comes again.
+//! Fingerprints of messages: the part that repeats when the same failure happens again.
 
-/// What stands for a number or a quoted text.
+/// The placeholder for a number or a quoted value.
 const ANY: char = '#';
-/// A word of hexadecimal digits is a number from this length on, such as a part of a UUID.
+/// The length from which a word of hexadecimal digits counts as a number, such as a part of a UUID.
 const HEXADECIMAL: usize = 8;
 
-/// Returns what a line says apart from what differs each time that the same thing happens: numbers, times, addresses,
-/// UUIDs, texts in single quotes, and a text in double quotes behind a colon, which is a value. Two lines with the same
-/// gist are worth one line of a log.
+/// Returns the fingerprint of a message: the line with `#` in place of the values that differ from one occurrence to
+/// the next, which are numbers, times, addresses, UUIDs, texts in single quotes, and texts in double quotes after a
+/// colon. A log needs one line for several messages with the same fingerprint.
 ///
-/// A number within a name in backticks or double quotes counts, since `event_1` and `event_2` are two tables.
+/// Digits inside a name in backticks or double quotes are kept, since `event_1` and `event_2` are two tables.
 ///
 /// ```
-/// use dbscript::gist;
+/// use dbscript::fingerprint;
 ///
-/// assert_eq!(gist("batch 17 of queue `q1` failed"), gist("batch 18 of queue `q1` failed"));
-/// assert_ne!(gist("batch 17 of queue `q1` failed"), gist("batch 17 of queue `q2` failed"));
+/// assert_eq!(fingerprint("batch 17 of queue `q1` failed"), fingerprint("batch 18 of queue `q1` failed"));
+/// assert_ne!(fingerprint("batch 17 of queue `q1` failed"), fingerprint("batch 17 of queue `q2` failed"));
 /// ```
-pub fn gist(line: &str) -> String {
-    let mut gist = String::with_capacity(line.len());
+pub fn fingerprint(line: &str) -> String {
+    let mut fingerprint = String::with_capacity(line.len());
     let mut name: Option<char> = None;
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
-        if let Some(after) = after_uuid(rest).filter(|_| !gist.ends_with(is_of_word)) {
-            gist.push(ANY);
+        if let Some(after) = after_uuid(rest).filter(|_| !fingerprint.ends_with(is_of_word)) {
+            fingerprint.push(ANY);
             rest = after;
             continue;
         }
@@ -31,32 +31,32 @@ pub fn gist(line: &str) -> String {
             let end = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
             let word = &rest[..end];
             rest = &rest[end..];
-            match is_state(&gist, word, rest) {
-                true => gist.push_str(word),
-                false => push_word(&mut gist, word, name.is_some()),
+            match is_state(&fingerprint, word, rest) {
+                true => fingerprint.push_str(word),
+                false => push_word(&mut fingerprint, word, name.is_some()),
             }
             continue;
         }
         rest = &rest[c.len_utf8()..];
         match (c, name) {
-            ('\'', _) if !gist.ends_with(is_of_word) => {
-                gist.push(ANY);
+            ('\'', _) if !fingerprint.ends_with(is_of_word) => {
+                fingerprint.push(ANY);
                 rest = rest.split_once('\'').map_or(rest, |(_, after)| after);
             }
-            ('"', None) if gist.ends_with(": ") => {
-                gist.push(ANY);
+            ('"', None) if fingerprint.ends_with(": ") => {
+                fingerprint.push(ANY);
                 rest = rest.split_once('"').map_or(rest, |(_, after)| after);
             }
             ('`' | '"', None) => name = Some(c),
             (quote, Some(open)) if quote == open => name = None,
             _ => {}
         }
-        gist.push(c);
+        fingerprint.push(c);
     }
-    gist
+    fingerprint
 }
 
-/// Returns what stands behind the UUID that a text begins with.
+/// Returns the rest of a text that begins with a UUID.
 fn after_uuid(text: &str) -> Option<&str> {
     if text.as_bytes().get(8) != Some(&b'-') {
         return None;
@@ -73,7 +73,7 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Returns whether a word is the SQLSTATE of `ERROR 42P01: …`.
+/// Returns whether a word is an SQLSTATE, as in `ERROR 42P01: …`.
 fn is_state(before: &str, word: &str, after: &str) -> bool {
     let is_severity = |before: &str| before.ends_with(|c: char| c.is_alphabetic() && !c.is_lowercase());
     let is_of_state = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
@@ -82,18 +82,18 @@ fn is_state(before: &str, word: &str, after: &str) -> bool {
     }
 }
 
-/// Adds a word; numbers are left out, with what stands behind them, and in a name only those that it begins with.
-fn push_word(gist: &mut String, word: &str, in_name: bool) {
+/// Appends a word with [`ANY`] in place of a number and its suffix. In a name, only a leading number is replaced.
+fn push_word(fingerprint: &mut String, word: &str, in_name: bool) {
     let has_digit = word.contains(|c: char| c.is_numeric());
     let is_number = word.starts_with(|c: char| c.is_numeric())
         || word.len() >= HEXADECIMAL && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !has_digit || (in_name && !is_number) {
-        gist.push_str(word);
+        fingerprint.push_str(word);
     } else if is_number {
-        gist.push(ANY);
+        fingerprint.push(ANY);
     } else {
-        gist.extend(word.chars().filter(|c| !c.is_numeric()));
-        gist.push(ANY);
+        fingerprint.extend(word.chars().filter(|c| !c.is_numeric()));
+        fingerprint.push(ANY);
     }
 }
 
@@ -103,11 +103,17 @@ mod tests {
 
     #[track_caller]
     fn check(one: &str, other: &str, same: bool) {
-        assert_eq!(gist(one) == gist(other), same, "{} / {}", gist(one), gist(other));
+        assert_eq!(
+            fingerprint(one) == fingerprint(other),
+            same,
+            "{} / {}",
+            fingerprint(one),
+            fingerprint(other)
+        );
     }
 
     #[test]
-    fn numbers_times_and_addresses_do_not_count() {
+    fn numbers_times_and_addresses_are_replaced() {
         check("row (62, 1, 2026-11-29 06:52:07.1+00)", "row (63, 1, 2027-01-02 16:02:59.123456+00)", true);
         check("pid 4711 at 10.0.0.7:5432 after 5s", "pid 12 at 10.0.0.18:60001 after 12s", true);
         check("lsn 0/16B3748 of 0x7ffe", "lsn 1A/0 of 0x12", true);
@@ -124,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_words_count() {
+    fn names_and_words_are_kept() {
         check("relation \"event_1\" is gone", "relation \"event_2\" is gone", false);
         check("queue `q1`", "queue `q2`", false);
         check("cannot tick: ERROR 23514: check 1", "cannot tick: ERROR 23505: check 1", false);

@@ -1,38 +1,39 @@
-//! Text from elsewhere, made fit for a terminal.
+//! Untrusted text, escaped for terminals and log lines.
 
 use std::borrow::Cow;
 
-/// Returns a text on one line and without what a terminal would take as a command, or what would make it look like
-/// another text: control characters, separators of lines, and those that are invisible or turn the direction of
-/// writing are written as backslash and code, a backslash as two. `\x` and two hexadecimal digits stay, which is how a
-/// byte of a name is shown that is no text, there and in JSON and metrics.
+/// Escapes a text for a terminal. The result is one line without terminal commands and without characters that
+/// disguise the text.
+///
+/// Control characters, line separators, invisible characters and direction marks become a backslash and a code; a
+/// backslash becomes two. `\x` with two hexadecimal digits is kept: it stands for a byte of a name that is not valid
+/// UTF-8, as in the JSON and metrics output.
 ///
 /// ```
-/// assert_eq!(dbscript::plain("a\u{1b}[1m \\ \u{202e}b"), r"a\u{1b}[1m \\ \u{202e}b");
+/// assert_eq!(dbscript::printable("a\u{1b}[1m \\ \u{202e}b"), r"a\u{1b}[1m \\ \u{202e}b");
 /// ```
-pub fn plain(text: &str) -> Cow<'_, str> {
-    escape(text, |c, rest| c == '\t' || (c == '\\' && !is_byte(rest)) || is_unfit(c))
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escape(text, |c, rest| c == '\t' || (c == '\\' && !is_byte(rest)) || is_unprintable(c))
 }
 
-/// As [`plain`], for lines of a log: a backslash and a tab stay as they are, so that a text which is plain already is
-/// not escaped again.
+/// Escapes a text for a log line, as [`printable`] does, but keeps backslashes and tabs. A text that [`printable`]
+/// has escaped is therefore not escaped twice.
 ///
 /// ```
 /// assert_eq!(dbscript::one_line("a\n\u{1b}[2J\tC:\\dir"), "a\\n\\u{1b}[2J\tC:\\dir");
 /// ```
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    escape(text, |c, _| is_unfit(c))
+    escape(text, |c, _| is_unprintable(c))
 }
 
-/// Escapes what is left in a JSON text that a terminal would take as a command, or that is not seen; it stays the
-/// same JSON.
+/// Escapes terminal commands and invisible characters in a JSON document, which keeps its value.
 ///
 /// ```
-/// assert_eq!(dbscript::plain_json("[\"\u{9b}31m\u{202e}\"]"), r#"["\u009b31m\u202e"]"#);
+/// assert_eq!(dbscript::printable_json("[\"\u{9b}31m\u{202e}\"]"), r#"["\u009b31m\u202e"]"#);
 /// ```
-pub fn plain_json(json: &str) -> Cow<'_, str> {
-    // Characters below the space stand between values only, where they mean nothing.
-    let is_escaped = |c: char| c >= ' ' && is_unfit(c);
+pub fn printable_json(json: &str) -> Cow<'_, str> {
+    // Below the space, valid JSON contains only the white space between values.
+    let is_escaped = |c: char| c >= ' ' && is_unprintable(c);
     if !json.contains(is_escaped) {
         return Cow::Borrowed(json);
     }
@@ -47,7 +48,7 @@ pub fn plain_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Escapes characters; `is_escaped` gets each with what comes behind it.
+/// Escapes the characters for which `is_escaped`, called with a character and the text after it, returns true.
 fn escape(text: &str, is_escaped: fn(char, &str) -> bool) -> Cow<'_, str> {
     let is_one = |(at, c): (usize, char)| is_escaped(c, &text[at + c.len_utf8()..]);
     if !text.char_indices().any(is_one) {
@@ -64,19 +65,19 @@ fn escape(text: &str, is_escaped: fn(char, &str) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Returns whether what stands behind a backslash makes a byte of it.
+/// Returns whether the text after a backslash completes the escape of a byte.
 fn is_byte(rest: &str) -> bool {
     let digits = rest.strip_prefix('x').and_then(|rest| rest.get(..2));
     digits.is_some_and(|digits| digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')))
 }
 
-/// Returns whether a character ends a line, is a command to a terminal, or is not seen.
-fn is_unfit(c: char) -> bool {
+/// Returns whether a character ends a line, controls a terminal, or is invisible.
+fn is_unprintable(c: char) -> bool {
     (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}') || is_invisible(c)
 }
 
-/// Returns whether a character has no width, or says in which direction others are written: what Unicode lets a
-/// display ignore, and the marks around annotations.
+/// Returns whether a character has no width or sets the writing direction: the default-ignorable characters of
+/// Unicode, and the annotation marks.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
@@ -91,16 +92,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_harmless_stays() {
+    fn harmless_text_is_kept() {
         for text in ["", "mailer", "注文の行列", "a\u{301} | 'quoted' \"é\"", "\u{2010}\u{ffa1}\u{10ffff}"]
         {
-            assert!(matches!(plain(text), Cow::Borrowed(same) if same == text), "{text}");
+            assert!(matches!(printable(text), Cow::Borrowed(same) if same == text), "{text}");
         }
     }
 
     #[test]
-    fn what_is_not_is_written_out() {
-        let check = |text: &str, expected: &str| assert_eq!(plain(text), expected);
+    fn control_and_invisible_characters_are_escaped() {
+        let check = |text: &str, expected: &str| assert_eq!(printable(text), expected);
         check("one\ntwo\t\r", r"one\ntwo\t\r");
         check("\u{1b}]0;title\u{7}\u{9b}", r"\u{1b}]0;title\u{7}\u{9b}");
         check(r"a\n", r"a\\n");
@@ -110,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn no_line_of_a_log_is_escaped_twice() {
+    fn a_log_line_is_not_escaped_twice() {
         let texts = ["a\tb \\n", "x\u{85}\u{9b}31m\u{2028}\u{2029}\u{61c}\u{2060}\u{e0041}\u{fe0f}\r\n"];
         let lines = texts.map(|text| one_line(text).into_owned());
         assert_eq!(lines[0], texts[0]);
         let expected = r"x\u{85}\u{9b}31m\u{2028}\u{2029}\u{61c}\u{2060}\u{e0041}\u{fe0f}\r\n";
         assert_eq!(lines[1], expected);
         assert_eq!(one_line(&lines[1]), expected);
-        assert_eq!(one_line(&plain("a\\\u{1b}\t")), r"a\\\u{1b}\t");
+        assert_eq!(one_line(&printable("a\\\u{1b}\t")), r"a\\\u{1b}\t");
     }
 }
