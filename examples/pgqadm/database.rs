@@ -1,4 +1,4 @@
-//! The database of a command, and for whom the command waits there.
+//! The connection of a command, with a log of the locks that the command waits for.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -17,11 +17,11 @@ const POLL: Duration = Duration::from_secs(3);
 /// How often the warning comes.
 const REPEAT: Duration = Duration::from_secs(60);
 
-/// A connection whose waiting is logged: after three seconds behind somebody else's lock, and then once a minute.
+/// A connection that logs waiting for a lock of another session: after three seconds, and then once a minute.
 /// Dereferences to [`Client`].
 pub(crate) struct Database {
     connection: Connection,
-    /// Ends the thread when it is dropped.
+    /// Dropping it ends the thread.
     _ended: Sender<()>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn open(cx: &mut Context) -> Result<Database, BoxError> {
     Ok(Database { connection, _ended: sender })
 }
 
-/// Logs for whom a session waits, over another connection, which is opened when the session is there for long.
+/// Logs the locks that a session waits for. Uses another connection, which is opened after three seconds.
 fn watch(mut databases: Databases, pid: i32, label: &str, ended: &Receiver<()>) {
     let mut logged: Option<Instant> = None;
     while matches!(ended.recv_timeout(POLL), Err(RecvTimeoutError::Timeout)) {

@@ -1,4 +1,4 @@
-//! Failed events: list, count, retry, delete, purge.
+//! `failed`: lists, counts, retries, deletes and purges failed events.
 
 use std::io::{self, BufWriter, ErrorKind, Write, stdout};
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ use crate::{ALL, DB, FORCE, OLDER_THAN};
 
 const HEAD: &str = "id\tfailed\tretries\ttype\textra1\treason\tdata\n";
 
-/// What is to be done with a consumer's failed events.
+/// An action on a consumer's failed events.
 enum Action {
     List,
     Count,
@@ -21,7 +21,7 @@ enum Action {
     Retry(Option<Vec<i64>>),
     /// Deletes events: the named ones, or all.
     Delete(Option<Vec<i64>>),
-    /// Deletes those that failed longer ago than an interval, or all.
+    /// Deletes the events that failed longer ago than an interval, or all.
     Purge(Option<String>),
 }
 
@@ -43,7 +43,7 @@ impl Action {
         })
     }
 
-    /// Fails when it cannot be done to this consumer, before anybody is asked.
+    /// Checks that the action is possible, before asking for confirmation.
     fn check(&self, db: &mut Database, queue: &str, consumer: &str) -> Result<(), pgq::Error> {
         pgq::admin::require_consumer(&mut **db, queue, consumer)?;
         match self {
@@ -59,7 +59,7 @@ impl Action {
         }
     }
 
-    /// Returns what is to be confirmed, if anything is lost.
+    /// Returns the loss that must be confirmed, if any.
     fn loss(&self, there: u64) -> Option<String> {
         match self {
             Action::List | Action::Count | Action::Retry(_) => None,
@@ -70,12 +70,12 @@ impl Action {
     }
 }
 
-/// Returns the events that are named, or `None` for all.
+/// Returns the ids of the given events, or `None` for all events.
 fn named(events: &[&str], switches: &Switches) -> Result<Option<Vec<i64>>, BoxError> {
     match (events, switches.has(ALL)) {
         ([], true) => Ok(None),
-        ([], false) => Err(Error::usage("no event is named; --all means all of them").into()),
-        (_, true) => Err(Error::usage("either events are named, or --all means all of them").into()),
+        ([], false) => Err(Error::usage("no event given; --all means all events").into()),
+        (_, true) => Err(Error::usage("--all excludes event ids").into()),
         (events, false) => {
             let id = |event: &&str| {
                 event.parse().map_err(|_| Error::usage(format!("`{event}` is not the id of an event")))
@@ -104,7 +104,7 @@ pub(crate) fn failed(
         let there = pgq::admin::count_failed_events(&mut *db, &queue, &consumer).map_err(located)?;
         if let Some(loss) = action.loss(there).filter(|_| there > 0) {
             let whose = format!("consumer `{consumer}` on queue `{queue}`");
-            confirm(&format!("delete {loss}, of {whose}, for ever"), forced)?;
+            confirm(&format!("permanently delete {loss}, of {whose}"), forced)?;
         }
         run(&action, &mut db, &queue, &consumer, there, located)
     }))
@@ -122,10 +122,10 @@ fn run(
         Action::List => return list(db, queue, consumer, located),
         Action::Count => return print(&format!("{there}\n")),
         Action::Retry(Some(named)) => {
-            ("back in the queue", pgq::admin::retry_failed_events(&mut **db, queue, consumer, named))
+            ("returned to the queue", pgq::admin::retry_failed_events(&mut **db, queue, consumer, named))
         }
         Action::Retry(None) => {
-            ("back in the queue", pgq::admin::retry_all_failed_events(&mut **db, queue, consumer))
+            ("returned to the queue", pgq::admin::retry_all_failed_events(&mut **db, queue, consumer))
         }
         Action::Delete(Some(named)) => {
             ("deleted", pgq::admin::delete_failed_events(&mut **db, queue, consumer, named))
@@ -142,7 +142,7 @@ fn run(
     Ok(())
 }
 
-/// Writes one line for each event, as they come from the server.
+/// Prints one line for each event, as the events arrive from the server.
 fn list(
     db: &mut Database,
     queue: &str,
@@ -173,7 +173,7 @@ fn line(out: &mut impl Write, event: &FailedEvent) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// Names a number of failed events.
+/// Formats a number of failed events.
 fn events(count: u64) -> String {
     format!("{count} failed event{}", if count == 1 { "" } else { "s" })
 }

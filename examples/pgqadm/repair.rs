@@ -1,4 +1,4 @@
-//! Mending a database that was moved.
+//! `repair`: repairs a database that was restored or moved.
 
 use dbscript::{BoxError, Context, Error, Job, Switches, confirm, printable};
 use log::{info, warn};
@@ -9,7 +9,7 @@ use crate::database;
 use crate::text::print;
 use crate::{DB, FORCE};
 
-/// Says what does not fit and what is done about it, asks, and mends it.
+/// Prints the inconsistencies and their remedies, asks for confirmation, and repairs them.
 pub(crate) fn command(switches: &Switches) -> Job {
     let forced = switches.has(FORCE);
     Job::once(move |cx| {

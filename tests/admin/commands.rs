@@ -167,7 +167,7 @@ fn a_missing_database_and_an_unknown_key_are_told() {
     place.refused(
         &["config"],
         2,
-        "config value not set: db (section [pgqd] of `adm.ini`); this command is about one",
+        "config value not set: db (section [pgqd] of `adm.ini`); this command requires a database",
     );
     let said = place.run(&["check"]);
     assert!(said.status == Some(3) && said.out.contains("config value not set: db"), "{said:?}");

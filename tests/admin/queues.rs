@@ -9,7 +9,7 @@ const QUEUES: &str = "select string_agg(queue_name, ',' order by queue_name) fro
 fn several_queues_are_created_or_none() {
     for mut place in Place::each() {
         let (_, log) = place.done(&["create", "a", "b", "a"]);
-        for line in ["queue `a`: created", "queue `b`: created", "queue `a`: already there"] {
+        for line in ["queue `a`: created", "queue `b`: created", "queue `a`: already exists"] {
             assert!(log.contains(line), "{log}");
         }
         place.refused(&["create", "c", ""], 2, "must not be empty");
@@ -33,7 +33,7 @@ fn where_nobody_can_be_asked_a_queue_is_dropped_by_force_only() {
         assert!(place.done(&["drop", "q", "--force"]).1.contains("queue `q`: dropped"));
         assert!(place.done(&["--force", "drop", "empty"]).1.contains("queue `empty`: dropped"));
         assert_eq!(place.value(QUEUES), "");
-        assert!(place.done(&["drop", "q"]).1.contains("queue `q`: not there"));
+        assert!(place.done(&["drop", "q"]).1.contains("queue `q`: does not exist"));
         assert_eq!(place.value("select count(*) from pgq.subscription"), "0");
     }
 }

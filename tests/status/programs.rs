@@ -278,7 +278,7 @@ fn a_check_that_cannot_begin_is_unknown_too() {
     unknown(&["--failed"], "a value is required for '--failed <WARN,CRIT>'");
     unknown(&["--set", "nothing"], "--set must be PARAM=VAL");
     unknown(&["--set", "loop_delay=soon"], "loop_delay");
-    unknown(&["--timeout", "soon"], "--timeout wants seconds, not `soon`");
+    unknown(&["--timeout", "soon"], "--timeout must be seconds, not `soon`");
     fs::write(scene.folder.path().join("job.ini"), "[pgqadm\n").expect("writable");
     unknown(&[], "job.ini");
     fs::remove_file(scene.folder.path().join("job.ini")).expect("it was there");

@@ -214,7 +214,7 @@ impl Databases {
 
     /// Lets connections over TCP be lost when the server's machine is silent for about this long, unless the
     /// connection string sets `tcp_user_timeout`, `keepalives_idle` and the like. Defaults to 10 seconds.
-    pub fn notice_silence(&mut self, limit: Duration) {
+    pub fn set_dead_peer_timeout(&mut self, limit: Duration) {
         if self.silence.replace(limit) != Some(limit) {
             self.reset();
         }
@@ -362,7 +362,7 @@ fn understood(conninfo: &str, application_name: &str, silence: Option<Duration>)
         target.common.application_name(application_name);
     }
     if let Some(limit) = silence {
-        target.silence.limit = limit;
+        target.dead_peer.timeout = limit;
     }
     Ok(target)
 }

@@ -30,7 +30,7 @@ pub trait Script {
     ///
     /// # Errors
     ///
-    /// Any error fails the round: the loop logs it, closes the connections, waits and continues. An [`Error`] that
+    /// Any error fails the round: it is logged, connections are closed, the loop waits and goes on. An [`Error`] that
     /// [is a usage error](|error| error.kind() == ErrorKind::Usage) or [fatal](Error::fatal) ends the program.
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError>;
 
@@ -101,7 +101,7 @@ impl Context {
         self.databases.listen(name, channel);
     }
 
-    /// Adds the database to an error: its configured name, and database name, host, port and user.
+    /// Names a database in an error that came from it: its name here, and database, host, port and user.
     pub fn locate(&self, name: &str, error: impl Into<BoxError>) -> Error {
         let (label, error) = (self.databases.label(name), error.into());
         let located = if is_usage(&*error) { Error::usage(label) } else { Error::failed(label) };

@@ -50,7 +50,7 @@ pub struct Worker {
     application_name: String,
     databases: Vec<(String, String)>,
     lifetime: Option<Duration>,
-    silence: Option<Duration>,
+    dead_peer_timeout: Option<Duration>,
     pinned: bool,
     settings: LoopSettings,
     control: Control,
@@ -66,7 +66,7 @@ impl Worker {
             name,
             databases: Vec::new(),
             lifetime: None,
-            silence: None,
+            dead_peer_timeout: None,
             pinned: false,
             settings: LoopSettings::default(),
             control: Control::default(),
@@ -112,10 +112,10 @@ impl Worker {
         self
     }
 
-    /// Sets how soon servers that vanish without a word are noticed. Defaults to about 10 seconds. See
-    /// [`Databases::notice_silence`].
-    pub fn notice_silence(mut self, limit: Duration) -> Worker {
-        self.silence = Some(limit);
+    /// Sets the time after which a server that does not respond is considered dead. Defaults to 10 seconds. See
+    /// [`Databases::set_dead_peer_timeout`].
+    pub fn dead_peer_timeout(mut self, timeout: Duration) -> Worker {
+        self.dead_peer_timeout = Some(timeout);
         self
     }
 
@@ -194,8 +194,8 @@ impl Worker {
         if let Some(lifetime) = self.lifetime {
             databases.set_lifetime(lifetime);
         }
-        if let Some(limit) = self.silence {
-            databases.notice_silence(limit);
+        if let Some(timeout) = self.dead_peer_timeout {
+            databases.set_dead_peer_timeout(timeout);
         }
         if self.pinned {
             databases.pin_search_path();

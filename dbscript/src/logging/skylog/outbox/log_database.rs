@@ -6,7 +6,7 @@ use postgres::Client;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
-use super::outage_report::OutageReport;
+use super::complaint::Complaint;
 use super::{Delivery, Held, Message, Receiver};
 use crate::database::connect;
 use crate::database::conninfo::{self, Target};
@@ -23,7 +23,7 @@ pub(crate) struct LogDatabase {
     job_name: String,
     tally: SharedTally,
     client: Option<Client>,
-    outages: OutageReport,
+    complaint: Complaint,
 }
 
 /// A line of the log in the database.
@@ -53,7 +53,7 @@ impl LogDatabase {
     pub(crate) fn new(conninfo: &str, job_name: String, tally: SharedTally) -> Result<LogDatabase, Error> {
         let conninfo = conninfo.to_owned();
         let database =
-            LogDatabase { conninfo, job_name, tally, client: None, outages: OutageReport::default() };
+            LogDatabase { conninfo, job_name, tally, client: None, complaint: Complaint::default() };
         database.target().map_err(Error::at_start)?;
         Ok(database)
     }
@@ -108,7 +108,7 @@ impl Receiver<Line> for LogDatabase {
             Ok(()) => Delivery::Done,
             Err(failure) => {
                 let job = &self.job_name;
-                self.outages.report(|| {
+                self.complaint.tell(|| {
                     format!("{job}: messages do not reach the log database: {}", describe(&failure.error))
                 });
                 failure.delivery

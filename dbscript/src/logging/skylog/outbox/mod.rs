@@ -1,7 +1,7 @@
 //! Outboxes: bounded queues of messages, each with a thread that delivers to a receiver.
 
+mod complaint;
 pub(crate) mod log_database;
-mod outage_report;
 #[cfg(test)]
 mod tests;
 pub(crate) mod udp;
@@ -102,7 +102,7 @@ struct State<M> {
 }
 
 /// A message on its way, and the number of messages that it stands for.
-struct Pending<M> {
+struct Parcel<M> {
     message: M,
     count: u64,
 }
@@ -202,28 +202,28 @@ impl<M: Message> State<M> {
 
 impl<M: Message> Shared<M> {
     fn run(&self, receiver: &mut dyn Receiver<M>) {
-        while let Some(pending) = self.next(receiver) {
-            self.deliver(receiver, &pending);
+        while let Some(parcel) = self.next(receiver) {
+            self.deliver(receiver, &parcel);
         }
     }
 
     /// Waits for the next message. Returns `None` when the outbox is closed.
-    fn next(&self, receiver: &mut dyn Receiver<M>) -> Option<Pending<M>> {
+    fn next(&self, receiver: &mut dyn Receiver<M>) -> Option<Parcel<M>> {
         let mut state = self.lock();
         while !state.closed {
             // Only a reachable receiver can receive the number of lost messages.
             if state.lost > 0 && state.delivers {
                 let count = std::mem::take(&mut state.lost);
                 if let Some(message) = receiver.lost(count) {
-                    return Some(Pending { message, count });
+                    return Some(Parcel { message, count });
                 }
             }
             if let Some(message) = state.pop() {
-                return Some(Pending { message, count: 1 });
+                return Some(Parcel { message, count: 1 });
             }
             state.woken = false;
             let wait = match receiver.held(state.flushing) {
-                Held::Due(message) => return Some(Pending { message, count: 1 }),
+                Held::Due(message) => return Some(Parcel { message, count: 1 }),
                 Held::Until(due) => due.saturating_duration_since(Instant::now()),
                 Held::Nothing => Duration::MAX,
             };
@@ -233,16 +233,16 @@ impl<M: Message> Shared<M> {
     }
 
     /// Delivers a message, with retries until the outbox is closed.
-    fn deliver(&self, receiver: &mut dyn Receiver<M>, pending: &Pending<M>) {
+    fn deliver(&self, receiver: &mut dyn Receiver<M>, parcel: &Parcel<M>) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let delivery = receiver.deliver(&pending.message);
+            let delivery = receiver.deliver(&parcel.message);
             let mut state = self.lock();
             state.delivers = delivery == Delivery::Done;
             match delivery {
                 Delivery::Done => return,
                 Delivery::Refused => {
-                    state.lost += pending.count;
+                    state.lost += parcel.count;
                     return;
                 }
                 Delivery::Away => {}

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
-use super::outage_report::OutageReport;
+use super::complaint::Complaint;
 use super::{Delivery, Receiver};
 
 /// The largest datagram over IPv4, in bytes.
@@ -21,7 +21,7 @@ type Resolve = Box<dyn FnMut() -> io::Result<Vec<SocketAddr>> + Send>;
 /// Python's handlers listen on IPv4.
 pub(crate) struct Udp {
     host: String,
-    outages: OutageReport,
+    complaint: Complaint,
     resolve: Resolve,
     interval: Duration,
     resolved_at: Option<Instant>,
@@ -37,8 +37,8 @@ impl Udp {
     }
 
     fn with_resolver(host: &str, resolve: Resolve, interval: Duration) -> Udp {
-        let (host, outages) = (host.to_owned(), OutageReport::default());
-        Udp { host, outages, resolve, interval, resolved_at: None, address: None, socket: None }
+        let (host, complaint) = (host.to_owned(), Complaint::default());
+        Udp { host, complaint, resolve, interval, resolved_at: None, address: None, socket: None }
     }
 
     /// Returns the receiver's address: the last one when the name cannot be resolved again.
@@ -46,7 +46,7 @@ impl Udp {
         if self.address.is_none() || self.resolved_at.is_none_or(|at| at.elapsed() >= self.interval) {
             let host = &self.host;
             let found = (self.resolve)().unwrap_or_else(|error| {
-                self.outages.report(|| format!("messages do not reach the log receiver `{host}`: {error}"));
+                self.complaint.tell(|| format!("messages do not reach the log receiver `{host}`: {error}"));
                 Vec::new()
             });
             let address = found.iter().find(|address| address.is_ipv4()).or(found.first()).copied();

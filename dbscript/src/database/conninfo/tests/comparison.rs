@@ -1,4 +1,4 @@
-//! Where connection strings lead to: this crate beside libpq.
+//! Comparison of completed connection strings with those of libpq.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -11,20 +11,20 @@ use super::libpq::{Answer, Libpq};
 use super::parse_with;
 use super::syntax::given;
 use crate::database::conninfo::complete;
-use crate::database::conninfo::surroundings::Surroundings;
+use crate::database::conninfo::environment::Environment;
 
-/// Libpq with a home folder of its own. Nothing listens at the addresses of these tests.
-pub(super) struct Bench {
+/// libpq with a separate home folder. No server listens at the addresses of these tests.
+pub(super) struct Comparison {
     libpq: Libpq,
     defaults: BTreeMap<String, String>,
     home: TempDir,
 }
 
-impl Bench {
-    pub(super) fn new() -> Bench {
+impl Comparison {
+    pub(super) fn new() -> Comparison {
         let mut libpq = Libpq::start();
         let defaults = libpq.open("host=/nowhere", &[("HOME", "/nowhere")]).expect("valid");
-        Bench { libpq, defaults, home: tempfile::tempdir().expect("a temporary folder") }
+        Comparison { libpq, defaults, home: tempfile::tempdir().expect("a temporary folder") }
     }
 
     pub(super) fn write(&self, name: &str, content: &str) -> PathBuf {
@@ -35,7 +35,7 @@ impl Bench {
         path
     }
 
-    /// Fails unless both refuse, or both accept and go to the same place with the same values.
+    /// Checks that both refuse, or both accept and connect to the same place with the same values.
     #[track_caller]
     fn check(&mut self, text: &str, variables: &[(&str, &str)]) -> bool {
         let home = self.home.path().display().to_string();
@@ -46,7 +46,7 @@ impl Bench {
         let what = format!("`{text}` with {variables:?}\nours: {ours:?}\nlibpq: {theirs:?}");
         assert_eq!(ours.is_ok(), theirs.is_ok(), "{what}");
         let (Ok(ours), Ok(mut theirs)) = (ours, theirs) else { return false };
-        // An empty port is told as such; a service's name and this one are not told.
+        // libpq reports an empty port unchanged, and does not report the service's and the fallback name.
         theirs.entry("PQport".to_owned()).and_modify(|port| *port = default_port(port));
         theirs.extend(
             ["service", "fallback_application_name"]
@@ -55,8 +55,9 @@ impl Bench {
         for (keyword, value) in &ours {
             assert_eq!(Some(value), theirs.get(keyword), "{keyword}: {what}");
         }
-        let known = |keyword: &&String| ours.contains_key(*keyword) || DERIVED.contains(&keyword.as_str());
-        for keyword in theirs.keys().filter(|keyword| !known(keyword)) {
+        let is_compared =
+            |keyword: &&String| ours.contains_key(*keyword) || DERIVED.contains(&keyword.as_str());
+        for keyword in theirs.keys().filter(|keyword| !is_compared(keyword)) {
             let default = self.defaults.get(keyword).map_or("", String::as_str);
             assert_eq!(theirs[keyword], default, "{keyword}: {what}");
         }
@@ -74,7 +75,7 @@ impl Bench {
     }
 }
 
-/// Returns what libpq would: the values that were given, and where the last attempt goes.
+/// Returns the values that libpq would report: the given ones, and the place of the last attempt.
 fn ours(text: &str, env: &[(&str, &str)]) -> Answer {
     let target = parse_with(text, env).map_err(|error| error.to_string())?;
     let variable = |name: &str| {
@@ -82,7 +83,7 @@ fn ours(text: &str, env: &[(&str, &str)]) -> Answer {
         found.map(|(_, value)| (*value).to_owned())
     };
     let mut options = super::super::given(text).expect("it was parsed");
-    complete(&mut options, &Surroundings::new(&variable)).expect("it was parsed");
+    complete(&mut options, &Environment::new(&variable)).expect("it was parsed");
     let mut values: BTreeMap<_, _> = given(&options).into_iter().collect();
     values.retain(|keyword, value| {
         !value.is_empty() || !["user", "dbname", "passfile"].contains(&keyword.as_str())
@@ -95,7 +96,7 @@ fn ours(text: &str, env: &[(&str, &str)]) -> Answer {
         ("PQdb".to_owned(), name(target.common.get_dbname())),
         ("PQpass".to_owned(), name(last.password.as_deref())),
     ]);
-    // An address stands in for a folder, which is no name.
+    // An address replaces a folder, which is not a host name.
     if last.hostaddr.is_none() {
         values.insert("PQhost".to_owned(), last.to_string());
     }
@@ -107,5 +108,5 @@ fn default_port(port: &str) -> String {
     if port.is_empty() { "5432" } else { port }.to_owned()
 }
 
-/// What libpq fills in itself.
+/// Values that libpq derives.
 const DERIVED: [&str; 4] = ["user", "dbname", "passfile", "PQhost"];

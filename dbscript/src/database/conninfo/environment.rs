@@ -1,4 +1,4 @@
-//! What surrounds a connection string: environment, home folder, system user, socket folder.
+//! The environment of the process: variables, home folder, system user, socket folder.
 
 use std::path::{Path, PathBuf};
 
@@ -6,17 +6,17 @@ use nix::unistd::{Uid, User};
 
 use crate::error::Error;
 
-/// Where the server's socket is, in the order in which distributions put it.
+/// The folders of the server's socket in common distributions. The first existing one is used.
 const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
-/// Reads the environment through a function, so that a test can have its own.
-pub(super) struct Surroundings<'a> {
+/// The environment of the process. Reads variables through a function, which tests replace.
+pub(super) struct Environment<'a> {
     env: &'a dyn Fn(&str) -> Option<String>,
 }
 
-impl<'a> Surroundings<'a> {
-    pub(super) fn new(env: &'a dyn Fn(&str) -> Option<String>) -> Surroundings<'a> {
-        Surroundings { env }
+impl<'a> Environment<'a> {
+    pub(super) fn new(env: &'a dyn Fn(&str) -> Option<String>) -> Environment<'a> {
+        Environment { env }
     }
 
     /// Returns an environment variable.
@@ -24,23 +24,23 @@ impl<'a> Surroundings<'a> {
         (self.env)(name)
     }
 
-    /// Returns the environment.
+    /// Returns the function that reads variables.
     pub(super) fn variables(&self) -> &'a dyn Fn(&str) -> Option<String> {
         self.env
     }
 
-    /// Returns a file in the home folder, which may not exist.
+    /// Returns the path of a file in the home folder. The file may not exist.
     pub(super) fn home_file(&self, name: &str) -> Option<PathBuf> {
         let home = self.variable("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         let home = home.or_else(|| system_user().map(|user| user.dir))?;
         Some(home.join(name))
     }
 
-    /// Returns the name of the user who runs this process.
+    /// Returns the name of the user that runs this process.
     pub(super) fn user(&self) -> Result<String, Error> {
         let user = system_user().map(|user| user.name);
         user.ok_or_else(|| {
-            Error::failed("the operating system user has no name: set `user` in the connection string")
+            Error::failed("the operating system user has no name; set `user` in the connection string")
         })
     }
 

@@ -4,8 +4,8 @@ use super::keywords::is_blank;
 use super::options::{Options, Origin};
 use crate::error::Error;
 
-/// Parses pairs as libpq does: blanks may surround `=`, single quotes hold blanks, a backslash takes the
-/// meaning from the next character inside and outside of quotes.
+/// Parses pairs as libpq does: white space may surround `=`, single quotes enclose a value with white space, and a
+/// backslash escapes the next character inside and outside of quotes.
 pub(super) fn parse(text: &str) -> Result<Options, Error> {
     let mut options = Options::default();
     let mut rest = skip_blanks(text);
@@ -27,7 +27,7 @@ fn skip_blanks(text: &str) -> &str {
     text.trim_start_matches(is_blank)
 }
 
-/// Splits a value from what follows it.
+/// Parses a value, and returns the rest.
 fn value(text: &str) -> Result<(String, &str), Error> {
     let (quoted, text) = match text.strip_prefix('\'') {
         Some(text) => (true, text),
@@ -44,16 +44,16 @@ fn value(text: &str) -> Result<(String, &str), Error> {
         }
     }
     if quoted {
-        return Err(Error::usage("invalid connection string: a quoted value does not end"));
+        return Err(Error::usage("invalid connection string: unterminated quoted value"));
     }
     Ok((value, ""))
 }
 
-/// Names the word unless it may be a piece of a password that was not quoted.
+/// Makes a syntax error with the word, which is hidden when it may be a part of an unquoted password.
 fn syntax(options: &Options, what: &str, word: &str) -> Error {
     if options.has_secret() {
         return Error::usage(format!(
-            "invalid connection string: {what} a word that is not shown, since it may be a part of the password"
+            "invalid connection string: {what} a word that is hidden because it may be a part of the password"
         ));
     }
     Error::usage(format!("invalid connection string: {what} `{}`", word.escape_debug()))

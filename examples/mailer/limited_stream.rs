@@ -1,4 +1,4 @@
-//! The bytes to and from a mail server: each answer within a time, no line without an end.
+//! The stream to a mail server, with limits of time and size for each answer.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -12,28 +12,28 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_rustls::client::TlsStream;
 
-/// No server's line is longer, in bytes.
-const LONGEST_LINE: usize = 4096;
-/// No server's answer is, whatever its lines.
-const LONGEST_ANSWER: usize = 16 * 1024;
+/// The longest line of an answer, in bytes.
+const MAX_LINE: usize = 4096;
+/// The longest answer, in bytes.
+const MAX_ANSWER: usize = 16 * 1024;
 
-/// A connection as `lettre` reads and writes it.
+/// A stream for `lettre` that fails when an answer is late or too long.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct LimitedStream {
     stream: Stream,
     peer: SocketAddr,
-    /// What is read before anything of the stream.
+    /// The text that is read before the stream.
     greeting: &'static [u8],
-    /// How long the line is that is being read.
+    /// The length of the current line.
     line: usize,
-    /// How much has been read since something was written.
+    /// The number of bytes that were read since the last write.
     answer: usize,
-    /// Whether the last thing that was done was to read.
+    /// Whether the last operation was a read.
     reads: bool,
-    /// How long the server may take for each answer, and for each piece of a mail.
-    patience: Duration,
+    /// The time-out of each answer, and of each write.
+    answer_timeout: Duration,
     limit: Pin<Box<Sleep>>,
-    /// Whether it has taken longer once: nothing more is sent then, not even a farewell.
+    /// Whether a time-out has passed. Nothing more is sent afterwards, not even QUIT.
     late: bool,
 }
 
@@ -43,87 +43,102 @@ pub(crate) enum Stream {
     Encrypted(Box<TlsStream<TcpStream>>),
 }
 
-impl Wire {
-    /// Makes a wire; `greeting` stands for one that the server has given already.
-    pub(crate) fn new(stream: Stream, peer: SocketAddr, greeting: &'static [u8], patience: Duration) -> Wire {
-        let limit = Box::pin(sleep(patience));
-        Wire { stream, peer, greeting, line: 0, answer: 0, reads: false, patience, limit, late: false }
+impl LimitedStream {
+    /// Creates a stream; `greeting` replaces a greeting of the server that was read before.
+    pub(crate) fn new(
+        stream: Stream,
+        peer: SocketAddr,
+        greeting: &'static [u8],
+        answer_timeout: Duration,
+    ) -> LimitedStream {
+        let limit = Box::pin(sleep(answer_timeout));
+        LimitedStream {
+            stream,
+            peer,
+            greeting,
+            line: 0,
+            answer: 0,
+            reads: false,
+            answer_timeout,
+            limit,
+            late: false,
+        }
     }
 
     pub(crate) fn is_encrypted(&self) -> bool {
         matches!(self.stream, Stream::Encrypted(_))
     }
 
-    fn start_again(&mut self) {
-        self.limit.as_mut().reset(Instant::now() + self.patience);
+    fn restart_timer(&mut self) {
+        self.limit.as_mut().reset(Instant::now() + self.answer_timeout);
     }
 
-    /// Goes on waiting until the time is up.
+    /// Waits for the time-out, after which the operation fails.
     fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         self.limit.as_mut().poll(cx).map(|()| {
             self.late = true;
-            Err(self.too_late())
+            Err(self.time_out_error())
         })
     }
 
-    fn too_late(&self) -> io::Error {
-        io::Error::new(ErrorKind::TimedOut, no_answer(self.patience))
+    fn time_out_error(&self) -> io::Error {
+        io::Error::new(ErrorKind::TimedOut, no_answer(self.answer_timeout))
     }
 
-    /// Fails when what was read is too much, or too late: a server that never stops is never waited for.
+    /// Fails when the answer is too long or too late, so that an endless answer ends too.
     fn check(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.late |= Instant::now() >= self.limit.deadline();
         if self.late {
-            return Err(self.too_late());
+            return Err(self.time_out_error());
         }
         self.answer += bytes.len();
-        if self.answer > LONGEST_ANSWER {
-            return Err(io::Error::new(ErrorKind::InvalidData, "its answer does not end"));
+        if self.answer > MAX_ANSWER {
+            return Err(io::Error::new(ErrorKind::InvalidData, "its answer is too long"));
         }
         for byte in bytes {
             self.line = if *byte == b'\n' { 0 } else { self.line + 1 };
-            if self.line > LONGEST_LINE {
-                return Err(io::Error::new(ErrorKind::InvalidData, "a line of its answer does not end"));
+            if self.line > MAX_LINE {
+                return Err(io::Error::new(ErrorKind::InvalidData, "a line of its answer is too long"));
             }
         }
         Ok(())
     }
 
-    /// Does something that writes; what is written begins a new time for the answer.
+    /// Runs a write, and restarts the timer for the answer.
     fn write<T>(
         &mut self,
         cx: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut Stream>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if self.late {
-            return Poll::Ready(Err(self.too_late()));
+            return Poll::Ready(Err(self.time_out_error()));
         }
         if std::mem::take(&mut self.reads) {
             self.answer = 0;
-            self.start_again();
+            self.restart_timer();
         }
         match write(Pin::new(&mut self.stream), cx) {
             Poll::Pending => self.wait(cx),
             Poll::Ready(written) => {
-                self.start_again();
+                self.restart_timer();
                 Poll::Ready(written)
             }
         }
     }
 }
 
-/// Says that the server has taken too long.
-pub(crate) fn no_answer(patience: Duration) -> String {
-    format!("no answer in {} s", patience.as_secs_f64())
+/// Returns the message about a time-out.
+pub(crate) fn no_answer(answer_timeout: Duration) -> String {
+    format!("no answer in {} s", answer_timeout.as_secs_f64())
 }
 
-impl AsyncTokioStream for Wire {
+impl AsyncTokioStream for LimitedStream {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.peer)
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for LimitedStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -145,7 +160,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for LimitedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.get_mut().write(cx, |stream, cx| stream.poll_write(cx, bytes))
     }

@@ -1,4 +1,4 @@
-//! What is sent: one event as a mail.
+//! Mail messages of events.
 
 use dbscript::DataError;
 use lettre::Address;
@@ -10,23 +10,28 @@ use url::Host;
 
 use crate::template::Template;
 
-/// The field of the recipient's address.
+/// The event's field with the recipient's address.
 const EMAIL: &str = "email";
 
-/// How the mails of all events look.
-pub(crate) struct Letter {
+/// The templates and the sender of all messages.
+pub(crate) struct MessageTemplate {
     pub(crate) from: Mailbox,
     pub(crate) subject: Template,
     pub(crate) text: Template,
 }
 
-impl Letter {
-    /// Writes the mail of an event.
+impl MessageTemplate {
+    /// Renders the message of an event.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the event, which another try would not mend.
-    pub(crate) fn write(&self, queue: &str, event: &Event, fields: &Fields<'_>) -> Result<Message, BoxError> {
+    /// The reason why the event has no valid message. A retry would fail in the same way.
+    pub(crate) fn render(
+        &self,
+        queue: &str,
+        event: &Event,
+        fields: &Fields<'_>,
+    ) -> Result<Message, BoxError> {
         let address = fields.require(EMAIL)?;
         let to = recipient(address)?;
         Message::builder()
@@ -40,24 +45,24 @@ impl Letter {
             .map_err(BoxError::from)
     }
 
-    /// Names the mail by its event: when it is sent twice, it can be recognised.
+    /// Returns a `Message-ID` made of queue and event id, so that a duplicate of a message can be recognized.
     fn message_id(&self, queue: &str, event: i64) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '.' };
-        let queue: String = queue.chars().map(plain).collect();
+        let escape = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '.' };
+        let queue: String = queue.chars().map(escape).collect();
         format!("<pgq.{}.{event}@{}>", queue.trim_matches('.'), self.from.email.domain())
     }
 }
 
-/// Reads one address without a name or anything else around it.
+/// Parses a single address without a name or other additions.
 fn recipient(text: &str) -> Result<Address, DataError> {
-    let bad = || DataError::quoting(format!("`{}` is not one mail address", text.escape_debug()));
+    let invalid = || DataError::quoting(format!("`{}` is not one mail address", text.escape_debug()));
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(bad());
+        return Err(invalid());
     }
-    text.parse().map(in_ascii).map_err(|_| bad())
+    text.parse().map(in_ascii).map_err(|_| invalid())
 }
 
-/// Writes a domain of other letters as all servers know it.
+/// Returns the address with its domain in ASCII (punycode), as all servers support it.
 pub(crate) fn in_ascii(address: Address) -> Address {
     match Host::parse(address.domain()) {
         Ok(Host::Domain(domain)) if !address.domain().is_ascii() => {
@@ -67,10 +72,10 @@ pub(crate) fn in_ascii(address: Address) -> Address {
     }
 }
 
-/// A header is one line, whatever an event holds.
+/// Returns a text as one line, for a header.
 fn one_line(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    printable.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -82,8 +87,8 @@ mod tests {
         for good in ["kristo@example.com", "a+b.c@x-y.Example.com", "jürgen@example.com", "a@[127.0.0.1]"] {
             assert_eq!(recipient(good).expect(good).to_string(), good);
         }
-        let known = recipient("jürgen@bücher.example").expect("an address");
-        assert_eq!(known.to_string(), "jürgen@xn--bcher-kva.example");
+        let address = recipient("jürgen@bücher.example").expect("an address");
+        assert_eq!(address.to_string(), "jürgen@xn--bcher-kva.example");
         for bad in [
             "",
             "kristo",

@@ -1,4 +1,4 @@
-//! When a server that is silent counts as lost, where the connection string does not say.
+//! Detection of dead peers: default time-outs for servers that stop responding.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use postgres::Config;
 use super::options::Options;
 use crate::error::Error;
 
-/// How long a server may be silent, unless something else is set.
-const LIMIT: Duration = Duration::from_secs(10);
-/// A server that does not answer an attempt to connect for this long is given up.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How many probes of an idle connection stay without an answer before it counts as lost.
+/// The default time after which a server that does not respond is considered dead.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The default of `connect_timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The number of unanswered keepalives after which an idle connection is considered lost.
 const PROBES: u32 = 3;
 
-/// What a connection string leaves open about servers that vanish without a word, and the limit for that.
+/// The time-outs for dead peers that a connection string does not set, and their default.
 ///
-/// The server's machine answers as long as it is there: a statement may take as long as it likes.
+/// The kernel of the server's machine answers these probes, so the time-outs do not limit the duration of statements.
 #[derive(Clone, Debug)]
-pub(crate) struct Silence {
-    pub(crate) limit: Duration,
+pub(crate) struct DeadPeerDetection {
+    pub(crate) timeout: Duration,
     connect: bool,
     unacknowledged: bool,
     idle: bool,
@@ -27,14 +27,14 @@ pub(crate) struct Silence {
     count: bool,
 }
 
-impl Silence {
-    /// Notes which keywords were given. A zero is, too: it leaves a limit to the system. Without keepalives, libpq sets
-    /// no limit to unacknowledged data either.
-    pub(super) fn read(options: &Options) -> Result<Silence, Error> {
+impl DeadPeerDetection {
+    /// Finds the keywords that are not given. A value of zero counts as given and means the default of the operating
+    /// system. With `keepalives=0`, libpq sets no `tcp_user_timeout` either.
+    pub(super) fn read(options: &Options) -> Result<DeadPeerDetection, Error> {
         let open = |keyword: &str| options.get(keyword).is_none();
         let probed = options.integer("keepalives")? != Some(0);
-        Ok(Silence {
-            limit: LIMIT,
+        Ok(DeadPeerDetection {
+            timeout: TIMEOUT,
             connect: open("connect_timeout"),
             unacknowledged: probed && open("tcp_user_timeout"),
             idle: open("keepalives_idle"),
@@ -43,19 +43,19 @@ impl Silence {
         })
     }
 
-    /// Sets what was left open.
-    pub(crate) fn notice(&self, config: &mut Config) {
+    /// Sets the time-outs that the connection string does not set.
+    pub(crate) fn apply(&self, config: &mut Config) {
         if self.connect {
-            config.connect_timeout(CONNECT_LIMIT);
+            config.connect_timeout(CONNECT_TIMEOUT);
         }
         if self.unacknowledged {
-            config.tcp_user_timeout(self.limit);
+            config.tcp_user_timeout(self.timeout);
         }
         if self.idle {
-            config.keepalives_idle(self.limit / 2);
+            config.keepalives_idle(self.timeout / 2);
         }
         if self.interval {
-            config.keepalives_interval(self.limit / 5);
+            config.keepalives_interval(self.timeout / 5);
         }
         if self.count {
             config.keepalives_retries(PROBES);
@@ -67,12 +67,12 @@ impl Silence {
 mod tests {
     use super::*;
 
-    /// Returns the limits of a connection string, in seconds: to connect, unacknowledged, idle, interval; and the
-    /// count.
+    /// Returns the time-outs of a connection string in seconds (connect, unacknowledged data, idle, interval), and the
+    /// number of keepalives.
     fn limits(text: &str) -> (Option<u64>, Option<u64>, u64, Option<u64>, Option<u32>) {
-        let target = super::super::parse(text, |_| None).expect("understood");
+        let target = super::super::parse(text, |_| None).expect("valid");
         let mut config = target.common;
-        target.silence.notice(&mut config);
+        target.dead_peer.apply(&mut config);
         let seconds = |limit: Option<&Duration>| limit.map(Duration::as_secs);
         (
             seconds(config.get_connect_timeout()),
@@ -84,12 +84,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_follows_the_limit() {
+    fn unset_keywords_follow_the_time_out() {
         assert_eq!(limits("dbname=x"), (Some(10), Some(10), 5, Some(2), Some(3)));
     }
 
     #[test]
-    fn what_is_set_stays() {
+    fn given_keywords_are_kept() {
         let all = "connect_timeout=77 tcp_user_timeout=77000 keepalives_idle=77 keepalives_interval=77 \
                    keepalives_count=9";
         assert_eq!(limits(all), (Some(77), Some(77), 77, Some(77), Some(9)));

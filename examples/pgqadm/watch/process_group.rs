@@ -1,22 +1,22 @@
-//! The process group, which is one job to the shell.
+//! The process group, which is one job of the shell.
 
 use std::{fs, io};
 
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid};
 
-/// Stops the whole group, so that a shell which waits for a script around this program takes the terminal; returns
-/// when it goes on. This process also gets a SIGTSTP of its own, which it has to leave alone.
+/// Stops the whole group, so that the shell of a script around this program takes over the terminal. Returns when the
+/// group is continued. This process receives the SIGTSTP too, and must ignore that one.
 pub(crate) fn stop() -> io::Result<()> {
     kill(Pid::from_raw(0), Signal::SIGTSTP)?;
-    // That one is handled here, which keeps it from stopping this process.
+    // This process handles SIGTSTP, so only SIGSTOP stops it.
     raise(Signal::SIGSTOP)?;
     Ok(())
 }
 
-/// Returns whether there is somebody who can let the group go on, which is a process of the session that has started
-/// one of the group's. Where there is nobody, SIGTSTP stops no process that leaves it to the system either.
-pub(crate) fn can_go_on() -> bool {
+/// Returns whether a process can continue the group: a process of the same session and another group that is the parent
+/// of one of the group's processes. The kernel ignores SIGTSTP in a group without such a process (an orphaned group).
+pub(crate) fn can_be_continued() -> bool {
     let mut process = getpid();
     loop {
         let Some(parent) = parent(process) else { return true };
@@ -28,7 +28,7 @@ pub(crate) fn can_go_on() -> bool {
     }
 }
 
-/// Returns a process's parent; `None` when it cannot be told.
+/// Returns the parent of a process, or `None` when it cannot be determined.
 fn parent(process: Pid) -> Option<Pid> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parents_are_known() {
+    fn parents_are_found() {
         assert_eq!(parent(getpid()), Some(nix::unistd::getppid()));
         assert_eq!(parent(Pid::from_raw(i32::MAX)), None);
     }
