@@ -164,7 +164,7 @@ mod tests {
     fn commands_are_listed_with_their_arguments() {
         let expected = "Commands:\n  drop <queue>...                   Drops queues.\n  \
                         failed list|retry <queue> [<event> ...]\n                                    \
-                        Handles the events that consumers gave up.\n  \
+                        Handles the failed events of consumers.\n  \
                         status                            Shows what there is.";
         assert_eq!(list(&COMMANDS), expected);
     }

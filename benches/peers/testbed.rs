@@ -1,4 +1,4 @@
-//! The server, its two databases and their queues.
+//! The testbed: a server with two databases and their queues.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,34 +10,34 @@ use crate::options::Options;
 use crate::server::Server;
 use crate::{BoxError, sql};
 
-/// The database that queues are read from.
+/// The database of the source queues.
 pub(crate) const SOURCE: &str = "source";
-/// The database that events are moved to.
+/// The database of the target queues.
 pub(crate) const TARGET: &str = "target";
 
-/// Where the measurements take place.
-pub(crate) struct Ground {
+/// The server of the measurements.
+pub(crate) struct Testbed {
     server: Server,
     folder: TempDir,
     events: u64,
     rounds: u32,
 }
 
-/// How many events there are and what is in them.
+/// The number of events and the sum of their hashes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     pub(crate) count: i64,
     sum: String,
 }
 
-impl Ground {
-    /// Starts a server as PostgreSQL is by default, with PgQ in two databases: of the kind that `PGQ_SCHEMA` names, or
-    /// as the server offers it.
+impl Testbed {
+    /// Starts a server with PostgreSQL's default settings, and installs PgQ in two databases. `PGQ_SCHEMA` selects the
+    /// kind of the schema, which defaults to the extension where the server has it.
     ///
     /// # Errors
     ///
     /// When PostgreSQL or PgQ is not installed.
-    pub(crate) fn prepare(options: &Options) -> Result<Ground, BoxError> {
+    pub(crate) fn prepare(options: &Options) -> Result<Testbed, BoxError> {
         let server = Server::builder().durable(true).start()?;
         let kind = std::env::var("PGQ_SCHEMA").ok().map(|kind| kind.parse()).transpose()?;
         for database in [SOURCE, TARGET] {
@@ -46,15 +46,15 @@ impl Ground {
         }
         pgq_ext::schema::install(&mut server.client(TARGET))?;
         let folder = tempfile::tempdir()?;
-        Ok(Ground { server, folder, events: options.events, rounds: options.rounds })
+        Ok(Testbed { server, folder, events: options.events, rounds: options.rounds })
     }
 
-    /// Returns how many events each work has.
+    /// Returns the number of events of each work.
     pub(crate) fn events(&self) -> u64 {
         self.events
     }
 
-    /// Returns how many turns each contestant has.
+    /// Returns the number of turns of each contestant.
     pub(crate) fn rounds(&self) -> u32 {
         self.rounds
     }
@@ -69,17 +69,17 @@ impl Ground {
         (self.server.socket_dir().display().to_string(), self.server.port())
     }
 
-    /// Returns the process that started all others of the server.
+    /// Returns the process id of the postmaster.
     ///
     /// # Errors
     ///
-    /// When the server does not tell.
+    /// When its pidfile cannot be read.
     pub(crate) fn postmaster(&self) -> Result<u32, BoxError> {
         let file = fs::read_to_string(self.server.data_dir().join("postmaster.pid"))?;
         Ok(file.lines().next().unwrap_or_default().parse()?)
     }
 
-    /// Creates one more database, without PgQ, and connects to it.
+    /// Creates another database without PgQ, and connects to it.
     pub(crate) fn create_database(&self, name: &str) -> Client {
         self.server.create_database(name);
         self.client(name)
@@ -90,13 +90,13 @@ impl Ground {
         self.server.conninfo(database)
     }
 
-    /// Returns psql of the server's version, past any wrapper.
+    /// Returns psql of the server's version, without a wrapper script.
     pub(crate) fn psql(&self) -> PathBuf {
         let beside = self.server.bindir().join("psql");
         if beside.is_file() { beside } else { PathBuf::from("psql") }
     }
 
-    /// Returns the path of a file for this run only.
+    /// Returns the path of a temporary file.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -114,7 +114,7 @@ impl Ground {
         Ok(path)
     }
 
-    /// Writes out what earlier turns left in memory, so that nobody pays for somebody else.
+    /// Runs a checkpoint, so that no contestant writes the dirty pages of another one.
     pub(crate) fn settle(&self) -> Result<(), BoxError> {
         Ok(self.client(SOURCE).batch_execute("checkpoint")?)
     }
@@ -137,7 +137,7 @@ impl Ground {
 
     /// Fills a queue of the source, with a tick after every `per_tick` events.
     ///
-    /// Reads the events once: whoever comes first to a row has to note that it is committed.
+    /// Reads the events once, since the first reader of a row sets its hint bits.
     pub(crate) fn fill(&self, queue: &str, table: &str, per_tick: u64) -> Result<(), BoxError> {
         let mut client = self.client(SOURCE);
         client.execute("select pgq.set_queue_config($1, 'ticker_max_count', '1')", &[&queue])?;
@@ -155,7 +155,7 @@ impl Ground {
         self.fingerprint(SOURCE, sql::CARRIED, table).map(|_| ())
     }
 
-    /// Counts and sums up events.
+    /// Counts events and sums their hashes.
     pub(crate) fn fingerprint(
         &self,
         database: &str,
@@ -166,7 +166,7 @@ impl Ground {
         Ok(Fingerprint { count: row.get(0), sum: row.get(1) })
     }
 
-    /// Fails unless a table of the target holds the expected events, and empties it.
+    /// Verifies the events in a table of the target, and truncates the table.
     pub(crate) fn take(&self, table: &str, columns: &str, expected: &Fingerprint) -> Result<(), BoxError> {
         let found = self.fingerprint(TARGET, columns, table)?;
         if found != *expected {
@@ -176,7 +176,7 @@ impl Ground {
     }
 }
 
-/// Names a consumer of one round.
+/// Returns the name of a consumer in a round.
 pub(crate) fn in_round(consumer: &str, round: u32) -> String {
     format!("{consumer}_{round}")
 }

@@ -1,6 +1,6 @@
-//! The own schema beside the extension: two databases of one server that take turns.
+//! Comparison of the own schema with the extension, in two databases of one server.
 //!
-//! The server does not wait for the disk, which would hide what is compared.
+//! The server runs without fsync, since waiting for the disk would hide the differences.
 
 use std::time::{Duration, Instant};
 
@@ -11,28 +11,28 @@ use crate::BoxError;
 use crate::server::Server;
 use crate::work::median;
 
-/// The two databases, each with a session that stays.
-pub(crate) struct Versus {
+/// The two databases, each with one session.
+pub(crate) struct Comparison {
     extension: Client,
     own: Client,
     rounds: u32,
     _server: Server,
 }
 
-/// What is done once in a sample, and the time that it took; prepares and verifies outside of that time.
+/// Takes one sample, and returns its time, which excludes preparation and verification.
 pub(crate) type Sample<'a> = dyn Fn(&mut Client) -> Result<Duration, BoxError> + 'a;
 
-/// What is compared.
-pub(crate) struct Subject<'a> {
+/// A compared operation.
+pub(crate) struct Operation<'a> {
     pub(crate) name: String,
-    /// How many times the extension's time the own schema may take.
+    /// The largest allowed ratio of the own schema's time to the extension's time.
     pub(crate) at_most: f64,
-    /// How many calls, rows or events a sample has.
+    /// The number of calls, rows or events in a sample.
     pub(crate) units: u64,
     pub(crate) sample: Box<Sample<'a>>,
 }
 
-/// The times of one subject, in microseconds a unit.
+/// The times of one operation, in microseconds per unit.
 pub(crate) struct Figure {
     pub(crate) name: String,
     pub(crate) at_most: f64,
@@ -41,19 +41,19 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    /// Returns how many times the extension's time the own schema takes.
+    /// Returns the ratio of the own schema's median time to the extension's.
     pub(crate) fn ratio(&self) -> f64 {
         median(&self.own) / median(&self.extension)
     }
 }
 
-impl Versus {
+impl Comparison {
     /// Starts a server with the two databases.
     ///
     /// # Errors
     ///
-    /// When the server does not offer the extension.
-    pub(crate) fn prepare(rounds: u32) -> Result<Versus, BoxError> {
+    /// When the server does not have the extension.
+    pub(crate) fn prepare(rounds: u32) -> Result<Comparison, BoxError> {
         let server = Server::builder().start()?;
         let side = |name: &str, kind: Kind| -> Result<Client, BoxError> {
             server.create_database(name);
@@ -62,21 +62,22 @@ impl Versus {
             Ok(client)
         };
         let (extension, own) = (side("extension", Kind::Extension)?, side("own", Kind::Own)?);
-        Ok(Versus { extension, own, rounds, _server: server })
+        Ok(Comparison { extension, own, rounds, _server: server })
     }
 
-    /// Runs statements on both.
+    /// Runs statements in both databases.
     pub(crate) fn both(&mut self, statements: &str) -> Result<(), BoxError> {
         self.extension.batch_execute(statements)?;
         Ok(self.own.batch_execute(statements)?)
     }
 
-    /// Lets the two take turns; who begins changes from round to round. A round before the first does not count.
+    /// Measures an operation in both databases, which take turns and alternate in starting a round. The first round is a
+    /// warm-up and is not counted.
     ///
     /// # Errors
     ///
-    /// When one of them fails or does its work wrong.
-    pub(crate) fn measure(&mut self, subject: &Subject<'_>) -> Result<Figure, BoxError> {
+    /// When an operation fails or has a wrong result.
+    pub(crate) fn measure(&mut self, operation: &Operation<'_>) -> Result<Figure, BoxError> {
         let (mut extension, mut own) = (Vec::new(), Vec::new());
         self.own.batch_execute("checkpoint")?;
         for round in 0..=self.rounds {
@@ -85,20 +86,20 @@ impl Versus {
                 sides.reverse();
             }
             for (client, samples) in sides {
-                let time = (subject.sample)(client)
-                    .map_err(|error| format!("{}: {}", subject.name, dbscript::describe(&*error)))?;
+                let time = (operation.sample)(client)
+                    .map_err(|error| format!("{}: {}", operation.name, dbscript::describe(&*error)))?;
                 if round > 0 {
-                    samples.push(time.as_secs_f64() * 1e6 / subject.units as f64);
+                    samples.push(time.as_secs_f64() * 1e6 / operation.units as f64);
                 }
             }
         }
-        let figure = Figure { name: subject.name.clone(), at_most: subject.at_most, extension, own };
+        let figure = Figure { name: operation.name.clone(), at_most: operation.at_most, extension, own };
         eprintln!("{}: {:.2} times the extension's time", figure.name, figure.ratio());
         Ok(figure)
     }
 }
 
-/// Returns how long something takes.
+/// Returns the duration and the result of `work`.
 pub(crate) fn timed<T, E: Into<BoxError>>(
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<(Duration, T), BoxError> {

@@ -1,14 +1,14 @@
-//! The parts that run in processes of their own: the crate's consumer and producer.
+//! The crate's consumer and producer, which run in separate processes of this program.
 
 use pgq::{Batch, BoxError, BulkInsert, Consumer, Event, NewEvent, Outcome, Settings, Subscription};
 use postgres::{Client, NoTls};
 
-/// Names the part that consumes: connection string, queue, consumer, number of events to expect.
+/// Runs the consumer. Arguments: connection string, queue, consumer, expected number of events.
 pub(crate) const CONSUME: &str = "consume";
-/// Names the part that inserts: connection string, queue, number of events.
+/// Runs the producer. Arguments: connection string, queue, number of events.
 pub(crate) const INSERT: &str = "insert";
 
-/// How many different events are inserted, over and over.
+/// The number of different events, which the producer inserts repeatedly.
 pub(crate) const DISTINCT: u64 = 1_000;
 
 struct Nothing;
@@ -19,18 +19,18 @@ impl Consumer for Nothing {
     }
 }
 
-/// Runs the part that the arguments name.
+/// Runs the consumer or the producer, as the first argument selects.
 ///
 /// # Errors
 ///
-/// When the arguments are wrong, the server fails, or a batch has not the expected number of events.
+/// When the arguments are invalid, the server fails, or the batch does not have the expected number of events.
 pub(crate) fn run(args: &[String]) -> Result<(), BoxError> {
     match args {
-        [part, conninfo, queue, consumer, events] if part == CONSUME => {
+        [command, conninfo, queue, consumer, events] if command == CONSUME => {
             consume(conninfo, &Subscription::new(Settings::new(queue, consumer)), events.parse()?)
         }
-        [part, conninfo, queue, events] if part == INSERT => insert(conninfo, queue, events.parse()?),
-        _ => Err("wrong arguments".into()),
+        [command, conninfo, queue, events] if command == INSERT => insert(conninfo, queue, events.parse()?),
+        _ => Err("invalid arguments".into()),
     }
 }
 
@@ -61,7 +61,7 @@ fn insert(conninfo: &str, queue: &str, events: u64) -> Result<(), BoxError> {
     Ok(transaction.commit()?)
 }
 
-/// Returns the data of the events that are inserted.
+/// Returns the data of the different events.
 pub(crate) fn texts() -> Vec<String> {
     (0..DISTINCT).map(text).collect()
 }
