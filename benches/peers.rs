@@ -84,7 +84,7 @@ fn compare(args: &[String]) -> Result<(), BoxError> {
         ("insert", insert::measure),
     ];
     for (name, measure) in works {
-        if options.wants(name) {
+        if options.selects(name) {
             let results = measure(&testbed)?;
             println!("{}", report::table(&results));
             report.add(results);
@@ -92,7 +92,7 @@ fn compare(args: &[String]) -> Result<(), BoxError> {
             std::fs::write(&options.json, report.to_json())?;
         }
     }
-    if options.wants("schema") {
+    if options.selects("schema") {
         let figures = schema::measure(&testbed)?;
         println!("{}", report::comparison_table(&figures));
         report.add_comparison(figures);
@@ -101,7 +101,7 @@ fn compare(args: &[String]) -> Result<(), BoxError> {
     type MeasureTicker = fn(&Testbed) -> Result<ticking::Table, BoxError>;
     let tickers: [(&str, MeasureTicker); 2] = [("latency", latency::measure), ("idle-ticker", idle::measure)];
     for (name, measure) in tickers {
-        if options.wants(name) {
+        if options.selects(name) {
             let table = measure(&testbed)?;
             println!("{}", table.render());
             report.add_ticking(table);

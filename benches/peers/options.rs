@@ -54,7 +54,7 @@ impl Options {
     }
 
     /// Returns whether a work is selected.
-    pub(crate) fn wants(&self, work: &str) -> bool {
+    pub(crate) fn selects(&self, work: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|name| name == work)
     }
 }

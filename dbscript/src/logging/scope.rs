@@ -2,13 +2,13 @@
 
 use std::cmp::Reverse;
 
-/// What a logger's `qualname` selects. The loggers of a message stand one above the other: those of its
-/// module and the modules around it, those of the job, the root.
+/// The messages that the `qualname` of a logger selects. The loggers of a message are nested: those of its module and
+/// of the enclosing modules, those of the job, and the root.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scope {
     /// A module path of Rust code, with all modules in it.
     Module(String),
-    /// Skytools logs everything under the job's name, so a logger of that name is for everything.
+    /// The whole job: Skytools logs everything under the job's name.
     Job(String),
     Root,
 }

@@ -85,9 +85,9 @@ fn the_selected_row_has_details_and_a_chart() {
         queues[0].consumers[0].lag = Some(Duration::from_secs(lag));
         model.update(Ok(snapshot(second, queues)));
     }
-    model.update(Err("the server is away".to_owned()));
+    model.update(Err("connection refused".to_owned()));
     let lines = lines(&drawn(&mut model, 60, 24, true));
-    assert_eq!(lines[1], "the server is away");
+    assert_eq!(lines[1], "connection refused");
     assert!(lines[17].starts_with("───"), "{lines:#?}");
     assert_eq!(lines[18], "mailer of orders: tick 9, no batch");
     assert_eq!(lines[19], "lag: -, at most 2m30s");

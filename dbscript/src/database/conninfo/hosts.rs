@@ -51,7 +51,7 @@ impl Place {
     ) -> Result<Place, Error> {
         if !address.is_empty() {
             let parsed = address.parse().map_err(|_| options.invalid("hostaddr", "not an IP address"))?;
-            // A folder is what a password file knows, but no certificate has its name.
+            // A password file may contain the folder of a socket, but a certificate contains no folder.
             let tcp = if host.is_empty() || host.starts_with('/') { address } else { host };
             let name = if host.is_empty() { address } else { host };
             return Ok(Place {

@@ -79,7 +79,7 @@ impl Comparison {
 fn ours(text: &str, env: &[(&str, &str)]) -> Answer {
     let target = parse_with(text, env).map_err(|error| error.to_string())?;
     let variable = |name: &str| {
-        let found = env.iter().rev().find(|(known, _)| *known == name);
+        let found = env.iter().rev().find(|(variable, _)| *variable == name);
         found.map(|(_, value)| (*value).to_owned())
     };
     let mut options = super::super::given(text).expect("it was parsed");

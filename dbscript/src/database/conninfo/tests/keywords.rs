@@ -19,7 +19,7 @@ fn target(text: &str) -> Target {
 #[test]
 fn all_keywords_of_the_installed_libpq_are_listed() {
     for keyword in Libpq::start().keywords() {
-        assert!(KEYWORDS.iter().any(|(known, _)| *known == keyword), "{keyword}");
+        assert!(KEYWORDS.iter().any(|(listed, _)| *listed == keyword), "{keyword}");
     }
 }
 

@@ -128,7 +128,8 @@ mod tests {
     fn a_name_is_resolved_later_and_again() {
         let [old, new] = [0, 1].map(|_| UdpSocket::bind("127.0.0.1:0").expect("a port is free"));
         let [to_old, to_new] = [&old, &new].map(|socket| socket.local_addr().expect("bound"));
-        let mut answers = vec![Ok(vec![to_new]), Err("resolver away"), Ok(vec![to_old]), Err("unknown")];
+        let mut answers =
+            vec![Ok(vec![to_new]), Err("resolver unreachable"), Ok(vec![to_old]), Err("unknown")];
         let resolve = move || answers.pop().expect("asked four times").map_err(io::Error::other);
         let mut udp = Udp::with_resolver("moving", Box::new(resolve), Duration::ZERO);
         let mut send = |text: &str| udp.deliver(&text.as_bytes().to_vec());
