@@ -269,7 +269,7 @@ fn levels_follow_the_switches() {
     let job = TestJob::sql("");
     job.write_ini("sql = select 1\nunknown_key = 1\nloop_delay = 0\n");
     let said = |switches: &[&str]| errors(&succeed(&mut job.command(switches)));
-    assert!(said(&["-q"]).contains("WARNING key `unknown_key`") && !said(&["-q"]).contains("INFO"));
+    assert!(said(&["-q"]).contains("WARNING unknown key `unknown_key`") && !said(&["-q"]).contains("INFO"));
     assert!(said(&[]).contains("INFO {count: 1}"));
     assert!(!said(&[]).contains(" DEBUG "));
     for verbose in [&["-v"], &["--verbose"], &["-vv"]] {
