@@ -31,6 +31,7 @@
 //! connections and the means to stop them, for use inside a service. It then reads no files but those
 //! that connection strings lead to, and touches nothing global.
 
+mod backoff;
 mod control;
 mod data_error;
 mod database;
@@ -50,6 +51,7 @@ mod config;
 #[cfg(feature = "program")]
 mod logging;
 
+pub use backoff::Backoff;
 pub use control::Control;
 pub use data_error::DataError;
 pub use database::connection::Connection;
@@ -60,7 +62,7 @@ pub use error::{
     sqlstate,
 };
 pub use files::{create_own_file, read_file, read_own_text_file, read_text_file};
-pub use panics::guarded;
+pub use panics::catch_panic;
 pub use progress::{Progress, Totals};
 pub use run::loop_settings::LoopSettings;
 pub use run::run_loop::RunLoop;
@@ -68,9 +70,9 @@ pub use run::script::{Context, Round, Script};
 pub use run::worker::{DROP_LIMIT, Worker, WorkerHandle};
 pub use stats::{Stat, Stats};
 pub use text::gist::gist;
+pub use text::log_throttle::LogThrottle;
 pub use text::nearest::nearest;
 pub use text::plain::{one_line, plain, plain_json};
-pub use text::repeats::Repeats;
 
 #[cfg(feature = "program")]
 pub use config::Config;

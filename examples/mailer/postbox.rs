@@ -95,7 +95,7 @@ impl Postbox<'_> {
 
     /// Logs why no mail can be sent, once a minute as a warning.
     fn report(&self, reason: &str) {
-        match self.server.repeats.tell(reason) {
+        match self.server.throttle.admit(reason) {
             Some(0) => warn!("mails have to wait: {reason}"),
             Some(more) => warn!("mails have to wait: {reason} ({more} times more since the last line)"),
             None => debug!("mails have to wait: {reason}"),

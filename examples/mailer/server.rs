@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use dbscript::Repeats;
+use dbscript::LogThrottle;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::extension::ClientId;
 use percent_encoding::percent_decode_str;
@@ -22,7 +22,7 @@ pub(crate) struct Server {
     hello: ClientId,
     patience: Duration,
     /// Why it could not be reached, as far as the log was told.
-    pub(crate) repeats: Repeats,
+    pub(crate) throttle: LogThrottle,
 }
 
 impl Server {
@@ -50,7 +50,7 @@ impl Server {
             login,
             hello: hello(),
             patience,
-            repeats: Repeats::default(),
+            throttle: LogThrottle::default(),
         })
     }
 

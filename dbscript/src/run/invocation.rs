@@ -13,7 +13,7 @@ use crate::database::databases::Databases;
 use crate::error::{BoxError, Error, describe, is_usage};
 use crate::logging::complaint::complain;
 use crate::logging::{self, LogSettings};
-use crate::panics::guarded;
+use crate::panics::catch_panic;
 use crate::process::daemon::{self, Readiness, Side};
 use crate::process::end::end_by;
 use crate::process::pidfile::{self, Pidfile, Sent};
@@ -151,7 +151,7 @@ impl Run {
             Side::Parent(up) => return Ok(up?),
         };
         let mut readiness = Some(readiness);
-        let result = guarded(|| self.run_child(config, settings, &mut pidfile, &mut readiness));
+        let result = catch_panic(|| self.run_child(config, settings, &mut pidfile, &mut readiness));
         // When the failure is reported, the pidfile is gone.
         drop(pidfile);
         if let (Err(error), Some(readiness)) = (&result, readiness) {

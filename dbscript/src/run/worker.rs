@@ -113,8 +113,8 @@ impl Worker {
     }
 
     /// Sets how soon servers that vanish without a word are noticed. Defaults to about 10 seconds. See
-    /// [`Databases::notice_silence`].
-    pub fn notice_silence(mut self, limit: Duration) -> Worker {
+    /// [`Databases::set_dead_peer_timeout`].
+    pub fn set_dead_peer_timeout(mut self, limit: Duration) -> Worker {
         self.silence = Some(limit);
         self
     }
@@ -195,7 +195,7 @@ impl Worker {
             databases.set_lifetime(lifetime);
         }
         if let Some(limit) = self.silence {
-            databases.notice_silence(limit);
+            databases.set_dead_peer_timeout(limit);
         }
         if self.pinned {
             databases.pin_search_path();

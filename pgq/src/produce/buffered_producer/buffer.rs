@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dbscript::Backoff;
+
 use self::line::Line;
 use self::refused::Refused;
 use super::send_error::Reason;
 use super::trouble::Trouble;
 use super::{ProducerStats, SendError};
-use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
 

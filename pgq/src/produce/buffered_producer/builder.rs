@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dbscript::Backoff;
+
 use super::BufferedProducer;
 use super::buffer::{Buffer, Limits};
 use super::handle::Handle;
 use super::shared::Shared;
 use super::writer::{DB, Writer, own};
-use crate::backoff::Backoff;
 use crate::error::Error;
 
 /// Default of [`max_events`](BufferedProducerBuilder::max_events).
@@ -118,5 +119,5 @@ impl fmt::Debug for BufferedProducerBuilder {
 }
 
 fn retry(first: Duration, longest: Duration) -> Backoff {
-    Backoff { first, factor: 2.0, cap: longest, jitter: JITTER }
+    Backoff::exponential(first, longest).jitter(JITTER)
 }

@@ -3,7 +3,8 @@
 use crate::error::ErrorKind;
 use std::time::Instant;
 
-use crate::backoff::Backoff;
+use dbscript::Backoff;
+
 use crate::error::Error;
 
 /// Classes of errors that pass: connection, wrong state (a standby), rollback, resources, object in use, operator,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dbscript::{BoxError, Context, Round, Script, guarded};
+use dbscript::{BoxError, Context, Round, Script, catch_panic};
 use log::error;
 
 use super::shared::{Attempt, Shared};
@@ -35,7 +35,7 @@ impl Script for Writer {
             cx.control().stop();
             return Ok(Round::Idle);
         };
-        let result = guarded(|| self.insert(cx, &batch))
+        let result = catch_panic(|| self.insert(cx, &batch))
             .map_err(|error| own("cannot insert events", error).on_queue(&self.queue));
         // Whoever waits for the batch may then be the only one who has it.
         drop(batch);

@@ -1,23 +1,26 @@
-//! What is wrong with a receiver, told on standard error.
+//! Failures of a receiver of the log, reported on standard error.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::text::log_throttle::LogThrottle;
 use crate::text::plain::one_line;
 
-const INTERVAL: Duration = Duration::from_secs(10 * 60);
+const PERIOD: Duration = Duration::from_secs(10 * 60);
 
-/// Reports on standard error that a receiver cannot be reached, once in ten minutes: the log is what does not work.
-#[derive(Default)]
-pub(super) struct Complaint {
-    told: Option<Instant>,
+/// Reports on standard error that a receiver cannot be reached, once in ten minutes: the log itself does not work.
+pub(super) struct Complaint(LogThrottle);
+
+impl Default for Complaint {
+    fn default() -> Complaint {
+        Complaint(LogThrottle::every(PERIOD))
+    }
 }
 
 impl Complaint {
-    /// Reports, if it has not just reported. A full or closed standard error is no reason to end.
-    pub(super) fn tell(&mut self, text: impl FnOnce() -> String) {
-        if self.told.is_none_or(|at| at.elapsed() >= INTERVAL) {
-            self.told = Some(Instant::now());
+    /// Reports a failure, unless one was reported in the last ten minutes. A full or closed standard error is ignored.
+    pub(super) fn report(&self, text: impl FnOnce() -> String) {
+        if self.0.admit_key("receiver").is_some() {
             let _ = std::io::stderr().write_all(format!("{}\n", one_line(&text())).as_bytes());
         }
     }

@@ -108,7 +108,7 @@ impl Receiver<Line> for LogDatabase {
             Ok(()) => Delivery::Done,
             Err(failure) => {
                 let job = &self.job_name;
-                self.complaint.tell(|| {
+                self.complaint.report(|| {
                     format!("{job}: messages do not reach the log database: {}", describe(&failure.error))
                 });
                 failure.delivery

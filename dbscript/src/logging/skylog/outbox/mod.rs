@@ -7,6 +7,7 @@ mod tests;
 pub(crate) mod udp;
 pub(crate) mod unix_socket;
 
+use crate::backoff::Backoff;
 use crate::logging::backlog::Backlog;
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -18,8 +19,8 @@ use std::time::{Duration, Instant};
 const LIMIT: usize = 1024 * 1024;
 /// What the queue itself needs for a message, roughly.
 const OVERHEAD: usize = 64;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The delays before further attempts to deliver a message.
+const BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(500), Duration::from_secs(30));
 
 thread_local! {
     /// Whether this thread empties a queue: what it logs itself must not get into one.
@@ -231,8 +232,7 @@ impl<M: Message> Shared<M> {
 
     /// Delivers a message, however long that takes.
     fn deliver(&self, receiver: &mut dyn Receiver<M>, parcel: &Parcel<M>) {
-        let mut pause = FIRST_PAUSE;
-        loop {
+        for attempts in 0.. {
             let delivery = receiver.deliver(&parcel.message);
             let mut state = self.lock();
             state.delivers = delivery == Delivery::Done;
@@ -244,10 +244,9 @@ impl<M: Message> Shared<M> {
                 }
                 Delivery::Away => {}
             }
-            if self.settle(state, pause, |_| true).closed {
+            if self.settle(state, BACKOFF.delay(attempts), |_| true).closed {
                 return;
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

@@ -46,7 +46,7 @@ impl Udp {
         if self.address.is_none() || self.looked_up.is_none_or(|at| at.elapsed() >= self.interval) {
             let host = &self.host;
             let found = (self.resolve)().unwrap_or_else(|error| {
-                self.complaint.tell(|| format!("messages do not reach the log receiver `{host}`: {error}"));
+                self.complaint.report(|| format!("messages do not reach the log receiver `{host}`: {error}"));
                 Vec::new()
             });
             let address = found.iter().find(|address| address.is_ipv4()).or(found.first()).copied();

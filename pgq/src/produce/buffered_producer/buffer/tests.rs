@@ -4,8 +4,7 @@ use crate::error::ErrorKind;
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn buffer(events: usize, bytes: usize) -> Buffer {
-    let retry =
-        Backoff { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(4), jitter: 0.0 };
+    let retry = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(4));
     Buffer::new("q", Limits { events, bytes, delay: HOUR, retry })
 }
 

@@ -6,10 +6,10 @@ use dbscript::{BoxError, Context, Round, Script, Worker};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::*;
-use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
 use crate::produce::buffered_producer::buffer::{Buffer, Limits};
+use dbscript::Backoff;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
