@@ -15,7 +15,7 @@ pub(crate) mod set_aside;
 pub(crate) mod ticks;
 pub(crate) mod unregistration;
 
-pub use self::drop_queue::{QueueContents, drop_queue, drop_queue_of, queue_contents};
+pub use self::drop_queue::{DropMode, QueueContents, drop_queue, drop_queue_of, queue_contents};
 pub use self::failed::{count_failed_events, delete_failed_event, failed_events, retry_failed_event};
 pub use self::failed_many::{
     delete_failed_events, each_failed_event, purge_failed_events, require_failed_events, require_interval,

@@ -34,7 +34,7 @@ pub use self::check::Verdict;
 pub use self::consumer_status::{ConsumerStatus, Cooperation};
 pub use self::holder::Holder;
 pub use self::limits::{Limit, Limits};
-pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
+pub use self::queue_status::{QueueStatus, Rotation, TickThresholds};
 use crate::admin::find_queue;
 use crate::admin::integrity::Finding;
 pub use crate::admin::integrity::level::Level;

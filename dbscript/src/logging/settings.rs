@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use log::LevelFilter;
 
 use super::files::size_rotation::SizeRotation;
-use super::identity::Identity;
+use super::identity::{HostAddress, Identity};
 use super::layout::Layout;
 use super::layout::format::{Format, USUAL};
 use crate::config::key::Key;
@@ -111,12 +111,12 @@ impl LogSettings {
         self.file.as_ref().map(|file| file.path.as_path())
     }
 
-    /// Makes the identity that the log shows. The host's address is found out where a format shows it, or
-    /// with `resolve`.
-    pub(super) fn identity(&self, resolve: bool) -> Identity {
-        let layouts = self.file.iter().map(|file| &file.layouts).chain([&self.console]);
-        let resolve = resolve || layouts.into_iter().any(Layouts::show_address);
-        Identity::of(&self.job_name, &self.service_name, resolve)
+    /// Makes the identity that the log shows.
+    pub(super) fn identity(&self, address: HostAddress) -> Identity {
+        let mut layouts = self.file.iter().map(|file| &file.layouts).chain([&self.console]);
+        let resolves = address == HostAddress::Resolved || layouts.any(Layouts::show_address);
+        let address = if resolves { HostAddress::Resolved } else { HostAddress::IfShown };
+        Identity::of(&self.job_name, &self.service_name, address)
     }
 
     /// Returns the skylog file to use, if one is to be used.

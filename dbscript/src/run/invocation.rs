@@ -21,7 +21,7 @@ use crate::process::signals;
 use crate::process::systemd::Systemd;
 use crate::run::args::Switches;
 use crate::run::description::Description;
-use crate::run::job::{Job, Kind, Once};
+use crate::run::job::{Job, JobKind, Once};
 use crate::run::run_loop::RunLoop;
 use crate::run::script::{Context, Script};
 use crate::run::settings::{Fixed, Settings};
@@ -58,8 +58,8 @@ impl Run {
             return self.run_daemon(&config, &settings).map(done);
         }
         match (self.build)(&config, &self.switches)?.0 {
-            Kind::Once(once) => self.run_once(&config, &settings, once),
-            Kind::Loop(script) => {
+            JobKind::Once(once) => self.run_once(&config, &settings, once),
+            JobKind::Loop(script) => {
                 let mut pidfile = settings.pidfile.as_deref().map(Pidfile::acquire).transpose()?;
                 self.run_loop(&config, &settings, script, pidfile.as_mut(), || ()).map(done)
             }
@@ -167,7 +167,7 @@ impl Run {
         pidfile: &mut Pidfile,
         readiness: &mut Option<Readiness>,
     ) -> Result<(), BoxError> {
-        let Job(Kind::Loop(script)) = (self.build)(config, &self.switches)? else {
+        let Job(JobKind::Loop(script)) = (self.build)(config, &self.switches)? else {
             return Err(Error::usage("-d is for what loops, not for what ends by itself").into());
         };
         self.run_loop(config, settings, script, Some(pidfile), || {
@@ -231,7 +231,7 @@ impl Run {
         Box::new(move |context| {
             let config = self.load()?;
             let settings = self.settings(&config)?;
-            let Job(Kind::Loop(script)) = (self.build)(&config, &self.switches)? else {
+            let Job(JobKind::Loop(script)) = (self.build)(&config, &self.switches)? else {
                 return Err(Error::usage("the config file no longer describes a loop").into());
             };
             if settings.fixed() != fixed {

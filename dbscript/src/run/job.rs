@@ -6,9 +6,9 @@ use crate::error::BoxError;
 use crate::run::script::{Context, Script};
 
 /// What a program does once its configuration is understood.
-pub struct Job(pub(crate) Kind);
+pub struct Job(pub(crate) JobKind);
 
-pub(crate) enum Kind {
+pub(crate) enum JobKind {
     /// Runs round after round, with pidfile and signals.
     Loop(Box<dyn Script>),
     /// Runs once and ends, beside a loop that may be running.
@@ -27,7 +27,7 @@ type OnceWork = Box<dyn FnOnce(&mut Context) -> Result<ExitCode, BoxError>>;
 impl Job {
     /// Makes a job that runs round after round, with pidfile and signals.
     pub fn looping(script: impl Script + 'static) -> Job {
-        Job(Kind::Loop(Box::new(script)))
+        Job(JobKind::Loop(Box::new(script)))
     }
 
     /// Makes a job that runs once and ends, also beside a loop that is running.
@@ -40,12 +40,12 @@ impl Job {
 
     /// Makes a job as [`Job::once`] does, which chooses the program's exit status when it has not failed.
     pub fn once_with_status(work: impl FnOnce(&mut Context) -> Result<ExitCode, BoxError> + 'static) -> Job {
-        Job(Kind::Once(Once { work: Box::new(work), handles_signals: false }))
+        Job(JobKind::Once(Once { work: Box::new(work), handles_signals: false }))
     }
 
     /// Leaves signals to a job that runs once, which handles them itself.
     pub fn handling_signals(mut self) -> Job {
-        if let Kind::Once(once) = &mut self.0 {
+        if let JobKind::Once(once) = &mut self.0 {
             once.handles_signals = true;
         }
         self

@@ -50,7 +50,7 @@ pub struct Worker {
     application_name: String,
     databases: Vec<(String, String)>,
     lifetime: Option<Duration>,
-    silence: Option<Duration>,
+    dead_peer_timeout: Option<Duration>,
     pinned: bool,
     settings: LoopSettings,
     control: Control,
@@ -66,7 +66,7 @@ impl Worker {
             name,
             databases: Vec::new(),
             lifetime: None,
-            silence: None,
+            dead_peer_timeout: None,
             pinned: false,
             settings: LoopSettings::default(),
             control: Control::default(),
@@ -105,17 +105,22 @@ impl Worker {
         self
     }
 
-    /// Ends the loop at the first round that finds nothing, or with `one_round` after the first round, and at the
-    /// first one that fails.
-    pub fn ending(mut self, one_round: bool) -> Worker {
-        self.settings.loop_delay = if one_round { -1.0 } else { 0.0 };
+    /// Ends the loop after the first round.
+    pub fn one_round(mut self) -> Worker {
+        self.settings.loop_delay = -1.0;
         self
     }
 
-    /// Sets how soon servers that vanish without a word are noticed. Defaults to about 10 seconds. See
+    /// Ends the loop at the first round that has nothing to do, and at the first one that fails.
+    pub fn until_idle(mut self) -> Worker {
+        self.settings.loop_delay = 0.0;
+        self
+    }
+
+    /// Sets the time after which a server that has stopped responding is considered dead. Defaults to 10 seconds. See
     /// [`Databases::set_dead_peer_timeout`].
-    pub fn set_dead_peer_timeout(mut self, limit: Duration) -> Worker {
-        self.silence = Some(limit);
+    pub fn dead_peer_timeout(mut self, timeout: Duration) -> Worker {
+        self.dead_peer_timeout = Some(timeout);
         self
     }
 
@@ -194,7 +199,7 @@ impl Worker {
         if let Some(lifetime) = self.lifetime {
             databases.set_lifetime(lifetime);
         }
-        if let Some(limit) = self.silence {
+        if let Some(limit) = self.dead_peer_timeout {
             databases.set_dead_peer_timeout(limit);
         }
         if self.pinned {

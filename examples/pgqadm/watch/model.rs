@@ -76,9 +76,18 @@ impl Model {
         }
     }
 
-    /// Sorts by the next column, or the one before, and shows what comes first.
-    pub(crate) fn sort_by_neighbour(&mut self, back: bool) {
-        self.order = Order { column: self.order.column.neighbour(back), is_reversed: false };
+    /// Sorts by the column to the right, and scrolls to the top.
+    pub(crate) fn sort_by_next(&mut self) {
+        self.sort_by(self.order.column.next());
+    }
+
+    /// Sorts by the column to the left, and scrolls to the top.
+    pub(crate) fn sort_by_previous(&mut self) {
+        self.sort_by(self.order.column.previous());
+    }
+
+    fn sort_by(&mut self, column: Column) {
+        self.order = Order { column, is_reversed: false };
         self.arrange_from_top();
     }
 
@@ -93,14 +102,16 @@ impl Model {
         self.arrange();
     }
 
-    /// Sets the next longer refresh interval, or the next shorter one.
-    pub(crate) fn change_interval(&mut self, longer: bool) {
-        let mut steps = INTERVALS.map(|tenths| Duration::from_millis(tenths * 100)).into_iter();
-        let step = match longer {
-            true => steps.find(|step| *step > self.interval),
-            false => steps.rfind(|step| *step < self.interval),
-        };
-        self.interval = step.unwrap_or(self.interval);
+    /// Sets the next longer refresh interval.
+    pub(crate) fn lengthen_interval(&mut self) {
+        let longer = intervals().find(|step| *step > self.interval);
+        self.interval = longer.unwrap_or(self.interval);
+    }
+
+    /// Sets the next shorter refresh interval.
+    pub(crate) fn shorten_interval(&mut self) {
+        let shorter = intervals().rfind(|step| *step < self.interval);
+        self.interval = shorter.unwrap_or(self.interval);
     }
 
     /// Selects the row that is so many rows further down, or up.
@@ -169,6 +180,10 @@ impl Model {
         let lowest = self.rows.len().saturating_sub(self.page);
         self.top = self.top.clamp((at + 1).saturating_sub(self.page), at).min(lowest);
     }
+}
+
+fn intervals() -> impl DoubleEndedIterator<Item = Duration> {
+    INTERVALS.into_iter().map(|tenths| Duration::from_millis(tenths * 100))
 }
 
 #[cfg(test)]
@@ -261,7 +276,7 @@ mod tests {
         model.set_page(2);
         model.update(look([1, 2, 3, 4]));
         while model.order.column != Column::TickerLag {
-            model.sort_by_neighbour(false);
+            model.sort_by_next();
         }
         assert_eq!((selected(&model), model.top), ("q3", 0));
         model.update(look([1, 2, 9, 4]));
@@ -299,13 +314,13 @@ mod tests {
     fn the_interval_goes_by_steps_from_wherever_it_is() {
         let mut model = model(&[]);
         model.interval = Duration::from_millis(1500);
-        model.change_interval(true);
+        model.lengthen_interval();
         assert_eq!(model.interval, Duration::from_secs(2));
-        model.change_interval(false);
+        model.shorten_interval();
         assert_eq!(model.interval, Duration::from_secs(1));
-        (0..20).for_each(|_| model.change_interval(false));
+        (0..20).for_each(|_| model.shorten_interval());
         assert_eq!(model.interval, Duration::from_millis(100));
-        (0..20).for_each(|_| model.change_interval(true));
+        (0..20).for_each(|_| model.lengthen_interval());
         assert_eq!(model.interval, Duration::from_secs(300));
     }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag};
 
-use super::rotation::Rotation;
+use super::rotation::LogRotation;
 use crate::files;
 
 /// How often, and after which pause, a file is tried that another process writes to: 0.1 s in all.
@@ -27,8 +27,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Processes that rotate the same file take turns, line by line.
 pub(crate) struct LogFile {
     path: PathBuf,
-    rotation: Box<dyn Rotation>,
-    truncate: bool,
+    rotation: Box<dyn LogRotation>,
+    mode: OpenMode,
     open: Option<Open>,
     /// The file whose last line was cut off.
     torn: Option<Id>,
@@ -37,6 +37,13 @@ pub(crate) struct LogFile {
     /// Whether the last turn came in time: who keeps the file to himself is waited for only once.
     patient: bool,
     stuck: Option<Stuck>,
+}
+
+/// What happens to the lines of an existing file when it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenMode {
+    Append,
+    Truncate,
 }
 
 struct Open {
@@ -61,25 +68,16 @@ struct Stuck {
 }
 
 impl LogFile {
-    /// Makes a file that is opened with the first line, and emptied then if `truncate` says so. Creates its
+    /// Makes a file that is opened with the first line, and truncated then if the mode is [`OpenMode::Truncate`]. Creates its
     /// folder where it is missing.
     ///
     /// # Errors
     ///
     /// When the folder cannot be created, and when another user may have laid out a link on the way to it.
-    pub(crate) fn new(path: &Path, truncate: bool, rotation: Box<dyn Rotation>) -> io::Result<LogFile> {
+    pub(crate) fn new(path: &Path, mode: OpenMode, rotation: Box<dyn LogRotation>) -> io::Result<LogFile> {
         files::create_folder_of(path)?;
         let path = path.to_owned();
-        Ok(LogFile {
-            path,
-            rotation,
-            truncate,
-            open: None,
-            torn: None,
-            turns: TURNS,
-            patient: true,
-            stuck: None,
-        })
+        Ok(LogFile { path, rotation, mode, open: None, torn: None, turns: TURNS, patient: true, stuck: None })
     }
 
     /// Opens the file now.
@@ -173,7 +171,7 @@ impl LogFile {
         self.open = None;
         let file = opened(&self.path)?;
         let there = file.metadata()?;
-        if std::mem::take(&mut self.truncate) && there.is_file() {
+        if std::mem::replace(&mut self.mode, OpenMode::Append) == OpenMode::Truncate && there.is_file() {
             file.set_len(0)?;
         }
         self.rotation.opened(&there);

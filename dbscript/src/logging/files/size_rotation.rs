@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::rotation::Rotation;
+use super::rotation::LogRotation;
 
 /// Keeps a file below a size, as Python's `RotatingFileHandler` does: with either number 0 it grows forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl SizeRotation {
     pub(crate) const NEVER: SizeRotation = SizeRotation { size: 0, count: 0 };
 }
 
-impl Rotation for SizeRotation {
+impl LogRotation for SizeRotation {
     fn is_possible(&self) -> bool {
         self.size > 0 && self.count > 0
     }

@@ -11,7 +11,7 @@ use postgres::Client;
 use crate::admin::position::Position;
 use crate::consume::batch::Batch;
 use crate::consume::delivered::Delivered;
-use crate::consume::holder::Holder;
+use crate::consume::holder::BatchHolder;
 use crate::consume::hooks::Hooks;
 use crate::consume::run::delivery::Delivery;
 use crate::consume::run::guard::Guard;
@@ -148,7 +148,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         let delivered = match self.deliver(cx, &mut db, &info)? {
             Ok(delivered) => delivered,
             Err(unopened) => {
-                let holder = Holder::new(&self.subscription, &info);
+                let holder = BatchHolder::new(&self.subscription, &info);
                 return unless_gone(&mut db, &holder, &info, unopened);
             }
         };
@@ -291,7 +291,12 @@ fn unless_busy(error: BoxError) -> Result<(), BoxError> {
 }
 
 /// A batch that somebody else has finished meanwhile leaves nothing to do.
-fn unless_gone(db: &mut Client, holder: &Holder, batch: &BatchInfo, error: Error) -> Result<Round, BoxError> {
+fn unless_gone(
+    db: &mut Client,
+    holder: &BatchHolder,
+    batch: &BatchInfo,
+    error: Error,
+) -> Result<Round, BoxError> {
     if error.kind() == ErrorKind::Busy || error.is_connection() || holder.has_batch(db)? {
         return Err(error.into());
     }

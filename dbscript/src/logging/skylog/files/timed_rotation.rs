@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::interval::Interval;
-use crate::logging::files::rotation::Rotation;
+use crate::logging::files::rotation::LogRotation;
 use crate::logging::layout::date_format::strftime;
 
 /// Puts a file aside at the end of each interval, as Python's `TimedRotatingFileHandler` does.
@@ -20,7 +20,7 @@ pub(crate) struct TimedRotation {
     next: Timestamp,
 }
 
-impl Rotation for TimedRotation {
+impl LogRotation for TimedRotation {
     /// Begins the interval in which the file was last written to.
     fn opened(&mut self, file: &Metadata) {
         let modified = file.modified().ok().and_then(|time| Timestamp::try_from(time).ok());

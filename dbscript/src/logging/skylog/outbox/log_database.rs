@@ -7,7 +7,7 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
 use super::complaint::Complaint;
-use super::{Delivery, Held, Message, Receiver};
+use super::{DeliveryResult, Held, Message, Receiver};
 use crate::database::connect;
 use crate::database::conninfo::{self, Target};
 use crate::error::{Error, describe, is_connection_error, sqlstate};
@@ -40,7 +40,7 @@ impl Message for Line {
 
 /// Why a line did not arrive, and whether that is about this line alone.
 struct Failure {
-    delivery: Delivery,
+    delivery: DeliveryResult,
     error: Error,
 }
 
@@ -76,7 +76,7 @@ impl LogDatabase {
             }
         }
         let connected = self.target().and_then(|target| connect::open(&target));
-        let mut client = connected.map_err(|error| Failure { delivery: Delivery::Away, error })?.client;
+        let mut client = connected.map_err(|error| Failure { delivery: DeliveryResult::Away, error })?.client;
         let result = self.add(&mut client, line);
         self.keep(client, result)
     }
@@ -84,10 +84,10 @@ impl LogDatabase {
     /// Keeps the connection unless the server is in trouble.
     fn keep(&mut self, client: Client, result: Result<(), Error>) -> Result<(), Failure> {
         let failure = result.map_err(|error| match is_about_the_message(&error) {
-            true => Failure { delivery: Delivery::Refused, error },
-            false => Failure { delivery: Delivery::Away, error },
+            true => Failure { delivery: DeliveryResult::Refused, error },
+            false => Failure { delivery: DeliveryResult::Away, error },
         });
-        if !matches!(&failure, Err(failure) if failure.delivery == Delivery::Away) {
+        if !matches!(&failure, Err(failure) if failure.delivery == DeliveryResult::Away) {
             self.client = Some(client);
         }
         failure
@@ -103,9 +103,9 @@ impl LogDatabase {
 }
 
 impl Receiver<Line> for LogDatabase {
-    fn deliver(&mut self, line: &Line) -> Delivery {
+    fn deliver(&mut self, line: &Line) -> DeliveryResult {
         match self.send(line) {
-            Ok(()) => Delivery::Done,
+            Ok(()) => DeliveryResult::Done,
             Err(failure) => {
                 let job = &self.job_name;
                 self.complaint.report(|| {

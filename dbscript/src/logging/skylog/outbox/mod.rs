@@ -41,7 +41,7 @@ impl Message for Vec<u8> {
 /// Where messages are delivered to. Everything here happens on the queue's thread and may block.
 pub(crate) trait Receiver<M>: Send + 'static {
     /// Tries to deliver a message.
-    fn deliver(&mut self, message: &M) -> Delivery;
+    fn deliver(&mut self, message: &M) -> DeliveryResult;
 
     /// Makes the message which tells that `count` messages were lost.
     fn lost(&mut self, _count: u64) -> Option<M> {
@@ -56,7 +56,7 @@ pub(crate) trait Receiver<M>: Send + 'static {
 
 /// How a delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Delivery {
+pub(crate) enum DeliveryResult {
     Done,
     /// This message cannot be delivered; others may.
     Refused,
@@ -235,14 +235,14 @@ impl<M: Message> Shared<M> {
         for attempts in 0.. {
             let delivery = receiver.deliver(&parcel.message);
             let mut state = self.lock();
-            state.delivers = delivery == Delivery::Done;
+            state.delivers = delivery == DeliveryResult::Done;
             match delivery {
-                Delivery::Done => return,
-                Delivery::Refused => {
+                DeliveryResult::Done => return,
+                DeliveryResult::Refused => {
                     state.lost += parcel.count;
                     return;
                 }
-                Delivery::Away => {}
+                DeliveryResult::Away => {}
             }
             if self.settle(state, BACKOFF.delay(attempts), |_| true).closed {
                 return;

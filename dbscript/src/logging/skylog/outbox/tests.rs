@@ -7,7 +7,7 @@ use std::sync::mpsc;
 /// Hands every message to the test, which says how its delivery ends.
 struct Asking {
     asked: mpsc::Sender<String>,
-    answers: mpsc::Receiver<Delivery>,
+    answers: mpsc::Receiver<DeliveryResult>,
 }
 
 impl Message for String {
@@ -17,9 +17,9 @@ impl Message for String {
 }
 
 impl Receiver<String> for Asking {
-    fn deliver(&mut self, message: &String) -> Delivery {
+    fn deliver(&mut self, message: &String) -> DeliveryResult {
         let _ = self.asked.send(message.chars().take(9).collect());
-        self.answers.recv().unwrap_or(Delivery::Done)
+        self.answers.recv().unwrap_or(DeliveryResult::Done)
     }
 
     fn lost(&mut self, count: u64) -> Option<String> {
@@ -31,9 +31,9 @@ impl Receiver<String> for Asking {
 struct Holding(Vec<&'static str>, mpsc::Sender<String>);
 
 impl Receiver<String> for Holding {
-    fn deliver(&mut self, message: &String) -> Delivery {
+    fn deliver(&mut self, message: &String) -> DeliveryResult {
         let _ = self.1.send(message.clone());
-        Delivery::Done
+        DeliveryResult::Done
     }
 
     fn held(&mut self, now: bool) -> Held<String> {
@@ -45,7 +45,7 @@ impl Receiver<String> for Holding {
     }
 }
 
-fn asking() -> (Outbox<String>, mpsc::Receiver<String>, mpsc::Sender<Delivery>) {
+fn asking() -> (Outbox<String>, mpsc::Receiver<String>, mpsc::Sender<DeliveryResult>) {
     let ((asked, questions), (replies, answers)) = (mpsc::channel(), mpsc::channel());
     (Outbox::new("asking", Asking { asked, answers }), questions, replies)
 }
@@ -56,9 +56,12 @@ fn messages_arrive_in_order_and_a_receiver_that_is_away_gets_them_later() {
     for message in ["one", "two", "three"] {
         outbox.push(message.to_owned());
     }
-    for (expected, reply) in
-        [("one", Delivery::Done), ("two", Delivery::Away), ("two", Delivery::Done), ("three", Delivery::Done)]
-    {
+    for (expected, reply) in [
+        ("one", DeliveryResult::Done),
+        ("two", DeliveryResult::Away),
+        ("two", DeliveryResult::Done),
+        ("three", DeliveryResult::Done),
+    ] {
         assert_eq!(questions.recv().as_deref(), Ok(expected));
         replies.send(reply).expect("the thread is there");
     }
@@ -90,10 +93,10 @@ fn a_refused_message_holds_up_no_other_and_is_told_of_after_the_next_success() {
         outbox.push(message.to_owned());
     }
     for (expected, reply) in [
-        ("bad", Delivery::Refused),
-        ("worse", Delivery::Refused),
-        ("good", Delivery::Done),
-        ("lost 2", Delivery::Refused),
+        ("bad", DeliveryResult::Refused),
+        ("worse", DeliveryResult::Refused),
+        ("good", DeliveryResult::Done),
+        ("lost 2", DeliveryResult::Refused),
     ] {
         assert_eq!(questions.recv().as_deref(), Ok(expected));
         replies.send(reply).expect("the thread is there");
@@ -121,9 +124,9 @@ fn a_flush_ends_when_the_receiver_hangs_or_proves_to_be_away() {
     outbox.push("message".to_owned());
     assert!(questions.recv().is_ok());
     flush(&[&outbox]);
-    replies.send(Delivery::Away).expect("the thread is there");
+    replies.send(DeliveryResult::Away).expect("the thread is there");
     // It is tried once more because of the flush.
-    replies.send(Delivery::Away).expect("the thread is there");
+    replies.send(DeliveryResult::Away).expect("the thread is there");
     flush(&[&outbox]);
     assert_eq!(questions.recv().as_deref(), Ok("message"));
 }
@@ -152,10 +155,10 @@ fn what_a_receiver_logs_itself_goes_into_no_queue() {
     let outbox = Arc::new(outbox);
     struct Chatty(Arc<Outbox<String>>);
     impl Receiver<String> for Chatty {
-        fn deliver(&mut self, _message: &String) -> Delivery {
+        fn deliver(&mut self, _message: &String) -> DeliveryResult {
             self.0.push("about itself".to_owned());
             flush(&[&*self.0]);
-            Delivery::Done
+            DeliveryResult::Done
         }
     }
     let chatty = Outbox::new("chatty", Chatty(outbox.clone()));

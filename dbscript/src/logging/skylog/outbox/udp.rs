@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket}
 use std::time::{Duration, Instant};
 
 use super::complaint::Complaint;
-use super::{Delivery, Receiver};
+use super::{DeliveryResult, Receiver};
 
 /// The most that fits into one datagram, over IPv4, in bytes.
 pub(crate) const MAX_DATAGRAM: usize = 65_507;
@@ -69,11 +69,11 @@ impl Udp {
 
 impl Receiver<Vec<u8>> for Udp {
     /// Keeps messages only while the host's name is unknown: after that, an error may be as wrong as a success.
-    fn deliver(&mut self, message: &Vec<u8>) -> Delivery {
-        let Some(address) = self.address() else { return Delivery::Away };
+    fn deliver(&mut self, message: &Vec<u8>) -> DeliveryResult {
+        let Some(address) = self.address() else { return DeliveryResult::Away };
         match self.send(address, message) {
-            Ok(()) => Delivery::Done,
-            Err(_) => Delivery::Refused,
+            Ok(()) => DeliveryResult::Done,
+            Err(_) => DeliveryResult::Refused,
         }
     }
 }
@@ -132,10 +132,10 @@ mod tests {
         let resolve = move || answers.pop().expect("asked four times").map_err(io::Error::other);
         let mut udp = Udp::resolved_by("moving", Box::new(resolve), Duration::ZERO);
         let mut send = |text: &str| udp.deliver(&text.as_bytes().to_vec());
-        assert_eq!(send("one"), Delivery::Away);
-        assert_eq!(send("one"), Delivery::Done);
-        assert_eq!(send("two"), Delivery::Done);
-        assert_eq!(send("three"), Delivery::Done);
+        assert_eq!(send("one"), DeliveryResult::Away);
+        assert_eq!(send("one"), DeliveryResult::Done);
+        assert_eq!(send("two"), DeliveryResult::Done);
+        assert_eq!(send("three"), DeliveryResult::Done);
         assert_eq!(receive(&old), b"one");
         assert_eq!(receive(&old), b"two");
         assert_eq!(receive(&new), b"three");

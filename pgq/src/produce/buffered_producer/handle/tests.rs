@@ -8,7 +8,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use super::*;
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
-use crate::produce::buffered_producer::buffer::{Buffer, Limits};
+use crate::produce::buffered_producer::pending_events::{BufferLimits, PendingEvents};
 use dbscript::Backoff;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -54,8 +54,8 @@ fn refused(queue: &str) -> Handle {
         log::set_logger(lines()).expect("no other test has one");
         log::set_max_level(LevelFilter::Error);
     });
-    let limits = Limits { events: 10, bytes: usize::MAX, delay: HOUR, retry: Backoff::fixed(HOUR) };
-    let shared = Arc::new(Shared::new(Buffer::new(queue, limits)));
+    let limits = BufferLimits { events: 10, bytes: usize::MAX, delay: HOUR, retry: Backoff::fixed(HOUR) };
+    let shared = Arc::new(Shared::new(PendingEvents::new(queue, limits)));
     let worker = Worker::new("refusing").spawn(Refuse(shared.clone())).expect("a thread");
     let handle = Handle::new(queue.to_owned(), shared.clone(), HOUR, worker);
     for n in 0..3 {

@@ -3,16 +3,16 @@ use crate::error::ErrorKind;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn buffer(events: usize, bytes: usize) -> Buffer {
+fn buffer(events: usize, bytes: usize) -> PendingEvents {
     let retry = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(4));
-    Buffer::new("q", Limits { events, bytes, delay: HOUR, retry })
+    PendingEvents::new("q", BufferLimits { events, bytes, delay: HOUR, retry })
 }
 
 fn event(n: u64) -> OwnedEvent {
     OwnedEvent::new("t", n.to_string())
 }
 
-fn push(buffer: &mut Buffer, from: u64, to: u64, now: Instant) {
+fn push(buffer: &mut PendingEvents, from: u64, to: u64, now: Instant) {
     for n in from..to {
         buffer.push(event(n), None, now).expect("there is room");
     }
@@ -85,10 +85,10 @@ fn a_failed_batch_is_tried_again_after_delays_that_grow() {
         let delay = Duration::from_secs(seconds);
         assert!(matches!(buffer.step(now), Step::Wait(Some(wait)) if wait == delay), "{seconds}");
     }
-    buffer.want_all();
+    buffer.request_flush();
     assert_eq!(written(buffer.step(now)).expect("somebody waits"), ["0"]);
     buffer.failed(Error::failed("gone"), now);
-    assert!(written(buffer.step(now)).is_none(), "one wish is one attempt");
+    assert!(written(buffer.step(now)).is_none(), "one ticket is one attempt");
     assert_eq!((buffer.stats().failed, buffer.stats().buffered), (5, 2));
 }
 
@@ -97,7 +97,7 @@ fn what_lasts_is_told_after_an_attempt_that_began_later() {
     let (mut buffer, now) = (buffer(2, usize::MAX), Instant::now());
     push(&mut buffer, 0, 1, now);
     assert!(written(buffer.step(now + HOUR)).is_some());
-    let goal = buffer.want_all();
+    let goal = buffer.request_flush();
     buffer.failed(refused(), now);
     assert!(buffer.outcome(goal).is_none());
     let error = buffer.push(event(1), None, now).expect_err("refused");
@@ -105,7 +105,7 @@ fn what_lasts_is_told_after_an_attempt_that_began_later() {
     assert!(written(buffer.step(now)).is_some());
     buffer.failed(refused(), now);
     assert!(buffer.outcome(goal).expect("known").expect_err("refused").kind() == ErrorKind::Missing);
-    buffer.want_all();
+    buffer.request_flush();
     assert!(written(buffer.step(now)).is_some());
     buffer.succeeded();
     buffer.outcome(goal).expect("known").expect("committed");
@@ -142,17 +142,17 @@ fn what_is_left_comes_back_in_order() {
 fn attempts_come_soon_while_somebody_waits() {
     let (mut buffer, now) = (buffer(2, usize::MAX), Instant::now());
     push(&mut buffer, 0, 1, now);
-    let waits = |buffer: &mut Buffer, seconds| matches!(buffer.step(now), Step::Wait(Some(wait)) if wait == Duration::from_secs(seconds));
+    let waits = |buffer: &mut PendingEvents, seconds| matches!(buffer.step(now), Step::Wait(Some(wait)) if wait == Duration::from_secs(seconds));
     for seconds in [1, 2, 4] {
         assert!(written(buffer.step(now + HOUR)).is_some());
         buffer.failed(Error::failed("gone"), now);
         assert!(waits(&mut buffer, seconds));
     }
-    buffer.want_all();
+    buffer.request_flush();
     assert!(written(buffer.step(now)).is_some());
     buffer.failed(Error::failed("gone"), now);
     assert!(waits(&mut buffer, 1), "as long as the first delay");
-    buffer.forget_wish();
+    buffer.cancel_flush();
     assert!(waits(&mut buffer, 4), "nobody waits any more");
 }
 
@@ -163,7 +163,7 @@ fn nobody_passes_a_large_event_for_long() {
     let large = || OwnedEvent::new("t", "x".repeat(5 * size));
     push(&mut buffer, 0, 3, now);
     assert!(buffer.push(large(), None, now).expect_err("full").is_full());
-    let place = buffer.line_up();
+    let place = buffer.join_wait_queue();
     for n in 3..5 {
         assert!(written(buffer.step(now)).is_some(), "whoever waits for room waits for no delay");
         buffer.push(event(n), None, now).expect("there is room");
@@ -176,7 +176,7 @@ fn nobody_passes_a_large_event_for_long() {
     }
     assert!(buffer.push(event(5), None, now).expect_err("another's turn").is_full());
     buffer.push(large(), Some(place), now).expect("alone");
-    assert!(buffer.leave(place), "others are told");
+    assert!(buffer.leave(place), "others are changed");
     assert_eq!(written(buffer.step(now)).expect("the large one").len(), 1);
     buffer.succeeded();
     buffer.push(event(5), None, now).expect("nobody is in line");
@@ -187,7 +187,7 @@ fn an_event_that_is_refused_is_found_and_set_aside() {
     for bad in 0..10_u64 {
         let (mut buffer, now) = (buffer(20, usize::MAX), Instant::now());
         push(&mut buffer, 0, 15, now);
-        let goal = buffer.want_all();
+        let goal = buffer.request_flush();
         let (mut attempts, mut arrived) = (0, Vec::new());
         while let Some(batch) = written(buffer.step(now)) {
             attempts += 1;
