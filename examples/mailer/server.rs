@@ -21,7 +21,7 @@ pub(crate) struct Server {
     login: Option<Credentials>,
     hello: ClientId,
     patience: Duration,
-    /// Why it could not be reached, as far as the log was told.
+    /// Limits how often the log repeats why the server cannot be reached.
     pub(crate) throttle: LogThrottle,
 }
 

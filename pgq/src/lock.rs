@@ -19,6 +19,7 @@ use postgres::types::{ToSql, Type};
 
 pub use self::holder::LockHolder;
 pub(crate) use self::holder::held_by;
+#[doc(hidden)]
 pub use self::wait::Lock;
 pub(crate) use self::wait::Waiting;
 use self::wait::{is_stopping, pause};
@@ -158,6 +159,7 @@ fn blockers() -> String {
 /// # Errors
 ///
 /// When the server fails.
+#[doc(hidden)]
 pub fn awaited(client: &mut impl GenericClient, pid: i32) -> Result<Option<String>, Error> {
     let failed = |error| Error::failed("cannot read which sessions hold a lock").caused_by(error);
     let rows = client.query_typed(&blockers(), &[(&pid, Type::INT4)]).map_err(failed)?;

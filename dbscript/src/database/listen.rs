@@ -193,11 +193,7 @@ impl ListenerThread {
             } else {
                 warn!("{}: not listening, polling every loop_delay instead: {line}", self.name);
             }
-            if begin.elapsed() >= RESET_AFTER {
-                failures = 0;
-            }
-            thread::park_timeout(BACKOFF.delay(failures));
-            failures = failures.saturating_add(1);
+            thread::park_timeout(delay(&mut failures, begin.elapsed()));
         }
     }
 
@@ -245,6 +241,30 @@ fn unanswered(error: postgres::Error) -> BoxError {
     Error::failed("the server has stopped responding").caused_by(error).into()
 }
 
+/// Returns the delay after a connection that lasted for some time, and counts the failure.
+fn delay(failures: &mut u32, lasted: Duration) -> Duration {
+    if lasted >= RESET_AFTER {
+        *failures = 0;
+    }
+    let delay = BACKOFF.delay(*failures);
+    *failures = failures.saturating_add(1);
+    delay
+}
+
 fn quoted(channel: &str) -> String {
     format!("\"{}\"", channel.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_until_a_connection_lasts() {
+        let (mut failures, short) = (0, Duration::from_secs(10));
+        let seconds: Vec<f64> = (0..9).map(|_| delay(&mut failures, short).as_secs_f64()).collect();
+        assert_eq!(seconds, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
+        assert_eq!(delay(&mut failures, RESET_AFTER).as_secs_f64(), 0.5);
+        assert_eq!(delay(&mut failures, short).as_secs_f64(), 1.0);
+    }
 }

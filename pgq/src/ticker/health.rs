@@ -84,7 +84,7 @@ impl Health {
         for (queue, problem) in std::mem::take(&mut self.corrected) {
             if self.corrections.admit_key(&queue).is_some() {
                 let (queue, problem) = (plain(&queue), plain(&problem));
-                warn!("{}: queue `{queue}`: {problem}; it ticks all the same", place());
+                warn!("{}: queue `{queue}`: {problem}; a forced tick has corrected it", place());
             }
         }
     }

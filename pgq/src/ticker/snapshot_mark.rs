@@ -47,7 +47,7 @@ mod tests {
         let mut before = mark("8:10:8");
         before.skip(10);
         assert_eq!(before, mark("8:11:8"));
-        // Another transaction came between, and is still running in the second case.
+        // Another transaction has an id between, and is still running in the second case.
         let mut before = mark("8:10:8");
         before.skip(11);
         assert_ne!(before, mark("8:12:8"));

@@ -82,7 +82,7 @@ const JUDGED: &str = "select queue_id, queue_name, case \
              (tick_event_seq - event_reached) / step + 1::pg_catalog.int8)) else 1::pg_catalog.int8 end as steps \
      from asked, (select exists (select from pg_catalog.pg_extension where extname = 'pgq') as is_extension) kind";
 
-/// Makes the statements that tick queues. The commit does not wait for the disk. The rows are told apart by their
+/// Makes the statements that tick queues. The commit does not wait for the disk. The rows are distinguished by their
 /// number of columns:
 ///
 /// | columns | row |
@@ -152,7 +152,7 @@ impl Ticking {
     pub(crate) fn round(&mut self, cx: &mut Context, name: &str) -> Result<(), BoxError> {
         let mut db = cx.database(name)?;
         self.health.check(&mut db, || cx.databases().label(name));
-        self.cache.update(&mut db).map_err(|error| cx.locate(name, unknown(&mut db, error)))?;
+        self.cache.update(&mut db).map_err(|error| cx.locate(name, read_failed(&mut db, error)))?;
         let due: Vec<i32> = self.cache.due().map(|queue| queue.id).collect();
         self.failing.retain(|id| due.contains(&id));
         self.notifications = Notifications::Sent;
@@ -360,7 +360,7 @@ fn cannot_tick(error: postgres::Error) -> Error {
 }
 
 /// Makes the error of a failed read of queues. If PgQ is missing, the error says so.
-fn unknown(db: &mut Connection, error: postgres::Error) -> Error {
+fn read_failed(db: &mut Connection, error: postgres::Error) -> Error {
     let is_undefined =
         error.code().is_some_and(|state| ["42", "3F"].iter().any(|class| state.code().starts_with(class)));
     if is_undefined

@@ -77,7 +77,7 @@ fn what_a_dropped_producer_could_not_insert_is_logged() {
 }
 
 #[test]
-fn closing_again_tells_the_same_error_without_events() {
+fn closing_again_returns_the_same_error_without_events() {
     let handle = refused("closed");
     assert_eq!(handle.close().expect_err("refused").events().len(), 3);
     for _ in 0..2 {
@@ -85,7 +85,7 @@ fn closing_again_tells_the_same_error_without_events() {
         assert!(again.events().is_empty() && again.error().kind() == ErrorKind::Missing, "{again:?}");
     }
     drop(handle);
-    assert_eq!(logged("closed"), 0, "whoever closed it has the events");
+    assert_eq!(logged("closed"), 0, "the first close has returned the events");
 }
 
 #[cfg(feature = "tokio")]

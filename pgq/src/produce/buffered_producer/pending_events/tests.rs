@@ -86,14 +86,14 @@ fn a_failed_batch_is_tried_again_after_delays_that_grow() {
         assert!(matches!(buffer.step(now), Step::Wait(Some(wait)) if wait == delay), "{seconds}");
     }
     buffer.request_flush();
-    assert_eq!(written(buffer.step(now)).expect("somebody waits"), ["0"]);
+    assert_eq!(written(buffer.step(now)).expect("a flush waits"), ["0"]);
     buffer.failed(Error::failed("gone"), now);
     assert!(written(buffer.step(now)).is_none(), "one ticket is one attempt");
     assert_eq!((buffer.stats().failed, buffer.stats().buffered), (5, 2));
 }
 
 #[test]
-fn what_lasts_is_told_after_an_attempt_that_began_later() {
+fn a_lasting_failure_is_returned_after_a_later_attempt() {
     let (mut buffer, now) = (buffer(2, usize::MAX), Instant::now());
     push(&mut buffer, 0, 1, now);
     assert!(written(buffer.step(now + HOUR)).is_some());
@@ -104,11 +104,11 @@ fn what_lasts_is_told_after_an_attempt_that_began_later() {
     assert!(error.error().is_some_and(|error| error.kind() == ErrorKind::Missing));
     assert!(written(buffer.step(now)).is_some());
     buffer.failed(refused(), now);
-    assert!(buffer.outcome(goal).expect("known").expect_err("refused").kind() == ErrorKind::Missing);
+    assert!(buffer.outcome(goal).expect("an outcome").expect_err("refused").kind() == ErrorKind::Missing);
     buffer.request_flush();
     assert!(written(buffer.step(now)).is_some());
     buffer.succeeded();
-    buffer.outcome(goal).expect("known").expect("committed");
+    buffer.outcome(goal).expect("an outcome").expect("committed");
     buffer.push(event(1), None, now).expect("accepted again");
 }
 
@@ -123,7 +123,7 @@ fn a_closed_buffer_writes_the_rest_and_ends() {
         assert_eq!(written(buffer.step(now)).expect("the rest"), batch);
         buffer.succeeded();
     }
-    buffer.outcome(goal).expect("known").expect("committed");
+    buffer.outcome(goal).expect("an outcome").expect("committed");
     assert!(matches!(buffer.step(now), Step::End));
 }
 
@@ -139,7 +139,7 @@ fn what_is_left_comes_back_in_order() {
 }
 
 #[test]
-fn attempts_come_soon_while_somebody_waits() {
+fn attempts_are_frequent_while_a_flush_waits() {
     let (mut buffer, now) = (buffer(2, usize::MAX), Instant::now());
     push(&mut buffer, 0, 1, now);
     let waits = |buffer: &mut PendingEvents, seconds| matches!(buffer.step(now), Step::Wait(Some(wait)) if wait == Duration::from_secs(seconds));
@@ -153,11 +153,11 @@ fn attempts_come_soon_while_somebody_waits() {
     buffer.failed(Error::failed("gone"), now);
     assert!(waits(&mut buffer, 1), "as long as the first delay");
     buffer.cancel_flush();
-    assert!(waits(&mut buffer, 4), "nobody waits any more");
+    assert!(waits(&mut buffer, 4), "no flush waits");
 }
 
 #[test]
-fn nobody_passes_a_large_event_for_long() {
+fn a_large_event_is_not_passed_over_for_long() {
     let size = event(0).size();
     let (mut buffer, now) = (buffer(100, 4 * size), Instant::now());
     let large = || OwnedEvent::new("t", "x".repeat(5 * size));
@@ -165,7 +165,7 @@ fn nobody_passes_a_large_event_for_long() {
     assert!(buffer.push(large(), None, now).expect_err("full").is_full());
     let place = buffer.join_wait_queue();
     for n in 3..5 {
-        assert!(written(buffer.step(now)).is_some(), "whoever waits for room waits for no delay");
+        assert!(written(buffer.step(now)).is_some(), "a sender that waits for room ends the delay");
         buffer.push(event(n), None, now).expect("there is room");
         buffer.succeeded();
     }
@@ -176,10 +176,10 @@ fn nobody_passes_a_large_event_for_long() {
     }
     assert!(buffer.push(event(5), None, now).expect_err("another's turn").is_full());
     buffer.push(large(), Some(place), now).expect("alone");
-    assert!(buffer.leave(place), "others are changed");
+    assert!(buffer.leave(place), "others are notified");
     assert_eq!(written(buffer.step(now)).expect("the large one").len(), 1);
     buffer.succeeded();
-    buffer.push(event(5), None, now).expect("nobody is in line");
+    buffer.push(event(5), None, now).expect("no sender waits");
 }
 
 #[test]
@@ -202,10 +202,10 @@ fn an_event_that_is_refused_is_found_and_set_aside() {
         assert_eq!(arrived, good);
         assert!(attempts <= 14, "{attempts} for {bad}");
         assert_eq!((buffer.stats().refused, buffer.stats().committed, buffer.stats().buffered), (1, 14, 1));
-        let error = buffer.outcome(goal).expect("known").expect_err("one is refused");
+        let error = buffer.outcome(goal).expect("an outcome").expect_err("one is refused");
         assert!(error.to_string().contains("refuses an event of type `t`"), "{error}");
         assert_eq!(buffer.take_refused(), [event(bad)]);
-        buffer.outcome(goal).expect("known").expect("nothing is left");
+        buffer.outcome(goal).expect("an outcome").expect("nothing is left");
         assert_eq!((buffer.stats().buffered, buffer.stats().buffered_bytes), (0, 0));
     }
 }
@@ -228,7 +228,7 @@ fn a_buffer_full_of_refused_events_takes_no_more() {
 }
 
 #[test]
-fn an_end_that_nobody_asked_for_tells_its_cause() {
+fn an_unrequested_end_returns_its_cause() {
     let (mut buffer, now) = (buffer(2, usize::MAX), Instant::now());
     push(&mut buffer, 0, 1, now);
     buffer.failed(Error::usage("no such mode"), now);
@@ -240,7 +240,7 @@ fn an_end_that_nobody_asked_for_tells_its_cause() {
 }
 
 #[test]
-fn what_stood_beside_a_refused_event_waits_for_nobody() {
+fn the_events_beside_a_refused_one_are_written_without_delay() {
     let (mut buffer, now) = (buffer(8, usize::MAX), Instant::now());
     push(&mut buffer, 0, 4, now);
     for _ in 0..3 {
