@@ -30,6 +30,7 @@
 //! loop, the connections and the handle that stops both. The library then reads only the files that connection
 //! strings name (password, service and certificate files), and changes no global state of the process.
 
+mod backoff;
 mod control;
 mod data_error;
 mod database;
@@ -49,6 +50,7 @@ mod config;
 #[cfg(feature = "program")]
 mod logging;
 
+pub use backoff::Backoff;
 pub use control::Control;
 pub use data_error::DataError;
 pub use database::connection::Connection;
@@ -59,7 +61,7 @@ pub use error::{
     sqlstate,
 };
 pub use files::{create_trusted_file, read_file, read_text_file, read_trusted_text_file};
-pub use panics::guarded;
+pub use panics::catch_panic;
 pub use progress::{Progress, Totals};
 pub use run::loop_settings::LoopSettings;
 pub use run::run_loop::RunLoop;
@@ -67,8 +69,8 @@ pub use run::script::{Context, Round, Script};
 pub use run::worker::{DROP_LIMIT, Worker, WorkerHandle};
 pub use stats::{Stat, Stats};
 pub use text::fingerprint::fingerprint;
+pub use text::log_throttle::LogThrottle;
 pub use text::printable::{one_line, printable, printable_json};
-pub use text::repeats::Repeats;
 pub use text::suggestion::suggest;
 
 #[cfg(feature = "program")]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use dbscript::Repeats;
+use dbscript::LogThrottle;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::extension::ClientId;
 use percent_encoding::percent_decode_str;
@@ -21,8 +21,8 @@ pub(crate) struct Server {
     login: Option<Credentials>,
     hello: ClientId,
     answer_timeout: Duration,
-    /// Limits the log lines about an unreachable server.
-    pub(crate) repeats: Repeats,
+    /// Limits how often the log repeats why the server cannot be reached.
+    pub(crate) throttle: LogThrottle,
 }
 
 impl Server {
@@ -48,7 +48,7 @@ impl Server {
             login,
             hello: hello(),
             answer_timeout,
-            repeats: Repeats::default(),
+            throttle: LogThrottle::default(),
         })
     }
 

@@ -95,7 +95,7 @@ impl Transport<'_> {
 
     /// Logs the reason why no mail can be sent, once a minute as a warning.
     fn report(&self, reason: &str) {
-        match self.server.repeats.tell(reason) {
+        match self.server.throttle.admit(reason) {
             Some(0) => warn!("mails are deferred: {reason}"),
             Some(more) => warn!("mails are deferred: {reason} ({more} times more since the last line)"),
             None => debug!("mails are deferred: {reason}"),

@@ -49,13 +49,13 @@ pub(crate) fn drop(queue: &str, switches: &Switches) -> Job {
     Job::once(move |cx| {
         let mut db = database::open(cx)?;
         let dropped = match forced {
-            true => pgq::admin::drop_queue(&mut *db, &queue, true),
+            true => pgq::admin::drop_queue(&mut *db, &queue, pgq::admin::DropMode::Force),
             false => {
                 match pgq::admin::queue_contents(&mut *db, &queue).map_err(|error| cx.locate(DB, error))? {
                     None => Ok(false),
                     Some(contents) if !contents.dependents.is_empty() => {
                         // The function refuses with the reason.
-                        pgq::admin::drop_queue(&mut *db, &queue, true)
+                        pgq::admin::drop_queue(&mut *db, &queue, pgq::admin::DropMode::Force)
                     }
                     Some(contents) => {
                         confirm(&format!("drop queue `{queue}` with {contents}"), false)?;

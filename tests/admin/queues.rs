@@ -46,10 +46,11 @@ fn a_queue_with_consumers_is_not_dropped_unforced() {
         let client = &mut place.client;
         let contents = pgq::admin::queue_contents(client, ODD).expect("readable").expect("there");
         assert_eq!((contents.events, &*contents.consumers), (Some(0), &[ODD.to_owned()][..]));
-        let error = pgq::admin::drop_queue(client, ODD, false).expect_err("it has a consumer");
+        let error = pgq::admin::drop_queue(client, ODD, pgq::admin::DropMode::RefuseConsumers)
+            .expect_err("it has a consumer");
         assert!(error.kind() != pgq::ErrorKind::Missing && error.queue() == Some(ODD), "{error:?}");
-        assert!(pgq::admin::drop_queue(client, ODD, true).expect("dropped"));
-        assert!(!pgq::admin::drop_queue(client, ODD, true).expect("gone"));
+        assert!(pgq::admin::drop_queue(client, ODD, pgq::admin::DropMode::Force).expect("dropped"));
+        assert!(!pgq::admin::drop_queue(client, ODD, pgq::admin::DropMode::Force).expect("gone"));
         assert_eq!(pgq::admin::queue_contents(client, ODD).expect("readable"), None);
     }
 }

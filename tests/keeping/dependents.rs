@@ -154,6 +154,6 @@ fn a_queue_is_not_dropped_under_a_view() {
             }
             client.batch_execute(leave_it).expect("no use any more");
         }
-        assert!(pgq::admin::drop_queue(&mut client, "q", true).expect("dropped"));
+        assert!(pgq::admin::drop_queue(&mut client, "q", pgq::admin::DropMode::Force).expect("dropped"));
     }
 }

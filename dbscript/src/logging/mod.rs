@@ -36,9 +36,10 @@ use log::{LevelFilter, Log};
 use nix::sys::signal::Signal;
 
 use crate::error::Error;
-use files::log_file::LogFile;
+use files::log_file::{LogFile, OpenMode};
 use handlers::file_handler::FileHandler;
 use handlers::stream_handler::StreamHandler;
+use identity::HostAddress;
 use logger::Logger;
 use settings::LogFileSettings;
 pub(crate) use settings::{
@@ -60,7 +61,11 @@ const PARAMETERS: &str = "tokio_postgres::query";
 /// missing or broken.
 pub(crate) fn init(settings: &LogSettings, level: LevelFilter, daemon: bool) -> Result<(), Error> {
     let skylog = settings.skylog_file(!daemon && std::io::stdout().is_terminal())?;
-    let mut logger = Logger::new(settings.identity(skylog.is_some()));
+    let mut logger = Logger::new(settings.identity(if skylog.is_some() {
+        HostAddress::Resolved
+    } else {
+        HostAddress::IfShown
+    }));
     match skylog {
         #[cfg(feature = "skylog")]
         Some(path) => skylog::configure(&mut logger, &path)?,
@@ -84,7 +89,7 @@ pub(crate) fn init(settings: &LogSettings, level: LevelFilter, daemon: bool) -> 
 ///
 /// When another logger is in place.
 pub(crate) fn init_console(settings: &LogSettings, level: LevelFilter) -> Result<(), Error> {
-    let mut logger = Logger::new(settings.identity(false));
+    let mut logger = Logger::new(settings.identity(HostAddress::IfShown));
     logger.add_to_root(Box::new(StreamHandler::stderr()), settings.console.at(level));
     apply(logger, level)
 }
@@ -95,7 +100,7 @@ pub(crate) fn flush() {
 }
 
 fn open(file: &LogFileSettings) -> Result<FileHandler, Error> {
-    LogFile::new(&file.path, false, Box::new(file.rotation))
+    LogFile::new(&file.path, OpenMode::Append, Box::new(file.rotation))
         .and_then(LogFile::open)
         .map(FileHandler::new)
         .map_err(|error| {

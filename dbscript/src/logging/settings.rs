@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use log::LevelFilter;
 
 use super::files::size_rotation::SizeRotation;
-use super::identity::Identity;
+use super::identity::{HostAddress, Identity};
 use super::layout::Layout;
 use super::layout::format::{DEFAULT_FORMAT, Format};
 use crate::config::key::Key;
@@ -111,11 +111,12 @@ impl LogSettings {
         self.file.as_ref().map(|file| file.path.as_path())
     }
 
-    /// Makes the identity that the log shows. The host's address is looked up if a format shows it, or with `resolve`.
-    pub(super) fn identity(&self, resolve: bool) -> Identity {
-        let layouts = self.file.iter().map(|file| &file.layouts).chain([&self.console]);
-        let resolve = resolve || layouts.into_iter().any(Layouts::show_address);
-        Identity::of(&self.job_name, &self.service_name, resolve)
+    /// Makes the identity that the log shows.
+    pub(super) fn identity(&self, address: HostAddress) -> Identity {
+        let mut layouts = self.file.iter().map(|file| &file.layouts).chain([&self.console]);
+        let resolves = address == HostAddress::Resolved || layouts.any(Layouts::show_address);
+        let address = if resolves { HostAddress::Resolved } else { HostAddress::IfShown };
+        Identity::of(&self.job_name, &self.service_name, address)
     }
 
     /// Returns the path of the skylog file, or `None` when it is not to be used.

@@ -13,7 +13,7 @@ use crate::database::databases::Databases;
 use crate::error::{BoxError, Error, describe, is_usage};
 use crate::logging::report::report_error;
 use crate::logging::{self, LogSettings};
-use crate::panics::guarded;
+use crate::panics::catch_panic;
 use crate::process::daemon::{self, Readiness, Side};
 use crate::process::die_by_signal::die_by_signal;
 use crate::process::pidfile::{self, Pidfile, Sent};
@@ -21,7 +21,7 @@ use crate::process::signals;
 use crate::process::systemd::Systemd;
 use crate::run::args::Switches;
 use crate::run::description::Description;
-use crate::run::job::{Job, Kind, Once};
+use crate::run::job::{Job, JobKind, Once};
 use crate::run::run_loop::RunLoop;
 use crate::run::script::{Context, Script};
 use crate::run::settings::{Fixed, Settings};
@@ -58,8 +58,8 @@ impl Run {
             return self.run_daemon(&config, &settings).map(done);
         }
         match (self.build)(&config, &self.switches)?.0 {
-            Kind::Once(once) => self.run_once(&config, &settings, once),
-            Kind::Loop(script) => {
+            JobKind::Once(once) => self.run_once(&config, &settings, once),
+            JobKind::Loop(script) => {
                 let mut pidfile = settings.pidfile.as_deref().map(Pidfile::acquire).transpose()?;
                 self.run_loop(&config, &settings, script, pidfile.as_mut(), || ()).map(done)
             }
@@ -151,7 +151,7 @@ impl Run {
             Side::Parent(up) => return Ok(up?),
         };
         let mut readiness = Some(readiness);
-        let result = guarded(|| self.run_child(config, settings, &mut pidfile, &mut readiness));
+        let result = catch_panic(|| self.run_child(config, settings, &mut pidfile, &mut readiness));
         // The parent exits with the report, so the pidfile is removed first.
         drop(pidfile);
         if let (Err(error), Some(readiness)) = (&result, readiness) {
@@ -167,7 +167,7 @@ impl Run {
         pidfile: &mut Pidfile,
         readiness: &mut Option<Readiness>,
     ) -> Result<(), BoxError> {
-        let Job(Kind::Loop(script)) = (self.build)(config, &self.switches)? else {
+        let Job(JobKind::Loop(script)) = (self.build)(config, &self.switches)? else {
             return Err(Error::usage("-d cannot be used with a job that runs once").into());
         };
         self.run_loop(config, settings, script, Some(pidfile), || {
@@ -232,7 +232,7 @@ impl Run {
         Box::new(move |context| {
             let config = self.load()?;
             let settings = self.settings(&config)?;
-            let Job(Kind::Loop(script)) = (self.build)(&config, &self.switches)? else {
+            let Job(JobKind::Loop(script)) = (self.build)(&config, &self.switches)? else {
                 return Err(Error::usage("the config file no longer describes a loop").into());
             };
             if settings.fixed() != fixed {

@@ -6,9 +6,9 @@ use crate::error::BoxError;
 use crate::run::script::{Context, Script};
 
 /// The work of a program, as its configuration describes it: a loop, or a task that runs once.
-pub struct Job(pub(crate) Kind);
+pub struct Job(pub(crate) JobKind);
 
-pub(crate) enum Kind {
+pub(crate) enum JobKind {
     /// Runs round after round, with pidfile and signals.
     Loop(Box<dyn Script>),
     /// Runs once and ends; a loop of the same program may be running meanwhile.
@@ -27,7 +27,7 @@ type OnceWork = Box<dyn FnOnce(&mut Context) -> Result<ExitCode, BoxError>>;
 impl Job {
     /// Creates a job that runs a script round after round, with pidfile and signal handling.
     pub fn looping(script: impl Script + 'static) -> Job {
-        Job(Kind::Loop(Box::new(script)))
+        Job(JobKind::Loop(Box::new(script)))
     }
 
     /// Creates a job that runs once and ends. A loop of the same program may be running meanwhile.
@@ -40,12 +40,12 @@ impl Job {
 
     /// Creates a job as [`Job::once`] does, whose work returns the program's exit status when it succeeds.
     pub fn once_with_status(work: impl FnOnce(&mut Context) -> Result<ExitCode, BoxError> + 'static) -> Job {
-        Job(Kind::Once(Once { work: Box::new(work), handles_signals: false }))
+        Job(JobKind::Once(Once { work: Box::new(work), handles_signals: false }))
     }
 
     /// Leaves signal handling to the work of a job that runs once. Has no effect on a loop.
     pub fn handling_signals(mut self) -> Job {
-        if let Kind::Once(once) = &mut self.0 {
+        if let JobKind::Once(once) = &mut self.0 {
             once.handles_signals = true;
         }
         self

@@ -18,9 +18,9 @@ pub struct LoopSettings {
     pub loop_delay: f64,
     /// The wait after a failed round. Defaults to 20 seconds.
     pub exception_sleep: Duration,
-    /// Errors that are logged as warnings at first. Defaults to none.
+    /// The errors that are logged as warnings during `exception_grace`. Defaults to none.
     pub exception_quiet: Vec<ErrorClass>,
-    /// How long they are, counted from the first failed round. Defaults to 300 seconds.
+    /// How long `exception_quiet` applies, counted from the first failed round. Defaults to 300 seconds.
     pub exception_grace: Duration,
     /// The time without a failed round after which the next failed one counts as the first. Defaults to 900 seconds.
     pub exception_reset: Duration,

@@ -7,7 +7,7 @@ use crate::config::key::Key;
 use crate::error::{BoxError, describe, is_usage};
 use crate::logging;
 use crate::logging::report::report_error;
-use crate::panics::{guarded, report_panics_by};
+use crate::panics::{catch_panic, report_panics_by};
 use crate::run::args::{self, Extra, Refusal, Switches};
 use crate::run::command::Command;
 use crate::run::description::Description;
@@ -177,7 +177,7 @@ impl Program {
         };
         let arguments: Vec<String> = switches.arguments().into_iter().map(str::to_owned).collect();
         let run = || Run::new(description, switches, Box::new(build)).and_then(Run::run);
-        let status = guarded(run).unwrap_or_else(|error| {
+        let status = catch_panic(run).unwrap_or_else(|error| {
             custom_report(on_failure, &arguments, &describe(&*error)).unwrap_or_else(|| {
                 report_error(&line(name, &*error));
                 ExitCode::from(if is_usage(&*error) { 2 } else { 1 })

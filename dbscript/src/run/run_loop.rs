@@ -6,7 +6,7 @@ use log::{Level, error, info, warn};
 
 use crate::control::Control;
 use crate::error::{BoxError, describe, is_final, is_interrupted};
-use crate::panics::guarded;
+use crate::panics::catch_panic;
 use crate::progress::Progress;
 use crate::run::loop_settings::LoopSettings;
 use crate::run::script::{Context, Round, Script};
@@ -92,7 +92,7 @@ impl<S: Script> RunLoop<S> {
     }
 
     fn run_all(&mut self, ready: impl FnOnce()) -> Result<(), BoxError> {
-        guarded(|| self.script.startup(&mut self.context))?;
+        catch_panic(|| self.script.startup(&mut self.context))?;
         ready();
         self.notify(Notification::Ready);
         while !self.context.control.is_stopping() {
@@ -118,13 +118,13 @@ impl<S: Script> RunLoop<S> {
         if self.context.control.is_aborting() {
             return Ok(());
         }
-        guarded(|| self.script.shutdown(&mut self.context))
+        catch_panic(|| self.script.shutdown(&mut self.context))
     }
 
     /// Runs one round and logs its statistics.
     fn round(&mut self) -> Result<Round, BoxError> {
         self.context.ending = self.settings.loop_delay <= 0.0;
-        let result = guarded(|| self.script.work(&mut self.context));
+        let result = catch_panic(|| self.script.work(&mut self.context));
         self.progress.count(result.is_ok(), &self.context.stats);
         if !self.context.stats.is_empty() {
             info!("{}", self.context.stats);
@@ -204,7 +204,7 @@ impl<S: Script> RunLoop<S> {
     fn reload(&mut self) {
         let Some(reload) = &mut self.reload else { return };
         let before = self.context.databases.snapshot();
-        let result = guarded(|| {
+        let result = catch_panic(|| {
             let (mut script, settings) = reload(&mut self.context)?;
             script.startup(&mut self.context)?;
             Ok((script, settings))
@@ -212,7 +212,7 @@ impl<S: Script> RunLoop<S> {
         match result {
             Ok((script, settings)) => {
                 let mut old = std::mem::replace(&mut self.script, script);
-                if let Err(error) = guarded(|| old.shutdown(&mut self.context)) {
+                if let Err(error) = catch_panic(|| old.shutdown(&mut self.context)) {
                     warn!("the old configuration did not shut down: {}", describe(&*error));
                 }
                 self.context.databases.replaced(&before);

@@ -8,6 +8,7 @@ use crate::stats::Stats;
 
 /// The result of a round, which decides whether the loop sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Round {
     /// There was work, and there may be more. The next round follows at once.
     Worked,

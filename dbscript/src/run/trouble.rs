@@ -8,7 +8,7 @@ use log::{Level, debug, log};
 use crate::error::class::ErrorClass;
 use crate::error::describe;
 use crate::run::loop_settings::LoopSettings;
-use crate::text::repeats::Repeats;
+use crate::text::log_throttle::LogThrottle;
 
 /// Records failed rounds and logs them, a repeated error once a minute.
 pub(crate) struct Trouble {
@@ -20,7 +20,7 @@ pub(crate) struct Trouble {
     failures: Option<(Instant, Instant)>,
     /// The failed rounds since the last successful one.
     streak: Option<Streak>,
-    repeats: Repeats,
+    throttle: LogThrottle,
 }
 
 struct Streak {
@@ -38,7 +38,7 @@ impl Trouble {
             reset: settings.exception_reset,
             failures: None,
             streak: None,
-            repeats: Repeats::default(),
+            throttle: LogThrottle::default(),
         }
     }
 
@@ -55,7 +55,7 @@ impl Trouble {
         self.failures = Some((since, now));
         let level = if self.is_quiet(error, now - since) { Level::Warn } else { Level::Error };
         let line = describe(error);
-        let told = self.repeats.tell_at(&line, now);
+        let told = self.throttle.admit_at(&line, now);
         let streak = self.streak.get_or_insert(Streak { rounds: 0, since: now, told: false });
         streak.rounds += 1;
         streak.told |= told.is_some();

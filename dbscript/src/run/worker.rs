@@ -105,14 +105,19 @@ impl Worker {
         self
     }
 
-    /// Ends the loop at the first idle or failed round, or with `one_round` after the first round. Defaults to an
-    /// endless loop.
-    pub fn ending(mut self, one_round: bool) -> Worker {
-        self.settings.loop_delay = if one_round { -1.0 } else { 0.0 };
+    /// Ends the loop after the first round.
+    pub fn one_round(mut self) -> Worker {
+        self.settings.loop_delay = -1.0;
         self
     }
 
-    /// Sets the time after which a server that does not respond is considered dead. Defaults to 10 seconds. See
+    /// Ends the loop at the first round that has nothing to do, and at the first one that fails.
+    pub fn until_idle(mut self) -> Worker {
+        self.settings.loop_delay = 0.0;
+        self
+    }
+
+    /// Sets the time after which a server that has stopped responding is considered dead. Defaults to 10 seconds. See
     /// [`Databases::set_dead_peer_timeout`].
     pub fn dead_peer_timeout(mut self, timeout: Duration) -> Worker {
         self.dead_peer_timeout = Some(timeout);
@@ -177,7 +182,8 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Worker::spawn), and any usage or fatal error. With [`ending`](Worker::ending), any failed round.
+    /// As [`spawn`](Worker::spawn), and any usage or fatal error. With [`one_round`](Worker::one_round) or
+    /// [`until_idle`](Worker::until_idle), any failed round.
     pub fn run(self, script: impl Script) -> Result<Totals, BoxError> {
         let context = self.context()?;
         let progress = Progress::default();
@@ -194,8 +200,8 @@ impl Worker {
         if let Some(lifetime) = self.lifetime {
             databases.set_lifetime(lifetime);
         }
-        if let Some(timeout) = self.dead_peer_timeout {
-            databases.set_dead_peer_timeout(timeout);
+        if let Some(limit) = self.dead_peer_timeout {
+            databases.set_dead_peer_timeout(limit);
         }
         if self.pinned {
             databases.pin_search_path();
@@ -302,7 +308,7 @@ impl Drop for WorkerHandle {
             // `join` returns the error; dropping the handle discards it.
             let _ = self.wait();
         } else {
-            warn!("Job {} does not end: its round continues unattended; `join` waits for it", self.name);
+            warn!("job {} does not end: its round continues unattended; `join` waits for it", self.name);
         }
     }
 }

@@ -73,10 +73,14 @@ impl Column {
         }
     }
 
-    /// Returns the next column, or with `back` the previous one.
-    pub(crate) fn neighbour(self, back: bool) -> Column {
-        let (at, all) = (self as usize, Column::ALL.len());
-        Column::ALL[(at + if back { all - 1 } else { 1 }) % all]
+    /// Returns the column to the right; after the last column comes the first.
+    pub(crate) fn next(self) -> Column {
+        Column::ALL[(self as usize + 1) % Column::ALL.len()]
+    }
+
+    /// Returns the column to the left; before the first column comes the last.
+    pub(crate) fn previous(self) -> Column {
+        Column::ALL[(self as usize + Column::ALL.len() - 1) % Column::ALL.len()]
     }
 
     /// Returns the cell of a queue in this column.
@@ -167,8 +171,8 @@ mod tests {
 
     #[test]
     fn the_columns_form_a_ring() {
-        assert_eq!(Column::Failed.neighbour(false), Column::Name);
-        assert_eq!(Column::Name.neighbour(true), Column::Failed);
-        assert!(Column::ALL.into_iter().all(|column| column.neighbour(false).neighbour(true) == column));
+        assert_eq!(Column::Failed.next(), Column::Name);
+        assert_eq!(Column::Name.previous(), Column::Failed);
+        assert!(Column::ALL.into_iter().all(|column| column.next().previous() == column));
     }
 }

@@ -89,12 +89,12 @@ fn in_table(model: &mut Model, code: KeyCode) -> Option<Action> {
             return (!model.is_paused).then_some(Action::Refresh);
         }
         KeyCode::Enter => return Some(Action::Refresh),
-        KeyCode::Char('+' | '=') => model.change_interval(true),
-        KeyCode::Char('-') => model.change_interval(false),
+        KeyCode::Char('+' | '=') => model.lengthen_interval(),
+        KeyCode::Char('-') => model.shorten_interval(),
         KeyCode::Char('?' | 'h') => model.mode = Mode::Help,
         KeyCode::Char('/') => model.mode = Mode::Filter,
-        KeyCode::Char('<') | KeyCode::Left => model.sort_by_neighbour(true),
-        KeyCode::Char('>') | KeyCode::Right => model.sort_by_neighbour(false),
+        KeyCode::Char('<') | KeyCode::Left => model.sort_by_previous(),
+        KeyCode::Char('>') | KeyCode::Right => model.sort_by_next(),
         KeyCode::Char('r') => model.reverse(),
         KeyCode::Up | KeyCode::Char('k') => model.move_by(-1),
         KeyCode::Down | KeyCode::Char('j') => model.move_by(1),

@@ -77,9 +77,18 @@ impl Model {
         }
     }
 
-    /// Sorts by the next column, or with `back` by the previous one, and scrolls to the top.
-    pub(crate) fn sort_by_neighbour(&mut self, back: bool) {
-        self.order = Order { column: self.order.column.neighbour(back), is_reversed: false };
+    /// Sorts by the column to the right, and scrolls to the top.
+    pub(crate) fn sort_by_next(&mut self) {
+        self.sort_by(self.order.column.next());
+    }
+
+    /// Sorts by the column to the left, and scrolls to the top.
+    pub(crate) fn sort_by_previous(&mut self) {
+        self.sort_by(self.order.column.previous());
+    }
+
+    fn sort_by(&mut self, column: Column) {
+        self.order = Order { column, is_reversed: false };
         self.arrange_from_top();
     }
 
@@ -94,14 +103,16 @@ impl Model {
         self.arrange();
     }
 
-    /// Sets the next longer refresh interval, or else the next shorter one.
-    pub(crate) fn change_interval(&mut self, longer: bool) {
-        let mut steps = INTERVALS.map(|tenths| Duration::from_millis(tenths * 100)).into_iter();
-        let step = match longer {
-            true => steps.find(|step| *step > self.interval),
-            false => steps.rfind(|step| *step < self.interval),
-        };
-        self.interval = step.unwrap_or(self.interval);
+    /// Sets the next longer refresh interval.
+    pub(crate) fn lengthen_interval(&mut self) {
+        let longer = intervals().find(|step| *step > self.interval);
+        self.interval = longer.unwrap_or(self.interval);
+    }
+
+    /// Sets the next shorter refresh interval.
+    pub(crate) fn shorten_interval(&mut self) {
+        let shorter = intervals().rfind(|step| *step < self.interval);
+        self.interval = shorter.unwrap_or(self.interval);
     }
 
     /// Moves the selection by `rows` rows; negative numbers move it up.
@@ -172,6 +183,10 @@ impl Model {
     }
 }
 
+fn intervals() -> impl DoubleEndedIterator<Item = Duration> {
+    INTERVALS.into_iter().map(|tenths| Duration::from_millis(tenths * 100))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::{consumer, queue, snapshot};
@@ -190,7 +205,7 @@ mod tests {
     #[test]
     fn rates_need_two_snapshots() {
         let mut model = Model::new(Duration::from_secs(2));
-        let refreshed = |second, inserted, processed| {
+        let look = |second, inserted, processed| {
             let mut queue = queue("q", inserted);
             queue.new_events = Some(second);
             queue.consumers = vec![consumer("c", 0)];
@@ -201,13 +216,13 @@ mod tests {
             let rates = model.rows.iter().map(|row| row.cells[Column::Rate as usize].clone());
             rates.collect()
         };
-        model.update(refreshed(0, 1000, 500));
+        model.update(look(0, 1000, 500));
         assert_eq!(rates(&model), ["-", "-"]);
-        model.update(refreshed(10, 2000, 1000));
+        model.update(look(10, 2000, 1000));
         assert_eq!(rates(&model), ["101", "50"]);
         model.update(Err("gone".to_owned()));
         assert_eq!((rates(&model).len(), model.error.as_deref()), (2, Some("gone")));
-        model.update(refreshed(20, 2000, 2000));
+        model.update(look(20, 2000, 2000));
         assert_eq!((rates(&model), model.error.as_deref()), (vec!["1.0".into(), "100".into()], None));
         let lags: Vec<_> = model.tracks[&model.rows[1].id.clone().expect("a row")].lags().collect();
         assert_eq!(lags, [Some(0), None, Some(0), Some(0)]);
@@ -250,7 +265,7 @@ mod tests {
 
     #[test]
     fn the_first_row_stays_visible_after_sorting() {
-        let refreshed = |lags: [u64; 4]| {
+        let look = |lags: [u64; 4]| {
             let late = lags.iter().enumerate().map(|(at, lag)| {
                 let mut queue = queue(&format!("q{at}"), 0);
                 queue.ticker_lag = Some(Duration::from_secs(*lag));
@@ -260,16 +275,16 @@ mod tests {
         };
         let mut model = model(&["q0", "q1", "q2", "q3"]);
         model.set_page(2);
-        model.update(refreshed([1, 2, 3, 4]));
+        model.update(look([1, 2, 3, 4]));
         while model.order.column != Column::TickerLag {
-            model.sort_by_neighbour(false);
+            model.sort_by_next();
         }
         assert_eq!((selected(&model), model.top), ("q3", 0));
-        model.update(refreshed([1, 2, 9, 4]));
+        model.update(look([1, 2, 9, 4]));
         assert_eq!((selected(&model), model.top), ("q2", 0));
         model.move_by(1);
         assert_eq!((selected(&model), model.top), ("q3", 0));
-        model.update(refreshed([7, 8, 9, 1]));
+        model.update(look([7, 8, 9, 1]));
         assert_eq!((selected(&model), model.top), ("q3", 2), "the selected row is followed");
         model.reverse();
         assert_eq!((selected(&model), model.top), ("q3", 0));
@@ -300,13 +315,13 @@ mod tests {
     fn the_interval_moves_to_the_next_step() {
         let mut model = model(&[]);
         model.interval = Duration::from_millis(1500);
-        model.change_interval(true);
+        model.lengthen_interval();
         assert_eq!(model.interval, Duration::from_secs(2));
-        model.change_interval(false);
+        model.shorten_interval();
         assert_eq!(model.interval, Duration::from_secs(1));
-        (0..20).for_each(|_| model.change_interval(false));
+        (0..20).for_each(|_| model.shorten_interval());
         assert_eq!(model.interval, Duration::from_millis(100));
-        (0..20).for_each(|_| model.change_interval(true));
+        (0..20).for_each(|_| model.lengthen_interval());
         assert_eq!(model.interval, Duration::from_secs(300));
     }
 }

@@ -1,4 +1,4 @@
-//! Transactions that hold something up.
+//! Transactions that delay maintenance.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::names::Name;
 use crate::sql::status as sql;
 use crate::time::seconds;
 
-/// A transaction of any database of the cluster, as far as it may be seen.
+/// A transaction of any database of the cluster. What this role may not see is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Transaction {
@@ -27,7 +27,7 @@ pub struct Transaction {
     pub database: Option<String>,
     /// The session's state, such as `idle in transaction`.
     pub state: Option<String>,
-    /// How long ago it began or was prepared.
+    /// The time since it began or was prepared.
     pub age: Option<Duration>,
 }
 

@@ -18,6 +18,7 @@ const WHAT: &str = "cannot remove schema `pgq`";
 
 /// What goes with schema `pgq` when it is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Contents {
     /// How many queues there are.
     pub queues: u64,

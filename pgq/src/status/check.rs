@@ -9,7 +9,7 @@ use super::limits::{Limit, Limits};
 use super::{ConsumerStatus, QueueStatus, Status};
 use crate::admin::integrity::level::Level;
 use crate::admin::set_aside::number;
-use crate::lock::told;
+use crate::lock::held_by;
 
 /// So many problems are told one by one.
 const TOLD: usize = 5;
@@ -97,7 +97,7 @@ impl Findings {
     /// Whoever keeps tickers from their lock means harm, or does it.
     fn strangers(&mut self, status: &Status) {
         if self.limits[0].is_on() && !status.strangers_to_ticks.is_empty() {
-            let who = told("a lock of ticks", &status.strangers_to_ticks);
+            let who = held_by("a lock of ticks", &status.strangers_to_ticks);
             self.problems.push((Level::Critical, format!("{who}, whose role may not tick")));
         }
     }

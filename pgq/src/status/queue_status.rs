@@ -13,7 +13,7 @@ pub struct QueueStatus {
     /// Where the rotation of its tables is.
     pub rotation: Rotation,
     /// When it is to be ticked.
-    pub ticker: TickerSettings,
+    pub ticker: TickThresholds,
     /// The age of its last tick; `None` as long as there is none.
     pub ticker_lag: Option<Duration>,
     /// Events per second over the last ticks; `None` when there are too few of them.
@@ -66,7 +66,7 @@ impl Rotation {
 /// When a queue is to be ticked.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub struct TickerSettings {
+pub struct TickThresholds {
     /// So many new events make a tick.
     pub max_count: i32,
     /// Events wait no longer than this for their tick.

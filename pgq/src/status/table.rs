@@ -150,11 +150,11 @@ fn exact(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{Holder, Rotation, TickerSettings};
+    use crate::status::{Holder, Rotation, TickThresholds};
 
     fn status() -> Status {
         let seconds = Duration::from_secs;
-        let ticker = TickerSettings { max_count: 500, max_lag: seconds(3), idle_period: seconds(60) };
+        let ticker = TickThresholds { max_count: 500, max_lag: seconds(3), idle_period: seconds(60) };
         let rotation = Rotation { tables: 3, period: seconds(7200), ..Rotation::default() };
         let mailer = QueueStatus {
             name: "mailer".to_owned(),

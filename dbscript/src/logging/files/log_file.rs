@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag};
 
-use super::rotation::Rotation;
+use super::rotation::LogRotation;
 use crate::files;
 
-/// How often, and after which pause, the lock is tried that another process holds: about 0.1 s in all.
+/// How often, and after which pause, the lock is tried that another process holds: 0.05 s in all.
 const LOCK_ATTEMPTS: usize = 1000;
 const LOCK_RETRY: Duration = Duration::from_micros(50);
 /// The time between two attempts to rotate a file.
@@ -26,8 +26,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Processes that rotate the same file lock it for each line.
 pub(crate) struct LogFile {
     path: PathBuf,
-    rotation: Box<dyn Rotation>,
-    truncate: bool,
+    rotation: Box<dyn LogRotation>,
+    mode: OpenMode,
     open: Option<Open>,
     /// The file whose last line is incomplete.
     torn: Option<Id>,
@@ -36,6 +36,13 @@ pub(crate) struct LogFile {
     /// Whether the last lock was obtained in time. A process that keeps the lock is waited for only once.
     waits_for_lock: bool,
     rotation_failure: Option<RotationFailure>,
+}
+
+/// What happens to the lines of an existing file when it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenMode {
+    Append,
+    Truncate,
 }
 
 struct Open {
@@ -60,19 +67,19 @@ struct RotationFailure {
 }
 
 impl LogFile {
-    /// Creates a log file that is opened with the first line, and truncated then if `truncate` is set. Creates the
-    /// missing folders above the file.
+    /// Makes a file that is opened with the first line, and truncated then if the mode is [`OpenMode::Truncate`]. Creates its
+    /// folder where it is missing.
     ///
     /// # Errors
     ///
-    /// When a folder cannot be created, and when an untrusted user can have planted a link in the path.
-    pub(crate) fn new(path: &Path, truncate: bool, rotation: Box<dyn Rotation>) -> io::Result<LogFile> {
+    /// When the folder cannot be created, and when another user may have laid out a link on the way to it.
+    pub(crate) fn new(path: &Path, mode: OpenMode, rotation: Box<dyn LogRotation>) -> io::Result<LogFile> {
         files::create_folder_of(path)?;
         let path = path.to_owned();
         Ok(LogFile {
             path,
             rotation,
-            truncate,
+            mode,
             open: None,
             torn: None,
             lock_attempts: LOCK_ATTEMPTS,
@@ -148,7 +155,7 @@ impl LogFile {
         }
     }
 
-    /// Reopens the file if it is no longer the one at the path, and waits for its lock, up to about 0.1 seconds. Returns the
+    /// Reopens the file if it is no longer the one at the path, and waits for its lock, up to 0.05 seconds. Returns the
     /// file's metadata.
     fn follow(&mut self) -> io::Result<Metadata> {
         let attempts = if self.waits_for_lock { self.lock_attempts } else { 1 };
@@ -172,7 +179,7 @@ impl LogFile {
         self.open = None;
         let file = opened(&self.path)?;
         let there = file.metadata()?;
-        if std::mem::take(&mut self.truncate) && there.is_file() {
+        if std::mem::replace(&mut self.mode, OpenMode::Append) == OpenMode::Truncate && there.is_file() {
             file.set_len(0)?;
         }
         self.rotation.opened(&there);

@@ -17,7 +17,7 @@ use crate::logging::python::python;
 
 fn file(path: &Path, size: u64, count: u32) -> LogFile {
     let rotation = Box::new(SizeRotation { size, count });
-    LogFile::new(path, false, rotation).and_then(LogFile::open).expect("writable")
+    LogFile::new(path, OpenMode::Append, rotation).and_then(LogFile::open).expect("writable")
 }
 
 fn write(file: &mut LogFile, line: &str) {
@@ -69,8 +69,10 @@ fn files_are_rotated_where_python_rotates_them() {
 fn an_existing_file_is_continued_or_truncated() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("new/folder/x.log");
-    for (truncate, expected) in [(false, "1\n"), (false, "1\n1\n"), (true, "1\n")] {
-        let mut file = LogFile::new(&path, truncate, Box::new(SizeRotation::NEVER)).expect("creatable");
+    for (mode, expected) in
+        [(OpenMode::Append, "1\n"), (OpenMode::Append, "1\n1\n"), (OpenMode::Truncate, "1\n")]
+    {
+        let mut file = LogFile::new(&path, mode, Box::new(SizeRotation::NEVER)).expect("creatable");
         write(&mut file, "1");
         assert_eq!(read(&path), expected);
     }
@@ -79,7 +81,8 @@ fn an_existing_file_is_continued_or_truncated() {
 #[test]
 fn a_file_that_cannot_be_opened_is_an_error_at_once() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let opened = LogFile::new(folder.path(), false, Box::new(SizeRotation::NEVER)).and_then(LogFile::open);
+    let opened =
+        LogFile::new(folder.path(), OpenMode::Append, Box::new(SizeRotation::NEVER)).and_then(LogFile::open);
     assert_eq!(opened.err().map(|error| error.kind()), Some(ErrorKind::IsADirectory));
 }
 

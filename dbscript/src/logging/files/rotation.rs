@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 /// Decides when a log file is rotated, and renames it.
-pub(crate) trait Rotation: Send {
+pub(crate) trait LogRotation: Send {
     /// Returns whether the file is ever rotated.
     fn is_possible(&self) -> bool {
         true

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::rotation::Rotation;
+use super::rotation::LogRotation;
 
 /// Keeps a file below a size, as Python's `RotatingFileHandler` does. With a size or count of 0, the file is never
 /// rotated.
@@ -23,7 +23,7 @@ impl SizeRotation {
     pub(crate) const NEVER: SizeRotation = SizeRotation { size: 0, count: 0 };
 }
 
-impl Rotation for SizeRotation {
+impl LogRotation for SizeRotation {
     fn is_possible(&self) -> bool {
         self.size > 0 && self.count > 0
     }

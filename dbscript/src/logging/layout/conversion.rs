@@ -15,11 +15,11 @@ pub(crate) struct Conversion {
     sign: Option<char>,
     width: usize,
     precision: Option<usize>,
-    kind: Kind,
+    kind: ConversionKind,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum ConversionKind {
     #[default]
     Text,
     Integer,
@@ -51,9 +51,9 @@ impl Conversion {
         }
         let mut chars = rest.chars();
         found.kind = match chars.next() {
-            Some('s') => Kind::Text,
-            Some('d' | 'i' | 'u') => Kind::Integer,
-            Some('f' | 'F') => Kind::Fixed,
+            Some('s') => ConversionKind::Text,
+            Some('d' | 'i' | 'u') => ConversionKind::Integer,
+            Some('f' | 'F') => ConversionKind::Fixed,
             Some(other) => return Err(format!("a conversion is one of `s`, `d`, `f`, not `{other}`")),
             None => return Err("a conversion is cut off".to_owned()),
         };
@@ -61,19 +61,19 @@ impl Conversion {
     }
 
     pub(crate) fn is_numeric(&self) -> bool {
-        self.kind != Kind::Text
+        self.kind != ConversionKind::Text
     }
 
     pub(crate) fn render(&self, value: &Value<'_>, out: &mut String) {
         match (self.kind, value) {
-            (Kind::Text, Value::Text(text)) => self.text(text, out),
-            (Kind::Text, Value::Integer(number)) => self.text(&number.to_string(), out),
-            (Kind::Text, Value::Real(number)) => self.text(&format!("{number:?}"), out),
+            (ConversionKind::Text, Value::Text(text)) => self.text(text, out),
+            (ConversionKind::Text, Value::Integer(number)) => self.text(&number.to_string(), out),
+            (ConversionKind::Text, Value::Real(number)) => self.text(&format!("{number:?}"), out),
             (_, Value::Text(text)) => self.text(text, out),
-            (Kind::Integer, Value::Integer(number)) => self.integer(*number, out),
-            (Kind::Integer, Value::Real(number)) => self.integer(*number as i64, out),
-            (Kind::Fixed, Value::Integer(number)) => self.fixed(*number as f64, out),
-            (Kind::Fixed, Value::Real(number)) => self.fixed(*number, out),
+            (ConversionKind::Integer, Value::Integer(number)) => self.integer(*number, out),
+            (ConversionKind::Integer, Value::Real(number)) => self.integer(*number as i64, out),
+            (ConversionKind::Fixed, Value::Integer(number)) => self.fixed(*number as f64, out),
+            (ConversionKind::Fixed, Value::Real(number)) => self.fixed(*number, out),
         }
     }
 

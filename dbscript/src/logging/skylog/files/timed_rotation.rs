@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::interval::Interval;
-use crate::logging::files::rotation::Rotation;
+use crate::logging::files::rotation::LogRotation;
 use crate::logging::layout::date_format::strftime;
 
 /// Rotates a file at the end of each interval, as Python's `TimedRotatingFileHandler` does.
@@ -20,7 +20,7 @@ pub(crate) struct TimedRotation {
     next: Timestamp,
 }
 
-impl Rotation for TimedRotation {
+impl LogRotation for TimedRotation {
     /// Sets the interval to the one of the file's last write.
     fn opened(&mut self, file: &Metadata) {
         let modified = file.modified().ok().and_then(|time| Timestamp::try_from(time).ok());

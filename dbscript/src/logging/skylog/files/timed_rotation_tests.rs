@@ -4,7 +4,7 @@ use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::logging::files::log_file::LogFile;
+use crate::logging::files::log_file::{LogFile, OpenMode};
 use crate::logging::python::python;
 
 /// Central Europe, as a POSIX time zone that needs no time zone database.
@@ -136,7 +136,7 @@ fn an_old_file_is_rotated_and_the_oldest_are_removed() {
 
     let interval = Interval::new("midnight", 1).expect("an interval");
     let rotation = Box::new(TimedRotation::new(interval, 2, TimeZone::UTC));
-    let mut file = LogFile::new(&path, false, rotation).expect("writable");
+    let mut file = LogFile::new(&path, OpenMode::Append, rotation).expect("writable");
     for line in ["one\n", "two\n"] {
         file.write_line(line.as_bytes()).expect("writable");
     }
@@ -172,7 +172,7 @@ fn an_old_file_is_never_overwritten() {
     File::options().append(true).open(&path).and_then(|f| f.set_modified(modified)).expect("writable");
     let interval = Interval::new("midnight", 1).expect("an interval");
     let rotation = Box::new(TimedRotation::new(interval, 2, TimeZone::UTC));
-    let mut file = LogFile::new(&path, false, rotation).expect("writable");
+    let mut file = LogFile::new(&path, OpenMode::Append, rotation).expect("writable");
     for line in ["one\n", "two\n"] {
         file.write_line(line.as_bytes()).expect("writable");
     }

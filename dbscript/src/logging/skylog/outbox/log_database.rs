@@ -6,8 +6,8 @@ use postgres::Client;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
-use super::complaint::Complaint;
-use super::{Delivery, Held, Message, Receiver};
+use super::outage_report::OutageReport;
+use super::{DeliveryResult, Held, Message, Receiver};
 use crate::database::connect;
 use crate::database::conninfo::{self, Target};
 use crate::error::{Error, describe, is_connection_error, sqlstate};
@@ -23,7 +23,7 @@ pub(crate) struct LogDatabase {
     job_name: String,
     tally: SharedTally,
     client: Option<Client>,
-    complaint: Complaint,
+    outages: OutageReport,
 }
 
 /// A line of the log in the database.
@@ -40,7 +40,7 @@ impl Message for Line {
 
 /// The reason why a line was not delivered, and whether it concerns only this line.
 struct Failure {
-    delivery: Delivery,
+    delivery: DeliveryResult,
     error: Error,
 }
 
@@ -53,7 +53,7 @@ impl LogDatabase {
     pub(crate) fn new(conninfo: &str, job_name: String, tally: SharedTally) -> Result<LogDatabase, Error> {
         let conninfo = conninfo.to_owned();
         let database =
-            LogDatabase { conninfo, job_name, tally, client: None, complaint: Complaint::default() };
+            LogDatabase { conninfo, job_name, tally, client: None, outages: OutageReport::default() };
         database.target().map_err(Error::at_start)?;
         Ok(database)
     }
@@ -76,7 +76,7 @@ impl LogDatabase {
             }
         }
         let connected = self.target().and_then(|target| connect::open(&target));
-        let mut client = connected.map_err(|error| Failure { delivery: Delivery::Away, error })?.client;
+        let mut client = connected.map_err(|error| Failure { delivery: DeliveryResult::Away, error })?.client;
         let result = self.add(&mut client, line);
         self.keep(client, result)
     }
@@ -84,10 +84,10 @@ impl LogDatabase {
     /// Keeps the connection unless the server has failed.
     fn keep(&mut self, client: Client, result: Result<(), Error>) -> Result<(), Failure> {
         let failure = result.map_err(|error| match is_about_the_message(&error) {
-            true => Failure { delivery: Delivery::Refused, error },
-            false => Failure { delivery: Delivery::Away, error },
+            true => Failure { delivery: DeliveryResult::Refused, error },
+            false => Failure { delivery: DeliveryResult::Away, error },
         });
-        if !matches!(&failure, Err(failure) if failure.delivery == Delivery::Away) {
+        if !matches!(&failure, Err(failure) if failure.delivery == DeliveryResult::Away) {
             self.client = Some(client);
         }
         failure
@@ -103,12 +103,12 @@ impl LogDatabase {
 }
 
 impl Receiver<Line> for LogDatabase {
-    fn deliver(&mut self, line: &Line) -> Delivery {
+    fn deliver(&mut self, line: &Line) -> DeliveryResult {
         match self.send(line) {
-            Ok(()) => Delivery::Done,
+            Ok(()) => DeliveryResult::Done,
             Err(failure) => {
                 let job = &self.job_name;
-                self.complaint.tell(|| {
+                self.outages.report(|| {
                     format!("{job}: messages do not reach the log database: {}", describe(&failure.error))
                 });
                 failure.delivery

@@ -1,12 +1,13 @@
 //! Outboxes: bounded queues of messages, each with a thread that delivers to a receiver.
 
-mod complaint;
 pub(crate) mod log_database;
+mod outage_report;
 #[cfg(test)]
 mod tests;
 pub(crate) mod udp;
 pub(crate) mod unix_socket;
 
+use crate::backoff::Backoff;
 use crate::logging::backlog::Backlog;
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -18,8 +19,8 @@ use std::time::{Duration, Instant};
 const LIMIT: usize = 1024 * 1024;
 /// The approximate overhead of the queue for a message, in bytes.
 const OVERHEAD: usize = 64;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The delays before further attempts to deliver a message.
+const BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(500), Duration::from_secs(30));
 
 thread_local! {
     /// Whether this thread delivers messages. The messages that it logs itself must not enter an outbox.
@@ -41,7 +42,7 @@ impl Message for Vec<u8> {
 /// A receiver of messages. The outbox calls all methods on its own thread, so they may block.
 pub(crate) trait Receiver<M>: Send + 'static {
     /// Tries to deliver a message.
-    fn deliver(&mut self, message: &M) -> Delivery;
+    fn deliver(&mut self, message: &M) -> DeliveryResult;
 
     /// Makes a message about `count` lost messages, if the receiver wants one.
     fn lost(&mut self, _count: u64) -> Option<M> {
@@ -56,7 +57,7 @@ pub(crate) trait Receiver<M>: Send + 'static {
 
 /// The outcome of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Delivery {
+pub(crate) enum DeliveryResult {
     /// The receiver has the message.
     Done,
     /// This message cannot be delivered. Others may.
@@ -234,23 +235,21 @@ impl<M: Message> Shared<M> {
 
     /// Delivers a message, with retries until the outbox is closed.
     fn deliver(&self, receiver: &mut dyn Receiver<M>, parcel: &Parcel<M>) {
-        let mut pause = FIRST_PAUSE;
-        loop {
+        for attempts in 0.. {
             let delivery = receiver.deliver(&parcel.message);
             let mut state = self.lock();
-            state.delivers = delivery == Delivery::Done;
+            state.delivers = delivery == DeliveryResult::Done;
             match delivery {
-                Delivery::Done => return,
-                Delivery::Refused => {
+                DeliveryResult::Done => return,
+                DeliveryResult::Refused => {
                     state.lost += parcel.count;
                     return;
                 }
-                Delivery::Away => {}
+                DeliveryResult::Away => {}
             }
-            if self.settle(state, pause, |_| true).closed {
+            if self.settle(state, BACKOFF.delay(attempts), |_| true).closed {
                 return;
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

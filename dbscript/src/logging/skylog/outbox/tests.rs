@@ -7,7 +7,7 @@ use std::sync::mpsc;
 /// Sends every message to the test, which returns the outcome of its delivery.
 struct Scripted {
     asked: mpsc::Sender<String>,
-    answers: mpsc::Receiver<Delivery>,
+    answers: mpsc::Receiver<DeliveryResult>,
 }
 
 impl Message for String {
@@ -17,9 +17,9 @@ impl Message for String {
 }
 
 impl Receiver<String> for Scripted {
-    fn deliver(&mut self, message: &String) -> Delivery {
+    fn deliver(&mut self, message: &String) -> DeliveryResult {
         let _ = self.asked.send(message.chars().take(9).collect());
-        self.answers.recv().unwrap_or(Delivery::Done)
+        self.answers.recv().unwrap_or(DeliveryResult::Done)
     }
 
     fn lost(&mut self, count: u64) -> Option<String> {
@@ -31,9 +31,9 @@ impl Receiver<String> for Scripted {
 struct Holding(Vec<&'static str>, mpsc::Sender<String>);
 
 impl Receiver<String> for Holding {
-    fn deliver(&mut self, message: &String) -> Delivery {
+    fn deliver(&mut self, message: &String) -> DeliveryResult {
         let _ = self.1.send(message.clone());
-        Delivery::Done
+        DeliveryResult::Done
     }
 
     fn held(&mut self, now: bool) -> Held<String> {
@@ -45,7 +45,7 @@ impl Receiver<String> for Holding {
     }
 }
 
-fn scripted() -> (Outbox<String>, mpsc::Receiver<String>, mpsc::Sender<Delivery>) {
+fn scripted() -> (Outbox<String>, mpsc::Receiver<String>, mpsc::Sender<DeliveryResult>) {
     let ((asked, questions), (replies, answers)) = (mpsc::channel(), mpsc::channel());
     (Outbox::new("scripted", Scripted { asked, answers }), questions, replies)
 }
@@ -56,9 +56,12 @@ fn messages_arrive_in_order_after_retries() {
     for message in ["one", "two", "three"] {
         outbox.push(message.to_owned());
     }
-    for (expected, reply) in
-        [("one", Delivery::Done), ("two", Delivery::Away), ("two", Delivery::Done), ("three", Delivery::Done)]
-    {
+    for (expected, reply) in [
+        ("one", DeliveryResult::Done),
+        ("two", DeliveryResult::Away),
+        ("two", DeliveryResult::Done),
+        ("three", DeliveryResult::Done),
+    ] {
         assert_eq!(questions.recv().as_deref(), Ok(expected));
         replies.send(reply).expect("the thread is running");
     }
@@ -90,10 +93,10 @@ fn a_refused_message_delays_no_other_and_is_counted_after_the_next_success() {
         outbox.push(message.to_owned());
     }
     for (expected, reply) in [
-        ("bad", Delivery::Refused),
-        ("worse", Delivery::Refused),
-        ("good", Delivery::Done),
-        ("lost 2", Delivery::Refused),
+        ("bad", DeliveryResult::Refused),
+        ("worse", DeliveryResult::Refused),
+        ("good", DeliveryResult::Done),
+        ("lost 2", DeliveryResult::Refused),
     ] {
         assert_eq!(questions.recv().as_deref(), Ok(expected));
         replies.send(reply).expect("the thread is running");
@@ -121,9 +124,9 @@ fn a_flush_ends_when_the_receiver_hangs_or_is_unreachable() {
     outbox.push("message".to_owned());
     assert!(questions.recv().is_ok());
     flush(&[&outbox]);
-    replies.send(Delivery::Away).expect("the thread is running");
+    replies.send(DeliveryResult::Away).expect("the thread is running");
     // The flush causes one more attempt.
-    replies.send(Delivery::Away).expect("the thread is running");
+    replies.send(DeliveryResult::Away).expect("the thread is running");
     flush(&[&outbox]);
     assert_eq!(questions.recv().as_deref(), Ok("message"));
 }
@@ -152,10 +155,10 @@ fn messages_logged_by_a_receiver_enter_no_outbox() {
     let outbox = Arc::new(outbox);
     struct Logging(Arc<Outbox<String>>);
     impl Receiver<String> for Logging {
-        fn deliver(&mut self, _message: &String) -> Delivery {
+        fn deliver(&mut self, _message: &String) -> DeliveryResult {
             self.0.push("about itself".to_owned());
             flush(&[&*self.0]);
-            Delivery::Done
+            DeliveryResult::Done
         }
     }
     let logging = Outbox::new("logging", Logging(outbox.clone()));

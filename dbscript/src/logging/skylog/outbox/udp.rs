@@ -4,8 +4,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
-use super::complaint::Complaint;
-use super::{Delivery, Receiver};
+use super::outage_report::OutageReport;
+use super::{DeliveryResult, Receiver};
 
 /// The largest datagram over IPv4, in bytes.
 pub(crate) const MAX_DATAGRAM: usize = 65_507;
@@ -21,7 +21,7 @@ type Resolve = Box<dyn FnMut() -> io::Result<Vec<SocketAddr>> + Send>;
 /// Python's handlers listen on IPv4.
 pub(crate) struct Udp {
     host: String,
-    complaint: Complaint,
+    outages: OutageReport,
     resolve: Resolve,
     interval: Duration,
     resolved_at: Option<Instant>,
@@ -37,8 +37,8 @@ impl Udp {
     }
 
     fn with_resolver(host: &str, resolve: Resolve, interval: Duration) -> Udp {
-        let (host, complaint) = (host.to_owned(), Complaint::default());
-        Udp { host, complaint, resolve, interval, resolved_at: None, address: None, socket: None }
+        let (host, outages) = (host.to_owned(), OutageReport::default());
+        Udp { host, outages, resolve, interval, resolved_at: None, address: None, socket: None }
     }
 
     /// Returns the receiver's address: the last one when the name cannot be resolved again.
@@ -46,7 +46,7 @@ impl Udp {
         if self.address.is_none() || self.resolved_at.is_none_or(|at| at.elapsed() >= self.interval) {
             let host = &self.host;
             let found = (self.resolve)().unwrap_or_else(|error| {
-                self.complaint.tell(|| format!("messages do not reach the log receiver `{host}`: {error}"));
+                self.outages.report(|| format!("messages do not reach the log receiver `{host}`: {error}"));
                 Vec::new()
             });
             let address = found.iter().find(|address| address.is_ipv4()).or(found.first()).copied();
@@ -69,11 +69,11 @@ impl Udp {
 
 impl Receiver<Vec<u8>> for Udp {
     /// Keeps messages only while the host's name is unknown: after that, an error may be as wrong as a success.
-    fn deliver(&mut self, message: &Vec<u8>) -> Delivery {
-        let Some(address) = self.address() else { return Delivery::Away };
+    fn deliver(&mut self, message: &Vec<u8>) -> DeliveryResult {
+        let Some(address) = self.address() else { return DeliveryResult::Away };
         match self.send(address, message) {
-            Ok(()) => Delivery::Done,
-            Err(_) => Delivery::Refused,
+            Ok(()) => DeliveryResult::Done,
+            Err(_) => DeliveryResult::Refused,
         }
     }
 }
@@ -133,10 +133,10 @@ mod tests {
         let resolve = move || answers.pop().expect("asked four times").map_err(io::Error::other);
         let mut udp = Udp::with_resolver("moving", Box::new(resolve), Duration::ZERO);
         let mut send = |text: &str| udp.deliver(&text.as_bytes().to_vec());
-        assert_eq!(send("one"), Delivery::Away);
-        assert_eq!(send("one"), Delivery::Done);
-        assert_eq!(send("two"), Delivery::Done);
-        assert_eq!(send("three"), Delivery::Done);
+        assert_eq!(send("one"), DeliveryResult::Away);
+        assert_eq!(send("one"), DeliveryResult::Done);
+        assert_eq!(send("two"), DeliveryResult::Done);
+        assert_eq!(send("three"), DeliveryResult::Done);
         assert_eq!(receive(&old), b"one");
         assert_eq!(receive(&old), b"two");
         assert_eq!(receive(&new), b"three");

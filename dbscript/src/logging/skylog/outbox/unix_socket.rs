@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::{Delivery, Receiver};
+use super::{DeliveryResult, Receiver};
 
 /// The time-out of a send. A receiver whose buffer stays full longer counts as unreachable.
 const SEND_LIMIT: Duration = Duration::from_secs(1);
@@ -44,11 +44,11 @@ impl UnixSocket {
 }
 
 impl Receiver<Vec<u8>> for UnixSocket {
-    fn deliver(&mut self, message: &Vec<u8>) -> Delivery {
+    fn deliver(&mut self, message: &Vec<u8>) -> DeliveryResult {
         match self.send(message) {
-            Ok(()) => Delivery::Done,
-            Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => Delivery::Refused,
-            Err(_) => Delivery::Away,
+            Ok(()) => DeliveryResult::Done,
+            Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => DeliveryResult::Refused,
+            Err(_) => DeliveryResult::Away,
         }
     }
 }

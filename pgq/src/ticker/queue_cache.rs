@@ -1,48 +1,48 @@
-//! What the ticker remembers of all queues, so that a look at them costs next to nothing.
+//! The ticker's cache of queues, which makes a round without new events cheap.
 //!
-//! Nothing can have become due by new events while no transaction has ended but the ticker's own. Then a look
-//! is one short statement. After others it also reads the queues' sequences, of queues without events not every
-//! time, and at times the queues anew.
+//! New events cannot make a queue due while no transaction has ended except the ticker's own. An update of the cache is
+//! then one short statement. After other transactions it also reads the queues' sequences, and once a second the queues.
 
-use crate::sql::ticker::{PATIENCE, listed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use postgres::types::Type;
 use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
-use super::failing::is_locked;
-use super::mark::Mark;
-use super::queue::{self, Queue};
+use super::cached_queue::{self, CachedQueue};
+use super::failing_queues::is_locked;
+use super::snapshot_mark::SnapshotMark;
 use crate::sql::ticker as sql;
+use crate::sql::ticker::{PATIENCE, listed};
 
-/// How often queues are read anew when others are at work.
+/// How often queues are read while other transactions end.
 const RELOAD: Duration = Duration::from_secs(1);
-/// How many sequences are read at a time: each is locked for the length of the statement.
+/// How many sequences a statement reads: it locks each until it ends.
 const SEQUENCES: usize = 1_000;
-/// How often a look is repeated because a queue was dropped meanwhile.
+/// How often the sequences are read when one is dropped or locked.
 const TRIES: u32 = 3;
 
+/// The queues of a database, their last ticks and the values of their sequences.
 #[derive(Default)]
-pub(super) struct Watch {
-    queues: BTreeMap<i32, Queue>,
-    mark: Option<Mark>,
+pub(super) struct QueueCache {
+    queues: BTreeMap<i32, CachedQueue>,
+    mark: Option<SnapshotMark>,
     loaded: Option<Instant>,
-    /// Whether others were at work since the queues were read.
+    /// Whether other transactions have ended since the queues were read.
     stale: bool,
     now: f64,
 }
 
-/// What is committed, as text, and what time it is, in seconds.
+/// The current snapshot, as text, and the time, in seconds.
 const MOMENT: &str = "select pg_catalog.pg_current_snapshot()::pg_catalog.text, extract(epoch from pg_catalog.clock_timestamp())::pg_catalog.float8";
 
-/// $1 sequences. Those that another session has locked so that they cannot be read.
+/// $1 sequences. Returns those that another session has locked against reading.
 const LOCKED: &str = "select distinct relation from pg_catalog.pg_locks where granted and relation = any ($1) \
      and database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) \
      and mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
 
-/// Makes the statements that return how far sequences have come, as one text; nothing for one not used yet.
-fn reached(sequences: &[u32]) -> String {
+/// Makes the statements that return the values of sequences, as one text; the value of an unused sequence is empty.
+fn sequence_values(sequences: &[u32]) -> String {
     format!(
         "{PATIENCE}; select pg_catalog.string_agg(coalesce(pg_catalog.pg_sequence_last_value(sequence)::pg_catalog.text, ''), ',' order by place) \
          from pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]) with ordinality sequences (sequence, place)",
@@ -50,30 +50,30 @@ fn reached(sequences: &[u32]) -> String {
     )
 }
 
-impl Watch {
-    /// Forgets everything; the next look reads it anew.
+impl QueueCache {
+    /// Clears the cache; the next update reads the queues.
     pub(super) fn forget(&mut self) {
-        *self = Watch::default();
+        *self = QueueCache::default();
     }
 
-    /// Finds out what has changed.
-    pub(super) fn look(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+    /// Reads the changes since the last update.
+    pub(super) fn update(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
         let moment = client.query_typed_one(MOMENT, &[])?;
         self.now = moment.get(1);
-        let mark = Mark::parse(moment.get(0));
+        let mark = SnapshotMark::parse(moment.get(0));
         let changed = mark.is_none() || mark != self.mark;
         self.mark = mark;
         self.stale |= changed;
-        self.queues.values_mut().for_each(|queue| queue.stale |= changed);
+        self.queues.values_mut().for_each(|queue| queue.may_have_moved |= changed);
         let reloads = self.stale && self.loaded.is_none_or(|at| at.elapsed() >= RELOAD);
         if reloads {
             self.reload(client)?;
         }
-        self.follow(client)
+        self.read_sequences(client)
     }
 
     /// Returns the queues that may be due.
-    pub(super) fn due(&self) -> impl Iterator<Item = &Queue> {
+    pub(super) fn due(&self) -> impl Iterator<Item = &CachedQueue> {
         self.queues.values().filter(|queue| queue.is_due(self.now))
     }
 
@@ -82,36 +82,37 @@ impl Watch {
         self.queues.get(&id).map_or("", |queue| &queue.name)
     }
 
-    /// Takes note of a transaction that made ticks.
+    /// Ignores a transaction that made ticks.
     pub(super) fn skip(&mut self, transaction: u64) {
         if let Some(mark) = &mut self.mark {
             mark.skip(transaction);
         }
     }
 
-    /// Takes note of the last tick of a queue that was asked to tick.
+    /// Records the last tick of a queue after an attempt to tick it.
     pub(super) fn last_tick(&mut self, row: &SimpleQueryRow) {
-        let Some((id, event_seq, time)) = queue::last_tick(row) else { return };
+        let Some((id, event_seq, time)) = cached_queue::last_tick(row) else { return };
         if let Some(queue) = self.queues.get_mut(&id) {
             queue.ticked(event_seq, time);
         }
     }
 
-    /// Takes note that the server saw no need of a tick.
-    pub(super) fn hold_off(&mut self, id: i32) {
+    /// Records that the server made no tick.
+    pub(super) fn set_not_due(&mut self, id: i32) {
         if let Some(queue) = self.queues.get_mut(&id) {
-            queue.hold_off(self.now);
+            queue.set_not_due(self.now);
         }
     }
 
+    /// Reads the queues.
     fn reload(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
         let before = std::mem::take(&mut self.queues);
         self.queues = read(client)?;
         for (id, queue) in &mut self.queues {
             let Some(before) = before.get(id) else { continue };
-            if before.rules == queue.rules {
-                queue.goes_on_from(before);
-                queue.held_off = before.held_off;
+            if before.thresholds == queue.thresholds {
+                queue.carry_over(before);
+                queue.not_due_until = before.not_due_until;
             }
         }
         self.loaded = Some(Instant::now());
@@ -119,58 +120,58 @@ impl Watch {
         Ok(())
     }
 
-    /// Reads how far the sequences have come. One that is gone, or locked, must not keep the others from it.
-    fn follow(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+    /// Reads the values of the sequences, also when one of them is dropped or locked.
+    fn read_sequences(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
         for _ in 1..TRIES {
-            match self.try_follow(client) {
-                Err(error) if is_locked(&error) => self.leave_locked(client)?,
+            match self.try_read_sequences(client) {
+                Err(error) if is_locked(&error) => self.pause_locked(client)?,
                 Err(error) if error.as_db_error().is_some() => self.reload(client)?,
                 done => return done,
             }
         }
-        self.try_follow(client)
+        self.try_read_sequences(client)
     }
 
-    fn try_follow(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+    fn try_read_sequences(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
         let now = self.now;
-        let mut readable: Vec<(&mut Queue, u32)> = self
+        let mut readable: Vec<(&mut CachedQueue, u32)> = self
             .queues
             .values_mut()
-            .filter(|queue| queue.is_to_be_followed(now))
+            .filter(|queue| queue.reads_sequence(now))
             .filter_map(|queue| queue.sequence.map(|sequence| (queue, sequence)))
             .collect();
         for part in readable.chunks_mut(SEQUENCES) {
             let sequences: Vec<u32> = part.iter().map(|(_, sequence)| *sequence).collect();
-            let answer = client.simple_query(&reached(&sequences))?;
+            let answer = client.simple_query(&sequence_values(&sequences))?;
             let text = answer.iter().find_map(|message| match message {
                 SimpleQueryMessage::Row(row) => row.get(0),
                 _ => None,
             });
-            for ((queue, _), reached) in part.iter_mut().zip(text.unwrap_or_default().split(',')) {
-                // A sequence that was not used yet counts as its first value.
-                queue.reach(reached.parse().unwrap_or(1), now);
+            for ((queue, _), value) in part.iter_mut().zip(text.unwrap_or_default().split(',')) {
+                // An unused sequence counts as its first value.
+                queue.set_sequence_value(value.parse().unwrap_or(1), now);
             }
         }
         Ok(())
     }
 
-    /// Leaves the sequences alone for a while that others have locked.
-    fn leave_locked(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+    /// Pauses the reads of the sequences that other sessions have locked.
+    fn pause_locked(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
         let sequences: Vec<u32> = self.queues.values().filter_map(|queue| queue.sequence).collect();
         let rows = client.query_typed(LOCKED, &[(&sequences, Type::OID_ARRAY)])?;
         let locked: BTreeSet<u32> = rows.iter().map(|row| row.get(0)).collect();
         let now = self.now;
         let is_locked =
-            |queue: &&mut Queue| queue.sequence.is_some_and(|sequence| locked.contains(&sequence));
-        self.queues.values_mut().filter(is_locked).for_each(|queue| queue.rest(now));
+            |queue: &&mut CachedQueue| queue.sequence.is_some_and(|sequence| locked.contains(&sequence));
+        self.queues.values_mut().filter(is_locked).for_each(|queue| queue.pause_sequence(now));
         Ok(())
     }
 }
 
-fn read(client: &mut Client) -> Result<BTreeMap<i32, Queue>, postgres::Error> {
+fn read(client: &mut Client) -> Result<BTreeMap<i32, CachedQueue>, postgres::Error> {
     let answer = client.simple_query(&sql::queues())?;
     let rows = answer.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(Queue::from_row(row)),
+        SimpleQueryMessage::Row(row) => Some(CachedQueue::from_row(row)),
         _ => None,
     });
     Ok(rows.map(|queue| (queue.id, queue)).collect())

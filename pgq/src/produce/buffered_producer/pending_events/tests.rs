@@ -3,17 +3,16 @@ use crate::error::ErrorKind;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn buffer(events: usize, bytes: usize) -> Buffer {
-    let retry =
-        Backoff { first: Duration::from_secs(1), factor: 2.0, cap: Duration::from_secs(4), jitter: 0.0 };
-    Buffer::new("q", Limits { events, bytes, delay: HOUR, retry })
+fn buffer(events: usize, bytes: usize) -> PendingEvents {
+    let retry = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(4));
+    PendingEvents::new("q", BufferLimits { events, bytes, delay: HOUR, retry })
 }
 
 fn event(n: u64) -> OwnedEvent {
     OwnedEvent::new("t", n.to_string())
 }
 
-fn push(buffer: &mut Buffer, from: u64, to: u64, now: Instant) {
+fn push(buffer: &mut PendingEvents, from: u64, to: u64, now: Instant) {
     for n in from..to {
         buffer.push(event(n), None, now).expect("there is room");
     }
@@ -86,30 +85,30 @@ fn a_failed_batch_is_tried_again_after_delays_that_grow() {
         let delay = Duration::from_secs(seconds);
         assert!(matches!(buffer.step(now), Step::Wait(Some(wait)) if wait == delay), "{seconds}");
     }
-    buffer.want_all();
-    assert_eq!(written(buffer.step(now)).expect("somebody waits"), ["0"]);
+    buffer.request_flush();
+    assert_eq!(written(buffer.step(now)).expect("a flush waits"), ["0"]);
     buffer.failed(Error::failed("gone"), now);
-    assert!(written(buffer.step(now)).is_none(), "one wish is one attempt");
+    assert!(written(buffer.step(now)).is_none(), "one ticket is one attempt");
     assert_eq!((buffer.stats().failed, buffer.stats().buffered), (5, 2));
 }
 
 #[test]
-fn what_lasts_is_told_after_an_attempt_that_began_later() {
+fn a_lasting_failure_is_returned_after_a_later_attempt() {
     let (mut buffer, now) = (buffer(2, usize::MAX), Instant::now());
     push(&mut buffer, 0, 1, now);
     assert!(written(buffer.step(now + HOUR)).is_some());
-    let goal = buffer.want_all();
+    let goal = buffer.request_flush();
     buffer.failed(refused(), now);
     assert!(buffer.outcome(goal).is_none());
     let error = buffer.push(event(1), None, now).expect_err("refused");
     assert!(error.error().is_some_and(|error| error.kind() == ErrorKind::Missing));
     assert!(written(buffer.step(now)).is_some());
     buffer.failed(refused(), now);
-    assert!(buffer.outcome(goal).expect("known").expect_err("refused").kind() == ErrorKind::Missing);
-    buffer.want_all();
+    assert!(buffer.outcome(goal).expect("an outcome").expect_err("refused").kind() == ErrorKind::Missing);
+    buffer.request_flush();
     assert!(written(buffer.step(now)).is_some());
     buffer.succeeded();
-    buffer.outcome(goal).expect("known").expect("committed");
+    buffer.outcome(goal).expect("an outcome").expect("committed");
     buffer.push(event(1), None, now).expect("accepted again");
 }
 
@@ -124,7 +123,7 @@ fn a_closed_buffer_writes_the_rest_and_ends() {
         assert_eq!(written(buffer.step(now)).expect("the rest"), batch);
         buffer.succeeded();
     }
-    buffer.outcome(goal).expect("known").expect("committed");
+    buffer.outcome(goal).expect("an outcome").expect("committed");
     assert!(matches!(buffer.step(now), Step::End));
 }
 
@@ -140,33 +139,33 @@ fn what_is_left_comes_back_in_order() {
 }
 
 #[test]
-fn attempts_come_soon_while_somebody_waits() {
+fn attempts_are_frequent_while_a_flush_waits() {
     let (mut buffer, now) = (buffer(2, usize::MAX), Instant::now());
     push(&mut buffer, 0, 1, now);
-    let waits = |buffer: &mut Buffer, seconds| matches!(buffer.step(now), Step::Wait(Some(wait)) if wait == Duration::from_secs(seconds));
+    let waits = |buffer: &mut PendingEvents, seconds| matches!(buffer.step(now), Step::Wait(Some(wait)) if wait == Duration::from_secs(seconds));
     for seconds in [1, 2, 4] {
         assert!(written(buffer.step(now + HOUR)).is_some());
         buffer.failed(Error::failed("gone"), now);
         assert!(waits(&mut buffer, seconds));
     }
-    buffer.want_all();
+    buffer.request_flush();
     assert!(written(buffer.step(now)).is_some());
     buffer.failed(Error::failed("gone"), now);
     assert!(waits(&mut buffer, 1), "as long as the first delay");
-    buffer.forget_wish();
-    assert!(waits(&mut buffer, 4), "nobody waits any more");
+    buffer.cancel_flush();
+    assert!(waits(&mut buffer, 4), "no flush waits");
 }
 
 #[test]
-fn nobody_passes_a_large_event_for_long() {
+fn a_large_event_is_not_passed_over_for_long() {
     let size = event(0).size();
     let (mut buffer, now) = (buffer(100, 4 * size), Instant::now());
     let large = || OwnedEvent::new("t", "x".repeat(5 * size));
     push(&mut buffer, 0, 3, now);
     assert!(buffer.push(large(), None, now).expect_err("full").is_full());
-    let place = buffer.line_up();
+    let place = buffer.join_wait_queue();
     for n in 3..5 {
-        assert!(written(buffer.step(now)).is_some(), "whoever waits for room waits for no delay");
+        assert!(written(buffer.step(now)).is_some(), "a sender that waits for room ends the delay");
         buffer.push(event(n), None, now).expect("there is room");
         buffer.succeeded();
     }
@@ -177,10 +176,10 @@ fn nobody_passes_a_large_event_for_long() {
     }
     assert!(buffer.push(event(5), None, now).expect_err("another's turn").is_full());
     buffer.push(large(), Some(place), now).expect("alone");
-    assert!(buffer.leave(place), "others are told");
+    assert!(buffer.leave(place), "others are notified");
     assert_eq!(written(buffer.step(now)).expect("the large one").len(), 1);
     buffer.succeeded();
-    buffer.push(event(5), None, now).expect("nobody is in line");
+    buffer.push(event(5), None, now).expect("no sender waits");
 }
 
 #[test]
@@ -188,7 +187,7 @@ fn an_event_that_is_refused_is_found_and_set_aside() {
     for bad in 0..10_u64 {
         let (mut buffer, now) = (buffer(20, usize::MAX), Instant::now());
         push(&mut buffer, 0, 15, now);
-        let goal = buffer.want_all();
+        let goal = buffer.request_flush();
         let (mut attempts, mut arrived) = (0, Vec::new());
         while let Some(batch) = written(buffer.step(now)) {
             attempts += 1;
@@ -203,10 +202,10 @@ fn an_event_that_is_refused_is_found_and_set_aside() {
         assert_eq!(arrived, good);
         assert!(attempts <= 14, "{attempts} for {bad}");
         assert_eq!((buffer.stats().refused, buffer.stats().committed, buffer.stats().buffered), (1, 14, 1));
-        let error = buffer.outcome(goal).expect("known").expect_err("one is refused");
+        let error = buffer.outcome(goal).expect("an outcome").expect_err("one is refused");
         assert!(error.to_string().contains("refuses an event of type `t`"), "{error}");
         assert_eq!(buffer.take_refused(), [event(bad)]);
-        buffer.outcome(goal).expect("known").expect("nothing is left");
+        buffer.outcome(goal).expect("an outcome").expect("nothing is left");
         assert_eq!((buffer.stats().buffered, buffer.stats().buffered_bytes), (0, 0));
     }
 }
@@ -229,7 +228,7 @@ fn a_buffer_full_of_refused_events_takes_no_more() {
 }
 
 #[test]
-fn an_end_that_nobody_asked_for_tells_its_cause() {
+fn an_unrequested_end_returns_its_cause() {
     let (mut buffer, now) = (buffer(2, usize::MAX), Instant::now());
     push(&mut buffer, 0, 1, now);
     buffer.failed(Error::usage("no such mode"), now);
@@ -241,7 +240,7 @@ fn an_end_that_nobody_asked_for_tells_its_cause() {
 }
 
 #[test]
-fn what_stood_beside_a_refused_event_waits_for_nobody() {
+fn the_events_beside_a_refused_one_are_written_without_delay() {
     let (mut buffer, now) = (buffer(8, usize::MAX), Instant::now());
     push(&mut buffer, 0, 4, now);
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! The producer's methods for code that must not block.
+//! The producer's asynchronous methods.
 
 use std::pin::pin;
 
@@ -10,32 +10,32 @@ use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
 
 /// For asynchronous code, with the feature `tokio`. [`try_send`](BufferedProducer::try_send) and
-/// [`stats`](BufferedProducer::stats) never wait, so they serve there too. Dropping the last clone waits as
-/// [`close`](BufferedProducer::close) does: [close it](BufferedProducer::close_async) first.
+/// [`stats`](BufferedProducer::stats) do not block and can be used there too. Dropping the last clone blocks for up to 5
+/// seconds: [close the producer](BufferedProducer::close_async) before.
 impl BufferedProducer {
-    /// As [`send`](BufferedProducer::send), awaiting. When the future is dropped, the event was not sent.
+    /// As [`send`](BufferedProducer::send), without blocking. If the future is dropped, the event is not sent.
     ///
-    /// A future that waits for room has to be polled or dropped: after a while, other senders wait behind it.
+    /// Poll or drop a future that waits for room: after two transactions, other senders wait behind it.
     ///
     /// # Errors
     ///
     /// As [`send`](BufferedProducer::send).
     pub async fn send_async(&self, event: impl Into<OwnedEvent>) -> Result<(), SendError> {
         let shared = &self.0.shared;
-        let (mut event, mut place) = (event.into(), None);
+        let (mut event, mut ticket) = (event.into(), None);
         loop {
-            let mut told = pin!(shared.told.notified());
-            told.as_mut().enable();
-            match shared.try_send_from(event, place.as_ref()) {
+            let mut changed = pin!(shared.changed.notified());
+            changed.as_mut().enable();
+            match shared.try_send_from(event, ticket.as_ref()) {
                 Err(error) if error.is_full() => event = error.into_event(),
                 result => return result,
             }
-            place.get_or_insert_with(|| shared.line_up());
-            told.await;
+            ticket.get_or_insert_with(|| shared.join_wait_queue());
+            changed.await;
         }
     }
 
-    /// As [`flush`](BufferedProducer::flush), awaiting.
+    /// As [`flush`](BufferedProducer::flush), without blocking.
     ///
     /// # Errors
     ///
@@ -46,25 +46,25 @@ impl BufferedProducer {
     /// Outside of a tokio runtime, and on one without time (`enable_time`).
     pub async fn flush_async(&self) -> Result<(), Error> {
         let shared = &self.0.shared;
-        let wish = shared.want_all();
+        let ticket = shared.request_flush();
         let outcome = async {
             loop {
-                let mut told = pin!(shared.told.notified());
-                told.as_mut().enable();
-                if let Some(outcome) = shared.outcome(wish.goal) {
+                let mut changed = pin!(shared.changed.notified());
+                changed.as_mut().enable();
+                if let Some(outcome) = shared.outcome(ticket.goal) {
                     return outcome;
                 }
-                told.await;
+                changed.await;
             }
         };
         let outcome = tokio::time::timeout(self.0.patience, outcome).await;
         outcome.unwrap_or_else(|_| Err(shared.late(self.0.patience)))
     }
 
-    /// As [`close`](BufferedProducer::close), awaiting.
+    /// As [`close`](BufferedProducer::close), without blocking.
     ///
-    /// When the future is dropped, the producer is closed all the same, and what could not be inserted is counted
-    /// in the log.
+    /// If the future is dropped, the producer is closed nevertheless, and the number of events that were not inserted is
+    /// logged.
     ///
     /// # Errors
     ///
@@ -74,10 +74,10 @@ impl BufferedProducer {
     ///
     /// Outside of a tokio runtime.
     pub async fn close_async(&self) -> Result<(), CloseError> {
-        let (handle, (tell, told)) = (self.0.clone(), oneshot::channel());
-        // What nobody receives is dropped, wherever it is then, and logged.
-        tokio::task::spawn_blocking(move || drop(tell.send(Unclaimed::new(handle))));
-        match told.await {
+        let (handle, (sender, receiver)) = (self.0.clone(), oneshot::channel());
+        // If nothing receives the result, dropping it logs the events that were lost.
+        tokio::task::spawn_blocking(move || drop(sender.send(Unclaimed::new(handle))));
+        match receiver.await {
             Ok(unclaimed) => unclaimed.take(),
             Err(_) => {
                 let error = Error::failed("the producer was not closed before the runtime ended");

@@ -1,67 +1,69 @@
-//! The buffer: what is held, what is being written, and when to write.
+//! The events of a buffered producer that are not committed, and when to write them.
 
-mod line;
-mod refused;
+mod refused_events;
+mod wait_queue;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::line::Line;
-use self::refused::Refused;
+use dbscript::Backoff;
+
+use self::refused_events::RefusedEvents;
+use self::wait_queue::WaitQueue;
+use super::failure_streak::FailureStreak;
 use super::send_error::Reason;
-use super::trouble::Trouble;
 use super::{ProducerStats, SendError};
-use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
 
-/// How much is held, and how long.
-pub(super) struct Limits {
+/// How many events are held, and for how long.
+pub(super) struct BufferLimits {
     pub(super) events: usize,
     pub(super) bytes: usize,
     pub(super) delay: Duration,
     pub(super) retry: Backoff,
 }
 
-/// What the writing thread does next.
+/// The next step of the writing thread.
 pub(super) enum Step {
-    /// Tries to insert these, in one transaction.
+    /// Inserts these events in one transaction.
     Write(Arc<Vec<OwnedEvent>>),
-    /// Waits for a change, and no longer than this.
+    /// Waits for a change, at most for this time.
     Wait(Option<Duration>),
     End,
 }
 
-/// All that was sent until some moment, and the attempts made until then.
+/// The number of events that were sent, and of attempts that were made, when a flush was requested.
 #[derive(Clone, Copy)]
 pub(super) struct Goal {
     sent: u64,
     attempts: u64,
 }
 
-pub(super) struct Buffer {
+/// The events that were sent and are not committed.
+pub(super) struct PendingEvents {
     queue: String,
-    limits: Limits,
+    limits: BufferLimits,
     waiting: VecDeque<OwnedEvent>,
-    /// When the oldest of them was sent, or an older one.
+    /// When the oldest waiting event was sent, or an event before it.
     since: Option<Instant>,
-    /// What was taken out to be written, until it is committed.
+    /// The events that are being written, until they are committed.
     batch: Option<Arc<Vec<OwnedEvent>>>,
     bytes: usize,
-    /// How many of those that wait are written apart from the others: one of them is refused.
+    /// How many of the waiting events are written separately, because the server refuses one of them.
     suspects: usize,
-    refused: Refused,
-    /// Who waits for room.
-    line: Line,
-    /// How many events somebody waits for.
-    wanted: u64,
-    /// How many wait for them at this moment.
-    wishes: usize,
-    /// Whether to try again without delay.
-    hurry: bool,
+    refused: RefusedEvents,
+    /// The senders that wait for room.
+    wait_queue: WaitQueue,
+    /// How many of the sent events a flush covers.
+    flush_up_to: u64,
+    /// How many flushes wait.
+    flushes: usize,
+    /// Whether to retry without delay.
+    retry_now: bool,
     attempts: u64,
-    trouble: Option<Trouble>,
+    trouble: Option<FailureStreak>,
     closing: bool,
     abandoned: bool,
     ended: bool,
@@ -71,9 +73,9 @@ pub(super) struct Buffer {
     failed: u64,
 }
 
-impl Buffer {
-    pub(super) fn new(queue: &str, limits: Limits) -> Buffer {
-        Buffer {
+impl PendingEvents {
+    pub(super) fn new(queue: &str, limits: BufferLimits) -> PendingEvents {
+        PendingEvents {
             queue: queue.to_owned(),
             limits,
             waiting: VecDeque::new(),
@@ -81,11 +83,11 @@ impl Buffer {
             batch: None,
             bytes: 0,
             suspects: 0,
-            refused: Refused::default(),
-            line: Line::default(),
-            wanted: 0,
-            wishes: 0,
-            hurry: false,
+            refused: RefusedEvents::default(),
+            wait_queue: WaitQueue::default(),
+            flush_up_to: 0,
+            flushes: 0,
+            retry_now: false,
             attempts: 0,
             trouble: None,
             closing: false,
@@ -98,16 +100,16 @@ impl Buffer {
         }
     }
 
-    /// Takes an event, of one that has a place in the line or of a newcomer; returns whether the writing thread has to
-    /// know.
+    /// Adds an event of a sender, which has a ticket if it has waited for room. Returns whether to wake the writing
+    /// thread.
     pub(super) fn push(
         &mut self,
         event: OwnedEvent,
-        place: Option<u64>,
+        ticket: Option<u64>,
         now: Instant,
     ) -> Result<bool, SendError> {
         let size = event.size();
-        if let Some(reason) = self.refusal(size, place) {
+        if let Some(reason) = self.refusal(size, ticket) {
             return Err(SendError::new(event, reason));
         }
         let (was_empty, was_half_full) = (self.waiting.is_empty(), self.is_half_full());
@@ -118,31 +120,31 @@ impl Buffer {
         Ok(was_empty || !was_half_full && self.is_half_full())
     }
 
-    fn refusal(&self, size: usize, place: Option<u64>) -> Option<Reason> {
+    fn refusal(&self, size: usize, ticket: Option<u64>) -> Option<Reason> {
         let full = self.held() >= self.limits.events || self.bytes.saturating_add(size) > self.limits.bytes;
-        let is_passed_over = self.line.is_turn_of_another(place, self.transactions);
+        let is_passed_over = self.wait_queue.is_reserved_for_another(ticket, self.transactions);
         match &self.trouble {
             _ if self.closing => Some(Reason::Closed),
             _ if self.ended => Some(Reason::Failed(self.unfinished("the producer has ended"))),
-            Some(trouble) if trouble.lasts => Some(Reason::Failed(trouble.error.clone())),
-            // An event that is larger than the limit is taken alone.
+            Some(trouble) if trouble.is_lasting => Some(Reason::Failed(trouble.error.clone())),
+            // An event that is larger than the limit is accepted alone.
             _ if full && self.pending() > 0 || is_passed_over => Some(Reason::Full),
             _ if full => self.refused.error().map(Reason::Failed),
             _ => None,
         }
     }
 
-    /// Takes a place behind those that wait for room. They are asked to be written now.
-    pub(super) fn line_up(&mut self) -> u64 {
-        self.line.join(self.transactions)
+    /// Adds a sender to those that wait for room; returns the number of its ticket. The events are written at once.
+    pub(super) fn join_wait_queue(&mut self) -> u64 {
+        self.wait_queue.join(self.transactions)
     }
 
-    /// Gives up a place; returns whether others may have waited for that.
-    pub(super) fn leave(&mut self, place: u64) -> bool {
-        self.line.leave(place, self.transactions)
+    /// Returns a ticket; returns whether other senders may have waited for that.
+    pub(super) fn leave(&mut self, ticket: u64) -> bool {
+        self.wait_queue.leave(ticket, self.transactions)
     }
 
-    /// Decides what to do next; an attempt begins with it.
+    /// Returns the next step. [`Step::Write`] starts an attempt.
     pub(super) fn step(&mut self, now: Instant) -> Step {
         if self.abandoned || self.closing && self.pending() == 0 {
             return Step::End;
@@ -159,20 +161,20 @@ impl Buffer {
     }
 
     fn due(&self) -> Due {
-        let waited_for = self.settled() < self.wanted || self.closing || !self.line.is_empty();
-        let goes_on = self.batch.is_some() || self.suspects > 0;
+        let is_waited_for = self.settled() < self.flush_up_to || self.closing || !self.wait_queue.is_empty();
+        let is_unfinished = self.batch.is_some() || self.suspects > 0;
         match &self.trouble {
-            Some(_) if self.hurry => Due::Now,
-            Some(trouble) if self.wishes > 0 => trouble.soon.map_or(Due::Never, Due::At),
+            Some(_) if self.retry_now => Due::Now,
+            Some(trouble) if self.flushes > 0 => trouble.soon.map_or(Due::Never, Due::At),
             Some(trouble) => trouble.next.map_or(Due::Never, Due::At),
-            None if waited_for || goes_on || self.is_half_full() => Due::Now,
+            None if is_waited_for || is_unfinished || self.is_half_full() => Due::Now,
             None => {
                 self.since.and_then(|since| since.checked_add(self.limits.delay)).map_or(Due::Never, Due::At)
             }
         }
     }
 
-    /// While one half is written, the other takes more.
+    /// One half of the buffer fills while the other is written.
     fn is_half_full(&self) -> bool {
         self.waiting.len() >= self.limits.events.div_ceil(2)
             || self.bytes - self.refused.bytes() >= self.limits.bytes / 2
@@ -180,7 +182,7 @@ impl Buffer {
 
     fn begin(&mut self) -> Arc<Vec<OwnedEvent>> {
         self.attempts += 1;
-        self.hurry = false;
+        self.retry_now = false;
         if let Some(batch) = &self.batch {
             return batch.clone();
         }
@@ -189,7 +191,7 @@ impl Buffer {
         self.batch.insert(batch).clone()
     }
 
-    /// Takes out the oldest events, half of what may be held.
+    /// Takes the oldest events, at most half of the limits.
     fn cut(&mut self) -> Vec<OwnedEvent> {
         let (most, mut bytes) = (self.limits.events.div_ceil(2), 0);
         let within = |event: &&OwnedEvent| {
@@ -217,11 +219,12 @@ impl Buffer {
     pub(super) fn failed(&mut self, error: Error, now: Instant) {
         self.failed += 1;
         let before = self.trouble.take();
-        self.trouble = Some(Trouble::new(error, self.attempts, before.as_ref(), &self.limits.retry, now));
+        self.trouble =
+            Some(FailureStreak::new(error, self.attempts, before.as_ref(), &self.limits.retry, now));
     }
 
-    /// Takes note that the server refuses what an event is, and not the queue: tries less at once until one event is
-    /// left, which is set aside. Returns it, if that is so.
+    /// Records that the server refuses an event of the batch. Halves the batch until one event is left, and keeps that event
+    /// apart. Returns the error that names it.
     pub(super) fn refused(&mut self, error: &Error) -> Option<Error> {
         self.failed += 1;
         self.trouble = None;
@@ -236,7 +239,7 @@ impl Buffer {
         None
     }
 
-    /// Takes out what the server refuses.
+    /// Takes the events that the server refuses.
     pub(super) fn take_refused(&mut self) -> Vec<OwnedEvent> {
         let bytes = self.refused.bytes();
         let events = self.refused.take();
@@ -244,23 +247,23 @@ impl Buffer {
         events
     }
 
-    /// Wants all that was sent so far to be written now.
-    pub(super) fn want_all(&mut self) -> Goal {
-        self.wanted = self.sent;
-        self.hurry = true;
-        self.wishes += 1;
+    /// Requests that all events sent so far are written at once.
+    pub(super) fn request_flush(&mut self) -> Goal {
+        self.flush_up_to = self.sent;
+        self.retry_now = true;
+        self.flushes += 1;
         Goal { sent: self.sent, attempts: self.attempts }
     }
 
-    /// Takes note that nobody waits for a wish any more.
-    pub(super) fn forget_wish(&mut self) {
-        self.wishes -= 1;
+    /// Records that a flush no longer waits.
+    pub(super) fn cancel_flush(&mut self) {
+        self.flushes -= 1;
     }
 
-    /// Returns the result of a wish, or nothing while it is not known.
+    /// Returns the result of a flush, or nothing while it is open.
     pub(super) fn outcome(&self, goal: Goal) -> Option<Result<(), Error>> {
         let trouble =
-            self.trouble.as_ref().filter(|trouble| trouble.lasts && trouble.attempt > goal.attempts);
+            self.trouble.as_ref().filter(|trouble| trouble.is_lasting && trouble.attempt > goal.attempts);
         match trouble {
             _ if self.settled() >= goal.sent => Some(self.refused.error().map_or(Ok(()), Err)),
             Some(trouble) => Some(Err(trouble.error.clone())),
@@ -269,7 +272,7 @@ impl Buffer {
         }
     }
 
-    /// Makes the error of a wish that did not come true.
+    /// Makes the error of a flush that has not succeeded.
     pub(super) fn unfinished(&self, what: &str) -> Error {
         let error = Error::failed(what).on_queue(&self.queue);
         match &self.trouble {
@@ -278,13 +281,13 @@ impl Buffer {
         }
     }
 
-    /// Takes no more events, and ends when those that are there are written.
+    /// Accepts no more events; the writing thread ends when all are written.
     pub(super) fn close(&mut self) -> Goal {
         self.closing = true;
-        self.want_all()
+        self.request_flush()
     }
 
-    /// Makes no further attempt.
+    /// Makes no further attempts.
     pub(super) fn abandon(&mut self) {
         self.abandoned = true;
     }
@@ -293,7 +296,7 @@ impl Buffer {
         self.ended = true;
     }
 
-    /// Takes out what is not known to be committed.
+    /// Takes all events that may not be committed.
     pub(super) fn take_rest(&mut self) -> Vec<OwnedEvent> {
         (self.bytes, self.suspects) = (0, 0);
         let mut rest = self.refused.take();
@@ -318,7 +321,7 @@ impl Buffer {
         self.refused.len() + self.pending()
     }
 
-    /// Counts the events that are committed or set aside.
+    /// Counts the events that are committed or refused.
     fn settled(&self) -> u64 {
         self.committed + self.refused.total()
     }

@@ -5,24 +5,27 @@ use dbscript::printable;
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
 
-/// How much of a type an error shows, in characters.
+/// The length of the type in a message, in characters.
 const SHOWN: usize = 60;
 
-/// Events that the server refuses for what they are, and why it refused the first.
+/// Events that the server refuses because of their values, and the error of the first.
 #[derive(Default)]
-pub(super) struct Refused {
+pub(super) struct RefusedEvents {
     events: Vec<OwnedEvent>,
     error: Option<Error>,
     bytes: usize,
-    /// How many there were, those that were taken out included.
+    /// How many events were refused, including those that were taken back.
     total: u64,
 }
 
-impl Refused {
-    /// Sets an event aside; returns the error that names it.
+impl RefusedEvents {
+    /// Adds an event; returns the error that names it.
     pub(super) fn put(&mut self, event: OwnedEvent, cause: &Error) -> Error {
         let shown: String = event.as_new_event().event_type.unwrap_or_default().chars().take(SHOWN).collect();
-        let what = format!("the server refuses an event of type `{}`, which is set aside", printable(&shown));
+        let what = format!(
+            "the server refuses an event of type `{}`; it is kept for `take_refused`",
+            printable(&shown)
+        );
         let mut error = Error::failed(what).caused_by(cause.clone());
         if let Some(queue) = cause.queue() {
             error = error.on_queue(queue);
@@ -34,7 +37,7 @@ impl Refused {
         error
     }
 
-    /// Returns why the first of those that are here was refused.
+    /// Returns the error of the first event.
     pub(super) fn error(&self) -> Option<Error> {
         self.error.clone()
     }
