@@ -230,7 +230,7 @@ fn a_missing_queue_is_told_and_what_was_sent_stays() {
         let producer = builder(&database.conninfo()).spawn().expect("up");
         producer.send(event(0)).expect("accepted");
         producer.flush().expect("committed");
-        pgq::admin::drop_queue(&mut client, QUEUE, true).expect("dropped");
+        pgq::admin::drop_queue(&mut client, QUEUE, pgq::admin::DropMode::Force).expect("dropped");
         producer.send(event(1)).expect("not known yet");
         let error = producer.flush().expect_err("no queue");
         assert!(error.kind() == pgq::ErrorKind::Missing, "{error}");

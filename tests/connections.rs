@@ -49,7 +49,7 @@ fn a_refused_reload_leaves_no_connection_that_was_set_up_for_it() {
     wait_for("work", || count(&mut client, "note") > 0);
     job.write_ini("moods = refuse\nhook = set application_name = 'other'\n");
     running.signal(Signal::SIGHUP);
-    job.wait_for("Config not reloaded, the old one stays: not today");
+    job.wait_for("Config not reloaded, keeping the old one: not today");
     let before = count(&mut client, "note");
     wait_for("more work", || count(&mut client, "note") > before + 2);
     assert_eq!(count(&mut client, "note where name <> 'hooked'"), 0);

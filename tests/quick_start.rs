@@ -87,7 +87,7 @@ fn commands_may_be_repeated() {
     assert!(say("pgqadm x.ini install").contains("schema pgq: installed"));
     assert!(say("pgqadm x.ini install").contains("schema pgq: already installed"));
     assert!(say("pgqadm x.ini create q").contains("queue `q`: created"));
-    assert!(say("pgqadm x.ini create q").contains("queue `q`: already there"));
+    assert!(say("pgqadm x.ini create q").contains("queue `q`: already exists"));
     let mut ticker =
         crate::support::programs::Running::start(&mut run(&server, folder.path(), "pgqadm x.ini ticker"));
     let mut client = server.client("db");

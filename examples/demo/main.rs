@@ -1,7 +1,7 @@
-//! Moves events from one database into another, on a private PostgreSQL server in a temporary folder, and proves
-//! that each arrived exactly once.
+//! The demo: moves events from one database into another, on a private PostgreSQL server in a temporary folder, and
+//! verifies that each event arrives exactly once.
 //!
-//! Prints every step as the command that does it. Leaves nothing behind, however it ends.
+//! The demo prints every step as a command, and removes all its files and processes at the end, also after a failure.
 #![allow(clippy::print_stderr, reason = "a program reports its errors there")]
 
 mod check;
@@ -81,7 +81,7 @@ fn events_wanted(arguments: &[String]) -> Option<u64> {
     }
 }
 
-/// The whole show. What it started ends when it returns: first the programs, then the server.
+/// Runs the demo. The programs, and then the server, end when the function returns.
 fn demo(events: u64, interrupt: &Interrupt) -> Result<(), BoxError> {
     let bin = programs::find(&["pgqadm", "queue_mover"])?;
     let screen = Screen::new();

@@ -6,7 +6,7 @@ use dbscript::{BoxError, Config, Error, keys};
 use lettre::message::Mailbox;
 
 use crate::Mailer;
-use crate::letter::{Letter, in_ascii};
+use crate::message::{MessageTemplate, in_ascii};
 use crate::server::Server;
 use crate::template::Template;
 
@@ -52,7 +52,7 @@ const TEMPLATE_LIMIT: u64 = 1024 * 1024;
 pub(crate) fn mailer(config: &Config) -> Result<Mailer, BoxError> {
     Ok(Mailer {
         server: server(config)?,
-        letter: Letter { from: from(config)?, subject: subject(config)?, text: text(config)? },
+        message: MessageTemplate { from: from(config)?, subject: subject(config)?, text: text(config)? },
     })
 }
 

@@ -1,4 +1,4 @@
-//! Installs PgQ, creates queues, registers consumers, and runs the ticker.
+//! `pgqadm`: installs PgQ, creates queues, registers consumers, and runs the ticker.
 
 mod check;
 mod commands;
@@ -47,13 +47,13 @@ fn main() -> ExitCode {
             SCHEMA,
             "KIND",
             &["extension", "own"],
-            "With `install`: the schema pgq is to be the `extension`, or our `own`",
+            "With `install`: install the schema pgq as the `extension`, or as our `own` SQL",
         )
         .switch(PRINT, "With `install`: print the SQL of our own schemas")
         .switch(YES, "With `uninstall`: the same as --force")
-        .switch(FORCE, "Do what cannot be undone without asking")
-        .option(AT, "TICK", "With `register`: begin behind this tick")
-        .option(COPY, "CONSUMER", "With `register`: begin where this consumer is")
+        .switch(FORCE, "Run irreversible commands without asking for confirmation")
+        .option(AT, "TICK", "With `register`: begin after this tick")
+        .option(COPY, "CONSUMER", "With `register`: begin at the position of this consumer")
         .switch(ALL, "With `failed retry` and `failed delete`: all events of the consumer")
         .option(OLDER_THAN, "INTERVAL", "With `failed purge`: events that failed longer ago, as in `7 days`")
         .switch(status::JSON, "With `status`: print JSON")
@@ -61,16 +61,16 @@ fn main() -> ExitCode {
             status::WATCH,
             "SECONDS",
             watch::DEFAULT_SECONDS,
-            "With `status`: refresh the display every so many seconds [default: 2]",
+            "With `status`: display that refreshes at this interval [default: 2]",
         );
     check::add_options(program).main(move |config, switches| {
         let arguments = switches.arguments();
-        let wants_db = !matches!(*arguments, ["ticker" | "check", ..]) && !switches.has(PRINT);
+        let requires_db = !matches!(*arguments, ["ticker" | "check", ..]) && !switches.has(PRINT);
         let job = match *arguments {
             ["ticker"] => ticker::ticker(config, &tickers, &server)?,
             _ => job(&arguments, config, switches)?,
         };
-        if wants_db {
+        if requires_db {
             require_db(config)?;
         }
         Ok(job)
@@ -100,14 +100,13 @@ fn job(arguments: &[&str], config: &Config, switches: &Switches) -> Result<Job, 
     }
 }
 
-/// Fails when the file does not set the database that all commands but `ticker` are about. A file of pgqd never
-/// does.
+/// Checks that the file sets the database, which all commands except `ticker` require. A file of pgqd never sets it.
 fn require_db(config: &Config) -> Result<(), BoxError> {
     match config.get(&Key::required(DB, "")) {
-        Err(error) if config.service_name()? == ticker::PGQD => Err(Error::usage(format!(
-            "{error}; this command is about one database, which `--set 'db=dbname=NAME'` names"
-        ))
-        .into()),
+        Err(error) if config.service_name()? == ticker::PGQD => {
+            Err(Error::usage(format!("{error}; this command requires a database: `--set 'db=dbname=NAME'`"))
+                .into())
+        }
         set => Ok(set.map(|_| ())?),
     }
 }

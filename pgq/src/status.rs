@@ -35,13 +35,13 @@ pub use self::check::Verdict;
 pub use self::consumer_status::{ConsumerStatus, Cooperation};
 pub use self::holder::Holder;
 pub use self::limits::{Limit, Limits};
-pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
+pub use self::queue_status::{QueueStatus, Rotation, TickThresholds};
 use crate::admin::find_queue;
 use crate::admin::integrity::Finding;
 pub use crate::admin::integrity::level::Level;
 use crate::error::Error;
 pub use crate::lock::transaction::Transaction;
-use crate::lock::{LockHolder, told};
+use crate::lock::{LockHolder, held_by};
 use crate::schema::Kind;
 
 /// The status of all queues of a database at one moment.
@@ -91,7 +91,7 @@ impl Status {
     /// with the remedy.
     pub fn problems(&self) -> Vec<String> {
         let strangers = (!self.strangers_to_ticks.is_empty()).then(|| {
-            let who = told("a lock of ticks", &self.strangers_to_ticks);
+            let who = held_by("a lock of ticks", &self.strangers_to_ticks);
             format!("{who}, whose role may not tick")
         });
         let findings = self.findings.iter().map(|finding| format!("{finding}; {}", finding.advice()));

@@ -2,7 +2,7 @@
 
 use dbscript::Context;
 use log::{info, warn};
-use pgq::consume::Kind;
+use pgq::consume::ConsumerKind;
 use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
@@ -41,8 +41,8 @@ impl<H: RemoteHandler> RemoteConsumer<H> {
 }
 
 impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
-    fn kind(&self) -> Kind {
-        Kind::Remote
+    fn kind(&self) -> ConsumerKind {
+        ConsumerKind::Remote
     }
 
     fn configure(&mut self, settings: &Settings) -> Result<(), BoxError> {
@@ -168,7 +168,7 @@ impl<H: RemoteHandler> Target<H> {
         })?;
         // The target is committed. If the rest fails, the batch comes again and is skipped.
         batch.finish_applied()?;
-        Ok(Delivered { events, ..Delivered::default() })
+        Ok(Delivered::all_done(events))
     }
 
     fn apply(

@@ -146,7 +146,7 @@ fn checkpoint(dst: &mut Client, consumer: &str) -> Result<Option<Checkpoint>, Er
     if schema::keeps_times(dst)? {
         return tracker.checkpoint(dst);
     }
-    Ok(tracker.last_tick(dst)?.map(|tick| Checkpoint { tick, time: None }))
+    Ok(tracker.last_tick(dst)?.map(|tick| Checkpoint::new(tick, None)))
 }
 
 /// Forgets the target's batches, also those of all subconsumers, who share the position.

@@ -61,7 +61,7 @@ fn named_events_go_together_or_not_at_all() {
         assert_eq!(place.value(IDS), "1,2,3,4,5,6");
 
         let (_, log) = place.done(&["failed", "retry", "q", "c", "4", "2", "4"]);
-        assert!(log.contains("2 failed events back in the queue"), "{log}");
+        assert!(log.contains("2 failed events returned to the queue"), "{log}");
         let (_, log) = place.done(&["failed", "delete", "q", "c", "6", "--force"]);
         assert!(log.contains("1 failed event deleted"), "{log}");
         assert_eq!(place.value(IDS), "1,3,5");
@@ -79,13 +79,13 @@ fn all_events_go_in_pages() {
         failed(&mut place, 2500);
         let transactions = "select count(distinct xmin::text) from pgq.event_1";
         let (_, log) = place.done(&["failed", "retry", "q", "c", "--all"]);
-        assert!(log.contains("2500 failed events back in the queue"), "{log}");
+        assert!(log.contains("2500 failed events returned to the queue"), "{log}");
         assert_eq!(place.value(transactions), "3");
         queues::tick(&mut place.client, "q");
         let read = "select count(*) from pgq.get_batch_events(pgq.next_batch('q', 'c'))";
         assert_eq!((place.value(read), place.value(IDS)), ("2500".to_owned(), String::new()));
         let (_, log) = place.done(&["failed", "retry", "q", "c", "--all"]);
-        assert!(log.contains(" 0 failed events back in the queue"), "{log}");
+        assert!(log.contains(" 0 failed events returned to the queue"), "{log}");
     }
 }
 
@@ -122,9 +122,9 @@ fn what_is_not_meant_changes_nothing() {
     for mut place in Place::each() {
         failed(&mut place, 3);
         for (arguments, text) in [
-            (&["failed", "retry", "q", "c"][..], "no event is named"),
-            (&["failed", "delete", "q", "c", "--force"], "no event is named"),
-            (&["failed", "delete", "q", "c", "1", "--all", "--force"], "either events are named"),
+            (&["failed", "retry", "q", "c"][..], "no event given"),
+            (&["failed", "delete", "q", "c", "--force"], "no event given"),
+            (&["failed", "delete", "q", "c", "1", "--all", "--force"], "--all excludes event ids"),
             (&["failed", "delete", "q", "c", "--all", "--older-than", "1 day", "--force"], "`failed purge`"),
             (&["failed", "purge", "q", "c", "--all", "--older-than", "1 day", "--force"], "`failed purge`"),
             (&["failed", "retry", "q", "c", "one"], "`one` is not the id of an event"),

@@ -122,7 +122,7 @@ fn what_has_come_since_the_question_is_not_part_of_the_answer() {
     assert!(error.to_string().contains("a queue has come since"), "{error}");
     let (status, log) = pgqadm(&database, &["uninstall", "pgq_ext"]);
     assert_eq!(status, Some(2), "{log}");
-    assert!(log.contains("what depends on it: view public.ticks"), "{log}");
+    assert!(log.contains("its dependent objects: view public.ticks"), "{log}");
     let (status, log) = pgqadm(&database, &["uninstall", "--force"]);
     assert_eq!(status, Some(0), "{log}");
     assert!(log.contains("schema pgq_ext: removed, and with it view public.ticks"), "{log}");
@@ -154,6 +154,6 @@ fn a_queue_is_not_dropped_under_a_view() {
             }
             client.batch_execute(leave_it).expect("no use any more");
         }
-        assert!(pgq::admin::drop_queue(&mut client, "q", true).expect("dropped"));
+        assert!(pgq::admin::drop_queue(&mut client, "q", pgq::admin::DropMode::Force).expect("dropped"));
     }
 }

@@ -132,7 +132,7 @@ fn tables_that_a_dump_has_left_out_are_made_anew() {
         if left_out == "pgq.event_*" {
             queues::insert(&mut client, "a", 1, 1);
             assert_eq!(queues::count(&mut client, "a"), 1);
-            assert!(pgq::admin::drop_queue(&mut client, "a", true).expect("dropped"));
+            assert!(pgq::admin::drop_queue(&mut client, "a", pgq::admin::DropMode::Force).expect("dropped"));
         }
         let report = schema::install_as(&mut client, None).expect("again");
         assert_eq!(

@@ -99,7 +99,7 @@ fn a_row_is_named_too() {
     place.holder.batch_execute("begin; update pgq.subscription set sub_active = now()").expect("changed");
     let arguments: &[&str] = &["unregister", "queue", "consumer", "--force"];
     let mut child = place.start(arguments);
-    let named = format!("a row that somebody else has changed {}", place.holder_named());
+    let named = format!("a row that another session has changed {}", place.holder_named());
     wait_for("the holder", || place.said(arguments).contains(&named));
     place.holder.batch_execute("rollback").expect("ended");
     assert!(child.wait().expect("ends").success(), "{}", place.said(arguments));

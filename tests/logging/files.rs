@@ -71,7 +71,7 @@ fn a_disk_that_is_full_for_a_while_stops_nothing() {
     let file = job.read("x.log");
     assert!(!file.contains("INFO lost") && file.contains("INFO back\n"), "{file}");
     // The three, and what was said about them.
-    assert!(file.contains("log file `x.log` is written again, 4 lines are lost"), "{file}");
+    assert!(file.contains("log file `x.log` is writable again: 4 lines are lost"), "{file}");
     assert_eq!(complaints(&job), 1);
     stop(program);
 }

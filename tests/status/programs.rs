@@ -276,9 +276,9 @@ fn a_check_that_cannot_begin_is_unknown_too() {
     unknown(&["one", "two"], "command `check` takes [queue]; ");
     unknown(&["--ticker-lags", "1,2"], "unexpected argument '--ticker-lags' found");
     unknown(&["--failed"], "a value is required for '--failed <WARN,CRIT>'");
-    unknown(&["--set", "nothing"], "--set wants PARAM=VAL");
+    unknown(&["--set", "nothing"], "--set must be PARAM=VAL");
     unknown(&["--set", "loop_delay=soon"], "loop_delay");
-    unknown(&["--timeout", "soon"], "--timeout wants seconds, not `soon`");
+    unknown(&["--timeout", "soon"], "--timeout must be seconds, not `soon`");
     fs::write(scene.folder.path().join("job.ini"), "[pgqadm\n").expect("writable");
     unknown(&[], "job.ini");
     fs::remove_file(scene.folder.path().join("job.ini")).expect("it was there");

@@ -71,7 +71,7 @@ fn a_queue_that_takes_none_does_not_keep_those_of_others() {
         let _ticker = job.start();
         wait_for_return(&mut client, "well");
         job.wait_for(
-            "retry events do not come back (queue `disabled`): ERROR XX000: Insert into queue disallowed",
+            "cannot put retry events back (queue `disabled`): ERROR XX000: Insert into queue disallowed",
         );
         assert_eq!(["disabled", "locked"].map(|queue| aside(&mut client, queue)), [1, 1]);
 

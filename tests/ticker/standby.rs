@@ -30,7 +30,7 @@ fn take_turns(conninfo: &str, client: &mut Client) {
     let mut at_work = 0;
     for _ in 0..3 {
         let other = 1 - at_work;
-        let standing_by = || jobs[other].log().matches("another ticker is at work, standing by").count();
+        let standing_by = || jobs[other].log().matches("another ticker is active, standing by").count();
         let before = jobs[other].log().matches("taking over").count();
         wait_for("the other one to stand by", || standing_by() > before);
         wait_for_ticks(client, "q", 3);

@@ -47,7 +47,7 @@ fn a_superuser_runs_nothing_of_a_strangers_queues() {
         pgq::admin::create_queue(boss, "r").expect_err("refused"),
         pgq::admin::register_consumer(boss, "q", "c").expect_err("refused"),
         pgq::status::Status::read(boss).expect_err("refused"),
-        pgq::admin::drop_queue(boss, "q", true).expect_err("refused"),
+        pgq::admin::drop_queue(boss, "q", pgq::admin::DropMode::Force).expect_err("refused"),
     ];
     for refusal in refusals {
         assert!(

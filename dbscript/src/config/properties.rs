@@ -127,7 +127,7 @@ fn overrides_are_split_or_refused() {
             Ok(set) => {
                 prop_assert!(set.iter().all(|(name, value)| pair.contains(name) && pair.contains(value)))
             }
-            Err(error) => check_error(Err::<(), _>(error), &["--set wants PARAM=VAL"])?,
+            Err(error) => check_error(Err::<(), _>(error), &["--set must be PARAM=VAL"])?,
         }
         Ok(())
     });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Config, FORMAT};
 use crate::config::interpolate::{self, Syntax};
 use crate::config::key::{Key, Presence};
-use crate::text::nearest::nearest;
+use crate::text::suggestion::suggest;
 
 impl Config {
     /// Returns the keys of the section and of the overrides that the program does not know and no other value
@@ -21,7 +21,7 @@ impl Config {
         let keys: BTreeSet<&String> = self.values.keys().chain(self.set.keys()).collect();
         keys.into_iter()
             .filter(|key| !is_known(key) && !referred.contains(*key))
-            .map(|key| (key.clone(), nearest(key, known.iter().flat_map(Key::names))))
+            .map(|key| (key.clone(), suggest(key, known.iter().flat_map(Key::names))))
             .collect()
     }
 

@@ -1,7 +1,7 @@
 //! Consumers of queues: register, move, unregister.
 
 use crate::sql::wait_for_disk;
-use dbscript::plain;
+use dbscript::printable;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row, Transaction};
@@ -114,7 +114,7 @@ fn require_own_id(
     match row.and_then(|row| row.get::<_, Option<String>>(0)) {
         None => Ok(()),
         Some(other) => {
-            let why = format!("its id would be that of consumer `{}`", plain(&other));
+            let why = format!("its id would be that of consumer `{}`", printable(&other));
             Err(Error::failed(format!("{what}: {why}; {ADVICE}")).on_queue(queue))
         }
     }

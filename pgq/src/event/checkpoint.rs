@@ -12,6 +12,7 @@ use crate::event::batch_info::BatchInfo;
 /// standby which lags, or that is made anew, gives the same numbers to other ticks. The time at which the tick was made
 /// does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Checkpoint {
     /// The tick's number.
     pub tick: i64,
@@ -21,6 +22,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Makes a checkpoint of a tick's number and of the time at which the tick was made, if that is recorded.
+    pub fn new(tick: i64, time: Option<DateTime<Utc>>) -> Checkpoint {
+        Checkpoint { tick, time }
+    }
+
     /// Returns where a batch starts.
     pub fn start_of(batch: &BatchInfo) -> Checkpoint {
         Checkpoint { tick: batch.prev_tick, time: Some(batch.prev_tick_time) }

@@ -1,4 +1,4 @@
-//! Transactions that hold something up.
+//! Transactions that delay maintenance.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::names::Name;
 use crate::sql::status as sql;
 use crate::time::{self, seconds};
 
-/// A transaction of any database of the cluster, as far as it may be seen.
+/// A transaction of any database of the cluster. What this role may not see is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Transaction {
@@ -28,7 +28,7 @@ pub struct Transaction {
     pub database: Option<String>,
     /// The session's state, such as `idle in transaction`.
     pub state: Option<String>,
-    /// How long ago it began or was prepared.
+    /// The time since it began or was prepared.
     #[serde(serialize_with = "time::in_seconds_opt")]
     pub age: Option<Duration>,
 }

@@ -1,9 +1,9 @@
 //! What PgQ 3.5 lacks, next to either schema.
 
-use super::script::{Script, files};
+use super::script::{SqlScript, files};
 
 /// The store of failed events, and what puts many events of a batch aside at once.
-pub(super) static FAILED: Script = Script {
+pub(super) static FAILED: SqlScript = SqlScript {
     name: "Failed events of PgQ",
     release: 1,
     object: "table pgq.failed_queue",
@@ -34,7 +34,7 @@ pub(super) static FAILED: Script = Script {
 };
 
 /// Cooperative consumers.
-pub(super) static COOP: Script = Script {
+pub(super) static COOP: SqlScript = SqlScript {
     name: "Cooperative consumers of PgQ",
     release: 1,
     object: "schema pgq_coop",

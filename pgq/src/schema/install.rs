@@ -6,7 +6,7 @@ use postgres::{GenericClient, Transaction};
 use super::extras::{EXTENSION_RIGHTS, EXTENSION_TABLES, ROLES};
 use super::own::constraints;
 use super::report::{Change, Kind, Report};
-use super::script::{Age, Script};
+use super::script::{Age, SqlScript};
 use super::state::State;
 use super::{COOP, FAILED, PGQ, change, trust};
 use crate::error::Error;
@@ -183,7 +183,7 @@ fn taken(what: &str) -> Error {
 fn install_extras(transaction: &mut Transaction<'_>, pgq: Change) -> Result<Option<Change>, Error> {
     let state = State::read(transaction)?;
     let missing = state.missing_extras();
-    let scripts: &[&Script] = match (pgq, state.coop_extension) {
+    let scripts: &[&SqlScript] = match (pgq, state.coop_extension) {
         (Change::Unchanged, _) => &missing,
         (_, false) => &[&FAILED, &COOP],
         (_, true) => &[&FAILED],

@@ -1,9 +1,9 @@
 //! The schema that this crate carries: SQL and PL/pgSQL.
 
-use super::script::{Script, files};
+use super::script::{SqlScript, files};
 
 /// PgQ itself.
-pub(super) static PGQ: Script = Script {
+pub(super) static PGQ: SqlScript = SqlScript {
     name: "PgQ in SQL",
     release: 1,
     object: "schema pgq",

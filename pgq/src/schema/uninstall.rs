@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dbscript::plain;
+use dbscript::printable;
 use log::warn;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
@@ -17,6 +17,7 @@ const WHAT: &str = "cannot remove schema `pgq`";
 
 /// What goes with schema `pgq` when it is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Contents {
     /// How many queues there are.
     pub queues: u64,
@@ -42,7 +43,7 @@ impl fmt::Display for Contents {
         if self.dependents.is_empty() {
             return Ok(());
         }
-        write!(f, ", and what depends on it: {}", plain(&self.dependents.join(", ")))
+        write!(f, ", and what depends on it: {}", printable(&self.dependents.join(", ")))
     }
 }
 
@@ -97,7 +98,7 @@ fn schemas(client: &mut impl GenericClient) -> Result<&'static [&'static str], E
 pub fn uninstall(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
     let removed = remove(client, None)?;
     for dependent in removed.iter().flat_map(|(_, contents)| &contents.dependents) {
-        warn!("schema `pgq`: {} depended on it and was removed too", plain(dependent));
+        warn!("schema `pgq`: {} depended on it and was removed too", printable(dependent));
     }
     Ok(removed.map(|(kind, _)| kind))
 }

@@ -16,7 +16,7 @@ pub struct QueueStatus {
     /// Where the rotation of its tables is.
     pub rotation: Rotation,
     /// When it is to be ticked.
-    pub ticker: TickerSettings,
+    pub ticker: TickThresholds,
     /// The age of its last tick; `None` as long as there is none.
     #[serde(serialize_with = "time::in_seconds_opt")]
     pub ticker_lag: Option<Duration>,
@@ -73,7 +73,7 @@ impl Rotation {
 /// When a queue is to be ticked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct TickerSettings {
+pub struct TickThresholds {
     /// So many new events make a tick.
     pub max_count: i32,
     /// Events wait no longer than this for their tick.

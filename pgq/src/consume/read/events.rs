@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, Row, Transaction};
 
-use crate::consume::holder::{self, Holder};
+use crate::consume::holder::{self, BatchHolder};
 use crate::consume::read::pages::Pages;
 use crate::consume::read::source::{Lent, Source};
 use crate::consume::run::subscription::Subscription;
@@ -17,9 +17,9 @@ use crate::error::Error;
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::{Event, require_types};
 use crate::lock;
-use crate::produce::copy::Ids;
 use crate::schema::row_security;
 use crate::sql;
+use crate::sql::batch::Ids;
 use dbscript::BoxError;
 
 /// With more events a batch gets memory to be sorted in.
@@ -39,7 +39,7 @@ pub struct Events<'a> {
     /// The server's query for the batch's events; `None` for events of a test.
     query: String,
     /// Whom this batch was opened for.
-    holder: Holder,
+    holder: BatchHolder,
     /// Whether the server has functions that tag many events at once.
     tags_at_once: bool,
     /// Whether texts may be bytes that are not UTF-8, since the database has no encoding.
@@ -118,7 +118,7 @@ impl<'a> Events<'a> {
         };
         let name = subscription.lock_name();
         let has_many = info.event_ids > MANY && !settings.autocommit;
-        let holder = Holder::new(subscription, &info);
+        let holder = BatchHolder::new(subscription, &info);
         let is_guarded = subscription.is_guarded();
         let mut values = holder.values().to_vec();
         values.extend([(&is_guarded as _, Type::BOOL), (&has_many as _, Type::BOOL)]);
@@ -153,7 +153,7 @@ impl<'a> Events<'a> {
             source: Source::Memory(events.into_iter()),
             pages: Pages::new(None),
             page: Vec::new().into_iter(),
-            holder: Holder::of_test(queue, &info),
+            holder: BatchHolder::of_test(queue, &info),
             info,
             queue: queue.to_owned(),
             query: String::new(),

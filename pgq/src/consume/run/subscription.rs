@@ -226,7 +226,7 @@ impl Subscription {
             let values: [(&(dyn ToSql + Sync), Type); 2] = [(queue, Type::TEXT), (consumer, Type::TEXT)];
             let name = format!("the lock of batches of consumer `{consumer}`");
             let lock = Lock::new(&name, sql::lock::FINISH, &values);
-            while !waiting.go_on(client, &lock)? {}
+            while !waiting.try_again(client, &lock)? {}
         }
     }
 
