@@ -38,14 +38,14 @@ enum Standing {
     #[default]
     Standby,
     /// It ticks, and this connection holds the lock.
-    Leader(Connection),
+    Leader(Box<Connection>),
     /// It ticks without the lock, because only roles that may not tick hold it.
     WithoutLock,
 }
 
 /// The result of an attempt to become the leader.
 enum Attempt {
-    Taken(Connection),
+    Taken(Box<Connection>),
     /// Another ticker holds the lock; its sessions, as far as this role may see them.
     Standby(Vec<LockHolder>),
     /// Only roles that may not tick hold the lock.
@@ -121,7 +121,7 @@ impl Leadership {
         let attempt = match taken {
             Some("t") => {
                 connection.simple_query(sql::batch::KEEP_LOCK).map_err(failed)?;
-                return Ok(Attempt::Taken(connection));
+                return Ok(Attempt::Taken(Box::new(connection)));
             }
             Some(_) => lock::ticker_holders(&mut *connection)
                 .map(Attempt::of_holders)
