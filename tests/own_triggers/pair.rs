@@ -3,7 +3,7 @@
 use pgq::schema::Kind;
 use postgres::{Client, SimpleQueryMessage};
 
-use crate::support::{Database, queues};
+use crate::support::{Database, queues, templates};
 
 /// What a statement did: how many rows, or the error's code and message; then the events.
 #[derive(Debug, PartialEq)]
@@ -22,14 +22,12 @@ pub(super) struct Pair {
 impl Pair {
     /// Creates both, with a queue `q`.
     pub(super) fn create() -> Pair {
-        let databases = [Database::create_with_extension("triggers"), Database::create("triggers")];
-        let [mut extension, mut own] = databases.each_ref().map(Database::client);
-        queues::install_as(&mut extension, Kind::Extension);
-        queues::install_as(&mut own, Kind::Own);
+        let [(first, mut extension), (second, mut own)] =
+            [Kind::Extension, Kind::Own].map(|kind| templates::installed(kind, "triggers"));
         for client in [&mut extension, &mut own] {
             client.batch_execute("select pgq.create_queue('q')").expect("the queue is new");
         }
-        Pair { extension, own, databases }
+        Pair { extension, own, databases: [first, second] }
     }
 
     /// Runs a script on both, and panics unless it succeeds.

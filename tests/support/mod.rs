@@ -9,6 +9,7 @@ pub(crate) mod pgbouncer;
 pub(crate) mod programs;
 pub(crate) mod queues;
 pub(crate) mod server;
+pub(crate) mod templates;
 pub(crate) mod tls_only;
 
 use std::sync::OnceLock;
@@ -45,6 +46,16 @@ pub(crate) fn with_extension() -> &'static Server {
         return shared();
     }
     OTHER.get_or_init(|| Server::builder().with_pgq().start().unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Returns a further server with the defaults of [`shared`], for tests that need two.
+///
+/// # Panics
+///
+/// As [`shared`].
+pub(crate) fn other() -> &'static Server {
+    static OTHER: OnceLock<Server> = OnceLock::new();
+    OTHER.get_or_init(|| Server::start().unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// Returns a number that no other test of this run gets.
@@ -91,8 +102,13 @@ impl Database {
     }
 
     fn create_on(server: &'static Server, prefix: &str) -> Database {
+        Database::copy(server, "template1", prefix)
+    }
+
+    /// Creates such a database as a copy of another one.
+    fn copy(server: &'static Server, template: &str, prefix: &str) -> Database {
         let name = format!("{prefix}_{}", unique());
-        server.create_database(&name);
+        server.copy_database(template, &name);
         Database { server, name }
     }
 
