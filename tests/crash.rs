@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use postgres::{Client, NoTls};
 
 use crate::control::wait_blocked;
+use crate::support::amount::pick;
 use crate::support::programs::{JOB, Pair, Running, SOURCE_QUEUE, TARGET_QUEUE};
 use crate::support::{queues, wait_for};
 
@@ -221,7 +222,7 @@ impl Drop for Ending<'_> {
 }
 
 fn rounds() -> u32 {
-    env::var("CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(25)
+    env::var("CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or_else(|| pick(10, 25))
 }
 
 fn seed() -> u64 {

@@ -1,6 +1,7 @@
 //! What the tests share: one server for the whole run, and a database on it for each test.
 #![allow(dead_code, reason = "every group of tests uses another part of it")]
 
+pub(crate) mod amount;
 pub(crate) mod certificates;
 pub(crate) mod jobs;
 pub(crate) mod mail_server;
