@@ -122,11 +122,9 @@ pub(super) fn outcome(client: &mut Client, statement: &str) -> Outcome {
             Err((error.code().code().to_owned(), error.message().to_owned()))
         }
     };
-    let select = "select ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 from pgq.event_1_0 order by ev_id";
-    let rows = client.query(select, &[]).unwrap_or_else(|error| panic!("{error:?}: {statement}"));
-    if !rows.is_empty() {
-        client.batch_execute("truncate pgq.event_1_0").expect("the events are gone");
-    }
+    let take = "with taken as (delete from pgq.event_1_0 returning *) \
+                select ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 from taken order by ev_id";
+    let rows = client.query(take, &[]).unwrap_or_else(|error| panic!("{error:?}: {statement}"));
     let events = rows.iter().map(|row| (0..6).map(|column| row.get(column)).collect()).collect();
     Outcome { answer, events }
 }

@@ -26,7 +26,8 @@ pub(crate) fn check_generated<T: Debug>(
     let defaults = ProptestConfig { failure_persistence: None, max_shrink_iters: 200, ..Default::default() };
     let rng_seed = if defaults.rng_seed == RngSeed::Random { RngSeed::Fixed(1) } else { defaults.rng_seed };
     let cases = if env::var_os("PROPTEST_CASES").is_some() { defaults.cases } else { pick(short, long) };
-    if let Err(failure) = TestRunner::new(ProptestConfig { cases, rng_seed, ..defaults }).run(strategy, check) {
+    if let Err(failure) = TestRunner::new(ProptestConfig { cases, rng_seed, ..defaults }).run(strategy, check)
+    {
         panic!("{failure}");
     }
     cases

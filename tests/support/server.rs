@@ -130,8 +130,12 @@ impl Server {
     /// As [`Server::create_database`], and when somebody is connected to the other one.
     pub(crate) fn copy_database(&self, template: &str, name: &str) {
         let [template, new] = [template, name].map(quote_identifier);
-        let statement = format!("create database {new} template {template}");
-        self.client("postgres")
+        let mut client = self.client("postgres");
+        let version: String = client.query_one("show server_version_num", &[]).expect("it has one").get(0);
+        // Costs half of what copying through the log costs, which is the default since PostgreSQL 15.
+        let strategy = if version.as_str() < "150000" { "" } else { "strategy file_copy" };
+        let statement = format!("create database {new} template {template} {strategy}");
+        client
             .batch_execute(&statement)
             .unwrap_or_else(|error| panic!("create database `{name}`: {error:?}"));
     }

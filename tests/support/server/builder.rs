@@ -97,6 +97,8 @@ impl Builder {
             ("track_activity_query_size", "16kB"),
             ("fsync", durable),
             ("full_page_writes", durable),
+            // Compiling statements that run once is work without a use.
+            ("jit", "off"),
             ("timezone", "UTC"),
             ("log_timezone", "UTC"),
         ];
