@@ -11,7 +11,6 @@ use dbscript::{Control, Databases};
 use postgres::Client;
 use tempfile::TempDir;
 
-use crate::support::amount::pick;
 use crate::support::programs::{Pair, Running, SOURCE_QUEUE, TARGET_QUEUE, command, errors};
 use crate::support::server::Server;
 use crate::support::{queues, wait_for};
@@ -157,19 +156,6 @@ fn hosts_are_away_for_a_while() {
     let mut client = server.client("postgres");
     wait_for("rows", || rounds(&mut client) > 2);
     assert!(program.is_running());
-}
-
-#[test]
-fn failed_rounds_leave_nothing_behind() {
-    let inserter = Inserter::new("host=/nowhere user=postgres");
-    let program = Running::start(inserter.command().args(["-v", "--set", "exception_sleep=0"]));
-    let failed = || inserter.log().matches("failed again").count();
-    let rounds = pick(2_500, 6_000);
-    wait_for("failed rounds", || failed() > 1_000);
-    let (before, memory) = (failed(), program.memory());
-    wait_for("many more", || failed() > before + rounds);
-    let more = program.memory() - memory;
-    assert!(more < 2_000, "{more} kB");
 }
 
 #[test]

@@ -6,7 +6,9 @@ use crate::support::server::Server;
 
 /// Returns a server that logs every statement, and a database with a queue.
 fn logging_server() -> (Server, Client) {
-    let server = Server::builder().setting("log_statement", "all").start();
+    let builder =
+        Server::builder().setting("log_statement", "all").setting("log_parameter_max_length", "100");
+    let server = builder.start();
     let server = server.unwrap_or_else(|error| panic!("{error}"));
     server.create_database("many");
     let mut client = server.client("many");
