@@ -17,7 +17,7 @@ use postgres::{Client, NoTls};
 
 use crate::support::amount::pick;
 use crate::support::server::Server;
-use crate::support::{Database, wait_for};
+use crate::support::{Database, programs, wait_for};
 
 /// Tells a test that it runs in a process of its own, and is to play the other part there.
 const PART: &str = "PGQ_TEST_PART";
@@ -294,6 +294,6 @@ fn check_as_ordinary_user(name: &str) {
 /// The target folder may be closed to others.
 fn copy_of_this_program(dir: &Path) -> PathBuf {
     let copy = dir.join("tests");
-    fs::copy(env::current_exe().expect("the path of this program"), &copy).expect("copy this program");
+    programs::copy(&env::current_exe().expect("the path of this program"), &copy);
     copy
 }

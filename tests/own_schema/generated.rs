@@ -48,7 +48,7 @@ fn the_ticker_decides_alike() {
     );
     assert_eq!(peers.same(DECIDES), "");
     for every in ["true", "false"] {
-        for events in ["0", "1", "5", "6"] {
+        for events in pick(&["0", "5"][..], &["0", "1", "5", "6"]) {
             peers.same_rows(&format!(
                 "select age, gap, max_lag, idle, public.decides({events}, age, gap, max_lag, idle, 5, {every}) \
                  from unnest(array[null, '0', '0.5 s', '1 s', '1.5 s', '2 s', '3 s', '5 s', '10 s']::interval[]) age, \

@@ -38,6 +38,12 @@ pub(crate) fn program(name: &str) -> PathBuf {
     program
 }
 
+/// Copies a program, which can be started at once: a file that this process wrote itself may be busy, as long as a
+/// process that another test starts has not closed it yet.
+pub(crate) fn copy(program: &Path, to: &Path) {
+    succeed(Command::new("cp").arg(program).arg(to));
+}
+
 /// Makes a command for a program in a folder, with the shared server as its default server.
 pub(crate) fn command(name: &str, folder: &Path) -> Command {
     command_on(shared(), name, folder)
