@@ -18,7 +18,7 @@ use crate::support::{Database, wait_for};
 const SCHEMA: &str = "
 create schema log;
 create table log.line (
-    id serial, level text, job text, message text,
+    id serial primary key, level text, job text, message text,
     application text default current_setting('application_name'), prepared int8);
 create function log.add(level text, job text, message text) returns int4 language sql as $$
     insert into log.line (level, job, message, prepared)
