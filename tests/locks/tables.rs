@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::support::programs::command_on;
-use crate::support::{Database, queues, wait_for};
+use crate::support::{Database, queues, templates, wait_for};
 
 /// A database, a session that keeps something locked, and a folder for files.
 struct Place {
@@ -22,10 +22,7 @@ struct Place {
 
 impl Place {
     fn create(kind: Kind) -> Place {
-        let database = Database::create_for(kind, "locks");
-        let mut client = database.client();
-        queues::install_as(&mut client, kind);
-        pgq_ext::schema::install(&mut client).expect("installed");
+        let (database, mut client) = templates::installed_whole(kind, "locks");
         queues::create(&mut client, "queue");
         pgq::admin::register_consumer(&mut client, "queue", "consumer").expect("registered");
         let folder = tempfile::tempdir().expect("a temporary folder");

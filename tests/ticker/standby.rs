@@ -5,7 +5,7 @@ use postgres::Client;
 
 use super::*;
 use crate::support::pgbouncer::PgBouncer;
-use crate::support::{Database, queues};
+use crate::support::{Database, templates};
 
 /// What holds the ticker's lock: process, transaction id, oldest snapshot.
 const HOLDER: &str = "select pid, backend_xid::text, backend_xmin::text, state from pg_locks \
@@ -14,9 +14,7 @@ const HOLDER: &str = "select pid, backend_xid::text, backend_xmin::text, state f
          (select oid from pg_database where datname = current_database())";
 
 fn database() -> (Database, Client) {
-    let database = Database::create("standby");
-    let mut client = database.client();
-    queues::install(&mut client);
+    let (database, mut client) = templates::prepared("standby");
     create_eager(&mut client, "q");
     (database, client)
 }
