@@ -16,6 +16,8 @@ pub(super) static FAILED: Script = Script {
         "failed/failed_queue",
         "failed/_failed_event_owner",
         "failed/event_failed",
+        "failed/_tagged_events_sql",
+        "failed/_tagged_events_check",
         "failed/event_failed_many",
         "failed/event_retry_many",
         "failed/failed_event_list",

@@ -1,7 +1,7 @@
 //! Local sockets, opened here.
 //!
-//! The driver hands a stream over only when it has opened it over TCP. It gets a connection to this process, which is
-//! closed unused, and then the socket in its place.
+//! The driver hands over only streams that it has opened by TCP. For a local socket it connects to this process; that
+//! connection is closed unused, and the socket takes its place.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -18,8 +18,8 @@ pub(crate) struct LocalSocket {
 }
 
 impl LocalSocket {
-    /// Chooses the address for the socket of a port in a folder. The listener has to live until the driver has its
-    /// stream; nobody else gets anything from it.
+    /// Chooses the address for the socket of a port in a folder. The listener must live until the driver has its stream;
+    /// nothing is sent to others that connect to it.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl LocalSocket {
     ///
     /// # Errors
     ///
-    /// When somebody else does.
+    /// When another program listens there.
     pub(crate) fn listen(&self) -> io::Result<TcpListener> {
         TcpListener::bind(self.stand_in)
     }
@@ -50,7 +50,7 @@ impl LocalSocket {
     }
 }
 
-/// Returns some address of the loopback network: at most of them nobody else uses any port.
+/// Returns a random address of the loopback network: most of them have no port in use.
 fn any_loopback() -> Ipv4Addr {
     let [one, two, three, ..] = RandomState::new().hash_one(0).to_ne_bytes();
     // Neither the first address nor the last one of the network.

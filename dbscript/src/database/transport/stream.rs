@@ -13,10 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::{Sleep, sleep};
 
-use super::Scissors;
-use super::encryption::{Encrypted, channel_binding, explain_late};
-use super::greeting::Greeting;
+use super::AbortHandle;
 use super::rollback::Rollback;
+use super::startup::Startup;
+use crate::database::tls::{Encrypted, channel_binding, explain_late};
 
 /// How long the server may be silent when a connection is closed or rolled back.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -35,26 +35,26 @@ pub(super) struct Deadline {
     pub(super) opened: Arc<AtomicBool>,
 }
 
-/// A stream that fails when the server does not get the connection opened in time, sends too much before it is ready,
-/// or is given up.
+/// A stream that fails when the server does not open the connection in time, sends too much before it is ready, or is
+/// aborted.
 pub(crate) struct Stream {
     inner: Inner,
-    /// `None` when the server was ready.
-    greeting: Option<Greeting>,
+    /// `None` once the server is ready.
+    startup: Option<Startup>,
     deadline: Option<Deadline>,
-    scissors: Scissors,
+    abort: AbortHandle,
     rollback: Rollback,
-    /// Wakes the reader when a connection that nobody wants anything of has had its time.
+    /// Wakes the reader when the time limit for closing or rolling back ends.
     farewell: Option<Pin<Box<Sleep>>>,
     /// Whether shutting down is left to the server.
     lingers: bool,
 }
 
 impl Stream {
-    pub(super) fn new(inner: Inner, deadline: Option<Deadline>, lingers: bool, scissors: Scissors) -> Stream {
-        let greeting = Some(Greeting::default());
+    pub(super) fn new(inner: Inner, deadline: Option<Deadline>, lingers: bool, abort: AbortHandle) -> Stream {
+        let startup = Some(Startup::default());
         let rollback = Rollback::default();
-        Stream { inner, greeting, deadline, scissors, rollback, farewell: None, lingers }
+        Stream { inner, startup, deadline, abort, rollback, farewell: None, lingers }
     }
 
     /// Waits until the server closes the connection.
@@ -83,19 +83,19 @@ impl Stream {
     /// Returns whether the connection is being closed or rolled back, and the server is silent: it does the same when
     /// the connection ends.
     fn is_left(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.scissors.is_closing() && !self.rollback.is_due() {
+        if !self.abort.is_closing() && !self.rollback.is_due() {
             self.farewell = None;
             return false;
         }
         self.farewell.get_or_insert_with(|| Box::pin(sleep(FAREWELL))).as_mut().poll(cx).is_ready()
     }
 
-    /// Reads along while the server is not ready.
-    fn read_along(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Some(greeting) = &mut self.greeting {
-            greeting.read(bytes)?;
-            if greeting.is_over() {
-                self.greeting = None;
+    /// Checks the sizes of messages until the server is ready.
+    fn check_startup(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(startup) = &mut self.startup {
+            startup.read(bytes)?;
+            if startup.is_over() {
+                self.startup = None;
             }
         }
         Ok(())
@@ -117,10 +117,10 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.scissors.is_cut() {
+        if self.abort.is_aborted() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        let known = buf.filled().len();
+        let before = buf.filled().len();
         let read = match &mut self.inner {
             Inner::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
             Inner::Local(socket) => Pin::new(socket).poll_read(cx, buf),
@@ -131,8 +131,8 @@ impl AsyncRead for Stream {
         }
         if let Poll::Ready(Ok(())) = &read {
             self.farewell = None;
-            self.rollback.read(&buf.filled()[known..]);
-            self.read_along(&buf.filled()[known..])?;
+            self.rollback.read(&buf.filled()[before..]);
+            self.check_startup(&buf.filled()[before..])?;
         }
         read
     }
@@ -149,7 +149,7 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // What has been written may be a rollback, of which nothing is read for now.
+        // The last message may be a rollback, whose answer nobody reads yet.
         if self.is_left(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }

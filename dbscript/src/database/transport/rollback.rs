@@ -1,11 +1,11 @@
-//! Rolling back, after which nobody wants anything of the connection any more.
+//! Rolling back, the last statement of a connection that is given up.
 
 /// The message with which the driver rolls back when a transaction is dropped.
 const ROLLBACK: &[u8] = b"Q\0\0\0\x0dROLLBACK\0";
 /// The message of a server that is ready and in no transaction.
 const READY: &[u8] = b"Z\0\0\0\x05I";
 
-/// Notices from what is written and read whether a rollback is under way.
+/// Follows what is written and read, and notices a rollback that is in progress.
 #[derive(Default)]
 pub(super) struct Rollback {
     is_due: bool,

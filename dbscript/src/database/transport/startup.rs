@@ -1,4 +1,4 @@
-//! What a server may send before it is ready: little, since nobody knows yet who it is.
+//! Limits of what a server may send before it is ready, since its identity is not yet proven.
 
 use std::io;
 
@@ -15,9 +15,9 @@ const ERROR: u8 = b'E';
 /// How much of an error in the form of old servers is shown, in bytes.
 const SHOWN: usize = 200;
 
-/// Reads along until the server is ready for statements, and refuses what no PostgreSQL server sends.
+/// Reads until the server is ready for statements, and refuses messages that no PostgreSQL server sends.
 #[derive(Default)]
-pub(super) struct Greeting {
+pub(super) struct Startup {
     header: Vec<u8>,
     /// How much of the current message is still to come.
     left: usize,
@@ -25,8 +25,8 @@ pub(super) struct Greeting {
     ready: bool,
 }
 
-impl Greeting {
-    /// Reads what has come.
+impl Startup {
+    /// Reads the next bytes of the server.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Greeting {
         self.ready
     }
 
-    /// Takes the header; `rest` is what has come behind it.
+    /// Takes the header; `rest` are the bytes after it.
     fn begin_message(&mut self, rest: &[u8]) -> io::Result<()> {
         let header = std::mem::take(&mut self.header);
         let tag = header[0];
@@ -83,7 +83,7 @@ impl Greeting {
     }
 }
 
-/// Shows an error as servers write it that speak no newer protocol, or cannot start a process: a text without a length.
+/// Shows an error in the form of servers before 7.4, or without a free process: a text without a length.
 fn old_error(begin: &[u8], rest: &[u8]) -> String {
     let text = begin.iter().chain(rest).copied().take_while(|byte| *byte != 0).take(SHOWN);
     let text = String::from_utf8_lossy(&text.collect::<Vec<_>>()).into_owned();
@@ -107,13 +107,13 @@ mod tests {
         [&[tag], announced.as_slice(), &vec![b'x'; length]].concat()
     }
 
-    /// Reads in pieces of a size; tells whether the server was ready, or what was wrong.
+    /// Reads in pieces of a size; returns whether the server was ready.
     fn read(bytes: &[u8], piece: usize) -> Result<bool, String> {
-        let mut greeting = Greeting::default();
+        let mut startup = Startup::default();
         for part in bytes.chunks(piece) {
-            greeting.read(part).map_err(|error| error.to_string())?;
+            startup.read(part).map_err(|error| error.to_string())?;
         }
-        Ok(greeting.is_over())
+        Ok(startup.is_over())
     }
 
     #[test]
@@ -124,9 +124,9 @@ mod tests {
             assert_eq!(read(&[OK, &settings, READY].concat(), piece), Ok(true), "{piece}");
             assert_eq!(read(&[OK, &settings].concat(), piece), Ok(false), "{piece}");
         }
-        let mut greeting = Greeting::default();
-        greeting.read(&[OK, READY, &long[..1000]].concat()).expect("short");
-        assert!(greeting.is_over());
+        let mut startup = Startup::default();
+        startup.read(&[OK, READY, &long[..1000]].concat()).expect("short");
+        assert!(startup.is_over());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How the driver gets its streams.
+//! Opens streams for the driver.
 
 use std::future::Future;
 use std::io;
@@ -15,11 +15,12 @@ use tokio::net::UnixStream;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::stream::{Deadline, Inner, Stream};
-use super::{Encryption, LocalSocket, Scissors};
+use super::{AbortHandle, LocalSocket};
+use crate::database::tls::Encryption;
 use crate::error::BoxError;
 use crate::error::tls_failure::TlsFailure;
 
-/// PostgreSQL's message that asks for encryption: its length, and a number in place of a protocol version.
+/// PostgreSQL's message that requests encryption: its length, and a number in place of a protocol version.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// Whether a connection is encrypted.
@@ -31,11 +32,11 @@ pub(crate) enum Protection {
     /// Encrypted, or plain where the server does not offer encryption.
     Offered(Encryption),
     Encrypted(Encryption),
-    /// Encrypted from the first byte on, without asking for it.
+    /// Encrypted from the first byte on, without a request.
     Direct(Encryption),
 }
 
-/// How far the opening of a connection has come, and until when it has to be open.
+/// The steps that the opening of a connection has completed, and the time limit.
 #[derive(Clone, Default)]
 pub(crate) struct Progress {
     until: Option<Instant>,
@@ -43,7 +44,7 @@ pub(crate) struct Progress {
     connected: Arc<AtomicBool>,
     encrypted: Arc<AtomicBool>,
     opened: Arc<AtomicBool>,
-    scissors: Scissors,
+    abort: AbortHandle,
 }
 
 impl Progress {
@@ -51,7 +52,7 @@ impl Progress {
         Progress { until, ..Progress::default() }
     }
 
-    /// Makes the progress of a connection that is at its end when the server closes it.
+    /// Returns the progress of a connection that ends when the server closes it.
     pub(crate) fn lingering(until: Instant) -> Progress {
         Progress { until: Some(until), lingers: true, ..Progress::default() }
     }
@@ -60,7 +61,7 @@ impl Progress {
         self.encrypted.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the server could be connected to, whatever became of it then.
+    /// Returns whether the server was connected to, also if a later step failed.
     pub(crate) fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
     }
@@ -70,9 +71,9 @@ impl Progress {
         self.opened.store(true, Ordering::Relaxed);
     }
 
-    /// Returns what ends the connection.
-    pub(crate) fn scissors(&self) -> Scissors {
-        self.scissors.clone()
+    /// Returns the handle that ends the connection.
+    pub(crate) fn abort_handle(&self) -> AbortHandle {
+        self.abort.clone()
     }
 }
 
@@ -88,8 +89,8 @@ impl Connector {
         Connector { protection, progress }
     }
 
-    /// Has the driver hand each TCP connection to this connector as it is, plain ones included: only then can
-    /// the time until it is open be limited, and a server without encryption be told from one that fails.
+    /// Configures the driver to hand over each TCP connection as it is, plain ones included. The connector then limits
+    /// the time until the connection is open, and distinguishes a server without encryption from one that fails.
     pub(crate) fn take_over(config: &mut Config) -> &mut Config {
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct)
     }
@@ -108,7 +109,7 @@ impl Connector {
             b'N' if !needed => Ok(Inner::Plain(socket)),
             b'N' => Err(TlsFailure::new("the server does not offer encryption".into()).into()),
             _ => {
-                Err(TlsFailure::new("the server does not know of encryption, or refuses connections".into())
+                Err(TlsFailure::new("the server does not support encryption, or refuses connections".into())
                     .into())
             }
         }
@@ -130,7 +131,7 @@ impl MakeTlsConnect<Socket> for Connector {
     }
 }
 
-/// One connection that is about to be opened.
+/// A connection that is being opened.
 pub(crate) struct Opening {
     connector: Connector,
     host: String,
@@ -143,7 +144,7 @@ impl TlsConnect<Socket> for Opening {
 
     fn connect(self, socket: Socket) -> Self::Future {
         let Opening { connector, host } = self;
-        let Progress { until, lingers, connected, encrypted, opened, scissors } = connector.progress.clone();
+        let Progress { until, lingers, connected, encrypted, opened, abort } = connector.progress.clone();
         let open = async move {
             let inner = connector.open(&host, socket).await?;
             connected.store(true, Ordering::Relaxed);
@@ -152,13 +153,13 @@ impl TlsConnect<Socket> for Opening {
         };
         Box::pin(async move {
             let Some(until) = until else {
-                return open.await.map(|inner| Stream::new(inner, None, lingers, scissors));
+                return open.await.map(|inner| Stream::new(inner, None, lingers, abort));
             };
             let end = tokio::time::Instant::from_std(until);
             let inner =
                 timeout_at(end, open).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             let deadline = Deadline { until, sleep: Box::pin(sleep_until(end)), opened };
-            Ok(Stream::new(inner, Some(deadline), lingers, scissors))
+            Ok(Stream::new(inner, Some(deadline), lingers, abort))
         })
     }
 }
