@@ -24,7 +24,8 @@ pidfile = ~/pid/%(job_name)s.pid
 
 /// Returns the mover's file in README.md: the manual's, whose folders `log` and `pid` are swapped.
 fn mover_ini() -> String {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("readable");
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("readable");
     let block = readme.split("```").find(|block| block.contains("[queue_mover]")).expect("the mover's file");
     let ini: String = block.lines().skip(1).map(|line| format!("{}\n", line.trim_start())).collect();
     let manual = MOVER_INI.replace("log/", "x/").replace("pid/", "log/").replace("x/", "pid/");
