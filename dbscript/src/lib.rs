@@ -74,16 +74,8 @@ pub use text::printable::{one_line, printable, printable_json};
 pub use text::suggestion::suggest;
 
 #[cfg(feature = "program")]
-pub use config::Config;
-#[cfg(feature = "program")]
-pub use config::key::Key;
-#[cfg(feature = "program")]
-pub use process::confirm::confirm;
-#[cfg(feature = "program")]
-pub use run::args::Switches;
-#[cfg(feature = "program")]
-pub use run::command::Command;
-#[cfg(feature = "program")]
-pub use run::job::Job;
-#[cfg(feature = "program")]
-pub use run::program::Program;
+pub use self::{
+    config::{Config, key::Key},
+    process::confirm::confirm,
+    run::{args::Switches, command::Command, job::Job, program::Program},
+};

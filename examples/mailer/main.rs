@@ -116,7 +116,7 @@ fn main() -> ExitCode {
                 .about("Sends a mail for each event that a trigger `logutriga` has written.")
                 .version(env!("CARGO_PKG_VERSION"))
                 .pin_search_path()
-                .keys(&settings::KEYS)
+                .keys(settings::KEYS)
         })
         .main(settings::mailer)
 }

@@ -20,6 +20,8 @@ use std::process::ExitCode;
 use dbscript::{BoxError, Config, Error, Job, Key, Program, Switches};
 use pgq::ticker::Tickers;
 
+use self::metrics::Server;
+
 const DB: &str = "db";
 const SCHEMA: &str = "schema";
 const PRINT: &str = "print";
@@ -31,7 +33,7 @@ const ALL: &str = "all";
 const OLDER_THAN: &str = "older-than";
 
 fn main() -> ExitCode {
-    let tickers = Tickers::default();
+    let (tickers, server) = (Tickers::default(), Server::default());
     let program = Program::new("pgqadm")
         .about("Installs PgQ, creates queues, registers consumers, and runs the ticker.")
         .version(env!("CARGO_PKG_VERSION"))
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
         .or_section(ticker::PGQD)
         .pin_search_path()
         .optional_database(DB, "Connection string of the database. No default.")
-        .keys(&ticker::KEYS)
+        .keys(ticker::KEYS)
         .choice(
             SCHEMA,
             "KIND",
@@ -64,7 +66,10 @@ fn main() -> ExitCode {
     check::add_options(program).main(move |config, switches| {
         let arguments = switches.arguments();
         let requires_db = !matches!(*arguments, ["ticker" | "check", ..]) && !switches.has(PRINT);
-        let job = job(&arguments, config, switches, &tickers)?;
+        let job = match *arguments {
+            ["ticker"] => ticker::ticker(config, &tickers, &server)?,
+            _ => job(&arguments, config, switches)?,
+        };
         if requires_db {
             require_db(config)?;
         }
@@ -72,9 +77,8 @@ fn main() -> ExitCode {
     })
 }
 
-fn job(arguments: &[&str], config: &Config, switches: &Switches, tickers: &Tickers) -> Result<Job, BoxError> {
+fn job(arguments: &[&str], config: &Config, switches: &Switches) -> Result<Job, BoxError> {
     match *arguments {
-        ["ticker"] => ticker::ticker(config, tickers),
         ["status"] => status::status(config, None, switches),
         ["status", queue] => status::status(config, Some(queue), switches),
         ["check"] => check::check(config, None, switches),

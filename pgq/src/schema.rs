@@ -3,6 +3,7 @@
 //! Both have the same tables and functions, so that every program for PgQ works on either. The extension needs
 //! a superuser and a server that has it; this crate's is SQL and PL/pgSQL, and needs the right to create a schema.
 
+mod change;
 mod dependents;
 mod extras;
 mod install;

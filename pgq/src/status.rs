@@ -29,6 +29,7 @@ mod table;
 
 use chrono::{DateTime, Utc};
 use postgres::GenericClient;
+use serde::Serialize;
 
 pub use self::check::Verdict;
 pub use self::consumer_status::{ConsumerStatus, Cooperation};
@@ -46,7 +47,7 @@ use crate::schema::Kind;
 /// The status of all queues of a database at one moment.
 ///
 /// Times are the server's. What this role may not see is `None`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
     /// The database's name.
@@ -56,8 +57,10 @@ pub struct Status {
     /// The version that PgQ gives.
     pub pgq_version: String,
     /// Which PgQ is installed; `None` when it is of another origin.
+    #[serde(serialize_with = "json::text_opt")]
     pub schema: Option<Kind>,
     /// The moment.
+    #[serde(serialize_with = "json::moment")]
     pub time: DateTime<Utc>,
     /// Who has the ticker's lock, or another one that ticks need, without being allowed to tick. Anybody who can
     /// connect can take it; tickers of this release go on without it.

@@ -92,6 +92,10 @@ fn bash_completes_commands_and_what_they_take() {
     assert_eq!(completed("pgqadm adm.ini drop q --fo"), "--force");
     assert_eq!(completed("pgqadm adm.ini register q c --a"), "--at");
     assert_eq!(completed("pgqadm --qu"), "--quiet");
+    assert_eq!(completed("pgqadm dr"), "", "the config file comes first");
+    assert_eq!(completed("pgqadm --set a = b ad"), "adm.ini");
+    assert_eq!(completed("pgqadm adm.ini failed "), "list count retry delete purge");
+    assert_eq!(completed("pgqadm adm.ini install --schema = o"), "own");
 }
 
 #[test]
@@ -117,6 +121,9 @@ fn fish_completes_commands_and_what_they_take() {
     assert_eq!(completed("pgqadm adm.ini failed purge q c --ol"), "--older-than");
     assert_eq!(completed("pgqadm adm.ini drop q --a"), "");
     assert_eq!(completed("pgqadm adm.ini drop q --fo"), "--force");
+    assert_eq!(completed("pgqadm dr"), "", "the config file comes first");
+    assert_eq!(completed("pgqadm adm.ini --qu"), "--quiet");
+    assert_eq!(completed("pgqadm adm.ini failed "), "count delete list purge retry");
 }
 
 #[test]

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use dbscript::printable;
 use postgres::Row;
+use serde::Serialize;
 
 use crate::names::Name;
+use crate::time;
 
 /// A session or a prepared transaction that holds an advisory lock. What this role may not see is `None`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LockHolder {
     /// The process of the session; `None` for a prepared transaction.
@@ -23,8 +25,10 @@ pub struct LockHolder {
     /// The client's address, or `local`.
     pub host: Option<String>,
     /// The age of the session's transaction, or the time since its last statement.
+    #[serde(serialize_with = "time::in_seconds_opt")]
     pub age: Option<Duration>,
     /// Whether its role may do what the lock protects. Any role that can connect can take any advisory lock.
+    #[serde(skip)]
     pub is_entitled: bool,
 }
 

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
+use serde::Serialize;
 
 use crate::error::Error;
 use crate::names::Name;
 use crate::sql::status as sql;
-use crate::time::seconds;
+use crate::time::{self, seconds};
 
 /// A transaction of any database of the cluster. What this role may not see is `None`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Transaction {
     /// The process of its session; `None` for a prepared transaction.
@@ -28,6 +29,7 @@ pub struct Transaction {
     /// The session's state, such as `idle in transaction`.
     pub state: Option<String>,
     /// The time since it began or was prepared.
+    #[serde(serialize_with = "time::in_seconds_opt")]
     pub age: Option<Duration>,
 }
 

@@ -9,9 +9,8 @@ use postgres::{GenericClient, Transaction};
 
 use super::report::Kind;
 use super::state::State;
-use super::{dependents, dependents_at_last, path, trust};
+use super::{change, dependents, dependents_at_last, path, trust};
 use crate::error::Error;
-use crate::lock;
 use crate::sql;
 
 const WHAT: &str = "cannot remove schema `pgq`";
@@ -122,12 +121,7 @@ fn remove(
     agreed: Option<&Contents>,
 ) -> Result<Option<(Kind, Contents)>, Error> {
     let failed = |error| Error::failed(WHAT).caused_by(error);
-    let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
-    let search_path = path::set(&mut transaction).map_err(failed)?;
-    lock::installation(&mut transaction)?;
-    transaction.batch_execute(sql::TELL_LESS).map_err(failed)?;
-    trust::require(&mut transaction, WHAT)?;
+    let (mut transaction, search_path) = change::begin(client, WHAT)?;
     let Some(kind) = installed(&mut transaction)? else { return Ok(None) };
     let schemas = schemas(&mut transaction)?;
     let agreed_on = agreed.map(|contents| &*contents.dependents);
@@ -145,8 +139,7 @@ fn remove(
             Kind::Extension => "drop extension pgq cascade",
         })
         .map_err(failed)?;
-    path::restore(&mut transaction, &search_path).map_err(failed)?;
-    transaction.commit().map_err(failed)?;
+    change::commit(transaction, &search_path).map_err(failed)?;
     Ok(Some((kind, contents)))
 }
 
