@@ -1,4 +1,4 @@
-//! One of several greeters that share the work: each has its own `job_name` and `subconsumer_name`.
+//! A cooperative consumer: several greeters share the work, each with its own `job_name` and `subconsumer_name`.
 
 use std::process::ExitCode;
 

@@ -11,7 +11,7 @@ use pgq::{Batch, BoxError, Consumer, Event, Outcome, RetryPolicy, Router, Settin
 use postgres::Client;
 use serde::Deserialize;
 
-use crate::support::{Database, queues, wait_for};
+use crate::support::{Database, queues, templates, wait_for};
 
 const QUEUE: &str = "queue";
 const CONSUMER: &str = "consumer";
@@ -42,9 +42,7 @@ struct Extra {
 
 /// Returns a database with a kind of PgQ, a queue and a consumer.
 fn database(kind: Kind) -> (Database, Client, Subscription) {
-    let database = Database::create_for(kind, "routing");
-    let mut client = database.client();
-    queues::install_as(&mut client, kind);
+    let (database, mut client) = templates::installed(kind, "routing");
     queues::create(&mut client, QUEUE);
     let subscription = Subscription::new(Settings::new(QUEUE, CONSUMER));
     subscription.register(&mut client).expect("registered");

@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL: connection strings, TLS, pools, notifications.
+//! Connections to PostgreSQL: connection strings, TLS, streams, pools, notifications.
 
 pub(crate) mod connect;
 pub(crate) mod connection;
@@ -8,3 +8,4 @@ pub(crate) mod listen;
 pub mod param;
 pub(crate) mod pool;
 pub(crate) mod tls;
+pub(crate) mod transport;

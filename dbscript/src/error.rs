@@ -14,7 +14,7 @@ use postgres::error::{DbError, SqlState};
 use self::state_class::StateClass;
 use self::tls_failure::TlsFailure;
 use crate::data_error::DataError;
-use crate::text::plain::one_line;
+use crate::text::printable::one_line;
 
 /// Any error, as user code returns it; `?` works on everything.
 pub type BoxError = Box<dyn StdError + Send + Sync>;

@@ -83,7 +83,6 @@
 
 pub mod admin;
 mod aio;
-mod backoff;
 pub mod consume;
 mod error;
 mod event;

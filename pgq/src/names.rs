@@ -1,8 +1,7 @@
 //! Names as a server has them, whose bytes need not be text.
 //!
-//! In a database with encoding `SQL_ASCII` a name may be any bytes, and so may, in any other, a name that all
-//! databases of a cluster share: of a role, or of a database. The server refuses to send the one, and sends the
-//! other as it is. So names are read as bytes, by [`bytes!`], and shown by [`Name`].
+//! Names are read as bytes, by [`bytes!`], and shown by [`Name`]: in a database with encoding `SQL_ASCII`, and of roles and
+//! databases in any other, they may be any bytes (DESIGN.md, D99).
 
 use std::fmt::Write;
 

@@ -3,6 +3,7 @@
 //! Both have the same tables and functions, so that every program for PgQ works on either. The extension needs
 //! a superuser and a server that has it; this crate's is SQL and PL/pgSQL, and needs the right to create a schema.
 
+mod change;
 mod dependents;
 mod extras;
 mod install;
@@ -18,15 +19,20 @@ mod uninstall;
 use postgres::GenericClient;
 
 pub(crate) use self::dependents::dependents_of_queue;
+#[doc(hidden)]
 pub use self::dependents::{dependents, dependents_at_last};
 use self::extras::{COOP, FAILED};
 pub use self::install::{install, install_as};
 use self::own::PGQ;
 pub use self::report::{Change, Kind, Report};
 use self::state::State;
+pub use self::trust::require_superusers;
 pub(crate) use self::trust::{Trust, require_callable, require_trusted};
-pub use self::trust::{check_connections, plain_rights, require_superusers, trust_check};
-pub use self::uninstall::{Contents, contents, uninstall, uninstall_of};
+#[doc(hidden)]
+pub use self::trust::{check_connections, plain_rights, trust_check};
+pub use self::uninstall::uninstall;
+#[doc(hidden)]
+pub use self::uninstall::{Contents, contents, uninstall_of};
 use crate::error::Error;
 
 /// Returns the own schema, with failed events and cooperative consumers, as one script to be run in one

@@ -27,11 +27,8 @@ pub(crate) use wait_for_disk;
 pub(crate) const SET_LOCK_TIMEOUT: &str =
     "select pg_catalog.set_config('lock_timeout', $1::pg_catalog.text, true)";
 
-/// Whether a queue's row, as this transaction sees it, is from before a rotation. A transaction that keeps its snapshot
-/// does not see the rotation; but the table that it empties has another file from then on, which `pg_relation_filenode`
-/// knows and the row in `pg_class` does not. Asking for the size first makes the session take note of what others have
-/// changed, which it does whenever it locks a table anew: either this lock is new, or the table was locked before and
-/// nobody could empty it since.
+/// Whether a queue's row, as this transaction sees it, is from before a rotation that its snapshot does not see. Reading
+/// the size of the table first locks it, so that `pg_relation_filenode` returns the present file (DESIGN.md, D64).
 macro_rules! is_stale {
     () => {
         "case when pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable') then ( \
@@ -60,9 +57,7 @@ pub(crate) const INSERT_EVENT: &str = concat!(
 /// For the rest of the transaction, a database without an encoding takes bytes as they are, since it could convert none
 /// of them.
 ///
-/// The transaction has its id before the function looks for the table, with a snapshot of its own: who may write into
-/// the table before the current one then has a lower id than the second step of the rotation, up to which consumers
-/// read that table.
+/// The transaction has its id before the function reads which table is current (DESIGN.md, D22).
 pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
     "select pgq.quote_fqname(chosen.name), pg_catalog.now(), ",
     is_stale!(),

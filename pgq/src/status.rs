@@ -29,24 +29,25 @@ mod table;
 
 use chrono::{DateTime, Utc};
 use postgres::GenericClient;
+use serde::Serialize;
 
 pub use self::check::Verdict;
 pub use self::consumer_status::{ConsumerStatus, Cooperation};
 pub use self::holder::Holder;
 pub use self::limits::{Limit, Limits};
-pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
+pub use self::queue_status::{QueueStatus, Rotation, TickThresholds};
 use crate::admin::find_queue;
 use crate::admin::integrity::Finding;
 pub use crate::admin::integrity::level::Level;
 use crate::error::Error;
 pub use crate::lock::transaction::Transaction;
-use crate::lock::{LockHolder, told};
+use crate::lock::{LockHolder, held_by};
 use crate::schema::Kind;
 
 /// The status of all queues of a database at one moment.
 ///
 /// Times are the server's. What this role may not see is `None`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
     /// The database's name.
@@ -56,8 +57,10 @@ pub struct Status {
     /// The version that PgQ gives.
     pub pgq_version: String,
     /// Which PgQ is installed; `None` when it is of another origin.
+    #[serde(serialize_with = "json::text_opt")]
     pub schema: Option<Kind>,
     /// The moment.
+    #[serde(serialize_with = "json::moment")]
     pub time: DateTime<Utc>,
     /// Who has the ticker's lock, or another one that ticks need, without being allowed to tick. Anybody who can
     /// connect can take it; tickers of this release go on without it.
@@ -88,7 +91,7 @@ impl Status {
     /// with the remedy.
     pub fn problems(&self) -> Vec<String> {
         let strangers = (!self.strangers_to_ticks.is_empty()).then(|| {
-            let who = told("a lock of ticks", &self.strangers_to_ticks);
+            let who = held_by("a lock of ticks", &self.strangers_to_ticks);
             format!("{who}, whose role may not tick")
         });
         let findings = self.findings.iter().map(|finding| format!("{finding}; {}", finding.advice()));

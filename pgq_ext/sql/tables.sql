@@ -36,9 +36,8 @@ create table if not exists pgq_ext.partial_batch (
 );
 
 -- The tick behind a number of one of the tables above: `tick` for completed_tick, `batch` for completed_batch, `events` for
--- partial_batch. A queue that is restored, fails over or is made anew gives its numbers to other ticks and batches; the
--- time of the tick tells them apart. It counts for the number that it was recorded with, so that whoever writes only the
--- tables above need not know of it; and these may belong to an extension, whose dump has its own columns only.
+-- partial_batch. The time distinguishes ticks of the same number (DESIGN.md, D36). It counts only for the
+-- number that it was recorded with, so other clients may write the tables above alone (D37).
 create table if not exists pgq_ext.checkpoint (
     consumer_id     text        not null,
     subconsumer_id  text        not null default '',

@@ -355,5 +355,5 @@ fn checkpoint(row: &Row, column: usize) -> Result<Option<Checkpoint>, postgres::
         return Ok(None);
     };
     let time: Option<DateTime<Utc>> = row.try_get(column + 1)?;
-    Ok(Some(Checkpoint { tick, time }))
+    Ok(Some(Checkpoint::new(tick, time)))
 }

@@ -26,10 +26,8 @@ begin
     if obstacle is not null then
         raise exception '%', obstacle;
     end if;
-    -- A transaction that keeps its snapshot may see the state before a rotation. The file of the table that
-    -- a rotation empties tells, since `pg_relation_filenode` looks at the present and the row does not. The
-    -- present is what the session has taken note of, which it does when it locks a table anew; asking for
-    -- the size locks this one, unless the transaction has locked it before, and then nobody can empty it.
+    -- Detects a rotation that the transaction's snapshot does not see. Reading the size locks the table, so the session
+    -- has the present file (DESIGN.md, D64).
     if pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable')
         and exists (
             select from pg_catalog.pg_class

@@ -32,9 +32,8 @@ begin
             using errcode = 'data_corrupted',
                   hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
     end if;
-    -- Who inserts into the table before the current one began before `queue_switch_step2`. All of those must
-    -- have ended before the tick at which the consumer that is farthest behind stands; and before now, for
-    -- the sake of a consumer that registers later.
+    -- All transactions below `queue_switch_step2` must have ended before the tick of the consumer that is farthest
+    -- behind (DESIGN.md, D63); and before now, for a consumer that registers later.
     position := min(s.sub_last_tick) from pgq.subscription s where s.sub_queue = que.queue_id;
     oldest_running := case
         when position is null then txid_snapshot_xmin(txid_current_snapshot())

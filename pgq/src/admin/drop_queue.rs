@@ -3,7 +3,7 @@
 use crate::names::bytes;
 use std::fmt;
 
-use dbscript::plain;
+use dbscript::printable;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
@@ -18,20 +18,27 @@ use crate::sql;
 
 const WHAT: &str = "cannot drop the queue";
 
-/// Drops a queue with its events; returns `false` when it was not there. PgQ: `pgq.drop_queue`.
-///
-/// With `force`, its consumers are unregistered, and their retry events and failed events go too.
+/// What happens to a queue that has consumers when it is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropMode {
+    /// The queue is kept, and dropping it is an error.
+    RefuseConsumers,
+    /// The consumers are unregistered; their retry events and failed events are deleted.
+    Force,
+}
+
+/// Drops a queue with its events; returns `false` if it does not exist. PgQ: `pgq.drop_queue`.
 ///
 /// Dropping waits for transactions that use the queue, and whoever wants to use it meanwhile waits as well. So it is
 /// given up after five seconds, or after the session's `lock_timeout` if that is set.
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, when the queue has consumers and nothing is forced, when a view or anything else of
+/// When PgQ is not installed, when the queue has consumers and the mode is [`DropMode::RefuseConsumers`], when a view or anything else of
 /// others depends on its tables, when it stays in use, with who
 /// uses it, and when the server refuses.
-pub fn drop_queue(client: &mut impl GenericClient, queue: &str, force: bool) -> Result<bool, Error> {
-    patiently(client, queue, |transaction| dropped(transaction, queue, force))
+pub fn drop_queue(client: &mut impl GenericClient, queue: &str, mode: DropMode) -> Result<bool, Error> {
+    patiently(client, queue, |transaction| dropped(transaction, queue, mode))
 }
 
 /// $1 queue. Keeps others from registering consumers.
@@ -68,11 +75,9 @@ pub fn drop_queue_of(
         let row = transaction.query_typed_opt(QUEUE_CONTENTS, &values).map_err(failed)?;
         let now: Vec<String> = row.map_or(Vec::new(), |row| names::all(row.get(1)));
         match now.iter().find(|name| !consumers.contains(name)) {
-            Some(new) => {
-                Err(Error::failed(format!("{WHAT}: consumer `{}` has come since", plain(new)))
-                    .on_queue(queue))
-            }
-            None => dropped(transaction, queue, true),
+            Some(new) => Err(Error::failed(format!("{WHAT}: consumer `{}` has come since", printable(new)))
+                .on_queue(queue)),
+            None => dropped(transaction, queue, DropMode::Force),
         }
     })
 }
@@ -80,15 +85,16 @@ pub fn drop_queue_of(
 /// $1 queue, $2 whether to unregister its consumers. No row: there is no such queue.
 const DROP_QUEUE: &str = "select pgq.drop_queue(queue_name, $2) from pgq.queue where queue_name = $1";
 
-fn dropped(transaction: &mut Transaction<'_>, queue: &str, force: bool) -> Result<bool, Error> {
+fn dropped(transaction: &mut Transaction<'_>, queue: &str, mode: DropMode) -> Result<bool, Error> {
+    let force = mode == DropMode::Force;
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&force, Type::BOOL)];
     let failed = |error| Error::failed(WHAT).on_queue(queue).caused_by(error);
     let dependents = dependents(transaction, queue)?;
     if !dependents.is_empty() {
         let what = dependents.join(", ");
         let why = match &*dependents {
-            [_] => format!("{WHAT}: {} depends on its tables; drop that first", plain(&what)),
-            _ => format!("{WHAT}: {} depend on its tables; drop these first", plain(&what)),
+            [_] => format!("{WHAT}: {} depends on its tables; drop that first", printable(&what)),
+            _ => format!("{WHAT}: {} depend on its tables; drop these first", printable(&what)),
         };
         return Err(Error::failed(why).on_queue(queue));
     }
@@ -159,7 +165,7 @@ fn in_use(client: &mut impl GenericClient, queue: &str) -> Error {
     let users: Vec<String> = users.iter().map(ToString::to_string).collect();
     let what = match &*users {
         [] => format!("{WHAT}, which is in use"),
-        users => format!("{WHAT}, which is in use by {}", plain(&users.join(", "))),
+        users => format!("{WHAT}, which is in use by {}", printable(&users.join(", "))),
     };
     Error::failed(what).on_queue(queue)
 }

@@ -2,7 +2,7 @@
 
 use crate::error::ErrorKind;
 use crate::names::bytes;
-use dbscript::plain;
+use dbscript::printable;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
@@ -105,7 +105,7 @@ pub(crate) fn unknown(client: &mut impl GenericClient, queue: &str) -> Error {
 
 /// Returns which names there are.
 pub(crate) fn there_are(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| plain(name).into_owned()).collect();
+    let names: Vec<String> = names.iter().map(|name| printable(name).into_owned()).collect();
     match &*names {
         [] => "there are none".to_owned(),
         names if names.len() <= LISTED => format!("there are {}", quoted(names)),

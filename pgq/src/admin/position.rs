@@ -10,6 +10,7 @@ use crate::names::{self, Name};
 
 /// Where a registered consumer stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Position {
     /// At a position of its own.
     Own {

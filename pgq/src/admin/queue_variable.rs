@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use dbscript::StateClass;
-use dbscript::nearest;
+use dbscript::suggest;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
@@ -16,14 +16,14 @@ use crate::schema;
 struct Variable {
     /// The name without `queue_`.
     name: &'static str,
-    kind: Kind,
+    kind: VariableKind,
     /// The statement that sets it, where PgQ's function does not.
     update: Option<&'static str>,
 }
 
 /// What a setting takes.
 #[derive(Clone, Copy)]
-enum Kind {
+enum VariableKind {
     Interval,
     Count,
     Flag,
@@ -32,11 +32,11 @@ enum Kind {
 }
 
 impl Variable {
-    const fn of(name: &'static str, kind: Kind) -> Variable {
+    const fn of(name: &'static str, kind: VariableKind) -> Variable {
         Variable { name, kind, update: None }
     }
 
-    const fn updated(name: &'static str, kind: Kind, statement: &'static str) -> Variable {
+    const fn updated(name: &'static str, kind: VariableKind, statement: &'static str) -> Variable {
         Variable { name, kind, update: Some(statement) }
     }
 
@@ -64,25 +64,25 @@ const IS_LIMIT: &str = "select coalesce(nullif($1::pg_catalog.text, '')::pg_cata
 const ARE_FUNCTIONS: &str = "select coalesce(pg_catalog.bool_and(pg_catalog.to_regprocedure(pgq.quote_fqname(name) || '(pg_catalog.text)') is not null), true) \
      from pg_catalog.unnest(nullif($1::pg_catalog.text, '')::pg_catalog.text[]) name";
 
-impl Kind {
+impl VariableKind {
     /// Returns the statement that tells whether `$1` is a value.
     fn check(self) -> &'static str {
         match self {
-            Kind::Interval => IS_INTERVAL,
-            Kind::Count => IS_COUNT,
-            Kind::Flag => IS_FLAG,
-            Kind::Limit => IS_LIMIT,
-            Kind::Functions => ARE_FUNCTIONS,
+            VariableKind::Interval => IS_INTERVAL,
+            VariableKind::Count => IS_COUNT,
+            VariableKind::Flag => IS_FLAG,
+            VariableKind::Limit => IS_LIMIT,
+            VariableKind::Functions => ARE_FUNCTIONS,
         }
     }
 
     fn takes(self) -> &'static str {
         match self {
-            Kind::Interval => "an interval such as `2 hours`, `1 min 30 s` or `90`, which is seconds",
-            Kind::Count => "a whole number from 0 on",
-            Kind::Flag => "`true` or `false`",
-            Kind::Limit => "a whole number from 0 on, or nothing for no limit",
-            Kind::Functions => {
+            VariableKind::Interval => "an interval such as `2 hours`, `1 min 30 s` or `90`, which is seconds",
+            VariableKind::Count => "a whole number from 0 on",
+            VariableKind::Flag => "`true` or `false`",
+            VariableKind::Limit => "a whole number from 0 on, or nothing for no limit",
+            VariableKind::Functions => {
                 "functions with one argument of type text, such as `{app.tidy,app.count}`, or nothing for none"
             }
         }
@@ -100,15 +100,15 @@ const SET_PER_TX_LIMIT: &str = "update pgq.queue set queue_per_tx_limit = nullif
 const SET_EXTRA_MAINT: &str = "update pgq.queue set queue_extra_maint = nullif($2::pg_catalog.text, '')::pg_catalog.text[] where queue_name = $1";
 
 static VARIABLES: [Variable; 9] = [
-    Variable::of("ticker_max_lag", Kind::Interval),
-    Variable::of("ticker_max_count", Kind::Count),
-    Variable::of("ticker_idle_period", Kind::Interval),
-    Variable::of("rotation_period", Kind::Interval),
-    Variable::of("ticker_paused", Kind::Flag),
-    Variable::of("external_ticker", Kind::Flag),
-    Variable::updated("disable_insert", Kind::Flag, SET_DISABLE_INSERT),
-    Variable::updated("per_tx_limit", Kind::Limit, SET_PER_TX_LIMIT),
-    Variable::updated("extra_maint", Kind::Functions, SET_EXTRA_MAINT),
+    Variable::of("ticker_max_lag", VariableKind::Interval),
+    Variable::of("ticker_max_count", VariableKind::Count),
+    Variable::of("ticker_idle_period", VariableKind::Interval),
+    Variable::of("rotation_period", VariableKind::Interval),
+    Variable::of("ticker_paused", VariableKind::Flag),
+    Variable::of("external_ticker", VariableKind::Flag),
+    Variable::updated("disable_insert", VariableKind::Flag, SET_DISABLE_INSERT),
+    Variable::updated("per_tx_limit", VariableKind::Limit, SET_PER_TX_LIMIT),
+    Variable::updated("extra_maint", VariableKind::Functions, SET_EXTRA_MAINT),
 ];
 
 /// Changes settings of a queue, all in one transaction: names, with or without `queue_`, in any case, and values as
@@ -164,8 +164,8 @@ fn known<'a>(changes: &[(&str, &'a str)]) -> Result<Vec<(&'static Variable, &'a 
 fn unknown(name: &str) -> Error {
     let names = VARIABLES.each_ref().map(|variable| variable.name);
     let lower = name.to_lowercase();
-    let nearest = nearest(lower.strip_prefix("queue_").unwrap_or(&lower), names.iter().copied());
-    let meant = nearest.map_or(String::new(), |nearest| format!(", do you mean `{nearest}`?"));
+    let suggestion = suggest(lower.strip_prefix("queue_").unwrap_or(&lower), names.iter().copied());
+    let meant = suggestion.map_or(String::new(), |name| format!(", did you mean `{name}`?"));
     let names = names.join(", ");
     Error::usage(format!(
         "unknown variable `{name}`{meant}; queues have {names}, each with or without `queue_`"

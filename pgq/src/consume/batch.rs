@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbscript::{Control, Repeats, describe, describe_in_full, guarded, is_final, is_interrupted};
+use dbscript::{Control, LogThrottle, catch_panic, describe, describe_in_full, is_final, is_interrupted};
 use log::{Level, log};
 use postgres::{Client, GenericClient, Transaction};
 
@@ -32,7 +32,7 @@ pub struct Batch<'a> {
     hooks: Option<Arc<dyn Hooks>>,
     /// Whether a handler's failure was told.
     has_told: bool,
-    repeats: Arc<Repeats>,
+    throttle: Arc<LogThrottle>,
     /// Of the loop that the batch is delivered by.
     control: Control,
 }
@@ -60,7 +60,7 @@ impl<'a> Batch<'a> {
             savepoints: Savepoints::default(),
             hooks: None,
             has_told: false,
-            repeats: Arc::default(),
+            throttle: Arc::default(),
             control: Control::default(),
         }
     }
@@ -70,11 +70,11 @@ impl<'a> Batch<'a> {
         mut self,
         control: Control,
         hooks: Option<Arc<dyn Hooks>>,
-        repeats: Arc<Repeats>,
+        throttle: Arc<LogThrottle>,
     ) -> Batch<'a> {
         self.control = control;
         self.hooks = hooks;
-        self.repeats = repeats;
+        self.throttle = throttle;
         self
     }
 
@@ -199,7 +199,7 @@ impl<'a> Batch<'a> {
             return handler(self);
         };
         self.savepoints.start();
-        let result = guarded(|| handler(self));
+        let result = catch_panic(|| handler(self));
         let savepoint = self.savepoints.end();
         match result {
             Ok(outcome) => Ok(policy.limited(event.retry(), outcome)),
@@ -226,7 +226,7 @@ impl<'a> Batch<'a> {
     fn tell_of(&mut self, event: &Event, error: &(dyn StdError + 'static)) {
         let line = describe(error);
         let is_first = !std::mem::replace(&mut self.has_told, true);
-        let level = if is_first && self.repeats.tell(&line).is_some() { Level::Warn } else { Level::Debug };
+        let level = if is_first && self.throttle.admit(&line).is_some() { Level::Warn } else { Level::Debug };
         log!(level, "event {} of queue `{}` failed: {line}", event.id(), self.queue());
         if let Some(hooks) = &self.hooks {
             hooks.event_failed(event, error);
@@ -283,7 +283,7 @@ impl<'a> Batch<'a> {
     /// is not the consumer's.
     pub(crate) fn locate(&self, error: BoxError) -> BoxError {
         match error.downcast::<Error>() {
-            Ok(error) if error.kind() == ErrorKind::Busy => self.not_processed(error).into(),
+            Ok(error) if error.kind() == ErrorKind::Busy => self.not_processed(*error).into(),
             Ok(error) if error.queue().is_some() => error,
             Ok(error) => self.events.at().add_to(*error).into(),
             Err(error) => self.not_processed(error).into(),

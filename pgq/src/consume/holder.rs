@@ -15,7 +15,7 @@ use dbscript::param::{Param, int8, text};
 
 /// The consumer that a batch was opened for, and the batch.
 #[derive(Clone, Debug)]
-pub(crate) struct Holder {
+pub(crate) struct BatchHolder {
     queue: String,
     consumer: String,
     /// The consumer's name, with the subconsumer's if it is one.
@@ -56,10 +56,10 @@ const FINISH_TEAM_BATCH: &str = finish!(
     holder!("(co_name = $3 or pg_catalog.starts_with(co_name, pg_catalog.concat($3, '.')))")
 );
 
-impl Holder {
-    pub(crate) fn new(subscription: &Subscription, info: &BatchInfo) -> Holder {
+impl BatchHolder {
+    pub(crate) fn new(subscription: &Subscription, info: &BatchInfo) -> BatchHolder {
         let settings = subscription.settings();
-        Holder {
+        BatchHolder {
             queue: settings.queue.clone(),
             consumer: settings.consumer.clone(),
             name: subscription.lock_name(),
@@ -72,12 +72,12 @@ impl Holder {
     }
 
     /// Makes the holder of a batch that no server has.
-    pub(crate) fn of_test(queue: &str, info: &BatchInfo) -> Holder {
-        Holder::new(&Subscription::new(crate::consume::settings::Settings::new(queue, "test")), info)
+    pub(crate) fn of_test(queue: &str, info: &BatchInfo) -> BatchHolder {
+        BatchHolder::new(&Subscription::new(crate::consume::settings::Settings::new(queue, "test")), info)
     }
 
     /// Lets any subconsumer of the consumer have the batch.
-    pub(crate) fn or_team(mut self) -> Holder {
+    pub(crate) fn or_team(mut self) -> BatchHolder {
         self.is_team = self.is_member;
         self
     }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use dbscript::plain;
+use dbscript::printable;
 
 pub use self::unknown::Unknown;
 pub use self::unknown_events::UnknownEvents;
@@ -137,7 +137,7 @@ impl Consumer for Router {
 fn shown(kind: &str) -> String {
     let short: String = kind.chars().take(SHOWN).collect();
     let more = if short.len() < kind.len() { "…" } else { "" };
-    format!("{}{more}", plain(&short))
+    format!("{}{more}", printable(&short))
 }
 
 /// Returns the type of an event, and for a change of a table, whose type does not say so, the table.

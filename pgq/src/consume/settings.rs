@@ -59,6 +59,7 @@ pub struct Settings {
 
 /// What a consumer does while another process consumes under its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Twin {
     /// It stands by, and goes on when the other one is gone. Without [`Settings::autocommit`] the lock is held batch by
     /// batch, so two processes may take turns at batches.

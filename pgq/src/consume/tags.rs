@@ -9,7 +9,7 @@ use postgres::GenericClient;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
-use crate::consume::holder::{self, Holder};
+use crate::consume::holder::{self, BatchHolder};
 use crate::error::Error;
 use crate::event::stored_event::{Event, Mark};
 
@@ -117,7 +117,7 @@ impl Tags {
     pub(crate) fn send(
         &self,
         client: &mut impl GenericClient,
-        holder: &Holder,
+        holder: &BatchHolder,
         at_once: bool,
     ) -> Result<(), Error> {
         if !self.retries.is_empty() {
@@ -135,7 +135,7 @@ impl Tags {
     }
 
     /// Tags events for retry with the extension's function alone.
-    fn retry_each(&self, client: &mut impl GenericClient, holder: &Holder) -> Result<(), Error> {
+    fn retry_each(&self, client: &mut impl GenericClient, holder: &BatchHolder) -> Result<(), Error> {
         let what = "cannot tag events for retry";
         let (ids, seconds): (Vec<i64>, Vec<i32>) =
             self.retries.iter().map(|(event, seconds)| (event.id, *seconds)).unzip();
@@ -172,7 +172,7 @@ impl Tags {
 /// Sends tags with a statement for many events.
 fn send_many<T: ToSql + Sync>(
     client: &mut impl GenericClient,
-    holder: &Holder,
+    holder: &BatchHolder,
     statement: &str,
     tags: &BTreeMap<Tagged, T>,
     array: Type,

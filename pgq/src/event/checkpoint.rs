@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 
 use crate::event::batch_info::BatchInfo;
 
-/// A tick of a queue as another place remembers it: a file, or the target of a consumer.
+/// A tick of a queue as it is recorded in another place: a file, or the target of a consumer.
 ///
-/// The number alone does not identify a tick: a queue that is restored to an earlier moment, that fails over to a
-/// standby which lags, or that is made anew, gives the same numbers to other ticks. The time at which the tick was made
-/// does.
+/// The number alone does not identify a tick: a queue that is restored to an earlier moment, fails over to a lagging
+/// standby or is created again uses the number for another tick, with another time (DESIGN.md, D36).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Checkpoint {
     /// The tick's number.
     pub tick: i64,
@@ -21,6 +21,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Makes a checkpoint of a tick's number and of the time at which the tick was made, if that is recorded.
+    pub fn new(tick: i64, time: Option<DateTime<Utc>>) -> Checkpoint {
+        Checkpoint { tick, time }
+    }
+
     /// Returns where a batch starts.
     pub fn start_of(batch: &BatchInfo) -> Checkpoint {
         Checkpoint { tick: batch.prev_tick, time: Some(batch.prev_tick_time) }

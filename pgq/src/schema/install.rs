@@ -6,12 +6,10 @@ use postgres::{GenericClient, Transaction};
 use super::extras::{EXTENSION_RIGHTS, EXTENSION_TABLES, ROLES};
 use super::own::constraints;
 use super::report::{Change, Kind, Report};
-use super::script::{Age, Script};
+use super::script::{Age, SqlScript};
 use super::state::State;
-use super::{COOP, FAILED, PGQ, path, trust};
+use super::{COOP, FAILED, PGQ, change, trust};
 use crate::error::Error;
-use crate::lock;
-use crate::sql;
 
 const WHAT: &str = "cannot install schema `pgq`";
 
@@ -39,12 +37,7 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
 /// the extension is insisted on and the server does not offer it; when the server refuses. Nothing is changed then.
 pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result<Report, Error> {
     let failed = |error| Error::failed(WHAT).caused_by(error);
-    let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
-    let search_path = path::set(&mut transaction).map_err(failed)?;
-    lock::installation(&mut transaction)?;
-    transaction.batch_execute(sql::TELL_LESS).map_err(failed)?;
-    trust::require(&mut transaction, WHAT)?;
+    let (mut transaction, search_path) = change::begin(client, WHAT)?;
     let before = State::read(&mut transaction)?;
     let damaged = before.owned && is_damaged(&mut transaction, &before).map_err(failed)?;
     let (kind, change) = decide(&before, kind, damaged)?;
@@ -56,8 +49,7 @@ pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result
     let extras = install_extras(&mut transaction, change)?;
     trust::require(&mut transaction, WHAT)?;
     let roles = State::read(&mut transaction)?.granted;
-    path::restore(&mut transaction, &search_path).map_err(failed)?;
-    transaction.commit().map_err(failed)?;
+    change::commit(transaction, &search_path).map_err(failed)?;
     Ok(Report { kind, change, extras, roles })
 }
 
@@ -191,7 +183,7 @@ fn taken(what: &str) -> Error {
 fn install_extras(transaction: &mut Transaction<'_>, pgq: Change) -> Result<Option<Change>, Error> {
     let state = State::read(transaction)?;
     let missing = state.missing_extras();
-    let scripts: &[&Script] = match (pgq, state.coop_extension) {
+    let scripts: &[&SqlScript] = match (pgq, state.coop_extension) {
         (Change::Unchanged, _) => &missing,
         (_, false) => &[&FAILED, &COOP],
         (_, true) => &[&FAILED],

@@ -1,9 +1,9 @@
 //! The schema that this crate carries: SQL and PL/pgSQL.
 
-use super::script::{Script, files};
+use super::script::{SqlScript, files};
 
 /// PgQ itself.
-pub(super) static PGQ: Script = Script {
+pub(super) static PGQ: SqlScript = SqlScript {
     name: "PgQ in SQL",
     release: 1,
     object: "schema pgq",
@@ -64,8 +64,19 @@ pub(super) static PGQ: Script = Script {
         "functions/get_consumer_info",
         "triggers/types",
         "triggers/jsontriga",
+        "triggers/trigger_begin",
+        "triggers/trigger_update",
+        "triggers/jsontriga_event",
+        "triggers/trigger_end",
         "triggers/logutriga",
+        "triggers/trigger_begin",
+        "triggers/trigger_update",
+        "triggers/logutriga_event",
+        "triggers/trigger_end",
         "triggers/sqltriga",
+        "triggers/trigger_begin",
+        "triggers/sqltriga_event",
+        "triggers/trigger_end",
         "triggers/tg_arguments",
         "triggers/tg_changes",
         "triggers/tg_check",

@@ -42,6 +42,7 @@ impl FromStr for Kind {
 
 /// What an installation did to the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Change {
     /// The schema was not there before.
     Installed,
@@ -63,6 +64,7 @@ impl fmt::Display for Change {
 
 /// What an installation found and did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// The schema that is installed now.
     pub kind: Kind,

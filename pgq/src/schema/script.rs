@@ -7,7 +7,7 @@ macro_rules! files {
 pub(super) use files;
 
 /// Files of SQL that are run together, and mark what they have created with a comment.
-pub(super) struct Script {
+pub(super) struct SqlScript {
     /// How every comment begins.
     pub(super) name: &'static str,
     /// Counts the releases; a higher one replaces a lower one, never the other way round.
@@ -28,7 +28,7 @@ pub(super) enum Age {
     Newer,
 }
 
-impl Script {
+impl SqlScript {
     /// Returns the statements. They can be run again, also over what an older release has created.
     pub(super) fn sql(&self) -> String {
         let sql = self.files.join("\n");
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_comment_tells_the_age() {
-        let script = Script {
+        let script = SqlScript {
             name: "A part",
             release: 2,
             object: "schema x",

@@ -4,7 +4,7 @@ use crate::names::bytes;
 use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
-use super::script::{Age, Script};
+use super::script::{Age, SqlScript};
 use super::{COOP, FAILED, Kind, PGQ};
 use crate::error::Error;
 use crate::names::Name;
@@ -158,7 +158,7 @@ impl State {
     }
 
     /// Returns the scripts of what PgQ lacks that are to be run.
-    pub(super) fn missing_extras(&self) -> Vec<&'static Script> {
+    pub(super) fn missing_extras(&self) -> Vec<&'static SqlScript> {
         let mut missing = Vec::new();
         if self.failed.is_to_be_run(&FAILED) || self.is_open("pgq.event_failed") {
             missing.push(&FAILED);
@@ -182,11 +182,11 @@ impl State {
 
 impl Marks {
     /// Compares with a script; `None` when neither is its mark. An older program changes the comment alone.
-    fn age(&self, script: &Script) -> Option<Age> {
+    fn age(&self, script: &SqlScript) -> Option<Age> {
         [&self.comment, &self.function].into_iter().flatten().find_map(|mark| script.age(mark))
     }
 
-    fn is_to_be_run(&self, script: &Script) -> bool {
+    fn is_to_be_run(&self, script: &SqlScript) -> bool {
         matches!(self.age(script), None | Some(Age::Older))
     }
 }

@@ -97,7 +97,7 @@ macro_rules! stranger {
              where ",
             untrusted!("owned.refobjid"),
             " order by u.classid operator(pg_catalog.<>) \
-                 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid limit 1"
+                 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid, u.objid limit 1"
         )
     };
 }

@@ -2,22 +2,22 @@
 
 use std::fmt;
 
-use dbscript::plain;
+use dbscript::printable;
 use log::warn;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use super::report::Kind;
 use super::state::State;
-use super::{dependents, dependents_at_last, path, trust};
+use super::{change, dependents, dependents_at_last, path, trust};
 use crate::error::Error;
-use crate::lock;
 use crate::sql;
 
 const WHAT: &str = "cannot remove schema `pgq`";
 
 /// What goes with schema `pgq` when it is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Contents {
     /// How many queues there are.
     pub queues: u64,
@@ -43,7 +43,7 @@ impl fmt::Display for Contents {
         if self.dependents.is_empty() {
             return Ok(());
         }
-        write!(f, ", and what depends on it: {}", plain(&self.dependents.join(", ")))
+        write!(f, ", and what depends on it: {}", printable(&self.dependents.join(", ")))
     }
 }
 
@@ -98,7 +98,7 @@ fn schemas(client: &mut impl GenericClient) -> Result<&'static [&'static str], E
 pub fn uninstall(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
     let removed = remove(client, None)?;
     for dependent in removed.iter().flat_map(|(_, contents)| &contents.dependents) {
-        warn!("schema `pgq`: {} depended on it and was removed too", plain(dependent));
+        warn!("schema `pgq`: {} depended on it and was removed too", printable(dependent));
     }
     Ok(removed.map(|(kind, _)| kind))
 }
@@ -121,12 +121,7 @@ fn remove(
     agreed: Option<&Contents>,
 ) -> Result<Option<(Kind, Contents)>, Error> {
     let failed = |error| Error::failed(WHAT).caused_by(error);
-    let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
-    let search_path = path::set(&mut transaction).map_err(failed)?;
-    lock::installation(&mut transaction)?;
-    transaction.batch_execute(sql::TELL_LESS).map_err(failed)?;
-    trust::require(&mut transaction, WHAT)?;
+    let (mut transaction, search_path) = change::begin(client, WHAT)?;
     let Some(kind) = installed(&mut transaction)? else { return Ok(None) };
     let schemas = schemas(&mut transaction)?;
     let agreed_on = agreed.map(|contents| &*contents.dependents);
@@ -144,8 +139,7 @@ fn remove(
             Kind::Extension => "drop extension pgq cascade",
         })
         .map_err(failed)?;
-    path::restore(&mut transaction, &search_path).map_err(failed)?;
-    transaction.commit().map_err(failed)?;
+    change::commit(transaction, &search_path).map_err(failed)?;
     Ok(Some((kind, contents)))
 }
 

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use dbscript::plain;
+use dbscript::printable;
 
 use super::limits::{Limit, Limits};
 use super::{ConsumerStatus, QueueStatus, Status};
 use crate::admin::integrity::level::Level;
 use crate::admin::set_aside::number;
-use crate::lock::told;
+use crate::lock::held_by;
 
 /// So many problems are told one by one.
 const TOLD: usize = 5;
@@ -39,7 +39,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A `|` ends the text.
-        write!(f, "{} - {}", self.level, plain(&self.text).replace('|', "\\u{7c}"))?;
+        write!(f, "{} - {}", self.level, printable(&self.text).replace('|', "\\u{7c}"))?;
         if self.values.is_empty() { Ok(()) } else { write!(f, " | {}", self.values.join(" ")) }
     }
 }
@@ -97,7 +97,7 @@ impl Findings {
     /// Whoever keeps tickers from their lock means harm, or does it.
     fn strangers(&mut self, status: &Status) {
         if self.limits[0].is_on() && !status.strangers_to_ticks.is_empty() {
-            let who = told("a lock of ticks", &status.strangers_to_ticks);
+            let who = held_by("a lock of ticks", &status.strangers_to_ticks);
             self.problems.push((Level::Critical, format!("{who}, whose role may not tick")));
         }
     }

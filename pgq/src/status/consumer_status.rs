@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
+use crate::time;
+
 /// The status of one consumer of a queue.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ConsumerStatus {
     /// The consumer's name; a subconsumer's is `consumer.subconsumer`.
@@ -12,8 +16,10 @@ pub struct ConsumerStatus {
     pub cooperation: Option<Cooperation>,
     /// The age of the tick that it has processed, which is how far it is behind; `None` for a subconsumer
     /// without a batch.
+    #[serde(serialize_with = "time::in_seconds_opt")]
     pub lag: Option<Duration>,
     /// How long ago it last opened or finished a batch.
+    #[serde(serialize_with = "time::in_seconds")]
     pub last_seen: Duration,
     /// The tick that it has processed.
     pub last_tick: Option<i64>,
@@ -44,7 +50,8 @@ impl ConsumerStatus {
 }
 
 /// The part of a consumer among cooperative consumers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Cooperation {
     /// Has the position that the subconsumers share.
     Consumer,

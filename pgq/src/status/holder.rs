@@ -3,18 +3,24 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::lock::transaction::Transaction;
+use crate::time;
 
 /// What holds up a rotation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Holder {
     /// A consumer that is so far behind that it needs the table which would be emptied, or would need it as soon as
     /// nothing else holds the rotation up.
     Consumer {
         /// The consumer's name.
+        #[serde(rename = "consumer")]
         name: String,
         /// How far it is behind.
+        #[serde(serialize_with = "time::in_seconds")]
         lag: Duration,
     },
     /// A transaction that has run since before the last rotation, so that it may have events for the table
@@ -25,6 +31,7 @@ pub enum Holder {
         /// The table's name.
         table: String,
         /// Who uses it.
+        #[serde(flatten)]
         transaction: Transaction,
     },
     /// Nobody: there was no tick since the last transaction from before the last rotation ended.

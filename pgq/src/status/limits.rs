@@ -9,6 +9,7 @@ use crate::error::Error;
 ///
 /// It is read from `WARNING,CRITICAL`, either of which may be left out, such as `60,300` or `,300`, or from `off`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Limit {
     /// A warning from this on; infinity: never.
     pub warning: f64,

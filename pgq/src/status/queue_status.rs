@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::{ConsumerStatus, Holder};
+use crate::time;
 
 /// The status of one queue.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct QueueStatus {
     /// The queue's name.
@@ -13,8 +16,9 @@ pub struct QueueStatus {
     /// Where the rotation of its tables is.
     pub rotation: Rotation,
     /// When it is to be ticked.
-    pub ticker: TickerSettings,
+    pub ticker: TickThresholds,
     /// The age of its last tick; `None` as long as there is none.
+    #[serde(serialize_with = "time::in_seconds_opt")]
     pub ticker_lag: Option<Duration>,
     /// Events per second over the last ticks; `None` when there are too few of them.
     pub events_per_second: Option<f64>,
@@ -38,7 +42,7 @@ pub struct QueueStatus {
 }
 
 /// Where the rotation of a queue's tables is.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Rotation {
     /// The number of the table that takes the events, from 0.
@@ -46,10 +50,13 @@ pub struct Rotation {
     /// How many tables there are.
     pub tables: u32,
     /// How long a table is to take the events.
+    #[serde(serialize_with = "time::in_seconds")]
     pub period: Duration,
     /// How long the present one has.
+    #[serde(serialize_with = "time::in_seconds")]
     pub age: Duration,
     /// Whether the next rotation is due, which maintenance then does when it comes round.
+    #[serde(rename = "due")]
     pub is_due: bool,
     /// What keeps maintenance from doing it, consumers first, the one farthest behind before the others. Empty when it
     /// is not due or nothing does.
@@ -64,13 +71,15 @@ impl Rotation {
 }
 
 /// When a queue is to be ticked.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct TickerSettings {
+pub struct TickThresholds {
     /// So many new events make a tick.
     pub max_count: i32,
     /// Events wait no longer than this for their tick.
+    #[serde(serialize_with = "time::in_seconds")]
     pub max_lag: Duration,
     /// Without events, a tick comes after this.
+    #[serde(serialize_with = "time::in_seconds")]
     pub idle_period: Duration,
 }

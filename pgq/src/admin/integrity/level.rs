@@ -4,6 +4,7 @@ use std::fmt;
 
 /// How bad something is; its number is the exit status that monitoring systems expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Level {
     /// All is well.
     Ok = 0,

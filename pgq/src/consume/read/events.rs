@@ -7,7 +7,7 @@ use std::vec::IntoIter;
 use chrono::{DateTime, Utc};
 use postgres::{Client, GenericClient, Row, Transaction};
 
-use crate::consume::holder::{self, Holder};
+use crate::consume::holder::{self, BatchHolder};
 use crate::consume::read::pages::Pages;
 use crate::consume::read::source::{Lent, Source};
 use crate::consume::run::subscription::Subscription;
@@ -16,9 +16,9 @@ use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::{Event, require_types};
 use crate::lock;
-use crate::produce::copy::Ids;
 use crate::schema::row_security;
 use crate::sql;
+use crate::sql::batch::Ids;
 use dbscript::BoxError;
 use dbscript::param::{boolean, int8, text, timestamptz};
 
@@ -39,7 +39,7 @@ pub struct Events<'a> {
     /// The server's query for the batch's events; `None` for events of a test.
     query: String,
     /// Whom this batch was opened for.
-    holder: Holder,
+    holder: BatchHolder,
     /// Whether the server has functions that tag many events at once.
     tags_at_once: bool,
     /// Whether texts may be bytes that are not UTF-8, since the database has no encoding.
@@ -109,7 +109,7 @@ impl<'a> Events<'a> {
     ) -> Result<Events<'a>, Error> {
         let settings = subscription.settings();
         let queue = &settings.queue;
-        let holder = Holder::new(subscription, &info);
+        let holder = BatchHolder::new(subscription, &info);
         let failed = |error: BoxError| holder.at().failed("cannot open the batch", error);
         let mut source = match settings.autocommit {
             false => Source::transaction(client).map_err(|error| failed(error.into()))?,
@@ -151,7 +151,7 @@ impl<'a> Events<'a> {
             source: Source::Memory(events.into_iter()),
             pages: Pages::new(None),
             page: Vec::new().into_iter(),
-            holder: Holder::of_test(queue, &info),
+            holder: BatchHolder::of_test(queue, &info),
             info,
             queue: queue.to_owned(),
             query: String::new(),

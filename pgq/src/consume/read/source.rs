@@ -8,15 +8,16 @@ use dbscript::sqlstate;
 use postgres::error::SqlState;
 use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
-use crate::consume::holder::Holder;
+use crate::consume::holder::BatchHolder;
 use crate::consume::read::culprit;
 use crate::consume::read::pages::Pages;
 use crate::consume::tags::Tags;
 use crate::error::Error;
 use crate::event::stored_event::Event;
 use crate::lock;
-use crate::produce::copy::{Ids, copy_batch};
+use crate::produce::copy::copy_batch;
 use crate::sql;
+use crate::sql::batch::Ids;
 use dbscript::BoxError;
 
 /// Where the events of a batch come from, and where the batch is finished.
@@ -130,7 +131,7 @@ impl<'a> Source<'a> {
 
     /// Sends tags before the end of the batch: in the batch's transaction, or in one of their own if the server takes
     /// them all at once.
-    pub(crate) fn send(&mut self, tags: &mut Tags, holder: &Holder, at_once: bool) -> Result<(), Error> {
+    pub(crate) fn send(&mut self, tags: &mut Tags, holder: &BatchHolder, at_once: bool) -> Result<(), Error> {
         match self {
             Source::Transaction { transaction, lent, .. } => {
                 let failed = |error| Error::failed("cannot tag events").caused_by(error);
@@ -152,7 +153,7 @@ impl<'a> Source<'a> {
     }
 
     /// Sends tags, finishes the batch, and commits; returns how many batches were finished.
-    pub(crate) fn finish(self, holder: &Holder, tags: &Tags, at_once: bool) -> Result<i32, Error> {
+    pub(crate) fn finish(self, holder: &BatchHolder, tags: &Tags, at_once: bool) -> Result<i32, Error> {
         let failed = |what: &str, error: BoxError| Error::failed(what).caused_by(error);
         let (mut transaction, lent) = match self {
             // The portal goes while its transaction lives.

@@ -1,16 +1,16 @@
 //! The consumer's round: open the next batch, deliver it, finish it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use dbscript::{Context, Repeats, Round, Script, guarded};
+use dbscript::{Context, LogThrottle, Round, Script, catch_panic};
 use log::{debug, info, warn};
 use postgres::Client;
 
 use crate::admin::position::Position;
 use crate::consume::batch::Batch;
 use crate::consume::delivered::Delivered;
-use crate::consume::holder::Holder;
+use crate::consume::holder::BatchHolder;
 use crate::consume::hooks::Hooks;
 use crate::consume::run::delivery::Delivery;
 use crate::consume::run::guard::Guard;
@@ -23,9 +23,6 @@ use crate::schema;
 use crate::ticker::tick::tick_channel;
 use dbscript::BoxError;
 
-/// How often it is said that somebody has the consumer's lock who may not consume.
-const REPEAT: Duration = Duration::from_secs(60);
-
 /// A [`Script`] that takes batch after batch of a queue.
 pub struct ConsumerLoop<D> {
     db: String,
@@ -34,11 +31,9 @@ pub struct ConsumerLoop<D> {
     guard: Guard,
     hooks: Option<Arc<dyn Hooks>>,
     /// Why handlers failed, as far as the log was told.
-    repeats: Arc<Repeats>,
+    throttle: Arc<LogThrottle>,
     /// Whether another process was consuming under this name at the last round.
     stands_by: bool,
-    /// When it was last said that somebody has the lock who may not consume.
-    warned: Option<Instant>,
     /// Whether to look where to go on before the next batch.
     resumes: bool,
     /// Since when there have been no events.
@@ -55,9 +50,8 @@ impl<D: Delivery> ConsumerLoop<D> {
             subscription: if guarded { subscription.guarded() } else { subscription },
             guard: Guard::default(),
             hooks: None,
-            repeats: Arc::default(),
+            throttle: Arc::default(),
             stands_by: false,
-            warned: None,
             resumes: kind.resumes(),
             delivery,
             idle_since: Instant::now(),
@@ -153,7 +147,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         let delivered = match self.deliver(cx, &mut db, &info)? {
             Ok(delivered) => delivered,
             Err(unopened) => {
-                let holder = Holder::new(&self.subscription, &info);
+                let holder = BatchHolder::new(&self.subscription, &info);
                 return unless_gone(&mut db, &holder, &info, unopened);
             }
         };
@@ -172,7 +166,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         info: &BatchInfo,
     ) -> Result<Result<Delivered, Error>, BoxError> {
         let batch = match Batch::open(db, &self.subscription, info.clone()) {
-            Ok(batch) => batch.under(cx.control().clone(), self.hooks.clone(), self.repeats.clone()),
+            Ok(batch) => batch.under(cx.control().clone(), self.hooks.clone(), self.throttle.clone()),
             Err(error) => return Ok(Err(error)),
         };
         if let Some(hooks) = &self.hooks {
@@ -238,9 +232,8 @@ impl<D: Delivery> ConsumerLoop<D> {
     /// Warns once a minute of who has the lock and is no process of this consumer.
     fn warn_of_strangers(&mut self, busy: &Error) {
         self.stands_by = true;
-        if self.warned.is_none_or(|warned| warned.elapsed() >= REPEAT) {
+        if self.throttle.admit_key("standing by").is_some() {
             warn!("standing by: {}", dbscript::describe(busy));
-            self.warned = Some(Instant::now());
         }
     }
 
@@ -281,7 +274,7 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
     }
 
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
-        let result = match guarded(|| self.next(cx)) {
+        let result = match catch_panic(|| self.next(cx)) {
             Ok(round) => {
                 if std::mem::replace(&mut self.stands_by, false) {
                     info!("the other process is gone, taking over");
@@ -319,7 +312,12 @@ fn unless_busy(error: BoxError) -> Result<(), BoxError> {
 }
 
 /// A batch that somebody else has finished meanwhile leaves nothing to do.
-fn unless_gone(db: &mut Client, holder: &Holder, batch: &BatchInfo, error: Error) -> Result<Round, BoxError> {
+fn unless_gone(
+    db: &mut Client,
+    holder: &BatchHolder,
+    batch: &BatchInfo,
+    error: Error,
+) -> Result<Round, BoxError> {
     if error.kind() == ErrorKind::Busy || error.is_connection() || holder.has_batch(db)? {
         return Err(error.into());
     }

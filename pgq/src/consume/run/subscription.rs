@@ -231,7 +231,7 @@ impl Subscription {
             let values = [text(queue), text(consumer)];
             let name = format!("the lock of batches of consumer `{consumer}`");
             let lock = Lock::new(&name, sql::lock::FINISH, &values);
-            while !waiting.go_on(client, &lock)? {}
+            while !waiting.try_again(client, &lock)? {}
         }
     }
 

@@ -93,7 +93,7 @@ impl Worker {
     /// ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the batch fails.
     pub fn run_once(self, consumer: impl Delivery) -> Result<Totals, Error> {
         let (worker, script) = self.parts(consumer);
-        worker.ending(true).run(script).map_err(ended)
+        worker.one_round().run(script).map_err(ended)
     }
 
     /// Takes batches, on this thread, until there is none, and returns what was done.
@@ -103,7 +103,7 @@ impl Worker {
     /// As [`run_once`](Worker::run_once).
     pub fn drain(self, consumer: impl Delivery) -> Result<Totals, Error> {
         let (worker, script) = self.parts(consumer);
-        worker.ending(false).run(script).map_err(ended)
+        worker.until_idle().run(script).map_err(ended)
     }
 
     fn parts<D: Delivery>(self, delivery: D) -> (dbscript::Worker, ConsumerLoop<D>) {

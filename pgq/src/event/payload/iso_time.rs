@@ -2,10 +2,8 @@
 
 use std::any::type_name;
 
-/// Returns whether a type is one of `chrono`'s, which want a `T` between date and time.
-///
-/// A name is all that a visitor tells about what it makes. Other types get the text as it is: a column of text may look
-/// like a time.
+/// Returns whether a type, by its name, is one of `chrono`'s, which need a `T` between date and time. Other types get the
+/// text unchanged (DESIGN.md, D55).
 pub(super) fn is_wanted_by<T>() -> bool {
     type_name::<T>().starts_with("chrono::")
 }
