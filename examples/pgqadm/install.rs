@@ -108,7 +108,7 @@ fn remove_pgq(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> {
         info!("schema pgq: not installed");
         return Ok(());
     };
-    let removed = pgq::schema::uninstall_of(&mut *database::open(cx)?, agreed);
+    let removed = pgq::schema::uninstall_confirmed(&mut *database::open(cx)?, agreed);
     match removed.map_err(|error| cx.locate(DB, error))? {
         Some((Kind::Own, contents)) => info!("schema pgq: removed, own schema{}", with(&contents.dependents)),
         Some((Kind::Extension, contents)) => {
@@ -121,7 +121,7 @@ fn remove_pgq(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> {
 
 fn remove_pgq_ext(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> {
     let agreed = at_stake.pgq_ext.as_deref().unwrap_or_default();
-    let removed = pgq_ext::schema::uninstall_of(&mut *database::open(cx)?, agreed);
+    let removed = pgq_ext::schema::uninstall_confirmed(&mut *database::open(cx)?, agreed);
     match removed.map_err(|error| cx.locate(DB, error))? {
         Some(dependents) => info!("schema pgq_ext: removed{}", with(&dependents)),
         None => info!("schema pgq_ext: not installed"),

@@ -12,7 +12,7 @@ pub(crate) mod ticker;
 pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level read committed";
 
 /// Keeps what is left unchanged from being told.
-pub(crate) const TELL_LESS: &str = "set local client_min_messages = warning";
+pub(crate) const HIDE_NOTICES: &str = "set local client_min_messages = warning";
 
 /// Makes the transaction's commit wait for the disk, also where the setting says otherwise.
 macro_rules! wait_for_disk {

@@ -3,7 +3,7 @@
 use dbscript::{Context, plain};
 use log::warn;
 use pgq::lock::Lock;
-use pgq::schema::{dependents_at_last, plain_rights, require_superusers, trust_check};
+use pgq::schema::{lock_and_list_dependents, require_trusted_owners, reset_privileges, trust_check};
 use postgres::GenericClient;
 
 use crate::error::Error;
@@ -39,7 +39,7 @@ pub fn sql() -> String {
 fn statements() -> impl Iterator<Item = String> {
     let trust = || trust_check(&[NAME]);
     let begin = [trust(), sql::PATH_FOR_DDL.to_owned(), sql::CREATE_SCHEMA.to_owned(), trust()];
-    let end = [plain_rights(NAME), sql::GRANTS.to_owned(), trust()];
+    let end = [reset_privileges(NAME), sql::GRANTS.to_owned(), trust()];
     begin.into_iter().chain(sql::SCHEMA.map(str::to_owned)).chain(end)
 }
 
@@ -96,7 +96,7 @@ pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
 /// # Errors
 ///
 /// As [`uninstall`], and when something else depends on the schema by now.
-pub fn uninstall_of(
+pub fn uninstall_confirmed(
     client: &mut impl GenericClient,
     agreed: &[String],
 ) -> Result<Option<Vec<String>>, Error> {
@@ -126,7 +126,7 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
     if !is_installed(&mut transaction)? {
         return Err(Error::failed(what, "it is not PgQ's"));
     }
-    let dependents = dependents_at_last(&mut transaction, &[NAME], agreed);
+    let dependents = lock_and_list_dependents(&mut transaction, &[NAME], agreed);
     let dependents = dependents.map_err(|error| Error::failed(what, error))?;
     transaction
         .batch_execute(if extension {
@@ -156,7 +156,7 @@ fn lock(client: &mut impl GenericClient) -> Result<String, Error> {
 pub(crate) fn check_connections(cx: &mut Context, dst: &str) {
     cx.databases().check_search_path();
     cx.databases().set_check(dst, "cannot use schema `pgq_ext`", |client| {
-        Ok(require_superusers(client, &[NAME, "pgq"])?)
+        Ok(require_trusted_owners(client, &[NAME, "pgq"])?)
     });
 }
 

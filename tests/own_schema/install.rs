@@ -102,13 +102,13 @@ fn neither_schema_replaces_the_other_or_a_strangers() {
     let mut client = database.client();
     queues::install_as(&mut client, Kind::Own);
     let error = schema::install_as(&mut client, Some(Kind::Extension)).expect_err("taken");
-    assert!(error.to_string().contains("makes room"), "{error}");
+    assert!(error.to_string().contains("uninstall"), "{error}");
 
     let database = Database::create_with_extension("own");
     let mut client = database.client();
     queues::install_as(&mut client, Kind::Extension);
     let error = schema::install_as(&mut client, Some(Kind::Own)).expect_err("taken");
-    assert!(error.to_string().contains("makes room"), "{error}");
+    assert!(error.to_string().contains("uninstall"), "{error}");
     assert_eq!(schema::install_as(&mut client, None).expect("fine").change, Change::Unchanged);
 
     let database = Database::create("own");

@@ -82,7 +82,7 @@ fn inspect(client: &mut Client) -> Result<Vec<Finding>, Error> {
     let failed = |error| Error::failed("cannot find out what does not fit in the database").caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     transaction.batch_execute(crate::sql::ticker::PATIENCE).map_err(failed)?;
-    let found = integrity::inspect_at_most(&mut transaction, TABLES)?;
+    let found = integrity::inspect_up_to(&mut transaction, TABLES)?;
     transaction.commit().map_err(failed)?;
     Ok(found)
 }
