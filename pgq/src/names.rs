@@ -1,8 +1,8 @@
-//! Names as a server has them, whose bytes need not be text.
+//! Reading names whose bytes need not be valid text.
 //!
 //! In a database with encoding `SQL_ASCII` a name may be any bytes, and so may, in any other, a name that all
-//! databases of a cluster share: of a role, or of a database. The server refuses to send the one, and sends the
-//! other as it is. So names are read as bytes, by [`bytes!`], and shown by [`Name`].
+//! databases of a cluster share: of a role, or of a database. The server refuses to send the former, and sends
+//! the latter unconverted. So this crate reads names as bytes, by [`bytes!`], and shows them by [`Name`].
 
 use std::fmt::Write;
 
@@ -10,9 +10,10 @@ use postgres::types::{FromSql, Type};
 
 use dbscript::BoxError;
 
-/// Makes the SQL that returns a text as bytes: in UTF-8 if they are text at all.
+/// Makes the SQL that returns a text as bytes: in UTF-8 if the bytes are valid text.
 ///
-/// `convert_to` refuses what is no text in the database's own encoding, and `textsend` what is none in the client's.
+/// `convert_to` fails for bytes that are invalid in the database's encoding, and `textsend` for those that are invalid in
+/// the client's.
 macro_rules! bytes {
     ($text:literal) => {
         concat!(
@@ -67,7 +68,7 @@ pub(crate) fn all(names: Vec<Name>) -> Vec<String> {
     names.into_iter().map(|name| name.0).collect()
 }
 
-/// Returns bytes as text; each byte that is none is shown as `\x` and its two digits.
+/// Returns bytes as text. Shows each invalid byte as `\x` and two hexadecimal digits.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

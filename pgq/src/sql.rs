@@ -8,13 +8,13 @@ pub(crate) mod lock;
 pub(crate) mod status;
 pub(crate) mod ticker;
 
-/// Has every statement see what others have committed before it.
+/// Gives each statement of the transaction a snapshot of its own.
 pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level read committed";
 
-/// Keeps what is left unchanged from being told.
+/// Suppresses notices about objects that exist already, for the rest of the transaction.
 pub(crate) const HIDE_NOTICES: &str = "set local client_min_messages = warning";
 
-/// Makes the transaction's commit wait for the disk, also where the setting says otherwise.
+/// Makes the transaction's commit wait for the disk, even with `synchronous_commit` off.
 macro_rules! wait_for_disk {
     () => {
         "case when pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) 'off' \
@@ -27,11 +27,11 @@ pub(crate) use wait_for_disk;
 pub(crate) const SET_LOCK_TIMEOUT: &str =
     "select pg_catalog.set_config('lock_timeout', $1::pg_catalog.text, true)";
 
-/// Whether a queue's row, as this transaction sees it, is from before a rotation. A transaction that keeps its snapshot
-/// does not see the rotation; but the table that it empties has another file from then on, which `pg_relation_filenode`
-/// knows and the row in `pg_class` does not. Asking for the size first makes the session take note of what others have
-/// changed, which it does whenever it locks a table anew: either this lock is new, or the table was locked before and
-/// nobody could empty it since.
+/// The condition that a queue's row, as this transaction sees it, is from before a rotation. A transaction that keeps its
+/// snapshot does not see the rotation. But the rotation gives the table that it truncates a new file, which
+/// `pg_relation_filenode` returns while the visible row of `pg_class` has the old one. A session notices the new file when
+/// it locks the table for the first time, as `pg_relation_size` does; a table that the transaction has locked before cannot
+/// have been truncated since.
 macro_rules! is_stale {
     () => {
         "case when pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable') then ( \
@@ -43,9 +43,9 @@ macro_rules! is_stale {
     };
 }
 
-/// $1 queue, $2 type, $3 data, $4 to $7 extras. The event's id, and whether it was not inserted since the queue's
-/// tables were rotated after the transaction's snapshot; then [`rotated`] makes an error of it. No row: there is no
-/// such queue.
+/// $1 queue, $2 type, $3 data, $4 to $7 extras. Returns the event's id, and whether the event was not inserted because the
+/// queue's tables were rotated after the transaction's snapshot; [`rotated`] raises the error then. No row: the queue does
+/// not exist.
 pub(crate) const INSERT_EVENT: &str = concat!(
     "select case when not stale then pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) end, stale from ( \
          select queue_name, ",
@@ -54,14 +54,14 @@ pub(crate) const INSERT_EVENT: &str = concat!(
 );
 
 /// $1 queue, $2 whether to lift the limits of the role for the rest of the transaction, $3 whether its commit waits for
-/// the disk, also where the setting says otherwise. The table, quoted, the transaction's time, the limit on statements
-/// if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No row: there is no such queue.
+/// the disk, even with `synchronous_commit` off. Returns the table, quoted, the transaction's time, the limit on statements
+/// if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No row: the queue does not exist.
 ///
 /// For the rest of the transaction, a database without an encoding takes bytes as they are, since it could convert none
 /// of them.
 ///
-/// The transaction has its id before the function looks for the table, with a snapshot of its own: who may write into
-/// the table before the current one then has a lower id than the second step of the rotation, up to which consumers
+/// The transaction gets its id before the function, with a snapshot of its own, reads the current table: a transaction that
+/// may still write into the previous table then has a lower id than the second step of the rotation, up to which consumers
 /// read that table.
 pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
     "select pgq.quote_fqname(chosen.name), pg_catalog.now(), ",

@@ -1,4 +1,4 @@
--- What has been done here of batches that live in another database.
+-- The record of batches and events of other databases that were applied here.
 
 create schema if not exists pgq_ext;
 
@@ -36,9 +36,10 @@ create table if not exists pgq_ext.partial_batch (
 );
 
 -- The tick behind a number of one of the tables above: `tick` for completed_tick, `batch` for completed_batch, `events` for
--- partial_batch. A queue that is restored, fails over or is made anew gives its numbers to other ticks and batches; the
--- time of the tick tells them apart. It counts for the number that it was recorded with, so that whoever writes only the
--- tables above need not know of it; and these may belong to an extension, whose dump has its own columns only.
+-- partial_batch. A queue that is restored, fails over or is recreated gives its numbers to other ticks and batches; the
+-- time of the tick distinguishes them. A row counts only for the number that it was recorded with, so programs that write
+-- only the tables above need not maintain it. It is a table of its own, since the tables above may belong to an extension,
+-- whose dump contains the extension's columns only.
 create table if not exists pgq_ext.checkpoint (
     consumer_id     text        not null,
     subconsumer_id  text        not null default '',

@@ -9,8 +9,8 @@ declare
     que record;
     obstacle text;
 begin
-    -- The transaction gets its id before it looks for the table: whoever still uses the table before the
-    -- current one then has a lower id than the second step of the rotation.
+    -- The transaction gets its id before it reads the current table: a transaction that still uses the previous
+    -- table then has a lower id than the second step of the rotation.
     if not pg_is_in_recovery() then
         perform txid_current();
     end if;
@@ -26,10 +26,10 @@ begin
     if obstacle is not null then
         raise exception '%', obstacle;
     end if;
-    -- A transaction that keeps its snapshot may see the state before a rotation. The file of the table that
-    -- a rotation empties tells, since `pg_relation_filenode` looks at the present and the row does not. The
-    -- present is what the session has taken note of, which it does when it locks a table anew; asking for
-    -- the size locks this one, unless the transaction has locked it before, and then nobody can empty it.
+    -- A transaction that keeps its snapshot may see the state before a rotation. The rotation gives the table that it
+    -- truncates a new file, which `pg_relation_filenode` returns while the visible row has the old one. A session
+    -- notices the new file when it locks the table for the first time. `pg_relation_size` locks it; a table that the
+    -- transaction has locked before cannot have been truncated since.
     if pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable')
         and exists (
             select from pg_catalog.pg_class

@@ -1,4 +1,4 @@
-//! A tick as it is remembered outside of its queue.
+//! A tick that is stored outside of its queue.
 
 use std::fmt;
 
@@ -6,17 +6,15 @@ use chrono::{DateTime, Utc};
 
 use crate::event::batch_info::BatchInfo;
 
-/// A tick of a queue as another place remembers it: a file, or the target of a consumer.
+/// A tick of a queue that is stored elsewhere: in a file, or in the target database of a consumer.
 ///
-/// The number alone does not identify a tick: a queue that is restored to an earlier moment, that fails over to a
-/// standby which lags, or that is made anew, gives the same numbers to other ticks. The time at which the tick was made
-/// does.
+/// The number alone does not identify a tick. A queue that is restored to an earlier moment, fails over to a lagging
+/// standby or is recreated gives the same numbers to other ticks. The time of the tick distinguishes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The tick's number.
     pub tick: i64,
-    /// When the tick was made; `None` when whoever recorded the number did not record the time. Any tick of that number
-    /// is then taken for it.
+    /// The time of the tick; `None` if only the number was recorded. Any tick of that number matches then.
     pub time: Option<DateTime<Utc>>,
 }
 
@@ -38,7 +36,7 @@ impl Checkpoint {
     }
 }
 
-/// Where a recorded position stands, seen from a batch.
+/// A recorded position relative to a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// At the batch's start: the batch is the next one.
@@ -52,7 +50,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Returns where a recorded position stands, seen from a batch.
+    /// Compares a recorded position with a batch.
     pub fn of(recorded: &Checkpoint, batch: &BatchInfo) -> Place {
         if recorded.is(&Checkpoint::start_of(batch)) {
             Place::Start

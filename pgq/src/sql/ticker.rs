@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use crate::names::hex;
 
-/// How long a statement waits for somebody else's lock. What is locked for longer must not hold up the rest. Row
-/// security that would hide queues is an error.
+/// Limits the wait for a lock to 200 milliseconds, so that a locked queue does not delay the others. Makes row security
+/// that would hide queues an error.
 pub(crate) const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '200ms'; \
      set local row_security = off";
 

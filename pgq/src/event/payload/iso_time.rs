@@ -4,8 +4,8 @@ use std::any::type_name;
 
 /// Returns whether a type is one of `chrono`'s, which want a `T` between date and time.
 ///
-/// A name is all that a visitor tells about what it makes. Other types get the text as it is: a column of text may look
-/// like a time.
+/// The type's name is the only information about a visitor's value. Other types get the unchanged text, since a column of
+/// text may resemble a time.
 pub(super) fn is_wanted_by<T>() -> bool {
     type_name::<T>().starts_with("chrono::")
 }
