@@ -97,7 +97,7 @@ fn events_of_nobody_are_kept() {
              update pgq.retry_queue set ev_owner = 5; select setval('pgq.subscription_sub_id_seq', 5)",
         );
         place.says(&["check"], 1, &["`pgq.retry_queue` has 1 events of consumers that do not exist"]);
-        place.says(&["repair"], 0, &["not repaired: ", "nobody can tell whose they were"]);
+        place.says(&["repair"], 0, &["not repaired: ", "their owner cannot be determined"]);
         assert_eq!(place.number("select count(*) from pgq.retry_queue"), 1);
     }
 }
