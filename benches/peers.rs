@@ -1,13 +1,15 @@
-//! Measures the tools beside psql, which sets the limit, and python-pgq, which has to be beaten.
+//! Benchmarks of the programs against psql, which sets the limit, and python-pgq, the peer to beat.
 //!
-//! Every contestant is a process; its time is that of the whole process. All of them take turns, round by
-//! round, so that noise hits all alike; the report gives medians. The own schema and the extension take turns
-//! in the same way, but are compared by statements.
+//! Each contestant is a process, and its time is that of the whole process. The contestants take turns in each round,
+//! so that noise affects all of them equally. The report shows medians. The own schema and the extension are compared
+//! in the same way, by the times of statements.
 
+#[path = "peers/comparison.rs"]
+mod comparison;
 #[path = "peers/consume.rs"]
 mod consume;
-#[path = "peers/ground.rs"]
-mod ground;
+#[path = "peers/crate_client.rs"]
+mod crate_client;
 #[path = "peers/idle.rs"]
 mod idle;
 #[path = "peers/insert.rs"]
@@ -18,14 +20,14 @@ mod json;
 mod latency;
 #[path = "peers/machine.rs"]
 mod machine;
+#[path = "peers/moving.rs"]
+mod moving;
 #[path = "peers/options.rs"]
 mod options;
 #[path = "peers/process.rs"]
 mod process;
 #[path = "peers/programs.rs"]
 mod programs;
-#[path = "peers/relay.rs"]
-mod relay;
 #[path = "peers/report.rs"]
 mod report;
 #[path = "peers/schema.rs"]
@@ -34,28 +36,26 @@ mod schema;
 mod server;
 #[path = "peers/sql.rs"]
 mod sql;
-#[path = "peers/subject.rs"]
-mod subject;
+#[path = "peers/testbed.rs"]
+mod testbed;
 #[path = "peers/ticking.rs"]
 mod ticking;
-#[path = "peers/versus.rs"]
-mod versus;
 #[path = "peers/work.rs"]
 mod work;
 
 use std::process::ExitCode;
 
-use ground::Ground;
 use machine::Machine;
 use options::Options;
 use report::Report;
+use testbed::Testbed;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.first().map(String::as_str) {
-        Some(subject::CONSUME | subject::INSERT) => subject::run(&args),
+        Some(crate_client::CONSUME | crate_client::INSERT) => crate_client::run(&args),
         _ if args.iter().any(|arg| arg == "--bench") => compare(&args),
         _ => {
             println!("peers: measures only under `cargo bench`");
@@ -73,36 +73,36 @@ fn main() -> ExitCode {
 
 fn compare(args: &[String]) -> Result<(), BoxError> {
     let options = Options::parse(args)?;
-    let ground = Ground::prepare(&options)?;
-    let mut report = Report::new(Machine::look(&ground)?, &options);
+    let testbed = Testbed::prepare(&options)?;
+    let mut report = Report::new(Machine::look(&testbed)?, &options);
     print!("{}", report.head());
-    type Measure = fn(&Ground) -> Result<work::Results, BoxError>;
+    type Measure = fn(&Testbed) -> Result<work::Results, BoxError>;
     let works: [(&str, Measure); 4] = [
-        ("one-batch", relay::one_batch),
-        ("backlog", relay::backlog),
+        ("one-batch", moving::one_batch),
+        ("backlog", moving::backlog),
         ("consume", consume::measure),
         ("insert", insert::measure),
     ];
     for (name, measure) in works {
-        if options.wants(name) {
-            let results = measure(&ground)?;
+        if options.selects(name) {
+            let results = measure(&testbed)?;
             println!("{}", report::table(&results));
             report.add(results);
-            // Written after each work, so that an interrupted run leaves what it has.
+            // The report is written after each work, so that an interrupted run keeps its figures.
             std::fs::write(&options.json, report.to_json())?;
         }
     }
-    if options.wants("schema") {
-        let figures = schema::measure(&ground)?;
-        println!("{}", report::versus_table(&figures));
-        report.add_versus(figures);
+    if options.selects("schema") {
+        let figures = schema::measure(&testbed)?;
+        println!("{}", report::comparison_table(&figures));
+        report.add_comparison(figures);
         std::fs::write(&options.json, report.to_json())?;
     }
-    type MeasureTicker = fn(&Ground) -> Result<ticking::Table, BoxError>;
+    type MeasureTicker = fn(&Testbed) -> Result<ticking::Table, BoxError>;
     let tickers: [(&str, MeasureTicker); 2] = [("latency", latency::measure), ("idle-ticker", idle::measure)];
     for (name, measure) in tickers {
-        if options.wants(name) {
-            let table = measure(&ground)?;
+        if options.selects(name) {
+            let table = measure(&testbed)?;
             println!("{}", table.render());
             report.add_ticking(table);
             std::fs::write(&options.json, report.to_json())?;

@@ -1,4 +1,4 @@
-//! Writes the data of every event to a file, beside which it keeps its position (`local_tracking_file`).
+//! Writes the data of every event to a file, and keeps its position in a second file (`local_tracking_file`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -19,7 +19,7 @@ struct NameFile {
 
 impl LocalHandler for NameFile {
     fn process_local_batch(&mut self, events: &mut Events<'_>) -> Result<(), BoxError> {
-        // A pipe that nobody reads from is an error, and not waited for.
+        // Without this flag, opening a pipe would wait for a reader.
         let no_wait = OFlag::O_NONBLOCK.bits();
         let file = OpenOptions::new().create(true).append(true).custom_flags(no_wait).open(&self.path);
         let mut file = BufWriter::new(file.map_err(|error| {
@@ -28,7 +28,7 @@ impl LocalHandler for NameFile {
         while let Some(event) = events.next_event()? {
             writeln!(file, "{} {}", event.id(), event.data().unwrap_or_default())?;
         }
-        // On the disk before the position is. After a crash in between, these lines are written again.
+        // The lines reach the disk before the position. After a crash in between, they are written again.
         file.into_inner()?.sync_all()?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     Program::new("name_file", "db")
         .configure(|program| {
             program
-                .about("Writes the data of every event to a file, beside which it keeps its position.")
+                .about("Writes the data of every event to a file, and keeps its position in a second file.")
                 .version(env!("CARGO_PKG_VERSION"))
                 .keys(&[FILE])
         })

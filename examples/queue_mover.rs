@@ -1,4 +1,4 @@
-//! Copies the events of a queue into a queue of another database, exactly once.
+//! The queue mover: copies the events of a queue into a queue of another database, exactly once.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ const DST_QUEUE: Key = Key::required("dst_queue_name", "Queue to write to. No de
 const KEEP_EVENT_IDS: Key = Key::with_default(
     "keep_event_ids",
     "0",
-    "1: events keep their ids, which takes a target queue without other producers. Defaults to 0.",
+    "1: events keep their ids; the target queue must have no other producers. Defaults to 0.",
 );
 
 struct QueueMover {
@@ -36,7 +36,7 @@ impl QueueMover {
     }
 }
 
-/// Returns whether both connection strings lead to the same database of the same host, as the same user.
+/// Returns whether both connection strings specify the same database, host, port and user.
 fn is_same_database(config: &Config) -> Result<bool, BoxError> {
     let place = |key: &Key| -> Result<String, BoxError> {
         let mut databases = Databases::new("", Control::default());

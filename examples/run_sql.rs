@@ -1,4 +1,4 @@
-//! Runs one SQL statement again and again: a whole program without queues.
+//! Runs an SQL statement periodically: a complete program without queues.
 
 use std::process::ExitCode;
 
@@ -27,7 +27,7 @@ impl Script for RunSql {
 
 fn main() -> ExitCode {
     Program::new("run_sql")
-        .about("Runs one SQL statement again and again.")
+        .about("Runs an SQL statement periodically.")
         .version(env!("CARGO_PKG_VERSION"))
         .database("db", "Connection string of the database. No default.")
         .keys(&[SQL, LISTEN])

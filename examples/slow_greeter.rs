@@ -1,15 +1,15 @@
-//! Runs a command for every event, however long it takes: no transaction is open meanwhile.
+//! Runs a command for every event, without an open transaction, so the command may take long.
 
 use std::process::{Command, ExitCode};
 
-use dbscript::{Error, Key};
+use dbscript::Key;
 use pgq::{Batch, BoxError, Consumer, Event, Outcome};
 
 const COMMAND: Key = Key::required("command", "Command to run with each name as its argument. No default.");
 const AUTOCOMMIT: Key = Key::with_default(
     "pgq_autocommit",
     "1",
-    "1: no transaction is open while the command runs; nothing else will do here. Defaults to 1.",
+    "1: no transaction is open while the command runs. This program requires 1. Defaults to 1.",
 );
 
 struct SlowGreeter {
@@ -18,13 +18,13 @@ struct SlowGreeter {
 
 impl Consumer for SlowGreeter {
     fn process_event(&mut self, event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
-        let db = batch.client().ok_or_else(|| Error::usage("this program needs pgq_autocommit = 1"))?;
+        let db = batch.client()?;
         let status = Command::new(&self.command).arg(event.data().unwrap_or_default()).status()?;
         if !status.success() {
-            // A policy, such as `pgq_max_retries = 5` makes, decides what becomes of the event.
+            // With a retry policy, such as `pgq_max_retries = 5`, the error counts against the event.
             return Err(format!("`{}`: {status}", self.command).into());
         }
-        // Committed at once. The event may come again after a crash, so its id is the key.
+        // Committed at once. The event may be redelivered after a crash, so its id is the key.
         let done = "insert into greeted (id, name) values ($1, $2) on conflict do nothing";
         db.execute(done, &[&event.id(), &event.data()])?;
         Ok(Outcome::Done)
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     pgq::script::Program::new("slow_greeter", "db")
         .configure(|program| {
             program
-                .about("Runs a command for every event, however long it takes.")
+                .about("Runs a command for every event.")
                 .version(env!("CARGO_PKG_VERSION"))
                 .keys(&[COMMAND, AUTOCOMMIT])
         })

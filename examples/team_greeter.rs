@@ -1,4 +1,4 @@
-//! One of several greeters that share the work: each has its own `job_name` and `subconsumer_name`.
+//! A cooperative consumer: several greeters share the work, each with its own `job_name` and `subconsumer_name`.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ struct TeamGreeter {
 impl Consumer for TeamGreeter {
     fn process_event(&mut self, event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
         let greeting = "insert into greeting (name, greeter) values ($1, $2)";
-        batch.db().execute(greeting, &[&event.data(), &self.name])?;
+        batch.db()?.execute(greeting, &[&event.data(), &self.name])?;
         Ok(Outcome::Done)
     }
 }

@@ -1,11 +1,13 @@
 //! An HTTP service that produces events in the transactions of its requests, and consumes them in the same process.
 //!
-//! `POST /accounts` creates an account by the name in its body, and with it an event; a consumer on a thread of its own
-//! welcomes each account exactly once. `GET /healthz` tells how the consumer is, and is 503 when it has not reached the
-//! database for half a minute. The ticker runs inside, too; where there is one already, it stands by.
+//! - `POST /accounts` creates an account with the name in the request's body, and an event in the same transaction. A
+//!   consumer on its own thread welcomes each account exactly once.
+//! - `GET /healthz` reports the state of the consumer. The status is 503 when the consumer has not reached the database
+//!   for 30 seconds.
+//! - A ticker runs in the process. If another ticker is active, this one is on standby.
 //!
-//! `web_service 127.0.0.1:8080 'host=localhost user=postgres dbname=queries'`: the pool reads the connection string as
-//! the driver does, so the host has to be named.
+//! Usage: `web_service 127.0.0.1:8080 'host=localhost user=postgres dbname=queries'`. The pool parses the connection
+//! string with the driver, which requires `host`.
 #![allow(clippy::print_stderr, reason = "a program reports its errors there")]
 
 use std::convert::Infallible;
@@ -34,10 +36,10 @@ const USAGE: &str = "usage: web_service ADDRESS CONNECTION_STRING";
 const QUEUE: &str = "accounts";
 const TABLES: &str = "create table if not exists account (name text primary key);
                       create table if not exists welcome (name text, at timestamptz default now())";
-/// How long requests and the consumer's batch may take once the service is to end.
+/// The time-out of requests in progress and of the consumer's batch at shutdown.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long ago the consumer's last good round may be.
-const PULSE_LIMIT: Duration = Duration::from_secs(30);
+/// The largest age of the last successful round of a healthy consumer.
+const MAX_ROUND_AGE: Duration = Duration::from_secs(30);
 const BODY_LIMIT: usize = 1024;
 
 type Pool = r2d2::Pool<PostgresConnectionManager<NoTls>>;
@@ -47,19 +49,19 @@ struct Welcome;
 
 impl Consumer for Welcome {
     fn process_event(&mut self, event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
-        batch.db().execute("insert into welcome (name) values ($1)", &[&event.data()])?;
+        batch.db()?.execute("insert into welcome (name) values ($1)", &[&event.data()])?;
         Ok(Outcome::Done)
     }
 }
 
-/// What every request needs.
+/// The state that requests share.
 struct Service {
     pool: Pool,
     worker: WorkerHandle,
 }
 
 impl Service {
-    /// Creates the account and its event, both or neither; returns whether the name was free.
+    /// Creates an account and its event in one transaction. Returns false when the account exists already.
     fn create_account(&self, name: &str) -> Result<bool, BoxError> {
         let mut client = self.pool.get()?;
         let mut transaction = client.transaction()?;
@@ -75,7 +77,7 @@ impl Service {
     fn health(&self) -> Reply {
         let totals = self.worker.totals();
         let is_recent =
-            totals.last_round.is_some_and(|last| last.elapsed().is_ok_and(|ago| ago <= PULSE_LIMIT));
+            totals.last_round.is_some_and(|last| last.elapsed().is_ok_and(|ago| ago <= MAX_ROUND_AGE));
         let status = match is_recent && !self.worker.is_finished() {
             true => StatusCode::OK,
             false => StatusCode::SERVICE_UNAVAILABLE,
@@ -89,18 +91,18 @@ async fn answer(request: Request<Incoming>, service: Arc<Service>) -> Reply {
     match (request.method(), request.uri().path()) {
         (&Method::POST, "/accounts") => post_account(request, service).await,
         (&Method::GET, "/healthz") => service.health(),
-        _ => reply(StatusCode::NOT_FOUND, "there are POST /accounts and GET /healthz\n"),
+        _ => reply(StatusCode::NOT_FOUND, "use POST /accounts or GET /healthz\n"),
     }
 }
 
 async fn post_account(request: Request<Incoming>, service: Arc<Service>) -> Reply {
     let body = Limited::new(request.into_body(), BODY_LIMIT).collect().await;
     let Some(name) = body.ok().and_then(|body| String::from_utf8(body.to_bytes().into()).ok()) else {
-        return reply(StatusCode::BAD_REQUEST, "the body has to be a short text\n");
+        return reply(StatusCode::BAD_REQUEST, "the body must be a text of at most 1024 bytes\n");
     };
     match tokio::task::spawn_blocking(move || service.create_account(name.trim())).await {
         Ok(Ok(true)) => reply(StatusCode::CREATED, "created\n"),
-        Ok(Ok(false)) => reply(StatusCode::CONFLICT, "there is such an account\n"),
+        Ok(Ok(false)) => reply(StatusCode::CONFLICT, "the account exists already\n"),
         Ok(Err(error)) => failed(&*error),
         Err(error) => failed(&error),
     }
@@ -117,18 +119,18 @@ fn reply(status: StatusCode, body: impl Into<Bytes>) -> Reply {
     reply
 }
 
-async fn talk(client: TcpStream, service: Arc<Service>) {
+async fn serve_client(client: TcpStream, service: Arc<Service>) {
     let answer = service_fn(move |request| {
         let service = service.clone();
         async move { Ok::<_, Infallible>(answer(request, service).await) }
     });
     let mut server = http1::Builder::new();
     let connection = server.timer(TokioTimer::new()).keep_alive(false).half_close(true);
-    // A client that breaks off is its own affair.
+    // A broken connection affects only its client.
     let _ = connection.serve_connection(TokioIo::new(client), answer).await;
 }
 
-/// Answers requests until the process is asked to end, and those of that moment for a while longer.
+/// Serves requests until SIGINT or SIGTERM, and then waits up to 5 seconds for requests in progress.
 async fn serve(address: &str, service: &Arc<Service>) -> Result<(), BoxError> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener = TcpListener::bind(address).await?;
@@ -136,7 +138,7 @@ async fn serve(address: &str, service: &Arc<Service>) -> Result<(), BoxError> {
     loop {
         tokio::select! {
             accepted = listener.accept() => if let Ok((client, _)) = accepted {
-                clients.spawn(talk(client, service.clone()));
+                clients.spawn(serve_client(client, service.clone()));
             },
             Some(_) = clients.join_next() => {}
             _ = interrupt.recv() => break,
@@ -150,7 +152,7 @@ async fn serve(address: &str, service: &Arc<Service>) -> Result<(), BoxError> {
 
 fn run(address: &str, conninfo: &str) -> Result<(), BoxError> {
     let config: Config = conninfo.parse()?;
-    // What is wrong with the connection is told at once; the pool would try again and again first.
+    // A failed connection is reported at once. The pool would retry for 30 seconds first.
     let mut client = config.connect(NoTls)?;
     client.batch_execute(TABLES)?;
     pgq::admin::create_queue(&mut client, QUEUE)?;
@@ -162,7 +164,7 @@ fn run(address: &str, conninfo: &str) -> Result<(), BoxError> {
     let runtime = Runtime::new()?;
     let served = runtime.block_on(serve(address, &service));
     if !service.worker.stop_within(GRACE) {
-        // What it has not committed is delivered again.
+        // The events of the uncommitted batch are redelivered.
         eprintln!("web_service: the consumer does not end");
         std::process::exit(1);
     }

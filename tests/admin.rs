@@ -19,8 +19,7 @@ use postgres::Client;
 use tempfile::TempDir;
 
 use crate::support::programs::{command, errors};
-use crate::support::queues::install_as;
-use crate::support::{Database, unique};
+use crate::support::{Database, templates, unique};
 
 /// Both kinds of PgQ.
 const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
@@ -42,12 +41,7 @@ struct Said {
 
 impl Place {
     fn create(kind: Kind) -> Place {
-        let database = match kind {
-            Kind::Own => Database::create("admin"),
-            Kind::Extension => Database::create_with_extension("admin"),
-        };
-        let mut client = database.client();
-        install_as(&mut client, kind);
+        let (database, client) = templates::installed(kind, "admin");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let place = Place { database, client, folder };
         place.write_ini(&place.database.conninfo());

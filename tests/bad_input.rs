@@ -37,7 +37,7 @@ fn check_ini(pair: &Pair, change: impl FnOnce(String) -> String, status: i32, ex
 fn the_command_line() {
     let pair = Pair::create();
     check(&mut pair.mover(&["--frobnicate"]), 2, &["--frobnicate", "--help"]);
-    check(&mut pair.mover(&["--set", "x"]), 2, &["--set wants PARAM=VAL, not `x`"]);
+    check(&mut pair.mover(&["--set", "x"]), 2, &["--set must be PARAM=VAL, not `x`"]);
     check(&mut pair.mover(&["-s", "-k"]), 2, &["cannot be used with"]);
     let folder = pair.folder.path();
     check(&mut command("queue_mover", folder), 2, &["no config file given", "--ini"]);
@@ -55,11 +55,15 @@ fn the_command_line() {
         adm
     };
     check(&mut adm(&[]), 2, &["no command given"]);
-    check(&mut adm(&["crate", "q"]), 2, &["unknown command `crate`; do you mean `create`?"]);
+    check(&mut adm(&["crate", "q"]), 2, &["unknown command `crate`; did you mean `create`?"]);
     check(&mut adm(&["create"]), 2, &["command `create` takes <queue>"]);
     check(&mut adm(&["install", "londiste"]), 2, &["unknown schema `londiste`"]);
-    check(adm(&["ticker"]).arg("-d"), 2, &["-d needs `pidfile`"]);
-    check(adm(&["create", "q"]).args(["-d", "--set", "pidfile=x.pid"]), 2, &["-d is for what loops"]);
+    check(adm(&["ticker"]).arg("-d"), 2, &["-d requires `pidfile`"]);
+    check(
+        adm(&["create", "q"]).args(["-d", "--set", "pidfile=x.pid"]),
+        2,
+        &["-d cannot be used with a job that runs once"],
+    );
     assert!(!folder.join("x.pid").exists());
 }
 
@@ -265,7 +269,7 @@ fn an_unknown_key_is_told_with_the_nearest_name() {
     pair.write_ini("pgq_lazy_fetsh = 5\n");
     let log = errors(&pair.drain());
     assert_eq!(log.matches("WARNING").count(), 1, "{log}");
-    assert!(log.contains("key `pgq_lazy_fetsh` is not known; do you mean `pgq_lazy_fetch`?"), "{log}");
+    assert!(log.contains("unknown key `pgq_lazy_fetsh`; did you mean `pgq_lazy_fetch`?"), "{log}");
 }
 
 #[test]

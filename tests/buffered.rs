@@ -15,7 +15,7 @@ use postgres::{Client, Transaction};
 
 use crate::support::queues::{self, ODD};
 use crate::support::server::Server;
-use crate::support::{Database, wait_for};
+use crate::support::{Database, templates, wait_for};
 
 pub(crate) const QUEUE: &str = "queue";
 pub(crate) const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
@@ -23,9 +23,7 @@ pub(crate) const SHORT: Duration = Duration::from_millis(10);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 pub(crate) fn database(kind: Kind, prefix: &str) -> (Database, Client) {
-    let database = Database::create_for(kind, prefix);
-    let mut client = database.client();
-    queues::install_as(&mut client, kind);
+    let (database, mut client) = templates::installed(kind, prefix);
     queues::create(&mut client, QUEUE);
     (database, client)
 }
@@ -230,7 +228,7 @@ fn a_missing_queue_is_told_and_what_was_sent_stays() {
         let producer = builder(&database.conninfo()).spawn().expect("up");
         producer.send(event(0)).expect("accepted");
         producer.flush().expect("committed");
-        pgq::admin::drop_queue(&mut client, QUEUE, true).expect("dropped");
+        pgq::admin::drop_queue(&mut client, QUEUE, pgq::admin::DropMode::Force).expect("dropped");
         producer.send(event(1)).expect("not known yet");
         let error = producer.flush().expect_err("no queue");
         assert!(error.kind() == pgq::ErrorKind::Missing, "{error}");

@@ -15,8 +15,9 @@ use nix::unistd::{Pid, User, geteuid};
 use postgres::error::SqlState;
 use postgres::{Client, NoTls};
 
+use crate::support::amount::pick;
 use crate::support::server::Server;
-use crate::support::{Database, wait_for};
+use crate::support::{Database, programs, wait_for};
 
 /// Tells a test that it runs in a process of its own, and is to play the other part there.
 const PART: &str = "PGQ_TEST_PART";
@@ -62,9 +63,11 @@ impl Traces {
     }
 }
 
-fn this_test_again(name: &str) -> Command {
-    let mut command = Command::new(env::current_exe().expect("the path of this program"));
-    command.args([&format!("cluster::{name}"), "--exact", "--nocapture"]).env(PART, "child");
+/// Makes the command of a test in a process of its own, which does not ignore what a background job ignores.
+fn this_test_again(name: &str, part: &str) -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(env::current_exe().expect("the path of this program"));
+    command.args([&format!("cluster::{name}"), "--exact", "--nocapture"]).env(PART, part);
     command.stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
     command
 }
@@ -77,18 +80,9 @@ fn traces_of(child: &mut Child) -> Traces {
     Traces::parse(&line.expect("the child starts a server"))
 }
 
-/// Runs `name` again in a process of its own, ends that as told, and waits until its server has gone too.
-fn check_nothing_is_left(name: &str, end: impl FnOnce(Pid)) {
-    let mut child = this_test_again(name).spawn().expect("run this program");
-    let traces = traces_of(&mut child);
-    end(Pid::from_raw(child.id().try_into().expect("a process id")));
-    child.wait().expect("the end of the child");
-    traces.wait_until_gone();
-}
-
-/// Returns whether this is the child of [`check_nothing_is_left`].
-fn is_child() -> bool {
-    env::var_os(PART).is_some()
+/// Returns what this process is to do, where it is not the test's own.
+fn part() -> Option<String> {
+    env::var(PART).ok()
 }
 
 fn announce(server: Server) -> Server {
@@ -219,67 +213,51 @@ fn is_gone_when_dropped() {
     drop(client);
 }
 
-#[test]
-fn is_gone_after_a_kill() {
-    if is_child() {
-        let _server = announce(start());
-        sleep_forever();
-    }
-    check_nothing_is_left("is_gone_after_a_kill", |child| {
-        kill(child, Signal::SIGKILL).expect("kill the child")
-    });
-}
+/// How a process with a server may end.
+const ENDS: [&str; 5] = ["kill", "restart and kill", "interrupt", "panic", "leak"];
 
-#[test]
-fn is_gone_after_a_restart_and_a_kill() {
-    if is_child() {
-        let server = start();
+/// Ends this process, or waits for the other one to end it.
+fn end_by(end: &str) {
+    let server = start();
+    if end.starts_with("restart") {
         server.restart_immediate();
-        let _server = announce(server);
-        sleep_forever();
     }
-    check_nothing_is_left("is_gone_after_a_restart_and_a_kill", |child| {
-        kill(child, Signal::SIGKILL).expect("kill the child");
-    });
+    let server = announce(server);
+    match end {
+        "panic" => panic!("on purpose"),
+        "leak" => std::mem::forget(server),
+        _ => sleep_forever(),
+    }
 }
 
 #[test]
-fn is_gone_after_an_interrupt() {
-    if is_child() {
-        let _server = announce(start());
-        sleep_forever();
+fn nothing_is_left_however_its_process_ends() {
+    const NAME: &str = "nothing_is_left_however_its_process_ends";
+    if let Some(end) = part() {
+        return end_by(&end);
     }
-    check_nothing_is_left("is_gone_after_an_interrupt", |child| {
-        killpg(child, Signal::SIGINT).expect("interrupt the group of the child");
-    });
-}
-
-#[test]
-fn is_gone_after_a_panic() {
-    if is_child() {
-        let _server = announce(start());
-        panic!("on purpose");
+    for end in pick(&ENDS[..2], &ENDS) {
+        let mut child = this_test_again(NAME, end).spawn().expect("run this program");
+        let traces = traces_of(&mut child);
+        let process = Pid::from_raw(child.id().try_into().expect("a process id"));
+        match *end {
+            "kill" | "restart and kill" => kill(process, Signal::SIGKILL).expect("kill the child"),
+            "interrupt" => killpg(process, Signal::SIGINT).expect("interrupt the group of the child"),
+            _ => {}
+        }
+        child.wait().expect("the end of the child");
+        traces.wait_until_gone();
     }
-    check_nothing_is_left("is_gone_after_a_panic", |_| ());
-}
-
-#[test]
-fn is_gone_when_the_program_ends_without_dropping_it() {
-    if is_child() {
-        std::mem::forget(announce(start()));
-        return;
-    }
-    check_nothing_is_left("is_gone_when_the_program_ends_without_dropping_it", |_| ());
 }
 
 #[test]
 fn says_how_to_install_it() {
-    if is_child() {
+    if part().is_some() {
         let error = Server::start().err().expect("a folder without binaries was named");
         writeln!(io::stdout(), "\nerror: {error}").expect("print");
         return;
     }
-    let mut command = this_test_again("says_how_to_install_it");
+    let mut command = this_test_again("says_how_to_install_it", "start");
     let output = command.env("PG_BINDIR", "/dev").output().expect("run this program");
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find(|line| line.starts_with("error: ")).expect("an error in one line");
@@ -316,6 +294,6 @@ fn check_as_ordinary_user(name: &str) {
 /// The target folder may be closed to others.
 fn copy_of_this_program(dir: &Path) -> PathBuf {
     let copy = dir.join("tests");
-    fs::copy(env::current_exe().expect("the path of this program"), &copy).expect("copy this program");
+    programs::copy(&env::current_exe().expect("the path of this program"), &copy);
     copy
 }

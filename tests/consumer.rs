@@ -80,7 +80,11 @@ fn the_handler_may_use_the_database_between_events() {
 
     let mut batch = open(&mut client, &subscription);
     while let Some(event) = batch.next_event().expect("readable") {
-        batch.db().execute("insert into seen values ($1)", &[&event.data()]).expect("inserted");
+        batch
+            .db()
+            .expect("a transaction is open")
+            .execute("insert into seen values ($1)", &[&event.data()])
+            .expect("inserted");
     }
     drop(batch);
     let seen = |client: &mut Client| -> i64 {
@@ -90,7 +94,11 @@ fn the_handler_may_use_the_database_between_events() {
 
     let mut batch = open(&mut client, &subscription);
     while let Some(event) = batch.next_event().expect("readable") {
-        batch.db().execute("insert into seen values ($1)", &[&event.data()]).expect("inserted");
+        batch
+            .db()
+            .expect("a transaction is open")
+            .execute("insert into seen values ($1)", &[&event.data()])
+            .expect("inserted");
     }
     batch.finish().expect("finished");
     assert_eq!(seen(&mut client), 100);
@@ -183,6 +191,7 @@ fn processes_of_one_name_that_race_for_batches_share_them_out() {
                 let id = batch.info().id;
                 batch
                     .db()
+                    .expect("a transaction is open")
                     .execute("insert into seen values ($1, $2)", &[&event.id(), &id])
                     .expect("inserted");
             }
@@ -206,7 +215,8 @@ fn a_batch_that_somebody_else_finished_is_rolled_back() {
     queues::insert(&mut client, QUEUE, 0, 10);
     queues::tick(&mut client, QUEUE);
     let mut batch = open(&mut client, &subscription);
-    batch.db().execute("insert into done values (1)", &[]).expect("inserted");
+    let db = batch.db().expect("a transaction is open");
+    db.execute("insert into done values (1)", &[]).expect("inserted");
     database.client().execute("select pgq.finish_batch($1)", &[&batch.info().id]).expect("finished");
     let error = batch.finish().expect_err("it was taken away");
     assert!(error.to_string().contains("somebody else"), "{error}");

@@ -3,6 +3,7 @@
 mod attempts;
 mod autocommit;
 mod coop;
+mod errors;
 mod keys;
 mod local;
 mod many;
@@ -21,7 +22,7 @@ use pgq::schema::Kind;
 use pgq::{Batch, BoxError, Consumer, Event, Outcome, Settings, Subscription};
 use postgres::Client;
 
-use crate::support::{Database, queues};
+use crate::support::{Database, queues, templates};
 
 const QUEUE: &str = "queue";
 const CONSUMER: &str = "consumer";
@@ -42,14 +43,11 @@ impl Pgq {
 
     /// Returns a database with a queue.
     fn database(self) -> (Database, Client) {
-        let kind = if self == Pgq::Own { Kind::Own } else { Kind::Extension };
-        let database = Database::create_for(kind, "consumers");
-        let mut client = database.client();
-        if self == Pgq::Bare {
-            queues::create_extension(&mut client);
-        } else {
-            queues::install_as(&mut client, kind);
-        }
+        let (database, mut client) = match self {
+            Pgq::Own => templates::installed(Kind::Own, "consumers"),
+            Pgq::Extension => templates::installed(Kind::Extension, "consumers"),
+            Pgq::Bare => templates::bare("consumers"),
+        };
         queues::create(&mut client, QUEUE);
         (database, client)
     }
@@ -146,7 +144,7 @@ fn create_written(client: &mut Client) {
 }
 
 fn write(batch: &mut Batch<'_>, number: i64) -> Result<(), BoxError> {
-    batch.db().execute("insert into written values ($1)", &[&number])?;
+    batch.db()?.execute("insert into written values ($1)", &[&number])?;
     Ok(())
 }
 

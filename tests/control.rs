@@ -208,7 +208,7 @@ fn a_reload_warns_of_what_it_cannot_change() {
     fs::write(pair.folder.path().join("mover.ini"), text.replace("pidfile = log/", "pidfile = "))
         .expect("writable");
     mover.signal(Signal::SIGHUP);
-    wait_for("the warning", || pair.log().contains("WARNING changes of job_name, pidfile and logfile"));
+    wait_for("the warning", || pair.log().contains("WARNING changes of job_name, pidfile, logfile"));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use pgq::schema::Kind;
 use pgq::{Consumer, Event, Outcome, Settings, Subscription};
 use postgres::Client;
 
-use crate::support::{Database, queues, wait_for};
+use crate::support::{Database, queues, templates, wait_for};
 
 const QUEUE: &str = "queue";
 const CONSUMER: &str = "consumer";
@@ -23,9 +23,7 @@ const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
 
 /// Returns a database with a queue that ticks and rotates whenever it is asked to, and a consumer.
 fn database(kind: Kind) -> (Database, Client) {
-    let database = Database::create_for(kind, "copying");
-    let mut client = database.client();
-    queues::install_as(&mut client, kind);
+    let (database, mut client) = templates::installed(kind, "copying");
     make_queue(&mut client, QUEUE);
     (database, client)
 }

@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use postgres::{Client, NoTls};
 
 use crate::control::wait_blocked;
+use crate::support::amount::pick;
 use crate::support::programs::{JOB, Pair, Running, SOURCE_QUEUE, TARGET_QUEUE};
 use crate::support::{queues, wait_for};
 
@@ -109,7 +110,7 @@ fn hit(source: &mut Client, target: &mut Client, blow: Blow, mover: &mut Running
 fn a_blow_at_any_step_loses_and_doubles_nothing() {
     for step in STEPS {
         for blow in BLOWS {
-            let pair = Pair::create();
+            let pair = Pair::on_two_servers();
             gate(&mut pair.target_client(), "pgq_ext.completed_tick", "");
             let finished = "when (new.sub_batch is null)";
             gate(&mut pair.source_client(), "pgq.subscription", finished);
@@ -133,33 +134,36 @@ fn a_blow_at_any_step_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn a_restart_of_the_server_amid_a_batch_loses_and_doubles_nothing() {
-    let pair = Pair::on_own_server();
+fn a_restart_of_either_server_amid_a_batch_loses_and_doubles_nothing() {
+    let pair = Pair::on_two_own_servers();
     gate(&mut pair.target_client(), "pgq_ext.completed_tick", "");
     pair.register();
     let mut mover = Running::start(&mut pair.mover(&[]));
-    let mut source = pair.source_client();
-    for (round, lock) in [
+    let mut count = 0;
+    for lock in [
         "lock table pgq.event_1_0 in exclusive mode".to_owned(),
         "lock table pgq_ext.completed_tick in exclusive mode".to_owned(),
         format!("select pg_advisory_xact_lock({GATE})"),
-    ]
-    .iter()
-    .enumerate()
-    {
-        let mut holder = pair.target_client();
-        let mut hold = holder.transaction().expect("begin");
-        hold.batch_execute(lock).expect("locked");
-        queues::insert(&mut source, SOURCE_QUEUE, i64::try_from(round).expect("small") * 100, 100);
-        queues::tick(&mut source, SOURCE_QUEUE);
-        wait_blocked(&mut pair.target_client());
-        pair.server().restart_immediate();
-        source = pair.source_client();
-        let last = queues::tick(&mut source, SOURCE_QUEUE);
-        wait_for("the mover to recover", || queues::position(&mut source, SOURCE_QUEUE, JOB) == (last, None));
+    ] {
+        for restarted in [pair.server(), pair.target_server()] {
+            let mut holder = pair.target_client();
+            holder.batch_execute(&format!("begin; {lock}")).expect("locked");
+            let mut source = pair.source_client();
+            queues::insert(&mut source, SOURCE_QUEUE, count, 100);
+            count += 100;
+            queues::tick(&mut source, SOURCE_QUEUE);
+            wait_blocked(&mut pair.target_client());
+            restarted.restart_immediate();
+            drop(holder);
+            let mut source = pair.source_client();
+            let last = queues::tick(&mut source, SOURCE_QUEUE);
+            wait_for("the mover to recover", || {
+                queues::position(&mut source, SOURCE_QUEUE, JOB) == (last, None)
+            });
+        }
     }
     assert!(mover.is_running());
-    assert_eq!(queues::count(&mut pair.target_client(), TARGET_QUEUE), 300);
+    assert_eq!(queues::count(&mut pair.target_client(), TARGET_QUEUE), 600);
     pair.assert_moved();
 }
 
@@ -218,7 +222,7 @@ impl Drop for Ending<'_> {
 }
 
 fn rounds() -> u32 {
-    env::var("CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(25)
+    env::var("CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or_else(|| pick(10, 25))
 }
 
 fn seed() -> u64 {
@@ -239,7 +243,7 @@ fn terminate(client: &mut Client) {
 /// `CRASH_ROUNDS` sets the number of rounds, `CRASH_SEED` repeats a run's choices.
 #[test]
 fn random_blows_while_events_stream_in_lose_and_double_nothing() {
-    let pair = Pair::on_own_server();
+    let pair = Pair::on_two_own_servers();
     pair.register();
     let seed = seed();
     let mut random = Random(seed);
@@ -257,10 +261,11 @@ fn random_blows_while_events_stream_in_lose_and_double_nothing() {
         for _ in 0..rounds() {
             thread::park_timeout(Duration::from_millis(random.below(250)));
             // A restart costs the most time, so it comes less often.
-            match random.below(10) {
+            match random.below(20) {
                 0 => pair.server().restart_immediate(),
-                1..=2 => terminate(&mut pair.source_client()),
-                3..=4 => terminate(&mut pair.target_client()),
+                1 => pair.target_server().restart_immediate(),
+                2..=5 => terminate(&mut pair.source_client()),
+                6..=9 => terminate(&mut pair.target_client()),
                 _ => {
                     mover.kill();
                     mover = Running::start(&mut pair.mover(&[]));

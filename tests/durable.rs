@@ -5,7 +5,7 @@ use pgq_ext::{Error, Tracker};
 use postgres::{Client, Transaction};
 
 use crate::support::programs::{JOB, Pair, SOURCE_QUEUE};
-use crate::support::{Database, queues};
+use crate::support::{queues, templates};
 
 /// Records what the setting is when a transaction that has written to a table commits.
 fn watch(client: &mut Client, table: &str) {
@@ -72,9 +72,7 @@ fn whoever_records_cannot_forget_to_wait() {
     queues::tick(&mut client, "queue");
     let batch = subscription.next_batch(&mut client).expect("answers").expect("a batch");
 
-    let target = Database::create("durable_dst");
-    let mut dst = target.client();
-    pgq_ext::schema::install(&mut dst).expect("installed");
+    let (_target, mut dst) = templates::recording("durable_dst");
     dst.batch_execute("create table public.effect (n int)").expect("created");
     watch(&mut dst, "public.effect");
     dst.batch_execute("set synchronous_commit = off").expect("set");
@@ -99,9 +97,7 @@ fn whoever_records_cannot_forget_to_wait() {
 
 #[test]
 fn a_schema_of_another_make_is_no_exception() {
-    let target = Database::create("durable_dst");
-    let mut dst = target.client();
-    pgq_ext::schema::install(&mut dst).expect("installed");
+    let (_target, mut dst) = templates::recording("durable_dst");
     dst.batch_execute(
         "create table public.effect (n int); set synchronous_commit = off; \
          create or replace function pgq_ext.set_last_tick(a_consumer text, a_tick_id bigint) returns integer \

@@ -131,7 +131,7 @@ impl Consumer for Slow {
     fn process_event(&mut self, _event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
         self.at_work.send(())?;
         if self.in_database {
-            batch.db().batch_execute("select pg_sleep(3600)")?;
+            batch.db()?.batch_execute("select pg_sleep(3600)")?;
         } else {
             self.go.recv()?;
         }

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use crate::support::jobs::TestJob;
 use crate::support::programs::{Pair, SOURCE_QUEUE, command_on, errors, program};
-use crate::support::{Database, queues, wait_for};
+use crate::support::{queues, templates, wait_for};
 
 /// What a terminal takes as commands, what ends lines, turns the direction of text, and is not seen.
 const EVIL: &str = "y\u{1b}]0;PWNED\u{7}\u{1b}[2J\r\n2007-10-19 20:59:59,968 1 ERROR forged \u{85}\u{9b}31m\u{7f}\
@@ -157,9 +157,7 @@ fn an_event_that_a_target_refuses_forges_no_line() {
 
 #[test]
 fn the_reason_of_a_failed_event_keeps_what_the_log_leaves_out() {
-    let database = Database::create("escaping");
-    let mut client = database.client();
-    queues::install(&mut client);
+    let (database, mut client) = templates::prepared("escaping");
     queues::create(&mut client, "q");
     client.batch_execute("create table greeting (name text check (name <> 'secret'))").expect("created");
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -159,18 +159,6 @@ fn hosts_are_away_for_a_while() {
 }
 
 #[test]
-fn failed_rounds_leave_nothing_behind() {
-    let inserter = Inserter::new("host=/nowhere user=postgres");
-    let program = Running::start(inserter.command().args(["-v", "--set", "exception_sleep=0"]));
-    let failed = || inserter.log().matches("failed again").count();
-    wait_for("failed rounds", || failed() > 1_000);
-    let (before, memory) = (failed(), program.memory());
-    wait_for("many more", || failed() > before + 6_000);
-    let more = program.memory() - memory;
-    assert!(more < 2_000, "{more} kB");
-}
-
-#[test]
 fn one_line_tells_what_each_host_said() {
     let server = Server::builder().listen_localhost().setting("default_transaction_read_only", "on").start();
     let server = server.unwrap_or_else(|error| panic!("{error}"));

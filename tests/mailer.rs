@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use crate::support::mail_server::{Encryption, LOGIN, MailServer};
 use crate::support::programs::{Running, command_on, succeed};
-use crate::support::{Database, output, queues};
+use crate::support::{Database, output, queues, templates};
 
 const QUEUE: &str = "mailer";
 const CONSUMER: &str = "mailer_daemon";
@@ -51,9 +51,7 @@ impl Office {
     }
 
     fn of_kind(kind: Kind) -> Office {
-        let database = Database::create_for(kind, "mailer");
-        let mut client = database.client();
-        queues::install_as(&mut client, kind);
+        let (database, mut client) = templates::installed(kind, "mailer");
         queues::create(&mut client, QUEUE);
         Office::at(database, client, MailServer::start())
     }

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::support::programs::{command_on, errors};
 use crate::support::server::Server;
-use crate::support::{Database, queues};
+use crate::support::{Database, queues, templates};
 
 const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
 
@@ -33,9 +33,7 @@ struct Place {
 
 impl Place {
     fn create(kind: Kind) -> Place {
-        let database = Database::create_for(kind, "moved");
-        let mut client = database.client();
-        queues::install_as(&mut client, kind);
+        let (database, mut client) = templates::installed(kind, "moved");
         queues::create(&mut client, "q");
         pgq::admin::register_consumer(&mut client, "q", "a").expect("registered");
         let folder = folder(&database.conninfo());

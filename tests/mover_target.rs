@@ -145,7 +145,7 @@ fn a_target_queue_that_was_dropped_is_told_of_and_loses_nothing() {
     let mover = Running::start(&mut pair.mover(&[]));
     insert_and_tick(&pair, 0, 10);
     wait_for("the first events", || queues::count(&mut target, TARGET_QUEUE) == 10);
-    pgq::admin::drop_queue(&mut target, TARGET_QUEUE, true).expect("dropped");
+    pgq::admin::drop_queue(&mut target, TARGET_QUEUE, pgq::admin::DropMode::Force).expect("dropped");
     insert_and_tick(&pair, 10, 10);
     wait_for("a complaint", || pair.log().contains("queue `copy_of_eventlog` does not exist"));
     queues::create(&mut target, TARGET_QUEUE);

@@ -131,8 +131,8 @@ fn a_log_file_that_is_a_pipe_keeps_nobody() {
     let path = job.path().join("log");
     pipe(job.path(), "log");
     job.write_ini("sql = select 1\nlogfile = log\n");
-    refuses(&mut job.command(&[]), "`log`", "nobody reads from the pipe");
-    refuses(&mut job.command(&["-d"]), "`log`", "nobody reads from the pipe");
+    refuses(&mut job.command(&[]), "`log`", "the pipe has no reader");
+    refuses(&mut job.command(&["-d"]), "`log`", "the pipe has no reader");
     // With a reader it is a place to log to, also when the reader does not read.
     let mut reader =
         OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path);

@@ -6,11 +6,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use pgq::payload::{Fields, urldecode, urlencode};
 use proptest::prelude::*;
-use proptest::test_runner::{RngSeed, TestRunner};
 use serde_json::{Value, json};
 
+use crate::support::amount::check_generated;
+
 /// How many maps and how many texts are generated in a run.
-const GENERATED: u32 = 4000;
+const GENERATED: [u32; 2] = [500, 4000];
 
 type Pairs = Vec<(String, Option<String>)>;
 
@@ -71,19 +72,6 @@ fn encoded() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-fn check_all<T: std::fmt::Debug>(
-    strategy: &impl Strategy<Value = T>,
-    check: impl Fn(T) -> Result<(), TestCaseError>,
-) {
-    let defaults = ProptestConfig::default();
-    let rng_seed = if defaults.rng_seed == RngSeed::Random { RngSeed::Fixed(1) } else { defaults.rng_seed };
-    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { defaults.cases } else { GENERATED };
-    let config = ProptestConfig { cases, rng_seed, failure_persistence: None, ..defaults };
-    if let Err(failure) = TestRunner::new(config).run(strategy, check) {
-        panic!("{failure}");
-    }
-}
-
 fn owned(fields: &Fields<'_>) -> Pairs {
     fields.iter().map(|(name, value)| (name.to_owned(), value.map(str::to_owned))).collect()
 }
@@ -92,7 +80,7 @@ fn owned(fields: &Fields<'_>) -> Pairs {
 fn generated_fields_are_written_as_skytools_writes_them() {
     let peer = RefCell::new(Peer::start());
     let fields = prop::collection::vec((text(), prop::option::of(text())), 0..6);
-    check_all(&fields, |pairs| {
+    check_generated(GENERATED, &fields, |pairs| {
         let fields: Fields<'_> = pairs.iter().map(|(name, value)| (name, value.as_ref())).collect();
         let answer = peer.borrow_mut().ask(&json!({ "fields": pairs }));
         prop_assert_eq!(&json!({ "value": fields.urlencode() }), &answer);
@@ -111,7 +99,7 @@ fn generated_fields_are_written_as_skytools_writes_them() {
 fn generated_texts_are_read_as_skytools_reads_them() {
     let peer = RefCell::new(Peer::start());
     let (valid, wrong) = (Cell::new(0), Cell::new(0));
-    check_all(&prop_oneof![3 => encoded(), 1 => text()], |text| {
+    let cases = check_generated(GENERATED, &prop_oneof![3 => encoded(), 1 => text()], |text| {
         let answer = peer.borrow_mut().ask(&json!({ "text": text }));
         match urldecode(&text) {
             Ok(fields) => {
@@ -133,5 +121,5 @@ fn generated_texts_are_read_as_skytools_reads_them() {
         }
         Ok(())
     });
-    assert!(valid.get() > GENERATED / 4 && wrong.get() > GENERATED / 20, "{valid:?} {wrong:?}");
+    assert!(valid.get() > cases / 4 && wrong.get() > cases / 20, "{valid:?} {wrong:?}");
 }

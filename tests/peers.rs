@@ -32,30 +32,30 @@ use postgres::Client;
 
 use crate::support::programs::Running;
 use crate::support::server::Server;
-use crate::support::{Database, queues};
+use crate::support::{Database, queues, templates};
 
 const QUEUE: &str = "queue";
 
 /// Returns a database with a kind of PgQ, all that belongs to it, and a queue that rotates whenever it may.
 fn database(kind: Kind) -> (Database, Client) {
-    let database = Database::create_for(kind, "peers");
-    let mut client = database.client();
-    install(&mut client, kind);
+    let (database, mut client) = templates::installed_whole(kind, "peers");
+    create(&mut client);
     (database, client)
 }
 
-fn install(client: &mut Client, kind: Kind) {
-    queues::install_as(client, kind);
-    pgq_ext::schema::install(client).expect("installed");
+/// An idle queue ticks seldom, so that a slow consumer gets further than the ticks.
+fn create(client: &mut Client) {
     queues::create(client, QUEUE);
-    client.execute("select pgq.set_queue_config($1, 'rotation_period', '0')", &[&QUEUE]).expect("set");
+    for (setting, value) in [("rotation_period", "0"), ("ticker_idle_period", "0.2")] {
+        client.execute("select pgq.set_queue_config($1, $2, $3)", &[&QUEUE, &setting, &value]).expect("set");
+    }
 }
 
 /// Starts the daemon, which looks after the named databases, or after all of the server's when none is named.
 fn pgqd(server: &Server, folder: &Path, databases: &[&str]) -> Running {
     let ini = format!(
         "[pgqd]\nbase_connstr = host={} port={} user=postgres\ndatabase_list = {}\nsyslog = 0\ncheck_period = 0.1\n\
-         ticker_period = 0.02\nretry_period = 0.02\nmaint_period = 0.05\n",
+         ticker_period = 0.05\nretry_period = 0.05\nmaint_period = 0.1\n",
         server.socket_dir().display(),
         server.port(),
         databases.join(","),

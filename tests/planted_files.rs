@@ -12,7 +12,7 @@ use nix::unistd::Uid;
 
 use crate::support::jobs::TestJob;
 use crate::support::programs::{command_on, errors, succeed};
-use crate::support::{Database, queues, wait_for};
+use crate::support::{queues, templates, wait_for};
 
 const NOBODY: u32 = 65_534;
 
@@ -167,9 +167,7 @@ fn links_that_only_the_administrator_can_have_made_are_followed() {
 #[test]
 fn the_new_file_of_a_position_is_nobody_elses() {
     let (job, folder) = job(0o1777);
-    let database = Database::create("trust");
-    let mut client = database.client();
-    queues::install(&mut client);
+    let (database, mut client) = templates::prepared("trust");
     queues::create(&mut client, "q");
     let ini = format!(
         "[name_file]\ndb = {}\nqueue_name = q\nlocal_tracking_file = shared/x.tick\nname_file = names\nloop_delay = 0\n",

@@ -80,7 +80,7 @@ fn a_daemon_that_does_not_come_up_says_why() {
         assert!(text.lines().count() == 1 && text.contains(expected), "{text}");
         assert!(job.pid().is_none());
     };
-    check("pidfile =\n", 2, "-d needs `pidfile`");
+    check("pidfile =\n", 2, "-d requires `pidfile`");
     check("pidfile = file/x.pid\n", 1, "file/x.pid");
     check("logfile = file/x.log\n", 1, "cannot write logfile `file/x.log`");
     check("loop_delay = soon\n", 2, "invalid value `soon` of key loop_delay");
@@ -269,7 +269,7 @@ fn levels_follow_the_switches() {
     let job = TestJob::sql("");
     job.write_ini("sql = select 1\nunknown_key = 1\nloop_delay = 0\n");
     let said = |switches: &[&str]| errors(&succeed(&mut job.command(switches)));
-    assert!(said(&["-q"]).contains("WARNING key `unknown_key`") && !said(&["-q"]).contains("INFO"));
+    assert!(said(&["-q"]).contains("WARNING unknown key `unknown_key`") && !said(&["-q"]).contains("INFO"));
     assert!(said(&[]).contains("INFO {count: 1}"));
     assert!(!said(&[]).contains(" DEBUG "));
     for verbose in [&["-v"], &["--verbose"], &["-vv"]] {

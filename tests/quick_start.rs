@@ -1,4 +1,4 @@
-//! The manual pages' QUICK-START, line by line, and their example file as it stands.
+//! The manual pages' QUICK-START, line by line, with the mover's file as README.md shows it.
 
 use std::fs;
 use std::path::Path;
@@ -22,6 +22,17 @@ logfile = ~/log/%(job_name)s.log
 pidfile = ~/pid/%(job_name)s.pid
 ";
 
+/// Returns the mover's file in README.md: the manual's, whose folders `log` and `pid` are swapped.
+fn mover_ini() -> String {
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("readable");
+    let block = readme.split("```").find(|block| block.contains("[queue_mover]")).expect("the mover's file");
+    let ini: String = block.lines().skip(1).map(|line| format!("{}\n", line.trim_start())).collect();
+    let manual = MOVER_INI.replace("log/", "x/").replace("pid/", "log/").replace("x/", "pid/");
+    assert_eq!(ini.trim_end(), manual.trim_end());
+    ini
+}
+
 fn run(server: &Server, folder: &Path, line: &str) -> Command {
     let mut words = line.split(' ');
     let mut command = command_on(server, words.next().expect("a program"), folder);
@@ -30,7 +41,7 @@ fn run(server: &Server, folder: &Path, line: &str) -> Command {
 }
 
 #[test]
-fn the_manual_page_works_as_printed() {
+fn the_quick_start_works_as_printed() {
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path();
@@ -39,7 +50,7 @@ fn the_manual_page_works_as_printed() {
         let ini = TICKER_INI.replace("NAME", name);
         fs::write(folder.join(format!("{name}_ticker.ini")), ini).expect("writable");
     }
-    fs::write(folder.join("qmover_sourceq_to_targetdb.ini"), MOVER_INI).expect("writable");
+    fs::write(folder.join("qmover_sourceq_to_targetdb.ini"), mover_ini()).expect("writable");
 
     for line in [
         "pgqadm sourcedb_ticker.ini install",
@@ -64,9 +75,9 @@ fn the_manual_page_works_as_printed() {
         succeed(&mut run(&server, folder, &format!("pgqadm -s {name}_ticker.ini")));
         wait_for("the ticker to end", || !folder.join(format!("pid/pgqadm_{name}.pid")).exists());
     }
-    wait_for("the mover to end", || !folder.join(format!("log/{JOB}.pid")).exists());
+    wait_for("the mover to end", || !folder.join(format!("pid/{JOB}.pid")).exists());
     assert!(
-        fs::read_to_string(folder.join(format!("pid/{JOB}.log"))).expect("the log").contains("{count: 1000")
+        fs::read_to_string(folder.join(format!("log/{JOB}.log"))).expect("the log").contains("{count: 1000")
     );
     succeed(&mut run(
         &server,
@@ -87,7 +98,7 @@ fn commands_may_be_repeated() {
     assert!(say("pgqadm x.ini install").contains("schema pgq: installed"));
     assert!(say("pgqadm x.ini install").contains("schema pgq: already installed"));
     assert!(say("pgqadm x.ini create q").contains("queue `q`: created"));
-    assert!(say("pgqadm x.ini create q").contains("queue `q`: already there"));
+    assert!(say("pgqadm x.ini create q").contains("queue `q`: already exists"));
     let mut ticker =
         crate::support::programs::Running::start(&mut run(&server, folder.path(), "pgqadm x.ini ticker"));
     let mut client = server.client("db");

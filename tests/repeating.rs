@@ -2,7 +2,7 @@
 
 use crate::support::jobs::TestJob;
 use crate::support::programs::{Running, command_on};
-use crate::support::{Database, output, queues, wait_for};
+use crate::support::{output, queues, templates, wait_for};
 
 #[test]
 fn a_round_that_fails_with_another_number_each_time_is_logged_once() {
@@ -25,9 +25,7 @@ fn a_round_that_fails_with_another_number_each_time_is_logged_once() {
 
 #[test]
 fn a_queue_that_cannot_be_ticked_is_logged_once() {
-    let database = Database::create("repeating");
-    let mut client = database.client();
-    queues::install(&mut client);
+    let (database, mut client) = templates::prepared("repeating");
     queues::create(&mut client, "q");
     client.batch_execute("alter table pgq.tick add check (tick_id < 1) not valid").expect("altered");
     pgq::insert_event(&mut client, "q", "t", "1").expect("inserted");

@@ -11,7 +11,7 @@ use pgq::{Batch, BoxError, Consumer, Event, Outcome, RetryPolicy, Router, Settin
 use postgres::Client;
 use serde::Deserialize;
 
-use crate::support::{Database, queues, wait_for};
+use crate::support::{Database, queues, templates, wait_for};
 
 const QUEUE: &str = "queue";
 const CONSUMER: &str = "consumer";
@@ -42,9 +42,7 @@ struct Extra {
 
 /// Returns a database with a kind of PgQ, a queue and a consumer.
 fn database(kind: Kind) -> (Database, Client, Subscription) {
-    let database = Database::create_for(kind, "routing");
-    let mut client = database.client();
-    queues::install_as(&mut client, kind);
+    let (database, mut client) = templates::installed(kind, "routing");
     queues::create(&mut client, QUEUE);
     let subscription = Subscription::new(Settings::new(QUEUE, CONSUMER));
     subscription.register(&mut client).expect("registered");
@@ -198,7 +196,7 @@ fn router(unknown: Unknown, calls: &Calls) -> Router {
     let (welcome, users, orders) = (calls.clone(), calls.clone(), calls.clone());
     Router::new(unknown)
         .on("welcome", move |event, batch| {
-            batch.db().execute("insert into done values ($1)", &[&event.data()])?;
+            batch.db()?.execute("insert into done values ($1)", &[&event.data()])?;
             note(&welcome, format!("welcome {}", event.data().unwrap_or_default()));
             Ok(Outcome::Done)
         })
@@ -208,7 +206,7 @@ fn router(unknown: Unknown, calls: &Calls) -> Router {
             Ok(Outcome::Done)
         })
         .on_table("shop.orders", move |event, batch| {
-            batch.db().execute("insert into done values ('undone')", &[])?;
+            batch.db()?.execute("insert into done values ('undone')", &[])?;
             note(&orders, event.event_type().to_owned());
             Err("the shop is closed".into())
         })

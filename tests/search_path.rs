@@ -12,7 +12,7 @@ use pgq::schema::Kind;
 use postgres::Client;
 
 use crate::support::programs::{Running, command_on, succeed};
-use crate::support::{Database, unique, wait_for};
+use crate::support::{Database, templates, unique, wait_for};
 
 /// Returns who has run a trap, and which.
 fn caught(client: &mut Client) -> String {
@@ -123,10 +123,7 @@ fn a_schema_before_the_catalogue_is_not_looked_into() {
 /// What runs for each event names everything in full instead; the others cannot be called under a path of others.
 #[test]
 fn functions_set_their_search_path() {
-    let database = Database::create("paths");
-    let mut client = database.client();
-    pgq::schema::install_as(&mut client, Some(Kind::Own)).expect("installed");
-    pgq_ext::schema::install(&mut client).expect("installed");
+    let (_database, mut client) = templates::installed_whole(Kind::Own, "paths");
     let select = "select coalesce(string_agg(oid::regprocedure::text, ', ' order by oid::regprocedure::text), '') from pg_proc \
          where pronamespace = any ('{pgq,pgq_coop,pgq_ext}'::regnamespace[]) and proname !~ '^tg_|triga$' \
          and coalesce(array_to_string(proconfig, ' '), '') !~ 'search_path=pg_catalog,.*pg_temp'";

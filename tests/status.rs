@@ -12,16 +12,11 @@ use pgq::schema::Kind;
 use pgq::status::{ConsumerStatus, QueueStatus, Status};
 use postgres::Client;
 
-use crate::support::{Database, queues};
+use crate::support::{Database, queues, templates};
 
 /// Returns an empty database with one kind of PgQ.
 fn installed(kind: Kind) -> (Database, Client) {
-    let database = match kind {
-        Kind::Own => Database::create("status"),
-        Kind::Extension => Database::create_with_extension("status"),
-    };
-    let mut client = database.client();
-    queues::install_as(&mut client, kind);
+    let (database, client) = templates::installed(kind, "status");
     (database, client)
 }
 

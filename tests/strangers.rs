@@ -6,7 +6,7 @@ use postgres::{Client, NoTls};
 
 use crate::support::programs::{JOB, Pair, SOURCE_QUEUE, TARGET_QUEUE, errors, succeed};
 use crate::support::server::Server;
-use crate::support::{Database, queues, unique};
+use crate::support::{Database, queues, templates, unique};
 
 /// Functions that anybody may call: they show what anybody may read, and change nothing.
 const READING: [&str; 9] = [
@@ -41,10 +41,7 @@ fn callable(client: &mut Client, role: &str) -> Vec<String> {
 }
 
 fn database(kind: Kind) -> (Database, Client) {
-    let database = Database::create_for(kind, "strangers");
-    let mut client = database.client();
-    queues::install_as(&mut client, kind);
-    pgq_ext::schema::install(&mut client).expect("installed");
+    let (database, client) = templates::installed_whole(kind, "strangers");
     (database, client)
 }
 

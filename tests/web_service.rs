@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::programs::{Running, command, errors};
 use crate::support::server::{Server, free_port};
-use crate::support::{Database, queues, wait_for};
+use crate::support::{Database, queues, templates, wait_for};
 
 struct Service {
     database: Database,
@@ -17,8 +17,7 @@ struct Service {
 
 impl Service {
     fn start() -> Service {
-        let database = Database::create("web");
-        queues::install(&mut database.client());
+        let (database, _) = templates::prepared("web");
         let port = free_port();
         let mut command = command("web_service", std::env::temp_dir().as_path());
         command.args([format!("127.0.0.1:{port}"), database.conninfo()]);

@@ -87,7 +87,7 @@ fn an_abort_cancels_what_runs() {
     struct Sleeper;
     impl Consumer for Sleeper {
         fn process_batch(&mut self, batch: &mut Batch<'_>) -> Result<(), BoxError> {
-            batch.db().execute("select pg_sleep(3600)", &[])?;
+            batch.db()?.execute("select pg_sleep(3600)", &[])?;
             Ok(())
         }
     }

@@ -1,62 +1,62 @@
-//! Reading a batch and doing nothing with it.
+//! Reading a batch without processing its events.
 
-use crate::ground::{Ground, SOURCE, in_round};
 use crate::process::{self, Sample};
+use crate::testbed::{SOURCE, Testbed, in_round};
 use crate::work::{self, Contestant, Results, Role};
-use crate::{BoxError, programs, sql, subject};
+use crate::{BoxError, crate_client, programs, sql};
 
 const QUEUE: &str = "consume";
 
-/// Measures how long it takes to see every event.
+/// Measures the time of reading all events.
 ///
 /// # Errors
 ///
-/// When a contestant fails or sees the wrong number of events.
-pub(crate) fn measure(ground: &Ground) -> Result<Results, BoxError> {
-    let table = ground.queue(SOURCE, QUEUE)?;
+/// When a contestant fails or reads the wrong number of events.
+pub(crate) fn measure(testbed: &Testbed) -> Result<Results, BoxError> {
+    let table = testbed.queue(SOURCE, QUEUE)?;
     for consumer in ["nowhere", "pgq", "python"] {
-        ground.register(QUEUE, consumer)?;
+        testbed.register(QUEUE, consumer)?;
     }
-    ground.fill(QUEUE, &table, ground.events())?;
+    testbed.fill(QUEUE, &table, testbed.events())?;
     let contestants = [
         Contestant {
             name: "psql, copy to /dev/null",
             role: Role::Limit,
-            turn: Box::new(|round| nowhere(ground, round)),
+            turn: Box::new(|round| nowhere(testbed, round)),
         },
-        Contestant { name: "pgq::Consumer", role: Role::Other, turn: Box::new(|round| ours(ground, round)) },
+        Contestant { name: "pgq::Consumer", role: Role::Other, turn: Box::new(|round| ours(testbed, round)) },
         Contestant {
             name: "python-pgq consumer",
             role: Role::Python,
-            turn: Box::new(|round| python(ground, round)),
+            turn: Box::new(|round| python(testbed, round)),
         },
     ];
-    let title = format!("consume {} events, doing nothing", ground.events());
-    work::measure(ground, title, ground.events(), &contestants)
+    let title = format!("consume {} events, doing nothing", testbed.events());
+    work::measure(testbed, title, testbed.events(), &contestants)
 }
 
-/// The server alone, which opens and finishes the batch outside of the measurement.
-fn nowhere(ground: &Ground, round: u32) -> Result<Sample, BoxError> {
-    let mut client = ground.client(SOURCE);
+/// Measures the server alone, without opening and finishing the batch.
+fn nowhere(testbed: &Testbed, round: u32) -> Result<Sample, BoxError> {
+    let mut client = testbed.client(SOURCE);
     let consumer = in_round("nowhere", round);
     let batch: i64 = client.query_one("select pgq.next_batch($1, $2)", &[&QUEUE, &consumer])?.get(0);
     let events: String = client.query_one("select pgq.batch_event_sql($1)", &[&batch])?.get(0);
-    let command = programs::psql(ground, SOURCE, &sql::copy_nowhere(&events));
-    let sample = process::run(vec![command], &ground.file("log"))?;
+    let command = programs::psql(testbed, SOURCE, &sql::copy_nowhere(&events));
+    let sample = process::run(vec![command], &testbed.file("log"))?;
     client.query_one("select pgq.finish_batch($1)", &[&batch])?;
     Ok(sample)
 }
 
-fn ours(ground: &Ground, round: u32) -> Result<Sample, BoxError> {
-    let (conninfo, consumer) = (ground.conninfo(SOURCE), in_round("pgq", round));
-    let events = ground.events().to_string();
-    let command = programs::subject(&[subject::CONSUME, &conninfo, QUEUE, &consumer, &events])?;
-    process::run(vec![command], &ground.file("log"))
+fn ours(testbed: &Testbed, round: u32) -> Result<Sample, BoxError> {
+    let (conninfo, consumer) = (testbed.conninfo(SOURCE), in_round("pgq", round));
+    let events = testbed.events().to_string();
+    let command = programs::crate_client(&[crate_client::CONSUME, &conninfo, QUEUE, &consumer, &events])?;
+    process::run(vec![command], &testbed.file("log"))
 }
 
-fn python(ground: &Ground, round: u32) -> Result<Sample, BoxError> {
-    let (conninfo, consumer) = (ground.conninfo(SOURCE), in_round("python", round));
-    let events = ground.events().to_string();
+fn python(testbed: &Testbed, round: u32) -> Result<Sample, BoxError> {
+    let (conninfo, consumer) = (testbed.conninfo(SOURCE), in_round("python", round));
+    let events = testbed.events().to_string();
     let keys = [
         ("job_name", consumer.as_str()),
         ("db", &conninfo),
@@ -65,6 +65,6 @@ fn python(ground: &Ground, round: u32) -> Result<Sample, BoxError> {
         ("expected_events", &events),
     ];
     let mut command = programs::python("consumer.py");
-    command.arg(ground.config("consumer.ini", "consumer", &keys)?);
-    process::run(vec![command], &ground.file("log"))
+    command.arg(testbed.config("consumer.ini", "consumer", &keys)?);
+    process::run(vec![command], &testbed.file("log"))
 }

@@ -1,4 +1,4 @@
-//! What a ticker costs that has next to nothing to do.
+//! The cost of an idle ticker.
 
 use std::fs;
 use std::thread;
@@ -8,27 +8,27 @@ use nix::unistd::{SysconfVar, sysconf};
 use pgq::schema::Kind;
 
 use crate::BoxError;
-use crate::ground::Ground;
+use crate::testbed::Testbed;
 use crate::ticking::{self, Running, Table};
 
 const QUEUES: u32 = 1_000;
 const PERIOD: &str = "0.1";
-/// Queues tick once a minute when they are idle, so it takes a minute to see all of it.
+/// Idle queues tick once a minute, so the measurement starts after the first minute.
 const WARM_UP: Duration = Duration::from_secs(70);
 const MEASURED: Duration = Duration::from_secs(60);
 
-type Start = fn(&Ground, &str, &str) -> Result<Running, BoxError>;
+type Start = fn(&Testbed, &str, &str) -> Result<Running, BoxError>;
 
-/// Measures the processor time of tickers and of the server that is theirs alone.
+/// Measures the processor time of tickers and of a server that only they use.
 ///
 /// # Errors
 ///
 /// When one of them fails.
-pub(crate) fn measure(ground: &Ground) -> Result<Table, BoxError> {
+pub(crate) fn measure(testbed: &Testbed) -> Result<Table, BoxError> {
     let mut rows = Vec::new();
     for (kind, what) in [(Kind::Extension, "extension"), (Kind::Own, "own schema")] {
         let database = format!("idle_{}", what.replace(' ', "_"));
-        let mut client = ground.create_database(&database);
+        let mut client = testbed.create_database(&database);
         pgq::schema::install_as(&mut client, Some(kind))?;
         for first in (1..QUEUES).step_by(100) {
             let create = "select pgq.create_queue('idle_' || i) from generate_series($1::int4, $1 + 99) i";
@@ -37,11 +37,11 @@ pub(crate) fn measure(ground: &Ground) -> Result<Table, BoxError> {
         client.batch_execute("vacuum analyze")?;
         let contestants: [(&str, Start); 2] = [("pgqadm ticker", ticking::ours), ("pgqd", ticking::pgqd)];
         for (name, start) in contestants {
-            let running = start(ground, &database, PERIOD)?;
+            let running = start(testbed, &database, PERIOD)?;
             thread::sleep(WARM_UP);
-            let (began, before) = (Instant::now(), usage(ground, &running)?);
+            let (began, before) = (Instant::now(), usage(testbed, &running)?);
             thread::sleep(MEASURED);
-            let (after, seconds) = (usage(ground, &running)?, began.elapsed().as_secs_f64());
+            let (after, seconds) = (usage(testbed, &running)?, began.elapsed().as_secs_f64());
             let percent = [0, 1].map(|at| (after[at] - before[at]) / seconds * 100.0);
             let name = format!("{name}, {what}");
             eprintln!("{name}: {percent:?} % of a core");
@@ -56,30 +56,30 @@ pub(crate) fn measure(ground: &Ground) -> Result<Table, BoxError> {
 }
 
 /// Returns the seconds of the ticker and of the server.
-fn usage(ground: &Ground, ticker: &Running) -> Result<[f64; 2], BoxError> {
+fn usage(testbed: &Testbed, ticker: &Running) -> Result<[f64; 2], BoxError> {
     let per_second = sysconf(SysconfVar::CLK_TCK)?.unwrap_or(100) as f64;
-    let postmaster = ground.postmaster()?;
+    let postmaster = testbed.postmaster()?;
     let mut server = ticks(postmaster, true)?;
     for entry in fs::read_dir("/proc")?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
         if fields(pid).is_some_and(|fields| fields.get(1) == Some(&u64::from(postmaster))) {
-            // One that has just ended is in the sum of the others.
+            // A process that has just ended is in the sum of its parent.
             server += ticks(pid, false).unwrap_or(0);
         }
     }
     Ok([ticks(ticker.pid(), true)? as f64 / per_second, server as f64 / per_second])
 }
 
-/// Returns the clock ticks that a process has used, with those of its ended children if wanted.
+/// Returns the clock ticks of a process, with `with_children` including its ended children.
 fn ticks(pid: u32, with_children: bool) -> Result<u64, BoxError> {
     let fields = fields(pid).ok_or_else(|| format!("process {pid} is gone"))?;
     let last = if with_children { 14 } else { 12 };
     Ok(fields.get(11..=last).unwrap_or_default().iter().sum())
 }
 
-/// Returns the fields of a process's state after its name; what is no number counts as zero.
+/// Returns the fields of `/proc/PID/stat` after the process's name. A field that is no number counts as zero.
 fn fields(pid: u32) -> Option<Vec<u64>> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let rest = text.rsplit_once(')')?.1;

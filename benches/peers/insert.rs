@@ -5,40 +5,42 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::Command;
 
-use crate::ground::{Ground, TARGET};
 use crate::process::{self, Sample};
+use crate::testbed::{TARGET, Testbed};
 use crate::work::{self, Contestant, Results, Role};
-use crate::{BoxError, programs, sql, subject};
+use crate::{BoxError, crate_client, programs, sql};
 
 const QUEUE: &str = "insert";
 const TIME: &str = "2024-01-01 12:00:00.123456+00";
 
-/// Measures how long it takes to insert events in one transaction.
+/// Measures the time of inserting events in one transaction.
 ///
 /// # Errors
 ///
 /// When a contestant fails or inserts the wrong events.
-pub(crate) fn measure(ground: &Ground) -> Result<Results, BoxError> {
-    let table = ground.queue(TARGET, QUEUE)?;
-    let file = ground.file("events.copy");
-    write_events(&file, ground.events())?;
-    let conninfo = ground.conninfo(TARGET);
-    let events = ground.events().to_string();
+pub(crate) fn measure(testbed: &Testbed) -> Result<Results, BoxError> {
+    let table = testbed.queue(TARGET, QUEUE)?;
+    let file = testbed.file("events.copy");
+    write_events(&file, testbed.events())?;
+    let conninfo = testbed.conninfo(TARGET);
+    let events = testbed.events().to_string();
     let run = |command: Command| -> Result<Sample, BoxError> {
-        let sample = process::run(vec![command], &ground.file("log"))?;
-        verify(ground, &table)?;
+        let sample = process::run(vec![command], &testbed.file("log"))?;
+        verify(testbed, &table)?;
         Ok(sample)
     };
     let contestants = [
         Contestant {
             name: "psql, copy from a file",
             role: Role::Limit,
-            turn: Box::new(|_| run(copy_from(ground, &table, &file))),
+            turn: Box::new(|_| run(copy_from(testbed, &table, &file))),
         },
         Contestant {
             name: "pgq::bulk_insert",
             role: Role::Other,
-            turn: Box::new(|_| run(programs::subject(&[subject::INSERT, &conninfo, QUEUE, &events])?)),
+            turn: Box::new(|_| {
+                run(programs::crate_client(&[crate_client::INSERT, &conninfo, QUEUE, &events])?)
+            }),
         },
         Contestant {
             name: "python-pgq bulk_insert_events",
@@ -50,19 +52,19 @@ pub(crate) fn measure(ground: &Ground) -> Result<Results, BoxError> {
             }),
         },
     ];
-    let title = format!("insert {} events in bulk", ground.events());
-    work::measure(ground, title, ground.events(), &contestants)
+    let title = format!("insert {} events in bulk", testbed.events());
+    work::measure(testbed, title, testbed.events(), &contestants)
 }
 
-/// The text format, out of a file that is in the system's cache.
-fn copy_from(ground: &Ground, table: &str, file: &Path) -> Command {
+/// Copies in the text format, from a file in the system's cache.
+fn copy_from(testbed: &Testbed, table: &str, file: &Path) -> Command {
     let columns = "ev_type, ev_data, ev_extra1, ev_time";
     let statement = format!(r"\copy {table} ({columns}) from '{}'", file.display());
-    programs::psql(ground, TARGET, &statement)
+    programs::psql(testbed, TARGET, &statement)
 }
 
 fn write_events(path: &Path, events: u64) -> Result<(), BoxError> {
-    let texts = subject::texts();
+    let texts = crate_client::texts();
     let mut file = BufWriter::new(File::create(path)?);
     for text in texts.iter().cycle().take(usize::try_from(events)?) {
         writeln!(file, "I\t{text}\tpublic.orders\t{TIME}")?;
@@ -70,9 +72,9 @@ fn write_events(path: &Path, events: u64) -> Result<(), BoxError> {
     Ok(file.flush()?)
 }
 
-/// All but the time, which `bulk_insert` takes from the server.
-fn verify(ground: &Ground, table: &str) -> Result<(), BoxError> {
-    let made = sql::repeated(ground.events(), subject::DISTINCT);
-    let expected = ground.fingerprint(TARGET, sql::PRODUCED, &made)?;
-    ground.take(table, sql::PRODUCED, &expected)
+/// Verifies all columns except the time, which `bulk_insert` takes from the server.
+fn verify(testbed: &Testbed, table: &str) -> Result<(), BoxError> {
+    let made = sql::repeated(testbed.events(), crate_client::DISTINCT);
+    let expected = testbed.fingerprint(TARGET, sql::PRODUCED, &made)?;
+    testbed.take(table, sql::PRODUCED, &expected)
 }

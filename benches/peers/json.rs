@@ -1,8 +1,8 @@
-//! JSON, as much as the report needs.
+//! A minimal JSON writer for the report.
 
 use std::fmt::Write;
 
-/// A value that writes itself.
+/// A JSON value.
 pub(crate) enum Json {
     Text(String),
     Number(f64),

@@ -1,4 +1,4 @@
-//! How long it takes from the commit of an event to its handler.
+//! The latency from the commit of an event to its handler.
 
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,34 +9,34 @@ use std::time::{Duration, Instant, SystemTime};
 use pgq::{Batch, BoxError as PgqError, Consumer, Event, Outcome, Worker};
 
 use crate::BoxError;
-use crate::ground::{Ground, SOURCE};
 use crate::programs;
+use crate::testbed::{SOURCE, Testbed};
 use crate::ticking::{self, Running, Table};
 
 const RATE: u32 = 1_000;
 const SECONDS: u32 = 10;
 const EVENTS: u32 = RATE * SECONDS;
-/// A session can commit that many events a second on a disk that takes its time.
+/// The number of sessions, each of which can commit its share of the rate on a slow disk.
 const PRODUCERS: u32 = 8;
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Seconds since 1970, by the number of the event.
+/// Times in seconds since 1970, indexed by the number of the event.
 type Times = Arc<Mutex<Vec<f64>>>;
 
 /// Measures this project's programs, and pgqd with python-pgq.
 ///
 /// # Errors
 ///
-/// When a contestant fails or does not see every event.
-pub(crate) fn measure(ground: &Ground) -> Result<Table, BoxError> {
+/// When a contestant fails or does not receive all events.
+pub(crate) fn measure(testbed: &Testbed) -> Result<Table, BoxError> {
     let mut rows = Vec::new();
     for period in ["0.001", "0.1"] {
         let name = format!("pgqadm ticker, loop_delay = {period}; pgq::Worker");
-        rows.push((name, ours(ground, period)?));
+        rows.push((name, ours(testbed, period)?));
     }
     for period in ["0.1", "1"] {
         let name = format!("pgqd, python-pgq, both every {period} s");
-        rows.push((name, theirs(ground, period)?));
+        rows.push((name, theirs(testbed, period)?));
     }
     Ok(Table {
         title: format!("from commit to handler at {RATE} events/s, queue_ticker_max_lag = 1 ms: ms"),
@@ -45,7 +45,7 @@ pub(crate) fn measure(ground: &Ground) -> Result<Table, BoxError> {
     })
 }
 
-/// Notes when it sees each event.
+/// Records the time of each event.
 struct Clock(Times);
 
 impl Consumer for Clock {
@@ -56,16 +56,16 @@ impl Consumer for Clock {
     }
 }
 
-fn ours(ground: &Ground, period: &str) -> Result<Vec<f64>, BoxError> {
-    let queue = queue(ground, &format!("latency_ours_{period}"))?;
+fn ours(testbed: &Testbed, period: &str) -> Result<Vec<f64>, BoxError> {
+    let queue = queue(testbed, &format!("latency_ours_{period}"))?;
     let seen = times();
-    let worker = Worker::new(&ground.conninfo(SOURCE), &queue, "clock").spawn(Clock(seen.clone()))?;
-    let _ticker = ticking::ours(ground, SOURCE, period)?;
-    let committed = produce(ground, &queue)?;
+    let worker = Worker::new(&testbed.conninfo(SOURCE), &queue, "clock").spawn(Clock(seen.clone()))?;
+    let _ticker = ticking::ours(testbed, SOURCE, period)?;
+    let committed = produce(testbed, &queue)?;
     let began = Instant::now();
     while lock(&seen).contains(&0.0) {
         if began.elapsed() > LIMIT {
-            return Err("not every event was seen".into());
+            return Err("not all events were received".into());
         }
         thread::sleep(Duration::from_millis(10));
     }
@@ -74,10 +74,10 @@ fn ours(ground: &Ground, period: &str) -> Result<Vec<f64>, BoxError> {
     Ok(figures(&committed, &seen))
 }
 
-fn theirs(ground: &Ground, period: &str) -> Result<Vec<f64>, BoxError> {
-    let queue = queue(ground, &format!("latency_theirs_{period}"))?;
-    pgq::admin::register_consumer(&mut ground.client(SOURCE), &queue, "clock")?;
-    let (conninfo, out) = (ground.conninfo(SOURCE), ground.file("times"));
+fn theirs(testbed: &Testbed, period: &str) -> Result<Vec<f64>, BoxError> {
+    let queue = queue(testbed, &format!("latency_theirs_{period}"))?;
+    pgq::admin::register_consumer(&mut testbed.client(SOURCE), &queue, "clock")?;
+    let (conninfo, out) = (testbed.conninfo(SOURCE), testbed.file("times"));
     fs::write(&out, "")?;
     let out_text = out.display().to_string();
     let keys = [
@@ -87,15 +87,15 @@ fn theirs(ground: &Ground, period: &str) -> Result<Vec<f64>, BoxError> {
         ("loop_delay", period),
         ("times", &out_text),
     ];
-    let file = ground.config("clock.ini", "clock", &keys)?;
+    let file = testbed.config("clock.ini", "clock", &keys)?;
     let _consumer = Running::start(programs::python("clock.py").arg(file))?;
-    let _ticker = ticking::pgqd(ground, SOURCE, period)?;
-    let committed = produce(ground, &queue)?;
+    let _ticker = ticking::pgqd(testbed, SOURCE, period)?;
+    let committed = produce(testbed, &queue)?;
     let began = Instant::now();
     let mut seen = Vec::new();
     while seen.len() < committed.len() {
         if began.elapsed() > LIMIT {
-            return Err(format!("{} events were seen", seen.len()).into());
+            return Err(format!("{} events were received", seen.len()).into());
         }
         thread::sleep(Duration::from_millis(100));
         let text = fs::read_to_string(&out)?;
@@ -110,23 +110,23 @@ fn theirs(ground: &Ground, period: &str) -> Result<Vec<f64>, BoxError> {
     Ok(figures(&committed, &seen))
 }
 
-/// Creates a queue that ticks as often as its ticker looks.
-fn queue(ground: &Ground, name: &str) -> Result<String, BoxError> {
-    let mut client = ground.client(SOURCE);
+/// Creates a queue that ticks in every round of its ticker.
+fn queue(testbed: &Testbed, name: &str) -> Result<String, BoxError> {
+    let mut client = testbed.client(SOURCE);
     pgq::admin::create_queue(&mut client, name)?;
     client.execute("select pgq.set_queue_config($1, 'ticker_max_lag', '1 ms')", &[&name])?;
     Ok(name.to_owned())
 }
 
-/// Inserts events, each in a transaction of its own, and returns when each was committed.
-fn produce(ground: &Ground, queue: &str) -> Result<Vec<f64>, BoxError> {
+/// Inserts events, each in its own transaction, and returns the times of the commits.
+fn produce(testbed: &Testbed, queue: &str) -> Result<Vec<f64>, BoxError> {
     let (committed, next) = (times(), AtomicU32::new(0));
-    // The ticker and the consumer come up meanwhile.
+    // The ticker and the consumer start meanwhile.
     thread::sleep(Duration::from_secs(5));
     let began = Instant::now();
     thread::scope(|scope| {
         let producers: Vec<_> = (0..PRODUCERS)
-            .map(|_| scope.spawn(|| produce_some(ground, queue, began, &next, &committed)))
+            .map(|_| scope.spawn(|| produce_some(testbed, queue, began, &next, &committed)))
             .collect();
         producers.into_iter().try_for_each(|one| one.join().map_err(|_| "a producer panicked")?)
     })?;
@@ -135,13 +135,13 @@ fn produce(ground: &Ground, queue: &str) -> Result<Vec<f64>, BoxError> {
 }
 
 fn produce_some(
-    ground: &Ground,
+    testbed: &Testbed,
     queue: &str,
     began: Instant,
     next: &AtomicU32,
     committed: &Times,
 ) -> Result<(), BoxError> {
-    let mut client = ground.client(SOURCE);
+    let mut client = testbed.client(SOURCE);
     let insert = client.prepare("select pgq.insert_event($1, 'n', $2)")?;
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);

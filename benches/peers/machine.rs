@@ -1,4 +1,4 @@
-//! What the figures depend on.
+//! The machine and the versions that the figures depend on.
 
 use std::fs;
 use std::process::Command;
@@ -7,10 +7,10 @@ use std::thread;
 use chrono::{SecondsFormat, Utc};
 
 use crate::BoxError;
-use crate::ground::{Ground, SOURCE};
 use crate::programs::PYTHON;
+use crate::testbed::{SOURCE, Testbed};
 
-/// The server settings that matter most, beside those that differ from PostgreSQL's own defaults.
+/// The server settings that are always shown, in addition to those that differ from PostgreSQL's defaults.
 const ALWAYS: [&str; 6] =
     ["fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "work_mem", "max_wal_size"];
 
@@ -20,15 +20,15 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Looks at the machine and the programs.
+    /// Reads the facts about the machine and the programs.
     ///
     /// # Errors
     ///
-    /// When python-pgq is not installed, or something cannot be asked.
-    pub(crate) fn look(ground: &Ground) -> Result<Machine, BoxError> {
+    /// When python-pgq is not installed, or a fact cannot be read.
+    pub(crate) fn look(testbed: &Testbed) -> Result<Machine, BoxError> {
         let cores = thread::available_parallelism()?;
         let date = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
-        let version = ground.client(SOURCE).query_one("show server_version", &[])?.get(0);
+        let version = testbed.client(SOURCE).query_one("show server_version", &[])?.get(0);
         let facts = vec![
             ("date", date),
             ("cpu", format!("{}, {cores} cores", field("/proc/cpuinfo", "model name"))),
@@ -37,7 +37,7 @@ impl Machine {
             ("postgresql", version),
             ("python-pgq", python_pgq()?),
             ("rustc", output(Command::new("rustc").arg("--version"))?),
-            ("server settings", settings(ground)?),
+            ("server settings", settings(testbed)?),
         ];
         Ok(Machine { facts })
     }
@@ -48,7 +48,7 @@ impl Machine {
     }
 }
 
-/// Returns the value of the first line with a name.
+/// Returns the value of the first line with the name.
 fn field(path: &str, name: &str) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'));
@@ -69,9 +69,9 @@ fn output(command: &mut Command) -> Result<String, BoxError> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-fn settings(ground: &Ground) -> Result<String, BoxError> {
+fn settings(testbed: &Testbed) -> Result<String, BoxError> {
     let statement = "select string_agg(name || ' = ' || current_setting(name), ', ' order by name) \
          from pg_settings where name = any($1)";
-    let text: Option<String> = ground.client(SOURCE).query_one(statement, &[&&ALWAYS[..]])?.get(0);
+    let text: Option<String> = testbed.client(SOURCE).query_one(statement, &[&&ALWAYS[..]])?.get(0);
     Ok(text.unwrap_or_default())
 }

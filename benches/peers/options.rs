@@ -5,24 +5,24 @@ use std::str::FromStr;
 
 use crate::BoxError;
 
-/// What to measure and how often.
+/// The options of a run.
 pub(crate) struct Options {
-    /// Events of each work. Defaults to 1,000,000.
+    /// The number of events of each work. Defaults to 1,000,000.
     pub(crate) events: u64,
-    /// Turns of each contestant. Defaults to 3.
+    /// The number of turns of each contestant. Defaults to 3.
     pub(crate) rounds: u32,
-    /// Where to write the figures. Defaults to `target/bench.json`.
+    /// The path of the JSON report. Defaults to `target/bench.json`.
     pub(crate) json: PathBuf,
-    /// Names of the works to measure. Defaults to all.
+    /// The names of the works to measure. Defaults to all.
     only: Vec<String>,
 }
 
 impl Options {
-    /// Reads the arguments.
+    /// Parses the arguments.
     ///
     /// # Errors
     ///
-    /// Names an argument that is not known, or a value that is missing or wrong.
+    /// When an argument is unknown, or a value is missing or invalid.
     pub(crate) fn parse(args: &[String]) -> Result<Options, BoxError> {
         let mut options = Options {
             events: 1_000_000,
@@ -53,8 +53,8 @@ impl Options {
         Ok(options)
     }
 
-    /// Returns whether a work is to be measured.
-    pub(crate) fn wants(&self, work: &str) -> bool {
+    /// Returns whether a work is selected.
+    pub(crate) fn selects(&self, work: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|name| name == work)
     }
 }

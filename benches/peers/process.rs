@@ -1,4 +1,4 @@
-//! Runs processes and measures them.
+//! Measured processes.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,17 +14,17 @@ const POLL: Duration = Duration::from_millis(5);
 /// One measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// Wall time from the start of the first process to the end of the last.
+    /// The wall time from the start of the first process to the end of the last one, in seconds.
     pub(crate) seconds: f64,
-    /// Sum of the processes' peak memory, in KiB.
+    /// The sum of the processes' peak memory, in KiB.
     pub(crate) peak: u64,
 }
 
-/// Runs commands as a pipeline and returns when all have ended.
+/// Runs commands as a pipeline, and returns when all have ended.
 ///
 /// # Errors
 ///
-/// When one cannot be started or fails, with what they wrote to standard error, which goes to the file `log`.
+/// When a command cannot be started or fails, with its standard error, which is written to the file `log`.
 pub(crate) fn run(mut commands: Vec<Command>, log: &Path) -> Result<Sample, BoxError> {
     let errors = File::create(log)?;
     let last = commands.len() - 1;
@@ -64,10 +64,10 @@ fn wait(children: &mut [Child], log: &Path) -> Result<(), BoxError> {
     }
 }
 
-/// Returns the sum of the processes' peaks once they have ended.
+/// Waits for the end of the processes, and returns the sum of their peak memory.
 ///
-/// The kernel keeps the peak itself, so nothing in between is missed, only what grows in the last moments
-/// before a process ends. `ru_maxrss` would miss nothing, but starts at the memory of the process that forked.
+/// The kernel records the peak, so only growth in the last moments of a process is missed. `ru_maxrss` would miss
+/// nothing, but starts at the memory of the forking process.
 fn watch(pids: &[u32], ended: &AtomicBool) -> u64 {
     let mut peaks = vec![0; pids.len()];
     while !ended.load(Ordering::Relaxed) {

@@ -1,33 +1,33 @@
-//! The processes that take part.
+//! The commands of the contestants.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::BoxError;
-use crate::ground::Ground;
+use crate::testbed::Testbed;
 
-/// The interpreter that the distribution's package python3-pgq belongs to.
+/// The interpreter of the distribution's package python3-pgq.
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
-/// Makes a psql that runs one statement.
-pub(crate) fn psql(ground: &Ground, database: &str, statement: &str) -> Command {
-    let mut command = Command::new(ground.psql());
-    command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &ground.conninfo(database), "-c", statement]);
+/// Makes the command of psql with one statement.
+pub(crate) fn psql(testbed: &Testbed, database: &str, statement: &str) -> Command {
+    let mut command = Command::new(testbed.psql());
+    command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &testbed.conninfo(database), "-c", statement]);
     command
 }
 
-/// Makes a program out of `benches/python`.
+/// Makes the command of a script in `benches/python`.
 pub(crate) fn python(script: &str) -> Command {
     let mut command = Command::new(PYTHON);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/python").join(script));
     command
 }
 
-/// Makes an example of the workspace, built in the same profile.
+/// Makes the command of an example of the workspace, built with the same profile.
 ///
 /// # Errors
 ///
-/// When it is not built.
+/// When the example is not built.
 pub(crate) fn example(name: &str) -> Result<Command, BoxError> {
     let own = std::env::current_exe()?;
     let path: PathBuf = own.parent().and_then(Path::parent).unwrap_or(&own).join("examples").join(name);
@@ -37,12 +37,12 @@ pub(crate) fn example(name: &str) -> Result<Command, BoxError> {
     Ok(Command::new(path))
 }
 
-/// Makes this program in one of its own parts.
+/// Makes the command of this program as a client of the crate; see [`crate::crate_client`].
 ///
 /// # Errors
 ///
-/// When the system does not tell where it is.
-pub(crate) fn subject(args: &[&str]) -> Result<Command, BoxError> {
+/// When the path of this program cannot be determined.
+pub(crate) fn crate_client(args: &[&str]) -> Result<Command, BoxError> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(args);
     Ok(command)

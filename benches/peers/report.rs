@@ -1,25 +1,31 @@
-//! The figures, for people and for programs.
+//! The report, as text and JSON.
 
+use crate::comparison::Figure;
 use crate::json::Json;
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::ticking::Table;
-use crate::versus::Figure;
 use crate::work::{Results, Role, Row, median};
 
-/// All that was measured.
+/// All figures of a run.
 pub(crate) struct Report {
     machine: Machine,
     rounds: u32,
     works: Vec<Results>,
-    versus: Vec<Figure>,
+    comparison: Vec<Figure>,
     ticking: Vec<Table>,
 }
 
 impl Report {
-    /// Makes a report without figures.
+    /// Creates a report without figures.
     pub(crate) fn new(machine: Machine, options: &Options) -> Report {
-        Report { machine, rounds: options.rounds, works: Vec::new(), versus: Vec::new(), ticking: Vec::new() }
+        Report {
+            machine,
+            rounds: options.rounds,
+            works: Vec::new(),
+            comparison: Vec::new(),
+            ticking: Vec::new(),
+        }
     }
 
     /// Adds the figures of a work.
@@ -27,9 +33,9 @@ impl Report {
         self.works.push(results);
     }
 
-    /// Adds the figures of the own schema beside the extension.
-    pub(crate) fn add_versus(&mut self, figures: Vec<Figure>) {
-        self.versus = figures;
+    /// Adds the comparison of the own schema with the extension.
+    pub(crate) fn add_comparison(&mut self, figures: Vec<Figure>) {
+        self.comparison = figures;
     }
 
     /// Adds the figures of tickers.
@@ -37,7 +43,7 @@ impl Report {
         self.ticking.push(table);
     }
 
-    /// Returns what the figures depend on, a line each.
+    /// Returns the facts about machine and versions, a line each.
     pub(crate) fn head(&self) -> String {
         let facts: String =
             self.machine.facts().iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
@@ -50,7 +56,7 @@ impl Report {
         let mut fields: Vec<(String, Json)> = self.machine.facts().iter().map(fact).collect();
         fields.push(("rounds".to_owned(), Json::Number(f64::from(self.rounds))));
         fields.push(("works".to_owned(), Json::List(self.works.iter().map(work).collect())));
-        fields.push(("own_schema".to_owned(), Json::List(self.versus.iter().map(versus).collect())));
+        fields.push(("own_schema".to_owned(), Json::List(self.comparison.iter().map(comparison).collect())));
         fields.push(("ticking".to_owned(), Json::List(self.ticking.iter().map(Table::to_json).collect())));
         Json::Object(fields).render() + "\n"
     }
@@ -67,18 +73,18 @@ pub(crate) fn table(results: &Results) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Returns the own schema's figures beside the extension's as a table.
-pub(crate) fn versus_table(figures: &[Figure]) -> String {
-    let mut lines = vec!["own schema beside the extension, without waiting for the disk".to_owned()];
+/// Returns the comparison of the own schema with the extension as a table.
+pub(crate) fn comparison_table(figures: &[Figure]) -> String {
+    let mut lines = vec!["own schema compared with the extension, without fsync".to_owned()];
     lines.push(format!(
         "  {:<42} {:>12} {:>16} {:>12} {:>16} {:>11} {:>8}",
         "", "extension µs", "min-max µs", "own µs", "min-max µs", "x extension", "at most"
     ));
-    lines.extend(figures.iter().map(versus_line));
+    lines.extend(figures.iter().map(comparison_line));
     lines.join("\n") + "\n"
 }
 
-fn versus_line(figure: &Figure) -> String {
+fn comparison_line(figure: &Figure) -> String {
     let range = |times: &[f64]| {
         let (min, max) =
             times.iter().fold((f64::MAX, 0.0), |(min, max), time| (time.min(min), time.max(max)));
@@ -97,7 +103,7 @@ fn versus_line(figure: &Figure) -> String {
     )
 }
 
-/// The last two columns: how many times the limit's time it takes, how many times as fast as Python it is.
+/// Returns a line of the table. The last two columns are the ratio to the limit's time and the speed-up over Python.
 fn line(results: &Results, row: &Row) -> String {
     let (seconds, sorted) = (row.median(), row.sorted());
     let range = format!("{:.2}-{:.2}", sorted[0], sorted[sorted.len() - 1]);
@@ -143,7 +149,7 @@ fn contestant(results: &Results, row: &Row) -> Json {
     Json::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-fn versus(figure: &Figure) -> Json {
+fn comparison(figure: &Figure) -> Json {
     let numbers = |times: &[f64]| Json::List(times.iter().copied().map(Json::Number).collect());
     Json::object([
         ("name", Json::text(&figure.name)),

@@ -1,22 +1,22 @@
-//! What the own schema costs beside the extension.
+//! The cost of the own schema compared with the extension.
 //!
-//! All times are those of statements as a client on the same machine sees them. One call a statement includes
-//! its round trip to the server, which producers pay too; everything else is many calls or rows in one
-//! statement, where it does not count.
+//! The times are those of statements, measured by a client on the same machine. "A call a statement" includes the round
+//! trip to the server, as for producers. The other operations run many calls or rows in one statement, so that the
+//! round trip is negligible.
 
 use std::time::Duration;
 
 use postgres::Client;
 
 use crate::BoxError;
-use crate::ground::Ground;
-use crate::versus::{Figure, Subject, Versus, timed};
+use crate::comparison::{Comparison, Figure, Operation, timed};
+use crate::testbed::Testbed;
 
 const QUEUE: &str = "compared";
 const IDLE_QUEUES: u32 = 1_000;
-/// How many of the events of a work count for one call or row here.
+/// The number of events of a work per call or row in this comparison.
 const EVENTS_PER_ROW: u64 = 100;
-/// The same for one event that is read.
+/// The number of events of a work per read event in this comparison.
 const EVENTS_PER_READ: u64 = 10;
 const IDLE_TICKS: u32 = 20;
 
@@ -27,7 +27,7 @@ const TICKER_LIMIT: f64 = 1.2;
 
 const TRIGGERS: [&str; 3] = ["logutriga", "sqltriga", "jsontriga"];
 
-/// A table as many have one: a key, texts, numbers, a time.
+/// A typical table: a key, texts, numbers, a time.
 const TABLE: &str = "create table orders (id int primary key, customer text, status varchar(10), \
      amount numeric(10,2), quantity int, paid boolean, created timestamptz, note text)";
 
@@ -51,37 +51,37 @@ const EVENTS: &str = "select pgq.insert_event($1, 'I', rpad('id=' || i, 75, 'x')
 ///
 /// # Errors
 ///
-/// When the server does not offer the extension, or one of the two fails.
-pub(crate) fn measure(ground: &Ground) -> Result<Vec<Figure>, BoxError> {
-    let mut versus = Versus::prepare(ground.rounds())?;
-    versus.both(&format!("select pgq.create_queue('{QUEUE}'); {TABLE}"))?;
-    let rows = i32::try_from((ground.events() / EVENTS_PER_ROW).max(1))?;
+/// When the server does not have the extension, or one of the two fails.
+pub(crate) fn measure(testbed: &Testbed) -> Result<Vec<Figure>, BoxError> {
+    let mut comparison = Comparison::prepare(testbed.rounds())?;
+    comparison.both(&format!("select pgq.create_queue('{QUEUE}'); {TABLE}"))?;
+    let rows = i32::try_from((testbed.events() / EVENTS_PER_ROW).max(1))?;
     let mut figures = Vec::new();
-    for subject in calls(rows) {
-        figures.push(versus.measure(&subject)?);
+    for operation in calls(rows) {
+        figures.push(comparison.measure(&operation)?);
     }
     for function in TRIGGERS {
         for (number, (name, _)) in CHANGES.iter().enumerate() {
-            let subject = Subject {
+            let operation = Operation {
                 name: format!("{function}, {name}, a row"),
                 at_most: TRIGGER_LIMIT,
                 units: u64::try_from(rows)?,
                 sample: Box::new(move |client| change(client, function, number, rows)),
             };
-            figures.push(versus.measure(&subject)?);
+            figures.push(comparison.measure(&operation)?);
         }
     }
-    let events = i32::try_from((ground.events() / EVENTS_PER_READ).max(1))?;
-    let read = read(&mut versus, events)?;
-    figures.push(versus.measure(&read)?);
-    versus.both(&format!("select pgq.drop_queue('{QUEUE}', true)"))?;
-    let idle = idle(&mut versus)?;
-    figures.push(versus.measure(&idle)?);
+    let events = i32::try_from((testbed.events() / EVENTS_PER_READ).max(1))?;
+    let read = read(&mut comparison, events)?;
+    figures.push(comparison.measure(&read)?);
+    comparison.both(&format!("select pgq.drop_queue('{QUEUE}', true)"))?;
+    let idle = idle(&mut comparison)?;
+    figures.push(comparison.measure(&idle)?);
     Ok(figures)
 }
 
-fn calls(rows: i32) -> [Subject<'static>; 3] {
-    let subject = |name: &str, sample: fn(&mut Client, i32) -> Result<Duration, BoxError>| Subject {
+fn calls(rows: i32) -> [Operation<'static>; 3] {
+    let operation = |name: &str, sample: fn(&mut Client, i32) -> Result<Duration, BoxError>| Operation {
         name: format!("insert_event, {name}"),
         at_most: INSERT_LIMIT,
         units: u64::from(rows.unsigned_abs()),
@@ -92,7 +92,7 @@ fn calls(rows: i32) -> [Subject<'static>; 3] {
         }),
     };
     [
-        subject("a call a statement", |client, rows| {
+        operation("a call a statement", |client, rows| {
             let statement = client.prepare(EVENT)?;
             let mut transaction = client.transaction()?;
             let (time, ()) = timed(|| {
@@ -101,19 +101,19 @@ fn calls(rows: i32) -> [Subject<'static>; 3] {
             transaction.commit()?;
             Ok(time)
         }),
-        subject("a call a transaction", |client, rows| {
+        operation("a call a transaction", |client, rows| {
             let statement = client.prepare(EVENT)?;
             let (time, ()) =
                 timed(|| (0..rows).try_for_each(|i| client.execute(&statement, &[&QUEUE, &i]).map(|_| ())))?;
             Ok(time)
         }),
-        subject("many calls a statement", |client, rows| {
+        operation("many calls a statement", |client, rows| {
             Ok(timed(|| client.execute(EVENTS, &[&QUEUE, &rows]))?.0)
         }),
     ]
 }
 
-/// Makes one kind of change to all rows of a table with a trigger.
+/// Measures one kind of change to all rows of a table with a trigger.
 fn change(client: &mut Client, function: &str, number: usize, rows: i32) -> Result<Duration, BoxError> {
     client.batch_execute("drop trigger if exists x on orders; truncate orders")?;
     for (_, before) in &CHANGES[..number] {
@@ -130,7 +130,7 @@ fn change(client: &mut Client, function: &str, number: usize, rows: i32) -> Resu
     Ok(time)
 }
 
-/// Fails unless the queue holds the expected number of events, and empties it.
+/// Verifies the number of events in the queue, and truncates it.
 fn take_events(client: &mut Client, expected: i32) -> Result<(), BoxError> {
     let statement = "select queue_data_pfx || '_' || queue_cur_table from pgq.queue where queue_name = $1";
     let table: String = client.query_one(statement, &[&QUEUE])?.get(0);
@@ -141,8 +141,8 @@ fn take_events(client: &mut Client, expected: i32) -> Result<(), BoxError> {
     Ok(client.batch_execute(&format!("truncate {table}"))?)
 }
 
-/// Opens a batch on both and reads it again and again.
-fn read(versus: &mut Versus, events: i32) -> Result<Subject<'static>, BoxError> {
+/// Opens a batch in both databases, and makes the operation that reads it.
+fn read(comparison: &mut Comparison, events: i32) -> Result<Operation<'static>, BoxError> {
     let event = EVENTS.replace("$1", &format!("'{QUEUE}'")).replace("$2", &events.to_string());
     for statement in [
         format!("select pgq.set_queue_config('{QUEUE}', 'ticker_max_count', '1')"),
@@ -151,9 +151,9 @@ fn read(versus: &mut Versus, events: i32) -> Result<Subject<'static>, BoxError> 
         format!("select pgq.ticker('{QUEUE}')"),
         "vacuum analyze".to_owned(),
     ] {
-        versus.both(&statement)?;
+        comparison.both(&statement)?;
     }
-    Ok(Subject {
+    Ok(Operation {
         name: format!("get_batch_events, {events} of them, an event"),
         at_most: READ_LIMIT,
         units: u64::try_from(events)?,
@@ -170,20 +170,21 @@ fn read(versus: &mut Versus, events: i32) -> Result<Subject<'static>, BoxError> 
     })
 }
 
-/// Makes many queues that have nothing to tick for hours.
-fn idle(versus: &mut Versus) -> Result<Subject<'static>, BoxError> {
+/// Creates many queues without ticks for hours, and makes the operation of their ticker.
+fn idle(comparison: &mut Comparison) -> Result<Operation<'static>, BoxError> {
     for first in (1..IDLE_QUEUES).step_by(100) {
         let last = first + 99;
-        versus.both(&format!(
+        comparison.both(&format!(
             "select pgq.create_queue('idle_' || i) from generate_series({first}, {last}) i"
         ))?;
     }
-    versus.both("update pgq.queue set queue_ticker_max_lag = '1 day', queue_ticker_idle_period = '1 day'")?;
-    // A queue needs two ticks before it counts as idle.
+    comparison
+        .both("update pgq.queue set queue_ticker_max_lag = '1 day', queue_ticker_idle_period = '1 day'")?;
+    // A queue counts as idle after two ticks.
     for statement in ["select pgq.ticker()", "select pgq.ticker()", "vacuum analyze"] {
-        versus.both(statement)?;
+        comparison.both(statement)?;
     }
-    Ok(Subject {
+    Ok(Operation {
         name: format!("idle ticker over {IDLE_QUEUES} queues"),
         at_most: TICKER_LIMIT,
         units: u64::from(IDLE_TICKS),

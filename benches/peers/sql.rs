@@ -1,16 +1,16 @@
-//! Statements. All names in them are the bench's own and need no quoting.
+//! Statements. All names are constants of the benchmark and need no quoting.
 
-/// The text of an event number `i`, 75 bytes; [`crate::subject`] and the Python inserter make the same.
+/// The data of event number `i`, 75 bytes. [`crate::crate_client`] and the Python inserter make the same data.
 pub(crate) const DATA: &str =
     "rpad('id=' || i || '&customer=' || i::int8 * 7919 % 100003 || '&note=', 75, 'x')";
 
-/// The columns that a move carries over.
+/// The columns that a mover copies.
 pub(crate) const CARRIED: &str = "ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4, ev_time";
 
 const ALL: &str =
     "ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4";
 
-/// What makes two sets of events the same for a producer.
+/// The columns that identify the events of a producer.
 pub(crate) const PRODUCED: &str = "ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4";
 
 /// Fills a queue's table.
@@ -21,12 +21,12 @@ pub(crate) fn fill(table: &str, from: u64, to: u64) -> String {
     )
 }
 
-/// Counts rows and adds up their hashes.
+/// Counts rows and sums their hashes.
 pub(crate) fn fingerprint(columns: &str, from: &str) -> String {
     format!("select count(*), coalesce(sum(hashtextextended(row({columns})::text, 0)), 0)::text from {from}")
 }
 
-/// The rows that [`crate::insert`] inserts, as a source to select from.
+/// The rows of [`crate::insert`], as a subquery.
 pub(crate) fn repeated(events: u64, distinct: u64) -> String {
     format!(
         "(select 'I'::text ev_type, {DATA} ev_data, 'public.orders'::text ev_extra1, null::text ev_extra2, \
@@ -35,17 +35,17 @@ pub(crate) fn repeated(events: u64, distinct: u64) -> String {
     )
 }
 
-/// Streams rows out.
+/// Copies rows to standard output.
 pub(crate) fn copy_out(from: &str) -> String {
     format!("copy (select {CARRIED} from {from}) to stdout (format binary)")
 }
 
-/// Streams rows in.
+/// Copies rows from standard input.
 pub(crate) fn copy_in(table: &str) -> String {
     format!("copy {table} ({CARRIED}) from stdin (format binary)")
 }
 
-/// Reads a whole batch without sending it anywhere.
+/// Reads a batch on the server, without sending it to a client.
 pub(crate) fn copy_nowhere(batch_events: &str) -> String {
     format!("copy (select {ALL} from ({batch_events}) batch) to '/dev/null' (format binary)")
 }

@@ -1,13 +1,13 @@
-//! Tickers that run while something is measured, and tables of what was.
+//! Tickers that run during a measurement, and tables of figures.
 
 use std::process::{Child, Command, Stdio};
 
 use crate::BoxError;
-use crate::ground::Ground;
 use crate::json::Json;
 use crate::programs;
+use crate::testbed::Testbed;
 
-/// A program that is ended together with this value.
+/// A running program. Dropping the value kills the program.
 pub(crate) struct Running(Child);
 
 impl Running {
@@ -15,7 +15,7 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// When it is not there.
+    /// When the program does not exist.
     pub(crate) fn start(command: &mut Command) -> Result<Running, BoxError> {
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let name = quiet.get_program().display().to_string();
@@ -29,7 +29,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // A program that is gone is as dead as it should be.
+        // The program may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -39,11 +39,11 @@ impl Drop for Running {
 ///
 /// # Errors
 ///
-/// When it is not built.
-pub(crate) fn ours(ground: &Ground, database: &str, period: &str) -> Result<Running, BoxError> {
-    let keys = [("db", ground.conninfo(database)), ("loop_delay", period.to_owned())];
+/// When the ticker is not built.
+pub(crate) fn ours(testbed: &Testbed, database: &str, period: &str) -> Result<Running, BoxError> {
+    let keys = [("db", testbed.conninfo(database)), ("loop_delay", period.to_owned())];
     let keys = keys.each_ref().map(|(key, value)| (*key, value.as_str()));
-    let file = ground.config("ticker.ini", "pgqadm", &keys)?;
+    let file = testbed.config("ticker.ini", "pgqadm", &keys)?;
     Running::start(programs::example("pgqadm")?.arg(file).arg("ticker"))
 }
 
@@ -51,9 +51,9 @@ pub(crate) fn ours(ground: &Ground, database: &str, period: &str) -> Result<Runn
 ///
 /// # Errors
 ///
-/// When it is not installed.
-pub(crate) fn pgqd(ground: &Ground, database: &str, period: &str) -> Result<Running, BoxError> {
-    let (folder, port) = ground.address();
+/// When `pgqd` is not installed.
+pub(crate) fn pgqd(testbed: &Testbed, database: &str, period: &str) -> Result<Running, BoxError> {
+    let (folder, port) = testbed.address();
     let base = format!("host={folder} port={port} user=postgres");
     let keys = [
         ("base_connstr", base.as_str()),
@@ -61,11 +61,11 @@ pub(crate) fn pgqd(ground: &Ground, database: &str, period: &str) -> Result<Runn
         ("syslog", "0"),
         ("ticker_period", period),
     ];
-    let file = ground.config("pgqd.ini", "pgqd", &keys)?;
+    let file = testbed.config("pgqd.ini", "pgqd", &keys)?;
     Running::start(Command::new("/usr/bin/pgqd").arg(file))
 }
 
-/// Figures in columns, a row for each contestant.
+/// A table of figures, with a row for each contestant.
 pub(crate) struct Table {
     pub(crate) title: String,
     pub(crate) columns: Vec<&'static str>,
@@ -84,7 +84,7 @@ impl Table {
         text + "\n"
     }
 
-    /// Returns the form for programs.
+    /// Returns the JSON form.
     pub(crate) fn to_json(&self) -> Json {
         let row = |(name, figures): &(String, Vec<f64>)| {
             let figures = self.columns.iter().zip(figures);

@@ -1,24 +1,24 @@
-//! A work and its contestants.
+//! Works and their contestants.
 
 use crate::BoxError;
-use crate::ground::Ground;
 use crate::process::Sample;
+use crate::testbed::Testbed;
 
-/// What a contestant is compared as.
+/// The role of a contestant in the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Sets the limit.
+    /// The contestant that sets the limit.
     Limit,
     /// The peer to beat.
     Python,
-    /// Everybody else.
+    /// Any other contestant.
     Other,
 }
 
-/// One turn of a contestant: prepares, measures, verifies.
+/// A turn of a contestant: preparation, measurement, verification.
 pub(crate) type Turn<'a> = Box<dyn Fn(u32) -> Result<Sample, BoxError> + 'a>;
 
-/// Somebody who does the work.
+/// A contestant of a work.
 pub(crate) struct Contestant<'a> {
     pub(crate) name: &'static str,
     pub(crate) role: Role,
@@ -40,13 +40,13 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Returns the median of the seconds.
+    /// Returns the median time in seconds.
     pub(crate) fn median(&self) -> f64 {
         let seconds: Vec<f64> = self.samples.iter().map(|sample| sample.seconds).collect();
         median(&seconds)
     }
 
-    /// Returns the seconds, shortest first.
+    /// Returns the times in seconds, the shortest first.
     pub(crate) fn sorted(&self) -> Vec<f64> {
         let mut seconds: Vec<f64> = self.samples.iter().map(|sample| sample.seconds).collect();
         seconds.sort_by(f64::total_cmp);
@@ -61,28 +61,28 @@ impl Row {
 }
 
 impl Results {
-    /// Returns the median of whoever has a role.
+    /// Returns the median time of the contestant with a role.
     pub(crate) fn median_of(&self, role: Role) -> Option<f64> {
         self.rows.iter().find(|row| row.role == role).map(Row::median)
     }
 }
 
-/// Lets the contestants take turns, round by round.
+/// Runs the contestants in turn, round by round.
 ///
 /// # Errors
 ///
-/// When a contestant fails or does its work wrong.
+/// When a contestant fails or has a wrong result.
 pub(crate) fn measure(
-    ground: &Ground,
+    testbed: &Testbed,
     title: String,
     events: u64,
     contestants: &[Contestant<'_>],
 ) -> Result<Results, BoxError> {
     let row = |one: &Contestant<'_>| Row { name: one.name, role: one.role, samples: Vec::new() };
     let mut rows: Vec<Row> = contestants.iter().map(row).collect();
-    for round in 1..=ground.rounds() {
+    for round in 1..=testbed.rounds() {
         for (contestant, row) in contestants.iter().zip(&mut rows) {
-            ground.settle()?;
+            testbed.settle()?;
             let sample = (contestant.turn)(round)
                 .map_err(|error| format!("{}: {}", contestant.name, dbscript::describe(&*error)))?;
             eprintln!(
@@ -95,7 +95,7 @@ pub(crate) fn measure(
     Ok(Results { title, events, rows })
 }
 
-/// Returns the median of some numbers.
+/// Returns the median of numbers.
 pub(crate) fn median(numbers: &[f64]) -> f64 {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -167,7 +167,8 @@ impl Config {
     /// Usage errors that name file, section and key: it is required and not set or empty, or refers to what
     /// is not set.
     pub fn get(&self, key: &Key) -> Result<String, Error> {
-        self.present(key, self.get_opt(key)?)
+        let value = self.get_opt(key)?.filter(|value| key.value != Presence::Required || !value.is_empty());
+        value.ok_or_else(|| self.error(&format!("config value not set: {}", key.name)))
     }
 
     /// Returns the value of a key, its default, or `None` when it has neither.
@@ -191,11 +192,6 @@ impl Config {
             Presence::Default(default) => self.expand_as(Syntax::Percent, key.name, default).map(Some),
             Presence::Optional | Presence::Required => Ok(None),
         }
-    }
-
-    fn present(&self, key: &Key, value: Option<String>) -> Result<String, Error> {
-        let value = value.filter(|value| key.value != Presence::Required || !value.is_empty());
-        value.ok_or_else(|| self.error(&format!("config value not set: {}", key.name)))
     }
 
     /// Makes the error for a value that means nothing.

@@ -1,4 +1,4 @@
-//! The handle by which a running loop is stopped, reloaded and woken.
+//! The handle that stops, reloads and wakes a running loop.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::{BoxError, Error};
 
-/// How long [`Control::abort`] goes on cancelling statements until the loop has ended.
+/// How long [`Control::abort`] keeps cancelling statements.
 const ABORT_LIMIT: Duration = Duration::from_millis(750);
 const ABORT_INTERVAL: Duration = Duration::from_millis(50);
-/// How long what may be interrupted goes on after [`Control::stop`].
+/// How long interruptible work continues after [`Control::stop`].
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 const INTERRUPT_POLL: Duration = Duration::from_millis(20);
 
@@ -21,7 +21,7 @@ const INTERRUPT_POLL: Duration = Duration::from_millis(20);
 pub struct Control(Arc<Shared>);
 
 thread_local! {
-    /// The handle of the loop that runs on this thread.
+    /// The handle of the loop on this thread.
     static CURRENT: RefCell<Option<Control>> = const { RefCell::new(None) };
 }
 
@@ -38,8 +38,8 @@ struct State {
     reload: bool,
     wake: bool,
     ended: bool,
-    /// How many threads are cancelling.
-    cancels: usize,
+    /// The number of threads that are cancelling statements.
+    cancelling: usize,
     next_id: u64,
     cancellers: Vec<(u64, Arc<dyn Cancel>)>,
 }
@@ -51,8 +51,8 @@ impl fmt::Debug for Control {
 }
 
 impl Control {
-    /// Returns the handle of the loop that runs on this thread, if one does: for what waits deep within a round and is
-    /// to end with it.
+    /// Returns the handle of the loop that runs on this thread, if any. Code that waits deep inside a round uses the
+    /// handle to stop waiting when the loop stops.
     pub fn current() -> Option<Control> {
         CURRENT.with_borrow(Clone::clone)
     }
@@ -62,15 +62,15 @@ impl Control {
         Entered(CURRENT.replace(Some(self.clone())))
     }
 
-    /// Asks the loop to end after the current round; a sleep ends at once.
+    /// Stops the loop after the current round; a sleep ends at once.
     pub fn stop(&self) {
         self.change(|state| state.stop = true);
     }
 
-    /// Asks the loop to end now: running statements are cancelled, so the round fails and its transactions
-    /// are rolled back.
+    /// Stops the loop now: running statements are cancelled, so the round fails and its transactions are rolled
+    /// back.
     ///
-    /// Waits until the loop has ended, for at most three quarters of a second, and returns whether it has.
+    /// Waits up to 0.75 seconds for the loop to end, and returns whether the loop has ended.
     pub fn abort(&self) -> bool {
         self.change(|state| {
             state.stop = true;
@@ -79,27 +79,27 @@ impl Control {
         let cancellers: Vec<_> = self.lock().cancellers.iter().map(|(_, one)| one.clone()).collect();
         for canceller in cancellers {
             let control = self.clone();
-            // On threads, since a server that does not answer must keep neither this one nor the others.
-            // Where none can be started, the connection ends with the process.
-            self.change(|state| state.cancels += 1);
+            // One thread per connection, since a server that does not answer must not delay the other requests.
+            // If no thread can be started, the statement ends when the process closes the connection.
+            self.change(|state| state.cancelling += 1);
             let cancel = move || {
                 control.cancel(&*canceller);
-                control.change(|state| state.cancels -= 1);
+                control.change(|state| state.cancelling -= 1);
             };
             if thread::Builder::new().name("cancel".to_owned()).spawn(cancel).is_err() {
-                self.change(|state| state.cancels -= 1);
+                self.change(|state| state.cancelling -= 1);
             }
         }
         self.wait_for_end(ABORT_LIMIT)
     }
 
-    /// Waits until the loop has ended, for at most `limit`, and returns whether it has.
+    /// Waits up to `limit` for the loop to end, and returns whether the loop has ended.
     pub(crate) fn wait_for_end(&self, limit: Duration) -> bool {
         self.wait(limit, |state| state.ended);
         self.lock().ended
     }
 
-    /// Cancels what a connection runs, again and again: one cancel may hit the gap between two statements.
+    /// Cancels the statements of a connection repeatedly: a single cancel may arrive between two statements.
     fn cancel(&self, canceller: &dyn Cancel) {
         let limit = Instant::now() + ABORT_LIMIT;
         while Instant::now() < limit && !self.lock().ended {
@@ -108,12 +108,12 @@ impl Control {
         }
     }
 
-    /// Asks the loop to reload before the next round; a sleep ends at once.
+    /// Reloads the loop before the next round; a sleep ends at once.
     pub fn reload(&self) {
         self.change(|state| state.reload = true);
     }
 
-    /// Ends the sleep after a round that found nothing, or the next one if there is none now.
+    /// Ends the current sleep after an idle round. Without a current sleep, the next one ends at once.
     pub fn wake(&self) {
         self.change(|state| state.wake = true);
     }
@@ -128,13 +128,13 @@ impl Control {
         self.lock().abort
     }
 
-    /// Sleeps for `duration` or until the loop is asked for something.
+    /// Sleeps for `duration`, or until the loop is stopped or reloaded.
     pub fn sleep(&self, duration: Duration) {
         self.wait(duration, |state| state.stop || state.reload);
     }
 
-    /// As [`sleep`](Control::sleep), and [`wake`](Control::wake) ends it too. Returns whether anything did
-    /// before its time.
+    /// Sleeps as [`sleep`](Control::sleep) does, or until [`wake`](Control::wake). Returns whether the sleep ended
+    /// early.
     pub(crate) fn idle(&self, duration: Duration) -> bool {
         let woken = |state: &State| state.stop || state.reload || state.wake;
         self.wait(duration, woken);
@@ -144,8 +144,10 @@ impl Control {
         early
     }
 
-    /// Does work on a thread of its own and returns what came of it. When the loop is asked to end before, the
-    /// error is of kind [`Interrupted`](crate::ErrorKind::Interrupted), and the thread ends by itself some time later.
+    /// Runs `work` on a new thread and returns its result.
+    ///
+    /// When the loop is aborted, or has been stopping for a second, the error is of kind
+    /// [`Interrupted`](crate::ErrorKind::Interrupted); the thread then continues unattended.
     pub(crate) fn interruptible<T: Send + 'static>(
         &self,
         name: &str,
@@ -153,7 +155,7 @@ impl Control {
     ) -> Result<T, BoxError> {
         let (send, done) = mpsc::channel();
         let report = move || {
-            // Nobody waits any more when the loop has ended.
+            // The receiver is gone when the loop has stopped waiting.
             let _ = send.send(work());
         };
         thread::Builder::new().name(name.to_owned()).spawn(report)?;
@@ -177,14 +179,14 @@ impl Control {
         std::mem::take(&mut self.lock().reload)
     }
 
-    /// Marks the loop as ended; [`abort`](Control::abort) waits for it. Requests to cancel that are on their way
-    /// arrive first.
+    /// Marks the loop as ended, which [`abort`](Control::abort) waits for, after cancel requests in flight have
+    /// arrived.
     pub(crate) fn ended(&self) {
         self.change(|state| state.ended = true);
-        self.wait(ABORT_LIMIT, |state| state.cancels == 0);
+        self.wait(ABORT_LIMIT, |state| state.cancelling == 0);
     }
 
-    /// Makes a connection's statements cancellable until the returned guard is dropped.
+    /// Registers a connection's canceller until the returned guard is dropped.
     pub(crate) fn cancellable(&self, canceller: impl Cancel + 'static) -> Cancellable {
         let mut state = self.lock();
         state.next_id += 1;
@@ -204,13 +206,13 @@ impl Control {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// A panic elsewhere leaves the flags usable, so poisoning is ignored.
+    /// Locks the state. A panic leaves the flags usable, so poisoning is ignored.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Keeps a loop's handle that of the thread it runs on.
+/// Restores the thread's previous handle when dropped.
 pub(crate) struct Entered(Option<Control>);
 
 impl Drop for Entered {
@@ -219,13 +221,13 @@ impl Drop for Entered {
     }
 }
 
-/// Cancels what a connection runs.
+/// Cancels the statements of a connection.
 pub(crate) trait Cancel: Send + Sync {
-    /// Asks the server to cancel the statement that runs now, if there is one. Returns at `limit` at the latest.
+    /// Asks the server to cancel the running statement, if any. Returns at `limit` at the latest.
     fn cancel(&self, limit: Instant);
 }
 
-/// Keeps a connection's canceller registered.
+/// Unregisters a connection's canceller when dropped.
 pub(crate) struct Cancellable {
     control: Control,
     id: u64,
@@ -242,12 +244,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sleep_ends_when_the_loop_is_asked_for_something() {
-        for ask in [Control::stop, Control::reload] {
+    fn a_stop_and_a_reload_end_a_sleep() {
+        for request in [Control::stop, Control::reload] {
             let control = Control::default();
             let other = control.clone();
             let sleeper = std::thread::spawn(move || other.sleep(Duration::from_secs(3600)));
-            ask(&control);
+            request(&control);
             sleeper.join().expect("the sleeper does not panic");
         }
     }
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abort_tells_whether_the_loop_has_ended() {
+    fn an_abort_returns_whether_the_loop_has_ended() {
         let control = Control::default();
         assert!(!control.abort());
         control.ended();

@@ -1,9 +1,11 @@
-//! An error whose text shows data.
+//! Errors with a second text that is free of data.
 
 use std::fmt;
 
-/// An error whose text shows what a row or an event holds. [`describe`](crate::describe), whose text is for logs,
-/// shows another text instead; [`describe_in_full`](crate::describe_in_full) and `Display` show everything.
+/// An error with two texts: one that contains data of a row or an event, and one for logs that does not.
+///
+/// `Display` and [`describe_in_full`](crate::describe_in_full) show the first, [`describe`](crate::describe) and
+/// `Debug` the second.
 ///
 /// ```
 /// use dbscript::{DataError, describe, describe_in_full};
@@ -19,19 +21,19 @@ pub struct DataError {
 }
 
 impl DataError {
-    /// Makes an error of the full text and of the text for logs.
+    /// Creates an error from the full text and the text for logs.
     pub fn new(in_full: impl Into<String>, for_log: impl Into<String>) -> DataError {
         DataError { in_full: in_full.into(), for_log: for_log.into() }
     }
 
-    /// Makes an error of a text that shows data in quotes or backticks only. The text for logs has `…` in place of
-    /// everything between the first quote and the last one of its kind.
+    /// Creates an error from a text that contains data only in quotes or backticks. The text for logs has `…` in place
+    /// of everything between the first quote and the last one of the same kind.
     pub fn quoting(in_full: impl Into<String>) -> DataError {
         let in_full = in_full.into();
         DataError { for_log: without_values(&in_full), in_full }
     }
 
-    /// Returns the text without data.
+    /// Returns the text for logs, which is free of data.
     pub fn for_log(&self) -> &str {
         &self.for_log
     }
@@ -43,7 +45,7 @@ impl fmt::Display for DataError {
     }
 }
 
-/// Shows the text without data, since panics show errors this way.
+/// Shows the text for logs, since the message of a panic uses `Debug`.
 impl fmt::Debug for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("DataError").field(&self.for_log).finish()
@@ -52,10 +54,10 @@ impl fmt::Debug for DataError {
 
 impl std::error::Error for DataError {}
 
-/// The quotes of PostgreSQL's languages and of this project, each with what closes it.
+/// The quotes of PostgreSQL's translated messages and of this project: opening and closing character.
 const QUOTES: [(char, char); 6] = [('"', '"'), ('`', '`'), ('«', '»'), ('»', '«'), ('„', '“'), ('“', '”')];
 
-/// Replaces what stands in quotes. A value may hold quotes itself, so it ends at the last one.
+/// Replaces the quoted value by `…`. The value may contain quotes, so it ends at the last one.
 pub(crate) fn without_values(message: &str) -> String {
     let Some((at, open)) = message.char_indices().find(|(_, c)| QUOTES.iter().any(|(open, _)| open == c))
     else {
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_left_out() {
+    fn quoted_values_are_replaced() {
         let check = |message: &str, expected: &str| assert_eq!(without_values(message), expected);
         check("value too long for type character varying(3)", "value too long for type character varying(3)");
         check(

@@ -1,17 +1,20 @@
 //! The crate's error, and how a chain of errors becomes one line.
 
-pub(crate) mod class;
+pub(crate) mod pattern;
 mod server_error;
+pub(crate) mod state_class;
 pub(crate) mod tls_failure;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::iter::successors;
 
 use postgres::error::{DbError, SqlState};
 
+use self::state_class::StateClass;
 use self::tls_failure::TlsFailure;
 use crate::data_error::DataError;
-use crate::text::plain::one_line;
+use crate::text::printable::one_line;
 
 /// Any error, as user code returns it; `?` works on everything.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -23,9 +26,11 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     source: Option<BoxError>,
+    /// Whether `source` is the step itself, of which this error is the kind.
+    is_source: bool,
 }
 
-/// What kind of error it is.
+/// The kind of an error, which alone decides what a loop and a program do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -42,57 +47,74 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// Makes an error of a kind out of another error, which stays the step that is shown, with its own causes.
+    ///
+    /// [`into_inner`](Error::into_inner) returns the other error.
+    pub fn new(kind: ErrorKind, error: impl Into<BoxError>) -> Error {
+        let error = error.into();
+        Error(Box::new(Inner { kind, message: error.to_string(), source: Some(error), is_source: true }))
+    }
+
     /// Makes an error that the person who starts the program has to mend: a wrong switch, file or key.
     ///
     /// It ends the program with exit status 2.
     pub fn usage(message: impl Into<String>) -> Error {
-        Error::new(ErrorKind::Usage, message.into())
+        Error::of_step(ErrorKind::Usage, message.into())
     }
 
     /// Makes an error of something that went wrong while running.
     pub fn failed(message: impl Into<String>) -> Error {
-        Error::new(ErrorKind::Failed, message.into())
+        Error::of_step(ErrorKind::Failed, message.into())
     }
 
     /// Makes an error of a server that cannot be reached.
     pub(crate) fn connection(message: impl Into<String>) -> Error {
-        Error::new(ErrorKind::Connection, message.into())
+        Error::of_step(ErrorKind::Connection, message.into())
     }
 
-    /// Makes an error after which it is no use to go on.
+    /// Makes an error after which the loop must not continue.
     ///
     /// It ends the loop, and the program with exit status 1, where another one would fail a round.
     pub fn fatal(message: impl Into<String>) -> Error {
-        Error::new(ErrorKind::Fatal, message.into())
+        Error::of_step(ErrorKind::Fatal, message.into())
     }
 
-    /// Makes the error of what was given up because the loop was asked to end. It fails no round.
+    /// Makes the error of work that stops because the loop was asked to end. It fails no round.
     pub fn interrupted() -> Error {
-        Error::new(ErrorKind::Interrupted, "interrupted: the program was asked to end".to_owned())
+        let message = "interrupted: the program was asked to end";
+        Error::of_step(ErrorKind::Interrupted, message.to_owned())
     }
 
-    fn new(kind: ErrorKind, message: String) -> Error {
-        Error(Box::new(Inner { kind, message, source: None }))
+    fn of_step(kind: ErrorKind, message: String) -> Error {
+        Error(Box::new(Inner { kind, message, source: None, is_source: false }))
     }
 
-    /// Makes an error of something that went wrong while running out of a usage error: what is at fault may mend
-    /// itself.
-    pub(crate) fn may_pass(mut self) -> Error {
-        self.0.kind = ErrorKind::Failed;
+    /// Sets the kind, whatever the cause is.
+    pub fn with_kind(mut self, kind: ErrorKind) -> Error {
+        self.0.kind = kind;
         self
     }
 
-    /// Makes a usage error out of one that is met at the start, where a person waits who can mend it.
-    #[cfg(feature = "skylog")]
-    pub(crate) fn at_start(mut self) -> Error {
-        self.0.kind = ErrorKind::Usage;
-        self
-    }
-
-    /// Sets the cause.
+    /// Sets the cause. An error that is only [`Failed`](ErrorKind::Failed) takes the kind of its cause.
     pub fn caused_by(mut self, source: impl Into<BoxError>) -> Error {
-        self.0.source = Some(source.into());
+        let source = source.into();
+        if self.0.kind == ErrorKind::Failed {
+            self.0.kind = kind_of(&*source).unwrap_or(ErrorKind::Failed);
+        }
+        self.0.source = Some(match source.downcast::<Error>() {
+            Ok(error) => error.into_inner(),
+            Err(source) => source,
+        });
+        self.0.is_source = false;
         self
+    }
+
+    /// Returns the error that [`new`](Error::new) got, and any other error as it is.
+    pub fn into_inner(mut self) -> BoxError {
+        match self.0.source.take_if(|_| self.0.is_source) {
+            Some(error) => error,
+            None => self.into(),
+        }
     }
 
     /// Returns what kind of error it is.
@@ -121,7 +143,18 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_ref().map(|source| &**source as _)
+        let source: &(dyn StdError + 'static) = &**self.0.source.as_ref()?;
+        if self.0.is_source { source.source() } else { Some(source) }
+    }
+}
+
+/// Keeps an error of the framework as it is; any other error gets the kind of its causes.
+impl From<BoxError> for Error {
+    fn from(error: BoxError) -> Error {
+        match error.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(error) => Error::new(kind_of(&*error).unwrap_or(ErrorKind::Failed), error),
+        }
     }
 }
 
@@ -143,8 +176,7 @@ pub fn describe_in_full(error: &(dyn StdError + 'static)) -> String {
 
 fn render(error: &(dyn StdError + 'static), in_full: bool) -> String {
     let mut line = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
+    for error in chain(error).filter(|error| inner(*error).is_none()) {
         let text = step(error, in_full);
         if !line.ends_with(&text) {
             if !line.is_empty() {
@@ -152,61 +184,62 @@ fn render(error: &(dyn StdError + 'static), in_full: bool) -> String {
             }
             line.push_str(&text);
         }
-        next = if db_error(error).is_some() { None } else { error.source() };
+        if db_error(error).is_some() {
+            break;
+        }
     }
     line
 }
 
-/// Returns whether a usage error is anywhere in a chain.
+/// Returns an error and its causes. The error that an [`Error::new`] got follows it.
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> + 'a {
+    successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
+        let error = *error;
+        inner(error).or_else(|| error.source())
+    })
+}
+
+/// Returns the error that an [`Error::new`] got.
+fn inner<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    let error = error.downcast_ref::<Error>().filter(|error| error.0.is_source)?;
+    error.0.source.as_ref().map(|source| &**source as _)
+}
+
+/// Returns the kind that an error has for a loop: that of the first [`Error`] in its chain; `None` without one.
+pub fn kind_of(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
+    chain(error).find_map(|error| error.downcast_ref::<Error>()).map(Error::kind)
+}
+
+/// Returns whether an error is one of usage.
 pub(crate) fn is_usage(error: &(dyn StdError + 'static)) -> bool {
-    has_kind(error, ErrorKind::Usage)
+    kind_of(error) == Some(ErrorKind::Usage)
 }
 
-/// Returns whether an error ends the loop: whether a usage error or a fatal one is anywhere in its chain.
+/// Returns whether an error ends the loop: whether the first [`Error`] in its chain is a usage error or a fatal one.
 pub fn is_final(error: &(dyn StdError + 'static)) -> bool {
-    has_kind(error, ErrorKind::Usage) || has_kind(error, ErrorKind::Fatal)
-}
-
-fn has_kind(error: &(dyn StdError + 'static), kind: ErrorKind) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.downcast_ref::<Error>().is_some_and(|error| error.0.kind == kind) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    matches!(kind_of(error), Some(ErrorKind::Usage | ErrorKind::Fatal))
 }
 
 /// Returns whether an error came only because the loop was asked to end.
 pub fn is_interrupted(error: &(dyn StdError + 'static)) -> bool {
-    has_kind(error, ErrorKind::Interrupted)
+    kind_of(error) == Some(ErrorKind::Interrupted)
 }
 
 /// Returns the SQLSTATE of the first database error in a chain.
 pub fn sqlstate<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a SqlState> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<postgres::Error>() {
-            return error.code();
-        }
-        next = error.source();
-    }
-    None
+    chain(error).find_map(|error| error.downcast_ref::<postgres::Error>())?.code()
 }
 
 /// Returns whether the connection to the server is what failed: refused, lost, or ended by the server.
 pub fn is_connection_error(error: &(dyn StdError + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
+    for error in chain(error) {
         if let Some(error) = error.downcast_ref::<postgres::Error>() {
-            let ended = |state: &SqlState| state.code().starts_with("08") || state.code().starts_with("57P");
+            let ended = |state| StateClass::Connection.contains(state);
             return error.code().map_or(error.is_closed() || caused_by_io(error), ended);
         }
         if error.downcast_ref::<Error>().is_some_and(|error| error.0.kind == ErrorKind::Connection) {
             return true;
         }
-        next = error.source();
     }
     false
 }
@@ -249,5 +282,40 @@ mod tests {
         let cause = Error::failed("connection refused");
         let error = Error::failed("src_db: connection refused").caused_by(cause);
         assert_eq!(describe(&error), "src_db: connection refused");
+    }
+
+    #[test]
+    fn an_error_takes_the_kind_of_its_cause_unless_it_has_its_own() {
+        let usage = || Error::usage("no such key");
+        assert_eq!(Error::failed("cannot start").caused_by(usage()).kind(), ErrorKind::Usage);
+        assert_eq!(Error::fatal("cannot start").caused_by(usage()).kind(), ErrorKind::Fatal);
+        let contained = Error::failed("a part cannot start").caused_by(usage()).with_kind(ErrorKind::Failed);
+        let foreign = std::io::Error::other(contained);
+        assert!(!is_final(&foreign));
+        assert_eq!(Error::failed("cannot start").caused_by(foreign).kind(), ErrorKind::Failed);
+        assert!(is_final(&std::io::Error::other(usage())));
+    }
+
+    #[test]
+    fn an_error_of_another_kind_stays_the_step_it_is() {
+        let full = || Error::failed("cannot write").caused_by(std::io::Error::other("disk full"));
+        let fatal = Error::new(ErrorKind::Fatal, full());
+        assert_eq!((fatal.kind(), describe(&fatal)), (ErrorKind::Fatal, describe(&full())));
+        assert!(fatal.source().is_some_and(|cause| cause.is::<std::io::Error>()));
+        let located = Error::failed("job").caused_by(fatal);
+        assert_eq!(
+            (located.kind(), describe(&located)),
+            (ErrorKind::Fatal, "job: cannot write: disk full".to_owned())
+        );
+        let io = Error::new(ErrorKind::Usage, std::io::Error::other("denied")).into_inner();
+        assert!(io.is::<std::io::Error>());
+        assert!(Error::usage("wrong").into_inner().is::<Error>());
+    }
+
+    #[test]
+    fn a_wrapped_error_shows_no_data_in_logs() {
+        let error = Error::new(ErrorKind::Fatal, DataError::quoting("no number: `4711`"));
+        assert_eq!(describe(&error), "no number: `…`");
+        assert_eq!(describe_in_full(&error), "no number: `4711`");
     }
 }

@@ -1,4 +1,5 @@
-//! Files that others name or may have put there: no opening waits, and no reading goes on for ever.
+//! Files at paths that other users choose or can write to: opening never blocks, reading is limited, and planted
+//! links are refused.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -9,13 +10,13 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::Uid;
 
-/// The device that is as good as an empty file.
+/// The device that counts as an empty file.
 const NULL: &str = "/dev/null";
-/// Opening waits neither for the other end of a pipe nor for a modem, and takes no terminal.
+/// Opens without waiting for the other end of a pipe or for a modem, and without making a terminal the controlling one.
 const NO_WAIT: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY);
 
-/// As many links as the kernel follows.
-const MOST_LINKS: usize = 40;
+/// The kernel's limit of links in one path.
+const MAX_LINKS: usize = 40;
 
 const WORLD_WRITABLE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
@@ -24,31 +25,33 @@ const STICKY: u32 = 0o1000;
 ///
 /// # Errors
 ///
-/// When it cannot be read, is something else, such as a pipe or a device, or is larger. No such file makes it wait.
+/// When the file cannot be read, is larger than `limit`, or is of another kind, such as a pipe or a device. Reading
+/// never waits for such a file.
 pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let (file, metadata) = open(path)?;
     check_regular(path, &metadata)?;
     read(&file, &metadata, limit)
 }
 
-/// As [`read_text_file`], for a file that this process trusts as if it had written it.
+/// Reads a text file as [`read_text_file`] does, and refuses a file that an untrusted user can have planted. Trusted
+/// users are root and the user of this process.
 ///
 /// # Errors
 ///
-/// As [`read_text_file`], and when another user but root may have put it there: a link or a file in a folder where
-/// everybody may put one.
-pub fn read_own_text_file(path: &Path, limit: u64) -> io::Result<String> {
-    let file = open_own(path, OpenOptions::new().read(true))?;
+/// As [`read_text_file`], and when the path leads through a link or to a file that another user can have created in a
+/// folder that everybody may write to.
+pub fn read_trusted_text_file(path: &Path, limit: u64) -> io::Result<String> {
+    let file = open_trusted(path, OpenOptions::new().read(true))?;
     let metadata = file.metadata()?;
     check_regular(path, &metadata)?;
     text(read(&file, &metadata, limit)?)
 }
 
-/// As [`read_file`], and the file has to be UTF-8.
+/// Reads a file as [`read_file`] does, as UTF-8 text.
 ///
 /// # Errors
 ///
-/// As [`read_file`], and when it is not UTF-8.
+/// As [`read_file`], and when the content is not UTF-8.
 pub fn read_text_file(path: &Path, limit: u64) -> io::Result<String> {
     text(read_file(path, limit)?)
 }
@@ -57,26 +60,26 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
-/// Opens whatever there is for reading, at once.
+/// Opens a file of any kind for reading, without waiting.
 pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let file = OpenOptions::new().read(true).custom_flags(NO_WAIT.bits()).open(path)?;
     let metadata = file.metadata()?;
     Ok((file, metadata))
 }
 
-/// Refuses what is no regular file.
+/// Refuses a file that is neither regular nor `/dev/null`.
 pub(crate) fn check_regular(path: &Path, metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() || is_null(metadata) {
         Ok(())
     } else if metadata.is_dir() {
         Err(Errno::EISDIR.into())
     } else {
-        let what = if path.exists() { "it is not a regular file" } else { "it is gone" };
-        Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+        let reason = if path.exists() { "it is not a regular file" } else { "it is gone" };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
     }
 }
 
-/// Reads an open file that has to be no larger than `limit` bytes.
+/// Reads an open file of at most `limit` bytes.
 pub(crate) fn read(file: &File, metadata: &Metadata, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if metadata.len() <= limit {
@@ -94,18 +97,19 @@ fn is_null(metadata: &Metadata) -> bool {
     metadata.file_type().is_char_device() && fs::metadata(NULL).is_ok_and(is_same)
 }
 
-/// Opens a file that this process writes, or trusts, at once. A link is only followed, and a file that is there is
-/// only taken, where no other user but root can have put it there; so nobody leads a program with more rights to a
-/// file of his choice.
+/// Opens a file that this process writes or trusts, without waiting.
+///
+/// A link is followed, and an existing file is used, only where no untrusted user can have created it. An
+/// unprivileged user therefore cannot redirect a program with more rights to a file of that user's choice.
 ///
 /// # Errors
 ///
-/// When it cannot be opened, and when another user may have laid it out.
-pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    check_folders(path, MOST_LINKS)?;
+/// When the file cannot be opened, and when an untrusted user can have planted it.
+pub(crate) fn open_trusted(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    check_folders(path, MAX_LINKS)?;
     let folder = Folder::of(path)?;
-    let is_link = fs::symlink_metadata(path).ok().filter(|there| there.is_symlink());
-    let flags = match &is_link {
+    let link = fs::symlink_metadata(path).ok().filter(Metadata::is_symlink);
+    let flags = match &link {
         Some(link) => {
             folder.check_link(link)?;
             NO_WAIT
@@ -117,39 +121,39 @@ pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<Fil
         Some(Errno::ELOOP) => untrusted("it is a symbolic link"),
         _ => error,
     })?;
-    if is_link.is_none() {
+    if link.is_none() {
         folder.check_file(&file.metadata()?)?;
     }
     Ok(file)
 }
 
-/// Creates a file to write to, or empties the one that is there, as long as no other user but root can have put it
-/// there.
+/// Creates a file for writing, or empties an existing one. A file that an untrusted user can have planted is refused;
+/// trusted users are root and the user of this process.
 ///
 /// # Errors
 ///
-/// When it cannot be written, and when it is a link, a further name of a file, or a file that another user may have
-/// laid out.
-pub fn create_own_file(path: &Path) -> io::Result<File> {
-    let file = open_own(path, OpenOptions::new().write(true).create(true).truncate(false))?;
+/// When the file cannot be written, and when the path is a link, a second name of a file, or a file that an untrusted
+/// user can have created.
+pub fn create_trusted_file(path: &Path) -> io::Result<File> {
+    let file = open_trusted(path, OpenOptions::new().write(true).create(true).truncate(false))?;
     if file.metadata()?.is_file() {
         file.set_len(0)?;
     }
     Ok(file)
 }
 
-/// Creates the folder of a file that [`open_own`] is to open, and those above it, as needed.
+/// Creates the missing folders above a file that [`open_trusted`] opens next.
 ///
 /// # Errors
 ///
-/// When it cannot be created, and when another user may have laid out a link on the way.
+/// When a folder cannot be created, and when an untrusted user can have planted a link in the path.
 #[cfg(feature = "program")]
 pub(crate) fn create_folder_of(path: &Path) -> io::Result<()> {
-    check_folders(path, MOST_LINKS)?;
+    check_folders(path, MAX_LINKS)?;
     path.parent().map_or(Ok(()), fs::create_dir_all)
 }
 
-/// Refuses a path on which another user but root may have laid out a link to a folder.
+/// Refuses a path through a link to a folder that an untrusted user can have planted.
 fn check_folders(path: &Path, links: usize) -> io::Result<()> {
     for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
         let Some(link) = fs::symlink_metadata(folder).ok().filter(Metadata::is_symlink) else { continue };
@@ -157,13 +161,13 @@ fn check_folders(path: &Path, links: usize) -> io::Result<()> {
         Folder::of(folder).and_then(|parent| parent.check_link(&link)).map_err(refused)?;
         let Some(links) = links.checked_sub(1) else { return Err(Errno::ELOOP.into()) };
         let target = folder.parent().unwrap_or(Path::new("/")).join(fs::read_link(folder)?);
-        // The target is a folder of whatever is in it, and may be a link in turn.
+        // The target may be a link or contain links itself.
         check_folders(&target.join("file"), links)?;
     }
     Ok(())
 }
 
-/// The folder that a file is in, and who may put files there.
+/// The folder of a file, whose owner and mode decide who can create files in it.
 struct Folder(Metadata);
 
 impl Folder {
@@ -181,7 +185,7 @@ impl Folder {
             return Err(untrusted("it is a symbolic link of another user"));
         }
         if !is_trusted(self.0.uid()) || self.is_open_to_all() && self.0.mode() & STICKY == 0 {
-            return Err(untrusted("it is a symbolic link in a folder where others may put one"));
+            return Err(untrusted("it is a symbolic link in a folder that other users may write to"));
         }
         Ok(())
     }
@@ -189,16 +193,16 @@ impl Folder {
     fn check_file(&self, file: &Metadata) -> io::Result<()> {
         let is_shared = self.is_open_to_all() || !is_trusted(self.0.uid());
         if file.is_file() && is_shared && file.nlink() > 1 {
-            return Err(untrusted("it has another name, in a folder where others may put one"));
+            return Err(untrusted("it has a second name, in a folder that other users may write to"));
         }
         if !file.is_dir() && self.is_open_to_all() && !is_trusted(file.uid()) {
-            return Err(untrusted("it belongs to another user, in a folder where everybody may put one"));
+            return Err(untrusted("it belongs to another user, in a folder that everybody may write to"));
         }
         Ok(())
     }
 }
 
-/// Returns whether a user may lay out files for this process.
+/// Returns whether this process trusts the files of a user: root and the user of this process.
 pub(crate) fn is_trusted(user: u32) -> bool {
     user == 0 || user == Uid::effective().as_raw()
 }

@@ -1,4 +1,4 @@
-//! Files of every kind, and links that others have laid out.
+//! Files of every kind, and planted links.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -8,7 +8,7 @@ use nix::unistd::mkfifo;
 use super::*;
 
 const LIMIT: u64 = 10;
-/// A user who is neither root nor, most likely, the one who runs the tests.
+/// A user id other than root and, most likely, other than the one that runs the tests.
 const OTHER: u32 = 65_534;
 
 fn folder(mode: u32) -> tempfile::TempDir {
@@ -18,7 +18,7 @@ fn folder(mode: u32) -> tempfile::TempDir {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    open_own(path, OpenOptions::new().create(true).append(true))
+    open_trusted(path, OpenOptions::new().create(true).append(true))
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn only_regular_files_up_to_a_size_are_read() {
     check(folder.path(), "Is a directory");
     check(Path::new("/dev/zero"), "it is not a regular file");
     check(Path::new("/proc/self/stat"), "it is larger than 10 bytes");
-    assert_eq!(read_file(Path::new(NULL), LIMIT).expect("as good as empty"), b"");
+    assert_eq!(read_file(Path::new(NULL), LIMIT).expect("an empty file"), b"");
     let pipe = folder.path().join("pipe");
     mkfifo(&pipe, Mode::S_IRWXU).expect("made");
     check(&pipe, "it is not a regular file");
@@ -46,7 +46,7 @@ fn only_regular_files_up_to_a_size_are_read() {
 }
 
 #[test]
-fn links_are_followed_where_nobody_else_can_have_put_them() {
+fn links_are_followed_where_only_trusted_users_can_create_them() {
     for (mode, trusted) in [(0o700, true), (0o755, true), (0o1777, true), (0o777, false)] {
         let folder = folder(mode);
         let (target, link) = (folder.path().join("target"), folder.path().join("link"));
@@ -59,7 +59,7 @@ fn links_are_followed_where_nobody_else_can_have_put_them() {
 }
 
 #[test]
-fn a_second_name_is_refused_where_others_may_have_given_it() {
+fn a_second_name_is_refused_where_untrusted_users_can_create_it() {
     for (mode, trusted) in [(0o700, true), (0o1777, false)] {
         let folder = folder(mode);
         let (file, name) = (folder.path().join("file"), folder.path().join("name"));
@@ -70,7 +70,7 @@ fn a_second_name_is_refused_where_others_may_have_given_it() {
 }
 
 #[test]
-fn what_another_user_has_put_there_is_refused() {
+fn files_and_links_of_another_user_are_refused() {
     if !Uid::effective().is_root() {
         return;
     }
@@ -84,12 +84,12 @@ fn what_another_user_has_put_there_is_refused() {
     std::os::unix::fs::chown(&target, Some(OTHER), None).expect("root may");
     assert!(append(&target).is_err());
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("own");
-    append(&target).expect("only this user can have put it there");
+    append(&target).expect("only this user can have created it");
 }
 
 #[cfg(feature = "program")]
 #[test]
-fn links_to_folders_are_followed_where_nobody_else_can_have_put_them() {
+fn links_to_folders_are_followed_where_only_trusted_users_can_create_them() {
     for (mode, trusted) in [(0o755, true), (0o1777, true), (0o777, false)] {
         let (folder, target) = (folder(mode), tempfile::tempdir().expect("a temporary folder"));
         let link = folder.path().join("link");
@@ -103,7 +103,7 @@ fn links_to_folders_are_followed_where_nobody_else_can_have_put_them() {
 
 #[cfg(feature = "program")]
 #[test]
-fn links_to_folders_lead_through_no_link_of_another_user() {
+fn links_to_folders_through_a_link_of_another_user_are_refused() {
     if !Uid::effective().is_root() {
         return;
     }

@@ -1,8 +1,7 @@
 //! A framework for programs that connect to PostgreSQL and loop.
 //!
-//! A program is a config file, a few switches, a log, a pidfile, named database connections and a
-//! piece of work that is done again and again. This crate has all of it except the work, which is
-//! a [`Script`]:
+//! A program consists of a config file, a few switches, a log, a pidfile, named database connections and a
+//! unit of work that the loop repeats. This crate supplies everything except the work, which is a [`Script`]:
 //!
 //! ```no_run
 //! # #[cfg(feature = "program")] {
@@ -27,21 +26,22 @@
 //! # }
 //! ```
 //!
-//! Without the `program` feature (on by default) the crate is a plain library: the work loop, the
-//! connections and the means to stop them, for use inside a service. It then reads no files but those
-//! that connection strings lead to, and touches nothing global.
+//! Without the `program` feature (on by default) the crate is a plain library for use inside a service: the work
+//! loop, the connections and the handle that stops both. The library then reads only the files that connection
+//! strings name (password, service and certificate files), and changes no global state of the process.
 
+mod backoff;
 mod control;
 mod data_error;
 mod database;
 mod error;
 mod files;
-mod manager;
 mod panics;
 #[cfg(feature = "program")]
 mod process;
 mod progress;
 mod run;
+mod service_manager;
 mod stats;
 mod text;
 
@@ -50,39 +50,34 @@ mod config;
 #[cfg(feature = "program")]
 mod logging;
 
+pub use backoff::Backoff;
 pub use control::Control;
 pub use data_error::DataError;
 pub use database::connection::Connection;
 pub use database::databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
-pub use error::class::ErrorClass;
+pub use database::param;
+pub use error::pattern::ErrorPattern;
+pub use error::state_class::StateClass;
 pub use error::{
     BoxError, Error, ErrorKind, describe, describe_in_full, is_connection_error, is_final, is_interrupted,
-    sqlstate,
+    kind_of, sqlstate,
 };
-pub use files::{create_own_file, read_file, read_own_text_file, read_text_file};
-pub use panics::guarded;
+pub use files::{create_trusted_file, read_file, read_text_file, read_trusted_text_file};
+pub use panics::catch_panic;
 pub use progress::{Progress, Totals};
 pub use run::loop_settings::LoopSettings;
 pub use run::run_loop::RunLoop;
 pub use run::script::{Context, Round, Script};
 pub use run::worker::{DROP_LIMIT, Worker, WorkerHandle};
 pub use stats::{Stat, Stats};
-pub use text::gist::gist;
-pub use text::nearest::nearest;
-pub use text::plain::{one_line, plain, plain_json};
-pub use text::repeats::Repeats;
+pub use text::fingerprint::fingerprint;
+pub use text::log_throttle::LogThrottle;
+pub use text::printable::{one_line, printable, printable_json};
+pub use text::suggestion::suggest;
 
 #[cfg(feature = "program")]
-pub use config::Config;
-#[cfg(feature = "program")]
-pub use config::key::Key;
-#[cfg(feature = "program")]
-pub use process::confirm::confirm;
-#[cfg(feature = "program")]
-pub use run::args::Switches;
-#[cfg(feature = "program")]
-pub use run::command::Command;
-#[cfg(feature = "program")]
-pub use run::job::Job;
-#[cfg(feature = "program")]
-pub use run::program::Program;
+pub use self::{
+    config::{Config, key::Key},
+    process::confirm::confirm,
+    run::{args::Switches, command::Command, job::Job, program::Program},
+};

@@ -10,16 +10,16 @@ use crate::error::describe;
 use crate::error::{BoxError, Error};
 
 thread_local! {
-    /// Where the last panic of guarded code happened; nothing outside of such code.
+    /// The place of the last panic within [`catch_panic`]; nothing outside of it.
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs user code; a panic in it is an error, which says where it happened.
+/// Runs user code. A panic in it becomes an error that names the place of the panic.
 ///
 /// # Errors
 ///
-/// What the code returned, and its panic.
-pub fn guarded<T>(code: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
+/// The error of the code, or its panic.
+pub fn catch_panic<T>(code: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
     let outer = PLACE.replace(Some(String::new()));
     let result = catch_unwind(AssertUnwindSafe(code));
     let place = PLACE.replace(outer).unwrap_or_default();
@@ -31,8 +31,8 @@ fn panicked(place: &str, panic: &(dyn Any + Send)) -> Error {
     Error::failed(format!("panic{place}")).caused_by(DataError::new(text, without_rows(text)))
 }
 
-/// Leaves out what a server's error says of rows, which a panic shows as `{:?}` does: what follows its message, and the
-/// message of a data exception.
+/// Omits values of rows from the `{:?}` form of a server's error, as a panic shows it: all fields after the message, and
+/// the message of a data exception.
 fn without_rows(text: &str) -> String {
     let Some(start) = text.find("DbError {") else { return text.to_owned() };
     let place_of = |field: &str| text[start..].find(field).map(|place| start + place);
@@ -45,20 +45,20 @@ fn text(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
 }
 
-/// Replaces the report that a panic prints by one line, which is passed to `report`. A panic of guarded code becomes an
-/// error and is not reported here.
+/// Replaces the report of a panic by one line, which is passed to `report`. Panics within [`catch_panic`] become errors
+/// and are not reported.
 #[cfg(feature = "program")]
 pub(crate) fn report_panics_by(report: fn(&str)) {
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
-        let guarded = PLACE.try_with(|known| match &mut *known.borrow_mut() {
-            Some(known) => {
-                known.clone_from(&place);
+        let is_caught = PLACE.try_with(|last| match &mut *last.borrow_mut() {
+            Some(last) => {
+                last.clone_from(&place);
                 true
             }
             None => false,
         });
-        if !guarded.unwrap_or(false) {
+        if !is_caught.unwrap_or(false) {
             report(&describe(&panicked(&place, panic.payload())));
         }
     }));

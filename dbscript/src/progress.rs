@@ -1,30 +1,30 @@
-//! What a running loop has done so far, for other threads to read.
+//! The totals of a running loop, for other threads to read.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use crate::stats::{Stat, Stats};
 
-/// Reads what a running loop has done so far. Clones read the same loop.
+/// Reads the totals of a running loop. Clones read the same loop.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Mutex<Totals>>);
 
-/// What a loop has done since it was started.
+/// Totals of a loop since its start.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Totals {
-    /// Rounds that succeeded.
+    /// The number of successful rounds.
     pub rounds: u64,
-    /// Rounds that failed.
+    /// The number of failed rounds.
     pub failed: u64,
-    /// When the last round that succeeded ended.
+    /// The end of the last successful round; `None` before the first one.
     pub last_round: Option<SystemTime>,
-    /// The figures of all rounds, added up.
+    /// The sums of the figures of all rounds, failed ones included.
     pub stats: Stats,
 }
 
 impl Totals {
-    /// Returns a count among the figures, 0 when there was none of that name.
+    /// Returns a count among the figures, or 0 when there is none of that name.
     pub fn count(&self, name: &str) -> u64 {
         match self.stats.get(name) {
             Some(Stat::Count(count)) => count,
@@ -34,7 +34,7 @@ impl Totals {
 }
 
 impl Progress {
-    /// Returns the totals at this moment.
+    /// Returns a copy of the current totals.
     pub fn totals(&self) -> Totals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

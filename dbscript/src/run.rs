@@ -1,4 +1,4 @@
-//! The loop, the thread or program that it runs in, and the command line.
+//! The work loop, the thread or program that runs it, and the command line.
 
 #[cfg(feature = "program")]
 pub(crate) mod args;

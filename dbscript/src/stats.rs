@@ -1,15 +1,15 @@
-//! Figures of one round, logged as one line.
+//! Statistics of one round, logged as one line.
 
 use std::fmt;
 use std::time::Duration;
 
-/// One figure: a count or a duration in seconds.
+/// One figure of a round: a count or a duration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Stat {
-    /// A number of things.
+    /// A count.
     Count(u64),
-    /// A time, in seconds.
+    /// A duration in seconds.
     Seconds(f64),
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for Stat {
     }
 }
 
-/// The figures of a round, in the order in which they were put.
+/// The named figures of a round, in insertion order.
 ///
 /// Displays as `{count: 2, duration: 0.0260}`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,16 +43,16 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Sets a figure.
+    /// Sets a figure, in place of an earlier value.
     pub fn put(&mut self, name: &str, value: impl Into<Stat>) {
         let value = value.into();
-        match self.entries.iter_mut().find(|(known, _)| known == name) {
+        match self.entries.iter_mut().find(|(key, _)| key == name) {
             Some((_, old)) => *old = value,
             None => self.entries.push((name.to_owned(), value)),
         }
     }
 
-    /// Adds to a figure; one that was not put yet counts as zero.
+    /// Adds to a figure; a missing one counts as zero. A value of the other kind replaces the figure.
     pub fn add(&mut self, name: &str, value: impl Into<Stat>) {
         let value = match (self.get(name), value.into()) {
             (Some(Stat::Count(old)), Stat::Count(more)) => Stat::Count(old.saturating_add(more)),
@@ -69,22 +69,22 @@ impl Stats {
         }
     }
 
-    /// Returns a figure.
+    /// Returns a figure, or `None` when there is none of that name.
     pub fn get(&self, name: &str) -> Option<Stat> {
-        self.entries.iter().find(|(known, _)| known == name).map(|(_, stat)| *stat)
+        self.entries.iter().find(|(key, _)| key == name).map(|(_, stat)| *stat)
     }
 
-    /// Returns all figures, in the order in which they were put.
+    /// Returns all figures, in insertion order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Stat)> {
         self.entries.iter().map(|(name, stat)| (name.as_str(), *stat))
     }
 
-    /// Returns whether nothing was put.
+    /// Returns whether there are no figures.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Forgets all figures.
+    /// Removes all figures.
     pub fn clear(&mut self) {
         self.entries.clear();
     }
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_keep_the_order_in_which_they_were_put() {
+    fn figures_keep_their_insertion_order() {
         let mut stats = Stats::default();
         stats.add("count", 1);
         stats.put("duration", Duration::from_millis(26));

@@ -1,8 +1,8 @@
-//! Lines that people read: escaped, shortened, wrapped, and names that were meant.
+//! Text for people: escaped, wrapped, compared, and names suggested for misspelled ones.
 
-pub(crate) mod gist;
-pub(crate) mod nearest;
-pub(crate) mod plain;
-pub(crate) mod repeats;
+pub(crate) mod fingerprint;
+pub(crate) mod log_throttle;
+pub(crate) mod printable;
+pub(crate) mod suggestion;
 #[cfg(feature = "program")]
 pub(crate) mod wrap;

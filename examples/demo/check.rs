@@ -1,4 +1,4 @@
-//! The proof: both databases hold the same events, each once.
+//! Verification that both databases contain the same events, each once.
 
 use dbscript::BoxError;
 use postgres::{Client, NoTls};
@@ -6,8 +6,8 @@ use postgres::{Client, NoTls};
 use crate::server::Server;
 use crate::{SOURCE_QUEUE, TARGET_QUEUE};
 
-/// Adds up all columns that an event keeps when it is moved. Every event's data is unique; the order is that
-/// of each producer, which the type tells, since two producers may commit in another order than they insert.
+/// Sums all columns that moving an event preserves. The data of each event is unique. The order is compared for each
+/// producer, which the type identifies, since two producers may commit in another order than they insert.
 const CONTENTS: &str = "\
     select pg_catalog.count(*), pg_catalog.count(distinct data), coalesce(pg_catalog.sum(bytes), 0)::pg_catalog.int8, \
         coalesce(pg_catalog.sum(hash), 0)::pg_catalog.text, coalesce(pg_catalog.sum(hash * place), 0)::pg_catalog.text \
@@ -22,7 +22,7 @@ const CONTENTS: &str = "\
 
 const TABLE: &str = "select pgq.quote_fqname(queue_data_pfx) from pgq.queue where queue_name = $1";
 
-/// What a queue holds.
+/// The sums over the events of a queue.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Contents {
     pub(crate) events: u64,
@@ -30,7 +30,7 @@ pub(crate) struct Contents {
     distinct: u64,
     /// The sum of the events' hashes.
     unordered: String,
-    /// The sum of the events' hashes, each times its place.
+    /// The sum of the events' hashes, each multiplied by its position.
     ordered: String,
 }
 
@@ -38,11 +38,11 @@ pub(crate) struct Contents {
 ///
 /// # Errors
 ///
-/// Says what differs.
+/// The kind of the difference, and the sums of both queues.
 pub(crate) fn exactly_once(server: &Server, events: u64) -> Result<Contents, BoxError> {
     let source = contents(server, "sourcedb", SOURCE_QUEUE)?;
     let target = contents(server, "targetdb", TARGET_QUEUE)?;
-    let wrong = if source.events != events || source.distinct != events {
+    let difference = if source.events != events || source.distinct != events {
         "the producers did not insert each event once"
     } else if target.events != target.distinct {
         "events were moved twice"
@@ -55,7 +55,7 @@ pub(crate) fn exactly_once(server: &Server, events: u64) -> Result<Contents, Box
     } else {
         return Ok(target);
     };
-    Err(format!("{wrong}: wanted {events} events; source {source:?}, target {target:?}").into())
+    Err(format!("{difference}: expected {events} events; source {source:?}, target {target:?}").into())
 }
 
 fn contents(server: &Server, database: &str, queue: &str) -> Result<Contents, BoxError> {

@@ -1,4 +1,4 @@
-//! Ctrl-C, turned into an error at the next step, so that everything is taken down in order.
+//! Handling of Ctrl-C: the next step returns an error, so that programs and server are shut down in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,23 +8,23 @@ use std::time::Duration;
 use dbscript::BoxError;
 use nix::sys::signal::{SigSet, Signal};
 
-/// How long a signal that already ended a child may take to be seen here.
+/// How long a signal that has ended a child may take to reach this process.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Whether SIGINT, SIGTERM or SIGHUP has come.
+/// Whether SIGINT, SIGTERM or SIGHUP has arrived.
 #[derive(Clone, Default)]
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Watches for the signals on a thread of its own; the second one ends the process at once.
+    /// Watches for the signals on a new thread. The second signal ends the process at once.
     ///
-    /// Must be called before other threads are started: they inherit that the signals are blocked.
+    /// Must be called before other threads are started, since they inherit the mask that blocks the signals.
     pub(crate) fn watch(&self) -> Result<(), BoxError> {
         signals().thread_block()?;
-        let set = Arc::clone(&self.0);
+        let is_interrupted = Arc::clone(&self.0);
         let wait = move || {
             while signals().wait().is_ok() {
-                if set.swap(true, Ordering::Relaxed) {
+                if is_interrupted.swap(true, Ordering::Relaxed) {
                     std::process::exit(130);
                 }
             }
@@ -33,12 +33,12 @@ impl Interrupt {
         Ok(())
     }
 
-    /// Fails when a signal has come.
+    /// Fails when a signal has arrived.
     pub(crate) fn check(&self) -> Result<(), BoxError> {
         if self.0.load(Ordering::Relaxed) { Err("interrupted".into()) } else { Ok(()) }
     }
 
-    /// Returns whether a signal has come, or, after a failure that it may have caused, is about to.
+    /// Returns whether a signal has arrived. After a failure, which a signal may have caused, waits up to 0.1 seconds.
     pub(crate) fn is_set_by_now(&self, failed: bool) -> bool {
         if failed && self.check().is_ok() {
             thread::sleep(GRACE);
@@ -47,9 +47,9 @@ impl Interrupt {
     }
 }
 
-/// Runs `spawn` with the signals let through, since a new process inherits which ones are blocked.
+/// Runs `spawn` with the signals unblocked, since a new process inherits the mask.
 ///
-/// A signal at that very moment ends this process, which cleans up as well.
+/// A signal during `spawn` ends this process. The watchdog of the server then cleans up.
 pub(crate) fn unblocked<T>(spawn: impl FnOnce() -> T) -> Result<T, BoxError> {
     let before = signals().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_UNBLOCK)?;
     let result = spawn();

@@ -1,4 +1,4 @@
-//! The producers: one inserts a few events at a time, the other many at once.
+//! The producers: one inserts a few events in each transaction, the other many.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,13 +12,13 @@ use postgres::{Client, NoTls};
 use crate::SOURCE_QUEUE;
 use crate::server::Server;
 
-/// One event of this many is inserted by the producer of small transactions.
+/// The producer of small transactions inserts one in this many events.
 const SMALL_SHARE: u64 = 25;
 const EVENTS_PER_TRANSACTION: u64 = 5;
 const EVENTS_PER_BURST: u64 = 5_000;
 const PAUSE_AFTER_BURST: Duration = Duration::from_millis(75);
 
-/// Two producers, each on a thread and a connection of its own.
+/// Two producers, each with its own thread and connection.
 pub(crate) struct Load {
     events: u64,
     produced: Arc<AtomicU64>,
@@ -26,7 +26,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Starts the producers of `events` events altogether.
+    /// Starts the producers, which insert `events` events in all.
     pub(crate) fn start(server: &Server, events: u64) -> Result<Load, BoxError> {
         let produced = Arc::new(AtomicU64::new(0));
         let small = events.div_ceil(SMALL_SHARE);
@@ -39,12 +39,12 @@ impl Load {
         Ok(Load { events, produced, threads })
     }
 
-    /// Returns how many events there will be.
+    /// Returns the total number of events.
     pub(crate) fn events(&self) -> u64 {
         self.events
     }
 
-    /// Returns how many events are committed.
+    /// Returns the number of committed events.
     pub(crate) fn produced(&self) -> u64 {
         self.produced.load(Ordering::Relaxed)
     }
@@ -60,7 +60,7 @@ impl Load {
 
 type Produce = fn(&mut Client, u64, &AtomicU64) -> Result<(), BoxError>;
 
-/// Inserts events one by one, as an application does beside its other writes.
+/// Inserts events one by one, as an application does in its transactions.
 fn place_orders(client: &mut Client, count: u64, produced: &AtomicU64) -> Result<(), BoxError> {
     let mut order = 0;
     while order < count {
@@ -77,7 +77,7 @@ fn place_orders(client: &mut Client, count: u64, produced: &AtomicU64) -> Result
     Ok(())
 }
 
-/// Inserts events in bursts, as a loader does.
+/// Inserts events in bursts, as an import does.
 fn take_readings(client: &mut Client, count: u64, produced: &AtomicU64) -> Result<(), BoxError> {
     let mut reading = 0;
     while reading < count {

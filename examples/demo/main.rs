@@ -1,7 +1,7 @@
-//! Moves events from one database into another, on a private PostgreSQL server in a temporary folder, and proves
-//! that each arrived exactly once.
+//! The demo: moves events from one database into another, on a private PostgreSQL server in a temporary folder, and
+//! verifies that each event arrives exactly once.
 //!
-//! Prints every step as the command that does it. Leaves nothing behind, however it ends.
+//! The demo prints every step as a command, and removes all its files and processes at the end, also after a failure.
 #![allow(clippy::print_stderr, reason = "a program reports its errors there")]
 
 mod check;
@@ -35,22 +35,6 @@ const MOVER: &str = "eventlog_to_target_mover.ini";
 const SOURCE_QUEUE: &str = "eventlog";
 const TARGET_QUEUE: &str = "copy_of_eventlog";
 const CONSUMER: &str = "eventlog_to_target_mover";
-
-const SOURCE_INI: &str = "\
-[pgqadm]
-job_name = source_ticker
-db = dbname=sourcedb
-pidfile = pid/%(job_name)s.pid
-logfile = log/%(job_name)s.log
-";
-
-const TARGET_INI: &str = "\
-[pgqadm]
-job_name = target_ticker
-db = dbname=targetdb
-pidfile = pid/%(job_name)s.pid
-logfile = log/%(job_name)s.log
-";
 
 /// The example of queue_mover's manual page, as it stands there.
 const MOVER_INI: &str = "\
@@ -97,7 +81,7 @@ fn events_wanted(arguments: &[String]) -> Option<u64> {
     }
 }
 
-/// The whole show. What it started ends when it returns: first the programs, then the server.
+/// Runs the demo. The programs, and then the server, end when the function returns.
 fn demo(events: u64, interrupt: &Interrupt) -> Result<(), BoxError> {
     let bin = programs::find(&["pgqadm", "queue_mover"])?;
     let screen = Screen::new();
@@ -125,6 +109,13 @@ fn demo(events: u64, interrupt: &Interrupt) -> Result<(), BoxError> {
     summarize(&screen, &contents, &progress, busy)
 }
 
+fn ticker_ini(side: &str) -> String {
+    format!(
+        "[pgqadm]\njob_name = {side}_ticker\ndb = dbname={side}db\npidfile = pid/%(job_name)s.pid\n\
+         logfile = log/%(job_name)s.log\n"
+    )
+}
+
 fn create_databases(server: &Server, screen: &Screen) -> Result<(), BoxError> {
     let mut client = Client::connect(&server.conninfo("postgres"), NoTls)?;
     for statement in ["create database sourcedb", "create database targetdb"] {
@@ -135,7 +126,8 @@ fn create_databases(server: &Server, screen: &Screen) -> Result<(), BoxError> {
 }
 
 fn prepare(programs: &Programs, screen: &Screen, interrupt: &Interrupt) -> Result<(), BoxError> {
-    for (file, text) in [(SOURCE, SOURCE_INI), (TARGET, TARGET_INI), (MOVER, MOVER_INI)] {
+    let (source, target) = (ticker_ini("source"), ticker_ini("target"));
+    for (file, text) in [(SOURCE, &*source), (TARGET, &*target), (MOVER, MOVER_INI)] {
         programs.write(file, text)?;
         screen.command(&format!("cat {file}"))?;
         screen.indented(text)?;

@@ -1,4 +1,4 @@
-//! The project's programs, run as child processes in a folder of their own.
+//! The project's programs, run as child processes in a separate folder.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -17,17 +17,17 @@ use nix::unistd::Pid;
 use crate::interrupt::unblocked;
 use crate::server::Server;
 
-/// How long a program that was asked to stop may take.
+/// The time-out for stopping a program.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
-/// How much of a failed program's log is shown.
+/// The number of shown lines of a failed program's log.
 const LOG_LINES: usize = 5;
 
-/// Returns the folder of the programs: that of this one.
+/// Returns the folder of the programs, which is the folder of this one.
 ///
 /// # Errors
 ///
-/// Names the command that builds them when one is missing.
+/// When a program is missing, with the command that builds it.
 pub(crate) fn find(names: &[&str]) -> Result<PathBuf, BoxError> {
     let own = std::env::current_exe()?;
     let folder = own.parent().ok_or("the demo has no folder")?.to_owned();
@@ -46,16 +46,16 @@ pub(crate) struct Programs {
     bin: PathBuf,
     folder: PathBuf,
     environment: [(&'static str, String); 3],
-    /// What has the kernel end a program when this process dies, if the system has it.
-    leash: &'static [&'static str],
+    /// The command that lets the kernel end a program when this process dies. Empty where the command does not exist.
+    death_signal: &'static [&'static str],
 }
 
 impl Programs {
-    /// Creates the folder for programs that are in `bin`.
+    /// Creates the folder for the programs in `bin`.
     pub(crate) fn new(bin: PathBuf, server: &Server) -> Result<Programs, BoxError> {
         let folder = server.dir().join("demo");
         let owner = fs::metadata(server.dir())?;
-        // As the server's user, who is not root, the watchdog can remove only what that user owns.
+        // The watchdog runs as the server's user, and can remove only the files of that user.
         for path in [folder.clone(), folder.join("log"), folder.join("pid")] {
             fs::create_dir(&path)?;
             chown(&path, Some(owner.uid()), Some(owner.gid()))?;
@@ -65,10 +65,10 @@ impl Programs {
             ("PGPORT", server.port().to_string()),
             ("PGUSER", "postgres".to_owned()),
         ];
-        Ok(Programs { bin, folder, environment, leash: leash() })
+        Ok(Programs { bin, folder, environment, death_signal: death_signal() })
     }
 
-    /// Returns the commands that lead a shell to the folder and the server.
+    /// Returns the shell commands that select the folder and the server.
     pub(crate) fn environment(&self) -> String {
         let variables = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
         let variables: Vec<String> = variables.collect();
@@ -84,18 +84,18 @@ impl Programs {
     ///
     /// # Errors
     ///
-    /// When it fails; shows what it said.
+    /// When the program fails, with the end of its log.
     pub(crate) fn run(&self, command: &[&str]) -> Result<(), BoxError> {
         self.start(command)?.wait()
     }
 
-    /// Starts a program beside this one.
+    /// Starts a program in the background.
     pub(crate) fn start(&self, command: &[&str]) -> Result<Running, BoxError> {
         let name = command.join(" ");
         let log = self.folder.join(format!("{}.out", name.replace(' ', "-")));
         let output = File::create(&log)?;
         let program = self.bin.join(command[0]).into_os_string();
-        let mut line: Vec<OsString> = self.leash.iter().map(OsString::from).collect();
+        let mut line: Vec<OsString> = self.death_signal.iter().map(OsString::from).collect();
         line.push(program);
         line.extend(command[1..].iter().map(OsString::from));
         let mut process = Command::new(&line[0]);
@@ -113,7 +113,7 @@ impl Programs {
     }
 }
 
-/// A running program, ended when it is dropped.
+/// A running program. Dropping the value ends the program.
 pub(crate) struct Running {
     name: String,
     child: Child,
@@ -129,7 +129,7 @@ impl Running {
         }
     }
 
-    /// Waits until the program has ended, and fails when it did not end well or not in time.
+    /// Waits until the program has ended. Fails when it fails or does not end within 20 seconds.
     pub(crate) fn wait(&mut self) -> Result<(), BoxError> {
         let deadline = Instant::now() + STOP_LIMIT;
         while Instant::now() < deadline {
@@ -142,15 +142,15 @@ impl Running {
         Err(self.failure("does not end"))
     }
 
-    /// Adds up how many seconds a consumer spent on its batches, by its log.
+    /// Returns the sum of the durations of a consumer's batches in seconds, according to its log.
     pub(crate) fn busy(&self) -> f64 {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         log.lines().filter_map(duration).fold(0.0, |sum, seconds| sum + seconds)
     }
 
-    /// Makes the error that the program has a fault, with the end of its log.
-    pub(crate) fn failure(&self, fault: &str) -> BoxError {
-        Failure { text: format!("`{}` {fault}", self.name), log: tail(&self.log) }.into()
+    /// Makes the error of a failed program, with the end of its log.
+    pub(crate) fn failure(&self, reason: &str) -> BoxError {
+        Failure { text: format!("`{}` {reason}", self.name), log: tail(&self.log) }.into()
     }
 
     fn ended(&self, status: ExitStatus) -> BoxError {
@@ -162,11 +162,11 @@ impl Running {
     }
 }
 
-/// A program did not do as it should.
+/// The failure of a program.
 #[derive(Debug)]
 pub(crate) struct Failure {
     text: String,
-    /// The end of its log, in lines.
+    /// The last lines of its log.
     pub(crate) log: String,
 }
 
@@ -184,7 +184,7 @@ impl Drop for Running {
             return;
         }
         if let Ok(pid) = i32::try_from(self.child.id()) {
-            // A process that is gone needs no signal; one that stays is killed below.
+            // A process that has ended needs no signal. A process that does not end is killed below.
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
         let deadline = Instant::now() + STOP_LIMIT;
@@ -204,21 +204,21 @@ fn tail(log: &Path) -> String {
     lines[skipped..].iter().map(|line| format!("    {line}\n")).collect()
 }
 
-/// Returns the words to put before a command so that it gets SIGTERM when this process dies, even by SIGKILL.
-fn leash() -> &'static [&'static str] {
-    const LEASH: [&str; 3] = ["setpriv", "--pdeathsig", "TERM"];
-    let works = Command::new(LEASH[0])
-        .args(&LEASH[1..])
+/// Returns the prefix of a command that lets the kernel send SIGTERM to it when this process dies, even by SIGKILL.
+fn death_signal() -> &'static [&'static str] {
+    const PREFIX: [&str; 3] = ["setpriv", "--pdeathsig", "TERM"];
+    let works = Command::new(PREFIX[0])
+        .args(&PREFIX[1..])
         .arg("true")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
-    if works { &LEASH } else { &[] }
+    if works { &PREFIX } else { &[] }
 }
 
-/// Returns how long a batch took, from the line of its figures.
+/// Returns the duration in a line of statistics.
 fn duration(line: &str) -> Option<f64> {
     line.split_once("duration: ")?.1.split([',', '}']).next()?.parse().ok()
 }
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_found_whatever_stands_behind_it() {
+    fn a_duration_is_found_before_other_figures() {
         assert_eq!(duration("INFO {count: 2, duration: 0.0260}"), Some(0.026));
         assert_eq!(duration("INFO {count: 2, duration: 0.0260, idle: 3.1}"), Some(0.026));
         assert_eq!(duration("INFO stopped"), None);

@@ -1,4 +1,4 @@
-//! What the user sees: lines, and on a terminal one line of progress that overwrites itself.
+//! The output: lines, and on a terminal a line of progress that is overwritten.
 
 use std::cell::Cell;
 use std::io::{IsTerminal, Write, stdout};
@@ -6,22 +6,26 @@ use std::time::{Duration, Instant};
 
 use dbscript::BoxError;
 
-/// Time between two lines of progress where they cannot overwrite each other.
+/// The time between two lines of progress without a terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(2);
 const CLEAR: &str = "\r\x1b[K";
 
 /// Standard output.
 pub(crate) struct Screen {
     terminal: bool,
-    /// When a plain line of progress was printed, or the first one held back.
-    plain: Cell<Option<Instant>>,
-    open: Cell<bool>,
+    /// When the last line of progress was printed without a terminal, or the first one was suppressed.
+    last_progress: Cell<Option<Instant>>,
+    has_progress: Cell<bool>,
 }
 
 impl Screen {
-    /// Looks whether standard output is a terminal.
+    /// Creates the output, and checks whether standard output is a terminal.
     pub(crate) fn new() -> Screen {
-        Screen { terminal: stdout().is_terminal(), plain: Cell::new(None), open: Cell::new(false) }
+        Screen {
+            terminal: stdout().is_terminal(),
+            last_progress: Cell::new(None),
+            has_progress: Cell::new(false),
+        }
     }
 
     /// Prints a line.
@@ -40,35 +44,35 @@ impl Screen {
         text.lines().try_for_each(|line| self.say(&format!("    {line}")))
     }
 
-    /// Shows how far things are, in place of what was shown last.
+    /// Shows a line of progress, in place of the previous one.
     pub(crate) fn progress(&self, line: &str) -> Result<(), BoxError> {
         if self.terminal {
-            self.open.set(true);
+            self.has_progress.set(true);
             return print(&format!("{CLEAR}  {line}"));
         }
-        let last = self.plain.get().unwrap_or_else(Instant::now);
+        let last = self.last_progress.get().unwrap_or_else(Instant::now);
         if last.elapsed() < PLAIN_INTERVAL {
-            self.plain.set(Some(last));
+            self.last_progress.set(Some(last));
             return Ok(());
         }
-        self.plain.set(Some(Instant::now()));
+        self.last_progress.set(Some(Instant::now()));
         print(&format!("  {line}\n"))
     }
 
-    /// Ends the line of progress, which stays.
+    /// Prints the last line of progress.
     pub(crate) fn end_progress(&self, line: &str) -> Result<(), BoxError> {
         self.say(&format!("  {line}"))
     }
 
     fn clear(&self) -> Result<(), BoxError> {
-        if self.open.replace(false) { print(CLEAR) } else { Ok(()) }
+        if self.has_progress.replace(false) { print(CLEAR) } else { Ok(()) }
     }
 }
 
 impl Drop for Screen {
-    /// What follows starts on a line of its own.
+    /// Clears the line of progress.
     fn drop(&mut self) {
-        // Whoever closed the terminal does not miss it.
+        // The terminal may have been closed.
         let _ = self.clear();
     }
 }
@@ -80,7 +84,7 @@ fn print(text: &str) -> Result<(), BoxError> {
         .map_err(|error| format!("cannot write to standard output: {error}").into())
 }
 
-/// Writes a number with a comma between each three digits.
+/// Formats a number with commas between groups of three digits.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Waiting until everything has been moved, with a look at how far it is.
+//! Progress of the mover, until all events are moved.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,31 +14,31 @@ use crate::server::Server;
 use crate::{CONSUMER, SOURCE_QUEUE, TARGET_QUEUE};
 
 const INTERVAL: Duration = Duration::from_millis(100);
-/// How long nothing may move.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time without progress after which the demo fails.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The age of the last tick that the mover has done, in seconds.
+/// The age of the mover's last tick, in seconds.
 const LAG: &str = "select extract(epoch from lag)::pg_catalog.float8 from pgq.get_consumer_info($1, $2)";
 
 const TABLE: &str = "select pgq.quote_fqname(queue_data_pfx) from pgq.queue where queue_name = $1";
 
-/// Watches the mover from both sides.
+/// Watches the mover in both databases.
 pub(crate) struct Watch<'a> {
     source: Client,
     target: Client,
-    /// Counts what arrived after a given transaction: a batch is one transaction, and one follows the other.
+    /// The statement that counts the events and batches after a transaction. Each batch is one transaction.
     arrived: String,
     load: Load,
     screen: &'a Screen,
     started: Instant,
 }
 
-/// How far the mover is.
+/// The progress of the mover.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Progress {
     pub(crate) moved: u64,
     pub(crate) batches: u64,
-    /// Since the producers were started.
+    /// The time since the start of the producers.
     pub(crate) seconds: f64,
     last_transaction: i64,
 }
@@ -64,14 +64,14 @@ impl Watch<'_> {
     ///
     /// # Errors
     ///
-    /// When a producer or a program fails, when nothing moves any more, and on Ctrl-C.
+    /// When a producer or a program fails, after 60 seconds without progress, and on Ctrl-C.
     pub(crate) fn until_all_moved(
         mut self,
         running: &mut [Running],
         interrupt: &Interrupt,
     ) -> Result<Progress, BoxError> {
         let mut progress = Progress::default();
-        let mut moving = Instant::now();
+        let mut last_move = Instant::now();
         while progress.moved < self.load.events() {
             interrupt.check()?;
             self.load.check()?;
@@ -79,9 +79,9 @@ impl Watch<'_> {
             let before = progress.moved;
             self.update(&mut progress)?;
             if progress.moved > before {
-                moving = Instant::now();
-            } else if moving.elapsed() > PATIENCE {
-                return Err(stuck(running));
+                last_move = Instant::now();
+            } else if last_move.elapsed() > STALL_TIMEOUT {
+                return Err(stalled(running));
             }
             let line = self.line(&progress)?;
             self.screen.progress(&line)?;
@@ -117,7 +117,7 @@ pub(crate) fn per_second(events: u64, seconds: f64) -> u64 {
     (events as f64 / seconds.max(0.001)) as u64
 }
 
-fn stuck(running: &[Running]) -> BoxError {
-    let fault = format!("has moved nothing for {} seconds", PATIENCE.as_secs());
-    running.last().map_or_else(|| fault.clone().into(), |mover| mover.failure(&fault))
+fn stalled(running: &[Running]) -> BoxError {
+    let reason = format!("has moved no events for {} seconds", STALL_TIMEOUT.as_secs());
+    running.last().map_or_else(|| reason.clone().into(), |mover| mover.failure(&reason))
 }

@@ -1,4 +1,4 @@
-//! A connection to a mail server, for code that waits for each answer.
+//! Blocking connections to a mail server.
 
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -13,13 +13,13 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 use crate::encryption::Encryption;
-use crate::trouble::Trouble;
-use crate::wire::{Wire, no_answer};
+use crate::limited_stream::{LimitedStream, no_answer};
+use crate::send_error::SendError;
 
-/// How long the server may take to say goodbye.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// The time-out of QUIT.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An open connection; `lettre` speaks over it.
+/// An open connection, over which `lettre` speaks SMTP.
 pub(crate) struct Connection {
     smtp: AsyncSmtpConnection,
     is_encrypted: bool,
@@ -27,30 +27,30 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects, and encrypts before anything else is said.
+    /// Connects, encrypts the connection if required, and sends EHLO.
     ///
     /// # Errors
     ///
-    /// Why that was not possible, in one line.
+    /// The reason of the failure in one line.
     pub(crate) fn open(
         host: &str,
         port: u16,
         encryption: &Encryption,
         hello: &ClientId,
-        patience: Duration,
+        answer_timeout: Duration,
     ) -> Result<Connection, String> {
         let failed = |error: io::Error| dbscript::describe(&error);
         let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
-        let (socket, peer) = connect(host, port, patience).map_err(failed)?;
+        let (socket, peer) = connect(host, port, answer_timeout).map_err(failed)?;
         let opened = runtime.block_on(async {
             let socket = tokio::net::TcpStream::from_std(socket).map_err(failed)?;
-            let applied = timeout(patience, encryption.apply(socket, hello)).await;
-            let late = |_| no_answer(patience);
-            let (stream, greeting) = applied.map_err(late)?.map_err(failed)?;
-            let wire = Wire::new(stream, peer, greeting, patience);
-            let is_encrypted = wire.is_encrypted();
-            let smtp = AsyncSmtpConnection::connect_with_transport(Box::new(wire), hello).await;
-            Ok::<_, String>((smtp.map_err(|error| Trouble::told(&error))?, is_encrypted))
+            let applied = timeout(answer_timeout, encryption.apply(socket, hello)).await;
+            let timed_out = |_| no_answer(answer_timeout);
+            let (stream, greeting) = applied.map_err(timed_out)?.map_err(failed)?;
+            let stream = LimitedStream::new(stream, peer, greeting, answer_timeout);
+            let is_encrypted = stream.is_encrypted();
+            let smtp = AsyncSmtpConnection::connect_with_transport(Box::new(stream), hello).await;
+            Ok::<_, String>((smtp.map_err(|error| SendError::reason_of(&error))?, is_encrypted))
         });
         opened.map(|(smtp, is_encrypted)| Connection { smtp, is_encrypted, runtime })
     }
@@ -59,7 +59,7 @@ impl Connection {
         self.is_encrypted
     }
 
-    /// Returns whether the library has closed it, as after a refusal.
+    /// Returns whether `lettre` has closed the connection, for example after a refusal.
     pub(crate) fn has_broken(&self) -> bool {
         self.smtp.has_broken()
     }
@@ -72,21 +72,21 @@ impl Connection {
         self.runtime.block_on(self.smtp.send(mail.envelope(), &mail.formatted())).map(|_| ())
     }
 
-    /// Says goodbye, and waits a moment for the answer.
+    /// Sends QUIT and waits up to 2 seconds for the answer.
     pub(crate) fn quit(&mut self) -> Result<(), String> {
         let quit = self.smtp.quit();
-        match self.runtime.block_on(async { timeout(FAREWELL, quit).await }) {
+        match self.runtime.block_on(async { timeout(QUIT_TIMEOUT, quit).await }) {
             Ok(answer) => answer.map(|_| ()).map_err(|error| error.to_string()),
-            Err(_) => Err(no_answer(FAREWELL)),
+            Err(_) => Err(no_answer(QUIT_TIMEOUT)),
         }
     }
 }
 
-/// Connects to the first of the host's addresses where that works.
-fn connect(host: &str, port: u16, patience: Duration) -> io::Result<(TcpStream, std::net::SocketAddr)> {
+/// Connects to the first address of the host that accepts the connection.
+fn connect(host: &str, port: u16, answer_timeout: Duration) -> io::Result<(TcpStream, std::net::SocketAddr)> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, patience) {
+        match TcpStream::connect_timeout(&address, answer_timeout) {
             Ok(socket) => {
                 socket.set_nonblocking(true)?;
                 return Ok((socket, address));

@@ -1,5 +1,5 @@
-//! From a bare connection to one that may carry mails: STARTTLS is spoken here, so that nothing which came in clear is
-//! taken for an answer that came encrypted.
+//! Encryption of new connections. STARTTLS is implemented here and not by `lettre`, so that no unencrypted input is
+//! read as an encrypted answer.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -14,19 +14,20 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::wire::Stream;
+use crate::limited_stream::Stream;
 
-/// No answer before the encryption has longer lines, in bytes, or more of them.
-const LONGEST_LINE: usize = 1000;
-const MOST_LINES: usize = 100;
-/// What a file of certificates may have, in bytes.
+/// The longest line of an answer before the encryption, in bytes.
+const MAX_LINE: usize = 1000;
+/// The largest number of lines in an answer before the encryption.
+const MAX_LINES: usize = 100;
+/// The largest file of certificates, in bytes.
 const CA_LIMIT: u64 = 16 * 1024 * 1024;
-/// The variable that names a file of the system's certificates.
+/// The environment variable with the path of the system's certificates.
 const CERTIFICATES: &str = "SSL_CERT_FILE";
-/// Stands for the greeting that was read before `lettre` reads anything.
+/// The greeting for `lettre`, in place of the one that was read before STARTTLS.
 const READY: &[u8] = b"220 ready\r\n";
 
-/// When a connection is encrypted.
+/// The kind of encryption of a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Encryption {
     /// Never.
@@ -39,7 +40,7 @@ pub(crate) enum Encryption {
     Wrapper(Tls),
 }
 
-/// Whose certificate is accepted.
+/// The expected certificate of a server.
 #[derive(Clone)]
 pub(crate) struct Tls {
     name: ServerName<'static>,
@@ -53,11 +54,12 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Accepts certificates for a host that are vouched for by those of a file, or by those that the system trusts.
+    /// Accepts certificates of a host that the authorities in the file `ca` have signed. Defaults to the system's
+    /// authorities.
     ///
     /// # Errors
     ///
-    /// When the host has no name for a certificate, or the file holds none.
+    /// When the host is not a valid name for a certificate, or the file contains no certificates.
     pub(crate) fn new(host: &str, ca: Option<&Path>) -> Result<Tls, String> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
         let mut roots = RootCertStore::empty();
@@ -87,7 +89,8 @@ impl Tls {
     }
 }
 
-/// Reads the system's certificates. The crate that does so would wait for a pipe that the environment names.
+/// Reads the system's certificates. The file in `SSL_CERT_FILE` is checked before, since `rustls-native-certs` would
+/// block on a pipe.
 fn system_certificates() -> Result<Vec<CertificateDer<'static>>, String> {
     if let Some(path) = std::env::var_os(CERTIFICATES) {
         let unusable = |error| format!("certificates in `{}`: {error}", Path::new(&path).display());
@@ -102,7 +105,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 impl Encryption {
-    /// Encrypts a new connection as wanted. Returns what `lettre` is to read first, too.
+    /// Encrypts a new connection. Returns the stream, and the text that `lettre` reads before it.
     pub(crate) async fn apply(
         &self,
         stream: TcpStream,
@@ -117,7 +120,7 @@ impl Encryption {
     }
 }
 
-/// Asks for encryption. Only what belongs to an answer is read, and there must be nothing behind the last one.
+/// Encrypts a connection by STARTTLS. Reads exactly the answers, after which there must be no more input.
 async fn start_tls(
     mut stream: TcpStream,
     tls: &Tls,
@@ -141,17 +144,17 @@ async fn start_tls(
         Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
         Ok(_) => {
             return Err(broken(
-                "the server, or somebody on the way, sent more in clear after STARTTLS".to_owned(),
+                "unencrypted data follows the answer to STARTTLS: an attack, or a broken server".to_owned(),
             ));
         }
     }
     Ok((Stream::Encrypted(Box::new(tls.encrypt(stream).await?)), READY))
 }
 
-/// Reads an answer of this code and not one byte more; returns the text of its lines.
+/// Reads an answer with this code and not a byte more. Returns the text of its lines.
 async fn answer(stream: &mut TcpStream, code: &str) -> io::Result<Vec<String>> {
     let mut lines = Vec::new();
-    while lines.len() < MOST_LINES {
+    while lines.len() < MAX_LINES {
         let line = line(stream).await?;
         let (found, text) = line.split_at_checked(3).unwrap_or((&line, ""));
         if found != code {
@@ -162,18 +165,18 @@ async fn answer(stream: &mut TcpStream, code: &str) -> io::Result<Vec<String>> {
             return Ok(lines);
         }
     }
-    Err(broken("its answer does not end".to_owned()))
+    Err(broken("its answer is too long".to_owned()))
 }
 
 async fn line(stream: &mut TcpStream) -> io::Result<String> {
     let mut line = Vec::new();
-    while line.len() <= LONGEST_LINE {
+    while line.len() <= MAX_LINE {
         match stream.read_u8().await? {
             b'\n' => return Ok(String::from_utf8_lossy(&line).trim_end().to_owned()),
             byte => line.push(byte),
         }
     }
-    Err(broken("a line of its answer does not end".to_owned()))
+    Err(broken("a line of its answer is too long".to_owned()))
 }
 
 fn broken(what: String) -> io::Error {

@@ -1,14 +1,14 @@
-//! Sends a mail for each event that a trigger `logutriga` has written.
+//! The mailer: sends a mail for each event of a trigger `logutriga`.
 
 mod connection;
 mod encryption;
-mod letter;
-mod postbox;
+mod limited_stream;
+mod message;
+mod send_error;
 mod server;
 mod settings;
 mod template;
-mod trouble;
-mod wire;
+mod transport;
 
 use std::process::ExitCode;
 
@@ -19,14 +19,14 @@ use pgq::payload::Fields;
 use pgq::script::Program;
 use pgq::{Batch, BoxError, Consumer, Event, Outcome};
 
-use crate::letter::Letter;
-use crate::postbox::Postbox;
+use crate::message::MessageTemplate;
+use crate::send_error::SendError;
 use crate::server::Server;
-use crate::trouble::Trouble;
+use crate::transport::Transport;
 
 struct Mailer {
     server: Server,
-    letter: Letter,
+    message: MessageTemplate,
 }
 
 impl Mailer {
@@ -34,41 +34,41 @@ impl Mailer {
         &self,
         event: &Event,
         batch: &mut Batch<'_>,
-        postbox: &mut Postbox<'_>,
+        transport: &mut Transport<'_>,
     ) -> Result<Outcome, BoxError> {
-        let mut trouble = None;
-        let outcome = batch.attempt(event, |batch| match self.send(event, batch.queue(), postbox) {
+        let mut send_error = None;
+        let outcome = batch.attempt(event, |batch| match self.send(event, batch.queue(), transport) {
             Ok(()) => Ok(Outcome::Done),
-            Err(found) => outcome(event, trouble.insert(found)),
+            Err(error) => outcome(event, send_error.insert(error)),
         })?;
-        let Some(trouble) = trouble else { return Ok(outcome) };
-        let outcome = match (&trouble, outcome) {
-            // With nothing sent, the batch can be taken again as a whole.
-            (Trouble::Login(reason), _) if postbox.sent() == 0 => return Err(reason.clone().into()),
-            (Trouble::Login(reason), Outcome::Failed(_)) => Outcome::Failed(reason.to_string()),
-            (Trouble::Login(reason), retried) => {
-                warn!("event {} has to wait: {}", event.id(), reason.for_log());
+        let Some(send_error) = send_error else { return Ok(outcome) };
+        let outcome = match (&send_error, outcome) {
+            // With no mail sent, the whole batch can be retried.
+            (SendError::Login(reason), _) if transport.sent() == 0 => return Err(reason.clone().into()),
+            (SendError::Login(reason), Outcome::Failed(_)) => Outcome::Failed(reason.to_string()),
+            (SendError::Login(reason), retried) => {
+                warn!("event {} is deferred: {}", event.id(), reason.for_log());
                 retried
             }
             (_, outcome) => outcome,
         };
         if matches!(outcome, Outcome::Failed(_)) {
-            warn!("event {} is given up: {}", event.id(), trouble.reason().for_log());
+            warn!("event {} has failed: {}", event.id(), send_error.reason().for_log());
         }
         Ok(outcome)
     }
 
-    fn send(&self, event: &Event, queue: &str, postbox: &mut Postbox<'_>) -> Result<(), Trouble> {
+    fn send(&self, event: &Event, queue: &str, transport: &mut Transport<'_>) -> Result<(), SendError> {
         let fields = event.urldecode().map_err(|error| refused(&error))?;
-        tell(event, &fields);
-        let mail = self.letter.write(queue, event, &fields).map_err(|error| refused(&*error))?;
-        postbox.send(&mail)
+        log_event(event, &fields);
+        let mail = self.message.render(queue, event, &fields).map_err(|error| refused(&*error))?;
+        transport.send(&mail)
     }
 }
 
 impl Consumer for Mailer {
     fn process_batch(&mut self, batch: &mut Batch<'_>) -> Result<(), BoxError> {
-        let mut postbox = Postbox::new(&self.server);
+        let mut transport = Transport::new(&self.server);
         let mut left = 0;
         while let Some(event) = batch.next_event()? {
             if batch.is_stopping() {
@@ -76,35 +76,35 @@ impl Consumer for Mailer {
                 left += 1;
                 continue;
             }
-            let outcome = self.handle(&event, batch, &mut postbox)?;
+            let outcome = self.handle(&event, batch, &mut transport)?;
             batch.settle(&event, outcome);
         }
         if left > 0 {
-            info!("asked to stop, mails left for later: {left}");
+            info!("stopping: mails left for later: {left}");
         }
         Ok(())
     }
 }
 
-/// Returns the outcome of an event whose mail was not sent, or the error that counts against it.
-fn outcome(event: &Event, trouble: &Trouble) -> Result<Outcome, BoxError> {
-    match trouble {
-        Trouble::Refused(reason) => Ok(Outcome::Failed(reason.to_string())),
-        Trouble::Away(reason) => Err(reason.clone().into()),
-        Trouble::Later(reason) => {
-            info!("event {} has to wait: {}", event.id(), reason.for_log());
+/// Returns the outcome of an event whose mail was not sent, or the error that counts against the event.
+fn outcome(event: &Event, error: &SendError) -> Result<Outcome, BoxError> {
+    match error {
+        SendError::Refused(reason) => Ok(Outcome::Failed(reason.to_string())),
+        SendError::Unreachable(reason) => Err(reason.clone().into()),
+        SendError::Deferred(reason) => {
+            info!("event {} is deferred: {}", event.id(), reason.for_log());
             Err(reason.clone().into())
         }
-        Trouble::Login(_) => Ok(Outcome::Retry(DEFAULT_RETRY_DELAY)),
+        SendError::Login(_) => Ok(Outcome::Retry(DEFAULT_RETRY_DELAY)),
     }
 }
 
-/// Makes a refusal of what is wrong with an event.
-fn refused(error: &(dyn std::error::Error + 'static)) -> Trouble {
-    Trouble::Refused(DataError::new(describe_in_full(error), describe(error)))
+/// Makes the refusal of an invalid event.
+fn refused(error: &(dyn std::error::Error + 'static)) -> SendError {
+    SendError::Refused(DataError::new(describe_in_full(error), describe(error)))
 }
 
-fn tell(event: &Event, fields: &Fields<'_>) {
+fn log_event(event: &Event, fields: &Fields<'_>) {
     let (kind, origin) = (event.event_type(), event.extra1().unwrap_or("None"));
     debug!("event : {fields} | type : {kind} | inserted by : {origin}");
 }
@@ -116,7 +116,7 @@ fn main() -> ExitCode {
                 .about("Sends a mail for each event that a trigger `logutriga` has written.")
                 .version(env!("CARGO_PKG_VERSION"))
                 .pin_search_path()
-                .keys(&settings::KEYS)
+                .keys(settings::KEYS)
         })
         .main(settings::mailer)
 }

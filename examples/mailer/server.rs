@@ -1,9 +1,9 @@
-//! The mail server: where it is, how it is spoken to, and a connection to it.
+//! The mail server: address, encryption and login.
 
 use std::path::Path;
 use std::time::Duration;
 
-use dbscript::Repeats;
+use dbscript::LogThrottle;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::extension::ClientId;
 use percent_encoding::percent_decode_str;
@@ -11,36 +11,34 @@ use url::{Host, Url};
 
 use crate::connection::Connection;
 use crate::encryption::{Encryption, Tls};
-use crate::trouble::Trouble;
+use crate::send_error::SendError;
 
-/// A mail server by its URL. It is not shown: the URL may hold a password.
+/// A mail server, as its URL describes it. The type has no `Debug`, since the URL may contain a password.
 pub(crate) struct Server {
     host: String,
     port: u16,
     encryption: Encryption,
     login: Option<Credentials>,
     hello: ClientId,
-    patience: Duration,
-    /// Why it could not be reached, as far as the log was told.
-    pub(crate) repeats: Repeats,
+    answer_timeout: Duration,
+    /// Limits how often the log repeats why the server cannot be reached.
+    pub(crate) throttle: LogThrottle,
 }
 
 impl Server {
-    /// Reads a URL such as `smtp://user:password@host:port?tls=required`. With `ca`, only servers that this file of
-    /// certificates vouches for are trusted, otherwise those the system trusts. `patience` limits the time for each
-    /// answer.
+    /// Parses a URL such as `smtp://user:password@host:port?tls=required`. `ca` is a file with the trusted
+    /// authorities, which defaults to the system's. `answer_timeout` limits the time for connecting and for each answer.
     ///
     /// # Errors
     ///
-    /// Says what is wrong, without a word of the password.
-    pub(crate) fn from_url(url: &str, ca: Option<&Path>, patience: Duration) -> Result<Server, String> {
-        let url = Url::parse(url).map_err(|error| {
-            format!("it has to be like `smtp://HOST:PORT` or `smtps://HOST:PORT`: {error}")
-        })?;
+    /// The reason why the URL is invalid, without the password.
+    pub(crate) fn from_url(url: &str, ca: Option<&Path>, answer_timeout: Duration) -> Result<Server, String> {
+        let url = Url::parse(url)
+            .map_err(|error| format!("it must be like `smtp://HOST:PORT` or `smtps://HOST:PORT`: {error}"))?;
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
-            return Err("there is something behind the host".to_owned());
+            return Err("it must end after host, port and options".to_owned());
         }
-        let host = host(&url).ok_or("it names no host")?;
+        let host = host(&url).ok_or("it has no host")?;
         let (encryption, port) = encryption(&url, &host, ca)?;
         let login = login(&url)?;
         Ok(Server {
@@ -49,50 +47,53 @@ impl Server {
             encryption,
             login,
             hello: hello(),
-            patience,
-            repeats: Repeats::default(),
+            answer_timeout,
+            throttle: LogThrottle::default(),
         })
     }
 
-    /// Returns how long it may take for each answer.
-    pub(crate) fn patience(&self) -> Duration {
-        self.patience
+    /// Returns the time-out for each answer.
+    pub(crate) fn answer_timeout(&self) -> Duration {
+        self.answer_timeout
     }
 
-    /// Connects, encrypts and logs in, as the URL says.
+    /// Connects, encrypts and logs in, as the URL specifies.
     ///
     /// # Errors
     ///
-    /// [`Trouble::Away`], or [`Trouble::Login`] when the server does not take the user's word.
-    pub(crate) fn connect(&self) -> Result<Connection, Trouble> {
-        let opened = Connection::open(&self.host, self.port, &self.encryption, &self.hello, self.patience);
-        let mut connection = opened.map_err(|why| self.away(&why))?;
+    /// [`SendError::Unreachable`], or [`SendError::Login`] when the server refuses the login.
+    pub(crate) fn connect(&self) -> Result<Connection, SendError> {
+        let opened =
+            Connection::open(&self.host, self.port, &self.encryption, &self.hello, self.answer_timeout);
+        let mut connection = opened.map_err(|why| self.unreachable(&why))?;
         self.log_in(&mut connection)?;
         Ok(connection)
     }
 
-    fn log_in(&self, connection: &mut Connection) -> Result<(), Trouble> {
+    fn log_in(&self, connection: &mut Connection) -> Result<(), SendError> {
         let Some(login) = &self.login else { return Ok(()) };
         if matches!(self.encryption, Encryption::Opportunistic(_)) && !connection.is_encrypted() {
-            return Err(Trouble::login("it offers no encryption, and the password is not sent without"));
+            return Err(SendError::login(
+                "it offers no encryption, and the password is not sent unencrypted",
+            ));
         }
         match connection.log_in(login) {
             Ok(()) => Ok(()),
             Err(error) if error.is_permanent() || error.is_client() => {
-                Err(Trouble::login(&Trouble::told(&error)))
+                Err(SendError::login(&SendError::reason_of(&error)))
             }
-            Err(error) => Err(self.away(&Trouble::told(&error))),
+            Err(error) => Err(self.unreachable(&SendError::reason_of(&error))),
         }
     }
 
-    fn away(&self, why: &str) -> Trouble {
-        Trouble::away(format!("no mail server at `{}:{}`: {why}", self.host, self.port))
+    fn unreachable(&self, why: &str) -> SendError {
+        SendError::unreachable(format!("no mail server at `{}:{}`: {why}", self.host, self.port))
     }
 }
 
-/// Returns the host as the system's resolver wants it.
+/// Returns the host in the form that the system's resolver expects.
 fn host(url: &Url) -> Option<String> {
-    // Only web URLs have their addresses read.
+    // `Url` parses the addresses of web URLs only.
     let host = url.host_str()?;
     match Host::parse(host) {
         Ok(Host::Ipv6(address)) => Some(address.to_string()),
@@ -101,7 +102,7 @@ fn host(url: &Url) -> Option<String> {
     }
 }
 
-/// Returns the kind of encryption, and its usual port.
+/// Returns the kind of encryption, and its default port.
 fn encryption(url: &Url, host: &str, ca: Option<&Path>) -> Result<(Encryption, u16), String> {
     let options: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     let options: Vec<(&str, &str)> = options.iter().map(|(name, value)| (&**name, &**value)).collect();
@@ -110,9 +111,9 @@ fn encryption(url: &Url, host: &str, ca: Option<&Path>) -> Result<(Encryption, u
         ("smtp", [("tls", "required")]) => Ok((Encryption::Required(Tls::new(host, ca)?), 587)),
         ("smtp", [("tls", "opportunistic")]) => Ok((Encryption::Opportunistic(Tls::new(host, ca)?), 587)),
         ("smtps", []) => Ok((Encryption::Wrapper(Tls::new(host, ca)?), 465)),
-        ("smtp", _) => Err("behind the `?` is neither `tls=required` nor `tls=opportunistic`".to_owned()),
-        ("smtps", _) => Err("with `smtps` there is nothing to choose".to_owned()),
-        _ => Err("it starts neither with `smtp://` nor with `smtps://`".to_owned()),
+        ("smtp", _) => Err("the option after `?` must be `tls=required` or `tls=opportunistic`".to_owned()),
+        ("smtps", _) => Err("`smtps` has no options".to_owned()),
+        _ => Err("it must start with `smtp://` or `smtps://`".to_owned()),
     }
 }
 
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_say_how_to_connect() {
+    fn urls_specify_the_connection() {
         for (url, host, port, tls, login) in [
             ("smtp://localhost", "localhost", 25, "None", false),
             ("smtp://u:p@mail.example.com:26/", "mail.example.com", 26, "None", true),
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_the_password() {
+    fn errors_hide_the_password() {
         for url in [
             "",
             "localhost:25",
@@ -181,8 +182,9 @@ mod tests {
             "smtp://u:p@localhost/s3cret",
             "smtp://u:p@localhost#s3cret",
         ] {
-            let error =
-                Server::from_url(url, None, Duration::ZERO).err().unwrap_or_else(|| panic!("{url} is taken"));
+            let error = Server::from_url(url, None, Duration::ZERO)
+                .err()
+                .unwrap_or_else(|| panic!("{url} is accepted"));
             assert!(!error.contains("s3cret") && !error.is_empty(), "{error}");
         }
     }

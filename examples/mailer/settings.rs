@@ -2,79 +2,47 @@
 
 use std::time::Duration;
 
-use dbscript::{BoxError, Config, Error, Key};
+use dbscript::{BoxError, Config, Error, keys};
 use lettre::message::Mailbox;
 
 use crate::Mailer;
-use crate::letter::{Letter, in_ascii};
+use crate::message::{MessageTemplate, in_ascii};
 use crate::server::Server;
 use crate::template::Template;
 
-const SMTP_URL: Key = Key::required(
-    "smtp_url",
-    "Mail server: smtp://host:port without encryption, the same with ?tls=required or ?tls=opportunistic for \
-     STARTTLS, or smtps://host:port; user:password@ before the host to log in, with percent signs written %%. No \
-     default.",
-);
-const SMTP_CA: Key = Key::optional(
-    "smtp_ca",
-    "File with the certificates that vouch for the mail server. Defaults to those the system trusts.",
-);
-const SMTP_TIMEOUT: Key = Key::with_default(
-    "smtp_timeout",
-    "60",
-    "Seconds that the mail server may take to be connected to, and for each answer. Defaults to 60.",
-);
-const MAIL_FROM: Key = Key::required("mail_from", "Sender, as in Example <noreply@example.com>. No default.");
-const MAIL_SUBJECT: Key =
-    Key::required("mail_subject", "Subject; {name} stands for that field of the event. No default.");
-const MAIL_TEMPLATE: Key = Key::required(
-    "mail_template",
-    "File with the text; {name} stands for that field of the event, {{ and }} for braces. No default.",
-);
-const AUTOCOMMIT: Key = Key::with_default(
-    "pgq_autocommit",
-    "1",
-    "1: no transaction is open while mails are sent; 0: one is, to no use. Defaults to 1.",
-);
-const MERGE_EVENTS: Key = Key::with_default(
-    "pgq_merge_events",
-    "0",
-    "When behind, take several ticks as one batch until it has this many events; the mails of a batch that is cut \
-     off are sent again. Defaults to 0: tick by tick.",
-)
-.or_named(&["pgq_batch_max_events"]);
-const RETRY_DELAY: Key = Key::with_default(
-    "pgq_retry_delay",
-    "60",
-    "Seconds until a mail is tried again that the server did not take for now, or could not be asked to. Defaults to 60.",
-);
+keys! {
+    /// The mailer's own keys, and those of every consumer that have another default here.
+    pub(crate) KEYS;
+
+    SMTP_URL: required("smtp_url"),
+        "Mail server: smtp://host:port without encryption, the same with ?tls=required or ?tls=opportunistic for \
+         STARTTLS, or smtps://host:port; user:password@ before the host to log in, with percent signs written %%. \
+         No default.";
+    SMTP_CA: optional("smtp_ca"),
+        "File with the certificates that vouch for the mail server. Defaults to those the system trusts.";
+    SMTP_TIMEOUT: default("smtp_timeout", "60"),
+        "Seconds that the mail server may take to be connected to, and for each answer.";
+    MAIL_FROM: required("mail_from"), "Sender, as in Example <noreply@example.com>. No default.";
+    MAIL_SUBJECT: required("mail_subject"), "Subject; {name} stands for that field of the event. No default.";
+    MAIL_TEMPLATE: required("mail_template"),
+        "File with the text; {name} stands for that field of the event, {{ and }} for braces. No default.";
+    AUTOCOMMIT: default("pgq_autocommit", "1"),
+        "1: no transaction is open while mails are sent; 0: one is, to no use.";
+    MERGE_EVENTS: default("pgq_merge_events" | "pgq_batch_max_events", "0"),
+        "When behind, take several ticks as one batch until it has this many events; the mails of a batch that is \
+         cut off are sent again; 0: tick by tick.";
+    RETRY_DELAY: default("pgq_retry_delay", "60"),
+        "Seconds until a mail is tried again after a temporary failure of the server or of its connection.";
+    /// With the other defaults, about the four days after which mail servers give up.
+    MAX_RETRIES: default("pgq_max_retries", "100"),
+        "How often a mail is tried again before its event goes to the failed events; 100 times take about four days.";
+}
+
 /// What `smtp_timeout` may be.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(86400);
 /// What is longer is no text of a mail, in bytes.
 const TEMPLATE_LIMIT: u64 = 1024 * 1024;
-/// With the other defaults, about the four days after which mail servers give up.
-const MAX_RETRIES: Key = Key::with_default(
-    "pgq_max_retries",
-    "100",
-    "How often a mail is tried again before its event goes to the failed events. Defaults to 100, which takes about \
-     four days.",
-);
-
-/// The mailer's own keys, and those of every consumer that have another default here.
-pub(crate) const KEYS: [Key; 10] = [
-    SMTP_URL,
-    SMTP_CA,
-    SMTP_TIMEOUT,
-    MAIL_FROM,
-    MAIL_SUBJECT,
-    MAIL_TEMPLATE,
-    AUTOCOMMIT,
-    MERGE_EVENTS,
-    RETRY_DELAY,
-    MAX_RETRIES,
-];
 
 /// Reads the mailer's settings and its template.
 ///
@@ -84,7 +52,7 @@ pub(crate) const KEYS: [Key; 10] = [
 pub(crate) fn mailer(config: &Config) -> Result<Mailer, BoxError> {
     Ok(Mailer {
         server: server(config)?,
-        letter: Letter { from: from(config)?, subject: subject(config)?, text: text(config)? },
+        message: MessageTemplate { from: from(config)?, subject: subject(config)?, text: text(config)? },
     })
 }
 

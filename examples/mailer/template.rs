@@ -1,8 +1,8 @@
-//! Texts with placeholders, filled with the fields of an event.
+//! Templates, filled with the fields of an event.
 
 use pgq::payload::Fields;
 
-/// A text with placeholders such as `{firstname}`; `{{` and `}}` stand for braces.
+/// A text with placeholders such as `{firstname}`. `{{` and `}}` are literal braces.
 #[derive(Debug)]
 pub(crate) struct Template(Vec<Part>);
 
@@ -13,35 +13,35 @@ enum Part {
 }
 
 impl Template {
-    /// Reads a template.
+    /// Parses a template.
     ///
     /// # Errors
     ///
-    /// Says on which line a brace has no partner, or nothing in it.
+    /// The line of an unbalanced brace or an empty placeholder.
     pub(crate) fn parse(text: &str) -> Result<Template, String> {
-        let (mut parts, mut plain, mut at) = (Vec::new(), String::new(), 0);
+        let (mut parts, mut literal, mut at) = (Vec::new(), String::new(), 0);
         while let Some(brace) = text[at..].find(['{', '}']).map(|found| at + found) {
-            plain.push_str(&text[at..brace]);
+            literal.push_str(&text[at..brace]);
             let rest = &text[brace..];
             if rest.starts_with("{{") || rest.starts_with("}}") {
-                plain.push_str(&rest[..1]);
+                literal.push_str(&rest[..1]);
                 at = brace + 2;
                 continue;
             }
             let name = field(rest).ok_or_else(|| {
                 let line = text[..brace].matches('\n').count() + 1;
-                format!("line {line}: a single `{}`, which is written twice to stand for itself", &rest[..1])
+                format!("line {line}: unbalanced `{0}`; write a literal brace as `{0}{0}`", &rest[..1])
             })?;
-            parts.push(Part::Text(std::mem::take(&mut plain)));
+            parts.push(Part::Text(std::mem::take(&mut literal)));
             parts.push(Part::Field(name.to_owned()));
             at = brace + name.len() + 2;
         }
-        plain.push_str(&text[at..]);
-        parts.push(Part::Text(plain));
+        literal.push_str(&text[at..]);
+        parts.push(Part::Text(literal));
         Ok(Template(parts))
     }
 
-    /// Fills the placeholders; a field that is NULL is empty.
+    /// Fills the placeholders. A NULL field is an empty text.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl Template {
     }
 }
 
-/// Returns the name in the braces that a text begins with.
+/// Returns the name of the placeholder at the start of a text.
 fn field(text: &str) -> Option<&str> {
     let name = &text.strip_prefix('{')?[..text.find('}')?.checked_sub(1)?];
     (!name.is_empty() && !name.contains(['{', '\n'])).then_some(name)
@@ -86,9 +86,9 @@ mod tests {
     }
 
     #[test]
-    fn single_braces_are_told_with_their_line() {
+    fn unbalanced_braces_are_reported_with_their_line() {
         let single = |line: usize, brace: char| {
-            format!("line {line}: a single `{brace}`, which is written twice to stand for itself")
+            format!("line {line}: unbalanced `{brace}`; write a literal brace as `{brace}{brace}`")
         };
         check("a\nb {", Err(&single(2, '{')));
         check("a }", Err(&single(1, '}')));

@@ -1,4 +1,4 @@
-//! One line and an exit status for monitoring systems.
+//! `check`: one line and an exit status for monitoring systems.
 
 use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -21,7 +21,7 @@ const ROTATION_AGE: &str = "rotation-age";
 const TIMEOUT: &str = "timeout";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The command.
+/// The name of the command.
 const CHECK: &str = "check";
 
 /// The options of the command.
@@ -35,42 +35,42 @@ pub(crate) fn add_options(program: Program) -> Program {
         .option(
             TICKER_LAG,
             LIMIT,
-            "With `check`: seconds since a queue's last tick, beyond its idle period, from which on that is a \
-             warning, and critical; or `off`. Defaults to 60,300",
+            "With `check`: seconds since a queue's last tick, beyond its idle period, from which on the status is \
+             WARNING and CRITICAL; or `off`. Defaults to 60,300",
         )
         .option(
             CONSUMER_LAG,
             LIMIT,
-            "With `check`: seconds that a consumer lags behind, beyond the queue's idle period. Defaults to 300,3600",
+            "With `check`: seconds of a consumer's lag, beyond the queue's idle period. Defaults to 300,3600",
         )
         .option(
             LAST_SEEN,
             LIMIT,
-            "With `check`: seconds without a sign of life of a consumer, beyond the queue's idle period. \
+            "With `check`: seconds since a consumer's last activity, beyond the queue's idle period. \
              Defaults to 300,3600",
         )
-        .option(PENDING, LIMIT, "With `check`: events that wait for a consumer. Defaults to 100000,1000000")
+        .option(PENDING, LIMIT, "With `check`: pending events of a consumer. Defaults to 100000,1000000")
         .option(FAILED, LIMIT, "With `check`: failed events of a consumer. Defaults to 1,100")
-        .option(ROTATION_AGE, LIMIT, "With `check`: seconds since a rotation has been due. Defaults to 3600,21600")
+        .option(ROTATION_AGE, LIMIT, "With `check`: seconds since a rotation is due. Defaults to 3600,21600")
         .option(
             TIMEOUT,
             "SECONDS",
-            "With `check`: how long it may take until it is UNKNOWN; 0: as long as it takes. Defaults to 10",
+            "With `check`: seconds until the status is UNKNOWN without an answer; 0: no limit. Defaults to 10",
         )
-        .on_failure(tell_failure)
+        .on_failure(report_failure)
 }
 
-/// Monitoring takes other exit statuses and an empty output for something else, so it is told in its own way, too,
-/// why a check could not begin.
-fn tell_failure(arguments: &[&str], why: &str) -> Option<ExitCode> {
+/// Reports a check that failed before it started as UNKNOWN. A monitoring system would misinterpret the exit status of
+/// an ordinary failure and empty output.
+fn report_failure(arguments: &[&str], reason: &str) -> Option<ExitCode> {
     (arguments.first() == Some(&CHECK)).then(|| {
-        // A standard output that takes nothing must not change the exit status.
-        let _ = tell(&Verdict::unknown(why));
+        // A closed standard output must not change the exit status.
+        let _ = print_verdict(&Verdict::unknown(reason));
         ExitCode::from(Level::Unknown as u8)
     })
 }
 
-/// Makes the job that checks one queue or all.
+/// Makes the job that checks one queue or all queues.
 pub(crate) fn check(config: &Config, queue: Option<&str>, switches: &Switches) -> Result<Job, BoxError> {
     let (limits, timeout) = (limits(switches)?, timeout(switches)?);
     require_db(config)?;
@@ -79,19 +79,19 @@ pub(crate) fn check(config: &Config, queue: Option<&str>, switches: &Switches) -
     Ok(Job::once_with_status(move |_| {
         let verdict = match read_within(timeout, &job, &conninfo, queue) {
             Ok(status) => limits.check(&status),
-            Err(why) => Verdict::unknown(why),
+            Err(reason) => Verdict::unknown(reason),
         };
-        tell(&verdict)?;
+        print_verdict(&verdict)?;
         Ok(ExitCode::from(verdict.level as u8))
     }))
 }
 
-fn tell(verdict: &Verdict) -> Result<(), BoxError> {
+fn print_verdict(verdict: &Verdict) -> Result<(), BoxError> {
     print(&format!("{verdict}\n"))
 }
 
-/// Reads the status on a thread, which is left behind when that takes too long; it ends with the process, and what it
-/// runs on the server is cancelled.
+/// Reads the status on a new thread. After the time-out, the thread is abandoned, and its statement on the server is
+/// cancelled.
 fn read_within(
     limit: Option<Duration>,
     job: &str,
@@ -106,12 +106,12 @@ fn read_within(
     let (sender, answer) = mpsc::channel();
     let read = move || {
         let status = inspect(&mut cx, queue.as_deref()).map_err(|error| describe(&*error));
-        // Nobody waits for it any more when the time is up.
+        // The receiver is gone after the time-out.
         let _ = sender.send(status);
     };
     let thread = thread::Builder::new().name("check".to_owned());
     thread.spawn(read).map_err(|error| format!("cannot start a thread: {error}"))?;
-    // A limit that is farther than the clock goes is none.
+    // A time-out beyond the range of the clock counts as no limit.
     match answer.recv_timeout(limit.unwrap_or(Duration::MAX)) {
         Ok(status) => status,
         Err(RecvTimeoutError::Disconnected) => Err("the check has failed".to_owned()),
@@ -122,7 +122,7 @@ fn read_within(
     }
 }
 
-/// Reads the status, with what does not fit among the events too.
+/// Reads the status, including inconsistencies.
 fn inspect(cx: &mut Context, queue: Option<&str>) -> Result<Status, BoxError> {
     let mut status = Status::read(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
     status.findings = integrity::inspect(&mut *cx.database(DB)?).map_err(|error| cx.locate(DB, error))?;
@@ -132,11 +132,12 @@ fn inspect(cx: &mut Context, queue: Option<&str>) -> Result<Status, BoxError> {
     }
 }
 
-/// Returns how long the check may take; `None`: as long as it takes.
+/// Returns the time-out of the check, or `None` for no limit.
 fn timeout(switches: &Switches) -> Result<Option<Duration>, BoxError> {
     let Some(text) = switches.value(TIMEOUT) else { return Ok(Some(DEFAULT_TIMEOUT)) };
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let seconds = seconds.ok_or_else(|| Error::usage(format!("--{TIMEOUT} wants seconds, not `{text}`")))?;
+    let seconds =
+        seconds.ok_or_else(|| Error::usage(format!("--{TIMEOUT} must be seconds, not `{text}`")))?;
     Ok((!seconds.is_zero()).then_some(seconds))
 }
 

@@ -1,22 +1,22 @@
-//! What the commands are, and what the manual page tells about them.
+//! The commands, and their explanations for `--help` and the manual page.
 
 use dbscript::Command;
 
 use crate::{ALL, AT, COPY, FORCE, OLDER_THAN, PRINT, SCHEMA, YES, check, status};
 
-/// The steps to a queue that works.
+/// The steps to a working queue.
 pub(crate) const QUICK_START: [(&str, &str); 7] = [
     ("Create the database.", "createdb somedb"),
     (
-        "Write the ticker's configuration file, ticker.ini: `pgqadm --ini` prints one with every key. It needs `db`, and \
+        "Write the ticker's configuration file, ticker.ini: `pgqadm --ini` prints one with every key. The ticker needs `db`, and \
          `pidfile` to run as a daemon.",
         "pgqadm --ini --set db=dbname=somedb --set pidfile=ticker.pid > ticker.ini",
     ),
     ("Install PgQ into the database.", "pgqadm ticker.ini install"),
-    ("Launch the ticker. Without one, no consumer sees any event.", "pgqadm -d ticker.ini ticker"),
+    ("Start the ticker. Without a ticker, consumers receive no events.", "pgqadm -d ticker.ini ticker"),
     ("Create a queue.", "pgqadm ticker.ini create QUEUE"),
     (
-        "Register the consumer, or run it, which registers it too. It gets what comes from then on.",
+        "Register the consumer, or run it, which registers it too. The consumer receives the events inserted from then on.",
         "pgqadm ticker.ini register QUEUE CONSUMER",
     ),
     (
@@ -29,40 +29,41 @@ const STATUSES: [(&str, &str); 4] = [
     ("0", "OK: everything is within its limits."),
     ("1", "WARNING: something has reached its first limit."),
     ("2", "CRITICAL: something has reached its second limit."),
-    ("3", "UNKNOWN: the database, the queue or a limit is not to be had."),
+    ("3", "UNKNOWN: the database or the queue cannot be read, or a limit is invalid."),
 ];
 
 const VARIABLES: [(&str, &str); 9] = [
     (
         "queue_ticker_max_lag (3 seconds)",
-        "A tick is made at the latest when events have waited for so long. Longer is cheaper where nobody is in a hurry; \
-         shorter brings events sooner.",
+        "The ticker makes a tick when events have waited for this time. A longer time costs less; a shorter one reduces \
+         the latency.",
     ),
     (
         "queue_ticker_max_count (500)",
-        "A tick is made when so many events have come since the last one. More makes larger batches, less makes them come \
-         faster.",
+        "The ticker makes a tick when this many events were inserted since the last tick. A higher number makes larger \
+         batches; a lower one reduces the latency.",
     ),
     (
         "queue_ticker_idle_period (1 minute)",
-        "A tick is made after this time even when no events have come, as a sign of life for consumers and monitoring.",
+        "The ticker makes a tick after this time even without new events, so that consumers and monitoring see that it \
+         is running.",
     ),
     (
         "queue_rotation_period (2 hours)",
-        "The tables of events take turns, and the oldest one is emptied, after this time at the earliest. Consumers that \
-         are behind and long transactions, a dump for example, put it off. Shorter saves space, longer keeps a history \
-         of old events.",
+        "The event tables are rotated, and the oldest one is truncated, after this time at the earliest. Consumers that \
+         lag and long transactions, such as a dump, delay the rotation. A shorter period saves space; a longer one keeps \
+         a history of old events.",
     ),
     (
         "queue_ticker_paused (false)",
-        "No ticks are made, so that consumers get nothing until it is false again.",
+        "The ticker makes no ticks, so consumers receive no events until the setting is false again.",
     ),
     (
         "queue_external_ticker (false)",
-        "Ticks come from elsewhere, as for a queue that is a copy of another one.",
+        "Another program makes the ticks, as for a queue that is a copy of another one.",
     ),
-    ("queue_disable_insert (false)", "Inserting an event is an error."),
-    ("queue_per_tx_limit (none)", "So many events can be inserted by one transaction."),
+    ("queue_disable_insert (false)", "Inserting an event fails."),
+    ("queue_per_tx_limit (none)", "The largest number of events that a transaction can insert."),
     ("queue_extra_maint (none)", "Functions that maintenance calls with the queue's name."),
 ];
 
@@ -70,12 +71,12 @@ pub(crate) const COMMANDS: [Command; 12] = [
     Command::new(
         "ticker",
         "",
-        "Runs the ticker and the maintenance, of the database of `db` or of many databases of a cluster.",
+        "Runs the ticker and the maintenance for the database `db`, or for the databases of a cluster.",
     ),
     Command::new(
         "status",
         "[queue]",
-        "Shows queues, their consumers, and what holds up rotation; with --json, for programs; with --watch, as a \
+        "Shows queues, consumers, and holders of rotations. With --json, prints JSON; with --watch, refreshes a \
          display like `top`.",
     )
     .takes(&[status::JSON, status::WATCH]),
@@ -83,69 +84,71 @@ pub(crate) const COMMANDS: [Command; 12] = [
         "check",
         "[queue]",
         "Prints one line for monitoring systems; the exit status is 0 (OK), 1 (WARNING), 2 (CRITICAL) or \
-         3 (UNKNOWN), also when the config file is missing or wrong. An option that is not known is UNKNOWN only \
-         behind `check`; before it, it is wrong usage, status 2.",
+         3 (UNKNOWN), also when the config file is missing or invalid. An unknown option after `check` is UNKNOWN; an \
+         unknown option before `check` is a usage error, status 2.",
     )
     .takes(&check::OPTIONS)
     .explains(&STATUSES),
     Command::new(
         "install",
         "[pgq] [pgq_ext]",
-        "Installs the schemas, by default both; pgq as the extension where the server offers it and the role may \
-         create it, else as SQL, or as --schema says. With --print, prints the SQL and changes nothing.",
+        "Installs the schemas; defaults to both. --schema selects the kind of pgq; defaults to the extension where the \
+         server has it and the role may create it, else to SQL. With --print, prints the SQL and changes nothing.",
     )
     .takes(&[SCHEMA, PRINT]),
     Command::new(
         "uninstall",
         "[pgq] [pgq_ext]",
-        "Removes the schemas, by default both, with all queues and events. Asks first, or takes --force.",
+        "Removes the schemas with all queues and events; defaults to both. Asks for confirmation, or requires --force.",
     )
     .takes(&[FORCE, YES]),
     Command::new(
         "repair",
         "",
-        "Mends a database that was restored, moved to another server or failed over, or whose clock was put back: \
+        "Repairs a database that was restored, moved to another server or failed over, or whose clock was set back: \
          sequences behind their tables, transaction ids of another server, ticks from the future or missing, \
-         consumers that share an id. Says what does not fit and what it does about it, and asks first, or takes \
-         --force.",
+         consumers that share an id. Prints the inconsistencies and their remedies, and asks for confirmation, or \
+         requires --force.",
     )
     .takes(&[FORCE]),
     Command::new("create", "<queue>...", "Creates queues."),
     Command::new(
         "drop",
         "<queue>",
-        "Drops a queue with its events, and unregisters its consumers. Asks first, or takes --force.",
+        "Drops a queue with its events, and unregisters its consumers. Asks for confirmation, or requires --force.",
     )
     .takes(&[FORCE]),
     Command::new(
         "register",
         "<queue> <consumer>",
-        "Registers a consumer on a queue, so that it gets what comes from now on; or what came after the tick of \
-         --at; or what the consumer of --copy is still to get. With one of these, a consumer that is registered \
-         already is moved, which asks first, or takes --force.",
+        "Registers a consumer on a queue. The consumer receives the events inserted from now on, with --at the events \
+         after that tick, and with --copy the pending events of that consumer. --at and --copy also move a registered \
+         consumer, which asks for confirmation, or requires --force.",
     )
     .takes(&[AT, COPY, FORCE]),
     Command::new(
         "unregister",
         "<queue> <consumer>",
-        "Removes a consumer from a queue. Asks first if it has retry events or failed events, which go too, or takes \
-         --force. What a subconsumer has open comes back to the others.",
+        "Removes a consumer from a queue. Asks for confirmation, or requires --force, if the consumer has retry events \
+         or failed events, which are deleted too. An open batch of a subconsumer returns to the other subconsumers.",
     )
     .takes(&[FORCE]),
     Command::new(
         "config",
         "[<queue> [<variable>=<value>...]]",
-        "Shows the settings of queues, intervals in seconds, or changes some, all or none: ticker_max_lag, \
-         ticker_max_count, ticker_idle_period, rotation_period, ticker_paused, external_ticker, disable_insert, \
-         per_tx_limit, extra_maint. Names may begin with queue_; intervals are as PostgreSQL reads them.",
+        "Shows the settings of queues, intervals in seconds, or changes settings of a queue, all of the given ones or \
+         none: ticker_max_lag, ticker_max_count, ticker_idle_period, rotation_period, ticker_paused, external_ticker, \
+         disable_insert, per_tx_limit, extra_maint. Names may begin with queue_; intervals have the syntax of \
+         PostgreSQL.",
     )
     .explains(&VARIABLES),
     Command::new(
         "failed",
         "list|count|retry|delete|purge <queue> <consumer> [<event>...]",
-        "Handles the events that a consumer gave up. `list` prints them, one on a line; `retry` returns the named \
-         ones, or --all, to the consumer; `delete` removes the named ones, or --all; `purge` removes all, or \
-         those of --older-than. What removes asks first, or takes --force.",
+        "Handles the failed events of a consumer. `list` prints the events, one on a line; `count` prints their number; \
+         `retry` returns the given events, or --all, to the consumer; `delete` deletes the given events, or --all; \
+         `purge` deletes all events, or those of --older-than. `delete` and `purge` ask for confirmation, or require \
+         --force.",
     )
     .takes(&[ALL, OLDER_THAN, FORCE]),
 ];

@@ -1,16 +1,16 @@
-//! The settings of queues: show, change.
+//! `config`: shows and changes the settings of queues.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use dbscript::{BoxError, Error, Job, plain};
+use dbscript::{BoxError, Error, Job, printable};
 use pgq::admin::QueueConfig;
 
 use crate::DB;
 use crate::database;
 use crate::text::print;
 
-/// Prints the settings of one queue, or of all.
+/// Prints the settings of one queue or of all queues.
 pub(crate) fn show(queue: Option<&str>) -> Job {
     let queue = queue.map(str::to_owned);
     Job::once(move |cx| {
@@ -24,7 +24,7 @@ pub(crate) fn show(queue: Option<&str>) -> Job {
     })
 }
 
-/// Changes settings of a queue and prints which.
+/// Changes settings of a queue, and prints the changes.
 pub(crate) fn change(queue: &str, changes: &[&str]) -> Result<Job, BoxError> {
     let queue = queue.to_owned();
     let changes = changes.iter().map(|change| pair(change)).collect::<Result<Vec<_>, Error>>()?;
@@ -32,12 +32,12 @@ pub(crate) fn change(queue: &str, changes: &[&str]) -> Result<Job, BoxError> {
         let borrowed: Vec<(&str, &str)> = changes.iter().map(|(name, value)| (&**name, &**value)).collect();
         let mut db = database::open(cx)?;
         pgq::admin::set_queue_config(&mut *db, &queue, &borrowed).map_err(|error| cx.locate(DB, error))?;
-        let told = borrowed.iter().map(|(name, value)| {
+        let settings = borrowed.iter().map(|(name, value)| {
             let bare = name.strip_prefix("queue_").unwrap_or(name);
             format!("queue_{bare}='{}'", value.replace('\'', "''"))
         });
-        let told = told.collect::<Vec<_>>().join(", ");
-        print(&format!("Change queue {} config to: {}\n", plain(&queue), plain(&told)))
+        let settings = settings.collect::<Vec<_>>().join(", ");
+        print(&format!("Change queue {} config to: {}\n", printable(&queue), printable(&settings)))
     }))
 }
 
@@ -48,11 +48,11 @@ fn pair(change: &str) -> Result<(String, String), Error> {
     }
 }
 
-/// The settings that every queue has, then the others where they are set.
+/// Renders the settings that every queue has, and then the optional ones that are set.
 fn rendered(config: &QueueConfig) -> String {
-    let mut text = format!("{}\n", plain(&config.queue));
+    let mut text = format!("{}\n", printable(&config.queue));
     let mut line = |name: &str, value: &str| {
-        // A string takes whatever is written to it.
+        // Writing to a string does not fail.
         let _ = writeln!(text, "    {name:<28}= {value:>5}");
     };
     line("queue_ticker_max_lag", &seconds(config.ticker_max_lag));
@@ -72,7 +72,7 @@ fn rendered(config: &QueueConfig) -> String {
         line("queue_per_tx_limit", &limit.to_string());
     }
     if !config.extra_maint.is_empty() {
-        line("queue_extra_maint", &plain(&config.extra_maint.join(",")));
+        line("queue_extra_maint", &printable(&config.extra_maint.join(",")));
     }
     text
 }

@@ -1,19 +1,19 @@
-//! Consumers of queues: register, move, unregister.
+//! `register` and `unregister`: consumers of queues.
 
 use std::fmt;
 
-use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
+use dbscript::{BoxError, Context, Error, Job, Switches, confirm, printable};
 use log::info;
 use pgq::admin::Position;
 
 use crate::database::{self, Database};
 use crate::{AT, COPY, DB, FORCE};
 
-/// Where a consumer is to begin, other than behind the queue's last tick.
+/// The position of a new consumer, if it is not the queue's last tick.
 enum Place {
-    /// Behind a tick.
+    /// After a tick.
     Tick(i64),
-    /// Where another consumer is.
+    /// At the position of another consumer.
     Copy(String),
 }
 
@@ -30,7 +30,7 @@ impl Place {
         }
     }
 
-    /// Returns the tick, which is there.
+    /// Returns the tick, which exists.
     fn tick(&self, db: &mut Database, queue: &str) -> Result<i64, pgq::Error> {
         match self {
             Place::Tick(tick) => pgq::admin::require_tick(&mut **db, queue, *tick).map(|()| *tick),
@@ -39,14 +39,14 @@ impl Place {
     }
 }
 
-/// Renders a place with its tick.
+/// Formats a place with its tick.
 struct Named<'a>(&'a Place, i64);
 
 impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Place::Tick(_) => write!(f, "at tick {}", self.1),
-            Place::Copy(other) => write!(f, "at the position of `{}`, tick {}", plain(other), self.1),
+            Place::Copy(other) => write!(f, "at the position of `{}`, tick {}", printable(other), self.1),
         }
     }
 }
@@ -57,20 +57,20 @@ pub(crate) fn register(queue: &str, consumer: &str, switches: &Switches) -> Resu
     Ok(Job::once(move |cx| {
         let mut db = database::open(cx)?;
         let outcome = match place {
-            Some(place) => put(cx, &mut db, (&queue, &consumer), &place, forced)?,
+            Some(place) => register_at(cx, &mut db, (&queue, &consumer), &place, forced)?,
             None => match pgq::admin::register_consumer(&mut *db, &queue, &consumer) {
                 Ok(true) => "registered".to_owned(),
                 Ok(false) => "already registered".to_owned(),
                 Err(error) => return Err(cx.locate(DB, error).into()),
             },
         };
-        info!("consumer `{}` on queue `{}`: {outcome}", plain(&consumer), plain(&queue));
+        info!("consumer `{}` on queue `{}`: {outcome}", printable(&consumer), printable(&queue));
         Ok(())
     }))
 }
 
-/// Registers a consumer at a place, or moves it there; returns what has become of it.
-fn put(
+/// Registers a consumer at a place, or moves it there. Returns the outcome.
+fn register_at(
     cx: &Context,
     db: &mut Database,
     (queue, consumer): (&str, &str),
@@ -81,14 +81,14 @@ fn put(
     let to = place.tick(db, queue).map_err(located)?;
     let before = pgq::admin::consumer_position(&mut **db, queue, consumer).map_err(located)?;
     let stays = before == Some(Position::Own { tick: to, batch: None });
-    // A consumer that is moved forgets how far it had come.
+    // Moving a consumer overwrites its position.
     if let (Some(Position::Own { tick, .. }), false) = (&before, stays) {
-        let whither = match place {
+        let destination = match place {
             Place::Tick(_) => format!("to tick {to}"),
-            Place::Copy(other) => format!("to where `{other}` is, tick {to}"),
+            Place::Copy(other) => format!("to the position of `{other}`, tick {to}"),
         };
         confirm(
-            &format!("move consumer `{consumer}` on queue `{queue}` from tick {tick} {whither}"),
+            &format!("move consumer `{consumer}` on queue `{queue}` from tick {tick} {destination}"),
             forced,
         )?;
     }
@@ -109,18 +109,18 @@ pub(crate) fn unregister(queue: &str, consumer: &str, switches: &Switches) -> Jo
         let position = pgq::admin::consumer_position(&mut *db, &queue, &consumer).map_err(located)?;
         if let Some(Position::Own { .. }) = position {
             let lost = pgq::admin::retained_events(&mut *db, &queue, &consumer).map_err(located)?;
-            let what = format!("unregister consumer `{consumer}` of queue `{queue}` and delete its {lost}");
-            confirm(&what, forced || lost.is_empty())?;
+            let action = format!("unregister consumer `{consumer}` of queue `{queue}` and delete its {lost}");
+            confirm(&action, forced || lost.is_empty())?;
         }
         let gone = pgq::admin::unregister_consumer(&mut *db, &queue, &consumer).map_err(located)?;
         let outcome = match (gone, position) {
             (false, _) => "not registered",
             (true, Some(Position::Shared { batch: Some(_), .. })) => {
-                "unregistered; the events of its open batch come back to the others"
+                "unregistered; the events of its open batch return to the other subconsumers"
             }
             (true, _) => "unregistered",
         };
-        info!("consumer `{}` on queue `{}`: {outcome}", plain(&consumer), plain(&queue));
+        info!("consumer `{}` on queue `{}`: {outcome}", printable(&consumer), printable(&queue));
         Ok(())
     })
 }

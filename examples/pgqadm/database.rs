@@ -1,27 +1,25 @@
-//! The database of a command, and for whom the command waits there.
+//! The connection of a command, with a log of the locks that the command waits for.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use dbscript::{BoxError, Connection, Context, Control, Databases};
+use dbscript::{BoxError, Connection, Context, Control, Databases, LogThrottle};
 use log::{debug, warn};
 use pgq::lock;
 use pgq::postgres::Client;
 
 use crate::DB;
 
-/// How often the server is asked what the command waits for.
+/// How often the lock that the command waits for is read from the server.
 const POLL: Duration = Duration::from_secs(3);
-/// How often the warning comes.
-const REPEAT: Duration = Duration::from_secs(60);
 
-/// A connection whose waiting is logged: after three seconds behind somebody else's lock, and then once a minute.
+/// A connection that logs waiting for a lock of another session: after three seconds, and then once a minute.
 /// Dereferences to [`Client`].
 pub(crate) struct Database {
     connection: Connection,
-    /// Ends the thread when it is dropped.
+    /// Dropping it ends the thread.
     _ended: Sender<()>,
 }
 
@@ -38,19 +36,13 @@ pub(crate) fn open(cx: &mut Context) -> Result<Database, BoxError> {
     Ok(Database { connection, _ended: sender })
 }
 
-/// Logs for whom a session waits, over another connection, which is opened when the session is there for long.
+/// Logs the locks that a session waits for. Uses another connection, which is opened after three seconds.
 fn watch(mut databases: Databases, pid: i32, label: &str, ended: &Receiver<()>) {
-    let mut logged: Option<Instant> = None;
+    let throttle = LogThrottle::default();
     while matches!(ended.recv_timeout(POLL), Err(RecvTimeoutError::Timeout)) {
-        if logged.is_some_and(|at| at.elapsed() < REPEAT) {
-            continue;
-        }
         match awaited(&mut databases, pid) {
-            Ok(Some(lock)) => {
-                warn!("{label}: waiting: {lock}");
-                logged = Some(Instant::now());
-            }
-            Ok(None) => logged = None,
+            Ok(Some(lock)) if throttle.admit_key("waiting").is_some() => warn!("{label}: waiting: {lock}"),
+            Ok(_) => {}
             Err(error) => debug!("{}", dbscript::describe(&*error)),
         }
     }

@@ -1,9 +1,9 @@
-//! Failed events: list, count, retry, delete, purge.
+//! `failed`: lists, counts, retries, deletes and purges failed events.
 
 use std::io::{self, BufWriter, ErrorKind, Write, stdout};
 use std::ops::ControlFlow;
 
-use dbscript::{BoxError, Error, Job, Switches, confirm, plain};
+use dbscript::{BoxError, Error, Job, Switches, confirm, printable};
 use log::info;
 use pgq::admin::FailedEvent;
 
@@ -13,7 +13,7 @@ use crate::{ALL, DB, FORCE, OLDER_THAN};
 
 const HEAD: &str = "id\tfailed\tretries\ttype\textra1\treason\tdata\n";
 
-/// What is to be done with a consumer's failed events.
+/// An action on a consumer's failed events.
 enum Action {
     List,
     Count,
@@ -21,7 +21,7 @@ enum Action {
     Retry(Option<Vec<i64>>),
     /// Deletes events: the named ones, or all.
     Delete(Option<Vec<i64>>),
-    /// Deletes those that failed longer ago than an interval, or all.
+    /// Deletes the events that failed longer ago than an interval, or all.
     Purge(Option<String>),
 }
 
@@ -43,7 +43,7 @@ impl Action {
         })
     }
 
-    /// Fails when it cannot be done to this consumer, before anybody is asked.
+    /// Checks that the action is possible, before asking for confirmation.
     fn check(&self, db: &mut Database, queue: &str, consumer: &str) -> Result<(), pgq::Error> {
         pgq::admin::require_consumer(&mut **db, queue, consumer)?;
         match self {
@@ -59,7 +59,7 @@ impl Action {
         }
     }
 
-    /// Returns what is to be confirmed, if anything is lost.
+    /// Returns the loss that must be confirmed, if any.
     fn loss(&self, there: u64) -> Option<String> {
         match self {
             Action::List | Action::Count | Action::Retry(_) => None,
@@ -70,12 +70,12 @@ impl Action {
     }
 }
 
-/// Returns the events that are named, or `None` for all.
+/// Returns the ids of the given events, or `None` for all events.
 fn named(events: &[&str], switches: &Switches) -> Result<Option<Vec<i64>>, BoxError> {
     match (events, switches.has(ALL)) {
         ([], true) => Ok(None),
-        ([], false) => Err(Error::usage("no event is named; --all means all of them").into()),
-        (_, true) => Err(Error::usage("either events are named, or --all means all of them").into()),
+        ([], false) => Err(Error::usage("no event given; --all means all events").into()),
+        (_, true) => Err(Error::usage("--all excludes event ids").into()),
         (events, false) => {
             let id = |event: &&str| {
                 event.parse().map_err(|_| Error::usage(format!("`{event}` is not the id of an event")))
@@ -104,7 +104,7 @@ pub(crate) fn failed(
         let there = pgq::admin::count_failed_events(&mut *db, &queue, &consumer).map_err(located)?;
         if let Some(loss) = action.loss(there).filter(|_| there > 0) {
             let whose = format!("consumer `{consumer}` on queue `{queue}`");
-            confirm(&format!("delete {loss}, of {whose}, for ever"), forced)?;
+            confirm(&format!("permanently delete {loss}, of {whose}"), forced)?;
         }
         run(&action, &mut db, &queue, &consumer, there, located)
     }))
@@ -122,10 +122,10 @@ fn run(
         Action::List => return list(db, queue, consumer, located),
         Action::Count => return print(&format!("{there}\n")),
         Action::Retry(Some(named)) => {
-            ("back in the queue", pgq::admin::retry_failed_events(&mut **db, queue, consumer, named))
+            ("returned to the queue", pgq::admin::retry_failed_events(&mut **db, queue, consumer, named))
         }
         Action::Retry(None) => {
-            ("back in the queue", pgq::admin::retry_all_failed_events(&mut **db, queue, consumer))
+            ("returned to the queue", pgq::admin::retry_all_failed_events(&mut **db, queue, consumer))
         }
         Action::Delete(Some(named)) => {
             ("deleted", pgq::admin::delete_failed_events(&mut **db, queue, consumer, named))
@@ -138,11 +138,11 @@ fn run(
         }
     };
     let count = result.map_err(located)?;
-    info!("consumer `{}` on queue `{}`: {} {done}", plain(consumer), plain(queue), events(count));
+    info!("consumer `{}` on queue `{}`: {} {done}", printable(consumer), printable(queue), events(count));
     Ok(())
 }
 
-/// Writes one line for each event, as they come from the server.
+/// Prints one line for each event, as the events arrive from the server.
 fn list(
     db: &mut Database,
     queue: &str,
@@ -168,12 +168,12 @@ fn line(out: &mut impl Write, event: &FailedEvent) -> io::Result<()> {
     let failed_at = event.failed_at().format("%Y-%m-%dT%H:%M:%SZ");
     write!(out, "{}\t{failed_at}\t{}", event.id(), event.retry())?;
     for text in [Some(event.event_type()), event.extra1(), event.reason(), event.data()] {
-        write!(out, "\t{}", text.map_or("\\N".into(), plain))?;
+        write!(out, "\t{}", text.map_or("\\N".into(), printable))?;
     }
     out.write_all(b"\n")
 }
 
-/// Names a number of failed events.
+/// Formats a number of failed events.
 fn events(count: u64) -> String {
     format!("{count} failed event{}", if count == 1 { "" } else { "s" })
 }

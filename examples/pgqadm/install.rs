@@ -1,6 +1,6 @@
-//! Installing and removing the schemas.
+//! `install` and `uninstall`: the schemas `pgq` and `pgq_ext`.
 
-use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
+use dbscript::{BoxError, Context, Error, Job, Switches, confirm, printable};
 use log::info;
 use pgq::schema::{Contents, Kind};
 
@@ -8,7 +8,7 @@ use crate::database;
 use crate::text::print;
 use crate::{DB, FORCE, PRINT, SCHEMA, YES};
 
-/// Which schemas a command is about.
+/// The schemas of a command.
 #[derive(Clone, Copy)]
 struct Schemas {
     pgq: bool,
@@ -18,10 +18,12 @@ struct Schemas {
 impl Schemas {
     fn named(names: &[&str]) -> Result<Schemas, BoxError> {
         if let Some(unknown) = names.iter().find(|name| !["pgq", "pgq_ext"].contains(name)) {
-            return Err(Error::usage(format!("unknown schema `{unknown}`, only pgq and pgq_ext")).into());
+            return Err(
+                Error::usage(format!("unknown schema `{unknown}`; the schemas are pgq and pgq_ext")).into()
+            );
         }
-        let wanted = |name: &str| names.is_empty() || names.contains(&name);
-        Ok(Schemas { pgq: wanted("pgq"), pgq_ext: wanted("pgq_ext") })
+        let is_selected = |name: &str| names.is_empty() || names.contains(&name);
+        Ok(Schemas { pgq: is_selected("pgq"), pgq_ext: is_selected("pgq_ext") })
     }
 }
 
@@ -41,9 +43,12 @@ pub(crate) fn install(names: &[&str], switches: &Switches) -> Result<Job, BoxErr
             info!("schema pgq: {report}");
         }
         if schemas.pgq_ext {
-            let known =
+            let is_installed =
                 pgq_ext::schema::install(&mut *database::open(cx)?).map_err(|error| cx.locate(DB, error))?;
-            info!("schema pgq_ext: {}", if known { "already installed, up to date" } else { "installed" });
+            info!(
+                "schema pgq_ext: {}",
+                if is_installed { "already installed, up to date" } else { "installed" }
+            );
         }
         Ok(())
     }))
@@ -53,58 +58,58 @@ pub(crate) fn uninstall(names: &[&str], switches: &Switches) -> Result<Job, BoxE
     let schemas = Schemas::named(names)?;
     let forced = switches.has(FORCE) || switches.has(YES);
     Ok(Job::once(move |cx| {
-        let at_stake = AtStake::read(cx, schemas)?;
-        if let Some(question) = at_stake.question() {
-            confirm(&format!("remove for ever {question}"), forced)?;
+        let removal = Removal::read(cx, schemas)?;
+        if let Some(question) = removal.question() {
+            confirm(&format!("permanently remove {question}"), forced)?;
         }
         if schemas.pgq {
-            remove_pgq(cx, &at_stake)?;
+            remove_pgq(cx, &removal)?;
         }
         if schemas.pgq_ext {
-            remove_pgq_ext(cx, &at_stake)?;
+            remove_pgq_ext(cx, &removal)?;
         }
         Ok(())
     }))
 }
 
-/// What uninstalling would remove.
-struct AtStake {
+/// The objects that an uninstallation removes.
+struct Removal {
     pgq: Option<Contents>,
-    /// What depends on schema `pgq_ext`.
+    /// The objects that depend on schema `pgq_ext`.
     pgq_ext: Option<Vec<String>>,
 }
 
-impl AtStake {
-    fn read(cx: &mut Context, schemas: Schemas) -> Result<AtStake, BoxError> {
+impl Removal {
+    fn read(cx: &mut Context, schemas: Schemas) -> Result<Removal, BoxError> {
         let mut db = database::open(cx)?;
-        let mut at_stake = AtStake { pgq: None, pgq_ext: None };
+        let mut removal = Removal { pgq: None, pgq_ext: None };
         if schemas.pgq {
-            at_stake.pgq = pgq::schema::contents(&mut *db).map_err(|error| cx.locate(DB, error))?;
+            removal.pgq = pgq::schema::contents(&mut *db).map_err(|error| cx.locate(DB, error))?;
         }
         if schemas.pgq_ext && pgq_ext::schema::is_installed(&mut *db).map_err(|error| cx.locate(DB, error))? {
             let dependents = pgq::schema::dependents(&mut *db, &["pgq_ext"]);
-            at_stake.pgq_ext = Some(dependents.map_err(|error| cx.locate(DB, error))?);
+            removal.pgq_ext = Some(dependents.map_err(|error| cx.locate(DB, error))?);
         }
-        Ok(at_stake)
+        Ok(removal)
     }
 
-    /// Names what would go; nothing when there is nothing.
+    /// Returns the text of the confirmation, or `None` when there is nothing to remove.
     fn question(&self) -> Option<String> {
         let pgq = self.pgq.as_ref().map(|contents| format!("schema pgq ({contents})"));
         let pgq_ext = self.pgq_ext.as_ref().map(|dependents| {
             let more = match dependents.is_empty() {
                 true => String::new(),
-                false => format!(" and what depends on it: {}", plain(&dependents.join(", "))),
+                false => format!(" and its dependent objects: {}", printable(&dependents.join(", "))),
             };
-            format!("schema pgq_ext with what is recorded{more}")
+            format!("schema pgq_ext with all positions{more}")
         });
         let parts: Vec<String> = pgq.into_iter().chain(pgq_ext).collect();
         (!parts.is_empty()).then(|| parts.join(" and "))
     }
 }
 
-fn remove_pgq(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> {
-    let Some(agreed) = &at_stake.pgq else {
+fn remove_pgq(cx: &mut Context, removal: &Removal) -> Result<(), BoxError> {
+    let Some(agreed) = &removal.pgq else {
         info!("schema pgq: not installed");
         return Ok(());
     };
@@ -119,8 +124,8 @@ fn remove_pgq(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> {
     Ok(())
 }
 
-fn remove_pgq_ext(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> {
-    let agreed = at_stake.pgq_ext.as_deref().unwrap_or_default();
+fn remove_pgq_ext(cx: &mut Context, removal: &Removal) -> Result<(), BoxError> {
+    let agreed = removal.pgq_ext.as_deref().unwrap_or_default();
     let removed = pgq_ext::schema::uninstall_confirmed(&mut *database::open(cx)?, agreed);
     match removed.map_err(|error| cx.locate(DB, error))? {
         Some(dependents) => info!("schema pgq_ext: removed{}", with(&dependents)),
@@ -129,15 +134,15 @@ fn remove_pgq_ext(cx: &mut Context, at_stake: &AtStake) -> Result<(), BoxError> 
     Ok(())
 }
 
-/// Names what went along.
+/// Formats the dependent objects that were removed too.
 fn with(dependents: &[String]) -> String {
     match dependents {
         [] => String::new(),
-        some => format!(", and with it {}", plain(&some.join(", "))),
+        some => format!(", and with it {}", printable(&some.join(", "))),
     }
 }
 
-/// Returns the schemas' SQL for whoever installs it with `psql --single-transaction` or a migration tool.
+/// Returns the SQL of the schemas, for `psql --single-transaction` or a migration tool.
 fn sql(schemas: Schemas) -> String {
     let mut text = String::new();
     if schemas.pgq {

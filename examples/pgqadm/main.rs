@@ -1,4 +1,4 @@
-//! Installs PgQ, creates queues, registers consumers, and runs the ticker.
+//! `pgqadm`: installs PgQ, creates queues, registers consumers, and runs the ticker.
 
 mod check;
 mod commands;
@@ -20,6 +20,8 @@ use std::process::ExitCode;
 use dbscript::{BoxError, Config, Error, Job, Key, Program, Switches};
 use pgq::ticker::Tickers;
 
+use self::metrics::Server;
+
 const DB: &str = "db";
 const SCHEMA: &str = "schema";
 const PRINT: &str = "print";
@@ -31,7 +33,7 @@ const ALL: &str = "all";
 const OLDER_THAN: &str = "older-than";
 
 fn main() -> ExitCode {
-    let tickers = Tickers::default();
+    let (tickers, server) = (Tickers::default(), Server::default());
     let program = Program::new("pgqadm")
         .about("Installs PgQ, creates queues, registers consumers, and runs the ticker.")
         .version(env!("CARGO_PKG_VERSION"))
@@ -40,18 +42,18 @@ fn main() -> ExitCode {
         .or_section(ticker::PGQD)
         .pin_search_path()
         .optional_database(DB, "Connection string of the database. No default.")
-        .keys(&ticker::KEYS)
+        .keys(ticker::KEYS)
         .choice(
             SCHEMA,
             "KIND",
             &["extension", "own"],
-            "With `install`: the schema pgq is to be the `extension`, or our `own`",
+            "With `install`: install the schema pgq as the `extension`, or as our `own` SQL",
         )
         .switch(PRINT, "With `install`: print the SQL of our own schemas")
         .switch(YES, "With `uninstall`: the same as --force")
-        .switch(FORCE, "Do what cannot be undone without asking")
-        .option(AT, "TICK", "With `register`: begin behind this tick")
-        .option(COPY, "CONSUMER", "With `register`: begin where this consumer is")
+        .switch(FORCE, "Run irreversible commands without asking for confirmation")
+        .option(AT, "TICK", "With `register`: begin after this tick")
+        .option(COPY, "CONSUMER", "With `register`: begin at the position of this consumer")
         .switch(ALL, "With `failed retry` and `failed delete`: all events of the consumer")
         .option(OLDER_THAN, "INTERVAL", "With `failed purge`: events that failed longer ago, as in `7 days`")
         .switch(status::JSON, "With `status`: print JSON")
@@ -59,22 +61,24 @@ fn main() -> ExitCode {
             status::WATCH,
             "SECONDS",
             watch::DEFAULT_SECONDS,
-            "With `status`: refresh the display every so many seconds [default: 2]",
+            "With `status`: display that refreshes at this interval [default: 2]",
         );
     check::add_options(program).main(move |config, switches| {
         let arguments = switches.arguments();
-        let wants_db = !matches!(*arguments, ["ticker" | "check", ..]) && !switches.has(PRINT);
-        let job = job(&arguments, config, switches, &tickers)?;
-        if wants_db {
+        let requires_db = !matches!(*arguments, ["ticker" | "check", ..]) && !switches.has(PRINT);
+        let job = match *arguments {
+            ["ticker"] => ticker::ticker(config, &tickers, &server)?,
+            _ => job(&arguments, config, switches)?,
+        };
+        if requires_db {
             require_db(config)?;
         }
         Ok(job)
     })
 }
 
-fn job(arguments: &[&str], config: &Config, switches: &Switches, tickers: &Tickers) -> Result<Job, BoxError> {
+fn job(arguments: &[&str], config: &Config, switches: &Switches) -> Result<Job, BoxError> {
     match *arguments {
-        ["ticker"] => ticker::ticker(config, tickers),
         ["status"] => status::status(config, None, switches),
         ["status", queue] => status::status(config, Some(queue), switches),
         ["check"] => check::check(config, None, switches),
@@ -96,14 +100,13 @@ fn job(arguments: &[&str], config: &Config, switches: &Switches, tickers: &Ticke
     }
 }
 
-/// Fails when the file does not set the database that all commands but `ticker` are about. A file of pgqd never
-/// does.
+/// Checks that the file sets the database, which all commands except `ticker` require. A file of pgqd never sets it.
 fn require_db(config: &Config) -> Result<(), BoxError> {
     match config.get(&Key::required(DB, "")) {
-        Err(error) if config.service_name()? == ticker::PGQD => Err(Error::usage(format!(
-            "{error}; this command is about one database, which `--set 'db=dbname=NAME'` names"
-        ))
-        .into()),
+        Err(error) if config.service_name()? == ticker::PGQD => {
+            Err(Error::usage(format!("{error}; this command requires a database: `--set 'db=dbname=NAME'`"))
+                .into())
+        }
         set => Ok(set.map(|_| ())?),
     }
 }

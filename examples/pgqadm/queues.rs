@@ -1,6 +1,6 @@
-//! Queues: create, drop.
+//! `create` and `drop`: queues.
 
-use dbscript::{Job, Switches, confirm, plain};
+use dbscript::{Job, Switches, confirm, printable};
 use log::{info, warn};
 use pgq::admin::integrity::{Problem, inspect};
 
@@ -10,7 +10,7 @@ use crate::{DB, FORCE};
 /// Creates queues, all of them or none.
 pub(crate) fn create(queues: &[&str]) -> Job {
     let mut queues: Vec<String> = queues.iter().map(|queue| (*queue).to_owned()).collect();
-    // Who creates the same ones at the same time waits in the same order.
+    // Programs that create the same queues at the same time lock them in the same order.
     queues.sort_unstable();
     Job::once(move |cx| {
         let mut db = database::open(cx)?;
@@ -23,21 +23,21 @@ pub(crate) fn create(queues: &[&str]) -> Job {
         }
         transaction.commit()?;
         for (queue, new) in &created {
-            info!("queue `{}`: {}", plain(queue), if *new { "created" } else { "already there" });
+            info!("queue `{}`: {}", printable(queue), if *new { "created" } else { "already exists" });
         }
         created.retain(|(_, new)| !new);
         warn_of_broken(&mut db, &created).map_err(|error| cx.locate(DB, error).into())
     })
 }
 
-/// Warns of queues that are there, but not whole.
-fn warn_of_broken(db: &mut Database, known: &[(String, bool)]) -> Result<(), pgq::Error> {
-    if known.is_empty() {
+/// Logs a warning for each existing queue that is incomplete.
+fn warn_of_broken(db: &mut Database, existing: &[(String, bool)]) -> Result<(), pgq::Error> {
+    if existing.is_empty() {
         return Ok(());
     }
     for finding in inspect(&mut **db)? {
-        let is_known = known.iter().any(|(queue, _)| finding.queue.as_ref() == Some(queue));
-        if is_known && finding.problem == Problem::BrokenQueue {
+        let is_listed = existing.iter().any(|(queue, _)| finding.queue.as_ref() == Some(queue));
+        if is_listed && finding.problem == Problem::BrokenQueue {
             warn!("{finding}; {}", finding.remedy());
         }
     }
@@ -48,25 +48,25 @@ pub(crate) fn drop(queue: &str, switches: &Switches) -> Job {
     let (queue, forced) = (queue.to_owned(), switches.has(FORCE));
     Job::once(move |cx| {
         let mut db = database::open(cx)?;
-        let gone = match forced {
-            true => pgq::admin::drop_queue(&mut *db, &queue, true),
+        let dropped = match forced {
+            true => pgq::admin::drop_queue(&mut *db, &queue, pgq::admin::DropMode::Force),
             false => {
                 match pgq::admin::queue_contents(&mut *db, &queue).map_err(|error| cx.locate(DB, error))? {
                     None => Ok(false),
                     Some(contents) if !contents.dependents.is_empty() => {
-                        // Refuses, with the reason.
-                        pgq::admin::drop_queue(&mut *db, &queue, true)
+                        // The function refuses with the reason.
+                        pgq::admin::drop_queue(&mut *db, &queue, pgq::admin::DropMode::Force)
                     }
                     Some(contents) => {
                         confirm(&format!("drop queue `{queue}` with {contents}"), false)?;
-                        // A consumer that has come since the question is not part of the answer.
+                        // The confirmation does not include consumers that were registered since then.
                         pgq::admin::drop_queue_confirmed(&mut *db, &queue, &contents.consumers)
                     }
                 }
             }
         };
-        let gone = gone.map_err(|error| cx.locate(DB, error))?;
-        info!("queue `{}`: {}", plain(&queue), if gone { "dropped" } else { "not there" });
+        let dropped = dropped.map_err(|error| cx.locate(DB, error))?;
+        info!("queue `{}`: {}", printable(&queue), if dropped { "dropped" } else { "does not exist" });
         Ok(())
     })
 }

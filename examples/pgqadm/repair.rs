@@ -1,6 +1,6 @@
-//! Mending a database that was moved.
+//! `repair`: repairs a database that was restored or moved.
 
-use dbscript::{BoxError, Context, Error, Job, Switches, confirm, plain};
+use dbscript::{BoxError, Context, Error, Job, Switches, confirm, printable};
 use log::{info, warn};
 use pgq::admin::integrity::{Finding, Repair, inspect, repair};
 use pgq::status::Level;
@@ -9,7 +9,7 @@ use crate::database;
 use crate::text::print;
 use crate::{DB, FORCE};
 
-/// Says what does not fit and what is done about it, asks, and mends it.
+/// Prints the inconsistencies and their remedies, asks for confirmation, and repairs them.
 pub(crate) fn command(switches: &Switches) -> Job {
     let forced = switches.has(FORCE);
     Job::once(move |cx| {
@@ -32,7 +32,7 @@ pub(crate) fn command(switches: &Switches) -> Job {
 
 fn line(finding: &Finding) -> String {
     let text = format!("{}: {finding}; {}", finding.level(), finding.remedy());
-    format!("{}\n", plain(&text))
+    format!("{}\n", printable(&text))
 }
 
 fn report(cx: &mut Context, done: &Repair) -> Result<(), BoxError> {

@@ -1,39 +1,39 @@
-//! What there is to know about queues.
+//! `status`: the status of queues.
 
-use dbscript::{BoxError, Config, Context, Error, Job, Key, Switches, plain_json};
+use dbscript::{BoxError, Config, Context, Error, Job, Key, Switches, printable_json};
 use pgq::status::Status;
 
 use crate::text::print;
 use crate::{DB, watch};
 
-/// The switch that asks for JSON.
+/// The switch for JSON output.
 pub(crate) const JSON: &str = "json";
 
-/// The option that asks for a display that refreshes itself.
+/// The option for a display that refreshes itself.
 pub(crate) const WATCH: &str = "watch";
 
 pub(crate) fn status(config: &Config, queue: Option<&str>, switches: &Switches) -> Result<Job, BoxError> {
     let (queue, json) = (queue.map(str::to_owned), switches.has(JSON));
     if let Some(seconds) = switches.value(WATCH) {
         if json {
-            return Err(Error::usage("either --json or --watch, not both").into());
+            return Err(Error::usage("--json and --watch exclude each other").into());
         }
-        let look = move |cx: &mut Context| match &queue {
+        let read_status = move |cx: &mut Context| match &queue {
             Some(queue) => read(cx, Some(queue)).map_err(|error| hinted(error, queue)),
             None => read(cx, None),
         };
-        return watch::watch(config, &Key::required(DB, ""), seconds, look);
+        return watch::watch(config, &Key::required(DB, ""), seconds, read_status);
     }
     Ok(Job::once(move |cx| {
         let status = read(cx, queue.as_deref())?;
         match json {
-            true => print(&plain_json(&format!("{:#}\n", status.to_json()))),
+            true => print(&printable_json(&format!("{:#}\n", status.to_json()))),
             false => print(&status.to_string()),
         }
     }))
 }
 
-/// Seconds behind `--watch` without a `=` are the name of a queue, which there may be.
+/// Adds a hint to the error of a missing queue whose name is a number: seconds for `--watch` require a `=`.
 fn hinted(error: BoxError, queue: &str) -> BoxError {
     let is_missing = |error: &pgq::Error| error.kind() == pgq::ErrorKind::Missing;
     let cause = error.source().and_then(|cause| cause.downcast_ref()).is_some_and(is_missing);

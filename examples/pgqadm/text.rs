@@ -1,10 +1,10 @@
-//! Printing.
+//! Output.
 
 use std::io::{ErrorKind, Write, stdout};
 
 use dbscript::{BoxError, Error};
 
-/// Prints to standard output; a reader that has seen enough is no failure.
+/// Prints to standard output; a closed pipe is not a failure.
 pub(crate) fn print(text: &str) -> Result<(), BoxError> {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -16,21 +16,30 @@ pub(crate) mod ticks;
 pub(crate) mod unregistration;
 
 pub use self::create_queue::create_queue;
-pub use self::drop_queue::{QueueContents, drop_queue, drop_queue_confirmed, queue_contents};
+pub use self::drop_queue::{DropMode, drop_queue};
+#[doc(hidden)]
+pub use self::drop_queue::{QueueContents, drop_queue_confirmed, queue_contents};
 pub use self::failed_events::{count_failed_events, delete_failed_event, failed_events, retry_failed_event};
 pub use self::failed_events_bulk::{
-    delete_failed_events, each_failed_event, purge_failed_events, require_failed_events, require_interval,
-    retry_all_failed_events, retry_failed_events,
+    delete_failed_events, each_failed_event, purge_failed_events, retry_all_failed_events,
+    retry_failed_events,
 };
-pub use self::position::{Position, consumer_position, require_consumer};
+#[doc(hidden)]
+pub use self::failed_events_bulk::{require_failed_events, require_interval};
+#[doc(hidden)]
+pub use self::position::require_consumer;
+pub use self::position::{Position, consumer_position};
 pub use self::queue_config::{QueueConfig, queue_config, queue_configs};
+#[doc(hidden)]
 pub use self::queue_lookup::require_queue;
+#[doc(hidden)]
+pub use self::registration::{position_to_copy, register_consumer_at_checkpoint};
 pub use self::registration::{
-    position_to_copy, register_consumer, register_consumer_at, register_consumer_at_checkpoint,
-    register_consumer_copy, register_subconsumer,
+    register_consumer, register_consumer_at, register_consumer_copy, register_subconsumer,
 };
 pub use self::retained_events::{RetainedEvents, retained_events};
 pub use self::set_queue_config::set_queue_config;
+#[doc(hidden)]
 pub use self::ticks::{require_tick, tick_time};
 pub use self::unregistration::{unregister_consumer, unregister_subconsumer};
 pub use crate::event::failed_event::FailedEvent;

@@ -1,4 +1,4 @@
-//! The asynchronous face.
+//! Asynchronous producers.
 
 #[cfg(feature = "tokio")]
 pub mod tokio;

@@ -17,6 +17,7 @@ pub(crate) mod tags;
 
 pub use self::retry_policy::{DEFAULT_RETRY_CAP, DEFAULT_RETRY_DELAY};
 pub use self::router::{Unknown, UnknownEvents};
-pub use self::run::delivery::Kind;
+pub use self::run::delivery::ConsumerKind;
 pub use self::settings::{DEFAULT_KEEPALIVE_STATS, DEFAULT_MERGE_EVENTS, Twin};
+#[doc(hidden)]
 pub use crate::event::checkpoint::Place;

@@ -25,7 +25,7 @@
 //!             return Ok(Outcome::Retry(Duration::from_secs(60)));
 //!         }
 //!         // Committed together with the batch.
-//!         batch.db().execute("insert into welcomed values ($1)", &[&name])?;
+//!         batch.db()?.execute("insert into welcomed values ($1)", &[&name])?;
 //!         println!("welcome, {name}");
 //!         Ok(Outcome::Done)
 //!     }
@@ -82,7 +82,6 @@
 
 pub mod admin;
 mod aio;
-mod backoff;
 pub mod consume;
 mod error;
 mod event;

@@ -1,32 +1,33 @@
-//! Advisory locks: what they keep apart, and who has one.
+//! Advisory locks, and the sessions that hold them.
 //!
-//! Each is a lock of the transaction, whose key is a hash of a name. Whoever can connect to the database can take any
-//! of them, so whoever waits for one says whom it waits for, and stops waiting when it is to stop.
+//! Each lock belongs to a transaction, and its key is a hash of a name. Any role that can connect to the database can take
+//! any of the locks. Therefore a wait for a lock is logged with the session that holds it, and ends when the loop stops.
 //!
-//! A consumer's lock, one process a name, is held for the transaction that opens a batch and again for the one that
-//! processes it. The first is short, so who finds the lock taken looks again for a while before it gives up.
+//! The lock of a consumer allows one process for each name. A process holds it in the transaction that opens a batch, and
+//! again in the transaction that processes the batch. The first is short, so a process retries for a second before it
+//! reports that the lock is taken.
 
 mod holder;
 pub(crate) mod transaction;
 mod wait;
 
-use crate::names::bytes;
-use crate::sql::lock::named;
-use crate::sql::wait_for_disk;
 use std::time::Duration;
 
-use dbscript::{BoxError, plain};
+use dbscript::{BoxError, printable};
 use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
 pub use self::holder::LockHolder;
-pub(crate) use self::holder::told;
+pub(crate) use self::holder::held_by;
+#[doc(hidden)]
 pub use self::wait::Lock;
 pub(crate) use self::wait::Waiting;
 use self::wait::{is_stopping, pause};
 use crate::error::Error;
-use crate::names::Name;
+use crate::names::{Name, bytes};
 use crate::sql;
+use crate::sql::lock::named;
+use crate::sql::wait_for_disk;
 
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -52,7 +53,7 @@ const HOLD_LOCK: &str = "select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.
 ///
 /// # Errors
 ///
-/// When another process has it ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
+/// When another process holds it ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
 pub(crate) fn take(client: &mut impl GenericClient, queue: &str, name: &str) -> Result<(), Error> {
     let taken = retrying(|| {
         let row = client.query_typed_one(HOLD_LOCK, &[(&queue, Type::TEXT), (&name, Type::TEXT)])?;
@@ -65,14 +66,14 @@ pub(crate) fn take(client: &mut impl GenericClient, queue: &str, name: &str) -> 
     }
 }
 
-/// Who may consume may hold a consumer's lock.
+/// A role that may execute this function may hold the lock of a consumer.
 const MAY_CONSUME: &str = "pgq.finish_batch(bigint)";
 
-/// $1 queue, $2 consumer. The key of the process that runs it.
+/// $1 queue, $2 consumer. The key of the lock of the process that runs the consumer.
 const CONSUMER: &str = "pg_catalog.hashtextextended( \
      pg_catalog.format('pgq %L %L', $1::pg_catalog.text, $2::pg_catalog.text), 0::pg_catalog.int8)";
 
-/// Returns who else has a consumer's lock; `name` is the consumer's, with the subconsumer.
+/// Returns the other sessions that hold a consumer's lock; `name` is that of the consumer, with the subconsumer.
 pub(crate) fn consumer_holders(
     client: &mut impl GenericClient,
     queue: &str,
@@ -83,35 +84,35 @@ pub(crate) fn consumer_holders(
     lock.entitling(MAY_CONSUME).holders(client)
 }
 
-/// Makes the error of a consumer whose lock others have.
+/// Makes the error of a consumer whose lock other sessions hold.
 pub(crate) fn busy(holders: &[LockHolder], consumer: &str) -> Error {
     if !holders.is_empty() && holders.iter().all(|holder| !holder.is_entitled) {
-        let lock = told(&format!("the lock of consumer `{consumer}`"), holders);
-        return Error::busy(format!("{lock}, whose role may not consume")).by_strangers();
+        let lock = held_by(&format!("the lock of consumer `{consumer}`"), holders);
+        return Error::busy(format!("{lock}; its role may not consume")).by_strangers();
     }
-    let who = holders.first().map(|holder| format!(": {holder}")).unwrap_or_default();
-    Error::busy(format!("another process is consuming as `{consumer}`{who}; each needs a name of its own"))
+    let holder = holders.first().map(|holder| format!(": {holder}")).unwrap_or_default();
+    Error::busy(format!("another process is consuming as `{consumer}`{holder}; each needs a name of its own"))
 }
 
-/// $1 queue. The key of whoever creates or drops it, and, shared, of whoever registers a consumer on it.
+/// $1 queue. The key of the lock of a session that creates or drops the queue, and in shared mode of a session that
+/// registers a consumer on it.
 const QUEUE: &str = "pg_catalog.hashtextextended( \
      pg_catalog.format('pgq queue %L', $1::pg_catalog.text), 0::pg_catalog.int8)";
 
-/// Takes the lock of a queue's name: whoever creates or drops it waits for its turn.
+/// Takes the lock of a queue's name, which serialises the sessions that create or drop it.
 pub(crate) fn queue(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
     let name = format!("the lock of queue `{queue}`");
     Lock::new(&name, QUEUE, &[(&queue, Type::TEXT)]).take(client)
 }
 
-/// $1 consumer. The key of whoever registers it.
+/// $1 consumer. The key of the lock of a session that registers it.
 const REGISTRATION: &str = "pg_catalog.hashtextextended( \
      pg_catalog.format('pgq consumer %L', $1::pg_catalog.text), 0::pg_catalog.int8)";
 
-/// The commit of a registration waits for the disk, since the record of the consumer in another place is made or
-/// forgotten with it.
+/// The commit of a registration waits for the disk: a record of the consumer outside of the server depends on it.
 const WAIT_FOR_DISK: &str = concat!("select ", wait_for_disk!());
 
-/// Takes the lock of a consumer's name: whoever registers it waits for its turn, and whoever drops the queue too.
+/// Takes the lock of a consumer's name, which serialises the sessions that register the consumer or drop the queue.
 pub(crate) fn registration(
     client: &mut impl GenericClient,
     queue: &str,
@@ -128,9 +129,9 @@ pub(crate) fn registration(
         .map_err(|error| Error::failed("cannot make the registration durable").caused_by(error))
 }
 
-/// $1 process. As [`holders`], of those that this process waits for, unless it is for an advisory lock; with what the
-/// lock is on in the first column. The process has to have this session's role and application, since behind a pooler
-/// it may be somebody else's by now.
+/// $1 process. Returns the sessions that block the process, unless it waits for an advisory lock, with the locked object
+/// in the first column. The process must have this session's role and application name: behind a pooler, it may serve
+/// another client by now.
 fn blockers() -> String {
     let held = "waited as (select l.* from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity own on own.pid = l.pid \
              join pg_catalog.pg_stat_activity me on me.pid = pg_catalog.pg_backend_pid() \
@@ -150,30 +151,33 @@ fn blockers() -> String {
     named(held, &what, None)
 }
 
-/// Returns what a session waits for and who has it, as a message says it; `None` while it waits for nothing, or for an
-/// advisory lock, of which whoever takes it says so. `pid` is the session's process, of the same role and application
-/// as this one.
+/// Returns a message about the lock that a session waits for and the sessions that hold it. `pid` is the session's
+/// process; it must have the role and the application name of this session.
+///
+/// Returns `None` while the session waits for nothing or for an advisory lock, which [`Lock::take`] logs.
 ///
 /// # Errors
 ///
 /// When the server fails.
+#[doc(hidden)]
 pub fn awaited(client: &mut impl GenericClient, pid: i32) -> Result<Option<String>, Error> {
-    let failed = |error| Error::failed("cannot see who holds a lock").caused_by(error);
+    let failed = |error| Error::failed("cannot read which sessions hold a lock").caused_by(error);
     let rows = client.query_typed(&blockers(), &[(&pid, Type::INT4)]).map_err(failed)?;
     let Some(first) = rows.first() else { return Ok(None) };
     let what = match first.get::<_, Option<Name>>("what") {
-        Some(table) => format!("a lock on `{}`", plain(&table.0)),
-        None => "a row that somebody else has changed".to_owned(),
+        Some(table) => format!("a lock on `{}`", printable(&table.0)),
+        None => "a row that another session has changed".to_owned(),
     };
-    Ok(Some(told(&what, &rows.iter().map(LockHolder::read).collect::<Vec<_>>())))
+    Ok(Some(held_by(&what, &rows.iter().map(LockHolder::read).collect::<Vec<_>>())))
 }
 
-/// Which rows of `pg_locks` are of ticks: of one's turn, and of each queue's in the own schema.
+/// The condition for rows of `pg_locks` of ticks: the lock that serialises tickers, and in the own schema also the lock of
+/// each queue.
 const TICKS: &str = "classid = (pg_catalog.hashtext('pgq ticker'::pg_catalog.text)::pg_catalog.int8 \
      & 4294967295)::pg_catalog.oid and objsubid = 2";
 
-/// Which rows of `pg_locks` keep somebody from the tables of queues, consumers and ticks, or from the locks of ticks;
-/// for [`holders_of`].
+/// Makes the condition for rows of `pg_locks` that block a repair: locks of ticks, and of the tables of queues, consumers
+/// and ticks.
 fn of_repairs() -> String {
     format!(
         "(locktype = 'advisory' and {TICKS} or locktype = 'relation' \
@@ -183,34 +187,34 @@ fn of_repairs() -> String {
     )
 }
 
-/// Returns who keeps a repair from the locks that it needs.
+/// Returns the sessions that hold the locks that a repair needs.
 pub(crate) fn repair_holders(client: &mut impl GenericClient) -> Result<Vec<LockHolder>, postgres::Error> {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let rows = client.query_typed(&sql::lock::holders_of(&of_repairs(), None), no_values)?;
     Ok(rows.iter().map(LockHolder::read).collect())
 }
 
-/// The key of whoever installs.
+/// The key of the lock of a session that installs.
 const INSTALL: &str = "pg_catalog.hashtextextended('pgq install'::pg_catalog.text, 0::pg_catalog.int8)";
 
-/// Takes the lock of installations, which keeps two at once from getting into each other's way.
+/// Takes the lock of installations, which serialises them.
 pub(crate) fn installation(client: &mut impl GenericClient) -> Result<(), Error> {
     Lock::new("the lock of installations of schema `pgq`", INSTALL, &[]).take(client)
 }
 
-/// Who may tick may hold the ticker's lock.
+/// A role that may execute this function may hold the ticker's lock.
 const MAY_TICK: &str = "pgq.ticker(text)";
 
-/// The key of the ticker that is at work.
+/// The key of the lock of the leader among the tickers.
 const TICKER: &str = "pg_catalog.hashtextextended('pgq ticker'::pg_catalog.text, 0::pg_catalog.int8)";
 
-/// Returns who else has the ticker's lock.
+/// Returns the other sessions that hold the ticker's lock.
 pub(crate) fn ticker_holders(client: &mut impl GenericClient) -> Result<Vec<LockHolder>, Error> {
     let lock = Lock::new("the ticker's lock", TICKER, &[]);
     lock.entitling(MAY_TICK).holders(client)
 }
 
-/// Returns who has the ticker's lock, or one that ticks need, without being allowed to tick.
+/// Returns the sessions that hold the ticker's lock, or a lock that ticks need, and whose roles may not tick.
 pub(crate) fn strangers_to_ticks(
     client: &mut impl GenericClient,
 ) -> Result<Vec<LockHolder>, postgres::Error> {

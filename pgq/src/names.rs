@@ -1,8 +1,7 @@
 //! Reading names whose bytes need not be valid text.
 //!
-//! In a database with encoding `SQL_ASCII` a name may be any bytes, and so may, in any other, a name that all
-//! databases of a cluster share: of a role, or of a database. The server refuses to send the former, and sends
-//! the latter unconverted. So this crate reads names as bytes, by [`bytes!`], and shows them by [`Name`].
+//! Names are read as bytes, by [`bytes!`], and shown by [`Name`]: in a database with encoding `SQL_ASCII`, and of roles and
+//! databases in any other, they may be any bytes (DESIGN.md, D99).
 
 use std::fmt::Write;
 

@@ -4,6 +4,7 @@
 //! and a server that offers it. The own schema is SQL and PL/pgSQL, and needs the right to create a schema.
 
 mod addons;
+mod change;
 mod dependents;
 mod install;
 mod own_schema;
@@ -19,14 +20,19 @@ use postgres::GenericClient;
 
 use self::addons::{COOP, FAILED};
 pub(crate) use self::dependents::dependents_of_queue;
+#[doc(hidden)]
 pub use self::dependents::{dependents, lock_and_list_dependents};
 pub use self::install::{install, install_as};
 use self::own_schema::PGQ;
 pub use self::report::{Change, Kind, Report};
 use self::state::State;
+pub use self::trust::require_trusted_owners;
 pub(crate) use self::trust::{Trust, require_callable, require_trusted};
-pub use self::trust::{check_connections, require_trusted_owners, reset_privileges, trust_check};
-pub use self::uninstall::{Contents, contents, uninstall, uninstall_confirmed};
+#[doc(hidden)]
+pub use self::trust::{check_connections, reset_privileges, trust_check};
+pub use self::uninstall::uninstall;
+#[doc(hidden)]
+pub use self::uninstall::{Contents, contents, uninstall_confirmed};
 use crate::error::Error;
 
 /// Returns the SQL script that creates the own schema, failed events and cooperative consumers. Run it in one transaction.

@@ -35,7 +35,7 @@ impl Program {
     pub fn new(service: &'static str, db: &'static str) -> Program {
         let program = dbscript::Program::new(service)
             .database(db, "Connection string of the queue's database. No default.")
-            .keys(&KEYS)
+            .keys(KEYS)
             .switch(REGISTER.0, REGISTER.1)
             .switch(UNREGISTER.0, UNREGISTER.1);
         Program { program, db }

@@ -27,11 +27,8 @@ pub(crate) use wait_for_disk;
 pub(crate) const SET_LOCK_TIMEOUT: &str =
     "select pg_catalog.set_config('lock_timeout', $1::pg_catalog.text, true)";
 
-/// The condition that a queue's row, as this transaction sees it, is from before a rotation. A transaction that keeps its
-/// snapshot does not see the rotation. But the rotation gives the table that it truncates a new file, which
-/// `pg_relation_filenode` returns while the visible row of `pg_class` has the old one. A session notices the new file when
-/// it locks the table for the first time, as `pg_relation_size` does; a table that the transaction has locked before cannot
-/// have been truncated since.
+/// Whether a queue's row, as this transaction sees it, is from before a rotation that its snapshot does not see. Reading
+/// the size of the table first locks it, so that `pg_relation_filenode` returns the present file (DESIGN.md, D64).
 macro_rules! is_stale {
     () => {
         "case when pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable') then ( \
@@ -60,9 +57,7 @@ pub(crate) const INSERT_EVENT: &str = concat!(
 /// For the rest of the transaction, a database without an encoding takes bytes as they are, since it could convert none
 /// of them.
 ///
-/// The transaction gets its id before the function, with a snapshot of its own, reads the current table: a transaction that
-/// may still write into the previous table then has a lower id than the second step of the rotation, up to which consumers
-/// read that table.
+/// The transaction has its id before the function reads which table is current (DESIGN.md, D22).
 pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
     "select pgq.quote_fqname(chosen.name), pg_catalog.now(), ",
     is_stale!(),

@@ -29,24 +29,25 @@ mod text;
 
 use chrono::{DateTime, Utc};
 use postgres::GenericClient;
+use serde::Serialize;
 
 pub use self::check::Verdict;
 pub use self::consumer_status::{ConsumerStatus, Cooperation};
 pub use self::holder::Holder;
 pub use self::limits::{Limit, Limits};
-pub use self::queue_status::{QueueStatus, Rotation, TickerSettings};
+pub use self::queue_status::{QueueStatus, Rotation, TickThresholds};
 use crate::admin::integrity::Finding;
 pub use crate::admin::integrity::level::Level;
 use crate::admin::queue_lookup;
 use crate::error::Error;
 pub use crate::lock::transaction::Transaction;
-use crate::lock::{LockHolder, told};
+use crate::lock::{LockHolder, held_by};
 use crate::schema::Kind;
 
 /// The status of all queues of a database at one moment.
 ///
 /// Times are the server's. A value that this role may not read is `None`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
     /// The database's name.
@@ -56,8 +57,10 @@ pub struct Status {
     /// The result of `pgq.version()`.
     pub pgq_version: String,
     /// The installed kind of PgQ; `None` for one that neither the extension nor this crate has created.
+    #[serde(serialize_with = "json::text_opt")]
     pub schema: Option<Kind>,
     /// The server's time when the status was read.
+    #[serde(serialize_with = "json::moment")]
     pub time: DateTime<Utc>,
     /// The sessions that hold the ticker's lock, or another lock that ticks need, although their role may not tick. Any
     /// session can take these locks; tickers of this release tick without them if necessary.
@@ -89,7 +92,7 @@ impl Status {
     /// one line with advice for each finding.
     pub fn problems(&self) -> Vec<String> {
         let strangers = (!self.strangers_to_ticks.is_empty()).then(|| {
-            let who = told("a lock of ticks", &self.strangers_to_ticks);
+            let who = held_by("a lock of ticks", &self.strangers_to_ticks);
             format!("{who}, whose role may not tick")
         });
         let findings = self.findings.iter().map(|finding| format!("{finding}; {}", finding.advice()));

@@ -1,8 +1,8 @@
-//! Help for testing consumers, with a server and without one.
+//! Helpers for tests of consumers, with a server and without one.
 //!
-//! [`FakeQueue`] delivers made-up events to a [`Consumer`](crate::Consumer) that needs no database. For one that does,
-//! [`force_tick`] makes what was inserted a batch at once, and [`Worker::drain`](crate::Worker::drain) takes batches
-//! until there are none:
+//! [`FakeQueue`] delivers events to a [`Consumer`](crate::Consumer) that needs no database. For a consumer that needs one,
+//! [`force_tick`] makes a batch of the inserted events at once, and [`Worker::drain`](crate::Worker::drain) processes
+//! batches until there are none:
 //!
 //! ```no_run
 //! # use pgq::{Batch, BoxError, Consumer, Event, Outcome};
@@ -32,25 +32,27 @@ pub use self::fake_queue::{FakeQueue, Processed};
 use crate::admin::queue_lookup;
 use crate::error::Error;
 
-/// $1 queue. Makes the queue look busy.
+/// $1 queue. Advances the sequence of event ids, so that a tick is due.
 const FORCE_TICK: &str = "select pgq.force_tick($1)";
 
-/// $1 queue. The tick, or null when none was made.
+/// $1 queue. Returns the tick, or null if none was made.
 const TICK_QUEUE: &str = "select pgq.ticker($1)";
 
-/// Ticks a queue at once, whether it needs a tick or not; returns the tick. PgQ: `pgq.force_tick`, `pgq.ticker`.
+/// Ticks a queue at once, whether a tick is due or not; returns the tick. PgQ: `pgq.force_tick`, `pgq.ticker`.
 ///
-/// It takes the connection, not a transaction on it: a tick covers what is committed before it.
+/// The argument is a connection and not a transaction, because a tick covers only committed events.
 ///
-/// Event ids leave a gap: that is how the queue is made to look busy.
+/// Each call leaves a gap in the event ids.
 ///
 /// # Errors
 ///
-/// When the queue does not exist, is paused or is ticked elsewhere, and when the server fails.
+/// When the queue does not exist, is paused or has an external ticker, and when the server fails.
 pub fn force_tick(client: &mut Client, queue: &str) -> Result<i64, Error> {
     let failed = |error| Error::failed("cannot tick").on_queue(queue).caused_by(error);
     queue_lookup::require_queue(client, queue)?;
     client.query_typed(FORCE_TICK, &[(&queue, Type::TEXT)]).map_err(failed)?;
     let row = client.query_typed_one(TICK_QUEUE, &[(&queue, Type::TEXT)]).map_err(failed)?;
-    row.get::<_, Option<i64>>(0).ok_or_else(|| Error::failed("the queue does not tick").on_queue(queue))
+    row.get::<_, Option<i64>>(0).ok_or_else(|| {
+        Error::failed("the queue was not ticked: its ticker is paused or external").on_queue(queue)
+    })
 }

@@ -1,19 +1,19 @@
-//! The ticker: it cuts the events of every queue into batches.
+//! The ticker, which divides the events of each queue into batches.
 
-mod duty;
-mod failing;
+mod cached_queue;
+mod failing_queues;
 mod handle;
 mod health;
+mod leadership;
 pub(crate) mod maintenance;
-mod mark;
-mod queue;
-mod round;
+mod queue_cache;
 mod settings;
+mod snapshot_mark;
 mod state;
 pub(crate) mod tick;
+mod ticker_loop;
 pub(crate) mod tickers;
 mod ticking;
-mod watch;
 
 pub use self::maintenance::{maintain, retry_events};
 pub use self::tick::{tick, tick_channel};
@@ -23,24 +23,26 @@ use std::time::Duration;
 
 use dbscript::Worker;
 
-use self::duty::DUTY;
 pub use self::handle::TickerHandle;
-use self::round::TickerLoop;
+use self::leadership::LEADERSHIP;
+use self::maintenance::{MaintenanceLoop, MaintenanceTask};
 pub(crate) use self::settings::DB;
 pub use self::settings::TickerSettings;
 pub use self::state::{TickerRole, TickerState, TickerStatus};
+use self::ticker_loop::{AtStart, TickerLoop};
 pub(crate) use self::ticking::Ticking;
-use crate::error::Error;
-use crate::ticker::maintenance::{Chore, ChoreLoop};
+use crate::error::{Error, contained};
 
-/// Describes the ticker of one database, with its maintenance, on threads of its own inside any program.
+/// Describes the ticker of one database and its maintenance, which run on threads of their own inside any program.
 ///
-/// Each queue is ticked by its own rules; with each tick goes a notification on the queue's
-/// [channel](crate::ticker::tick_channel). Of several tickers on one database one is at work, the others stand by and
-/// take over within seconds when it is gone or fails. A server that is away is tried for again and again; one that
-/// is silent for ten seconds counts as away, unless the connection string sets `tcp_user_timeout` and the like.
+/// The ticker ticks each queue by the queue's own thresholds, and announces each tick by a notification on the queue's
+/// [channel](crate::ticker::tick_channel). Of several tickers on one database one is the leader and ticks. The others
+/// stand by and take over within seconds when the leader fails.
 ///
-/// It takes two connections, and others for as long as there is maintenance to do.
+/// The ticker waits out outages; a server that stops responding is considered dead after 10 seconds, unless the
+/// connection string sets `tcp_user_timeout` or the keepalive parameters.
+///
+/// The ticker keeps two connections open, and others while maintenance runs.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), pgq::Error> {
@@ -56,7 +58,7 @@ pub struct Ticker {
     conninfo: String,
     name: String,
     settings: TickerSettings,
-    checks: bool,
+    at_start: AtStart,
 }
 
 impl Ticker {
@@ -66,7 +68,7 @@ impl Ticker {
             conninfo: conninfo.to_owned(),
             name: "ticker".to_owned(),
             settings: TickerSettings::default(),
-            checks: true,
+            at_start: AtStart::RequirePgq,
         }
     }
 
@@ -76,13 +78,13 @@ impl Ticker {
         self
     }
 
-    /// Sets all that paces the ticker.
+    /// Sets all delays of the ticker.
     pub fn settings(mut self, settings: TickerSettings) -> Ticker {
         self.settings = settings;
         self
     }
 
-    /// Sets the time between two looks for queues that need a tick. Defaults to 0.1 seconds.
+    /// Sets the time between two checks for queues that need a tick. Defaults to 0.1 seconds.
     pub fn loop_delay(mut self, delay: Duration) -> Ticker {
         self.settings.loop_delay = delay;
         self
@@ -94,9 +96,9 @@ impl Ticker {
         self
     }
 
-    /// Starts even when the server is away or PgQ is not there yet.
-    pub(crate) fn unchecked(mut self) -> Ticker {
-        self.checks = false;
+    /// Starts also when the server is not reachable or PgQ is not installed.
+    pub(crate) fn wait_for_pgq(mut self) -> Ticker {
+        self.at_start = AtStart::Wait;
         self
     }
 
@@ -104,21 +106,23 @@ impl Ticker {
     ///
     /// # Errors
     ///
-    /// When the server cannot be reached, PgQ is missing, or no thread can be started.
+    /// When the server cannot be reached, PgQ is not installed, or no thread can be started.
     pub fn spawn(self) -> Result<TickerHandle, Error> {
-        let failed = |error| Error::failed("the ticker does not start").caused_by(error);
+        let failed = |error| Error::failed("cannot start the ticker").caused_by(contained(error));
         let state = TickerState::default();
-        let ticks = TickerLoop::new(state.clone(), self.settings.loop_delay, self.checks);
-        let worker = self.worker(&self.name, ticks.pace()).database(DUTY, &self.conninfo);
+        let ticks = TickerLoop::new(state.clone(), self.settings.loop_delay, self.at_start);
+        let worker = self.worker(&self.name, ticks.pace()).database(LEADERSHIP, &self.conninfo);
         let mut workers = vec![worker.spawn(ticks).map_err(failed)?];
-        for chore in Chore::ALL {
-            let every = match chore {
-                Chore::Retry => self.settings.retry_delay,
-                Chore::Rotation | Chore::Extra | Chore::Vacuum => self.settings.maint_delay,
+        for task in MaintenanceTask::ALL {
+            let period = match task {
+                MaintenanceTask::Retry => self.settings.retry_delay,
+                MaintenanceTask::Rotation | MaintenanceTask::Extra | MaintenanceTask::Vacuum => {
+                    self.settings.maint_delay
+                }
             };
-            let chores = ChoreLoop::new(chore, every, state.clone());
-            let worker = self.worker(&format!("{}, {chore}", self.name), chores.pace());
-            workers.push(worker.spawn(chores).map_err(failed)?);
+            let maintenance = MaintenanceLoop::new(task, period, state.clone());
+            let worker = self.worker(&format!("{}, {task}", self.name), maintenance.pace());
+            workers.push(worker.spawn(maintenance).map_err(failed)?);
         }
         Ok(TickerHandle { workers, state, conninfo: self.conninfo })
     }

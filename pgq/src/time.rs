@@ -3,6 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use serde::{Serialize, Serializer};
 
 use dbscript::BoxError;
 
@@ -60,6 +61,19 @@ pub(crate) fn seconds(seconds: f64) -> std::time::Duration {
         return std::time::Duration::ZERO;
     }
     std::time::Duration::try_from_secs_f64(seconds).unwrap_or(std::time::Duration::MAX)
+}
+
+/// Writes a time in seconds, for `serde`.
+pub(crate) fn in_seconds<S: Serializer>(time: &std::time::Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(time.as_secs_f64())
+}
+
+/// As [`in_seconds`], for a time that may be unknown.
+pub(crate) fn in_seconds_opt<S: Serializer>(
+    time: &Option<std::time::Duration>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64()).serialize(to)
 }
 
 #[cfg(test)]

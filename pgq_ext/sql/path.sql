@@ -1,6 +1,5 @@
--- Sets the search path for the rest of the transaction, in which schemas are changed: the catalogue alone. Where there
--- are event triggers, which run under the path of the statement that fires them, what a new session finds in this
--- database comes behind the catalogue. Neither the session's own path nor its temporary objects are found first.
+-- Sets the search path for the rest of the transaction, in which schemas are changed: the catalogue alone, and where there
+-- are event triggers the database's own path behind it (DESIGN.md, D78).
 do $$
 begin
     perform pg_catalog.set_config('search_path', case

@@ -36,10 +36,8 @@ create table if not exists pgq_ext.partial_batch (
 );
 
 -- The tick behind a number of one of the tables above: `tick` for completed_tick, `batch` for completed_batch, `events` for
--- partial_batch. A queue that is restored, fails over or is recreated gives its numbers to other ticks and batches; the
--- time of the tick distinguishes them. A row counts only for the number that it was recorded with, so programs that write
--- only the tables above need not maintain it. It is a table of its own, since the tables above may belong to an extension,
--- whose dump contains the extension's columns only.
+-- partial_batch. The time distinguishes ticks of the same number (DESIGN.md, D36). It counts only for the
+-- number that it was recorded with, so other clients may write the tables above alone (D37).
 create table if not exists pgq_ext.checkpoint (
     consumer_id     text        not null,
     subconsumer_id  text        not null default '',

@@ -1,10 +1,8 @@
 //! Whether a batch was applied, by its number and its ticks.
 //!
-//! A batch is recognized by its number, its two ticks and the time of the latter. What has the number and other ticks
-//! is another batch. Such a batch, and any other that is not recorded, may be applied if it begins where the last
-//! recorded one ends or later. A batch that begins earlier is one of a subconsumer that others have overtaken, if the
-//! queue still has the last recorded tick and no recorded batch has ticks in common with it. Otherwise the queue has
-//! gone back.
+//! A batch is recognized by its number, its two ticks and the time of the latter. Any other batch is applied if it begins
+//! at or behind the end of the last recorded one, or if it was overtaken by other subconsumers' batches. Otherwise the
+//! position is lost (DESIGN.md, D32).
 
 use log::warn;
 use pgq::{Checkpoint, Events};

@@ -72,45 +72,47 @@ impl Error {
     }
 
     pub(crate) fn lost_position(consumer: &str, batch: &BatchInfo, target: &Checkpoint) -> Error {
-        let what = format!(
-            "consumer `{consumer}` has lost its position: batch {} is ticks {}..{}, the target is at tick {}; the batch goes \
-             from {} to {}, the target has {target}; --rewind moves the source there if it has that very tick, --reset \
-             forgets the target's tick",
-            batch.id,
-            batch.prev_tick,
-            batch.tick,
-            target.tick,
-            Checkpoint::start_of(batch),
-            Checkpoint::end_of(batch)
-        );
-        Error(Box::new(Inner { kind: ErrorKind::LostPosition, what, source: None }))
+        let says = (format!("is at tick {}", target.tick), format!("the target has {target}"));
+        let remedy =
+            "--rewind moves the source there if it has that very tick, --reset forgets the target's tick";
+        Error::apart(consumer, batch, says, remedy)
     }
 
     /// Of a batch that overlaps those which the target has.
     pub(crate) fn lost_batches(consumer: &str, batch: &BatchInfo, target: &Checkpoint) -> Error {
-        let what = format!(
-            "consumer `{consumer}` has lost its position: batch {} is ticks {}..{}, the target has batches up to tick {}; the \
-             batch goes from {} to {}, the target's last is {target}; `pgqadm register --at` moves the source behind what \
-             the target has, --reset forgets the target's batches, so that this one is applied",
-            batch.id,
-            batch.prev_tick,
-            batch.tick,
-            target.tick,
-            Checkpoint::start_of(batch),
-            Checkpoint::end_of(batch)
-        );
-        Error(Box::new(Inner { kind: ErrorKind::LostPosition, what, source: None }))
+        let says =
+            (format!("has batches up to tick {}", target.tick), format!("the target's last is {target}"));
+        let remedy = "`pgqadm register --at` moves the source behind what the target has, --reset forgets the target's \
+                      batches, so that this one is applied";
+        Error::apart(consumer, batch, says, remedy)
+    }
+
+    /// Of a batch that does not fit what the target has, in short and with its time.
+    fn apart(consumer: &str, batch: &BatchInfo, (short, full): (String, String), remedy: &str) -> Error {
+        let (start, end) = (Checkpoint::start_of(batch), Checkpoint::end_of(batch));
+        Error::lost(
+            consumer,
+            format!(
+                "batch {} is ticks {}..{}, the target {short}; the batch goes from {start} to {end}, {full}; {remedy}",
+                batch.id, batch.prev_tick, batch.tick
+            ),
+        )
     }
 
     pub(crate) fn left_out(consumer: &str, batch: &BatchInfo, target: &Checkpoint) -> Error {
         let what = format!(
-            "consumer `{consumer}` has lost its position: the target has batches up to {target}, batch {} begins at {}, and \
-             the events between are not applied, since the consumer was moved on or the target was restored; `pgqadm \
-             register --at {}` moves the source back if it has that tick, --reset goes on without these events",
+            "the target has batches up to {target}, batch {} begins at {}, and the events between are not applied, since \
+             the consumer was moved on or the target was restored; `pgqadm register --at {}` moves the source back if it \
+             has that tick, --reset goes on without these events",
             batch.id,
             Checkpoint::start_of(batch),
             target.tick
         );
+        Error::lost(consumer, what)
+    }
+
+    fn lost(consumer: &str, why: String) -> Error {
+        let what = format!("consumer `{consumer}` has lost its position: {why}");
         Error(Box::new(Inner { kind: ErrorKind::LostPosition, what, source: None }))
     }
 
@@ -123,6 +125,13 @@ impl Error {
 impl From<pgq::Error> for Error {
     fn from(error: pgq::Error) -> Error {
         Error::failed("the source failed", error)
+    }
+}
+
+/// Keeps the kind that the causes have for a program.
+impl From<Error> for dbscript::Error {
+    fn from(error: Error) -> dbscript::Error {
+        dbscript::Error::from(BoxError::from(error))
     }
 }
 

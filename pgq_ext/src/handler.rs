@@ -6,8 +6,8 @@ use postgres::{Client, Transaction};
 /// Applies events in another database. Implement `process_remote_batch` or `process_remote_event`. Skytools:
 /// `process_remote_batch` of `RemoteConsumer` and `SerialConsumer`.
 ///
-/// Everything written through `dst` is committed together with the record that the batch is done. Events
-/// cannot be tagged for retry: that would have to be committed on the source at the same instant.
+/// All writes through `dst` are committed together with the record of the batch. Events cannot be tagged for retry: the
+/// tag would have to be committed on the source at the same instant (DESIGN.md, D42).
 pub trait RemoteHandler {
     /// Checks the target before the first batch.
     ///

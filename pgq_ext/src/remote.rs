@@ -2,7 +2,7 @@
 
 use dbscript::Context;
 use log::{info, warn};
-use pgq::consume::Kind;
+use pgq::consume::ConsumerKind;
 use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
@@ -41,8 +41,8 @@ impl<H: RemoteHandler> RemoteConsumer<H> {
 }
 
 impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
-    fn kind(&self) -> Kind {
-        Kind::Remote
+    fn kind(&self) -> ConsumerKind {
+        ConsumerKind::Remote
     }
 
     fn configure(&mut self, settings: &Settings) -> Result<(), BoxError> {
@@ -64,10 +64,8 @@ impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
 
     fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError> {
         self.0.refresh(cx)?;
-        match self.0.by_number {
-            false => self.0.deliver(cx, batch, &ByBatch),
-            true => self.0.deliver(cx, batch, &ByBatchNumber),
-        }
+        let record = ByBatch { by_number: self.0.by_number };
+        self.0.deliver(cx, batch, &record)
     }
 }
 
@@ -85,7 +83,10 @@ pub(crate) trait Record {
     fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error>;
 }
 
-struct ByBatch;
+/// Records the batch, with its ticks unless the target's schema keeps numbers only.
+struct ByBatch {
+    by_number: bool,
+}
 
 impl Record for ByBatch {
     fn is_done(
@@ -94,29 +95,17 @@ impl Record for ByBatch {
         dst: &mut Transaction<'_>,
         events: &mut Events<'_>,
     ) -> Result<bool, Error> {
-        tracker.is_applied(dst, events)
+        match self.by_number {
+            false => tracker.is_applied(dst, events),
+            true => batches::is_number_done(tracker, dst, events),
+        }
     }
 
     fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error> {
-        tracker.set_applied(dst, batch)
-    }
-}
-
-/// For a target whose schema keeps no ticks of batches.
-struct ByBatchNumber;
-
-impl Record for ByBatchNumber {
-    fn is_done(
-        &self,
-        tracker: &Tracker,
-        dst: &mut Transaction<'_>,
-        events: &mut Events<'_>,
-    ) -> Result<bool, Error> {
-        batches::is_number_done(tracker, dst, events)
-    }
-
-    fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error> {
-        tracker.set_batch_done(dst, batch.id).map(|_| ())
+        match self.by_number {
+            false => tracker.set_applied(dst, batch),
+            true => tracker.set_batch_done(dst, batch.id).map(|_| ()),
+        }
     }
 }
 
@@ -174,12 +163,12 @@ impl<H: RemoteHandler> Target<H> {
         record: &impl Record,
     ) -> Result<Delivered, BoxError> {
         let events = self.apply(cx, &mut batch, record).map_err(|error| {
-            let what = format!("cannot apply batch {} of queue `{}`", batch.info().id, batch.queue());
+            let what = format!("cannot apply the batch ({})", batch.place());
             dbscript::Error::failed(what).caused_by(self.locate(cx, error))
         })?;
         // The target is committed. If the rest fails, the batch comes again and is skipped.
         batch.finish_applied()?;
-        Ok(Delivered { events, ..Delivered::default() })
+        Ok(Delivered::all_done(events))
     }
 
     fn apply(

@@ -1,6 +1,6 @@
 //! The schema `pgq_ext` in the target database.
 
-use dbscript::{Context, plain};
+use dbscript::{Context, printable};
 use log::warn;
 use pgq::lock::Lock;
 use pgq::schema::{lock_and_list_dependents, require_trusted_owners, reset_privileges, trust_check};
@@ -85,7 +85,7 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
 pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
     let removed = remove(client, None)?;
     for dependent in removed.iter().flatten() {
-        warn!("schema `pgq_ext`: {} depended on it and was removed too", plain(dependent));
+        warn!("schema `pgq_ext`: {} depended on it and was removed too", printable(dependent));
     }
     Ok(removed.is_some())
 }

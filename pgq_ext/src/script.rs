@@ -49,7 +49,7 @@ impl Program {
         let program = dbscript::Program::new(service)
             .database(src, "Connection string of the source database. No default.")
             .database(dst, "Connection string of the target database. No default.")
-            .keys(&script::KEYS)
+            .keys(script::KEYS)
             .switch(script::REGISTER.0, script::REGISTER.1)
             .switch(script::UNREGISTER.0, script::UNREGISTER.1);
         Program { program, ends: Ends { src, dst } }
@@ -146,7 +146,7 @@ fn checkpoint(dst: &mut Client, consumer: &str) -> Result<Option<Checkpoint>, Er
     if schema::keeps_times(dst)? {
         return tracker.checkpoint(dst);
     }
-    Ok(tracker.last_tick(dst)?.map(|tick| Checkpoint { tick, time: None }))
+    Ok(tracker.last_tick(dst)?.map(|tick| Checkpoint::new(tick, None)))
 }
 
 /// Forgets the target's batches, also those of all subconsumers, who share the position.

@@ -2,7 +2,7 @@
 
 use dbscript::Context;
 use log::warn;
-use pgq::consume::{Kind, Place};
+use pgq::consume::{ConsumerKind, Place};
 use pgq::{Batch, BatchInfo, BoxError, Checkpoint, Delivered, Delivery, Events, Settings};
 use postgres::Transaction;
 
@@ -33,8 +33,8 @@ impl<H: RemoteHandler> SerialConsumer<H> {
 }
 
 impl<H: RemoteHandler> Delivery for SerialConsumer<H> {
-    fn kind(&self) -> Kind {
-        Kind::Serial
+    fn kind(&self) -> ConsumerKind {
+        ConsumerKind::Serial
     }
 
     fn configure(&mut self, settings: &Settings) -> Result<(), BoxError> {
@@ -67,7 +67,7 @@ impl ByTick {
     fn read(&self, tracker: &Tracker, dst: &mut Transaction<'_>) -> Result<Option<Checkpoint>, Error> {
         match self.by_number {
             false => tracker.checkpoint(dst),
-            true => Ok(tracker.last_tick(dst)?.map(|tick| Checkpoint { tick, time: None })),
+            true => Ok(tracker.last_tick(dst)?.map(|tick| Checkpoint::new(tick, None))),
         }
     }
 
@@ -99,7 +99,7 @@ impl Record for ByTick {
                     "the target is at tick {}, past batch {} of ticks {}..{}: not applying it again",
                     target.tick, batch.id, batch.prev_tick, batch.tick
                 );
-                Checkpoint { time: events.tick_time(target.tick)?, ..target }
+                Checkpoint::new(target.tick, events.tick_time(target.tick)?)
             }
             Place::Beyond | Place::Elsewhere => {
                 return Err(Error::lost_position(tracker.consumer(), &batch, &target));

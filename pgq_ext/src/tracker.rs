@@ -1,10 +1,10 @@
 //! The record of what has been applied on the target.
 
 use chrono::{DateTime, Utc};
+use dbscript::param::{Param, int8, text, timestamptz};
 use pgq::lock::Lock;
 use pgq::{BatchInfo, Checkpoint, Settings};
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
 use crate::error::Error;
@@ -82,8 +82,7 @@ impl Tracker {
     /// When the loop that runs on this thread is asked to stop, when the session's `lock_timeout` is over, with who has
     /// the lock, and when the server fails.
     pub fn lock(&self, client: &mut impl GenericClient) -> Result<(), Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&self.consumer, Type::TEXT), (&self.subconsumer, Type::TEXT)];
+        let values = [text(&self.consumer), text(&self.subconsumer)];
         let name = format!("the target's lock of consumer `{}`", self.consumer);
         let taken = Lock::new(&name, sql::LOCK, &values).also(sql::LIFT_LIMITS).take(client);
         taken.map_err(|error| Error::failed("cannot lock the consumer", error))
@@ -99,7 +98,7 @@ impl Tracker {
         if self.subconsumer.is_none() {
             return Ok(());
         }
-        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&self.consumer, Type::TEXT), (&batch, Type::INT8)];
+        let values = [text(&self.consumer), int8(&batch)];
         let name = format!("the target's lock of batch {batch} of consumer `{}`", self.consumer);
         let taken = Lock::new(&name, sql::LOCK_BATCH, &values).take(client);
         taken.map_err(|error| Error::failed("cannot lock the batch", error))
@@ -124,7 +123,7 @@ impl Tracker {
     ///
     /// As [`last_tick`](Tracker::last_tick).
     pub fn set_last_tick(&self, client: &mut impl GenericClient, tick: Option<i64>) -> Result<(), Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&tick, Type::INT8)];
+        let values = [int8(&tick)];
         self.call(client, "cannot record the tick", sql::SET_LAST_TICK, &values).map(|_| ())
     }
 
@@ -149,8 +148,7 @@ impl Tracker {
         client: &mut impl GenericClient,
         checkpoint: &Checkpoint,
     ) -> Result<(), Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&checkpoint.tick, Type::INT8), (&checkpoint.time, Type::TIMESTAMPTZ)];
+        let values = [int8(&checkpoint.tick), timestamptz(&checkpoint.time)];
         self.call(client, "cannot record the tick", sql::SET_CHECKPOINT, &values).map(|_| ())
     }
 
@@ -163,7 +161,7 @@ impl Tracker {
     ///
     /// As [`last_tick`](Tracker::last_tick).
     pub fn is_batch_done(&self, client: &mut impl GenericClient, batch: i64) -> Result<bool, Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&batch, Type::INT8)];
+        let values = [int8(&batch)];
         let statement =
             if self.subconsumer.is_some() { sql::IS_BATCH_DONE_BY_ANY } else { sql::IS_BATCH_DONE };
         self.call(client, "cannot read the last batch", statement, &values).map(|row| row.get(0))
@@ -175,11 +173,11 @@ impl Tracker {
     ///
     /// As [`last_tick`](Tracker::last_tick).
     pub fn set_batch_done(&self, client: &mut impl GenericClient, batch: i64) -> Result<bool, Error> {
-        let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&batch, Type::INT8)];
+        let mut values = vec![int8(&batch)];
         let Some(subconsumer) = &self.subconsumer else {
             return self.record(client, sql::SET_BATCH_DONE, &values);
         };
-        values.push((subconsumer, Type::TEXT));
+        values.push(text(subconsumer));
         self.record(client, sql::SET_BATCH_DONE_BY, &values)
     }
 
@@ -191,13 +189,13 @@ impl Tracker {
     /// As [`checkpoint`](Tracker::checkpoint).
     pub fn set_applied(&self, client: &mut impl GenericClient, batch: &BatchInfo) -> Result<(), Error> {
         let subconsumer = self.own();
-        let values: [(&(dyn ToSql + Sync), Type); 6] = [
-            (&subconsumer, Type::TEXT),
-            (&batch.id, Type::INT8),
-            (&batch.prev_tick, Type::INT8),
-            (&batch.prev_tick_time, Type::TIMESTAMPTZ),
-            (&batch.tick, Type::INT8),
-            (&batch.tick_time, Type::TIMESTAMPTZ),
+        let values = [
+            text(&subconsumer),
+            int8(&batch.id),
+            int8(&batch.prev_tick),
+            timestamptz(&batch.prev_tick_time),
+            int8(&batch.tick),
+            timestamptz(&batch.tick_time),
         ];
         self.record(client, sql::SET_APPLIED, &values).map(|_| ())
     }
@@ -250,12 +248,12 @@ impl Tracker {
         batch: &BatchInfo,
     ) -> Result<BatchStatus, Error> {
         let subconsumer = self.own();
-        let values: [(&(dyn ToSql + Sync), Type); 5] = [
-            (&subconsumer, Type::TEXT),
-            (&batch.id, Type::INT8),
-            (&batch.prev_tick, Type::INT8),
-            (&batch.tick, Type::INT8),
-            (&batch.tick_time, Type::TIMESTAMPTZ),
+        let values = [
+            text(&subconsumer),
+            int8(&batch.id),
+            int8(&batch.prev_tick),
+            int8(&batch.tick),
+            timestamptz(&batch.tick_time),
         ];
         let row = self.call(client, "cannot read the last batch", sql::GET_BATCH_STATUS, &values)?;
         let failed = |error| self.failed("cannot read the last batch", error);
@@ -274,7 +272,7 @@ impl Tracker {
         if self.subconsumer.is_none() {
             return Ok(None);
         }
-        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&self.subconsumer, Type::TEXT)];
+        let values = [text(&self.subconsumer)];
         self.call(client, "cannot read the last batch", sql::GET_LAST_BATCH, &values).map(|row| row.get(0))
     }
 
@@ -315,12 +313,7 @@ impl Tracker {
         (batch, event): (&BatchInfo, i64),
     ) -> Result<bool, Error> {
         let subconsumer = self.own();
-        let values: [(&(dyn ToSql + Sync), Type); 4] = [
-            (&subconsumer, Type::TEXT),
-            (&batch.id, Type::INT8),
-            (&event, Type::INT8),
-            (&batch.tick_time, Type::TIMESTAMPTZ),
-        ];
+        let values = [text(&subconsumer), int8(&batch.id), int8(&event), timestamptz(&batch.tick_time)];
         self.call(client, what, statement, &values).map(|row| row.get(0))
     }
 
@@ -328,7 +321,7 @@ impl Tracker {
         &self,
         client: &mut impl GenericClient,
         statement: &str,
-        values: &[(&(dyn ToSql + Sync), Type)],
+        values: &[Param<'_>],
     ) -> Result<bool, Error> {
         self.call(client, "cannot record the batch", statement, values).map(|row| row.get(0))
     }
@@ -339,9 +332,9 @@ impl Tracker {
         client: &mut impl GenericClient,
         what: &str,
         statement: &str,
-        more: &[(&(dyn ToSql + Sync), Type)],
+        more: &[Param<'_>],
     ) -> Result<Row, Error> {
-        let consumer: (&(dyn ToSql + Sync), Type) = (&self.consumer, Type::TEXT);
+        let consumer = text(&self.consumer);
         let values: Vec<_> = std::iter::once(consumer).chain(more.iter().cloned()).collect();
         client.query_typed_one(statement, &values).map_err(|error| self.failed(what, error))
     }
@@ -362,5 +355,5 @@ fn checkpoint(row: &Row, column: usize) -> Result<Option<Checkpoint>, postgres::
         return Ok(None);
     };
     let time: Option<DateTime<Utc>> = row.try_get(column + 1)?;
-    Ok(Some(Checkpoint { tick, time }))
+    Ok(Some(Checkpoint::new(tick, time)))
 }

@@ -48,7 +48,7 @@ fn unregister(client: &mut impl GenericClient) -> Result<bool, pgq::Error> {
 }
 
 fn drop(client: &mut impl GenericClient) -> Result<bool, pgq::Error> {
-    pgq::admin::drop_queue(client, "q", true)
+    pgq::admin::drop_queue(client, "q", pgq::admin::DropMode::Force)
 }
 
 #[test]
@@ -116,7 +116,10 @@ fn a_queue_in_use_is_not_dropped_and_its_user_is_named() {
         // A limit is set for whoever has none, and for the dropping alone.
         let limit = "select current_setting('lock_timeout')";
         let mut transaction = place.client.transaction().expect("begun");
-        assert!(!pgq::admin::drop_queue(&mut transaction, "nope", true).expect("not there"));
+        assert!(
+            !pgq::admin::drop_queue(&mut transaction, "nope", pgq::admin::DropMode::Force)
+                .expect("not there")
+        );
         assert_eq!(transaction.query_one(limit, &[]).expect("answers").get::<_, &str>(0), "0");
         transaction.rollback().expect("rolled back");
         producer.batch_execute("commit").expect("committed");

@@ -92,6 +92,10 @@ fn bash_completes_commands_and_what_they_take() {
     assert_eq!(completed("pgqadm adm.ini drop q --fo"), "--force");
     assert_eq!(completed("pgqadm adm.ini register q c --a"), "--at");
     assert_eq!(completed("pgqadm --qu"), "--quiet");
+    assert_eq!(completed("pgqadm dr"), "", "the config file comes first");
+    assert_eq!(completed("pgqadm --set a = b ad"), "adm.ini");
+    assert_eq!(completed("pgqadm adm.ini failed "), "list count retry delete purge");
+    assert_eq!(completed("pgqadm adm.ini install --schema = o"), "own");
 }
 
 #[test]
@@ -117,6 +121,9 @@ fn fish_completes_commands_and_what_they_take() {
     assert_eq!(completed("pgqadm adm.ini failed purge q c --ol"), "--older-than");
     assert_eq!(completed("pgqadm adm.ini drop q --a"), "");
     assert_eq!(completed("pgqadm adm.ini drop q --fo"), "--force");
+    assert_eq!(completed("pgqadm dr"), "", "the config file comes first");
+    assert_eq!(completed("pgqadm adm.ini --qu"), "--quiet");
+    assert_eq!(completed("pgqadm adm.ini failed "), "count delete list purge retry");
 }
 
 #[test]
@@ -133,7 +140,7 @@ fn every_shell_gets_completions() {
 #[test]
 fn a_command_that_is_none_is_told_with_the_nearest() {
     let place = Place::create(super::KINDS[0]);
-    place.refused(&["regsiter", "q", "c"], 2, "unknown command `regsiter`; do you mean `register`?");
+    place.refused(&["regsiter", "q", "c"], 2, "unknown command `regsiter`; did you mean `register`?");
     place.refused(&["fly"], 2, "unknown command `fly`; `pgqadm --help` lists the commands");
     place.refused(&[], 2, "no command given; `pgqadm --help` lists the commands");
     place.refused(&["ticker", "q"], 2, "command `ticker` takes no arguments");
@@ -162,12 +169,12 @@ fn a_missing_database_and_an_unknown_key_are_told() {
     fs::write(place.path().join("adm.ini"), "[pgqadm]\ndatabase = x\n").expect("writable");
     place.refused(&["create", "q"], 2, "config value not set: db (section [pgqadm] of `adm.ini`)");
     let (out, log) = place.done(&["install", "--print"]);
-    assert!(out.contains("create schema") && log.contains("key `database` is not known"), "{log}");
+    assert!(out.contains("create schema") && log.contains("unknown key `database`"), "{log}");
     fs::write(place.path().join("adm.ini"), "[pgqd]\ndatabase_list = x\n").expect("writable");
     place.refused(
         &["config"],
         2,
-        "config value not set: db (section [pgqd] of `adm.ini`); this command is about one",
+        "config value not set: db (section [pgqd] of `adm.ini`); this command requires a database",
     );
     let said = place.run(&["check"]);
     assert!(said.status == Some(3) && said.out.contains("config value not set: db"), "{said:?}");

@@ -95,7 +95,7 @@ fn what_is_not_allowed_changes_nothing_and_is_told_in_one_line() {
                      external_ticker, disable_insert, per_tx_limit, extra_maint";
         place.refused(&["config", "a", good, "max_lag=1"], 2, names);
         place.refused(&["config", "a", good, "queue_name=b"], 2, "unknown variable `queue_name`");
-        place.refused(&["config", "a", "tiker_max_lag=1"], 2, "do you mean `ticker_max_lag`?");
+        place.refused(&["config", "a", "tiker_max_lag=1"], 2, "did you mean `ticker_max_lag`?");
         place.refused(&["config", "a", good, "queue_ticker_max_lag=1"], 2, "given twice");
         place.refused(&["config", "a", good, "rotation_period"], 2, "<variable>=<value>");
         for (change, takes) in [

@@ -64,7 +64,7 @@ fn a_consumer_is_registered_where_another_one_is() {
         place.refused(
             &["register", "q", "late", "--copy", "c"],
             2,
-            &format!("to where `c` is, tick {second}?"),
+            &format!("to the position of `c`, tick {second}?"),
         );
         assert_eq!(queues::position(&mut place.client, "q", "late"), (last, None));
         place.done(&["register", "q", "late", "--copy", "c", "--force"]);

@@ -28,7 +28,10 @@ fn what_a_subconsumer_has_open_comes_back_to_the_others() {
     for mut place in Place::each() {
         group(&mut place);
         let (_, log) = place.done(&["unregister", "q", "g.a"]);
-        assert!(log.contains("unregistered; the events of its open batch come back to the others"), "{log}");
+        assert!(
+            log.contains("unregistered; the events of its open batch return to the other subconsumers"),
+            "{log}"
+        );
         assert_eq!(place.value(NAMES), "g,g.b");
         assert_eq!(pgq::ticker::retry_events(&mut place.client).expect("returned"), 3);
         queues::tick(&mut place.client, "q");

@@ -9,7 +9,7 @@ const QUEUES: &str = "select string_agg(queue_name, ',' order by queue_name) fro
 fn several_queues_are_created_or_none() {
     for mut place in Place::each() {
         let (_, log) = place.done(&["create", "a", "b", "a"]);
-        for line in ["queue `a`: created", "queue `b`: created", "queue `a`: already there"] {
+        for line in ["queue `a`: created", "queue `b`: created", "queue `a`: already exists"] {
             assert!(log.contains(line), "{log}");
         }
         place.refused(&["create", "c", ""], 2, "must not be empty");
@@ -33,7 +33,7 @@ fn where_nobody_can_be_asked_a_queue_is_dropped_by_force_only() {
         assert!(place.done(&["drop", "q", "--force"]).1.contains("queue `q`: dropped"));
         assert!(place.done(&["--force", "drop", "empty"]).1.contains("queue `empty`: dropped"));
         assert_eq!(place.value(QUEUES), "");
-        assert!(place.done(&["drop", "q"]).1.contains("queue `q`: not there"));
+        assert!(place.done(&["drop", "q"]).1.contains("queue `q`: does not exist"));
         assert_eq!(place.value("select count(*) from pgq.subscription"), "0");
     }
 }
@@ -46,10 +46,11 @@ fn a_queue_with_consumers_is_not_dropped_unforced() {
         let client = &mut place.client;
         let contents = pgq::admin::queue_contents(client, ODD).expect("readable").expect("there");
         assert_eq!((contents.events, &*contents.consumers), (Some(0), &[ODD.to_owned()][..]));
-        let error = pgq::admin::drop_queue(client, ODD, false).expect_err("it has a consumer");
+        let error = pgq::admin::drop_queue(client, ODD, pgq::admin::DropMode::RefuseConsumers)
+            .expect_err("it has a consumer");
         assert!(error.kind() != pgq::ErrorKind::Missing && error.queue() == Some(ODD), "{error:?}");
-        assert!(pgq::admin::drop_queue(client, ODD, true).expect("dropped"));
-        assert!(!pgq::admin::drop_queue(client, ODD, true).expect("gone"));
+        assert!(pgq::admin::drop_queue(client, ODD, pgq::admin::DropMode::Force).expect("dropped"));
+        assert!(!pgq::admin::drop_queue(client, ODD, pgq::admin::DropMode::Force).expect("gone"));
         assert_eq!(pgq::admin::queue_contents(client, ODD).expect("readable"), None);
     }
 }

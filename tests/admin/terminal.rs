@@ -128,7 +128,7 @@ fn a_schema_is_removed_after_a_yes_only() {
         place.done(&["create", "q"]);
         let (status, shown) = answered(&place, &["uninstall"], "n\n");
         assert_eq!(status, Some(1), "{shown}");
-        assert!(shown.starts_with("remove for ever schema pgq (1 queue with 0 consumers)"), "{shown}");
+        assert!(shown.starts_with("permanently remove schema pgq (1 queue with 0 consumers)"), "{shown}");
         assert_eq!(place.value("select count(*) from pgq.queue"), "1");
         assert_eq!(answered(&place, &["uninstall"], "y\n").0, Some(0));
         let (_, log) = place.done(&["uninstall"]);

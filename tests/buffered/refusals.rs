@@ -69,7 +69,7 @@ fn a_role_that_may_not_insert_is_told_at_the_start() {
         let builder = || builder(&format!("{} user={role}", database.conninfo()));
         let error = dbscript::describe(&builder().spawn().expect_err("no right"));
         assert!(error.contains(&format!("role `{role}` may not insert into the queue's tables")), "{error}");
-        let grants = error.split_once("tables; `").and_then(|(_, rest)| rest.split_once("` lets it"));
+        let grants = error.split_once("tables; run `").and_then(|(_, rest)| rest.split_once('`'));
         let (grants, _) = grants.expect("what to grant");
         client.batch_execute(grants).expect("granted");
         let producer = builder().spawn().expect("up");

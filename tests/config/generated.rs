@@ -3,13 +3,13 @@
 use std::cell::{Cell, RefCell};
 
 use proptest::prelude::*;
-use proptest::test_runner::{RngSeed, TestRunner};
 
 use super::compare::compare;
 use super::peer::Peer;
+use crate::support::amount::check_generated;
 
-/// Files that are generated in each run, always the same ones unless `PROPTEST_RNG_SEED` says otherwise.
-const GENERATED: u32 = 4000;
+/// How many files are generated.
+const GENERATED: [u32; 2] = [500, 4000];
 
 #[rustfmt::skip]
 const KEYS: [&str; 14] = [
@@ -57,21 +57,14 @@ fn file() -> impl Strategy<Value = String> {
 
 #[test]
 fn generated_files() {
-    let defaults = ProptestConfig::default();
-    let seed = if defaults.rng_seed == RngSeed::Random { RngSeed::Fixed(1) } else { defaults.rng_seed };
-    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { defaults.cases } else { GENERATED };
-    let config = ProptestConfig { cases, rng_seed: seed, failure_persistence: None, ..defaults };
     let peer = RefCell::new(Peer::start());
     let accepted = Cell::new(0);
     let set = vec![None, Some(("a", "%(b)s")), Some(("A", "2")), Some(("x.y.b", "%%")), Some(("c d", "%"))];
-    let result = TestRunner::new(config).run(&(file(), prop::sample::select(set)), |(text, set)| {
+    let cases = check_generated(GENERATED, &(file(), prop::sample::select(set)), |(text, set)| {
         let set: Vec<_> = set.into_iter().collect();
         let read = compare(&mut peer.borrow_mut(), text.as_bytes(), &set).map_err(TestCaseError::fail)?;
         accepted.set(accepted.get() + u32::from(read));
         Ok(())
     });
-    if let Err(failure) = result {
-        panic!("{failure}");
-    }
     assert!(accepted.get() > cases / 4, "only {} of {cases} files are valid", accepted.get());
 }

@@ -13,10 +13,6 @@ def attempt(read):
         return {"error": "%s: %s" % (type(error).__name__, error)}
 
 
-def pairs(values):
-    return [[key, value] for key, value in values.items()]
-
-
 def read_key(config, key):
     return {
         "get": attempt(lambda: config.get(key)),
@@ -24,10 +20,8 @@ def read_key(config, key):
         "float": attempt(lambda: repr(config.getfloat(key))),
         "boolean": attempt(lambda: config.getboolean(key)),
         "list": attempt(lambda: config.getlist(key)),
-        "dict": attempt(lambda: pairs(config.getdict(key))),
         "file": attempt(lambda: config.getfile(key)),
         "size": attempt(lambda: str(config.getbytes(key))),
-        "wildcard": attempt(lambda: config.get_wildcard("*.*." + key, ["x", "y"])),
     }
 
 

@@ -62,7 +62,7 @@ fn a_file_that_cannot_be_used_changes_nothing() {
     fs::remove_file(place.path("job.ini")).expect("there");
     reload(&place, &job, "cannot read config file `job.ini`", 1);
 
-    assert_eq!(place.log().matches("ERROR Config not reloaded, the old one stays: ").count(), 7);
+    assert_eq!(place.log().matches("ERROR Config not reloaded, keeping the old one: ").count(), 7);
     assert!(place.seen().iter().all(|seen| seen == "one"));
     assert!(job.is_running());
     place.write(&format!("{two}loop_delay = 0.01\n"));
@@ -77,7 +77,7 @@ fn a_key_that_is_not_known_is_told_once() {
     place.write(&format!("odd_text = one\n{text}"));
     let job = Running::start(&mut place.command());
     place.wait_seen("one");
-    let warning = "WARNING key `lop_delay` is not known; do you mean `loop_delay`?";
+    let warning = "WARNING unknown key `lop_delay`; did you mean `loop_delay`?";
     assert_eq!(place.log().matches("WARNING").count(), 1, "{}", place.log());
     assert!(place.log().contains(warning), "{}", place.log());
     for times in 1..4 {
@@ -86,5 +86,5 @@ fn a_key_that_is_not_known_is_told_once() {
     place.write(&format!("odd_text = two\nlogfil = x\n{text}"));
     reload(&place, &job, "Config reloaded", 4);
     assert_eq!(place.log().matches("WARNING").count(), 2, "{}", place.log());
-    assert!(place.log().contains("WARNING key `logfil` is not known; do you mean `logfile`?"));
+    assert!(place.log().contains("WARNING unknown key `logfil`; did you mean `logfile`?"));
 }

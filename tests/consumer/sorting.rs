@@ -24,7 +24,7 @@ fn insert(client: &mut Client, count: i32) {
 }
 
 fn work_mem(batch: &mut Batch<'_>) -> String {
-    batch.db().query_one("show work_mem", &[]).expect("readable").get(0)
+    batch.db().expect("a transaction is open").query_one("show work_mem", &[]).expect("readable").get(0)
 }
 
 #[test]

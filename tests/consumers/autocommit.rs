@@ -22,7 +22,7 @@ fn no_transaction_is_open_while_the_handler_runs() {
         let (out, told) = channel();
         let mut witness = database.client();
         let consumer = handler(move |_, batch| {
-            let own = batch.client().ok_or("there is a connection")?;
+            let own = batch.client()?;
             let pid: i32 = own.query_one("select pg_backend_pid()", &[])?.get(0);
             let row = witness.query_one(
                 "select state, xact_start is null, backend_xmin is null and backend_xid is null, \
@@ -104,7 +104,7 @@ fn outcomes_and_the_policy_work_as_in_a_transaction() {
         subscription.register(&mut client).expect("registered");
         fill(&mut client, 5);
         let mut consumer = handler(|event, batch| {
-            assert!(batch.client().is_some());
+            assert!(batch.client().is_ok());
             match number(event) {
                 0 => Err("no".into()),
                 1 => panic!("no"),
@@ -128,7 +128,7 @@ fn what_was_written_stays_and_the_batch_comes_again() {
     subscription.register(&mut client).expect("registered");
     fill(&mut client, 4);
     let mut consumer = handler(|event, batch| {
-        let db = batch.client().ok_or("there is a connection")?;
+        let db = batch.client()?;
         db.execute("insert into written values ($1)", &[&number(event)])?;
         if number(event) == 2 { Err("amid the batch".into()) } else { Ok(Outcome::Done) }
     });
@@ -178,11 +178,15 @@ fn the_mover_does_without_a_transaction_on_the_source_too() {
 }
 
 #[test]
-#[should_panic(expected = "autocommit")]
-fn there_is_no_transaction_to_write_in() {
-    let (_database, mut client) = Pgq::Own.database();
-    let subscription = Subscription::new(autocommit(|_| ()));
-    subscription.register(&mut client).expect("registered");
-    fill(&mut client, 1);
-    open(&mut client, &subscription).db();
+fn a_batch_has_a_transaction_or_a_connection() {
+    for is_autocommit in [true, false] {
+        let (_database, mut client) = Pgq::Own.database();
+        let subscription = subscribe(&mut client, |settings| settings.autocommit = is_autocommit);
+        fill(&mut client, 1);
+        let mut batch = open(&mut client, &subscription);
+        let db = batch.db().map(|_| ()).map_err(|error| error.kind());
+        let connection = batch.client().map(|_| ()).map_err(|error| error.kind());
+        let (there, missing) = (Ok(()), Err(pgq::ErrorKind::Misconfigured));
+        assert_eq!((db, connection), if is_autocommit { (missing, there) } else { (there, missing) });
+    }
 }

@@ -35,7 +35,7 @@ fn what_a_failed_handler_wrote_is_gone_and_what_others_wrote_stays() {
                 5 => panic!("by a panic"),
                 6 => panic_any(5),
                 7 => {
-                    batch.db().execute("select 1 / 0", &[])?;
+                    batch.db()?.execute("select 1 / 0", &[])?;
                     Ok(Outcome::Done)
                 }
                 _ => Ok(Outcome::Done),
@@ -137,7 +137,7 @@ fn a_transaction_that_a_handler_has_spoiled_in_silence_is_rolled_back_as_a_whole
         write(batch, number(event))?;
         if number(event) == 1 {
             // Nobody hears of it.
-            let _ = batch.db().execute("select 1 / 0", &[]);
+            let _ = batch.db()?.execute("select 1 / 0", &[]);
         }
         Ok(Outcome::Done)
     });
@@ -157,7 +157,7 @@ fn a_handler_that_breaks_the_connection_fails_the_batch() {
     let consumer = handler(move |event, batch| {
         write(batch, number(event))?;
         if number(event) == 3 && !std::mem::replace(&mut broken, true) {
-            batch.db().execute("select pg_terminate_backend(pg_backend_pid())", &[])?;
+            batch.db()?.execute("select pg_terminate_backend(pg_backend_pid())", &[])?;
         }
         Ok(Outcome::Done)
     });
@@ -177,7 +177,7 @@ fn an_abort_is_no_events_fault() {
     let mut settings = Settings::new(QUEUE, CONSUMER);
     settings.retry_policy = Some(at_once());
     let consumer = handler(|_, batch| {
-        batch.db().execute("select pg_sleep(3600)", &[])?;
+        batch.db()?.execute("select pg_sleep(3600)", &[])?;
         Ok(Outcome::Done)
     });
     let worker = Worker::with_settings(&database.conninfo(), settings).loop_delay(SHORT);

@@ -7,7 +7,7 @@ use postgres::Transaction;
 use super::coop::{is_waiting, sub};
 use super::*;
 use crate::support::programs::{Pair, errors};
-use crate::support::wait_for;
+use crate::support::{templates, wait_for};
 
 /// Writes the data of events to the table `applied`.
 struct Apply;
@@ -23,10 +23,8 @@ impl RemoteHandler for Apply {
 fn a_remote_batch_that_is_taken_over_is_applied_once() {
     for applied in [false, true] {
         let (source, mut client) = Pgq::Own.database();
-        let target = Database::create("coop_dst");
-        let mut dst = target.client();
+        let (target, mut dst) = templates::recording("coop_dst");
         dst.batch_execute("create table applied (data text)").expect("created");
-        pgq_ext::schema::install(&mut dst).expect("installed");
         let (a, b) = (sub("a", |_| ()), sub("b", |s| s.subconsumer_timeout = Some(Duration::ZERO)));
         for subscription in [&a, &b] {
             subscription.register(&mut client).expect("registered");
@@ -62,10 +60,8 @@ struct Ends {
 impl Ends {
     fn create(pgq: Pgq) -> (Ends, Client, Client) {
         let (source, mut client) = pgq.database();
-        let target = Database::create("coop_dst");
-        let mut dst = target.client();
+        let (target, mut dst) = templates::recording("coop_dst");
         dst.batch_execute("create table applied (data text)").expect("created");
-        pgq_ext::schema::install(&mut dst).expect("installed");
         for name in ["a", "b"] {
             sub(name, |_| ()).register(&mut client).expect("registered");
         }

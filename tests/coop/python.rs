@@ -181,7 +181,7 @@ fn a_consumer_of_this_project_shares_the_work_with_python_pgq() {
             event: &pgq::Event,
             batch: &mut pgq::Batch<'_>,
         ) -> Result<pgq::Outcome, pgq::BoxError> {
-            batch.db().execute("insert into processed values ($1, 'rust')", &[&event.id()])?;
+            batch.db()?.execute("insert into processed values ($1, 'rust')", &[&event.id()])?;
             Ok(pgq::Outcome::Done)
         }
     }

@@ -65,7 +65,7 @@ fn reading_a_batch_may_take_longer_than_a_handlers_statements() {
         if !autocommit {
             let limits = "select current_setting('statement_timeout'), \
                           current_setting('idle_in_transaction_session_timeout')";
-            let row = batch.db().query_one(limits, &[]).expect("readable");
+            let row = batch.db().expect("a transaction is open").query_one(limits, &[]).expect("readable");
             assert_eq!((row.get(0), row.get(1)), ("300ms", "0"));
         }
         batch.finish().expect("finished");

@@ -9,7 +9,7 @@ use postgres::Client;
 use super::{CONSUMER, KINDS, QUEUE, database, make_queue, read, rotate, tick_and_read};
 use crate::support::programs::{Running, command};
 use crate::support::server::Server;
-use crate::support::{Database, queues, wait_for};
+use crate::support::{Database, queues, templates, wait_for};
 
 #[test]
 fn events_that_are_written_behind_a_rotation_are_read() {
@@ -83,10 +83,7 @@ impl Mover {
         let mut from = source.client("postgres");
         queues::install_as(&mut from, Kind::Own);
         make_queue(&mut from, QUEUE);
-        let target = Database::create_for(kind, "copying");
-        let mut to = target.client();
-        queues::install_as(&mut to, kind);
-        pgq_ext::schema::install(&mut to).expect("installed");
+        let (target, mut to) = templates::installed_whole(kind, "copying");
         make_queue(&mut to, QUEUE);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let ini = format!(

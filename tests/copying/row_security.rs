@@ -120,7 +120,12 @@ fn a_handlers_statements_keep_their_row_security() {
     let info = subscription.next_batch(&mut reader).expect("answers").expect("a batch");
     let mut batch = Batch::open(&mut reader, &subscription, info).expect("opened");
     let seen = |batch: &mut Batch<'_>| -> i64 {
-        batch.db().query_one("select count(*) from mine", &[]).expect("readable").get(0)
+        batch
+            .db()
+            .expect("a transaction is open")
+            .query_one("select count(*) from mine", &[])
+            .expect("readable")
+            .get(0)
     };
     assert_eq!(seen(&mut batch), 1);
     batch.next_event().expect("read").expect("an event");

@@ -5,7 +5,7 @@ use postgres::{Client, Transaction};
 
 use super::{CONSUMER, KINDS, QUEUE, database};
 use crate::support::server::Server;
-use crate::support::{Database, queues};
+use crate::support::{queues, templates};
 
 /// Reads a batch, passes it to `copy` with a transaction of the target, commits there, then finishes it.
 fn relay(
@@ -61,9 +61,7 @@ fn watch(client: &mut Client) {
 fn every_copy_waits_and_a_producer_chooses() {
     for kind in KINDS {
         let (_source, mut source) = database(kind);
-        let target = Database::create_for(kind, "copying_target");
-        let mut target = target.client();
-        queues::install_as(&mut target, kind);
+        let (_database, mut target) = templates::installed(kind, "copying_target");
         queues::create(&mut target, QUEUE);
         watch(&mut target);
         let settings = |target: &mut Client| -> Vec<String> {

@@ -7,13 +7,11 @@ use pgq::schema::Kind;
 
 use super::{EVIL, assert_printable, printed};
 use crate::support::programs::command_on;
-use crate::support::{Database, queues};
+use crate::support::templates;
 
 #[test]
 fn names_are_written_out_by_every_command() {
-    let database = Database::create_for(Kind::Own, "escaping");
-    let mut client = database.client();
-    queues::install_as(&mut client, Kind::Own);
+    let (database, _client) = templates::installed(Kind::Own, "escaping");
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("adm.ini"), format!("[pgqadm]\ndb = {}\n", database.conninfo()))
         .expect("writable");
@@ -51,9 +49,7 @@ fn names_are_written_out_by_every_command() {
 
 #[test]
 fn json_of_the_status_is_json_still() {
-    let database = Database::create_for(Kind::Own, "escaping");
-    let mut client = database.client();
-    queues::install_as(&mut client, Kind::Own);
+    let (database, mut client) = templates::installed(Kind::Own, "escaping");
     pgq::admin::create_queue(&mut client, EVIL).expect("created");
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("adm.ini"), format!("[pgqadm]\ndb = {}\n", database.conninfo()))

@@ -52,7 +52,7 @@ fn a_panic_at_an_error_of_the_server_shows_no_row() {
             client.execute(sql, &[]).expect("inserted");
             Ok(())
         };
-        let error = dbscript::guarded(&mut insert).expect_err("it panics");
+        let error = dbscript::catch_panic(&mut insert).expect_err("it panics");
         let line = dbscript::describe(&*error);
         assert!(
             line.starts_with("panic") && line.contains(": inserted: ") && line.contains(message),

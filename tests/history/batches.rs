@@ -7,7 +7,7 @@ use pgq_ext::{RemoteConsumer, RemoteHandler, Tracker};
 use postgres::Transaction;
 
 use super::*;
-use crate::support::Database;
+use crate::support::{Database, templates};
 
 const QUEUE: &str = "queue";
 const CONSUMER: &str = "consumer";
@@ -33,10 +33,8 @@ impl Ends {
     /// Makes a consumer without subconsumers when there are no names.
     fn create(team: &'static [&'static str]) -> (Ends, Client, Client) {
         let (source, mut client) = queues::database("history", QUEUE);
-        let target = Database::create("history_dst");
-        let mut dst = target.client();
+        let (target, mut dst) = templates::recording("history_dst");
         dst.batch_execute("create table applied (data text)").expect("created");
-        pgq_ext::schema::install(&mut dst).expect("installed");
         let ends = Ends { source, target, team };
         for member in ends.members() {
             ends.subscription(member).register(&mut client).expect("registered");
@@ -258,9 +256,7 @@ fn records_of_an_earlier_life_do_not_hold_a_team_up() {
 
 #[test]
 fn holes_that_nobody_fills_are_closed_in_the_end() {
-    let target = Database::create("history_dst");
-    let mut dst = target.client();
-    pgq_ext::schema::install(&mut dst).expect("installed");
+    let (_target, mut dst) = templates::recording("history_dst");
     let record = "select count(pgq_ext.set_batch_done('c', 's', n, 2 * n, now() + n * interval '1 s', 2 * n + 1, \
                   now() + (n + 0.5) * interval '1 s')) from generate_series(1, 800) n";
     dst.batch_execute(record).expect("recorded");

@@ -4,16 +4,14 @@ use pgq::{Settings, Subscription};
 use pgq_ext::Tracker;
 
 use super::*;
-use crate::support::Database;
+use crate::support::templates;
 
 const QUEUE: &str = "queue";
 
 #[test]
 fn events_of_another_batch_with_the_same_number_are_not_done() {
     let (_database, mut client) = queues::database("history", QUEUE);
-    let target = Database::create("history_dst");
-    let mut dst = target.client();
-    pgq_ext::schema::install(&mut dst).expect("installed");
+    let (target, mut dst) = templates::recording("history_dst");
     let subscription = Subscription::new(Settings::new(QUEUE, "consumer"));
     subscription.register(&mut client).expect("registered");
     let start = queues::position(&mut client, QUEUE, "consumer").0;

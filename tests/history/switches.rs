@@ -6,8 +6,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::*;
-use crate::support::Database;
 use crate::support::programs::{command_on, errors, succeed};
+use crate::support::{Database, templates};
 
 const QUEUE: &str = "queue";
 const CONSUMER: &str = "consumer";
@@ -32,10 +32,8 @@ impl Program {
 #[test]
 fn reset_forgets_the_targets_batches() {
     let (source, mut client) = queues::database("history", QUEUE);
-    let target = Database::create("history_dst");
-    let mut dst = target.client();
+    let (target, mut dst) = templates::recording("history_dst");
     dst.batch_execute("create table public.applied (data text)").expect("created");
-    pgq_ext::schema::install(&mut dst).expect("installed");
     let ini = format!(
         "[remote_table]\njob_name = {CONSUMER}\nsrc_db = {}\ndst_db = {}\nqueue_name = {QUEUE}\nloop_delay = 0\n",
         source.conninfo(),

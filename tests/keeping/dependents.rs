@@ -4,7 +4,7 @@ use pgq::schema::{self, Kind};
 use postgres::Client;
 
 use crate::support::programs::{command_on, errors};
-use crate::support::{Database, queues};
+use crate::support::{Database, queues, templates};
 
 /// Everything that a cascade takes.
 const USERS: &str = "create table report (id int, which pgq.queue); \
@@ -53,9 +53,7 @@ fn is_there(client: &mut Client, relation: &str) -> bool {
 #[test]
 fn what_depends_on_the_schema_is_named_before_it_goes_and_afterwards() {
     for kind in [Kind::Own, Kind::Extension] {
-        let database = Database::create_for(kind, "depends");
-        let mut client = database.client();
-        queues::install_as(&mut client, kind);
+        let (database, mut client) = templates::installed(kind, "depends");
         queues::create(&mut client, "q");
         client.batch_execute(USERS).expect("used");
         let contents = schema::contents(&mut client).expect("answers").expect("installed");
@@ -79,10 +77,7 @@ fn what_depends_on_the_schema_is_named_before_it_goes_and_afterwards() {
 #[test]
 fn nothing_is_named_where_nothing_depends_on_it() {
     for kind in [Kind::Own, Kind::Extension] {
-        let database = Database::create_for(kind, "depends");
-        let mut client = database.client();
-        queues::install_as(&mut client, kind);
-        pgq_ext::schema::install(&mut client).expect("installed");
+        let (_database, mut client) = templates::installed_whole(kind, "depends");
         queues::create(&mut client, "q");
         client
             .batch_execute("create table mine (id int); create view v as select * from mine")
@@ -96,10 +91,7 @@ fn nothing_is_named_where_nothing_depends_on_it() {
 
 #[test]
 fn what_has_come_since_the_question_is_not_part_of_the_answer() {
-    let database = Database::create("depends");
-    let mut client = database.client();
-    queues::install_as(&mut client, Kind::Own);
-    pgq_ext::schema::install(&mut client).expect("installed");
+    let (database, mut client) = templates::installed_whole(Kind::Own, "depends");
     let agreed = schema::contents(&mut client).expect("answers").expect("installed");
     client
         .batch_execute(
@@ -122,7 +114,7 @@ fn what_has_come_since_the_question_is_not_part_of_the_answer() {
     assert!(error.to_string().contains("a queue was created since"), "{error}");
     let (status, log) = pgqadm(&database, &["uninstall", "pgq_ext"]);
     assert_eq!(status, Some(2), "{log}");
-    assert!(log.contains("what depends on it: view public.ticks"), "{log}");
+    assert!(log.contains("its dependent objects: view public.ticks"), "{log}");
     let (status, log) = pgqadm(&database, &["uninstall", "--force"]);
     assert_eq!(status, Some(0), "{log}");
     assert!(log.contains("schema pgq_ext: removed, and with it view public.ticks"), "{log}");
@@ -131,9 +123,7 @@ fn what_has_come_since_the_question_is_not_part_of_the_answer() {
 #[test]
 fn a_queue_is_not_dropped_under_a_view() {
     for kind in [Kind::Own, Kind::Extension] {
-        let database = Database::create_for(kind, "depends");
-        let mut client = database.client();
-        queues::install_as(&mut client, kind);
+        let (database, mut client) = templates::installed(kind, "depends");
         queues::create(&mut client, "q");
         for (use_it, named, leave_it) in [
             ("create view seen as select * from pgq.event_1", "view public.seen", "drop view seen"),
@@ -154,6 +144,6 @@ fn a_queue_is_not_dropped_under_a_view() {
             }
             client.batch_execute(leave_it).expect("no use any more");
         }
-        assert!(pgq::admin::drop_queue(&mut client, "q", true).expect("dropped"));
+        assert!(pgq::admin::drop_queue(&mut client, "q", pgq::admin::DropMode::Force).expect("dropped"));
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use pgq::schema::{self, Change, Kind};
 use postgres::{Client, NoTls};
 
-use crate::support::{Database, queues, unique};
+use crate::support::{Database, queues, templates, unique};
 
 fn succeed(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output().expect("starts");
@@ -48,9 +48,7 @@ impl Dump {
 
 /// A database with a queue, a consumer, an open batch of one event, and another event.
 fn used(kind: Kind) -> Database {
-    let database = Database::create_for(kind, "dumped");
-    let mut client = database.client();
-    queues::install_as(&mut client, kind);
+    let (database, mut client) = templates::installed(kind, "dumped");
     for queue in ["a", "b"] {
         queues::create(&mut client, queue);
     }
@@ -132,7 +130,7 @@ fn tables_that_a_dump_has_left_out_are_made_anew() {
         if left_out == "pgq.event_*" {
             queues::insert(&mut client, "a", 1, 1);
             assert_eq!(queues::count(&mut client, "a"), 1);
-            assert!(pgq::admin::drop_queue(&mut client, "a", true).expect("dropped"));
+            assert!(pgq::admin::drop_queue(&mut client, "a", pgq::admin::DropMode::Force).expect("dropped"));
         }
         let report = schema::install_as(&mut client, None).expect("again");
         assert_eq!(

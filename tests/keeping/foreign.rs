@@ -3,7 +3,7 @@
 use pgq::schema::{self, Kind};
 
 use super::dependents::pgqadm;
-use crate::support::{Database, queues};
+use crate::support::{queues, templates};
 
 /// Each statement, and how what it makes is named.
 const FOREIGN: [(&str, &str); 17] = [
@@ -41,9 +41,7 @@ const FOREIGN: [(&str, &str); 17] = [
 #[test]
 fn what_is_in_the_schemas_is_named() {
     for kind in [Kind::Own, Kind::Extension] {
-        let database = Database::create_for(kind, "foreign");
-        let mut client = database.client();
-        queues::install_as(&mut client, kind);
+        let (database, mut client) = templates::installed(kind, "foreign");
         queues::create(&mut client, "q");
         let mut expected: Vec<&str> = FOREIGN.iter().map(|(_, name)| *name).collect();
         for (statement, _) in FOREIGN {
@@ -65,9 +63,7 @@ fn what_is_in_the_schemas_is_named() {
 
 #[test]
 fn what_is_in_pgq_ext_is_named() {
-    let database = Database::create("foreign");
-    let mut client = database.client();
-    pgq_ext::schema::install(&mut client).expect("installed");
+    let (database, mut client) = templates::recording("foreign");
     client
         .batch_execute(
             "create function pgq_ext.mine() returns int language sql as 'select 1'; \

@@ -5,7 +5,7 @@ use pgq::status::Status;
 use postgres::Client;
 
 use super::dependents::pgqadm;
-use crate::support::{Database, queues};
+use crate::support::{queues, templates};
 
 /// Removes what a dump of the data alone, or one that leaves tables out, does not bring back.
 const LOSSES: [&str; 3] = [
@@ -31,9 +31,7 @@ fn made(client: &mut Client, queue: i32) -> Vec<String> {
 fn missing_tables_are_named_and_created_as_they_were() {
     for kind in [Kind::Own, Kind::Extension] {
         for loss in LOSSES {
-            let database = Database::create_for(kind, "missing");
-            let mut client = database.client();
-            queues::install_as(&mut client, kind);
+            let (database, mut client) = templates::installed(kind, "missing");
             queues::create(&mut client, "q");
             queues::create(&mut client, "other");
             pgq::admin::register_consumer(&mut client, "q", "c").expect("registered");

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::support::programs::command_on;
-use crate::support::{Database, queues, wait_for};
+use crate::support::{Database, queues, templates, wait_for};
 
 /// A database, a session that keeps something locked, and a folder for files.
 struct Place {
@@ -22,10 +22,7 @@ struct Place {
 
 impl Place {
     fn create(kind: Kind) -> Place {
-        let database = Database::create_for(kind, "locks");
-        let mut client = database.client();
-        queues::install_as(&mut client, kind);
-        pgq_ext::schema::install(&mut client).expect("installed");
+        let (database, mut client) = templates::installed_whole(kind, "locks");
         queues::create(&mut client, "queue");
         pgq::admin::register_consumer(&mut client, "queue", "consumer").expect("registered");
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -99,7 +96,7 @@ fn a_row_is_named_too() {
     place.holder.batch_execute("begin; update pgq.subscription set sub_active = now()").expect("changed");
     let arguments: &[&str] = &["unregister", "queue", "consumer", "--force"];
     let mut child = place.start(arguments);
-    let named = format!("a row that somebody else has changed {}", place.holder_named());
+    let named = format!("a row that another session has changed {}", place.holder_named());
     wait_for("the holder", || place.said(arguments).contains(&named));
     place.holder.batch_execute("rollback").expect("ended");
     assert!(child.wait().expect("ends").success(), "{}", place.said(arguments));

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::support::programs::{Running, command_on};
 use crate::support::server::free_port;
-use crate::support::{Database, queues, wait_for};
+use crate::support::{Database, queues, templates, wait_for};
 
 struct Scene {
     database: Database,
@@ -22,9 +22,7 @@ struct Scene {
 
 impl Scene {
     fn create(kind: Kind) -> Scene {
-        let database = Database::create_for(kind, "locks");
-        let mut client = database.client();
-        queues::install_as(&mut client, kind);
+        let (database, mut client) = templates::installed(kind, "locks");
         queues::create(&mut client, "q");
         let (folder, port) = (tempfile::tempdir().expect("a temporary folder"), free_port());
         let ini = format!(

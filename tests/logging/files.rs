@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{User, geteuid};
 
 use super::Job;
-use crate::support::programs::{Running, errors, program, succeed};
+use crate::support::programs::{self, Running, errors, program, succeed};
 use crate::support::wait_for;
 
 /// Starts the program, which goes on with what is appended to its lines.
@@ -71,7 +71,7 @@ fn a_disk_that_is_full_for_a_while_stops_nothing() {
     let file = job.read("x.log");
     assert!(!file.contains("INFO lost") && file.contains("INFO back\n"), "{file}");
     // The three, and what was said about them.
-    assert!(file.contains("log file `x.log` is written again, 4 lines are lost"), "{file}");
+    assert!(file.contains("log file `x.log` is writable again: 4 lines are lost"), "{file}");
     assert_eq!(complaints(&job), 1);
     stop(program);
 }
@@ -111,7 +111,7 @@ fn ordinary(job: &Job) -> Command {
     let nobody = User::from_name("nobody").expect("the list of users").expect("a user `nobody`");
     // The target folder may be closed to others.
     let copy = job.path("program");
-    fs::copy(command.get_program(), &copy).expect("copyable");
+    programs::copy(Path::new(command.get_program()), &copy);
     let own =
         |path: &Path| chown(path, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).expect("root may");
     own(job.folder.path());

@@ -233,5 +233,5 @@ fn arguments_that_make_no_sense_are_named() {
         "`socktype` cannot",
     );
     check("skylog.LogDBHandler", "()", "`connect_string` is missing");
-    check("skylog.LogDBHandler", "('nonsense',)", "`connect_string` is wrong: invalid connection string");
+    check("skylog.LogDBHandler", "('nonsense',)", "`connect_string` is invalid: invalid connection string");
 }

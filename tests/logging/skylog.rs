@@ -232,7 +232,7 @@ fn the_first_file_that_exists_is_used() {
     let daemon = Job::create("use_skylog = 1\nskylog_locations = nowhere.ini\npidfile = pid");
     let output = daemon.command(&["-d"]).output().expect("starts");
     assert_eq!(output.status.code(), Some(2));
-    assert!(errors(&output).contains("there is none of `nowhere.ini`"), "{}", errors(&output));
+    assert!(errors(&output).contains("none of `nowhere.ini` exists"), "{}", errors(&output));
 }
 
 #[test]

@@ -13,8 +13,8 @@ fn addresses_stay_in_the_database() {
     queues::tick(&mut office.client, QUEUE);
     office.drain();
     let log = office.log();
-    assert!(log.contains("is given up: 550 5.1.1 … unknown"), "{log}");
-    assert!(log.contains("has to wait: 451 4.2.1 … is busy"), "{log}");
+    assert!(log.contains("has failed: 550 5.1.1 … unknown"), "{log}");
+    assert!(log.contains("is deferred: 451 4.2.1 … is busy"), "{log}");
     assert!(log.contains("`…` is not one mail address"), "{log}");
     assert!(log.contains("field `email`: a `%` without two hexadecimal digits"), "{log}");
     assert!(!log.contains("secret"), "{log}");

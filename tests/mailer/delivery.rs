@@ -31,7 +31,7 @@ fn a_mail_that_is_refused_for_now_is_sent_later() {
     office.insert("Kaiv", "kaiv@example.com");
     office.drain();
     assert_eq!(office.recipients(), ["kaiv@example.com"], "the others need not wait");
-    assert!(office.log().contains("has to wait: 451 4.3.2 come again later"), "{}", office.log());
+    assert!(office.log().contains("is deferred: 451 4.3.2 come again later"), "{}", office.log());
     assert_eq!((office.retry(), office.failed().len()), (1, 0));
     office.drain();
     assert_eq!(office.retry(), 1, "not yet");
@@ -60,7 +60,7 @@ fn a_mail_that_is_refused_fails_with_the_reply() {
     office.drain();
     assert_eq!(office.recipients(), ["kaiv@example.com"]);
     assert_eq!(office.reason(), "550 5.1.1 nobody of that name");
-    assert!(office.log().contains("is given up: 550 5.1.1 nobody of that name"), "{}", office.log());
+    assert!(office.log().contains("has failed: 550 5.1.1 nobody of that name"), "{}", office.log());
     assert_eq!(office.retry(), 0);
 }
 
@@ -72,7 +72,7 @@ fn a_server_that_is_away_is_waited_for() {
     office.insert("Two", "two@example.com");
     office.drain();
     assert_eq!(
-        office.log().matches("mails have to wait: no mail server at `localhost:").count(),
+        office.log().matches("mails are deferred: no mail server at `localhost:").count(),
         1,
         "once a batch"
     );

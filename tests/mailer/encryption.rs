@@ -143,5 +143,5 @@ fn a_login_that_is_refused_halfway_is_the_reason_when_no_retry_is_left() {
     let failed = office.failed();
     let reason = failed[1].reason().expect("a reason");
     assert!(reason.starts_with("the mail server refuses the login: 535 5.7.8"), "{reason}");
-    assert!(office.log().contains("is given up: the mail server refuses the login"), "{}", office.log());
+    assert!(office.log().contains("has failed: the mail server refuses the login"), "{}", office.log());
 }

@@ -13,12 +13,15 @@ fn wrong_usage_is_told_in_one_line() {
     let office = Office::open();
     let places = "(section [mailer_daemon] of `mailer.ini`)";
     for (line, expected) in [
-        ("smtp_url = localhost", format!("invalid value of key smtp_url {places}: it has to be")),
+        ("smtp_url = localhost", format!("invalid value of key smtp_url {places}: it must be")),
         (
             "smtp_url = http://clerk:s3cret@localhost",
-            format!("invalid value of key smtp_url {places}: it starts"),
+            format!("invalid value of key smtp_url {places}: it must start"),
         ),
-        ("smtp_url = smtp://clerk:s3cret@localhost?tls=on", format!("key smtp_url {places}: behind the `?`")),
+        (
+            "smtp_url = smtp://clerk:s3cret@localhost?tls=on",
+            format!("key smtp_url {places}: the option after `?`"),
+        ),
         ("smtp_url =", format!("config value not set: smtp_url {places}")),
         ("mail_from = nobody", format!("invalid value `nobody` of key mail_from {places}")),
         (
@@ -27,7 +30,7 @@ fn wrong_usage_is_told_in_one_line() {
         ),
         (
             "mail_subject = {",
-            format!("invalid value `{{` of key mail_subject {places}: line 1: a single `{{`"),
+            format!("invalid value `{{` of key mail_subject {places}: line 1: unbalanced `{{`"),
         ),
         ("mail_template = nosuch.txt", "cannot read mail_template `nosuch.txt`: No such file".to_owned()),
     ] {
@@ -46,7 +49,7 @@ fn wrong_usage_is_told_in_one_line() {
     office.write_ini("");
     office.write_template("one\n}");
     let told = errors(&office.command(&[]).output().expect("it starts"));
-    assert!(told.contains("cannot use mail_template `welcome.txt`: line 2: a single `}`"), "{told}");
+    assert!(told.contains("cannot use mail_template `welcome.txt`: line 2: unbalanced `}`"), "{told}");
 }
 
 #[test]
@@ -83,7 +86,7 @@ fn a_reload_reads_the_template_anew() {
     wait_for("the first mail", || office.is_done());
     office.write_template("Bye {firstname");
     mailer.signal(Signal::SIGHUP);
-    wait_for("the refusal", || office.log().contains("line 1: a single `{`"));
+    wait_for("the refusal", || office.log().contains("line 1: unbalanced `{`"));
     office.insert("Two", "two@example.com");
     wait_for("the second mail", || office.is_done());
     office.write_template("Bye {firstname}");

@@ -87,12 +87,12 @@ fn an_answer_that_does_not_end_lets_mails_wait() {
     for (last, query) in [("", ""), ("MAIL", ""), ("", "?tls=required")] {
         has_to_wait(last, serve_until(last, drip), query, "no answer in 0.5 s");
         let port = serve_until(last, |client| endless(client, b"2"));
-        has_to_wait(last, port, query, "a line of its answer does not end");
+        has_to_wait(last, port, query, "a line of its answer is too long");
     }
     let lines = |client: &mut TcpStream| endless(client, b"250-and more\r\n");
     // It takes a while to read so many lines, too.
-    has_to_wait("MAIL", serve_until("MAIL", lines), "", "event 1 has to wait");
-    has_to_wait("EHLO", serve_until("EHLO", lines), "?tls=required", "its answer does not end");
+    has_to_wait("MAIL", serve_until("MAIL", lines), "", "event 1 is deferred");
+    has_to_wait("EHLO", serve_until("EHLO", lines), "?tls=required", "its answer is too long");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn after_three_mails_without_an_answer_the_others_wait() {
     office.drain();
     assert_eq!(attempts.load(Ordering::Relaxed), 3, "{}", office.log());
     assert_eq!((office.failed().len(), office.retry()), (0, 8), "{}", office.log());
-    let warnings = office.log().lines().filter(|line| line.contains("mails have to wait")).count();
+    let warnings = office.log().lines().filter(|line| line.contains("mails are deferred")).count();
     assert_eq!(warnings, 1, "{}", office.log());
 }
 

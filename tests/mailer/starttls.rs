@@ -84,7 +84,7 @@ fn nothing_that_came_in_clear_answers_for_what_is_encrypted() {
             assert_eq!(failed > 0, is_refused, "{more:?}: {}", office.log());
             assert_eq!(waiting > 0, !is_refused, "{more:?}: {}", office.log());
         }
-        assert!(office.log().contains("sent more in clear after STARTTLS"), "{}", office.log());
+        assert!(office.log().contains("unencrypted data follows the answer to STARTTLS"), "{}", office.log());
     }
 }
 
@@ -110,7 +110,7 @@ fn answers_without_an_end_take_neither_memory_nor_time() {
         assert!(mailer.memory() < 200_000);
         mailer.signal(nix::sys::signal::Signal::SIGINT);
         assert_eq!(mailer.wait(), Some(0));
-        let why = ["does not end", "too long", "too large"];
+        let why = ["too long", "too large"];
         assert!(why.iter().any(|why| office.log().contains(why)), "{}", office.log());
     }
 }

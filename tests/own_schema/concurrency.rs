@@ -5,7 +5,7 @@ use std::thread;
 use pgq::schema::Kind;
 use postgres::Client;
 
-use crate::support::{Database, queues, wait_for};
+use crate::support::{queues, templates, wait_for};
 
 /// Rotates a queue's tables, and waits until that has happened.
 pub(super) fn rotate(client: &mut Client, queue: &str) {
@@ -32,9 +32,7 @@ fn the_extension_gives_two_sessions_two_batches() {
 
 /// Lets two sessions open a batch at once, again and again; returns how many batches could not be finished.
 fn orphaned(kind: Kind) -> usize {
-    let database = Database::create_for(kind, "own");
-    let mut client = database.client();
-    queues::install_as(&mut client, kind);
+    let (database, mut client) = templates::installed(kind, "own");
     queues::create(&mut client, "q");
     client.batch_execute("select pgq.register_consumer('q', 'c')").expect("registered");
     let mut orphaned = 0;
@@ -65,9 +63,7 @@ fn orphaned(kind: Kind) -> usize {
 
 #[test]
 fn a_consumer_that_registers_while_the_tables_rotate_keeps_its_tick() {
-    let database = Database::create("own");
-    let mut client = database.client();
-    queues::install_as(&mut client, Kind::Own);
+    let (database, mut client) = templates::installed(Kind::Own, "own");
     queues::create(&mut client, "q");
     client.batch_execute("update pgq.queue set queue_rotation_period = '0'").expect("set");
     let mut registering = database.client();

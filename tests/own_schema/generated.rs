@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::peer::Peers;
+use crate::support::amount::pick;
 use crate::support::server::Server;
 
 /// Numbers from a seed (xorshift), the same in every run.
@@ -47,7 +48,7 @@ fn the_ticker_decides_alike() {
     );
     assert_eq!(peers.same(DECIDES), "");
     for every in ["true", "false"] {
-        for events in ["0", "1", "5", "6"] {
+        for events in pick(&["0", "5"][..], &["0", "1", "5", "6"]) {
             peers.same_rows(&format!(
                 "select age, gap, max_lag, idle, public.decides({events}, age, gap, max_lag, idle, 5, {every}) \
                  from unnest(array[null, '0', '0.5 s', '1 s', '1.5 s', '2 s', '3 s', '5 s', '10 s']::interval[]) age, \
@@ -245,7 +246,7 @@ fn generated_sequences_of_calls_leave_the_same_behind() {
     // Servers of their own, since rotation looks at the transactions of all databases.
     let servers = [Server::builder().with_pgq(), Server::builder()]
         .map(|server| server.setting("autovacuum", "off").start().expect("a server"));
-    for seed in 1..=6 {
+    for seed in 1..=pick(2, 6) {
         let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed));
         let mut peers = Peers::create_on(&servers, &format!("seed{seed}"));
         peers.all_same(

@@ -8,7 +8,7 @@ use postgres::{Client, NoTls};
 
 use crate::support::programs::{command, errors, succeed};
 use crate::support::server::Server;
-use crate::support::{Database, queues, unique};
+use crate::support::{Database, queues, templates, unique};
 
 fn bool_of(client: &mut Client, select: &str) -> bool {
     client.query_one(select, &[]).unwrap_or_else(|error| panic!("{select}: {error:?}")).get(0)
@@ -35,9 +35,7 @@ fn installing_twice_changes_nothing() {
 
 #[test]
 fn an_older_release_is_brought_up_to_date_with_its_events() {
-    let database = Database::create("own");
-    let mut client = database.client();
-    queues::install_as(&mut client, Kind::Own);
+    let (_database, mut client) = templates::installed(Kind::Own, "own");
     client
         .batch_execute(
             "select pgq.create_queue('q'); select pgq.register_consumer('q', 'c'); \
@@ -62,9 +60,7 @@ fn an_older_release_is_brought_up_to_date_with_its_events() {
 /// The helpers of the triggers and their types are replaced while a session has them in its plans.
 #[test]
 fn triggers_go_on_after_an_update() {
-    let database = Database::create("own");
-    let mut client = database.client();
-    queues::install_as(&mut client, Kind::Own);
+    let (database, mut client) = templates::installed(Kind::Own, "own");
     client
         .batch_execute(
             "select pgq.create_queue('q'); create table t (id int primary key); \
@@ -98,15 +94,11 @@ fn two_installations_at_once_both_succeed() {
 
 #[test]
 fn neither_schema_replaces_the_other_or_a_strangers() {
-    let database = Database::create("own");
-    let mut client = database.client();
-    queues::install_as(&mut client, Kind::Own);
+    let (_database, mut client) = templates::installed(Kind::Own, "own");
     let error = schema::install_as(&mut client, Some(Kind::Extension)).expect_err("taken");
     assert!(error.to_string().contains("uninstall"), "{error}");
 
-    let database = Database::create_with_extension("own");
-    let mut client = database.client();
-    queues::install_as(&mut client, Kind::Extension);
+    let (_database, mut client) = templates::installed(Kind::Extension, "own");
     let error = schema::install_as(&mut client, Some(Kind::Own)).expect_err("taken");
     assert!(error.to_string().contains("uninstall"), "{error}");
     assert_eq!(schema::install_as(&mut client, None).expect("fine").change, Change::Unchanged);

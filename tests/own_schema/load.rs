@@ -15,6 +15,7 @@ use pgq::schema::Kind;
 use postgres::Client;
 
 use self::consumers::{Consumer, Seen};
+use crate::support::amount::pick;
 use crate::support::server::Server;
 use crate::support::{queues, wait_for};
 
@@ -25,8 +26,8 @@ const QUEUES: [&str; 2] = ["wide", "tight"];
 
 const PRODUCERS: u64 = 6;
 
-/// How long producers insert, unless `PGQ_LOAD_SECONDS` says otherwise.
-const SECONDS: u64 = 12;
+/// How long producers insert, in seconds, unless `PGQ_LOAD_SECONDS` says otherwise.
+const SECONDS: [u64; 2] = [6, 12];
 
 /// What all threads share.
 struct Load {
@@ -116,7 +117,9 @@ impl Drop for Stop<'_> {
 
 #[test]
 fn every_committed_event_comes_once_to_each_consumer() {
-    let seconds = env::var("PGQ_LOAD_SECONDS").map_or(SECONDS, |seconds| seconds.parse().expect("seconds"));
+    let [short, long] = SECONDS;
+    let usual = pick(short, long);
+    let seconds = env::var("PGQ_LOAD_SECONDS").map_or(usual, |seconds| seconds.parse().expect("seconds"));
     let load = &Load::prepare(Duration::from_secs(seconds));
     let consumers = consumers::register(&mut load.client());
     let (committed, seen, rotations) = thread::scope(|scope| {

@@ -6,7 +6,7 @@ use pgq::schema::Kind;
 use postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::support::server::Server;
-use crate::support::{Database, queues};
+use crate::support::{Database, queues, templates};
 
 /// A database with the extension and one with the own schema.
 pub(super) struct Peers {
@@ -23,9 +23,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    fn new(conninfo: String, kind: Kind, database: Option<Database>) -> Peer {
-        let mut client = connect(&conninfo);
-        queues::install_as(&mut client, kind);
+    fn new(mut client: Client, conninfo: String, database: Option<Database>) -> Peer {
         client.batch_execute("set client_min_messages = warning").expect("set");
         Peer { client, conninfo, _database: database }
     }
@@ -43,11 +41,10 @@ fn connect(conninfo: &str) -> Client {
 impl Peers {
     /// Creates the two databases on the servers that all tests share.
     pub(super) fn create() -> Peers {
-        let [extension, own] = [
-            (Kind::Extension, Database::create_with_extension("extension")),
-            (Kind::Own, Database::create("own")),
-        ]
-        .map(|(kind, database)| Peer::new(database.conninfo(), kind, Some(database)));
+        let [extension, own] = [Kind::Extension, Kind::Own].map(|kind| {
+            let (database, client) = templates::installed(kind, "peers");
+            Peer::new(client, database.conninfo(), Some(database))
+        });
         Peers { extension, own, history: String::new() }
     }
 
@@ -56,7 +53,9 @@ impl Peers {
         let [extension, own] =
             [(Kind::Extension, &servers[0]), (Kind::Own, &servers[1])].map(|(kind, server)| {
                 server.create_database(name);
-                Peer::new(server.conninfo(name), kind, None)
+                let mut client = server.client(name);
+                queues::install_as(&mut client, kind);
+                Peer::new(client, server.conninfo(name), None)
             });
         Peers { extension, own, history: String::new() }
     }

@@ -5,7 +5,7 @@ use postgres::{Client, NoTls};
 
 use super::peer::answer;
 use crate::support::queues::{self, ODD};
-use crate::support::{Database, unique};
+use crate::support::{Database, templates, unique};
 
 /// A database with queue `q`, and a role that may use it and more than most roles may.
 struct Scene {
@@ -16,9 +16,7 @@ struct Scene {
 
 impl Scene {
     fn create() -> Scene {
-        let database = Database::create("rights");
-        let mut owner = database.client();
-        queues::install_as(&mut owner, Kind::Own);
+        let (database, mut owner) = templates::installed(Kind::Own, "rights");
         let role = format!("mallory_{}", unique());
         // A sequence remembers it, whether the caught statement fails or not.
         owner
@@ -248,9 +246,7 @@ fn odd_and_long_names_of_queues_and_consumers_work_throughout() {
     let long = "ü".repeat(200);
     let names =
         [ODD, "pgq.queue", "\"", "'", "Upper Case", "a.b.c", "%s$1\\", "x'); drop table pgq.tick; --", &long];
-    let database = Database::create("rights");
-    let mut client = database.client();
-    queues::install_as(&mut client, Kind::Own);
+    let (_database, mut client) = templates::installed(Kind::Own, "rights");
     for name in names {
         queues::create(&mut client, name);
         let mut row =

@@ -4,7 +4,7 @@ use pgq::schema::Kind;
 use postgres::{Client, NoTls};
 
 use super::peer::answer;
-use crate::support::{Database, queues, unique};
+use crate::support::{Database, queues, templates, unique};
 
 const FUNCTIONS: [&str; 3] = ["jsontriga", "logutriga", "sqltriga"];
 
@@ -43,9 +43,7 @@ struct Scene {
 impl Scene {
     /// Creates `triggers`, where `TABLE` stands for each table.
     fn create(triggers: &str) -> Scene {
-        let database = Database::create("rights");
-        let mut owner = database.client();
-        queues::install_as(&mut owner, Kind::Own);
+        let (database, mut owner) = templates::installed(Kind::Own, "rights");
         queues::create(&mut owner, "q");
         let role = format!("mallory_{}", unique());
         owner
@@ -157,9 +155,7 @@ fn a_careless_trigger_is_caught() {
 /// Whatever no row of the tests reaches is looked for in the text.
 #[test]
 fn triggers_that_set_no_path_name_everything_in_full() {
-    let database = Database::create("rights");
-    let mut owner = database.client();
-    queues::install_as(&mut owner, Kind::Own);
+    let (_database, mut owner) = templates::installed(Kind::Own, "rights");
     let search = include_str!("unqualified.sql");
     assert_eq!(answer(&mut owner, search), "");
     owner.batch_execute(&CARELESS.replace("careless", "pgq.careless")).expect("created");

@@ -32,7 +32,7 @@ fn nothing_is_removed_unless_it_is_meant() {
             .expect("used");
         let refused = pgqadm(&database, folder.path(), &["uninstall"]).output().expect("runs");
         assert_eq!(refused.status.code(), Some(2));
-        let expected = "remove for ever schema pgq (2 queues with 1 consumer and the trigger `capture` on `public.users`)?";
+        let expected = "permanently remove schema pgq (2 queues with 1 consumer and the trigger `capture` on `public.users`)?";
         assert!(errors(&refused).contains(expected), "{}", errors(&refused));
         assert_eq!(queues::count(&mut client, "q"), 1);
 

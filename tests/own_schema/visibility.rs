@@ -6,6 +6,7 @@ use postgres::Client;
 
 use super::concurrency::rotate;
 use super::peer::{Peer, Peers, answer};
+use crate::support::amount::pick;
 use crate::support::server::Server;
 use crate::support::wait_for;
 
@@ -53,14 +54,16 @@ fn current_table(client: &mut Client) -> String {
 #[test]
 fn an_event_is_in_the_batch_of_the_first_tick_after_its_commit() {
     let (_server, mut peers) = peers();
+    // In the short form a fifth of the cases, which has every end of every transaction still.
+    let step = pick(5, 1);
     for peer in [&mut peers.extension, &mut peers.own] {
         let mut sessions = [(); 3].map(|()| peer.connect());
         let mut rotations = 0;
-        for case in 0..27 * 4 {
+        for case in (0..27 * 4).step_by(step) {
             let ends = [case % 3, case / 3 % 3, case / 9 % 3];
             rotations += usize::from(check(&mut peer.client, &mut sessions, ends, case / 27));
         }
-        assert!(rotations > 20, "{rotations}");
+        assert!(rotations > 20 / step, "{rotations}");
     }
 }
 

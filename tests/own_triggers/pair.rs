@@ -3,7 +3,7 @@
 use pgq::schema::Kind;
 use postgres::{Client, SimpleQueryMessage};
 
-use crate::support::{Database, queues};
+use crate::support::{Database, queues, templates};
 
 /// What a statement did: how many rows, or the error's code and message; then the events.
 #[derive(Debug, PartialEq)]
@@ -22,14 +22,12 @@ pub(super) struct Pair {
 impl Pair {
     /// Creates both, with a queue `q`.
     pub(super) fn create() -> Pair {
-        let databases = [Database::create_with_extension("triggers"), Database::create("triggers")];
-        let [mut extension, mut own] = databases.each_ref().map(Database::client);
-        queues::install_as(&mut extension, Kind::Extension);
-        queues::install_as(&mut own, Kind::Own);
+        let [(first, mut extension), (second, mut own)] =
+            [Kind::Extension, Kind::Own].map(|kind| templates::installed(kind, "triggers"));
         for client in [&mut extension, &mut own] {
             client.batch_execute("select pgq.create_queue('q')").expect("the queue is new");
         }
-        Pair { extension, own, databases }
+        Pair { extension, own, databases: [first, second] }
     }
 
     /// Runs a script on both, and panics unless it succeeds.
@@ -124,11 +122,9 @@ pub(super) fn outcome(client: &mut Client, statement: &str) -> Outcome {
             Err((error.code().code().to_owned(), error.message().to_owned()))
         }
     };
-    let select = "select ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 from pgq.event_1_0 order by ev_id";
-    let rows = client.query(select, &[]).unwrap_or_else(|error| panic!("{error:?}: {statement}"));
-    if !rows.is_empty() {
-        client.batch_execute("truncate pgq.event_1_0").expect("the events are gone");
-    }
+    let take = "with taken as (delete from pgq.event_1_0 returning *) \
+                select ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 from taken order by ev_id";
+    let rows = client.query(take, &[]).unwrap_or_else(|error| panic!("{error:?}: {statement}"));
     let events = rows.iter().map(|row| (0..6).map(|column| row.get(column)).collect()).collect();
     Outcome { answer, events }
 }

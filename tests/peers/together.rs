@@ -46,7 +46,7 @@ fn run(setup: &mut Setup, class: &str, jobs: &[&str], client: &mut Client) {
         succeed(&mut setup.consumer(class, job, "", &["--register"]));
     }
     let _daemon = pgqd(setup.source.0.server(), setup.folder.path(), &[setup.source.0.name()]);
-    let start = |job: &&str| Running::start(&mut setup.consumer(class, job, "loop_delay = 0.02\n", &[]));
+    let start = |job: &&str| Running::start(&mut setup.consumer(class, job, "loop_delay = 0.1\n", &[]));
     let mut consumers: Vec<_> = jobs.iter().map(start).collect();
     for _ in 0..3 {
         setup.produce(50);

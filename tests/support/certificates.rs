@@ -26,13 +26,6 @@ impl Authority {
         Authority::with(params(&[], name))
     }
 
-    /// Creates one whose own certificate was good until last century.
-    pub(crate) fn create_expired(name: &str) -> Authority {
-        let mut params = params(&[], name);
-        params.not_after = date_time_ymd(1999, 12, 31);
-        Authority::with(params)
-    }
-
     fn with(mut params: CertificateParams) -> Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -64,12 +57,6 @@ impl Authority {
         let mut params = params(&[name], name);
         params.serial_number = Some(SerialNumber::from(number));
         self.sign(&params)
-    }
-
-    /// Lets a certificate of this name vouch for others, whether it may or not.
-    pub(crate) fn of_name(name: &str, pem: Pem) -> Authority {
-        let key = KeyPair::from_pem(&pem.key).expect("a key of a known kind");
-        Authority { issuer: Issuer::new(params(&[], name), key), pem }
     }
 
     /// Has this one vouch for another one.

@@ -1,6 +1,7 @@
 //! What the tests share: one server for the whole run, and a database on it for each test.
 #![allow(dead_code, reason = "every group of tests uses another part of it")]
 
+pub(crate) mod amount;
 pub(crate) mod certificates;
 pub(crate) mod jobs;
 pub(crate) mod mail_server;
@@ -9,6 +10,7 @@ pub(crate) mod pgbouncer;
 pub(crate) mod programs;
 pub(crate) mod queues;
 pub(crate) mod server;
+pub(crate) mod templates;
 pub(crate) mod tls_only;
 
 use std::sync::OnceLock;
@@ -45,6 +47,16 @@ pub(crate) fn with_extension() -> &'static Server {
         return shared();
     }
     OTHER.get_or_init(|| Server::builder().with_pgq().start().unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Returns a further server with the defaults of [`shared`], for tests that need two.
+///
+/// # Panics
+///
+/// As [`shared`].
+pub(crate) fn other() -> &'static Server {
+    static OTHER: OnceLock<Server> = OnceLock::new();
+    OTHER.get_or_init(|| Server::start().unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// Returns a number that no other test of this run gets.
@@ -91,8 +103,13 @@ impl Database {
     }
 
     fn create_on(server: &'static Server, prefix: &str) -> Database {
+        Database::copy(server, "template1", prefix)
+    }
+
+    /// Creates such a database as a copy of another one.
+    fn copy(server: &'static Server, template: &str, prefix: &str) -> Database {
         let name = format!("{prefix}_{}", unique());
-        server.create_database(&name);
+        server.copy_database(template, &name);
         Database { server, name }
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::certificates::Pem;
-use super::server::watchdog::Watchdog;
+use super::server::watchdog::{Place, Watchdog};
 use super::server::{Server, free_port};
 use super::wait_for;
 
@@ -39,7 +39,8 @@ impl PgBouncer {
     fn start_with(server: &Server, size: usize, pem: Option<&Pem>) -> PgBouncer {
         let bindir = FOLDERS.iter().map(Path::new).find(|folder| folder.join("pgbouncer").is_file());
         let bindir = bindir.expect("pgbouncer is not installed: run `scripts/setup`");
-        let (watchdog, dir) = Watchdog::spawn(SCRIPT, bindir).expect("a folder for pgbouncer's files");
+        let (watchdog, dir) =
+            Watchdog::spawn(SCRIPT, bindir, Place::Memory).expect("a folder for pgbouncer's files");
         let bouncer = PgBouncer { dir, port: free_port(), watchdog: Mutex::new(watchdog) };
         bouncer.configure(server, size, pem);
         bouncer.start_again();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,7 +11,7 @@ use postgres::Client;
 use tempfile::TempDir;
 
 use super::server::Server;
-use super::{output, queues, shared, wait_for};
+use super::{Database, other, output, queues, shared, templates, wait_for};
 
 pub(crate) const JOB: &str = "eventlog_to_target_mover";
 pub(crate) const SOURCE_QUEUE: &str = "eventlog";
@@ -35,6 +36,12 @@ pub(crate) fn program(name: &str) -> PathBuf {
     let program = target.join("examples").join(name);
     assert!(program.exists(), "{} is missing: run `cargo build --examples`", program.display());
     program
+}
+
+/// Copies a program, which can be started at once: a file that this process wrote itself may be busy, as long as a
+/// process that another test starts has not closed it yet.
+pub(crate) fn copy(program: &Path, to: &Path) {
+    succeed(Command::new("cp").arg(program).arg(to));
 }
 
 /// Makes a command for a program in a folder, with the shared server as its default server.
@@ -123,42 +130,93 @@ impl Drop for Running {
     }
 }
 
+/// The server of one end of a [`Pair`].
+#[derive(Clone)]
+enum Home {
+    Shared(&'static Server),
+    Own(Arc<Server>),
+}
+
+impl Home {
+    fn own() -> Home {
+        Home::Own(Arc::new(Server::start().unwrap_or_else(|error| panic!("{error}"))))
+    }
+
+    fn server(&self) -> &Server {
+        match self {
+            Home::Shared(server) => server,
+            Home::Own(server) => server,
+        }
+    }
+}
+
 /// A source and a target database with queues, and a folder with the mover's file.
 pub(crate) struct Pair {
     pub(crate) folder: TempDir,
     pub(crate) source: String,
     pub(crate) target: String,
-    server: Option<Server>,
+    homes: [Home; 2],
+    /// Those that are on shared servers; dropped with the pair.
+    _databases: Vec<Database>,
 }
 
 impl Pair {
     /// Makes a pair on the shared server.
     pub(crate) fn create() -> Pair {
-        Pair::on(None)
+        Pair::on([Home::Shared(shared()), Home::Shared(shared())])
+    }
+
+    /// Makes a pair on two shared servers, whose transaction ids are far apart.
+    pub(crate) fn on_two_servers() -> Pair {
+        Pair::on([Home::Shared(shared()), Home::Shared(other())])
     }
 
     /// Makes a pair on a server of its own, which the test may restart.
     pub(crate) fn on_own_server() -> Pair {
-        Pair::on(Some(Server::start().unwrap_or_else(|error| panic!("{error}"))))
+        let home = Home::own();
+        Pair::on([home.clone(), home])
     }
 
-    fn on(server: Option<Server>) -> Pair {
-        let unique = super::unique();
-        let names = [format!("source_{unique}"), format!("target_{unique}")];
-        let [source, target] = names;
-        let pair = Pair { folder: tempfile::tempdir().expect("a temporary folder"), source, target, server };
-        for (database, queue) in [(&pair.source, SOURCE_QUEUE), (&pair.target, TARGET_QUEUE)] {
-            pair.server().create_database(database);
-            let mut client = pair.server().client(database);
-            queues::install(&mut client);
+    /// Makes a pair on two servers of its own, which the test may restart.
+    pub(crate) fn on_two_own_servers() -> Pair {
+        Pair::on([Home::own(), Home::own()])
+    }
+
+    fn on(homes: [Home; 2]) -> Pair {
+        let mut databases = Vec::new();
+        let mut names = Vec::new();
+        for (home, (name, queue)) in homes.iter().zip([("source", SOURCE_QUEUE), ("target", TARGET_QUEUE)]) {
+            let mut client = match home {
+                Home::Shared(server) => {
+                    let (database, client) = templates::prepared_on(server, name);
+                    names.push(database.name().to_owned());
+                    databases.push(database);
+                    client
+                }
+                Home::Own(server) => {
+                    names.push(name.to_owned());
+                    server.create_database(name);
+                    let mut client = server.client(name);
+                    queues::install(&mut client);
+                    client
+                }
+            };
             queues::create(&mut client, queue);
         }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let [source, target] = names.try_into().expect("two names");
+        let pair = Pair { folder, source, target, homes, _databases: databases };
         pair.write_ini("");
         pair
     }
 
+    /// Returns the source's server.
     pub(crate) fn server(&self) -> &Server {
-        self.server.as_ref().unwrap_or_else(|| shared())
+        self.homes[0].server()
+    }
+
+    pub(crate) fn target_server(&self) -> &Server {
+        self.homes[1].server()
     }
 
     pub(crate) fn source_client(&self) -> Client {
@@ -166,12 +224,17 @@ impl Pair {
     }
 
     pub(crate) fn target_client(&self) -> Client {
-        self.server().client(&self.target)
+        self.target_server().client(&self.target)
     }
 
     /// Writes the file of the manual page with this pair's databases, and `more` lines.
     pub(crate) fn write_ini(&self, more: &str) {
-        let ini = MOVER_INI.replace("sourcedb", &self.source).replace("targetdb", &self.target);
+        let mut ini = MOVER_INI.replace("sourcedb", &self.source);
+        if self.server().dir() == self.target_server().dir() {
+            ini = ini.replace("targetdb", &self.target);
+        } else {
+            ini = ini.replace("dbname=targetdb", &self.target_server().conninfo(&self.target));
+        }
         let text = format!("{ini}loop_delay = 0.05\nexception_sleep = 0.05\n{more}");
         fs::write(self.folder.path().join("mover.ini"), text).expect("the folder is writable");
     }
@@ -216,11 +279,5 @@ impl Pair {
 impl Drop for Pair {
     fn drop(&mut self) {
         output::keep_logs(self.folder.path());
-        if self.server.is_none() {
-            for database in [&self.source, &self.target] {
-                // What stays is removed with the server.
-                let _ = shared().drop_database(database);
-            }
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use pgq::schema::{Kind, Report};
 use postgres::Client;
 
-use super::Database;
+use super::{Database, templates};
 
 /// Text with everything that quoting and encoding could break.
 pub(crate) const ODD: &str = "o'dd \"queue\" \\ %s $1 \t\n\u{1}ünïcødé 🐘 日本 \u{200b}";
@@ -98,9 +98,7 @@ pub(crate) fn position(client: &mut Client, queue: &str, consumer: &str) -> (i64
 
 /// Returns a database with both schemas and one queue.
 pub(crate) fn database(prefix: &str, queue: &str) -> (Database, Client) {
-    let database = Database::create(prefix);
-    let mut client = database.client();
-    install(&mut client);
+    let (database, mut client) = templates::prepared(prefix);
     create(&mut client, queue);
     (database, client)
 }

@@ -41,7 +41,7 @@ fn a_server_that_is_away_at_first_is_waited_for() {
     server.stop();
     let job = Job::new(&server.conninfo("postgres"), "");
     let ticker = job.start();
-    job.wait_for("going on without it");
+    job.wait_for("continuing without a connection");
     wait_for("tries", || job.log().contains("Job job failed"));
     server.start_again();
     wait_for_ticks(&mut server.client("postgres"), "q", 3);

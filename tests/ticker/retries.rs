@@ -4,7 +4,7 @@ use pgq::schema::Kind;
 use postgres::Client;
 
 use super::*;
-use crate::support::{Database, queues};
+use crate::support::{Database, queues, templates};
 
 /// Puts an event of a queue aside, to come back at once.
 pub(super) fn put_aside(client: &mut Client, queue: &str) {
@@ -41,9 +41,7 @@ pub(super) fn wait_for_return(client: &mut Client, queue: &str) {
 }
 
 fn database(kind: Kind) -> (Database, Client) {
-    let database = Database::create_for(kind, "retries");
-    let mut client = database.client();
-    queues::install_as(&mut client, kind);
+    let (database, mut client) = templates::installed(kind, "retries");
     for queue in ["disabled", "locked", "well"] {
         create_eager(&mut client, queue);
         put_aside(&mut client, queue);
@@ -71,7 +69,7 @@ fn a_queue_that_takes_none_does_not_keep_those_of_others() {
         let _ticker = job.start();
         wait_for_return(&mut client, "well");
         job.wait_for(
-            "retry events do not come back (queue `disabled`): ERROR XX000: Insert into queue disallowed",
+            "cannot put retry events back (queue `disabled`): ERROR XX000: Insert into queue disallowed",
         );
         assert_eq!(["disabled", "locked"].map(|queue| aside(&mut client, queue)), [1, 1]);
 

@@ -6,14 +6,12 @@ use std::time::Duration;
 use postgres::Client;
 
 use super::*;
-use crate::support::{Database, queues};
+use crate::support::{Database, queues, templates};
 
 const NEVER: &str = "1 day";
 
 fn database() -> (Database, Client) {
-    let database = Database::create("ticker");
-    let mut client = database.client();
-    queues::install(&mut client);
+    let (database, mut client) = templates::prepared("ticker");
     create_eager(&mut client, "eager");
     (database, client)
 }
@@ -200,9 +198,7 @@ fn many_locked_queues_do_not_hold_up_the_others() {
 #[test]
 fn the_ticks_of_two_tickers_do_not_mix() {
     for kind in [pgq::schema::Kind::Own, pgq::schema::Kind::Extension] {
-        let database = Database::create_for(kind, "ticker");
-        let mut client = database.client();
-        queues::install_as(&mut client, kind);
+        let (database, mut client) = templates::installed(kind, "ticker");
         create_eager(&mut client, "q");
         // What another ticker holds while it ticks.
         let mut holder = database.client();

@@ -5,7 +5,7 @@ use postgres::Client;
 
 use super::*;
 use crate::support::pgbouncer::PgBouncer;
-use crate::support::{Database, queues};
+use crate::support::{Database, templates};
 
 /// What holds the ticker's lock: process, transaction id, oldest snapshot.
 const HOLDER: &str = "select pid, backend_xid::text, backend_xmin::text, state from pg_locks \
@@ -14,9 +14,7 @@ const HOLDER: &str = "select pid, backend_xid::text, backend_xmin::text, state f
          (select oid from pg_database where datname = current_database())";
 
 fn database() -> (Database, Client) {
-    let database = Database::create("standby");
-    let mut client = database.client();
-    queues::install(&mut client);
+    let (database, mut client) = templates::prepared("standby");
     create_eager(&mut client, "q");
     (database, client)
 }
@@ -30,7 +28,7 @@ fn take_turns(conninfo: &str, client: &mut Client) {
     let mut at_work = 0;
     for _ in 0..3 {
         let other = 1 - at_work;
-        let standing_by = || jobs[other].log().matches("another ticker is at work, standing by").count();
+        let standing_by = || jobs[other].log().matches("another ticker is active, standing by").count();
         let before = jobs[other].log().matches("taking over").count();
         wait_for("the other one to stand by", || standing_by() > before);
         wait_for_ticks(client, "q", 3);

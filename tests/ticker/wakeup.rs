@@ -7,7 +7,7 @@ use pgq::{Batch, BoxError, Consumer, Event, Outcome, Settings, Ticker, TickerHan
 use postgres::Client;
 
 use super::*;
-use crate::support::{Database, queues};
+use crate::support::{Database, queues, templates};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const LIMIT: Duration = Duration::from_secs(60);
@@ -33,9 +33,7 @@ fn ticker(database: &Database) -> TickerHandle {
 }
 
 fn database(queue: &str) -> (Database, Client) {
-    let database = Database::create("wakeup");
-    let mut client = database.client();
-    queues::install(&mut client);
+    let (database, mut client) = templates::prepared("wakeup");
     create(&mut client, queue, ["1", "0", "1 day"]);
     (database, client)
 }

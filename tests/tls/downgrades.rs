@@ -1,4 +1,4 @@
-//! Servers, or somebody in between, that would have less protection than was asked for.
+//! Servers, or attackers in between, that offer less protection than is required.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,25 +16,25 @@ const CLEARTEXT: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
 const MD5: &[u8] = b"R\0\0\0\x0c\0\0\0\x05salt";
 const SCRAM: &[u8] = b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0";
 
-/// Somebody on a port of 127.0.0.1 who answers first to the wish for encryption, then to everything else.
+/// An impostor on a port of 127.0.0.1 that answers the request for encryption, then one more message.
 struct Impostor {
     port: u16,
-    heard: Arc<Mutex<Vec<u8>>>,
+    received: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Impostor {
     fn start(to_ssl: &'static [u8], then: &'static [u8]) -> Impostor {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let port = listener.local_addr().expect("it listens").port();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let record = heard.clone();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let record = received.clone();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let record = record.clone();
                 thread::spawn(move || answer(client, to_ssl, then, &record));
             }
         });
-        Impostor { port, heard }
+        Impostor { port, received }
     }
 
     fn conninfo(&self, more: &str) -> String {
@@ -44,12 +44,12 @@ impl Impostor {
         )
     }
 
-    fn heard(&self) -> Vec<u8> {
-        std::mem::take(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    fn take_received(&self) -> Vec<u8> {
+        std::mem::take(&mut self.received.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Says no more than two things, and hangs up.
+/// Sends two answers at most, and closes the connection.
 fn answer(mut client: TcpStream, to_ssl: &[u8], then: &[u8], record: &Mutex<Vec<u8>>) {
     client.set_read_timeout(Some(Duration::from_secs(10))).expect("it is not zero");
     let mut block = [0; 4096];
@@ -67,46 +67,46 @@ fn answer(mut client: TcpStream, to_ssl: &[u8], then: &[u8], record: &Mutex<Vec<
     }
 }
 
-fn contains(heard: &[u8], text: &[u8]) -> bool {
-    heard.windows(text.len()).any(|part| part == text)
+fn contains(received: &[u8], text: &[u8]) -> bool {
+    received.windows(text.len()).any(|part| part == text)
 }
 
 #[test]
-fn what_comes_before_the_handshake_is_not_listened_to() {
+fn bytes_before_the_handshake_are_refused() {
     let encrypted = Encrypted::start(&self_signed("localhost"), |builder| builder);
     for to_ssl in [&b"SR\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"[..], b"SN", b"SS"] {
         let impostor = Impostor::start(to_ssl, WELCOME);
         for mode in ["require", "verify-full"] {
             encrypted.refused(&impostor.conninfo(&format!("sslmode={mode} sslrootcert=")), &[]);
-            assert!(!contains(&impostor.heard(), b"user"), "{mode}");
+            assert!(!contains(&impostor.take_received(), b"user"), "{mode}");
         }
     }
 }
 
 #[test]
-fn encryption_that_is_needed_is_not_given_up() {
+fn required_encryption_is_not_given_up() {
     let encrypted = Encrypted::start(&self_signed("localhost"), |builder| builder);
     for to_ssl in [&b"N"[..], b"E", b"EFATAL: s3cret\0", b"X", b"\0", b"s"] {
         let impostor = Impostor::start(to_ssl, CLEARTEXT);
         for mode in ["require", "verify-full"] {
             encrypted.refused(&impostor.conninfo(&format!("sslmode={mode}")), &[]);
-            let heard = impostor.heard();
-            assert!(!contains(&heard, b"user") && !contains(&heard, SECRET.as_bytes()), "{mode}");
+            let received = impostor.take_received();
+            assert!(!contains(&received, b"user") && !contains(&received, SECRET.as_bytes()), "{mode}");
         }
     }
 }
 
 #[test]
-fn a_password_that_is_to_be_bound_is_not_told() {
+fn a_password_with_channel_binding_is_not_sent_in_clear() {
     let encrypted = Encrypted::start(&self_signed("localhost"), |builder| builder);
     for question in [WELCOME, CLEARTEXT, MD5, SCRAM] {
         let impostor = Impostor::start(b"N", question);
         for mode in ["disable", "prefer"] {
             encrypted.refused(&impostor.conninfo(&format!("sslmode={mode} channel_binding=require")), &[]);
-            let heard = impostor.heard();
-            assert!(contains(&heard, b"user"), "{mode}");
+            let received = impostor.take_received();
+            assert!(contains(&received, b"user"), "{mode}");
             for answer in [SECRET.as_bytes(), b"md5", b"SCRAM"] {
-                assert!(!contains(&heard, answer), "{mode}");
+                assert!(!contains(&received, answer), "{mode}");
             }
         }
     }

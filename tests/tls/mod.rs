@@ -1,8 +1,9 @@
-//! Encrypted connections: what is accepted, what is refused and how that is told. The oracle is psql.
+//! Encrypted connections: which servers are accepted, and the messages of refusals, compared with psql.
 
+mod certificates;
 mod clients;
 mod downgrades;
-mod forgeries;
+mod old_recipes;
 mod servers;
 
 use std::fs;
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 use crate::support::certificates::{Pem, write};
 use crate::support::programs::{command, errors};
 use crate::support::server::{Builder, Server};
+use crate::support::wait_for;
 
 const SECRET: &str = "s3cret-passw0rd";
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
@@ -36,11 +38,11 @@ impl Encrypted {
         let encrypted = Encrypted { server, folder };
         encrypted.use_certificate(pem);
         encrypted.set("ssl", "on");
-        encrypted.restart();
+        encrypted.reload();
         encrypted
     }
 
-    /// Takes another certificate; a restart makes it known.
+    /// Installs another certificate; the server uses it after a reload.
     fn use_certificate(&self, pem: &Pem) {
         self.server.write_file("server.crt", &pem.certificate);
         self.server.write_file("server.key", &pem.key);
@@ -51,9 +53,18 @@ impl Encrypted {
         self.server.client("postgres").batch_execute(&statement).expect("a superuser may");
     }
 
-    fn restart(&self) {
-        self.server.stop();
-        self.server.start_again();
+    /// Loads certificates and settings; returns when new connections use them.
+    fn reload(&self) {
+        let loaded_at = || {
+            let mut client = self.server.client("postgres");
+            let row = client.query_one("select pg_conf_load_time()::text", &[]).expect("readable");
+            row.get::<_, String>(0)
+        };
+        let before = loaded_at();
+        self.server.client("postgres").batch_execute("select pg_reload_conf()").expect("a superuser may");
+        wait_for("the settings to be loaded", || loaded_at() != before);
+        let log = self.server.log();
+        assert!(!log.contains("SSL configuration was not reloaded"), "{log}");
     }
 
     /// Writes a file for clients and returns its path.
@@ -117,11 +128,17 @@ impl Encrypted {
         ours
     }
 
-    /// Fails unless programs and psql refuse, and the one line of ours holds all of `expected`.
+    /// Fails unless programs and psql refuse, and our one line contains all of `expected`.
     #[track_caller]
     fn refused(&self, conninfo: &str, expected: &[&str]) {
         let psql = self.psql(conninfo);
         assert!(psql.is_err(), "{conninfo}: {psql:?}");
+        self.refused_here(conninfo, expected);
+    }
+
+    /// Fails unless programs refuse, and their one line contains all of `expected`.
+    #[track_caller]
+    fn refused_here(&self, conninfo: &str, expected: &[&str]) {
         let output = self.ours(conninfo);
         let text = errors(&output);
         assert_eq!(output.status.code(), Some(1), "{conninfo}: {text}");

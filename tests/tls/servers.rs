@@ -1,11 +1,26 @@
-//! Who a server is.
+//! Verifying servers.
 
 use std::fs;
-use std::process::Command;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyUsagePurpose, SerialNumber};
 
 use super::Encrypted;
-use crate::support::certificates::{Authority, Pem, self_signed};
+use crate::support::certificates::{Authority, Pem, params};
 use crate::support::programs::{errors, succeed};
+
+fn intermediate(name: &str, number: u64) -> CertificateParams {
+    let mut params = params(&[], name);
+    params.serial_number = Some(SerialNumber::from(number));
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn signed_by_itself() -> Pem {
+    let mut params = params(&["localhost"], "localhost");
+    params.is_ca = IsCa::ExplicitNoCa;
+    Authority::with_exactly(params).pem
+}
 
 #[test]
 fn every_mode_with_every_certificate_is_as_in_psql() {
@@ -17,10 +32,10 @@ fn every_mode_with_every_certificate_is_as_in_psql() {
         authority.issue(&[], "elsewhere"),
         authority.issue(&["elsewhere"], "localhost"),
         authority.issue(&["127.0.0.1"], "localhost"),
-        authority.issue(&["*.example"], "localhost"),
+        authority.issue(&["*.db.example"], "localhost"),
         authority.issue_expired("localhost"),
         other.issue(&["localhost"], "localhost"),
-        self_signed("localhost"),
+        signed_by_itself(),
     ];
     let encrypted = Encrypted::start(&certificates[0], |builder| builder);
     let root = encrypted.file("authority.crt", &authority.pem.certificate);
@@ -29,7 +44,7 @@ fn every_mode_with_every_certificate_is_as_in_psql() {
     let mut seen = Vec::new();
     for pem in &certificates {
         encrypted.use_certificate(pem);
-        encrypted.restart();
+        encrypted.reload();
         for mode in ["prefer", "require", "verify-ca", "verify-full"] {
             for root in ["", &root, &both, &itself] {
                 let more = format!("sslmode={mode} sslrootcert={root}");
@@ -58,25 +73,26 @@ fn a_refusal_is_one_clear_line() {
     assert_eq!(encrypted.compare(&full(&root)), Ok(true));
     encrypted.refused(
         &full(&unrelated),
-        &["cannot connect to database `postgres`", "none of the root certificates"],
+        &["cannot connect to database `postgres`", "none of the root certificates has issued it; append"],
     );
     encrypted.refused(&full("/no/such/file"), &["root certificate file `/no/such/file` does not exist"]);
-    encrypted.refused(&full(&empty), &["cannot use `", "empty.crt`", "holds no certificate"]);
+    encrypted.refused(&full(&empty), &["cannot use `", "empty.crt`", "contains no certificate"]);
     encrypted.refused(
         &full(&root).replace("host=localhost", "host=elsewhere hostaddr=127.0.0.1"),
-        &["it is for `localhost`, not for `elsewhere`"],
+        &["it is for `localhost`, not for `elsewhere`; issue it with `subjectAltName=DNS:elsewhere`"],
     );
     encrypted.refused(&encrypted.conninfo("sslmode=verify-ca"), &["root certificate"]);
     encrypted.use_certificate(&authority.issue_expired("localhost"));
-    encrypted.restart();
-    encrypted.refused(&full(&root), &["the server's certificate is not accepted: it has expired"]);
-    let expired = Authority::create_expired("expired");
-    encrypted.use_certificate(&expired.issue(&["localhost"], "localhost"));
-    encrypted.restart();
-    let expired = encrypted.file("expired.crt", &expired.pem.certificate);
-    encrypted.refused(&full(&expired), &["all root certificates have expired"]);
+    encrypted.reload();
+    encrypted.refused(
+        &full(&root),
+        &["the server's certificate is not accepted: it, or one above it, has expired; issue a new one"],
+    );
+    let middle = authority.issue_authority(params(&[], "middle"));
+    let middle = encrypted.file("middle.crt", &middle.pem.certificate);
+    encrypted.refused(&full(&middle), &["middle.crt`", "it contains no root certificate", "append it"]);
     encrypted.set("ssl", "off");
-    encrypted.restart();
+    encrypted.reload();
     encrypted.refused(&full(&root), &["the server does not offer encryption"]);
 }
 
@@ -89,39 +105,18 @@ fn a_revoked_certificate() {
     let other = encrypted.file("other.crl", &authority.revoke(8));
     let conninfo =
         |crl: &str| encrypted.conninfo(&format!("sslmode=verify-full sslrootcert={root} sslcrl={crl}"));
-    encrypted.refused(&conninfo(&revoked), &["it was revoked"]);
+    encrypted.refused(&conninfo(&revoked), &["it, or one above it, was revoked"]);
     assert_eq!(encrypted.compare(&conninfo(&other)), Ok(true));
+    let middle = authority.issue_authority(intermediate("middle", 9));
+    encrypted.use_certificate(&middle.issue(&["localhost"], "localhost"));
+    encrypted.reload();
+    let both = middle.pem.certificate.clone() + &authority.pem.certificate;
+    encrypted.file("authority.crt", &both);
+    let lists = |number| encrypted.file("lists.crl", &(authority.revoke(number) + &middle.revoke(8)));
+    assert_eq!(encrypted.compare(&conninfo(&lists(8))), Ok(true));
+    encrypted.refused(&conninfo(&lists(9)), &["it, or one above it, was revoked"]);
     let unrelated = encrypted.file("unrelated.crl", &Authority::create("unrelated").revoke(8));
-    encrypted.refused(&conninfo(&unrelated), &["the revocation list does not say"]);
-}
-
-#[test]
-fn certificates_made_by_the_old_recipe() {
-    let encrypted = Encrypted::start(&self_signed("localhost"), |builder| builder);
-    let folder = encrypted.folder.path();
-    let run = |arguments: &str| {
-        succeed(Command::new("openssl").current_dir(folder).args(arguments.split(' ')));
-    };
-    run("req -new -x509 -days 30 -nodes -newkey rsa:2048 -subj /CN=authority -keyout ca.key -out ca.crt");
-    run("req -new -nodes -newkey rsa:2048 -subj /CN=localhost -keyout server.key -out server.csr");
-    run("x509 -req -in server.csr -days 30 -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt");
-    run("req -new -x509 -days 30 -nodes -newkey rsa:2048 -subj /CN=authority -keyout no.key -out no.crt");
-    let read = |name: &str| fs::read_to_string(folder.join(name)).expect("openssl wrote it");
-    encrypted.use_certificate(&Pem { certificate: read("server.crt"), key: read("server.key") });
-    encrypted.restart();
-    let path = |name: &str| folder.join(name).display().to_string();
-    for version in ["TLSv1.2", "TLSv1.3"] {
-        encrypted.set("ssl_min_protocol_version", version);
-        encrypted.set("ssl_max_protocol_version", version);
-        encrypted.restart();
-        assert_eq!(encrypted.compare(&encrypted.conninfo("sslmode=require")), Ok(true));
-        let full = encrypted.conninfo(&format!("sslmode=verify-full sslrootcert={}", path("ca.crt")));
-        assert_eq!(encrypted.compare(&full), Ok(true));
-        encrypted
-            .refused(&full.replace("ca.crt", "no.crt"), &["none of the root certificates vouches for it"]);
-        let elsewhere = full.replace("host=localhost", "host=elsewhere hostaddr=127.0.0.1");
-        encrypted.refused(&elsewhere, &["it is for `localhost`, not for `elsewhere`"]);
-    }
+    encrypted.refused(&conninfo(&unrelated), &["no revocation list covers", "append the list to sslcrl"]);
 }
 
 #[test]
@@ -133,9 +128,9 @@ fn versions_of_the_protocol() {
     assert_eq!(encrypted.compare(&modern), Ok(true));
     assert_eq!(encrypted.compare(&old), Ok(true));
     encrypted.set("ssl_max_protocol_version", "TLSv1.2");
-    encrypted.restart();
+    encrypted.reload();
     assert_eq!(encrypted.compare(&old), Ok(true));
-    encrypted.refused(&modern, &["does not speak such a version of TLS"]);
+    encrypted.refused(&modern, &["does not support that version of TLS; change ssl_min_protocol_version"]);
 }
 
 #[test]
@@ -143,8 +138,8 @@ fn the_systems_root_certificates() {
     let authority = Authority::create("authority");
     let encrypted = Encrypted::start(&authority.issue(&["localhost"], "localhost"), |builder| builder);
     let conninfo = encrypted.conninfo("sslrootcert=system");
-    let error = encrypted.seen(&conninfo).expect_err("no system knows it");
-    assert!(error.contains("none of the root certificates vouches for it"), "{error}");
+    let error = encrypted.seen(&conninfo).expect_err("no system trusts it");
+    assert!(error.contains("none of the root certificates has issued it"), "{error}");
     let root = encrypted.file("authority.crt", &authority.pem.certificate);
     let ini = encrypted.folder.path().join("run.ini");
     assert!(fs::read_to_string(&ini).expect("written").contains("sslrootcert=system"));

@@ -6,7 +6,7 @@ use postgres::Client;
 use super::Scene;
 use crate::support::jobs::TestJob;
 use crate::support::programs::{Running, command_on};
-use crate::support::{Database, queues, wait_for};
+use crate::support::{Database, queues, templates, wait_for};
 
 /// Makes functions of a schema run something of their owner's.
 const LAID: &str = "create or replace function pgq.maint_operations(out func_name text, out func_arg text) \
@@ -47,7 +47,7 @@ fn a_superuser_runs_nothing_of_a_strangers_queues() {
         pgq::admin::create_queue(boss, "r").expect_err("refused"),
         pgq::admin::register_consumer(boss, "q", "c").expect_err("refused"),
         pgq::status::Status::read(boss).expect_err("refused"),
-        pgq::admin::drop_queue(boss, "q", true).expect_err("refused"),
+        pgq::admin::drop_queue(boss, "q", pgq::admin::DropMode::Force).expect_err("refused"),
     ];
     for refusal in refusals {
         assert!(
@@ -70,9 +70,7 @@ fn a_superuser_runs_nothing_of_a_strangers_queues() {
 #[test]
 fn a_cluster_goes_on_without_a_strangers_database() {
     let mut scene = strangers();
-    let other = Database::create("ticking");
-    let mut client = other.client();
-    queues::install(&mut client);
+    let (other, mut client) = templates::prepared("ticking");
     queues::create(&mut client, "q");
     let job = TestJob::of("pgqadm", "");
     let server = scene.database.server();

@@ -165,10 +165,10 @@ fn without_a_terminal_it_is_a_usage_error() {
     for (arguments, expected) in [
         (
             &["--watch"][..],
-            "--watch needs a terminal on standard output; elsewhere use `status` or `status --json`",
+            "--watch requires a terminal on standard output; without one, use `status` or `status --json`",
         ),
-        (&["--watch=never"], "--watch wants seconds from 0.1 to 86400, not `never`"),
-        (&["--watch", "--json"], "either --json or --watch, not both"),
+        (&["--watch=never"], "--watch must be seconds from 0.1 to 86400, not `never`"),
+        (&["--watch", "--json"], "--json and --watch exclude each other"),
     ] {
         let output = command("pgqadm", folder.path()).args(["adm.ini", "status"]).args(arguments).output();
         let output = output.expect("the program starts");

@@ -2,8 +2,8 @@
 
 /// A key of the config file.
 ///
-/// Keys are constants: the program reads its values through them, and `--ini` prints them. A `*` in a name stands
-/// for any text; such a key is read with [`Config::wildcard`](crate::Config::wildcard).
+/// Keys are constants, best declared by [`keys!`](crate::keys!): the program reads its values through them, and
+/// `--ini` prints them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     pub(crate) name: &'static str,
@@ -49,4 +49,49 @@ impl Key {
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         std::iter::once(self.name).chain(self.old_names.iter().copied())
     }
+}
+
+/// Declares keys of the config file, each a constant, and the list of them in the order of the sample file.
+///
+/// Each key has its kind, its name with others behind `|` under which files may set it, its default if it has one, and
+/// its meaning, to which the macro adds the default: "Defaults to 60."
+///
+/// ```
+/// use dbscript::{Key, Program};
+///
+/// dbscript::keys! {
+///     /// The keys of the cleaner.
+///     pub KEYS;
+///
+///     TABLE: required("table"), "Table to clean. No default.";
+///     LIMIT: optional("limit"), "Rows to delete at a time. Defaults to all.";
+///     MAX_AGE: default("max_age" | "age", "60"), "Seconds for which rows stay.";
+/// }
+///
+/// let max_age = Key::with_default("max_age", "60", "Seconds for which rows stay. Defaults to 60.");
+/// assert_eq!(KEYS, [TABLE, LIMIT, max_age.or_named(&["age"])]);
+/// let program = Program::new("cleaner").keys(KEYS);
+/// ```
+#[macro_export]
+macro_rules! keys {
+    (@required $name:literal, $about:literal) => { $crate::Key::required($name, $about) };
+    (@optional $name:literal, $about:literal) => { $crate::Key::optional($name, $about) };
+    (@default $name:literal, $default:literal, $about:literal) => {
+        $crate::Key::with_default($name, $default, concat!($about, " Defaults to ", $default, "."))
+    };
+    (
+        $(#[$list_attribute:meta])* $list_vis:vis $list:ident;
+        $(
+            $(#[$attribute:meta])* $vis:vis $key:ident:
+                $kind:ident($name:literal $(| $other:literal)* $(, $default:literal)?), $about:literal;
+        )*
+    ) => {
+        $(
+            $(#[$attribute])*
+            $vis const $key: $crate::Key =
+                $crate::keys!(@$kind $name, $($default,)? $about).or_named(&[$($other),*]);
+        )*
+        $(#[$list_attribute])*
+        $list_vis const $list: &[$crate::Key] = &[$($key),*];
+    };
 }

@@ -137,16 +137,13 @@ fn a_percent_sign_in_the_files_name_stands_for_itself() {
 
 #[test]
 fn lists_keep_their_order() {
-    let config = config("[queue_mover]\nlist = a, b ,,c\nempty =\ndict = b:1, a : x:y ,c, b:2\n");
+    let config = config("[queue_mover]\nlist = a, b ,,c\nempty =\n");
     let strings = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
     assert_eq!(config.list(&Key::required("list", "")).expect("set"), strings(&["a", "b", "", "c"]));
     assert_eq!(config.list(&Key::optional("empty", "")).expect("set"), strings(&[]));
     assert_eq!(config.list(&Key::optional("none", "")).expect("optional"), strings(&[]));
     check_error(config.list(&Key::required("none", "")), "config value not set: none (section");
     assert_eq!(config.list(&Key::with_default("none", "x,y", "")).expect("default"), strings(&["x", "y"]));
-    let pairs = config.dict(&Key::required("dict", "")).expect("set");
-    let expected = [("b", "2"), ("a", "x:y"), ("c", "c")];
-    assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
 }
 
 #[test]
@@ -162,20 +159,6 @@ fn numbers_are_read_as_python_reads_them() {
         "invalid value `1__0` of key wrong (section [queue_mover] of `dir/mover.ini`)",
     );
     check_error(config.size(&wrong), "invalid value `1__0` of key wrong (section");
-}
-
-#[test]
-fn the_most_special_name_of_a_wildcard_key_is_read() {
-    const LIMIT: Key = Key::optional("*.*.limit", "");
-    let text = "[queue_mover]\n*.*.limit = all\ndb.*.limit = db\nDB.Events.limit = %(job_name)s\n";
-    let config = config(text);
-    assert_eq!(config.wildcard(&LIMIT, &["db", "events"]).expect("set"), "mover");
-    assert_eq!(config.wildcard(&LIMIT, &["db", "other"]).expect("set"), "db");
-    assert_eq!(config.wildcard(&LIMIT, &["x", "events"]).expect("set"), "all");
-    assert_eq!(config.wildcard(&LIMIT, &[]).expect("set"), "all");
-    assert_eq!(config.wildcard(&Key::with_default("*.x", "d", ""), &["a"]).expect("default"), "d");
-    assert_eq!(config.wildcard_opt(&Key::optional("*.x", ""), &["a"]).expect("optional"), None);
-    check_error(config.wildcard(&Key::required("*.x", ""), &["a"]), "config value not set: *.x (section");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use nix::unistd::User;
 
 use super::Config;
 use crate::config::ini;
-use crate::config::key::Key;
+use crate::config::key::{Key, Presence};
 use crate::error::Error;
 
 impl Config {
@@ -85,27 +85,12 @@ impl Config {
     ///
     /// As [`get`](Config::get).
     pub fn list(&self, key: &Key) -> Result<Vec<String>, Error> {
-        let value = if self.is_required(key) { Some(self.get(key)?) } else { self.get_opt(key)? };
-        Ok(items(&value.unwrap_or_default()).map(str::to_owned).collect())
-    }
-
-    /// Returns the pairs of a list such as `a:1, b:2, c`, in its order. What has no colon is its own value; of two
-    /// equal keys the last value counts. An empty value, and a key that is not set, are an empty list.
-    ///
-    /// # Errors
-    ///
-    /// As [`get`](Config::get).
-    pub fn dict(&self, key: &Key) -> Result<Vec<(String, String)>, Error> {
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        for item in self.list(key)? {
-            let (name, value) = item.split_once(':').unwrap_or((&item, &item));
-            let (name, value) = (ini::strip(name), ini::strip(value).to_owned());
-            match pairs.iter_mut().find(|(known, _)| known == name) {
-                Some((_, known)) => *known = value,
-                None => pairs.push((name.to_owned(), value)),
-            }
-        }
-        Ok(pairs)
+        let value = match key.value {
+            Presence::Required => self.get(key)?,
+            Presence::Optional | Presence::Default(_) => self.get_opt(key)?.unwrap_or_default(),
+        };
+        let items = ini::strip(&value).split(',').filter(|_| !ini::strip(&value).is_empty());
+        Ok(items.map(|item| ini::strip(item).to_owned()).collect())
     }
 
     /// Returns a path, with a leading `~` or `~user` replaced by the home folder; an empty one is not set.
@@ -121,57 +106,6 @@ impl Config {
             _ => Ok(None),
         }
     }
-
-    /// Returns the value of a key whose name holds `*`: that of the most special name that is set.
-    ///
-    /// The names are the key's own, and those in which the first, the first two, … of its stars are replaced by
-    /// `values`. For the key `*.*.limit` and the values `db` and `events` these are `db.events.limit`,
-    /// then `db.*.limit`, then `*.*.limit`. Skytools: `get_wildcard`.
-    ///
-    /// # Errors
-    ///
-    /// As [`get`](Config::get).
-    pub fn wildcard(&self, key: &Key, values: &[&str]) -> Result<String, Error> {
-        self.present(key, self.wildcard_opt(key, values)?)
-    }
-
-    /// Returns the value of a key whose name holds `*`, as [`wildcard`](Config::wildcard) does, its default, or
-    /// `None` when it has neither.
-    ///
-    /// # Errors
-    ///
-    /// As [`get`](Config::get).
-    pub fn wildcard_opt(&self, key: &Key, values: &[&str]) -> Result<Option<String>, Error> {
-        self.check_declared(key);
-        for pattern in key.names() {
-            for name in special_names(pattern, values).iter().rev() {
-                if let Some(value) = self.raw(name) {
-                    return self.expand(name, value).map(Some);
-                }
-            }
-        }
-        self.default(key)
-    }
-
-    fn is_required(&self, key: &Key) -> bool {
-        key.value == crate::config::key::Presence::Required
-    }
-}
-
-/// Returns the names that a pattern stands for, the most general first.
-fn special_names(pattern: &str, values: &[&str]) -> Vec<String> {
-    let mut names = vec![pattern.to_owned()];
-    for value in values {
-        let next = names[names.len() - 1].replacen('*', value, 1);
-        names.push(next);
-    }
-    names
-}
-
-/// Returns the items of a list with commas.
-fn items(list: &str) -> impl Iterator<Item = &str> {
-    let list = ini::strip(list);
-    list.split(',').filter(move |_| !list.is_empty()).map(ini::strip)
 }
 
 /// Removes each underscore that stands between two digits.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Config, FORMAT};
 use crate::config::interpolate::{self, Syntax};
 use crate::config::key::{Key, Presence};
-use crate::text::nearest::nearest;
+use crate::text::suggestion::suggest;
 
 impl Config {
     /// Returns the keys of the section and of the overrides that the program does not know and no other value
@@ -15,12 +15,13 @@ impl Config {
     pub(crate) fn unknown(&self) -> Vec<(String, Option<&'static str>)> {
         let known = self.known.as_deref().unwrap_or_default();
         let referred = self.referred(known);
-        let is_known =
-            |key: &str| key == FORMAT || known.iter().flat_map(Key::names).any(|name| matches(name, key));
+        let is_known = |key: &str| {
+            key == FORMAT || known.iter().flat_map(Key::names).any(|name| name.eq_ignore_ascii_case(key))
+        };
         let keys: BTreeSet<&String> = self.values.keys().chain(self.set.keys()).collect();
         keys.into_iter()
             .filter(|key| !is_known(key) && !referred.contains(*key))
-            .map(|key| (key.clone(), nearest(key, known.iter().flat_map(Key::names))))
+            .map(|key| (key.clone(), suggest(key, known.iter().flat_map(Key::names))))
             .collect()
     }
 
@@ -51,16 +52,6 @@ impl Config {
     }
 }
 
-/// Returns whether a known name, in which a `*` stands for any text, is that of a key.
-fn matches(name: &str, key: &str) -> bool {
-    match name.split_once('*') {
-        None => name.eq_ignore_ascii_case(key),
-        Some((head, tail)) => key.strip_prefix(&head.to_lowercase()).is_some_and(|rest| {
-            rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| matches(tail, &rest[at..]))
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -69,13 +60,12 @@ mod tests {
 
     const DB: Key = Key::required("db", "Database.");
     const PIDFILE: Key = Key::with_default("pidfile", "%(base)s/x.pid", "Pidfile.");
-    const LIMIT: Key = Key::optional("*.*.limit", "Limit of a table.");
     const QUEUE: Key = Key::required("pgq_queue_name", "Queue.").or_named(&["queue_name"]);
 
     fn config(text: &str, set: &[(&str, &str)]) -> Config {
         let set: Vec<_> = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let config = Config::from_text(Path::new("x.ini"), text, &["s"], &set).expect("valid");
-        config.declare(vec![DB, PIDFILE, LIMIT, QUEUE])
+        config.declare(vec![DB, PIDFILE, QUEUE])
     }
 
     fn check(text: &str, expected: &[(&str, Option<&str>)]) {
@@ -99,10 +89,8 @@ mod tests {
     }
 
     #[test]
-    fn known_are_old_names_patterns_and_what_values_or_defaults_refer_to() {
+    fn known_are_old_names_and_what_values_or_defaults_refer_to() {
         check("[s]\nDB = %(name)s\nname = x\nbase = /x\nqueue_name = q\nconfig_format = 1\n", &[]);
-        check("[s]\na.b.limit = 1\n*.*.limit = 1\na.*.limit = 1\n", &[]);
-        check("[s]\na.limit = 1\nü.limits = 1\n", &[("a.limit", Some("*.*.limit")), ("ü.limits", None)]);
     }
 
     #[test]

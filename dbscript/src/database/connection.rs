@@ -8,19 +8,19 @@ use postgres::types::{ToSql, Type};
 use postgres::{Client, Row};
 use r2d2::PooledConnection;
 
-use crate::database::pool::Manager;
+use crate::database::pool::ConnectionManager;
 use crate::error::Error;
 
-/// Longer statements are cut in messages.
+/// The length of a statement in messages, in characters.
 const SHOWN: usize = 200;
 
-/// A connection out of [`Databases`](crate::Databases), returned when dropped. Dereferences to [`Client`].
+/// A connection of [`Databases`](crate::Databases), returned when dropped. Dereferences to [`Client`].
 ///
-/// The methods here are those of the client, but their errors name the database and the statement. None of
-/// them leaves a prepared statement behind, so they work behind a pooler.
+/// The methods here are those of the client with errors that name the database and the statement. They leave no prepared
+/// statement behind, so they work behind a pooler.
 pub struct Connection {
-    pooled: PooledConnection<Manager>,
-    /// What the database is called in messages.
+    pooled: PooledConnection<ConnectionManager>,
+    /// The label of the database in messages.
     label: Arc<str>,
 }
 
@@ -28,7 +28,7 @@ pub struct Connection {
 type Values<'a> = [(&'a (dyn ToSql + Sync), Type)];
 
 impl Connection {
-    pub(crate) fn new(pooled: PooledConnection<Manager>, label: Arc<str>) -> Connection {
+    pub(crate) fn new(pooled: PooledConnection<ConnectionManager>, label: Arc<str>) -> Connection {
         Connection { pooled, label }
     }
 
@@ -36,7 +36,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// What the server said, with the statement and where that was.
+    /// The error of the server, with the database and the statement.
     pub fn execute_typed(&mut self, statement: &str, values: &Values<'_>) -> Result<u64, Error> {
         let result = self.pooled.client.execute_typed(statement, values);
         result.map_err(|error| self.failed(statement, error))
@@ -82,12 +82,11 @@ impl Connection {
         result.map_err(|error| self.failed(statements, error))
     }
 
-    /// Waits for a sign of life of a server that has nothing else to do for this connection; over TCP for five seconds
-    /// at most.
+    /// Checks that the server responds, while no statement runs; over TCP within five seconds.
     ///
     /// # Errors
     ///
-    /// When there is none, or the connection is lost. It is not used again then.
+    /// When the server does not respond or the connection is broken. The connection is closed then.
     pub fn check(&mut self) -> Result<(), Error> {
         let answer = self.pooled.check();
         answer.map_err(|error| Error::failed(self.label.to_string()).caused_by(error))
@@ -118,10 +117,10 @@ impl DerefMut for Connection {
     }
 }
 
-/// Returns a statement as messages show it: on one line, cut, and not at all if it may hold a secret.
+/// Returns a statement for a message: on one line and shortened, or a placeholder if it may contain a password.
 fn shown(statement: &str) -> String {
     if statement.to_lowercase().contains("password") {
-        return "a statement that is not shown, since it mentions a password".to_owned();
+        return "a statement that is omitted because it mentions a password".to_owned();
     }
     let line = statement.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(SHOWN) {

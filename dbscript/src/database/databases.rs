@@ -12,20 +12,20 @@ use crate::control::Control;
 use crate::database::connect::{self, SearchPath};
 use crate::database::connection::Connection;
 use crate::database::conninfo::{self, Target};
-use crate::database::listen::{self, Channels, Listeners, Open};
+use crate::database::listen::{self, Channels, Listeners, OpenConnection};
 use crate::database::pool::{PoolOfOne, Pooled};
 use crate::error::{BoxError, Error};
 
 /// Default of `connection_lifetime`: 20 minutes.
 pub const DEFAULT_CONNECTION_LIFETIME: Duration = Duration::from_secs(1200);
 
-/// Opens connections by name and keeps each until it is older than its lifetime.
+/// Opens connections by name, and replaces each when it is older than its lifetime.
 ///
 /// Skytools: `DBScript.get_database`, `close_database`, `reset`.
 pub struct Databases {
     entries: HashMap<String, Entry>,
     lifetime: Duration,
-    silence: Option<Duration>,
+    dead_peer_timeout: Option<Duration>,
     path: SearchPath,
     application_name: String,
     control: Control,
@@ -36,20 +36,20 @@ pub struct Databases {
     listeners: Listeners,
 }
 
-/// Connection strings and what else is set, at one time.
-pub(crate) struct Snapshot {
+/// Saved connection strings and settings.
+pub(crate) struct SavedDatabases {
     strings: Vec<(String, String)>,
     lifetime: Duration,
-    silence: Option<Duration>,
+    dead_peer_timeout: Option<Duration>,
     path: SearchPath,
     hook: Option<Hook>,
     channels: Channels,
 }
 
-/// What sets up a new connection.
+/// Sets up a new connection.
 type Hook = Arc<dyn Fn(&str, &mut Client) -> Result<(), BoxError> + Send + Sync>;
 
-/// What a new connection has to pass.
+/// Checks a new connection.
 type Check = fn(&mut Client) -> Result<(), BoxError>;
 
 struct Entry {
@@ -58,12 +58,12 @@ struct Entry {
 }
 
 impl Databases {
-    /// Makes an empty set. Connections carry `application_name` and are cancelled by `control`.
+    /// Makes an empty set. Connections have `application_name` and are cancelled by `control`.
     pub fn new(application_name: &str, control: Control) -> Databases {
         Databases {
             entries: HashMap::new(),
             lifetime: DEFAULT_CONNECTION_LIFETIME,
-            silence: None,
+            dead_peer_timeout: None,
             path: SearchPath::default(),
             application_name: application_name.to_owned(),
             control,
@@ -83,62 +83,62 @@ impl Databases {
         }
     }
 
-    /// Adds a further connection to the database of a name, under another name.
+    /// Adds another connection to the database of a name, under a name of its own.
     pub fn set_another(&mut self, name: &str, of: &str) {
         if let Some(conninfo) = self.entries.get(of).map(|entry| entry.conninfo.clone()) {
             self.set(name, &conninfo);
         }
     }
 
-    /// Makes a set with the same connection strings and search path, whose connections are its own. `control` cancels
-    /// them.
+    /// Makes a set with the same connection strings and search path and with connections of its own, which `control`
+    /// cancels.
     pub fn separate(&self, control: Control) -> Databases {
         let mut separate = Databases::new(&self.application_name, control);
-        (separate.path, separate.silence) = (self.path, self.silence);
+        (separate.path, separate.dead_peer_timeout) = (self.path, self.dead_peer_timeout);
         for (name, entry) in &self.entries {
             separate.set(name, &entry.conninfo);
         }
         separate
     }
 
-    /// Takes what was set, to be [restored](Databases::restore); connection strings and limits stay.
-    pub(crate) fn snapshot(&mut self) -> Snapshot {
+    /// Saves the settings, to be [restored](Databases::restore) later. The hook and the channels are removed, connection
+    /// strings and limits stay.
+    pub(crate) fn snapshot(&mut self) -> SavedDatabases {
         let strings = self.entries.iter().map(|(name, entry)| (name.clone(), entry.conninfo.clone()));
-        Snapshot {
+        SavedDatabases {
             strings: strings.collect(),
             lifetime: self.lifetime,
-            silence: self.silence,
+            dead_peer_timeout: self.dead_peer_timeout,
             path: self.path,
             hook: self.hook.take(),
             channels: std::mem::take(&mut self.channels),
         }
     }
 
-    /// Sets everything back to what it was. Connections are closed: they may have been set up otherwise.
-    pub(crate) fn restore(&mut self, snapshot: Snapshot) {
+    /// Restores saved settings. Closes all connections: they may have been set up by another hook.
+    pub(crate) fn restore(&mut self, saved: SavedDatabases) {
         self.reset();
-        for (name, conninfo) in &snapshot.strings {
+        for (name, conninfo) in &saved.strings {
             self.set(name, conninfo);
         }
-        self.set_lifetime(snapshot.lifetime);
-        self.silence = snapshot.silence;
-        self.path = snapshot.path;
-        self.hook = snapshot.hook;
-        self.channels = snapshot.channels;
+        self.set_lifetime(saved.lifetime);
+        self.dead_peer_timeout = saved.dead_peer_timeout;
+        self.path = saved.path;
+        self.hook = saved.hook;
+        self.channels = saved.channels;
     }
 
-    /// Closes connections that a hook has set up which is not wanted any more.
-    pub(crate) fn replaced(&mut self, before: &Snapshot) {
+    /// Closes all connections if a hook that has set them up was removed.
+    pub(crate) fn replaced(&mut self, before: &SavedDatabases) {
         if before.hook.is_some() && self.hook.is_none() {
             self.reset();
         }
     }
 
-    /// Sets what is done with every new connection before it is used. Skytools: `connection_hook`.
+    /// Sets a function that sets up every new connection. Skytools: `connection_hook`.
     ///
-    /// `hook` gets the name of the database and the connection; its error is that of
-    /// [`get`](Databases::get). What it sets up belongs to the session, so it does not hold behind a pooler
-    /// that hands out transactions.
+    /// `hook` gets the name of the database and the connection. [`get`](Databases::get) returns its error. Settings of
+    /// the session get lost behind a pooler in transaction mode.
     pub fn set_connection_hook(
         &mut self,
         hook: impl Fn(&str, &mut Client) -> Result<(), BoxError> + Send + Sync + 'static,
@@ -147,10 +147,10 @@ impl Databases {
         self.reset();
     }
 
-    /// Sets what every new connection of a name has to pass before it is used, under a title of the check; `check` may
-    /// be set again and again. A connection that was opened without it is closed.
+    /// Sets a check of every new connection of a name. The title identifies the check in messages: a check with the same
+    /// title is replaced. The connection of the name is closed if the check is new.
     ///
-    /// The error of `check` is that of [`get`](Databases::get).
+    /// [`get`](Databases::get) returns the error of `check`.
     pub fn set_check(
         &mut self,
         name: &str,
@@ -162,15 +162,15 @@ impl Databases {
         }
     }
 
-    /// Lets notifications on a channel of a database end the sleep between rounds. Skytools: `listen`.
+    /// Ends the sleep between rounds at every notification on a channel of a database. Skytools: `listen`.
     ///
-    /// A connection of its own listens. While it cannot be had, the loop looks every `loop_delay`; and always
-    /// behind a pooler, where nobody listens, since the session may be somebody else's a moment later.
+    /// A connection of its own listens. While it cannot be opened, the loop polls every `loop_delay`. Behind a pooler the
+    /// loop always polls, since the pooler shares sessions between clients.
     pub fn listen(&mut self, name: &str, channel: &str) {
         self.channels.entry(name.to_owned()).or_default().insert(channel.to_owned());
     }
 
-    /// Takes [`listen`](Databases::listen) back. Skytools: `unlisten`.
+    /// Undoes [`listen`](Databases::listen). Skytools: `unlisten`.
     pub fn unlisten(&mut self, name: &str, channel: &str) {
         if let Some(channels) = self.channels.get_mut(name) {
             channels.remove(channel);
@@ -178,31 +178,31 @@ impl Databases {
         self.channels.retain(|_, channels| !channels.is_empty());
     }
 
-    /// Starts and ends listeners, so that they are those that were asked for.
+    /// Starts and stops listeners to match the channels.
     pub(crate) fn follow_channels(&mut self) {
         let entries = &self.entries;
         self.listeners.follow(&self.channels, &self.control, |name| {
             let conninfo = entries.get(name)?.conninfo.clone();
-            let (text, application_name, silence) =
-                (conninfo.clone(), self.application_name.clone(), self.silence);
-            let open: Open =
-                Box::new(move || Ok(listen::connect(understood(&text, &application_name, silence)?)?));
+            let (text, application_name, timeout) =
+                (conninfo.clone(), self.application_name.clone(), self.dead_peer_timeout);
+            let open: OpenConnection =
+                Box::new(move || Ok(listen::connect(resolve(&text, &application_name, timeout)?)?));
             Some((conninfo, open))
         });
     }
 
-    /// Closes everything at the end of a loop.
+    /// Stops the listeners and closes all connections at the end of a loop.
     pub(crate) fn end(&mut self) {
         self.listeners = Listeners::default();
         self.reset();
     }
 
-    /// Closes the idle connections that are too old or lost.
+    /// Closes idle connections that are broken or older than the lifetime.
     pub(crate) fn refresh(&mut self) {
         self.entries.values().filter_map(|entry| entry.pool.as_ref()).for_each(PoolOfOne::retire);
     }
 
-    /// Sets the age at which a connection is closed and opened anew, between rounds.
+    /// Sets the age at which a connection is replaced, between rounds.
     ///
     /// Defaults to 20 minutes ([`DEFAULT_CONNECTION_LIFETIME`]).
     pub fn set_lifetime(&mut self, lifetime: Duration) {
@@ -212,25 +212,25 @@ impl Databases {
         }
     }
 
-    /// Lets connections over TCP be lost when the server's machine is silent for about this long, unless the
-    /// connection string sets `tcp_user_timeout`, `keepalives_idle` and the like. Defaults to 10 seconds.
-    pub fn notice_silence(&mut self, limit: Duration) {
-        if self.silence.replace(limit) != Some(limit) {
+    /// Sets the time after which a connection over TCP fails when the server's machine has stopped responding, unless the
+    /// connection string sets `tcp_user_timeout` or the keepalive parameters. Defaults to 10 seconds.
+    pub fn set_dead_peer_timeout(&mut self, timeout: Duration) {
+        if self.dead_peer_timeout.replace(timeout) != Some(timeout) {
             self.reset();
         }
     }
 
-    /// Lets every connection look up names without a schema in `pg_catalog` alone, whatever the search path of role,
-    /// database and connection string is. For programs on whose connections no statement of a user runs.
+    /// Sets the search path of every connection to `pg_catalog`, whatever the role, the database and the connection
+    /// string set. For programs that run no statements of users.
     ///
-    /// A pooler that refuses the start option is connected to without it. Then, as with
-    /// [`check_search_path`](Databases::check_search_path), a schema before the catalogue is an error.
+    /// A pooler may refuse the start option. Then the connection is opened without it and checked as by
+    /// [`check_search_path`](Databases::check_search_path).
     pub fn pin_search_path(&mut self) {
         self.set_path(SearchPath::Pinned);
     }
 
-    /// Lets every connection fail whose search path has a schema before `pg_catalog`, since the operators of
-    /// statements might be that schema's. Connections with a [pinned](Databases::pin_search_path) path stay so.
+    /// Refuses connections whose search path has a schema before `pg_catalog`, because operators of that schema could
+    /// replace those of the catalog. Has no effect on a [pinned](Databases::pin_search_path) search path.
     pub fn check_search_path(&mut self) {
         if self.path == SearchPath::Session {
             self.set_path(SearchPath::Checked);
@@ -247,8 +247,8 @@ impl Databases {
     ///
     /// # Errors
     ///
-    /// When the connection is in use already, when no connection string was set under the name or it is
-    /// broken, and when the server refuses; the message names database, host, port and user.
+    /// When the connection is already in use, when the name has no connection string or an invalid one, and when the
+    /// server refuses the connection. The message names database, host, port and user.
     pub fn get(&mut self, name: &str) -> Result<Connection, Error> {
         let pool = self.pool(name)?;
         pool.retire();
@@ -265,16 +265,17 @@ impl Databases {
         }
     }
 
-    /// Checks a connection string, with the service that it names.
+    /// Checks a connection string and the service that it names.
     ///
     /// # Errors
     ///
-    /// When it is broken, or its service is not defined; says nothing of what it holds.
+    /// When the connection string is invalid, or its service is not defined. The message omits its values.
     pub fn check(conninfo: &str) -> Result<(), Error> {
         conninfo::parse(conninfo, variable).map(|_| ())
     }
 
-    /// Names a database in messages: its name here, and database, host, port and user where known.
+    /// Returns the label of a database in messages: its name, and database, host, port and user if the connection string
+    /// is valid.
     pub fn label(&self, name: &str) -> String {
         let entry = self.entries.get(name);
         match entry.and_then(|entry| conninfo::parse(&entry.conninfo, variable).ok()) {
@@ -283,7 +284,7 @@ impl Databases {
         }
     }
 
-    /// Returns the name of the database that the connection string of a name leads to, if it can be told.
+    /// Returns the name of the database in the connection string of a name, if there is one.
     pub fn dbname(&self, name: &str) -> Option<String> {
         let target = conninfo::parse(&self.entries.get(name)?.conninfo, variable).ok()?;
         target.common.get_dbname().map(str::to_owned)
@@ -303,16 +304,16 @@ impl Databases {
         }
     }
 
-    /// Opens a connection and sets it up. On a thread, since a server that does not answer must not keep the
-    /// program from ending.
+    /// Opens a connection and sets it up. A thread opens it, so that a server which does not respond cannot delay the end
+    /// of the program.
     fn connect(&self, name: &str, pool: &PoolOfOne) -> Result<Pooled, Error> {
-        let interrupted = |error: BoxError| Error::failed(format!("{name}: not connecting")).caused_by(error);
+        let interrupted = |error: BoxError| Error::failed(format!("{name}: not connected")).caused_by(error);
         if self.control.is_aborting() {
             return Err(interrupted(Error::interrupted().into()));
         }
-        // Anew, since a service or a password may be another one by now.
+        // The service file and the password file may have changed.
         let conninfo = self.entries.get(name).map_or("", |entry| &entry.conninfo);
-        let target = understood(conninfo, &self.application_name, self.silence)
+        let target = resolve(conninfo, &self.application_name, self.dead_peer_timeout)
             .map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
         debug!("{name}: connecting to {target}");
         let path = self.path;
@@ -320,7 +321,7 @@ impl Databases {
         let connect::Opened { client, canceller, lifeline } =
             opened.map_err(interrupted)?.map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
         let mut pooled = Pooled::new(client, lifeline, self.control.cancellable(canceller));
-        // An abort before the connection could be cancelled has not cancelled it.
+        // An abort has no effect on a connection that was not yet registered.
         if self.control.is_aborting() {
             return Err(interrupted(Error::interrupted().into()));
         }
@@ -330,7 +331,7 @@ impl Databases {
             check(&mut pooled.client).map_err(failed)?;
         }
         if let Some(hook) = &self.hook {
-            hook(name, &mut pooled.client).map_err(|error| unprepared(&pool.label(), error))?;
+            hook(name, &mut pooled.client).map_err(|error| setup_failed(&pool.label(), error))?;
         }
         Ok(pooled)
     }
@@ -344,7 +345,7 @@ impl Databases {
         if let Some(pool) = &entry.pool {
             return Ok(pool.clone());
         }
-        let target = understood(&entry.conninfo, &self.application_name, self.silence)
+        let target = resolve(&entry.conninfo, &self.application_name, self.dead_peer_timeout)
             .map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
         let pool = PoolOfOne::new(name, &target, self.lifetime, threads.clone());
         Ok(entry.pool.insert(pool).clone())
@@ -355,18 +356,22 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Understands a connection string, and adds what it leaves open.
-fn understood(conninfo: &str, application_name: &str, silence: Option<Duration>) -> Result<Target, Error> {
+/// Parses a connection string and adds the application name and the timeout that it omits.
+fn resolve(
+    conninfo: &str,
+    application_name: &str,
+    dead_peer_timeout: Option<Duration>,
+) -> Result<Target, Error> {
     let mut target = conninfo::parse(conninfo, variable)?;
     if target.common.get_application_name().is_none() {
         target.common.application_name(application_name);
     }
-    if let Some(limit) = silence {
-        target.silence.limit = limit;
+    if let Some(limit) = dead_peer_timeout {
+        target.dead_peer.timeout = limit;
     }
     Ok(target)
 }
 
-fn unprepared(label: &str, error: BoxError) -> Error {
+fn setup_failed(label: &str, error: BoxError) -> Error {
     Error::failed(format!("{label}: the connection cannot be set up")).caused_by(error)
 }

@@ -1,5 +1,5 @@
-//! Notifications end the sleep between rounds: for each database that is listened to, a thread with a
-//! connection of its own waits for them.
+//! Notifications, which end the sleep between rounds. For each database with channels, a thread with a connection of its
+//! own waits for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
@@ -14,28 +14,31 @@ use log::{debug, info, warn};
 use postgres::error::SqlState;
 use postgres::types::Type;
 
+use crate::backoff::Backoff;
 use crate::control::Control;
 use crate::database::connect::{self, Opened};
 use crate::database::conninfo::Target;
 use crate::error::{BoxError, Error, describe, sqlstate};
 
-/// How long a listener may live on after it is not wanted any more.
-const CHECK: Duration = Duration::from_secs(1);
-/// How long a server may be silent until it is asked for a sign of life: a proxy may have lost it without a word.
-const SILENCE: Duration = Duration::from_secs(5);
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often a listener checks whether it is still wanted.
+const POLL: Duration = Duration::from_secs(1);
+/// After this time without a notification, the listener checks the connection: a proxy may have dropped it silently.
+const CHECK_AFTER: Duration = Duration::from_secs(5);
+/// The delays before further attempts to listen.
+const BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(500), RESET_AFTER);
+/// A connection that lasts for this time resets the delays.
+const RESET_AFTER: Duration = Duration::from_secs(60);
 
-/// A setting that a session has when it was started for the connection that asks for it.
+/// A setting that a session has if the server started it for this connection. Behind a pooler it is missing.
 const MARK: &str = "dbscript.listener";
 
-/// The channels to listen to, by the name of their database.
+/// The channels to listen on, by the name of their database.
 pub(crate) type Channels = BTreeMap<String, BTreeSet<String>>;
 
 /// Opens a listener's connection.
-pub(crate) type Open = Box<dyn Fn() -> Result<Opened, BoxError> + Send>;
+pub(crate) type OpenConnection = Box<dyn Fn() -> Result<Opened, BoxError> + Send>;
 
-/// Keeps the server from ending the session because nothing is sent over it. Servers before 14 have no such limit.
+/// Turns off `idle_session_timeout`. Servers before 14 do not have it.
 const STAY: &str = "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings \
      where name = 'idle_session_timeout'";
 
@@ -43,14 +46,14 @@ const STAY: &str = "select pg_catalog.set_config(name, '0', false) from pg_catal
 ///
 /// # Errors
 ///
-/// When the server refuses, and when a pooler is between ([`Pooler`]).
+/// When the server refuses the connection, and when a pooler is in between ([`Pooler`]).
 pub(crate) fn connect(mut target: Target) -> Result<Opened, Error> {
     let given = target.common.get_options().unwrap_or_default();
     let options = format!("{given} -c {MARK}=1 -c search_path=pg_catalog");
     target.common.options(options.trim());
-    let pooler = || Error::failed("a pooler is between").caused_by(Pooler);
+    let pooler = || Error::failed("a pooler is in between").caused_by(Pooler);
     let mut opened = match connect::open(&target) {
-        // Poolers pass on what they know, and most of them refuse the rest.
+        // Most poolers refuse start options that they do not recognise.
         Err(error) if sqlstate(&error) == Some(&SqlState::PROTOCOL_VIOLATION) => return Err(pooler()),
         opened => opened?,
     };
@@ -65,13 +68,13 @@ pub(crate) fn connect(mut target: Target) -> Result<Opened, Error> {
     Ok(opened)
 }
 
-/// The cause when sessions are a pooler's, and listening would be left behind in them.
+/// The cause of an error when a pooler shares sessions between clients: a `LISTEN` would outlive this client.
 #[derive(Debug)]
 struct Pooler;
 
 impl fmt::Display for Pooler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("its sessions are not one's own")
+        f.write_str("it shares its sessions between clients")
     }
 }
 
@@ -95,18 +98,19 @@ struct Listener {
 }
 
 impl Listeners {
-    /// Starts and ends listeners until they are those that `wanted` asks for. `open` makes what opens the
-    /// connection of a name, with the connection string that it uses.
+    /// Starts and stops listeners so that they match `wanted`. `open` returns the connection string of a name, and a
+    /// function that opens its connection.
     pub(crate) fn follow(
         &mut self,
         wanted: &Channels,
         control: &Control,
-        open: impl Fn(&str) -> Option<(String, Open)>,
+        open: impl Fn(&str) -> Option<(String, OpenConnection)>,
     ) {
         self.running.retain(|name, _| wanted.contains_key(name));
         for (name, channels) in wanted {
             let Some((conninfo, open)) = open(name) else { continue };
-            let unchanged = |known: &Listener| known.conninfo == conninfo && known.channels == *channels;
+            let unchanged =
+                |running: &Listener| running.conninfo == conninfo && running.channels == *channels;
             if self.running.get(name).is_some_and(unchanged) {
                 continue;
             }
@@ -124,17 +128,17 @@ impl Listener {
         conninfo: String,
         channels: BTreeSet<String>,
         control: &Control,
-        open: Open,
+        open: OpenConnection,
     ) -> Option<Listener> {
         let wanted = Arc::new(AtomicBool::new(true));
-        let ear = Ear {
+        let listener = ListenerThread {
             name: name.to_owned(),
             listen: channels.iter().map(|channel| format!("listen {};", quoted(channel))).collect(),
             control: control.clone(),
             wanted: wanted.clone(),
             open,
         };
-        match thread::Builder::new().name("listen".to_owned()).spawn(move || ear.run()) {
+        match thread::Builder::new().name("listen".to_owned()).spawn(move || listener.run()) {
             Ok(handle) => Some(Listener { conninfo, channels, wanted, thread: handle.thread().clone() }),
             Err(error) => {
                 warn!("{name}: cannot listen: {error}");
@@ -151,25 +155,25 @@ impl Drop for Listener {
     }
 }
 
-/// What a listener's thread has.
-struct Ear {
+/// What the thread of a listener owns.
+struct ListenerThread {
     name: String,
     listen: String,
     control: Control,
     wanted: Arc<AtomicBool>,
-    open: Open,
+    open: OpenConnection,
 }
 
-impl Ear {
-    /// Listens until nobody wants it any more; a connection that cannot be had is tried for again and again.
+impl ListenerThread {
+    /// Listens until it is no longer wanted, and reconnects after failures.
     fn run(self) {
-        let mut pauses = Pauses::default();
-        let mut failed = false;
+        let mut failures = 0;
+        let mut has_failed = false;
         while self.is_wanted() {
             let begin = Instant::now();
             let error = match self.connected() {
                 Ok(opened) => {
-                    if std::mem::take(&mut failed) {
+                    if std::mem::take(&mut has_failed) {
                         info!("{}: listening again", self.name);
                     }
                     self.wait(opened)
@@ -180,37 +184,35 @@ impl Ear {
                 break;
             }
             if is_pooler(&*error) {
-                info!("{}: not listening through a pooler, looking every loop_delay", self.name);
+                info!("{}: a pooler passes on no notifications, polling every loop_delay", self.name);
                 break;
             }
             let line = describe(&*error);
-            if failed {
+            if std::mem::replace(&mut has_failed, true) {
                 debug!("{}: still not listening: {line}", self.name);
             } else {
-                warn!("{}: not listening, looking every loop_delay instead: {line}", self.name);
+                warn!("{}: not listening, polling every loop_delay instead: {line}", self.name);
             }
-            failed = true;
-            thread::park_timeout(pauses.after(begin.elapsed()));
+            thread::park_timeout(delay(&mut failures, begin.elapsed()));
         }
     }
 
     fn connected(&self) -> Result<Opened, BoxError> {
         let mut opened = (self.open)()?;
         opened.client.batch_execute(&self.listen)?;
-        // What came before this moment was not heard.
+        // Notifications sent before `LISTEN` are lost.
         self.control.wake();
         Ok(opened)
     }
 
-    /// Wakes the loop at every notification until the connection breaks, or the server does not answer any more.
+    /// Wakes the loop at every notification until the connection breaks or the server stops responding.
     fn wait(&self, opened: Opened) -> BoxError {
         let Opened { mut client, lifeline, .. } = opened;
-        let mut last_sign = Instant::now();
+        let mut last_answer = Instant::now();
         while self.is_wanted() {
-            let heard = client.notifications().timeout_iter(CHECK).next();
-            match heard {
+            match client.notifications().timeout_iter(POLL).next() {
                 Ok(Some(_)) => {
-                    last_sign = Instant::now();
+                    last_answer = Instant::now();
                     self.control.wake();
                 }
                 Ok(None) => {}
@@ -219,15 +221,15 @@ impl Ear {
             if client.is_closed() {
                 return "the connection is closed".into();
             }
-            if last_sign.elapsed() >= SILENCE {
+            if last_answer.elapsed() >= CHECK_AFTER {
                 client = match lifeline.ask(client) {
                     Ok(client) => client,
-                    Err(silent) => return unanswered(silent),
+                    Err(error) => return unanswered(error),
                 };
-                last_sign = Instant::now();
+                last_answer = Instant::now();
             }
         }
-        "not wanted any more".into()
+        "no longer wanted".into()
     }
 
     fn is_wanted(&self) -> bool {
@@ -236,20 +238,17 @@ impl Ear {
 }
 
 fn unanswered(error: postgres::Error) -> BoxError {
-    Error::failed("the server does not answer any more").caused_by(error).into()
+    Error::failed("the server has stopped responding").caused_by(error).into()
 }
 
-/// How long to wait between attempts to listen: ever longer, also while connections do not last.
-#[derive(Default)]
-struct Pauses(Duration);
-
-impl Pauses {
-    /// Returns the pause after an attempt that lasted as long as told.
-    fn after(&mut self, lasted: Duration) -> Duration {
-        let longer = if lasted < LONGEST_PAUSE { self.0 * 2 } else { FIRST_PAUSE };
-        self.0 = longer.clamp(FIRST_PAUSE, LONGEST_PAUSE);
-        self.0
+/// Returns the delay after a connection that lasted for some time, and counts the failure.
+fn delay(failures: &mut u32, lasted: Duration) -> Duration {
+    if lasted >= RESET_AFTER {
+        *failures = 0;
     }
+    let delay = BACKOFF.delay(*failures);
+    *failures = failures.saturating_add(1);
+    delay
 }
 
 fn quoted(channel: &str) -> String {
@@ -261,11 +260,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_until_a_connection_lasts() {
-        let (mut pauses, short) = (Pauses::default(), Duration::from_secs(10));
-        let seconds: Vec<f64> = (0..9).map(|_| pauses.after(short).as_secs_f64()).collect();
+    fn delays_grow_until_a_connection_lasts() {
+        let (mut failures, short) = (0, Duration::from_secs(10));
+        let seconds: Vec<f64> = (0..9).map(|_| delay(&mut failures, short).as_secs_f64()).collect();
         assert_eq!(seconds, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
-        assert_eq!(pauses.after(LONGEST_PAUSE), FIRST_PAUSE);
-        assert_eq!(pauses.after(short), FIRST_PAUSE * 2);
+        assert_eq!(delay(&mut failures, RESET_AFTER).as_secs_f64(), 0.5);
+        assert_eq!(delay(&mut failures, short).as_secs_f64(), 1.0);
     }
 }

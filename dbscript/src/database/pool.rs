@@ -13,17 +13,17 @@ use crate::database::connect::Lifeline;
 use crate::database::conninfo::Target;
 use crate::error::Error;
 
-/// Keeps one connection, which is opened elsewhere. Clones are the same pool.
+/// Keeps one connection, which is opened outside of the pool. Clones share the pool.
 #[derive(Clone)]
 pub(crate) struct PoolOfOne {
     label: Arc<str>,
-    pool: Pool<Manager>,
-    next: Next,
+    pool: Pool<ConnectionManager>,
+    next: NextClient,
 }
 
-/// The client that the pool hands out next: it is opened outside of the pool, so that a failure is known at
-/// once and with its cause.
-type Next = Arc<Mutex<Option<Pooled>>>;
+/// The next client of the pool. It is opened outside of the pool, so that a failure is returned at once and with its
+/// cause.
+type NextClient = Arc<Mutex<Option<Pooled>>>;
 
 impl PoolOfOne {
     pub(crate) fn new(
@@ -32,13 +32,13 @@ impl PoolOfOne {
         lifetime: Duration,
         threads: Arc<ScheduledThreadPool>,
     ) -> PoolOfOne {
-        let next = Next::default();
+        let next = NextClient::default();
         let inner = PostgresConnectionManager::new(target.common.clone(), NoTls);
-        let manager = Manager { inner, next: next.clone(), lifetime };
+        let manager = ConnectionManager { inner, next: next.clone(), lifetime };
         let pool = Pool::builder()
             .max_size(1)
             .min_idle(Some(0))
-            // For the lifetime, a pool leaves a task on the thread that stays when the pool is gone.
+            // With a lifetime, a dropped pool would leave a task on the thread.
             .max_lifetime(None)
             .idle_timeout(None)
             .test_on_check_out(false)
@@ -49,12 +49,12 @@ impl PoolOfOne {
         PoolOfOne { label, pool, next }
     }
 
-    /// Returns what the database is called in messages.
+    /// Returns the label of the database in messages.
     pub(crate) fn label(&self) -> Arc<str> {
         self.label.clone()
     }
 
-    /// Returns whether a connection has to be [put](PoolOfOne::put) before one can be taken.
+    /// Returns whether the pool is empty, so that a connection has to be [put](PoolOfOne::put) into it.
     pub(crate) fn is_empty(&self) -> bool {
         self.pool.state().connections == 0
     }
@@ -63,8 +63,8 @@ impl PoolOfOne {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(pooled);
     }
 
-    /// Hands the connection out.
-    pub(crate) fn take(&self) -> Result<PooledConnection<Manager>, Error> {
+    /// Takes the connection out of the pool until it is dropped.
+    pub(crate) fn take(&self) -> Result<PooledConnection<ConnectionManager>, Error> {
         let state = self.pool.state();
         if state.connections > state.idle_connections {
             return Err(Error::failed("the connection is in use, and there is only one"));
@@ -72,7 +72,7 @@ impl PoolOfOne {
         self.pool.get().map_err(|error| Error::failed("cannot connect").caused_by(error))
     }
 
-    /// Closes the connection if it is idle and too old or lost: the pool looks at it when it comes back.
+    /// Closes the connection if it is idle, and broken or too old: the pool checks a connection that is returned.
     pub(crate) fn retire(&self) {
         drop(self.pool.try_get());
     }
@@ -92,7 +92,7 @@ impl Pooled {
         Pooled { client, opened: Instant::now(), broken: false, lifeline, _cancellable: cancellable }
     }
 
-    /// Asks the server for a sign of life; a connection without one is not handed out again.
+    /// Checks that the server responds. If it does not, the connection is closed when it is returned.
     pub(crate) fn check(&mut self) -> Result<(), postgres::Error> {
         let answer = self.lifeline.check(&mut self.client);
         self.broken = answer.is_err();
@@ -106,14 +106,14 @@ impl Drop for Pooled {
     }
 }
 
-pub(crate) struct Manager {
-    /// Knows whether a client is well; it cannot connect, since it knows one host only.
+pub(crate) struct ConnectionManager {
+    /// Checks clients. It cannot connect: it supports a single host.
     inner: PostgresConnectionManager<NoTls>,
-    next: Next,
+    next: NextClient,
     lifetime: Duration,
 }
 
-impl ManageConnection for Manager {
+impl ManageConnection for ConnectionManager {
     type Connection = Pooled;
     type Error = Error;
 
@@ -124,7 +124,7 @@ impl ManageConnection for Manager {
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Error> {
         let valid = self.inner.is_valid(&mut pooled.client);
-        valid.map_err(|error| Error::failed("the connection is lost").caused_by(error))
+        valid.map_err(|error| Error::failed("the connection is broken").caused_by(error))
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {

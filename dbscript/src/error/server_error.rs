@@ -5,12 +5,9 @@ use std::fmt::Write;
 use postgres::error::DbError;
 
 use crate::data_error::without_values;
+use crate::error::state_class::StateClass;
+use crate::error::state_class::expired_setting;
 
-/// Classes of errors whose detail is about the server and its objects, not about rows.
-const WITHOUT_DATA: [&str; 14] =
-    ["08", "0A", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "XX"];
-/// The class of errors whose message shows the value that is wrong.
-const DATA_EXCEPTION: &str = "22";
 /// Files of the server by which functions in PL/pgSQL, PL/Python, PL/Perl and PL/Tcl raise errors.
 const OF_LANGUAGES: [&str; 4] = ["pl_exec.c", "plpy_", "plperl", "pltcl"];
 /// The schemas whose functions raise details and hints without data.
@@ -26,10 +23,9 @@ pub(crate) fn in_full(error: &DbError) -> String {
 /// Renders an error without what it says of rows, and without the rest of long texts. A function may raise any
 /// SQLSTATE; its message is shown, its detail and hint are not.
 pub(crate) fn for_log(error: &DbError) -> String {
-    let is_in = |class: &&str| error.code().code().starts_with(*class);
     let is_trusted = !is_raised(error.file()) || is_own(error.where_());
-    let detail = error.detail().filter(|_| is_trusted && WITHOUT_DATA.iter().any(is_in));
-    let message = match is_in(&DATA_EXCEPTION) {
+    let detail = error.detail().filter(|_| is_trusted && StateClass::PublicDetail.contains(error.code()));
+    let message = match StateClass::Value.contains(error.code()) {
         true => without_values(error.message()),
         false => error.message().to_owned(),
     };
@@ -61,7 +57,7 @@ fn shortened(text: &str) -> String {
 
 fn render(error: &DbError, message: &str, detail: Option<&str>, hint: Option<&str>) -> String {
     let mut text = format!("{} {}: {message}", error.severity(), error.code().code());
-    if let Some(setting) = expired(error.code().code(), error.message()) {
+    if let Some(setting) = expired_setting(error.code().code(), error.message()) {
         let _ =
             write!(text, "; the limit is the setting `{setting}` of the role, the database or the server");
     }
@@ -72,37 +68,9 @@ fn render(error: &DbError, message: &str, detail: Option<&str>, hint: Option<&st
     text
 }
 
-/// Returns the setting whose time was over. The codes of statements and of locks have other reasons too, which only the
-/// message tells apart.
-fn expired(code: &str, message: &str) -> Option<&'static str> {
-    match code {
-        "57014" if message.ends_with("statement timeout") => Some("statement_timeout"),
-        "55P03" if message.ends_with("lock timeout") => Some("lock_timeout"),
-        "25P03" => Some("idle_in_transaction_session_timeout"),
-        "25P04" => Some("transaction_timeout"),
-        "57P05" => Some("idle_session_timeout"),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_setting_of_a_limit_is_named() {
-        let check = |code: &str, message: &str, expected: Option<&str>| {
-            assert_eq!(expired(code, message), expected, "{message}");
-        };
-        check("57014", "canceling statement due to statement timeout", Some("statement_timeout"));
-        check("57014", "canceling statement due to user request", None);
-        check("55P03", "canceling statement due to lock timeout", Some("lock_timeout"));
-        check("55P03", "could not obtain lock on relation \"t\"", None);
-        let idle = "terminating connection due to idle-in-transaction timeout";
-        check("25P03", idle, Some("idle_in_transaction_session_timeout"));
-        check("25P04", "terminating connection due to transaction timeout", Some("transaction_timeout"));
-        check("57P05", "terminating connection due to idle-session timeout", Some("idle_session_timeout"));
-    }
 
     #[test]
     fn functions_of_the_queues_are_recognized_by_the_context() {

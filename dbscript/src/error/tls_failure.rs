@@ -1,4 +1,4 @@
-//! Encryption that fails.
+//! Failures of encryption.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::io;
 
 use super::BoxError;
 
-/// Why a connection cannot be encrypted as it should be, while the server can be reached.
+/// The reason why a connection to a reachable server is not encrypted as required.
 #[derive(Debug)]
 pub(crate) struct TlsFailure(BoxError);
 
@@ -20,7 +20,7 @@ impl TlsFailure {
         error.is::<TlsFailure>() || error.source().is_some_and(<dyn StdError>::is::<TlsFailure>)
     }
 
-    /// Returns whether an error of the driver is one of these, in the handshake or, as an I/O error, after it.
+    /// Returns whether a failure of encryption caused an error of the driver, in the handshake or, as an I/O error, after it.
     pub(crate) fn is_behind(error: &(dyn StdError + 'static)) -> bool {
         let packed = |error: &(dyn StdError + 'static)| {
             let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

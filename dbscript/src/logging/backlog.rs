@@ -1,21 +1,21 @@
-//! What is still to be delivered.
+//! Messages that are not delivered yet.
 
 use std::time::{Duration, Instant};
 
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
-/// What waits for a receiver.
+/// The messages that wait for a receiver.
 pub(crate) trait Backlog {
-    /// Begins to deliver everything that waits or is held back.
-    fn hurry(&self);
+    /// Starts the delivery of all waiting and deferred messages.
+    fn start_flush(&self);
 
-    /// Waits until everything is delivered or the receiver proves to be away, or until a time.
-    fn wait(&self, until: Instant);
+    /// Waits until all messages are delivered, the receiver proves unreachable, or `until` has passed.
+    fn wait_until_flushed(&self, until: Instant);
 }
 
-/// Delivers several backlogs at the same time, within a second in all.
+/// Flushes several backlogs at the same time, within one second in all.
 pub(crate) fn flush(backlogs: &[&dyn Backlog]) {
     let until = Instant::now() + FLUSH_LIMIT;
-    backlogs.iter().for_each(|backlog| backlog.hurry());
-    backlogs.iter().for_each(|backlog| backlog.wait(until));
+    backlogs.iter().for_each(|backlog| backlog.start_flush());
+    backlogs.iter().for_each(|backlog| backlog.wait_until_flushed(until));
 }

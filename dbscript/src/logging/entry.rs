@@ -1,13 +1,13 @@
-//! One message on its way to the handlers.
+//! Log entries, as handlers receive them.
 
 use chrono::{DateTime, Local};
 use log::Level;
 
-/// A message with all that a format may show of it.
+/// A message with the fields that a format may show.
 pub(super) struct Entry<'a> {
     pub(super) created: DateTime<Local>,
     pub(super) level: Level,
-    /// Who logs: the module path of Rust code.
+    /// The source of the message: a module path of Rust code.
     pub(super) name: &'a str,
     pub(super) message: &'a str,
 }

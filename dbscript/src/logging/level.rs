@@ -1,8 +1,8 @@
-//! The levels under the names and numbers of Python's `logging`.
+//! Names and numbers of levels in Python's `logging`.
 
 use log::{Level, LevelFilter};
 
-/// Returns a level's name in log lines.
+/// Returns the name of a level in log lines.
 pub(super) fn name(level: Level) -> &'static str {
     match level {
         Level::Warn => "WARNING",
@@ -10,7 +10,7 @@ pub(super) fn name(level: Level) -> &'static str {
     }
 }
 
-/// Returns a level's number.
+/// Returns the number of a level in Python.
 pub(super) fn number(level: Level) -> i64 {
     match level {
         Level::Error => 40,
@@ -21,8 +21,8 @@ pub(super) fn number(level: Level) -> i64 {
     }
 }
 
-/// Returns what a level of a skylog file lets through. Nothing in Rust is more severe than an error, so
-/// CRITICAL lets nothing through.
+/// Returns the filter for a level of a skylog file. No level in Rust is more severe than an error, so `CRITICAL`
+/// turns the log off.
 pub(super) fn parse(name: &str) -> Option<LevelFilter> {
     Some(match name {
         "NOTSET" | "TRACE" => LevelFilter::Trace,

@@ -1,4 +1,4 @@
-//! From a record to the handlers.
+//! Dispatch of log records to handlers.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -14,28 +14,28 @@ use super::layout::Layout;
 use super::layout::format::Origin;
 use super::scope::Scope;
 use crate::logging::backlog;
-use crate::text::plain::one_line;
+use crate::text::printable::one_line;
 
-/// Hands each message to the handlers of the loggers that it belongs to. Whether a message is wanted at all
-/// has been decided before.
+/// Passes each message to the handlers of the loggers that it belongs to. The levels of [`fern`] have filtered the
+/// messages before.
 pub(super) struct Logger {
     identity: Identity,
     started: Instant,
-    /// The innermost first.
-    loggers: Vec<Named>,
+    /// Sorted, the innermost first.
+    loggers: Vec<NamedLogger>,
     outputs: Vec<Output>,
-    /// Each once, so that a message is rendered once for all handlers that show it alike.
+    /// Without duplicates, so that a message is rendered once for all handlers with the same layout.
     layouts: Vec<Layout>,
-    /// Shows warnings and errors that no handler is there for.
+    /// Shows the warnings and errors that no other handler receives.
     last_resort: StreamHandler,
 }
 
 /// A logger of a skylog file.
-pub(super) struct Named {
+pub(super) struct NamedLogger {
     pub(super) scope: Scope,
-    /// None: that of the next logger outwards.
+    /// The level, or `None` for that of the next outer logger.
     pub(super) level: Option<LevelFilter>,
-    /// Whether the loggers outwards get the message too.
+    /// Whether the outer loggers receive the message too.
     pub(super) propagate: bool,
     /// Indices as [`Logger::add`] returns them.
     pub(super) outputs: Vec<usize>,
@@ -48,9 +48,9 @@ struct Output {
 }
 
 impl Logger {
-    /// Makes a logger that has nothing but a root without handlers.
+    /// Creates a logger with only a root that has no handlers.
     pub(super) fn new(identity: Identity) -> Logger {
-        let root = Named { scope: Scope::Root, level: None, propagate: false, outputs: Vec::new() };
+        let root = NamedLogger { scope: Scope::Root, level: None, propagate: false, outputs: Vec::new() };
         Logger {
             identity,
             started: Instant::now(),
@@ -65,10 +65,10 @@ impl Logger {
         &self.identity
     }
 
-    /// Adds a handler, which gets nothing until a logger has it, and returns its index.
+    /// Adds a handler and returns its index. The handler receives messages when a logger refers to the index.
     pub(super) fn add(&mut self, handler: Box<dyn Handler>, level: LevelFilter, layout: Layout) -> usize {
-        let known = self.layouts.iter().position(|known| *known == layout);
-        let layout = known.unwrap_or_else(|| {
+        let existing = self.layouts.iter().position(|existing| *existing == layout);
+        let layout = existing.unwrap_or_else(|| {
             self.layouts.push(layout);
             self.layouts.len() - 1
         });
@@ -76,7 +76,7 @@ impl Logger {
         self.outputs.len() - 1
     }
 
-    /// Adds a handler of the root.
+    /// Adds a handler to the root logger.
     pub(super) fn add_to_root(&mut self, handler: Box<dyn Handler>, layout: Layout) {
         let output = self.add(handler, LevelFilter::Trace, layout);
         if let Some(root) = self.loggers.last_mut() {
@@ -84,16 +84,16 @@ impl Logger {
         }
     }
 
-    /// Adds a logger. One for the same messages as an earlier one replaces it.
-    pub(super) fn add_logger(&mut self, logger: Named) {
-        self.loggers.retain(|known| known.scope != logger.scope);
+    /// Adds a logger. It replaces an earlier one for the same messages.
+    pub(super) fn add_logger(&mut self, logger: NamedLogger) {
+        self.loggers.retain(|existing| existing.scope != logger.scope);
         self.loggers.push(logger);
         self.loggers.sort_by_key(|logger| logger.scope.order());
     }
 
-    /// Returns the level of all messages for which no module's logger says otherwise.
+    /// Returns the level of messages from modules without a level of their own.
     pub(super) fn default_level(&self, root: LevelFilter) -> LevelFilter {
-        let of_job = |logger: &Named| logger.level.filter(|_| matches!(logger.scope, Scope::Job(_)));
+        let of_job = |logger: &NamedLogger| logger.level.filter(|_| matches!(logger.scope, Scope::Job(_)));
         self.loggers.iter().find_map(of_job).unwrap_or(root)
     }
 
@@ -110,7 +110,7 @@ impl Logger {
         let mut has_handlers = false;
         for logger in self.loggers.iter().filter(|logger| logger.scope.contains(entry.name)) {
             for output in logger.outputs.iter().map(|index| &self.outputs[*index]) {
-                if output.takes(entry.level) {
+                if output.accepts(entry.level) {
                     let render = || self.layouts[output.layout].render(entry, origin);
                     output.handler.handle(entry, texts[output.layout].get_or_insert_with(render));
                 }
@@ -127,7 +127,7 @@ impl Logger {
 }
 
 impl Output {
-    fn takes(&self, level: Level) -> bool {
+    fn accepts(&self, level: Level) -> bool {
         level <= self.level
     }
 }

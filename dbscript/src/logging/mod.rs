@@ -1,12 +1,15 @@
-//! The program's log: standard error and a rotated file, or what `skylog.ini` says.
+//! The program's log: standard error and a rotated file, or the handlers of `skylog.ini`.
 //!
-//! The path of a message: the record passes the levels ([`init`]), becomes an entry for the loggers that it
-//! belongs to ([`logger`]), and goes to their [`handlers`], each with the text that its [`layout`] renders:
-//! to a stream, to [`files`], or, with the feature `skylog`, through an outbox to a receiver that may be slow or away.
+//! The path of a message:
+//!
+//! 1. The record passes the levels ([`init`]) and becomes an entry.
+//! 2. The loggers that the entry belongs to pass it to their handlers ([`logger`]).
+//! 3. The [`layout`] of each handler renders the text.
+//! 4. The handler ([`handlers`]) writes the text to a stream or to [`files`]. With the feature `skylog`, handlers can
+//!    also send it through an outbox to a receiver, which may be slow or unreachable.
 #![cfg_attr(not(feature = "skylog"), allow(dead_code, reason = "some of it is used by skylog alone"))]
 
 mod backlog;
-pub(crate) mod complaint;
 mod entry;
 mod files;
 mod handlers;
@@ -16,6 +19,7 @@ mod level;
 mod logger;
 #[cfg(test)]
 mod python;
+pub(crate) mod report;
 mod scope;
 mod settings;
 #[cfg(feature = "skylog")]
@@ -32,23 +36,24 @@ use log::{LevelFilter, Log};
 use nix::sys::signal::Signal;
 
 use crate::error::Error;
-use files::log_file::LogFile;
+use files::log_file::{LogFile, OpenMode};
 use handlers::file_handler::FileHandler;
 use handlers::stream_handler::StreamHandler;
+use identity::HostAddress;
 use logger::Logger;
 use settings::LogFileSettings;
 pub(crate) use settings::{
     FORMAT_KEYS, LOG_COUNT, LOG_FORMAT, LOG_SIZE, LOGFILE, LogSettings, SKYLOG_LOCATIONS, USE_SKYLOG,
 };
 
-/// Libraries whose own messages would drown the program's; below trace, only their warnings are kept.
+/// Libraries that log much. Below the level trace, only their warnings and errors are logged.
 const QUIETED: [&str; 4] = ["postgres", "tokio_postgres", "r2d2", "rustls"];
 
-/// Where the driver logs the parameters of statements, which are what rows hold; never shown unless a skylog file names
-/// it.
+/// The log target for the parameters of statements, which contain data of rows. Logged only when a skylog file names
+/// this target.
 const PARAMETERS: &str = "tokio_postgres::query";
 
-/// Makes the process's logger.
+/// Sets up the process's logger.
 ///
 /// # Errors
 ///
@@ -56,14 +61,18 @@ const PARAMETERS: &str = "tokio_postgres::query";
 /// missing or broken.
 pub(crate) fn init(settings: &LogSettings, level: LevelFilter, daemon: bool) -> Result<(), Error> {
     let skylog = settings.skylog_file(!daemon && std::io::stdout().is_terminal())?;
-    let mut logger = Logger::new(settings.identity(skylog.is_some()));
+    let mut logger = Logger::new(settings.identity(if skylog.is_some() {
+        HostAddress::Resolved
+    } else {
+        HostAddress::IfShown
+    }));
     match skylog {
         #[cfg(feature = "skylog")]
         Some(path) => skylog::configure(&mut logger, &path)?,
         #[cfg(not(feature = "skylog"))]
         Some(_) => {
-            let what = "key `use_skylog` is set, and the program was built without the feature `skylog` of `dbscript`";
-            return Err(Error::usage(what));
+            let reason = "key `use_skylog` is set, but the program was built without the feature `skylog` of `dbscript`";
+            return Err(Error::usage(reason));
         }
         None => logger.add_to_root(Box::new(StreamHandler::stderr()), settings.console.at(level)),
     }
@@ -74,24 +83,24 @@ pub(crate) fn init(settings: &LogSettings, level: LevelFilter, daemon: bool) -> 
     apply(logger, level)
 }
 
-/// Makes the process's logger, which knows standard error alone.
+/// Sets up the process's logger for standard error only.
 ///
 /// # Errors
 ///
 /// When another logger is in place.
 pub(crate) fn init_console(settings: &LogSettings, level: LevelFilter) -> Result<(), Error> {
-    let mut logger = Logger::new(settings.identity(false));
+    let mut logger = Logger::new(settings.identity(HostAddress::IfShown));
     logger.add_to_root(Box::new(StreamHandler::stderr()), settings.console.at(level));
     apply(logger, level)
 }
 
-/// Delivers what handlers still hold back.
+/// Delivers the messages that handlers have not delivered yet, within one second.
 pub(crate) fn flush() {
     log::logger().flush();
 }
 
 fn open(file: &LogFileSettings) -> Result<FileHandler, Error> {
-    LogFile::new(&file.path, false, Box::new(file.rotation))
+    LogFile::new(&file.path, OpenMode::Append, Box::new(file.rotation))
         .and_then(LogFile::open)
         .map(FileHandler::new)
         .map_err(|error| {
@@ -99,8 +108,8 @@ fn open(file: &LogFileSettings) -> Result<FileHandler, Error> {
         })
 }
 
-/// Makes a file that has reached the process's limit (`ulimit -f`) an error of the write instead of the
-/// process's end, by a signal handler that does nothing.
+/// Handles SIGXFSZ by doing nothing: a write beyond the process's file size limit (`ulimit -f`) then fails instead of
+/// ending the process.
 fn survive_size_limits() -> Result<(), Error> {
     let ignored = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(Signal::SIGXFSZ as i32, ignored)
@@ -108,8 +117,8 @@ fn survive_size_limits() -> Result<(), Error> {
         .map_err(|error| Error::failed("cannot handle signals").caused_by(error))
 }
 
-/// Puts the logger behind the levels: a module's own, else those of the quieted libraries, else the job's,
-/// else the program's, which are the root's.
+/// Installs the logger behind the level filters. The level of a message is that of its module, of a quieted library,
+/// of the job, or of the program, in this order of precedence.
 fn apply(logger: Logger, level: LevelFilter) -> Result<(), Error> {
     let level = logger.default_level(level);
     let mut dispatch = Dispatch::new().level(level);

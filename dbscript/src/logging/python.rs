@@ -1,4 +1,4 @@
-//! Python's own answer, to compare with.
+//! Python as the reference of comparisons.
 
 use std::process::Command;
 

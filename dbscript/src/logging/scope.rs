@@ -1,14 +1,14 @@
-//! Which messages a logger of a skylog file is for.
+//! The messages that a logger of a skylog file receives.
 
 use std::cmp::Reverse;
 
-/// What a logger's `qualname` selects. The loggers of a message stand one above the other: those of its
-/// module and the modules around it, those of the job, the root.
+/// The messages that the `qualname` of a logger selects. The loggers of a message are nested: those of its module and
+/// of the enclosing modules, those of the job, and the root.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scope {
     /// A module path of Rust code, with all modules in it.
     Module(String),
-    /// Skytools logs everything under the job's name, so a logger of that name is for everything.
+    /// The whole job: Skytools logs everything under the job's name.
     Job(String),
     Root,
 }
@@ -33,7 +33,7 @@ impl Scope {
         }
     }
 
-    /// Returns what sorts the innermost scope first.
+    /// Returns the sort key that puts the innermost scope first.
     pub(super) fn order(&self) -> (u8, Reverse<usize>) {
         match self {
             Scope::Module(path) => (0, Reverse(path.len())),
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn the_innermost_comes_first() {
+    fn the_innermost_scope_is_first() {
         let names = ["a", "my", "a.b", "my.job"];
         let mut scopes: Vec<Scope> = names.iter().map(|name| Scope::of(name, "my.job")).collect();
         scopes.insert(0, Scope::Root);

@@ -1,13 +1,13 @@
-//! What the config file says about the log.
+//! Log settings of the config file.
 
 use std::path::{Path, PathBuf};
 
 use log::LevelFilter;
 
 use super::files::size_rotation::SizeRotation;
-use super::identity::Identity;
+use super::identity::{HostAddress, Identity};
 use super::layout::Layout;
-use super::layout::format::{Format, USUAL};
+use super::layout::format::{DEFAULT_FORMAT, Format};
 use crate::config::key::Key;
 use crate::config::{Config, expand_home};
 use crate::error::Error;
@@ -61,7 +61,7 @@ pub(crate) const FORMAT_KEYS: [Key; 8] = [
     Key::optional("logdatefmt_file_verbose", "The same with -v. Defaults to logdatefmt_file."),
 ];
 
-/// What the config file says about the log.
+/// The log settings of a config file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LogSettings {
     pub(super) job_name: String,
@@ -72,7 +72,7 @@ pub(crate) struct LogSettings {
     locations: Vec<String>,
 }
 
-/// The log file of the config file's own.
+/// The settings of the log file that `logfile` names.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct LogFileSettings {
     pub(super) path: PathBuf,
@@ -84,7 +84,7 @@ pub(super) struct LogFileSettings {
 enum UseSkylog {
     #[default]
     Never,
-    /// Unless somebody looks on.
+    /// Unless standard output is a terminal.
     InBackground,
     Always,
 }
@@ -111,19 +111,19 @@ impl LogSettings {
         self.file.as_ref().map(|file| file.path.as_path())
     }
 
-    /// Makes the identity that the log shows. The host's address is found out where a format shows it, or
-    /// with `resolve`.
-    pub(super) fn identity(&self, resolve: bool) -> Identity {
-        let layouts = self.file.iter().map(|file| &file.layouts).chain([&self.console]);
-        let resolve = resolve || layouts.into_iter().any(Layouts::show_address);
-        Identity::of(&self.job_name, &self.service_name, resolve)
+    /// Makes the identity that the log shows.
+    pub(super) fn identity(&self, address: HostAddress) -> Identity {
+        let mut layouts = self.file.iter().map(|file| &file.layouts).chain([&self.console]);
+        let resolves = address == HostAddress::Resolved || layouts.any(Layouts::show_address);
+        let address = if resolves { HostAddress::Resolved } else { HostAddress::IfShown };
+        Identity::of(&self.job_name, &self.service_name, address)
     }
 
-    /// Returns the skylog file to use, if one is to be used.
+    /// Returns the path of the skylog file, or `None` when it is not to be used.
     ///
     /// # Errors
     ///
-    /// A usage error that names the places where it is not.
+    /// A usage error that lists the locations when there is no file at any of them.
     pub(super) fn skylog_file(&self, is_terminal: bool) -> Result<Option<PathBuf>, Error> {
         match self.skylog {
             UseSkylog::Never => return Ok(None),
@@ -134,7 +134,7 @@ impl LogSettings {
         let found = paths.find(|path| path.is_file());
         found.map(Some).ok_or_else(|| {
             let places: Vec<String> = self.locations.iter().map(|place| format!("`{place}`")).collect();
-            Error::usage(format!("no skylog file: there is none of {}", places.join(", ")))
+            Error::usage(format!("no skylog file: none of {} exists", places.join(", ")))
         })
     }
 }
@@ -160,44 +160,45 @@ fn locations(config: &Config, key: &Key) -> Result<Vec<String>, Error> {
     Ok(config.list(key)?.into_iter().filter(|place| !place.is_empty()).collect())
 }
 
-/// What lines look like, usually and with -v.
+/// The layouts of a handler, without and with -v.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Layouts {
-    usual: Layout,
+    normal: Layout,
     verbose: Layout,
 }
 
 impl Layouts {
-    /// Reads the keys of a format, its date format, and the two for -v.
+    /// Reads four keys: a format and its date format, and the same two for -v.
     fn read(config: &Config, own: &impl Fn(Key) -> Key, keys: &[Key]) -> Result<Layouts, Error> {
         let format_key = own(LOG_FORMAT);
         match config.get(&format_key)?.as_str() {
             "text" => {}
-            "json" => return Ok(Layouts { usual: Layout::Json, verbose: Layout::Json }),
+            "json" => return Ok(Layouts { normal: Layout::Json, verbose: Layout::Json }),
             other => return Err(config.wanted(&format_key, other, "text or json")),
         }
         let mut values = Vec::new();
         for key in keys {
             values.push(config.get_opt(&own(*key))?);
         }
-        let usual = |index: usize, default: &str| values[index].clone().unwrap_or_else(|| default.to_owned());
-        let (format, date) = (usual(0, USUAL), usual(1, ""));
+        let normal =
+            |index: usize, default: &str| values[index].clone().unwrap_or_else(|| default.to_owned());
+        let (format, date) = (normal(0, DEFAULT_FORMAT), normal(1, ""));
         let parse = |key: &Key, format: &str, date: &str| {
             Format::parse(format, date)
                 .map(Layout::Text)
                 .map_err(|what| config.invalid(key, format).caused_by(Error::usage(what)))
         };
         Ok(Layouts {
-            usual: parse(&keys[0], &format, &date)?,
-            verbose: parse(&keys[2], &usual(2, &format), &usual(3, &date))?,
+            normal: parse(&keys[0], &format, &date)?,
+            verbose: parse(&keys[2], &normal(2, &format), &normal(3, &date))?,
         })
     }
 
     fn show_address(&self) -> bool {
-        self.usual.shows_address() || self.verbose.shows_address()
+        self.normal.shows_address() || self.verbose.shows_address()
     }
 
     pub(super) fn at(&self, level: LevelFilter) -> Layout {
-        if level > LevelFilter::Info { self.verbose.clone() } else { self.usual.clone() }
+        if level > LevelFilter::Info { self.verbose.clone() } else { self.normal.clone() }
     }
 }

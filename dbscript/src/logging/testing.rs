@@ -1,4 +1,4 @@
-//! What the tests of handlers share.
+//! Helpers for the tests of handlers.
 
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::identity::Identity;
 
 /// Returns an entry of 2007-10-19 18:59:59.968 UTC.
 pub(super) fn entry(level: Level, message: &str) -> Entry<'_> {
-    let created = DateTime::from_timestamp_millis(1_192_820_399_968).expect("a time that is");
+    let created = DateTime::from_timestamp_millis(1_192_820_399_968).expect("a valid time");
     Entry { created: created.with_timezone(&Local), level, name: "run_sql", message }
 }
 
@@ -28,7 +28,7 @@ pub(super) fn identity() -> Identity {
 pub(super) fn receive(socket: &UdpSocket) -> Vec<u8> {
     socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
     let mut buffer = vec![0; 70_000];
-    let length = socket.recv(&mut buffer).expect("a datagram comes");
+    let length = socket.recv(&mut buffer).expect("a datagram arrives");
     buffer.truncate(length);
     buffer
 }

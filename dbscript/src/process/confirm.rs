@@ -1,4 +1,4 @@
-//! Asking the person at the terminal before something is done that cannot be undone.
+//! Confirmation of irreversible commands at the terminal.
 
 use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,32 +6,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::SIGINT;
 
 use crate::error::{BoxError, Error};
-use crate::process::end::end_by;
-use crate::text::plain::plain;
+use crate::process::die_by_signal::die_by_signal;
+use crate::text::printable::printable;
 
-/// Whether an answer is awaited.
+/// Whether the program waits for an answer.
 static ASKING: AtomicBool = AtomicBool::new(false);
 
-/// Asks on the terminal whether something is meant: `WHAT? [y/N]`. Returns at once when it is `forced`, and
-/// otherwise on `y` or `yes`. Ctrl-C at the question ends the program with exit status 1. What would move the
-/// terminal's cursor is shown as [`plain`] does.
+/// Asks for confirmation of an action on the terminal: `ACTION? [y/N]`. Returns without asking when `forced`.
 ///
-/// It is for a [`Job::once`](crate::Job::once), with no transaction open.
+/// `y` and `yes` confirm. Ctrl-C ends the program with exit status 1. The action is escaped as [`printable`] does.
+/// Call this from a [`Job::once`](crate::Job::once), with no transaction open.
 ///
 /// # Errors
 ///
-/// On any other answer, also on the end of the input; and as a usage error when standard input or standard error
-/// is no terminal, since then nobody can be asked.
-pub fn confirm(what: &str, forced: bool) -> Result<(), BoxError> {
+/// When the answer is another one or the input ends. A usage error when standard input or standard error is no
+/// terminal.
+pub fn confirm(action: &str, forced: bool) -> Result<(), BoxError> {
     if forced {
         return Ok(());
     }
-    let what = plain(what);
+    let action = printable(action);
     if !stdin().is_terminal() || !stderr().is_terminal() {
-        return Err(Error::usage(format!("{what}? There is no terminal to ask at; --force means yes")).into());
+        return Err(
+            Error::usage(format!("{action}? There is no terminal to ask at; --force means yes")).into()
+        );
     }
-    let answer =
-        ask(&format!("{what}? [y/N] ")).map_err(|error| Error::failed("cannot ask").caused_by(error))?;
+    let answer = ask(&format!("{action}? [y/N] "))
+        .map_err(|error| Error::failed("cannot ask for confirmation").caused_by(error))?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(Error::failed("not confirmed, nothing is changed").into()),
@@ -50,15 +51,15 @@ fn ask(question: &str) -> Result<String, std::io::Error> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// Ends the process if it asks, and only then: SIGINT is a no.
-pub(crate) fn end_question(signal: i32) {
+/// Ends the process if it waits for an answer; SIGINT counts as no.
+pub(crate) fn decline_by_signal(signal: i32) {
     if !ASKING.load(Ordering::SeqCst) {
         return;
     }
     if signal == SIGINT {
-        // The terminal may be gone.
+        // The terminal may have been closed.
         let _ = stderr().write_all(b"\nnot confirmed, nothing is changed\n");
         std::process::exit(1);
     }
-    end_by(signal);
+    die_by_signal(signal);
 }

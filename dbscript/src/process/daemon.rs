@@ -1,4 +1,4 @@
-//! Going background: the parent stays until the child is up, and reports when it is not.
+//! Running in the background: the parent waits until the child is up, and reports a failed start.
 
 #![allow(unsafe_code, reason = "fork has no safe interface; nothing else in this file is unsafe")]
 
@@ -10,31 +10,31 @@ use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, setsid
 
 use crate::error::Error;
 
-/// What the child sends when it is up; anything else is the reason why it is not.
+/// The child's message that it is up; any other message is the reason of a failure.
 const UP: &str = "\0up";
-/// What stands before the reason when it is wrong usage.
+/// The prefix of the reason of a usage error.
 const USAGE: &str = "\0usage";
 
 /// The child's end of the pipe to its waiting parent.
 pub(crate) struct Readiness(std::io::PipeWriter);
 
 impl Readiness {
-    /// Lets the parent end with success.
+    /// Reports that the child is up; the parent exits with success.
     pub(crate) fn up(mut self) {
-        // A parent that is gone waits for nothing.
+        // The write fails when the parent has ended already.
         let _ = self.0.write_all(UP.as_bytes());
     }
 
-    /// Lets the parent fail with a reason, which is wrong usage or not.
+    /// Reports why the child has failed, by a usage error or another one; the parent exits with that error.
     pub(crate) fn failed(mut self, usage: bool, reason: &str) {
         let kind = if usage { USAGE } else { "" };
         let _ = self.0.write_all(format!("{kind}{reason}").as_bytes());
     }
 }
 
-/// Which side of the fork this is.
+/// A side of the fork.
 pub(crate) enum Side {
-    /// The parent, after the child has come up or failed.
+    /// The parent, after the child is up or has failed.
     Parent(Result<(), Error>),
     /// The child: in its own session, without a terminal.
     Child(Readiness),
@@ -42,11 +42,10 @@ pub(crate) enum Side {
 
 /// Forks. Must be called before the process starts threads.
 pub(crate) fn daemonize() -> Result<Side, Error> {
-    let failed = |error: std::io::Error| Error::failed("cannot go background").caused_by(error);
+    let failed = |error: std::io::Error| Error::failed("cannot run in the background").caused_by(error);
     let (from_child, to_parent) = pipe().map_err(failed)?;
     let null = OpenOptions::new().read(true).write(true).open("/dev/null").map_err(failed)?;
-    // SAFETY: the process has a single thread at this point, so no lock is held by a thread that the child
-    // lacks.
+    // SAFETY: the process has a single thread at this point, so no lock is held by a thread that the child lacks.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Parent { .. } => {
             drop(to_parent);
@@ -68,17 +67,17 @@ fn detach(null: &File) -> nix::Result<()> {
 }
 
 fn wait(mut from_child: PipeReader) -> Result<(), Error> {
-    let mut said = Vec::new();
-    let read = from_child.read_to_end(&mut said);
-    let said = String::from_utf8_lossy(&said);
-    if said == UP {
+    let mut message = Vec::new();
+    let read = from_child.read_to_end(&mut message);
+    let message = String::from_utf8_lossy(&message);
+    if message == UP {
         return Ok(());
     }
-    if said.is_empty() || read.is_err() {
+    if message.is_empty() || read.is_err() {
         return Err(Error::failed("not started: the background process ended before it was up"));
     }
-    Err(match said.strip_prefix(USAGE) {
+    Err(match message.strip_prefix(USAGE) {
         Some(reason) => Error::usage(reason),
-        None => Error::failed(format!("not started: {said}")),
+        None => Error::failed(format!("not started: {message}")),
     })
 }

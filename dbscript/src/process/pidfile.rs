@@ -1,4 +1,4 @@
-//! One process per pidfile: a file with the process's id, locked as long as the process lives.
+//! Pidfiles: a file with the process id, locked while the process lives, so that one process runs per pidfile.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -14,7 +14,7 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use crate::error::Error;
 use crate::files;
 
-/// Process start times are known to the second only.
+/// The precision of process start times and file times.
 const START_PRECISION: Duration = Duration::from_secs(2);
 
 /// The bit of a mode by which everybody may write.
@@ -23,11 +23,11 @@ const WORLD_WRITABLE: u32 = 0o002;
 /// The first process of a system, and of a container, whose pidfile may be seen from outside.
 const INIT: i32 = 1;
 
-/// How often and how long to wait for whoever holds the lock and has not written its id yet.
+/// How often and how long to wait for an owner that holds the lock and has not written its id yet.
 const WAITS: u32 = 20;
 const WAIT: Duration = Duration::from_millis(10);
 
-/// A pidfile that this process holds.
+/// A pidfile whose lock this process holds.
 #[derive(Debug)]
 pub(crate) struct Pidfile {
     path: PathBuf,
@@ -40,7 +40,7 @@ impl Pidfile {
     ///
     /// # Errors
     ///
-    /// When another process is running, which is named, and when the file cannot be written.
+    /// When another process holds the file, with that process's id, and when the file cannot be written.
     pub(crate) fn acquire(path: &Path) -> Result<Pidfile, Error> {
         let mut waits = 0;
         loop {
@@ -52,19 +52,19 @@ impl Pidfile {
                     if owner.is_some() || waits == WAITS {
                         return Err(running(path, owner));
                     }
-                    // Its owner is about to write its id, or somebody only looks whether there is an owner.
+                    // The owner is about to write its id, or another process is only checking the lock.
                     waits += 1;
                     thread::sleep(WAIT);
                     continue;
                 }
                 Err(TryLockError::Error(error)) => return Err(unusable(path, error)),
             }
-            // Between open and lock its owner may have removed the file.
+            // The previous owner may have removed the file between `open` and `try_lock`.
             if !is_same(&file, path) {
                 continue;
             }
             let stale = read_pid(&mut file);
-            // Programs that do not lock their pidfile are known by their process alone.
+            // Other programs do not lock their pidfile; a live process with that id holds it.
             if stale.is_some_and(|pid| !is_own(pid) && is_owner(pid, &file)) {
                 return Err(running(path, stale));
             }
@@ -72,7 +72,7 @@ impl Pidfile {
         }
     }
 
-    /// Returns the id of a dead process that left the file behind.
+    /// Returns the id of the dead process that left the file, if any.
     pub(crate) fn stale(&self) -> Option<i32> {
         self.stale
     }
@@ -92,12 +92,12 @@ impl Pidfile {
         &self.path
     }
 
-    /// Returns what removes the file if it is still this one, for a process that ends without dropping it.
+    /// Returns a function that removes the file if it is still this one, for a process that exits without dropping it.
     pub(crate) fn remover(&self) -> impl Fn() + Send + use<> {
         let (path, held) = (self.path.clone(), self.file.metadata().ok());
         move || {
             if held.as_ref().is_some_and(|held| is_at(held, &path)) {
-                // A file that stays is stale, which the next start sees.
+                // A file that cannot be removed is stale, and the next start ignores it.
                 let _ = fs::remove_file(&path);
             }
         }
@@ -109,29 +109,29 @@ impl Drop for Pidfile {
         let empty = self.file.metadata().is_ok_and(|meta| meta.len() == 0);
         let own = read_pid(&mut self.file).is_some_and(is_own);
         if (own || empty) && is_same(&self.file, &self.path) {
-            // A file that cannot be removed is stale, which the next start sees.
+            // A file that cannot be removed is stale, and the next start ignores it.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// What became of a signal.
+/// The outcome of sending a signal.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// The process got it.
+    /// The signal was sent to the process.
     ToProcess,
-    /// There is no such file, so nothing runs.
+    /// The pidfile does not exist, so no process is running.
     NoFile,
-    /// The file's process is gone.
+    /// The process of the pidfile has ended.
     Stale,
-    /// Another user may have written the file, and names a process that is not his.
+    /// The pidfile is not trusted, for the contained reason.
     Refused(String),
 }
 
-/// Sends a signal to the process that holds a pidfile. Whoever may write the file chooses only among processes of his
-/// own.
+/// Sends a signal to the process that holds a pidfile. A user who can write to the file can direct the signal only to
+/// that user's own processes.
 pub(crate) fn send(path: &Path, signal: Signal) -> Result<Sent, Error> {
-    let mut file = match files::open_own(path, OpenOptions::new().read(true)) {
+    let mut file = match files::open_trusted(path, OpenOptions::new().read(true)) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Sent::NoFile),
         Err(error) if is_refusal(&error) => return Ok(Sent::Refused(error.to_string())),
@@ -172,8 +172,8 @@ pub(crate) fn send(path: &Path, signal: Signal) -> Result<Sent, Error> {
 fn open(path: &Path) -> std::io::Result<File> {
     files::create_folder_of(path)?;
     let mut options = OpenOptions::new();
-    let file = files::open_own(path, options.read(true).write(true).create(true).truncate(false))?;
-    // A device would be removed at the end.
+    let file = files::open_trusted(path, options.read(true).write(true).create(true).truncate(false))?;
+    // Dropping a `Pidfile` removes the file, which must not be a device.
     file.metadata().and_then(regular)?;
     Ok(file)
 }
@@ -182,12 +182,12 @@ fn regular(metadata: Metadata) -> std::io::Result<Metadata> {
     if metadata.is_file() { Ok(metadata) } else { Err(std::io::Error::other("not a regular file")) }
 }
 
-/// Returns whether an error is one of this program and not of the system.
+/// Returns whether an error is a refusal of [`files::open_trusted`] and not an error of the system.
 fn is_refusal(error: &std::io::Error) -> bool {
     error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
-/// Returns the user that a process runs as; root for one whose rights have changed.
+/// Returns the user of a process; root for a process that has changed its rights.
 fn user(pid: i32) -> Option<u32> {
     fs::metadata(format!("/proc/{pid}")).ok().map(|process| process.uid())
 }
@@ -199,15 +199,15 @@ fn read_pid(file: &mut File) -> Option<i32> {
     text.lines().next()?.trim().parse().ok().filter(|pid| *pid > 0)
 }
 
-/// Returns whether an id is this process's: in a container, a restarted program often gets the same one.
+/// Returns whether an id is that of this process. In a container, a restarted program often has its former id.
 fn is_own(pid: i32) -> bool {
     u32::try_from(pid).is_ok_and(|pid| pid == std::process::id())
 }
 
-/// Returns whether a live process wrote the file: one that started later only got the same id.
+/// Returns whether a process is alive and has written the file. A process that started later only has the same id.
 fn is_owner(pid: i32, file: &File) -> bool {
     let there = !matches!(kill(Pid::from_raw(pid), None), Err(Errno::ESRCH));
-    // A process that has ended stays visible until its parent has asked for its exit status.
+    // An ended process stays visible until its parent has read its exit status.
     let ended = stat(pid).is_some_and(|stat| stat.starts_with(['Z', 'X']));
     let alive = there && !ended;
     let written = file.metadata().and_then(|meta| meta.modified());
@@ -218,7 +218,7 @@ fn is_owner(pid: i32, file: &File) -> bool {
     alive && !younger
 }
 
-/// Returns when a process started, where the system tells it.
+/// Returns when a process started, if the system reports it.
 fn started(pid: i32) -> Option<SystemTime> {
     let ticks: u64 = stat(pid)?.split(' ').nth(19)?.parse().ok()?;
     let per_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
@@ -229,19 +229,19 @@ fn started(pid: i32) -> Option<SystemTime> {
     )
 }
 
-/// Returns what the system tells of a process, from its state on.
+/// Returns the fields of `/proc/PID/stat` from the process's state on.
 fn stat(pid: i32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command's name, in parentheses, may hold anything.
+    // The command's name, in parentheses, may contain spaces and parentheses.
     stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
 }
 
-/// Returns whether a process holds the lock on a file, where the system tells it.
+/// Returns whether a process holds the lock on a file, if the system reports it.
 fn is_holder(pid: i32, file: &File) -> Option<bool> {
     let held = file.metadata().ok()?;
     let has_lock = |number: &std::ffi::OsStr| {
-        let told = fs::read_to_string(Path::new(&format!("/proc/{pid}/fdinfo")).join(number));
-        told.map_or(true, |told| told.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK")))
+        let info = fs::read_to_string(Path::new(&format!("/proc/{pid}/fdinfo")).join(number));
+        info.map_or(true, |info| info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK")))
     };
     match fs::read_dir(format!("/proc/{pid}/fd")) {
         Ok(open) => Some(open.flatten().any(|one| is_at(&held, &one.path()) && has_lock(&one.file_name()))),
@@ -261,14 +261,14 @@ fn is_at(held: &Metadata, path: &Path) -> bool {
 }
 
 fn running(path: &Path, pid: Option<i32>) -> Error {
-    let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-    Error::failed(format!("already running: {who} holds pidfile `{}`", path.display()))
+    let owner = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    Error::failed(format!("already running: {owner} holds pidfile `{}`", path.display()))
 }
 
-/// A process in another container has another id here.
+/// Makes the error of a pidfile whose owner has another id here, as a process in another container has.
 fn held_by_other(path: &Path, pid: i32) -> Error {
     Error::failed(format!(
-        "pidfile `{}` is held by a process that is not {pid} here: it is just starting, or in another container",
+        "pidfile `{}` is held by a process that is not {pid} here: the process is starting, or runs in another container",
         path.display()
     ))
 }

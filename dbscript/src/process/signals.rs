@@ -1,4 +1,4 @@
-//! SIGHUP, SIGINT and SIGTERM, turned into calls of [`Control`].
+//! Signal handling: SIGHUP, SIGINT and SIGTERM become calls of [`Control`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -14,14 +14,14 @@ use crate::control::Control;
 use crate::error::Error;
 use crate::logging;
 use crate::process::confirm;
-use crate::process::end::end_by;
+use crate::process::die_by_signal::die_by_signal;
 
-/// A second SIGINT within this time means: now.
+/// A second SIGINT within this time aborts the current round.
 const DOUBLE: Duration = Duration::from_secs(1);
 
-/// Handles signals on a thread of its own. `last_words` runs when the loop does not end in time after
-/// SIGTERM, before the process is ended.
-pub(crate) fn watch(control: Control, last_words: impl Fn() + Send + 'static) -> Result<(), Error> {
+/// Handles the signals of a loop on a new thread. `before_exit` runs before the process exits because an aborted loop
+/// has not ended in time.
+pub(crate) fn watch(control: Control, before_exit: impl Fn() + Send + 'static) -> Result<(), Error> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(failed)?;
     let handle = move || {
         let mut interrupted: Option<Instant> = None;
@@ -36,7 +36,7 @@ pub(crate) fn watch(control: Control, last_words: impl Fn() + Send + 'static) ->
                 }
                 _ => {
                     info!("got {}, ending now", if signal == SIGTERM { "SIGTERM" } else { "SIGINT twice" });
-                    abort(&control, &last_words);
+                    abort(&control, &before_exit);
                 }
             }
         }
@@ -44,28 +44,29 @@ pub(crate) fn watch(control: Control, last_words: impl Fn() + Send + 'static) ->
     thread::Builder::new().name("signals".to_owned()).spawn(handle).map(|_| ()).map_err(failed)
 }
 
-/// The signal that has cancelled what runs once.
+/// The signal that has cancelled a job.
 #[derive(Clone, Default)]
 pub(crate) struct Cancelled(Arc<AtomicI32>);
 
 impl Cancelled {
-    pub(crate) fn by(&self) -> Option<Signal> {
+    pub(crate) fn signal(&self) -> Option<Signal> {
         Signal::try_from(self.0.load(Ordering::SeqCst)).ok()
     }
 }
 
-/// Lets SIGINT and SIGTERM cancel what runs once, which then ends. If it does not end in time, the process does.
+/// Handles the signals of a job that runs once: SIGINT and SIGTERM cancel its statements. The process dies by the
+/// signal if the job does not end in time.
 pub(crate) fn watch_once(control: Control) -> Result<Cancelled, Error> {
     let cancelled = Cancelled::default();
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
     let shared = cancelled.clone();
     let handle = move || {
         for signal in signals.forever() {
-            confirm::end_question(signal);
+            confirm::decline_by_signal(signal);
             shared.0.store(signal, Ordering::SeqCst);
             if !control.abort() {
-                warn!("this does not end, leaving it to the server to roll back");
-                end_by(signal);
+                warn!("the job does not end: exiting, the server rolls back");
+                die_by_signal(signal);
             }
         }
     };
@@ -77,11 +78,11 @@ fn failed(error: std::io::Error) -> Error {
     Error::failed("cannot handle signals").caused_by(error)
 }
 
-fn abort(control: &Control, last_words: &impl Fn()) {
+fn abort(control: &Control, before_exit: &impl Fn()) {
     if !control.abort() {
-        warn!("the current round does not end, leaving it to the server to roll back");
+        warn!("the current round does not end: exiting, the server rolls back");
         logging::flush();
-        last_words();
+        before_exit();
         std::process::exit(0);
     }
 }

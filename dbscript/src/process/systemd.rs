@@ -1,32 +1,32 @@
-//! The protocol of systemd's `sd_notify`.
+//! The `sd_notify` protocol of systemd.
 
 use std::time::{Duration, Instant};
 
 use log::debug;
 use sd_notify::NotifyState;
 
-use crate::manager::{Manager, News};
-use crate::text::plain::one_line;
+use crate::service_manager::{Notification, ServiceManager};
+use crate::text::printable::one_line;
 
-/// Notifies systemd, or another service manager that has set `NOTIFY_SOCKET`. Without that variable nothing is sent.
+/// Notifies systemd, or another service manager that sets `NOTIFY_SOCKET`. Sends nothing without that variable.
 pub(crate) struct Systemd {
-    /// The time within which the watchdog wants a sign of life.
+    /// The watchdog's time-out.
     watchdog: Option<Duration>,
-    alive: Option<Instant>,
+    last_alive: Option<Instant>,
     status: String,
 }
 
 impl Systemd {
     pub(crate) fn new() -> Systemd {
         let watchdog = sd_notify::watchdog_enabled().filter(|interval| !interval.is_zero());
-        Systemd { watchdog, alive: None, status: String::new() }
+        Systemd { watchdog, last_alive: None, status: String::new() }
     }
 
-    /// Feeds the watchdog, not more often than it takes: rounds may follow each other quickly.
-    fn feed(&mut self) {
+    /// Resets the watchdog, at most once in a tenth of its time-out, since rounds may follow each other quickly.
+    fn reset_watchdog(&mut self) {
         let Some(interval) = self.watchdog else { return };
-        if self.alive.is_none_or(|last| last.elapsed() > interval / 10) {
-            self.alive = Some(Instant::now());
+        if self.last_alive.is_none_or(|last| last.elapsed() > interval / 10) {
+            self.last_alive = Some(Instant::now());
             self.send(&[NotifyState::Watchdog]);
         }
     }
@@ -38,19 +38,19 @@ impl Systemd {
     }
 }
 
-impl Manager for Systemd {
-    fn tell(&mut self, news: News<'_>) {
-        match news {
-            News::Ready => self.send(&[NotifyState::Ready]),
-            News::Reloading => match NotifyState::monotonic_usec_now() {
+impl ServiceManager for Systemd {
+    fn notify(&mut self, notification: Notification<'_>) {
+        match notification {
+            Notification::Ready => self.send(&[NotifyState::Ready]),
+            Notification::Reloading => match NotifyState::monotonic_usec_now() {
                 Ok(now) => self.send(&[NotifyState::Reloading, now]),
                 Err(_) => self.send(&[NotifyState::Reloading]),
             },
-            News::Stopping => self.send(&[NotifyState::Stopping]),
-            News::Alive => self.feed(),
-            // A line end would begin another message to the manager.
-            News::Status(status) if one_line(status) == self.status => {}
-            News::Status(status) => {
+            Notification::Stopping => self.send(&[NotifyState::Stopping]),
+            Notification::Alive => self.reset_watchdog(),
+            // A line end would begin a second message to the service manager.
+            Notification::Status(status) if one_line(status) == self.status => {}
+            Notification::Status(status) => {
                 let status = &*one_line(status);
                 status.clone_into(&mut self.status);
                 self.send(&[NotifyState::Status(status)]);
@@ -58,7 +58,7 @@ impl Manager for Systemd {
         }
     }
 
-    fn patience(&self) -> Option<Duration> {
+    fn keep_alive_interval(&self) -> Option<Duration> {
         self.watchdog.map(|interval| interval / 2)
     }
 }

@@ -1,4 +1,4 @@
-//! The command line: the switches that every program has, and those that a program adds.
+//! The command line: the switches of every program, and those that a program adds.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use crate::error::Error;
 use crate::run::command;
 
-/// What was given on the command line.
+/// The switches, options and arguments on the command line.
 pub struct Switches {
     given: ArgMatches,
     program: String,
@@ -20,7 +20,7 @@ pub struct Switches {
     added: Vec<&'static str>,
 }
 
-/// Shows nothing: `--set` may hold a password.
+/// Shows no values: `--set` may contain a password.
 impl std::fmt::Debug for Switches {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Switches").finish_non_exhaustive()
@@ -31,11 +31,11 @@ impl std::fmt::Debug for Switches {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extra {
     pub(crate) name: &'static str,
-    /// What stands for its value in `--help`, if it takes one.
+    /// The placeholder of its value in `--help`; `None` for a switch without a value.
     pub(crate) value: Option<&'static str>,
-    /// The value that it has when it is given without one; what is given then stands behind a `=`.
+    /// The value of an option that is given without one. An explicit value then follows a `=`.
     pub(crate) missing: Option<&'static str>,
-    /// What its value may be, if completions are to know it.
+    /// The values that completions offer.
     pub(crate) values: &'static [&'static str],
     pub(crate) doc: &'static str,
 }
@@ -62,25 +62,24 @@ impl Switches {
         self.given.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given)
     }
 
-    /// Returns the value of an option that the program added, if it was given: the last one.
+    /// Returns the value of an option that the program added, or `None` when it was not given. The last one counts.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.given.try_get_one::<String>(name).ok().flatten().map(String::as_str)
     }
 
-    /// Returns the arguments after the config file, of which the first is the command if the program has commands;
-    /// none if it takes none.
+    /// Returns the arguments after the config file. In a program with commands, the first is the command.
     pub fn arguments(&self) -> Vec<&str> {
         let given = self.given.try_get_many::<String>("arguments").ok().flatten();
         given.into_iter().flatten().map(String::as_str).collect()
     }
 
-    /// Returns the error of arguments that the program does not take: no command, one that it does not have, or
-    /// one with arguments that it does not take.
+    /// Makes the usage error of arguments that the program does not accept: a missing command, an unknown command, or
+    /// a command with wrong arguments.
     pub fn misuse(&self) -> Error {
         command::misuse(&self.program, &self.commands, &self.arguments())
     }
 
-    /// Fails when a switch was given that the command does not take.
+    /// Checks that the command accepts the switches that were given.
     pub(crate) fn check_command(&self) -> Result<(), Error> {
         let Some(command) = self.arguments().first().copied() else { return Ok(()) };
         let is_given = |name: &&str| self.given.value_source(name) == Some(ValueSource::CommandLine);
@@ -116,13 +115,13 @@ impl Switches {
         }
     }
 
-    /// Returns the signal to send to the running process.
+    /// Returns the signal that the switches send to the running process, if any.
     pub(crate) fn signal(&self) -> Option<Signal> {
         let signals = [("reload", Signal::SIGHUP), ("stop", Signal::SIGINT), ("kill", Signal::SIGTERM)];
         signals.into_iter().find(|(switch, _)| self.given.get_flag(switch)).map(|(_, signal)| signal)
     }
 
-    /// Returns the `--set` pairs.
+    /// Returns the pairs of key and value of `--set`.
     pub(crate) fn set(&self) -> Result<Vec<(String, String)>, Error> {
         let given = self.given.get_many::<String>("set").into_iter().flatten();
         given
@@ -130,13 +129,13 @@ impl Switches {
                 Some((key, value)) if !key.trim().is_empty() => {
                     Ok((key.trim().to_owned(), value.trim().to_owned()))
                 }
-                _ => Err(Error::usage(format!("--set wants PARAM=VAL, not `{pair}`"))),
+                _ => Err(Error::usage(format!("--set must be PARAM=VAL, not `{pair}`"))),
             })
             .collect()
     }
 }
 
-/// Adds the common switches, those of `extra` and the config file to a command.
+/// Adds the common switches, the switches of `extra`, and the config file to a command.
 pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'static str>) -> Command {
     let mut command = command
         .disable_version_flag(true)
@@ -180,7 +179,7 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
     control(command)
 }
 
-/// The switches with which the program prints something instead of running.
+/// The switches that print a text instead of running the program.
 fn printing() -> [Arg; 3] {
     let completions = Arg::new("completions")
         .long("completions")
@@ -212,21 +211,21 @@ fn control(command: Command) -> Command {
 }
 
 fn flag(name: &'static str, doc: &'static str) -> Arg {
-    // A wrapper may add a switch that is there already.
+    // A wrapper script may repeat a switch.
     Arg::new(name).long(name).action(ArgAction::SetTrue).overrides_with(name).help(doc)
 }
 
-/// Why a command line is not run.
+/// The outcome of a command line that does not run the program.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u8,
-    /// One line about a mistake; none after help or version was printed.
+    /// The error in one line; `None` after help or version was printed.
     pub(crate) line: Option<String>,
-    /// The arguments after the config file, as far as they are understood.
+    /// The arguments after the config file, as far as the parser recognized them.
     pub(crate) arguments: Vec<String>,
 }
 
-/// Parses the command line. Help and version are printed.
+/// Parses the command line. Prints help and version.
 pub(crate) fn parse(
     command: Command,
     commands: &[crate::run::command::Command],
@@ -244,12 +243,12 @@ pub(crate) fn parse(
             let line = text.lines().next().unwrap_or_default();
             let line = line.strip_prefix("error: ").unwrap_or(line);
             let line = format!("{program}: {line}; `{program} --help` lists the switches");
-            let known = command.ignore_errors(true).try_get_matches_from(&args).map(switches);
-            let arguments = known.iter().flat_map(Switches::arguments).map(str::to_owned).collect();
+            let recognized = command.ignore_errors(true).try_get_matches_from(&args).map(switches);
+            let arguments = recognized.iter().flat_map(Switches::arguments).map(str::to_owned).collect();
             Err(Refusal { status: 2, line: Some(line), arguments })
         }
         Err(help_or_version) => {
-            // A closed standard output is no reason to fail.
+            // A closed standard output is not a failure.
             let _ = help_or_version.print();
             Err(Refusal { status: 0, line: None, arguments: Vec::new() })
         }
@@ -289,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_knows_the_arguments_before_the_mistake() {
+    fn a_refusal_contains_the_arguments_before_the_error() {
         for (line, arguments) in [
             ("prog x.ini check q --wrong", &["check", "q"][..]),
             ("prog x.ini check --limit", &["check"]),
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn switches_stand_before_or_after_the_file() {
+    fn switches_may_precede_or_follow_the_file() {
         for line in ["prog -d -v x.ini create q", "prog x.ini create q -v -d", "prog x.ini -dv create q"] {
             let switches = parse_line(line).expect(line);
             assert!(switches.daemon());
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_value_of_an_option_may_be_left_out_where_there_is_another_one() {
+    fn the_value_of_an_option_with_a_default_may_be_omitted() {
         for (line, value) in [
             ("prog x.ini status --watch", Some("2")),
             ("prog --watch x.ini status", Some("2")),
@@ -334,12 +333,12 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_may_come_twice() {
+    fn a_switch_may_be_repeated() {
         assert!(parse_line("prog -d -d -q -q --register --register x.ini").expect("valid").daemon());
     }
 
     #[test]
-    fn control_switches_name_signals() {
+    fn control_switches_select_signals() {
         for (switch, signal) in [("-r", Signal::SIGHUP), ("-s", Signal::SIGINT), ("--kill", Signal::SIGTERM)]
         {
             assert_eq!(parse_line(&format!("prog {switch} x.ini")).expect(switch).signal(), Some(signal));
@@ -357,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn extra_switches_are_known_only_where_added() {
+    fn only_added_switches_are_accepted() {
         assert!(parse_line("prog --register x.ini").expect("valid").has("register"));
         assert!(!parse_line("prog x.ini").expect("valid").has("register"));
         assert!(!parse_line("prog x.ini").expect("valid").has("rewind"));

@@ -5,7 +5,7 @@ use crate::config::key::{Key, Presence};
 use crate::error::Error;
 use crate::run::args::{self, Extra};
 use crate::run::command::{self, Command};
-use crate::run::settings::{COMMON_KEYS, JOB_NAME};
+use crate::run::settings::{JOB_NAME, common_keys};
 
 /// What a [`Program`](crate::Program) is called, reads and accepts.
 pub(crate) struct Description {
@@ -98,9 +98,9 @@ impl Description {
     /// Returns every key that the program reads, each once.
     pub(crate) fn all_keys(&self) -> Vec<Key> {
         let mut keys = vec![JOB_NAME];
-        for key in self.databases.iter().chain(&self.keys).chain(&COMMON_KEYS) {
+        for key in self.databases.iter().chain(&self.keys).copied().chain(common_keys().copied()) {
             if !keys.iter().any(|known| known.name == key.name) {
-                keys.push(*key);
+                keys.push(key);
             }
         }
         keys

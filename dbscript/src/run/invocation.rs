@@ -1,4 +1,4 @@
-//! One run of a program, from the understood command line to the exit status.
+//! One run of a program, from the parsed command line to the exit status.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -11,23 +11,23 @@ use crate::config::{Config, ini_template};
 use crate::control::Control;
 use crate::database::databases::Databases;
 use crate::error::{BoxError, Error, describe, is_usage};
-use crate::logging::complaint::complain;
+use crate::logging::report::report_error;
 use crate::logging::{self, LogSettings};
-use crate::panics::guarded;
+use crate::panics::catch_panic;
 use crate::process::daemon::{self, Readiness, Side};
-use crate::process::end::end_by;
+use crate::process::die_by_signal::die_by_signal;
 use crate::process::pidfile::{self, Pidfile, Sent};
 use crate::process::signals;
 use crate::process::systemd::Systemd;
 use crate::run::args::Switches;
 use crate::run::description::Description;
-use crate::run::job::{Job, Kind, Once};
+use crate::run::job::{Job, JobKind, Once};
 use crate::run::run_loop::RunLoop;
 use crate::run::script::{Context, Script};
 use crate::run::settings::{Fixed, Settings};
 use crate::run::{completions, man};
 
-/// Makes the job out of the configuration.
+/// Builds the job from the configuration.
 pub(crate) type Build = Box<dyn Fn(&Config, &Switches) -> Result<Job, BoxError>>;
 
 pub(crate) struct Run {
@@ -58,15 +58,15 @@ impl Run {
             return self.run_daemon(&config, &settings).map(done);
         }
         match (self.build)(&config, &self.switches)?.0 {
-            Kind::Once(once) => self.run_once(&config, &settings, once),
-            Kind::Loop(script) => {
+            JobKind::Once(once) => self.run_once(&config, &settings, once),
+            JobKind::Loop(script) => {
                 let mut pidfile = settings.pidfile.as_deref().map(Pidfile::acquire).transpose()?;
                 self.run_loop(&config, &settings, script, pidfile.as_mut(), || ()).map(done)
             }
         }
     }
 
-    /// Returns what the program prints instead of running, if a switch asks for it.
+    /// Returns the text to print instead of running, as a switch requests.
     fn text_to_print(&self) -> Result<Option<Vec<u8>>, BoxError> {
         let mut text = Vec::new();
         if self.switches.sample() {
@@ -97,7 +97,7 @@ impl Run {
         Settings::read(config, &self.description.keys, &self.description.databases(config)?)
     }
 
-    /// Sends a signal. A broken file keeps nobody from stopping the process, but is not worth a reload.
+    /// Sends a signal to the running process. A reload requires a valid config file, stopping does not.
     fn control(&self, config: &Config, signal: Signal) -> Result<ExitCode, BoxError> {
         if signal == Signal::SIGHUP {
             self.settings(config)?;
@@ -133,17 +133,17 @@ impl Run {
         let result = (once.work)(&mut context);
         control.ended();
         drop(context);
-        if let (Err(error), Some(signal)) = (&result, cancelled.by()) {
-            complain(&format!("cancelled by {signal}: {}", describe(&**error)));
-            end_by(signal as i32);
+        if let (Err(error), Some(signal)) = (&result, cancelled.signal()) {
+            report_error(&format!("cancelled by {signal}: {}", describe(&**error)));
+            die_by_signal(signal as i32);
         }
         result
     }
 
-    /// Goes background first: what the job is made of, threads included, belongs to the child.
+    /// Forks before it builds the job, whose threads and connections must belong to the child.
     fn run_daemon(self, config: &Config, settings: &Settings) -> Result<(), BoxError> {
         let Some(path) = &settings.pidfile else {
-            return Err(Error::usage("-d needs `pidfile` in the config file").into());
+            return Err(Error::usage("-d requires `pidfile` in the config file").into());
         };
         let mut pidfile = Pidfile::acquire(path)?;
         let readiness = match daemon::daemonize()? {
@@ -151,8 +151,8 @@ impl Run {
             Side::Parent(up) => return Ok(up?),
         };
         let mut readiness = Some(readiness);
-        let result = guarded(|| self.run_child(config, settings, &mut pidfile, &mut readiness));
-        // When the failure is reported, the pidfile is gone.
+        let result = catch_panic(|| self.run_child(config, settings, &mut pidfile, &mut readiness));
+        // The parent exits with the report, so the pidfile is removed first.
         drop(pidfile);
         if let (Err(error), Some(readiness)) = (&result, readiness) {
             readiness.failed(is_usage(&**error), &describe(&**error));
@@ -167,8 +167,8 @@ impl Run {
         pidfile: &mut Pidfile,
         readiness: &mut Option<Readiness>,
     ) -> Result<(), BoxError> {
-        let Job(Kind::Loop(script)) = (self.build)(config, &self.switches)? else {
-            return Err(Error::usage("-d is for what loops, not for what ends by itself").into());
+        let Job(JobKind::Loop(script)) = (self.build)(config, &self.switches)? else {
+            return Err(Error::usage("-d cannot be used with a job that runs once").into());
         };
         self.run_loop(config, settings, script, Some(pidfile), || {
             if let Some(readiness) = readiness.take() {
@@ -177,7 +177,7 @@ impl Run {
         })
     }
 
-    /// Runs the loop in this process, and calls `ready` when it is up.
+    /// Runs the loop in this process, and calls `ready` when the loop is up.
     fn run_loop(
         self,
         config: &Config,
@@ -191,7 +191,7 @@ impl Run {
         let mut warned = BTreeSet::new();
         self.warn_of_unknown_keys(config, &mut warned);
         for kind in settings.pace.exception_quiet.iter().filter(|kind| !kind.is_known()) {
-            warn!("exception_quiet: there is no error of the kind `{kind}` here ({})", config.place());
+            warn!("exception_quiet: unknown kind of error `{kind}` ({})", config.place());
         }
         take_over(pidfile, &control)?;
         let context = self.context(settings, control);
@@ -208,21 +208,22 @@ impl Run {
         Context::new(databases, control)
     }
 
-    /// Warns of each key once, which `warned` remembers.
+    /// Logs a warning for each unknown key that `warned` does not contain yet.
     fn warn_of_unknown_keys(&self, config: &Config, warned: &mut BTreeSet<String>) {
         let place = config.place();
-        for (key, nearest) in config.unknown() {
+        for (key, suggestion) in config.unknown() {
             if !warned.insert(key.clone()) {
                 continue;
             }
-            match nearest {
-                Some(nearest) => warn!("key `{key}` is not known; do you mean `{nearest}`? ({place})"),
-                None => warn!("key `{key}` is not known ({place})"),
+            match suggestion {
+                Some(suggestion) => warn!("unknown key `{key}`; did you mean `{suggestion}`? ({place})"),
+                None => warn!("unknown key `{key}` ({place})"),
             }
         }
     }
 
-    /// `fixed` are the settings that a reload does not change, `warned` the unknown keys that were logged.
+    /// Makes the function that reloads. `fixed` are the settings that a reload does not change, `warned` the unknown
+    /// keys that were logged.
     fn reloader(
         self,
         fixed: Fixed,
@@ -231,12 +232,12 @@ impl Run {
         Box::new(move |context| {
             let config = self.load()?;
             let settings = self.settings(&config)?;
-            let Job(Kind::Loop(script)) = (self.build)(&config, &self.switches)? else {
+            let Job(JobKind::Loop(script)) = (self.build)(&config, &self.switches)? else {
                 return Err(Error::usage("the config file no longer describes a loop").into());
             };
             if settings.fixed() != fixed {
                 warn!(
-                    "changes of job_name, pidfile and logfile, or of how to log, take effect at the next start"
+                    "changes of job_name, pidfile, logfile and the log settings take effect at the next start"
                 );
             }
             self.warn_of_unknown_keys(&config, &mut warned);
@@ -246,7 +247,7 @@ impl Run {
     }
 }
 
-/// Prints to standard output; a reader that has seen enough is no failure.
+/// Prints to standard output; a closed pipe is not a failure.
 fn print(text: &[u8]) -> Result<(), BoxError> {
     let mut out = std::io::stdout();
     match out.write_all(text).and_then(|()| out.flush()) {
@@ -257,7 +258,7 @@ fn print(text: &[u8]) -> Result<(), BoxError> {
     }
 }
 
-/// Makes the process the pidfile's owner, and lets signals reach the loop.
+/// Writes the pidfile of this process, and starts the signal handling of the loop.
 fn take_over(pidfile: Option<&mut Pidfile>, control: &Control) -> Result<(), Error> {
     let remover = pidfile.as_ref().map(|pidfile| pidfile.remover());
     signals::watch(control.clone(), move || remover.iter().for_each(|remove| remove()))?;

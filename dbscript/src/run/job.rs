@@ -1,21 +1,21 @@
-//! What a program does once its configuration is understood.
+//! Jobs: the work of a program, as its configuration describes it.
 
 use std::process::ExitCode;
 
 use crate::error::BoxError;
 use crate::run::script::{Context, Script};
 
-/// What a program does once its configuration is understood.
-pub struct Job(pub(crate) Kind);
+/// The work of a program, as its configuration describes it: a loop, or a task that runs once.
+pub struct Job(pub(crate) JobKind);
 
-pub(crate) enum Kind {
+pub(crate) enum JobKind {
     /// Runs round after round, with pidfile and signals.
     Loop(Box<dyn Script>),
-    /// Runs once and ends, beside a loop that may be running.
+    /// Runs once and ends; a loop of the same program may be running meanwhile.
     Once(Once),
 }
 
-/// What runs once.
+/// A task that runs once.
 pub(crate) struct Once {
     pub(crate) work: OnceWork,
     /// Whether the work handles signals itself.
@@ -25,27 +25,27 @@ pub(crate) struct Once {
 type OnceWork = Box<dyn FnOnce(&mut Context) -> Result<ExitCode, BoxError>>;
 
 impl Job {
-    /// Makes a job that runs round after round, with pidfile and signals.
+    /// Creates a job that runs a script round after round, with pidfile and signal handling.
     pub fn looping(script: impl Script + 'static) -> Job {
-        Job(Kind::Loop(Box::new(script)))
+        Job(JobKind::Loop(Box::new(script)))
     }
 
-    /// Makes a job that runs once and ends, also beside a loop that is running.
+    /// Creates a job that runs once and ends. A loop of the same program may be running meanwhile.
     ///
-    /// SIGINT and SIGTERM cancel the statement that it runs, so that it fails and its transaction is rolled back; the
+    /// SIGINT and SIGTERM cancel the running statement, so that the job fails and its transaction is rolled back. The
     /// program then dies by that signal, as shells expect.
     pub fn once(work: impl FnOnce(&mut Context) -> Result<(), BoxError> + 'static) -> Job {
         Job::once_with_status(move |cx| work(cx).map(|()| ExitCode::SUCCESS))
     }
 
-    /// Makes a job as [`Job::once`] does, which chooses the program's exit status when it has not failed.
+    /// Creates a job as [`Job::once`] does, whose work returns the program's exit status when it succeeds.
     pub fn once_with_status(work: impl FnOnce(&mut Context) -> Result<ExitCode, BoxError> + 'static) -> Job {
-        Job(Kind::Once(Once { work: Box::new(work), handles_signals: false }))
+        Job(JobKind::Once(Once { work: Box::new(work), handles_signals: false }))
     }
 
-    /// Leaves signals to a job that runs once, which handles them itself.
+    /// Leaves signal handling to the work of a job that runs once. Has no effect on a loop.
     pub fn handling_signals(mut self) -> Job {
-        if let Kind::Once(once) = &mut self.0 {
+        if let JobKind::Once(once) = &mut self.0 {
             once.handles_signals = true;
         }
         self

@@ -1,10 +1,10 @@
-//! How often a loop runs, and how failures are handled.
+//! Settings of a loop: its pace, and the handling of failures.
 
 use std::time::Duration;
 
-use crate::error::class::ErrorClass;
+use crate::error::pattern::ErrorPattern;
 
-/// How a loop paces itself.
+/// Settings of a loop: its pace, and the handling of failures.
 ///
 /// ```
 /// let mut settings = dbscript::LoopSettings::default();
@@ -13,16 +13,16 @@ use crate::error::class::ErrorClass;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LoopSettings {
-    /// Seconds to sleep after a round that found nothing; 0: end instead of sleeping; below 0: one round only.
-    /// Defaults to 1.
+    /// The sleep after an idle round, in seconds. With 0, the loop ends instead of sleeping; below 0, it ends after
+    /// one round. Defaults to 1.
     pub loop_delay: f64,
-    /// Time to wait after a failed round. Defaults to 20 seconds.
+    /// The wait after a failed round. Defaults to 20 seconds.
     pub exception_sleep: Duration,
-    /// Errors that are logged as warnings at first. Defaults to none.
-    pub exception_quiet: Vec<ErrorClass>,
-    /// How long they are, counted from the first failed round. Defaults to 300 seconds.
+    /// The errors that are logged as warnings during `exception_grace`. Defaults to none.
+    pub exception_quiet: Vec<ErrorPattern>,
+    /// How long `exception_quiet` applies, counted from the first failed round. Defaults to 300 seconds.
     pub exception_grace: Duration,
-    /// How long no round must fail until the next failed one counts as the first. Defaults to 900 seconds.
+    /// The time without a failed round after which the next failed one counts as the first. Defaults to 900 seconds.
     pub exception_reset: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! A whole program, described before it runs.
+//! The builder of a program.
 
 use std::process::ExitCode;
 
@@ -6,15 +6,15 @@ use crate::config::Config;
 use crate::config::key::Key;
 use crate::error::{BoxError, describe, is_usage};
 use crate::logging;
-use crate::logging::complaint::complain;
-use crate::panics::{guarded, report_panics_by};
+use crate::logging::report::report_error;
+use crate::panics::{catch_panic, report_panics_by};
 use crate::run::args::{self, Extra, Refusal, Switches};
 use crate::run::command::Command;
 use crate::run::description::Description;
 use crate::run::invocation::Run;
 use crate::run::job::Job;
 
-/// A program on top of the framework, described before it runs.
+/// The builder of a program: config keys, databases, switches, commands.
 ///
 /// Skytools: `DBScript`'s constructor and `start`.
 pub struct Program {
@@ -22,7 +22,7 @@ pub struct Program {
     on_failure: Option<OnFailure>,
 }
 
-/// Reports in a program's own way why it fails; see [`Program::on_failure`].
+/// Reports a failure in the program's own format; see [`Program::on_failure`].
 type OnFailure = fn(&[&str], &str) -> Option<ExitCode>;
 
 impl Program {
@@ -31,14 +31,14 @@ impl Program {
         Program { description: Description::new(service), on_failure: None }
     }
 
-    /// Lets all connections look up names without a schema in `pg_catalog` alone, as
+    /// Restricts the search path of all connections to `pg_catalog`, as
     /// [`Databases::pin_search_path`](crate::Databases::pin_search_path) does. Defaults to the session's search path.
     pub fn pin_search_path(mut self) -> Program {
         self.description.is_pinned = true;
         self
     }
 
-    /// Accepts another name for the section.
+    /// Accepts another name of the program's section in the config file.
     pub fn or_section(mut self, section: &'static str) -> Program {
         self.description.sections.push(section);
         self
@@ -56,8 +56,7 @@ impl Program {
         self
     }
 
-    /// Sets the steps from nothing to a program that runs, which the manual page has: each a sentence, and the command
-    /// for it or an empty text.
+    /// Sets the quick start of the manual page: steps, each a sentence and a command or an empty text.
     pub fn quick_start(mut self, steps: &'static [(&'static str, &'static str)]) -> Program {
         self.description.quick_start = steps;
         self
@@ -69,44 +68,44 @@ impl Program {
         self
     }
 
-    /// Adds a database: a required key that holds its connection string, as
-    /// [`Context::database`](crate::Context::database) wants it.
+    /// Adds a database: a required key whose value is the connection string, and whose name is the argument of
+    /// [`Context::database`](crate::Context::database).
     pub fn database(mut self, name: &'static str, doc: &'static str) -> Program {
         self.description.databases.push(Key::required(name, doc));
         self
     }
 
-    /// As [`database`](Program::database), but a file may leave the key out: whoever wants the database then gets
-    /// an error.
+    /// Adds a database with an optional key. Without the key,
+    /// [`Context::database`](crate::Context::database) fails.
     pub fn optional_database(mut self, name: &'static str, doc: &'static str) -> Program {
         self.description.optional.push(name);
         self.database(name, doc)
     }
 
-    /// Adds keys of the config file. One that is there already gets another default, whoever reads it.
+    /// Adds keys of the config file. A key that exists already is replaced, so that a program can change its default.
     pub fn keys(mut self, keys: &[Key]) -> Program {
         for key in keys {
-            match self.description.keys.iter_mut().find(|known| known.name == key.name) {
-                Some(known) => *known = *key,
+            match self.description.keys.iter_mut().find(|existing| existing.name == key.name) {
+                Some(existing) => *existing = *key,
                 None => self.description.keys.push(*key),
             }
         }
         self
     }
 
-    /// Adds a switch `--name`, which is given or not.
+    /// Adds a switch `--name` without a value.
     pub fn switch(mut self, name: &'static str, doc: &'static str) -> Program {
         self.description.switches.push(Extra { name, value: None, missing: None, values: &[], doc });
         self
     }
 
-    /// Adds an option `--name VALUE`, whose value is text; `value` stands for it in `--help`.
+    /// Adds an option `--name VALUE` with a text value; `value` is the placeholder in `--help`.
     pub fn option(mut self, name: &'static str, value: &'static str, doc: &'static str) -> Program {
         self.description.switches.push(Extra { name, value: Some(value), missing: None, values: &[], doc });
         self
     }
 
-    /// As [`option`](Program::option), whose value is one of a few, which completions offer.
+    /// Adds an option as [`option`](Program::option) does; completions offer `values`.
     pub fn choice(
         mut self,
         name: &'static str,
@@ -118,7 +117,7 @@ impl Program {
         self
     }
 
-    /// Adds an option `--name[=VALUE]`, which has the value `missing` when it is given without one.
+    /// Adds an option `--name[=VALUE]`, whose value is `missing` when it is given without one.
     pub fn option_or(
         mut self,
         name: &'static str,
@@ -136,34 +135,34 @@ impl Program {
         self
     }
 
-    /// Accepts arguments after the config file; `usage` stands for them in `--help`.
+    /// Accepts arguments after the config file; `usage` is their placeholder in `--help`. Defaults to no arguments.
     pub fn arguments(mut self, usage: &'static str) -> Program {
         self.description.arguments = Some(usage);
         self
     }
 
-    /// Accepts commands, of which one and what it takes follow the config file. `--help`, the manual page and the
-    /// completions list them; for what is none of them there is [`Switches::misuse`].
+    /// Adds commands, of which one follows the config file with its arguments. `--help`, the manual page and the
+    /// completions list them. [`Switches::misuse`] makes the error of an unknown command.
     pub fn commands(mut self, commands: &[Command]) -> Program {
         self.description.commands.extend_from_slice(commands);
         self
     }
 
-    /// Sets what reports in its own way why the program fails. It gets the arguments after the config file, as far as
-    /// the command line could be understood, and the reason, and returns the exit status. With `None` the failure is
-    /// reported as ever, on the log or standard error.
-    pub fn on_failure(mut self, tell: fn(&[&str], &str) -> Option<ExitCode>) -> Program {
-        self.on_failure = Some(tell);
+    /// Sets a function that reports failures in the program's own format and returns the exit status. Its arguments
+    /// are the arguments after the config file, as far as the parser recognized them, and the reason of the failure.
+    /// When the function returns `None`, the failure is reported in the log or on standard error.
+    pub fn on_failure(mut self, report: fn(&[&str], &str) -> Option<ExitCode>) -> Program {
+        self.on_failure = Some(report);
         self
     }
 
-    /// Runs the program with the process's arguments and returns its exit status: 0 done, 1 failed, 2 wrong
-    /// usage, or what [`Job::once_with_status`] returns.
+    /// Runs the program with the process's arguments and returns the exit status: 0 for success, 1 for a failure, 2
+    /// for wrong usage, or the status of [`Job::once_with_status`].
     ///
-    /// `build` makes the job from the configuration, at start and again at every reload.
-    /// With `-d` it forks first, so the process must not have started threads before.
+    /// `build` makes the job from the configuration, at the start and at every reload. With `-d` the process forks
+    /// before, so it must not have started threads.
     pub fn main(self, build: impl Fn(&Config, &Switches) -> Result<Job, BoxError> + 'static) -> ExitCode {
-        report_panics_by(complain);
+        report_panics_by(report_error);
         let Program { description, on_failure } = self;
         let name = description.name();
         let parsed = args::parse(
@@ -178,9 +177,9 @@ impl Program {
         };
         let arguments: Vec<String> = switches.arguments().into_iter().map(str::to_owned).collect();
         let run = || Run::new(description, switches, Box::new(build)).and_then(Run::run);
-        let status = guarded(run).unwrap_or_else(|error| {
-            own_way(on_failure, &arguments, &describe(&*error)).unwrap_or_else(|| {
-                complain(&told(name, &*error));
+        let status = catch_panic(run).unwrap_or_else(|error| {
+            custom_report(on_failure, &arguments, &describe(&*error)).unwrap_or_else(|| {
+                report_error(&line(name, &*error));
                 ExitCode::from(if is_usage(&*error) { 2 } else { 1 })
             })
         });
@@ -189,22 +188,22 @@ impl Program {
     }
 }
 
-/// Reports why a command line is refused.
+/// Reports a command line that does not run the program.
 fn refused(refusal: &Refusal, on_failure: Option<OnFailure>) -> ExitCode {
     let Some(line) = &refusal.line else { return ExitCode::from(refusal.status) };
-    own_way(on_failure, &refusal.arguments, line).unwrap_or_else(|| {
-        complain(line);
+    custom_report(on_failure, &refusal.arguments, line).unwrap_or_else(|| {
+        report_error(line);
         ExitCode::from(refusal.status)
     })
 }
 
-fn own_way(on_failure: Option<OnFailure>, arguments: &[String], why: &str) -> Option<ExitCode> {
+fn custom_report(on_failure: Option<OnFailure>, arguments: &[String], reason: &str) -> Option<ExitCode> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    on_failure?(&arguments, why)
+    on_failure?(&arguments, reason)
 }
 
-/// Returns why the program ends; a log knows the program's name already.
-fn told(name: &str, error: &(dyn std::error::Error + 'static)) -> String {
+/// Returns the line that reports an error, with the program's name unless it goes to the log.
+fn line(name: &str, error: &(dyn std::error::Error + 'static)) -> String {
     match log::max_level() {
         log::LevelFilter::Off => format!("{name}: {}", describe(error)),
         _ => describe(error),

@@ -6,17 +6,17 @@ use log::{Level, error, info, warn};
 
 use crate::control::Control;
 use crate::error::{BoxError, describe, is_final, is_interrupted};
-use crate::manager::{Manager, News};
-use crate::panics::guarded;
+use crate::panics::catch_panic;
 use crate::progress::Progress;
 use crate::run::loop_settings::LoopSettings;
 use crate::run::script::{Context, Round, Script};
 use crate::run::trouble::Trouble;
+use crate::service_manager::{Notification, ServiceManager};
 
-/// Longer sleeps end after this; the round that follows finds nothing.
+/// The longest sleep. A longer `loop_delay` is cut to this; the round after it finds nothing.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Makes the script and the settings anew from re-read configuration.
+/// Builds the script and the settings from the configuration, which is read again.
 pub(crate) type Reload<S> = Box<dyn FnMut(&mut Context) -> Result<(S, LoopSettings), BoxError>>;
 
 /// Runs a [`Script`] round after round until it is stopped.
@@ -29,11 +29,11 @@ pub struct RunLoop<S> {
     settings: LoopSettings,
     context: Context,
     reload: Option<Reload<S>>,
-    manager: Option<Box<dyn Manager>>,
+    manager: Option<Box<dyn ServiceManager>>,
 }
 
 impl<S: Script> RunLoop<S> {
-    /// Makes a loop. `name` is the job's name in log lines.
+    /// Creates a loop. `name` is the job's name in log lines.
     pub fn new(name: &str, script: S, settings: LoopSettings, context: Context) -> RunLoop<S> {
         RunLoop {
             trouble: Trouble::new(name, &settings),
@@ -47,15 +47,15 @@ impl<S: Script> RunLoop<S> {
     }
 
     #[cfg(feature = "program")]
-    /// Sets what happens when a [reload](Control::reload) is asked for. Without it, nothing does.
+    /// Sets the action for a [reload](Control::reload). Defaults to none: reload requests are ignored.
     pub(crate) fn on_reload(mut self, reload: Reload<S>) -> RunLoop<S> {
         self.reload = Some(reload);
         self
     }
 
-    /// Sets who is told how the loop is doing.
+    /// Sets the service manager that is notified of the loop's state.
     #[cfg(feature = "program")]
-    pub(crate) fn managed_by(mut self, manager: impl Manager + 'static) -> RunLoop<S> {
+    pub(crate) fn managed_by(mut self, manager: impl ServiceManager + 'static) -> RunLoop<S> {
         self.manager = Some(Box::new(manager));
         self
     }
@@ -65,16 +65,16 @@ impl<S: Script> RunLoop<S> {
         self
     }
 
-    /// Returns a handle that tells other threads what the loop has done so far.
+    /// Returns the handle by which other threads read the loop's totals.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
     }
 
-    /// Runs startup, calls `ready`, then rounds until the loop is stopped, then shutdown.
+    /// Runs startup, calls `ready`, runs rounds until the loop is stopped, and runs shutdown.
     ///
     /// # Errors
     ///
-    /// A failed startup; a usage error; a failed round where there is no next one.
+    /// A failed startup, a usage or fatal error, and a failed round with a `loop_delay` of 0 or below.
     pub fn run(&mut self, ready: impl FnOnce()) -> Result<(), BoxError> {
         let _entered = self.context.control.enter();
         let result = self.run_all(ready);
@@ -82,7 +82,7 @@ impl<S: Script> RunLoop<S> {
         let control = self.context.control.clone();
         control.ended();
         if control.is_stopping() && result.is_ok() {
-            // A program says so; of its workers there may be many.
+            // A program logs its end; the ends of its workers, which may be many, are for debugging.
             log::log!(if self.manager.is_some() { Level::Info } else { Level::Debug }, "stopped");
         }
         match result {
@@ -92,19 +92,19 @@ impl<S: Script> RunLoop<S> {
     }
 
     fn run_all(&mut self, ready: impl FnOnce()) -> Result<(), BoxError> {
-        guarded(|| self.script.startup(&mut self.context))?;
+        catch_panic(|| self.script.startup(&mut self.context))?;
         ready();
-        self.tell(News::Ready);
+        self.notify(Notification::Ready);
         while !self.context.control.is_stopping() {
             self.reload_if_asked();
             self.context.databases.refresh();
             match self.round() {
                 Ok(round) => {
-                    // A round that only sees that the loop is to end says nothing about what failed before.
+                    // An idle round of a stopping loop has not shown that the failure is over.
                     if round == Round::Worked || !self.control().is_stopping() {
                         self.trouble.worked(Instant::now());
                     }
-                    self.sign_of_life();
+                    self.keep_alive();
                     if !self.pause(round) {
                         break;
                     }
@@ -114,17 +114,17 @@ impl<S: Script> RunLoop<S> {
                 Err(error) => self.failed(error)?,
             }
         }
-        self.tell(News::Stopping);
+        self.notify(Notification::Stopping);
         if self.context.control.is_aborting() {
             return Ok(());
         }
-        guarded(|| self.script.shutdown(&mut self.context))
+        catch_panic(|| self.script.shutdown(&mut self.context))
     }
 
     /// Runs one round and logs its statistics.
     fn round(&mut self) -> Result<Round, BoxError> {
         self.context.ending = self.settings.loop_delay <= 0.0;
-        let result = guarded(|| self.script.work(&mut self.context));
+        let result = catch_panic(|| self.script.work(&mut self.context));
         self.progress.count(result.is_ok(), &self.context.stats);
         if !self.context.stats.is_empty() {
             info!("{}", self.context.stats);
@@ -132,12 +132,12 @@ impl<S: Script> RunLoop<S> {
             self.context.stats.clear();
         }
         if let Some(status) = self.context.status.take() {
-            self.tell(News::Status(&status));
+            self.notify(Notification::Status(&status));
         }
         result
     }
 
-    /// Sleeps when there was nothing to do; returns whether there is a next round.
+    /// Sleeps after an idle round; returns whether there is a next round.
     fn pause(&mut self, round: Round) -> bool {
         if self.settings.loop_delay < 0.0 {
             return false;
@@ -153,28 +153,29 @@ impl<S: Script> RunLoop<S> {
         true
     }
 
-    /// Sleeps, with signs of life in between where somebody waits for them.
+    /// Sleeps, and resets the service manager's watchdog meanwhile.
     fn idle(&mut self, delay: Duration) {
         let end = Instant::now() + delay;
-        let patience = self.manager.as_ref().and_then(|manager| manager.patience()).unwrap_or(LONGEST_SLEEP);
+        let interval = self.manager.as_ref().and_then(|manager| manager.keep_alive_interval());
+        let interval = interval.unwrap_or(LONGEST_SLEEP);
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            if self.control().idle(left.min(patience)) || left <= patience {
+            if self.control().idle(left.min(interval)) || left <= interval {
                 return;
             }
-            self.sign_of_life();
+            self.keep_alive();
         }
     }
 
-    fn sign_of_life(&mut self) {
+    fn keep_alive(&mut self) {
         if self.manager.is_some() && self.script.is_alive() {
-            self.tell(News::Alive);
+            self.notify(Notification::Alive);
         }
     }
 
-    fn tell(&mut self, news: News<'_>) {
+    fn notify(&mut self, notification: Notification<'_>) {
         if let Some(manager) = &mut self.manager {
-            manager.tell(news);
+            manager.notify(notification);
         }
     }
 
@@ -184,7 +185,7 @@ impl<S: Script> RunLoop<S> {
             return Err(error);
         }
         self.trouble.failed(&*error, Instant::now());
-        self.tell(News::Status(&format!("failed: {}", describe(&*error))));
+        self.notify(Notification::Status(&format!("failed: {}", describe(&*error))));
         self.control().sleep(self.settings.exception_sleep);
         Ok(())
     }
@@ -194,16 +195,16 @@ impl<S: Script> RunLoop<S> {
             return;
         }
         if self.reload.is_some() {
-            self.tell(News::Reloading);
+            self.notify(Notification::Reloading);
             self.reload();
-            self.tell(News::Ready);
+            self.notify(Notification::Ready);
         }
     }
 
     fn reload(&mut self) {
         let Some(reload) = &mut self.reload else { return };
         let before = self.context.databases.snapshot();
-        let result = guarded(|| {
+        let result = catch_panic(|| {
             let (mut script, settings) = reload(&mut self.context)?;
             script.startup(&mut self.context)?;
             Ok((script, settings))
@@ -211,7 +212,7 @@ impl<S: Script> RunLoop<S> {
         match result {
             Ok((script, settings)) => {
                 let mut old = std::mem::replace(&mut self.script, script);
-                if let Err(error) = guarded(|| old.shutdown(&mut self.context)) {
+                if let Err(error) = catch_panic(|| old.shutdown(&mut self.context)) {
                     warn!("the old configuration did not shut down: {}", describe(&*error));
                 }
                 self.context.databases.replaced(&before);
@@ -222,7 +223,7 @@ impl<S: Script> RunLoop<S> {
             Err(error) => {
                 self.context.databases.restore(before);
                 if !is_interrupted(&*error) {
-                    error!("Config not reloaded, the old one stays: {}", describe(&*error));
+                    error!("Config not reloaded, keeping the old one: {}", describe(&*error));
                 }
             }
         }
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_round_does_not_work_again_by_finding_nothing() {
+    fn an_idle_last_round_does_not_end_a_failure() {
         let is_failing_after = |last: fn() -> Result<Round, BoxError>| {
             let control = Control::default();
             let context = Context::new(Databases::new("test", control.clone()), control);

@@ -1,17 +1,18 @@
-//! What a program supplies: the work of one round.
+//! Scripts: the work of a loop.
 
 use crate::control::Control;
 use crate::database::connection::Connection;
 use crate::database::databases::Databases;
-use crate::error::{BoxError, Error, is_usage};
+use crate::error::{BoxError, Error};
 use crate::stats::Stats;
 
-/// What a round found, which decides whether the loop sleeps.
+/// The result of a round, which decides whether the loop sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Round {
-    /// There was work, and there may be more: the next round follows at once.
+    /// There was work, and there may be more. The next round follows at once.
     Worked,
-    /// There was nothing to do: the loop sleeps first.
+    /// There was nothing to do. The loop sleeps before the next round.
     Idle,
 }
 
@@ -21,7 +22,7 @@ pub trait Script {
     ///
     /// # Errors
     ///
-    /// Any error ends the program; at a reload, the old script goes on instead.
+    /// Any error ends the program. After a reload, the old script continues instead.
     fn startup(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
         Ok(())
     }
@@ -30,20 +31,20 @@ pub trait Script {
     ///
     /// # Errors
     ///
-    /// Any error fails the round: it is logged, connections are closed, the loop waits and goes on. An [`Error`] that
-    /// [is a usage error](|error| error.kind() == ErrorKind::Usage) or [fatal](Error::fatal) ends the program.
+    /// Any error fails the round: the loop logs it, closes its connections, waits and continues. An [`Error`] of the
+    /// kind [`Usage`](crate::ErrorKind::Usage) or [`Fatal`](crate::ErrorKind::Fatal) ends the program.
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError>;
 
-    /// Returns whether the last round, which succeeded, is a sign of life for a service manager's watchdog.
+    /// Returns whether the last successful round resets a service manager's watchdog.
     ///
-    /// Asked after such a round, and again while the loop sleeps. Defaults to true.
+    /// Called after each successful round, and repeatedly while the loop sleeps. Defaults to true.
     fn is_alive(&self) -> bool {
         true
     }
 
-    /// Cleans up after the last round, unless the loop was aborted.
+    /// Cleans up after the last round. Not called when the loop is aborted.
     ///
-    /// After a reload, it is called for the old script once the new one has started up.
+    /// After a reload, the loop calls it for the old script when the new one has started up.
     fn shutdown(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
         Ok(())
     }
@@ -67,7 +68,7 @@ impl<S: Script + ?Sized> Script for Box<S> {
     }
 }
 
-/// What a [`Script`] works with: databases, statistics, and the loop's control.
+/// The environment of a [`Script`]: databases, statistics, and the loop's control.
 pub struct Context {
     pub(crate) databases: Databases,
     pub(crate) stats: Stats,
@@ -77,17 +78,17 @@ pub struct Context {
 }
 
 impl Context {
-    /// Makes a context around a set of databases.
+    /// Creates a context.
     pub fn new(databases: Databases, control: Control) -> Context {
         Context { databases, stats: Stats::default(), control, status: None, ending: false }
     }
 
-    /// Returns whether the loop ends when there is nothing to do, or after this round, instead of sleeping.
+    /// Returns whether the loop ends, instead of sleeping, when there is nothing to do or after this round.
     pub fn is_ending(&self) -> bool {
         self.ending
     }
 
-    /// Returns the connection of a name, opened at first use. See [`Databases::get`].
+    /// Returns the connection of the database `name`, opened at first use. See [`Databases::get`].
     ///
     /// # Errors
     ///
@@ -96,16 +97,15 @@ impl Context {
         self.databases.get(name)
     }
 
-    /// Lets notifications on a channel of a database end the sleep between rounds. See [`Databases::listen`].
+    /// Listens on a channel of a database: a notification ends the sleep between rounds. See [`Databases::listen`].
     pub fn listen(&mut self, name: &str, channel: &str) {
         self.databases.listen(name, channel);
     }
 
-    /// Names a database in an error that came from it: its name here, and database, host, port and user.
-    pub fn locate(&self, name: &str, error: impl Into<BoxError>) -> Error {
-        let (label, error) = (self.databases.label(name), error.into());
-        let located = if is_usage(&*error) { Error::usage(label) } else { Error::failed(label) };
-        located.caused_by(error)
+    /// Adds the database that an error comes from: its name here, and database, host, port and user. The kind of the
+    /// error stays.
+    pub fn locate(&self, name: &str, error: impl Into<Error>) -> Error {
+        Error::failed(self.databases.label(name)).caused_by(error.into())
     }
 
     /// Returns the set of databases.
@@ -113,14 +113,14 @@ impl Context {
         &mut self.databases
     }
 
-    /// Returns the figures of this round, which are logged at its end.
+    /// Returns the statistics of this round, which the loop logs at its end.
     pub fn stats(&mut self) -> &mut Stats {
         &mut self.stats
     }
 
-    /// Reports to a service manager, if there is one, what the program is doing, in a few words on one line.
+    /// Sets the status line for the service manager, if any: a few words about the program's current work.
     ///
-    /// Without it, the figures of the last round that had any are told.
+    /// Defaults to the statistics of the last round that had any.
     pub fn set_status(&mut self, status: impl Into<String>) {
         self.status = Some(status.into());
     }

@@ -7,70 +7,45 @@ use crate::config::Config;
 use crate::config::key::Key;
 use crate::database::databases::Databases;
 use crate::error::Error;
-use crate::error::class::ErrorClass;
+use crate::error::pattern::ErrorPattern;
+use crate::keys;
 use crate::logging::{
     FORMAT_KEYS, LOG_COUNT, LOG_FORMAT, LOG_SIZE, LOGFILE, LogSettings, SKYLOG_LOCATIONS, USE_SKYLOG,
 };
 use crate::run::loop_settings::LoopSettings;
 
-pub(crate) const JOB_NAME: Key =
-    Key::optional("job_name", "Name of the job in logs; must be unique. Defaults to the file's base name.");
-const PIDFILE: Key =
-    Key::optional("pidfile", "File for the process id; needed by -d, -r, -s and -k. No default.");
-const LOOP_DELAY: Key = Key::with_default(
-    "loop_delay",
-    "1.0",
-    "Seconds to sleep after a round that found nothing; 0: exit instead; below 0: one round only. \
-     Defaults to 1.0.",
-);
-const CONNECTION_LIFETIME: Key = Key::with_default(
-    "connection_lifetime",
-    "1200",
-    "Seconds after which database connections are closed and reopened. Defaults to 1200.",
-);
-const EXCEPTION_SLEEP: Key =
-    Key::with_default("exception_sleep", "20", "Seconds to wait after a failed round. Defaults to 20.");
-const EXCEPTION_QUIET: Key = Key::optional(
-    "exception_quiet",
-    "Errors, separated by commas, that are logged as warnings at first: ALL, an SQLSTATE or the first two \
-     characters of one, OperationalError and the like. No default.",
-);
-const EXCEPTION_GRACE: Key = Key::with_default(
-    "exception_grace",
-    "300",
-    "Seconds after the first failed round for which such errors are warnings. Defaults to 300.",
-);
-const EXCEPTION_RESET: Key = Key::with_default(
-    "exception_reset",
-    "900",
-    "Seconds without a failed round after which the next counts as the first. Defaults to 900.",
-);
+keys! {
+    /// The first keys of every program.
+    NAME_KEYS;
 
-/// The keys of every program, in the order of the sample file.
-pub(crate) const COMMON_KEYS: [Key; 22] = [
-    JOB_NAME,
-    PIDFILE,
-    LOGFILE,
-    LOG_SIZE,
-    LOG_COUNT,
-    LOG_FORMAT,
-    FORMAT_KEYS[0],
-    FORMAT_KEYS[1],
-    FORMAT_KEYS[2],
-    FORMAT_KEYS[3],
-    FORMAT_KEYS[4],
-    FORMAT_KEYS[5],
-    FORMAT_KEYS[6],
-    FORMAT_KEYS[7],
-    USE_SKYLOG,
-    SKYLOG_LOCATIONS,
-    LOOP_DELAY,
-    CONNECTION_LIFETIME,
-    EXCEPTION_SLEEP,
-    EXCEPTION_QUIET,
-    EXCEPTION_GRACE,
-    EXCEPTION_RESET,
-];
+    pub(crate) JOB_NAME: optional("job_name"),
+        "Name of the job in logs; must be unique. Defaults to the file's base name.";
+    PIDFILE: optional("pidfile"), "File for the process id; needed by -d, -r, -s and -k. No default.";
+}
+
+keys! {
+    /// The keys of every loop.
+    LOOP_KEYS;
+
+    LOOP_DELAY: default("loop_delay", "1.0"),
+        "Seconds to sleep after a round that found nothing; 0: exit instead; below 0: one round only.";
+    CONNECTION_LIFETIME: default("connection_lifetime", "1200"),
+        "Seconds after which database connections are closed and reopened.";
+    EXCEPTION_SLEEP: default("exception_sleep", "20"), "Seconds to wait after a failed round.";
+    EXCEPTION_QUIET: optional("exception_quiet"),
+        "Errors, separated by commas, that are logged as warnings at first: ALL, an SQLSTATE or the first two \
+         characters of one, OperationalError and the like. No default.";
+    EXCEPTION_GRACE: default("exception_grace", "300"),
+        "Seconds after the first failed round for which such errors are warnings.";
+    EXCEPTION_RESET: default("exception_reset", "900"),
+        "Seconds without a failed round after which the next counts as the first.";
+}
+
+/// Returns the keys of every program, in the order of the sample file.
+pub(crate) fn common_keys() -> impl Iterator<Item = &'static Key> {
+    let log = [&LOGFILE, &LOG_SIZE, &LOG_COUNT, &LOG_FORMAT].into_iter().chain(&FORMAT_KEYS);
+    NAME_KEYS.iter().chain(log).chain([&USE_SKYLOG, &SKYLOG_LOCATIONS]).chain(LOOP_KEYS)
+}
 
 /// The framework's own settings.
 pub(crate) struct Settings {
@@ -153,9 +128,9 @@ fn loop_delay(config: &Config, key: &Key) -> Result<f64, Error> {
     if delay < 0.0 { Ok(delay) } else { config.seconds(key).map(|delay| delay.as_secs_f64()) }
 }
 
-fn kinds(config: &Config, key: &Key) -> Result<Vec<ErrorClass>, Error> {
+fn kinds(config: &Config, key: &Key) -> Result<Vec<ErrorPattern>, Error> {
     let names = config.list(key)?;
-    Ok(names.iter().filter(|name| !name.is_empty()).map(|name| ErrorClass::from_name(name)).collect())
+    Ok(names.iter().filter(|name| !name.is_empty()).map(|name| ErrorPattern::from_name(name)).collect())
 }
 
 /// Reads a connection string and checks its syntax, without a word of what it holds.

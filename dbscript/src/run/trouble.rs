@@ -1,26 +1,26 @@
-//! Failed rounds: how loudly each is logged.
+//! Failed rounds, and the level at which each is logged.
 
 use std::error::Error as StdError;
 use std::time::{Duration, Instant};
 
 use log::{Level, debug, log};
 
-use crate::error::class::ErrorClass;
 use crate::error::describe;
+use crate::error::pattern::ErrorPattern;
 use crate::run::loop_settings::LoopSettings;
-use crate::text::repeats::Repeats;
+use crate::text::log_throttle::LogThrottle;
 
-/// Remembers failed rounds, so that an error that comes again and again does not fill the log.
+/// Records failed rounds and logs them, a repeated error once a minute.
 pub(crate) struct Trouble {
     job: String,
-    quiet: Vec<ErrorClass>,
+    quiet: Vec<ErrorPattern>,
     grace: Duration,
     reset: Duration,
-    /// When the first of the failures came that are not forgotten yet, and the last.
+    /// The times of the first and the last failed round since the last `exception_reset`.
     failures: Option<(Instant, Instant)>,
-    /// The failed rounds since the last good one.
+    /// The failed rounds since the last successful one.
     streak: Option<Streak>,
-    repeats: Repeats,
+    throttle: LogThrottle,
 }
 
 struct Streak {
@@ -38,24 +38,24 @@ impl Trouble {
             reset: settings.exception_reset,
             failures: None,
             streak: None,
-            repeats: Repeats::default(),
+            throttle: LogThrottle::default(),
         }
     }
 
-    /// Follows new settings; what happened so far stays known.
+    /// Applies new settings and keeps the record of failures.
     pub(crate) fn follow(&mut self, settings: &LoopSettings) {
         self.quiet.clone_from(&settings.exception_quiet);
         self.grace = settings.exception_grace;
         self.reset = settings.exception_reset;
     }
 
-    /// Logs a failed round: as it is the first time and once a minute, for debugging in between.
+    /// Logs a failed round: at its level the first time and once a minute, at debug level in between.
     pub(crate) fn failed(&mut self, error: &(dyn StdError + 'static), now: Instant) {
         let (since, _) = *self.failures.get_or_insert((now, now));
         self.failures = Some((since, now));
         let level = if self.is_quiet(error, now - since) { Level::Warn } else { Level::Error };
         let line = describe(error);
-        let told = self.repeats.tell_at(&line, now);
+        let told = self.throttle.admit_at(&line, now);
         let streak = self.streak.get_or_insert(Streak { rounds: 0, since: now, told: false });
         streak.rounds += 1;
         streak.told |= told.is_some();
@@ -68,7 +68,7 @@ impl Trouble {
         }
     }
 
-    /// Takes note of a good round, and says so after failed ones.
+    /// Records a successful round, and logs the recovery after failed ones.
     pub(crate) fn worked(&mut self, now: Instant) {
         if self.failures.is_some_and(|(_, last)| now - last >= self.reset) {
             self.failures = None;
@@ -102,7 +102,7 @@ mod tests {
     use crate::error::Error;
 
     fn trouble() -> Trouble {
-        let exception_quiet = vec![ErrorClass::from_name("ALL")];
+        let exception_quiet = vec![ErrorPattern::from_name("ALL")];
         Trouble::new("test", &LoopSettings { exception_quiet, ..LoopSettings::default() })
     }
 

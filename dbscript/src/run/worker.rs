@@ -1,4 +1,4 @@
-//! A script on a thread of its own, inside any program.
+//! Scripts on threads of their own, inside any program.
 
 use std::fmt;
 use std::sync::mpsc;
@@ -15,8 +15,8 @@ use crate::run::loop_settings::LoopSettings;
 use crate::run::run_loop::RunLoop;
 use crate::run::script::{Context, Script};
 
-/// Describes a [`Script`] that runs beside the rest of a program. It touches nothing global: no signals, no
-/// logger (it logs through [`log`]), no files, no command line.
+/// The builder of a worker: a [`Script`] that runs on a thread of a larger program. A worker changes no global state:
+/// no signal handlers, no logger (it logs through [`log`]), no files, no command line.
 ///
 /// # Example
 ///
@@ -50,99 +50,104 @@ pub struct Worker {
     application_name: String,
     databases: Vec<(String, String)>,
     lifetime: Option<Duration>,
-    silence: Option<Duration>,
+    dead_peer_timeout: Option<Duration>,
     pinned: bool,
     settings: LoopSettings,
     control: Control,
 }
 
 impl Worker {
-    /// Describes a worker; `name` is its job's name in log lines and on the server.
+    /// Creates a builder; `name` is the job's name in log lines and, by default, the application name on the server.
     pub fn new(name: &str) -> Worker {
-        // No server knows a name with a NUL, and the thread's name must not have one.
+        // Neither application names nor thread names can contain a NUL.
         let name = name.replace('\0', "");
         Worker {
             application_name: name.clone(),
             name,
             databases: Vec::new(),
             lifetime: None,
-            silence: None,
+            dead_peer_timeout: None,
             pinned: false,
             settings: LoopSettings::default(),
             control: Control::default(),
         }
     }
 
-    /// Adds a database under a name, as [`Context::database`] wants it. The connection string is libpq's,
-    /// environment variables included.
+    /// Adds a database. `name` is the argument of [`Context::database`]; `conninfo` is a connection string as libpq
+    /// reads it, completed by environment variables.
     pub fn database(mut self, name: &str, conninfo: &str) -> Worker {
         self.databases.push((name.to_owned(), conninfo.to_owned()));
         self
     }
 
-    /// Sets the name of connections on the server. Defaults to the job's name.
+    /// Sets the application name of connections. Defaults to the job's name.
     pub fn application_name(mut self, name: &str) -> Worker {
         self.application_name = name.replace('\0', "");
         self
     }
 
-    /// Sets how long to sleep after a round that found nothing. Defaults to one second.
+    /// Sets the sleep after an idle round, at least 1 ms. Defaults to one second.
     pub fn loop_delay(mut self, delay: Duration) -> Worker {
-        // Zero would end the loop at the first round that finds nothing.
+        // Zero would end the loop at the first idle round.
         self.settings.loop_delay = delay.as_secs_f64().max(0.001);
         self
     }
 
-    /// Sets how long to wait after a failed round. Defaults to 20 seconds.
+    /// Sets the wait after a failed round. Defaults to 20 seconds.
     pub fn exception_sleep(mut self, delay: Duration) -> Worker {
         self.settings.exception_sleep = delay;
         self
     }
 
-    /// Sets the age at which connections are opened anew. Defaults to 20 minutes.
+    /// Sets the age at which connections are replaced. Defaults to 20 minutes.
     pub fn connection_lifetime(mut self, lifetime: Duration) -> Worker {
         self.lifetime = Some(lifetime);
         self
     }
 
-    /// Ends the loop at the first round that finds nothing, or with `one_round` after the first round, and at the
-    /// first one that fails.
-    pub fn ending(mut self, one_round: bool) -> Worker {
-        self.settings.loop_delay = if one_round { -1.0 } else { 0.0 };
+    /// Ends the loop after the first round.
+    pub fn one_round(mut self) -> Worker {
+        self.settings.loop_delay = -1.0;
         self
     }
 
-    /// Sets how soon servers that vanish without a word are noticed. Defaults to about 10 seconds. See
-    /// [`Databases::notice_silence`].
-    pub fn notice_silence(mut self, limit: Duration) -> Worker {
-        self.silence = Some(limit);
+    /// Ends the loop at the first round that has nothing to do, and at the first one that fails.
+    pub fn until_idle(mut self) -> Worker {
+        self.settings.loop_delay = 0.0;
         self
     }
 
-    /// Looks up names without a schema in `pg_catalog` alone. See [`Databases::pin_search_path`].
+    /// Sets the time after which a server that has stopped responding is considered dead. Defaults to 10 seconds. See
+    /// [`Databases::set_dead_peer_timeout`].
+    pub fn dead_peer_timeout(mut self, timeout: Duration) -> Worker {
+        self.dead_peer_timeout = Some(timeout);
+        self
+    }
+
+    /// Restricts the search path to `pg_catalog`. See [`Databases::pin_search_path`].
     pub fn pin_search_path(mut self) -> Worker {
         self.pinned = true;
         self
     }
 
-    /// Sets all that paces the loop, in place of what was set so far.
+    /// Sets all loop settings, in place of earlier ones.
     pub fn settings(mut self, settings: LoopSettings) -> Worker {
         self.settings = settings;
         self
     }
 
-    /// Returns the handle that stops the worker, also while [`spawn`](Worker::spawn) waits for its startup.
+    /// Returns the handle that stops the worker, even while [`spawn`](Worker::spawn) waits for its startup.
     pub fn control(&self) -> Control {
         self.control.clone()
     }
 
-    /// Starts the thread and the script; returns when the script's startup is done.
+    /// Starts the thread and waits for the script's startup.
     ///
     /// # Errors
     ///
-    /// A connection string that is none, what [`Script::startup`] returned, when it was told to stop meanwhile,
-    /// and when no thread can be started. What fails later is logged and tried again, but for usage errors,
-    /// which end the worker: they are logged and returned by [`WorkerHandle::join`].
+    /// When a connection string is invalid, [`Script::startup`] fails, the worker is stopped meanwhile, or no thread
+    /// can be started. Later failures are logged and the round is retried. A usage or fatal error ends the worker; it
+    /// is logged and returned by [`WorkerHandle::join`].
     pub fn spawn(self, script: impl Script + Send + 'static) -> Result<WorkerHandle, BoxError> {
         let context = self.context()?;
         let control = self.control;
@@ -154,10 +159,10 @@ impl Worker {
             let mut is_up = false;
             let result = RunLoop::new(&name, script, self.settings, context).report_to(report).run(|| {
                 is_up = true;
-                // The receiver waits for nothing else.
+                // The receiver waits for one message.
                 let _ = up.send(());
             });
-            // Before it was up, the error is returned to whoever starts the worker.
+            // `spawn` returns the error of a worker that was not up yet.
             if let (Err(error), true) = (&result, is_up) {
                 error!("Job {name} ended: {}", describe(&**error));
             }
@@ -166,18 +171,19 @@ impl Worker {
         });
         let thread = thread.map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
         let handle = WorkerHandle { name: job, control, progress, thread: Some(thread) };
-        // The sender is gone without a word when the loop has ended before it was up.
+        // The sender is dropped without a message when the loop ends before it is up.
         match is_up.recv() {
             Ok(()) => Ok(handle),
             Err(_) => handle.join().and(Err(Error::failed("the worker ended before it was up").into())),
         }
     }
 
-    /// Runs the script on this thread until it is stopped, as the settings pace it, and returns what was done.
+    /// Runs the script on this thread until the loop ends, and returns its totals.
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Worker::spawn), and what ended the loop: with a `loop_delay` of 0 or below, any failed round.
+    /// As [`spawn`](Worker::spawn), and any usage or fatal error. With [`one_round`](Worker::one_round) or
+    /// [`until_idle`](Worker::until_idle), any failed round.
     pub fn run(self, script: impl Script) -> Result<Totals, BoxError> {
         let context = self.context()?;
         let progress = Progress::default();
@@ -194,8 +200,8 @@ impl Worker {
         if let Some(lifetime) = self.lifetime {
             databases.set_lifetime(lifetime);
         }
-        if let Some(limit) = self.silence {
-            databases.notice_silence(limit);
+        if let Some(limit) = self.dead_peer_timeout {
+            databases.set_dead_peer_timeout(limit);
         }
         if self.pinned {
             databases.pin_search_path();
@@ -204,7 +210,7 @@ impl Worker {
     }
 }
 
-/// Shows the name alone: connection strings may hold passwords.
+/// Shows only the name: connection strings may contain passwords.
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker").field("name", &self.name).finish_non_exhaustive()
@@ -213,17 +219,17 @@ impl fmt::Debug for Worker {
 
 /// How long a [`WorkerHandle`] that is dropped waits for the current round, before it aborts the worker: 3 seconds.
 ///
-/// Aborting takes up to three quarters of a second more.
+/// Aborting takes up to 0.75 seconds more.
 pub const DROP_LIMIT: Duration = Duration::from_secs(3);
 
-/// How often a thread that is about to end is looked at.
+/// The poll interval while a thread is about to end.
 const END_POLL: Duration = Duration::from_millis(5);
-/// How long what a script leaves behind may take to go.
+/// How long a thread may take to end after its loop, which includes dropping the script.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
-/// A running worker. Dropping it stops the worker and waits for the current round, for [`DROP_LIMIT`] at most: a round
-/// that takes longer is aborted, and code that even then goes on is left to itself, with a warning.
-/// [`join`](WorkerHandle::join) waits however long it takes.
+/// A running worker. Dropping the handle stops the worker and waits up to [`DROP_LIMIT`] for the current round. A longer
+/// round is aborted. A worker that does not end then continues unattended, with a warning.
+/// [`join`](WorkerHandle::join) waits without a limit.
 #[derive(Debug)]
 pub struct WorkerHandle {
     name: String,
@@ -233,34 +239,34 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// Asks the worker to end after the current round.
+    /// Stops the worker after the current round.
     pub fn stop(&self) {
         self.control.stop();
     }
 
-    /// Asks the worker to end after the current round, and waits for that; a round that takes longer than `limit` is
+    /// Stops the worker after the current round and waits for its end. A round that takes longer than `limit` is
     /// [aborted](WorkerHandle::abort).
     ///
-    /// Returns whether the worker has ended: code that is busy with something else cannot be interrupted.
+    /// Returns whether the worker has ended: code that runs no statement cannot be interrupted.
     pub fn stop_within(&self, limit: Duration) -> bool {
         self.stop();
         self.control.wait_for_end(limit) || self.abort()
     }
 
-    /// Asks the worker to end now: running statements are cancelled, and their transactions rolled back.
+    /// Stops the worker now: running statements are cancelled, and their transactions rolled back.
     ///
-    /// Returns whether the worker has ended, after three quarters of a second at most: code that is busy with
-    /// something else cannot be interrupted.
+    /// Waits up to 0.75 seconds and returns whether the worker has ended: code that runs no statement cannot be
+    /// interrupted.
     pub fn abort(&self) -> bool {
         self.control.abort()
     }
 
-    /// Ends the current sleep, or the next one.
+    /// Ends the current sleep. Without a current sleep, the next one ends at once.
     pub fn wake(&self) {
         self.control.wake();
     }
 
-    /// Returns what the worker has done so far.
+    /// Returns the worker's totals.
     pub fn totals(&self) -> Totals {
         self.progress.totals()
     }
@@ -274,7 +280,7 @@ impl WorkerHandle {
     ///
     /// # Errors
     ///
-    /// What ended the worker, if it was not asked to.
+    /// The error that ended the worker, if any.
     pub fn join(mut self) -> Result<(), BoxError> {
         self.wait()
     }
@@ -299,10 +305,10 @@ impl Drop for WorkerHandle {
             thread::sleep(END_POLL);
         }
         if self.is_finished() {
-            // Whoever wants to know the error joins.
+            // `join` returns the error; dropping the handle discards it.
             let _ = self.wait();
         } else {
-            warn!("Job {} does not end: its round goes on by itself; `join` waits for it", self.name);
+            warn!("job {} does not end: its round continues unattended; `join` waits for it", self.name);
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Text in lines of a given width.
+//! Line wrapping.
 
-/// Breaks a text between words, so that lines have at most `width` characters where words allow it.
+/// Wraps a text between words into lines of at most `width` bytes. A longer word gets a line of its own.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {

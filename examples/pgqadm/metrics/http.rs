@@ -1,10 +1,8 @@
 //! The HTTP of the server: small requests, one each connection, with limits to everything.
 
-use std::cell::RefCell;
-use std::convert::Infallible;
+use std::collections::VecDeque;
 use std::io;
-use std::net::TcpListener;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -14,27 +12,22 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use log::error;
 use pgq::status::metrics;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
-use tokio::task::LocalSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 
-use super::Subject;
-use super::clients::{Client, Clients};
-use super::rendered::Rendered;
+use super::Alive;
+use super::scrape::Metrics;
 
 /// How long a client may take to send its request.
 const REQUEST_LIMIT: Duration = Duration::from_secs(3);
-/// How long databases may take to answer.
-const READ_LIMIT: Duration = Duration::from_secs(8);
-/// How long a client may be there.
-const CLIENT_LIMIT: Duration = Duration::from_secs(20);
+/// How long a client may be connected: longer than a request and a scrape take.
+const CLIENT_LIMIT: Duration = Duration::from_secs(13);
+/// How many clients may be connected. One more takes the place of the one that came first.
+const MOST_CLIENTS: usize = 256;
 const REQUEST_SIZE: usize = 16 * 1024;
-/// How long clients may go on when the server is to end.
-const GRACE: Duration = Duration::from_secs(1);
 /// How long to wait when no connection can be accepted, for instance for want of files.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -43,112 +36,72 @@ const INDEX: &str = "/metrics: of queues and consumers, for Prometheus\n\
                      /live: whether the rounds of this process go on\n\
                      /ready: whether it has reached a database lately\n";
 
-/// What all clients share.
-struct Served {
-    subject: RefCell<Subject>,
-    rendered: RefCell<Rendered>,
+/// What the server reports about.
+pub(super) struct Served {
+    pub(super) metrics: Metrics,
+    pub(super) alive: Box<dyn Fn() -> Alive + Send + Sync>,
 }
 
-type Reply = Response<Full<Bytes>>;
-
-/// Makes what runs the server, within the thread that calls it.
-pub(super) fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
+/// Serves on a thread of its own, until the runtime that is returned is dropped.
+pub(super) fn serve(socket: std::net::TcpListener, served: Served) -> io::Result<Runtime> {
+    let mut threads = Builder::new_multi_thread();
+    let runtime = threads.worker_threads(1).thread_name("metrics").enable_all().build()?;
+    socket.set_nonblocking(true)?;
+    let listener = runtime.block_on(async { TcpListener::from_std(socket) })?;
+    runtime.spawn(accept_all(listener, Arc::new(served)));
+    Ok(runtime)
 }
 
-/// Serves until `stopped`, and lets the clients of that moment have their answers.
-pub(super) fn serve(
-    runtime: &Runtime,
-    socket: TcpListener,
-    subject: Subject,
-    stopped: oneshot::Receiver<()>,
-) {
-    let served = Rc::new(Served { subject: RefCell::new(subject), rendered: RefCell::default() });
-    LocalSet::new().block_on(runtime, async move {
-        let mut clients = Clients::default();
-        tokio::select! {
-            result = accept_all(socket, &mut clients, served) => if let Err(failed) = result {
-                error!("metrics are not served any more: {failed}");
-            },
-            _ = stopped => {}
-        }
-        // Who is still there then is cut off.
-        let _ = timeout(GRACE, clients.all_gone()).await;
-    });
-}
-
-async fn accept_all(socket: TcpListener, clients: &mut Clients, served: Rc<Served>) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(socket)?;
+async fn accept_all(listener: TcpListener, served: Arc<Served>) {
+    let mut clients = JoinSet::new();
+    let mut connected: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             sleep(PAUSE).await;
             continue;
         };
-        let served = served.clone();
-        clients.admit(|client| async move {
-            let _ = timeout(CLIENT_LIMIT, talk(stream, &client, &served)).await;
-        });
+        while clients.try_join_next().is_some() {}
+        connected.retain(|client| !client.is_finished());
+        if connected.len() >= MOST_CLIENTS
+            && let Some(first) = connected.pop_front()
+        {
+            first.abort();
+        }
+        connected.push_back(clients.spawn(timeout(CLIENT_LIMIT, talk(stream, served.clone()))));
     }
 }
 
-async fn talk(stream: TcpStream, client: &Client, served: &Served) {
-    let answer = service_fn(move |request| {
-        client.asks();
-        async move {
-            let reply = reply(&request, served).await;
-            client.is_answered();
-            Ok::<_, Infallible>(reply)
-        }
-    });
-    let connection = http1::Builder::new()
+async fn talk(stream: TcpStream, served: Arc<Served>) {
+    // A connection that breaks, or does not speak HTTP, is the client's affair.
+    let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_LIMIT)
         .max_buf_size(REQUEST_SIZE)
         .keep_alive(false)
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), answer);
-    tokio::select! {
-        // A client that breaks off or talks nonsense is its own affair.
-        _ = connection => {}
-        () = client.has_had_time() => {}
-    }
+        .serve_connection(TokioIo::new(stream), service_fn(|request| reply(request, &served)))
+        .await;
 }
 
-async fn reply(request: &Request<Incoming>, served: &Served) -> Reply {
+async fn reply(request: Request<Incoming>, served: &Served) -> hyper::http::Result<Response<Full<Bytes>>> {
+    let reply = Response::builder();
     if ![Method::GET, Method::HEAD].contains(request.method()) {
-        let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-        reply.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
-        return reply;
+        let reply = reply.status(StatusCode::METHOD_NOT_ALLOWED).header(ALLOW, "GET, HEAD");
+        return reply.header(CONTENT_TYPE, TEXT).body("only GET and HEAD\n".into());
     }
-    match request.uri().path() {
-        "/metrics" => all_metrics(served).await,
-        "/live" => verdict((served.subject.borrow().alive)().live, "live\n", "not live\n"),
-        "/ready" => verdict((served.subject.borrow().alive)().ready, "ready\n", "not ready\n"),
-        "/" => text(StatusCode::OK, INDEX),
-        _ => text(StatusCode::NOT_FOUND, "there are /metrics, /live and /ready\n"),
-    }
-}
-
-async fn all_metrics(served: &Served) -> Reply {
-    let reading = served.subject.borrow_mut().read(Instant::now() + READ_LIMIT);
-    let (read, failed) = reading.await;
-    body(StatusCode::OK, metrics::CONTENT_TYPE, served.rendered.borrow_mut().text(read, failed))
-}
-
-fn verdict(is_good: bool, good: &'static str, bad: &'static str) -> Reply {
-    match is_good {
-        true => text(StatusCode::OK, good),
-        false => text(StatusCode::SERVICE_UNAVAILABLE, bad),
-    }
-}
-
-fn text(status: StatusCode, what: &'static str) -> Reply {
-    body(status, TEXT, what)
-}
-
-fn body(status: StatusCode, kind: &'static str, what: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(what.into()));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
-    reply
+    let verdict = |is_good, good, bad| match is_good {
+        true => (StatusCode::OK, good),
+        false => (StatusCode::SERVICE_UNAVAILABLE, bad),
+    };
+    let (status, text) = match request.uri().path() {
+        "/metrics" => {
+            let text = served.metrics.text().await;
+            return reply.header(CONTENT_TYPE, metrics::CONTENT_TYPE).body(text.into());
+        }
+        "/live" => verdict((served.alive)().live, "live\n", "not live\n"),
+        "/ready" => verdict((served.alive)().ready, "ready\n", "not ready\n"),
+        "/" => (StatusCode::OK, INDEX),
+        _ => (StatusCode::NOT_FOUND, "there are /metrics, /live and /ready\n"),
+    };
+    reply.status(status).header(CONTENT_TYPE, TEXT).body(text.into())
 }

@@ -1,6 +1,6 @@
 //! The columns of the table.
 
-use dbscript::plain;
+use dbscript::printable;
 use pgq::status::{ConsumerStatus, QueueStatus};
 
 use super::format::{count, duration, rate, setting};
@@ -40,8 +40,8 @@ impl Column {
         Column::Failed,
     ];
 
-    /// The columns that a narrow screen leaves out, the first one first.
-    pub(crate) const LEAST: [Column; 11] = [
+    /// The columns that a narrow screen omits, in the order of omission.
+    pub(crate) const DROP_ORDER: [Column; 11] = [
         Column::Ticker,
         Column::PerSecond,
         Column::Rotation,
@@ -55,7 +55,7 @@ impl Column {
         Column::Lag,
     ];
 
-    /// Returns what stands above the column.
+    /// Returns the heading of the column.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Column::Name => "Queue/consumer",
@@ -73,17 +73,21 @@ impl Column {
         }
     }
 
-    /// Returns the next column, or the one before.
-    pub(crate) fn neighbour(self, back: bool) -> Column {
-        let (at, all) = (self as usize, Column::ALL.len());
-        Column::ALL[(at + if back { all - 1 } else { 1 }) % all]
+    /// Returns the column to the right; after the last column comes the first.
+    pub(crate) fn next(self) -> Column {
+        Column::ALL[(self as usize + 1) % Column::ALL.len()]
     }
 
-    /// Returns what a queue has in this column.
+    /// Returns the column to the left; before the first column comes the last.
+    pub(crate) fn previous(self) -> Column {
+        Column::ALL[(self as usize + Column::ALL.len() - 1) % Column::ALL.len()]
+    }
+
+    /// Returns the cell of a queue in this column.
     pub(crate) fn of_queue(self, queue: &QueueStatus, track: &Track) -> String {
         let (rotation, ticker) = (&queue.rotation, &queue.ticker);
         match self {
-            Column::Name => plain(&queue.name).into_owned(),
+            Column::Name => printable(&queue.name).into_owned(),
             Column::Rotation => {
                 let table = u64::from(rotation.table) + 1;
                 format!("{table}/{} {}", rotation.tables, setting(rotation.period))
@@ -103,10 +107,10 @@ impl Column {
         }
     }
 
-    /// Returns what a consumer has in this column.
+    /// Returns the cell of a consumer in this column.
     pub(crate) fn of_consumer(self, consumer: &ConsumerStatus, track: &Track) -> String {
         match self {
-            Column::Name => plain(&consumer.name).into_owned(),
+            Column::Name => printable(&consumer.name).into_owned(),
             Column::Rate => shown(track.rate(), rate),
             Column::Lag => shown(consumer.lag, duration),
             Column::LastSeen => duration(consumer.last_seen),
@@ -119,7 +123,7 @@ impl Column {
         }
     }
 
-    /// Returns by what queues are sorted: in a consumers' column it is what the worst of them has.
+    /// Returns the value by which queues are sorted: in a consumers' column, the largest value of the queue's consumers.
     pub(crate) fn queue_value(self, queue: &QueueStatus, track: &Track) -> Option<f64> {
         let worst = || queue.consumers.iter().filter_map(|consumer| self.consumer_value(consumer, None));
         match self {
@@ -135,7 +139,7 @@ impl Column {
         }
     }
 
-    /// Returns by what consumers are sorted; `None` sorts by name.
+    /// Returns the value by which consumers are sorted. `None` sorts by name.
     pub(crate) fn consumer_value(self, consumer: &ConsumerStatus, track: Option<&Track>) -> Option<f64> {
         match self {
             Column::Rate => track.and_then(Track::rate),
@@ -158,17 +162,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_column_but_the_name_may_be_left_out() {
+    fn every_column_but_the_name_may_be_omitted() {
         for (at, column) in Column::ALL.into_iter().enumerate() {
             assert_eq!(column as usize, at);
-            assert_eq!(Column::LEAST.contains(&column), column != Column::Name, "{column:?}");
+            assert_eq!(Column::DROP_ORDER.contains(&column), column != Column::Name, "{column:?}");
         }
     }
 
     #[test]
-    fn neighbours_go_round() {
-        assert_eq!(Column::Failed.neighbour(false), Column::Name);
-        assert_eq!(Column::Name.neighbour(true), Column::Failed);
-        assert!(Column::ALL.into_iter().all(|column| column.neighbour(false).neighbour(true) == column));
+    fn the_columns_form_a_ring() {
+        assert_eq!(Column::Failed.next(), Column::Name);
+        assert_eq!(Column::Name.previous(), Column::Failed);
+        assert!(Column::ALL.into_iter().all(|column| column.next().previous() == column));
     }
 }

@@ -1,6 +1,6 @@
-//! What is selected: its facts, and its lag over time.
+//! The details of the selected queue or consumer, and a chart of its lag.
 
-use dbscript::plain;
+use dbscript::printable;
 use pgq::status::{ConsumerStatus, Cooperation, QueueStatus};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -13,11 +13,11 @@ use super::snapshot::Id;
 use super::style::Theme;
 use super::track::Track;
 
-/// An edge, a line of facts, one above the chart, and the chart.
+/// The height in lines: a border, a line of facts, the caption of the chart, and the chart.
 pub(crate) const HEIGHT: u16 = 6;
 const ABOVE_CHART: u16 = 3;
 
-/// Draws it.
+/// Draws the details.
 pub(crate) fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let Some((id, queue)) = selected(model) else { return };
     let consumer = id.consumer.as_ref().and_then(|name| queue.consumers.iter().find(|one| one.name == *name));
@@ -37,11 +37,12 @@ pub(crate) fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer)
     }
 }
 
-/// Joins the names and returns them before the facts. Where there is too little room, names are cut first, each to
-/// its share of half of it, and the end of the facts then.
+/// Joins the names, and cuts names and facts to the width `room`. Names are cut first, each to its share of half of the
+/// width, and then the end of the facts.
 fn fitting(names: &[&String], facts: &str, room: usize) -> (String, String) {
     const OF: &str = " of ";
-    let joined = |most: usize| names.iter().map(|name| cut(&plain(name), most)).collect::<Vec<_>>().join(OF);
+    let joined =
+        |most: usize| names.iter().map(|name| cut(&printable(name), most)).collect::<Vec<_>>().join(OF);
     let for_names = room.saturating_sub(width(facts)).max(room / 2);
     let mut name = joined(usize::MAX);
     if width(&name) > for_names {
@@ -77,9 +78,9 @@ fn queue_facts(queue: &QueueStatus) -> String {
 }
 
 fn consumer_facts(consumer: &ConsumerStatus) -> String {
-    let known = |tick: Option<i64>| tick.map_or_else(|| "-".to_owned(), |tick| tick.to_string());
+    let shown = |tick: Option<i64>| tick.map_or_else(|| "-".to_owned(), |tick| tick.to_string());
     let batch = match (consumer.batch, consumer.next_tick) {
-        (Some(batch), next) => format!(", batch {batch} to tick {}", known(next)),
+        (Some(batch), next) => format!(", batch {batch} to tick {}", shown(next)),
         (None, _) => ", no batch".to_owned(),
     };
     let part = match consumer.cooperation {
@@ -88,10 +89,10 @@ fn consumer_facts(consumer: &ConsumerStatus) -> String {
         None => "",
     };
     let held = if consumer.holds_up_rotation { ", holds up rotation" } else { "" };
-    format!(": tick {}{batch}{part}{held}", known(consumer.last_tick))
+    format!(": tick {}{batch}{part}{held}", shown(consumer.last_tick))
 }
 
-/// Draws the lags, the latest at the right; the highest bar is the longest one that is shown.
+/// Draws the lags, the latest at the right. The highest bar is the longest shown lag.
 fn chart(track: &Track, theme: Theme, area: Rect, buffer: &mut Buffer) {
     if area.height <= ABOVE_CHART {
         return;

@@ -1,4 +1,4 @@
-//! Durations, numbers and names in little room.
+//! Compact formats of durations, numbers and names.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// Writes a duration in its two largest units, such as `0.3s`, `3m07s` or `2d04h`.
+/// Formats a duration in its two largest units, such as `0.3s`, `3m07s` or `2d04h`.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (unit, small, large, letters) = match seconds {
@@ -22,7 +22,7 @@ pub(crate) fn duration(duration: Duration) -> String {
     format!("{whole}{}{rest:02}{}", letters.0, letters.1)
 }
 
-/// Writes a setting: as [`duration`], but without what is zero.
+/// Formats a setting as [`duration`] does, without units that are zero.
 pub(crate) fn setting(setting: Duration) -> String {
     let text = duration(setting);
     for (ending, kept) in [(".0s", "s"), ("m00s", "m"), ("h00m", "h"), ("d00h", "d")] {
@@ -33,19 +33,19 @@ pub(crate) fn setting(setting: Duration) -> String {
     text
 }
 
-/// Writes a whole number; one of more than six digits in thousands, millions and so on.
+/// Formats a whole number. From a million on, the number has a unit: M, G or T.
 pub(crate) fn count(number: i64) -> String {
     let size = number.unsigned_abs() as f64;
     let unit = [(1e12, "T"), (1e9, "G"), (1e6, "M")].into_iter().find(|(unit, _)| size >= *unit);
     unit.map_or_else(|| number.to_string(), |(unit, letter)| format!("{:.1}{letter}", number as f64 / unit))
 }
 
-/// Writes events per second.
+/// Formats a rate of events per second.
 pub(crate) fn rate(rate: f64) -> String {
     if rate > 0.0 && rate < 9.95 { format!("{rate:.1}") } else { count(rate.round() as i64) }
 }
 
-/// Cuts a text that is wider than `room`, which then ends in an ellipsis.
+/// Cuts a text to the width `room`. A text that is cut ends in an ellipsis.
 pub(crate) fn cut(text: &str, room: usize) -> String {
     if width(text) <= room {
         return text.to_owned();
@@ -58,7 +58,7 @@ pub(crate) fn cut(text: &str, room: usize) -> String {
     kept
 }
 
-/// Returns how many columns of the screen a text takes.
+/// Returns the width of a text in columns of the screen.
 pub(crate) fn width(text: &str) -> usize {
     Span::raw(text).width()
 }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_leave_out_what_is_zero() {
+    fn settings_omit_units_that_are_zero() {
         let check = |seconds: u64, expected: &str| {
             assert_eq!(setting(Duration::from_secs(seconds)), expected, "{seconds}");
         };

@@ -1,4 +1,4 @@
-//! The help, over everything else.
+//! The help window.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Rect};
@@ -8,22 +8,22 @@ use ratatui::widgets::{Block, Clear, Paragraph, Widget};
 use super::keys;
 use super::style::Theme;
 
-/// What is not obvious of the columns.
+/// Explanations of the columns.
 const COLUMNS: [(&str, &str); 9] = [
-    ("Rotation", "table in use, of how many, and the period"),
+    ("Rotation", "number of the current table, number of tables, period"),
     ("Ticker", "tick after events / lag / idle time"),
     ("TLag", "time since the last tick"),
     ("EPS", "events per second over the last ticks"),
     ("New", "events since the last tick"),
-    ("Ev/s", "inserted or processed since the last look"),
+    ("Ev/s", "inserted or processed since the last refresh"),
     ("Lag", "how far the consumer is behind"),
     ("LastSeen", "time since it opened or ended a batch"),
     ("Pending", "events before the last tick"),
 ];
 const FIRST: usize = 16;
 
-/// Draws it in the middle, as much as there is room for from the line `top` on. Returns the line from which it is
-/// shown, so that the last one is not passed.
+/// Draws the help in the middle of the screen, from the line `top` on. Returns the first shown line, which is lower than
+/// `top` when the last line would be scrolled off.
 pub(crate) fn draw(top: u16, theme: Theme, area: Rect, buffer: &mut Buffer) -> u16 {
     let lines = lines(theme);
     let width = lines.iter().map(Line::width).max().unwrap_or(0) + 3;
@@ -41,8 +41,8 @@ pub(crate) fn draw(top: u16, theme: Theme, area: Rect, buffer: &mut Buffer) -> u
 }
 
 fn lines(theme: Theme) -> Vec<Line<'static>> {
-    let line = |(what, text): &(&'static str, &'static str)| {
-        Line::from(vec![Span::styled(format!(" {what:<FIRST$}"), theme.queue()), Span::raw(*text)])
+    let line = |(subject, text): &(&'static str, &'static str)| {
+        Line::from(vec![Span::styled(format!(" {subject:<FIRST$}"), theme.queue()), Span::raw(*text)])
     };
     keys::HELP.iter().map(line).chain([Line::default()]).chain(COLUMNS.iter().map(line)).collect()
 }

@@ -1,4 +1,4 @@
-//! What keys do.
+//! Key bindings.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -12,18 +12,18 @@ pub(crate) const HELP: [(&str, &str); 12] = [
     ("Home End g G", "select the first or the last row"),
     ("< > left right", "sort by another column"),
     ("r", "reverse the order"),
-    ("/", "filter by name; Enter keeps it, Esc drops it"),
-    ("space", "pause and go on"),
+    ("/", "filter by name; Enter keeps it, Esc clears it"),
+    ("space", "pause and resume"),
     ("+ = -", "refresh less often (+ or =), more often (-)"),
     ("Enter", "refresh now"),
-    ("Ctrl-L Ctrl-Z", "draw anew, suspend"),
-    ("q Esc Ctrl-C", "leave; Esc drops a filter first"),
+    ("Ctrl-L Ctrl-Z", "redraw, suspend"),
+    ("q Esc Ctrl-C", "leave; Esc clears a filter first"),
 ];
 
-/// How far a page of the help goes.
+/// The number of lines in a page of the help.
 const HELP_PAGE: u16 = 5;
 
-/// What remains to be done after a key.
+/// An action that the caller performs after a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Leave,
@@ -32,8 +32,8 @@ pub(crate) enum Action {
     Suspend,
 }
 
-/// Does what a key is for.
-pub(crate) fn press(model: &mut Model, key: KeyEvent) -> Option<Action> {
+/// Handles a key, and returns an action for the caller, if any.
+pub(crate) fn handle_key(model: &mut Model, key: KeyEvent) -> Option<Action> {
     if key.kind == KeyEventKind::Release {
         return None;
     }
@@ -53,7 +53,7 @@ pub(crate) fn press(model: &mut Model, key: KeyEvent) -> Option<Action> {
     }
 }
 
-/// Scrolls; every other key closes it.
+/// Scrolls the help. Every other key closes the help.
 fn in_help(model: &mut Model, code: KeyCode) {
     let top = model.help_top;
     model.help_top = match code {
@@ -89,12 +89,12 @@ fn in_table(model: &mut Model, code: KeyCode) -> Option<Action> {
             return (!model.is_paused).then_some(Action::Refresh);
         }
         KeyCode::Enter => return Some(Action::Refresh),
-        KeyCode::Char('+' | '=') => model.change_interval(true),
-        KeyCode::Char('-') => model.change_interval(false),
+        KeyCode::Char('+' | '=') => model.lengthen_interval(),
+        KeyCode::Char('-') => model.shorten_interval(),
         KeyCode::Char('?' | 'h') => model.mode = Mode::Help,
         KeyCode::Char('/') => model.mode = Mode::Filter,
-        KeyCode::Char('<') | KeyCode::Left => model.sort_by_neighbour(true),
-        KeyCode::Char('>') | KeyCode::Right => model.sort_by_neighbour(false),
+        KeyCode::Char('<') | KeyCode::Left => model.sort_by_previous(),
+        KeyCode::Char('>') | KeyCode::Right => model.sort_by_next(),
         KeyCode::Char('r') => model.reverse(),
         KeyCode::Up | KeyCode::Char('k') => model.move_by(-1),
         KeyCode::Down | KeyCode::Char('j') => model.move_by(1),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn press_all(model: &mut Model, keys: impl IntoIterator<Item = KeyCode>) -> Vec<Action> {
-        keys.into_iter().filter_map(|code| press(model, KeyEvent::from(code))).collect()
+        keys.into_iter().filter_map(|code| handle_key(model, KeyEvent::from(code))).collect()
     }
 
     fn letters(text: &str) -> impl Iterator<Item = KeyCode> {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_filter_letters_are_letters() {
+    fn letters_in_a_filter_are_no_commands() {
         let mut model = model();
         assert_eq!(press_all(&mut model, letters("/q ")), []);
         assert_eq!((model.filter.as_str(), model.rows.len()), ("q ", 0));
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!((model.rows.len(), model.rows[0].cells[0].as_str()), (1, "shop"));
         press_all(&mut model, [KeyCode::Enter]);
         assert_eq!((model.mode, model.filter.as_str()), (Mode::Table, "OP"));
-        assert_eq!(press_all(&mut model, [KeyCode::Esc]), [], "the filter goes first");
+        assert_eq!(press_all(&mut model, [KeyCode::Esc]), [], "the filter is cleared first");
         assert_eq!((model.filter.as_str(), model.rows.len()), ("", 3));
         assert_eq!(press_all(&mut model, [KeyCode::Esc]), [Action::Leave]);
         press_all(&mut model, letters("/OP"));
@@ -175,7 +175,7 @@ mod tests {
             let mut model = model();
             model.mode = mode;
             let key = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-            assert_eq!(press(&mut model, key), Some(Action::Leave), "{mode:?}");
+            assert_eq!(handle_key(&mut model, key), Some(Action::Leave), "{mode:?}");
         }
     }
 
@@ -193,7 +193,7 @@ mod tests {
         for key in
             ["?", "h", "=", "+", "-", "q", "Esc", "Ctrl-C", "Ctrl-L", "Ctrl-Z", "r", "/", "<", ">", "g", "G"]
         {
-            assert!(HELP.iter().any(|(keys, _)| keys.split(' ').any(|known| known == key)), "{key}");
+            assert!(HELP.iter().any(|(keys, _)| keys.split(' ').any(|listed| listed == key)), "{key}");
         }
     }
 
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn going_on_refreshes_at_once() {
+    fn resuming_refreshes_at_once() {
         let mut model = model();
         assert_eq!(press_all(&mut model, letters(" ")), []);
         assert!(model.is_paused);

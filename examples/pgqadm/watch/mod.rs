@@ -1,13 +1,13 @@
-//! `status --watch`: the status of queues as a display that refreshes itself.
+//! `status --watch`: a display of the status of queues that refreshes itself.
 
 mod column;
 mod detail;
 mod format;
 mod help;
-mod job;
 mod keys;
 mod model;
 mod problems;
+mod process_group;
 mod reader;
 mod rows;
 mod run;
@@ -27,35 +27,42 @@ use std::time::Duration;
 use dbscript::{BoxError, Config, Context, Error, Job, Key, Worker};
 use pgq::status::Status;
 
-/// Seconds between two looks, unless others are given.
+/// The default refresh interval in seconds.
 pub(crate) const DEFAULT_SECONDS: &str = "2";
-const LEAST: f64 = 0.1;
-const MOST: f64 = 86_400.0;
+const MIN_SECONDS: f64 = 0.1;
+const MAX_SECONDS: f64 = 86_400.0;
 
-/// Makes the job that shows what `look` finds in a database every so many seconds.
+/// Makes the job that displays the status of a database, which `read` returns, every `seconds` seconds.
 ///
 /// # Errors
 ///
-/// Usage errors: seconds that are none, and no terminal to draw on.
+/// Usage errors: an invalid number of seconds, and standard output that is no terminal.
 pub(crate) fn watch(
     config: &Config,
     database: &Key,
     seconds: &str,
-    look: impl Fn(&mut Context) -> Result<Status, BoxError> + Send + 'static,
+    read: impl Fn(&mut Context) -> Result<Status, BoxError> + Send + 'static,
 ) -> Result<Job, BoxError> {
     let interval = interval(seconds)?;
     if !stdout().is_terminal() {
-        let text = "--watch needs a terminal on standard output; elsewhere use `status` or `status --json`";
+        let text =
+            "--watch requires a terminal on standard output; without one, use `status` or `status --json`";
         return Err(Error::usage(text).into());
     }
     let worker = Worker::new(&config.job_name()?).database(database.name(), &config.get(database)?);
-    Ok(Job::once(move |_| run::run(worker, Box::new(look), interval)).handling_signals())
+    Ok(Job::once(move |_| run::run(worker, Box::new(read), interval)).handling_signals())
 }
 
 fn interval(seconds: &str) -> Result<Duration, Error> {
-    let wrong = || Error::usage(format!("--watch wants seconds from {LEAST} to {MOST}, not `{seconds}`"));
-    let seconds: f64 = seconds.parse().map_err(|_| wrong())?;
-    if (LEAST..=MOST).contains(&seconds) { Ok(Duration::from_secs_f64(seconds)) } else { Err(wrong()) }
+    let invalid = || {
+        Error::usage(format!("--watch must be seconds from {MIN_SECONDS} to {MAX_SECONDS}, not `{seconds}`"))
+    };
+    let seconds: f64 = seconds.parse().map_err(|_| invalid())?;
+    if (MIN_SECONDS..=MAX_SECONDS).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(invalid())
+    }
 }
 
 #[cfg(test)]
@@ -63,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_between_looks() {
+    fn intervals_have_a_range() {
         let check = |text: &str, expected: Option<u64>| {
             assert_eq!(interval(text).ok(), expected.map(Duration::from_millis), "{text}");
         };

@@ -1,4 +1,4 @@
-//! What is displayed: the last look, what is remembered of those before, and what the user has chosen.
+//! The model of the display: the last status, the history of measures, and the user's choices.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use super::column::Column;
 use super::rows::{self, Order, Row, Tracks};
 use super::snapshot::{Id, Snapshot};
 
-/// The refresh intervals that keys choose from, in tenths of a second.
+/// The refresh intervals that keys select, in tenths of a second.
 const INTERVALS: [u64; 10] = [1, 2, 5, 10, 20, 50, 100, 300, 600, 3000];
 
-/// What the display shows.
+/// The state of the display.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) tracks: Tracks,
-    /// How long the look that is under way has taken.
+    /// The duration of the refresh in progress.
     pub(crate) waiting: Duration,
-    /// Why the last look failed.
+    /// The reason why the last refresh failed, if it did.
     pub(crate) error: Option<String>,
     pub(crate) mode: Mode,
     pub(crate) order: Order,
@@ -25,14 +25,15 @@ pub(crate) struct Model {
     pub(crate) interval: Duration,
     pub(crate) rows: Vec<Row>,
     pub(crate) selected: Option<Id>,
-    /// The first row on the screen, and how many there is room for.
+    /// The first row on the screen.
     pub(crate) top: usize,
+    /// The number of rows that fit on the screen.
     pub(crate) page: usize,
     /// The first line of the help on the screen.
     pub(crate) help_top: u16,
 }
 
-/// What keys are for at the moment.
+/// The part of the display that handles keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Table,
@@ -60,9 +61,9 @@ impl Model {
         }
     }
 
-    /// Takes what a look has found, or why it failed.
-    pub(crate) fn update(&mut self, look: Result<Snapshot, String>) {
-        match look {
+    /// Updates the model with a snapshot, or with the reason why the refresh failed.
+    pub(crate) fn update(&mut self, refreshed: Result<Snapshot, String>) {
+        match refreshed {
             Ok(snapshot) => {
                 self.remember(&snapshot);
                 self.snapshot = Some(snapshot);
@@ -76,13 +77,22 @@ impl Model {
         }
     }
 
-    /// Sorts by the next column, or the one before, and shows what comes first.
-    pub(crate) fn sort_by_neighbour(&mut self, back: bool) {
-        self.order = Order { column: self.order.column.neighbour(back), is_reversed: false };
+    /// Sorts by the column to the right, and scrolls to the top.
+    pub(crate) fn sort_by_next(&mut self) {
+        self.sort_by(self.order.column.next());
+    }
+
+    /// Sorts by the column to the left, and scrolls to the top.
+    pub(crate) fn sort_by_previous(&mut self) {
+        self.sort_by(self.order.column.previous());
+    }
+
+    fn sort_by(&mut self, column: Column) {
+        self.order = Order { column, is_reversed: false };
         self.arrange_from_top();
     }
 
-    /// Sorts the other way round, and shows what comes first.
+    /// Reverses the order, and scrolls to the top.
     pub(crate) fn reverse(&mut self) {
         self.order.is_reversed = !self.order.is_reversed;
         self.arrange_from_top();
@@ -93,22 +103,24 @@ impl Model {
         self.arrange();
     }
 
-    /// Sets the next longer refresh interval, or the next shorter one.
-    pub(crate) fn change_interval(&mut self, longer: bool) {
-        let mut steps = INTERVALS.map(|tenths| Duration::from_millis(tenths * 100)).into_iter();
-        let step = match longer {
-            true => steps.find(|step| *step > self.interval),
-            false => steps.rfind(|step| *step < self.interval),
-        };
-        self.interval = step.unwrap_or(self.interval);
+    /// Sets the next longer refresh interval.
+    pub(crate) fn lengthen_interval(&mut self) {
+        let longer = intervals().find(|step| *step > self.interval);
+        self.interval = longer.unwrap_or(self.interval);
     }
 
-    /// Selects the row that is so many rows further down, or up.
+    /// Sets the next shorter refresh interval.
+    pub(crate) fn shorten_interval(&mut self) {
+        let shorter = intervals().rfind(|step| *step < self.interval);
+        self.interval = shorter.unwrap_or(self.interval);
+    }
+
+    /// Moves the selection by `rows` rows; negative numbers move it up.
     pub(crate) fn move_by(&mut self, rows: isize) {
         let at = self.selected_row().unwrap_or(0);
         let last = self.rows.len().saturating_sub(1);
         let mut to = at.saturating_add_signed(rows).min(last);
-        // A row that only says something cannot be selected; what it is about is above it.
+        // A remark about a queue is no row that can be selected. The queue is above it.
         let is_row = |to: usize| self.rows.get(to).is_some_and(|row| row.id.is_some());
         while rows > 0 && to < last && !is_row(to) {
             to += 1;
@@ -120,7 +132,7 @@ impl Model {
         self.scroll();
     }
 
-    /// Sets how many rows there is room for.
+    /// Sets the number of rows that fit on the screen.
     pub(crate) fn set_page(&mut self, page: usize) {
         self.page = page.max(1);
         self.scroll();
@@ -145,8 +157,8 @@ impl Model {
         self.arrange();
     }
 
-    /// Makes the rows anew. The selected one stays selected while it is there; otherwise it is the one that is
-    /// in its place. Of the first row it is always the place that is selected, so that what comes first is seen.
+    /// Rebuilds the rows, and keeps the selection. If the selected row is gone, the row at its position is selected. The
+    /// selection of the first row stays at the top, so that the first row remains visible.
     fn arrange(&mut self) {
         let Some(snapshot) = &self.snapshot else { return };
         let at = self.selected_row();
@@ -163,12 +175,16 @@ impl Model {
         self.scroll();
     }
 
-    /// Keeps the selected row on the screen, and the screen full.
+    /// Scrolls so that the selected row is visible and the screen is full.
     fn scroll(&mut self) {
         let at = self.selected_row().unwrap_or(0);
         let lowest = self.rows.len().saturating_sub(self.page);
         self.top = self.top.clamp((at + 1).saturating_sub(self.page), at).min(lowest);
     }
+}
+
+fn intervals() -> impl DoubleEndedIterator<Item = Duration> {
+    INTERVALS.into_iter().map(|tenths| Duration::from_millis(tenths * 100))
 }
 
 #[cfg(test)]
@@ -187,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_come_with_the_second_look() {
+    fn rates_need_two_snapshots() {
         let mut model = Model::new(Duration::from_secs(2));
         let look = |second, inserted, processed| {
             let mut queue = queue("q", inserted);
@@ -213,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_forgotten() {
+    fn removed_queues_are_forgotten() {
         let mut model = model(&["a", "b"]);
         model.update(Ok(snapshot(1, vec![queue("b", 0)])));
         assert_eq!((model.tracks.len(), selected(&model)), (1, "b"));
@@ -248,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sorted_to_the_top_is_seen() {
+    fn the_first_row_stays_visible_after_sorting() {
         let look = |lags: [u64; 4]| {
             let late = lags.iter().enumerate().map(|(at, lag)| {
                 let mut queue = queue(&format!("q{at}"), 0);
@@ -261,7 +277,7 @@ mod tests {
         model.set_page(2);
         model.update(look([1, 2, 3, 4]));
         while model.order.column != Column::TickerLag {
-            model.sort_by_neighbour(false);
+            model.sort_by_next();
         }
         assert_eq!((selected(&model), model.top), ("q3", 0));
         model.update(look([1, 2, 9, 4]));
@@ -269,7 +285,7 @@ mod tests {
         model.move_by(1);
         assert_eq!((selected(&model), model.top), ("q3", 0));
         model.update(look([7, 8, 9, 1]));
-        assert_eq!((selected(&model), model.top), ("q3", 2), "what was chosen is followed");
+        assert_eq!((selected(&model), model.top), ("q3", 2), "the selected row is followed");
         model.reverse();
         assert_eq!((selected(&model), model.top), ("q3", 0));
         model.move_by(isize::MAX);
@@ -278,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn remarks_are_passed_over() {
+    fn remarks_are_skipped() {
         let mut held = queue("a", 0);
         held.rotation.held_up_by = vec![pgq::status::Holder::Ticker, pgq::status::Holder::Maintenance];
         let mut last = queue("b", 0);
@@ -296,16 +312,16 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_goes_by_steps_from_wherever_it_is() {
+    fn the_interval_moves_to_the_next_step() {
         let mut model = model(&[]);
         model.interval = Duration::from_millis(1500);
-        model.change_interval(true);
+        model.lengthen_interval();
         assert_eq!(model.interval, Duration::from_secs(2));
-        model.change_interval(false);
+        model.shorten_interval();
         assert_eq!(model.interval, Duration::from_secs(1));
-        (0..20).for_each(|_| model.change_interval(false));
+        (0..20).for_each(|_| model.shorten_interval());
         assert_eq!(model.interval, Duration::from_millis(100));
-        (0..20).for_each(|_| model.change_interval(true));
+        (0..20).for_each(|_| model.lengthen_interval());
         assert_eq!(model.interval, Duration::from_secs(300));
     }
 }

@@ -1,6 +1,6 @@
-//! What does not fit in the database, between the summary and the table.
+//! The problems of the database, between the summary and the table.
 
-use dbscript::plain;
+use dbscript::printable;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
@@ -8,17 +8,17 @@ use super::format::{cut, width};
 use super::model::Model;
 use super::style::Theme;
 
-/// The part of the screen that problems may take.
-const MOST: u16 = 4;
+/// Problems may take one in this many lines of the screen.
+const SHARE: u16 = 4;
 
-/// Makes the lines of all problems, wrapped between words; where there is too little room, the last line says how many
-/// problems are left out.
+/// Returns the lines of all problems, wrapped between words. If the lines do not fit, the last line contains the number
+/// of omitted problems.
 pub(crate) fn lines(model: &Model, theme: Theme, screen: Rect) -> Vec<Line<'static>> {
     let problems = model.snapshot.as_ref().map_or(&[][..], |snapshot| &snapshot.problems);
-    let (columns, most) = (usize::from(screen.width), usize::from(screen.height / MOST));
+    let (columns, most) = (usize::from(screen.width), usize::from(screen.height / SHARE));
     let mut lines = Vec::new();
     for (at, problem) in problems.iter().enumerate().take_while(|_| most > 0) {
-        let wrapped = wrap(&format!("! {}", plain(problem)), columns);
+        let wrapped = wrap(&format!("! {}", printable(problem)), columns);
         let left = problems.len() - at;
         let room = most.saturating_sub(lines.len() + usize::from(left > 1));
         if wrapped.len() > room {
@@ -32,7 +32,7 @@ pub(crate) fn lines(model: &Model, theme: Theme, screen: Rect) -> Vec<Line<'stat
     lines.into_iter().map(|line| Line::styled(line, theme.alarm())).collect()
 }
 
-/// Breaks a text between words.
+/// Wraps a text between words.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -54,15 +54,15 @@ mod tests {
 
     fn shown(problems: &[&str], columns: u16, rows: u16) -> Vec<String> {
         let mut model = Model::new(Duration::from_secs(2));
-        let mut look = snapshot(0, vec![queue("q", 0)]);
-        look.problems = problems.iter().map(|problem| (*problem).to_owned()).collect();
-        model.update(Ok(look));
+        let mut refreshed = snapshot(0, vec![queue("q", 0)]);
+        refreshed.problems = problems.iter().map(|problem| (*problem).to_owned()).collect();
+        model.update(Ok(refreshed));
         let lines = lines(&model, Theme::new(true), Rect::new(0, 0, columns, rows));
         lines.iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn problems_are_wrapped_and_what_does_not_fit_is_counted() {
+    fn problems_are_wrapped_and_omitted_ones_are_counted() {
         let two = ["the sequence is behind", "the tick\u{1b} is missing"];
         assert_eq!(shown(&[], 80, 24), [""; 0]);
         assert_eq!(shown(&two, 80, 24), ["! the sequence is behind", r"! the tick\u{1b} is missing"]);

@@ -1,4 +1,4 @@
-//! Looks at the database whenever it is woken.
+//! The worker that reads the status whenever the display wakes it.
 
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -8,33 +8,37 @@ use pgq::status::Status;
 
 use super::run::Event;
 
-/// It sleeps until it is woken, so this is only an end.
+/// The display wakes the worker, so this is only an upper limit.
 const SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// Reads the status.
-pub(crate) type Look = Box<dyn Fn(&mut Context) -> Result<Status, BoxError> + Send>;
+pub(crate) type ReadStatus = Box<dyn Fn(&mut Context) -> Result<Status, BoxError> + Send>;
 
-/// Looks in every round; what fails is told like what is found.
-struct Reader {
-    look: Look,
+/// Reads the status in every round, and sends it or the error to the display.
+struct StatusReader {
+    read: ReadStatus,
     events: Sender<Event>,
 }
 
-/// Starts looking, on the worker's thread.
-pub(crate) fn start(worker: Worker, look: Look, events: Sender<Event>) -> Result<WorkerHandle, BoxError> {
-    worker.loop_delay(SLEEP).exception_sleep(AFTER_PANIC).spawn(Reader { look, events })
+/// Starts the worker.
+pub(crate) fn start(
+    worker: Worker,
+    read: ReadStatus,
+    events: Sender<Event>,
+) -> Result<WorkerHandle, BoxError> {
+    worker.loop_delay(SLEEP).exception_sleep(AFTER_PANIC).spawn(StatusReader { read, events })
 }
 
-impl Script for Reader {
+impl Script for StatusReader {
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
-        let look = (self.look)(cx);
-        if look.is_err() {
+        let status = (self.read)(cx);
+        if status.is_err() {
             cx.databases().reset();
         }
-        let look = look.map(Into::into).map_err(|error| describe(&*error));
-        // Nobody waits any more when the display has ended.
-        let _ = self.events.send(Event::Look(look));
+        let status = status.map(Into::into).map_err(|error| describe(&*error));
+        // The receiver is gone when the display has ended.
+        let _ = self.events.send(Event::Status(status));
         Ok(Round::Idle)
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use dbscript::plain;
+use dbscript::printable;
 use pgq::status::{ConsumerStatus, Cooperation, QueueStatus};
 
 use super::column::Column;
@@ -13,46 +13,47 @@ use super::track::Track;
 /// A row of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// The queue or the consumer; `None` where the row only says something about the queue above it.
+    /// The queue or the consumer; `None` for a remark about the queue above.
     pub(crate) id: Option<Id>,
     pub(crate) indent: usize,
-    /// The columns, or the text alone.
+    /// The cells of the columns, or the text of a remark.
     pub(crate) cells: Vec<String>,
-    /// Whether it holds up, or is held up.
+    /// Whether a rotation is held up, by this consumer or of this queue.
     pub(crate) is_alarm: bool,
 }
 
-/// In what order rows stand.
+/// The order of rows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     pub(crate) column: Column,
-    /// Whether what would come last comes first: by name from the end, by a figure from the smallest one.
+    /// Whether the order is reversed: descending by name, ascending by value.
     pub(crate) is_reversed: bool,
 }
 
-/// What is known of queues and consumers beside the last look.
+/// The history of each queue and consumer.
 pub(crate) type Tracks = HashMap<Id, Track>;
 
-/// Makes the rows of a snapshot; `filter` is a part of the name of a queue or a consumer, in any case.
+/// Returns the rows of a snapshot that match `filter`, a part of the name of a queue or a consumer. The case of letters
+/// does not matter.
 pub(crate) fn rows(snapshot: &Snapshot, tracks: &Tracks, order: Order, filter: &str) -> Vec<Row> {
     let filter = filter.to_lowercase();
-    let wanted = |name: &str| name.to_lowercase().contains(&filter);
+    let matches = |name: &str| name.to_lowercase().contains(&filter);
     let mut rows = Vec::new();
     for queue in order.sorted(&snapshot.queues, |queue| (queue_value(order, queue, tracks), &queue.name)) {
-        let is_wanted = wanted(&queue.name);
+        let is_match = matches(&queue.name);
         let consumers = order.sorted(&queue.consumers, |consumer| {
             (consumer_value(order, queue, consumer, tracks), &consumer.name)
         });
         let consumers: Vec<_> =
-            consumers.into_iter().filter(|consumer| is_wanted || wanted(&consumer.name)).collect();
-        if !is_wanted && consumers.is_empty() {
+            consumers.into_iter().filter(|consumer| is_match || matches(&consumer.name)).collect();
+        if !is_match && consumers.is_empty() {
             continue;
         }
         rows.push(queue_row(queue, tracks));
         rows.extend(queue.rotation.held_up_by.iter().map(|holder| Row {
             id: None,
             indent: 2,
-            cells: vec![format!("rotation held up by {}", plain(&holder.to_string()))],
+            cells: vec![format!("rotation held up by {}", printable(&holder.to_string()))],
             is_alarm: true,
         }));
         rows.extend(consumers.into_iter().map(|consumer| consumer_row(queue, consumer, tracks)));
@@ -61,7 +62,7 @@ pub(crate) fn rows(snapshot: &Snapshot, tracks: &Tracks, order: Order, filter: &
 }
 
 impl Order {
-    /// Sorts by figures, the largest first and what has none last; equal ones by name.
+    /// Sorts by value, the largest first and rows without a value last, and then by name.
     fn sorted<'a, T>(self, all: &'a [T], key: impl Fn(&'a T) -> (Option<f64>, &'a String)) -> Vec<&'a T> {
         let mut sorted: Vec<_> = all.iter().map(|one| (key(one), one)).collect();
         let turned = |order: Ordering| if self.is_reversed { order.reverse() } else { order };
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_figure_comes_last() {
+    fn rows_without_a_value_are_last() {
         for is_reversed in [false, true] {
             let names = names(two(), Column::TickerLag, is_reversed, "");
             assert_eq!(names[0], "a", "{names:?}");
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_up_rotation_stands_below_the_queue() {
+    fn holders_of_a_rotation_are_below_the_queue() {
         let mut held = queue("a", 0);
         held.rotation.held_up_by = vec![pgq::status::Holder::Ticker];
         held.consumers = vec![consumer("c", 0)];

@@ -1,4 +1,4 @@
-//! Runs the display: waits for keys, signals and what the database says, and draws.
+//! The event loop of the display: handles keys, signals and snapshots, and draws.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -11,49 +11,49 @@ use ratatui::crossterm::event;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
-use super::job;
 use super::keys::{self, Action};
 use super::model::Model;
-use super::reader::{self, Look};
+use super::process_group;
+use super::reader::{self, ReadStatus};
 use super::screen::Screen;
 use super::snapshot::Snapshot;
 use super::style::Theme;
 use super::view;
 
-/// While a look takes long, the display tells so as often as this.
+/// The interval of redrawing during a slow refresh.
 const WHILE_WAITING: Duration = Duration::from_secs(1);
 const WHILE_PAUSED: Duration = Duration::from_secs(60 * 60);
 
-/// What happens.
+/// An event of the display.
 pub(crate) enum Event {
     Input(io::Result<event::Event>),
     Signal(i32),
-    Look(Result<Snapshot, String>),
+    Status(Result<Snapshot, String>),
 }
 
-/// Shows what the worker's looks find, until the user leaves.
-pub(crate) fn run(worker: Worker, look: Look, interval: Duration) -> Result<(), BoxError> {
+/// Shows the display until the user leaves.
+pub(crate) fn run(worker: Worker, read: ReadStatus, interval: Duration) -> Result<(), BoxError> {
     let (sender, events) = mpsc::channel();
-    let _silence = Silence::begin();
+    let _muted = MutedLog::begin();
     watch_signals(sender.clone())?;
-    let looks = Looks(Some(reader::start(worker, look, sender.clone())?));
-    let mut display = Display::new(Screen::enter().map_err(failed)?, interval, &looks);
+    let refresher = RefreshWorker(Some(reader::start(worker, read, sender.clone())?));
+    let mut display = Display::new(Screen::enter().map_err(failed)?, interval, &refresher);
     watch_input(sender)?;
     display.until_left(&events)
 }
 
-/// The worker that looks, ended together with this value.
-struct Looks(Option<WorkerHandle>);
+/// The worker that reads the status. Dropping it aborts the worker.
+struct RefreshWorker(Option<WorkerHandle>);
 
-impl Looks {
+impl RefreshWorker {
     fn wake(&self) {
         self.0.iter().for_each(WorkerHandle::wake);
     }
 }
 
-impl Drop for Looks {
+impl Drop for RefreshWorker {
     fn drop(&mut self) {
-        // A statement that cannot be cancelled must not keep the user.
+        // A statement that cannot be cancelled must not delay the end of the program.
         if let Some(worker) = self.0.take()
             && !worker.abort()
         {
@@ -66,68 +66,77 @@ struct Display<'a> {
     screen: Screen,
     model: Model,
     theme: Theme,
-    looks: &'a Looks,
-    /// When the last look began, and whether it is under way.
+    refresher: &'a RefreshWorker,
+    /// When the last refresh began.
     began: Instant,
-    is_looking: bool,
-    /// Whether the next SIGTSTP is the one with which this program has stopped its group.
+    /// Whether a refresh is in progress.
+    is_refreshing: bool,
+    /// Whether the next SIGTSTP is the one that this program has sent to its group.
     is_own_stop: bool,
 }
 
-/// Whether the display goes on.
+/// Whether the display continues.
 #[derive(PartialEq)]
-enum Next {
-    GoOn,
+enum Flow {
+    Continue,
     Leave,
 }
 
 impl Display<'_> {
-    fn new(screen: Screen, interval: Duration, looks: &Looks) -> Display<'_> {
+    fn new(screen: Screen, interval: Duration, refresher: &RefreshWorker) -> Display<'_> {
         let (model, theme) = (Model::new(interval), Theme::from_environment());
-        Display { screen, model, theme, looks, began: Instant::now(), is_looking: true, is_own_stop: false }
+        Display {
+            screen,
+            model,
+            theme,
+            refresher,
+            began: Instant::now(),
+            is_refreshing: true,
+            is_own_stop: false,
+        }
     }
 
     fn until_left(&mut self, events: &Receiver<Event>) -> Result<(), BoxError> {
         loop {
             self.draw().map_err(failed)?;
-            // What came together is drawn once.
+            // Events that arrive together are drawn once.
             let first = events.recv_timeout(self.time_to_wait()).ok();
             for event in first.into_iter().chain(events.try_iter()) {
-                if self.handle(event).map_err(failed)? == Next::Leave {
+                if self.handle(event).map_err(failed)? == Flow::Leave {
                     return Ok(());
                 }
             }
-            if !self.is_looking && !self.model.is_paused && self.began.elapsed() >= self.model.interval {
-                self.look();
+            if !self.is_refreshing && !self.model.is_paused && self.began.elapsed() >= self.model.interval {
+                self.refresh();
             }
         }
     }
 
     fn draw(&mut self) -> io::Result<()> {
-        self.model.waiting = if self.is_looking { self.began.elapsed() } else { Duration::ZERO };
+        self.model.waiting = if self.is_refreshing { self.began.elapsed() } else { Duration::ZERO };
         self.screen.draw(|frame| view::draw(&mut self.model, self.theme, frame))
     }
 
     fn time_to_wait(&self) -> Duration {
-        match (self.is_looking, self.model.is_paused) {
+        match (self.is_refreshing, self.model.is_paused) {
             (true, _) => WHILE_WAITING,
             (false, true) => WHILE_PAUSED,
             (false, false) => self.model.interval.saturating_sub(self.began.elapsed()),
         }
     }
 
-    fn look(&mut self) {
-        if !std::mem::replace(&mut self.is_looking, true) {
+    fn refresh(&mut self) {
+        if !std::mem::replace(&mut self.is_refreshing, true) {
             self.began = Instant::now();
-            self.looks.wake();
+            self.refresher.wake();
         }
     }
 
-    fn handle(&mut self, event: Event) -> io::Result<Next> {
+    fn handle(&mut self, event: Event) -> io::Result<Flow> {
         match event {
-            Event::Look(look) => {
-                self.is_looking = false;
-                self.model.update(look);
+            Event::Status(status) => {
+                self.is_refreshing = false;
+                self.model.update(status);
             }
             Event::Input(input) => {
                 if let event::Event::Key(key) = input? {
@@ -136,44 +145,44 @@ impl Display<'_> {
             }
             Event::Signal(SIGTSTP) if std::mem::take(&mut self.is_own_stop) => {}
             Event::Signal(SIGTSTP) => self.suspend()?,
-            Event::Signal(SIGCONT) => self.screen.retake()?,
-            Event::Signal(_) => return Ok(Next::Leave),
+            Event::Signal(SIGCONT) => self.screen.resume()?,
+            Event::Signal(_) => return Ok(Flow::Leave),
         }
-        Ok(Next::GoOn)
+        Ok(Flow::Continue)
     }
 
     fn suspend(&mut self) -> io::Result<()> {
-        if !job::can_go_on() {
+        if !process_group::can_be_continued() {
             return Ok(());
         }
         self.is_own_stop = true;
-        self.screen.lend(job::stop)
+        self.screen.suspend(process_group::stop)
     }
 
-    fn press(&mut self, key: event::KeyEvent) -> io::Result<Next> {
-        match keys::press(&mut self.model, key) {
-            Some(Action::Leave) => return Ok(Next::Leave),
-            Some(Action::Refresh) => self.look(),
+    fn press(&mut self, key: event::KeyEvent) -> io::Result<Flow> {
+        match keys::handle_key(&mut self.model, key) {
+            Some(Action::Leave) => return Ok(Flow::Leave),
+            Some(Action::Refresh) => self.refresh(),
             Some(Action::Redraw) => self.screen.redraw()?,
             Some(Action::Suspend) => self.suspend()?,
             None => {}
         }
-        Ok(Next::GoOn)
+        Ok(Flow::Continue)
     }
 }
 
-/// Keeps the log off the screen, since both may be the same terminal; what fails is shown in the display.
-struct Silence(LevelFilter);
+/// Turns the log off until dropped, since log and display may share the terminal. The display shows errors itself.
+struct MutedLog(LevelFilter);
 
-impl Silence {
-    fn begin() -> Silence {
+impl MutedLog {
+    fn begin() -> MutedLog {
         let before = log::max_level();
         log::set_max_level(LevelFilter::Off);
-        Silence(before)
+        MutedLog(before)
     }
 }
 
-impl Drop for Silence {
+impl Drop for MutedLog {
     fn drop(&mut self) {
         log::set_max_level(self.0);
     }
@@ -181,14 +190,14 @@ impl Drop for Silence {
 
 fn watch_signals(events: Sender<Event>) -> Result<(), BoxError> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGCONT])?;
-    let pass_on = move || signals.forever().try_for_each(|signal| events.send(Event::Signal(signal)));
-    thread::Builder::new().name("signals".to_owned()).spawn(pass_on)?;
+    let forward = move || signals.forever().try_for_each(|signal| events.send(Event::Signal(signal)));
+    thread::Builder::new().name("signals".to_owned()).spawn(forward)?;
     Ok(())
 }
 
-/// Reads on until the input fails; the thread ends with the process.
+/// Reads the input on a new thread until the input fails.
 fn watch_input(events: Sender<Event>) -> Result<(), BoxError> {
-    let pass_on = move || {
+    let forward = move || {
         loop {
             let input = event::read();
             let is_lost = input.is_err();
@@ -197,7 +206,7 @@ fn watch_input(events: Sender<Event>) -> Result<(), BoxError> {
             }
         }
     };
-    thread::Builder::new().name("keys".to_owned()).spawn(pass_on)?;
+    thread::Builder::new().name("keys".to_owned()).spawn(forward)?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The terminal, taken over and given back.
+//! The terminal in the mode of the display.
 
 use std::io::{self, Stdout, stdout};
 
@@ -10,61 +10,62 @@ use ratatui::crossterm::terminal::{
 };
 use ratatui::{Frame, Terminal};
 
-/// The terminal while this program has it; dropping gives it back as it was, also when a panic does that.
+/// The terminal in raw mode with the alternate screen. Dropping the value restores the terminal, also during a panic.
 pub(crate) struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
-    is_ours: bool,
+    is_active: bool,
 }
 
 impl Screen {
-    /// Takes the terminal over.
+    /// Activates the mode of the display.
     pub(crate) fn enter() -> io::Result<Screen> {
-        let mut screen = Screen { terminal: Terminal::new(CrosstermBackend::new(stdout()))?, is_ours: false };
-        screen.take()?;
+        let mut screen =
+            Screen { terminal: Terminal::new(CrosstermBackend::new(stdout()))?, is_active: false };
+        screen.activate()?;
         Ok(screen)
     }
 
-    /// Draws where something has changed.
+    /// Draws the changed parts of the screen.
     pub(crate) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         self.terminal.draw(draw).map(|_| ())
     }
 
-    /// Draws everything at the next time: something else may have written to the terminal.
+    /// Clears the screen, so that the next draw repaints output of other programs.
     pub(crate) fn redraw(&mut self) -> io::Result<()> {
         self.clear()
     }
 
-    /// Gives the terminal back for a while.
-    pub(crate) fn lend(&mut self, meanwhile: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        self.give_back();
+    /// Restores the terminal while `meanwhile` runs.
+    pub(crate) fn suspend(&mut self, meanwhile: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        self.restore();
         meanwhile()?;
-        self.take()
+        self.activate()
     }
 
-    /// Takes the terminal over again, whatever was done to it while the process was stopped.
-    pub(crate) fn retake(&mut self) -> io::Result<()> {
-        self.give_back();
-        self.take()
+    /// Activates the mode again after the process was stopped.
+    pub(crate) fn resume(&mut self) -> io::Result<()> {
+        self.restore();
+        self.activate()
     }
 
-    fn take(&mut self) -> io::Result<()> {
-        self.is_ours = true;
+    fn activate(&mut self) -> io::Result<()> {
+        self.is_active = true;
         enable_raw_mode()?;
         execute!(stdout(), EnterAlternateScreen, Hide)?;
         self.clear()
     }
 
-    /// Begins with an empty screen. The library's own way asks the terminal where the cursor is, and the answer
-    /// would go to whoever reads the keys.
+    /// Clears the screen. `Terminal::clear` would query the position of the cursor, and the thread that reads keys would
+    /// receive the answer.
     fn clear(&mut self) -> io::Result<()> {
         execute!(stdout(), Clear(ClearType::All))?;
         self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
         Ok(())
     }
 
-    fn give_back(&mut self) {
-        if std::mem::take(&mut self.is_ours) {
-            // A terminal that is gone needs nothing.
+    fn restore(&mut self) {
+        if std::mem::take(&mut self.is_active) {
+            // The terminal may have been closed.
             let _ = execute!(stdout(), LeaveAlternateScreen, Show);
             let _ = disable_raw_mode();
         }
@@ -73,6 +74,6 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        self.give_back();
+        self.restore();
     }
 }

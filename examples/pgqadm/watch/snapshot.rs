@@ -1,4 +1,4 @@
-//! What one look at the database has found.
+//! Snapshots: the status of a database at one time.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use pgq::status::{ConsumerStatus, QueueStatus, Status};
 /// The state of all queues at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
-    /// Which database this is, and on what server.
+    /// The database, the versions of PostgreSQL and PgQ, and the kind of the schema.
     pub(crate) origin: String,
     pub(crate) time: DateTime<Utc>,
     pub(crate) queues: Vec<QueueStatus>,
-    /// What does not fit in the database, and strangers that hold locks, a line each.
+    /// Inconsistencies and foreign locks, a line each.
     pub(crate) problems: Vec<String>,
 }
 
@@ -48,10 +48,10 @@ impl Id {
     }
 }
 
-/// A measure of a queue or a consumer: how far it is, and how far behind.
+/// A measure of a queue or a consumer: position and lag.
 pub(crate) struct Measure {
     pub(crate) id: Id,
-    /// The id of the last event that was inserted or is processed.
+    /// The id of the last inserted event of a queue, or of the last processed event of a consumer.
     pub(crate) position: Option<i64>,
     pub(crate) lag: Option<Duration>,
 }
@@ -76,9 +76,9 @@ impl Snapshot {
 mod tests {
     use super::super::testing::{consumer, queue, snapshot};
 
-    /// Queues and consumers are read one after the other, and there may be a tick in between.
+    /// Queues and consumers are read by two statements, and a tick may fall between them.
     #[test]
-    fn a_position_is_of_one_moment() {
+    fn positions_are_consistent() {
         let mut ticked = queue("q", 100);
         ticked.new_events = Some(50);
         ticked.consumers = vec![consumer("c", 0)];

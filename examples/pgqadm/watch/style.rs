@@ -1,8 +1,8 @@
-//! Colours, and what stands for them where none are wanted.
+//! Colors, and their replacements without colors.
 
 use ratatui::style::{Color, Modifier, Style};
 
-/// How things look.
+/// The styles of the display.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Theme {
     has_colors: bool,
@@ -13,7 +13,7 @@ impl Theme {
         Theme { has_colors }
     }
 
-    /// Makes the theme of this terminal; see <https://no-color.org>.
+    /// Creates the theme, without colors when `NO_COLOR` is set; see <https://no-color.org>.
     pub(crate) fn from_environment() -> Theme {
         Theme::new(std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
     }

@@ -1,8 +1,8 @@
-//! The line that sums up, or says what is wrong.
+//! The summary line, or the error of the last refresh.
 
 use std::time::Duration;
 
-use dbscript::plain;
+use dbscript::printable;
 use ratatui::text::{Line, Span};
 
 use super::format::{duration, rate};
@@ -11,15 +11,15 @@ use super::snapshot::{Id, Snapshot};
 use super::style::Theme;
 use super::track::Track;
 
-/// A look that takes longer is worth telling.
-const LONG: Duration = Duration::from_secs(2);
+/// The duration from which a slow refresh is shown.
+const SLOW: Duration = Duration::from_secs(2);
 
-/// Makes the line.
+/// Returns the line.
 pub(crate) fn line(model: &Model, theme: Theme) -> Line<'_> {
     if let Some(error) = &model.error {
-        return Line::styled(plain(error), theme.alarm());
+        return Line::styled(printable(error), theme.alarm());
     }
-    if model.waiting > LONG {
+    if model.waiting > SLOW {
         let text = format!("no answer from the server for {}", duration(model.waiting));
         return Line::styled(text, theme.warning());
     }
@@ -52,14 +52,14 @@ fn summary<'a>(model: &Model, snapshot: &'a Snapshot, theme: Theme) -> Line<'a> 
     {
         line.push_span(Span::raw(format!(
             "  most behind: {} of {}, {}",
-            plain(&last.name),
-            plain(&queue.name),
+            printable(&last.name),
+            printable(&queue.name),
             duration(lag)
         )));
     }
     line
 }
 
-fn several(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+fn several(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -10,10 +10,10 @@ use super::model::Model;
 use super::rows::Row;
 use super::style::Theme;
 
-/// The least width of names for which other columns are left out.
-const NAME: usize = 20;
+/// The width of names below which other columns are omitted.
+const MIN_NAME_WIDTH: usize = 20;
 
-/// Draws the headings and the rows that there is room for.
+/// Draws the headings and the rows that fit.
 pub(crate) fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
@@ -36,14 +36,14 @@ pub(crate) fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer)
     }
 }
 
-/// Returns the columns for which there is room, each with its width, the name's last column included.
+/// Returns the columns that fit, each with its width.
 fn columns(model: &Model, room: usize) -> Vec<(Column, usize)> {
     let cells = model.rows.iter().filter(|row| row.id.is_some());
     let mut widths = Column::ALL.map(|column| width(&heading(model, column)));
     for row in cells {
-        for (column, known) in Column::ALL.into_iter().zip(&mut widths) {
+        for (column, widest) in Column::ALL.into_iter().zip(&mut widths) {
             let indent = if column == Column::Name { row.indent } else { 0 };
-            *known = (*known).max(width(&row.cells[column as usize]) + indent);
+            *widest = (*widest).max(width(&row.cells[column as usize]) + indent);
         }
     }
     let name = widths[Column::Name as usize];
@@ -52,9 +52,9 @@ fn columns(model: &Model, room: usize) -> Vec<(Column, usize)> {
         let others = shown.iter().filter(|column| **column != Column::Name);
         others.map(|column| widths[*column as usize] + 1).sum::<usize>()
     };
-    let sorted_last = Column::LEAST.into_iter().filter(|column| *column != model.order.column);
+    let sorted_last = Column::DROP_ORDER.into_iter().filter(|column| *column != model.order.column);
     for least in sorted_last.chain([model.order.column]).filter(|column| *column != Column::Name) {
-        if others(&shown) + name.min(NAME) > room {
+        if others(&shown) + name.min(MIN_NAME_WIDTH) > room {
             shown.retain(|column| *column != least);
         }
     }
@@ -63,10 +63,10 @@ fn columns(model: &Model, room: usize) -> Vec<(Column, usize)> {
     shown.into_iter().map(sized).collect()
 }
 
-/// Returns a column's title, with the direction if it is the one by which rows are sorted.
+/// Returns the heading of a column, with an arrow if the rows are sorted by it.
 fn heading(model: &Model, column: Column) -> String {
-    let falls = model.order.is_reversed == (column == Column::Name);
-    let arrow = if falls { "↓" } else { "↑" };
+    let is_descending = model.order.is_reversed == (column == Column::Name);
+    let arrow = if is_descending { "↓" } else { "↑" };
     let mark = if column == model.order.column { arrow } else { "" };
     format!("{}{mark}", column.title())
 }
@@ -93,7 +93,7 @@ fn draw_row(row: &Row, columns: &[(Column, usize)], style: Style, area: Rect, bu
     }
 }
 
-/// Returns where the columns of a line are.
+/// Returns the cells of a line.
 fn cells(columns: &[(Column, usize)], line: Rect) -> impl Iterator<Item = (Column, Rect)> {
     let mut x = line.x;
     columns.iter().map(move |(column, width)| {
@@ -111,7 +111,7 @@ fn style(row: &Row, theme: Theme) -> Style {
     }
 }
 
-/// Writes a text into one line; one that is too long ends in an ellipsis.
+/// Writes a text into one line. A text that is too long is cut and ends in an ellipsis.
 fn put(text: &str, to_the_right: bool, style: Style, area: Rect, buffer: &mut Buffer) {
     let room = usize::from(area.width);
     let text = cut(text, room);

@@ -7,14 +7,14 @@ use pgq::status::{ConsumerStatus, QueueStatus};
 
 use super::snapshot::Snapshot;
 
-/// Makes the snapshot of a second.
+/// Makes a snapshot of a time in seconds.
 pub(crate) fn snapshot(second: i64, queues: Vec<QueueStatus>) -> Snapshot {
     let time = DateTime::UNIX_EPOCH + TimeDelta::seconds(second);
     let origin = "shop: PostgreSQL 15.8, PgQ 3.5 (own schema)".to_owned();
     Snapshot { origin, time, queues, problems: Vec::new() }
 }
 
-/// Makes a queue into which so many events were inserted before its last tick.
+/// Makes a queue whose last tick has the event id `events`.
 pub(crate) fn queue(name: &str, events: i64) -> QueueStatus {
     let mut queue = QueueStatus::default();
     queue.name = name.to_owned();
@@ -25,7 +25,7 @@ pub(crate) fn queue(name: &str, events: i64) -> QueueStatus {
     queue
 }
 
-/// Makes a consumer that is so many seconds behind.
+/// Makes a consumer with a lag in seconds.
 pub(crate) fn consumer(name: &str, lag: u64) -> ConsumerStatus {
     let mut consumer = ConsumerStatus::default();
     consumer.name = name.to_owned();

@@ -1,4 +1,4 @@
-//! What is remembered of a queue or a consumer from one look to the next.
+//! The history of a queue or a consumer.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::snapshot::Measure;
 
-/// Looks that the chart goes back.
+/// The number of refreshes in the chart.
 const REMEMBERED: usize = 600;
 
 /// The rate and the lags of one queue or consumer.
@@ -15,12 +15,12 @@ const REMEMBERED: usize = 600;
 pub(crate) struct Track {
     last: Option<(DateTime<Utc>, i64)>,
     rate: Option<f64>,
-    /// In milliseconds, the latest first; `None` where it was not known.
+    /// In milliseconds, the latest first; `None` for a failed refresh or an undefined lag.
     lags: VecDeque<Option<u64>>,
 }
 
 impl Track {
-    /// Remembers a measure of a moment.
+    /// Adds a measure.
     pub(crate) fn add(&mut self, time: DateTime<Utc>, measure: &Measure) {
         let now = measure.position.map(|position| (time, position));
         self.rate = self.last.zip(now).and_then(|(before, now)| per_second(before, now));
@@ -28,12 +28,12 @@ impl Track {
         self.remember(measure.lag);
     }
 
-    /// Remembers that a look failed; the next rate is over the time since the last one that did not.
+    /// Records a failed refresh. The next rate spans the time since the last successful one.
     pub(crate) fn miss(&mut self) {
         self.remember(None);
     }
 
-    /// Returns events per second between the last two looks.
+    /// Returns the events per second between the last two successful refreshes.
     pub(crate) fn rate(&self) -> Option<f64> {
         self.rate
     }
@@ -49,7 +49,8 @@ impl Track {
     }
 }
 
-/// A position that went back belongs to another queue of the same name, or to a consumer that was moved.
+/// Returns the rate between two positions. A position that has decreased belongs to another queue of the same name, or
+/// to a consumer that was moved, and has no rate.
 fn per_second(before: (DateTime<Utc>, i64), now: (DateTime<Utc>, i64)) -> Option<f64> {
     let events = now.1.checked_sub(before.1).filter(|events| *events >= 0)?;
     let time = (now.0 - before.0).to_std().ok().filter(|time| !time.is_zero())?;
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_over_the_time_between_two_looks() {
+    fn rates_are_over_the_time_between_two_refreshes() {
         let mut track = Track::default();
         let mut check = |time, position, expected| {
             track.add(at(time), &measure(position, 0));
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn lags_are_remembered_for_a_while_with_their_gaps() {
+    fn lags_are_kept_for_a_while_with_their_gaps() {
         let mut track = Track::default();
         for lag in 0..1000 {
             track.add(at(0), &measure(0, lag));

@@ -1,6 +1,6 @@
-//! Draws the display.
+//! The layout of the display.
 
-use dbscript::plain;
+use dbscript::printable;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
@@ -11,19 +11,19 @@ use super::model::{Mode, Model};
 use super::style::Theme;
 use super::{detail, format, help, problems, summary, table};
 
-/// The least height of a screen that also shows what is selected.
+/// The height of a screen from which details are shown.
 const WITH_DETAIL: u16 = 18;
-/// How many lines an error may have.
-const MOST_LINES: u16 = 5;
+/// The largest number of lines of an error.
+const MAX_ERROR_LINES: u16 = 5;
 const HINTS: &str = "? help  / filter  <> sort  r reverse  space pause  +- interval  q leave";
 
-/// Draws everything, and tells the model how many rows there was room for.
+/// Draws the display, and sets the number of rows that fit in the model.
 pub(crate) fn draw(model: &mut Model, theme: Theme, frame: &mut Frame<'_>) {
     let detail = if frame.area().height >= WITH_DETAIL { detail::HEIGHT } else { 0 };
     let summary = summary::line(model, theme);
     let lines = summary.width().div_ceil(usize::from(frame.area().width.max(1)));
-    // Lines are wrapped between words, which may take another one.
-    let lines = if lines > 1 && model.error.is_some() { (lines as u16 + 1).min(MOST_LINES) } else { 1 };
+    // Wrapping between words may take an additional line.
+    let lines = if lines > 1 && model.error.is_some() { (lines as u16 + 1).min(MAX_ERROR_LINES) } else { 1 };
     let summary = Paragraph::new(summary).wrap(Wrap { trim: true });
     let problems = problems::lines(model, theme, frame.area());
     let heights = [1, lines, problems.len() as u16].map(Constraint::Length).into_iter().chain([
@@ -46,7 +46,7 @@ pub(crate) fn draw(model: &mut Model, theme: Theme, frame: &mut Frame<'_>) {
     }
 }
 
-/// Returns the line that says what is shown, with the time before all that may not fit.
+/// Returns the title line. The time is first, since the end may be cut off.
 fn title(model: &Model, theme: Theme) -> Line<'_> {
     let state = match model.is_paused {
         true => Span::styled("PAUSED", theme.warning()),
@@ -60,11 +60,11 @@ fn title(model: &Model, theme: Theme) -> Line<'_> {
         Span::raw(format!("{time}  ")),
         state,
         Span::raw("  "),
-        Span::styled(plain(&snapshot.origin), theme.queue()),
+        Span::styled(printable(&snapshot.origin), theme.queue()),
     ])
 }
 
-/// Draws the filter while there is one, otherwise the most important keys.
+/// Draws the filter if there is one, otherwise the most important keys.
 fn footer(model: &Model, theme: Theme, area: Rect, frame: &mut Frame<'_>) {
     let is_typed = model.mode == Mode::Filter;
     if !is_typed && model.filter.is_empty() {
@@ -72,7 +72,7 @@ fn footer(model: &Model, theme: Theme, area: Rect, frame: &mut Frame<'_>) {
     }
     let prompt = Line::from(vec![
         Span::raw(if is_typed { "/" } else { "filter /" }),
-        Span::styled(plain(&model.filter), if is_typed { Style::new() } else { theme.warning() }),
+        Span::styled(printable(&model.filter), if is_typed { Style::new() } else { theme.warning() }),
     ]);
     if is_typed && !area.is_empty() {
         let end = u16::try_from(prompt.width()).unwrap_or(u16::MAX).min(area.width - 1);

@@ -63,7 +63,7 @@ fn a_wide_screen_has_all_columns() {
 }
 
 #[test]
-fn a_narrow_screen_leaves_columns_out_but_not_the_one_sorted_by() {
+fn a_narrow_screen_omits_columns_but_not_the_one_sorted_by() {
     let mut model = model(shop());
     let headings = |model: &mut Model, width| lines(&drawn(model, width, 24, true))[2].clone();
     assert_eq!(
@@ -77,7 +77,7 @@ fn a_narrow_screen_leaves_columns_out_but_not_the_one_sorted_by() {
 }
 
 #[test]
-fn what_is_selected_has_its_facts_and_its_chart() {
+fn the_selected_row_has_details_and_a_chart() {
     let mut model = model(shop());
     model.move_by(2);
     for (second, lag) in [(1, 0), (2, 150)] {
@@ -85,9 +85,9 @@ fn what_is_selected_has_its_facts_and_its_chart() {
         queues[0].consumers[0].lag = Some(Duration::from_secs(lag));
         model.update(Ok(snapshot(second, queues)));
     }
-    model.update(Err("the server is away".to_owned()));
+    model.update(Err("connection refused".to_owned()));
     let lines = lines(&drawn(&mut model, 60, 24, true));
-    assert_eq!(lines[1], "the server is away");
+    assert_eq!(lines[1], "connection refused");
     assert!(lines[17].starts_with("───"), "{lines:#?}");
     assert_eq!(lines[18], "mailer of orders: tick 9, no batch");
     assert_eq!(lines[19], "lag: -, at most 2m30s");
@@ -96,7 +96,7 @@ fn what_is_selected_has_its_facts_and_its_chart() {
 }
 
 #[test]
-fn what_holds_up_rotation_is_red_or_bold() {
+fn holders_of_a_rotation_are_red_or_bold() {
     let mut queues = shop();
     queues[0].rotation.is_due = true;
     queues[0].rotation.held_up_by =
@@ -140,12 +140,12 @@ fn names_of_double_width_stay_in_their_column() {
 }
 
 #[test]
-fn the_help_is_whole_on_24_lines_and_scrolled_on_fewer() {
+fn the_help_fits_on_24_lines_and_scrolls_on_fewer() {
     let mut model = model(shop());
     model.mode = Mode::Help;
     let first = "any key but those that move closes it";
     let whole = lines(&drawn(&mut model, 80, 24, true)).join("\n");
-    for text in [first, "? h", "+ = -", "leave; Esc drops", "Rotation", "events before the last tick"] {
+    for text in [first, "? h", "+ = -", "leave; Esc clears", "Rotation", "events before the last tick"] {
         assert!(whole.contains(text), "{text}: {whole}");
     }
     assert!(!whole.contains("scroll"), "{whole}");
@@ -159,7 +159,7 @@ fn the_help_is_whole_on_24_lines_and_scrolled_on_fewer() {
 }
 
 #[test]
-fn names_neither_command_the_terminal_nor_look_like_others() {
+fn names_are_escaped() {
     let mut odd = queue("a\u{202e}b\u{1b}[1m", 0);
     odd.consumers = vec![consumer("c\u{200b}\n", 1)];
     odd.rotation.held_up_by =
@@ -217,7 +217,7 @@ fn a_small_screen_shows_rows_and_the_selected_one_among_them() {
 }
 
 #[test]
-fn states_are_told() {
+fn states_are_shown() {
     let line = |model: &mut Model, at: usize| lines(&drawn(model, 80, 24, true))[at].clone();
     let mut new = Model::new(Duration::from_secs(2));
     assert_eq!(line(&mut new, 1), "connecting");

@@ -9,10 +9,10 @@ begin
     for own in
         select oid from pg_catalog.pg_proc
         where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid
-          and proname::pg_catalog.text ~ '^(event_failed|event_(failed|retry)_many|_?failed_event_.*)$'
+          and proname::pg_catalog.text ~ '^(event_failed|event_(failed|retry)_many|_?failed_event_.*|_tagged_events_.*)$'
     loop
         execute pg_catalog.format('revoke all on function %s from public', own);
-        continue when own::pg_catalog.oid = 'pgq._failed_event_owner(text, text)'::pg_catalog.regprocedure::pg_catalog.oid;
+        continue when own::pg_catalog.text ~ '^(pgq\.)?_';
         for grantee in
             select case granted.grantee when 0 then 'public' else granted.grantee::pg_catalog.regrole::pg_catalog.text end
             from pg_catalog.pg_proc, pg_catalog.aclexplode(coalesce(proacl, pg_catalog.acldefault('f', proowner))) granted

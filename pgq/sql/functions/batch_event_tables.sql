@@ -1,8 +1,7 @@
 -- Returns the tables that may hold events of a batch, the older one first. Fails when there is no such batch.
 --
--- Both tables around the last rotation can. Not the older one, when all transactions that may have written
--- into it had ended before the batch begins: their ids are below `queue_switch_step2`. Not the newer one,
--- when the rotation began after the batch's end.
+-- Both tables around the last rotation can, except the older one when all transactions below `queue_switch_step2` had
+-- ended before the batch begins, and the newer one when the rotation began after the batch's end (DESIGN.md, D63).
 create or replace function pgq.batch_event_tables(x_batch_id bigint)
 returns setof text
 language plpgsql set search_path = pg_catalog, pg_temp

@@ -26,10 +26,8 @@ begin
     if obstacle is not null then
         raise exception '%', obstacle;
     end if;
-    -- A transaction that keeps its snapshot may see the state before a rotation. The rotation gives the table that it
-    -- truncates a new file, which `pg_relation_filenode` returns while the visible row has the old one. A session
-    -- notices the new file when it locks the table for the first time. `pg_relation_size` locks it; a table that the
-    -- transaction has locked before cannot have been truncated since.
+    -- Detects a rotation that the transaction's snapshot does not see. Reading the size locks the table, so the session
+    -- has the present file (DESIGN.md, D64).
     if pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable')
         and exists (
             select from pg_catalog.pg_class

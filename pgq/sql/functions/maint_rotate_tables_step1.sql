@@ -32,9 +32,8 @@ begin
             using errcode = 'data_corrupted',
                   hint = 'The database was moved here; run "pgqadm CONFIG.ini repair".';
     end if;
-    -- A transaction that inserts into the previous table began before `queue_switch_step2`. All such transactions must
-    -- have ended before the tick of the consumer with the largest lag. Without consumers they must have ended by now,
-    -- for a consumer that registers later.
+    -- All transactions below `queue_switch_step2` must have ended before the tick of the consumer that is farthest
+    -- behind (DESIGN.md, D63); and before now, for a consumer that registers later.
     position := min(s.sub_last_tick) from pgq.subscription s where s.sub_queue = que.queue_id;
     oldest_running := case
         when position is null then txid_snapshot_xmin(txid_current_snapshot())

@@ -3,7 +3,7 @@
 use crate::names::bytes;
 use std::fmt;
 
-use dbscript::plain;
+use dbscript::printable;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
@@ -18,9 +18,16 @@ use crate::sql;
 
 const CANNOT_DROP: &str = "cannot drop the queue";
 
+/// The treatment of a queue that has consumers when it is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropMode {
+    /// The queue is kept, and dropping it is an error.
+    RefuseConsumers,
+    /// The consumers are unregistered; their retry events and failed events are deleted.
+    Force,
+}
+
 /// Drops a queue with its events. Returns `false` when the queue does not exist. PgQ: `pgq.drop_queue`.
-///
-/// With `force`, the queue's consumers are unregistered, and their retry events and failed events are deleted.
 ///
 /// The drop waits for transactions that use the queue, and blocks later users of the queue while it waits. It fails
 /// after waiting 5 seconds for a lock, or after the session's `lock_timeout` if that is set.
@@ -28,12 +35,12 @@ const CANNOT_DROP: &str = "cannot drop the queue";
 /// # Errors
 ///
 /// - PgQ is not installed.
-/// - The queue has consumers, and `force` is `false`.
+/// - The queue has consumers, and the mode is [`DropMode::RefuseConsumers`].
 /// - A view or another foreign object depends on the queue's tables.
 /// - The queue is still in use; the error lists the transactions that use it.
 /// - The server refuses.
-pub fn drop_queue(client: &mut impl GenericClient, queue: &str, force: bool) -> Result<bool, Error> {
-    with_lock_timeout(client, queue, |transaction| drop_in(transaction, queue, force))
+pub fn drop_queue(client: &mut impl GenericClient, queue: &str, mode: DropMode) -> Result<bool, Error> {
+    with_lock_timeout(client, queue, |transaction| drop_in(transaction, queue, mode))
 }
 
 /// $1 queue. Blocks the registration of consumers until the end of the transaction.
@@ -71,11 +78,12 @@ pub fn drop_queue_confirmed(
         let row = transaction.query_typed_opt(QUEUE_CONTENTS, &values).map_err(failed)?;
         let registered: Vec<String> = row.map_or(Vec::new(), |row| names::all(row.get(1)));
         match registered.iter().find(|name| !consumers.contains(name)) {
-            Some(new) => {
-                Err(Error::failed(format!("{CANNOT_DROP}: consumer `{}` has registered since", plain(new)))
-                    .on_queue(queue))
-            }
-            None => drop_in(transaction, queue, true),
+            Some(new) => Err(Error::failed(format!(
+                "{CANNOT_DROP}: consumer `{}` has registered since",
+                printable(new)
+            ))
+            .on_queue(queue)),
+            None => drop_in(transaction, queue, DropMode::Force),
         }
     })
 }
@@ -83,15 +91,16 @@ pub fn drop_queue_confirmed(
 /// $1 queue, $2 whether to unregister its consumers. No row: the queue does not exist.
 const DROP_QUEUE: &str = "select pgq.drop_queue(queue_name, $2) from pgq.queue where queue_name = $1";
 
-fn drop_in(transaction: &mut Transaction<'_>, queue: &str, force: bool) -> Result<bool, Error> {
+fn drop_in(transaction: &mut Transaction<'_>, queue: &str, mode: DropMode) -> Result<bool, Error> {
+    let force = mode == DropMode::Force;
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&force, Type::BOOL)];
     let failed = |error| Error::failed(CANNOT_DROP).on_queue(queue).caused_by(error);
     let dependents = dependents(transaction, queue)?;
     if !dependents.is_empty() {
         let listed = dependents.join(", ");
         let message = match &*dependents {
-            [_] => format!("{CANNOT_DROP}: {} depends on its tables; drop that first", plain(&listed)),
-            _ => format!("{CANNOT_DROP}: {} depend on its tables; drop these first", plain(&listed)),
+            [_] => format!("{CANNOT_DROP}: {} depends on its tables; drop that first", printable(&listed)),
+            _ => format!("{CANNOT_DROP}: {} depend on its tables; drop these first", printable(&listed)),
         };
         return Err(Error::failed(message).on_queue(queue));
     }
@@ -163,7 +172,7 @@ fn in_use(client: &mut impl GenericClient, queue: &str) -> Error {
     let users: Vec<String> = users.iter().map(ToString::to_string).collect();
     let message = match &*users {
         [] => format!("{CANNOT_DROP}: it is in use"),
-        users => format!("{CANNOT_DROP}: it is in use by {}", plain(&users.join(", "))),
+        users => format!("{CANNOT_DROP}: it is in use by {}", printable(&users.join(", "))),
     };
     Error::failed(message).on_queue(queue)
 }

@@ -162,8 +162,7 @@ const TIME_BEFORE: &str =
 fn time_before(client: &mut impl GenericClient, interval: &str) -> Result<f64, Error> {
     match client.query_typed_one(TIME_BEFORE, &[(&interval, Type::TEXT)]) {
         Ok(row) => Ok(row.get(0)),
-        // Class 22: data exception.
-        Err(error) if error.code().is_some_and(|state| state.code().starts_with("22")) => {
+        Err(error) if error.code().is_some_and(|state| dbscript::StateClass::Value.contains(state)) => {
             Err(Error::usage(format!("invalid interval `{interval}`; it must be like `7 days` or `12:00`")))
         }
         Err(error) => Err(Error::failed(format!("cannot read interval `{interval}`")).caused_by(error)),

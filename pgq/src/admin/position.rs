@@ -10,6 +10,7 @@ use crate::names::{self, Name};
 
 /// The position of a registered consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Position {
     /// The consumer has a position of its own.
     Own {

@@ -2,7 +2,7 @@
 
 use crate::error::ErrorKind;
 use crate::names::bytes;
-use dbscript::plain;
+use dbscript::printable;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
@@ -107,7 +107,7 @@ pub(crate) fn unknown_queue(client: &mut impl GenericClient, queue: &str) -> Err
 
 /// Returns a clause that lists names, at most [`MAX_LISTED`] of them.
 pub(crate) fn list_of_names(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| plain(name).into_owned()).collect();
+    let names: Vec<String> = names.iter().map(|name| printable(name).into_owned()).collect();
     match &*names {
         [] => "there are none".to_owned(),
         names if names.len() <= MAX_LISTED => format!("there are {}", quoted(names)),

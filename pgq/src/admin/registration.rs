@@ -1,7 +1,7 @@
 //! Registering consumers and subconsumers, and moving consumers to other positions.
 
 use crate::sql::wait_for_disk;
-use dbscript::plain;
+use dbscript::printable;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row, Transaction};
@@ -73,14 +73,24 @@ fn require_free_ids(
     consumer: &str,
     what: &str,
 ) -> Result<(), Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
-    let row = transaction.query_typed_opt(IDS_ARE_BEHIND, &values).map_err(failed)?;
+    let row = ids_of(transaction, IDS_ARE_BEHIND, (queue, consumer), what)?;
     // The registration itself reports a missing queue.
     match row.is_some_and(|row| row.get(0)) {
         true => Err(ids_behind(what).on_queue(queue)),
         false => Ok(()),
     }
+}
+
+/// Runs a statement about the ids of a registration.
+fn ids_of(
+    transaction: &mut Transaction<'_>,
+    statement: &str,
+    (queue, consumer): (&str, &str),
+    what: &str,
+) -> Result<Option<Row>, Error> {
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
+    let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
+    transaction.query_typed_opt(statement, &values).map_err(failed)
 }
 
 /// $1 queue, $2 consumer. Returns another consumer that has the id of a new registration. Subconsumers share their
@@ -103,13 +113,11 @@ fn require_own_id(
     consumer: &str,
     what: &str,
 ) -> Result<(), Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
-    let row = transaction.query_typed_opt(SHARED_ID, &values).map_err(failed)?;
+    let row = ids_of(transaction, SHARED_ID, (queue, consumer), what)?;
     match row.and_then(|row| row.get::<_, Option<String>>(0)) {
         None => Ok(()),
         Some(other) => {
-            let why = format!("its id is used by consumer `{}`", plain(&other));
+            let why = format!("its id is used by consumer `{}`", printable(&other));
             Err(Error::failed(format!("{what}: {why}; {ADVICE}")).on_queue(queue))
         }
     }

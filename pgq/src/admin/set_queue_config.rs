@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use dbscript::nearest;
+use dbscript::StateClass;
+use dbscript::suggest;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
@@ -169,8 +170,8 @@ fn checked_names<'a>(changes: &[(&str, &'a str)]) -> Result<Vec<(&'static Settin
 fn unknown_name(name: &str) -> Error {
     let names = SETTINGS.each_ref().map(|setting| setting.name);
     let lower = name.to_lowercase();
-    let nearest = nearest(lower.strip_prefix("queue_").unwrap_or(&lower), names.iter().copied());
-    let meant = nearest.map_or(String::new(), |nearest| format!("; do you mean `{nearest}`?"));
+    let suggestion = suggest(lower.strip_prefix("queue_").unwrap_or(&lower), names.iter().copied());
+    let meant = suggestion.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
     let names = names.join(", ");
     Error::usage(format!(
         "unknown variable `{name}`{meant}; valid are {names}, each with or without `queue_`"
@@ -187,8 +188,7 @@ fn check_value(transaction: &mut Transaction<'_>, setting: &Setting, value: &str
     match transaction.query_typed_one(kind.check(), &[(&value, Type::TEXT)]) {
         Ok(row) if row.get(0) => Ok(()),
         Ok(_) => Err(invalid()),
-        // Class 22: data exception.
-        Err(error) if error.code().is_some_and(|state| state.code().starts_with("22")) => Err(invalid()),
+        Err(error) if error.code().is_some_and(|state| StateClass::Value.contains(state)) => Err(invalid()),
         Err(error) => {
             Err(Error::failed(format!("cannot check the value of `queue_{name}`")).caused_by(error))
         }

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbscript::{Control, Repeats, describe, describe_in_full, guarded, is_final, is_interrupted};
+use dbscript::{Control, LogThrottle, catch_panic, describe, describe_in_full, is_final, is_interrupted};
 use log::{Level, log};
 use postgres::{Client, GenericClient, Transaction};
 
@@ -15,7 +15,7 @@ use crate::consume::retry_policy::RetryPolicy;
 use crate::consume::run::subscription::Subscription;
 use crate::consume::savepoints::Savepoints;
 use crate::consume::tags::{Tagged, Tags};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::Event;
 use dbscript::BoxError;
@@ -29,12 +29,10 @@ pub struct Batch<'a> {
     tags: Tags,
     policy: Option<RetryPolicy>,
     savepoints: Savepoints,
-    /// Whether a handler wanted a transaction where there is none.
-    is_misused: bool,
     hooks: Option<Arc<dyn Hooks>>,
     /// Whether a handler's failure was told.
     has_told: bool,
-    repeats: Arc<Repeats>,
+    throttle: Arc<LogThrottle>,
     /// Of the loop that the batch is delivered by.
     control: Control,
 }
@@ -60,10 +58,9 @@ impl<'a> Batch<'a> {
             tags: Tags::default(),
             policy,
             savepoints: Savepoints::default(),
-            is_misused: false,
             hooks: None,
             has_told: false,
-            repeats: Arc::default(),
+            throttle: Arc::default(),
             control: Control::default(),
         }
     }
@@ -73,11 +70,11 @@ impl<'a> Batch<'a> {
         mut self,
         control: Control,
         hooks: Option<Arc<dyn Hooks>>,
-        repeats: Arc<Repeats>,
+        throttle: Arc<LogThrottle>,
     ) -> Batch<'a> {
         self.control = control;
         self.hooks = hooks;
-        self.repeats = repeats;
+        self.throttle = throttle;
         self
     }
 
@@ -191,8 +188,8 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     ///
-    /// What the handler returned, when there is no policy, when its transaction cannot go on, and when the event is
-    /// not at fault: usage errors, errors that end the loop, and a [`db`](Batch::db) that is not there.
+    /// The error of the handler without a policy, when its transaction cannot continue, and when the event is not at
+    /// fault: an error that [ends the loop](crate::Consumer#errors), and one of a loop that is asked to stop.
     pub fn attempt(
         &mut self,
         event: &Event,
@@ -202,7 +199,7 @@ impl<'a> Batch<'a> {
             return handler(self);
         };
         self.savepoints.start();
-        let result = guarded(|| handler(self));
+        let result = catch_panic(|| handler(self));
         let savepoint = self.savepoints.end();
         match result {
             Ok(outcome) => Ok(policy.limited(event.retry(), outcome)),
@@ -218,7 +215,10 @@ impl<'a> Batch<'a> {
     /// Returns whether an error would come with any other event, too, such as that of a statement which an abort has
     /// cancelled.
     fn is_no_events_fault(&self, error: &(dyn StdError + 'static)) -> bool {
-        self.control.is_aborting() || self.is_misused || is_interrupted(error) || is_final(error)
+        self.control.is_aborting()
+            || is_interrupted(error)
+            || is_final(error)
+            || Error::is_misconfigured(error)
     }
 
     /// Logs why a handler failed. Of a batch the first failure is a warning, since there may be a million, and of those
@@ -226,7 +226,7 @@ impl<'a> Batch<'a> {
     fn tell_of(&mut self, event: &Event, error: &(dyn StdError + 'static)) {
         let line = describe(error);
         let is_first = !std::mem::replace(&mut self.has_told, true);
-        let level = if is_first && self.repeats.tell(&line).is_some() { Level::Warn } else { Level::Debug };
+        let level = if is_first && self.throttle.admit(&line).is_some() { Level::Warn } else { Level::Debug };
         log!(level, "event {} of queue `{}` failed: {line}", event.id(), self.queue());
         if let Some(hooks) = &self.hooks {
             hooks.event_failed(event, error);
@@ -237,25 +237,32 @@ impl<'a> Batch<'a> {
     ///
     /// Neither commit nor roll it back by SQL: the batch goes with it.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// When there is no such transaction: with [`Settings::autocommit`](crate::Settings::autocommit), where
-    /// [`client`](Batch::client) is there instead, and for events that no server has.
-    pub fn db(&mut self) -> &mut Transaction<'a> {
-        match self.events.transaction() {
-            Some(transaction) => self.savepoints.set(transaction),
-            None => self.is_misused = true,
-        }
-        self.events
-            .transaction()
-            .expect("no transaction is open, since the consumer runs with autocommit or in a test")
+    /// When there is no such transaction ([`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), which ends the
+    /// loop): with [`Settings::autocommit`](crate::Settings::autocommit), where [`client`](Batch::client) returns the
+    /// connection instead, and for events of a [`FakeQueue`](crate::testing::FakeQueue).
+    pub fn db(&mut self) -> Result<&mut Transaction<'a>, Error> {
+        let what = "no transaction is open: the consumer runs with autocommit, or without a server; `Batch::client` \
+                    returns the connection of a consumer with autocommit";
+        let transaction = self.events.transaction().ok_or_else(|| Error::misconfigured(what))?;
+        self.savepoints.set(transaction);
+        Ok(transaction)
     }
 
     /// Returns the connection to the queue's database when the consumer runs with
-    /// [`autocommit`](crate::Settings::autocommit). What it writes there is committed at once, and done again when the
-    /// batch is delivered again.
-    pub fn client(&mut self) -> Option<&mut Client> {
-        self.events.client()
+    /// [`autocommit`](crate::Settings::autocommit). The server commits at once what the handler writes there; the
+    /// handler writes it again when the batch is delivered again.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such connection ([`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), which ends the
+    /// loop): without autocommit, where [`db`](Batch::db) returns the transaction instead, and for events of a
+    /// [`FakeQueue`](crate::testing::FakeQueue).
+    pub fn client(&mut self) -> Result<&mut Client, Error> {
+        let what = "no connection is free: the consumer runs without autocommit, or without a server; `Batch::db` returns \
+                    the transaction of a consumer without autocommit";
+        self.events.client().ok_or_else(|| Error::misconfigured(what))
     }
 
     /// Copies every event of the batch into a queue of another database. See [`Events::copy_to`].
@@ -272,16 +279,39 @@ impl<'a> Batch<'a> {
         &mut self.events
     }
 
-    /// Names queue and batch in an error of whoever handled the batch.
+    /// Adds queue, consumer and batch to an error of the code that processes the batch. A handler's lock that is busy
+    /// is not the consumer's.
     pub(crate) fn locate(&self, error: BoxError) -> BoxError {
         match error.downcast::<Error>() {
+            Ok(error) if error.kind() == ErrorKind::Busy => self.not_processed(*error).into(),
             Ok(error) if error.queue().is_some() => error,
-            Ok(error) => Box::new(error.on_queue(self.queue()).in_batch(self.info().id)),
-            Err(error) => {
-                let failed = Error::failed("cannot process the batch").on_queue(self.queue());
-                failed.in_batch(self.info().id).caused_by(error).into()
-            }
+            Ok(error) => self.events.at().add_to(*error).into(),
+            Err(error) => self.not_processed(error).into(),
         }
+    }
+
+    fn not_processed(&self, error: impl Into<BoxError>) -> Error {
+        self.failed_by("cannot process the batch", error.into())
+    }
+
+    /// Makes the error of a step whose handler failed. A handler that does not fit the settings stays one.
+    fn failed_by(&self, what: &str, error: BoxError) -> Error {
+        let step = match Error::is_misconfigured(&*error) {
+            true => Error::misconfigured(what),
+            false => Error::failed(what),
+        };
+        self.events.at().add_to(step).caused_by(error)
+    }
+
+    /// Makes the error of an event whose handler failed.
+    pub(crate) fn handler_failed(&self, event: &Event, error: BoxError) -> Error {
+        self.failed_by("cannot process the event", error).at_event(event.id())
+    }
+
+    /// Returns queue, consumer and batch, as messages show them.
+    #[doc(hidden)]
+    pub fn place(&self) -> String {
+        self.events.at().to_string()
     }
 
     /// Sends the tags, finishes the batch and commits. PgQ: `pgq.finish_batch`.

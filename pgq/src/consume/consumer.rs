@@ -8,9 +8,18 @@ use dbscript::BoxError;
 
 /// Handles the events of a queue. Implement one of the two methods. Skytools: `pgq.Consumer`.
 ///
-/// An `Err` rolls the batch back; it is delivered again. With a [`RetryPolicy`](crate::RetryPolicy), an `Err` or a
-/// panic of [`process_event`](Consumer::process_event) is about its event alone. `?` works on any error. A usage error
-/// or a fatal one, such as `dbscript::Error::usage` makes, is about the program: it ends the loop with any policy.
+/// # Errors
+///
+/// `?` works on any error. An error rolls the batch back, and the batch is delivered again. With a
+/// [`RetryPolicy`](crate::RetryPolicy), an error or a panic of [`process_event`](Consumer::process_event) counts against
+/// its event alone. Errors of this crate's functions, such as that of a wrong argument, are no exceptions.
+///
+/// These errors end the loop, with any policy:
+///
+/// - those that the handler makes by `dbscript::Error::usage` and `dbscript::Error::fatal`,
+/// - [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), which a handler gets that does not fit the settings.
+///
+/// # After a crash
 ///
 /// After a crash of the server a batch may come again with other ticks and its old id, so only
 /// [`Event::id`] tells elsewhere what was handled before.
@@ -22,12 +31,8 @@ pub trait Consumer {
     /// Any error rolls the batch back.
     fn process_batch(&mut self, batch: &mut Batch<'_>) -> Result<(), BoxError> {
         while let Some(event) = batch.next_event()? {
-            let outcome =
-                batch.attempt(&event, |batch| self.process_event(&event, batch)).map_err(|error| {
-                    let failed = Error::failed("cannot process the event").at_event(event.id());
-                    failed.on_queue(batch.queue()).in_batch(batch.info().id).caused_by(error)
-                })?;
-            batch.settle(&event, outcome);
+            let outcome = batch.attempt(&event, |batch| self.process_event(&event, batch));
+            batch.settle(&event, outcome.map_err(|error| batch.handler_failed(&event, error))?);
         }
         Ok(())
     }
@@ -39,7 +44,7 @@ pub trait Consumer {
     /// Any error rolls the whole batch back, or, with a policy, what was written for this event.
     fn process_event(&mut self, _event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
         let what = "the consumer implements neither `process_batch` nor `process_event`";
-        Err(Error::usage(what).into())
+        Err(Error::misconfigured(what).into())
     }
 }
 

@@ -2,20 +2,20 @@
 //! that of another batch.
 
 use crate::sql::batch::{hidden_events, holder};
-use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use crate::consume::run::subscription::Subscription;
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
 use crate::lock::Lock;
 use crate::schema::row_security;
 use crate::sql;
 use dbscript::BoxError;
+use dbscript::param::{Param, int8, text};
 
 /// The consumer that a batch was opened for, and the batch.
 #[derive(Clone, Debug)]
-pub(crate) struct Holder {
+pub(crate) struct BatchHolder {
     queue: String,
     consumer: String,
     /// The consumer's name, with the subconsumer's if it is one.
@@ -56,10 +56,10 @@ const FINISH_TEAM_BATCH: &str = finish!(
     holder!("(co_name = $3 or pg_catalog.starts_with(co_name, pg_catalog.concat($3, '.')))")
 );
 
-impl Holder {
-    pub(crate) fn new(subscription: &Subscription, info: &BatchInfo) -> Holder {
+impl BatchHolder {
+    pub(crate) fn new(subscription: &Subscription, info: &BatchInfo) -> BatchHolder {
         let settings = subscription.settings();
-        Holder {
+        BatchHolder {
             queue: settings.queue.clone(),
             consumer: settings.consumer.clone(),
             name: subscription.lock_name(),
@@ -72,32 +72,31 @@ impl Holder {
     }
 
     /// Makes the holder of a batch that no server has.
-    pub(crate) fn of_test(queue: &str, info: &BatchInfo) -> Holder {
-        Holder::new(&Subscription::new(crate::consume::settings::Settings::new(queue, "test")), info)
+    pub(crate) fn of_test(queue: &str, info: &BatchInfo) -> BatchHolder {
+        BatchHolder::new(&Subscription::new(crate::consume::settings::Settings::new(queue, "test")), info)
     }
 
     /// Lets any subconsumer of the consumer have the batch.
-    pub(crate) fn or_team(mut self) -> Holder {
+    pub(crate) fn or_team(mut self) -> BatchHolder {
         self.is_team = self.is_member;
         self
     }
 
+    /// Returns queue, consumer and batch, for errors.
+    pub(crate) fn at(&self) -> At<'_> {
+        At::queue(&self.queue).consumer(&self.name).batch(self.batch)
+    }
+
     /// Returns $1 to $5 of the statements that name a batch's holder.
-    pub(crate) fn values(&self) -> [(&(dyn ToSql + Sync), Type); 5] {
+    pub(crate) fn values(&self) -> [Param<'_>; 5] {
         let name = if self.is_team { &self.consumer } else { &self.name };
-        [
-            (&self.batch, Type::INT8),
-            (&self.queue, Type::TEXT),
-            (name, Type::TEXT),
-            (&self.prev_tick, Type::INT8),
-            (&self.tick, Type::INT8),
-        ]
+        [int8(&self.batch), text(&self.queue), text(name), int8(&self.prev_tick), int8(&self.tick)]
     }
 
     /// Returns $1 to $3 of [`sql::batch::IS_OPEN`] for another batch of the consumer or its subconsumers, and of
     /// [`sql::batch::IS_BEGUN`] for a tick.
-    pub(crate) fn other<'a>(&'a self, batch: &'a i64) -> [(&'a (dyn ToSql + Sync), Type); 3] {
-        [(batch, Type::INT8), (&self.queue, Type::TEXT), (&self.consumer, Type::TEXT)]
+    pub(crate) fn other<'a>(&'a self, batch: &'a i64) -> [Param<'a>; 3] {
+        [int8(batch), text(&self.queue), text(&self.consumer)]
     }
 
     /// Returns whether the batch is still open, and this consumer's.
@@ -109,8 +108,7 @@ impl Holder {
     pub(crate) fn finish(&self, transaction: &mut Transaction<'_>) -> Result<i32, BoxError> {
         if self.is_member && !self.is_team {
             // The server finishes a batch whoever has it, so nobody may take it over from here on.
-            let values: [(&(dyn ToSql + Sync), Type); 2] =
-                [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT)];
+            let values = [text(&self.queue), text(&self.consumer)];
             let name = format!("the lock of batches of consumer `{}`", self.consumer);
             Lock::new(&name, sql::lock::FINISH, &values).shared().take(transaction)?;
         }

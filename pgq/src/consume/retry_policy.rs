@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::backoff::Backoff;
+use dbscript::Backoff;
+
 use crate::consume::outcome::Outcome;
 
 /// Default of the delay before the first retry.
@@ -43,13 +44,13 @@ impl RetryPolicy {
 
     /// Sets how many times longer each delay is than the one before; below 1, and what is no number, counts as 1.
     pub fn factor(mut self, factor: f64) -> RetryPolicy {
-        self.backoff.factor = factor.max(1.0);
+        self.backoff = self.backoff.factor(factor);
         self
     }
 
     /// Sets the longest delay.
     pub fn cap(mut self, cap: Duration) -> RetryPolicy {
-        self.backoff.cap = cap;
+        self.backoff = self.backoff.cap(cap);
         self
     }
 
@@ -57,7 +58,7 @@ impl RetryPolicy {
     /// do not come back together. Defaults to 0; above 1 counts as 1, and
     /// what is no number as 0.
     pub fn jitter(mut self, part: f64) -> RetryPolicy {
-        self.backoff.jitter = if part.is_nan() { 0.0 } else { part.clamp(0.0, 1.0) };
+        self.backoff = self.backoff.jitter(part);
         self
     }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use dbscript::plain;
+use dbscript::printable;
 
 pub use self::unknown::Unknown;
 pub use self::unknown_events::UnknownEvents;
@@ -43,7 +43,7 @@ type Handler = Box<dyn FnMut(&Event, &mut Batch<'_>) -> Result<Outcome, BoxError
 /// let router = Router::new(Unknown::Fail)
 ///     .on("welcome", |event, batch| {
 ///         let fields = event.urldecode()?;
-///         batch.db().execute("insert into welcomed values ($1)", &[&fields.require("username")?])?;
+///         batch.db()?.execute("insert into welcomed values ($1)", &[&fields.require("username")?])?;
 ///         Ok(Outcome::Done)
 ///     })
 ///     .on_table("public.users", |event, _batch| {
@@ -137,7 +137,7 @@ impl Consumer for Router {
 fn shown(kind: &str) -> String {
     let short: String = kind.chars().take(SHOWN).collect();
     let more = if short.len() < kind.len() { "…" } else { "" };
-    format!("{}{more}", plain(&short))
+    format!("{}{more}", printable(&short))
 }
 
 /// Returns the type of an event, and for a change of a table, whose type does not say so, the table.
@@ -233,7 +233,7 @@ mod tests {
         let error = route(&mut router(Unknown::Error), None, unknown()).expect_err("refused");
         assert!(
             dbscript::describe(&*error)
-                .ends_with("(queue `q`, batch 1, event 1): there is no handler of `x`")
+                .ends_with("(queue `q`, consumer `test`, batch 1, event 1): there is no handler of `x`")
         );
     }
 

@@ -59,6 +59,7 @@ pub struct Settings {
 
 /// What a consumer does while another process consumes under its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Twin {
     /// It stands by, and goes on when the other one is gone. Without [`Settings::autocommit`] the lock is held batch by
     /// batch, so two processes may take turns at batches.
@@ -94,12 +95,11 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// As described ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), for deliveries whose batches have an order.
-    pub fn require_no_subconsumer(&self) -> Result<(), Error> {
+    /// As described, for deliveries whose batches have an order; the error is one of usage.
+    pub fn require_no_subconsumer(&self) -> Result<(), dbscript::Error> {
+        let what = "this kind of consumer has no subconsumers: its batches have an order";
         match self.subconsumer {
-            Some(_) => {
-                Err(Error::usage("this kind of consumer has no subconsumers: its batches have an order"))
-            }
+            Some(_) => Err(Error::usage(what).into()),
             None => Ok(()),
         }
     }

@@ -4,11 +4,12 @@ use crate::sql::batch::holder;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dbscript::param::{bytea_array, int4_array, int8_array};
 use postgres::GenericClient;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
-use crate::consume::holder::{self, Holder};
+use crate::consume::holder::{self, BatchHolder};
 use crate::error::Error;
 use crate::event::stored_event::{Event, Mark};
 
@@ -116,7 +117,7 @@ impl Tags {
     pub(crate) fn send(
         &self,
         client: &mut impl GenericClient,
-        holder: &Holder,
+        holder: &BatchHolder,
         at_once: bool,
     ) -> Result<(), Error> {
         if !self.retries.is_empty() {
@@ -134,12 +135,12 @@ impl Tags {
     }
 
     /// Tags events for retry with the extension's function alone.
-    fn retry_each(&self, client: &mut impl GenericClient, holder: &Holder) -> Result<(), Error> {
+    fn retry_each(&self, client: &mut impl GenericClient, holder: &BatchHolder) -> Result<(), Error> {
         let what = "cannot tag events for retry";
         let (ids, seconds): (Vec<i64>, Vec<i32>) =
             self.retries.iter().map(|(event, seconds)| (event.id, *seconds)).unzip();
         let mut values = holder.values().to_vec();
-        values.extend([(&ids as _, Type::INT8_ARRAY), (&seconds as _, Type::INT4_ARRAY)]);
+        values.extend([int8_array(&ids), int4_array(&seconds)]);
         let failed = |error| Error::failed(what).caused_by(error);
         let rows = client.query_typed(RETRY_EACH, &values).map_err(failed)?;
         if rows.is_empty() {
@@ -171,7 +172,7 @@ impl Tags {
 /// Sends tags with a statement for many events.
 fn send_many<T: ToSql + Sync>(
     client: &mut impl GenericClient,
-    holder: &Holder,
+    holder: &BatchHolder,
     statement: &str,
     tags: &BTreeMap<Tagged, T>,
     array: Type,
@@ -181,7 +182,7 @@ fn send_many<T: ToSql + Sync>(
     let marks: Vec<&[u8]> = tags.keys().map(|event| &event.mark[..]).collect();
     let tags: Vec<&T> = tags.values().collect();
     let mut values = holder.values().to_vec();
-    values.extend([(&ids as _, Type::INT8_ARRAY), (&tags as _, array), (&marks as _, Type::BYTEA_ARRAY)]);
+    values.extend([int8_array(&ids), (&tags as _, array), bytea_array(&marks)]);
     let rows = client.query_typed(statement, &values).map_err(failed)?;
     if rows.is_empty() { Err(holder::gone()) } else { Ok(()) }
 }

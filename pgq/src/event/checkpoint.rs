@@ -9,8 +9,9 @@ use crate::event::batch_info::BatchInfo;
 /// A tick of a queue that is stored elsewhere: in a file, or in the target database of a consumer.
 ///
 /// The number alone does not identify a tick. A queue that is restored to an earlier moment, fails over to a lagging
-/// standby or is recreated gives the same numbers to other ticks. The time of the tick distinguishes them.
+/// standby or is recreated uses the number for another tick, with another time (DESIGN.md, D36).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Checkpoint {
     /// The tick's number.
     pub tick: i64,
@@ -19,6 +20,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Makes a checkpoint of a tick's number and of the time at which the tick was made, if that is recorded.
+    pub fn new(tick: i64, time: Option<DateTime<Utc>>) -> Checkpoint {
+        Checkpoint { tick, time }
+    }
+
     /// Returns where a batch starts.
     pub fn start_of(batch: &BatchInfo) -> Checkpoint {
         Checkpoint { tick: batch.prev_tick, time: Some(batch.prev_tick_time) }

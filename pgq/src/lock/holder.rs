@@ -1,15 +1,17 @@
-//! Who has a lock.
+//! The sessions that hold a lock.
 
 use std::fmt;
 use std::time::Duration;
 
-use dbscript::plain;
+use dbscript::printable;
 use postgres::Row;
+use serde::Serialize;
 
 use crate::names::Name;
+use crate::time;
 
-/// A session or a prepared transaction that has an advisory lock, as far as it may be seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A session or a prepared transaction that holds an advisory lock. What this role may not see is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LockHolder {
     /// The process of the session; `None` for a prepared transaction.
@@ -23,8 +25,10 @@ pub struct LockHolder {
     /// The client's address, or `local`.
     pub host: Option<String>,
     /// The age of the session's transaction, or the time since its last statement.
+    #[serde(serialize_with = "time::in_seconds_opt")]
     pub age: Option<Duration>,
-    /// Whether its role may do what the lock is for. Anybody who can connect can take any advisory lock.
+    /// Whether its role may do what the lock protects. Any role that can connect can take any advisory lock.
+    #[serde(skip)]
     pub is_entitled: bool,
 }
 
@@ -44,10 +48,10 @@ impl LockHolder {
         }
     }
 
-    /// Returns the statement that ends it.
+    /// Returns the statement that ends the session or the prepared transaction.
     fn remedy(&self) -> Option<String> {
         match (&self.prepared, self.pid) {
-            (Some(name), _) => Some(format!("`rollback prepared '{}'`", plain(name).replace('\'', "''"))),
+            (Some(name), _) => Some(format!("`rollback prepared '{}'`", printable(name).replace('\'', "''"))),
             (None, Some(pid)) => Some(format!("`select pg_terminate_backend({pid})`")),
             (None, None) => None,
         }
@@ -57,12 +61,13 @@ impl LockHolder {
 impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.prepared, self.pid) {
-            (Some(name), _) => write!(f, "prepared transaction `{}`", plain(name))?,
+            (Some(name), _) => write!(f, "prepared transaction `{}`", printable(name))?,
             (None, Some(pid)) => write!(f, "process {pid}")?,
             (None, None) => f.write_str("a session")?,
         }
-        let quoted =
-            |what: &str, name: &Option<String>| name.as_ref().map(|name| format!("{what} `{}`", plain(name)));
+        let quoted = |what: &str, name: &Option<String>| {
+            name.as_ref().map(|name| format!("{what} `{}`", printable(name)))
+        };
         let facts = [
             quoted("user", &self.user),
             quoted("application", &self.application),
@@ -74,13 +79,13 @@ impl fmt::Display for LockHolder {
     }
 }
 
-/// Says who has a lock, and how it is ended; `what` is what the lock is called.
-pub(crate) fn told(what: &str, holders: &[LockHolder]) -> String {
-    let Some(first) = holders.first() else { return format!("{what} is held by somebody else") };
+/// Says which sessions hold a lock and how to end the first; `what` names the lock.
+pub(crate) fn held_by(what: &str, holders: &[LockHolder]) -> String {
+    let Some(first) = holders.first() else { return format!("{what} is held by another session") };
     let names: Vec<String> = holders.iter().take(3).map(ToString::to_string).collect();
     let more = holders.len().saturating_sub(3);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    let remedy = first.remedy().map(|remedy| format!("; {remedy} ends it")).unwrap_or_default();
+    let remedy = first.remedy().map(|remedy| format!("; run {remedy} to end it")).unwrap_or_default();
     format!("{what} is held by {}{more}{remedy}", names.join(", "))
 }
 
@@ -89,12 +94,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_has_a_lock_is_named_with_the_way_to_end_it() {
+    fn the_holder_of_a_lock_is_named_with_the_statement_that_ends_it() {
         let name = |text: &str| Some(text.to_owned());
         let ordinary = LockHolder { pid: Some(4711), user: name("u"), ..LockHolder::default() };
         assert_eq!(
-            told("the lock", std::slice::from_ref(&ordinary)),
-            "the lock is held by process 4711 (user `u`); `select pg_terminate_backend(4711)` ends it"
+            held_by("the lock", std::slice::from_ref(&ordinary)),
+            "the lock is held by process 4711 (user `u`); run `select pg_terminate_backend(4711)` to end it"
         );
         let seen = LockHolder {
             application: name("psql"),
@@ -105,9 +110,9 @@ mod tests {
         assert_eq!(seen.to_string(), "process 4711 (user `u`, application `psql`, host `10.0.0.7`, for 12s)");
         let prepared = LockHolder { prepared: name("x\u{1b}'"), ..LockHolder::default() };
         assert_eq!(
-            told("it", &[prepared]),
-            r"it is held by prepared transaction `x\u{1b}'`; `rollback prepared 'x\u{1b}'''` ends it"
+            held_by("it", &[prepared]),
+            r"it is held by prepared transaction `x\u{1b}'`; run `rollback prepared 'x\u{1b}'''` to end it"
         );
-        assert_eq!(told("it", &[]), "it is held by somebody else");
+        assert_eq!(held_by("it", &[]), "it is held by another session");
     }
 }

@@ -1,18 +1,19 @@
-//! Transactions that hold something up.
+//! Transactions that delay maintenance.
 
 use std::fmt;
 use std::time::Duration;
 
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
+use serde::Serialize;
 
 use crate::error::Error;
 use crate::names::Name;
 use crate::sql::status as sql;
-use crate::time::seconds;
+use crate::time::{self, seconds};
 
-/// A transaction of any database of the cluster, as far as it may be seen.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A transaction of any database of the cluster. What this role may not see is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Transaction {
     /// The process of its session; `None` for a prepared transaction.
@@ -27,7 +28,8 @@ pub struct Transaction {
     pub database: Option<String>,
     /// The session's state, such as `idle in transaction`.
     pub state: Option<String>,
-    /// How long ago it began or was prepared.
+    /// The time since it began or was prepared.
+    #[serde(serialize_with = "time::in_seconds_opt")]
     pub age: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! Inserting events by COPY, one after the other.
+//! Inserts events by COPY, one after the other.
 
 use chrono::{DateTime, Utc};
 use postgres::binary_copy::BinaryCopyInWriter;
@@ -15,10 +15,10 @@ use crate::time::Time;
 pub(crate) const TYPES: [Type; 7] =
     [Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ];
 
-/// Writes events into a queue by COPY, without keeping them. Skytools: `pgq.bulk_insert_events`.
+/// Streams events into a queue by COPY. Skytools: `pgq.bulk_insert_events`.
 ///
-/// Dropped before it is [finished](BulkInsert::finish), it makes the transaction fail. Writing to the event
-/// table takes the right to `INSERT` into it.
+/// If it is dropped before [`finish`](BulkInsert::finish), the transaction fails. The role needs the right to `INSERT`
+/// into the event table.
 pub struct BulkInsert<'a> {
     writer: BinaryCopyInWriter<'a>,
     queue: String,
@@ -26,36 +26,36 @@ pub struct BulkInsert<'a> {
 }
 
 impl<'a> BulkInsert<'a> {
-    /// Starts writing. The events belong to the transaction.
+    /// Starts a COPY. The events belong to the transaction.
     ///
     /// # Errors
     ///
-    /// When the queue does not exist or takes no events, and when the server fails.
+    /// When the queue does not exist or is disabled, and when the server fails.
     pub fn start(transaction: &'a mut Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
-        BulkInsert::start_with(transaction, queue, copy::Writer::Shared)
+        BulkInsert::start_with(transaction, queue, copy::TransactionUse::Shared)
     }
 
-    /// As [`start`](BulkInsert::start) in a transaction that does nothing else, without the role's limits on its time.
+    /// As [`start`](BulkInsert::start), in a transaction that does nothing else: the role's timeouts are lifted.
     pub(crate) fn start_alone(
         transaction: &'a mut Transaction<'_>,
         queue: &str,
     ) -> Result<BulkInsert<'a>, Error> {
-        BulkInsert::start_with(transaction, queue, copy::Writer::Alone)
+        BulkInsert::start_with(transaction, queue, copy::TransactionUse::Dedicated)
     }
 
     fn start_with(
         transaction: &'a mut Transaction<'_>,
         queue: &str,
-        writer: copy::Writer,
+        transaction_use: copy::TransactionUse,
     ) -> Result<BulkInsert<'a>, Error> {
-        let copy::Target { table, now, .. } = copy::event_table(transaction, queue, writer)?;
+        let copy::EventTable { table, now, .. } = copy::event_table(transaction, queue, transaction_use)?;
         let writer = transaction
-            .copy_in(&*sql::batch::copy_in(&table, false))
+            .copy_in(&*sql::batch::copy_in(&table, sql::batch::Ids::New))
             .map_err(|error| failed(queue, error))?;
         Ok(BulkInsert { writer: BinaryCopyInWriter::new(writer, &TYPES), queue: queue.to_owned(), now })
     }
 
-    /// Writes an event. It is sent with others, so an error may belong to an earlier one.
+    /// Writes an event. Events are sent in groups, so an error may belong to an earlier event.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl<'a> BulkInsert<'a> {
         self.writer.write(&row(event, &time)).map_err(|error| failed(&self.queue, error))
     }
 
-    /// Ends writing; returns how many events there were.
+    /// Ends the COPY; returns the number of events.
     ///
     /// # Errors
     ///
@@ -81,7 +81,8 @@ pub(crate) fn row<'a>(event: &'a NewEvent<'_>, time: &'a Time) -> [&'a (dyn ToSq
     [&event.event_type, &event.data, extra1, extra2, extra3, extra4, time]
 }
 
-/// $1 queue. The role, quoted, and what it lacks for COPY into the queue's tables, as the middle of GRANT statements.
+/// $1 queue. Returns the role, quoted, and the rights that it lacks for COPY into the queue's tables, each as the middle of
+/// a GRANT statement.
 const MISSING_RIGHTS: &str = "select pg_catalog.quote_ident(current_user), pg_catalog.array_remove(array[ \
          case when not pg_catalog.has_function_privilege('pgq.current_event_table(pg_catalog.text)', 'execute') \
              then 'execute on function pgq.current_event_table(text)' end, \
@@ -93,9 +94,9 @@ const MISSING_RIGHTS: &str = "select pg_catalog.quote_ident(current_user), pg_ca
              then 'usage on sequence ' || pgq.quote_fqname(queue_event_seq) end], null) \
      from pgq.queue where queue_name = $1";
 
-/// Fails when the role may not write into a queue's tables, with what would let it.
+/// Requires that the role may write into a queue's tables. The error contains the missing grants.
 pub(crate) fn require_right(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
-    let failed = |error| Error::failed("cannot look for rights").on_queue(queue).caused_by(error);
+    let failed = |error| Error::failed("cannot read the rights of the role").on_queue(queue).caused_by(error);
     let row = client.query_typed_opt(MISSING_RIGHTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
     let (role, missing): (String, Vec<String>) = match &row {
         Some(row) => (row.get(0), row.get(1)),
@@ -106,7 +107,7 @@ pub(crate) fn require_right(client: &mut impl GenericClient, queue: &str) -> Res
     }
     let grants: Vec<String> = missing.iter().map(|what| format!("grant {what} to {role}")).collect();
     let grants = grants.join("; ");
-    Err(Error::failed(format!("role `{role}` may not insert into the queue's tables; `{grants}` lets it"))
+    Err(Error::failed(format!("role `{role}` may not insert into the queue's tables; run `{grants}`"))
         .on_queue(queue))
 }
 

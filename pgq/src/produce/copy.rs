@@ -1,6 +1,5 @@
-//! The bulk path: COPY out of one database into another, without looking at a row.
+//! COPY from one database into another, without parsing the rows.
 
-use crate::sql::batch::EVENT_COLUMNS;
 use std::io::{BufRead, Write};
 
 use chrono::{DateTime, Utc};
@@ -12,23 +11,16 @@ use crate::error::{Error, unwrap_io};
 use crate::lock::Lock;
 use crate::produce::encoding;
 use crate::sql;
+use crate::sql::batch::{EVENT_COLUMNS, Ids};
 use dbscript::BoxError;
 
-/// Rows are sent on in pieces of this size: larger ones only keep the target waiting.
+/// The size in which rows are forwarded, in bytes. Larger pieces only delay the target.
 const CHUNK: usize = 32 * 1024;
 
-/// Whether events keep their ids in the queue that they are copied to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ids {
-    /// The target numbers them.
-    New,
-    /// They keep theirs.
-    Kept,
-}
-
-/// Copies a batch's events into a queue. Returns how many there were.
+/// Copies the events of a batch into a queue; returns their number.
 ///
-/// The target is asked for its table when the source has sorted the batch, since the answer holds up a rotation there.
+/// The target's table is read after the source has sorted the batch: from then on, the transaction delays a rotation of
+/// the target.
 pub(crate) fn copy_batch(
     source: &mut impl GenericClient,
     batch_events: &str,
@@ -47,15 +39,15 @@ pub(crate) fn copy_batch(
     Ok(copied)
 }
 
-/// Makes the statement that streams a batch's events out, with their ids or without.
-fn copy_out(batch_events: &str, ids: bool) -> String {
-    let id = if ids { "ev_id, " } else { "" };
+/// Makes the statement that streams a batch's events out, with their ids if the target keeps them.
+fn copy_out(batch_events: &str, ids: Ids) -> String {
+    let id = ids.column();
     format!(
         "copy (select {id}{EVENT_COLUMNS} from ({batch_events}) batch order by ev_id) to stdout (format binary)"
     )
 }
 
-/// Copies as [`copy_batch`] does; with an encoding, that is the one in which the source sends.
+/// As [`copy_batch`], with the encoding in which the source sends, if it is not UTF-8.
 fn copy_rows(
     source: &mut impl GenericClient,
     batch_events: &str,
@@ -63,16 +55,16 @@ fn copy_rows(
     queue: &str,
     (ids, encoding): (Ids, Option<&str>),
 ) -> Result<u64, BoxError> {
-    let keeps = ids == Ids::Kept;
-    let mut reader = source.copy_out(&*copy_out(batch_events, keeps)).map_err(unread)?;
+    let mut reader = source.copy_out(&*copy_out(batch_events, ids)).map_err(unread)?;
     reader.fill_buf().map_err(|error| unread(unwrap_io(error)))?;
-    // The answer which table it is holds for one transaction. Within the caller's this is a savepoint.
+    // The table is the right one for this transaction only. Within the caller's transaction, this is a savepoint.
     let mut transaction = target.transaction()?;
-    let Target { table, statement_timeout, .. } = event_table(&mut transaction, queue, Writer::Copy)?;
+    let EventTable { table, statement_timeout, .. } =
+        event_table(&mut transaction, queue, TransactionUse::BatchCopy)?;
     let copied = encoding::within(&mut transaction, encoding, |target| {
-        stream(reader, target.copy_in(&*sql::batch::copy_in(&table, keeps))?)
+        stream(reader, target.copy_in(&*sql::batch::copy_in(&table, ids))?)
     })?;
-    if keeps && copied > 0 {
+    if ids == Ids::Kept && copied > 0 {
         move_ids(&mut transaction, queue, &table, copied)?;
     }
     if let Some(before) = statement_timeout.filter(|limit| limit != "0") {
@@ -82,13 +74,13 @@ fn copy_rows(
     Ok(copied)
 }
 
-/// $1 queue. The key of whoever moves the queue's sequence of ids, until it commits.
+/// $1 queue. The key of the lock of a transaction that advances the queue's sequence of event ids.
 const IDS: &str = "pg_catalog.hashtextextended( \
      pg_catalog.format('pgq ids %L', $1::pg_catalog.text), 0::pg_catalog.int8)";
 
-/// Makes the statement that moves a queue's sequence of ids behind those that this transaction has written into a
-/// table, whose name is quoted already, and by as many as there are, so that the ticker sees them. $1 queue,
-/// $2 how many there are.
+/// Makes the statement that advances a queue's sequence of event ids by the number of events that this transaction has
+/// written, so that the ticker counts them, and at least to the highest of their ids. The name of the table is already
+/// quoted. $1 queue, $2 number of events.
 fn move_ids_statement(table: &str) -> String {
     format!(
         "select pg_catalog.setval(pgq.quote_fqname(queue_event_seq)::pg_catalog.regclass, \
@@ -98,7 +90,7 @@ fn move_ids_statement(table: &str) -> String {
     )
 }
 
-/// The target's own ids go on behind the ones that came.
+/// Advances the target's sequence of event ids past the copied ids.
 fn move_ids(target: &mut impl GenericClient, queue: &str, table: &str, copied: u64) -> Result<(), Error> {
     let failed =
         |error| Error::failed("cannot move the sequence of event ids").on_queue(queue).caused_by(error);
@@ -115,7 +107,7 @@ fn stream(reader: CopyOutReader<'_>, mut writer: CopyInWriter<'_>) -> Result<u64
             .finish()
             .map_err(|error| Error::failed("cannot write to the target").caused_by(error))?),
         Err(Broken::Source(error)) => Err(unread(error).into()),
-        // What the target has to say comes at the end of the conversation.
+        // The target reports its error when the COPY ends.
         Err(Broken::Target(error)) => {
             let error = writer.finish().err().map_or(error, Into::into);
             Err(Error::failed("cannot write to the target").caused_by(error).into())
@@ -127,7 +119,7 @@ fn unread(error: impl Into<BoxError>) -> Error {
     Error::failed("cannot read from the source").caused_by(error)
 }
 
-/// Which side of a copy failed.
+/// The side of a copy that failed.
 enum Broken {
     Source(BoxError),
     Target(BoxError),
@@ -157,43 +149,43 @@ fn pump(mut reader: CopyOutReader<'_>, writer: &mut CopyInWriter<'_>) -> Result<
     }
 }
 
-/// Who writes events into a queue by COPY.
+/// The transaction that writes events into a queue by COPY.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Writer {
-    /// A transaction that may do other things: it keeps its settings.
+pub(crate) enum TransactionUse {
+    /// It may do other things, so its settings stay.
     Shared,
-    /// A transaction that only writes events: the role's limits on its time are lifted.
-    Alone,
-    /// A copy of a batch that is finished after the commit: as `Alone`, and the commit waits for the disk.
-    Copy,
+    /// It only writes events: the role's timeouts are lifted.
+    Dedicated,
+    /// It copies a batch that is finished after the commit: as `Dedicated`, and the commit waits for the disk.
+    BatchCopy,
 }
 
-impl Writer {
+impl TransactionUse {
     /// Returns the values of [`sql::CURRENT_EVENT_TABLE`] behind the queue.
     pub(crate) fn settings(self) -> [bool; 2] {
-        [self != Writer::Shared, self == Writer::Copy]
+        [self != TransactionUse::Shared, self == TransactionUse::BatchCopy]
     }
 }
 
-/// Where a queue's new events go in this transaction.
-pub(crate) struct Target {
+/// The table of a queue's new events in this transaction.
+pub(crate) struct EventTable {
     /// The table, quoted.
     pub(crate) table: String,
     /// The transaction's time.
     pub(crate) now: DateTime<Utc>,
-    /// The limit on each statement before it was lifted, if it was.
+    /// The `statement_timeout` before it was lifted, if it was.
     pub(crate) statement_timeout: Option<String>,
 }
 
-/// Returns where a queue's new events go, and sets for the rest of the transaction what its writer needs.
+/// Returns the table of a queue's new events, and lifts the timeouts that `transaction_use` lifts.
 ///
-/// Valid until the end of the transaction, which has its id from here on. PgQ: `pgq.current_event_table`.
+/// The table is the right one until the end of the transaction, which gets its id here. PgQ: `pgq.current_event_table`.
 pub(crate) fn event_table(
     client: &mut impl GenericClient,
     queue: &str,
-    writer: Writer,
-) -> Result<Target, Error> {
-    let [lifts, waits] = writer.settings();
+    transaction_use: TransactionUse,
+) -> Result<EventTable, Error> {
+    let [lifts, waits] = transaction_use.settings();
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&queue, Type::TEXT), (&lifts, Type::BOOL), (&waits, Type::BOOL)];
     match found_table(queue, client.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values))? {
@@ -202,20 +194,20 @@ pub(crate) fn event_table(
     }
 }
 
-/// Returns what [`event_table`] does out of the answer to [`sql::CURRENT_EVENT_TABLE`]; `None`: the queue's tables were
-/// rotated after the transaction's snapshot.
+/// Reads the answer to [`sql::CURRENT_EVENT_TABLE`]; `None` if the queue's tables were rotated after the transaction's
+/// snapshot.
 pub(crate) fn found_table(
     queue: &str,
     answer: Result<Option<Row>, postgres::Error>,
-) -> Result<Option<Target>, Error> {
+) -> Result<Option<EventTable>, Error> {
     let row = answer
         .map_err(|error| Error::failed("cannot write to the queue").on_queue(queue).caused_by(error))?
         .ok_or_else(|| queue_lookup::missing_queue(queue))?;
-    let found = || Target { table: row.get(0), now: row.get(1), statement_timeout: row.get(3) };
+    let found = || EventTable { table: row.get(0), now: row.get(1), statement_timeout: row.get(3) };
     Ok((!row.get::<_, bool>(2)).then(found))
 }
 
-/// Makes an error of the answer to [`sql::rotated`].
+/// Makes the error of a rotation after the transaction's snapshot from the answer to [`sql::rotated`].
 pub(crate) fn rotated(queue: &str, answer: Result<(), postgres::Error>) -> Error {
     let error = Error::failed("cannot write to the queue").on_queue(queue);
     match answer {

@@ -1,15 +1,15 @@
-//! Encodings in which two databases exchange bytes as they are.
+//! The encoding in which two databases exchange text without conversion.
 
 use postgres::types::Type;
 use postgres::{GenericClient, Transaction};
 
 /// The encoding of every connection.
 const UTF8: &str = "UTF8";
-/// A database without an encoding; its transactions send and take bytes anyway.
+/// A database without an encoding, which converts nothing.
 const NONE: &str = "SQL_ASCII";
 
-/// Returns the encoding of both databases when it is the same, and another one than that of connections. By way of
-/// UTF-8, a byte of this encoding without a character in Unicode would not arrive.
+/// Returns the encoding of both databases if it is the same and not that of the connections. A conversion to UTF-8 would
+/// fail for a character of this encoding that Unicode lacks.
 ///
 /// # Errors
 ///
@@ -32,7 +32,7 @@ fn of_server(client: &mut impl GenericClient) -> Result<String, postgres::Error>
     Ok(client.query_typed_one(SERVER_ENCODING, &[])?.get(0))
 }
 
-/// Begins a transaction, or a part of one, that sends and takes bytes of an encoding.
+/// Begins a transaction or a savepoint whose client encoding is `encoding`.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ pub(crate) fn begin<'a>(
     Ok(transaction)
 }
 
-/// Ends what [`begin`] has begun.
+/// Restores the client encoding and commits the transaction of [`begin`].
 ///
 /// # Errors
 ///
@@ -56,11 +56,11 @@ pub(crate) fn end(mut transaction: Transaction<'_>) -> Result<(), postgres::Erro
     transaction.commit()
 }
 
-/// Writes within a transaction that takes bytes of an encoding meanwhile.
+/// Calls `write` while the client encoding of the transaction is `encoding`.
 ///
 /// # Errors
 ///
-/// Those of `write`, and when the server fails; the transaction can only be rolled back then.
+/// Those of `write`, and when the server fails. The transaction can only be rolled back then.
 pub(crate) fn within<C: GenericClient, T, E: From<postgres::Error>>(
     client: &mut C,
     encoding: Option<&str>,
@@ -76,7 +76,7 @@ pub(crate) fn within<C: GenericClient, T, E: From<postgres::Error>>(
     Ok(written)
 }
 
-/// $1 an encoding, in which the server sends and takes text for the rest of the transaction.
+/// $1 the client encoding for the rest of the transaction.
 const SET_ENCODING: &str = "select pg_catalog.set_config('client_encoding', $1, true)";
 
 fn set(client: &mut impl GenericClient, encoding: &str) -> Result<(), postgres::Error> {

@@ -1,4 +1,4 @@
-//! Inserting events, one by one or in bulk, in the caller's transaction.
+//! Inserts events, one by one or in bulk, in the caller's transaction.
 
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
@@ -12,8 +12,8 @@ use crate::sql;
 
 /// Inserts an event with a type and data; returns its id. PgQ: `pgq.insert_event`.
 ///
-/// In a transaction, the event belongs to it: it is there once the transaction commits, and never if it does not.
-/// A connection out of a pool is dereferenced.
+/// Within a transaction, the event belongs to it: the event exists if and only if the transaction commits. Dereference a
+/// connection of a pool.
 ///
 /// ```no_run
 /// # fn new_user(client: &mut postgres::Client, name: &str) -> Result<(), pgq::BoxError> {
@@ -60,7 +60,7 @@ pub fn insert_new_event(
     }
 }
 
-/// `pgq.insert_event` takes no time; leaving it out would store another one.
+/// Refuses a time of the event: `pgq.insert_event` has no parameter for it.
 pub(crate) fn require_no_time(queue: &str, event: &NewEvent<'_>) -> Result<(), Error> {
     match event.time {
         Some(_) => {
@@ -98,9 +98,9 @@ pub(crate) fn inserted(
     Ok(row.ok_or_else(|| queue_lookup::missing_queue(queue))?.get(0))
 }
 
-/// Inserts many events by COPY, all of them or none; returns how many there were.
+/// Inserts many events by COPY, all of them or none; returns their number.
 ///
-/// [`BulkInsert`] does the same for events that come one by one.
+/// [`BulkInsert`] does the same for events that are made one by one.
 ///
 /// # Errors
 ///

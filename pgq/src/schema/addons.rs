@@ -1,9 +1,9 @@
 //! Additions to PgQ 3.5, for either schema: failed events and cooperative consumers.
 
-use super::sql_script::{Script, files};
+use super::sql_script::{SqlScript, files};
 
 /// Failed events, and the functions that tag many events of a batch at once.
-pub(super) static FAILED: Script = Script {
+pub(super) static FAILED: SqlScript = SqlScript {
     name: "Failed events of PgQ",
     release: 1,
     object: "table pgq.failed_queue",
@@ -16,6 +16,8 @@ pub(super) static FAILED: Script = Script {
         "failed/failed_queue",
         "failed/_failed_event_owner",
         "failed/event_failed",
+        "failed/_tagged_events_sql",
+        "failed/_tagged_events_check",
         "failed/event_failed_many",
         "failed/event_retry_many",
         "failed/failed_event_list",
@@ -32,7 +34,7 @@ pub(super) static FAILED: Script = Script {
 };
 
 /// Cooperative consumers.
-pub(super) static COOP: Script = Script {
+pub(super) static COOP: SqlScript = SqlScript {
     name: "Cooperative consumers of PgQ",
     release: 1,
     object: "schema pgq_coop",

@@ -6,12 +6,10 @@ use postgres::{GenericClient, Transaction};
 use super::addons::{EXTENSION_RIGHTS, EXTENSION_TABLES, ROLES};
 use super::own_schema::constraints;
 use super::report::{Change, Kind, Report};
-use super::sql_script::{Age, Script};
+use super::sql_script::{Age, SqlScript};
 use super::state::State;
-use super::{COOP, FAILED, PGQ, search_path, trust};
+use super::{COOP, FAILED, PGQ, change, trust};
 use crate::error::Error;
-use crate::lock;
-use crate::sql;
 
 const CANNOT_INSTALL: &str = "cannot install schema `pgq`";
 
@@ -47,12 +45,7 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
 /// Nothing is changed then.
 pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result<Report, Error> {
     let failed = |error| Error::failed(CANNOT_INSTALL).caused_by(error);
-    let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
-    let given_path = search_path::set(&mut transaction).map_err(failed)?;
-    lock::installation(&mut transaction)?;
-    transaction.batch_execute(sql::HIDE_NOTICES).map_err(failed)?;
-    trust::require(&mut transaction, CANNOT_INSTALL)?;
+    let (mut transaction, given_path) = change::begin(client, CANNOT_INSTALL)?;
     let before = State::read(&mut transaction)?;
     let damaged = before.owned && is_damaged(&mut transaction, &before).map_err(failed)?;
     let (kind, change) = decide(&before, kind, damaged)?;
@@ -64,8 +57,7 @@ pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result
     let extras = install_addons(&mut transaction, change)?;
     trust::require(&mut transaction, CANNOT_INSTALL)?;
     let roles = State::read(&mut transaction)?.granted;
-    search_path::restore(&mut transaction, &given_path).map_err(failed)?;
-    transaction.commit().map_err(failed)?;
+    change::commit(transaction, &given_path).map_err(failed)?;
     Ok(Report { kind, change, extras, roles })
 }
 
@@ -198,7 +190,7 @@ fn taken(what: &str) -> Error {
 fn install_addons(transaction: &mut Transaction<'_>, pgq: Change) -> Result<Option<Change>, Error> {
     let state = State::read(transaction)?;
     let missing = state.missing_addons();
-    let scripts: &[&Script] = match (pgq, state.coop_extension) {
+    let scripts: &[&SqlScript] = match (pgq, state.coop_extension) {
         (Change::Unchanged, _) => &missing,
         (_, false) => &[&FAILED, &COOP],
         (_, true) => &[&FAILED],

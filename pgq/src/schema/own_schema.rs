@@ -1,9 +1,9 @@
 //! The own schema: PgQ in SQL and PL/pgSQL.
 
-use super::sql_script::{Script, files};
+use super::sql_script::{SqlScript, files};
 
 /// PgQ without the add-ons.
-pub(super) static PGQ: Script = Script {
+pub(super) static PGQ: SqlScript = SqlScript {
     name: "PgQ in SQL",
     release: 1,
     object: "schema pgq",
@@ -64,8 +64,19 @@ pub(super) static PGQ: Script = Script {
         "functions/get_consumer_info",
         "triggers/types",
         "triggers/jsontriga",
+        "triggers/trigger_begin",
+        "triggers/trigger_update",
+        "triggers/jsontriga_event",
+        "triggers/trigger_end",
         "triggers/logutriga",
+        "triggers/trigger_begin",
+        "triggers/trigger_update",
+        "triggers/logutriga_event",
+        "triggers/trigger_end",
         "triggers/sqltriga",
+        "triggers/trigger_begin",
+        "triggers/sqltriga_event",
+        "triggers/trigger_end",
         "triggers/tg_arguments",
         "triggers/tg_changes",
         "triggers/tg_check",

@@ -42,6 +42,7 @@ impl FromStr for Kind {
 
 /// The change that an installation made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Change {
     /// The schema was created.
     Installed,
@@ -63,6 +64,7 @@ impl fmt::Display for Change {
 
 /// The result of an installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// The schema that is installed now.
     pub kind: Kind,

@@ -7,7 +7,7 @@ macro_rules! files {
 pub(super) use files;
 
 /// SQL files that are run together. The script records its name, release and fingerprint in a comment and a function.
-pub(super) struct Script {
+pub(super) struct SqlScript {
     /// The beginning of the comment.
     pub(super) name: &'static str,
     /// The number of the release. A script replaces lower releases only.
@@ -29,7 +29,7 @@ pub(super) enum Age {
     Newer,
 }
 
-impl Script {
+impl SqlScript {
     /// Returns the statements, which can be run again, also over an older release.
     pub(super) fn sql(&self) -> String {
         let sql = self.files.join("\n");
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_comment_tells_the_age() {
-        let script = Script {
+        let script = SqlScript {
             name: "A part",
             release: 2,
             object: "schema x",

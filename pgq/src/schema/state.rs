@@ -4,7 +4,7 @@ use crate::names::bytes;
 use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
-use super::sql_script::{Age, Script};
+use super::sql_script::{Age, SqlScript};
 use super::{COOP, FAILED, Kind, PGQ};
 use crate::error::Error;
 use crate::names::Name;
@@ -158,7 +158,7 @@ impl State {
     }
 
     /// Returns the scripts of the add-ons that are missing, outdated or open to every role.
-    pub(super) fn missing_addons(&self) -> Vec<&'static Script> {
+    pub(super) fn missing_addons(&self) -> Vec<&'static SqlScript> {
         let mut missing = Vec::new();
         if self.failed.needs_run(&FAILED) || self.is_open("pgq.event_failed") {
             missing.push(&FAILED);
@@ -183,11 +183,11 @@ impl State {
 impl Marks {
     /// Compares the recorded release with a script; `None` for another origin. The comment has precedence, since an older
     /// program updates only the comment.
-    fn age(&self, script: &Script) -> Option<Age> {
+    fn age(&self, script: &SqlScript) -> Option<Age> {
         [&self.comment, &self.function].into_iter().flatten().find_map(|mark| script.age(mark))
     }
 
-    fn needs_run(&self, script: &Script) -> bool {
+    fn needs_run(&self, script: &SqlScript) -> bool {
         matches!(self.age(script), None | Some(Age::Older))
     }
 }

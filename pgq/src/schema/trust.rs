@@ -99,7 +99,7 @@ macro_rules! untrusted_object {
              where ",
             untrusted!("owned.refobjid"),
             " order by u.classid operator(pg_catalog.<>) \
-                 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid limit 1"
+                 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid, u.objid limit 1"
         )
     };
 }

@@ -2,22 +2,22 @@
 
 use std::fmt;
 
-use dbscript::plain;
+use dbscript::printable;
 use log::warn;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use super::report::Kind;
 use super::state::State;
-use super::{dependents, lock_and_list_dependents, search_path, trust};
+use super::{change, dependents, lock_and_list_dependents, search_path, trust};
 use crate::error::Error;
-use crate::lock;
 use crate::sql;
 
 const CANNOT_REMOVE: &str = "cannot remove schema `pgq`";
 
 /// Everything that removing schema `pgq` deletes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Contents {
     /// The number of queues.
     pub queues: u64,
@@ -42,7 +42,7 @@ impl fmt::Display for Contents {
         if self.dependents.is_empty() {
             return Ok(());
         }
-        write!(f, ", and the objects that depend on it: {}", plain(&self.dependents.join(", ")))
+        write!(f, ", and what depends on it: {}", printable(&self.dependents.join(", ")))
     }
 }
 
@@ -101,7 +101,7 @@ fn schemas(client: &mut impl GenericClient) -> Result<&'static [&'static str], E
 pub fn uninstall(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
     let removed = remove(client, None)?;
     for dependent in removed.iter().flat_map(|(_, contents)| &contents.dependents) {
-        warn!("schema `pgq`: {} depended on it and was removed too", plain(dependent));
+        warn!("schema `pgq`: {} depended on it and was removed too", printable(dependent));
     }
     Ok(removed.map(|(kind, _)| kind))
 }
@@ -124,12 +124,7 @@ fn remove(
     confirmed: Option<&Contents>,
 ) -> Result<Option<(Kind, Contents)>, Error> {
     let failed = |error| Error::failed(CANNOT_REMOVE).caused_by(error);
-    let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
-    let given_path = search_path::set(&mut transaction).map_err(failed)?;
-    lock::installation(&mut transaction)?;
-    transaction.batch_execute(sql::HIDE_NOTICES).map_err(failed)?;
-    trust::require(&mut transaction, CANNOT_REMOVE)?;
+    let (mut transaction, given_path) = change::begin(client, CANNOT_REMOVE)?;
     let Some(kind) = installed(&mut transaction)? else { return Ok(None) };
     let schemas = schemas(&mut transaction)?;
     let confirmed_dependents = confirmed.map(|contents| &*contents.dependents);
@@ -147,8 +142,7 @@ fn remove(
             Kind::Extension => "drop extension pgq cascade",
         })
         .map_err(failed)?;
-    search_path::restore(&mut transaction, &given_path).map_err(failed)?;
-    transaction.commit().map_err(failed)?;
+    change::commit(transaction, &given_path).map_err(failed)?;
     Ok(Some((kind, contents)))
 }
 

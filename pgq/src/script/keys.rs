@@ -3,130 +3,63 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use dbscript::{BoxError, Config, Key};
+use dbscript::{BoxError, Config, Key, keys};
 
 use super::interval;
 use crate::consume::retry_policy::{DEFAULT_RETRY_DELAY, RetryPolicy};
 use crate::consume::router::qualified;
 use crate::consume::settings::{Settings, Twin};
 
-const QUEUE_NAME: Key =
-    Key::required("pgq_queue_name", "Queue to read from. No default.").or_named(&["queue_name"]);
-const CONSUMER_ID: Key = Key::with_default(
-    "pgq_consumer_id",
-    "%(job_name)s",
-    "Name under which to register on the queue. Defaults to %(job_name)s.",
-)
-.or_named(&["consumer_name"]);
-const LAZY_FETCH: Key = Key::optional(
-    "pgq_lazy_fetch",
-    "Rows to fetch at a time; 0: a batch as a whole. Defaults to pages of about a megabyte.",
-);
-const COLLECT_EVENTS: Key =
-    Key::optional("pgq_batch_collect_events", "Wait until a batch has this many events. No default.");
-const COLLECT_INTERVAL: Key = Key::optional(
-    "pgq_batch_collect_interval",
-    "Wait until a batch covers this much time, in seconds or such as 1 minute. No default.",
-);
-const KEEP_LAG: Key = Key::optional(
-    "pgq_keep_lag",
-    "Leave events alone that are younger than this, in seconds or such as 1 minute. No default.",
-);
-const MERGE_EVENTS: Key = Key::with_default(
-    "pgq_merge_events",
-    "50000",
-    "When behind, take several ticks as one batch until it has this many events; 0: tick by tick. \
-     Defaults to 50000.",
-)
-.or_named(&["pgq_batch_max_events"]);
-const TABLE_FILTER: Key = Key::optional(
-    "table_filter",
-    "Tables, separated by commas: only events whose ev_extra1 is one of them are read; a name without a schema is \
-     in public. Defaults to all events.",
-);
-const AUTOCOMMIT: Key = Key::with_default(
-    "pgq_autocommit",
-    "0",
-    "1: no transaction is open while events are handled, however long that takes; what was handled before a crash \
-     is handled again. Defaults to 0.",
-);
-const RETRY_DELAY: Key = Key::optional(
-    "pgq_retry_delay",
-    "Seconds until an event whose handler failed comes back. No default: the whole batch is rolled back and \
-     delivered again.",
-);
-const RETRY_FACTOR: Key = Key::with_default(
-    "pgq_retry_factor",
-    "2",
-    "How many times longer each delay is than the one before; 1: always the same. Defaults to 2.",
-);
-const RETRY_CAP: Key =
-    Key::with_default("pgq_retry_cap", "3600", "Longest delay, in seconds. Defaults to 3600.");
-const RETRY_JITTER: Key = Key::with_default(
-    "pgq_retry_jitter",
-    "0.1",
-    "Random part, 0 to 1, by which each delay is longer. Defaults to 0.1.",
-);
-const MAX_RETRIES: Key = Key::optional(
-    "pgq_max_retries",
-    "How often an event is retried, be it that the handler failed or asked for it, before it goes to the failed events; \
-     without pgq_retry_delay, first after 60 seconds. No default: for ever.",
-);
-const SUBCONSUMER: Key = Key::optional(
-    "subconsumer_name",
-    "Name of this process among several that share the consumer's position. No default: it works alone.",
-);
-const SUBCONSUMER_TIMEOUT: Key = Key::optional(
-    "subconsumer_timeout",
-    "Time, such as 1 hour, after which another subconsumer is thought dead and its batch is taken over; longer than \
-     a batch may take. No default: never.",
-);
-const TWIN: Key = Key::with_default(
-    "pgq_twin",
-    "wait",
-    "While another process consumes under the same name: `wait` stands by, `stop` ends. Defaults to wait.",
-);
-const KEEPALIVE_STATS: Key = Key::with_default(
-    "keepalive_stats",
-    "300",
-    "Seconds after which a consumer without events logs that it is idle. Defaults to 300.",
-);
-const LISTEN: Key = Key::with_default(
-    "pgq_listen",
-    "1",
-    "Wake up at the ticker's notifications, on a connection of its own; 0: look every loop_delay. \
-     Defaults to 1.",
-)
-.or_named(&["listen"]);
+keys! {
+    /// The keys that every consumer reads.
+    pub KEYS;
+
+    QUEUE_NAME: required("pgq_queue_name" | "queue_name"), "Queue to read from. No default.";
+    CONSUMER_ID: default("pgq_consumer_id" | "consumer_name", "%(job_name)s"),
+        "Name under which to register on the queue.";
+    TABLE_FILTER: optional("table_filter"),
+        "Tables, separated by commas: only events whose ev_extra1 is one of them are read; a name without a schema \
+         is in public. Defaults to all events.";
+    LAZY_FETCH: optional("pgq_lazy_fetch"),
+        "Rows to fetch at a time; 0: a batch as a whole. Defaults to pages of about a megabyte.";
+    AUTOCOMMIT: default("pgq_autocommit", "0"),
+        "1: no transaction is open while events are handled, however long that takes; what was handled before a \
+         crash is handled again.";
+    COLLECT_EVENTS: optional("pgq_batch_collect_events"), "Wait until a batch has this many events. No default.";
+    COLLECT_INTERVAL: optional("pgq_batch_collect_interval"),
+        "Wait until a batch covers this much time, in seconds or such as 1 minute. No default.";
+    KEEP_LAG: optional("pgq_keep_lag"),
+        "Leave events alone that are younger than this, in seconds or such as 1 minute. No default.";
+    MERGE_EVENTS: default("pgq_merge_events" | "pgq_batch_max_events", "50000"),
+        "When behind, take several ticks as one batch until it has this many events; 0: tick by tick.";
+    RETRY_DELAY: optional("pgq_retry_delay"),
+        "Seconds until an event whose handler failed comes back. No default: the whole batch is rolled back and \
+         delivered again.";
+    RETRY_FACTOR: default("pgq_retry_factor", "2"),
+        "How many times longer each delay is than the one before; 1: always the same.";
+    RETRY_CAP: default("pgq_retry_cap", "3600"), "Longest delay, in seconds.";
+    RETRY_JITTER: default("pgq_retry_jitter", "0.1"), "Random part, 0 to 1, by which each delay is longer.";
+    MAX_RETRIES: optional("pgq_max_retries"),
+        "How often an event is retried, be it that the handler failed or asked for it, before it goes to the failed \
+         events; without pgq_retry_delay, first after 60 seconds. No default: for ever.";
+    SUBCONSUMER: optional("subconsumer_name"),
+        "Name of this process among several that share the consumer's position. No default: it works alone.";
+    SUBCONSUMER_TIMEOUT: optional("subconsumer_timeout"),
+        "Time, such as 1 hour, after which another subconsumer is considered dead and its batch is taken over; longer \
+         than a batch may take. No default: never.";
+    TWIN: default("pgq_twin", "wait"),
+        "While another process consumes under the same name: `wait` stands by, `stop` ends.";
+    KEEPALIVE_STATS: default("keepalive_stats", "300"),
+        "Seconds after which a consumer without events logs that it is idle.";
+    LISTEN: default("pgq_listen" | "listen", "1"),
+        "Wake up at the ticker's notifications, on a connection of its own; 0: poll every loop_delay.";
+}
 
 /// The key that a [`LocalConsumer`](crate::LocalConsumer) reads besides.
 pub(crate) const LOCAL_TRACKING_FILE: Key = Key::required(
     "local_tracking_file",
     "File that keeps the tick up to which events were handled, such as ~/state/%(job_name)s.tick. No default.",
 );
-
-/// The keys that every consumer reads.
-pub const KEYS: [Key; 19] = [
-    QUEUE_NAME,
-    CONSUMER_ID,
-    TABLE_FILTER,
-    LAZY_FETCH,
-    AUTOCOMMIT,
-    COLLECT_EVENTS,
-    COLLECT_INTERVAL,
-    KEEP_LAG,
-    MERGE_EVENTS,
-    RETRY_DELAY,
-    RETRY_FACTOR,
-    RETRY_CAP,
-    RETRY_JITTER,
-    MAX_RETRIES,
-    SUBCONSUMER,
-    SUBCONSUMER_TIMEOUT,
-    TWIN,
-    KEEPALIVE_STATS,
-    LISTEN,
-];
 
 /// Reads a consumer's settings.
 ///

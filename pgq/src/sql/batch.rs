@@ -91,8 +91,26 @@ pub(crate) const IS_BEGUN: &str = "select exists ( \
 pub(crate) const EVENT_COLUMNS: &str =
     "ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4, ev_time";
 
-/// Makes the statement that streams events into a table, whose name is quoted already.
-pub(crate) fn copy_in(table: &str, ids: bool) -> String {
-    let id = if ids { "ev_id, " } else { "" };
-    format!("copy {table} ({id}{EVENT_COLUMNS}) from stdin (format binary)")
+/// Whether copied events keep their ids in the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ids {
+    /// The target assigns new ids.
+    New,
+    /// The events keep theirs.
+    Kept,
+}
+
+impl Ids {
+    /// Returns the start of the list of columns.
+    pub(crate) fn column(self) -> &'static str {
+        match self {
+            Ids::New => "",
+            Ids::Kept => "ev_id, ",
+        }
+    }
+}
+
+/// Makes the statement that streams events into a table, whose name is already quoted.
+pub(crate) fn copy_in(table: &str, ids: Ids) -> String {
+    format!("copy {table} ({}{EVENT_COLUMNS}) from stdin (format binary)", ids.column())
 }

@@ -1,16 +1,16 @@
-//! The ticker's statements. Numbers are all that is put into a text; names stay on the server.
+//! The ticker's statements. Only numbers are put into their texts; names stay on the server.
 
 use std::fmt::Write;
 
 use crate::names::hex;
 
-/// Limits the wait for a lock to 200 milliseconds, so that a locked queue does not delay the others. Makes row security
-/// that would hide queues an error.
+/// Limits the time for which a statement waits for a lock of another session, so that one locked queue does not delay
+/// the others. Row security that would hide queues is an error.
 pub(crate) const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '200ms'; \
      set local row_security = off";
 
-/// Makes the statements that read every queue, with its rules and its last tick, times in seconds, and the name as
-/// hexadecimal digits; no sequence: it cannot be read.
+/// Makes the statements that read every queue, with its thresholds and its last tick, times in seconds, and the name as
+/// hexadecimal digits. The sequence is null if this role may not read it.
 pub(crate) fn queues() -> String {
     format!("{PATIENCE}; {QUEUES}")
 }

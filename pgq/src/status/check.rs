@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use dbscript::plain;
+use dbscript::printable;
 
 use super::limits::{Limit, Limits};
 use super::{ConsumerStatus, QueueStatus, Status};
 use crate::admin::integrity::level::Level;
 use crate::admin::retained_events::count_of;
-use crate::lock::told;
+use crate::lock::held_by;
 
 /// The number of problems that a verdict lists.
 const MAX_LISTED: usize = 5;
@@ -39,7 +39,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A `|` would end the text.
-        write!(f, "{} - {}", self.level, plain(&self.text).replace('|', "\\u{7c}"))?;
+        write!(f, "{} - {}", self.level, printable(&self.text).replace('|', "\\u{7c}"))?;
         if self.values.is_empty() { Ok(()) } else { write!(f, " | {}", self.values.join(" ")) }
     }
 }
@@ -98,7 +98,7 @@ impl Evaluation {
     /// Reports sessions that block tickers without being allowed to tick.
     fn strangers(&mut self, status: &Status) {
         if self.limits[0].is_on() && !status.strangers_to_ticks.is_empty() {
-            let who = told("a lock of ticks", &status.strangers_to_ticks);
+            let who = held_by("a lock of ticks", &status.strangers_to_ticks);
             self.problems.push((Level::Critical, format!("{who}, whose role may not tick")));
         }
     }

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
+use crate::time;
+
 /// The status of one consumer of a queue.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ConsumerStatus {
     /// The consumer's name; a subconsumer's is `consumer.subconsumer`.
@@ -11,8 +15,10 @@ pub struct ConsumerStatus {
     /// The consumer's role among cooperative consumers; `None` for a consumer without subconsumers.
     pub cooperation: Option<Cooperation>,
     /// The age of the last tick that the consumer has processed; `None` for a subconsumer without a batch.
+    #[serde(serialize_with = "time::in_seconds_opt")]
     pub lag: Option<Duration>,
     /// The time since the consumer last opened or finished a batch.
+    #[serde(serialize_with = "time::in_seconds")]
     pub last_seen: Duration,
     /// The last tick that the consumer has processed.
     pub last_tick: Option<i64>,
@@ -43,7 +49,8 @@ impl ConsumerStatus {
 }
 
 /// The role of a consumer among cooperative consumers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Cooperation {
     /// The consumer whose position its subconsumers share.
     Consumer,

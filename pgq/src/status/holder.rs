@@ -3,17 +3,23 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::lock::transaction::Transaction;
+use crate::time;
 
 /// A cause that holds up a rotation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Holder {
     /// A consumer that needs the table which the rotation would truncate, or would need it without the other causes.
     Consumer {
         /// The consumer's name.
+        #[serde(rename = "consumer")]
         name: String,
         /// The consumer's lag.
+        #[serde(serialize_with = "time::in_seconds")]
         lag: Duration,
     },
     /// A transaction that began before the last rotation, so it may still insert into the previous table. On a standby
@@ -24,6 +30,7 @@ pub enum Holder {
         /// The table's name.
         table: String,
         /// The transaction that uses the table.
+        #[serde(flatten)]
         transaction: Transaction,
     },
     /// The ticker: it has made no tick since the end of the last transaction that began before the last rotation.

@@ -1,12 +1,12 @@
 //! The status for programs.
 
-use std::time::Duration;
+use std::fmt::Display;
 
+use chrono::{DateTime, Utc};
+use serde::ser::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::lock::LockHolder;
-
-use super::{ConsumerStatus, Cooperation, Holder, QueueStatus, Rotation, Status, Transaction};
+use super::Status;
 use crate::admin::integrity::Finding;
 
 impl Status {
@@ -69,126 +69,128 @@ impl Status {
     /// }
     /// ```
     pub fn to_json(&self) -> Value {
-        json!({
-            "format": 1,
-            "time": self.time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
-            "database": self.database,
-            "server_version": self.server_version,
-            "pgq_version": self.pgq_version,
-            "schema": self.schema.map(|kind| kind.to_string()),
-            "strangers_to_ticks": self.strangers_to_ticks.iter().map(stranger).collect::<Vec<_>>(),
-            "queues": self.queues.iter().map(queue).collect::<Vec<_>>(),
-            "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
-        })
+        let mut document = json!(self);
+        document["format"] = json!(1);
+        document
     }
 }
 
-fn stranger(holder: &LockHolder) -> Value {
-    json!({
-        "pid": holder.pid,
-        "prepared": holder.prepared,
-        "user": holder.user,
-        "application": holder.application,
-        "host": holder.host,
-        "age": seconds(holder.age),
-    })
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let finding = json!({
+            "problem": self.problem.to_string(),
+            "level": self.level().to_string().to_lowercase(),
+            "queue": self.queue,
+            "consumer": self.consumer,
+            "object": self.object,
+            "reached": self.reached,
+            "needed": self.needed,
+            "text": self.to_string(),
+        });
+        finding.serialize(serializer)
+    }
 }
 
-fn finding(finding: &Finding) -> Value {
-    json!({
-        "problem": finding.problem.to_string(),
-        "level": finding.level().to_string().to_lowercase(),
-        "queue": finding.queue,
-        "consumer": finding.consumer,
-        "object": finding.object,
-        "reached": finding.reached,
-        "needed": finding.needed,
-        "text": finding.to_string(),
-    })
+/// Writes a moment in UTC, with microseconds.
+pub(super) fn moment<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&time.format("%Y-%m-%dT%H:%M:%S%.6fZ"))
 }
 
-fn queue(queue: &QueueStatus) -> Value {
-    json!({
-        "name": queue.name,
-        "rotation": rotation(&queue.rotation),
-        "ticker": {
-            "max_count": queue.ticker.max_count,
-            "max_lag": queue.ticker.max_lag.as_secs_f64(),
-            "idle_period": queue.ticker.idle_period.as_secs_f64(),
-        },
-        "ticker_lag": seconds(queue.ticker_lag),
-        "events_per_second": queue.events_per_second,
-        "new_events": queue.new_events,
-        "last_tick": queue.last_tick,
-        "last_tick_event": queue.last_tick_event,
-        "paused": queue.paused,
-        "external": queue.external,
-        "disabled": queue.disabled,
-        "retry_events": queue.retry_events,
-        "consumers": queue.consumers.iter().map(consumer).collect::<Vec<_>>(),
-    })
+/// Writes a value that may be unknown as it is displayed.
+pub(super) fn text_opt<S: Serializer>(
+    value: &Option<impl Display>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    value.as_ref().map(ToString::to_string).serialize(serializer)
 }
 
-fn rotation(rotation: &Rotation) -> Value {
-    json!({
-        "table": rotation.table,
-        "tables": rotation.tables,
-        "period": rotation.period.as_secs_f64(),
-        "age": rotation.age.as_secs_f64(),
-        "due": rotation.is_due,
-        "held_up_by": rotation.held_up_by.iter().map(holder).collect::<Vec<_>>(),
-    })
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-fn holder(holder: &Holder) -> Value {
-    match holder {
-        Holder::Consumer { name, lag } => {
-            json!({"kind": "consumer", "consumer": name, "lag": lag.as_secs_f64()})
+    use super::*;
+    use crate::admin::integrity::Problem;
+    use crate::lock::LockHolder;
+    use crate::lock::transaction::Transaction;
+    use crate::schema::Kind;
+    use crate::status::{ConsumerStatus, Cooperation, Holder, QueueStatus, Rotation};
+
+    const SECOND: Duration = Duration::from_millis(1500);
+
+    fn queue() -> QueueStatus {
+        let transaction = Transaction { pid: Some(7), age: Some(SECOND), ..Transaction::default() };
+        let held_up_by = vec![
+            Holder::Consumer { name: "c".to_owned(), lag: SECOND },
+            Holder::Transaction(transaction.clone()),
+            Holder::Lock { table: "t".to_owned(), transaction },
+            Holder::Ticker,
+            Holder::Maintenance,
+        ];
+        let cooperation = Some(Cooperation::Subconsumer);
+        let consumer = ConsumerStatus { cooperation, last_seen: SECOND, ..ConsumerStatus::default() };
+        QueueStatus {
+            rotation: Rotation { is_due: true, held_up_by, ..Rotation::default() },
+            consumers: vec![consumer],
+            ..QueueStatus::default()
         }
-        Holder::Transaction(by) => transaction("transaction", by),
-        Holder::Lock { table, transaction: by } => {
-            let mut lock = transaction("lock", by);
-            lock["table"] = json!(table);
+    }
+
+    #[test]
+    fn the_keys_are_those_that_are_documented() {
+        let finding = Finding {
+            problem: Problem::TickSequence,
+            queue: Some("q".to_owned()),
+            consumer: None,
+            object: None,
+            reached: Some(1),
+            needed: None,
+        };
+        let status = Status {
+            database: "d".to_owned(),
+            server_version: "15.6".to_owned(),
+            pgq_version: "3.5".to_owned(),
+            schema: Some(Kind::Own),
+            time: DateTime::UNIX_EPOCH,
+            strangers_to_ticks: vec![LockHolder { age: Some(SECOND), ..LockHolder::default() }],
+            queues: vec![queue()],
+            findings: vec![finding.clone()],
+        };
+        let lock = json!({"pid": 7, "prepared": null, "user": null, "application": null, "database": null,
+            "state": null, "age": 1.5});
+        let lock = |kind: &str| {
+            let mut lock = lock.clone();
+            lock["kind"] = json!(kind);
             lock
-        }
-        Holder::Ticker => json!({"kind": "ticker"}),
-        Holder::Maintenance => json!({"kind": "maintenance"}),
+        };
+        let mut table = lock("lock");
+        table["table"] = json!("t");
+        let expected = json!({
+            "format": 1, "time": "1970-01-01T00:00:00.000000Z", "database": "d", "server_version": "15.6",
+            "pgq_version": "3.5", "schema": "own",
+            "strangers_to_ticks": [{"pid": null, "prepared": null, "user": null, "application": null, "host": null,
+                "age": 1.5}],
+            "queues": [{
+                "name": "",
+                "rotation": {
+                    "table": 0, "tables": 0, "period": 0.0, "age": 0.0, "due": true,
+                    "held_up_by": [
+                        {"kind": "consumer", "consumer": "c", "lag": 1.5}, lock("transaction"), table,
+                        {"kind": "ticker"}, {"kind": "maintenance"},
+                    ],
+                },
+                "ticker": {"max_count": 0, "max_lag": 0.0, "idle_period": 0.0},
+                "ticker_lag": null, "events_per_second": null, "new_events": null, "last_tick": null,
+                "last_tick_event": null, "paused": false, "external": false, "disabled": false,
+                "retry_events": null,
+                "consumers": [{
+                    "name": "", "cooperation": "subconsumer", "lag": null, "last_seen": 1.5, "last_tick": null,
+                    "last_tick_event": null, "batch": null, "next_tick": null, "pending_events": null,
+                    "retry_events": null, "failed_events": null, "holds_up_rotation": false,
+                }],
+            }],
+            "findings": [{"problem": "tick-sequence", "level": "critical", "queue": "q", "consumer": null,
+                "object": null, "reached": 1, "needed": null, "text": finding.to_string()}],
+        });
+        assert_eq!(status.to_json(), expected);
     }
-}
-
-fn transaction(kind: &str, transaction: &Transaction) -> Value {
-    json!({
-        "kind": kind,
-        "pid": transaction.pid,
-        "prepared": transaction.prepared,
-        "user": transaction.user,
-        "application": transaction.application,
-        "database": transaction.database,
-        "state": transaction.state,
-        "age": seconds(transaction.age),
-    })
-}
-
-fn consumer(consumer: &ConsumerStatus) -> Value {
-    json!({
-        "name": consumer.name,
-        "cooperation": consumer.cooperation.map(|part| match part {
-            Cooperation::Consumer => "consumer",
-            Cooperation::Subconsumer => "subconsumer",
-        }),
-        "lag": seconds(consumer.lag),
-        "last_seen": consumer.last_seen.as_secs_f64(),
-        "last_tick": consumer.last_tick,
-        "last_tick_event": consumer.last_tick_event,
-        "batch": consumer.batch,
-        "next_tick": consumer.next_tick,
-        "pending_events": consumer.pending_events,
-        "retry_events": consumer.retry_events,
-        "failed_events": consumer.failed_events,
-        "holds_up_rotation": consumer.holds_up_rotation,
-    })
-}
-
-fn seconds(time: Option<Duration>) -> Option<f64> {
-    time.map(|time| time.as_secs_f64())
 }

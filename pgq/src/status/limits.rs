@@ -9,6 +9,7 @@ use crate::error::Error;
 ///
 /// Parsed from `WARNING,CRITICAL`, such as `60,300`, or from `off`. Either number may be left out, as in `,300`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Limit {
     /// The least value that is a warning; infinity for none.
     pub warning: f64,

@@ -36,16 +36,16 @@ pub fn render<S: Borrow<Status>>(databases: &[S], failed: &[String]) -> String {
     let databases: Vec<&Status> = databases.iter().map(Borrow::borrow).collect();
     let mut text = String::new();
     write_up(&mut text, &databases, failed);
-    for metric in &QUEUE_METRICS {
+    for (name, help, value) in QUEUE_METRICS {
         let samples =
             databases.iter().flat_map(|status| status.queues.iter().map(move |queue| (status, queue)));
-        let mut family = Family::begin(&mut text, metric.name, metric.help);
+        let mut family = Family::begin(&mut text, name, help);
         for (status, queue) in samples {
-            family.add(&[("database", &status.database), ("queue", &queue.name)], (metric.value)(queue));
+            family.add(&[("database", &status.database), ("queue", &queue.name)], value(queue));
         }
     }
-    for metric in &CONSUMER_METRICS {
-        let mut family = Family::begin(&mut text, metric.name, metric.help);
+    for (name, help, value) in CONSUMER_METRICS {
+        let mut family = Family::begin(&mut text, name, help);
         for status in &databases {
             for queue in &status.queues {
                 for consumer in &queue.consumers {
@@ -54,7 +54,7 @@ pub fn render<S: Borrow<Status>>(databases: &[S], failed: &[String]) -> String {
                         ("queue", &*queue.name),
                         ("consumer", &*consumer.name),
                     ];
-                    family.add(&labels, (metric.value)(consumer));
+                    family.add(&labels, value(consumer));
                 }
             }
         }
@@ -62,86 +62,53 @@ pub fn render<S: Borrow<Status>>(databases: &[S], failed: &[String]) -> String {
     text
 }
 
-struct Metric<T> {
-    name: &'static str,
-    help: &'static str,
-    value: fn(&T) -> Option<f64>,
-}
+/// The name of a metric, its help text, and its value; `None` when that is unknown.
+type Metric<T> = (&'static str, &'static str, fn(&T) -> Option<f64>);
 
 const QUEUE_METRICS: [Metric<QueueStatus>; 9] = [
-    Metric {
-        name: "pgq_new_events",
-        help: "Events of a queue since its last tick.",
-        value: |queue| Some(queue.new_events? as f64),
-    },
-    Metric {
-        name: "pgq_events_per_second",
-        help: "Events per second of a queue over its last ticks.",
-        value: |queue| queue.events_per_second,
-    },
-    Metric {
-        name: "pgq_queue_ticker_lag_seconds",
-        help: "Age of a queue's last tick.",
-        value: |queue| queue.ticker_lag.map(seconds),
-    },
-    Metric {
-        name: "pgq_queue_idle_period_seconds",
-        help: "Time after which a queue without events is ticked.",
-        value: |queue| Some(seconds(queue.ticker.idle_period)),
-    },
-    Metric {
-        name: "pgq_queue_paused",
-        help: "Whether the ticker leaves a queue alone.",
-        value: |queue| Some(flag(queue.paused)),
-    },
-    Metric {
-        name: "pgq_queue_external_ticker",
-        help: "Whether a queue's ticks come from elsewhere.",
-        value: |queue| Some(flag(queue.external)),
-    },
-    Metric {
-        name: "pgq_queue_rotation_overdue_seconds",
-        help: "How long the rotation of a queue's tables has been due.",
-        value: |queue| Some(seconds(queue.rotation.overdue())),
-    },
-    Metric {
-        name: "pgq_queue_rotation_held_up",
-        help: "Whether something keeps a rotation that is due from being done.",
-        value: |queue| Some(flag(!queue.rotation.held_up_by.is_empty())),
-    },
-    Metric {
-        name: "pgq_retry_queue_events",
-        help: "Events of a queue that come back to their consumers later.",
-        value: |queue| Some(queue.retry_events? as f64),
-    },
+    ("pgq_new_events", "Events of a queue since its last tick.", |queue| Some(queue.new_events? as f64)),
+    ("pgq_events_per_second", "Events per second of a queue over its last ticks.", |queue| {
+        queue.events_per_second
+    }),
+    ("pgq_queue_ticker_lag_seconds", "Age of a queue's last tick.", |queue| queue.ticker_lag.map(seconds)),
+    ("pgq_queue_idle_period_seconds", "Time after which a queue without events is ticked.", |queue| {
+        Some(seconds(queue.ticker.idle_period))
+    }),
+    ("pgq_queue_paused", "Whether the ticker leaves a queue alone.", |queue| Some(flag(queue.paused))),
+    ("pgq_queue_external_ticker", "Whether a queue's ticks come from elsewhere.", |queue| {
+        Some(flag(queue.external))
+    }),
+    (
+        "pgq_queue_rotation_overdue_seconds",
+        "How long the rotation of a queue's tables has been due.",
+        |queue| Some(seconds(queue.rotation.overdue())),
+    ),
+    (
+        "pgq_queue_rotation_held_up",
+        "Whether something keeps a rotation that is due from being done.",
+        |queue| Some(flag(!queue.rotation.held_up_by.is_empty())),
+    ),
+    ("pgq_retry_queue_events", "Events of a queue that come back to their consumers later.", |queue| {
+        Some(queue.retry_events? as f64)
+    }),
 ];
 
 const CONSUMER_METRICS: [Metric<ConsumerStatus>; 5] = [
-    Metric {
-        name: "pgq_pending_events",
-        help: "Events that a consumer has to process.",
-        value: |consumer| Some(consumer.pending_events? as f64),
-    },
-    Metric {
-        name: "pgq_consumer_lag_seconds",
-        help: "Age of the tick that a consumer has processed.",
-        value: |consumer| consumer.lag.map(seconds),
-    },
-    Metric {
-        name: "pgq_consumer_last_seen_seconds",
-        help: "Time since a consumer's last sign of life.",
-        value: |consumer| (!consumer.waits_for_batch()).then(|| seconds(consumer.last_seen)),
-    },
-    Metric {
-        name: "pgq_consumer_pins_rotation",
-        help: "Whether a rotation that is due waits for a consumer.",
-        value: |consumer| Some(flag(consumer.holds_up_rotation)),
-    },
-    Metric {
-        name: "pgq_failed_events",
-        help: "Events that a consumer has given up.",
-        value: |consumer| Some(consumer.failed_events? as f64),
-    },
+    ("pgq_pending_events", "Events that a consumer has to process.", |consumer| {
+        Some(consumer.pending_events? as f64)
+    }),
+    ("pgq_consumer_lag_seconds", "Age of the tick that a consumer has processed.", |consumer| {
+        consumer.lag.map(seconds)
+    }),
+    ("pgq_consumer_last_seen_seconds", "Time since a consumer's last sign of life.", |consumer| {
+        (!consumer.waits_for_batch()).then(|| seconds(consumer.last_seen))
+    }),
+    ("pgq_consumer_pins_rotation", "Whether a rotation that is due waits for a consumer.", |consumer| {
+        Some(flag(consumer.holds_up_rotation))
+    }),
+    ("pgq_failed_events", "Events that a consumer has given up.", |consumer| {
+        Some(consumer.failed_events? as f64)
+    }),
 ];
 
 fn write_up(text: &mut String, databases: &[&Status], failed: &[String]) {

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::{ConsumerStatus, Holder};
+use crate::time;
 
 /// The status of one queue.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct QueueStatus {
     /// The queue's name.
@@ -13,8 +16,9 @@ pub struct QueueStatus {
     /// The state of the rotation of the queue's tables.
     pub rotation: Rotation,
     /// The settings that decide when the queue is ticked.
-    pub ticker: TickerSettings,
+    pub ticker: TickThresholds,
     /// The age of the last tick; `None` before the first tick.
+    #[serde(serialize_with = "time::in_seconds_opt")]
     pub ticker_lag: Option<Duration>,
     /// Events per second over the last twenty ticks; `None` with too few ticks.
     pub events_per_second: Option<f64>,
@@ -38,7 +42,7 @@ pub struct QueueStatus {
 }
 
 /// The state of the rotation of a queue's tables.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Rotation {
     /// The number of the table that receives new events, from 0.
@@ -46,10 +50,13 @@ pub struct Rotation {
     /// The number of tables.
     pub tables: u32,
     /// The time for which a table receives events.
+    #[serde(serialize_with = "time::in_seconds")]
     pub period: Duration,
     /// The time for which the current table has received events.
+    #[serde(serialize_with = "time::in_seconds")]
     pub age: Duration,
     /// Whether the next rotation is due. The next maintenance run does it.
+    #[serde(rename = "due")]
     pub is_due: bool,
     /// The causes that hold up a due rotation: consumers first, ordered by lag, the largest first. Empty when the rotation
     /// is not due or not held up.
@@ -64,13 +71,15 @@ impl Rotation {
 }
 
 /// The settings that decide when a queue is ticked.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct TickerSettings {
+pub struct TickThresholds {
     /// The number of new events that triggers a tick.
     pub max_count: i32,
     /// The time after which new events get a tick at the latest.
+    #[serde(serialize_with = "time::in_seconds")]
     pub max_lag: Duration,
     /// The time after which a queue without new events gets a tick.
+    #[serde(serialize_with = "time::in_seconds")]
     pub idle_period: Duration,
 }

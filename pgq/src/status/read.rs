@@ -12,7 +12,7 @@ use crate::schema::row_security;
 
 use super::query::{failed, query};
 use super::rotation::{self, RotationState};
-use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickerSettings};
+use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickThresholds};
 use crate::admin::integrity;
 use crate::admin::retained_events::failed_by;
 use crate::error::Error;
@@ -161,7 +161,7 @@ fn queue(row: &Row) -> QueueStatus {
             is_due: row.get("due"),
             held_up_by: Vec::new(),
         },
-        ticker: TickerSettings {
+        ticker: TickThresholds {
             max_count: row.get("max_count"),
             max_lag: seconds(row.get("max_lag")),
             idle_period: seconds(row.get("idle_period")),

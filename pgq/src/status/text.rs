@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use dbscript::plain;
+use dbscript::printable;
 use unicode_width::UnicodeWidthStr;
 
 use super::{ConsumerStatus, Cooperation, QueueStatus, Status};
@@ -19,15 +19,15 @@ impl fmt::Display for Status {
         writeln!(
             f,
             "Postgres version: {}   PgQ version: {}{schema}   Database: {}",
-            plain(&self.server_version),
-            plain(&self.pgq_version),
-            plain(&self.database)
+            printable(&self.server_version),
+            printable(&self.pgq_version),
+            printable(&self.database)
         )?;
         let mut queues = vec![QUEUE_TITLES.map(str::to_owned)];
         queues.extend(self.queues.iter().map(queue_cells));
         let mut consumers = vec![CONSUMER_TITLES.map(str::to_owned)];
         for queue in self.queues.iter().filter(|queue| !queue.consumers.is_empty()) {
-            let name = [format!("{}:", plain(&queue.name))];
+            let name = [format!("{}:", printable(&queue.name))];
             let cells = name.into_iter().chain(std::iter::repeat_n(String::new(), 6)).collect::<Vec<_>>();
             consumers.extend(cells.try_into());
             consumers.extend(queue.consumers.iter().map(consumer_cells));
@@ -41,7 +41,7 @@ impl fmt::Display for Status {
         self.write_holders(f)?;
         let mut space = "\n";
         for problem in self.problems() {
-            writeln!(f, "{space}! {}", plain(&problem))?;
+            writeln!(f, "{space}! {}", printable(&problem))?;
             space = "";
         }
         Ok(())
@@ -54,7 +54,7 @@ impl Status {
         for queue in &self.queues {
             for holder in &queue.rotation.held_up_by {
                 let text = format!("rotation of {} is held up by {holder}", queue.name);
-                writeln!(f, "{space}* {}", plain(&text))?;
+                writeln!(f, "{space}* {}", printable(&text))?;
                 space = "";
             }
         }
@@ -72,7 +72,7 @@ fn queue_cells(queue: &QueueStatus) -> [String; 7] {
         (queue.disabled, "disabled"),
     ];
     [
-        plain(&queue.name).into_owned(),
+        printable(&queue.name).into_owned(),
         format!("{}/{}", rotation.tables, exact(rotation.period)),
         format!("{}/{}/{}", ticker.max_count, exact(ticker.max_lag), exact(ticker.idle_period)),
         whole(queue.ticker_lag),
@@ -90,7 +90,7 @@ fn consumer_cells(consumer: &ConsumerStatus) -> [String; 7] {
         (consumer.cooperation == Some(Cooperation::Subconsumer), "subconsumer"),
     ];
     [
-        format!("  {}", plain(&consumer.name)),
+        format!("  {}", printable(&consumer.name)),
         whole(consumer.lag),
         whole(Some(consumer.last_seen)),
         number(consumer.pending_events),
@@ -150,11 +150,11 @@ fn exact(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{Holder, Rotation, TickerSettings};
+    use crate::status::{Holder, Rotation, TickThresholds};
 
     fn status() -> Status {
         let seconds = Duration::from_secs;
-        let ticker = TickerSettings { max_count: 500, max_lag: seconds(3), idle_period: seconds(60) };
+        let ticker = TickThresholds { max_count: 500, max_lag: seconds(3), idle_period: seconds(60) };
         let rotation = Rotation { tables: 3, period: seconds(7200), ..Rotation::default() };
         let mailer = QueueStatus {
             name: "mailer".to_owned(),

@@ -14,9 +14,9 @@ use crate::event::new_event::NewEvent;
 use crate::event::stored_event::{Event, Made};
 use dbscript::BoxError;
 
-/// A queue without a server, to test a consumer that needs no database: [`Batch::db`] panics.
+/// A queue without a server, for tests of a consumer that needs no database: [`Batch::db`] returns an error.
 ///
-/// Its clock stands still until it is [advanced](FakeQueue::advance).
+/// Its clock moves only by [`advance`](FakeQueue::advance).
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,22 +48,22 @@ pub struct FakeQueue {
     now: DateTime<Utc>,
     last_id: i64,
     ticks: i64,
-    waiting: Vec<Made>,
-    /// With the time from which on each is delivered.
-    put_aside: Vec<(DateTime<Utc>, Made)>,
+    pending: Vec<Made>,
+    /// The retry events, each with the time from which on it is delivered.
+    retry_events: Vec<(DateTime<Utc>, Made)>,
 }
 
-/// What a consumer did with a batch of a [`FakeQueue`], by the ids of events.
+/// The result of a batch of a [`FakeQueue`], by the ids of events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Processed {
     /// How many events the consumer read.
     pub events: u64,
-    /// The events that it read and did not tag.
+    /// The events that the consumer read and did not tag.
     pub done: Vec<i64>,
-    /// Those that come back, each after a time.
+    /// The events to be retried, each with its delay.
     pub retried: Vec<(i64, Duration)>,
-    /// Those that it gave up, each with the reason.
+    /// The failed events, each with the reason.
     pub failed: Vec<(i64, String)>,
 }
 
@@ -76,12 +76,12 @@ impl FakeQueue {
             now: DateTime::UNIX_EPOCH,
             last_id: 0,
             ticks: 1,
-            waiting: Vec::new(),
-            put_aside: Vec::new(),
+            pending: Vec::new(),
+            retry_events: Vec::new(),
         }
     }
 
-    /// Sets what becomes of events whose handler fails. Defaults to none: the batch stays as it is.
+    /// Sets the policy for events whose handler fails. Defaults to none: an error fails the whole batch.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> FakeQueue {
         self.policy = Some(policy);
         self
@@ -92,7 +92,7 @@ impl FakeQueue {
         self.last_id += 1;
         let [extra1, extra2, extra3, extra4] = event.extra;
         let texts = [event.event_type, event.data, extra1, extra2, extra3, extra4];
-        self.waiting.push(Made {
+        self.pending.push(Made {
             id: self.last_id,
             time: event.time.unwrap_or(self.now),
             txid: self.last_id,
@@ -102,22 +102,22 @@ impl FakeQueue {
         self.last_id
     }
 
-    /// Lets time pass, so that events come back whose retry is due.
+    /// Advances the clock, so that retry events become due.
     pub fn advance(&mut self, time: Duration) {
         self.now = self.later(time);
     }
 
-    /// Delivers all events that wait as one batch, as a worker would. Without events the consumer is not called.
+    /// Delivers all pending events as one batch, as a worker does. Without events the consumer is not called.
     ///
     /// # Errors
     ///
-    /// What the consumer returned. The events wait again then.
+    /// The error of the consumer. The events stay pending then.
     pub fn deliver(&mut self, consumer: &mut impl Consumer) -> Result<Processed, BoxError> {
-        self.take_back();
-        if self.waiting.is_empty() {
+        self.redeliver_due();
+        if self.pending.is_empty() {
             return Ok(Processed::default());
         }
-        let events = self.waiting.iter().cloned().map(Event::made).collect();
+        let events = self.pending.iter().cloned().map(Event::made).collect();
         let events = Events::of_test(&self.name, self.info(), events);
         let mut batch = Batch::of(events, self.policy.clone());
         consumer.process_batch(&mut batch)?;
@@ -126,7 +126,7 @@ impl FakeQueue {
         Ok(self.settle(read, tags))
     }
 
-    /// Returns the time after a while, or the last one that there is.
+    /// Returns the time after a delay, at most the latest time that `DateTime` supports.
     fn later(&self, time: Duration) -> DateTime<Utc> {
         let time = TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
         self.now.checked_add_signed(time).unwrap_or(DateTime::<Utc>::MAX_UTC)
@@ -139,27 +139,27 @@ impl FakeQueue {
             tick: self.ticks + 1,
             prev_tick_time: self.now,
             tick_time: self.now,
-            event_ids: i64::try_from(self.waiting.len()).unwrap_or(i64::MAX),
+            event_ids: i64::try_from(self.pending.len()).unwrap_or(i64::MAX),
         }
     }
 
-    /// Puts the events whose time has come among those that wait, in the order of ids.
-    fn take_back(&mut self) {
+    /// Makes the due retry events pending again, in the order of ids.
+    fn redeliver_due(&mut self) {
         let now = self.now;
-        let due = self.put_aside.extract_if(.., |(time, _)| *time <= now).map(|(_, event)| event);
-        self.waiting.extend(due);
-        self.waiting.sort_by_key(|event| event.id);
+        let due = self.retry_events.extract_if(.., |(time, _)| *time <= now).map(|(_, event)| event);
+        self.pending.extend(due);
+        self.pending.sort_by_key(|event| event.id);
     }
 
     fn settle(&mut self, read: u64, tags: Tags) -> Processed {
         let Tags { retries, failures, .. } = tags;
         let mut processed = Processed { events: read, ..Processed::default() };
-        for (place, mut event) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
+        for (place, mut event) in std::mem::take(&mut self.pending).into_iter().enumerate() {
             if let Some(seconds) = retries.get(&Tagged::of_test(event.id)) {
                 let delay = Duration::from_secs(seconds.unsigned_abs().into());
                 processed.retried.push((event.id, delay));
                 event.retry += 1;
-                self.put_aside.push((self.later(delay), event));
+                self.retry_events.push((self.later(delay), event));
             } else if (place as u64) < read && !failures.contains_key(&Tagged::of_test(event.id)) {
                 processed.done.push(event.id);
             }
@@ -211,7 +211,10 @@ mod tests {
         });
         let mut queue = queue_of_three();
         let error = queue.deliver(&mut consumer).expect_err("the batch fails");
-        assert_eq!(dbscript::describe(&*error), "cannot process the event (queue `q`, batch 1, event 2): no");
+        assert_eq!(
+            dbscript::describe(&*error),
+            "cannot process the event (queue `q`, consumer `test`, batch 1, event 2): no"
+        );
 
         let policy = RetryPolicy::fixed(Duration::from_secs(9)).max_retries(1);
         let mut queue = queue.retry_policy(policy);

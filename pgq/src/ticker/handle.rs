@@ -8,11 +8,11 @@ use dbscript::WorkerHandle;
 use super::state::TickerState;
 use crate::error::Error;
 
-/// How long maintenance may go on after the ticker was asked to end. It can be cancelled without harm.
+/// How long maintenance may continue after a stop. It can be cancelled without harm.
 const GRACE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
 
-/// A running ticker. Dropping it ends it within seconds, maintenance that takes longer is cancelled.
+/// A running ticker. Dropping the handle stops the ticker within seconds and cancels maintenance that takes longer.
 pub struct TickerHandle {
     pub(super) workers: Vec<WorkerHandle>,
     pub(super) state: TickerState,
@@ -20,19 +20,19 @@ pub struct TickerHandle {
 }
 
 impl TickerHandle {
-    /// Returns what tells other threads how the ticker is doing.
+    /// Returns the state of the ticker, for other threads to read.
     pub fn state(&self) -> TickerState {
         self.state.clone()
     }
 
-    /// Asks the ticker to end after the current round.
+    /// Requests that the ticker stops after the current round.
     pub fn stop(&self) {
         self.workers.iter().for_each(WorkerHandle::stop);
     }
 
-    /// Asks the ticker to end now: running statements are cancelled.
+    /// Stops the ticker now and cancels its running statements.
     ///
-    /// Returns whether it has ended, after three quarters of a second at most.
+    /// Returns within 0.75 seconds whether the ticker has stopped.
     pub fn abort(&self) -> bool {
         thread::scope(|scope| {
             let aborts: Vec<_> = self.workers.iter().map(|worker| scope.spawn(|| worker.abort())).collect();
@@ -40,16 +40,16 @@ impl TickerHandle {
         })
     }
 
-    /// Returns whether any part of the ticker has ended.
+    /// Returns whether any thread of the ticker has ended.
     pub fn is_finished(&self) -> bool {
         self.workers.iter().any(WorkerHandle::is_finished)
     }
 
-    /// Waits for the ticker to end.
+    /// Waits until the ticker has stopped.
     ///
     /// # Errors
     ///
-    /// What ended it, if it was not asked to.
+    /// The error that has stopped the ticker, if it was not stopped on request.
     pub fn join(mut self) -> Result<(), Error> {
         let mut result = Ok(());
         for worker in std::mem::take(&mut self.workers) {
@@ -58,7 +58,7 @@ impl TickerHandle {
         result.map_err(|error| Error::failed("the ticker failed").caused_by(error))
     }
 
-    /// Ends several tickers at once, within seconds; `at_once` says whether to wait at all.
+    /// Stops several tickers within seconds; once `at_once` returns true, cancels their work.
     pub(crate) fn end_all(tickers: Vec<TickerHandle>, at_once: impl Fn() -> bool) {
         let workers = || tickers.iter().flat_map(|ticker| &ticker.workers);
         workers().for_each(WorkerHandle::stop);
@@ -71,7 +71,7 @@ impl TickerHandle {
                 scope.spawn(|| worker.abort());
             }
         });
-        // What does not end even now is left to itself: a server that does not answer must not keep anybody.
+        // A thread that waits for a server which does not respond ends by itself later.
         for worker in tickers.into_iter().flat_map(|mut ticker| std::mem::take(&mut ticker.workers)) {
             if !worker.is_finished() {
                 thread::spawn(|| worker.join());

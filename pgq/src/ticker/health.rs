@@ -1,88 +1,101 @@
-//! What does not fit in the database: looked for at times, and logged.
+//! The periodic check for inconsistencies of the database, such as after a restore into another cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use dbscript::plain;
+use dbscript::{LogThrottle, describe, printable};
 use log::{debug, info, warn};
 use postgres::Client;
 
 use crate::admin::integrity::{self, Finding};
 use crate::error::Error;
+use crate::sql::ticker::PATIENCE;
 
-/// How often it is looked for what does not fit.
-const LOOK: Duration = Duration::from_secs(60);
-/// How often something that stays is logged again.
+/// The time between two checks.
+const CHECK_PERIOD: Duration = Duration::from_secs(60);
+/// How often a finding that persists is logged.
 const REPEAT: Duration = Duration::from_secs(3600);
-/// With more tables, events are left out.
-const TABLES: usize = 300;
+/// With more tables than this, the check omits the tables of events.
+const MAX_TABLES: usize = 300;
 
-/// Looks at times for what does not fit, and logs it when it appears, once an hour while it is there, and when it is
-/// gone.
-#[derive(Default)]
+/// Checks the database once a minute. A finding is logged when it appears, once an hour while it persists, and when it
+/// is gone.
 pub(super) struct Health {
-    looked: Option<Instant>,
-    /// What was logged, without its numbers, with its text and when that was.
-    told: BTreeMap<String, (String, Instant)>,
-    /// What was put right in this round, by queue.
-    noted: BTreeMap<String, String>,
-    /// When such a thing of a queue was logged last.
-    noted_at: BTreeMap<String, Instant>,
+    checked: Option<Instant>,
+    /// The text of each finding that was logged, by the finding without its numbers.
+    logged: BTreeMap<String, String>,
+    findings: LogThrottle,
+    /// The problems that ticks of this round have corrected, by queue.
+    corrected: BTreeMap<String, String>,
+    corrections: LogThrottle,
+}
+
+impl Default for Health {
+    fn default() -> Health {
+        Health {
+            checked: None,
+            logged: BTreeMap::new(),
+            findings: LogThrottle::every(REPEAT),
+            corrected: BTreeMap::new(),
+            corrections: LogThrottle::default(),
+        }
+    }
 }
 
 impl Health {
-    /// Looks when it is time. That it fails is no reason not to tick.
-    pub(super) fn look(&mut self, client: &mut Client, place: impl FnMut() -> String) {
-        if self.looked.is_none_or(|at| at.elapsed() >= LOOK) {
-            self.looked = Some(Instant::now());
+    /// Checks the database when it is time. A check that fails does not stop the ticker.
+    pub(super) fn check(&mut self, client: &mut Client, place: impl FnMut() -> String) {
+        if self.checked.is_none_or(|at| at.elapsed() >= CHECK_PERIOD) {
+            self.checked = Some(Instant::now());
             match inspect(client) {
-                Ok(found) => self.take(&found, place),
-                Err(error) => debug!("{}", dbscript::describe(&error)),
+                Ok(findings) => self.log_findings(&findings, place),
+                Err(error) => debug!("{}", describe(&error)),
             }
         }
     }
 
-    fn take(&mut self, found: &[Finding], mut place: impl FnMut() -> String) {
-        let now = Instant::now();
-        let keys: Vec<String> = found.iter().map(|finding| format!("{:?}", finding.key())).collect();
-        for (key, finding) in keys.iter().zip(found) {
-            if self.told.get(key).is_none_or(|(_, at)| now - *at >= REPEAT) {
+    fn log_findings(&mut self, findings: &[Finding], mut place: impl FnMut() -> String) {
+        let mut present = BTreeSet::new();
+        for finding in findings {
+            let key = format!("{:?}", finding.key());
+            if self.findings.admit_key(&key).is_some() {
                 let text = finding.to_string();
                 warn!("{}: {text}; {}", place(), finding.advice());
-                self.told.insert(key.clone(), (text, now));
+                self.logged.insert(key.clone(), text);
+            }
+            present.insert(key);
+        }
+        let gone: Vec<String> = self.logged.keys().filter(|key| !present.contains(*key)).cloned().collect();
+        for key in gone {
+            self.findings.forget_key(&key);
+            if let Some(text) = self.logged.remove(&key) {
+                info!("{}: no longer so: {text}", place());
             }
         }
-        let gone: Vec<String> = self.told.keys().filter(|key| !keys.contains(key)).cloned().collect();
-        for (text, _) in gone.iter().filter_map(|key| self.told.remove(key)) {
-            info!("{}: no longer so: {text}", place());
-        }
     }
 
-    /// Takes note of what was put right by a tick.
-    pub(super) fn note(&mut self, queue: &str, note: &str) {
-        self.noted.insert(queue.to_owned(), note.to_owned());
+    /// Records a problem that a tick has corrected.
+    pub(super) fn add_correction(&mut self, queue: &str, problem: &str) {
+        self.corrected.insert(queue.to_owned(), problem.to_owned());
     }
 
-    /// Logs what was put right, of a queue once a minute at most.
-    pub(super) fn tell(&mut self, mut place: impl FnMut() -> String) {
-        let now = Instant::now();
-        self.noted_at.retain(|_, at| now - *at < LOOK);
-        for (queue, note) in std::mem::take(&mut self.noted) {
-            self.noted_at.entry(queue).or_insert_with_key(|queue| {
-                let (queue, note) = (plain(queue), plain(&note));
-                warn!("{}: queue `{queue}`: {note}; it ticks all the same", place());
-                now
-            });
+    /// Logs the corrections of this round, once a minute for each queue.
+    pub(super) fn log_corrections(&mut self, mut place: impl FnMut() -> String) {
+        for (queue, problem) in std::mem::take(&mut self.corrected) {
+            if self.corrections.admit_key(&queue).is_some() {
+                let (queue, problem) = (printable(&queue), printable(&problem));
+                warn!("{}: queue `{queue}`: {problem}; a forced tick has corrected it", place());
+            }
         }
     }
 }
 
-/// Inspects the database, without waiting for what somebody has locked.
+/// Inspects the database without waiting for locks.
 fn inspect(client: &mut Client) -> Result<Vec<Finding>, Error> {
-    let failed = |error| Error::failed("cannot find out what does not fit in the database").caused_by(error);
+    let failed = |error| Error::failed("cannot check the database for inconsistencies").caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(crate::sql::ticker::PATIENCE).map_err(failed)?;
-    let found = integrity::inspect_up_to(&mut transaction, TABLES)?;
+    transaction.batch_execute(PATIENCE).map_err(failed)?;
+    let findings = integrity::inspect_up_to(&mut transaction, MAX_TABLES)?;
     transaction.commit().map_err(failed)?;
-    Ok(found)
+    Ok(findings)
 }

@@ -1,50 +1,52 @@
 //! Retry events and maintenance.
 
-mod chores;
 mod retries;
+mod task_loop;
 
-use crate::error::ErrorKind;
-use crate::names::{bytes, from_bytes};
-use dbscript::plain;
+use dbscript::printable;
 use log::warn;
 use postgres::Client;
 use postgres::types::Type;
 
-pub(crate) use self::chores::{Chore, ChoreLoop};
 pub use self::retries::retry_events;
-use crate::error::Error;
-use crate::names::{self, Name};
+pub(crate) use self::task_loop::{MaintenanceLoop, MaintenanceTask};
+use crate::error::{Error, ErrorKind};
+use crate::names::{self, Name, bytes, from_bytes};
 use crate::schema::{self, Trust, row_security};
 
-/// Does the maintenance that is due, each operation in a transaction of its own: rotation of event tables,
-/// vacuum of small ones, and what queues ask for. PgQ: `pgq.maint_operations`.
+/// Runs the maintenance that is due and returns the number of operations done. PgQ: `pgq.maint_operations`.
 ///
-/// A function that a queue asks for runs with the rights of this role, so it is left out, with a warning, unless it
-/// and its schema belong to this role, a superuser, or a role that has this one's rights.
+/// The operations are the rotation of event tables, the vacuum of small tables, and the functions that queues list in
+/// `queue_extra_maint`. Each runs in a transaction of its own. If one fails, the others still run.
 ///
-/// Every other operation is tried; returns how many were done.
+/// Such a function runs with the rights of this role. Unless the function and its schema belong to this role, to a
+/// superuser, or to a role that has this role's rights, it is skipped with a warning.
 ///
 /// # Errors
 ///
-/// When PgQ belongs to a role that could so use this one's rights
-/// ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)); else the first failure, after the others were tried.
+/// When PgQ belongs to a role that could use this role's rights that way
+/// ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)). Otherwise the first failure, after all operations were
+/// tried.
 pub fn maintain(client: &mut Client) -> Result<u64, Error> {
     schema::require(client)?;
     schema::require_trusted(client, Trust::All)?;
     maintain_some(client, |_| true)
 }
 
-/// As [`maintain`], with the operations that `wanted` takes when their turn comes.
-fn maintain_some(client: &mut Client, wanted: impl Fn(&Operation) -> bool) -> Result<u64, Error> {
+/// As [`maintain`], for the operations that `is_wanted` accepts.
+fn maintain_some(
+    client: &mut Client,
+    is_wanted: impl Fn(&MaintenanceOperation) -> bool,
+) -> Result<u64, Error> {
     let mut done = 0;
     let mut first_failure = None;
     for operation in operations(client)? {
-        // A function that returns more than 0 wants to be called again at once.
+        // A result above 0 means that the function has more to do.
         let mut again = operation.is_trusted(client).unwrap_or_else(|error| {
             first_failure.get_or_insert(error);
             false
         });
-        while again && wanted(&operation) {
+        while again && is_wanted(&operation) {
             match operation.run(client) {
                 Ok(more) => {
                     done += 1;
@@ -60,8 +62,8 @@ fn maintain_some(client: &mut Client, wanted: impl Fn(&Operation) -> bool) -> Re
     first_failure.map_or(Ok(done), Err)
 }
 
-/// Leaves the rotation of queues out that have a consumer at transaction ids that the server has not reached: it would
-/// seem to be past every rotation.
+/// Omits the rotation of a queue with a consumer at a transaction id that the server has not reached: such a consumer
+/// seems to have read every table.
 macro_rules! rotation_is_safe {
     () => {
         " where func_name <> 'pgq.maint_rotate_tables_step1' or not exists ( \
@@ -73,8 +75,8 @@ macro_rules! rotation_is_safe {
     };
 }
 
-/// Makes the columns of what maintenance is due: the function's name and argument, and both as SQL can call them; as
-/// bytes.
+/// Makes the statement that returns the due operations, as bytes: the function's name and argument, and both as SQL
+/// identifiers.
 macro_rules! operations {
     ($from:expr) => {
         concat!(
@@ -93,10 +95,10 @@ macro_rules! operations {
     };
 }
 
-/// What maintenance is due.
+/// Returns the due operations.
 const MAINTENANCE: &str = operations!("pgq.maint_operations()");
 
-/// What maintenance is due, as [`MAINTENANCE`], of PgQ alone.
+/// As [`MAINTENANCE`], for PgQ alone, without `pgq_node` and Londiste.
 const MAINTENANCE_ALONE: &str = operations!(
     "( \
          select 'pgq.maint_rotate_tables_step1', queue_name from pgq.queue \
@@ -107,20 +109,20 @@ const MAINTENANCE_ALONE: &str = operations!(
          union all select 'vacuum', name from pgq.maint_tables_to_vacuum() name) due (func_name, func_arg)"
 );
 
-fn operations(client: &mut Client) -> Result<Vec<Operation>, Error> {
-    let failed = |error| Error::failed("cannot find out what maintenance is due").caused_by(error);
-    // The extension's function reads tables of these schemas, whosever they are.
+fn operations(client: &mut Client) -> Result<Vec<MaintenanceOperation>, Error> {
+    let failed = |error| Error::failed("cannot read the due maintenance operations").caused_by(error);
+    // The extension's function also reads tables of the schemas `pgq_node` and `londiste`.
     let statement = match schema::require_trusted(client, Trust::Node) {
         Ok(()) => MAINTENANCE,
         Err(error) if error.kind() == ErrorKind::Untrusted => {
-            warn!("its maintenance is left out: {error}");
+            warn!("its maintenance is skipped: {error}");
             MAINTENANCE_ALONE
         }
         Err(error) => return Err(error),
     };
     let rows = client.query_typed(statement, &[]).map_err(failed)?;
     row_security::require_all_visible(client)?;
-    let operation = |row: &postgres::Row| Operation {
+    let operation = |row: &postgres::Row| MaintenanceOperation {
         name: row.get::<_, Name>(0).0,
         argument: row.get(1),
         function: row.get::<_, Name>(2).0,
@@ -129,23 +131,23 @@ fn operations(client: &mut Client) -> Result<Vec<Operation>, Error> {
     Ok(rows.iter().map(operation).collect())
 }
 
-/// Something to do: a function to call, or a table to vacuum.
-struct Operation {
+/// A function to call, or a table to vacuum.
+struct MaintenanceOperation {
     name: String,
-    /// Bytes, which need not be text.
+    /// Bytes that need not be valid text.
     argument: Option<Vec<u8>>,
-    /// The name as SQL can call it.
+    /// The name as an SQL identifier.
     function: String,
-    /// The argument as SQL can name it.
+    /// The argument as an SQL identifier.
     table: Option<String>,
 }
 
-/// Makes the call of a function of maintenance, whose name is quoted already, with an argument as bytes.
+/// Makes the call of a maintenance function, whose name is already quoted, with an argument as bytes.
 fn maintain_statement(function: &str) -> String {
     format!("select {function}({})", from_bytes!("$1"))
 }
 
-impl Operation {
+impl MaintenanceOperation {
     fn is_vacuum(&self) -> bool {
         self.name.eq_ignore_ascii_case("vacuum")
     }
@@ -154,7 +156,7 @@ impl Operation {
         self.name.starts_with("pgq.maint_rotate_tables_")
     }
 
-    /// Returns whether it may be run with this role's rights; logs whose it is otherwise.
+    /// Returns whether the operation may run with this role's rights; otherwise logs which role owns it.
     fn is_trusted(&self, client: &mut Client) -> Result<bool, Error> {
         if self.is_vacuum() || self.name.starts_with("pgq.maint_") {
             return Ok(true);
@@ -163,14 +165,18 @@ impl Operation {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Untrusted => {
                 let argument = names::shown(self.argument.as_deref().unwrap_or_default());
-                warn!("maintenance `{}` of `{}` is left out: {error}", plain(&self.name), plain(&argument));
+                warn!(
+                    "maintenance `{}` of `{}` is skipped: {error}",
+                    printable(&self.name),
+                    printable(&argument)
+                );
                 Ok(false)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Returns whether it wants to be run again.
+    /// Runs the operation; returns whether it has more to do.
     fn run(&self, client: &mut Client) -> Result<bool, Error> {
         let result = match &self.argument {
             _ if self.is_vacuum() => {
@@ -186,7 +192,7 @@ impl Operation {
             let argument = names::shown(self.argument.as_deref().unwrap_or_default());
             Error::failed(format!("maintenance `{}` of `{argument}` failed", self.name)).caused_by(error)
         })?;
-        // Whatever else a function returns means nothing.
+        // Results of other types are ignored.
         Ok(rows.first().is_some_and(|row| row.try_get::<_, i32>(0).is_ok_and(|more| more > 0)))
     }
 }

@@ -1,24 +1,24 @@
-//! How often a ticker does what.
+//! The delays of a ticker.
 
 use std::time::Duration;
 
-/// The name of the database in a worker's context, and in its messages.
+/// The name of the database in a worker's context and in messages.
 pub(crate) const DB: &str = "db";
 
-/// How often a ticker does what.
+/// The delays of a ticker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TickerSettings {
-    /// Time between two looks for queues that need a tick. Defaults to 0.1 seconds.
+    /// Time between two checks for queues that need a tick. Defaults to 0.1 seconds.
     pub loop_delay: Duration,
-    /// Time between two looks for retry events whose time has come. Defaults to 30 seconds.
+    /// Time between two checks for due retry events. Defaults to 30 seconds.
     pub retry_delay: Duration,
     /// Time between two rounds of maintenance. Defaults to 600 seconds.
     pub maint_delay: Duration,
-    /// Time to wait after a failed round, in which another ticker may take over: it looks once a second. Defaults
-    /// to 5 seconds.
+    /// Time to wait after a failed round. Another ticker, which checks once a second, can take over meanwhile. Defaults to
+    /// 5 seconds.
     pub exception_sleep: Duration,
-    /// Age at which connections are opened anew. Defaults to 20 minutes.
+    /// Age at which connections are replaced. Defaults to 20 minutes.
     pub connection_lifetime: Duration,
 }
 

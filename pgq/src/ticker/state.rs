@@ -1,95 +1,96 @@
-//! What a ticker is doing, for other threads to read.
+//! The state of a ticker, for other threads to read.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Reads what the ticker of one database is doing. Clones read the same ticker.
+/// The state of the ticker of one database. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct TickerState(Arc<Mutex<Inner>>);
+pub struct TickerState(Arc<Mutex<Shared>>);
 
-/// What the ticker of one database is doing.
+/// The status of the ticker of one database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TickerStatus {
-    /// Which part it has.
+    /// Its role.
     pub role: TickerRole,
-    /// When a round last reached the database; a look at the lock of another ticker is one too.
+    /// When a round last reached the database. A standby reaches it when it checks the lock.
     pub last_round: Option<SystemTime>,
-    /// Ticks made since it was started.
+    /// Ticks made since the start.
     pub ticks: u64,
-    /// Events that were given back to their queues.
+    /// Retry events that were put back into their queues.
     pub retried: u64,
     /// Maintenance operations done.
     pub maintained: u64,
     /// Queues that cannot be ticked.
     pub failing_queues: Vec<String>,
-    /// Who has the ticker's lock, and how to end that, when this ticker does not have it.
+    /// Which sessions hold the ticker's lock and how to end them, if this ticker does not hold it.
     pub lock_held_by: Option<String>,
-    /// Why the last round failed, if it did.
+    /// The error of the last round, if it failed.
     pub error: Option<String>,
 }
 
-/// The part of a ticker on its database.
+/// The role of a ticker on its database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TickerRole {
-    /// It has not reached the database, or not since the connection was lost.
+    /// The ticker has not reached the database since the start or since the connection was lost.
     #[default]
     Away,
-    /// It ticks.
+    /// The ticker is the leader.
     Ticking,
-    /// Another ticker does, and this one takes over when that one is gone; or the server is a standby, where
-    /// nobody can.
+    /// Another ticker is the leader, and this one takes over when that one fails; or the server is a standby, where no
+    /// ticker can tick.
     Standby,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct Shared {
     status: TickerStatus,
-    /// When the round began that has not ended yet.
+    /// When the current round began, if one is running.
     began: Option<Instant>,
 }
 
 impl TickerState {
-    /// Returns what the ticker is doing at this moment.
+    /// Returns the current status.
     pub fn status(&self) -> TickerStatus {
         self.lock().status.clone()
     }
 
-    /// Returns whether the ticker is the one at work.
+    /// Returns whether the ticker is the leader.
     pub fn is_ticking(&self) -> bool {
         self.lock().status.role == TickerRole::Ticking
     }
 
-    /// Returns whether a round hangs: it began longer ago than that and has not ended.
+    /// Returns whether the current round began longer ago than this.
     pub fn is_stuck(&self, longer_than: Duration) -> bool {
         self.lock().began.is_some_and(|began| began.elapsed() > longer_than)
     }
 
-    pub(super) fn begin(&self) {
+    pub(super) fn round_started(&self) {
         self.lock().began = Some(Instant::now());
     }
 
-    pub(super) fn reached(&self, role: Option<TickerRole>, failing_queues: Vec<String>) {
-        let mut inner = self.lock();
-        inner.began = None;
+    pub(super) fn round_succeeded(&self, role: Option<TickerRole>, failing_queues: Vec<String>) {
+        let mut shared = self.lock();
+        shared.began = None;
         let Some(role) = role else { return };
-        let status = &mut inner.status;
+        let status = &mut shared.status;
         (status.role, status.error, status.failing_queues) = (role, None, failing_queues);
         status.last_round = Some(SystemTime::now());
     }
 
-    pub(super) fn failed(&self, error: String) {
-        let mut inner = self.lock();
-        inner.began = None;
-        inner.status.role = TickerRole::Away;
-        inner.status.error = Some(error);
+    pub(super) fn round_failed(&self, error: String) {
+        let mut shared = self.lock();
+        shared.began = None;
+        shared.status.role = TickerRole::Away;
+        shared.status.error = Some(error);
     }
 
-    pub(crate) fn count(&self, add: impl FnOnce(&mut TickerStatus)) {
-        add(&mut self.lock().status);
+    pub(super) fn update(&self, change: impl FnOnce(&mut TickerStatus)) {
+        change(&mut self.lock().status);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

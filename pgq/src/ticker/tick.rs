@@ -1,4 +1,4 @@
-//! Ticks by hand, and how they are announced.
+//! Ticks without a ticker, and the notification channels of ticks.
 
 use postgres::GenericClient;
 use sha2::{Digest, Sha256};
@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 use crate::error::Error;
 use crate::schema::{self, Trust};
 
-/// Longer names are replaced by a hash: a channel's name has 63 bytes at most.
+/// Longer names are replaced by a hash: the name of a channel has at most 63 bytes.
 const LONGEST_NAME: usize = 59;
-/// How many characters of the hash there are.
+/// How many characters of the hash the name contains.
 const HASHED: usize = 40;
 
 const TICK: &str = "select pgq.ticker()";
@@ -17,7 +17,7 @@ const TICK: &str = "select pgq.ticker()";
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, when it belongs to a role that could so use this one's rights
+/// When PgQ is not installed, when it belongs to a role that could use this role's rights that way
 /// ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails.
 pub fn tick(client: &mut impl GenericClient) -> Result<u64, Error> {
     schema::require(client)?;
@@ -29,8 +29,8 @@ pub fn tick(client: &mut impl GenericClient) -> Result<u64, Error> {
 
 /// Returns the channel on which [`Ticker`](crate::Ticker) notifies of each tick of a queue, with the tick's id.
 ///
-/// It is `pgq:` and the queue's name, or a hash of the name when that has more than 59 bytes: the first 40
-/// digits of its SHA-256.
+/// The name is `pgq:` and the queue's name. A name of more than 59 bytes is replaced by the first 40 digits of its
+/// SHA-256.
 pub fn tick_channel(queue: &str) -> String {
     if queue.len() <= LONGEST_NAME {
         return format!("pgq:{queue}");

@@ -1,9 +1,9 @@
-//! The tickers of one database or of many, looked after.
+//! The tickers of one database or of a whole cluster, and the script that supervises them.
 
 mod cluster;
-mod pass;
+mod once;
 mod plan;
-mod watching;
+mod tickers_loop;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,10 +12,10 @@ use std::time::Duration;
 use log::{error, info};
 
 pub use self::plan::{DEFAULT_CHECK_PERIOD, TickerPlan, TickerScope};
-pub use self::watching::TickersLoop;
+pub use self::tickers_loop::TickersLoop;
 use crate::ticker::{Ticker, TickerHandle, TickerRole, TickerStatus};
 
-/// Runs a ticker for each database of a [`TickerPlan`]. Clones are the same tickers.
+/// Runs a ticker for each database of a [`TickerPlan`]. Clones share the tickers.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), dbscript::BoxError> {
@@ -38,35 +38,35 @@ pub struct Tickers(Arc<Mutex<Group>>);
 /// The running tickers.
 #[derive(Default)]
 struct Group {
-    /// Counts the scripts that have followed each other at reloads; the last one is in charge.
+    /// Counts the scripts: each reload starts another one, and only the last one stops tickers.
     generation: u64,
     plan: Option<TickerPlan>,
     running: BTreeMap<String, TickerHandle>,
 }
 
 impl Tickers {
-    /// Returns the script that starts tickers, ends those of databases that are gone, and ends all of them when
-    /// it is shut down.
+    /// Returns the script that starts a ticker for each database, stops those of databases that are gone, and stops all
+    /// of them when it shuts down.
     ///
-    /// The next one that is started up takes over from it: with the same plan, the tickers just go on.
+    /// When another script starts up, it takes over the tickers. With an equal plan they keep running.
     pub fn follow(&self, plan: TickerPlan) -> TickersLoop {
         TickersLoop::new(self.clone(), plan)
     }
 
-    /// Returns what the ticker of each database is doing. The names are those of databases, or `db` where the
-    /// plan has one connection string.
+    /// Returns the name of each database and the status of its ticker. If the plan has one connection string, the name is
+    /// `db`.
     pub fn status(&self) -> Vec<(String, TickerStatus)> {
         let group = self.lock();
         group.running.iter().map(|(name, ticker)| (name.clone(), ticker.state().status())).collect()
     }
 
-    /// Returns the name of each database, as [`status`](Tickers::status) has it, with its connection string.
+    /// Returns the name of each database, as in [`status`](Tickers::status), and its connection string.
     pub fn databases(&self) -> Vec<(String, String)> {
         let group = self.lock();
         group.running.iter().map(|(name, ticker)| (name.clone(), ticker.conninfo.clone())).collect()
     }
 
-    /// Makes a plan the one that is followed; returns its generation.
+    /// Follows a plan from now on; returns its generation.
     fn take_over(&self, plan: &TickerPlan) -> u64 {
         let mut group = self.lock();
         group.generation += 1;
@@ -79,12 +79,13 @@ impl Tickers {
         generation
     }
 
-    /// Starts a ticker, or another one for one that has ended.
+    /// Starts a ticker, in place of the one that has ended, if there is one.
     fn start(&self, plan: &TickerPlan, name: &str, conninfo: &str) {
-        let ticker = Ticker::new(conninfo).name(&plan.job(name)).settings(plan.settings.clone()).unchecked();
+        let ticker =
+            Ticker::new(conninfo).name(&plan.job(name)).settings(plan.settings.clone()).wait_for_pgq();
         match ticker.spawn() {
             Ok(ticker) => {
-                // One that is replaced ends, which takes a while, when the others can be looked at again.
+                // Dropping a ticker takes a while, so it happens after the lock is released.
                 let replaced = self.lock().running.insert(name.to_owned(), ticker);
                 drop(replaced);
             }
@@ -92,16 +93,16 @@ impl Tickers {
         }
     }
 
-    /// Ends one ticker.
+    /// Stops a ticker.
     fn end(&self, name: &str, why: &str) {
         let ticker = self.lock().running.remove(name);
         if let Some(ticker) = ticker {
-            info!("database `{name}`: {why}, not ticking there any more");
+            info!("database `{name}`: {why}, stopping its ticker");
             TickerHandle::end_all(vec![ticker], || false);
         }
     }
 
-    /// Ends all tickers of a generation; a later one keeps them.
+    /// Stops all tickers, unless a later generation has taken them over.
     fn end_all(&self, generation: u64, at_once: impl Fn() -> bool) {
         let mut group = self.lock();
         if group.generation == generation {
@@ -112,34 +113,34 @@ impl Tickers {
         }
     }
 
-    /// Returns the names of the running tickers, and whether each has trouble.
-    fn running(&self) -> BTreeMap<String, bool> {
+    /// Returns the names of the running tickers and their health.
+    fn running(&self) -> BTreeMap<String, Condition> {
         let group = self.lock();
-        let trouble = |ticker: &TickerHandle| ticker.is_finished() || ticker.state().status().error.is_some();
-        group.running.iter().map(|(name, ticker)| (name.clone(), trouble(ticker))).collect()
+        group.running.iter().map(|(name, ticker)| (name.clone(), Condition::of(ticker))).collect()
     }
 
-    /// Returns whether a part of a ticker has ended by itself.
+    /// Returns whether a thread of a ticker has ended by itself.
     fn has_ended(&self, name: &str) -> bool {
         self.lock().running.get(name).is_some_and(TickerHandle::is_finished)
     }
 
-    /// Returns the databases whose tickers hang: a round began longer ago than that and has not ended.
+    /// Returns the databases whose tickers hang: the current round began longer ago than this.
     fn stuck(&self, longer_than: Duration) -> BTreeSet<String> {
         let group = self.lock();
         let stuck = group.running.iter().filter(|(_, ticker)| ticker.state().is_stuck(longer_than));
         stuck.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Returns whether every ticker hangs: its round began longer ago than that and has not ended. One that fails
-    /// again and again does not, and without tickers none does.
+    /// Returns whether all tickers hang: the current round of each began longer ago than this. A ticker whose rounds fail
+    /// does not hang. Returns `false` if there are no tickers.
     pub fn all_are_stuck(&self, longer_than: Duration) -> bool {
         let group = self.lock();
         let mut tickers = group.running.values().peekable();
         tickers.peek().is_some() && tickers.all(|ticker| ticker.state().is_stuck(longer_than))
     }
 
-    /// Returns how many tickers have each part, and how many ticks, retried events and operations there were.
+    /// Returns how many tickers are leader, standby and away, and the sums of their ticks, retried events and maintenance
+    /// operations.
     fn totals(&self) -> ([usize; 3], [u64; 3]) {
         let (mut roles, mut work) = ([0; 3], [0; 3]);
         for (_, status) in self.status() {
@@ -158,5 +159,22 @@ impl Tickers {
 
     fn lock(&self) -> MutexGuard<'_, Group> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a running ticker works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    Healthy,
+    /// Its last round has failed, or one of its threads has ended.
+    Failing,
+}
+
+impl Condition {
+    fn of(ticker: &TickerHandle) -> Condition {
+        match ticker.is_finished() || ticker.state().status().error.is_some() {
+            true => Condition::Failing,
+            false => Condition::Healthy,
+        }
     }
 }

@@ -1,45 +1,53 @@
-//! Ticking the queues of one database: together where possible, one by one where some cannot be ticked.
+//! One round of ticks: all due queues of a database in few transactions, and each queue in its own transaction where
+//! some cannot be ticked.
 
-use crate::error::ErrorKind;
-use crate::names::bytes;
-use crate::sql::ticker::{PATIENCE, listed};
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbscript::{BoxError, Connection, Context, Control, plain};
+use dbscript::{BoxError, Connection, Context, Control, StateClass, describe, printable};
 use postgres::SimpleQueryMessage;
 use postgres::error::SqlState;
 
-use super::failing::{Failing, is_locked};
+use super::failing_queues::{FailingQueues, is_locked};
 use super::health::Health;
-use super::watch::Watch;
+use super::queue_cache::QueueCache;
+use super::state::TickerState;
 use crate::admin::integrity::ADVICE;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::lock;
+use crate::names::bytes;
 use crate::schema;
-use crate::ticker::TickerState;
+use crate::sql::ticker::{PATIENCE, listed};
 
-/// How many queues are ticked in one transaction.
+/// How many queues one transaction ticks.
 const TOGETHER: usize = 100;
-/// So many queues in a row that are locked may all wait for the same.
-const IN_A_ROW: usize = 3;
+/// After so many locked queues in a row, the ticker checks whether all ticks wait for the same lock.
+const LOCKED_IN_A_ROW: usize = 3;
 
-/// Ticks the queues that are due, each by its own rules.
+/// Ticks the queues that are due, each by its own thresholds.
 pub(crate) struct Ticking {
     state: TickerState,
-    watch: Watch,
-    failing: Failing,
+    cache: QueueCache,
+    failing: FailingQueues,
     health: Health,
-    /// Why queues must not be ticked, as the last statement has told.
+    /// The queues that the last statement did not tick because a tick would lose events, each with the reason.
     obstacles: BTreeMap<i32, String>,
-    /// Whether notifications go with the ticks of this round.
-    notifies: bool,
+    notifications: Notifications,
 }
 
-/// Two tickers that tick at once could get their ticks in another order than their snapshots, and events would
-/// come twice. The schema in SQL takes care of that itself, the extension does not.
+/// Whether ticks are announced by notifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Notifications {
+    Sent,
+    /// Sending them fails, and ticks matter more.
+    Omitted,
+}
+
+/// Serialises tickers. Without this lock, the order of two ticks could differ from the order of their snapshots, and
+/// events would be delivered twice. The schema in SQL takes the lock itself, the extension does not.
 const ONE_AT_A_TIME: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgq ticker'), -1)";
 
-/// Reads queues with their last ticks and how far their sequences have come, if that can be seen.
+/// Reads queues with their last ticks and the values of their sequences, which are null where this role may not read
+/// them.
 const ASKED: &str = "select queue_id, queue_name, queue_tick_seq, queue_event_seq, \
          2::pg_catalog.int8 * queue_ticker_max_count + 1000::pg_catalog.int8 as step, newest.*, ids.reached as tick_reached, \
          events.reached as event_reached \
@@ -56,9 +64,10 @@ const ASKED: &str = "select queue_id, queue_name, queue_tick_seq, queue_event_se
      cross join lateral (select case when pg_catalog.has_sequence_privilege(event_seq::pg_catalog.oid, 'select'::pg_catalog.text) \
          then coalesce(pg_catalog.pg_sequence_last_value(event_seq), pgq.seq_getval(queue_event_seq)) end as reached) events";
 
-/// Judges queues: `obstacle` is why a tick would lose events or never be seen, `note` what is put right by one that is
-/// forced. The schema in SQL moves its sequences on by itself. The extension would tick below its last tick, and makes
-/// no tick before the sequence of events has passed that of the last one: so often it is forced, each time by a step.
+/// Examines queues. `obstacle` is the reason why a tick would lose events or never be seen. `note` is a problem that a
+/// forced tick corrects. The schema in SQL advances its sequences by itself. The extension would tick below its last
+/// tick, and makes no tick until the sequence of events has passed the last tick: it is forced `steps` times, and each
+/// time advances the sequence.
 const JUDGED: &str = "select queue_id, queue_name, case \
          when next_id > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) then pg_catalog.format( \
              'the newest tick is of transaction id %s, and the server has not reached it', next_id) \
@@ -73,21 +82,26 @@ const JUDGED: &str = "select queue_id, queue_name, case \
              (tick_event_seq - event_reached) / step + 1::pg_catalog.int8)) else 1::pg_catalog.int8 end as steps \
      from asked, (select exists (select from pg_catalog.pg_extension where extname = 'pgq') as is_extension) kind";
 
-/// Makes the statements that tick queues: three columns with id and tick of each, without a tick and with the reason
-/// for one that must not be ticked, or with the tick -1 and what was put right; four with id, last tick, event id and
-/// time in seconds of each, and one with the transaction's id. With each tick goes a notification, unless it is not
-/// wanted. The commit does not wait for the disk.
-fn tick(queues: &[i32], notify: bool) -> String {
-    let notified = if notify {
-        concat!(
+/// Makes the statements that tick queues. The commit does not wait for the disk. The rows are distinguished by their
+/// number of columns:
+///
+/// | columns | row |
+/// | --- | --- |
+/// | 3 | queue id, tick, null |
+/// | 3 | queue id, null, why the queue must not be ticked |
+/// | 3 | queue id, -1, the problem that the tick has corrected |
+/// | 4 | queue id, last tick, its event id, its time in seconds |
+/// | 1 | the transaction's id |
+fn tick_statement(queues: &[i32], notifications: Notifications) -> String {
+    let notified = match notifications {
+        Notifications::Sent => concat!(
             "case when tick is not null then pg_catalog.pg_notify(case when pg_catalog.octet_length(",
             bytes!("queue_name"),
             ") <= 59 then 'pgq:' || queue_name else 'pgq:' || pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(",
             bytes!("queue_name"),
             "), 'hex'), 40) end, tick::pg_catalog.text)::pg_catalog.text end"
-        )
-    } else {
-        "null"
+        ),
+        Notifications::Omitted => "null",
     };
     let queues = listed(queues);
     format!(
@@ -116,57 +130,57 @@ impl Ticking {
     pub(crate) fn new(state: TickerState) -> Ticking {
         Ticking {
             state,
-            watch: Watch::default(),
-            failing: Failing::default(),
+            cache: QueueCache::default(),
+            failing: FailingQueues::default(),
             health: Health::default(),
             obstacles: BTreeMap::new(),
-            notifies: true,
+            notifications: Notifications::Sent,
         }
     }
 
-    /// Forgets what is known of the queues; the next round reads it anew.
+    /// Clears the cache of queues; the next round reads them.
     pub(super) fn forget(&mut self) {
-        self.watch.forget();
+        self.cache.forget();
     }
 
     /// Returns the names of the queues that cannot be ticked.
-    pub(crate) fn failing(&self) -> Vec<String> {
+    pub(crate) fn failing_queues(&self) -> Vec<String> {
         self.failing.names()
     }
 
-    /// Ticks what is due in the database of a name. Queues that cannot be ticked are logged.
+    /// Ticks the due queues in the database of a name, and logs the queues that cannot be ticked.
     pub(crate) fn round(&mut self, cx: &mut Context, name: &str) -> Result<(), BoxError> {
         let mut db = cx.database(name)?;
-        self.health.look(&mut db, || cx.databases().label(name));
-        self.watch.look(&mut db).map_err(|error| cx.locate(name, unknown(&mut db, error)))?;
-        let due: Vec<i32> = self.watch.due().map(|queue| queue.id).collect();
+        self.health.check(&mut db, || cx.databases().label(name));
+        self.cache.update(&mut db).map_err(|error| cx.locate(name, read_failed(&mut db, error)))?;
+        let due: Vec<i32> = self.cache.due().map(|queue| queue.id).collect();
         self.failing.retain(|id| due.contains(&id));
-        self.notifies = true;
+        self.notifications = Notifications::Sent;
         let result = self.tick_all(&mut db, &due, cx.control());
-        self.failing.tell(|| cx.databases().label(name));
-        self.health.tell(|| cx.databases().label(name));
+        self.failing.log(|| cx.databases().label(name));
+        self.health.log_corrections(|| cx.databases().label(name));
         result.map_err(|error| cx.locate(name, error).into())
     }
 
     fn tick_all(&mut self, db: &mut Connection, due: &[i32], control: &Control) -> Result<(), Error> {
-        let well: Vec<i32> = due.iter().copied().filter(|id| self.failing.is_well(*id)).collect();
-        for part in well.chunks(TOGETHER) {
+        let healthy: Vec<i32> = due.iter().copied().filter(|id| !self.failing.contains(*id)).collect();
+        for part in healthy.chunks(TOGETHER) {
             if control.is_stopping() {
                 return Ok(());
             }
             match self.tick(db, part, |error| is_full(error) || is_locked(error)) {
                 Ok(()) => self.add_obstacles(),
                 Err(error) if concerns_all(db, &error) => return Err(cannot_tick(error)),
-                Err(_) => self.one_by_one(db, part, control)?,
+                Err(_) => self.tick_one_by_one(db, part, control)?,
             }
         }
-        self.suspects(db, control)
+        self.retry_failing(db, control)
     }
 
-    /// Tries those that have failed before. Who waits for one that is still locked must not wait for more.
-    fn suspects(&mut self, db: &mut Connection, control: &Control) -> Result<(), Error> {
-        for id in self.failing.suspects() {
-            if control.is_stopping() || self.is_locked(db, id)? {
+    /// Retries queues that have failed before, up to the first that is still locked: each locked one delays the round.
+    fn retry_failing(&mut self, db: &mut Connection, control: &Control) -> Result<(), Error> {
+        for id in self.failing.due_for_retry() {
+            if control.is_stopping() || self.tick_one(db, id)? == Ticked::Locked {
                 break;
             }
         }
@@ -174,30 +188,32 @@ impl Ticking {
     }
 
     /// Ticks each queue in a transaction of its own.
-    fn one_by_one(&mut self, db: &mut Connection, queues: &[i32], control: &Control) -> Result<(), Error> {
+    fn tick_one_by_one(
+        &mut self,
+        db: &mut Connection,
+        queues: &[i32],
+        control: &Control,
+    ) -> Result<(), Error> {
         let mut locked = 0;
         for (at, id) in queues.iter().enumerate() {
             if control.is_stopping() {
                 break;
             }
-            locked = if self.is_locked(db, *id)? { locked + 1 } else { 0 };
-            if locked == IN_A_ROW {
-                return self.others(db, &queues[at + 1..], control);
+            locked = if self.tick_one(db, *id)? == Ticked::Locked { locked + 1 } else { 0 };
+            if locked == LOCKED_IN_A_ROW {
+                return self.tick_rest(db, &queues[at + 1..], control);
             }
         }
         Ok(())
     }
 
-    /// Ticks those that come after several locked ones. When they wait as well, it is for something that all
-    /// need, and waiting on queue by queue could take minutes.
-    fn others(&mut self, db: &mut Connection, queues: &[i32], control: &Control) -> Result<(), Error> {
+    /// Ticks the queues after several locked ones in one transaction. If that waits for a lock too, all ticks wait for the
+    /// same lock, and waiting for it once for each queue could take minutes.
+    fn tick_rest(&mut self, db: &mut Connection, queues: &[i32], control: &Control) -> Result<(), Error> {
         if queues.is_empty() {
             return Ok(());
         }
-        let notifies = std::mem::take(&mut self.notifies);
-        let result = self.try_tick(db, queues);
-        self.notifies = notifies;
-        match result {
+        match self.try_tick(db, queues, Notifications::Omitted) {
             Ok(()) => {
                 self.add_obstacles();
                 Ok(())
@@ -207,47 +223,48 @@ impl Ticking {
                 Err(Error::failed(what).caused_by(error))
             }
             Err(error) if concerns_all(db, &error) => Err(cannot_tick(error)),
-            Err(_) => self.one_by_one(db, queues, control),
+            Err(_) => self.tick_one_by_one(db, queues, control),
         }
     }
 
-    /// Takes note of queues that must not be ticked.
+    /// Records the queues that must not be ticked as failing.
     fn add_obstacles(&mut self) {
         for (id, obstacle) in std::mem::take(&mut self.obstacles) {
-            self.failing.add(id, self.watch.name(id), Some(&SqlState::DATA_CORRUPTED), obstacle);
+            self.failing.add(id, self.cache.name(id), Some(&SqlState::DATA_CORRUPTED), obstacle);
         }
     }
 
-    /// Ticks one queue and takes note of how that went; tells whether it is locked.
-    fn is_locked(&mut self, db: &mut Connection, id: i32) -> Result<bool, Error> {
+    /// Ticks one queue and records the result.
+    fn tick_one(&mut self, db: &mut Connection, id: i32) -> Result<Ticked, Error> {
         match self.tick(db, &[id], is_full) {
             Ok(()) if self.obstacles.contains_key(&id) => self.add_obstacles(),
             Ok(()) => self.failing.remove(id),
             Err(error) if concerns_all(db, &error) => return Err(cannot_tick(error)),
             Err(error) => {
                 let is_locked = is_locked(&error);
-                let who = if is_locked { strangers(db) } else { String::new() };
-                let line = format!("{}{who}", dbscript::describe(&error));
-                self.failing.add(id, self.watch.name(id), error.code(), line);
-                return Ok(is_locked);
+                let holders = if is_locked { strangers(db) } else { String::new() };
+                let line = format!("{}{holders}", describe(&error));
+                self.failing.add(id, self.cache.name(id), error.code(), line);
+                return Ok(if is_locked { Ticked::Locked } else { Ticked::Failed });
             }
         }
-        Ok(false)
+        Ok(Ticked::Answered)
     }
 
-    /// Ticks queues in one transaction. After an error that notifying may be the reason of, it goes without, for
-    /// the rest of the round if that helps: ticks are worth more than notifications.
+    /// Ticks queues in one transaction. After an error that notifications may have caused, ticks them without, and omits
+    /// notifications for the rest of the round if that helps.
     fn tick(
         &mut self,
         db: &mut Connection,
         queues: &[i32],
         may_be_notifying: impl Fn(&postgres::Error) -> bool,
     ) -> Result<(), postgres::Error> {
-        match self.try_tick(db, queues) {
-            Err(error) if self.notifies && may_be_notifying(&error) => {
-                self.notifies = false;
-                let result = self.try_tick(db, queues);
-                self.notifies = result.is_err();
+        match self.try_tick(db, queues, self.notifications) {
+            Err(error) if self.notifications == Notifications::Sent && may_be_notifying(&error) => {
+                let result = self.try_tick(db, queues, Notifications::Omitted);
+                if result.is_ok() {
+                    self.notifications = Notifications::Omitted;
+                }
                 result
             }
             result => result,
@@ -255,69 +272,84 @@ impl Ticking {
     }
 
     /// Ticks queues in one transaction, as far as the server agrees that they are due.
-    fn try_tick(&mut self, db: &mut Connection, queues: &[i32]) -> Result<(), postgres::Error> {
+    fn try_tick(
+        &mut self,
+        db: &mut Connection,
+        queues: &[i32],
+        notifications: Notifications,
+    ) -> Result<(), postgres::Error> {
         self.obstacles.clear();
-        let answer = db.simple_query(&tick(queues, self.notifies))?;
-        let mut silent: BTreeSet<i32> = queues.iter().copied().collect();
+        let answer = db.simple_query(&tick_statement(queues, notifications))?;
+        let mut not_ticked: BTreeSet<i32> = queues.iter().copied().collect();
         let mut ticks = 0;
         for message in &answer {
             let SimpleQueryMessage::Row(row) = message else { continue };
             let number = row.get(0).and_then(|text| text.parse::<u64>().ok());
             match (row.len(), number) {
-                (1, Some(transaction)) => self.watch.skip(transaction),
+                (1, Some(transaction)) => self.cache.skip(transaction),
                 (3, Some(id)) => {
                     let id = i32::try_from(id).unwrap_or_default();
                     match (row.get(1), row.get(2)) {
                         (None, Some(obstacle)) => {
-                            self.obstacles.insert(id, format!("{}; {ADVICE}", plain(obstacle)));
+                            self.obstacles.insert(id, format!("{}; {ADVICE}", printable(obstacle)));
                         }
-                        (Some("-1"), note) => self.health.note(self.watch.name(id), note.unwrap_or_default()),
+                        (Some("-1"), note) => {
+                            self.health.add_correction(self.cache.name(id), note.unwrap_or_default())
+                        }
                         (None, None) => {}
                         _ => {
                             ticks += 1;
-                            silent.remove(&id);
+                            not_ticked.remove(&id);
                         }
                     }
                 }
-                (4, _) => self.watch.last_tick(row),
+                (4, _) => self.cache.last_tick(row),
                 _ => {}
             }
         }
-        self.state.count(|status| status.ticks += ticks);
-        silent.into_iter().for_each(|id| self.watch.hold_off(id));
+        self.state.update(|status| status.ticks += ticks);
+        not_ticked.into_iter().for_each(|id| self.cache.set_not_due(id));
         Ok(())
     }
 }
 
-/// Returns whether the server's queue of notifications is full, since somebody does not read it.
+/// The result of ticking one queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ticked {
+    /// The server has ticked the queue, or decided that no tick is due or possible.
+    Answered,
+    /// Another session has locked the queue.
+    Locked,
+    Failed,
+}
+
+/// Returns whether the server's queue of notifications is full, because a session does not read them.
 fn is_full(error: &postgres::Error) -> bool {
     error.code() == Some(&SqlState::PROGRAM_LIMIT_EXCEEDED)
 }
 
-/// Returns whether an error is none of a single queue.
+/// Returns whether an error concerns more than one queue.
 fn concerns_all(db: &mut Connection, error: &postgres::Error) -> bool {
-    // Read-only after a failover, out of resources, an operator's order, a broken system.
-    let states = ["08", "25", "53", "57P", "58"];
-    let is_general = |state: &SqlState| states.iter().any(|class| state.code().starts_with(class));
+    // Connection lost, read-only after a failover, out of resources, ended by an operator, system error.
+    let is_general = |state| StateClass::Server.contains(state);
     match error.code() {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => !may_tick(db),
         state => state.is_none_or(is_general),
     }
 }
 
-/// Whether this role may tick queues.
+/// Returns whether this role may tick queues.
 const MAY_TICK: &str = "select pg_catalog.has_function_privilege('pgq.ticker(pg_catalog.text)', 'execute')";
 
-/// Returns whether this role may tick at all.
+/// Returns whether this role may tick queues. A role that may not read the privilege may not.
 fn may_tick(db: &mut Connection) -> bool {
-    // Who may not even ask may not.
     db.query_typed_one(MAY_TICK, &[]).is_ok_and(|row| row.get(0))
 }
 
-/// Names those that have a lock which ticks need and may not tick, if there are any.
+/// Returns, in brackets, which sessions hold a lock that ticks need although their roles may not tick.
 fn strangers(db: &mut Connection) -> String {
     match lock::strangers_to_ticks(&mut **db) {
-        Ok(holders) if !holders.is_empty() => format!(" ({})", lock::told("a lock of ticks", &holders)),
+        Ok(holders) if !holders.is_empty() => format!(" ({})", lock::held_by("a lock of ticks", &holders)),
         _ => String::new(),
     }
 }
@@ -326,10 +358,9 @@ fn cannot_tick(error: postgres::Error) -> Error {
     Error::failed("cannot tick").caused_by(error)
 }
 
-/// Says what is missing, when it is PgQ.
-fn unknown(db: &mut Connection, error: postgres::Error) -> Error {
-    let is_undefined =
-        error.code().is_some_and(|state| ["42", "3F"].iter().any(|class| state.code().starts_with(class)));
+/// Makes the error of a failed read of queues. If PgQ is missing, the error says so.
+fn read_failed(db: &mut Connection, error: postgres::Error) -> Error {
+    let is_undefined = error.code().is_some_and(|state| StateClass::Undefined.contains(state));
     if is_undefined
         && let Err(missing) = schema::require(&mut **db)
         && missing.kind() == ErrorKind::Missing

@@ -3,10 +3,9 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Mutex;
 
-use super::watchdog::{self, Watchdog};
-use super::{Server, bindir, free_port};
+use super::watchdog::Place;
+use super::{Server, bindir, free_port, template};
 
 const SOCKET_PORT: u16 = 5432;
 
@@ -21,7 +20,7 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// Sets whether a commit waits for the disk. Defaults to false.
+    /// Sets whether the data is on the disk, and a commit waits for it. Defaults to false.
     pub(crate) fn durable(mut self, durable: bool) -> Builder {
         self.durable = durable;
         self
@@ -58,7 +57,11 @@ impl Builder {
     /// Says in one line what to do when PostgreSQL is not installed, otherwise shows the server's log.
     pub(crate) fn start(self) -> Result<Server, String> {
         let bindir = if self.with_pgq { bindir::find_with_pgq() } else { bindir::find() }?;
-        self.start_from(bindir, |server| server.order("init"))
+        if self.durable {
+            return self.start_from(bindir, |server| server.order("init"));
+        }
+        let template = template::data_dir(&bindir)?;
+        self.start_from(bindir, |server| server.order(&format!("copy {}", template.display())))
     }
 
     /// Starts a server of these binaries, whose folder of data is made first.
@@ -68,9 +71,8 @@ impl Builder {
         make_data: impl FnOnce(&Server) -> Result<(), String>,
     ) -> Result<Server, String> {
         let port = if self.listen_localhost { free_port() } else { SOCKET_PORT };
-        let (watchdog, dir) = Watchdog::spawn(watchdog::SERVER, &bindir)
-            .map_err(|error| format!("cannot create a folder for PostgreSQL's files: {error}"))?;
-        let server = Server { bindir, dir, port, watchdog: Mutex::new(watchdog) };
+        let place = if self.durable { Place::Disk } else { Place::Memory };
+        let server = Server::without_data(bindir, port, place)?;
         make_data(&server)?;
         self.configure(&server).map_err(|error| format!("cannot write PostgreSQL's settings: {error}"))?;
         server.order("start")?;
@@ -86,13 +88,17 @@ impl Builder {
         let mut conf = fs::OpenOptions::new().append(true).open(data.join("postgresql.conf"))?;
         let socket_dir = server.dir.to_string_lossy();
         let port = server.port.to_string();
+        let durable = if self.durable { "on" } else { "off" };
         let defaults = [
             ("listen_addresses", if self.listen_localhost { "127.0.0.1" } else { "" }),
             ("unix_socket_directories", &socket_dir),
             ("port", &port),
             // Statements are recognized by the functions that they call, wherever these stand.
             ("track_activity_query_size", "16kB"),
-            ("fsync", if self.durable { "on" } else { "off" }),
+            ("fsync", durable),
+            ("full_page_writes", durable),
+            // Compiling statements that run once is work without a use.
+            ("jit", "off"),
             ("timezone", "UTC"),
             ("log_timezone", "UTC"),
         ];

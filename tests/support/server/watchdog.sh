@@ -8,7 +8,7 @@ unset SCRIPT
 
 finish() {
     [ -n "$dir" ] || return
-    stop immediate
+    stop QUIT
     rm -rf "$dir" || { sleep 1; rm -rf "$dir"; }
 }
 init() {
@@ -18,22 +18,26 @@ init() {
     done
 }
 copy() {
-    cp -R "$1" "$dir/data" && : >"$dir/data/standby.signal"
+    cp -R "$1" "$dir/data"
+}
+follow() {
+    copy "$1" && : >"$dir/data/standby.signal"
 }
 start() {
     rm -f "$dir/exited"
     ("$bin/postgres" -D "$dir/data"; : >"$dir/exited") </dev/null >>"$dir/log" 2>&1 &
 }
+# A server that is about to start has no file with its process id yet.
 stop() {
-    [ ! -e "$dir/data/postmaster.pid" ] || "$bin/pg_ctl" stop -D "$dir/data" -m "$1" -s
     until [ -e "$dir/exited" ]; do
+        pid=$(head -n 1 "$dir/data/postmaster.pid")
+        [ -z "$pid" ] || kill -s "$1" "$pid"
         sleep 0.02
-        [ ! -e "$dir/data/postmaster.pid" ] || "$bin/pg_ctl" stop -D "$dir/data" -m "$1" -s
     done
     wait
 }
 restart() {
-    stop immediate && start
+    stop QUIT && start
 }
 answer() {
     "$@" </dev/null >>"$dir/log" 2>&1 && echo ok || echo failed
@@ -56,8 +60,9 @@ while read -r command; do
     case $command in
         init) answer init ;;
         "copy "*) answer copy "${command#copy }" ;;
+        "follow "*) answer follow "${command#follow }" ;;
         start) answer start ;;
-        stop) answer stop fast ;;
+        stop) answer stop INT ;;
         restart) answer restart ;;
     esac
 done

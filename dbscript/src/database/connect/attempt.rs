@@ -10,9 +10,11 @@ use postgres::{Client, Config, SimpleQueryMessage};
 
 use super::{Canceller, Lifeline, Opened};
 use crate::database::conninfo::{Endpoint, SessionAttrs, Target};
-use crate::database::tls::{Connector, Encryption, LocalSocket, Progress, Protection, Scissors, SslMode};
+use crate::database::tls::{Encryption, SslMode};
+use crate::database::transport::{AbortHandle, Connector, LocalSocket, Progress, Protection};
+use crate::error::state_class::StateClass;
 use crate::error::tls_failure::TlsFailure;
-use crate::error::{BoxError, Error, describe};
+use crate::error::{BoxError, Error, describe, sqlstate};
 
 pub(super) struct Attempt<'a> {
     pub(super) target: &'a Target,
@@ -81,11 +83,17 @@ impl Attempt<'_> {
 
     fn open_in(&self, way: Way, progress: &Progress) -> Result<Opened, BoxError> {
         let Place::Socket(folder) = self.place else {
-            return self.finish(self.config(), self.protection(way)?, progress, Some(progress.scissors()));
+            return self.finish(
+                self.config(),
+                self.protection(way)?,
+                progress,
+                Some(progress.abort_handle()),
+            );
         };
         if let Ok((local, _stand_in)) = LocalSocket::new(folder, self.endpoint.port) {
             let config = self.local_config(&local);
-            let opened = self.finish(config, Protection::Local(local), progress, Some(progress.scissors()));
+            let opened =
+                self.finish(config, Protection::Local(local), progress, Some(progress.abort_handle()));
             if opened.is_ok() || progress.is_connected() {
                 return opened;
             }
@@ -99,13 +107,13 @@ impl Attempt<'_> {
         config: Config,
         protection: Protection,
         progress: &Progress,
-        scissors: Option<Scissors>,
+        abort: Option<AbortHandle>,
     ) -> Result<Opened, BoxError> {
         let mut client = config.connect(Connector::new(protection.clone(), progress.clone()))?;
         check_session(&mut client, self.session)?;
         progress.opened();
         let canceller = Canceller::new(client.cancel_token(), protection);
-        Ok(Opened { client, canceller, lifeline: Lifeline::new(scissors) })
+        Ok(Opened { client, canceller, lifeline: Lifeline::new(abort) })
     }
 
     fn protection(&self, way: Way) -> Result<Protection, BoxError> {
@@ -147,8 +155,7 @@ impl Attempt<'_> {
 
 /// A refusal of the user or of the protocol may be one for the want of encryption, or for its presence.
 fn is_refused(error: &(dyn StdError + 'static)) -> bool {
-    let refusal = |state: &str| state.starts_with("28") || state.starts_with("08");
-    crate::error::sqlstate(error).is_some_and(|state| refusal(state.code()))
+    sqlstate(error).is_some_and(|state| StateClass::Refusal.contains(state))
 }
 
 /// Returns both refusals, unless they are the same.

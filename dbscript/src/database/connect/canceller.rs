@@ -5,7 +5,7 @@ use std::time::Instant;
 use postgres::CancelToken;
 
 use crate::control::Cancel;
-use crate::database::tls::{Connector, Progress, Protection};
+use crate::database::transport::{Connector, Progress, Protection};
 
 /// Cancels the running statement of one connection, over a connection that is encrypted like it.
 pub(crate) struct Canceller {

@@ -1,4 +1,4 @@
-//! Opening a connection: hosts and addresses in turn, until one gives the encryption and the session wanted.
+//! Opening connections: tries hosts and addresses in turn until one offers the required encryption and session.
 
 mod attempt;
 mod canceller;
@@ -22,22 +22,22 @@ use self::refusals::Refusals;
 use crate::database::conninfo::{Endpoint, SessionAttrs, Target};
 use crate::error::{BoxError, Error};
 
-/// A client, and what cancels its statements.
+/// An open connection with its canceller.
 pub(crate) struct Opened {
     pub(crate) client: Client,
     pub(crate) canceller: Canceller,
     pub(crate) lifeline: Lifeline,
 }
 
-/// Opens a connection, which can be cancelled, to the first server that takes it and offers the session that is wanted.
-/// A server that vanishes without a word is noticed, as far as the connection string does not say otherwise.
+/// Opens a connection to the first server that accepts it and offers the required session. Dead peers are detected
+/// unless the connection string sets the time-outs.
 ///
 /// # Errors
 ///
-/// When there is none; tells what each one said.
+/// When no server accepts the connection, with the reason of each one.
 pub(crate) fn open(target: &Target) -> Result<Opened, Error> {
     let mut watched = target.clone();
-    watched.silence.notice(&mut watched.common);
+    watched.dead_peer.apply(&mut watched.common);
     let target = &watched;
     let mut refusals = Refusals::default();
     for session in passes(target.session) {
@@ -51,7 +51,7 @@ pub(crate) fn open(target: &Target) -> Result<Opened, Error> {
     Err(refusals.into_error(target))
 }
 
-/// A standby is preferred by looking for one, and then for anything.
+/// Returns the kinds of sessions to try, one after the other: `prefer-standby` tries a standby, and then any server.
 fn passes(session: SessionAttrs) -> &'static [SessionAttrs] {
     match session {
         SessionAttrs::Any => &[SessionAttrs::Any],
@@ -63,7 +63,8 @@ fn passes(session: SessionAttrs) -> &'static [SessionAttrs] {
     }
 }
 
-/// Goes on when no host has what is wanted; breaks without a connection when one ends the search.
+/// Tries all hosts. Returns `Break` with a connection, `Break` without one when a host ends the search, and `Continue`
+/// when no host offers the session.
 fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> ControlFlow<Option<Opened>> {
     let mut endpoints: Vec<&Endpoint> = target.hosts.iter().collect();
     if target.shuffled {
@@ -94,11 +95,11 @@ fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> 
     Continue(())
 }
 
-/// Returns every address of a host.
+/// Returns the addresses of a host.
 fn places(endpoint: &Endpoint, shuffled: bool) -> Result<Vec<Place>, BoxError> {
     if let Some(address) = endpoint.hostaddr {
         let name = match &endpoint.host {
-            // The driver would take it for a socket's folder, which is not what is connected to.
+            // The driver would treat a name that begins with a slash as the folder of a socket.
             Host::Tcp(name) if !name.starts_with('/') => name.clone(),
             _ => address.to_string(),
         };
@@ -119,7 +120,7 @@ fn places(endpoint: &Endpoint, shuffled: bool) -> Result<Vec<Place>, BoxError> {
     Ok(found)
 }
 
-/// Every `RandomState` hashes in its own way.
+/// Shuffles by random hashes: every `RandomState` has other keys.
 fn shuffle<T>(items: &mut [T]) {
     items.sort_by_cached_key(|_| RandomState::new().hash_one(0));
 }

@@ -1,6 +1,6 @@
-//! Sessions in which no schema stands before the catalogue.
+//! Sessions whose search path begins with `pg_catalog`.
 //!
-//! The path is a start option and not a setting of the session, which a pooler would hand on to somebody else.
+//! The path is a start option. A setting of the session would remain in a pooler's server connection for other clients.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,12 +11,12 @@ use postgres::error::SqlState;
 use super::{Opened, open};
 use crate::database::conninfo::Target;
 use crate::error::{BoxError, Error, sqlstate};
-use crate::text::plain::plain;
+use crate::text::printable::printable;
 
 const PATH: &str = "-c search_path=pg_catalog";
 
-/// The schemas of the search path, and whether the database has given a superuser's session another role. Whatever runs
-/// with that role's rights could take the superuser's back.
+/// Returns the schemas of the search path, and whether a setting of the database gives a superuser's session another
+/// role. Code that runs with the rights of that role could reset the role and become superuser again.
 const SESSION: &str = "select pg_catalog.current_schemas(true)::pg_catalog.text[], \
      session_user operator(pg_catalog.<>) current_user \
          and (select rolsuper from pg_catalog.pg_roles where rolname operator(pg_catalog.=) session_user) \
@@ -26,15 +26,15 @@ const SESSION: &str = "select pg_catalog.current_schemas(true)::pg_catalog.text[
                  where datname operator(pg_catalog.=) pg_catalog.current_database()) \
              and pg_catalog.starts_with(given, 'role='))";
 
-/// How a connection finds what a statement names without its schema.
+/// The search path of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SearchPath {
-    /// As the session does by itself.
+    /// The session's own search path.
     #[default]
     Session,
-    /// As the session does, which fails when a schema stands before the catalogue.
+    /// The session's own search path; opening fails when a schema precedes `pg_catalog`.
     Checked,
-    /// In the catalogue alone, as far as the server or a pooler lets the path be set; else as `Checked`.
+    /// Only `pg_catalog`. Like `Checked` where a pooler refuses the start option.
     Pinned,
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum SearchPath {
 ///
 /// # Errors
 ///
-/// As [`open`], and when a schema stands before the catalogue though it must not.
+/// As [`open`], and when a schema precedes `pg_catalog` in a checked or pinned search path.
 pub(crate) fn open_with(target: &Target, path: SearchPath) -> Result<Opened, Error> {
     let mut opened = match path {
         SearchPath::Session => return open(target),
@@ -54,7 +54,8 @@ pub(crate) fn open_with(target: &Target, path: SearchPath) -> Result<Opened, Err
     Ok(opened)
 }
 
-/// Poolers pass on what they know, and most of them refuse the rest; one that did is not asked again.
+/// Opens a connection with the start option, and without it where a pooler refuses unknown options. The refusal is
+/// remembered, so later connections omit the option.
 fn open_pinned(target: &Target) -> Result<Opened, Error> {
     let name = target.to_string();
     let refused = refusing().contains(&name);
@@ -78,8 +79,8 @@ fn refusing() -> MutexGuard<'static, BTreeSet<String>> {
     REFUSING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Fails when a schema stands before the catalogue: any operator may then be one of that schema. Fails when the owner
-/// of the database has given a superuser's session another role.
+/// Fails when a schema precedes `pg_catalog`, since any operator may then be one of that schema. Fails when a setting of
+/// the database gives a superuser's session another role.
 fn check(client: &mut Client) -> Result<(), BoxError> {
     let row = client.query_typed_one(SESSION, &[])?;
     let (schemas, has_other_role): (Vec<String>, bool) = (row.get(0), row.get(1));
@@ -94,7 +95,7 @@ fn check(client: &mut Client) -> Result<(), BoxError> {
             "schema `{}` comes before `pg_catalog` in the search path, so its functions and operators would be run in \
              place of PostgreSQL's; `pg_catalog` must be first or left out in `search_path` of the role, the database \
              or the connection string's `options`",
-            plain(schema)
+            printable(schema)
         ))
         .into()),
         _ => Ok(()),

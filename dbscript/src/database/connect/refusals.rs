@@ -1,4 +1,4 @@
-//! What the hosts of a connection string said.
+//! The reasons why hosts refused a connection.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,13 +9,13 @@ use super::attempt::{Place, UnwantedSession};
 use crate::database::conninfo::{Endpoint, Target};
 use crate::error::{BoxError, Error, describe, is_connection_error};
 
-/// Returns whether it makes sense to ask the next host: this one is away, or not what is wanted. As in libpq,
-/// one that refuses the user, or cannot prove who it is, ends the search.
+/// Returns whether the next host should be tried: this host is unreachable or offers another kind of session. As in
+/// libpq, a host that refuses the user or cannot prove its identity ends the search.
 pub(super) fn next_may_accept(error: &(dyn StdError + 'static)) -> bool {
     is_connection_error(error) || error.is::<UnwantedSession>()
 }
 
-/// Every host that was tried, with its reason.
+/// The tried hosts with their reasons.
 #[derive(Debug, Default)]
 pub(super) struct Refusals(Vec<(String, BoxError)>);
 
@@ -32,12 +32,12 @@ impl Refusals {
         self.0.push((format!("{host}:{}{address}", endpoint.port), error));
     }
 
-    /// Returns whether no host was there.
+    /// Returns whether all hosts were unreachable.
     fn are_connection_errors(&self) -> bool {
         !self.0.is_empty() && self.0.iter().all(|(_, error)| is_connection_error(&**error))
     }
 
-    /// Makes the error of a target that cannot be connected to.
+    /// Makes the error of a failed connection.
     pub(super) fn into_error(mut self, target: &Target) -> Error {
         let message = format!("cannot connect to {target}{}", self.hint());
         let is_away = self.are_connection_errors();
@@ -57,7 +57,7 @@ impl Refusals {
     fn hint(&self) -> &'static str {
         let all =
             |test: fn(&(dyn StdError + 'static)) -> bool| self.0.iter().all(|(_, error)| test(&**error));
-        // Without a word from any server, the question is whether there is one.
+        // If no server has answered, the hint asks whether one is running.
         if all(|error| is_connection_error(error) && crate::error::sqlstate(error).is_none()) {
             " (is the server running there?)"
         } else if all(lacks_password) {

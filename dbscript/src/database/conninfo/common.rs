@@ -1,31 +1,31 @@
-//! What a connection string says about every session, whatever its host.
+//! The settings of a connection string that are the same for all hosts.
 
 use std::time::Duration;
 
 use postgres::Config;
 use postgres::config::ChannelBinding;
 
+use super::environment::Environment;
 use super::keywords::is_blank;
 use super::options::Options;
-use super::surroundings::Surroundings;
 use crate::error::Error;
 
-/// libpq does not wait for less.
+/// The shortest `connect_timeout` of libpq, in seconds.
 const MIN_CONNECT_TIMEOUT: i32 = 2;
-/// The variables that set a parameter of each session.
+/// Environment variables, and the session parameters that they set.
 const PARAMETERS: [(&str, &str); 3] =
     [("PGDATESTYLE", "datestyle"), ("PGTZ", "timezone"), ("PGGEQO", "geqo")];
 
-/// Reads user, database, names, start options and timeouts.
-pub(super) fn read(options: &Options, surroundings: &Surroundings<'_>) -> Result<Config, Error> {
+/// Reads user, database, application name, start options and time-outs.
+pub(super) fn read(options: &Options, environment: &Environment<'_>) -> Result<Config, Error> {
     let mut config = Config::new();
-    let user = options.given("user").map(str::to_owned).map_or_else(|| surroundings.user(), Ok)?;
+    let user = options.given("user").map(str::to_owned).map_or_else(|| environment.user(), Ok)?;
     config.dbname(options.given("dbname").unwrap_or(&user)).user(&user);
-    let start = start_options(options, surroundings);
+    let start = start_options(options, environment);
     if !start.is_empty() {
         config.options(&start);
     }
-    // An empty name is one, too: it keeps the other names away.
+    // An empty name counts as given and hides the fallback.
     let name = options.get("application_name").or(options.given("fallback_application_name"));
     if let Some(name) = name {
         config.application_name(name);
@@ -35,11 +35,11 @@ pub(super) fn read(options: &Options, surroundings: &Surroundings<'_>) -> Result
     Ok(config)
 }
 
-/// Returns `options` with the parameters that the environment sets, which win.
-fn start_options(options: &Options, surroundings: &Surroundings<'_>) -> String {
+/// Returns `options` followed by the parameters of the environment, which take precedence.
+fn start_options(options: &Options, environment: &Environment<'_>) -> String {
     let mut start = options.given("options").unwrap_or_default().to_owned();
     for (variable, parameter) in PARAMETERS {
-        let Some(value) = surroundings.variable(variable) else { continue };
+        let Some(value) = environment.variable(variable) else { continue };
         if value.eq_ignore_ascii_case("default") {
             continue;
         }
@@ -66,7 +66,7 @@ fn channel_binding(options: &Options) -> Result<ChannelBinding, Error> {
     Ok(options.choice("channel_binding", &choices)?.unwrap_or(ChannelBinding::Prefer))
 }
 
-/// Zero and less leave a limit to the system.
+/// Reads the time-outs. Zero and negative values mean the default of the operating system.
 fn read_timeouts(options: &Options, config: &mut Config) -> Result<(), Error> {
     let positive = |keyword: &str| -> Result<Option<i32>, Error> {
         Ok(options.integer(keyword)?.filter(|number| *number > 0))

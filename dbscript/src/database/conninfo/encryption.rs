@@ -1,22 +1,22 @@
-//! What a connection string says about TLS.
+//! The TLS settings of a connection string.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::environment::Environment;
 use super::options::Options;
-use super::surroundings::Surroundings;
 use crate::database::tls::{RootCert, SslMode, TlsSettings, TlsVersion};
 use crate::error::Error;
 
 const SYSTEM: &str = "system";
 const FOLDER: &str = ".postgresql";
 
-/// Reads the `ssl` keywords. Looks whether files exist, and reads none.
-pub(super) fn read(options: &Options, surroundings: &Surroundings<'_>) -> Result<TlsSettings, Error> {
-    let root_cert = root_cert(options, surroundings);
+/// Reads the `ssl` keywords. Checks whether files exist, and reads none of them.
+pub(super) fn read(options: &Options, environment: &Environment<'_>) -> Result<TlsSettings, Error> {
+    let root_cert = root_cert(options, environment);
     let mode = mode(options, &root_cert)?;
-    let (cert, key) = client_cert(options, surroundings)?;
-    let home_crl = || home_file(surroundings, "root.crl").filter(|file| file.exists());
+    let (cert, key) = client_cert(options, environment)?;
+    let home_crl = || home_file(environment, "root.crl").filter(|file| file.exists());
     let (min_version, max_version) = versions(options)?;
     Ok(TlsSettings {
         mode,
@@ -32,7 +32,8 @@ pub(super) fn read(options: &Options, surroundings: &Surroundings<'_>) -> Result
     })
 }
 
-/// The system's authorities would vouch for any server, so with them the name is checked too.
+/// Reads `sslmode`. With `sslrootcert=system`, the host name must be checked: the system's authorities sign
+/// certificates for any server.
 fn mode(options: &Options, root_cert: &RootCert) -> Result<SslMode, Error> {
     let choices = [
         ("disable", SslMode::Disable),
@@ -46,46 +47,45 @@ fn mode(options: &Options, root_cert: &RootCert) -> Result<SslMode, Error> {
     match (root_cert, mode) {
         (RootCert::System, None | Some(SslMode::VerifyFull)) => Ok(SslMode::VerifyFull),
         (RootCert::System, Some(_)) => {
-            Err(options.invalid("sslmode", "sslrootcert=system needs sslmode=verify-full"))
+            Err(options.invalid("sslmode", "sslrootcert=system requires sslmode=verify-full"))
         }
         _ => Ok(mode.unwrap_or(SslMode::Prefer)),
     }
 }
 
-fn root_cert(options: &Options, surroundings: &Surroundings<'_>) -> RootCert {
+fn root_cert(options: &Options, environment: &Environment<'_>) -> RootCert {
     match options.given("sslrootcert") {
         Some(SYSTEM) => RootCert::System,
         Some(file) => RootCert::File(file.into()),
-        None => home_file(surroundings, "root.crt")
+        None => home_file(environment, "root.crt")
             .filter(|file| file.exists())
             .map_or(RootCert::None, RootCert::File),
     }
 }
 
-/// Returns the client's certificate and its key. A certificate that is not there is none, as for libpq, so that
-/// a name of nothing keeps the default away.
+/// Returns the client's certificate and its key. As in libpq, a certificate file that does not exist counts as no
+/// certificate, so the name of a missing file hides the default file.
 fn client_cert(
     options: &Options,
-    surroundings: &Surroundings<'_>,
+    environment: &Environment<'_>,
 ) -> Result<(Option<PathBuf>, Option<PathBuf>), Error> {
     let choices = [("disable", true), ("allow", true), ("require", false)];
     if options.choice("sslcertmode", &choices)? == Some(false) {
-        return Err(
-            options.refused("sslcertmode", "whether the server asks for a certificate is not checked")
-        );
+        return Err(options
+            .refused("sslcertmode", "the driver cannot check whether the server requests a certificate"));
     }
     let cert = options.given("sslcert").map(PathBuf::from);
-    let cert = cert.or_else(|| home_file(surroundings, "postgresql.crt"));
+    let cert = cert.or_else(|| home_file(environment, "postgresql.crt"));
     let Some(cert) = cert.filter(|file| !is_missing(file) && options.get("sslcertmode") != Some("disable"))
     else {
         return Ok((None, None));
     };
     let key = match options.given("sslkey") {
         Some(key) if key.contains(':') => {
-            return Err(options.refused("sslkey", "a key that a cryptographic engine keeps"));
+            return Err(options.refused("sslkey", "keys of cryptographic engines are not supported"));
         }
         Some(key) => Some(PathBuf::from(key)),
-        None => home_file(surroundings, "postgresql.key"),
+        None => home_file(environment, "postgresql.key"),
     };
     Ok((Some(cert), key))
 }
@@ -97,25 +97,25 @@ fn is_missing(file: &Path) -> bool {
     file.metadata().is_err_and(missing)
 }
 
-fn home_file(surroundings: &Surroundings<'_>, name: &str) -> Option<PathBuf> {
-    Some(surroundings.home_file(FOLDER)?.join(name))
+fn home_file(environment: &Environment<'_>, name: &str) -> Option<PathBuf> {
+    Some(environment.home_file(FOLDER)?.join(name))
 }
 
 fn is_direct(options: &Options, mode: SslMode) -> Result<bool, Error> {
     let direct = options.choice("sslnegotiation", &[("postgres", false), ("direct", true)])?.unwrap_or(false);
     if direct && matches!(mode, SslMode::Disable | SslMode::Allow | SslMode::Prefer) {
-        return Err(options.invalid("sslnegotiation", "it needs an sslmode of `require` or more"));
+        return Err(options.invalid("sslnegotiation", "it requires sslmode=require or stronger"));
     }
     Ok(direct)
 }
 
-/// Versions below 1.2 are not spoken, so a lower minimum is none.
+/// Reads the range of TLS versions. Versions below 1.2 are never used, so a lower minimum has no effect.
 fn versions(options: &Options) -> Result<(Option<TlsVersion>, Option<TlsVersion>), Error> {
     let (min, max) = ("ssl_min_protocol_version", "ssl_max_protocol_version");
     let lowest = version(options, min)?.filter(|minor| *minor >= 2);
     let highest = version(options, max)?;
     if highest.is_some_and(|minor| minor < 2) {
-        return Err(options.refused(max, "versions below TLSv1.2 are not spoken"));
+        return Err(options.refused(max, "versions below TLSv1.2 are not supported"));
     }
     if lowest.zip(highest).is_some_and(|(lowest, highest)| lowest > highest) {
         return Err(options.invalid(max, "less than `ssl_min_protocol_version`"));
@@ -124,7 +124,7 @@ fn versions(options: &Options) -> Result<(Option<TlsVersion>, Option<TlsVersion>
     Ok((lowest.map(tls), highest.map(tls)))
 }
 
-/// Returns the second number of a version of TLS 1.
+/// Returns the minor number of a version of TLS 1.
 fn version(options: &Options, keyword: &str) -> Result<Option<u8>, Error> {
     let Some(value) = options.given(keyword) else { return Ok(None) };
     let names = ["tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3"];

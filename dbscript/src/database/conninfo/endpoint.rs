@@ -1,22 +1,22 @@
-//! One server to try.
+//! Endpoints: the servers of a connection string.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use postgres::config::Host;
 
-/// One server to try.
+/// A server of a connection string.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
-    /// A name, which a certificate may have to match, or the folder of a socket.
+    /// A host name, which is compared with the certificate, or the folder of a socket.
     pub(crate) host: Host,
-    /// Where to connect to instead of asking for the name's address. There is none for a folder.
+    /// The address to connect to instead of resolving the name. `None` for a folder.
     pub(crate) hostaddr: Option<IpAddr>,
     pub(crate) port: u16,
     pub(crate) password: Option<String>,
 }
 
-/// Shows the name of the host or the folder.
+/// Shows the host name or the folder.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
@@ -26,7 +26,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Never shows the password.
+/// Hides the password.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")

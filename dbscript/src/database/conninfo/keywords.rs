@@ -1,9 +1,9 @@
-//! The keywords of connection strings, and the environment variable that stands in for each.
+//! The keywords of connection strings and their environment variables.
 
-/// A keyword, and the variable that gives its value where the string and the service do not.
+/// A keyword, and the environment variable of its default.
 pub(super) type Keyword = (&'static str, Option<&'static str>);
 
-/// All that libpq knows, up to PostgreSQL 18.
+/// All keywords of libpq, up to PostgreSQL 18.
 pub(super) const KEYWORDS: [Keyword; 50] = [
     ("service", Some("PGSERVICE")),
     ("user", Some("PGUSER")),
@@ -57,18 +57,18 @@ pub(super) const KEYWORDS: [Keyword; 50] = [
     ("oauth_scope", None),
 ];
 
-/// Returns the keyword of that name, if there is one.
+/// Returns the keyword of a name, or `None` when there is none.
 pub(super) fn find(name: &str) -> Option<Keyword> {
     KEYWORDS.iter().find(|(keyword, _)| *keyword == name).copied()
 }
 
-/// Returns whether the keyword's value is a secret.
+/// Returns whether the value of a keyword is secret.
 pub(super) fn is_secret(keyword: &str) -> bool {
     ["password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"]
         .contains(&keyword)
 }
 
-/// Returns whether a character is white space between keywords and values.
+/// Returns whether libpq treats a character as white space.
 pub(super) fn is_blank(c: char) -> bool {
     c.is_ascii_whitespace() || c == '\x0b'
 }

@@ -1,28 +1,28 @@
-//! Keywords with their values, before anything is made of them.
+//! Options: keywords with their unparsed values.
 
 use std::collections::BTreeMap;
 
 use super::keywords::{self, KEYWORDS, is_blank};
 use crate::error::Error;
 
-/// Where a value was found, for messages.
+/// The source of a value, for messages.
 #[derive(Clone, Copy)]
 pub(super) enum Origin {
     Text,
-    /// A string in which one cannot be sure where a password ends.
-    Obscure,
+    /// A string in which the end of a password is ambiguous, so that no value may be shown.
+    Ambiguous,
     Service,
     Variable(&'static str),
 }
 
-/// Keywords with their values. An empty value counts as given: it takes the place of the environment's.
+/// Keywords with their values. An empty value counts as given and hides the environment variable.
 #[derive(Default)]
 pub(super) struct Options(BTreeMap<&'static str, (String, Origin)>);
 
 impl Options {
-    /// Sets a value in place of an earlier one. Returns false if there is no such keyword.
+    /// Sets a value in place of an earlier one. Returns false for an unknown keyword.
     pub(super) fn set(&mut self, name: &str, value: String, origin: Origin) -> bool {
-        // The forerunner of `sslmode`.
+        // The predecessor of `sslmode`.
         if name == "requiressl" {
             let mode = if value.starts_with('1') { "require" } else { "prefer" };
             return self.set("sslmode", mode.to_owned(), origin);
@@ -34,7 +34,7 @@ impl Options {
         keyword.is_some()
     }
 
-    /// Sets a value unless there is one. Returns false if there is no such keyword.
+    /// Sets a value unless the keyword has one. Returns false for an unknown keyword.
     pub(super) fn add(&mut self, name: &str, value: String, origin: Origin) -> bool {
         let keyword = keywords::find(name);
         if let Some((keyword, _)) = keyword {
@@ -43,7 +43,7 @@ impl Options {
         keyword.is_some()
     }
 
-    /// Adds what the environment has for keywords without a value.
+    /// Adds the environment variables of the keywords without a value.
     pub(super) fn add_variables(&mut self, env: &dyn Fn(&str) -> Option<String>) {
         for (keyword, variable) in KEYWORDS {
             if let Some((variable, value)) = variable.and_then(|variable| Some((variable, env(variable)?))) {
@@ -55,22 +55,22 @@ impl Options {
         }
     }
 
-    /// Returns the value as it was given, which may be empty.
+    /// Returns the value, which may be empty.
     pub(super) fn get(&self, keyword: &str) -> Option<&str> {
         self.0.get(keyword).map(|(value, _)| value.as_str())
     }
 
-    /// Returns the value unless it is empty.
+    /// Returns the value if it is not empty.
     pub(super) fn given(&self, keyword: &str) -> Option<&str> {
         self.get(keyword).filter(|value| !value.is_empty())
     }
 
-    /// Returns whether there is a secret among the values.
+    /// Returns whether any of the keywords has a secret value.
     pub(super) fn has_secret(&self) -> bool {
         self.0.keys().any(|keyword| keywords::is_secret(keyword))
     }
 
-    /// Reads one of the names in `choices`; an empty value is none of them.
+    /// Parses a value as one of `choices`. An empty value is invalid unless it is a choice.
     pub(super) fn choice<T: Copy>(&self, keyword: &str, choices: &[(&str, T)]) -> Result<Option<T>, Error> {
         let Some(value) = self.get(keyword) else { return Ok(None) };
         let chosen = choices.iter().find(|(name, _)| *name == value);
@@ -80,24 +80,24 @@ impl Options {
         Ok(Some(chosen.1))
     }
 
-    /// Reads an integer as C does, with white space around it.
+    /// Parses an integer, which white space may surround as in libpq.
     pub(super) fn integer(&self, keyword: &str) -> Result<Option<i32>, Error> {
         let Some(value) = self.get(keyword) else { return Ok(None) };
         let integer = value.trim_matches(is_blank).parse();
         integer.map(Some).map_err(|_| self.invalid(keyword, "not an integer"))
     }
 
-    /// Makes the error of a value that cannot be used.
+    /// Makes the error of an invalid value.
     pub(super) fn invalid(&self, keyword: &str, why: &str) -> Error {
         let (value, place) = match self.0.get(keyword) {
-            Some((_, Origin::Obscure)) | None => (String::new(), String::new()),
+            Some((_, Origin::Ambiguous)) | None => (String::new(), String::new()),
             _ if keywords::is_secret(keyword) => (String::new(), String::new()),
             Some((value, origin)) => (format!(" `{}`", value.escape_debug()), place(*origin)),
         };
         Error::usage(format!("invalid value{value} of `{keyword}`{place}: {why}"))
     }
 
-    /// Makes the error of a keyword that has no meaning here.
+    /// Makes the error of an unsupported keyword.
     pub(super) fn refused(&self, keyword: &str, why: &str) -> Error {
         let place = self.0.get(keyword).map(|(_, origin)| place(*origin)).unwrap_or_default();
         Error::usage(format!("`{keyword}`{place} is not supported: {why}"))
@@ -106,7 +106,7 @@ impl Options {
 
 fn place(origin: Origin) -> String {
     match origin {
-        Origin::Text | Origin::Obscure => String::new(),
+        Origin::Text | Origin::Ambiguous => String::new(),
         Origin::Service => " in the service file".to_owned(),
         Origin::Variable(name) => format!(" in the environment variable {name}"),
     }

@@ -1,31 +1,30 @@
-//! Services: named groups of settings in `pg_service.conf`.
+//! Services: named groups of options in `pg_service.conf`.
 
 use std::path::{Path, PathBuf};
 
+use super::environment::Environment;
 use super::keywords::{self, is_blank};
 use super::options::{Options, Origin};
-use super::surroundings::Surroundings;
 use crate::error::Error;
 use crate::files::read_file;
 
-/// What is longer is no service file, in bytes.
+/// The largest service file, in bytes.
 const LIMIT: u64 = 16 * 1024 * 1024;
 const HOME_FILE: &str = ".pg_service.conf";
 const SYSTEM_FILE: &str = "pg_service.conf";
-/// Where Debian's libpq looks; PGSYSCONFDIR names another folder.
+/// The system's configuration folder of libpq on Debian. `PGSYSCONFDIR` overrides it.
 const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 
-/// Adds the settings of the service that the string or PGSERVICE names.
+/// Adds the options of the service that the string or `PGSERVICE` selects.
 ///
-/// The first of the user's file (PGSERVICEFILE, else `~/.pg_service.conf`) and the system's that has the service
-/// is taken.
+/// The user's file (`PGSERVICEFILE`, or else `~/.pg_service.conf`) takes precedence over the system's file.
 ///
 /// # Errors
 ///
-/// When no file has the service, or one that is read is broken. Lines are told by number, never by content.
-pub(super) fn add(options: &mut Options, surroundings: &Surroundings<'_>) -> Result<(), Error> {
-    let Some(name) = name(options, surroundings) else { return Ok(()) };
-    for file in files(surroundings) {
+/// When no file defines the service, or a file is invalid. Messages contain the number of a line, never its content.
+pub(super) fn add(options: &mut Options, environment: &Environment<'_>) -> Result<(), Error> {
+    let Some(name) = name(options, environment) else { return Ok(()) };
+    for file in files(environment) {
         if add_from(options, &file, &name)? {
             return Ok(());
         }
@@ -33,27 +32,27 @@ pub(super) fn add(options: &mut Options, surroundings: &Surroundings<'_>) -> Res
     Err(Error::usage(format!("the definition of service `{}` was not found", name.escape_debug())))
 }
 
-/// Returns the service that the string or PGSERVICE names.
-pub(super) fn name(options: &Options, surroundings: &Surroundings<'_>) -> Option<String> {
-    options.get("service").map(str::to_owned).or_else(|| surroundings.variable("PGSERVICE"))
+/// Returns the name of the service in the string or in `PGSERVICE`.
+pub(super) fn name(options: &Options, environment: &Environment<'_>) -> Option<String> {
+    options.get("service").map(str::to_owned).or_else(|| environment.variable("PGSERVICE"))
 }
 
-fn files(surroundings: &Surroundings<'_>) -> Vec<PathBuf> {
+fn files(environment: &Environment<'_>) -> Vec<PathBuf> {
     let existing = |file: &PathBuf| file.exists();
-    let user = match surroundings.variable("PGSERVICEFILE") {
+    let user = match environment.variable("PGSERVICEFILE") {
         Some(file) => Some(PathBuf::from(file)),
-        None => surroundings.home_file(HOME_FILE).filter(existing),
+        None => environment.home_file(HOME_FILE).filter(existing),
     };
-    let folder = surroundings.variable("PGSYSCONFDIR").unwrap_or_else(|| SYSTEM_FOLDER.to_owned());
+    let folder = environment.variable("PGSYSCONFDIR").unwrap_or_else(|| SYSTEM_FOLDER.to_owned());
     let system = Some(Path::new(&folder).join(SYSTEM_FILE)).filter(existing);
     user.into_iter().chain(system).collect()
 }
 
-/// Adds what the file says of the service, and returns whether it says anything.
+/// Adds the options of the service in a file, and returns whether the file defines the service.
 fn add_from(options: &mut Options, file: &Path, name: &str) -> Result<bool, Error> {
     let content = read_file(file, LIMIT)
         .map_err(|error| Error::usage(format!("service file `{}`", file.display())).caused_by(error))?;
-    let broken = |number: usize, why: &str| {
+    let invalid = |number: usize, why: &str| {
         Error::usage(format!("service file `{}`, line {number}: {why}", file.display()))
     };
     let header = format!("[{name}]");
@@ -61,7 +60,7 @@ fn add_from(options: &mut Options, file: &Path, name: &str) -> Result<bool, Erro
     for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
         let Ok(line) = str::from_utf8(line) else {
             if found {
-                return Err(broken(number, "not UTF-8"));
+                return Err(invalid(number, "not UTF-8"));
             }
             continue;
         };
@@ -72,7 +71,7 @@ fn add_from(options: &mut Options, file: &Path, name: &str) -> Result<bool, Erro
             }
             found = line.starts_with(&header);
         } else if found && !line.is_empty() && !line.starts_with('#') {
-            add_line(options, line).map_err(|why| broken(number, &why))?;
+            add_line(options, line).map_err(|why| invalid(number, &why))?;
         }
     }
     Ok(found)

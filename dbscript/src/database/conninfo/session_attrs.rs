@@ -1,9 +1,9 @@
-//! What kind of session is wanted.
+//! The required kind of session, `target_session_attrs`.
 
 use super::options::Options;
 use crate::error::Error;
 
-/// What kind of session is wanted (`target_session_attrs`).
+/// The required kind of session (`target_session_attrs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionAttrs {
     Any,
@@ -15,7 +15,7 @@ pub(crate) enum SessionAttrs {
 }
 
 impl SessionAttrs {
-    /// Reads the keyword. Defaults to any.
+    /// Reads the keyword. Defaults to `any`.
     pub(super) fn read(options: &Options) -> Result<SessionAttrs, Error> {
         let choices = [
             ("any", SessionAttrs::Any),

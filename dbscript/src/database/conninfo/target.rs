@@ -1,27 +1,27 @@
-//! What a connection string means.
+//! Targets: completed connection strings.
 
 use std::fmt;
 
 use postgres::Config;
 
-use super::{Endpoint, SessionAttrs, Silence};
+use super::{DeadPeerDetection, Endpoint, SessionAttrs};
 use crate::database::tls::TlsSettings;
 
-/// A connection string with all that libpq would add to it.
+/// A connection string with the values that libpq would add.
 #[derive(Clone)]
 pub(crate) struct Target {
-    /// Where to try, in order; never empty.
+    /// The servers to try, in order; never empty.
     pub(crate) hosts: Vec<Endpoint>,
-    /// What is the same for every host: user, database, options, timeouts; without hosts, ports, password and TLS.
+    /// The settings of all hosts: user, database, options, time-outs. Contains no hosts, ports, passwords or TLS settings.
     pub(crate) common: Config,
     pub(crate) tls: TlsSettings,
     pub(crate) session: SessionAttrs,
-    pub(crate) silence: Silence,
+    pub(crate) dead_peer: DeadPeerDetection,
     /// Whether the hosts are tried in a random order (`load_balance_hosts`).
     pub(crate) shuffled: bool,
 }
 
-/// Names database, hosts, ports and user.
+/// Shows database, hosts, ports and user.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hosts: Vec<_> = self.hosts.iter().map(ToString::to_string).collect();
@@ -40,7 +40,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// Never shows a secret.
+/// Hides secrets.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
@@ -48,7 +48,7 @@ impl fmt::Debug for Target {
             .field("common", &self.common)
             .field("tls", &self.tls)
             .field("session", &self.session)
-            .field("silence", &self.silence)
+            .field("dead_peer", &self.dead_peer)
             .field("shuffled", &self.shuffled)
             .finish()
     }

@@ -1,6 +1,6 @@
-//! Tests of the whole, with libpq as the measure where it can be asked.
+//! Tests of connection strings, compared with libpq.
 
-mod bench;
+mod comparison;
 mod completion;
 mod keywords;
 mod libpq;
@@ -10,10 +10,10 @@ use super::{Target, parse};
 use crate::error::Error;
 use crate::error::ErrorKind;
 
-/// Parses with these variables only; of two with one name the last counts.
+/// Parses with only these variables. The last one of a name counts.
 fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Target, Error> {
     parse(text, |name| {
-        let found = variables.iter().rev().find(|(known, _)| *known == name);
+        let found = variables.iter().rev().find(|(variable, _)| *variable == name);
         found.map(|(_, value)| (*value).to_owned())
     })
 }
@@ -23,7 +23,7 @@ fn line(error: &Error) -> String {
 }
 
 #[test]
-fn a_target_is_named_for_messages() {
+fn a_target_is_shown_in_messages() {
     let check = |text: &str, expected: &str| {
         let env = [("PGHOST", "/sock"), ("PGPORT", "5433"), ("PGUSER", "u"), ("PGDATABASE", "d")];
         assert_eq!(parse_with(text, &env).expect(text).to_string(), expected);
@@ -50,14 +50,14 @@ fn errors_name_the_keyword_and_where_it_was_set() {
     );
     check("hots=h", &[], "invalid connection string: unknown keyword `hots`");
     check("sourcedb", &[], "invalid connection string: missing `=` after `sourcedb`");
-    check("host='h", &[], "invalid connection string: a quoted value does not end");
+    check("host='h", &[], "invalid connection string: unterminated quoted value");
     check("host=a,b port=1,2,3", &[], "invalid connection string: 3 ports for 2 hosts");
     check("postgresql://h?hots=h", &[], "invalid connection URI: unknown parameter `hots`");
-    check("host=\0", &[], "invalid connection string: it holds a zero byte");
+    check("host=\0", &[], "invalid connection string: it contains a zero byte");
 }
 
 #[test]
-fn a_service_that_is_away_is_no_wrong_usage() {
+fn a_missing_service_is_not_a_usage_error() {
     let error =
         parse_with("service=x", &[("PGSERVICEFILE", "/dev/null")]).expect_err("there is no such service");
     assert!(error.kind() != ErrorKind::Usage, "{error:?}");
@@ -65,7 +65,7 @@ fn a_service_that_is_away_is_no_wrong_usage() {
 }
 
 #[test]
-fn secrets_are_shown_nowhere() {
+fn secrets_are_hidden() {
     for text in [
         "host=h password=s3 cret=x",
         "host=h password=s3 cret",

@@ -1,4 +1,4 @@
-//! Keywords of libpq that this driver cannot follow: refused where ignoring them would matter.
+//! Keywords of libpq that the driver does not support. They are refused where ignoring them would have an effect.
 
 use postgres::config::Host;
 
@@ -8,9 +8,9 @@ use crate::error::Error;
 
 /// Keywords that are refused whenever they have a value.
 const REFUSED: [(&str, &str); 9] = [
-    ("require_auth", "the driver cannot limit how a server asks for a password; see `channel_binding`"),
+    ("require_auth", "the driver cannot restrict the authentication method; see `channel_binding`"),
     ("sslcrldir", "name a file with `sslcrl`"),
-    ("sslkeylogfile", "the keys of a connection are not written to files"),
+    ("sslkeylogfile", "keys of connections are not written to files"),
     ("scram_client_key", "set `password`"),
     ("scram_server_key", "set `password`"),
     ("oauth_issuer", "OAuth"),
@@ -19,8 +19,8 @@ const REFUSED: [(&str, &str); 9] = [
     ("oauth_scope", "OAuth"),
 ];
 
-/// Refuses what cannot be had. Of no effect, and harmless, are `sslcompression`, `krbsrvname`, `gsslib` and
-/// `gssdelegation`.
+/// Refuses unsupported keywords. `sslcompression`, `krbsrvname`, `gsslib` and `gssdelegation` are accepted and have no
+/// effect.
 pub(super) fn check(options: &Options, hosts: &[Endpoint]) -> Result<(), Error> {
     for (keyword, why) in REFUSED {
         if options.given(keyword).is_some() {
@@ -34,7 +34,7 @@ pub(super) fn check(options: &Options, hosts: &[Endpoint]) -> Result<(), Error> 
     check_protocol(options)
 }
 
-/// Only sockets have peers with a user name.
+/// Refuses `requirepeer` for Unix sockets. libpq ignores it for other connections.
 fn check_peer(options: &Options, hosts: &[Endpoint]) -> Result<(), Error> {
     let local = hosts.iter().any(|endpoint| matches!(endpoint.host, Host::Unix(_)));
     if local && options.given("requirepeer").is_some() {
@@ -55,28 +55,28 @@ fn check_replication(options: &Options) -> Result<(), Error> {
     let off = ["false", "off", "no", "0"];
     match options.given("replication") {
         Some(value) if !off.contains(&value) => {
-            Err(options.refused("replication", "statements need a session of the usual kind"))
+            Err(options.refused("replication", "a replication session cannot run statements"))
         }
         _ => Ok(()),
     }
 }
 
-/// The server takes any spelling; texts in memory are UTF-8.
+/// Accepts UTF-8 only, in any spelling that the server accepts.
 fn check_encoding(options: &Options) -> Result<(), Error> {
     let Some(name) = options.given("client_encoding") else { return Ok(()) };
-    let spelt: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    if ["utf8", "unicode", "auto"].contains(&spelt.to_ascii_lowercase().as_str()) {
+    let normalized: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    if ["utf8", "unicode", "auto"].contains(&normalized.to_ascii_lowercase().as_str()) {
         return Ok(());
     }
     Err(options.invalid("client_encoding", "the encoding is always UTF8"))
 }
 
-/// The driver speaks version 3.0.
+/// Checks that the versions include 3.0, the only one of the driver.
 fn check_protocol(options: &Options) -> Result<(), Error> {
     let versions = [("3.0", true), ("3.2", false), ("latest", false), ("", true)];
     options.choice("max_protocol_version", &versions)?;
     if options.choice("min_protocol_version", &versions)? == Some(false) {
-        return Err(options.refused("min_protocol_version", "version 3.0 is spoken"));
+        return Err(options.refused("min_protocol_version", "the driver supports version 3.0 only"));
     }
     Ok(())
 }

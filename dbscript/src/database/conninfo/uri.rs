@@ -7,15 +7,15 @@ const PREFIXES: [&str; 2] = ["postgresql://", "postgres://"];
 const HOST_ENDS: [char; 4] = [':', '/', '?', ','];
 const PORT_ENDS: [char; 3] = ['/', '?', ','];
 
-/// Returns what follows the prefix of a URI.
+/// Returns the rest of a URI after its prefix, or `None` when the text is not a URI.
 pub(super) fn strip_prefix(text: &str) -> Option<&str> {
     PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix))
 }
 
-/// Parses what follows the prefix, as libpq does: any part may be missing or percent-encoded, and a part that
-/// is missing is not given, while a parameter may be given as empty.
+/// Parses the rest of a URI after its prefix, as libpq does: any part may be missing or percent-encoded. A missing part
+/// is not set, while a parameter may be set to an empty value.
 pub(super) fn parse(text: &str) -> Result<Options, Error> {
-    // With an unencoded slash or colon in a password, its rest looks like hosts.
+    // After an unencoded slash or colon in a password, the rest of the password is parsed as hosts.
     let origin = origin(text);
     let mut options = Options::default();
     let mut set = |keyword: &str, value: &str| -> Result<(), Error> {
@@ -37,8 +37,8 @@ pub(super) fn parse(text: &str) -> Result<Options, Error> {
     Ok(options)
 }
 
-/// Refuses what libpq takes for host, port and database, though it is more likely a user with an unencoded slash
-/// in the password, which would then be shown as a part of the database's name.
+/// Refuses a URI whose password probably contains an unencoded slash. libpq parses such a URI as host, port and
+/// database, and the password would be shown as a part of the database's name.
 pub(super) fn check(text: &str) -> Result<(), Error> {
     let (credentials, rest) = split_credentials(text);
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -50,7 +50,7 @@ pub(super) fn check(text: &str) -> Result<(), Error> {
 }
 
 fn origin(text: &str) -> Origin {
-    if text.contains('@') { Origin::Obscure } else { Origin::Text }
+    if text.contains('@') { Origin::Ambiguous } else { Origin::Text }
 }
 
 /// Splits at the `@` that comes before any slash.
@@ -61,7 +61,7 @@ fn split_credentials(text: &str) -> (&str, &str) {
     }
 }
 
-/// Returns the lists of hosts and of ports, and what follows them.
+/// Parses the lists of hosts and ports, and returns the rest.
 fn split_hosts(text: &str) -> Result<(String, String, &str), Error> {
     let (mut hosts, mut ports) = (String::new(), String::new());
     let mut rest = text;
@@ -112,7 +112,7 @@ fn add_parameters(options: &mut Options, parameters: &str) -> Result<(), Error> 
             return Err(invalid("a parameter has more than one `=`"));
         }
         let (mut keyword, mut value) = (decode(keyword)?, decode(value)?);
-        // What JDBC calls it.
+        // The spelling of JDBC.
         if keyword == "ssl" && value == "true" {
             (keyword, value) = ("sslmode".to_owned(), "require".to_owned());
         }
@@ -123,10 +123,10 @@ fn add_parameters(options: &mut Options, parameters: &str) -> Result<(), Error> 
     Ok(())
 }
 
-/// Names the parameter unless it may be a piece of a password that was not encoded.
+/// Makes the error of an unknown parameter, which is hidden when it may be a part of an unencoded password.
 fn unknown(keyword: &str, parameters: &str) -> Error {
     if parameters.contains('@') {
-        return invalid("unknown parameter, not shown since it may be a part of the password");
+        return invalid("unknown parameter, hidden because it may be a part of the password");
     }
     invalid(&format!("unknown parameter `{}`", keyword.escape_debug()))
 }
@@ -148,7 +148,7 @@ fn decode(text: &str) -> Result<String, Error> {
         }
         rest = after;
     }
-    String::from_utf8(bytes).map_err(|_| invalid("what is percent-encoded is not UTF-8"))
+    String::from_utf8(bytes).map_err(|_| invalid("percent-encoded text is not UTF-8"))
 }
 
 const BROKEN: &str = "a `%` is not followed by two hexadecimal digits";

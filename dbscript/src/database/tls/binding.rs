@@ -1,4 +1,4 @@
-//! What binds a password to the server's certificate (RFC 5929, `tls-server-end-point`).
+//! Binding of passwords to the server's certificate (RFC 5929, `tls-server-end-point`).
 
 use postgres::tls::ChannelBinding;
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -11,8 +11,8 @@ use x509_cert::der::oid::db::rfc5912::{
 
 use super::encryption::Encrypted;
 
-/// Returns the hash of the server's certificate; none where its signature does not say which hash to take.
-pub(super) fn of(stream: &Encrypted) -> ChannelBinding {
+/// Returns the hash of the server's certificate; none where its signature does not imply a hash.
+pub(crate) fn of(stream: &Encrypted) -> ChannelBinding {
     let certificates = stream.get_ref().1.peer_certificates();
     let hash = certificates.and_then(|certificates| certificates.first()).and_then(|der| hash(der));
     hash.map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
@@ -20,7 +20,7 @@ pub(super) fn of(stream: &Encrypted) -> ChannelBinding {
 
 fn hash(der: &[u8]) -> Option<Vec<u8>> {
     match Certificate::from_der(der).ok()?.signature_algorithm.oid {
-        // The weakest one is replaced.
+        // RFC 5929 replaces SHA-1.
         SHA_1_WITH_RSA_ENCRYPTION | SHA_256_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_256 => {
             Some(Sha256::digest(der).to_vec())
         }

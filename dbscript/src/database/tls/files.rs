@@ -8,12 +8,11 @@ use std::path::Path;
 use pkcs8::{EncryptedPrivateKeyInfo, SecretDocument};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use webpki::{CertRevocationList, OwnedCertRevocationList};
 
 use crate::error::Error;
 use crate::files::{self, read_file};
 
-/// What is longer is not read, in bytes: there are lists of revoked certificates of some megabytes.
+/// The longest file that is read, in bytes: some revocation lists have several megabytes.
 const LIMIT: u64 = 64 * 1024 * 1024;
 const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
 /// How OpenSSL marked an encrypted key before PKCS#8.
@@ -25,11 +24,8 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// Reads one or more certificate revocation lists.
-pub(super) fn revocation_lists(path: &Path) -> Result<Vec<CertRevocationList<'static>>, Error> {
-    let lists: Vec<CertificateRevocationListDer<'_>> = all(path, "certificate revocation list")?;
-    let lists =
-        lists.iter().map(|list| OwnedCertRevocationList::from_der(list).map(CertRevocationList::from));
-    lists.collect::<Result<_, _>>().map_err(|error| wrong(path, error))
+pub(super) fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, Error> {
+    all(path, "certificate revocation list")
 }
 
 /// Fails when a file cannot be read, is no regular file, or is too large.
@@ -42,7 +38,7 @@ fn all<T: PemObject>(path: &Path, what: &str) -> Result<Vec<T>, Error> {
     let found: Result<Vec<T>, _> = T::pem_slice_iter(&text).collect();
     let found = found.map_err(|error| wrong(path, error))?;
     if found.is_empty() {
-        return Err(wrong(path, format!("it holds no {what}")));
+        return Err(wrong(path, format!("it contains no {what}")));
     }
     Ok(found)
 }
@@ -53,7 +49,7 @@ pub(super) fn private_key(path: &Path, password: Option<&str>) -> Result<Private
     if is_readable_by_others(&metadata) {
         return Err(wrong(
             path,
-            "group or others may read it: its mode has to be 0600, or 0640 where root owns it",
+            "group or others may read it: its mode must be 0600, or 0640 where root owns it",
         ));
     }
     let text = files::check_regular(path, &metadata)
@@ -61,12 +57,12 @@ pub(super) fn private_key(path: &Path, password: Option<&str>) -> Result<Private
         .map_err(|error| unusable(path).caused_by(error))?;
     let text = String::from_utf8(text).map_err(|_| wrong(path, "it is not UTF-8"))?;
     if text.contains(OLD_ENCRYPTED_KEY) {
-        let convert = "it is encrypted in an old way: `openssl pkcs8 -topk8` makes one that can be used";
+        let convert = "it is encrypted in the format before PKCS#8: convert it with `openssl pkcs8 -topk8`";
         return Err(wrong(path, convert));
     }
     match text.find(&format!("-----BEGIN {ENCRYPTED_KEY}")) {
         Some(at) => decrypt(path, &text[at..], password),
-        None => PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| wrong(path, "it holds no key")),
+        None => PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| wrong(path, "it contains no key")),
     }
 }
 
@@ -81,7 +77,7 @@ fn decrypt(path: &Path, pem: &str, password: Option<&str>) -> Result<PrivateKeyD
     let (_, document) = SecretDocument::from_pem(pem).map_err(|error| wrong(path, error))?;
     let info = EncryptedPrivateKeyInfo::try_from(document.as_bytes()).map_err(|error| wrong(path, error))?;
     let key = info.decrypt(password).map_err(|_| {
-        wrong(path, "it cannot be decrypted: sslpassword is wrong, or the way of encryption is not known")
+        wrong(path, "it cannot be decrypted: sslpassword is wrong, or the cipher is not supported")
     })?;
     Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into())
 }
@@ -90,6 +86,7 @@ fn unusable(path: &Path) -> Error {
     Error::failed(format!("cannot use `{}`", path.display()))
 }
 
-fn wrong(path: &Path, why: impl Display) -> Error {
+/// Says why a file cannot be used.
+pub(super) fn wrong(path: &Path, why: impl Display) -> Error {
     unusable(path).caused_by(why.to_string())
 }

@@ -1,31 +1,21 @@
-//! Encryption: what a connection string says about it, and the streams that the driver gets.
+//! Encryption with rustls: what a connection string says about it, and which servers are trusted.
 
-mod connector;
-mod greeting;
-mod local;
-mod rollback;
-mod scissors;
 mod settings;
-mod stream;
 
-#[cfg(feature = "tls")]
-mod authorities;
 #[cfg(feature = "tls")]
 mod binding;
 #[cfg(feature = "tls")]
 mod client_config;
 #[cfg(feature = "tls")]
+mod common_name;
+#[cfg(feature = "tls")]
 mod encryption;
 #[cfg(feature = "tls")]
 mod files;
 #[cfg(feature = "tls")]
-mod host_name;
-#[cfg(feature = "tls")]
-mod old_certificate;
-#[cfg(feature = "tls")]
 mod refusal;
 #[cfg(feature = "tls")]
-mod usage;
+mod trust;
 #[cfg(feature = "tls")]
 mod verifier;
 
@@ -33,8 +23,5 @@ mod verifier;
 #[path = "no_encryption.rs"]
 mod encryption;
 
-pub(crate) use self::connector::{Connector, Progress, Protection};
-pub(crate) use self::encryption::Encryption;
-pub(crate) use self::local::LocalSocket;
-pub(crate) use self::scissors::Scissors;
+pub(crate) use self::encryption::{Encrypted, Encryption, channel_binding, explain_late};
 pub(crate) use self::settings::{RootCert, SslMode, TlsSettings, TlsVersion};

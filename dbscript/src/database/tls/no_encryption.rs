@@ -1,4 +1,4 @@
-//! What stands in for encryption in a build without the feature `tls`.
+//! The stand-in for encryption in a build without the feature `tls`.
 
 use std::convert::Infallible;
 use std::io;
@@ -9,7 +9,7 @@ use postgres::tls::{ChannelBinding, NoTlsStream};
 use super::TlsSettings;
 use crate::error::BoxError;
 
-pub(super) type Encrypted = NoTlsStream;
+pub(crate) type Encrypted = NoTlsStream;
 
 /// Encryption that nothing can make.
 #[derive(Clone)]
@@ -23,17 +23,17 @@ impl Encryption {
         Err("this build cannot encrypt: the feature `tls` of dbscript is off".into())
     }
 
-    pub(super) async fn handshake(self, _host: &str, _socket: Socket) -> Result<Encrypted, BoxError> {
+    pub(crate) async fn handshake(self, _host: &str, _socket: Socket) -> Result<Encrypted, BoxError> {
         match self.0 {}
     }
 }
 
 /// Binds nothing.
-pub(super) fn channel_binding(_stream: &Encrypted) -> ChannelBinding {
+pub(crate) fn channel_binding(_stream: &Encrypted) -> ChannelBinding {
     ChannelBinding::none()
 }
 
 /// Leaves the error as it is.
-pub(super) fn explain_late(error: io::Error) -> io::Error {
+pub(crate) fn explain_late(error: io::Error) -> io::Error {
     error
 }

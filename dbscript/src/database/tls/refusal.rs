@@ -1,54 +1,126 @@
-//! Why a server's certificate is refused.
+//! Handshakes that fail, in the words of an operator.
 
-use std::error::Error as StdError;
-use std::fmt;
-use std::sync::Arc;
+use std::io;
 
-use rustls::{CertificateError, Error, OtherError};
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError, Error as Rustls};
+use webpki::Error as Webpki;
 
-/// A reason for which rustls has no name.
-#[derive(Debug)]
-struct Refusal(String);
+use crate::error::BoxError;
+use crate::error::tls_failure::TlsFailure;
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+/// Explains an error after the handshake: with TLS 1.3, servers refuse certificates only then.
+pub(crate) fn explain_late(error: io::Error) -> io::Error {
+    if error.get_ref().is_some_and(|cause| cause.is::<Rustls>()) {
+        return io::Error::other(TlsFailure::new(explain(error)));
+    }
+    error
+}
+
+/// Says why the handshake failed, and what to do.
+pub(super) fn explain(error: io::Error) -> BoxError {
+    let Some(cause) = error.get_ref().and_then(|cause| cause.downcast_ref::<Rustls>()) else {
+        return error.into();
+    };
+    match cause {
+        Rustls::InvalidCertificate(wrong) => {
+            format!("the server's certificate is not accepted: {}", certificate(wrong)).into()
+        }
+        Rustls::InvalidCertRevocationList(wrong) => {
+            format!("the revocation list is not accepted: {wrong:?}; set sslcrl to one of the issuer's")
+                .into()
+        }
+        Rustls::AlertReceived(alert) => alert_received(*alert).into(),
+        _ => error.into(),
     }
 }
 
-impl StdError for Refusal {}
-
-/// Refuses a certificate; `why` goes on after its name.
-pub(super) fn because(why: impl Into<String>) -> Error {
-    CertificateError::Other(OtherError(Arc::new(Refusal(why.into())))).into()
+fn certificate(wrong: &CertificateError) -> String {
+    use CertificateError as Wrong;
+    let text = match wrong {
+        Wrong::Expired | Wrong::ExpiredContext { .. } => "it, or one above it, has expired; issue a new one",
+        Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => {
+            "it, or one above it, is not valid yet; compare the clocks"
+        }
+        Wrong::UnknownIssuer => {
+            "none of the root certificates has issued it; append its authority's to sslrootcert"
+        }
+        Wrong::Revoked => "it, or one above it, was revoked; issue a new one",
+        Wrong::UnknownRevocationStatus => {
+            "no revocation list covers its issuer, or one above; append the list to sslcrl"
+        }
+        Wrong::ExpiredRevocationList | Wrong::ExpiredRevocationListContext { .. } => {
+            "the revocation list has expired; renew the list in sslcrl"
+        }
+        Wrong::InvalidPurpose | Wrong::InvalidPurposeContext { .. } => {
+            "it, or one above it, is not for servers; issue it with `extendedKeyUsage=serverAuth`"
+        }
+        Wrong::UnsupportedSignatureAlgorithmContext { .. } => {
+            "its algorithms are not supported; issue it with ECDSA P-256, or RSA 2048 and SHA-256"
+        }
+        Wrong::NotValidForNameContext { expected, presented } => return other_host(expected, presented),
+        Wrong::Other(cause) => return cause.0.downcast_ref().map_or_else(|| cause.to_string(), chain),
+        other => return other.to_string(),
+    };
+    text.to_owned()
 }
 
-pub(super) fn not_for_servers() -> Error {
-    because("it may not be used by servers")
+fn other_host(host: &ServerName<'_>, presented: &[String]) -> String {
+    let kind = if matches!(host, ServerName::IpAddress(_)) { "IP" } else { "DNS" };
+    let host = host.to_str();
+    let right = format!("issue it with `subjectAltName={kind}:{host}`");
+    if presented.is_empty() {
+        return format!("it has no alternative name, and no common name that counts as `{host}`; {right}");
+    }
+    let names: Vec<_> = presented.iter().map(|name| format!("`{}`", inner(name).escape_debug())).collect();
+    format!("it is for {}, not for `{host}`; {right}", names.join(", "))
 }
 
-/// Refuses a certificate for webpki's reason.
-pub(super) fn of_webpki(error: webpki::Error) -> Error {
-    use webpki::Error as Wrong;
-    match error {
-        Wrong::CertExpired { .. } => CertificateError::Expired.into(),
-        Wrong::CertNotValidYet { .. } => CertificateError::NotValidYet.into(),
-        Wrong::UnknownIssuer => CertificateError::UnknownIssuer.into(),
-        Wrong::CertRevoked => CertificateError::Revoked.into(),
-        Wrong::UnknownRevocationStatus => CertificateError::UnknownRevocationStatus.into(),
-        Wrong::CrlExpired { .. } => CertificateError::ExpiredRevocationList.into(),
-        Wrong::RequiredEkuNotFoundContext(_) => not_for_servers(),
-        Wrong::CaUsedAsEndEntity => because("it is an authority's, and not a root certificate"),
-        Wrong::EndEntityUsedAsCa => {
-            because("the one that signed it, or one above, may not sign certificates")
+/// Returns the name in `DnsName("name")` or `IpAddress(address)`.
+fn inner(presented: &str) -> &str {
+    presented.split_once('(').map_or(presented, |(_, inner)| inner.trim_matches(['"', ')']))
+}
+
+/// Explains errors for which rustls has no name.
+fn chain(error: &Webpki) -> String {
+    let text = match error {
+        Webpki::UnsupportedCertVersion => {
+            "it, or one above it, is of version 1; issue one of version 3: `openssl x509 -req -extfile FILE`, \
+             with `subjectAltName=DNS:HOST` in the file"
         }
-        Wrong::PathLenConstraintViolated => {
-            because("there are more authorities above it than one of them allows")
+        Webpki::CaUsedAsEndEntity => {
+            "it is an authority's; issue one with `openssl req -x509 -addext basicConstraints=critical,CA:FALSE \
+             -addext subjectAltName=DNS:HOST`"
         }
-        Wrong::NameConstraintViolation => {
-            because("one of the authorities above it may not vouch for its names")
+        Webpki::EndEntityUsedAsCa => {
+            "one above it is not an authority's; issue that one with `basicConstraints=critical,CA:TRUE`"
         }
-        Wrong::UnsupportedCriticalExtension => because("it has a critical extension that is not known"),
-        other => because(format!("{other:?}")),
+        Webpki::PathLenConstraintViolated => {
+            "more authorities are above it than one of them allows; issue that one with a larger `pathlen`"
+        }
+        Webpki::NameConstraintViolation => {
+            "an authority above it may not issue certificates for its names; change `nameConstraints`"
+        }
+        Webpki::UnsupportedCriticalExtension => {
+            "it, or one above it, has a critical extension that is not supported; issue it without"
+        }
+        other => return format!("{other:?}"),
+    };
+    text.to_owned()
+}
+
+fn alert_received(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::UnknownCA => {
+            "the server refuses the client's certificate: its issuer is not in the server's ssl_ca_file"
+                .to_owned()
+        }
+        AlertDescription::CertificateRequired => {
+            "the server requires a client's certificate; set sslcert and sslkey".to_owned()
+        }
+        AlertDescription::ProtocolVersion => {
+            "the server does not support that version of TLS; change ssl_min_protocol_version".to_owned()
+        }
+        alert => format!("the server refuses: {alert:?}"),
     }
 }

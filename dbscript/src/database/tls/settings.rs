@@ -1,9 +1,9 @@
-//! What a connection string says about encryption.
+//! The keywords of a connection string that concern encryption.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// How much encryption is wanted, and how much proof of who the server is (`sslmode`).
+/// Whether to encrypt, and how to verify the server (`sslmode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SslMode {
     Disable,
@@ -14,10 +14,10 @@ pub(crate) enum SslMode {
     VerifyFull,
 }
 
-/// Which authorities may vouch for a server (`sslrootcert`).
+/// The authorities that may have issued the server's certificate (`sslrootcert`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RootCert {
-    /// None: the server's certificate is not checked, unless `sslmode` wants it to be.
+    /// None: the server's certificate is not verified, unless `sslmode` requires it.
     None,
     /// Those that the system trusts (`system`).
     System,
@@ -31,7 +31,7 @@ pub(crate) enum TlsVersion {
     Tls13,
 }
 
-/// All that a connection string says about encryption. Files are named, not read.
+/// All keywords that concern encryption. Files are named, not read.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct TlsSettings {
     pub(crate) mode: SslMode,
@@ -41,17 +41,17 @@ pub(crate) struct TlsSettings {
     /// The key of the client's certificate (`sslkey`); a default only where it exists.
     pub(crate) key: Option<PathBuf>,
     pub(crate) key_password: Option<String>,
-    /// Certificates that are no longer good (`sslcrl`); a default only where it exists.
+    /// Lists of revoked certificates (`sslcrl`); a default only where it exists.
     pub(crate) crl: Option<PathBuf>,
-    /// Whether the server is told the name by which it is called (`sslsni`).
+    /// Whether the client sends the host's name (`sslsni`).
     pub(crate) sni: bool,
-    /// Whether TLS begins at once, without asking for it in PostgreSQL's protocol (`sslnegotiation`).
+    /// Whether TLS begins at once, without a request in PostgreSQL's protocol (`sslnegotiation`).
     pub(crate) direct: bool,
     pub(crate) min_version: Option<TlsVersion>,
     pub(crate) max_version: Option<TlsVersion>,
 }
 
-/// Never shows the password of the key.
+/// Hides the password of the key.
 impl fmt::Debug for TlsSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsSettings")

@@ -1,111 +1,79 @@
-//! Who a server is.
-
-use std::fmt;
+//! Verifying servers with the verifier of rustls, as far as `sslmode` requires.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
-use x509_cert::Certificate;
-use x509_cert::der::Decode;
+use rustls::{CertificateError, DigitallySignedStruct as Signed, Error, SignatureScheme};
 
-use super::authorities::{Authorities, Bounds};
-use super::host_name::{self, Names};
-use super::{old_certificate, refusal};
+use super::common_name;
+use super::trust::Trust;
 
-/// Accepts the servers that libpq accepts, with the exceptions that [`Authorities`] tells.
+/// Leaves the chain, its revocation lists and its alternative names to rustls.
 ///
-/// That is what webpki accepts if the usages of keys allow it, and besides: names in the subject's common name
-/// where a certificate has no alternative names of that kind, a self-signed certificate that is a root
-/// certificate itself, and certificates of version 1.
+/// As in libpq, the host's name counts with `verify-full` only, and may be the common name of a certificate
+/// without alternative names.
+#[derive(Debug)]
 pub(super) struct Verifier {
     algorithms: WebPkiSupportedAlgorithms,
-    authorities: Option<Authorities>,
-    name: bool,
+    trust: Option<Trust>,
+    name: NameCheck,
+}
+
+/// Whether the certificate has to be for the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NameCheck {
+    Required,
+    Omitted,
 }
 
 impl Verifier {
-    /// Trusts everybody without `authorities`; looks at the host's name too with `name`.
+    /// Accepts every certificate whose key the server has, without `trust`.
     pub(super) fn new(
         algorithms: WebPkiSupportedAlgorithms,
-        authorities: Option<Authorities>,
-        name: bool,
+        trust: Option<Trust>,
+        name: NameCheck,
     ) -> Verifier {
-        Verifier { algorithms, authorities, name }
+        Verifier { algorithms, trust, name }
     }
 }
 
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("name", &self.name).finish_non_exhaustive()
-    }
+/// Returns whether only the host's name is wrong: rustls verifies it last.
+fn is_for_another_host(error: &Error) -> bool {
+    use CertificateError::{NotValidForName, NotValidForNameContext};
+    matches!(error, Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))
 }
 
-/// Reads the names that count. webpki looks at the bounds of alternative names only.
-fn names(leaf: &CertificateDer<'_>, bounds: Bounds) -> Result<Names, Error> {
-    let leaf = Certificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding)?;
-    let names = host_name::names(&leaf).ok_or_else(|| refusal::because("its names cannot be read"))?;
-    match bounds {
-        Bounds::Any => Ok(names),
-        Bounds::Certain => names.without_common_name().ok_or_else(|| {
-            refusal::because(
-                "it has no alternative name, and an authority above it may not vouch for any name",
-            )
-        }),
-    }
-}
-
-fn verify_name(names: &Names, server_name: &ServerName<'_>) -> Result<(), Error> {
-    let host = server_name.to_str();
-    if names.include(&host) {
-        return Ok(());
-    }
-    Err(refusal::because(format!("it is for {names}, not for `{host}`")))
-}
+type SignatureResult = Result<HandshakeSignatureValid, Error>;
 
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        sent: &[CertificateDer<'_>],
+        host: &ServerName<'_>,
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let bounds = match &self.authorities {
-            Some(authorities) => authorities.verify(leaf, intermediates, now)?,
-            None => Bounds::Any,
+        let Some(trust) = &self.trust else { return Ok(ServerCertVerified::assertion()) };
+        let intermediates = trust.intermediates(sent);
+        let accepts_other_name = || match self.name {
+            NameCheck::Omitted => true,
+            NameCheck::Required => !trust.is_limited(&intermediates) && common_name::is_for(leaf, host),
         };
-        if self.name {
-            verify_name(&names(leaf, bounds)?, server_name)?;
-        } else if bounds == Bounds::Certain {
-            names(leaf, bounds)?;
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        match old_certificate::key(leaf) {
-            Some(key) => old_certificate::verify_tls12_signature(message, &key, signed, &self.algorithms),
-            None => verify_tls12_signature(message, leaf, signed, &self.algorithms),
+        match trust.verifier().verify_server_cert(leaf, &intermediates, host, ocsp_response, now) {
+            Err(error) if is_for_another_host(&error) && accepts_other_name() => {
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
         }
     }
 
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        match old_certificate::key(leaf) {
-            Some(key) => old_certificate::verify_tls13_signature(message, &key, signed, &self.algorithms),
-            None => verify_tls13_signature(message, leaf, signed, &self.algorithms),
-        }
+    fn verify_tls12_signature(&self, text: &[u8], leaf: &CertificateDer<'_>, by: &Signed) -> SignatureResult {
+        verify_tls12_signature(text, leaf, by, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(&self, text: &[u8], leaf: &CertificateDer<'_>, by: &Signed) -> SignatureResult {
+        verify_tls13_signature(text, leaf, by, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

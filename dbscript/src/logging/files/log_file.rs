@@ -1,4 +1,4 @@
-//! A file that lines are appended to, and that is followed when it is moved.
+//! Log files: appended to, rotated, and reopened when moved.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -11,74 +11,80 @@ use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag};
 
-use super::rotation::Rotation;
+use super::rotation::LogRotation;
 use crate::files;
 
-/// How often, and after which pause, a file is tried that another process writes to: 0.1 s in all.
-const TURNS: usize = 1000;
-const TURN: Duration = Duration::from_micros(50);
-/// How long a file that could not be put aside is left alone.
+/// How often, and after which pause, the lock is tried that another process holds: 0.05 s in all.
+const LOCK_ATTEMPTS: usize = 1000;
+const LOCK_RETRY: Duration = Duration::from_micros(50);
+/// The time between two attempts to rotate a file.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Appends lines to the file at a path. Before each line it looks whether the path still leads to the file
-/// that is open, so a file that was moved away, by logrotate or by another process that rotates it, is begun
-/// anew.
+/// Appends lines to the file at a path. Before each line, the path is compared with the open file: when logrotate or
+/// another process has moved the file, a new one is created.
 ///
-/// Processes that rotate the same file take turns, line by line.
+/// Processes that rotate the same file lock it for each line.
 pub(crate) struct LogFile {
     path: PathBuf,
-    rotation: Box<dyn Rotation>,
-    truncate: bool,
+    rotation: Box<dyn LogRotation>,
+    mode: OpenMode,
     open: Option<Open>,
-    /// The file whose last line was cut off.
+    /// The file whose last line is incomplete.
     torn: Option<Id>,
-    /// How often a file is tried that another process writes to.
-    turns: usize,
-    /// Whether the last turn came in time: who keeps the file to himself is waited for only once.
-    patient: bool,
-    stuck: Option<Stuck>,
+    /// How often a lock is tried that another process holds.
+    lock_attempts: usize,
+    /// Whether the last lock was obtained in time. A process that keeps the lock is waited for only once.
+    waits_for_lock: bool,
+    rotation_failure: Option<RotationFailure>,
+}
+
+/// What happens to the lines of an existing file when it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenMode {
+    Append,
+    Truncate,
 }
 
 struct Open {
     file: File,
     id: Id,
-    /// Whether nobody else writes to it or moves it.
+    /// Whether this process holds the lock.
     locked: bool,
 }
 
-/// What tells a file from all others.
+/// Identifies a file: device and inode.
 type Id = (u64, u64);
 
 fn id(file: &Metadata) -> Id {
     (file.dev(), file.ino())
 }
 
-/// A file that could not be put aside.
-struct Stuck {
+/// A failed rotation.
+struct RotationFailure {
     since: Instant,
-    /// Why, until somebody was told.
+    /// The reason, until it is taken for a report.
     error: Option<io::Error>,
 }
 
 impl LogFile {
-    /// Makes a file that is opened with the first line, and emptied then if `truncate` says so. Creates its
+    /// Makes a file that is opened with the first line, and truncated then if the mode is [`OpenMode::Truncate`]. Creates its
     /// folder where it is missing.
     ///
     /// # Errors
     ///
     /// When the folder cannot be created, and when another user may have laid out a link on the way to it.
-    pub(crate) fn new(path: &Path, truncate: bool, rotation: Box<dyn Rotation>) -> io::Result<LogFile> {
+    pub(crate) fn new(path: &Path, mode: OpenMode, rotation: Box<dyn LogRotation>) -> io::Result<LogFile> {
         files::create_folder_of(path)?;
         let path = path.to_owned();
         Ok(LogFile {
             path,
             rotation,
-            truncate,
+            mode,
             open: None,
             torn: None,
-            turns: TURNS,
-            patient: true,
-            stuck: None,
+            lock_attempts: LOCK_ATTEMPTS,
+            waits_for_lock: true,
+            rotation_failure: None,
         })
     }
 
@@ -96,11 +102,11 @@ impl LogFile {
         &self.path
     }
 
-    /// Writes a line, which brings its line end.
+    /// Writes a line, which includes its line end.
     ///
     /// # Errors
     ///
-    /// When it cannot be written; the next line tries anew.
+    /// When the line cannot be written. The next line reopens the file.
     pub(crate) fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
         let there = self.file_with_room(line.len() as u64)?;
         let result = self.append(line);
@@ -112,13 +118,13 @@ impl LogFile {
         result
     }
 
-    /// Returns why the file cannot be put aside, once for each time that it begins.
-    pub(crate) fn stuck(&mut self) -> Option<io::Error> {
-        self.stuck.as_mut()?.error.take()
+    /// Takes the reason why the file cannot be rotated, once per series of failed rotations.
+    pub(crate) fn rotation_failure(&mut self) -> Option<io::Error> {
+        self.rotation_failure.as_mut()?.error.take()
     }
 
-    /// Puts the file at the path aside as often as that is due: others may have filled the next one before this
-    /// process has its turn with it. A new one that is empty has room, whatever it is due for.
+    /// Rotates the file at the path as often as a rotation is due: another process may fill the next file before this
+    /// process locks it. An empty file always has room.
     fn file_with_room(&mut self, more: u64) -> io::Result<Metadata> {
         let mut there = self.follow()?;
         let now = Timestamp::now();
@@ -149,23 +155,23 @@ impl LogFile {
         }
     }
 
-    /// Makes sure that the open file is the one at the path, and waits for this process's turn with it, but
-    /// not for long. Returns what the file is.
+    /// Reopens the file if it is no longer the one at the path, and waits for its lock, up to 0.05 seconds. Returns the
+    /// file's metadata.
     fn follow(&mut self) -> io::Result<Metadata> {
-        let turns = if self.patient { self.turns } else { 1 };
-        for _ in 0..turns {
+        let attempts = if self.waits_for_lock { self.lock_attempts } else { 1 };
+        for _ in 0..attempts {
             let locked = self.lock();
             let there = fs::metadata(&self.path).ok();
             match there.filter(|there| self.open.as_ref().is_some_and(|open| open.id == id(there))) {
                 Some(there) if locked => {
-                    self.patient = true;
+                    self.waits_for_lock = true;
                     return Ok(there);
                 }
-                Some(_) => thread::sleep(TURN),
+                Some(_) => thread::sleep(LOCK_RETRY),
                 None => self.reopen()?,
             }
         }
-        self.patient = false;
+        self.waits_for_lock = false;
         self.open.as_ref().ok_or(io::ErrorKind::NotFound)?.file.metadata()
     }
 
@@ -173,7 +179,7 @@ impl LogFile {
         self.open = None;
         let file = opened(&self.path)?;
         let there = file.metadata()?;
-        if std::mem::take(&mut self.truncate) && there.is_file() {
+        if std::mem::replace(&mut self.mode, OpenMode::Append) == OpenMode::Truncate && there.is_file() {
             file.set_len(0)?;
         }
         self.rotation.opened(&there);
@@ -181,22 +187,23 @@ impl LogFile {
         Ok(())
     }
 
-    /// Moves the file out of the way, and tells whether it did. Of several processes that find it due, one
-    /// does so. Where it cannot be moved, it goes on growing, since a line is worth more than a limit.
+    /// Rotates the file, and returns whether it did. Of several processes, the one with the lock rotates the file. A
+    /// file that cannot be rotated keeps growing: losing lines would be worse than exceeding the size.
     fn rotate(&mut self, now: Timestamp) -> bool {
-        let too_early = self.stuck.as_ref().is_some_and(|stuck| stuck.since.elapsed() < RETRY);
+        let too_early = self.rotation_failure.as_ref().is_some_and(|failure| failure.since.elapsed() < RETRY);
         if too_early || !self.open.as_ref().is_some_and(|open| open.locked) {
             return false;
         }
         let result = self.check_movable().and_then(|()| self.rotation.rotate(&self.path, now));
         let rotated = result.is_ok();
-        self.stuck = result
-            .err()
-            .map(|error| Stuck { since: Instant::now(), error: self.stuck.is_none().then_some(error) });
+        self.rotation_failure = result.err().map(|error| RotationFailure {
+            since: Instant::now(),
+            error: self.rotation_failure.is_none().then_some(error),
+        });
         rotated
     }
 
-    /// Refuses links such as `/dev/stdout`: moving one would take it from the whole system.
+    /// Refuses links such as `/dev/stdout`, whose move would affect the whole system.
     fn check_movable(&self) -> io::Result<()> {
         if is_open_file(&self.path) {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "it is a link to an open file"));
@@ -204,8 +211,8 @@ impl LogFile {
         Ok(())
     }
 
-    /// Returns whether it is this process's turn, which it always is where files are not rotated or cannot be
-    /// locked.
+    /// Locks the file, and returns whether this process may write to it. A file that is not rotated or cannot be locked
+    /// needs no lock.
     fn lock(&mut self) -> bool {
         let possible = self.rotation.is_possible();
         let Some(open) = &mut self.open else { return false };
@@ -216,26 +223,27 @@ impl LogFile {
     fn unlock(&mut self) {
         let possible = self.rotation.is_possible();
         if let Some(open) = self.open.as_mut().filter(|open| open.locked && possible) {
-            // What is not unlocked now is with the next line, or when it is closed.
+            // If unlocking fails, the lock ends with the next line or when the file is closed.
             let _ = open.file.unlock();
             open.locked = false;
         }
     }
 }
 
-/// Opens a file to append to: a regular one, a terminal or the like, or a pipe that somebody reads from.
+/// Opens a file for appending: a regular file, a character device such as a terminal, or a pipe with a reader.
 fn opened(path: &Path) -> io::Result<File> {
-    let file = files::open_own(path, OpenOptions::new().create(true).append(true)).map_err(|error| {
-        match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::ENXIO) => io::Error::new(error.kind(), "nobody reads from the pipe"),
-            _ => error,
-        }
-    })?;
+    let file =
+        files::open_trusted(path, OpenOptions::new().create(true).append(true)).map_err(
+            |error| match error.raw_os_error().map(Errno::from_raw) {
+                Some(Errno::ENXIO) => io::Error::new(error.kind(), "the pipe has no reader"),
+                _ => error,
+            },
+        )?;
     let kind = file.metadata()?.file_type();
     if kind.is_block_device() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a terminal"));
     }
-    // Lines for a pipe that nobody empties are lost rather than waited for, but standard output is waited for as ever.
+    // Writing to a full pipe must not block, so its lines are lost. Writing to standard output blocks as usual.
     if !kind.is_fifo() || is_open_file(path) {
         nix::fcntl::fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
     }

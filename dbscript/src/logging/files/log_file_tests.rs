@@ -1,4 +1,4 @@
-//! A file that is moved, filled, removed.
+//! Log files that are moved, filled and removed.
 
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
@@ -17,7 +17,7 @@ use crate::logging::python::python;
 
 fn file(path: &Path, size: u64, count: u32) -> LogFile {
     let rotation = Box::new(SizeRotation { size, count });
-    LogFile::new(path, false, rotation).and_then(LogFile::open).expect("writable")
+    LogFile::new(path, OpenMode::Append, rotation).and_then(LogFile::open).expect("writable")
 }
 
 fn write(file: &mut LogFile, line: &str) {
@@ -48,7 +48,7 @@ for number in range(200):
 "#;
 
 #[test]
-fn files_are_put_aside_where_python_puts_them_aside() {
+fn files_are_rotated_where_python_rotates_them() {
     for (size, count) in [(100, 3), (50, 1), (64, 10), (0, 3), (100, 0), (1, 2), (10_000, 2)] {
         let (ours, theirs) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let mut file = file(&ours.path().join("x.log"), size, count);
@@ -58,7 +58,7 @@ fn files_are_put_aside_where_python_puts_them_aside() {
         let path = theirs.path().join("x.log").to_string_lossy().into_owned();
         python(ROTATE, &[&size.to_string(), &count.to_string(), &path], "UTC");
         let (ours, theirs) = (files(ours.path()), files(theirs.path()));
-        // Where a single line is too long, Python 3.11 puts empty files aside; newer ones do not.
+        // Before a line that is too long, Python 3.11 rotates an empty file; newer versions do not.
         let compared = if size < 65 { 1 } else { ours.len() };
         assert_eq!(ours[..compared], theirs[..compared], "{size} {count}");
         assert!(size < 65 || ours.len() == theirs.len());
@@ -66,11 +66,13 @@ fn files_are_put_aside_where_python_puts_them_aside() {
 }
 
 #[test]
-fn an_existing_file_is_continued_or_begun_anew() {
+fn an_existing_file_is_continued_or_truncated() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("new/folder/x.log");
-    for (truncate, expected) in [(false, "1\n"), (false, "1\n1\n"), (true, "1\n")] {
-        let mut file = LogFile::new(&path, truncate, Box::new(SizeRotation::NEVER)).expect("creatable");
+    for (mode, expected) in
+        [(OpenMode::Append, "1\n"), (OpenMode::Append, "1\n1\n"), (OpenMode::Truncate, "1\n")]
+    {
+        let mut file = LogFile::new(&path, mode, Box::new(SizeRotation::NEVER)).expect("creatable");
         write(&mut file, "1");
         assert_eq!(read(&path), expected);
     }
@@ -79,12 +81,13 @@ fn an_existing_file_is_continued_or_begun_anew() {
 #[test]
 fn a_file_that_cannot_be_opened_is_an_error_at_once() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let opened = LogFile::new(folder.path(), false, Box::new(SizeRotation::NEVER)).and_then(LogFile::open);
+    let opened =
+        LogFile::new(folder.path(), OpenMode::Append, Box::new(SizeRotation::NEVER)).and_then(LogFile::open);
     assert_eq!(opened.err().map(|error| error.kind()), Some(ErrorKind::IsADirectory));
 }
 
 #[test]
-fn a_moved_file_is_begun_anew_with_the_next_line() {
+fn the_next_line_after_a_move_creates_a_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (path, moved) = (folder.path().join("x.log"), folder.path().join("moved"));
     let mut file = file(&path, 1000, 1);
@@ -119,14 +122,14 @@ fn a_full_disk_and_a_folder_that_is_gone_are_survived() {
         let error = file.write_line(&[b'x'; 2000]).expect_err("the disk is full");
         assert_eq!(error.kind(), ErrorKind::StorageFull);
     }
-    assert!(path.is_symlink(), "what is no file is not rotated");
+    assert!(path.is_symlink(), "a link is not rotated");
     fs::rename(logs.join("kept"), &path).expect("movable");
     write(&mut file, "three");
     assert_eq!(read(&path), "two\nthree\n");
 }
 
 #[test]
-fn a_file_that_cannot_be_put_aside_goes_on_growing() {
+fn a_file_that_cannot_be_rotated_keeps_growing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("x.log");
     let in_the_way = folder.path().join("x.log.1");
@@ -136,15 +139,15 @@ fn a_file_that_cannot_be_put_aside_goes_on_growing() {
         write(&mut file, line);
     }
     assert_eq!(read(&path), "one\ntwo\nthree\n");
-    assert_eq!(file.stuck().map(|error| error.kind()), Some(ErrorKind::IsADirectory));
-    assert!(file.stuck().is_none(), "it is told once");
+    assert_eq!(file.rotation_failure().map(|error| error.kind()), Some(ErrorKind::IsADirectory));
+    assert!(file.rotation_failure().is_none(), "it is reported once");
 
     fs::remove_dir(&in_the_way).expect("removable");
-    let stuck = file.stuck.as_mut().expect("it is stuck");
-    stuck.since = stuck.since.checked_sub(RETRY).expect("a second ago");
+    let rotation_failure = file.rotation_failure.as_mut().expect("a failed rotation");
+    rotation_failure.since = rotation_failure.since.checked_sub(RETRY).expect("a second ago");
     write(&mut file, "four");
     assert_eq!((read(&path), read(&in_the_way)), ("four\n".to_owned(), "one\ntwo\nthree\n".to_owned()));
-    assert!(file.stuck.is_none());
+    assert!(file.rotation_failure.is_none());
 }
 
 #[test]
@@ -157,30 +160,30 @@ fn a_link_such_as_dev_stdout_is_not_moved() {
     for line in ["one", "two", "three"] {
         write(&mut file, line);
     }
-    assert!(link.is_symlink() && file.stuck().is_some());
+    assert!(link.is_symlink() && file.rotation_failure().is_some());
     assert_eq!(read(&output), "one\ntwo\nthree\n");
 }
 
 #[test]
-fn somebody_elses_lock_holds_up_no_line() {
+fn a_lock_of_another_process_delays_no_line() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("x.log");
     let mut file = file(&path, 8, 1);
     write(&mut file, "one");
     let other = File::open(&path).expect("there");
-    other.lock().expect("nobody has it");
+    other.lock().expect("free");
     for line in ["two", "three"] {
         write(&mut file, line);
     }
-    assert_eq!(read(&path), "one\ntwo\nthree\n", "who has it may be moving it");
-    // Closing it is not enough while a process that another test starts still has it open.
+    assert_eq!(read(&path), "one\ntwo\nthree\n", "the owner of the lock may be rotating the file");
+    // A child process of another test may still have the file open, so closing it does not release the lock.
     other.unlock().expect("locked");
     write(&mut file, "four");
     assert_eq!(read(&path), "four\n");
 }
 
 #[test]
-fn only_a_file_whose_line_was_cut_off_gets_a_line_end_first() {
+fn only_a_file_with_an_incomplete_line_gets_a_line_end_first() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("x.log");
     let mut file = file(&path, 1000, 1);
@@ -242,7 +245,7 @@ fn threads_lose_no_line_and_no_file_exceeds_its_size() {
 }
 
 #[test]
-fn old_files_are_no_more_than_asked_for() {
+fn the_number_of_old_files_is_limited() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut file = file(&folder.path().join("x.log"), 20, 2);
     for number in 0..100 {
@@ -255,8 +258,8 @@ fn old_files_are_no_more_than_asked_for() {
     assert_eq!(files[2].1, "line 94\nline 95\n");
 }
 
-/// Every writer has the file open for itself, as processes have it. None gives up its turn where a disk holds up
-/// the others.
+/// Writes to one file from several writers, each with its own handle, as processes have. The writers wait for the lock
+/// longer than usual, since a slow disk may delay the others.
 fn share(path: &Path, writers: usize, lines: usize, size: u64) {
     let start = Barrier::new(writers);
     thread::scope(|scope| {
@@ -264,7 +267,7 @@ fn share(path: &Path, writers: usize, lines: usize, size: u64) {
             let start = &start;
             scope.spawn(move || {
                 let mut file = file(path, size, 500);
-                file.turns = 1000 * TURNS;
+                file.lock_attempts = 1000 * LOCK_ATTEMPTS;
                 start.wait();
                 for line in 0..lines {
                     write(&mut file, &format!("{number} {line}"));
@@ -274,8 +277,8 @@ fn share(path: &Path, writers: usize, lines: usize, size: u64) {
     });
 }
 
-/// Where a file holds a few lines, the others have often filled the next one before the writer who began it has
-/// his turn.
+/// With room for a few lines per file, the other writers often fill a new file before the writer that created it locks
+/// it.
 #[test]
 fn processes_that_share_a_file_lose_no_line_and_keep_its_size() {
     const WRITERS: usize = 8;

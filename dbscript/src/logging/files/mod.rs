@@ -1,4 +1,4 @@
-//! Files that lines are appended to, and when they are put aside.
+//! Log files and their rotation.
 
 pub(crate) mod log_file;
 pub(crate) mod rotation;

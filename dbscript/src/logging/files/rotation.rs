@@ -1,4 +1,4 @@
-//! When a log file is rotated, and under which name it is kept.
+//! The strategy of rotation: when a log file is rotated, and the name of the old file.
 
 use std::fs::Metadata;
 use std::io;
@@ -7,18 +7,18 @@ use std::path::Path;
 use jiff::Timestamp;
 
 /// Decides when a log file is rotated, and renames it.
-pub(crate) trait Rotation: Send {
+pub(crate) trait LogRotation: Send {
     /// Returns whether the file is ever rotated.
     fn is_possible(&self) -> bool {
         true
     }
 
-    /// Takes note of a file that was opened.
+    /// Called when the file is opened.
     fn opened(&mut self, _file: &Metadata) {}
 
-    /// Returns whether a file of `length` bytes has to be rotated before `more` bytes are written to it.
+    /// Returns whether a file of `length` bytes must be rotated before `more` bytes are written to it.
     fn is_due(&self, length: u64, more: u64, now: Timestamp) -> bool;
 
-    /// Renames the file, and removes the oldest ones beyond the limit.
+    /// Renames the file, and removes the oldest old files beyond the limit.
     fn rotate(&mut self, path: &Path, now: Timestamp) -> io::Result<()>;
 }

@@ -1,4 +1,4 @@
-//! `x.log.1`, `x.log.2`, …: files that are put aside when they are full.
+//! Rotation by size: `x.log.1`, `x.log.2`, ….
 
 use std::fs;
 use std::io;
@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::rotation::Rotation;
+use super::rotation::LogRotation;
 
-/// Keeps a file below a size, as Python's `RotatingFileHandler` does: with either number 0 it grows forever.
+/// Keeps a file below a size, as Python's `RotatingFileHandler` does. With a size or count of 0, the file is never
+/// rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SizeRotation {
-    /// Bytes that a file stays below, unless a single line is as long.
+    /// The limit in bytes that a file stays below, except for a longer single line.
     pub(crate) size: u64,
-    /// Old files to keep.
+    /// The number of old files to keep.
     pub(crate) count: u32,
 }
 
@@ -22,7 +23,7 @@ impl SizeRotation {
     pub(crate) const NEVER: SizeRotation = SizeRotation { size: 0, count: 0 };
 }
 
-impl Rotation for SizeRotation {
+impl LogRotation for SizeRotation {
     fn is_possible(&self) -> bool {
         self.size > 0 && self.count > 0
     }
@@ -31,7 +32,7 @@ impl Rotation for SizeRotation {
         self.is_possible() && length > 0 && length + more >= self.size
     }
 
-    /// Moves every file one number up; the oldest is overwritten.
+    /// Renames every old file to the next number; the oldest is overwritten.
     fn rotate(&mut self, path: &Path, _now: Timestamp) -> io::Result<()> {
         for number in (1..self.count).rev() {
             let old = numbered(path, number);

@@ -1,19 +1,16 @@
-//! A log file.
+//! The handler of a log file.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use log::warn;
 
 use super::Handler;
 use crate::logging::entry::Entry;
 use crate::logging::files::log_file::LogFile;
+use crate::text::log_throttle::LogThrottle;
 
-/// Losses are told of at most this often.
-const REPEAT: Duration = Duration::from_secs(60);
-
-/// Writes lines to a file, whatever happens to it: a line that cannot be written is lost, the next one tries
-/// anew. Both the loss and its end are told in the log, where other handlers show them.
+/// Writes lines to a file. A line that cannot be written is lost, and the next line is written again. Both the loss and
+/// its end are logged, where other handlers show them.
 pub(crate) struct FileHandler {
     state: Mutex<State>,
 }
@@ -21,18 +18,24 @@ pub(crate) struct FileHandler {
 struct State {
     file: LogFile,
     line: Vec<u8>,
-    /// Lines that were lost and not told of yet.
+    /// How many lines were lost and not reported.
     lost: u64,
-    /// Whether a loss was told of, and its end was not.
-    is_told: bool,
-    /// When a loss was last told of.
-    told: Option<Instant>,
+    /// Whether a loss was reported, and its end was not.
+    is_reported: bool,
+    /// Limits the reports: if short lines fit on the disk and long ones do not, each long line is a loss.
+    throttle: LogThrottle,
 }
 
 impl FileHandler {
     pub(crate) fn new(file: LogFile) -> FileHandler {
         FileHandler {
-            state: Mutex::new(State { file, line: Vec::new(), lost: 0, is_told: false, told: None }),
+            state: Mutex::new(State {
+                file,
+                line: Vec::new(),
+                lost: 0,
+                is_reported: false,
+                throttle: LogThrottle::default(),
+            }),
         }
     }
 }
@@ -40,59 +43,53 @@ impl FileHandler {
 impl Handler for FileHandler {
     fn handle(&self, _: &Entry<'_>, text: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = state.write(text);
-        let stuck = state.file.stuck();
+        let event = state.write(text);
+        let rotation_failure = state.file.rotation_failure();
         let path = state.file.path().to_owned();
-        // The messages about it come back to this handler.
+        // This handler receives the following messages too, so the lock is released first.
         drop(state);
-        if let Some(error) = stuck {
-            warn!("cannot rotate log file `{}`, it goes on growing: {error}", path.display());
+        if let Some(error) = rotation_failure {
+            warn!("cannot rotate log file `{}`: {error}; the file keeps growing", path.display());
         }
-        match news {
-            News::None => {}
-            News::Lost(error) => warn!("cannot write log file `{}`: {error}", path.display()),
-            News::Back(lost) => {
-                warn!("log file `{}` is written again, {lost} lines are lost", path.display())
+        match event {
+            WriteEvent::None => {}
+            WriteEvent::Failed(error) => warn!("cannot write log file `{}`: {error}", path.display()),
+            WriteEvent::Recovered(lost) => {
+                warn!("log file `{}` is writable again: {lost} lines are lost", path.display())
             }
         }
     }
 }
 
-enum News {
+enum WriteEvent {
     None,
-    Lost(std::io::Error),
-    Back(u64),
+    Failed(std::io::Error),
+    Recovered(u64),
 }
 
 impl State {
-    fn write(&mut self, text: &str) -> News {
+    fn write(&mut self, text: &str) -> WriteEvent {
         self.line.clear();
         self.line.extend_from_slice(text.as_bytes());
         self.line.push(b'\n');
         match self.file.write_line(&self.line) {
-            Ok(()) if self.lost > 0 && (self.is_told || self.may_tell()) => {
-                self.is_told = false;
-                News::Back(std::mem::take(&mut self.lost))
+            Ok(()) if self.lost > 0 && (self.is_reported || self.may_report()) => {
+                self.is_reported = false;
+                WriteEvent::Recovered(std::mem::take(&mut self.lost))
             }
-            Ok(()) => News::None,
+            Ok(()) => WriteEvent::None,
             Err(error) => {
                 self.lost += 1;
-                if self.is_told || !self.may_tell() {
-                    return News::None;
+                if self.is_reported || !self.may_report() {
+                    return WriteEvent::None;
                 }
-                self.is_told = true;
-                News::Lost(error)
+                self.is_reported = true;
+                WriteEvent::Failed(error)
             }
         }
     }
 
-    /// Returns whether a loss may be told of, which it is once a minute: where short lines have room and long ones have
-    /// not, each of these would be told of otherwise.
-    fn may_tell(&mut self) -> bool {
-        let may = self.told.is_none_or(|told| told.elapsed() >= REPEAT);
-        if may {
-            self.told = Some(Instant::now());
-        }
-        may
+    fn may_report(&self) -> bool {
+        self.throttle.admit_key("loss").is_some()
     }
 }

@@ -1,4 +1,4 @@
-//! Standard error and standard output as places to log to.
+//! The handlers of standard error and standard output.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,24 +10,24 @@ use log::Level;
 use super::Handler;
 use crate::logging::entry::Entry;
 
-/// Writes lines to a stream; what cannot be written is lost, since a closed pipe is no reason to end.
+/// Writes lines to a stream. A line that cannot be written is lost, since a closed pipe must not end the program.
 pub(crate) enum StreamHandler {
     Stdout,
     Stderr,
-    /// Standard error that leads to systemd's journal, which reads a line's priority from its start.
+    /// Standard error that is connected to systemd's journal, which reads a priority at the start of each line.
     Journal,
 }
 
 impl StreamHandler {
-    /// Makes a handler of standard error.
+    /// Creates a handler of standard error.
     pub(crate) fn stderr() -> StreamHandler {
-        if leads_to_journal() { StreamHandler::Journal } else { StreamHandler::Stderr }
+        if is_journal() { StreamHandler::Journal } else { StreamHandler::Stderr }
     }
 }
 
 impl Handler for StreamHandler {
     fn handle(&self, entry: &Entry<'_>, text: &str) {
-        // In one piece, so that processes which share the stream do not cut each other's lines.
+        // One write per message, so that lines of processes which share the stream stay whole.
         let _ = match self {
             StreamHandler::Stdout => {
                 let mut stdout = io::stdout().lock();
@@ -39,19 +39,19 @@ impl Handler for StreamHandler {
     }
 }
 
-/// Returns whether standard error is the stream that the service manager named in `JOURNAL_STREAM`. The
-/// variable alone says little: children inherit it, whatever their standard error is.
-fn leads_to_journal() -> bool {
+/// Returns whether standard error is the stream that `JOURNAL_STREAM` identifies. Child processes inherit the variable
+/// even if their standard error is another stream.
+fn is_journal() -> bool {
     std::env::var("JOURNAL_STREAM").is_ok_and(|named| stderr().is_ok_and(|stream| named == stream))
 }
 
-/// Returns the device and inode of standard error as `JOURNAL_STREAM` spells them.
+/// Returns device and inode of standard error in the format of `JOURNAL_STREAM`.
 fn stderr() -> io::Result<String> {
     let stream = File::from(io::stderr().as_fd().try_clone_to_owned()?).metadata()?;
     Ok(format!("{}:{}", stream.dev(), stream.ino()))
 }
 
-/// Puts the priority before every line: the journal takes each as a message of its own.
+/// Puts the priority before every line, since the journal stores each line as a message.
 fn prefixed(level: Level, text: &str) -> String {
     let priority = match level {
         Level::Error => 3,

@@ -1,6 +1,6 @@
-//! One `%…d` of a format, as Python's `%` operator fills it in.
+//! Conversions of a format, such as `%5d`, with the semantics of Python's `%` operator.
 
-/// What a record's field holds.
+/// The value of a record's field.
 pub(crate) enum Value<'a> {
     Text(&'a str),
     Integer(i64),
@@ -15,22 +15,22 @@ pub(crate) struct Conversion {
     sign: Option<char>,
     width: usize,
     precision: Option<usize>,
-    kind: Kind,
+    kind: ConversionKind,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum ConversionKind {
     #[default]
     Text,
     Integer,
     Fixed,
 }
 
-/// Wider fields than this are a mistake, and would cost memory with every line.
-const WIDEST: usize = 1000;
+/// The widest field. A wider one is a mistake that would cost memory with every line.
+const MAX_WIDTH: usize = 1000;
 
 impl Conversion {
-    /// Reads a conversion from the start of `text`, which is what follows `%(name)`, and returns the rest.
+    /// Parses a conversion at the start of `text`, the text after `%(name)`, and returns the rest.
     pub(crate) fn parse(text: &str) -> Result<(Conversion, &str), String> {
         let mut found = Conversion::default();
         let flags = text.len() - text.trim_start_matches(['-', '0', '+', ' ']).len();
@@ -51,29 +51,29 @@ impl Conversion {
         }
         let mut chars = rest.chars();
         found.kind = match chars.next() {
-            Some('s') => Kind::Text,
-            Some('d' | 'i' | 'u') => Kind::Integer,
-            Some('f' | 'F') => Kind::Fixed,
+            Some('s') => ConversionKind::Text,
+            Some('d' | 'i' | 'u') => ConversionKind::Integer,
+            Some('f' | 'F') => ConversionKind::Fixed,
             Some(other) => return Err(format!("a conversion is one of `s`, `d`, `f`, not `{other}`")),
             None => return Err("a conversion is cut off".to_owned()),
         };
         Ok((found, chars.as_str()))
     }
 
-    pub(crate) fn wants_number(&self) -> bool {
-        self.kind != Kind::Text
+    pub(crate) fn is_numeric(&self) -> bool {
+        self.kind != ConversionKind::Text
     }
 
     pub(crate) fn render(&self, value: &Value<'_>, out: &mut String) {
         match (self.kind, value) {
-            (Kind::Text, Value::Text(text)) => self.text(text, out),
-            (Kind::Text, Value::Integer(number)) => self.text(&number.to_string(), out),
-            (Kind::Text, Value::Real(number)) => self.text(&format!("{number:?}"), out),
+            (ConversionKind::Text, Value::Text(text)) => self.text(text, out),
+            (ConversionKind::Text, Value::Integer(number)) => self.text(&number.to_string(), out),
+            (ConversionKind::Text, Value::Real(number)) => self.text(&format!("{number:?}"), out),
             (_, Value::Text(text)) => self.text(text, out),
-            (Kind::Integer, Value::Integer(number)) => self.integer(*number, out),
-            (Kind::Integer, Value::Real(number)) => self.integer(*number as i64, out),
-            (Kind::Fixed, Value::Integer(number)) => self.fixed(*number as f64, out),
-            (Kind::Fixed, Value::Real(number)) => self.fixed(*number, out),
+            (ConversionKind::Integer, Value::Integer(number)) => self.integer(*number, out),
+            (ConversionKind::Integer, Value::Real(number)) => self.integer(*number as i64, out),
+            (ConversionKind::Fixed, Value::Integer(number)) => self.fixed(*number as f64, out),
+            (ConversionKind::Fixed, Value::Real(number)) => self.fixed(*number, out),
         }
     }
 
@@ -98,7 +98,7 @@ impl Conversion {
         self.pad(&sign, digits, if self.zeros { '0' } else { ' ' }, out);
     }
 
-    /// Zeros stand between the sign and the digits, spaces before the sign or after all.
+    /// Pads a value: zeros between the sign and the digits, spaces before the sign or after the digits.
     fn pad(&self, sign: &str, text: &str, filler: char, out: &mut String) {
         let missing = self.width.saturating_sub(sign.len() + text.chars().count());
         let padding = std::iter::repeat_n(filler, missing);
@@ -127,6 +127,6 @@ fn number(text: &str) -> Result<(Option<usize>, &str), String> {
     if end == 0 {
         return Ok((None, text));
     }
-    let number = text[..end].parse().ok().filter(|number| *number <= WIDEST);
+    let number = text[..end].parse().ok().filter(|number| *number <= MAX_WIDTH);
     number.map(|number| (Some(number), &text[end..])).ok_or_else(|| format!("`{}` is too wide", &text[..end]))
 }

@@ -1,16 +1,16 @@
-//! `%(asctime)s`: when a message was logged, in local time.
+//! `%(asctime)s`: the local time of a message.
 
 use chrono::{DateTime, Local};
 use jiff::Timestamp;
 use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
 use jiff::tz::TimeZone;
 
-/// A `datefmt` as C's `strftime` takes it, or the usual `2007-10-19 20:59:59,968`.
+/// A `datefmt` in the syntax of C's `strftime`, or the default `2007-10-19 20:59:59,968`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DateFormat(Option<String>);
 
 impl DateFormat {
-    /// Makes a format; an empty one is the usual.
+    /// Creates a format; an empty one is the default.
     pub(crate) fn new(format: &str) -> DateFormat {
         DateFormat(Some(format.to_owned()).filter(|format| !format.is_empty()))
     }
@@ -23,11 +23,11 @@ impl DateFormat {
     }
 }
 
-/// Renders a time in C's locale. What is no conversion stays as it is.
+/// Renders a time in the C locale. Text other than conversions is kept.
 pub(crate) fn strftime(format: &str, time: Timestamp, zone: TimeZone) -> String {
     let config = Config::new().custom(PosixCustom::new()).lenient(true);
     let time = time.to_zoned(zone);
-    // A lenient format renders whatever it is given.
+    // A lenient configuration renders every format.
     BrokenDownTime::from(&time).to_string_with_config(&config, format).unwrap_or_else(|_| format.to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! The text of a log line: `2007-10-19 20:59:59,968 7634 DEBUG Attaching`.
+//! Formats of log lines such as `2007-10-19 20:59:59,968 7634 DEBUG Attaching`.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -9,8 +9,8 @@ use crate::logging::entry::Entry;
 use crate::logging::identity::Identity;
 use crate::logging::level;
 
-/// The format where nothing else is said.
-pub(crate) const USUAL: &str = "%(asctime)s %(process)s %(levelname)s %(message)s";
+/// The default format.
+pub(crate) const DEFAULT_FORMAT: &str = "%(asctime)s %(process)s %(levelname)s %(message)s";
 
 /// A format in the notation of Python's `logging`: text with `%(name)s` for a record's fields.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +26,7 @@ enum Piece {
     Field(Field, Conversion),
 }
 
-/// The process and the place in its code that a message comes from.
+/// The process and the source location of a message.
 pub(crate) struct Origin<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) file: Option<&'a str>,
@@ -34,21 +34,21 @@ pub(crate) struct Origin<'a> {
     pub(crate) started: Instant,
 }
 
-/// Makes a text fit for where it goes.
-pub(crate) type Fit = fn(&str) -> Cow<'_, str>;
+/// Escapes a text for its destination.
+pub(crate) type Escape = fn(&str) -> Cow<'_, str>;
 
 impl Format {
-    /// Returns the format of a handler that has none: the message alone.
+    /// Returns the format of a handler without one: only the message.
     pub(crate) fn message() -> Format {
         let message = Piece::Field(Field::Message, Conversion::default());
         Format { pieces: vec![message], date: DateFormat::new("") }
     }
 
-    /// Reads a format and that of its times; an empty one is the message alone or the usual time.
+    /// Parses a format and its date format. An empty format is the message alone, an empty date format the default one.
     ///
     /// # Errors
     ///
-    /// A message that tells what is wrong: an unknown field, a conversion that does not fit it, a stray `%`.
+    /// A message about an unknown field, a conversion that does not fit the field, or a stray `%`.
     pub(crate) fn parse(format: &str, date: &str) -> Result<Format, String> {
         if format.is_empty() {
             return Ok(Format::message());
@@ -78,13 +78,13 @@ impl Format {
         Ok(Format { pieces, date: DateFormat::new(date) })
     }
 
-    /// Returns whether the format shows the host's address, which may take time to find out.
+    /// Returns whether the format shows the host's address, whose lookup may take time.
     pub(crate) fn shows_address(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Field(Field::HostAddr, _)))
     }
 
-    /// Renders an entry; `fit` is what every text of it goes through.
-    pub(crate) fn render(&self, entry: &Entry<'_>, origin: &Origin<'_>, fit: Fit) -> String {
+    /// Renders an entry; `escape` is applied to every text field.
+    pub(crate) fn render(&self, entry: &Entry<'_>, origin: &Origin<'_>, escape: Escape) -> String {
         let mut text = String::with_capacity(entry.message.len() + 64);
         for piece in &self.pieces {
             match piece {
@@ -94,7 +94,7 @@ impl Format {
                 }
                 Piece::Field(field, conversion) => {
                     match field.value(entry, origin, std::thread::current().name()) {
-                        Value::Text(value) => conversion.render(&Value::Text(&fit(value)), &mut text),
+                        Value::Text(value) => conversion.render(&Value::Text(&escape(value)), &mut text),
                         value => conversion.render(&value, &mut text),
                     }
                 }
@@ -106,11 +106,11 @@ impl Format {
 
 impl Default for Format {
     fn default() -> Format {
-        Format::parse(USUAL, "").expect("the constant is a format, as the tests show")
+        Format::parse(DEFAULT_FORMAT, "").expect("the constant is a valid format, as the tests show")
     }
 }
 
-/// Reads one field from what follows a percent sign, and returns the rest.
+/// Parses a field at the start of the text after a percent sign, and returns the rest.
 fn field(text: &str) -> Result<(Piece, &str), String> {
     let (name, rest) = text
         .strip_prefix('(')
@@ -118,7 +118,7 @@ fn field(text: &str) -> Result<(Piece, &str), String> {
         .ok_or_else(|| "a `%` must be followed by `%` or `(name)s`; `%%` is one percent sign".to_owned())?;
     let (conversion, rest) = Conversion::parse(rest).map_err(|what| format!("`%({name})`: {what}"))?;
     let field = Field::named(name);
-    if conversion.wants_number() && !field.is_some_and(Field::is_number) {
+    if conversion.is_numeric() && !field.is_some_and(Field::is_number) {
         return Err(format!("`%({name})` is no number of a message"));
     }
     match field {
@@ -191,7 +191,7 @@ impl Field {
             Field::Message => Value::Text(entry.message),
             Field::Created => Value::Real(entry.created.timestamp_micros() as f64 / 1e6),
             Field::FileName => Value::Text(file),
-            // Rust does not tell; Python says this where it cannot.
+            // Rust does not report the function; Python has this text for the same case.
             Field::Function => Value::Text("(unknown function)"),
             Field::HostAddr => Value::Text(&origin.identity.hostaddr),
             Field::HostName => Value::Text(&origin.identity.hostname),

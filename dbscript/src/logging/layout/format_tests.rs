@@ -1,4 +1,4 @@
-//! Formats, side by side with Python.
+//! Formats, compared with Python.
 
 use std::time::Instant;
 
@@ -7,9 +7,9 @@ use log::Level;
 
 use super::*;
 use crate::logging::python::python;
-use crate::text::plain::one_line;
+use crate::text::printable::one_line;
 
-/// Renders a record of a known time with every format given, each followed by its date format.
+/// Renders a record of a fixed time with every format of the arguments, each followed by its date format.
 const RENDER: &str = r#"
 import logging, sys
 record = logging.LogRecord("pgq::consumer", 30, "/src/pgq/consumer.rs", 42, sys.argv[1], None, None)
@@ -21,7 +21,7 @@ for fmt, datefmt in zip(sys.argv[3::2], sys.argv[4::2]):
     sys.stdout.write(logging.Formatter(fmt, datefmt).format(record) + "\0")
 "#;
 
-/// With what Python would write as it is, and what is written out here.
+/// A message with characters that Python writes unchanged and [`one_line`] escapes.
 const MESSAGE: &str = "two\nlines\u{1b}[2J, \u{fc}\u{1F40D} 100% %(name)s";
 
 fn identity() -> Identity {
@@ -35,7 +35,7 @@ fn identity() -> Identity {
 }
 
 fn render(format: &str, date: &str) -> String {
-    let created = Local.timestamp_opt(1_192_827_599, 968_750_000).single().expect("a time that is");
+    let created = Local.timestamp_opt(1_192_827_599, 968_750_000).single().expect("a valid time");
     let entry = Entry { created, level: Level::Warn, name: "pgq::consumer", message: MESSAGE };
     let identity = identity();
     let origin = Origin {
@@ -65,9 +65,9 @@ fn check_all(formats: &[(&str, &str)]) {
 }
 
 #[test]
-fn fields_look_as_python_shows_them() {
+fn fields_are_rendered_as_python_renders_them() {
     let formats = [
-        USUAL,
+        DEFAULT_FORMAT,
         "%(asctime)s %(process)s %(levelname)s %(message)s %(name)s %(job_name)s %(service_name)s",
         "%(hostname)s %(hostaddr)s %(levelno)s %(created)f %(msecs)03d %(created)s %(msecs)s %(created)d",
         "%(levelname)-8s|%(levelname)8s|%(levelname).3s|%(levelname)10.4s|%(levelname)08s|%(message).4s|",
@@ -86,7 +86,7 @@ fn fields_look_as_python_shows_them() {
 }
 
 #[test]
-fn dates_look_as_python_shows_them() {
+fn dates_are_rendered_as_python_renders_them() {
     let dates = [
         "%H:%M",
         "%Y-%m-%d %H:%M:%S",
@@ -101,7 +101,7 @@ fn dates_look_as_python_shows_them() {
 }
 
 #[test]
-fn a_format_that_is_none_is_told() {
+fn an_invalid_format_is_reported() {
     let check = |format: &str, expected: &str| {
         let error = Format::parse(format, "").expect_err(format);
         assert!(error.contains(expected), "{format}: {error}");
@@ -118,9 +118,9 @@ fn a_format_that_is_none_is_told() {
 }
 
 #[test]
-fn the_usual_line_looks_as_it_always_did() {
-    let line = render(USUAL, "");
+fn the_default_line_has_the_format_of_skytools() {
+    let line = render(DEFAULT_FORMAT, "");
     let expected = format!(",968 {} WARNING {}", std::process::id(), one_line(MESSAGE));
     assert!(line.starts_with("2007-10-") && line.ends_with(&expected), "{line}");
-    assert_eq!(Format::default(), Format::parse(USUAL, "").expect("a format"));
+    assert_eq!(Format::default(), Format::parse(DEFAULT_FORMAT, "").expect("a format"));
 }

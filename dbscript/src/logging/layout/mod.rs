@@ -1,4 +1,4 @@
-//! How a message becomes text.
+//! Layouts: the rendering of messages as text.
 
 mod conversion;
 pub(crate) mod date_format;
@@ -11,15 +11,17 @@ use serde_json::Value;
 
 use crate::logging::entry::Entry;
 use crate::logging::level;
-use crate::text::plain::{one_line, plain_json};
+use crate::text::printable::{one_line, printable_json};
 use format::{Format, Origin};
 
-/// A line in a format, a message in a format that a receiver gets in a frame of its own, or a JSON object.
+/// A line in a format, a framed message in a format, or a JSON object.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Layout {
-    /// What would end the line, or is a command to a terminal, is escaped.
+    /// A line; line ends and terminal commands are escaped.
     Text(Format),
+    /// A message for a receiver that frames it; nothing is escaped.
     Framed(Format),
+    /// One JSON object in a line.
     Json,
 }
 
@@ -54,7 +56,7 @@ fn json(entry: &Entry<'_>, origin: &Origin<'_>) -> String {
         ("target", Value::from(entry.name)),
         ("message", Value::from(entry.message)),
     ];
-    // A map of the library's would put the fields in alphabetical order.
+    // A `serde_json::Map` would sort the fields by name.
     let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-    plain_json(&format!("{{{}}}", fields.join(","))).into_owned()
+    printable_json(&format!("{{{}}}", fields.join(","))).into_owned()
 }

@@ -1,4 +1,4 @@
-//! The arguments of a handler's class, positional and by keyword.
+//! Arguments of a handler's class, positional and by keyword.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use super::value::Value;
 use crate::config::expand_home;
 use crate::error::Error;
 
-/// What `args` and `kwargs` give to the parameters of a class.
+/// The values that `args` and `kwargs` give to the parameters of a class.
 pub(super) struct Arguments {
     values: Vec<(&'static str, Value)>,
 }
@@ -17,7 +17,7 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// The key at fault, and a message that tells what is wrong with it.
+    /// The invalid key, and the reason.
     pub(super) fn read(
         args: &str,
         kwargs: &str,
@@ -28,9 +28,9 @@ impl Arguments {
         Ok(Arguments { values })
     }
 
-    /// Returns a given argument; `None` counts as not given.
+    /// Returns an argument; Python's `None` counts as not given.
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
-        let found = self.values.iter().find(|(known, _)| *known == name);
+        let found = self.values.iter().find(|(parameter, _)| *parameter == name);
         found.map(|(_, value)| value).filter(|value| **value != Value::None)
     }
 
@@ -38,16 +38,16 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// A usage error that names the argument: it is missing or no string.
+    /// A usage error with the argument's name, when it is missing or not a string.
     pub(super) fn text(&self, name: &str) -> Result<&str, Error> {
         self.text_opt(name)?.ok_or_else(|| wrong(name, "is missing"))
     }
 
-    /// Returns a string, or none where it is not given.
+    /// Returns a string, or `None` when it is not given.
     ///
     /// # Errors
     ///
-    /// A usage error that names the argument: it is no string.
+    /// A usage error with the argument's name, when it is not a string.
     pub(super) fn text_opt(&self, name: &str) -> Result<Option<&str>, Error> {
         match self.get(name) {
             None => Ok(None),
@@ -56,21 +56,21 @@ impl Arguments {
         }
     }
 
-    /// Returns a path, with a leading `~` replaced by the home folder.
+    /// Returns a path, with the home folder in place of a leading `~`.
     ///
     /// # Errors
     ///
-    /// As [`text`](Arguments::text), and when the user has no home folder.
+    /// As [`text`](Arguments::text), and when the home folder is not defined.
     pub(super) fn path(&self, name: &str) -> Result<PathBuf, Error> {
         let path = self.text(name)?;
         expand_home(path).ok_or_else(|| wrong(name, "is in no home folder"))
     }
 
-    /// Returns a whole number, or `default` where it is not given.
+    /// Returns a whole number, or `default` when it is not given.
     ///
     /// # Errors
     ///
-    /// A usage error that names the argument: it is no number, or out of range.
+    /// A usage error with the argument's name, when it is not a number or out of range.
     pub(super) fn number<T: TryFrom<i64>>(&self, name: &str, default: T) -> Result<T, Error> {
         match self.get(name) {
             None => Ok(default),
@@ -81,11 +81,11 @@ impl Arguments {
         }
     }
 
-    /// Returns a truth value, which is false where it is not given.
+    /// Returns a truth value. Defaults to false.
     ///
     /// # Errors
     ///
-    /// A usage error that names the argument: it is neither true nor false.
+    /// A usage error with the argument's name, when it is neither true nor false.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Error> {
         match self.get(name) {
             None => Ok(false),
@@ -96,7 +96,7 @@ impl Arguments {
     }
 }
 
-/// Makes the error for an argument.
+/// Makes the error of an argument.
 pub(super) fn wrong(name: &str, what: &str) -> Error {
     Error::usage(format!("argument `{name}` {what}"))
 }
@@ -126,7 +126,7 @@ fn named(
     for (name, value) in entries {
         let parameter = parameters.iter().find(|parameter| **parameter == name);
         let parameter = parameter.ok_or_else(|| format!("the class has no argument `{name}`"))?;
-        if values.iter().any(|(known, _)| known == parameter) {
+        if values.iter().any(|(given, _)| given == parameter) {
             return Err(format!("argument `{name}` is given twice"));
         }
         values.push((parameter, value));

@@ -1,4 +1,4 @@
-//! The classes that `handler_*` sections may name.
+//! The classes of handlers that a skylog file can use.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use super::arguments::{Arguments, wrong};
 use super::receivers;
 use super::value::Value;
 use crate::error::Error;
-use crate::logging::files::log_file::LogFile;
-use crate::logging::files::rotation::Rotation;
+use crate::logging::files::log_file::{LogFile, OpenMode};
+use crate::logging::files::rotation::LogRotation;
 use crate::logging::files::size_rotation::SizeRotation;
 use crate::logging::handlers::Handler;
 use crate::logging::handlers::file_handler::FileHandler;
@@ -19,10 +19,10 @@ use crate::logging::skylog::files::interval::Interval;
 use crate::logging::skylog::files::timed_rotation::TimedRotation;
 use crate::logging::skylog::handlers::null_handler::NullHandler;
 
-/// Makes a handler of the values that a class's parameters were given.
+/// Creates a handler from the arguments of its class.
 type Make = fn(&Arguments, &Identity) -> Result<Box<dyn Handler>, Error>;
 
-/// A class of handlers, with its parameters in order.
+/// A class of handlers, with its parameters in positional order.
 pub(super) struct Class {
     name: &'static str,
     pub(super) parameters: &'static [&'static str],
@@ -65,7 +65,7 @@ const CLASSES: &[Class] = &[
             "atTime",
             "errors",
         ],
-        make: |arguments, _| file(arguments, Box::new(by_time(arguments)?), true),
+        make: |arguments, _| file(arguments, Box::new(by_time(arguments)?), OpenMode::Truncate),
     },
     Class { name: "handlers.SysLogHandler", parameters: SYSLOG, make: receivers::syslog },
     Class { name: "skylog.SysLogHandler", parameters: SYSLOG, make: receivers::syslog },
@@ -81,7 +81,7 @@ const CLASSES: &[Class] = &[
 
 const SYSLOG: &[&str] = &["address", "facility", "socktype"];
 
-/// Finds a class under any of the names by which Python finds it.
+/// Finds a class by any of its names in Python.
 pub(super) fn find(name: &str) -> Option<&'static Class> {
     let name = name.strip_prefix("logging.").or_else(|| name.strip_prefix("skytools.")).unwrap_or(name);
     CLASSES.iter().find(|class| class.name == name)
@@ -99,20 +99,21 @@ fn stream(arguments: &Arguments, _: &Identity) -> Result<Box<dyn Handler>, Error
     }
 }
 
-/// Makes a handler of a file. One that is rotated by size is never truncated.
+/// Creates a handler of a file. A file that is rotated by size is never truncated.
 fn sized_file(arguments: &Arguments, rotation: SizeRotation) -> Result<Box<dyn Handler>, Error> {
-    file(arguments, Box::new(rotation), rotation.size == 0)
+    let mode = if rotation.size == 0 { OpenMode::Truncate } else { OpenMode::Append };
+    file(arguments, Box::new(rotation), mode)
 }
 
 fn file(
     arguments: &Arguments,
-    rotation: Box<dyn Rotation>,
-    may_truncate: bool,
+    rotation: Box<dyn LogRotation>,
+    w_mode: OpenMode,
 ) -> Result<Box<dyn Handler>, Error> {
     let path = arguments.path("filename")?;
-    let truncate = match arguments.text_opt("mode")? {
-        None | Some("a") => false,
-        Some("w") => may_truncate,
+    let mode = match arguments.text_opt("mode")? {
+        None | Some("a") => OpenMode::Append,
+        Some("w") => w_mode,
         Some(_) => return Err(wrong("mode", "must be 'a' or 'w'")),
     };
     let encoding = arguments.text_opt("encoding")?.unwrap_or("utf-8").to_lowercase().replace('_', "-");
@@ -120,11 +121,16 @@ fn file(
         return Err(wrong("encoding", "must be 'utf-8'"));
     }
     let delay = arguments.flag("delay")?;
-    boxed(open(&path, truncate, delay, rotation)?)
+    boxed(open(&path, mode, delay, rotation)?)
 }
 
-fn open(path: &Path, truncate: bool, delay: bool, rotation: Box<dyn Rotation>) -> Result<FileHandler, Error> {
-    LogFile::new(path, truncate, rotation)
+fn open(
+    path: &Path,
+    mode: OpenMode,
+    delay: bool,
+    rotation: Box<dyn LogRotation>,
+) -> Result<FileHandler, Error> {
+    LogFile::new(path, mode, rotation)
         .and_then(|file| if delay { Ok(file) } else { file.open() })
         .map(FileHandler::new)
         .map_err(|error| {

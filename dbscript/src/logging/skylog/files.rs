@@ -1,4 +1,4 @@
-//! Log files that are rotated by the clock.
+//! Log files that are rotated by time.
 
 pub(crate) mod interval;
 pub(crate) mod timed_rotation;

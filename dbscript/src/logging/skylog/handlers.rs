@@ -1,4 +1,4 @@
-//! The handlers that a skylog file may name beside the usual ones.
+//! The handlers that only a skylog file can configure.
 
 pub(crate) mod facility;
 pub(crate) mod log_db;

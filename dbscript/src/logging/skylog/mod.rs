@@ -25,7 +25,7 @@ use crate::logging::handlers::Handler;
 use crate::logging::layout::Layout;
 use crate::logging::layout::format::Format;
 use crate::logging::level;
-use crate::logging::logger::{Logger, Named};
+use crate::logging::logger::{Logger, NamedLogger};
 use crate::logging::scope::Scope;
 use arguments::Arguments;
 
@@ -33,16 +33,16 @@ use arguments::Arguments;
 ///
 /// # Errors
 ///
-/// Errors that name file, section and key; usage errors where the file is at fault.
+/// Errors with file, section and key. A usage error when the file cannot be read or is invalid.
 pub(super) fn configure(logger: &mut Logger, path: &Path) -> Result<(), Error> {
     let text = read_text_file(path, CONFIG_LIMIT).map_err(|error| {
         Error::usage(format!("cannot read skylog file `{}`", path.display())).caused_by(error)
     })?;
-    let sections =
-        ini::read(&text).map_err(|what| Error::usage(format!("skylog file `{}`: {what}", path.display())))?;
+    let sections = ini::read(&text)
+        .map_err(|reason| Error::usage(format!("skylog file `{}`: {reason}", path.display())))?;
     let identity = logger.identity();
     let names = [("job_name", &identity.job_name), ("service_name", &identity.service_name)];
-    // A percent sign in a name stands for itself.
+    // A percent sign in a name is literal.
     let names = names.map(|(name, value)| (name, value.replace('%', "%%")));
     File { path, sections, names }.configure(logger)
 }
@@ -53,8 +53,8 @@ struct File<'a> {
     names: [(&'static str, String); 2],
 }
 
-/// Names of a file's parts with what was made of them.
-type Made<T> = Vec<(String, T)>;
+/// Formats or handlers of a skylog file, by name.
+type ByName<T> = Vec<(String, T)>;
 
 impl File<'_> {
     fn configure(&self, logger: &mut Logger) -> Result<(), Error> {
@@ -66,7 +66,7 @@ impl File<'_> {
         Ok(())
     }
 
-    fn formats(&self) -> Result<Made<Format>, Error> {
+    fn formats(&self) -> Result<ByName<Format>, Error> {
         let names = self.list("formatters", "keys")?;
         names.into_iter().map(|name| self.format(&name).map(|format| (name, format))).collect()
     }
@@ -86,8 +86,8 @@ impl File<'_> {
         Format::parse(&raw("format"), &raw("datefmt")).map_err(|what| self.wrong(&section, "format", what))
     }
 
-    fn handlers(&self, logger: &mut Logger, formats: &Made<Format>) -> Result<Made<usize>, Error> {
-        let mut made = Made::new();
+    fn handlers(&self, logger: &mut Logger, formats: &ByName<Format>) -> Result<ByName<usize>, Error> {
+        let mut made = ByName::new();
         for name in self.list("handlers", "keys")? {
             let section = format!("handler_{name}");
             self.require(&section)?;
@@ -121,7 +121,7 @@ impl File<'_> {
         })
     }
 
-    /// Returns the names of the loggers, the root's among them.
+    /// Returns the names of the loggers, which must include `root`.
     fn loggers(&self) -> Result<Vec<String>, Error> {
         let names = self.list("loggers", "keys")?;
         if names.iter().any(|name| name == "root") {
@@ -130,7 +130,7 @@ impl File<'_> {
         Err(self.wrong("loggers", "keys", "`root` is missing"))
     }
 
-    fn logger(&self, name: &str, job_name: &str, handlers: &Made<usize>) -> Result<Named, Error> {
+    fn logger(&self, name: &str, job_name: &str, handlers: &ByName<usize>) -> Result<NamedLogger, Error> {
         let section = format!("logger_{name}");
         self.require(&section)?;
         let unknown = |name: &str| {
@@ -142,10 +142,10 @@ impl File<'_> {
         }
         let level = self.level(&section)?;
         if name == "root" {
-            return Ok(Named { scope: Scope::Root, level, propagate: false, outputs });
+            return Ok(NamedLogger { scope: Scope::Root, level, propagate: false, outputs });
         }
         let scope = Scope::of(&self.required(&section, "qualname")?, job_name);
-        Ok(Named { scope, level, propagate: self.propagate(&section)?, outputs })
+        Ok(NamedLogger { scope, level, propagate: self.propagate(&section)?, outputs })
     }
 
     fn propagate(&self, section: &str) -> Result<bool, Error> {
@@ -156,7 +156,7 @@ impl File<'_> {
             .map_err(|_| self.wrong(section, "propagate", format!("`{value}` is neither 0 nor 1")))
     }
 
-    /// Reads a level; NOTSET is none.
+    /// Reads a level; `NOTSET` counts as no level.
     fn level(&self, section: &str) -> Result<Option<LevelFilter>, Error> {
         let value = self.value(section, "level")?.filter(|level| level != "NOTSET");
         value
@@ -184,7 +184,7 @@ impl File<'_> {
         self.value(section, key)?.ok_or_else(|| self.wrong(section, key, "it is not set"))
     }
 
-    /// Returns a value with its `%(name)s` replaced.
+    /// Returns a value with `%(name)s` interpolated.
     fn value(&self, section: &str, key: &str) -> Result<Option<String>, Error> {
         let lookup = |name: &str| self.raw(section, name);
         self.raw(section, key)
@@ -208,6 +208,6 @@ impl File<'_> {
     }
 }
 
-fn find<T: Clone>(made: &Made<T>, name: &str) -> Option<T> {
-    made.iter().find(|(known, _)| known == name).map(|(_, thing)| thing.clone())
+fn find<T: Clone>(made: &ByName<T>, name: &str) -> Option<T> {
+    made.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
 }

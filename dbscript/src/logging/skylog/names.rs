@@ -1,10 +1,9 @@
-//! The names that expressions in a skylog file may use: those of Python's `logging` module, as far as they
-//! are of use there.
+//! Names in expressions of a skylog file: the useful subset of the constants of Python's `logging` module.
 
 use super::value::Value;
 use crate::logging::skylog::handlers::facility::Facility;
 
-/// Returns what a name stands for.
+/// Returns the value of a name.
 pub(super) fn value(name: &str) -> Option<Value> {
     let name = name.strip_prefix("logging.").unwrap_or(name);
     Some(match name {

@@ -1,4 +1,4 @@
-//! Handlers that send somewhere, made of the arguments of their classes.
+//! Constructors of the handlers that send messages to a receiver.
 
 use std::path::PathBuf;
 
@@ -13,37 +13,37 @@ use crate::logging::skylog::handlers::syslog::{SysLog, SysLogAddress};
 use crate::logging::skylog::handlers::udp_log_server::UdpLogServer;
 use crate::logging::skylog::handlers::udp_tnetstrings::UdpTNetStrings;
 
-type Made = Result<Box<dyn Handler>, Error>;
+type HandlerResult = Result<Box<dyn Handler>, Error>;
 
 const SYSLOG_PORT: u16 = 514;
 /// `socket.SOCK_STREAM`.
 const STREAM: i64 = 1;
 
-pub(super) fn log_server(arguments: &Arguments, identity: &Identity) -> Made {
+pub(super) fn log_server(arguments: &Arguments, identity: &Identity) -> HandlerResult {
     let (host, port) = (arguments.text("host")?, port(arguments)?);
     Ok(Box::new(UdpLogServer::new(host, port, identity.clone())))
 }
 
-pub(super) fn tnetstrings(arguments: &Arguments, identity: &Identity) -> Made {
+pub(super) fn tnetstrings(arguments: &Arguments, identity: &Identity) -> HandlerResult {
     let (host, port) = (arguments.text("host")?, port(arguments)?);
     Ok(Box::new(UdpTNetStrings::new(host, port, identity.clone())))
 }
 
-pub(super) fn syslog(arguments: &Arguments, identity: &Identity) -> Made {
+pub(super) fn syslog(arguments: &Arguments, identity: &Identity) -> HandlerResult {
     make_syslog(arguments, false, identity)
 }
 
-pub(super) fn syslog_with_hostname(arguments: &Arguments, identity: &Identity) -> Made {
+pub(super) fn syslog_with_hostname(arguments: &Arguments, identity: &Identity) -> HandlerResult {
     make_syslog(arguments, true, identity)
 }
 
-pub(super) fn log_db(arguments: &Arguments, identity: &Identity) -> Made {
+pub(super) fn log_db(arguments: &Arguments, identity: &Identity) -> HandlerResult {
     let conninfo = arguments.text("connect_string")?;
     let handler = LogDb::new(conninfo, identity.clone());
-    Ok(Box::new(handler.map_err(|error| wrong("connect_string", "is wrong").caused_by(error))?))
+    Ok(Box::new(handler.map_err(|error| wrong("connect_string", "is invalid").caused_by(error))?))
 }
 
-fn make_syslog(arguments: &Arguments, hostname: bool, identity: &Identity) -> Made {
+fn make_syslog(arguments: &Arguments, hostname: bool, identity: &Identity) -> HandlerResult {
     let address = address(arguments)?;
     let stream = arguments.number("socktype", 0_i64)? == STREAM;
     if stream && matches!(address, SysLogAddress::Udp(..)) {
@@ -61,7 +61,7 @@ fn port(arguments: &Arguments) -> Result<u16, Error> {
 
 /// Reads a path, or host and port.
 fn address(arguments: &Arguments) -> Result<SysLogAddress, Error> {
-    let unclear = || wrong("address", "must be a path, or host and port: ('localhost', 514)");
+    let invalid = || wrong("address", "must be a path, or host and port: ('localhost', 514)");
     match arguments.get("address") {
         None => Ok(SysLogAddress::Udp("localhost".to_owned(), SYSLOG_PORT)),
         Some(Value::Text(path)) => Ok(SysLogAddress::Unix(PathBuf::from(path))),
@@ -70,9 +70,9 @@ fn address(arguments: &Arguments) -> Result<SysLogAddress, Error> {
                 Ok(port @ 1..) => Ok(SysLogAddress::Udp(host.clone(), port)),
                 _ => Err(wrong("address", &format!("cannot have port {port}"))),
             },
-            _ => Err(unclear()),
+            _ => Err(invalid()),
         },
-        Some(_) => Err(unclear()),
+        Some(_) => Err(invalid()),
     }
 }
 

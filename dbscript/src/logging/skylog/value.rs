@@ -1,4 +1,4 @@
-//! The values that a skylog file has.
+//! Values of expressions in a skylog file.
 
 /// A Python value.
 #[derive(Clone, Debug, PartialEq)]

@@ -15,7 +15,7 @@ fn the_file_holds_the_id_and_is_removed_by_its_owner() {
     assert_eq!(fs::read_to_string(&path).expect("there"), format!("{}\n", std::process::id()));
     let error = Pidfile::acquire(&path).expect_err("held");
     assert!(error.to_string().contains(&format!("process {} holds", std::process::id())), "{error}");
-    // However old the file looks, a lock tells that its process lives.
+    // The lock shows that the process lives, however old the file is.
     pidfile.file.set_modified(SystemTime::UNIX_EPOCH).expect("settable");
     assert_eq!(send(&path, Signal::SIGCONT).expect("readable"), Sent::ToProcess);
     drop(pidfile);
@@ -73,15 +73,15 @@ fn a_process_that_ended_and_waits_for_its_parent_is_dead() {
 }
 
 #[test]
-fn a_lock_that_is_only_looked_at_is_waited_for() {
+fn a_process_that_only_checks_the_lock_is_waited_for() {
     let folder = folder();
     let path = folder.path().join("x.pid");
-    let look = open(&path).expect("writable");
-    look.try_lock_shared().expect("free");
+    let checked = open(&path).expect("writable");
+    checked.try_lock_shared().expect("free");
     thread::scope(|scope| {
         let start = scope.spawn(|| Pidfile::acquire(&path));
         thread::sleep(WAIT);
-        drop(look);
+        drop(checked);
         start.join().expect("no panic").expect("nobody holds it");
     });
 }
@@ -114,7 +114,7 @@ fn the_remover_leaves_the_files_of_others() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused() {
+fn a_pipe_is_refused() {
     let folder = folder();
     let path = folder.path().join("x.pid");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("made");
@@ -127,7 +127,7 @@ fn what_is_no_regular_file_is_refused() {
 }
 
 #[test]
-fn missing_and_unusable_files_are_told_apart() {
+fn missing_and_unusable_files_are_distinguished() {
     let folder = folder();
     assert_eq!(send(&folder.path().join("none.pid"), Signal::SIGHUP).expect("no file"), Sent::NoFile);
     let error = Pidfile::acquire(folder.path()).expect_err("a folder");
@@ -138,7 +138,7 @@ fn missing_and_unusable_files_are_told_apart() {
 fn the_first_process_and_this_one_get_no_signal_without_the_lock() {
     let folder = folder();
     let path = folder.path().join("x.pid");
-    // As a container leaves it behind.
+    // A container leaves this file behind.
     fs::write(&path, "1\n").expect("writable");
     let sent = send(&path, Signal::SIGCONT).expect("readable");
     assert_eq!(sent, Sent::Refused("process 1 does not hold its lock".to_owned()));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dbscript::plain;
+use dbscript::printable;
 
 use super::ADVICE;
 use super::level::Level;
@@ -173,15 +173,15 @@ impl Finding {
     fn write_location(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.queue, &self.consumer) {
             (Some(queue), Some(consumer)) => {
-                write!(f, "consumer `{}` of queue `{}`: ", plain(consumer), plain(queue))
+                write!(f, "consumer `{}` of queue `{}`: ", printable(consumer), printable(queue))
             }
-            (Some(queue), None) => write!(f, "queue `{}`: ", plain(queue)),
+            (Some(queue), None) => write!(f, "queue `{}`: ", printable(queue)),
             _ => Ok(()),
         }
     }
 
     fn write_id_problem(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let object = plain(self.object.as_deref().unwrap_or_default());
+        let object = printable(self.object.as_deref().unwrap_or_default());
         let (reached, needed) = (number(self.reached), number(self.needed));
         match self.problem {
             Problem::TickSequence => write!(f, "sequence `{object}` is at {reached}, behind tick {needed}"),

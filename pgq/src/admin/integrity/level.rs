@@ -4,6 +4,7 @@ use std::fmt;
 
 /// The severity of a finding or a value. Its number is the exit status that monitoring systems expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Level {
     /// Nothing to report.
     Ok = 0,

@@ -49,7 +49,7 @@ pub fn repair(client: &mut impl GenericClient, confirmed: &[Finding]) -> Result<
     match repair_all(client, confirmed) {
         Err(error) if error.sqlstate() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
             let holders = lock::repair_holders(client).unwrap_or_default();
-            let held = lock::told("a lock that the repair needs", &holders);
+            let held = lock::held_by("a lock that the repair needs", &holders);
             Err(Error::failed(format!("{CANNOT_REPAIR}: {held}")).caused_by(error))
         }
         result => result,

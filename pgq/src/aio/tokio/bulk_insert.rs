@@ -1,4 +1,4 @@
-//! Inserting events by COPY, one after the other, awaiting.
+//! Inserts events by COPY, one after the other.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -11,11 +11,12 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::error::Error;
 use crate::event::new_event::NewEvent;
 use crate::produce::bulk_insert::{TYPES, failed, row};
-use crate::produce::copy::{Target, Writer, found_table, rotated};
+use crate::produce::copy::{EventTable, TransactionUse, found_table, rotated};
 use crate::sql;
+use crate::sql::batch::Ids;
 use crate::time::Time;
 
-/// Writes events into a queue by COPY, without keeping them. See [`BulkInsert`](crate::BulkInsert).
+/// Streams events into a queue by COPY. See [`BulkInsert`](crate::BulkInsert).
 ///
 /// ```no_run
 /// # async fn copy(
@@ -33,12 +34,12 @@ use crate::time::Time;
 /// # }
 /// ```
 ///
-/// Dropped before it is [finished](BulkInsert::finish), it makes the transaction fail. Writing to the event
-/// table takes the right to `INSERT` into it.
+/// If it is dropped before [`finish`](BulkInsert::finish), the transaction fails. The role needs the right to `INSERT`
+/// into the event table.
 ///
-/// [`write`](BulkInsert::write) is not cancel-safe: events are sent many at once, and a future that is dropped halfway takes
-/// earlier ones with it. From then on `write` and `finish` fail, and so does the transaction: none of its events
-/// is inserted. In `tokio::select!`, let the branch wait for what is to be written, and write in its body.
+/// [`write`](BulkInsert::write) is not cancel-safe: events are sent in groups, and a future that is dropped before it is
+/// done loses earlier events. From then on `write`, `finish` and the transaction fail, so that none of its events is
+/// inserted. In `tokio::select!`, await the source of the events in the branch, and write in its body.
 pub struct BulkInsert<'a> {
     writer: Pin<Box<BinaryCopyInWriter>>,
     queue: String,
@@ -50,28 +51,28 @@ pub struct BulkInsert<'a> {
 }
 
 impl<'a> BulkInsert<'a> {
-    /// Starts writing. The events belong to the transaction.
+    /// Starts a COPY. The events belong to the transaction.
     ///
     /// # Errors
     ///
-    /// When the queue does not exist or takes no events, and when the server fails.
+    /// When the queue does not exist or is disabled, and when the server fails.
     pub async fn start(transaction: &'a Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
-        let [lifts, waits] = Writer::Shared.settings();
+        let [lifts, waits] = TransactionUse::Shared.settings();
         let values: [(&(dyn ToSql + Sync), Type); 3] =
             [(&queue, Type::TEXT), (&lifts, Type::BOOL), (&waits, Type::BOOL)];
         let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values).await;
-        let Some(Target { table, now, .. }) = found_table(queue, answer)? else {
+        let Some(EventTable { table, now, .. }) = found_table(queue, answer)? else {
             return Err(rotated(queue, transaction.batch_execute(&sql::rotated(queue)).await));
         };
         let sink = transaction
-            .copy_in(&*sql::batch::copy_in(&table, false))
+            .copy_in(&*sql::batch::copy_in(&table, Ids::New))
             .await
             .map_err(|error| failed(queue, error))?;
         let writer = Box::pin(BinaryCopyInWriter::new(sink, &TYPES));
         Ok(BulkInsert { writer, queue: queue.to_owned(), now, is_broken: false, transaction: PhantomData })
     }
 
-    /// Writes an event. It is sent with others, so an error may belong to an earlier one.
+    /// Writes an event. Events are sent in groups, so an error may belong to an earlier event.
     ///
     /// # Errors
     ///
@@ -85,21 +86,21 @@ impl<'a> BulkInsert<'a> {
         written.map_err(|error| failed(&self.queue, error))
     }
 
-    /// Ends writing; returns how many events there were.
+    /// Ends the COPY; returns the number of events.
     ///
     /// # Errors
     ///
     /// When the server fails, and after the future of a write was dropped before it was done; the transaction then
     /// fails, too.
     ///
-    /// When this future is dropped, nobody knows whether the events are in the transaction: roll it back.
+    /// If this future is dropped, the events may or may not be in the transaction: roll it back.
     pub async fn finish(mut self) -> Result<u64, Error> {
         self.require_whole()?;
         self.writer.as_mut().finish().await.map_err(|error| failed(&self.queue, error))
     }
 
     fn require_whole(&self) -> Result<(), Error> {
-        let what = "cannot insert events: an earlier write was cancelled, and what it held is lost";
+        let what = "cannot insert events: an earlier write was cancelled, and its events are lost";
         if self.is_broken { Err(Error::failed(what).on_queue(&self.queue)) } else { Ok(()) }
     }
 }

@@ -1,4 +1,4 @@
-//! Inserting events in the caller's transaction, awaiting.
+//! Inserts events in the caller's transaction.
 
 use tokio_postgres::GenericClient;
 
@@ -43,10 +43,10 @@ pub async fn insert_new_event(
     }
 }
 
-/// Inserts many events by COPY, all of them or none; returns how many there were. See
+/// Inserts many events by COPY, all of them or none; returns their number. See
 /// [`bulk_insert`](crate::bulk_insert()).
 ///
-/// [`BulkInsert`] does the same for events that come one by one, out of a stream for instance.
+/// [`BulkInsert`] does the same for events that are made one by one, such as those of a stream.
 ///
 /// # Errors
 ///

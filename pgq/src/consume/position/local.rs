@@ -9,7 +9,7 @@ use crate::consume::batch::Batch;
 use crate::consume::delivered::Delivered;
 use crate::consume::position::local_handler::LocalHandler;
 use crate::consume::position::tracking_file::TrackingFile;
-use crate::consume::run::delivery::{Delivery, Kind};
+use crate::consume::run::delivery::{ConsumerKind, Delivery};
 use crate::error::Error;
 use crate::event::batch_info::BatchInfo;
 use crate::event::checkpoint::{Checkpoint, Place};
@@ -97,8 +97,8 @@ impl<H> LocalConsumer<H> {
 }
 
 impl<H: LocalHandler> Delivery for LocalConsumer<H> {
-    fn kind(&self) -> Kind {
-        Kind::Local
+    fn kind(&self) -> ConsumerKind {
+        ConsumerKind::Local
     }
 
     fn startup(&mut self, _cx: &mut Context) -> Result<(), BoxError> {

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat};
-use dbscript::{create_own_file, plain};
+use dbscript::{create_trusted_file, printable};
 
 use crate::error::Error;
 use crate::event::checkpoint::Checkpoint;
@@ -18,9 +18,8 @@ const SHOWN: usize = 20;
 
 /// The file that holds a consumer's tick: a plain number, as python-pgq writes and reads it.
 ///
-/// The tick's time is in a second file beside it, by the tick's number. That file is replaced first, and holds the tick
-/// before as well, so that the number has its time whichever of the two files a crash leaves behind. A number that is
-/// not in the second file was written by somebody else.
+/// The tick's time is in a second file beside it, by the tick's number. That file is replaced first, and contains the tick
+/// before as well (DESIGN.md, D44). A number that is not in the second file was written by another program.
 #[derive(Clone, Debug)]
 pub(crate) struct TrackingFile {
     path: PathBuf,
@@ -127,7 +126,7 @@ impl TrackingFile {
 
     /// Returns what a file holds; nothing when it is not there.
     fn text_of(&self, path: &Path) -> Result<String, Error> {
-        match dbscript::read_own_text_file(path, LIMIT) {
+        match dbscript::read_trusted_text_file(path, LIMIT) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
             read => read.map_err(|error| failed("cannot read", path, error)),
         }
@@ -139,7 +138,7 @@ impl TrackingFile {
 
     fn try_replace(&self, path: &Path, text: &str) -> io::Result<()> {
         let new = with_ending(path, ".new");
-        let mut file = create_own_file(Path::new(&new))?;
+        let mut file = create_trusted_file(Path::new(&new))?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, path)?;
@@ -176,7 +175,7 @@ fn failed(what: &str, path: &Path, error: io::Error) -> Error {
 
 /// Shows a short text; a longer one may be that of another file, which a link leads to.
 fn shown(text: &str) -> String {
-    if text.len() <= SHOWN { format!(": `{}`", plain(text)) } else { String::new() }
+    if text.len() <= SHOWN { format!(": `{}`", printable(text)) } else { String::new() }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Which event of a batch a target did not take.
 
 use postgres::GenericClient;
-use postgres::types::Type;
 
 use crate::error::Error;
 use dbscript::BoxError;
+use dbscript::StateClass;
+use dbscript::param::int8;
 
 /// Names the event that COPY stumbled over in an error of the target, where the server says which row it was.
 pub(crate) fn name(source: &mut impl GenericClient, batch_events: &str, error: BoxError) -> BoxError {
@@ -25,16 +26,11 @@ fn line(error: &(dyn std::error::Error + 'static)) -> Option<i64> {
             let (_, place) = db.where_()?.lines().find(|line| line.starts_with("COPY "))?.split_once(',')?;
             let digits = place.trim_start_matches(|c: char| !c.is_ascii_digit());
             let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-            return digits[..end].parse().ok().filter(|_| is_about_a_row(db.code().code()));
+            return digits[..end].parse().ok().filter(|_| StateClass::Data.contains(db.code()));
         }
         next = error.source();
     }
     None
-}
-
-/// Errors of data, and of constraints.
-fn is_about_a_row(state: &str) -> bool {
-    state.starts_with("22") || state.starts_with("23")
 }
 
 /// Makes the query for the id of the event that has $1 others before it.
@@ -44,6 +40,6 @@ fn nth_event_statement(batch_events: &str) -> String {
 
 fn nth_event(source: &mut impl GenericClient, batch_events: &str, line: i64) -> Option<i64> {
     let before = line.checked_sub(1)?;
-    let row = source.query_typed_opt(&nth_event_statement(batch_events), &[(&before, Type::INT8)]);
+    let row = source.query_typed_opt(&nth_event_statement(batch_events), &[int8(&before)]);
     row.ok()?.map(|row| row.get(0))
 }

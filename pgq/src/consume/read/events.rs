@@ -5,22 +5,22 @@ use postgres_protocol::escape::escape_literal;
 use std::vec::IntoIter;
 
 use chrono::{DateTime, Utc};
-use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, Row, Transaction};
 
-use crate::consume::holder::{self, Holder};
+use crate::consume::holder::{self, BatchHolder};
 use crate::consume::read::pages::Pages;
 use crate::consume::read::source::{Lent, Source};
 use crate::consume::run::subscription::Subscription;
 use crate::consume::tags::Tags;
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::{Event, require_types};
 use crate::lock;
-use crate::produce::copy::Ids;
 use crate::schema::row_security;
 use crate::sql;
+use crate::sql::batch::Ids;
 use dbscript::BoxError;
+use dbscript::param::{boolean, int8, text, timestamptz};
 
 /// With more events a batch gets memory to be sorted in.
 const MANY: i64 = 10_000;
@@ -39,7 +39,7 @@ pub struct Events<'a> {
     /// The server's query for the batch's events; `None` for events of a test.
     query: String,
     /// Whom this batch was opened for.
-    holder: Holder,
+    holder: BatchHolder,
     /// Whether the server has functions that tag many events at once.
     tags_at_once: bool,
     /// Whether texts may be bytes that are not UTF-8, since the database has no encoding.
@@ -109,26 +109,24 @@ impl<'a> Events<'a> {
     ) -> Result<Events<'a>, Error> {
         let settings = subscription.settings();
         let queue = &settings.queue;
-        let failed = |error: BoxError| {
-            Error::failed("cannot open the batch").on_queue(queue).in_batch(info.id).caused_by(error)
-        };
+        let holder = BatchHolder::new(subscription, &info);
+        let failed = |error: BoxError| holder.at().failed("cannot open the batch", error);
         let mut source = match settings.autocommit {
             false => Source::transaction(client).map_err(|error| failed(error.into()))?,
             true => Source::autocommit(client),
         };
         let name = subscription.lock_name();
         let has_many = info.event_ids > MANY && !settings.autocommit;
-        let holder = Holder::new(subscription, &info);
         let is_guarded = subscription.is_guarded();
         let mut values = holder.values().to_vec();
-        values.extend([(&is_guarded as _, Type::BOOL), (&has_many as _, Type::BOOL)]);
+        values.extend([boolean(&is_guarded), boolean(&has_many)]);
         let row = lock::retrying(|| {
             let row = source.query_one(OPEN_BATCH, &values)?;
             Ok(row.get::<_, bool>(0).then_some(row))
         })
         .map_err(failed)?;
         let Some(row) = row else {
-            return Err(source.busy(queue, &name)?.on_queue(queue).in_batch(info.id));
+            return Err(holder.at().add_to(source.busy(queue, &name)?));
         };
         let query = the_query(row.get(1)).map_err(|error| failed(error.into()))?;
         row_security::require_visible(row.get(6)).map_err(|error| failed(error.into()))?;
@@ -153,7 +151,7 @@ impl<'a> Events<'a> {
             source: Source::Memory(events.into_iter()),
             pages: Pages::new(None),
             page: Vec::new().into_iter(),
-            holder: Holder::of_test(queue, &info),
+            holder: BatchHolder::of_test(queue, &info),
             info,
             queue: queue.to_owned(),
             query: String::new(),
@@ -195,7 +193,7 @@ impl<'a> Events<'a> {
         let column = if self.has_bytes { event.unreadable() } else { None };
         let Some(column) = column else { return Ok(()) };
         let what = format!("cannot read the event: `{column}` is not UTF-8");
-        Err(Error::failed(what).on_queue(&self.queue).in_batch(self.info.id).at_event(event.id()))
+        Err(self.at().add_to(Error::failed(what)).at_event(event.id()))
     }
 
     /// Returns the next event, whatever it holds.
@@ -292,7 +290,7 @@ impl<'a> Events<'a> {
     ///
     /// When the server fails.
     pub fn tick_time(&mut self, tick: i64) -> Result<Option<DateTime<Utc>>, Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&self.queue, Type::TEXT), (&tick, Type::INT8)];
+        let values = [text(&self.queue), int8(&tick)];
         let row = self.source.query_one(sql::batch::TICK_TIME, &values);
         row.and_then(|row| Ok(row.try_get(0)?)).map_err(|error| self.failed("cannot look for a tick", error))
     }
@@ -303,8 +301,7 @@ impl<'a> Events<'a> {
     ///
     /// When the server fails.
     pub fn has_tick_before(&mut self, time: DateTime<Utc>) -> Result<bool, Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&self.queue, Type::TEXT), (&time, Type::TIMESTAMPTZ)];
+        let values = [text(&self.queue), timestamptz(&time)];
         let row = self.source.query_one(HAS_TICK_BEFORE, &values);
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a tick", error))
     }
@@ -342,7 +339,7 @@ impl<'a> Events<'a> {
     /// Sends tags before the end of the batch.
     pub(crate) fn send(&mut self, tags: &mut Tags) -> Result<(), Error> {
         let sent = self.source.send(tags, &self.holder, self.tags_at_once);
-        sent.map_err(|error| error.on_queue(&self.queue).in_batch(self.info.id))
+        sent.map_err(|error| self.at().add_to(error))
     }
 
     /// Finishes the batch and commits.
@@ -364,16 +361,21 @@ impl<'a> Events<'a> {
 
     /// As [`finish`](Events::finish), with the tags of events.
     pub(crate) fn finish_with(self, tags: &Tags) -> Result<(), Error> {
-        let Events { source, queue, info, .. } = self;
-        let located = |error: Error| error.on_queue(&queue).in_batch(info.id);
-        match source.finish(&self.holder, tags, self.tags_at_once).map_err(located)? {
+        let Events { source, holder, .. } = self;
+        let located = |error| holder.at().add_to(error);
+        match source.finish(&holder, tags, self.tags_at_once).map_err(located)? {
             1 => Ok(()),
             _ => Err(located(holder::gone())),
         }
     }
 
+    /// Returns queue, consumer and batch, for errors.
+    pub(crate) fn at(&self) -> At<'_> {
+        self.holder.at()
+    }
+
     fn failed(&self, what: &str, cause: BoxError) -> Error {
-        Error::failed(what).on_queue(&self.queue).in_batch(self.info.id).caused_by(cause)
+        self.at().failed(what, cause)
     }
 }
 

@@ -3,23 +3,22 @@
 use crate::sql::batch::lift_limits;
 use std::vec::IntoIter;
 
+use dbscript::param::{Param, int8, text};
 use dbscript::sqlstate;
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
-use crate::consume::holder::Holder;
+use crate::consume::holder::BatchHolder;
 use crate::consume::read::culprit;
 use crate::consume::read::pages::Pages;
 use crate::consume::tags::Tags;
 use crate::error::Error;
 use crate::event::stored_event::Event;
 use crate::lock;
-use crate::produce::copy::{Ids, copy_batch};
+use crate::produce::copy::copy_batch;
 use crate::sql;
+use crate::sql::batch::Ids;
 use dbscript::BoxError;
-
-type Values<'v> = [(&'v (dyn ToSql + Sync), Type)];
 
 /// Where the events of a batch come from, and where the batch is finished.
 pub(crate) enum Source<'a> {
@@ -74,7 +73,7 @@ impl<'a> Source<'a> {
     }
 
     /// Runs a statement that returns one row.
-    pub(crate) fn query_one(&mut self, statement: &str, values: &Values<'_>) -> Result<Row, BoxError> {
+    pub(crate) fn query_one(&mut self, statement: &str, values: &[Param<'_>]) -> Result<Row, BoxError> {
         match self {
             Source::Transaction { transaction, .. } => Ok(transaction.query_typed_one(statement, values)?),
             Source::Autocommit { client, .. } => Ok(client.query_typed_one(statement, values)?),
@@ -132,7 +131,7 @@ impl<'a> Source<'a> {
 
     /// Sends tags before the end of the batch: in the batch's transaction, or in one of their own if the server takes
     /// them all at once.
-    pub(crate) fn send(&mut self, tags: &mut Tags, holder: &Holder, at_once: bool) -> Result<(), Error> {
+    pub(crate) fn send(&mut self, tags: &mut Tags, holder: &BatchHolder, at_once: bool) -> Result<(), Error> {
         match self {
             Source::Transaction { transaction, lent, .. } => {
                 let failed = |error| Error::failed("cannot tag events").caused_by(error);
@@ -154,7 +153,7 @@ impl<'a> Source<'a> {
     }
 
     /// Sends tags, finishes the batch, and commits; returns how many batches were finished.
-    pub(crate) fn finish(self, holder: &Holder, tags: &Tags, at_once: bool) -> Result<i32, Error> {
+    pub(crate) fn finish(self, holder: &BatchHolder, tags: &Tags, at_once: bool) -> Result<i32, Error> {
         let failed = |what: &str, error: BoxError| Error::failed(what).caused_by(error);
         let (mut transaction, lent) = match self {
             // The portal goes while its transaction lives.
@@ -202,7 +201,7 @@ impl Lent {
             [(&self.work_mem, SET_WORK_MEM), (&self.statement_timeout, sql::batch::LIMIT_STATEMENTS)];
         for (before, statement) in settings {
             if let Some(before) = before {
-                client.query_typed(statement, &[(before, Type::TEXT)])?;
+                client.query_typed(statement, &[text(before)])?;
             }
         }
         self.work_mem = None;
@@ -300,8 +299,7 @@ fn fetch_behind(
         return Ok(Vec::new());
     };
     let limit = Some(i64::from(pages.rows())).filter(|rows| *rows > 0).unwrap_or(i64::MAX);
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&id, Type::INT8), (&transaction, Type::INT8), (&limit, Type::INT8)];
+    let values = [int8(&id), int8(&transaction), int8(&limit)];
     let rows = client.query_typed(&events_behind_statement(events), &values)?;
     let is_last = pages.end_with(&rows);
     *place = rows.last().filter(|_| !is_last).map(|last| (last.get(0), last.get(2)));

@@ -5,6 +5,7 @@ use std::time::Duration;
 /// What a [`Router`](crate::Router) does with an event that no handler is for. Whatever it is, the first event of each
 /// type is a warning in the log, and all are counted ([`UnknownEvents`](crate::consume::UnknownEvents)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unknown {
     /// The event comes back after this time, again and again, until a version of the program knows it.
     Retry(Duration),

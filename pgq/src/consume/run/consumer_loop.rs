@@ -1,31 +1,27 @@
 //! The consumer's round: open the next batch, deliver it, finish it.
 
-use crate::error::ErrorKind;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use dbscript::{Context, Repeats, Round, Script, guarded};
+use dbscript::{Context, LogThrottle, Round, Script, catch_panic};
 use log::{debug, info, warn};
 use postgres::Client;
 
 use crate::admin::position::Position;
 use crate::consume::batch::Batch;
 use crate::consume::delivered::Delivered;
-use crate::consume::holder::Holder;
+use crate::consume::holder::BatchHolder;
 use crate::consume::hooks::Hooks;
 use crate::consume::run::delivery::Delivery;
 use crate::consume::run::guard::Guard;
 use crate::consume::run::subscription::Subscription;
 use crate::consume::settings::Twin;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::event::batch_info::BatchInfo;
 use crate::event::checkpoint::Checkpoint;
 use crate::schema;
 use crate::ticker::tick::tick_channel;
 use dbscript::BoxError;
-
-/// How often it is said that somebody has the consumer's lock who may not consume.
-const REPEAT: Duration = Duration::from_secs(60);
 
 /// A [`Script`] that takes batch after batch of a queue.
 pub struct ConsumerLoop<D> {
@@ -35,11 +31,9 @@ pub struct ConsumerLoop<D> {
     guard: Guard,
     hooks: Option<Arc<dyn Hooks>>,
     /// Why handlers failed, as far as the log was told.
-    repeats: Arc<Repeats>,
+    throttle: Arc<LogThrottle>,
     /// Whether another process was consuming under this name at the last round.
     stands_by: bool,
-    /// When it was last said that somebody has the lock who may not consume.
-    warned: Option<Instant>,
     /// Whether to look where to go on before the next batch.
     resumes: bool,
     /// Since when there have been no events.
@@ -56,9 +50,8 @@ impl<D: Delivery> ConsumerLoop<D> {
             subscription: if guarded { subscription.guarded() } else { subscription },
             guard: Guard::default(),
             hooks: None,
-            repeats: Arc::default(),
+            throttle: Arc::default(),
             stands_by: false,
-            warned: None,
             resumes: kind.resumes(),
             delivery,
             idle_since: Instant::now(),
@@ -79,7 +72,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         if settings.retry_policy.is_some() && !self.delivery.kind().retries_events() {
             let what = "this kind of consumer retries no events, so `pgq_retry_delay` and `pgq_max_retries` \
                         (`retry_policy`) must not be set";
-            return Err(Error::usage(what).into());
+            return Err(dbscript::Error::from(Error::usage(what)).into());
         }
         self.delivery.configure(settings)
     }
@@ -90,7 +83,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         let mut db = cx.database(&self.db)?;
         let settings = self.subscription.settings();
         if !self.subscription.is_registered(&mut *db)? {
-            let failed = |error| Error::failed("cannot register").on_queue(&settings.queue).caused_by(error);
+            let failed = |error| self.subscription.at().failed("cannot register", error);
             let mut transaction = db.transaction().map_err(failed)?;
             match if self.resumes { self.delivery.resume(None)? } else { None } {
                 Some(at) => self.subscription.move_to(&mut transaction, &at)?,
@@ -117,7 +110,7 @@ impl<D: Delivery> ConsumerLoop<D> {
     /// Moves the consumer to where the delivery goes on, if that is not where it stands.
     fn resume(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         let settings = self.subscription.settings();
-        let failed = |error| Error::failed("cannot resume").on_queue(&settings.queue).caused_by(error);
+        let failed = |error| self.subscription.at().failed("cannot resume", error);
         let mut db = cx.database(&self.db)?;
         let mut transaction = db.transaction().map_err(failed)?;
         self.subscription.lock(&mut transaction)?;
@@ -154,7 +147,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         let delivered = match self.deliver(cx, &mut db, &info)? {
             Ok(delivered) => delivered,
             Err(unopened) => {
-                let holder = Holder::new(&self.subscription, &info);
+                let holder = BatchHolder::new(&self.subscription, &info);
                 return unless_gone(&mut db, &holder, &info, unopened);
             }
         };
@@ -173,7 +166,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         info: &BatchInfo,
     ) -> Result<Result<Delivered, Error>, BoxError> {
         let batch = match Batch::open(db, &self.subscription, info.clone()) {
-            Ok(batch) => batch.under(cx.control().clone(), self.hooks.clone(), self.repeats.clone()),
+            Ok(batch) => batch.under(cx.control().clone(), self.hooks.clone(), self.throttle.clone()),
             Err(error) => return Ok(Err(error)),
         };
         if let Some(hooks) = &self.hooks {
@@ -221,7 +214,8 @@ impl<D: Delivery> ConsumerLoop<D> {
             return Ok(Round::Idle);
         }
         if self.subscription.settings().twin == Twin::Stop && !busy.is_by_strangers() {
-            return Err(busy.fatal().into());
+            let ended = dbscript::Error::new(dbscript::ErrorKind::Fatal, busy);
+            return Err(cx.locate(&self.db, ended).into());
         }
         if cx.is_ending() {
             return Err(busy.into());
@@ -238,15 +232,27 @@ impl<D: Delivery> ConsumerLoop<D> {
     /// Warns once a minute of who has the lock and is no process of this consumer.
     fn warn_of_strangers(&mut self, busy: &Error) {
         self.stands_by = true;
-        if self.warned.is_none_or(|warned| warned.elapsed() >= REPEAT) {
+        if self.throttle.admit_key("standing by").is_some() {
             warn!("standing by: {}", dbscript::describe(busy));
-            self.warned = Some(Instant::now());
         }
     }
 
-    /// Names the database in errors that came from its queue.
-    fn locate(&self, cx: &Context, error: BoxError) -> BoxError {
-        if error.is::<Error>() { cx.locate(&self.db, error).into() } else { error }
+    /// Adds the database to an error of the start. A setting that is wrong ends the program as one of usage.
+    fn not_started(&self, cx: &Context, error: BoxError) -> BoxError {
+        match error.downcast::<Error>() {
+            Ok(error) => cx.locate(&self.db, *error).into(),
+            Err(error) => error,
+        }
+    }
+
+    /// Adds the database to an error of a round, which ends the loop only if a handler wants that or does not fit the
+    /// settings.
+    fn failed_round(&self, cx: &Context, error: BoxError) -> BoxError {
+        match (error.is::<Error>(), Error::is_misconfigured(&*error)) {
+            (false, _) => error,
+            (true, false) => cx.locate(&self.db, error).into(),
+            (true, true) => cx.locate(&self.db, error).with_kind(dbscript::ErrorKind::Usage).into(),
+        }
     }
 }
 
@@ -254,11 +260,11 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         self.check_settings()?;
         schema::check_connections(cx, &self.db);
-        self.delivery.startup(cx)?;
-        self.register(cx).map_err(|error| self.locate(cx, error))?;
+        self.delivery.startup(cx).map_err(as_program)?;
+        self.register(cx).map_err(|error| self.not_started(cx, error))?;
         if self.resumes {
             let resumed = self.hold_lock(cx).and_then(|()| self.resume(cx)).or_else(unless_busy);
-            resumed.map_err(|error| self.locate(cx, error))?;
+            resumed.map_err(|error| self.not_started(cx, error))?;
         }
         let settings = self.subscription.settings();
         if settings.listen {
@@ -268,7 +274,7 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
     }
 
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
-        let result = match guarded(|| self.next(cx)) {
+        let result = match catch_panic(|| self.next(cx)) {
             Ok(round) => {
                 if std::mem::replace(&mut self.stands_by, false) {
                     info!("the other process is gone, taking over");
@@ -284,7 +290,15 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
         if let (Err(error), Some(hooks)) = (&result, &self.hooks) {
             hooks.round_failed(&**error);
         }
-        result.map_err(|error| self.locate(cx, error))
+        result.map_err(|error| self.failed_round(cx, error))
+    }
+}
+
+/// Gives an error of this crate the kind by which it ends a program.
+fn as_program(error: BoxError) -> BoxError {
+    match error.downcast::<Error>() {
+        Ok(error) => dbscript::Error::from(*error).into(),
+        Err(error) => error,
     }
 }
 
@@ -298,7 +312,12 @@ fn unless_busy(error: BoxError) -> Result<(), BoxError> {
 }
 
 /// A batch that somebody else has finished meanwhile leaves nothing to do.
-fn unless_gone(db: &mut Client, holder: &Holder, batch: &BatchInfo, error: Error) -> Result<Round, BoxError> {
+fn unless_gone(
+    db: &mut Client,
+    holder: &BatchHolder,
+    batch: &BatchInfo,
+    error: Error,
+) -> Result<Round, BoxError> {
     if error.kind() == ErrorKind::Busy || error.is_connection() || holder.has_batch(db)? {
         return Err(error.into());
     }

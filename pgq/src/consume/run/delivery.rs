@@ -18,7 +18,7 @@ use crate::event::checkpoint::Checkpoint;
 /// | `Local` | no | no | the file, at the start | while the loop runs |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum ConsumerKind {
     /// In the transaction that finishes the batch: every [`Consumer`].
     Transactional,
     /// Elsewhere, batch by batch in any order: `pgq_ext::RemoteConsumer`.
@@ -29,39 +29,39 @@ pub enum Kind {
     Local,
 }
 
-impl Kind {
+impl ConsumerKind {
     /// Returns whether batches are recorded in another place than the queue, so that the same batch has to come again
     /// after a crash of the server. Opening a batch then waits for the server's disk.
     pub(crate) fn is_recorded_elsewhere(self) -> bool {
-        self != Kind::Transactional
+        self != ConsumerKind::Transactional
     }
 
     /// Returns whether one process has to deliver the batches one after the other.
     pub(crate) fn is_in_sequence(self) -> bool {
-        matches!(self, Kind::Serial | Kind::Local)
+        matches!(self, ConsumerKind::Serial | ConsumerKind::Local)
     }
 
     /// Returns whether events may be retried.
     pub(crate) fn retries_events(self) -> bool {
-        self == Kind::Transactional
+        self == ConsumerKind::Transactional
     }
 
     /// Returns whether the delivery decides where to start.
     pub(crate) fn resumes(self) -> bool {
-        self == Kind::Local
+        self == ConsumerKind::Local
     }
 
     /// Returns whether the consumer's lock is held as long as the loop runs, on a connection of its own: two processes
     /// may have files of their own, on two machines.
     pub(crate) fn holds_lock(self) -> bool {
-        self == Kind::Local
+        self == ConsumerKind::Local
     }
 }
 
 /// Delivers batches and finishes them. Every [`Consumer`] is one; the other kinds of consumers implement it themselves.
 pub trait Delivery {
     /// Returns where batches are recorded as processed.
-    fn kind(&self) -> Kind;
+    fn kind(&self) -> ConsumerKind;
 
     /// Checks the consumer's settings, or takes names from them, before anything else.
     ///
@@ -90,7 +90,7 @@ pub trait Delivery {
         Ok(())
     }
 
-    /// Returns the tick at which a [`Kind::Local`] delivery continues, if it differs from the queue, where the consumer
+    /// Returns the tick at which a [`ConsumerKind::Local`] delivery continues, if it differs from the queue, where the consumer
     /// stands at tick `at` or is not registered. Called once, with the consumer's lock held. A tick that the queue does
     /// not have, or has with another time, is an error. Defaults to `None`: the queue's position.
     ///
@@ -111,8 +111,8 @@ pub trait Delivery {
 
 /// Processes a batch in the transaction that finishes it.
 impl<C: Consumer> Delivery for C {
-    fn kind(&self) -> Kind {
-        Kind::Transactional
+    fn kind(&self) -> ConsumerKind {
+        ConsumerKind::Transactional
     }
 
     fn deliver(&mut self, _cx: &mut Context, mut batch: Batch<'_>) -> Result<Delivered, BoxError> {

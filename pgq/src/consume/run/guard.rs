@@ -1,11 +1,10 @@
 //! The consumer's lock, for a consumer that keeps no transaction open while it works.
 
-use crate::error::ErrorKind;
 use dbscript::{BoxError, Connection, Context, describe};
 use log::warn;
 
 use crate::consume::run::subscription::Subscription;
-use crate::error::Error;
+use crate::error::{At, Error, ErrorKind};
 use crate::lock;
 use crate::sql;
 
@@ -66,8 +65,7 @@ const BEGIN_LOCK: &str = "begin isolation level read committed";
 
 fn take(connection: &mut Connection, subscription: &Subscription) -> Result<(), Error> {
     let (queue, name) = (&subscription.settings().queue, subscription.lock_name());
-    let failed =
-        |error: BoxError| Error::failed("cannot take the consumer's lock").on_queue(queue).caused_by(error);
+    let failed = |error: BoxError| At::queue(queue).failed("cannot take the consumer's lock", error);
     connection.batch_execute(BEGIN_LOCK).map_err(|error| failed(error.into()))?;
     if let Err(error) = lock::take(&mut **connection, queue, &name) {
         // The lock is another's, or the connection is broken, which the next attempt finds out.

@@ -3,13 +3,13 @@
 use crate::sql::batch::hidden_positions;
 use std::time::Duration;
 
+use dbscript::param::{boolean, float8, int4, text};
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
 use crate::admin::{registration, ticks, unregistration};
 use crate::consume::settings::Settings;
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
 use crate::event::checkpoint::Checkpoint;
 use crate::lock::{self, Lock, Waiting};
@@ -118,6 +118,11 @@ impl Subscription {
         self
     }
 
+    /// Returns queue and consumer, for errors.
+    pub(crate) fn at(&self) -> At<'_> {
+        At::queue(&self.settings.queue).consumer(&self.settings.consumer)
+    }
+
     pub(crate) fn is_guarded(&self) -> bool {
         self.guarded
     }
@@ -215,7 +220,7 @@ impl Subscription {
                 row_security::require_visible(row.get(6)).map_err(|error| error.on_queue(queue))?;
                 return info(&row).map_err(|error| {
                     let what = "cannot read the next batch, whose ticks are missing or no ticks";
-                    Error::failed(what).on_queue(queue).caused_by(error)
+                    At::queue(queue).failed(what, error)
                 });
             }
             let holders = lock::consumer_holders(client, queue, &self.lock_name())?;
@@ -223,10 +228,10 @@ impl Subscription {
                 return Err(lock::busy(&holders, consumer).on_queue(queue));
             }
             // Others are about to finish batches, or somebody only has their lock.
-            let values: [(&(dyn ToSql + Sync), Type); 2] = [(queue, Type::TEXT), (consumer, Type::TEXT)];
+            let values = [text(queue), text(consumer)];
             let name = format!("the lock of batches of consumer `{consumer}`");
             let lock = Lock::new(&name, sql::lock::FINISH, &values);
-            while !waiting.go_on(client, &lock)? {}
+            while !waiting.try_again(client, &lock)? {}
         }
     }
 
@@ -264,20 +269,20 @@ impl Subscription {
         let count = if merges { Some(settings.merge_events) } else { settings.collect_events }.map(to_int4);
         let (lag, interval) = (seconds(settings.keep_lag), seconds(settings.collect_interval));
         let timeout = seconds(settings.subconsumer_timeout);
-        let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![
-            (&settings.queue, Type::TEXT),
-            (&settings.consumer, Type::TEXT),
-            (&lag, Type::FLOAT8),
-            (&count, Type::INT4),
-            (&interval, Type::FLOAT8),
-            (&merges, Type::BOOL),
-            (&self.guarded, Type::BOOL),
-            (&hurried, Type::BOOL),
+        let mut values = vec![
+            text(&settings.queue),
+            text(&settings.consumer),
+            float8(&lag),
+            int4(&count),
+            float8(&interval),
+            boolean(&merges),
+            boolean(&self.guarded),
+            boolean(&hurried),
         ];
         let Some(subconsumer) = &settings.subconsumer else {
             return client.query_typed_opt(NEXT_BATCH, &values);
         };
-        values.extend([(subconsumer as _, Type::TEXT), (&timeout as _, Type::FLOAT8)]);
+        values.extend([text(subconsumer), float8(&timeout)]);
         client.query_typed_opt(NEXT_COOP_BATCH, &values)
     }
 

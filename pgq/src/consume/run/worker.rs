@@ -93,7 +93,7 @@ impl Worker {
     /// ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the batch fails.
     pub fn run_once(self, consumer: impl Delivery) -> Result<Totals, Error> {
         let (worker, script) = self.parts(consumer);
-        worker.ending(true).run(script).map_err(ended)
+        worker.one_round().run(script).map_err(ended)
     }
 
     /// Takes batches, on this thread, until there is none, and returns what was done.
@@ -103,7 +103,7 @@ impl Worker {
     /// As [`run_once`](Worker::run_once).
     pub fn drain(self, consumer: impl Delivery) -> Result<Totals, Error> {
         let (worker, script) = self.parts(consumer);
-        worker.ending(false).run(script).map_err(ended)
+        worker.until_idle().run(script).map_err(ended)
     }
 
     fn parts<D: Delivery>(self, delivery: D) -> (dbscript::Worker, ConsumerLoop<D>) {
@@ -112,7 +112,9 @@ impl Worker {
     }
 }
 
-/// A running worker. Dropping it stops the worker and waits for the current batch.
+/// A running worker. Dropping it stops the worker and waits for the current batch, for a few seconds at most
+/// ([`dbscript::DROP_LIMIT`]); a batch that takes longer is aborted. [`join`](WorkerHandle::join) waits however long the
+/// batch takes.
 pub struct WorkerHandle(dbscript::WorkerHandle);
 
 impl WorkerHandle {
@@ -159,8 +161,5 @@ impl WorkerHandle {
 }
 
 fn ended(error: BoxError) -> Error {
-    match error.downcast::<Error>() {
-        Ok(error) => *error,
-        Err(error) => Error::failed("the worker failed").made_of(error),
-    }
+    Error::of_part("the worker failed", error)
 }

@@ -2,10 +2,8 @@
 
 use std::any::type_name;
 
-/// Returns whether a type is one of `chrono`'s, which want a `T` between date and time.
-///
-/// The type's name is the only information about a visitor's value. Other types get the unchanged text, since a column of
-/// text may resemble a time.
+/// Returns whether a type, by its name, is one of `chrono`'s, which need a `T` between date and time. Other types get the
+/// text unchanged (DESIGN.md, D55).
 pub(super) fn is_wanted_by<T>() -> bool {
     type_name::<T>().starts_with("chrono::")
 }

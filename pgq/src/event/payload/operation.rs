@@ -4,6 +4,7 @@ use std::fmt;
 
 /// What was done to a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Operation {
     /// A row was inserted.
     Insert,

@@ -1,15 +1,16 @@
-//! How a buffered producer is to be.
+//! The options of a buffered producer.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dbscript::Backoff;
+
 use super::BufferedProducer;
-use super::buffer::{Buffer, Limits};
 use super::handle::Handle;
+use super::pending_events::{BufferLimits, PendingEvents};
 use super::shared::Shared;
 use super::writer::{DB, Writer, own};
-use crate::backoff::Backoff;
 use crate::error::Error;
 
 /// Default of [`max_events`](BufferedProducerBuilder::max_events).
@@ -23,28 +24,28 @@ pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(20);
-/// So much longer may each delay be, by chance.
+/// The random part of each delay.
 const JITTER: f64 = 0.2;
 
-/// Describes a [`BufferedProducer`] that is not running yet.
+/// The options of a [`BufferedProducer`]; [`spawn`](BufferedProducerBuilder::spawn) starts it.
 ///
-/// Messages never show the connection string.
+/// Messages omit the connection string.
 pub struct BufferedProducerBuilder {
     worker: dbscript::Worker,
     queue: String,
-    limits: Limits,
+    limits: BufferLimits,
     patience: Duration,
 }
 
 impl BufferedProducerBuilder {
     pub(super) fn new(conninfo: &str, queue: &str) -> BufferedProducerBuilder {
         let job = format!("{queue}/producer");
-        // The buffer says when to try again.
+        // The pending events decide when to retry.
         let worker = dbscript::Worker::new(&job)
             .database(DB, conninfo)
             .exception_sleep(Duration::ZERO)
             .pin_search_path();
-        let limits = Limits {
+        let limits = BufferLimits {
             events: DEFAULT_MAX_EVENTS,
             bytes: DEFAULT_MAX_BYTES,
             delay: DEFAULT_MAX_DELAY,
@@ -53,15 +54,15 @@ impl BufferedProducerBuilder {
         BufferedProducerBuilder { worker, queue: queue.to_owned(), limits, patience: DEFAULT_PATIENCE }
     }
 
-    /// Sets how many events are held, those that are being written included; half of them go into one
-    /// transaction. Defaults to 10,000.
+    /// Sets how many events are held, including those that are being written. A transaction inserts at most half of this
+    /// number. Defaults to 10,000.
     pub fn max_events(mut self, events: usize) -> BufferedProducerBuilder {
         self.limits.events = events.max(1);
         self
     }
 
-    /// Sets how many bytes of memory the held events take; half of it goes into one transaction. An event that is
-    /// larger is held alone. Defaults to 16 MiB.
+    /// Sets the memory of the held events, in bytes. A transaction inserts about half of it. A larger event is held alone.
+    /// Defaults to 16 MiB.
     pub fn max_bytes(mut self, bytes: usize) -> BufferedProducerBuilder {
         self.limits.bytes = bytes;
         self
@@ -73,17 +74,16 @@ impl BufferedProducerBuilder {
         self
     }
 
-    /// Sets how long to wait after a failed transaction: this at first, twice the time before after each further
-    /// one, but no longer than `longest`; each by chance up to a fifth longer. While somebody waits in
-    /// [`flush`](BufferedProducer::flush) or [`close`](BufferedProducer::close), no delay is longer than the first.
-    /// Defaults to 0.1 and 20 seconds.
+    /// Sets the delays between retries of a failed transaction: `first`, then twice the delay before, up to `longest`, plus
+    /// a random part of up to 20 %. While a [`flush`](BufferedProducer::flush) or a [`close`](BufferedProducer::close)
+    /// waits, every delay is the first. Defaults to 0.1 and 20 seconds.
     pub fn retry_delays(mut self, first: Duration, longest: Duration) -> BufferedProducerBuilder {
         self.limits.retry = retry(first, longest);
         self
     }
 
-    /// Sets how long [`flush`](BufferedProducer::flush) and [`close`](BufferedProducer::close) wait for a server that
-    /// is slow or away. Dropping the last clone waits for five seconds at most. Defaults to 60 seconds.
+    /// Sets for how long [`flush`](BufferedProducer::flush) and [`close`](BufferedProducer::close) wait for a server that is
+    /// slow or not reachable. Dropping the last clone waits for at most 5 seconds. Defaults to 60 seconds.
     pub fn patience(mut self, patience: Duration) -> BufferedProducerBuilder {
         self.patience = patience;
         self
@@ -95,18 +95,18 @@ impl BufferedProducerBuilder {
         self
     }
 
-    /// Connects, looks for the queue and the right to insert into its tables, and starts the thread.
+    /// Connects, checks that the queue exists and that the role may insert into its tables, and starts the thread.
     ///
     /// # Errors
     ///
     /// When the server cannot be reached, PgQ or the queue is missing
-    /// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), the role may not insert (the error says what to grant), or
-    /// no thread can be started.
+    /// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), the role may not insert (the error contains the `GRANT`
+    /// statements), or no thread can be started.
     pub fn spawn(self) -> Result<BufferedProducer, Error> {
-        let shared = Arc::new(Shared::new(Buffer::new(&self.queue, self.limits)));
+        let shared = Arc::new(Shared::new(PendingEvents::new(&self.queue, self.limits)));
         let writer = Writer { queue: self.queue.clone(), shared: shared.clone() };
         let worker = self.worker.spawn(writer);
-        let worker = worker.map_err(|error| own("the producer cannot start", error).on_queue(&self.queue))?;
+        let worker = worker.map_err(|error| own("cannot start the producer", error).on_queue(&self.queue))?;
         Ok(BufferedProducer(Arc::new(Handle::new(self.queue, shared, self.patience, worker))))
     }
 }
@@ -118,5 +118,5 @@ impl fmt::Debug for BufferedProducerBuilder {
 }
 
 fn retry(first: Duration, longest: Duration) -> Backoff {
-    Backoff { first, factor: 2.0, cap: longest, jitter: JITTER }
+    Backoff::exponential(first, longest).jitter(JITTER)
 }

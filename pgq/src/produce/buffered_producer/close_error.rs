@@ -16,20 +16,20 @@ impl CloseError {
         CloseError { events, error }
     }
 
-    /// Returns the events that are not known to be inserted, in the order in which they were sent.
+    /// Returns the events that may not be inserted, in the order in which they were sent.
     ///
-    /// Some of them may be inserted, when the server did not answer to the end. There are none when the producer was
-    /// closed before: whoever closed it first has got them.
+    /// If the connection broke during a commit, some of them may be inserted. If the producer was closed before, there are
+    /// none: the first call has returned them.
     pub fn events(&self) -> &[OwnedEvent] {
         &self.events
     }
 
-    /// Gives these events back.
+    /// Returns these events by value.
     pub fn into_events(self) -> Vec<OwnedEvent> {
         self.events
     }
 
-    /// Returns why they were not inserted.
+    /// Returns the reason why the events were not inserted.
     pub fn error(&self) -> &Error {
         &self.error
     }

@@ -1,4 +1,4 @@
-//! What the clones of a producer share.
+//! The part of a producer that its clones share.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -11,10 +11,11 @@ use super::CloseError;
 use super::shared::Shared;
 use crate::error::Error;
 
-/// How long dropping waits at most; code that fails must not hang in the destructor of what it held.
+/// The longest time for which dropping waits: a destructor must not hang.
 const DROP_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The buffer and the thread. Dropped, it closes the producer, and logs what could not be inserted.
+/// The pending events and the writing thread. Dropping it closes the producer and logs the events that were not
+/// inserted.
 pub(super) struct Handle {
     pub(super) shared: Arc<Shared>,
     pub(super) patience: Duration,
@@ -24,7 +25,7 @@ pub(super) struct Handle {
 
 enum State {
     Open(WorkerHandle),
-    /// Why events were left, if any were.
+    /// The error of closing, if events were left.
     Closed(Option<Error>),
 }
 
@@ -57,17 +58,17 @@ impl Handle {
         let result = self.shared.close(patience);
         self.shared.abandon();
         if result.is_err() {
-            give_up(worker);
+            abort(worker);
         }
         match (result, self.shared.take_rest()) {
-            // What was committed in the last moment is committed.
+            // Without events left, the last attempt was committed in spite of the error.
             (Err(error), rest) if !rest.is_empty() => Err(CloseError::new(rest, error)),
             _ => Ok(()),
         }
     }
 
     pub(super) fn log_loss(&self, lost: &CloseError) {
-        // The others were given back, or logged, before.
+        // The events of an earlier close were returned or logged then.
         if lost.events().is_empty() {
             return;
         }
@@ -75,10 +76,10 @@ impl Handle {
     }
 }
 
-/// Cancels the attempt that is under way. A thread that waits for a server which is gone is not waited for.
-fn give_up(worker: WorkerHandle) {
+/// Cancels the running attempt, and does not wait for a thread that waits for a dead server.
+fn abort(worker: WorkerHandle) {
     if !worker.abort() {
-        // Dropping the worker waits for the thread; without a thread to do it, that is done here.
+        // Dropping the worker waits for its thread. If no thread can be started for that, this one waits.
         let _ = thread::Builder::new().name("end".to_owned()).spawn(move || drop(worker));
     }
 }

@@ -30,12 +30,12 @@ impl SendError {
         &self.0.event
     }
 
-    /// Gives the event back.
+    /// Returns the event by value.
     pub fn into_event(self) -> OwnedEvent {
         self.0.event
     }
 
-    /// Returns whether the buffer is full: the event may be accepted later.
+    /// Returns whether the buffer is full, so that the event may be accepted later.
     pub fn is_full(&self) -> bool {
         matches!(self.0.reason, Reason::Full)
     }
@@ -45,7 +45,7 @@ impl SendError {
         matches!(self.0.reason, Reason::Closed)
     }
 
-    /// Returns what the server refused, or what is wrong with the event.
+    /// Returns the error of the server, or the error in the event, if there is one.
     pub fn error(&self) -> Option<&Error> {
         match &self.0.reason {
             Reason::Failed(error) => Some(error),

@@ -1,44 +1,44 @@
-//! The buffer as threads share it.
+//! The pending events, shared between the senders and the writing thread.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::buffer::{Buffer, Goal, Step};
+use super::failure_streak::may_be_one_event;
+use super::pending_events::{Goal, PendingEvents, Step};
 use super::send_error::Reason;
-use super::trouble::is_of_an_event;
 use super::{ProducerStats, SendError};
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
 
-/// A row that is longer cannot be stored.
+/// The size of an event that PostgreSQL can store, in bytes.
 const LONGEST_EVENT: usize = 1_000_000_000;
 
-/// What came of an attempt.
-pub(super) enum Attempt {
+/// The result of an attempt to write a batch.
+pub(super) enum WriteOutcome {
     Done,
     Failed(Error),
-    /// One of the events is at fault: this one, when it is known.
+    /// The server refuses one of the events; the error names it, once it is found.
     Refused(Option<Error>),
 }
 
 pub(super) struct Shared {
-    buffer: Mutex<Buffer>,
-    /// There may be something to write.
+    buffer: Mutex<PendingEvents>,
+    /// Notified when events may have to be written.
     work: Condvar,
-    /// An attempt has ended.
+    /// Notified when an attempt has ended.
     done: Condvar,
     #[cfg(feature = "tokio")]
-    pub(super) told: tokio::sync::Notify,
+    pub(super) changed: tokio::sync::Notify,
 }
 
 impl Shared {
-    pub(super) fn new(buffer: Buffer) -> Shared {
+    pub(super) fn new(buffer: PendingEvents) -> Shared {
         Shared {
             buffer: Mutex::new(buffer),
             work: Condvar::new(),
             done: Condvar::new(),
             #[cfg(feature = "tokio")]
-            told: tokio::sync::Notify::new(),
+            changed: tokio::sync::Notify::new(),
         }
     }
 
@@ -47,83 +47,83 @@ impl Shared {
         self.push(&mut self.lock(), event, None)
     }
 
-    /// As [`try_send`](Shared::try_send), from a place in the line.
+    /// As [`try_send`](Shared::try_send), for a sender that may have waited.
     #[cfg(feature = "tokio")]
     pub(super) fn try_send_from(
         &self,
         event: OwnedEvent,
-        place: Option<&Place<'_>>,
+        ticket: Option<&WaitTicket<'_>>,
     ) -> Result<(), SendError> {
         let event = checked(event)?;
-        self.push(&mut self.lock(), event, place)
+        self.push(&mut self.lock(), event, ticket)
     }
 
-    /// Takes a place in the line of those that wait for room.
+    /// Adds a sender to those that wait for room.
     #[cfg(feature = "tokio")]
-    pub(super) fn line_up(&self) -> Place<'_> {
-        self.place(&mut self.lock())
+    pub(super) fn join_wait_queue(&self) -> WaitTicket<'_> {
+        self.ticket(&mut self.lock())
     }
 
-    fn place(&self, buffer: &mut Buffer) -> Place<'_> {
+    fn ticket(&self, buffer: &mut PendingEvents) -> WaitTicket<'_> {
         self.work.notify_one();
-        Place { shared: self, number: buffer.line_up() }
+        WaitTicket { shared: self, number: buffer.join_wait_queue() }
     }
 
-    pub(super) fn leave(&self, place: u64) {
-        let others_may_go = self.lock().leave(place);
+    pub(super) fn leave(&self, ticket: u64) {
+        let others_may_go = self.lock().leave(ticket);
         if others_may_go {
-            self.tell();
+            self.notify();
         }
     }
 
     pub(super) fn send(&self, event: OwnedEvent, until: Option<Instant>) -> Result<(), SendError> {
         let mut event = checked(event)?;
-        // Given up after the lock is.
-        let mut place = None;
+        // Dropped after the guard, since dropping a ticket takes the lock.
+        let mut ticket = None;
         let mut buffer = self.lock();
         loop {
-            match self.push(&mut buffer, event, place.as_ref()) {
+            match self.push(&mut buffer, event, ticket.as_ref()) {
                 Err(error) if error.is_full() && !is_over(until) => event = error.into_event(),
                 result => return result,
             }
-            place.get_or_insert_with(|| self.place(&mut buffer));
+            ticket.get_or_insert_with(|| self.ticket(&mut buffer));
             buffer = wait(&self.done, buffer, left(until));
         }
     }
 
     fn push(
         &self,
-        buffer: &mut Buffer,
+        buffer: &mut PendingEvents,
         event: OwnedEvent,
-        place: Option<&Place<'_>>,
+        ticket: Option<&WaitTicket<'_>>,
     ) -> Result<(), SendError> {
-        if buffer.push(event, place.map(|place| place.number), Instant::now())? {
+        if buffer.push(event, ticket.map(|ticket| ticket.number), Instant::now())? {
             self.work.notify_one();
         }
         Ok(())
     }
 
     pub(super) fn flush(&self, patience: Duration) -> Result<(), Error> {
-        let wish = self.want_all();
-        self.wait_for(wish.goal, patience)
+        let ticket = self.request_flush();
+        self.wait_for(ticket.goal, patience)
     }
 
-    /// Asks for an attempt now.
-    pub(super) fn want_all(&self) -> Wish<'_> {
-        let goal = self.lock().want_all();
+    /// Requests an attempt at once.
+    pub(super) fn request_flush(&self) -> FlushTicket<'_> {
+        let goal = self.lock().request_flush();
         self.work.notify_one();
-        Wish { shared: self, goal }
+        FlushTicket { shared: self, goal }
     }
 
-    pub(super) fn forget_wish(&self) {
-        self.lock().forget_wish();
+    pub(super) fn cancel_flush(&self) {
+        self.lock().cancel_flush();
     }
 
-    /// Takes no more events; what is there is written if that can be done in time.
+    /// Accepts no more events, and waits until all are written.
     pub(super) fn close(&self, patience: Duration) -> Result<(), Error> {
-        let wish = Wish { shared: self, goal: self.lock().close() };
-        self.tell();
-        self.wait_for(wish.goal, patience)
+        let ticket = FlushTicket { shared: self, goal: self.lock().close() };
+        self.notify();
+        self.wait_for(ticket.goal, patience)
     }
 
     fn wait_for(&self, goal: Goal, patience: Duration) -> Result<(), Error> {
@@ -148,7 +148,7 @@ impl Shared {
         late(&self.lock(), patience)
     }
 
-    /// Returns what to insert next, or nothing at the end.
+    /// Waits for events to insert; returns nothing at the end.
     pub(super) fn next_batch(&self) -> Option<Arc<Vec<OwnedEvent>>> {
         let mut buffer = self.lock();
         loop {
@@ -160,39 +160,39 @@ impl Shared {
         }
     }
 
-    /// Takes note of what came of an attempt.
-    pub(super) fn attempted(&self, result: Result<(), Error>) -> Attempt {
+    /// Records the result of an attempt.
+    pub(super) fn attempted(&self, result: Result<(), Error>) -> WriteOutcome {
         let mut buffer = self.lock();
         let attempt = match result {
             Ok(()) => {
                 buffer.succeeded();
-                Attempt::Done
+                WriteOutcome::Done
             }
-            Err(error) if is_of_an_event(&error) => Attempt::Refused(buffer.refused(&error)),
+            Err(error) if may_be_one_event(&error) => WriteOutcome::Refused(buffer.refused(&error)),
             Err(error) => {
                 buffer.failed(error.clone(), Instant::now());
-                Attempt::Failed(error)
+                WriteOutcome::Failed(error)
             }
         };
         drop(buffer);
-        self.tell();
+        self.notify();
         attempt
     }
 
     pub(super) fn take_refused(&self) -> Vec<OwnedEvent> {
         let events = self.lock().take_refused();
-        self.tell();
+        self.notify();
         events
     }
 
     pub(super) fn abandon(&self) {
         self.lock().abandon();
-        self.tell();
+        self.notify();
     }
 
     pub(super) fn end(&self) {
         self.lock().end();
-        self.tell();
+        self.notify();
     }
 
     pub(super) fn take_rest(&self) -> Vec<OwnedEvent> {
@@ -203,24 +203,24 @@ impl Shared {
         self.lock().stats()
     }
 
-    fn tell(&self) {
+    fn notify(&self) {
         self.work.notify_one();
         self.done.notify_all();
         #[cfg(feature = "tokio")]
-        self.told.notify_waiters();
+        self.changed.notify_waiters();
     }
 
-    /// A panic leaves the buffer usable, so poisoning is ignored.
-    fn lock(&self) -> MutexGuard<'_, Buffer> {
+    /// A panic elsewhere leaves the events usable, so poisoning is ignored.
+    fn lock(&self) -> MutexGuard<'_, PendingEvents> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn wait<'a>(
     changed: &Condvar,
-    buffer: MutexGuard<'a, Buffer>,
+    buffer: MutexGuard<'a, PendingEvents>,
     time: Option<Duration>,
-) -> MutexGuard<'a, Buffer> {
+) -> MutexGuard<'a, PendingEvents> {
     match time {
         None => changed.wait(buffer).unwrap_or_else(PoisonError::into_inner),
         Some(time) => changed.wait_timeout(buffer, time).unwrap_or_else(PoisonError::into_inner).0,
@@ -235,15 +235,15 @@ fn left(until: Option<Instant>) -> Option<Duration> {
     until.map(|until| until.saturating_duration_since(Instant::now()))
 }
 
-fn late(buffer: &Buffer, patience: Duration) -> Error {
+fn late(buffer: &PendingEvents, patience: Duration) -> Error {
     buffer.unfinished(&format!("events were not committed within {:.1} s", patience.as_secs_f64()))
 }
 
-/// The first moment of PostgreSQL's timestamps, 24 November of the year 4714 before Christ, in seconds since 1970. The
-/// last one is behind all that `DateTime` knows.
+/// The first time that PostgreSQL can store, 24 November 4714 BC, in seconds since 1970. The last one is later than any
+/// `DateTime`.
 const FIRST_TIME: i64 = -210_866_803_200;
 
-/// Refuses what no server could store, since it would be in the way of other events.
+/// Refuses events that no server can store.
 fn checked(event: OwnedEvent) -> Result<OwnedEvent, SendError> {
     let wrong = if event.texts().any(|text| text.contains('\0')) {
         "a text of the event has the character NUL, which PostgreSQL cannot store"
@@ -257,26 +257,26 @@ fn checked(event: OwnedEvent) -> Result<OwnedEvent, SendError> {
     Err(SendError::new(event, Reason::Failed(Error::failed(wrong))))
 }
 
-/// A place in the line of those that wait for room, given up when dropped.
-pub(super) struct Place<'a> {
+/// The place of a sender among those that wait for room; dropping it gives up the place.
+pub(super) struct WaitTicket<'a> {
     pub(super) shared: &'a Shared,
     pub(super) number: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitTicket<'_> {
     fn drop(&mut self) {
         self.shared.leave(self.number);
     }
 }
 
-/// A wish that somebody waits for; while there is one, attempts do not wait for long.
-pub(super) struct Wish<'a> {
+/// A flush that waits. While there is one, the delay between attempts stays short.
+pub(super) struct FlushTicket<'a> {
     pub(super) shared: &'a Shared,
     pub(super) goal: Goal,
 }
 
-impl Drop for Wish<'_> {
+impl Drop for FlushTicket<'_> {
     fn drop(&mut self) {
-        self.shared.forget_wish();
+        self.shared.cancel_flush();
     }
 }

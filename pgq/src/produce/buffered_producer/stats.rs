@@ -1,6 +1,6 @@
-//! What a buffered producer has done.
+//! The statistics of a buffered producer.
 
-/// What a [`BufferedProducer`](crate::BufferedProducer) has done so far, and what it holds.
+/// The statistics of a [`BufferedProducer`](crate::BufferedProducer) since its start, and its buffer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProducerStats {
@@ -10,12 +10,12 @@ pub struct ProducerStats {
     pub committed: u64,
     /// Transactions that succeeded.
     pub transactions: u64,
-    /// Transactions that failed, attempts to connect and to find a refused event included.
+    /// Transactions that failed, including attempts to connect and to find a refused event.
     pub failed: u64,
-    /// Events that the server refuses and nobody has taken back, among those in the buffer.
+    /// Events in the buffer that the server refuses and the program has not taken back.
     pub refused: usize,
-    /// Events in the buffer, those that are being written included.
+    /// Events in the buffer, including those that are being written.
     pub buffered: usize,
-    /// The memory that these take, in bytes.
+    /// The memory of these events, in bytes.
     pub buffered_bytes: usize,
 }

@@ -1,11 +1,11 @@
-//! How a producer ended, until somebody is told.
+//! The result of closing a producer until it is taken.
 
 use std::sync::Arc;
 
 use super::CloseError;
 use super::handle::Handle;
 
-/// How closing ended. Dropped without being taken, it logs what was lost.
+/// The result of closing. Dropping it without taking it logs the events that were lost.
 pub(super) struct Unclaimed {
     handle: Arc<Handle>,
     result: Option<Result<(), CloseError>>,

@@ -1,21 +1,21 @@
-//! The thread that inserts what is in the buffer.
+//! The thread that inserts pending events.
 
 use std::sync::Arc;
 
-use dbscript::{BoxError, Context, Round, Script, guarded};
+use dbscript::{BoxError, Context, Round, Script, catch_panic};
 use log::error;
 
-use super::shared::{Attempt, Shared};
+use super::shared::{Shared, WriteOutcome};
 use crate::admin::queue_lookup::require_queue;
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
 use crate::produce::bulk_insert::{BulkInsert, require_right};
 use crate::schema;
 
-/// The name of the queue's database in the worker's context, and in its messages.
+/// The name of the queue's database in the worker's context and in messages.
 pub(super) const DB: &str = "queue database";
 
-/// Inserts batch after batch; a round is an attempt.
+/// Inserts batch after batch. Each round is an attempt.
 pub(super) struct Writer {
     pub(super) queue: String,
     pub(super) shared: Arc<Shared>,
@@ -29,20 +29,20 @@ impl Script for Writer {
         Ok(require_right(&mut *connection, &self.queue)?)
     }
 
-    /// Waits for events, and before a further attempt, in the buffer alone: the loop never sleeps.
+    /// Waits for events or for the next attempt. The loop itself never sleeps.
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
         let Some(batch) = self.shared.next_batch() else {
             cx.control().stop();
             return Ok(Round::Idle);
         };
-        let result = guarded(|| self.insert(cx, &batch))
+        let result = catch_panic(|| self.insert(cx, &batch))
             .map_err(|error| own("cannot insert events", error).on_queue(&self.queue));
-        // Whoever waits for the batch may then be the only one who has it.
+        // So that the buffer can take the events out without a copy.
         drop(batch);
         match self.shared.attempted(result) {
-            Attempt::Failed(error) => return Err(cx.locate(DB, error).into()),
-            Attempt::Refused(Some(error)) => error!("{}", dbscript::describe(&error)),
-            Attempt::Refused(None) | Attempt::Done => {}
+            WriteOutcome::Failed(error) => return Err(cx.locate(DB, error).into()),
+            WriteOutcome::Refused(Some(error)) => error!("{}", dbscript::describe(&error)),
+            WriteOutcome::Refused(None) | WriteOutcome::Done => {}
         }
         Ok(Round::Worked)
     }
@@ -63,17 +63,14 @@ impl Writer {
     }
 }
 
-/// However the thread ends, nobody waits for it any more.
+/// When the thread ends for any reason, senders and flushes stop waiting for it.
 impl Drop for Writer {
     fn drop(&mut self) {
         self.shared.end();
     }
 }
 
-/// Makes any error one of this crate.
+/// Converts any error into one of this crate.
 pub(super) fn own(what: &str, error: BoxError) -> Error {
-    match error.downcast::<Error>() {
-        Ok(error) => *error,
-        Err(error) => Error::failed(what).caused_by(error),
-    }
+    Error::of_part(what, error)
 }

@@ -1,23 +1,22 @@
-//! Events that come back to their queues.
+//! Retry events: put back into their queues when their time has come.
 
-use crate::names::hex;
 use postgres::{Client, SimpleQueryMessage};
 
 use crate::error::Error;
-use crate::names::shown_hex;
+use crate::names::{hex, shown_hex};
 use crate::schema::{self, Trust};
 
-/// Puts events whose retry time has come back into their queues; returns how many. PgQ:
-/// `pgq.maint_retry_events`, which does the same for all queues at once.
+/// Puts events whose retry time has come back into their queues; returns how many. PgQ: `pgq.maint_retry_events`, which
+/// does the same for all queues in one transaction.
 ///
-/// Each queue's events come back for themselves, some at a time in a transaction: a queue that takes none, or is
-/// locked for more than two seconds, does not keep those of the others.
+/// Each transaction puts back up to ten events of one queue. A queue that accepts no events, or is locked for more than
+/// two seconds, does not delay the events of the others.
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, when it belongs to a role that could so use this one's rights
-/// ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails; the first failure of a queue,
-/// after the others were tried.
+/// When PgQ is not installed, when it belongs to a role that could use this role's rights that way
+/// ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails. The failure of a queue is
+/// returned after the other queues were tried.
 pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
     schema::require(client)?;
     schema::require_trusted(client, Trust::All)?;
@@ -25,13 +24,13 @@ pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
     retry_all(client, || true, |returned| total += returned).map(|()| total)
 }
 
-/// How long a locked queue is waited for. An autovacuum of `pgq.retry_queue` gives way within a second. Row security
-/// that would hide events is an error.
+/// Limits the time for which a statement waits for a lock. An autovacuum of `pgq.retry_queue` gives way within a
+/// second. Row security that would hide events is an error.
 const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '2s'; \
      set local row_security = off";
 
-/// Makes the statements that do for one queue what `pgq.maint_retry_events` does for all: ten events at most are
-/// inserted with their ids and owners, one session at a time. They return how many.
+/// Makes the statements that do for one queue what `pgq.maint_retry_events` does for all: they insert at most ten events
+/// with their ids and owners, one session at a time, and return how many.
 fn events(queue: i32) -> String {
     format!(
         "{PATIENCE}; lock table pgq.retry_queue in share update exclusive mode; \
@@ -51,17 +50,17 @@ fn events(queue: i32) -> String {
     )
 }
 
-/// As [`retry_events`], as long as it is `wanted`; `count` is told what was done.
+/// As [`retry_events`], as long as `goes_on` returns true; `count` gets the number of events of each transaction.
 pub(super) fn retry_all(
     client: &mut Client,
-    wanted: impl Fn() -> bool,
+    goes_on: impl Fn() -> bool,
     mut count: impl FnMut(u64),
 ) -> Result<(), Error> {
     let mut first_failure = None;
     for (id, name) in queues(client)? {
-        let result = retry_queue(client, id, &wanted, &mut count);
+        let result = retry_queue(client, id, &goes_on, &mut count);
         if let Err(error) = result {
-            let failed = Error::failed("retry events do not come back").on_queue(&name).caused_by(error);
+            let failed = Error::failed("cannot put retry events back").on_queue(&name).caused_by(error);
             first_failure.get_or_insert(failed);
         }
     }
@@ -71,10 +70,10 @@ pub(super) fn retry_all(
 fn retry_queue(
     client: &mut Client,
     id: i32,
-    wanted: &impl Fn() -> bool,
+    goes_on: &impl Fn() -> bool,
     count: &mut impl FnMut(u64),
 ) -> Result<(), postgres::Error> {
-    while wanted() {
+    while goes_on() {
         match retry_some(client, id)? {
             0 => break,
             returned => count(returned),
@@ -83,7 +82,7 @@ fn retry_queue(
     Ok(())
 }
 
-/// Makes the statements that return id and name, as hexadecimal digits, of the queues with events whose time has come.
+/// Makes the statements that return the queues with due retry events: their ids, and their names as hexadecimal digits.
 fn queues_statement() -> String {
     format!(
         "{PATIENCE}; select queue_id, {name} from pgq.queue where exists ( \
@@ -93,9 +92,9 @@ fn queues_statement() -> String {
     )
 }
 
-/// Returns the queues that have events whose time has come.
+/// Returns the queues that have due retry events.
 fn queues(client: &mut Client) -> Result<Vec<(i32, String)>, Error> {
-    let failed = |error| Error::failed("cannot find out which events are to come back").caused_by(error);
+    let failed = |error| Error::failed("cannot read which queues have due retry events").caused_by(error);
     let answer = client.simple_query(&queues_statement()).map_err(failed)?;
     let queue = |row: &postgres::SimpleQueryRow| Some((row.get(0)?.parse().ok()?, shown_hex(row.get(1)?)));
     Ok(rows(&answer).filter_map(queue).collect())

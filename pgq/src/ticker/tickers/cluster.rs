@@ -1,24 +1,22 @@
-//! The databases of a cluster: which there are, and how to connect to each.
+//! The databases of a cluster and their connection strings.
 
-use crate::error::ErrorKind;
-use crate::names::bytes;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use dbscript::{BoxError, Context};
 
 use super::plan::TickerScope;
-use crate::error::Error;
-use crate::names::Name;
+use crate::error::{Error, ErrorKind};
+use crate::names::{Name, bytes};
 use crate::schema::{self, Trust};
 
-/// The name of the connections that look for databases.
+/// The name of the connections that list and probe databases.
 const PROBE: &str = ONLY;
 
 /// The name of the only database of a plan with one connection string.
 const ONLY: &str = "db";
 
-/// Returns the databases that are to be looked at, with their connection strings.
+/// Returns the databases of a scope and their connection strings.
 pub(super) fn databases(cx: &mut Context, scope: &TickerScope) -> Result<Vec<(String, String)>, BoxError> {
     let (base, names) = match scope {
         TickerScope::Database(conninfo) => return Ok(vec![(ONLY.to_owned(), conninfo.clone())]),
@@ -27,13 +25,13 @@ pub(super) fn databases(cx: &mut Context, scope: &TickerScope) -> Result<Vec<(St
         }
         TickerScope::Cluster { base, databases, .. } => (base, databases.clone()),
     };
-    Ok(once(names).map(|name| (name.clone(), with_database(base, &name))).collect())
+    Ok(unique(names).map(|name| (name.clone(), with_database(base, &name))).collect())
 }
 
-/// Leaves out names that came before.
-fn once(names: Vec<String>) -> impl Iterator<Item = String> {
-    let mut known = BTreeSet::new();
-    names.into_iter().filter(move |name| known.insert(name.clone()))
+/// Omits repeated names.
+fn unique(names: Vec<String>) -> impl Iterator<Item = String> {
+    let mut seen = BTreeSet::new();
+    names.into_iter().filter(move |name| seen.insert(name.clone()))
 }
 
 /// The databases of the cluster that this role may connect to.
@@ -51,7 +49,7 @@ fn all(cx: &mut Context, conninfo: &str) -> Result<Vec<String>, BoxError> {
     Ok(rows?.iter().map(|row| row.get::<_, Name>(0).0).collect())
 }
 
-/// Fails unless PgQ is in a database and belongs to a role that is trusted.
+/// Requires that PgQ is installed in a database and belongs to a role that this role may trust.
 pub(super) fn require(cx: &mut Context, conninfo: &str) -> Result<(), BoxError> {
     cx.databases().set(PROBE, conninfo);
     let mut db = cx.database(PROBE)?;
@@ -61,7 +59,7 @@ pub(super) fn require(cx: &mut Context, conninfo: &str) -> Result<(), BoxError> 
     result
 }
 
-/// Returns whether PgQ is in a database.
+/// Returns whether PgQ is installed in a database.
 pub(super) fn has_pgq(cx: &mut Context, conninfo: &str) -> Result<bool, BoxError> {
     match require(cx, conninfo) {
         Ok(()) => Ok(true),
@@ -70,7 +68,7 @@ pub(super) fn has_pgq(cx: &mut Context, conninfo: &str) -> Result<bool, BoxError
     }
 }
 
-/// Returns whether a database is to be left out, since its PgQ belongs to a role that is not trusted.
+/// Returns whether the cause of an error is that PgQ belongs to a role which this role may not trust.
 pub(super) fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
     let own = error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::Untrusted);
     own || error.source().is_some_and(is_untrusted)
@@ -81,7 +79,7 @@ fn is_missing(error: &(dyn std::error::Error + 'static)) -> bool {
     own || error.source().is_some_and(is_missing)
 }
 
-/// Adds a database to a connection string of either form; the last one that is named counts.
+/// Appends a database to a connection string of either form. The last database in a connection string counts.
 fn with_database(base: &str, name: &str) -> String {
     let is_uri = ["postgresql://", "postgres://"].iter().any(|scheme| base.starts_with(scheme));
     if !is_uri {
@@ -106,7 +104,7 @@ mod tests {
     #[test]
     fn a_name_that_is_listed_twice_is_one_database() {
         let names = ["b", "a", "b"].map(str::to_owned).to_vec();
-        assert_eq!(once(names).collect::<Vec<_>>(), ["b", "a"]);
+        assert_eq!(unique(names).collect::<Vec<_>>(), ["b", "a"]);
     }
 
     #[test]

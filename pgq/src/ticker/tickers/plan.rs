@@ -1,4 +1,4 @@
-//! Which databases are ticked, and how.
+//! The plan of a set of tickers: the databases and the settings.
 
 use std::time::Duration;
 
@@ -6,38 +6,38 @@ use crate::ticker::TickerSettings;
 
 /// Default of [`TickerPlan::check_period`].
 pub const DEFAULT_CHECK_PERIOD: Duration = Duration::from_secs(60);
-/// The database that is asked for the others.
+/// The database whose catalog lists the others.
 const INITIAL_DATABASE: &str = "template1";
 
-/// Says which databases are ticked, and how.
+/// The databases to tick, and the settings of their tickers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TickerPlan {
-    /// The name in log lines and on the servers; with many databases, theirs follows after a slash.
+    /// The name in log lines and on the servers. In a cluster, a slash and the name of the database follow.
     pub job: String,
-    /// Which databases.
+    /// The databases.
     pub scope: TickerScope,
-    /// How often databases are looked for. Defaults to a minute ([`DEFAULT_CHECK_PERIOD`]).
+    /// How often the list of databases is read. Defaults to a minute ([`DEFAULT_CHECK_PERIOD`]).
     pub check_period: Duration,
-    /// How each is ticked.
+    /// The settings of each ticker.
     pub settings: TickerSettings,
-    /// Ticks and maintains each database once, instead of starting tickers. Defaults to `false`.
+    /// Ticks and maintains each database once instead of starting tickers. Defaults to `false`.
     pub once: bool,
 }
 
-/// Says which databases are ticked.
+/// The databases to tick.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TickerScope {
-    /// One, by its connection string.
+    /// One database, by its connection string.
     Database(String),
-    /// Many of one cluster.
+    /// Databases of one cluster.
     Cluster {
         /// The connection string without a database.
         base: String,
-        /// The database that is asked for the others.
+        /// The database whose catalog lists the others.
         initial: String,
-        /// The databases; when there are none: all that have PgQ.
+        /// The databases; if empty, all databases with PgQ.
         databases: Vec<String>,
     },
 }
@@ -54,7 +54,7 @@ impl TickerPlan {
         }
     }
 
-    /// Returns whether there are many databases, of which some may be without PgQ.
+    /// Returns whether the plan is for a cluster, where PgQ may be missing in some databases.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.scope, TickerScope::Cluster { .. })
     }
@@ -69,7 +69,7 @@ impl TickerPlan {
 }
 
 impl TickerScope {
-    /// Makes the scope of all databases of a cluster that have PgQ; `template1` is asked for their names.
+    /// Makes the scope of all databases of a cluster with PgQ. The catalog of `template1` lists them.
     pub fn cluster(base: &str) -> TickerScope {
         TickerScope::Cluster {
             base: base.to_owned(),
@@ -79,7 +79,7 @@ impl TickerScope {
     }
 }
 
-/// Shows no connection string: it may hold a password.
+/// Omits connection strings: they may contain passwords.
 impl std::fmt::Debug for TickerScope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! What is added to a string, and where it leads to, compared with libpq's.
+//! Completed values and places to connect to, compared with libpq.
 
 use std::cell::RefCell;
 use std::fs::{self, Permissions};
@@ -9,15 +9,15 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::bench::Bench;
+use super::comparison::Comparison;
 
 const NOWHERE: [(&str, &str); 2] = [("PGHOST", "127.0.0.1"), ("PGPORT", "3")];
 
 #[test]
-fn every_variable_stands_in_for_its_keyword() {
-    let mut bench = Bench::new();
-    let passfile = bench.write("passwords", "*:*:*:*:from file\n");
-    let services = bench.write("services", "[it]\nhost=/nowhere\nport=4\ndbname=served\n");
+fn every_variable_replaces_its_missing_keyword() {
+    let mut comparison = Comparison::new();
+    let passfile = comparison.write("passwords", "*:*:*:*:from file\n");
+    let services = comparison.write("services", "[it]\nhost=/nowhere\nport=4\ndbname=served\n");
     let rows = [
         ("PGHOST", "/elsewhere"),
         ("PGHOST", ""),
@@ -57,8 +57,9 @@ fn every_variable_stands_in_for_its_keyword() {
         ("PGGSSLIB", "gssapi"),
     ];
     for row in rows {
-        bench.accepts("connect_timeout=2", &[&NOWHERE[..], &[row]].concat());
-        bench.accepts("host=/other port=9 user=me dbname=mine password=x", &[&NOWHERE[..], &[row]].concat());
+        comparison.accepts("connect_timeout=2", &[&NOWHERE[..], &[row]].concat());
+        comparison
+            .accepts("host=/other port=9 user=me dbname=mine password=x", &[&NOWHERE[..], &[row]].concat());
     }
     let wrong = [
         ("PGPORT", "x"),
@@ -74,13 +75,13 @@ fn every_variable_stands_in_for_its_keyword() {
         ("PGSERVICE", ""),
     ];
     for row in wrong {
-        bench.refuses("", &[&NOWHERE[..], &[row]].concat());
+        comparison.refuses("", &[&NOWHERE[..], &[row]].concat());
     }
 }
 
 #[test]
 fn lists_of_hosts_and_ports() {
-    let mut bench = Bench::new();
+    let mut comparison = Comparison::new();
     for text in [
         "host=/a,/b",
         "host=/a,/b port=1",
@@ -102,7 +103,7 @@ fn lists_of_hosts_and_ports() {
         "postgresql://%2Fa:1,%2Fb:2/d",
         "postgresql://%2Fa,%2Fb:2/d",
     ] {
-        bench.accepts(text, &[("PGPORT", "8")]);
+        comparison.accepts(text, &[("PGPORT", "8")]);
     }
     for text in [
         "host=/a,/b port=1,2,3",
@@ -124,20 +125,20 @@ fn lists_of_hosts_and_ports() {
         "host=127.0.0.1 port=1 connect_timeout=''",
         "ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.2",
     ] {
-        bench.refuses(text, &[]);
+        comparison.refuses(text, &[]);
     }
 }
 
 #[test]
 fn services() {
-    let mut bench = Bench::new();
-    bench.write(
+    let mut comparison = Comparison::new();
+    comparison.write(
         ".pg_service.conf",
         "junk\n# comment\n[other]\nport=9\n\n  [one]trailing \n host=/nowhere\nport= 2\n #x\npassword=a=b # c\n\
          dbname=served\n[one]\ndbname=again\n[bad]\nport\n[unknown]\nbogus=1\n[key]\nport =1\n[nested]\nservice=one\n\
          [old]\nrequiressl=1\n[directory]\nldap://localhost\n[empty]\n[last]\nport=4",
     );
-    bench.write("pg_service.conf", "[system]\nport=6\n[one]\nport=7\n");
+    comparison.write("pg_service.conf", "[system]\nport=6\n[one]\nport=7\n");
     for (text, variables) in [
         ("service=one", &[][..]),
         ("service=one port=3", &[]),
@@ -149,21 +150,21 @@ fn services() {
         ("service=system host=/nowhere", &[("PGSERVICE", "one")]),
         ("postgresql:///?service=one", &[]),
     ] {
-        bench.accepts(text, variables);
+        comparison.accepts(text, variables);
     }
     for name in ["none", "bad", "unknown", "key", "nested", "old", "ldap", "''", "on", "one]", "directory"] {
-        bench.refuses(&format!("host=/nowhere service={name}"), &[]);
+        comparison.refuses(&format!("host=/nowhere service={name}"), &[]);
     }
-    bench.refuses("service=one", &[("PGSERVICEFILE", "/nowhere/at/all")]);
-    bench.refuses("service=one", &[("PGSERVICEFILE", "")]);
+    comparison.refuses("service=one", &[("PGSERVICEFILE", "/nowhere/at/all")]);
+    comparison.refuses("service=one", &[("PGSERVICEFILE", "")]);
 }
 
 #[test]
-fn password_files_by_hand() {
-    let mut bench = Bench::new();
+fn handwritten_password_files() {
+    let mut comparison = Comparison::new();
     let lines = "#/h:3:d:u:comment\n\n/h:3:d:u\n/h:3:d:other:1\n/h:4:*:u:two\\:three\\\\four\\:five:six\r\n\
                  localhost:3:d:u:local\n/h:*:d:u:\n*:3:na\\:me:u:colon\n*:*:*:*:last";
-    let path = bench.write(".pgpass", lines);
+    let path = comparison.write(".pgpass", lines);
     for text in [
         "host=/h port=3 dbname=d user=u",
         "host=/h port=3 dbname=d user=other",
@@ -180,39 +181,39 @@ fn password_files_by_hand() {
         "host=/h port=3 dbname=d user=u passfile=/nowhere",
         "host=/h port=3 dbname=d user=u passfile=''",
     ] {
-        bench.accepts(text, &[]);
-        bench.accepts(text, &[("PGPASSWORD", "from environment")]);
+        comparison.accepts(text, &[]);
+        comparison.accepts(text, &[("PGPASSWORD", "from environment")]);
     }
     fs::set_permissions(&path, Permissions::from_mode(0o640)).expect("it is this test's file");
-    bench.accepts("host=/h port=4 dbname=x user=u", &[]);
-    bench.accepts("host=/h port=4 dbname=x user=u passfile=/dev/null", &[]);
-    bench.accepts("host=/h port=4 dbname=x user=u passfile=/", &[]);
+    comparison.accepts("host=/h port=4 dbname=x user=u", &[]);
+    comparison.accepts("host=/h port=4 dbname=x user=u passfile=/dev/null", &[]);
+    comparison.accepts("host=/h port=4 dbname=x user=u passfile=/", &[]);
 }
 
 #[test]
 fn generated_password_files() {
-    let mut bench = Bench::new();
+    let mut comparison = Comparison::new();
     let field = select(&["*", "/h", "h", "a\\:b", "a:b", "\\*", "3", "\\/h", "", "**", "a\\\\", "\\"][..]);
     let line = vec(field, 3..6).prop_map(|fields| fields.join(":"));
     let word = || select(&["h", "a:b", "*", "3", "a\\"][..]);
     let case = (vec(line, 1..6), word(), word());
     let config = Config { cases: 1500, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    let bench = RefCell::new(&mut bench);
+    let comparison = RefCell::new(&mut comparison);
     let result = runner.run(&case, |(lines, database, user)| {
-        let mut bench = bench.borrow_mut();
-        bench.write(".pgpass", &lines.join("\n"));
+        let mut comparison = comparison.borrow_mut();
+        comparison.write(".pgpass", &lines.join("\n"));
         let escape = |text: &str| text.replace('\\', "\\\\");
         let text = format!("host=/h port=3 dbname='{}' user='{}'", escape(database), escape(user));
-        bench.accepts(&text, &[]);
+        comparison.accepts(&text, &[]);
         Ok(())
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 #[test]
-fn without_anything_the_system_user_names_role_and_database() {
-    let mut bench = Bench::new();
-    bench.accepts("host=/nowhere", &[]);
-    bench.accepts("host=/nowhere dbname=d", &[]);
+fn role_and_database_default_to_the_system_user() {
+    let mut comparison = Comparison::new();
+    comparison.accepts("host=/nowhere", &[]);
+    comparison.accepts("host=/nowhere dbname=d", &[]);
 }

@@ -1,4 +1,4 @@
-//! Every keyword: followed, without effect, or refused.
+//! Every keyword: supported, without effect, or refused.
 
 use crate::error::ErrorKind;
 use std::fs;
@@ -17,14 +17,14 @@ fn target(text: &str) -> Target {
 }
 
 #[test]
-fn all_keywords_of_the_installed_libpq_are_known() {
+fn all_keywords_of_the_installed_libpq_are_listed() {
     for keyword in Libpq::start().keywords() {
-        assert!(KEYWORDS.iter().any(|(known, _)| *known == keyword), "{keyword}");
+        assert!(KEYWORDS.iter().any(|(listed, _)| *listed == keyword), "{keyword}");
     }
 }
 
 #[test]
-fn what_cannot_be_had_is_refused_by_name() {
+fn unsupported_keywords_are_refused() {
     let refused = [
         "require_auth=scram-sha-256",
         "require_auth=!gss",
@@ -62,7 +62,7 @@ fn what_cannot_be_had_is_refused_by_name() {
 }
 
 #[test]
-fn variables_of_newer_versions_count_too() {
+fn variables_of_newer_versions_are_read() {
     for (variable, value, keyword) in [
         ("PGREQUIREAUTH", "none", "require_auth"),
         ("PGSSLCERTMODE", "require", "sslcertmode"),
@@ -80,7 +80,7 @@ fn variables_of_newer_versions_count_too() {
 }
 
 #[test]
-fn what_does_not_matter_is_accepted() {
+fn keywords_without_effect_are_accepted() {
     for text in [
         "sslcompression=1",
         "krbsrvname=x gsslib=gssapi gssdelegation=1",
@@ -205,7 +205,7 @@ fn encryption() {
 }
 
 #[test]
-fn certificates_are_looked_for_at_home() {
+fn default_certificates_are_in_the_home_folder() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let name = home.path().display().to_string();
     let tls = |text: &str| parse_with(text, &[("HOME", name.as_str())]).expect("valid").tls;

@@ -1,10 +1,10 @@
-//! libpq itself, to be asked what it makes of a connection string.
+//! libpq as the reference for connection strings.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// What libpq says: its values, or its error.
+/// The values or the error of libpq.
 pub(super) type Answer = Result<BTreeMap<String, String>, String>;
 
 /// A Python interpreter with libpq loaded.
@@ -27,24 +27,24 @@ impl Libpq {
         Libpq { child, input, output }
     }
 
-    /// Asks which keywords this version of libpq knows.
+    /// Returns the keywords of the installed version of libpq.
     pub(super) fn keywords(&mut self) -> Vec<String> {
-        self.ask("keywords").expect("a list").into_keys().collect()
+        self.query("keywords").expect("a list").into_keys().collect()
     }
 
-    /// Asks what a string itself holds.
+    /// Returns the values in a string.
     pub(super) fn parse(&mut self, text: &str) -> Answer {
-        self.ask(&format!("parse {}", hex(text)))
+        self.query(&format!("parse {}", hex(text)))
     }
 
-    /// Asks where a string leads to in an environment.
+    /// Returns the completed values of a string in an environment.
     pub(super) fn open(&mut self, text: &str, env: &[(&str, &str)]) -> Answer {
         let env: String = env.iter().map(|(name, value)| format!(" {name}={}", hex(value))).collect();
-        self.ask(&format!("open {}{env}", hex(text)))
+        self.query(&format!("open {}{env}", hex(text)))
     }
 
-    fn ask(&mut self, question: &str) -> Answer {
-        writeln!(self.input, "{question}").expect("python3 runs with libpq5: run scripts/setup");
+    fn query(&mut self, request: &str) -> Answer {
+        writeln!(self.input, "{request}").expect("python3 runs with libpq5: run scripts/setup");
         let mut line = String::new();
         self.output.read_line(&mut line).expect("an answer");
         match line.trim_end().split_once(' ') {

@@ -11,10 +11,10 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::libpq::Libpq;
 use crate::database::conninfo::keywords::KEYWORDS;
 use crate::database::conninfo::options::Options;
-use crate::database::conninfo::{pairs, uri};
+use crate::database::conninfo::{keyword_value, uri};
 
 #[test]
-fn strings_by_hand_hold_what_libpq_finds_in_them() {
+fn handwritten_strings_have_the_values_of_libpq() {
     let mut libpq = Libpq::start();
     for text in PAIRS.iter().chain(URIS) {
         assert_eq!(ours(text), theirs(&mut libpq, text), "`{text}`");
@@ -22,7 +22,7 @@ fn strings_by_hand_hold_what_libpq_finds_in_them() {
 }
 
 #[test]
-fn generated_pairs_hold_what_libpq_finds_in_them() {
+fn generated_pairs_have_the_values_of_libpq() {
     let word =
         select(&["host", "port", "password", "sslmode", "requiressl", "ssl", "no such", "ü", "1", ""][..]);
     let value = prop_oneof![
@@ -38,7 +38,7 @@ fn generated_pairs_hold_what_libpq_finds_in_them() {
 }
 
 #[test]
-fn generated_uris_hold_what_libpq_finds_in_them() {
+fn generated_uris_have_the_values_of_libpq() {
     let piece = select(
         &[
             "a",
@@ -95,7 +95,7 @@ fn compare(strategy: impl Strategy<Value = String>) {
 }
 
 fn ours(text: &str) -> Option<BTreeMap<String, String>> {
-    let options = uri::strip_prefix(text).map_or_else(|| pairs::parse(text), uri::parse).ok()?;
+    let options = uri::strip_prefix(text).map_or_else(|| keyword_value::parse(text), uri::parse).ok()?;
     Some(given(&options))
 }
 
@@ -106,7 +106,7 @@ pub(super) fn given(options: &Options) -> BTreeMap<String, String> {
 
 fn theirs(libpq: &mut Libpq, text: &str) -> Option<BTreeMap<String, String>> {
     let values = libpq.parse(text).ok()?;
-    // Texts are UTF-8 here, which libpq does not ask for.
+    // This crate requires UTF-8, libpq does not.
     values.values().all(|value| !value.contains(char::REPLACEMENT_CHARACTER)).then_some(values)
 }
 

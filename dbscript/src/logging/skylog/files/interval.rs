@@ -1,9 +1,9 @@
-//! The times at which a log file is put aside.
+//! The intervals of timed rotation.
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 
-/// What `when` and `interval` of Python's `TimedRotatingFileHandler` say.
+/// An interval, as `when` and `interval` of Python's `TimedRotatingFileHandler` describe it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Interval {
     when: When,
@@ -25,11 +25,11 @@ enum When {
 const DAY: i64 = 24 * 60 * 60;
 
 impl Interval {
-    /// Reads `when`, in any case.
+    /// Creates an interval; the case of `when` does not matter.
     ///
     /// # Errors
     ///
-    /// A message that lists what there is.
+    /// A message that lists the valid values.
     pub(crate) fn new(when: &str, count: u16) -> Result<Interval, String> {
         let kind = match when.to_ascii_uppercase().as_bytes() {
             b"S" => When::Second,
@@ -43,7 +43,7 @@ impl Interval {
         if count == 0 { Err("0 is no interval".to_owned()) } else { Ok(Interval { when: kind, count }) }
     }
 
-    /// Returns the end of the interval that `begin` is in.
+    /// Returns the end of the interval that contains `begin`.
     pub(crate) fn end(&self, begin: Timestamp, zone: &TimeZone) -> Timestamp {
         let local = begin.to_zoned(zone.clone());
         let end = match self.when {
@@ -57,7 +57,7 @@ impl Interval {
         end.unwrap_or(Timestamp::MAX)
     }
 
-    /// Returns how long the interval is, but for changes of the clock.
+    /// Returns the length of the interval in seconds, without changes of daylight saving time.
     pub(crate) fn seconds(&self) -> i64 {
         let one = match self.when {
             When::Second => 1,
@@ -69,7 +69,7 @@ impl Interval {
         one * i64::from(self.count)
     }
 
-    /// Returns the format of the time in an old file's name.
+    /// Returns the format of the time in the name of an old file.
     pub(crate) fn suffix(&self) -> &'static str {
         match self.when {
             When::Second => "%Y-%m-%d_%H-%M-%S",
@@ -79,22 +79,22 @@ impl Interval {
         }
     }
 
-    /// Returns whether an old file's name may end so; it may have an extension, such as `.gz`, behind the time.
+    /// Returns whether a text is the suffix of an old file: the time and an optional extension such as `.gz`.
     pub(crate) fn is_suffix(&self, suffix: &str) -> bool {
         let (time, extension) = suffix.split_once('.').unwrap_or((suffix, "x"));
         let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-        let known = match self.when {
+        let expected = match self.when {
             When::Second => "0000-00-00_00-00-00",
             When::Minute => "0000-00-00_00-00",
             When::Hour => "0000-00-00_00",
             When::Day | When::Midnight | When::Weekday(_) => "0000-00-00",
         };
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        shape == known && !extension.is_empty() && extension.chars().all(is_word)
+        shape == expected && !extension.is_empty() && extension.chars().all(is_word)
     }
 }
 
-/// Returns the midnight that begins the day so many days after `time`.
+/// Returns the first midnight of the day that is `days` days after `time`.
 fn midnight(time: &Zoned, days: i64) -> Option<Timestamp> {
     let day = time.date().checked_add(days.days()).ok()?;
     day.to_zoned(time.time_zone().clone()).ok().map(|midnight| midnight.timestamp())

@@ -1,4 +1,4 @@
-//! `x.log.2007-10-19`: files that are put aside when their time has passed.
+//! Rotation by time: `x.log.2007-10-19`.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -8,20 +8,20 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::interval::Interval;
-use crate::logging::files::rotation::Rotation;
+use crate::logging::files::rotation::LogRotation;
 use crate::logging::layout::date_format::strftime;
 
-/// Puts a file aside at the end of each interval, as Python's `TimedRotatingFileHandler` does.
+/// Rotates a file at the end of each interval, as Python's `TimedRotatingFileHandler` does.
 pub(crate) struct TimedRotation {
     interval: Interval,
-    /// Old files to keep; 0: all.
+    /// The number of old files to keep; 0 keeps all.
     count: usize,
     zone: TimeZone,
     next: Timestamp,
 }
 
-impl Rotation for TimedRotation {
-    /// Begins the interval in which the file was last written to.
+impl LogRotation for TimedRotation {
+    /// Sets the interval to the one of the file's last write.
     fn opened(&mut self, file: &Metadata) {
         let modified = file.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
         self.next = self.interval.end(modified.unwrap_or_else(Timestamp::now), &self.zone);
@@ -31,8 +31,8 @@ impl Rotation for TimedRotation {
         now >= self.next
     }
 
-    /// Names the file after the beginning of its interval. Where an old file has that name, as when the clock
-    /// was put back, the file is kept for another interval.
+    /// Renames the file after the beginning of its interval. If an old file has that name already, for example because
+    /// the clock was set back, the file is kept for another interval.
     fn rotate(&mut self, path: &Path, now: Timestamp) -> io::Result<()> {
         let dated = self.dated(path, now);
         if dated.symlink_metadata().is_ok() {
@@ -55,8 +55,7 @@ impl TimedRotation {
         TimedRotation { interval, count, zone, next }
     }
 
-    /// The name is as the clock stands now: had it been put forward since, the old time would have another
-    /// hour.
+    /// Returns the name of the old file, with the UTC offset of the present time, as in Python.
     fn dated(&self, path: &Path, now: Timestamp) -> PathBuf {
         let mut name = path.to_owned().into_os_string();
         name.push(format!(".{}", self.suffix(now)));

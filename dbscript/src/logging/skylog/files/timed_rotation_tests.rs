@@ -1,16 +1,16 @@
-//! Times and names, side by side with Python, and files that are put aside.
+//! Times and names, compared with Python, and rotated files.
 
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::logging::files::log_file::LogFile;
+use crate::logging::files::log_file::{LogFile, OpenMode};
 use crate::logging::python::python;
 
-/// Central Europe, without a need for the system's time zones.
+/// Central Europe, as a POSIX time zone that needs no time zone database.
 const ZONE: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
 
-/// Prints for each time when the file is put aside that was last written to then, and under which name.
+/// For each time of a file's last write, prints the time of the rotation and the new name.
 const ROLL: &str = r#"
 import logging.handlers, os, sys, tempfile, time
 when, interval, utc = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "utc"
@@ -36,7 +36,7 @@ fn rotation(when: &str, interval: u16, zone: &TimeZone) -> TimedRotation {
     TimedRotation::new(Interval::new(when, interval).expect("an interval"), 0, zone.clone())
 }
 
-/// Says the same as [`ROLL`].
+/// Returns a line in the format of [`ROLL`].
 fn roll(rotation: &mut TimedRotation, begin: i64) -> String {
     let zone = rotation.zone.clone();
     rotation.next = rotation.interval.end(Timestamp::from_second(begin).expect("in range"), &zone);
@@ -58,7 +58,7 @@ fn check(when: &str, interval: u16, utc: bool, begins: &[i64]) {
     assert_eq!(expected.lines().count(), begins.len());
 }
 
-/// A year of times, some of them on the hour, the weekday and the midnight, which begins on a Friday.
+/// Times of a year that begins on a Friday, some of them at full hours and midnights, and all days of a week.
 fn times() -> Vec<i64> {
     const BEGIN: i64 = 1_704_409_200;
     (0..120).map(|n| BEGIN + n * 262_800 + n % 7 * 1234).chain((0..8).map(|day| BEGIN + day * DAY)).collect()
@@ -66,8 +66,8 @@ fn times() -> Vec<i64> {
 
 const DAY: i64 = 86_400;
 
-/// Days on which the clock is changed have another length, to which Python 3.11 pays regard only after its
-/// first midnight; they are checked below.
+/// Removes the days around a change of daylight saving time, which Python 3.11 handles only after its first midnight.
+/// Another test checks these days.
 fn without_changes(times: Vec<i64>) -> Vec<i64> {
     let zone = TimeZone::posix(ZONE).expect("a time zone");
     let offset = |second| zone.to_offset(Timestamp::from_second(second).expect("in range"));
@@ -88,8 +88,7 @@ fn intervals_end_when_python_ends_them() {
 fn days_and_weeks_end_when_python_ends_them() {
     check("midnight", 1, true, &times());
     check("midnight", 1, false, &without_changes(times()));
-    // Python 3.11 takes the week of a file written on the very day for the one before where the clock
-    // changes.
+    // With local time, Python 3.11 takes a file written on the day of a clock change for a file of the week before.
     for when in ["W0", "w1", "W2", "W3", "W4", "W5", "W6"] {
         check(when, 1, true, &times());
     }
@@ -112,7 +111,7 @@ fn midnight_is_midnight_where_the_clock_changes() {
 }
 
 #[test]
-fn what_is_no_interval_is_told() {
+fn an_invalid_interval_is_refused() {
     for (when, count) in [("", 1), ("X", 1), ("W7", 1), ("W", 1), ("W00", 1), ("day", 1), ("S", 0)] {
         assert!(Interval::new(when, count).is_err(), "{when}");
     }
@@ -122,7 +121,7 @@ fn what_is_no_interval_is_told() {
 }
 
 #[test]
-fn a_file_of_yesterday_is_put_aside_and_the_oldest_go() {
+fn an_old_file_is_rotated_and_the_oldest_are_removed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("x.log");
     for name in ["x.log", "x.log.2001-01-02", "x.log.2001-01-01.gz", "x.log.2001-01-03"] {
@@ -137,7 +136,7 @@ fn a_file_of_yesterday_is_put_aside_and_the_oldest_go() {
 
     let interval = Interval::new("midnight", 1).expect("an interval");
     let rotation = Box::new(TimedRotation::new(interval, 2, TimeZone::UTC));
-    let mut file = LogFile::new(&path, false, rotation).expect("writable");
+    let mut file = LogFile::new(&path, OpenMode::Append, rotation).expect("writable");
     for line in ["one\n", "two\n"] {
         file.write_line(line.as_bytes()).expect("writable");
     }
@@ -173,7 +172,7 @@ fn an_old_file_is_never_overwritten() {
     File::options().append(true).open(&path).and_then(|f| f.set_modified(modified)).expect("writable");
     let interval = Interval::new("midnight", 1).expect("an interval");
     let rotation = Box::new(TimedRotation::new(interval, 2, TimeZone::UTC));
-    let mut file = LogFile::new(&path, false, rotation).expect("writable");
+    let mut file = LogFile::new(&path, OpenMode::Append, rotation).expect("writable");
     for line in ["one\n", "two\n"] {
         file.write_line(line.as_bytes()).expect("writable");
     }

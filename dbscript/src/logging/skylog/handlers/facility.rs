@@ -1,6 +1,6 @@
 //! Facilities of syslog.
 
-/// The names that Python's handler knows, each at its number.
+/// The names of Python's handler, each at the index of its number.
 const NAMES: [&str; 24] = [
     "kern",
     "user",
@@ -28,12 +28,12 @@ const NAMES: [&str; 24] = [
     "local7",
 ];
 
-/// Which part of the system logs. Defaults to `user`.
+/// A syslog facility. Defaults to `user`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Facility(u8);
 
 impl Facility {
-    /// Returns the facility of a number below 24.
+    /// Returns the facility of a number from 0 to 23.
     pub(crate) fn from_number(number: i64) -> Option<Facility> {
         let number = u8::try_from(number).ok()?;
         (usize::from(number) < NAMES.len()).then_some(Facility(number))
@@ -41,11 +41,11 @@ impl Facility {
 
     /// Returns the facility of a name such as `local0`.
     pub(crate) fn from_name(name: &str) -> Option<Facility> {
-        let number = NAMES.iter().position(|known| *known == name)?;
+        let number = NAMES.iter().position(|facility| *facility == name)?;
         u8::try_from(number).ok().map(Facility)
     }
 
-    /// Returns the facility that one of Python's constants stands for, such as `LOG_LOCAL0`.
+    /// Returns the facility of a constant in Python, such as `LOG_LOCAL0`.
     pub(crate) fn from_constant(name: &str) -> Option<Facility> {
         match name.strip_prefix("LOG_")? {
             "SOLCRON" => Facility::from_name("solaris-cron"),
@@ -59,7 +59,7 @@ impl Facility {
         i64::from(self.0)
     }
 
-    /// Returns the number that stands before a message of this facility and a severity.
+    /// Returns the priority of a message with this facility and a severity.
     pub(crate) fn priority(self, severity: u8) -> u8 {
         self.0 << 3 | severity
     }

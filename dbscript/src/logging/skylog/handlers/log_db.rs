@@ -1,4 +1,4 @@
-//! Messages into a database. Skytools: `skylog.LogDBHandler`.
+//! The handler that writes to a log database. Skytools: `skylog.LogDBHandler`.
 
 use log::Level;
 
@@ -12,12 +12,12 @@ use crate::logging::level;
 use crate::logging::skylog::outbox::Outbox;
 use crate::logging::skylog::outbox::log_database::{Line, LogDatabase};
 use crate::logging::skylog::outbox::udp::cut;
-use crate::text::plain::one_line;
+use crate::text::printable::one_line;
 
-/// What is longer is cut, in bytes: what waits for the database must not grow.
+/// The longest line in bytes. Longer lines are cut, which limits the memory of the outbox.
 const MAX_LINE: usize = 64 * 1024;
 
-/// Calls `log.add(level, job_name, message)` for each entry of INFO or above, with its first line.
+/// Calls `log.add(level, job_name, message)` with the first line of each entry of level INFO or above.
 ///
 /// Statistics lines are summed and sent once a minute.
 pub(crate) struct LogDb {
@@ -26,11 +26,11 @@ pub(crate) struct LogDb {
 }
 
 impl LogDb {
-    /// Makes a handler; nothing is connected before the first message.
+    /// Creates a handler, which connects with the first message.
     ///
     /// # Errors
     ///
-    /// A usage error when the connection string is broken.
+    /// A usage error when the connection string is invalid.
     pub(crate) fn new(conninfo: &str, identity: Identity) -> Result<LogDb, Error> {
         let tally = SharedTally::default();
         let database = LogDatabase::new(conninfo, identity.job_name, tally.clone())?;
@@ -59,7 +59,7 @@ impl Handler for LogDb {
     }
 }
 
-/// Returns the first line that is not empty, without what PostgreSQL cannot store or a terminal should not get.
+/// Returns the first line that is not empty, without NUL characters and escaped for terminals.
 fn first_line(text: &str) -> String {
     let line = text.lines().find(|line| !line.is_empty()).unwrap_or_default();
     cut(&one_line(&line.replace('\0', " ")), MAX_LINE).to_owned()
@@ -73,7 +73,7 @@ mod tests {
     use crate::logging::testing::{entry, identity};
 
     #[test]
-    fn only_the_first_line_is_sent_and_it_is_text() {
+    fn only_the_first_line_is_sent_and_it_is_printable() {
         assert_eq!(first_line("one\ntwo"), "one");
         assert_eq!(first_line("\r\n\nthree\r\nfour"), "three");
         assert_eq!(first_line("a\0b"), "a b");
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_is_away_stops_nobody() {
+    fn an_unreachable_database_blocks_no_caller() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let conninfo = format!("host={} dbname=log", folder.path().display());
         let handler = LogDb::new(&conninfo, identity()).expect("a connection string");
@@ -98,8 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_connection_string_is_an_error_without_the_string() {
-        let error = LogDb::new("host=localhost pasword=secret", identity()).err().expect("broken");
+    fn the_error_of_an_invalid_connection_string_hides_the_string() {
+        let error = LogDb::new("host=localhost pasword=secret", identity()).err().expect("invalid");
         assert!(error.kind() == ErrorKind::Usage);
         assert!(!crate::error::describe(&error).contains("secret"), "{error:?}");
     }

@@ -1,4 +1,4 @@
-//! A place where messages are dropped.
+//! The handler that drops messages.
 
 use crate::logging::entry::Entry;
 use crate::logging::handlers::Handler;

@@ -1,4 +1,4 @@
-//! Syslog as Python sends it: `<priority>`, text, NUL, without a time or a tag of its own.
+//! Syslog in the format of Python: `<priority>`, text and NUL, without time and tag.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,9 @@ use crate::logging::identity::Identity;
 use crate::logging::skylog::outbox::Outbox;
 use crate::logging::skylog::outbox::udp::{MAX_DATAGRAM, Udp, cut};
 use crate::logging::skylog::outbox::unix_socket::UnixSocket;
-use crate::text::plain::one_line;
+use crate::text::printable::one_line;
 
-/// Where syslogd listens.
+/// The address of syslogd.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum SysLogAddress {
     /// A local socket, such as `/dev/log`.
@@ -25,7 +25,7 @@ pub(crate) enum SysLogAddress {
 
 /// Sends each entry to syslogd.
 ///
-/// Skytools: `skylog.SysLogHandler`, and with host and service before the text `skylog.SysLogHostnameHandler`.
+/// Skytools: `skylog.SysLogHandler`, or with host and service before the text, `skylog.SysLogHostnameHandler`.
 pub(crate) struct SysLog {
     outbox: Outbox<Vec<u8>>,
     facility: Facility,
@@ -33,7 +33,7 @@ pub(crate) struct SysLog {
 }
 
 impl SysLog {
-    /// Makes a handler; `hostname` puts host and service before each text.
+    /// Creates a handler; with `hostname`, host and service precede each text.
     pub(crate) fn new(
         address: SysLogAddress,
         facility: Facility,
@@ -69,7 +69,7 @@ impl Handler for SysLog {
     }
 }
 
-/// Python's handler sends what it does not know, which TRACE is, as a warning.
+/// Returns the severity of a level. Python's handler sends levels without a severity, such as TRACE, as warnings.
 fn severity(level: Level) -> u8 {
     match level {
         Level::Error => 3,
@@ -103,7 +103,7 @@ mod tests {
     fn next(socket: &UnixDatagram) -> String {
         socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
         let mut buffer = vec![0; 70_000];
-        let length = socket.recv(&mut buffer).expect("a datagram comes");
+        let length = socket.recv(&mut buffer).expect("a datagram arrives");
         String::from_utf8(buffer[..length].to_vec()).expect("UTF-8")
     }
 
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restarted_syslogd_gets_what_was_said_meanwhile() {
+    fn a_restarted_syslogd_receives_the_messages_of_its_downtime() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (handler, path) = local(&folder);
         let socket = UnixDatagram::bind(&path).expect("the folder is empty");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_for_streams_gets_one_message_after_the_other_and_may_restart() {
+    fn a_stream_socket_receives_all_messages_and_may_restart() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (handler, path) = local(&folder);
         for _ in 0..2 {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_does_not_read_stops_nobody_and_gets_the_latest_when_it_does() {
+    fn a_stalled_receiver_blocks_no_caller_and_receives_the_latest_messages() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (handler, path) = local(&folder);
         let socket = UnixDatagram::bind(path).expect("the folder is empty");
@@ -184,6 +184,6 @@ mod tests {
         }
         flush(&[&handler.outbox]);
         let reader = thread::spawn(move || while next(&socket) != "<14>message 99999\0" {});
-        reader.join().expect("the last message comes");
+        reader.join().expect("the last message arrives");
     }
 }

@@ -1,14 +1,14 @@
-//! Statistics lines, summed until they are due.
+//! Sums of statistics lines.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::stats::{Stat, Stats};
 
-/// At most one line goes out in this time.
+/// The time between two lines.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// The sums of the statistics lines since the last one that went out.
+/// The sums of the statistics lines since the last delivered line.
 #[derive(Default)]
 pub(crate) struct Tally {
     sums: Stats,
@@ -26,19 +26,19 @@ impl Tally {
         true
     }
 
-    /// Returns when the sums are due; none while there are none.
+    /// Returns the time when the sums are due, or `None` when there are no sums.
     pub(crate) fn due(&self) -> Option<Instant> {
         (!self.sums.is_empty()).then(|| self.last.map_or_else(Instant::now, |last| last + INTERVAL))
     }
 
-    /// Returns the sums as a line and begins anew.
+    /// Returns the sums as a line, and resets them.
     pub(crate) fn take(&mut self) -> String {
         self.last = Some(Instant::now());
         std::mem::take(&mut self.sums).to_string()
     }
 }
 
-/// The sums that the handler adds to and the database takes from.
+/// The sums, shared by the handler, which adds to them, and the log database, which takes them.
 #[derive(Clone, Default)]
 pub(crate) struct SharedTally(Arc<Mutex<Tally>>);
 
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_summed_by_name_in_the_order_in_which_they_came() {
+    fn figures_are_summed_by_name_in_order_of_arrival() {
         let mut tally = Tally::default();
         assert_eq!(tally.due(), None);
         assert!(tally.add("{count: 2, duration: 0.0260}"));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_are_left_alone() {
+    fn other_lines_are_rejected() {
         let mut tally = Tally::default();
         for line in ["Attaching", "{}", "{count}", "{count: two}", "{a: 1, b: NaN}", "{a: 1}\n", " {a: 1}"] {
             assert!(!tally.add(line), "{line}");

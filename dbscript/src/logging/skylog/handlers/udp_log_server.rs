@@ -10,7 +10,7 @@ use crate::logging::identity::Identity;
 use crate::logging::skylog::outbox::Outbox;
 use crate::logging::skylog::outbox::udp::Udp;
 
-/// What is longer is cut, in characters.
+/// The longest message in characters. Longer messages are cut.
 const MAX_MESSAGE: usize = 1024;
 
 /// Sends each entry as one JSON object.
@@ -57,7 +57,7 @@ fn object(entry: &Entry<'_>, text: &str, identity: &Identity) -> String {
     format!("{object}\n")
 }
 
-/// Names a level as the log server does, which has no word for TRACE.
+/// Returns the log server's name of a level. The server has no TRACE.
 fn level_name(level: Level) -> &'static str {
     match level {
         Level::Error | Level::Trace => "ERROR",
@@ -74,7 +74,7 @@ mod tests {
     use std::net::UdpSocket;
 
     #[test]
-    fn an_entry_arrives_as_valid_json_whatever_its_texts_hold() {
+    fn an_entry_with_any_text_arrives_as_valid_json() {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
         let port = socket.local_addr().expect("bound").port();
         let mut identity = identity();

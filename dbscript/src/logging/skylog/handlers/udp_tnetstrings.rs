@@ -10,10 +10,10 @@ use crate::logging::level;
 use crate::logging::skylog::outbox::Outbox;
 use crate::logging::skylog::outbox::udp::{MAX_DATAGRAM, Udp, cut};
 
-/// Room for a length, a tag and what separates them.
+/// Room for a length, a tag and the separators.
 const FRAME: usize = 16;
 
-/// Sends each entry as one dictionary; a message that makes it too long for a datagram is cut.
+/// Sends each entry as one dictionary. A message is cut when the dictionary exceeds a datagram.
 pub(crate) struct UdpTNetStrings {
     outbox: Outbox<Vec<u8>>,
     identity: Identity,
@@ -40,7 +40,7 @@ impl Handler for UdpTNetStrings {
     }
 }
 
-/// Renders the fields in the order in which Skytools sends them.
+/// Renders the fields in the order of Skytools.
 fn dictionary(entry: &Entry<'_>, message: &str, identity: &Identity) -> String {
     let micros = entry.created.timestamp_micros() as f64;
     let mut fields = String::with_capacity(message.len() + 512);
@@ -79,7 +79,7 @@ mod tests {
     use log::Level;
     use std::net::UdpSocket;
 
-    /// Decodes the first argument and prints it, then whether encoding it again gives the same.
+    /// Decodes and prints the first argument, and prints whether encoding it again yields the same text.
     const DECODE: &str = "
 import sys
 from skytools import tnetstrings
@@ -90,7 +90,7 @@ print(tnetstrings.dumps(fields) == sent)
 ";
 
     #[test]
-    fn skytools_reads_an_entry_as_its_own() {
+    fn skytools_decodes_an_entry() {
         let text = dictionary(&entry(Level::Warn, "größer"), "größer", &identity());
         let expected = "{'created': 1192820399.968, 'exc_text': None, 'levelname': 'WARNING', 'levelno': 30, \
                         'message': 'größer', 'msecs': 968.0, 'name': 'run_sql', 'hostaddr': '192.0.2.1', \
@@ -99,7 +99,7 @@ print(tnetstrings.dumps(fields) == sent)
     }
 
     #[test]
-    fn a_message_that_does_not_fit_is_cut_and_the_frame_stays_whole() {
+    fn a_long_message_is_cut_and_the_frame_stays_valid() {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
         let port = socket.local_addr().expect("bound").port();
         let handler = UdpTNetStrings::new("127.0.0.1", port, identity());

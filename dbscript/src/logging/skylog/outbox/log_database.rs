@@ -1,29 +1,29 @@
-//! The database that messages go to.
+//! The log database as a receiver.
 
 use std::time::Instant;
 
 use postgres::Client;
-use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
-use super::complaint::Complaint;
-use super::{Delivery, Held, Message, Receiver};
+use super::outage_report::OutageReport;
+use super::{DeliveryResult, Held, Message, Receiver};
 use crate::database::connect;
 use crate::database::conninfo::{self, Target};
-use crate::error::{Error, describe, is_connection_error, sqlstate};
+use crate::error::state_class::StateClass;
+use crate::error::{Error, ErrorKind, describe, is_connection_error, sqlstate};
 use crate::logging::skylog::handlers::tally::SharedTally;
 
 const ADD: &str = "select * from log.add($1, $2, $3)";
 
-/// Calls `log.add`, over a connection that is opened when it is needed.
+/// Calls `log.add` over a connection that is opened when needed.
 ///
-/// A message whose connection breaks is sent again over another one, so it may arrive twice, but not never.
+/// A message whose connection breaks is sent again over a new connection: delivery is at least once.
 pub(crate) struct LogDatabase {
     conninfo: String,
     job_name: String,
     tally: SharedTally,
     client: Option<Client>,
-    complaint: Complaint,
+    outages: OutageReport,
 }
 
 /// A line of the log in the database.
@@ -38,27 +38,27 @@ impl Message for Line {
     }
 }
 
-/// Why a line did not arrive, and whether that is about this line alone.
+/// The reason why a line was not delivered, and whether it concerns only this line.
 struct Failure {
-    delivery: Delivery,
+    delivery: DeliveryResult,
     error: Error,
 }
 
 impl LogDatabase {
-    /// Makes one that is not connected yet.
+    /// Creates a receiver, which connects with the first line.
     ///
     /// # Errors
     ///
-    /// A usage error when the connection string is broken, or its service not defined.
+    /// A usage error when the connection string is invalid or its service is not defined.
     pub(crate) fn new(conninfo: &str, job_name: String, tally: SharedTally) -> Result<LogDatabase, Error> {
         let conninfo = conninfo.to_owned();
         let database =
-            LogDatabase { conninfo, job_name, tally, client: None, complaint: Complaint::default() };
-        database.target().map_err(Error::at_start)?;
+            LogDatabase { conninfo, job_name, tally, client: None, outages: OutageReport::default() };
+        database.target().map_err(|error| error.with_kind(ErrorKind::Usage))?;
         Ok(database)
     }
 
-    /// Understands the connection string anew, since files that it refers to change.
+    /// Parses the connection string again, since the files that it refers to may have changed.
     fn target(&self) -> Result<Target, Error> {
         let mut target = conninfo::parse(&self.conninfo, |name| std::env::var(name).ok())?;
         if target.common.get_application_name().is_none() {
@@ -67,7 +67,7 @@ impl LogDatabase {
         Ok(target)
     }
 
-    /// Sends a line; a connection that was idle for long may be found broken only now.
+    /// Sends a line, over a new connection if the present one proves broken.
     fn send(&mut self, line: &Line) -> Result<(), Failure> {
         if let Some(mut client) = self.client.take() {
             match self.add(&mut client, line) {
@@ -76,24 +76,24 @@ impl LogDatabase {
             }
         }
         let connected = self.target().and_then(|target| connect::open(&target));
-        let mut client = connected.map_err(|error| Failure { delivery: Delivery::Away, error })?.client;
+        let mut client = connected.map_err(|error| Failure { delivery: DeliveryResult::Away, error })?.client;
         let result = self.add(&mut client, line);
         self.keep(client, result)
     }
 
-    /// Keeps the connection unless the server is in trouble.
+    /// Keeps the connection unless the server has failed.
     fn keep(&mut self, client: Client, result: Result<(), Error>) -> Result<(), Failure> {
         let failure = result.map_err(|error| match is_about_the_message(&error) {
-            true => Failure { delivery: Delivery::Refused, error },
-            false => Failure { delivery: Delivery::Away, error },
+            true => Failure { delivery: DeliveryResult::Refused, error },
+            false => Failure { delivery: DeliveryResult::Away, error },
         });
-        if !matches!(&failure, Err(failure) if failure.delivery == Delivery::Away) {
+        if !matches!(&failure, Err(failure) if failure.delivery == DeliveryResult::Away) {
             self.client = Some(client);
         }
         failure
     }
 
-    /// The arguments have no type, as constants have none: `log.add` may take what it likes.
+    /// Calls `log.add`. The arguments are of type `unknown`, as literals are, so the function may declare other types.
     fn add(&self, client: &mut Client, line: &Line) -> Result<(), Error> {
         let arguments: [&(dyn ToSql + Sync); 3] = [&line.level, &self.job_name, &line.text];
         let typed = arguments.map(|argument| (argument, Type::UNKNOWN));
@@ -103,12 +103,12 @@ impl LogDatabase {
 }
 
 impl Receiver<Line> for LogDatabase {
-    fn deliver(&mut self, line: &Line) -> Delivery {
+    fn deliver(&mut self, line: &Line) -> DeliveryResult {
         match self.send(line) {
-            Ok(()) => Delivery::Done,
+            Ok(()) => DeliveryResult::Done,
             Err(failure) => {
                 let job = &self.job_name;
-                self.complaint.tell(|| {
+                self.outages.report(|| {
                     format!("{job}: messages do not reach the log database: {}", describe(&failure.error))
                 });
                 failure.delivery
@@ -133,11 +133,8 @@ impl Receiver<Line> for LogDatabase {
     }
 }
 
-/// Distinguishes a message that `log.add` does not take, or a `log.add` that is missing, from a server which is away,
-/// read-only, out of resources, or too busy.
+/// Returns whether an error concerns the message, which `log.add` refuses, or `log.add` itself, which is missing. The
+/// opposite is a server that is unreachable, read-only, out of resources, or too busy.
 fn is_about_the_message(error: &Error) -> bool {
-    let away = |state: &SqlState| {
-        ["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| state.code().starts_with(class))
-    };
-    !is_connection_error(error) && sqlstate(error).is_some_and(|state| !away(state))
+    !is_connection_error(error) && sqlstate(error).is_some_and(|state| !StateClass::Transient.contains(state))
 }

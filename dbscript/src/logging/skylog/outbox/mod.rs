@@ -1,12 +1,13 @@
-//! A bounded queue in front of a receiver, emptied by a thread of its own.
+//! Outboxes: bounded queues of messages, each with a thread that delivers to a receiver.
 
-mod complaint;
 pub(crate) mod log_database;
+mod outage_report;
 #[cfg(test)]
 mod tests;
 pub(crate) mod udp;
 pub(crate) mod unix_socket;
 
+use crate::backoff::Backoff;
 use crate::logging::backlog::Backlog;
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -14,20 +15,21 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Bytes that may wait for a receiver.
+/// The largest size of the waiting messages, in bytes.
 const LIMIT: usize = 1024 * 1024;
-/// What the queue itself needs for a message, roughly.
+/// The approximate overhead of the queue for a message, in bytes.
 const OVERHEAD: usize = 64;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The delays before further attempts to deliver a message.
+const BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(500), Duration::from_secs(30));
 
 thread_local! {
-    /// Whether this thread empties a queue: what it logs itself must not get into one.
+    /// Whether this thread delivers messages. The messages that it logs itself must not enter an outbox.
     static DELIVERS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A message that knows its size in bytes.
+/// A message of a known size.
 pub(crate) trait Message: Send + 'static {
+    /// Returns the size in bytes.
     fn size(&self) -> usize;
 }
 
@@ -37,42 +39,44 @@ impl Message for Vec<u8> {
     }
 }
 
-/// Where messages are delivered to. Everything here happens on the queue's thread and may block.
+/// A receiver of messages. The outbox calls all methods on its own thread, so they may block.
 pub(crate) trait Receiver<M>: Send + 'static {
     /// Tries to deliver a message.
-    fn deliver(&mut self, message: &M) -> Delivery;
+    fn deliver(&mut self, message: &M) -> DeliveryResult;
 
-    /// Makes the message which tells that `count` messages were lost.
+    /// Makes a message about `count` lost messages, if the receiver wants one.
     fn lost(&mut self, _count: u64) -> Option<M> {
         None
     }
 
-    /// Returns what the receiver holds back, or when it will be due; with `now` it is due at once.
+    /// Returns the message that the receiver holds back, or the time when it is due. With `now`, it is due at once.
     fn held(&mut self, _now: bool) -> Held<M> {
         Held::Nothing
     }
 }
 
-/// How a delivery ended.
+/// The outcome of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Delivery {
+pub(crate) enum DeliveryResult {
+    /// The receiver has the message.
     Done,
-    /// This message cannot be delivered; others may.
+    /// This message cannot be delivered. Others may.
     Refused,
-    /// Nothing can be delivered at present; the same message is tried again after a pause.
+    /// The receiver is unreachable. The same message is retried after a pause.
     Away,
 }
 
+/// A message that the receiver holds back, such as a sum that is not complete.
 pub(crate) enum Held<M> {
     Nothing,
     Until(Instant),
     Due(M),
 }
 
-/// Messages on their way to a receiver that may be slow or away.
+/// A bounded queue of messages for a receiver that may be slow or unreachable.
 ///
-/// Callers never wait. At most a megabyte is kept; the oldest messages make room for new ones, so that the
-/// receiver that comes back gets the latest. The thread starts with the first message, after a daemon's fork.
+/// Callers never wait. The outbox keeps up to one megabyte; new messages replace the oldest ones, so that a receiver
+/// which recovers gets the latest. The thread starts with the first message, after the fork of a daemon.
 pub(crate) struct Outbox<M: Message> {
     name: &'static str,
     shared: Arc<Shared<M>>,
@@ -88,24 +92,24 @@ struct State<M> {
     queue: VecDeque<M>,
     bytes: usize,
     lost: u64,
-    /// Whether the last delivery was done.
+    /// Whether the last delivery succeeded.
     delivers: bool,
     started: bool,
     woken: bool,
     flushing: bool,
-    /// Whether the thread waits, for messages or for the receiver to come back.
+    /// Whether the thread waits for messages or before a retry.
     settled: bool,
     closed: bool,
 }
 
-/// A message, and how many it stands for.
+/// A message on its way, and the number of messages that it stands for.
 struct Parcel<M> {
     message: M,
     count: u64,
 }
 
 impl<M: Message> Outbox<M> {
-    /// Makes an empty one; `name` is the thread's.
+    /// Creates an empty outbox; `name` is the name of its thread.
     pub(crate) fn new(name: &'static str, receiver: impl Receiver<M>) -> Outbox<M> {
         let state = State {
             queue: VecDeque::new(),
@@ -122,7 +126,7 @@ impl<M: Message> Outbox<M> {
         Outbox { name, shared, receiver: Arc::new(Mutex::new(receiver)) }
     }
 
-    /// Puts a message into the queue.
+    /// Adds a message.
     pub(crate) fn push(&self, message: M) {
         if !DELIVERS.get() {
             let mut state = self.shared.lock();
@@ -131,7 +135,7 @@ impl<M: Message> Outbox<M> {
         }
     }
 
-    /// Lets the receiver look at what it holds back.
+    /// Wakes the thread, which calls [`Receiver::held`].
     pub(crate) fn wake(&self) {
         if !DELIVERS.get() {
             let mut state = self.shared.lock();
@@ -140,7 +144,7 @@ impl<M: Message> Outbox<M> {
         }
     }
 
-    /// Starts the thread, if need be. Where none can be started, the next message tries again.
+    /// Starts the thread if it is not running. If that fails, the next message tries again.
     fn notify(&self, mut state: MutexGuard<'_, State<M>>) {
         if !state.started {
             let (shared, receiver) = (self.shared.clone(), self.receiver.clone());
@@ -156,7 +160,7 @@ impl<M: Message> Outbox<M> {
 }
 
 impl<M: Message> Backlog for Outbox<M> {
-    fn hurry(&self) {
+    fn start_flush(&self) {
         let mut state = self.shared.lock();
         if state.started && !DELIVERS.get() {
             state.flushing = true;
@@ -165,7 +169,7 @@ impl<M: Message> Backlog for Outbox<M> {
         }
     }
 
-    fn wait(&self, until: Instant) {
+    fn wait_until_flushed(&self, until: Instant) {
         let state = self.shared.lock();
         if state.flushing && !DELIVERS.get() {
             let limit = until.saturating_duration_since(Instant::now());
@@ -204,11 +208,11 @@ impl<M: Message> Shared<M> {
         }
     }
 
-    /// Waits for something to deliver; none at the end.
+    /// Waits for the next message. Returns `None` when the outbox is closed.
     fn next(&self, receiver: &mut dyn Receiver<M>) -> Option<Parcel<M>> {
         let mut state = self.lock();
         while !state.closed {
-            // What is lost can be told only to a receiver that is back.
+            // Only a reachable receiver can receive the number of lost messages.
             if state.lost > 0 && state.delivers {
                 let count = std::mem::take(&mut state.lost);
                 if let Some(message) = receiver.lost(count) {
@@ -229,29 +233,27 @@ impl<M: Message> Shared<M> {
         None
     }
 
-    /// Delivers a message, however long that takes.
+    /// Delivers a message, with retries until the outbox is closed.
     fn deliver(&self, receiver: &mut dyn Receiver<M>, parcel: &Parcel<M>) {
-        let mut pause = FIRST_PAUSE;
-        loop {
+        for attempts in 0.. {
             let delivery = receiver.deliver(&parcel.message);
             let mut state = self.lock();
-            state.delivers = delivery == Delivery::Done;
+            state.delivers = delivery == DeliveryResult::Done;
             match delivery {
-                Delivery::Done => return,
-                Delivery::Refused => {
+                DeliveryResult::Done => return,
+                DeliveryResult::Refused => {
                     state.lost += parcel.count;
                     return;
                 }
-                Delivery::Away => {}
+                DeliveryResult::Away => {}
             }
-            if self.settle(state, pause, |_| true).closed {
+            if self.settle(state, BACKOFF.delay(attempts), |_| true).closed {
                 return;
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// Waits while there is nothing to do, for at most `limit`; a flush ends it.
+    /// Waits up to `limit` while `idle` returns true. A flush ends the wait.
     fn settle<'a>(
         &self,
         mut state: MutexGuard<'a, State<M>>,
@@ -275,7 +277,7 @@ impl<M> Shared<M> {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// A panic elsewhere leaves the queue usable, so poisoning is ignored.
+    /// Locks the state. A panic leaves the queue usable, so poisoning is ignored.
     fn lock(&self) -> MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,13 +1,13 @@
-//! Queues before receivers that answer, refuse, hang and are away.
+//! Outboxes with receivers that accept, refuse, hang and are unreachable.
 
 use super::*;
 use crate::logging::backlog::flush;
 use std::sync::mpsc;
 
-/// Hands every message to the test, which says how its delivery ends.
-struct Asking {
+/// Sends every message to the test, which returns the outcome of its delivery.
+struct Scripted {
     asked: mpsc::Sender<String>,
-    answers: mpsc::Receiver<Delivery>,
+    answers: mpsc::Receiver<DeliveryResult>,
 }
 
 impl Message for String {
@@ -16,10 +16,10 @@ impl Message for String {
     }
 }
 
-impl Receiver<String> for Asking {
-    fn deliver(&mut self, message: &String) -> Delivery {
+impl Receiver<String> for Scripted {
+    fn deliver(&mut self, message: &String) -> DeliveryResult {
         let _ = self.asked.send(message.chars().take(9).collect());
-        self.answers.recv().unwrap_or(Delivery::Done)
+        self.answers.recv().unwrap_or(DeliveryResult::Done)
     }
 
     fn lost(&mut self, count: u64) -> Option<String> {
@@ -27,13 +27,13 @@ impl Receiver<String> for Asking {
     }
 }
 
-/// Holds back what is due later, now or with a flush, the last first, and hands it to the test.
+/// Holds messages back, and delivers them to the test in reverse order. The message `hour` is due in an hour.
 struct Holding(Vec<&'static str>, mpsc::Sender<String>);
 
 impl Receiver<String> for Holding {
-    fn deliver(&mut self, message: &String) -> Delivery {
+    fn deliver(&mut self, message: &String) -> DeliveryResult {
         let _ = self.1.send(message.clone());
-        Delivery::Done
+        DeliveryResult::Done
     }
 
     fn held(&mut self, now: bool) -> Held<String> {
@@ -45,28 +45,31 @@ impl Receiver<String> for Holding {
     }
 }
 
-fn asking() -> (Outbox<String>, mpsc::Receiver<String>, mpsc::Sender<Delivery>) {
+fn scripted() -> (Outbox<String>, mpsc::Receiver<String>, mpsc::Sender<DeliveryResult>) {
     let ((asked, questions), (replies, answers)) = (mpsc::channel(), mpsc::channel());
-    (Outbox::new("asking", Asking { asked, answers }), questions, replies)
+    (Outbox::new("scripted", Scripted { asked, answers }), questions, replies)
 }
 
 #[test]
-fn messages_arrive_in_order_and_a_receiver_that_is_away_gets_them_later() {
-    let (outbox, questions, replies) = asking();
+fn messages_arrive_in_order_after_retries() {
+    let (outbox, questions, replies) = scripted();
     for message in ["one", "two", "three"] {
         outbox.push(message.to_owned());
     }
-    for (expected, reply) in
-        [("one", Delivery::Done), ("two", Delivery::Away), ("two", Delivery::Done), ("three", Delivery::Done)]
-    {
+    for (expected, reply) in [
+        ("one", DeliveryResult::Done),
+        ("two", DeliveryResult::Away),
+        ("two", DeliveryResult::Done),
+        ("three", DeliveryResult::Done),
+    ] {
         assert_eq!(questions.recv().as_deref(), Ok(expected));
-        replies.send(reply).expect("the thread is there");
+        replies.send(reply).expect("the thread is running");
     }
 }
 
 #[test]
-fn the_oldest_make_room_and_the_receiver_hears_how_many_once_it_is_back() {
-    let (outbox, questions, replies) = asking();
+fn the_oldest_are_lost_and_the_receiver_gets_their_number() {
+    let (outbox, questions, replies) = scripted();
     outbox.push("first".to_owned());
     assert_eq!(questions.recv().as_deref(), Ok("first"));
     for number in 0..100_u8 {
@@ -78,25 +81,25 @@ fn the_oldest_make_room_and_the_receiver_hears_how_many_once_it_is_back() {
     drop(state);
     outbox.push("last".to_owned());
     drop(replies);
-    let heard: Vec<String> = (0..11).map(|_| questions.recv().expect("there is more")).collect();
-    assert_eq!(heard[0], "lost 91", "{heard:?}");
-    assert_eq!(heard[10], "last", "{heard:?}");
+    let received: Vec<String> = (0..11).map(|_| questions.recv().expect("there is more")).collect();
+    assert_eq!(received[0], "lost 91", "{received:?}");
+    assert_eq!(received[10], "last", "{received:?}");
 }
 
 #[test]
-fn a_refused_message_holds_up_no_other_and_is_told_of_after_the_next_success() {
-    let (outbox, questions, replies) = asking();
+fn a_refused_message_delays_no_other_and_is_counted_after_the_next_success() {
+    let (outbox, questions, replies) = scripted();
     for message in ["bad", "worse", "good"] {
         outbox.push(message.to_owned());
     }
     for (expected, reply) in [
-        ("bad", Delivery::Refused),
-        ("worse", Delivery::Refused),
-        ("good", Delivery::Done),
-        ("lost 2", Delivery::Refused),
+        ("bad", DeliveryResult::Refused),
+        ("worse", DeliveryResult::Refused),
+        ("good", DeliveryResult::Done),
+        ("lost 2", DeliveryResult::Refused),
     ] {
         assert_eq!(questions.recv().as_deref(), Ok(expected));
-        replies.send(reply).expect("the thread is there");
+        replies.send(reply).expect("the thread is running");
     }
     outbox.push("better".to_owned());
     drop(replies);
@@ -106,7 +109,7 @@ fn a_refused_message_holds_up_no_other_and_is_told_of_after_the_next_success() {
 
 #[test]
 fn a_flush_waits_for_the_last_message() {
-    let (outbox, questions, replies) = asking();
+    let (outbox, questions, replies) = scripted();
     drop(replies);
     for _ in 0..1000 {
         outbox.push("message".to_owned());
@@ -116,29 +119,29 @@ fn a_flush_waits_for_the_last_message() {
 }
 
 #[test]
-fn a_flush_ends_when_the_receiver_hangs_or_proves_to_be_away() {
-    let (outbox, questions, replies) = asking();
+fn a_flush_ends_when_the_receiver_hangs_or_is_unreachable() {
+    let (outbox, questions, replies) = scripted();
     outbox.push("message".to_owned());
     assert!(questions.recv().is_ok());
     flush(&[&outbox]);
-    replies.send(Delivery::Away).expect("the thread is there");
-    // It is tried once more because of the flush.
-    replies.send(Delivery::Away).expect("the thread is there");
+    replies.send(DeliveryResult::Away).expect("the thread is running");
+    // The flush causes one more attempt.
+    replies.send(DeliveryResult::Away).expect("the thread is running");
     flush(&[&outbox]);
     assert_eq!(questions.recv().as_deref(), Ok("message"));
 }
 
 #[test]
-fn a_flush_does_not_leave_the_second_receiver_until_the_first_is_done() {
-    let (outbox, questions, replies) = asking();
+fn a_flush_delivers_to_all_receivers_at_the_same_time() {
+    let (outbox, questions, replies) = scripted();
     outbox.push("message".to_owned());
     assert!(questions.recv().is_ok());
-    let (told, heard) = mpsc::channel();
+    let (sender, delivered) = mpsc::channel();
     // The first can deliver only once the second has delivered what it held back.
-    let second = Outbox::new("second", Holding(vec!["hour"], told));
+    let second = Outbox::new("second", Holding(vec!["hour"], sender));
     second.wake();
     let helper = thread::spawn(move || {
-        assert_eq!(heard.recv().as_deref(), Ok("hour"));
+        assert_eq!(delivered.recv().as_deref(), Ok("hour"));
         drop(replies);
     });
     flush(&[&outbox, &second]);
@@ -147,31 +150,31 @@ fn a_flush_does_not_leave_the_second_receiver_until_the_first_is_done() {
 }
 
 #[test]
-fn what_a_receiver_logs_itself_goes_into_no_queue() {
-    let (outbox, questions, replies) = asking();
+fn messages_logged_by_a_receiver_enter_no_outbox() {
+    let (outbox, questions, replies) = scripted();
     let outbox = Arc::new(outbox);
-    struct Chatty(Arc<Outbox<String>>);
-    impl Receiver<String> for Chatty {
-        fn deliver(&mut self, _message: &String) -> Delivery {
+    struct Logging(Arc<Outbox<String>>);
+    impl Receiver<String> for Logging {
+        fn deliver(&mut self, _message: &String) -> DeliveryResult {
             self.0.push("about itself".to_owned());
             flush(&[&*self.0]);
-            Delivery::Done
+            DeliveryResult::Done
         }
     }
-    let chatty = Outbox::new("chatty", Chatty(outbox.clone()));
-    chatty.push("message".to_owned());
-    flush(&[&chatty]);
+    let logging = Outbox::new("logging", Logging(outbox.clone()));
+    logging.push("message".to_owned());
+    flush(&[&logging]);
     outbox.push("next".to_owned());
     drop(replies);
     assert_eq!(questions.recv().as_deref(), Ok("next"));
 }
 
 #[test]
-fn what_is_held_back_is_delivered_when_it_is_due_or_at_a_flush() {
-    let (told, heard) = mpsc::channel();
-    let outbox = Outbox::new("holding", Holding(vec!["hour", "now"], told));
+fn a_held_message_is_delivered_when_due_or_at_a_flush() {
+    let (sender, delivered) = mpsc::channel();
+    let outbox = Outbox::new("holding", Holding(vec!["hour", "now"], sender));
     outbox.wake();
-    assert_eq!(heard.recv().as_deref(), Ok("now"));
+    assert_eq!(delivered.recv().as_deref(), Ok("now"));
     flush(&[&outbox]);
-    assert_eq!(heard.try_recv().as_deref(), Ok("hour"));
+    assert_eq!(delivered.try_recv().as_deref(), Ok("hour"));
 }

@@ -1,30 +1,30 @@
-//! Datagrams to a host and port.
+//! Datagrams over UDP.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
-use super::complaint::Complaint;
-use super::{Delivery, Receiver};
+use super::outage_report::OutageReport;
+use super::{DeliveryResult, Receiver};
 
-/// The most that fits into one datagram, over IPv4, in bytes.
+/// The largest datagram over IPv4, in bytes.
 pub(crate) const MAX_DATAGRAM: usize = 65_507;
-/// A receiver that moved is found after this time.
+/// The time after which the host's name is resolved again.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(60);
 const SEND_LIMIT: Duration = Duration::from_secs(1);
 
 type Resolve = Box<dyn FnMut() -> io::Result<Vec<SocketAddr>> + Send>;
 
-/// Sends each message as one datagram. Whether anybody receives it is not known.
+/// Sends each message as one datagram, which may be lost without an error.
 ///
-/// The host's name is looked up at the first message and again every minute. IPv4 is preferred, since that is
-/// what receivers for Python's handlers listen to.
+/// The host's name is resolved at the first message and again every minute. IPv4 is preferred, since the receivers for
+/// Python's handlers listen on IPv4.
 pub(crate) struct Udp {
     host: String,
-    complaint: Complaint,
+    outages: OutageReport,
     resolve: Resolve,
     interval: Duration,
-    looked_up: Option<Instant>,
+    resolved_at: Option<Instant>,
     address: Option<SocketAddr>,
     socket: Option<UdpSocket>,
 }
@@ -33,25 +33,25 @@ impl Udp {
     pub(crate) fn new(host: &str, port: u16) -> Udp {
         let name = host.to_owned();
         let resolve = move || (name.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        Udp::resolved_by(host, Box::new(resolve), RESOLVE_INTERVAL)
+        Udp::with_resolver(host, Box::new(resolve), RESOLVE_INTERVAL)
     }
 
-    fn resolved_by(host: &str, resolve: Resolve, interval: Duration) -> Udp {
-        let (host, complaint) = (host.to_owned(), Complaint::default());
-        Udp { host, complaint, resolve, interval, looked_up: None, address: None, socket: None }
+    fn with_resolver(host: &str, resolve: Resolve, interval: Duration) -> Udp {
+        let (host, outages) = (host.to_owned(), OutageReport::default());
+        Udp { host, outages, resolve, interval, resolved_at: None, address: None, socket: None }
     }
 
-    /// Returns where to send to: the last known address when the name cannot be looked up again.
+    /// Returns the receiver's address: the last one when the name cannot be resolved again.
     fn address(&mut self) -> Option<SocketAddr> {
-        if self.address.is_none() || self.looked_up.is_none_or(|at| at.elapsed() >= self.interval) {
+        if self.address.is_none() || self.resolved_at.is_none_or(|at| at.elapsed() >= self.interval) {
             let host = &self.host;
             let found = (self.resolve)().unwrap_or_else(|error| {
-                self.complaint.tell(|| format!("messages do not reach the log receiver `{host}`: {error}"));
+                self.outages.report(|| format!("messages do not reach the log receiver `{host}`: {error}"));
                 Vec::new()
             });
             let address = found.iter().find(|address| address.is_ipv4()).or(found.first()).copied();
             self.address = address.or(self.address);
-            self.looked_up = Some(Instant::now());
+            self.resolved_at = Some(Instant::now());
         }
         self.address
     }
@@ -69,11 +69,11 @@ impl Udp {
 
 impl Receiver<Vec<u8>> for Udp {
     /// Keeps messages only while the host's name is unknown: after that, an error may be as wrong as a success.
-    fn deliver(&mut self, message: &Vec<u8>) -> Delivery {
-        let Some(address) = self.address() else { return Delivery::Away };
+    fn deliver(&mut self, message: &Vec<u8>) -> DeliveryResult {
+        let Some(address) = self.address() else { return DeliveryResult::Away };
         match self.send(address, message) {
-            Ok(()) => Delivery::Done,
-            Err(_) => Delivery::Refused,
+            Ok(()) => DeliveryResult::Done,
+            Err(_) => DeliveryResult::Refused,
         }
     }
 }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_where_nobody_listens_is_survived_and_somebody_may_come() {
+    fn a_closed_port_is_tolerated_and_may_open_later() {
         let gone = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
         let address = gone.local_addr().expect("bound");
         drop(gone);
@@ -125,17 +125,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_unknown_at_first_and_moves_later_is_followed() {
+    fn a_name_is_resolved_later_and_again() {
         let [old, new] = [0, 1].map(|_| UdpSocket::bind("127.0.0.1:0").expect("a port is free"));
         let [to_old, to_new] = [&old, &new].map(|socket| socket.local_addr().expect("bound"));
-        let mut answers = vec![Ok(vec![to_new]), Err("resolver away"), Ok(vec![to_old]), Err("unknown")];
+        let mut answers =
+            vec![Ok(vec![to_new]), Err("resolver unreachable"), Ok(vec![to_old]), Err("unknown")];
         let resolve = move || answers.pop().expect("asked four times").map_err(io::Error::other);
-        let mut udp = Udp::resolved_by("moving", Box::new(resolve), Duration::ZERO);
+        let mut udp = Udp::with_resolver("moving", Box::new(resolve), Duration::ZERO);
         let mut send = |text: &str| udp.deliver(&text.as_bytes().to_vec());
-        assert_eq!(send("one"), Delivery::Away);
-        assert_eq!(send("one"), Delivery::Done);
-        assert_eq!(send("two"), Delivery::Done);
-        assert_eq!(send("three"), Delivery::Done);
+        assert_eq!(send("one"), DeliveryResult::Away);
+        assert_eq!(send("one"), DeliveryResult::Done);
+        assert_eq!(send("two"), DeliveryResult::Done);
+        assert_eq!(send("three"), DeliveryResult::Done);
         assert_eq!(receive(&old), b"one");
         assert_eq!(receive(&old), b"two");
         assert_eq!(receive(&new), b"three");

@@ -1,4 +1,4 @@
-//! Messages to a local socket, as syslogd has one.
+//! Messages to a Unix socket such as that of syslogd.
 
 use std::io::{self, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::{Delivery, Receiver};
+use super::{DeliveryResult, Receiver};
 
-/// How long a receiver may keep its buffer full until it counts as away.
+/// The time-out of a send. A receiver whose buffer stays full longer counts as unreachable.
 const SEND_LIMIT: Duration = Duration::from_secs(1);
 
-/// Sends messages as datagrams, or one after the other where the socket is one for streams.
+/// Sends messages as datagrams, or as a stream if the socket is a stream socket.
 pub(crate) struct UnixSocket {
     path: PathBuf,
     socket: Option<Socket>,
@@ -28,7 +28,7 @@ impl UnixSocket {
         UnixSocket { path, socket: None }
     }
 
-    /// Sends over the socket that is open; a restarted receiver has a new one.
+    /// Sends over the open socket, or over a new one if the receiver has restarted.
     fn send(&mut self, message: &[u8]) -> io::Result<()> {
         if let Some(mut socket) = self.socket.take()
             && socket.send(message).is_ok()
@@ -44,11 +44,11 @@ impl UnixSocket {
 }
 
 impl Receiver<Vec<u8>> for UnixSocket {
-    fn deliver(&mut self, message: &Vec<u8>) -> Delivery {
+    fn deliver(&mut self, message: &Vec<u8>) -> DeliveryResult {
         match self.send(message) {
-            Ok(()) => Delivery::Done,
-            Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => Delivery::Refused,
-            Err(_) => Delivery::Away,
+            Ok(()) => DeliveryResult::Done,
+            Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => DeliveryResult::Refused,
+            Err(_) => DeliveryResult::Away,
         }
     }
 }

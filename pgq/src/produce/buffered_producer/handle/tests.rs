@@ -6,10 +6,10 @@ use dbscript::{BoxError, Context, Round, Script, Worker};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::*;
-use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
-use crate::produce::buffered_producer::buffer::{Buffer, Limits};
+use crate::produce::buffered_producer::pending_events::{BufferLimits, PendingEvents};
+use dbscript::Backoff;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -54,8 +54,8 @@ fn refused(queue: &str) -> Handle {
         log::set_logger(lines()).expect("no other test has one");
         log::set_max_level(LevelFilter::Error);
     });
-    let limits = Limits { events: 10, bytes: usize::MAX, delay: HOUR, retry: Backoff::fixed(HOUR) };
-    let shared = Arc::new(Shared::new(Buffer::new(queue, limits)));
+    let limits = BufferLimits { events: 10, bytes: usize::MAX, delay: HOUR, retry: Backoff::fixed(HOUR) };
+    let shared = Arc::new(Shared::new(PendingEvents::new(queue, limits)));
     let worker = Worker::new("refusing").spawn(Refuse(shared.clone())).expect("a thread");
     let handle = Handle::new(queue.to_owned(), shared.clone(), HOUR, worker);
     for n in 0..3 {
@@ -77,7 +77,7 @@ fn what_a_dropped_producer_could_not_insert_is_logged() {
 }
 
 #[test]
-fn closing_again_tells_the_same_error_without_events() {
+fn closing_again_returns_the_same_error_without_events() {
     let handle = refused("closed");
     assert_eq!(handle.close().expect_err("refused").events().len(), 3);
     for _ in 0..2 {
@@ -85,7 +85,7 @@ fn closing_again_tells_the_same_error_without_events() {
         assert!(again.events().is_empty() && again.error().kind() == ErrorKind::Missing, "{again:?}");
     }
     drop(handle);
-    assert_eq!(logged("closed"), 0, "whoever closed it has the events");
+    assert_eq!(logged("closed"), 0, "the first close has returned the events");
 }
 
 #[cfg(feature = "tokio")]
