@@ -8,8 +8,8 @@ const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
 /// Sets the path under which schemas are changed, for the rest of the transaction.
 const PATH_FOR_DDL: &str = include_str!("../../sql/path.sql");
 
-/// Sets the path for the rest of the transaction, so that nothing that a role has put into another schema is found, but
-/// for what event triggers look up. Returns the path as it was, to be [restored](restore): the transaction may be the
+/// Sets the path under which schemas are changed, for the rest of the transaction. Under this path no object of another
+/// schema is found, except by event triggers. Returns the previous path for [`restore`], since the transaction may be the
 /// caller's.
 pub(crate) fn set(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
@@ -18,9 +18,9 @@ pub(crate) fn set(client: &mut impl GenericClient) -> Result<String, postgres::E
     Ok(before)
 }
 
-/// As [`set`] in a session that finds nothing but the catalogue, where event triggers could not do their work; any
-/// other session keeps its path.
-pub(crate) fn open(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
+/// Sets the path as [`set`] does if the session's path is `pg_catalog` alone, under which event triggers may fail. Any
+/// other path stays. Returns the previous path for [`restore`].
+pub(crate) fn set_if_minimal(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let before: String = client.query_typed_one(SEARCH_PATH, no_values)?.get(0);
     if before == "pg_catalog" {
@@ -29,10 +29,10 @@ pub(crate) fn open(client: &mut impl GenericClient) -> Result<String, postgres::
     Ok(before)
 }
 
-/// $1 path. For the rest of the transaction.
+/// $1 path. Applies to the rest of the transaction.
 const SET_SEARCH_PATH: &str = "select pg_catalog.set_config('search_path', $1::pg_catalog.text, true)";
 
-/// Sets the path back.
+/// Restores the previous path.
 pub(crate) fn restore(client: &mut impl GenericClient, before: &str) -> Result<(), postgres::Error> {
     client.query_typed(SET_SEARCH_PATH, &[(&before, Type::TEXT)]).map(|_| ())
 }
