@@ -3,7 +3,7 @@
 //! - `POST /accounts` creates an account with the name in the request's body, and an event in the same transaction. A
 //!   consumer on its own thread welcomes each account exactly once.
 //! - `GET /healthz` reports the state of the consumer. The status is 503 when the consumer has not reached the database
-//!   for 30 seconds.
+//!   for 30 seconds, or as many as a third argument says.
 //! - A ticker runs in the process. If another ticker is active, this one is on standby.
 //!
 //! Usage: `web_service 127.0.0.1:8080 'host=localhost user=postgres dbname=queries'`. The pool parses the connection
@@ -32,13 +32,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-const USAGE: &str = "usage: web_service ADDRESS CONNECTION_STRING";
+const USAGE: &str = "usage: web_service ADDRESS CONNECTION_STRING [MAX_ROUND_AGE]";
 const QUEUE: &str = "accounts";
 const TABLES: &str = "create table if not exists account (name text primary key);
                       create table if not exists welcome (name text, at timestamptz default now())";
 /// The time-out of requests in progress and of the consumer's batch at shutdown.
 const GRACE: Duration = Duration::from_secs(5);
-/// The largest age of the last successful round of a healthy consumer.
+/// The default of the largest age of the last successful round of a healthy consumer.
 const MAX_ROUND_AGE: Duration = Duration::from_secs(30);
 const BODY_LIMIT: usize = 1024;
 
@@ -58,6 +58,7 @@ impl Consumer for Welcome {
 struct Service {
     pool: Pool,
     worker: WorkerHandle,
+    max_round_age: Duration,
 }
 
 impl Service {
@@ -77,7 +78,7 @@ impl Service {
     fn health(&self) -> Reply {
         let totals = self.worker.totals();
         let is_recent =
-            totals.last_round.is_some_and(|last| last.elapsed().is_ok_and(|ago| ago <= MAX_ROUND_AGE));
+            totals.last_round.is_some_and(|last| last.elapsed().is_ok_and(|ago| ago <= self.max_round_age));
         let status = match is_recent && !self.worker.is_finished() {
             true => StatusCode::OK,
             false => StatusCode::SERVICE_UNAVAILABLE,
@@ -150,7 +151,7 @@ async fn serve(address: &str, service: &Arc<Service>) -> Result<(), BoxError> {
     Ok(())
 }
 
-fn run(address: &str, conninfo: &str) -> Result<(), BoxError> {
+fn run(address: &str, conninfo: &str, max_round_age: Duration) -> Result<(), BoxError> {
     let config: Config = conninfo.parse()?;
     // A failed connection is reported at once. The pool would retry for 30 seconds first.
     let mut client = config.connect(NoTls)?;
@@ -160,7 +161,7 @@ fn run(address: &str, conninfo: &str) -> Result<(), BoxError> {
     let pool = Pool::new(PostgresConnectionManager::new(config, NoTls))?;
     let ticker = Ticker::new(conninfo).spawn()?;
     let worker = Worker::new(conninfo, QUEUE, "welcome").spawn(Welcome)?;
-    let service = Arc::new(Service { pool, worker });
+    let service = Arc::new(Service { pool, worker, max_round_age });
     let runtime = Runtime::new()?;
     let served = runtime.block_on(serve(address, &service));
     if !service.worker.stop_within(GRACE) {
@@ -173,13 +174,20 @@ fn run(address: &str, conninfo: &str) -> Result<(), BoxError> {
     served
 }
 
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, conninfo] = &arguments[..] else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
+    let (address, conninfo, seconds) = match &arguments[..] {
+        [address, conninfo] => (address, conninfo, Some(MAX_ROUND_AGE.as_secs())),
+        [address, conninfo, seconds] => (address, conninfo, seconds.parse().ok()),
+        _ => return usage(),
     };
-    match run(address, conninfo) {
+    let Some(seconds) = seconds else { return usage() };
+    match run(address, conninfo, Duration::from_secs(seconds)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("web_service: {}", one_line(&describe(&*error)));

@@ -43,7 +43,7 @@ impl Greeter {
 
     fn command(&self) -> Command {
         let mut command = command("greeter", self.path());
-        command.env("HOME", self.path()).args(["-v", "x.ini"]);
+        command.env("HOME", self.path()).env("PGQ_TEST_TIMEOUTS", "short").args(["-v", "x.ini"]);
         command
     }
 

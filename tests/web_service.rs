@@ -85,7 +85,7 @@ fn a_database_that_is_away_shows() {
     queues::install(&mut server.client("postgres"));
     let port = free_port();
     let mut command = command("web_service", std::env::temp_dir().as_path());
-    command.args([format!("127.0.0.1:{port}"), server.conninfo("postgres")]);
+    command.args([format!("127.0.0.1:{port}"), server.conninfo("postgres"), "3".to_owned()]);
     let _process = Running::start(&mut command);
     let is = |status: &str| ask(port, "GET", "/healthz", "").is_some_and(|(is, _)| is == status);
     wait_for("the service", || is("200"));

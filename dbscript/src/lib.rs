@@ -42,6 +42,7 @@ mod process;
 mod progress;
 mod run;
 mod service_manager;
+mod shortened;
 mod stats;
 mod text;
 
@@ -69,6 +70,8 @@ pub use run::loop_settings::LoopSettings;
 pub use run::run_loop::RunLoop;
 pub use run::script::{Context, Round, Script};
 pub use run::worker::{DROP_LIMIT, Worker, WorkerHandle};
+#[doc(hidden)]
+pub use shortened::shortened;
 pub use stats::{Stat, Stats};
 pub use text::fingerprint::fingerprint;
 pub use text::log_throttle::LogThrottle;

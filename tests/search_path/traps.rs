@@ -2,6 +2,8 @@
 
 use postgres::Client;
 
+use crate::support::amount;
+
 /// Makes functions and operators that note who runs them. In `public` they are better matches than the catalogue's,
 /// in another schema, which is to stand before the catalogue, also exact ones.
 pub(super) fn set(client: &mut Client, role: &str, schema: &str) {
@@ -13,7 +15,7 @@ pub(super) fn set(client: &mut Client, role: &str, schema: &str) {
              create function {schema}.trap(what pg_catalog.text) returns pg_catalog.text language plpgsql as \
                  $$ begin insert into public.caught values (current_user, what); return null; end $$; \
              {FUNCTIONS}; {VARIADIC}; {OPERATORS}; reset role"
-        ).replace("SCHEMA", schema).replace("EXACT", if exact { "true" } else { "false" }))
+        ).replace("TYPES", amount::pick(SOME_TYPES, TYPES)).replace("SCHEMA", schema).replace("EXACT", if exact { "true" } else { "false" }))
         .expect("the traps are set");
 }
 
@@ -91,6 +93,9 @@ begin
 end
 $do$"#;
 
+const TYPES: &str = r#"int4,int8,float8,numeric,text,name,oid,regclass,regprocedure,regnamespace,timestamptz,interval,"text[]""#;
+const SOME_TYPES: &str = r#"int4,int8,text,name,oid,timestamptz,"text[]""#;
+
 /// Operators on all pairs of types that statements have to do with.
 const OPERATORS: &str = r#"do $do$
 declare
@@ -100,8 +105,8 @@ begin
         select name, l, r, pg_catalog.format('op_%s', pg_catalog.row_number() over ()) as proc,
                case when name = any ('{=,<>,<,<=,>,>=,~,@>,&&,^@}'::pg_catalog.text[]) then 'boolean' else l end as result
         from pg_catalog.unnest('{=,<>,<,<=,>,>=,~,||,+,-,*,@>,&&}'::pg_catalog.text[]) name,
-            pg_catalog.unnest('{int4,int8,float8,numeric,text,name,oid,regclass,regprocedure,regnamespace,timestamptz,interval,"text[]"}'::pg_catalog.text[]) l,
-            pg_catalog.unnest('{int4,int8,float8,numeric,text,name,oid,regclass,regprocedure,regnamespace,timestamptz,interval,"text[]"}'::pg_catalog.text[]) r
+            pg_catalog.unnest('{TYPES}'::pg_catalog.text[]) l,
+            pg_catalog.unnest('{TYPES}'::pg_catalog.text[]) r
         where EXACT or not exists (
             select from pg_catalog.pg_operator where oprname = name
               and oprleft = l::pg_catalog.regtype and oprright = r::pg_catalog.regtype)

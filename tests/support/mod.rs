@@ -42,8 +42,9 @@ pub(crate) fn shared() -> &'static Server {
 ///
 /// Panics when there is none, with the line that says how to install it.
 pub(crate) fn with_extension() -> &'static Server {
+    static OFFERED: OnceLock<bool> = OnceLock::new();
     static OTHER: OnceLock<Server> = OnceLock::new();
-    if shared().has_extension("pgq") {
+    if *OFFERED.get_or_init(|| shared().has_extension("pgq")) {
         return shared();
     }
     OTHER.get_or_init(|| Server::builder().with_pgq().start().unwrap_or_else(|error| panic!("{error}")))

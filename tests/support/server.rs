@@ -38,6 +38,8 @@ pub(crate) struct Server {
     dir: PathBuf,
     port: u16,
     watchdog: Mutex<Watchdog>,
+    /// Idle sessions of the superuser in `postgres`, for what concerns the whole server.
+    sessions: Mutex<Vec<Client>>,
 }
 
 impl Server {
@@ -59,7 +61,7 @@ impl Server {
     fn without_data(bindir: PathBuf, port: u16, place: Place) -> Result<Server, String> {
         let (watchdog, dir) = Watchdog::spawn(watchdog::SERVER, &bindir, place)
             .map_err(|error| format!("cannot create a folder for PostgreSQL's files: {error}"))?;
-        Ok(Server { bindir, dir, port, watchdog: Mutex::new(watchdog) })
+        Ok(Server { bindir, dir, port, watchdog: Mutex::new(watchdog), sessions: Mutex::default() })
     }
 
     /// Returns the folder that holds everything of this server.
@@ -130,13 +132,9 @@ impl Server {
     /// As [`Server::create_database`], and when somebody is connected to the other one.
     pub(crate) fn copy_database(&self, template: &str, name: &str) {
         let [template, new] = [template, name].map(quote_identifier);
-        let mut client = self.client("postgres");
-        let version: String = client.query_one("show server_version_num", &[]).expect("it has one").get(0);
         // Costs half of what copying through the log costs, which is the default since PostgreSQL 15.
-        let strategy = if version.as_str() < "150000" { "" } else { "strategy file_copy" };
-        let statement = format!("create database {new} template {template} {strategy}");
-        client
-            .batch_execute(&statement)
+        let strategy = if self.version() < 15 { "" } else { "strategy file_copy" };
+        self.administer(&format!("create database {new} template {template} {strategy}"))
             .unwrap_or_else(|error| panic!("create database `{name}`: {error:?}"));
     }
 
@@ -146,8 +144,27 @@ impl Server {
     ///
     /// Returns the server's answer when it is down or refuses to.
     pub(crate) fn drop_database(&self, name: &str) -> Result<(), postgres::Error> {
-        let statement = format!("drop database if exists {} with (force)", quote_identifier(name));
-        Client::connect(&self.conninfo("postgres"), NoTls)?.batch_execute(&statement)
+        self.administer(&format!("drop database if exists {} with (force)", quote_identifier(name)))
+    }
+
+    /// Returns the major version.
+    fn version(&self) -> u32 {
+        let version =
+            fs::read_to_string(self.data_dir().join("PG_VERSION")).expect("`initdb` has written it");
+        version.trim().parse().expect("it is a number")
+    }
+
+    /// Runs a statement in an idle session, or in a new one.
+    fn administer(&self, statement: &str) -> Result<(), postgres::Error> {
+        let idle = || self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = idle().pop().filter(|client| !client.is_closed());
+        let mut client = match taken {
+            Some(client) => client,
+            None => Client::connect(&self.conninfo("postgres"), NoTls)?,
+        };
+        client.batch_execute(statement)?;
+        idle().push(client);
+        Ok(())
     }
 
     /// Returns whether an extension can be created on this server.
@@ -227,6 +244,7 @@ impl Server {
     }
 
     fn order(&self, command: &str) -> Result<(), String> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
         watchdog
             .order(command)

@@ -117,7 +117,7 @@ fn a_round_that_does_not_end_is_told() {
         )
         .expect("created");
     let job = Job::new(&server.conninfo("postgres"), "");
-    let mut ticker = job.start();
+    let mut ticker = Running::start(job.command(&["ticker"]).env("PGQ_TEST_TIMEOUTS", "short"));
     wait_for_ticks(&mut client, "q", 3);
     let sessions = "select pid from pg_stat_activity where application_name = 'job'";
     let pids: Vec<i32> =

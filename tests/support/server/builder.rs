@@ -99,6 +99,8 @@ impl Builder {
             ("full_page_writes", durable),
             // Compiling statements that run once is work without a use.
             ("jit", "off"),
+            // `initdb` would fit it to the size of the segments, which are small so that they are copied quickly.
+            ("max_wal_size", "1GB"),
             ("timezone", "UTC"),
             ("log_timezone", "UTC"),
         ];

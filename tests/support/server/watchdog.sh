@@ -14,7 +14,7 @@ finish() {
 init() {
     for locale in C.UTF-8 C; do
         rm -rf "$dir/data"
-        "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale="$locale" --no-sync && return
+        "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale="$locale" --wal-segsize=1 --no-sync && return
     done
 }
 copy() {

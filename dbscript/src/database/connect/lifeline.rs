@@ -6,6 +6,7 @@ use std::time::Duration;
 use postgres::Client;
 
 use crate::database::transport::AbortHandle;
+use crate::shortened::shortened;
 
 /// How long a server may take to answer an empty statement. It has nothing else to do for the connection then.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -34,7 +35,7 @@ impl Lifeline {
         let Some(abort) = &self.abort else {
             return client.simple_query("").map(|_| ());
         };
-        let answer = client.is_valid(ANSWER_LIMIT);
+        let answer = client.is_valid(shortened(ANSWER_LIMIT));
         abort.set_aborted(answer.is_err());
         answer
     }
@@ -52,7 +53,7 @@ impl Lifeline {
     ///
     /// When it does not, or the connection is lost; it is closed then.
     pub(crate) fn ask(&self, mut client: Client) -> Result<Client, postgres::Error> {
-        let Err(silent) = client.is_valid(ANSWER_LIMIT) else { return Ok(client) };
+        let Err(silent) = client.is_valid(shortened(ANSWER_LIMIT)) else { return Ok(client) };
         match &self.abort {
             Some(abort) => abort.set_aborted(true),
             // However long that takes. Without a thread to do it, it is done here.

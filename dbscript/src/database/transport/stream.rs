@@ -17,6 +17,7 @@ use super::AbortHandle;
 use super::rollback::Rollback;
 use super::startup::Startup;
 use crate::database::tls::{Encrypted, channel_binding, explain_late};
+use crate::shortened::shortened;
 
 /// How long the server may be silent when a connection is closed or rolled back.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -87,7 +88,7 @@ impl Stream {
             self.farewell = None;
             return false;
         }
-        self.farewell.get_or_insert_with(|| Box::pin(sleep(FAREWELL))).as_mut().poll(cx).is_ready()
+        self.farewell.get_or_insert_with(|| Box::pin(sleep(shortened(FAREWELL)))).as_mut().poll(cx).is_ready()
     }
 
     /// Checks the sizes of messages until the server is ready.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 use std::time::{Duration, Instant, SystemTime};
 
-use dbscript::{BoxError, Context, Round, Script, describe, fingerprint, is_connection_error};
+use dbscript::{BoxError, Context, Round, Script, describe, fingerprint, is_connection_error, shortened};
 use log::{error, info, warn};
 
 use super::once::tick_all_once;
@@ -209,7 +209,7 @@ impl TickersLoop {
 
     /// Logs which tickers hang, each once.
     fn log_stuck(&mut self) {
-        let stuck = self.tickers.stuck(STUCK);
+        let stuck = self.tickers.stuck(shortened(STUCK));
         for name in stuck.difference(&self.stuck) {
             error!("database `{name}`: a round does not end");
         }
