@@ -29,7 +29,7 @@ impl Schemas {
 
 pub(crate) fn install(names: &[&str], switches: &Switches) -> Result<Job, BoxError> {
     let schemas = Schemas::named(names)?;
-    let kind = switches.value(SCHEMA).map(str::parse::<Kind>).transpose()?;
+    let kind = switches.value(SCHEMA).map(str::parse::<Kind>).transpose().map_err(Error::from)?;
     if switches.has(PRINT) {
         return match kind {
             Some(Kind::Extension) => Err(Error::usage("only the own schema can be printed").into()),
