@@ -211,6 +211,7 @@ pub fn kind_of(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
 }
 
 /// Returns whether an error is one of usage.
+#[cfg(feature = "program")]
 pub(crate) fn is_usage(error: &(dyn StdError + 'static)) -> bool {
     kind_of(error) == Some(ErrorKind::Usage)
 }
