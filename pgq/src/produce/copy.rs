@@ -5,7 +5,7 @@ use std::io::{BufRead, Write};
 use chrono::{DateTime, Utc};
 use postgres::{CopyInWriter, CopyOutReader, GenericClient, Row};
 
-use crate::admin::find_queue;
+use crate::admin::queue_lookup;
 use crate::error::{At, Error, unwrap_io};
 use crate::lock::Lock;
 use crate::produce::encoding;
@@ -200,7 +200,7 @@ pub(crate) fn found_table(
 ) -> Result<Option<EventTable>, Error> {
     let row = answer
         .map_err(|error| At::queue(queue).failed("cannot write to the queue", error))?
-        .ok_or_else(|| find_queue::no_queue(queue))?;
+        .ok_or_else(|| queue_lookup::missing_queue(queue))?;
     let found = || EventTable { table: row.get(0), now: row.get(1), statement_timeout: row.get(3) };
     Ok((!row.get::<_, bool>(2)).then(found))
 }

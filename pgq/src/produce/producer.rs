@@ -3,7 +3,7 @@
 use dbscript::param::{Param, text};
 use postgres::{GenericClient, Row};
 
-use crate::admin::find_queue;
+use crate::admin::queue_lookup;
 use crate::error::{At, Error};
 use crate::event::new_event::NewEvent;
 use crate::produce::bulk_insert::{BulkInsert, failed};
@@ -91,7 +91,7 @@ pub(crate) fn inserted(
     answer: Result<Option<Row>, postgres::Error>,
 ) -> Result<Option<i64>, Error> {
     let row = answer.map_err(|error| At::queue(queue).failed("cannot insert an event", error))?;
-    Ok(row.ok_or_else(|| find_queue::no_queue(queue))?.get(0))
+    Ok(row.ok_or_else(|| queue_lookup::missing_queue(queue))?.get(0))
 }
 
 /// Inserts many events by COPY, all of them or none; returns their number.
