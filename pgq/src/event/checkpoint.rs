@@ -9,7 +9,7 @@ use crate::event::batch_info::BatchInfo;
 /// A tick of a queue as it is recorded in another place: a file, or the target of a consumer.
 ///
 /// The number alone does not identify a tick: a queue that is restored to an earlier moment, fails over to a lagging
-/// standby or is created again uses the number for another tick, with another time (DESIGN.md, D36).
+/// standby or is created again uses the number for another tick, with another time (DESIGN.md, D29).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checkpoint {
