@@ -93,7 +93,7 @@ fn retried_events_of_one_id_are_kept_or_an_error() {
         let mut seen = Vec::new();
         if kind == Kind::Extension {
             let error = second.expect_err("the extension's key leaves no room");
-            assert!(dbscript::describe(&error).contains("waits for its retry"), "{error:?}");
+            assert!(dbscript::describe(&error).contains("another event with this id"), "{error:?}");
             assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), 1);
             next(&mut client, retry).expect("finished");
         } else {
@@ -118,7 +118,7 @@ fn without_the_store_a_second_retry_is_an_error() {
     next(&mut client, retry).expect("finished");
     insert(&mut client, "B");
     let error = next(&mut client, retry).expect_err("A waits");
-    assert!(dbscript::describe(&error).contains("waits for its retry"), "{error:?}");
+    assert!(dbscript::describe(&error).contains("another event with this id"), "{error:?}");
     assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), 1);
     next(&mut client, retry).expect("finished");
 }

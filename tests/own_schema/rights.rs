@@ -5,7 +5,7 @@ use postgres::{Client, NoTls};
 
 use super::peer::answer;
 use crate::support::queues::{self, ODD};
-use crate::support::{Database, templates, unique};
+use crate::support::{Database, templates, unique, wait_for};
 
 /// A database with queue `q`, and a role that may use it and more than most roles may.
 struct Scene {
@@ -40,6 +40,14 @@ impl Scene {
         queues::insert(&mut owner, "q", 1, 3);
         queues::tick(&mut owner, "q");
         Scene { database, owner, role }
+    }
+
+    /// Waits until the role's sessions have ended: a session that ends drops its temporary objects.
+    fn wait_until_disconnected(&mut self) {
+        let sessions = "select count(*) from pg_stat_activity where usename = $1";
+        wait_for("the end of the role's sessions", || {
+            self.owner.query_one(sessions, &[&self.role]).expect("counted").get::<_, i64>(0) == 0
+        });
     }
 
     fn connect(&self) -> Client {
@@ -112,6 +120,7 @@ fn hidden_types_operators_functions_and_tables_are_not_used_with_the_owners_righ
             }
         }
         drop(client);
+        scene.wait_until_disconnected();
         scene
             .owner
             .batch_execute(&format!(
