@@ -108,7 +108,7 @@ pub(crate) fn unregister(queue: &str, consumer: &str, switches: &Switches) -> Jo
         let located = |error: pgq::Error| cx.locate(DB, error);
         let position = pgq::admin::consumer_position(&mut *db, &queue, &consumer).map_err(located)?;
         if let Some(Position::Own { .. }) = position {
-            let lost = pgq::admin::set_aside(&mut *db, &queue, &consumer).map_err(located)?;
+            let lost = pgq::admin::retained_events(&mut *db, &queue, &consumer).map_err(located)?;
             let action = format!("unregister consumer `{consumer}` of queue `{queue}` and delete its {lost}");
             confirm(&action, forced || lost.is_empty())?;
         }

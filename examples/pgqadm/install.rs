@@ -29,7 +29,8 @@ impl Schemas {
 
 pub(crate) fn install(names: &[&str], switches: &Switches) -> Result<Job, BoxError> {
     let schemas = Schemas::named(names)?;
-    let kind = switches.value(SCHEMA).map(str::parse::<Kind>).transpose()?;
+    let kind = switches.value(SCHEMA).map(str::parse::<Kind>).transpose();
+    let kind = kind.map_err(|error| Error::usage(format!("--{SCHEMA}: {error}")))?;
     if switches.has(PRINT) {
         return match kind {
             Some(Kind::Extension) => Err(Error::usage("only the own schema can be printed").into()),
@@ -113,7 +114,7 @@ fn remove_pgq(cx: &mut Context, removal: &Removal) -> Result<(), BoxError> {
         info!("schema pgq: not installed");
         return Ok(());
     };
-    let removed = pgq::schema::uninstall_of(&mut *database::open(cx)?, agreed);
+    let removed = pgq::schema::uninstall_confirmed(&mut *database::open(cx)?, agreed);
     match removed.map_err(|error| cx.locate(DB, error))? {
         Some((Kind::Own, contents)) => info!("schema pgq: removed, own schema{}", with(&contents.dependents)),
         Some((Kind::Extension, contents)) => {
@@ -126,7 +127,7 @@ fn remove_pgq(cx: &mut Context, removal: &Removal) -> Result<(), BoxError> {
 
 fn remove_pgq_ext(cx: &mut Context, removal: &Removal) -> Result<(), BoxError> {
     let agreed = removal.pgq_ext.as_deref().unwrap_or_default();
-    let removed = pgq_ext::schema::uninstall_of(&mut *database::open(cx)?, agreed);
+    let removed = pgq_ext::schema::uninstall_confirmed(&mut *database::open(cx)?, agreed);
     match removed.map_err(|error| cx.locate(DB, error))? {
         Some(dependents) => info!("schema pgq_ext: removed{}", with(&dependents)),
         None => info!("schema pgq_ext: not installed"),

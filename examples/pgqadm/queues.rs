@@ -60,7 +60,7 @@ pub(crate) fn drop(queue: &str, switches: &Switches) -> Job {
                     Some(contents) => {
                         confirm(&format!("drop queue `{queue}` with {contents}"), false)?;
                         // The confirmation does not include consumers that were registered since then.
-                        pgq::admin::drop_queue_of(&mut *db, &queue, &contents.consumers)
+                        pgq::admin::drop_queue_confirmed(&mut *db, &queue, &contents.consumers)
                     }
                 }
             }

@@ -20,7 +20,7 @@ pub(crate) fn command(switches: &Switches) -> Job {
             return Ok(());
         }
         print(&findings.iter().map(line).collect::<String>())?;
-        let mendable = findings.iter().filter(|finding| finding.is_mendable()).count();
+        let mendable = findings.iter().filter(|finding| finding.is_repairable()).count();
         if mendable > 0 {
             confirm(&format!("repair {}", things(mendable)), forced)?;
         }
@@ -36,13 +36,13 @@ fn line(finding: &Finding) -> String {
 }
 
 fn report(cx: &mut Context, done: &Repair) -> Result<(), BoxError> {
-    for finding in &done.mended {
+    for finding in &done.repaired {
         info!("repaired: {finding}");
     }
-    for finding in &done.left {
+    for finding in &done.remaining {
         warn!("not repaired: {finding}; {}", finding.remedy());
     }
-    let critical = done.left.iter().filter(|finding| finding.level() == Level::Critical).count();
+    let critical = done.remaining.iter().filter(|finding| finding.level() == Level::Critical).count();
     match critical {
         0 => Ok(()),
         left => {

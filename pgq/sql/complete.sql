@@ -1,4 +1,4 @@
--- Tables and sequences of queues that a dump has left out.
+-- Creates the tables and sequences of queues that a dump has omitted.
 do $$
 declare
     incomplete pg_catalog.text;

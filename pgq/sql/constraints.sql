@@ -1,4 +1,4 @@
--- Constraints that a dump of the schema may have left out.
+-- Adds the constraints that a dump of the schema may have omitted.
 do $$
 declare
     missing pg_catalog.text;

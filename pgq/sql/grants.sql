@@ -1,4 +1,4 @@
--- Who may use what. Runs last. A role that does not exist gets nothing.
+-- Grants privileges to PgQ's roles. Runs last. Skips a role that does not exist.
 do $$
 declare
     given record;
@@ -47,7 +47,7 @@ begin
             end if;
         end loop;
     end loop;
-    -- Queues from a time when there were no such roles, or with what default privileges had given.
+    -- Queues that were created before these roles, or with other default privileges.
     perform pgq.grant_perms(queue_name) from pgq.queue;
 end
 $$;

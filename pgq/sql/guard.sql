@@ -2,13 +2,13 @@
 -- with `psql --single-transaction`; it can be run again, also over an older release of itself, whose queues
 -- and events stay.
 
--- What others have committed while the lock was waited for has to be seen.
+-- Statements must see what other sessions commit during the wait for the lock.
 set local transaction isolation level read committed;
 
--- Whoever owns the database says what the session's path is: nothing may be found there.
+-- The owner of the database may have set the session's search path, so the script does not use that path.
 set local search_path = pg_catalog, pg_temp;
 
--- Refuses to touch the extension, a newer release, and what is not PgQ.
+-- Fails if the extension, a newer release, or a schema that is not PgQ's is installed.
 do $$
 declare
     release pg_catalog.text;
@@ -16,7 +16,7 @@ declare
     schema_owner pg_catalog.oid;
     me constant pg_catalog.oid := (select oid from pg_catalog.pg_roles where rolname = current_user);
 begin
-    -- Of two installations at once the second one waits for the first.
+    -- Concurrent installations wait for each other.
     if not pg_catalog.pg_try_advisory_xact_lock(install_key) then
         raise warning 'waiting for another installation: the lock is held by %', (
             select pg_catalog.string_agg(
@@ -41,16 +41,16 @@ begin
         where mark.line ~ '^PgQ in SQL, release [0-9]{1,6},'
         order by mark.place limit 1);
     if exists (select from pg_catalog.pg_extension where extname = 'pgq') then
-        raise exception 'the extension pgq is installed, which this schema cannot replace';
+        raise exception 'cannot install schema pgq: the extension pgq is installed, which this schema cannot replace';
     elsif release::pg_catalog.int4 > 1 then
-        raise exception 'schema pgq is of a newer release: %', release;
+        raise exception 'cannot install schema pgq: it is of a newer release, %', release;
     elsif release is null and (
         exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid)
         or exists (select from pg_catalog.pg_proc where pronamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid))
     then
-        raise exception 'there is a schema pgq that is neither the extension''s nor this one';
+        raise exception 'cannot install schema pgq: there is a schema of this name that is neither the extension''s nor this one';
     elsif not (pg_catalog.pg_has_role(schema_owner, me, 'usage') and pg_catalog.pg_has_role(schema_owner, 'usage')) then
-        -- Who owns the tables can make the owner of the functions run code.
+        -- The owner of the tables can make the owner of the functions run code.
         raise exception 'schema pgq belongs to role %, who alone can install into it; run this as that role, '
             'or drop the schema', schema_owner::pg_catalog.regrole using errcode = 'insufficient_privilege';
     end if;

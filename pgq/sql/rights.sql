@@ -1,2 +1,2 @@
--- What default privileges have added or left out, before anything is granted.
+-- Resets privileges that default privileges have changed, before anything is granted.
 select pgq._plain_rights('pgq', '');

@@ -1,6 +1,7 @@
--- Whoever may read, write and run queues. Where roles may not be created, the grants to them are left out.
+-- Creates the roles that may read, write and administer queues. If the current role may not create roles, the script goes
+-- on without them, and their grants are skipped.
 --
--- Another database of the cluster may create them at this moment: each is then waited for, and taken as it is.
+-- Another database of the cluster may create the roles concurrently: the script waits for it and uses its roles.
 do $$
 declare
     role pg_catalog.text;

@@ -1,2 +1,2 @@
--- The schema itself. One that somebody has made meanwhile is taken for ours here, so its owner is looked at next.
+-- Creates the schema. Another role may have created it meanwhile, so the next step checks its owner.
 create schema if not exists pgq;

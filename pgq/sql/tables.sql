@@ -1,4 +1,4 @@
--- The tables and sequences of PgQ. Runs again without harm.
+-- Creates the tables and sequences of PgQ that do not exist.
 
 -- Names of consumers.
 create table if not exists pgq.consumer (
@@ -60,7 +60,7 @@ create table if not exists pgq.subscription (
     constraint sub_consumer_fkey foreign key (sub_consumer) references pgq.consumer (co_id)
 );
 
--- What every table of events is made after.
+-- The template of every event table.
 create table if not exists pgq.event_template (
     ev_id      bigint not null,
     ev_time    timestamptz not null,
@@ -75,7 +75,7 @@ create table if not exists pgq.event_template (
     ev_extra4  text
 );
 
--- Events that wait until they come back to the consumer that put them aside.
+-- Events that wait for their redelivery to the consumer that has tagged them for retry.
 create table if not exists pgq.retry_queue (
     ev_retry_after  timestamptz not null,
     ev_queue        integer not null,

@@ -99,7 +99,7 @@ begin
       and (acl.grantee = 0 or acl.grantee = any (untrusted))
     limit 1;
     if stranger is not null then
-        raise exception '%, and so could make role % run code; revoke that right, and look at what is there',
+        raise exception '%, and so could make role % run code; revoke that right, and check the objects there',
             stranger, me::pg_catalog.regrole using errcode = 'insufficient_privilege';
     end if;
 

@@ -1,4 +1,4 @@
-//! One page for each thing that a consumer has to get right.
+//! One page for each topic of running consumers.
 
 #[doc = include_str!("guide/exactly_once.md")]
 pub mod exactly_once {}

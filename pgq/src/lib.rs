@@ -1,14 +1,14 @@
 //! Queues inside PostgreSQL: consumers, producers and a ticker for PgQ.
 //!
 //! Producers insert events within their own transactions. A ticker cuts the stream of events into batches.
-//! Every consumer keeps its own position, takes batch after batch, and each batch is done or not done as a
-//! whole.
+//! Each consumer has its own position and processes batch after batch. A batch is finished as a whole or not at
+//! all.
 //!
 //! # From an empty database to a running consumer
 //!
-//! `cargo add pgq`, and a logger for what the threads have to say, for instance `cargo add env_logger` and
-//! `env_logger::init()` at the beginning of `main`, with `RUST_LOG=info`. Any database of PostgreSQL 14 or
-//! newer will do, put yours into `conninfo`:
+//! Run `cargo add pgq`. To see the log of the threads, add a logger, for instance `cargo add env_logger` and
+//! `env_logger::init()` at the beginning of `main`, and set `RUST_LOG=info`. Use a database of PostgreSQL 14 or newer, and
+//! set `conninfo` to it:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -34,21 +34,21 @@
 //! fn main() -> Result<(), BoxError> {
 //!     let conninfo = "host=localhost user=postgres dbname=queries";
 //!     let mut client = Client::connect(conninfo, NoTls)?;
-//!     pgq::schema::install(&mut client)?; // what is there stays
+//!     pgq::schema::install(&mut client)?; // keeps an installed schema
 //!     pgq::admin::create_queue(&mut client, "mailer")?;
 //!     client.batch_execute("create table if not exists welcomed (name text)")?;
 //!
-//!     // One ticker a database, in any process.
+//!     // One ticker per database, in any process.
 //!     let ticker = Ticker::new(conninfo).spawn()?;
-//!     // Registers the consumer, which gets all events from then on.
+//!     // Registers the consumer, which gets all later events.
 //!     let worker = Worker::new(conninfo, "mailer", "welcome").spawn(Welcome)?;
 //!
-//!     // A producer: the event is there once the transaction commits.
+//!     // A producer: the event becomes visible when the transaction commits.
 //!     let mut transaction = client.transaction()?;
 //!     pgq::insert_event(&mut transaction, "mailer", "welcome", "jane")?;
 //!     transaction.commit()?;
 //!
-//!     println!("Enter ends it; the event comes with the next tick, within some seconds");
+//!     println!("press Enter to exit; the event is delivered with the next tick, within some seconds");
 //!     std::io::stdin().read_line(&mut String::new())?;
 //!     worker.stop();
 //!     worker.join()?;
@@ -58,28 +58,27 @@
 //! }
 //! ```
 //!
-//! A consumer that is not run any more has to be unregistered ([`unregister_consumer`](admin::unregister_consumer)), or
-//! its queue keeps every event for it.
+//! Unregister a consumer that is not run any more ([`unregister_consumer`](admin::unregister_consumer)), or
+//! its queue keeps all later events.
 //!
-//! # What there is
+//! # Overview
 //!
 //! The path of a batch: [`Subscription::next_batch`] opens it, [`Batch`] reads its events page by page, the
-//! [`Consumer`] handles them, [`Batch::finish`] commits. [`ConsumerLoop`] does that again and again, inside a
+//! [`Consumer`] handles them, [`Batch::finish`] commits. [`ConsumerLoop`] repeats this, inside a
 //! [`Worker`]'s thread or, with the `script` feature, a whole program: `script::Program`.
 //!
 //! Kinds of consumers are settings or other deliveries: with [`Settings::autocommit`] no transaction is open while
 //! events are handled, with [`Settings::subconsumer`] several processes share one position, a [`LocalConsumer`] keeps
 //! its position in a file, and crate `pgq_ext` applies batches in another database.
 //!
-//! What an event carries becomes a value by [`Event::urldecode_as`], [`Event::json`] or [`Event::change`], see
-//! [`payload`]. A [`Router`] has a handler for each type of event, and for each table.
+//! [`Event::urldecode_as`], [`Event::json`] and [`Event::change`] turn the data of an event into values, see [`payload`]. A [`Router`] has a handler for each type of event, and for each table.
 //!
 //! [`guide`] has a page each for exactly-once, retries and failures, scaling out, catching up, monitoring and
 //! testing.
 //!
-//! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`]. Events that stand
-//! for themselves go in bulk, from many threads, through a [`BufferedProducer`]. The same for asynchronous services is
-//! in the module `tokio`, with the feature of that name.
+//! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`]. A
+//! [`BufferedProducer`] inserts events of many threads in bulk, in transactions of its own. The module `tokio`, with the
+//! feature of that name, has the same for asynchronous services.
 
 pub mod admin;
 mod aio;

@@ -1,4 +1,4 @@
-//! Names as a server has them, whose bytes need not be text.
+//! Reading names whose bytes need not be valid text.
 //!
 //! Names are read as bytes, by [`bytes!`], and shown by [`Name`]: in a database with encoding `SQL_ASCII`, and of roles and
 //! databases in any other, they may be any bytes (DESIGN.md, D72).
@@ -9,9 +9,10 @@ use postgres::types::{FromSql, Type};
 
 use dbscript::BoxError;
 
-/// Makes the SQL that returns a text as bytes: in UTF-8 if they are text at all.
+/// Makes the SQL that returns a text as bytes: in UTF-8 if the bytes are valid text.
 ///
-/// `convert_to` refuses what is no text in the database's own encoding, and `textsend` what is none in the client's.
+/// `convert_to` fails for bytes that are invalid in the database's encoding, and `textsend` for those that are invalid in
+/// the client's.
 macro_rules! bytes {
     ($text:literal) => {
         concat!(
@@ -66,7 +67,7 @@ pub(crate) fn all(names: Vec<Name>) -> Vec<String> {
     names.into_iter().map(|name| name.0).collect()
 }
 
-/// Returns bytes as text; each byte that is none is shown as `\x` and its two digits.
+/// Returns bytes as text. Shows each invalid byte as `\x` and two hexadecimal digits.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

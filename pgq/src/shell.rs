@@ -1,9 +1,9 @@
-//! Names in commands that messages advise.
+//! Quoting names for shell commands that messages advise.
 
 use std::borrow::Cow;
 
-/// Returns a name as a shell takes it for one word.
-pub(crate) fn word(name: &str) -> Cow<'_, str> {
+/// Quotes a name so that a POSIX shell reads it as one word. A name without special characters stays as it is.
+pub(crate) fn quote(name: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+=,".contains(c);
     match !name.is_empty() && name.chars().all(is_plain) {
         true => Cow::Borrowed(name),
@@ -20,7 +20,7 @@ mod tests {
         for (name, expected) in
             [("q_1.x", "q_1.x"), ("", "''"), ("a b", "'a b'"), ("o'dd;", "'o'\\''dd;'"), ("$x", "'$x'")]
         {
-            assert_eq!(word(name), expected);
+            assert_eq!(quote(name), expected);
         }
     }
 }

@@ -8,13 +8,13 @@ pub(crate) mod lock;
 pub(crate) mod status;
 pub(crate) mod ticker;
 
-/// Has every statement see what others have committed before it.
+/// Gives each statement of the transaction a snapshot of its own.
 pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level read committed";
 
-/// Keeps what is left unchanged from being told.
-pub(crate) const TELL_LESS: &str = "set local client_min_messages = warning";
+/// Suppresses notices about objects that exist already, for the rest of the transaction.
+pub(crate) const HIDE_NOTICES: &str = "set local client_min_messages = warning";
 
-/// Makes the transaction's commit wait for the disk, also where the setting says otherwise.
+/// Makes the transaction's commit wait for the disk, even with `synchronous_commit` off.
 macro_rules! wait_for_disk {
     () => {
         "case when pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) 'off' \
@@ -40,9 +40,9 @@ macro_rules! is_stale {
     };
 }
 
-/// $1 queue, $2 type, $3 data, $4 to $7 extras. The event's id, and whether it was not inserted since the queue's
-/// tables were rotated after the transaction's snapshot; then [`rotated`] makes an error of it. No row: there is no
-/// such queue.
+/// $1 queue, $2 type, $3 data, $4 to $7 extras. Returns the event's id, and whether the event was not inserted because the
+/// queue's tables were rotated after the transaction's snapshot; [`rotated`] raises the error then. No row: the queue does
+/// not exist.
 pub(crate) const INSERT_EVENT: &str = concat!(
     "select case when not stale then pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) end, stale from ( \
          select queue_name, ",
@@ -51,8 +51,8 @@ pub(crate) const INSERT_EVENT: &str = concat!(
 );
 
 /// $1 queue, $2 whether to lift the limits of the role for the rest of the transaction, $3 whether its commit waits for
-/// the disk, also where the setting says otherwise. The table, quoted, the transaction's time, the limit on statements
-/// if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No row: there is no such queue.
+/// the disk, even with `synchronous_commit` off. Returns the table, quoted, the transaction's time, the limit on statements
+/// if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No row: the queue does not exist.
 ///
 /// For the rest of the transaction, a database without an encoding takes bytes as they are, since it could convert none
 /// of them.

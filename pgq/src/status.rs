@@ -1,4 +1,4 @@
-//! The status of a database's queues: positions, lags, what waits, and what holds up rotation.
+//! The status of a database's queues: positions, lags, pending events, and what holds up rotations.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,8 +24,8 @@ pub mod metrics;
 mod query;
 mod queue_status;
 mod read;
-mod rotating;
-mod table;
+mod rotation;
+mod text;
 
 use chrono::{DateTime, Utc};
 use postgres::GenericClient;
@@ -36,9 +36,9 @@ pub use self::consumer_status::{ConsumerStatus, Cooperation};
 pub use self::holder::Holder;
 pub use self::limits::{Limit, Limits};
 pub use self::queue_status::{QueueStatus, Rotation, TickThresholds};
-use crate::admin::find_queue;
 use crate::admin::integrity::Finding;
 pub use crate::admin::integrity::level::Level;
+use crate::admin::queue_lookup;
 use crate::error::Error;
 pub use crate::lock::transaction::Transaction;
 use crate::lock::{LockHolder, held_by};
@@ -46,7 +46,7 @@ use crate::schema::Kind;
 
 /// The status of all queues of a database at one moment.
 ///
-/// Times are the server's. What this role may not see is `None`.
+/// Times are the server's. A value that this role may not read is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
@@ -54,31 +54,32 @@ pub struct Status {
     pub database: String,
     /// The server's version.
     pub server_version: String,
-    /// The version that PgQ gives.
+    /// The result of `pgq.version()`.
     pub pgq_version: String,
-    /// Which PgQ is installed; `None` when it is of another origin.
+    /// The installed kind of PgQ; `None` for one that neither the extension nor this crate has created.
     #[serde(serialize_with = "json::text_opt")]
     pub schema: Option<Kind>,
-    /// The moment.
+    /// The server's time when the status was read.
     #[serde(serialize_with = "json::moment")]
     pub time: DateTime<Utc>,
-    /// Who has the ticker's lock, or another one that ticks need, without being allowed to tick. Anybody who can
-    /// connect can take it; tickers of this release go on without it.
+    /// The sessions that hold the ticker's lock, or another lock that ticks need, although their role may not tick. Any
+    /// session can take these locks; tickers of this release tick without them if necessary.
     pub strangers_to_ticks: Vec<LockHolder>,
-    /// The queues, by name.
+    /// The queues, ordered by name.
     pub queues: Vec<QueueStatus>,
-    /// What does not fit in the database, the worst first, as far as it can be found without reading events;
-    /// [`integrity::inspect`](crate::admin::integrity::inspect) finds the rest.
+    /// The inconsistencies that can be found without reading events, the most severe first.
+    /// [`integrity::inspect`](crate::admin::integrity::inspect) finds the other ones too.
     pub findings: Vec<Finding>,
 }
 
 impl Status {
-    /// Reads the status of all queues: five statements, or up to seven when a rotation is due.
+    /// Reads the status of all queues. Sends five statements, or up to seven when a rotation is due.
     ///
-    /// Every role may do this that can connect, and on a standby too, where a transaction that holds up a rotation has
-    /// no name, and what uses a table is not known. Without rights on the tables of retry events
-    /// and failed events their counts are `None`; an ordinary role sees the process and the user, but not the age
-    /// and the state of another user's transaction.
+    /// Every role that can connect may read the status, with these limits:
+    ///
+    /// - Without rights on the tables of retry events and failed events, their counts are `None`.
+    /// - An ordinary role sees the process and the user of another user's transaction, not its age and state.
+    /// - On a standby, a transaction that holds up a rotation has no details, and users of tables are not listed.
     ///
     /// # Errors
     ///
@@ -87,8 +88,8 @@ impl Status {
         read::read(client)
     }
 
-    /// Returns a line for the strangers that hold a lock which ticks need, if there are any, and one for each finding,
-    /// with the remedy.
+    /// Returns one line for the sessions that hold a lock of ticks without being allowed to tick, if there are any, and
+    /// one line with advice for each finding.
     pub fn problems(&self) -> Vec<String> {
         let strangers = (!self.strangers_to_ticks.is_empty()).then(|| {
             let who = held_by("a lock of ticks", &self.strangers_to_ticks);
@@ -98,14 +99,14 @@ impl Status {
         strangers.into_iter().chain(findings).collect()
     }
 
-    /// Returns the status with one queue only, and what concerns all of them.
+    /// Returns the status of one queue, with the findings that concern the queue or all queues.
     ///
     /// # Errors
     ///
-    /// When there is no such queue ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
+    /// When the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
     pub fn only(mut self, queue: &str) -> Result<Status, Error> {
         self.queues.retain(|status| status.name == queue);
         self.findings.retain(|finding| finding.queue.as_deref().is_none_or(|name| name == queue));
-        if self.queues.is_empty() { Err(find_queue::no_queue(queue)) } else { Ok(self) }
+        if self.queues.is_empty() { Err(queue_lookup::missing_queue(queue)) } else { Ok(self) }
     }
 }

@@ -29,7 +29,7 @@ use postgres::Client;
 use postgres::types::Type;
 
 pub use self::fake_queue::{FakeQueue, Processed};
-use crate::admin::find_queue;
+use crate::admin::queue_lookup;
 use crate::error::Error;
 
 /// $1 queue. Advances the sequence of event ids, so that a tick is due.
@@ -49,7 +49,7 @@ const TICK_QUEUE: &str = "select pgq.ticker($1)";
 /// When the queue does not exist, is paused or has an external ticker, and when the server fails.
 pub fn force_tick(client: &mut Client, queue: &str) -> Result<i64, Error> {
     let failed = |error| Error::failed("cannot tick").on_queue(queue).caused_by(error);
-    find_queue::require_queue(client, queue)?;
+    queue_lookup::require_queue(client, queue)?;
     client.query_typed(FORCE_TICK, &[(&queue, Type::TEXT)]).map_err(failed)?;
     let row = client.query_typed_one(TICK_QUEUE, &[(&queue, Type::TEXT)]).map_err(failed)?;
     row.get::<_, Option<i64>>(0).ok_or_else(|| {

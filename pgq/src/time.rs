@@ -1,4 +1,4 @@
-//! Times of the server, some of which no `DateTime` can hold.
+//! Times of the server, some of which are outside of the range of `DateTime`.
 
 use chrono::{DateTime, Duration, Utc};
 use postgres::types::private::BytesMut;
@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 
 use dbscript::BoxError;
 
-/// A time as the server has it. `infinity`, and what is later than a `DateTime` can be, is `DateTime::MAX_UTC`;
-/// `-infinity`, and what is earlier, is `DateTime::MIN_UTC`. So order stays, and no time looks like an ordinary one.
+/// A time of the server. `infinity` and times beyond the range of `DateTime` are `DateTime::MAX_UTC`; `-infinity` and times
+/// before the range are `DateTime::MIN_UTC`. So the order of times is preserved.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Time(pub(crate) DateTime<Utc>);
 
@@ -54,7 +54,8 @@ impl ToSql for Time {
     to_sql_checked!();
 }
 
-/// Clocks may be set back, and intervals may be endless.
+/// Returns seconds as a duration: zero for a negative number, as after a clock was set back, and the maximum beyond the
+/// range of `Duration`.
 pub(crate) fn seconds(seconds: f64) -> std::time::Duration {
     if seconds.is_sign_negative() {
         return std::time::Duration::ZERO;

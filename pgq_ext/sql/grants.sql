@@ -1,7 +1,7 @@
--- Who may use what: the owner everything, the role pgq_writer the functions, and nobody else anything. Runs last.
+-- Grants the functions to the role pgq_writer. All other roles except the owner have no privileges. Runs last.
 --
--- The role is created where the installer may create roles. Where it does not exist, only the owner has rights, until
--- somebody is granted some.
+-- The role is created where the installer may create roles. Where it does not exist, only the owner has privileges,
+-- until the owner grants some.
 do $$
 declare
     own pg_catalog.regprocedure;
@@ -11,7 +11,7 @@ begin
         begin
             create role pgq_writer;
         exception
-            -- Somebody else has created it meanwhile, for another database.
+            -- Another session has created the role meanwhile, for another database.
             when duplicate_object or unique_violation then null;
         end;
         is_there := pg_catalog.to_regrole('pgq_writer') is not null;

@@ -1,4 +1,4 @@
--- Tells whether the consumer has applied an event of the batch that it is at.
+-- Returns whether the consumer has applied an event of its current batch.
 create or replace function pgq_ext.is_event_done(
     a_consumer text, a_subconsumer text, a_batch_id bigint, a_event_id bigint)
 returns boolean

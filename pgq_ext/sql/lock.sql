@@ -1,4 +1,4 @@
--- Of two installations at once the second one waits for the first, and says for whom.
+-- Concurrent installations wait for each other; a warning names the session that holds the lock.
 do $$
 declare
     install_key constant pg_catalog.int8 :=

@@ -31,7 +31,7 @@ begin
 end
 $$;
 
--- The same with the batch's ticks, by which another batch of the same number is told from it. Returns false when this very
+-- The same with the batch's ticks, which distinguish it from other batches of the same number. Returns false when this
 -- batch was marked already.
 create or replace function pgq_ext.set_batch_done(
     a_consumer text, a_subconsumer text, a_batch_id bigint,

@@ -1,4 +1,4 @@
--- What has been done here of batches that live in another database.
+-- The record of batches and events of other databases that were applied here.
 
 create schema if not exists pgq_ext;
 

@@ -1,4 +1,4 @@
-//! What a consumer into another database supplies.
+//! The handler of a consumer that applies events in another database.
 
 use pgq::{BoxError, Event, Events};
 use postgres::{Client, Transaction};

@@ -1,8 +1,8 @@
 //! Exactly-once processing of PgQ batches into another PostgreSQL database.
 //!
 //! A batch is applied in one transaction on the target, and that transaction also records that the batch is
-//! done. Only when it is committed is the batch finished on the source. After a crash in between, the source
-//! delivers the batch again, and the record on the target tells that there is nothing left to do.
+//! done. The batch is finished on the source after that transaction has committed. After a crash in between, the
+//! source redelivers the batch, and the record on the target shows that the batch is applied already.
 //!
 //! ```no_run
 //! use pgq::postgres::Transaction;

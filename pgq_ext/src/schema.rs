@@ -3,7 +3,9 @@
 use dbscript::{Context, printable};
 use log::warn;
 use pgq::lock::Lock;
-use pgq::schema::{dependents_at_last, plain_rights, require_superusers, trust_check};
+use pgq::schema::{
+    lock_and_list_dependents, require_trusted_owners, reset_privileges, search_path, trust_check,
+};
 use postgres::GenericClient;
 
 use crate::error::Error;
@@ -20,7 +22,7 @@ pub fn is_installed(client: &mut impl GenericClient) -> Result<bool, Error> {
     client
         .query_typed_one(sql::IS_INSTALLED, &[])
         .map(|row| row.get(0))
-        .map_err(|error| Error::failed("cannot look for schema `pgq_ext`", error))
+        .map_err(|error| Error::failed("cannot check for schema `pgq_ext`", error))
 }
 
 /// Returns the whole schema as one script, to be run in one transaction. It can be run again, also over an older
@@ -34,12 +36,12 @@ pub fn sql() -> String {
         .join("\n")
 }
 
-/// Returns what is run to install the schema, in that order. Whose the schema is has to be looked at again after
-/// each statement that takes what is there for ours.
+/// Returns the statements that install the schema, in order. The owners of objects are checked again after each statement
+/// that reuses existing objects.
 fn statements() -> impl Iterator<Item = String> {
     let trust = || trust_check(&[NAME]);
-    let begin = [trust(), sql::PATH_FOR_DDL.to_owned(), sql::CREATE_SCHEMA.to_owned(), trust()];
-    let end = [plain_rights(NAME), sql::GRANTS.to_owned(), trust()];
+    let begin = [trust(), search_path::PATH_FOR_DDL.to_owned(), sql::CREATE_SCHEMA.to_owned(), trust()];
+    let end = [reset_privileges(NAME), sql::GRANTS.to_owned(), trust()];
     begin.into_iter().chain(sql::SCHEMA.map(str::to_owned)).chain(end)
 }
 
@@ -70,7 +72,7 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     for statement in statements() {
         transaction.batch_execute(&statement).map_err(failed)?;
     }
-    set_path(&mut transaction, &search_path).map_err(failed)?;
+    search_path::restore(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(was_there)
 }
@@ -90,26 +92,17 @@ pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
     Ok(removed.is_some())
 }
 
-/// As [`uninstall`], where it is known what of others goes with the schema, as [`pgq::schema::dependents`] returns it;
-/// returns what that was, or `None` when the schema was not there.
+/// Removes the schema as [`uninstall`] does, provided that no objects depend on it besides `confirmed`, which
+/// [`pgq::schema::dependents`] has returned. Returns the removed dependents, or `None` when the schema did not exist.
 ///
 /// # Errors
 ///
-/// As [`uninstall`], and when something else depends on the schema by now.
-pub fn uninstall_of(
+/// As [`uninstall`], and when another object depends on the schema by now.
+pub fn uninstall_confirmed(
     client: &mut impl GenericClient,
-    agreed: &[String],
+    confirmed: &[String],
 ) -> Result<Option<Vec<String>>, Error> {
-    remove(client, Some(agreed))
-}
-
-/// Returns the search path, to be set again: the transaction may be the caller's.
-fn read_path(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
-    client.query_typed_one(sql::SEARCH_PATH, &[]).map(|row| row.get(0))
-}
-
-fn set_path(client: &mut impl GenericClient, path: &str) -> Result<(), postgres::Error> {
-    client.query_typed(sql::SET_SEARCH_PATH, &[(&path, postgres::types::Type::TEXT)]).map(|_| ())
+    remove(client, Some(confirmed))
 }
 
 fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<Option<Vec<String>>, Error> {
@@ -126,7 +119,7 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
     if !is_installed(&mut transaction)? {
         return Err(Error::failed(what, "it is not PgQ's"));
     }
-    let dependents = dependents_at_last(&mut transaction, &[NAME], agreed);
+    let dependents = lock_and_list_dependents(&mut transaction, &[NAME], agreed);
     let dependents = dependents.map_err(|error| Error::failed(what, error))?;
     transaction
         .batch_execute(if extension {
@@ -135,7 +128,7 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
             "drop schema pgq_ext cascade"
         })
         .map_err(failed)?;
-    set_path(&mut transaction, &search_path).map_err(failed)?;
+    search_path::restore(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(Some(dependents))
 }
@@ -144,19 +137,18 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
 fn lock(client: &mut impl GenericClient) -> Result<String, Error> {
     let failed = |error| Error::failed("cannot begin", error);
     client.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
-    let search_path = read_path(client).map_err(failed)?;
-    client.batch_execute(sql::PATH_FOR_DDL).map_err(failed)?;
+    let search_path = search_path::set(client).map_err(failed)?;
     let lock = Lock::new("the lock of installations of schema `pgq_ext`", sql::LOCK_INSTALL, &[]);
     lock.take(client).map_err(|error| Error::failed("cannot wait for other installations", error))?;
     Ok(search_path)
 }
 
-/// Has every connection to a target be one whose records, and queues, a superuser may use, and fail when a schema
-/// stands before the catalogue in its search path.
+/// Adds checks to every connection to a target: the owners of schemas `pgq_ext` and `pgq` if the role is a superuser, and
+/// that `pg_catalog` is first in the search path.
 pub(crate) fn check_connections(cx: &mut Context, dst: &str) {
     cx.databases().check_search_path();
     cx.databases().set_check(dst, "cannot use schema `pgq_ext`", |client| {
-        Ok(require_superusers(client, &[NAME, "pgq"])?)
+        Ok(require_trusted_owners(client, &[NAME, "pgq"])?)
     });
 }
 
@@ -167,19 +159,19 @@ pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
         return Err(Error::not_installed());
     }
     let row = client.query_typed_one(sql::MAY_USE, &[]);
-    let row = row.map_err(|error| Error::failed("cannot look for rights on schema `pgq_ext`", error))?;
+    let row = row.map_err(|error| Error::failed("cannot check the privileges on schema `pgq_ext`", error))?;
     if row.get(0) { Ok(()) } else { Err(Error::not_granted(row.get(1))) }
 }
 
 /// Returns whether the schema keeps the times of ticks, which another PgQ's and an older one do not.
 pub(crate) fn keeps_times(client: &mut impl GenericClient) -> Result<bool, Error> {
     let row = client.query_typed_one(sql::KEEPS_TIMES, &[]);
-    row.map(|row| row.get(0)).map_err(|error| Error::failed("cannot look for schema `pgq_ext`", error))
+    row.map(|row| row.get(0)).map_err(|error| Error::failed("cannot check for schema `pgq_ext`", error))
 }
 
 /// Fails when the schema is not installed, or by a release without subconsumers.
 pub(crate) fn require_subconsumers(client: &mut impl GenericClient) -> Result<(), Error> {
-    let row = client.query_typed_one(sql::KNOWS_SUBCONSUMERS, &[]);
-    let known = row.map_err(|error| Error::failed("cannot look for schema `pgq_ext`", error))?;
-    if known.get(0) { Ok(()) } else { Err(Error::outdated()) }
+    let row = client.query_typed_one(sql::SUPPORTS_SUBCONSUMERS, &[]);
+    let supported = row.map_err(|error| Error::failed("cannot check for schema `pgq_ext`", error))?;
+    if supported.get(0) { Ok(()) } else { Err(Error::outdated()) }
 }

@@ -36,7 +36,7 @@ struct Ends {
 }
 
 impl Ends {
-    /// Has the program run nothing of a lesser role's at either end.
+    /// Adds the checks of owners and of the search path to the connections of both databases.
     fn check_connections(self, cx: &mut Context) {
         pgq::schema::check_connections(cx, self.src);
         schema::check_connections(cx, self.dst);
@@ -180,8 +180,8 @@ fn forget(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<O
 }
 
 fn register(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {
-    let known = subscription.is_registered(&mut *cx.database(ends.src)?);
-    if !known.map_err(|error| cx.locate(ends.src, error))? {
+    let registered = subscription.is_registered(&mut *cx.database(ends.src)?);
+    if !registered.map_err(|error| cx.locate(ends.src, error))? {
         forget(ends, subscription, cx)?;
     }
     script::register(ends.src, subscription, cx).map(|_| ())

@@ -1,6 +1,6 @@
 //! The statements that the crate sends.
 
-/// The functions of schema `pgq_ext` by name and types, for whoever may not use the schema, too.
+/// Selects functions of schema `pgq_ext` by name and types. Needs no privileges on the schema.
 macro_rules! functions {
     ($columns:literal) => {
         concat!(
@@ -62,22 +62,22 @@ pub(crate) const ORIGIN: &str = "select pg_catalog.to_regnamespace('pgq_ext') is
      exists (select from pg_catalog.pg_extension where extname = 'pgq_ext')";
 
 /// $1 consumer, $2 subconsumer or null. The key of the lock that is held until the end of the transaction, so that
-/// nobody else applies this consumer's batches.
+/// no other session applies this consumer's batches.
 pub(crate) const LOCK: &str = "pg_catalog.hashtextextended(pg_catalog.format('pgq_ext %L', $1::pg_catalog.text) \
      || coalesce(pg_catalog.format(' %L', $2::pg_catalog.text), ''::pg_catalog.text), 0::pg_catalog.int8)";
 
-/// What goes with that lock: the transaction may last as long as the batch, whatever limits the role has.
+/// Lifts the role's limits on the duration of the transaction, which lasts as long as the batch.
 pub(crate) const LIFT_LIMITS: &str = "(select pg_catalog.count(pg_catalog.set_config(name, '0', true)) from (values \
          ('idle_in_transaction_session_timeout'::pg_catalog.text), ('transaction_timeout')) limits (name) \
      where pg_catalog.current_setting(name, true) is not null)";
 
-/// $1 consumer, $2 batch. The key of the lock that is held until the end of the transaction, so that nobody else
-/// applies this batch.
+/// $1 consumer, $2 batch. The key of the lock that is held until the end of the transaction, so that no other
+/// session applies this batch.
 pub(crate) const LOCK_BATCH: &str = "pg_catalog.hashtextextended( \
      pg_catalog.format('pgq_ext %L batch %s', $1::pg_catalog.text, $2::pg_catalog.int8), 0::pg_catalog.int8)";
 
-/// Makes a call that records something: the transaction waits for the disk then, also where the setting says otherwise,
-/// since the source forgets the batch as soon as the commit returns.
+/// Makes a recording call. The transaction's commit waits for the disk, even with `synchronous_commit` off, since the source
+/// finishes the batch as soon as the commit returns.
 macro_rules! record {
     ($call:literal) => {
         concat!(
@@ -131,7 +131,7 @@ pub(crate) const IS_BATCH_DONE_BY_ANY: &str = "select pgq_ext.is_batch_done_by_a
 pub(crate) const GET_LAST_BATCH: &str = "select pgq_ext.get_last_batch($1, $2)";
 
 /// Whether the functions that subconsumers need are there.
-pub(crate) const KNOWS_SUBCONSUMERS: &str = concat!(
+pub(crate) const SUPPORTS_SUBCONSUMERS: &str = concat!(
     functions!("pg_catalog.count(*) operator(pg_catalog.=) 2"),
     "(array['is_batch_done_by_any(text, bigint)', 'get_last_batch(text, text)'])"
 );
@@ -139,24 +139,15 @@ pub(crate) const KNOWS_SUBCONSUMERS: &str = concat!(
 /// $1 consumer, $2 batch, $3 subconsumer.
 pub(crate) const SET_BATCH_DONE_BY: &str = record!("pgq_ext.set_batch_done($1, $3, $2)");
 
-/// Has every statement see what others have committed before it.
+/// Gives each statement of the transaction a snapshot of its own.
 pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level read committed";
 
-/// The key of the lock that keeps two installations at once from getting into each other's way.
+/// The key of the lock that serializes installations.
 pub(crate) const LOCK_INSTALL: &str =
     "pg_catalog.hashtextextended('pgq_ext install'::pg_catalog.text, 0::pg_catalog.int8)";
 
 /// Takes that lock in a script.
 pub(crate) const WAIT_FOR_INSTALL: &str = include_str!("../sql/lock.sql");
-
-pub(crate) const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
-
-/// $1 path. For the rest of the transaction.
-pub(crate) const SET_SEARCH_PATH: &str =
-    "select pg_catalog.set_config('search_path', $1::pg_catalog.text, true)";
-
-/// Sets the path under which schemas are changed, for the rest of the transaction.
-pub(crate) const PATH_FOR_DDL: &str = include_str!("../sql/path.sql");
 
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 

@@ -110,7 +110,7 @@ fn a_queue_in_use_is_not_dropped_and_its_user_is_named() {
             place.command(&["drop", "q", "--force"]).env("PGOPTIONS", "-c lock_timeout=100ms").output();
         let text = crate::support::programs::errors(&output.expect("runs"));
         let user = format!(
-            "cannot drop the queue, which is in use by transaction of process {pid} (application `shop`"
+            "cannot drop the queue: it is in use by transaction of process {pid} (application `shop`"
         );
         assert!(text.contains(&user) && text.lines().count() == 1, "{text}");
         // A limit is set for whoever has none, and for the dropping alone.

@@ -78,13 +78,13 @@ fn a_position_that_is_none_registers_nobody() {
         queue(&mut place);
         place.refused(&["register", "q", "x", "--at", "soon"], 2, "--at takes the number of a tick");
         place.refused(&["register", "q", "x", "--at", "1", "--copy", "c"], 2, "exclude each other");
-        let ticks = place.value("select 'tick 987654; the first is ' || min(tick_id) || ', the last ' || max(tick_id) from pgq.tick");
+        let ticks = place.value("select 'tick 987654 does not exist; the queue has ticks ' || min(tick_id) || ' to ' || max(tick_id) from pgq.tick");
         place.refused(&["register", "q", "x", "--at", "987654"], 1, &ticks);
         // Nobody is asked about what makes no sense.
         place.refused(&["register", "q", "c", "--at", "987654"], 1, &ticks);
         place.refused(&["register", "q", "c", "--copy", "y"], 1, "`y` is not registered; there are `c`");
         place.refused(&["register", "q", ""], 2, "a consumer's name must not be empty");
-        place.refused(&["register", "a b", "c"], 1, "`pgqadm CONFIG.ini create 'a b'` creates it");
+        place.refused(&["register", "a b", "c"], 1, "run `pgqadm CONFIG.ini create 'a b'`");
         place.refused(&["register", "q", "x", "--copy", "y"], 1, "`y` is not registered; there are `c`");
         place.refused(&["register", "nope", "x", "--copy", "c"], 1, "queue `nope` does not exist");
         place.refused(&["register", "nope", "x", "--at", "1"], 1, "queue `nope` does not exist");

@@ -104,7 +104,7 @@ fn events_are_deleted_by_age_or_all() {
         place.refused(
             &["failed", "purge", "q", "c", "--older-than", "long ago", "--force"],
             2,
-            "`long ago` is no interval",
+            "invalid interval `long ago`",
         );
         assert_eq!(place.done(&["failed", "count", "q", "c"]).0, "2100\n");
         let purge = ["failed", "purge", "q", "c", "--older-than", "10 days 12 hours", "--force"];
@@ -147,7 +147,7 @@ fn what_is_not_meant_changes_nothing() {
         place.refused(
             &["failed", "purge", "q", "c", "--older-than", "long ago"],
             2,
-            "`long ago` is no interval",
+            "invalid interval `long ago`",
         );
         let stranger = place.as_role("");
         place.refused(&["failed", "purge", "q", "c", "--force"], 1, "permission denied");

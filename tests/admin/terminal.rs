@@ -101,7 +101,7 @@ fn an_unforced_yes_does_not_cover_consumers_that_came_since() {
                 pgq::admin::register_consumer(&mut client, "q", known).expect("registered");
             });
             assert_eq!(status, Some(1), "{shown}");
-            assert!(shown.contains(&format!("consumer `{known}` has come since")), "{shown}");
+            assert!(shown.contains(&format!("consumer `{known}` has registered since")), "{shown}");
             assert_eq!(place.value("select count(*) from pgq.queue"), "1");
         }
         assert_eq!(answered(&place, &["drop", "q"], "y\n").0, Some(0));

@@ -30,7 +30,7 @@ fn the_last_of_an_events_tags_counts_whatever_lies_between() {
         deliver(&mut client, &subscription, &mut Undecided).expect("delivered");
         let expected = [2, 4].map(|n| (format!("event {n}"), format!("no {n}")));
         assert_eq!(failed(&mut client), expected, "{pgq:?}");
-        assert_eq!(pgq::admin::set_aside(&mut client, QUEUE, CONSUMER).expect("counted").retry, 4);
+        assert_eq!(pgq::admin::retained_events(&mut client, QUEUE, CONSUMER).expect("counted").retry, 4);
         assert_eq!(return_retries(&mut client), 1, "{pgq:?}");
         assert_eq!(take(&mut client, &subscription), [(0, 1)]);
     }

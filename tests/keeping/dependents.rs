@@ -100,18 +100,18 @@ fn what_has_come_since_the_question_is_not_part_of_the_answer() {
              create view coop as select pgq_coop.version()",
         )
         .expect("used");
-    let error = schema::uninstall_of(&mut client, &agreed).expect_err("refused");
-    assert!(error.to_string().contains("has come since"), "{error}");
-    let error = pgq_ext::schema::uninstall_of(&mut client, &[]).expect_err("refused");
+    let error = schema::uninstall_confirmed(&mut client, &agreed).expect_err("refused");
+    assert!(error.to_string().contains("was created since"), "{error}");
+    let error = pgq_ext::schema::uninstall_confirmed(&mut client, &[]).expect_err("refused");
     assert!(
-        format!("{error:?}").contains("view public.ticks depends on it, and has come since"),
+        format!("{error:?}").contains("view public.ticks depends on it and was created since"),
         "{error:?}"
     );
     let agreed = schema::contents(&mut client).expect("answers").expect("installed");
     assert_eq!(agreed.dependents, ["view public.coop", "view public.names"]);
     pgq::admin::create_queue(&mut client, "q").expect("created");
-    let error = schema::uninstall_of(&mut client, &agreed).expect_err("refused");
-    assert!(error.to_string().contains("a queue has come since"), "{error}");
+    let error = schema::uninstall_confirmed(&mut client, &agreed).expect_err("refused");
+    assert!(error.to_string().contains("a queue was created since"), "{error}");
     let (status, log) = pgqadm(&database, &["uninstall", "pgq_ext"]);
     assert_eq!(status, Some(2), "{log}");
     assert!(log.contains("its dependent objects: view public.ticks"), "{log}");

@@ -24,11 +24,7 @@ const LOST_AND_AGAIN: &str = "select count(*) filter (where ev_id > position and
 fn more_positions_than_free_ids_are_repaired() {
     for mut place in Place::each() {
         place.batch(MANY);
-        place.says(
-            &["check"],
-            2,
-            &["CRITICAL", "queue `q`: the newest tick is of transaction id 1000000700"],
-        );
+        place.says(&["check"], 2, &["CRITICAL", "queue `q`: the newest tick has transaction id 1000000700"]);
         place.says(&["repair", "--force"], 0, &["repaired: "]);
         place.says(&["check"], 0, &["OK"]);
         let row = place.client.query_one(LOST_AND_AGAIN, &[]).expect("answers");

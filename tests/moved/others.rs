@@ -12,7 +12,7 @@ fn a_missing_tick_is_made_anew() {
         queues::tick(&mut place.client, "q");
         place.batch("delete from pgq.tick where tick_id = (select sub_last_tick from pgq.subscription)");
         place.says(&["check"], 2, &["CRITICAL", "consumer `a` of queue `q`: tick", "is missing"]);
-        place.says(&["repair", "--force"], 0, &["events may come again", "repaired: consumer `a`"]);
+        place.says(&["repair", "--force"], 0, &["events may be redelivered", "repaired: consumer `a`"]);
         let events = place.consume("a");
         assert!(events.contains(&"2".to_owned()), "{events:?} on {}", place.kind);
     }
@@ -58,8 +58,8 @@ fn consumers_that_share_an_id_are_separated() {
             &["check"],
             2,
             &[
-                "consumer `b` of queue `q`: it has the id 1 of consumer `a`",
-                "consumer `team` of queue `q`: it has the id 1 of consumer `a`",
+                "consumer `b` of queue `q`: it shares id 1 with consumer `a`",
+                "consumer `team` of queue `q`: it shares id 1 with consumer `a`",
             ],
         );
         place.says(&["repair", "--force"], 0, &["repaired: consumer `b`", "repaired: consumer `team`"]);
@@ -74,7 +74,7 @@ fn consumers_that_share_an_id_are_separated() {
 fn what_cannot_be_mended_is_said() {
     for mut place in Place::each() {
         place.batch("update pgq.queue set queue_cur_table = 7");
-        place.says(&["check"], 2, &["queue `q`: table 7 is said to be the current one of 3"]);
+        place.says(&["check"], 2, &["queue `q`: `queue_cur_table` is 7, but the queue has 3 tables"]);
         place.says(
             &["repair"],
             1,
@@ -96,8 +96,8 @@ fn events_of_nobody_are_kept() {
             "select pgq.event_retry_raw('q', 'a', now(), 7, now(), 1, 't', 'd', null, null, null, null); \
              update pgq.retry_queue set ev_owner = 5; select setval('pgq.subscription_sub_id_seq', 5)",
         );
-        place.says(&["check"], 1, &["`pgq.retry_queue` has 1 events of consumers that are not there"]);
-        place.says(&["repair"], 0, &["not repaired: ", "nobody can tell whose they were"]);
+        place.says(&["check"], 1, &["`pgq.retry_queue` has 1 events of consumers that do not exist"]);
+        place.says(&["repair"], 0, &["not repaired: ", "their owner cannot be determined"]);
         assert_eq!(place.number("select count(*) from pgq.retry_queue"), 1);
     }
 }
@@ -111,7 +111,7 @@ fn a_repair_does_only_what_was_confirmed() {
         place.batch("update pgq.tick set tick_time = now() + interval '1 hour'");
         let error =
             pgq::admin::integrity::repair(&mut place.client, &confirmed).expect_err("more than confirmed");
-        assert!(error.to_string().contains("something else has come up since: queue `q`"), "{error:?}");
+        assert!(error.to_string().contains("there is another inconsistency by now: queue `q`"), "{error:?}");
         assert_eq!(pgq::admin::integrity::inspect(&mut place.client).expect("readable").len(), 2);
     }
 }

@@ -52,7 +52,7 @@ fn a_consumer_does_not_share_an_id() {
     for mut place in Place::each() {
         place.batch("select setval('pgq.subscription_sub_id_seq', 1, false)");
         for arguments in [&["register", "q", "b"][..], &["register", "q", "b", "--at", "1"]] {
-            place.says(arguments, 1, &["cannot register consumer `b`", "behind those in use", "repair"]);
+            place.says(arguments, 1, &["cannot register consumer `b`", "behind the ids in use", "repair"]);
         }
         place.says(&["register", "q", "a"], 0, &["already registered"]);
         pgq::admin::register_subconsumer(&mut place.client, "q", "team", "one").expect_err("the same");
@@ -150,7 +150,7 @@ fn events_are_ticked_though_their_sequence_is_behind() {
 fn a_queue_is_not_created_with_an_id_in_use() {
     for mut place in Place::each() {
         place.batch("select setval('pgq.queue_queue_id_seq', 1, false)");
-        place.says(&["create", "other"], 1, &["cannot create the queue", "behind those in use", "repair"]);
+        place.says(&["create", "other"], 1, &["cannot create the queue", "behind the ids in use", "repair"]);
     }
 }
 

@@ -77,7 +77,7 @@ fn every_consumer_gets_what_it_has_not_got() {
         let adm = |arguments: &[&str]| run(&mut pgqadm(&servers.new, &folder, arguments));
         insert(&mut client, "5");
         let (status, said) = adm(&["check"]);
-        assert!(status == Some(2) && said.contains("the newest tick is of transaction id 4"), "{said}");
+        assert!(status == Some(2) && said.contains("the newest tick has transaction id 4"), "{said}");
         nothing_is_lost_before_the_repair(&servers.new, &database, &mut client);
         let (status, said) = adm(&["repair", "--force"]);
         assert_eq!(status, Some(0), "{said}");
@@ -141,7 +141,7 @@ fn ticks_whose_ids_went_back_are_found_when_the_ids_are_reached() {
         );
         insert(&mut place.client, "x");
         queues::tick(&mut place.client, "q");
-        place.says(&["check"], 2, &["consumer `a` of queue `q`: its tick is of transaction id 1000000000"]);
+        place.says(&["check"], 2, &["consumer `a` of queue `q`: its tick has transaction id 1000000000"]);
         place.says(&["repair", "--force"], 0, &["repaired: consumer `a`"]);
         queues::tick(&mut place.client, "q");
         assert_eq!(place.consume("a"), ["x"]);
@@ -156,7 +156,7 @@ fn events_of_other_transactions_come() {
             "insert into pgq.event_1_0 (ev_time, ev_txid, ev_data) \
              values (now(), 3000000000, 'from afar'), (now(), 3000000001, 'too')",
         );
-        place.says(&["check"], 2, &["has events of transaction id 3000000001"]);
+        place.says(&["check"], 2, &["has events with transaction id 3000000001"]);
         queues::tick(&mut place.client, "q");
         assert_eq!(place.consume("a"), [""; 0]);
         place.says(&["repair", "--force"], 0, &["repaired: "]);

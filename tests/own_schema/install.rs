@@ -96,11 +96,11 @@ fn two_installations_at_once_both_succeed() {
 fn neither_schema_replaces_the_other_or_a_strangers() {
     let (_database, mut client) = templates::installed(Kind::Own, "own");
     let error = schema::install_as(&mut client, Some(Kind::Extension)).expect_err("taken");
-    assert!(error.to_string().contains("makes room"), "{error}");
+    assert!(error.to_string().contains("uninstall"), "{error}");
 
     let (_database, mut client) = templates::installed(Kind::Extension, "own");
     let error = schema::install_as(&mut client, Some(Kind::Own)).expect_err("taken");
-    assert!(error.to_string().contains("makes room"), "{error}");
+    assert!(error.to_string().contains("uninstall"), "{error}");
     assert_eq!(schema::install_as(&mut client, None).expect("fine").change, Change::Unchanged);
 
     let database = Database::create("own");

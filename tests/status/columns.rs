@@ -200,7 +200,7 @@ fn without_pgq_the_error_says_how_to_install_it() {
     let error = Status::read(&mut database.client()).expect_err("nothing is installed");
     assert!(error.kind() == pgq::ErrorKind::Missing);
     assert!(
-        error.to_string().ends_with("`pgqadm CONFIG.ini install` or `pgq::schema::install` installs it"),
+        error.to_string().ends_with("run `pgqadm CONFIG.ini install` or `pgq::schema::install`"),
         "{error}"
     );
     let (_database, mut client) = installed(Kind::Own);

@@ -256,7 +256,7 @@ fn a_check_that_cannot_be_made_is_unknown() {
     assert!(line.starts_with("UNKNOWN - ") && line.contains("queue `nothing` does not exist"), "{line}");
     let (status, line) = scene.check(&["--failed", "many"]);
     assert_eq!(status, Some(3));
-    assert!(line.starts_with("UNKNOWN - --failed: a limit is `WARNING,CRITICAL`"), "{line}");
+    assert!(line.starts_with("UNKNOWN - --failed: invalid limit `"), "{line}");
     let (status, line) = scene.check(&["--set", "db=host=127.0.0.1 port=1 dbname=x connect_timeout=5"]);
     assert_eq!((status, line.lines().count()), (Some(3), 1));
     assert!(line.starts_with("UNKNOWN - db: cannot connect") && line.contains("port 1 "), "{line}");

@@ -21,7 +21,7 @@ fn findings_and_strangers_are_displayed_with_their_remedy() {
     assert!(!terminal.screen().contains("! "), "{}", terminal.screen());
     client.batch_execute("select setval('pgq.event_1_tick_seq', 1, false)").expect("set");
     terminal.wait_for_text("! queue `orders`: sequence `pgq.event_1_tick_seq` is at 0, behind tick");
-    terminal.wait_for_text("repair` mends it");
+    terminal.wait_for_text("CONFIG.ini repair`");
     let role = format!("watch_{}", unique());
     let holder = stranger(database.server(), database.name(), &role);
     terminal.wait_for_text("! a lock of ticks is held by process");

@@ -179,7 +179,7 @@ mod tests {
         let rows = rows(&snapshot(0, vec![held]), &Tracks::new(), order, "");
         let seen: Vec<_> =
             rows.iter().map(|row| (row.cells[0].as_str(), row.is_alarm, row.id.is_some())).collect();
-        let text = "rotation held up by the ticker, since there was no tick lately";
+        let text = "rotation held up by the ticker, which has made no recent tick";
         assert_eq!(seen, [("a", true, true), (text, true, false), ("c", false, true)]);
     }
 }

@@ -1,6 +1,6 @@
 -- Takes the oldest batch of a dead subconsumer from it, and unregisters it. Internal.
 --
--- Returns the dead one's row as it was, or nulls when nobody is dead.
+-- Returns the dead one's row as it was, or nulls when no subconsumer is dead.
 create or replace function pgq_coop._take_from_dead(
     i_consumer_name text, i_taker pgq.subscription, i_dead_interval interval)
 returns pgq.subscription
@@ -9,7 +9,7 @@ as $$
 declare
     dead pgq.subscription;
 begin
-    -- A row that somebody else has locked belongs to one who is alive.
+    -- A row that another session has locked belongs to a live subconsumer.
     select sub.* into dead
     from pgq.subscription sub join pgq.consumer on co_id = sub_consumer
     where sub_queue = i_taker.sub_queue and sub_id = i_taker.sub_id and sub_consumer <> i_taker.sub_consumer

@@ -1,7 +1,7 @@
 -- Removes a subconsumer; the consumer and its position stay.
 --
 -- i_batch_handling says what happens when it has a batch open: 1 puts the batch's events into the consumer's retry
--- queue, from where they come back to the other subconsumers at once; anything else, such as 0, refuses.
+-- queue, from where they are redelivered to the other subconsumers at once; any other value, such as 0, is an error.
 --
 -- Returns 1, or 0 when the subconsumer is not registered.
 --

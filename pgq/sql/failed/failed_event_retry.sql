@@ -1,5 +1,5 @@
 -- Moves a failed event back into its queue, for this consumer only, with ev_retry one higher; of several with one id,
--- the one that failed first, since a batch can tell them apart no more than this function.
+-- the one that failed first, since a batch identifies its events by id only, as this function does.
 --
 -- Returns the event's id, which stays the same.
 --

@@ -1,4 +1,4 @@
--- Events that a consumer gave up, with the reason, until somebody retries or deletes them.
+-- Failed events of consumers, with the reason, until an operator retries or deletes them.
 create table if not exists pgq.failed_queue (
     ev_failed_reason  text,
     ev_failed_time    timestamptz  not null default pg_catalog.now(),
@@ -38,7 +38,7 @@ returns trigger
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- Whoever could set it on a table of his own would have a column of a type of his own read with the owner's rights.
+    -- On a table of another role, the function would read a column of that role's type with the owner's rights.
     if tg_relid <> 'pgq.subscription'::regclass then
         raise exception 'pgq.failed_queue_cleanup is a trigger of pgq.subscription alone'
             using errcode = 'insufficient_privilege';

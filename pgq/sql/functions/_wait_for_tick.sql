@@ -1,5 +1,5 @@
--- Takes the lock of ticks of a queue, by the rest of its id, when somebody else has it. After three seconds a
--- warning names who that is, unless the session waits for no lock longer than its own limit.
+-- Waits for the lock of ticks of a queue, which another session holds. i_rest is the queue's id modulo 256. After 3
+-- seconds a warning names the holder, unless the session has a `lock_timeout`.
 create or replace function pgq._wait_for_tick(i_rest integer)
 returns void
 language plpgsql set search_path = pg_catalog, pgq, pg_temp

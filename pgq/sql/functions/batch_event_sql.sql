@@ -38,7 +38,7 @@ begin
         condition := condition || format(' and ev_txid <> all (%L::bigint[])', batch.still_running);
     end if;
     for part in select pgq.batch_event_tables(x_batch_id) loop
-        -- Events that row security hides would be taken for none.
+        -- Without this check, events that row security hides would be lost.
         if pg_catalog.row_security_active(pg_catalog.to_regclass(part)::pg_catalog.oid) then
             raise exception 'row security of table % hides events of the batch from role %', part, current_user
                 using errcode = 'insufficient_privilege';
@@ -52,9 +52,9 @@ begin
         end if;
     end loop;
     if parts is null then
-        raise exception 'no table can have the events of batch %', x_batch_id
+        raise exception 'cannot read batch %: no table can have its events', x_batch_id
             using errcode = 'data_corrupted',
-                  hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
+                  hint = 'The database was moved here; run "pgqadm CONFIG.ini repair".';
     end if;
     return array_to_string(parts, ' union all ') || ' order by 1';
 end

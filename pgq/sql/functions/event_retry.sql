@@ -1,13 +1,13 @@
--- Puts an event of an open batch aside: it comes back to this consumer after the given time. Returns 1, or 0
--- when it was put aside already. Of several events in the batch with this id, all are put aside. Fails when there is
--- no such batch, or no such event in it.
+-- Tags an event of an open batch for retry: it is redelivered to this consumer after the given time. Returns 1, or 0
+-- when the event was tagged already. Tags all events of the batch with this id. Fails when the batch is not open or
+-- does not contain the event.
 create or replace function pgq.event_retry(x_batch_id bigint, x_event_id bigint, x_retry_time timestamptz)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
 as $$
 declare
     batch record;
-    put_aside bigint;
+    tagged bigint;
     present bigint := 0;
 begin
     select s.sub_queue, s.sub_id, pgq.batch_event_sql(s.sub_batch) as events into batch
@@ -34,12 +34,12 @@ begin
             '    returning 1) '
             'select (select count(*) from put), (select count(*) from named)',
             batch.events)
-        into put_aside, present using x_event_id, batch.sub_queue, batch.sub_id, x_retry_time;
+        into tagged, present using x_event_id, batch.sub_queue, batch.sub_id, x_retry_time;
     end if;
     if present = 0 then
         raise exception 'event not found';
     end if;
-    return least(put_aside, 1);
+    return least(tagged, 1);
 end
 $$;
 

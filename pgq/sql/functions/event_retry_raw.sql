@@ -1,5 +1,5 @@
--- Puts an event with the given columns aside for a consumer; without an id it gets the queue's next one.
--- Returns the id. Fails when the consumer is not registered.
+-- Inserts an event with the given columns into a consumer's retry events. Without an id the event gets the queue's next
+-- one. Returns the id. Fails when the consumer is not registered.
 create or replace function pgq.event_retry_raw(
     x_queue text, x_consumer text, x_retry_after timestamptz, x_ev_id bigint, x_ev_time timestamptz,
     x_ev_retry integer, x_ev_type text, x_ev_data text, x_ev_extra1 text, x_ev_extra2 text, x_ev_extra3 text,

@@ -1,4 +1,4 @@
--- Gives up to ten events whose time has come back to their queues. Returns how many; to be called until that
+-- Moves up to ten events whose retry is due back into their queues. Returns the number of events; call it until that
 -- is 0.
 create or replace function pgq.maint_retry_events()
 returns integer

@@ -1,7 +1,7 @@
--- Begins to rotate a queue's tables if that is due: the oldest table is emptied and takes the events from now
--- on. Nothing happens as long as the rotation before is not finished, a consumer may need the oldest table,
--- or somebody uses it. Returns 0. Fails when a consumer's tick is missing, or has transaction ids that this
--- server has not reached, as in a database that was moved: it would seem to be past every rotation.
+-- Begins to rotate a queue's tables if a rotation is due: truncates the oldest table, which receives new events from
+-- then on. Does nothing while the previous rotation is not finished, a consumer may need the oldest table, or another
+-- session uses it. Returns 0. Fails when a consumer's tick is missing, or has transaction ids that this server has not
+-- reached, as in a database that was moved: the consumer would seem to be past every rotation.
 create or replace function pgq.maint_rotate_tables_step1(i_queue_name text)
 returns integer
 language plpgsql set search_path = pg_catalog, pg_temp
@@ -30,7 +30,7 @@ begin
         raise exception 'queue % maint failure: a consumer is at transaction ids that the server has not reached',
             i_queue_name
             using errcode = 'data_corrupted',
-                  hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
+                  hint = 'The database was moved here; run "pgqadm CONFIG.ini repair".';
     end if;
     -- All transactions below `queue_switch_step2` must have ended before the tick of the consumer that is farthest
     -- behind (DESIGN.md, D46); and before now, for a consumer that registers later.

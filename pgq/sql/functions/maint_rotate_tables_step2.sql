@@ -1,5 +1,5 @@
--- Finishes rotations that `maint_rotate_tables_step1` began, in a later transaction: who still inserts into
--- the table before has a transaction id below the one that is recorded here. Returns 0.
+-- Finishes the rotations that `maint_rotate_tables_step1` began, in a later transaction: every transaction that still
+-- inserts into the previous table has an id below the one that is recorded here. Returns 0.
 create or replace function pgq.maint_rotate_tables_step2()
 returns integer
 language plpgsql set search_path = pg_catalog, pg_temp
@@ -8,8 +8,9 @@ begin
     -- The recorded id has to be younger than the rotation's commit. One that was given to this transaction
     -- before now need not be; then a later call records its own.
     if txid_current_if_assigned() is null then
-        -- No other call can finish a rotation, and so none can begin, between the look and the record. The lock is one
-        -- that wants a right: an advisory lock could be taken by whoever connects, and would stop all rotations.
+        -- The lock keeps other calls from finishing a rotation, and so a new one from beginning, between the check and
+        -- the update. It is a table lock, which needs a privilege: any session could hold an advisory lock, and thereby
+        -- stop all rotations.
         lock table pgq.retry_queue in share update exclusive mode;
         update pgq.queue q set queue_switch_step2 = txid_current() where q.queue_switch_step2 is null;
     end if;

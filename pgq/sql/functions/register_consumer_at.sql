@@ -49,15 +49,15 @@ begin
     insert into pgq.subscription (sub_queue, sub_consumer, sub_last_tick) values (queue, consumer, start_tick)
     on conflict (sub_queue, sub_consumer) do nothing
     returning sub_id into own_id;
-    -- Who shares an id shares retry events, and is removed together with the other one.
+    -- Consumers that share an id would share retry events, and unregistering one would remove both.
     if exists (
         select from pgq.subscription s
         where s.sub_id = own_id and (s.sub_queue <> queue or s.sub_consumer <> consumer))
     then
-        raise exception 'cannot register consumer %: id % is another consumer''s, the sequence of ids is behind',
+        raise exception 'cannot register consumer %: id % belongs to another consumer, the sequence of ids is behind',
             x_consumer_name, own_id
             using errcode = 'data_corrupted',
-                  hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
+                  hint = 'The database was moved here; run "pgqadm CONFIG.ini repair".';
     end if;
     return (own_id is not null)::integer;
 end

@@ -1,8 +1,8 @@
--- Makes a tick for a queue if one is due. Returns its id, or null. Fails when there is no such queue, it is
--- paused, its ticks come from elsewhere, the transaction's snapshot is older than the last tick, or the last
+-- Makes a tick for a queue if one is due. Returns the tick's id, or null. Fails when the queue does not exist, is
+-- paused or has an external ticker, when the transaction's snapshot is older than the last tick, and when the last
 -- tick has transaction ids that this server has not reached, as in a database that was moved.
 --
--- Sequences that are behind the last tick are moved past it, and a last tick from the future is not waited for.
+-- Moves sequences that are behind the last tick past it. A last tick with a time in the future does not delay the tick.
 --
 -- With new events a tick is due when there are `queue_ticker_max_count` of them, or when the last tick is
 -- `queue_ticker_max_lag` old. Without, it is due when the last tick is half of that old, and either
@@ -31,8 +31,8 @@ begin
     if obstacle is not null then
         raise exception '%', obstacle;
     end if;
-    -- Two ticks at once could get their ids in another order than their snapshots, and events between them
-    -- would come twice. Every statement below the lock has a snapshot that is newer than the last tick's.
+    -- Two concurrent ticks could get their ids in another order than their snapshots, and events between them
+    -- would be delivered twice. Every statement below the lock has a snapshot that is newer than the last tick's.
     if not pg_catalog.pg_try_advisory_xact_lock(
         pg_catalog.hashtext('pgq ticker'::pg_catalog.text), que.queue_id % 256)
     then
@@ -46,20 +46,20 @@ begin
     if found then
         -- A tick with lower ids would end a batch of nothing, and what was committed since would be lost.
         if last_tick.next_id > txid_snapshot_xmax(txid_current_snapshot()) then
-            raise exception 'cannot tick queue %: tick % is of transaction id %, the server is at % only',
+            raise exception 'cannot tick queue %: tick % has transaction id %, but the server is at %',
                 i_queue_name, last_tick.tick_id, last_tick.next_id, txid_snapshot_xmax(txid_current_snapshot())
                 using errcode = 'data_corrupted',
-                      hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
+                      hint = 'The database was moved here; run "pgqadm CONFIG.ini repair".';
         end if;
         if reached < last_tick.tick_event_seq then
             raise warning 'Negative new_events?  old=% cur=%', last_tick.tick_event_seq, reached;
-            -- How many events have come is not known, so a tick is due.
+            -- The number of new events is unknown, so a tick is due.
             reached := setval(
                 que.queue_event_seq::regclass,
                 last_tick.tick_event_seq + que.queue_ticker_max_count * 2::bigint + 1000);
         end if;
         new_events := reached - last_tick.tick_event_seq;
-        -- A tick that came from elsewhere may be at `infinity`.
+        -- A tick that another program has made may be at `infinity`.
         age := case
             when not pg_catalog.isfinite(last_tick.tick_time) then que.queue_ticker_max_lag
             when last_tick.tick_time > clock_timestamp()
@@ -87,7 +87,7 @@ begin
         end if;
     end if;
     -- A snapshot that the transaction keeps may be older than the last tick, which it then does not see; a
-    -- tick with it would go back in time, and events come twice. Inserting its id finds out, and fails.
+    -- tick with it would go back in time, and events would be delivered twice. Inserting the last tick's id fails then.
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
         insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
         select que.queue_id, id, reached
@@ -139,10 +139,10 @@ begin
         where q.queue_name = i_queue_name and q.queue_external_ticker
           and txid_snapshot_xmax(newest.tick_snapshot) > txid_snapshot_xmax(txid_current_snapshot()))
     then
-        raise exception 'cannot tick queue %: its last tick is of transaction ids that the server has not reached',
+        raise exception 'cannot tick queue %: its last tick has transaction ids that the server has not reached',
             i_queue_name
             using errcode = 'data_corrupted',
-                  hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
+                  hint = 'The database was moved here; run "pgqadm CONFIG.ini repair".';
     end if;
     insert into pgq.tick (tick_id, tick_queue, tick_event_seq, tick_time)
     select i_tick_id, q.queue_id, i_event_seq, i_orig_timestamp from pgq.queue q
@@ -201,8 +201,8 @@ begin
         order by que.queue_name
     loop
         if due.is_moved then
-            raise warning 'queue % is not ticked: its last tick is of transaction ids that the server has not reached',
-                due.queue_name using hint = 'The database was moved here; "pgqadm CONFIG.ini repair" mends it.';
+            raise warning 'cannot tick queue %: its last tick has transaction ids that the server has not reached',
+                due.queue_name using hint = 'The database was moved here; run "pgqadm CONFIG.ini repair".';
         elsif pg_try_advisory_xact_lock(hashtext('pgq ticker'), due.queue_id % 256) then
             made := made + (pgq.ticker(due.queue_name) is not null)::integer;
         end if;

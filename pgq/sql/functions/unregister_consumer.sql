@@ -1,6 +1,5 @@
--- Removes a consumer from a queue, together with the events that it put aside and with the subconsumers that
--- share its subscription; a subconsumer, whose row has a whole batch or no tick at all, goes alone. Returns how
--- many subscriptions it removed.
+-- Removes a consumer from a queue, with its retry events and the subconsumers that share its subscription. Removes a
+-- subconsumer, whose row has a whole batch or no tick at all, alone. Returns the number of removed subscriptions.
 create or replace function pgq.unregister_consumer(x_queue_name text, x_consumer_name text)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp

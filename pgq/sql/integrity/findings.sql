@@ -1,6 +1,6 @@
--- What of the tables of PgQ does not fit the server, the clock, or each other: one row for each, with its kind, queue,
--- consumer, the object that it is about, and two numbers. Needs no rights but those that everybody has: what this
--- role may not see is left out.
+-- Returns the inconsistencies of PgQ's tables with the server, the clock, or each other: one row for each, with its kind,
+-- queue, consumer, object, and the numbers reached and needed. Every role may run it; objects that the role may not read
+-- are skipped.
 with moment as materialized (
     -- A transaction is not in its own snapshot, but may have written its id.
     select greatest(pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()),

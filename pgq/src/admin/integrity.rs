@@ -1,6 +1,6 @@
-//! What in a database does not fit: sequences behind their tables, ids of another server's transactions, ticks from
-//! the future, consumers that share an id. A restore, a logical migration, a failover or a changed clock leaves it
-//! behind.
+//! Inconsistencies in PgQ's tables: sequences behind their tables, transaction ids of another server, ticks with a time
+//! in the future, consumers that share an id. A restore, a logical migration, a failover or a clock that was set back
+//! may cause them.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,8 +24,8 @@ mod repair;
 
 pub use self::finding::{Finding, Problem};
 pub use self::read::inspect;
-pub(crate) use self::read::{at_a_glance, inspect_at_most};
+pub(crate) use self::read::{inspect_up_to, inspect_without_events};
 pub use self::repair::{Repair, repair};
 
-/// How every message about such a database ends.
-pub(crate) const ADVICE: &str = "the database was moved or restored; `pgqadm CONFIG.ini repair` mends it";
+/// The end of messages about an inconsistent database.
+pub(crate) const ADVICE: &str = "the database was moved or restored; run `pgqadm CONFIG.ini repair`";

@@ -1,29 +1,29 @@
-//! Where a consumer stands on a queue.
+//! The position of a consumer on a queue.
 
 use crate::names::bytes;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::admin::find_queue;
+use crate::admin::queue_lookup;
 use crate::error::Error;
 use crate::names::{self, Name};
 
-/// Where a registered consumer stands.
+/// The position of a registered consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Position {
-    /// At a position of its own.
+    /// The consumer has a position of its own.
     Own {
-        /// The tick behind which the next batch begins, or the open one.
+        /// The tick after which the next batch begins, or the open batch.
         tick: i64,
-        /// The batch that it has open.
+        /// The open batch, if any.
         batch: Option<i64>,
     },
-    /// At that of another consumer, of which it is a subconsumer.
+    /// A subconsumer, which shares the position of another consumer.
     Shared {
-        /// The name of the other one.
+        /// The name of the consumer that has the position.
         consumer: String,
-        /// The batch that the subconsumer has open.
+        /// The batch that the subconsumer has open, if any.
         batch: Option<i64>,
     },
 }
@@ -34,16 +34,17 @@ impl Position {
         let (tick, batch, other): (Option<i64>, _, Option<Name>) = (row.get(1), row.get(2), row.get(3));
         match (other.map(|name| name.0), tick) {
             (None, Some(tick)) => Some(Position::Own { tick, batch }),
-            // Who has no tick shares one, even when nobody knows whose.
+            // A row without a tick is a subconsumer's, even when its consumer cannot be found.
             (other, _) => Some(Position::Shared { consumer: other.unwrap_or(consumer.to_owned()), batch }),
         }
     }
 }
 
-/// $1 queue, $2 consumer. Its tick and batch, and the consumer whose position it shares, if it is a subconsumer.
-/// No row: there is no such queue; a null id: no such consumer.
+/// $1 queue, $2 consumer. Returns the id, tick and batch of the consumer, and for a subconsumer the name of its consumer.
+/// No row: the queue does not exist. A null id: the consumer is not registered.
 ///
-/// A subconsumer's name begins with its consumer's; its row may look like any other at times.
+/// A subconsumer is recognized by its name, which begins with its consumer's name and a dot: while it has a batch open,
+/// its row has the same columns set as a consumer's.
 const CONSUMER_POSITION: &str = concat!(
     "select sub_id, sub_last_tick, sub_batch, ( \
          select ",
@@ -58,11 +59,11 @@ const CONSUMER_POSITION: &str = concat!(
      where queue_name = $1"
 );
 
-/// Returns where a consumer stands; `None` when it is not registered.
+/// Returns a consumer's position; `None` when the consumer is not registered.
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when
+/// When PgQ is not installed or the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when
 /// the server fails.
 pub fn consumer_position(
     client: &mut impl GenericClient,
@@ -70,17 +71,17 @@ pub fn consumer_position(
     consumer: &str,
 ) -> Result<Option<Position>, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    let what = format!("cannot look for consumer `{consumer}`");
-    let row = find_queue::on_known_queue(client, queue, &what, CONSUMER_POSITION, &values)?;
+    let what = format!("cannot look up consumer `{consumer}`");
+    let row = queue_lookup::query_listed_queue(client, queue, &what, CONSUMER_POSITION, &values)?;
     Ok(Position::read(&row, consumer))
 }
 
-/// Returns where a consumer stands, which has to be registered.
+/// Returns the position of a consumer, which must be registered.
 ///
 /// # Errors
 ///
 /// As [`consumer_position`], and when the consumer is not registered
-/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), with those that are.
+/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)). The error lists the registered consumers.
 pub fn require_consumer(
     client: &mut impl GenericClient,
     queue: &str,
@@ -89,18 +90,18 @@ pub fn require_consumer(
     consumer_position(client, queue, consumer)?.ok_or_else(|| unregistered(client, queue, consumer))
 }
 
-/// Makes the error of a consumer that is not registered, with those that are.
+/// Makes the error for a consumer that is not registered, with the names of the registered consumers.
 fn unregistered(client: &mut impl GenericClient, queue: &str, consumer: &str) -> Error {
     match consumer_names(client, queue) {
         Ok(names) => {
-            let there = find_queue::there_are(&names);
-            Error::missing(format!("consumer `{consumer}` is not registered; {there}")).on_queue(queue)
+            let registered = queue_lookup::list_of_names(&names);
+            Error::missing(format!("consumer `{consumer}` is not registered; {registered}")).on_queue(queue)
         }
         Err(error) => error,
     }
 }
 
-/// $1 queue. Consumers with a position of their own. No row: there is no such queue.
+/// $1 queue. Returns the names of consumers with a position of their own. No row: the queue does not exist.
 const CONSUMER_NAMES: &str = concat!(
     "select array( \
          select ",
@@ -112,7 +113,12 @@ const CONSUMER_NAMES: &str = concat!(
 
 fn consumer_names(client: &mut impl GenericClient, queue: &str) -> Result<Vec<String>, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
-    let row =
-        find_queue::on_known_queue(client, queue, "cannot list the consumers", CONSUMER_NAMES, &values)?;
+    let row = queue_lookup::query_listed_queue(
+        client,
+        queue,
+        "cannot list the consumers",
+        CONSUMER_NAMES,
+        &values,
+    )?;
     Ok(names::all(row.get(0)))
 }

@@ -1,4 +1,4 @@
-//! The settings of queues.
+//! Reading the settings of queues.
 
 use crate::names::bytes;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::admin::find_queue;
+use crate::admin::queue_lookup;
 use crate::error::Error;
 use crate::names::{self, Name};
 use crate::schema::{self, row_security};
@@ -17,23 +17,23 @@ use crate::schema::{self, row_security};
 pub struct QueueConfig {
     /// The queue's name.
     pub queue: String,
-    /// A tick is made at the latest when there are events that have waited for this long.
+    /// The time after which new events get a tick at the latest.
     pub ticker_max_lag: Duration,
-    /// A tick is made when this many events have come since the last one.
+    /// The number of new events since the last tick that triggers a tick.
     pub ticker_max_count: i32,
-    /// A tick is made after this time even if no events have come.
+    /// The time after which a tick is made even without new events.
     pub ticker_idle_period: Duration,
-    /// The tables of events take turns after this time at the earliest.
+    /// The time for which a table receives events before the next one may replace it.
     pub rotation_period: Duration,
-    /// Whether no ticks are made.
+    /// Whether the ticker skips the queue.
     pub ticker_paused: bool,
-    /// Whether ticks come from elsewhere, as with a queue that is a copy of another one.
+    /// Whether ticks are made by another program, as for a queue that replicates another one.
     pub external_ticker: bool,
-    /// Whether the queue takes no events.
+    /// Whether inserting events is disabled.
     pub disable_insert: bool,
-    /// How many events one transaction may insert; `None` for as many as it likes.
+    /// The number of events that one transaction may insert; `None` for no limit.
     pub per_tx_limit: Option<i32>,
-    /// Functions that maintenance calls with the queue's name.
+    /// The functions that maintenance calls with the queue's name.
     pub extra_maint: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ impl QueueConfig {
     }
 }
 
-/// Returns the settings of every queue, in the order of their names.
+/// Returns the settings of every queue, ordered by name.
 ///
 /// # Errors
 ///
@@ -72,11 +72,11 @@ pub fn queue_configs(client: &mut impl GenericClient) -> Result<Vec<QueueConfig>
 pub fn queue_config(client: &mut impl GenericClient, queue: &str) -> Result<QueueConfig, Error> {
     match read(client, Some(queue))?.pop() {
         Some(config) => Ok(config),
-        None => Err(find_queue::unknown(client, queue)),
+        None => Err(queue_lookup::unknown_queue(client, queue)),
     }
 }
 
-/// $1 queue or null for all.
+/// $1 queue, or null for all queues.
 const QUEUE_CONFIGS: &str = concat!(
     "select ",
     bytes!("queue_name"),
@@ -102,7 +102,7 @@ fn read(client: &mut impl GenericClient, queue: Option<&str>) -> Result<Vec<Queu
     Ok(rows.iter().map(QueueConfig::new).collect())
 }
 
-/// An interval below zero ticks or rotates as zero does.
+/// Returns an interval as a duration. A negative interval has the effect of zero in PgQ, and is returned as zero.
 fn duration(seconds: f64) -> Duration {
     if seconds > 0.0 { Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX) } else { Duration::ZERO }
 }

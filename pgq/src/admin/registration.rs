@@ -1,4 +1,4 @@
-//! Consumers of queues: register, move, unregister.
+//! Registering consumers and subconsumers, and moving consumers to other positions.
 
 use crate::sql::wait_for_disk;
 use dbscript::printable;
@@ -9,20 +9,22 @@ use postgres::{GenericClient, Row, Transaction};
 use crate::admin::integrity::ADVICE;
 use crate::admin::position::{Position, consumer_position, require_consumer};
 use crate::admin::ticks::{require_tick, tick_time};
-use crate::admin::{exclusive, find_queue};
+use crate::admin::{name_locks, queue_lookup};
 use crate::error::Error;
 use crate::event::checkpoint::Checkpoint;
 
-/// $1 queue, $2 consumer. No row: there is no such queue.
+/// $1 queue, $2 consumer. No row: the queue does not exist.
 const REGISTER: &str = "select pgq.register_consumer(queue_name, $2) from pgq.queue where queue_name = $1";
 
-/// Registers a consumer; its first batch is what comes after the queue's last tick. Returns `false` when it
-/// was registered already. PgQ: `pgq.register_consumer`.
+/// Registers a consumer. Its first batch begins at the queue's last tick. Returns `false` when the consumer was
+/// registered already. PgQ: `pgq.register_consumer`.
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, the queue does not exist or has no tick yet, the name is empty, when the consumer would
-/// share another one's id, as in a database that was moved without its sequences, and when the server refuses.
+/// - PgQ is not installed, the queue does not exist, or the queue has no tick yet.
+/// - The name is empty.
+/// - The consumer would share the id of another one, as in a database that was moved without its sequences.
+/// - The server refuses.
 pub fn register_consumer(
     client: &mut impl GenericClient,
     queue: &str,
@@ -30,15 +32,15 @@ pub fn register_consumer(
 ) -> Result<bool, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
     let what = format!("cannot register consumer `{consumer}`");
-    exclusive::of_consumer(client, queue, consumer, &what, |transaction| {
+    name_locks::change_registration(client, queue, consumer, &what, |transaction| {
         require_free_ids(transaction, queue, consumer, &what)?;
-        let row = find_queue::on_queue(transaction, queue, &what, REGISTER, &values);
+        let row = queue_lookup::query_queue(transaction, queue, &what, REGISTER, &values);
         finish_registration(transaction, queue, consumer, &what, row)
     })
 }
 
-/// Returns whether a consumer is new, which fails when it would share another one's id: they would share retry events,
-/// and be removed together.
+/// Returns whether a consumer is new. Fails when a new consumer shares the id of another one: the two would share retry
+/// events, and unregistering one would remove both.
 fn finish_registration(
     transaction: &mut Transaction<'_>,
     queue: &str,
@@ -46,15 +48,15 @@ fn finish_registration(
     what: &str,
     registered: Result<Row, Error>,
 ) -> Result<bool, Error> {
-    let is_new = registered.map_err(|error| explained(what, error))?.get::<_, i32>(0) != 0;
+    let is_new = registered.map_err(|error| with_advice(what, error))?.get::<_, i32>(0) != 0;
     if is_new {
         require_own_id(transaction, queue, consumer, what)?;
     }
     Ok(is_new)
 }
 
-/// $1 queue, $2 consumer. Whether it is not registered, and the sequence of the ids of registrations is behind; no is
-/// the answer to a role that may not see the sequence. No row: there is no such queue.
+/// $1 queue, $2 consumer. Returns whether the consumer is not registered and the sequence of registration ids is behind;
+/// `false` for a role that may not read the sequence. No row: the queue does not exist.
 const IDS_ARE_BEHIND: &str = "select case \
          when pg_catalog.has_sequence_privilege('pgq.subscription_sub_id_seq'::pg_catalog.text, 'select'::pg_catalog.text) \
          then coalesce(coalesce(pg_catalog.pg_sequence_last_value('pgq.subscription_sub_id_seq'::pg_catalog.regclass), \
@@ -64,7 +66,7 @@ const IDS_ARE_BEHIND: &str = "select case \
              where sub_queue = queue_id and co_name = $2) \
      from pgq.queue where queue_name = $1";
 
-/// Fails for a new consumer when the next id would be one in use, as far as this role may see that.
+/// Fails for a new consumer when the next id is in use already, as far as this role may see that.
 fn require_free_ids(
     transaction: &mut Transaction<'_>,
     queue: &str,
@@ -72,9 +74,9 @@ fn require_free_ids(
     what: &str,
 ) -> Result<(), Error> {
     let row = ids_of(transaction, IDS_ARE_BEHIND, (queue, consumer), what)?;
-    // A queue that is not there is the registration's to say.
+    // The registration itself reports a missing queue.
     match row.is_some_and(|row| row.get(0)) {
-        true => Err(moved(what).on_queue(queue)),
+        true => Err(ids_behind(what).on_queue(queue)),
         false => Ok(()),
     }
 }
@@ -91,7 +93,8 @@ fn ids_of(
     transaction.query_typed_opt(statement, &values).map_err(failed)
 }
 
-/// $1 queue, $2 consumer. Who else has the id of a new registration. Subconsumers share their consumer's id.
+/// $1 queue, $2 consumer. Returns another consumer that has the id of a new registration. Subconsumers share their
+/// consumer's id.
 const SHARED_ID: &str = "select other_name.co_name \
      from pgq.queue que \
      join pgq.subscription own on own.sub_queue = que.queue_id \
@@ -103,7 +106,7 @@ const SHARED_ID: &str = "select other_name.co_name \
          or not pg_catalog.starts_with(other_name.co_name, $2::pg_catalog.text || '.'::pg_catalog.text)) \
      limit 1";
 
-/// Fails when a new consumer has another one's id.
+/// Fails when a new consumer has the id of another one.
 fn require_own_id(
     transaction: &mut Transaction<'_>,
     queue: &str,
@@ -114,35 +117,36 @@ fn require_own_id(
     match row.and_then(|row| row.get::<_, Option<String>>(0)) {
         None => Ok(()),
         Some(other) => {
-            let why = format!("its id would be that of consumer `{}`", printable(&other));
+            let why = format!("its id is used by consumer `{}`", printable(&other));
             Err(Error::failed(format!("{what}: {why}; {ADVICE}")).on_queue(queue))
         }
     }
 }
 
-/// Says more about an error that a sequence is the reason of which is behind its table.
-fn explained(what: &str, error: Error) -> Error {
+/// Adds advice to an error that is caused by a sequence behind its table.
+fn with_advice(what: &str, error: Error) -> Error {
     match error.sqlstate() {
-        Some(&SqlState::DATA_CORRUPTED | &SqlState::UNIQUE_VIOLATION) => moved(what).caused_by(error),
+        Some(&SqlState::DATA_CORRUPTED | &SqlState::UNIQUE_VIOLATION) => ids_behind(what).caused_by(error),
         _ => error,
     }
 }
 
-fn moved(what: &str) -> Error {
-    Error::failed(format!("{what}: the sequence of ids is behind those in use; {ADVICE}"))
+fn ids_behind(what: &str) -> Error {
+    Error::failed(format!("{what}: the sequence of ids is behind the ids in use; {ADVICE}"))
 }
 
-/// Registers a consumer, or moves it, to start behind a given tick; a batch it has open is closed. PgQ:
-/// `pgq.register_consumer_at`.
+/// Registers a consumer at a tick, or moves a registered one there. Its next batch begins at that tick; an open batch is
+/// closed. Returns `false` when the consumer was registered already. PgQ: `pgq.register_consumer_at`.
 ///
-/// A tick whose number was remembered outside of the queue is another one after a restore or a failover;
-/// [`register_consumer_at_checkpoint`] compares its time.
+/// After a restore or a failover, a tick number that was stored outside of the queue may belong to another tick.
+/// [`register_consumer_at_checkpoint`] compares the tick's time too.
 ///
 /// # Errors
 ///
-/// As [`register_consumer`]; when the queue has no such tick ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), with
-/// the first and the last one; and when the consumer shares the position of another one
-/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
+/// - As [`register_consumer`].
+/// - The queue does not have the tick ([`ErrorKind::Missing`](crate::ErrorKind::Missing)). The error names the first and
+///   the last tick.
+/// - The consumer is a subconsumer ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
 pub fn register_consumer_at(
     client: &mut impl GenericClient,
     queue: &str,
@@ -152,17 +156,18 @@ pub fn register_consumer_at(
     register_consumer_at_checkpoint(client, queue, consumer, &Checkpoint { tick, time: None })
 }
 
-/// $1 queue, $2 consumer, $3 tick. No row: there is no such queue.
+/// $1 queue, $2 consumer, $3 tick. No row: the queue does not exist.
 const REGISTER_AT: &str =
     "select pgq.register_consumer_at(queue_name, $2, $3) from pgq.queue where queue_name = $1";
 
-/// As [`register_consumer_at`], at a tick that was remembered elsewhere, which the queue must still have: under its
-/// number and, if that was remembered too, with its time.
+/// Registers or moves a consumer, as [`register_consumer_at`] does, at a tick that was stored outside of the queue. The
+/// queue must still have a tick of that number and, if the checkpoint has a time, of that time.
 ///
 /// # Errors
 ///
-/// As [`register_consumer_at`]; when the queue's tick of that number was made at another time, the error
-/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)) shows both times.
+/// - As [`register_consumer_at`].
+/// - The queue's tick of that number has another time ([`ErrorKind::Missing`](crate::ErrorKind::Missing)). The error
+///   shows both times.
 pub fn register_consumer_at_checkpoint(
     client: &mut impl GenericClient,
     queue: &str,
@@ -173,18 +178,18 @@ pub fn register_consumer_at_checkpoint(
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&tick, Type::INT8)];
     let what = format!("cannot register consumer `{consumer}` at tick {tick}");
-    exclusive::of_consumer(client, queue, consumer, &what, |transaction| {
-        require_own(transaction, queue, consumer)?;
+    name_locks::change_registration(client, queue, consumer, &what, |transaction| {
+        require_own_position(transaction, queue, consumer)?;
         require_tick(transaction, queue, tick)?;
-        require_time(transaction, (queue, consumer), checkpoint)?;
+        require_same_time(transaction, (queue, consumer), checkpoint)?;
         require_free_ids(transaction, queue, consumer, &what)?;
-        let row = find_queue::on_known_queue(transaction, queue, &what, REGISTER_AT, &values);
+        let row = queue_lookup::query_listed_queue(transaction, queue, &what, REGISTER_AT, &values);
         finish_registration(transaction, queue, consumer, &what, row)
     })
 }
 
-/// Fails when the queue's tick was made at another time than the one that is meant.
-fn require_time(
+/// Fails when the queue's tick has another time than the checkpoint.
+fn require_same_time(
     client: &mut impl GenericClient,
     (queue, consumer): (&str, &str),
     checkpoint: &Checkpoint,
@@ -192,37 +197,38 @@ fn require_time(
     if checkpoint.time.is_none() {
         return Ok(());
     }
-    let there = Checkpoint { tick: checkpoint.tick, time: tick_time(client, queue, checkpoint.tick)? };
-    if there.is(checkpoint) {
+    let current = Checkpoint { tick: checkpoint.tick, time: tick_time(client, queue, checkpoint.tick)? };
+    if current.is(checkpoint) {
         return Ok(());
     }
     let what = format!(
-        "consumer `{consumer}` cannot be moved to {checkpoint}: the queue has {there}, so it was restored, failed over or \
-         made anew since; --reset forgets the tick and goes on where the queue stands"
+        "cannot move consumer `{consumer}` to {checkpoint}: the queue has {current}, so it was restored, failed over or \
+         recreated since; run with --reset to discard the recorded tick and continue at the queue's position"
     );
     Err(Error::missing(what).on_queue(queue))
 }
 
-/// Fails for a subconsumer, which must not get a position beside the one that it shares.
-fn require_own(client: &mut impl GenericClient, queue: &str, consumer: &str) -> Result<(), Error> {
+/// Fails for a subconsumer, which has no position of its own to change.
+fn require_own_position(client: &mut impl GenericClient, queue: &str, consumer: &str) -> Result<(), Error> {
     match consumer_position(client, queue, consumer)? {
         Some(Position::Shared { consumer: other, .. }) => {
-            let what = format!("consumer `{consumer}` shares the position of `{other}` and cannot be moved");
+            let what =
+                format!("cannot move consumer `{consumer}`: `{consumer}` shares the position of `{other}`");
             Err(Error::usage(what).on_queue(queue))
         }
         _ => Ok(()),
     }
 }
 
-/// $1 queue, $2 consumer, $3 subconsumer. No row: there is no such queue.
+/// $1 queue, $2 consumer, $3 subconsumer. No row: the queue does not exist.
 const REGISTER_SUBCONSUMER: &str = concat!(
     "select pgq_coop.register_subconsumer(queue_name, $2, $3), ",
     wait_for_disk!(),
     " from pgq.queue where queue_name = $1"
 );
 
-/// Registers a subconsumer, which shares the consumer's position with others, and the consumer too when it is not
-/// there yet. Returns `false` when the subconsumer was registered already. PgQ: `pgq_coop.register_subconsumer`.
+/// Registers a subconsumer, which shares the consumer's position with other subconsumers. Registers the consumer too if
+/// necessary. Returns `false` when the subconsumer was registered already. PgQ: `pgq_coop.register_subconsumer`.
 ///
 /// # Errors
 ///
@@ -240,13 +246,13 @@ pub fn register_subconsumer(
     let failed = |error| Error::failed(&*what).on_queue(queue).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     require_free_ids(&mut transaction, queue, consumer, &what)?;
-    let row = find_queue::on_queue(&mut transaction, queue, &what, REGISTER_SUBCONSUMER, &values);
+    let row = queue_lookup::query_queue(&mut transaction, queue, &what, REGISTER_SUBCONSUMER, &values);
     let row = row.map_err(|error| match error.sqlstate() {
         Some(&SqlState::INVALID_SCHEMA_NAME | &SqlState::UNDEFINED_FUNCTION) => Error::missing(
-            "cooperative consumers are not installed; `pgqadm CONFIG.ini install` or `pgq::schema::install` installs them",
+            "cooperative consumers are not installed; run `pgqadm CONFIG.ini install` or `pgq::schema::install`",
         )
         .caused_by(error),
-        _ => explained(&what, error),
+        _ => with_advice(&what, error),
     })?;
     let is_new = row.get::<_, i32>(0) != 0;
     if is_new {
@@ -256,17 +262,18 @@ pub fn register_subconsumer(
     Ok(is_new)
 }
 
-/// Registers a consumer at the position of another one, or moves it there; a batch it has open is closed. Returns
-/// `false` when it was registered already.
+/// Registers a consumer at the position of another one, or moves a registered one there; its open batch is closed.
+/// Returns `false` when the consumer was registered already.
 ///
-/// Where the other one has a batch open, the position is the beginning of that batch. Events that the other one
-/// put aside, for a retry or as failed, are not copied.
+/// If the other consumer has a batch open, the position is the beginning of that batch. The other consumer's retry events
+/// and failed events are not copied.
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, when the queue does not exist or the other consumer is not registered on it
-/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when one of the two shares the position of another one
-/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), and when the server refuses.
+/// - PgQ is not installed, the queue does not exist, or the other consumer is not registered on it
+///   ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
+/// - One of the two is a subconsumer ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
+/// - The server refuses.
 pub fn register_consumer_copy(
     client: &mut impl GenericClient,
     queue: &str,
@@ -277,24 +284,27 @@ pub fn register_consumer_copy(
     register_consumer_at(client, queue, consumer, tick)
 }
 
-/// Returns the tick at which [`register_consumer_copy`] registers.
+/// Returns the tick at which [`register_consumer_copy`] registers a consumer.
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, when the queue does not exist or the other consumer is not registered on it
-/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when that one has no position of its own
-/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), and when the server fails.
+/// - PgQ is not installed, the queue does not exist, or the other consumer is not registered on it
+///   ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
+/// - The other consumer is a subconsumer ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
+/// - The server fails.
 pub fn position_to_copy(client: &mut impl GenericClient, queue: &str, other: &str) -> Result<i64, Error> {
     match require_consumer(client, queue, other)? {
         Position::Own { tick, .. } => Ok(tick),
         Position::Shared { consumer: main, .. } => {
-            let what = format!("consumer `{other}` shares the position of `{main}`, which can be copied");
+            let what = format!(
+                "cannot copy the position of consumer `{other}`: `{other}` shares the position of `{main}`; copy that one"
+            );
             Err(Error::usage(what).on_queue(queue))
         }
     }
 }
 
-/// $1 queue, $2 consumer. No row: there is no such queue.
+/// $1 queue, $2 consumer. No row: the queue does not exist.
 const IS_REGISTERED: &str = "select exists ( \
          select from pgq.subscription join pgq.consumer on co_id = sub_consumer \
          where sub_queue = queue_id and co_name = $2) \
@@ -307,10 +317,10 @@ pub(crate) fn is_registered(
     consumer: &str,
 ) -> Result<bool, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    find_queue::on_queue(
+    queue_lookup::query_queue(
         client,
         queue,
-        &format!("cannot look for consumer `{consumer}`"),
+        &format!("cannot look up consumer `{consumer}`"),
         IS_REGISTERED,
         &values,
     )

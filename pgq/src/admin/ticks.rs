@@ -1,21 +1,21 @@
-//! The ticks that a queue has.
+//! Looking up the ticks of a queue.
 
 use chrono::{DateTime, Utc};
 use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
-use crate::admin::find_queue;
+use crate::admin::queue_lookup;
 use crate::error::Error;
 use crate::sql;
 
-/// $1 queue, $2 tick. Whether it is there, the first and the last one. No row: there is no such queue.
+/// $1 queue, $2 tick. Returns whether the tick exists, the first and the last tick. No row: the queue does not exist.
 const TICKS: &str = "select \
          exists (select from pgq.tick where tick_queue = queue_id and tick_id = $2), \
          (select pg_catalog.min(tick_id) from pgq.tick where tick_queue = queue_id), \
          (select pg_catalog.max(tick_id) from pgq.tick where tick_queue = queue_id) \
      from pgq.queue where queue_name = $1";
 
-/// Fails when a queue does not have a tick, with the first and the last one that it has.
+/// Fails when a queue does not have a tick. The error names the first and the last tick of the queue.
 ///
 /// # Errors
 ///
@@ -23,17 +23,17 @@ const TICKS: &str = "select \
 /// exist, and when the server fails.
 pub fn require_tick(client: &mut impl GenericClient, queue: &str, tick: i64) -> Result<(), Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
-    let row = find_queue::on_known_queue(client, queue, "cannot look for the tick", TICKS, &values)?;
-    let there = match (row.get(0), row.get::<_, Option<i64>>(1), row.get::<_, Option<i64>>(2)) {
+    let row = queue_lookup::query_listed_queue(client, queue, "cannot look up the tick", TICKS, &values)?;
+    let existing = match (row.get(0), row.get::<_, Option<i64>>(1), row.get::<_, Option<i64>>(2)) {
         (true, ..) => return Ok(()),
-        (_, Some(first), Some(last)) => format!("the first is {first}, the last {last}"),
-        _ => "it has none".to_owned(),
+        (_, Some(first), Some(last)) => format!("the queue has ticks {first} to {last}"),
+        _ => "the queue has no ticks".to_owned(),
     };
-    Err(Error::missing(format!("there is no tick {tick}; {there}")).on_queue(queue))
+    Err(Error::missing(format!("tick {tick} does not exist; {existing}")).on_queue(queue))
 }
 
-/// Returns when a queue's tick was made; `None` when the queue does not have it. A queue removes a tick when all
-/// consumers are past it.
+/// Returns the time of a queue's tick; `None` when the queue does not have the tick. Rotation deletes the ticks that all
+/// consumers have passed.
 ///
 /// # Errors
 ///
@@ -45,6 +45,6 @@ pub fn tick_time(
 ) -> Result<Option<DateTime<Utc>>, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
     let row = client.query_typed_one(sql::batch::TICK_TIME, &values);
-    let failed = |error| Error::failed("cannot look for a tick").on_queue(queue).caused_by(error);
+    let failed = |error| Error::failed("cannot look up a tick").on_queue(queue).caused_by(error);
     row.and_then(|row| row.try_get(0)).map_err(failed)
 }

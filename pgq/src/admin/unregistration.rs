@@ -4,56 +4,59 @@ use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
 use crate::admin::position::{Position, consumer_position};
-use crate::admin::{exclusive, find_queue};
+use crate::admin::{name_locks, queue_lookup};
 use crate::error::Error;
 
-/// $1 queue, $2 consumer. No row: there is no such queue.
+/// $1 queue, $2 consumer. No row: the queue does not exist.
 const UNREGISTER: &str =
     "select pgq.unregister_consumer(queue_name, $2) from pgq.queue where queue_name = $1";
 
-/// $1 queue, $2 consumer, $3 subconsumer. The events of an open batch come back to the others.
+/// $1 queue, $2 consumer, $3 subconsumer. The events of an open batch are retried by the other subconsumers.
 const UNREGISTER_SUBCONSUMER: &str = "select pgq_coop.unregister_subconsumer($1, $2, $3, 1)";
 
-/// Removes a consumer and the events that it has put aside; returns `false` when it was not registered. PgQ:
-/// `pgq.unregister_consumer`.
+/// Unregisters a consumer and deletes its retry events and failed events. Returns `false` when the consumer was not
+/// registered. PgQ: `pgq.unregister_consumer`.
 ///
-/// Of a subconsumer, the position and the events stay, since others share them; what its open batch has comes back to
-/// those. PgQ: `pgq_coop.unregister_subconsumer`.
+/// For a subconsumer, the shared position, retry events and failed events stay. The events of its open batch are
+/// redelivered to the other subconsumers. PgQ: `pgq_coop.unregister_subconsumer`.
 ///
 /// # Errors
 ///
-/// When PgQ is not installed, the queue does not exist, and when the server refuses.
+/// When PgQ is not installed or the queue does not exist ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when
+/// the server refuses.
 pub fn unregister_consumer(
     client: &mut impl GenericClient,
     queue: &str,
     consumer: &str,
 ) -> Result<bool, Error> {
     let what = format!("cannot unregister consumer `{consumer}`");
-    exclusive::of_consumer(client, queue, consumer, &what, |transaction| {
+    name_locks::change_registration(client, queue, consumer, &what, |transaction| {
         let row = match consumer_position(transaction, queue, consumer)? {
             None => return Ok(false),
-            Some(Position::Shared { consumer: main, .. }) if let Some(member) = member(consumer, &main) => {
+            Some(Position::Shared { consumer: main, .. })
+                if let Some(subconsumer) = short_name(consumer, &main) =>
+            {
                 let values: [(&(dyn ToSql + Sync), Type); 3] =
-                    [(&queue, Type::TEXT), (&main, Type::TEXT), (&member, Type::TEXT)];
-                find_queue::on_known_queue(transaction, queue, &what, UNREGISTER_SUBCONSUMER, &values)?
+                    [(&queue, Type::TEXT), (&main, Type::TEXT), (&subconsumer, Type::TEXT)];
+                queue_lookup::query_listed_queue(transaction, queue, &what, UNREGISTER_SUBCONSUMER, &values)?
             }
             Some(_) => {
                 let values: [(&(dyn ToSql + Sync), Type); 2] =
                     [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-                find_queue::on_known_queue(transaction, queue, &what, UNREGISTER, &values)?
+                queue_lookup::query_listed_queue(transaction, queue, &what, UNREGISTER, &values)?
             }
         };
         Ok(row.get::<_, i32>(0) != 0)
     })
 }
 
-/// Returns what a subconsumer is called among those of its consumer.
-fn member<'a>(consumer: &'a str, main: &str) -> Option<&'a str> {
+/// Returns a subconsumer's name without the prefix of its consumer's name.
+fn short_name<'a>(consumer: &'a str, main: &str) -> Option<&'a str> {
     consumer.strip_prefix(main)?.strip_prefix('.')
 }
 
-/// Removes a subconsumer, as [`unregister_consumer`] does by its full name. Returns `false` when it was not registered.
-/// PgQ: `pgq_coop.unregister_subconsumer`.
+/// Unregisters a subconsumer, as [`unregister_consumer`] does by its full name. Returns `false` when the subconsumer was
+/// not registered. PgQ: `pgq_coop.unregister_subconsumer`.
 ///
 /// # Errors
 ///

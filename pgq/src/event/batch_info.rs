@@ -6,10 +6,8 @@ use chrono::{DateTime, Utc};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchInfo {
-    /// The batch's id, unique in the database, except that after a crash of the server it may come again with other
-    /// ticks: that a batch is opened need not have reached the disk. It does so only when a
-    /// [`Consumer`](crate::Consumer) reads the queue, so do not recognize events by it elsewhere; their ids are for
-    /// that.
+    /// The batch's id, unique in the database. After a crash of the server an id may be reused for other ticks, since the
+    /// opening of a batch is not always flushed to disk. So do not use it to recognize events elsewhere; use event ids.
     pub id: i64,
     /// The tick at which the batch starts.
     pub prev_tick: i64,
@@ -19,6 +17,6 @@ pub struct BatchInfo {
     pub prev_tick_time: DateTime<Utc>,
     /// When the batch ends; as [`Event::time`](crate::Event::time) where no `DateTime` can hold it.
     pub tick_time: DateTime<Utc>,
-    /// How many event ids were taken between its ticks, which is about how many events it has.
+    /// The number of event ids assigned between the batch's ticks, which approximates the number of its events.
     pub(crate) event_ids: i64,
 }

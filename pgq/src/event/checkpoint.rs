@@ -1,4 +1,4 @@
-//! A tick as it is remembered outside of its queue.
+//! A tick that is stored outside of its queue.
 
 use std::fmt;
 
@@ -6,17 +6,16 @@ use chrono::{DateTime, Utc};
 
 use crate::event::batch_info::BatchInfo;
 
-/// A tick of a queue as it is recorded in another place: a file, or the target of a consumer.
+/// A tick of a queue that is stored elsewhere: in a file, or in the target database of a consumer.
 ///
-/// The number alone does not identify a tick: a queue that is restored to an earlier moment, fails over to a lagging
-/// standby or is created again uses the number for another tick, with another time (DESIGN.md, D29).
+/// The number alone does not identify a tick. A queue that is restored to an earlier moment, fails over to a lagging
+/// standby or is recreated uses the number for another tick, with another time (DESIGN.md, D29).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checkpoint {
     /// The tick's number.
     pub tick: i64,
-    /// When the tick was made; `None` when whoever recorded the number did not record the time. Any tick of that number
-    /// is then taken for it.
+    /// The time of the tick; `None` if only the number was recorded. Any tick of that number matches then.
     pub time: Option<DateTime<Utc>>,
 }
 
@@ -43,7 +42,7 @@ impl Checkpoint {
     }
 }
 
-/// Where a recorded position stands, seen from a batch.
+/// A recorded position relative to a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// At the batch's start: the batch is the next one.
@@ -57,7 +56,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Returns where a recorded position stands, seen from a batch.
+    /// Compares a recorded position with a batch.
     pub fn of(recorded: &Checkpoint, batch: &BatchInfo) -> Place {
         if recorded.is(&Checkpoint::start_of(batch)) {
             Place::Start

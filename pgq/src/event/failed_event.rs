@@ -9,7 +9,7 @@ use crate::event::stored_event::{Event, Made};
 use crate::names::Name;
 use crate::time::Time;
 
-/// An event that its consumer gave up, with the reason. All that an [`Event`] tells it tells too.
+/// A failed event of a consumer, with the reason. Dereferences to its [`Event`].
 #[derive(Clone, Debug)]
 pub struct FailedEvent {
     event: Event,
@@ -23,7 +23,7 @@ const REASON: usize = 10;
 const FAILED_AT: usize = 11;
 
 impl FailedEvent {
-    /// Reads a row, whose texts need not be text: what is none is shown byte by byte.
+    /// Reads a row. Bytes of its texts that are not valid text are shown as `\x` and two digits.
     pub(crate) fn new(row: &Row) -> FailedEvent {
         let text = |column: usize| row.try_get::<_, Option<Name>>(column).ok().flatten().map(|name| name.0);
         let time = |column: usize| row.try_get(column).map_or(DateTime::<Utc>::MIN_UTC, |Time(time)| time);
@@ -40,12 +40,12 @@ impl FailedEvent {
         }
     }
 
-    /// Returns `ev_failed_reason`: what the consumer gave as the reason; `None` when it is NULL.
+    /// Returns `ev_failed_reason`, the reason that the consumer reported; `None` when it is NULL.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 
-    /// Returns `ev_failed_time`: when the consumer gave it up; as [`Event::time`] where no `DateTime` can hold it.
+    /// Returns `ev_failed_time`, the time of the failure; as [`Event::time`] where no `DateTime` can hold it.
     pub fn failed_at(&self) -> DateTime<Utc> {
         self.failed_at
     }

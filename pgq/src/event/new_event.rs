@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-/// An event to insert. What is not set is NULL.
+/// An event to insert. Fields that are not set are NULL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NewEvent<'a> {
     pub(crate) event_type: Option<&'a str>,

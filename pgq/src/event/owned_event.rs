@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::event::new_event::NewEvent;
 
-/// An event to insert later or on another thread. What is not set is NULL.
+/// An event to insert later or on another thread. Fields that are not set are NULL.
 ///
 /// ```
 /// use pgq::{NewEvent, OwnedEvent};
@@ -24,7 +24,7 @@ pub struct OwnedEvent {
 }
 
 impl OwnedEvent {
-    /// Makes an event with a type and data. [`NewEvent`] has the rest, and `From` takes it.
+    /// Makes an event with a type and data. To set other fields, convert a [`NewEvent`] by `From`.
     pub fn new(event_type: impl Into<String>, data: impl Into<String>) -> OwnedEvent {
         OwnedEvent { event_type: Some(event_type.into()), data: Some(data.into()), ..OwnedEvent::default() }
     }

@@ -1,4 +1,4 @@
-//! What events carry: urlencoded fields, rows of tables that triggers wrote, JSON.
+//! The payload of events: urlencoded fields, rows of tables that triggers wrote, JSON.
 //!
 //! [`Event::data`](crate::Event::data) is the raw text. Above it:
 //!
@@ -8,9 +8,8 @@
 //! - [`Event::change`](crate::Event::change) understands the events of the triggers `logutriga` and `jsontriga`: what
 //!   was done to which table, by which key, and the row, which becomes the same type whichever of them wrote it.
 //!
-//! Producers write with [`urlencode`] or any JSON library. Errors of what an event carries name the event and the
-//! field, and [`ErrorKind::Payload`](crate::ErrorKind::Payload) distinguishes them from others: a retry makes no such
-//! event better.
+//! Producers write with [`urlencode`] or any JSON library. Errors of a payload name the event and the field, and have
+//! the kind [`ErrorKind::Payload`](crate::ErrorKind::Payload): a retry of such an event fails again.
 //!
 //! ```
 //! use pgq::payload::{urldecode, urlencode};
@@ -70,15 +69,15 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// When there is no data, when it is no JSON, and when it is no such value.
+    /// When the event has no data, and when the data is not JSON of the type.
     pub fn json<'e, T: Deserialize<'e>>(&'e self) -> Result<T, Error> {
         self.decoded(json::value)
     }
 
-    /// Returns the change of a table that a trigger made this event of, or `None` when it is another event.
+    /// Returns the change of a table that this event describes, or `None` for an event that no trigger has inserted.
     ///
-    /// An event is taken for a change by what the triggers write into `ev_type`, and by a table in `ev_extra1`. A
-    /// trigger whose arguments give these another content makes events that are none.
+    /// An event is recognized as a change by its `ev_type`, as the triggers write it, and by a table in `ev_extra1`. Events
+    /// of a trigger whose arguments change these columns are not recognized.
     pub fn change(&self) -> Option<Change<'_>> {
         Change::of(self)
     }

@@ -87,7 +87,7 @@ impl Event {
         }
     }
 
-    /// Returns `ev_retry`: how often the event was tagged for retry so far.
+    /// Returns `ev_retry`: the number of times that the event was tagged for retry.
     pub fn retry(&self) -> i32 {
         match &self.content {
             Content::Row(row) => get(row, RETRY).unwrap_or_default(),
@@ -187,8 +187,8 @@ pub(crate) fn require_types(row: &Row) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The columns' types are [checked](require_types), and an event whose text is not UTF-8 is handed to nobody, so no
-/// value fails to convert.
+/// Returns a column's value. No conversion fails: the columns' types are [checked](require_types), and events whose text is
+/// not UTF-8 are not delivered.
 fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Option<T> {
     row.try_get::<_, Option<T>>(column).ok().flatten()
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
 use postgres::{CopyInWriter, CopyOutReader, GenericClient, Row};
 
-use crate::admin::find_queue;
+use crate::admin::queue_lookup;
 use crate::error::{Error, unwrap_io};
 use crate::lock::Lock;
 use crate::produce::encoding;
@@ -202,7 +202,7 @@ pub(crate) fn found_table(
 ) -> Result<Option<EventTable>, Error> {
     let row = answer
         .map_err(|error| Error::failed("cannot write to the queue").on_queue(queue).caused_by(error))?
-        .ok_or_else(|| find_queue::no_queue(queue))?;
+        .ok_or_else(|| queue_lookup::missing_queue(queue))?;
     let found = || EventTable { table: row.get(0), now: row.get(1), statement_timeout: row.get(3) };
     Ok((!row.get::<_, bool>(2)).then(found))
 }

@@ -3,7 +3,7 @@
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::admin::find_queue;
+use crate::admin::queue_lookup;
 use crate::error::Error;
 use crate::event::new_event::NewEvent;
 use crate::produce::bulk_insert::{BulkInsert, failed};
@@ -95,7 +95,7 @@ pub(crate) fn inserted(
 ) -> Result<Option<i64>, Error> {
     let row =
         answer.map_err(|error| Error::failed("cannot insert an event").on_queue(queue).caused_by(error))?;
-    Ok(row.ok_or_else(|| find_queue::no_queue(queue))?.get(0))
+    Ok(row.ok_or_else(|| queue_lookup::missing_queue(queue))?.get(0))
 }
 
 /// Inserts many events by COPY, all of them or none; returns their number.

@@ -2,7 +2,7 @@
 
 use postgres::{GenericClient, Transaction};
 
-use super::{path, trust};
+use super::{search_path, trust};
 use crate::error::Error;
 use crate::lock;
 use crate::sql;
@@ -20,15 +20,15 @@ pub(super) fn begin<'a>(
     let failed = |error| Error::failed(what).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
-    let search_path = path::set(&mut transaction).map_err(failed)?;
+    let given_path = search_path::set(&mut transaction).map_err(failed)?;
     lock::installation(&mut transaction)?;
-    transaction.batch_execute(sql::TELL_LESS).map_err(failed)?;
+    transaction.batch_execute(sql::HIDE_NOTICES).map_err(failed)?;
     trust::require(&mut transaction, what)?;
-    Ok((transaction, search_path))
+    Ok((transaction, given_path))
 }
 
 /// Sets the search path back, since the transaction may be part of the caller's, and commits.
-pub(super) fn commit(mut transaction: Transaction<'_>, search_path: &str) -> Result<(), postgres::Error> {
-    path::restore(&mut transaction, search_path)?;
+pub(super) fn commit(mut transaction: Transaction<'_>, given_path: &str) -> Result<(), postgres::Error> {
+    search_path::restore(&mut transaction, given_path)?;
     transaction.commit()
 }

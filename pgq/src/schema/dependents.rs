@@ -1,4 +1,4 @@
-//! What of others depends on a schema, and goes when it is removed.
+//! Listing foreign objects that depend on a schema or a queue, which a cascading drop would remove.
 
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
@@ -6,8 +6,8 @@ use postgres::{GenericClient, Transaction};
 use super::{COOP, FAILED, PGQ};
 use crate::error::Error;
 
-/// Follows dependencies as a cascade does, from `going` on. What is `inside` is not listed, nor what goes as a part of
-/// something that is listed.
+/// Common table expressions that follow dependencies from `start` as `drop … cascade` does. `listed` are the objects that
+/// would be dropped, without those `inside` the start objects and without parts of objects that are listed.
 const FOLLOW: &str = "going (classid, objid, objsubid) as ( \
          select classid, objid, 0 from start \
          union select next.classid, next.objid, next.objsubid from going g cross join lateral ( \
@@ -32,24 +32,28 @@ const FOLLOW: &str = "going (classid, objid, objsubid) as ( \
          and not (o.objsubid <> 0 and exists (select from outside whole \
              where whole.classid = o.classid and whole.objid = o.objid and whole.objsubid = 0)))";
 
-/// Names of tables and sequences that are PgQ's.
+/// The names of PgQ's tables and sequences.
 const RELATIONS: &str = "^(consumer|queue|tick|subscription|event_template|(retry|failed)_queue|\
      event_[0-9]+(_[0-9]+|_id_seq|_tick_seq)?|\
      (queue_queue|subscription_sub|consumer_co|batch)_id_seq|failed_queue_ev_failed_no_seq|\
      completed_(batch|event|tick|range)|partial_batch|checkpoint)$";
 
-/// Names of types, indexes, constraints and columns that are PgQ's.
+/// The names of PgQ's types.
 const TYPES: &str = "^tg_(facts|row_[0-9]+)$";
 
+/// The names of PgQ's indexes.
 const INDEXES: &str = "^(rq_retry_idx|fq_owner_idx|event_[0-9]+_[0-9]+_txid_idx)$";
 
+/// The names of PgQ's constraints.
 const CONSTRAINTS: &str = "(^(consumer_name_uq|queue_name_uq|subscription_batch_idx|rq_queue_id_fkey|\
      sub_(consumer|queue)_fkey|tick_queue_fkey)|_pkey)$";
 
+/// The names of the columns of PgQ's tables.
 const COLUMNS: &str = "^((queue|co|tick|sub|ev)_|(consumer_id|subconsumer_id|kind|number|prev_tick_id|ticks|\
      (last|cur)_batch_id|(batch|event)_id|last_tick_(id|time))$)";
 
-/// $1 schemas, $2 names of PgQ's functions in them. What of others is in the schemas or on their tables: as `more`.
+/// Common table expressions for the foreign objects in the schemas or on their tables: `more`. $1 schemas, $2 names of
+/// PgQ's functions.
 fn foreign() -> String {
     format!(
         "spaces (oid) as (select oid from pg_catalog.pg_namespace where nspname = any ($1::pg_catalog.text[])), \
@@ -90,7 +94,7 @@ fn foreign() -> String {
     )
 }
 
-/// $1 schemas, $2 names of PgQ's functions in them. What elsewhere would go with them, and what of others is in them.
+/// Makes the query for foreign objects that depend on the schemas or are in them. $1 schemas, $2 names of PgQ's functions.
 fn of_schemas() -> String {
     let foreign = foreign();
     format!(
@@ -110,7 +114,7 @@ fn of_schemas() -> String {
     )
 }
 
-/// Functions of schema `pgq_ext`, and those that no file of this crate is named after.
+/// The functions of schema `pgq_ext`, and of `pgq` those that no SQL file creates.
 const OTHER_FUNCTIONS: [&str; 17] = [
     "_add_completed_range",
     "_failed_release",
@@ -131,22 +135,26 @@ const OTHER_FUNCTIONS: [&str; 17] = [
     "version",
 ];
 
-/// Returns what would go with schemas when they are removed and is not theirs: views, functions, columns, defaults,
-/// foreign keys, rules and tables of others that depend on something in them, and whatever of others is in the schemas
-/// themselves or on their tables, such as functions, types, triggers, policies, indexes and columns; each as its kind
-/// and name. Triggers that make events are not among them.
+/// Returns the foreign objects that would be removed together with schemas, each as its kind and name:
+///
+/// - objects elsewhere that depend on the schemas: views, functions, columns, defaults, foreign keys, rules, tables;
+/// - objects that others have created in the schemas or on their tables: functions, types, triggers, policies, indexes,
+///   columns.
+///
+/// Triggers that insert events are not included.
 ///
 /// # Errors
 ///
 /// When the server fails.
 pub fn dependents(client: &mut impl GenericClient, schemas: &[&str]) -> Result<Vec<String>, Error> {
-    let failed = |error| Error::failed("cannot find out what depends on the schema").caused_by(error);
+    let failed = |error| Error::failed("cannot list the objects that depend on the schema").caused_by(error);
     let scripts = [&PGQ, &FAILED, &COOP].into_iter().flat_map(|script| script.functions());
-    let known: Vec<&str> = scripts.chain(OTHER_FUNCTIONS).collect();
-    list(client, &of_schemas(), &[(&schemas, Type::TEXT_ARRAY), (&known, Type::TEXT_ARRAY)]).map_err(failed)
+    let own_functions: Vec<&str> = scripts.chain(OTHER_FUNCTIONS).collect();
+    list(client, &of_schemas(), &[(&schemas, Type::TEXT_ARRAY), (&own_functions, Type::TEXT_ARRAY)])
+        .map_err(failed)
 }
 
-/// $1 queue. What would have to go with its tables and sequences.
+/// Makes the query for foreign objects that depend on a queue's tables and sequences. $1 queue.
 fn of_queue() -> String {
     format!(
         "with recursive start (classid, objid) as ( \
@@ -163,7 +171,7 @@ fn of_queue() -> String {
     )
 }
 
-/// Returns what of others depends on a queue's tables.
+/// Returns the foreign objects that depend on a queue's tables and sequences, each as its kind and name.
 pub(crate) fn dependents_of_queue(
     client: &mut impl GenericClient,
     queue: &str,
@@ -171,38 +179,41 @@ pub(crate) fn dependents_of_queue(
     list(client, &of_queue(), &[(&queue, Type::TEXT)])
 }
 
-/// For the statements that follow in the transaction.
-const UNCOMPILED: &str = "set local jit = off";
+/// Disables just-in-time compilation for the rest of the transaction.
+const DISABLE_JIT: &str = "set local jit = off";
 
-/// The planner expects millions of dependencies, and would compile for seconds what runs for milliseconds.
+/// Runs a query for dependents without just-in-time compilation: the planner expects millions of dependencies, so it would
+/// compile for seconds a query that runs for milliseconds.
 fn list(
     client: &mut impl GenericClient,
     statement: &str,
     values: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<Vec<String>, postgres::Error> {
     let mut transaction = client.transaction()?;
-    transaction.batch_execute(UNCOMPILED)?;
+    transaction.batch_execute(DISABLE_JIT)?;
     let row = transaction.query_typed_one(statement, values)?;
     transaction.commit()?;
     Ok(row.get(0))
 }
 
-/// $1 schemas. The statement that keeps others from making views and the like of their tables, or null.
+/// $1 schemas. Returns the statement that locks their tables, or null without tables. The locks prevent new dependents.
 const LOCK_TABLES: &str = "select 'lock table ' || pg_catalog.string_agg( \
          pg_catalog.format('%I.%I', nspname, relname), ', ' order by nspname, relname) || ' in access exclusive mode' \
      from pg_catalog.pg_class join pg_catalog.pg_namespace n on n.oid = relnamespace \
      where nspname = any ($1::pg_catalog.text[]) and relkind in ('r', 'p')";
 
-/// As [`dependents`], of schemas that are about to be removed: until the end of the transaction nobody else uses their
-/// tables, or makes views of them. Fails when there is one that is not among those `agreed` on, if that is given.
+/// Locks the tables of schemas that are about to be removed, and returns their [`dependents`]. Until the end of the
+/// transaction no other session can use the tables or create dependents of them.
+///
+/// With `confirmed`, the dependents whose removal an operator has confirmed, fails for any other dependent.
 ///
 /// # Errors
 ///
 /// As described, and when the server fails.
-pub fn dependents_at_last(
+pub fn lock_and_list_dependents(
     transaction: &mut Transaction<'_>,
     schemas: &[&str],
-    agreed: Option<&[String]>,
+    confirmed: Option<&[String]>,
 ) -> Result<Vec<String>, Error> {
     let what = format!("cannot remove schema `{}`", schemas.first().unwrap_or(&"pgq"));
     let failed = |error| Error::failed(&*what).caused_by(error);
@@ -211,8 +222,8 @@ pub fn dependents_at_last(
         transaction.batch_execute(&lock).map_err(failed)?;
     }
     let found = dependents(transaction, schemas)?;
-    match found.iter().find(|one| agreed.is_some_and(|agreed| !agreed.contains(one))) {
-        Some(new) => Err(Error::failed(format!("{what}: {new} depends on it, and has come since"))),
+    match found.iter().find(|one| confirmed.is_some_and(|confirmed| !confirmed.contains(one))) {
+        Some(new) => Err(Error::failed(format!("{what}: {new} depends on it and was created since"))),
         None => Ok(found),
     }
 }

@@ -1,21 +1,21 @@
-//! Installing: which schema it is to be, and what comes next to it.
+//! Installing PgQ: choosing the schema, and adding failed events and cooperative consumers.
 
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use super::extras::{EXTENSION_RIGHTS, EXTENSION_TABLES, ROLES};
-use super::own::constraints;
+use super::addons::{EXTENSION_RIGHTS, EXTENSION_TABLES, ROLES};
+use super::own_schema::constraints;
 use super::report::{Change, Kind, Report};
-use super::script::{Age, SqlScript};
+use super::sql_script::{Age, SqlScript};
 use super::state::State;
 use super::{COOP, FAILED, PGQ, change, trust};
 use crate::error::Error;
 
-const WHAT: &str = "cannot install schema `pgq`";
+const CANNOT_INSTALL: &str = "cannot install schema `pgq`";
 
-/// Installs PgQ, or brings an older own schema up to date; returns whether it was not there before.
+/// Installs PgQ, or updates an older own schema. Returns `true` when PgQ was not installed before.
 ///
-/// Takes the extension where the server offers it and this role may create it, and the own schema otherwise.
+/// Installs the extension if the server offers it and this role may create it, and the own schema otherwise.
 ///
 /// # Errors
 ///
@@ -24,20 +24,28 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     install_as(client, None).map(|report| report.change == Change::Installed)
 }
 
-/// Installs PgQ in one transaction: the given schema, or with `None` what is installed already, else the
-/// extension where the server offers it and this role may create it, else the own schema. Next to either come
-/// the store of failed events and cooperative consumers, which PgQ 3.5 lacks.
+/// Installs or updates PgQ in one transaction. `kind` selects the schema. With `None` that is the first of these that
+/// applies:
 ///
-/// Of two installations at once the second one waits for the first.
+/// 1. the schema that is installed already;
+/// 2. the extension, if the server offers it and this role may create it;
+/// 3. the own schema.
+///
+/// Also installs failed events and cooperative consumers, which PgQ 3.5 lacks. Concurrent installations wait for each
+/// other.
 ///
 /// # Errors
 ///
-/// When there is a schema `pgq` of another kind or origin, or a newer one than this crate's; when something in `pgq`
-/// or `pgq_coop` belongs to a role that could so make this one run its code ([`trust_check`](super::trust_check)); when
-/// the extension is insisted on and the server does not offer it; when the server refuses. Nothing is changed then.
+/// - A schema `pgq` of another kind, of another origin or of a newer release exists.
+/// - An object in `pgq` or `pgq_coop` belongs to a role that could thereby make this role run its code
+///   ([`trust_check`](super::trust_check)).
+/// - `kind` is the extension, and the server does not offer it.
+/// - The server refuses.
+///
+/// Nothing is changed then.
 pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result<Report, Error> {
-    let failed = |error| Error::failed(WHAT).caused_by(error);
-    let (mut transaction, search_path) = change::begin(client, WHAT)?;
+    let failed = |error| Error::failed(CANNOT_INSTALL).caused_by(error);
+    let (mut transaction, given_path) = change::begin(client, CANNOT_INSTALL)?;
     let before = State::read(&mut transaction)?;
     let damaged = before.owned && is_damaged(&mut transaction, &before).map_err(failed)?;
     let (kind, change) = decide(&before, kind, damaged)?;
@@ -46,14 +54,14 @@ pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result
         (Kind::Own, _) => transaction.batch_execute(&PGQ.sql()).map_err(failed)?,
         (Kind::Extension, _) => create_extension(&mut transaction)?,
     }
-    let extras = install_extras(&mut transaction, change)?;
-    trust::require(&mut transaction, WHAT)?;
+    let extras = install_addons(&mut transaction, change)?;
+    trust::require(&mut transaction, CANNOT_INSTALL)?;
     let roles = State::read(&mut transaction)?.granted;
-    change::commit(transaction, &search_path).map_err(failed)?;
+    change::commit(transaction, &given_path).map_err(failed)?;
     Ok(Report { kind, change, extras, roles })
 }
 
-/// Whether a queue lacks a table or a sequence.
+/// Returns whether a table or a sequence of some queue is missing.
 const LACKS_TABLES: &str = "select exists (select from pgq.queue q cross join lateral ( \
          select q.queue_event_seq union all select q.queue_tick_seq union all select q.queue_data_pfx union all \
          select q.queue_data_pfx || '_' || part from pg_catalog.generate_series(0, q.queue_ntables - 1) part \
@@ -62,14 +70,14 @@ const LACKS_TABLES: &str = "select exists (select from pgq.queue q cross join la
 
 const CREATE_EXTENSION: &str = "create extension if not exists pgq";
 
-/// Creates the extension unless it is there, mends the rights that default privileges have changed, and creates what a
-/// dump has left out of its queues.
+/// Creates the extension if it is missing, creates the tables and sequences that a dump has omitted, and resets the
+/// privileges that default privileges have changed.
 fn create_extension(transaction: &mut Transaction<'_>) -> Result<(), Error> {
     let failed = |error| Error::failed("cannot create the extension `pgq`").caused_by(error);
     for statements in [ROLES, CREATE_EXTENSION] {
         transaction.batch_execute(statements).map_err(failed)?;
     }
-    let is_incomplete = ask(transaction, LACKS_TABLES, &[]).map_err(failed)?;
+    let is_incomplete = query_bool(transaction, LACKS_TABLES, &[]).map_err(failed)?;
     let tables: &[&str] = if is_incomplete { &EXTENSION_TABLES } else { &[] };
     for statements in tables.iter().chain(&EXTENSION_RIGHTS) {
         transaction.batch_execute(statements).map_err(failed)?;
@@ -77,7 +85,7 @@ fn create_extension(transaction: &mut Transaction<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// $1 schema, $2 names of tables, sequences and indexes, $3 names of functions. Whether one of them is not there.
+/// $1 schema, $2 names of tables, sequences and indexes, $3 names of functions. Returns whether one of them is missing.
 const IS_INCOMPLETE: &str = "select exists (select from pg_catalog.unnest($2::pg_catalog.text[]) name \
          where not exists (select from pg_catalog.pg_class \
              where relnamespace = pg_catalog.to_regnamespace($1::pg_catalog.text) and relname = name)) \
@@ -85,13 +93,13 @@ const IS_INCOMPLETE: &str = "select exists (select from pg_catalog.unnest($2::pg
          where not exists (select from pg_catalog.pg_proc \
              where pronamespace = pg_catalog.to_regnamespace($1::pg_catalog.text) and proname = name))";
 
-/// $1 names. Whether one of these constraints of PgQ's tables is not there.
+/// $1 names of constraints of PgQ's tables. Returns whether one of them is missing.
 const LACKS_CONSTRAINTS: &str = "select exists (select from pg_catalog.unnest($1::pg_catalog.text[]) name \
      where not exists (select from pg_catalog.pg_constraint \
          where connamespace = pg_catalog.to_regnamespace('pgq') and conname = name))";
 
-/// Whether default privileges have given somebody a right on something of PgQ's who is none of PgQ's roles.
-const HAS_LEAKED: &str = "select exists (select from ( \
+/// Returns whether default privileges have granted a privilege on an object of PgQ to a role that is not one of PgQ's.
+const HAS_FOREIGN_GRANTS: &str = "select exists (select from ( \
          select relowner, case relkind when 'S' then 'S' else 'r' end::\"char\", relacl, relnamespace \
              from pg_catalog.pg_class \
          union all select proowner, 'f', proacl, pronamespace from pg_catalog.pg_proc \
@@ -107,34 +115,34 @@ const HAS_LEAKED: &str = "select exists (select from ( \
          and entry.grantee not in (select oid from pg_catalog.pg_roles \
              where rolname in ('pgq_reader', 'pgq_writer', 'pgq_admin')))";
 
-/// Returns whether a dump has left out something of what is installed, or default privileges have given more away than
-/// is meant to be.
+/// Returns whether a dump has omitted a part of the installed schema, or default privileges have granted more than PgQ
+/// does.
 fn is_damaged(transaction: &mut Transaction<'_>, found: &State) -> Result<bool, postgres::Error> {
-    if ask(transaction, HAS_LEAKED, &[])? {
+    if query_bool(transaction, HAS_FOREIGN_GRANTS, &[])? {
         return Ok(true);
     } else if found.extension && found.is_open("pgq.event_failed") {
-        // What the extension itself has brought has its rights, its queues' tables have not.
+        // The dump keeps the grants on the extension's own objects, and omits those on the tables of queues.
         return Ok(true);
     } else if found.extension {
-        return ask(transaction, LACKS_TABLES, &[]);
+        return query_bool(transaction, LACKS_TABLES, &[]);
     } else if found.own().is_none() {
         return Ok(false);
     }
     let (relations, functions, constraints) = (PGQ.relations(), PGQ.functions(), constraints());
-    Ok(ask(
+    Ok(query_bool(
         transaction,
         IS_INCOMPLETE,
         &[(&"pgq", Type::TEXT), (&relations, Type::TEXT_ARRAY), (&functions, Type::TEXT_ARRAY)],
-    )? || ask(transaction, LACKS_CONSTRAINTS, &[(&constraints, Type::TEXT_ARRAY)])?
-        || ask(transaction, LACKS_TABLES, &[])?)
+    )? || query_bool(transaction, LACKS_CONSTRAINTS, &[(&constraints, Type::TEXT_ARRAY)])?
+        || query_bool(transaction, LACKS_TABLES, &[])?)
 }
 
-fn ask(
+fn query_bool(
     transaction: &mut Transaction<'_>,
-    question: &str,
+    statement: &str,
     values: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<bool, postgres::Error> {
-    transaction.query_typed_one(question, values).map(|row| row.get(0))
+    transaction.query_typed_one(statement, values).map(|row| row.get(0))
 }
 
 fn decide(found: &State, wanted: Option<Kind>, damaged: bool) -> Result<(Kind, Change), Error> {
@@ -148,17 +156,16 @@ fn decide(found: &State, wanted: Option<Kind>, damaged: bool) -> Result<(Kind, C
     match (found.own(), wanted) {
         (Some(_), Some(Kind::Extension)) => Err(taken("the own schema is installed")),
         (Some(Age::Newer), _) => {
-            Err(Error::failed("schema `pgq` comes from a newer release of this program"))
+            Err(Error::failed("schema `pgq` is of a newer release of this program; use that release"))
         }
         (Some(Age::Same), _) if found.usable && !found.owned => Ok((Kind::Own, Change::Unchanged)),
         (Some(Age::Same), _) if !damaged && is_granted(found) => Ok((Kind::Own, Change::Unchanged)),
         (Some(_), _) => Ok((Kind::Own, Change::Updated)),
         (None, _) if found.occupied => Err(Error::failed(
-            "there is a schema `pgq` that neither the extension nor this program has made; \
-             it has to be renamed or dropped first",
+            "schema `pgq` was created by neither the extension nor this program; rename or drop it first",
         )),
         (None, Some(Kind::Extension)) if !found.available => Err(Error::missing(
-            "the server does not offer the extension `pgq`; its package is named like postgresql-15-pgq3",
+            "the server does not offer the extension `pgq`; install its package, such as postgresql-15-pgq3",
         )),
         (None, Some(kind)) => Ok((kind, Change::Installed)),
         (None, None) if found.available && found.creatable => Ok((Kind::Extension, Change::Installed)),
@@ -166,23 +173,23 @@ fn decide(found: &State, wanted: Option<Kind>, damaged: bool) -> Result<(Kind, C
     }
 }
 
-/// Returns whether the own schema's functions are for those that they are meant for.
+/// Returns whether the own schema's functions have their intended grants.
 fn is_granted(found: &State) -> bool {
     !found.is_open("pgq.finish_batch") && (found.granted || !found.roles)
 }
 
 fn taken(what: &str) -> Error {
     Error::failed(format!(
-        "{what}, and one schema does not take over the queues of the other; \
-         when they are not needed any more, `pgqadm CONFIG.ini uninstall` makes room"
+        "{what}, and its queues cannot be converted; \
+         run `pgqadm CONFIG.ini uninstall` first if they are not needed any more"
     ))
 }
 
-/// Installs what PgQ itself lacks; all of it after a change of PgQ, whose grants it follows. Returns `None` when
-/// it is not there and this role may not install it.
-fn install_extras(transaction: &mut Transaction<'_>, pgq: Change) -> Result<Option<Change>, Error> {
+/// Installs the add-ons that are missing or outdated, or all of them after a change of PgQ, whose grants they copy.
+/// Returns `None` when an add-on is missing and this role may not install it.
+fn install_addons(transaction: &mut Transaction<'_>, pgq: Change) -> Result<Option<Change>, Error> {
     let state = State::read(transaction)?;
-    let missing = state.missing_extras();
+    let missing = state.missing_addons();
     let scripts: &[&SqlScript] = match (pgq, state.coop_extension) {
         (Change::Unchanged, _) => &missing,
         (_, false) => &[&FAILED, &COOP],
@@ -198,5 +205,5 @@ fn install_extras(transaction: &mut Transaction<'_>, pgq: Change) -> Result<Opti
             Error::failed("cannot install failed events and cooperative consumers").caused_by(error)
         })?;
     }
-    Ok(Some(if state.has_extras() { Change::Updated } else { Change::Installed }))
+    Ok(Some(if state.has_addons() { Change::Updated } else { Change::Installed }))
 }

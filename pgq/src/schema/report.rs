@@ -1,16 +1,16 @@
-//! What an installation found and did.
+//! The result of an installation.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
 
-/// Which of the two schemas.
+/// The kind of a schema `pgq`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The one that this crate carries.
+    /// The own schema, which this crate contains.
     Own,
-    /// The one that `CREATE EXTENSION pgq` makes.
+    /// The schema of the extension `pgq`.
     Extension,
 }
 
@@ -26,29 +26,29 @@ impl fmt::Display for Kind {
 impl FromStr for Kind {
     type Err = Error;
 
-    /// Reads `own` or `extension`.
+    /// Parses `own` or `extension`.
     ///
     /// # Errors
     ///
-    /// On anything else.
+    /// On any other text.
     fn from_str(name: &str) -> Result<Kind, Error> {
         match name {
             "own" => Ok(Kind::Own),
             "extension" => Ok(Kind::Extension),
-            _ => Err(Error::usage(format!("unknown schema `{name}`, only own and extension"))),
+            _ => Err(Error::usage(format!("unknown schema `{name}`: it must be `own` or `extension`"))),
         }
     }
 }
 
-/// What an installation did to the database.
+/// The change that an installation made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// The schema was not there before.
+    /// The schema was created.
     Installed,
-    /// The schema was there in an older form; its queues and events are kept.
+    /// The schema was outdated or incomplete, and was updated. Its queues and events stay.
     Updated,
-    /// The schema was there as it should be.
+    /// The schema was up to date.
     Unchanged,
 }
 
@@ -62,19 +62,19 @@ impl fmt::Display for Change {
     }
 }
 
-/// What an installation found and did.
+/// The result of an installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// The schema that is installed now.
     pub kind: Kind,
-    /// What was done to get there.
+    /// The change of that schema.
     pub change: Change,
-    /// What was done about failed events and cooperative consumers; `None` when they are not there and this role
-    /// may not install them, since schema `pgq` belongs to another one.
+    /// The change of failed events and cooperative consumers; `None` when they are missing and this role may not install
+    /// them, since schema `pgq` belongs to another role.
     pub extras: Option<Change>,
-    /// Whether the roles `pgq_reader`, `pgq_writer` and `pgq_admin` are there. Without them nobody but the
-    /// schema's owner may insert events, consume or administer, until the owner grants it.
+    /// Whether the roles `pgq_reader`, `pgq_writer` and `pgq_admin` exist and have their grants. Without them only the
+    /// schema's owner may insert events, consume and administer, until the owner grants these rights.
     pub roles: bool,
 }
 

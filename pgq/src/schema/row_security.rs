@@ -1,24 +1,24 @@
-//! Row security, which hides rows without an error.
+//! Checks that row security does not hide rows of PgQ's tables, which would lose events without an error.
 
 use crate::sql::batch::hidden_positions;
 use postgres::GenericClient;
 
 use crate::error::Error;
 
-/// Fails when row security hides rows of these tables, of which PgQ has to see all.
+/// Fails when row security hides rows of tables. `hidden` lists these tables.
 pub(crate) fn require_visible(hidden: Option<&str>) -> Result<(), Error> {
     let Some(tables) = hidden else { return Ok(()) };
     Err(Error::failed(format!(
-        "row security hides rows of `{tables}` from this role, which would be lost; give the role `bypassrls`, or \
+        "row security hides rows of `{tables}` from this role, which would be lost; grant the role `bypassrls`, or \
          `alter table ... disable row level security`"
     )))
 }
 
-/// Which tables of positions row security hides from this role, or null.
+/// Returns the tables of positions whose rows row security hides from this role, or null.
 const HIDDEN: &str = concat!("select ", hidden_positions!());
 
-/// Fails when row security hides rows of the tables of positions, or cannot be asked about.
+/// Fails when row security hides rows of the tables of positions, and when the server fails.
 pub(crate) fn require_all_visible(client: &mut impl GenericClient) -> Result<(), Error> {
-    let failed = |error| Error::failed("cannot look for row security").caused_by(error);
+    let failed = |error| Error::failed("cannot check for row security").caused_by(error);
     require_visible(client.query_typed_one(HIDDEN, &[]).map_err(failed)?.get(0))
 }

@@ -1,17 +1,17 @@
-//! What of PgQ there is in a database.
+//! Reading which parts of PgQ a database has.
 
 use crate::names::bytes;
 use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
-use super::script::{Age, SqlScript};
+use super::sql_script::{Age, SqlScript};
 use super::{COOP, FAILED, Kind, PGQ};
 use crate::error::Error;
 use crate::names::Name;
 
-/// What of PgQ there is in a database.
+/// The parts of PgQ that a database has, and this role's rights on them.
 pub(super) struct State {
-    /// Whether the functions are there.
+    /// Whether the functions exist.
     pub(super) usable: bool,
     /// Whether the extension is installed.
     pub(super) extension: bool,
@@ -19,42 +19,43 @@ pub(super) struct State {
     pub(super) available: bool,
     /// Whether this role may create the extension.
     pub(super) creatable: bool,
-    /// Whether schema `pgq` has anything in it.
+    /// Whether schema `pgq` contains an object.
     pub(super) occupied: bool,
-    /// Whether this role may change what is in schema `pgq`.
+    /// Whether this role may change the objects of schema `pgq`.
     pub(super) owned: bool,
-    /// Whether the roles that PgQ grants to are there.
+    /// Whether the roles `pgq_reader`, `pgq_writer` and `pgq_admin` exist.
     pub(super) roles: bool,
-    /// Whether they have got what PgQ grants.
+    /// Whether these roles have PgQ's grants.
     pub(super) granted: bool,
-    /// Whether an extension has brought schema `pgq_coop`.
+    /// Whether schema `pgq_coop` belongs to an extension.
     pub(super) coop_extension: bool,
-    /// Functions that anybody may call who is not meant to, since a dump has left out all rights.
+    /// The functions that every role may call because a dump has omitted their privileges.
     open: Vec<String>,
     pgq: Marks,
     failed: Marks,
     coop: Marks,
 }
 
-/// What is asked before PgQ is used.
+/// The state that is checked before each use of PgQ.
 pub(super) struct Present {
-    /// Whether the functions are there.
+    /// Whether the functions exist.
     pub(super) usable: bool,
-    /// Which kind of PgQ it is, if it is known.
+    /// The kind of PgQ; `None` for one of another origin.
     pub(super) kind: Option<Kind>,
-    /// The first schema before the catalogue in the search path.
+    /// The first schema that precedes `pg_catalog` in the search path, if any.
     pub(super) before_catalogue: Option<String>,
 }
 
-/// What the comment on an object says, and the function that says the same. Comments get lost, or are changed.
+/// The recorded release of a script: the comment, and the function that returns the same text.
 struct Marks {
     comment: Option<String>,
     function: Option<String>,
 }
 
-/// What of PgQ there is, and what this role may do about it.
+/// Returns the columns of [`State`].
 ///
-/// A dump of a database with the extension has the failed events, but not the trigger on the extension's table.
+/// Failed events count as installed only together with their trigger: a dump of a database with the extension contains
+/// the failed events, but not the trigger on the extension's table.
 const SCHEMA_STATE: &str = "select \
      pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
      exists (select from pg_catalog.pg_extension where extname = 'pgq') as extension, \
@@ -91,8 +92,7 @@ const SCHEMA_STATE: &str = "select \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
          where oid = pg_catalog.to_regprocedure('pgq_coop._release()')::pg_catalog.oid) as coop_source";
 
-/// Whether PgQ is there, which one, and the first schema before the catalogue in the search path, or null. The
-/// operators of this statement are the catalogue's all the same.
+/// Returns the columns of [`Present`]. The statement qualifies its operators, since a schema may precede `pg_catalog`.
 const SCHEMA_PRESENT: &str = concat!(
     "select pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
      exists (select from pg_catalog.pg_extension where extname operator(pg_catalog.=) 'pgq') as extension, \
@@ -112,7 +112,7 @@ impl State {
         let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
         let row = client
             .query_typed_one(SCHEMA_STATE, no_values)
-            .map_err(|error| Error::failed("cannot look for schema `pgq`").caused_by(error))?;
+            .map_err(|error| Error::failed("cannot check for schema `pgq`").caused_by(error))?;
         let marks =
             |name: &str| Marks { comment: row.get(name), function: row.get(&*format!("{name}_source")) };
         Ok(State {
@@ -132,12 +132,11 @@ impl State {
         })
     }
 
-    /// Asks the catalogue alone what is there: which extensions the server offers stands in files, which it would read
-    /// one by one.
+    /// Reads the state from the catalogue only. Listing the available extensions would read many files of the server.
     pub(super) fn present(client: &mut impl GenericClient) -> Result<Present, Error> {
         let row = client
             .query_typed_one(SCHEMA_PRESENT, &[])
-            .map_err(|error| Error::failed("cannot look for schema `pgq`").caused_by(error))?;
+            .map_err(|error| Error::failed("cannot check for schema `pgq`").caused_by(error))?;
         let marks = Marks { comment: row.get("pgq"), function: row.get("pgq_source") };
         let kind = match row.get("extension") {
             true => Some(Kind::Extension),
@@ -147,30 +146,31 @@ impl State {
         Ok(Present { usable: row.get("usable"), kind, before_catalogue: schema.map(|Name(schema)| schema) })
     }
 
-    /// Returns the own schema's age, or `None` when it is not installed.
+    /// Compares the installed own schema with this crate's; `None` when it is not installed.
     pub(super) fn own(&self) -> Option<Age> {
         self.pgq.age(&PGQ)
     }
 
-    /// Returns whether functions are open to anybody that only some roles are to call.
+    /// Returns whether every role may call a function that PgQ grants to some roles only. `name` is the beginning of the
+    /// function's name.
     pub(super) fn is_open(&self, name: &str) -> bool {
         self.open.iter().any(|function| function.starts_with(name))
     }
 
-    /// Returns the scripts of what PgQ lacks that are to be run.
-    pub(super) fn missing_extras(&self) -> Vec<&'static SqlScript> {
+    /// Returns the scripts of the add-ons that are missing, outdated or open to every role.
+    pub(super) fn missing_addons(&self) -> Vec<&'static SqlScript> {
         let mut missing = Vec::new();
-        if self.failed.is_to_be_run(&FAILED) || self.is_open("pgq.event_failed") {
+        if self.failed.needs_run(&FAILED) || self.is_open("pgq.event_failed") {
             missing.push(&FAILED);
         }
-        if !self.coop_extension && (self.coop.is_to_be_run(&COOP) || self.is_open("pgq_coop.")) {
+        if !self.coop_extension && (self.coop.needs_run(&COOP) || self.is_open("pgq_coop.")) {
             missing.push(&COOP);
         }
         missing
     }
 
-    /// Returns whether failed events can be stored, maybe by an older release.
-    pub(super) fn has_extras(&self) -> bool {
+    /// Returns whether failed events are installed, by this or an older release.
+    pub(super) fn has_addons(&self) -> bool {
         self.failed.comment.is_some() || self.failed.function.is_some()
     }
 
@@ -181,12 +181,13 @@ impl State {
 }
 
 impl Marks {
-    /// Compares with a script; `None` when neither is its mark. An older program changes the comment alone.
+    /// Compares the recorded release with a script; `None` for another origin. The comment has precedence, since an older
+    /// program updates only the comment.
     fn age(&self, script: &SqlScript) -> Option<Age> {
         [&self.comment, &self.function].into_iter().flatten().find_map(|mark| script.age(mark))
     }
 
-    fn is_to_be_run(&self, script: &SqlScript) -> bool {
+    fn needs_run(&self, script: &SqlScript) -> bool {
         matches!(self.age(script), None | Some(Age::Older))
     }
 }

@@ -1,4 +1,4 @@
-//! Whose objects may be installed over, ticked and called: those of roles that have the rights of this one anyway.
+//! Checks of the owners of PgQ's objects: this role runs only code of roles that have its rights anyway.
 
 use dbscript::Context;
 use postgres::types::{ToSql, Type};
@@ -9,19 +9,21 @@ use crate::error::Error;
 const CHECK: &str = include_str!("../../sql/trust.sql");
 const RIGHTS: &str = include_str!("../../sql/functions/_plain_rights.sql");
 
-/// Returns the statement that fails where something in the schemas belongs to a role that could make the role that
-/// runs it run its code, or uses something that does; for a transaction that installs, before and after it does.
+/// Returns the statement that fails if an object in the schemas, or an object that one of them uses, belongs to an
+/// untrusted role. An installing transaction runs it before and after the installation.
 ///
-/// A role trusts itself, superusers, roles that have its rights, and unless it is a superuser those whose rights it
-/// has. The statement also takes back what default privileges let others create in the schemas. It needs the isolation
-/// level `read committed`.
+/// A role trusts itself, superusers, roles that have its rights, and, unless it is a superuser, roles whose rights it has.
+/// An untrusted role could make the installing role run its code.
+///
+/// The statement also revokes the right to create objects in the schemas that default privileges have granted to others.
+/// It needs the isolation level `read committed`.
 pub fn trust_check(schemas: &[&str]) -> String {
     CHECK.replace("'{pgq,pgq_coop}'", &format!("'{{{}}}'", schemas.join(",")))
 }
 
-/// Returns the statements that give a schema of the running role, and all that is in it, the rights that
-/// PostgreSQL gives where no default privileges are set; for a transaction that grants afterwards what it means to.
-pub fn plain_rights(schema: &str) -> String {
+/// Returns the statements that reset the privileges on a schema and its objects to PostgreSQL's built-in defaults, as if no
+/// default privileges were set. The schema must belong to the current role. Intended grants follow afterwards.
+pub fn reset_privileges(schema: &str) -> String {
     let function = RIGHTS.replace("pgq._plain_rights", &format!("{schema}._plain_rights"));
     format!(
         "{function}\nselect {schema}._plain_rights('{schema}', '');\n\
@@ -29,13 +31,13 @@ pub fn plain_rights(schema: &str) -> String {
     )
 }
 
-/// Fails where something in `pgq` or `pgq_coop` belongs to a role that this one does not trust.
+/// Fails if an object in `pgq` or `pgq_coop` belongs to a role that this one does not trust.
 pub(super) fn require(transaction: &mut Transaction<'_>, what: &str) -> Result<(), Error> {
     transaction.batch_execute(CHECK).map_err(|error| Error::failed(what).caused_by(error))
 }
 
-/// The role whose rights other people's code would have: the current one, or a superuser whose session the database has
-/// given another role, which any code can set back.
+/// The role whose rights called code has: the current role, or the session's superuser if the database's setting `role` has
+/// changed the role, since any code can reset that.
 macro_rules! me {
     () => {
         "(case when (select rolsuper from pg_catalog.pg_roles where rolname operator(pg_catalog.=) session_user) \
@@ -48,7 +50,7 @@ macro_rules! me {
     };
 }
 
-/// A role that does not have the rights of this one, given the column with its id.
+/// The condition that a role does not have the rights of this one. `$owner` is the column with the role's id.
 macro_rules! untrusted {
     ($owner:literal) => {
         concat!(
@@ -61,9 +63,9 @@ macro_rules! untrusted {
     };
 }
 
-/// Makes the query for the first object in schemas $1, or used by one of their tables, that belongs to an untrusted
-/// role, under a condition: what it is, the role, and this one.
-macro_rules! stranger {
+/// Makes the query for the first object in schemas $1, or used by one of their tables, that belongs to an untrusted role.
+/// The query returns the object, its owner, and this role. It returns no row unless `$condition` holds.
+macro_rules! untrusted_object {
     ($condition:expr) => {
         concat!(
             "with inside (classid, objid) as ( \
@@ -102,60 +104,61 @@ macro_rules! stranger {
     };
 }
 
-/// As [`STRANGER`], for a superuser; no row for any other role.
-const STRANGER_TO_SUPERUSER: &str = stranger!(concat!(
+/// As [`UNTRUSTED_OBJECT`], for a superuser. No row for any other role.
+const UNTRUSTED_BY_SUPERUSER: &str = untrusted_object!(concat!(
     "(select rolsuper from pg_catalog.pg_roles where rolname operator(pg_catalog.=) ",
     me!(),
     ")"
 ));
 
-/// Fails where this role is a superuser and something in the schemas, or used by one of their tables, belongs to a role
-/// that is none: calling a function of such a schema, or writing to a table, would run that role's code with the rights
-/// of the superuser. Does nothing for any other role, which gives a schema's owner no more than its own rights.
+/// Fails if this role is a superuser and an object in the schemas, or used by one of their tables, belongs to a role that is
+/// not a superuser. Calling a function of such a schema, or writing to its tables, would run that role's code with the
+/// rights of the superuser.
 ///
-/// A superuser whose role the setting `role` of the database has changed counts as one.
+/// Does nothing for any other role. A superuser whose role is changed by the database's setting `role` still counts as a
+/// superuser.
 ///
 /// # Errors
 ///
 /// As described ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails.
-pub fn require_superusers(client: &mut impl GenericClient, schemas: &[&str]) -> Result<(), Error> {
-    find(client, STRANGER_TO_SUPERUSER, &[(&schemas, Type::NAME_ARRAY)])
+pub fn require_trusted_owners(client: &mut impl GenericClient, schemas: &[&str]) -> Result<(), Error> {
+    refuse_found(client, UNTRUSTED_BY_SUPERUSER, &[(&schemas, Type::NAME_ARRAY)])
 }
 
-/// What a superuser calls functions of, as every role does.
-const CALLED: [&str; 2] = ["pgq", "pgq_coop"];
+/// The schemas whose functions consumers and producers call.
+const CALLED_SCHEMAS: [&str; 2] = ["pgq", "pgq_coop"];
 
-/// As [`require_superusers`], of what a consumer or a producer calls.
+/// Checks the schemas whose functions consumers and producers call, as [`require_trusted_owners`] does.
 pub(crate) fn require_callable(client: &mut impl GenericClient) -> Result<(), Error> {
-    require_superusers(client, &CALLED)
+    require_trusted_owners(client, &CALLED_SCHEMAS)
 }
 
-/// Has every connection to a queue's database fail where a superuser would run a lesser role's code in calling PgQ
-/// ([`require_superusers`]), or a schema stands before the catalogue in the search path. Consumers of this crate do so.
+/// Adds checks to every connection to a queue's database. A connection fails if a superuser would run another role's code
+/// by calling PgQ ([`require_trusted_owners`]), or if a schema precedes `pg_catalog` in the search path. The consumers of
+/// this crate add these checks themselves.
 pub fn check_connections(cx: &mut Context, db: &str) {
     cx.databases().check_search_path();
     cx.databases().set_check(db, "cannot use schema `pgq`", |client| Ok(require_callable(client)?));
 }
 
-/// What is looked at before code of the database is run.
+/// The objects whose owners are checked before code of the database is run.
 #[derive(Clone, Copy)]
 pub(crate) enum Trust<'a> {
     /// All of schema `pgq`.
     All,
-    /// The schema and the function that ticks, which takes next to no time.
+    /// Schema `pgq` itself and the function `pgq.ticker(text)`, a quick check.
     Schema,
-    /// A function that a queue's configuration names.
+    /// A function in a queue's setting `extra_maint`.
     Function(&'a str),
-    /// The schemas that maintenance takes functions of.
+    /// The schemas `pgq_node` and `londiste`, whose functions maintenance may call.
     Node,
 }
 
-/// $1 schemas. The first object in them, or used by one of their tables, that belongs to an untrusted role. No row:
-/// there is none.
-const STRANGER: &str = stranger!("true");
+/// $1 schemas. Returns the first object in them, or used by one of their tables, that belongs to an untrusted role.
+const UNTRUSTED_OBJECT: &str = untrusted_object!("true");
 
-/// As [`STRANGER`], of schema `pgq` alone and the function that ticks.
-const STRANGERS_SCHEMA: &str = concat!(
+/// As [`UNTRUSTED_OBJECT`], for schema `pgq` itself and the function `pgq.ticker(text)`.
+const UNTRUSTED_SCHEMA: &str = concat!(
     "select what, owner::pg_catalog.regrole::pg_catalog.text, pg_catalog.quote_ident(",
     me!(),
     "::pg_catalog.text) from ( \
@@ -168,9 +171,8 @@ const STRANGERS_SCHEMA: &str = concat!(
     " limit 1"
 );
 
-/// $1 name of a function as a queue's configuration has it. Who is not trusted and could have it run something: what
-/// belongs to that role, and the role. No row: nobody.
-const STRANGERS_FUNCTION: &str = concat!(
+/// $1 name of a function, as in a queue's setting `extra_maint`. As [`UNTRUSTED_OBJECT`], for the function and its schema.
+const UNTRUSTED_FUNCTION: &str = concat!(
     "select what, owner::pg_catalog.regrole::pg_catalog.text, pg_catalog.quote_ident(",
     me!(),
     "::pg_catalog.text) \
@@ -191,8 +193,8 @@ const STRANGERS_FUNCTION: &str = concat!(
     " limit 1"
 );
 
-/// A schema whose functions `pgq.maint_operations` may call and that belongs to an untrusted role.
-const STRANGERS_NODE: &str = concat!(
+/// As [`UNTRUSTED_OBJECT`], for the schemas `pgq_node` and `londiste`, whose functions `pgq.maint_operations` lists.
+const UNTRUSTED_NODE: &str = concat!(
     "select pg_catalog.concat('schema ', nspname), nspowner::pg_catalog.regrole::pg_catalog.text, \
          pg_catalog.quote_ident(",
     me!(),
@@ -202,28 +204,29 @@ const STRANGERS_NODE: &str = concat!(
     " limit 1"
 );
 
-/// Fails where this role would run code of a role that does not have its rights.
+/// Fails if this role would run code of a role that does not have its rights.
 ///
 /// # Errors
 ///
 /// As described ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails.
 pub(crate) fn require_trusted(client: &mut impl GenericClient, what: Trust<'_>) -> Result<(), Error> {
     match &what {
-        Trust::All => find(client, STRANGER, &[(&["pgq"].as_slice(), Type::NAME_ARRAY)]),
-        Trust::Schema => find(client, STRANGERS_SCHEMA, &[]),
-        Trust::Function(name) => find(client, STRANGERS_FUNCTION, &[(name, Type::TEXT)]),
-        Trust::Node => find(client, STRANGERS_NODE, &[]),
+        Trust::All => refuse_found(client, UNTRUSTED_OBJECT, &[(&["pgq"].as_slice(), Type::NAME_ARRAY)]),
+        Trust::Schema => refuse_found(client, UNTRUSTED_SCHEMA, &[]),
+        Trust::Function(name) => refuse_found(client, UNTRUSTED_FUNCTION, &[(name, Type::TEXT)]),
+        Trust::Node => refuse_found(client, UNTRUSTED_NODE, &[]),
     }
 }
 
-/// Fails where a statement finds what belongs to a role that is not trusted with this one's rights.
-fn find(
+/// Fails if a statement returns an object of an untrusted role.
+fn refuse_found(
     client: &mut impl GenericClient,
     statement: &str,
     values: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<(), Error> {
     let row = client.query_typed_opt(statement, values);
-    let row = row.map_err(|error| Error::failed("cannot find out whose schema `pgq` is").caused_by(error))?;
+    let row =
+        row.map_err(|error| Error::failed("cannot check the owners of schema `pgq`").caused_by(error))?;
     let Some(row) = row else { return Ok(()) };
     let (what, owner, role): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
     Err(Error::untrusted(format!(

@@ -1,4 +1,4 @@
-//! Removing PgQ, and what goes with it.
+//! Removing PgQ, and listing what the removal would delete.
 
 use std::fmt;
 
@@ -9,24 +9,23 @@ use postgres::{GenericClient, Transaction};
 
 use super::report::Kind;
 use super::state::State;
-use super::{change, dependents, dependents_at_last, path, trust};
+use super::{change, dependents, lock_and_list_dependents, search_path, trust};
 use crate::error::Error;
 use crate::sql;
 
-const WHAT: &str = "cannot remove schema `pgq`";
+const CANNOT_REMOVE: &str = "cannot remove schema `pgq`";
 
-/// What goes with schema `pgq` when it is removed.
+/// Everything that removing schema `pgq` deletes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Contents {
-    /// How many queues there are.
+    /// The number of queues.
     pub queues: u64,
-    /// How many registrations of consumers there are.
+    /// The number of registrations of consumers.
     pub consumers: u64,
-    /// The triggers on tables that make events, as `name on table`.
+    /// The triggers that insert events, each as its name and its table.
     pub triggers: Vec<String>,
-    /// What else depends on the schema and goes with it: views, functions, columns and the like, each as its kind
-    /// and name.
+    /// The other objects that depend on the schema: views, functions, columns and so on, each as its kind and name.
     pub dependents: Vec<String>,
 }
 
@@ -47,17 +46,17 @@ impl fmt::Display for Contents {
     }
 }
 
-/// Returns what would go with schema `pgq`; `None` when PgQ is not installed.
+/// Returns what removing schema `pgq` would delete; `None` when PgQ is not installed.
 ///
 /// # Errors
 ///
 /// When there is a schema `pgq` of another origin, and when the server fails.
 pub fn contents(client: &mut impl GenericClient) -> Result<Option<Contents>, Error> {
-    let failed = |error| Error::failed("cannot look into schema `pgq`").caused_by(error);
+    let failed = |error| Error::failed("cannot read the contents of schema `pgq`").caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
-    path::set(&mut transaction).map_err(failed)?;
-    trust::require(&mut transaction, "cannot look into schema `pgq`")?;
+    search_path::set(&mut transaction).map_err(failed)?;
+    trust::require(&mut transaction, "cannot read the contents of schema `pgq`")?;
     if installed(&mut transaction)?.is_none() {
         return Ok(None);
     }
@@ -66,7 +65,7 @@ pub fn contents(client: &mut impl GenericClient) -> Result<Option<Contents>, Err
     read(&mut transaction, dependents).map(Some)
 }
 
-/// How much there is in schema `pgq`, and which triggers elsewhere use it.
+/// Returns the numbers of queues and registrations, and the triggers outside of schema `pgq` that use its functions.
 const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) from pgq.queue), (select pg_catalog.count(*) from pgq.subscription), \
      array(select pg_catalog.format('`%s` on `%s`', tgname, tgrelid::pg_catalog.regclass) from pg_catalog.pg_trigger \
          join pg_catalog.pg_proc on pg_proc.oid = tgfoid join pg_catalog.pg_class on pg_class.oid = tgrelid \
@@ -77,24 +76,28 @@ fn read(transaction: &mut Transaction<'_>, dependents: Vec<String>) -> Result<Co
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let row = transaction
         .query_typed_one(SCHEMA_CONTENTS, no_values)
-        .map_err(|error| Error::failed("cannot look into schema `pgq`").caused_by(error))?;
+        .map_err(|error| Error::failed("cannot read the contents of schema `pgq`").caused_by(error))?;
     let count = |index| row.get::<_, i64>(index).unsigned_abs();
     Ok(Contents { queues: count(0), consumers: count(1), triggers: row.get(2), dependents })
 }
 
-/// Returns which schemas are removed together.
+/// Returns the schemas that are removed together.
 fn schemas(client: &mut impl GenericClient) -> Result<&'static [&'static str], Error> {
     Ok(if State::read(client)?.has_own_coop() { &["pgq", "pgq_coop"] } else { &["pgq"] })
 }
 
-/// Removes PgQ with all queues, events and positions, the triggers that make events, the failed events, schema
-/// `pgq_coop`, and whatever depends on any of them, which is logged; in one transaction. Returns which PgQ it was, or
-/// `None` when there was none. The roles stay, since other databases of the cluster may use them.
+/// Removes PgQ in one transaction: queues, events, positions, failed events, triggers that insert events, schema `pgq_coop`,
+/// and all objects that depend on any of these. Logs each dependent object. Returns the kind of PgQ that was removed, or
+/// `None` when none was installed. The roles stay, since other databases of the cluster may use them.
 ///
 /// # Errors
 ///
-/// When there is a schema `pgq` of another origin, when something in it belongs to a role that could so make this one
-/// run its code ([`trust_check`](super::trust_check)), and when the server refuses; nothing is changed then.
+/// - Schema `pgq` is of another origin.
+/// - An object in it belongs to a role that could thereby make this role run its code
+///   ([`trust_check`](super::trust_check)).
+/// - The server refuses.
+///
+/// Nothing is changed then.
 pub fn uninstall(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
     let removed = remove(client, None)?;
     for dependent in removed.iter().flat_map(|(_, contents)| &contents.dependents) {
@@ -103,32 +106,32 @@ pub fn uninstall(client: &mut impl GenericClient) -> Result<Option<Kind>, Error>
     Ok(removed.map(|(kind, _)| kind))
 }
 
-/// As [`uninstall`], of which it is known what goes with it; returns what that was in the end.
+/// Removes PgQ as [`uninstall`] does, provided that it contains no more than `confirmed`, whose removal an operator has
+/// confirmed. Returns what was removed.
 ///
 /// # Errors
 ///
-/// As [`uninstall`], and when there is more by now than in `agreed`: a queue, a consumer, a trigger or something that
-/// depends on the schema.
-pub fn uninstall_of(
+/// As [`uninstall`], and when another queue, consumer, trigger or dependent object was added since.
+pub fn uninstall_confirmed(
     client: &mut impl GenericClient,
-    agreed: &Contents,
+    confirmed: &Contents,
 ) -> Result<Option<(Kind, Contents)>, Error> {
-    remove(client, Some(agreed))
+    remove(client, Some(confirmed))
 }
 
 fn remove(
     client: &mut impl GenericClient,
-    agreed: Option<&Contents>,
+    confirmed: Option<&Contents>,
 ) -> Result<Option<(Kind, Contents)>, Error> {
-    let failed = |error| Error::failed(WHAT).caused_by(error);
-    let (mut transaction, search_path) = change::begin(client, WHAT)?;
+    let failed = |error| Error::failed(CANNOT_REMOVE).caused_by(error);
+    let (mut transaction, given_path) = change::begin(client, CANNOT_REMOVE)?;
     let Some(kind) = installed(&mut transaction)? else { return Ok(None) };
     let schemas = schemas(&mut transaction)?;
-    let agreed_on = agreed.map(|contents| &*contents.dependents);
-    let dependents = dependents_at_last(&mut transaction, schemas, agreed_on)?;
+    let confirmed_dependents = confirmed.map(|contents| &*contents.dependents);
+    let dependents = lock_and_list_dependents(&mut transaction, schemas, confirmed_dependents)?;
     let contents = read(&mut transaction, dependents)?;
-    if let Some(agreed) = agreed {
-        agreed.require_no_more(&contents)?;
+    if let Some(confirmed) = confirmed {
+        confirmed.require_no_more(&contents)?;
     }
     if schemas.contains(&"pgq_coop") {
         transaction.batch_execute("drop schema pgq_coop cascade").map_err(failed)?;
@@ -139,26 +142,30 @@ fn remove(
             Kind::Extension => "drop extension pgq cascade",
         })
         .map_err(failed)?;
-    change::commit(transaction, &search_path).map_err(failed)?;
+    change::commit(transaction, &given_path).map_err(failed)?;
     Ok(Some((kind, contents)))
 }
 
 impl Contents {
-    /// Fails when there is something by now that was not agreed on.
+    /// Fails when `now` contains an object that `self` does not.
     fn require_no_more(&self, now: &Contents) -> Result<(), Error> {
         let new = now.triggers.iter().find(|trigger| !self.triggers.contains(trigger));
         match new {
-            Some(trigger) => Err(Error::failed(format!("{WHAT}: the trigger {trigger} has come since"))),
-            None if now.queues > self.queues => Err(Error::failed(format!("{WHAT}: a queue has come since"))),
+            Some(trigger) => {
+                Err(Error::failed(format!("{CANNOT_REMOVE}: trigger {trigger} was created since")))
+            }
+            None if now.queues > self.queues => {
+                Err(Error::failed(format!("{CANNOT_REMOVE}: a queue was created since")))
+            }
             None if now.consumers > self.consumers => {
-                Err(Error::failed(format!("{WHAT}: a consumer has come since")))
+                Err(Error::failed(format!("{CANNOT_REMOVE}: a consumer was registered since")))
             }
             None => Ok(()),
         }
     }
 }
 
-/// Returns which PgQ is installed, if one is.
+/// Returns the installed kind of PgQ, or `None` when none is installed.
 fn installed(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
     let state = State::read(client)?;
     if state.extension {
@@ -166,7 +173,7 @@ fn installed(client: &mut impl GenericClient) -> Result<Option<Kind>, Error> {
     } else if state.own().is_some() {
         Ok(Some(Kind::Own))
     } else if state.occupied {
-        Err(Error::failed("there is a schema `pgq` that neither the extension nor this program has made"))
+        Err(Error::failed("schema `pgq` was created by neither the extension nor this program"))
     } else {
         Ok(None)
     }

@@ -1,6 +1,6 @@
 //! The statements of a batch: open it, read it, tag its events, finish it, copy it.
 
-/// Lifts the limits on how long a transaction may take, for this one: that of a batch takes as long as the batch.
+/// Lifts the limits on the duration of this transaction, since the transaction of a batch lasts as long as the batch.
 macro_rules! lift_limits {
     () => {
         "(select pg_catalog.count(pg_catalog.set_config(name, '0', true)) from (values \
@@ -54,8 +54,8 @@ pub(crate) use holder;
 /// $1 a limit on each statement, as the server shows it. For the rest of the transaction.
 pub(crate) const LIMIT_STATEMENTS: &str = "select pg_catalog.set_config('statement_timeout', $1, true)";
 
-/// Lets a transaction that holds nothing but a lock stay open for ever, and end soon when the client is gone without
-/// a word.
+/// Lets a transaction that only holds a lock stay open without limit, and makes the server end it soon after the client's
+/// machine stops responding.
 pub(crate) const KEEP_LOCK: &str = "select pg_catalog.set_config(name, value, true) from (values \
          ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'), \
          ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'), \

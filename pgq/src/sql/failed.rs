@@ -1,4 +1,4 @@
-//! The statements of the store of failed events.
+//! The columns of failed events.
 
 /// The columns of a failed event; texts as bytes, which in a database with encoding `SQL_ASCII` need not be text.
 macro_rules! columns {

@@ -1,4 +1,4 @@
-//! The statements of advisory locks: take one, find out who has it.
+//! The statements of advisory locks: taking a lock, and listing its holders.
 
 use crate::names::bytes;
 

@@ -2,7 +2,7 @@
 
 use crate::names::bytes;
 
-/// Where this is, and what this role may see of the events that wait.
+/// Returns the server, the database, and this role's rights on retry events and failed events.
 pub(crate) const SERVER: &str = concat!(
     "select ",
     bytes!("pg_catalog.current_database()::pg_catalog.text"),
@@ -18,7 +18,7 @@ pub(crate) const SERVER: &str = concat!(
      where pg_catalog.row_security_active(pg_catalog.to_regclass(name)::pg_catalog.oid)) as hidden"
 );
 
-/// How failed events can be counted.
+/// The way in which this role can count failed events.
 #[derive(Clone, Copy)]
 pub(crate) enum Failed {
     Table,
@@ -27,7 +27,7 @@ pub(crate) enum Failed {
 }
 
 /// Describes the transactions that hold locks `held`, as far as this role may see them. A prepared transaction has
-/// no process; the lock on its id, which every transaction has that has an id, tells which one it is.
+/// no process; its lock on its own transaction id identifies it.
 macro_rules! of_transactions {
     ($columns:literal, $held:literal) => {
         concat!(
@@ -61,7 +61,7 @@ macro_rules! of_transactions {
 }
 pub(crate) use of_transactions;
 
-/// $1 names of tables. Who uses them.
+/// $1 names of tables. Returns the transactions that hold locks on them.
 pub(crate) const TABLE_LOCKS: &str = of_transactions!(
     "held.name",
     "select name, pid, virtualtransaction from locks \

@@ -1,4 +1,4 @@
-//! One verdict about all queues, for monitoring systems.
+//! Comparing a status with limits, for monitoring systems.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,29 +8,29 @@ use dbscript::printable;
 use super::limits::{Limit, Limits};
 use super::{ConsumerStatus, QueueStatus, Status};
 use crate::admin::integrity::level::Level;
-use crate::admin::set_aside::number;
+use crate::admin::retained_events::count_of;
 use crate::lock::held_by;
 
-/// So many problems are told one by one.
-const TOLD: usize = 5;
+/// The number of problems that a verdict lists.
+const MAX_LISTED: usize = 5;
 
-/// What monitoring is told: a level, and why.
+/// The result of a check: a severity and the problems.
 ///
-/// It shows itself as the line that plugins of Nagios and its like print: the level, the problems with the worst
-/// first, and behind a `|` the largest value of each kind.
+/// `Display` shows one line in the format of Nagios plugins: the level, the problems with the most severe first, and after
+/// a `|` the largest value of each kind.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// The worst level of all problems.
+    /// The highest severity of all problems.
     pub level: Level,
-    /// The problems, the worst first; or how many queues and consumers there are.
+    /// The problems, the most severe first; without problems, the numbers of queues and consumers.
     pub text: String,
     /// The largest value of each kind, as `name=value` with its limits.
     pub values: Vec<String>,
 }
 
 impl Verdict {
-    /// Makes the verdict that nothing can be told, and why.
+    /// Makes a verdict of level `UNKNOWN`, for a status that cannot be read. `why` is the reason.
     pub fn unknown(why: impl Into<String>) -> Verdict {
         Verdict { level: Level::Unknown, text: why.into(), values: Vec::new() }
     }
@@ -38,34 +38,34 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A `|` ends the text.
+        // A `|` would end the text.
         write!(f, "{} - {}", self.level, printable(&self.text).replace('|', "\\u{7c}"))?;
         if self.values.is_empty() { Ok(()) } else { write!(f, " | {}", self.values.join(" ")) }
     }
 }
 
 impl Limits {
-    /// Compares a status with the limits. What does not fit in the database is a problem whatever they are.
+    /// Compares a status with the limits. Findings are problems whatever the limits are.
     pub fn check(&self, status: &Status) -> Verdict {
-        let mut findings = Findings::new(self);
-        findings.problems.extend(
+        let mut evaluation = Evaluation::new(self);
+        evaluation.problems.extend(
             status.findings.iter().map(|found| (found.level(), format!("{found}; {}", found.advice()))),
         );
         let mut consumers = 0;
-        findings.strangers(status);
+        evaluation.strangers(status);
         for queue in &status.queues {
-            findings.queue(queue);
+            evaluation.queue(queue);
             for consumer in &queue.consumers {
                 consumers += 1;
-                findings.consumer(queue, consumer);
+                evaluation.consumer(queue, consumer);
             }
         }
-        let queues = number(status.queues.len() as u64, "queue");
-        findings.verdict(format!("{queues}, {}", number(consumers, "consumer")))
+        let queues = count_of(status.queues.len() as u64, "queue");
+        evaluation.verdict(format!("{queues}, {}", count_of(consumers, "consumer")))
     }
 }
 
-/// The kinds of values: what monitoring calls them, and their unit.
+/// The names and units of the values.
 const KINDS: [(&str, &str); 6] = [
     ("ticker_lag", "s"),
     ("consumer_lag", "s"),
@@ -75,14 +75,15 @@ const KINDS: [(&str, &str); 6] = [
     ("rotation_age", "s"),
 ];
 
-struct Findings {
+/// The problems and the largest values found so far.
+struct Evaluation {
     limits: [Limit; 6],
     largest: [f64; 6],
     problems: Vec<(Level, String)>,
 }
 
-impl Findings {
-    fn new(limits: &Limits) -> Findings {
+impl Evaluation {
+    fn new(limits: &Limits) -> Evaluation {
         let limits = [
             limits.ticker_lag,
             limits.consumer_lag,
@@ -91,10 +92,10 @@ impl Findings {
             limits.failed_events,
             limits.rotation_age,
         ];
-        Findings { limits, largest: [0.0; 6], problems: Vec::new() }
+        Evaluation { limits, largest: [0.0; 6], problems: Vec::new() }
     }
 
-    /// Whoever keeps tickers from their lock means harm, or does it.
+    /// Reports sessions that block tickers without being allowed to tick.
     fn strangers(&mut self, status: &Status) {
         if self.limits[0].is_on() && !status.strangers_to_ticks.is_empty() {
             let who = held_by("a lock of ticks", &status.strangers_to_ticks);
@@ -115,7 +116,7 @@ impl Findings {
         });
     }
 
-    /// Looks at a queue's ticks, which come from elsewhere for one with an external ticker.
+    /// Checks the age of a queue's last tick, except for a queue with an external ticker.
     fn ticks(&mut self, queue: &QueueStatus) {
         let name = &queue.name;
         match queue.ticker_lag {
@@ -168,40 +169,41 @@ impl Findings {
     }
 
     fn verdict(mut self, summary: String) -> Verdict {
-        // Stable, so that those of a level stay in the order of queues.
+        // The sort is stable, so problems of one level stay in the order of queues.
         self.problems.sort_by_key(|problem| std::cmp::Reverse(problem.0));
         let level = self.problems.first().map_or(Level::Ok, |problem| problem.0);
-        let mut told: Vec<String> =
-            self.problems.iter().take(TOLD).map(|problem| problem.1.clone()).collect();
+        let mut listed: Vec<String> =
+            self.problems.iter().take(MAX_LISTED).map(|problem| problem.1.clone()).collect();
         match self.problems.len() {
-            0 => told.push(summary),
-            all if all > TOLD => told.push(format!("and {} more", all - TOLD)),
+            0 => listed.push(summary),
+            all if all > MAX_LISTED => listed.push(format!("and {} more", all - MAX_LISTED)),
             _ => {}
         }
         let values = KINDS.iter().zip(self.largest).zip(self.limits);
         let values = values
             .map(|(((name, unit), largest), limit)| format!("{name}={largest}{unit};{}", limit.perfdata()));
-        Verdict { level, text: told.join(", "), values: values.collect() }
+        Verdict { level, text: listed.join(", "), values: values.collect() }
     }
 }
 
-/// A queue without events ticks when its idle period is over, and its consumers get nothing in between.
+/// Returns the part of a time beyond the queue's idle period, in seconds. A queue without events gets no tick, and its
+/// consumers get no batch, before the idle period is over.
 fn beyond_idle(queue: &QueueStatus, time: Duration) -> f64 {
     time.saturating_sub(queue.ticker.idle_period).as_secs_f64()
 }
 
-/// What is shown is what is compared.
+/// Rounds a value to thousandths, so that the shown value is the compared one.
 fn in_thousandths(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-/// Returns whether nothing can be expected of a consumer: of a subconsumer without a batch until there is one for it,
-/// of the consumer of a queue that the ticker leaves alone once it has done all that was ticked.
+/// Returns whether a consumer has nothing to process: a subconsumer without a batch, or the consumer of a queue without a
+/// ticker of this database that has processed all ticks.
 fn has_to_wait(queue: &QueueStatus, consumer: &ConsumerStatus) -> bool {
     consumer.waits_for_batch() || ((queue.paused || queue.external) && consumer.pending_events == Some(0))
 }
 
-/// Returns what else is to be known of a queue whose consumer is late.
+/// Returns the queue's state as an addition to a message about a late consumer.
 fn state(queue: &QueueStatus) -> &'static str {
     match (queue.paused, queue.external) {
         (true, _) => ", paused",

@@ -48,7 +48,7 @@ fn each_limit_is_compared() {
         ("failed", |status, value| status.queues[0].consumers[0].failed_events = Some(value as u64)),
         ("overdue", |status, value| status.queues[0].rotation.age = Duration::from_secs_f64(value)),
     ];
-    let limits = Findings::new(&Limits::default()).limits;
+    let limits = Evaluation::new(&Limits::default()).limits;
     for ((word, change), limit) in change.into_iter().zip(limits) {
         for (value, level) in [
             (limit.warning - 1.0, Level::Ok),

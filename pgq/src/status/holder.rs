@@ -1,4 +1,4 @@
-//! Who holds up a rotation.
+//! The causes that hold up a rotation.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,35 +8,34 @@ use serde::Serialize;
 use crate::lock::transaction::Transaction;
 use crate::time;
 
-/// What holds up a rotation.
+/// A cause that holds up a rotation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Holder {
-    /// A consumer that is so far behind that it needs the table which would be emptied, or would need it as soon as
-    /// nothing else holds the rotation up.
+    /// A consumer that needs the table which the rotation would truncate, or would need it without the other causes.
     Consumer {
         /// The consumer's name.
         #[serde(rename = "consumer")]
         name: String,
-        /// How far it is behind.
+        /// The consumer's lag.
         #[serde(serialize_with = "time::in_seconds")]
         lag: Duration,
     },
-    /// A transaction that has run since before the last rotation, so that it may have events for the table
-    /// before. On a standby nothing is known of it but that there is one.
+    /// A transaction that began before the last rotation, so it may still insert into the previous table. On a standby
+    /// the transaction has no details.
     Transaction(Transaction),
-    /// A transaction that uses the table which would be emptied, or a dump or a vacuum of it.
+    /// A transaction, a dump or a vacuum that uses the table which the rotation would truncate.
     Lock {
         /// The table's name.
         table: String,
-        /// Who uses it.
+        /// The transaction that uses the table.
         #[serde(flatten)]
         transaction: Transaction,
     },
-    /// Nobody: there was no tick since the last transaction from before the last rotation ended.
+    /// The ticker: it has made no tick since the end of the last transaction that began before the last rotation.
     Ticker,
-    /// Nobody: maintenance did the first step of the last rotation, and has not done the second one yet.
+    /// Maintenance: it has done the first step of the last rotation, and not yet the second.
     Maintenance,
 }
 
@@ -46,7 +45,7 @@ impl fmt::Display for Holder {
             Holder::Consumer { name, lag } => write!(f, "consumer `{name}`, {}s behind", lag.as_secs()),
             Holder::Transaction(transaction) => transaction.fmt(f),
             Holder::Lock { table, transaction } => write!(f, "{transaction}, which uses table {table}"),
-            Holder::Ticker => f.write_str("the ticker, since there was no tick lately"),
+            Holder::Ticker => f.write_str("the ticker, which has made no recent tick"),
             Holder::Maintenance => f.write_str("maintenance, which has not finished the last rotation"),
         }
     }

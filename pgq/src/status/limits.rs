@@ -1,19 +1,19 @@
-//! From when on something is a problem.
+//! The limits above which a value is a problem.
 
 use crate::admin::integrity::level::Level;
 use std::str::FromStr;
 
 use crate::error::Error;
 
-/// From which value on something is a problem.
+/// The limits of one value.
 ///
-/// It is read from `WARNING,CRITICAL`, either of which may be left out, such as `60,300` or `,300`, or from `off`.
+/// Parsed from `WARNING,CRITICAL`, such as `60,300`, or from `off`. Either number may be left out, as in `,300`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limit {
-    /// A warning from this on; infinity: never.
+    /// The least value that is a warning; infinity for none.
     pub warning: f64,
-    /// Critical from this on; infinity: never.
+    /// The least value that is critical; infinity for none.
     pub critical: f64,
 }
 
@@ -22,7 +22,7 @@ impl Limit {
         Limit { warning, critical }
     }
 
-    /// Returns how bad a value is.
+    /// Returns the severity of a value.
     pub fn level(&self, value: f64) -> Level {
         match value {
             _ if value >= self.critical => Level::Critical,
@@ -31,7 +31,7 @@ impl Limit {
         }
     }
 
-    /// Returns whether any value is a problem.
+    /// Returns whether some value is a problem.
     pub(super) fn is_on(&self) -> bool {
         self.warning.is_finite() || self.critical.is_finite()
     }
@@ -45,11 +45,11 @@ impl Limit {
 impl FromStr for Limit {
     type Err = Error;
 
-    /// Reads `WARNING,CRITICAL` or `off`.
+    /// Parses `WARNING,CRITICAL` or `off`.
     ///
     /// # Errors
     ///
-    /// On anything else, and when the warning would come after the critical limit.
+    /// On any other text, and when the warning limit is above the critical one.
     fn from_str(text: &str) -> Result<Limit, Error> {
         if text == "off" {
             return Ok(Limit::new(f64::INFINITY, f64::INFINITY));
@@ -64,32 +64,33 @@ impl FromStr for Limit {
                 Ok(Limit::new(warning, critical))
             }
             _ => Err(Error::usage(format!(
-                "a limit is `WARNING,CRITICAL`, two numbers of which the second is not lower, or `off`, not `{text}`"
+                "invalid limit `{text}`: it must be `WARNING,CRITICAL`, two numbers of which the second is not lower, or `off`"
             ))),
         }
     }
 }
 
-/// From when on the state of queues is a problem.
+/// The limits of a queue's and its consumers' values.
 ///
-/// Lags and signs of life count from the end of the queue's idle period on, up to which a queue without events is
-/// not ticked. On a queue that is paused or has an external ticker, those of a consumer count only while it has events
-/// to process; and its last tick does not count, but that it is paused is a warning.
+/// - Lags and times since the last activity are reduced by the queue's idle period, since a queue without events gets no
+///   tick before.
+/// - On a queue that is paused or has an external ticker, a consumer's lag and last activity are checked only while it has
+///   pending events, and the age of the last tick is not checked. A paused queue is a warning.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The age of a queue's last tick, in seconds. Defaults to 60 and 300. While this is off,
-    /// that a queue is paused or was never ticked is no warning either.
+    /// The age of a queue's last tick, in seconds. `off` also disables the warnings about paused queues and queues without
+    /// a tick. Defaults to 60 and 300.
     pub ticker_lag: Limit,
-    /// How far a consumer is behind, in seconds. Defaults to 300 and 3600.
+    /// A consumer's lag, in seconds. Defaults to 300 and 3600.
     pub consumer_lag: Limit,
-    /// How long a consumer has done nothing, in seconds. Defaults to 300 and 3600.
+    /// The time since a consumer's last activity, in seconds. Defaults to 300 and 3600.
     pub last_seen: Limit,
-    /// How many events a consumer has to process. Defaults to 100,000 and 1,000,000.
+    /// The number of a consumer's pending events. Defaults to 100,000 and 1,000,000.
     pub pending_events: Limit,
-    /// How many events a consumer has given up. Defaults to 1 and 100.
+    /// The number of a consumer's failed events. Defaults to 1 and 100.
     pub failed_events: Limit,
-    /// For how long a rotation has been due, in seconds. Defaults to 3600 and 21,600.
+    /// The time since a rotation became due, in seconds. Defaults to 3600 and 21,600.
     pub rotation_age: Limit,
 }
 
@@ -127,7 +128,8 @@ mod tests {
         for text in ["", "60", "300,60", "-1,5", "a,b", "1,2,3", "nan,1", "1,inf", "OFF"] {
             let error = text.parse::<Limit>().expect_err(text);
             assert!(
-                error.kind() == ErrorKind::Usage && error.to_string().ends_with(&format!("not `{text}`")),
+                error.kind() == ErrorKind::Usage
+                    && error.to_string().starts_with(&format!("invalid limit `{text}`:")),
                 "{error}"
             );
         }

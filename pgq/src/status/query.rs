@@ -1,4 +1,4 @@
-//! Statements that read the status.
+//! Running the statements that read the status.
 
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};

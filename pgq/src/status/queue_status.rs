@@ -13,73 +13,73 @@ use crate::time;
 pub struct QueueStatus {
     /// The queue's name.
     pub name: String,
-    /// Where the rotation of its tables is.
+    /// The state of the rotation of the queue's tables.
     pub rotation: Rotation,
-    /// When it is to be ticked.
+    /// The settings that decide when the queue is ticked.
     pub ticker: TickThresholds,
-    /// The age of its last tick; `None` as long as there is none.
+    /// The age of the last tick; `None` before the first tick.
     #[serde(serialize_with = "time::in_seconds_opt")]
     pub ticker_lag: Option<Duration>,
-    /// Events per second over the last ticks; `None` when there are too few of them.
+    /// Events per second over the last twenty ticks; `None` with too few ticks.
     pub events_per_second: Option<f64>,
-    /// How many event ids were taken since the last tick, which is about how many events: ids of transactions that
-    /// are still open or were rolled back count too, events that came with ids of their own do not.
+    /// The number of event ids assigned since the last tick, which approximates the number of events. Ids assigned to open
+    /// or aborted transactions are counted; events inserted with an explicit id are not.
     pub new_events: Option<i64>,
-    /// Its last tick.
+    /// The last tick.
     pub last_tick: Option<i64>,
-    /// The last event id that was taken before that tick.
+    /// The last event id that was assigned before that tick.
     pub last_tick_event: Option<i64>,
-    /// Whether the ticker leaves it alone.
+    /// Whether the ticker skips the queue.
     pub paused: bool,
-    /// Whether its ticks come from elsewhere.
+    /// Whether ticks are made by another program.
     pub external: bool,
-    /// Whether it takes no events.
+    /// Whether inserting events is disabled.
     pub disabled: bool,
-    /// How many events wait to come back; `None` when this role may not see that.
+    /// The number of events that wait for a retry; `None` when this role may not read them.
     pub retry_events: Option<u64>,
-    /// Its consumers, by name.
+    /// The queue's consumers, ordered by name.
     pub consumers: Vec<ConsumerStatus>,
 }
 
-/// Where the rotation of a queue's tables is.
+/// The state of the rotation of a queue's tables.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Rotation {
-    /// The number of the table that takes the events, from 0.
+    /// The number of the table that receives new events, from 0.
     pub table: u32,
-    /// How many tables there are.
+    /// The number of tables.
     pub tables: u32,
-    /// How long a table is to take the events.
+    /// The time for which a table receives events.
     #[serde(serialize_with = "time::in_seconds")]
     pub period: Duration,
-    /// How long the present one has.
+    /// The time for which the current table has received events.
     #[serde(serialize_with = "time::in_seconds")]
     pub age: Duration,
-    /// Whether the next rotation is due, which maintenance then does when it comes round.
+    /// Whether the next rotation is due. The next maintenance run does it.
     #[serde(rename = "due")]
     pub is_due: bool,
-    /// What keeps maintenance from doing it, consumers first, the one farthest behind before the others. Empty when it
-    /// is not due or nothing does.
+    /// The causes that hold up a due rotation: consumers first, ordered by lag, the largest first. Empty when the rotation
+    /// is not due or not held up.
     pub held_up_by: Vec<Holder>,
 }
 
 impl Rotation {
-    /// Returns for how long the next rotation has been due.
+    /// Returns the time since the next rotation became due.
     pub fn overdue(&self) -> Duration {
         self.age.saturating_sub(self.period)
     }
 }
 
-/// When a queue is to be ticked.
+/// The settings that decide when a queue is ticked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct TickThresholds {
-    /// So many new events make a tick.
+    /// The number of new events that triggers a tick.
     pub max_count: i32,
-    /// Events wait no longer than this for their tick.
+    /// The time after which new events get a tick at the latest.
     #[serde(serialize_with = "time::in_seconds")]
     pub max_lag: Duration,
-    /// Without events, a tick comes after this.
+    /// The time after which a queue without new events gets a tick.
     #[serde(serialize_with = "time::in_seconds")]
     pub idle_period: Duration,
 }

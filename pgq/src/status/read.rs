@@ -1,4 +1,4 @@
-//! Reads a status.
+//! Reading a status.
 
 use crate::names::bytes;
 use crate::sql::status::Failed;
@@ -11,10 +11,10 @@ use crate::names::Name;
 use crate::schema::row_security;
 
 use super::query::{failed, query};
-use super::rotating::{self, Rotating};
+use super::rotation::{self, RotationState};
 use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickThresholds};
 use crate::admin::integrity;
-use crate::admin::set_aside::failed_by;
+use crate::admin::retained_events::failed_by;
 use crate::error::Error;
 use crate::lock;
 use crate::schema;
@@ -23,14 +23,13 @@ use crate::time::seconds;
 
 const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
 
-/// Makes the query for all queues; `retry` says whether this role can read the retry events.
+/// Makes the query for all queues. `retry` is whether this role can read the retry events.
 ///
-/// The ids are those of transactions by which rotation is decided: that of the last rotation, the oldest that ran at
-/// the last tick and the first that had not begun then, and the oldest that runs now. The table is the one that the
-/// next rotation empties.
+/// The query also returns the values of [`RotationState`]: transaction ids, and the table that the next rotation
+/// truncates.
 ///
-/// `pgq.get_queue_info` is not called: it fails where a queue has no event sequence, and the extension's at a tick of
-/// `infinity` before PostgreSQL 17. Events per second are those of the last twenty ticks.
+/// The query does not call `pgq.get_queue_info`, which fails for a queue without an event sequence and, in the extension
+/// before PostgreSQL 17, for a tick at `infinity`. Events per second are those of the last twenty ticks.
 fn queues(retry: bool) -> String {
     let (retry, waiting) = match retry {
         true => (
@@ -79,7 +78,8 @@ fn queues(retry: bool) -> String {
 
 /// Makes the query for all consumers of all queues.
 ///
-/// A subconsumer has the id of its consumer, whose name its own begins with; what waits counts for the consumer.
+/// A subconsumer has the id of its consumer, and its name begins with the consumer's name. Retry events and failed events
+/// count for the consumer.
 fn consumers(retry: bool, failed: Failed) -> String {
     let of_main = |count: &str| format!("case when co_name = main then {count} end");
     let counts = |table: &str| {
@@ -131,12 +131,12 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
     row_security::require_visible(server.get("hidden"))?;
     let retry = server.get("retry");
     let rows = query(client, &queues(retry), NO_VALUES)?;
-    let rotating: Vec<_> = rows.iter().map(|row| Rotating::of(row, schema)).collect();
+    let states: Vec<_> = rows.iter().map(|row| RotationState::from_row(row, schema)).collect();
     let mut queues: Vec<_> = rows.iter().map(queue).collect();
     let index = rows.iter().enumerate().map(|(at, row)| (row.get("id"), at)).collect();
     let rows = query(client, &consumers(retry, failed_by(&server)), NO_VALUES)?;
-    add_consumers(&mut queues, &index, &rotating, &rows);
-    rotating::name_holders(client, &mut queues, rotating, server.get("is_standby"))?;
+    add_consumers(&mut queues, &index, &states, &rows);
+    rotation::find_holders(client, &mut queues, states, server.get("is_standby"))?;
     let strangers = lock::strangers_to_ticks(client).map_err(|error| failed().caused_by(error))?;
     Ok(Status {
         strangers_to_ticks: strangers,
@@ -146,7 +146,7 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
         schema,
         time: server.get("time"),
         queues,
-        findings: integrity::at_a_glance(client)?,
+        findings: integrity::inspect_without_events(client)?,
     })
 }
 
@@ -179,19 +179,18 @@ fn queue(row: &Row) -> QueueStatus {
     }
 }
 
-/// Gives every queue its consumers; `index` has the places of queues, by their ids.
+/// Adds the consumers to their queues. `index` maps ids of queues to indexes.
 fn add_consumers(
     queues: &mut [QueueStatus],
     index: &HashMap<i32, usize>,
-    rotating: &[Option<Rotating>],
+    states: &[Option<RotationState>],
     rows: &[Row],
 ) {
     for row in rows {
         // A queue may have been created meanwhile.
         let Some(&at) = index.get(&row.get("queue")) else { continue };
         let mut consumer = consumer(row);
-        consumer.holds_up_rotation =
-            rotating[at].as_ref().is_some_and(|rotating| rotating.waits_for_consumer(row));
+        consumer.holds_up_rotation = states[at].as_ref().is_some_and(|state| state.waits_for_consumer(row));
         queues[at].consumers.push(consumer);
     }
 }

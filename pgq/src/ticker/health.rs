@@ -95,7 +95,7 @@ fn inspect(client: &mut Client) -> Result<Vec<Finding>, Error> {
     let failed = |error| Error::failed("cannot check the database for inconsistencies").caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     transaction.batch_execute(PATIENCE).map_err(failed)?;
-    let findings = integrity::inspect_at_most(&mut transaction, MAX_TABLES)?;
+    let findings = integrity::inspect_up_to(&mut transaction, MAX_TABLES)?;
     transaction.commit().map_err(failed)?;
     Ok(findings)
 }

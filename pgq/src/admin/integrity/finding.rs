@@ -1,4 +1,4 @@
-//! One thing that does not fit.
+//! One inconsistency of PgQ's tables.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use dbscript::printable;
 use super::ADVICE;
 use super::level::Level;
 
-/// What kind of thing does not fit.
+/// The kind of an inconsistency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The sequence of a queue's tick ids is behind its newest tick.
+    /// The sequence of a queue's tick ids is behind the queue's newest tick.
     TickSequence,
-    /// The sequence of a queue's event ids is behind its newest tick or event.
+    /// The sequence of a queue's event ids is behind the queue's newest tick or event.
     EventSequence,
-    /// The sequence of the ids of registrations is behind: a new consumer would share another one's.
+    /// The sequence of registration ids is behind: a new consumer would get the id of another one.
     SubscriptionSequence,
     /// The sequence of batch ids is behind an open batch.
     BatchSequence,
-    /// The sequence of the ids of consumers' names is behind.
+    /// The sequence of the ids of consumer names is behind an id in use.
     ConsumerSequence,
-    /// The sequence of the ids of queues is behind.
+    /// The sequence of queue ids is behind an id in use.
     QueueSequence,
     /// A queue's newest tick has transaction ids that the server has not reached.
     TickId,
@@ -31,17 +31,17 @@ pub enum Problem {
     RotationId,
     /// Events have transaction ids that the server has not reached.
     EventId,
-    /// A queue's newest tick is from the future.
+    /// The time of a queue's newest tick is in the future.
     TickTime,
-    /// A queue's last rotation is from the future.
+    /// The time of a queue's last rotation is in the future.
     RotationTime,
     /// A consumer's tick is missing.
     MissingTick,
-    /// Two consumers have one id, though none is a subconsumer of the other.
+    /// Two consumers share an id, and neither is a subconsumer of the other.
     SharedId,
-    /// A queue's table or sequence is missing, or none of its tables is the current one.
+    /// A table or a sequence of a queue is missing, or the queue's current table has an invalid number.
     BrokenQueue,
-    /// Retry events or failed events are of consumers that are not there.
+    /// Retry events or failed events belong to consumers that do not exist.
     OrphanedEvents,
 }
 
@@ -65,13 +65,13 @@ const NAMES: [(Problem, &str); 16] = [
 ];
 
 impl Problem {
-    /// Reads a name as [`Display`](fmt::Display) shows it.
-    pub(super) fn named(name: &str) -> Option<Problem> {
-        NAMES.iter().find(|(_, known)| *known == name).map(|(problem, _)| *problem)
+    /// Parses a name as [`Display`](fmt::Display) shows it.
+    pub(super) fn by_name(name: &str) -> Option<Problem> {
+        NAMES.iter().find(|(_, candidate)| *candidate == name).map(|(problem, _)| *problem)
     }
 }
 
-/// Shows the name that it has for programs, such as `tick-sequence`.
+/// Shows the machine-readable name, such as `tick-sequence`.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = NAMES.iter().find(|(problem, _)| problem == self).map_or("unknown", |(_, name)| name);
@@ -79,26 +79,26 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Something in a database that does not fit. It shows itself as one line of text.
+/// An inconsistency of PgQ's tables. `Display` shows one line of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What kind it is.
+    /// The kind of the inconsistency.
     pub problem: Problem,
-    /// The queue; `None` for what concerns all of them.
+    /// The queue; `None` for an inconsistency that concerns all queues.
     pub queue: Option<String>,
-    /// The consumer, if it is about one.
+    /// The consumer, if the inconsistency concerns one.
     pub consumer: Option<String>,
-    /// The sequence, the table, or the other consumer.
+    /// The sequence, the table, or the other consumer, if there is one.
     pub object: Option<String>,
-    /// What the server, the sequence or the queue has reached.
+    /// The id that the server, the sequence or the queue has reached.
     pub reached: Option<i64>,
-    /// What it should have reached at least; for a time, how many seconds that is away.
+    /// The id that should have been reached; for a time, its distance from the present in seconds.
     pub needed: Option<i64>,
 }
 
 impl Finding {
-    /// Returns how bad it is: critical where events do not arrive or may be lost.
+    /// Returns the severity: critical if events are not delivered or may be lost.
     pub fn level(&self) -> Level {
         match self.problem {
             Problem::EventSequence
@@ -112,12 +112,12 @@ impl Finding {
         }
     }
 
-    /// Returns whether [`repair`](super::repair) can mend it.
-    pub fn is_mendable(&self) -> bool {
+    /// Returns whether [`repair`](super::repair) can repair it.
+    pub fn is_repairable(&self) -> bool {
         !matches!(self.problem, Problem::BrokenQueue | Problem::OrphanedEvents)
     }
 
-    /// Returns what [`repair`](super::repair) does about it, or why it can do nothing.
+    /// Describes what [`repair`](super::repair) does about the inconsistency, or why it cannot repair it.
     pub fn remedy(&self) -> &'static str {
         match self.problem {
             Problem::TickSequence
@@ -127,50 +127,50 @@ impl Finding {
             | Problem::QueueSequence => "repair moves the sequence past all ids in use",
             Problem::EventSequence => "repair moves the sequence past all ids in use, and makes a tick",
             Problem::TickId | Problem::ConsumerId | Problem::RotationId | Problem::EventId => {
-                "repair gives ticks and events new transaction ids and makes a tick; each consumer gets what it has \
-                 not got, and events of which that is unknown come again"
+                "repair gives ticks and events new transaction ids and makes a tick; each consumer gets the events that \
+                 it has not processed, and events for which that is unclear are redelivered"
             }
             Problem::TickTime => {
-                "repair makes a tick with the present time, and moves ticks of the future to it, except where a consumer is"
+                "repair makes a tick with the present time, and sets ticks of the future to it, except the positions of consumers"
             }
-            Problem::RotationTime => "repair sets it to the present",
+            Problem::RotationTime => "repair sets it to the present time",
             Problem::MissingTick => {
-                "repair makes the tick anew from the one before it, so events may come again; a batch whose end has no \
-                 later tick is closed, and comes again"
+                "repair recreates the tick from the one before it, so events may be redelivered; a batch whose end has no \
+                 later tick is closed and redelivered"
             }
             Problem::SharedId => {
-                "repair gives the later one an id of its own, with a copy of the events that were put aside, of which \
-                 nobody can tell whose they are"
+                "repair gives the later one an id of its own and a copy of the retry events and failed events, whose owner \
+                 cannot be determined"
             }
             Problem::BrokenQueue if self.reached.is_some() => {
-                "repair cannot find out which one it was: set `queue_cur_table` of `pgq.queue` by hand"
+                "repair cannot determine the current table; set `queue_cur_table` of `pgq.queue` by hand"
             }
             Problem::BrokenQueue => {
-                "repair cannot make it anew: restore what was in it, or let `pgqadm CONFIG.ini install` create it empty"
+                "repair cannot recreate its contents; restore it, or run `pgqadm CONFIG.ini install` to create it empty"
             }
             Problem::OrphanedEvents => {
-                "repair leaves them: nobody can tell whose they were; they can be deleted by hand"
+                "repair keeps them, since their owner cannot be determined; delete them by hand"
             }
         }
     }
 
-    /// Returns what a message about it ends with: why it may be so, and what to do.
+    /// Returns the end of a message about the inconsistency: its probable cause, and what to do.
     pub(crate) fn advice(&self) -> &'static str {
         match self.problem {
             Problem::TickTime | Problem::RotationTime => {
-                "the clock was put back, or the database was moved; `pgqadm CONFIG.ini repair` mends it"
+                "the clock was set back, or the database was moved; run `pgqadm CONFIG.ini repair`"
             }
             Problem::BrokenQueue | Problem::OrphanedEvents => self.remedy(),
             _ => ADVICE,
         }
     }
 
-    /// Returns what tells it from other findings, whatever the numbers are.
+    /// Returns the fields that identify the inconsistency, without the numbers.
     pub(crate) fn key(&self) -> (Problem, Option<&str>, Option<&str>, Option<&str>) {
         (self.problem, self.queue.as_deref(), self.consumer.as_deref(), self.object.as_deref())
     }
 
-    fn about(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_location(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.queue, &self.consumer) {
             (Some(queue), Some(consumer)) => {
                 write!(f, "consumer `{}` of queue `{}`: ", printable(consumer), printable(queue))
@@ -180,7 +180,7 @@ impl Finding {
         }
     }
 
-    fn what(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_id_problem(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let object = printable(self.object.as_deref().unwrap_or_default());
         let (reached, needed) = (number(self.reached), number(self.needed));
         match self.problem {
@@ -195,37 +195,40 @@ impl Finding {
                 write!(f, "sequence `{object}` is at {reached}, behind id {needed}, which is in use")
             }
             Problem::TickId => {
-                write!(f, "the newest tick is of transaction id {needed}, the server is at {reached} only")
+                write!(f, "the newest tick has transaction id {needed}, but the server is at {reached}")
             }
             Problem::ConsumerId => write!(
                 f,
-                "its tick is of transaction id {needed}, the server or a later tick is at {reached} only"
+                "its tick has transaction id {needed}, but the server or a later tick is at {reached}"
             ),
             Problem::RotationId => {
-                write!(f, "the last rotation is of transaction id {needed}, the server is at {reached} only")
+                write!(f, "the last rotation has transaction id {needed}, but the server is at {reached}")
             }
             Problem::EventId => {
-                write!(f, "`{object}` has events of transaction id {needed}, the server is at {reached} only")
+                write!(
+                    f,
+                    "`{object}` has events with transaction id {needed}, but the server is at {reached}"
+                )
             }
-            _ => self.what_else(f, &object),
+            _ => self.write_other_problem(f, &object),
         }
     }
 
-    fn what_else(&self, f: &mut fmt::Formatter<'_>, object: &str) -> fmt::Result {
+    fn write_other_problem(&self, f: &mut fmt::Formatter<'_>, object: &str) -> fmt::Result {
         let (reached, needed) = (number(self.reached), number(self.needed));
         match self.problem {
             Problem::TickTime => write!(f, "the newest tick is {} in the future", seconds(self.needed)),
             Problem::RotationTime => write!(f, "the last rotation is {} in the future", seconds(self.needed)),
             Problem::MissingTick => write!(f, "tick {needed} is missing"),
-            Problem::SharedId => write!(f, "it has the id {needed} of consumer `{object}`"),
+            Problem::SharedId => write!(f, "it shares id {needed} with consumer `{object}`"),
             Problem::BrokenQueue if self.reached.is_some() => {
-                write!(f, "table {reached} is said to be the current one of {needed}")
+                write!(f, "`queue_cur_table` is {reached}, but the queue has {needed} tables")
             }
             Problem::BrokenQueue => write!(f, "`{object}` is missing"),
             _ => {
                 write!(
                     f,
-                    "`{object}` has {needed} events of consumers that are not there, the first with id {reached}"
+                    "`{object}` has {needed} events of consumers that do not exist, the first with owner id {reached}"
                 )
             }
         }
@@ -234,8 +237,8 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.about(f)?;
-        self.what(f)
+        self.write_location(f)?;
+        self.write_id_problem(f)
     }
 }
 
@@ -244,5 +247,5 @@ fn number(number: Option<i64>) -> String {
 }
 
 fn seconds(seconds: Option<i64>) -> String {
-    seconds.map_or_else(|| "for ever".to_owned(), |seconds| format!("{seconds}s"))
+    seconds.map_or_else(|| "infinitely far".to_owned(), |seconds| format!("{seconds}s"))
 }

@@ -1,18 +1,18 @@
-//! How bad a finding or a value is.
+//! Severity levels, as monitoring systems use them.
 
 use std::fmt;
 
-/// How bad something is; its number is the exit status that monitoring systems expect.
+/// The severity of a finding or a value. Its number is the exit status that monitoring systems expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Level {
-    /// All is well.
+    /// Nothing to report.
     Ok = 0,
-    /// Somebody should look at it.
+    /// An operator should check it.
     Warning = 1,
-    /// Somebody has to look at it now.
+    /// An operator must act now.
     Critical = 2,
-    /// It cannot be told.
+    /// The state could not be determined.
     Unknown = 3,
 }
 

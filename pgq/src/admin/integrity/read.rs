@@ -1,4 +1,4 @@
-//! Finds what does not fit.
+//! Finding inconsistencies.
 
 use crate::names::bytes;
 use postgres::types::{ToSql, Type};
@@ -11,22 +11,23 @@ use crate::names::Name;
 use crate::schema;
 
 const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
-/// Tables of so many events are asked in one statement, which locks them for as long as it takes.
-const TOGETHER: usize = 60;
+/// The number of event tables that one statement reads, and locks for as long as the statement runs.
+const TABLES_PER_STATEMENT: usize = 60;
 
-/// Finds what does not fit in the database, the worst first.
+/// Finds the inconsistencies of PgQ's tables, the most severe first.
 ///
-/// What this role may not see is left out. Events are found by the index on their transaction's id, so that takes no
-/// longer with many of them.
+/// Objects that this role may not read are skipped. Events are found by the index on their transaction id, so their number
+/// does not matter.
 ///
 /// # Errors
 ///
 /// When PgQ is not installed ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the server fails.
 pub fn inspect(client: &mut impl GenericClient) -> Result<Vec<Finding>, Error> {
-    inspect_at_most(client, usize::MAX)
+    inspect_up_to(client, usize::MAX)
 }
 
-/// The tables of events that this role may read: queue's id, table, quoted, and the queue's sequence of event ids.
+/// Returns the event tables that this role may read: the queue's id, the quoted name of the table, and the name of the
+/// queue's sequence of event ids.
 const EVENT_TABLES: &str = "select que.queue_id, pg_catalog.format('%I.%I', nsp.nspname, cls.relname), que.queue_event_seq \
      from pgq.queue que \
      cross join lateral pg_catalog.generate_series(0, que.queue_ntables - 1) part \
@@ -37,6 +38,7 @@ const EVENT_TABLES: &str = "select que.queue_id, pg_catalog.format('%I.%I', nsp.
          and pg_catalog.to_regclass(que.queue_event_seq) is not null \
      order by que.queue_id, part";
 
+/// Makes the part of the query for one event table.
 fn of_table(queue: i32, table: &str, sequence: &str) -> String {
     let (name, sequence) = (escape_literal(table), escape_literal(sequence));
     let queue = format!("(select queue_name from pgq.queue where queue_id = {queue})");
@@ -52,8 +54,8 @@ fn of_table(queue: i32, table: &str, sequence: &str) -> String {
     )
 }
 
-/// Makes the query for what does not fit in tables of events: as [`FINDINGS`]. The tables are those of
-/// [`EVENT_TABLES`]. By their index on the transaction's id, the last events are found at once.
+/// Makes the query for inconsistencies of event tables, with the columns of [`FINDINGS`]. The tables are rows of
+/// [`EVENT_TABLES`]. The index on the transaction id finds the last events quickly.
 fn event_findings(tables: &[(i32, String, String)]) -> String {
     let parts: Vec<String> =
         tables.iter().map(|(queue, table, sequence)| of_table(*queue, table, sequence)).collect();
@@ -63,12 +65,12 @@ fn event_findings(tables: &[(i32, String, String)]) -> String {
     )
 }
 
-/// Whether there are retry events and failed events, and this role may read them.
-const ASIDE: &str = "select coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.retry_queue')::pg_catalog.oid, 'select'::pg_catalog.text), false), \
+/// Returns whether this role may read the tables of retry events and of failed events.
+const READABLE_TABLES: &str = "select coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.retry_queue')::pg_catalog.oid, 'select'::pg_catalog.text), false), \
      coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.failed_queue')::pg_catalog.oid, 'select'::pg_catalog.text), false)";
 
-/// Makes the query for events in a table of schema `pgq` that were put aside by consumers which are not there:
-/// as [`FINDINGS`].
+/// Makes the query for retry events or failed events whose consumer does not exist, with the columns of [`FINDINGS`].
+/// `table` is a table of schema `pgq`.
 fn orphans(table: &str) -> String {
     format!(
         "select 'orphaned-events', null::pg_catalog.text, null::pg_catalog.text, 'pgq.{table}', \
@@ -86,19 +88,22 @@ fn orphans(table: &str) -> String {
     )
 }
 
-/// As [`inspect`]; where there are more than so many tables of events, these are left out.
-pub(crate) fn inspect_at_most(client: &mut impl GenericClient, most: usize) -> Result<Vec<Finding>, Error> {
+/// Finds inconsistencies, as [`inspect`] does, but skips the event tables if there are more than `max_tables` of them.
+pub(crate) fn inspect_up_to(
+    client: &mut impl GenericClient,
+    max_tables: usize,
+) -> Result<Vec<Finding>, Error> {
     schema::require(client)?;
-    let mut findings = at_a_glance(client)?;
+    let mut findings = inspect_without_events(client)?;
     let mut rows = query(client, EVENT_TABLES)?;
-    if rows.len() > most {
+    if rows.len() > max_tables {
         rows.clear();
     }
     let tables: Vec<_> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
-    for part in tables.chunks(TOGETHER) {
+    for part in tables.chunks(TABLES_PER_STATEMENT) {
         add(&mut findings, &found(client, &event_findings(part))?);
     }
-    for row in query(client, ASIDE)? {
+    for row in query(client, READABLE_TABLES)? {
         for (table, is_readable) in [("retry_queue", row.get(0)), ("failed_queue", row.get(1))] {
             if is_readable {
                 add(&mut findings, &found(client, &orphans(table))?);
@@ -108,11 +113,12 @@ pub(crate) fn inspect_at_most(client: &mut impl GenericClient, most: usize) -> R
     Ok(sorted(findings))
 }
 
-/// Whatever can be found without reading events: kind, queue, consumer, object, and two numbers of each.
+/// Returns the inconsistencies that can be found without reading events: kind, queue, consumer, object, and the numbers
+/// reached and needed.
 const FINDINGS: &str = include_str!("../../../sql/integrity/findings.sql");
 
-/// As [`inspect`], by one statement that reads no events, and that every role may use.
-pub(crate) fn at_a_glance(client: &mut impl GenericClient) -> Result<Vec<Finding>, Error> {
+/// Finds inconsistencies by one statement that reads no events and that every role may run.
+pub(crate) fn inspect_without_events(client: &mut impl GenericClient) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     add(&mut findings, &found(client, FINDINGS)?);
     Ok(sorted(findings))
@@ -123,11 +129,11 @@ fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings
 }
 
-/// Adds what is found, each thing once.
+/// Adds findings, merging those with equal keys.
 fn add(findings: &mut Vec<Finding>, rows: &[Row]) {
     for found in rows.iter().filter_map(finding) {
-        match findings.iter_mut().find(|known| known.key() == found.key()) {
-            Some(known) => known.needed = known.needed.max(found.needed),
+        match findings.iter_mut().find(|existing| existing.key() == found.key()) {
+            Some(existing) => existing.needed = existing.needed.max(found.needed),
             None => findings.push(found),
         }
     }
@@ -136,7 +142,7 @@ fn add(findings: &mut Vec<Finding>, rows: &[Row]) {
 fn finding(row: &Row) -> Option<Finding> {
     let name = |column: usize| row.get::<_, Option<Name>>(column).map(|name| name.0);
     Some(Finding {
-        problem: Problem::named(row.get(0))?,
+        problem: Problem::by_name(row.get(0))?,
         queue: name(1),
         consumer: name(2),
         object: name(3),
@@ -145,8 +151,8 @@ fn finding(row: &Row) -> Option<Finding> {
     })
 }
 
-/// Makes the query for what one as [`FINDINGS`] finds, with the names as bytes, which need not be text.
-fn shown(findings: &str) -> String {
+/// Wraps a query like [`FINDINGS`] so that it returns names as bytes, since a name need not be valid text.
+fn with_names_as_bytes(findings: &str) -> String {
     format!(
         "select kind, {}, {}, {}, reached, need \
          from (\n{findings}\n) found (kind, queue, consumer, object, reached, need)",
@@ -156,12 +162,12 @@ fn shown(findings: &str) -> String {
     )
 }
 
-/// Runs a query for findings.
+/// Runs a query like [`FINDINGS`].
 fn found(client: &mut impl GenericClient, statement: &str) -> Result<Vec<Row>, Error> {
-    query(client, &shown(statement))
+    query(client, &with_names_as_bytes(statement))
 }
 
 fn query(client: &mut impl GenericClient, statement: &str) -> Result<Vec<Row>, Error> {
-    let failed = |error| Error::failed("cannot find out what does not fit in the database").caused_by(error);
+    let failed = |error| Error::failed("cannot check the database for inconsistencies").caused_by(error);
     client.query_typed(statement, NO_VALUES).map_err(failed)
 }

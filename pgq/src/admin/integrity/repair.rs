@@ -1,4 +1,4 @@
-//! Mends what does not fit.
+//! Repairing inconsistencies.
 
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
@@ -9,54 +9,61 @@ use crate::error::Error;
 use crate::lock;
 use crate::schema;
 
-const WHAT: &str = "cannot repair the database";
+const CANNOT_REPAIR: &str = "cannot repair the database";
 
-/// What a repair has done.
+/// The result of a repair.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repair {
-    /// What was mended.
-    pub mended: Vec<Finding>,
-    /// What could not be mended, and is as it was.
-    pub left: Vec<Finding>,
+    /// The inconsistencies that were repaired.
+    pub repaired: Vec<Finding>,
+    /// The inconsistencies that could not be repaired, and remain unchanged.
+    pub remaining: Vec<Finding>,
 }
 
-/// Mends what does not fit, in one transaction during which nobody ticks, registers, rotates, opens or finishes a
-/// batch. `confirmed` are the findings of [`inspect`] that somebody has agreed to.
+/// Repairs inconsistencies in one transaction. `confirmed` contains the findings of [`inspect`] whose repair an operator
+/// has confirmed.
 ///
-/// Sequences are moved past what is in use, never back. Where ticks and events have the transaction ids of another
-/// server, they get new ones: each consumer gets the events that it has not got, and those of which that is unknown
-/// come again. None is lost. Each queue that was mended gets a tick. Rows of events are rewritten for that,
-/// which takes as long as it takes to read the queue's tables.
+/// The transaction locks out ticks, registrations, rotations, and the opening and finishing of batches.
 ///
-/// Waits five seconds for each lock, or as long as the session's `lock_timeout` if that is set. Needs the rights of
-/// the owner of the tables of PgQ.
+/// - Sequences are moved past the ids in use, never back.
+/// - Ticks and events with transaction ids of another server get new ids. Each consumer gets the events that it has not
+///   processed; events for which that is unclear are redelivered. No event is lost.
+/// - Each repaired queue gets a tick.
+///
+/// The repair rewrites rows of events, which takes as long as reading the queue's tables.
+///
+/// Waits up to 5 seconds for each lock, or the session's `lock_timeout` if that is set. Needs the rights of the owner of
+/// PgQ's tables.
 ///
 /// # Errors
 ///
-/// When PgQ is not installed ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when there is something else by now
-/// than what was confirmed, when a lock is not to be had in time, with who has it, and when the server refuses. Nothing
-/// but sequences is changed then.
+/// - PgQ is not installed ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
+/// - There is an inconsistency that was not confirmed.
+/// - A lock is not free in time. The error lists its holders.
+/// - The server refuses.
+///
+/// Nothing but sequences is changed then.
 pub fn repair(client: &mut impl GenericClient, confirmed: &[Finding]) -> Result<Repair, Error> {
     schema::require(client)?;
     match repair_all(client, confirmed) {
         Err(error) if error.sqlstate() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
             let holders = lock::repair_holders(client).unwrap_or_default();
-            let who = lock::held_by("a lock that the repair needs", &holders);
-            Err(Error::failed(format!("{WHAT}: {who}")).caused_by(error))
+            let held = lock::held_by("a lock that the repair needs", &holders);
+            Err(Error::failed(format!("{CANNOT_REPAIR}: {held}")).caused_by(error))
         }
         result => result,
     }
 }
 
-/// Waits no longer than five seconds for a lock from here on, unless the session has a limit. Returns the limit as it
-/// was.
-const LIMIT_WAITING: &str = "select before, pg_catalog.set_config('lock_timeout'::pg_catalog.text, \
+/// Limits the wait for each lock to 5 seconds for the rest of the transaction, unless the session has a limit already.
+/// Returns the previous limit.
+const LIMIT_LOCK_WAITS: &str = "select before, pg_catalog.set_config('lock_timeout'::pg_catalog.text, \
          case before when '0' then '5s' else before end, true) \
      from (select pg_catalog.current_setting('lock_timeout'::pg_catalog.text) as before offset 0) setting";
 
-/// Keeps tickers, registrations, rotations and whoever opens or finishes a batch away until the end of the transaction.
-/// No row security hides anything.
+/// Locks out ticks, registrations, rotations, and the opening and finishing of batches until the end of the transaction.
+/// Fails, later, where row security would hide rows.
 const LOCK_ALL: &str = "set local row_security = off; \
      select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgq ticker'::pg_catalog.text), -1); \
      lock table pgq.queue, pgq.consumer, pgq.subscription in share row exclusive mode; \
@@ -64,54 +71,54 @@ const LOCK_ALL: &str = "set local row_security = off; \
          from (select distinct queue_id % 256 as rest from pgq.queue order by 1) queues; \
      lock table pgq.tick in share row exclusive mode";
 
-/// Mends it in one transaction.
+/// Locks everything, compares the inconsistencies with the confirmed ones, and repairs them, in one transaction.
 fn repair_all(client: &mut impl GenericClient, confirmed: &[Finding]) -> Result<Repair, Error> {
-    let failed = |error| Error::failed(WHAT).caused_by(error);
+    let failed = |error| Error::failed(CANNOT_REPAIR).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let limit: String = transaction.query_typed_one(LIMIT_WAITING, no_values).map_err(failed)?.get(0);
+    let limit: String = transaction.query_typed_one(LIMIT_LOCK_WAITS, no_values).map_err(failed)?.get(0);
     transaction.batch_execute(LOCK_ALL).map_err(failed)?;
     let found = inspect(&mut transaction)?;
-    if let Some(new) = found.iter().find(|new| !confirmed.iter().any(|known| known.key() == new.key())) {
-        return Err(Error::failed(format!("{WHAT}: something else has come up since: {new}")));
+    if let Some(new) = found.iter().find(|new| !confirmed.iter().any(|one| one.key() == new.key())) {
+        return Err(Error::failed(format!("{CANNOT_REPAIR}: there is another inconsistency by now: {new}")));
     }
-    let repair = mend(&mut transaction, found)?;
+    let repair = repair_found(&mut transaction, found)?;
     let reset = transaction.query_typed(crate::sql::SET_LOCK_TIMEOUT, &[(&limit, Type::TEXT)]);
     reset.map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(repair)
 }
 
-/// The steps of a repair, each of which changes only what does not fit.
-const REPAIR: [&str; 6] = [
-    include_str!("../../../sql/integrity/mend_sequences.sql"),
-    include_str!("../../../sql/integrity/mend_shared_ids.sql"),
-    include_str!("../../../sql/integrity/mend_missing_ticks.sql"),
-    include_str!("../../../sql/integrity/mend_transaction_ids.sql"),
-    include_str!("../../../sql/integrity/mend_times.sql"),
-    include_str!("../../../sql/integrity/mend_queue_sequences.sql"),
+/// The steps of a repair. Each step changes inconsistent rows and sequences only.
+const STEPS: [&str; 6] = [
+    include_str!("../../../sql/integrity/repair_sequences.sql"),
+    include_str!("../../../sql/integrity/repair_shared_ids.sql"),
+    include_str!("../../../sql/integrity/repair_missing_ticks.sql"),
+    include_str!("../../../sql/integrity/repair_transaction_ids.sql"),
+    include_str!("../../../sql/integrity/repair_times.sql"),
+    include_str!("../../../sql/integrity/repair_queue_sequences.sql"),
 ];
 
-/// $1 names of queues. Makes a tick for each that takes ticks from here, and lets the ticker make another one soon.
+/// $1 names of queues. Makes a tick for each of them that this database ticks, and has the ticker make another one soon.
 const TICK_REPAIRED: &str = "select pgq.force_tick(queue_name), pgq.ticker(queue_name), pgq.force_tick(queue_name) \
      from pgq.queue \
      where queue_name = any ($1) and not queue_external_ticker and not queue_ticker_paused";
 
-fn mend(transaction: &mut Transaction<'_>, found: Vec<Finding>) -> Result<Repair, Error> {
-    let failed = |error| Error::failed(WHAT).caused_by(error);
-    if !found.iter().any(Finding::is_mendable) {
-        return Ok(Repair { mended: Vec::new(), left: found });
+fn repair_found(transaction: &mut Transaction<'_>, found: Vec<Finding>) -> Result<Repair, Error> {
+    let failed = |error| Error::failed(CANNOT_REPAIR).caused_by(error);
+    if !found.iter().any(Finding::is_repairable) {
+        return Ok(Repair { repaired: Vec::new(), remaining: found });
     }
-    for step in REPAIR {
+    for step in STEPS {
         transaction.batch_execute(step).map_err(failed)?;
     }
     let mut queues: Vec<&str> =
-        found.iter().filter(|one| one.is_mendable()).filter_map(|one| one.queue.as_deref()).collect();
+        found.iter().filter(|one| one.is_repairable()).filter_map(|one| one.queue.as_deref()).collect();
     queues.sort_unstable();
     queues.dedup();
     transaction.query_typed(TICK_REPAIRED, &[(&queues, Type::TEXT_ARRAY)]).map_err(failed)?;
-    let left = inspect(transaction)?;
-    let is_left = |one: &Finding| left.iter().any(|other| other.key() == one.key());
-    let mended = found.into_iter().filter(|one| !is_left(one)).collect();
-    Ok(Repair { mended, left })
+    let remaining = inspect(transaction)?;
+    let remains = |one: &Finding| remaining.iter().any(|other| other.key() == one.key());
+    let repaired = found.into_iter().filter(|one| !remains(one)).collect();
+    Ok(Repair { repaired, remaining })
 }

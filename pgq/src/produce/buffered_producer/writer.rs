@@ -6,7 +6,7 @@ use dbscript::{BoxError, Context, Round, Script, catch_panic};
 use log::error;
 
 use super::shared::{Shared, WriteOutcome};
-use crate::admin::find_queue::require_queue;
+use crate::admin::queue_lookup::require_queue;
 use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
 use crate::produce::bulk_insert::{BulkInsert, require_right};

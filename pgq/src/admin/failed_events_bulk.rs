@@ -1,4 +1,4 @@
-//! Failed events by the thousand: go through them, retry, delete, purge.
+//! Failed events in bulk: iterating over them, retrying, deleting and purging them.
 
 use crate::sql::failed::columns;
 use std::ops::ControlFlow;
@@ -7,23 +7,24 @@ use fallible_iterator::FallibleIterator;
 use postgres::GenericClient;
 use postgres::types::{ToSql, Type};
 
-use crate::admin::failed::{on_store, refused};
-use crate::admin::find_queue;
+use crate::admin::failed_events::{classified, query};
+use crate::admin::queue_lookup;
 use crate::error::Error;
 use crate::event::failed_event::FailedEvent;
 
-/// So many events are read, moved or deleted at a time.
+/// The number of events that are read, moved or deleted at a time.
 const PAGE: i32 = 1000;
 
-/// $1 queue, $2 consumer, $3 the event behind which the page begins or null, $4 limit. As [`FAILED_EVENTS`].
+/// $1 queue, $2 consumer, $3 the id of the event after which the page begins, or null, $4 limit. Returns the columns of an
+/// event, then those of the failure.
 const FAILED_EVENT_PAGE: &str =
     concat!("select ", columns!(), " from pgq.failed_event_page($1, $2, $3, $4) order by ev_id");
 
-/// Calls `each` with a consumer's failed events in the order of their ids, until it breaks off; returns how many
-/// there were. One event at a time is in memory.
+/// Calls `each` with each of a consumer's failed events, in the order of their ids, until `each` returns
+/// [`ControlFlow::Break`]. Returns the number of calls. One event at a time is in memory.
 ///
-/// Every thousand are read in a transaction of their own, so that a large store holds up nothing; what fails in
-/// the meantime may come too.
+/// Each page of 1,000 events is read in a transaction of its own, so that a long list does not hold a snapshot open.
+/// Events that fail meanwhile may be included.
 ///
 /// # Errors
 ///
@@ -35,8 +36,8 @@ pub fn each_failed_event(
     mut each: impl FnMut(FailedEvent) -> ControlFlow<()>,
 ) -> Result<u64, Error> {
     let what = format!("cannot list the failed events of consumer `{consumer}`");
-    let failed = |error| refused(queue, &what, error);
-    find_queue::require_known(client, queue)?;
+    let failed = |error| classified(queue, &what, error);
+    queue_lookup::require_listed(client, queue)?;
     let mut after: Option<i64> = None;
     let mut total = 0;
     loop {
@@ -58,64 +59,66 @@ pub fn each_failed_event(
     }
 }
 
-/// $1 queue, $2 consumer, $3 events.
+/// $1 queue, $2 consumer, $3 event ids.
 const RETRY_FAILED_EVENTS: &str = "select pgq.failed_event_retry_many($1, $2, $3)";
 
 /// Moves failed events back into their queue, as [`retry_failed_event`](crate::admin::retry_failed_event) does, in one
-/// transaction.
+/// transaction. Returns the number of events. PgQ: `pgq.failed_event_retry_many`.
 ///
 /// # Errors
 ///
-/// As [`retry_failed_event`](crate::admin::retry_failed_event); an event that the consumer does not have is named, and
-/// nothing is changed then.
+/// As [`retry_failed_event`](crate::admin::retry_failed_event); the error names the first event that the
+/// consumer does not have, and nothing is changed then.
 pub fn retry_failed_events(
     client: &mut impl GenericClient,
     queue: &str,
     consumer: &str,
     events: &[i64],
 ) -> Result<u64, Error> {
-    Store { queue, consumer, verb: "retry", statement: RETRY_FAILED_EVENTS }.named(client, events)
+    FailedEvents { queue, consumer, verb: "retry", statement: RETRY_FAILED_EVENTS }
+        .change_listed(client, events)
 }
 
-/// $1 queue, $2 consumer, $3 events.
+/// $1 queue, $2 consumer, $3 event ids.
 const DELETE_FAILED_EVENTS: &str = "select pgq.failed_event_delete_many($1, $2, $3)";
 
-/// Deletes failed events in one transaction.
+/// Deletes failed events in one transaction. Returns the number of events. PgQ: `pgq.failed_event_delete_many`.
 ///
 /// # Errors
 ///
-/// As [`delete_failed_event`](crate::admin::delete_failed_event); an event that the consumer does not have is named,
-/// and nothing is changed then.
+/// As [`delete_failed_event`](crate::admin::delete_failed_event); the error names the first event that the
+/// consumer does not have, and nothing is changed then.
 pub fn delete_failed_events(
     client: &mut impl GenericClient,
     queue: &str,
     consumer: &str,
     events: &[i64],
 ) -> Result<u64, Error> {
-    Store { queue, consumer, verb: "delete", statement: DELETE_FAILED_EVENTS }.named(client, events)
+    FailedEvents { queue, consumer, verb: "delete", statement: DELETE_FAILED_EVENTS }
+        .change_listed(client, events)
 }
 
-/// Moves all of a consumer's failed events back into their queue, a thousand in a transaction; returns how many.
+/// Moves all of a consumer's failed events back into their queue, 1,000 in a transaction. Returns the number of events.
 ///
 /// # Errors
 ///
-/// As [`failed_events`](crate::admin::failed_events), and when the queue takes no events. What was moved before stays
-/// so.
+/// As [`failed_events`](crate::admin::failed_events), and when inserting into the queue is disabled.
+/// Events that were moved before stay moved.
 pub fn retry_all_failed_events(
     client: &mut impl GenericClient,
     queue: &str,
     consumer: &str,
 ) -> Result<u64, Error> {
-    Store { queue, consumer, verb: "retry", statement: RETRY_FAILED_EVENTS }.all(client, None)
+    FailedEvents { queue, consumer, verb: "retry", statement: RETRY_FAILED_EVENTS }.change_all(client, None)
 }
 
-/// Deletes a consumer's failed events that were given up longer ago than an interval, which PostgreSQL reads, or
-/// with `None` all of them, a thousand in a transaction; returns how many.
+/// Deletes a consumer's failed events that failed longer ago than the interval `older_than`, in PostgreSQL's syntax
+/// (`7 days`), or all of them with `None`; 1,000 in a transaction. Returns the number of events.
 ///
 /// # Errors
 ///
-/// As [`failed_events`](crate::admin::failed_events), and when the interval is none
-/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)). What was deleted before stays so.
+/// As [`failed_events`](crate::admin::failed_events), and when the interval is invalid
+/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)). Events that were deleted before stay deleted.
 pub fn purge_failed_events(
     client: &mut impl GenericClient,
     queue: &str,
@@ -123,10 +126,11 @@ pub fn purge_failed_events(
     older_than: Option<&str>,
 ) -> Result<u64, Error> {
     let before = older_than.map(|interval| time_before(client, interval)).transpose()?;
-    Store { queue, consumer, verb: "delete", statement: DELETE_FAILED_EVENTS }.all(client, before)
+    FailedEvents { queue, consumer, verb: "delete", statement: DELETE_FAILED_EVENTS }
+        .change_all(client, before)
 }
 
-/// Fails when a consumer does not have one of several failed events.
+/// Fails when a consumer lacks one of the given failed events.
 ///
 /// # Errors
 ///
@@ -138,10 +142,10 @@ pub fn require_failed_events(
     consumer: &str,
     events: &[i64],
 ) -> Result<(), Error> {
-    Store { queue, consumer, verb: "find", statement: "" }.require(client, events)
+    FailedEvents { queue, consumer, verb: "find", statement: "" }.require(client, events)
 }
 
-/// Fails when a text is no interval for [`purge_failed_events`].
+/// Fails when a text is not an interval that [`purge_failed_events`] accepts.
 ///
 /// # Errors
 ///
@@ -150,66 +154,66 @@ pub fn require_interval(client: &mut impl GenericClient, interval: &str) -> Resu
     time_before(client, interval).map(|_| ())
 }
 
-/// $1 interval. The time that long ago, as seconds since 1970.
+/// $1 interval. Returns the time that long ago, in seconds since 1970.
 const TIME_BEFORE: &str =
     "select extract(epoch from pg_catalog.now() - $1::pg_catalog.text::interval)::pg_catalog.float8";
 
-/// Returns the time that long ago, as seconds since 1970.
+/// Returns the time one `interval` ago, in seconds since 1970.
 fn time_before(client: &mut impl GenericClient, interval: &str) -> Result<f64, Error> {
     match client.query_typed_one(TIME_BEFORE, &[(&interval, Type::TEXT)]) {
         Ok(row) => Ok(row.get(0)),
-        // Class 22 is wrong data.
         Err(error) if error.code().is_some_and(|state| dbscript::StateClass::Value.contains(state)) => {
-            Err(Error::usage(format!("`{interval}` is no interval; one is `7 days`, another `12:00`")))
+            Err(Error::usage(format!("invalid interval `{interval}`; it must be like `7 days` or `12:00`")))
         }
-        Err(error) => Err(Error::failed("cannot read an interval").caused_by(error)),
+        Err(error) => Err(Error::failed(format!("cannot read interval `{interval}`")).caused_by(error)),
     }
 }
 
-/// What is done to a consumer's failed events.
-struct Store<'a> {
+/// A change of a consumer's failed events.
+struct FailedEvents<'a> {
     queue: &'a str,
     consumer: &'a str,
     verb: &'a str,
     statement: &'a str,
 }
 
-/// $1 queue, $2 consumer, $3 the event behind which the page begins or null, $4 limit, $5 seconds since 1970 or
-/// null. The ids of events that failed before that time, and the last id of the page.
+/// $1 queue, $2 consumer, $3 the id of the event after which the page begins, or null, $4 limit, $5 a time in seconds since
+/// 1970, or null. Returns the ids of the page's events that failed before that time, and the last id of the page.
 const FAILED_EVENT_IDS: &str = "select pg_catalog.array_agg(ev_id order by ev_id) filter (where $5 is null or ev_failed_time < pg_catalog.to_timestamp($5)), \
          pg_catalog.max(ev_id) \
      from pgq.failed_event_page($1, $2, $3, $4)";
 
-/// $1 queue, $2 consumer, $3 events, $4 seconds since 1970 or null. Those that failed before that time.
+/// $1 queue, $2 consumer, $3 event ids, $4 a time in seconds since 1970, or null. Deletes the events that failed before
+/// that time.
 const PURGE_FAILED_EVENTS: &str =
     "select pgq.failed_event_delete_many($1, $2, $3, pg_catalog.to_timestamp($4))";
 
-/// $1 queue, $2 consumer, $3 events. The first event that is not there, if one is not.
+/// $1 queue, $2 consumer, $3 event ids. Returns the first id that no failed event has. No row: all events exist.
 const ABSENT_FAILED_EVENT: &str = "select id from pg_catalog.unnest($3::pg_catalog.int8[]) id where not exists ( \
          select from pgq.failed_event_page($1, $2, greatest(id, -9223372036854775807) - 1, 1) where ev_id = id) \
      order by id limit 1";
 
-impl Store<'_> {
-    fn named(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<u64, Error> {
+impl FailedEvents<'_> {
+    fn change_listed(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<u64, Error> {
         let mut events = events.to_vec();
         events.sort_unstable();
         events.dedup();
-        let failed = |error| refused(self.queue, &self.what(), error);
+        let failed = |error| classified(self.queue, &self.what(), error);
         let mut transaction = client.transaction().map_err(failed)?;
-        // Of one id there may be several, so their number says nothing about the others.
+        // Several events may share an id, so a sufficient total does not prove that each id was found.
         self.require(&mut transaction, &events)?;
-        let done = self.some(&mut transaction, &events)?;
+        let done = self.change(&mut transaction, &events)?;
         if done < events.len() as u64 {
             transaction.rollback().map_err(failed)?;
             self.require(client, &events)?;
-            // It has come back in the meantime.
+            // Another session has restored the event in the meantime.
             return Err(self.absent());
         }
         transaction.commit().map_err(failed)?;
         Ok(done)
     }
 
-    fn all(&self, client: &mut impl GenericClient, before: Option<f64>) -> Result<u64, Error> {
+    fn change_all(&self, client: &mut impl GenericClient, before: Option<f64>) -> Result<u64, Error> {
         let mut after: Option<i64> = None;
         let mut total = 0;
         loop {
@@ -220,15 +224,15 @@ impl Store<'_> {
                 (&PAGE, Type::INT4),
                 (&before, Type::FLOAT8),
             ];
-            let rows = on_store(client, self.queue, &self.what(), FAILED_EVENT_IDS, &values)?;
-            // An aggregate always has its one row.
+            let rows = query(client, self.queue, &self.what(), FAILED_EVENT_IDS, &values)?;
+            // An aggregate always returns one row.
             let Some(row) = rows.first() else { return Ok(total) };
             let events: Option<Vec<i64>> = row.get(0);
             after = row.get(1);
             if let Some(events) = events {
                 total += match before {
                     Some(_) => self.purge(client, &events, before)?,
-                    None => self.some(client, &events)?,
+                    None => self.change(client, &events)?,
                 };
             }
             if after.is_none() {
@@ -237,14 +241,14 @@ impl Store<'_> {
         }
     }
 
-    fn some(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<u64, Error> {
+    fn change(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<u64, Error> {
         let values: [(&(dyn ToSql + Sync), Type); 3] =
             [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT), (&events, Type::INT8_ARRAY)];
-        let rows = on_store(client, self.queue, &self.what(), self.statement, &values)?;
+        let rows = query(client, self.queue, &self.what(), self.statement, &values)?;
         Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
     }
 
-    /// Deletes those of several events that failed before a time: another one of the same id may have failed later.
+    /// Deletes the events that failed before a time. Another event of the same id may have failed later, and stays.
     fn purge(
         &self,
         client: &mut impl GenericClient,
@@ -257,15 +261,15 @@ impl Store<'_> {
             (&events, Type::INT8_ARRAY),
             (&before, Type::FLOAT8),
         ];
-        let rows = on_store(client, self.queue, &self.what(), PURGE_FAILED_EVENTS, &values)?;
+        let rows = query(client, self.queue, &self.what(), PURGE_FAILED_EVENTS, &values)?;
         Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
     }
 
-    /// Fails with the first of several events that is not there.
+    /// Fails with the first of the given events that does not exist.
     fn require(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<(), Error> {
         let values: [(&(dyn ToSql + Sync), Type); 3] =
             [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT), (&events, Type::INT8_ARRAY)];
-        let rows = on_store(client, self.queue, &self.what(), ABSENT_FAILED_EVENT, &values)?;
+        let rows = query(client, self.queue, &self.what(), ABSENT_FAILED_EVENT, &values)?;
         rows.first().map_or(Ok(()), |row| Err(self.absent().at_event(row.get(0))))
     }
 

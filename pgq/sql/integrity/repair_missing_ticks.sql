@@ -1,7 +1,7 @@
--- Makes ticks anew at which consumers are, or at which their batches end.
+-- Recreates missing ticks that are positions of consumers or ends of their batches.
 --
--- Where a consumer is, the tick takes what the one before it saw, or nothing: what was between comes again. Where a
--- batch ends, it takes what the next one saw; without one the batch is closed, and comes again.
+-- A position gets the snapshot of the tick before it, or an empty one: events in between are redelivered. The end of a
+-- batch gets the snapshot of the next tick. Without a next tick the batch is closed, and redelivered.
 do $$
 declare
     lost record;

@@ -1,8 +1,8 @@
-//! What PgQ 3.5 lacks, next to either schema.
+//! Additions to PgQ 3.5, for either schema: failed events and cooperative consumers.
 
-use super::script::{SqlScript, files};
+use super::sql_script::{SqlScript, files};
 
-/// The store of failed events, and what puts many events of a batch aside at once.
+/// Failed events, and the functions that tag many events of a batch at once.
 pub(super) static FAILED: SqlScript = SqlScript {
     name: "Failed events of PgQ",
     release: 1,
@@ -60,10 +60,10 @@ pub(super) static COOP: SqlScript = SqlScript {
     ],
 };
 
-/// What comes before the extension: its roles, which two databases of a cluster may create at once.
+/// Creates the roles before the extension does, since two databases of a cluster may create them at the same time.
 pub(super) const ROLES: &str = include_str!("../../sql/roles.sql");
 
-/// The rights of the extension's objects, whatever default privileges say.
+/// Resets the privileges on the extension's objects, which default privileges may have changed.
 pub(super) const EXTENSION_RIGHTS: [&str; 5] = [
     include_str!("../../sql/functions/_plain_rights.sql"),
     include_str!("../../sql/functions/_ddl.sql"),
@@ -72,7 +72,7 @@ pub(super) const EXTENSION_RIGHTS: [&str; 5] = [
     include_str!("../../sql/grants.sql"),
 ];
 
-/// What creates tables and sequences of queues that a dump of a database with the extension has left out.
+/// Creates the tables and sequences of queues that a dump of a database with the extension has omitted.
 pub(super) const EXTENSION_TABLES: [&str; 6] = [
     include_str!("../../sql/functions/_plain_rights.sql"),
     include_str!("../../sql/functions/_ddl.sql"),

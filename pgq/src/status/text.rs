@@ -1,4 +1,4 @@
-//! The status as text for people.
+//! The status as human-readable text.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use super::{ConsumerStatus, Cooperation, QueueStatus, Status};
 const QUEUE_TITLES: [&str; 7] = ["Event queue", "Rotation", "Ticker", "TLag", "EPS", "New", ""];
 const CONSUMER_TITLES: [&str; 7] = ["Consumer", "Lag", "LastSeen", "Pending", "Failed", "Retry", ""];
 
-/// Shows tables of the queues and of their consumers, and a line for whatever holds up a rotation, which is marked
-/// with a `*`, and for what does not fit in the database, marked with a `!`.
+/// Shows a table of the queues and a table of their consumers. Below, a line that begins with `*` shows each cause that
+/// holds up a rotation, and a line that begins with `!` each problem. A `*` in a table marks the queue and the consumers.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let schema = self.schema.map(|kind| format!(" ({kind})")).unwrap_or_default();
@@ -105,7 +105,7 @@ fn joined(notes: &[(bool, &str)]) -> String {
     held.join(" ")
 }
 
-/// Writes names to the left and numbers to the right; the last column is what is left to say.
+/// Writes a table: the first column aligned left, the following ones aligned right, and the last one with notes.
 fn write_table<const N: usize>(
     f: &mut fmt::Formatter<'_>,
     first: usize,

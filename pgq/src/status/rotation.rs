@@ -1,4 +1,4 @@
-//! Finds out what holds up rotations that are due.
+//! Finding what holds up rotations that are due.
 
 use crate::sql::status::of_transactions;
 use postgres::types::Type;
@@ -11,49 +11,50 @@ use crate::lock::transaction::{Transaction, transaction};
 use crate::schema::Kind;
 use crate::sql::status as sql;
 
-/// What decides whether a queue's tables can be rotated: ids of transactions, and a table.
-pub(super) struct Rotating {
-    /// The last rotation; `None` as long as it is not finished.
+/// The transaction ids and the table that decide whether a queue's tables can be rotated.
+pub(super) struct RotationState {
+    /// The transaction of the last rotation; `None` while that rotation is not finished.
     rotated_by: Option<i64>,
-    /// The oldest that ran at the last tick, if there is one.
+    /// The oldest transaction that was running at the last tick; `None` without a tick.
     oldest_at_tick: Option<i64>,
-    /// The first that had not begun at the last tick, if there is one.
+    /// The first transaction that had not begun at the last tick; `None` without a tick.
     next_at_tick: Option<i64>,
-    /// The oldest that runs now.
+    /// The oldest transaction that is running now.
     oldest_now: i64,
-    /// The table to be emptied.
+    /// The table that the rotation would truncate.
     table: String,
-    /// Whether transactions matter without consumers, which the extension does not mind.
-    is_careful: bool,
+    /// Whether running transactions hold up the rotation of a queue without consumers, as with the own schema.
+    waits_without_consumers: bool,
 }
 
-/// What a rotation that is due waits for.
+/// The reason for which a due rotation waits.
 enum Wait {
     Consumers,
     Ticker,
     Maintenance,
     /// Transactions with this id or an older one.
     Transactions(i64),
-    /// Who uses the table, if anybody does.
+    /// Users of the table, if there are any.
     Locks,
 }
 
-impl Rotating {
-    /// Reads it from a row about a queue whose rotation is due; `None` for another queue.
-    pub(super) fn of(row: &Row, schema: Option<Kind>) -> Option<Rotating> {
-        row.get::<_, bool>("due").then(|| Rotating {
+impl RotationState {
+    /// Reads the state of a queue whose rotation is due; `None` for any other queue.
+    pub(super) fn from_row(row: &Row, schema: Option<Kind>) -> Option<RotationState> {
+        row.get::<_, bool>("due").then(|| RotationState {
             rotated_by: row.get("rotated_by"),
             oldest_at_tick: row.get("oldest_at_tick"),
             next_at_tick: row.get("next_at_tick"),
             oldest_now: row.get("oldest_now"),
             table: format!("{}_{}", row.get::<_, &str>("prefix"), row.get::<_, i32>("next_table")),
-            is_careful: schema == Some(Kind::Own),
+            waits_without_consumers: schema == Some(Kind::Own),
         })
     }
 
-    /// Returns whether a consumer would hold up the rotation if nothing else did: it stands at a tick from which the
-    /// oldest table is needed, and the queue has one from which it is not; or it stands at a tick from before the
-    /// last rotation, and the queue has a later one.
+    /// Returns whether a consumer holds up the rotation, alone or beside other causes:
+    ///
+    /// - the consumer's tick needs the oldest table, and the queue's last tick does not; or
+    /// - the consumer's tick is from before the last rotation, and the queue's last tick is not.
     pub(super) fn waits_for_consumer(&self, row: &Row) -> bool {
         let is_old = |id: Option<i64>| Some(id? <= self.rotated_by?);
         let between = |own, last| is_old(own) == Some(true) && is_old(last) == Some(false);
@@ -68,7 +69,7 @@ impl Rotating {
         if queue.consumers.iter().any(|consumer| consumer.holds_up_rotation) {
             waits.push(Wait::Consumers);
         }
-        if self.oldest_now <= rotated_by && (has_position || self.is_careful) {
+        if self.oldest_now <= rotated_by && (has_position || self.waits_without_consumers) {
             waits.push(Wait::Transactions(rotated_by));
         } else if has_position && self.oldest_at_tick.is_some_and(|oldest| oldest <= rotated_by) {
             waits.push(Wait::Ticker);
@@ -77,20 +78,21 @@ impl Rotating {
     }
 }
 
-/// Names what holds up the queues' rotations; `rotating` has what is known of each of them.
+/// Finds what holds up the queues' rotations. `states` has one element for each queue.
 ///
-/// The locks of a standby are its own: they do not tell which transaction of the primary it is, and hold up nothing.
-pub(super) fn name_holders(
+/// A standby shows the locks of its own sessions only, which hold up no rotation on the primary. So on a standby a
+/// transaction is listed without details, and users of tables are not listed.
+pub(super) fn find_holders(
     client: &mut impl GenericClient,
     queues: &mut [QueueStatus],
-    rotating: Vec<Option<Rotating>>,
+    states: Vec<Option<RotationState>>,
     is_standby: bool,
 ) -> Result<(), Error> {
     let (mut transactions, mut locks) = (Vec::new(), Vec::new());
-    for (at, rotating) in rotating.into_iter().enumerate() {
-        let Some(rotating) = rotating else { continue };
+    for (at, state) in states.into_iter().enumerate() {
+        let Some(state) = state else { continue };
         let queue = &mut queues[at];
-        for wait in rotating.waits(queue) {
+        for wait in state.waits(queue) {
             match wait {
                 Wait::Consumers => queue.rotation.held_up_by = consumers(queue),
                 Wait::Ticker => queue.rotation.held_up_by.push(Holder::Ticker),
@@ -100,15 +102,15 @@ pub(super) fn name_holders(
                 }
                 Wait::Transactions(newest) => transactions.push((at, newest)),
                 Wait::Locks if is_standby => {}
-                Wait::Locks => locks.push((at, rotating.table.clone())),
+                Wait::Locks => locks.push((at, state.table.clone())),
             }
         }
     }
-    name_transactions(client, queues, &transactions)?;
-    name_locks(client, queues, &locks)
+    add_transactions(client, queues, &transactions)?;
+    add_locks(client, queues, &locks)
 }
 
-/// Returns the consumers that hold up the rotation, the one farthest behind first.
+/// Returns the consumers that hold up the rotation, the one with the largest lag first.
 fn consumers(queue: &QueueStatus) -> Vec<Holder> {
     let mut behind: Vec<_> = queue.consumers.iter().filter(|consumer| consumer.holds_up_rotation).collect();
     behind.sort_by_key(|consumer| consumer.last_tick);
@@ -116,10 +118,10 @@ fn consumers(queue: &QueueStatus) -> Vec<Holder> {
     behind.iter().map(|consumer| holder(&consumer.name, consumer.lag.unwrap_or_default())).collect()
 }
 
-/// $1 a transaction's id. The cluster's running transactions with this id or an older one, the oldest first.
+/// $1 a transaction id. Returns the cluster's running transactions with this id or an older one, the oldest first.
 ///
-/// Everybody may see the locks that transactions have on their ids. They show 32 bits; no running transaction is
-/// farther than 2^31 from the next id.
+/// Every role may see the locks that transactions hold on their own ids. The locks show the lower 32 bits of an id, which
+/// suffice: no running transaction is farther than 2^31 from the next id.
 const OLD_TRANSACTIONS: &str = of_transactions!(
     "held.id",
     "select * from ( \
@@ -131,8 +133,9 @@ const OLD_TRANSACTIONS: &str = of_transactions!(
      where id <= $1"
 );
 
-/// Names transactions that hold up the queues at these places, for each with the id of the newest one that does.
-fn name_transactions(
+/// Adds the transactions that hold up rotations. `held` lists indexes of queues, each with the newest transaction id that
+/// holds it up.
+fn add_transactions(
     client: &mut impl GenericClient,
     queues: &mut [QueueStatus],
     held: &[(usize, i64)],
@@ -146,8 +149,9 @@ fn name_transactions(
     Ok(())
 }
 
-/// Names who uses the tables that are to be emptied, of the queues at these places.
-fn name_locks(
+/// Adds the transactions that use a table which a rotation would truncate. `held` lists indexes of queues, each with that
+/// table.
+fn add_locks(
     client: &mut impl GenericClient,
     queues: &mut [QueueStatus],
     held: &[(usize, String)],

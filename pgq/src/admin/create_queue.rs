@@ -4,14 +4,14 @@ use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use crate::admin::exclusive;
+use crate::admin::name_locks;
 use crate::error::Error;
-use crate::schema;
+use crate::schema::search_path;
 
-/// So many queues at most of a dump without data are stepped over when one is created.
-const LEFT_BEHIND: u32 = 10_000;
+/// The number of orphaned queue tables, left by a dump without data, that creating a queue skips at most.
+const MAX_ORPHANS: u32 = 10_000;
 
-/// Creates a queue; returns `false` when it was there already. PgQ: `pgq.create_queue`.
+/// Creates a queue. Returns `false` when the queue exists already. PgQ: `pgq.create_queue`.
 ///
 /// # Errors
 ///
@@ -22,11 +22,11 @@ pub fn create_queue(client: &mut impl GenericClient, queue: &str) -> Result<bool
     }
     let what = "cannot create the queue";
     let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
-    exclusive::of_queue(client, queue, what, |transaction| {
-        let search_path = schema::path::open(transaction).map_err(failed)?;
+    name_locks::change_queue(client, queue, what, |transaction| {
+        let given_path = search_path::set_if_minimal(transaction).map_err(failed)?;
         let created = create(transaction, queue).map_err(|error| match error.code() {
             Some(&SqlState::UNIQUE_VIOLATION) => Error::failed(format!(
-                "{what}: the sequence of queue ids is behind those in use; {}",
+                "{what}: the sequence of queue ids is behind the ids in use; {}",
                 crate::admin::integrity::ADVICE
             ))
             .on_queue(queue)
@@ -34,19 +34,20 @@ pub fn create_queue(client: &mut impl GenericClient, queue: &str) -> Result<bool
             _ => failed(error),
         })?;
         if created {
-            set_rights(transaction, queue).map_err(failed)?;
+            reset_privileges(transaction, queue).map_err(failed)?;
         }
-        schema::path::restore(transaction, &search_path).map_err(failed)?;
+        search_path::restore(transaction, &given_path).map_err(failed)?;
         Ok(created)
     })
 }
 
-/// $1 queue. Returns 1 when it was created, 0 when it was there.
+/// $1 queue. Returns 1 when the queue was created, 0 when it existed.
 const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
 
-/// Creates a queue. A dump without data leaves tables without queues, and the extension runs into each of them once.
+/// Creates a queue. A dump without data leaves tables without their queues; the extension's function fails once for each
+/// of them, since it takes the next queue id and finds a table of that id.
 fn create(transaction: &mut Transaction<'_>, queue: &str) -> Result<bool, postgres::Error> {
-    for _ in 1..LEFT_BEHIND {
+    for _ in 1..MAX_ORPHANS {
         let mut attempt = transaction.transaction()?;
         match attempt.query_typed_one(CREATE_QUEUE, &[(&queue, Type::TEXT)]) {
             Ok(row) => {
@@ -62,19 +63,20 @@ fn create(transaction: &mut Transaction<'_>, queue: &str) -> Result<bool, postgr
     Ok(row.get::<_, i32>(0) != 0)
 }
 
-/// Whether this role can set the rights of the tables that the extension has created.
-const SETS_RIGHTS: &str = "select exists (select from pg_catalog.pg_extension where extname = 'pgq') \
+/// Returns whether the extension is installed and this role may reset privileges on its tables.
+const CAN_RESET: &str = "select exists (select from pg_catalog.pg_extension where extname = 'pgq') \
      and exists (select from pg_catalog.pg_proc where oid = pg_catalog.to_regprocedure('pgq._queue_rights(pg_catalog.text)')::pg_catalog.oid \
          and pg_catalog.has_function_privilege(oid, 'execute'))";
 
 /// $1 queue.
-const SET_RIGHTS: &str = "select pgq._queue_rights($1)";
+const RESET_PRIVILEGES: &str = "select pgq._queue_rights($1)";
 
-/// Undoes what default privileges have changed of the rights of a new queue's tables. The own schema has done so.
-fn set_rights(transaction: &mut Transaction<'_>, queue: &str) -> Result<(), postgres::Error> {
+/// Resets the privileges on a new queue's tables, which default privileges may have changed. The own schema's
+/// `pgq.create_queue` resets them itself.
+fn reset_privileges(transaction: &mut Transaction<'_>, queue: &str) -> Result<(), postgres::Error> {
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    if transaction.query_typed_one(SETS_RIGHTS, no_values)?.get(0) {
-        transaction.query_typed(SET_RIGHTS, &[(&queue, Type::TEXT)])?;
+    if transaction.query_typed_one(CAN_RESET, no_values)?.get(0) {
+        transaction.query_typed(RESET_PRIVILEGES, &[(&queue, Type::TEXT)])?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 -- Gives consumers that share the id of another one an id of their own. A consumer and its subconsumers, whose names
 -- begin with its name, stay together; the team that was there first keeps the id.
 --
--- Nobody can tell which of them has put an event aside, so both get it, unless it is of the other one's queue.
+-- The owner of a retry event or a failed event cannot be determined, so both consumers get it, unless the event is of the
+-- other one's queue.
 do $$
 declare
     team record;

@@ -1,26 +1,27 @@
-//! Failed events: list, count, retry, delete.
+//! Failed events: listing, counting, retrying and deleting them.
 
 use crate::sql::failed::columns;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::admin::find_queue;
+use crate::admin::queue_lookup;
 use crate::error::Error;
 use crate::event::failed_event::FailedEvent;
 
-/// $1 queue, $2 consumer, $3 limit or null, $4 offset. The columns of an event, then the failure's.
+/// $1 queue, $2 consumer, $3 limit or null, $4 offset. Returns the columns of an event, then those of the failure.
 const FAILED_EVENTS: &str =
     concat!("select ", columns!(), " from pgq.failed_event_list($1, $2, $3, $4) order by ev_id");
 
-/// Returns a consumer's failed events in the order of their ids: at most `limit` of them, behind the first
-/// `offset`. PgQ: `pgq.failed_event_list`.
+/// Returns a consumer's failed events in the order of their ids: at most `limit` events, after skipping `offset`. PgQ:
+/// `pgq.failed_event_list`.
 ///
-/// All of them come into memory; [`each_failed_event`](crate::admin::each_failed_event) goes through a large store.
+/// All returned events are in memory at once; [`each_failed_event`](crate::admin::each_failed_event) reads any number of
+/// events page by page.
 ///
 /// # Errors
 ///
-/// When the queue, the consumer's registration or the store itself is missing
+/// When the queue does not exist, the consumer is not registered, or failed events are not installed
 /// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the server fails.
 pub fn failed_events(
     client: &mut impl GenericClient,
@@ -37,14 +38,14 @@ pub fn failed_events(
         (&saturate(offset), Type::INT4),
     ];
     let what = format!("cannot list the failed events of consumer `{consumer}`");
-    let rows = on_store(client, queue, &what, FAILED_EVENTS, &values)?;
+    let rows = query(client, queue, &what, FAILED_EVENTS, &values)?;
     Ok(rows.iter().map(FailedEvent::new).collect())
 }
 
 /// $1 queue, $2 consumer.
 const COUNT_FAILED_EVENTS: &str = "select pgq.failed_event_count($1, $2)";
 
-/// Returns how many failed events a consumer has. PgQ: `pgq.failed_event_count`.
+/// Returns the number of a consumer's failed events. PgQ: `pgq.failed_event_count`.
 ///
 /// # Errors
 ///
@@ -56,27 +57,27 @@ pub fn count_failed_events(
 ) -> Result<u64, Error> {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
     let what = format!("cannot count the failed events of consumer `{consumer}`");
-    let rows = on_store(client, queue, &what, COUNT_FAILED_EVENTS, &values)?;
+    let rows = query(client, queue, &what, COUNT_FAILED_EVENTS, &values)?;
     Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
 }
 
 /// $1 queue, $2 consumer, $3 event.
 const RETRY_FAILED_EVENT: &str = "select pgq.failed_event_retry($1, $2, $3)";
 
-/// Moves a failed event back into its queue: after the next tick this consumer, and no other, gets it again,
-/// with [`Event::retry`](crate::Event::retry) one higher. PgQ: `pgq.failed_event_retry`.
+/// Moves a failed event back into its queue. After the next tick the event is redelivered to this consumer only, with
+/// [`Event::retry`](crate::Event::retry) one higher. PgQ: `pgq.failed_event_retry`.
 ///
 /// # Errors
 ///
 /// As [`failed_events`], when the consumer has no such failed event
-/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the queue takes no events.
+/// ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when inserting into the queue is disabled.
 pub fn retry_failed_event(
     client: &mut impl GenericClient,
     queue: &str,
     consumer: &str,
     event: i64,
 ) -> Result<(), Error> {
-    on_event(client, queue, consumer, event, "retry", RETRY_FAILED_EVENT)
+    run_on_event(client, queue, consumer, event, "retry", RETRY_FAILED_EVENT)
 }
 
 /// $1 queue, $2 consumer, $3 event.
@@ -94,10 +95,10 @@ pub fn delete_failed_event(
     consumer: &str,
     event: i64,
 ) -> Result<(), Error> {
-    on_event(client, queue, consumer, event, "delete", DELETE_FAILED_EVENT)
+    run_on_event(client, queue, consumer, event, "delete", DELETE_FAILED_EVENT)
 }
 
-fn on_event(
+fn run_on_event(
     client: &mut impl GenericClient,
     queue: &str,
     consumer: &str,
@@ -108,26 +109,26 @@ fn on_event(
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&event, Type::INT8)];
     let what = format!("cannot {verb} a failed event of consumer `{consumer}`");
-    on_store(client, queue, &what, statement, &values).map(|_| ()).map_err(|error| error.at_event(event))
+    query(client, queue, &what, statement, &values).map(|_| ()).map_err(|error| error.at_event(event))
 }
 
-/// Runs a statement of the store on an existing queue.
-pub(crate) fn on_store(
+/// Runs a statement about failed events on an existing queue.
+pub(crate) fn query(
     client: &mut impl GenericClient,
     queue: &str,
     what: &str,
     statement: &str,
     values: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<Vec<Row>, Error> {
-    find_queue::require_known(client, queue)?;
-    client.query_typed(statement, values).map_err(|error| refused(queue, what, error))
+    queue_lookup::require_listed(client, queue)?;
+    client.query_typed(statement, values).map_err(|error| classified(queue, what, error))
 }
 
-/// Distinguishes what is missing from what fails.
-pub(crate) fn refused(queue: &str, what: &str, error: postgres::Error) -> Error {
+/// Makes the error of a statement about failed events: of the kind `Missing` for a missing object, else `Failed`.
+pub(crate) fn classified(queue: &str, what: &str, error: postgres::Error) -> Error {
     match error.code() {
         Some(&SqlState::UNDEFINED_FUNCTION) => Error::missing(
-            "failed events are not installed, or by an older release; `pgqadm CONFIG.ini install` or `pgq::schema::install` installs them",
+            "failed events are not installed, or are of an older release; run `pgqadm CONFIG.ini install` or `pgq::schema::install`",
         ),
         Some(&(SqlState::UNDEFINED_OBJECT | SqlState::NO_DATA_FOUND)) => Error::missing(what),
         Some(_) => Error::failed(what),

@@ -1,26 +1,27 @@
-//! A part of a schema as SQL, which marks what it has created so that it is known again.
+//! SQL scripts that install a part of a schema and record their release in the database.
 
-/// Includes files of `sql/`, named without it and without their ending.
+/// Includes files of `sql/`, given without the folder and the extension.
 macro_rules! files {
     ($($name:literal),* $(,)?) => { &[$(include_str!(concat!("../../sql/", $name, ".sql"))),*] };
 }
 pub(super) use files;
 
-/// Files of SQL that are run together, and mark what they have created with a comment.
+/// SQL files that are run together. The script records its name, release and fingerprint in a comment and a function.
 pub(super) struct SqlScript {
-    /// How every comment begins.
+    /// The beginning of the comment.
     pub(super) name: &'static str,
-    /// Counts the releases; a higher one replaces a lower one, never the other way round.
+    /// The number of the release. A script replaces lower releases only.
     pub(super) release: u32,
-    /// The object that is commented on.
+    /// The object that has the comment.
     pub(super) object: &'static str,
-    /// The function that returns what the comment says, with its parentheses. Comments get lost, or are changed.
+    /// The function, with parentheses, that returns the text of the comment. A dump may omit the comment, and users may
+    /// change it.
     pub(super) function: &'static str,
     /// The files, in the order in which they are run.
     pub(super) files: &'static [&'static str],
 }
 
-/// How what is in a database compares with a script.
+/// The installed release compared with a script's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Age {
     Older,
@@ -29,7 +30,7 @@ pub(super) enum Age {
 }
 
 impl SqlScript {
-    /// Returns the statements. They can be run again, also over what an older release has created.
+    /// Returns the statements, which can be run again, also over an older release.
     pub(super) fn sql(&self) -> String {
         let sql = self.files.join("\n");
         let mark = self.mark(&sql);
@@ -37,7 +38,7 @@ impl SqlScript {
         let (schema, name) = function.trim_end_matches("()").split_once('.').unwrap_or(("pgq", function));
         format!(
             "{sql}\n\
-             -- By these two an installation is known again.\n\
+             -- These two identify the installed release.\n\
              create or replace function {function} returns text language sql immutable \
                  set search_path = pg_catalog, pg_temp as $$ select '{mark}' $$;\n\
              select pgq._plain_rights('{schema}', '^{name}$');\n\
@@ -46,7 +47,7 @@ impl SqlScript {
         )
     }
 
-    /// Compares with what the object's comment says; `None` when it is not a comment of this script.
+    /// Compares the release in an object's comment with this script; `None` for a comment of another origin.
     pub(super) fn age(&self, comment: &str) -> Option<Age> {
         let release: u32 =
             comment.strip_prefix(self.name)?.strip_prefix(", release ")?.split_once(',')?.0.parse().ok()?;
@@ -57,19 +58,19 @@ impl SqlScript {
         })
     }
 
-    /// Returns the names in statements that begin with a text, without their schemas.
+    /// Returns the names after `begin` in lines that begin with that text, without their schemas.
     fn names(&self, begin: &str) -> Vec<&'static str> {
         let lines = self.files.iter().flat_map(|file| file.lines());
         let names = lines.filter_map(|line| line.strip_prefix(begin)?.split(['(', ' ', ';']).next());
         names.map(|name| name.rsplit_once('.').map_or(name, |(_, name)| name)).collect()
     }
 
-    /// Returns the names of the functions that are created.
+    /// Returns the names of the functions that the script creates.
     pub(super) fn functions(&self) -> Vec<&'static str> {
         self.names("create or replace function ")
     }
 
-    /// Returns the names of the tables and sequences that are created.
+    /// Returns the names of the tables, sequences and indexes that the script creates.
     pub(super) fn relations(&self) -> Vec<&'static str> {
         let kinds = ["table", "sequence", "index"];
         kinds.iter().flat_map(|kind| self.names(&format!("create {kind} if not exists "))).collect()

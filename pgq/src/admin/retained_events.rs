@@ -1,4 +1,4 @@
-//! The events that consumers have put aside.
+//! Counting the events that are retained for consumers: retry events and failed events.
 
 use std::fmt;
 
@@ -10,50 +10,55 @@ use crate::schema::{self, row_security};
 use crate::sql;
 use crate::sql::status::Failed;
 
-/// Events that a consumer has put aside, as far as the role may see them: what goes with it when it is unregistered.
+/// The numbers of events that are retained for a consumer outside of its queue's tables. Unregistering the consumer
+/// deletes these events. Events that this role may not see are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct SetAside {
-    /// How many wait for a retry.
+pub struct RetainedEvents {
+    /// The number of events that wait for a retry.
     pub retry: u64,
-    /// How many have failed.
+    /// The number of failed events.
     pub failed: u64,
 }
 
-impl SetAside {
-    /// Returns whether there are none.
+impl RetainedEvents {
+    /// Returns whether no events are retained.
     pub fn is_empty(&self) -> bool {
         self.retry == 0 && self.failed == 0
     }
 
-    /// Names the kinds of which there are some.
+    /// Returns a phrase for each kind of which there are events, such as `3 retry events`.
     pub(crate) fn parts(&self) -> Vec<String> {
         let kinds = [(self.retry, "retry event"), (self.failed, "failed event")];
-        kinds.into_iter().filter(|(count, _)| *count > 0).map(|(count, kind)| number(count, kind)).collect()
+        kinds.into_iter().filter(|(count, _)| *count > 0).map(|(count, kind)| count_of(count, kind)).collect()
     }
 }
 
-impl fmt::Display for SetAside {
+impl fmt::Display for RetainedEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.parts() {
-            [] => f.write_str("no events that were put aside"),
+            [] => f.write_str("no retry events and no failed events"),
             parts => f.write_str(&joined(parts)),
         }
     }
 }
 
-/// Returns what a consumer has put aside; nothing when it is not registered.
+/// Returns the numbers of a consumer's retry events and failed events; zeros when the consumer is not registered.
 ///
 /// # Errors
 ///
 /// When PgQ is not installed, and when the server fails.
-pub fn set_aside(client: &mut impl GenericClient, queue: &str, consumer: &str) -> Result<SetAside, Error> {
+pub fn retained_events(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+) -> Result<RetainedEvents, Error> {
     schema::require(client)?;
     read(client, queue, Some(consumer))
 }
 
-/// Makes the query that counts what consumers have put aside. $1 queue, $2 consumer or null for all.
-fn count_set_aside(retry: bool, failed: Failed) -> String {
+/// Makes the query that counts retry events and failed events. $1 queue, $2 consumer, or null for all consumers.
+fn count_retained(retry: bool, failed: Failed) -> String {
     let of = |table: &str| {
         format!("(select pg_catalog.count(*) from pgq.{table} join owners on ev_owner = sub_id)")
     };
@@ -73,24 +78,25 @@ fn count_set_aside(retry: bool, failed: Failed) -> String {
     )
 }
 
-/// Reads what one consumer or all consumers of a queue have put aside.
+/// Counts the retry events and failed events of one consumer or, with `None`, of all consumers of a queue.
 pub(crate) fn read(
     client: &mut impl GenericClient,
     queue: &str,
     consumer: Option<&str>,
-) -> Result<SetAside, Error> {
-    let failed = |error| Error::failed("cannot count what was put aside").on_queue(queue).caused_by(error);
+) -> Result<RetainedEvents, Error> {
+    let failed =
+        |error| Error::failed("cannot count retry events and failed events").on_queue(queue).caused_by(error);
     let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let rights = client.query_typed_one(sql::status::SERVER, no_values).map_err(failed)?;
     row_security::require_visible(rights.get("hidden")).map_err(|error| error.on_queue(queue))?;
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    let query = count_set_aside(rights.get("retry"), failed_by(&rights));
+    let query = count_retained(rights.get("retry"), failed_by(&rights));
     let row = client.query_typed_one(&query, &values).map_err(failed)?;
     let count = |row: &Row, at| row.get::<_, i64>(at).unsigned_abs();
-    Ok(SetAside { retry: count(&row, 0), failed: count(&row, 1) })
+    Ok(RetainedEvents { retry: count(&row, 0), failed: count(&row, 1) })
 }
 
-/// Returns how failed events can be counted by this role.
+/// Returns the way in which this role can count failed events.
 pub(crate) fn failed_by(server: &Row) -> Failed {
     match (server.get("failed"), server.get("failed_count")) {
         (true, _) => Failed::Table,
@@ -99,12 +105,12 @@ pub(crate) fn failed_by(server: &Row) -> Failed {
     }
 }
 
-/// Names a number of things.
-pub(crate) fn number(count: u64, thing: &str) -> String {
+/// Returns a number with its noun, in the plural except for 1.
+pub(crate) fn count_of(count: u64, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Joins parts as a sentence does.
+/// Joins parts with commas, and the last one with `and`.
 pub(crate) fn joined(parts: &[String]) -> String {
     match parts {
         [] => String::new(),

@@ -1,8 +1,8 @@
-//! The schema that this crate carries: SQL and PL/pgSQL.
+//! The own schema: PgQ in SQL and PL/pgSQL.
 
-use super::script::{SqlScript, files};
+use super::sql_script::{SqlScript, files};
 
-/// PgQ itself.
+/// PgQ without the add-ons.
 pub(super) static PGQ: SqlScript = SqlScript {
     name: "PgQ in SQL",
     release: 1,
@@ -110,7 +110,7 @@ pub(super) static PGQ: SqlScript = SqlScript {
     ],
 };
 
-/// Returns the names of the constraints of the tables.
+/// Returns the names of the constraints of PgQ's tables.
 pub(super) fn constraints() -> Vec<&'static str> {
     let lines = include_str!("../../sql/constraints.sql").lines();
     let rows = lines.filter_map(|line| line.trim_start().strip_prefix("('"));

@@ -1,16 +1,17 @@
-//! Changes of queues and registrations that take turns, so that two at once do what one after the other would.
+//! Locks on the names of queues and consumers, which serialize changes of queues and registrations.
 //!
-//! The locks are those of a transaction. A consumer's name is one for all queues, since it is for PgQ.
+//! A lock lasts until the end of its transaction. A consumer's name is locked for all queues at once, since PgQ has one
+//! table of consumer names for all queues.
 
 use postgres::{GenericClient, Transaction};
 
-use crate::admin::find_queue;
+use crate::admin::queue_lookup;
 use crate::error::Error;
 use crate::lock;
 use crate::schema;
 
-/// Changes a queue in a transaction that has its name to itself.
-pub(crate) fn of_queue<T>(
+/// Changes a queue in a transaction that holds the lock on the queue's name.
+pub(crate) fn change_queue<T>(
     client: &mut impl GenericClient,
     queue: &str,
     what: &str,
@@ -20,9 +21,9 @@ pub(crate) fn of_queue<T>(
     in_transaction(client, queue, what, |transaction| lock::queue(transaction, queue), change)
 }
 
-/// Changes a registration in a transaction that has the consumer's name to itself, while the queue is neither
-/// created nor dropped. A queue that vanishes all the same, by another program, is one that is not there.
-pub(crate) fn of_consumer<T>(
+/// Changes a registration in a transaction that holds the lock on the consumer's name. Meanwhile this crate neither
+/// creates nor drops the queue; a queue that another program drops is reported as missing.
+pub(crate) fn change_registration<T>(
     client: &mut impl GenericClient,
     queue: &str,
     consumer: &str,
@@ -35,8 +36,8 @@ pub(crate) fn of_consumer<T>(
     schema::require(client)?;
     let lock = |transaction: &mut Transaction<'_>| lock::registration(transaction, queue, consumer);
     match in_transaction(client, queue, what, lock, change) {
-        Err(error) if error.sqlstate().is_some() && find_queue::is_gone(client, queue) => {
-            Err(find_queue::unknown(client, queue))
+        Err(error) if error.sqlstate().is_some() && queue_lookup::is_dropped(client, queue) => {
+            Err(queue_lookup::unknown_queue(client, queue))
         }
         result => result,
     }
