@@ -1,7 +1,7 @@
 //! The search path under which schemas are changed.
 
+use dbscript::param::{NO_PARAMS, text};
 use postgres::GenericClient;
-use postgres::types::{ToSql, Type};
 
 const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
 
@@ -16,8 +16,7 @@ pub const PATH_FOR_DDL: &str = include_str!("../../sql/path.sql");
 ///
 /// When the server fails.
 pub fn set(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let before = client.query_typed_one(SEARCH_PATH, no_values)?.get(0);
+    let before = client.query_typed_one(SEARCH_PATH, NO_PARAMS)?.get(0);
     client.batch_execute(PATH_FOR_DDL)?;
     Ok(before)
 }
@@ -25,8 +24,7 @@ pub fn set(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
 /// Sets the path as [`set`] does if the session's path is `pg_catalog` alone, under which event triggers may fail. Any
 /// other path stays. Returns the previous path for [`restore`].
 pub(crate) fn set_if_minimal(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let before: String = client.query_typed_one(SEARCH_PATH, no_values)?.get(0);
+    let before: String = client.query_typed_one(SEARCH_PATH, NO_PARAMS)?.get(0);
     if before == "pg_catalog" {
         client.batch_execute(PATH_FOR_DDL)?;
     }
@@ -42,5 +40,5 @@ const SET_SEARCH_PATH: &str = "select pg_catalog.set_config('search_path', $1::p
 ///
 /// When the server fails.
 pub fn restore(client: &mut impl GenericClient, before: &str) -> Result<(), postgres::Error> {
-    client.query_typed(SET_SEARCH_PATH, &[(&before, Type::TEXT)]).map(|_| ())
+    client.query_typed(SET_SEARCH_PATH, &[text(&before)]).map(|_| ())
 }
