@@ -117,7 +117,7 @@ fn hooks_are_told_of_batches_events_and_errors() {
     force_tick(&mut client, QUEUE).expect("ticked");
     worker().drain(Obedient(Vec::new())).expect_err("the batch fails");
     let last = notes.0.lock().expect("no panic").last().cloned().expect("a note");
-    assert!(last.contains("queue `queue`, batch") && last.ends_with("told to"), "{last}");
+    assert!(last.contains("queue `queue`, consumer `c`, batch") && last.ends_with("told to"), "{last}");
 }
 
 /// Reports that it is at work, and works until it is released, or for ever in the database.

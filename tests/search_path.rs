@@ -135,9 +135,3 @@ fn functions_set_their_search_path() {
          text,text,text,text,text,text)"
     );
 }
-
-/// Another schema's path copy has to be the same.
-#[test]
-fn both_crates_change_schemas_under_the_same_path() {
-    assert_eq!(include_str!("../pgq/sql/path.sql"), include_str!("../pgq_ext/sql/path.sql"));
-}

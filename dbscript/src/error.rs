@@ -211,6 +211,7 @@ pub fn kind_of(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
 }
 
 /// Returns whether an error is one of usage.
+#[cfg(feature = "program")]
 pub(crate) fn is_usage(error: &(dyn StdError + 'static)) -> bool {
     kind_of(error) == Some(ErrorKind::Usage)
 }
@@ -284,16 +285,32 @@ mod tests {
         assert_eq!(describe(&error), "src_db: connection refused");
     }
 
+    /// An error of user code.
+    #[derive(Debug)]
+    struct Foreign(Error);
+
+    impl fmt::Display for Foreign {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("foreign")
+        }
+    }
+
+    impl StdError for Foreign {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
     #[test]
     fn an_error_takes_the_kind_of_its_cause_unless_it_has_its_own() {
         let usage = || Error::usage("no such key");
         assert_eq!(Error::failed("cannot start").caused_by(usage()).kind(), ErrorKind::Usage);
         assert_eq!(Error::fatal("cannot start").caused_by(usage()).kind(), ErrorKind::Fatal);
         let contained = Error::failed("a part cannot start").caused_by(usage()).with_kind(ErrorKind::Failed);
-        let foreign = std::io::Error::other(contained);
+        let foreign = Foreign(contained);
         assert!(!is_final(&foreign));
         assert_eq!(Error::failed("cannot start").caused_by(foreign).kind(), ErrorKind::Failed);
-        assert!(is_final(&std::io::Error::other(usage())));
+        assert!(is_final(&Foreign(usage())));
     }
 
     #[test]

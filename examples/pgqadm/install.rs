@@ -29,7 +29,8 @@ impl Schemas {
 
 pub(crate) fn install(names: &[&str], switches: &Switches) -> Result<Job, BoxError> {
     let schemas = Schemas::named(names)?;
-    let kind = switches.value(SCHEMA).map(str::parse::<Kind>).transpose()?;
+    let kind = switches.value(SCHEMA).map(str::parse::<Kind>).transpose();
+    let kind = kind.map_err(|error| Error::usage(format!("--{SCHEMA}: {error}")))?;
     if switches.has(PRINT) {
         return match kind {
             Some(Kind::Extension) => Err(Error::usage("only the own schema can be printed").into()),

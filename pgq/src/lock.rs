@@ -13,9 +13,9 @@ mod wait;
 
 use std::time::Duration;
 
+use dbscript::param::{NO_PARAMS, int4, text};
 use dbscript::{BoxError, printable};
 use postgres::GenericClient;
-use postgres::types::{ToSql, Type};
 
 pub use self::holder::LockHolder;
 pub(crate) use self::holder::held_by;
@@ -23,7 +23,7 @@ pub(crate) use self::holder::held_by;
 pub use self::wait::Lock;
 pub(crate) use self::wait::Waiting;
 use self::wait::{is_stopping, pause};
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::names::{Name, bytes};
 use crate::sql;
 use crate::sql::lock::named;
@@ -56,10 +56,10 @@ const HOLD_LOCK: &str = "select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.
 /// When another process holds it ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
 pub(crate) fn take(client: &mut impl GenericClient, queue: &str, name: &str) -> Result<(), Error> {
     let taken = retrying(|| {
-        let row = client.query_typed_one(HOLD_LOCK, &[(&queue, Type::TEXT), (&name, Type::TEXT)])?;
+        let row = client.query_typed_one(HOLD_LOCK, &[text(&queue), text(&name)])?;
         Ok::<_, BoxError>(row.get::<_, bool>(0).then_some(()))
     });
-    let failed = |error| Error::failed("cannot take the consumer's lock").on_queue(queue).caused_by(error);
+    let failed = |error| At::queue(queue).failed("cannot take the consumer's lock", error);
     match taken.map_err(failed)? {
         Some(()) => Ok(()),
         None => Err(busy(&consumer_holders(client, queue, name)?, name).on_queue(queue)),
@@ -79,7 +79,7 @@ pub(crate) fn consumer_holders(
     queue: &str,
     name: &str,
 ) -> Result<Vec<LockHolder>, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&name, Type::TEXT)];
+    let values = [text(&queue), text(&name)];
     let lock = Lock::new("the consumer's lock", CONSUMER, &values);
     lock.entitling(MAY_CONSUME).holders(client)
 }
@@ -102,7 +102,7 @@ const QUEUE: &str = "pg_catalog.hashtextextended( \
 /// Takes the lock of a queue's name, which serialises the sessions that create or drop it.
 pub(crate) fn queue(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
     let name = format!("the lock of queue `{queue}`");
-    Lock::new(&name, QUEUE, &[(&queue, Type::TEXT)]).take(client)
+    Lock::new(&name, QUEUE, &[text(&queue)]).take(client)
 }
 
 /// $1 consumer. The key of the lock of a session that registers it.
@@ -119,11 +119,10 @@ pub(crate) fn registration(
     consumer: &str,
 ) -> Result<(), Error> {
     let name = format!("the lock of queue `{queue}`");
-    Lock::new(&name, QUEUE, &[(&queue, Type::TEXT)]).shared().take(client)?;
+    Lock::new(&name, QUEUE, &[text(&queue)]).shared().take(client)?;
     let name = format!("the lock of registrations of consumer `{consumer}`");
-    Lock::new(&name, REGISTRATION, &[(&consumer, Type::TEXT)]).take(client)?;
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let durable = client.query_typed(WAIT_FOR_DISK, no_values);
+    Lock::new(&name, REGISTRATION, &[text(&consumer)]).take(client)?;
+    let durable = client.query_typed(WAIT_FOR_DISK, NO_PARAMS);
     durable
         .map(|_| ())
         .map_err(|error| Error::failed("cannot make the registration durable").caused_by(error))
@@ -162,7 +161,7 @@ fn blockers() -> String {
 #[doc(hidden)]
 pub fn awaited(client: &mut impl GenericClient, pid: i32) -> Result<Option<String>, Error> {
     let failed = |error| Error::failed("cannot read which sessions hold a lock").caused_by(error);
-    let rows = client.query_typed(&blockers(), &[(&pid, Type::INT4)]).map_err(failed)?;
+    let rows = client.query_typed(&blockers(), &[int4(&pid)]).map_err(failed)?;
     let Some(first) = rows.first() else { return Ok(None) };
     let what = match first.get::<_, Option<Name>>("what") {
         Some(table) => format!("a lock on `{}`", printable(&table.0)),
@@ -189,8 +188,7 @@ fn of_repairs() -> String {
 
 /// Returns the sessions that hold the locks that a repair needs.
 pub(crate) fn repair_holders(client: &mut impl GenericClient) -> Result<Vec<LockHolder>, postgres::Error> {
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let rows = client.query_typed(&sql::lock::holders_of(&of_repairs(), None), no_values)?;
+    let rows = client.query_typed(&sql::lock::holders_of(&of_repairs(), None), NO_PARAMS)?;
     Ok(rows.iter().map(LockHolder::read).collect())
 }
 
@@ -219,8 +217,7 @@ pub(crate) fn strangers_to_ticks(
     client: &mut impl GenericClient,
 ) -> Result<Vec<LockHolder>, postgres::Error> {
     let which = format!("({} or {})", TICKS, sql::lock::of_key(TICKER));
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let rows = client.query_typed(&sql::lock::holders(&which, Some(MAY_TICK)), no_values)?;
+    let rows = client.query_typed(&sql::lock::holders(&which, Some(MAY_TICK)), NO_PARAMS)?;
     let holders = rows.iter().map(LockHolder::read);
     Ok(holders.filter(|holder| !holder.is_entitled).collect())
 }

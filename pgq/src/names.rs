@@ -1,7 +1,7 @@
 //! Reading names whose bytes need not be valid text.
 //!
 //! Names are read as bytes, by [`bytes!`], and shown by [`Name`]: in a database with encoding `SQL_ASCII`, and of roles and
-//! databases in any other, they may be any bytes (DESIGN.md, D99).
+//! databases in any other, they may be any bytes (DESIGN.md, D72).
 
 use std::fmt::Write;
 

@@ -10,7 +10,8 @@ mod install;
 mod own_schema;
 mod report;
 pub(crate) mod row_security;
-pub(crate) mod search_path;
+#[doc(hidden)]
+pub mod search_path;
 mod sql_script;
 mod state;
 mod trust;

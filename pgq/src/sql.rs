@@ -28,7 +28,7 @@ pub(crate) const SET_LOCK_TIMEOUT: &str =
     "select pg_catalog.set_config('lock_timeout', $1::pg_catalog.text, true)";
 
 /// Whether a queue's row, as this transaction sees it, is from before a rotation that its snapshot does not see. Reading
-/// the size of the table first locks it, so that `pg_relation_filenode` returns the present file (DESIGN.md, D64).
+/// the size of the table first locks it, so that `pg_relation_filenode` returns the present file (DESIGN.md, D47).
 macro_rules! is_stale {
     () => {
         "case when pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable') then ( \
@@ -57,7 +57,7 @@ pub(crate) const INSERT_EVENT: &str = concat!(
 /// For the rest of the transaction, a database without an encoding takes bytes as they are, since it could convert none
 /// of them.
 ///
-/// The transaction has its id before the function reads which table is current (DESIGN.md, D22).
+/// The transaction has its id before the function reads which table is current (DESIGN.md, D18).
 pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
     "select pgq.quote_fqname(chosen.name), pg_catalog.now(), ",
     is_stale!(),

@@ -25,12 +25,12 @@
 
 mod fake_queue;
 
+use dbscript::param::text;
 use postgres::Client;
-use postgres::types::Type;
 
 pub use self::fake_queue::{FakeQueue, Processed};
 use crate::admin::queue_lookup;
-use crate::error::Error;
+use crate::error::{At, Error};
 
 /// $1 queue. Advances the sequence of event ids, so that a tick is due.
 const FORCE_TICK: &str = "select pgq.force_tick($1)";
@@ -48,10 +48,10 @@ const TICK_QUEUE: &str = "select pgq.ticker($1)";
 ///
 /// When the queue does not exist, is paused or has an external ticker, and when the server fails.
 pub fn force_tick(client: &mut Client, queue: &str) -> Result<i64, Error> {
-    let failed = |error| Error::failed("cannot tick").on_queue(queue).caused_by(error);
+    let failed = |error| At::queue(queue).failed("cannot tick", error);
     queue_lookup::require_queue(client, queue)?;
-    client.query_typed(FORCE_TICK, &[(&queue, Type::TEXT)]).map_err(failed)?;
-    let row = client.query_typed_one(TICK_QUEUE, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    client.query_typed(FORCE_TICK, &[text(&queue)]).map_err(failed)?;
+    let row = client.query_typed_one(TICK_QUEUE, &[text(&queue)]).map_err(failed)?;
     row.get::<_, Option<i64>>(0).ok_or_else(|| {
         Error::failed("the queue was not ticked: its ticker is paused or external").on_queue(queue)
     })

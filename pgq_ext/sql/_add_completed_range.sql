@@ -1,4 +1,4 @@
--- Adds a batch to the ranges of ticks that a remote consumer has applied (DESIGN.md, D32). Internal.
+-- Adds a batch to the ranges of ticks that a remote consumer has applied (DESIGN.md, D26). Internal.
 --
 -- Subconsumers leave holes, where one still works on an earlier batch. The batches of a consumer without subconsumers
 -- follow each other; a hole is of batches that an operator has left out, or that another program has applied, and is closed.

@@ -1,6 +1,6 @@
 -- Makes the transaction's commit wait for the disk, also where the setting says otherwise. Internal.
 --
--- The source finishes a recorded batch as soon as the commit returns (DESIGN.md, D41).
+-- The source finishes a recorded batch as soon as the commit returns (DESIGN.md, D31).
 create or replace function pgq_ext._wait_for_disk()
 returns void
 language plpgsql set search_path = pg_catalog, pg_temp

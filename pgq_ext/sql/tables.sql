@@ -36,8 +36,8 @@ create table if not exists pgq_ext.partial_batch (
 );
 
 -- The tick behind a number of one of the tables above: `tick` for completed_tick, `batch` for completed_batch, `events` for
--- partial_batch. The time distinguishes ticks of the same number (DESIGN.md, D36). It counts only for the
--- number that it was recorded with, so other clients may write the tables above alone (D37).
+-- partial_batch. The time distinguishes ticks of the same number (DESIGN.md, D29). It counts only for the
+-- number that it was recorded with, so other clients may write the tables above alone (D29).
 create table if not exists pgq_ext.checkpoint (
     consumer_id     text        not null,
     subconsumer_id  text        not null default '',

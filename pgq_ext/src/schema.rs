@@ -3,7 +3,9 @@
 use dbscript::{Context, printable};
 use log::warn;
 use pgq::lock::Lock;
-use pgq::schema::{lock_and_list_dependents, require_trusted_owners, reset_privileges, trust_check};
+use pgq::schema::{
+    lock_and_list_dependents, require_trusted_owners, reset_privileges, search_path, trust_check,
+};
 use postgres::GenericClient;
 
 use crate::error::Error;
@@ -38,7 +40,7 @@ pub fn sql() -> String {
 /// that reuses existing objects.
 fn statements() -> impl Iterator<Item = String> {
     let trust = || trust_check(&[NAME]);
-    let begin = [trust(), sql::PATH_FOR_DDL.to_owned(), sql::CREATE_SCHEMA.to_owned(), trust()];
+    let begin = [trust(), search_path::PATH_FOR_DDL.to_owned(), sql::CREATE_SCHEMA.to_owned(), trust()];
     let end = [reset_privileges(NAME), sql::GRANTS.to_owned(), trust()];
     begin.into_iter().chain(sql::SCHEMA.map(str::to_owned)).chain(end)
 }
@@ -70,7 +72,7 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     for statement in statements() {
         transaction.batch_execute(&statement).map_err(failed)?;
     }
-    set_path(&mut transaction, &search_path).map_err(failed)?;
+    search_path::restore(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(was_there)
 }
@@ -103,15 +105,6 @@ pub fn uninstall_confirmed(
     remove(client, Some(confirmed))
 }
 
-/// Returns the search path, to be set again: the transaction may be the caller's.
-fn read_path(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
-    client.query_typed_one(sql::SEARCH_PATH, &[]).map(|row| row.get(0))
-}
-
-fn set_path(client: &mut impl GenericClient, path: &str) -> Result<(), postgres::Error> {
-    client.query_typed(sql::SET_SEARCH_PATH, &[(&path, postgres::types::Type::TEXT)]).map(|_| ())
-}
-
 fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<Option<Vec<String>>, Error> {
     let what = "cannot remove schema `pgq_ext`";
     let failed = |error| Error::failed(what, error);
@@ -135,7 +128,7 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
             "drop schema pgq_ext cascade"
         })
         .map_err(failed)?;
-    set_path(&mut transaction, &search_path).map_err(failed)?;
+    search_path::restore(&mut transaction, &search_path).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(Some(dependents))
 }
@@ -144,8 +137,7 @@ fn remove(client: &mut impl GenericClient, agreed: Option<&[String]>) -> Result<
 fn lock(client: &mut impl GenericClient) -> Result<String, Error> {
     let failed = |error| Error::failed("cannot begin", error);
     client.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
-    let search_path = read_path(client).map_err(failed)?;
-    client.batch_execute(sql::PATH_FOR_DDL).map_err(failed)?;
+    let search_path = search_path::set(client).map_err(failed)?;
     let lock = Lock::new("the lock of installations of schema `pgq_ext`", sql::LOCK_INSTALL, &[]);
     lock.take(client).map_err(|error| Error::failed("cannot wait for other installations", error))?;
     Ok(search_path)

@@ -62,7 +62,7 @@ pub(crate) const ORIGIN: &str = "select pg_catalog.to_regnamespace('pgq_ext') is
      exists (select from pg_catalog.pg_extension where extname = 'pgq_ext')";
 
 /// $1 consumer, $2 subconsumer or null. The key of the lock that is held until the end of the transaction, so that
-/// nobody else applies this consumer's batches.
+/// no other session applies this consumer's batches.
 pub(crate) const LOCK: &str = "pg_catalog.hashtextextended(pg_catalog.format('pgq_ext %L', $1::pg_catalog.text) \
      || coalesce(pg_catalog.format(' %L', $2::pg_catalog.text), ''::pg_catalog.text), 0::pg_catalog.int8)";
 
@@ -71,8 +71,8 @@ pub(crate) const LIFT_LIMITS: &str = "(select pg_catalog.count(pg_catalog.set_co
          ('idle_in_transaction_session_timeout'::pg_catalog.text), ('transaction_timeout')) limits (name) \
      where pg_catalog.current_setting(name, true) is not null)";
 
-/// $1 consumer, $2 batch. The key of the lock that is held until the end of the transaction, so that nobody else
-/// applies this batch.
+/// $1 consumer, $2 batch. The key of the lock that is held until the end of the transaction, so that no other
+/// session applies this batch.
 pub(crate) const LOCK_BATCH: &str = "pg_catalog.hashtextextended( \
      pg_catalog.format('pgq_ext %L batch %s', $1::pg_catalog.text, $2::pg_catalog.int8), 0::pg_catalog.int8)";
 
@@ -148,15 +148,6 @@ pub(crate) const LOCK_INSTALL: &str =
 
 /// Takes that lock in a script.
 pub(crate) const WAIT_FOR_INSTALL: &str = include_str!("../sql/lock.sql");
-
-pub(crate) const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
-
-/// $1 path. For the rest of the transaction.
-pub(crate) const SET_SEARCH_PATH: &str =
-    "select pg_catalog.set_config('search_path', $1::pg_catalog.text, true)";
-
-/// Sets the path under which schemas are changed, for the rest of the transaction.
-pub(crate) const PATH_FOR_DDL: &str = include_str!("../sql/path.sql");
 
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 

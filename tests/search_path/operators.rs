@@ -7,7 +7,7 @@ use super::lint::{files, literals};
 
 /// Statements that run before it is known whose database this is, and whatever functions run under the caller's path.
 const GUARDS: [&str; 3] =
-    ["pgq/src/schema/trust.rs", "pgq/src/schema/path.rs", "dbscript/src/database/connect/pinned.rs"];
+    ["pgq/src/schema/trust.rs", "pgq/src/schema/search_path.rs", "dbscript/src/database/connect/pinned.rs"];
 
 /// Returns the operators, and the words that stand for one, which are not named with their schema.
 fn open_operators(sql: &str) -> Vec<String> {

@@ -1,7 +1,7 @@
 -- Runs a statement that creates, changes or drops something, for the functions of this schema. Internal.
 --
 -- Where there are event triggers, the statement alone runs under the path that a new session has in this database, with
--- the catalogue before it and temporary objects behind it, and never under the caller's (DESIGN.md, D78).
+-- the catalogue before it and temporary objects behind it, and never under the caller's (DESIGN.md, D58).
 create or replace function pgq._ddl(i_statement text)
 returns void
 language plpgsql set search_path = pg_catalog, pg_temp

@@ -2,8 +2,8 @@
 -- security hides events from the role, and when none of the queue's tables can have the batch's events, as in a
 -- database that was moved.
 --
--- An event belongs to the batch when its transaction is visible to the last tick and not to the first (DESIGN.md, D57):
--- a range of transaction ids, and one by one those that the first tick saw running (D58).
+-- An event belongs to the batch when its transaction is visible to the last tick and not to the first (DESIGN.md, D42):
+-- a range of transaction ids, and one by one those that the first tick saw running (D43).
 --
 -- Types are qualified, since functions with their owner's rights call this one: a session compiles it once,
 -- maybe where a type of the caller's hides the real one.

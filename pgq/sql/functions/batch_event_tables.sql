@@ -1,7 +1,7 @@
 -- Returns the tables that may hold events of a batch, the older one first. Fails when there is no such batch.
 --
 -- Both tables around the last rotation can, except the older one when all transactions below `queue_switch_step2` had
--- ended before the batch begins, and the newer one when the rotation began after the batch's end (DESIGN.md, D63).
+-- ended before the batch begins, and the newer one when the rotation began after the batch's end (DESIGN.md, D46).
 create or replace function pgq.batch_event_tables(x_batch_id bigint)
 returns setof text
 language plpgsql set search_path = pg_catalog, pg_temp

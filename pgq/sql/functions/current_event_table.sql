@@ -27,7 +27,7 @@ begin
         raise exception '%', obstacle;
     end if;
     -- Detects a rotation that the transaction's snapshot does not see. Reading the size locks the table, so the session
-    -- has the present file (DESIGN.md, D64).
+    -- has the present file (DESIGN.md, D47).
     if pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable')
         and exists (
             select from pg_catalog.pg_class

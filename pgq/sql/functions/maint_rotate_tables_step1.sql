@@ -33,7 +33,7 @@ begin
                   hint = 'The database was moved here; run "pgqadm CONFIG.ini repair".';
     end if;
     -- All transactions below `queue_switch_step2` must have ended before the tick of the consumer that is farthest
-    -- behind (DESIGN.md, D63); and before now, for a consumer that registers later.
+    -- behind (DESIGN.md, D46); and before now, for a consumer that registers later.
     position := min(s.sub_last_tick) from pgq.subscription s where s.sub_queue = que.queue_id;
     oldest_running := case
         when position is null then txid_snapshot_xmin(txid_current_snapshot())

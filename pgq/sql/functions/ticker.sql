@@ -104,7 +104,7 @@ begin
         perform setval(que.queue_tick_seq::regclass,
                        greatest(pgq.seq_getval(que.queue_tick_seq), last_tick.tick_id));
     end if;
-    -- A snapshot does not list its own transaction, whose later events belong behind the tick (DESIGN.md, D60).
+    -- A snapshot does not list its own transaction, whose later events belong behind the tick (DESIGN.md, D44).
     insert into pgq.tick (tick_id, tick_queue, tick_event_seq, tick_snapshot)
     select nextval(que.queue_tick_seq::regclass), que.queue_id, reached,
            case

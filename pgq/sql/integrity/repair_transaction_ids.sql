@@ -6,8 +6,8 @@
 -- with nothing running. An event gets the id below that of the first of these ticks that saw it. One that none of them
 -- saw gets the id of this transaction, so it comes with the first tick from now on.
 --
--- Of more than 600 such ticks some get no id of their own, spread evenly: they get that of the one before, and what
--- came in between comes again to whoever is there. The newest one keeps its own.
+-- Of more than 600 such ticks some get no id of their own, spread evenly: they get that of the one before, and
+-- events in between are redelivered to consumers at that tick. The newest one keeps its own.
 --
 -- Which events are of another server? Those with ids that this one has not given away, and those that came together
 -- with events of other transactions, as only a restore writes them. Any other event of a low id may have been
@@ -67,7 +67,7 @@ begin
             select 3 + pg_catalog.count(*) as id from pg_catalog.unnest(ids) mattering where mattering <= u.tick_id) after
         where u.tick_queue = que.queue_id and u.tick_id <= moved
           and t.tick_queue = u.tick_queue and t.tick_id = u.tick_id;
-        -- Batches look into both tables, and nothing is emptied, until all consumers are past this transaction.
+        -- Batches read both tables, and no table is truncated, until all consumers are past this transaction.
         update pgq.queue q set queue_switch_step1 = 3, queue_switch_step2 = own
         where q.queue_id = que.queue_id
           and (has_moved or greatest(q.queue_switch_step1, q.queue_switch_step2) > own);

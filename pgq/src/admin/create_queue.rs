@@ -1,11 +1,11 @@
 //! Creating queues.
 
+use dbscript::param::{NO_PARAMS, text};
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use crate::admin::name_locks;
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::schema::search_path;
 
 /// The number of orphaned queue tables, left by a dump without data, that creating a queue skips at most.
@@ -21,16 +21,17 @@ pub fn create_queue(client: &mut impl GenericClient, queue: &str) -> Result<bool
         return Err(Error::usage("a queue's name must not be empty"));
     }
     let what = "cannot create the queue";
-    let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
+    let failed = |error| At::queue(queue).failed(what, error);
     name_locks::change_queue(client, queue, what, |transaction| {
         let given_path = search_path::set_if_minimal(transaction).map_err(failed)?;
         let created = create(transaction, queue).map_err(|error| match error.code() {
-            Some(&SqlState::UNIQUE_VIOLATION) => Error::failed(format!(
-                "{what}: the sequence of queue ids is behind the ids in use; {}",
-                crate::admin::integrity::ADVICE
-            ))
-            .on_queue(queue)
-            .caused_by(error),
+            Some(&SqlState::UNIQUE_VIOLATION) => At::queue(queue).failed(
+                format!(
+                    "{what}: the sequence of queue ids is behind the ids in use; {}",
+                    crate::admin::integrity::ADVICE
+                ),
+                error,
+            ),
             _ => failed(error),
         })?;
         if created {
@@ -49,7 +50,7 @@ const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
 fn create(transaction: &mut Transaction<'_>, queue: &str) -> Result<bool, postgres::Error> {
     for _ in 1..MAX_ORPHANS {
         let mut attempt = transaction.transaction()?;
-        match attempt.query_typed_one(CREATE_QUEUE, &[(&queue, Type::TEXT)]) {
+        match attempt.query_typed_one(CREATE_QUEUE, &[text(&queue)]) {
             Ok(row) => {
                 let created: i32 = row.get(0);
                 attempt.commit()?;
@@ -59,7 +60,7 @@ fn create(transaction: &mut Transaction<'_>, queue: &str) -> Result<bool, postgr
             Err(error) => return Err(error),
         }
     }
-    let row = transaction.query_typed_one(CREATE_QUEUE, &[(&queue, Type::TEXT)])?;
+    let row = transaction.query_typed_one(CREATE_QUEUE, &[text(&queue)])?;
     Ok(row.get::<_, i32>(0) != 0)
 }
 
@@ -74,9 +75,8 @@ const RESET_PRIVILEGES: &str = "select pgq._queue_rights($1)";
 /// Resets the privileges on a new queue's tables, which default privileges may have changed. The own schema's
 /// `pgq.create_queue` resets them itself.
 fn reset_privileges(transaction: &mut Transaction<'_>, queue: &str) -> Result<(), postgres::Error> {
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    if transaction.query_typed_one(CAN_RESET, no_values)?.get(0) {
-        transaction.query_typed(RESET_PRIVILEGES, &[(&queue, Type::TEXT)])?;
+    if transaction.query_typed_one(CAN_RESET, NO_PARAMS)?.get(0) {
+        transaction.query_typed(RESET_PRIVILEGES, &[text(&queue)])?;
     }
     Ok(())
 }

@@ -3,14 +3,14 @@
 use crate::names::bytes;
 use std::fmt;
 
+use dbscript::param::{NO_PARAMS, boolean, text};
 use dbscript::printable;
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use crate::admin::queue_lookup;
 use crate::admin::retained_events::{self, RetainedEvents, count_of, joined};
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::lock;
 use crate::names;
 use crate::schema::{self, row_security, search_path};
@@ -70,9 +70,9 @@ pub fn drop_queue_confirmed(
     queue: &str,
     consumers: &[String],
 ) -> Result<bool, Error> {
-    let failed = |error| Error::failed(CANNOT_DROP).on_queue(queue).caused_by(error);
+    let failed = |error| At::queue(queue).failed(CANNOT_DROP, error);
     with_lock_timeout(client, queue, |transaction| {
-        let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
+        let values = [text(&queue)];
         // No consumer can register from here on.
         transaction.query_typed(LOCK_QUEUE, &values).map_err(failed)?;
         let row = transaction.query_typed_opt(QUEUE_CONTENTS, &values).map_err(failed)?;
@@ -93,8 +93,8 @@ const DROP_QUEUE: &str = "select pgq.drop_queue(queue_name, $2) from pgq.queue w
 
 fn drop_in(transaction: &mut Transaction<'_>, queue: &str, mode: DropMode) -> Result<bool, Error> {
     let force = mode == DropMode::Force;
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&force, Type::BOOL)];
-    let failed = |error| Error::failed(CANNOT_DROP).on_queue(queue).caused_by(error);
+    let values = [text(&queue), boolean(&force)];
+    let failed = |error| At::queue(queue).failed(CANNOT_DROP, error);
     let dependents = dependents(transaction, queue)?;
     if !dependents.is_empty() {
         let listed = dependents.join(", ");
@@ -112,7 +112,7 @@ fn drop_in(transaction: &mut Transaction<'_>, queue: &str, mode: DropMode) -> Re
 
 /// Returns the foreign objects that depend on a queue's tables. `pgq.drop_queue` does not drop these.
 fn dependents(client: &mut impl GenericClient, queue: &str) -> Result<Vec<String>, Error> {
-    let failed = |error| Error::failed("cannot read the queue's contents").on_queue(queue).caused_by(error);
+    let failed = |error| At::queue(queue).failed("cannot read the queue's contents", error);
     schema::dependents_of_queue(client, queue).map_err(failed)
 }
 
@@ -145,16 +145,14 @@ fn change_in_transaction(
     queue: &str,
     change: impl FnOnce(&mut Transaction<'_>) -> Result<bool, Error>,
 ) -> Result<bool, Error> {
-    let failed = |error| Error::failed(CANNOT_DROP).on_queue(queue).caused_by(error);
+    let failed = |error| At::queue(queue).failed(CANNOT_DROP, error);
     let mut transaction = client.transaction().map_err(failed)?;
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let limited = transaction.query_typed_one(LIMIT_LOCK_WAITS, no_values);
+    let limited = transaction.query_typed_one(LIMIT_LOCK_WAITS, NO_PARAMS);
     let timeout: String = limited.map_err(failed)?.get(0);
-    lock::queue(&mut transaction, queue)
-        .map_err(|error| Error::failed(CANNOT_DROP).on_queue(queue).caused_by(error))?;
+    lock::queue(&mut transaction, queue).map_err(|error| At::queue(queue).failed(CANNOT_DROP, error))?;
     let changed = change(&mut transaction)?;
     // `client` may be a transaction of the caller, to which the limit must not stick.
-    transaction.query_typed(sql::SET_LOCK_TIMEOUT, &[(&timeout, Type::TEXT)]).map_err(failed)?;
+    transaction.query_typed(sql::SET_LOCK_TIMEOUT, &[text(&timeout)]).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(changed)
 }
@@ -166,7 +164,7 @@ const QUEUE_TABLES: &str = "select array(select pg_catalog.format('%s_%s', queue
 
 /// Makes the error for a queue that is still in use. The error lists the users that this role may see.
 fn in_use(client: &mut impl GenericClient, queue: &str) -> Error {
-    let tables = client.query_typed_opt(QUEUE_TABLES, &[(&queue, Type::TEXT)]);
+    let tables = client.query_typed_opt(QUEUE_TABLES, &[text(&queue)]);
     let tables: Vec<String> = tables.ok().flatten().map_or(Vec::new(), |row| row.get(0));
     let users = lock::transaction::users_of_tables(client, &tables).unwrap_or_default();
     let users: Vec<String> = users.iter().map(ToString::to_string).collect();
@@ -223,12 +221,11 @@ fn count_events(table: &str) -> String {
 /// When PgQ is not installed, when this role may not read the queue's tables, and when the server fails.
 pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Option<QueueContents>, Error> {
     schema::require(client)?;
-    let failed = |error| Error::failed("cannot read the queue's contents").on_queue(queue).caused_by(error);
-    let row = client.query_typed_opt(QUEUE_CONTENTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    let failed = |error| At::queue(queue).failed("cannot read the queue's contents", error);
+    let row = client.query_typed_opt(QUEUE_CONTENTS, &[text(&queue)]).map_err(failed)?;
     let Some(row) = row else { return Ok(None) };
     row_security::require_visible(row.get(2)).map_err(|error| error.on_queue(queue))?;
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let count = client.query_typed_one(&count_events(row.get(0)), no_values);
+    let count = client.query_typed_one(&count_events(row.get(0)), NO_PARAMS);
     let count = match count {
         Ok(count) => count.get::<_, i64>(0).unsigned_abs(),
         // Dropped since the statement above.

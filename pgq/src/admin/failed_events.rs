@@ -1,8 +1,8 @@
 //! Failed events: listing, counting, retrying and deleting them.
 
 use crate::sql::failed::columns;
+use dbscript::param::{Param, int4, int8, text};
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
 use crate::admin::queue_lookup;
@@ -31,12 +31,8 @@ pub fn failed_events(
     offset: u32,
 ) -> Result<Vec<FailedEvent>, Error> {
     let limit = limit.map(saturate);
-    let values: [(&(dyn ToSql + Sync), Type); 4] = [
-        (&queue, Type::TEXT),
-        (&consumer, Type::TEXT),
-        (&limit, Type::INT4),
-        (&saturate(offset), Type::INT4),
-    ];
+    let offset = saturate(offset);
+    let values = [text(&queue), text(&consumer), int4(&limit), int4(&offset)];
     let what = format!("cannot list the failed events of consumer `{consumer}`");
     let rows = query(client, queue, &what, FAILED_EVENTS, &values)?;
     Ok(rows.iter().map(FailedEvent::new).collect())
@@ -55,7 +51,7 @@ pub fn count_failed_events(
     queue: &str,
     consumer: &str,
 ) -> Result<u64, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
+    let values = [text(&queue), text(&consumer)];
     let what = format!("cannot count the failed events of consumer `{consumer}`");
     let rows = query(client, queue, &what, COUNT_FAILED_EVENTS, &values)?;
     Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
@@ -106,8 +102,7 @@ fn run_on_event(
     verb: &str,
     statement: &str,
 ) -> Result<(), Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&event, Type::INT8)];
+    let values = [text(&queue), text(&consumer), int8(&event)];
     let what = format!("cannot {verb} a failed event of consumer `{consumer}`");
     query(client, queue, &what, statement, &values).map(|_| ()).map_err(|error| error.at_event(event))
 }
@@ -118,7 +113,7 @@ pub(crate) fn query(
     queue: &str,
     what: &str,
     statement: &str,
-    values: &[(&(dyn ToSql + Sync), Type)],
+    values: &[Param<'_>],
 ) -> Result<Vec<Row>, Error> {
     queue_lookup::require_listed(client, queue)?;
     client.query_typed(statement, values).map_err(|error| classified(queue, what, error))

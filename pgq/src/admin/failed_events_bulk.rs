@@ -3,9 +3,9 @@
 use crate::sql::failed::columns;
 use std::ops::ControlFlow;
 
+use dbscript::param::{float8, int4, int8, int8_array, text};
 use fallible_iterator::FallibleIterator;
 use postgres::GenericClient;
-use postgres::types::{ToSql, Type};
 
 use crate::admin::failed_events::{classified, query};
 use crate::admin::queue_lookup;
@@ -41,8 +41,7 @@ pub fn each_failed_event(
     let mut after: Option<i64> = None;
     let mut total = 0;
     loop {
-        let values: [(&(dyn ToSql + Sync), Type); 4] =
-            [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&after, Type::INT8), (&PAGE, Type::INT4)];
+        let values = [text(&queue), text(&consumer), int8(&after), int4(&PAGE)];
         let mut rows = client.query_typed_raw(FAILED_EVENT_PAGE, values).map_err(failed)?;
         let before = total;
         while let Some(row) = rows.next().map_err(failed)? {
@@ -160,7 +159,7 @@ const TIME_BEFORE: &str =
 
 /// Returns the time one `interval` ago, in seconds since 1970.
 fn time_before(client: &mut impl GenericClient, interval: &str) -> Result<f64, Error> {
-    match client.query_typed_one(TIME_BEFORE, &[(&interval, Type::TEXT)]) {
+    match client.query_typed_one(TIME_BEFORE, &[text(&interval)]) {
         Ok(row) => Ok(row.get(0)),
         Err(error) if error.code().is_some_and(|state| dbscript::StateClass::Value.contains(state)) => {
             Err(Error::usage(format!("invalid interval `{interval}`; it must be like `7 days` or `12:00`")))
@@ -217,13 +216,8 @@ impl FailedEvents<'_> {
         let mut after: Option<i64> = None;
         let mut total = 0;
         loop {
-            let values: [(&(dyn ToSql + Sync), Type); 5] = [
-                (&self.queue, Type::TEXT),
-                (&self.consumer, Type::TEXT),
-                (&after, Type::INT8),
-                (&PAGE, Type::INT4),
-                (&before, Type::FLOAT8),
-            ];
+            let values =
+                [text(&self.queue), text(&self.consumer), int8(&after), int4(&PAGE), float8(&before)];
             let rows = query(client, self.queue, &self.what(), FAILED_EVENT_IDS, &values)?;
             // An aggregate always returns one row.
             let Some(row) = rows.first() else { return Ok(total) };
@@ -242,8 +236,7 @@ impl FailedEvents<'_> {
     }
 
     fn change(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<u64, Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT), (&events, Type::INT8_ARRAY)];
+        let values = [text(&self.queue), text(&self.consumer), int8_array(&events)];
         let rows = query(client, self.queue, &self.what(), self.statement, &values)?;
         Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
     }
@@ -255,20 +248,14 @@ impl FailedEvents<'_> {
         events: &[i64],
         before: Option<f64>,
     ) -> Result<u64, Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 4] = [
-            (&self.queue, Type::TEXT),
-            (&self.consumer, Type::TEXT),
-            (&events, Type::INT8_ARRAY),
-            (&before, Type::FLOAT8),
-        ];
+        let values = [text(&self.queue), text(&self.consumer), int8_array(&events), float8(&before)];
         let rows = query(client, self.queue, &self.what(), PURGE_FAILED_EVENTS, &values)?;
         Ok(rows.first().map_or(0, |row| row.get::<_, i32>(0).unsigned_abs().into()))
     }
 
     /// Fails with the first of the given events that does not exist.
     fn require(&self, client: &mut impl GenericClient, events: &[i64]) -> Result<(), Error> {
-        let values: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&self.queue, Type::TEXT), (&self.consumer, Type::TEXT), (&events, Type::INT8_ARRAY)];
+        let values = [text(&self.queue), text(&self.consumer), int8_array(&events)];
         let rows = query(client, self.queue, &self.what(), ABSENT_FAILED_EVENT, &values)?;
         rows.first().map_or(Ok(()), |row| Err(self.absent().at_event(row.get(0))))
     }

@@ -6,7 +6,7 @@
 use postgres::{GenericClient, Transaction};
 
 use crate::admin::queue_lookup;
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::lock;
 use crate::schema;
 
@@ -50,9 +50,9 @@ fn in_transaction<T>(
     lock: impl FnOnce(&mut Transaction<'_>) -> Result<(), Error>,
     change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
+    let failed = |error| At::queue(queue).failed(what, error);
     let mut transaction = client.transaction().map_err(failed)?;
-    lock(&mut transaction).map_err(|error| Error::failed(what).on_queue(queue).caused_by(error))?;
+    lock(&mut transaction).map_err(|error| At::queue(queue).failed(what, error))?;
     let changed = change(&mut transaction)?;
     transaction.commit().map_err(failed)?;
     Ok(changed)

@@ -1,7 +1,7 @@
 //! The position of a consumer on a queue.
 
 use crate::names::bytes;
-use postgres::types::{ToSql, Type};
+use dbscript::param::text;
 use postgres::{GenericClient, Row};
 
 use crate::admin::queue_lookup;
@@ -70,7 +70,7 @@ pub fn consumer_position(
     queue: &str,
     consumer: &str,
 ) -> Result<Option<Position>, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
+    let values = [text(&queue), text(&consumer)];
     let what = format!("cannot look up consumer `{consumer}`");
     let row = queue_lookup::query_listed_queue(client, queue, &what, CONSUMER_POSITION, &values)?;
     Ok(Position::read(&row, consumer))
@@ -112,7 +112,7 @@ const CONSUMER_NAMES: &str = concat!(
 );
 
 fn consumer_names(client: &mut impl GenericClient, queue: &str) -> Result<Vec<String>, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
+    let values = [text(&queue)];
     let row = queue_lookup::query_listed_queue(
         client,
         queue,

@@ -3,7 +3,7 @@
 use crate::names::bytes;
 use std::time::Duration;
 
-use postgres::types::{ToSql, Type};
+use dbscript::param::text;
 use postgres::{GenericClient, Row};
 
 use crate::admin::queue_lookup;
@@ -94,7 +94,7 @@ const QUEUE_CONFIGS: &str = concat!(
 
 fn read(client: &mut impl GenericClient, queue: Option<&str>) -> Result<Vec<QueueConfig>, Error> {
     schema::require(client)?;
-    let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
+    let values = [text(&queue)];
     let rows = client
         .query_typed(QUEUE_CONFIGS, &values)
         .map_err(|error| Error::failed("cannot read the settings of queues").caused_by(error))?;

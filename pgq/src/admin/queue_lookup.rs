@@ -2,11 +2,11 @@
 
 use crate::error::ErrorKind;
 use crate::names::bytes;
+use dbscript::param::{NO_PARAMS, Param, text};
 use dbscript::printable;
-use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row};
 
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::names::Name;
 use crate::schema;
 use crate::shell;
@@ -23,7 +23,7 @@ const QUEUE_EXISTS: &str = "select true from pgq.queue where queue_name = $1";
 ///
 /// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the server fails.
 pub fn require_queue(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
-    query_queue(client, queue, "cannot look up the queue", QUEUE_EXISTS, &[(&queue, Type::TEXT)]).map(|_| ())
+    query_queue(client, queue, "cannot look up the queue", QUEUE_EXISTS, &[text(&queue)]).map(|_| ())
 }
 
 /// Returns whether a queue exists.
@@ -42,7 +42,7 @@ pub(crate) fn query_queue(
     queue: &str,
     what: &str,
     statement: &str,
-    values: &[(&(dyn ToSql + Sync), Type)],
+    values: &[Param<'_>],
 ) -> Result<Row, Error> {
     find(client, queue, what, statement, values)?.ok_or_else(|| missing_queue(queue))
 }
@@ -54,7 +54,7 @@ pub(crate) fn query_listed_queue(
     queue: &str,
     what: &str,
     statement: &str,
-    values: &[(&(dyn ToSql + Sync), Type)],
+    values: &[Param<'_>],
 ) -> Result<Row, Error> {
     match find(client, queue, what, statement, values)? {
         Some(row) => Ok(row),
@@ -67,16 +67,16 @@ fn find(
     queue: &str,
     what: &str,
     statement: &str,
-    values: &[(&(dyn ToSql + Sync), Type)],
+    values: &[Param<'_>],
 ) -> Result<Option<Row>, Error> {
     schema::require(client)?;
-    let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
+    let failed = |error| At::queue(queue).failed(what, error);
     client.query_typed_opt(statement, values).map_err(failed)
 }
 
 /// Fails when the queue does not exist. The error lists the existing queues.
 pub(crate) fn require_listed(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
+    let values = [text(&queue)];
     query_listed_queue(client, queue, "cannot look up the queue", QUEUE_EXISTS, &values).map(|_| ())
 }
 
@@ -97,8 +97,7 @@ const QUEUE_NAMES: &str = concat!("select ", bytes!("queue_name"), " from pgq.qu
 
 /// Makes the error for a queue that does not exist, with the names of the existing queues.
 pub(crate) fn unknown_queue(client: &mut impl GenericClient, queue: &str) -> Error {
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let names: Vec<String> = match client.query_typed(QUEUE_NAMES, no_values) {
+    let names: Vec<String> = match client.query_typed(QUEUE_NAMES, NO_PARAMS) {
         Ok(rows) => rows.iter().map(|row| row.get::<_, Name>(0).0).collect(),
         Err(error) => return Error::failed("cannot list the queues").caused_by(error),
     };

@@ -1,16 +1,16 @@
 //! Registering consumers and subconsumers, and moving consumers to other positions.
 
 use crate::sql::wait_for_disk;
+use dbscript::param::{int8, text};
 use dbscript::printable;
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Row, Transaction};
 
 use crate::admin::integrity::ADVICE;
 use crate::admin::position::{Position, consumer_position, require_consumer};
 use crate::admin::ticks::{require_tick, tick_time};
 use crate::admin::{name_locks, queue_lookup};
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::event::checkpoint::Checkpoint;
 
 /// $1 queue, $2 consumer. No row: the queue does not exist.
@@ -30,7 +30,7 @@ pub fn register_consumer(
     queue: &str,
     consumer: &str,
 ) -> Result<bool, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
+    let values = [text(&queue), text(&consumer)];
     let what = format!("cannot register consumer `{consumer}`");
     name_locks::change_registration(client, queue, consumer, &what, |transaction| {
         require_free_ids(transaction, queue, consumer, &what)?;
@@ -88,8 +88,8 @@ fn ids_of(
     (queue, consumer): (&str, &str),
     what: &str,
 ) -> Result<Option<Row>, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
-    let failed = |error| Error::failed(what).on_queue(queue).caused_by(error);
+    let values = [text(&queue), text(&consumer)];
+    let failed = |error| At::queue(queue).failed(what, error);
     transaction.query_typed_opt(statement, &values).map_err(failed)
 }
 
@@ -175,8 +175,7 @@ pub fn register_consumer_at_checkpoint(
     checkpoint: &Checkpoint,
 ) -> Result<bool, Error> {
     let tick = checkpoint.tick;
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&tick, Type::INT8)];
+    let values = [text(&queue), text(&consumer), int8(&tick)];
     let what = format!("cannot register consumer `{consumer}` at tick {tick}");
     name_locks::change_registration(client, queue, consumer, &what, |transaction| {
         require_own_position(transaction, queue, consumer)?;
@@ -241,9 +240,8 @@ pub fn register_subconsumer(
     subconsumer: &str,
 ) -> Result<bool, Error> {
     let what = format!("cannot register subconsumer `{subconsumer}` of consumer `{consumer}`");
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&queue, Type::TEXT), (&consumer, Type::TEXT), (&subconsumer, Type::TEXT)];
-    let failed = |error| Error::failed(&*what).on_queue(queue).caused_by(error);
+    let values = [text(&queue), text(&consumer), text(&subconsumer)];
+    let failed = |error| At::queue(queue).failed(&*what, error);
     let mut transaction = client.transaction().map_err(failed)?;
     require_free_ids(&mut transaction, queue, consumer, &what)?;
     let row = queue_lookup::query_queue(&mut transaction, queue, &what, REGISTER_SUBCONSUMER, &values);
@@ -316,7 +314,7 @@ pub(crate) fn is_registered(
     queue: &str,
     consumer: &str,
 ) -> Result<bool, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
+    let values = [text(&queue), text(&consumer)];
     queue_lookup::query_queue(
         client,
         queue,

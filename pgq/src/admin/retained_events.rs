@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use postgres::types::{ToSql, Type};
+use dbscript::param::{NO_PARAMS, text};
 use postgres::{GenericClient, Row};
 
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::schema::{self, row_security};
 use crate::sql;
 use crate::sql::status::Failed;
@@ -84,12 +84,10 @@ pub(crate) fn read(
     queue: &str,
     consumer: Option<&str>,
 ) -> Result<RetainedEvents, Error> {
-    let failed =
-        |error| Error::failed("cannot count retry events and failed events").on_queue(queue).caused_by(error);
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let rights = client.query_typed_one(sql::status::SERVER, no_values).map_err(failed)?;
+    let failed = |error| At::queue(queue).failed("cannot count retry events and failed events", error);
+    let rights = client.query_typed_one(sql::status::SERVER, NO_PARAMS).map_err(failed)?;
     row_security::require_visible(rights.get("hidden")).map_err(|error| error.on_queue(queue))?;
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
+    let values = [text(&queue), text(&consumer)];
     let query = count_retained(rights.get("retry"), failed_by(&rights));
     let row = client.query_typed_one(&query, &values).map_err(failed)?;
     let count = |row: &Row, at| row.get::<_, i64>(at).unsigned_abs();

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use dbscript::StateClass;
+use dbscript::param::text;
 use dbscript::suggest;
-use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use crate::admin::queue_lookup;
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::schema;
 
 /// A setting of a queue.
@@ -141,8 +141,7 @@ pub fn set_queue_config(
 ) -> Result<(), Error> {
     let changes = checked_names(changes)?;
     schema::require(client)?;
-    let failed =
-        |error| Error::failed("cannot change the settings of the queue").on_queue(queue).caused_by(error);
+    let failed = |error| At::queue(queue).failed("cannot change the settings of the queue", error);
     if !queue_lookup::exists(client, queue)? {
         return Err(queue_lookup::unknown_queue(client, queue));
     }
@@ -185,7 +184,7 @@ fn check_value(transaction: &mut Transaction<'_>, setting: &Setting, value: &str
         let valid = kind.description();
         Error::usage(format!("invalid value `{value}` of variable `queue_{name}`: it must be {valid}"))
     };
-    match transaction.query_typed_one(kind.check(), &[(&value, Type::TEXT)]) {
+    match transaction.query_typed_one(kind.check(), &[text(&value)]) {
         Ok(row) if row.get(0) => Ok(()),
         Ok(_) => Err(invalid()),
         Err(error) if error.code().is_some_and(|state| StateClass::Value.contains(state)) => Err(invalid()),
@@ -201,8 +200,7 @@ const SET_QUEUE_CONFIG: &str =
 
 fn set(transaction: &mut Transaction<'_>, queue: &str, setting: &Setting, value: &str) -> Result<(), Error> {
     let Setting { name, update, .. } = setting;
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&queue, Type::TEXT), (&value, Type::TEXT), (name, Type::TEXT)];
+    let values = [text(&queue), text(&value), text(name)];
     let result = match update {
         Some(statement) => transaction.execute_typed(statement, &values[..2]),
         None => transaction.execute_typed(SET_QUEUE_CONFIG, &values),
@@ -210,8 +208,6 @@ fn set(transaction: &mut Transaction<'_>, queue: &str, setting: &Setting, value:
     match result {
         Ok(0) => Err(queue_lookup::missing_queue(queue)),
         Ok(_) => Ok(()),
-        Err(error) => {
-            Err(Error::failed(format!("cannot set `queue_{name}`")).on_queue(queue).caused_by(error))
-        }
+        Err(error) => Err(At::queue(queue).failed(format!("cannot set `queue_{name}`"), error)),
     }
 }

@@ -1,11 +1,11 @@
 //! Looking up the ticks of a queue.
 
 use chrono::{DateTime, Utc};
+use dbscript::param::{int8, text};
 use postgres::GenericClient;
-use postgres::types::{ToSql, Type};
 
 use crate::admin::queue_lookup;
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::sql;
 
 /// $1 queue, $2 tick. Returns whether the tick exists, the first and the last tick. No row: the queue does not exist.
@@ -22,7 +22,7 @@ const TICKS: &str = "select \
 /// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), when PgQ is not installed or the queue does not
 /// exist, and when the server fails.
 pub fn require_tick(client: &mut impl GenericClient, queue: &str, tick: i64) -> Result<(), Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
+    let values = [text(&queue), int8(&tick)];
     let row = queue_lookup::query_listed_queue(client, queue, "cannot look up the tick", TICKS, &values)?;
     let existing = match (row.get(0), row.get::<_, Option<i64>>(1), row.get::<_, Option<i64>>(2)) {
         (true, ..) => return Ok(()),
@@ -43,8 +43,8 @@ pub fn tick_time(
     queue: &str,
     tick: i64,
 ) -> Result<Option<DateTime<Utc>>, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&tick, Type::INT8)];
+    let values = [text(&queue), int8(&tick)];
     let row = client.query_typed_one(sql::batch::TICK_TIME, &values);
-    let failed = |error| Error::failed("cannot look up a tick").on_queue(queue).caused_by(error);
+    let failed = |error| At::queue(queue).failed("cannot look up a tick", error);
     row.and_then(|row| row.try_get(0)).map_err(failed)
 }

@@ -1,7 +1,7 @@
 //! Unregistering consumers and subconsumers.
 
+use dbscript::param::text;
 use postgres::GenericClient;
-use postgres::types::{ToSql, Type};
 
 use crate::admin::position::{Position, consumer_position};
 use crate::admin::{name_locks, queue_lookup};
@@ -36,13 +36,11 @@ pub fn unregister_consumer(
             Some(Position::Shared { consumer: main, .. })
                 if let Some(subconsumer) = short_name(consumer, &main) =>
             {
-                let values: [(&(dyn ToSql + Sync), Type); 3] =
-                    [(&queue, Type::TEXT), (&main, Type::TEXT), (&subconsumer, Type::TEXT)];
+                let values = [text(&queue), text(&main), text(&subconsumer)];
                 queue_lookup::query_listed_queue(transaction, queue, &what, UNREGISTER_SUBCONSUMER, &values)?
             }
             Some(_) => {
-                let values: [(&(dyn ToSql + Sync), Type); 2] =
-                    [(&queue, Type::TEXT), (&consumer, Type::TEXT)];
+                let values = [text(&queue), text(&consumer)];
                 queue_lookup::query_listed_queue(transaction, queue, &what, UNREGISTER, &values)?
             }
         };

@@ -149,8 +149,8 @@ impl Tags {
         for (id, row) in ids.iter().zip(&rows) {
             let why = match row.get::<_, Option<i32>>(0) {
                 Some(0) => {
-                    "an event with this id waits for its retry; the batch comes again, and passes when that one has \
-                     come back"
+                    "another event with this id is already scheduled for a retry; the batch is delivered again, and \
+                     succeeds when that event has returned"
                 }
                 Some(_) => continue,
                 None => {

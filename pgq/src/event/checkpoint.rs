@@ -9,7 +9,7 @@ use crate::event::batch_info::BatchInfo;
 /// A tick of a queue that is stored elsewhere: in a file, or in the target database of a consumer.
 ///
 /// The number alone does not identify a tick. A queue that is restored to an earlier moment, fails over to a lagging
-/// standby or is recreated uses the number for another tick, with another time (DESIGN.md, D36).
+/// standby or is recreated uses the number for another tick, with another time (DESIGN.md, D29).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checkpoint {

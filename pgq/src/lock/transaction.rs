@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use postgres::types::{ToSql, Type};
+use dbscript::param::text_array;
 use postgres::{GenericClient, Row};
 use serde::Serialize;
 
@@ -58,7 +58,7 @@ pub(crate) fn users_of_tables(
     client: &mut impl GenericClient,
     tables: &[String],
 ) -> Result<Vec<Transaction>, Error> {
-    let values: [(&(dyn ToSql + Sync), Type); 1] = [(&tables, Type::TEXT_ARRAY)];
+    let values = [text_array(&tables)];
     let failed = |error| Error::failed("cannot find the transactions that use the tables").caused_by(error);
     let rows = client.query_typed(sql::TABLE_LOCKS, &values).map_err(failed)?;
     let mut users: Vec<Transaction> = Vec::new();

@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dbscript::param::{NO_PARAMS, Param, text};
 use dbscript::{Control, LogThrottle};
 use log::{info, warn};
 use postgres::GenericClient;
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
 
 use super::holder::{LockHolder, held_by};
 use crate::error::Error;
@@ -24,7 +24,7 @@ const MIN_WAIT: Duration = Duration::from_millis(1);
 pub struct Lock<'a> {
     name: &'a str,
     key: &'a str,
-    values: &'a [(&'a (dyn ToSql + Sync), Type)],
+    values: &'a [Param<'a>],
     mode: Mode,
     right: Option<&'a str>,
     also: Option<&'a str>,
@@ -68,7 +68,7 @@ fn wait(key: &str, mode: Mode, time: Duration) -> String {
 impl<'a> Lock<'a> {
     /// Describes a lock. `name` is its name in messages, such as ``the lock of queue `q` ``. `key` is an SQL expression
     /// of type `bigint` with the parameters `values`.
-    pub fn new(name: &'a str, key: &'a str, values: &'a [(&'a (dyn ToSql + Sync), Type)]) -> Lock<'a> {
+    pub fn new(name: &'a str, key: &'a str, values: &'a [Param<'a>]) -> Lock<'a> {
         Lock { name, key, values, mode: Mode::Exclusive, right: None, also: None }
     }
 
@@ -141,7 +141,7 @@ impl<'a> Lock<'a> {
         match client.query_typed_one(&wait(self.key, self.mode, time), self.values) {
             Ok(row) if is_within => {
                 let before: String = row.get(0);
-                client.query_typed(sql::SET_LOCK_TIMEOUT, &[(&before, Type::TEXT)])?;
+                client.query_typed(sql::SET_LOCK_TIMEOUT, &[text(&before)])?;
                 client.batch_execute("release savepoint pgq_lock").map(|()| None)
             }
             Ok(_) => Ok(None),
@@ -240,8 +240,7 @@ const LIMIT: &str = "select least( \
 
 /// Returns for how long this session waits for locks.
 fn wait_limit(client: &mut impl GenericClient) -> Result<Duration, Error> {
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let row = client.query_typed_one(LIMIT, no_values);
+    let row = client.query_typed_one(LIMIT, NO_PARAMS);
     let failed = |error| Error::failed("cannot read how long to wait for a lock").caused_by(error);
     let seconds: Option<f64> = row.map_err(failed)?.get(0);
     Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(Duration::MAX))

@@ -1,11 +1,12 @@
 //! Inserts events by COPY, one after the other.
 
 use chrono::{DateTime, Utc};
+use dbscript::param::text;
 use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::event::new_event::NewEvent;
 use crate::produce::copy;
 use crate::sql;
@@ -96,8 +97,8 @@ const MISSING_RIGHTS: &str = "select pg_catalog.quote_ident(current_user), pg_ca
 
 /// Requires that the role may write into a queue's tables. The error contains the missing grants.
 pub(crate) fn require_right(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
-    let failed = |error| Error::failed("cannot read the rights of the role").on_queue(queue).caused_by(error);
-    let row = client.query_typed_opt(MISSING_RIGHTS, &[(&queue, Type::TEXT)]).map_err(failed)?;
+    let failed = |error| At::queue(queue).failed("cannot read the rights of the role", error);
+    let row = client.query_typed_opt(MISSING_RIGHTS, &[text(&queue)]).map_err(failed)?;
     let (role, missing): (String, Vec<String>) = match &row {
         Some(row) => (row.get(0), row.get(1)),
         None => return Ok(()),
@@ -112,5 +113,5 @@ pub(crate) fn require_right(client: &mut impl GenericClient, queue: &str) -> Res
 }
 
 pub(crate) fn failed(queue: &str, error: postgres::Error) -> Error {
-    Error::failed("cannot insert events").on_queue(queue).caused_by(error)
+    At::queue(queue).failed("cannot insert events", error)
 }

@@ -3,16 +3,16 @@
 use std::io::{BufRead, Write};
 
 use chrono::{DateTime, Utc};
-use postgres::types::{ToSql, Type};
 use postgres::{CopyInWriter, CopyOutReader, GenericClient, Row};
 
 use crate::admin::queue_lookup;
-use crate::error::{Error, unwrap_io};
+use crate::error::{At, Error, unwrap_io};
 use crate::lock::Lock;
 use crate::produce::encoding;
 use crate::sql;
 use crate::sql::batch::{EVENT_COLUMNS, Ids};
 use dbscript::BoxError;
+use dbscript::param::{boolean, int8, text};
 
 /// The size in which rows are forwarded, in bytes. Larger pieces only delay the target.
 const CHUNK: usize = 32 * 1024;
@@ -68,7 +68,7 @@ fn copy_rows(
         move_ids(&mut transaction, queue, &table, copied)?;
     }
     if let Some(before) = statement_timeout.filter(|limit| limit != "0") {
-        transaction.query_typed(sql::batch::LIMIT_STATEMENTS, &[(&before, Type::TEXT)])?;
+        transaction.query_typed(sql::batch::LIMIT_STATEMENTS, &[text(&before)])?;
     }
     transaction.commit()?;
     Ok(copied)
@@ -92,12 +92,11 @@ fn move_ids_statement(table: &str) -> String {
 
 /// Advances the target's sequence of event ids past the copied ids.
 fn move_ids(target: &mut impl GenericClient, queue: &str, table: &str, copied: u64) -> Result<(), Error> {
-    let failed =
-        |error| Error::failed("cannot move the sequence of event ids").on_queue(queue).caused_by(error);
+    let failed = |error| At::queue(queue).failed("cannot move the sequence of event ids", error);
     let copied = i64::try_from(copied).unwrap_or(i64::MAX);
     let name = format!("the lock of the event ids of queue `{queue}`");
-    Lock::new(&name, IDS, &[(&queue, Type::TEXT)]).take(target)?;
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&queue, Type::TEXT), (&copied, Type::INT8)];
+    Lock::new(&name, IDS, &[text(&queue)]).take(target)?;
+    let values = [text(&queue), int8(&copied)];
     target.query_typed(&move_ids_statement(table), &values).map_err(failed).map(|_| ())
 }
 
@@ -186,8 +185,7 @@ pub(crate) fn event_table(
     transaction_use: TransactionUse,
 ) -> Result<EventTable, Error> {
     let [lifts, waits] = transaction_use.settings();
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&queue, Type::TEXT), (&lifts, Type::BOOL), (&waits, Type::BOOL)];
+    let values = [text(&queue), boolean(&lifts), boolean(&waits)];
     match found_table(queue, client.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values))? {
         Some(found) => Ok(found),
         None => Err(rotated(queue, client.batch_execute(&sql::rotated(queue)))),
@@ -201,7 +199,7 @@ pub(crate) fn found_table(
     answer: Result<Option<Row>, postgres::Error>,
 ) -> Result<Option<EventTable>, Error> {
     let row = answer
-        .map_err(|error| Error::failed("cannot write to the queue").on_queue(queue).caused_by(error))?
+        .map_err(|error| At::queue(queue).failed("cannot write to the queue", error))?
         .ok_or_else(|| queue_lookup::missing_queue(queue))?;
     let found = || EventTable { table: row.get(0), now: row.get(1), statement_timeout: row.get(3) };
     Ok((!row.get::<_, bool>(2)).then(found))

@@ -1,6 +1,6 @@
 //! The encoding in which two databases exchange text without conversion.
 
-use postgres::types::Type;
+use dbscript::param::text;
 use postgres::{GenericClient, Transaction};
 
 /// The encoding of every connection.
@@ -80,5 +80,5 @@ pub(crate) fn within<C: GenericClient, T, E: From<postgres::Error>>(
 const SET_ENCODING: &str = "select pg_catalog.set_config('client_encoding', $1, true)";
 
 fn set(client: &mut impl GenericClient, encoding: &str) -> Result<(), postgres::Error> {
-    client.query_typed(SET_ENCODING, &[(&encoding, Type::TEXT)]).map(|_| ())
+    client.query_typed(SET_ENCODING, &[text(&encoding)]).map(|_| ())
 }

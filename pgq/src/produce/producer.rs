@@ -1,10 +1,10 @@
 //! Inserts events, one by one or in bulk, in the caller's transaction.
 
-use postgres::types::{ToSql, Type};
+use dbscript::param::{Param, text};
 use postgres::{GenericClient, Row};
 
 use crate::admin::queue_lookup;
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::event::new_event::NewEvent;
 use crate::produce::bulk_insert::{BulkInsert, failed};
 use crate::produce::copy::rotated;
@@ -71,19 +71,16 @@ pub(crate) fn require_no_time(queue: &str, event: &NewEvent<'_>) -> Result<(), E
 }
 
 /// Returns the values of [`sql::INSERT_EVENT`].
-pub(crate) fn insert_values<'a>(
-    queue: &'a &str,
-    event: &'a NewEvent<'_>,
-) -> [(&'a (dyn ToSql + Sync), Type); 7] {
+pub(crate) fn insert_values<'a>(queue: &'a &str, event: &'a NewEvent<'_>) -> [Param<'a>; 7] {
     let [extra1, extra2, extra3, extra4] = &event.extra;
     [
-        (queue, Type::TEXT),
-        (&event.event_type, Type::TEXT),
-        (&event.data, Type::TEXT),
-        (extra1, Type::TEXT),
-        (extra2, Type::TEXT),
-        (extra3, Type::TEXT),
-        (extra4, Type::TEXT),
+        text(queue),
+        text(&event.event_type),
+        text(&event.data),
+        text(extra1),
+        text(extra2),
+        text(extra3),
+        text(extra4),
     ]
 }
 
@@ -93,8 +90,7 @@ pub(crate) fn inserted(
     queue: &str,
     answer: Result<Option<Row>, postgres::Error>,
 ) -> Result<Option<i64>, Error> {
-    let row =
-        answer.map_err(|error| Error::failed("cannot insert an event").on_queue(queue).caused_by(error))?;
+    let row = answer.map_err(|error| At::queue(queue).failed("cannot insert an event", error))?;
     Ok(row.ok_or_else(|| queue_lookup::missing_queue(queue))?.get(0))
 }
 

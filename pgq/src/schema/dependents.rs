@@ -1,6 +1,6 @@
 //! Listing foreign objects that depend on a schema or a queue, which a cascading drop would remove.
 
-use postgres::types::{ToSql, Type};
+use dbscript::param::{Param, text, text_array};
 use postgres::{GenericClient, Transaction};
 
 use super::{COOP, FAILED, PGQ};
@@ -150,8 +150,7 @@ pub fn dependents(client: &mut impl GenericClient, schemas: &[&str]) -> Result<V
     let failed = |error| Error::failed("cannot list the objects that depend on the schema").caused_by(error);
     let scripts = [&PGQ, &FAILED, &COOP].into_iter().flat_map(|script| script.functions());
     let own_functions: Vec<&str> = scripts.chain(OTHER_FUNCTIONS).collect();
-    list(client, &of_schemas(), &[(&schemas, Type::TEXT_ARRAY), (&own_functions, Type::TEXT_ARRAY)])
-        .map_err(failed)
+    list(client, &of_schemas(), &[text_array(&schemas), text_array(&own_functions)]).map_err(failed)
 }
 
 /// Makes the query for foreign objects that depend on a queue's tables and sequences. $1 queue.
@@ -176,7 +175,7 @@ pub(crate) fn dependents_of_queue(
     client: &mut impl GenericClient,
     queue: &str,
 ) -> Result<Vec<String>, postgres::Error> {
-    list(client, &of_queue(), &[(&queue, Type::TEXT)])
+    list(client, &of_queue(), &[text(&queue)])
 }
 
 /// Disables just-in-time compilation for the rest of the transaction.
@@ -187,7 +186,7 @@ const DISABLE_JIT: &str = "set local jit = off";
 fn list(
     client: &mut impl GenericClient,
     statement: &str,
-    values: &[(&(dyn ToSql + Sync), Type)],
+    values: &[Param<'_>],
 ) -> Result<Vec<String>, postgres::Error> {
     let mut transaction = client.transaction()?;
     transaction.batch_execute(DISABLE_JIT)?;
@@ -217,7 +216,7 @@ pub fn lock_and_list_dependents(
 ) -> Result<Vec<String>, Error> {
     let what = format!("cannot remove schema `{}`", schemas.first().unwrap_or(&"pgq"));
     let failed = |error| Error::failed(&*what).caused_by(error);
-    let locks = transaction.query_typed_one(LOCK_TABLES, &[(&schemas, Type::TEXT_ARRAY)]).map_err(failed)?;
+    let locks = transaction.query_typed_one(LOCK_TABLES, &[text_array(&schemas)]).map_err(failed)?;
     if let Some(lock) = locks.get::<_, Option<String>>(0) {
         transaction.batch_execute(&lock).map_err(failed)?;
     }

@@ -1,6 +1,7 @@
 //! Installing PgQ: choosing the schema, and adding failed events and cooperative consumers.
 
-use postgres::types::{ToSql, Type};
+use dbscript::param::{Param, text_array};
+use postgres::types::Type;
 use postgres::{GenericClient, Transaction};
 
 use super::addons::{EXTENSION_RIGHTS, EXTENSION_TABLES, ROLES};
@@ -132,15 +133,15 @@ fn is_damaged(transaction: &mut Transaction<'_>, found: &State) -> Result<bool, 
     Ok(query_bool(
         transaction,
         IS_INCOMPLETE,
-        &[(&"pgq", Type::TEXT), (&relations, Type::TEXT_ARRAY), (&functions, Type::TEXT_ARRAY)],
-    )? || query_bool(transaction, LACKS_CONSTRAINTS, &[(&constraints, Type::TEXT_ARRAY)])?
+        &[(&"pgq", Type::TEXT), text_array(&relations), text_array(&functions)],
+    )? || query_bool(transaction, LACKS_CONSTRAINTS, &[text_array(&constraints)])?
         || query_bool(transaction, LACKS_TABLES, &[])?)
 }
 
 fn query_bool(
     transaction: &mut Transaction<'_>,
     statement: &str,
-    values: &[(&(dyn ToSql + Sync), Type)],
+    values: &[Param<'_>],
 ) -> Result<bool, postgres::Error> {
     transaction.query_typed_one(statement, values).map(|row| row.get(0))
 }

@@ -1,19 +1,22 @@
 //! The search path under which schemas are changed.
 
+use dbscript::param::{NO_PARAMS, text};
 use postgres::GenericClient;
-use postgres::types::{ToSql, Type};
 
 const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
 
 /// Sets the path under which schemas are changed, for the rest of the transaction.
-const PATH_FOR_DDL: &str = include_str!("../../sql/path.sql");
+pub const PATH_FOR_DDL: &str = include_str!("../../sql/path.sql");
 
 /// Sets the path under which schemas are changed, for the rest of the transaction. Under this path no object of another
 /// schema is found, except by event triggers. Returns the previous path for [`restore`], since the transaction may be the
 /// caller's.
-pub(crate) fn set(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let before = client.query_typed_one(SEARCH_PATH, no_values)?.get(0);
+///
+/// # Errors
+///
+/// When the server fails.
+pub fn set(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
+    let before = client.query_typed_one(SEARCH_PATH, NO_PARAMS)?.get(0);
     client.batch_execute(PATH_FOR_DDL)?;
     Ok(before)
 }
@@ -21,8 +24,7 @@ pub(crate) fn set(client: &mut impl GenericClient) -> Result<String, postgres::E
 /// Sets the path as [`set`] does if the session's path is `pg_catalog` alone, under which event triggers may fail. Any
 /// other path stays. Returns the previous path for [`restore`].
 pub(crate) fn set_if_minimal(client: &mut impl GenericClient) -> Result<String, postgres::Error> {
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let before: String = client.query_typed_one(SEARCH_PATH, no_values)?.get(0);
+    let before: String = client.query_typed_one(SEARCH_PATH, NO_PARAMS)?.get(0);
     if before == "pg_catalog" {
         client.batch_execute(PATH_FOR_DDL)?;
     }
@@ -33,6 +35,10 @@ pub(crate) fn set_if_minimal(client: &mut impl GenericClient) -> Result<String, 
 const SET_SEARCH_PATH: &str = "select pg_catalog.set_config('search_path', $1::pg_catalog.text, true)";
 
 /// Restores the previous path.
-pub(crate) fn restore(client: &mut impl GenericClient, before: &str) -> Result<(), postgres::Error> {
-    client.query_typed(SET_SEARCH_PATH, &[(&before, Type::TEXT)]).map(|_| ())
+///
+/// # Errors
+///
+/// When the server fails.
+pub fn restore(client: &mut impl GenericClient, before: &str) -> Result<(), postgres::Error> {
+    client.query_typed(SET_SEARCH_PATH, &[text(&before)]).map(|_| ())
 }

@@ -1,8 +1,8 @@
 //! Reading which parts of PgQ a database has.
 
 use crate::names::bytes;
+use dbscript::param::NO_PARAMS;
 use postgres::GenericClient;
-use postgres::types::{ToSql, Type};
 
 use super::sql_script::{Age, SqlScript};
 use super::{COOP, FAILED, Kind, PGQ};
@@ -109,9 +109,8 @@ const SCHEMA_PRESENT: &str = concat!(
 
 impl State {
     pub(super) fn read(client: &mut impl GenericClient) -> Result<State, Error> {
-        let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
         let row = client
-            .query_typed_one(SCHEMA_STATE, no_values)
+            .query_typed_one(SCHEMA_STATE, NO_PARAMS)
             .map_err(|error| Error::failed("cannot check for schema `pgq`").caused_by(error))?;
         let marks =
             |name: &str| Marks { comment: row.get(name), function: row.get(&*format!("{name}_source")) };

@@ -1,7 +1,8 @@
 //! Checks of the owners of PgQ's objects: this role runs only code of roles that have its rights anyway.
 
 use dbscript::Context;
-use postgres::types::{ToSql, Type};
+use dbscript::param::{Param, text};
+use postgres::types::Type;
 use postgres::{GenericClient, Transaction};
 
 use crate::error::Error;
@@ -213,17 +214,13 @@ pub(crate) fn require_trusted(client: &mut impl GenericClient, what: Trust<'_>) 
     match &what {
         Trust::All => refuse_found(client, UNTRUSTED_OBJECT, &[(&["pgq"].as_slice(), Type::NAME_ARRAY)]),
         Trust::Schema => refuse_found(client, UNTRUSTED_SCHEMA, &[]),
-        Trust::Function(name) => refuse_found(client, UNTRUSTED_FUNCTION, &[(name, Type::TEXT)]),
+        Trust::Function(name) => refuse_found(client, UNTRUSTED_FUNCTION, &[text(name)]),
         Trust::Node => refuse_found(client, UNTRUSTED_NODE, &[]),
     }
 }
 
 /// Fails if a statement returns an object of an untrusted role.
-fn refuse_found(
-    client: &mut impl GenericClient,
-    statement: &str,
-    values: &[(&(dyn ToSql + Sync), Type)],
-) -> Result<(), Error> {
+fn refuse_found(client: &mut impl GenericClient, statement: &str, values: &[Param<'_>]) -> Result<(), Error> {
     let row = client.query_typed_opt(statement, values);
     let row =
         row.map_err(|error| Error::failed("cannot check the owners of schema `pgq`").caused_by(error))?;

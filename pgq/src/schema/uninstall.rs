@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use dbscript::param::NO_PARAMS;
 use dbscript::printable;
 use log::warn;
-use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use super::report::Kind;
@@ -73,9 +73,8 @@ const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) from pgq.queue
          and not tgisinternal order by 1)";
 
 fn read(transaction: &mut Transaction<'_>, dependents: Vec<String>) -> Result<Contents, Error> {
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
     let row = transaction
-        .query_typed_one(SCHEMA_CONTENTS, no_values)
+        .query_typed_one(SCHEMA_CONTENTS, NO_PARAMS)
         .map_err(|error| Error::failed("cannot read the contents of schema `pgq`").caused_by(error))?;
     let count = |index| row.get::<_, i64>(index).unsigned_abs();
     Ok(Contents { queues: count(0), consumers: count(1), triggers: row.get(2), dependents })

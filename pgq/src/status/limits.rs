@@ -128,7 +128,8 @@ mod tests {
         for text in ["", "60", "300,60", "-1,5", "a,b", "1,2,3", "nan,1", "1,inf", "OFF"] {
             let error = text.parse::<Limit>().expect_err(text);
             assert!(
-                error.kind() == ErrorKind::Usage && error.to_string().ends_with(&format!("not `{text}`")),
+                error.kind() == ErrorKind::Usage
+                    && error.to_string().starts_with(&format!("invalid limit `{text}`:")),
                 "{error}"
             );
         }

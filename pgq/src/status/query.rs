@@ -1,6 +1,6 @@
 //! Running the statements that read the status.
 
-use postgres::types::{ToSql, Type};
+use dbscript::param::Param;
 use postgres::{GenericClient, Row};
 
 use crate::error::Error;
@@ -8,7 +8,7 @@ use crate::error::Error;
 pub(super) fn query(
     client: &mut impl GenericClient,
     statement: &str,
-    values: &[(&(dyn ToSql + Sync), Type)],
+    values: &[Param<'_>],
 ) -> Result<Vec<Row>, Error> {
     client.query_typed(statement, values).map_err(|error| failed().caused_by(error))
 }

@@ -4,7 +4,7 @@ use crate::names::bytes;
 use crate::sql::status::Failed;
 use std::collections::HashMap;
 
-use postgres::types::{ToSql, Type};
+use dbscript::param::NO_PARAMS;
 use postgres::{GenericClient, Row};
 
 use crate::names::Name;
@@ -20,8 +20,6 @@ use crate::lock;
 use crate::schema;
 use crate::sql::status as sql;
 use crate::time::seconds;
-
-const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
 
 /// Makes the query for all queues. `retry` is whether this role can read the retry events.
 ///
@@ -127,14 +125,14 @@ fn consumers(retry: bool, failed: Failed) -> String {
 
 pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
     let schema = schema::require_kind(client)?;
-    let server = query(client, sql::SERVER, NO_VALUES)?.pop().ok_or_else(failed)?;
+    let server = query(client, sql::SERVER, NO_PARAMS)?.pop().ok_or_else(failed)?;
     row_security::require_visible(server.get("hidden"))?;
     let retry = server.get("retry");
-    let rows = query(client, &queues(retry), NO_VALUES)?;
+    let rows = query(client, &queues(retry), NO_PARAMS)?;
     let states: Vec<_> = rows.iter().map(|row| RotationState::from_row(row, schema)).collect();
     let mut queues: Vec<_> = rows.iter().map(queue).collect();
     let index = rows.iter().enumerate().map(|(at, row)| (row.get("id"), at)).collect();
-    let rows = query(client, &consumers(retry, failed_by(&server)), NO_VALUES)?;
+    let rows = query(client, &consumers(retry, failed_by(&server)), NO_PARAMS)?;
     add_consumers(&mut queues, &index, &states, &rows);
     rotation::find_holders(client, &mut queues, states, server.get("is_standby"))?;
     let strangers = lock::strangers_to_ticks(client).map_err(|error| failed().caused_by(error))?;

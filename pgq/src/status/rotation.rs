@@ -1,7 +1,7 @@
 //! Finding what holds up rotations that are due.
 
 use crate::sql::status::of_transactions;
-use postgres::types::Type;
+use dbscript::param::{int8, text_array};
 use postgres::{GenericClient, Row};
 
 use super::query::query;
@@ -141,7 +141,7 @@ fn add_transactions(
     held: &[(usize, i64)],
 ) -> Result<(), Error> {
     let Some(newest) = held.iter().map(|(_, newest)| *newest).max() else { return Ok(()) };
-    let rows = query(client, OLD_TRANSACTIONS, &[(&newest, Type::INT8)])?;
+    let rows = query(client, OLD_TRANSACTIONS, &[int8(&newest)])?;
     for (at, newest) in held {
         let old = rows.iter().filter(|row| row.get::<_, i64>("id") <= *newest);
         queues[*at].rotation.held_up_by.extend(old.map(|row| Holder::Transaction(transaction(row))));
@@ -160,7 +160,7 @@ fn add_locks(
         return Ok(());
     }
     let tables: Vec<&str> = held.iter().map(|(_, table)| table.as_str()).collect();
-    let rows = query(client, sql::TABLE_LOCKS, &[(&tables, Type::TEXT_ARRAY)])?;
+    let rows = query(client, sql::TABLE_LOCKS, &[text_array(&tables)])?;
     for (at, table) in held {
         let users = rows.iter().filter(|row| row.get::<_, &str>("name") == table);
         let holder = |row| Holder::Lock { table: table.clone(), transaction: transaction(row) };

@@ -1,7 +1,7 @@
 //! Finding inconsistencies.
 
 use crate::names::bytes;
-use postgres::types::{ToSql, Type};
+use dbscript::param::NO_PARAMS;
 use postgres::{GenericClient, Row};
 use postgres_protocol::escape::escape_literal;
 
@@ -10,7 +10,6 @@ use crate::error::Error;
 use crate::names::Name;
 use crate::schema;
 
-const NO_VALUES: &[(&(dyn ToSql + Sync), Type)] = &[];
 /// The number of event tables that one statement reads, and locks for as long as the statement runs.
 const TABLES_PER_STATEMENT: usize = 60;
 
@@ -169,5 +168,5 @@ fn found(client: &mut impl GenericClient, statement: &str) -> Result<Vec<Row>, E
 
 fn query(client: &mut impl GenericClient, statement: &str) -> Result<Vec<Row>, Error> {
     let failed = |error| Error::failed("cannot check the database for inconsistencies").caused_by(error);
-    client.query_typed(statement, NO_VALUES).map_err(failed)
+    client.query_typed(statement, NO_PARAMS).map_err(failed)
 }

@@ -1,7 +1,7 @@
 //! Repairing inconsistencies.
 
+use dbscript::param::{NO_PARAMS, text, text_array};
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
 use postgres::{GenericClient, Transaction};
 
 use super::{Finding, inspect};
@@ -75,15 +75,14 @@ const LOCK_ALL: &str = "set local row_security = off; \
 fn repair_all(client: &mut impl GenericClient, confirmed: &[Finding]) -> Result<Repair, Error> {
     let failed = |error| Error::failed(CANNOT_REPAIR).caused_by(error);
     let mut transaction = client.transaction().map_err(failed)?;
-    let no_values: &[(&(dyn ToSql + Sync), Type)] = &[];
-    let limit: String = transaction.query_typed_one(LIMIT_LOCK_WAITS, no_values).map_err(failed)?.get(0);
+    let limit: String = transaction.query_typed_one(LIMIT_LOCK_WAITS, NO_PARAMS).map_err(failed)?.get(0);
     transaction.batch_execute(LOCK_ALL).map_err(failed)?;
     let found = inspect(&mut transaction)?;
     if let Some(new) = found.iter().find(|new| !confirmed.iter().any(|one| one.key() == new.key())) {
         return Err(Error::failed(format!("{CANNOT_REPAIR}: there is another inconsistency by now: {new}")));
     }
     let repair = repair_found(&mut transaction, found)?;
-    let reset = transaction.query_typed(crate::sql::SET_LOCK_TIMEOUT, &[(&limit, Type::TEXT)]);
+    let reset = transaction.query_typed(crate::sql::SET_LOCK_TIMEOUT, &[text(&limit)]);
     reset.map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(repair)
@@ -116,7 +115,7 @@ fn repair_found(transaction: &mut Transaction<'_>, found: Vec<Finding>) -> Resul
         found.iter().filter(|one| one.is_repairable()).filter_map(|one| one.queue.as_deref()).collect();
     queues.sort_unstable();
     queues.dedup();
-    transaction.query_typed(TICK_REPAIRED, &[(&queues, Type::TEXT_ARRAY)]).map_err(failed)?;
+    transaction.query_typed(TICK_REPAIRED, &[text_array(&queues)]).map_err(failed)?;
     let remaining = inspect(transaction)?;
     let remains = |one: &Finding| remaining.iter().any(|other| other.key() == one.key());
     let repaired = found.into_iter().filter(|one| !remains(one)).collect();

@@ -1,12 +1,12 @@
 //! Inserts events by COPY, one after the other.
 
+use dbscript::param::{boolean, text};
 use std::marker::PhantomData;
 use std::pin::Pin;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::{ToSql, Type};
 
 use crate::error::Error;
 use crate::event::new_event::NewEvent;
@@ -58,8 +58,7 @@ impl<'a> BulkInsert<'a> {
     /// When the queue does not exist or is disabled, and when the server fails.
     pub async fn start(transaction: &'a Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
         let [lifts, waits] = TransactionUse::Shared.settings();
-        let values: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&queue, Type::TEXT), (&lifts, Type::BOOL), (&waits, Type::BOOL)];
+        let values = [text(&queue), boolean(&lifts), boolean(&waits)];
         let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values).await;
         let Some(EventTable { table, now, .. }) = found_table(queue, answer)? else {
             return Err(rotated(queue, transaction.batch_execute(&sql::rotated(queue)).await));

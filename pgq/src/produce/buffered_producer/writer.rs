@@ -7,7 +7,7 @@ use log::error;
 
 use super::shared::{Shared, WriteOutcome};
 use crate::admin::queue_lookup::require_queue;
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::event::owned_event::OwnedEvent;
 use crate::produce::bulk_insert::{BulkInsert, require_right};
 use crate::schema;
@@ -50,7 +50,7 @@ impl Script for Writer {
 
 impl Writer {
     fn insert(&self, cx: &mut Context, batch: &[OwnedEvent]) -> Result<(), BoxError> {
-        let failed = |error| Error::failed("cannot insert events").on_queue(&self.queue).caused_by(error);
+        let failed = |error| At::queue(&self.queue).failed("cannot insert events", error);
         let mut connection = cx.database(DB)?;
         let mut transaction = connection.transaction().map_err(failed)?;
         let mut bulk = BulkInsert::start_alone(&mut transaction, &self.queue)?;

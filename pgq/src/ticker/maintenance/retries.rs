@@ -2,7 +2,7 @@
 
 use postgres::{Client, SimpleQueryMessage};
 
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::names::{hex, shown_hex};
 use crate::schema::{self, Trust};
 
@@ -60,7 +60,7 @@ pub(super) fn retry_all(
     for (id, name) in queues(client)? {
         let result = retry_queue(client, id, &goes_on, &mut count);
         if let Err(error) = result {
-            let failed = Error::failed("cannot put retry events back").on_queue(&name).caused_by(error);
+            let failed = At::queue(&name).failed("cannot put retry events back", error);
             first_failure.get_or_insert(failed);
         }
     }
