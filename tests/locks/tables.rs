@@ -62,32 +62,40 @@ const COMMANDS: [&[&str]; 7] = [
     &["repair", "--force"],
 ];
 
-#[test]
-fn commands_that_wait_for_a_table_say_for_whom_and_end_at_once() {
-    for kind in [Kind::Own, Kind::Extension] {
-        let mut place = Place::create(kind);
-        place
-            .holder
-            .batch_execute(
-                "select setval('pgq.event_1_tick_seq', 1, false); \
-                 begin; lock table pgq.queue, pgq.subscription, pgq.consumer, pgq_ext.completed_tick \
-                 in share row exclusive mode",
-            )
-            .expect("locked");
-        let named = place.holder_named();
-        let running = COMMANDS.map(|arguments| (arguments, place.start(arguments)));
-        for (arguments, mut child) in running {
-            wait_for("the holder", || place.said(arguments).contains(&named));
-            let said = place.said(arguments);
-            assert!(said.contains("select pg_terminate_backend("), "{said}");
-            if arguments[0] != "repair" {
-                kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).expect("it runs");
-            }
-            assert!(!child.wait().expect("ends").success(), "{arguments:?} on {kind}");
+/// Fails unless commands that wait for a table name the holder, and end at once.
+fn expect_named_holder(kind: Kind) {
+    let mut place = Place::create(kind);
+    place
+        .holder
+        .batch_execute(
+            "select setval('pgq.event_1_tick_seq', 1, false); \
+             begin; lock table pgq.queue, pgq.subscription, pgq.consumer, pgq_ext.completed_tick \
+             in share row exclusive mode",
+        )
+        .expect("locked");
+    let named = place.holder_named();
+    let running = COMMANDS.map(|arguments| (arguments, place.start(arguments)));
+    for (arguments, mut child) in running {
+        wait_for("the holder", || place.said(arguments).contains(&named));
+        let said = place.said(arguments);
+        assert!(said.contains("select pg_terminate_backend("), "{said}");
+        if arguments[0] != "repair" {
+            kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).expect("it runs");
         }
-        let said = place.said(COMMANDS[6]);
-        assert!(said.contains("cannot repair the database: a lock that the repair needs is held"), "{said}");
+        assert!(!child.wait().expect("ends").success(), "{arguments:?} on {kind}");
     }
+    let said = place.said(COMMANDS[6]);
+    assert!(said.contains("cannot repair the database: a lock that the repair needs is held"), "{said}");
+}
+
+#[test]
+fn commands_that_wait_for_a_table_say_for_whom_and_end_at_once_on_the_own_schema() {
+    expect_named_holder(Kind::Own);
+}
+
+#[test]
+fn commands_that_wait_for_a_table_say_for_whom_and_end_at_once_on_the_extension() {
+    expect_named_holder(Kind::Extension);
 }
 
 #[test]
@@ -102,20 +110,28 @@ fn a_row_is_named_too() {
     assert!(child.wait().expect("ends").success(), "{}", place.said(arguments));
 }
 
+/// Fails unless a repair names the holder of the lock of ticks.
+fn expect_named_ticker(kind: Kind) {
+    let mut place = Place::create(kind);
+    place.holder.batch_execute("select setval('pgq.event_1_tick_seq', 1, false)").expect("set");
+    let mut stranger = Stranger::connect(place.database.server(), place.database.name());
+    stranger
+        .session
+        .batch_execute("select pg_advisory_lock(hashtext('pgq ticker'), -1)")
+        .expect("anybody may");
+    let arguments: &[&str] = &["repair", "--force"];
+    assert!(!place.start(arguments).wait().expect("ends").success());
+    assert!(place.said(arguments).contains(&stranger.named()), "{}", place.said(arguments));
+}
+
 #[test]
-fn a_repair_says_who_has_the_lock_of_ticks() {
-    for kind in [Kind::Own, Kind::Extension] {
-        let mut place = Place::create(kind);
-        place.holder.batch_execute("select setval('pgq.event_1_tick_seq', 1, false)").expect("set");
-        let mut stranger = Stranger::connect(place.database.server(), place.database.name());
-        stranger
-            .session
-            .batch_execute("select pg_advisory_lock(hashtext('pgq ticker'), -1)")
-            .expect("anybody may");
-        let arguments: &[&str] = &["repair", "--force"];
-        assert!(!place.start(arguments).wait().expect("ends").success());
-        assert!(place.said(arguments).contains(&stranger.named()), "{}", place.said(arguments));
-    }
+fn a_repair_says_who_has_the_lock_of_ticks_on_the_own_schema() {
+    expect_named_ticker(Kind::Own);
+}
+
+#[test]
+fn a_repair_says_who_has_the_lock_of_ticks_on_the_extension() {
+    expect_named_ticker(Kind::Extension);
 }
 
 /// Runs statements on a connection of its own, and returns who ends it and what the server warns of meanwhile.

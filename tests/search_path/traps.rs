@@ -17,6 +17,12 @@ pub(super) fn set(client: &mut Client, role: &str, schema: &str) {
              {FUNCTIONS}; {VARIADIC}; {OPERATORS}; reset role"
         ).replace("TYPES", amount::pick(SOME_TYPES, TYPES)).replace("SCHEMA", schema).replace("EXACT", if exact { "true" } else { "false" }))
         .expect("the traps are set");
+    // Without it, the server plans each check of dependencies for the catalogue as it was before them.
+    client
+        .batch_execute(
+            "analyze pg_catalog.pg_depend, pg_catalog.pg_shdepend, pg_catalog.pg_proc, pg_catalog.pg_operator",
+        )
+        .expect("the superuser may");
 }
 
 /// Makes views that have the names of the catalogue's tables.
