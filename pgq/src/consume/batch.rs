@@ -30,8 +30,8 @@ pub struct Batch<'a> {
     policy: Option<RetryPolicy>,
     savepoints: Savepoints,
     hooks: Option<Arc<dyn Hooks>>,
-    /// Whether a handler's failure was told.
-    has_told: bool,
+    /// Whether a handler's failure was logged or reported to the hooks.
+    has_reported: bool,
     throttle: Arc<LogThrottle>,
     /// Of the loop that the batch is delivered by.
     control: Control,
@@ -59,13 +59,13 @@ impl<'a> Batch<'a> {
             policy,
             savepoints: Savepoints::default(),
             hooks: None,
-            has_told: false,
+            has_reported: false,
             throttle: Arc::default(),
             control: Control::default(),
         }
     }
 
-    /// Sets by whom the handlers may be told to end, who is told what becomes of events, and what the log was told.
+    /// Attaches the stop signal, the hooks, and the throttle of the log.
     pub(crate) fn under(
         mut self,
         control: Control,
@@ -116,7 +116,7 @@ impl<'a> Batch<'a> {
     /// and the one after it is returned.
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
         loop {
-            // What a handler sends would be rolled back with what it writes.
+            // Tags that a handler sends would be rolled back together with its writes.
             if self.tags.are_many() && !self.savepoints.are_in_use() {
                 self.events.send(&mut self.tags)?;
             }
@@ -137,7 +137,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Tags an event for retry: it comes back to this consumer, in a batch after `delay` at the earliest, rounded
+    /// Tags an event for retry: it is delivered again to this consumer, in a batch after `delay` at the earliest, rounded
     /// up to a second. Of several tags of an event the last one counts. After as many retries as a [`RetryPolicy`]
     /// allows, it is tagged as failed instead. PgQ: `pgq.event_retry`.
     pub fn retry(&mut self, event: &Event, delay: Duration) {
@@ -225,7 +225,7 @@ impl<'a> Batch<'a> {
     /// that fail alike one a minute.
     fn tell_of(&mut self, event: &Event, error: &(dyn StdError + 'static)) {
         let line = describe(error);
-        let is_first = !std::mem::replace(&mut self.has_told, true);
+        let is_first = !std::mem::replace(&mut self.has_reported, true);
         let level = if is_first && self.throttle.admit(&line).is_some() { Level::Warn } else { Level::Debug };
         log!(level, "event {} of queue `{}` failed: {line}", event.id(), self.queue());
         if let Some(hooks) = &self.hooks {

@@ -1,4 +1,4 @@
-//! What a consumer supplies: what to do with events.
+//! The trait of a consumer: its code that processes events.
 
 use crate::consume::batch::Batch;
 use crate::consume::outcome::Outcome;
@@ -21,8 +21,8 @@ use dbscript::BoxError;
 ///
 /// # After a crash
 ///
-/// After a crash of the server a batch may come again with other ticks and its old id, so only
-/// [`Event::id`] tells elsewhere what was handled before.
+/// After a crash of the server a batch may be delivered again with other ticks and its old id. Only
+/// [`Event::id`] identifies, in another system, an event that was processed before.
 pub trait Consumer {
     /// Handles a batch. By default calls [`process_event`](Consumer::process_event) for each event.
     ///

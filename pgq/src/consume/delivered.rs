@@ -1,6 +1,6 @@
-//! What was done with a batch.
+//! The counts of a finished batch.
 
-/// What was done with a batch, for the statistics.
+/// The counts of a finished batch, for the statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivered {

@@ -1,4 +1,4 @@
-//! What a metrics or tracing library is told about a consumer.
+//! Events of a consumer's life for a metrics or tracing library.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::consume::outcome::Outcome;
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::Event;
 
-/// Is told what a consumer does, on the consumer's thread. Every method does nothing unless it is implemented.
+/// Receives the progress of a consumer, on the consumer's thread. Every method does nothing unless it is implemented.
 ///
 /// It is given to [`Worker::hooks`](crate::Worker::hooks) or [`ConsumerLoop::hooks`](crate::ConsumerLoop::hooks), in an
 /// [`Arc`](std::sync::Arc), so that several consumers may share it.
@@ -31,13 +31,13 @@ pub trait Hooks: Send + Sync {
     /// Is called when a batch was opened, before its first event is read.
     fn batch_started(&self, _batch: &BatchInfo) {}
 
-    /// Is called when it is clear what becomes of an event: after
+    /// Is called when the outcome of an event is decided: after
     /// [`process_event`](crate::Consumer::process_event), or when a
     /// [`process_batch`](crate::Consumer::process_batch) tags the event. The batch may still be rolled back.
     fn event_settled(&self, _event: &Event, _outcome: &Outcome) {}
 
-    /// Is called when a handler failed or panicked and a [`RetryPolicy`](crate::RetryPolicy) decides what becomes of
-    /// its event, which [`event_settled`](Hooks::event_settled) tells next.
+    /// Is called when a handler failed or panicked and a [`RetryPolicy`](crate::RetryPolicy) decides the outcome of
+    /// its event, which [`event_settled`](Hooks::event_settled) reports next.
     fn event_failed(&self, _event: &Event, _error: &(dyn StdError + 'static)) {}
 
     /// Is called when a batch is committed; `took` is the time since it was asked for.

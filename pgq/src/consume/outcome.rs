@@ -1,8 +1,8 @@
-//! What became of an event.
+//! The outcome of an event.
 
 use std::time::Duration;
 
-/// What became of an event.
+/// The outcome of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {

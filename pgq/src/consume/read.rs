@@ -1,4 +1,4 @@
-//! How the events of a batch come: as pages of a portal, behind the last id, or as one stream.
+//! Reading the events of a batch: as pages of a portal, behind the last id, or as one stream.
 
 pub(crate) mod culprit;
 pub(crate) mod events;

@@ -1,4 +1,4 @@
-//! What becomes of an event whose handler failed.
+//! The outcome of an event whose handler failed.
 
 use std::time::Duration;
 

@@ -38,7 +38,7 @@ pub struct Settings {
     /// crash is then handled again. Takes a second connection, whose transaction holds the consumer's lock and
     /// nothing else. Defaults to `false`.
     pub autocommit: bool,
-    /// What becomes of an event whose handler fails. Defaults to `None`: the batch is rolled back and delivered
+    /// The retry policy for an event whose handler fails. Defaults to `None`: the batch is rolled back and delivered
     /// again.
     pub retry_policy: Option<RetryPolicy>,
     /// The name of this process among several that share the consumer's position and take turns at its batches. PgQ:
@@ -57,7 +57,7 @@ pub struct Settings {
     pub listen: bool,
 }
 
-/// What a consumer does while another process consumes under its name.
+/// The behaviour of a consumer while another process consumes under its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Twin {

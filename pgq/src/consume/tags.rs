@@ -111,17 +111,17 @@ impl Tags {
         self.retries.len() + self.failures.len() >= MOST || self.text >= MOST_TEXT
     }
 
-    /// Sends the tags of a batch, which stay until they are [known](Tags::forget_sent) to be sent.
+    /// Sends the tags of a batch, and keeps them until [`forget_sent`](Tags::forget_sent).
     ///
-    /// `at_once` says whether the server has the functions that take many events.
+    /// `tags_many`: the server has the functions that tag many events in one call.
     pub(crate) fn send(
         &self,
         client: &mut impl GenericClient,
         holder: &BatchHolder,
-        at_once: bool,
+        tags_many: bool,
     ) -> Result<(), Error> {
         if !self.retries.is_empty() {
-            match at_once {
+            match tags_many {
                 true => send_many(client, holder, RETRY_MANY, &self.retries, Type::INT4_ARRAY, |error| {
                     Error::failed("cannot tag events for retry").caused_by(error)
                 }),

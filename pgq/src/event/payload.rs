@@ -79,7 +79,7 @@ impl Event {
     /// An event is recognized as a change by its `ev_type`, as the triggers write it, and by a table in `ev_extra1`. Events
     /// of a trigger whose arguments change these columns are not recognized.
     pub fn change(&self) -> Option<Change<'_>> {
-        Change::of(self)
+        Change::from_event(self)
     }
 
     fn decoded<'e, T>(&'e self, decode: impl FnOnce(&'e str) -> Result<T, Error>) -> Result<T, Error> {

@@ -40,7 +40,7 @@ fn units(text: &str) -> Option<Duration> {
     if text.is_empty() { None } else { Duration::try_from_secs_f64(seconds).ok() }
 }
 
-/// Returns the seconds of a unit, by the names that PostgreSQL knows.
+/// Returns the seconds of a unit, by the names that PostgreSQL accepts.
 fn worth(unit: &str) -> Option<f64> {
     Some(match unit.to_ascii_lowercase().as_str() {
         "ms" | "msec" | "msecs" | "millisecond" | "milliseconds" => 0.001,

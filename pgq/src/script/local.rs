@@ -41,7 +41,7 @@ pub(super) fn job<H: LocalHandler + 'static>(
     Ok(Job::looping(ConsumerLoop::new(db, place.subscription, LocalConsumer::new(path, handler))))
 }
 
-/// The two places that know where the consumer is.
+/// The two records of the consumer's position.
 struct Place {
     db: &'static str,
     subscription: Subscription,
@@ -71,9 +71,10 @@ impl Place {
     /// As the program itself: where the file is.
     fn register(&self, cx: &mut Context) -> Result<(), BoxError> {
         let mut db = cx.database(self.db)?;
-        let known = self.subscription.is_registered(&mut *db).map_err(|error| cx.locate(self.db, error))?;
+        let is_registered =
+            self.subscription.is_registered(&mut *db).map_err(|error| cx.locate(self.db, error))?;
         match self.file.read()? {
-            Some(at) if !known => {
+            Some(at) if !is_registered => {
                 let moved = self.subscription.move_to(&mut *db, &at);
                 moved.map_err(|error| cx.locate(self.db, error))?;
                 report(&self.subscription, &format!("registered at the file's tick, {}", at.tick));

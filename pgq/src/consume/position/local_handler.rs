@@ -1,4 +1,4 @@
-//! What a consumer with its position in a file supplies.
+//! The trait of a consumer with its position in a file.
 
 use crate::consume::read::events::Events;
 use crate::event::stored_event::Event;

@@ -11,9 +11,9 @@ use dbscript::{create_trusted_file, printable};
 use crate::error::Error;
 use crate::event::checkpoint::Checkpoint;
 
-/// What is longer is neither a number nor two lines with times, in bytes.
+/// The greatest size of a tracking file, in bytes.
 const LIMIT: u64 = 1024;
-/// How long a text is shown that is no number, in bytes.
+/// The length at which an error message cuts off an invalid text, in bytes.
 const SHOWN: usize = 20;
 
 /// The file that holds a consumer's tick: a plain number, as python-pgq writes and reads it.

@@ -41,7 +41,7 @@ pub struct Events<'a> {
     /// Whom this batch was opened for.
     holder: BatchHolder,
     /// Whether the server has functions that tag many events at once.
-    tags_at_once: bool,
+    tags_many: bool,
     /// Whether texts may be bytes that are not UTF-8, since the database has no encoding.
     has_bytes: bool,
     read: u64,
@@ -117,9 +117,9 @@ impl<'a> Events<'a> {
         };
         let name = subscription.lock_name();
         let has_many = info.event_ids > MANY && !settings.autocommit;
-        let is_guarded = subscription.is_guarded();
+        let holds_lock = subscription.holds_lock();
         let mut values = holder.values().to_vec();
-        values.extend([boolean(&is_guarded), boolean(&has_many)]);
+        values.extend([boolean(&holds_lock), boolean(&has_many)]);
         let row = lock::retrying(|| {
             let row = source.query_one(OPEN_BATCH, &values)?;
             Ok(row.get::<_, bool>(0).then_some(row))
@@ -136,7 +136,7 @@ impl<'a> Events<'a> {
             pages: Pages::new(settings.lazy_fetch),
             page: Vec::new().into_iter(),
             query: filtered(query, &settings.table_filter),
-            tags_at_once: row.get(2),
+            tags_many: row.get(2),
             has_bytes: row.get(9),
             info,
             queue: queue.clone(),
@@ -155,7 +155,7 @@ impl<'a> Events<'a> {
             info,
             queue: queue.to_owned(),
             query: String::new(),
-            tags_at_once: true,
+            tags_many: true,
             has_bytes: false,
             read: 0,
         }
@@ -338,7 +338,7 @@ impl<'a> Events<'a> {
 
     /// Sends tags before the end of the batch.
     pub(crate) fn send(&mut self, tags: &mut Tags) -> Result<(), Error> {
-        let sent = self.source.send(tags, &self.holder, self.tags_at_once);
+        let sent = self.source.send(tags, &self.holder, self.tags_many);
         sent.map_err(|error| self.at().add_to(error))
     }
 
@@ -363,7 +363,7 @@ impl<'a> Events<'a> {
     pub(crate) fn finish_with(self, tags: &Tags) -> Result<(), Error> {
         let Events { source, holder, .. } = self;
         let located = |error| holder.at().add_to(error);
-        match source.finish(&holder, tags, self.tags_at_once).map_err(located)? {
+        match source.finish(&holder, tags, self.tags_many).map_err(located)? {
             1 => Ok(()),
             _ => Err(located(holder::gone())),
         }

@@ -1,10 +1,10 @@
-//! How many rows of a batch are asked for at a time.
+//! The number of rows that one query of a batch fetches.
 
 use postgres::Row;
 
 /// Rows of the first page when pages are sized by bytes: few, since events may be huge.
 const FIRST_PAGE: u32 = 4;
-/// What later pages aim at, in bytes.
+/// The size that later pages aim at, in bytes.
 const PAGE_BYTES: u64 = 1024 * 1024;
 const LARGEST_PAGE: u32 = 10_000;
 /// How much larger than the last one a page may be.

@@ -1,4 +1,4 @@
-//! Where the events of a batch come from, and where the batch is finished.
+//! The source of a batch's events, in which the batch is also finished.
 
 use crate::sql::batch::lift_limits;
 use std::vec::IntoIter;
@@ -20,7 +20,7 @@ use crate::sql;
 use crate::sql::batch::Ids;
 use dbscript::BoxError;
 
-/// Where the events of a batch come from, and where the batch is finished.
+/// The source of a batch's events, in which the batch is also finished.
 pub(crate) enum Source<'a> {
     /// A transaction that lasts as long as the batch. It holds the consumer's lock.
     Transaction { transaction: Transaction<'a>, reader: Reader, lent: Lent },
@@ -37,7 +37,7 @@ pub(crate) enum Reader {
     Exhausted,
 }
 
-/// What the server has lent to the reading of a batch, and takes back.
+/// The settings of the session that the reading of a batch changes, and restores.
 #[derive(Default)]
 pub(crate) struct Lent {
     /// The memory that statements had before more was lent to the sorting of the batch, if it was.
@@ -131,19 +131,24 @@ impl<'a> Source<'a> {
 
     /// Sends tags before the end of the batch: in the batch's transaction, or in one of their own if the server takes
     /// them all at once.
-    pub(crate) fn send(&mut self, tags: &mut Tags, holder: &BatchHolder, at_once: bool) -> Result<(), Error> {
+    pub(crate) fn send(
+        &mut self,
+        tags: &mut Tags,
+        holder: &BatchHolder,
+        tags_many: bool,
+    ) -> Result<(), Error> {
         match self {
             Source::Transaction { transaction, lent, .. } => {
                 let failed = |error| Error::failed("cannot tag events").caused_by(error);
                 lent.lift(transaction).map_err(failed)?;
-                tags.send(transaction, holder, at_once)?;
+                tags.send(transaction, holder, tags_many)?;
                 lent.give_back(transaction).map_err(failed)?;
             }
-            Source::Autocommit { client, lent, .. } if at_once => {
+            Source::Autocommit { client, lent, .. } if tags_many => {
                 let failed = |error| Error::failed("cannot tag events").caused_by(error);
                 let mut transaction = client.transaction().map_err(failed)?;
                 lent.lift(&mut transaction).map_err(failed)?;
-                tags.send(&mut transaction, holder, at_once)?;
+                tags.send(&mut transaction, holder, tags_many)?;
                 transaction.commit().map_err(failed)?;
             }
             Source::Autocommit { .. } | Source::Memory(_) => return Ok(()),
@@ -153,7 +158,7 @@ impl<'a> Source<'a> {
     }
 
     /// Sends tags, finishes the batch, and commits; returns how many batches were finished.
-    pub(crate) fn finish(self, holder: &BatchHolder, tags: &Tags, at_once: bool) -> Result<i32, Error> {
+    pub(crate) fn finish(self, holder: &BatchHolder, tags: &Tags, tags_many: bool) -> Result<i32, Error> {
         let failed = |what: &str, error: BoxError| Error::failed(what).caused_by(error);
         let (mut transaction, lent) = match self {
             // The portal goes while its transaction lives.
@@ -168,7 +173,7 @@ impl<'a> Source<'a> {
             Source::Memory(_) => return Ok(1),
         };
         lent.lift(&mut transaction).map_err(|error| failed("cannot finish the batch", error.into()))?;
-        tags.send(&mut transaction, holder, at_once)?;
+        tags.send(&mut transaction, holder, tags_many)?;
         let finished = holder
             .finish(&mut transaction)
             .map_err(|error| Error::failed("cannot finish the batch").caused_by(error))?;
@@ -280,8 +285,8 @@ fn fetch_alone(
     }
 }
 
-/// As [`events`], but only the first $3 events behind that with id $1 and transaction $2, and those that are not told
-/// apart from the last of them.
+/// As [`events`], but only the first $3 events behind that with id $1 and transaction $2, and those that have
+/// the same id and transaction as the last of them.
 fn events_behind_statement(batch_events: &str) -> String {
     format!(
         "select {READ_COLUMNS} from ({batch_events}) batch where (ev_id, ev_txid) > ($1, $2) \

@@ -1,13 +1,13 @@
-//! What becomes of events without a handler.
+//! The treatment of events without a handler.
 
 use std::time::Duration;
 
-/// What a [`Router`](crate::Router) does with an event that no handler is for. Whatever it is, the first event of each
+/// The treatment of an event without a handler in a [`Router`](crate::Router). In each case the first event of each
 /// type is a warning in the log, and all are counted ([`UnknownEvents`](crate::consume::UnknownEvents)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unknown {
-    /// The event comes back after this time, again and again, until a version of the program knows it.
+    /// The event is delivered again after this time, until a version of the program has a handler for it.
     Retry(Duration),
     /// The event counts as done.
     Skip,

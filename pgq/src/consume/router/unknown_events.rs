@@ -1,4 +1,4 @@
-//! How many events had no handler.
+//! The number of events without a handler.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use log::warn;
 
 use super::{Unknown, shown};
 
-/// How many types are told apart; a producer may put anything into `ev_type`.
+/// The number of types that are counted separately; a producer may put anything into `ev_type`.
 const TYPES: usize = 1000;
 
 /// Counts the events that a [`Router`](crate::Router) has no handler for. An event counts each time it is delivered.

@@ -30,11 +30,11 @@ pub struct ConsumerLoop<D> {
     delivery: D,
     guard: Guard,
     hooks: Option<Arc<dyn Hooks>>,
-    /// Why handlers failed, as far as the log was told.
+    /// Limits repeated log lines about failed handlers.
     throttle: Arc<LogThrottle>,
     /// Whether another process was consuming under this name at the last round.
     stands_by: bool,
-    /// Whether to look where to go on before the next batch.
+    /// Whether to read the position before the next batch.
     resumes: bool,
     /// Since when there have been no events.
     idle_since: Instant,
@@ -44,10 +44,10 @@ impl<D: Delivery> ConsumerLoop<D> {
     /// Makes the loop of a consumer; `db` is the name of the queue's database in the loop's [`Context`].
     pub fn new(db: &str, subscription: Subscription, delivery: D) -> ConsumerLoop<D> {
         let (settings, kind) = (subscription.settings(), delivery.kind());
-        let guarded = settings.autocommit || settings.twin == Twin::Stop || kind.holds_lock();
+        let holds_lock = settings.autocommit || settings.twin == Twin::Stop || kind.holds_lock();
         ConsumerLoop {
             db: db.to_owned(),
-            subscription: if guarded { subscription.guarded() } else { subscription },
+            subscription: if holds_lock { subscription.holding_lock() } else { subscription },
             guard: Guard::default(),
             hooks: None,
             throttle: Arc::default(),
@@ -58,7 +58,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         }
     }
 
-    /// Sets who is told what the consumer does.
+    /// Attaches the hooks that receive the consumer's progress.
     pub fn hooks(mut self, hooks: Arc<dyn Hooks>) -> ConsumerLoop<D> {
         self.hooks = Some(hooks);
         self
@@ -100,7 +100,7 @@ impl<D: Delivery> ConsumerLoop<D> {
     }
 
     fn hold_lock(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        if self.subscription.is_guarded() {
+        if self.subscription.holds_lock() {
             self.guard.hold(cx, &self.db, &self.subscription)
         } else {
             Ok(())
@@ -137,11 +137,11 @@ impl<D: Delivery> ConsumerLoop<D> {
         // Only the transaction that finishes the batch may stand in for the disk: a batch that was opened and forgotten
         // in a crash must not be worked on any more, and others must not have seen it.
         let settings = self.subscription.settings();
-        let hurried = !self.delivery.kind().is_recorded_elsewhere()
+        let defers_flush = !self.delivery.kind().is_recorded_elsewhere()
             && !settings.autocommit
             && settings.subconsumer.is_none();
-        let Some(info) = self.subscription.open_next(&mut *db, hurried)? else {
-            self.tell_of_idling(cx, started);
+        let Some(info) = self.subscription.open_next(&mut *db, defers_flush)? else {
+            self.report_idling(cx, started);
             return Ok(Round::Idle);
         };
         let delivered = match self.deliver(cx, &mut db, &info)? {
@@ -154,7 +154,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         if let Some(hooks) = &self.hooks {
             hooks.batch_finished(&info, &delivered, started.elapsed());
         }
-        self.tell(cx, started, delivered);
+        self.report(cx, started, delivered);
         Ok(Round::Worked)
     }
 
@@ -176,7 +176,7 @@ impl<D: Delivery> ConsumerLoop<D> {
     }
 
     /// A consumer that has nothing to do still shows now and then that it is there.
-    fn tell_of_idling(&mut self, cx: &mut Context, now: Instant) {
+    fn report_idling(&mut self, cx: &mut Context, now: Instant) {
         let idle = now - self.idle_since;
         if idle > self.subscription.settings().keepalive_stats {
             cx.stats().put("idle", idle);
@@ -184,7 +184,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         }
     }
 
-    fn tell(&mut self, cx: &mut Context, started: Instant, delivered: Delivered) {
+    fn report(&mut self, cx: &mut Context, started: Instant, delivered: Delivered) {
         let stats = cx.stats();
         stats.add("count", delivered.events);
         for (name, count) in [("retry-events", delivered.retried), ("failed-events", delivered.failed)] {
@@ -197,19 +197,18 @@ impl<D: Delivery> ConsumerLoop<D> {
             stats.put("idle", started - self.idle_since);
             self.idle_since = started;
         } else {
-            self.tell_of_idling(cx, started);
+            self.report_idling(cx, started);
         }
     }
 
-    /// Makes a failed round known to the next one. The lock goes with the other connections, so that after a failover
-    /// it is taken where the data is.
+    /// Drops the lock after a failed round. The next round takes it again, after a failover on the new server.
     fn failed(&mut self, error: BoxError) -> BoxError {
         self.guard = Guard::default();
         error
     }
 
     /// Stands by while another process consumes under this name, or ends.
-    fn beside_a_twin(&mut self, cx: &Context, busy: Error) -> Result<Round, BoxError> {
+    fn stand_by_or_end(&mut self, cx: &Context, busy: Error) -> Result<Round, BoxError> {
         if cx.control().is_stopping() && !cx.is_ending() {
             return Ok(Round::Idle);
         }
@@ -229,7 +228,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         Ok(Round::Idle)
     }
 
-    /// Warns once a minute of who has the lock and is no process of this consumer.
+    /// Warns once a minute of a session that has the lock and is no process of this consumer.
     fn warn_of_strangers(&mut self, busy: &Error) {
         self.stands_by = true;
         if self.throttle.admit_key("standing by").is_some() {
@@ -282,7 +281,7 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
                 Ok(round)
             }
             Err(error) => match error.downcast::<Error>() {
-                Ok(busy) if busy.kind() == ErrorKind::Busy => self.beside_a_twin(cx, *busy),
+                Ok(busy) if busy.kind() == ErrorKind::Busy => self.stand_by_or_end(cx, *busy),
                 Ok(error) => Err(self.failed(error)),
                 Err(error) => Err(self.failed(error)),
             },

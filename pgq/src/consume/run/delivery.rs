@@ -1,4 +1,4 @@
-//! How a batch reaches the code that processes it, and how it is finished.
+//! Delivering a batch to the code that processes it, and finishing it.
 
 use dbscript::{BoxError, Context};
 

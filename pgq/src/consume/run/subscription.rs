@@ -22,7 +22,7 @@ use crate::time::Time;
 pub struct Subscription {
     settings: Settings,
     /// Whether the consumer's lock is held for as long as the consumer runs.
-    guarded: bool,
+    holds_lock: bool,
 }
 
 /// Makes the statement that opens a batch, out of the consumer's lock name and the function that opens it.
@@ -109,12 +109,12 @@ const NEXT_COOP_BATCH: &str = next_batch!(
 impl Subscription {
     /// Makes a subscription out of settings; nothing is asked of the server yet.
     pub fn new(settings: Settings) -> Subscription {
-        Subscription { settings, guarded: false }
+        Subscription { settings, holds_lock: false }
     }
 
     /// Leaves it to the caller to hold the consumer's lock.
-    pub(crate) fn guarded(mut self) -> Subscription {
-        self.guarded = true;
+    pub(crate) fn holding_lock(mut self) -> Subscription {
+        self.holds_lock = true;
         self
     }
 
@@ -123,8 +123,8 @@ impl Subscription {
         At::queue(&self.settings.queue).consumer(&self.settings.consumer)
     }
 
-    pub(crate) fn is_guarded(&self) -> bool {
-        self.guarded
+    pub(crate) fn holds_lock(&self) -> bool {
+        self.holds_lock
     }
 
     /// Returns the settings.
@@ -187,7 +187,7 @@ impl Subscription {
     ///
     /// When another process has it ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
     pub(crate) fn lock(&self, client: &mut impl GenericClient) -> Result<(), Error> {
-        if self.guarded { Ok(()) } else { lock::take(client, &self.settings.queue, &self.lock_name()) }
+        if self.holds_lock { Ok(()) } else { lock::take(client, &self.settings.queue, &self.lock_name()) }
     }
 
     /// Opens the next batch, or returns the one that is open; `None` when there is none yet.
@@ -204,17 +204,17 @@ impl Subscription {
         self.open_next(client, false)
     }
 
-    /// As [`next_batch`](Subscription::next_batch); `hurried` leaves writing it to the disk to a later commit, so
+    /// As [`next_batch`](Subscription::next_batch); `defers_flush` leaves the flush to disk to a later commit, so
     /// that after a crash of the server another batch may begin at the same tick.
     pub(crate) fn open_next(
         &self,
         client: &mut impl GenericClient,
-        hurried: bool,
+        defers_flush: bool,
     ) -> Result<Option<BatchInfo>, Error> {
         let Settings { queue, consumer, .. } = &self.settings;
         let mut waiting = Waiting::default();
         loop {
-            let row = lock::retrying(|| self.try_next_batch(client, hurried))
+            let row = lock::retrying(|| self.try_next_batch(client, defers_flush))
                 .map_err(|error| self.not_opened(error).on_queue(queue))?;
             if let Some(row) = row {
                 row_security::require_visible(row.get(6)).map_err(|error| error.on_queue(queue))?;
@@ -261,7 +261,7 @@ impl Subscription {
     fn try_next_batch(
         &self,
         client: &mut impl GenericClient,
-        hurried: bool,
+        defers_flush: bool,
     ) -> Result<Option<Row>, postgres::Error> {
         let settings = &self.settings;
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
@@ -276,8 +276,8 @@ impl Subscription {
             int4(&count),
             float8(&interval),
             boolean(&merges),
-            boolean(&self.guarded),
-            boolean(&hurried),
+            boolean(&self.holds_lock),
+            boolean(&defers_flush),
         ];
         let Some(subconsumer) = &settings.subconsumer else {
             return client.query_typed_opt(NEXT_BATCH, &values);

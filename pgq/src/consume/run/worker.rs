@@ -62,7 +62,7 @@ impl Worker {
         self
     }
 
-    /// Sets who is told what the consumer does.
+    /// Attaches the hooks that receive the consumer's progress.
     pub fn hooks(mut self, hooks: Arc<dyn Hooks>) -> Worker {
         self.hooks = Some(hooks);
         self
@@ -154,7 +154,7 @@ impl WorkerHandle {
     ///
     /// # Errors
     ///
-    /// What ended the worker, if it was not asked to.
+    /// The error that ended the worker, if any.
     pub fn join(self) -> Result<(), Error> {
         self.0.join().map_err(ended)
     }

@@ -47,7 +47,7 @@ enum Format {
 }
 
 impl<'e> Change<'e> {
-    pub(super) fn of(event: &'e Event) -> Option<Change<'e>> {
+    pub(super) fn from_event(event: &'e Event) -> Option<Change<'e>> {
         let table = event.extra1()?;
         let kind = event.event_type();
         let (operation, key_columns, format) = of_json(kind).or_else(|| of_text(kind))?;

@@ -1,8 +1,8 @@
-//! What was done to a table.
+//! The operation on a table.
 
 use std::fmt;
 
-/// What was done to a table.
+/// The operation on a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
