@@ -8,6 +8,7 @@ pub(crate) mod command;
 pub(crate) mod completions;
 #[cfg(feature = "program")]
 pub(crate) mod description;
+pub(crate) mod failure_report;
 #[cfg(feature = "program")]
 pub(crate) mod invocation;
 #[cfg(feature = "program")]
@@ -21,5 +22,4 @@ pub(crate) mod run_loop;
 pub(crate) mod script;
 #[cfg(feature = "program")]
 pub(crate) mod settings;
-pub(crate) mod trouble;
 pub(crate) mod worker;

@@ -102,7 +102,7 @@ impl Rewriter {
         Ok(())
     }
 
-    /// Takes a line that sets a key. What cannot be read is not shown: it may be a piece of a secret.
+    /// Takes a line that sets a key. A line that cannot be parsed is not shown: it may be a piece of a secret.
     fn option(&mut self, content: &str) -> Result<(), String> {
         let Some(section) = &self.section else {
             return Err("this stands before any [section]".to_owned());

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::files;
 
-/// What is longer is no config file, in bytes.
+/// The greatest size of a config file, in bytes.
 pub(crate) const CONFIG_LIMIT: u64 = 1024 * 1024;
 /// How long a pipe may have nobody who writes to it.
 const WRITER_LIMIT: Duration = Duration::from_secs(2);

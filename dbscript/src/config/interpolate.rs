@@ -15,7 +15,7 @@ pub(crate) enum Syntax {
     Dollar,
 }
 
-/// What a text refers to: a value of its own section, or of another.
+/// The target of a reference: a value of its own section, or of another.
 struct Reference<'a> {
     section: Option<&'a str>,
     name: &'a str,
@@ -68,7 +68,7 @@ pub(crate) type Lookup<'a> = &'a dyn Fn(Option<&str>, &str) -> Option<String>;
 ///
 /// # Errors
 ///
-/// A message that tells what is wrong: an unknown name, a loop, a stray `%`.
+/// A message that names the mistake: an unknown name, a loop, a stray `%`.
 #[cfg(any(test, feature = "skylog"))]
 pub(crate) fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     expand_as(Syntax::Percent, text, Syntax::Percent, &|_, name| lookup(name))

@@ -97,7 +97,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// As [`get`](Config::get), and when the user is not known.
+    /// As [`get`](Config::get), and when the user does not exist.
     pub fn file(&self, key: &Key) -> Result<Option<PathBuf>, Error> {
         match self.get_opt(key)? {
             Some(path) if !path.is_empty() => {

@@ -1,4 +1,4 @@
-//! Keys that the program does not know: in the file, where they are typing errors, and in the program itself.
+//! Keys that are not declared: in the file, where they are typing errors, and in the program itself.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use crate::config::key::{Key, Presence};
 use crate::text::suggestion::suggest;
 
 impl Config {
-    /// Returns the keys of the section and of the overrides that the program does not know and no other value
-    /// refers to, each with the known name that is spelled most alike.
+    /// Returns the keys of the section and of the overrides that the program does not declare and no other value
+    /// refers to, each with the declared name that is spelled most alike.
     ///
     /// Keys of `[DEFAULT]` may be meant for other programs.
     pub(crate) fn unknown(&self) -> Vec<(String, Option<&'static str>)> {

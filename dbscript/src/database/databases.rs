@@ -318,9 +318,9 @@ impl Databases {
         debug!("{name}: connecting to {target}");
         let path = self.path;
         let opened = self.control.interruptible("connect", move || connect::open_with(&target, path));
-        let connect::Opened { client, canceller, lifeline } =
+        let connect::Opened { client, canceller, probe } =
             opened.map_err(interrupted)?.map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
-        let mut pooled = Pooled::new(client, lifeline, self.control.cancellable(canceller));
+        let mut pooled = Pooled::new(client, probe, self.control.cancellable(canceller));
         // An abort has no effect on a connection that was not yet registered.
         if self.control.is_aborting() {
             return Err(interrupted(Error::interrupted().into()));

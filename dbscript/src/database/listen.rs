@@ -155,7 +155,7 @@ impl Drop for Listener {
     }
 }
 
-/// What the thread of a listener owns.
+/// The state of a listener's thread.
 struct ListenerThread {
     name: String,
     listen: String,
@@ -207,7 +207,7 @@ impl ListenerThread {
 
     /// Wakes the loop at every notification until the connection breaks or the server stops responding.
     fn wait(&self, opened: Opened) -> BoxError {
-        let Opened { mut client, lifeline, .. } = opened;
+        let Opened { mut client, probe, .. } = opened;
         let mut last_answer = Instant::now();
         while self.is_wanted() {
             match client.notifications().timeout_iter(POLL).next() {
@@ -222,7 +222,7 @@ impl ListenerThread {
                 return "the connection is closed".into();
             }
             if last_answer.elapsed() >= CHECK_AFTER {
-                client = match lifeline.ask(client) {
+                client = match probe.require_answer(client) {
                     Ok(client) => client,
                     Err(error) => return unanswered(error),
                 };

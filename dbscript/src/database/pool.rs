@@ -9,7 +9,7 @@ use r2d2_postgres::PostgresConnectionManager;
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::control::Cancellable;
-use crate::database::connect::Lifeline;
+use crate::database::connect::ServerProbe;
 use crate::database::conninfo::Target;
 use crate::error::Error;
 
@@ -83,18 +83,18 @@ pub(crate) struct Pooled {
     pub(crate) client: Client,
     opened: Instant,
     broken: bool,
-    lifeline: Lifeline,
+    probe: ServerProbe,
     _cancellable: Cancellable,
 }
 
 impl Pooled {
-    pub(crate) fn new(client: Client, lifeline: Lifeline, cancellable: Cancellable) -> Pooled {
-        Pooled { client, opened: Instant::now(), broken: false, lifeline, _cancellable: cancellable }
+    pub(crate) fn new(client: Client, probe: ServerProbe, cancellable: Cancellable) -> Pooled {
+        Pooled { client, opened: Instant::now(), broken: false, probe, _cancellable: cancellable }
     }
 
     /// Checks that the server responds. If it does not, the connection is closed when it is returned.
     pub(crate) fn check(&mut self) -> Result<(), postgres::Error> {
-        let answer = self.lifeline.check(&mut self.client);
+        let answer = self.probe.check(&mut self.client);
         self.broken = answer.is_err();
         answer
     }
@@ -102,7 +102,7 @@ impl Pooled {
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        self.lifeline.close();
+        self.probe.close();
     }
 }
 

@@ -11,7 +11,7 @@ use crate::run::loop_settings::LoopSettings;
 use crate::text::log_throttle::LogThrottle;
 
 /// Records failed rounds and logs them, a repeated error once a minute.
-pub(crate) struct Trouble {
+pub(crate) struct FailureReport {
     job: String,
     quiet: Vec<ErrorPattern>,
     grace: Duration,
@@ -26,12 +26,12 @@ pub(crate) struct Trouble {
 struct Streak {
     rounds: u64,
     since: Instant,
-    told: bool,
+    is_logged: bool,
 }
 
-impl Trouble {
-    pub(crate) fn new(job: &str, settings: &LoopSettings) -> Trouble {
-        Trouble {
+impl FailureReport {
+    pub(crate) fn new(job: &str, settings: &LoopSettings) -> FailureReport {
+        FailureReport {
             job: job.to_owned(),
             quiet: settings.exception_quiet.clone(),
             grace: settings.exception_grace,
@@ -55,11 +55,11 @@ impl Trouble {
         self.failures = Some((since, now));
         let level = if self.is_quiet(error, now - since) { Level::Warn } else { Level::Error };
         let line = describe(error);
-        let told = self.throttle.admit_at(&line, now);
-        let streak = self.streak.get_or_insert(Streak { rounds: 0, since: now, told: false });
+        let admitted = self.throttle.admit_at(&line, now);
+        let streak = self.streak.get_or_insert(Streak { rounds: 0, since: now, is_logged: false });
         streak.rounds += 1;
-        streak.told |= told.is_some();
-        match told {
+        streak.is_logged |= admitted.is_some();
+        match admitted {
             Some(0) => log!(level, "Job {} failed: {line}", self.job),
             Some(more) => {
                 log!(level, "Job {} failed: {line} ({more} times more since the last line)", self.job)
@@ -74,7 +74,7 @@ impl Trouble {
             self.failures = None;
         }
         if let Some(streak) = self.streak.take() {
-            let level = if streak.told { Level::Info } else { Level::Debug };
+            let level = if streak.is_logged { Level::Info } else { Level::Debug };
             let rounds = if streak.rounds == 1 { "round" } else { "rounds" };
             let seconds = (now - streak.since).as_secs_f64();
             log!(
@@ -101,9 +101,9 @@ mod tests {
     use super::*;
     use crate::error::Error;
 
-    fn trouble() -> Trouble {
+    fn report() -> FailureReport {
         let exception_quiet = vec![ErrorPattern::from_name("ALL")];
-        Trouble::new("test", &LoopSettings { exception_quiet, ..LoopSettings::default() })
+        FailureReport::new("test", &LoopSettings { exception_quiet, ..LoopSettings::default() })
     }
 
     fn seconds(count: u64) -> Duration {
@@ -112,19 +112,19 @@ mod tests {
 
     #[test]
     fn quiet_errors_are_quiet_until_the_grace_is_over_and_again_after_a_good_time() {
-        let (mut trouble, start) = (trouble(), Instant::now());
+        let (mut report, start) = (report(), Instant::now());
         let error = Error::failed("away");
-        let quiet = |trouble: &mut Trouble, at: Duration| {
-            trouble.failed(&error, start + at);
-            let (since, last) = trouble.failures.expect("just failed");
-            trouble.is_quiet(&error, last - since)
+        let quiet = |report: &mut FailureReport, at: Duration| {
+            report.failed(&error, start + at);
+            let (since, last) = report.failures.expect("just failed");
+            report.is_quiet(&error, last - since)
         };
-        assert!(quiet(&mut trouble, seconds(0)));
-        assert!(quiet(&mut trouble, seconds(299)));
-        assert!(!quiet(&mut trouble, seconds(300)));
-        trouble.worked(start + seconds(301));
-        assert!(!quiet(&mut trouble, seconds(302)));
-        trouble.worked(start + seconds(302 + 900));
-        assert!(quiet(&mut trouble, seconds(2000)));
+        assert!(quiet(&mut report, seconds(0)));
+        assert!(quiet(&mut report, seconds(299)));
+        assert!(!quiet(&mut report, seconds(300)));
+        report.worked(start + seconds(301));
+        assert!(!quiet(&mut report, seconds(302)));
+        report.worked(start + seconds(302 + 900));
+        assert!(quiet(&mut report, seconds(2000)));
     }
 }

@@ -8,9 +8,9 @@ use crate::control::Control;
 use crate::error::{BoxError, describe, is_final, is_interrupted};
 use crate::panics::catch_panic;
 use crate::progress::Progress;
+use crate::run::failure_report::FailureReport;
 use crate::run::loop_settings::LoopSettings;
 use crate::run::script::{Context, Round, Script};
-use crate::run::trouble::Trouble;
 use crate::service_manager::{Notification, ServiceManager};
 
 /// The longest sleep. A longer `loop_delay` is cut to this; the round after it finds nothing.
@@ -23,7 +23,7 @@ pub(crate) type Reload<S> = Box<dyn FnMut(&mut Context) -> Result<(S, LoopSettin
 ///
 /// Skytools: `BaseScript.run`.
 pub struct RunLoop<S> {
-    trouble: Trouble,
+    failures: FailureReport,
     progress: Progress,
     script: S,
     settings: LoopSettings,
@@ -36,7 +36,7 @@ impl<S: Script> RunLoop<S> {
     /// Creates a loop. `name` is the job's name in log lines.
     pub fn new(name: &str, script: S, settings: LoopSettings, context: Context) -> RunLoop<S> {
         RunLoop {
-            trouble: Trouble::new(name, &settings),
+            failures: FailureReport::new(name, &settings),
             progress: Progress::default(),
             script,
             settings,
@@ -102,7 +102,7 @@ impl<S: Script> RunLoop<S> {
                 Ok(round) => {
                     // An idle round of a stopping loop has not shown that the failure is over.
                     if round == Round::Worked || !self.control().is_stopping() {
-                        self.trouble.worked(Instant::now());
+                        self.failures.worked(Instant::now());
                     }
                     self.keep_alive();
                     if !self.pause(round) {
@@ -184,7 +184,7 @@ impl<S: Script> RunLoop<S> {
         if is_final(&*error) || self.settings.loop_delay <= 0.0 {
             return Err(error);
         }
-        self.trouble.failed(&*error, Instant::now());
+        self.failures.failed(&*error, Instant::now());
         self.notify(Notification::Status(&format!("failed: {}", describe(&*error))));
         self.control().sleep(self.settings.exception_sleep);
         Ok(())
@@ -216,7 +216,7 @@ impl<S: Script> RunLoop<S> {
                     warn!("the old configuration did not shut down: {}", describe(&*error));
                 }
                 self.context.databases.replaced(&before);
-                self.trouble.follow(&settings);
+                self.failures.follow(&settings);
                 self.settings = settings;
                 info!("Config reloaded");
             }
@@ -286,7 +286,7 @@ mod tests {
             let play = Play(vec![|| Err("broken".into()), last], 0);
             let mut run = RunLoop::new("test", play, settings, context);
             run.run(|| ()).expect("ended");
-            run.trouble.is_failing()
+            run.failures.is_failing()
         };
         assert!(is_failing_after(|| Ok(Round::Idle)));
         assert!(!is_failing_after(|| Ok(Round::Worked)));

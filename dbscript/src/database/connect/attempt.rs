@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use postgres::{Client, Config, SimpleQueryMessage};
 
-use super::{Canceller, Lifeline, Opened};
+use super::{Canceller, Opened, ServerProbe};
 use crate::database::conninfo::{Endpoint, SessionAttrs, Target};
 use crate::database::tls::{Encryption, SslMode};
 use crate::database::transport::{AbortHandle, Connector, LocalSocket, Progress, Protection};
@@ -113,7 +113,7 @@ impl Attempt<'_> {
         check_session(&mut client, self.session)?;
         progress.opened();
         let canceller = Canceller::new(client.cancel_token(), protection);
-        Ok(Opened { client, canceller, lifeline: Lifeline::new(abort) })
+        Ok(Opened { client, canceller, probe: ServerProbe::new(abort) })
     }
 
     fn protection(&self, way: Way) -> Result<Protection, BoxError> {

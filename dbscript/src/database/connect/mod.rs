@@ -2,9 +2,9 @@
 
 mod attempt;
 mod canceller;
-mod lifeline;
 mod pinned;
 mod refusals;
+mod server_probe;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -16,9 +16,9 @@ use postgres::config::Host;
 
 use self::attempt::{Attempt, Place};
 pub(crate) use self::canceller::Canceller;
-pub(crate) use self::lifeline::Lifeline;
 pub(crate) use self::pinned::{SearchPath, open_with};
 use self::refusals::Refusals;
+pub(crate) use self::server_probe::ServerProbe;
 use crate::database::conninfo::{Endpoint, SessionAttrs, Target};
 use crate::error::{BoxError, Error};
 
@@ -26,7 +26,7 @@ use crate::error::{BoxError, Error};
 pub(crate) struct Opened {
     pub(crate) client: Client,
     pub(crate) canceller: Canceller,
-    pub(crate) lifeline: Lifeline,
+    pub(crate) probe: ServerProbe,
 }
 
 /// Opens a connection to the first server that accepts it and offers the required session. Dead peers are detected

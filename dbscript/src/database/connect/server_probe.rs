@@ -1,4 +1,4 @@
-//! Giving up a connection whose server has stopped answering.
+//! Closing a connection whose server has stopped answering.
 
 use std::thread;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use postgres::Client;
 use crate::database::transport::AbortHandle;
 use crate::shortened::shortened;
 
-/// How long a server may take to answer an empty statement. It has nothing else to do for the connection then.
+/// The time in which a server must answer an empty statement on an idle connection.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// Asks a server for a sign of life, and ends a connection without one.
+/// Checks that a server answers, and ends a connection whose server does not.
 ///
 /// The driver never closes a connection that waits for an answer, so dropping the client would wait with it.
 #[derive(Clone)]
-pub(crate) struct Lifeline {
+pub(crate) struct ServerProbe {
     /// `None` for a local socket that the driver has opened by itself.
     abort: Option<AbortHandle>,
 }
 
-impl Lifeline {
-    pub(crate) fn new(abort: Option<AbortHandle>) -> Lifeline {
-        Lifeline { abort }
+impl ServerProbe {
+    pub(crate) fn new(abort: Option<AbortHandle>) -> ServerProbe {
+        ServerProbe { abort }
     }
 
     /// Waits until the server answers an empty statement, for five seconds at most. A connection without
@@ -30,7 +30,7 @@ impl Lifeline {
     ///
     /// # Errors
     ///
-    /// When it does not, or the connection is lost; it can only be closed then.
+    /// When the server does not answer or the connection is lost; the connection must then be closed.
     pub(crate) fn check(&self, client: &mut Client) -> Result<(), postgres::Error> {
         let Some(abort) = &self.abort else {
             return client.simple_query("").map(|_| ());
@@ -51,12 +51,12 @@ impl Lifeline {
     ///
     /// # Errors
     ///
-    /// When it does not, or the connection is lost; it is closed then.
-    pub(crate) fn ask(&self, mut client: Client) -> Result<Client, postgres::Error> {
+    /// When the server does not answer or the connection is lost; the connection is closed.
+    pub(crate) fn require_answer(&self, mut client: Client) -> Result<Client, postgres::Error> {
         let Err(silent) = client.is_valid(shortened(ANSWER_LIMIT)) else { return Ok(client) };
         match &self.abort {
             Some(abort) => abort.set_aborted(true),
-            // However long that takes. Without a thread to do it, it is done here.
+            // Closing has no limit without a handle. If no thread starts, the closure is dropped here, with the client.
             None => drop(thread::Builder::new().name("close".to_owned()).spawn(move || drop(client))),
         }
         Err(silent)
