@@ -37,7 +37,7 @@ impl Error {
     }
 
     pub(crate) fn outdated() -> Error {
-        let what = "schema `pgq_ext` knows no subconsumers; `pgqadm CONFIG.ini install` or \
+        let what = "schema `pgq_ext` has no functions for subconsumers; `pgqadm CONFIG.ini install` or \
                     `pgq_ext::schema::install` brings it up to date";
         Error(Box::new(Inner { kind: ErrorKind::NotInstalled, what: what.to_owned(), source: None }))
     }

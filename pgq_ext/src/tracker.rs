@@ -38,7 +38,7 @@ pub struct Tracker {
     subconsumer: Option<String>,
 }
 
-/// What is recorded of a batch.
+/// The record of a batch.
 pub(crate) struct BatchStatus {
     /// This very batch is, or its number alone.
     pub(crate) is_done: bool,

@@ -1,6 +1,6 @@
--- Gives a schema and what is in it the rights that PostgreSQL gives where no default privileges are set, as far as
--- default privileges have changed them; what is granted on purpose is granted afterwards. With a pattern, only
--- what has such a name. Returns how many rights it changed.
+-- Gives a schema and its objects the rights that PostgreSQL gives where no default privileges are set, as far as
+-- default privileges have changed them; other grants follow afterwards. With a pattern, only
+-- objects whose name matches it. Returns the number of rights that it changed.
 create or replace function pgq._plain_rights(x_schema text, x_pattern text)
 returns integer
 language plpgsql set search_path = pg_catalog, pg_temp

@@ -1,4 +1,4 @@
--- Returns a query for a batch's events, in the order of their ids. Fails when there is no such batch, when row
+-- Returns a query for a batch's events, in the order of their ids. Fails when the batch does not exist, when row
 -- security hides events from the role, and when none of the queue's tables can have the batch's events, as in a
 -- database that was moved.
 --

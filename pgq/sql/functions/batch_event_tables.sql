@@ -1,4 +1,4 @@
--- Returns the tables that may hold events of a batch, the older one first. Fails when there is no such batch.
+-- Returns the tables that may hold events of a batch, the older one first. Fails when the batch does not exist.
 --
 -- Both tables around the last rotation can, except the older one when all transactions below `queue_switch_step2` had
 -- ended before the batch begins, and the newer one when the rotation began after the batch's end (DESIGN.md, D46).

@@ -1,5 +1,5 @@
 -- Creates a queue with its tables and sequences, and makes its first tick. Returns 1, or 0 when the queue
--- exists.
+-- exists already.
 create or replace function pgq.create_queue(i_queue_name text)
 returns integer
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp

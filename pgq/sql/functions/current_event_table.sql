@@ -1,5 +1,5 @@
 -- Returns the table into which a queue's events go, for inserting there directly, within this transaction
--- only. Fails when there is no such queue, inserting into it is disabled, or the transaction's snapshot is
+-- only. Fails when the queue does not exist, inserting into it is disabled, or the transaction's snapshot is
 -- older than a rotation.
 create or replace function pgq.current_event_table(x_queue_name text)
 returns text

@@ -1,5 +1,5 @@
--- Drops a queue and its events; consumers are unregistered if that is forced. Returns 1. Fails when there is
--- no such queue, or it has consumers and nothing is forced.
+-- Drops a queue and its events; with `force`, also unregisters its consumers. Returns 1. Fails when the queue
+-- does not exist, or has consumers and the call does not force.
 create or replace function pgq.drop_queue(x_queue_name text, x_force boolean)
 returns integer
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp

@@ -1,4 +1,4 @@
--- Closes a batch and moves its consumer on. Returns 1, or 0 with a warning when there is no such batch.
+-- Closes a batch and moves its consumer on. Returns 1, or 0 with a warning when the batch does not exist.
 create or replace function pgq.finish_batch(x_batch_id bigint)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp

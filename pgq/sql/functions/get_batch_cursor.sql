@@ -1,6 +1,6 @@
--- Opens a cursor on a batch's events, of which a condition may leave some out, and returns the first
--- `i_quick_limit` of them. Nothing is opened when batch, name or limit is null. Fails when there is no such
--- batch.
+-- Opens a cursor on a batch's events, restricted by an optional condition, and returns the first
+-- `i_quick_limit` of them. Opens nothing when batch, name or limit is null. Fails when the batch does not
+-- exist.
 create or replace function pgq.get_batch_cursor(
     i_batch_id bigint, i_cursor_name text, i_quick_limit integer, i_extra_where text,
     out ev_id bigint, out ev_time timestamptz, out ev_txid bigint, out ev_retry integer,

@@ -1,4 +1,4 @@
--- Returns a batch's events in the order of their ids. Fails when there is no such batch.
+-- Returns a batch's events in the order of their ids. Fails when the batch does not exist.
 create or replace function pgq.get_batch_events(
     x_batch_id bigint, out ev_id bigint, out ev_time timestamptz, out ev_txid bigint, out ev_retry integer,
     out ev_type text, out ev_data text, out ev_extra1 text, out ev_extra2 text, out ev_extra3 text,

@@ -1,4 +1,4 @@
--- Describes consumers, of one queue or with null of all of them, one consumer or with null all of them.
+-- Describes consumers. A null queue means all queues, a null consumer means all consumers.
 create or replace function pgq.get_consumer_info(
     i_queue_name text, i_consumer_name text, out queue_name text, out consumer_name text, out lag interval,
     out last_seen interval, out last_tick bigint, out current_batch bigint, out next_tick bigint,

@@ -1,4 +1,4 @@
--- Describes one queue, or with null all of them.
+-- Describes one queue; null means all queues.
 --
 -- `ev_per_sec` is taken over the last twenty ticks; `ev_new` counts the ids taken since the last tick.
 create or replace function pgq.get_queue_info(

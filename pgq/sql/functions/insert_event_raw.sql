@@ -1,6 +1,6 @@
 -- Inserts an event with all of its columns. An id of the queue is taken in any case, so that the ticker sees
 -- that something came, and used when none is given; without a time it is the present. Returns the id. Fails
--- when there is no such queue, inserting into it is disabled, one transaction inserts more events than the
+-- when the queue does not exist, inserting into it is disabled, one transaction inserts more events than the
 -- queue allows, or the transaction's snapshot is older than a rotation.
 create or replace function pgq.insert_event_raw(
     queue_name text, ev_id bigint, ev_time timestamptz, ev_owner integer, ev_retry integer, ev_type text,

@@ -1,6 +1,6 @@
 -- Opens the consumer's next batch, or returns the one that it has open. The batch ends at the next tick, or
--- with `i_min_count` or `i_min_interval` at the first one that is so many events or so much time away; with
--- `i_min_lag` that tick has to be at least so old. All nulls when there is no such tick. Fails when the
+-- with `i_min_count` or `i_min_interval` at the first one that is that many events or that much time away; with
+-- `i_min_lag` that tick must be at least that old. All nulls when there is no such tick yet. Fails when the
 -- consumer is not registered.
 create or replace function pgq.next_batch_custom(
     i_queue_name text, i_consumer_name text, i_min_lag interval, i_min_count integer, i_min_interval interval,

@@ -1,5 +1,5 @@
--- Opens the consumer's next batch, which ends at the next tick, or returns the one that it has open. All
--- nulls when there is no next tick. Fails when the consumer is not registered.
+-- Opens the consumer's next batch, which ends at the next tick, or returns its open batch. Returns nulls
+-- when there is no next tick. Fails when the consumer is not registered.
 create or replace function pgq.next_batch_info(
     i_queue_name text, i_consumer_name text,
     out batch_id bigint, out cur_tick_id bigint, out prev_tick_id bigint, out cur_tick_time timestamptz,

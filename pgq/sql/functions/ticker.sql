@@ -123,7 +123,7 @@ end
 $$;
 
 -- Makes a tick with the given id and values, for a queue whose ticks come from elsewhere, and moves the
--- queue's sequences up to them. Returns the id. Fails when there is no such queue, it is paused, it has a
+-- queue's sequences up to them. Returns the id. Fails when the queue does not exist, it is paused, it has a
 -- ticker of its own, or a tick of it has transaction ids that this server has not reached.
 create or replace function pgq.ticker(
     i_queue_name text, i_tick_id bigint, i_orig_timestamp timestamptz, i_event_seq bigint)

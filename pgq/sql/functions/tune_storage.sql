@@ -1,5 +1,5 @@
 -- Makes a queue's tables as dense as they can be and keeps autovacuum away from them, since rows are only
--- added and then truncated together. Returns 1, or 0 when there is no such queue.
+-- added and then truncated together. Returns 1, or 0 when the queue does not exist.
 create or replace function pgq.tune_storage(i_queue_name text)
 returns integer
 language plpgsql strict set search_path = pg_catalog, pgq, pg_temp

@@ -1,5 +1,5 @@
 -- Takes ticks, rotations and signs of life from the future back to the present. A tick at which a consumer is, or at
--- which its batch ends, keeps its time, by which it may be known elsewhere, unless that is no time at all.
+-- which its batch ends, keeps its time, which other systems may have recorded, unless that is no time at all.
 do $$
 begin
     update pgq.tick t set tick_time = pg_catalog.now() - after.place * '1 microsecond'::pg_catalog.interval

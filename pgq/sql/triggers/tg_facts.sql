@@ -1,4 +1,4 @@
--- Returns what is known about the trigger that is fired, and its table.
+-- Returns the facts about the trigger that fires, and its table.
 --
 -- A trigger puts the oid of its table and its arguments into the setting `pgq.trigger`, then evaluates an
 -- expression of tg_relation() and this function. Both count as immutable, so that they are called when the

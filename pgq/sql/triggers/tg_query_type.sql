@@ -1,5 +1,5 @@
--- Returns the type of what a trigger's statement selects, without evaluating it; 0 for no statement, null
--- when that cannot be told. Fails when the statement is wrong.
+-- Returns the type of the value that a trigger's statement selects, without evaluating it; 0 for no statement, null
+-- when it is undetermined. Fails when the statement is wrong.
 --
 -- The full name makes sure that it is the table's row, not a type of that name earlier in the search path.
 --

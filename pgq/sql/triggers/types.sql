@@ -31,7 +31,7 @@ begin
             select pg_catalog.string_agg(pg_catalog.format('c%s pg_catalog.text', i), ', ' order by i)
             from pg_catalog.generate_series(1, columns) i));
     end loop;
-    -- What is known about a table and a trigger on it. A position counts the columns that are left, from 1.
+    -- The facts about a table and a trigger on it. A position counts the columns that are left, from 1.
     create type pgq.tg_facts as (
         columns             integer,    -- how many the table has
         names               text[],     -- of the columns
