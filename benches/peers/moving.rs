@@ -119,7 +119,7 @@ pub(crate) fn one_batch(testbed: &Testbed) -> Result<Results, BoxError> {
             turn: Box::new(|round| moved.pipe_batch("pipe", round)),
         },
         Contestant {
-            name: "psql pipe, bare table",
+            name: "psql pipe, whole event table",
             role: Role::Other,
             turn: Box::new(|_| moved.pipe("bare", &moved.table)),
         },

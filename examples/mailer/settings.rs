@@ -41,7 +41,7 @@ keys! {
 /// What `smtp_timeout` may be.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(86400);
-/// What is longer is no text of a mail, in bytes.
+/// The greatest size of a mail's text, in bytes.
 const TEMPLATE_LIMIT: u64 = 1024 * 1024;
 
 /// Reads the mailer's settings and its template.
@@ -61,15 +61,15 @@ fn from(config: &Config) -> Result<Mailbox, Error> {
     Ok(Mailbox::new(name, in_ascii(email)))
 }
 
-/// The URL is not told: it may hold a password.
+/// The URL is not shown in errors: it may hold a password.
 fn server(config: &Config) -> Result<Server, Error> {
     let ca = config.file(&SMTP_CA)?;
-    let patience = config.seconds(&SMTP_TIMEOUT)?;
-    if !(SHORTEST..=LONGEST).contains(&patience) {
+    let timeout = config.seconds(&SMTP_TIMEOUT)?;
+    if !(SHORTEST..=LONGEST).contains(&timeout) {
         let given = config.get(&SMTP_TIMEOUT)?;
         return Err(config.invalid(&SMTP_TIMEOUT, &given).caused_by("it must be from 0.1 to 86400"));
     }
-    Server::from_url(&config.get(&SMTP_URL)?, ca.as_deref(), patience)
+    Server::from_url(&config.get(&SMTP_URL)?, ca.as_deref(), timeout)
         .map_err(|what| config.broken(&SMTP_URL).caused_by(what))
 }
 

@@ -20,9 +20,9 @@ pub(crate) fn command(switches: &Switches) -> Job {
             return Ok(());
         }
         print(&findings.iter().map(line).collect::<String>())?;
-        let mendable = findings.iter().filter(|finding| finding.is_repairable()).count();
-        if mendable > 0 {
-            confirm(&format!("repair {}", things(mendable)), forced)?;
+        let repairable = findings.iter().filter(|finding| finding.is_repairable()).count();
+        if repairable > 0 {
+            confirm(&format!("repair {}", inconsistencies(repairable)), forced)?;
         }
         let done = repair(&mut *db, &findings).map_err(|error| cx.locate(DB, error))?;
         drop(db);
@@ -46,16 +46,12 @@ fn report(cx: &mut Context, done: &Repair) -> Result<(), BoxError> {
     match critical {
         0 => Ok(()),
         left => {
-            let failed = Error::failed(format!("{} cannot be repaired", things(left)));
+            let failed = Error::failed(format!("{} cannot be repaired", inconsistencies(left)));
             Err(format!("{}: {failed}", cx.databases().label(DB)).into())
         }
     }
 }
 
-fn things(count: usize) -> String {
-    format!(
-        "{count} thing{} that do{} not fit",
-        if count == 1 { "" } else { "s" },
-        if count == 1 { "es" } else { "" }
-    )
+fn inconsistencies(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "inconsistency" } else { "inconsistencies" })
 }

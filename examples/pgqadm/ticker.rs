@@ -108,10 +108,10 @@ fn scope(config: &Config) -> Result<TickerScope, BoxError> {
         return Ok(TickerScope::Database(config.get(&Key::required(DB, ""))?));
     }
     let mut scope = TickerScope::cluster(&base);
-    if let TickerScope::Cluster { initial: known, databases, .. } = &mut scope {
+    if let TickerScope::Cluster { initial: database, databases, .. } = &mut scope {
         *databases = list;
         if !initial.is_empty() {
-            *known = initial;
+            *database = initial;
         }
     }
     Ok(scope)

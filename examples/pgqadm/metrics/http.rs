@@ -36,7 +36,7 @@ const INDEX: &str = "/metrics: of queues and consumers, for Prometheus\n\
                      /live: whether the rounds of this process go on\n\
                      /ready: whether it has reached a database lately\n";
 
-/// What the server reports about.
+/// The subject of the server's reports.
 pub(super) struct Served {
     pub(super) metrics: Metrics,
     pub(super) alive: Box<dyn Fn() -> Alive + Send + Sync>,
