@@ -1,6 +1,6 @@
 -- Takes the oldest batch of a dead subconsumer from it, and unregisters it. Internal.
 --
--- Returns the dead one's row as it was, or nulls when no subconsumer is dead.
+-- Returns the dead subconsumer's row before the change, or nulls when no subconsumer is dead.
 create or replace function pgq_coop._take_from_dead(
     i_consumer_name text, i_taker pgq.subscription, i_dead_interval interval)
 returns pgq.subscription

@@ -1,6 +1,6 @@
 -- Opens the consumer's next batch and moves the consumer behind it. Internal.
 --
--- Returns the consumer's row as it was with the batch open, or as it is when there is no batch.
+-- Returns the consumer's row with the batch open, or the unchanged row when there is no batch.
 create or replace function pgq_coop._take_from_main(
     i_queue_name text, i_consumer_name text, i_main pgq.subscription,
     i_min_lag interval, i_min_count integer, i_min_interval interval)

@@ -1,7 +1,6 @@
--- Closes a batch, of whichever subconsumer has it now. One that is no subconsumer's is left to
--- pgq.finish_batch.
+-- Closes the batch of any subconsumer. Calls pgq.finish_batch for a batch that belongs to no subconsumer.
 --
--- Returns 1, or 0 with a warning when no such batch is open.
+-- Returns 1, or 0 with a warning when the batch is not open.
 create or replace function pgq_coop.finish_batch(i_batch_id bigint)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp

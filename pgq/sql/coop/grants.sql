@@ -1,5 +1,5 @@
--- Gives whoever may finish batches the functions of cooperative consumers, so that they follow whichever PgQ
--- is there. Functions whose names begin with an underscore are for the others alone.
+-- Grants the functions of cooperative consumers to each role that may finish batches, with the extension as with
+-- the own schema. Functions whose names begin with an underscore are internal.
 do $$
 declare
     own record;

@@ -4,10 +4,10 @@
 -- i_min_lag, i_min_count and i_min_interval are those of pgq.next_batch_custom. A subconsumer that has a
 -- batch open and has given no sign of life for i_dead_interval is dead, and its batch is taken over under the
 -- same id; null takes over none. A sign of life is a call of this function. A batch that the consumer itself
--- has open, from a time without subconsumers, goes to the first subconsumer that asks.
+-- has open, from a time without subconsumers, goes to the first subconsumer that calls this function.
 --
--- A consumer or subconsumer that is not registered is registered along the way, as by register_subconsumer; so one
--- whose batch was taken over, which unregisters it, goes on with its next call.
+-- A consumer or subconsumer that is not registered is registered first, as by register_subconsumer. A takeover
+-- unregisters the dead subconsumer; its next call registers it again.
 --
 -- Returns the columns of pgq.next_batch_custom. The batch's id is null when there is no batch.
 --
@@ -26,7 +26,7 @@ declare
     own pgq.subscription;
     batch pgq.subscription;
 begin
-    -- All that ask for a batch of one consumer take turns here.
+    -- Calls for a batch of one consumer take turns here.
     main := pgq_coop._lock_subscription(i_queue_name, i_consumer_name);
     if main.sub_id is null then
         perform pgq_coop.register_subconsumer(i_queue_name, i_consumer_name, i_subconsumer_name);

@@ -1,4 +1,4 @@
--- Returns the beginning of a statement: what event_failed_many and event_retry_many find in a batch. Internal.
+-- Returns the beginning of a statement: the rows that event_failed_many and event_retry_many find in a batch. Internal.
 --
 -- The statement's values: $1 the ids of events, $2 a value for each of them, $3 their marks, $4 the consumer's sub_id.
 -- A row without a mark names the only event of its id.

@@ -2,7 +2,7 @@
 --
 -- Returns 1, or 0 when the event is there already. Of several events in the batch with this id, all are copied.
 --
--- Errors: no such batch is open; the batch does not hold the event.
+-- Errors: the batch is not open; the batch does not hold the event.
 create or replace function pgq.event_failed(x_batch_id bigint, x_event_id bigint, x_reason text)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp

@@ -7,7 +7,7 @@
 -- Where the batch holds several events of one id, x_marks says which of them is meant, as in pgq.event_retry_many.
 -- Without marks that is an error.
 --
--- Errors: no such batch is open; the batch does not hold one of the events; see above.
+-- Errors: the batch is not open; the batch does not hold one of the events; see above.
 create or replace function pgq.event_failed_many(
     x_batch_id bigint, x_event_ids bigint[], x_reasons text[], x_marks bytea[])
 returns integer

@@ -12,7 +12,7 @@
 -- not: if the other event is of the same batch, this one returns to the queue at once, for this consumer alone;
 -- otherwise that is an error.
 --
--- Errors: no such batch is open; the batch does not hold one of the events; see above.
+-- Errors: the batch is not open; the batch does not hold one of the events; see above.
 create or replace function pgq.event_retry_many(
     x_batch_id bigint, x_event_ids bigint[], x_retry_seconds integer[], x_marks bytea[])
 returns integer

@@ -1,6 +1,6 @@
 -- Deletes a failed event; of several with one id, the one that failed first. Returns 1.
 --
--- Errors: the consumer is not registered on the queue, or has no such failed event.
+-- Errors: the consumer is not registered on the queue, or has no failed event with this id.
 create or replace function pgq.failed_event_delete(x_queue_name text, x_consumer_name text, x_event_id bigint)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Deletes failed events, with null for x_before of any time, and otherwise those that failed before it. Of several with
--- one id it deletes all. Returns how many it deleted.
+-- Deletes failed events that failed before x_before, or at any time if x_before is null. Of several with one id it
+-- deletes all. Returns the number that it deleted.
 --
 -- Errors: the consumer is not registered on the queue.
 create or replace function pgq.failed_event_delete_many(

@@ -1,5 +1,5 @@
--- Returns a consumer's failed events in the order of their ids: the first x_cnt behind those with id x_after, and all with the last one's id,
--- or with null from the first one on.
+-- Returns a consumer's failed events in the order of their ids: the first x_cnt with an id above x_after, and all
+-- others with the last one's id. A null x_after starts at the first event.
 --
 -- Errors: the consumer is not registered on the queue; x_cnt is negative.
 create or replace function pgq.failed_event_page(

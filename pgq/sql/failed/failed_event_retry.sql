@@ -3,7 +3,7 @@
 --
 -- Returns the event's id, which stays the same.
 --
--- Errors: the consumer is not registered on the queue, or has no such failed event; the queue takes no
+-- Errors: the consumer is not registered on the queue, or has no failed event with this id; the queue takes no
 -- events.
 create or replace function pgq.failed_event_retry(x_queue_name text, x_consumer_name text, x_event_id bigint)
 returns bigint

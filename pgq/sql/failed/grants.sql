@@ -1,5 +1,5 @@
--- Gives whoever may finish batches the functions for failed events, and whoever may use the table of retry
--- events that of failed ones, so that both follow whichever PgQ is there.
+-- Grants the functions for failed events to each role that may finish batches, and the table of failed events to
+-- each role that may use the table of retry events, with the extension as with the own schema.
 do $$
 declare
     own regprocedure;

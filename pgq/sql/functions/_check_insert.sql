@@ -1,5 +1,5 @@
--- Fails when events may not be inserted into a queue now: there is none of this name, inserting is disabled,
--- or this transaction has inserted as many as one may. Counts the event.
+-- Fails when events may not be inserted into a queue now: the queue does not exist, inserting is disabled,
+-- or this transaction has inserted as many events as the queue allows. Counts the event.
 create or replace function pgq._check_insert(i_queue_name text)
 returns void
 language plpgsql set search_path = pg_catalog, pg_temp

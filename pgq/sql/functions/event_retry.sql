@@ -43,7 +43,7 @@ begin
 end
 $$;
 
--- As above, after so many seconds.
+-- As above, with the delay in seconds.
 create or replace function pgq.event_retry(x_batch_id bigint, x_event_id bigint, x_retry_seconds integer)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp

@@ -1,7 +1,7 @@
 -- Finds the first tick after the given one that is `i_min_count` events or `i_min_interval` away; nulls when
 -- there is none.
 --
--- Returns the last tick instead if the events or the time behind the found tick are at most half of the whole.
+-- Returns the last tick instead while it is at most twice `i_min_count` events and twice `i_min_interval` away.
 create or replace function pgq.find_tick_helper(
     i_queue_id integer, i_prev_tick_id bigint, i_prev_tick_time timestamptz, i_prev_tick_seq bigint,
     i_min_count bigint, i_min_interval interval,

@@ -1,5 +1,5 @@
--- Makes a queue look as if many events had come, so that the next call of the ticker makes a tick. Returns
--- the id of the last tick, or null when there is none or no such queue. To be called until that changes.
+-- Advances a queue's event counter as if many events had been inserted, so that the next call of the ticker makes a
+-- tick. Returns the id of the last tick, or null when the queue or the tick does not exist. Call it until the id changes.
 create or replace function pgq.force_tick(i_queue_name text)
 returns bigint
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp

@@ -1,5 +1,5 @@
--- Gives a queue's tables and sequences the grants that `event_template` has. Returns 1. Fails when there is
--- no such queue.
+-- Gives a queue's tables and sequences the grants that `event_template` has. Returns 1. Fails when the
+-- queue does not exist.
 create or replace function pgq.grant_perms(x_queue_name text)
 returns integer
 language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp

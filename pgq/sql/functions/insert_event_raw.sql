@@ -1,5 +1,5 @@
--- Inserts an event with all of its columns. An id of the queue is taken in any case, so that the ticker sees
--- that something came, and used when none is given; without a time it is the present. Returns the id. Fails
+-- Inserts an event with all of its columns. An id of the queue is taken in any case, so that the ticker
+-- detects the event, and is used when no id is given; the time defaults to now. Returns the id. Fails
 -- when the queue does not exist, inserting into it is disabled, one transaction inserts more events than the
 -- queue allows, or the transaction's snapshot is older than a rotation.
 create or replace function pgq.insert_event_raw(

@@ -1,6 +1,6 @@
 -- Returns the functions that maintenance is to call, each in a transaction of its own, with the argument if
 -- there is one: rotation, the queues' own functions, what `pgq_node` and `londiste` bring along, and tables
--- to `vacuum`. One that returns 1 wants to be called again at once.
+-- to `vacuum`. A function that returns 1 is to be called again at once.
 create or replace function pgq.maint_operations(out func_name text, out func_arg text)
 returns setof record
 language plpgsql set search_path = pg_catalog, pg_temp

@@ -12,7 +12,7 @@ as $$
 declare
     sub pgq.subscription;
 begin
-    -- Of two sessions that come at once the second waits here, and then finds the first one's batch.
+    -- Of two concurrent sessions the second waits here, then finds the batch of the first.
     select s.* into sub
     from pgq.queue q
     join pgq.consumer c on c.co_name = i_consumer_name
