@@ -112,17 +112,6 @@ const UNTRUSTED_BY_SUPERUSER: &str = untrusted_object!(concat!(
     ")"
 ));
 
-/// Returns a row if an untrusted role owns anything in the database. Planning this query takes a fraction of the time that
-/// planning [`UNTRUSTED_BY_SUPERUSER`] takes, for each connection.
-const UNTRUSTED_OWNER: &str = concat!(
-    "select true from pg_catalog.pg_shdepend owned \
-     where owned.deptype operator(pg_catalog.=) 'o'::pg_catalog.\"char\" \
-         and owned.dbid operator(pg_catalog.=) (select oid from pg_catalog.pg_database \
-             where datname operator(pg_catalog.=) pg_catalog.current_database()) and ",
-    untrusted!("owned.refobjid"),
-    " limit 1"
-);
-
 /// Fails if this role is a superuser and an object in the schemas, or used by one of their tables, belongs to a role that is
 /// not a superuser. Calling a function of such a schema, or writing to its tables, would run that role's code with the
 /// rights of the superuser.
@@ -134,10 +123,6 @@ const UNTRUSTED_OWNER: &str = concat!(
 ///
 /// As described ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails.
 pub fn require_trusted_owners(client: &mut impl GenericClient, schemas: &[&str]) -> Result<(), Error> {
-    let is_met = client.query_typed_opt(UNTRUSTED_OWNER, &[]).map_err(cannot_check)?.is_some();
-    if !is_met {
-        return Ok(());
-    }
     refuse_found(client, UNTRUSTED_BY_SUPERUSER, &[(&schemas, Type::NAME_ARRAY)])
 }
 
@@ -234,14 +219,11 @@ pub(crate) fn require_trusted(client: &mut impl GenericClient, what: Trust<'_>) 
     }
 }
 
-fn cannot_check(error: postgres::Error) -> Error {
-    Error::failed("cannot check the owners of schema `pgq`").caused_by(error)
-}
-
 /// Fails if a statement returns an object of an untrusted role.
 fn refuse_found(client: &mut impl GenericClient, statement: &str, values: &[Param<'_>]) -> Result<(), Error> {
     let row = client.query_typed_opt(statement, values);
-    let row = row.map_err(cannot_check)?;
+    let row =
+        row.map_err(|error| Error::failed("cannot check the owners of schema `pgq`").caused_by(error))?;
     let Some(row) = row else { return Ok(()) };
     let (what, owner, role): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
     Err(Error::untrusted(format!(
