@@ -38,7 +38,7 @@ keys! {
         "How often a mail is tried again before its event goes to the failed events; 100 times take about four days.";
 }
 
-/// What `smtp_timeout` may be.
+/// The limits of `smtp_timeout`.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(86400);
 /// The greatest size of a mail's text, in bytes.

@@ -12,7 +12,7 @@ use crate::handler::RemoteHandler;
 use crate::remote::{Record, Target};
 use crate::tracker::Tracker;
 
-/// Applies batches in another database, in sequence, and records the tick it has come to there. Skytools:
+/// Applies batches in another database, in sequence, and records its last tick there. Skytools:
 /// `pgq.SerialConsumer`.
 ///
 /// One batch is one transaction on the target. A batch that starts at the target's tick is applied; one that ends at

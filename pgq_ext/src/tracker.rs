@@ -75,12 +75,12 @@ impl Tracker {
     /// Waits until no other transaction works for this consumer, and keeps others waiting until this one
     /// ends. Subconsumers wait for each other only in [`lock_batch`](Tracker::lock_batch).
     ///
-    /// A wait of more than three seconds is a warning in the log, with who has the lock.
+    /// A wait of more than three seconds is a warning in the log, which names the holder of the lock.
     ///
     /// # Errors
     ///
-    /// When the loop that runs on this thread is asked to stop, when the session's `lock_timeout` is over, with who has
-    /// the lock, and when the server fails.
+    /// When the loop that runs on this thread is stopping, when the session's `lock_timeout` has passed (the error names
+    /// the holder of the lock), and when the server fails.
     pub fn lock(&self, client: &mut impl GenericClient) -> Result<(), Error> {
         let values = [text(&self.consumer), text(&self.subconsumer)];
         let name = format!("the target's lock of consumer `{}`", self.consumer);

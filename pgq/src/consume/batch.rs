@@ -150,8 +150,8 @@ impl<'a> Batch<'a> {
         self.tag(event, Outcome::Retry(Duration::ZERO));
     }
 
-    /// Returns whether the consumer was asked to stop, which it does after the batch. One whose batches take long may
-    /// [put back](Batch::put_back) the events that are left, so that nobody has to wait for them.
+    /// Returns whether a stop was requested. The consumer stops after the batch. A consumer whose batches take long may
+    /// [put back](Batch::put_back) the remaining events, so that the stop need not wait for them.
     pub fn is_stopping(&self) -> bool {
         self.control.is_stopping()
     }
@@ -189,7 +189,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     ///
     /// The error of the handler without a policy, when its transaction cannot continue, and when the event is not at
-    /// fault: an error that [ends the loop](crate::Consumer#errors), and one of a loop that is asked to stop.
+    /// fault: an error that [ends the loop](crate::Consumer#errors), and one of a loop that is stopping.
     pub fn attempt(
         &mut self,
         event: &Event,
