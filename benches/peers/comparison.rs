@@ -71,8 +71,8 @@ impl Comparison {
         Ok(self.own.batch_execute(statements)?)
     }
 
-    /// Measures an operation in both databases, which take turns and alternate in starting a round. The first round is a
-    /// warm-up and is not counted.
+    /// Measures an operation in both databases, which take turns and alternate in starting a round. The first round is
+    /// a warm-up and is not counted.
     ///
     /// # Errors
     ///

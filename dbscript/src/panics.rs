@@ -31,8 +31,8 @@ fn panicked(place: &str, panic: &(dyn Any + Send)) -> Error {
     Error::failed(format!("panic{place}")).caused_by(DataError::new(text, without_rows(text)))
 }
 
-/// Omits values of rows from the `{:?}` form of a server's error, as a panic shows it: all fields after the message, and
-/// the message of a data exception.
+/// Omits values of rows from the `{:?}` form of a server's error, as a panic shows it: all fields after the message,
+/// and the message of a data exception.
 fn without_rows(text: &str) -> String {
     let Some(start) = text.find("DbError {") else { return text.to_owned() };
     let place_of = |field: &str| text[start..].find(field).map(|place| start + place);

@@ -26,8 +26,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Parses a URL such as `smtp://user:password@host:port?tls=required`. `ca` is a file with the trusted
-    /// authorities, which defaults to the system's. `answer_timeout` limits the time for connecting and for each answer.
+    /// Parses a URL such as `smtp://user:password@host:port?tls=required`. `ca` is a file with the trusted authorities,
+    /// which defaults to the system's. `answer_timeout` limits the time for connecting and for each answer.
     ///
     /// # Errors
     ///

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use dbscript::BoxError;
 use postgres::error::SqlState;
 
-/// An error of a queue operation: which step failed, on which queue, for which consumer, batch and event; the cause is in
-/// [`source`](std::error::Error::source). Clones share the cause.
+/// An error of a queue operation: which step failed, on which queue, for which consumer, batch and event; the cause is
+/// in [`source`](std::error::Error::source). Clones share the cause.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 

@@ -7,8 +7,8 @@
 //! # From an empty database to a running consumer
 //!
 //! Run `cargo add pgq`. To see the log of the threads, add a logger, for instance `cargo add env_logger` and
-//! `env_logger::init()` at the beginning of `main`, and set `RUST_LOG=info`. Use a database of PostgreSQL 14 or newer, and
-//! set `conninfo` to it:
+//! `env_logger::init()` at the beginning of `main`, and set `RUST_LOG=info`. Use a database of PostgreSQL 14 or newer,
+//! and set `conninfo` to it:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -77,8 +77,8 @@
 //! testing.
 //!
 //! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`]. A
-//! [`BufferedProducer`] inserts events of many threads in bulk, in transactions of its own. The module `tokio`, with the
-//! feature of that name, has the same for asynchronous services.
+//! [`BufferedProducer`] inserts events of many threads in bulk, in transactions of its own. The module `tokio`, with
+//! the feature of that name, has the same for asynchronous services.
 
 pub mod admin;
 mod aio;

@@ -1,11 +1,12 @@
 //! Advisory locks, and the sessions that hold them.
 //!
-//! Each lock belongs to a transaction, and its key is a hash of a name. Any role that can connect to the database can take
-//! any of the locks. Therefore a wait for a lock is logged with the session that holds it, and ends when the loop stops.
+//! Each lock belongs to a transaction, and its key is a hash of a name. Any role that can connect to the database can
+//! take any of the locks. Therefore a wait for a lock is logged with the session that holds it, and ends when the loop
+//! stops.
 //!
-//! The lock of a consumer allows one process for each name. A process holds it in the transaction that opens a batch, and
-//! again in the transaction that processes the batch. The first is short, so a process retries for a second before it
-//! reports that the lock is taken.
+//! The lock of a consumer allows one process for each name. A process holds it in the transaction that opens a batch,
+//! and again in the transaction that processes the batch. The first is short, so a process retries for a second before
+//! it reports that the lock is taken.
 
 mod holder;
 pub(crate) mod transaction;
@@ -128,9 +129,9 @@ pub(crate) fn registration(
         .map_err(|error| Error::failed("cannot make the registration durable").caused_by(error))
 }
 
-/// $1 process. Returns the sessions that block the process, unless it waits for an advisory lock, with the locked object
-/// in the first column. The process must have this session's role and application name: behind a pooler, it may serve
-/// another client by now.
+/// $1 process. Returns the sessions that block the process, unless it waits for an advisory lock, with the locked
+/// object in the first column. The process must have this session's role and application name: behind a pooler, it may
+/// serve another client by now.
 fn blockers() -> String {
     let held = "waited as (select l.* from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity own on own.pid = l.pid \
              join pg_catalog.pg_stat_activity me on me.pid = pg_catalog.pg_backend_pid() \
@@ -170,13 +171,13 @@ pub fn awaited(client: &mut impl GenericClient, pid: i32) -> Result<Option<Strin
     Ok(Some(held_by(&what, &rows.iter().map(LockHolder::read).collect::<Vec<_>>())))
 }
 
-/// The condition for rows of `pg_locks` of ticks: the lock that serialises tickers, and in the own schema also the lock of
-/// each queue.
+/// The condition for rows of `pg_locks` of ticks: the lock that serialises tickers, and in the own schema also the lock
+/// of each queue.
 const TICKS: &str = "classid = (pg_catalog.hashtext('pgq ticker'::pg_catalog.text)::pg_catalog.int8 \
      & 4294967295)::pg_catalog.oid and objsubid = 2";
 
-/// Makes the condition for rows of `pg_locks` that block a repair: locks of ticks, and of the tables of queues, consumers
-/// and ticks.
+/// Makes the condition for rows of `pg_locks` that block a repair: locks of ticks, and of the tables of queues,
+/// consumers and ticks.
 fn of_repairs() -> String {
     format!(
         "(locktype = 'advisory' and {TICKS} or locktype = 'relation' \

@@ -1,7 +1,7 @@
 //! Reading names whose bytes need not be valid text.
 //!
-//! Names are read as bytes, by [`bytes!`], and shown by [`Name`]: in a database with encoding `SQL_ASCII`, and of roles and
-//! databases in any other, they may be any bytes (DESIGN.md, D72).
+//! Names are read as bytes, by [`bytes!`], and shown by [`Name`]: in a database with encoding `SQL_ASCII`, and of roles
+//! and databases in any other, they may be any bytes (DESIGN.md, D72).
 
 use std::fmt::Write;
 
@@ -11,8 +11,8 @@ use dbscript::BoxError;
 
 /// Makes the SQL that returns a text as bytes: in UTF-8 if the bytes are valid text.
 ///
-/// `convert_to` fails for bytes that are invalid in the database's encoding, and `textsend` for those that are invalid in
-/// the client's.
+/// `convert_to` fails for bytes that are invalid in the database's encoding, and `textsend` for those that are invalid
+/// in the client's.
 macro_rules! bytes {
     ($text:literal) => {
         concat!(

@@ -36,7 +36,8 @@ pub use self::uninstall::uninstall;
 pub use self::uninstall::{Contents, contents, uninstall_confirmed};
 use crate::error::Error;
 
-/// Returns the SQL script that creates the own schema, failed events and cooperative consumers. Run it in one transaction.
+/// Returns the SQL script that creates the own schema, failed events and cooperative consumers. Run it in one
+/// transaction.
 ///
 /// The script can be run again, also over an older release, whose queues and events stay. It fails if the extension is
 /// installed or if a schema `pgq` is not PgQ's.

@@ -27,8 +27,9 @@ pub(crate) use wait_for_disk;
 pub(crate) const SET_LOCK_TIMEOUT: &str =
     "select pg_catalog.set_config('lock_timeout', $1::pg_catalog.text, true)";
 
-/// Whether a queue's row, as this transaction sees it, is from before a rotation that its snapshot does not see. Reading
-/// the size of the table first locks it, so that `pg_relation_filenode` returns the present file (DESIGN.md, D47).
+/// Whether a queue's row, as this transaction sees it, is from before a rotation that its snapshot does not see.
+/// Reading the size of the table first locks it, so that `pg_relation_filenode` returns the present file (DESIGN.md,
+/// D47).
 macro_rules! is_stale {
     () => {
         "case when pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable') then ( \
@@ -40,9 +41,9 @@ macro_rules! is_stale {
     };
 }
 
-/// $1 queue, $2 type, $3 data, $4 to $7 extras. Returns the event's id, and whether the event was not inserted because the
-/// queue's tables were rotated after the transaction's snapshot; [`rotated`] raises the error then. No row: the queue does
-/// not exist.
+/// $1 queue, $2 type, $3 data, $4 to $7 extras. Returns the event's id, and whether the event was not inserted because
+/// the queue's tables were rotated after the transaction's snapshot; [`rotated`] raises the error then. No row: the
+/// queue does not exist.
 pub(crate) const INSERT_EVENT: &str = concat!(
     "select case when not stale then pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) end, stale from ( \
          select queue_name, ",
@@ -51,8 +52,9 @@ pub(crate) const INSERT_EVENT: &str = concat!(
 );
 
 /// $1 queue, $2 whether to lift the limits of the role for the rest of the transaction, $3 whether its commit waits for
-/// the disk, even with `synchronous_commit` off. Returns the table, quoted, the transaction's time, the limit on statements
-/// if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No row: the queue does not exist.
+/// the disk, even with `synchronous_commit` off. Returns the table, quoted, the transaction's time, the limit on
+/// statements if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No row: the queue does
+/// not exist.
 ///
 /// For the rest of the transaction, a database without an encoding takes bytes as they are, since it could convert none
 /// of them.

@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 
 use dbscript::BoxError;
 
-/// A time of the server. `infinity` and times beyond the range of `DateTime` are `DateTime::MAX_UTC`; `-infinity` and times
-/// before the range are `DateTime::MIN_UTC`. So the order of times is preserved.
+/// A time of the server. `infinity` and times beyond the range of `DateTime` are `DateTime::MAX_UTC`; `-infinity` and
+/// times before the range are `DateTime::MIN_UTC`. So the order of times is preserved.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Time(pub(crate) DateTime<Utc>);
 

@@ -1,8 +1,8 @@
 //! Whether a batch was applied, by its number and its ticks.
 //!
-//! A batch is recognized by its number, its two ticks and the time of the latter. Any other batch is applied if it begins
-//! at or behind the end of the last recorded one, or if it was overtaken by other subconsumers' batches. Otherwise the
-//! position is lost (DESIGN.md, D26).
+//! A batch is recognized by its number, its two ticks and the time of the latter. Any other batch is applied if it
+//! begins at or behind the end of the last recorded one, or if it was overtaken by other subconsumers' batches.
+//! Otherwise the position is lost (DESIGN.md, D26).
 
 use log::warn;
 use pgq::{Checkpoint, Events};

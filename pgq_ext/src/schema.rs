@@ -36,8 +36,8 @@ pub fn sql() -> String {
         .join("\n")
 }
 
-/// Returns the statements that install the schema, in order. The owners of objects are checked again after each statement
-/// that reuses existing objects.
+/// Returns the statements that install the schema, in order. The owners of objects are checked again after each
+/// statement that reuses existing objects.
 fn statements() -> impl Iterator<Item = String> {
     let trust = || trust_check(&[NAME]);
     let begin = [trust(), search_path::PATH_FOR_DDL.to_owned(), sql::CREATE_SCHEMA.to_owned(), trust()];
@@ -143,8 +143,8 @@ fn lock(client: &mut impl GenericClient) -> Result<String, Error> {
     Ok(search_path)
 }
 
-/// Adds checks to every connection to a target: the owners of schemas `pgq_ext` and `pgq` if the role is a superuser, and
-/// that `pg_catalog` is first in the search path.
+/// Adds checks to every connection to a target: the owners of schemas `pgq_ext` and `pgq` if the role is a superuser,
+/// and that `pg_catalog` is first in the search path.
 pub(crate) fn check_connections(cx: &mut Context, dst: &str) {
     cx.databases().check_search_path();
     cx.databases().set_check(dst, "cannot use schema `pgq_ext`", |client| {

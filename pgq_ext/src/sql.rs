@@ -76,8 +76,8 @@ pub(crate) const LIFT_LIMITS: &str = "(select pg_catalog.count(pg_catalog.set_co
 pub(crate) const LOCK_BATCH: &str = "pg_catalog.hashtextextended( \
      pg_catalog.format('pgq_ext %L batch %s', $1::pg_catalog.text, $2::pg_catalog.int8), 0::pg_catalog.int8)";
 
-/// Makes a recording call. The transaction's commit waits for the disk, even with `synchronous_commit` off, since the source
-/// finishes the batch as soon as the commit returns.
+/// Makes a recording call. The transaction's commit waits for the disk, even with `synchronous_commit` off, since the
+/// source finishes the batch as soon as the commit returns.
 macro_rules! record {
     ($call:literal) => {
         concat!(

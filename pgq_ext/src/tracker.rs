@@ -79,8 +79,8 @@ impl Tracker {
     ///
     /// # Errors
     ///
-    /// When the loop that runs on this thread is stopping, when the session's `lock_timeout` has passed (the error names
-    /// the holder of the lock), and when the server fails.
+    /// When the loop that runs on this thread is stopping, when the session's `lock_timeout` has passed (the error
+    /// names the holder of the lock), and when the server fails.
     pub fn lock(&self, client: &mut impl GenericClient) -> Result<(), Error> {
         let values = [text(&self.consumer), text(&self.subconsumer)];
         let name = format!("the target's lock of consumer `{}`", self.consumer);

@@ -16,8 +16,8 @@ const SHOWN: usize = 200;
 
 /// A connection of [`Databases`](crate::Databases), returned when dropped. Dereferences to [`Client`].
 ///
-/// The methods here are those of the client with errors that name the database and the statement. They leave no prepared
-/// statement behind, so they work behind a pooler.
+/// The methods here are those of the client with errors that name the database and the statement. They leave no
+/// prepared statement behind, so they work behind a pooler.
 pub struct Connection {
     pooled: PooledConnection<ConnectionManager>,
     /// The label of the database in messages.

@@ -101,8 +101,8 @@ impl Databases {
         separate
     }
 
-    /// Saves the settings, to be [restored](Databases::restore) later. The hook and the channels are removed, connection
-    /// strings and limits stay.
+    /// Saves the settings, to be [restored](Databases::restore) later. The hook and the channels are removed,
+    /// connection strings and limits stay.
     pub(crate) fn snapshot(&mut self) -> SavedDatabases {
         let strings = self.entries.iter().map(|(name, entry)| (name.clone(), entry.conninfo.clone()));
         SavedDatabases {
@@ -147,8 +147,8 @@ impl Databases {
         self.reset();
     }
 
-    /// Sets a check of every new connection of a name. The title identifies the check in messages: a check with the same
-    /// title is replaced. The connection of the name is closed if the check is new.
+    /// Sets a check of every new connection of a name. The title identifies the check in messages: a check with the
+    /// same title is replaced. The connection of the name is closed if the check is new.
     ///
     /// [`get`](Databases::get) returns the error of `check`.
     pub fn set_check(
@@ -164,8 +164,8 @@ impl Databases {
 
     /// Ends the sleep between rounds at every notification on a channel of a database. Skytools: `listen`.
     ///
-    /// A connection of its own listens. While it cannot be opened, the loop polls every `loop_delay`. Behind a pooler the
-    /// loop always polls, since the pooler shares sessions between clients.
+    /// A connection of its own listens. While it cannot be opened, the loop polls every `loop_delay`. Behind a pooler
+    /// the loop always polls, since the pooler shares sessions between clients.
     pub fn listen(&mut self, name: &str, channel: &str) {
         self.channels.entry(name.to_owned()).or_default().insert(channel.to_owned());
     }
@@ -212,8 +212,8 @@ impl Databases {
         }
     }
 
-    /// Sets the time after which a connection over TCP fails when the server's machine has stopped responding, unless the
-    /// connection string sets `tcp_user_timeout` or the keepalive parameters. Defaults to 10 seconds.
+    /// Sets the time after which a connection over TCP fails when the server's machine has stopped responding, unless
+    /// the connection string sets `tcp_user_timeout` or the keepalive parameters. Defaults to 10 seconds.
     pub fn set_dead_peer_timeout(&mut self, timeout: Duration) {
         if self.dead_peer_timeout.replace(timeout) != Some(timeout) {
             self.reset();
@@ -274,8 +274,8 @@ impl Databases {
         conninfo::parse(conninfo, variable).map(|_| ())
     }
 
-    /// Returns the label of a database in messages: its name, and database, host, port and user if the connection string
-    /// is valid.
+    /// Returns the label of a database in messages: its name, and database, host, port and user if the connection
+    /// string is valid.
     pub fn label(&self, name: &str) -> String {
         let entry = self.entries.get(name);
         match entry.and_then(|entry| conninfo::parse(&entry.conninfo, variable).ok()) {
@@ -304,8 +304,8 @@ impl Databases {
         }
     }
 
-    /// Opens a connection and sets it up. A thread opens it, so that a server which does not respond cannot delay the end
-    /// of the program.
+    /// Opens a connection and sets it up. A thread opens it, so that a server which does not respond cannot delay the
+    /// end of the program.
     fn connect(&self, name: &str, pool: &PoolOfOne) -> Result<Pooled, Error> {
         let interrupted = |error: BoxError| Error::failed(format!("{name}: not connected")).caused_by(error);
         if self.control.is_aborting() {

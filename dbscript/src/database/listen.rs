@@ -1,5 +1,5 @@
-//! Notifications, which end the sleep between rounds. For each database with channels, a thread with a connection of its
-//! own waits for them.
+//! Notifications, which end the sleep between rounds. For each database with channels, a thread with a connection of
+//! its own waits for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;

@@ -20,7 +20,8 @@ impl TlsFailure {
         error.is::<TlsFailure>() || error.source().is_some_and(<dyn StdError>::is::<TlsFailure>)
     }
 
-    /// Returns whether a failure of encryption caused an error of the driver, in the handshake or, as an I/O error, after it.
+    /// Returns whether a failure of encryption caused an error of the driver, in the handshake or, as an I/O error,
+    /// after it.
     pub(crate) fn is_behind(error: &(dyn StdError + 'static)) -> bool {
         let packed = |error: &(dyn StdError + 'static)| {
             let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

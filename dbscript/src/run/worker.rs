@@ -227,8 +227,8 @@ const END_POLL: Duration = Duration::from_millis(5);
 /// How long a thread may take to end after its loop, which includes dropping the script.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
-/// A running worker. Dropping the handle stops the worker and waits up to [`DROP_LIMIT`] for the current round. A longer
-/// round is aborted. A worker that does not end then continues unattended, with a warning.
+/// A running worker. Dropping the handle stops the worker and waits up to [`DROP_LIMIT`] for the current round. A
+/// longer round is aborted. A worker that does not end then continues unattended, with a warning.
 /// [`join`](WorkerHandle::join) waits without a limit.
 #[derive(Debug)]
 pub struct WorkerHandle {

@@ -123,7 +123,8 @@ impl Column {
         }
     }
 
-    /// Returns the value by which queues are sorted: in a consumers' column, the largest value of the queue's consumers.
+    /// Returns the value by which queues are sorted: in a consumers' column, the largest value of the queue's
+    /// consumers.
     pub(crate) fn queue_value(self, queue: &QueueStatus, track: &Track) -> Option<f64> {
         let worst = || queue.consumers.iter().filter_map(|consumer| self.consumer_value(consumer, None));
         match self {

@@ -157,8 +157,8 @@ impl Model {
         self.arrange();
     }
 
-    /// Rebuilds the rows, and keeps the selection. If the selected row is gone, the row at its position is selected. The
-    /// selection of the first row stays at the top, so that the first row remains visible.
+    /// Rebuilds the rows, and keeps the selection. If the selected row is gone, the row at its position is selected.
+    /// The selection of the first row stays at the top, so that the first row remains visible.
     fn arrange(&mut self) {
         let Some(snapshot) = &self.snapshot else { return };
         let at = self.selected_row();

@@ -55,8 +55,8 @@ impl Screen {
         self.clear()
     }
 
-    /// Clears the screen. `Terminal::clear` would query the position of the cursor, and the thread that reads keys would
-    /// receive the answer.
+    /// Clears the screen. `Terminal::clear` would query the position of the cursor, and the thread that reads keys
+    /// would receive the answer.
     fn clear(&mut self) -> io::Result<()> {
         execute!(stdout(), Clear(ClearType::All))?;
         self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;

@@ -45,8 +45,8 @@ pub fn create_queue(client: &mut impl GenericClient, queue: &str) -> Result<bool
 /// $1 queue. Returns 1 when the queue was created, 0 when it existed.
 const CREATE_QUEUE: &str = "select pgq.create_queue($1)";
 
-/// Creates a queue. A dump without data leaves tables without their queues; the extension's function fails once for each
-/// of them, since it takes the next queue id and finds a table of that id.
+/// Creates a queue. A dump without data leaves tables without their queues; the extension's function fails once for
+/// each of them, since it takes the next queue id and finds a table of that id.
 fn create(transaction: &mut Transaction<'_>, queue: &str) -> Result<bool, postgres::Error> {
     for _ in 1..MAX_ORPHANS {
         let mut attempt = transaction.transaction()?;

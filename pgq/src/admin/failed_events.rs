@@ -16,8 +16,8 @@ const FAILED_EVENTS: &str =
 /// Returns a consumer's failed events in the order of their ids: at most `limit` events, after skipping `offset`. PgQ:
 /// `pgq.failed_event_list`.
 ///
-/// All returned events are in memory at once; [`each_failed_event`](crate::admin::each_failed_event) reads any number of
-/// events page by page.
+/// All returned events are in memory at once; [`each_failed_event`](crate::admin::each_failed_event) reads any number
+/// of events page by page.
 ///
 /// # Errors
 ///

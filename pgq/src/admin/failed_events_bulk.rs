@@ -15,8 +15,8 @@ use crate::event::failed_event::FailedEvent;
 /// The number of events that are read, moved or deleted at a time.
 const PAGE: i32 = 1000;
 
-/// $1 queue, $2 consumer, $3 the id of the event after which the page begins, or null, $4 limit. Returns the columns of an
-/// event, then those of the failure.
+/// $1 queue, $2 consumer, $3 the id of the event after which the page begins, or null, $4 limit. Returns the columns of
+/// an event, then those of the failure.
 const FAILED_EVENT_PAGE: &str =
     concat!("select ", columns!(), " from pgq.failed_event_page($1, $2, $3, $4) order by ev_id");
 
@@ -176,8 +176,8 @@ struct FailedEvents<'a> {
     statement: &'a str,
 }
 
-/// $1 queue, $2 consumer, $3 the id of the event after which the page begins, or null, $4 limit, $5 a time in seconds since
-/// 1970, or null. Returns the ids of the page's events that failed before that time, and the last id of the page.
+/// $1 queue, $2 consumer, $3 the id of the event after which the page begins, or null, $4 limit, $5 a time in seconds
+/// since 1970, or null. Returns the ids of the page's events that failed before that time, and the last id of the page.
 const FAILED_EVENT_IDS: &str = "select pg_catalog.array_agg(ev_id order by ev_id) filter (where $5 is null or ev_failed_time < pg_catalog.to_timestamp($5)), \
          pg_catalog.max(ev_id) \
      from pgq.failed_event_page($1, $2, $3, $4)";

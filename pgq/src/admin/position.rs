@@ -40,8 +40,8 @@ impl Position {
     }
 }
 
-/// $1 queue, $2 consumer. Returns the id, tick and batch of the consumer, and for a subconsumer the name of its consumer.
-/// No row: the queue does not exist. A null id: the consumer is not registered.
+/// $1 queue, $2 consumer. Returns the id, tick and batch of the consumer, and for a subconsumer the name of its
+/// consumer. No row: the queue does not exist. A null id: the consumer is not registered.
 ///
 /// A subconsumer is recognized by its name, which begins with its consumer's name and a dot: while it has a batch open,
 /// its row has the same columns set as a consumer's.

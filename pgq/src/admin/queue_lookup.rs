@@ -17,7 +17,8 @@ const MAX_LISTED: usize = 10;
 /// $1 queue. No row: the queue does not exist.
 const QUEUE_EXISTS: &str = "select true from pgq.queue where queue_name = $1";
 
-/// Fails when PgQ is not installed or the queue does not exist. The error names the command that installs or creates it.
+/// Fails when PgQ is not installed or the queue does not exist. The error names the command that installs or creates
+/// it.
 ///
 /// # Errors
 ///

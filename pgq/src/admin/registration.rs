@@ -55,8 +55,8 @@ fn finish_registration(
     Ok(is_new)
 }
 
-/// $1 queue, $2 consumer. Returns whether the consumer is not registered and the sequence of registration ids is behind;
-/// `false` for a role that may not read the sequence. No row: the queue does not exist.
+/// $1 queue, $2 consumer. Returns whether the consumer is not registered and the sequence of registration ids is
+/// behind; `false` for a role that may not read the sequence. No row: the queue does not exist.
 const IDS_ARE_BEHIND: &str = "select case \
          when pg_catalog.has_sequence_privilege('pgq.subscription_sub_id_seq'::pg_catalog.text, 'select'::pg_catalog.text) \
          then coalesce(coalesce(pg_catalog.pg_sequence_last_value('pgq.subscription_sub_id_seq'::pg_catalog.regclass), \
@@ -135,8 +135,8 @@ fn ids_behind(what: &str) -> Error {
     Error::failed(format!("{what}: the sequence of ids is behind the ids in use; {ADVICE}"))
 }
 
-/// Registers a consumer at a tick, or moves a registered one there. Its next batch begins at that tick; an open batch is
-/// closed. Returns `false` when the consumer was registered already. PgQ: `pgq.register_consumer_at`.
+/// Registers a consumer at a tick, or moves a registered one there. Its next batch begins at that tick; an open batch
+/// is closed. Returns `false` when the consumer was registered already. PgQ: `pgq.register_consumer_at`.
 ///
 /// After a restore or a failover, a tick number that was stored outside of the queue may belong to another tick.
 /// [`register_consumer_at_checkpoint`] compares the tick's time too.
@@ -263,8 +263,8 @@ pub fn register_subconsumer(
 /// Registers a consumer at the position of another one, or moves a registered one there; its open batch is closed.
 /// Returns `false` when the consumer was registered already.
 ///
-/// If the other consumer has a batch open, the position is the beginning of that batch. The other consumer's retry events
-/// and failed events are not copied.
+/// If the other consumer has a batch open, the position is the beginning of that batch. The other consumer's retry
+/// events and failed events are not copied.
 ///
 /// # Errors
 ///

@@ -114,11 +114,11 @@ static SETTINGS: [Setting; 9] = [
 
 /// Changes settings of a queue in one transaction. PgQ: `pgq.set_queue_config`.
 ///
-/// Each change is a name and a value. The names are the fields of [`QueueConfig`](crate::admin::QueueConfig), in upper or
-/// lower case, with or without the prefix `queue_`. The values have PostgreSQL's syntax.
+/// Each change is a name and a value. The names are the fields of [`QueueConfig`](crate::admin::QueueConfig), in upper
+/// or lower case, with or without the prefix `queue_`. The values have PostgreSQL's syntax.
 ///
-/// PgQ's function does not support `disable_insert`, `per_tx_limit` and `extra_maint`. To change these, the role needs the
-/// right to update `pgq.queue`, which `pgq_admin` has.
+/// PgQ's function does not support `disable_insert`, `per_tx_limit` and `extra_maint`. To change these, the role needs
+/// the right to update `pgq.queue`, which `pgq_admin` has.
 ///
 /// ```no_run
 /// # fn example(client: &mut postgres::Client) -> Result<(), pgq::Error> {

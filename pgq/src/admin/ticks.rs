@@ -32,8 +32,8 @@ pub fn require_tick(client: &mut impl GenericClient, queue: &str, tick: i64) -> 
     Err(Error::missing(format!("tick {tick} does not exist; {existing}")).on_queue(queue))
 }
 
-/// Returns the time of a queue's tick; `None` when the queue does not have the tick. Rotation deletes the ticks that all
-/// consumers have passed.
+/// Returns the time of a queue's tick; `None` when the queue does not have the tick. Rotation deletes the ticks that
+/// all consumers have passed.
 ///
 /// # Errors
 ///

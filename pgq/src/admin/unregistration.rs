@@ -53,8 +53,8 @@ fn short_name<'a>(consumer: &'a str, main: &str) -> Option<&'a str> {
     consumer.strip_prefix(main)?.strip_prefix('.')
 }
 
-/// Unregisters a subconsumer, as [`unregister_consumer`] does by its full name. Returns `false` when the subconsumer was
-/// not registered. PgQ: `pgq_coop.unregister_subconsumer`.
+/// Unregisters a subconsumer, as [`unregister_consumer`] does by its full name. Returns `false` when the subconsumer
+/// was not registered. PgQ: `pgq_coop.unregister_subconsumer`.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! Producers for asynchronous services on [`tokio_postgres`], with the feature `tokio`.
 //!
-//! The functions are asynchronous versions of those in the crate's root, with the same statements and errors. They accept
-//! the clients and transactions of `tokio_postgres`. Dereference a connection of a pool to its client.
+//! The functions are asynchronous versions of those in the crate's root, with the same statements and errors. They
+//! accept the clients and transactions of `tokio_postgres`. Dereference a connection of a pool to its client.
 //!
 //! ```no_run
 //! # async fn new_user(client: &mut tokio_postgres::Client, name: &str) -> Result<(), pgq::BoxError> {
@@ -13,8 +13,8 @@
 //! # }
 //! ```
 //!
-//! Events that stand on their own can go through a [`BufferedProducer`](crate::BufferedProducer), which has asynchronous
-//! methods with this feature. It opens a connection and inserts the events in bulk on a thread of its own.
+//! Events that stand on their own can go through a [`BufferedProducer`](crate::BufferedProducer), which has
+//! asynchronous methods with this feature. It opens a connection and inserts the events in bulk on a thread of its own.
 //!
 //! ```no_run
 //! # async fn clicks() -> Result<(), pgq::BoxError> {
@@ -32,13 +32,13 @@
 //! # What blocks
 //!
 //! The functions of the crate's root, such as [`insert_event`](crate::insert_event), and the clients of
-//! [`crate::postgres`] block on a runtime of their own, and panic on a thread of another runtime. Use the functions of this
-//! module or `tokio::task::spawn_blocking`.
+//! [`crate::postgres`] block on a runtime of their own, and panic on a thread of another runtime. Use the functions of
+//! this module or `tokio::task::spawn_blocking`.
 //!
 //! [`Worker::spawn`](crate::Worker::spawn), [`BufferedProducerBuilder::spawn`](crate::produce::BufferedProducerBuilder::spawn) and
-//! similar methods block until the server has answered. [`WorkerHandle::join`](crate::WorkerHandle::join) blocks until the
-//! worker has ended, and dropping the handle blocks for some seconds. They do not panic, but block the runtime's thread:
-//! call them, and drop handles, in `spawn_blocking`.
+//! similar methods block until the server has answered. [`WorkerHandle::join`](crate::WorkerHandle::join) blocks until
+//! the worker has ended, and dropping the handle blocks for some seconds. They do not panic, but block the runtime's
+//! thread: call them, and drop handles, in `spawn_blocking`.
 
 mod bulk_insert;
 mod producer;

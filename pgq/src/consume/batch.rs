@@ -137,9 +137,9 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Tags an event for retry: it is delivered again to this consumer, in a batch after `delay` at the earliest, rounded
-    /// up to a second. Of several tags of an event the last one counts. After as many retries as a [`RetryPolicy`]
-    /// allows, it is tagged as failed instead. PgQ: `pgq.event_retry`.
+    /// Tags an event for retry: it is delivered again to this consumer, in a batch after `delay` at the earliest,
+    /// rounded up to a second. Of several tags of an event the last one counts. After as many retries as a
+    /// [`RetryPolicy`] allows, it is tagged as failed instead. PgQ: `pgq.event_retry`.
     pub fn retry(&mut self, event: &Event, delay: Duration) {
         self.settle(event, Outcome::Retry(delay));
     }

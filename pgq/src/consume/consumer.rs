@@ -11,8 +11,8 @@ use dbscript::BoxError;
 /// # Errors
 ///
 /// `?` works on any error. An error rolls the batch back, and the batch is delivered again. With a
-/// [`RetryPolicy`](crate::RetryPolicy), an error or a panic of [`process_event`](Consumer::process_event) counts against
-/// its event alone. Errors of this crate's functions, such as that of a wrong argument, are no exceptions.
+/// [`RetryPolicy`](crate::RetryPolicy), an error or a panic of [`process_event`](Consumer::process_event) counts
+/// against its event alone. Errors of this crate's functions, such as that of a wrong argument, are no exceptions.
 ///
 /// These errors end the loop, with any policy:
 ///

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchInfo {
-    /// The batch's id, unique in the database. After a crash of the server an id may be reused for other ticks, since the
-    /// opening of a batch is not always flushed to disk. So do not use it to recognize events elsewhere; use event ids.
+    /// The batch's id, unique in the database. After a crash of the server an id may be reused for other ticks, since
+    /// the opening of a batch is not always flushed to disk. So do not use it to recognize events elsewhere; use event
+    /// ids.
     pub id: i64,
     /// The tick at which the batch starts.
     pub prev_tick: i64,

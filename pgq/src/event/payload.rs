@@ -76,8 +76,8 @@ impl Event {
 
     /// Returns the change of a table that this event describes, or `None` for an event that no trigger has inserted.
     ///
-    /// An event is recognized as a change by its `ev_type`, as the triggers write it, and by a table in `ev_extra1`. Events
-    /// of a trigger whose arguments change these columns are not recognized.
+    /// An event is recognized as a change by its `ev_type`, as the triggers write it, and by a table in `ev_extra1`.
+    /// Events of a trigger whose arguments change these columns are not recognized.
     pub fn change(&self) -> Option<Change<'_>> {
         Change::from_event(self)
     }

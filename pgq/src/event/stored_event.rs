@@ -187,8 +187,8 @@ pub(crate) fn require_types(row: &Row) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Returns a column's value. No conversion fails: the columns' types are [checked](require_types), and events whose text is
-/// not UTF-8 are not delivered.
+/// Returns a column's value. No conversion fails: the columns' types are [checked](require_types), and events whose
+/// text is not UTF-8 are not delivered.
 fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Option<T> {
     row.try_get::<_, Option<T>>(column).ok().flatten()
 }

@@ -103,8 +103,8 @@ impl<'a> Lock<'a> {
         Ok(rows.map_err(failed)?.iter().map(LockHolder::read).collect())
     }
 
-    /// Takes the lock until the end of the transaction. While another session holds it, a warning names the session after
-    /// three seconds and then once a minute.
+    /// Takes the lock until the end of the transaction. While another session holds it, a warning names the session
+    /// after three seconds and then once a minute.
     ///
     /// # Errors
     ///

@@ -67,8 +67,8 @@ use crate::event::owned_event::OwnedEvent;
 ///   detect whether that commit has succeeded, and inserts those events again. A consumer that must not process them
 ///   twice can compare a key in the event.
 ///
-/// The role needs the right to `INSERT` into the queue's tables, as for [`BulkInsert`](crate::BulkInsert); it is checked
-/// at the start. Event times are those of the transaction unless they are set.
+/// The role needs the right to `INSERT` into the queue's tables, as for [`BulkInsert`](crate::BulkInsert); it is
+/// checked at the start. Event times are those of the transaction unless they are set.
 #[derive(Clone)]
 pub struct BufferedProducer(Arc<Handle>);
 
@@ -116,14 +116,14 @@ impl BufferedProducer {
     ///
     /// # Errors
     ///
-    /// When the server refuses the events, and when the time is over. The events stay in the buffer and are retried. Also
-    /// while there are [refused](BufferedProducer::take_refused) events; the others are committed then.
+    /// When the server refuses the events, and when the time is over. The events stay in the buffer and are retried.
+    /// Also while there are [refused](BufferedProducer::take_refused) events; the others are committed then.
     pub fn flush(&self) -> Result<(), Error> {
         self.0.shared.flush(self.0.patience)
     }
 
-    /// Accepts no more events, waits until all are committed, and ends the thread. Of several calls, the first returns the
-    /// events that are left; the others return its error without events.
+    /// Accepts no more events, waits until all are committed, and ends the thread. Of several calls, the first returns
+    /// the events that are left; the others return its error without events.
     ///
     /// # Errors
     ///
@@ -132,8 +132,8 @@ impl BufferedProducer {
         self.0.close()
     }
 
-    /// Takes the events that the server refuses because of their values, in the order in which they were sent. Afterwards
-    /// [`flush`](BufferedProducer::flush) can succeed again.
+    /// Takes the events that the server refuses because of their values, in the order in which they were sent.
+    /// Afterwards [`flush`](BufferedProducer::flush) can succeed again.
     pub fn take_refused(&self) -> Vec<OwnedEvent> {
         self.0.shared.take_refused()
     }

@@ -82,8 +82,8 @@ pub(crate) fn row<'a>(event: &'a NewEvent<'_>, time: &'a Time) -> [&'a (dyn ToSq
     [&event.event_type, &event.data, extra1, extra2, extra3, extra4, time]
 }
 
-/// $1 queue. Returns the role, quoted, and the rights that it lacks for COPY into the queue's tables, each as the middle of
-/// a GRANT statement.
+/// $1 queue. Returns the role, quoted, and the rights that it lacks for COPY into the queue's tables, each as the
+/// middle of a GRANT statement.
 const MISSING_RIGHTS: &str = "select pg_catalog.quote_ident(current_user), pg_catalog.array_remove(array[ \
          case when not pg_catalog.has_function_privilege('pgq.current_event_table(pg_catalog.text)', 'execute') \
              then 'execute on function pgq.current_event_table(text)' end, \

@@ -8,8 +8,8 @@ const UTF8: &str = "UTF8";
 /// A database without an encoding, which converts nothing.
 const NONE: &str = "SQL_ASCII";
 
-/// Returns the encoding of both databases if it is the same and not that of the connections. A conversion to UTF-8 would
-/// fail for a character of this encoding that Unicode lacks.
+/// Returns the encoding of both databases if it is the same and not that of the connections. A conversion to UTF-8
+/// would fail for a character of this encoding that Unicode lacks.
 ///
 /// # Errors
 ///

@@ -12,8 +12,8 @@ use crate::sql;
 
 /// Inserts an event with a type and data; returns its id. PgQ: `pgq.insert_event`.
 ///
-/// Within a transaction, the event belongs to it: the event exists if and only if the transaction commits. Dereference a
-/// connection of a pool.
+/// Within a transaction, the event belongs to it: the event exists if and only if the transaction commits. Dereference
+/// a connection of a pool.
 ///
 /// ```no_run
 /// # fn new_user(client: &mut postgres::Client, name: &str) -> Result<(), pgq::BoxError> {

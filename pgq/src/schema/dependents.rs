@@ -6,8 +6,8 @@ use postgres::{GenericClient, Transaction};
 use super::{COOP, FAILED, PGQ};
 use crate::error::Error;
 
-/// Common table expressions that follow dependencies from `start` as `drop … cascade` does. `listed` are the objects that
-/// would be dropped, without those `inside` the start objects and without parts of objects that are listed.
+/// Common table expressions that follow dependencies from `start` as `drop … cascade` does. `listed` are the objects
+/// that would be dropped, without those `inside` the start objects and without parts of objects that are listed.
 const FOLLOW: &str = "going (classid, objid, objsubid) as ( \
          select classid, objid, 0 from start \
          union select next.classid, next.objid, next.objsubid from going g cross join lateral ( \
@@ -94,7 +94,8 @@ fn foreign() -> String {
     )
 }
 
-/// Makes the query for foreign objects that depend on the schemas or are in them. $1 schemas, $2 names of PgQ's functions.
+/// Makes the query for foreign objects that depend on the schemas or are in them. $1 schemas, $2 names of PgQ's
+/// functions.
 fn of_schemas() -> String {
     let foreign = foreign();
     format!(
@@ -181,8 +182,8 @@ pub(crate) fn dependents_of_queue(
 /// Disables just-in-time compilation for the rest of the transaction.
 const DISABLE_JIT: &str = "set local jit = off";
 
-/// Runs a query for dependents without just-in-time compilation: the planner expects millions of dependencies, so it would
-/// compile for seconds a query that runs for milliseconds.
+/// Runs a query for dependents without just-in-time compilation: the planner expects millions of dependencies, so it
+/// would compile for seconds a query that runs for milliseconds.
 fn list(
     client: &mut impl GenericClient,
     statement: &str,

@@ -70,8 +70,8 @@ pub struct Report {
     pub kind: Kind,
     /// The change of that schema.
     pub change: Change,
-    /// The change of failed events and cooperative consumers; `None` when they are missing and this role may not install
-    /// them, since schema `pgq` belongs to another role.
+    /// The change of failed events and cooperative consumers; `None` when they are missing and this role may not
+    /// install them, since schema `pgq` belongs to another role.
     pub extras: Option<Change>,
     /// Whether the roles `pgq_reader`, `pgq_writer` and `pgq_admin` exist and have their grants. Without them only the
     /// schema's owner may insert events, consume and administer, until the owner grants these rights.

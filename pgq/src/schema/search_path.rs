@@ -9,8 +9,8 @@ const SEARCH_PATH: &str = "select pg_catalog.current_setting('search_path')";
 pub const PATH_FOR_DDL: &str = include_str!("../../sql/path.sql");
 
 /// Sets the path under which schemas are changed, for the rest of the transaction. Under this path no object of another
-/// schema is found, except by event triggers. Returns the previous path for [`restore`], since the transaction may be the
-/// caller's.
+/// schema is found, except by event triggers. Returns the previous path for [`restore`], since the transaction may be
+/// the caller's.
 ///
 /// # Errors
 ///

@@ -150,8 +150,8 @@ impl State {
         self.pgq.age(&PGQ)
     }
 
-    /// Returns whether every role may call a function that PgQ grants to some roles only. `name` is the beginning of the
-    /// function's name.
+    /// Returns whether every role may call a function that PgQ grants to some roles only. `name` is the beginning of
+    /// the function's name.
     pub(super) fn is_open(&self, name: &str) -> bool {
         self.open.iter().any(|function| function.starts_with(name))
     }
@@ -180,8 +180,8 @@ impl State {
 }
 
 impl Marks {
-    /// Compares the recorded release with a script; `None` for another origin. The comment has precedence, since an older
-    /// program updates only the comment.
+    /// Compares the recorded release with a script; `None` for another origin. The comment has precedence, since an
+    /// older program updates only the comment.
     fn age(&self, script: &SqlScript) -> Option<Age> {
         [&self.comment, &self.function].into_iter().flatten().find_map(|mark| script.age(mark))
     }

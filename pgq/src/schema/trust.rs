@@ -13,17 +13,17 @@ const RIGHTS: &str = include_str!("../../sql/functions/_plain_rights.sql");
 /// Returns the statement that fails if an object in the schemas, or an object that one of them uses, belongs to an
 /// untrusted role. An installing transaction runs it before and after the installation.
 ///
-/// A role trusts itself, superusers, roles that have its rights, and, unless it is a superuser, roles whose rights it has.
-/// An untrusted role could make the installing role run its code.
+/// A role trusts itself, superusers, roles that have its rights, and, unless it is a superuser, roles whose rights it
+/// has. An untrusted role could make the installing role run its code.
 ///
-/// The statement also revokes the right to create objects in the schemas that default privileges have granted to others.
-/// It needs the isolation level `read committed`.
+/// The statement also revokes the right to create objects in the schemas that default privileges have granted to
+/// others. It needs the isolation level `read committed`.
 pub fn trust_check(schemas: &[&str]) -> String {
     CHECK.replace("'{pgq,pgq_coop}'", &format!("'{{{}}}'", schemas.join(",")))
 }
 
-/// Returns the statements that reset the privileges on a schema and its objects to PostgreSQL's built-in defaults, as if no
-/// default privileges were set. The schema must belong to the current role. Intended grants follow afterwards.
+/// Returns the statements that reset the privileges on a schema and its objects to PostgreSQL's built-in defaults, as
+/// if no default privileges were set. The schema must belong to the current role. Intended grants follow afterwards.
 pub fn reset_privileges(schema: &str) -> String {
     let function = RIGHTS.replace("pgq._plain_rights", &format!("{schema}._plain_rights"));
     format!(
@@ -37,8 +37,8 @@ pub(super) fn require(transaction: &mut Transaction<'_>, what: &str) -> Result<(
     transaction.batch_execute(CHECK).map_err(|error| Error::failed(what).caused_by(error))
 }
 
-/// The role whose rights called code has: the current role, or the session's superuser if the database's setting `role` has
-/// changed the role, since any code can reset that.
+/// The role whose rights called code has: the current role, or the session's superuser if the database's setting `role`
+/// has changed the role, since any code can reset that.
 macro_rules! me {
     () => {
         "(case when (select rolsuper from pg_catalog.pg_roles where rolname operator(pg_catalog.=) session_user) \
@@ -64,8 +64,8 @@ macro_rules! untrusted {
     };
 }
 
-/// Makes the query for the first object in schemas $1, or used by one of their tables, that belongs to an untrusted role.
-/// The query returns the object, its owner, and this role. It returns no row unless `$condition` holds.
+/// Makes the query for the first object in schemas $1, or used by one of their tables, that belongs to an untrusted
+/// role. The query returns the object, its owner, and this role. It returns no row unless `$condition` holds.
 macro_rules! untrusted_object {
     ($condition:expr) => {
         concat!(
@@ -112,12 +112,12 @@ const UNTRUSTED_BY_SUPERUSER: &str = untrusted_object!(concat!(
     ")"
 ));
 
-/// Fails if this role is a superuser and an object in the schemas, or used by one of their tables, belongs to a role that is
-/// not a superuser. Calling a function of such a schema, or writing to its tables, would run that role's code with the
-/// rights of the superuser.
+/// Fails if this role is a superuser and an object in the schemas, or used by one of their tables, belongs to a role
+/// that is not a superuser. Calling a function of such a schema, or writing to its tables, would run that role's code
+/// with the rights of the superuser.
 ///
-/// Does nothing for any other role. A superuser whose role is changed by the database's setting `role` still counts as a
-/// superuser.
+/// Does nothing for any other role. A superuser whose role is changed by the database's setting `role` still counts as
+/// a superuser.
 ///
 /// # Errors
 ///
@@ -134,9 +134,9 @@ pub(crate) fn require_callable(client: &mut impl GenericClient) -> Result<(), Er
     require_trusted_owners(client, &CALLED_SCHEMAS)
 }
 
-/// Adds checks to every connection to a queue's database. A connection fails if a superuser would run another role's code
-/// by calling PgQ ([`require_trusted_owners`]), or if a schema precedes `pg_catalog` in the search path. The consumers of
-/// this crate add these checks themselves.
+/// Adds checks to every connection to a queue's database. A connection fails if a superuser would run another role's
+/// code by calling PgQ ([`require_trusted_owners`]), or if a schema precedes `pg_catalog` in the search path. The
+/// consumers of this crate add these checks themselves.
 pub fn check_connections(cx: &mut Context, db: &str) {
     cx.databases().check_search_path();
     cx.databases().set_check(db, "cannot use schema `pgq`", |client| Ok(require_callable(client)?));
@@ -172,7 +172,8 @@ const UNTRUSTED_SCHEMA: &str = concat!(
     " limit 1"
 );
 
-/// $1 name of a function, as in a queue's setting `extra_maint`. As [`UNTRUSTED_OBJECT`], for the function and its schema.
+/// $1 name of a function, as in a queue's setting `extra_maint`. As [`UNTRUSTED_OBJECT`], for the function and its
+/// schema.
 const UNTRUSTED_FUNCTION: &str = concat!(
     "select what, owner::pg_catalog.regrole::pg_catalog.text, pg_catalog.quote_ident(",
     me!(),

@@ -85,9 +85,9 @@ fn schemas(client: &mut impl GenericClient) -> Result<&'static [&'static str], E
     Ok(if State::read(client)?.has_own_coop() { &["pgq", "pgq_coop"] } else { &["pgq"] })
 }
 
-/// Removes PgQ in one transaction: queues, events, positions, failed events, triggers that insert events, schema `pgq_coop`,
-/// and all objects that depend on any of these. Logs each dependent object. Returns the kind of PgQ that was removed, or
-/// `None` when none was installed. The roles stay, since other databases of the cluster may use them.
+/// Removes PgQ in one transaction: queues, events, positions, failed events, triggers that insert events, schema
+/// `pgq_coop`, and all objects that depend on any of these. Logs each dependent object. Returns the kind of PgQ that
+/// was removed, or `None` when none was installed. The roles stay, since other databases of the cluster may use them.
 ///
 /// # Errors
 ///

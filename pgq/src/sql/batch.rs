@@ -54,8 +54,8 @@ pub(crate) use holder;
 /// $1 a limit on each statement, as the server shows it. For the rest of the transaction.
 pub(crate) const LIMIT_STATEMENTS: &str = "select pg_catalog.set_config('statement_timeout', $1, true)";
 
-/// Lets a transaction that only holds a lock stay open without limit, and makes the server end it soon after the client's
-/// machine stops responding.
+/// Lets a transaction that only holds a lock stay open without limit, and makes the server end it soon after the
+/// client's machine stops responding.
 pub(crate) const KEEP_LOCK: &str = "select pg_catalog.set_config(name, value, true) from (values \
          ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'), \
          ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'), \

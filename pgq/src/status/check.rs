@@ -16,8 +16,8 @@ const MAX_LISTED: usize = 5;
 
 /// The result of a check: a severity and the problems.
 ///
-/// `Display` shows one line in the format of Nagios plugins: the level, the problems with the most severe first, and after
-/// a `|` the largest value of each kind.
+/// `Display` shows one line in the format of Nagios plugins: the level, the problems with the most severe first, and
+/// after a `|` the largest value of each kind.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Verdict {
@@ -197,8 +197,8 @@ fn in_thousandths(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-/// Returns whether a consumer has nothing to process: a subconsumer without a batch, or the consumer of a queue without a
-/// ticker of this database that has processed all ticks.
+/// Returns whether a consumer has nothing to process: a subconsumer without a batch, or the consumer of a queue without
+/// a ticker of this database that has processed all ticks.
 fn has_to_wait(queue: &QueueStatus, consumer: &ConsumerStatus) -> bool {
     consumer.waits_for_batch() || ((queue.paused || queue.external) && consumer.pending_events == Some(0))
 }

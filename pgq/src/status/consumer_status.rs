@@ -31,8 +31,8 @@ pub struct ConsumerStatus {
     /// The number of event ids between the consumer's tick and the queue's last tick, which approximates the number of
     /// pending events.
     pub pending_events: Option<i64>,
-    /// The number of events that wait for a retry; `None` when this role may not read them, and for a subconsumer, whose
-    /// retry events belong to its consumer.
+    /// The number of events that wait for a retry; `None` when this role may not read them, and for a subconsumer,
+    /// whose retry events belong to its consumer.
     pub retry_events: Option<u64>,
     /// The number of failed events; `None` as for [`retry_events`](ConsumerStatus::retry_events), and when
     /// failed events are not installed.

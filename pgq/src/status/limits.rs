@@ -79,8 +79,8 @@ impl FromStr for Limit {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The age of a queue's last tick, in seconds. `off` also disables the warnings about paused queues and queues without
-    /// a tick. Defaults to 60 and 300.
+    /// The age of a queue's last tick, in seconds. `off` also disables the warnings about paused queues and queues
+    /// without a tick. Defaults to 60 and 300.
     pub ticker_lag: Limit,
     /// A consumer's lag, in seconds. Defaults to 300 and 3600.
     pub consumer_lag: Limit,

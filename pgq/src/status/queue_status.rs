@@ -22,8 +22,8 @@ pub struct QueueStatus {
     pub ticker_lag: Option<Duration>,
     /// Events per second over the last twenty ticks; `None` with too few ticks.
     pub events_per_second: Option<f64>,
-    /// The number of event ids assigned since the last tick, which approximates the number of events. Ids assigned to open
-    /// or aborted transactions are counted; events inserted with an explicit id are not.
+    /// The number of event ids assigned since the last tick, which approximates the number of events. Ids assigned to
+    /// open or aborted transactions are counted; events inserted with an explicit id are not.
     pub new_events: Option<i64>,
     /// The last tick.
     pub last_tick: Option<i64>,
@@ -58,8 +58,8 @@ pub struct Rotation {
     /// Whether the next rotation is due. The next maintenance run does it.
     #[serde(rename = "due")]
     pub is_due: bool,
-    /// The causes that hold up a due rotation: consumers first, ordered by lag, the largest first. Empty when the rotation
-    /// is not due or not held up.
+    /// The causes that hold up a due rotation: consumers first, ordered by lag, the largest first. Empty when the
+    /// rotation is not due or not held up.
     pub held_up_by: Vec<Holder>,
 }
 

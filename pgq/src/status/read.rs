@@ -26,8 +26,8 @@ use crate::time::seconds;
 /// The query also returns the values of [`RotationState`]: transaction ids, and the table that the next rotation
 /// truncates.
 ///
-/// The query does not call `pgq.get_queue_info`, which fails for a queue without an event sequence and, in the extension
-/// before PostgreSQL 17, for a tick at `infinity`. Events per second are those of the last twenty ticks.
+/// The query does not call `pgq.get_queue_info`, which fails for a queue without an event sequence and, in the
+/// extension before PostgreSQL 17, for a tick at `infinity`. Events per second are those of the last twenty ticks.
 fn queues(retry: bool) -> String {
     let (retry, waiting) = match retry {
         true => (
@@ -76,8 +76,8 @@ fn queues(retry: bool) -> String {
 
 /// Makes the query for all consumers of all queues.
 ///
-/// A subconsumer has the id of its consumer, and its name begins with the consumer's name. Retry events and failed events
-/// count for the consumer.
+/// A subconsumer has the id of its consumer, and its name begins with the consumer's name. Retry events and failed
+/// events count for the consumer.
 fn consumers(retry: bool, failed: Failed) -> String {
     let of_main = |count: &str| format!("case when co_name = main then {count} end");
     let counts = |table: &str| {

@@ -120,8 +120,8 @@ fn consumers(queue: &QueueStatus) -> Vec<Holder> {
 
 /// $1 a transaction id. Returns the cluster's running transactions with this id or an older one, the oldest first.
 ///
-/// Every role may see the locks that transactions hold on their own ids. The locks show the lower 32 bits of an id, which
-/// suffice: no running transaction is farther than 2^31 from the next id.
+/// Every role may see the locks that transactions hold on their own ids. The locks show the lower 32 bits of an id,
+/// which suffice: no running transaction is farther than 2^31 from the next id.
 const OLD_TRANSACTIONS: &str = of_transactions!(
     "held.id",
     "select * from ( \
@@ -133,8 +133,8 @@ const OLD_TRANSACTIONS: &str = of_transactions!(
      where id <= $1"
 );
 
-/// Adds the transactions that hold up rotations. `held` lists indexes of queues, each with the newest transaction id that
-/// holds it up.
+/// Adds the transactions that hold up rotations. `held` lists indexes of queues, each with the newest transaction id
+/// that holds it up.
 fn add_transactions(
     client: &mut impl GenericClient,
     queues: &mut [QueueStatus],
@@ -149,8 +149,8 @@ fn add_transactions(
     Ok(())
 }
 
-/// Adds the transactions that use a table which a rotation would truncate. `held` lists indexes of queues, each with that
-/// table.
+/// Adds the transactions that use a table which a rotation would truncate. `held` lists indexes of queues, each with
+/// that table.
 fn add_locks(
     client: &mut impl GenericClient,
     queues: &mut [QueueStatus],

@@ -12,7 +12,8 @@ const QUEUE_TITLES: [&str; 7] = ["Event queue", "Rotation", "Ticker", "TLag", "E
 const CONSUMER_TITLES: [&str; 7] = ["Consumer", "Lag", "LastSeen", "Pending", "Failed", "Retry", ""];
 
 /// Shows a table of the queues and a table of their consumers. Below, a line that begins with `*` shows each cause that
-/// holds up a rotation, and a line that begins with `!` each problem. A `*` in a table marks the queue and the consumers.
+/// holds up a rotation, and a line that begins with `!` each problem. A `*` in a table marks the queue and the
+/// consumers.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let schema = self.schema.map(|kind| format!(" ({kind})")).unwrap_or_default();

@@ -1,7 +1,8 @@
 //! The ticker's cache of queues, which makes a round without new events cheap.
 //!
 //! New events cannot make a queue due while no transaction has ended except the ticker's own. An update of the cache is
-//! then one short statement. After other transactions it also reads the queues' sequences, and once a second the queues.
+//! then one short statement. After other transactions it also reads the queues' sequences, and once a second the
+//! queues.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

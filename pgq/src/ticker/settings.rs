@@ -15,8 +15,8 @@ pub struct TickerSettings {
     pub retry_delay: Duration,
     /// Time between two rounds of maintenance. Defaults to 600 seconds.
     pub maint_delay: Duration,
-    /// Time to wait after a failed round. Another ticker, which checks once a second, can take over meanwhile. Defaults to
-    /// 5 seconds.
+    /// Time to wait after a failed round. Another ticker, which checks once a second, can take over meanwhile. Defaults
+    /// to 5 seconds.
     pub exception_sleep: Duration,
     /// Age at which connections are replaced. Defaults to 20 minutes.
     pub connection_lifetime: Duration,

@@ -17,8 +17,8 @@ impl SnapshotMark {
         Some(SnapshotMark { next, running: parts.next()?.to_owned() })
     }
 
-    /// Ignores a transaction: the ticker's own. If another transaction has been assigned an id in the meantime, the next
-    /// mark differs from this one.
+    /// Ignores a transaction: the ticker's own. If another transaction has been assigned an id in the meantime, the
+    /// next mark differs from this one.
     pub(super) fn skip(&mut self, id: u64) {
         if self.next == id {
             self.next += 1;

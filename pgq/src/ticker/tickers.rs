@@ -53,8 +53,8 @@ impl Tickers {
         TickersLoop::new(self.clone(), plan)
     }
 
-    /// Returns the name of each database and the status of its ticker. If the plan has one connection string, the name is
-    /// `db`.
+    /// Returns the name of each database and the status of its ticker. If the plan has one connection string, the name
+    /// is `db`.
     pub fn status(&self) -> Vec<(String, TickerStatus)> {
         let group = self.lock();
         group.running.iter().map(|(name, ticker)| (name.clone(), ticker.state().status())).collect()
@@ -131,16 +131,16 @@ impl Tickers {
         stuck.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Returns whether all tickers hang: the current round of each began longer ago than this. A ticker whose rounds fail
-    /// does not hang. Returns `false` if there are no tickers.
+    /// Returns whether all tickers hang: the current round of each began longer ago than this. A ticker whose rounds
+    /// fail does not hang. Returns `false` if there are no tickers.
     pub fn all_are_stuck(&self, longer_than: Duration) -> bool {
         let group = self.lock();
         let mut tickers = group.running.values().peekable();
         tickers.peek().is_some() && tickers.all(|ticker| ticker.state().is_stuck(longer_than))
     }
 
-    /// Returns how many tickers are leader, standby and away, and the sums of their ticks, retried events and maintenance
-    /// operations.
+    /// Returns how many tickers are leader, standby and away, and the sums of their ticks, retried events and
+    /// maintenance operations.
     fn totals(&self) -> ([usize; 3], [u64; 3]) {
         let (mut roles, mut work) = ([0; 3], [0; 3]);
         for (_, status) in self.status() {

@@ -207,8 +207,8 @@ impl Ticking {
         Ok(())
     }
 
-    /// Ticks the queues after several locked ones in one transaction. If that waits for a lock too, all ticks wait for the
-    /// same lock, and waiting for it once for each queue could take minutes.
+    /// Ticks the queues after several locked ones in one transaction. If that waits for a lock too, all ticks wait for
+    /// the same lock, and waiting for it once for each queue could take minutes.
     fn tick_rest(&mut self, db: &mut Connection, queues: &[i32], control: &Control) -> Result<(), Error> {
         if queues.is_empty() {
             return Ok(());
@@ -251,8 +251,8 @@ impl Ticking {
         Ok(Ticked::Answered)
     }
 
-    /// Ticks queues in one transaction. After an error that notifications may have caused, ticks them without, and omits
-    /// notifications for the rest of the round if that helps.
+    /// Ticks queues in one transaction. After an error that notifications may have caused, ticks them without, and
+    /// omits notifications for the rest of the round if that helps.
     fn tick(
         &mut self,
         db: &mut Connection,

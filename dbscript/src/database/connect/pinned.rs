@@ -79,8 +79,8 @@ fn refusing() -> MutexGuard<'static, BTreeSet<String>> {
     REFUSING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Fails when a schema precedes `pg_catalog`, since any operator may then be one of that schema. Fails when a setting of
-/// the database gives a superuser's session another role.
+/// Fails when a schema precedes `pg_catalog`, since any operator may then be one of that schema. Fails when a setting
+/// of the database gives a superuser's session another role.
 fn check(client: &mut Client) -> Result<(), BoxError> {
     let row = client.query_typed_one(SESSION, &[])?;
     let (schemas, has_other_role): (Vec<String>, bool) = (row.get(0), row.get(1));

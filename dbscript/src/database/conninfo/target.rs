@@ -12,7 +12,8 @@ use crate::database::tls::TlsSettings;
 pub(crate) struct Target {
     /// The servers to try, in order; never empty.
     pub(crate) hosts: Vec<Endpoint>,
-    /// The settings of all hosts: user, database, options, time-outs. Contains no hosts, ports, passwords or TLS settings.
+    /// The settings of all hosts: user, database, options, time-outs. Contains no hosts, ports, passwords or TLS
+    /// settings.
     pub(crate) common: Config,
     pub(crate) tls: TlsSettings,
     pub(crate) session: SessionAttrs,

@@ -18,8 +18,8 @@ pub(crate) struct LocalSocket {
 }
 
 impl LocalSocket {
-    /// Chooses the address for the socket of a port in a folder. The listener must live until the driver has its stream;
-    /// nothing is sent to others that connect to it.
+    /// Chooses the address for the socket of a port in a folder. The listener must live until the driver has its
+    /// stream; nothing is sent to others that connect to it.
     ///
     /// # Errors
     ///

@@ -67,8 +67,8 @@ struct RotationFailure {
 }
 
 impl LogFile {
-    /// Makes a file that is opened with the first line, and truncated then if the mode is [`OpenMode::Truncate`]. Creates its
-    /// folder where it is missing.
+    /// Makes a file that is opened with the first line, and truncated then if the mode is [`OpenMode::Truncate`].
+    /// Creates its folder where it is missing.
     ///
     /// # Errors
     ///

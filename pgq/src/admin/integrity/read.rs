@@ -15,8 +15,8 @@ const TABLES_PER_STATEMENT: usize = 60;
 
 /// Finds the inconsistencies of PgQ's tables, the most severe first.
 ///
-/// Objects that this role may not read are skipped. Events are found by the index on their transaction id, so their number
-/// does not matter.
+/// Objects that this role may not read are skipped. Events are found by the index on their transaction id, so their
+/// number does not matter.
 ///
 /// # Errors
 ///

@@ -21,8 +21,8 @@ pub struct Repair {
     pub remaining: Vec<Finding>,
 }
 
-/// Repairs inconsistencies in one transaction. `confirmed` contains the findings of [`inspect`] whose repair an operator
-/// has confirmed.
+/// Repairs inconsistencies in one transaction. `confirmed` contains the findings of [`inspect`] whose repair an
+/// operator has confirmed.
 ///
 /// The transaction locks out ticks, registrations, rotations, and the opening and finishing of batches.
 ///
@@ -33,8 +33,8 @@ pub struct Repair {
 ///
 /// The repair rewrites rows of events, which takes as long as reading the queue's tables.
 ///
-/// Waits up to 5 seconds for each lock, or the session's `lock_timeout` if that is set. Needs the rights of the owner of
-/// PgQ's tables.
+/// Waits up to 5 seconds for each lock, or the session's `lock_timeout` if that is set. Needs the rights of the owner
+/// of PgQ's tables.
 ///
 /// # Errors
 ///
@@ -62,8 +62,8 @@ const LIMIT_LOCK_WAITS: &str = "select before, pg_catalog.set_config('lock_timeo
          case before when '0' then '5s' else before end, true) \
      from (select pg_catalog.current_setting('lock_timeout'::pg_catalog.text) as before offset 0) setting";
 
-/// Locks out ticks, registrations, rotations, and the opening and finishing of batches until the end of the transaction.
-/// Fails, later, where row security would hide rows.
+/// Locks out ticks, registrations, rotations, and the opening and finishing of batches until the end of the
+/// transaction. Fails, later, where row security would hide rows.
 const LOCK_ALL: &str = "set local row_security = off; \
      select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgq ticker'::pg_catalog.text), -1); \
      lock table pgq.queue, pgq.consumer, pgq.subscription in share row exclusive mode; \
@@ -98,7 +98,8 @@ const STEPS: [&str; 6] = [
     include_str!("../../../sql/integrity/repair_queue_sequences.sql"),
 ];
 
-/// $1 names of queues. Makes a tick for each of them that this database ticks, and has the ticker make another one soon.
+/// $1 names of queues. Makes a tick for each of them that this database ticks, and has the ticker make another one
+/// soon.
 const TICK_REPAIRED: &str = "select pgq.force_tick(queue_name), pgq.ticker(queue_name), pgq.force_tick(queue_name) \
      from pgq.queue \
      where queue_name = any ($1) and not queue_external_ticker and not queue_ticker_paused";

@@ -18,8 +18,8 @@ const SHOWN: usize = 20;
 
 /// The file that holds a consumer's tick: a plain number, as python-pgq writes and reads it.
 ///
-/// The tick's time is in a second file beside it, by the tick's number. That file is replaced first, and contains the tick
-/// before as well (DESIGN.md, D33). A number that is not in the second file was written by another program.
+/// The tick's time is in a second file beside it, by the tick's number. That file is replaced first, and contains the
+/// tick before as well (DESIGN.md, D33). A number that is not in the second file was written by another program.
 #[derive(Clone, Debug)]
 pub(crate) struct TrackingFile {
     path: PathBuf,

@@ -90,9 +90,9 @@ pub trait Delivery {
         Ok(())
     }
 
-    /// Returns the tick at which a [`ConsumerKind::Local`] delivery continues, if it differs from the queue, where the consumer
-    /// stands at tick `at` or is not registered. Called once, with the consumer's lock held. A tick that the queue does
-    /// not have, or has with another time, is an error. Defaults to `None`: the queue's position.
+    /// Returns the tick at which a [`ConsumerKind::Local`] delivery continues, if it differs from the queue, where the
+    /// consumer stands at tick `at` or is not registered. Called once, with the consumer's lock held. A tick that the
+    /// queue does not have, or has with another time, is an error. Defaults to `None`: the queue's position.
     ///
     /// # Errors
     ///

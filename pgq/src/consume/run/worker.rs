@@ -113,8 +113,8 @@ impl Worker {
 }
 
 /// A running worker. Dropping it stops the worker and waits for the current batch, for a few seconds at most
-/// ([`dbscript::DROP_LIMIT`]); a batch that takes longer is aborted. [`join`](WorkerHandle::join) waits however long the
-/// batch takes.
+/// ([`dbscript::DROP_LIMIT`]); a batch that takes longer is aborted. [`join`](WorkerHandle::join) waits however long
+/// the batch takes.
 pub struct WorkerHandle(dbscript::WorkerHandle);
 
 impl WorkerHandle {

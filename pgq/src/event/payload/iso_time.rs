@@ -2,8 +2,8 @@
 
 use std::any::type_name;
 
-/// Returns whether a type, by its name, is one of `chrono`'s, which need a `T` between date and time. Other types get the
-/// text unchanged (DESIGN.md, D41).
+/// Returns whether a type, by its name, is one of `chrono`'s, which need a `T` between date and time. Other types get
+/// the text unchanged (DESIGN.md, D41).
 pub(super) fn is_wanted_by<T>() -> bool {
     type_name::<T>().starts_with("chrono::")
 }

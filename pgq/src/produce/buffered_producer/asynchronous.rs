@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::event::owned_event::OwnedEvent;
 
 /// For asynchronous code, with the feature `tokio`. [`try_send`](BufferedProducer::try_send) and
-/// [`stats`](BufferedProducer::stats) do not block and can be used there too. Dropping the last clone blocks for up to 5
-/// seconds: [close the producer](BufferedProducer::close_async) before.
+/// [`stats`](BufferedProducer::stats) do not block and can be used there too. Dropping the last clone blocks for up to
+/// 5 seconds: [close the producer](BufferedProducer::close_async) before.
 impl BufferedProducer {
     /// As [`send`](BufferedProducer::send), without blocking. If the future is dropped, the event is not sent.
     ///
@@ -63,8 +63,8 @@ impl BufferedProducer {
 
     /// As [`close`](BufferedProducer::close), without blocking.
     ///
-    /// If the future is dropped, the producer is closed nevertheless, and the number of events that were not inserted is
-    /// logged.
+    /// If the future is dropped, the producer is closed nevertheless, and the number of events that were not inserted
+    /// is logged.
     ///
     /// # Errors
     ///

@@ -54,15 +54,15 @@ impl BufferedProducerBuilder {
         BufferedProducerBuilder { worker, queue: queue.to_owned(), limits, patience: DEFAULT_PATIENCE }
     }
 
-    /// Sets how many events are held, including those that are being written. A transaction inserts at most half of this
-    /// number. Defaults to 10,000.
+    /// Sets how many events are held, including those that are being written. A transaction inserts at most half of
+    /// this number. Defaults to 10,000.
     pub fn max_events(mut self, events: usize) -> BufferedProducerBuilder {
         self.limits.events = events.max(1);
         self
     }
 
-    /// Sets the memory of the held events, in bytes. A transaction inserts about half of it. A larger event is held alone.
-    /// Defaults to 16 MiB.
+    /// Sets the memory of the held events, in bytes. A transaction inserts about half of it. A larger event is held
+    /// alone. Defaults to 16 MiB.
     pub fn max_bytes(mut self, bytes: usize) -> BufferedProducerBuilder {
         self.limits.bytes = bytes;
         self
@@ -74,16 +74,16 @@ impl BufferedProducerBuilder {
         self
     }
 
-    /// Sets the delays between retries of a failed transaction: `first`, then twice the delay before, up to `longest`, plus
-    /// a random part of up to 20 %. While a [`flush`](BufferedProducer::flush) or a [`close`](BufferedProducer::close)
-    /// waits, every delay is the first. Defaults to 0.1 and 20 seconds.
+    /// Sets the delays between retries of a failed transaction: `first`, then twice the delay before, up to `longest`,
+    /// plus a random part of up to 20 %. While a [`flush`](BufferedProducer::flush) or a
+    /// [`close`](BufferedProducer::close) waits, every delay is the first. Defaults to 0.1 and 20 seconds.
     pub fn retry_delays(mut self, first: Duration, longest: Duration) -> BufferedProducerBuilder {
         self.limits.retry = retry(first, longest);
         self
     }
 
-    /// Sets for how long [`flush`](BufferedProducer::flush) and [`close`](BufferedProducer::close) wait for a server that is
-    /// slow or not reachable. Dropping the last clone waits for at most 5 seconds. Defaults to 60 seconds.
+    /// Sets for how long [`flush`](BufferedProducer::flush) and [`close`](BufferedProducer::close) wait for a server
+    /// that is slow or not reachable. Dropping the last clone waits for at most 5 seconds. Defaults to 60 seconds.
     pub fn patience(mut self, patience: Duration) -> BufferedProducerBuilder {
         self.patience = patience;
         self

@@ -18,8 +18,8 @@ impl CloseError {
 
     /// Returns the events that may not be inserted, in the order in which they were sent.
     ///
-    /// If the connection broke during a commit, some of them may be inserted. If the producer was closed before, there are
-    /// none: the first call has returned them.
+    /// If the connection broke during a commit, some of them may be inserted. If the producer was closed before, there
+    /// are none: the first call has returned them.
     pub fn events(&self) -> &[OwnedEvent] {
         &self.events
     }

@@ -223,8 +223,8 @@ impl PendingEvents {
             Some(FailureStreak::new(error, self.attempts, before.as_ref(), &self.limits.retry, now));
     }
 
-    /// Records that the server refuses an event of the batch. Halves the batch until one event is left, and keeps that event
-    /// apart. Returns the error that names it.
+    /// Records that the server refuses an event of the batch. Halves the batch until one event is left, and keeps that
+    /// event apart. Returns the error that names it.
     pub(super) fn refused(&mut self, error: &Error) -> Option<Error> {
         self.failed += 1;
         self.trouble = None;

@@ -29,8 +29,8 @@ pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
 const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '2s'; \
      set local row_security = off";
 
-/// Makes the statements that do for one queue what `pgq.maint_retry_events` does for all: they insert at most ten events
-/// with their ids and owners, one session at a time, and return how many.
+/// Makes the statements that do for one queue what `pgq.maint_retry_events` does for all: they insert at most ten
+/// events with their ids and owners, one session at a time, and return how many.
 fn events(queue: i32) -> String {
     format!(
         "{PATIENCE}; lock table pgq.retry_queue in share update exclusive mode; \
