@@ -1,4 +1,4 @@
-//! What is wrong is told in one clear line, with the right exit status, and without secrets.
+//! Errors are reported in one clear line, with the right exit status, and without secrets.
 
 use std::fs;
 use std::process::Command;
@@ -264,7 +264,7 @@ fn files_that_cannot_be_used() {
 }
 
 #[test]
-fn an_unknown_key_is_told_with_the_nearest_name() {
+fn an_unknown_key_is_reported_with_a_suggestion() {
     let pair = Pair::create();
     pair.write_ini("pgq_lazy_fetsh = 5\n");
     let log = errors(&pair.drain());

@@ -215,7 +215,7 @@ fn a_restart_of_the_server_loses_nothing() {
 }
 
 #[test]
-fn a_missing_queue_is_told_and_what_was_sent_stays() {
+fn a_missing_queue_is_reported_and_sent_events_stay() {
     for kind in KINDS {
         let (database, mut client) = database(kind, "buffered");
         let error = BufferedProducer::builder(&database.conninfo(), "nope").spawn().expect_err("no queue");
@@ -289,7 +289,7 @@ fn patience_has_an_end() {
 }
 
 #[test]
-fn a_flush_tells_why_the_server_is_away() {
+fn a_flush_reports_why_the_server_is_unavailable() {
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
     server.create_database("away");
     let mut client = server.client("away");
@@ -320,7 +320,7 @@ fn dropping_the_last_clone_writes_the_rest() {
 }
 
 #[test]
-fn what_no_server_can_store_is_refused_at_once() {
+fn values_that_no_server_can_store_are_refused_at_once() {
     let (database, mut client) = queues::database("buffered", QUEUE);
     let producer = builder(&database.conninfo()).spawn().expect("up");
     let before = |seconds: i64| {

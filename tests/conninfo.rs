@@ -99,11 +99,11 @@ impl Bench {
 
     fn ours(&self, text: &str, env: Env<'_>) -> Result<String, String> {
         let output = self.run(text, env);
-        let told = errors(&output);
-        assert!(!told.contains(PASSWORD), "{told}");
+        let received = errors(&output);
+        assert!(!received.contains(PASSWORD), "{received}");
         if !output.status.success() {
-            assert_eq!(told.lines().count(), 1, "{told}");
-            return Err(told);
+            assert_eq!(received.lines().count(), 1, "{received}");
+            return Err(received);
         }
         let databases = ["postgres", "other"].into_iter();
         let rows = databases.flat_map(|database| {
@@ -280,10 +280,10 @@ fn a_password_file_that_others_can_read_is_warned_about_once_and_ignored() {
     let path = bench.write(".pgpass", "*:*:*:*:s3cr\\:et\n", 0o640);
     let refused = bench.run("user=locked", &[]);
     assert_eq!(refused.status.code(), Some(1));
-    let told = errors(&refused);
+    let received = errors(&refused);
     let warning = format!("WARNING password file `{path}` is ignored: group or others have access");
-    assert_eq!(told.matches(&warning).count(), 1, "{told}");
-    assert!(told.contains("password missing"), "{told}");
+    assert_eq!(received.matches(&warning).count(), 1, "{received}");
+    assert!(received.contains("password missing"), "{received}");
     bench.write(".pgpass", "*:*:*:*:s3cr\\:et\n", 0o600);
     bench.same("user=locked", &[]);
 }

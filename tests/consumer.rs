@@ -135,7 +135,7 @@ fn retried_events_come_back_to_their_consumer_alone() {
 }
 
 #[test]
-fn a_retry_that_is_not_due_stays_away() {
+fn a_retry_that_is_not_due_is_not_delivered() {
     let (_database, mut client) = queues::database("later", QUEUE);
     let subscription = subscribe(&mut client, |_| ());
     queues::insert(&mut client, QUEUE, 0, 1);

@@ -199,7 +199,7 @@ fn a_reload_of_a_broken_file_keeps_the_old_configuration() {
 }
 
 #[test]
-fn a_reload_warns_of_what_it_cannot_change() {
+fn a_reload_warns_of_settings_that_it_cannot_change() {
     let pair = Pair::create();
     pair.register();
     let mover = Running::start(&mut pair.mover(&[]));

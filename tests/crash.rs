@@ -31,13 +31,13 @@ const STEPS: [Step; 5] = [Step::Copy, Step::Record, Step::TargetCommit, Step::Fi
 
 /// What happens at that point.
 #[derive(Clone, Copy, Debug)]
-enum Blow {
-    KillMover,
-    TerminateSource,
-    TerminateTarget,
+enum Kill {
+    Mover,
+    SourceSession,
+    TargetSession,
 }
 
-const BLOWS: [Blow; 3] = [Blow::KillMover, Blow::TerminateSource, Blow::TerminateTarget];
+const KILLS: [Kill; 3] = [Kill::Mover, Kill::SourceSession, Kill::TargetSession];
 
 const GATE: i64 = 4711;
 
@@ -54,7 +54,7 @@ fn gate(client: &mut Client, table: &str, when: &str) {
 }
 
 /// Holds the mover at a step, strikes, lets go.
-fn strike(pair: &Pair, step: Step, blow: Blow, mover: &mut Running) {
+fn strike(pair: &Pair, step: Step, kill: Kill, mover: &mut Running) {
     let (mut source, mut target) = (pair.source_client(), pair.target_client());
     let (mut source_holder, mut target_holder) = (pair.source_client(), pair.target_client());
     let mut at_source = source_holder.transaction().expect("begin");
@@ -78,23 +78,23 @@ fn strike(pair: &Pair, step: Step, blow: Blow, mover: &mut Running) {
         at_source.batch_execute("lock table pgq.subscription in exclusive mode").expect("locked");
         at_target.rollback().expect("released");
         wait_blocked(&mut source);
-        hit(&mut source, &mut target, blow, mover);
+        hit(&mut source, &mut target, kill, mover);
     } else {
-        hit(&mut source, &mut target, blow, mover);
+        hit(&mut source, &mut target, kill, mover);
         at_target.rollback().expect("released");
     }
     at_source.rollback().expect("released");
 }
 
-fn hit(source: &mut Client, target: &mut Client, blow: Blow, mover: &mut Running) {
-    let client = match blow {
-        Blow::KillMover => {
+fn hit(source: &mut Client, target: &mut Client, kill: Kill, mover: &mut Running) {
+    let client = match kill {
+        Kill::Mover => {
             mover.signal(Signal::SIGKILL);
             mover.wait();
             return;
         }
-        Blow::TerminateSource => source,
-        Blow::TerminateTarget => target,
+        Kill::SourceSession => source,
+        Kill::TargetSession => target,
     };
     let killed = client
         .query(
@@ -107,17 +107,17 @@ fn hit(source: &mut Client, target: &mut Client, blow: Blow, mover: &mut Running
 }
 
 #[test]
-fn a_blow_at_any_step_loses_and_doubles_nothing() {
+fn a_kill_at_any_step_loses_and_doubles_nothing() {
     for step in STEPS {
-        for blow in BLOWS {
+        for kill in KILLS {
             let pair = Pair::on_two_servers();
             gate(&mut pair.target_client(), "pgq_ext.completed_tick", "");
             let finished = "when (new.sub_batch is null)";
             gate(&mut pair.source_client(), "pgq.subscription", finished);
             pair.register();
             let mut mover = Running::start(&mut pair.mover(&[]));
-            strike(&pair, step, blow, &mut mover);
-            if let Blow::KillMover = blow {
+            strike(&pair, step, kill, &mut mover);
+            if let Kill::Mover = kill {
                 mover = Running::start(&mut pair.mover(&[]));
             }
             let (mut source, mut target) = (pair.source_client(), pair.target_client());
@@ -126,8 +126,8 @@ fn a_blow_at_any_step_loses_and_doubles_nothing() {
             wait_for("the mover to recover", || {
                 queues::position(&mut source, SOURCE_QUEUE, JOB) == (last, None)
             });
-            assert!(mover.is_running(), "{step:?} {blow:?}: {}", pair.log());
-            assert_eq!(queues::count(&mut target, TARGET_QUEUE), 250, "{step:?} {blow:?}: {}", pair.log());
+            assert!(mover.is_running(), "{step:?} {kill:?}: {}", pair.log());
+            assert_eq!(queues::count(&mut target, TARGET_QUEUE), 250, "{step:?} {kill:?}: {}", pair.log());
             pair.assert_moved();
         }
     }
@@ -179,7 +179,7 @@ impl Random {
     }
 }
 
-/// Runs `work` with a connection again and again until told to end; reconnects when the server is away.
+/// Runs `work` with a connection again and again until the test ends it; reconnects when the server is unavailable.
 fn keep_doing(
     conninfo: &str,
     end: &AtomicBool,
@@ -242,7 +242,7 @@ fn terminate(client: &mut Client) {
 
 /// `CRASH_ROUNDS` sets the number of rounds, `CRASH_SEED` repeats a run's choices.
 #[test]
-fn random_blows_while_events_stream_in_lose_and_double_nothing() {
+fn random_kills_while_events_stream_in_lose_and_double_nothing() {
     let pair = Pair::on_two_own_servers();
     pair.register();
     let seed = seed();
@@ -271,7 +271,7 @@ fn random_blows_while_events_stream_in_lose_and_double_nothing() {
                     mover = Running::start(&mut pair.mover(&[]));
                 }
             }
-            // A blow amid its start ends the mover; whoever runs it starts it again.
+            // A kill amid its start ends the mover; whoever runs it starts it again.
             if !mover.is_running() {
                 mover = Running::start(&mut pair.mover(&[]));
             }

@@ -150,7 +150,7 @@ fn a_failed_start_is_returned() {
 }
 
 #[test]
-fn a_connection_string_that_is_none_is_told_at_once() {
+fn an_invalid_connection_string_is_reported_at_once() {
     let (script, rounds) = sql("select 1");
     let error =
         Worker::new("broken").database("db", "dbnam=nope").spawn(script).expect_err("unknown keyword");

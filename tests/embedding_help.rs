@@ -22,8 +22,8 @@ impl Consumer for Obedient {
         self.0.push(data.to_owned());
         match data {
             "retry" => Ok(Outcome::Retry(Duration::from_secs(60))),
-            "fail" => Ok(Outcome::Failed("told to".to_owned())),
-            "error" => Err("told to".into()),
+            "fail" => Ok(Outcome::Failed("on purpose".to_owned())),
+            "error" => Err("on purpose".into()),
             _ => Ok(Outcome::Done),
         }
     }
@@ -59,7 +59,7 @@ fn a_test_ticks_and_drains() {
     insert(&mut client, "error");
     force_tick(&mut client, QUEUE).expect("ticked");
     let error = worker().drain(&mut consumer).expect_err("the batch fails");
-    assert!(dbscript::describe(&error).ends_with("told to"), "{error:?}");
+    assert!(dbscript::describe(&error).ends_with("on purpose"), "{error:?}");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_tick_that_cannot_be_made_is_an_error() {
     assert!(force_tick(&mut client, "nope").expect_err("no queue").kind() == pgq::ErrorKind::Missing);
 }
 
-/// Notes all that it is told.
+/// Notes each call of a hook.
 #[derive(Default)]
 struct Notes(Mutex<Vec<String>>);
 
@@ -101,7 +101,7 @@ impl Hooks for Notes {
 }
 
 #[test]
-fn hooks_are_told_of_batches_events_and_errors() {
+fn hooks_are_called_for_batches_events_and_errors() {
     let (database, mut client) = registered();
     for data in ["ok", "retry", "fail"] {
         insert(&mut client, data);
@@ -110,14 +110,15 @@ fn hooks_are_told_of_batches_events_and_errors() {
     let notes = Arc::new(Notes::default());
     let worker = || Worker::new(&database.conninfo(), QUEUE, "c").hooks(notes.clone());
     worker().drain(Obedient(Vec::new())).expect("drained");
-    let expected = ["batch of 1 ticks", "ok Done", "retry Retry(60s)", "fail Failed(\"told to\")", "3 1 1"];
+    let expected =
+        ["batch of 1 ticks", "ok Done", "retry Retry(60s)", "fail Failed(\"on purpose\")", "3 1 1"];
     assert_eq!(*notes.0.lock().expect("no panic"), expected);
 
     insert(&mut client, "error");
     force_tick(&mut client, QUEUE).expect("ticked");
     worker().drain(Obedient(Vec::new())).expect_err("the batch fails");
     let last = notes.0.lock().expect("no panic").last().cloned().expect("a note");
-    assert!(last.contains("queue `queue`, consumer `c`, batch") && last.ends_with("told to"), "{last}");
+    assert!(last.contains("queue `queue`, consumer `c`, batch") && last.ends_with("on purpose"), "{last}");
 }
 
 /// Reports that it is at work, and works until it is released, or for ever in the database.
@@ -147,10 +148,10 @@ fn a_stop_has_a_deadline() {
     insert(&mut client, "one");
     force_tick(&mut client, QUEUE).expect("ticked");
     let start = |in_database| {
-        let ((at_work, told), (go, wait)) = (channel(), channel());
+        let ((at_work, received), (go, wait)) = (channel(), channel());
         let consumer = Slow { at_work, go: wait, in_database };
         let worker = Worker::new(&database.conninfo(), QUEUE, "c").spawn(consumer).expect("up");
-        told.recv_timeout(Duration::from_secs(60)).expect("it is at work");
+        received.recv_timeout(Duration::from_secs(60)).expect("it is at work");
         (worker, go)
     };
 
@@ -192,7 +193,7 @@ fn several_workers_run_in_one_process() {
         names.map(|name| pgq::admin::count_failed_events(client, QUEUE, name).expect("counted"))
     };
     wait_for("each to give it up", || failed(&mut client) == [1, 1, 1]);
-    let told = notes.0.lock().expect("no panic").clone();
-    assert_eq!(told.iter().filter(|note| *note == "error failed: told to").count(), 3, "{told:?}");
+    let received = notes.0.lock().expect("no panic").clone();
+    assert_eq!(received.iter().filter(|note| *note == "error failed: on purpose").count(), 3, "{received:?}");
     wait_for("totals", || workers.iter().all(|worker| worker.totals().count("failed-events") == 1));
 }

@@ -79,7 +79,7 @@ fn messages_of_a_program_are_one_line_each() {
 }
 
 #[test]
-fn what_keeps_a_program_from_starting_is_written_out() {
+fn startup_errors_are_written_to_stderr() {
     let job = TestJob::sql("select 1");
     fs::write(job.path().join("file"), "").expect("writable");
     let evil = EVIL.replace(['\r', '\n', '\u{85}', '\u{2028}', '\u{2029}'], "");

@@ -67,7 +67,7 @@ fn a_failed_event_is_kept_as_it_was_with_its_reason() {
 }
 
 #[test]
-fn a_batch_that_comes_again_fails_an_event_once() {
+fn a_redelivered_batch_fails_an_event_once() {
     let (_database, mut client) = database();
     queues::insert(&mut client, QUEUE, 1, 1);
     queues::tick(&mut client, QUEUE);
@@ -215,7 +215,7 @@ fn wrong_arguments_are_named() {
 }
 
 #[test]
-fn the_library_says_what_is_missing() {
+fn the_library_names_the_missing_object() {
     let database = Database::create_with_extension("failed");
     let mut client = database.client();
     queues::create_extension(&mut client);

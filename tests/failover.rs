@@ -139,12 +139,12 @@ fn a_server_that_becomes_read_only_is_left() {
     let mut client = new.client("postgres");
     wait_for("rows on the second server", || rounds(&mut client) > 2);
     assert!(program.is_running());
-    // The session was there, and only its statement could tell.
+    // The session existed, and only its statement could show it.
     assert_eq!(inserter.log().matches("25006").count(), 1, "{}", inserter.log());
 }
 
 #[test]
-fn hosts_are_away_for_a_while() {
+fn hosts_are_unavailable_for_a_while() {
     let server = Server::builder().listen_localhost().start().unwrap_or_else(|error| panic!("{error}"));
     create_table(&server);
     let conninfo = format!("host=127.0.0.1,127.0.0.1 port=1,{} user=postgres", server.port());
@@ -159,7 +159,7 @@ fn hosts_are_away_for_a_while() {
 }
 
 #[test]
-fn one_line_tells_what_each_host_said() {
+fn one_line_reports_the_answer_of_each_host() {
     let server = Server::builder().listen_localhost().setting("default_transaction_read_only", "on").start();
     let server = server.unwrap_or_else(|error| panic!("{error}"));
     let port = server.port();

@@ -77,7 +77,7 @@ fn database(server: &Server, name: &str) -> Client {
     client
 }
 
-/// Inserts an event, ticks, and tells whoever listens, as this project's ticker does.
+/// Inserts an event, ticks, and notifies the listeners, as this project's ticker does.
 fn send(client: &mut Client, number: i64) {
     queues::insert(client, QUEUE, number, 1);
     queues::tick(client, QUEUE);

@@ -138,7 +138,7 @@ fn a_target_that_is_full_is_waited_for() {
 }
 
 #[test]
-fn a_target_queue_that_was_dropped_is_told_of_and_loses_nothing() {
+fn a_dropped_target_queue_is_reported_and_loses_nothing() {
     let pair = Pair::create();
     pair.register();
     let mut target = pair.target_client();

@@ -151,9 +151,9 @@ fn a_log_file_that_is_a_pipe_keeps_nobody() {
     let errors = File::create(job.path().join("errors")).expect("creatable");
     let mut running = Running::start_with(command.arg("lines.ini").current_dir(job.path()), errors);
     assert_eq!(running.wait(), Some(0));
-    let told = fs::read_to_string(job.path().join("errors")).expect("readable");
-    let warnings = told.lines().filter(|line| line.contains("WARNING")).count();
-    assert!((1..=2).contains(&warnings), "{warnings} lines tell of lost ones");
+    let received = fs::read_to_string(job.path().join("errors")).expect("readable");
+    let warnings = received.lines().filter(|line| line.contains("WARNING")).count();
+    assert!((1..=2).contains(&warnings), "{warnings} lines report lost ones");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn mend(client: &mut Client) {
 }
 
 #[test]
-fn an_error_that_repeats_is_told_once_a_minute_and_so_is_its_end() {
+fn a_repeating_error_and_its_end_are_logged_once_a_minute() {
     let (job, mut client) = broken_job("");
     let begin = Instant::now();
     let running = job.start(&[]);
@@ -50,7 +50,7 @@ fn an_error_that_repeats_is_told_once_a_minute_and_so_is_its_end() {
     job.wait_for("works again after");
     let minutes = usize::try_from(begin.elapsed().as_secs() / 60).expect("few");
     assert!((1..=1 + minutes).contains(&job.count("out of order")), "{}", job.log());
-    let line = job.log().lines().find(|line| line.contains("out of order")).expect("told").to_owned();
+    let line = job.log().lines().find(|line| line.contains("out of order")).expect("received").to_owned();
     for part in ["ERROR Job job failed: db (database `job_", "`select work()`", "ERROR P0001: out of order"] {
         assert!(line.contains(part), "`{part}` is not in: {line}");
     }
@@ -60,7 +60,7 @@ fn an_error_that_repeats_is_told_once_a_minute_and_so_is_its_end() {
 
 #[test]
 fn quiet_errors_are_warnings_while_they_are_young() {
-    let told = |more: &str| {
+    let received = |more: &str| {
         let (job, mut client) = broken_job(more);
         let _running = job.start(&[]);
         wait_for("a failed round", || rounds(&mut client) > 5);
@@ -68,14 +68,14 @@ fn quiet_errors_are_warnings_while_they_are_young() {
         (job.count("WARNING Job job failed"), job.count("ERROR Job job failed"), job.log())
     };
     for kinds in ["ALL", "P0001", "P0", "DataError, InternalError"] {
-        let (warnings, errors, log) = told(&format!("exception_quiet = {kinds}\n"));
+        let (warnings, errors, log) = received(&format!("exception_quiet = {kinds}\n"));
         assert!(warnings == 1 && errors == 0, "{kinds}: {log}");
     }
     for more in ["exception_quiet = 40, DataError\n", "exception_quiet = ALL\nexception_grace = 0\n"] {
-        let (warnings, errors, log) = told(more);
+        let (warnings, errors, log) = received(more);
         assert!(warnings == 0 && errors == 1, "{more}: {log}");
     }
-    let (.., log) = told("exception_quiet = UniqueViolation\n");
+    let (.., log) = received("exception_quiet = UniqueViolation\n");
     assert!(log.contains("WARNING exception_quiet: unknown kind of error `UniqueViolation`"));
 }
 
@@ -98,7 +98,7 @@ fn first_line_of_the_second_trouble(reset: &str) -> String {
     client.batch_execute("update state set broken = true").expect("updated");
     let after = || {
         let log = job.log();
-        let (_, after) = log.split_once("works again").expect("told");
+        let (_, after) = log.split_once("works again").expect("received");
         after.lines().find(|line| line.contains("out of order")).map(str::to_owned)
     };
     wait_for("the second trouble", || after().is_some());
@@ -154,7 +154,7 @@ fn cpu_ticks(running: &Running) -> u64 {
 }
 
 #[test]
-fn a_panic_is_a_failed_round_told_in_one_line() {
+fn a_panic_is_a_failed_round_reported_in_one_line() {
     let job = TestJob::of("moody", "moods = panic fail work\n");
     job.client().batch_execute("create table note (name text, pid int)").expect("created");
     let output = job.command(&["--set", "loop_delay=0.01"]).stderr(std::process::Stdio::piped()).spawn();
@@ -223,7 +223,7 @@ fn a_notification_ends_the_wait() {
 }
 
 #[test]
-fn a_reload_changes_what_is_listened_to() {
+fn a_reload_changes_the_channels() {
     let job = TestJob::sql("");
     let ini = |channel: &str| {
         job.write_ini(&format!(

@@ -155,7 +155,7 @@ fn fields_of_a_queue_table_are_shown_as_skytools_shows_them() {
 }
 
 #[test]
-fn what_an_event_carries_wrongly_is_told() {
+fn a_malformed_payload_is_reported() {
     let (_database, mut client, subscription) = database(Kind::Own);
     for data in ["a=x", "{\"a\": \"x\"}", "a=%"] {
         pgq::insert_event(&mut client, QUEUE, "type", data).expect("inserted");

@@ -104,7 +104,7 @@ fn database_of_traps() -> (Database, Client) {
 }
 
 #[test]
-fn a_schema_before_the_catalogue_is_not_looked_into() {
+fn a_schema_before_the_catalogue_is_not_searched() {
     let (database, mut client) = database_of_traps();
     use_everything(&database, Kind::Own);
     assert_eq!(caught(&mut client), "");

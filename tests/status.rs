@@ -1,4 +1,4 @@
-//! The status of queues: what is told of them, to people and to programs.
+//! The status of queues as text, as JSON and as metrics.
 
 mod alerts;
 mod bytes;

@@ -58,7 +58,7 @@ fn surplus(client: &mut Client, role: &str) -> Vec<String> {
 const NOTHING: Vec<String> = Vec::new();
 
 #[test]
-fn a_stranger_may_call_what_reads_and_nothing_else() {
+fn an_ordinary_role_may_call_only_functions_that_read() {
     for kind in [Kind::Own, Kind::Extension] {
         let (_database, mut client) = database(kind);
         let role = stranger(&mut client);

@@ -223,7 +223,7 @@ fn a_full_buffer_lets_a_task_wait_and_not_its_thread() {
 }
 
 #[test]
-fn awaiting_a_flush_or_the_end_tells_what_failed() {
+fn awaiting_a_flush_or_the_end_reports_the_failure() {
     let (database, mut client) = queues::database("awaiting", QUEUE);
     let producer = builder(&database.conninfo()).max_delay(HOUR).spawn().expect("up");
     client.execute("update pgq.queue set queue_disable_insert = true", &[]).expect("updated");

@@ -71,7 +71,7 @@ fn a_request_makes_an_account_and_its_event_is_consumed_once() {
 }
 
 #[test]
-fn a_database_that_cannot_be_named_is_told_at_once() {
+fn an_invalid_database_name_is_reported_at_once() {
     let mut command = command("web_service", std::env::temp_dir().as_path());
     let output = command.args(["127.0.0.1:0", "dbname=queries"]).output().expect("starts");
     let line = errors(&output);
@@ -80,7 +80,7 @@ fn a_database_that_cannot_be_named_is_told_at_once() {
 }
 
 #[test]
-fn a_database_that_is_away_shows() {
+fn an_unavailable_database_is_shown() {
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
     queues::install(&mut server.client("postgres"));
     let port = free_port();

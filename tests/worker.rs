@@ -13,12 +13,12 @@ const QUEUE: &str = "queue";
 const SHORT: Duration = Duration::from_millis(10);
 
 /// Sends the data of events, and fails at an event the first time it sees it.
-struct Teller {
+struct Reporter {
     out: Sender<String>,
     fail_once: Option<&'static str>,
 }
 
-impl Consumer for Teller {
+impl Consumer for Reporter {
     fn process_event(&mut self, event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
         let data = event.data().unwrap_or_default();
         if self.fail_once.is_some_and(|bad| bad == data) {
@@ -30,60 +30,60 @@ impl Consumer for Teller {
     }
 }
 
-fn teller(fail_once: Option<&'static str>) -> (Teller, Receiver<String>) {
-    let (out, told) = channel();
-    (Teller { out, fail_once }, told)
+fn reporter(fail_once: Option<&'static str>) -> (Reporter, Receiver<String>) {
+    let (out, received) = channel();
+    (Reporter { out, fail_once }, received)
 }
 
-fn receive(told: &Receiver<String>, count: usize) -> Vec<String> {
+fn receive(received: &Receiver<String>, count: usize) -> Vec<String> {
     let limit = Duration::from_secs(60);
-    (0..count).map(|_| told.recv_timeout(limit).expect("the worker tells")).collect()
+    (0..count).map(|_| received.recv_timeout(limit).expect("the worker reports")).collect()
 }
 
 #[test]
 fn a_worker_takes_events_and_stops() {
     let (database, mut client) = queues::database("worker", QUEUE);
-    let (consumer, told) = teller(None);
+    let (consumer, received) = reporter(None);
     let worker =
         Worker::new(&database.conninfo(), QUEUE, "worker").loop_delay(SHORT).spawn(consumer).expect("up");
     queues::insert(&mut client, QUEUE, 0, 10);
     queues::tick(&mut client, QUEUE);
     let expected: Vec<String> = (0..10).map(|n| format!("event {n}")).collect();
-    assert_eq!(receive(&told, 10), expected);
+    assert_eq!(receive(&received, 10), expected);
     assert!(!worker.is_finished());
     worker.stop();
     worker.join().expect("stopped as asked");
-    assert!(told.recv().is_err(), "the consumer is gone");
+    assert!(received.recv().is_err(), "the consumer is gone");
 }
 
 #[test]
 fn a_failed_batch_is_delivered_again() {
     let (database, mut client) = queues::database("again", QUEUE);
-    let (consumer, told) = teller(Some("event 5"));
+    let (consumer, received) = reporter(Some("event 5"));
     let worker = Worker::new(&database.conninfo(), QUEUE, "worker").loop_delay(SHORT).exception_sleep(SHORT);
     let worker = worker.spawn(consumer).expect("up");
     queues::insert(&mut client, QUEUE, 0, 10);
     queues::tick(&mut client, QUEUE);
-    let told = receive(&told, 15);
-    assert_eq!(told[5], "event 0");
-    assert_eq!(told[14], "event 9");
+    let received = receive(&received, 15);
+    assert_eq!(received[5], "event 0");
+    assert_eq!(received[14], "event 9");
     drop(worker);
 }
 
 #[test]
 fn a_worker_that_cannot_start_says_why() {
     let (database, _client) = queues::database("why", QUEUE);
-    let (consumer, _told) = teller(None);
+    let (consumer, _told) = reporter(None);
     let error = Worker::new(&database.conninfo(), "nope", "worker").spawn(consumer).err().expect("no queue");
     assert!(dbscript::describe(&error).contains("queue `nope` does not exist"), "{error:?}");
-    let (consumer, _told) = teller(None);
+    let (consumer, _told) = reporter(None);
     let error =
         Worker::new("host=/no/such/folder", QUEUE, "worker").spawn(consumer).err().expect("no server");
     assert!(error.is_connection(), "{error:?}");
 }
 
 #[test]
-fn an_abort_cancels_what_runs() {
+fn an_abort_cancels_the_running_statement() {
     struct Sleeper;
     impl Consumer for Sleeper {
         fn process_batch(&mut self, batch: &mut Batch<'_>) -> Result<(), BoxError> {
@@ -108,7 +108,7 @@ fn an_abort_cancels_what_runs() {
 #[test]
 fn a_worker_outlives_its_connection() {
     let (database, mut client) = queues::database("outlive", QUEUE);
-    let (consumer, told) = teller(None);
+    let (consumer, received) = reporter(None);
     let worker = Worker::new(&database.conninfo(), QUEUE, "lively").loop_delay(SHORT).exception_sleep(SHORT);
     let worker = worker.spawn(consumer).expect("up");
     for n in 0..3 {
@@ -117,7 +117,7 @@ fn a_worker_outlives_its_connection() {
         client.query(kill, &[]).expect("the superuser may");
         queues::insert(&mut client, QUEUE, n, 1);
         let tick = queues::tick(&mut client, QUEUE);
-        assert_eq!(receive(&told, 1), [format!("event {n}")]);
+        assert_eq!(receive(&received, 1), [format!("event {n}")]);
         wait_for("the batch to be finished", || {
             queues::position(&mut client, QUEUE, "lively") == (tick, None)
         });
@@ -190,7 +190,7 @@ fn a_remote_batch_that_fails_leaves_nothing_on_the_target() {
     }
     let (source, mut client) = queues::database("fail_src", QUEUE);
     let (target, mut dst) = queues::database("fail_dst", QUEUE);
-    let (out, told) = channel();
+    let (out, received) = channel();
     let worker = Worker::new(&source.conninfo(), QUEUE, "failing")
         .database("dst", &target.conninfo())
         .loop_delay(SHORT)
@@ -200,7 +200,7 @@ fn a_remote_batch_that_fails_leaves_nothing_on_the_target() {
     queues::insert(&mut client, QUEUE, 0, 10);
     queues::tick(&mut client, QUEUE);
     let limit = Duration::from_secs(60);
-    assert_eq!([told.recv_timeout(limit), told.recv_timeout(limit)], [Ok(10), Ok(10)]);
+    assert_eq!([received.recv_timeout(limit), received.recv_timeout(limit)], [Ok(10), Ok(10)]);
     drop(worker);
     assert_eq!(queues::count(&mut dst, QUEUE), 0);
 }

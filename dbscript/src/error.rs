@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_that_is_already_told_is_not_told_again() {
+    fn a_reported_cause_is_not_reported_again() {
         let cause = Error::failed("connection refused");
         let error = Error::failed("src_db: connection refused").caused_by(cause);
         assert_eq!(describe(&error), "src_db: connection refused");

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_text_is_shown_byte_by_byte() {
+    fn bytes_that_are_no_text_are_shown_one_by_one() {
         for (bytes, expected) in [
             (b"mailer".as_slice(), "mailer"),
             ("日本".as_bytes(), "日本"),

@@ -52,7 +52,7 @@ fn drop(client: &mut impl GenericClient) -> Result<bool, pgq::Error> {
 }
 
 #[test]
-fn who_comes_second_finds_it_done() {
+fn the_second_session_finds_it_done() {
     for mut place in Place::each() {
         let place = &mut place;
         assert!(!at_once(place, |one| assert!(create(one).expect("created")), create).expect("there"));
@@ -128,7 +128,7 @@ fn a_queue_in_use_is_not_dropped_and_its_user_is_named() {
 }
 
 #[test]
-fn an_interrupt_cancels_what_the_server_runs() {
+fn an_interrupt_cancels_the_servers_statement() {
     for mut place in Place::each() {
         place.done(&["create", "q"]);
         let (mut producer, _) = producer(&place);

@@ -138,7 +138,7 @@ fn every_shell_gets_completions() {
 }
 
 #[test]
-fn a_command_that_is_none_is_told_with_the_nearest() {
+fn an_unknown_command_is_reported_with_a_suggestion() {
     let place = Place::create(super::KINDS[0]);
     place.refused(&["regsiter", "q", "c"], 2, "unknown command `regsiter`; did you mean `register`?");
     place.refused(&["fly"], 2, "unknown command `fly`; `pgqadm --help` lists the commands");
@@ -164,7 +164,7 @@ fn a_switch_that_a_command_does_not_take_is_refused() {
 }
 
 #[test]
-fn a_missing_database_and_an_unknown_key_are_told() {
+fn a_missing_database_and_an_unknown_key_are_reported() {
     let place = Place::create(super::KINDS[0]);
     fs::write(place.path().join("adm.ini"), "[pgqadm]\ndatabase = x\n").expect("writable");
     place.refused(&["create", "q"], 2, "config value not set: db (section [pgqadm] of `adm.ini`)");

@@ -34,9 +34,9 @@ fn settings_are_changed_with_and_without_the_prefix() {
     for place in Place::each() {
         place.done(&["create", "bazqueue"]);
         let change = ["config", "bazqueue", "queue_ticker_max_lag=10", "queue_ticker_max_count=300"];
-        let told =
+        let received =
             "Change queue bazqueue config to: queue_ticker_max_lag='10', queue_ticker_max_count='300'\n";
-        assert_eq!(place.done(&change), (told.to_owned(), String::new()));
+        assert_eq!(place.done(&change), (received.to_owned(), String::new()));
         let change =
             ["config", "bazqueue", "rotation_period=2 hours", "queue_ticker_idle_period=1 min 30.5 s"];
         place.done(&change);
@@ -84,7 +84,7 @@ fn settings_beside_the_usual_are_shown_where_they_are_set() {
 }
 
 #[test]
-fn what_is_not_allowed_changes_nothing_and_is_told_in_one_line() {
+fn a_forbidden_command_changes_nothing_and_is_reported_in_one_line() {
     for mut place in Place::each() {
         place.done(&["create", "a", "b"]);
         let before = place.value(EVERYTHING);

@@ -45,8 +45,8 @@ fn the_units_are_what_systemd_takes() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let units = instances(folder.path());
     let output = analyze(&["verify", "--man=no"], &units);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && told.is_empty(), "{told}");
+    let received = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && received.is_empty(), "{received}");
 
     let broken = folder.path().join("broken@main.service");
     fs::write(&broken, "[Service]\nTpe=notify\nExecStart=/nonexistent\n").expect("writable");
@@ -109,7 +109,7 @@ fn the_container_has_what_cargo_needs_and_what_it_starts() {
     assert!(text.contains("\nUSER 65532") && text.contains("\nSTOPSIGNAL SIGINT"));
 }
 
-/// Whatever the file is for, the ticker tells by itself whether it lives.
+/// The ticker itself reports whether it is alive, whatever the file is for.
 #[test]
 fn the_container_is_probed_over_http() {
     let text = read("Containerfile");

@@ -119,7 +119,7 @@ fn events_are_deleted_by_age_or_all() {
 }
 
 #[test]
-fn what_is_not_meant_changes_nothing() {
+fn an_unconfirmed_command_changes_nothing() {
     for mut place in Place::each() {
         failed(&mut place, 3);
         for (arguments, text) in [

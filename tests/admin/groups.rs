@@ -24,7 +24,7 @@ const NAMES: &str = "select string_agg(co_name, ',' order by co_name) \
                      from pgq.subscription join pgq.consumer on co_id = sub_consumer";
 
 #[test]
-fn what_a_subconsumer_has_open_comes_back_to_the_others() {
+fn an_open_batch_of_a_subconsumer_is_redelivered_to_the_others() {
     for mut place in Place::each() {
         group(&mut place);
         let (_, log) = place.done(&["unregister", "q", "g.a"]);
@@ -41,7 +41,7 @@ fn what_a_subconsumer_has_open_comes_back_to_the_others() {
 }
 
 #[test]
-fn a_subconsumer_goes_alone_whatever_its_row_looks_like() {
+fn a_subconsumer_is_removed_alone_whatever_its_row_contains() {
     for mut place in Place::each() {
         group(&mut place);
         // Leaves a position behind, as a consumer of its own has.

@@ -59,7 +59,7 @@ fn put_aside(client: &mut Client, consumer: &str) {
             "select pgq.event_retry_raw('q', $1, now(), 7, now(), 1, 't', 'd', null, null, null, null)",
             &[&consumer],
         )
-        .expect("put aside");
+        .expect("scheduled");
 }
 
 /// Every way of not saying yes: another answer, an empty one, one that is no text, the end of the input, and an

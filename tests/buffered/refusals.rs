@@ -38,7 +38,7 @@ fn an_event_that_is_refused_does_not_stop_the_others() {
 }
 
 #[test]
-fn text_that_the_database_cannot_encode_is_set_aside() {
+fn text_that_the_database_cannot_encode_is_returned() {
     let database = Database::create("latin");
     let name = format!("{}_latin", database.name());
     let create = format!("create database {name} encoding latin1 locale 'C' template template0");
@@ -59,7 +59,7 @@ fn text_that_the_database_cannot_encode_is_set_aside() {
 }
 
 #[test]
-fn a_role_that_may_not_insert_is_told_at_the_start() {
+fn a_missing_right_to_insert_is_reported_at_the_start() {
     for kind in KINDS {
         let (database, mut client) = database(kind, "buffered");
         let role = format!("{}_writer", database.name());

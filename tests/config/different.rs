@@ -60,7 +60,7 @@ fn an_override_of_the_format_is_refused() {
 }
 
 #[test]
-fn a_stray_percent_sign_in_an_override_is_told_when_the_key_is_read() {
+fn a_stray_percent_sign_in_an_override_is_reported_when_the_key_is_read() {
     // Then the message names section and key, as for a value in the file.
     let both = Both::read("[s]\n", &[("x", "100%")]);
     assert!(both.theirs["value"]["s"]["error"].as_str().is_some_and(|error| error.starts_with("ValueError")));

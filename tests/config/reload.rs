@@ -71,7 +71,7 @@ fn a_file_that_cannot_be_used_changes_nothing() {
 }
 
 #[test]
-fn a_key_that_is_not_known_is_told_once() {
+fn an_unknown_key_is_reported_once() {
     let place = Place::create();
     let text = format!("{}loop_delay = 0.01\nlop_delay = 1\n[other]\nodd = 1\n", write("%(odd_text)s"));
     place.write(&format!("odd_text = one\n{text}"));

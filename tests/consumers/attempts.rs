@@ -69,7 +69,7 @@ fn a_handler_within_a_handler_takes_back_its_own_writes_alone() {
 }
 
 #[test]
-fn tags_that_a_handler_gives_outlive_what_it_wrote() {
+fn tags_of_a_handler_outlive_its_writes() {
     let (_database, mut client) = Pgq::Own.database();
     let subscription = subscribed(&mut client, at_once());
     fill(&mut client, 20);
@@ -141,7 +141,7 @@ fn check(autocommit: bool, consumer: &mut impl Consumer, expected: &str) {
 }
 
 #[test]
-fn what_is_wrong_with_the_program_is_no_events_fault() {
+fn a_wrong_program_does_not_count_against_events() {
     check(false, &mut handler(|_, _| Err(dbscript::Error::usage("a wrong key").into())), "a wrong key");
     check(false, &mut handler(|_, _| Err(dbscript::Error::fatal("no use").into())), "no use");
     check(false, &mut Idle, "implements neither");

@@ -19,7 +19,7 @@ fn autocommit(change: impl FnOnce(&mut Settings)) -> Settings {
 fn no_transaction_is_open_while_the_handler_runs() {
     for pgq in Pgq::ALL {
         let (database, mut client) = pgq.database();
-        let (out, told) = channel();
+        let (out, received) = channel();
         let mut witness = database.client();
         let consumer = handler(move |_, batch| {
             let own = batch.client()?;
@@ -48,7 +48,7 @@ fn no_transaction_is_open_while_the_handler_runs() {
         let tick = fill(&mut client, 5);
         wait_for("the batch", || queues::position(&mut client, QUEUE, CONSUMER) == (tick, None));
         drop(worker);
-        let seen: Vec<_> = told.iter().collect();
+        let seen: Vec<_> = received.iter().collect();
         assert_eq!(seen, vec![("idle".to_owned(), true, true, 0); 5], "{pgq:?}");
     }
 }
@@ -121,7 +121,7 @@ fn outcomes_and_the_policy_work_as_in_a_transaction() {
 }
 
 #[test]
-fn what_was_written_stays_and_the_batch_comes_again() {
+fn writes_stay_and_the_batch_is_redelivered() {
     let (_database, mut client) = Pgq::Own.database();
     create_written(&mut client);
     let subscription = Subscription::new(autocommit(|_| ()));

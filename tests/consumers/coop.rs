@@ -27,7 +27,7 @@ fn subconsumers_have_batches_at_the_same_time_and_each_event_once() {
     for pgq in Pgq::WHOLE {
         for autocommit in [false, true] {
             let (database, mut client) = pgq.database();
-            let (out, told) = channel();
+            let (out, received) = channel();
             let together = Arc::new(Barrier::new(2));
             let workers = ["a", "b"].map(|name| {
                 let (out, together, mut first) = (out.clone(), together.clone(), true);
@@ -49,7 +49,7 @@ fn subconsumers_have_batches_at_the_same_time_and_each_event_once() {
                 queues::tick(&mut client, QUEUE);
             }
             let mut seen: Vec<i64> =
-                (0..100).map(|_| told.recv_timeout(Duration::from_secs(60)).expect("an event")).collect();
+                (0..100).map(|_| received.recv_timeout(Duration::from_secs(60)).expect("an event")).collect();
             for worker in &workers {
                 worker.stop();
             }
@@ -57,7 +57,7 @@ fn subconsumers_have_batches_at_the_same_time_and_each_event_once() {
                 worker.join().expect("stopped");
             }
             drop(out);
-            assert!(told.recv().is_err());
+            assert!(received.recv().is_err());
             seen.sort_unstable();
             assert_eq!(seen, (0..100).collect::<Vec<i64>>(), "{pgq:?}");
         }
@@ -117,7 +117,7 @@ fn outcomes_are_the_consumers_whoever_has_the_batch() {
 }
 
 #[test]
-fn without_them_the_error_says_what_to_install() {
+fn without_them_the_error_names_the_packages() {
     let (_database, mut client) = Pgq::Bare.database();
     let error = sub("a", |_| ()).register(&mut client).expect_err("there is no pgq_coop");
     assert!(error.kind() == pgq::ErrorKind::Missing && error.to_string().contains("pgqadm"), "{error}");
@@ -202,7 +202,7 @@ fn the_batch_of_a_killed_process_is_taken_over_and_each_event_is_done_once() {
 }
 
 #[test]
-fn who_is_thought_dead_and_is_not_does_nothing_twice() {
+fn a_subconsumer_considered_dead_does_nothing_twice() {
     let (team, mut client) = Team::create(Pgq::Own);
     let mut holder = team.database.client();
     for name in ["a", "b"] {
@@ -225,7 +225,7 @@ fn who_is_thought_dead_and_is_not_does_nothing_twice() {
 }
 
 #[test]
-fn who_unregisters_leaves_its_batch_to_the_others() {
+fn an_unregistered_subconsumer_leaves_its_batch_to_the_others() {
     for pgq in Pgq::WHOLE {
         let (team, mut client) = Team::create(pgq);
         for name in ["a", "b"] {
@@ -282,7 +282,7 @@ fn the_former_owner_of_a_batch_does_not_finish_it_first() {
 }
 
 #[test]
-fn nobody_takes_over_what_is_about_to_be_finished() {
+fn no_process_takes_over_a_batch_that_is_being_finished() {
     let (database, mut client) = Pgq::Own.database();
     let (a, b) = (sub("a", |_| ()), sub("b", |s| s.subconsumer_timeout = Some(Duration::ZERO)));
     for subscription in [&a, &b] {

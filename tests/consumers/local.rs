@@ -180,7 +180,7 @@ fn a_tick_that_the_queue_does_not_have_is_an_error_and_reset_mends_it() {
 }
 
 #[test]
-fn what_is_no_position_is_refused() {
+fn an_invalid_position_is_refused() {
     let (local, _client) = Local::create(Pgq::Own);
     local.set_tick("twelve");
     let output = local.fail();

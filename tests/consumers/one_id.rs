@@ -3,7 +3,7 @@
 use super::*;
 
 /// Inserts four events, two of one id, in one transaction or one each.
-fn fill_with_twins(client: &mut Client, is_one_transaction: bool) {
+fn fill_with_duplicates(client: &mut Client, is_one_transaction: bool) {
     match is_one_transaction {
         true => insert_ids(client, &[4, 5, 5, 6]),
         false => {
@@ -34,7 +34,7 @@ fn each_has_an_outcome_of_its_own() {
         for is_one_transaction in [true, false] {
             let (_database, mut client) = pgq.database();
             let subscription = subscribe(&mut client, |settings| settings.merge_events = 0);
-            fill_with_twins(&mut client, is_one_transaction);
+            fill_with_duplicates(&mut client, is_one_transaction);
             let mut consumer = handler(|event, _| match number(event) {
                 2 => Ok(Outcome::Failed("no".to_owned())),
                 3 => Ok(Outcome::Retry(Duration::ZERO)),
@@ -57,7 +57,7 @@ fn all_may_be_retried_or_fail() {
                     settings.autocommit = autocommit;
                     settings.merge_events = 0;
                 });
-                fill_with_twins(&mut client, is_one_transaction);
+                fill_with_duplicates(&mut client, is_one_transaction);
                 let mut consumer = handler(|event, _| Ok(Outcome::Failed(format!("no {}", number(event)))));
                 deliver(&mut client, &subscription, &mut consumer).expect("delivered");
                 let mut reasons: Vec<_> = failed(&mut client);
@@ -65,7 +65,7 @@ fn all_may_be_retried_or_fail() {
                 let expected = [1, 2, 3, 4].map(|n| (format!("event {n}"), format!("no {n}")));
                 assert_eq!(reasons, expected, "{pgq:?}");
 
-                fill_with_twins(&mut client, is_one_transaction);
+                fill_with_duplicates(&mut client, is_one_transaction);
                 let mut consumer = handler(|_, _| Ok(Outcome::Retry(Duration::ZERO)));
                 deliver(&mut client, &subscription, &mut consumer).expect("delivered");
                 let expected = [1, 2, 3, 4].map(|n| (n, 1));
@@ -76,7 +76,7 @@ fn all_may_be_retried_or_fail() {
 }
 
 #[test]
-fn whatever_bytes_they_hold_they_are_told_apart() {
+fn names_of_any_bytes_are_distinguished() {
     let (_database, mut client) = Pgq::Own.database();
     let subscription = subscribe(&mut client, |_| ());
     let texts = [None, Some(""), Some(queues::ODD), Some("x")];
@@ -98,10 +98,10 @@ fn whatever_bytes_they_hold_they_are_told_apart() {
 }
 
 #[test]
-fn the_extension_alone_refuses_what_it_cannot_tell_apart() {
+fn the_extension_alone_refuses_ambiguous_events() {
     let (_database, mut client) = Pgq::Bare.database();
     let subscription = subscribe(&mut client, |_| ());
-    fill_with_twins(&mut client, true);
+    fill_with_duplicates(&mut client, true);
     let mut consumer = handler(|event, _| match number(event) {
         3 => Ok(Outcome::Retry(Duration::ZERO)),
         _ => Ok(Outcome::Done),
@@ -121,10 +121,10 @@ fn the_extension_alone_refuses_what_it_cannot_tell_apart() {
 fn functions_that_take_an_id_leave_none_out() {
     let (_database, mut client) = Pgq::Own.database();
     let subscription = subscribe(&mut client, |_| ());
-    fill_with_twins(&mut client, true);
+    fill_with_duplicates(&mut client, true);
     let info = subscription.next_batch(&mut client).expect("the server answers").expect("there is a batch");
     for expected in [1, 0] {
-        let row = client.query_one("select pgq.event_retry($1, 5, 0)", &[&info.id]).expect("put aside");
+        let row = client.query_one("select pgq.event_retry($1, 5, 0)", &[&info.id]).expect("scheduled");
         assert_eq!(row.get::<_, i32>(0), expected);
     }
     for many in

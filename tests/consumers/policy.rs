@@ -19,7 +19,7 @@ fn at_once() -> RetryPolicy {
 }
 
 #[test]
-fn what_a_failed_handler_wrote_is_gone_and_what_others_wrote_stays() {
+fn writes_of_a_failed_handler_are_rolled_back_and_others_stay() {
     for pgq in Pgq::ALL {
         let (_database, mut client) = pgq.database();
         let subscription = with_policy(&mut client, at_once());
@@ -81,7 +81,7 @@ fn a_panic_is_the_reason_too() {
     assert!(reason.contains("panic") && reason.contains("out of tune"), "{reason}");
 }
 
-/// Counts the failed rounds that it is told of.
+/// Counts the failed rounds that are reported to it.
 #[derive(Default)]
 struct Rounds(std::sync::atomic::AtomicUsize);
 
@@ -136,7 +136,7 @@ fn a_transaction_that_a_handler_has_spoiled_in_silence_is_rolled_back_as_a_whole
     let mut consumer = handler(|event, batch| {
         write(batch, number(event))?;
         if number(event) == 1 {
-            // Nobody hears of it.
+            // It is not reported.
             let _ = batch.db()?.execute("select 1 / 0", &[]);
         }
         Ok(Outcome::Done)

@@ -91,7 +91,7 @@ fn numbered(client: &mut Client, from: i64) {
 }
 
 #[test]
-fn who_wakes_up_after_its_remote_batch_was_taken_over_applies_nothing() {
+fn a_paused_remote_consumer_applies_nothing_after_a_takeover() {
     for pgq in Pgq::WHOLE {
         let (ends, mut client, mut dst) = Ends::create(pgq);
         let mut holder = ends.target.client();
@@ -150,7 +150,7 @@ fn a_remote_consumer_has_the_names_of_its_settings() {
 }
 
 #[test]
-fn an_older_schema_is_told_at_startup() {
+fn an_older_schema_is_reported_at_startup() {
     let (ends, _client, mut dst) = Ends::create(Pgq::Own);
     dst.batch_execute("drop function pgq_ext.is_batch_done_by_any(text, bigint)").expect("dropped");
     let error = ends.worker("a", None).spawn(remote()).map(drop).expect_err("it is too old");
@@ -160,7 +160,7 @@ fn an_older_schema_is_told_at_startup() {
 }
 
 #[test]
-fn a_policy_for_who_cannot_retry_is_refused() {
+fn a_policy_for_a_consumer_that_cannot_retry_is_refused() {
     let (ends, _client, _dst) = Ends::create(Pgq::Own);
     let mut settings = Settings::new(QUEUE, CONSUMER);
     settings.retry_policy = Some(pgq::RetryPolicy::fixed(Duration::ZERO));

@@ -1,4 +1,4 @@
-//! When batches come, and what a consumer tells of itself.
+//! When batches are delivered, and the statistics that a consumer reports.
 
 use std::fs;
 

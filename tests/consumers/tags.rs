@@ -58,7 +58,7 @@ fn of_an_event_that_a_call_names_twice_the_last_time_counts() {
     let info = subscription.next_batch(&mut client).expect("the server answers").expect("there is a batch");
     let many = "select pgq.event_retry_many($1, array[ev_id, ev_id], array[3600, 0]) \
                 from pgq.get_batch_events($1)";
-    assert_eq!(client.query_one(many, &[&info.id]).expect("put aside").get::<_, i32>(0), 1);
+    assert_eq!(client.query_one(many, &[&info.id]).expect("scheduled").get::<_, i32>(0), 1);
     client.execute("select pgq.finish_batch($1)", &[&info.id]).expect("finished");
     assert_eq!(return_retries(&mut client), 1);
 }

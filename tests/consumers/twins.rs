@@ -133,7 +133,7 @@ fn take_lock<'a>(client: &'a mut Client) -> postgres::Transaction<'a> {
 }
 
 #[test]
-fn who_stands_by_keeps_its_connection() {
+fn a_standby_keeps_its_connection() {
     let (database, mut client) = Pgq::Own.database();
     subscribe(&mut client, |_| ());
     let mut holder = database.client();
@@ -161,7 +161,7 @@ fn who_stands_by_keeps_its_connection() {
 }
 
 #[test]
-fn who_has_to_end_and_cannot_work_says_so() {
+fn a_program_that_must_end_and_cannot_work_reports_it() {
     for autocommit in [false, true] {
         let (database, mut client) = Pgq::Own.database();
         subscribe(&mut client, |_| ());
@@ -184,7 +184,7 @@ fn who_has_to_end_and_cannot_work_says_so() {
     }
 }
 
-/// Keeps its first event until it is told to go on, and retries all.
+/// Keeps its first event until the test releases it, and retries all.
 struct Slow(Option<Receiver<()>>, Sender<()>);
 
 impl Consumer for Slow {
@@ -198,7 +198,7 @@ impl Consumer for Slow {
 }
 
 #[test]
-fn who_loses_the_lock_and_the_batch_leaves_nothing_behind() {
+fn a_consumer_that_loses_lock_and_batch_writes_nothing() {
     for pgq in Pgq::ALL {
         let (database, mut client) = pgq.database();
         let ((open, gate), (out, began)) = (channel(), channel());

@@ -42,7 +42,7 @@ fn a_call_for_a_batch_registers_consumer_and_subconsumer() {
     fill(&mut client, 3, 2);
     let batch = text(&mut client, "pgq_coop.next_batch('queue', 'main', 'five')").expect("the one new to it");
     assert_eq!(events(&mut client, batch.parse().expect("a number")), [3, 4]);
-    // PgQ's own function tells them apart, too.
+    // PgQ's own function distinguishes them, too.
     assert_eq!(text(&mut client, "pgq.unregister_consumer('queue', 'main.two')").as_deref(), Some("1"));
     assert_eq!(text(&mut client, "pgq.unregister_consumer('queue', 'main')").as_deref(), Some("4"));
     assert_eq!(registered(&mut client).len(), 2);
@@ -117,7 +117,7 @@ fn two_that_come_at_once_are_both_registered() {
 /// The library's consumers are told when somebody has unregistered them: what they are to get is decided by whoever
 /// registers them again.
 #[test]
-fn the_library_does_not_register_what_was_unregistered() {
+fn the_library_does_not_register_an_unregistered_consumer() {
     let (_database, mut client) = database(&["a"]);
     let mut settings = pgq::Settings::new(QUEUE, CONSUMER);
     settings.subconsumer = Some("a".to_owned());

@@ -28,7 +28,7 @@ fn owned(database: &Database) -> (Client, Client) {
 }
 
 #[test]
-fn what_forced_row_security_hides_is_an_error() {
+fn rows_hidden_by_forced_row_security_are_an_error() {
     // The roles of PgQ have to be there.
     let roles = Database::create("forced");
     queues::install_as(&mut roles.client(), pgq::schema::Kind::Own);

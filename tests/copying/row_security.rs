@@ -25,7 +25,7 @@ fn secure(client: &mut Client, table: &str, change: &str) {
 
 #[track_caller]
 fn assert_told<T>(result: Result<T, pgq::Error>, table: &str) {
-    let Err(error) = result else { panic!("nobody was told of {table}") };
+    let Err(error) = result else { panic!("nobody was received of {table}") };
     let text = dbscript::describe(&error);
     assert!(text.contains("row security") || text.contains("row-level security"), "{table}: {text}");
     assert!(text.contains(table.trim_start_matches("pgq.")), "{table}: {text}");

@@ -10,7 +10,7 @@ use crate::support::Database;
 const LEVELS: [&str; 2] = ["repeatable read", "serializable"];
 
 /// A session that has asked for the table before, and whose transaction has its snapshot and has used all tables that
-/// tell of a rotation. It has no id.
+/// report a rotation. It has no id.
 fn warmed(database: &Database, level: &str) -> Client {
     let mut client = database.client();
     client.query_one("select pgq.current_event_table($1)", &[&QUEUE]).expect("there");

@@ -24,7 +24,7 @@ fn relay(
 }
 
 #[test]
-fn what_a_plain_consumer_copies_outlives_a_crash_of_the_target() {
+fn copies_of_a_plain_consumer_outlive_a_crash_of_the_target() {
     let (_source, mut source) = database(pgq::schema::Kind::Own);
     let server = Server::builder().setting("wal_writer_delay", "10s").start().expect("started");
     server.create_database("target");

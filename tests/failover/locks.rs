@@ -87,9 +87,9 @@ fn a_ticker_on_a_standby_waits_for_its_promotion() {
 }
 
 /// Returns who has handled what.
-struct Teller(char, Sender<(char, String)>);
+struct Reporter(char, Sender<(char, String)>);
 
-impl Consumer for Teller {
+impl Consumer for Reporter {
     fn process_event(&mut self, event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
         self.1.send((self.0, event.data().unwrap_or_default().to_owned()))?;
         Ok(Outcome::Done)
@@ -99,14 +99,14 @@ impl Consumer for Teller {
 #[test]
 fn one_of_two_consumers_goes_on_at_the_new_primary() {
     let cluster = Cluster::start();
-    let (tell, told) = channel();
+    let (report, received) = channel();
     let workers = ['a', 'b'].map(|name| {
         let mut settings = Settings::new(QUEUE, "consumer");
         settings.autocommit = true;
         let worker = Worker::with_settings(&cluster.conninfo, settings).loop_delay(SHORT);
-        worker.exception_sleep(SHORT).spawn(Teller(name, tell.clone())).expect("the server is up")
+        worker.exception_sleep(SHORT).spawn(Reporter(name, report.clone())).expect("the server is up")
     });
-    let next = || told.recv_timeout(Duration::from_secs(60)).expect("an event");
+    let next = || received.recv_timeout(Duration::from_secs(60)).expect("an event");
     let mut client = cluster.primary.client("queues");
     queues::insert(&mut client, QUEUE, 0, 1);
     queues::tick(&mut client, QUEUE);
@@ -120,7 +120,7 @@ fn one_of_two_consumers_goes_on_at_the_new_primary() {
     let tick = queues::tick(&mut client, QUEUE);
     wait_for("the batch", || queues::position(&mut client, QUEUE, "consumer") == (tick, None));
     drop(workers);
-    let handled: Vec<(char, String)> = told.try_iter().collect();
+    let handled: Vec<(char, String)> = received.try_iter().collect();
     let expected: Vec<String> = (1..=100).map(|n| format!("event {n}")).collect();
     assert_eq!(handled.iter().map(|(_, event)| event.clone()).collect::<Vec<_>>(), expected);
     assert!(handled.windows(2).all(|pair| pair[0].0 == pair[1].0), "{handled:?}");

@@ -195,7 +195,7 @@ fn a_batch_that_was_overtaken_is_applied() {
 }
 
 #[test]
-fn a_batch_that_comes_again_is_finished_and_another_of_its_number_is_not() {
+fn a_redelivered_batch_is_finished_and_another_of_its_number_is_not() {
     for team in [NOBODY, TEAM] {
         let (ends, mut client, mut dst) = Ends::create(team);
         let member = ends.members()[0];

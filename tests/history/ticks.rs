@@ -51,7 +51,7 @@ fn a_restored_source_is_a_lost_position_for_good() {
 }
 
 #[test]
-fn a_number_that_has_come_again_is_not_the_targets_tick() {
+fn a_reused_number_is_not_the_targets_tick() {
     for (at, moved_to) in [("start", 2), ("end", 1)] {
         let (pair, mut source, ticks) = moved();
         let mut target = pair.target_client();

@@ -51,7 +51,7 @@ fn is_there(client: &mut Client, relation: &str) -> bool {
 }
 
 #[test]
-fn what_depends_on_the_schema_is_named_before_it_goes_and_afterwards() {
+fn dependents_of_the_schema_are_named_before_and_after_its_removal() {
     for kind in [Kind::Own, Kind::Extension] {
         let (database, mut client) = templates::installed(kind, "depends");
         queues::create(&mut client, "q");
@@ -90,7 +90,7 @@ fn nothing_is_named_where_nothing_depends_on_it() {
 }
 
 #[test]
-fn what_has_come_since_the_question_is_not_part_of_the_answer() {
+fn a_confirmation_covers_only_the_listed_objects() {
     let (database, mut client) = templates::installed_whole(Kind::Own, "depends");
     let agreed = schema::contents(&mut client).expect("answers").expect("installed");
     client

@@ -39,7 +39,7 @@ const FOREIGN: [(&str, &str); 17] = [
 ];
 
 #[test]
-fn what_is_in_the_schemas_is_named() {
+fn contents_of_the_schemas_are_named() {
     for kind in [Kind::Own, Kind::Extension] {
         let (database, mut client) = templates::installed(kind, "foreign");
         queues::create(&mut client, "q");
@@ -62,7 +62,7 @@ fn what_is_in_the_schemas_is_named() {
 }
 
 #[test]
-fn what_is_in_pgq_ext_is_named() {
+fn contents_of_pgq_ext_are_named() {
     let (database, mut client) = templates::recording("foreign");
     client
         .batch_execute(

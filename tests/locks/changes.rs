@@ -41,20 +41,20 @@ fn commands_that_wait_say_for_whom_and_end_at_once() {
         let file = std::fs::File::create(folder.path().join(arguments.join("_"))).expect("writable");
         (arguments, command.stderr(file).spawn().expect("starts"))
     });
-    let told = |arguments: &[&str]| {
+    let received = |arguments: &[&str]| {
         std::fs::read_to_string(folder.path().join(arguments.join("_"))).expect("readable")
     };
     for (arguments, mut child) in running {
         let is_drop = arguments[0] == "drop";
-        wait_for("the holder", || told(arguments).contains(&stranger.named()));
-        assert!(told(arguments).contains(&stranger.remedy()), "{}", told(arguments));
+        wait_for("the holder", || received(arguments).contains(&stranger.named()));
+        assert!(received(arguments).contains(&stranger.remedy()), "{}", received(arguments));
         if !is_drop {
             kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).expect("it runs");
         }
         let status = child.wait().expect("ends");
         assert!(!status.success(), "{arguments:?}");
         // It gives up by itself.
-        assert!(!is_drop || told(arguments).contains("cannot drop the queue"), "{}", told(arguments));
+        assert!(!is_drop || received(arguments).contains("cannot drop the queue"), "{}", received(arguments));
     }
     stranger.unlock();
     let mut command = command_on(database.server(), "pgqadm", folder.path());
@@ -76,9 +76,9 @@ fn a_printed_schema_that_waits_says_for_whom() {
     });
     let mut client = config.connect(postgres::NoTls).expect("the server is up");
     let installed = std::thread::spawn(move || client.batch_execute(&pgq::schema::sql()).map(|()| client));
-    let told = || notices.recv_timeout(Duration::from_secs(60)).expect("a notice");
+    let received = || notices.recv_timeout(Duration::from_secs(60)).expect("a notice");
     let named = format!("process {} (user `{}`)", stranger.pid, stranger.name);
-    while !told().contains(&named) {}
+    while !received().contains(&named) {}
     stranger.unlock();
     installed.join().expect("no panic").expect("installed");
 }

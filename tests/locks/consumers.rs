@@ -62,7 +62,7 @@ fn a_mover_that_keeps_ids_waits_in_the_same_way() {
 }
 
 #[test]
-fn a_consumer_whose_lock_a_stranger_has_is_no_twin() {
+fn a_lock_of_an_unrelated_role_is_no_second_process() {
     for more in ["", "pgq_twin = stop\n"] {
         let mut scene = Scene::create(more, false);
         let key = format!("hashtextextended(format('pgq %L %L', '{SOURCE_QUEUE}', '{JOB}'), 0)");

@@ -125,12 +125,12 @@ fn expect_named_ticker(kind: Kind) {
 }
 
 #[test]
-fn a_repair_says_who_has_the_lock_of_ticks_on_the_own_schema() {
+fn a_repair_names_the_holder_of_the_tick_lock_on_the_own_schema() {
     expect_named_ticker(Kind::Own);
 }
 
 #[test]
-fn a_repair_says_who_has_the_lock_of_ticks_on_the_extension() {
+fn a_repair_names_the_holder_of_the_tick_lock_on_the_extension() {
     expect_named_ticker(Kind::Extension);
 }
 

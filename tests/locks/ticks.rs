@@ -113,7 +113,7 @@ fn of_several_tickers_one_is_at_work_again_when_the_stranger_is_gone() {
     stranger.lock(&["hashtextextended('pgq ticker', 0)"]);
     let tickers = [(); 2].map(|()| pgq::Ticker::new(&scene.database.conninfo()).spawn().expect("up"));
     wait_for("both", || tickers.iter().all(|ticker| ticker.state().is_ticking()));
-    let held = tickers[0].state().status().lock_held_by.expect("told");
+    let held = tickers[0].state().status().lock_held_by.expect("received");
     assert!(held.contains(&stranger.named()), "{held}");
     scene.expect_ticks();
     stranger.unlock();

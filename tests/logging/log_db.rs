@@ -131,7 +131,7 @@ fn log_add_may_take_and_return_other_types_and_talk() {
 }
 
 #[test]
-fn a_database_that_comes_goes_and_comes_again_gets_the_latest_and_the_number_of_the_lost() {
+fn a_database_that_restarts_gets_the_latest_lines_and_the_number_of_lost_ones() {
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
     server.create_database("log");
     server.client("log").batch_execute(SCHEMA).expect("created");
@@ -153,7 +153,7 @@ fn a_database_that_comes_goes_and_comes_again_gets_the_latest_and_the_number_of_
     let arrived = lines(&mut server.client("log"));
     assert_eq!(arrived[0], "INFO job first");
     let lost = arrived[1].strip_prefix("WARNING job ").and_then(|line| line.strip_suffix(LOST));
-    let lost: usize = lost.expect("the second line tells").parse().expect("a number");
+    let lost: usize = lost.expect("a number in the second line").parse().expect("a number");
     assert!(lost > 0, "nothing was lost");
     let kept: Vec<String> = (lost..many).map(|number| format!("INFO job message {number}")).collect();
     assert_eq!(arrived[2..], kept);
@@ -226,7 +226,7 @@ fn a_database_that_does_not_let_in_is_tried_again_and_nothing_is_lost() {
 }
 
 #[test]
-fn what_the_database_does_not_take_holds_up_nothing_else() {
+fn a_record_that_the_database_refuses_delays_nothing_else() {
     let (database, mut client) = database();
     client.batch_execute("alter table log.line add check (message <> 'bad')").expect("altered");
     let job = job(&database.conninfo());

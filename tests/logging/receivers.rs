@@ -208,10 +208,13 @@ fn receivers_that_are_not_there_cost_their_messages_and_one_line_at_most() {
         ("skylog.SysLogHandler", "('no.sock',)".to_owned()),
         ("handlers.SysLogHandler", format!("(('no-such-host.invalid', {port}),)")),
     ] {
-        let told = errors(&job(class, &args).run(&[]));
+        let received = errors(&job(class, &args).run(&[]));
         let expected = usize::from(args.contains("no-such-host"));
-        assert_eq!(told.lines().count(), expected, "{class}: {told}");
-        assert_eq!(told.matches("do not reach the log receiver `no-such-host.invalid`").count(), expected);
+        assert_eq!(received.lines().count(), expected, "{class}: {received}");
+        assert_eq!(
+            received.matches("do not reach the log receiver `no-such-host.invalid`").count(),
+            expected
+        );
     }
 }
 

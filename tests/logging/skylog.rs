@@ -236,7 +236,7 @@ fn the_first_file_that_exists_is_used() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_told() {
+fn errors_in_a_file_are_reported() {
     let check = |from: &str, to: &str, expected: &[&str]| {
         assert!(SKYLOG.contains(from), "{from}");
         let job = job(&SKYLOG.replace(from, to));

@@ -25,7 +25,7 @@ fn service(database: &Database) -> String {
 }
 
 #[test]
-fn a_service_file_that_is_away_or_half_written_fails_a_round() {
+fn a_missing_or_partial_service_file_fails_a_round() {
     let database = Database::create("service");
     let mut client = database.client();
     prepare(&mut client);
@@ -78,7 +78,7 @@ fn at_the_start_a_service_that_is_missing_is_wrong_usage() {
 }
 
 #[test]
-fn a_password_file_that_is_away_or_unusable_fails_a_round() {
+fn a_missing_or_unusable_password_file_fails_a_round() {
     let server = Server::builder().hba("local all locked scram-sha-256").start();
     let server = server.unwrap_or_else(|error| panic!("{error}"));
     server

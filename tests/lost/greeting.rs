@@ -10,7 +10,7 @@ use crate::support::jobs::TestJob;
 pub(super) const MEMORY: i64 = 100_000;
 pub(super) const OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
 
-/// Answers every connection as told, on a port of its own, for as long as the test's process lives.
+/// Answers every connection with the given bytes, on a port of its own, for as long as the test's process lives.
 fn impostor(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + 'static) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
@@ -91,7 +91,7 @@ pub(super) fn messages_without_end_are_refused() {
 }
 
 #[test]
-fn what_is_no_server_is_told_from_one() {
+fn an_endpoint_that_is_no_server_is_recognized() {
     is_refused(
         |client| client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
         "the answer is not PostgreSQL's",

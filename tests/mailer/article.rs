@@ -71,7 +71,7 @@ fn no_transaction_is_open_while_mails_are_sent() {
                and backend_xmin is not null";
     let open: i64 = office.client.query_one(sql, &[&CONSUMER]).expect("readable").get(0);
     assert_eq!(open, 0);
-    office.post.tell("go");
+    office.post.command("go");
     crate::support::wait_for("the batch", || office.is_done());
     mailer.signal(nix::sys::signal::Signal::SIGINT);
     assert_eq!(mailer.wait(), Some(0));

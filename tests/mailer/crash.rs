@@ -14,7 +14,7 @@ fn a_mail_that_is_sent_again_has_the_same_name() {
     let mut other = office.database.client();
     let mut lock = other.transaction().expect("a transaction");
     lock.execute("select 1 from pgq.subscription for update", &[]).expect("locked");
-    office.post.tell("go");
+    office.post.command("go");
     wait_for("the mailer to finish", || {
         let waiting = "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' \
                        and datname = current_database() and query like '%finish_batch%'";

@@ -35,7 +35,7 @@ fn a_mail_that_is_refused_for_now_is_sent_later() {
     assert_eq!((office.retry(), office.failed().len()), (1, 0));
     office.drain();
     assert_eq!(office.retry(), 1, "not yet");
-    office.post.tell("free");
+    office.post.command("free");
     office.drain();
     assert_eq!(office.recipients(), ["kaiv@example.com", "busy@example.com"]);
     assert_eq!((office.retry(), office.failed().len()), (0, 0));
@@ -65,7 +65,7 @@ fn a_mail_that_is_refused_fails_with_the_reply() {
 }
 
 #[test]
-fn a_server_that_is_away_is_waited_for() {
+fn an_unavailable_server_is_waited_for() {
     let mut office = Office::open();
     office.post.stop();
     office.insert_only("One", "one@example.com");
@@ -91,7 +91,7 @@ fn a_server_that_breaks_off_is_called_again() {
     let mailer = office.start();
     wait_for("the mail server to be busy", || office.post.has("waiting"));
     office.post.stop();
-    office.post.tell("go");
+    office.post.command("go");
     office.post.start_again();
     wait_for("the batch", || office.is_done());
     drop(mailer);

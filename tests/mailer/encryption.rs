@@ -6,7 +6,7 @@ use super::{Office, QUEUE, login, post, right_login};
 use crate::support::mail_server::Encryption;
 use crate::support::{queues, wait_for};
 
-/// Sends one mail with this URL, and tells whether it was encrypted and sent by a user.
+/// Sends one mail with this URL, and returns whether it was encrypted and sent by a user.
 fn send(office: &mut Office, url: &str) -> (bool, bool) {
     office.write_ini(&format!("smtp_url = {url}\n{}", office.ca()));
     let before = office.post.mails().len();

@@ -9,7 +9,7 @@ use crate::support::programs::{command, errors};
 use crate::support::wait_for;
 
 #[test]
-fn wrong_usage_is_told_in_one_line() {
+fn wrong_usage_is_reported_in_one_line() {
     let office = Office::open();
     let places = "(section [mailer_daemon] of `mailer.ini`)";
     for (line, expected) in [
@@ -36,20 +36,23 @@ fn wrong_usage_is_told_in_one_line() {
     ] {
         office.write_ini(&format!("{line}\n"));
         let output = office.command(&[]).output().expect("it starts");
-        let told = errors(&output);
-        assert_eq!(output.status.code(), Some(2), "{line}: {told}");
-        assert!(told.contains(&expected) && told.lines().count() == 1, "{line}: {told}");
+        let received = errors(&output);
+        assert_eq!(output.status.code(), Some(2), "{line}: {received}");
+        assert!(received.contains(&expected) && received.lines().count() == 1, "{line}: {received}");
     }
     office.write_ini("smtp_url = smtps://localhost\nsmtp_ca = nosuch.crt\n");
-    let told = errors(&office.command(&[]).output().expect("it starts"));
-    assert!(told.contains("certificates in `nosuch.crt`: No such file"), "{told}");
+    let received = errors(&office.command(&[]).output().expect("it starts"));
+    assert!(received.contains("certificates in `nosuch.crt`: No such file"), "{received}");
     office.write_ini("smtp_url = smtps://localhost\nsmtp_ca = welcome.txt\n");
-    let told = errors(&office.command(&[]).output().expect("it starts"));
-    assert!(told.contains("certificates in `welcome.txt`: there is none"), "{told}");
+    let received = errors(&office.command(&[]).output().expect("it starts"));
+    assert!(received.contains("certificates in `welcome.txt`: there is none"), "{received}");
     office.write_ini("");
     office.write_template("one\n}");
-    let told = errors(&office.command(&[]).output().expect("it starts"));
-    assert!(told.contains("cannot use mail_template `welcome.txt`: line 2: unbalanced `}`"), "{told}");
+    let received = errors(&office.command(&[]).output().expect("it starts"));
+    assert!(
+        received.contains("cannot use mail_template `welcome.txt`: line 2: unbalanced `}`"),
+        "{received}"
+    );
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn inject(mut client: TcpStream, tls: Arc<ServerConfig>, more: &str) -> std::io:
 }
 
 #[test]
-fn nothing_that_came_in_clear_answers_for_what_is_encrypted() {
+fn clear_text_is_no_answer_to_an_encrypted_command() {
     for query in ["?tls=required", "?tls=opportunistic"] {
         let mut office = Office::open();
         let authority = Authority::create("authority of somebody in between");

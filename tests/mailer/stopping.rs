@@ -24,7 +24,7 @@ fn it_ends_after_the_mail_under_way_and_the_others_come_later() {
         let mut mailer = start_slow(&mut office);
         mailer.signal(Signal::SIGINT);
         wait_for("the signal", || office.log().contains("got SIGINT"));
-        office.post.tell("go");
+        office.post.command("go");
         assert_eq!(mailer.wait(), Some(0));
         assert_eq!(office.recipients(), ["slow@example.com"], "{kind:?}");
         assert!(office.is_done() && office.log().contains("mails left for later: 3"), "{}", office.log());
@@ -37,13 +37,13 @@ fn it_ends_after_the_mail_under_way_and_the_others_come_later() {
 }
 
 #[test]
-fn what_is_left_for_later_is_not_given_up() {
+fn postponed_events_are_not_failed() {
     let mut office = Office::open();
     office.write_ini("pgq_max_retries = 0\n");
     let mut mailer = start_slow(&mut office);
     mailer.signal(Signal::SIGINT);
     wait_for("the signal", || office.log().contains("got SIGINT"));
-    office.post.tell("go");
+    office.post.command("go");
     assert_eq!(mailer.wait(), Some(0));
     assert_eq!((office.failed().len(), office.retry()), (0, 3));
 }
@@ -54,7 +54,7 @@ fn after_a_kill_no_further_mail_is_begun() {
     let mut mailer = start_slow(&mut office);
     mailer.signal(Signal::SIGTERM);
     wait_for("the signal", || office.log().contains("got SIGTERM"));
-    office.post.tell("go");
+    office.post.command("go");
     assert_eq!(mailer.wait(), Some(0));
     assert_eq!(office.recipients(), ["slow@example.com"]);
 }

@@ -19,7 +19,7 @@ fn a_missing_tick_is_made_anew() {
 }
 
 #[test]
-fn without_any_tick_everything_comes_again() {
+fn without_any_tick_all_events_are_redelivered() {
     for mut place in Place::each() {
         insert(&mut place.client, "1");
         place.batch("delete from pgq.tick");
@@ -30,7 +30,7 @@ fn without_any_tick_everything_comes_again() {
 }
 
 #[test]
-fn a_batch_without_an_end_comes_again() {
+fn an_unfinished_batch_is_redelivered() {
     for mut place in Place::each() {
         insert(&mut place.client, "1");
         let end = queues::tick(&mut place.client, "q");
@@ -71,7 +71,7 @@ fn consumers_that_share_an_id_are_separated() {
 }
 
 #[test]
-fn what_cannot_be_mended_is_said() {
+fn irreparable_findings_are_reported() {
     for mut place in Place::each() {
         place.batch("update pgq.queue set queue_cur_table = 7");
         place.says(&["check"], 2, &["queue `q`: `queue_cur_table` is 7, but the queue has 3 tables"]);

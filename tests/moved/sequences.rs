@@ -107,7 +107,7 @@ fn all_sequences_are_moved_past_what_is_in_use() {
 }
 
 #[test]
-fn what_a_sequence_gives_next_counts() {
+fn the_next_value_of_a_sequence_counts() {
     for mut place in Place::each() {
         place.batch(
             "select setval('pgq.event_1_tick_seq', 5000, false), setval('pgq.subscription_sub_id_seq', 50, false), \

@@ -72,7 +72,7 @@ fn the_second_step_waits_for_a_transaction_of_its_own() {
 }
 
 /// A transaction that keeps its snapshot over a rotation inserts into the table before, where nobody looks
-/// any more; the own schema tells it to try again.
+/// any more; the own schema raises an error that asks to try again.
 #[test]
 fn an_old_snapshot_does_not_insert_behind_a_rotation() {
     let mut peers = Peers::create();

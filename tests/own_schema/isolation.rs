@@ -1,5 +1,5 @@
-//! Transactions that keep their snapshot: where the extension loses events or repeats them, the own schema tells
-//! the transaction to try again.
+//! Transactions that keep their snapshot: where the extension loses or repeats events, the own schema raises an error that
+//! asks to try again.
 
 use postgres::Client;
 

@@ -51,7 +51,7 @@ fn nothing_is_removed_unless_it_is_meant() {
 }
 
 #[test]
-fn who_owns_nothing_is_told_that_all_is_there() {
+fn a_role_that_owns_nothing_finds_all_installed() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = Database::create("install");
     let mut client = database.client();
@@ -94,7 +94,7 @@ fn a_schema_of_another_origin_stays() {
 }
 
 #[test]
-fn what_pgq_lacks_comes_next_to_an_extension_that_is_there() {
+fn addons_are_installed_next_to_an_existing_extension() {
     let database = Database::create_with_extension("extras");
     let mut client = database.client();
     queues::create_extension(&mut client);

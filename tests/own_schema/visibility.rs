@@ -142,7 +142,7 @@ fn an_event_of_a_prepared_transaction_that_outlives_a_rotation_is_not_lost() {
     );
 }
 
-/// In the extension the transaction has no id yet when it is told the table, so that a rotation can pass before
+/// In the extension the transaction has no id yet when it reads the table's name, so that a rotation can pass before
 /// it writes; its event is where nobody looks any more.
 #[test]
 fn an_event_for_a_table_that_was_current_before_a_rotation_is_not_lost() {

@@ -29,7 +29,7 @@ fn create(pair: &mut Pair, function: &str) {
 }
 
 #[test]
-fn what_another_session_changes_is_noticed() {
+fn changes_of_another_session_are_noticed() {
     let mut pair = Pair::create();
     for function in FUNCTIONS {
         for change in CHANGES {
@@ -69,7 +69,7 @@ fn a_transaction_that_began_before_a_change_sees_it() {
 }
 
 #[test]
-fn triggers_of_one_function_do_not_share_what_they_know() {
+fn triggers_of_one_function_do_not_share_their_facts() {
     let mut pair = Pair::create();
     for function in FUNCTIONS {
         pair.setup(&format!(

@@ -8,7 +8,7 @@ use crate::support::wait_for;
 on_both_kinds!(
     it_ticks_returns_events_and_rotates,
     it_calls_the_extra_maintenance_of_each_queue,
-    it_leaves_alone_what_is_paused
+    it_skips_paused_queues
 );
 
 /// A consumer that puts each event aside once, and notes the events that have come back.
@@ -42,7 +42,7 @@ impl Reader {
 
     fn put_aside(&mut self, batch: Option<i64>, event: i64) {
         let retry = "select pgq.event_retry($1, $2, 0)";
-        assert_eq!(self.client.query_one(retry, &[&batch, &event]).expect("put aside").get::<_, i32>(0), 1);
+        assert_eq!(self.client.query_one(retry, &[&batch, &event]).expect("scheduled").get::<_, i32>(0), 1);
     }
 }
 
@@ -99,7 +99,7 @@ fn it_calls_the_extra_maintenance_of_each_queue(kind: Kind) {
     assert_eq!(calls, [round, round].concat());
 }
 
-fn it_leaves_alone_what_is_paused(kind: Kind) {
+fn it_skips_paused_queues(kind: Kind) {
     let (database, mut client) = database(kind);
     queues::create(&mut client, "paused");
     queues::create(&mut client, "elsewhere");

@@ -68,7 +68,7 @@ fn python(folder: &Path, script: &str) -> Command {
     command
 }
 
-/// Returns the events that were processed, in order, and how many of them had been put aside.
+/// Returns the events that were processed, in order, and how many of them had been scheduled for a retry.
 pub(super) fn processed(client: &mut Client) -> (Vec<i64>, usize) {
     let rows = client.query("select event, retry from processed order by event", &[]).expect("readable");
     let put_aside = rows.iter().filter(|row| row.get::<_, Option<i32>>(1) == Some(1)).count();

@@ -22,7 +22,7 @@ fn alert_rules_are_about_metrics_that_there_are() {
 }
 
 #[test]
-fn what_does_not_fit_raises_an_alert() {
+fn an_inconsistency_raises_an_alert() {
     let rules = alert_rules();
     let rule = rules.iter().find(|rule| rule["expr"] == "pgq_findings > 0").expect("a rule");
     assert_eq!(rule["labels"]["severity"], "critical");

@@ -111,7 +111,7 @@ fn a_consumer_shows_its_position_and_what_waits_for_it() {
                 "select pgq.event_retry({batch}, 2, 3600), pgq.event_retry({batch}, 3, 3600), \
                         pgq.event_failed({batch}, 4, 'no')"
             ))
-            .expect("put aside");
+            .expect("scheduled");
         let status = queue(&mut client, "q");
         let seen = consumer(&status, "c");
         assert!(seen.last_seen < Duration::from_secs(40), "{seen:?}");
@@ -129,7 +129,7 @@ fn a_consumer_shows_its_position_and_what_waits_for_it() {
 }
 
 #[test]
-fn cooperative_consumers_are_told_apart() {
+fn cooperative_consumers_are_distinguished() {
     for kind in KINDS {
         let (_database, mut client) = installed(kind);
         queues::create(&mut client, "q");

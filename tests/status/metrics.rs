@@ -130,7 +130,7 @@ pub(super) const CONSUMER_METRICS: [&str; 5] = [
 ];
 
 #[test]
-fn metrics_are_what_the_status_says() {
+fn metrics_equal_the_status() {
     for kind in [Kind::Own, Kind::Extension] {
         let mut ticker = Ticker::start(kind, "");
         let database = ticker.scene.database.name().to_owned();
@@ -178,7 +178,7 @@ fn metrics_are_what_the_status_says() {
 }
 
 #[test]
-fn a_database_that_is_away_is_told_and_comes_back() {
+fn an_unavailable_database_is_reported_until_it_returns() {
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
     server.create_database("somedb");
     queues::install_as(&mut server.client("somedb"), Kind::Own);
@@ -204,9 +204,9 @@ fn a_database_that_is_away_is_told_and_comes_back() {
     assert_eq!(up(&ticker), Some(1.0));
 }
 
-/// As it was never reached, only its connection string tells its name.
+/// As it was never reached, only its connection string contains its name.
 #[test]
-fn a_database_that_was_never_there_is_told_by_its_name() {
+fn a_missing_database_is_reported_by_its_name() {
     let scene = Scene::create(Kind::Own);
     let port = free_port();
     let ini = format!(
@@ -308,7 +308,7 @@ fn more_slow_clients_than_there_are_places_make_room_for_others() {
 }
 
 #[test]
-fn many_scrapes_do_not_make_a_database_look_away() {
+fn many_scrapes_do_not_make_a_database_unavailable() {
     let ticker = Ticker::start(Kind::Own, "");
     let database = ticker.scene.database.name().to_owned();
     let up = [("database", &*database)];
@@ -372,7 +372,7 @@ fn a_reload_changes_the_address_of_a_port() {
 }
 
 #[test]
-fn what_is_no_address_is_wrong_usage() {
+fn an_invalid_address_is_wrong_usage() {
     let scene = Scene::create(Kind::Own);
     let output = scene.pgqadm(&["ticker", "--set", "metrics_listen=9187"]).output().expect("starts");
     assert_eq!(output.status.code(), Some(2));
@@ -381,7 +381,7 @@ fn what_is_no_address_is_wrong_usage() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_told_at_start() {
+fn an_address_in_use_is_reported_at_start() {
     let ticker = Ticker::start(Kind::Own, "");
     let listen = format!("metrics_listen=127.0.0.1:{}", ticker.port);
     let output =

@@ -105,7 +105,7 @@ fn the_table_shows_queues_and_consumers() {
 }
 
 #[test]
-fn a_queue_or_schema_that_is_not_there_is_told() {
+fn a_missing_queue_or_schema_is_reported() {
     let scene = Scene::create(Kind::Own);
     let output = scene.pgqadm(&["status", "mailer"]).output().expect("starts");
     assert_eq!(output.status.code(), Some(1));
@@ -231,7 +231,7 @@ fn a_check_has_the_exit_status_of_its_verdict() {
 }
 
 #[test]
-fn what_holds_up_a_rotation_is_in_the_check() {
+fn the_cause_of_a_delayed_rotation_is_in_the_check() {
     let mut scene = Scene::create(Kind::Own);
     queues::create(&mut scene.client, "mailer");
     scene
@@ -287,7 +287,11 @@ fn a_check_that_cannot_begin_is_unknown_too() {
 
     let mut command = command("pgqadm", scene.folder.path());
     let output = command.args(["job.ini", "status", "--failed"]).output().expect("starts");
-    assert_eq!((output.status.code(), text(&output).as_str()), (Some(2), ""), "other commands tell as ever");
+    assert_eq!(
+        (output.status.code(), text(&output).as_str()),
+        (Some(2), ""),
+        "other commands report as before"
+    );
     assert!(errors(&output).starts_with("pgqadm: a value is required for '--failed"), "{}", errors(&output));
 }
 

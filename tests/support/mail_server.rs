@@ -37,7 +37,7 @@ impl Mail {
         headers.iter().map(|header| header[0].as_str().expect("a text")).collect()
     }
 
-    /// Returns to whom the server was told to deliver it.
+    /// Returns the recipients of the envelope.
     pub(crate) fn recipients(&self) -> Vec<&str> {
         self.0["to"].as_array().expect("a list").iter().map(|to| to.as_str().expect("a text")).collect()
     }
@@ -123,7 +123,7 @@ impl MailServer {
     }
 
     /// Tells the server something by the name of a file.
-    pub(crate) fn tell(&self, name: &str) {
+    pub(crate) fn command(&self, name: &str) {
         fs::write(self.folder.path().join(name), "").expect("the folder is writable");
     }
 

@@ -25,8 +25,8 @@ fn a_database_that_fails_does_not_stop_the_others() {
     assert_eq!(output.status.code(), Some(1));
     assert!(errors(&output).contains("database `a`"), "{}", errors(&output));
     assert_eq!(last_tick(&mut good, "q"), before + 1);
-    let told = good.notifications().iter().next().expect("readable").expect("there was a notification");
-    assert_eq!(told.payload(), (before + 1).to_string());
+    let received = good.notifications().iter().next().expect("readable").expect("there was a notification");
+    assert_eq!(received.payload(), (before + 1).to_string());
 }
 
 #[test]

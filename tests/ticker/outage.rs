@@ -19,7 +19,7 @@ fn server_with_queue() -> Server {
 fn it_goes_on_after_a_crash_and_a_long_outage() {
     let server = server_with_queue();
     let job = Job::new(&server.conninfo("postgres"), "");
-    // Failed rounds that are like those before are told of at this level only.
+    // A failed round that repeats the previous one is logged at this level only.
     let mut ticker = Running::start(&mut job.command(&["-v", "ticker"]));
     wait_for_ticks(&mut server.client("postgres"), "q", 3);
     for _ in 0..2 {
@@ -36,7 +36,7 @@ fn it_goes_on_after_a_crash_and_a_long_outage() {
 }
 
 #[test]
-fn a_server_that_is_away_at_first_is_waited_for() {
+fn a_server_that_starts_late_is_waited_for() {
     let server = server_with_queue();
     server.stop();
     let job = Job::new(&server.conninfo("postgres"), "");
@@ -105,7 +105,7 @@ fn a_server_that_falls_silent_is_asked_whether_it_is_there() {
 }
 
 #[test]
-fn a_round_that_does_not_end_is_told() {
+fn a_stalled_round_is_reported() {
     let server = server_with_queue();
     let mut client = server.client("postgres");
     // A statement may take as long as it likes, so a session that hangs within one keeps the ticker waiting.

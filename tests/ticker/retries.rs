@@ -23,11 +23,11 @@ pub(super) fn put_aside(client: &mut Client, queue: &str) {
         found > 0
     });
     let retry = "select pgq.event_retry($1, ev_id, 0) from pgq.get_batch_events($1)";
-    client.execute(retry, &[&batch]).expect("put aside");
+    client.execute(retry, &[&batch]).expect("scheduled");
     client.execute("select pgq.finish_batch($1)", &[&batch]).expect("finished");
 }
 
-/// Returns how many events of a queue are put aside.
+/// Returns how many events of a queue wait for their retry.
 fn aside(client: &mut Client, queue: &str) -> i64 {
     let select = "select count(*) from pgq.retry_queue join pgq.queue on queue_id = ev_queue \
                   where queue_name = $1";

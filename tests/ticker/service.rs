@@ -1,4 +1,4 @@
-//! A service manager that wants to be told.
+//! A service manager is notified of the ticker's state.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Manager {
 }
 
 #[test]
-fn it_hears_of_every_stage_and_of_rounds_that_reached_a_database() {
+fn it_is_called_for_every_stage_and_each_successful_round() {
     let server = server();
     let mut client = server.client("postgres");
     queues::install(&mut client);

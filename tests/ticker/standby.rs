@@ -87,7 +87,7 @@ fn the_lock_holds_up_neither_vacuum_nor_rotation() {
 }
 
 #[test]
-fn a_ticker_whose_lock_is_taken_away_gets_it_back() {
+fn a_ticker_takes_a_lost_lock_again() {
     let (database, mut client) = database();
     let job = Job::new(&database.conninfo(), "");
     let _ticker = job.start();
@@ -107,7 +107,7 @@ fn rarely() -> pgq::ticker::TickerSettings {
 }
 
 #[test]
-fn a_ticker_that_looks_rarely_takes_over_and_keeps_its_lock_all_the_same() {
+fn a_ticker_that_checks_rarely_takes_over_and_keeps_its_lock() {
     let (database, mut client) = database();
     let start = || pgq::Ticker::new(&database.conninfo()).settings(rarely()).spawn().expect("up");
     let first = start();
@@ -154,7 +154,7 @@ fn a_ticker_that_may_not_tick_makes_way() {
 }
 
 #[test]
-fn an_embedded_ticker_says_what_it_does() {
+fn an_embedded_ticker_reports_its_actions() {
     use pgq::Ticker;
     use pgq::ticker::TickerRole;
     let (database, mut client) = database();

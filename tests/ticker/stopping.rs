@@ -52,7 +52,7 @@ fn rotation_and_retries_do_not_wait_for_it() {
             client.query_one("select pgq.next_batch('q', 'c')", &[]).expect("answers").get(0);
         client
             .execute("select pgq.event_retry($1, ev_id, 0) from pgq.get_batch_events($1)", &[&batch])
-            .expect("put aside");
+            .expect("scheduled");
         client.execute("select pgq.finish_batch($1)", &[&batch]).expect("finished");
         wait_for("the event to come back", || {
             client.query_one("select count(*) = 0 from pgq.retry_queue", &[]).expect("readable").get(0)

@@ -12,9 +12,9 @@ use crate::support::{Database, queues, templates};
 const HOUR: Duration = Duration::from_secs(3600);
 const LIMIT: Duration = Duration::from_secs(60);
 
-struct Teller(Sender<String>);
+struct Reporter(Sender<String>);
 
-impl Consumer for Teller {
+impl Consumer for Reporter {
     fn process_event(&mut self, event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
         self.0.send(event.data().unwrap_or_default().to_owned())?;
         Ok(Outcome::Done)
@@ -23,9 +23,9 @@ impl Consumer for Teller {
 
 /// A consumer that would look for batches once an hour.
 fn consumer(database: &Database, settings: Settings) -> (WorkerHandle, Receiver<String>) {
-    let (out, told) = channel();
+    let (out, received) = channel();
     let worker = Worker::with_settings(&database.conninfo(), settings).loop_delay(HOUR);
-    (worker.spawn(Teller(out)).expect("up"), told)
+    (worker.spawn(Reporter(out)).expect("up"), received)
 }
 
 fn ticker(database: &Database) -> TickerHandle {
@@ -50,10 +50,10 @@ fn a_consumer_that_sleeps_for_an_hour_gets_events_at_once() {
     for queue in ["q".to_owned(), queues::ODD.to_owned(), "x".repeat(59), "ü".repeat(30), "x".repeat(300)] {
         let (database, mut client) = database(&queue);
         let _ticker = ticker(&database);
-        let (consumer, told) = consumer(&database, Settings::new(&queue, "c"));
+        let (consumer, received) = consumer(&database, Settings::new(&queue, "c"));
         for n in 0..5 {
             queues::insert(&mut client, &queue, n, 1);
-            assert_eq!(told.recv_timeout(LIMIT), Ok(format!("event {n}")), "{queue}");
+            assert_eq!(received.recv_timeout(LIMIT), Ok(format!("event {n}")), "{queue}");
         }
         drop(consumer);
     }
@@ -64,7 +64,7 @@ fn one_that_does_not_listen_has_no_connection_for_it() {
     let (database, mut client) = database("q");
     let mut settings = Settings::new("q", "c");
     settings.listen = false;
-    let (consumer, told) = consumer(&database, settings);
+    let (consumer, received) = consumer(&database, settings);
     wait_for("its first round", || consumer.totals().rounds > 0);
     queues::insert(&mut client, "q", 0, 1);
     let ticker = ticker(&database);
@@ -72,7 +72,7 @@ fn one_that_does_not_listen_has_no_connection_for_it() {
     drop(ticker);
     assert!(!is_listening(&mut client));
     assert_eq!(consumer.totals().rounds, 1);
-    assert!(told.try_recv().is_err());
+    assert!(received.try_recv().is_err());
 }
 
 #[test]

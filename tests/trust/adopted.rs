@@ -98,7 +98,7 @@ fn the_own_schema_of_a_lesser_role_is_for_that_role_alone() {
 /// What is laid into a schema that has passed to a superuser since: each kind of code that an installation or a
 /// statement of PgQ's would run.
 #[test]
-fn what_a_lesser_role_has_laid_into_an_adopted_schema_is_found() {
+fn objects_of_a_lesser_role_in_an_adopted_schema_are_found() {
     let mut scene = Scene::create("trust");
     queues::install_as(&mut scene.boss, Kind::Own);
     let role = scene.role.clone();
@@ -190,7 +190,7 @@ fn a_queue_whose_tables_belong_to_a_lesser_role_is_found() {
 
 /// Another superuser's is as good as one's own, and an ordinary role leaves a superuser's alone.
 #[test]
-fn what_belongs_to_a_superuser_is_trusted() {
+fn objects_of_a_superuser_are_trusted() {
     let mut scene = Scene::create("trust");
     queues::install_as(&mut scene.boss, Kind::Own);
     ext::install(&mut scene.boss).expect("installed");

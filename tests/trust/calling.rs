@@ -58,7 +58,7 @@ fn a_superusers_mover_runs_nothing_of_a_strangers_record() {
 
 /// A database may be another one when it is connected to again.
 #[test]
-fn a_running_consumer_looks_at_each_connection() {
+fn a_running_consumer_checks_each_connection() {
     let mut scene = Scene::create("calling");
     queues::install_as(&mut scene.boss, Kind::Own);
     queues::create(&mut scene.boss, "q");

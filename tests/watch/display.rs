@@ -159,7 +159,7 @@ fn many_queues_are_scrolled_in_a_terminal_of_any_size() {
 }
 
 #[test]
-fn what_holds_up_rotation_is_named_in_red() {
+fn the_cause_of_a_delayed_rotation_is_shown_in_red() {
     let (database, mut client) = shop();
     client.execute("select pgq.set_queue_config('orders', 'rotation_period', '0')", &[]).expect("set");
     let terminal = Terminal::open(&database.conninfo(), WATCH);

@@ -135,7 +135,7 @@ fn a_server_that_does_not_answer() {
 }
 
 #[test]
-fn what_is_missing_is_told_in_the_display() {
+fn missing_objects_are_reported_in_the_display() {
     let database = Database::create("watch");
     let terminal = Terminal::open(&database.conninfo(), WATCH);
     terminal.wait_for("what is missing", |screen| {
@@ -146,7 +146,7 @@ fn what_is_missing_is_told_in_the_display() {
 }
 
 #[test]
-fn seconds_that_are_taken_for_a_queue_are_told_how_to_be_given() {
+fn seconds_taken_for_a_queue_are_reported_with_the_right_form() {
     let (database, mut client) = shop();
     let terminal = Terminal::open(&database.conninfo(), "status --watch 5");
     terminal.wait_for("a hint", |screen| {

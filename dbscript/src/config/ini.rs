@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn default_may_come_again() {
+    fn default_may_be_repeated() {
         check("[DEFAULT]\na = 1\n[s]\n[DEFAULT]\nb = 2", &[("DEFAULT", "a", "1"), ("DEFAULT", "b", "2")]);
     }
 

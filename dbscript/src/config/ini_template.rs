@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_file_can_hold_is_refused() {
+    fn values_that_no_file_can_contain_are_refused() {
         for (name, value) in
             [("sql", "select 1\n# + 2"), ("a:b", "c"), ("#a", "b"), ("[a]", "b"), ("a", "\0"), ("a\nb", "c")]
         {

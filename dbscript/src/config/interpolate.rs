@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_replaced_is_named() {
+    fn irreplaceable_objects_are_named() {
         check_error("%(nope)s", "`%(nope)s` is not set");
         check_error("%(loop)s", "refers to itself");
         for stray in ["100%", "%s", "%(job_name)", "%(job_name)d", "%()s", "%(broken)s"] {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_never_end_is_refused() {
+    fn endless_settings_are_refused() {
         for end in ["", "end"] {
             let many = |name: &str| match name {
                 "v9" => Some(end.to_owned()),

@@ -69,7 +69,7 @@ fn switches_win_over_the_file_and_the_file_over_defaults() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn errors_are_named() {
     check_error(
         parse("[other]\nx=1\n[more]\n", &[]),
         "section [queue_mover] is missing; the file has [more], [other]",
@@ -182,7 +182,7 @@ fn the_file_alone_says_how_it_is_written() {
 }
 
 #[test]
-fn what_is_no_text_is_named_by_its_line() {
+fn bytes_that_are_no_text_are_named_by_their_line() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("x.ini");
     std::fs::write(&file, b"[queue_mover]\nx = 1\ny = \xff\n").expect("writable");

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn other_sections_are_not_looked_at_and_overrides_are() {
+    fn other_sections_are_not_read_and_overrides_are() {
         check("[DEFAULT]\na = 1\n[s]\ndb = x\n[t]\nb = 1\n", &[]);
         assert_eq!(config("[s]\nbd = 1", &[("BD", "2")]).unknown(), [("bd".to_owned(), Some("db"))]);
     }

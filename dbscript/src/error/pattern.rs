@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_happen_is_not_known() {
+    fn impossible_causes_are_not_listed() {
         for name in ["ALL", "40", "40P01", "Error", "InterfaceError", "DataError"] {
             assert!(pattern(name).is_known(), "{name}");
         }

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_comment_tells_the_age() {
+    fn the_comment_contains_the_age() {
         let script = SqlScript {
             name: "A part",
             release: 2,

@@ -106,7 +106,7 @@ fn a_kill_before_the_file_loses_nothing() {
 }
 
 #[test]
-fn a_full_disk_is_told_and_loses_nothing() {
+fn a_full_disk_is_reported_and_loses_nothing() {
     let (local, mut client) = Local::create(Pgq::Own);
     local.drain();
     let first = ten(&mut client, 0);

@@ -18,7 +18,7 @@ pub(super) struct Consumer {
     pub(super) name: &'static str,
     /// Which subconsumer it is, if it is one.
     sub: Option<&'static str>,
-    /// One event in so many is put aside, at first.
+    /// One event in this many is retried at first.
     retries: Option<i64>,
     /// Takes many ticks as one batch, and keeps it open for up to so many milliseconds.
     slow: u64,

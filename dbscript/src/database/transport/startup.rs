@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_refused_by_its_header() {
+    fn a_too_long_request_is_refused_by_its_header() {
         for (tag, length) in [(b'R', 2001), (b'E', 30_001), (b'N', ALL), (b'S', ALL)] {
             let error = read(&message(tag, length)[..HEADER], 2).expect_err("too long");
             assert!(error.contains("check host and port"), "{error}");

@@ -82,7 +82,7 @@ fn literals_mean_what_they_mean_to_python() {
 }
 
 #[test]
-fn what_is_no_value_is_told_without_showing_strings() {
+fn an_invalid_value_is_reported_without_showing_strings() {
     let check = |text: &str, expected: &str| {
         let error = evaluate(text).expect_err(text);
         assert!(error.contains(expected) && !error.contains("secret"), "{text}: {error}");

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_plain_is_borrowed() {
+    fn printable_text_is_borrowed() {
         let text = "id=1&name=a+b";
         let fields = urldecode(text).expect("valid");
         let id = fields.get("id").flatten().expect("there");

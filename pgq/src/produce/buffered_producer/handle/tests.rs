@@ -71,7 +71,7 @@ fn logged(queue: &str) -> usize {
 }
 
 #[test]
-fn what_a_dropped_producer_could_not_insert_is_logged() {
+fn events_that_a_dropped_producer_could_not_insert_are_logged() {
     drop(refused("dropped"));
     assert_eq!(logged("dropped"), 1);
 }
@@ -90,7 +90,7 @@ fn closing_again_returns_the_same_error_without_events() {
 
 #[cfg(feature = "tokio")]
 #[test]
-fn what_closing_left_is_logged_unless_it_is_taken() {
+fn events_left_by_closing_are_logged_unless_they_are_taken() {
     use crate::produce::buffered_producer::unclaimed::Unclaimed;
 
     let (send, receive) = ::tokio::sync::oneshot::channel();

@@ -128,7 +128,7 @@ fn a_closed_buffer_writes_the_rest_and_ends() {
 }
 
 #[test]
-fn what_is_left_comes_back_in_order() {
+fn remaining_events_are_returned_in_order() {
     let (mut buffer, now) = (buffer(4, usize::MAX), Instant::now());
     push(&mut buffer, 0, 3, now);
     assert!(written(buffer.step(now)).is_some());
@@ -183,7 +183,7 @@ fn a_large_event_is_not_passed_over_for_long() {
 }
 
 #[test]
-fn an_event_that_is_refused_is_found_and_set_aside() {
+fn a_refused_event_is_found_and_returned() {
     for bad in 0..10_u64 {
         let (mut buffer, now) = (buffer(20, usize::MAX), Instant::now());
         push(&mut buffer, 0, 15, now);
