@@ -325,7 +325,7 @@ fn an_empty_queue_name_is_wrong_usage() {
 }
 
 #[test]
-fn a_broken_file_keeps_nobody_from_stopping_the_process() {
+fn a_broken_file_does_not_prevent_stopping_the_process() {
     let pair = Pair::create();
     pair.register();
     let mut mover = Running::start(&mut pair.mover(&[]));

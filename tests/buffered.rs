@@ -13,7 +13,7 @@ use pgq::schema::Kind;
 use pgq::{BufferedProducer, Error, NewEvent, OwnedEvent};
 use postgres::{Client, Transaction};
 
-use crate::support::queues::{self, ODD};
+use crate::support::queues::{self, UNUSUAL};
 use crate::support::server::Server;
 use crate::support::{Database, templates, wait_for};
 
@@ -108,13 +108,13 @@ fn events_arrive_as_they_were_sent() {
     let producer = builder(&database.conninfo()).spawn().expect("up");
     let time: DateTime<Utc> = "2007-10-19T20:59:59Z".parse().expect("a time");
     producer
-        .send(NewEvent::new(ODD, ODD).extra([None, Some(""), Some(ODD), None]).time(time))
+        .send(NewEvent::new(UNUSUAL, UNUSUAL).extra([None, Some(""), Some(UNUSUAL), None]).time(time))
         .expect("accepted");
     producer.send(NewEvent::default()).expect("accepted");
     // Without a flush, they are written after the delay.
     wait_for("both events", || producer.stats().committed == 2);
     let rows = queues::events(&mut client, QUEUE);
-    let odd = Some(ODD.to_owned());
+    let odd = Some(UNUSUAL.to_owned());
     let time = Some("2007-10-19 20:59:59+00".to_owned());
     assert_eq!(rows[0], [odd.clone(), odd.clone(), None, Some(String::new()), odd, None, time]);
     assert_eq!(rows[1][..6], [const { None }; 6]);

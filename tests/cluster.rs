@@ -57,7 +57,7 @@ impl Traces {
         assert_ne!(kill(self.postmaster, None), Err(Errno::ESRCH));
     }
 
-    fn wait_until_gone(&self) {
+    fn wait_until_removed(&self) {
         wait_for("the removal of the folder", || !self.dir.exists());
         wait_for("the end of the postmaster", || kill(self.postmaster, None) == Err(Errno::ESRCH));
     }
@@ -184,7 +184,7 @@ fn keeps_data_over_an_immediate_restart() {
     assert_eq!(row.get::<_, i32>(0), 42);
     let traces = Traces::of(&server);
     drop(server);
-    traces.wait_until_gone();
+    traces.wait_until_removed();
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn stops_and_starts_again() {
 }
 
 #[test]
-fn is_gone_when_dropped() {
+fn is_removed_when_dropped() {
     let server = start();
     let client = server.client("postgres");
     let traces = Traces::of(&server);
@@ -246,7 +246,7 @@ fn nothing_is_left_however_its_process_ends() {
             _ => {}
         }
         child.wait().expect("the end of the child");
-        traces.wait_until_gone();
+        traces.wait_until_removed();
     }
 }
 

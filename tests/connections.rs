@@ -15,7 +15,7 @@ fn count(client: &mut Client, what: &str) -> i64 {
 }
 
 #[test]
-fn every_new_connection_goes_through_the_hook() {
+fn the_hook_is_called_for_every_new_connection() {
     let job = TestJob::of("moody", "moods = work\n");
     let mut client = job.client();
     client.batch_execute(NOTE).expect("created");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pgq::{Batch, BoxError, Consumer, Event, NewEvent, Outcome, Settings, Subscription};
 use postgres::Client;
 
-use crate::support::queues::{self, ODD};
+use crate::support::queues::{self, UNUSUAL};
 
 const QUEUE: &str = "queue";
 
@@ -53,17 +53,17 @@ fn every_page_size_reads_every_event_once() {
 fn an_event_has_every_column() {
     let (_database, mut client) = queues::database("columns", QUEUE);
     let subscription = subscribe(&mut client, |_| ());
-    let odd = NewEvent::new(ODD, ODD).extra([Some(ODD), None, Some(""), Some("\\N")]);
+    let odd = NewEvent::new(UNUSUAL, UNUSUAL).extra([Some(UNUSUAL), None, Some(""), Some("\\N")]);
     let id = pgq::insert_new_event(&mut client, QUEUE, &odd).expect("inserted");
     pgq::insert_new_event(&mut client, QUEUE, &NewEvent::default()).expect("inserted");
     queues::tick(&mut client, QUEUE);
     let mut batch = open(&mut client, &subscription);
     let events = read(&mut batch);
     let [full, empty] = &events[..] else { panic!("two events, not {}", events.len()) };
-    assert_eq!((full.id(), full.retry(), full.event_type(), full.data()), (id, 0, ODD, Some(ODD)));
+    assert_eq!((full.id(), full.retry(), full.event_type(), full.data()), (id, 0, UNUSUAL, Some(UNUSUAL)));
     assert_eq!(
         [full.extra1(), full.extra2(), full.extra3(), full.extra4()],
-        [Some(ODD), None, Some(""), Some("\\N")]
+        [Some(UNUSUAL), None, Some(""), Some("\\N")]
     );
     assert!(full.txid() > 0 && empty.txid() > full.txid());
     assert!(full.time() <= empty.time() && empty.time() <= batch.info().tick_time);
@@ -105,7 +105,7 @@ fn the_handler_may_use_the_database_between_events() {
 }
 
 #[test]
-fn retried_events_come_back_to_their_consumer_alone() {
+fn retried_events_are_redelivered_to_their_consumer_alone() {
     let (_database, mut client) = queues::database("retry", QUEUE);
     let subscription = subscribe(&mut client, |settings| settings.lazy_fetch = Some(10));
     let other = Subscription::new(Settings::new(QUEUE, "other"));
@@ -308,15 +308,15 @@ fn outcomes_of_single_events_decide() {
 
 #[test]
 fn names_may_hold_any_character() {
-    let (_database, mut client) = queues::database("odd", ODD);
-    let subscription = Subscription::new(Settings::new(ODD, ODD));
+    let (_database, mut client) = queues::database("odd", UNUSUAL);
+    let subscription = Subscription::new(Settings::new(UNUSUAL, UNUSUAL));
     assert!(!subscription.is_registered(&mut client).expect("answers"));
     subscription.register(&mut client).expect("registered");
     assert!(subscription.is_registered(&mut client).expect("answers"));
-    pgq::insert_event(&mut client, ODD, ODD, ODD).expect("inserted");
-    queues::tick(&mut client, ODD);
+    pgq::insert_event(&mut client, UNUSUAL, UNUSUAL, UNUSUAL).expect("inserted");
+    queues::tick(&mut client, UNUSUAL);
     let mut batch = open(&mut client, &subscription);
-    assert_eq!(read(&mut batch)[0].data(), Some(ODD));
+    assert_eq!(read(&mut batch)[0].data(), Some(UNUSUAL));
     batch.finish().expect("finished");
     assert!(subscription.unregister(&mut client).expect("unregistered"));
     assert!(!subscription.unregister(&mut client).expect("unregistered before"));

@@ -44,7 +44,7 @@ fn wait_moved(pair: &Pair, count: usize) {
 }
 
 #[test]
-fn a_daemon_comes_up_works_and_stops() {
+fn a_daemon_starts_works_and_stops() {
     let pair = Pair::create();
     succeed(&mut pair.mover(&["-d"]));
     let pid = fs::read_to_string(pair.pidfile()).expect("the daemon is up, so the pidfile is there");

@@ -65,7 +65,7 @@ const RECORDINGS: [(&str, Recording); 7] = [
 ];
 
 #[test]
-fn whoever_records_cannot_forget_to_wait() {
+fn every_record_waits_for_the_disk() {
     let (_database, mut client) = queues::database("durable", "queue");
     let subscription = Subscription::new(Settings::new("queue", "c"));
     subscription.register(&mut client).expect("registered");

@@ -34,7 +34,7 @@ fn worker(database: &Database) -> Worker {
 }
 
 #[test]
-fn the_host_reads_what_was_done_and_stops_it() {
+fn the_host_reads_the_counters_and_stops_the_worker() {
     let database = Database::create("embedded");
     let (script, _) = sql("select generate_series(1, 3)");
     let worker = worker(&database).spawn(script).expect("up");

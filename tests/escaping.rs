@@ -156,7 +156,7 @@ fn an_event_that_a_target_refuses_forges_no_line() {
 }
 
 #[test]
-fn the_reason_of_a_failed_event_keeps_what_the_log_leaves_out() {
+fn the_reason_of_a_failed_event_contains_the_details_that_the_log_omits() {
     let (database, mut client) = templates::prepared("escaping");
     queues::create(&mut client, "q");
     client.batch_execute("create table greeting (name text check (name <> 'secret'))").expect("created");

@@ -33,7 +33,7 @@ fn prepare(kind: Kind) -> (Database, Client, tempfile::TempDir) {
 }
 
 #[test]
-fn queues_of_the_own_schema_come_and_go_with_them() {
+fn queues_of_the_own_schema_are_created_and_dropped_with_them() {
     let (database, mut client, folder) = prepare(Kind::Own);
     let pgqadm = |arguments: &[&str]| {
         succeed(command_on(database.server(), "pgqadm", folder.path()).arg("x.ini").args(arguments));
@@ -52,7 +52,7 @@ fn queues_of_the_own_schema_come_and_go_with_them() {
 }
 
 #[test]
-fn queues_of_the_extension_come_and_go_with_them() {
+fn queues_of_the_extension_are_created_and_dropped_with_them() {
     let (database, mut client, folder) = prepare(Kind::Extension);
     let pgqadm = |arguments: &[&str]| {
         succeed(command_on(database.server(), "pgqadm", folder.path()).arg("x.ini").args(arguments));

@@ -7,7 +7,7 @@ use pgq::schema;
 use postgres::Client;
 
 use crate::support::Database;
-use crate::support::queues::{self, ODD};
+use crate::support::queues::{self, UNUSUAL};
 
 const QUEUE: &str = "queue";
 const CONSUMER: &str = "consumer";
@@ -39,7 +39,7 @@ fn fail_two_of_three(client: &mut Client) {
     queues::tick(client, QUEUE);
     let batch = next_batch(client);
     assert_eq!(fail(client, batch, 2, None), 1);
-    assert_eq!(fail(client, batch, 1, Some(ODD)), 1);
+    assert_eq!(fail(client, batch, 1, Some(UNUSUAL)), 1);
     finish(client, batch);
 }
 
@@ -57,7 +57,7 @@ fn a_failed_event_is_kept_as_it_was_with_its_reason() {
     fail_two_of_three(&mut client);
     let events = list(&mut client);
     assert_eq!(ids(&events), [1, 2]);
-    assert_eq!((events[0].reason(), events[1].reason()), (Some(ODD), None));
+    assert_eq!((events[0].reason(), events[1].reason()), (Some(UNUSUAL), None));
     assert_eq!((events[0].event_type(), events[0].data()), ("type", Some("event 1")));
     assert_eq!((events[0].extra1(), events[0].extra2(), events[0].retry()), (Some("extra"), None, 0));
     assert!(events[0].txid() > 0 && events[0].failed_at() > events[0].time());
@@ -80,7 +80,7 @@ fn a_redelivered_batch_fails_an_event_once() {
 }
 
 #[test]
-fn a_list_comes_in_pages() {
+fn a_list_is_read_in_pages() {
     let (_database, mut client) = database();
     queues::insert(&mut client, QUEUE, 1, 10);
     queues::tick(&mut client, QUEUE);
@@ -99,7 +99,7 @@ fn a_list_comes_in_pages() {
 }
 
 #[test]
-fn a_retried_event_comes_back_to_its_consumer_alone() {
+fn a_retried_event_is_redelivered_to_its_consumer_alone() {
     let (_database, mut client) = database();
     pgq::admin::register_consumer(&mut client, QUEUE, "other").expect("registered");
     fail_two_of_three(&mut client);
@@ -153,7 +153,7 @@ fn an_event_that_the_retry_queue_brought_back_may_fail() {
 }
 
 #[test]
-fn a_deleted_event_is_gone() {
+fn a_deleted_event_is_removed() {
     let (_database, mut client) = database();
     fail_two_of_three(&mut client);
     pgq::admin::delete_failed_event(&mut client, QUEUE, CONSUMER, 2).expect("deleted");

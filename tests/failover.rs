@@ -78,7 +78,7 @@ fn rounds(client: &mut Client) -> i64 {
 }
 
 #[test]
-fn a_program_goes_on_when_the_standby_takes_over() {
+fn a_program_continues_when_the_standby_takes_over() {
     let primary = server();
     create_table(&primary);
     let standby = standby_of(&primary);
@@ -97,7 +97,7 @@ fn a_program_goes_on_when_the_standby_takes_over() {
 }
 
 #[test]
-fn the_mover_goes_on_when_both_its_databases_fail_over() {
+fn the_mover_continues_when_both_its_databases_fail_over() {
     let pair = Pair::on_own_server();
     pair.register();
     let standby = standby_of(pair.server());

@@ -11,7 +11,7 @@ use crate::support::server::Server;
 use crate::support::unique;
 
 /// A role that may connect and nothing else, and its session.
-struct Stranger {
+struct UnrelatedRole {
     name: String,
     session: Client,
     pid: i32,
@@ -19,16 +19,16 @@ struct Stranger {
     server: Client,
 }
 
-impl Stranger {
+impl UnrelatedRole {
     /// Creates a role, and connects it to a database.
-    fn connect(server: &Server, database: &str) -> Stranger {
-        let name = format!("stranger_{}", unique());
+    fn connect(server: &Server, database: &str) -> UnrelatedRole {
+        let name = format!("unrelated_{}", unique());
         let mut client = server.client("postgres");
         client.batch_execute(&format!("create role {name} login")).expect("created");
         let conninfo = server.conninfo(database).replace("user=postgres", &format!("user={name}"));
         let mut session = Client::connect(&conninfo, postgres::NoTls).expect("it may connect");
         let pid = session.query_one("select pg_backend_pid()", &[]).expect("a number").get(0);
-        Stranger { name, session, pid, server: client }
+        UnrelatedRole { name, session, pid, server: client }
     }
 
     /// Takes locks until the session ends; `keys` are arguments of `pg_advisory_lock`.
@@ -53,7 +53,7 @@ impl Stranger {
     }
 }
 
-impl Drop for Stranger {
+impl Drop for UnrelatedRole {
     fn drop(&mut self) {
         // What is left is left to the removal of the server's folder.
         let _ = self.server.execute("select pg_terminate_backend($1)", &[&self.pid]);

@@ -5,7 +5,7 @@ use std::fs;
 use pgq::NewEvent;
 
 use crate::support::programs::{JOB, Pair, Running, SOURCE_QUEUE, TARGET_QUEUE};
-use crate::support::queues::{self, ODD};
+use crate::support::queues::{self, UNUSUAL};
 use crate::support::wait_for;
 
 #[test]
@@ -14,7 +14,8 @@ fn every_column_arrives_as_it_was() {
     pair.register();
     let mut source = pair.source_client();
     let huge = "x".repeat(1_000_000);
-    let values = [None, Some(""), Some(ODD), Some("\\N"), Some("\\."), Some("NULL"), Some("'"), Some(&huge)];
+    let values =
+        [None, Some(""), Some(UNUSUAL), Some("\\N"), Some("\\."), Some("NULL"), Some("'"), Some(&huge)];
     for (at, value) in values.iter().enumerate() {
         let mut extra = [None; 4];
         extra[at % 4] = *value;

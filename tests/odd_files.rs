@@ -65,7 +65,7 @@ fn a_config_file_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_config_file_may_come_through_a_pipe() {
+fn a_config_file_may_be_a_pipe() {
     let job = TestJob::sql("select 1");
     let shell = |script: &str| {
         let mut command = Command::new("bash");
@@ -80,7 +80,7 @@ fn a_config_file_may_come_through_a_pipe() {
 }
 
 #[test]
-fn other_files_that_are_pipes_or_endless_keep_no_program() {
+fn other_files_that_are_pipes_or_endless_block_no_program() {
     let job = TestJob::sql("select 1");
     let skylog = pipe(job.path(), "skylog.ini");
     for (file, why) in [(skylog.as_str(), "no skylog file"), ("/dev/zero", "no skylog file")] {
@@ -126,7 +126,7 @@ fn other_files_that_are_pipes_or_endless_keep_no_program() {
 }
 
 #[test]
-fn a_log_file_that_is_a_pipe_keeps_nobody() {
+fn a_log_file_that_is_a_pipe_blocks_no_program() {
     let job = TestJob::sql("select 1");
     let path = job.path().join("log");
     pipe(job.path(), "log");

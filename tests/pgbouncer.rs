@@ -221,7 +221,7 @@ fn a_kill_cancels_the_statement_behind_it() {
 const QUICK: &str = "sql = select pg_sleep(0.005), nextval('rounds')\nloop_delay = 0.001\n";
 
 #[test]
-fn it_survives_kills_that_come_between_statements() {
+fn it_survives_kills_between_statements() {
     let database = Database::create("bouncer");
     let mut client = database.client();
     client.batch_execute("create sequence rounds").expect("created");

@@ -108,7 +108,7 @@ fn a_link_to_a_pidfile_of_roots_is_not_followed() {
 }
 
 #[test]
-fn a_pidfile_of_ones_own_works_in_a_folder_of_everybody() {
+fn an_own_pidfile_works_in_a_world_writable_folder() {
     let (job, folder) = job(0o1777);
     for switches in [&[][..], &["-d"]] {
         job.write_ini("sql = select 1\npidfile = shared/x.pid\nlogfile = shared/x.log\nloop_delay = 3600\n");

@@ -38,7 +38,7 @@ fn a_batch_that_the_target_has_is_skipped_and_finished() {
 }
 
 #[test]
-fn a_tick_that_the_queue_does_not_know_is_a_lost_position() {
+fn a_tick_that_the_queue_does_not_have_is_a_lost_position() {
     let pair = Pair::create();
     pair.register();
     let (mut source, mut target) = (pair.source_client(), pair.target_client());
@@ -55,7 +55,7 @@ fn a_tick_that_the_queue_does_not_know_is_a_lost_position() {
 }
 
 #[test]
-fn a_lost_position_is_an_error_with_the_numbers_and_rewind_mends_it() {
+fn a_lost_position_is_an_error_with_the_numbers_and_rewind_repairs_it() {
     let pair = Pair::create();
     pair.register();
     let (mut source, mut target) = (pair.source_client(), pair.target_client());

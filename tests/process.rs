@@ -69,7 +69,7 @@ fn a_daemon_has_no_terminal_and_a_session_of_its_own() {
 }
 
 #[test]
-fn a_daemon_that_does_not_come_up_says_why() {
+fn a_daemon_that_does_not_start_reports_the_reason() {
     let check = |lines: &str, status: i32, expected: &str| {
         let job = TestJob::sql("");
         File::create(job.path().join("file")).expect("created");

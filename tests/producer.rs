@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use pgq::{BulkInsert, NewEvent};
 use postgres::NoTls;
 
-use crate::support::queues::{self, ODD};
+use crate::support::queues::{self, UNUSUAL};
 
 const QUEUE: &str = "queue";
 
@@ -12,7 +12,7 @@ const QUEUE: &str = "queue";
 fn bulk_and_single_inserts_write_the_same() {
     let (_database, mut client) = queues::database("bulk", QUEUE);
     queues::create(&mut client, "single");
-    let texts = [None, Some(""), Some(ODD), Some("\\N")];
+    let texts = [None, Some(""), Some(UNUSUAL), Some("\\N")];
     let events: Vec<NewEvent<'_>> = (0..64)
         .map(|n| {
             let text = |place: usize| texts[(n >> place) % 4];
@@ -61,7 +61,7 @@ fn bulk_events_may_have_a_time_of_their_own() {
 }
 
 #[test]
-fn events_may_be_written_as_they_come() {
+fn events_may_be_written_one_by_one() {
     let (_database, mut client) = queues::database("stream", QUEUE);
     let mut transaction = client.transaction().expect("begin");
     let mut bulk = BulkInsert::start(&mut transaction, QUEUE).expect("started");

@@ -61,7 +61,7 @@ Applier("queue_mover", "src_db", "dst_db", sys.argv[1:]).start()
 "#;
 
 #[test]
-fn the_mover_reads_what_python_wrote_and_python_reads_what_the_mover_wrote() {
+fn the_mover_reads_events_of_python_and_python_reads_events_of_the_mover() {
     let pair = Pair::create();
     pair.register();
     let mut target = pair.target_client();

@@ -22,8 +22,8 @@ const READING: [&str; 9] = [
 ];
 
 /// Returns a role that may connect and nothing else.
-fn stranger(client: &mut Client) -> String {
-    let role = format!("stranger_{}", unique());
+fn unprivileged(client: &mut Client) -> String {
+    let role = format!("unprivileged_{}", unique());
     client.batch_execute(&format!("create role {role} login")).expect("the role is new");
     role
 }
@@ -41,7 +41,7 @@ fn callable(client: &mut Client, role: &str) -> Vec<String> {
 }
 
 fn database(kind: Kind) -> (Database, Client) {
-    let (database, client) = templates::installed_whole(kind, "strangers");
+    let (database, client) = templates::installed_whole(kind, "unprivileged");
     (database, client)
 }
 
@@ -61,7 +61,7 @@ const NOTHING: Vec<String> = Vec::new();
 fn an_ordinary_role_may_call_only_functions_that_read() {
     for kind in [Kind::Own, Kind::Extension] {
         let (_database, mut client) = database(kind);
-        let role = stranger(&mut client);
+        let role = unprivileged(&mut client);
         assert_eq!(surplus(&mut client, &role), NOTHING, "{kind:?}");
         let tables = "select count(*) from pg_class join pg_namespace nsp on nsp.oid = relnamespace \
                       where nspname = 'pgq_ext' and relkind = 'r' and has_table_privilege($1, pg_class.oid, \
@@ -77,7 +77,7 @@ fn an_ordinary_role_may_call_only_functions_that_read() {
 #[test]
 fn an_older_schema_is_closed_by_installing() {
     let (_database, mut client) = database(Kind::Own);
-    let role = stranger(&mut client);
+    let role = unprivileged(&mut client);
     let open = "grant usage on schema pgq_ext to public; grant execute on all functions in schema pgq_ext to public; \
                 grant select on all tables in schema pgq_ext to public";
     client.batch_execute(open).expect("as it was");
@@ -87,13 +87,13 @@ fn an_older_schema_is_closed_by_installing() {
 }
 
 #[test]
-fn a_stranger_cannot_have_batches_skipped() {
+fn an_unprivileged_role_cannot_have_batches_skipped() {
     let pair = Pair::create();
     pair.register();
     let (mut source, mut target) = (pair.source_client(), pair.target_client());
     queues::insert(&mut source, SOURCE_QUEUE, 0, 1);
     let tick = queues::tick(&mut source, SOURCE_QUEUE);
-    let role = stranger(&mut target);
+    let role = unprivileged(&mut target);
     target.batch_execute(&format!("set role {role}")).expect("a member");
     for call in [
         &*format!("select pgq_ext.set_last_tick('{JOB}', {tick})"),
@@ -102,7 +102,7 @@ fn a_stranger_cannot_have_batches_skipped() {
         "select pgq_ext.upgrade_schema()",
         "table pgq_ext.completed_tick",
     ] {
-        let error = target.batch_execute(call).expect_err("a stranger");
+        let error = target.batch_execute(call).expect_err("an unprivileged role");
         assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{call}: {error:?}");
     }
     pair.drain();
@@ -110,14 +110,14 @@ fn a_stranger_cannot_have_batches_skipped() {
 }
 
 #[test]
-fn a_stranger_cannot_use_the_trigger_of_the_failed_store() {
+fn an_unprivileged_role_cannot_use_the_trigger_of_the_failed_store() {
     for kind in [Kind::Own, Kind::Extension] {
         let (_database, mut client) = database(kind);
-        let role = stranger(&mut client);
+        let role = unprivileged(&mut client);
         client.batch_execute(&format!("set role {role}; create temp table t (sub_id int)")).expect("his own");
         let trigger = "create trigger t after delete on t referencing old table as gone \
                        for each statement execute function pgq.failed_queue_cleanup()";
-        let error = client.batch_execute(trigger).expect_err("a stranger");
+        let error = client.batch_execute(trigger).expect_err("an unprivileged role");
         assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{error:?}");
         // One that was made before.
         client.batch_execute(&format!("reset role; {trigger}")).expect("its owner may");
@@ -131,7 +131,7 @@ fn the_error_of_a_consumer_names_the_grant() {
     let pair = Pair::create();
     pair.register();
     let mut target = pair.target_client();
-    let role = stranger(&mut target);
+    let role = unprivileged(&mut target);
     let dst = format!("dst_db=dbname={} user={role}", pair.target);
     let output = pair.mover(&["--set", "loop_delay=0", "--set", &dst]).output().expect("starts");
     let said = errors(&output);
@@ -139,7 +139,7 @@ fn the_error_of_a_consumer_names_the_grant() {
     assert!(said.contains(&format!("`grant pgq_writer to {role}`")), "{said}");
     let conninfo = pair.server().conninfo(&pair.target).replace("user=postgres", &format!("user={role}"));
     let mut client = Client::connect(&conninfo, NoTls).expect("connected");
-    let error = Tracker::new(JOB).last_tick(&mut client).expect_err("a stranger");
+    let error = Tracker::new(JOB).last_tick(&mut client).expect_err("an unprivileged role");
     assert!(error.to_string().contains("grant pgq_writer"), "{error:?}");
     target.batch_execute(&format!("grant pgq_writer to {role}")).expect("granted");
     assert_eq!(Tracker::new(JOB).last_tick(&mut client).expect("readable"), None);
@@ -151,7 +151,7 @@ fn the_error_of_a_consumer_names_the_grant() {
 }
 
 #[test]
-fn the_role_is_made_by_whoever_may() {
+fn the_role_is_created_by_an_installer_that_may_create_roles() {
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
     server.create_database("a");
     server.create_database("b");
@@ -168,7 +168,7 @@ fn the_role_is_made_by_whoever_may() {
     assert_eq!(Tracker::new("c").last_tick(&mut client).expect("the owner's"), None);
     client.batch_execute("reset role").expect("a superuser");
     assert!(!there(&mut client));
-    let role = stranger(&mut client);
+    let role = unprivileged(&mut client);
     assert_eq!(surplus_of_ext(&mut client, &role), 0);
 
     let mut other = server.client("b");

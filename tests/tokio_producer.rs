@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 use tokio_postgres::Client;
 
 use crate::buffered::{HOUR, KINDS, QUEUE, builder, data, database, event, hold, numbers, wait_held};
-use crate::support::queues::{self, ODD};
+use crate::support::queues::{self, UNUSUAL};
 
 /// Runs a task on the threads of a runtime, which takes futures that may be sent.
 fn run(task: impl Future<Output = ()> + Send + 'static) {
@@ -48,10 +48,10 @@ fn events_belong_to_the_callers_transaction() {
 }
 
 #[test]
-fn bulk_and_single_inserts_write_what_the_blocking_ones_do() {
+fn bulk_and_single_inserts_write_the_same_as_the_blocking_ones() {
     let (database, mut client) = queues::database("awaiting", QUEUE);
     let time = "2007-10-19T20:59:59Z".parse().expect("a time");
-    let odd = NewEvent::new(ODD, ODD).extra([None, Some(""), Some(ODD), None]);
+    let odd = NewEvent::new(UNUSUAL, UNUSUAL).extra([None, Some(""), Some(UNUSUAL), None]);
     let events = [odd, NewEvent::default()];
     for queue in ["single", "awaited"] {
         queues::create(&mut client, queue);
@@ -83,7 +83,7 @@ fn bulk_and_single_inserts_write_what_the_blocking_ones_do() {
 }
 
 #[test]
-fn events_may_be_written_as_they_come() {
+fn events_may_be_written_one_by_one() {
     let (database, mut client) = queues::database("awaiting", QUEUE);
     let conninfo = database.conninfo();
     run(async move {
@@ -197,7 +197,7 @@ fn tasks_share_a_buffered_producer() {
 }
 
 #[test]
-fn a_full_buffer_lets_a_task_wait_and_not_its_thread() {
+fn a_full_buffer_suspends_a_task_and_does_not_block_its_thread() {
     let (database, mut client) = queues::database("awaiting", QUEUE);
     let producer = builder(&database.conninfo()).max_events(2).spawn().expect("up");
     let mut holder = database.client();

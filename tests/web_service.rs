@@ -96,7 +96,7 @@ fn an_unavailable_database_is_shown() {
 }
 
 #[test]
-fn the_service_ends_although_a_client_says_nothing() {
+fn the_service_ends_although_a_client_sends_nothing() {
     let mut service = Service::start();
     let _silent = TcpStream::connect(("127.0.0.1", service.port)).expect("it listens");
     service.process.signal(Signal::SIGINT);

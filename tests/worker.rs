@@ -71,7 +71,7 @@ fn a_failed_batch_is_delivered_again() {
 }
 
 #[test]
-fn a_worker_that_cannot_start_says_why() {
+fn a_worker_that_cannot_start_reports_the_reason() {
     let (database, _client) = queues::database("why", QUEUE);
     let (consumer, _told) = reporter(None);
     let error = Worker::new(&database.conninfo(), "nope", "worker").spawn(consumer).err().expect("no queue");

@@ -31,7 +31,7 @@ fn help_and_manual_page_have_every_command_with_its_arguments() {
 }
 
 #[test]
-fn the_manual_page_is_one_and_has_what_an_administrator_looks_up() {
+fn the_manual_page_is_valid_and_has_every_section() {
     let place = Place::create(super::KINDS[0]);
     fs::write(place.path().join("pgqadm.1"), place.done(&["--man"]).0).expect("writable");
     let mut man = Command::new("man");
@@ -65,7 +65,7 @@ fn the_manual_page_is_one_and_has_what_an_administrator_looks_up() {
 }
 
 #[test]
-fn bash_completes_commands_and_what_they_take() {
+fn bash_completes_commands_and_their_arguments() {
     let place = Place::create(super::KINDS[0]);
     fs::write(place.path().join("completions"), place.done(&["--completions", "bash"]).0).expect("writable");
     let completed = |line: &str| {
@@ -99,7 +99,7 @@ fn bash_completes_commands_and_what_they_take() {
 }
 
 #[test]
-fn fish_completes_commands_and_what_they_take() {
+fn fish_completes_commands_and_their_arguments() {
     let place = Place::create(super::KINDS[0]);
     fs::write(place.path().join("completions"), place.done(&["--completions", "fish"]).0).expect("writable");
     let completed = |line: &str| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Place;
-use crate::support::queues::ODD;
+use crate::support::queues::UNUSUAL;
 
 const SHOWN: &str = "\
 testqueue
@@ -139,8 +139,8 @@ fn a_role_without_rights_sees_settings_and_changes_none() {
 #[test]
 fn a_queue_may_have_any_name() {
     for place in Place::each() {
-        place.done(&["create", ODD]);
-        let (out, _) = place.done(&["config", ODD, "ticker_max_lag=4"]);
+        place.done(&["create", UNUSUAL]);
+        let (out, _) = place.done(&["config", UNUSUAL, "ticker_max_lag=4"]);
         assert_eq!(out.lines().count(), 1, "{out}");
         let (out, _) = place.done(&["config"]);
         assert_eq!(out.lines().count(), 5, "{out}");

@@ -1,7 +1,7 @@
 //! Consumers, registered, moved and unregistered.
 
 use super::Place;
-use crate::support::queues::{self, ODD};
+use crate::support::queues::{self, UNUSUAL};
 
 /// Makes a queue with a consumer `c` that has read two of four ticks, and returns the ticks.
 fn queue(place: &mut Place) -> [i64; 4] {
@@ -50,9 +50,9 @@ fn a_consumer_is_registered_at_a_tick() {
 fn a_consumer_is_registered_where_another_one_is() {
     for mut place in Place::each() {
         let [_, second, _, last] = queue(&mut place);
-        let (_, log) = place.done(&["register", "q", ODD, "--copy", "c"]);
+        let (_, log) = place.done(&["register", "q", UNUSUAL, "--copy", "c"]);
         assert!(log.contains("registered at the position of `c`"), "{log}");
-        assert_eq!(queues::position(&mut place.client, "q", ODD), (second, None));
+        assert_eq!(queues::position(&mut place.client, "q", UNUSUAL), (second, None));
 
         // An open batch is still to be processed.
         place.client.query("select pgq.next_batch('q', 'c')", &[]).expect("a batch");
@@ -73,7 +73,7 @@ fn a_consumer_is_registered_where_another_one_is() {
 }
 
 #[test]
-fn a_position_that_is_none_registers_nobody() {
+fn an_invalid_position_registers_no_consumer() {
     for mut place in Place::each() {
         queue(&mut place);
         place.refused(&["register", "q", "x", "--at", "soon"], 2, "--at takes the number of a tick");
@@ -89,15 +89,15 @@ fn a_position_that_is_none_registers_nobody() {
         place.refused(&["register", "nope", "x", "--copy", "c"], 1, "queue `nope` does not exist");
         place.refused(&["register", "nope", "x", "--at", "1"], 1, "queue `nope` does not exist");
         place.refused(&["register", "q"], 2, "command `register` takes <queue> <consumer>");
-        let _stranger = place.as_role("");
+        let _unrelated = place.as_role("");
         place.refused(&["register", "q", "x", "--copy", "c"], 1, "permission denied");
-        drop(_stranger);
+        drop(_unrelated);
         assert_eq!(place.value("select string_agg(co_name, ',') from pgq.consumer"), "c");
     }
 }
 
 #[test]
-fn the_last_consumer_may_go_and_failed_events_go_by_force_only() {
+fn the_last_consumer_may_be_unregistered_and_failed_events_are_removed_with_force_only() {
     for mut place in Place::each() {
         queue(&mut place);
         place.done(&["register", "q", "other"]);

@@ -41,7 +41,7 @@ fn instances(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_units_are_what_systemd_takes() {
+fn the_units_are_accepted_by_systemd() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let units = instances(folder.path());
     let output = analyze(&["verify", "--man=no"], &units);
@@ -83,7 +83,7 @@ fn the_units_start_the_programs_as_they_are_used() {
 }
 
 #[test]
-fn the_container_has_what_cargo_needs_and_what_it_starts() {
+fn the_container_has_the_sources_and_the_program_that_it_starts() {
     let text = read("Containerfile");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use super::Place;
 use crate::support::amount::pick;
 use crate::support::programs::succeed;
-use crate::support::queues::{self, ODD};
+use crate::support::queues::{self, UNUSUAL};
 
 const IDS: &str = "select string_agg(ev_id::text, ',' order by ev_id) from pgq.failed_queue";
 
@@ -34,7 +34,7 @@ fn failed_events_are_listed_one_on_a_line() {
             .execute(
                 "update pgq.failed_queue set ev_failed_time = '2026-01-02 03:04:05.6+00', ev_data = $1, \
                  ev_failed_reason = null, ev_extra1 = e'a\\tb' where ev_id = 2",
-                &[&ODD],
+                &[&UNUSUAL],
             )
             .expect("updated");
         let (out, log) = place.done(&["failed", "list", "q", "c"]);
@@ -49,7 +49,7 @@ fn failed_events_are_listed_one_on_a_line() {
 }
 
 #[test]
-fn named_events_go_together_or_not_at_all() {
+fn named_events_are_changed_together_or_not_at_all() {
     for mut place in Place::each() {
         failed(&mut place, 6);
         place.refused(&["failed", "retry", "q", "c", "2", "77", "4"], 1, "event 77");
@@ -75,7 +75,7 @@ fn named_events_go_together_or_not_at_all() {
 }
 
 #[test]
-fn all_events_go_in_pages() {
+fn all_events_are_changed_in_pages() {
     for mut place in Place::each() {
         failed(&mut place, 2500);
         let transactions = "select count(distinct xmin::text) from pgq.event_1";
@@ -149,9 +149,9 @@ fn an_unconfirmed_command_changes_nothing() {
             2,
             "invalid interval `long ago`",
         );
-        let stranger = place.as_role("");
+        let unrelated = place.as_role("");
         place.refused(&["failed", "purge", "q", "c", "--force"], 1, "permission denied");
-        drop(stranger);
+        drop(unrelated);
         assert_eq!(place.value(IDS), "1,2,3");
         let _reader = place.as_role("in role pgq_reader");
         place.done(&["failed", "delete", "q", "c", "1", "--force"]);

@@ -1,7 +1,7 @@
 //! Queues, created and dropped.
 
 use super::Place;
-use crate::support::queues::{self, ODD};
+use crate::support::queues::{self, UNUSUAL};
 
 const QUEUES: &str = "select string_agg(queue_name, ',' order by queue_name) from pgq.queue";
 
@@ -19,7 +19,7 @@ fn several_queues_are_created_or_none() {
 }
 
 #[test]
-fn where_nobody_can_be_asked_a_queue_is_dropped_by_force_only() {
+fn without_a_terminal_a_queue_is_dropped_with_force_only() {
     for mut place in Place::each() {
         place.done(&["create", "q", "empty"]);
         place.done(&["register", "q", "b"]);
@@ -41,17 +41,17 @@ fn where_nobody_can_be_asked_a_queue_is_dropped_by_force_only() {
 #[test]
 fn a_queue_with_consumers_is_not_dropped_unforced() {
     for mut place in Place::each() {
-        place.done(&["create", ODD]);
-        place.done(&["register", ODD, ODD]);
+        place.done(&["create", UNUSUAL]);
+        place.done(&["register", UNUSUAL, UNUSUAL]);
         let client = &mut place.client;
-        let contents = pgq::admin::queue_contents(client, ODD).expect("readable").expect("there");
-        assert_eq!((contents.events, &*contents.consumers), (Some(0), &[ODD.to_owned()][..]));
-        let error = pgq::admin::drop_queue(client, ODD, pgq::admin::DropMode::RefuseConsumers)
+        let contents = pgq::admin::queue_contents(client, UNUSUAL).expect("readable").expect("there");
+        assert_eq!((contents.events, &*contents.consumers), (Some(0), &[UNUSUAL.to_owned()][..]));
+        let error = pgq::admin::drop_queue(client, UNUSUAL, pgq::admin::DropMode::RefuseConsumers)
             .expect_err("it has a consumer");
-        assert!(error.kind() != pgq::ErrorKind::Missing && error.queue() == Some(ODD), "{error:?}");
-        assert!(pgq::admin::drop_queue(client, ODD, pgq::admin::DropMode::Force).expect("dropped"));
-        assert!(!pgq::admin::drop_queue(client, ODD, pgq::admin::DropMode::Force).expect("gone"));
-        assert_eq!(pgq::admin::queue_contents(client, ODD).expect("readable"), None);
+        assert!(error.kind() != pgq::ErrorKind::Missing && error.queue() == Some(UNUSUAL), "{error:?}");
+        assert!(pgq::admin::drop_queue(client, UNUSUAL, pgq::admin::DropMode::Force).expect("dropped"));
+        assert!(!pgq::admin::drop_queue(client, UNUSUAL, pgq::admin::DropMode::Force).expect("gone"));
+        assert_eq!(pgq::admin::queue_contents(client, UNUSUAL).expect("readable"), None);
     }
 }
 
@@ -63,9 +63,9 @@ fn a_role_without_rights_drops_and_creates_nothing() {
         place.refused(&["drop", "q", "--force"], 1, "permission denied");
         place.refused(&["create", "r"], 1, "permission denied");
         drop(reader);
-        let stranger = place.as_role("");
+        let unrelated = place.as_role("");
         place.refused(&["drop", "q", "--force"], 1, "permission denied");
-        drop(stranger);
+        drop(unrelated);
         assert_eq!(place.value(QUEUES), "q");
         let _admin = place.as_role("in role pgq_admin");
         place.done(&["create", "r"]);

@@ -14,7 +14,7 @@ const ONCE: &str = "loop_delay = -1\n";
 const BACKEND: &str = "sql = insert into seen (what) values (pg_backend_pid()::text)\nloop_delay = 0.01\n";
 
 #[test]
-fn built_ins_are_known_in_values() {
+fn built_ins_are_expanded_in_values() {
     let place = Place::create();
     let all = "%(job_name)s|%(service_name)s|%(host_name)s|%(config_dir)s|%(config_file)s";
     let host = nix::unistd::gethostname().expect("a name").into_string().expect("text");

@@ -12,7 +12,7 @@ fn check(peer: &mut Peer, text: impl AsRef<[u8]>, set: &[(&str, &str)]) {
 }
 
 #[test]
-fn odd_syntax() {
+fn unusual_syntax() {
     let mut peer = Peer::start();
     #[rustfmt::skip]
     let files = [
@@ -46,7 +46,7 @@ fn odd_syntax() {
 }
 
 #[test]
-fn odd_values() {
+fn unusual_values() {
     let mut peer = Peer::start();
     #[rustfmt::skip]
     let values = [

@@ -138,7 +138,7 @@ fn writes_stay_and_the_batch_is_redelivered() {
 }
 
 #[test]
-fn a_batch_that_is_gone_is_an_error_and_its_tags_are_gone_too() {
+fn a_batch_that_is_not_open_any_more_is_an_error_and_its_tags_are_removed() {
     for pgq in Pgq::WHOLE {
         let (database, mut client) = pgq.database();
         let subscription = Subscription::new(autocommit(|_| ()));

@@ -96,7 +96,7 @@ fn ticks_are_merged_for_each_of_them() {
 }
 
 #[test]
-fn outcomes_are_the_consumers_whoever_has_the_batch() {
+fn outcomes_belong_to_the_consumer_and_not_to_a_subconsumer() {
     for pgq in Pgq::WHOLE {
         let (_database, mut client) = pgq.database();
         let (a, b) = (sub("a", |_| ()), sub("b", |_| ()));

@@ -159,7 +159,7 @@ fn a_consumer_that_is_not_registered_begins_where_the_file_is() {
 }
 
 #[test]
-fn a_tick_that_the_queue_does_not_have_is_an_error_and_reset_mends_it() {
+fn a_tick_that_the_queue_does_not_have_is_an_error_and_reset_repairs_it() {
     for registered in [true, false] {
         let (local, mut client) = Local::create(Pgq::Own);
         if registered {

@@ -79,7 +79,7 @@ fn all_may_be_retried_or_fail() {
 fn names_of_any_bytes_are_distinguished() {
     let (_database, mut client) = Pgq::Own.database();
     let subscription = subscribe(&mut client, |_| ());
-    let texts = [None, Some(""), Some(queues::ODD), Some("x")];
+    let texts = [None, Some(""), Some(queues::UNUSUAL), Some("x")];
     for (type_, data) in texts.iter().flat_map(|text| texts.map(|other| (*text, other))) {
         for time in ["infinity", "-infinity", "2020-01-01 00:00:00.000001+00"] {
             let insert = "select pgq.insert_event_raw($1, 5, $4::text::timestamptz, null, null, $2, $3, $3, $2, null, $3)";

@@ -1,7 +1,7 @@
 //! Done, retried, failed: one by one and by whole batches, on every kind of PgQ.
 
 use super::*;
-use crate::support::queues::ODD;
+use crate::support::queues::UNUSUAL;
 
 /// Retries every third event, gives up the one after it.
 fn outcome(event: &Event) -> Outcome {
@@ -98,9 +98,9 @@ fn a_reason_may_be_any_text() {
     let (_database, mut client) = Pgq::Own.database();
     let subscription = subscribe(&mut client, |_| ());
     fill(&mut client, 1);
-    let mut consumer = handler(|_, _| Ok(Outcome::Failed(format!("{ODD}\0"))));
+    let mut consumer = handler(|_, _| Ok(Outcome::Failed(format!("{UNUSUAL}\0"))));
     deliver(&mut client, &subscription, &mut consumer).expect("delivered");
-    assert_eq!(failed(&mut client), [("event 0".to_owned(), format!("{ODD}\u{fffd}"))]);
+    assert_eq!(failed(&mut client), [("event 0".to_owned(), format!("{UNUSUAL}\u{fffd}"))]);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn the_last_tag_of_an_event_counts() {
 }
 
 #[test]
-fn tags_of_a_batch_that_is_rolled_back_are_gone() {
+fn tags_of_a_batch_that_is_rolled_back_are_removed() {
     for pgq in Pgq::WHOLE {
         let (_database, mut client) = pgq.database();
         let subscription = subscribe(&mut client, |_| ());

@@ -172,7 +172,7 @@ fn a_handler_that_breaks_the_connection_fails_the_batch() {
 }
 
 #[test]
-fn an_abort_is_no_events_fault() {
+fn an_abort_does_not_count_against_an_event() {
     let (database, mut client) = Pgq::Own.database();
     let mut settings = Settings::new(QUEUE, CONSUMER);
     settings.retry_policy = Some(at_once());

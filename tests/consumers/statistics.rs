@@ -26,7 +26,7 @@ fn a_batch_is_collected_until_it_has_enough_events_or_time() {
 }
 
 #[test]
-fn an_idle_consumer_shows_now_and_then_that_it_is_there() {
+fn an_idle_consumer_reports_its_activity_periodically() {
     let (database, mut client) = Pgq::Own.database();
     client.batch_execute("create table greeting (name text check (name <> 'event 1'))").expect("created");
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -3,7 +3,7 @@
 use pgq::NewEvent;
 
 use super::*;
-use crate::support::queues::ODD;
+use crate::support::queues::UNUSUAL;
 
 const QUOTED: &str = "public.it's \"odd\" \\ table";
 
@@ -17,7 +17,7 @@ fn insert_of(client: &mut Client, tables: &[Option<&str>]) {
 }
 
 const TABLES: [Option<&str>; 6] =
-    [Some("public.users"), Some("public.orders"), None, Some(QUOTED), Some(ODD), Some("other.users")];
+    [Some("public.users"), Some("public.orders"), None, Some(QUOTED), Some(UNUSUAL), Some("other.users")];
 
 #[test]
 fn only_events_of_the_tables_are_read_in_every_mode() {
@@ -25,7 +25,7 @@ fn only_events_of_the_tables_are_read_in_every_mode() {
         for autocommit in [false, true] {
             let (_database, mut client) = pgq.database();
             let subscription = subscribe(&mut client, |settings| {
-                settings.table_filter = ["public.users", QUOTED, ODD].map(str::to_owned).to_vec();
+                settings.table_filter = ["public.users", QUOTED, UNUSUAL].map(str::to_owned).to_vec();
                 settings.autocommit = autocommit;
                 settings.lazy_fetch = Some(1);
             });

@@ -85,7 +85,7 @@ fn play(database: &Database, conninfo: &str, autocommit: bool) {
 }
 
 #[test]
-fn workers_of_one_name_are_never_at_one_batch() {
+fn workers_of_one_name_never_process_one_batch_together() {
     for pgq in Pgq::WHOLE {
         for autocommit in [false, true] {
             let (database, _client) = pgq.database();

@@ -49,7 +49,7 @@ fn a_call_for_a_batch_registers_consumer_and_subconsumer() {
 }
 
 #[test]
-fn whoever_loses_a_batch_is_unregistered_until_it_asks_again() {
+fn a_subconsumer_that_loses_its_batch_is_unregistered_until_its_next_call() {
     let (_database, mut client) = database(&["a", "b"]);
     fill(&mut client, 1, 1);
     let batch = next_batch(&mut client, "a").expect("a batch");
@@ -93,7 +93,7 @@ fn an_open_batch_is_refused_in_the_extensions_words() {
 }
 
 #[test]
-fn two_that_come_at_once_are_both_registered() {
+fn two_concurrent_calls_are_both_registered() {
     let (database, mut client) = database(&[]);
     let mut others = [database.client(), database.client()];
     let mut first = client.transaction().expect("begun");

@@ -113,7 +113,7 @@ fn a_dead_subconsumers_batch_is_taken_over_once() {
 }
 
 #[test]
-fn the_oldest_batch_of_the_dead_comes_before_new_ones() {
+fn the_oldest_batch_of_a_dead_subconsumer_is_delivered_before_new_ones() {
     let (_database, mut client) = database(&["a", "b", "c"]);
     let batches: Vec<i64> = ["a", "b"]
         .map(|name| {
@@ -147,7 +147,7 @@ fn a_call_is_a_sign_of_life() {
 }
 
 #[test]
-fn events_that_are_retried_come_back_to_any_subconsumer() {
+fn retried_events_are_redelivered_to_any_subconsumer() {
     let (_database, mut client) = database(&["a", "b"]);
     pgq::admin::register_consumer(&mut client, QUEUE, "plain").expect("registered");
     fill(&mut client, 1, 3);

@@ -152,7 +152,7 @@ fn a_killed_workers_batch_is_taken_over_and_nothing_is_lost() {
 }
 
 #[test]
-fn an_event_that_one_worker_retries_comes_back_to_another() {
+fn an_event_that_one_worker_retries_is_redelivered_to_another() {
     let (workers, mut client) = Workers::create();
     workers.register("a");
     workers.register("b");

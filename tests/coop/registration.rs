@@ -132,8 +132,9 @@ fn wrong_arguments_are_named() {
 #[test]
 fn readers_consume_together_and_others_do_not() {
     let (_database, mut client) = database(&[]);
-    let [reader, stranger] = ["coop_reader", "coop_stranger"].map(|name| format!("{name}_{}", unique()));
-    let roles = format!("create role {reader} in role pgq_reader; create role {stranger}; set role {reader}");
+    let [reader, unrelated] = ["coop_reader", "coop_unrelated"].map(|name| format!("{name}_{}", unique()));
+    let roles =
+        format!("create role {reader} in role pgq_reader; create role {unrelated}; set role {reader}");
     client.batch_execute(&roles).expect("created");
     assert_eq!(register(&mut client, "a"), 1);
     client.batch_execute("reset role").expect("reset");
@@ -141,7 +142,7 @@ fn readers_consume_together_and_others_do_not() {
     client.batch_execute(&format!("set role {reader}")).expect("set");
     let batch = next_batch(&mut client, "a").expect("a batch");
     assert_eq!(finish(&mut client, batch), 1);
-    client.batch_execute(&format!("set role {stranger}")).expect("set");
+    client.batch_execute(&format!("set role {unrelated}")).expect("set");
     assert!(client.query("select pgq_coop.next_batch('queue', 'consumer', 'a')", &[]).is_err());
-    client.batch_execute(&format!("reset role; drop role {reader}, {stranger}")).expect("dropped");
+    client.batch_execute(&format!("reset role; drop role {reader}, {unrelated}")).expect("dropped");
 }

@@ -24,7 +24,7 @@ fn every_event_is_processed_once_by_one_of_many() {
 
 /// Everybody takes over everybody's batches all the time; who finishes first has processed it.
 #[test]
-fn whoever_finishes_first_has_processed_a_batch() {
+fn the_first_subconsumer_to_finish_has_processed_a_batch() {
     run("select pgq_coop.next_batch($1, $2, $3, '0')");
 }
 

@@ -42,7 +42,7 @@ fn settings() -> [Settings; 4] {
 }
 
 #[test]
-fn a_batch_that_is_another_consumers_now_is_left_to_it() {
+fn a_batch_that_now_belongs_to_another_consumer_is_left_open() {
     for kind in KINDS {
         for (at, settings) in settings().into_iter().enumerate() {
             let tags = ["failed", "unopened", "none", "retry"];
@@ -118,7 +118,7 @@ impl RemoteHandler for HandOver {
 }
 
 #[test]
-fn a_remote_batch_that_is_another_consumers_now_is_left_to_it() {
+fn a_remote_batch_that_now_belongs_to_another_consumer_is_left_open() {
     for (is_serial, subconsumer) in [(true, None), (false, None), (false, Some("a"))] {
         let (database, mut client) = database(pgq::schema::Kind::Own);
         pgq_ext::schema::install(&mut client).expect("installed");

@@ -102,7 +102,7 @@ impl Mover {
 }
 
 #[test]
-fn a_mover_asks_for_the_table_when_the_source_is_ready() {
+fn a_mover_requests_the_table_when_the_source_is_ready() {
     for (kind, more) in [(Kind::Extension, ""), (Kind::Own, ""), (Kind::Extension, "keep_event_ids = 1\n")] {
         let (mover, mut from, mut to) = Mover::create(kind, more);
         let mut holder = mover.source.client("postgres");

@@ -24,7 +24,7 @@ fn secure(client: &mut Client, table: &str, change: &str) {
 }
 
 #[track_caller]
-fn assert_told<T>(result: Result<T, pgq::Error>, table: &str) {
+fn assert_reported<T>(result: Result<T, pgq::Error>, table: &str) {
     let Err(error) = result else { panic!("nobody was received of {table}") };
     let text = dbscript::describe(&error);
     assert!(text.contains("row security") || text.contains("row-level security"), "{table}: {text}");
@@ -45,11 +45,11 @@ fn a_batch_of_which_row_security_hides_events_is_an_error() {
             let info = subscription.next_batch(&mut reader).expect("answers").expect("a batch");
             secure(&mut client, "pgq.event_1_0", "enable");
             let opened = Batch::open(&mut reader, &subscription, info.clone());
-            assert_told(opened.map(drop), "pgq.event_1_0");
+            assert_reported(opened.map(drop), "pgq.event_1_0");
             secure(&mut client, "pgq.event_1_0", "disable");
             let batch = Batch::open(&mut reader, &subscription, info.clone()).expect("opened");
             secure(&mut client, "pgq.event_1_0", "enable");
-            assert_told(batch.finish(), "pgq.event_1_0");
+            assert_reported(batch.finish(), "pgq.event_1_0");
             assert_eq!(read(&mut client, QUEUE).len(), 3, "the owner sees all");
             drop(reader);
             drop_role(&mut client, &role);
@@ -65,22 +65,22 @@ fn positions_that_row_security_hides_are_an_error() {
         let subscription = Subscription::new(Settings::new(QUEUE, CONSUMER));
         for table in ["pgq.queue", "pgq.tick", "pgq.consumer", "pgq.subscription"] {
             secure(&mut client, table, "enable");
-            assert_told(subscription.next_batch(&mut admin), table);
-            assert_told(Status::read(&mut admin), table);
-            assert_told(pgq::ticker::maintain(&mut admin), table);
-            assert_told(pgq::admin::queue_configs(&mut admin), table);
+            assert_reported(subscription.next_batch(&mut admin), table);
+            assert_reported(Status::read(&mut admin), table);
+            assert_reported(pgq::ticker::maintain(&mut admin), table);
+            assert_reported(pgq::admin::queue_configs(&mut admin), table);
             secure(&mut client, table, "disable");
         }
         secure(&mut client, "pgq.queue", "enable");
-        assert_told(pgq::ticker::retry_events(&mut admin), "pgq.queue");
+        assert_reported(pgq::ticker::retry_events(&mut admin), "pgq.queue");
         secure(&mut client, "pgq.queue", "disable");
         secure(&mut client, "pgq.retry_queue", "enable");
-        assert_told(pgq::ticker::retry_events(&mut admin), "pgq.retry_queue");
-        assert_told(Status::read(&mut admin), "pgq.retry_queue");
-        assert_told(pgq::admin::queue_contents(&mut admin, QUEUE), "pgq.retry_queue");
+        assert_reported(pgq::ticker::retry_events(&mut admin), "pgq.retry_queue");
+        assert_reported(Status::read(&mut admin), "pgq.retry_queue");
+        assert_reported(pgq::admin::queue_contents(&mut admin, QUEUE), "pgq.retry_queue");
         secure(&mut client, "pgq.retry_queue", "disable");
         secure(&mut client, "pgq.event_1", "enable");
-        assert_told(pgq::admin::queue_contents(&mut admin, QUEUE), "pgq.event_1");
+        assert_reported(pgq::admin::queue_contents(&mut admin, QUEUE), "pgq.event_1");
         drop(admin);
         drop_role(&mut client, &role);
     }

@@ -16,7 +16,7 @@ fn open<'a>(client: &'a mut Client, subscription: &Subscription) -> Batch<'a> {
 }
 
 #[test]
-fn an_event_at_infinity_says_so_wherever_it_goes() {
+fn an_event_at_infinity_keeps_its_time() {
     for kind in KINDS {
         let (_database, mut client) = database(kind);
         make_queue(&mut client, "copy");
@@ -91,7 +91,7 @@ fn a_tick_at_infinity_ends_a_batch_as_any_other() {
 
 /// A queue that got ticks from elsewhere and gets its own now.
 #[test]
-fn a_ticker_goes_on_behind_a_tick_at_infinity() {
+fn a_ticker_continues_after_a_tick_at_infinity() {
     let (_database, mut client) = database(Kind::Own);
     client
         .batch_execute(

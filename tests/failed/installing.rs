@@ -31,17 +31,18 @@ fn unregistering_a_consumer_deletes_its_failed_events_and_nobody_elses() {
 fn readers_use_the_store_and_others_do_not() {
     let (_database, mut client) = database();
     fail_two_of_three(&mut client);
-    let [reader, stranger] = ["reader", "stranger"].map(|name| format!("{name}_{}", unique()));
-    let roles = format!("create role {reader} in role pgq_reader; create role {stranger}; set role {reader}");
+    let [reader, unrelated] = ["reader", "unrelated"].map(|name| format!("{name}_{}", unique()));
+    let roles =
+        format!("create role {reader} in role pgq_reader; create role {unrelated}; set role {reader}");
     client.batch_execute(&roles).expect("created");
     assert_eq!(pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).expect("counted"), 2);
     pgq::admin::retry_failed_event(&mut client, QUEUE, CONSUMER, 1).expect("retried");
     pgq::admin::delete_failed_event(&mut client, QUEUE, CONSUMER, 2).expect("deleted");
     assert!(client.execute("delete from pgq.failed_queue", &[]).is_err());
-    client.batch_execute(&format!("set role {stranger}")).expect("set");
+    client.batch_execute(&format!("set role {unrelated}")).expect("set");
     assert!(pgq::admin::count_failed_events(&mut client, QUEUE, CONSUMER).is_err());
     client.batch_execute("reset role").expect("reset");
-    client.batch_execute(&format!("drop role {reader}, {stranger}")).expect("dropped");
+    client.batch_execute(&format!("drop role {reader}, {unrelated}")).expect("dropped");
 }
 
 #[test]

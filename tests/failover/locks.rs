@@ -97,7 +97,7 @@ impl Consumer for Reporter {
 }
 
 #[test]
-fn one_of_two_consumers_goes_on_at_the_new_primary() {
+fn one_of_two_consumers_continues_at_the_new_primary() {
     let cluster = Cluster::start();
     let (report, received) = channel();
     let workers = ['a', 'b'].map(|name| {

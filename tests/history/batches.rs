@@ -227,7 +227,7 @@ fn registering_anew_forgets_the_batches() {
 }
 
 #[test]
-fn records_of_an_earlier_life_do_not_hold_a_team_up() {
+fn records_of_an_earlier_queue_do_not_delay_subconsumers() {
     let (ends, mut client, mut dst) = Ends::create(TEAM);
     let members = || TEAM.iter().map(|name| Some(*name));
     let open = |client: &mut Client| {
@@ -255,7 +255,7 @@ fn records_of_an_earlier_life_do_not_hold_a_team_up() {
 }
 
 #[test]
-fn holes_that_nobody_fills_are_closed_in_the_end() {
+fn gaps_that_are_not_filled_are_closed_in_the_end() {
     let (_target, mut dst) = templates::recording("history_dst");
     let record = "select count(pgq_ext.set_batch_done('c', 's', n, 2 * n, now() + n * interval '1 s', 2 * n + 1, \
                   now() + (n + 0.5) * interval '1 s')) from generate_series(1, 800) n";
@@ -266,7 +266,7 @@ fn holes_that_nobody_fills_are_closed_in_the_end() {
 }
 
 #[test]
-fn a_consumer_that_was_moved_on_goes_on_there_when_an_operator_says_so() {
+fn a_consumer_that_was_moved_forward_continues_after_its_batches_are_forgotten() {
     let (ends, mut client, mut dst) = Ends::create(NOBODY);
     batch(&mut client, QUEUE, 0, 10);
     ends.drain().expect("applied");

@@ -83,7 +83,7 @@ fn a_restored_queue_is_a_lost_position_also_for_a_new_start() {
 }
 
 #[test]
-fn a_queue_that_has_gone_back_while_it_was_open_is_a_lost_position() {
+fn a_queue_that_was_restored_amid_a_batch_is_a_lost_position() {
     let (local, mut client) = Local::create();
     local.drain();
     let ticks = [0, 10].map(|from| batch(&mut client, QUEUE, from, 10));

@@ -82,7 +82,7 @@ fn restored(kind: Kind, arguments: &[&str]) -> (Database, Client) {
 }
 
 #[test]
-fn the_schema_is_known_again_without_its_comments() {
+fn the_schema_is_recognized_without_its_comments() {
     let (_database, mut client) = restored(Kind::Own, &["--no-comments"]);
     for comment in [
         "select 1",
@@ -142,7 +142,7 @@ fn tables_that_a_dump_has_left_out_are_made_anew() {
 }
 
 #[test]
-fn constraints_and_functions_that_are_missing_come_back() {
+fn missing_constraints_and_functions_are_created_again() {
     let (_database, mut client) = restored(Kind::Own, &["--section=pre-data", "--section=data"]);
     client.batch_execute("drop function pgq.next_batch(text, text)").expect("dropped");
     assert_eq!(schema::install_as(&mut client, None).expect("installed").change, Change::Updated);
@@ -177,7 +177,7 @@ fn rights_that_a_dump_has_left_out_are_given_again() {
 }
 
 #[test]
-fn another_owner_restores_all_or_the_schema_alone_and_goes_on() {
+fn another_owner_restores_all_or_the_schema_alone_and_continues() {
     let source = used(Kind::Own);
     for arguments in [&["-Fc", "--no-owner", "--no-privileges"][..], &["-Fc", "-n", "pgq"]] {
         let dump = Dump::of(&source, arguments);

@@ -20,10 +20,10 @@ const KEYS: [&str; 4] = [
 ];
 
 #[test]
-fn commands_that_wait_say_for_whom_and_end_at_once() {
+fn commands_that_wait_name_the_holder_and_end_at_once() {
     let (database, _client) = queues::database("locks", "queue");
-    let mut stranger = Stranger::connect(database.server(), database.name());
-    stranger.lock(&KEYS);
+    let mut unrelated = UnrelatedRole::connect(database.server(), database.name());
+    unrelated.lock(&KEYS);
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(folder.path().join("job.ini"), format!("[pgqadm]\ndb = {}\n", database.conninfo()))
         .expect("writable");
@@ -46,8 +46,8 @@ fn commands_that_wait_say_for_whom_and_end_at_once() {
     };
     for (arguments, mut child) in running {
         let is_drop = arguments[0] == "drop";
-        wait_for("the holder", || received(arguments).contains(&stranger.named()));
-        assert!(received(arguments).contains(&stranger.remedy()), "{}", received(arguments));
+        wait_for("the holder", || received(arguments).contains(&unrelated.named()));
+        assert!(received(arguments).contains(&unrelated.remedy()), "{}", received(arguments));
         if !is_drop {
             kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).expect("it runs");
         }
@@ -56,7 +56,7 @@ fn commands_that_wait_say_for_whom_and_end_at_once() {
         // It gives up by itself.
         assert!(!is_drop || received(arguments).contains("cannot drop the queue"), "{}", received(arguments));
     }
-    stranger.unlock();
+    unrelated.unlock();
     let mut command = command_on(database.server(), "pgqadm", folder.path());
     let output = command.args(["job.ini", "register", "queue", "consumer"]).output().expect("starts");
     assert!(output.status.success(), "{}", errors(&output));
@@ -64,10 +64,10 @@ fn commands_that_wait_say_for_whom_and_end_at_once() {
 
 /// As `pgqadm install --print | psql -1` does.
 #[test]
-fn a_printed_schema_that_waits_says_for_whom() {
+fn a_printed_schema_that_waits_names_the_holder() {
     let database = crate::support::Database::create("locks");
-    let mut stranger = Stranger::connect(database.server(), database.name());
-    stranger.lock(&["hashtextextended('pgq install', 0)"]);
+    let mut unrelated = UnrelatedRole::connect(database.server(), database.name());
+    unrelated.lock(&["hashtextextended('pgq install', 0)"]);
     let (send, notices) = channel();
     let mut config: postgres::Config = database.conninfo().parse().expect("a connection string");
     config.notice_callback(move |notice| {
@@ -77,8 +77,8 @@ fn a_printed_schema_that_waits_says_for_whom() {
     let mut client = config.connect(postgres::NoTls).expect("the server is up");
     let installed = std::thread::spawn(move || client.batch_execute(&pgq::schema::sql()).map(|()| client));
     let received = || notices.recv_timeout(Duration::from_secs(60)).expect("a notice");
-    let named = format!("process {} (user `{}`)", stranger.pid, stranger.name);
+    let named = format!("process {} (user `{}`)", unrelated.pid, unrelated.name);
     while !received().contains(&named) {}
-    stranger.unlock();
+    unrelated.unlock();
     installed.join().expect("no panic").expect("installed");
 }

@@ -6,10 +6,10 @@ use super::*;
 use crate::support::programs::{JOB, Pair, Running, SOURCE_QUEUE, TARGET_QUEUE};
 use crate::support::{queues, wait_for};
 
-/// A mover with events to move, and a stranger on one side of it.
+/// A mover with events to move, and an unrelated role on one side of it.
 struct Scene {
     pair: Pair,
-    stranger: Stranger,
+    unrelated: UnrelatedRole,
 }
 
 impl Scene {
@@ -21,26 +21,26 @@ impl Scene {
         queues::insert(&mut source, SOURCE_QUEUE, 1, 10);
         queues::tick(&mut source, SOURCE_QUEUE);
         let database = if at_target { &pair.target } else { &pair.source };
-        let stranger = Stranger::connect(pair.server(), database);
-        Scene { pair, stranger }
+        let unrelated = UnrelatedRole::connect(pair.server(), database);
+        Scene { pair, unrelated }
     }
 
     fn moved(&self) -> usize {
         queues::count(&mut self.pair.target_client(), TARGET_QUEUE)
     }
 
-    /// Expects a mover to name the stranger that has its lock, to stop while it waits, and to lose nothing.
+    /// Expects a mover to name the unrelated role that has its lock, to stop while it waits, and to lose nothing.
     fn play(&mut self) {
         let log = || self.pair.log();
         let mut mover = Running::start(&mut self.pair.mover(&[]));
-        wait_for("a warning", || log().contains(&self.stranger.named()));
-        assert!(log().contains(" WARNING ") && log().contains(&self.stranger.remedy()), "{}", log());
+        wait_for("a warning", || log().contains(&self.unrelated.named()));
+        assert!(log().contains(" WARNING ") && log().contains(&self.unrelated.remedy()), "{}", log());
         assert!(!log().contains(" ERROR "), "{}", log());
         mover.signal(Signal::SIGINT);
         assert_eq!(mover.wait(), Some(0), "{}", log());
         assert!(!log().contains(" ERROR "), "{}", log());
         assert_eq!(self.moved(), 0);
-        self.stranger.unlock();
+        self.unrelated.unlock();
         self.pair.drain();
         assert_eq!(self.moved(), 10);
         self.pair.assert_moved();
@@ -48,16 +48,16 @@ impl Scene {
 }
 
 #[test]
-fn a_mover_that_waits_at_the_target_says_for_whom_and_stops() {
+fn a_mover_that_waits_at_the_target_names_the_holder_and_stops() {
     let mut scene = Scene::create("", true);
-    scene.stranger.lock(&[&format!("hashtextextended(format('pgq_ext %L %L', '{JOB}', null), 0)")]);
+    scene.unrelated.lock(&[&format!("hashtextextended(format('pgq_ext %L %L', '{JOB}', null), 0)")]);
     scene.play();
 }
 
 #[test]
 fn a_mover_that_keeps_ids_waits_in_the_same_way() {
     let mut scene = Scene::create("keep_event_ids = 1\n", true);
-    scene.stranger.lock(&[&format!("hashtextextended(format('pgq ids %L', '{TARGET_QUEUE}'), 0)")]);
+    scene.unrelated.lock(&[&format!("hashtextextended(format('pgq ids %L', '{TARGET_QUEUE}'), 0)")]);
     scene.play();
 }
 
@@ -66,33 +66,33 @@ fn a_lock_of_an_unrelated_role_is_no_second_process() {
     for more in ["", "pgq_twin = stop\n"] {
         let mut scene = Scene::create(more, false);
         let key = format!("hashtextextended(format('pgq %L %L', '{SOURCE_QUEUE}', '{JOB}'), 0)");
-        scene.stranger.lock(&[&key]);
+        scene.unrelated.lock(&[&key]);
         scene.play();
     }
 }
 
 #[test]
-fn subconsumers_that_wait_for_a_stranger_name_it() {
+fn subconsumers_that_wait_for_an_unrelated_role_name_it() {
     let (database, mut client) = queues::database("locks", "queue");
-    let mut stranger = Stranger::connect(database.server(), database.name());
+    let mut unrelated = UnrelatedRole::connect(database.server(), database.name());
     let mut settings = pgq::Settings::new("queue", "consumer");
     settings.subconsumer = Some("a".to_owned());
     let subscription = pgq::Subscription::new(settings);
     subscription.register(&mut client).expect("registered");
     queues::insert(&mut client, "queue", 1, 1);
     queues::tick(&mut client, "queue");
-    stranger.lock(&["hashtextextended(format('pgq finish %L %L', 'queue', 'consumer'), 0)"]);
+    unrelated.lock(&["hashtextextended(format('pgq finish %L %L', 'queue', 'consumer'), 0)"]);
     client.batch_execute("set lock_timeout = '200ms'").expect("set");
-    let error = subscription.next_batch(&mut client).expect_err("a stranger has the lock");
-    assert!(dbscript::describe(&error).contains(&stranger.named()), "{error:?}");
+    let error = subscription.next_batch(&mut client).expect_err("an unrelated role has the lock");
+    assert!(dbscript::describe(&error).contains(&unrelated.named()), "{error:?}");
     assert!(error.kind() != pgq::ErrorKind::Busy, "{error:?}");
-    stranger.unlock();
+    unrelated.unlock();
     let batch = subscription.next_batch(&mut client).expect("free").expect("a batch");
     let batch = pgq::Batch::open(&mut client, &subscription, batch).expect("open");
-    stranger.lock(&["hashtextextended(format('pgq finish %L %L', 'queue', 'consumer'), 0)"]);
-    let error = batch.finish().expect_err("a stranger has the lock");
-    assert!(dbscript::describe(&error).contains(&stranger.named()), "{error:?}");
-    stranger.unlock();
+    unrelated.lock(&["hashtextextended(format('pgq finish %L %L', 'queue', 'consumer'), 0)"]);
+    let error = batch.finish().expect_err("an unrelated role has the lock");
+    assert!(dbscript::describe(&error).contains(&unrelated.named()), "{error:?}");
+    unrelated.unlock();
     let batch = subscription.next_batch(&mut client).expect("free").expect("the same batch");
     pgq::Batch::open(&mut client, &subscription, batch).expect("open").finish().expect("finished");
 }
@@ -124,14 +124,15 @@ fn a_deadlock_is_found_while_a_lock_is_waited_for() {
 }
 
 #[test]
-fn whoever_gives_up_names_the_holder_and_keeps_its_transaction() {
+fn a_lock_timeout_names_the_holder_and_keeps_the_transaction() {
     let (database, mut client) = queues::database("locks", "queue");
-    let mut stranger = Stranger::connect(database.server(), database.name());
-    stranger.lock(&["hashtextextended(format('pgq_ext %L %L', 'c', null), 0)"]);
+    let mut unrelated = UnrelatedRole::connect(database.server(), database.name());
+    unrelated.lock(&["hashtextextended(format('pgq_ext %L %L', 'c', null), 0)"]);
     client.batch_execute("set lock_timeout = '100ms'").expect("set");
     let mut transaction = client.transaction().expect("begun");
-    let error = pgq_ext::Tracker::new("c").lock(&mut transaction).expect_err("a stranger has the lock");
-    assert!(dbscript::describe(&error).contains(&stranger.named()), "{error:?}");
+    let error =
+        pgq_ext::Tracker::new("c").lock(&mut transaction).expect_err("an unrelated role has the lock");
+    assert!(dbscript::describe(&error).contains(&unrelated.named()), "{error:?}");
     let row = transaction.query_one("select current_setting('lock_timeout')", &[]);
     assert_eq!(row.expect("alive").get::<_, &str>(0), "100ms");
     transaction.batch_execute("set local lock_timeout = '60s'").expect("set");
@@ -141,7 +142,7 @@ fn whoever_gives_up_names_the_holder_and_keeps_its_transaction() {
             let waits = "select count(*) > 0 from pg_stat_activity \
                          where datname = current_database() and wait_event_type = 'Lock'";
             wait_for("it to wait", || watcher.query_one(waits, &[]).expect("readable").get(0));
-            stranger.unlock();
+            unrelated.unlock();
         });
         pgq_ext::Tracker::new("c").lock(&mut transaction).expect("free in the end");
     });

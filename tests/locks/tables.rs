@@ -89,12 +89,12 @@ fn expect_named_holder(kind: Kind) {
 }
 
 #[test]
-fn commands_that_wait_for_a_table_say_for_whom_and_end_at_once_on_the_own_schema() {
+fn commands_that_wait_for_a_table_name_the_holder_and_end_at_once_on_the_own_schema() {
     expect_named_holder(Kind::Own);
 }
 
 #[test]
-fn commands_that_wait_for_a_table_say_for_whom_and_end_at_once_on_the_extension() {
+fn commands_that_wait_for_a_table_name_the_holder_and_end_at_once_on_the_extension() {
     expect_named_holder(Kind::Extension);
 }
 
@@ -114,14 +114,14 @@ fn a_row_is_named_too() {
 fn expect_named_ticker(kind: Kind) {
     let mut place = Place::create(kind);
     place.holder.batch_execute("select setval('pgq.event_1_tick_seq', 1, false)").expect("set");
-    let mut stranger = Stranger::connect(place.database.server(), place.database.name());
-    stranger
+    let mut unrelated = UnrelatedRole::connect(place.database.server(), place.database.name());
+    unrelated
         .session
         .batch_execute("select pg_advisory_lock(hashtext('pgq ticker'), -1)")
         .expect("anybody may");
     let arguments: &[&str] = &["repair", "--force"];
     assert!(!place.start(arguments).wait().expect("ends").success());
-    assert!(place.said(arguments).contains(&stranger.named()), "{}", place.said(arguments));
+    assert!(place.said(arguments).contains(&unrelated.named()), "{}", place.said(arguments));
 }
 
 #[test]
@@ -152,11 +152,11 @@ fn warnings(
 }
 
 #[test]
-fn scripts_and_ticks_in_sql_say_for_whom_they_wait() {
+fn scripts_and_ticks_in_sql_name_the_holder() {
     let place = Place::create(Kind::Own);
-    let mut stranger = Stranger::connect(place.database.server(), place.database.name());
-    stranger.lock(&["hashtextextended('pgq_ext install', 0)", "hashtext('pgq ticker'), 1"]);
-    let named = format!("process {} (user `{}`)", stranger.pid, stranger.name);
+    let mut unrelated = UnrelatedRole::connect(place.database.server(), place.database.name());
+    unrelated.lock(&["hashtextextended('pgq_ext install', 0)", "hashtext('pgq ticker'), 1"]);
+    let named = format!("process {} (user `{}`)", unrelated.pid, unrelated.name);
     let printed = format!("begin; {} commit", pgq_ext::schema::sql());
     let waiting = [printed, "select pgq.ticker('queue')".to_owned()]
         .map(|statements| warnings(&place.database, &statements));
@@ -164,7 +164,7 @@ fn scripts_and_ticks_in_sql_say_for_whom_they_wait() {
         let said = || notices.recv_timeout(Duration::from_secs(60)).expect("a warning");
         while !said().contains(&named) {}
     }
-    stranger.unlock();
+    unrelated.unlock();
     for (running, _) in waiting {
         running.join().expect("no panic");
     }

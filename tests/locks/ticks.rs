@@ -44,8 +44,8 @@ impl Scene {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    fn stranger(&self) -> Stranger {
-        Stranger::connect(self.database.server(), self.database.name())
+    fn unrelated(&self) -> UnrelatedRole {
+        UnrelatedRole::connect(self.database.server(), self.database.name())
     }
 
     fn last_tick(&mut self) -> i64 {
@@ -68,36 +68,36 @@ impl Scene {
     }
 
     /// Expects the commands about the present to name the holder.
-    fn expect_named(&self, stranger: &Stranger) {
+    fn expect_named(&self, unrelated: &UnrelatedRole) {
         let check = self.pgqadm("check").output().expect("starts");
         let line = String::from_utf8_lossy(&check.stdout).into_owned();
         assert_eq!(check.status.code(), Some(2), "{line}");
-        assert!(line.contains(&stranger.named()) && line.contains(&stranger.remedy()), "{line}");
+        assert!(line.contains(&unrelated.named()) && line.contains(&unrelated.remedy()), "{line}");
         let status = self.pgqadm("status").output().expect("starts");
         let text = String::from_utf8_lossy(&status.stdout).into_owned();
-        assert!(status.status.success() && text.contains(&stranger.named()), "{text}");
+        assert!(status.status.success() && text.contains(&unrelated.named()), "{text}");
         let json = self.pgqadm("status").arg("--json").output().expect("starts");
         let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
-        assert_eq!(json["strangers_to_ticks"][0]["pid"], stranger.pid, "{json}");
-        assert_eq!(json["strangers_to_ticks"][0]["user"], stranger.name.as_str(), "{json}");
+        assert_eq!(json["strangers_to_ticks"][0]["pid"], unrelated.pid, "{json}");
+        assert_eq!(json["strangers_to_ticks"][0]["user"], unrelated.name.as_str(), "{json}");
     }
 }
 
 #[test]
-fn a_stranger_with_the_tickers_lock_stops_no_ticker_and_is_named() {
+fn an_unrelated_role_with_the_tickers_lock_stops_no_ticker_and_is_named() {
     for kind in [Kind::Own, Kind::Extension] {
         let mut scene = Scene::create(kind);
-        let mut stranger = scene.stranger();
-        stranger.lock(&["hashtextextended('pgq ticker', 0)"]);
+        let mut unrelated = scene.unrelated();
+        unrelated.lock(&["hashtextextended('pgq ticker', 0)"]);
         let _ticker = Running::start(&mut scene.pgqadm("ticker"));
-        wait_for("a warning", || scene.log().contains(&stranger.named()));
+        wait_for("a warning", || scene.log().contains(&unrelated.named()));
         let log = scene.log();
-        assert!(log.contains("WARNING") && log.contains(&stranger.remedy()), "{log}");
+        assert!(log.contains("WARNING") && log.contains(&unrelated.remedy()), "{log}");
         scene.expect_ticks();
         wait_for("a round", || scene.is_ready());
-        scene.expect_named(&stranger);
-        assert_eq!(scene.log().matches(&stranger.named()).count(), 1, "once a minute: {}", scene.log());
-        stranger.unlock();
+        scene.expect_named(&unrelated);
+        assert_eq!(scene.log().matches(&unrelated.named()).count(), 1, "once a minute: {}", scene.log());
+        unrelated.unlock();
         wait_for("the lock", || scene.log().contains("the ticker's lock is free again, taking over"));
         scene.expect_ticks();
         let check = scene.pgqadm("check").output().expect("starts");
@@ -107,16 +107,16 @@ fn a_stranger_with_the_tickers_lock_stops_no_ticker_and_is_named() {
 
 /// Several tickers without the lock of the one at work, one after the other with it.
 #[test]
-fn of_several_tickers_one_is_at_work_again_when_the_stranger_is_gone() {
+fn one_of_several_tickers_ticks_again_when_the_unrelated_session_has_ended() {
     let mut scene = Scene::create(Kind::Own);
-    let mut stranger = scene.stranger();
-    stranger.lock(&["hashtextextended('pgq ticker', 0)"]);
+    let mut unrelated = scene.unrelated();
+    unrelated.lock(&["hashtextextended('pgq ticker', 0)"]);
     let tickers = [(); 2].map(|()| pgq::Ticker::new(&scene.database.conninfo()).spawn().expect("up"));
     wait_for("both", || tickers.iter().all(|ticker| ticker.state().is_ticking()));
     let held = tickers[0].state().status().lock_held_by.expect("received");
-    assert!(held.contains(&stranger.named()), "{held}");
+    assert!(held.contains(&unrelated.named()), "{held}");
     scene.expect_ticks();
-    stranger.unlock();
+    unrelated.unlock();
     wait_for("one of them", || tickers.iter().filter(|ticker| ticker.state().is_ticking()).count() == 1);
     let standby = tickers.iter().find(|ticker| !ticker.state().is_ticking()).expect("the other one");
     wait_for("its holder", || {
@@ -125,30 +125,30 @@ fn of_several_tickers_one_is_at_work_again_when_the_stranger_is_gone() {
 }
 
 #[test]
-fn a_stranger_with_a_lock_of_ticks_is_named() {
+fn an_unrelated_role_with_a_lock_of_ticks_is_named() {
     for (kind, key) in [
         (Kind::Extension, "hashtext('pgq ticker'), -1"),
         (Kind::Own, "hashtext('pgq ticker'), -1"),
         (Kind::Own, "hashtext('pgq ticker'), (select queue_id from pgq.queue) % 256"),
     ] {
         let mut scene = Scene::create(kind);
-        let mut stranger = scene.stranger();
-        stranger.lock(&[key]);
+        let mut unrelated = scene.unrelated();
+        unrelated.lock(&[key]);
         let _ticker = Running::start(&mut scene.pgqadm("ticker"));
-        let named = format!("a lock of ticks {}", stranger.named());
+        let named = format!("a lock of ticks {}", unrelated.named());
         wait_for("an error", || scene.log().contains(&named));
-        scene.expect_named(&stranger);
-        stranger.unlock();
+        scene.expect_named(&unrelated);
+        unrelated.unlock();
         scene.expect_ticks();
     }
 }
 
 /// Rotations wait for no lock that anybody can take.
 #[test]
-fn a_stranger_does_not_stop_rotations() {
+fn an_unrelated_role_does_not_stop_rotations() {
     let mut scene = Scene::create(Kind::Own);
-    let mut stranger = scene.stranger();
-    stranger.lock(&["hashtextextended('pgq rotation', 0)"]);
+    let mut unrelated = scene.unrelated();
+    unrelated.lock(&["hashtextextended('pgq rotation', 0)"]);
     scene
         .client
         .batch_execute("set lock_timeout = '10s'; update pgq.queue set queue_switch_step2 = null")

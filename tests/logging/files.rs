@@ -91,7 +91,7 @@ fn a_limit_of_the_files_size_stops_nothing() {
 }
 
 #[test]
-fn a_folder_that_is_gone_stops_nothing() {
+fn a_removed_folder_does_not_stop_the_program() {
     let job = Job::create("logfile = logs/x.log");
     let program = start(&job);
     fs::remove_dir_all(job.path("logs")).expect("removable");

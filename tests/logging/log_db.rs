@@ -69,7 +69,7 @@ fn logged(job: &Job) -> usize {
 }
 
 #[test]
-fn the_database_gets_what_skytools_writes() {
+fn the_database_receives_the_same_records_as_from_skytools() {
     let (ours, mut our_client) = database();
     let (theirs, mut their_client) = database();
     job(&ours.conninfo()).run(&["-v", "-v"]);
@@ -210,7 +210,7 @@ fn a_session_that_the_server_ends_is_replaced() {
 }
 
 #[test]
-fn a_database_that_does_not_let_in_is_tried_again_and_nothing_is_lost() {
+fn a_database_that_refuses_connections_is_retried_and_nothing_is_lost() {
     let (database, mut client) = database();
     let role = format!("{}_writer", database.name());
     client.batch_execute(&format!("create role {role} superuser nologin")).expect("created");
@@ -243,7 +243,7 @@ fn a_record_that_the_database_refuses_delays_nothing_else() {
 }
 
 #[test]
-fn a_server_that_never_answers_keeps_no_program_from_ending() {
+fn a_server_that_never_answers_does_not_keep_the_program_from_ending() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let port = silent.local_addr().expect("bound").port();
     let job = looping(&format!("host=127.0.0.1 port={port} user=log password=secret dbname=log"));

@@ -203,7 +203,7 @@ fn on_terminal(job: &Job) -> String {
 }
 
 #[test]
-fn use_skylog_says_when() {
+fn use_skylog_decides_when_skylog_is_used() {
     let uses = |use_skylog: u8, terminal: bool| {
         let job = job(SKYLOG);
         job.write(

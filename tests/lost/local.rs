@@ -35,7 +35,7 @@ fn server() -> Server {
 }
 
 #[test]
-fn a_kept_session_that_falls_silent_is_given_up() {
+fn a_kept_session_that_stops_responding_is_replaced() {
     let server = server();
     let mut client = database(&server, "kept");
     let greeter = Greeter::new(&server.conninfo("kept"), "loop_delay = 3600\n");
@@ -48,7 +48,7 @@ fn a_kept_session_that_falls_silent_is_given_up() {
 }
 
 #[test]
-fn a_listening_session_that_falls_silent_is_replaced() {
+fn a_listening_session_that_stops_responding_is_replaced() {
     let server = server();
     let mut client = database(&server, "listening");
     let greeter = Greeter::new(&server.conninfo("listening"), "loop_delay = 3600\n");
@@ -68,7 +68,7 @@ fn a_listening_session_that_falls_silent_is_replaced() {
 }
 
 #[test]
-fn a_server_that_accepts_and_says_nothing_is_given_up() {
+fn a_server_that_accepts_and_does_not_respond_times_out() {
     let server = server();
     let conninfo = format!("{} connect_timeout=2", server.conninfo("postgres"));
     let postmaster = fs::read_to_string(server.data_dir().join("postmaster.pid")).expect("it runs");

@@ -83,7 +83,7 @@ fn connections_of_every_kind_of_program_are_probed() {
 }
 
 #[test]
-fn a_string_that_says_otherwise_is_obeyed() {
+fn a_connection_string_overrides_the_probes() {
     let relay = Relay::start(shared());
     let database = Database::create("silence");
     let mut client = database.client();

@@ -15,7 +15,7 @@ fn mails_of_a_batch_share_a_connection() {
 }
 
 #[test]
-fn a_domain_of_other_letters_is_written_as_all_servers_know_it() {
+fn an_international_domain_is_written_in_ascii() {
     let mut office = Office::open();
     office.write_ini("mail_from = The Service <service@käse.example>\n");
     office.insert("Kaiv", "kaiv@bücher.example");
@@ -25,7 +25,7 @@ fn a_domain_of_other_letters_is_written_as_all_servers_know_it() {
 }
 
 #[test]
-fn a_mail_that_is_refused_for_now_is_sent_later() {
+fn a_mail_with_a_temporary_failure_is_sent_later() {
     let mut office = Office::open();
     office.insert_only("Busy", "busy@example.com");
     office.insert("Kaiv", "kaiv@example.com");
@@ -42,7 +42,7 @@ fn a_mail_that_is_refused_for_now_is_sent_later() {
 }
 
 #[test]
-fn a_mail_is_not_tried_for_ever() {
+fn the_retries_of_a_mail_are_limited() {
     let mut office = Office::open();
     office.write_ini("pgq_max_retries = 1\n");
     office.insert("Busy", "busy@example.com");
@@ -83,7 +83,7 @@ fn an_unavailable_server_is_waited_for() {
 }
 
 #[test]
-fn a_server_that_breaks_off_is_called_again() {
+fn a_server_that_disconnects_is_reconnected() {
     let mut office = Office::open();
     office.insert_only("First", "first@example.com");
     office.insert_only("Slow", "slow@example.com");

@@ -28,7 +28,7 @@ fn assert_waits(mut office: Office, ini: &str, why: &str) {
 }
 
 #[test]
-fn starttls_is_used_where_it_is_asked_for() {
+fn starttls_is_used_on_request() {
     let mut office = post(Encryption::Starttls, false);
     for (query, encrypted) in [("", false), ("?tls=opportunistic", true), ("?tls=required", true)] {
         let url = office.url("smtp", query);
@@ -51,7 +51,7 @@ fn nothing_is_sent_without_the_encryption_that_is_required() {
 }
 
 #[test]
-fn a_server_that_nobody_vouches_for_is_not_trusted() {
+fn a_server_without_a_trusted_certificate_is_refused() {
     for (encryption, scheme, query) in
         [(Encryption::Starttls, "smtp", "?tls=required"), (Encryption::Tls, "smtps", "")]
     {
@@ -107,7 +107,7 @@ fn a_missing_login_fails_the_round_and_not_the_event() {
 }
 
 #[test]
-fn no_password_is_sent_where_encryption_was_hoped_for() {
+fn no_password_is_sent_over_an_unencrypted_connection() {
     let mut office = post(Encryption::None, true);
     the_round_fails(&mut office, &right_login(), "?tls=opportunistic", "it offers no encryption");
 }

@@ -49,7 +49,7 @@ fn a_recipient_that_is_not_one_address_fails() {
 }
 
 #[test]
-fn an_event_without_what_the_text_wants_fails() {
+fn an_event_without_a_field_of_the_template_fails() {
     let mut office = Office::open();
     office.write_template("{username} {nosuch}");
     office.insert_only("Kaiv", "kaiv@example.com");

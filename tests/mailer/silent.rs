@@ -96,7 +96,7 @@ fn an_answer_that_does_not_end_lets_mails_wait() {
 }
 
 #[test]
-fn a_server_that_takes_no_leave_is_left() {
+fn a_server_that_does_not_answer_quit_is_disconnected() {
     let port = serve_until("QUIT", wait_for_end);
     let mut office = Office::open();
     office.write_ini(&format!("smtp_url = smtp://localhost:{port}\nsmtp_timeout = 3600\n"));

@@ -18,7 +18,7 @@ fn start_slow(office: &mut Office) -> Running {
 }
 
 #[test]
-fn it_ends_after_the_mail_under_way_and_the_others_come_later() {
+fn it_ends_after_the_mail_in_flight_and_the_others_are_redelivered() {
     for kind in [Kind::Own, Kind::Extension] {
         let mut office = Office::of_kind(kind);
         let mut mailer = start_slow(&mut office);

@@ -103,7 +103,7 @@ fn events_of_nobody_are_kept() {
 }
 
 #[test]
-fn a_repair_does_only_what_was_confirmed() {
+fn a_repair_changes_only_the_confirmed_findings() {
     for mut place in Place::each() {
         place.batch("select setval('pgq.subscription_sub_id_seq', 1, false)");
         let confirmed = pgq::admin::integrity::inspect(&mut place.client).expect("readable");

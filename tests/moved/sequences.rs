@@ -74,7 +74,7 @@ fn a_consumer_does_not_share_an_id() {
 }
 
 #[test]
-fn in_our_schema_nobody_at_all_shares_an_id() {
+fn in_the_own_schema_no_consumers_share_an_id() {
     let mut place = Place::create(Kind::Own);
     place.batch("select setval('pgq.subscription_sub_id_seq', 1, false)");
     let error = place.client.execute("select pgq.register_consumer('q', 'b')", &[]).expect_err("shared");
@@ -82,7 +82,7 @@ fn in_our_schema_nobody_at_all_shares_an_id() {
 }
 
 #[test]
-fn all_sequences_are_moved_past_what_is_in_use() {
+fn all_sequences_are_moved_past_the_values_in_use() {
     for mut place in Place::each() {
         tick_from_1000(&mut place);
         queues::insert(&mut place.client, "q", 1, 30);

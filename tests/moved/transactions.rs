@@ -66,7 +66,7 @@ fn make_queue(client: &mut Client, kind: Kind) {
 }
 
 #[test]
-fn every_consumer_gets_what_it_has_not_got() {
+fn every_consumer_receives_its_pending_events() {
     let servers = Move::start();
     for kind in KINDS {
         let database = kind.to_string();
@@ -131,7 +131,7 @@ fn nothing_is_lost_before_the_repair(server: &Server, database: &str, client: &m
 
 /// A server that makes ticks below the last one's ids, as our schema once did, and reaches those ids later.
 #[test]
-fn ticks_whose_ids_went_back_are_found_when_the_ids_are_reached() {
+fn ticks_with_lower_transaction_ids_are_found_when_those_ids_are_reached() {
     for mut place in Place::each() {
         place.batch(
             "update pgq.tick set tick_snapshot = '1000000000:1000000000:' \
@@ -150,7 +150,7 @@ fn ticks_whose_ids_went_back_are_found_when_the_ids_are_reached() {
 
 /// Rows of another server, as logical replication or a copy of the tables alone brings them.
 #[test]
-fn events_of_other_transactions_come() {
+fn events_of_other_transactions_are_delivered() {
     for mut place in Place::each() {
         place.batch(
             "insert into pgq.event_1_0 (ev_time, ev_txid, ev_data) \

@@ -134,7 +134,7 @@ fn batches_are_taken_read_and_finished_alike() {
 }
 
 #[test]
-fn events_come_back_alike() {
+fn events_are_redelivered_alike() {
     let mut peers = Peers::create();
     peers.all_same(
         "select pgq.create_queue('q')

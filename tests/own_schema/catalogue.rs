@@ -71,7 +71,7 @@ fn tables_columns_indexes_and_constraints_are_the_same() {
 }
 
 #[test]
-fn definers_rights_come_with_a_fixed_search_path() {
+fn functions_with_the_definers_rights_set_a_fixed_search_path() {
     let mut peers = Peers::create();
     let open = answer(
         &mut peers.own.client,

@@ -28,7 +28,7 @@ fn the_query_for_a_batch_is_another_text_with_the_same_rows() {
 
 /// The extension counts what a rolled back savepoint has inserted, which is not there.
 #[test]
-fn the_limit_of_a_transaction_forgets_what_a_savepoint_took_back() {
+fn the_limit_of_a_transaction_ignores_rolled_back_savepoints() {
     let mut peers = Peers::create();
     peers.all_same(
         "select pgq.create_queue('q')
@@ -99,7 +99,7 @@ fn an_old_snapshot_does_not_insert_behind_a_rotation() {
 /// A snapshot does not list its own transaction, so that the extension's tick may already count events that the
 /// transaction inserts after it; a consumer that is registered in between never gets them.
 #[test]
-fn events_of_the_transaction_that_ticks_come_after_its_tick() {
+fn events_of_the_transaction_that_ticks_are_after_its_tick() {
     let mut peers = Peers::create();
     for (peer, expected) in [(&mut peers.extension, "0\n"), (&mut peers.own, "1\n")] {
         peer.client.batch_execute("begin; select txid_current()").expect("begun");

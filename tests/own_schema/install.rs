@@ -59,7 +59,7 @@ fn an_older_release_is_brought_up_to_date_with_its_events() {
 
 /// The helpers of the triggers and their types are replaced while a session has them in its plans.
 #[test]
-fn triggers_go_on_after_an_update() {
+fn triggers_continue_after_an_update() {
     let (database, mut client) = templates::installed(Kind::Own, "own");
     client
         .batch_execute(
@@ -93,7 +93,7 @@ fn two_installations_at_once_both_succeed() {
 }
 
 #[test]
-fn neither_schema_replaces_the_other_or_a_strangers() {
+fn neither_schema_replaces_the_other_or_a_foreign_one() {
     let (_database, mut client) = templates::installed(Kind::Own, "own");
     let error = schema::install_as(&mut client, Some(Kind::Extension)).expect_err("taken");
     assert!(error.to_string().contains("uninstall"), "{error}");
@@ -146,7 +146,7 @@ fn where_roles_may_not_be_created_the_grants_to_them_are_left_out() {
     let server = Server::start().expect("a server");
     let mut superuser = server.client("postgres");
     for statement in
-        ["create role tenant login; create role stranger login", "create database tenant owner tenant"]
+        ["create role tenant login; create role unrelated login", "create database tenant owner tenant"]
     {
         superuser.batch_execute(statement).expect("created");
     }
@@ -163,9 +163,9 @@ fn where_roles_may_not_be_created_the_grants_to_them_are_left_out() {
         &mut tenant,
         "select count(*) = 0 from pg_roles where rolname in ('pgq_reader', 'pgq_admin')"
     ));
-    let mut stranger = connect("stranger");
-    assert!(bool_of(&mut stranger, "select count(*) = 1 from pgq.get_queue_info()"));
-    let denied = stranger.batch_execute("select pgq.insert_event('q', 'a', 'b')").expect_err("denied");
+    let mut unrelated = connect("unrelated");
+    assert!(bool_of(&mut unrelated, "select count(*) = 1 from pgq.get_queue_info()"));
+    let denied = unrelated.batch_execute("select pgq.insert_event('q', 'a', 'b')").expect_err("denied");
     assert_eq!(denied.code().map(SqlState::code), Some("42501"), "{denied:?}");
 
     superuser
@@ -173,9 +173,9 @@ fn where_roles_may_not_be_created_the_grants_to_them_are_left_out() {
         .expect("created");
     let report = schema::install_as(&mut tenant, None).expect("installed again");
     assert_eq!((report.change, report.roles), (Change::Updated, true));
-    superuser.batch_execute("grant pgq_reader, pgq_writer to stranger").expect("granted");
-    stranger.batch_execute("select pgq.insert_event('q', 'a', 'b')").expect("may insert now");
-    assert!(bool_of(&mut stranger, "select count(*) = 2 from pgq.event_1"));
+    superuser.batch_execute("grant pgq_reader, pgq_writer to unrelated").expect("granted");
+    unrelated.batch_execute("select pgq.insert_event('q', 'a', 'b')").expect("may insert now");
+    assert!(bool_of(&mut unrelated, "select count(*) = 2 from pgq.event_1"));
     assert_eq!(schema::install_as(&mut tenant, None).expect("once more").change, Change::Unchanged);
 }
 
@@ -234,7 +234,7 @@ fn the_printed_script_installs_with_psql() {
     other = Database::create("own");
     let mut client = other.client();
     client.batch_execute("create schema pgq; create table pgq.notes (note text)").expect("created");
-    let error = client.batch_execute(&script).expect_err("a stranger's");
+    let error = client.batch_execute(&script).expect_err("a foreign schema");
     assert!(error.as_db_error().is_some_and(|error| error.message().contains("neither")), "{error:?}");
     let refused = pgqadm(&["install", "--schema", "extension"]).output().expect("runs");
     assert_eq!(refused.status.code(), Some(1));

@@ -116,7 +116,7 @@ impl Drop for Stop<'_> {
 }
 
 #[test]
-fn every_committed_event_comes_once_to_each_consumer() {
+fn every_committed_event_is_delivered_once_to_each_consumer() {
     let [short, long] = SECONDS;
     let usual = pick(short, long);
     let seconds = env::var("PGQ_LOAD_SECONDS").map_or(usual, |seconds| seconds.parse().expect("seconds"));

@@ -4,7 +4,7 @@ use pgq::schema::{self, Kind};
 use postgres::{Client, NoTls};
 
 use super::peer::answer;
-use crate::support::queues::{self, ODD};
+use crate::support::queues::{self, UNUSUAL};
 use crate::support::{Database, templates, unique, wait_for};
 
 /// A database with queue `q`, and a role that may use it and more than most roles may.
@@ -147,7 +147,7 @@ fn a_reader_and_writer_may_call_all_of_that() {
 
 /// Each function with its owner's rights begins with a search path where only its owner and superusers can create.
 #[test]
-fn owners_rights_come_with_a_search_path_of_the_owners() {
+fn functions_with_the_owners_rights_set_a_search_path_of_the_owner() {
     let mut scene = Scene::create();
     let paths = answer(
         &mut scene.owner,
@@ -199,7 +199,7 @@ fn a_condition_on_a_batch_has_the_callers_rights() {
 
 /// Anybody who may create schemas could make up `pgq_node` or `londiste`, and have the maintenance call it.
 #[test]
-fn maintenance_calls_nothing_of_a_strangers() {
+fn maintenance_calls_no_foreign_functions() {
     let mut scene = Scene::create();
     scene
         .owner
@@ -230,7 +230,7 @@ fn maintenance_calls_nothing_of_a_strangers() {
 }
 
 #[test]
-fn nothing_is_installed_into_a_strangers_schema() {
+fn nothing_is_installed_into_a_foreign_schema() {
     let database = Database::create("rights");
     let mut owner = database.client();
     let role = format!("mallory_{}", unique());
@@ -251,10 +251,19 @@ fn nothing_is_installed_into_a_strangers_schema() {
 }
 
 #[test]
-fn odd_and_long_names_of_queues_and_consumers_work_throughout() {
+fn unusual_and_long_names_of_queues_and_consumers_work_throughout() {
     let long = "ü".repeat(200);
-    let names =
-        [ODD, "pgq.queue", "\"", "'", "Upper Case", "a.b.c", "%s$1\\", "x'); drop table pgq.tick; --", &long];
+    let names = [
+        UNUSUAL,
+        "pgq.queue",
+        "\"",
+        "'",
+        "Upper Case",
+        "a.b.c",
+        "%s$1\\",
+        "x'); drop table pgq.tick; --",
+        &long,
+    ];
     let (_database, mut client) = templates::installed(Kind::Own, "rights");
     for name in names {
         queues::create(&mut client, name);

@@ -17,7 +17,7 @@ fn pgqadm(database: &Database, folder: &Path, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn nothing_is_removed_unless_it_is_meant() {
+fn nothing_is_removed_without_confirmation() {
     let folder = tempfile::tempdir().expect("a folder");
     for kind in [Kind::Own, Kind::Extension] {
         let database = Database::create_with_extension("uninstall");
@@ -67,7 +67,7 @@ fn a_role_that_owns_nothing_finds_all_installed() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_of_the_schema_is_no_failure() {
+fn a_closed_pipe_amid_the_printed_schema_is_no_failure() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = Database::create("install");
     let mut program = pgqadm(&database, folder.path(), &["install", "--print"]);

@@ -162,7 +162,7 @@ fn an_event_for_a_table_that_was_current_before_a_rotation_is_not_lost() {
 
 /// The session that inserts has looked for the current table, and waits for a lock before it writes.
 #[test]
-fn an_event_that_is_on_its_way_into_a_table_during_a_rotation_is_not_lost() {
+fn an_event_whose_insert_spans_a_rotation_is_not_lost() {
     let (_server, mut peers) = peers();
     for peer in [&mut peers.extension, &mut peers.own] {
         tick(&mut peer.client);

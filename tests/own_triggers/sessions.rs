@@ -69,7 +69,7 @@ fn a_transaction_that_began_before_a_change_sees_it() {
 }
 
 #[test]
-fn triggers_of_one_function_do_not_share_their_facts() {
+fn triggers_of_one_function_do_not_share_cached_data() {
     let mut pair = Pair::create();
     for function in FUNCTIONS {
         pair.setup(&format!(
@@ -172,7 +172,7 @@ fn a_condition_that_is_no_longer_boolean_fails() {
 }
 
 #[test]
-fn partitions_come_and_go() {
+fn partitions_are_attached_and_detached() {
     let mut pair = Pair::create();
     for function in FUNCTIONS {
         pair.setup(&format!(

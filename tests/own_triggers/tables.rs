@@ -58,7 +58,7 @@ fn a_name_in_the_key_may_hold_a_comma() {
 }
 
 #[test]
-fn odd_names_are_quoted() {
+fn unusual_names_are_quoted() {
     check_table(
         r#"create schema "My é.""S"; create table "My é.""S"."T 'x%s"
            (id int, "Nm %s,x&=" text, "a b" int, "ünï""q\" int, "%" int, primary key ("a b", "%", id))"#,

@@ -74,7 +74,7 @@ impl Drop for Scene {
 }
 
 #[test]
-fn names_that_are_no_text_blind_nobody() {
+fn names_that_are_no_text_hide_no_other_rows() {
     for kind in [Kind::Own, Kind::Extension] {
         let mut scene = Scene::create(kind);
         let names: Vec<String> = read(&mut scene.client).queues.into_iter().map(|queue| queue.name).collect();
@@ -173,7 +173,7 @@ fn failed_events_that_are_no_text_are_shown() {
 
 /// The names of databases and roles are those of a whole cluster, whatever encoding they were made in.
 #[test]
-fn names_of_the_cluster_that_are_no_text_blind_nobody() {
+fn names_of_the_cluster_that_are_no_text_hide_no_other_rows() {
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
     server.create_database("somedb");
     let mut client = server.client("somedb");

@@ -11,7 +11,7 @@ use crate::support::unique;
 const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
 
 #[test]
-fn a_queue_shows_its_settings_and_what_is_new() {
+fn a_queue_shows_its_settings_and_new_events() {
     for kind in KINDS {
         let (database, mut client) = installed(kind);
         assert!(read(&mut client).queues.is_empty());
@@ -72,7 +72,7 @@ fn a_queue_shows_its_settings_and_what_is_new() {
 }
 
 #[test]
-fn a_consumer_shows_its_position_and_what_waits_for_it() {
+fn a_consumer_shows_its_position_and_pending_events() {
     for kind in KINDS {
         let (database, mut client) = installed(kind);
         queues::create(&mut client, "q");
@@ -167,7 +167,7 @@ fn cooperative_consumers_are_distinguished() {
 }
 
 #[test]
-fn an_ordinary_role_sees_all_but_what_is_hidden_from_it() {
+fn an_ordinary_role_sees_all_but_restricted_columns() {
     for kind in KINDS {
         let (database, mut owner) = installed(kind);
         queues::create(&mut owner, "q");

@@ -91,7 +91,7 @@ fn is_cut_off(client: &mut TcpStream) -> bool {
 }
 
 #[test]
-fn those_that_do_not_read_keep_nobody_from_an_answer() {
+fn clients_that_do_not_read_do_not_block_other_clients() {
     let ticker = Ticker::start();
     let mut clients: Vec<TcpStream> = (0..300).map(|_| not_reading(ticker.port)).collect();
     ticker.expect_answers();
@@ -104,7 +104,7 @@ fn those_that_do_not_read_keep_nobody_from_an_answer() {
 }
 
 #[test]
-fn those_that_never_stop_asking_keep_nobody_from_an_answer() {
+fn endless_requests_do_not_block_other_clients() {
     let ticker = Ticker::start();
     let endless_head = "X-Header: x\r\n".repeat(20);
     let requests = [

@@ -120,7 +120,7 @@ fn an_idle_transaction() {
         let (database, mut client) = installed(kind);
         rotating(&mut client);
         pgq::admin::register_consumer(&mut client, "q", "c").expect("registered");
-        let [role, other] = ["idler", "stranger"].map(|role| format!("{role}_{}", unique()));
+        let [role, other] = ["idler", "unrelated"].map(|role| format!("{role}_{}", unique()));
         client
             .batch_execute(&format!("create role {role} login; create role {other} login"))
             .expect("created");
@@ -142,14 +142,14 @@ fn an_idle_transaction() {
         steps(&mut client);
         assert_eq!(table(&mut client), before, "it is held up indeed");
 
-        let mut stranger = connect(&database, &other);
-        let hidden = transaction(&mut stranger, is_idler).expect("named");
+        let mut unrelated = connect(&database, &other);
+        let hidden = transaction(&mut unrelated, is_idler).expect("named");
         assert_eq!((hidden.pid, hidden.user.as_deref()), (Some(pid), Some(role.as_str())));
         assert_eq!((hidden.state, hidden.age), (None, None));
 
         idler.batch_execute("commit").expect("committed");
         assert_eq!(transaction(&mut client, is_idler), None);
-        drop((idler, stranger));
+        drop((idler, unrelated));
         client.batch_execute(&format!("drop role {role}; drop role {other}")).expect("dropped");
     }
 }

@@ -8,7 +8,7 @@ use postgres::Client;
 use super::{Database, templates};
 
 /// Text with everything that quoting and encoding could break.
-pub(crate) const ODD: &str = "o'dd \"queue\" \\ %s $1 \t\n\u{1}ünïcødé 🐘 日本 \u{200b}";
+pub(crate) const UNUSUAL: &str = "o'dd \"queue\" \\ %s $1 \t\n\u{1}ünïcødé 🐘 日本 \u{200b}";
 
 /// The extension creates roles of the whole cluster, which two databases cannot do at once.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());

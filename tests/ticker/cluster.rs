@@ -27,7 +27,7 @@ fn start(server: &Server, job: &Job) -> Running {
 }
 
 #[test]
-fn databases_come_and_go() {
+fn databases_are_created_and_dropped_while_the_ticker_runs() {
     let server = server();
     let mut first = create_database(&server, "first");
     server.create_database("other");

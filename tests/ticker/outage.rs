@@ -16,7 +16,7 @@ fn server_with_queue() -> Server {
 }
 
 #[test]
-fn it_goes_on_after_a_crash_and_a_long_outage() {
+fn it_continues_after_a_crash_and_a_long_outage() {
     let server = server_with_queue();
     let job = Job::new(&server.conninfo("postgres"), "");
     // A failed round that repeats the previous one is logged at this level only.
@@ -87,7 +87,7 @@ fn keepalives(pid: i32, port: u16) -> Vec<f64> {
 }
 
 #[test]
-fn a_server_that_falls_silent_is_asked_whether_it_is_there() {
+fn idle_connections_are_probed_by_keepalives() {
     let server = Server::builder().listen_localhost().start().unwrap_or_else(|error| panic!("{error}"));
     let mut client = server.client("postgres");
     queues::install(&mut client);

@@ -81,7 +81,7 @@ fn a_queue_that_takes_none_does_not_keep_those_of_others() {
 }
 
 #[test]
-fn they_come_back_as_they_were() {
+fn retried_events_are_returned_unchanged() {
     for kind in [Kind::Own, Kind::Extension] {
         let (_database, mut client) = database(kind);
         let subscription = "select sub_id from pgq.subscription join pgq.queue on queue_id = sub_queue \

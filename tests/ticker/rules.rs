@@ -65,7 +65,7 @@ fn calls(client: &mut Client, least: i64) -> i64 {
 }
 
 #[test]
-fn a_queue_that_has_ticked_is_not_asked_again_for_its_old_events() {
+fn a_queue_that_has_ticked_is_not_checked_again_for_its_old_events() {
     // Nobody else's transactions, after which queues are read anew.
     let server = Server::builder().setting("track_functions", "all").setting("autovacuum", "off").start();
     let server = server.unwrap_or_else(|error| panic!("{error}"));
@@ -90,13 +90,13 @@ fn a_queue_that_has_ticked_is_not_asked_again_for_its_old_events() {
 }
 
 #[test]
-fn queues_come_and_go() {
+fn queues_are_created_and_dropped_while_the_ticker_runs() {
     let (database, mut client) = database();
     let job = Job::new(&database.conninfo(), "");
     let _ticker = job.start();
     wait_for_ticks(&mut client, "eager", 1);
     for round in 0..5 {
-        let queue = format!("new {round} {}", queues::ODD);
+        let queue = format!("new {round} {}", queues::UNUSUAL);
         create_eager(&mut client, &queue);
         queues::insert(&mut client, &queue, 0, 1);
         wait_for_ticks(&mut client, &queue, 2);
@@ -150,7 +150,7 @@ fn a_queue_that_is_locked_does_not_hold_up_the_others() {
 }
 
 #[test]
-fn a_lock_on_what_all_queues_need_ends_the_round() {
+fn a_lock_on_a_table_of_all_queues_fails_the_round() {
     let (database, mut client) = database();
     for n in 0..20 {
         create_eager(&mut client, &format!("q{n}"));
@@ -228,7 +228,7 @@ fn a_role_of_pgqs_own_is_enough() {
 }
 
 #[test]
-fn tables_rotate_and_events_come_back() {
+fn tables_rotate_and_events_are_redelivered() {
     let (database, mut client) = database();
     client
         .batch_execute(
@@ -257,7 +257,7 @@ fn tables_rotate_and_events_come_back() {
 }
 
 #[test]
-fn maintenance_that_asks_for_it_is_repeated() {
+fn extra_maintenance_is_repeated_on_request() {
     let (_database, mut client) = database();
     client
         .batch_execute(

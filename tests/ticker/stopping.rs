@@ -111,7 +111,7 @@ fn db(job: &Job) -> String {
 }
 
 #[test]
-fn rotation_does_not_wait_for_what_a_queue_asks_for() {
+fn rotation_does_not_wait_for_extra_maintenance() {
     let server = server();
     let (mut client, mut holder) = (server.client("postgres"), server.client("postgres"));
     queues::install(&mut client);

@@ -102,14 +102,14 @@ fn a_clients_certificate_is_sent() {
     encrypted.refused(&sealed.with_key("/no/such.key"), &["cannot use `/no/such.key`", "No such file"]);
     let other = encrypted.file("other.key", &authority.issue(&[], "sealed").key);
     encrypted.refused(&sealed.with_key(&other), &["sslcert and sslkey"]);
-    let stranger = Authority::create("stranger").issue(&[], "sealed");
-    let cert = encrypted.file("stranger.crt", &stranger.certificate);
-    let key = encrypted.file("stranger.key", &stranger.key);
-    let stranger = format!("sslcert={cert} sslkey={key}");
-    encrypted.refused(&sealed.conninfo(&stranger), &["client's certificate"]);
-    let _ = encrypted.compare(&encrypted.conninfo(&format!("sslmode=prefer {stranger}")));
+    let foreign = Authority::create("foreign").issue(&[], "sealed");
+    let cert = encrypted.file("foreign.crt", &foreign.certificate);
+    let key = encrypted.file("foreign.key", &foreign.key);
+    let foreign = format!("sslcert={cert} sslkey={key}");
+    encrypted.refused(&sealed.conninfo(&foreign), &["client's certificate"]);
+    let _ = encrypted.compare(&encrypted.conninfo(&format!("sslmode=prefer {foreign}")));
     let _ = encrypted
-        .compare(&encrypted.conninfo(&format!("sslmode=prefer ssl_max_protocol_version=TLSv1.2 {stranger}")));
+        .compare(&encrypted.conninfo(&format!("sslmode=prefer ssl_max_protocol_version=TLSv1.2 {foreign}")));
 }
 
 #[test]

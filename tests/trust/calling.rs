@@ -29,7 +29,7 @@ impl Hooks for Failures {
 }
 
 #[test]
-fn a_superusers_mover_runs_nothing_of_a_strangers_record() {
+fn a_superusers_mover_runs_no_function_of_a_foreign_record() {
     let mut scene = Scene::create("calling");
     queues::install_as(&mut scene.boss, Kind::Own);
     queues::create(&mut scene.boss, "q");

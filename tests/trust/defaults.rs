@@ -88,7 +88,7 @@ fn install_again(scene: &mut Scene, kind: Kind) {
 
 /// A default for one schema can be set when there is one.
 #[test]
-fn default_privileges_in_the_schema_give_nothing_away_either() {
+fn default_privileges_in_the_schema_grant_nothing_either() {
     for kind in [Kind::Own, Kind::Extension] {
         let plain = Database::create_for(kind, "rights");
         let mut client = plain.client();
@@ -113,7 +113,7 @@ fn default_privileges_in_the_schema_give_nothing_away_either() {
 /// What an older release, or a program that is not ours, has let through is mended; what an administrator has granted
 /// stays.
 #[test]
-fn an_update_takes_back_what_has_leaked_and_keeps_what_was_granted() {
+fn an_update_revokes_leaked_rights_and_keeps_granted_ones() {
     for kind in [Kind::Own, Kind::Extension] {
         let plain = Database::create_for(kind, "rights");
         let mut client = plain.client();

@@ -21,7 +21,7 @@ const LAID: &str = "create or replace function pgq.maint_operations(out func_nam
      create or replace function pgq.create_queue(i_queue_name text) returns integer language plpgsql as \
          $$ begin perform app.look(); return 1; end $$";
 
-fn strangers() -> Scene {
+fn foreign_objects() -> Scene {
     let scene = Scene::create("ticking");
     let mut client = scene.client();
     queues::install_as(&mut client, Kind::Own);
@@ -36,8 +36,8 @@ fn last_tick(client: &mut Client) -> i64 {
 }
 
 #[test]
-fn a_superuser_runs_nothing_of_a_strangers_queues() {
-    let mut scene = strangers();
+fn a_superuser_runs_no_function_of_foreign_queues() {
+    let mut scene = foreign_objects();
     let expected = format!("belongs to role `{}`", scene.role);
     let boss = &mut scene.boss;
     let refusals = [
@@ -68,8 +68,8 @@ fn a_superuser_runs_nothing_of_a_strangers_queues() {
 
 /// The ticker of a cluster leaves out one database, says so once, and ticks the others.
 #[test]
-fn a_cluster_goes_on_without_a_strangers_database() {
-    let mut scene = strangers();
+fn a_cluster_continues_without_a_foreign_database() {
+    let mut scene = foreign_objects();
     let (other, mut client) = templates::prepared("ticking");
     queues::create(&mut client, "q");
     let job = TestJob::of("pgqadm", "");
@@ -109,7 +109,7 @@ fn a_cluster_goes_on_without_a_strangers_database() {
 
 /// One function or trigger of a lesser role's is enough, also in a schema that is a superuser's.
 #[test]
-fn one_object_of_a_strangers_is_enough() {
+fn one_foreign_object_is_enough() {
     let mut scene = Scene::create("ticking");
     queues::install_as(&mut scene.boss, Kind::Own);
     queues::create(&mut scene.boss, "q");
@@ -192,7 +192,7 @@ fn a_queue_does_not_have_a_lesser_roles_function_run() {
 
 /// The extension's maintenance reads tables of these schemas before anybody asks whose they are.
 #[test]
-fn maintenance_of_the_extension_reads_nothing_of_a_strangers() {
+fn maintenance_of_the_extension_reads_no_foreign_tables() {
     let mut scene = Scene::of(Database::create_with_extension("ticking"));
     queues::install_as(&mut scene.boss, Kind::Extension);
     queues::create(&mut scene.boss, "q");

@@ -10,7 +10,7 @@ fn order(screen: &str, names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn queues_and_consumers_with_what_happens_to_them() {
+fn queues_and_consumers_are_displayed_as_they_change() {
     let (database, mut client) = shop();
     let terminal = Terminal::open(&database.conninfo(), WATCH);
     terminal.wait_for_text("3 queues, 1 consumer");

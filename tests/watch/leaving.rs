@@ -96,7 +96,7 @@ fn without_a_shell_that_waits_it_is_not_stopped() {
 }
 
 #[test]
-fn a_server_that_goes_and_comes_back() {
+fn an_outage_of_the_server_is_displayed_until_it_ends() {
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
     server.create_database("shop");
     let mut client = server.client("shop");

@@ -5,7 +5,7 @@ use crate::support::server::Server;
 use crate::support::unique;
 
 /// Connects as a role that may connect and nothing else, and takes the ticker's lock.
-fn stranger(server: &Server, database: &str, role: &str) -> Client {
+fn connect_unrelated(server: &Server, database: &str, role: &str) -> Client {
     server.client("postgres").batch_execute(&format!("create role {role} login")).expect("created");
     let conninfo = server.conninfo(database).replace("user=postgres", &format!("user={role}"));
     let mut client = Client::connect(&conninfo, postgres::NoTls).expect("it may connect");
@@ -14,7 +14,7 @@ fn stranger(server: &Server, database: &str, role: &str) -> Client {
 }
 
 #[test]
-fn findings_and_strangers_are_displayed_with_their_remedy() {
+fn findings_and_unrelated_lock_holders_are_displayed_with_their_remedy() {
     let (database, mut client) = shop();
     let terminal = Terminal::open(&database.conninfo(), WATCH);
     terminal.wait_for_text("3 queues, 1 consumer");
@@ -23,7 +23,7 @@ fn findings_and_strangers_are_displayed_with_their_remedy() {
     terminal.wait_for_text("! queue `orders`: sequence `pgq.event_1_tick_seq` is at 0, behind tick");
     terminal.wait_for_text("CONFIG.ini repair`");
     let role = format!("watch_{}", unique());
-    let holder = stranger(database.server(), database.name(), &role);
+    let holder = connect_unrelated(database.server(), database.name(), &role);
     terminal.wait_for_text("! a lock of ticks is held by process");
     assert!(terminal.screen().contains(&role), "{}", terminal.screen());
     drop(holder);

@@ -61,7 +61,7 @@ impl LocalHandler for Listed {
 }
 
 #[test]
-fn a_queue_that_has_gone_back_skips_nothing_behind_the_operators_back() {
+fn a_restored_queue_skips_no_events_without_an_error() {
     for pgq in Pgq::ALL {
         let (database, mut client) = pgq.database();
         pgq::admin::register_consumer(&mut client, QUEUE, "keeper").expect("registered");

@@ -12,7 +12,7 @@ Names("name_file", "db", sys.argv[1:]).start()
 "#;
 
 #[test]
-fn python_pgq_goes_on_with_the_file_and_back() {
+fn python_pgq_continues_with_the_file_and_back() {
     for pgq in Pgq::WHOLE {
         let (local, mut client) = Local::create(pgq);
         fs::write(local.path("names.py"), PYTHON).expect("writable");
