@@ -61,7 +61,7 @@ impl Place {
         self.folder.path()
     }
 
-    /// Lets the program connect as a role with nothing but what `roles` may, until the value is dropped.
+    /// Makes the program connect as a role with only the rights of `roles`, until the value is dropped.
     fn as_role(&self, roles: &str) -> Role {
         let name = format!("admin_{}", unique());
         let mut client = self.database.client();
@@ -85,7 +85,7 @@ impl Place {
         }
     }
 
-    /// Runs a command that succeeds; returns what it printed, then what it logged.
+    /// Runs a command that succeeds; returns its output, then its log.
     #[track_caller]
     fn done(&self, arguments: &[&str]) -> (String, String) {
         let said = self.run(arguments);
@@ -119,7 +119,7 @@ struct Role {
 
 impl Drop for Role {
     fn drop(&mut self) {
-        // What stays is removed with the server.
+        // Anything that remains is removed with the server.
         let _ = self.client.batch_execute(&format!("drop owned by {0}; drop role {0}", self.name));
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn database(kind: Kind, prefix: &str) -> (Database, Client) {
     (database, client)
 }
 
-/// A producer that writes what it has at once, and soon again after a failure.
+/// A producer that writes without delay, and retries soon after a failure.
 pub(crate) fn builder(conninfo: &str) -> BufferedProducerBuilder {
     BufferedProducer::builder(conninfo, QUEUE).max_delay(SHORT).retry_delays(SHORT, SHORT)
 }
@@ -207,7 +207,7 @@ fn a_restart_of_the_server_loses_nothing() {
     });
     producer.close().expect("committed");
     let arrived = data(&mut server.client("restarted"));
-    // Where a commit's answer was lost, its batch of fifty is there twice.
+    // If the answer to a commit was lost, its batch of fifty is written twice.
     assert!(arrived.len() as u64 <= sent + 2 * 50, "{} events of {sent}", arrived.len());
     let mut seen = HashSet::new();
     let first_times: Vec<String> = arrived.into_iter().filter(|n| seen.insert(n.clone())).collect();

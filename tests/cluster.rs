@@ -19,7 +19,7 @@ use crate::support::amount::pick;
 use crate::support::server::Server;
 use crate::support::{Database, programs, wait_for};
 
-/// Tells a test that it runs in a process of its own, and is to play the other part there.
+/// Marks the process of a test that runs the second part of it.
 const PART: &str = "PGQ_TEST_PART";
 
 fn start() -> Server {
@@ -63,7 +63,7 @@ impl Traces {
     }
 }
 
-/// Makes the command of a test in a process of its own, which does not ignore what a background job ignores.
+/// Returns the command that runs a test in a process of its own, with the default actions for signals.
 fn this_test_again(name: &str, part: &str) -> Command {
     let mut command = Command::new("env");
     command.arg("--default-signal=INT").arg(env::current_exe().expect("the path of this program"));
@@ -80,7 +80,7 @@ fn traces_of(child: &mut Child) -> Traces {
     Traces::parse(&line.expect("the child starts a server"))
 }
 
-/// Returns what this process is to do, where it is not the test's own.
+/// Returns the part that this process runs, unless it is the test's own process.
 fn part() -> Option<String> {
     env::var(PART).ok()
 }

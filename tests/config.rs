@@ -1,4 +1,4 @@
-//! The config file: what Skytools reads from it, and what the programs make of it.
+//! The config file: the values that Skytools reads from it, and their effect on the programs.
 
 mod compare;
 mod different;
@@ -36,7 +36,7 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// Returns what `job.log` holds.
+    /// Returns the content of `job.log`.
     fn log(&self) -> String {
         fs::read_to_string(self.path("job.log")).unwrap_or_default()
     }
@@ -54,7 +54,7 @@ impl Place {
         command
     }
 
-    /// Returns what the statements have written, in their order.
+    /// Returns the rows that the statements have written, in their order.
     fn seen(&self) -> Vec<String> {
         let rows = self.database.client().query("select what from seen order by at", &[]).expect("readable");
         rows.iter().map(|row| row.get(0)).collect()

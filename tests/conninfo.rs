@@ -1,4 +1,4 @@
-//! Connection strings, with what the environment, services and password files add to them. The oracle is psql.
+//! Connection strings, and the settings that the environment, services and password files add. The oracle is psql.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use crate::support::programs::{errors, program};
 use crate::support::server::Server;
 
 const PASSWORD: &str = "s3cr:et";
-/// What a session is like; who asks by default names itself `psql` or by its job.
+/// The properties of a session; its default name is `psql` or that of the job.
 const FACTS: &str = "select concat_ws(' ', current_user, current_database(), coalesce(inet_server_port()::text, \
      'socket'), case when current_setting('application_name') in ('psql', 'job') then 'default' else \
      quote_literal(current_setting('application_name')) end, current_setting('timezone'), \
@@ -56,7 +56,7 @@ impl Bench {
         path.display().to_string()
     }
 
-    /// Makes a command know the server, and of the environment only `env`.
+    /// Sets the environment of a command: the server's socket, and `env`.
     fn command(&self, mut command: Command, env: Env<'_>) -> Command {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PG")) {
             command.env_remove(name);

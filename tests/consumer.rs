@@ -163,7 +163,7 @@ fn two_processes_of_one_name_do_not_get_the_same_batch() {
     let error = subscription.next_batch(&mut rival).expect_err("refused");
     assert!(error.kind() == pgq::ErrorKind::Busy, "{error}");
     batch.finish().expect("finished");
-    // The batch is gone, not free.
+    // The batch is finished, not available to others.
     assert!(Batch::open(&mut rival, &subscription, info).is_err());
 }
 
@@ -261,7 +261,7 @@ fn without_merging_each_tick_is_a_batch() {
     }
 }
 
-/// Retries what its event asks for.
+/// Returns the outcome that its event names.
 struct Picky;
 
 impl Consumer for Picky {

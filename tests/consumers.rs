@@ -1,4 +1,4 @@
-//! Kinds of consumers, and what becomes of events.
+//! Kinds of consumers, and the outcomes of events.
 
 mod attempts;
 mod autocommit;
@@ -28,7 +28,7 @@ const QUEUE: &str = "queue";
 const CONSUMER: &str = "consumer";
 const SHORT: Duration = Duration::from_millis(10);
 
-/// What a consumer may find in its database.
+/// The kinds of PgQ that a consumer supports.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Pgq {
     Own,
@@ -124,7 +124,7 @@ fn insert_ids(client: &mut Client, ids: &[i64]) {
     client.execute(&insert, &[&ids]).expect("inserted");
 }
 
-/// Puts what is to be retried back into the queue, and ticks.
+/// Returns retried events to the queue, and ticks.
 fn return_retries(client: &mut Client) -> u64 {
     let returned = pgq::ticker::retry_events(client).expect("returned");
     queues::tick(client, QUEUE);

@@ -215,7 +215,7 @@ fn a_reload_warns_of_settings_that_it_cannot_change() {
 fn a_closed_standard_error_is_survived() {
     let pair = Pair::create();
     pair.register();
-    // Whoever read the other end is gone, as `| head` is after ten lines.
+    // The reader of the pipe has closed it, as `| head` does after ten lines.
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let mut mover = Running::start_with(&mut pair.mover(&["-v"]), writer);

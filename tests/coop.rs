@@ -44,7 +44,7 @@ fn next_batch(client: &mut Client, subconsumer: &str) -> Option<i64> {
         .get(0)
 }
 
-/// Asks for a batch, where who shows no sign of life at once is dead.
+/// Requests a batch with a dead-subconsumer timeout of zero.
 fn take_over(client: &mut Client, subconsumer: &str, dead_interval: &str) -> Option<i64> {
     client
         .query_one(

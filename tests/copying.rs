@@ -1,4 +1,4 @@
-//! Writing into queues by COPY, and reading out of them, beside whatever else happens there: nothing is lost in silence.
+//! Writing into queues by COPY, and reading from them, during concurrent changes: no event is lost without an error.
 
 mod forced;
 mod limits;
@@ -21,7 +21,7 @@ const QUEUE: &str = "queue";
 const CONSUMER: &str = "consumer";
 const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
 
-/// Returns a database with a queue that ticks and rotates whenever it is asked to, and a consumer.
+/// Returns a database with a consumer and a queue that ticks and rotates on every call.
 fn database(kind: Kind) -> (Database, Client) {
     let (database, mut client) = templates::installed(kind, "copying");
     make_queue(&mut client, QUEUE);
@@ -64,8 +64,8 @@ fn tick_and_read(client: &mut Client, queue: &str) -> Vec<String> {
     read(client, queue)
 }
 
-/// Rotates the queue's tables, with both steps, and lets the consumer come to a tick from which the table before is not
-/// read any more, unless a transaction that may write into it keeps it from there.
+/// Rotates the queue's tables, with both steps, and moves the consumer to a tick after which the previous table is not
+/// read any more, unless an open transaction may still write into it.
 fn rotate(client: &mut Client, queue: &str) {
     let table = "select queue_cur_table from pgq.queue where queue_name = $1";
     let current = |client: &mut Client| -> i32 { client.query_one(table, &[&queue]).expect("there").get(0) };

@@ -1,4 +1,4 @@
-//! Exactly once, whatever dies and whenever.
+//! Exactly-once delivery when processes or servers crash at any time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -15,9 +15,9 @@ use crate::support::{queues, wait_for};
 /// The points of a batch at which a test can hold the mover: each is a lock that it runs into.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Before the first row goes to the target.
+    /// Before the first row is sent to the target.
     Copy,
-    /// After the rows, before the target knows the tick.
+    /// After the rows, before the tick is recorded on the target.
     Record,
     /// Within the target's commit.
     TargetCommit,
@@ -29,7 +29,7 @@ enum Step {
 
 const STEPS: [Step; 5] = [Step::Copy, Step::Record, Step::TargetCommit, Step::Finish, Step::SourceCommit];
 
-/// What happens at that point.
+/// The failure at that point.
 #[derive(Clone, Copy, Debug)]
 enum Kill {
     Mover,
@@ -53,7 +53,7 @@ fn gate(client: &mut Client, table: &str, when: &str) {
         .expect("the trigger is created");
 }
 
-/// Holds the mover at a step, strikes, lets go.
+/// Holds the mover at a step, causes the failure, and releases it.
 fn strike(pair: &Pair, step: Step, kill: Kill, mover: &mut Running) {
     let (mut source, mut target) = (pair.source_client(), pair.target_client());
     let (mut source_holder, mut target_holder) = (pair.source_client(), pair.target_client());
@@ -260,7 +260,7 @@ fn random_kills_while_events_stream_in_lose_and_double_nothing() {
         let mut mover = Running::start(&mut pair.mover(&[]));
         for _ in 0..rounds() {
             thread::park_timeout(Duration::from_millis(random.below(250)));
-            // A restart costs the most time, so it comes less often.
+            // A restart costs the most time, so it is rarer.
             match random.below(20) {
                 0 => pair.server().restart_immediate(),
                 1 => pair.target_server().restart_immediate(),
@@ -271,7 +271,7 @@ fn random_kills_while_events_stream_in_lose_and_double_nothing() {
                     mover = Running::start(&mut pair.mover(&[]));
                 }
             }
-            // A kill amid its start ends the mover; whoever runs it starts it again.
+            // A kill during its start ends the mover; its supervisor starts it again.
             if !mover.is_running() {
                 mover = Running::start(&mut pair.mover(&[]));
             }

@@ -1,4 +1,4 @@
-//! Commits that somebody else's finish relies on wait for the disk, also where the server would not.
+//! Commits on which the finish of a batch relies wait for the disk, also if `synchronous_commit` is off.
 
 use pgq::{Checkpoint, Settings, Subscription};
 use pgq_ext::{Error, Tracker};
@@ -7,7 +7,7 @@ use postgres::{Client, Transaction};
 use crate::support::programs::{JOB, Pair, SOURCE_QUEUE};
 use crate::support::{queues, templates};
 
-/// Records what the setting is when a transaction that has written to a table commits.
+/// Records the setting's value when a transaction that has written to a table commits.
 fn watch(client: &mut Client, table: &str) {
     client
         .batch_execute(&format!(
@@ -20,7 +20,7 @@ fn watch(client: &mut Client, table: &str) {
         .expect("watched");
 }
 
-/// Returns what the settings were since the last call.
+/// Returns the recorded values since the last call.
 fn settings(client: &mut Client) -> Vec<String> {
     let rows = client.query("delete from public.committed returning setting", &[]).expect("readable");
     rows.iter().map(|row| row.get(0)).collect()

@@ -1,4 +1,4 @@
-//! What services need around a consumer: tests of their own, hooks, a stop with a deadline, several at once.
+//! Support for services with a consumer: tests of their own, hooks, a stop with a deadline, several workers.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::support::{Database, queues, wait_for};
 
 const QUEUE: &str = "queue";
 
-/// Notes events, and does with each what its data says.
+/// Records events, and returns for each the outcome that its data names.
 struct Obedient(Vec<String>);
 
 impl Consumer for Obedient {

@@ -41,7 +41,7 @@ fn send(client: &mut Client, texts: &[&str]) {
     queues::tick(client, "q");
 }
 
-/// Returns what the events of a queue hold, byte by byte.
+/// Returns the data of a queue's events as bytes.
 fn bytes(client: &mut Client) -> Vec<Vec<u8>> {
     let select = "select convert_to(ev_data, getdatabaseencoding()) from pgq.event_1 order by ev_id";
     client.query(select, &[]).expect("readable").iter().map(|row| row.get(0)).collect()

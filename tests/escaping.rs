@@ -1,5 +1,5 @@
-//! What comes from databases, files and the net reaches logs and terminals on one line, without commands to a terminal,
-//! and without what rows hold.
+//! Text from databases, files and the network is written to logs and terminals on one line, without commands to a
+//! terminal, and without the content of rows.
 
 mod outputs;
 mod raised;
@@ -11,11 +11,11 @@ use crate::support::jobs::TestJob;
 use crate::support::programs::{Pair, SOURCE_QUEUE, command_on, errors, program};
 use crate::support::{queues, templates, wait_for};
 
-/// What a terminal takes as commands, what ends lines, turns the direction of text, and is not seen.
+/// Characters that a terminal takes as commands, that end lines, turn the direction of text, or are invisible.
 const EVIL: &str = "y\u{1b}]0;PWNED\u{7}\u{1b}[2J\r\n2007-10-19 20:59:59,968 1 ERROR forged \u{85}\u{9b}31m\u{7f}\
                     \u{2028}\u{2029}\u{202e}\u{2066}\u{200e}\u{61c}\u{200b}\u{ad}\u{e0041}";
 
-/// Fails unless a text is lines of what may be printed.
+/// Fails unless a text consists of lines of printable characters.
 #[track_caller]
 fn assert_printable(text: &str) {
     let is_evil = |c: char| c != '\n' && c != '\t' && (c.is_control() || (!c.is_ascii() && EVIL.contains(c)));
@@ -72,7 +72,7 @@ fn messages_of_a_program_are_one_line_each() {
         let object: serde_json::Value = serde_json::from_str(text.trim()).expect("one object");
         assert_eq!(object["message"], EVIL);
     }
-    // The operator's own format may hold what it likes.
+    // The operator's own format may contain any character.
     for text in log("logfmt_console = >\u{1b}[1m%%(message)s\nlogfmt_file = >\u{1b}[1m%%(message)s\n") {
         assert!(text.starts_with(">\u{1b}[1my\\u{1b}"), "{text:?}");
     }
@@ -100,7 +100,7 @@ fn startup_errors_are_written_to_stderr() {
     assert_printable(&printed(&output));
 }
 
-/// Lets a statement fail that has to do with a secret, and returns what is logged.
+/// Runs a failing statement with a secret, and returns the log.
 fn failure(setup: &str, sql: &str) -> String {
     let job = TestJob::sql(sql);
     job.client().batch_execute(setup).expect("set up");
@@ -130,7 +130,7 @@ fn rows_stay_in_the_database() {
         assert!(text.contains(state), "{sql}: {text}");
         assert!(!text.contains("secret") && !text.contains("Failing row"), "{sql}: {text}");
     }
-    // What is about the server's own objects is shown.
+    // Messages about the server's own objects are shown.
     let text = failure(&format!("{table} create view v as select b from t"), "alter table t drop column b");
     assert!(text.contains("view v depends on column b of table t"), "{text}");
 }

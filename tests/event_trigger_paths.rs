@@ -5,7 +5,7 @@ use postgres::Client;
 
 use crate::support::{Database, queues};
 
-/// Makes a database with such a trigger, and a role whose tables come with a right for others.
+/// Creates a database with such a trigger, and a role whose default privileges give others a right.
 fn prepare(kind: Kind) -> (Database, Client) {
     let database = Database::create_for(kind, "trigger_paths");
     let mut client = database.client();

@@ -44,7 +44,7 @@ fn queues_of_the_own_schema_are_created_and_dropped_with_them() {
     assert!(count(&mut client, "CREATE TABLE") > 0 && count(&mut client, "%") > installed);
     pgqadm(&["drop", "x", "--force"]);
     assert!(count(&mut client, "DROP TABLE") > 0);
-    // Nor does it depend on the path of whoever calls the function.
+    // The result does not depend on the search path of the caller either.
     client.batch_execute("set search_path = pg_catalog; select pgq.create_queue('y')").expect("created");
     client.batch_execute("select pgq.drop_queue('y', true)").expect("dropped");
     pgqadm(&["uninstall", "--force"]);
@@ -66,7 +66,7 @@ fn queues_of_the_extension_are_created_and_dropped_with_them() {
     assert!(count(&mut client, "CREATE TABLE") > 0 && count(&mut client, "DROP TABLE") > 0);
 }
 
-/// The table is the trap's: whoever creates a queue must not choose what the trigger writes to.
+/// The table belongs to the trap: the creator of a queue must not choose the table that the trigger writes to.
 #[test]
 fn the_callers_path_and_temporary_tables_are_not_theirs() {
     let (_database, mut client, _folder) = prepare(Kind::Own);
@@ -83,7 +83,7 @@ fn the_callers_path_and_temporary_tables_are_not_theirs() {
     let trapped = "select (select count(*) from trap.ddl_log) + (select count(*) from pg_temp.ddl_log)";
     let mine: i64 = client.query_one(trapped, &[]).expect("a count").get(0);
     assert!(count(&mut client, "%") > own && own >= before);
-    // What the session itself runs finds its own tables, so the first one counts the `create` above.
+    // The session's own statements find its own tables, so the first one counts the `create` above.
     client.batch_execute("select pgq.create_queue('x'); select pgq.drop_queue('x')").expect("again");
     assert_eq!(client.query_one(trapped, &[]).expect("a count").get::<_, i64>(0), mine);
 }

@@ -1,4 +1,4 @@
-//! Positions that are kept outside of the queue, after the queue has gone back or was made anew.
+//! Positions that are kept outside of the queue, after the queue was restored or created again.
 
 mod batches;
 mod events;

@@ -1,4 +1,4 @@
-//! What of others goes, stays or comes back: objects that depend on the schemas, and dumps.
+//! Objects of other owners that depend on the schemas, and dumps: what removal and installation preserve.
 
 mod dependents;
 mod dumps;

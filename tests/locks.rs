@@ -1,4 +1,4 @@
-//! Advisory locks that a role takes which has no business with them: whoever can connect can take any.
+//! Advisory locks that an unrelated role holds: any role that can connect can take any lock.
 
 mod changes;
 mod consumers;
@@ -15,7 +15,7 @@ struct UnrelatedRole {
     name: String,
     session: Client,
     pid: i32,
-    /// Who drops the role.
+    /// The session that drops the role.
     server: Client,
 }
 
@@ -42,12 +42,12 @@ impl UnrelatedRole {
         self.session.batch_execute("select pg_advisory_unlock_all()").expect("unlocked");
     }
 
-    /// How it is named.
+    /// Returns the words that name it in a message.
     fn named(&self) -> String {
         format!("is held by process {} (user `{}`", self.pid, self.name)
     }
 
-    /// How it is ended.
+    /// Returns the statement that ends it.
     fn remedy(&self) -> String {
         format!("`select pg_terminate_backend({})`", self.pid)
     }
@@ -55,7 +55,7 @@ impl UnrelatedRole {
 
 impl Drop for UnrelatedRole {
     fn drop(&mut self) {
-        // What is left is left to the removal of the server's folder.
+        // Anything that remains is removed with the server's folder.
         let _ = self.server.execute("select pg_terminate_backend($1)", &[&self.pid]);
         let _ = self.server.batch_execute(&format!("drop role if exists {}", self.name));
     }

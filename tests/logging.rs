@@ -1,4 +1,4 @@
-//! The log: what lines look like and where they go, side by side with Skytools where it has the same.
+//! The log: the format and the destination of its lines, compared with Skytools where that has the same.
 
 mod files;
 mod log_db;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::support::programs::{errors, program, succeed};
 
-/// Lines of every level, with what is hard to write down.
+/// Lines of every level, with characters that have to be escaped.
 const LINES: &str = "\
 ERROR pgq::consumer it failed: 100% of %(name)s and {0} are lost\n\
 WARN pgq \u{fc}n\u{ef}c\u{f6}d\u{e9} \u{1F40D} \u{4e2d}\u{6587}\n\
@@ -27,7 +27,7 @@ TRACE log_lines more details\n";
 /// The same as the program, on Skytools, under the job's name as all programs of its first versions logged.
 const SKYTOOLS: &str = r#"
 import logging, os, sys, skytools
-# Where a message has no frame of its own, line ends are written out here.
+# Formats without a frame for messages have their line ends escaped here.
 skylog = open("skylog.ini").read() if os.path.exists("skylog.ini") else ""
 end = "\n" if "skylog.Udp" in skylog or "LogDB" in skylog else "\\n"
 class LogLines(skytools.BaseScript):
@@ -109,7 +109,7 @@ impl Job {
     }
 }
 
-/// Puts a mark in place of every time and process id, the process's own being known.
+/// Replaces every time and process id by a mark; the process's own id is an argument.
 fn normalize(text: &str, pid: &str) -> String {
     let is_time = |text: &str| {
         let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
@@ -161,7 +161,7 @@ fn formats_of_the_config_file_are_those_of_skytools() {
         let (ours, theirs) = (Job::create(formats), Job::create(formats));
         let our_errors = errors(&ours.run(switches));
         let their_errors = errors(&succeed(&mut theirs.skytools(switches)));
-        // Outside of skylog, Skytools does not know its own name.
+        // Outside of skylog, Skytools has no job name.
         assert_eq!(our_errors.replace("|job|", "|unknown_job|"), their_errors);
         assert_eq!(ours.read("x.log"), theirs.read("x.log"));
     }

@@ -1,4 +1,4 @@
-//! Connections that get lost without a word, and what they need that is away.
+//! Connections that break without a close, and files that they need and that are missing.
 
 mod drops;
 mod files;
@@ -62,7 +62,7 @@ impl Greeter {
     }
 }
 
-/// Makes a database with a queue and what the greeter writes to.
+/// Creates a database with a queue and the greeter's table.
 fn prepare(client: &mut Client) {
     queues::install(client);
     queues::create(client, QUEUE);

@@ -1,4 +1,4 @@
-//! The mailer, with a real mail server and the table and trigger of the article it comes from.
+//! The mailer, with a real mail server and the table and trigger of the original article.
 
 mod article;
 mod confidential;
@@ -56,7 +56,7 @@ impl Office {
         Office::at(database, client, MailServer::start())
     }
 
-    /// Registers the mailer, too, so that it gets what is inserted from now on.
+    /// Registers the mailer, too, so that it receives the events that are inserted from now on.
     fn at(database: Database, mut client: Client, post: MailServer) -> Office {
         client.batch_execute(TABLE).expect("created");
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -67,7 +67,7 @@ impl Office {
         office
     }
 
-    /// Writes the article's file with what the mailer needs; `more` lines override the others.
+    /// Writes the article's file with the mailer's settings; `more` lines override the others.
     fn write_ini(&self, more: &str) {
         let common = [
             "job_name = mailer_daemon".to_owned(),
@@ -152,7 +152,7 @@ impl Office {
         failed[0].reason().expect("a reason").to_owned()
     }
 
-    /// Returns to whom mails went.
+    /// Returns the recipients of the mails.
     fn recipients(&self) -> Vec<String> {
         self.post.mails().iter().flat_map(|mail| mail.recipients()).map(str::to_owned).collect()
     }

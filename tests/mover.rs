@@ -171,7 +171,7 @@ fn a_backlog_is_moved_in_few_batches_up_to_the_bound() {
         .filter_map(|line| line.split_once("{count: ")?.1.split_once(',')?.0.parse().ok())
         .collect();
     assert_eq!(counts.iter().sum::<u32>(), 2000);
-    // 250 is reached by five ticks; the last batch takes what fits twice the bound.
+    // 250 is reached by five ticks; the last batch takes the rest, which fits twice the bound.
     assert!(counts.len() <= 8 && counts.iter().all(|count| (250..=500).contains(count)), "{counts:?}");
 }
 

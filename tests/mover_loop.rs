@@ -1,4 +1,4 @@
-//! queue_mover does not move a queue into itself, where each event would come back for ever.
+//! queue_mover does not move a queue into itself, where each event would be moved for ever.
 
 use std::fs;
 

@@ -126,7 +126,7 @@ fn a_target_that_is_disabled_is_waited_for() {
 
 #[test]
 fn a_target_that_is_full_is_waited_for() {
-    // What a full disk is to a table: the server refuses what would make it larger.
+    // Simulates a full disk: the server refuses to extend the table.
     check(
         "create function no_space() returns trigger language plpgsql as $$ begin raise exception \
              using errcode = 'disk_full', message = 'could not extend file: No space left on device'; end $$; \

@@ -1,4 +1,4 @@
-//! Pipes, devices and huge files where a program wants a file: none makes it wait or takes its memory.
+//! Pipes, devices and huge files in place of regular files: none blocks the program or exhausts its memory.
 
 mod names;
 mod roots;
@@ -22,7 +22,7 @@ fn pipe(folder: &Path, name: &str) -> String {
     name.to_owned()
 }
 
-/// Runs a command to its end, which comes although nobody else does anything.
+/// Runs a command, which ends without any action of other processes.
 #[track_caller]
 fn ends(command: &mut Command) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");

@@ -60,7 +60,7 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(character, 0..8).prop_map(String::from_iter)
 }
 
-/// Text made of what decoding looks at.
+/// Text of the characters that have a meaning for decoding.
 fn encoded() -> impl Strategy<Value = String> {
     let pieces = vec![
         "=", "&", "+", "%", "%4", "%41", "%C3%A9", "%c3", "%26", "%00", "%zz", "%+1", "a", "B", "é", " ",

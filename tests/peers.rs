@@ -51,7 +51,7 @@ fn create(client: &mut Client) {
     }
 }
 
-/// Starts the daemon, which looks after the named databases, or after all of the server's when none is named.
+/// Starts the daemon, which maintains the named databases, or all of the server's when none is named.
 fn pgqd(server: &Server, folder: &Path, databases: &[&str]) -> Running {
     let ini = format!(
         "[pgqd]\nbase_connstr = host={} port={} user=postgres\ndatabase_list = {}\nsyslog = 0\ncheck_period = 0.1\n\

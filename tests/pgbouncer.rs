@@ -31,7 +31,7 @@ fn assert_clean(bouncer: &PgBouncer, database: &str) {
                 union all select 'set ' || name from pg_settings \
                 where source = 'session' and name not in \
                 ('application_name', 'client_encoding', 'client_min_messages')";
-    // One transaction for each session, all at the same time, so that each session is asked.
+    // One transaction for each session, all at the same time, so that each session is checked.
     let mut clients: Vec<Client> = (0..SESSIONS).map(|_| client(bouncer, database)).collect();
     let mut pids = Vec::new();
     let transactions: Vec<_> = clients.iter_mut().map(|client| client.transaction()).collect();

@@ -1,4 +1,4 @@
-//! Pidfiles and log files where other users can put some: they lead nobody with more rights astray.
+//! Pidfiles and log files that other users have planted: they do not mislead a program with more rights.
 
 mod folders;
 mod position;
@@ -31,7 +31,7 @@ impl Sleeper {
 
 impl Drop for Sleeper {
     fn drop(&mut self) {
-        // One that is gone is as dead as it should be.
+        // A process that has already ended needs no signal.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -53,7 +53,7 @@ fn give_away(path: &Path) {
     chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
 }
 
-/// Lets the program try to signal a process that it should not, in every way.
+/// Runs the program with every switch that could signal a process that it should not.
 #[track_caller]
 fn assert_refused(job: &TestJob, sleeper: &mut Sleeper) {
     assert_no_signal(job, sleeper, "shared/x.pid");
@@ -121,7 +121,7 @@ fn an_own_pidfile_works_in_a_world_writable_folder() {
     }
 }
 
-/// Runs the job, which must not touch what the link leads to.
+/// Runs the job, which must not touch the target of the link.
 #[track_caller]
 fn assert_untouched(job: &TestJob, victim: &Path, expected: &str) -> Output {
     let output = job.command(&[]).output().expect("it starts");

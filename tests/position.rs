@@ -1,4 +1,4 @@
-//! Where source and target stand: skipped, lost and mended positions.
+//! The positions of source and target: skipped, lost and repaired ones.
 
 use postgres::Client;
 

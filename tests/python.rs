@@ -1,4 +1,4 @@
-//! Side by side with python-pgq: each reads what the other wrote, and both share one record.
+//! Compatibility with python-pgq: each reads the events of the other, and both share one record.
 
 use std::fs;
 use std::process::Command;

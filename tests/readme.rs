@@ -1,4 +1,4 @@
-//! What README.md shows is what the project has.
+//! The examples in README.md are those of the project.
 
 use std::fs;
 use std::path::Path;

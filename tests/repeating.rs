@@ -1,4 +1,4 @@
-//! Failures that come again with another number are one failure.
+//! Failures that differ only in a number are one failure.
 
 use crate::support::jobs::TestJob;
 use crate::support::programs::{Running, command_on};

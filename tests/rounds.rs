@@ -206,7 +206,7 @@ fn a_notification_ends_the_wait() {
     let listening =
         "pg_stat_activity where datname = current_database() and query like 'listen%' and state = 'idle'";
     wait_for("the listener", || count(&mut client, listening) == 1);
-    // What came before it listened was not heard, so there is a round for that.
+    // Notifications from before it listened are lost, so there is a round for them.
     wait_for("the rounds of the start", || count(&mut client, "seen") == 2);
     for round in 3..6 {
         client.batch_execute("notify \"some \"\"news\"\"\"").expect("sent");

@@ -188,7 +188,7 @@ fn a_malformed_payload_is_reported() {
     );
 }
 
-/// What handlers were called with.
+/// The arguments of the handlers' calls.
 type Calls = Arc<Mutex<Vec<String>>>;
 
 fn router(unknown: Unknown, calls: &Calls) -> Router {
@@ -216,7 +216,7 @@ const SHOP: &str =
     "create table users (id int primary key); create schema shop; create table done (what text);
     create table shop.orders (id int primary key); create table other (id int primary key)";
 
-/// Lets every table's trigger and a producer make events.
+/// Creates events by every table's trigger and by a producer.
 fn fill(client: &mut Client) {
     client.batch_execute(SHOP).expect("created");
     for (table, function) in [("users", "logutriga"), ("shop.orders", "jsontriga"), ("other", "logutriga")] {

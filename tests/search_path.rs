@@ -14,7 +14,7 @@ use postgres::Client;
 use crate::support::programs::{Running, command_on, succeed};
 use crate::support::{Database, templates, unique, wait_for};
 
-/// Returns who has run a trap, and which.
+/// Returns the roles that have run a trap, and the trap of each.
 fn caught(client: &mut Client) -> String {
     let select = "select coalesce(string_agg(distinct who || ' ' || what, ', '), '') from public.caught";
     client.query_one(select, &[]).expect("an answer").get(0)
@@ -120,7 +120,8 @@ fn a_schema_before_the_catalogue_is_not_searched() {
     assert_eq!(caught(&mut client), "");
 }
 
-/// What runs for each event names everything in full instead; the others cannot be called under a path of others.
+/// Functions that run for each event name everything in full instead; the others cannot be called under a foreign
+/// search path.
 #[test]
 fn functions_set_their_search_path() {
     let (_database, mut client) = templates::installed_whole(Kind::Own, "paths");

@@ -1,4 +1,4 @@
-//! What a role may do that has the right to connect and no other.
+//! The rights of a role that may connect and nothing else.
 
 use pgq::schema::Kind;
 use pgq_ext::Tracker;
@@ -8,7 +8,7 @@ use crate::support::programs::{JOB, Pair, SOURCE_QUEUE, TARGET_QUEUE, errors, su
 use crate::support::server::Server;
 use crate::support::{Database, queues, templates, unique};
 
-/// Functions that anybody may call: they show what anybody may read, and change nothing.
+/// Functions that any role may call: they only read, and only data that any role may read.
 const READING: [&str; 9] = [
     "pgq.get_consumer_info()",
     "pgq.get_consumer_info(text)",
@@ -45,7 +45,7 @@ fn database(kind: Kind) -> (Database, Client) {
     (database, client)
 }
 
-/// Returns which functions beyond those that read a role may call. What triggers are made of has the caller's rights.
+/// Returns the functions that a role may call beyond those that read. Helpers of triggers have the caller's rights.
 fn surplus(client: &mut Client, role: &str) -> Vec<String> {
     let definers = "select 'pgq.' || proname from pg_proc \
                     where pronamespace = 'pgq'::regnamespace and prosecdef and starts_with(proname, 'tg_')";

@@ -84,7 +84,7 @@ fn create(client: &mut Client, queue: &str, rules: [&str; 3]) {
     }
 }
 
-/// Creates a queue that ticks at every look.
+/// Creates a queue that ticks in every round.
 fn create_eager(client: &mut Client, queue: &str) {
     create(client, queue, ["1", "0", "0"]);
 }

@@ -210,7 +210,7 @@ fn a_full_buffer_suspends_a_task_and_does_not_block_its_thread() {
     runtime.block_on(async {
         let given_up = tokio::time::timeout(Duration::ZERO, producer.send_async(event(9))).await;
         assert!(given_up.is_err(), "the buffer is full");
-        // The only thread comes back here after the other sender had its turn.
+        // The only thread continues here after the other sender had its turn.
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
     });

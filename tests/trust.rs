@@ -11,7 +11,7 @@ use postgres::{Client, NoTls};
 use crate::support::programs::command_on;
 use crate::support::{Database, unique};
 
-/// A database in which an ordinary role may create schemas, and what shows that its code was run by a superuser.
+/// A database in which an ordinary role may create schemas, and a table that records its code being run by a superuser.
 pub(super) struct Scene {
     pub(super) database: Database,
     pub(super) boss: Client,
@@ -34,7 +34,7 @@ impl Scene {
         ))
         .expect("prepared");
         let scene = Scene { database, boss, role };
-        // Plpgsql looks nothing up before it is called.
+        // PL/pgSQL resolves no names before the call.
         scene
             .client()
             .batch_execute(
@@ -62,7 +62,7 @@ impl Scene {
         assert_eq!(count, 0, "the code of role {} was run", self.role);
     }
 
-    /// Returns what installing everything says, as a superuser, with `pgqadm`.
+    /// Returns the output of `pgqadm` when a superuser installs everything.
     pub(super) fn install(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let folder = tempfile::tempdir().expect("a folder");
         let ini = format!("[pgqadm]\ndb = {}\n", self.database.conninfo());

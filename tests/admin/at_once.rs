@@ -1,4 +1,4 @@
-//! The same done by two at once, and what is in the way of others.
+//! Two sessions that do the same concurrently, and sessions that block others.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
@@ -18,7 +18,7 @@ fn waiting(client: &mut Client) -> i64 {
     client.query_one(WAITING, &[]).expect("readable").get(0)
 }
 
-/// Lets `second` run into what `first` has done and not committed yet; returns what came of the second.
+/// Runs `second` while the transaction of `first` is open; returns the result of `second`.
 fn at_once<T: Send>(
     place: &mut Place,
     first: impl FnOnce(&mut Transaction<'_>),
@@ -113,7 +113,7 @@ fn a_queue_in_use_is_not_dropped_and_its_user_is_named() {
             "cannot drop the queue: it is in use by transaction of process {pid} (application `shop`"
         );
         assert!(text.contains(&user) && text.lines().count() == 1, "{text}");
-        // A limit is set for whoever has none, and for the dropping alone.
+        // The limit is set only in sessions that have none, and only while the queue is dropped.
         let limit = "select current_setting('lock_timeout')";
         let mut transaction = place.client.transaction().expect("begun");
         assert!(

@@ -80,7 +80,7 @@ fn an_invalid_position_registers_no_consumer() {
         place.refused(&["register", "q", "x", "--at", "1", "--copy", "c"], 2, "exclude each other");
         let ticks = place.value("select 'tick 987654 does not exist; the queue has ticks ' || min(tick_id) || ' to ' || max(tick_id) from pgq.tick");
         place.refused(&["register", "q", "x", "--at", "987654"], 1, &ticks);
-        // Nobody is asked about what makes no sense.
+        // Invalid arguments are refused without a question.
         place.refused(&["register", "q", "c", "--at", "987654"], 1, &ticks);
         place.refused(&["register", "q", "c", "--copy", "y"], 1, "`y` is not registered; there are `c`");
         place.refused(&["register", "q", ""], 2, "a consumer's name must not be empty");

@@ -1,4 +1,4 @@
-//! What `contrib/` has for service managers and containers.
+//! The files of `contrib/` for service managers and containers.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -26,7 +26,7 @@ fn analyze(arguments: &[&str], units: &[PathBuf]) -> Output {
     command.args(arguments).args(units).output().expect("`systemd-analyze` is installed: run `scripts/setup`")
 }
 
-/// Copies the units with the programs where the tests have them, as instances.
+/// Copies the units as instances, with the paths of the programs under test.
 fn instances(folder: &Path) -> Vec<PathBuf> {
     let instance = |(unit, name): &(&str, &str)| {
         let text = read(&format!("systemd/{unit}@.service"));
@@ -53,7 +53,7 @@ fn the_units_are_accepted_by_systemd() {
     assert!(!analyze(&["verify", "--man=no"], &[broken]).stderr.is_empty(), "mistakes are seen");
 }
 
-/// 2.0 of 10 is where systemd calls the exposure low.
+/// Below 2.0 of 10, systemd rates the exposure as low.
 #[test]
 fn the_units_are_hardened() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -74,7 +74,7 @@ fn the_units_start_the_programs_as_they_are_used() {
         let line = line.replace("%t/%p-%i", &runtime).replace("/etc/pgq/%i.ini", &ini.to_string_lossy());
         let mut words = line.split(' ');
         assert_eq!(words.next(), Some(&*format!("/usr/local/bin/{name}")));
-        // The words are right where the program misses nothing but what the file leaves out.
+        // The arguments are right when the program reports only the settings that the file omits.
         let output = Command::new(program(name)).args(words).output().expect("starts");
         let text = String::from_utf8_lossy(&output.stderr);
         let place = format!("(section [{name}] of `{}`)", ini.display());
@@ -109,7 +109,7 @@ fn the_container_has_the_sources_and_the_program_that_it_starts() {
     assert!(text.contains("\nUSER 65532") && text.contains("\nSTOPSIGNAL SIGINT"));
 }
 
-/// The ticker itself reports whether it is alive, whatever the file is for.
+/// The ticker itself reports whether it is alive, for every purpose of the file.
 #[test]
 fn the_container_is_probed_over_http() {
     let text = read("Containerfile");

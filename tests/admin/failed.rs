@@ -142,7 +142,7 @@ fn an_unconfirmed_command_changes_nothing() {
             1,
             "consumer `nope` is not registered; there are `c`",
         );
-        // Nobody is asked about what cannot be done.
+        // Impossible requests are refused without a question.
         place.refused(&["failed", "delete", "q", "c", "1", "77"], 1, "event 77");
         place.refused(
             &["failed", "purge", "q", "c", "--older-than", "long ago"],
@@ -206,7 +206,7 @@ fn a_list_of_any_length_takes_little_memory() {
     assert_eq!(lines.count(), 101);
     assert!(child.wait().expect("it ends").success());
 
-    // Whoever has seen enough is no failure.
+    // A reader that closes the pipe early is no failure.
     let head = "\"$0\" adm.ini failed list q c | head -n 2; exit ${PIPESTATUS[0]}";
     let mut bash = std::process::Command::new("bash");
     bash.args(["-c", head]).arg(crate::support::programs::program("pgqadm")).current_dir(place.path());

@@ -9,8 +9,8 @@ use super::Place;
 use crate::support::programs::program;
 use crate::support::queues;
 
-/// Runs the program at a terminal, waits for its question and answers it with what a person types; returns the exit
-/// status and what the terminal shows.
+/// Runs the program at a terminal, waits for its question and types the answer; returns the exit status and the content
+/// of the terminal.
 fn answered(place: &Place, arguments: &[&str], typed: impl AsRef<[u8]>) -> (Option<i32>, String) {
     answered_after(place, arguments, typed, || ())
 }

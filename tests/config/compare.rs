@@ -1,4 +1,4 @@
-//! Comparing what Skytools and this project read from a file: sections, keys, values and errors.
+//! Compares the sections, keys, values and errors that Skytools and this project read from a file.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::peer::Peer;
 
-/// Fails where the two read a file differently; returns whether it is one that can be read.
+/// Fails if the two read a file differently; returns whether the file is valid.
 pub(crate) fn compare(peer: &mut Peer, text: &[u8], set: &[(&str, &str)]) -> Result<bool, String> {
     let set: Vec<_> = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let theirs = peer.read(text, &set);
@@ -70,7 +70,7 @@ fn compare_key(ours: &Config, key: &str, theirs: &Value) -> Result<(), String> {
     }
     same("boolean", ours.boolean(&key), &theirs["boolean"], |ours, theirs| theirs == ours)?;
     same("list", ours.list(&key), &theirs["list"], |ours, theirs| theirs == &Value::from(ours.clone()))?;
-    // Python keeps `~user` where there is no such user.
+    // Python keeps `~user` if there is no such user.
     let unknown_user = |value: &Value| value.as_str().is_some_and(|path| path.starts_with('~'));
     same_unless(unknown_user, "file", ours.file(&key), &theirs["file"], |ours, theirs| {
         Some(ours.clone().unwrap_or_default()) == theirs.as_str().map(PathBuf::from)

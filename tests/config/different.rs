@@ -1,5 +1,5 @@
-//! Where this project reads a file in another way than Skytools, on purpose. Each difference has a reason, and its
-//! test fails when it is one no more.
+//! Intended differences between this project and Skytools in reading a file. Each has a reason, and its test fails when
+//! the difference disappears.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::peer::Peer;
 
-/// What both make of key `x` in section `[s]`.
+/// The results of both for key `x` in section `[s]`.
 struct Both {
     ours: Result<Config, Error>,
     theirs: Value,
@@ -26,12 +26,12 @@ impl Both {
         Both { ours: Config::from_text(file, text, &["s"], &set), theirs }
     }
 
-    /// Returns what Skytools gets when it reads the key in a way.
+    /// Returns the value that Skytools reads with the given function.
     fn theirs(&self, way: &str) -> Option<&Value> {
         self.theirs["value"]["s"]["value"]["x"].get(way)?.get("value")
     }
 
-    /// Returns what this project gets.
+    /// Returns the value that this project reads.
     fn ours<T>(&self, way: impl FnOnce(&Config, &Key) -> Result<T, Error>) -> Option<T> {
         way(self.ours.as_ref().ok()?, &Key::optional("x", "")).ok()
     }

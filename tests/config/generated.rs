@@ -1,4 +1,4 @@
-//! What Skytools reads from generated files, this project reads too.
+//! This project reads the same from generated files as Skytools.
 
 use std::cell::{Cell, RefCell};
 
@@ -16,7 +16,7 @@ const KEYS: [&str; 14] = [
     "a", "b", "A", "c d", "job_name", "x.y.a", "x.*.b", "*.*.a", "İ", "[k", "[]", "%", "config_dir", "",
 ];
 
-/// What values are put together from.
+/// The parts of generated values.
 #[rustfmt::skip]
 const PIECES: [&str; 35] = [
     "%(a)s", "%(B)s", "%(c d)s", "%(job_name)s", "%(none)s", "%%", "%", "1", "-", "_", "1_000", ".5", "e3", "inf",

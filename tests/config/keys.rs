@@ -125,7 +125,7 @@ fn connections_live_as_long_as_the_file_says() {
     assert_eq!(count(&kept), 1, "the default is longer than this test");
     let each = backends(&place, "connection_lifetime = 0", |seen| seen.len() >= 5);
     assert_eq!(count(&each), each.len(), "{each:?}");
-    // Rounds share one, and none that was closed comes again.
+    // Rounds share one connection, and a closed one is not used again.
     let renewed =
         backends(&place, "connection_lifetime = 0.2", |seen| count(seen) >= 3 && seen.len() > count(seen));
     let mut runs = renewed.clone();
@@ -136,7 +136,7 @@ fn connections_live_as_long_as_the_file_says() {
 #[test]
 fn a_failed_round_is_followed_by_a_sleep_and_the_next() {
     let place = Place::create();
-    // A sequence goes on although the statement fails.
+    // A sequence advances although the statement fails.
     place.database.client().batch_execute("create sequence tries").expect("created");
     place.write("sql = select 1 / (0 * nextval('tries'))\nexception_sleep = 0.01\n");
     let mut job = Running::start(&mut place.command());

@@ -35,8 +35,8 @@ impl Peer {
         self.folder.path().join("peer.ini")
     }
 
-    /// Writes the file and returns what Skytools reads from it: `value` by section, or `error`; for a section
-    /// `value` by key, or `error`; for a key, for each way to read it, `value` or `error`.
+    /// Writes the file and returns the result of Skytools: `value` by section, or `error`; for a section `value` by
+    /// key, or `error`; for a key, for each way to read it, `value` or `error`.
     pub(crate) fn read(&mut self, text: &[u8], set: &[(String, String)]) -> Value {
         self.read_as(&self.file(), text, set)
     }

@@ -16,7 +16,7 @@ fn start(place: &Place) -> Running {
     job
 }
 
-/// Asks for a reload, waits until `text` is in the log for the `times`-th time, and then for another round.
+/// Requests a reload, waits until `text` is in the log for the `times`-th time, and then for another round.
 fn reload(place: &Place, job: &Running, text: &str, times: usize) {
     job.signal(Signal::SIGHUP);
     wait_for(text, || place.log().matches(text).count() == times);
@@ -31,7 +31,7 @@ fn the_new_statement_is_run() {
     place.write(&format!("{}loop_delay = 0.01\n", write("two")));
     reload(&place, &job, "Config reloaded", 1);
     place.wait_seen("two");
-    // What is no longer set has its default again.
+    // A setting that was removed has its default again.
     place.write(&format!("loop_delay = 0\n{}", write("three")));
     job.signal(Signal::SIGHUP);
     assert_eq!(job.wait(), Some(0));

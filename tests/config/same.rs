@@ -1,4 +1,4 @@
-//! What Skytools reads from odd files, this project reads too.
+//! This project reads the same from unusual files as Skytools.
 
 use super::compare::compare;
 use super::peer::Peer;

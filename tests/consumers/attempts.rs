@@ -125,7 +125,7 @@ struct Idle;
 
 impl Consumer for Idle {}
 
-/// Checks that a consumer's error fails the batch, and that nothing becomes of its events.
+/// Checks that a consumer's error fails the batch, and that its events have no outcome.
 fn check(autocommit: bool, consumer: &mut impl Consumer, expected: &str) {
     let (_database, mut client) = Pgq::Own.database();
     let subscription = subscribe(&mut client, |settings| {

@@ -193,7 +193,7 @@ fn the_batch_of_a_killed_process_is_taken_over_and_each_event_is_done_once() {
         assert_eq!(greetings(&mut client, "%"), names(10, 20), "a may still be alive");
         succeed(&mut team.command("b", &["--set", "loop_delay=0", "--set", "subconsumer_timeout=0"]));
         assert_eq!(greetings(&mut client, "b"), names(0, 20), "{pgq:?}");
-        // It comes back and goes on where all are.
+        // It restarts and continues at the position of the others.
         queues::insert(&mut client, QUEUE, 20, 5);
         queues::tick(&mut client, QUEUE);
         succeed(&mut team.command("a", &["--set", "loop_delay=0"]));

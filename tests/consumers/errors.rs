@@ -1,4 +1,4 @@
-//! Which errors end a consumer's loop, and what they keep of their causes.
+//! Errors that end a consumer's loop, and the causes that they keep.
 
 use std::error::Error as StdError;
 use std::sync::mpsc::channel;

@@ -1,4 +1,4 @@
-//! The keys of consumers: what they mean, and what is refused.
+//! The keys of consumers: their meaning, and the values that are refused.
 
 use std::fs;
 use std::path::Path;

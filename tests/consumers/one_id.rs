@@ -1,4 +1,4 @@
-//! Batches that hold several events of one id, as they come from several queues.
+//! Batches with several events of one id, as a mover of several queues writes them.
 
 use super::*;
 
@@ -16,10 +16,11 @@ fn fill_with_duplicates(client: &mut Client, is_one_transaction: bool) {
     queues::tick(client, QUEUE);
 }
 
-/// Retries the events until they are done; returns the numbers of those that came back, and how often they did.
+/// Retries the events until they are done; returns the numbers of the redelivered events, and how often each was
+/// delivered.
 fn returned(client: &mut Client, subscription: &Subscription) -> Vec<(i64, i32)> {
     let mut seen = Vec::new();
-    // The extension's events of one id come back one after the other.
+    // The extension redelivers events of one id one after the other.
     for _ in 0..2 {
         return_retries(client);
         seen.extend(take(client, subscription));

@@ -1,4 +1,4 @@
-//! What becomes of events whose handler fails.
+//! Events whose handler fails, with and without a retry policy.
 
 use std::panic::panic_any;
 

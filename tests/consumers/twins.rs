@@ -13,12 +13,12 @@ use super::*;
 use crate::support::pgbouncer::PgBouncer;
 use crate::support::wait_for;
 
-/// What twins have done together.
+/// The events that both processes have handled.
 #[derive(Default)]
 struct Diary {
     at_work: AtomicBool,
     beside: AtomicUsize,
-    /// Events, by who had them.
+    /// The events, by process.
     seen: Mutex<Vec<(char, i64)>>,
 }
 

@@ -1,4 +1,4 @@
-//! What the extension `pgq_coop` does by itself: registering along the way, and refusing to unregister.
+//! The behaviour of the extension `pgq_coop` alone: it registers in `next_batch`, and refuses to unregister.
 
 use postgres::Client;
 use postgres::error::SqlState;
@@ -10,7 +10,7 @@ fn text(client: &mut Client, select: &str) -> Option<String> {
     row.unwrap_or_else(|error| panic!("{select}: {error}")).get(0)
 }
 
-/// Returns who is registered, with the last tick of each.
+/// Returns the registered consumers, with the last tick of each.
 fn registered(client: &mut Client) -> Vec<(String, Option<i64>)> {
     let rows = client.query("select consumer_name, last_tick from pgq.get_consumer_info()", &[]);
     let mut known: Vec<_> = rows.expect("readable").iter().map(|row| (row.get(0), row.get(1))).collect();
@@ -114,8 +114,8 @@ fn two_concurrent_calls_are_both_registered() {
     assert_eq!(names, ["main", "main.one", "main.two"]);
 }
 
-/// The library's consumers are told when somebody has unregistered them: what they are to get is decided by whoever
-/// registers them again.
+/// A consumer of the library reports that it was unregistered, and leaves it to the operator at which position it is
+/// registered again.
 #[test]
 fn the_library_does_not_register_an_unregistered_consumer() {
     let (_database, mut client) = database(&["a"]);

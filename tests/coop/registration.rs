@@ -1,4 +1,4 @@
-//! Registering and unregistering subconsumers, and who may.
+//! Registering and unregistering subconsumers, and the rights for it.
 
 use postgres::Client;
 
@@ -40,7 +40,7 @@ fn a_subconsumer_with_a_batch_stays_unless_its_events_are_retried() {
     let batch = next_batch(&mut client, "a").expect("a batch");
     assert_eq!(unregister(&mut client, "a", 0), Err("subconsumer has active batch".to_owned()));
     assert_eq!(next_batch(&mut client, "a"), Some(batch));
-    // Tagged already, and still comes back only once.
+    // Already tagged, and still redelivered only once.
     client.query_one("select pgq.event_retry($1, 2, 0)", &[&batch]).expect("tagged");
     assert_eq!(unregister(&mut client, "a", 1), Ok(1));
     assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), 3);

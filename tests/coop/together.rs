@@ -22,7 +22,7 @@ fn every_event_is_processed_once_by_one_of_many() {
     run("select pgq_coop.next_batch($1, $2, $3)");
 }
 
-/// Everybody takes over everybody's batches all the time; who finishes first has processed it.
+/// All subconsumers take over each other's batches; the first to finish a batch has processed it.
 #[test]
 fn the_first_subconsumer_to_finish_has_processed_a_batch() {
     run("select pgq_coop.next_batch($1, $2, $3, '0')");

@@ -1,4 +1,5 @@
-//! After a crash of the server a batch's id may be another consumer's: nobody finishes, tags or reads what is not theirs.
+//! After a crash of the server a batch's id may belong to another consumer: no consumer finishes, tags or reads the
+//! batch of another one.
 
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ fn a_batch_that_now_belongs_to_another_consumer_is_left_open() {
     for kind in KINDS {
         for (at, settings) in settings().into_iter().enumerate() {
             let tags = ["failed", "unopened", "none", "retry"];
-            // Each database costs a quarter of a second, and what differs between the kinds is the functions' own part.
+            // Each database costs a quarter of a second, and only the functions differ between the kinds.
             for tag in if kind == pgq::schema::Kind::Own { &tags[..] } else { &tags[at..=at] } {
                 let (database, mut client) = database(kind);
                 let subscription = Subscription::new(settings.clone());
@@ -143,7 +144,7 @@ fn a_remote_batch_that_now_belongs_to_another_consumer_is_left_open() {
     }
 }
 
-/// What the server forgets in a crash must not be worked on.
+/// A consumer must not process a batch that the server forgets in a crash.
 #[test]
 fn only_the_transaction_that_finishes_a_batch_stands_in_for_the_disk() {
     struct Reader;

@@ -129,7 +129,7 @@ fn a_mover_requests_the_table_when_the_source_is_ready() {
     }
 }
 
-/// The table is asked for and written to in one transaction, also where the caller has none.
+/// The table is requested and written to in one transaction, also if the caller has none.
 #[test]
 fn a_copy_into_a_connection_is_a_transaction() {
     for kind in KINDS {

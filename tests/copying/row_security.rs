@@ -1,4 +1,4 @@
-//! Row security hides rows from roles that do not own the tables. What it hides would be lost, so it is an error.
+//! Row security hides rows from roles that do not own the tables. Hidden events would be lost, so it is an error.
 
 use pgq::status::Status;
 use pgq::{Batch, Settings, Subscription};
@@ -86,7 +86,7 @@ fn positions_that_row_security_hides_are_an_error() {
     }
 }
 
-/// What other programs call.
+/// The functions that other programs call.
 #[test]
 fn the_own_query_for_a_batch_is_an_error_too() {
     let (database, mut client) = database(pgq::schema::Kind::Own);

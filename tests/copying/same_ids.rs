@@ -1,4 +1,4 @@
-//! Events of one queue that have one id, as they come from several queues: all are kept.
+//! Events of one queue with the same id, written by movers of several queues: all are kept.
 
 use std::time::Duration;
 

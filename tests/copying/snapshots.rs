@@ -9,8 +9,8 @@ use crate::support::Database;
 
 const LEVELS: [&str; 2] = ["repeatable read", "serializable"];
 
-/// A session that has asked for the table before, and whose transaction has its snapshot and has used all tables that
-/// report a rotation. It has no id.
+/// A session that has requested the table before, and whose transaction has its snapshot and has used all tables that
+/// report a rotation. The transaction has no id.
 fn warmed(database: &Database, level: &str) -> Client {
     let mut client = database.client();
     client.query_one("select pgq.current_event_table($1)", &[&QUEUE]).expect("there");
@@ -26,7 +26,7 @@ fn warmed(database: &Database, level: &str) -> Client {
     client
 }
 
-/// Lets a writer start behind a rotation that it does not see.
+/// Starts a writer after a rotation that its snapshot does not contain.
 fn check(write: impl Fn(&mut Client) -> Result<(), pgq::Error>) {
     for kind in KINDS {
         for level in LEVELS {
@@ -63,7 +63,7 @@ fn an_insert_behind_a_rotation_fails() {
     check(|client| pgq::insert_event(client, QUEUE, "type", "late").map(|_| ()));
 }
 
-/// What other programs call.
+/// The functions that other programs call.
 #[test]
 fn the_own_function_fails_behind_a_rotation() {
     for level in LEVELS {

@@ -42,7 +42,7 @@ fn copies_of_a_plain_consumer_outlive_a_crash_of_the_target() {
     assert_eq!(queues::count(&mut server.client("target"), QUEUE), 3, "finished at the source");
 }
 
-/// Notes what the setting is when a transaction that has written events commits.
+/// Records the setting's value when a transaction that has written events commits.
 fn watch(client: &mut Client) {
     client
         .batch_execute(

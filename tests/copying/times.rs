@@ -47,7 +47,7 @@ fn an_event_at_infinity_keeps_its_time() {
     }
 }
 
-/// Ticks that come from elsewhere, with all that a consumer may ask for.
+/// Ticks of foreign origin, with all settings of a consumer.
 #[test]
 fn a_tick_at_infinity_ends_a_batch_as_any_other() {
     for kind in KINDS {

@@ -1,4 +1,4 @@
-//! What `pgqadm` prints of names that somebody else has chosen.
+//! The output of `pgqadm` for names that other roles have chosen.
 
 use std::fs;
 use std::process::Output;

@@ -1,11 +1,11 @@
-//! Errors that functions in the database raise: the message is logged, the rest may hold what rows hold.
+//! Errors that functions in the database raise: the message is logged; the other fields may contain data of rows.
 
 use dbscript::BoxError;
 
 use super::{failure, quoted};
 use crate::support::Database;
 
-/// Returns what is logged when a function raises an error with a SQLSTATE, a message, a detail and a hint.
+/// Returns the log after a function has raised an error with a SQLSTATE, a message, a detail and a hint.
 fn raised(state: &str, message: &str) -> String {
     let (message, secret) = (quoted(message), quoted("order of secret"));
     let setup = format!(

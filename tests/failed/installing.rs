@@ -1,4 +1,4 @@
-//! The store comes, stays and goes.
+//! Installing, updating and removing the store of failed events.
 
 use std::fs;
 

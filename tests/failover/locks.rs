@@ -1,4 +1,4 @@
-//! Locks by which one of two is at work: after a failover they are taken where the data is.
+//! Locks that make one of two processes active: after a failover they are taken at the new primary.
 
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -86,7 +86,7 @@ fn a_ticker_on_a_standby_waits_for_its_promotion() {
     wait_for("a tick", || client.query_one(last, &[]).expect("readable").get::<_, i64>(0) > before);
 }
 
-/// Returns who has handled what.
+/// Returns the handled events, by process.
 struct Reporter(char, Sender<(char, String)>);
 
 impl Consumer for Reporter {

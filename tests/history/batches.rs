@@ -22,7 +22,7 @@ impl RemoteHandler for Apply {
     }
 }
 
-/// A queue, and a target for what a consumer reads from it.
+/// A queue, and a target for the events that a consumer reads from it.
 struct Ends {
     source: Database,
     target: Database,
@@ -125,7 +125,7 @@ fn a_restored_source_neither_skips_nor_doubles_in_silence() {
         }
         restore(&mut client, first, number);
         batch(&mut client, QUEUE, 100, 10);
-        // The others have batches behind it, which must not hide that the first one has gone back.
+        // The others have later batches, which must not hide that the first one's position was restored.
         for round in 11..16 {
             batch(&mut client, QUEUE, round * 10, 10);
             for member in ends.members() {
@@ -181,7 +181,7 @@ fn a_batch_that_was_overtaken_is_applied() {
         ends.drain_by(Some("a"), false).expect("applied");
     }
     assert_eq!(applied(&mut dst), (30, 30));
-    // Taken over, and the other way round: kept by who had it.
+    // Both directions: the batch is taken over, and it is kept by its owner.
     ends.drain_by(Some("a"), true).expect("applied");
     assert_eq!(applied(&mut dst), (40, 40), "batch {}", held.id);
     batch(&mut client, QUEUE, 40, 10);

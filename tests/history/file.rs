@@ -29,7 +29,7 @@ impl Local {
         (local, client)
     }
 
-    /// Runs the program and returns its exit status and what it said.
+    /// Runs the program and returns its exit status and its output.
     pub(super) fn run(&self, switches: &[&str]) -> (Option<i32>, String) {
         let mut command = command_on(self.database.server(), "name_file", self.folder.path());
         let output = command.arg("x.ini").args(switches).output().expect("starts");
@@ -73,7 +73,7 @@ fn a_restored_queue_is_a_lost_position_also_for_a_new_start() {
             assert!(tick < ticks[2] || said.contains(&time), "tick {tick}: {said}");
         }
     }
-    // It stands where the file's number is.
+    // Its position is the file's number.
     pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, ticks[2]).expect("moved");
     assert_eq!(local.run(&[]).0, Some(1));
     assert_eq!((local.names(), local.read("tick")), (30, ticks[2].to_string()));

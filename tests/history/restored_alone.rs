@@ -12,7 +12,7 @@ fn a_number_that_was_restored_alone_may_be_another_tick() {
         local.drain();
         tick
     });
-    // The queue and the number are restored to the first tick, then to what has that number in another history.
+    // The queue and the number are restored to the first tick, then to the tick with that number in another history.
     restore(&mut client, ticks[0], 100);
     local.write("tick", &ticks[1].to_string());
     for round in 0..4 {
@@ -21,7 +21,7 @@ fn a_number_that_was_restored_alone_may_be_another_tick() {
         assert_eq!(status, Some(1), "{said}");
         assert!(said.contains("restored alone"), "{said}");
     }
-    // Where its number is.
+    // The position of its number.
     pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, ticks[1]).expect("moved");
     assert_eq!(local.run(&[]).0, Some(1));
     assert_eq!((local.names(), local.read("tick")), (40, ticks[1].to_string()));

@@ -1,4 +1,4 @@
-//! How an operator goes on with a program that tracks batches.
+//! Switches with which an operator resumes a program that tracks batches.
 
 use std::fs;
 use std::process::Command;

@@ -5,7 +5,7 @@ use pgq_ext::Tracker;
 use super::*;
 use crate::support::programs::{JOB, Pair, SOURCE_QUEUE, TARGET_QUEUE, errors, succeed};
 
-/// Runs the mover until it fails, and returns what it said.
+/// Runs the mover until it fails, and returns its output.
 fn fail(pair: &Pair, switches: &[&str]) -> String {
     let output = pair.mover(&[&["--set", "loop_delay=0"], switches].concat()).output().expect("starts");
     let said = errors(&output);
@@ -13,7 +13,7 @@ fn fail(pair: &Pair, switches: &[&str]) -> String {
     said
 }
 
-/// Returns a pair whose mover has come to the last of three ticks, and those ticks.
+/// Returns a pair whose mover has reached the last of three ticks, and those ticks.
 fn moved() -> (Pair, Client, [i64; 3]) {
     let pair = Pair::create();
     pair.write_ini("pgq_merge_events = 0\n");
@@ -32,7 +32,7 @@ fn a_restored_source_is_a_lost_position_for_good() {
     restore(&mut source, ticks[0], 100);
     for round in 0..8 {
         let tick = batch(&mut source, SOURCE_QUEUE, 100 + round, 1);
-        // Tick by tick and merged, before the number of the target's tick comes again, at it, and behind it.
+        // Tick by tick and merged, before the number of the target's tick is reached again, at it, and after it.
         let said = fail(&pair, if round % 2 == 0 { &[] } else { &["--set", "pgq_merge_events=1000"] });
         let numbers = format!("is ticks {}..{}, the target is at tick {}", ticks[0], ticks[0] + 1, ticks[2]);
         assert!(said.contains("has lost its position") && said.contains(&numbers), "tick {tick}: {said}");
@@ -46,7 +46,7 @@ fn a_restored_source_is_a_lost_position_for_good() {
     assert_eq!((tick, open.is_some()), (ticks[0], true));
     succeed(&mut pair.mover(&["--reset"]));
     pair.drain();
-    // What the restored source has behind its tick, among it what the target had of the time before.
+    // The events of the restored source after its tick, among them those that the target already had.
     assert_eq!(queues::count(&mut target, TARGET_QUEUE), 30 + 20 + 8);
 }
 
@@ -59,7 +59,7 @@ fn a_reused_number_is_not_the_targets_tick() {
         for from in [100, 200, 300] {
             batch(&mut source, SOURCE_QUEUE, from, 1);
         }
-        // The source stands where the target's number is its batch's start, and where it is its end.
+        // The target's number is the start of the source's batch, and then its end.
         pgq::admin::register_consumer_at(&mut source, SOURCE_QUEUE, JOB, ticks[moved_to]).expect("moved");
         let said = fail(&pair, &[]);
         assert!(said.contains("has lost its position"), "{at}: {said}");
@@ -80,7 +80,7 @@ fn a_tick_of_the_same_history_is_recognized() {
     pair.assert_moved();
     assert!(pair.log().contains("not applying it again"), "{}", pair.log());
     assert_eq!(queues::position(&mut source, SOURCE_QUEUE, JOB), (last, None));
-    // And back: the target is restored, and rewinding goes by number and time.
+    // The reverse: the target is restored, and the rewind compares number and time.
     let earlier = format!("select pgq_ext.set_last_tick('{JOB}', {})", ticks[2]);
     pair.target_client().batch_execute(&earlier).expect("restored");
     batch(&mut source, SOURCE_QUEUE, 40, 10);
@@ -105,7 +105,7 @@ fn the_record_has_the_time_of_its_tick() {
     assert_eq!(tracker.checkpoint(&mut target).expect("readable"), None);
     tracker.set_checkpoint(&mut target, &checkpoint).expect("recorded");
     assert_eq!(tracker.checkpoint(&mut target).expect("readable"), Some(checkpoint));
-    // Who records a number alone does not leave it with the time of another tick.
+    // Recording a number alone does not leave it with the time of another tick.
     tracker.set_last_tick(&mut target, Some(ticks[2])).expect("recorded");
     assert_eq!(tracker.checkpoint(&mut target).expect("readable").and_then(|at| at.time), None);
 }

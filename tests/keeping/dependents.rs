@@ -1,4 +1,4 @@
-//! What of others depends on the schemas is named before it goes.
+//! Foreign objects that depend on the schemas are named before they are removed.
 
 use pgq::schema::{self, Kind};
 use postgres::Client;

@@ -116,7 +116,7 @@ fn a_dump_without_data_serves_new_queues() {
 #[test]
 fn tables_that_a_dump_has_left_out_are_made_anew() {
     for left_out in ["pgq.*", "pgq.tick", "pgq.event_*", "pgq.retry_queue", "pgq.failed_queue"] {
-        // What depends on a table that is left out fails, and is what the installation has to mend.
+        // Objects that depend on an omitted table fail to restore; the installation has to create them.
         let source = used(Kind::Own);
         let dump = Dump::of(&source, &["-T", left_out]);
         let database = Database::create("restored");

@@ -1,11 +1,11 @@
-//! What of others is in the schemas themselves, or on their tables, is named before it goes.
+//! Foreign objects in the schemas, or on their tables, are named before they are removed.
 
 use pgq::schema::{self, Kind};
 
 use super::dependents::pgqadm;
 use crate::support::{queues, templates};
 
-/// Each statement, and how what it makes is named.
+/// Each statement, and the name of the object that it creates.
 const FOREIGN: [(&str, &str); 17] = [
     ("create function pgq.mine(int) returns int language sql as 'select $1'", "function pgq.mine(integer)"),
     ("create procedure pgq.work() language sql as 'select 1'", "procedure pgq.work()"),
@@ -52,7 +52,7 @@ fn contents_of_the_schemas_are_named() {
         let contents = schema::contents(&mut client).expect("answers").expect("installed");
         let mut found: Vec<&str> = contents.dependents.iter().map(String::as_str).collect();
         found.sort_unstable();
-        // `pgq_coop` goes too where it is ours, which it is next to the extension as well.
+        // An own `pgq_coop` is removed too, also next to the extension.
         assert_eq!(found, expected, "{kind}");
         let (status, log) = pgqadm(&database, &["uninstall", "pgq"]);
         assert!(status == Some(2) && FOREIGN.iter().all(|(_, name)| log.contains(name)), "{log}");

@@ -7,7 +7,7 @@ use postgres::Client;
 use super::dependents::pgqadm;
 use crate::support::{queues, templates};
 
-/// Removes what a dump of the data alone, or one that leaves tables out, does not bring back.
+/// Removes the objects that a dump of the data alone, or one that omits tables, does not restore.
 const LOSSES: [&str; 3] = [
     "drop table pgq.event_1_1",
     "drop table pgq.event_1 cascade; drop sequence pgq.event_1_tick_seq",

@@ -7,7 +7,7 @@ use pgq::schema::{self, Kind};
 use crate::support::server::Server;
 use crate::support::{wait_for, with_extension};
 
-/// Lets two installations wait for one who is creating the first role, who then commits or not.
+/// Makes two installations wait for a session that creates the first role, and then commits or rolls back.
 fn meet(kind: Kind, end: &str) {
     let builder = Server::builder();
     let builder = if kind == Kind::Extension && !with_extension().has_extension("pgq") {

@@ -6,7 +6,7 @@ use super::*;
 use crate::support::programs::{JOB, Pair, Running, SOURCE_QUEUE, TARGET_QUEUE};
 use crate::support::{queues, wait_for};
 
-/// A mover with events to move, and an unrelated role on one side of it.
+/// A mover with events to move, and an unrelated role at its source or its target.
 struct Scene {
     pair: Pair,
     unrelated: UnrelatedRole,

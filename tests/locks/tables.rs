@@ -1,4 +1,4 @@
-//! Tables that somebody has locked: whoever waits says for whom.
+//! Tables that another session has locked: the waiting session names the holder.
 
 use std::process::{Child, Stdio};
 use std::sync::mpsc::channel;
@@ -134,7 +134,7 @@ fn a_repair_names_the_holder_of_the_tick_lock_on_the_extension() {
     expect_named_ticker(Kind::Extension);
 }
 
-/// Runs statements on a connection of its own, and returns who ends it and what the server warns of meanwhile.
+/// Runs statements on a connection of its own, and returns a way to end it and the server's warnings.
 fn warnings(
     database: &Database,
     statements: &str,

@@ -13,7 +13,7 @@ use super::Job;
 use crate::support::programs::{self, Running, errors, program, succeed};
 use crate::support::wait_for;
 
-/// Starts the program, which goes on with what is appended to its lines.
+/// Starts the program, which logs the lines that are appended to its file.
 fn start(job: &Job) -> Running {
     let errors = fs::File::create(job.path("errors")).expect("creatable");
     let running = Running::start_with(&mut job.command(&["--set", "loop_delay=0.01"]), errors);
@@ -70,7 +70,7 @@ fn a_disk_that_is_full_for_a_while_stops_nothing() {
     log(&job, "back");
     let file = job.read("x.log");
     assert!(!file.contains("INFO lost") && file.contains("INFO back\n"), "{file}");
-    // The three, and what was said about them.
+    // The three files, and the messages about them.
     assert!(file.contains("log file `x.log` is writable again: 4 lines are lost"), "{file}");
     assert_eq!(complaints(&job), 1);
     stop(program);

@@ -1,4 +1,4 @@
-//! The database as a place to log to, side by side with Skytools, and while it is away.
+//! The database as a log destination, compared with Skytools, and while it is unavailable.
 
 use std::fs;
 use std::io::Read;
@@ -14,7 +14,7 @@ use crate::support::programs::{Running, errors, succeed};
 use crate::support::server::Server;
 use crate::support::{Database, wait_for};
 
-/// What an operator would create, and what the tests want to know beside the arguments.
+/// The objects that an operator would create, and the columns that the tests need besides the arguments.
 const SCHEMA: &str = "
 create schema log;
 create table log.line (
@@ -25,7 +25,7 @@ create function log.add(level text, job text, message text) returns int4 languag
     values ($1, $2, $3, (select count(*) from pg_prepared_statements)) returning id
 $$";
 
-/// What follows the number of messages that were lost.
+/// The text after the number of lost messages.
 const LOST: &str = " messages did not reach the log database";
 
 /// A skylog file whose only handler is the database.
@@ -43,7 +43,7 @@ fn job(conninfo: &str) -> Job {
     job
 }
 
-/// A job that goes on until it is stopped.
+/// A job that runs until it is stopped.
 fn looping(conninfo: &str) -> Job {
     let job = job(conninfo);
     job.write("job.ini", "[log_lines]\nlines = lines\nloop_delay = 0.02\nuse_skylog = 2\npidfile = pid\n");
@@ -58,7 +58,7 @@ pub(super) fn database() -> (Database, Client) {
     (database, client)
 }
 
-/// Returns level, job and message of every line, in the order in which they came.
+/// Returns level, job and message of every line, in the order of arrival.
 pub(super) fn lines(client: &mut Client) -> Vec<String> {
     let rows = client.query("select level || ' ' || job || ' ' || message from log.line order by id", &[]);
     rows.expect("readable").iter().map(|row| row.get(0)).collect()
@@ -124,7 +124,7 @@ fn log_add_may_take_and_return_other_types_and_talk() {
     client.batch_execute(schema).expect("created");
     let job = job(&database.conninfo());
     job.write("lines", "WARN x one\nERROR x two\nINFO x \nINFO x last\n");
-    // With everything wanted, the driver logs what the server says.
+    // With all levels enabled, the driver logs the server's notices.
     job.run(&["-v", "-v"]);
     let expected = ["WARNING job one", "ERROR job two", "INFO job ", "INFO job last"];
     assert_eq!(lines(&mut client), expected);

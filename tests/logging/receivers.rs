@@ -30,7 +30,7 @@ fn job(class: &str, args: &str) -> Job {
     job
 }
 
-/// Runs the program and Skytools with the same files; returns what each has sent.
+/// Runs the program and Skytools with the same files; returns the messages that each has sent.
 fn both(job: &Job, mut received: impl FnMut(&mut Command) -> Vec<Vec<u8>>) -> [Vec<Vec<u8>>; 2] {
     let switches = ["-v", "-v"];
     [received(&mut job.command(&switches)), received(&mut job.skytools(&switches))]

@@ -193,7 +193,7 @@ fn modules_have_loggers_of_their_own() {
     assert_eq!(filed, ["one", "three", "five"]);
 }
 
-/// Runs the program on a terminal, and returns what it shows there.
+/// Runs the program on a terminal, and returns its output there.
 fn on_terminal(job: &Job) -> String {
     let mut python = Command::new("/usr/bin/python3");
     let spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";

@@ -1,4 +1,4 @@
-//! What is dropped while its server is silent.
+//! Values that are dropped while their server does not respond.
 
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -57,13 +57,13 @@ fn a_rollback_does_not_wait_for_a_silent_server() {
     expect_another_round(true);
 }
 
-/// The driver waits for the rest of what is being read.
+/// The driver waits for the rest of an unfinished read.
 #[test]
 fn an_unfinished_copy_does_not_wait_for_a_silent_server() {
     expect_another_round(false);
 }
 
-/// Who drops a producer is not kept by its queue, however patient it is.
+/// Dropping a producer does not wait for its queue, even with a long patience.
 #[test]
 fn a_dropped_producer_does_not_wait_for_its_patience() {
     let (database, mut client) = queues::database("drops", QUEUE);

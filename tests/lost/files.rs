@@ -1,4 +1,4 @@
-//! Files that a connection needs, and that are away for a moment.
+//! Files that a connection needs, and that are missing for a moment.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

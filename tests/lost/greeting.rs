@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::support::jobs::TestJob;
 
-/// What a client may need at most, in kilobytes; it needs a tenth of that.
+/// The most memory that a client may need, in kilobytes; it needs a tenth of that.
 pub(super) const MEMORY: i64 = 100_000;
 pub(super) const OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
 
@@ -16,9 +16,9 @@ fn impostor(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + 'sta
     let port = listener.local_addr().expect("it is bound").port();
     thread::spawn(move || {
         for mut client in listener.incoming().flatten() {
-            // What the client wants is of no interest.
+            // The content of the client's request does not matter.
             let _ = client.read(&mut [0; 1024]);
-            // A client that has seen enough is what the test is about.
+            // The client may disconnect at any time, which is the behaviour under test.
             let _ = answer(&mut client);
         }
     });

@@ -1,4 +1,4 @@
-//! Handles that are dropped while a round goes on.
+//! Handles that are dropped during a round.
 
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -25,7 +25,7 @@ impl Script for Endless {
     }
 }
 
-/// A round of an hour does not keep whoever drops the handle, be it in the program's code or in a statement.
+/// Dropping the handle does not wait for a round of an hour, be it in the program's code or in a statement.
 #[test]
 fn dropping_a_handle_does_not_wait_for_ever() {
     for statement in [None, Some("select pg_sleep(3600)")] {

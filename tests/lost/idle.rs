@@ -29,7 +29,7 @@ fn a_limit_for_idle_sessions_is_no_trouble() {
     wait_for("the listener", || listens(&mut client));
     let sessions = "select count(*) from pg_stat_activity where usename = 'u' and xact_start is null";
     for number in 0..3 {
-        // The pooled connection is gone, the listener's is not.
+        // The pooled connection is closed, the listener's is not.
         wait_for("its idle connection to be ended", || {
             client.query_one(sessions, &[]).expect("readable").get::<_, i64>(0) == 1
         });

@@ -60,7 +60,7 @@ fn a_listening_session_that_stops_responding_is_replaced() {
     };
     let stop = Stopped::new(stopped);
     greeter.wait_for("listening again");
-    // The old session sees that its client is gone.
+    // The old session notices that its client has disconnected.
     drop(stop);
     wait_for("the end of the old one", || !is_there(&mut client));
     program.signal(Signal::SIGINT);
@@ -89,10 +89,10 @@ fn a_message_that_is_too_long_is_refused() {
     let socket = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).expect("the folder is empty");
     thread::spawn(move || {
         for mut client in socket.incoming().flatten() {
-            // What the client wants is of no interest.
+            // The content of the client's request does not matter.
             let _ = client.read(&mut [0; 1024]);
             let zeros = vec![0; 1024 * 1024];
-            // A client that has seen enough is what the test is about.
+            // The client may disconnect at any time, which is the behaviour under test.
             let _ = client
                 .write_all(&[OK, &message(b'S', 0x7fff_ffff, b"")].concat())
                 .and_then(|()| (0..300).try_for_each(|_| client.write_all(&zeros)));

@@ -63,7 +63,7 @@ impl Relay {
     }
 }
 
-/// Carries what both sides say; what comes from a client whose server is lost goes nowhere.
+/// Forwards the bytes of both sides; bytes from a client whose server is lost are discarded.
 fn join(client: TcpStream, socket: &PathBuf, lines: &Lines) {
     let Ok(server) = UnixStream::connect(socket) else { return };
     let mut list = lines.lock().unwrap_or_else(PoisonError::into_inner);

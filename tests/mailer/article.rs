@@ -1,4 +1,4 @@
-//! What the article shows: its statements, its events, its lines of the log.
+//! The example of the article: its statements, its events, its lines of the log.
 
 use pgq::schema::Kind;
 

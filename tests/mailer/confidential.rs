@@ -1,4 +1,4 @@
-//! What the log shows of mails that are refused: not the addresses, which the failed events keep.
+//! The log of refused mails does not contain addresses; the failed events do.
 
 use super::{Office, QUEUE};
 use crate::support::queues;

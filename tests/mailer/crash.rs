@@ -21,7 +21,7 @@ fn a_mail_that_is_sent_again_has_the_same_name() {
         office.client.query_one(waiting, &[]).expect("readable").get(0)
     });
     mailer.kill();
-    // The server notices that its client is gone when it may go on.
+    // The server notices that its client has disconnected when it is released.
     lock.rollback().expect("rolled back");
     wait_for("the session to end", || {
         let left = "select count(*) = 0 from pg_stat_activity where application_name = 'mailer_daemon' \

@@ -1,4 +1,4 @@
-//! What becomes of events whose mail is not taken.
+//! Events whose mail is refused.
 
 use super::{Office, QUEUE};
 use crate::support::{queues, wait_for};

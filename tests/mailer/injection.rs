@@ -1,4 +1,4 @@
-//! Events that would rather write the mail themselves, and odd but honest ones.
+//! Events that try to inject headers or recipients, and unusual but valid ones.
 
 use super::{Office, QUEUE};
 use crate::support::queues;

@@ -1,4 +1,4 @@
-//! Mail servers that fall silent, never come to an end, or send too much.
+//! Mail servers that stop responding, send an endless answer, or send too much.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,10 +13,10 @@ use super::starttls::{line, serve};
 use super::*;
 use crate::support::wait_for;
 
-/// What the mailer may need at most, in kilobytes; it needs a third of that.
+/// The most memory that the mailer may need, in kilobytes; it needs a third of that.
 const MEMORY: i64 = 100_000;
 
-/// Waits until the client is gone.
+/// Waits until the client has disconnected.
 fn wait_for_end(client: &mut TcpStream) -> std::io::Result<()> {
     while client.read(&mut [0; 1024])? > 0 {}
     Ok(())
@@ -58,7 +58,7 @@ fn serve_until(
     })
 }
 
-/// Lets a mailer without patience find one mail and this server; the mail waits.
+/// Runs a mailer with a short timeout for one mail against this server; the mail is retried.
 #[track_caller]
 fn has_to_wait(last: &'static str, port: u16, query: &str, why: &str) {
     let mut office = Office::open();
@@ -128,7 +128,7 @@ fn after_three_mails_without_an_answer_the_others_wait() {
     assert_eq!(warnings, 1, "{}", office.log());
 }
 
-/// SIGTERM, and SIGINT twice, do not wait for the mail server; the batch comes again.
+/// SIGTERM, and SIGINT twice, do not wait for the mail server; the batch is redelivered.
 #[test]
 fn a_silent_server_does_not_keep_the_program_from_ending() {
     for signals in [&[Signal::SIGTERM][..], &[Signal::SIGINT, Signal::SIGINT]] {

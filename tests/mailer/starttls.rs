@@ -1,4 +1,4 @@
-//! Mail servers, or somebody on the way to one, who answer more than they were asked.
+//! Mail servers, or attackers on the way to one, that send more than the answer.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -79,7 +79,7 @@ fn clear_text_is_no_answer_to_an_encrypted_command() {
             office.write_ini(&format!("smtp_url = smtp://localhost:{port}{query}\nsmtp_ca = ca.crt\n"));
             office.insert("Kaiv", "kaiv@example.com");
             office.drain();
-            // What is refused inside of TLS is final; before that, the mail waits.
+            // A refusal inside of TLS is final; before TLS, the mail is retried.
             let (waiting, failed) = (office.retry(), office.failed().len());
             assert_eq!(failed > 0, is_refused, "{more:?}: {}", office.log());
             assert_eq!(waiting > 0, !is_refused, "{more:?}: {}", office.log());

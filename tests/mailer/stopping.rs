@@ -1,4 +1,4 @@
-//! A mailer that is asked to end amid a batch.
+//! A mailer that is stopped amid a batch.
 
 use nix::sys::signal::Signal;
 

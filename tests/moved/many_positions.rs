@@ -12,7 +12,7 @@ const MANY: &str = "select setval('pgq.event_1_tick_seq', 1000), setval('pgq.eve
         select n, now(), 1000000000 + n - 1, null, 't', n::text from generate_series(1, 710) n; \
     select pgq.register_consumer_at('q', 'c' || n, n) from generate_series(1, 700) n";
 
-/// How many events consumers do not get that they have not got, and how many come again.
+/// The number of pending events that consumers do not receive, and the number of redelivered ones.
 const LOST_AND_AGAIN: &str = "select count(*) filter (where ev_id > position and is_seen), \
         count(*) filter (where ev_id <= position and not is_seen) \
     from (select substr(co_name, 2)::int as position, ev_id, \

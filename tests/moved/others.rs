@@ -1,4 +1,4 @@
-//! Lost ticks, shared ids, lost tables, and how a repair goes.
+//! Lost ticks, shared ids, lost tables, and the steps of a repair.
 
 use super::*;
 

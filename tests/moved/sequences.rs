@@ -58,7 +58,7 @@ fn a_consumer_does_not_share_an_id() {
         pgq::admin::register_subconsumer(&mut place.client, "q", "team", "one").expect_err("the same");
         place.says(&["unregister", "q", "b", "--force"], 0, &["not registered"]);
         assert_eq!(place.number("select count(*) from pgq.subscription"), 1);
-        // Who may not see the sequence finds out afterwards.
+        // A role that may not read the sequence detects it afterwards.
         let role = format!("moved_{}", crate::support::unique());
         place.batch(&format!("create role {role} in role pgq_reader; set role {role}"));
         let refused = pgq::admin::register_consumer(&mut place.client, "q", "b").expect_err("shared");

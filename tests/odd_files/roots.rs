@@ -1,4 +1,4 @@
-//! The system's certificates, where a variable of the environment names their file.
+//! The system's certificates, if an environment variable names their file.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Consumers, batches and events that come back, by hand.
+//! Consumers, batches and retried events, with calls in SQL.
 
 use super::peer::Peers;
 

@@ -1,4 +1,4 @@
-//! What `\df pgq.*`, `\d pgq.*` and `\dp pgq.*` show.
+//! The output of `\df pgq.*`, `\d pgq.*` and `\dp pgq.*`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Two sessions at once, where one has to wait for the other.
+//! Two concurrent sessions, of which one has to wait for the other.
 
 use std::thread;
 
@@ -30,7 +30,7 @@ fn the_extension_gives_two_sessions_two_batches() {
     assert!(orphaned(Kind::Extension) > 0);
 }
 
-/// Lets two sessions open a batch at once, again and again; returns how many batches could not be finished.
+/// Opens batches in two sessions concurrently, many times; returns how many batches could not be finished.
 fn orphaned(kind: Kind) -> usize {
     let (database, mut client) = templates::installed(kind, "own");
     queues::create(&mut client, "q");

@@ -1,8 +1,8 @@
-//! What differs from the extension on purpose, each with its reason and a test that it does.
+//! Intended differences from the extension, each with its reason and a test.
 
 use super::peer::{Peers, answer};
 
-/// Functions that only the own schema has: what its trigger functions are made of.
+/// Functions that only the own schema has: helpers of its trigger functions.
 pub(super) fn is_helper(name: &str) -> bool {
     name.starts_with("pgq.tg_") || name.starts_with("pgq._")
 }
@@ -26,7 +26,7 @@ fn the_query_for_a_batch_is_another_text_with_the_same_rows() {
     }
 }
 
-/// The extension counts what a rolled back savepoint has inserted, which is not there.
+/// The extension counts events of a rolled back savepoint, which do not exist.
 #[test]
 fn the_limit_of_a_transaction_ignores_rolled_back_savepoints() {
     let mut peers = Peers::create();
@@ -53,7 +53,7 @@ fn a_queue_may_have_an_empty_list_of_extra_maintenance() {
     assert_eq!(answer(&mut peers.own.client, operations), "");
 }
 
-/// Both steps in one transaction: whoever has seen the state before its commit still inserts into the old table,
+/// Both steps in one transaction: a session with a snapshot from before its commit still inserts into the old table,
 /// with a higher transaction id than the one that the extension records.
 #[test]
 fn the_second_step_waits_for_a_transaction_of_its_own() {
@@ -71,8 +71,8 @@ fn the_second_step_waits_for_a_transaction_of_its_own() {
     assert_eq!(answer(&mut peers.own.client, step2), "f\n");
 }
 
-/// A transaction that keeps its snapshot over a rotation inserts into the table before, where nobody looks
-/// any more; the own schema raises an error that asks to try again.
+/// A transaction that keeps its snapshot over a rotation inserts into the previous table, which is not read any more;
+/// the own schema raises an error that says to retry.
 #[test]
 fn an_old_snapshot_does_not_insert_behind_a_rotation() {
     let mut peers = Peers::create();

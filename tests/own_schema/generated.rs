@@ -22,7 +22,7 @@ impl Numbers {
     }
 }
 
-/// Tells what the ticker decides, with made-up ticks, and takes everything back.
+/// Returns the ticker's decision for made-up ticks, and rolls everything back.
 const DECIDES: &str = "create function public.decides(events int, age interval, gap interval, max_lag interval, idle interval, \
      max_count int, every boolean) returns text language plpgsql as $$ \
      declare made bigint; \
@@ -38,7 +38,7 @@ const DECIDES: &str = "create function public.decides(events int, age interval, 
      exception when raise_exception then return sqlerrm; \
      end $$";
 
-/// Not where a sequence or the clock was put back, for which our schema does not wait.
+/// Cases in which a sequence or the clock was set back are left out: the own schema does not wait for them.
 #[test]
 fn the_ticker_decides_alike() {
     let mut peers = Peers::create();
@@ -243,7 +243,7 @@ fn step(numbers: &mut Numbers) -> String {
 
 #[test]
 fn generated_sequences_of_calls_leave_the_same_behind() {
-    // Servers of their own, since rotation looks at the transactions of all databases.
+    // Servers of their own, since rotation depends on the transactions of all databases.
     let servers = [Server::builder().with_pgq(), Server::builder()]
         .map(|server| server.setting("autovacuum", "off").start().expect("a server"));
     for seed in 1..=pick(2, 6) {

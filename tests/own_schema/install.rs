@@ -179,7 +179,7 @@ fn where_roles_may_not_be_created_the_grants_to_them_are_left_out() {
     assert_eq!(schema::install_as(&mut tenant, None).expect("once more").change, Change::Unchanged);
 }
 
-/// Who may create roles but is no superuser: common on managed servers, and different before and after 16.
+/// A role that may create roles but is no superuser: common on managed servers, and different before and after 16.
 #[test]
 fn a_role_that_creates_roles_installs_with_all_grants() {
     let server = Server::start().expect("a server");

@@ -1,5 +1,5 @@
-//! Transactions that keep their snapshot: where the extension loses or repeats events, the own schema raises an error that
-//! asks to try again.
+//! Transactions that keep their snapshot: where the extension loses or repeats events, the own schema raises an error
+//! that says to retry.
 
 use postgres::Client;
 
@@ -75,7 +75,7 @@ fn a_tick_does_not_go_back_in_time() {
     }
 }
 
-/// Where another session is about to tick, the snapshot is taken before that tick, and the lock after it.
+/// While another session ticks, the snapshot is taken before that tick, and the lock after it.
 #[test]
 fn a_tick_that_waited_for_another_does_not_go_back_in_time() {
     let mut peers = peers();

@@ -29,7 +29,7 @@ const PRODUCERS: u64 = 6;
 /// How long producers insert, in seconds, unless `PGQ_LOAD_SECONDS` says otherwise.
 const SECONDS: [u64; 2] = [6, 12];
 
-/// What all threads share.
+/// The state that all threads share.
 struct Load {
     server: Server,
     /// The next event's number, which is its data.
@@ -41,7 +41,7 @@ struct Load {
     counts: Counts,
 }
 
-/// What happened, for the report.
+/// The counts for the report.
 #[derive(Default)]
 struct Counts {
     committed: AtomicU64,
@@ -160,7 +160,7 @@ fn every_committed_event_is_delivered_once_to_each_consumer() {
     assert_eq!(finished(load), opened(&mut load.client()), "no batch is opened and left behind");
 }
 
-/// Compares what each consumer has seen with what was committed.
+/// Compares the events that each consumer has received with the committed ones.
 fn assert_complete(
     client: &mut Client,
     consumers: &[Consumer],

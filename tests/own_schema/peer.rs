@@ -1,4 +1,4 @@
-//! Two databases that get the same statements, and the comparison of what they answer.
+//! Two databases that run the same statements, and the comparison of their results.
 
 use std::fmt::Write;
 
@@ -85,7 +85,7 @@ impl Peers {
         }
     }
 
-    /// Compares every row of PgQ's tables, with times and transaction ids replaced by what can be compared.
+    /// Compares every row of PgQ's tables, with times and transaction ids replaced by comparable values.
     #[track_caller]
     pub(super) fn same_tables(&mut self) {
         for select in TABLES {

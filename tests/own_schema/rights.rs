@@ -1,4 +1,4 @@
-//! What an ordinary role cannot get out of functions that have their owner's rights.
+//! Functions with their owner's rights give an ordinary role no further rights.
 
 use pgq::schema::{self, Kind};
 use postgres::{Client, NoTls};
@@ -63,8 +63,8 @@ impl Scene {
     }
 }
 
-/// What readers and writers may call; those that have the caller's rights come first, so that the session has
-/// compiled them by the time that others with the owner's rights call them.
+/// Functions that readers and writers may call; those with the caller's rights are first, so that the session has
+/// compiled them before functions with the owner's rights call them.
 const CALLS: &str = "select pgq.batch_event_sql(1)
     select pgq.batch_event_sql(99)
     select pgq.batch_event_tables(1)
@@ -112,7 +112,7 @@ fn hidden_types_operators_functions_and_tables_are_not_used_with_the_owners_righ
         let mut client = scene.connect();
         client.batch_execute(include_str!("hostile.sql")).expect("everything is hidden");
         client.batch_execute(&format!("set search_path = {path}")).expect("set");
-        // Twice: what fails as long as a type is hidden may work with another path.
+        // Twice: a call that fails while a type is hidden may work with another path.
         for _ in 0..2 {
             for call in CALLS.lines() {
                 answer(&mut client, call);
@@ -158,7 +158,7 @@ fn functions_with_the_owners_rights_set_a_search_path_of_the_owner() {
     assert_eq!(paths, expected);
 }
 
-/// What a session compiles under its own search path keeps the types that it found there.
+/// A function that a session compiles under its own search path keeps the types that it found there.
 #[test]
 fn functions_that_set_no_path_name_their_types_in_full() {
     let mut scene = Scene::create();
@@ -197,7 +197,7 @@ fn a_condition_on_a_batch_has_the_callers_rights() {
     assert!(!injected.starts_with("42601"), "{injected}");
 }
 
-/// Anybody who may create schemas could make up `pgq_node` or `londiste`, and have the maintenance call it.
+/// Any role that may create schemas could create `pgq_node` or `londiste`, and the maintenance would call it.
 #[test]
 fn maintenance_calls_no_foreign_functions() {
     let mut scene = Scene::create();

@@ -1,4 +1,4 @@
-//! What an ordinary role cannot make the owner of a table do through its triggers.
+//! Triggers of a table do not run code of an ordinary role with the owner's rights.
 
 use pgq::schema::Kind;
 use postgres::{Client, NoTls};
@@ -54,7 +54,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Creates the tables of a path and `triggers`, where `TABLE` stands for each table.
+    /// Creates the tables of a path and `triggers`, in which `TABLE` stands for each table.
     fn create(triggers: &str, path: &'static str) -> Scene {
         let (database, mut owner) = templates::installed(Kind::Own, "rights");
         queues::create(&mut owner, "q");
@@ -98,7 +98,7 @@ impl Scene {
     }
 
     /// Changes all tables as the role, which hides all that it can, and in ways that give others' rights to the
-    /// triggers. Tells whether something of the role's own was called with such rights.
+    /// triggers. Returns whether the role's own code was called with such rights.
     fn is_caught(&mut self) -> bool {
         self.owner
             .batch_execute("truncate parent cascade; insert into parent values (1), (2)")
@@ -165,7 +165,7 @@ fn a_careless_trigger_is_caught() {
     }
 }
 
-/// Whatever no row of the tests reaches is looked for in the text.
+/// The text is searched for the parts that no row of the tests reaches.
 #[test]
 fn triggers_that_set_no_path_name_everything_in_full() {
     let (_database, mut owner) = templates::installed(Kind::Own, "rights");

@@ -1,4 +1,4 @@
-//! Removing PgQ, and what comes next to it.
+//! Removing PgQ, and the schemas next to it.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

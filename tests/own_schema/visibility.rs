@@ -1,4 +1,4 @@
-//! Which batch an event is in, whatever else goes on: alike on both kinds of PgQ.
+//! The batch of an event during concurrent changes: alike on both kinds of PgQ.
 
 use std::thread;
 
@@ -101,7 +101,7 @@ fn survives_a_rotation(begin: impl Fn(&Peer) -> Client, end: impl Fn(Client)) {
         let late = begin(peer);
         rotate(&mut peer.client, "q");
         assert_eq!(tick(&mut peer.client), "");
-        // The event may come into the table before the current one, which so has to stay, and to be read.
+        // The event may be inserted into the table before the current one, which so has to stay, and to be read.
         for _ in 0..3 {
             assert!(!try_to_rotate(&mut peer.client));
             assert_eq!(tick(&mut peer.client), "");
@@ -142,8 +142,8 @@ fn an_event_of_a_prepared_transaction_that_outlives_a_rotation_is_not_lost() {
     );
 }
 
-/// In the extension the transaction has no id yet when it reads the table's name, so that a rotation can pass before
-/// it writes; its event is where nobody looks any more.
+/// In the extension the transaction has no id yet when it reads the table's name, so that a rotation can pass before it
+/// writes; its event is in a table that is not read any more.
 #[test]
 fn an_event_for_a_table_that_was_current_before_a_rotation_is_not_lost() {
     let (_server, mut peers) = peers();
@@ -160,7 +160,7 @@ fn an_event_for_a_table_that_was_current_before_a_rotation_is_not_lost() {
     }
 }
 
-/// The session that inserts has looked for the current table, and waits for a lock before it writes.
+/// The session that inserts has read the name of the current table, and waits for a lock before it writes.
 #[test]
 fn an_event_whose_insert_spans_a_rotation_is_not_lost() {
     let (_server, mut peers) = peers();

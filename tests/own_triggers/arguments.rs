@@ -1,4 +1,4 @@
-//! What the arguments of the triggers do, and which are wrong.
+//! The arguments of the triggers, valid and invalid.
 
 use super::{FUNCTIONS, Pair};
 

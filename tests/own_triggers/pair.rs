@@ -1,11 +1,11 @@
-//! Two databases that differ in who wrote the triggers.
+//! Two databases, one with the triggers of the extension, one with this project's.
 
 use pgq::schema::Kind;
 use postgres::{Client, SimpleQueryMessage};
 
 use crate::support::{Database, queues, templates};
 
-/// What a statement did: how many rows, or the error's code and message; then the events.
+/// The result of a statement: the number of rows, or the error's code and message; then the events.
 #[derive(Debug, PartialEq)]
 pub(super) struct Outcome {
     answer: Result<u64, (String, String)>,
@@ -38,7 +38,7 @@ impl Pair {
         }
     }
 
-    /// Runs statements one by one on both, and compares what each does. Returns the outcomes.
+    /// Runs statements one by one on both, and compares their results. Returns the outcomes.
     #[track_caller]
     pub(super) fn check(&mut self, context: &str, statements: &[&str]) -> Vec<Outcome> {
         statements.iter().map(|statement| self.check_one(context, statement)).collect()

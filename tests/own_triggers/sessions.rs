@@ -1,4 +1,4 @@
-//! What a session remembers of a table and a trigger, and when it has to learn anew.
+//! The data that a session caches of a table and a trigger, and its invalidation.
 
 use std::thread;
 
@@ -96,7 +96,7 @@ fn triggers_of_one_function_do_not_share_cached_data() {
     }
 }
 
-/// The table of the outer trigger is written to while it is being looked at for the first time.
+/// The table of the outer trigger is written to while its columns are read for the first time.
 #[test]
 fn a_trigger_may_fire_another_one() {
     let mut pair = Pair::create();
@@ -148,7 +148,7 @@ fn expressions_follow_the_search_path() {
     }
 }
 
-/// The extension names the new type where this project's triggers show the value.
+/// The extension names the new type; this project's triggers show the value.
 #[test]
 fn a_condition_that_is_no_longer_boolean_fails() {
     let mut pair = Pair::create();

@@ -1,4 +1,4 @@
-//! Tables of every shape, and what happens to them while triggers know them.
+//! Tables of every shape, and their changes while sessions have cached them.
 
 use super::{FUNCTIONS, Pair};
 
@@ -250,7 +250,7 @@ fn changed_tables_are_noticed() {
     }
 }
 
-/// The extension goes on with the old name until the session ends.
+/// The extension continues with the old name until the session ends.
 #[test]
 fn a_new_name_of_the_key_is_noticed() {
     let mut pair = Pair::create();

@@ -11,7 +11,7 @@ on_both_kinds!(
     it_skips_paused_queues
 );
 
-/// A consumer that puts each event aside once, and notes the events that have come back.
+/// A consumer that retries each event once, and records the redelivered events.
 struct Reader {
     client: Client,
     seen: Vec<(i64, i32)>,
@@ -23,7 +23,7 @@ impl Reader {
         Reader { client, seen: Vec::new() }
     }
 
-    /// Reads a batch if there is one; returns how many events have come back so far.
+    /// Reads a batch if there is one; returns how many events were redelivered so far.
     fn read(&mut self) -> usize {
         let next = "select pgq.next_batch($1, 'reader')";
         let batch: Option<i64> = self.client.query_one(next, &[&QUEUE]).expect("answers").get(0);

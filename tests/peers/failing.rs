@@ -21,8 +21,8 @@ fn a_serial_consumer_skips_a_batch_that_it_could_not_finish(kind: Kind) {
     skips_a_batch(kind, "Serial");
 }
 
-/// The batch is committed on the target, and then cannot be finished on the source. An event to retry would be
-/// lost then: python-pgq puts it aside together with finishing the batch.
+/// The batch is committed on the target, and then cannot be finished on the source. An event to retry would be lost
+/// then: python-pgq schedules the retry together with finishing the batch.
 fn skips_a_batch(kind: Kind, class: &str) {
     let mut setup = Setup::create(kind);
     succeed(&mut setup.consumer(class, "job", "", &["--register"]));

@@ -3,7 +3,7 @@
 use super::*;
 use crate::support::programs::succeed;
 
-/// A queue in one database, and what its consumers have processed in another.
+/// A queue in one database, and the events that its consumers have processed in another.
 pub(super) struct Setup {
     pub(super) source: (Database, Client),
     pub(super) target: (Database, Client),

@@ -39,8 +39,8 @@ fn a_serial_consumer(kind: Kind) {
     assert_eq!(processed(&mut client).1, 0);
 }
 
-/// Lets consumers of a class process events while the tables rotate, stops them, and compares. `client` is
-/// connected to the database of what they have processed.
+/// Runs consumers of a class while the tables rotate, stops them, and compares. `client` is connected to the database
+/// of the processed events.
 fn run(setup: &mut Setup, class: &str, jobs: &[&str], client: &mut Client) {
     for job in jobs {
         succeed(&mut setup.consumer(class, job, "", &["--register"]));

@@ -1,5 +1,5 @@
-//! Logs what is written into a file, for the tests of the log. How many lines it has logged stands in a file beside
-//! it, whose name ends in `.done`.
+//! Logs the lines of a file, for the tests of the log. The number of logged lines is in a file beside it, whose name
+//! ends in `.done`.
 
 use std::fs;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! A program whose rounds go as the file says: the key `moods` lists what each does, the last again and again.
+//! A program whose rounds are scripted: the key `moods` lists the action of each round; the last one is repeated.
 
 use std::process::ExitCode;
 

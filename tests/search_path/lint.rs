@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support;
 
-/// What looks like a function and is syntax, or a type that the grammar knows whatever the search path is.
+/// Words that resemble functions and are syntax, or types of the grammar that do not depend on the search path.
 const SYNTAX: [&str; 33] = [
     "coalesce",
     "exists",
@@ -127,7 +127,7 @@ fn without_pinned(sql: &str) -> String {
     left
 }
 
-/// Splits a statement into words and signs, without comments and what is quoted.
+/// Splits a statement into words and signs, without comments and quoted text.
 fn tokens(sql: &str) -> Vec<String> {
     let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
     let (mut found, mut word, mut quoted): (Vec<String>, String, bool) = (Vec::new(), String::new(), false);
@@ -148,7 +148,7 @@ fn tokens(sql: &str) -> Vec<String> {
     found
 }
 
-/// Returns what is named without its schema.
+/// Returns the names without a schema.
 fn open_names(
     sql: &str,
     functions: &BTreeSet<String>,
@@ -198,7 +198,7 @@ fn all_names_of_the_catalogue_are_given_with_its_schema() {
         "select relname::text from pg_class where relnamespace = 'pg_catalog'::regnamespace and relkind in ('r', 'v')",
     );
     let check = |text: &str| open_names(text, &functions, &types, &tables);
-    // It sees what it looks for.
+    // The check detects its targets.
     assert_eq!(
         check("select now(), x::text from pg_class, pg_catalog.pg_proc where pg_catalog.left('now(')"),
         ["now", "text", "pg_class"]

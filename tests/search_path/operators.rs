@@ -1,11 +1,11 @@
-//! Operators that are found by the search path, where nobody has set it yet.
+//! Operators that are found by the search path before it is set.
 
 use std::fs;
 use std::path::Path;
 
 use super::lint::{files, literals};
 
-/// Statements that run before it is known whose database this is, and whatever functions run under the caller's path.
+/// Statements that run before the database's owner is checked, and functions that run under the caller's path.
 const GUARDS: [&str; 3] =
     ["pgq/src/schema/trust.rs", "pgq/src/schema/search_path.rs", "dbscript/src/database/connect/pinned.rs"];
 
@@ -17,7 +17,7 @@ fn open_operators(sql: &str) -> Vec<String> {
     let plain: String = text.split('\'').step_by(2).collect::<Vec<_>>().join("''");
     for (at, piece) in plain.split("operator(").enumerate() {
         let piece = if at == 0 { piece } else { piece.split_once(')').map_or("", |(_, rest)| rest) };
-        // What looks like an operator and is none.
+        // Signs that resemble operators and are none.
         let mut rest = piece.to_owned();
         for syntax in
             [":=", "=>", "<<make>>", "errcode =", "found_rows =", "search_path =", "row_security =", "->"]

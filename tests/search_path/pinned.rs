@@ -1,4 +1,4 @@
-//! Connections with a fixed search path, directly and behind a pooler that does not let it be set.
+//! Connections with a fixed search path, directly and behind a pooler that refuses to set it.
 
 use dbscript::{Control, Databases};
 

@@ -4,7 +4,8 @@ use pgq::schema::Kind;
 
 use super::{caught, database_of_traps};
 
-/// As `psql` runs what `pgqadm install --print` prints, and as a program calls the crates on a connection of its own.
+/// Run by `psql` with the output of `pgqadm install --print`, and by a program that calls the crates on a connection of
+/// its own.
 #[test]
 fn schemas_are_changed_under_a_path_of_their_own() {
     let (database, mut client) = database_of_traps();

@@ -1,11 +1,11 @@
-//! What a role can put into a schema so that statements find it in place of the catalogue's.
+//! Objects that a role can create so that statements find them in place of the catalogue's.
 
 use postgres::Client;
 
 use crate::support::amount;
 
-/// Makes functions and operators that note who runs them. In `public` they are better matches than the catalogue's,
-/// in another schema, which is to stand before the catalogue, also exact ones.
+/// Creates functions and operators that record their callers. In `public` they are better matches than the catalogue's,
+/// in another schema, which is to precede the catalogue, also exact ones.
 pub(super) fn set(client: &mut Client, role: &str, schema: &str) {
     let exact = schema != "public";
     client
@@ -40,7 +40,7 @@ pub(super) fn hide_catalogue(client: &mut Client, role: &str) {
         .expect("the views are there");
 }
 
-/// Each function of the catalogue once more, with arguments that fit what statements pass.
+/// Each function of the catalogue once more, with arguments of the types that statements pass.
 const FUNCTIONS: &str = r#"do $do$
 declare
     made record;

@@ -1,4 +1,4 @@
-//! The alert rules that come with the metrics.
+//! The alert rules that are delivered with the metrics.
 
 use pgq::status::Limits;
 use serde_json::Value;

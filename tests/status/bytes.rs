@@ -53,7 +53,7 @@ impl Scene {
         command
     }
 
-    /// Runs a command that succeeds, and returns what it prints.
+    /// Runs a command that succeeds, and returns its output.
     #[track_caller]
     fn print(&self, arguments: &[&str]) -> String {
         let output = self.pgqadm(arguments).output().expect("starts");
@@ -68,7 +68,7 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        // What is left is left to the removal of the server's folder.
+        // Anything that remains is removed with the server's folder.
         let _ = self.server.drop_database(&self.name);
     }
 }
@@ -90,7 +90,7 @@ fn names_that_are_no_text_hide_no_other_rows() {
             let shown = if arguments.contains(&"--json") { r"\\xff" } else { r"odd\xff" };
             assert!(arguments == ["check"] || text.contains(shown), "{text}");
         }
-        // Errors list what there is.
+        // Errors list the existing names.
         let output = scene.pgqadm(&["register", "none", "c", "--at", "1"]).output().expect("starts");
         assert!(errors(&output).contains("xff"), "{}", errors(&output));
         let output = scene.pgqadm(&["register", "q", "c", "--copy", "none"]).output().expect("starts");
@@ -171,7 +171,7 @@ fn failed_events_that_are_no_text_are_shown() {
     assert_eq!(scene.count(same), 1, "it comes back as it was");
 }
 
-/// The names of databases and roles are those of a whole cluster, whatever encoding they were made in.
+/// The names of databases and roles are those of a whole cluster, in the encoding of the database that created them.
 #[test]
 fn names_of_the_cluster_that_are_no_text_hide_no_other_rows() {
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));

@@ -1,4 +1,4 @@
-//! What every column says.
+//! The meaning of every column.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Many clients of `metrics_listen` that ask and do not read, or never stop asking.
+//! Many clients of `metrics_listen` that send requests and do not read, or never end a request.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -71,7 +71,7 @@ fn received(mut client: TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Connects with a receive buffer that takes next to nothing, asks for metrics, and does not read them.
+/// Connects with a tiny receive buffer, requests metrics, and does not read them.
 fn not_reading(port: u16) -> TcpStream {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let connected = runtime.block_on(async {

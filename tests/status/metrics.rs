@@ -53,7 +53,7 @@ impl Ticker {
         client
     }
 
-    /// Sends whatever it is, and returns the whole answer.
+    /// Sends any bytes, and returns the whole answer.
     fn send(&self, request: &[u8]) -> String {
         let mut client = self.connect();
         // The server may have enough before all is sent.
@@ -83,7 +83,7 @@ fn received(mut client: TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Hands a text to a parser, and returns what that has read.
+/// Passes a text to a parser, and returns the result.
 pub(super) fn python(program: &str, text: &str) -> Value {
     let mut command = Command::new("/usr/bin/python3");
     command.args(["-c", program]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -280,7 +280,7 @@ fn slow_clients_do_not_keep_others_waiting() {
     assert_eq!(ticker.get("/metrics").0, "HTTP/1.1 200 OK");
     let before = threads(&ticker);
     let mut clients = Vec::new();
-    // On a machine that has much to do, some may be cut off before the others have come.
+    // On a busy machine, some may be cut off before the others have connected.
     wait_for("answers while all are there", || {
         clients = slow(&ticker, 100);
         for path in ["/live", "/ready", "/metrics"] {
@@ -288,7 +288,7 @@ fn slow_clients_do_not_keep_others_waiting() {
         }
         clients.iter().all(is_connected)
     });
-    // The ticker's own threads come and go.
+    // The number of the ticker's own threads varies.
     assert!(threads(&ticker) < before + clients.len() / 2, "a client has no thread");
     // Each is cut off, whether it has sent something or not.
     for client in clients {

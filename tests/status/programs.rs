@@ -43,7 +43,7 @@ impl Scene {
         text(&succeed(&mut self.pgqadm(arguments)))
     }
 
-    /// Runs `check`; returns its exit status and what it printed.
+    /// Runs `check`; returns its exit status and its output.
     fn check(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let output = self.pgqadm(&["check"]).args(arguments).output().expect("starts");
         assert_eq!(errors(&output), "");

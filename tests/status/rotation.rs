@@ -1,4 +1,4 @@
-//! What holds up rotation is named.
+//! The causes of a delayed rotation are named.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use proptest::prelude::{ProptestConfig, Strategy, TestCaseError};
 use proptest::test_runner::{RngSeed, TestRunner};
 
-/// Returns the long one of two amounts where `PGQ_TEST_LONG` is set, otherwise the short one.
+/// Returns the long one of two amounts if `PGQ_TEST_LONG` is set, otherwise the short one.
 pub(crate) fn pick<T>(short: T, long: T) -> T {
     if env::var_os("PGQ_TEST_LONG").is_some() { long } else { short }
 }

@@ -32,7 +32,7 @@ impl Authority {
         Authority::with_exactly(params)
     }
 
-    /// Creates one that vouches for itself, with whatever these parameters say.
+    /// Creates a self-signed one with these parameters.
     pub(crate) fn with_exactly(params: CertificateParams) -> Authority {
         let key = key();
         let certificate = params.self_signed(&key).expect("signed").pem();
@@ -67,7 +67,7 @@ impl Authority {
         Authority { issuer: Issuer::new(params, key), pem }
     }
 
-    /// Issues a certificate with whatever these parameters say.
+    /// Issues a certificate with these parameters.
     pub(crate) fn sign(&self, params: &CertificateParams) -> Pem {
         let key = key();
         let certificate = params.signed_by(&key, &self.issuer).expect("signed").pem();

@@ -1,4 +1,4 @@
-//! A real mail server that keeps what it gets.
+//! A real mail server that stores the mails that it receives.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::certificates::{self, Authority};
 use super::{output, server, wait_for};
 
-/// Who may log in, and how, where a login is wanted.
+/// The login that the server requires, if any, and its mechanism.
 pub(crate) const LOGIN: &str = "clerk:s3cret:of/the@post";
 
 /// How the server encrypts.
@@ -106,7 +106,7 @@ impl MailServer {
 
     pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // One that is gone is as dead as it should be.
+            // A process that has already ended needs no signal.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -122,7 +122,7 @@ impl MailServer {
         self.folder.path().join("ca.crt")
     }
 
-    /// Tells the server something by the name of a file.
+    /// Sends the server a command by the name of a file.
     pub(crate) fn command(&self, name: &str) {
         fs::write(self.folder.path().join(name), "").expect("the folder is writable");
     }
@@ -131,7 +131,7 @@ impl MailServer {
         self.folder.path().join(name).exists()
     }
 
-    /// Returns the mails in the order in which they came.
+    /// Returns the mails in the order of arrival.
     pub(crate) fn mails(&self) -> Vec<Mail> {
         let entries = fs::read_dir(self.folder.path()).expect("the folder is there");
         let paths = entries.map(|entry| entry.expect("readable").path());

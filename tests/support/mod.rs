@@ -1,4 +1,4 @@
-//! What the tests share: one server for the whole run, and a database on it for each test.
+//! Shared by the tests: one server for the whole run, and a database on it for each test.
 #![allow(dead_code, reason = "every group of tests uses another part of it")]
 
 pub(crate) mod amount;

@@ -1,4 +1,4 @@
-//! What the programs under test wrote, kept so that it can be searched for secrets when all tests have run.
+//! The output of the programs under test, kept so that it can be searched for secrets when all tests have run.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -13,7 +13,7 @@ pub(crate) fn folder() -> PathBuf {
     tests.ancestors().nth(2).expect("tests are built into deps/").join("test-output")
 }
 
-/// Keeps what a program printed.
+/// Keeps the output of a program.
 pub(crate) fn keep(text: &[u8]) {
     let mut file = open("printed");
     file.write_all(text).expect("the folder is writable");
@@ -31,7 +31,7 @@ pub(crate) fn keep_logs(of: &Path) {
     }
 }
 
-/// Returns a file that keeps what is written to it, for a program that runs in the background.
+/// Returns a file that keeps its content, for a program that runs in the background.
 pub(crate) fn sink() -> File {
     open("background")
 }

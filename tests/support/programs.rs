@@ -71,7 +71,7 @@ pub(crate) fn succeed(command: &mut Command) -> Output {
     output
 }
 
-/// Returns what a program wrote to standard error.
+/// Returns the standard error of a program.
 pub(crate) fn errors(output: &Output) -> String {
     output::keep(&output.stdout);
     output::keep(&output.stderr);
@@ -118,7 +118,7 @@ impl Running {
     }
 
     pub(crate) fn kill(&mut self) {
-        // A process that is gone is as dead as it should be.
+        // A process that has already ended needs no signal.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -246,7 +246,7 @@ impl Pair {
         command
     }
 
-    /// Registers the mover, so that what is inserted from now on is moved.
+    /// Registers the mover, so that events that are inserted from now on are moved.
     pub(crate) fn register(&self) {
         succeed(&mut self.mover(&["--register"]));
     }

@@ -40,7 +40,7 @@ pub(crate) fn uninstall(client: &mut Client) {
     client.batch_execute("drop schema if exists pgq cascade").expect("dropped");
 }
 
-/// Creates a queue that ticks whenever it is asked to, and gives it its first tick.
+/// Creates a queue that ticks on every call, and gives it its first tick.
 pub(crate) fn create(client: &mut Client, queue: &str) {
     pgq::admin::create_queue(client, queue).expect("the queue is new");
     for setting in ["ticker_max_lag", "ticker_idle_period"] {

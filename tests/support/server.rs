@@ -38,7 +38,7 @@ pub(crate) struct Server {
     dir: PathBuf,
     port: u16,
     watchdog: Mutex<Watchdog>,
-    /// Idle sessions of the superuser in `postgres`, for what concerns the whole server.
+    /// Idle sessions of the superuser in `postgres`, for statements about the whole server.
     sessions: Mutex<Vec<Client>>,
 }
 

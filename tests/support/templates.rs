@@ -79,7 +79,7 @@ fn make(server: &Server, name: &str, install: impl FnOnce(&mut Client)) {
     }
     server.create_database(name);
     install(&mut server.client(name));
-    // Whoever is connected to a database keeps others from copying it.
+    // A session that is connected to a database keeps others from copying it.
     server
         .client("postgres")
         .batch_execute(&format!("alter database {name} with allow_connections false"))

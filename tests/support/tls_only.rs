@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use super::certificates::Pem;
 use super::server::Server;
 
-/// What a client says of itself before it is known.
+/// The client's first message before authentication.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Hello {
     pub(crate) name: Option<String>,
@@ -25,7 +25,7 @@ pub(crate) struct Hello {
 
 type Hellos = Arc<Mutex<Vec<Hello>>>;
 
-/// Decrypts what comes on a port of 127.0.0.1 and hands it to a server's socket.
+/// Decrypts connections to a port of 127.0.0.1 and forwards them to a server's socket.
 pub(crate) struct TlsOnly {
     port: u16,
     hellos: Hellos,
@@ -54,7 +54,7 @@ impl TlsOnly {
         self.port
     }
 
-    /// Returns what clients have said since the last call.
+    /// Returns the first messages of clients since the last call.
     pub(crate) fn take_hellos(&self) -> Vec<Hello> {
         std::mem::take(&mut self.hellos.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -83,7 +83,7 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, socket: PathBuf, he
     }
 }
 
-/// Whatever fails is seen by the client.
+/// The client detects every failure.
 async fn pass_on(client: TcpStream, acceptor: &TlsAcceptor, socket: &Path, hellos: &Hellos) {
     let Ok(mut client) = acceptor.accept(client).await else { return };
     let (_, session) = client.get_ref();

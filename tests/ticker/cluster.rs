@@ -3,7 +3,7 @@
 use super::*;
 use crate::support::queues;
 
-/// Writes what a file of pgqd sets, for a server.
+/// Writes the settings of a pgqd file, for a server.
 pub(super) fn lines(server: &Server, more: &str) -> String {
     format!(
         "base_connstr = host={} port={} user=postgres\ninitial_database = template1\nsyslog = 0\n\

@@ -1,4 +1,4 @@
-//! One look and no more: `loop_delay = 0`.
+//! A single round: `loop_delay = 0`.
 
 use fallible_iterator::FallibleIterator;
 
@@ -7,7 +7,7 @@ use super::*;
 use crate::support::programs::{errors, succeed};
 use crate::support::queues;
 
-/// Makes the job of one look at all databases.
+/// Creates the job of a single round over all databases.
 fn once(server: &Server) -> Job {
     Job::of("pgqd", &lines(server, "").replace("ticker_period = 0.02", "ticker_period = 0"))
 }

@@ -1,4 +1,4 @@
-//! Servers that go away and come back.
+//! Outages and failovers of the server.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -1,4 +1,4 @@
-//! Events that come back, although some cannot.
+//! Retried events are redelivered, although some cannot be.
 
 use pgq::schema::Kind;
 use postgres::Client;
@@ -6,7 +6,7 @@ use postgres::Client;
 use super::*;
 use crate::support::{Database, queues, templates};
 
-/// Puts an event of a queue aside, to come back at once.
+/// Schedules the retry of an event of a queue, due at once.
 pub(super) fn put_aside(client: &mut Client, queue: &str) {
     client.execute("select pgq.register_consumer($1, 'reader')", &[&queue]).expect("registered");
     queues::insert(client, queue, 0, 1);
@@ -34,7 +34,7 @@ fn aside(client: &mut Client, queue: &str) -> i64 {
     client.query_one(select, &[&queue]).expect("readable").get(0)
 }
 
-/// Waits until the events of a queue have come back.
+/// Waits until the events of a queue were redelivered.
 #[track_caller]
 pub(super) fn wait_for_return(client: &mut Client, queue: &str) {
     wait_for("the event to come back", || aside(client, queue) == 0);

@@ -52,8 +52,7 @@ fn each_queue_ticks_by_its_own_rules() {
     assert_eq!(last_tick(&mut client, "elsewhere"), before[2]);
 }
 
-/// Counts the calls of the function that ticks a queue, of which there were so many at least, once those who called it
-/// are gone.
+/// Counts the calls of the function that ticks a queue, at least so many, after its callers have disconnected.
 fn calls(client: &mut Client, least: i64) -> i64 {
     let mut number = |select: &str| -> i64 { client.query_one(select, &[]).expect("readable").get(0) };
     let others = "select count(*) from pg_stat_activity \
@@ -200,7 +199,7 @@ fn the_ticks_of_two_tickers_do_not_mix() {
     for kind in [pgq::schema::Kind::Own, pgq::schema::Kind::Extension] {
         let (database, mut client) = templates::installed(kind, "ticker");
         create_eager(&mut client, "q");
-        // What another ticker holds while it ticks.
+        // The lock of another ticker while it ticks.
         let mut holder = database.client();
         let mut hold = holder.transaction().expect("begin");
         hold.execute("select pg_advisory_xact_lock(hashtext('pgq ticker'), -1)", &[]).expect("locked");

@@ -63,8 +63,8 @@ fn it_is_called_for_every_stage_and_each_successful_round() {
     server.stop();
     manager.wait_for("STATUS=databases: 0 ticking, 0 standing by, 1 away");
     wait_for("failed rounds", || job.log().contains("Job job failed"));
-    // A file that is read anew is a message that surely comes, after a round. What the last good round said may
-    // still be on its way before the first of them, nothing before the others.
+    // A reload always sends a message, after a round. The messages of the last successful round may still arrive before
+    // the first of them, none before the others.
     for is_first in [true, false, false] {
         ticker.signal(Signal::SIGHUP);
         loop {

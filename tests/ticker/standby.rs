@@ -7,7 +7,7 @@ use super::*;
 use crate::support::pgbouncer::PgBouncer;
 use crate::support::{Database, templates};
 
-/// What holds the ticker's lock: process, transaction id, oldest snapshot.
+/// The holder of the ticker's lock: process, transaction id, oldest snapshot.
 const HOLDER: &str = "select pid, backend_xid::text, backend_xmin::text, state from pg_locks \
      join pg_stat_activity using (pid) \
      where locktype = 'advisory' and granted and objsubid = 1 and pg_locks.database = \
@@ -19,7 +19,7 @@ fn database() -> (Database, Client) {
     (database, client)
 }
 
-/// One ticks, another stands by; whoever ticks dies three times.
+/// One ticks, another stands by; the active one is killed three times.
 fn take_turns(conninfo: &str, client: &mut Client) {
     let jobs = [Job::new(conninfo, ""), Job::new(conninfo, "")];
     let mut tickers = [jobs[0].start(), Running::start(&mut jobs[0].command(&["--version"]))];
@@ -99,7 +99,7 @@ fn a_ticker_takes_a_lost_lock_again() {
     wait_for_ticks(&mut client, "q", 3);
 }
 
-/// Settings with which a ticker looks for queues once an hour.
+/// Settings with which a ticker checks queues once an hour.
 fn rarely() -> pgq::ticker::TickerSettings {
     let mut settings = pgq::ticker::TickerSettings::default();
     settings.loop_delay = std::time::Duration::from_secs(3600);
@@ -123,7 +123,7 @@ fn a_ticker_that_checks_rarely_takes_over_and_keeps_its_lock() {
     });
 }
 
-/// One ticks until its role may not any more; `revoke` is what else is taken from it.
+/// One ticks until its role loses the right; `revoke` names the other rights that it loses.
 fn make_way(revoke: &str) {
     let (database, mut client) = database();
     let role = format!("fails_{}", crate::support::unique());

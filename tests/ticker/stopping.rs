@@ -90,7 +90,7 @@ fn a_reload_does_not_wait_for_it() {
     amid_a_vacuum(|job, ticker, client| {
         succeed(&mut job.command(&["-r"]));
         job.wait_for("Config reloaded");
-        // With the same settings the ticker just goes on.
+        // With the same settings the ticker continues.
         assert_eq!(job.log().matches("ticking").count(), 1, "{}", job.log());
         job.write("pgqadm", &format!("db = {}\nloop_delay = 0.03\n", db(job)));
         succeed(&mut job.command(&["-r"]));

@@ -21,7 +21,7 @@ impl Consumer for Reporter {
     }
 }
 
-/// A consumer that would look for batches once an hour.
+/// A consumer that would check for batches once an hour.
 fn consumer(database: &Database, settings: Settings) -> (WorkerHandle, Receiver<String>) {
     let (out, received) = channel();
     let worker = Worker::with_settings(&database.conninfo(), settings).loop_delay(HOUR);
@@ -123,7 +123,7 @@ fn ticks_do_not_wait_for_a_notification_that_waits() {
     create_eager(&mut client, "q");
     let ticker = Ticker::new(&server.conninfo("postgres")).spawn().expect("up");
     wait_for_ticks(&mut client, "q", 2);
-    // Its commit waits for a standby that does not come, and keeps everybody's notifications.
+    // Its commit waits for a standby that does not exist, and delays the notifications of all sessions.
     let mut waiting = server.client("postgres");
     let token = waiting.cancel_token();
     let notify = "set synchronous_commit = on; create table waiting (); notify x";

@@ -150,7 +150,7 @@ fn an_authority_for_certain_names() {
     let cases: [NameCase<'_>; 7] = [
         (&["db.example"], "db", "db.example", same(BOTH)),
         (&["db.example"], "localhost", "localhost", same(CHAIN)),
-        // OpenSSL takes a common name for one of a server only where it has a dot.
+        // OpenSSL takes a common name for one of a server only if it has a dot.
         (&[], "localhost", "localhost", limited(CHAIN, BOTH)),
         (&[], "db.elsewhere", "db.elsewhere", limited(CHAIN, NEITHER)),
         (&["127.0.0.1"], "db.elsewhere", "127.0.0.1", limited(BOTH, NEITHER)),

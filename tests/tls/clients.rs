@@ -1,4 +1,4 @@
-//! When connections are encrypted, and how clients prove who they are.
+//! Encryption of connections, and authentication of clients.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -21,7 +21,7 @@ const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", 
 /// Returns whether the connection is encrypted.
 const ENCRYPTED: &str = "select ssl::text from pg_stat_ssl where pid = pg_backend_pid()";
 
-/// A server that encrypts, and a folder with what clients have.
+/// A server that encrypts, and a folder with the clients' files.
 struct Encrypted {
     server: Server,
     folder: TempDir,

@@ -1,4 +1,4 @@
-//! Installing over what an ordinary role has made, or has laid into what is there.
+//! Installing over schemas and objects that an ordinary role has created.
 
 use pgq::schema::{self, Kind};
 use pgq_ext::schema as ext;
@@ -95,7 +95,7 @@ fn the_own_schema_of_a_lesser_role_is_for_that_role_alone() {
     schema::install_as(&mut client, None).expect("its owner brings it up to date");
 }
 
-/// What is laid into a schema that has passed to a superuser since: each kind of code that an installation or a
+/// Objects that were created in a schema that now belongs to a superuser: each kind of code that an installation or a
 /// statement of PgQ's would run.
 #[test]
 fn objects_of_a_lesser_role_in_an_adopted_schema_are_found() {

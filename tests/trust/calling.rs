@@ -1,4 +1,5 @@
-//! What a superuser calls in a stranger's schemas, as a consumer or as a mover, and as whom a database makes it do so.
+//! The functions that a superuser calls in foreign schemas, as a consumer or as a mover, and the role that a database
+//! sets for it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -113,7 +114,8 @@ fn a_running_consumer_checks_each_connection() {
     scene.assert_nothing_was_run();
 }
 
-/// Whoever owns a database says which role its sessions have; a superuser's can take its own back, as any code may.
+/// The owner of a database sets the role of its sessions; a superuser's session can reset its role, as any code in it
+/// may.
 #[test]
 fn a_role_that_the_database_sets_does_not_protect_a_superuser() {
     let mut scene = Scene::create("calling");
@@ -154,7 +156,7 @@ fn a_role_that_the_database_sets_does_not_protect_a_superuser() {
     }
     scene.assert_nothing_was_run();
 
-    // Whom the role's code can take nothing from may work as that role.
+    // A session without further rights may work as that role.
     let member = format!("member_{}", crate::support::unique());
     scene.boss.batch_execute(&format!("create role {member} login in role {role}")).expect("created");
     let conninfo = scene.database.conninfo().replace("user=postgres", &format!("user={member}"));

@@ -1,4 +1,4 @@
-//! Default privileges that give away, or hold back, what PgQ's documentation does not say.
+//! Default privileges that grant, or withhold, rights in a way that PgQ's documentation does not describe.
 
 use pgq::schema::{self, Change, Kind};
 use postgres::Client;
@@ -25,8 +25,8 @@ fn rights(client: &mut Client) -> Vec<String> {
     client.query(RIGHTS, &[]).expect("readable").iter().map(|row| row.get(0)).collect()
 }
 
-/// Sets default privileges that give everything to a role, some of it in a schema only, and hold back what
-/// PostgreSQL gives to everybody.
+/// Sets default privileges that give everything to a role, some of it in a schema only, and withhold the rights that
+/// PostgreSQL gives to all roles.
 fn make_hostile(client: &mut Client, role: &str) {
     client
         .batch_execute(&format!(
@@ -71,7 +71,7 @@ fn rights_are_the_same_whatever_default_privileges_say() {
         make_hostile(&mut scene.boss, &scene.role);
         install(&mut scene.boss, kind);
         assert_same(&expected, &rights(&mut scene.boss));
-        // Once more, over what is there, by the schema's own function and by an administrator.
+        // Once more, over the existing schema, by its own function and by an administrator.
         install_again(&mut scene, kind);
         assert_same(&expected, &rights(&mut scene.boss));
     }
@@ -110,8 +110,8 @@ fn default_privileges_in_the_schema_grant_nothing_either() {
     }
 }
 
-/// What an older release, or a program that is not ours, has let through is mended; what an administrator has granted
-/// stays.
+/// Rights that leaked by an older release, or by another program, are revoked; rights that an administrator has granted
+/// stay.
 #[test]
 fn an_update_revokes_leaked_rights_and_keeps_granted_ones() {
     for kind in [Kind::Own, Kind::Extension] {

@@ -1,4 +1,4 @@
-//! What happens while an installation waits for its lock.
+//! Schemas that appear while an installation waits for its lock.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -14,7 +14,8 @@ fn is_waiting(client: &mut Client) -> bool {
     client.query_one(waiting, &[]).expect("answers").get(0)
 }
 
-/// Lets an installation wait, creates a schema meanwhile as the ordinary role, and returns what became of it.
+/// Makes an installation wait, creates a schema meanwhile as the ordinary role, and returns the result of the
+/// installation.
 fn meet(
     scene: &mut Scene,
     lock: &str,
@@ -35,7 +36,7 @@ fn meet(
 
 fn psql(scene: &Scene, script: &str) -> std::process::Child {
     let mut command = scene.database.server().client_program("psql");
-    // Snapshots that are kept would not see what has come meanwhile.
+    // Snapshots that are kept would not contain the schemas that were created meanwhile.
     command.env("PGOPTIONS", "-c default_transaction_isolation=serializable");
     command.args(["-X", "-q", "-1", &scene.database.conninfo()]);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -156,7 +156,7 @@ fn the_owner_may_have_the_tickers_rights() {
     scene.boss.batch_execute("reset role").expect("reset");
 }
 
-/// What a queue asks for is run with the ticker's rights, whoever has asked.
+/// Extra maintenance of a queue is run with the ticker's rights, regardless of the role that has set it.
 #[test]
 fn a_queue_does_not_have_a_lesser_roles_function_run() {
     for kind in [Kind::Own, Kind::Extension] {
@@ -190,7 +190,7 @@ fn a_queue_does_not_have_a_lesser_roles_function_run() {
     }
 }
 
-/// The extension's maintenance reads tables of these schemas before anybody asks whose they are.
+/// The extension's maintenance reads tables of these schemas before their owner is checked.
 #[test]
 fn maintenance_of_the_extension_reads_no_foreign_tables() {
     let mut scene = Scene::of(Database::create_with_extension("ticking"));

@@ -1,4 +1,4 @@
-//! What the display shows, and what keys do.
+//! The content of the display, and the effect of keys.
 
 use super::*;
 use crate::support::wait_for;

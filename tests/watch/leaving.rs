@@ -81,7 +81,7 @@ fn the_shell_has_the_terminal_while_the_program_and_its_wrapper_are_stopped() {
     assert_eq!(terminal.errors(), "");
 }
 
-/// Nobody could let it go on.
+/// No process could continue it.
 #[test]
 fn without_a_shell_that_waits_it_is_not_stopped() {
     let (database, mut client) = shop();

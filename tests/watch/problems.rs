@@ -1,4 +1,4 @@
-//! The display shows what does not fit in the database, and strangers that hold locks.
+//! The display shows inconsistencies of the database, and unrelated sessions that hold locks.
 
 use super::*;
 use crate::support::server::Server;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::{output, programs, wait_for};
 
-/// What the shell below the program prints when the program has ended, before the exit status.
+/// The text that the shell below the program prints when the program has ended, before the exit status.
 const ENDED: &str = "ended with ";
 
 /// A tmux server with one window, ended together with this value.
@@ -33,7 +33,7 @@ impl Terminal {
     pub(crate) fn run_with(program: &str, conninfo: &str, arguments: &str, variables: &str) -> Terminal {
         let terminal = Terminal::create(conninfo);
         let program = programs::program(program);
-        // The shell in the middle becomes the program, so that its process id is known.
+        // The shell in the middle becomes the program, so that the process id is that of the program.
         let script = format!(
             "stty -a > before; echo before; \
              {variables} sh -c 'echo $$ > pid; exec \"$0\" \"$@\"' '{}' {arguments}; \
@@ -44,7 +44,7 @@ impl Terminal {
         terminal
     }
 
-    /// Opens a terminal with an interactive shell, where `./wrapper` is a script that runs `pgqadm` as its child.
+    /// Opens a terminal with an interactive shell, in which `./wrapper` is a script that runs `pgqadm` as its child.
     pub(crate) fn open_shell(conninfo: &str, arguments: &str) -> Terminal {
         let terminal = Terminal::create(conninfo);
         let program = programs::program("pgqadm");
@@ -77,13 +77,13 @@ impl Terminal {
         self.tmux(&[&["send-keys"], keys].concat());
     }
 
-    /// Returns what is on the screen.
+    /// Returns the content of the screen.
     pub(crate) fn screen(&self) -> String {
         let output = self.tmux(&["capture-pane", "-p"]);
         String::from_utf8(output.stdout).expect("text")
     }
 
-    /// Returns what is on the screen, with the sequences that colour it.
+    /// Returns the content of the screen, with the sequences that colour it.
     pub(crate) fn colored(&self) -> String {
         String::from_utf8(self.tmux(&["capture-pane", "-p", "-e"]).stdout).expect("text")
     }
@@ -127,8 +127,8 @@ impl Terminal {
         (state.starts_with('1'), state.trim_end().ends_with('1'))
     }
 
-    /// Waits until the program has ended and returns its status, when the terminal is as it was before: the
-    /// screen, the cursor and what the terminal does with keys.
+    /// Waits until the program has ended and returns its status, when the terminal is as it was before: the screen, the
+    /// cursor and the input mode.
     #[track_caller]
     pub(crate) fn wait_for_end(&self) -> String {
         let screen = self.wait_for_text(ENDED);
@@ -140,7 +140,7 @@ impl Terminal {
         status.to_owned()
     }
 
-    /// Returns what the program wrote to standard error.
+    /// Returns the standard error of the program.
     pub(crate) fn errors(&self) -> String {
         self.file("errors")
     }
@@ -180,7 +180,7 @@ pub(crate) fn unwrapped(screen: &str) -> String {
 impl Drop for Terminal {
     fn drop(&mut self) {
         output::keep(self.errors().as_bytes());
-        // One that is gone needs no end.
+        // A program that has already ended is not killed.
         let _ = self.command().arg("kill-server").output();
     }
 }

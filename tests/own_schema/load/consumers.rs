@@ -116,7 +116,7 @@ impl Consumer {
         assert!(outrun && (self.name == "twice" || self.sub.is_some()), "{}: {message}", self.name);
     }
 
-    /// A subconsumer takes what the others have open for dead every now and then.
+    /// A subconsumer sometimes considers the owners of open batches dead.
     fn next_batch(&self, client: &mut Client, numbers: &mut Numbers) -> Option<i64> {
         let answer = match self.sub {
             None if self.slow > 0 => {

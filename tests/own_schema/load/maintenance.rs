@@ -1,4 +1,4 @@
-//! Ticks, rotation and events that come back.
+//! Ticks, rotation and retried events.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;

@@ -25,7 +25,7 @@ struct Producer<'a> {
     committed: [BTreeSet<i64>; 2],
 }
 
-/// Inserts until it is time to end; returns what was committed.
+/// Inserts until it is time to end; returns the committed events.
 pub(super) fn run(load: &Load, seed: u64) -> [BTreeSet<i64>; 2] {
     let numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let committed = [BTreeSet::new(), BTreeSet::new()];
@@ -38,7 +38,7 @@ pub(super) fn run(load: &Load, seed: u64) -> [BTreeSet<i64>; 2] {
             .transaction(&mut events)
             .and_then(|()| producer.end(&format!("p{seed}_{turn}"), &mut events));
         if let Err(error) = ended {
-            // What a snapshot that is older than a rotation gets, and what is not serializable.
+            // The errors for a snapshot older than a rotation, and for a serialization failure.
             assert_eq!(error.code(), Some(&SqlState::T_R_SERIALIZATION_FAILURE), "{error:?}");
             producer.execute("rollback").expect("rolled back");
             count(&load.counts.refused);

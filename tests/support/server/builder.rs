@@ -1,4 +1,4 @@
-//! What a server is started with.
+//! The settings of a server.
 
 use std::fs;
 use std::io::{self, Write};
@@ -44,7 +44,7 @@ impl Builder {
         self
     }
 
-    /// Takes a version that offers the extension `pgq`, whatever `PG_BINDIR` names. Defaults to that one.
+    /// Takes a version that offers the extension `pgq`, regardless of `PG_BINDIR`. Defaults to that of `PG_BINDIR`.
     pub(crate) fn with_pgq(mut self) -> Builder {
         self.with_pgq = true;
         self

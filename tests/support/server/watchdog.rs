@@ -17,14 +17,14 @@ const ENVIRONMENT: [(&str, &str); 3] =
     [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("LC_ALL", "C"), ("TZ", "UTC")];
 const REMOVAL_LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
-/// The folder of a file system in memory, where thousands of small files cost a tenth of the time.
+/// The folder of a file system in memory, on which thousands of small files cost a tenth of the time.
 const MEMORY: &str = "/dev/shm";
 /// The servers of a whole run need less.
 const LEAST_ROOM: u64 = 4 << 30;
 /// A socket's path may have 107 bytes; `/pgq.XXXXXX/.s.PGSQL.NNNNN` follows this part of it.
 const LONGEST_BASE: usize = 80;
 
-/// Where a server has its files.
+/// The location of a server's files.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Place {
     /// In memory if there is enough of it.
@@ -41,7 +41,7 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts a script as the watchdog of what is in `bindir`, and returns it with the folder that it created.
+    /// Starts a script as the watchdog of the server in `bindir`, and returns it with the folder that it created.
     pub(crate) fn spawn(script: &str, bindir: &Path, place: Place) -> io::Result<(Watchdog, PathBuf)> {
         let mut process = command(script, bindir, place)?.spawn()?;
         let commands = process.stdin.take();

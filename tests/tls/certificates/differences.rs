@@ -29,7 +29,7 @@ impl Difference {
         Difference::Wildcard,
     ];
 
-    /// Returns what the row begins with.
+    /// Returns the beginning of the row.
     fn key(self) -> &'static str {
         match self {
             Difference::Version1 => "version 1",
