@@ -114,9 +114,9 @@ fn events_arrive_as_they_were_sent() {
     // Without a flush, they are written after the delay.
     wait_for("both events", || producer.stats().committed == 2);
     let rows = queues::events(&mut client, QUEUE);
-    let odd = Some(UNUSUAL.to_owned());
+    let unusual = Some(UNUSUAL.to_owned());
     let time = Some("2007-10-19 20:59:59+00".to_owned());
-    assert_eq!(rows[0], [odd.clone(), odd.clone(), None, Some(String::new()), odd, None, time]);
+    assert_eq!(rows[0], [unusual.clone(), unusual.clone(), None, Some(String::new()), unusual, None, time]);
     assert_eq!(rows[1][..6], [const { None }; 6]);
 }
 
@@ -145,7 +145,7 @@ fn a_full_buffer_holds_senders_back() {
             );
             assert!(accepted.load(Ordering::SeqCst) <= 10);
             assert_eq!(producer.stats().sent, 10);
-            held.rollback().expect("let go");
+            held.rollback().expect("rolled back");
         });
         producer.close().expect("all are committed");
         assert_eq!(data(&mut client), numbers(0..100));
@@ -169,7 +169,7 @@ fn a_connection_that_is_lost_before_the_commit_loses_nothing() {
             client.execute(cut, &[]).expect("cut off");
             wait_for("the failure", || producer.stats().failed == n + 1);
             assert_eq!(producer.stats().buffered, 1);
-            held.rollback().expect("let go");
+            held.rollback().expect("rolled back");
             producer.flush().expect("committed the next time");
         }
         assert_eq!(data(&mut client), numbers(0..3));
@@ -284,7 +284,7 @@ fn patience_has_an_end() {
     assert_eq!(error.to_string(), "events were not committed within 0.0 s (queue `queue`)");
     let left = producer.close().expect_err("held");
     assert_eq!(left.events(), [event(0), event(1), event(2)]);
-    held.rollback().expect("let go");
+    held.rollback().expect("rolled back");
     assert_eq!(data(&mut client), numbers(0..0), "the attempt was cancelled");
 }
 
@@ -300,7 +300,7 @@ fn a_flush_reports_why_the_server_is_unavailable() {
     server.stop();
     producer.send(event(0)).expect("accepted");
     wait_for("a failure", || producer.stats().failed > 0);
-    let error = producer.flush().expect_err("away");
+    let error = producer.flush().expect_err("unavailable");
     assert!(error.is_connection() && error.queue() == Some(QUEUE), "{error:?}");
     producer.send(event(1)).expect("there is room");
     server.start_again();

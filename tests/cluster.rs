@@ -63,7 +63,7 @@ impl Traces {
     }
 }
 
-/// Returns the command that runs a test in a process of its own, with the default actions for signals.
+/// Returns the command that runs a test in a process of its own, with the default action for SIGINT.
 fn this_test_again(name: &str, part: &str) -> Command {
     let mut command = Command::new("env");
     command.arg("--default-signal=INT").arg(env::current_exe().expect("the path of this program"));

@@ -17,7 +17,7 @@ const FACTS: &str = "select concat_ws(' ', current_user, current_database(), coa
      current_setting('datestyle'), current_setting('geqo'), current_setting('work_mem'), \
      current_setting('client_encoding'))";
 
-/// A server that asks the role `locked` for its password, and a home folder for programs.
+/// A server that requires a password from the role `locked`, and a home folder for programs.
 struct Bench {
     server: Server,
     home: TempDir,

@@ -53,8 +53,8 @@ fn every_page_size_reads_every_event_once() {
 fn an_event_has_every_column() {
     let (_database, mut client) = queues::database("columns", QUEUE);
     let subscription = subscribe(&mut client, |_| ());
-    let odd = NewEvent::new(UNUSUAL, UNUSUAL).extra([Some(UNUSUAL), None, Some(""), Some("\\N")]);
-    let id = pgq::insert_new_event(&mut client, QUEUE, &odd).expect("inserted");
+    let unusual = NewEvent::new(UNUSUAL, UNUSUAL).extra([Some(UNUSUAL), None, Some(""), Some("\\N")]);
+    let id = pgq::insert_new_event(&mut client, QUEUE, &unusual).expect("inserted");
     pgq::insert_new_event(&mut client, QUEUE, &NewEvent::default()).expect("inserted");
     queues::tick(&mut client, QUEUE);
     let mut batch = open(&mut client, &subscription);
@@ -195,7 +195,7 @@ fn processes_of_one_name_that_race_for_batches_share_them_out() {
                     .execute("insert into seen values ($1, $2)", &[&event.id(), &id])
                     .expect("inserted");
             }
-            batch.finish().expect("nobody takes an open batch away");
+            batch.finish().expect("an open batch stays with its consumer");
         }
     };
     std::thread::scope(|scope| {
@@ -218,7 +218,7 @@ fn a_batch_that_somebody_else_finished_is_rolled_back() {
     let db = batch.db().expect("a transaction is open");
     db.execute("insert into done values (1)", &[]).expect("inserted");
     database.client().execute("select pgq.finish_batch($1)", &[&batch.info().id]).expect("finished");
-    let error = batch.finish().expect_err("it was taken away");
+    let error = batch.finish().expect_err("another session has finished it");
     assert!(error.to_string().contains("somebody else"), "{error}");
     let done: i64 = client.query_one("select count(*) from done", &[]).expect("readable").get(0);
     assert_eq!(done, 0);

@@ -61,7 +61,7 @@ fn a_daemon_starts_works_and_stops() {
     wait_moved(&pair, 100);
 
     succeed(&mut pair.mover(&["-s"]));
-    wait_for("the pidfile to go", || !pair.pidfile().exists());
+    wait_for("the removal of the pidfile", || !pair.pidfile().exists());
     let nothing = succeed(&mut pair.mover(&["-s"]));
     assert!(errors(&nothing).contains("the process is not running"), "{}", errors(&nothing));
     pair.assert_moved();

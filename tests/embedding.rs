@@ -45,7 +45,7 @@ fn the_host_reads_the_counters_and_stops_the_worker() {
     assert_eq!(totals.failed, 0);
     assert!(totals.last_round.is_some());
     assert_eq!(totals.stats.get("count"), Some(Stat::Count(3 * totals.rounds)));
-    worker.join().expect("stopped as asked");
+    worker.join().expect("stopped");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn an_abort_cancels_the_statement() {
         client.query_one(sql, &[]).expect("readable").get::<_, i64>(0) == 1
     });
     wait_for("the end", || worker.abort());
-    worker.join().expect("ended as asked");
+    worker.join().expect("ended");
     assert_eq!(rounds.load(Ordering::Relaxed), 1);
 }
 
@@ -124,7 +124,7 @@ fn several_workers_run_side_by_side_and_touch_nothing_global() {
     assert_eq!(log::max_level(), log::LevelFilter::Off, "a logger was installed");
     for worker in workers {
         worker.stop();
-        worker.join().expect("stopped as asked");
+        worker.join().expect("stopped");
     }
 }
 

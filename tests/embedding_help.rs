@@ -157,19 +157,19 @@ fn a_stop_has_a_deadline() {
 
     let (worker, _go) = start(true);
     assert!(worker.stop_within(Duration::from_millis(1)), "the statement is cancelled");
-    worker.join().expect("ended as asked");
+    worker.join().expect("ended");
     assert_eq!(position(&mut client), before);
 
     let (worker, go) = start(false);
     assert!(!worker.stop_within(Duration::from_millis(1)), "nobody can interrupt it");
     drop(go);
-    worker.join().expect("ended as asked");
+    worker.join().expect("ended");
     assert_eq!(position(&mut client), before);
 
     let (worker, go) = start(false);
     go.send(()).expect("it waits");
     assert!(worker.stop_within(Duration::from_secs(60)), "the batch is done");
-    worker.join().expect("ended as asked");
+    worker.join().expect("ended");
     assert_ne!(position(&mut client), before);
 }
 

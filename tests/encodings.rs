@@ -78,11 +78,12 @@ fn a_mover_moves_the_bytes_of_databases_without_an_encoding() {
 /// Byte 0x81 of WIN1252 stands for nothing in Unicode.
 #[test]
 fn a_mover_moves_the_bytes_of_databases_with_the_same_encoding() {
-    for (encoding, odd) in [("WIN1252", "\\x81fc8d"), ("LATIN1", "\\x81fcff"), ("EUC_JP", "\\xa1a1fcfc")] {
+    for (encoding, unusual) in [("WIN1252", "\\x81fc8d"), ("LATIN1", "\\x81fcff"), ("EUC_JP", "\\xa1a1fcfc")]
+    {
         let ((source, mut from), (target, mut to)) = (Encoded::create(encoding), Encoded::create(encoding));
         let (_folder, mover) = mover(&source, &target);
         succeed(&mut mover(&["--register"]));
-        for bytes in [odd, "plain", "\\x2061"] {
+        for bytes in [unusual, "plain", "\\x2061"] {
             let insert =
                 "select pgq.insert_event('q', 't', convert_from($1::text::bytea, getdatabaseencoding()))";
             from.execute(insert, &[&bytes]).expect("inserted");

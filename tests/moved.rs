@@ -81,7 +81,7 @@ impl Place {
 
 fn stop(ticker: TickerHandle) {
     ticker.stop();
-    ticker.join().expect("stopped as asked");
+    ticker.join().expect("stopped");
 }
 
 fn folder(conninfo: &str) -> TempDir {

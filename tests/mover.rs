@@ -181,19 +181,19 @@ fn names_may_hold_any_character() {
     let mut source = pair.source_client();
     let mut target = pair.target_client();
     // A line of the file cannot hold the control characters, and doubles its percent signs.
-    let odd = "o'dd \"queue\" \\ %s $1 ünïcødé 🐘 日本";
-    queues::create(&mut source, odd);
-    queues::create(&mut target, odd);
-    let escaped = odd.replace('%', "%%");
+    let unusual = "o'dd \"queue\" \\ %s $1 ünïcødé 🐘 日本";
+    queues::create(&mut source, unusual);
+    queues::create(&mut target, unusual);
+    let escaped = unusual.replace('%', "%%");
     pair.write_ini(&format!("consumer_name = {escaped}\n"));
     let set = |key: &str| format!("{key}={escaped}");
     let (queue, dst) = (set("pgq_queue_name"), set("dst_queue_name"));
     let switches = ["--set", &queue, "--set", &dst, "--set", "loop_delay=0"];
     crate::support::programs::succeed(&mut pair.mover(&switches));
-    queues::insert(&mut source, odd, 0, 10);
-    queues::tick(&mut source, odd);
+    queues::insert(&mut source, unusual, 0, 10);
+    queues::tick(&mut source, unusual);
     crate::support::programs::succeed(&mut pair.mover(&switches));
-    assert_eq!(queues::events(&mut source, odd), queues::events(&mut target, odd));
-    assert_eq!(queues::count(&mut target, odd), 10);
-    queues::position(&mut source, odd, odd);
+    assert_eq!(queues::events(&mut source, unusual), queues::events(&mut target, unusual));
+    assert_eq!(queues::count(&mut target, unusual), 10);
+    queues::position(&mut source, unusual, unusual);
 }

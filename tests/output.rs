@@ -20,6 +20,6 @@ fn no_program_has_logged_a_secret() {
         received.extend(text.lines().filter(|line| line.contains(output::SECRET)).map(str::to_owned));
     }
     assert!(size > 10_000, "{size} bytes in {} are not what the tests write", folder.display());
-    assert!(refused > 0, "the programs that were given wrong passwords have left no word");
+    assert!(refused > 0, "the programs that were given wrong passwords have logged nothing");
     assert!(received.is_empty(), "{received:#?}");
 }

@@ -63,7 +63,7 @@ fn a_lost_position_is_an_error_with_the_numbers_and_rewind_repairs_it() {
     pair.drain();
     let second = batch(&mut source, 10);
     // The source claims to be further than the target is.
-    pgq::admin::register_consumer_at(&mut source, SOURCE_QUEUE, JOB, second).expect("moved on");
+    pgq::admin::register_consumer_at(&mut source, SOURCE_QUEUE, JOB, second).expect("moved forward");
     let third = batch(&mut source, 20);
     let output = pair.mover(&["--set", "loop_delay=0"]).output().expect("starts");
     assert_eq!(output.status.code(), Some(1));

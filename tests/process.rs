@@ -89,7 +89,7 @@ fn a_daemon_that_does_not_start_reports_the_reason() {
 /// Starts a job in a certain state, sends a signal, and returns how it ended.
 fn ended_by(job: &TestJob, signal: Signal, ready: impl FnMut() -> bool) -> (Option<i32>, bool) {
     let mut running = job.start(&[]);
-    wait_for("the state in which the signal comes", ready);
+    wait_for("the state for the signal", ready);
     running.signal(signal);
     (running.wait(), job.path().join("job.pid").exists())
 }

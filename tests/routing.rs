@@ -21,7 +21,7 @@ const TABLE: &str = r#"create table "Odd t" (id bigint primary key, name text, y
 
 /// A row, whichever trigger wrote it.
 #[derive(Debug, Deserialize, PartialEq)]
-struct Odd {
+struct UnusualRow {
     id: i64,
     name: Option<String>,
     yes: bool,
@@ -98,7 +98,7 @@ fn check_rows(kind: Kind, function: &str) {
     let operations: Vec<_> = changes.iter().map(pgq::payload::Change::operation).collect();
     assert_eq!(operations, [Operation::Insert, Operation::Update, Operation::Delete, Operation::Truncate]);
     assert!(changes.iter().all(|change| change.table() == "public.Odd t"));
-    let first = Odd {
+    let first = UnusualRow {
         id: 9_007_199_254_740_993,
         name: Some("a&b=ü".to_owned()),
         yes: true,
@@ -111,10 +111,10 @@ fn check_rows(kind: Kind, function: &str) {
         local: Some("2024-01-01T10:00:00".parse().expect("a time")),
         raw: Some(vec![0, 255]),
     };
-    assert_eq!(changes[0].row::<Odd>().expect("valid"), first);
-    assert_eq!(changes[0].old_row::<Odd>().expect("valid"), None);
-    assert_eq!(changes[1].old_row::<Odd>().expect("valid"), Some(first));
-    let second: Odd = changes[1].row().expect("valid");
+    assert_eq!(changes[0].row::<UnusualRow>().expect("valid"), first);
+    assert_eq!(changes[0].old_row::<UnusualRow>().expect("valid"), None);
+    assert_eq!(changes[1].old_row::<UnusualRow>().expect("valid"), Some(first));
+    let second: UnusualRow = changes[1].row().expect("valid");
     assert_eq!((second.name.as_deref(), second.yes, second.real, second.tags.len()), (None, false, 0.5, 0));
     for change in &changes[..3] {
         assert_eq!(change.key_columns().collect::<Vec<_>>(), ["id"]);
@@ -251,7 +251,7 @@ fn types_and_tables_have_handlers_and_the_policy_takes_their_errors() {
         assert_eq!(tagged, (1, 2), "the order is retried, the other table and type are failed");
         let order = r#"{"op":"INSERT","table":["shop","orders"],"pkey":["id"]}"#;
         assert_eq!(*calls.lock().expect("free"), ["insert {'id': '1'}", order, "welcome x"]);
-        assert_eq!(done(&mut client), ["x"], "what a failed handler wrote is gone");
+        assert_eq!(done(&mut client), ["x"], "writes of a failed handler are rolled back");
         let failed = pgq::admin::failed_events(&mut client, QUEUE, CONSUMER, None, 0).expect("listed");
         let reasons: Vec<_> = failed.iter().filter_map(pgq::admin::FailedEvent::reason).collect();
         assert_eq!(

@@ -51,13 +51,13 @@ fn events_belong_to_the_callers_transaction() {
 fn bulk_and_single_inserts_write_the_same_as_the_blocking_ones() {
     let (database, mut client) = queues::database("awaiting", QUEUE);
     let time = "2007-10-19T20:59:59Z".parse().expect("a time");
-    let odd = NewEvent::new(UNUSUAL, UNUSUAL).extra([None, Some(""), Some(UNUSUAL), None]);
-    let events = [odd, NewEvent::default()];
+    let unusual = NewEvent::new(UNUSUAL, UNUSUAL).extra([None, Some(""), Some(UNUSUAL), None]);
+    let events = [unusual, NewEvent::default()];
     for queue in ["single", "awaited"] {
         queues::create(&mut client, queue);
     }
-    pgq::bulk_insert(&mut client, QUEUE, [odd.time(time), events[1]]).expect("inserted");
-    let refused = pgq::insert_new_event(&mut client, "single", &odd.time(time)).expect_err("a time");
+    pgq::bulk_insert(&mut client, QUEUE, [unusual.time(time), events[1]]).expect("inserted");
+    let refused = pgq::insert_new_event(&mut client, "single", &unusual.time(time)).expect_err("a time");
     assert!(refused.kind() == pgq::ErrorKind::Usage, "{refused:?}");
     events.iter().for_each(|event| {
         pgq::insert_new_event(&mut client, "single", event).expect("inserted");
@@ -65,7 +65,7 @@ fn bulk_and_single_inserts_write_the_same_as_the_blocking_ones() {
     let conninfo = database.conninfo();
     run(async move {
         let mut client = connect(&conninfo).await;
-        let timed = [odd.time(time), events[1]];
+        let timed = [unusual.time(time), events[1]];
         assert_eq!(bulk_insert(&mut client, QUEUE, timed).await.expect("inserted"), 2);
         let refused = insert_new_event(&client, "awaited", &timed[0]).await.expect_err("a time");
         assert!(refused.kind() == pgq::ErrorKind::Usage, "{refused:?}");
@@ -214,7 +214,7 @@ fn a_full_buffer_suspends_a_task_and_does_not_block_its_thread() {
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
     });
-    held.rollback().expect("let go");
+    held.rollback().expect("rolled back");
     runtime.block_on(async {
         waiting.await.expect("no panic").expect("accepted");
         producer.flush_async().await.expect("committed");

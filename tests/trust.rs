@@ -44,7 +44,7 @@ impl Scene {
                      $$ begin insert into public.proof values (current_user); return 1; end $$; \
                  grant usage on schema app to public",
             )
-            .expect("laid");
+            .expect("created");
         scene
     }
 

@@ -52,7 +52,7 @@ fn a_worker_takes_events_and_stops() {
     assert_eq!(receive(&received, 10), expected);
     assert!(!worker.is_finished());
     worker.stop();
-    worker.join().expect("stopped as asked");
+    worker.join().expect("stopped");
     assert!(received.recv().is_err(), "the consumer is gone");
 }
 
@@ -101,7 +101,7 @@ fn an_abort_cancels_the_running_statement() {
         client.query_one(sql, &[]).expect("readable").get(0)
     });
     worker.abort();
-    worker.join().expect("ended as asked");
+    worker.join().expect("ended");
     assert!(queues::position(&mut client, QUEUE, "sleeper").1.is_some(), "the batch stays open");
 }
 

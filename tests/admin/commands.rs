@@ -92,7 +92,7 @@ fn bash_completes_commands_and_their_arguments() {
     assert_eq!(completed("pgqadm adm.ini drop q --fo"), "--force");
     assert_eq!(completed("pgqadm adm.ini register q c --a"), "--at");
     assert_eq!(completed("pgqadm --qu"), "--quiet");
-    assert_eq!(completed("pgqadm dr"), "", "the config file comes first");
+    assert_eq!(completed("pgqadm dr"), "", "the config file is first");
     assert_eq!(completed("pgqadm --set a = b ad"), "adm.ini");
     assert_eq!(completed("pgqadm adm.ini failed "), "list count retry delete purge");
     assert_eq!(completed("pgqadm adm.ini install --schema = o"), "own");
@@ -121,7 +121,7 @@ fn fish_completes_commands_and_their_arguments() {
     assert_eq!(completed("pgqadm adm.ini failed purge q c --ol"), "--older-than");
     assert_eq!(completed("pgqadm adm.ini drop q --a"), "");
     assert_eq!(completed("pgqadm adm.ini drop q --fo"), "--force");
-    assert_eq!(completed("pgqadm dr"), "", "the config file comes first");
+    assert_eq!(completed("pgqadm dr"), "", "the config file is first");
     assert_eq!(completed("pgqadm adm.ini --qu"), "--quiet");
     assert_eq!(completed("pgqadm adm.ini failed "), "count delete list purge retry");
 }

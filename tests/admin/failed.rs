@@ -42,8 +42,9 @@ fn failed_events_are_listed_one_on_a_line() {
         assert_eq!((lines.len(), log.as_str()), (4, ""), "{out}");
         assert_eq!(lines[0], "id\tfailed\tretries\ttype\textra1\treason\tdata");
         assert!(lines[1].starts_with("1\t") && lines[1].ends_with("Z\t2\ttype\t\\N\twhy\tevent 1"), "{out}");
-        let odd = "2\t2026-01-02T03:04:05Z\t2\ttype\ta\\tb\t\\N\to'dd \"queue\" \\\\ %s $1 \\t\\n\\u{1}ünï";
-        assert!(lines[2].starts_with(odd), "{out}");
+        let unusual =
+            "2\t2026-01-02T03:04:05Z\t2\ttype\ta\\tb\t\\N\to'dd \"queue\" \\\\ %s $1 \\t\\n\\u{1}ünï";
+        assert!(lines[2].starts_with(unusual), "{out}");
         assert_eq!(place.done(&["failed", "count", "q", "c"]).0, "3\n");
     }
 }

@@ -53,7 +53,7 @@ const STATE: &str =
     "select (select count(*) from pgq.failed_queue) || ' at ' || sub_last_tick from pgq.subscription";
 
 /// Gives a consumer an event that waits for a retry.
-fn put_aside(client: &mut Client, consumer: &str) {
+fn schedule_retry(client: &mut Client, consumer: &str) {
     client
         .execute(
             "select pgq.event_retry_raw('q', $1, now(), 7, now(), 1, 't', 'd', null, null, null, null)",
@@ -72,7 +72,7 @@ fn a_queue_is_dropped_after_a_yes_only() {
         place.done(&["create", "q", "r"]);
         place.done(&["register", "q", "a"]);
         queues::insert(&mut place.client, "q", 1, 1);
-        put_aside(&mut place.client, "a");
+        schedule_retry(&mut place.client, "a");
         for typed in NO {
             let (status, shown) = answered(&place, &["drop", "q"], typed);
             assert_eq!(status, Some(1), "{typed:?}: {shown}");

@@ -26,7 +26,7 @@ fn an_event_that_is_refused_does_not_stop_the_others() {
         let line = dbscript::describe(&error);
         assert!(line.contains("type `bad one`") && line.contains("\"good\""), "{line}");
         assert_eq!(data(&mut client), numbers(0..40));
-        producer.send(event(40)).expect("the producer goes on");
+        producer.send(event(40)).expect("the producer continues");
         assert_eq!(producer.stats().refused, 1);
         assert_eq!(producer.take_refused(), std::slice::from_ref(&bad));
         producer.flush().expect("the rest is committed");
@@ -70,7 +70,7 @@ fn a_missing_right_to_insert_is_reported_at_the_start() {
         let error = dbscript::describe(&builder().spawn().expect_err("no right"));
         assert!(error.contains(&format!("role `{role}` may not insert into the queue's tables")), "{error}");
         let grants = error.split_once("tables; run `").and_then(|(_, rest)| rest.split_once('`'));
-        let (grants, _) = grants.expect("what to grant");
+        let (grants, _) = grants.expect("the grant");
         client.batch_execute(grants).expect("granted");
         let producer = builder().spawn().expect("up");
         producer.send(event(0)).expect("accepted");

@@ -152,13 +152,13 @@ fn a_batch_that_is_not_open_any_more_is_an_error_and_its_tags_are_removed() {
             }
         }
         database.client().execute("select pgq.finish_batch($1)", &[&batch.info().id]).expect("finished");
-        batch.finish().expect_err("it was taken away");
+        batch.finish().expect_err("another session has finished it");
         assert_eq!(return_retries(&mut client), 0);
 
         fill(&mut client, 3);
         let batch = open(&mut client, &subscription);
         database.client().execute("select pgq.finish_batch($1)", &[&batch.info().id]).expect("finished");
-        let error = batch.finish().expect_err("it was taken away");
+        let error = batch.finish().expect_err("another session has finished it");
         assert!(error.to_string().contains("somebody else"), "{error}");
     }
 }

@@ -47,7 +47,7 @@ fn outcomes_are_the_same_event_by_event_and_as_a_batch() {
             assert_eq!(take(&mut client, &other).len(), 9);
             assert_eq!(return_retries(&mut client), 3, "{pgq:?}");
             assert_eq!(take(&mut client, &subscription), [(0, 1), (3, 1), (6, 1)], "{pgq:?}");
-            assert_eq!(take(&mut client, &other), [], "they come back to their consumer alone");
+            assert_eq!(take(&mut client, &other), [], "they are redelivered to their consumer alone");
             let expected = [1, 4, 7].map(|n| (format!("event {n}"), format!("no {n}")));
             assert_eq!(failed(&mut client), expected, "{pgq:?}");
         }

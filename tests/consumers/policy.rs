@@ -189,7 +189,7 @@ fn an_abort_does_not_count_against_an_event() {
         client.query_one(sleeping, &[]).expect("readable").get(0)
     });
     assert!(worker.abort(), "the worker ends");
-    worker.join().expect("ended as asked");
+    worker.join().expect("ended");
     assert!(queues::position(&mut client, QUEUE, CONSUMER).1.is_some(), "the batch stays open");
     assert_eq!(return_retries(&mut client), 0);
 }

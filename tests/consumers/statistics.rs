@@ -47,7 +47,7 @@ fn an_idle_consumer_reports_its_activity_periodically() {
     for _ in 0..3 {
         let known = log().matches("idle: ").count();
         queues::tick(&mut client, QUEUE);
-        wait_for("another sign", || log().matches("idle: ").count() > known);
+        wait_for("another report", || log().matches("idle: ").count() > known);
     }
     greeter.kill();
 }

@@ -14,7 +14,7 @@ fn subconsumers_take_turns_and_each_has_a_batch_of_its_own() {
     assert_eq!(events(&mut client, a), [1, 2]);
     assert_eq!(events(&mut client, b), [3, 4]);
     assert_eq!(events(&mut client, c), [5, 6]);
-    assert_eq!(next_batch(&mut client, "b"), Some(b), "a batch comes again until it is finished");
+    assert_eq!(next_batch(&mut client, "b"), Some(b), "a batch is redelivered until it is finished");
     assert_eq!(finish(&mut client, b), 1);
     assert_eq!(next_batch(&mut client, "b"), None);
     fill(&mut client, 7, 1);

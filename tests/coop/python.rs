@@ -136,7 +136,7 @@ fn a_killed_workers_batch_is_taken_over_and_nothing_is_lost() {
     workers.wait_until_busy("dead");
     fill(&mut client, 11, 10);
     succeed(&mut workers.command("heir", "loop_delay = 0\n", &[]));
-    assert_eq!(processed(&mut client, "%"), numbers(11, 20), "the batch is not the heir's yet");
+    assert_eq!(processed(&mut client, "%"), numbers(11, 20), "the batch is not taken over yet");
 
     dead.kill();
     fill(&mut client, 21, 10);
@@ -148,7 +148,7 @@ fn a_killed_workers_batch_is_taken_over_and_nothing_is_lost() {
 
     fill(&mut client, 31, 10);
     succeed(&mut workers.command("dead", "loop_delay = 0\n", &[]));
-    assert_eq!(processed(&mut client, "dead"), numbers(31, 40), "it goes on where all are");
+    assert_eq!(processed(&mut client, "dead"), numbers(31, 40), "it continues at the position of the others");
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn a_restored_source_neither_skips_nor_doubles_in_silence() {
         assert!(Tracker::new(CONSUMER).forget_batches(&mut dst).expect("forgotten") > 0);
         ends.drain().expect("applied");
         let (count, different) = applied(&mut dst);
-        assert_eq!((count, different), (40 + 30 + 60, 100), "what the source has behind its tick");
+        assert_eq!((count, different), (40 + 30 + 60, 100), "the events of the source after its tick");
     }
 }
 
@@ -160,7 +160,7 @@ fn a_source_that_has_forgotten_its_batches_and_not_its_ticks_doubles_nothing() {
         ends.assert_lost(ends.members()[0]);
         assert_eq!(applied(&mut dst), (40, 40), "{team:?}");
         let last = queues::tick(&mut client, QUEUE);
-        pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, last).expect("moved on");
+        pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, last).expect("moved forward");
         if team.is_empty() {
             batch(&mut client, QUEUE, 40, 10);
             ends.assert_lost(None);
@@ -191,7 +191,7 @@ fn a_batch_that_was_overtaken_is_applied() {
     ends.drain_by(Some("b"), false).expect("applied");
     assert_eq!(applied(&mut dst), (60, 60));
     let ranges = "select ticks = int8multirange(range_merge(ticks)) from pgq_ext.completed_range";
-    assert!(dst.query_one(ranges, &[]).expect("recorded").get::<_, bool>(0), "no hole is left");
+    assert!(dst.query_one(ranges, &[]).expect("recorded").get::<_, bool>(0), "no gap is left");
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_consumer_that_was_moved_forward_continues_after_its_batches_are_forgotten()
     batch(&mut client, QUEUE, 0, 10);
     ends.drain().expect("applied");
     let last = batch(&mut client, QUEUE, 10, 10);
-    pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, last).expect("moved on");
+    pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, last).expect("moved forward");
     batch(&mut client, QUEUE, 20, 10);
     let error = ends.drain().expect_err("ten events are left out");
     assert!(dbscript::describe(&error).contains("the events between are not applied"), "{error:?}");

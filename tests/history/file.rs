@@ -73,13 +73,13 @@ fn a_restored_queue_is_a_lost_position_also_for_a_new_start() {
             assert!(tick < ticks[2] || said.contains(&time), "tick {tick}: {said}");
         }
     }
-    // Its position is the file's number.
+    // The queue's position is the number in the file.
     pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, ticks[2]).expect("moved");
     assert_eq!(local.run(&[]).0, Some(1));
     assert_eq!((local.names(), local.read("tick")), (30, ticks[2].to_string()));
     assert_eq!(local.run(&["--reset"]).0, Some(0));
     local.drain();
-    assert_eq!(local.names(), 30 + 3, "what is behind the queue's tick");
+    assert_eq!(local.names(), 30 + 3, "the events after the queue's tick");
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn a_number_that_was_restored_alone_may_be_another_tick() {
         assert_eq!(status, Some(1), "{said}");
         assert!(said.contains("restored alone"), "{said}");
     }
-    // The position of its number.
+    // The queue's position is the restored number.
     pgq::admin::register_consumer_at(&mut client, QUEUE, CONSUMER, ticks[1]).expect("moved");
     assert_eq!(local.run(&[]).0, Some(1));
     assert_eq!((local.names(), local.read("tick")), (40, ticks[1].to_string()));

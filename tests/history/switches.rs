@@ -61,5 +61,5 @@ fn reset_forgets_the_targets_batches() {
     assert_eq!(applied(), 20);
     assert!(program.said(&["--reset"]).contains("forgot the target's batches, 1 recorded"));
     program.said(&[]);
-    assert_eq!(applied(), 20 + 20, "what the source has behind its tick");
+    assert_eq!(applied(), 20 + 20, "the events of the source after its tick");
 }

@@ -97,7 +97,7 @@ fn the_schema_is_recognized_without_its_comments() {
         );
     }
     assert_eq!(queues::count(&mut client, "a"), 2);
-    client.batch_execute(&schema::sql()).expect("the printed script knows it too");
+    client.batch_execute(&schema::sql()).expect("the printed script recognizes it too");
     assert_works(&mut client, "new");
     assert_eq!(schema::uninstall(&mut client).expect("removed"), Some(Kind::Own));
 }

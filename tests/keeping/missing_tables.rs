@@ -47,7 +47,7 @@ fn missing_tables_are_named_and_created_as_they_were() {
                     "{command:?}: {loss} on {kind}: {said}"
                 );
             }
-            let report = schema::install_as(&mut client, Some(kind)).expect("mended");
+            let report = schema::install_as(&mut client, Some(kind)).expect("repaired");
             assert_eq!(report.change, Change::Updated, "{loss} on {kind}");
             assert_eq!(made(&mut client, 1), before, "{loss} on {kind}");
             assert_eq!(

@@ -48,7 +48,7 @@ fn collect(command: &mut Command, mut receive: impl FnMut(&mut [u8]) -> usize + 
             datagrams.collect()
         });
         succeed(command);
-        receiver.join().expect("all datagrams come")
+        receiver.join().expect("all datagrams")
     })
 }
 
@@ -62,7 +62,7 @@ fn udp() -> (UdpSocket, u16) {
 fn over_udp(class: &str, args: impl Fn(u16) -> String) -> [Vec<Vec<u8>>; 2] {
     let (socket, port) = udp();
     let job = job(class, &args(port));
-    both(&job, |command| collect(command, |buffer| socket.recv(buffer).expect("a datagram comes")))
+    both(&job, |command| collect(command, |buffer| socket.recv(buffer).expect("a datagram")))
 }
 
 fn texts(datagrams: &[Vec<u8>]) -> Vec<String> {
@@ -96,7 +96,7 @@ fn the_log_server_gets_valid_json_for_any_name() {
     let (socket, port) = udp();
     let job = job("skylog.UdpLogServerHandler", &format!("('127.0.0.1', {port})"));
     let mut command = job.command(&["-v", "-v", "--set", "job_name=a \"b\" \\ c"]);
-    for datagram in collect(&mut command, |buffer| socket.recv(buffer).expect("a datagram comes")) {
+    for datagram in collect(&mut command, |buffer| socket.recv(buffer).expect("a datagram")) {
         let object: Value = serde_json::from_slice(&datagram).expect("JSON");
         assert_eq!(object["properties"]["application"], "a \"b\" \\ c");
     }
@@ -151,8 +151,7 @@ fn a_local_syslog_gets_the_bytes_that_python_sends() {
         let job = job(class, "('log.sock', 'daemon')");
         let socket = UnixDatagram::bind(job.path("log.sock")).expect("the folder is new");
         socket.set_read_timeout(Some(RECEIVE_LIMIT)).expect("a limit");
-        let sent =
-            both(&job, |command| collect(command, |buffer| socket.recv(buffer).expect("a datagram comes")));
+        let sent = both(&job, |command| collect(command, |buffer| socket.recv(buffer).expect("a datagram")));
         let [ours, theirs] = sent.map(|datagrams| texts(&datagrams));
         assert_eq!(ours, theirs, "{class}");
         assert_eq!(ours.len(), LINES.lines().count());
@@ -191,7 +190,7 @@ fn the_sample_file_reaches_everything() {
     assert_eq!(ours.len(), 4, "{ours:?}");
     let mut buffer = [0; 2048];
     let messages = (0..5).map(|_| {
-        let length = socket.recv(&mut buffer).expect("a datagram comes");
+        let length = socket.recv(&mut buffer).expect("a datagram");
         let object: Value = serde_json::from_slice(&buffer[..length]).expect("JSON");
         object["message"].as_str().expect("a string").to_owned()
     });

@@ -18,7 +18,7 @@ fn the_article_works(kind: Kind) {
     let mut office = Office::of_kind(kind);
     office.client.batch_execute(NAMED).expect("created");
     let refused = office.client.batch_execute("insert into queue.named values ('kristokaiv')");
-    let refused = refused.expect_err("the trigger knows no such argument");
+    let refused = refused.expect_err("the trigger has no such argument");
     assert_eq!(refused.as_db_error().map(|error| error.message()), Some("bad param to pgq trigger"));
     pgq::insert_event(&mut office.client, QUEUE, "4", "hi!").expect("inserted");
     office.client.batch_execute(INSERT).expect("the trigger takes its arguments");

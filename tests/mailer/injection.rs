@@ -26,7 +26,7 @@ fn an_event_adds_no_header_and_no_recipient() {
 #[test]
 fn a_recipient_that_is_not_one_address_fails() {
     let mut office = Office::open();
-    let odd = [
+    let unusual = [
         "kaiv@example.com, victim@example.com",
         "Kaiv <kaiv@example.com>",
         "kaiv@example.com\r\nBcc: victim@example.com",
@@ -35,13 +35,13 @@ fn a_recipient_that_is_not_one_address_fails() {
         "kaiv",
         "",
     ];
-    odd.iter().for_each(|email| office.insert_only("Kaiv", email));
+    unusual.iter().for_each(|email| office.insert_only("Kaiv", email));
     queues::tick(&mut office.client, QUEUE);
     office.drain();
     assert!(office.post.mails().is_empty());
     let reasons: Vec<String> =
         office.failed().iter().map(|event| event.reason().unwrap_or_default().to_owned()).collect();
-    assert_eq!(reasons.len(), odd.len());
+    assert_eq!(reasons.len(), unusual.len());
     assert_eq!(reasons[0], "`kaiv@example.com, victim@example.com` is not one mail address");
     assert!(
         reasons.iter().all(|reason| reason.ends_with("is not one mail address") && !reason.contains('\n'))

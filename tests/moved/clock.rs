@@ -32,7 +32,7 @@ fn our_ticker_function_does_not_wait_either() {
     place.batch(AHEAD);
     insert(&mut place.client, "x");
     assert_eq!(place.number("select pgq.ticker()"), 1);
-    assert_eq!(place.number("select coalesce(pgq.ticker('q'), 0)"), 0, "it waits as ever for the next one");
+    assert_eq!(place.number("select coalesce(pgq.ticker('q'), 0)"), 0, "it waits for the next one as before");
     place.batch(AHEAD);
     assert!(place.number("select pgq.ticker('q')") > 0);
 }
@@ -53,7 +53,7 @@ fn a_repair_takes_ticks_and_rotations_back_to_the_present() {
         place.says(&["repair", "--force"], 0, &["in the future", "the last rotation is 3"]);
         place.says(&["check"], 0, &["OK"]);
         assert_eq!(place.number("select count(*) from pgq.tick where tick_time > now()"), 1);
-        assert_eq!(place.number(its_tick), before, "by its time a position is known elsewhere");
+        assert_eq!(place.number(its_tick), before, "other systems identify a position by its time");
         let disorder = "select count(*) from pgq.tick t join pgq.tick u on u.tick_id > t.tick_id \
             where u.tick_time < t.tick_time and t.tick_id > (select sub_last_tick from pgq.subscription)";
         assert_eq!(place.number(disorder), 0);

@@ -15,7 +15,7 @@ impl Move {
     fn start() -> Move {
         let [old, new] = [(); 2].map(|()| Server::builder().with_pgq().start().expect("a server"));
         let burn = "do $$ begin for id in 1..40000 loop perform txid_current(); commit; end loop; end $$";
-        old.client("postgres").batch_execute(burn).expect("ids are given away");
+        old.client("postgres").batch_execute(burn).expect("ids are consumed");
         Move { old, new }
     }
 

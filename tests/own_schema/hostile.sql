@@ -67,7 +67,7 @@ begin
 end
 $$;
 
--- A type of a temporary schema comes first even when the search path does not have it.
+-- A type of a temporary schema is searched first even when the search path does not contain it.
 do $$
 declare
     hidden record;

@@ -72,7 +72,7 @@ fn triggers_continue_after_an_update() {
         )
         .expect("aged");
     schema::install_as(&mut database.client(), None).expect("updated");
-    client.batch_execute("insert into t values (2)").expect("the trigger goes on");
+    client.batch_execute("insert into t values (2)").expect("the trigger still fires");
     assert_eq!(
         queues::events(&mut client, "q").iter().map(|event| event[1].as_deref()).collect::<Vec<_>>(),
         [Some("id=1"), Some("id=2")]

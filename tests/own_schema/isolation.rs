@@ -10,7 +10,7 @@ use crate::support::wait_for;
 const LEVELS: [&str; 2] = ["repeatable read", "serializable"];
 const REFUSED: &str = "40001: could not serialize access";
 
-/// Returns two databases with a queue that ticks and rotates whenever it is asked to, and a consumer.
+/// Returns two databases with a queue that ticks and rotates on every call, and a consumer.
 fn peers() -> Peers {
     let mut peers = Peers::create();
     peers.all_same(

@@ -145,7 +145,7 @@ fn a_reader_and_writer_may_call_all_of_that() {
     }
 }
 
-/// Each function with its owner's rights begins with a search path where only its owner and superusers can create.
+/// Each function with its owner's rights begins with a search path in which only its owner and superusers can create.
 #[test]
 fn functions_with_the_owners_rights_set_a_search_path_of_the_owner() {
     let mut scene = Scene::create();

@@ -32,7 +32,7 @@ impl Reader {
             for row in self.client.query(events, &[&batch]).expect("readable") {
                 match (row.get(0), row.get(1)) {
                     (id, Some(times)) => self.seen.push((id, times)),
-                    (id, None) => self.put_aside(batch, id),
+                    (id, None) => self.schedule_retry(batch, id),
                 }
             }
             self.client.execute("select pgq.finish_batch($1)", &[&batch]).expect("finished");
@@ -40,7 +40,7 @@ impl Reader {
         self.seen.len()
     }
 
-    fn put_aside(&mut self, batch: Option<i64>, event: i64) {
+    fn schedule_retry(&mut self, batch: Option<i64>, event: i64) {
         let retry = "select pgq.event_retry($1, $2, 0)";
         assert_eq!(self.client.query_one(retry, &[&batch, &event]).expect("scheduled").get::<_, i32>(0), 1);
     }
@@ -54,7 +54,7 @@ fn it_ticks_returns_events_and_rotates(kind: Kind) {
     let mut tables = BTreeSet::new();
     for round in 0..6 {
         queues::insert(&mut client, QUEUE, round * 10, 10);
-        wait_for("all events to come back", || reader.read() as i64 == (round + 1) * 10);
+        wait_for("all events to be redelivered", || reader.read() as i64 == (round + 1) * 10);
         tables.insert(current_table(&mut client));
     }
     wait_for("each table to be the current one", || {

@@ -7,7 +7,7 @@ connection = psycopg2.connect(sys.argv[1])
 queue, first, end = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 middle = (first + end) // 2
 cursor = connection.cursor()
-# It asks for the table and then inserts. With the extension, events are lost when a rotation comes in between and the
+# It requests the table and then inserts. With the extension, events are lost when a rotation happens in between and the
 # transaction gets its id only then.
 cursor.execute("select txid_current()")
 rows = [["bulk", str(number), "x\ty", "now()"] for number in range(first, middle)]

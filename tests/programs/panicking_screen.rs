@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use dbscript::{Job, Program};
 
 #[path = "../../examples/pgqadm/watch/screen.rs"]
-#[allow(dead_code, reason = "it does not come to the rest")]
+#[allow(dead_code, reason = "it does not reach the rest")]
 mod screen;
 
 fn main() -> ExitCode {

@@ -120,10 +120,10 @@ fn is_maintained(kind: Kind) {
         .expect("unregistered");
     wait_for("a rotation", || scene.count(rotated) > 0);
     scene.client.batch_execute(r"select pgq.insert_event(E'odd\xff', 't', 'd')").expect("inserted");
-    let put_aside = r"with batch as (select pgq.next_batch(E'odd\xff', E'bad\xff') as id)
+    let retry_batch = r"with batch as (select pgq.next_batch(E'odd\xff', E'bad\xff') as id)
         select count(pgq.event_retry(id, ev_id, 0)) from batch, pgq.get_batch_events(id)";
     wait_for("the event", || {
-        let found = scene.count(put_aside);
+        let found = scene.count(retry_batch);
         let finish =
             "select count(pgq.finish_batch(sub_batch)) from pgq.subscription where sub_batch is not null";
         scene.count(finish);
@@ -168,7 +168,7 @@ fn failed_events_that_are_no_text_are_shown() {
     }
     scene.print(&["failed", "retry", "q", "well", &id]);
     let same = r"select count(*) from pgq.event_1 where ev_data = E'd\xfd' and ev_retry = 1";
-    assert_eq!(scene.count(same), 1, "it comes back as it was");
+    assert_eq!(scene.count(same), 1, "it is redelivered unchanged");
 }
 
 /// The names of databases and roles are those of a whole cluster, in the encoding of the database that created them.

@@ -136,9 +136,9 @@ fn metrics_equal_the_status() {
         let database = ticker.scene.database.name().to_owned();
         assert_eq!(value(&ticker.metrics(), "pgq_up", &[("database", &database)]), Some(1.0));
 
-        let odd = "a \"queue\" \\ of\nlines 日本";
+        let unusual = "a \"queue\" \\ of\nlines 日本";
         let client = &mut ticker.scene.client;
-        for queue in ["mailer", odd] {
+        for queue in ["mailer", unusual] {
             queues::create(client, queue);
             pgq::admin::register_consumer(client, queue, "welcome").expect("registered");
             client
@@ -152,7 +152,7 @@ fn metrics_equal_the_status() {
         queues::insert(client, "mailer", 1, 3);
         client.execute("select pgq.force_tick('mailer')", &[]).expect("ticked");
         let metrics = ticker.metrics();
-        for queue in ["mailer", odd] {
+        for queue in ["mailer", unusual] {
             let labels = [("database", &*database), ("queue", queue), ("consumer", "welcome")];
             for name in QUEUE_METRICS {
                 assert!(value(&metrics, name, &labels[..2]).is_some(), "{name}");

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::certificates::{self, Authority};
 use super::{output, server, wait_for};
 
-/// The login that the server requires, if any, and its mechanism.
+/// The login for servers that require one.
 pub(crate) const LOGIN: &str = "clerk:s3cret:of/the@post";
 
 /// How the server encrypts.

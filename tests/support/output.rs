@@ -9,7 +9,7 @@ pub(crate) const SECRET: &str = "s3cret";
 
 /// Returns the folder of the kept output, beside the built programs.
 pub(crate) fn folder() -> PathBuf {
-    let tests = std::env::current_exe().expect("the test knows itself");
+    let tests = std::env::current_exe().expect("the path of the test's program");
     tests.ancestors().nth(2).expect("tests are built into deps/").join("test-output")
 }
 

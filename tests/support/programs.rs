@@ -31,7 +31,7 @@ logfile = pid/%(job_name)s.log
 
 /// Returns the path of a program that cargo built from `examples/`.
 pub(crate) fn program(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().expect("the test knows itself");
+    let tests = std::env::current_exe().expect("the path of the test's program");
     let target = tests.ancestors().nth(2).expect("tests are built into deps/");
     let program = target.join("examples").join(name);
     assert!(program.exists(), "{} is missing: run `cargo build --examples`", program.display());

@@ -171,7 +171,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Panics when the server cannot be asked.
+    /// Panics when the server does not answer.
     pub(crate) fn has_extension(&self, name: &str) -> bool {
         self.client("postgres")
             .query_one("select count(*) > 0 from pg_available_extensions where name = $1", &[&name])
@@ -189,7 +189,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Shows the server's log when it does not come back.
+    /// Shows the server's log when it does not recover.
     pub(crate) fn restart_immediate(&self) {
         self.order("restart")
             .and_then(|()| self.wait_until_ready())

@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use super::certificates::Pem;
 use super::server::Server;
 
-/// The client's first message before authentication.
+/// The server name and the protocol in the first message of a TLS client.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Hello {
     pub(crate) name: Option<String>,

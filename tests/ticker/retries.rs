@@ -7,7 +7,7 @@ use super::*;
 use crate::support::{Database, queues, templates};
 
 /// Schedules the retry of an event of a queue, due at once.
-pub(super) fn put_aside(client: &mut Client, queue: &str) {
+pub(super) fn schedule_retry(client: &mut Client, queue: &str) {
     client.execute("select pgq.register_consumer($1, 'reader')", &[&queue]).expect("registered");
     queues::insert(client, queue, 0, 1);
     client.execute("select pgq.force_tick($1), pgq.ticker($1)", &[&queue]).expect("ticked");
@@ -28,7 +28,7 @@ pub(super) fn put_aside(client: &mut Client, queue: &str) {
 }
 
 /// Returns how many events of a queue wait for their retry.
-fn aside(client: &mut Client, queue: &str) -> i64 {
+fn pending_retries(client: &mut Client, queue: &str) -> i64 {
     let select = "select count(*) from pgq.retry_queue join pgq.queue on queue_id = ev_queue \
                   where queue_name = $1";
     client.query_one(select, &[&queue]).expect("readable").get(0)
@@ -37,14 +37,14 @@ fn aside(client: &mut Client, queue: &str) -> i64 {
 /// Waits until the events of a queue were redelivered.
 #[track_caller]
 pub(super) fn wait_for_return(client: &mut Client, queue: &str) {
-    wait_for("the event to come back", || aside(client, queue) == 0);
+    wait_for("the redelivery", || pending_retries(client, queue) == 0);
 }
 
 fn database(kind: Kind) -> (Database, Client) {
     let (database, mut client) = templates::installed(kind, "retries");
     for queue in ["disabled", "locked", "well"] {
         create_eager(&mut client, queue);
-        put_aside(&mut client, queue);
+        schedule_retry(&mut client, queue);
     }
     disable(&mut client, true);
     (database, client)
@@ -71,7 +71,7 @@ fn a_queue_that_takes_none_does_not_keep_those_of_others() {
         job.wait_for(
             "cannot put retry events back (queue `disabled`): ERROR XX000: Insert into queue disallowed",
         );
-        assert_eq!(["disabled", "locked"].map(|queue| aside(&mut client, queue)), [1, 1]);
+        assert_eq!(["disabled", "locked"].map(|queue| pending_retries(&mut client, queue)), [1, 1]);
 
         hold.rollback().expect("rolled back");
         wait_for_return(&mut client, "locked");

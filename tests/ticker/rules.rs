@@ -82,7 +82,7 @@ fn a_queue_that_has_ticked_is_not_checked_again_for_its_old_events() {
     wait_for_ticks(&mut client, "q", 1);
     wait_for_ticks(&mut client, "eager", 200);
     ticker.stop();
-    ticker.join().expect("stopped as asked");
+    ticker.join().expect("stopped");
     let made = ticks(&mut client) - before;
     let in_vain = calls(&mut client, made) - made;
     assert!(in_vain < 5, "{in_vain} of {made}");
@@ -218,7 +218,7 @@ fn a_role_of_pgqs_own_is_enough() {
     client.batch_execute(&format!("create role {role} login in role pgq_admin")).expect("created");
     let job = Job::new(&database.conninfo().replace("user=postgres", &format!("user={role}")), "");
     let ticker = job.start();
-    retries::put_aside(&mut client, "eager");
+    retries::schedule_retry(&mut client, "eager");
     retries::wait_for_return(&mut client, "eager");
     drop(ticker);
     assert!(!job.log().contains("ERROR"), "{}", job.log());
@@ -239,7 +239,7 @@ fn tables_rotate_and_events_are_redelivered() {
     let _ticker = job.start();
     queues::insert(&mut client, "eager", 0, 25);
     let (mut tables, mut again) = (BTreeSet::new(), 0);
-    wait_for("every event to come back and every table to be used", || {
+    wait_for("every event to be redelivered and every table to be used", || {
         let select = "select queue_cur_table from pgq.queue where queue_name = 'eager'";
         tables.insert(client.query_one(select, &[]).expect("there").get::<_, i32>(0));
         let next = "select pgq.next_batch('eager', 'reader')";

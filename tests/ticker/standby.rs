@@ -166,7 +166,7 @@ fn an_embedded_ticker_reports_its_actions() {
     let status = first.state().status();
     assert!(status.ticks > 0 && status.last_round.is_some() && status.error.is_none(), "{status:?}");
     first.stop();
-    first.join().expect("stopped as asked");
+    first.join().expect("stopped");
     wait_for("the second to take over", || second.state().is_ticking());
     assert!(second.abort());
 

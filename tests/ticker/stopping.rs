@@ -54,7 +54,7 @@ fn rotation_and_retries_do_not_wait_for_it() {
             .execute("select pgq.event_retry($1, ev_id, 0) from pgq.get_batch_events($1)", &[&batch])
             .expect("scheduled");
         client.execute("select pgq.finish_batch($1)", &[&batch]).expect("finished");
-        wait_for("the event to come back", || {
+        wait_for("the redelivery", || {
             client.query_one("select count(*) = 0 from pgq.retry_queue", &[]).expect("readable").get(0)
         });
         client.execute("select pgq.unregister_consumer('q', 'c')", &[]).expect("unregistered");

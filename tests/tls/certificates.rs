@@ -251,14 +251,14 @@ fn a_server_without_the_key_of_its_certificate() {
 fn names_that_look_alike() {
     let comparison = Comparison::start();
     let root = Authority::create("root");
-    let odd = |ours, psql| differs(Difference::OddName, ours, psql);
+    let unusual = |ours, psql| differs(Difference::UnusualName, ours, psql);
     let cases: &[AlikeCase<'_>] = &[
         ("x", &[(DNS, b"localhost")], "localhost", same(BOTH)),
-        ("x", &[(DNS, b"localhost")], "localhost.", odd(BOTH, CHAIN)),
+        ("x", &[(DNS, b"localhost")], "localhost.", unusual(BOTH, CHAIN)),
         ("x", &[(DNS, b"localhost.")], "localhost", same(CHAIN)),
         ("localhost", &[(URI, b"x:y")], "localhost", same(BOTH)),
         ("localhost", &[(DNS, b"localhost\0.example")], "localhost", same(CHAIN)),
-        ("x", &[(DNS, b"a\0b"), (DNS, b"localhost")], "localhost", odd(BOTH, CHAIN)),
+        ("x", &[(DNS, b"a\0b"), (DNS, b"localhost")], "localhost", unusual(BOTH, CHAIN)),
         ("localhost\0.example", &[], "localhost", same(CHAIN)),
         ("localhost", &[(X400, b""), (DNS, b"x")], "localhost", same(CHAIN)),
         ("localhost", &[(DNS, b"\xc3\xbc")], "localhost", same(CHAIN)),
@@ -267,8 +267,8 @@ fn names_that_look_alike() {
         ("127.0.0.1", &[(DNS, b"x")], "127.0.0.1", same(BOTH)),
         ("x", &[(IP, b"\x7f\0\0\x01")], "127.0.0.1", same(BOTH)),
         ("x", &[(IP, b"\x7f\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0")], "127.0.0.1", same(CHAIN)),
-        ("x", &[(DNS, b"127.0.0.1")], "127.0.0.1", odd(CHAIN, BOTH)),
-        ("x", &[(DNS, b"*.0.0.1")], "127.0.0.1", odd(CHAIN, BOTH)),
+        ("x", &[(DNS, b"127.0.0.1")], "127.0.0.1", unusual(CHAIN, BOTH)),
+        ("x", &[(DNS, b"*.0.0.1")], "127.0.0.1", unusual(CHAIN, BOTH)),
         ("x", &[(DNS, b"*")], "localhost", same(CHAIN)),
         ("x", &[(DNS, b"*.")], "localhost.", same(CHAIN)),
         ("x", &[(DNS, b"*.example")], "db.example", differs(Difference::Wildcard, CHAIN, BOTH)),

@@ -84,7 +84,7 @@ fn the_own_schema_of_a_lesser_role_is_for_that_role_alone() {
             "create trigger t before insert on pgq.queue for each row execute function app.caught(); \
              comment on schema pgq is 'PgQ in SQL, release 1, 0123456789abcdef'",
         )
-        .expect("laid");
+        .expect("created");
     refused(&mut scene, "schema pgq belongs to role");
     for arguments in [&["install"][..], &["uninstall", "--force"]] {
         let (status, log) = scene.install(arguments);
@@ -184,7 +184,7 @@ fn a_queue_whose_tables_belong_to_a_lesser_role_is_found() {
     queues::install_as(&mut scene.boss, Kind::Own);
     pgq::admin::create_queue(&mut scene.boss, "q").expect("created");
     scene.client().batch_execute("create view app.seq as select app.look() as last_value").expect("made");
-    scene.boss.batch_execute("update pgq.queue set queue_tick_seq = 'app.seq'").expect("laid");
+    scene.boss.batch_execute("update pgq.queue set queue_tick_seq = 'app.seq'").expect("created");
     refused(&mut scene, "queue q uses view app.seq, which belongs to role");
 }
 

@@ -37,7 +37,7 @@ fn a_superusers_mover_runs_no_function_of_a_foreign_record() {
     queues::create(&mut scene.boss, "r");
     let mut client = scene.client();
     pgq_ext::schema::install(&mut client).expect("the role's own");
-    client.batch_execute(&OPEN.replace("SCHEMA", "pgq_ext")).expect("laid");
+    client.batch_execute(&OPEN.replace("SCHEMA", "pgq_ext")).expect("created");
     let folder = tempfile::tempdir().expect("a folder");
     let conninfo = scene.database.conninfo();
     let ini = format!(
@@ -90,7 +90,7 @@ fn a_running_consumer_checks_each_connection() {
         .batch_execute(&format!(
             "grant all on schema pgq to {role}; alter function {function} owner to {role}"
         ))
-        .expect("given away");
+        .expect("the owner is changed");
     client
         .batch_execute(
             "create or replace function pgq.next_batch_custom( \
@@ -100,7 +100,7 @@ fn a_running_consumer_checks_each_connection() {
                  out prev_tick_event_seq bigint) \
              language plpgsql as $$ begin insert into public.proof values (current_user); end $$",
         )
-        .expect("laid");
+        .expect("created");
     scene
         .database
         .server()
@@ -134,7 +134,7 @@ fn a_role_that_the_database_sets_does_not_protect_a_superuser() {
             OPEN.replace("SCHEMA", "pgq"),
             OPEN.replace("SCHEMA", "pgq_ext"),
         ))
-        .expect("laid");
+        .expect("created");
     let mut boss = scene.database.client();
     let current: String = boss.query_one("select current_user::text", &[]).expect("a role").get(0);
     assert_eq!(current, role, "what the database sets");
@@ -156,7 +156,7 @@ fn a_role_that_the_database_sets_does_not_protect_a_superuser() {
     }
     scene.assert_nothing_was_run();
 
-    // A session without further rights may work as that role.
+    // A user without further rights than the role's may work as that role.
     let member = format!("member_{}", crate::support::unique());
     scene.boss.batch_execute(&format!("create role {member} login in role {role}")).expect("created");
     let conninfo = scene.database.conninfo().replace("user=postgres", &format!("user={member}"));

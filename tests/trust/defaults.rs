@@ -134,7 +134,7 @@ fn an_update_revokes_leaked_rights_and_keeps_granted_ones() {
                      pgq.event_failed(bigint, bigint, text) to {role}"
             ))
             .expect("leaked");
-        let report = schema::install_as(&mut scene.boss, None).expect("mended");
+        let report = schema::install_as(&mut scene.boss, None).expect("repaired");
         assert_eq!(report.change, Change::Updated);
         assert_same(&expected, &rights(&mut scene.boss));
         scene

@@ -27,7 +27,7 @@ fn foreign_objects() -> Scene {
     queues::install_as(&mut client, Kind::Own);
     queues::create(&mut client, "q");
     client.batch_execute("drop function pgq.get_queue_info()").expect("dropped");
-    client.batch_execute(LAID).expect("laid");
+    client.batch_execute(LAID).expect("created");
     scene
 }
 
@@ -178,7 +178,7 @@ fn a_queue_does_not_have_a_lesser_roles_function_run() {
                 "create function app.extra(text) returns integer language sql as 'select app.look()'; \
                  update pgq.queue set queue_extra_maint = '{app.extra,public.fine}'",
             )
-            .expect("asked for");
+            .expect("set");
         pgq::ticker::maintain(&mut scene.boss).expect("the rest is done");
         scene.assert_nothing_was_run();
         let done: i64 = scene.boss.query_one("select count(*) from public.done", &[]).expect("there").get(0);
@@ -208,7 +208,7 @@ fn maintenance_of_the_extension_reads_no_foreign_tables() {
     scene.boss.batch_execute("update pgq.queue set queue_rotation_period = '0'").expect("set");
     let current = "select queue_cur_table from pgq.queue";
     let before: i32 = scene.boss.query_one(current, &[]).expect("there").get(0);
-    wait_for("the rotation, which goes on", || {
+    wait_for("the rotation to continue", || {
         pgq::ticker::maintain(&mut scene.boss).expect("maintained");
         scene.boss.query_one(current, &[]).expect("there").get::<_, i32>(0) != before
     });

@@ -111,7 +111,8 @@ fn keys_sort_filter_and_explain() {
     terminal.wait_for("a pause", |screen| screen.contains("PAUSED"));
     pgq::admin::create_queue(&mut client, "created").expect("created");
     terminal.type_keys(&["Enter"]);
-    terminal.wait_for("a look in between", |screen| screen.contains("4 queues") && screen.contains("PAUSED"));
+    terminal
+        .wait_for("the screen in between", |screen| screen.contains("4 queues") && screen.contains("PAUSED"));
     terminal.type_keys(&["Space"]);
     terminal.wait_for_text("every 0.2s");
     terminal.type_keys(&["q"]);

@@ -85,7 +85,7 @@ fn a_restored_queue_skips_no_events_without_an_error() {
         assert_eq!((tick, batch.is_some()), (ticks[0], true), "{pgq:?}");
         assert_eq!(fs::read_to_string(&file).expect("there"), ticks[2].to_string());
         drop(worker);
-        assert_eq!(*seen.lock().expect("nobody failed"), (0..30).collect::<Vec<i64>>());
+        assert_eq!(*seen.lock().expect("no failure"), (0..30).collect::<Vec<i64>>());
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn find() -> Result<PathBuf, String> {
         .or_else(|_| installed().next().ok_or_else(|| format!("{missing} found): run `scripts/setup`")))
 }
 
-/// Returns the folder of installed binaries that offer the extension `pgq`, whatever `PG_BINDIR` names.
+/// Returns the folder of installed binaries that offer the extension `pgq`, regardless of `PG_BINDIR`.
 ///
 /// # Errors
 ///
@@ -32,9 +32,9 @@ pub(super) fn find_with_pgq() -> Result<PathBuf, String> {
     installed().find(|dir| offers_pgq(dir)).ok_or_else(|| missing.to_owned())
 }
 
-/// Returns the path of a client program: the one that came with a server, or one that is installed.
+/// Returns the path of a client program: the one that is delivered with a server, or one that is installed.
 ///
-/// What comes with some server is no wrapper that changes the environment.
+/// A program that is delivered with a server is no wrapper that changes the environment.
 pub(super) fn find_client(server: &Path, name: &str) -> Option<PathBuf> {
     let folders = iter::once(server.to_owned()).chain(installed()).chain(candidate_bindirs());
     folders.map(|dir| dir.join(name)).find(|program| program.is_file())

@@ -14,7 +14,7 @@ pub(in crate::tls) enum Difference {
     RootAsItIs,
     KeyUsage,
     LimitedCommonName,
-    OddName,
+    UnusualName,
     Wildcard,
 }
 
@@ -25,7 +25,7 @@ impl Difference {
         Difference::RootAsItIs,
         Difference::KeyUsage,
         Difference::LimitedCommonName,
-        Difference::OddName,
+        Difference::UnusualName,
         Difference::Wildcard,
     ];
 
@@ -37,7 +37,7 @@ impl Difference {
             Difference::RootAsItIs => "root certificate",
             Difference::KeyUsage => "`keyUsage`",
             Difference::LimitedCommonName => "common name",
-            Difference::OddName => "DNS name",
+            Difference::UnusualName => "DNS name",
             Difference::Wildcard => "wildcard",
         }
     }
