@@ -1,7 +1,7 @@
 //! `pgqadm` as an administrator runs it, on both kinds of PgQ.
 
-mod at_once;
 mod commands;
+mod concurrent;
 mod config;
 mod consumers;
 mod contrib;

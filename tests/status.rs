@@ -3,7 +3,7 @@
 mod alerts;
 mod bytes;
 mod columns;
-mod crowd;
+mod many_clients;
 mod metrics;
 mod programs;
 mod rotation;

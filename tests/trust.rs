@@ -2,8 +2,8 @@
 
 mod adopted;
 mod calling;
+mod concurrent_schemas;
 mod defaults;
-mod meeting;
 mod ticking;
 
 use postgres::{Client, NoTls};

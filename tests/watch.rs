@@ -1,7 +1,7 @@
 //! `status --watch` in a real terminal.
 
 mod display;
-mod leaving;
+mod exits;
 mod problems;
 mod terminal;
 

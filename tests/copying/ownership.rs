@@ -74,8 +74,8 @@ fn a_batch_that_now_belongs_to_another_consumer_is_left_open() {
                     assert!(error.to_string().contains("by somebody else"), "{what}: {error}");
                 }
                 assert_left(&mut client, info.id, &what);
-                let put_aside = "select count(*) from pgq.retry_queue";
-                assert_eq!(client.query_one(put_aside, &[]).expect("readable").get::<_, i64>(0), 0, "{what}");
+                let retried = "select count(*) from pgq.retry_queue";
+                assert_eq!(client.query_one(retried, &[]).expect("readable").get::<_, i64>(0), 0, "{what}");
             }
         }
     }

@@ -132,9 +132,9 @@ fn the_own_functions_for_retries_keep_all() {
             insert(&mut client, data);
             let statement = format!("select {call} from pgq.next_batch($1, $2) batch");
             for expected in [1, 0] {
-                let put_aside: i32 =
+                let retried: i32 =
                     client.query_one(&statement, &[&QUEUE, &CONSUMER]).expect("retried").get(0);
-                assert_eq!(put_aside, expected, "twice");
+                assert_eq!(retried, expected, "twice");
             }
             read(&mut client, QUEUE);
         }

@@ -10,7 +10,7 @@ def record(cursor, consumer, event):
 
 
 def record_or_retry(cursor, consumer, event):
-    """Records an event; puts every fifth one aside at first, unless told not to."""
+    """Records an event; retries every fifth one at first, unless disabled."""
     if consumer.cf.getint("retry", 1) and event.ev_retry is None and int(event.ev_data) % 5 == 0:
         event.tag_retry(0)
     else:

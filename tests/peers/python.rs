@@ -71,6 +71,6 @@ fn python(folder: &Path, script: &str) -> Command {
 /// Returns the events that were processed, in order, and how many of them had been scheduled for a retry.
 pub(super) fn processed(client: &mut Client) -> (Vec<i64>, usize) {
     let rows = client.query("select event, retry from processed order by event", &[]).expect("readable");
-    let put_aside = rows.iter().filter(|row| row.get::<_, Option<i32>>(1) == Some(1)).count();
-    (rows.iter().map(|row| row.get(0)).collect(), put_aside)
+    let retried = rows.iter().filter(|row| row.get::<_, Option<i32>>(1) == Some(1)).count();
+    (rows.iter().map(|row| row.get(0)).collect(), retried)
 }
