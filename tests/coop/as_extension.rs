@@ -114,8 +114,8 @@ fn two_that_come_at_once_are_both_registered() {
     assert_eq!(names, ["main", "main.one", "main.two"]);
 }
 
-/// The library's consumers are told when somebody has unregistered them: what they are to get is decided by whoever
-/// registers them again.
+/// The library's consumers report an error after somebody has unregistered them. The operator who registers them again
+/// decides on their position.
 #[test]
 fn the_library_does_not_register_an_unregistered_consumer() {
     let (_database, mut client) = database(&["a"]);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support;
 
-/// What looks like a function and is syntax, or a type that the grammar knows whatever the search path is.
+/// Words of the grammar that resemble functions, or types that the grammar resolves under any search path.
 const SYNTAX: [&str; 33] = [
     "coalesce",
     "exists",
