@@ -17,7 +17,7 @@ use crate::support::{queues, wait_for};
 enum Step {
     /// Before the first row is sent to the target.
     Copy,
-    /// After the rows, before the tick is recorded on the target.
+    /// After the rows, before the target has the tick.
     Record,
     /// Within the target's commit.
     TargetCommit,

@@ -114,8 +114,8 @@ fn two_concurrent_calls_are_both_registered() {
     assert_eq!(names, ["main", "main.one", "main.two"]);
 }
 
-/// A consumer of the library reports that it was unregistered, and leaves it to the operator at which position it is
-/// registered again.
+/// The library's consumers report an error after somebody has unregistered them. The operator who registers them again
+/// decides on their position.
 #[test]
 fn the_library_does_not_register_an_unregistered_consumer() {
     let (_database, mut client) = database(&["a"]);

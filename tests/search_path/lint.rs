@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support;
 
-/// Words that resemble functions and are syntax, or types of the grammar that do not depend on the search path.
+/// Words of the grammar that resemble functions, or types that the grammar resolves under any search path.
 const SYNTAX: [&str; 33] = [
     "coalesce",
     "exists",

@@ -127,7 +127,7 @@ fn exit_status(page: &mut Roff, commands: &[Command]) {
         page.control("PP", []).text([
             roman("Those of "),
             bold(command.name()),
-            roman(" are told where the command is described."),
+            roman(" are listed with the command."),
         ]);
     }
 }

@@ -1,4 +1,4 @@
-//! Encryption with rustls: what a connection string says about it, and which servers are trusted.
+//! Encryption with rustls: the settings of a connection string, and the verification of servers.
 
 mod settings;
 

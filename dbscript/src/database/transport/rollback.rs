@@ -5,7 +5,7 @@ const ROLLBACK: &[u8] = b"Q\0\0\0\x0dROLLBACK\0";
 /// The message of a server that is ready and in no transaction.
 const READY: &[u8] = b"Z\0\0\0\x05I";
 
-/// Follows what is written and read, and notices a rollback that is in progress.
+/// Follows the messages of a connection and notices a rollback in progress.
 #[derive(Default)]
 pub(super) struct Rollback {
     is_due: bool,

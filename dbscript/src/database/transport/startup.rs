@@ -1,4 +1,4 @@
-//! Limits of what a server may send before it is ready, since its identity is not yet proven.
+//! Limits of a server's messages before it is ready, since its identity is not yet proven.
 
 use std::io;
 

@@ -7,7 +7,7 @@ use super::{literal_string, names};
 ///
 /// # Errors
 ///
-/// A message that tells what is not understood, without showing strings: some are secret.
+/// A message that names the unsupported expression and does not show strings, some of which are secret.
 pub(super) fn evaluate(text: &str) -> Result<Value, String> {
     let mut parser = Parser { rest: text.trim_start(), depth: 0 };
     let value = parser.tuple_or_value("")?;

@@ -4,7 +4,7 @@
 ///
 /// # Errors
 ///
-/// A message that tells what is wrong with it, without showing it.
+/// A message that names the error and does not show the literal.
 pub(super) fn read(text: &str) -> Result<Option<(String, &str)>, String> {
     let prefix = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (prefix, rest) = text.split_at(prefix);
