@@ -82,12 +82,12 @@ impl Error {
     pub(crate) fn lost_batches(consumer: &str, batch: &BatchInfo, target: &Checkpoint) -> Error {
         let says =
             (format!("has batches up to tick {}", target.tick), format!("the target's last is {target}"));
-        let remedy = "`pgqadm register --at` moves the source behind what the target has, --reset forgets the target's \
+        let remedy = "`pgqadm register --at` moves the source past the target's batches, --reset forgets the target's \
                       batches, so that this one is applied";
         Error::apart(consumer, batch, says, remedy)
     }
 
-    /// Of a batch that does not fit what the target has, in short and with its time.
+    /// Names a batch that does not match the target's record, with its time.
     fn apart(consumer: &str, batch: &BatchInfo, (short, full): (String, String), remedy: &str) -> Error {
         let (start, end) = (Checkpoint::start_of(batch), Checkpoint::end_of(batch));
         Error::lost(

@@ -132,7 +132,7 @@ impl Server {
     /// As [`Server::create_database`], and when somebody is connected to the other one.
     pub(crate) fn copy_database(&self, template: &str, name: &str) {
         let [template, new] = [template, name].map(quote_identifier);
-        // Costs half of what copying through the log costs, which is the default since PostgreSQL 15.
+        // Half the cost of copying through the log, the default since PostgreSQL 15.
         let strategy = if self.version() < 15 { "" } else { "strategy file_copy" };
         self.administer(&format!("create database {new} template {template} {strategy}"))
             .unwrap_or_else(|error| panic!("create database `{name}`: {error:?}"));

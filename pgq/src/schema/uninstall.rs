@@ -42,7 +42,7 @@ impl fmt::Display for Contents {
         if self.dependents.is_empty() {
             return Ok(());
         }
-        write!(f, ", and what depends on it: {}", printable(&self.dependents.join(", ")))
+        write!(f, ", and the dependent objects: {}", printable(&self.dependents.join(", ")))
     }
 }
 

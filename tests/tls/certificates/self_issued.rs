@@ -24,7 +24,7 @@ fn a_root_is_its_own_issuer_by_name() {
         let file = &root.pem.certificate;
         comparison.check_host(&format!("a self-issued root {what}"), &leaf, file, "localhost", expected);
         let both = format!("{file}{}", other.pem.certificate);
-        comparison.check(&format!("and who has signed it {what}"), &leaf, &both, same(BOTH));
+        comparison.check(&format!("and its issuer {what}"), &leaf, &both, same(BOTH));
     }
     let itself = other.issue_authority(changed(server(), &|params| {
         with_the_issuers_key(params);
