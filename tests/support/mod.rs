@@ -23,7 +23,7 @@ use postgres::Client;
 
 use self::server::Server;
 
-const WAIT_LIMIT: Duration = Duration::from_secs(180);
+pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(180);
 const WAIT_POLL: Duration = Duration::from_millis(10);
 
 /// Returns the server of this run, and starts it for the first caller.

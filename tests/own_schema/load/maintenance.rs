@@ -1,6 +1,5 @@
 //! Ticks, rotation and retried events.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
@@ -9,12 +8,11 @@ use postgres::error::SqlState;
 
 use super::{Load, QUEUES, count};
 
-/// Runs until the load is done; returns the rotations that it saw, which are named by their transactions.
+/// Runs until the load is done, and notes the rotations.
 ///
 /// Every third round is in transactions that keep their snapshot, and may be refused.
-pub(super) fn run(load: &Load) -> BTreeSet<(String, i64)> {
+pub(super) fn run(load: &Load) {
     let mut client = load.client();
-    let mut rotations = BTreeSet::new();
     let mut round = 0;
     while !load.done.load(Ordering::SeqCst) {
         round += 1;
@@ -37,8 +35,9 @@ pub(super) fn run(load: &Load) -> BTreeSet<(String, i64)> {
         }
         let switches = "select queue_name, queue_switch_step1 from pgq.queue where queue_name = any ($1)";
         let switches = client.query(switches, &[&&QUEUES[..]]).expect("readable");
+        let mut rotations = load.rotations.lock().expect("rotations");
         rotations.extend(switches.iter().map(|row| (row.get(0), row.get(1))));
+        drop(rotations);
         thread::sleep(Duration::from_millis(10));
     }
-    rotations
 }

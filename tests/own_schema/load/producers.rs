@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use postgres::error::SqlState;
 use postgres::{Client, Error};
@@ -31,7 +31,7 @@ pub(super) fn run(load: &Load, seed: u64) -> [BTreeSet<i64>; 2] {
     let committed = [BTreeSet::new(), BTreeSet::new()];
     let mut producer = Producer { load, client: load.client(), numbers, prepared: Vec::new(), committed };
     let mut turn = 0;
-    while Instant::now() < load.until {
+    while load.lasts() {
         turn += 1;
         let mut events = Vec::new();
         let ended = producer
