@@ -21,7 +21,8 @@ const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 ///
 /// # Errors
 ///
-/// When no file defines the service, or a file is invalid. Messages contain the number of a line, never its content.
+/// Fails if no file defines the service, or a file is invalid. Messages contain the number of a line, never its
+/// content.
 pub(super) fn add(options: &mut Options, environment: &Environment<'_>) -> Result<(), Error> {
     let Some(name) = name(options, environment) else { return Ok(()) };
     for file in files(environment) {
