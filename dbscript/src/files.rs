@@ -25,7 +25,7 @@ const STICKY: u32 = 0o1000;
 ///
 /// # Errors
 ///
-/// When the file cannot be read, is larger than `limit`, or is of another kind, such as a pipe or a device. Reading
+/// Fails if the file cannot be read, is larger than `limit`, or is of another kind, such as a pipe or a device. Reading
 /// never waits for such a file.
 pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let (file, metadata) = open(path)?;
@@ -38,8 +38,8 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// As [`read_text_file`], and when the path leads through a link or to a file that another user can have created in a
-/// folder that everybody may write to.
+/// Fails as [`read_text_file`] does, and if the path leads through a link or to a file that another user can have
+/// created in a folder that everybody may write to.
 pub fn read_trusted_text_file(path: &Path, limit: u64) -> io::Result<String> {
     let file = open_trusted(path, OpenOptions::new().read(true))?;
     let metadata = file.metadata()?;
@@ -51,7 +51,7 @@ pub fn read_trusted_text_file(path: &Path, limit: u64) -> io::Result<String> {
 ///
 /// # Errors
 ///
-/// As [`read_file`], and when the content is not UTF-8.
+/// Fails as [`read_file`] does, and if the content is not UTF-8.
 pub fn read_text_file(path: &Path, limit: u64) -> io::Result<String> {
     text(read_file(path, limit)?)
 }
@@ -104,7 +104,7 @@ fn is_null(metadata: &Metadata) -> bool {
 ///
 /// # Errors
 ///
-/// When the file cannot be opened, and when an untrusted user can have planted it.
+/// Fails if the file cannot be opened, and if an untrusted user can have planted it.
 pub(crate) fn open_trusted(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     check_folders(path, MAX_LINKS)?;
     let folder = Folder::of(path)?;
@@ -132,7 +132,7 @@ pub(crate) fn open_trusted(path: &Path, options: &mut OpenOptions) -> io::Result
 ///
 /// # Errors
 ///
-/// When the file cannot be written, and when the path is a link, a second name of a file, or a file that an untrusted
+/// Fails if the file cannot be written, and if the path is a link, a second name of a file, or a file that an untrusted
 /// user can have created.
 pub fn create_trusted_file(path: &Path) -> io::Result<File> {
     let file = open_trusted(path, OpenOptions::new().write(true).create(true).truncate(false))?;
@@ -146,7 +146,7 @@ pub fn create_trusted_file(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 ///
-/// When a folder cannot be created, and when an untrusted user can have planted a link in the path.
+/// Fails if a folder cannot be created, and if an untrusted user can have planted a link in the path.
 #[cfg(feature = "program")]
 pub(crate) fn create_folder_of(path: &Path) -> io::Result<()> {
     check_folders(path, MAX_LINKS)?;

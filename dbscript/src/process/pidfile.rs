@@ -40,7 +40,7 @@ impl Pidfile {
     ///
     /// # Errors
     ///
-    /// When another process holds the file, with that process's id, and when the file cannot be written.
+    /// Fails if another process holds the file, with that process's id, and if the file cannot be written.
     pub(crate) fn acquire(path: &Path) -> Result<Pidfile, Error> {
         let mut waits = 0;
         loop {

@@ -18,7 +18,7 @@ pub(crate) enum JobKind {
 /// A task that runs once.
 pub(crate) struct Once {
     pub(crate) work: OnceWork,
-    /// Whether the work handles signals itself.
+    /// True if the work handles signals itself.
     pub(crate) handles_signals: bool,
 }
 

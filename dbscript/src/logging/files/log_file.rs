@@ -72,7 +72,7 @@ impl LogFile {
     ///
     /// # Errors
     ///
-    /// When the folder cannot be created, and when another user may have laid out a link on the way to it.
+    /// Fails if the folder cannot be created, and if another user may have laid out a link on the way to it.
     pub(crate) fn new(path: &Path, mode: OpenMode, rotation: Box<dyn LogRotation>) -> io::Result<LogFile> {
         files::create_folder_of(path)?;
         let path = path.to_owned();
@@ -92,7 +92,7 @@ impl LogFile {
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
+    /// Fails if it cannot be written.
     pub(crate) fn open(mut self) -> io::Result<LogFile> {
         self.reopen()?;
         Ok(self)
@@ -106,7 +106,7 @@ impl LogFile {
     ///
     /// # Errors
     ///
-    /// When the line cannot be written. The next line reopens the file.
+    /// Fails if the line cannot be written. The next line reopens the file.
     pub(crate) fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
         let there = self.file_with_room(line.len() as u64)?;
         let result = self.append(line);

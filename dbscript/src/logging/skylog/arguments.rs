@@ -38,7 +38,7 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// A usage error with the argument's name, when it is missing or not a string.
+    /// A usage error with the argument's name if it is missing or not a string.
     pub(super) fn text(&self, name: &str) -> Result<&str, Error> {
         self.text_opt(name)?.ok_or_else(|| wrong(name, "is missing"))
     }
@@ -47,7 +47,7 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// A usage error with the argument's name, when it is not a string.
+    /// A usage error with the argument's name if it is not a string.
     pub(super) fn text_opt(&self, name: &str) -> Result<Option<&str>, Error> {
         match self.get(name) {
             None => Ok(None),
@@ -60,7 +60,7 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// As [`text`](Arguments::text), and when the home folder is not defined.
+    /// Fails as [`text`](Arguments::text) does, and if the home folder is not defined.
     pub(super) fn path(&self, name: &str) -> Result<PathBuf, Error> {
         let path = self.text(name)?;
         expand_home(path).ok_or_else(|| wrong(name, "is in no home folder"))
@@ -70,7 +70,7 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// A usage error with the argument's name, when it is not a number or out of range.
+    /// A usage error with the argument's name if it is not a number or out of range.
     pub(super) fn number<T: TryFrom<i64>>(&self, name: &str, default: T) -> Result<T, Error> {
         match self.get(name) {
             None => Ok(default),
@@ -85,7 +85,7 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// A usage error with the argument's name, when it is neither true nor false.
+    /// A usage error with the argument's name if it is neither true nor false.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Error> {
         match self.get(name) {
             None => Ok(false),

@@ -33,7 +33,7 @@ use arguments::Arguments;
 ///
 /// # Errors
 ///
-/// Errors with file, section and key. A usage error when the file cannot be read or is invalid.
+/// Errors with file, section and key. A usage error if the file cannot be read or is invalid.
 pub(super) fn configure(logger: &mut Logger, path: &Path) -> Result<(), Error> {
     let text = read_text_file(path, CONFIG_LIMIT).map_err(|error| {
         Error::usage(format!("cannot read skylog file `{}`", path.display())).caused_by(error)

@@ -49,7 +49,7 @@ impl LogDatabase {
     ///
     /// # Errors
     ///
-    /// A usage error when the connection string is invalid or its service is not defined.
+    /// A usage error if the connection string is invalid or its service is not defined.
     pub(crate) fn new(conninfo: &str, job_name: String, tally: SharedTally) -> Result<LogDatabase, Error> {
         let conninfo = conninfo.to_owned();
         let database =
