@@ -15,7 +15,7 @@ const NULL: &str = "/dev/null";
 /// Opens without waiting for the other end of a pipe or for a modem, and without making a terminal the controlling one.
 const NO_WAIT: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY);
 
-/// The kernel's limit of links in one path.
+/// The kernel's limit on the number of links in one path.
 const MAX_LINKS: usize = 40;
 
 const WORLD_WRITABLE: u32 = 0o002;
@@ -99,8 +99,7 @@ fn is_null(metadata: &Metadata) -> bool {
 
 /// Opens a file that this process writes or trusts, without waiting.
 ///
-/// A link is followed, and an existing file is used, only where no untrusted user can have created it. An
-/// unprivileged user therefore cannot redirect a program with more rights to a file of that user's choice.
+/// A link is followed, and an existing file is used, only if no untrusted user can have created it (DESIGN.md, D80).
 ///
 /// # Errors
 ///
@@ -202,7 +201,7 @@ impl Folder {
     }
 }
 
-/// Returns whether this process trusts the files of a user: root and the user of this process.
+/// Returns true if this process trusts the files of a user, which is root or the user of this process.
 pub(crate) fn is_trusted(user: u32) -> bool {
     user == 0 || user == Uid::effective().as_raw()
 }

@@ -46,7 +46,7 @@ pub(crate) use settings::{
     FORMAT_KEYS, LOG_COUNT, LOG_FORMAT, LOG_SIZE, LOGFILE, LogSettings, SKYLOG_LOCATIONS, USE_SKYLOG,
 };
 
-/// Libraries that log much. Below the level trace, only their warnings and errors are logged.
+/// Libraries with many messages. Below the level trace, only their warnings and errors are logged.
 const QUIETED: [&str; 4] = ["postgres", "tokio_postgres", "r2d2", "rustls"];
 
 /// The log target for the parameters of statements, which contain data of rows. Logged only when a skylog file names

@@ -119,7 +119,7 @@ impl LogSettings {
         Identity::of(&self.job_name, &self.service_name, address)
     }
 
-    /// Returns the path of the skylog file, or `None` when it is not to be used.
+    /// Returns the path of the skylog file, or `None` if the settings do not use one.
     ///
     /// # Errors
     ///

@@ -49,7 +49,7 @@ fn files(environment: &Environment<'_>) -> Vec<PathBuf> {
     user.into_iter().chain(system).collect()
 }
 
-/// Adds the options of the service in a file, and returns whether the file defines the service.
+/// Adds the options of the service in a file. Returns true if the file defines the service.
 fn add_from(options: &mut Options, file: &Path, name: &str) -> Result<bool, Error> {
     let content = read_file(file, LIMIT)
         .map_err(|error| Error::usage(format!("service file `{}`", file.display())).caused_by(error))?;

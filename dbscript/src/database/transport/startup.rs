@@ -108,7 +108,7 @@ mod tests {
         [&[tag], announced.as_slice(), &vec![b'x'; length]].concat()
     }
 
-    /// Reads in pieces of a size; returns whether the server was ready.
+    /// Reads in pieces of a size. Returns true if the server was ready.
     fn read(bytes: &[u8], piece: usize) -> Result<bool, String> {
         let mut startup = Startup::default();
         for part in bytes.chunks(piece) {

@@ -18,9 +18,9 @@ pub(crate) struct FileHandler {
 struct State {
     file: LogFile,
     line: Vec<u8>,
-    /// How many lines were lost and not reported.
+    /// The number of lost lines that were not reported.
     lost: u64,
-    /// Whether a loss was reported, and its end was not.
+    /// True if a loss was reported and its end was not.
     is_reported: bool,
     /// Limits the reports: if short lines fit on the disk and long ones do not, each long line is a loss.
     throttle: LogThrottle,

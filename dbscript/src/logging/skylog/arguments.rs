@@ -17,7 +17,7 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// The invalid key, and the reason.
+    /// Fails with the invalid key and the reason.
     pub(super) fn read(
         args: &str,
         kwargs: &str,
@@ -43,7 +43,7 @@ impl Arguments {
         self.text_opt(name)?.ok_or_else(|| wrong(name, "is missing"))
     }
 
-    /// Returns a string, or `None` when it is not given.
+    /// Returns a string, or `None` if it is not given.
     ///
     /// # Errors
     ///
@@ -63,10 +63,10 @@ impl Arguments {
     /// Fails as [`text`](Arguments::text) does, and if the home folder is not defined.
     pub(super) fn path(&self, name: &str) -> Result<PathBuf, Error> {
         let path = self.text(name)?;
-        expand_home(path).ok_or_else(|| wrong(name, "is in no home folder"))
+        expand_home(path).ok_or_else(|| wrong(name, "names a home folder that does not exist"))
     }
 
-    /// Returns a whole number, or `default` when it is not given.
+    /// Returns a whole number, or `default` if it is not given.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl Arguments {
         }
     }
 
-    /// Returns a truth value. Defaults to false.
+    /// Returns a boolean. Defaults to false.
     ///
     /// # Errors
     ///

@@ -11,7 +11,6 @@ mod outbox;
 mod receivers;
 mod value;
 
-use crate::error::ErrorKind;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -19,7 +18,7 @@ use log::LevelFilter;
 
 use crate::config::ini::{self, Sections};
 use crate::config::{CONFIG_LIMIT, interpolate};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::files::read_text_file;
 use crate::logging::handlers::Handler;
 use crate::logging::layout::Layout;

@@ -38,7 +38,7 @@ impl Message for Line {
     }
 }
 
-/// The reason why a line was not delivered, and whether it concerns only this line.
+/// A line that was not delivered: the outcome of the delivery, and the reason.
 struct Failure {
     delivery: DeliveryResult,
     error: Error,
@@ -133,8 +133,8 @@ impl Receiver<Line> for LogDatabase {
     }
 }
 
-/// Returns whether an error concerns the message, which `log.add` refuses, or `log.add` itself, which is missing. The
-/// opposite is a server that is unreachable, read-only, out of resources, or too busy.
+/// Returns true if `log.add` refuses the message or is missing. Returns false if the server is unreachable, read-only,
+/// out of resources, or too busy.
 fn is_about_the_message(error: &Error) -> bool {
     !is_connection_error(error) && sqlstate(error).is_some_and(|state| !StateClass::Transient.contains(state))
 }
