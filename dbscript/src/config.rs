@@ -80,8 +80,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// A usage error that names the file, and the line or section, if the text is no INI file, has none of the sections,
-    /// or has an unsupported `config_format`.
+    /// A usage error that names the file, and the line or section, if the text is no INI file, has none of the
+    /// sections, or has an unsupported `config_format`.
     pub fn from_text(
         file: &Path,
         text: &str,
@@ -246,7 +246,8 @@ impl Config {
         .map_err(|what| self.error(&format!("key {name}: {what}")))
     }
 
-    /// Returns a value of another section without interpolation. As in Skytools, other sections have no built-in values.
+    /// Returns a value of another section without interpolation. As in Skytools, other sections have no built-in
+    /// values.
     fn raw_of(&self, section: &str, name: &str) -> Option<&str> {
         let own = if section == DEFAULTS { &self.defaults } else { self.others.get(section)? };
         [own, &self.defaults].into_iter().find_map(|place| place.get(name)).map(String::as_str)

@@ -168,8 +168,8 @@ pub fn describe(error: &(dyn StdError + 'static)) -> String {
     render(error, false)
 }
 
-/// Renders an error as [`describe`] does, but with the complete report of the server. The line may contain data of rows,
-/// so only readers with access to the database may see it.
+/// Renders an error as [`describe`] does, but with the complete report of the server. The line may contain data of
+/// rows, so only readers with access to the database may see it.
 pub fn describe_in_full(error: &(dyn StdError + 'static)) -> String {
     render(error, true)
 }

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, is of another kind or too large, and if the pipe is not written and closed in time.
+/// Fails if the file cannot be read, is of another kind or too large, or if the pipe is not written and closed in time.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let (file, metadata) = files::open(path)?;
     if metadata.file_type().is_fifo() {

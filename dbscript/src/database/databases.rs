@@ -212,7 +212,7 @@ impl Databases {
         }
     }
 
-    /// Sets the time after which a connection over TCP fails when the server's machine has stopped responding, unless
+    /// Sets the time after which a connection over TCP fails if the server's machine has stopped responding, unless
     /// the connection string sets `tcp_user_timeout` or the keepalive parameters. Defaults to 10 seconds.
     pub fn set_dead_peer_timeout(&mut self, timeout: Duration) {
         if self.dead_peer_timeout.replace(timeout) != Some(timeout) {

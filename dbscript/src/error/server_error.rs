@@ -38,8 +38,8 @@ fn is_raised(file: Option<&str>) -> bool {
     file.is_some_and(|file| OF_LANGUAGES.iter().any(|of_language| file.starts_with(of_language)))
 }
 
-/// Returns true if the innermost function of an error's context is in one of [`OWN_SCHEMAS`]. The context is a text such
-/// as `PL/pgSQL function pgq.ticker(text) line 5 at RAISE`, in the server's language.
+/// Returns true if the innermost function of an error's context is in one of [`OWN_SCHEMAS`]. The context is a text
+/// such as `PL/pgSQL function pgq.ticker(text) line 5 at RAISE`, in the server's language.
 fn is_own(context: Option<&str>) -> bool {
     let function = context.and_then(|context| context.lines().next()?.split_once('('));
     let name = function.and_then(|(before, _)| before.split_whitespace().next_back());

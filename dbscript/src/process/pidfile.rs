@@ -92,7 +92,8 @@ impl Pidfile {
         &self.path
     }
 
-    /// Returns a function that removes the file if the path still refers to it, for a process that exits without a drop.
+    /// Returns a function that removes the file if the path still refers to it. A process that exits without dropping
+    /// the pidfile calls the function.
     pub(crate) fn remover(&self) -> impl Fn() + Send + use<> {
         let (path, held) = (self.path.clone(), self.file.metadata().ok());
         move || {

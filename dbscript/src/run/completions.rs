@@ -1,7 +1,7 @@
 //! Completion scripts for shells.
 //!
-//! clap's scripts expect the command as the first argument, but the config file precedes it. For programs with commands,
-//! a few lines after clap's scripts for bash and fish correct the order.
+//! clap's scripts expect the command as the first argument, but the config file precedes it. For programs with
+//! commands, a few lines after clap's scripts for bash and fish correct the order.
 
 use std::io::{self, Write};
 

@@ -117,7 +117,7 @@ impl Program {
         self
     }
 
-    /// Adds an option `--name[=VALUE]`, whose value is `missing` when it is given without one.
+    /// Adds an option `--name[=VALUE]`, whose value is `missing` if the option is given without one.
     pub fn option_or(
         mut self,
         name: &'static str,

@@ -20,8 +20,8 @@ impl Canceller {
 }
 
 impl Cancel for Canceller {
-    /// Waits until the server closes the connection or `limit` has passed. As in libpq, the client does not close first,
-    /// which pgbouncer before 1.19 does not survive.
+    /// Waits until the server closes the connection or `limit` has passed. As in libpq, the client does not close
+    /// first, which pgbouncer before 1.19 does not survive.
     fn cancel(&self, limit: Instant) {
         // If another program listens at the address, the driver connects to that program and sends nothing.
         let _stand_in = match &self.protection {

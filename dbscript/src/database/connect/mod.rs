@@ -63,8 +63,8 @@ fn passes(session: SessionAttrs) -> &'static [SessionAttrs] {
     }
 }
 
-/// Tries all hosts. Returns `Break` with a connection, `Break` without one when a host ends the search, and `Continue`
-/// when no host offers the session.
+/// Tries all hosts. Returns `Break` with a connection, `Break` without one if a host ends the search, and `Continue` if
+/// no host offers the session.
 fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> ControlFlow<Option<Opened>> {
     let mut endpoints: Vec<&Endpoint> = target.hosts.iter().collect();
     if target.shuffled {

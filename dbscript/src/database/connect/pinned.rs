@@ -30,7 +30,7 @@ pub(crate) enum SearchPath {
     /// The session's own search path.
     #[default]
     Session,
-    /// The session's own search path; opening fails when a schema precedes `pg_catalog`.
+    /// The session's own search path; opening fails if a schema precedes `pg_catalog`.
     Checked,
     /// Only `pg_catalog`. If a pooler refuses the start option, as `Checked`.
     Pinned,
@@ -77,8 +77,8 @@ fn refusing() -> MutexGuard<'static, BTreeSet<String>> {
     REFUSING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Fails if a schema precedes `pg_catalog`, since any operator may then be one of that schema. Fails if a setting of the
-/// database gives a superuser's session another role.
+/// Fails if a schema precedes `pg_catalog`, since any operator may then be one of that schema. Fails if a setting of
+/// the database gives a superuser's session another role.
 fn check(client: &mut Client) -> Result<(), BoxError> {
     let row = client.query_typed_one(SESSION, &[])?;
     let (schemas, has_other_role): (Vec<String>, bool) = (row.get(0), row.get(1));

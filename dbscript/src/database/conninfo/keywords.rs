@@ -57,7 +57,7 @@ pub(super) const KEYWORDS: [Keyword; 50] = [
     ("oauth_scope", None),
 ];
 
-/// Returns the keyword of a name, or `None` when there is none.
+/// Returns the keyword of a name, or `None` if there is none.
 pub(super) fn find(name: &str) -> Option<Keyword> {
     KEYWORDS.iter().find(|(keyword, _)| *keyword == name).copied()
 }

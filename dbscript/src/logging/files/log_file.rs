@@ -187,8 +187,8 @@ impl LogFile {
         Ok(())
     }
 
-    /// Rotates the file. Returns true if it was rotated. Of several processes, the one with the lock rotates the file. A
-    /// file that cannot be rotated grows further (DESIGN.md, D81).
+    /// Rotates the file. Returns true if it was rotated. Of several processes, the one with the lock rotates the file.
+    /// A file that cannot be rotated grows further (DESIGN.md, D81).
     fn rotate(&mut self, now: Timestamp) -> bool {
         let too_early = self.rotation_failure.as_ref().is_some_and(|failure| failure.since.elapsed() < RETRY);
         if too_early || !self.open.as_ref().is_some_and(|open| open.locked) {
@@ -211,8 +211,8 @@ impl LogFile {
         Ok(())
     }
 
-    /// Locks the file. Returns true if this process may write to the file. A file that is not rotated or cannot be locked
-    /// needs no lock.
+    /// Locks the file. Returns true if this process may write to the file. A file that is not rotated or cannot be
+    /// locked needs no lock.
     fn lock(&mut self) -> bool {
         let possible = self.rotation.is_possible();
         let Some(open) = &mut self.open else { return false };

@@ -10,7 +10,7 @@ use crate::logging::files::log_file::LogFile;
 use crate::text::log_throttle::LogThrottle;
 
 /// Writes lines to a file. A line that cannot be written is lost, and the next line is written again. Both the loss and
-/// its end are logged, where other handlers show them.
+/// its end are logged, and other handlers show these messages.
 pub(crate) struct FileHandler {
     state: Mutex<State>,
 }

@@ -209,7 +209,7 @@ impl<M: Message> Shared<M> {
         }
     }
 
-    /// Waits for the next message. Returns `None` when the outbox is closed.
+    /// Waits for the next message. Returns `None` if the outbox is closed.
     fn next(&self, receiver: &mut dyn Receiver<M>) -> Option<Parcel<M>> {
         let mut state = self.lock();
         while !state.closed {
