@@ -70,7 +70,7 @@ fn server(config: &Config) -> Result<Server, Error> {
         return Err(config.invalid(&SMTP_TIMEOUT, &given).caused_by("it must be from 0.1 to 86400"));
     }
     Server::from_url(&config.get(&SMTP_URL)?, ca.as_deref(), timeout)
-        .map_err(|what| config.broken(&SMTP_URL).caused_by(what))
+        .map_err(|what| config.invalid_secret(&SMTP_URL).caused_by(what))
 }
 
 fn subject(config: &Config) -> Result<Template, Error> {
@@ -80,7 +80,7 @@ fn subject(config: &Config) -> Result<Template, Error> {
 
 fn text(config: &Config) -> Result<Template, Error> {
     let Some(path) = config.file(&MAIL_TEMPLATE)? else {
-        return Err(config.broken(&MAIL_TEMPLATE));
+        return Err(config.invalid_secret(&MAIL_TEMPLATE));
     };
     let broken = |what: &str| Error::usage(format!("{what} mail_template `{}`", path.display()));
     let text = dbscript::read_text_file(&path, TEMPLATE_LIMIT)

@@ -102,7 +102,7 @@ fn scope(config: &Config) -> Result<TickerScope, BoxError> {
     let initial = config.get_opt(&INITIAL_DATABASE)?.unwrap_or_default();
     let list: Vec<String> =
         config.list(&DATABASE_LIST)?.into_iter().filter(|name| !name.is_empty()).collect();
-    Databases::check(&base).map_err(|error| config.broken(&BASE_CONNSTR).caused_by(error))?;
+    Databases::check(&base).map_err(|error| config.invalid_secret(&BASE_CONNSTR).caused_by(error))?;
     let sets_none = base.is_empty() && initial.is_empty() && list.is_empty();
     if sets_none && config.service_name()? != PGQD {
         return Ok(TickerScope::Database(config.get(&Key::required(DB, ""))?));

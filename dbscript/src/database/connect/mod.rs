@@ -34,7 +34,7 @@ pub(crate) struct Opened {
 ///
 /// # Errors
 ///
-/// When no server accepts the connection, with the reason of each one.
+/// Fails if no server accepts the connection, with the reason of each one.
 pub(crate) fn open(target: &Target) -> Result<Opened, Error> {
     let mut watched = target.clone();
     watched.dead_peer.apply(&mut watched.common);
@@ -51,7 +51,7 @@ pub(crate) fn open(target: &Target) -> Result<Opened, Error> {
     Err(refusals.into_error(target))
 }
 
-/// Returns the kinds of sessions to try, one after the other: `prefer-standby` tries a standby, and then any server.
+/// Returns the kinds of sessions to try, in order: `prefer-standby` tries a standby, and then any server.
 fn passes(session: SessionAttrs) -> &'static [SessionAttrs] {
     match session {
         SessionAttrs::Any => &[SessionAttrs::Any],
@@ -63,8 +63,8 @@ fn passes(session: SessionAttrs) -> &'static [SessionAttrs] {
     }
 }
 
-/// Tries all hosts. Returns `Break` with a connection, `Break` without one when a host ends the search, and `Continue`
-/// when no host offers the session.
+/// Tries all hosts. Returns `Break` with a connection, `Break` without one if a host ends the search, and `Continue` if
+/// no host offers the session.
 fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> ControlFlow<Option<Opened>> {
     let mut endpoints: Vec<&Endpoint> = target.hosts.iter().collect();
     if target.shuffled {
@@ -83,9 +83,9 @@ fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> 
             match (Attempt { target, session, endpoint, place }).open() {
                 Ok(opened) => return Break(Some(opened)),
                 Err(error) => {
-                    let go_on = refusals::next_may_accept(&*error);
+                    let tries_next = refusals::next_may_accept(&*error);
                     refusals.add(endpoint, Some(place).filter(|_| several), error);
-                    if !go_on {
+                    if !tries_next {
                         return Break(None);
                     }
                 }
