@@ -1,4 +1,4 @@
--- Finds the first tick after the given one that is `i_min_count` events or `i_min_interval` away; nulls when
+-- Finds the first tick after the given one that is `i_min_count` events or `i_min_interval` away. Returns nulls if
 -- there is none.
 --
 -- Returns the last tick instead while it is at most twice `i_min_count` events and twice `i_min_interval` away.

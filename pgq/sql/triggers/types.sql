@@ -1,11 +1,10 @@
--- Types of the trigger functions. Those of an older release are dropped, and so are the functions that the
--- triggers call, which all come after this file: neither can be replaced by something of another shape.
+-- Types of the trigger functions. The types of an older release are dropped, and so are the functions that the triggers
+-- call, which the following files create again: neither a type nor a function can be replaced by one of another shape.
 --
--- A trigger runs with the rights of the table's owner when a foreign key cascades, or of whoever wrote the
--- function that changes the table, but under the search path of the session; and a session keeps the types
--- that a function found when it was first called. So the functions either set their search path, or, where
--- that would be paid for row by row, name all types, functions and operators in full. Only a trigger's own
--- expressions are looked up in the path of the session.
+-- A trigger may run with the rights of the table's owner, when a foreign key cascades, or of the owner of a function that
+-- changes the table, but under the search path of the session. A session also keeps the types that a function found at
+-- its first call. Therefore the functions either set their search path, or, if that would cost time for each row, name
+-- all types, functions and operators with their schemas. Only a trigger's own expressions use the session's path.
 do $$
 declare
     old text;
@@ -24,14 +23,13 @@ begin
         execute 'drop ' || old;
     end loop;
 
-    -- Rows of texts, as which PostgreSQL itself takes the text of a table's row apart; the fewer columns, the
-    -- faster.
+    -- Rows of texts, into which PostgreSQL itself splits the text of a table's row. A row of fewer columns is faster.
     foreach columns in array '{8,32,128}'::integer[] loop
         execute pg_catalog.format('create type pgq.tg_row_%s as (%s)', columns, (
             select pg_catalog.string_agg(pg_catalog.format('c%s pg_catalog.text', i), ', ' order by i)
             from pg_catalog.generate_series(1, columns) i));
     end loop;
-    -- The facts about a table and a trigger on it. A position counts the columns that are left, from 1.
+    -- The facts about a table and a trigger on it. Positions count the columns that are not dropped, from 1.
     create type pgq.tg_facts as (
         columns             integer,    -- how many the table has
         names               text[],     -- of the columns
