@@ -15,7 +15,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     /// Whether the lock of a busy consumer is held by a role without the right to consume.
-    by_strangers: bool,
+    by_unentitled_role: bool,
     what: String,
     queue: Option<String>,
     consumer: Option<String>,
@@ -72,8 +72,8 @@ impl Error {
     }
 
     /// Notes that no other process of the consumer is busy, but somebody who only has its lock.
-    pub(crate) fn by_strangers(mut self) -> Error {
-        self.0.by_strangers = true;
+    pub(crate) fn by_unentitled_role(mut self) -> Error {
+        self.0.by_unentitled_role = true;
         self
     }
 
@@ -112,7 +112,7 @@ impl Error {
     fn new(kind: ErrorKind, what: String) -> Error {
         Error(Box::new(Inner {
             kind,
-            by_strangers: false,
+            by_unentitled_role: false,
             what,
             queue: None,
             consumer: None,
@@ -167,8 +167,8 @@ impl Error {
     }
 
     /// Returns whether the consumer's lock is held by somebody who may not consume.
-    pub(crate) fn is_by_strangers(&self) -> bool {
-        self.0.by_strangers
+    pub(crate) fn is_by_unentitled_role(&self) -> bool {
+        self.0.by_unentitled_role
     }
 
     /// Returns whether the connection to the server is what failed.

@@ -76,7 +76,7 @@ pub fn drop_queue_confirmed(
         // No consumer can register from here on.
         transaction.query_typed(LOCK_QUEUE, &values).map_err(failed)?;
         let row = transaction.query_typed_opt(QUEUE_CONTENTS, &values).map_err(failed)?;
-        let registered: Vec<String> = row.map_or(Vec::new(), |row| names::all(row.get(1)));
+        let registered: Vec<String> = row.map_or(Vec::new(), |row| names::into_strings(row.get(1)));
         match registered.iter().find(|name| !consumers.contains(name)) {
             Some(new) => Err(Error::failed(format!(
                 "{CANNOT_DROP}: consumer `{}` has registered since",
@@ -235,7 +235,7 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
     Ok(Some(QueueContents {
         events: Some(count).filter(|count| *count <= MAX_COUNTED),
         retained: retained_events::read(client, queue, None)?,
-        consumers: names::all(row.get(1)),
+        consumers: names::into_strings(row.get(1)),
         dependents: dependents(client, queue)?,
     }))
 }
