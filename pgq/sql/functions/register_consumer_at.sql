@@ -27,8 +27,7 @@ begin
     then
         return 0;
     end if;
-    -- Prevents a rotation, which deletes ticks, until the subscription that needs the tick is committed. A rotation
-    -- with an older snapshot would not see the subscription, and fails on the changed row.
+    -- Prevents a rotation, which deletes ticks, until the subscription that needs the tick is committed (DESIGN.md, D46).
     update pgq.queue q set queue_name = q.queue_name where q.queue_name = x_queue_name;
 
     select max(t.tick_id) into start_tick from pgq.tick t

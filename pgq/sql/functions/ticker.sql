@@ -31,8 +31,7 @@ begin
     if obstacle is not null then
         raise exception '%', obstacle;
     end if;
-    -- Two concurrent ticks could get their ids in another order than their snapshots, and events between them
-    -- would be delivered twice. Every statement below the lock has a snapshot that is newer than the last tick's.
+    -- Every statement after the lock has a snapshot that is newer than the last tick's (DESIGN.md, D44).
     if not pg_catalog.pg_try_advisory_xact_lock(
         pg_catalog.hashtext('pgq ticker'::pg_catalog.text), que.queue_id % 256)
     then
@@ -44,7 +43,7 @@ begin
     where t.tick_queue = que.queue_id
     order by t.tick_id desc limit 1;
     if found then
-        -- A tick with lower ids would end an empty batch, and events that were committed since would be lost.
+        -- A tick with lower ids would lose events (DESIGN.md, D62).
         if last_tick.next_id > txid_snapshot_xmax(txid_current_snapshot()) then
             raise exception 'cannot tick queue %: tick % has transaction id %, but the server is at %',
                 i_queue_name, last_tick.tick_id, last_tick.next_id, txid_snapshot_xmax(txid_current_snapshot())
@@ -59,7 +58,7 @@ begin
                 last_tick.tick_event_seq + que.queue_ticker_max_count * 2::bigint + 1000);
         end if;
         new_events := reached - last_tick.tick_event_seq;
-        -- A tick that another program has made may be at `infinity`.
+        -- A tick that another program has made may be at `infinity` (DESIGN.md, D20).
         age := case
             when not pg_catalog.isfinite(last_tick.tick_time) then que.queue_ticker_max_lag
             when last_tick.tick_time > clock_timestamp()
@@ -86,8 +85,7 @@ begin
             end if;
         end if;
     end if;
-    -- A snapshot that the transaction keeps may be older than the last tick, which it then does not see; a
-    -- tick with that snapshot would go back in time, and events would be delivered twice. Inserting the last tick's id fails then.
+    -- Under an old snapshot, which does not see the last tick, inserting the last tick's id fails (DESIGN.md, D47).
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
         insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
         select que.queue_id, id, reached

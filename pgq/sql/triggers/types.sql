@@ -31,25 +31,25 @@ begin
     end loop;
     -- The facts about a table and a trigger on it. Positions count the columns that are not dropped, from 1.
     create type pgq.tg_facts as (
-        columns             integer,    -- how many the table has
+        columns             integer,    -- the number of columns
         names               text[],     -- of the columns
-        idents              text[],     -- the same, quoted where SQL asks for it
+        idents              text[],     -- the same, quoted where SQL requires it
         numerics            integer[],  -- positions of the columns of type numeric
         loose               integer[],  -- positions of the others whose equal values may differ as text
         shown               integer[],  -- positions of the columns that an event shows
         all_columns         integer[],  -- all positions
-        compared            integer[],  -- positions of the columns that an update has to look at
+        compared            integer[],  -- positions of the columns that an update compares
         keys                integer[],  -- positions of the key's columns
-        key_first           boolean,    -- whether the first column is all that an update has to look at
+        key_first           boolean,    -- true if an update compares only the first column
         key_list            text,       -- the names of the key's columns
         key_json            text,       -- the same as a JSON array
-        keyless             boolean,    -- whether updates and deletes are refused
+        keyless             boolean,    -- true if updates and deletes are refused
         url_template        text,       -- of a row, for format()
         sql_template        text,
         json_template       text,
-        json_plain          boolean,    -- whether PostgreSQL's own JSON of a row is an event's
-        json_numbers        text,       -- else, a pattern of what to put into quotes in it if that is all
-        checked             boolean,    -- whether tg_check() may have something to say about a row
+        json_plain          boolean,    -- true if an event contains PostgreSQL's own JSON of a row
+        json_numbers        text,       -- else, a pattern of the numbers to quote in that JSON, if this suffices
+        checked             boolean,    -- true if tg_check() may fail for a row
         skip                boolean,
         backup              boolean,
         deny                boolean,
