@@ -25,7 +25,7 @@ begin
             end if;
             exit;
         exception
-            -- The last is a row that was updated at the same time, which has no condition of its own.
+            -- internal_error: another session has updated the role's row concurrently.
             when duplicate_object or unique_violation or internal_error then
                 null;
         end;

@@ -53,13 +53,13 @@ begin
         skip                boolean,
         backup              boolean,
         deny                boolean,
-        custom              boolean,    -- whether anything but the defaults fills the event's fields
+        custom              boolean,    -- true if a magic column or an expression sets a field of the event
         magic               integer[],  -- for each field of an event the position of its column
-        bad_magic           text,       -- the name of a column that looks as if it set a field
+        bad_magic           text,       -- the name of a column that begins like a magic one but is none
         fields              integer[],  -- for each expression the number of the field, 0 for `when`
         queries             text[],     -- for each expression the statement, null when it is empty
         query_types         oid[],      -- for each expression its type, null where it is unknown
-        ignores             boolean,    -- whether the trigger names columns to ignore
-        custom_keys         boolean);   -- whether the trigger names its key's columns
+        ignores             boolean,    -- true if the trigger names columns to ignore
+        custom_keys         boolean);   -- true if the trigger names its key's columns
 end
 $$;
