@@ -14,7 +14,7 @@ pub struct Error(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
-    /// Whether the lock of a busy consumer is held by a role without the right to consume.
+    /// True if a role without the right to consume holds the lock of a busy consumer.
     by_unentitled_role: bool,
     what: String,
     queue: Option<String>,
@@ -71,7 +71,7 @@ impl Error {
         Error::new(ErrorKind::Busy, what.into())
     }
 
-    /// Notes that no other process of the consumer is busy, but somebody who only has its lock.
+    /// Records that a role without the right to consume holds the consumer's lock.
     pub(crate) fn by_unentitled_role(mut self) -> Error {
         self.0.by_unentitled_role = true;
         self
@@ -166,7 +166,7 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns whether the consumer's lock is held by somebody who may not consume.
+    /// Returns true if a role without the right to consume holds the consumer's lock.
     pub(crate) fn is_by_unentitled_role(&self) -> bool {
         self.0.by_unentitled_role
     }
@@ -226,7 +226,12 @@ impl<'a> At<'a> {
 
     /// Makes the error of a step that failed here.
     pub(crate) fn failed(self, what: impl Into<String>, cause: impl Into<BoxError>) -> Error {
-        self.add_to(Error::failed(what)).caused_by(cause)
+        self.failure(what).caused_by(cause)
+    }
+
+    /// Makes the error of a step that failed here without a cause of its own.
+    pub(crate) fn failure(self, what: impl Into<String>) -> Error {
+        self.add_to(Error::failed(what))
     }
 
     /// Adds the place to an error.

@@ -119,7 +119,7 @@ fn require_own_id(
         None => Ok(()),
         Some(other) => {
             let why = format!("its id is used by consumer `{}`", printable(&other));
-            Err(Error::failed(format!("{what}: {why}; {ADVICE}")).on_queue(queue))
+            Err(At::queue(queue).failure(format!("{what}: {why}; {ADVICE}")))
         }
     }
 }

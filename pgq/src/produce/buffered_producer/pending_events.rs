@@ -277,7 +277,7 @@ impl PendingEvents {
         let at = At::queue(&self.queue);
         match &self.trouble {
             Some(trouble) => at.failed(what, trouble.error.clone()),
-            None => at.add_to(Error::failed(what)),
+            None => at.failure(what),
         }
     }
 
