@@ -8,7 +8,7 @@ struct Greeter;
 
 impl Consumer for Greeter {
     fn process_event(&mut self, event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
-        // The greeting is committed together with the batch, so every event is greeted exactly once.
+        // Committed together with the batch, so every event is greeted exactly once.
         batch.db()?.execute("insert into greeting (name) values ($1)", &[&event.data()])?;
         Ok(Outcome::Done)
     }
