@@ -10,20 +10,23 @@ use nix::sys::signal::Signal;
 use super::{Encrypted, MODES, SECRET};
 use crate::support::certificates::{Authority, self_signed, write};
 use crate::support::programs::{Running, succeed};
+use crate::support::server::Builder;
 use crate::support::tls_only::{Hello, TlsOnly};
 use crate::support::wait_for;
+
+/// The role `sealed` connects with encryption only, and the role `open` without it only.
+const SEALED_AND_OPEN: [&str; 4] = [
+    "hostssl all sealed 127.0.0.1/32 trust",
+    "host all sealed 127.0.0.1/32 reject",
+    "hostnossl all open 127.0.0.1/32 trust",
+    "host all open 127.0.0.1/32 reject",
+];
 
 #[test]
 fn a_server_that_insists_or_refuses_is_tried_in_the_other_way() {
     let authority = Authority::create("authority");
     let pem = authority.issue(&["localhost"], "localhost");
-    let encrypted = Encrypted::start(&pem, |builder| {
-        builder
-            .hba("hostssl all sealed 127.0.0.1/32 trust")
-            .hba("host all sealed 127.0.0.1/32 reject")
-            .hba("hostnossl all open 127.0.0.1/32 trust")
-            .hba("host all open 127.0.0.1/32 reject")
-    });
+    let encrypted = Encrypted::start(&pem, |builder| SEALED_AND_OPEN.into_iter().fold(builder, Builder::hba));
     let mut client = encrypted.server.client("postgres");
     client.batch_execute("create role open login superuser").expect("the role is new");
     let root = encrypted.file("root.crt", &authority.pem.certificate);
