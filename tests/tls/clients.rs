@@ -8,6 +8,7 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 
 use super::{Encrypted, MODES, SECRET};
+use crate::support::amount::pick;
 use crate::support::certificates::{Authority, self_signed, write};
 use crate::support::programs::{Running, succeed};
 use crate::support::server::Builder;
@@ -32,6 +33,8 @@ fn a_server_that_insists_or_refuses_is_tried_in_the_other_way() {
     let root = encrypted.file("root.crt", &authority.pem.certificate);
     let unrelated = encrypted.file("unrelated.crt", &Authority::create("unrelated").pem.certificate);
     let mut seen = Vec::new();
+    // The short form takes every fifth combination, so that every value of each is in some.
+    let mut numbers = 0..;
     for ssl in ["on", "off"] {
         encrypted.set("ssl", ssl);
         encrypted.reload();
@@ -41,7 +44,9 @@ fn a_server_that_insists_or_refuses_is_tried_in_the_other_way() {
                     let more = format!("sslmode={mode} sslrootcert={root}");
                     let conninfo =
                         encrypted.conninfo(&more).replace("user=postgres", &format!("user={user}"));
-                    seen.push(encrypted.compare(&conninfo).ok());
+                    if numbers.next().is_some_and(|number| number % pick(5, 1) == 0) {
+                        seen.push(encrypted.compare(&conninfo).ok());
+                    }
                 }
             }
         }
@@ -56,7 +61,8 @@ fn a_server_that_insists_or_refuses_is_tried_in_the_other_way() {
     ];
     encrypted.refused(&conninfo, &ways);
     let count = |wanted| seen.iter().filter(|one| **one == wanted).count();
-    assert_eq!([count(Some(true)), count(Some(false)), count(None)], [9, 23, 40]);
+    let expected = pick([2, 6, 7], [9, 23, 40]);
+    assert_eq!([count(Some(true)), count(Some(false)), count(None)], expected);
 }
 
 /// Starts a server that requires a certificate of the authority from role `sealed`.
