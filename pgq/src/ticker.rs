@@ -7,6 +7,7 @@ mod health;
 mod leadership;
 pub(crate) mod maintenance;
 mod queue_cache;
+mod retry_watch;
 mod settings;
 mod snapshot_mark;
 mod state;
@@ -38,6 +39,9 @@ use crate::error::{Error, contained};
 /// The ticker ticks each queue by the queue's own thresholds, and announces each tick by a notification on the queue's
 /// [channel](crate::ticker::tick_channel). Of several tickers on one database one is the leader and ticks. The others
 /// stand by and take over within seconds when the leader fails.
+///
+/// A retry event is redelivered within about a second of its time. While no event waits for its retry, this costs
+/// nothing.
 ///
 /// The ticker waits out outages; a server that stops responding is considered dead after 10 seconds, unless the
 /// connection string sets `tcp_user_timeout` or the keepalive parameters.
@@ -122,6 +126,9 @@ impl Ticker {
             };
             let maintenance = MaintenanceLoop::new(task, period, state.clone());
             let worker = self.worker(&format!("{}, {task}", self.name), maintenance.pace());
+            if task == MaintenanceTask::Retry {
+                state.wakes_for_retries(worker.control());
+            }
             workers.push(worker.spawn(maintenance).map_err(failed)?);
         }
         Ok(TickerHandle { workers, state, conninfo: self.conninfo })
