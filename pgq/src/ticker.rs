@@ -110,9 +110,10 @@ impl Ticker {
     ///
     /// # Errors
     ///
-    /// When the server cannot be reached, PgQ is not installed, or no thread can be started.
+    /// When the server cannot be reached, PgQ is not installed ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), or
+    /// no thread can be started.
     pub fn spawn(self) -> Result<TickerHandle, Error> {
-        let failed = |error| Error::failed("cannot start the ticker").caused_by(contained(error));
+        let failed = |error| Error::failed("cannot start the ticker").made_of(contained(error));
         let state = TickerState::default();
         let ticks = TickerLoop::new(state.clone(), self.settings.loop_delay, self.at_start);
         let worker = self.worker(&self.name, ticks.pace()).database(LEADERSHIP, &self.conninfo);
@@ -142,5 +143,6 @@ impl Ticker {
             .exception_sleep(self.settings.exception_sleep)
             .connection_lifetime(self.settings.connection_lifetime)
             .pin_search_path()
+            .log_target("pgq::ticker")
     }
 }
