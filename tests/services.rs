@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use pgq::consume::Health;
 use pgq::{
-    Batch, BoxError, Consumer, ErrorKind, Event, Hooks, Outcome, Settings, Ticker, Worker, WorkerHandle,
+    Batch, BoxError, BulkInsert, Consumer, ErrorKind, Event, Hooks, Outcome, Settings, Ticker, Worker,
+    WorkerHandle,
 };
 use postgres::Client;
 
