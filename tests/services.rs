@@ -1,4 +1,4 @@
-//! What a service meets: panics, missing schemas, asynchronous callers, stops within a batch.
+//! Workers in services: panics, missing schemas, asynchronous callers, health, stops within a batch.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};

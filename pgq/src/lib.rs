@@ -77,7 +77,7 @@
 //! and testing.
 //!
 //! The functions of this crate block. Within asynchronous code, a [`Worker`] and a [`Ticker`] run on threads of their own;
-//! other calls belong into `tokio::task::spawn_blocking`. This crate returns an error where it can notice the mistake;
+//! other calls belong in `tokio::task::spawn_blocking`. This crate returns an error where it can notice the mistake;
 //! the driver's `Client::connect` and the methods of a `Client` panic.
 //!
 //! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`]. A

@@ -20,10 +20,15 @@ use crate::schema::{self, Trust};
 /// ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails. The failure of a queue is
 /// returned after the other queues were tried.
 pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
+    let mut total = 0;
+    retry_counted(client, |_, returned| total += returned).map(|()| total)
+}
+
+/// As [`retry_events`]; `count` gets the queue and the number of events of each transaction.
+pub(crate) fn retry_counted(client: &mut Client, count: impl FnMut(i32, u64)) -> Result<(), Error> {
     schema::require(client)?;
     schema::require_trusted(client, Trust::All)?;
-    let mut total = 0;
-    retry_all(client, &mut BTreeSet::new(), || true, |_, returned| total += returned).map(|()| total)
+    retry_all(client, &mut BTreeSet::new(), || true, count)
 }
 
 /// Limits the time for which a statement waits for a lock. An autovacuum of `pgq.retry_queue` gives way within a
