@@ -300,9 +300,7 @@ impl Ticking {
         notifications: Notifications,
     ) -> Result<(), postgres::Error> {
         self.obstacles.clear();
-        let retried: Vec<i32> = queues.iter().copied().filter(|id| self.retried.contains(id)).collect();
-        let answer = db.simple_query(&tick_statement(queues, &retried, notifications))?;
-        self.retried.retain(|id| !retried.contains(id));
+        let answer = db.simple_query(&self.statement(queues, notifications))?;
         let mut not_ticked: BTreeSet<i32> = queues.iter().copied().collect();
         let mut ticks = 0;
         for message in &answer {
@@ -332,7 +330,13 @@ impl Ticking {
         }
         self.state.update(|status| status.ticks += ticks);
         not_ticked.into_iter().for_each(|id| self.cache.set_not_due(id));
+        self.retried.retain(|id| !queues.contains(id));
         Ok(())
+    }
+
+    fn statement(&self, queues: &[i32], notifications: Notifications) -> String {
+        let retried: Vec<i32> = self.retried.iter().copied().filter(|id| queues.contains(id)).collect();
+        tick_statement(queues, &retried, notifications)
     }
 }
 
