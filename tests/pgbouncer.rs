@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use postgres::{Client, NoTls};
@@ -239,4 +240,43 @@ fn it_survives_kills_between_statements() {
         assert_eq!(program.wait(), Some(0));
         assert!(!bouncer.log().contains("FATAL"), "{}", bouncer.log());
     }
+}
+
+/// Inserts each event by a prepared statement, and ends each batch in another way.
+struct Prepared(usize);
+
+impl pgq::Consumer for Prepared {
+    fn process_batch(&mut self, batch: &mut pgq::Batch<'_>) -> Result<(), pgq::BoxError> {
+        self.0 += 1;
+        while let Some(event) = batch.next_event()? {
+            let insert = batch.prepare("insert into greeting (name) values ($1)")?;
+            batch.db()?.execute(&insert, &[&event.data()])?;
+        }
+        match self.0 {
+            1 => return Err("rolled back".into()),
+            2 => batch.redeliver(),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn prepared_statements_of_batches_do_not_stay_in_the_poolers_sessions() {
+    let (database, mut direct) = queues::database("prepared", SOURCE_QUEUE);
+    direct.batch_execute("create table greeting (name text)").expect("the table is new");
+    let bouncer = PgBouncer::start(shared(), SESSIONS);
+    let worker = pgq::Worker::new(&bouncer.conninfo(database.name()), SOURCE_QUEUE, "prepared");
+    let worker = worker.loop_delay(Duration::from_millis(10)).exception_sleep(Duration::from_millis(10));
+    let worker = worker.spawn(Prepared(0)).expect("up");
+    for from in [0, 10, 20] {
+        queues::insert(&mut direct, SOURCE_QUEUE, from, 10);
+        let tick = queues::tick(&mut direct, SOURCE_QUEUE);
+        wait_for("the batch", || queues::position(&mut direct, SOURCE_QUEUE, "prepared") == (tick, None));
+    }
+    worker.stop();
+    worker.join().expect("stopped");
+    let count: i64 = direct.query_one("select count(*) from greeting", &[]).expect("readable").get(0);
+    assert_eq!(count, 30);
+    assert_clean(&bouncer, database.name());
 }

@@ -51,6 +51,7 @@ mod rounds;
 mod routing;
 mod schema;
 mod search_path;
+mod services;
 mod special_files;
 mod status;
 mod ticker;

@@ -1,6 +1,7 @@
 //! The ticker: by each queue's rules, one beside another, through outages, for many databases.
 
 mod cluster;
+mod due_retries;
 mod once;
 mod outage;
 mod retries;

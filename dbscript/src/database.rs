@@ -1,5 +1,6 @@
 //! Connections to PostgreSQL: connection strings, TLS, streams, pools, notifications.
 
+pub(crate) mod blocking;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod conninfo;

@@ -135,8 +135,12 @@ impl fmt::Debug for Error {
     }
 }
 
+/// Shows this step alone, and with `{:#}` the causes behind it.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return f.write_str(&describe(self));
+        }
         f.write_str(&self.0.message)
     }
 }

@@ -54,6 +54,7 @@ mod logging;
 pub use backoff::Backoff;
 pub use control::Control;
 pub use data_error::DataError;
+pub use database::blocking::require_blocking_thread;
 pub use database::connection::Connection;
 pub use database::databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use database::param;

@@ -7,7 +7,7 @@ use dbscript::BoxError;
 use postgres::error::SqlState;
 
 /// An error of a queue operation: which step failed, on which queue, for which consumer, batch and event; the cause is
-/// in [`source`](std::error::Error::source). Clones share the cause.
+/// in [`source`](std::error::Error::source). `{}` shows the step, `{:#}` the causes too. Clones share the cause.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -249,8 +249,12 @@ impl fmt::Debug for Error {
     }
 }
 
+/// Shows this step alone, and with `{:#}` the causes behind it, as other errors with causes do.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return f.write_str(&dbscript::describe(self));
+        }
         f.write_str(&self.0.what)?;
         let Inner { queue, consumer, batch, event, .. } = &*self.0;
         match place(queue.as_deref(), consumer.as_deref(), *batch, *event) {
@@ -329,6 +333,7 @@ mod tests {
         let of_consumer = at.consumer("c").add_to(Error::failed("cannot read"));
         assert_eq!(of_consumer.to_string(), "cannot read (queue `q`, consumer `c`, batch 5)");
         assert_eq!(dbscript::describe(&error), "cannot read (queue `q`, batch 5, event 7): gone");
+        assert_eq!(format!("{error:#}"), dbscript::describe(&error));
         assert_eq!((error.queue(), error.batch(), error.event()), (Some("q"), Some(5), Some(7)));
         assert_eq!(Error::missing("no queue").to_string(), "no queue");
         assert_eq!(Error::busy("taken").in_batch(5).to_string(), "taken (batch 5)");

@@ -12,6 +12,9 @@ pub mod scaling_out {}
 #[doc = include_str!("guide/catching_up.md")]
 pub mod catching_up {}
 
+#[doc = include_str!("guide/shutdown.md")]
+pub mod shutdown {}
+
 #[doc = include_str!("guide/monitoring.md")]
 pub mod monitoring {}
 

@@ -17,6 +17,7 @@ mod state;
 mod trust;
 mod uninstall;
 
+use dbscript::StateClass;
 use postgres::GenericClient;
 
 use self::addons::{COOP, FAILED};
@@ -74,8 +75,24 @@ pub(crate) fn require_kind(client: &mut impl GenericClient) -> Result<Option<Kin
     require_callable(client)?;
     match (present.usable, present.kind) {
         (true, kind) => Ok(kind),
-        (false, _) => Err(Error::missing(
-            "schema `pgq` is not installed in this database; run `pgqadm CONFIG.ini install` or `pgq::schema::install`",
-        )),
+        (false, _) => Err(Error::missing(NOT_INSTALLED)),
     }
+}
+
+const NOT_INSTALLED: &str = "schema `pgq` is not installed in this database; run `pgqadm CONFIG.ini install` or \
+     `pgq::schema::install`";
+
+/// Makes the error of a statement that may have failed because PgQ is not installed. The statement's transaction cannot
+/// answer the question any more, so the error itself decides: the server did not find a name of the statement.
+pub(crate) fn failed_or_missing(what: &str, error: postgres::Error) -> Error {
+    let is_missing = error.as_db_error().is_some_and(|error| {
+        StateClass::Undefined.contains(error.code())
+            && error.where_().is_none()
+            && error.message().contains("pgq")
+    });
+    match is_missing {
+        true => Error::missing(format!("{what}: {NOT_INSTALLED}")),
+        false => Error::failed(what),
+    }
+    .caused_by(error)
 }

@@ -7,6 +7,7 @@ mod health;
 mod leadership;
 pub(crate) mod maintenance;
 mod queue_cache;
+mod retry_watch;
 mod settings;
 mod snapshot_mark;
 mod state;
@@ -38,6 +39,9 @@ use crate::error::{Error, contained};
 /// The ticker ticks each queue by the queue's own thresholds, and announces each tick by a notification on the queue's
 /// [channel](crate::ticker::tick_channel). Of several tickers on one database one is the leader and ticks. The others
 /// stand by and take over within seconds when the leader fails.
+///
+/// A retry event is redelivered within about a second of its time. While no event waits for its retry, this costs
+/// nothing.
 ///
 /// The ticker waits out outages; a server that stops responding is considered dead after 10 seconds, unless the
 /// connection string sets `tcp_user_timeout` or the keepalive parameters.
@@ -106,9 +110,10 @@ impl Ticker {
     ///
     /// # Errors
     ///
-    /// When the server cannot be reached, PgQ is not installed, or no thread can be started.
+    /// When the server cannot be reached, PgQ is not installed ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), or
+    /// no thread can be started.
     pub fn spawn(self) -> Result<TickerHandle, Error> {
-        let failed = |error| Error::failed("cannot start the ticker").caused_by(contained(error));
+        let failed = |error| Error::failed("cannot start the ticker").made_of(contained(error));
         let state = TickerState::default();
         let ticks = TickerLoop::new(state.clone(), self.settings.loop_delay, self.at_start);
         let worker = self.worker(&self.name, ticks.pace()).database(LEADERSHIP, &self.conninfo);
@@ -122,6 +127,9 @@ impl Ticker {
             };
             let maintenance = MaintenanceLoop::new(task, period, state.clone());
             let worker = self.worker(&format!("{}, {task}", self.name), maintenance.pace());
+            if task == MaintenanceTask::Retry {
+                state.wakes_for_retries(worker.control());
+            }
             workers.push(worker.spawn(maintenance).map_err(failed)?);
         }
         Ok(TickerHandle { workers, state, conninfo: self.conninfo })
@@ -135,5 +143,6 @@ impl Ticker {
             .exception_sleep(self.settings.exception_sleep)
             .connection_lifetime(self.settings.connection_lifetime)
             .pin_search_path()
+            .log_target("pgq::ticker")
     }
 }

@@ -96,6 +96,25 @@ fn two_installations_at_once_both_succeed() {
 }
 
 #[test]
+fn sessions_that_run_the_script_at_once_all_succeed() {
+    for _ in 0..3 {
+        let database = Database::create("own");
+        thread::scope(|scope| {
+            let run = || {
+                let mut client = database.client();
+                let mut transaction = client.transaction().expect("begin");
+                transaction.batch_execute(&schema::sql()).unwrap_or_else(|error| panic!("{error:?}"));
+                transaction.commit().expect("committed");
+            };
+            let threads = [(); 4].map(|()| scope.spawn(run));
+            threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        });
+        let mut client = database.client();
+        assert_eq!(schema::install_as(&mut client, None).expect("installed").change, Change::Unchanged);
+    }
+}
+
+#[test]
 fn neither_schema_replaces_the_other_or_a_foreign_one() {
     let (_database, mut client) = templates::installed(Kind::Own, "own");
     let error = schema::install_as(&mut client, Some(Kind::Extension)).expect_err("taken");

@@ -30,6 +30,20 @@ fn a_database_that_fails_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_retry_event_is_in_a_batch_after_the_round() {
+    let server = server();
+    let mut client = create_database(&server, "a");
+    retries::schedule_retry(&mut client, "q");
+    // Without a tick of its own, the event would wait for the next idle period.
+    for setting in ["ticker_max_lag", "ticker_idle_period"] {
+        client.execute("select pgq.set_queue_config('q', $1, '1 hour')", &[&setting]).expect("set");
+    }
+    succeed(&mut once(&server).command_on(&server, &["ticker"]));
+    let count = "select count(*) from pgq.get_batch_events(pgq.next_batch('q', 'reader'))";
+    assert_eq!(client.query_one(count, &[]).expect("a batch").get::<_, i64>(0), 1);
+}
+
+#[test]
 fn one_of_any_name_may_be_without_pgq() {
     let server = server();
     let mut client = create_database(&server, "a");

@@ -9,6 +9,7 @@ use postgres::Client;
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::control::Control;
+use crate::database::blocking::require_blocking_thread;
 use crate::database::connect::{self, SearchPath};
 use crate::database::connection::Connection;
 use crate::database::conninfo::{self, Target};
@@ -247,8 +248,9 @@ impl Databases {
     ///
     /// # Errors
     ///
-    /// Fails if the connection is already in use, if the name has no connection string or an invalid one, and if the
-    /// server refuses the connection. The message names database, host, port and user.
+    /// Fails if the connection is already in use, if the name has no connection string or an invalid one, if the server
+    /// refuses the connection, and on a thread that runs asynchronous code ([`require_blocking_thread`]). The message
+    /// names database, host, port and user.
     pub fn get(&mut self, name: &str) -> Result<Connection, Error> {
         let pool = self.pool(name)?;
         pool.retire();
@@ -311,6 +313,7 @@ impl Databases {
         if self.control.is_aborting() {
             return Err(interrupted(Error::interrupted().into()));
         }
+        require_blocking_thread().map_err(|error| interrupted(error.into()))?;
         // The service file and the password file may have changed.
         let conninfo = self.entries.get(name).map_or("", |entry| &entry.conninfo);
         let target = resolve(conninfo, &self.application_name, self.dead_peer_timeout)

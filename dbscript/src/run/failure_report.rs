@@ -21,6 +21,7 @@ pub(crate) struct FailureReport {
     /// The failed rounds since the last successful one.
     streak: Option<Streak>,
     throttle: LogThrottle,
+    target: &'static str,
 }
 
 struct Streak {
@@ -39,6 +40,7 @@ impl FailureReport {
             failures: None,
             streak: None,
             throttle: LogThrottle::default(),
+            target: settings.log_target,
         }
     }
 
@@ -49,8 +51,14 @@ impl FailureReport {
         self.reset = settings.exception_reset;
     }
 
+    /// Returns how many rounds have failed in a row.
+    pub(crate) fn in_a_row(&self) -> u32 {
+        self.streak.as_ref().map_or(0, |streak| u32::try_from(streak.rounds).unwrap_or(u32::MAX))
+    }
+
     /// Logs a failed round: at its level the first time and once a minute, at debug level in between.
     pub(crate) fn failed(&mut self, error: &(dyn StdError + 'static), now: Instant) {
+        let target = self.target;
         let (since, _) = *self.failures.get_or_insert((now, now));
         self.failures = Some((since, now));
         let level = if self.is_quiet(error, now - since) { Level::Warn } else { Level::Error };
@@ -60,11 +68,11 @@ impl FailureReport {
         streak.rounds += 1;
         streak.is_logged |= admitted.is_some();
         match admitted {
-            Some(0) => log!(level, "Job {} failed: {line}", self.job),
+            Some(0) => log!(target: target, level, "Job {} failed: {line}", self.job),
             Some(more) => {
-                log!(level, "Job {} failed: {line} ({more} times more since the last line)", self.job)
+                log!(target: target, level, "Job {} failed: {line} ({more} times more since the last line)", self.job)
             }
-            None => debug!("Job {} failed again: {line}", self.job),
+            None => debug!(target: target, "Job {} failed again: {line}", self.job),
         }
     }
 
@@ -78,6 +86,7 @@ impl FailureReport {
             let rounds = if streak.rounds == 1 { "round" } else { "rounds" };
             let seconds = (now - streak.since).as_secs_f64();
             log!(
+                target: self.target,
                 level,
                 "Job {} works again after {} failed {rounds} in {seconds:.1} s",
                 self.job,

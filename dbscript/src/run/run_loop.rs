@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use log::{Level, error, info, warn};
+use log::{Level, error, info, log, warn};
 
 use crate::control::Control;
 use crate::error::{BoxError, describe, is_final, is_interrupted};
@@ -84,7 +84,8 @@ impl<S: Script> RunLoop<S> {
         control.ended();
         if control.is_stopping() && result.is_ok() {
             // A program logs its end; the ends of its workers, which may be many, are for debugging.
-            log::log!(if self.manager.is_some() { Level::Info } else { Level::Debug }, "stopped");
+            let level = if self.manager.is_some() { Level::Info } else { Level::Debug };
+            log!(target: self.settings.log_target, level, "stopped");
         }
         match result {
             Err(error) if !control.is_aborting() && !is_interrupted(&*error) => Err(error),
@@ -128,7 +129,7 @@ impl<S: Script> RunLoop<S> {
         let result = catch_panic(|| self.script.work(&mut self.context));
         self.progress.count(result.is_ok(), &self.context.stats);
         if !self.context.stats.is_empty() {
-            info!("{}", self.context.stats);
+            info!(target: self.settings.log_target, "{}", self.context.stats);
             self.context.status.get_or_insert_with(|| self.context.stats.to_string());
             self.context.stats.clear();
         }
@@ -185,9 +186,10 @@ impl<S: Script> RunLoop<S> {
         if is_final(&*error) || self.settings.loop_delay <= 0.0 {
             return Err(error);
         }
+        let wait = self.settings.exception_wait(self.failures.in_a_row());
         self.failures.failed(&*error, Instant::now());
         self.notify(Notification::Status(&format!("failed: {}", describe(&*error))));
-        self.control().sleep(self.settings.exception_sleep);
+        self.control().sleep(wait);
         Ok(())
     }
 

@@ -87,6 +87,7 @@ impl ProgramSettings {
                 exception_quiet: patterns(config, &own(EXCEPTION_QUIET))?,
                 exception_grace: config.seconds(&own(EXCEPTION_GRACE))?,
                 exception_reset: config.seconds(&own(EXCEPTION_RESET))?,
+                ..LoopSettings::default()
             },
             log,
             lifetime: config.seconds(&own(CONNECTION_LIFETIME))?,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use log::{error, warn};
 
+use crate::backoff::Backoff;
 use crate::control::Control;
 use crate::database::databases::Databases;
 use crate::error::{BoxError, Error, describe};
@@ -96,6 +97,20 @@ impl Worker {
     /// Sets the wait after a failed round. Defaults to 20 seconds.
     pub fn exception_sleep(mut self, delay: Duration) -> Worker {
         self.settings.exception_sleep = delay;
+        self.settings.exception_backoff = None;
+        self
+    }
+
+    /// Sets the waits after failed rounds, which grow with each failed round in a row. Defaults to none:
+    /// [`exception_sleep`](Worker::exception_sleep) alone.
+    pub fn exception_backoff(mut self, backoff: Backoff) -> Worker {
+        self.settings.exception_backoff = Some(backoff);
+        self
+    }
+
+    /// Sets the target of the worker's log lines. Defaults to `dbscript`.
+    pub fn log_target(mut self, target: &'static str) -> Worker {
+        self.settings.log_target = target;
         self
     }
 
@@ -149,6 +164,7 @@ impl Worker {
     /// thread can be started. Later failures are logged and the round is retried. A usage or fatal error ends the
     /// worker; it is logged and returned by [`WorkerHandle::join`].
     pub fn spawn(self, script: impl Script + Send + 'static) -> Result<WorkerHandle, BoxError> {
+        let target = self.settings.log_target;
         let context = self.context()?;
         let control = self.control;
         let progress = Progress::default();
@@ -164,7 +180,7 @@ impl Worker {
             });
             // `spawn` returns the error of a worker that was not up yet.
             if let (Err(error), true) = (&result, is_up) {
-                error!("Job {name} ended: {}", describe(&**error));
+                error!(target: target, "Job {name} ended: {}", describe(&**error));
             }
             drop(up);
             result

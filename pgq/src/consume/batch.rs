@@ -1,12 +1,14 @@
 //! An open batch, as a consumer sees it.
 
+mod database;
+
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dbscript::{Control, LogThrottle, catch_panic, describe, describe_in_full, is_final, is_interrupted};
 use log::{Level, log};
-use postgres::{Client, GenericClient, Transaction};
+use postgres::{Client, GenericClient};
 
 use crate::consume::hooks::Hooks;
 use crate::consume::outcome::Outcome;
@@ -14,6 +16,7 @@ use crate::consume::read::events::Events;
 use crate::consume::retry_policy::RetryPolicy;
 use crate::consume::run::subscription::Subscription;
 use crate::consume::savepoints::Savepoints;
+use crate::consume::statements::Statements;
 use crate::consume::tags::{Tagged, Tags};
 use crate::error::{Error, ErrorKind};
 use crate::event::batch_info::BatchInfo;
@@ -25,6 +28,8 @@ use dbscript::BoxError;
 /// The batch, its retries and failures, and what the consumer writes through [`db`](Batch::db) are committed
 /// together by [`finish`](Batch::finish). Dropped, the batch stays open and is delivered again.
 pub struct Batch<'a> {
+    /// Dropped before the transaction ends: behind a pooler, the next transaction may run on another connection.
+    statements: Statements,
     events: Events<'a>,
     tags: Tags,
     policy: Option<RetryPolicy>,
@@ -32,6 +37,8 @@ pub struct Batch<'a> {
     hooks: Option<Arc<dyn Hooks>>,
     /// Whether a handler's failure was logged or reported to the hooks.
     has_reported: bool,
+    /// Whether the batch is to be delivered again.
+    is_redelivered: bool,
     throttle: Arc<LogThrottle>,
     /// Of the loop that the batch is delivered by.
     control: Control,
@@ -54,12 +61,14 @@ impl<'a> Batch<'a> {
 
     pub(crate) fn of(events: Events<'a>, policy: Option<RetryPolicy>) -> Batch<'a> {
         Batch {
+            statements: Statements::default(),
             events,
             tags: Tags::default(),
             policy,
             savepoints: Savepoints::default(),
             hooks: None,
             has_reported: false,
+            is_redelivered: false,
             throttle: Arc::default(),
             control: Control::default(),
         }
@@ -108,13 +117,18 @@ impl<'a> Batch<'a> {
         self.tags.failed()
     }
 
-    /// Returns the next event, or `None` at the end of the batch.
+    /// Returns the next event, or `None` at the end of the batch and after [`redeliver`](Batch::redeliver).
     ///
     /// # Errors
     ///
     /// As [`Events::next_event`]. With a [`RetryPolicy`], an event that cannot be read is tagged as the policy says,
-    /// and the one after it is returned.
+    /// and the one after it is returned. Fails within asynchronous code, such as `Runtime::block_on`
+    /// ([`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), which ends the loop).
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        database::require_blocking()?;
+        if self.is_redelivered {
+            return Ok(None);
+        }
         loop {
             // Tags that a handler sends would be rolled back together with its writes.
             if self.tags.are_many() && !self.savepoints.are_in_use() {
@@ -145,13 +159,32 @@ impl<'a> Batch<'a> {
     }
 
     /// Tags an event for retry at once, whatever a [`RetryPolicy`] says: for what is left of a batch when the consumer
-    /// [is to stop](Batch::is_stopping). The retry counts in [`Event::retry`]. PgQ: `pgq.event_retry`.
+    /// [is to stop](Batch::is_stopping). The events lose their order; [`redeliver`](Batch::redeliver) keeps it. The retry
+    /// counts in [`Event::retry`]. PgQ: `pgq.event_retry`.
     pub fn put_back(&mut self, event: &Event) {
         self.tag(event, Outcome::Retry(Duration::ZERO));
     }
 
+    /// Gives the batch back: it is not finished, and is delivered again from its first event, in order.
+    ///
+    /// No further event is returned. When the handler returns without an error, the effects and tags of this batch are
+    /// rolled back, except what a consumer with [`autocommit`](crate::Settings::autocommit) has already written. A loop
+    /// that is stopping then ends; any other loop waits for a second, and longer each time in a row, up to 20 seconds.
+    ///
+    /// This is how a consumer [stops](Batch::is_stopping) within a batch whose order matters. If repeating the handled
+    /// events is worse than another order, [`put_back`](Batch::put_back) the events that are left.
+    pub fn redeliver(&mut self) {
+        self.is_redelivered = true;
+    }
+
+    /// Returns whether [`redeliver`](Batch::redeliver) was called.
+    pub(crate) fn is_redelivered(&self) -> bool {
+        self.is_redelivered
+    }
+
     /// Returns whether a stop was requested. The consumer stops after the batch. A consumer whose batches take long may
-    /// [put back](Batch::put_back) the remaining events, so that the stop need not wait for them.
+    /// [give the batch back](Batch::redeliver) or [put back](Batch::put_back) the remaining events, so that the stop
+    /// need not wait for them.
     pub fn is_stopping(&self) -> bool {
         self.control.is_stopping()
     }
@@ -188,7 +221,7 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     ///
-    /// The error of the handler without a policy, when its transaction cannot continue, and when the event is not at
+    /// The error or the panic of the handler without a policy, when its transaction cannot continue, and when the event is not at
     /// fault: an error that [ends the loop](crate::Consumer#errors), and one of a loop that is stopping.
     pub fn attempt(
         &mut self,
@@ -196,7 +229,7 @@ impl<'a> Batch<'a> {
         handler: impl FnOnce(&mut Batch<'a>) -> Result<Outcome, BoxError>,
     ) -> Result<Outcome, BoxError> {
         let Some(policy) = self.policy.clone() else {
-            return handler(self);
+            return catch_panic(|| handler(self));
         };
         self.savepoints.start();
         let result = catch_panic(|| handler(self));
@@ -231,38 +264,6 @@ impl<'a> Batch<'a> {
         if let Some(hooks) = &self.hooks {
             hooks.event_failed(event, error);
         }
-    }
-
-    /// Returns the transaction on the queue's database in which the batch will be finished.
-    ///
-    /// Neither commit nor roll it back by SQL: the batch goes with it.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such transaction ([`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), which ends the
-    /// loop): with [`Settings::autocommit`](crate::Settings::autocommit), where [`client`](Batch::client) returns the
-    /// connection instead, and for events of a [`FakeQueue`](crate::testing::FakeQueue).
-    pub fn db(&mut self) -> Result<&mut Transaction<'a>, Error> {
-        let what = "no transaction is open: the consumer runs with autocommit, or without a server; `Batch::client` \
-                    returns the connection of a consumer with autocommit";
-        let transaction = self.events.transaction().ok_or_else(|| Error::misconfigured(what))?;
-        self.savepoints.set(transaction);
-        Ok(transaction)
-    }
-
-    /// Returns the connection to the queue's database when the consumer runs with
-    /// [`autocommit`](crate::Settings::autocommit). The server commits at once what the handler writes there; the
-    /// handler writes it again when the batch is delivered again.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such connection ([`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), which ends the
-    /// loop): without autocommit, where [`db`](Batch::db) returns the transaction instead, and for events of a
-    /// [`FakeQueue`](crate::testing::FakeQueue).
-    pub fn client(&mut self) -> Result<&mut Client, Error> {
-        let what = "no connection is free: the consumer runs without autocommit, or without a server; `Batch::db` returns \
-                    the transaction of a consumer without autocommit";
-        self.events.client().ok_or_else(|| Error::misconfigured(what))
     }
 
     /// Copies every event of the batch into a queue of another database. See [`Events::copy_to`].
@@ -319,7 +320,8 @@ impl<'a> Batch<'a> {
     /// # Errors
     ///
     /// As [`Events::finish`], and when events cannot be tagged.
-    pub fn finish(self) -> Result<(), Error> {
+    pub fn finish(mut self) -> Result<(), Error> {
+        self.statements.clear();
         self.events.finish_with(&self.tags)
     }
 
@@ -330,6 +332,7 @@ impl<'a> Batch<'a> {
     ///
     /// As [`finish`](Batch::finish).
     pub fn finish_applied(mut self) -> Result<(), Error> {
+        self.statements.clear();
         self.events.finish_applied(&mut self.tags)
     }
 }

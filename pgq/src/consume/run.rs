@@ -3,5 +3,7 @@
 pub(crate) mod consumer_loop;
 pub(crate) mod delivery;
 pub(crate) mod guard;
+pub(crate) mod health;
 pub(crate) mod subscription;
+mod tick_watch;
 pub(crate) mod worker;

@@ -9,6 +9,7 @@ use crate::admin::queue_lookup;
 use crate::error::{At, Error, unwrap_io};
 use crate::lock::Lock;
 use crate::produce::encoding;
+use crate::schema;
 use crate::sql;
 use crate::sql::batch::{EVENT_COLUMNS, Ids};
 use dbscript::BoxError;
@@ -199,7 +200,7 @@ pub(crate) fn found_table(
     answer: Result<Option<Row>, postgres::Error>,
 ) -> Result<Option<EventTable>, Error> {
     let row = answer
-        .map_err(|error| At::queue(queue).failed("cannot write to the queue", error))?
+        .map_err(|error| schema::failed_or_missing("cannot write to the queue", error).on_queue(queue))?
         .ok_or_else(|| queue_lookup::missing_queue(queue))?;
     let found = || EventTable { table: row.get(0), now: row.get(1), statement_timeout: row.get(3) };
     Ok((!row.get::<_, bool>(2)).then(found))

@@ -4,10 +4,11 @@ use dbscript::param::{Param, text};
 use postgres::{GenericClient, Row};
 
 use crate::admin::queue_lookup;
-use crate::error::{At, Error};
+use crate::error::Error;
 use crate::event::new_event::NewEvent;
 use crate::produce::bulk_insert::{BulkInsert, failed};
 use crate::produce::copy::rotated;
+use crate::schema;
 use crate::sql;
 
 /// Inserts an event with a type and data; returns its id. PgQ: `pgq.insert_event`.
@@ -90,7 +91,8 @@ pub(crate) fn inserted(
     queue: &str,
     answer: Result<Option<Row>, postgres::Error>,
 ) -> Result<Option<i64>, Error> {
-    let row = answer.map_err(|error| At::queue(queue).failed("cannot insert an event", error))?;
+    let failed = |error| schema::failed_or_missing("cannot insert an event", error).on_queue(queue);
+    let row = answer.map_err(failed)?;
     Ok(row.ok_or_else(|| queue_lookup::missing_queue(queue))?.get(0))
 }
 

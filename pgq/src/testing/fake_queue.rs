@@ -107,7 +107,8 @@ impl FakeQueue {
         self.now = self.later(time);
     }
 
-    /// Delivers all pending events as one batch, as a worker does. Without events the consumer is not called.
+    /// Delivers all pending events as one batch, as a worker does. Without events the consumer is not called. After
+    /// [`Batch::redeliver`] the events stay pending.
     ///
     /// # Errors
     ///
@@ -121,6 +122,9 @@ impl FakeQueue {
         let events = Events::of_test(&self.name, self.info(), events);
         let mut batch = Batch::of(events, self.policy.clone());
         consumer.process_batch(&mut batch)?;
+        if batch.is_redelivered() {
+            return Ok(Processed::default());
+        }
         let (read, tags) = batch.into_tags();
         self.ticks += 1;
         Ok(self.settle(read, tags))

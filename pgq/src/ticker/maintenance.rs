@@ -8,6 +8,7 @@ use log::warn;
 use postgres::Client;
 use postgres::types::Type;
 
+pub(crate) use self::retries::retry_counted;
 pub use self::retries::retry_events;
 pub(crate) use self::task_loop::{MaintenanceLoop, MaintenanceTask};
 use crate::error::{Error, ErrorKind};

@@ -31,6 +31,8 @@ pub(super) struct QueueCache {
     loaded: Option<Instant>,
     /// Whether other transactions have ended since the queues were read.
     stale: bool,
+    /// Whether other transactions had ended at the last update.
+    changed: bool,
     now: f64,
 }
 
@@ -64,6 +66,7 @@ impl QueueCache {
         let mark = SnapshotMark::parse(moment.get(0));
         let changed = mark.is_none() || mark != self.mark;
         self.mark = mark;
+        self.changed = changed;
         self.stale |= changed;
         self.queues.values_mut().for_each(|queue| queue.may_have_moved |= changed);
         let reloads = self.stale && self.loaded.is_none_or(|at| at.elapsed() >= RELOAD);
@@ -71,6 +74,21 @@ impl QueueCache {
             self.reload(client)?;
         }
         self.read_sequences(client)
+    }
+
+    /// Returns whether other transactions had ended at the last update.
+    pub(super) fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Returns the server's time of the last update, in seconds.
+    pub(super) fn now(&self) -> f64 {
+        self.now
+    }
+
+    /// Returns whether a queue is one that the ticker ticks.
+    pub(super) fn contains(&self, id: i32) -> bool {
+        self.queues.contains_key(&id)
     }
 
     /// Returns the queues that may be due.

@@ -11,7 +11,8 @@ pub(crate) const DB: &str = "db";
 pub struct TickerSettings {
     /// Time between two checks for queues that need a tick. Defaults to 0.1 seconds.
     pub loop_delay: Duration,
-    /// Time between two checks for due retry events. Defaults to 30 seconds.
+    /// The longest time between two checks for due retry events. The ticker also checks when it has read that one is
+    /// due. Defaults to 30 seconds.
     pub retry_delay: Duration,
     /// Time between two rounds of maintenance. Defaults to 600 seconds.
     pub maint_delay: Duration,

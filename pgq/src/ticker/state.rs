@@ -1,7 +1,10 @@
 //! The state of a ticker, for other threads to read.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+
+use dbscript::Control;
 
 /// The state of the ticker of one database. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +51,17 @@ struct Shared {
     status: TickerStatus,
     /// When the current round began, if one is running.
     began: Option<Instant>,
+    retries: Retries,
+}
+
+/// What the threads that tick and that put retry events back report to each other.
+#[derive(Debug, Default)]
+struct Retries {
+    /// The thread that puts retry events back.
+    control: Option<Control>,
+    are_due: bool,
+    /// The ids of the queues with events that were put back and need a tick.
+    returned: BTreeSet<i32>,
 }
 
 impl TickerState {
@@ -84,6 +98,37 @@ impl TickerState {
         shared.began = None;
         shared.status.role = TickerRole::Away;
         shared.status.error = Some(error);
+    }
+
+    /// Sets the handle of the loop that [`retries_due`](TickerState::retries_due) wakes.
+    pub(super) fn wakes_for_retries(&self, control: Control) {
+        self.lock().retries.control = Some(control);
+    }
+
+    /// Records that retry events are due.
+    pub(super) fn retries_due(&self) {
+        let retries = &mut self.lock().retries;
+        retries.are_due = true;
+        if let Some(control) = &retries.control {
+            control.wake();
+        }
+    }
+
+    /// Returns whether retry events were due since the last call.
+    pub(super) fn take_retries_due(&self) -> bool {
+        std::mem::take(&mut self.lock().retries.are_due)
+    }
+
+    /// Records that retry events were put back into a queue.
+    pub(super) fn retried(&self, queue: i32, count: u64) {
+        let mut shared = self.lock();
+        shared.status.retried += count;
+        shared.retries.returned.insert(queue);
+    }
+
+    /// Returns the queues into which retry events were put back since the last call.
+    pub(super) fn take_retried(&self) -> BTreeSet<i32> {
+        std::mem::take(&mut self.lock().retries.returned)
     }
 
     pub(super) fn update(&self, change: impl FnOnce(&mut TickerStatus)) {

@@ -10,6 +10,7 @@ use postgres::error::SqlState;
 use super::failing_queues::{FailingQueues, is_locked};
 use super::health::Health;
 use super::queue_cache::QueueCache;
+use super::retry_watch::RetryWatch;
 use super::state::TickerState;
 use crate::admin::integrity::ADVICE;
 use crate::error::{Error, ErrorKind};
@@ -29,6 +30,9 @@ pub(crate) struct Ticking {
     cache: QueueCache,
     failing: FailingQueues,
     health: Health,
+    retries: RetryWatch,
+    /// The queues that need a tick for retry events, of which no event id shows that they are new.
+    retried: BTreeSet<i32>,
     /// The queues that the last statement did not tick because a tick would lose events, each with the reason.
     obstacles: BTreeMap<i32, String>,
     notifications: Notifications,
@@ -82,8 +86,8 @@ const JUDGED: &str = "select queue_id, queue_name, case \
              (tick_event_seq - event_reached) / step + 1::pg_catalog.int8)) else 1::pg_catalog.int8 end as steps \
      from candidates, (select exists (select from pg_catalog.pg_extension where extname = 'pgq') as is_extension) kind";
 
-/// Makes the statements that tick queues. The commit does not wait for the disk. The rows are distinguished by their
-/// number of columns:
+/// Makes the statements that tick queues. Those of `retried` are ticked although no new event id makes a tick due. The
+/// commit does not wait for the disk. The rows are distinguished by their number of columns:
 ///
 /// | columns | row |
 /// | --- | --- |
@@ -92,7 +96,7 @@ const JUDGED: &str = "select queue_id, queue_name, case \
 /// | 3 | queue id, -1, the problem that the tick has corrected |
 /// | 4 | queue id, last tick, its event id, its time in seconds |
 /// | 1 | the transaction's id |
-fn tick_statement(queues: &[i32], notifications: Notifications) -> String {
+fn tick_statement(queues: &[i32], retried: &[i32], notifications: Notifications) -> String {
     let notified = match notifications {
         Notifications::Sent => concat!(
             "case when tick is not null then pg_catalog.pg_notify(case when pg_catalog.octet_length(",
@@ -103,18 +107,20 @@ fn tick_statement(queues: &[i32], notifications: Notifications) -> String {
         ),
         Notifications::Omitted => "null",
     };
-    let queues = listed(queues);
+    let (queues, retried) = (listed(queues), listed(retried));
     format!(
         "{PATIENCE}; set local synchronous_commit = off; {ONE_AT_A_TIME}; \
          with candidates as materialized ({CANDIDATES} \
              where queue_id in ({queues}) and not queue_external_ticker and not queue_ticker_paused), \
          judged as materialized ({JUDGED}), \
          ticked as materialized ( \
+             select queue_id, queue_name, note, case when tick is null and queue_id = any ('{{{retried}}}'::pg_catalog.int4[]) \
+                 and pgq.force_tick(queue_name) is not null then pgq.ticker(queue_name) else tick end as tick from ( \
              select queue_id, queue_name, note, pgq.ticker(queue_name) as tick from ( \
                  select *, case when note is not null then (select pg_catalog.max(forced.tick) from ( \
                      select pgq.force_tick(queue_name) as tick \
                      from pg_catalog.generate_series(1::pg_catalog.int8, steps) offset 0) forced) end \
-                 from judged where obstacle is null offset 0) forced) \
+                 from judged where obstacle is null offset 0) forced offset 0) due) \
          select queue_id, tick, {notified} from ticked \
          union all select queue_id, null, obstacle from judged where obstacle is not null \
          union all select queue_id, -1, note from ticked where note is not null; \
@@ -133,14 +139,17 @@ impl Ticking {
             cache: QueueCache::default(),
             failing: FailingQueues::default(),
             health: Health::default(),
+            retries: RetryWatch::default(),
+            retried: BTreeSet::new(),
             obstacles: BTreeMap::new(),
             notifications: Notifications::Sent,
         }
     }
 
-    /// Clears the cache of queues; the next round reads them.
+    /// Clears what was read; the next round reads it again.
     pub(super) fn forget(&mut self) {
         self.cache.forget();
+        self.retries = RetryWatch::default();
     }
 
     /// Returns the names of the queues that cannot be ticked.
@@ -153,13 +162,25 @@ impl Ticking {
         let mut db = cx.database(name)?;
         self.health.check(&mut db, || cx.databases().label(name));
         self.cache.update(&mut db).map_err(|error| cx.locate(name, read_failed(&mut db, error)))?;
-        let due: Vec<i32> = self.cache.due().map(|queue| queue.id).collect();
+        let due = self.due(&mut db);
         self.failing.retain(|id| due.contains(&id));
         self.notifications = Notifications::Sent;
         let result = self.tick_all(&mut db, &due, cx.control());
         self.failing.log(|| cx.databases().label(name));
         self.health.log_corrections(|| cx.databases().label(name));
         result.map_err(|error| cx.locate(name, error).into())
+    }
+
+    /// Returns the queues to tick: those that are due, and those that have retry events. Wakes the retries if one is due.
+    fn due(&mut self, db: &mut Connection) -> Vec<i32> {
+        let (changed, now) = (self.cache.has_changed(), self.cache.now());
+        if self.retries.is_due(db, changed, now) {
+            self.state.retries_due();
+        }
+        self.retried.extend(self.state.take_retried());
+        self.retried.retain(|id| self.cache.contains(*id));
+        let due: BTreeSet<i32> = self.cache.due().map(|queue| queue.id).collect();
+        due.union(&self.retried).copied().collect()
     }
 
     fn tick_all(&mut self, db: &mut Connection, due: &[i32], control: &Control) -> Result<(), Error> {
@@ -279,7 +300,7 @@ impl Ticking {
         notifications: Notifications,
     ) -> Result<(), postgres::Error> {
         self.obstacles.clear();
-        let answer = db.simple_query(&tick_statement(queues, notifications))?;
+        let answer = db.simple_query(&self.statement(queues, notifications))?;
         let mut not_ticked: BTreeSet<i32> = queues.iter().copied().collect();
         let mut ticks = 0;
         for message in &answer {
@@ -309,7 +330,13 @@ impl Ticking {
         }
         self.state.update(|status| status.ticks += ticks);
         not_ticked.into_iter().for_each(|id| self.cache.set_not_due(id));
+        self.retried.retain(|id| !queues.contains(id));
         Ok(())
+    }
+
+    fn statement(&self, queues: &[i32], notifications: Notifications) -> String {
+        let retried: Vec<i32> = self.retried.iter().copied().filter(|id| queues.contains(id)).collect();
+        tick_statement(queues, &retried, notifications)
     }
 }
 

@@ -9,6 +9,7 @@ mod hosts;
 mod keyword_value;
 mod keywords;
 mod options;
+mod other_drivers;
 mod passfile;
 mod service;
 mod session_attrs;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::keywords::{self, KEYWORDS, is_blank};
+use super::other_drivers;
 use crate::error::Error;
 
 /// The source of a value, for messages.
@@ -20,18 +21,21 @@ pub(super) enum Origin {
 pub(super) struct Options(BTreeMap<&'static str, (String, Origin)>);
 
 impl Options {
-    /// Sets a value in place of an earlier one. Returns false for an unknown keyword.
+    /// Sets a value in place of an earlier one. Skips a word of another driver. Returns false for an unknown keyword.
     pub(super) fn set(&mut self, name: &str, value: String, origin: Origin) -> bool {
         // The predecessor of `sslmode`.
         if name == "requiressl" {
             let mode = if value.starts_with('1') { "require" } else { "prefer" };
             return self.set("sslmode", mode.to_owned(), origin);
         }
+        if let Some(keyword) = other_drivers::alias(name) {
+            return self.set(keyword, value, origin);
+        }
         let keyword = keywords::find(name);
         if let Some((keyword, _)) = keyword {
             self.0.insert(keyword, (value, origin));
         }
-        keyword.is_some()
+        keyword.is_some() || other_drivers::is_skipped(name)
     }
 
     /// Sets a value unless the keyword has one. Returns false for an unknown keyword.

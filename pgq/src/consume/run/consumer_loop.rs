@@ -1,9 +1,9 @@
 //! The consumer's round: open the next batch, deliver it, finish it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use dbscript::{Context, LogThrottle, Round, Script, catch_panic};
+use dbscript::{Backoff, Context, LogThrottle, Round, Script, catch_panic};
 use log::{debug, info, warn};
 use postgres::Client;
 
@@ -14,7 +14,9 @@ use crate::consume::holder::BatchHolder;
 use crate::consume::hooks::Hooks;
 use crate::consume::run::delivery::Delivery;
 use crate::consume::run::guard::Guard;
+use crate::consume::run::health::{Health, SharedHealth};
 use crate::consume::run::subscription::Subscription;
+use crate::consume::run::tick_watch::TickWatch;
 use crate::consume::settings::Twin;
 use crate::error::{Error, ErrorKind};
 use crate::event::batch_info::BatchInfo;
@@ -23,12 +25,21 @@ use crate::schema;
 use crate::ticker::tick::tick_channel;
 use dbscript::BoxError;
 
+/// The waits after batches that their consumer gives back.
+const REDELIVERY_BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(20));
+
 /// A [`Script`] that takes batch after batch of a queue.
 pub struct ConsumerLoop<D> {
     db: String,
     subscription: Subscription,
     delivery: D,
     guard: Guard,
+    health: SharedHealth,
+    ticks: TickWatch,
+    /// How many batches in a row were given back.
+    redeliveries: u32,
+    /// Whether batches without events show in the log.
+    logs_empty: bool,
     hooks: Option<Arc<dyn Hooks>>,
     /// Limits repeated log lines about failed handlers.
     throttle: Arc<LogThrottle>,
@@ -49,6 +60,10 @@ impl<D: Delivery> ConsumerLoop<D> {
             db: db.to_owned(),
             subscription: if holds_lock { subscription.holding_lock() } else { subscription },
             guard: Guard::default(),
+            health: SharedHealth::default(),
+            ticks: TickWatch::default(),
+            redeliveries: 0,
+            logs_empty: true,
             hooks: None,
             throttle: Arc::default(),
             stands_by: false,
@@ -61,6 +76,14 @@ impl<D: Delivery> ConsumerLoop<D> {
     /// Attaches the hooks that receive the consumer's progress.
     pub fn hooks(mut self, hooks: Arc<dyn Hooks>) -> ConsumerLoop<D> {
         self.hooks = Some(hooks);
+        self
+    }
+
+    /// Makes the loop that of a service: other threads read its health, and batches without events do not show in the
+    /// log.
+    pub(crate) fn for_service(mut self, health: SharedHealth) -> ConsumerLoop<D> {
+        self.health = health;
+        self.logs_empty = false;
         self
     }
 
@@ -142,8 +165,10 @@ impl<D: Delivery> ConsumerLoop<D> {
             && settings.subconsumer.is_none();
         let Some(info) = self.subscription.open_next(&mut *db, defers_flush)? else {
             self.report_idling(cx, started);
-            return Ok(Round::Idle);
+            return self.idled(&mut db);
         };
+        self.ticks.ticked();
+        self.health.set(Health::Working);
         let delivered = match self.deliver(cx, &mut db, &info)? {
             Ok(delivered) => delivered,
             Err(unopened) => {
@@ -151,11 +176,34 @@ impl<D: Delivery> ConsumerLoop<D> {
                 return unless_gone(&mut db, &holder, &info, unopened);
             }
         };
+        if delivered.redelivered {
+            drop(db);
+            return Ok(self.redelivered(cx, &info));
+        }
+        self.redeliveries = 0;
         if let Some(hooks) = &self.hooks {
             hooks.batch_finished(&info, &delivered, started.elapsed());
         }
         self.report(cx, started, delivered);
         Ok(Round::Worked)
+    }
+
+    /// Waits after a batch that its consumer has given back, unless the loop ends.
+    fn redelivered(&mut self, cx: &Context, batch: &BatchInfo) -> Round {
+        let place = self.subscription.at().batch(batch.id);
+        info!("the consumer has given its batch back, which is delivered again ({place})");
+        if !cx.is_ending() {
+            cx.control().sleep(REDELIVERY_BACKOFF.delay(self.redeliveries));
+            self.redeliveries = self.redeliveries.saturating_add(1);
+        }
+        Round::Idle
+    }
+
+    /// Sets the health of an idle consumer, which depends on the ticks of its queue.
+    fn idled(&mut self, db: &mut Client) -> Result<Round, BoxError> {
+        let overdue = self.ticks.check(db, &self.subscription.settings().queue)?;
+        self.health.set(overdue.map_or(Health::Idle, Health::NoTicks));
+        Ok(Round::Idle)
     }
 
     /// Delivers a batch; the inner error is that of one that could not be opened.
@@ -185,6 +233,9 @@ impl<D: Delivery> ConsumerLoop<D> {
     }
 
     fn report(&mut self, cx: &mut Context, started: Instant, delivered: Delivered) {
+        if delivered.events == 0 && !self.logs_empty {
+            return self.report_idling(cx, started);
+        }
         let stats = cx.stats();
         stats.add("count", delivered.events);
         for (name, count) in [("retry-events", delivered.retried), ("failed-events", delivered.failed)] {
@@ -222,6 +273,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         if busy.is_by_unentitled_role() {
             self.warn_of_unentitled_holder(&busy);
         }
+        self.health.set(Health::Standby);
         if !std::mem::replace(&mut self.stands_by, true) {
             info!("standing by: {}", dbscript::describe(&busy));
         }
@@ -289,7 +341,11 @@ impl<D: Delivery> Script for ConsumerLoop<D> {
         if let (Err(error), Some(hooks)) = (&result, &self.hooks) {
             hooks.round_failed(&**error);
         }
-        result.map_err(|error| self.failed_round(cx, error))
+        result.map_err(|error| {
+            let error = self.failed_round(cx, error);
+            self.health.set(Health::Failing(dbscript::describe(&*error)));
+            error
+        })
     }
 }
 

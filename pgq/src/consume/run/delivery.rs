@@ -1,6 +1,6 @@
 //! Delivering a batch to the code that processes it, and finishing it.
 
-use dbscript::{BoxError, Context};
+use dbscript::{BoxError, Context, catch_panic};
 
 use crate::consume::batch::Batch;
 use crate::consume::consumer::Consumer;
@@ -116,8 +116,12 @@ impl<C: Consumer> Delivery for C {
     }
 
     fn deliver(&mut self, _cx: &mut Context, mut batch: Batch<'_>) -> Result<Delivered, BoxError> {
-        self.process_batch(&mut batch).map_err(|error| batch.locate(error))?;
-        let delivered = Delivered { events: batch.count(), retried: batch.retried(), failed: batch.failed() };
+        catch_panic(|| self.process_batch(&mut batch)).map_err(|error| batch.locate(error))?;
+        if batch.is_redelivered() {
+            return Ok(Delivered::redelivered());
+        }
+        let mut delivered = Delivered::all_done(batch.count());
+        (delivered.retried, delivered.failed) = (batch.retried(), batch.failed());
         batch.finish()?;
         Ok(delivered)
     }

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbscript::{BoxError, Control, Totals};
+use dbscript::{Backoff, BoxError, Control, Totals};
 
 use crate::consume::hooks::Hooks;
 use crate::consume::run::consumer_loop::ConsumerLoop;
 use crate::consume::run::delivery::Delivery;
+use crate::consume::run::health::{Health, SharedHealth};
 use crate::consume::run::subscription::Subscription;
 use crate::consume::settings::Settings;
 use crate::error::Error;
 
 /// The name of the queue's database in the worker's context, and in its messages.
 const DB: &str = "queue database";
+
+/// The waits after failed rounds. Programs wait for `exception_sleep`.
+const EXCEPTION_BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(20));
 
 /// Describes a consumer that runs beside the rest of a program. It touches nothing global: no signals, no
 /// logger (it logs through [`log`]), no files.
@@ -23,6 +27,7 @@ pub struct Worker {
     worker: dbscript::Worker,
     settings: Settings,
     hooks: Option<Arc<dyn Hooks>>,
+    health: SharedHealth,
 }
 
 impl Worker {
@@ -34,8 +39,12 @@ impl Worker {
     /// Describes a worker by its consumer's settings.
     pub fn with_settings(conninfo: &str, settings: Settings) -> Worker {
         let job = format!("{}/{}", settings.queue, settings.consumer);
-        let worker = dbscript::Worker::new(&job).application_name(&settings.consumer).database(DB, conninfo);
-        Worker { worker, settings, hooks: None }
+        let worker = dbscript::Worker::new(&job)
+            .application_name(&settings.consumer)
+            .database(DB, conninfo)
+            .exception_backoff(EXCEPTION_BACKOFF)
+            .log_target("pgq::worker");
+        Worker { worker, settings, hooks: None, health: SharedHealth::default() }
     }
 
     /// Adds a database for the delivery to use, under a name.
@@ -50,7 +59,8 @@ impl Worker {
         self
     }
 
-    /// Sets how long to wait after a failed batch. Defaults to 20 seconds.
+    /// Sets how long to wait after a failed batch. Defaults to one second after the first failure in a row, and twice as
+    /// long after each further one, up to 20 seconds.
     pub fn exception_sleep(mut self, delay: Duration) -> Worker {
         self.worker = self.worker.exception_sleep(delay);
         self
@@ -80,8 +90,9 @@ impl Worker {
     ///
     /// When the server cannot be reached, PgQ or the queue is missing, or no thread can be started.
     pub fn spawn(self, consumer: impl Delivery + Send + 'static) -> Result<WorkerHandle, Error> {
+        let health = self.health.clone();
         let (worker, script) = self.parts(consumer);
-        worker.spawn(script).map(WorkerHandle).map_err(ended)
+        worker.spawn(script).map(|worker| WorkerHandle { worker, health }).map_err(ended)
     }
 
     /// Takes at most one batch, on this thread, and returns what was done: for tests, and for programs that something
@@ -107,7 +118,8 @@ impl Worker {
     }
 
     fn parts<D: Delivery>(self, delivery: D) -> (dbscript::Worker, ConsumerLoop<D>) {
-        let script = ConsumerLoop::new(DB, Subscription::new(self.settings), delivery);
+        let script =
+            ConsumerLoop::new(DB, Subscription::new(self.settings), delivery).for_service(self.health);
         (self.worker, self.hooks.into_iter().fold(script, ConsumerLoop::hooks))
     }
 }
@@ -115,12 +127,15 @@ impl Worker {
 /// A running worker. Dropping it stops the worker and waits for the current batch, for a few seconds at most
 /// ([`dbscript::DROP_LIMIT`]); a batch that takes longer is aborted. [`join`](WorkerHandle::join) waits however long
 /// the batch takes.
-pub struct WorkerHandle(dbscript::WorkerHandle);
+pub struct WorkerHandle {
+    worker: dbscript::WorkerHandle,
+    health: SharedHealth,
+}
 
 impl WorkerHandle {
     /// Asks the worker to end after the current batch.
     pub fn stop(&self) {
-        self.0.stop();
+        self.worker.stop();
     }
 
     /// Asks the worker to end after the current batch, and waits for that; a batch that takes longer than `limit` is
@@ -129,7 +144,7 @@ impl WorkerHandle {
     /// Returns whether the worker has ended: code of the consumer that is busy with something else cannot be
     /// interrupted.
     pub fn stop_within(&self, limit: Duration) -> bool {
-        self.0.stop_within(limit)
+        self.worker.stop_within(limit)
     }
 
     /// Asks the worker to end now: the running statement is cancelled and the current batch rolled back.
@@ -137,17 +152,25 @@ impl WorkerHandle {
     /// Returns whether the worker has ended, after three quarters of a second at most: code of the consumer
     /// that is busy with something else cannot be interrupted.
     pub fn abort(&self) -> bool {
-        self.0.abort()
+        self.worker.abort()
     }
 
     /// Returns what the worker has done so far; a batch is a round, and events count as `count`.
     pub fn totals(&self) -> Totals {
-        self.0.totals()
+        self.worker.totals()
+    }
+
+    /// Returns what the worker does: it is idle, works, stands by, fails, or waits for ticks that do not come.
+    ///
+    /// A handler that hangs keeps the worker [`Working`](Health::Working); the time of the last successful round is in
+    /// [`totals`](WorkerHandle::totals).
+    pub fn health(&self) -> Health {
+        if self.is_finished() { Health::Stopped } else { self.health.get() }
     }
 
     /// Returns whether the worker has ended.
     pub fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.worker.is_finished()
     }
 
     /// Waits for the worker to end.
@@ -156,7 +179,7 @@ impl WorkerHandle {
     ///
     /// The error that ended the worker, if any.
     pub fn join(self) -> Result<(), Error> {
-        self.0.join().map_err(ended)
+        self.worker.join().map_err(ended)
     }
 }
 

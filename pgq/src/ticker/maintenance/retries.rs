@@ -1,5 +1,7 @@
 //! Retry events: put back into their queues when their time has come.
 
+use std::collections::BTreeSet;
+
 use postgres::{Client, SimpleQueryMessage};
 
 use crate::error::{At, Error};
@@ -18,10 +20,15 @@ use crate::schema::{self, Trust};
 /// ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails. The failure of a queue is
 /// returned after the other queues were tried.
 pub fn retry_events(client: &mut Client) -> Result<u64, Error> {
+    let mut total = 0;
+    retry_counted(client, |_, returned| total += returned).map(|()| total)
+}
+
+/// As [`retry_events`]; `count` gets the queue and the number of events of each transaction.
+pub(crate) fn retry_counted(client: &mut Client, count: impl FnMut(i32, u64)) -> Result<(), Error> {
     schema::require(client)?;
     schema::require_trusted(client, Trust::All)?;
-    let mut total = 0;
-    retry_all(client, || true, |returned| total += returned).map(|()| total)
+    retry_all(client, &mut BTreeSet::new(), || true, count)
 }
 
 /// Limits the time for which a statement waits for a lock. An autovacuum of `pgq.retry_queue` gives way within a
@@ -50,16 +57,22 @@ fn events(queue: i32) -> String {
     )
 }
 
-/// As [`retry_events`], as long as `goes_on` returns true; `count` gets the number of events of each transaction.
+/// As [`retry_events`], as long as `goes_on` returns true; `count` gets the queue and the number of events of each
+/// transaction. Skips the queues of `failing`, and adds those that fail.
 pub(super) fn retry_all(
     client: &mut Client,
+    failing: &mut BTreeSet<i32>,
     goes_on: impl Fn() -> bool,
-    mut count: impl FnMut(u64),
+    mut count: impl FnMut(i32, u64),
 ) -> Result<(), Error> {
     let mut first_failure = None;
     for (id, name) in queues(client)? {
-        let result = retry_queue(client, id, &goes_on, &mut count);
+        if failing.contains(&id) {
+            continue;
+        }
+        let result = retry_queue(client, id, &goes_on, |returned| count(id, returned));
         if let Err(error) = result {
+            failing.insert(id);
             let failed = At::queue(&name).failed("cannot put retry events back", error);
             first_failure.get_or_insert(failed);
         }
@@ -71,7 +84,7 @@ fn retry_queue(
     client: &mut Client,
     id: i32,
     goes_on: &impl Fn() -> bool,
-    count: &mut impl FnMut(u64),
+    mut count: impl FnMut(u64),
 ) -> Result<(), postgres::Error> {
     while goes_on() {
         match retry_some(client, id)? {

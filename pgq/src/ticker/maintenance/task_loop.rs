@@ -1,5 +1,6 @@
 //! Maintenance beside a ticker: each task has its own thread, schedule and connection.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use crate::ticker::state::TickerState;
 
 /// The longest time between two checks whether the task is due.
 const POLL: Duration = Duration::from_secs(1);
-/// If the task runs less often than this, its connection is closed in between.
+/// A connection that the task has not used for so long is closed.
 const KEEP_CONNECTION: Duration = Duration::from_secs(5);
 
 /// A kind of maintenance that must not wait for the other kinds.
@@ -60,13 +61,27 @@ impl fmt::Display for MaintenanceTask {
 pub(crate) struct MaintenanceLoop {
     task: MaintenanceTask,
     period: Duration,
+    /// When the task last ran.
     last: Option<Instant>,
+    /// When the task last ran because its period was over.
+    last_period: Option<Instant>,
+    is_connected: bool,
+    /// The queues whose retries have failed in this period.
+    failing: BTreeSet<i32>,
     state: TickerState,
 }
 
 impl MaintenanceLoop {
     pub(crate) fn new(task: MaintenanceTask, period: Duration, state: TickerState) -> MaintenanceLoop {
-        MaintenanceLoop { task, period, last: None, state }
+        MaintenanceLoop {
+            task,
+            period,
+            last: None,
+            last_period: None,
+            is_connected: false,
+            failing: BTreeSet::new(),
+            state,
+        }
     }
 
     /// Returns how long to sleep between rounds.
@@ -74,18 +89,32 @@ impl MaintenanceLoop {
         self.period.clamp(Duration::from_millis(20), POLL)
     }
 
-    fn is_due(&self) -> bool {
-        self.state.is_ticking() && self.last.is_none_or(|last| last.elapsed() >= self.period)
+    /// Returns whether the task is to run: its period is over, or retry events are due.
+    fn is_due(&mut self) -> bool {
+        if !self.state.is_ticking() {
+            return false;
+        }
+        if self.last_period.is_none_or(|last| last.elapsed() >= self.period) {
+            self.last_period = Some(Instant::now());
+            self.failing.clear();
+            return true;
+        }
+        self.task == MaintenanceTask::Retry && self.state.take_retries_due()
     }
 
-    fn run(&self, cx: &mut Context) -> Result<(), Error> {
+    /// Returns whether the connection is to be closed: only retries may need it again soon.
+    fn is_unused(&self) -> bool {
+        self.task != MaintenanceTask::Retry || self.last.is_none_or(|last| last.elapsed() >= KEEP_CONNECTION)
+    }
+
+    fn run(&mut self, cx: &mut Context) -> Result<(), Error> {
         let failed = |error| Error::failed(format!("no {}", self.task)).caused_by(error);
         let mut db = cx.database(DB).map_err(failed)?;
         schema::require_trusted(&mut *db, Trust::Schema)?;
         let control = cx.control();
         if self.task == MaintenanceTask::Retry {
-            let count = |returned| self.state.update(|status| status.retried += returned);
-            return retry_all(&mut db, || !control.is_stopping(), count);
+            let count = |queue, returned| self.state.retried(queue, returned);
+            return retry_all(&mut db, &mut self.failing, || !control.is_stopping(), count);
         }
         let is_wanted = |operation: &MaintenanceOperation| {
             MaintenanceTask::of(operation) == self.task && !control.is_stopping()
@@ -99,11 +128,12 @@ impl MaintenanceLoop {
 impl Script for MaintenanceLoop {
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError> {
         if self.is_due() {
-            self.last = Some(Instant::now());
+            (self.last, self.is_connected) = (Some(Instant::now()), true);
             self.run(cx).map_err(|error| cx.locate(DB, error))?;
-            if self.period > KEEP_CONNECTION {
-                cx.databases().close(DB);
-            }
+        }
+        if self.is_connected && self.period > KEEP_CONNECTION && self.is_unused() {
+            cx.databases().close(DB);
+            self.is_connected = false;
         }
         Ok(Round::Idle)
     }

@@ -33,14 +33,23 @@ fn tick_once(cx: &mut Context, plan: &TickerPlan, name: &str, conninfo: &str) ->
         }
     }
     cx.databases().set(name, conninfo);
-    let ticked = tick(cx, name);
+    // Retry events are put back first, so that the tick delivers them.
+    let state = TickerState::default();
+    let retried = retry(cx, name, &state);
+    let ticked = tick(cx, name, state);
     let maintained = maintain(cx, name);
     cx.databases().close(name);
-    ticked.and(maintained)
+    ticked.and(retried).and(maintained)
 }
 
-fn tick(cx: &mut Context, name: &str) -> Result<(), BoxError> {
-    let mut ticking = Ticking::new(TickerState::default());
+fn retry(cx: &mut Context, name: &str, state: &TickerState) -> Result<(), BoxError> {
+    let mut db = cx.database(name)?;
+    let retried = maintenance::retry_counted(&mut db, |queue, returned| state.retried(queue, returned));
+    retried.map_err(|error| cx.locate(name, error).into())
+}
+
+fn tick(cx: &mut Context, name: &str, state: TickerState) -> Result<(), BoxError> {
+    let mut ticking = Ticking::new(state);
     ticking.round(cx, name)?;
     match ticking.failing_queues().as_slice() {
         [] => Ok(()),
@@ -50,7 +59,6 @@ fn tick(cx: &mut Context, name: &str) -> Result<(), BoxError> {
 
 fn maintain(cx: &mut Context, name: &str) -> Result<(), BoxError> {
     let mut db = cx.database(name)?;
-    let retried = maintenance::retry_events(&mut db).map(|_| ());
-    let maintained = maintenance::maintain(&mut db).map(|_| ());
-    retried.and(maintained).map_err(|error| cx.locate(name, error).into())
+    maintenance::maintain(&mut db).map_err(|error| cx.locate(name, error))?;
+    Ok(())
 }

@@ -24,6 +24,22 @@ fn all_keywords_of_the_installed_libpq_are_listed() {
 }
 
 #[test]
+fn words_of_other_drivers_are_skipped() {
+    for text in [
+        "postgres://u@h/d?sslmode=prefer&statement-cache-capacity=100",
+        "postgresql://u@h/d?pool_max_conns=10&prepareThreshold=0&pgbouncer=true",
+        "host=h user=u dbname=d pool_max_conns=10",
+    ] {
+        assert_eq!(target(text).to_string(), "database `d` at `h` port 5432 as user `u`");
+    }
+    let verified = target("postgres://u@h/d?ssl-mode=verify-full");
+    assert_eq!(verified.tls.mode, SslMode::VerifyFull);
+    for text in ["postgres://u@h/d?readOnly=true", "postgres://u@h/d?sslfactory=x", "statement-cache=1"] {
+        assert!(parse_with(text, &[("HOME", "/nowhere")]).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn unsupported_keywords_are_refused() {
     let refused = [
         "require_auth=scram-sha-256",
