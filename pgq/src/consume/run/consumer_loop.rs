@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use dbscript::{Context, LogThrottle, Round, Script, catch_panic};
+use dbscript::{Context, LogThrottle, Round, Script, catch_panic, ready};
 use log::{debug, info, warn};
 use postgres::Client;
 
@@ -140,7 +140,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         let defers_flush = !self.delivery.kind().is_recorded_elsewhere()
             && !settings.autocommit
             && settings.subconsumer.is_none();
-        let Some(info) = self.subscription.open_next(&mut *db, defers_flush)? else {
+        let Some(info) = ready(self.subscription.open_next(&mut *db, defers_flush))? else {
             self.report_idling(cx, started);
             return Ok(Round::Idle);
         };
