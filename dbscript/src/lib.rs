@@ -57,7 +57,7 @@ pub use control::Control;
 pub use data_error::DataError;
 #[cfg(feature = "asynchronous")]
 #[doc(hidden)]
-pub use database::asynchronous::AsyncConnection;
+pub use database::asynchronous::{AsyncConnection, AsyncSession};
 pub use database::connection::Connection;
 pub use database::databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use database::param;

@@ -81,7 +81,8 @@
 //! the feature of that name, has the same for asynchronous services.
 
 pub mod admin;
-mod aio;
+#[cfg(feature = "tokio")]
+pub mod aio;
 pub mod consume;
 mod error;
 mod event;

@@ -5,7 +5,9 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use log::{debug, info};
@@ -27,7 +29,7 @@ use crate::error::{Error, describe, sqlstate};
 /// seconds at most if the server does not respond.
 #[doc(hidden)]
 pub struct AsyncConnection {
-    client: Client,
+    session: AsyncSession,
     notified: Arc<Notify>,
     abort: Option<AbortHandle>,
     /// Whether the session is this connection's alone, so that it can listen.
@@ -54,7 +56,19 @@ impl AsyncConnection {
 
     /// Returns the driver's client.
     pub fn client(&self) -> &Client {
-        &self.client
+        &self.session.0
+    }
+
+    /// Returns a session of the connection that can be given away.
+    pub fn session(&self) -> AsyncSession {
+        self.session.clone()
+    }
+
+    /// Sends statements without waiting for their end. Later statements run after them.
+    pub fn send(&self, statements: &str) {
+        let mut sending = pin!(self.session.0.batch_execute(statements));
+        // The first poll sends; the answer is not needed.
+        let _ = sending.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
 
     /// Returns database, servers and user, for messages.
@@ -64,7 +78,7 @@ impl AsyncConnection {
 
     /// Returns whether the connection is lost.
     pub fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.session.0.is_closed()
     }
 
     /// Listens on a channel. Returns `false` behind a pooler, where a session is shared between clients.
@@ -74,7 +88,7 @@ impl AsyncConnection {
     /// When the server fails.
     pub async fn listen(&self, channel: &str) -> Result<bool, postgres::Error> {
         if self.has_session {
-            self.client.batch_execute(&format!("listen {}", quoted(channel))).await?;
+            self.session.0.batch_execute(&format!("listen {}", quoted(channel))).await?;
         }
         Ok(self.has_session)
     }
@@ -107,7 +121,7 @@ async fn open_marked(target: &Target) -> Result<AsyncConnection, Error> {
     match connect::find::<Tokio>(&marked).await {
         Ok(found) => {
             let mut connection = AsyncConnection::new(found, target, false);
-            connection.has_session = is_marked(&connection.client).await.unwrap_or(false);
+            connection.has_session = is_marked(connection.client()).await.unwrap_or(false);
             Ok(connection)
         }
         // Most poolers refuse start options that they do not recognise.
@@ -128,17 +142,41 @@ async fn is_marked(client: &Client) -> Result<bool, postgres::Error> {
 impl AsyncConnection {
     fn new(found: Found<Tokio>, target: &Target, has_session: bool) -> AsyncConnection {
         let Found { client: Driven { client, notified }, abort, .. } = found;
-        AsyncConnection { client, notified, abort, has_session, label: target.to_string() }
+        let session = AsyncSession(Arc::new(client));
+        AsyncConnection { session, notified, abort, has_session, label: target.to_string() }
     }
 }
 
+/// The session of a connection. Clones are of the same session.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct AsyncSession(Arc<Client>);
+
 impl Session for AsyncConnection {
     async fn rows(&mut self, statement: &str, values: &[Param<'_>]) -> Result<Vec<Row>, postgres::Error> {
-        self.client.query_typed(statement, values).await
+        self.session.rows(statement, values).await
     }
 
     async fn run(&mut self, statements: &str) -> Result<(), postgres::Error> {
-        self.client.batch_execute(statements).await
+        self.session.run(statements).await
+    }
+
+    async fn pause(&mut self, time: Duration) {
+        self.session.pause(time).await;
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.session.is_stopping()
+    }
+}
+
+impl Session for AsyncSession {
+    async fn rows(&mut self, statement: &str, values: &[Param<'_>]) -> Result<Vec<Row>, postgres::Error> {
+        self.0.query_typed(statement, values).await
+    }
+
+    async fn run(&mut self, statements: &str) -> Result<(), postgres::Error> {
+        self.0.batch_execute(statements).await
     }
 
     async fn pause(&mut self, time: Duration) {

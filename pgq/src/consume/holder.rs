@@ -2,7 +2,6 @@
 //! that of another batch.
 
 use crate::sql::batch::{hidden_events, holder};
-use postgres::GenericClient;
 
 use crate::consume::run::subscription::Subscription;
 use crate::error::{At, Error};
@@ -100,8 +99,8 @@ impl BatchHolder {
     }
 
     /// Returns whether the batch is still open, and this consumer's.
-    pub(crate) fn has_batch(&self, client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
-        client.query_typed_one(sql::batch::HAS_BATCH, &self.values()).map(|row| row.get(0))
+    pub(crate) async fn has_batch(&self, session: &mut impl Session) -> Result<bool, BoxError> {
+        session.one_row(sql::batch::HAS_BATCH, &self.values()).await.map(|row| row.get(0))
     }
 
     /// Finishes the batch; returns how many were finished, which is none if it is somebody else's.

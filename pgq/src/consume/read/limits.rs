@@ -8,7 +8,7 @@ use crate::sql;
 use crate::sql::batch::lift_limits;
 
 /// The settings of the session that the reading of a batch changes, and restores.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Limits {
     /// The memory that statements had before more was lent to the sorting of the batch, if it was.
     pub(crate) work_mem: Option<String>,

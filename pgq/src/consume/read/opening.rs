@@ -17,7 +17,7 @@ use crate::sql::batch::{hidden_events, holder, lift_limits};
 const MANY: i64 = 10_000;
 
 /// A batch whose events can be read.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Opening {
     /// The server's query for the batch's events.
     pub(crate) query: String,
@@ -26,6 +26,13 @@ pub(crate) struct Opening {
     /// Whether texts may be bytes that are not UTF-8, since the database has no encoding.
     pub(crate) has_bytes: bool,
     pub(crate) limits: Limits,
+}
+
+impl Opening {
+    /// Returns whether a page needs a transaction of its own where none is open.
+    pub(crate) fn needs_transaction(&self) -> bool {
+        self.limits.are_set() || self.has_bytes
+    }
 }
 
 /// $1 to $5 as in [`HAS_BATCH`], the name being that of the lock, too, $6 whether the lock is held elsewhere, $7

@@ -317,7 +317,7 @@ fn unless_gone(
     batch: &BatchInfo,
     error: Error,
 ) -> Result<Round, BoxError> {
-    if error.kind() == ErrorKind::Busy || error.is_connection() || holder.has_batch(db)? {
+    if error.kind() == ErrorKind::Busy || error.is_connection() || ready(holder.has_batch(db))? {
         return Err(error.into());
     }
     debug!("batch {} was finished by another process", batch.id);
