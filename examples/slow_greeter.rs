@@ -1,4 +1,4 @@
-//! Runs a command for every event, without an open transaction, so the command may take long.
+//! Runs a command for every event. No transaction is open meanwhile, so the command may take long.
 
 use std::process::{Command, ExitCode};
 
@@ -24,7 +24,7 @@ impl Consumer for SlowGreeter {
             // With a retry policy, such as `pgq_max_retries = 5`, the error counts against the event.
             return Err(format!("`{}`: {status}", self.command).into());
         }
-        // Committed at once. The event may be redelivered after a crash, so its id is the key.
+        // The insert is committed at once. The event may be redelivered after a crash, so its id is the key.
         let done = "insert into greeted (id, name) values ($1, $2) on conflict do nothing";
         db.execute(done, &[&event.id(), &event.data()])?;
         Ok(Outcome::Done)

@@ -3,7 +3,7 @@
 //! - `POST /accounts` creates an account with the name in the request's body, and an event in the same transaction. A
 //!   consumer on its own thread welcomes each account exactly once.
 //! - `GET /healthz` reports the state of the consumer. The status is 503 when the consumer has not reached the database
-//!   for 30 seconds, or as many as a third argument says.
+//!   for 30 seconds, or for the number of seconds in the third argument.
 //! - A ticker runs in the process. If another ticker is active, this one is on standby.
 //!
 //! Usage: `web_service 127.0.0.1:8080 'host=localhost user=postgres dbname=queries'`. The pool parses the connection

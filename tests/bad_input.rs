@@ -77,7 +77,7 @@ fn the_config_file() {
         2,
         &["section [queue_mover] is missing", "[mover]"],
     );
-    check_ini(&pair, replace("[queue_mover]", ""), 2, &["stands before any [section]"]);
+    check_ini(&pair, replace("[queue_mover]", ""), 2, &["text before the first [section]"]);
     for key in ["src_db", "dst_db", "pgq_queue_name", "dst_queue_name"] {
         let expected = format!("config value not set: {key} (section [queue_mover] of `mover.ini`)");
         check_ini(&pair, move |text| text.replace(&format!("\n{key} ="), "\nold ="), 2, &[&expected]);
@@ -86,7 +86,7 @@ fn the_config_file() {
         &pair,
         replace("loop_delay = 0.05", "loop_delay = soon"),
         2,
-        &["invalid value `soon` of key loop_delay", "it has to be a number"],
+        &["invalid value `soon` of key loop_delay", "it must be a number"],
     );
     check_ini(
         &pair,

@@ -54,7 +54,7 @@ fn a_config_file_that_is_none_is_refused() {
     let huge = folder.path().join("huge.ini");
     File::create(&huge).and_then(|file| file.set_len(4 << 30)).expect("sparse");
     for (file, why) in [
-        (&*pipe(folder.path(), "pipe.ini"), "nobody writes to the pipe"),
+        (&*pipe(folder.path(), "pipe.ini"), "no process writes to the pipe"),
         ("/dev/zero", "it is not a regular file"),
         ("huge.ini", "it is larger than"),
         (".", "Is a directory"),

@@ -23,17 +23,18 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Returns the same delay after each attempt.
+    /// Makes a backoff with the same delay after each attempt.
     pub const fn fixed(delay: Duration) -> Backoff {
         Backoff { first: delay, factor: 1.0, cap: Duration::MAX, jitter: 0.0 }
     }
 
-    /// Doubles the delay after each attempt, up to `cap`.
+    /// Makes a backoff that begins with the delay `first` and doubles it after each attempt, up to `cap`.
     pub const fn exponential(first: Duration, cap: Duration) -> Backoff {
         Backoff { first, factor: 2.0, cap, jitter: 0.0 }
     }
 
-    /// Sets the ratio of a delay to the one before it. Values below 1 and NaN count as 1.
+    /// Sets the ratio of a delay to the one before it. Defaults to 1 for [`fixed`](Backoff::fixed) and to 2 for
+    /// [`exponential`](Backoff::exponential). Values below 1 and NaN count as 1.
     pub fn factor(self, factor: f64) -> Backoff {
         Backoff { factor: factor.max(1.0), ..self }
     }

@@ -20,10 +20,10 @@ use crate::config::interpolate::Syntax;
 use crate::config::key::{Key, Presence};
 use crate::error::Error;
 
-/// The section whose keys are defaults of all others.
+/// The section whose keys are defaults of all other sections.
 const DEFAULTS: &str = "DEFAULT";
 
-/// The key by which Skytools 3 switches to `${name}` in values.
+/// The key with which Skytools 3 selects the syntax `${name}` for references.
 const FORMAT: &str = "config_format";
 
 /// The values of a program's section. Skytools: `skytools.Config`.
@@ -36,10 +36,10 @@ pub struct Config {
     built_in: Values,
     /// The other sections, which values may refer to.
     others: Sections,
-    /// How values of the file refer to others.
+    /// The syntax of references in the file's values.
     syntax: Syntax,
-    /// What the program has declared to read, if it has.
-    known: Option<Vec<Key>>,
+    /// The keys that the program has declared, if any.
+    declared: Option<Vec<Key>>,
 }
 
 /// Values by key, in lower case.
@@ -50,7 +50,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Usage errors that name the file: it cannot be read, or as [`from_text`](Config::from_text).
+    /// Fails as [`from_text`](Config::from_text) does, and with a usage error that names the file if the file cannot be
+    /// read.
     pub fn load(file: &Path, sections: &[&str], set: &[(String, String)]) -> Result<Config, Error> {
         let bytes = input::read(file).map_err(|error| {
             Error::usage(format!("cannot read config file `{}`", file.display())).caused_by(error)
@@ -63,7 +64,7 @@ impl Config {
         Config::from_text(file, &text, sections, set)
     }
 
-    /// Reads the first of `sections` that `text` has, as if it stood in `file`, which need not exist.
+    /// Reads the first of `sections` that `text` has. `text` counts as the content of `file`, which need not exist.
     ///
     /// ```
     /// use std::path::Path;
@@ -79,8 +80,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Usage errors that name the file, and line or section: it is no INI file, has none of the sections, or is in
-    /// a format of Skytools that is not read here.
+    /// A usage error that names the file, and the line or section, if the text is no INI file, has none of the
+    /// sections, or has an unsupported `config_format`.
     pub fn from_text(
         file: &Path,
         text: &str,
@@ -105,58 +106,58 @@ impl Config {
             built_in: Values::new(),
             others: found,
             syntax: Syntax::Percent,
-            known: None,
+            declared: None,
         };
         config.syntax = config.format()?;
         config.built_in = built_in(file, section, config.syntax);
         Ok(config)
     }
 
-    /// Returns the syntax of the file. As in Skytools it is what the section says, without replacements; an override
-    /// cannot change how the file is written.
+    /// Returns the syntax of references that `config_format` selects. As in Skytools, the value of this key is read
+    /// without interpolation. `--set` cannot change it.
     fn format(&self) -> Result<Syntax, Error> {
         let written =
             self.values.get(FORMAT).or_else(|| self.defaults.get(FORMAT)).map_or("1", String::as_str);
         let syntax = match written {
             "1" => Syntax::Percent,
             "2" => Syntax::Dollar,
-            _ => return Err(self.error("invalid value of key config_format: it has to be 1 or 2")),
+            _ => return Err(self.error("invalid value of key config_format: it must be 1 or 2")),
         };
         match self.set.get(FORMAT) {
             Some(set) if set != written => Err(self.error(
-                "--set cannot change config_format, which says how the file is written: set it in the file",
+                "--set cannot change config_format, the format of the whole file; set it in the file",
             )),
             _ => Ok(syntax),
         }
     }
 
-    /// Declares which keys the program reads. From then on, reading another is a mistake in the program, which
-    /// debug builds do not let pass.
+    /// Declares the keys that the program reads. From then on, a debug build panics if the program reads another key
+    /// (DESIGN.md, D6).
     pub(crate) fn declare(mut self, keys: Vec<Key>) -> Config {
-        self.known = Some(keys);
+        self.declared = Some(keys);
         self
     }
 
-    /// Returns the job's name: the key `job_name`, else the file's base name.
+    /// Returns the job's name, `job_name`. Defaults to the file's base name.
     ///
     /// # Errors
     ///
-    /// As [`get`](Config::get).
+    /// Fails as [`get`](Config::get) does.
     pub fn job_name(&self) -> Result<String, Error> {
-        self.known("job_name")
+        self.built_in_value("job_name")
     }
 
-    /// Returns the service's name: the section's.
+    /// Returns the service's name, `service_name`. Defaults to the section's name.
     ///
     /// # Errors
     ///
-    /// As [`get`](Config::get), where the file sets it to something else.
+    /// Fails as [`get`](Config::get) does.
     pub fn service_name(&self) -> Result<String, Error> {
-        self.known("service_name")
+        self.built_in_value("service_name")
     }
 
-    /// Returns the value of a built-in, which the file may set to something else.
-    fn known(&self, name: &str) -> Result<String, Error> {
+    /// Returns a built-in value, or the value with which the file replaces it.
+    fn built_in_value(&self, name: &str) -> Result<String, Error> {
         self.expand(name, self.raw(name).unwrap_or_default())
     }
 
@@ -164,21 +165,21 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Usage errors that name file, section and key: it is required and not set or empty, or refers to what
-    /// is not set.
+    /// A usage error that names file, section and key if the key has no value, if the key is required and its value is
+    /// empty, or if a reference in the value is not set.
     pub fn get(&self, key: &Key) -> Result<String, Error> {
         let value = self.get_opt(key)?.filter(|value| key.value != Presence::Required || !value.is_empty());
         value.ok_or_else(|| self.error(&format!("config value not set: {}", key.name)))
     }
 
-    /// Returns the value of a key, its default, or `None` when it has neither.
+    /// Returns the value of a key or its default, or `None` if it has neither.
     ///
     /// # Errors
     ///
-    /// As [`get`](Config::get).
+    /// Fails as [`get`](Config::get) does.
     pub fn get_opt(&self, key: &Key) -> Result<Option<String>, Error> {
         self.check_declared(key);
-        // An override of the old name wins over a file with the new one.
+        // The place of a value counts before its name (DESIGN.md, D79).
         let find = |place: &Values| key.names().find(|name| place.contains_key(&name.to_lowercase()));
         let set = self.places().into_iter().find_map(|place| Some((find(place)?, place)));
         match set {
@@ -194,17 +195,17 @@ impl Config {
         }
     }
 
-    /// Makes the error for a value that means nothing.
+    /// Makes the usage error of an invalid value.
     pub fn invalid(&self, key: &Key, value: &str) -> Error {
         self.error(&format!("invalid value `{value}` of key {}", key.name))
     }
 
-    /// Makes the error for a value that is not what it has to be.
-    pub(crate) fn wanted(&self, key: &Key, value: &str, wanted: &str) -> Error {
-        self.invalid(key, value).caused_by(Error::usage(format!("it has to be {wanted}")))
+    /// Makes the usage error of an invalid value. `expected` describes the valid values.
+    pub(crate) fn must_be(&self, key: &Key, value: &str, expected: &str) -> Error {
+        self.invalid(key, value).caused_by(Error::usage(format!("it must be {expected}")))
     }
 
-    /// Makes the error for two keys that name the same file.
+    /// Makes the usage error of two keys that name the same file.
     pub(crate) fn same_file(&self, one: &Key, other: &Key) -> Error {
         self.error(&format!("keys {} and {} name the same file", one.name, other.name))
     }
@@ -214,12 +215,12 @@ impl Config {
         format!("section [{}] of `{}`", self.section, self.file.display())
     }
 
-    /// Makes the error for a value that means nothing and must not be shown: it may hold a password.
-    pub fn broken(&self, key: &Key) -> Error {
+    /// Makes the usage error of an invalid value that is not shown, since it may contain a password.
+    pub fn invalid_secret(&self, key: &Key) -> Error {
         self.error(&format!("invalid value of key {}", key.name))
     }
 
-    /// Returns where values are looked for, the first first.
+    /// Returns the sources of values, in order of precedence.
     fn places(&self) -> [&Values; 4] {
         [&self.set, &self.values, &self.defaults, &self.built_in]
     }
@@ -233,7 +234,7 @@ impl Config {
         self.expand_as(self.syntax, name, value)
     }
 
-    /// Replaces the references in a value that is written in a syntax; defaults of programs are in the usual one.
+    /// Replaces the references in a value of the given syntax: that of the file, or of the program's own defaults.
     fn expand_as(&self, syntax: Syntax, name: &str, value: &str) -> Result<String, Error> {
         let lookup = |section: Option<&str>, other: &str| match section {
             Some(section) if section != self.section => self.raw_of(section, other),
@@ -245,7 +246,8 @@ impl Config {
         .map_err(|what| self.error(&format!("key {name}: {what}")))
     }
 
-    /// Returns a value of another section, which has no built-ins, as in Skytools.
+    /// Returns a value of another section without interpolation. As in Skytools, other sections have no built-in
+    /// values.
     fn raw_of(&self, section: &str, name: &str) -> Option<&str> {
         let own = if section == DEFAULTS { &self.defaults } else { self.others.get(section)? };
         [own, &self.defaults].into_iter().find_map(|place| place.get(name)).map(String::as_str)
@@ -256,7 +258,7 @@ impl Config {
     }
 }
 
-/// Shows where the values come from, not the values: some are secret.
+/// Shows file, section and keys, but no values, some of which are secret.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
@@ -271,7 +273,7 @@ fn built_in(file: &Path, service: &str, syntax: Syntax) -> Values {
     let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let host = nix::unistd::gethostname().unwrap_or_default();
-    // The sign that begins a reference stands for itself in a name.
+    // A `%` or `$` in a name is literal.
     let pairs = [
         ("job_name", text(file.file_stem())),
         ("service_name", service.to_owned()),

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::{BoxError, Error};
 
-/// How long [`Control::abort`] keeps cancelling statements.
+/// The time for which [`Control::abort`] repeats the cancelling of statements.
 const ABORT_LIMIT: Duration = Duration::from_millis(750);
 const ABORT_INTERVAL: Duration = Duration::from_millis(50);
-/// How long interruptible work continues after [`Control::stop`].
+/// The time for which interruptible work continues after [`Control::stop`].
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 const INTERRUPT_POLL: Duration = Duration::from_millis(20);
 
@@ -70,7 +70,7 @@ impl Control {
     /// Stops the loop now: running statements are cancelled, so the round fails and its transactions are rolled
     /// back.
     ///
-    /// Waits up to 0.75 seconds for the loop to end, and returns whether the loop has ended.
+    /// Waits up to 0.75 seconds for the loop to end. Returns true if the loop has ended.
     pub fn abort(&self) -> bool {
         self.change(|state| {
             state.stop = true;
@@ -93,7 +93,7 @@ impl Control {
         self.wait_for_end(ABORT_LIMIT)
     }
 
-    /// Waits up to `limit` for the loop to end, and returns whether the loop has ended.
+    /// Waits up to `limit` for the loop to end. Returns true if the loop has ended.
     pub(crate) fn wait_for_end(&self, limit: Duration) -> bool {
         self.wait(limit, |state| state.ended);
         self.lock().ended
@@ -118,12 +118,12 @@ impl Control {
         self.change(|state| state.wake = true);
     }
 
-    /// Returns whether [`stop`](Control::stop) or [`abort`](Control::abort) was called.
+    /// Returns true if [`stop`](Control::stop) or [`abort`](Control::abort) was called.
     pub fn is_stopping(&self) -> bool {
         self.lock().stop
     }
 
-    /// Returns whether [`abort`](Control::abort) was called.
+    /// Returns true if [`abort`](Control::abort) was called.
     pub fn is_aborting(&self) -> bool {
         self.lock().abort
     }
@@ -133,7 +133,7 @@ impl Control {
         self.wait(duration, |state| state.stop || state.reload);
     }
 
-    /// Sleeps as [`sleep`](Control::sleep) does, or until [`wake`](Control::wake). Returns whether the sleep ended
+    /// Sleeps as [`sleep`](Control::sleep) does, or until [`wake`](Control::wake). Returns true if the sleep ended
     /// early.
     pub(crate) fn idle(&self, duration: Duration) -> bool {
         let woken = |state: &State| state.stop || state.reload || state.wake;
@@ -146,8 +146,8 @@ impl Control {
 
     /// Runs `work` on a new thread and returns its result.
     ///
-    /// When the loop is aborted, or has been stopping for a second, the error is of kind
-    /// [`Interrupted`](crate::ErrorKind::Interrupted); the thread then continues unattended.
+    /// If the loop is aborted, or has been stopping for a second, the error is of kind
+    /// [`Interrupted`](crate::ErrorKind::Interrupted), and the thread continues unattended.
     pub(crate) fn interruptible<T: Send + 'static>(
         &self,
         name: &str,
@@ -179,8 +179,8 @@ impl Control {
         std::mem::take(&mut self.lock().reload)
     }
 
-    /// Marks the loop as ended, which [`abort`](Control::abort) waits for, after cancel requests in flight have
-    /// arrived.
+    /// Marks the loop as ended, for which [`abort`](Control::abort) waits. Then waits up to 0.75 seconds for cancel
+    /// requests in flight.
     pub(crate) fn ended(&self) {
         self.change(|state| state.ended = true);
         self.wait(ABORT_LIMIT, |state| state.cancelling == 0);
@@ -223,7 +223,7 @@ impl Drop for Entered {
 
 /// Cancels the statements of a connection.
 pub(crate) trait Cancel: Send + Sync {
-    /// Asks the server to cancel the running statement, if any. Returns at `limit` at the latest.
+    /// Sends the server a cancel request for the running statement, if any. Returns at `limit` at the latest.
     fn cancel(&self, limit: Instant);
 }
 

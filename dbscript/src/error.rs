@@ -1,4 +1,4 @@
-//! The crate's error, and how a chain of errors becomes one line.
+//! The crate's error, and the rendering of a chain of errors as one line.
 
 pub(crate) mod pattern;
 mod server_error;
@@ -16,38 +16,38 @@ use self::tls_failure::TlsFailure;
 use crate::data_error::DataError;
 use crate::text::printable::one_line;
 
-/// Any error, as user code returns it; `?` works on everything.
+/// Any error of user code. The operator `?` converts every error into it.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// An error of the framework: which step failed, and in [`source`](StdError::source) why.
+/// An error of the framework. `Display` shows the failed step, [`source`](StdError::source) returns the cause.
 pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
     message: String,
     source: Option<BoxError>,
-    /// Whether `source` is the step itself, of which this error is the kind.
+    /// True if `source` is the failed step itself, to which this error only adds a kind.
     is_source: bool,
 }
 
-/// The kind of an error, which alone decides what a loop and a program do.
+/// The kind of an error, which alone decides how a loop and a program react.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Something failed while running; the cause says what. The round fails.
+    /// A step failed at run time. The round fails.
     Failed,
-    /// A server cannot be reached.
+    /// A server cannot be reached. The round fails.
     Connection,
-    /// The loop was asked to end. No round fails.
+    /// The loop is stopping. The round does not count as failed.
     Interrupted,
-    /// The way the program was started or configured is wrong. Ends the program with exit status 2.
+    /// The command line or the configuration is wrong. Ends the program with exit status 2.
     Usage,
-    /// Continuing makes no sense. Ends the loop, and the program with exit status 1.
+    /// The loop must not continue. Ends the loop, and the program with exit status 1.
     Fatal,
 }
 
 impl Error {
-    /// Makes an error of a kind out of another error, which stays the step that is shown, with its own causes.
+    /// Gives a kind to another error. The other error is still shown as the failed step, with its own causes.
     ///
     /// [`into_inner`](Error::into_inner) returns the other error.
     pub fn new(kind: ErrorKind, error: impl Into<BoxError>) -> Error {
@@ -55,14 +55,14 @@ impl Error {
         Error(Box::new(Inner { kind, message: error.to_string(), source: Some(error), is_source: true }))
     }
 
-    /// Makes an error that the person who starts the program has to mend: a wrong switch, file or key.
+    /// Makes an error that the operator must correct: a wrong switch, file or key.
     ///
     /// It ends the program with exit status 2.
     pub fn usage(message: impl Into<String>) -> Error {
         Error::of_step(ErrorKind::Usage, message.into())
     }
 
-    /// Makes an error of something that went wrong while running.
+    /// Makes an error of a step that failed at run time.
     pub fn failed(message: impl Into<String>) -> Error {
         Error::of_step(ErrorKind::Failed, message.into())
     }
@@ -74,14 +74,14 @@ impl Error {
 
     /// Makes an error after which the loop must not continue.
     ///
-    /// It ends the loop, and the program with exit status 1, where another one would fail a round.
+    /// It ends the loop, and the program with exit status 1. Other errors, except usage errors, only fail the round.
     pub fn fatal(message: impl Into<String>) -> Error {
         Error::of_step(ErrorKind::Fatal, message.into())
     }
 
-    /// Makes the error of work that stops because the loop was asked to end. It fails no round.
+    /// Makes the error of work that ends because the loop is stopping. The round does not count as failed.
     pub fn interrupted() -> Error {
-        let message = "interrupted: the program was asked to end";
+        let message = "interrupted: the program is stopping";
         Error::of_step(ErrorKind::Interrupted, message.to_owned())
     }
 
@@ -89,7 +89,7 @@ impl Error {
         Error(Box::new(Inner { kind, message, source: None, is_source: false }))
     }
 
-    /// Sets the kind, whatever the cause is.
+    /// Sets the kind, regardless of the cause.
     pub fn with_kind(mut self, kind: ErrorKind) -> Error {
         self.0.kind = kind;
         self
@@ -109,7 +109,7 @@ impl Error {
         self
     }
 
-    /// Returns the error that [`new`](Error::new) got, and any other error as it is.
+    /// Returns the error that was passed to [`new`](Error::new), or this error if another function has made it.
     pub fn into_inner(mut self) -> BoxError {
         match self.0.source.take_if(|_| self.0.is_source) {
             Some(error) => error,
@@ -117,18 +117,18 @@ impl Error {
         }
     }
 
-    /// Returns what kind of error it is.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Returns the SQLSTATE of the database error behind this one, if there is one.
+    /// Returns the SQLSTATE of the database error among the causes, if there is one.
     pub fn sqlstate(&self) -> Option<&SqlState> {
         sqlstate(self)
     }
 }
 
-/// Shows the whole chain as one line, which is what a `main` that returns the error prints.
+/// Shows the whole chain as one line, since a `main` that returns the error prints this form.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&one_line(&describe(self)))
@@ -160,16 +160,16 @@ impl From<BoxError> for Error {
 
 /// Renders an error and its causes as one line, each cause once, with the SQLSTATE of a database error.
 ///
-/// It is fit for a log that many may read. What a server says of rows is left out: the detail of an error that has to
-/// do with data (`Failing row contains …`), the values in the message of a data exception (class 22 of SQLSTATEs),
-/// which are shown as `"…"`, and the detail and hint that a function raises. Each text of a server is cut after 1000
-/// characters. Of a [`DataError`], its text for logs is shown. [`describe_in_full`] has everything.
+/// The line is suitable for a log, since it omits the data of rows: the detail of an error about data (`Failing row
+/// contains …`), the values in the message of a data exception (SQLSTATE class 22), which are shown as `"…"`, and the
+/// detail and hint of an error that a function raises. Each text of a server is cut after 1,000 characters. A
+/// [`DataError`] is shown with its text for logs. [`describe_in_full`] omits nothing.
 pub fn describe(error: &(dyn StdError + 'static)) -> String {
     render(error, false)
 }
 
-/// As [`describe`], with everything that the server says: for who may read the data, such as whoever may read the
-/// database.
+/// Renders an error as [`describe`] does, but with the complete report of the server. The line may contain data of
+/// rows, so only readers with access to the database may see it.
 pub fn describe_in_full(error: &(dyn StdError + 'static)) -> String {
     render(error, true)
 }
@@ -191,7 +191,7 @@ fn render(error: &(dyn StdError + 'static), in_full: bool) -> String {
     line
 }
 
-/// Returns an error and its causes. The error that an [`Error::new`] got follows it.
+/// Returns an error and its causes. An error of [`Error::new`] is followed by the error that was passed to it.
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> + 'a {
     successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
         let error = *error;
@@ -199,29 +199,30 @@ fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
     })
 }
 
-/// Returns the error that an [`Error::new`] got.
+/// Returns the error that was passed to [`Error::new`], if this function made `error`.
 fn inner<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     let error = error.downcast_ref::<Error>().filter(|error| error.0.is_source)?;
     error.0.source.as_ref().map(|source| &**source as _)
 }
 
-/// Returns the kind that an error has for a loop: that of the first [`Error`] in its chain; `None` without one.
+/// Returns the kind of the first [`Error`] in a chain of causes, which decides how a loop reacts. Returns `None` if the
+/// chain contains no [`Error`].
 pub fn kind_of(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
     chain(error).find_map(|error| error.downcast_ref::<Error>()).map(Error::kind)
 }
 
-/// Returns whether an error is one of usage.
+/// Returns true if an error is a usage error.
 #[cfg(feature = "program")]
 pub(crate) fn is_usage(error: &(dyn StdError + 'static)) -> bool {
     kind_of(error) == Some(ErrorKind::Usage)
 }
 
-/// Returns whether an error ends the loop: whether the first [`Error`] in its chain is a usage error or a fatal one.
+/// Returns true if an error ends the loop, because the first [`Error`] in its chain is a usage error or a fatal one.
 pub fn is_final(error: &(dyn StdError + 'static)) -> bool {
     matches!(kind_of(error), Some(ErrorKind::Usage | ErrorKind::Fatal))
 }
 
-/// Returns whether an error came only because the loop was asked to end.
+/// Returns true if an error only reports that the loop is stopping.
 pub fn is_interrupted(error: &(dyn StdError + 'static)) -> bool {
     kind_of(error) == Some(ErrorKind::Interrupted)
 }
@@ -231,7 +232,7 @@ pub fn sqlstate<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a SqlState>
     chain(error).find_map(|error| error.downcast_ref::<postgres::Error>())?.code()
 }
 
-/// Returns whether the connection to the server is what failed: refused, lost, or ended by the server.
+/// Returns true if the connection to the server failed: refused, lost, or ended by the server.
 pub fn is_connection_error(error: &(dyn StdError + 'static)) -> bool {
     for error in chain(error) {
         if let Some(error) = error.downcast_ref::<postgres::Error>() {
@@ -249,7 +250,7 @@ fn caused_by_io(error: &postgres::Error) -> bool {
     error.source().is_some_and(|cause| cause.is::<std::io::Error>()) && !TlsFailure::is_behind(error)
 }
 
-/// Returns what the server said, which is all there is to say.
+/// Returns the server's report. The causes of such an error add nothing, so a rendered chain ends with it.
 fn db_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a DbError> {
     error.downcast_ref::<postgres::Error>()?.as_db_error()
 }

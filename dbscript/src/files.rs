@@ -15,7 +15,7 @@ const NULL: &str = "/dev/null";
 /// Opens without waiting for the other end of a pipe or for a modem, and without making a terminal the controlling one.
 const NO_WAIT: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY);
 
-/// The kernel's limit of links in one path.
+/// The kernel's limit on the number of links in one path.
 const MAX_LINKS: usize = 40;
 
 const WORLD_WRITABLE: u32 = 0o002;
@@ -25,7 +25,7 @@ const STICKY: u32 = 0o1000;
 ///
 /// # Errors
 ///
-/// When the file cannot be read, is larger than `limit`, or is of another kind, such as a pipe or a device. Reading
+/// Fails if the file cannot be read, is larger than `limit`, or is of another kind, such as a pipe or a device. Reading
 /// never waits for such a file.
 pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let (file, metadata) = open(path)?;
@@ -38,8 +38,8 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// As [`read_text_file`], and when the path leads through a link or to a file that another user can have created in a
-/// folder that everybody may write to.
+/// Fails as [`read_text_file`] does, and if the path leads through a link or to a file that another user can have
+/// created in a folder that everybody may write to.
 pub fn read_trusted_text_file(path: &Path, limit: u64) -> io::Result<String> {
     let file = open_trusted(path, OpenOptions::new().read(true))?;
     let metadata = file.metadata()?;
@@ -51,7 +51,7 @@ pub fn read_trusted_text_file(path: &Path, limit: u64) -> io::Result<String> {
 ///
 /// # Errors
 ///
-/// As [`read_file`], and when the content is not UTF-8.
+/// Fails as [`read_file`] does, and if the content is not UTF-8.
 pub fn read_text_file(path: &Path, limit: u64) -> io::Result<String> {
     text(read_file(path, limit)?)
 }
@@ -99,12 +99,11 @@ fn is_null(metadata: &Metadata) -> bool {
 
 /// Opens a file that this process writes or trusts, without waiting.
 ///
-/// A link is followed, and an existing file is used, only where no untrusted user can have created it. An
-/// unprivileged user therefore cannot redirect a program with more rights to a file of that user's choice.
+/// A link is followed, and an existing file is used, only if no untrusted user can have created it (DESIGN.md, D80).
 ///
 /// # Errors
 ///
-/// When the file cannot be opened, and when an untrusted user can have planted it.
+/// Fails if the file cannot be opened, and if an untrusted user can have planted it.
 pub(crate) fn open_trusted(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     check_folders(path, MAX_LINKS)?;
     let folder = Folder::of(path)?;
@@ -132,7 +131,7 @@ pub(crate) fn open_trusted(path: &Path, options: &mut OpenOptions) -> io::Result
 ///
 /// # Errors
 ///
-/// When the file cannot be written, and when the path is a link, a second name of a file, or a file that an untrusted
+/// Fails if the file cannot be written, and if the path is a link, a second name of a file, or a file that an untrusted
 /// user can have created.
 pub fn create_trusted_file(path: &Path) -> io::Result<File> {
     let file = open_trusted(path, OpenOptions::new().write(true).create(true).truncate(false))?;
@@ -146,7 +145,7 @@ pub fn create_trusted_file(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 ///
-/// When a folder cannot be created, and when an untrusted user can have planted a link in the path.
+/// Fails if a folder cannot be created, and if an untrusted user can have planted a link in the path.
 #[cfg(feature = "program")]
 pub(crate) fn create_folder_of(path: &Path) -> io::Result<()> {
     check_folders(path, MAX_LINKS)?;
@@ -202,7 +201,7 @@ impl Folder {
     }
 }
 
-/// Returns whether this process trusts the files of a user: root and the user of this process.
+/// Returns true if this process trusts the files of a user, which is root or the user of this process.
 pub(crate) fn is_trusted(user: u32) -> bool {
     user == 0 || user == Uid::effective().as_raw()
 }

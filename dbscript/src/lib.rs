@@ -89,6 +89,6 @@ pub use text::suggestion::suggest;
 #[cfg(feature = "program")]
 pub use self::{
     config::{Config, key::Key},
-    process::confirm::confirm,
+    process::confirm::{Consent, confirm},
     run::{args::Switches, command::Command, job::Job, program::Program},
 };

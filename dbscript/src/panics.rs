@@ -10,7 +10,7 @@ use crate::error::describe;
 use crate::error::{BoxError, Error};
 
 thread_local! {
-    /// The place of the last panic within [`catch_panic`]; nothing outside of it.
+    /// The place of the last panic within [`catch_panic`], or `None` outside of that function.
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 

@@ -24,7 +24,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Returns a count among the figures, or 0 when there is none of that name.
+    /// Returns a count among the figures, or 0 if there is none of that name.
     pub fn count(&self, name: &str) -> u64 {
         match self.stats.get(name) {
             Some(Stat::Count(count)) => count,

@@ -69,7 +69,7 @@ impl Stats {
         }
     }
 
-    /// Returns a figure, or `None` when there is none of that name.
+    /// Returns a figure, or `None` if there is none of that name.
     pub fn get(&self, name: &str) -> Option<Stat> {
         self.entries.iter().find(|(key, _)| key == name).map(|(_, stat)| *stat)
     }
@@ -79,7 +79,7 @@ impl Stats {
         self.entries.iter().map(|(name, stat)| (name.as_str(), *stat))
     }
 
-    /// Returns whether there are no figures.
+    /// Returns true if there are no figures.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

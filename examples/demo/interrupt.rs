@@ -8,10 +8,10 @@ use std::time::Duration;
 use dbscript::BoxError;
 use nix::sys::signal::{SigSet, Signal};
 
-/// How long a signal that has ended a child may take to reach this process.
+/// The longest delay between the end of a child by a signal and the arrival of the signal in this process.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Whether SIGINT, SIGTERM or SIGHUP has arrived.
+/// Set when SIGINT, SIGTERM or SIGHUP has arrived.
 #[derive(Clone, Default)]
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 

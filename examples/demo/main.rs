@@ -36,7 +36,7 @@ const SOURCE_QUEUE: &str = "eventlog";
 const TARGET_QUEUE: &str = "copy_of_eventlog";
 const CONSUMER: &str = "eventlog_to_target_mover";
 
-/// The example of queue_mover's manual page, as it stands there.
+/// The example of queue_mover's manual page.
 const MOVER_INI: &str = "\
 [queue_mover]
 job_name = eventlog_to_target_mover

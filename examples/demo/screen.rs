@@ -13,7 +13,7 @@ const CLEAR: &str = "\r\x1b[K";
 /// Standard output.
 pub(crate) struct Screen {
     terminal: bool,
-    /// When the last line of progress was printed without a terminal, or the first one was suppressed.
+    /// The time at which, without a terminal, the last line of progress was printed or the first one was suppressed.
     last_progress: Cell<Option<Instant>>,
     has_progress: Cell<bool>,
 }

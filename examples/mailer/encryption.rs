@@ -30,13 +30,13 @@ const READY: &[u8] = b"220 ready\r\n";
 /// The kind of encryption of a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Encryption {
-    /// Never.
+    /// No encryption.
     None,
     /// By STARTTLS where the server offers it.
     Opportunistic(Tls),
     /// By STARTTLS.
     Required(Tls),
-    /// From the start.
+    /// TLS from the start.
     Wrapper(Tls),
 }
 

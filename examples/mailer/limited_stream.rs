@@ -28,12 +28,12 @@ pub(crate) struct LimitedStream {
     line: usize,
     /// The number of bytes that were read since the last write.
     answer: usize,
-    /// Whether the last operation was a read.
+    /// True if the last operation was a read.
     reads: bool,
     /// The time-out of each answer, and of each write.
     answer_timeout: Duration,
     limit: Pin<Box<Sleep>>,
-    /// Whether a time-out has passed. Nothing more is sent afterwards, not even QUIT.
+    /// True after a time-out. The stream then sends nothing more, not even QUIT.
     late: bool,
 }
 

@@ -14,7 +14,7 @@ const SHOWN: usize = 1000;
 pub(crate) enum SendError {
     /// The server has refused this mail permanently.
     Refused(DataError),
-    /// The server has refused this mail for now.
+    /// The server has refused this mail temporarily.
     Deferred(DataError),
     /// The server cannot be reached, or the connection has broken.
     Unreachable(DataError),

@@ -21,7 +21,7 @@ pub(crate) struct Server {
     login: Option<Credentials>,
     hello: ClientId,
     answer_timeout: Duration,
-    /// Limits how often the log repeats why the server cannot be reached.
+    /// Limits the repetitions in the log of the reason why the server cannot be reached.
     pub(crate) throttle: LogThrottle,
 }
 

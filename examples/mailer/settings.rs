@@ -1,4 +1,4 @@
-//! The keys of the mailer, and what they mean.
+//! The keys of the mailer, and the settings that they make.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::server::Server;
 use crate::template::Template;
 
 keys! {
-    /// The mailer's own keys, and those of every consumer that have another default here.
+    /// The mailer's own keys, and the keys of every consumer that have another default in the mailer.
     pub(crate) KEYS;
 
     SMTP_URL: required("smtp_url"),
@@ -19,7 +19,7 @@ keys! {
          STARTTLS, or smtps://host:port; user:password@ before the host to log in, with percent signs written %%. \
          No default.";
     SMTP_CA: optional("smtp_ca"),
-        "File with the certificates that vouch for the mail server. Defaults to those the system trusts.";
+        "File with the certificates of the authorities that the mailer trusts. Defaults to the system's.";
     SMTP_TIMEOUT: default("smtp_timeout", "60"),
         "Seconds that the mail server may take to be connected to, and for each answer.";
     MAIL_FROM: required("mail_from"), "Sender, as in Example <noreply@example.com>. No default.";
@@ -32,16 +32,16 @@ keys! {
         "When behind, take several ticks as one batch until it has this many events; the mails of a batch that is \
          cut off are sent again; 0: tick by tick.";
     RETRY_DELAY: default("pgq_retry_delay", "60"),
-        "Seconds until a mail is tried again after a temporary failure of the server or of its connection.";
+        "Seconds before a mail is retried after a temporary failure of the server or of its connection.";
     /// With the other defaults, about the four days after which mail servers give up.
     MAX_RETRIES: default("pgq_max_retries", "100"),
-        "How often a mail is tried again before its event goes to the failed events; 100 times take about four days.";
+        "Retries of a mail before its event moves to the failed events; 100 retries take about four days.";
 }
 
 /// The limits of `smtp_timeout`.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(86400);
-/// The greatest size of a mail's text, in bytes.
+/// The largest size of a mail's text, in bytes.
 const TEMPLATE_LIMIT: u64 = 1024 * 1024;
 
 /// Reads the mailer's settings and its template.
@@ -61,7 +61,7 @@ fn from(config: &Config) -> Result<Mailbox, Error> {
     Ok(Mailbox::new(name, in_ascii(email)))
 }
 
-/// The URL is not shown in errors: it may hold a password.
+/// Errors do not contain the URL, since it may contain a password.
 fn server(config: &Config) -> Result<Server, Error> {
     let ca = config.file(&SMTP_CA)?;
     let timeout = config.seconds(&SMTP_TIMEOUT)?;
@@ -70,7 +70,7 @@ fn server(config: &Config) -> Result<Server, Error> {
         return Err(config.invalid(&SMTP_TIMEOUT, &given).caused_by("it must be from 0.1 to 86400"));
     }
     Server::from_url(&config.get(&SMTP_URL)?, ca.as_deref(), timeout)
-        .map_err(|what| config.broken(&SMTP_URL).caused_by(what))
+        .map_err(|what| config.invalid_secret(&SMTP_URL).caused_by(what))
 }
 
 fn subject(config: &Config) -> Result<Template, Error> {
@@ -80,7 +80,7 @@ fn subject(config: &Config) -> Result<Template, Error> {
 
 fn text(config: &Config) -> Result<Template, Error> {
     let Some(path) = config.file(&MAIL_TEMPLATE)? else {
-        return Err(config.broken(&MAIL_TEMPLATE));
+        return Err(config.invalid_secret(&MAIL_TEMPLATE));
     };
     let broken = |what: &str| Error::usage(format!("{what} mail_template `{}`", path.display()));
     let text = dbscript::read_text_file(&path, TEMPLATE_LIMIT)

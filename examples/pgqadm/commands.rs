@@ -1,6 +1,6 @@
 //! The commands, and their explanations for `--help` and the manual page.
 
-use dbscript::Command;
+use dbscript::{Command, Consent, Switches};
 
 use crate::{ALL, AT, COPY, FORCE, OLDER_THAN, PRINT, SCHEMA, YES, check, status};
 
@@ -152,3 +152,8 @@ pub(crate) const COMMANDS: [Command; 12] = [
     )
     .takes(&[ALL, OLDER_THAN, FORCE]),
 ];
+
+/// Returns the consent to an irreversible command that the switches give.
+pub(crate) fn consent(switches: &Switches) -> Consent {
+    if switches.has(FORCE) { Consent::Given } else { Consent::Required }
+}

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use dbscript::{BoxError, Context, Error, Job, Switches, confirm, printable};
+use dbscript::{BoxError, Consent, Context, Error, Job, Switches, confirm, printable};
 use log::info;
 use pgq::admin::Position;
 
+use crate::commands::consent;
 use crate::database::{self, Database};
-use crate::{AT, COPY, DB, FORCE};
+use crate::{AT, COPY, DB};
 
 /// The position of a new consumer, if it is not the queue's last tick.
 enum Place {
@@ -30,7 +31,7 @@ impl Place {
         }
     }
 
-    /// Returns the tick, which exists.
+    /// Returns the tick. Fails when it does not exist.
     fn tick(&self, db: &mut Database, queue: &str) -> Result<i64, pgq::Error> {
         match self {
             Place::Tick(tick) => pgq::admin::require_tick(&mut **db, queue, *tick).map(|()| *tick),
@@ -53,11 +54,11 @@ impl fmt::Display for Named<'_> {
 
 pub(crate) fn register(queue: &str, consumer: &str, switches: &Switches) -> Result<Job, BoxError> {
     let (queue, consumer) = (queue.to_owned(), consumer.to_owned());
-    let (place, forced) = (Place::read(switches)?, switches.has(FORCE));
+    let (place, consent) = (Place::read(switches)?, consent(switches));
     Ok(Job::once(move |cx| {
         let mut db = database::open(cx)?;
         let outcome = match place {
-            Some(place) => register_at(cx, &mut db, (&queue, &consumer), &place, forced)?,
+            Some(place) => register_at(cx, &mut db, (&queue, &consumer), &place, consent)?,
             None => match pgq::admin::register_consumer(&mut *db, &queue, &consumer) {
                 Ok(true) => "registered".to_owned(),
                 Ok(false) => "already registered".to_owned(),
@@ -75,7 +76,7 @@ fn register_at(
     db: &mut Database,
     (queue, consumer): (&str, &str),
     place: &Place,
-    forced: bool,
+    consent: Consent,
 ) -> Result<String, BoxError> {
     let located = |error: pgq::Error| cx.locate(DB, error);
     let to = place.tick(db, queue).map_err(located)?;
@@ -89,7 +90,7 @@ fn register_at(
         };
         confirm(
             &format!("move consumer `{consumer}` on queue `{queue}` from tick {tick} {destination}"),
-            forced,
+            consent,
         )?;
     }
     let new = pgq::admin::register_consumer_at(&mut **db, queue, consumer, to).map_err(located)?;
@@ -102,15 +103,18 @@ fn register_at(
 }
 
 pub(crate) fn unregister(queue: &str, consumer: &str, switches: &Switches) -> Job {
-    let (queue, consumer, forced) = (queue.to_owned(), consumer.to_owned(), switches.has(FORCE));
+    let (queue, consumer, consent) = (queue.to_owned(), consumer.to_owned(), consent(switches));
     Job::once(move |cx| {
         let mut db = database::open(cx)?;
         let located = |error: pgq::Error| cx.locate(DB, error);
         let position = pgq::admin::consumer_position(&mut *db, &queue, &consumer).map_err(located)?;
         if let Some(Position::Own { .. }) = position {
             let lost = pgq::admin::retained_events(&mut *db, &queue, &consumer).map_err(located)?;
-            let action = format!("unregister consumer `{consumer}` of queue `{queue}` and delete its {lost}");
-            confirm(&action, forced || lost.is_empty())?;
+            if !lost.is_empty() {
+                let action =
+                    format!("unregister consumer `{consumer}` of queue `{queue}` and delete its {lost}");
+                confirm(&action, consent)?;
+            }
         }
         let gone = pgq::admin::unregister_consumer(&mut *db, &queue, &consumer).map_err(located)?;
         let outcome = match (gone, position) {

@@ -12,7 +12,7 @@ use pgq::postgres::Client;
 
 use crate::DB;
 
-/// How often the lock that the command waits for is read from the server.
+/// The interval of reading the lock that the command waits for.
 const POLL: Duration = Duration::from_secs(3);
 
 /// A connection that logs waiting for a lock of another session: after three seconds, and then once a minute.

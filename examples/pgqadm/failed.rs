@@ -7,9 +7,10 @@ use dbscript::{BoxError, Error, Job, Switches, confirm, printable};
 use log::info;
 use pgq::admin::FailedEvent;
 
+use crate::commands::consent;
 use crate::database::{self, Database};
 use crate::text::print;
-use crate::{ALL, DB, FORCE, OLDER_THAN};
+use crate::{ALL, DB, OLDER_THAN};
 
 const HEAD: &str = "id\tfailed\tretries\ttype\textra1\treason\tdata\n";
 
@@ -17,9 +18,9 @@ const HEAD: &str = "id\tfailed\tretries\ttype\textra1\treason\tdata\n";
 enum Action {
     List,
     Count,
-    /// Returns events to the queue: the named ones, or all.
+    /// Returns the named events to the queue, or all.
     Retry(Option<Vec<i64>>),
-    /// Deletes events: the named ones, or all.
+    /// Deletes the named events, or all.
     Delete(Option<Vec<i64>>),
     /// Deletes the events that failed longer ago than an interval, or all.
     Purge(Option<String>),
@@ -96,7 +97,7 @@ pub(crate) fn failed(
     switches: &Switches,
 ) -> Result<Job, BoxError> {
     let action = Action::read(action, events, switches)?;
-    let (queue, consumer, forced) = (queue.to_owned(), consumer.to_owned(), switches.has(FORCE));
+    let (queue, consumer, consent) = (queue.to_owned(), consumer.to_owned(), consent(switches));
     Ok(Job::once(move |cx| {
         let mut db = database::open(cx)?;
         let located = |error: pgq::Error| cx.locate(DB, error);
@@ -104,7 +105,7 @@ pub(crate) fn failed(
         let there = pgq::admin::count_failed_events(&mut *db, &queue, &consumer).map_err(located)?;
         if let Some(loss) = action.loss(there).filter(|_| there > 0) {
             let whose = format!("consumer `{consumer}` on queue `{queue}`");
-            confirm(&format!("permanently delete {loss}, of {whose}"), forced)?;
+            confirm(&format!("permanently delete {loss}, of {whose}"), consent)?;
         }
         run(&action, &mut db, &queue, &consumer, there, located)
     }))

@@ -1,12 +1,13 @@
 //! `install` and `uninstall`: the schemas `pgq` and `pgq_ext`.
 
-use dbscript::{BoxError, Context, Error, Job, Switches, confirm, printable};
+use dbscript::{BoxError, Consent, Context, Error, Job, Switches, confirm, printable};
 use log::info;
 use pgq::schema::{Contents, Kind};
 
+use crate::commands::consent;
 use crate::database;
 use crate::text::print;
-use crate::{DB, FORCE, PRINT, SCHEMA, YES};
+use crate::{DB, PRINT, SCHEMA, YES};
 
 /// The schemas of a command.
 #[derive(Clone, Copy)]
@@ -57,11 +58,11 @@ pub(crate) fn install(names: &[&str], switches: &Switches) -> Result<Job, BoxErr
 
 pub(crate) fn uninstall(names: &[&str], switches: &Switches) -> Result<Job, BoxError> {
     let schemas = Schemas::named(names)?;
-    let forced = switches.has(FORCE) || switches.has(YES);
+    let consent = if switches.has(YES) { Consent::Given } else { consent(switches) };
     Ok(Job::once(move |cx| {
         let removal = Removal::read(cx, schemas)?;
         if let Some(question) = removal.question() {
-            confirm(&format!("permanently remove {question}"), forced)?;
+            confirm(&format!("permanently remove {question}"), consent)?;
         }
         if schemas.pgq {
             remove_pgq(cx, &removal)?;

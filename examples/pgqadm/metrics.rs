@@ -14,16 +14,16 @@ use tokio::runtime::Runtime;
 use self::http::Served;
 use self::scrape::Metrics;
 
-/// How the process is.
+/// The health of the process.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Alive {
-    /// Whether its rounds go on.
-    pub(crate) live: bool,
-    /// Whether it has reached a database lately.
-    pub(crate) ready: bool,
+pub(crate) struct Health {
+    /// True unless all tickers are stuck in a round.
+    pub(crate) is_live: bool,
+    /// True if a ticker has reached its database recently.
+    pub(crate) is_ready: bool,
 }
 
-/// The server of the process, if there is one: a reload keeps it unless the address changes.
+/// The metrics server of the process, if there is one. A reload keeps the server unless the address changes.
 #[derive(Clone, Default)]
 pub(crate) struct Server(Arc<Mutex<Option<Running>>>);
 
@@ -35,12 +35,12 @@ struct Running {
 
 impl Server {
     /// Serves on an address such as `127.0.0.1:9187`, or ends the server with `None`. `databases` returns a name and a
-    /// connection string of each database that there is at the moment.
+    /// connection string of each current database.
     pub(crate) fn listen(
         &self,
         listen: Option<&str>,
         databases: impl Fn() -> Vec<(String, String)> + Send + 'static,
-        alive: impl Fn() -> Alive + Send + Sync + 'static,
+        health: impl Fn() -> Health + Send + Sync + 'static,
     ) -> Result<(), BoxError> {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(listen) = listen else {
@@ -48,7 +48,7 @@ impl Server {
             return Ok(());
         };
         if running.as_ref().is_none_or(|running| running.listen != listen) {
-            let served = Served { metrics: Metrics::new(Box::new(databases)), alive: Box::new(alive) };
+            let served = Served { metrics: Metrics::new(Box::new(databases)), health: Box::new(health) };
             let runtime = bind(listen, &mut running).and_then(|socket| http::serve(socket, served));
             let runtime = runtime.map_err(|error| cannot_serve(listen, error))?;
             *running = Some(Running { listen: listen.to_owned(), _runtime: runtime });

@@ -1,11 +1,12 @@
 //! `create` and `drop`: queues.
 
-use dbscript::{Job, Switches, confirm, printable};
+use dbscript::{Consent, Job, Switches, confirm, printable};
 use log::{info, warn};
 use pgq::admin::integrity::{Problem, inspect};
 
+use crate::DB;
+use crate::commands::consent;
 use crate::database::{self, Database};
-use crate::{DB, FORCE};
 
 /// Creates queues, all of them or none.
 pub(crate) fn create(queues: &[&str]) -> Job {
@@ -45,12 +46,12 @@ fn warn_of_broken(db: &mut Database, existing: &[(String, bool)]) -> Result<(), 
 }
 
 pub(crate) fn drop(queue: &str, switches: &Switches) -> Job {
-    let (queue, forced) = (queue.to_owned(), switches.has(FORCE));
+    let (queue, consent) = (queue.to_owned(), consent(switches));
     Job::once(move |cx| {
         let mut db = database::open(cx)?;
-        let dropped = match forced {
-            true => pgq::admin::drop_queue(&mut *db, &queue, pgq::admin::DropMode::Force),
-            false => {
+        let dropped = match consent {
+            Consent::Given => pgq::admin::drop_queue(&mut *db, &queue, pgq::admin::DropMode::Force),
+            Consent::Required => {
                 match pgq::admin::queue_contents(&mut *db, &queue).map_err(|error| cx.locate(DB, error))? {
                     None => Ok(false),
                     Some(contents) if !contents.dependents.is_empty() => {
@@ -58,7 +59,7 @@ pub(crate) fn drop(queue: &str, switches: &Switches) -> Job {
                         pgq::admin::drop_queue(&mut *db, &queue, pgq::admin::DropMode::Force)
                     }
                     Some(contents) => {
-                        confirm(&format!("drop queue `{queue}` with {contents}"), false)?;
+                        confirm(&format!("drop queue `{queue}` with {contents}"), Consent::Required)?;
                         // The confirmation does not include consumers that were registered since then.
                         pgq::admin::drop_queue_confirmed(&mut *db, &queue, &contents.consumers)
                     }

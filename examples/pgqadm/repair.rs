@@ -5,13 +5,14 @@ use log::{info, warn};
 use pgq::admin::integrity::{Finding, Repair, inspect, repair};
 use pgq::status::Level;
 
+use crate::DB;
+use crate::commands::consent;
 use crate::database;
 use crate::text::print;
-use crate::{DB, FORCE};
 
 /// Prints the inconsistencies and their remedies, asks for confirmation, and repairs them.
 pub(crate) fn command(switches: &Switches) -> Job {
-    let forced = switches.has(FORCE);
+    let consent = consent(switches);
     Job::once(move |cx| {
         let mut db = database::open(cx)?;
         let findings = inspect(&mut *db).map_err(|error| cx.locate(DB, error))?;
@@ -22,7 +23,7 @@ pub(crate) fn command(switches: &Switches) -> Job {
         print(&findings.iter().map(line).collect::<String>())?;
         let repairable = findings.iter().filter(|finding| finding.is_repairable()).count();
         if repairable > 0 {
-            confirm(&format!("repair {}", inconsistencies(repairable)), forced)?;
+            confirm(&format!("repair {}", inconsistencies(repairable)), consent)?;
         }
         let done = repair(&mut *db, &findings).map_err(|error| cx.locate(DB, error))?;
         drop(db);

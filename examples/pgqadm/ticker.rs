@@ -6,7 +6,7 @@ use dbscript::{BoxError, Config, Context, Databases, Job, Key, Round, Script, ke
 use pgq::ticker::{TickerPlan, TickerScope, TickerSettings, Tickers, TickersLoop};
 
 use crate::DB;
-use crate::metrics::{Alive, Server};
+use crate::metrics::{Health, Server};
 
 keys! {
     /// The keys of the ticker.
@@ -21,7 +21,7 @@ keys! {
     BASE_CONNSTR: optional("base_connstr"),
         "Connection string of a cluster, without a database, for `ticker` to serve many databases instead of `db`. No default.";
     INITIAL_DATABASE: optional("initial_database"),
-        "Database of a cluster that is asked for the others. Defaults to template1.";
+        "Database of a cluster in which the ticker lists the others. Defaults to template1.";
     DATABASE_LIST: optional("database_list"),
         "Databases of a cluster, separated by commas. Defaults to all that have PgQ.";
     CHECK_PERIOD: default("check_period", "60"), "Seconds between two checks for the databases of a cluster.";
@@ -36,14 +36,14 @@ keys! {
          nothing is served.";
 }
 
-/// The section of pgqd's files, which are about a cluster even when they set nothing.
+/// The section of pgqd's files, which configure a cluster even if they set no databases.
 pub(crate) const PGQD: &str = "pgqd";
 
-/// How long a round may last, and how long ago one may have reached a database, for the process to be well.
+/// The longest duration of a round, and the largest age of the last successful round, of a healthy process.
 const PULSE_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) fn ticker(config: &Config, tickers: &Tickers, server: &Server) -> Result<Job, BoxError> {
-    // Both are looked at, so that a file of pgqd is understood as a whole.
+    // These keys have no effect, but an invalid value is an error.
     config.boolean(&SYSLOG)?;
     config.get_opt(&SYSLOG_IDENT)?;
     let mut plan = TickerPlan::new(&config.job_name()?, scope(config)?);
@@ -58,7 +58,7 @@ pub(crate) fn ticker(config: &Config, tickers: &Tickers, server: &Server) -> Res
     }))
 }
 
-/// The tickers, and the server of their metrics if there is to be one.
+/// The tickers, and their metrics server if an address is set.
 struct Served {
     script: TickersLoop,
     tickers: Tickers,
@@ -68,9 +68,9 @@ struct Served {
 
 impl Script for Served {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        let [of_databases, of_life] = [self.tickers.clone(), self.tickers.clone()];
+        let [of_databases, of_health] = [self.tickers.clone(), self.tickers.clone()];
         let databases = move || of_databases.databases();
-        self.server.listen(self.listen.as_deref(), databases, move || alive(&of_life))?;
+        self.server.listen(self.listen.as_deref(), databases, move || health(&of_health))?;
         self.script.startup(cx)
     }
 
@@ -87,13 +87,13 @@ impl Script for Served {
     }
 }
 
-fn alive(tickers: &Tickers) -> Alive {
+fn health(tickers: &Tickers) -> Health {
     let reached = |status: pgq::ticker::TickerStatus| {
         status.last_round.is_some_and(|last| last.elapsed().is_ok_and(|ago| ago <= PULSE_LIMIT))
     };
-    Alive {
-        live: !tickers.all_are_stuck(PULSE_LIMIT),
-        ready: tickers.status().into_iter().any(|(_, status)| reached(status)),
+    Health {
+        is_live: !tickers.all_are_stuck(PULSE_LIMIT),
+        is_ready: tickers.status().into_iter().any(|(_, status)| reached(status)),
     }
 }
 
@@ -102,7 +102,7 @@ fn scope(config: &Config) -> Result<TickerScope, BoxError> {
     let initial = config.get_opt(&INITIAL_DATABASE)?.unwrap_or_default();
     let list: Vec<String> =
         config.list(&DATABASE_LIST)?.into_iter().filter(|name| !name.is_empty()).collect();
-    Databases::check(&base).map_err(|error| config.broken(&BASE_CONNSTR).caused_by(error))?;
+    Databases::check(&base).map_err(|error| config.invalid_secret(&BASE_CONNSTR).caused_by(error))?;
     let sets_none = base.is_empty() && initial.is_empty() && list.is_empty();
     if sets_none && config.service_name()? != PGQD {
         return Ok(TickerScope::Database(config.get(&Key::required(DB, ""))?));

@@ -1,5 +1,5 @@
--- PgQ in SQL: the schema `pgq` for servers that lack the extension. Run it in one transaction, for instance
--- with `psql --single-transaction`; it can be run again, also over an older release of itself, whose queues
+-- PgQ in SQL: the schema `pgq` for servers that lack the extension. Run the script in one transaction, for
+-- example with `psql --single-transaction`. It can be run again, and updates the schema of an older release, whose queues
 -- and events stay.
 
 -- Statements must see what other sessions commit during the wait for the lock.

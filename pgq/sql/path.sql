@@ -1,5 +1,5 @@
--- Sets the search path for the rest of the transaction, in which schemas are changed: the catalogue alone, and where there
--- are event triggers the database's own path behind it (DESIGN.md, D58).
+-- Sets the search path for the rest of the transaction, in which schemas are changed: the catalogue alone, or, if there
+-- are event triggers, the catalogue and the database's own path (DESIGN.md, D58).
 do $$
 begin
     perform pg_catalog.set_config('search_path', case

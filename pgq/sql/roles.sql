@@ -1,5 +1,5 @@
--- Creates the roles that may read, write and administer queues. If the current role may not create roles, the script goes
--- on without them, and their grants are skipped.
+-- Creates the roles that may read, write and administer queues. If the current role may not create roles, the script
+-- continues without them, and their grants are skipped.
 --
 -- Another database of the cluster may create the roles concurrently: the script waits for it and uses its roles.
 do $$
@@ -25,7 +25,7 @@ begin
             end if;
             exit;
         exception
-            -- The last is a row that was updated at the same time, which has no condition of its own.
+            -- internal_error: another session has updated the role's row concurrently.
             when duplicate_object or unique_violation or internal_error then
                 null;
         end;

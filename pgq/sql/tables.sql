@@ -7,7 +7,7 @@ create table if not exists pgq.consumer (
     constraint consumer_name_uq unique (co_name)
 );
 
--- Queues, their settings, and where in the rotation of their tables they are.
+-- Queues, their settings, and the state of the rotation of their tables.
 create table if not exists pgq.queue (
     queue_id                  serial primary key,
     queue_name                text not null,
@@ -31,7 +31,7 @@ create table if not exists pgq.queue (
     constraint queue_name_uq unique (queue_name)
 );
 
--- Ticks: what was committed at that moment, and how far the sequence of event ids had come.
+-- Ticks: the transactions that were committed at that moment, and the last event id.
 create table if not exists pgq.tick (
     tick_queue      integer not null,
     tick_id         bigint not null,

@@ -1,11 +1,13 @@
--- Refuses to go on where something in the schemas belongs to a role that does not have the rights of the role that
--- runs this, or uses something that does: that role could make the other one run its code. Reads nothing but
--- catalogues until these are found to be in order. Rights to create that default privileges have handed out are taken
--- back first. A superuser whose role the database has set counts as the superuser: any code could set it back.
+-- Fails when an object in the schemas, or an object that it uses, belongs to an untrusted role: one without the rights of
+-- the current role. The untrusted role could make the current role run its code (DESIGN.md, D52).
+--
+-- Reads only catalogues until all owners are checked. First revokes rights to create that default privileges have
+-- granted. If the database sets the role of a superuser, the check is for the superuser, since any code could reset the
+-- role.
 do $trust$
 declare
     schemas constant pg_catalog.name[] := '{pgq,pgq_coop}';
-    -- Before anything has an operator, which the session's path could find in another schema.
+    -- The path is set before the first operator, which the session's path could find in another schema.
     given_path constant pg_catalog.text := pg_catalog.current_setting('search_path');
     path constant pg_catalog.text := pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     me constant pg_catalog.oid := (
@@ -22,7 +24,7 @@ declare
     is_super constant pg_catalog.bool := (select r.rolsuper from pg_catalog.pg_roles r where r.oid = me);
     leaked pg_catalog.text;
     untrusted pg_catalog.oid[];
-    stranger pg_catalog.text;
+    finding pg_catalog.text;
 begin
     if pg_catalog.current_setting('transaction_isolation') <> 'read committed' then
         raise exception 'the transaction must be at isolation level read committed: what others have put into the '
@@ -72,7 +74,7 @@ begin
     select pg_catalog.concat(by_what.type || ' ' || by_what.identity || ' uses ', what.type, ' ', what.identity,
                case when u.by_object is not null then ', which' end,
                ' belongs to role ', owned.refobjid::pg_catalog.regrole)
-    into stranger
+    into finding
     from used u
     join pg_catalog.pg_shdepend owned
         on owned.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
@@ -83,8 +85,8 @@ begin
     where owned.refobjid = any (untrusted)
     order by u.by_object is not null, u.classid <> 'pg_catalog.pg_namespace'::pg_catalog.regclass, 1
     limit 1;
-    if stranger is not null then
-        raise exception '%, who could make role % run code; run this as the owner, or drop it', stranger,
+    if finding is not null then
+        raise exception '%, who could make role % run code; run this as the owner, or drop it', finding,
             me::pg_catalog.regrole using errcode = 'insufficient_privilege';
     end if;
 
@@ -92,18 +94,18 @@ begin
                case acl.grantee when 0 then 'everybody'
                    else 'role ' || acl.grantee::pg_catalog.regrole::pg_catalog.text end,
                ' may create in schema ', n.nspname)
-    into stranger
+    into finding
     from pg_catalog.pg_namespace n
     cross join lateral pg_catalog.aclexplode(n.nspacl) acl
     where n.nspname = any (schemas) and acl.privilege_type = 'CREATE'
       and (acl.grantee = 0 or acl.grantee = any (untrusted))
     limit 1;
-    if stranger is not null then
+    if finding is not null then
         raise exception '%, and so could make role % run code; revoke that right, and check the objects there',
-            stranger, me::pg_catalog.regrole using errcode = 'insufficient_privilege';
+            finding, me::pg_catalog.regrole using errcode = 'insufficient_privilege';
     end if;
 
-    -- What queues name as their tables and sequences, which may be anywhere.
+    -- The tables and sequences that rows of pgq.queue name may be in any schema.
     if not schemas @> '{pgq}' or pg_catalog.to_regclass('pgq.queue') is null
         or not pg_catalog.has_table_privilege('pgq.queue', 'select')
     then
@@ -112,7 +114,7 @@ begin
     end if;
     select pg_catalog.concat('queue ', q.queue_name, ' uses ', what.type, ' ', what.identity, ', which belongs to role ',
                              c.relowner::pg_catalog.regrole)
-    into stranger
+    into finding
     from pgq.queue q
     cross join lateral (
         select q.queue_event_seq union all select q.queue_tick_seq union all select q.queue_data_pfx union all
@@ -125,8 +127,8 @@ begin
         'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0) what
     where c.relowner = any (untrusted)
     limit 1;
-    if stranger is not null then
-        raise exception '%, who could make role % run code; drop the queue', stranger, me::pg_catalog.regrole
+    if finding is not null then
+        raise exception '%, who could make role % run code; drop the queue', finding, me::pg_catalog.regrole
             using errcode = 'insufficient_privilege';
     end if;
     perform pg_catalog.set_config('search_path', given_path, true);

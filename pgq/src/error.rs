@@ -14,8 +14,8 @@ pub struct Error(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
-    /// Whether the lock of a busy consumer is held by a role without the right to consume.
-    by_strangers: bool,
+    /// True if a role without the right to consume holds the lock of a busy consumer.
+    by_unentitled_role: bool,
     what: String,
     queue: Option<String>,
     consumer: Option<String>,
@@ -71,9 +71,9 @@ impl Error {
         Error::new(ErrorKind::Busy, what.into())
     }
 
-    /// Notes that no other process of the consumer is busy, but somebody who only has its lock.
-    pub(crate) fn by_strangers(mut self) -> Error {
-        self.0.by_strangers = true;
+    /// Records that a role without the right to consume holds the consumer's lock.
+    pub(crate) fn by_unentitled_role(mut self) -> Error {
+        self.0.by_unentitled_role = true;
         self
     }
 
@@ -112,7 +112,7 @@ impl Error {
     fn new(kind: ErrorKind, what: String) -> Error {
         Error(Box::new(Inner {
             kind,
-            by_strangers: false,
+            by_unentitled_role: false,
             what,
             queue: None,
             consumer: None,
@@ -166,9 +166,9 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns whether the consumer's lock is held by somebody who may not consume.
-    pub(crate) fn is_by_strangers(&self) -> bool {
-        self.0.by_strangers
+    /// Returns true if a role without the right to consume holds the consumer's lock.
+    pub(crate) fn is_by_unentitled_role(&self) -> bool {
+        self.0.by_unentitled_role
     }
 
     /// Returns whether the connection to the server is what failed.
@@ -226,7 +226,12 @@ impl<'a> At<'a> {
 
     /// Makes the error of a step that failed here.
     pub(crate) fn failed(self, what: impl Into<String>, cause: impl Into<BoxError>) -> Error {
-        self.add_to(Error::failed(what)).caused_by(cause)
+        self.failure(what).caused_by(cause)
+    }
+
+    /// Makes the error of a step that failed here without a cause of its own.
+    pub(crate) fn failure(self, what: impl Into<String>) -> Error {
+        self.add_to(Error::failed(what))
     }
 
     /// Adds the place to an error.

@@ -92,7 +92,7 @@ pub(crate) async fn consumer_holders(
 pub(crate) fn busy(holders: &[LockHolder], consumer: &str) -> Error {
     if !holders.is_empty() && holders.iter().all(|holder| !holder.is_entitled) {
         let lock = held_by(&format!("the lock of consumer `{consumer}`"), holders);
-        return Error::busy(format!("{lock}; its role may not consume")).by_strangers();
+        return Error::busy(format!("{lock}; its role may not consume")).by_unentitled_role();
     }
     let holder = holders.first().map(|holder| format!(": {holder}")).unwrap_or_default();
     Error::busy(format!("another process is consuming as `{consumer}`{holder}; each needs a name of its own"))
@@ -217,7 +217,7 @@ pub(crate) fn ticker_holders(client: &mut impl GenericClient) -> Result<Vec<Lock
 }
 
 /// Returns the sessions that hold the ticker's lock, or a lock that ticks need, and whose roles may not tick.
-pub(crate) fn strangers_to_ticks(
+pub(crate) fn unentitled_holders_of_tick_locks(
     client: &mut impl GenericClient,
 ) -> Result<Vec<LockHolder>, postgres::Error> {
     let which = format!("({} or {})", TICKS, sql::lock::of_key(TICKER));

@@ -1,6 +1,6 @@
 //! Reading names whose bytes need not be valid text.
 //!
-//! Names are read as bytes, by [`bytes!`], and shown by [`Name`]: in a database with encoding `SQL_ASCII`, and of roles
+//! Names are read as bytes, by [`bytes!`], and converted to text by [`Name`]: in a database with encoding `SQL_ASCII`, and of roles
 //! and databases in any other, they may be any bytes (DESIGN.md, D72).
 
 use std::fmt::Write;
@@ -54,7 +54,7 @@ pub(crate) struct Name(pub(crate) String);
 
 impl<'a> FromSql<'a> for Name {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Name, BoxError> {
-        Ok(Name(shown(raw)))
+        Ok(Name(to_text(raw)))
     }
 
     fn accepts(kind: &Type) -> bool {
@@ -62,13 +62,13 @@ impl<'a> FromSql<'a> for Name {
     }
 }
 
-/// Returns names as text.
-pub(crate) fn all(names: Vec<Name>) -> Vec<String> {
+/// Converts names to strings.
+pub(crate) fn into_strings(names: Vec<Name>) -> Vec<String> {
     names.into_iter().map(|name| name.0).collect()
 }
 
 /// Returns bytes as text. Shows each invalid byte as `\x` and two hexadecimal digits.
-pub(crate) fn shown(bytes: &[u8]) -> String {
+pub(crate) fn to_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -80,11 +80,11 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     text
 }
 
-/// Returns what [`shown`] does of bytes that were written as two digits each.
-pub(crate) fn shown_hex(digits: &str) -> String {
+/// Returns bytes, written as two hexadecimal digits each, as [`to_text`] does.
+pub(crate) fn hex_to_text(digits: &str) -> String {
     let digits = digits.as_bytes();
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    shown(&digits.chunks(2).filter_map(byte).collect::<Vec<u8>>())
+    to_text(&digits.chunks(2).filter_map(byte).collect::<Vec<u8>>())
 }
 
 #[cfg(test)]
@@ -100,9 +100,9 @@ mod tests {
             (b"\xe6\x97 \xc3", r"\xe6\x97 \xc3"),
             (b"", ""),
         ] {
-            assert_eq!(shown(bytes), expected);
+            assert_eq!(to_text(bytes), expected);
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(shown_hex(&hex), expected);
+            assert_eq!(hex_to_text(&hex), expected);
         }
     }
 }

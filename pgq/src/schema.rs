@@ -25,7 +25,7 @@ pub(crate) use self::dependents::dependents_of_queue;
 pub use self::dependents::{dependents, lock_and_list_dependents};
 pub use self::install::{install, install_as};
 use self::own_schema::PGQ;
-pub use self::report::{Change, Kind, Report};
+pub use self::report::{Kind, Report, SchemaChange};
 use self::state::State;
 pub use self::trust::require_trusted_owners;
 pub(crate) use self::trust::{Trust, require_callable, require_trusted};

@@ -48,7 +48,7 @@ pub(crate) const INSERT_EVENT: &str = concat!(
     "select case when not stale then pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) end, stale from ( \
          select queue_name, ",
     is_stale!(),
-    " as stale from pgq.queue where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) asked"
+    " as stale from pgq.queue where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) target"
 );
 
 /// $1 queue, $2 whether to lift the limits of the role for the rest of the transaction, $3 whether its commit waits for
@@ -73,8 +73,8 @@ pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
          then pg_catalog.set_config('client_encoding', 'SQL_ASCII', true) end",
     " from ( \
          select queue_name, queue_data_pfx, queue_cur_table, queue_ntables from pgq.queue \
-         where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) asked \
-     cross join lateral pgq.current_event_table(asked.queue_name) chosen (name)"
+         where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) target \
+     cross join lateral pgq.current_event_table(target.queue_name) chosen (name)"
 );
 
 /// Makes the statement that fails as one which cannot be serialized with a rotation of the queue, and the transaction

@@ -17,7 +17,6 @@
 
 mod check;
 mod consumer_status;
-mod holder;
 mod json;
 mod limits;
 pub mod metrics;
@@ -25,6 +24,7 @@ mod query;
 mod queue_status;
 mod read;
 mod rotation;
+mod rotation_blocker;
 mod text;
 
 use chrono::{DateTime, Utc};
@@ -33,9 +33,9 @@ use serde::Serialize;
 
 pub use self::check::Verdict;
 pub use self::consumer_status::{ConsumerStatus, Cooperation};
-pub use self::holder::Holder;
 pub use self::limits::{Limit, Limits};
 pub use self::queue_status::{QueueStatus, Rotation, TickThresholds};
+pub use self::rotation_blocker::RotationBlocker;
 use crate::admin::integrity::Finding;
 pub use crate::admin::integrity::level::Level;
 use crate::admin::queue_lookup;
@@ -64,7 +64,8 @@ pub struct Status {
     pub time: DateTime<Utc>,
     /// The sessions that hold the ticker's lock, or another lock that ticks need, although their role may not tick. Any
     /// session can take these locks; tickers of this release tick without them if necessary.
-    pub strangers_to_ticks: Vec<LockHolder>,
+    #[serde(rename = "strangers_to_ticks")]
+    pub unentitled_lock_holders: Vec<LockHolder>,
     /// The queues, ordered by name.
     pub queues: Vec<QueueStatus>,
     /// The inconsistencies that can be found without reading events, the most severe first.
@@ -91,12 +92,12 @@ impl Status {
     /// Returns one line for the sessions that hold a lock of ticks without being allowed to tick, if there are any, and
     /// one line with advice for each finding.
     pub fn problems(&self) -> Vec<String> {
-        let strangers = (!self.strangers_to_ticks.is_empty()).then(|| {
-            let who = held_by("a lock of ticks", &self.strangers_to_ticks);
+        let holders = (!self.unentitled_lock_holders.is_empty()).then(|| {
+            let who = held_by("a lock of ticks", &self.unentitled_lock_holders);
             format!("{who}, whose role may not tick")
         });
         let findings = self.findings.iter().map(|finding| format!("{finding}; {}", finding.advice()));
-        strangers.into_iter().chain(findings).collect()
+        holders.into_iter().chain(findings).collect()
     }
 
     /// Returns the status of one queue, with the findings that concern the queue or all queues.

@@ -52,7 +52,6 @@ pub fn force_tick(client: &mut Client, queue: &str) -> Result<i64, Error> {
     queue_lookup::require_queue(client, queue)?;
     client.query_typed(FORCE_TICK, &[text(&queue)]).map_err(failed)?;
     let row = client.query_typed_one(TICK_QUEUE, &[text(&queue)]).map_err(failed)?;
-    row.get::<_, Option<i64>>(0).ok_or_else(|| {
-        Error::failed("the queue was not ticked: its ticker is paused or external").on_queue(queue)
-    })
+    row.get::<_, Option<i64>>(0)
+        .ok_or_else(|| At::queue(queue).failure("the queue was not ticked: its ticker is paused or external"))
 }

@@ -1,7 +1,8 @@
 -- Adds a batch to the ranges of ticks that a remote consumer has applied (DESIGN.md, D26). Internal.
 --
--- Subconsumers leave holes, where one still works on an earlier batch. The batches of a consumer without subconsumers
--- follow each other; a hole is of batches that an operator has left out, or that another program has applied, and is closed.
+-- With subconsumers there are holes while one of them works on an earlier batch. The batches of a consumer without
+-- subconsumers follow each other; there, a hole stands for batches that an operator left out or another program applied,
+-- and is closed.
 create or replace function pgq_ext._add_completed_range(
     a_consumer text, a_subconsumer text,
     a_prev_tick_id bigint, a_prev_tick_time timestamptz, a_tick_id bigint, a_tick_time timestamptz)
@@ -20,7 +21,7 @@ begin
     end if;
     select * into had from pgq_ext.completed_range where consumer_id = a_consumer for no key update;
     if a_prev_tick_id < had.last_tick_id and a_prev_tick_time >= had.last_tick_time then
-        -- The batch is later and has lower numbers: it is of a queue that was made anew.
+        -- The batch is later and has lower numbers, so it is of a queue that was created again.
         had.ticks := added;
         had.last_tick_id := null;
     else
@@ -29,7 +30,7 @@ begin
     if a_subconsumer = '' then
         had.ticks := int8multirange(range_merge(had.ticks));
     else
-        -- So many holes are not of batches that are worked on.
+        -- Only 500 ranges are kept: an earlier hole cannot be a batch in progress.
         had.ticks := had.ticks + int8multirange(int8range(lower(had.ticks), coalesce(
             (select lower(part) from unnest(had.ticks) part order by part desc offset 500 limit 1), lower(had.ticks))));
     end if;

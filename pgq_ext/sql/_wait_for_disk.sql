@@ -1,4 +1,4 @@
--- Makes the transaction's commit wait for the disk, also where the setting says otherwise. Internal.
+-- Makes the transaction's commit wait for the disk, even if `synchronous_commit` is off. Internal.
 --
 -- The source finishes a recorded batch as soon as the commit returns (DESIGN.md, D31).
 create or replace function pgq_ext._wait_for_disk()

@@ -1,5 +1,5 @@
--- Forgets all batches and events that the consumer and its subconsumers have applied. Returns how many batches were
--- recorded.
+-- Forgets all batches and events that the consumer and its subconsumers have applied. Returns the number of
+-- forgotten batches.
 create or replace function pgq_ext.forget_batches(a_consumer text)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp

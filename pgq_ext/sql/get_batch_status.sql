@@ -1,7 +1,7 @@
--- Returns what is recorded of a batch of a remote consumer. With a subconsumer the records of all of them count, since a
+-- Returns the record of a batch of a remote consumer. With a subconsumer, the records of all subconsumers count, since a
 -- batch may be taken over.
 --
--- is_done: this very batch is recorded, or its number is, without ticks.
+-- is_done: this very batch is recorded, or its number without ticks.
 -- has_ticks: the batch is recorded with its ticks.
 -- is_applied: a batch that is recorded has ticks in common with this one.
 -- last_tick_id, last_tick_time: the last tick of all batches that are recorded with their ticks, or null.

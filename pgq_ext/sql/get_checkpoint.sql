@@ -1,5 +1,5 @@
--- Returns the tick up to which the consumer has applied its queue, with its time: null when that is unknown, both null
--- when there is no tick.
+-- Returns the tick up to which the consumer has applied its queue, with its time. The time is null if it is not recorded;
+-- both are null if there is no tick.
 create or replace function pgq_ext.get_checkpoint(
     a_consumer text, a_subconsumer text, out tick_id bigint, out tick_time timestamptz)
 returns record

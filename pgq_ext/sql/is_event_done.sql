@@ -23,7 +23,7 @@ begin
 end
 $$;
 
--- The same for a batch that ends with a tick of a certain time: events of another batch with the same number do not count.
+-- As above, for a batch that ends with a tick of a certain time: events of another batch with the same number do not count.
 create or replace function pgq_ext.is_event_done(
     a_consumer text, a_subconsumer text, a_batch_id bigint, a_event_id bigint, a_tick_time timestamptz)
 returns boolean

@@ -13,7 +13,7 @@ begin
     if not found then
         return false;
     end if;
-    -- The ticks of the batch before.
+    -- Removes the ticks of the previous batch.
     delete from pgq_ext.checkpoint point
     where point.consumer_id = a_consumer
       and point.subconsumer_id = a_subconsumer
@@ -31,7 +31,7 @@ begin
 end
 $$;
 
--- The same with the batch's ticks, which distinguish it from other batches of the same number. Returns false when this
+-- As above, with the batch's ticks, which distinguish it from other batches of the same number. Returns false when this
 -- batch was marked already.
 create or replace function pgq_ext.set_batch_done(
     a_consumer text, a_subconsumer text, a_batch_id bigint,

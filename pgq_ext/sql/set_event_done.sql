@@ -38,7 +38,7 @@ begin
 end
 $$;
 
--- The same for a batch that ends with a tick of a certain time; events of another batch with the same number are forgotten.
+-- As above, for a batch that ends with a tick of a certain time; events of another batch with the same number are forgotten.
 create or replace function pgq_ext.set_event_done(
     a_consumer text, a_subconsumer text, a_batch_id bigint, a_event_id bigint, a_tick_time timestamptz)
 returns boolean

@@ -27,7 +27,7 @@ create table if not exists pgq_ext.completed_event (
     primary key (consumer_id, subconsumer_id, batch_id, event_id)
 );
 
--- The batch that completed_event is about.
+-- The batch of the events in completed_event.
 create table if not exists pgq_ext.partial_batch (
     consumer_id     text    not null,
     subconsumer_id  text    not null default '',
@@ -36,8 +36,8 @@ create table if not exists pgq_ext.partial_batch (
 );
 
 -- The tick behind a number of one of the tables above: `tick` for completed_tick, `batch` for completed_batch, `events` for
--- partial_batch. The time distinguishes ticks of the same number (DESIGN.md, D29). It counts only for the
--- number that it was recorded with, so other clients may write the tables above alone (D29).
+-- partial_batch. The time distinguishes ticks of the same number and is valid only for the number that it was recorded with
+-- (DESIGN.md, D29).
 create table if not exists pgq_ext.checkpoint (
     consumer_id     text        not null,
     subconsumer_id  text        not null default '',
@@ -49,8 +49,8 @@ create table if not exists pgq_ext.checkpoint (
     primary key (consumer_id, subconsumer_id, kind)
 );
 
--- The ticks whose batches a remote consumer has applied, whichever subconsumer it was, each range without its last tick; and
--- the last of those ticks. The records of batches are of the last one of each subconsumer only.
+-- The ranges of ticks whose batches a remote consumer and its subconsumers have applied, each range without its last tick,
+-- and the last of all these ticks. completed_batch contains only the last batch of each subconsumer.
 create table if not exists pgq_ext.completed_range (
     consumer_id     text            not null primary key,
     ticks           int8multirange  not null,

@@ -1,4 +1,4 @@
--- Brings the tables of a release without subconsumers up to date. Returns how many were changed.
+-- Brings the tables of a release without subconsumers up to date. Returns the number of changed tables.
 create or replace function pgq_ext.upgrade_schema()
 returns integer
 language plpgsql set search_path = pg_catalog, pg_temp

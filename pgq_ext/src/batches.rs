@@ -1,8 +1,8 @@
-//! Whether a batch was applied, by its number and its ticks.
+//! The check that a batch was applied, by its number and its ticks.
 //!
-//! A batch is recognized by its number, its two ticks and the time of the latter. Any other batch is applied if it
-//! begins at or behind the end of the last recorded one, or if it was overtaken by other subconsumers' batches.
-//! Otherwise the position is lost (DESIGN.md, D26).
+//! A batch is recognized by its number, its two ticks and the time of its last tick. Any other batch is applied if it
+//! begins at or after the end of the last recorded batch, or if batches of other subconsumers overtook it. Otherwise the
+//! position is lost (DESIGN.md, D26).
 
 use log::warn;
 use pgq::{Checkpoint, Events};
@@ -12,14 +12,14 @@ use crate::error::Error;
 use crate::tracker::{BatchStatus, Tracker};
 
 impl Tracker {
-    /// Returns whether a batch was applied, by its number and its ticks. With a subconsumer it takes
+    /// Returns true if a batch was applied, by its number and its ticks. With a subconsumer, takes
     /// [`lock_batch`](Tracker::lock_batch).
     ///
     /// # Errors
     ///
-    /// When the batch is not the one that is recorded and overlaps those that were applied, so that the source was
-    /// restored, has failed over or was moved back ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)); when
-    /// another subconsumer has taken the batch over; and as [`checkpoint`](Tracker::checkpoint).
+    /// When the batch is not recorded and overlaps applied batches, since the source was restored, has failed over or was
+    /// moved back ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)); when another subconsumer has taken the
+    /// batch over; and as [`checkpoint`](Tracker::checkpoint).
     pub fn is_applied(
         &self,
         client: &mut impl GenericClient,
@@ -30,13 +30,13 @@ impl Tracker {
         let status = self.batch_status(client, &batch)?;
         if status.is_done {
             if !status.has_ticks {
-                // The number alone is accepted once.
+                // A record without ticks is accepted once and gets the batch's ticks.
                 self.set_applied(client, &batch)?;
             }
             return Ok(true);
         }
         if self.has_subconsumer() {
-            // A record of an earlier life of the queue may have the number of a batch that is open now.
+            // The record may be of an earlier queue of this name, and its number that of a batch that is open now.
             let own = match status.own_end {
                 Some(end) if !has(events, &end)? => None,
                 _ => status.own,
@@ -53,9 +53,9 @@ impl Tracker {
     }
 }
 
-/// A consumer alone has its batches one after the other, unless it was moved on or the target was restored. Of
-/// subconsumers, one that has the batch in between may be slower, or be unregistered, which returns the events one by
-/// one.
+/// Fails when a consumer without subconsumers has left out batches: it was moved forward, or the target was restored. With
+/// subconsumers, logs a warning unless one of them has the batch in between: it may be slower, or was unregistered, which
+/// returns its events one by one.
 fn require_no_gap(
     tracker: &Tracker,
     dst: &mut impl GenericClient,
@@ -64,7 +64,7 @@ fn require_no_gap(
 ) -> Result<(), Error> {
     let batch = events.info().clone();
     let start = Checkpoint::start_of(&batch);
-    // A queue that was made anew begins with low numbers.
+    // A queue that was created again begins with low numbers.
     if start.tick <= last.tick || last.time.is_none() || start.time <= last.time {
         return Ok(());
     }
@@ -82,7 +82,7 @@ fn require_no_gap(
     Ok(())
 }
 
-/// As [`is_applied`], by the batch's number alone.
+/// Returns true if a batch was applied, by its number alone.
 pub(crate) fn is_number_done(
     tracker: &Tracker,
     dst: &mut impl GenericClient,
@@ -97,8 +97,8 @@ pub(crate) fn is_number_done(
     Ok(is_done)
 }
 
-/// Returns whether a batch that is not recorded begins before the end of what was applied, and does not fit into a hole
-/// of it.
+/// Returns true if a batch that is not recorded begins before the end of the applied batches, and fits into no hole
+/// between them.
 fn is_behind(
     tracker: &Tracker,
     events: &mut Events<'_>,
@@ -112,22 +112,22 @@ fn is_behind(
     if start.time < Some(time) {
         Ok(status.is_applied || !has(events, last)?)
     } else {
-        // Later and of a lower number: of a queue that was made anew. Where one was restored, another subconsumer may
-        // have the batch at which it has gone back.
+        // A later batch of a lower number is of a queue that was created again. In a restored queue, another subconsumer may
+        // have the batch at which the numbers went back.
         let is_renumbered = start.tick < last.tick;
         Ok(is_renumbered && tracker.has_subconsumer() && events.has_tick_before(time)?)
     }
 }
 
-/// Returns whether the queue has this very tick.
+/// Returns true if the queue has this very tick, of the same number and time.
 pub(crate) fn has(events: &mut Events<'_>, checkpoint: &Checkpoint) -> Result<bool, Error> {
     let there = events.tick_time(checkpoint.tick)?;
     Ok(there.is_some_and(|time| checkpoint.time.is_none_or(|own| own == time)))
 }
 
-/// Fails when a batch of a subconsumer may not be applied, though it is not the last one of any: when somebody else has
-/// taken it over, it may have been applied before others; and the record that this one's replaces, of batch `own`, has
-/// to stay for as long as somebody else has that batch.
+/// Fails in two cases in which a batch of a subconsumer must not be applied although no subconsumer's record contains it.
+/// Another subconsumer has taken the batch over, and may have applied it before other batches. Or another subconsumer has
+/// batch `own`, whose record would be replaced and must stay until that batch is finished.
 fn require_open(events: &mut Events<'_>, own: Option<i64>) -> Result<(), Error> {
     if !events.is_ours()? {
         return Err(Error::refused("the batch was taken over by another subconsumer".to_owned()));

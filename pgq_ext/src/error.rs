@@ -13,15 +13,15 @@ struct Inner {
     source: Option<BoxError>,
 }
 
-/// What kind of error it is.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Something failed; the cause says what.
+    /// A step failed. The cause is in [`source`](std::error::Error::source).
     Failed,
     /// Schema `pgq_ext` is missing or too old.
     NotInstalled,
-    /// Source and target have drifted apart.
+    /// The position on the target does not match the source.
     LostPosition,
 }
 
@@ -46,7 +46,7 @@ impl Error {
         Error(Box::new(Inner { kind: ErrorKind::Failed, what, source: None }))
     }
 
-    /// Of a schema that lacks a function.
+    /// Makes the error of a schema that lacks a function.
     pub(crate) fn outdated_by(what: String, error: impl Into<BoxError>) -> Error {
         let what = format!(
             "{what}: schema `pgq_ext` is missing, too old or another PgQ's; `pgqadm CONFIG.ini install` or \
@@ -55,7 +55,7 @@ impl Error {
         Error(Box::new(Inner { kind: ErrorKind::NotInstalled, what, source: Some(error.into()) }))
     }
 
-    /// Of a role, quoted, that may not use the schema.
+    /// Makes the error of a role, quoted, that may not use the schema.
     pub(crate) fn not_granted(role: &str) -> Error {
         Error::refused(format!(
             "role {role} may not use schema `pgq_ext`: only its owner and members of `pgq_writer` may; \
@@ -63,7 +63,7 @@ impl Error {
         ))
     }
 
-    /// Of a statement for which rights are missing.
+    /// Makes the error of a statement for which the role lacks a right.
     pub(crate) fn refused_by(what: String, error: impl Into<BoxError>) -> Error {
         Error::failed(
             format!("{what}: the role of the target lacks a right, `grant pgq_writer` gives it"),
@@ -78,7 +78,7 @@ impl Error {
         Error::apart(consumer, batch, says, remedy)
     }
 
-    /// Of a batch that overlaps those which the target has.
+    /// Makes the error of a batch that overlaps the applied ones.
     pub(crate) fn lost_batches(consumer: &str, batch: &BatchInfo, target: &Checkpoint) -> Error {
         let says =
             (format!("has batches up to tick {}", target.tick), format!("the target's last is {target}"));
@@ -87,7 +87,7 @@ impl Error {
         Error::apart(consumer, batch, says, remedy)
     }
 
-    /// Names a batch that does not match the target's record, with its time.
+    /// Makes the error of a batch that does not match the target's record, with the times of both.
     fn apart(consumer: &str, batch: &BatchInfo, (short, full): (String, String), remedy: &str) -> Error {
         let (start, end) = (Checkpoint::start_of(batch), Checkpoint::end_of(batch));
         Error::lost(
@@ -116,7 +116,7 @@ impl Error {
         Error(Box::new(Inner { kind: ErrorKind::LostPosition, what, source: None }))
     }
 
-    /// Returns what kind of error it is.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -128,14 +128,14 @@ impl From<pgq::Error> for Error {
     }
 }
 
-/// Keeps the kind that the causes have for a program.
+/// Keeps the kind of the causes, by which a program ends.
 impl From<Error> for dbscript::Error {
     fn from(error: Error) -> dbscript::Error {
         dbscript::Error::from(BoxError::from(error))
     }
 }
 
-/// Shows the whole chain as one line, which is what a `main` that returns the error prints.
+/// Formats the whole chain as one line. A `main` that returns the error prints that line.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&dbscript::one_line(&dbscript::describe(self)))

@@ -7,7 +7,7 @@ use postgres::{Client, Transaction};
 /// `process_remote_batch` of `RemoteConsumer` and `SerialConsumer`.
 ///
 /// All writes through `dst` are committed together with the record of the batch. Events cannot be tagged for retry: the
-/// tag is committed on the source, and a crash between the two commits would double the event or lose it.
+/// tag is committed on the source, and a crash between the two commits would duplicate or lose the event.
 pub trait RemoteHandler {
     /// Checks the target before the first batch.
     ///

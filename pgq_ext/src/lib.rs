@@ -2,7 +2,7 @@
 //!
 //! A batch is applied in one transaction on the target, and that transaction also records that the batch is
 //! done. The batch is finished on the source after that transaction has committed. After a crash in between, the
-//! source redelivers the batch, and the record on the target shows that the batch is applied already.
+//! source redelivers the batch, and the record on the target shows that the batch was applied.
 //!
 //! ```no_run
 //! use pgq::postgres::Transaction;
@@ -26,16 +26,15 @@
 //! # }
 //! ```
 //!
-//! [`SerialConsumer`] tracks ticks and notices when the two databases have drifted apart;
-//! [`RemoteConsumer`] tracks batches. Both record the times of ticks with their numbers, so that a source which was restored
-//! to an earlier moment, has failed over or was made anew is a lost position ([`ErrorKind::LostPosition`]) and not a
-//! batch that seems to be applied; an operator then decides with `--rewind` or `--reset`, a program with
-//! [`Tracker::set_last_tick`] or [`Tracker::forget_batches`]. Only members of the role `pgq_writer` and the owner may
-//! use the record.
+//! [`SerialConsumer`] tracks ticks and detects that the two databases no longer match; [`RemoteConsumer`] tracks batches.
+//! Both record the times of ticks with their numbers. A source that was restored to an earlier moment, has failed over or
+//! was created again therefore causes the error [`ErrorKind::LostPosition`], and no batch is mistaken for an applied one.
+//! An operator then decides with `--rewind` or `--reset`, a program with [`Tracker::set_last_tick`] or
+//! [`Tracker::forget_batches`]. Only members of the role `pgq_writer` and the owner may use the record.
 //!
-//! The record lives in schema `pgq_ext` of the target, which [`schema::install`]
-//! creates there. The source needs PgQ, the queue and a ticker; the example's target needs PgQ and its queue, too:
-//! [`pgq::schema::install`] and [`pgq::admin::create_queue`] make them.
+//! The record is in schema `pgq_ext` of the target, which [`schema::install`] creates. The source needs PgQ, the queue and
+//! a ticker. The target of the example needs PgQ and a queue too; [`pgq::schema::install`] and
+//! [`pgq::admin::create_queue`] create them.
 
 mod batches;
 mod error;

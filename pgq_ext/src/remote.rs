@@ -1,10 +1,10 @@
-//! Delivery that tracks batch ids, and what it shares with delivery that tracks ticks.
+//! Delivery that tracks batches, and its common part with delivery that tracks ticks.
 
 use dbscript::Context;
 use log::{info, warn};
 use pgq::consume::ConsumerKind;
 use pgq::{Batch, BatchInfo, BoxError, Delivered, Delivery, Events, Settings};
-use postgres::Transaction;
+use postgres::{Client, Transaction};
 
 use crate::batches;
 use crate::error::Error;
@@ -15,13 +15,13 @@ use crate::tracker::Tracker;
 /// Applies batches in another database and records them there. Skytools: `pgq.RemoteConsumer`.
 ///
 /// One batch is one transaction on the target. A batch is recognized by its id and its ticks with their times. A batch
-/// that is not recorded and overlaps batches which are, because the source was restored, has failed over or was moved
-/// back, is an error ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)), and nothing is applied, until
-/// somebody moves the consumer or [forgets](Tracker::forget_batches) the record. Batches that are left out, because the
-/// consumer was moved on or the target was restored, are such an error, too; with subconsumers they are a warning,
-/// since one that is unregistered returns its batch event by event.
+/// that is not recorded but overlaps recorded ones is an error ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)):
+/// the source was restored, has failed over or was moved back. Nothing is applied until an operator moves the consumer or
+/// [forgets](Tracker::forget_batches) the record. Batches that are left out, because the consumer was moved forward or the
+/// target was restored, are the same error. With subconsumers they are a warning, since an unregistered subconsumer returns
+/// its batch event by event.
 ///
-/// The record goes by the consumer's name alone, so each consumer of a target needs a name of its own, also when their
+/// The consumer's name alone identifies the record, so each consumer of a target needs a name of its own, even if their
 /// sources are different.
 pub struct RemoteConsumer<H>(Target<H>);
 
@@ -31,9 +31,9 @@ impl<H: RemoteHandler> RemoteConsumer<H> {
         RemoteConsumer(Target::new(consumer, dst, handler))
     }
 
-    /// Sets the name of this process among several that share the consumer's position. Not needed:
-    /// [`Settings::subconsumer`] is taken; another name is a usage error. A batch that one of them takes over from
-    /// another is applied once, too.
+    /// Sets the name of this process among several that share the consumer's position. Defaults to
+    /// [`Settings::subconsumer`]; another name is a usage error. A batch that one process takes over from another is
+    /// applied once, too.
     pub fn subconsumer(mut self, name: &str) -> RemoteConsumer<H> {
         self.0.tracker = self.0.tracker.subconsumer(name);
         self
@@ -53,25 +53,23 @@ impl<H: RemoteHandler> Delivery for RemoteConsumer<H> {
         self.0.check(cx)
     }
 
-    /// The batches of an earlier registration mean nothing any more; those of other subconsumers do.
+    /// Removes the records of the consumer's earlier registration. With a subconsumer they stay, since those of other
+    /// subconsumers are still valid.
     fn forget(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        if self.0.tracker.has_subconsumer() || self.0.by_number {
+        if self.0.tracker.has_subconsumer() || self.0.format == RecordFormat::Numbers {
             return Ok(());
         }
-        let forgotten = self.0.tracker.forget_batches(&mut *cx.database(&self.0.dst)?);
-        Ok(forgotten.map(|_| ()).map_err(|error| cx.locate(&self.0.dst, error))?)
+        self.0.forget(cx, |tracker, dst| tracker.forget_batches(dst).map(|_| ()))
     }
 
     fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError> {
-        self.0.refresh(cx)?;
-        let record = ByBatch { by_number: self.0.by_number };
-        self.0.deliver(cx, batch, &record)
+        self.0.deliver(cx, batch, ByBatch)
     }
 }
 
-/// How a target remembers what it has.
+/// The record of applied batches on a target.
 pub(crate) trait Record {
-    /// Returns whether a batch was applied already; may complete what is recorded of it.
+    /// Returns whether a batch was applied before. May complete the batch's record.
     fn is_done(
         &self,
         tracker: &Tracker,
@@ -83,10 +81,23 @@ pub(crate) trait Record {
     fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error>;
 }
 
-/// Records the batch, with its ticks unless the target's schema keeps numbers only.
-struct ByBatch {
-    by_number: bool,
+/// The columns that the record of a target has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecordFormat {
+    /// Numbers of ticks and batches, with the times of ticks.
+    Times,
+    /// Numbers alone, in a schema of another PgQ or an older release.
+    Numbers,
 }
+
+impl RecordFormat {
+    fn read(client: &mut Client) -> Result<RecordFormat, Error> {
+        Ok(if schema::keeps_times(client)? { RecordFormat::Times } else { RecordFormat::Numbers })
+    }
+}
+
+/// Records the batch, and its ticks if the format has times.
+struct ByBatch(RecordFormat);
 
 impl Record for ByBatch {
     fn is_done(
@@ -95,16 +106,16 @@ impl Record for ByBatch {
         dst: &mut Transaction<'_>,
         events: &mut Events<'_>,
     ) -> Result<bool, Error> {
-        match self.by_number {
-            false => tracker.is_applied(dst, events),
-            true => batches::is_number_done(tracker, dst, events),
+        match self.0 {
+            RecordFormat::Times => tracker.is_applied(dst, events),
+            RecordFormat::Numbers => batches::is_number_done(tracker, dst, events),
         }
     }
 
     fn set_done(&self, tracker: &Tracker, dst: &mut Transaction<'_>, batch: &BatchInfo) -> Result<(), Error> {
-        match self.by_number {
-            false => tracker.set_applied(dst, batch),
-            true => tracker.set_batch_done(dst, batch.id).map(|_| ()),
+        match self.0 {
+            RecordFormat::Times => tracker.set_applied(dst, batch),
+            RecordFormat::Numbers => tracker.set_batch_done(dst, batch.id).map(|_| ()),
         }
     }
 }
@@ -112,31 +123,30 @@ impl Record for ByBatch {
 /// A target database, its record, and the handler that writes to it.
 pub(crate) struct Target<H> {
     pub(crate) tracker: Tracker,
-    pub(crate) dst: String,
-    /// Whether the target's schema keeps numbers only.
-    pub(crate) by_number: bool,
+    dst: String,
+    /// The format of the target's record, read at the start.
+    format: RecordFormat,
     handler: H,
 }
 
 impl<H: RemoteHandler> Target<H> {
     pub(crate) fn new(consumer: &str, dst: &str, handler: H) -> Target<H> {
-        Target { tracker: Tracker::new(consumer), dst: dst.to_owned(), by_number: false, handler }
+        Target { tracker: Tracker::new(consumer), dst: dst.to_owned(), format: RecordFormat::Times, handler }
     }
 
-    /// Looks whether the target can be written to.
+    /// Checks that the target can be written to, and reads the format of its record.
     pub(crate) fn check(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         schema::check_connections(cx, &self.dst);
         let mut dst = cx.database(&self.dst)?;
-        let known = schema::require(&mut *dst).and_then(|()| match self.tracker.has_subconsumer() {
+        let usable = schema::require(&mut *dst).and_then(|()| match self.tracker.has_subconsumer() {
             true => schema::require_subconsumers(&mut *dst),
             false => Ok(()),
         });
-        let checked = known.and_then(|()| schema::keeps_times(&mut *dst)).map_err(BoxError::from);
-        let keeps_times = checked
-            .and_then(|keeps_times| self.handler.startup(&mut dst).map(|()| keeps_times))
+        let format = usable.and_then(|()| RecordFormat::read(&mut dst)).map_err(BoxError::from);
+        self.format = format
+            .and_then(|format| self.handler.startup(&mut dst).map(|()| format))
             .map_err(|error| cx.locate(&self.dst, error))?;
-        self.by_number = !keeps_times;
-        if self.by_number {
+        if self.format == RecordFormat::Numbers {
             warn!(
                 "schema `pgq_ext` of {} records numbers alone, so a source that was restored or has failed over is not \
                  noticed; `pgqadm CONFIG.ini install`, run by the schema's owner, brings it up to date",
@@ -146,27 +156,39 @@ impl<H: RemoteHandler> Target<H> {
         Ok(())
     }
 
-    /// Looks again at a target whose schema keeps numbers only, since it may be brought up to date meanwhile.
-    pub(crate) fn refresh(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        if self.by_number {
-            let keeps_times = schema::keeps_times(&mut *cx.database(&self.dst)?);
-            self.by_number = !keeps_times.map_err(|error| cx.locate(&self.dst, error))?;
+    /// Reads the format of a record with numbers alone again, since the schema may have been brought up to date.
+    fn refresh(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        if self.format == RecordFormat::Numbers {
+            let format = RecordFormat::read(&mut *cx.database(&self.dst)?);
+            self.format = format.map_err(|error| cx.locate(&self.dst, error))?;
         }
         Ok(())
     }
 
-    /// Applies a batch, unless that was done before, and finishes it.
-    pub(crate) fn deliver(
+    /// Removes the record of an earlier registration.
+    pub(crate) fn forget(
+        &mut self,
+        cx: &mut Context,
+        remove: impl FnOnce(&Tracker, &mut Client) -> Result<(), Error>,
+    ) -> Result<(), BoxError> {
+        let forgotten = remove(&self.tracker, &mut *cx.database(&self.dst)?);
+        Ok(forgotten.map_err(|error| cx.locate(&self.dst, error))?)
+    }
+
+    /// Applies a batch unless it was applied before, and finishes it.
+    pub(crate) fn deliver<R: Record>(
         &mut self,
         cx: &mut Context,
         mut batch: Batch<'_>,
-        record: &impl Record,
+        record: fn(RecordFormat) -> R,
     ) -> Result<Delivered, BoxError> {
-        let events = self.apply(cx, &mut batch, record).map_err(|error| {
+        self.refresh(cx)?;
+        let record = record(self.format);
+        let events = self.apply(cx, &mut batch, &record).map_err(|error| {
             let what = format!("cannot apply the batch ({})", batch.place());
             dbscript::Error::failed(what).caused_by(self.locate(cx, error))
         })?;
-        // The target is committed. If the rest fails, the batch comes again and is skipped.
+        // The target is committed. If finishing fails, the batch is redelivered and skipped.
         batch.finish_applied()?;
         Ok(Delivered::all_done(events))
     }
@@ -194,7 +216,7 @@ impl<H: RemoteHandler> Target<H> {
         Ok(batch.count())
     }
 
-    /// Names the target in an error, which may be the source's as well.
+    /// Adds the target to an error, which may be one of the source.
     fn locate(&self, cx: &mut Context, error: BoxError) -> BoxError {
         dbscript::Error::failed(format!("on the way to {}", cx.databases().label(&self.dst)))
             .caused_by(error)

@@ -13,7 +13,7 @@ use crate::sql;
 
 const NAME: &str = "pgq_ext";
 
-/// Returns whether the schema is there, this crate's or another PgQ's.
+/// Returns true if the schema is installed, by this crate or another PgQ.
 ///
 /// # Errors
 ///
@@ -45,19 +45,19 @@ fn statements() -> impl Iterator<Item = String> {
     begin.into_iter().chain(sql::SCHEMA.map(str::to_owned)).chain(end)
 }
 
-/// Creates the schema, or brings an older one up to date; what is recorded stays. Returns whether the schema
-/// was there before.
+/// Creates the schema, or brings an older one up to date. Existing records stay. Returns true if the schema existed
+/// before.
 ///
-/// It serves the Python consumers `RemoteConsumer` and `SerialConsumer` too. Needs no superuser, only the
-/// right to create a schema. A complete one that belongs to a role that this one trusts is left alone.
+/// The Python consumers `RemoteConsumer` and `SerialConsumer` can use the schema too. The installation requires the right
+/// to create a schema. A complete schema of a trusted role is not changed.
 ///
-/// Only the owner and members of the role `pgq_writer` may use it. The role is created if it does not exist and this
-/// role may create roles.
+/// Only the owner and members of the role `pgq_writer` may use the schema. The role is created if it does not exist and
+/// the current role may create roles.
 ///
 /// # Errors
 ///
-/// When something in the schema belongs to a role that could so make this one run its code
-/// ([`pgq::schema::trust_check`]), and when the server refuses; nothing is changed then.
+/// When an object in the schema belongs to a role that could thereby make the current role run its code
+/// ([`pgq::schema::trust_check`]), and when the server refuses. Then nothing is changed.
 pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     let failed = |error| Error::failed("cannot install schema `pgq_ext`", error);
     let mut transaction = client.transaction().map_err(failed)?;
@@ -77,13 +77,13 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
     Ok(was_there)
 }
 
-/// Removes the schema with all that it records, this crate's or another PgQ's, and whatever depends on it, which is
-/// logged. Returns whether it was there.
+/// Removes the schema of this crate or another PgQ, with all records and dependent objects, which are logged. Returns true
+/// if the schema existed.
 ///
 /// # Errors
 ///
-/// When there is a schema `pgq_ext` that is not PgQ's or belongs to a role that this one does not trust, and when the
-/// server refuses; nothing is changed then.
+/// When schema `pgq_ext` is not PgQ's or belongs to an untrusted role, and when the server refuses. Then nothing is
+/// changed.
 pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
     let removed = remove(client, None)?;
     for dependent in removed.iter().flatten() {
@@ -97,7 +97,7 @@ pub fn uninstall(client: &mut impl GenericClient) -> Result<bool, Error> {
 ///
 /// # Errors
 ///
-/// As [`uninstall`], and when another object depends on the schema by now.
+/// As [`uninstall`], and when another object depends on the schema.
 pub fn uninstall_confirmed(
     client: &mut impl GenericClient,
     confirmed: &[String],
@@ -163,13 +163,13 @@ pub(crate) fn require(client: &mut impl GenericClient) -> Result<(), Error> {
     if row.get(0) { Ok(()) } else { Err(Error::not_granted(row.get(1))) }
 }
 
-/// Returns whether the schema keeps the times of ticks, which another PgQ's and an older one do not.
+/// Returns true if the schema records the times of ticks. The schema of another PgQ or an older release does not.
 pub(crate) fn keeps_times(client: &mut impl GenericClient) -> Result<bool, Error> {
     let row = client.query_typed_one(sql::KEEPS_TIMES, &[]);
     row.map(|row| row.get(0)).map_err(|error| Error::failed("cannot check for schema `pgq_ext`", error))
 }
 
-/// Fails when the schema is not installed, or by a release without subconsumers.
+/// Fails when the schema is not installed, or is of a release without subconsumers.
 pub(crate) fn require_subconsumers(client: &mut impl GenericClient) -> Result<(), Error> {
     let row = client.query_typed_one(sql::SUPPORTS_SUBCONSUMERS, &[]);
     let supported = row.map_err(|error| Error::failed("cannot check for schema `pgq_ext`", error))?;

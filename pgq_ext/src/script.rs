@@ -149,7 +149,7 @@ fn checkpoint(dst: &mut Client, consumer: &str) -> Result<Option<Checkpoint>, Er
     Ok(tracker.last_tick(dst)?.map(|tick| Checkpoint::new(tick, None)))
 }
 
-/// Forgets the target's batches, also those of all subconsumers, who share the position.
+/// Forgets the target's batches, including those of all subconsumers, which share the position.
 fn reset_batches(ends: Ends, subscription: &Subscription, cx: &mut Context) -> Result<(), BoxError> {
     let consumer = &subscription.settings().consumer;
     let mut dst = cx.database(ends.dst)?;

@@ -9,20 +9,24 @@ use postgres::Transaction;
 use crate::batches;
 use crate::error::Error;
 use crate::handler::RemoteHandler;
-use crate::remote::{Record, Target};
+use crate::remote::{Record, RecordFormat, Target};
 use crate::tracker::Tracker;
 
 /// Applies batches in another database, in sequence, and records its last tick there. Skytools:
 /// `pgq.SerialConsumer`.
 ///
-/// One batch is one transaction on the target. A batch that starts at the target's tick is applied; one that ends at
-/// it, or before it if the queue has that very tick, was applied already and is only finished; anything else is an
-/// error ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)), and nothing is applied. Ticks are compared by
-/// number and time, so a tick of the same number that a restored, failed over or new queue has made is another one. A
-/// number whose time is not recorded, as Python consumers write it, is accepted once and gets its time.
+/// One batch is one transaction on the target, which records the batch's last tick as the target's tick:
 ///
-/// The record goes by the consumer's name alone, so each consumer of a target needs a name of its own, also
-/// when their sources are different.
+/// - A batch that starts at the target's tick is applied.
+/// - A batch that ends at the target's tick, or before it if the queue has that very tick, was applied before and is only
+///   finished.
+/// - Any other batch is an error ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)), and nothing is applied.
+///
+/// Ticks are compared by number and time, so that a tick of the same number of a restored, failed over or new queue is
+/// another tick. A number without a recorded time, as Python consumers write it, is accepted once and gets its time.
+///
+/// The consumer's name alone identifies the record, so each consumer of a target needs a name of its own, even if their
+/// sources are different.
 pub struct SerialConsumer<H>(Target<H>);
 
 impl<H: RemoteHandler> SerialConsumer<H> {
@@ -45,36 +49,31 @@ impl<H: RemoteHandler> Delivery for SerialConsumer<H> {
         self.0.check(cx)
     }
 
-    /// The ticks of an earlier registration mean nothing any more.
+    /// Removes the tick of the consumer's earlier registration.
     fn forget(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        let forgotten = self.0.tracker.set_last_tick(&mut *cx.database(&self.0.dst)?, None);
-        Ok(forgotten.map_err(|error| cx.locate(&self.0.dst, error))?)
+        self.0.forget(cx, |tracker, dst| tracker.set_last_tick(dst, None))
     }
 
     fn deliver(&mut self, cx: &mut Context, batch: Batch<'_>) -> Result<Delivered, BoxError> {
-        self.0.refresh(cx)?;
-        let record = ByTick { by_number: self.0.by_number };
-        self.0.deliver(cx, batch, &record)
+        self.0.deliver(cx, batch, ByTick)
     }
 }
 
-/// Records the tick, with its time unless the target's schema keeps numbers only.
-struct ByTick {
-    by_number: bool,
-}
+/// Records the tick, and its time if the format has times.
+struct ByTick(RecordFormat);
 
 impl ByTick {
     fn read(&self, tracker: &Tracker, dst: &mut Transaction<'_>) -> Result<Option<Checkpoint>, Error> {
-        match self.by_number {
-            false => tracker.checkpoint(dst),
-            true => Ok(tracker.last_tick(dst)?.map(|tick| Checkpoint::new(tick, None))),
+        match self.0 {
+            RecordFormat::Times => tracker.checkpoint(dst),
+            RecordFormat::Numbers => Ok(tracker.last_tick(dst)?.map(|tick| Checkpoint::new(tick, None))),
         }
     }
 
     fn write(&self, tracker: &Tracker, dst: &mut Transaction<'_>, at: &Checkpoint) -> Result<(), Error> {
-        match self.by_number {
-            false => tracker.set_checkpoint(dst, at),
-            true => tracker.set_last_tick(dst, Some(at.tick)),
+        match self.0 {
+            RecordFormat::Times => tracker.set_checkpoint(dst, at),
+            RecordFormat::Numbers => tracker.set_last_tick(dst, Some(at.tick)),
         }
     }
 }
@@ -93,7 +92,7 @@ impl Record for ByTick {
         let at = match Place::of(&target, &batch) {
             Place::Start => return Ok(false),
             Place::End => Checkpoint::end_of(&batch),
-            // A tick that the queue does not have is of another queue, or of an earlier life of this one.
+            // A tick that the queue does not have is of another queue, or of an earlier queue of this name.
             Place::Beyond if batches::has(events, &target)? => {
                 warn!(
                     "the target is at tick {}, past batch {} of ticks {}..{}: not applying it again",
@@ -106,7 +105,7 @@ impl Record for ByTick {
             }
         };
         if target.time.is_none() {
-            // The number alone is accepted once.
+            // A record without a time is accepted once and gets the tick's time.
             self.write(tracker, dst, &at)?;
         }
         Ok(true)

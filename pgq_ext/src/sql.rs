@@ -21,7 +21,7 @@ pub(crate) const IS_INSTALLED: &str = concat!(
     "(array['set_last_tick(text, bigint)', 'set_batch_done(text, bigint)'])"
 );
 
-/// Whether all of the interface is there and belongs to another role.
+/// Returns true if the interface is complete and belongs to another role.
 pub(crate) const IS_ANOTHERS: &str = concat!(
     functions!("pg_catalog.count(*) operator(pg_catalog.=) 20"),
     "(array[ \
@@ -38,8 +38,8 @@ pub(crate) const IS_ANOTHERS: &str = concat!(
      and not pg_catalog.pg_has_role(owner, 'usage')"
 );
 
-/// Whether this role may use the schema and the functions that record, and the role, quoted; in a dropped schema it
-/// may.
+/// Returns true if this role may use the schema and the functions that record, and the role, quoted. Also returns true if
+/// the schema was dropped.
 pub(crate) const MAY_USE: &str = concat!(
     functions!(
         "coalesce(pg_catalog.bool_and(pg_catalog.has_schema_privilege('pgq_ext', 'usage')), true) \
@@ -49,7 +49,7 @@ pub(crate) const MAY_USE: &str = concat!(
     "(array['set_last_tick(text, bigint)', 'set_batch_done(text, bigint)'])"
 );
 
-/// Whether the functions that compare the times of ticks are there.
+/// Returns true if the functions that compare the times of ticks exist.
 pub(crate) const KEEPS_TIMES: &str = concat!(
     functions!("pg_catalog.count(*) operator(pg_catalog.=) 5"),
     "(array['get_checkpoint(text, text)', 'set_last_tick(text, text, bigint, timestamp with time zone)', \
@@ -57,7 +57,7 @@ pub(crate) const KEEPS_TIMES: &str = concat!(
          'get_batch_status(text, text, bigint, bigint, bigint, timestamp with time zone)', 'forget_batches(text)'])"
 );
 
-/// Whether there is a schema of this name, and whether an extension has brought it.
+/// Returns true if the schema exists, and true if the extension `pgq_ext` does.
 pub(crate) const ORIGIN: &str = "select pg_catalog.to_regnamespace('pgq_ext') is not null, \
      exists (select from pg_catalog.pg_extension where extname = 'pgq_ext')";
 
@@ -124,13 +124,13 @@ pub(crate) const IS_BATCH_DONE: &str = "select pgq_ext.is_batch_done($1, $2)";
 /// $1 consumer, $2 batch.
 pub(crate) const SET_BATCH_DONE: &str = record!("pgq_ext.set_batch_done($1, $2)");
 
-/// $1 consumer, $2 batch. Whichever subconsumer it was.
+/// $1 consumer, $2 batch. Considers the batches of all subconsumers.
 pub(crate) const IS_BATCH_DONE_BY_ANY: &str = "select pgq_ext.is_batch_done_by_any($1, $2)";
 
 /// $1 consumer, $2 subconsumer.
 pub(crate) const GET_LAST_BATCH: &str = "select pgq_ext.get_last_batch($1, $2)";
 
-/// Whether the functions that subconsumers need are there.
+/// Returns true if the functions that subconsumers need exist.
 pub(crate) const SUPPORTS_SUBCONSUMERS: &str = concat!(
     functions!("pg_catalog.count(*) operator(pg_catalog.=) 2"),
     "(array['is_batch_done_by_any(text, bigint)', 'get_last_batch(text, text)'])"
@@ -146,7 +146,7 @@ pub(crate) const READ_COMMITTED: &str = "set local transaction isolation level r
 pub(crate) const LOCK_INSTALL: &str =
     "pg_catalog.hashtextextended('pgq_ext install'::pg_catalog.text, 0::pg_catalog.int8)";
 
-/// Takes that lock in a script.
+/// Takes the lock of installations in a script.
 pub(crate) const WAIT_FOR_INSTALL: &str = include_str!("../sql/lock.sql");
 
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
@@ -172,8 +172,8 @@ pub(crate) const SCHEMA: [&str; 17] = [
     include_str!("../sql/version.sql"),
 ];
 
-/// What comes before [`SCHEMA`].
+/// The statement before [`SCHEMA`].
 pub(crate) const CREATE_SCHEMA: &str = "create schema if not exists pgq_ext";
 
-/// What comes behind [`SCHEMA`], once default privileges are undone.
+/// The statements after [`SCHEMA`], when default privileges are undone.
 pub(crate) const GRANTS: &str = include_str!("../sql/grants.sql");

@@ -1,4 +1,4 @@
-//! The record of what has been applied on the target.
+//! The record of applied batches on the target.
 
 use chrono::{DateTime, Utc};
 use dbscript::param::{Param, int8, text, timestamptz};
@@ -12,9 +12,9 @@ use crate::sql;
 
 /// Reads and writes the record of one consumer.
 ///
-/// The functions take a client or a transaction of the target database. To make exactly once true, read, apply and
+/// The functions take a client or a transaction of the target database. For exactly-once processing, read, apply and
 /// write in one transaction that starts with [`lock`](Tracker::lock), and commit it before the batch is finished.
-/// Whatever records makes that commit wait for the target's disk, also where `synchronous_commit` is off.
+/// Every function that records makes that commit wait for the target's disk, even if `synchronous_commit` is off.
 ///
 /// ```no_run
 /// # use pgq::{BoxError, Events};
@@ -40,17 +40,17 @@ pub struct Tracker {
 
 /// The record of a batch.
 pub(crate) struct BatchStatus {
-    /// This very batch is, or its number alone.
+    /// This very batch is recorded, or its number alone.
     pub(crate) is_done: bool,
-    /// The batch is, with its ticks.
+    /// The batch is recorded with its ticks.
     pub(crate) has_ticks: bool,
-    /// A batch is that has ticks in common with it.
+    /// A recorded batch has ticks in common with this one.
     pub(crate) is_applied: bool,
     /// The last tick of all batches that are recorded.
     pub(crate) last: Option<Checkpoint>,
     /// The batch whose record the next one of this subconsumer replaces.
     pub(crate) own: Option<i64>,
-    /// Where that batch ends, if its ticks are recorded.
+    /// The end of the batch in `own`, if its ticks are recorded.
     pub(crate) own_end: Option<Checkpoint>,
 }
 
@@ -60,8 +60,8 @@ impl Tracker {
         Tracker { consumer: consumer.to_owned(), subconsumer: None }
     }
 
-    /// Records batches under the name of a subconsumer, and finds those that others of the same consumer have
-    /// applied, since a batch may be taken over.
+    /// Records batches under the name of a subconsumer, and also finds batches that other subconsumers of the consumer
+    /// have applied, since a batch may be taken over.
     pub fn subconsumer(mut self, name: &str) -> Tracker {
         self.subconsumer = Some(name.to_owned());
         self
@@ -72,7 +72,7 @@ impl Tracker {
         &self.consumer
     }
 
-    /// Waits until no other transaction works for this consumer, and keeps others waiting until this one
+    /// Waits until no other transaction works for this consumer, and makes others wait until this one
     /// ends. Subconsumers wait for each other only in [`lock_batch`](Tracker::lock_batch).
     ///
     /// A wait of more than three seconds is a warning in the log, which names the holder of the lock.
@@ -88,8 +88,8 @@ impl Tracker {
         taken.map_err(|error| Error::failed("cannot lock the consumer", error))
     }
 
-    /// Waits until no other subconsumer's transaction works on a batch, and keeps others waiting until this one ends.
-    /// Without subconsumers [`lock`](Tracker::lock) does that, and this does nothing.
+    /// Waits until no other subconsumer's transaction works on a batch, and makes others wait until this one ends. Does
+    /// nothing without subconsumers, for which [`lock`](Tracker::lock) suffices.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl Tracker {
     /// Sets the number of the tick up to which the queue was applied, without its time; `None` forgets the tick. PgQ:
     /// `pgq_ext.set_last_tick`.
     ///
-    /// The number alone is accepted once, whatever tick of the queue has it.
+    /// A number without a time is accepted once, for any tick of the queue with that number.
     /// [`set_checkpoint`](Tracker::set_checkpoint) records the tick.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ impl Tracker {
     ///
     /// # Errors
     ///
-    /// As [`last_tick`](Tracker::last_tick); and when the schema is too old, or another PgQ's, to keep times
+    /// As [`last_tick`](Tracker::last_tick); and when the schema is of an older release or another PgQ and keeps no times
     /// ([`ErrorKind::NotInstalled`](crate::ErrorKind::NotInstalled)).
     pub fn checkpoint(&self, client: &mut impl GenericClient) -> Result<Option<Checkpoint>, Error> {
         let row = self.call(client, "cannot read the last tick", sql::GET_CHECKPOINT, &[])?;
@@ -152,9 +152,9 @@ impl Tracker {
         self.call(client, "cannot record the tick", sql::SET_CHECKPOINT, &values).map(|_| ())
     }
 
-    /// Returns whether the number of a batch is that of the last one that was applied. PgQ: `pgq_ext.is_batch_done`.
+    /// Returns true if the number of a batch is that of the last applied one. PgQ: `pgq_ext.is_batch_done`.
     ///
-    /// A queue that was restored or made anew gives the number to another batch; [`is_applied`](Tracker::is_applied)
+    /// A queue that was restored or created again assigns the number to another batch; [`is_applied`](Tracker::is_applied)
     /// compares the batch's ticks as well.
     ///
     /// # Errors
@@ -167,7 +167,7 @@ impl Tracker {
         self.call(client, "cannot read the last batch", statement, &values).map(|row| row.get(0))
     }
 
-    /// Records the number of a batch as applied; returns `false` when it was already. PgQ: `pgq_ext.set_batch_done`.
+    /// Records the number of a batch as applied; returns `false` if it was already recorded. PgQ: `pgq_ext.set_batch_done`.
     ///
     /// # Errors
     ///
@@ -181,8 +181,8 @@ impl Tracker {
         self.record(client, sql::SET_BATCH_DONE_BY, &values)
     }
 
-    /// Records a batch as applied, with its ticks. Last of all, since other subconsumers cannot record theirs until the
-    /// transaction ends.
+    /// Records a batch as applied, with its ticks. Call this at the end of the transaction, since other subconsumers cannot
+    /// record batches until the transaction ends.
     ///
     /// # Errors
     ///
@@ -200,7 +200,7 @@ impl Tracker {
         self.record(client, sql::SET_APPLIED, &values).map(|_| ())
     }
 
-    /// Returns whether an event of a batch was applied, for consumers that commit event by event. PgQ:
+    /// Returns true if an event of a batch was applied, for consumers that commit event by event. PgQ:
     /// `pgq_ext.is_event_done`.
     ///
     /// # Errors
@@ -215,8 +215,8 @@ impl Tracker {
         self.of_event(client, "cannot read the last events", sql::IS_EVENT_DONE, (batch, event))
     }
 
-    /// Records an event of a batch as applied, and forgets those of the batch before; returns `false` when it was
-    /// already. PgQ: `pgq_ext.set_event_done`.
+    /// Records an event of a batch as applied, and forgets those of the batch before; returns `false` if it was
+    /// already recorded. PgQ: `pgq_ext.set_event_done`.
     ///
     /// # Errors
     ///
@@ -230,8 +230,8 @@ impl Tracker {
         self.of_event(client, "cannot record the event", sql::SET_EVENT_DONE, (batch, event))
     }
 
-    /// Forgets all batches and events that the consumer and its subconsumers have applied, so that whatever batch comes
-    /// next is applied. Returns how many batches were recorded.
+    /// Forgets all batches and events that the consumer and its subconsumers have applied, so that the next
+    /// batch is applied in any case. Returns the number of forgotten batches.
     ///
     /// # Errors
     ///
@@ -241,7 +241,7 @@ impl Tracker {
         Ok(u64::from(row.get::<_, i32>(0).unsigned_abs()))
     }
 
-    /// Returns what is recorded of a batch.
+    /// Returns the record of a batch.
     pub(crate) fn batch_status(
         &self,
         client: &mut impl GenericClient,
@@ -276,9 +276,8 @@ impl Tracker {
         self.call(client, "cannot read the last batch", sql::GET_LAST_BATCH, &values).map(|row| row.get(0))
     }
 
-    /// Takes the subconsumer's name from the consumer's settings.
-    ///
-    /// Fails when they are another consumer's or subconsumer's.
+    /// Takes the subconsumer's name from the consumer's settings. Fails when the settings are of another consumer or
+    /// subconsumer.
     pub(crate) fn configure(&mut self, settings: &Settings) -> Result<(), dbscript::Error> {
         let own = self.subconsumer.clone().or_else(|| settings.subconsumer.clone());
         if self.consumer == settings.consumer && own == settings.subconsumer {

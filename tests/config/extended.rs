@@ -69,8 +69,8 @@ fn errors_name_file_section_and_key() {
         ("${nope}", "key x: `${nope}` is not set"),
         ("${t:nope}", "key x: `${t:nope}` is not set"),
         ("${no:a}", "key x: `${no:a}` is not set"),
-        ("${x}", "key x: `${x}` refers to itself, or lies more than 10 values deep"),
-        ("${t:a}", "key x: `${t:a}` refers to itself, or lies more than 10 values deep"),
+        ("${x}", "key x: `${x}` refers to itself, or is nested more than 10 values deep"),
+        ("${t:a}", "key x: `${t:a}` refers to itself, or is nested more than 10 values deep"),
         ("5$", "key x: a `$` must be followed by `$`, `{name}` or `{section:name}`; `$$` is one dollar sign"),
     ] {
         assert_eq!(read(value), format!("{why} (section [s] of `dir/x.ini`)"));

@@ -45,7 +45,7 @@ fn a_file_that_cannot_be_used_changes_nothing() {
     let two = write("two");
     let broken = [
         (format!("junk\n{two}"), "line 4: section [run_sql]: neither `key = value` nor a [section]"),
-        (format!("{two}{two}"), "line 5: section [run_sql]: key `sql` is set already, in line 4"),
+        (format!("{two}{two}"), "line 5: section [run_sql]: key `sql` is already set in line 4"),
         (
             format!("{two}loop_delay = soon\n"),
             "invalid value `soon` of key loop_delay (section [run_sql] of `job.ini`)",

@@ -147,6 +147,6 @@ fn overrides_are_filled_in_so_that_they_mean_the_same() {
     let mut program = command("run_sql", place.folder.path());
     let output = program.args(["--ini", "--set", "sql=select 1\n# + 1"]).output().expect("starts");
     assert_eq!(output.status.code(), Some(2));
-    assert_eq!(errors(&output), "run_sql: no config file can hold `sql` as --set gives it\n");
+    assert_eq!(errors(&output), "run_sql: no config file can contain `sql` with the value of --set\n");
     assert!(output.stdout.is_empty());
 }

@@ -251,11 +251,11 @@ fn errors_in_a_file_are_reported() {
     );
     check(class, "", &[handler, "key class", "not set"]);
     check("100*1024*1024", "100*'secret'", &[handler, "key args", "`*` is for integers only"]);
-    check("100*1024*1024", "none", &[handler, "key args", "`none` is not known"]);
+    check("100*1024*1024", "none", &[handler, "key args", "`none` is not supported"]);
     check(", 3)", ", 3, 4)", &[handler, "key args", "4 arguments"]);
     check(", 3)", ", -3)", &[handler, "key args", "`backupCount` cannot be -3"]);
     check("'~/log/%(job_name)s.log'", "None", &[handler, "key args", "`filename` is missing"]);
-    check("(sys.stderr,)", "(sys.stdin,)", &["[handler_stderr]", "key args", "`sys.stdin` is not known"]);
+    check("(sys.stderr,)", "(sys.stdin,)", &["[handler_stderr]", "key args", "`sys.stdin` is not supported"]);
     check("(sys.stderr,)", "()\nkwargs={'x': 1}", &["[handler_stderr]", "key kwargs", "no argument `x`"]);
     check("%(job_name)s.log", "%(jobname)s.log", &[handler, "key args", "`%(jobname)s` is not set"]);
     check("formatter=long", "formatter=longer", &[handler, "key formatter", "`longer`"]);

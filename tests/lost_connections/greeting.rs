@@ -53,12 +53,11 @@ fn flood(client: &mut TcpStream, header: &[u8]) -> std::io::Result<()> {
 #[test]
 fn a_message_that_is_too_long_is_refused() {
     for tag in *b"RESNKv" {
-        let why =
-            format!("it announces a message `{}` of 2147483647 bytes before it is ready", char::from(tag));
-        let why = if tag == b'E' { "the answer is not PostgreSQL's: it says `".to_owned() } else { why };
+        let why = format!("a message `{}` of 2147483647 bytes before the server is ready", char::from(tag));
+        let why = if tag == b'E' { "the answer is not PostgreSQL's: an error `".to_owned() } else { why };
         is_refused(move |client| flood(client, &message(tag, 0x7fff_ffff, b"")), &why);
     }
-    let why = "it announces a message `S` of 2147483647 bytes";
+    let why = "a message `S` of 2147483647 bytes";
     is_refused(|client| flood(client, &[OK, &message(b'S', 0x7fff_ffff, b"")].concat()), why);
 }
 
@@ -66,7 +65,7 @@ fn a_message_that_is_too_long_is_refused() {
 pub(super) fn messages_without_end_are_refused() {
     let notice = message(b'N', 16, b"SNOTICE\0Mx\0\0");
     let notices = notice.repeat(10_000);
-    let why = "it has sent more than 1048576 bytes and is not ready";
+    let why = "more than 1048576 bytes, and the server is not ready";
     is_refused(
         move |client| {
             client.write_all(OK)?;
@@ -97,7 +96,7 @@ fn an_endpoint_that_is_no_server_is_recognized() {
         "the answer is not PostgreSQL's",
     );
     is_refused(|client| client.write_all(b"SSH-2.0-OpenSSH_9.2\r\n"), "the answer is not PostgreSQL's");
-    let text = "it says `could not fork new process for connection: nothing left`";
+    let text = "an error `could not fork new process for connection: nothing left`";
     is_refused(
         |client| client.write_all(b"Ecould not fork new process for connection: nothing left\n\0"),
         text,

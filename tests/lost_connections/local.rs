@@ -101,7 +101,7 @@ fn a_message_that_is_too_long_is_refused() {
     let conninfo = format!("host={} user=x dbname=x", folder.path().display());
     let job = TestJob::sql_at(&conninfo, "select 1");
     let running = job.start(&["-v"]);
-    job.wait_for("it announces a message `S` of 2147483647 bytes");
+    job.wait_for("a message `S` of 2147483647 bytes");
     job.wait_for("failed again");
     assert!(running.memory() < MEMORY, "{} kB", running.memory());
 }

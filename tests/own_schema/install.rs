@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use pgq::schema::{self, Change, Kind};
+use pgq::schema::{self, Kind, SchemaChange};
 use postgres::error::SqlState;
 use postgres::{Client, NoTls};
 
@@ -19,7 +19,7 @@ fn installing_twice_changes_nothing() {
     let database = Database::create("own");
     let mut client = database.client();
     let report = queues::install_as(&mut client, Kind::Own);
-    assert_eq!((report.kind, report.change, report.roles), (Kind::Own, Change::Installed, true));
+    assert_eq!((report.kind, report.change, report.roles), (Kind::Own, SchemaChange::Installed, true));
     client
         .batch_execute("select pgq.create_queue('q'); select pgq.insert_event('q', 'a', 'b')")
         .expect("used");
@@ -27,7 +27,7 @@ fn installing_twice_changes_nothing() {
     let before: String = client.query_one(xmin, &[]).expect("readable").get(0);
     for wanted in [None, Some(Kind::Own)] {
         let report = schema::install_as(&mut client, wanted).expect("installed again");
-        assert_eq!((report.kind, report.change), (Kind::Own, Change::Unchanged));
+        assert_eq!((report.kind, report.change), (Kind::Own, SchemaChange::Unchanged));
     }
     assert_eq!(client.query_one(xmin, &[]).expect("readable").get::<_, String>(0), before);
     assert_eq!(queues::count(&mut client, "q"), 1);
@@ -46,7 +46,7 @@ fn an_older_release_is_brought_up_to_date_with_its_events() {
         )
         .expect("aged");
     let report = schema::install_as(&mut client, None).expect("updated");
-    assert_eq!((report.kind, report.change), (Kind::Own, Change::Updated));
+    assert_eq!((report.kind, report.change), (Kind::Own, SchemaChange::Updated));
     assert!(bool_of(&mut client, "select pgq.version() = '3.5'"));
     client.batch_execute("select pgq.force_tick('q'), pgq.ticker('q')").expect("ticks");
     assert!(bool_of(&mut client, "select count(*) = 1 from pgq.get_batch_events(pgq.next_batch('q', 'c'))"));
@@ -88,7 +88,10 @@ fn two_installations_at_once_both_succeed() {
             || schema::install_as(&mut database.client(), Some(Kind::Own)).expect("installed").change;
         let threads = [scope.spawn(install), scope.spawn(install)];
         let changes = threads.map(|thread| thread.join().expect("no panic"));
-        assert!(changes.contains(&Change::Installed) && changes.contains(&Change::Unchanged), "{changes:?}");
+        assert!(
+            changes.contains(&SchemaChange::Installed) && changes.contains(&SchemaChange::Unchanged),
+            "{changes:?}"
+        );
     });
 }
 
@@ -101,7 +104,7 @@ fn neither_schema_replaces_the_other_or_a_foreign_one() {
     let (_database, mut client) = templates::installed(Kind::Extension, "own");
     let error = schema::install_as(&mut client, Some(Kind::Own)).expect_err("taken");
     assert!(error.to_string().contains("uninstall"), "{error}");
-    assert_eq!(schema::install_as(&mut client, None).expect("fine").change, Change::Unchanged);
+    assert_eq!(schema::install_as(&mut client, None).expect("fine").change, SchemaChange::Unchanged);
 
     let database = Database::create("own");
     let mut client = database.client();
@@ -126,7 +129,7 @@ fn a_role_that_is_no_superuser_installs_it_and_uses_it() {
         ))
         .expect("granted");
     let report = schema::install_as(&mut client, None).expect("installed");
-    assert_eq!((report.kind, report.change), (Kind::Own, Change::Installed));
+    assert_eq!((report.kind, report.change), (Kind::Own, SchemaChange::Installed));
     client
         .batch_execute(
             "select pgq.create_queue('q'); select pgq.register_consumer('q', 'c'); \
@@ -156,7 +159,7 @@ fn where_roles_may_not_be_created_the_grants_to_them_are_left_out() {
     };
     let mut tenant = connect("tenant");
     let report = schema::install_as(&mut tenant, None).expect("installed");
-    assert_eq!((report.kind, report.change, report.roles), (Kind::Own, Change::Installed, false));
+    assert_eq!((report.kind, report.change, report.roles), (Kind::Own, SchemaChange::Installed, false));
     assert!(report.to_string().contains("may not be created"), "{report}");
     tenant.batch_execute("select pgq.create_queue('q'), pgq.insert_event('q', 'a', 'b')").expect("used");
     assert!(bool_of(
@@ -172,11 +175,11 @@ fn where_roles_may_not_be_created_the_grants_to_them_are_left_out() {
         .batch_execute("create role pgq_reader; create role pgq_writer; create role pgq_admin")
         .expect("created");
     let report = schema::install_as(&mut tenant, None).expect("installed again");
-    assert_eq!((report.change, report.roles), (Change::Updated, true));
+    assert_eq!((report.change, report.roles), (SchemaChange::Updated, true));
     superuser.batch_execute("grant pgq_reader, pgq_writer to unrelated").expect("granted");
     unrelated.batch_execute("select pgq.insert_event('q', 'a', 'b')").expect("may insert now");
     assert!(bool_of(&mut unrelated, "select count(*) = 2 from pgq.event_1"));
-    assert_eq!(schema::install_as(&mut tenant, None).expect("once more").change, Change::Unchanged);
+    assert_eq!(schema::install_as(&mut tenant, None).expect("once more").change, SchemaChange::Unchanged);
 }
 
 /// A role that may create roles but is no superuser: common on managed servers, and different before and after 16.

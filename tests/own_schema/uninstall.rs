@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use pgq::schema::{self, Change, Kind};
+use pgq::schema::{self, Kind, SchemaChange};
 
 use crate::support::programs::{command, errors, succeed};
 use crate::support::{Database, queues, unique};
@@ -46,7 +46,7 @@ fn nothing_is_removed_without_confirmation() {
         let again = succeed(&mut pgqadm(&database, folder.path(), &["uninstall", "--yes"]));
         assert!(errors(&again).contains("schema pgq: not installed"), "{}", errors(&again));
         let other = if kind == Kind::Own { Kind::Extension } else { Kind::Own };
-        assert_eq!(queues::install_as(&mut client, other).change, Change::Installed);
+        assert_eq!(queues::install_as(&mut client, other).change, SchemaChange::Installed);
     }
 }
 
@@ -106,19 +106,19 @@ fn addons_are_installed_next_to_an_existing_extension() {
     );
     client.batch_execute(&set).expect("an ordinary role");
     let report = schema::install_as(&mut client, None).expect("nothing to do");
-    assert_eq!((report.change, report.extras), (Change::Unchanged, None));
+    assert_eq!((report.change, report.extras), (SchemaChange::Unchanged, None));
     assert!(report.to_string().contains("takes the owner of schema pgq"), "{report}");
 
     client.batch_execute("reset role").expect("reset");
     let report = schema::install_as(&mut client, Some(Kind::Extension)).expect("completed");
-    assert_eq!((report.change, report.extras), (Change::Unchanged, Some(Change::Installed)));
+    assert_eq!((report.change, report.extras), (SchemaChange::Unchanged, Some(SchemaChange::Installed)));
     let report = schema::install_as(&mut client, None).expect("again");
-    assert_eq!((report.change, report.extras), (Change::Unchanged, Some(Change::Unchanged)));
+    assert_eq!((report.change, report.extras), (SchemaChange::Unchanged, Some(SchemaChange::Unchanged)));
     client
         .batch_execute("comment on table pgq.failed_queue is 'Failed events of PgQ, release 0, 0'")
         .expect("aged");
     let report = schema::install_as(&mut client, None).expect("again");
-    assert_eq!((report.change, report.extras), (Change::Unchanged, Some(Change::Updated)));
+    assert_eq!((report.change, report.extras), (SchemaChange::Unchanged, Some(SchemaChange::Updated)));
     client.batch_execute(&format!("set role {role}")).expect("set");
-    assert_eq!(schema::install_as(&mut client, None).expect("there").extras, Some(Change::Unchanged));
+    assert_eq!(schema::install_as(&mut client, None).expect("there").extras, Some(SchemaChange::Unchanged));
 }

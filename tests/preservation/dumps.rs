@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use pgq::schema::{self, Change, Kind};
+use pgq::schema::{self, Kind, SchemaChange};
 use postgres::{Client, NoTls};
 
 use crate::support::{Database, queues, templates, unique};
@@ -93,7 +93,7 @@ fn the_schema_is_recognized_without_its_comments() {
         let report = schema::install_as(&mut client, None).expect("installed");
         assert_eq!(
             (report.kind, report.change, report.extras),
-            (Kind::Own, Change::Unchanged, Some(Change::Unchanged))
+            (Kind::Own, SchemaChange::Unchanged, Some(SchemaChange::Unchanged))
         );
     }
     assert_eq!(queues::count(&mut client, "a"), 2);
@@ -125,7 +125,10 @@ fn tables_that_a_dump_has_left_out_are_made_anew() {
         succeed(psql.stdout(Stdio::null()));
         let mut client = database.client();
         let report = schema::install_as(&mut client, None).expect("installed");
-        assert!(report.change == Change::Updated || report.extras != Some(Change::Unchanged), "{left_out}");
+        assert!(
+            report.change == SchemaChange::Updated || report.extras != Some(SchemaChange::Unchanged),
+            "{left_out}"
+        );
         assert_works(&mut client, "new");
         if left_out == "pgq.event_*" {
             queues::insert(&mut client, "a", 1, 1);
@@ -135,7 +138,7 @@ fn tables_that_a_dump_has_left_out_are_made_anew() {
         let report = schema::install_as(&mut client, None).expect("again");
         assert_eq!(
             (report.change, report.extras),
-            (Change::Unchanged, Some(Change::Unchanged)),
+            (SchemaChange::Unchanged, Some(SchemaChange::Unchanged)),
             "{left_out}"
         );
     }
@@ -145,7 +148,7 @@ fn tables_that_a_dump_has_left_out_are_made_anew() {
 fn missing_constraints_and_functions_are_created_again() {
     let (_database, mut client) = restored(Kind::Own, &["--section=pre-data", "--section=data"]);
     client.batch_execute("drop function pgq.next_batch(text, text)").expect("dropped");
-    assert_eq!(schema::install_as(&mut client, None).expect("installed").change, Change::Updated);
+    assert_eq!(schema::install_as(&mut client, None).expect("installed").change, SchemaChange::Updated);
     assert_works(&mut client, "new");
     assert_eq!(queues::count(&mut client, "a"), 2);
     let keys = "select count(*) from pg_constraint where connamespace = 'pgq'::regnamespace and contype in ('p', 'u', 'f')";

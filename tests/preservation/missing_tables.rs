@@ -1,6 +1,6 @@
 //! Queues whose tables a dump has left out: named everywhere, and created anew by `install`.
 
-use pgq::schema::{self, Change, Kind};
+use pgq::schema::{self, Kind, SchemaChange};
 use pgq::status::Status;
 use postgres::Client;
 
@@ -48,7 +48,7 @@ fn missing_tables_are_named_and_created_as_they_were() {
                 );
             }
             let report = schema::install_as(&mut client, Some(kind)).expect("repaired");
-            assert_eq!(report.change, Change::Updated, "{loss} on {kind}");
+            assert_eq!(report.change, SchemaChange::Updated, "{loss} on {kind}");
             assert_eq!(made(&mut client, 1), before, "{loss} on {kind}");
             assert_eq!(
                 pgq::admin::integrity::inspect(&mut client).expect("readable"),
@@ -60,7 +60,7 @@ fn missing_tables_are_named_and_created_as_they_were() {
             let events = "select count(*) from pgq.get_batch_events(pgq.next_batch('q', 'c'))";
             assert_eq!(client.query_one(events, &[]).expect("readable").get::<_, i64>(0), 2);
             let again = schema::install_as(&mut client, Some(kind)).expect("there");
-            assert_eq!(again.change, Change::Unchanged, "{loss} on {kind}");
+            assert_eq!(again.change, SchemaChange::Unchanged, "{loss} on {kind}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pgq::status::{Holder, Transaction};
+use pgq::status::{RotationBlocker, Transaction};
 use postgres::NoTls;
 
 use super::*;
@@ -55,14 +55,14 @@ fn settle(client: &mut Client) -> i64 {
     last
 }
 
-fn holders(client: &mut Client) -> Vec<Holder> {
+fn holders(client: &mut Client) -> Vec<RotationBlocker> {
     queue(client, "q").rotation.held_up_by
 }
 
 /// Returns the transaction that is wanted among those that are named, of which other tests may have some.
 fn transaction(client: &mut Client, wanted: impl Fn(&Transaction) -> bool) -> Option<Transaction> {
     holders(client).into_iter().find_map(|holder| match holder {
-        Holder::Transaction(transaction) if wanted(&transaction) => Some(transaction),
+        RotationBlocker::Transaction(transaction) if wanted(&transaction) => Some(transaction),
         _ => None,
     })
 }
@@ -93,7 +93,7 @@ fn the_consumers_that_are_behind() {
 
         let status = queue(&mut client, "q");
         assert!(status.rotation.is_due);
-        let [Holder::Consumer { name: first, .. }, Holder::Consumer { name: second, lag }] =
+        let [RotationBlocker::Consumer { name: first, .. }, RotationBlocker::Consumer { name: second, lag }] =
             &status.rotation.held_up_by[..]
         else {
             panic!("{status:?}")
@@ -167,7 +167,7 @@ fn a_transaction_with_subtransactions_is_named_once() {
     rotate(&mut client);
     let named = transaction(&mut client, |transaction| transaction.pid == Some(pid)).expect("named");
     assert_eq!(named.state.as_deref(), Some("idle in transaction"));
-    let same = |holder: &&Holder| matches!(holder, Holder::Transaction(other) if other.pid == Some(pid));
+    let same = |holder: &&RotationBlocker| matches!(holder, RotationBlocker::Transaction(other) if other.pid == Some(pid));
     assert_eq!(holders(&mut client).iter().filter(same).count(), 1);
 }
 
@@ -187,7 +187,9 @@ fn a_prepared_transaction() {
             .expect("prepared");
         rotate(&mut client);
         queues::tick(&mut client, "q");
-        let [Holder::Consumer { .. }, Holder::Transaction(named)] = &holders(&mut client)[..] else {
+        let [RotationBlocker::Consumer { .. }, RotationBlocker::Transaction(named)] =
+            &holders(&mut client)[..]
+        else {
             panic!()
         };
         assert_eq!((named.pid, named.prepared.as_ref()), (None, Some(&old)));
@@ -203,7 +205,7 @@ fn a_prepared_transaction() {
         let next = next_table(&mut client);
         let lock = format!("begin; lock table {next} in access share mode; prepare transaction '{old}'");
         client.batch_execute(&lock).expect("prepared");
-        let [Holder::Lock { table, transaction }] = &holders(&mut client)[..] else { panic!() };
+        let [RotationBlocker::Lock { table, transaction }] = &holders(&mut client)[..] else { panic!() };
         assert_eq!((table, transaction.prepared.as_ref()), (&next, Some(&old)));
         client.batch_execute(&format!("rollback prepared '{old}'")).expect("rolled back");
         assert_eq!(holders(&mut client), []);
@@ -226,18 +228,17 @@ fn a_consumer_and_a_transaction() {
         let last = queues::tick(&mut client, "q");
         pgq::admin::register_consumer_at(&mut client, "q", "present", last).expect("moved");
         let status = queue(&mut client, "q");
-        let [Holder::Consumer { name, .. }, others @ ..] = &status.rotation.held_up_by[..] else {
+        let [RotationBlocker::Consumer { name, .. }, others @ ..] = &status.rotation.held_up_by[..] else {
             panic!("{status:?}")
         };
         assert_eq!(name, "late");
-        let is_idler =
-            |holder: &Holder| matches!(holder, Holder::Transaction(other) if other.pid == Some(pid));
+        let is_idler = |holder: &RotationBlocker| matches!(holder, RotationBlocker::Transaction(other) if other.pid == Some(pid));
         assert!(others.iter().any(is_idler), "{status:?}");
         let marks = ["late", "present"].map(|name| consumer(&status, name).holds_up_rotation);
         assert_eq!(marks, [true, false]);
 
         pgq::admin::register_consumer_at(&mut client, "q", "late", last).expect("moved");
-        assert!(holders(&mut client).iter().all(|holder| matches!(holder, Holder::Transaction(_))));
+        assert!(holders(&mut client).iter().all(|holder| matches!(holder, RotationBlocker::Transaction(_))));
     }
 }
 
@@ -260,15 +261,15 @@ fn on_a_standby() {
         let tick = queues::tick(&mut client, "q");
         pgq::admin::register_consumer_at(&mut client, "q", "c", tick).expect("moved");
         follow(&mut client, &mut copy);
-        assert_eq!(holders(&mut copy), [Holder::Transaction(Transaction::default())]);
+        assert_eq!(holders(&mut copy), [RotationBlocker::Transaction(Transaction::default())]);
         assert_eq!(holders(&mut copy)[0].to_string(), "a transaction");
 
         idler.batch_execute("commit").expect("committed");
         follow(&mut client, &mut copy);
-        assert_eq!(holders(&mut copy), [Holder::Ticker]);
+        assert_eq!(holders(&mut copy), [RotationBlocker::Ticker]);
         let last = settle(&mut client);
         follow(&mut client, &mut copy);
-        let [Holder::Consumer { name: late, .. }] = &holders(&mut copy)[..] else { panic!() };
+        let [RotationBlocker::Consumer { name: late, .. }] = &holders(&mut copy)[..] else { panic!() };
         assert_eq!(late, "c");
 
         pgq::admin::register_consumer_at(&mut client, "q", "c", last).expect("moved");
@@ -306,7 +307,9 @@ fn a_lock_on_the_table() {
         reader
             .batch_execute(&format!("begin; select from {next}; select from {next} for share"))
             .expect("read");
-        let [Holder::Lock { table: locked, transaction }] = &holders(&mut client)[..] else { panic!() };
+        let [RotationBlocker::Lock { table: locked, transaction }] = &holders(&mut client)[..] else {
+            panic!()
+        };
         assert_eq!((locked, transaction.pid), (&next, Some(pid(&mut reader))));
         assert_eq!(transaction.application.as_deref(), Some("forgotten"));
         let before = table(&mut client);
@@ -325,13 +328,13 @@ fn a_missing_tick_and_a_missing_second_step() {
         rotating(&mut client);
         pgq::admin::register_consumer(&mut client, "q", "c").expect("registered");
         rotate(&mut client);
-        wait_for("other tests' transactions", || holders(&mut client) == [Holder::Ticker]);
+        wait_for("other tests' transactions", || holders(&mut client) == [RotationBlocker::Ticker]);
         let last = settle(&mut client);
         pgq::admin::register_consumer_at(&mut client, "q", "c", last).expect("moved");
         client.query_one("select pgq.maint_rotate_tables_step1('q')", &[]).expect("answers");
-        assert_eq!(holders(&mut client), [Holder::Maintenance]);
+        assert_eq!(holders(&mut client), [RotationBlocker::Maintenance]);
         steps(&mut client);
-        assert!(!holders(&mut client).contains(&Holder::Maintenance));
+        assert!(!holders(&mut client).contains(&RotationBlocker::Maintenance));
     }
 }
 

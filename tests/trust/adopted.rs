@@ -204,7 +204,7 @@ fn objects_of_a_superuser_are_trusted() {
         .batch_execute(&format!("create role {other} superuser; set role {other}; {aged}"))
         .expect("set");
     let report = schema::install_as(&mut scene.boss, None).expect("brought up to date");
-    assert_eq!(report.change, schema::Change::Updated);
+    assert_eq!(report.change, schema::SchemaChange::Updated);
     ext::install(&mut scene.boss).expect("installed again");
     scene.boss.batch_execute("select pgq.create_queue('q'), pgq.insert_event('q', 'a', 'b')").expect("used");
     scene.boss.batch_execute("reset role").expect("reset");

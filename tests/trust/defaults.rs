@@ -1,6 +1,6 @@
 //! Default privileges that grant, or withhold, rights in a way that PgQ's documentation does not describe.
 
-use pgq::schema::{self, Change, Kind};
+use pgq::schema::{self, Kind, SchemaChange};
 use postgres::Client;
 
 use super::Scene;
@@ -79,7 +79,7 @@ fn rights_are_the_same_whatever_default_privileges_say() {
 
 fn install_again(scene: &mut Scene, kind: Kind) {
     let report = schema::install_as(&mut scene.boss, None).expect("installed");
-    assert_eq!((report.kind, report.change), (kind, Change::Unchanged));
+    assert_eq!((report.kind, report.change), (kind, SchemaChange::Unchanged));
     pgq_ext::schema::install(&mut scene.boss).expect("installed");
     scene.boss.batch_execute(&format!("grant pgq_admin to {0}; set role {0}", scene.role)).expect("granted");
     pgq::admin::create_queue(&mut scene.boss, "r").expect("created");
@@ -135,7 +135,7 @@ fn an_update_revokes_leaked_rights_and_keeps_granted_ones() {
             ))
             .expect("leaked");
         let report = schema::install_as(&mut scene.boss, None).expect("repaired");
-        assert_eq!(report.change, Change::Updated);
+        assert_eq!(report.change, SchemaChange::Updated);
         assert_same(&expected, &rights(&mut scene.boss));
         scene
             .boss

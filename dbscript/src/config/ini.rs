@@ -1,21 +1,21 @@
 //! The syntax of INI files, as Python's `ConfigParser` reads them.
 //!
-//! The crate `configparser` reads the file. Where Python reads a line differently, and no setting of the crate
-//! changes that, a [`Rewriter`] has put the line before into a form that both read alike:
+//! The crate `configparser` reads the file. If Python reads a line differently and the crate has no setting for this, a
+//! [`Rewriter`] first changes the line into a form that both read alike:
 //!
 //! - Lines also end with a lone carriage return, and U+001C to U+001F are white space.
 //! - An indented line continues the value above it even when it begins with `[`, and indentation is counted in
 //!   characters.
-//! - A section's name reaches to the last `]` and keeps its blanks. A line that begins with `[` and holds no name is
+//! - A section's name reaches to the last `]` and keeps its blanks. A line that begins with `[` and contains no name is
 //!   a key.
-//! - A section or key that is there twice, a key without value, and text before any section are errors.
+//! - A duplicate section or key, a key without value, and text before the first section are errors.
 
 use std::collections::BTreeMap;
 
 use configparser::ini::Ini;
 
-/// Keeps the crate from taking the start of a line for what it is not. No value can hold this character, since
-/// neither PostgreSQL nor the operating system takes it.
+/// A mark that prevents the crate from misreading the start of a line. No value can contain this character, since
+/// neither PostgreSQL nor the operating system accepts it.
 const MARK: char = '\0';
 
 /// Sections by name, and in each the values by key, in lower case, before `%(name)s` is replaced.
@@ -39,7 +39,7 @@ pub(crate) fn read(text: &str) -> Result<Sections, String> {
     Ok(parsed.into_iter().map(|(section, keys)| (clean(section), values(keys))).collect())
 }
 
-/// Returns the text with every line in a form that the crate reads as Python would read the original.
+/// Returns the text with every line in a form that the crate reads as Python reads the original line.
 fn rewrite(text: &str) -> Result<String, String> {
     let mut rewriter = Rewriter::default();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
@@ -55,12 +55,12 @@ struct Rewriter {
     text: String,
     /// The line's number, from 1.
     number: usize,
-    /// The section that the line stands in.
+    /// The section of the line.
     section: Option<String>,
     /// The indentation of the key or header that the line may continue.
     indent: usize,
     in_value: bool,
-    /// Where sections and keys stand: a section's own line is that of the key "".
+    /// The lines of sections and keys. The line of a section is stored under the key "".
     seen: BTreeMap<(String, String), usize>,
 }
 
@@ -90,11 +90,11 @@ impl Rewriter {
     }
 
     fn header(&mut self, name: &str) -> Result<(), String> {
-        // Python lets DEFAULT come again.
+        // Python accepts several sections DEFAULT.
         if name != "DEFAULT"
             && let Some(line) = self.seen.insert((name.to_owned(), String::new()), self.number)
         {
-            return Err(format!("section [{name}] is there already, in line {line}"));
+            return Err(format!("section [{name}] is already in line {line}"));
         }
         self.text.push_str(&format!("[{MARK}{name}{MARK}]\n"));
         self.section = Some(name.to_owned());
@@ -102,10 +102,10 @@ impl Rewriter {
         Ok(())
     }
 
-    /// Takes a line that sets a key. A line that cannot be parsed is not shown: it may be a piece of a secret.
+    /// Rewrites a line that sets a key. Errors do not show the line, which may be a part of a secret.
     fn option(&mut self, content: &str) -> Result<(), String> {
         let Some(section) = &self.section else {
-            return Err("this stands before any [section]".to_owned());
+            return Err("text before the first [section]".to_owned());
         };
         let Some((key, value)) = content.split_once(['=', ':']) else {
             return Err(format!("section [{section}]: neither `key = value` nor a [section]"));
@@ -115,7 +115,7 @@ impl Rewriter {
             return Err(format!("section [{section}]: a value without a key"));
         }
         if let Some(line) = self.seen.insert((section.clone(), key.clone()), self.number) {
-            return Err(format!("section [{section}]: key `{key}` is set already, in line {line}"));
+            return Err(format!("section [{section}]: key `{key}` is already set in line {line}"));
         }
         self.text.push_str(&format!("{MARK}{key}={value}\n"));
         self.in_value = true;
@@ -129,7 +129,7 @@ fn header(content: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Removes what Python takes for white space from both ends.
+/// Removes the characters that Python treats as white space from both ends.
 pub(crate) fn strip(text: &str) -> &str {
     text.trim_matches(is_space)
 }
@@ -194,14 +194,14 @@ mod tests {
 
     #[test]
     fn errors_name_line_section_and_key() {
-        check_error("\nx = 1\n[s]", "line 2: this stands before any [section]");
+        check_error("\nx = 1\n[s]", "line 2: text before the first [section]");
         check_error("[s]\n\njunk\n", "line 3: section [s]: neither `key = value` nor a [section]");
         check_error("[s]\n= b", "line 2: section [s]: a value without a key");
-        check_error("[s]\na = 1\n\nA: 2", "line 4: section [s]: key `a` is set already, in line 2");
-        check_error("[s]\n[t]\n[s]", "line 3: section [s] is there already, in line 1");
+        check_error("[s]\na = 1\n\nA: 2", "line 4: section [s]: key `a` is already set in line 2");
+        check_error("[s]\n[t]\n[s]", "line 3: section [s] is already in line 1");
         check_error(
             "[DEFAULT]\na = 1\n[DEFAULT]\na = 2",
-            "line 4: section [DEFAULT]: key `a` is set already, in line 2",
+            "line 4: section [DEFAULT]: key `a` is already set in line 2",
         );
         check_error("[s]\na = \0", "line 2: a NUL character");
     }

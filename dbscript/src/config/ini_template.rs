@@ -10,19 +10,19 @@ use crate::text::wrap::wrap;
 
 const WIDTH: usize = 76;
 
-/// Renders a file that sets every key of `keys`: with its default, commented out where it has none, and
-/// empty where the file must set it. Values in `set` are filled in; the last are those of names that no key
-/// has, since other values may refer to them.
+/// Renders a file with every key of `keys`: set to its default, commented out if it has none, and empty if it is
+/// required. Values in `set` replace these. Values of `set` whose names are no keys come last, since other values may
+/// refer to them.
 ///
 /// # Errors
 ///
-/// Usage errors that name a key or value of `set` that no file can hold.
+/// A usage error that names a key of `set` if no file can contain the key with its value.
 pub(crate) fn render(section: &str, keys: &[Key], set: &[(String, String)]) -> Result<String, Error> {
     let mut given: BTreeMap<String, &str> =
         set.iter().map(|(name, value)| (name.to_lowercase(), value.as_str())).collect();
     if given.get("config_format").is_some_and(|format| *format != "1") {
         return Err(Error::usage(
-            "the sample file is in config_format 1: set another in the file, with its values",
+            "the sample file is in config_format 1; to use another format, change key and values in the file",
         ));
     }
     check(&given)?;
@@ -52,21 +52,21 @@ pub(crate) fn render(section: &str, keys: &[Key], set: &[(String, String)]) -> R
     Ok(text)
 }
 
-/// Returns the line that sets a key, and those that continue it.
+/// Returns the line that sets a key, with its continuation lines.
 fn line(name: &str, value: &str) -> String {
     let value = value.lines().map(ini::strip).collect::<Vec<_>>().join("\n    ");
     format!("{name} = {value}").trim_end().to_owned() + "\n"
 }
 
-/// Reads each value back from a file of its own. A line that begins with `#` does not come back, nor a name with
-/// a colon; what comes back changed is white space at most.
+/// Checks that each value, read back from a file of its own, is the same except for white space. A name with a colon is
+/// not, for example, nor a value with a line that begins with `#`.
 fn check(given: &BTreeMap<String, &str>) -> Result<(), Error> {
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     for (name, value) in given {
         let sections = ini::read(&format!("[s]\n{}", line(name, value))).unwrap_or_default();
         let read = sections.get("s").and_then(|keys| keys.get(name));
         if read.is_none_or(|read| words(read) != words(value)) {
-            return Err(Error::usage(format!("no config file can hold `{name}` as --set gives it")));
+            return Err(Error::usage(format!("no config file can contain `{name}` with the value of --set")));
         }
     }
     Ok(())
@@ -117,7 +117,10 @@ mod tests {
             [("sql", "select 1\n# + 2"), ("a:b", "c"), ("#a", "b"), ("[a]", "b"), ("a", "\0"), ("a\nb", "c")]
         {
             let error = render("s", &[], &pairs(&[(name, value)])).expect_err(name);
-            assert_eq!(error.to_string(), format!("no config file can hold `{name}` as --set gives it"));
+            assert_eq!(
+                error.to_string(),
+                format!("no config file can contain `{name}` with the value of --set")
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The bytes of a config file, which may come through a pipe.
+//! Reading of a config file, which may be a pipe.
 
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 
 use crate::files;
 
-/// The greatest size of a config file, in bytes.
+/// The largest config file, in bytes.
 pub(crate) const CONFIG_LIMIT: u64 = 1024 * 1024;
-/// How long a pipe may have nobody who writes to it.
+/// The time in which a process must begin to write to a pipe.
 const WRITER_LIMIT: Duration = Duration::from_secs(2);
-/// How long whoever writes to a pipe may take.
+/// The time in which the writer must close a pipe.
 const PIPE_LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Reads a file, or what comes through a pipe, as from a shell's `<(command)` or `/dev/stdin`, until it is closed.
+/// Reads a regular file, or a pipe such as a shell's `<(command)` or `/dev/stdin` until its writer closes it.
 ///
 /// # Errors
 ///
-/// When it cannot be read, is something else, is too large, or nothing comes through the pipe in time.
+/// Fails if the file cannot be read, is of another kind or too large, or if the pipe is not written and closed in time.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let (file, metadata) = files::open(path)?;
     if metadata.file_type().is_fifo() {
@@ -46,8 +46,8 @@ impl Pipe {
         let mut buffer = [0; 4096];
         loop {
             match self.file.read(&mut buffer) {
-                // Before anything came, nobody has opened the other end yet.
-                Ok(0) if self.bytes.is_empty() => self.wait(WRITER_LIMIT, "nobody writes to the pipe")?,
+                // An end without any data means that no process has opened the other end yet.
+                Ok(0) if self.bytes.is_empty() => self.wait(WRITER_LIMIT, "no process writes to the pipe")?,
                 Ok(0) => return Ok(self.bytes),
                 Ok(length) => self.bytes.extend_from_slice(&buffer[..length]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {

@@ -1,12 +1,12 @@
 //! References to other values in values: `%(name)s`, or `${name}` and `${section:name}`.
 
-/// How deep values may refer to values that refer to values: the text itself is the first.
+/// The deepest nesting of references. The text itself is the first level.
 const MAX_DEPTH: usize = 10;
 
-/// How many characters all replacements of one value may add up to. A few lines can ask for billions of them.
+/// The largest sum of all replacements in one value, in bytes (DESIGN.md, D79).
 const MAX_WORK: usize = 1 << 20;
 
-/// How a text refers to values, and how it spells the sign that begins a reference.
+/// The syntax of a reference, and of the sign that begins a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Syntax {
     /// `%(name)s` and `%%`.
@@ -19,7 +19,7 @@ pub(crate) enum Syntax {
 struct Reference<'a> {
     section: Option<&'a str>,
     name: &'a str,
-    /// As it is written.
+    /// The reference itself, as the file contains it.
     text: &'a str,
 }
 
@@ -31,12 +31,12 @@ impl Syntax {
         }
     }
 
-    /// Writes a text so that it stands for itself.
+    /// Escapes a text, so that its expansion is the text itself.
     pub(crate) fn quote(self, text: &str) -> String {
         text.replace(self.sign(), &self.sign().to_string().repeat(2))
     }
 
-    /// Reads a reference from a text that begins with the sign; returns what comes after it, too.
+    /// Parses the reference at the start of a text, and returns it with the text after it.
     fn reference(self, text: &str) -> Option<(Reference<'_>, &str)> {
         let (open, close) = if self == Syntax::Percent { ("%(", ")s") } else { ("${", "}") };
         let inner = text.strip_prefix(open)?;
@@ -61,7 +61,7 @@ impl Syntax {
     }
 }
 
-/// Finds the value of a name, in lower case, in a section, or in the text's own.
+/// Returns the value of a name in lower case, in the given section or, without one, in the section of the text.
 pub(crate) type Lookup<'a> = &'a dyn Fn(Option<&str>, &str) -> Option<String>;
 
 /// Replaces every `%(name)s` in `text` by the value that `lookup` finds, recursively, and `%%` by `%`.
@@ -88,14 +88,14 @@ pub(crate) fn expand_as(
 
 struct Expansion<'a> {
     lookup: Lookup<'a>,
-    /// The syntax of what `lookup` finds.
+    /// The syntax of the values that `lookup` returns.
     values: Syntax,
     result: String,
     work: usize,
 }
 
 impl Expansion<'_> {
-    /// Appends a text that stands in a section.
+    /// Appends a text of a section, with its references replaced.
     fn append(
         &mut self,
         syntax: Syntax,
@@ -138,13 +138,13 @@ impl Expansion<'_> {
             return Ok(());
         }
         if depth == MAX_DEPTH {
-            return Err(format!("`{text}` refers to itself, or lies more than {MAX_DEPTH} values deep"));
+            return Err(format!("`{text}` refers to itself, or is nested more than {MAX_DEPTH} values deep"));
         }
         self.append(self.values, section, &value, depth + 1)
     }
 }
 
-/// Returns the names that `text` refers to, in whatever section.
+/// Returns the names that `text` refers to, in any section.
 pub(crate) fn references(syntax: Syntax, text: &str) -> impl Iterator<Item = String> + '_ {
     let found = text.match_indices(syntax.sign()).filter_map(move |(at, _)| syntax.reference(&text[at..]));
     found.map(|(reference, _)| reference.name.to_lowercase())

@@ -1,4 +1,4 @@
-//! One key of the config file: its name, default and meaning, from which the sample file is made too.
+//! Keys of the config file: name, default and description. The sample file is made from the keys.
 
 /// A key of the config file.
 ///
@@ -25,17 +25,17 @@ impl Key {
         Key { name, old_names: &[], value: Presence::Required, doc }
     }
 
-    /// Makes a key that the file may leave out.
+    /// Makes a key that the file may omit.
     pub const fn optional(name: &'static str, doc: &'static str) -> Key {
         Key { name, old_names: &[], value: Presence::Optional, doc }
     }
 
-    /// Makes a key with a default, which may hold `%(name)s`.
+    /// Makes a key with a default, which may contain `%(name)s`.
     pub const fn with_default(name: &'static str, default: &'static str, doc: &'static str) -> Key {
         Key { name, old_names: &[], value: Presence::Default(default), doc }
     }
 
-    /// Sets further names under which files may set the key; the proper name wins over them.
+    /// Sets former names with which files may still set the key. The present name takes precedence over them.
     pub const fn or_named(mut self, old_names: &'static [&'static str]) -> Key {
         self.old_names = old_names;
         self
@@ -53,8 +53,8 @@ impl Key {
 
 /// Declares keys of the config file, each a constant, and the list of them in the order of the sample file.
 ///
-/// Each key has its kind, its name with others behind `|` under which files may set it, its default if it has one, and
-/// its meaning, to which the macro adds the default: "Defaults to 60."
+/// A declaration contains the kind of the key, its name with former names after `|`, its default if the kind is
+/// `default`, and a description. The macro appends the default to the description: "Defaults to 60."
 ///
 /// ```
 /// use dbscript::{Key, Program};

@@ -1,4 +1,4 @@
-//! No input makes the reader of config files panic, and whatever it refuses is named.
+//! Properties: no input makes the reader of config files panic, and every error names its cause.
 
 use crate::error::ErrorKind;
 use proptest::prelude::*;

@@ -75,7 +75,7 @@ fn errors_are_named() {
         "section [queue_mover] is missing; the file has [more], [other]",
     );
     check_error(parse("", &[]), "the file has no section");
-    check_error(parse("x = 1\n[queue_mover]\n", &[]), "line 1: this stands before any [section]");
+    check_error(parse("x = 1\n[queue_mover]\n", &[]), "line 1: text before the first [section]");
     check_error(parse("[queue_mover]\njunk\n", &[]), "line 2: section [queue_mover]: neither");
     check_error(parse("[queue_mover\n", &[]), "config file `dir/mover.ini`: line 1: ");
     let config = config("[queue_mover]\nloop_delay = soon\nuse_skylog = maybe\npidfile = %(nope)s\n");

@@ -1,4 +1,4 @@
-//! Values as numbers, truth values, times, paths, lists and sizes.
+//! Values as numbers, booleans, durations, paths, lists and sizes.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,26 +14,26 @@ use crate::error::Error;
 impl Config {
     /// Returns a number, or any other type that parses from a string.
     ///
-    /// As in Python, white space around it is ignored, and digits may be grouped: `1_000`.
+    /// As in Python, white space around the value is ignored, and digits may be grouped: `1_000`.
     ///
     /// # Errors
     ///
-    /// As [`get`](Config::get), and when the value does not parse.
+    /// Fails as [`get`](Config::get) does, and if the value does not parse.
     pub fn parsed<T: FromStr>(&self, key: &Key) -> Result<T, Error> {
         let value = self.get(key)?;
         let text = ini::strip(&value);
         let parsed = text.parse().or_else(|_| ungrouped(text).parse());
         parsed.map_err(|_| match number::<T>() {
-            Some(wanted) => self.wanted(key, &value, wanted),
+            Some(expected) => self.must_be(key, &value, expected),
             None => self.invalid(key, &value),
         })
     }
 
-    /// Returns a number, or `None` when the key is neither set nor has a default.
+    /// Returns a number, or `None` if the key is not set and has no default.
     ///
     /// # Errors
     ///
-    /// As [`parsed`](Config::parsed).
+    /// Fails as [`parsed`](Config::parsed) does.
     pub fn parsed_opt<T: FromStr>(&self, key: &Key) -> Result<Option<T>, Error> {
         match self.get_opt(key)? {
             Some(_) => self.parsed(key).map(Some),
@@ -41,49 +41,49 @@ impl Config {
         }
     }
 
-    /// Returns a truth value: `1 yes true on` or `0 no false off`, in any case.
+    /// Returns a boolean: `1`, `yes`, `true`, `on` or `0`, `no`, `false`, `off`, in upper or lower case.
     ///
     /// # Errors
     ///
-    /// As [`parsed`](Config::parsed).
+    /// Fails as [`parsed`](Config::parsed) does.
     pub fn boolean(&self, key: &Key) -> Result<bool, Error> {
         let value = self.get(key)?;
         match value.to_lowercase().as_str() {
             "1" | "yes" | "true" | "on" => Ok(true),
             "0" | "no" | "false" | "off" => Ok(false),
-            _ => Err(self.wanted(key, &value, "one of 1, 0, yes, no, true, false, on, off")),
+            _ => Err(self.must_be(key, &value, "one of 1, 0, yes, no, true, false, on, off")),
         }
     }
 
-    /// Returns a time given in seconds, which may have a fraction.
+    /// Returns a duration, which the value gives in seconds with an optional fraction.
     ///
     /// # Errors
     ///
-    /// As [`parsed`](Config::parsed), and when the time is negative.
+    /// Fails as [`parsed`](Config::parsed) does, and if the value is negative or too large for a [`Duration`].
     pub fn seconds(&self, key: &Key) -> Result<Duration, Error> {
         let value = self.get(key)?;
         let seconds = self.parsed(key).ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        seconds.ok_or_else(|| self.wanted(key, &value, "a number of seconds, 0 or more"))
+        seconds.ok_or_else(|| self.must_be(key, &value, "a number of seconds, 0 or more"))
     }
 
-    /// Returns a size in bytes: `1`, `2 B`, `3K`, `4 MB`, up to `YB`, in any case. A K is 1024 bytes.
+    /// Returns a size in bytes: `1`, `2 B`, `3K`, `4 MB`, up to `YB`, in upper or lower case. A K is 1024 bytes.
     ///
     /// Skytools: `getbytes`.
     ///
     /// # Errors
     ///
-    /// As [`parsed`](Config::parsed), and when the size is larger than 64 bits can hold.
+    /// Fails as [`parsed`](Config::parsed) does, and if the size exceeds 64 bits.
     pub fn size(&self, key: &Key) -> Result<u64, Error> {
         let value = self.get(key)?;
-        size(ini::strip(&value)).ok_or_else(|| self.wanted(key, &value, "a size such as 4096 or 10M"))
+        size(ini::strip(&value)).ok_or_else(|| self.must_be(key, &value, "a size such as 4096 or 10M"))
     }
 
-    /// Returns the parts of a list with commas, without the white space around them. An empty value, and a key
+    /// Returns the items of a list separated by commas, without the white space around them. An empty value, and a key
     /// that is not set, are an empty list.
     ///
     /// # Errors
     ///
-    /// As [`get`](Config::get).
+    /// Fails as [`get`](Config::get) does.
     pub fn list(&self, key: &Key) -> Result<Vec<String>, Error> {
         let value = match key.value {
             Presence::Required => self.get(key)?,
@@ -93,11 +93,12 @@ impl Config {
         Ok(items.map(|item| ini::strip(item).to_owned()).collect())
     }
 
-    /// Returns a path, with a leading `~` or `~user` replaced by the home folder; an empty one is not set.
+    /// Returns a path, with the home folder in place of a leading `~` or `~user`. Returns `None` if the key is not set
+    /// or empty.
     ///
     /// # Errors
     ///
-    /// As [`get`](Config::get), and when the user does not exist.
+    /// Fails as [`get`](Config::get) does, and if the user does not exist.
     pub fn file(&self, key: &Key) -> Result<Option<PathBuf>, Error> {
         match self.get_opt(key)? {
             Some(path) if !path.is_empty() => {
@@ -116,7 +117,7 @@ fn ungrouped(number: &str) -> String {
     number.char_indices().filter(|(at, c)| *c != '_' || !groups(*at)).map(|(_, c)| c).collect()
 }
 
-/// Returns what a value of a type of number has to be.
+/// Describes the values of a numeric type.
 fn number<T>() -> Option<&'static str> {
     let name = std::any::type_name::<T>();
     match name.bytes().next().filter(|_| name[1..].bytes().all(|digit| digit.is_ascii_digit()))? {

@@ -1,4 +1,4 @@
-//! Keys that are not declared: in the file, where they are typing errors, and in the program itself.
+//! Undeclared keys: misspelled ones in the file, and forgotten ones in the program.
 
 use std::collections::BTreeSet;
 
@@ -9,26 +9,26 @@ use crate::text::suggestion::suggest;
 
 impl Config {
     /// Returns the keys of the section and of the overrides that the program does not declare and no other value
-    /// refers to, each with the declared name that is spelled most alike.
+    /// refers to, each with the most similar declared name.
     ///
-    /// Keys of `[DEFAULT]` may be meant for other programs.
+    /// Keys of `[DEFAULT]` are omitted, since they may belong to other programs.
     pub(crate) fn unknown(&self) -> Vec<(String, Option<&'static str>)> {
-        let known = self.known.as_deref().unwrap_or_default();
-        let referred = self.referred(known);
-        let is_known = |key: &str| {
-            key == FORMAT || known.iter().flat_map(Key::names).any(|name| name.eq_ignore_ascii_case(key))
+        let declared = self.declared.as_deref().unwrap_or_default();
+        let referred = self.referred(declared);
+        let is_declared = |key: &str| {
+            key == FORMAT || declared.iter().flat_map(Key::names).any(|name| name.eq_ignore_ascii_case(key))
         };
         let keys: BTreeSet<&String> = self.values.keys().chain(self.set.keys()).collect();
         keys.into_iter()
-            .filter(|key| !is_known(key) && !referred.contains(*key))
-            .map(|key| (key.clone(), suggest(key, known.iter().flat_map(Key::names))))
+            .filter(|key| !is_declared(key) && !referred.contains(*key))
+            .map(|key| (key.clone(), suggest(key, declared.iter().flat_map(Key::names))))
             .collect()
     }
 
     /// Returns the names that any value or default refers to.
-    fn referred(&self, known: &[Key]) -> BTreeSet<String> {
+    fn referred(&self, declared: &[Key]) -> BTreeSet<String> {
         let values = self.places().into_iter().flat_map(|place| place.values()).map(String::as_str);
-        let defaults = known.iter().filter_map(|key| match key.value {
+        let defaults = declared.iter().filter_map(|key| match key.value {
             Presence::Default(default) => Some(default),
             Presence::Optional | Presence::Required => None,
         });
@@ -38,17 +38,18 @@ impl Config {
         in_file.chain(in_program).collect()
     }
 
-    /// Returns the key as the program has declared it, which may be with another default.
+    /// Returns the key as the program has declared it, possibly with another default.
     pub(super) fn declared(&self, key: &Key) -> Key {
-        let known = self.known.as_deref().unwrap_or_default();
-        known.iter().find(|known| known.name == key.name).copied().unwrap_or(*key)
+        let all = self.declared.as_deref().unwrap_or_default();
+        all.iter().find(|declared| declared.name == key.name).copied().unwrap_or(*key)
     }
 
-    /// A key that is read but not declared would be missing in the sample file, and warned about where it is set.
+    /// Panics in a debug build if the program reads a key that it has not declared. The sample file would lack such a
+    /// key, and a file with the key would cause a warning.
     pub(super) fn check_declared(&self, key: &Key) {
-        let declared =
-            self.known.as_ref().is_none_or(|known| known.iter().any(|known| known.name == key.name));
-        debug_assert!(declared, "key `{}` is read but not declared with `Program::keys`", key.name);
+        let all = self.declared.as_ref();
+        let is_declared = all.is_none_or(|all| all.iter().any(|declared| declared.name == key.name));
+        debug_assert!(is_declared, "key `{}` is read but not declared with `Program::keys`", key.name);
     }
 }
 

@@ -46,7 +46,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`execute_typed`](Connection::execute_typed).
+    /// Fails as [`execute_typed`](Connection::execute_typed) does.
     pub fn query_typed(&mut self, statement: &str, values: &Values<'_>) -> Result<Vec<Row>, Error> {
         let result = self.pooled.client.query_typed(statement, values);
         result.map_err(|error| self.failed(statement, error))
@@ -56,7 +56,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`execute_typed`](Connection::execute_typed), and when there is no row or more than one.
+    /// Fails as [`execute_typed`](Connection::execute_typed) does, and if there is no row or more than one.
     pub fn query_typed_one(&mut self, statement: &str, values: &Values<'_>) -> Result<Row, Error> {
         let result = self.pooled.client.query_typed_one(statement, values);
         result.map_err(|error| self.failed(statement, error))
@@ -66,7 +66,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`execute_typed`](Connection::execute_typed), and when there is more than one row.
+    /// Fails as [`execute_typed`](Connection::execute_typed) does, and if there is more than one row.
     pub fn query_typed_opt(&mut self, statement: &str, values: &Values<'_>) -> Result<Option<Row>, Error> {
         let result = self.pooled.client.query_typed_opt(statement, values);
         result.map_err(|error| self.failed(statement, error))
@@ -76,7 +76,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`execute_typed`](Connection::execute_typed).
+    /// Fails as [`execute_typed`](Connection::execute_typed) does.
     pub fn batch_execute(&mut self, statements: &str) -> Result<(), Error> {
         let result = self.pooled.client.batch_execute(statements);
         result.map_err(|error| self.failed(statements, error))
@@ -86,7 +86,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the server does not respond or the connection is broken. The connection is closed then.
+    /// Fails if the server does not respond or the connection is broken. The connection is closed then.
     pub fn check(&mut self) -> Result<(), Error> {
         let answer = self.pooled.check();
         answer.map_err(|error| Error::failed(self.label.to_string()).caused_by(error))

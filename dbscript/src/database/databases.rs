@@ -128,7 +128,7 @@ impl Databases {
         self.channels = saved.channels;
     }
 
-    /// Closes all connections if a hook that has set them up was removed.
+    /// Closes all connections if the hook that has set them up was removed.
     pub(crate) fn replaced(&mut self, before: &SavedDatabases) {
         if before.hook.is_some() && self.hook.is_none() {
             self.reset();
@@ -137,8 +137,8 @@ impl Databases {
 
     /// Sets a function that sets up every new connection. Skytools: `connection_hook`.
     ///
-    /// `hook` gets the name of the database and the connection. [`get`](Databases::get) returns its error. Settings of
-    /// the session get lost behind a pooler in transaction mode.
+    /// `hook` gets the name of the database and the connection. [`get`](Databases::get) returns the hook's error.
+    /// Settings of the session are lost behind a pooler in transaction mode.
     pub fn set_connection_hook(
         &mut self,
         hook: impl Fn(&str, &mut Client) -> Result<(), BoxError> + Send + Sync + 'static,
@@ -212,7 +212,7 @@ impl Databases {
         }
     }
 
-    /// Sets the time after which a connection over TCP fails when the server's machine has stopped responding, unless
+    /// Sets the time after which a connection over TCP fails if the server's machine has stopped responding, unless
     /// the connection string sets `tcp_user_timeout` or the keepalive parameters. Defaults to 10 seconds.
     pub fn set_dead_peer_timeout(&mut self, timeout: Duration) {
         if self.dead_peer_timeout.replace(timeout) != Some(timeout) {
@@ -220,8 +220,8 @@ impl Databases {
         }
     }
 
-    /// Sets the search path of every connection to `pg_catalog`, whatever the role, the database and the connection
-    /// string set. For programs that run no statements of users.
+    /// Sets the search path of every connection to `pg_catalog`, in place of the setting of the role, the database or
+    /// the connection string. Suits programs that run no statements of users.
     ///
     /// A pooler may refuse the start option. Then the connection is opened without it and checked as by
     /// [`check_search_path`](Databases::check_search_path).
@@ -247,7 +247,7 @@ impl Databases {
     ///
     /// # Errors
     ///
-    /// When the connection is already in use, when the name has no connection string or an invalid one, and when the
+    /// Fails if the connection is already in use, if the name has no connection string or an invalid one, and if the
     /// server refuses the connection. The message names database, host, port and user.
     pub fn get(&mut self, name: &str) -> Result<Connection, Error> {
         let pool = self.pool(name)?;
@@ -269,7 +269,7 @@ impl Databases {
     ///
     /// # Errors
     ///
-    /// When the connection string is invalid, or its service is not defined. The message omits its values.
+    /// Fails if the connection string is invalid, or its service is not defined. The message omits its values.
     pub fn check(conninfo: &str) -> Result<(), Error> {
         conninfo::parse(conninfo, variable).map(|_| ())
     }

@@ -20,7 +20,7 @@ use crate::database::connect::{self, Opened};
 use crate::database::conninfo::Target;
 use crate::error::{BoxError, Error, describe, sqlstate};
 
-/// How often a listener checks whether it is still wanted.
+/// The interval at which a listener checks whether it is still needed.
 const POLL: Duration = Duration::from_secs(1);
 /// After this time without a notification, the listener checks the connection: a proxy may have dropped it silently.
 const CHECK_AFTER: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ const BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(500), RESET_
 /// A connection that lasts for this time resets the delays.
 const RESET_AFTER: Duration = Duration::from_secs(60);
 
-/// A setting that a session has if the server started it for this connection. Behind a pooler it is missing.
+/// A setting that a session has if the server started the session for this connection. A pooler's session lacks it.
 pub(crate) const MARK: &str = "dbscript.listener";
 
 /// The channels to listen on, by the name of their database.
@@ -39,14 +39,14 @@ pub(crate) type Channels = BTreeMap<String, BTreeSet<String>>;
 pub(crate) type OpenConnection = Box<dyn Fn() -> Result<Opened, BoxError> + Send>;
 
 /// Turns off `idle_session_timeout`. Servers before 14 do not have it.
-const STAY: &str = "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings \
+const NO_IDLE_TIMEOUT: &str = "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings \
      where name = 'idle_session_timeout'";
 
 /// Opens a connection for a listener.
 ///
 /// # Errors
 ///
-/// When the server refuses the connection, and when a pooler is in between ([`Pooler`]).
+/// Fails if the server refuses the connection, and if a pooler is in between ([`Pooler`]).
 pub(crate) fn connect(mut target: Target) -> Result<Opened, Error> {
     let given = target.common.get_options().unwrap_or_default();
     let options = format!("{given} -c {MARK}=1 -c search_path=pg_catalog");
@@ -64,7 +64,7 @@ pub(crate) fn connect(mut target: Target) -> Result<Opened, Error> {
     if marked.map_err(failed)?.get::<_, Option<&str>>(0) != Some("1") {
         return Err(pooler());
     }
-    client.batch_execute(STAY).map_err(failed)?;
+    client.batch_execute(NO_IDLE_TIMEOUT).map_err(failed)?;
     Ok(opened)
 }
 

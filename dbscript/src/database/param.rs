@@ -1,4 +1,4 @@
-//! Values of statements, each with the type that the statement has for it.
+//! Values of statements, each with its SQL type.
 //!
 //! ```no_run
 //! use dbscript::param::{int8, text};
@@ -15,7 +15,7 @@ use postgres::types::Type;
 /// A value and its type.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// The values of a statement that takes none.
+/// The values of a statement without parameters.
 pub const NO_PARAMS: &[Param<'static>] = &[];
 
 macro_rules! params {

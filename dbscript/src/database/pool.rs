@@ -54,7 +54,7 @@ impl PoolOfOne {
         self.label.clone()
     }
 
-    /// Returns whether the pool is empty, so that a connection has to be [put](PoolOfOne::put) into it.
+    /// Returns true if the pool is empty, so that a connection must be [put](PoolOfOne::put) into it.
     pub(crate) fn is_empty(&self) -> bool {
         self.pool.state().connections == 0
     }

@@ -1,4 +1,4 @@
-//! Which errors a config file means by a name.
+//! Patterns of errors, which a config file names.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,7 +7,7 @@ use crate::error::state_class::{is_of_python_class, is_python_class};
 use crate::error::{is_connection_error, sqlstate};
 
 /// A pattern of errors, as `exception_quiet` lists them: `ALL`, an SQLSTATE such as `40P01`, a class of SQLSTATEs such
-/// as `40`, or a class of Python's database interface, which files of old programs name.
+/// as `40`, or a class of Python's database interface, as in config files of Skytools.
 ///
 /// Python's classes are `Error` and `DatabaseError` (every error of a database), `OperationalError`,
 /// `InterfaceError`, `IntegrityError`, `DataError`, `ProgrammingError`, `InternalError`, `NotSupportedError`,
@@ -26,7 +26,7 @@ impl ErrorPattern {
         ErrorPattern(name.trim().to_owned())
     }
 
-    /// Returns whether an error or one of its causes matches.
+    /// Returns true if an error or one of its causes matches.
     pub fn matches(&self, error: &(dyn StdError + 'static)) -> bool {
         let name = self.0.as_str();
         let state = sqlstate(error).map(|state| state.code());
@@ -35,7 +35,7 @@ impl ErrorPattern {
         any || (broken && BROKEN.contains(&name)) || state.is_some_and(|state| self.has(state))
     }
 
-    /// Returns whether any error can match.
+    /// Returns true if any error can match.
     pub fn is_known(&self) -> bool {
         let name = self.0.as_str();
         let is_state = name.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());

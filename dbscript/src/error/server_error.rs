@@ -1,4 +1,4 @@
-//! What an error of a server says, and how much of it a log shows.
+//! The text of a server's error: in full, and for a log (DESIGN.md, D84).
 
 use std::fmt::Write;
 
@@ -8,20 +8,20 @@ use crate::data_error::without_values;
 use crate::error::state_class::StateClass;
 use crate::error::state_class::expired_setting;
 
-/// Files of the server by which functions in PL/pgSQL, PL/Python, PL/Perl and PL/Tcl raise errors.
+/// The source files of the server that report errors of functions in PL/pgSQL, PL/Python, PL/Perl and PL/Tcl.
 const OF_LANGUAGES: [&str; 4] = ["pl_exec.c", "plpy_", "plperl", "pltcl"];
 /// The schemas whose functions raise details and hints without data.
 const OWN_SCHEMAS: [&str; 3] = ["pgq", "pgq_ext", "pgq_coop"];
-/// Longer texts of a server are cut in a log, in characters.
+/// The longest text of a server that a log shows, in characters.
 const SHOWN: usize = 1000;
 
-/// Renders an error with all that it says.
+/// Renders an error with message, detail and hint.
 pub(crate) fn in_full(error: &DbError) -> String {
     render(error, error.message(), error.detail(), error.hint())
 }
 
-/// Renders an error without what it says of rows, and without the rest of long texts. A function may raise any
-/// SQLSTATE; its message is shown, its detail and hint are not.
+/// Renders an error without the data of rows, and cuts long texts. A function may raise any SQLSTATE, so the message of
+/// such an error is shown, but not its detail and hint.
 pub(crate) fn for_log(error: &DbError) -> String {
     let is_trusted = !is_raised(error.file()) || is_own(error.where_());
     let detail = error.detail().filter(|_| is_trusted && StateClass::PublicDetail.contains(error.code()));
@@ -33,13 +33,13 @@ pub(crate) fn for_log(error: &DbError) -> String {
     render(error, &shortened(&message), detail.map(shortened).as_deref(), hint.map(shortened).as_deref())
 }
 
-/// Checks by the server's source file whether a function raised an error.
+/// Returns true if a function raised the error, as the server's source file shows.
 fn is_raised(file: Option<&str>) -> bool {
     file.is_some_and(|file| OF_LANGUAGES.iter().any(|of_language| file.starts_with(of_language)))
 }
 
-/// Checks whether the innermost function of an error's context is in a schema of the queues:
-/// `PL/pgSQL function pgq.ticker(text) line 5 at RAISE`, in the server's language.
+/// Returns true if the innermost function of an error's context is in one of [`OWN_SCHEMAS`]. The context is a text
+/// such as `PL/pgSQL function pgq.ticker(text) line 5 at RAISE`, in the server's language.
 fn is_own(context: Option<&str>) -> bool {
     let function = context.and_then(|context| context.lines().next()?.split_once('('));
     let name = function.and_then(|(before, _)| before.split_whitespace().next_back());

@@ -1,4 +1,4 @@
-//! The one table of what the project makes of SQLSTATEs.
+//! The project's only table of SQLSTATEs and their classes.
 
 use postgres::error::SqlState;
 
@@ -6,7 +6,7 @@ use self::StateClass::{
     Connection, Data, Internal, Limit, PublicDetail, Refusal, Server, Transient, Undefined, Value,
 };
 
-/// A group of SQLSTATEs which the project treats alike.
+/// A group of SQLSTATEs that the project treats alike.
 ///
 /// ```
 /// use dbscript::StateClass;
@@ -22,13 +22,13 @@ pub enum StateClass {
     Connection,
     /// The server refuses the user or the protocol.
     Refusal,
-    /// Time heals the error: wrong state (a standby), rollback, resources, object in use, operator, system.
+    /// A retry may succeed: wrong state (a standby), rollback, resources, object in use, operator, system.
     Transient,
     /// Every statement on the server would fail: connection, read-only, resources, shutdown, system.
     Server,
     /// The server reports an error of its own code or files.
     Internal,
-    /// The data of a row is at fault, or a constraint on it.
+    /// The data of a row is invalid or violates a constraint.
     Data,
     /// The message quotes a value of a row.
     Value,
@@ -83,18 +83,18 @@ const TABLE: [Row; 35] = [
 ];
 
 impl StateClass {
-    /// Returns whether an SQLSTATE belongs to the class.
+    /// Returns true if an SQLSTATE belongs to the class.
     pub fn contains(self, state: &SqlState) -> bool {
         rows(state.code()).any(|Row(_, _, classes)| classes.contains(&self))
     }
 }
 
-/// Returns whether an SQLSTATE belongs to a class of Python's database interface.
+/// Returns true if an SQLSTATE belongs to a class of Python's database interface.
 pub(crate) fn is_of_python_class(state: &str, class: &str) -> bool {
     rows(state).any(|Row(_, python, _)| *python == class)
 }
 
-/// Returns whether Python's database interface has a class of a name that SQLSTATEs belong to.
+/// Returns true if Python's database interface has a class of this name with SQLSTATEs.
 pub(crate) fn is_python_class(class: &str) -> bool {
     TABLE.iter().any(|Row(_, python, _)| *python == class)
 }
@@ -103,8 +103,8 @@ fn rows(state: &str) -> impl Iterator<Item = &'static Row> {
     TABLE.iter().filter(move |Row(prefix, ..)| state.starts_with(prefix))
 }
 
-/// Returns the setting whose time is over. The SQLSTATEs of statements and of locks have other reasons too, which only
-/// the message distinguishes.
+/// Returns the setting whose time limit has passed. The SQLSTATEs of cancelled statements and of locks have other
+/// reasons too, which only the message distinguishes.
 pub(crate) fn expired_setting(state: &str, message: &str) -> Option<&'static str> {
     match state {
         "57014" if message.ends_with("statement timeout") => Some("statement_timeout"),

@@ -15,12 +15,12 @@ impl TlsFailure {
         TlsFailure(why)
     }
 
-    /// Returns whether an error of the driver is a handshake that failed.
+    /// Returns true if an error of the driver is a failed handshake.
     pub(crate) fn is_handshake(error: &(dyn StdError + 'static)) -> bool {
         error.is::<TlsFailure>() || error.source().is_some_and(<dyn StdError>::is::<TlsFailure>)
     }
 
-    /// Returns whether a failure of encryption caused an error of the driver, in the handshake or, as an I/O error,
+    /// Returns true if a failure of encryption caused an error of the driver, in the handshake or, as an I/O error,
     /// after it.
     pub(crate) fn is_behind(error: &(dyn StdError + 'static)) -> bool {
         let packed = |error: &(dyn StdError + 'static)| {

@@ -8,11 +8,11 @@ pub(super) struct Identity {
     pub(super) job_name: String,
     pub(super) service_name: String,
     pub(super) hostname: String,
-    /// The host's address, or `0.0.0.0` where its name does not resolve.
+    /// The host's address, or `0.0.0.0` if the host's name does not resolve.
     pub(super) hostaddr: String,
 }
 
-/// Whether the host's address is resolved, which may take a while.
+/// The lookup of the host's address, which may take time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HostAddress {
     Resolved,
@@ -29,7 +29,7 @@ impl Identity {
     }
 }
 
-/// Returns the host's address, if it is to be resolved and has one.
+/// Returns the host's address, if the settings require the lookup and it finds one.
 fn resolved(address: HostAddress, hostname: &str) -> Option<String> {
     if address == HostAddress::IfShown {
         return None;

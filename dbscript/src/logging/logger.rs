@@ -21,10 +21,10 @@ use crate::text::printable::one_line;
 pub(super) struct Logger {
     identity: Identity,
     started: Instant,
-    /// Sorted, the innermost first.
+    /// The loggers, the innermost first.
     loggers: Vec<NamedLogger>,
     outputs: Vec<Output>,
-    /// Without duplicates, so that a message is rendered once for all handlers with the same layout.
+    /// The layouts, without duplicates, so that a message is rendered once for all handlers with the same layout.
     layouts: Vec<Layout>,
     /// Shows the warnings and errors that no other handler receives.
     last_resort: StreamHandler,
@@ -35,7 +35,7 @@ pub(super) struct NamedLogger {
     pub(super) scope: Scope,
     /// The level, or `None` for that of the next outer logger.
     pub(super) level: Option<LevelFilter>,
-    /// Whether the outer loggers receive the message too.
+    /// True if the outer loggers receive the message too.
     pub(super) propagate: bool,
     /// Indices as [`Logger::add`] returns them.
     pub(super) outputs: Vec<usize>,

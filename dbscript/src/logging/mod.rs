@@ -46,7 +46,7 @@ pub(crate) use settings::{
     FORMAT_KEYS, LOG_COUNT, LOG_FORMAT, LOG_SIZE, LOGFILE, LogSettings, SKYLOG_LOCATIONS, USE_SKYLOG,
 };
 
-/// Libraries that log much. Below the level trace, only their warnings and errors are logged.
+/// Libraries with many messages. Below the level trace, only their warnings and errors are logged.
 const QUIETED: [&str; 4] = ["postgres", "tokio_postgres", "r2d2", "rustls"];
 
 /// The log target for the parameters of statements, which contain data of rows. Logged only when a skylog file names
@@ -57,8 +57,8 @@ const PARAMETERS: &str = "tokio_postgres::query";
 ///
 /// # Errors
 ///
-/// When a log file cannot be written or another logger is in place; a usage error when the skylog file is
-/// missing or broken.
+/// Fails if a log file cannot be written or another logger is in place; a usage error if the skylog file is missing or
+/// broken.
 pub(crate) fn init(settings: &LogSettings, level: LevelFilter, daemon: bool) -> Result<(), Error> {
     let skylog = settings.skylog_file(!daemon && std::io::stdout().is_terminal())?;
     let mut logger = Logger::new(settings.identity(if skylog.is_some() {
@@ -87,7 +87,7 @@ pub(crate) fn init(settings: &LogSettings, level: LevelFilter, daemon: bool) -> 
 ///
 /// # Errors
 ///
-/// When another logger is in place.
+/// Fails if another logger is in place.
 pub(crate) fn init_console(settings: &LogSettings, level: LevelFilter) -> Result<(), Error> {
     let mut logger = Logger::new(settings.identity(HostAddress::IfShown));
     logger.add_to_root(Box::new(StreamHandler::stderr()), settings.console.at(level));

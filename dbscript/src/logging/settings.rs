@@ -119,11 +119,11 @@ impl LogSettings {
         Identity::of(&self.job_name, &self.service_name, address)
     }
 
-    /// Returns the path of the skylog file, or `None` when it is not to be used.
+    /// Returns the path of the skylog file, or `None` if the settings do not use one.
     ///
     /// # Errors
     ///
-    /// A usage error that lists the locations when there is no file at any of them.
+    /// A usage error that lists the locations if there is no file at any of them.
     pub(super) fn skylog_file(&self, is_terminal: bool) -> Result<Option<PathBuf>, Error> {
         match self.skylog {
             UseSkylog::Never => return Ok(None),
@@ -152,7 +152,7 @@ fn use_skylog(config: &Config, key: &Key) -> Result<UseSkylog, Error> {
         "0" => Ok(UseSkylog::Never),
         "1" => Ok(UseSkylog::InBackground),
         "2" => Ok(UseSkylog::Always),
-        other => Err(config.wanted(key, other, "0, 1 or 2")),
+        other => Err(config.must_be(key, other, "0, 1 or 2")),
     }
 }
 
@@ -174,7 +174,7 @@ impl Layouts {
         match config.get(&format_key)?.as_str() {
             "text" => {}
             "json" => return Ok(Layouts { normal: Layout::Json, verbose: Layout::Json }),
-            other => return Err(config.wanted(&format_key, other, "text or json")),
+            other => return Err(config.must_be(&format_key, other, "text or json")),
         }
         let mut values = Vec::new();
         for key in keys {

@@ -9,10 +9,20 @@ use crate::error::{BoxError, Error};
 use crate::process::die_by_signal::die_by_signal;
 use crate::text::printable::printable;
 
-/// Whether the program waits for an answer.
+/// True while the program waits for an answer.
 static ASKING: AtomicBool = AtomicBool::new(false);
 
-/// Asks for confirmation of an action on the terminal: `ACTION? [y/N]`. Returns without asking when `forced`.
+/// The consent to an action that [`confirm`] confirms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// The person at the terminal must consent.
+    Required,
+    /// A switch such as `--force` has given it.
+    Given,
+}
+
+/// Asks for confirmation of an action on the terminal: `ACTION? [y/N]`. Returns without asking when consent is
+/// [given](Consent::Given).
 ///
 /// `y` and `yes` confirm. Ctrl-C ends the program with exit status 1. The action is escaped as [`printable`] does.
 /// Call this from a [`Job::once`](crate::Job::once), with no transaction open.
@@ -21,8 +31,8 @@ static ASKING: AtomicBool = AtomicBool::new(false);
 ///
 /// When the answer is another one or the input ends. A usage error when standard input or standard error is no
 /// terminal.
-pub fn confirm(action: &str, forced: bool) -> Result<(), BoxError> {
-    if forced {
+pub fn confirm(action: &str, consent: Consent) -> Result<(), BoxError> {
+    if consent == Consent::Given {
         return Ok(());
     }
     let action = printable(action);

@@ -25,7 +25,7 @@ impl Readiness {
         let _ = self.0.write_all(UP.as_bytes());
     }
 
-    /// Reports why the child has failed, by a usage error or another one; the parent exits with that error.
+    /// Reports the reason of the child's failure, and `usage` for a usage error. The parent exits with that error.
     pub(crate) fn failed(mut self, usage: bool, reason: &str) {
         let kind = if usage { USAGE } else { "" };
         let _ = self.0.write_all(format!("{kind}{reason}").as_bytes());

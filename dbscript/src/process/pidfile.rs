@@ -20,10 +20,10 @@ const START_PRECISION: Duration = Duration::from_secs(2);
 /// The bit of a mode by which everybody may write.
 const WORLD_WRITABLE: u32 = 0o002;
 
-/// The first process of a system, and of a container, whose pidfile may be seen from outside.
+/// The id of the first process of a system or a container. The pidfile of a container may be visible outside of it.
 const INIT: i32 = 1;
 
-/// How often and how long to wait for an owner that holds the lock and has not written its id yet.
+/// The number and the length of the waits for an owner that holds the lock and has not written its id yet.
 const WAITS: u32 = 20;
 const WAIT: Duration = Duration::from_millis(10);
 
@@ -40,7 +40,7 @@ impl Pidfile {
     ///
     /// # Errors
     ///
-    /// When another process holds the file, with that process's id, and when the file cannot be written.
+    /// Fails if another process holds the file, with that process's id, and if the file cannot be written.
     pub(crate) fn acquire(path: &Path) -> Result<Pidfile, Error> {
         let mut waits = 0;
         loop {
@@ -92,7 +92,8 @@ impl Pidfile {
         &self.path
     }
 
-    /// Returns a function that removes the file if it is still this one, for a process that exits without dropping it.
+    /// Returns a function that removes the file if the path still refers to it. A process that exits without dropping
+    /// the pidfile calls the function.
     pub(crate) fn remover(&self) -> impl Fn() + Send + use<> {
         let (path, held) = (self.path.clone(), self.file.metadata().ok());
         move || {
@@ -182,12 +183,12 @@ fn regular(metadata: Metadata) -> std::io::Result<Metadata> {
     if metadata.is_file() { Ok(metadata) } else { Err(std::io::Error::other("not a regular file")) }
 }
 
-/// Returns whether an error is a refusal of [`files::open_trusted`] and not an error of the system.
+/// Returns true if an error is a refusal of [`files::open_trusted`] and not an error of the system.
 fn is_refusal(error: &std::io::Error) -> bool {
     error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
-/// Returns the user of a process; root for a process that has changed its rights.
+/// Returns the user of a process, or root for a process that has changed its rights.
 fn user(pid: i32) -> Option<u32> {
     fs::metadata(format!("/proc/{pid}")).ok().map(|process| process.uid())
 }
@@ -199,12 +200,12 @@ fn read_pid(file: &mut File) -> Option<i32> {
     text.lines().next()?.trim().parse().ok().filter(|pid| *pid > 0)
 }
 
-/// Returns whether an id is that of this process. In a container, a restarted program often has its former id.
+/// Returns true if an id is that of this process. In a container, a restarted program often has its former id.
 fn is_own(pid: i32) -> bool {
     u32::try_from(pid).is_ok_and(|pid| pid == std::process::id())
 }
 
-/// Returns whether a process is alive and has written the file. A process that started later only has the same id.
+/// Returns true if a process is alive and has written the file. A process that started later only has the same id.
 fn is_owner(pid: i32, file: &File) -> bool {
     let there = !matches!(kill(Pid::from_raw(pid), None), Err(Errno::ESRCH));
     // An ended process stays visible until its parent has read its exit status.
@@ -218,7 +219,7 @@ fn is_owner(pid: i32, file: &File) -> bool {
     alive && !younger
 }
 
-/// Returns when a process started, if the system reports it.
+/// Returns the start time of a process, if the system reports it.
 fn started(pid: i32) -> Option<SystemTime> {
     let ticks: u64 = stat(pid)?.split(' ').nth(19)?.parse().ok()?;
     let per_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
@@ -236,7 +237,7 @@ fn stat(pid: i32) -> Option<String> {
     stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
 }
 
-/// Returns whether a process holds the lock on a file, if the system reports it.
+/// Returns true if a process holds the lock on a file, or `None` if the system does not report it.
 fn is_holder(pid: i32, file: &File) -> Option<bool> {
     let held = file.metadata().ok()?;
     let has_lock = |number: &std::ffi::OsStr| {

@@ -57,12 +57,13 @@ impl Extra {
 }
 
 impl Switches {
-    /// Returns whether a switch that the program added was given.
+    /// Returns true if a switch that the program added was given.
     pub fn has(&self, name: &str) -> bool {
         self.given.try_get_one::<bool>(name).ok().flatten().is_some_and(|given| *given)
     }
 
-    /// Returns the value of an option that the program added, or `None` when it was not given. The last one counts.
+    /// Returns the value of an option that the program added, or `None` if the option was not given. If it was given
+    /// several times, the last value counts.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.given.try_get_one::<String>(name).ok().flatten().map(String::as_str)
     }
@@ -215,7 +216,7 @@ fn flag(name: &'static str, doc: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).overrides_with(name).help(doc)
 }
 
-/// The outcome of a command line that does not run the program.
+/// The result of a command line that does not run the program.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u8,

@@ -48,8 +48,8 @@ impl Command {
         Command { name, arguments, doc, switches: &[], details: &[] }
     }
 
-    /// Sets the program's own switches and options that the command accepts. Defaults to none. Any other one of them
-    /// is a usage error.
+    /// Sets the program's own switches and options that the command accepts. Defaults to none. With this command, any
+    /// other of the program's own switches is a usage error.
     pub const fn takes(mut self, switches: &'static [&'static str]) -> Command {
         self.switches = switches;
         self
@@ -66,7 +66,7 @@ impl Command {
         self.name
     }
 
-    /// Returns whether the explained words are exit statuses.
+    /// Returns true if the explained words are exit statuses.
     pub(crate) fn has_own_statuses(&self) -> bool {
         !self.details.is_empty() && self.details.iter().all(|(word, _)| word.parse::<u8>().is_ok())
     }

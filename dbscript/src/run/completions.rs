@@ -1,7 +1,7 @@
-//! What shells need to complete the command line.
+//! Completion scripts for shells.
 //!
-//! clap's own scripts expect the command first, but the config file stands before it: for programs with commands, a
-//! few lines behind those of bash and fish mend that.
+//! clap's scripts expect the command as the first argument, but the config file precedes it. For programs with
+//! commands, a few lines after clap's scripts for bash and fish correct the order.
 
 use std::io::{self, Write};
 
@@ -13,7 +13,7 @@ use crate::run::args;
 use crate::run::command::Command;
 use crate::run::description::Description;
 
-/// Writes what a shell needs to complete the command line.
+/// Writes the completion script for a shell.
 pub(crate) fn write(description: &Description, shell: Shell, to: &mut impl Write) -> io::Result<()> {
     let (name, commands) = (description.name(), &*description.commands);
     let mut parser = parser(description, shell);
@@ -38,7 +38,7 @@ fn bash(name: &str, parser: &clap::Command) -> String {
         .replace("PROGRAM", name)
 }
 
-/// Adds the order of words, and what clap leaves out for fish: the words that commands take.
+/// Corrects the order of words, and adds the words that commands accept, which clap omits for fish.
 fn fish(name: &str, script: &str, commands: &[Command]) -> String {
     let function = format!("__fish_{}", name.replace('-', "_"));
     let only_with_config = format!("{function}_at 1\" -a ");
@@ -58,14 +58,14 @@ fn fish(name: &str, script: &str, commands: &[Command]) -> String {
     script
 }
 
-/// Returns the parser with every command and what it takes.
+/// Returns the parser with every command, its arguments and its switches.
 fn parser(description: &Description, shell: Shell) -> clap::Command {
     if description.commands.is_empty() {
         return description.parser();
     }
     let mut parser = args::complete(description.described(), &description.switches, None);
     if shell == Shell::Bash {
-        // clap's script offers free text as its own completion.
+        // clap's script would complete free text to itself.
         parser = parser.mut_args(|arg| match arg.get_value_hint() {
             ValueHint::Other => arg.value_parser(PossibleValuesParser::new([""; 0])),
             _ => arg,
@@ -79,8 +79,8 @@ fn parser(description: &Description, shell: Shell) -> clap::Command {
     with_commands(parser, &description.commands, &added)
 }
 
-/// Adds commands with their arguments and switches, each a command of the parser's own, which is how clap's scripts
-/// know them. The program itself takes them as plain arguments, before and behind which switches may stand.
+/// Adds each command as a subcommand with its arguments and switches, since clap's scripts complete only subcommands.
+/// The program itself parses commands as plain arguments, so that switches may precede and follow them.
 fn with_commands(parser: clap::Command, commands: &[Command], added: &[&'static str]) -> clap::Command {
     let parser = parser.mut_args(|arg| {
         let is_common = !added.contains(&arg.get_id().as_str());

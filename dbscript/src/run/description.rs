@@ -1,4 +1,4 @@
-//! A plain description of a program: what the command line, the manual page and the sample file are made of.
+//! The description of a program, from which the command line, the manual page and the sample file are made.
 
 use crate::config::Config;
 use crate::config::key::{Key, Presence};
@@ -7,7 +7,7 @@ use crate::run::args::{self, Extra};
 use crate::run::command::{self, Command};
 use crate::run::settings::{JOB_NAME, common_keys};
 
-/// What a [`Program`](crate::Program) is called, reads and accepts.
+/// The name of a [`Program`](crate::Program), the keys that it reads, and the switches and commands that it accepts.
 pub(crate) struct Description {
     pub(super) sections: Vec<&'static str>,
     pub(super) about: &'static str,
@@ -15,18 +15,18 @@ pub(crate) struct Description {
     pub(super) version: &'static str,
     pub(super) keys: Vec<Key>,
     pub(super) databases: Vec<Key>,
-    /// The databases that a file need not set.
+    /// The databases that a file may omit.
     pub(super) optional: Vec<&'static str>,
     pub(super) switches: Vec<Extra>,
     pub(super) arguments: Option<&'static str>,
     pub(super) commands: Vec<Command>,
-    /// Whether connections look up names without a schema in `pg_catalog` alone.
+    /// True if the search path of connections is `pg_catalog` alone.
     pub(super) is_pinned: bool,
     pub(super) quick_start: &'static [(&'static str, &'static str)],
 }
 
 impl Description {
-    /// Describes a program of which only the name is known.
+    /// Describes a program that has only a name.
     pub(super) fn new(service: &'static str) -> Description {
         Description {
             sections: vec![service],
@@ -55,7 +55,7 @@ impl Description {
         if self.about.is_empty() { parser } else { parser.about(self.about) }
     }
 
-    /// Returns what `--help` ends with.
+    /// Returns the end of `--help`: the list of commands and the program's own text.
     fn help_end(&self) -> String {
         match (&*self.commands, self.help_after) {
             ([], text) => text.to_owned(),
@@ -64,17 +64,17 @@ impl Description {
         }
     }
 
-    /// Returns the text that `--help` and the manual page end with.
+    /// Returns the program's own text at the end of `--help` and of the manual page.
     pub(crate) fn notes(&self) -> &'static str {
         self.help_after
     }
 
-    /// Returns the steps from nothing to a program that runs.
+    /// Returns the steps of the quick start in the manual page.
     pub(crate) fn steps(&self) -> &'static [(&'static str, &'static str)] {
         self.quick_start
     }
 
-    /// Returns whether a file has to set a key.
+    /// Returns true if a file must set a key.
     pub(crate) fn requires(&self, key: &Key) -> bool {
         key.value == Presence::Required && !self.optional.contains(&key.name())
     }
@@ -83,7 +83,7 @@ impl Description {
         self.sections[0]
     }
 
-    /// Returns the keys of databases that a file sets or has to set.
+    /// Returns the keys of databases that the file sets or must set.
     pub(crate) fn databases(&self, config: &Config) -> Result<Vec<Key>, Error> {
         let mut wanted = Vec::new();
         for key in &self.databases {
@@ -99,7 +99,7 @@ impl Description {
     pub(crate) fn all_keys(&self) -> Vec<Key> {
         let mut keys = vec![JOB_NAME];
         for key in self.databases.iter().chain(&self.keys).copied().chain(common_keys().copied()) {
-            if !keys.iter().any(|known| known.name == key.name) {
+            if !keys.iter().any(|present| present.name == key.name) {
                 keys.push(key);
             }
         }

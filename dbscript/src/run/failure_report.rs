@@ -1,4 +1,4 @@
-//! Failed rounds, and the level at which each is logged.
+//! Reports of failed rounds, each at its log level.
 
 use std::error::Error as StdError;
 use std::time::{Duration, Instant};

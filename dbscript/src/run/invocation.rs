@@ -24,12 +24,13 @@ use crate::run::description::Description;
 use crate::run::job::{Job, JobKind, Once};
 use crate::run::run_loop::RunLoop;
 use crate::run::script::{Context, Script};
-use crate::run::settings::{Fixed, Settings};
+use crate::run::settings::{ProcessSettings, ProgramSettings};
 use crate::run::{completions, man};
 
 /// Builds the job from the configuration.
 pub(crate) type Build = Box<dyn Fn(&Config, &Switches) -> Result<Job, BoxError>>;
 
+/// One run of a program.
 pub(crate) struct Run {
     description: Description,
     switches: Switches,
@@ -93,8 +94,8 @@ impl Run {
         Ok(config.declare(self.description.all_keys()))
     }
 
-    fn settings(&self, config: &Config) -> Result<Settings, Error> {
-        Settings::read(config, &self.description.keys, &self.description.databases(config)?)
+    fn settings(&self, config: &Config) -> Result<ProgramSettings, Error> {
+        ProgramSettings::read(config, &self.description.keys, &self.description.databases(config)?)
     }
 
     /// Sends a signal to the running process. A reload requires a valid config file, stopping does not.
@@ -102,7 +103,7 @@ impl Run {
         if signal == Signal::SIGHUP {
             self.settings(config)?;
         }
-        let pidfile = Settings::pidfile(config, &self.description.keys)?;
+        let pidfile = ProgramSettings::pidfile(config, &self.description.keys)?;
         logging::init_console(&LogSettings::default(), self.switches.level())?;
         let Some(path) = pidfile else {
             warn!("no pidfile in the config file, nothing to do");
@@ -120,7 +121,12 @@ impl Run {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn run_once(&self, config: &Config, settings: &Settings, once: Once) -> Result<ExitCode, BoxError> {
+    fn run_once(
+        &self,
+        config: &Config,
+        settings: &ProgramSettings,
+        once: Once,
+    ) -> Result<ExitCode, BoxError> {
         logging::init_console(&settings.log, self.switches.level())?;
         self.warn_of_unknown_keys(config, &mut BTreeSet::new());
         let control = Control::default();
@@ -141,7 +147,7 @@ impl Run {
     }
 
     /// Forks before it builds the job, whose threads and connections must belong to the child.
-    fn run_daemon(self, config: &Config, settings: &Settings) -> Result<(), BoxError> {
+    fn run_daemon(self, config: &Config, settings: &ProgramSettings) -> Result<(), BoxError> {
         let Some(path) = &settings.pidfile else {
             return Err(Error::usage("-d requires `pidfile` in the config file").into());
         };
@@ -163,7 +169,7 @@ impl Run {
     fn run_child(
         self,
         config: &Config,
-        settings: &Settings,
+        settings: &ProgramSettings,
         pidfile: &mut Pidfile,
         readiness: &mut Option<Readiness>,
     ) -> Result<(), BoxError> {
@@ -181,7 +187,7 @@ impl Run {
     fn run_loop(
         self,
         config: &Config,
-        settings: &Settings,
+        settings: &ProgramSettings,
         script: Box<dyn Script>,
         pidfile: Option<&mut Pidfile>,
         ready: impl FnOnce(),
@@ -190,16 +196,18 @@ impl Run {
         logging::init(&settings.log, self.switches.level(), self.switches.daemon())?;
         let mut warned = BTreeSet::new();
         self.warn_of_unknown_keys(config, &mut warned);
-        for kind in settings.pace.exception_quiet.iter().filter(|kind| !kind.is_known()) {
+        for kind in settings.loop_settings.exception_quiet.iter().filter(|kind| !kind.is_known()) {
             warn!("exception_quiet: unknown kind of error `{kind}` ({})", config.place());
         }
         take_over(pidfile, &control)?;
         let context = self.context(settings, control);
-        let run = RunLoop::new(&settings.job_name, script, settings.pace.clone(), context);
-        run.on_reload(self.reloader(settings.fixed(), warned)).managed_by(Systemd::new()).run(ready)
+        let run = RunLoop::new(&settings.job_name, script, settings.loop_settings.clone(), context);
+        run.on_reload(self.reloader(settings.process_settings(), warned))
+            .managed_by(Systemd::new())
+            .run(ready)
     }
 
-    fn context(&self, settings: &Settings, control: Control) -> Context {
+    fn context(&self, settings: &ProgramSettings, control: Control) -> Context {
         let mut databases = Databases::new(&settings.job_name, control.clone());
         settings.apply(&mut databases);
         if self.description.is_pinned {
@@ -222,11 +230,11 @@ impl Run {
         }
     }
 
-    /// Makes the function that reloads. `fixed` are the settings that a reload does not change, `warned` the unknown
-    /// keys that were logged.
+    /// Makes the function that reloads the configuration. `unchanged` are the settings that a reload does not change,
+    /// `warned` the unknown keys that were logged.
     fn reloader(
         self,
-        fixed: Fixed,
+        unchanged: ProcessSettings,
         mut warned: BTreeSet<String>,
     ) -> crate::run::run_loop::Reload<Box<dyn Script>> {
         Box::new(move |context| {
@@ -235,14 +243,14 @@ impl Run {
             let Job(JobKind::Loop(script)) = (self.build)(&config, &self.switches)? else {
                 return Err(Error::usage("the config file no longer describes a loop").into());
             };
-            if settings.fixed() != fixed {
+            if settings.process_settings() != unchanged {
                 warn!(
                     "changes of job_name, pidfile, logfile and the log settings take effect at the next start"
                 );
             }
             self.warn_of_unknown_keys(&config, &mut warned);
             settings.apply(context.databases());
-            Ok((script, settings.pace))
+            Ok((script, settings.loop_settings))
         })
     }
 }

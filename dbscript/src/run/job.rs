@@ -18,7 +18,7 @@ pub(crate) enum JobKind {
 /// A task that runs once.
 pub(crate) struct Once {
     pub(crate) work: OnceWork,
-    /// Whether the work handles signals itself.
+    /// True if the work handles signals itself.
     pub(crate) handles_signals: bool,
 }
 
@@ -38,7 +38,7 @@ impl Job {
         Job::once_with_status(move |cx| work(cx).map(|()| ExitCode::SUCCESS))
     }
 
-    /// Creates a job as [`Job::once`] does, whose work returns the program's exit status when it succeeds.
+    /// Creates a job as [`Job::once`] does, whose work returns the program's exit status if it succeeds.
     pub fn once_with_status(work: impl FnOnce(&mut Context) -> Result<ExitCode, BoxError> + 'static) -> Job {
         Job(JobKind::Once(Once { work: Box::new(work), handles_signals: false }))
     }

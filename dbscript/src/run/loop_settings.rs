@@ -1,10 +1,10 @@
-//! Settings of a loop: its pace, and the handling of failures.
+//! Settings of a loop: its delays, and the handling of failures.
 
 use std::time::Duration;
 
 use crate::error::pattern::ErrorPattern;
 
-/// Settings of a loop: its pace, and the handling of failures.
+/// Settings of a loop: its delays, and the handling of failures.
 ///
 /// ```
 /// let mut settings = dbscript::LoopSettings::default();
@@ -20,7 +20,7 @@ pub struct LoopSettings {
     pub exception_sleep: Duration,
     /// The errors that are logged as warnings during `exception_grace`. Defaults to none.
     pub exception_quiet: Vec<ErrorPattern>,
-    /// How long `exception_quiet` applies, counted from the first failed round. Defaults to 300 seconds.
+    /// The time for which `exception_quiet` applies, counted from the first failed round. Defaults to 300 seconds.
     pub exception_grace: Duration,
     /// The time without a failed round after which the next failed one counts as the first. Defaults to 900 seconds.
     pub exception_reset: Duration,

@@ -9,7 +9,7 @@ use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use crate::run::command::Command;
 use crate::run::description::Description;
 
-/// Writes a manual page in the format of `man`: what the command line takes, and what the config file takes.
+/// Writes a manual page in the format of `man`, with the command line and the keys of the config file.
 pub(crate) fn write_page(description: &Description, to: &mut impl Write) -> io::Result<()> {
     let mut parser = description.parser();
     parser.build();
@@ -39,7 +39,7 @@ fn version(command: &clap::Command) -> String {
     format!("{} {}", command.get_name(), command.get_version().unwrap_or_default())
 }
 
-/// Shows every switch with its value, then the config file and what follows it.
+/// Writes every switch with its value, then the config file and the arguments after it.
 fn synopsis(page: &mut Roff, parser: &clap::Command) {
     page.control("SH", ["SYNOPSIS"]);
     let mut line = vec![bold(parser.get_name())];
@@ -64,8 +64,8 @@ fn in_brackets(arg: &Arg) -> Vec<Inline> {
             false => parts.extend([roman(" "), italic(value_name(arg))]),
         }
     }
-    let comes_again = matches!(arg.get_action(), ArgAction::Append | ArgAction::Count);
-    parts.push(roman(if comes_again { "]..." } else { "]" }));
+    let is_repeatable = matches!(arg.get_action(), ArgAction::Append | ArgAction::Count);
+    parts.push(roman(if is_repeatable { "]..." } else { "]" }));
     parts
 }
 

@@ -117,7 +117,7 @@ impl Program {
         self
     }
 
-    /// Adds an option `--name[=VALUE]`, whose value is `missing` when it is given without one.
+    /// Adds an option `--name[=VALUE]`, whose value is `missing` if the option is given without one.
     pub fn option_or(
         mut self,
         name: &'static str,
@@ -150,7 +150,7 @@ impl Program {
 
     /// Sets a function that reports failures in the program's own format and returns the exit status. Its arguments
     /// are the arguments after the config file, as far as the parser recognized them, and the reason of the failure.
-    /// When the function returns `None`, the failure is reported in the log or on standard error.
+    /// If the function returns `None`, the failure is reported in the log or on standard error.
     pub fn on_failure(mut self, report: fn(&[&str], &str) -> Option<ExitCode>) -> Program {
         self.on_failure = Some(report);
         self
@@ -159,8 +159,8 @@ impl Program {
     /// Runs the program with the process's arguments and returns the exit status: 0 for success, 1 for a failure, 2
     /// for wrong usage, or the status of [`Job::once_with_status`].
     ///
-    /// `build` makes the job from the configuration, at the start and at every reload. With `-d` the process forks
-    /// before, so it must not have started threads.
+    /// `build` makes the job from the configuration, at the start and at every reload. With `-d`, the process forks
+    /// before it calls `build`, so the process must not have started threads.
     pub fn main(self, build: impl Fn(&Config, &Switches) -> Result<Job, BoxError> + 'static) -> ExitCode {
         report_panics_by(report_error);
         let Program { description, on_failure } = self;

@@ -13,10 +13,10 @@ use crate::run::loop_settings::LoopSettings;
 use crate::run::script::{Context, Round, Script};
 use crate::service_manager::{Notification, ServiceManager};
 
-/// The longest sleep. A longer `loop_delay` is cut to this; the round after it finds nothing.
+/// The longest sleep. A longer `loop_delay` is cut to this value, at the cost of one idle round a day.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Builds the script and the settings from the configuration, which is read again.
+/// Reads the configuration again, and makes the script and the settings from it.
 pub(crate) type Reload<S> = Box<dyn FnMut(&mut Context) -> Result<(S, LoopSettings), BoxError>>;
 
 /// Runs a [`Script`] round after round until it is stopped.
@@ -46,8 +46,8 @@ impl<S: Script> RunLoop<S> {
         }
     }
 
-    #[cfg(feature = "program")]
     /// Sets the action for a [reload](Control::reload). Defaults to none: reload requests are ignored.
+    #[cfg(feature = "program")]
     pub(crate) fn on_reload(mut self, reload: Reload<S>) -> RunLoop<S> {
         self.reload = Some(reload);
         self
@@ -74,7 +74,8 @@ impl<S: Script> RunLoop<S> {
     ///
     /// # Errors
     ///
-    /// A failed startup, a usage or fatal error, and a failed round with a `loop_delay` of 0 or below.
+    /// Fails if the startup fails, if a round fails by a usage or fatal error, and if any round fails with a
+    /// `loop_delay` of 0 or below.
     pub fn run(&mut self, ready: impl FnOnce()) -> Result<(), BoxError> {
         let _entered = self.context.control.enter();
         let result = self.run_all(ready);
@@ -96,7 +97,7 @@ impl<S: Script> RunLoop<S> {
         ready();
         self.notify(Notification::Ready);
         while !self.context.control.is_stopping() {
-            self.reload_if_asked();
+            self.reload_if_requested();
             self.context.databases.refresh();
             match self.round() {
                 Ok(round) => {
@@ -137,7 +138,7 @@ impl<S: Script> RunLoop<S> {
         result
     }
 
-    /// Sleeps after an idle round; returns whether there is a next round.
+    /// Sleeps after an idle round. Returns true if there is a next round.
     fn pause(&mut self, round: Round) -> bool {
         if self.settings.loop_delay < 0.0 {
             return false;
@@ -190,7 +191,7 @@ impl<S: Script> RunLoop<S> {
         Ok(())
     }
 
-    fn reload_if_asked(&mut self) {
+    fn reload_if_requested(&mut self) {
         if !self.context.control.take_reload() {
             return;
         }

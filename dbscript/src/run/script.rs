@@ -35,16 +35,16 @@ pub trait Script {
     /// kind [`Usage`](crate::ErrorKind::Usage) or [`Fatal`](crate::ErrorKind::Fatal) ends the program.
     fn work(&mut self, cx: &mut Context) -> Result<Round, BoxError>;
 
-    /// Returns whether the last successful round resets a service manager's watchdog.
+    /// Returns true if the last successful round resets a service manager's watchdog. Defaults to true.
     ///
-    /// Called after each successful round, and repeatedly while the loop sleeps. Defaults to true.
+    /// The loop calls this method after each successful round, and repeatedly while it sleeps.
     fn is_alive(&self) -> bool {
         true
     }
 
-    /// Cleans up after the last round. Not called when the loop is aborted.
+    /// Cleans up after the last round. An aborted loop does not call this method.
     ///
-    /// After a reload, the loop calls it for the old script when the new one has started up.
+    /// After a reload, the loop calls the method of the old script as soon as the new script has started up.
     fn shutdown(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
         Ok(())
     }
@@ -83,7 +83,7 @@ impl Context {
         Context { databases, stats: Stats::default(), control, status: None, ending: false }
     }
 
-    /// Returns whether the loop ends, instead of sleeping, when there is nothing to do or after this round.
+    /// Returns true if the loop ends after this round, or instead of the sleep after an idle round.
     pub fn is_ending(&self) -> bool {
         self.ending
     }
@@ -92,7 +92,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// As [`Databases::get`].
+    /// Fails as [`Databases::get`] does.
     pub fn database(&mut self, name: &str) -> Result<Connection, Error> {
         self.databases.get(name)
     }
@@ -102,8 +102,8 @@ impl Context {
         self.databases.listen(name, channel);
     }
 
-    /// Adds the database that an error comes from: its name here, and database, host, port and user. The kind of the
-    /// error stays.
+    /// Adds the label of a database to an error: the name here, and database, host, port and user. The error keeps its
+    /// kind.
     pub fn locate(&self, name: &str, error: impl Into<Error>) -> Error {
         Error::failed(self.databases.label(name)).caused_by(error.into())
     }

@@ -1,4 +1,4 @@
-//! What the config file means to the framework: everything is read and checked here, before anything is done.
+//! The framework's own settings, read and checked before the program acts (DESIGN.md, D6).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,43 +48,43 @@ pub(crate) fn common_keys() -> impl Iterator<Item = &'static Key> {
 }
 
 /// The framework's own settings.
-pub(crate) struct Settings {
+pub(crate) struct ProgramSettings {
     pub(crate) job_name: String,
     pub(crate) pidfile: Option<PathBuf>,
-    pub(crate) pace: LoopSettings,
+    pub(crate) loop_settings: LoopSettings,
     pub(crate) log: LogSettings,
     lifetime: Duration,
     databases: Vec<(&'static str, String)>,
 }
 
-/// The settings that belong to the process for as long as it lives.
+/// The settings of the process, which a reload does not change (DESIGN.md, D5).
 #[derive(PartialEq)]
-pub(crate) struct Fixed {
+pub(crate) struct ProcessSettings {
     job_name: String,
     pidfile: Option<PathBuf>,
     log: LogSettings,
 }
 
-impl Settings {
-    /// Reads the settings; `keys` are the program's, which may have other defaults than the common ones, and
-    /// `databases` those that hold connection strings.
+impl ProgramSettings {
+    /// Reads the settings. `keys` are the program's own keys, which may replace a common key to change its default.
+    /// `databases` are the keys that contain connection strings.
     ///
     /// # Errors
     ///
-    /// Usage errors that name file, section and key.
-    pub(crate) fn read(config: &Config, keys: &[Key], databases: &[Key]) -> Result<Settings, Error> {
+    /// A usage error that names file, section and key if a value is invalid.
+    pub(crate) fn read(config: &Config, keys: &[Key], databases: &[Key]) -> Result<ProgramSettings, Error> {
         let own = |common: Key| own(common, keys);
-        let (pidfile, log) = (Settings::pidfile(config, keys)?, LogSettings::read(config, &own)?);
+        let (pidfile, log) = (ProgramSettings::pidfile(config, keys)?, LogSettings::read(config, &own)?);
         if pidfile.is_some() && pidfile.as_deref() == log.path() {
             return Err(config.same_file(&own(PIDFILE), &own(LOGFILE)));
         }
-        Ok(Settings {
+        Ok(ProgramSettings {
             job_name: config.job_name()?,
             pidfile,
-            pace: LoopSettings {
+            loop_settings: LoopSettings {
                 loop_delay: loop_delay(config, &own(LOOP_DELAY))?,
                 exception_sleep: config.seconds(&own(EXCEPTION_SLEEP))?,
-                exception_quiet: kinds(config, &own(EXCEPTION_QUIET))?,
+                exception_quiet: patterns(config, &own(EXCEPTION_QUIET))?,
                 exception_grace: config.seconds(&own(EXCEPTION_GRACE))?,
                 exception_reset: config.seconds(&own(EXCEPTION_RESET))?,
             },
@@ -94,21 +94,22 @@ impl Settings {
         })
     }
 
-    /// Reads the pidfile alone.
+    /// Reads only the path of the pidfile.
     ///
     /// # Errors
     ///
-    /// As [`read`](Settings::read).
+    /// Fails as [`read`](ProgramSettings::read) does.
     pub(crate) fn pidfile(config: &Config, keys: &[Key]) -> Result<Option<PathBuf>, Error> {
         config.file(&own(PIDFILE, keys))
     }
 
-    /// Returns what a reload does not change.
-    pub(crate) fn fixed(&self) -> Fixed {
-        Fixed { job_name: self.job_name.clone(), pidfile: self.pidfile.clone(), log: self.log.clone() }
+    /// Returns the settings that a reload does not change.
+    pub(crate) fn process_settings(&self) -> ProcessSettings {
+        let ProgramSettings { job_name, pidfile, log, .. } = self;
+        ProcessSettings { job_name: job_name.clone(), pidfile: pidfile.clone(), log: log.clone() }
     }
 
-    /// Hands the connection strings on.
+    /// Sets the connection strings and the lifetime of connections.
     pub(crate) fn apply(&self, databases: &mut Databases) {
         for (name, conninfo) in &self.databases {
             databases.set(name, conninfo);
@@ -122,20 +123,20 @@ fn own(common: Key, keys: &[Key]) -> Key {
     keys.iter().find(|key| key.name() == common.name()).copied().unwrap_or(common)
 }
 
-/// What cannot be slept is caught here, not in the loop.
+/// Reads `loop_delay`, in seconds. A delay that is too long for a sleep is refused here and not in the loop.
 fn loop_delay(config: &Config, key: &Key) -> Result<f64, Error> {
     let delay: f64 = config.parsed(key)?;
     if delay < 0.0 { Ok(delay) } else { config.seconds(key).map(|delay| delay.as_secs_f64()) }
 }
 
-fn kinds(config: &Config, key: &Key) -> Result<Vec<ErrorPattern>, Error> {
+fn patterns(config: &Config, key: &Key) -> Result<Vec<ErrorPattern>, Error> {
     let names = config.list(key)?;
     Ok(names.iter().filter(|name| !name.is_empty()).map(|name| ErrorPattern::from_name(name)).collect())
 }
 
-/// Reads a connection string and checks its syntax, without a word of what it holds.
+/// Reads a connection string and checks its syntax. Errors do not show the string.
 fn conninfo(config: &Config, key: &Key) -> Result<(&'static str, String), Error> {
     let conninfo = config.get(key)?;
-    Databases::check(&conninfo).map_err(|error| config.broken(key).caused_by(error))?;
+    Databases::check(&conninfo).map_err(|error| config.invalid_secret(key).caused_by(error))?;
     Ok((key.name(), conninfo))
 }

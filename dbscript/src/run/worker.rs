@@ -111,7 +111,7 @@ impl Worker {
         self
     }
 
-    /// Ends the loop at the first round that has nothing to do, and at the first one that fails.
+    /// Ends the loop at the first idle round, and at the first failed one.
     pub fn until_idle(mut self) -> Worker {
         self.settings.loop_delay = 0.0;
         self
@@ -145,9 +145,9 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// When a connection string is invalid, [`Script::startup`] fails, the worker is stopped meanwhile, or no thread
-    /// can be started. Later failures are logged and the round is retried. A usage or fatal error ends the worker; it
-    /// is logged and returned by [`WorkerHandle::join`].
+    /// Fails if a connection string is invalid, [`Script::startup`] fails, the worker is stopped meanwhile, or no
+    /// thread can be started. Later failures are logged and the round is retried. A usage or fatal error ends the
+    /// worker; it is logged and returned by [`WorkerHandle::join`].
     pub fn spawn(self, script: impl Script + Send + 'static) -> Result<WorkerHandle, BoxError> {
         let context = self.context()?;
         let control = self.control;
@@ -182,8 +182,8 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Worker::spawn), and any usage or fatal error. With [`one_round`](Worker::one_round) or
-    /// [`until_idle`](Worker::until_idle), any failed round.
+    /// Fails as [`spawn`](Worker::spawn) does, and if a usage or fatal error ends the loop. With
+    /// [`one_round`](Worker::one_round) or [`until_idle`](Worker::until_idle), fails if any round fails.
     pub fn run(self, script: impl Script) -> Result<Totals, BoxError> {
         let context = self.context()?;
         let progress = Progress::default();
@@ -217,14 +217,14 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// How long a [`WorkerHandle`] that is dropped waits for the current round, before it aborts the worker: 3 seconds.
+/// The time for which a dropped [`WorkerHandle`] waits for the current round before it aborts the worker: 3 seconds.
 ///
-/// Aborting takes up to 0.75 seconds more.
+/// The abort takes up to 0.75 seconds more.
 pub const DROP_LIMIT: Duration = Duration::from_secs(3);
 
 /// The poll interval while a thread is about to end.
 const END_POLL: Duration = Duration::from_millis(5);
-/// How long a thread may take to end after its loop, which includes dropping the script.
+/// The time in which a thread must end after its loop. The thread drops the script in this time.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// A running worker. Dropping the handle stops the worker and waits up to [`DROP_LIMIT`] for the current round. A
@@ -247,7 +247,7 @@ impl WorkerHandle {
     /// Stops the worker after the current round and waits for its end. A round that takes longer than `limit` is
     /// [aborted](WorkerHandle::abort).
     ///
-    /// Returns whether the worker has ended: code that runs no statement cannot be interrupted.
+    /// Returns true if the worker has ended. Code that runs no statement cannot be interrupted.
     pub fn stop_within(&self, limit: Duration) -> bool {
         self.stop();
         self.control.wait_for_end(limit) || self.abort()
@@ -255,7 +255,7 @@ impl WorkerHandle {
 
     /// Stops the worker now: running statements are cancelled, and their transactions rolled back.
     ///
-    /// Waits up to 0.75 seconds and returns whether the worker has ended: code that runs no statement cannot be
+    /// Waits up to 0.75 seconds, and returns true if the worker has ended. Code that runs no statement cannot be
     /// interrupted.
     pub fn abort(&self) -> bool {
         self.control.abort()
@@ -271,7 +271,7 @@ impl WorkerHandle {
         self.progress.totals()
     }
 
-    /// Returns whether the worker has ended.
+    /// Returns true if the worker has ended.
     pub fn is_finished(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }

@@ -7,7 +7,7 @@ const HEXADECIMAL: usize = 8;
 
 /// Returns the fingerprint of a message: the line with `#` in place of the values that differ from one occurrence to
 /// the next, which are numbers, times, addresses, UUIDs, texts in single quotes, and texts in double quotes after a
-/// colon. A log needs one line for several messages with the same fingerprint.
+/// colon. [`LogThrottle`](crate::LogThrottle) treats messages with the same fingerprint as one message.
 ///
 /// Digits inside a name in backticks or double quotes are kept, since `event_1` and `event_2` are two tables.
 ///
@@ -73,7 +73,7 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Returns whether a word is an SQLSTATE, as in `ERROR 42P01: …`.
+/// Returns true if a word is an SQLSTATE, as in `ERROR 42P01: …`.
 fn is_state(before: &str, word: &str, after: &str) -> bool {
     let is_severity = |before: &str| before.ends_with(|c: char| c.is_alphabetic() && !c.is_lowercase());
     let is_of_state = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();

@@ -1,4 +1,4 @@
-//! Messages that repeat are logged once a minute.
+//! Throttling of repeated messages (DESIGN.md, D77).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -9,7 +9,7 @@ use crate::text::fingerprint::fingerprint;
 
 /// The period of [`LogThrottle::default`].
 const PERIOD: Duration = Duration::from_secs(60);
-/// How many different messages are remembered.
+/// The number of different messages that are remembered.
 const REMEMBERED: usize = 10_000;
 
 /// Limits how often the same message is logged. Messages with the same [`fingerprint`] are the same.
@@ -28,7 +28,7 @@ pub struct LogThrottle {
     logged: Mutex<HashMap<u64, Logged>>,
 }
 
-/// When a message was last logged, and how often it was suppressed since then.
+/// The time at which a message was last logged, and the number of times it was suppressed since then.
 #[derive(Debug)]
 struct Logged {
     at: Instant,
@@ -47,7 +47,7 @@ impl LogThrottle {
         LogThrottle { period, hasher: RandomState::new(), logged: Mutex::default() }
     }
 
-    /// Returns how often a message was suppressed since it was last logged, or nothing when it is suppressed now.
+    /// Returns how often a message was suppressed since it was last logged, or `None` if it is suppressed now.
     pub fn admit(&self, message: &str) -> Option<u64> {
         self.admit_at(message, Instant::now())
     }
@@ -56,7 +56,7 @@ impl LogThrottle {
         self.admit_key_at(&fingerprint(message), now)
     }
 
-    /// As [`admit`](LogThrottle::admit), for all messages that `key` stands for, whatever they say.
+    /// Admits messages as [`admit`](LogThrottle::admit) does, but all messages with the same `key` count as the same.
     pub fn admit_key(&self, key: &str) -> Option<u64> {
         self.admit_key_at(key, Instant::now())
     }

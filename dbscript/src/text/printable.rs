@@ -65,19 +65,19 @@ fn escape(text: &str, is_escaped: fn(char, &str) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Returns whether the text after a backslash completes the escape of a byte.
+/// Returns true if the text after a backslash completes the escape of a byte.
 fn is_byte(rest: &str) -> bool {
     let digits = rest.strip_prefix('x').and_then(|rest| rest.get(..2));
     digits.is_some_and(|digits| digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')))
 }
 
-/// Returns whether a character ends a line, controls a terminal, or is invisible.
+/// Returns true if a character ends a line, controls a terminal, or is invisible.
 fn is_unprintable(c: char) -> bool {
     (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}') || is_invisible(c)
 }
 
-/// Returns whether a character has no width or sets the writing direction: the default-ignorable characters of
-/// Unicode, and the annotation marks.
+/// Returns true if a character has no width or sets the writing direction: the default-ignorable characters of Unicode,
+/// and the annotation marks.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'

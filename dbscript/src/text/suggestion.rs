@@ -4,7 +4,7 @@
 const MAX_DISTANCE: usize = 3;
 
 /// Returns the candidate that is spelled most like `name`: at an edit distance of 3 at most, and of half the length
-/// of `name` at most. Returns `None` when no candidate is that close.
+/// of `name` at most. Returns `None` if no candidate is that close.
 pub fn suggest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |candidate| (strsim::damerau_levenshtein(name, candidate), candidate);
     let (distance, suggestion) = candidates.map(distance).min()?;

@@ -1,4 +1,4 @@
-//! The HTTP of the server: small requests, one each connection, with limits to everything.
+//! The HTTP of the metrics server: one small request for each connection, with limits of time and size.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,31 +18,31 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::Alive;
+use super::Health;
 use super::scrape::Metrics;
 
-/// How long a client may take to send its request.
+/// The time-out of a client's request.
 const REQUEST_LIMIT: Duration = Duration::from_secs(3);
-/// How long a client may be connected: longer than a request and a scrape take.
+/// The time-out of a client's connection, which is longer than that of a request and a scrape together.
 const CLIENT_LIMIT: Duration = Duration::from_secs(13);
-/// How many clients may be connected. One more takes the place of the one that came first.
+/// The largest number of connected clients. A further client replaces the one that connected first.
 const MOST_CLIENTS: usize = 256;
 const REQUEST_SIZE: usize = 16 * 1024;
-/// How long to wait when no connection can be accepted, for instance for want of files.
+/// The wait after a connection could not be accepted, for example because the process has too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const INDEX: &str = "/metrics: of queues and consumers, for Prometheus\n\
-                     /live: whether the rounds of this process go on\n\
-                     /ready: whether it has reached a database lately\n";
+const INDEX: &str = "/metrics: metrics of queues and consumers, for Prometheus\n\
+                     /live: 200 while the rounds of this process continue, else 503\n\
+                     /ready: 200 if this process has reached a database recently, else 503\n";
 
-/// The subject of the server's reports.
+/// The sources of the server's replies.
 pub(super) struct Served {
     pub(super) metrics: Metrics,
-    pub(super) alive: Box<dyn Fn() -> Alive + Send + Sync>,
+    pub(super) health: Box<dyn Fn() -> Health + Send + Sync>,
 }
 
-/// Serves on a thread of its own, until the runtime that is returned is dropped.
+/// Serves on a thread of its own until the returned runtime is dropped.
 pub(super) fn serve(socket: std::net::TcpListener, served: Served) -> io::Result<Runtime> {
     let mut threads = Builder::new_multi_thread();
     let runtime = threads.worker_threads(1).thread_name("metrics").enable_all().build()?;
@@ -72,7 +72,7 @@ async fn accept_all(listener: TcpListener, served: Arc<Served>) {
 }
 
 async fn talk(stream: TcpStream, served: Arc<Served>) {
-    // A connection that breaks, or does not speak HTTP, is the client's affair.
+    // A connection that breaks, or a client that does not use HTTP, needs no report.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_LIMIT)
@@ -98,10 +98,10 @@ async fn reply(request: Request<Incoming>, served: &Served) -> hyper::http::Resu
             let text = served.metrics.text().await;
             return reply.header(CONTENT_TYPE, metrics::CONTENT_TYPE).body(text.into());
         }
-        "/live" => verdict((served.alive)().live, "live\n", "not live\n"),
-        "/ready" => verdict((served.alive)().ready, "ready\n", "not ready\n"),
+        "/live" => verdict((served.health)().is_live, "live\n", "not live\n"),
+        "/ready" => verdict((served.health)().is_ready, "ready\n", "not ready\n"),
         "/" => (StatusCode::OK, INDEX),
-        _ => (StatusCode::NOT_FOUND, "there are /metrics, /live and /ready\n"),
+        _ => (StatusCode::NOT_FOUND, "the paths are /metrics, /live and /ready\n"),
     };
     reply.status(status).header(CONTENT_TYPE, TEXT).body(text.into())
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::DB;
 
-/// How long databases may take to answer.
+/// The time-out of all answers of a scrape.
 const READ_LIMIT: Duration = Duration::from_secs(8);
 
 /// Returns a name and a connection string of each database.
@@ -30,19 +30,20 @@ pub(super) struct Metrics {
 
 struct Scraper {
     databases: List,
-    /// By connection string.
+    /// The readers by connection string.
     readers: BTreeMap<String, Reader>,
     text: Bytes,
 }
 
-type Question = oneshot::Sender<Status>;
+/// A request for the status, by the sender of its answer.
+type Request = oneshot::Sender<Status>;
 
-/// A thread that reads the status of one database. It ends together with this value, and so does what it reads.
+/// A thread that reads the status of one database. Dropping the value ends the thread and cancels its read.
 struct Reader {
-    /// The database's own name, or that of its connection string until it has been reached.
+    /// The database's name. Until the first successful read, the name in its connection string.
     name: String,
     control: Control,
-    questions: Sender<Question>,
+    requests: Sender<Request>,
 }
 
 impl Metrics {
@@ -51,8 +52,7 @@ impl Metrics {
         Metrics { scraper: Mutex::new(scraper), scrapes: AtomicU64::new(0) }
     }
 
-    /// Returns the metrics as text. A scrape that is under way answers this request too, so that it lasts no longer
-    /// because many ask.
+    /// Returns the metrics as text. Concurrent requests share a scrape, so that their number does not delay the answer.
     pub(super) async fn text(&self) -> Bytes {
         let before = self.scrapes.load(Ordering::Relaxed);
         let mut scraper = self.scraper.lock().await;
@@ -72,7 +72,7 @@ impl Scraper {
         for (name, conninfo) in databases {
             self.readers.entry(conninfo).or_insert_with_key(|conninfo| Reader::start(name, conninfo));
         }
-        let answers: Vec<_> = self.readers.values().map(Reader::ask).collect();
+        let answers: Vec<_> = self.readers.values().map(Reader::request).collect();
         let (mut read, mut failed) = (Vec::new(), Vec::new());
         for (reader, answer) in self.readers.values_mut().zip(answers) {
             match timeout_at(deadline, answer).await {
@@ -88,26 +88,26 @@ impl Scraper {
 }
 
 impl Reader {
-    /// Starts one for a connection string; `fallback` names the database where that does not.
+    /// Starts the thread for a connection string. `fallback` is the database's name if the connection string has none.
     fn start(fallback: String, conninfo: &str) -> Reader {
         let control = Control::default();
         let mut databases = Databases::new("pgqadm_metrics", control.clone());
         databases.pin_search_path();
         databases.set(DB, conninfo);
         let name = databases.dbname(DB).unwrap_or(fallback);
-        let (questions, asked) = channel();
+        let (requests, received) = channel();
         let thread = thread::Builder::new().name("metrics_read".to_owned());
-        if let Err(failed) = thread.spawn(move || answer_all(databases, &asked)) {
+        if let Err(failed) = thread.spawn(move || answer_all(databases, &received)) {
             error!("cannot read metrics: {}", describe(&failed));
         }
-        Reader { name, control, questions }
+        Reader { name, control, requests }
     }
 
-    /// Asks for the status. The answer is an error when the database cannot be read.
-    fn ask(&self) -> oneshot::Receiver<Status> {
-        let (question, answer) = oneshot::channel();
-        // Without a thread the question is dropped, which is an answer too.
-        let _ = self.questions.send(question);
+    /// Requests the status. The receiver returns an error if the database cannot be read.
+    fn request(&self) -> oneshot::Receiver<Status> {
+        let (request, answer) = oneshot::channel();
+        // Without a thread, the request is dropped here, and the receiver returns an error.
+        let _ = self.requests.send(request);
         answer
     }
 }
@@ -118,12 +118,12 @@ impl Drop for Reader {
     }
 }
 
-fn answer_all(mut databases: Databases, asked: &Receiver<Question>) {
+fn answer_all(mut databases: Databases, requests: &Receiver<Request>) {
     // A scrape that has ended needs no answer.
-    for question in asked.iter().filter(|question| !question.is_closed()) {
+    for request in requests.iter().filter(|request| !request.is_closed()) {
         match read(&mut databases) {
             Ok(status) => {
-                let _ = question.send(status);
+                let _ = request.send(status);
             }
             Err(failed) => {
                 debug!("metrics: {}", describe(&*failed));

@@ -98,11 +98,11 @@ impl Column {
                 let (lag, idle) = (setting(ticker.max_lag), setting(ticker.idle_period));
                 format!("{}/{lag}/{idle}", ticker.max_count)
             }
-            Column::TickerLag => shown(queue.ticker_lag, duration),
-            Column::PerSecond => shown(queue.events_per_second, rate),
-            Column::New => shown(queue.new_events, count),
-            Column::Rate => shown(track.rate(), rate),
-            Column::Retry => shown(queue.retry_events.map(u64::cast_signed), count),
+            Column::TickerLag => or_dash(queue.ticker_lag, duration),
+            Column::PerSecond => or_dash(queue.events_per_second, rate),
+            Column::New => or_dash(queue.new_events, count),
+            Column::Rate => or_dash(track.rate(), rate),
+            Column::Retry => or_dash(queue.retry_events.map(u64::cast_signed), count),
             Column::Lag | Column::LastSeen | Column::Pending | Column::Failed => String::new(),
         }
     }
@@ -111,12 +111,12 @@ impl Column {
     pub(crate) fn of_consumer(self, consumer: &ConsumerStatus, track: &Track) -> String {
         match self {
             Column::Name => printable(&consumer.name).into_owned(),
-            Column::Rate => shown(track.rate(), rate),
-            Column::Lag => shown(consumer.lag, duration),
+            Column::Rate => or_dash(track.rate(), rate),
+            Column::Lag => or_dash(consumer.lag, duration),
             Column::LastSeen => duration(consumer.last_seen),
-            Column::Pending => shown(consumer.pending_events, count),
-            Column::Retry => shown(consumer.retry_events.map(u64::cast_signed), count),
-            Column::Failed => shown(consumer.failed_events.map(u64::cast_signed), count),
+            Column::Pending => or_dash(consumer.pending_events, count),
+            Column::Retry => or_dash(consumer.retry_events.map(u64::cast_signed), count),
+            Column::Failed => or_dash(consumer.failed_events.map(u64::cast_signed), count),
             Column::Rotation | Column::Ticker | Column::TickerLag | Column::PerSecond | Column::New => {
                 String::new()
             }
@@ -154,7 +154,8 @@ impl Column {
     }
 }
 
-fn shown<T>(value: Option<T>, write: impl FnOnce(T) -> String) -> String {
+/// Formats a value, or returns `-` for none.
+fn or_dash<T>(value: Option<T>, write: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| "-".to_owned(), write)
 }
 

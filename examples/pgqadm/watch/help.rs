@@ -22,8 +22,8 @@ const COLUMNS: [(&str, &str); 9] = [
 ];
 const FIRST: usize = 16;
 
-/// Draws the help in the middle of the screen, from the line `top` on. Returns the first shown line, which is lower
-/// than `top` when the last line would be scrolled off.
+/// Draws the help in the middle of the screen, from the line `top` on. Returns the first visible line, which is less
+/// than `top` if the help would scroll past its last line.
 pub(crate) fn draw(top: u16, theme: Theme, area: Rect, buffer: &mut Buffer) -> u16 {
     let lines = lines(theme);
     let width = lines.iter().map(Line::width).max().unwrap_or(0) + 3;

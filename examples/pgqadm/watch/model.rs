@@ -1,4 +1,4 @@
-//! The model of the display: the last status, the history of measures, and the user's choices.
+//! The model of the display: the last status, the history of measurements, and the user's choices.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(crate) struct Model {
     pub(crate) tracks: Tracks,
     /// The duration of the refresh in progress.
     pub(crate) waiting: Duration,
-    /// The reason why the last refresh failed, if it did.
+    /// The reason why the last refresh failed; `None` after a success.
     pub(crate) error: Option<String>,
     pub(crate) mode: Mode,
     pub(crate) order: Order,
@@ -145,10 +145,10 @@ impl Model {
 
     fn remember(&mut self, snapshot: &Snapshot) {
         let mut before = std::mem::take(&mut self.tracks);
-        for measure in snapshot.measures() {
-            let mut track = before.remove(&measure.id).unwrap_or_default();
-            track.add(snapshot.time, &measure);
-            self.tracks.insert(measure.id, track);
+        for measurement in snapshot.measurements() {
+            let mut track = before.remove(&measurement.id).unwrap_or_default();
+            track.add(snapshot.time, &measurement);
+            self.tracks.insert(measurement.id, track);
         }
     }
 
@@ -296,9 +296,10 @@ mod tests {
     #[test]
     fn remarks_are_skipped() {
         let mut held = queue("a", 0);
-        held.rotation.held_up_by = vec![pgq::status::Holder::Ticker, pgq::status::Holder::Maintenance];
+        held.rotation.held_up_by =
+            vec![pgq::status::RotationBlocker::Ticker, pgq::status::RotationBlocker::Maintenance];
         let mut last = queue("b", 0);
-        last.rotation.held_up_by = vec![pgq::status::Holder::Ticker];
+        last.rotation.held_up_by = vec![pgq::status::RotationBlocker::Ticker];
         let mut model = Model::new(Duration::from_secs(2));
         model.update(Ok(snapshot(0, vec![held, last])));
         let mut check = |rows, expected: &str| {

@@ -18,7 +18,7 @@ pub(crate) struct Row {
     pub(crate) indent: usize,
     /// The cells of the columns, or the text of a remark.
     pub(crate) cells: Vec<String>,
-    /// Whether a rotation is held up, by this consumer or of this queue.
+    /// True if this consumer holds up a rotation, or the rotation of this queue is held up.
     pub(crate) is_alarm: bool,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Row {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     pub(crate) column: Column,
-    /// Whether the order is reversed: descending by name, ascending by value.
+    /// True for the reverse order: descending by name, ascending by value.
     pub(crate) is_reversed: bool,
 }
 
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn holders_of_a_rotation_are_below_the_queue() {
         let mut held = queue("a", 0);
-        held.rotation.held_up_by = vec![pgq::status::Holder::Ticker];
+        held.rotation.held_up_by = vec![pgq::status::RotationBlocker::Ticker];
         held.consumers = vec![consumer("c", 0)];
         let order = Order { column: Column::Name, is_reversed: false };
         let rows = rows(&snapshot(0, vec![held]), &Tracks::new(), order, "");

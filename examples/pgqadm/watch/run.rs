@@ -39,7 +39,7 @@ pub(crate) fn run(worker: Worker, read: ReadStatus, interval: Duration) -> Resul
     let refresher = RefreshWorker(Some(reader::start(worker, read, sender.clone())?));
     let mut display = Display::new(Screen::enter().map_err(failed)?, interval, &refresher);
     watch_input(sender)?;
-    display.until_left(&events)
+    display.run_until_left(&events)
 }
 
 /// The worker that reads the status. Dropping it aborts the worker.
@@ -67,15 +67,15 @@ struct Display<'a> {
     model: Model,
     theme: Theme,
     refresher: &'a RefreshWorker,
-    /// When the last refresh began.
+    /// The time at which the last refresh began.
     began: Instant,
-    /// Whether a refresh is in progress.
+    /// True while a refresh is in progress.
     is_refreshing: bool,
-    /// Whether the next SIGTSTP is the one that this program has sent to its group.
+    /// True if the next SIGTSTP is the one that this program has sent to its group.
     is_own_stop: bool,
 }
 
-/// Whether the display continues.
+/// The reaction of the event loop to an event.
 #[derive(PartialEq)]
 enum Flow {
     Continue,
@@ -96,7 +96,7 @@ impl Display<'_> {
         }
     }
 
-    fn until_left(&mut self, events: &Receiver<Event>) -> Result<(), BoxError> {
+    fn run_until_left(&mut self, events: &Receiver<Event>) -> Result<(), BoxError> {
         loop {
             self.draw().map_err(failed)?;
             // Events that arrive together are drawn once.

@@ -13,7 +13,7 @@ pub(crate) struct Snapshot {
     pub(crate) origin: String,
     pub(crate) time: DateTime<Utc>,
     pub(crate) queues: Vec<QueueStatus>,
-    /// Inconsistencies and foreign locks, a line each.
+    /// Inconsistencies and locks of unentitled roles, a line each.
     pub(crate) problems: Vec<String>,
 }
 
@@ -48,8 +48,8 @@ impl Id {
     }
 }
 
-/// A measure of a queue or a consumer: position and lag.
-pub(crate) struct Measure {
+/// A measurement of a queue or a consumer: position and lag.
+pub(crate) struct Measurement {
     pub(crate) id: Id,
     /// The id of the last inserted event of a queue, or of the last processed event of a consumer.
     pub(crate) position: Option<i64>,
@@ -57,12 +57,12 @@ pub(crate) struct Measure {
 }
 
 impl Snapshot {
-    /// Returns the measures of all queues and consumers.
-    pub(crate) fn measures(&self) -> impl Iterator<Item = Measure> {
+    /// Returns the measurements of all queues and consumers.
+    pub(crate) fn measurements(&self) -> impl Iterator<Item = Measurement> {
         self.queues.iter().flat_map(|queue| {
             let inserted = queue.last_tick_event.zip(queue.new_events).map(|(ticked, new)| ticked + new);
-            let own = Measure { id: Id::queue(queue), position: inserted, lag: queue.ticker_lag };
-            let of_consumer = move |consumer: &ConsumerStatus| Measure {
+            let own = Measurement { id: Id::queue(queue), position: inserted, lag: queue.ticker_lag };
+            let of_consumer = move |consumer: &ConsumerStatus| Measurement {
                 id: Id::consumer(queue, consumer),
                 position: consumer.last_tick_event,
                 lag: consumer.lag,
@@ -85,7 +85,7 @@ mod tests {
         ticked.consumers[0].last_tick_event = Some(70);
         ticked.consumers[0].pending_events = Some(80);
         let snapshot = snapshot(0, vec![ticked]);
-        let positions: Vec<_> = snapshot.measures().map(|measure| measure.position).collect();
+        let positions: Vec<_> = snapshot.measurements().map(|measurement| measurement.position).collect();
         assert_eq!(positions, [Some(150), Some(70)]);
     }
 }

@@ -1,7 +1,7 @@
 //! The table of queues and consumers.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Alignment, Rect};
 use ratatui::style::Style;
 
 use super::column::Column;
@@ -32,7 +32,7 @@ pub(crate) fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer)
     }
     if model.rows.is_empty() && model.snapshot.is_some() && area.height > 1 {
         let text = if model.filter.is_empty() { "there are no queues" } else { "no name matches the filter" };
-        put(text, false, theme.faint(), line(1), buffer);
+        put(text, Alignment::Left, theme.faint(), line(1), buffer);
     }
 }
 
@@ -74,7 +74,7 @@ fn heading(model: &Model, column: Column) -> String {
 fn headings(model: &Model, theme: Theme, columns: &[(Column, usize)], area: Rect, buffer: &mut Buffer) {
     buffer.set_style(area, theme.heading());
     for (column, cell) in cells(columns, area) {
-        put(&heading(model, column), column != Column::Name, Style::new(), cell, buffer);
+        put(&heading(model, column), alignment(column), Style::new(), cell, buffer);
     }
 }
 
@@ -82,14 +82,14 @@ fn draw_row(row: &Row, columns: &[(Column, usize)], style: Style, area: Rect, bu
     let inset = row.indent.min(usize::from(area.width)) as u16;
     if row.id.is_none() {
         let area = Rect { x: area.x + inset, width: area.width - inset, ..area };
-        return row.cells.iter().for_each(|text| put(text, false, style, area, buffer));
+        return row.cells.iter().for_each(|text| put(text, Alignment::Left, style, area, buffer));
     }
     for (column, mut cell) in cells(columns, area) {
         if column == Column::Name {
             let inset = inset.min(cell.width);
             cell = Rect { x: cell.x + inset, width: cell.width - inset, ..cell };
         }
-        put(&row.cells[column as usize], column != Column::Name, style, cell, buffer);
+        put(&row.cells[column as usize], alignment(column), style, cell, buffer);
     }
 }
 
@@ -111,11 +111,17 @@ fn style(row: &Row, theme: Theme) -> Style {
     }
 }
 
+fn alignment(column: Column) -> Alignment {
+    if column == Column::Name { Alignment::Left } else { Alignment::Right }
+}
+
 /// Writes a text into one line. A text that is too long is cut and ends in an ellipsis.
-fn put(text: &str, to_the_right: bool, style: Style, area: Rect, buffer: &mut Buffer) {
+fn put(text: &str, alignment: Alignment, style: Style, area: Rect, buffer: &mut Buffer) {
     let room = usize::from(area.width);
     let text = cut(text, room);
-    let at_right = area.right() - width(&text) as u16;
-    let x = if to_the_right { at_right } else { area.x };
+    let x = match alignment {
+        Alignment::Right => area.right() - width(&text) as u16,
+        _ => area.x,
+    };
     buffer.set_stringn(x, area.y, text, room, style);
 }

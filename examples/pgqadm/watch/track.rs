@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::snapshot::Measure;
+use super::snapshot::Measurement;
 
 /// The number of refreshes in the chart.
 const REMEMBERED: usize = 600;
@@ -15,17 +15,17 @@ const REMEMBERED: usize = 600;
 pub(crate) struct Track {
     last: Option<(DateTime<Utc>, i64)>,
     rate: Option<f64>,
-    /// In milliseconds, the latest first; `None` for a failed refresh or an undefined lag.
+    /// The lags in milliseconds, the latest first; `None` for a failed refresh or an undefined lag.
     lags: VecDeque<Option<u64>>,
 }
 
 impl Track {
-    /// Adds a measure.
-    pub(crate) fn add(&mut self, time: DateTime<Utc>, measure: &Measure) {
-        let now = measure.position.map(|position| (time, position));
+    /// Adds a measurement.
+    pub(crate) fn add(&mut self, time: DateTime<Utc>, measurement: &Measurement) {
+        let now = measurement.position.map(|position| (time, position));
         self.rate = self.last.zip(now).and_then(|(before, now)| per_second(before, now));
         self.last = now;
-        self.remember(measure.lag);
+        self.remember(measurement.lag);
     }
 
     /// Records a failed refresh. The next rate spans the time since the last successful one.
@@ -64,9 +64,9 @@ mod tests {
     use super::super::snapshot::Id;
     use super::*;
 
-    fn measure(position: i64, lag: u64) -> Measure {
+    fn measurement(position: i64, lag: u64) -> Measurement {
         let id = Id { queue: "q".to_owned(), consumer: None };
-        Measure { id, position: Some(position), lag: Some(Duration::from_secs(lag)) }
+        Measurement { id, position: Some(position), lag: Some(Duration::from_secs(lag)) }
     }
 
     fn at(seconds: i64) -> DateTime<Utc> {
@@ -77,7 +77,7 @@ mod tests {
     fn rates_are_over_the_time_between_two_refreshes() {
         let mut track = Track::default();
         let mut check = |time, position, expected| {
-            track.add(at(time), &measure(position, 0));
+            track.add(at(time), &measurement(position, 0));
             assert_eq!(track.rate(), expected, "at {time}");
         };
         check(0, 100, None);
@@ -88,7 +88,7 @@ mod tests {
         check(14, 22, None);
         check(10, 23, None);
         track.miss();
-        track.add(at(20), &measure(33, 0));
+        track.add(at(20), &measurement(33, 0));
         assert_eq!(track.rate(), Some(1.0));
     }
 
@@ -96,7 +96,7 @@ mod tests {
     fn lags_are_kept_for_a_while_with_their_gaps() {
         let mut track = Track::default();
         for lag in 0..1000 {
-            track.add(at(0), &measure(0, lag));
+            track.add(at(0), &measurement(0, lag));
         }
         track.miss();
         assert_eq!(track.lags().len(), REMEMBERED);

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use pgq::status::{Holder, QueueStatus};
+use pgq::status::{QueueStatus, RotationBlocker};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -100,7 +100,7 @@ fn holders_of_a_rotation_are_red_or_bold() {
     let mut queues = shop();
     queues[0].rotation.is_due = true;
     queues[0].rotation.held_up_by =
-        vec![Holder::Consumer { name: "mailer".to_owned(), lag: Duration::from_secs(75) }];
+        vec![RotationBlocker::Consumer { name: "mailer".to_owned(), lag: Duration::from_secs(75) }];
     queues[0].consumers[0].holds_up_rotation = true;
     let mut model = model(queues);
     let buffer = drawn(&mut model, 80, 24, true);
@@ -163,7 +163,7 @@ fn names_are_escaped() {
     let mut odd = queue("a\u{202e}b\u{1b}[1m", 0);
     odd.consumers = vec![consumer("c\u{200b}\n", 1)];
     odd.rotation.held_up_by =
-        vec![Holder::Consumer { name: "c\u{200b}\n".to_owned(), lag: Duration::from_secs(1) }];
+        vec![RotationBlocker::Consumer { name: "c\u{200b}\n".to_owned(), lag: Duration::from_secs(1) }];
     let mut model = model(vec![odd]);
     let shown = lines(&drawn(&mut model, 120, 24, true));
     assert!(shown[1].ends_with(r"most behind: c\u{200b}\n of a\u{202e}b\u{1b}[1m, 1.0s"), "{shown:#?}");
@@ -189,7 +189,7 @@ fn long_names_leave_room_for_the_facts() {
 #[test]
 fn every_size_can_be_drawn() {
     let mut held = queue("held", 0);
-    held.rotation.held_up_by = vec![Holder::Ticker];
+    held.rotation.held_up_by = vec![RotationBlocker::Ticker];
     let mut full = model(vec![held]);
     full.update(Ok(snapshot(1, [shop(), (0..50).map(|at| queue(&format!("q{at}"), 1)).collect()].concat())));
     full.move_by(40);

@@ -1,6 +1,6 @@
--- Adds a subconsumer to a consumer, whose row is given, unless it is there. Internal.
+-- Adds a subconsumer to a consumer, whose row is given, unless the subconsumer exists. Internal.
 --
--- It waits for no lock of the queue, so that it can be called while the consumer's row is locked.
+-- The function waits for no lock of the queue, so that it can be called while the consumer's row is locked.
 --
 -- Returns 1, or 0 when the subconsumer was registered already.
 --

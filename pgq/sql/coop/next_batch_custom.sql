@@ -1,4 +1,4 @@
--- Gives a subconsumer a batch: the one that it has open already, else that of a dead subconsumer, else the
+-- Gives a subconsumer a batch: the subconsumer's open batch, else that of a dead subconsumer, else the
 -- consumer's next one.
 --
 -- i_min_lag, i_min_count and i_min_interval are those of pgq.next_batch_custom. A subconsumer that has a
@@ -47,7 +47,7 @@ begin
             i_queue_name, i_consumer_name, main, i_min_lag, i_min_count, i_min_interval);
     end if;
     if batch.sub_batch is null then
-        -- pgq.finish_batch leaves a position behind, which would hold up rotation.
+        -- pgq.finish_batch leaves the subconsumer a position, which would hold up rotation.
         update pgq.subscription set sub_last_tick = null
         where sub_queue = own.sub_queue and sub_consumer = own.sub_consumer and sub_last_tick is not null;
         return;

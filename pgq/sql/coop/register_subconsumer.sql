@@ -1,4 +1,4 @@
--- Registers a subconsumer, and the consumer too when it is not there yet.
+-- Registers a subconsumer, and the consumer too if it is not registered.
 --
 -- Returns 1, or 0 when the subconsumer was registered already.
 --

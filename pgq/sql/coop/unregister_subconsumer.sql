@@ -1,7 +1,7 @@
 -- Removes a subconsumer; the consumer and its position stay.
 --
--- i_batch_handling says what happens when it has a batch open: 1 puts the batch's events into the consumer's retry
--- queue, from where they are redelivered to the other subconsumers at once; any other value, such as 0, is an error.
+-- i_batch_handling applies if the subconsumer has an open batch: 1 makes the batch's events retry events of the consumer,
+-- which are redelivered to the other subconsumers at once; any other value, such as 0, is an error.
 --
 -- Returns 1, or 0 when the subconsumer is not registered.
 --

@@ -1,7 +1,7 @@
--- Fails when the events that were named for a batch are not exactly one each. Internal.
+-- Fails unless each named event is exactly one event of the batch. Internal.
 --
---   absent      how many of them the batch does not hold
---   repeated    an id under which it holds several, or null
+--   absent      the number of named events that the batch does not contain
+--   repeated    an id that several events of the batch have, or null
 create or replace function pgq._tagged_events_check(x_batch_id bigint, absent bigint, repeated bigint)
 returns void
 language plpgsql set search_path = pg_catalog, pg_temp

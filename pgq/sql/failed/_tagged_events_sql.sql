@@ -3,12 +3,12 @@
 -- The statement's values: $1 the ids of events, $2 a value for each of them, $3 their marks, $4 the consumer's sub_id.
 -- A row without a mark names the only event of its id.
 --
---   tagged     the ids, values and marks; of an event that is named several times the last ones
---   several    the ids under which the batch holds different events
+--   tagged     the ids, values and marks; the last ones of an event that is named several times
+--   several    the ids that different events of the batch have
 --   events     the named events of the batch, with `value` and `mark`
---   distinct_events   the same without repeated deliveries of one event: of these the latest
+--   distinct_events   the named events, each with its latest delivery only
 --
--- They are materialized, so that the batch is read once and all counts are of the same rows.
+-- These queries are materialized, so that the batch is read once and all counts are of the same rows.
 create or replace function pgq._tagged_events_sql(x_batch_id bigint)
 returns text
 language plpgsql set search_path = pg_catalog, pg_temp

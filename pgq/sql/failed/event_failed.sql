@@ -2,7 +2,7 @@
 --
 -- Returns 1, or 0 when the event is there already. Of several events in the batch with this id, all are copied.
 --
--- Errors: the batch is not open; the batch does not hold the event.
+-- Errors: the batch is not open; the batch does not contain the event.
 create or replace function pgq.event_failed(x_batch_id bigint, x_event_id bigint, x_reason text)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
@@ -11,7 +11,7 @@ declare
     batch record;
     copied bigint;
 begin
-    -- Locked, so that nobody removes the consumer before the event is committed.
+    -- The lock keeps the consumer from being removed before the event is committed.
     select sub_id, queue_name, co_name into batch
     from pgq.subscription
     join pgq.queue on queue_id = sub_queue
@@ -23,7 +23,7 @@ begin
             using errcode = 'undefined_object';
     end if;
 
-    -- An event is the same one as a failed one of its id when it is the same row, or one of them is the other's retry.
+    -- The event and a failed event with its id are the same event if they are the same row, or one is a retry of the other.
     execute format(
         'with events as materialized ('
         '    select distinct on (ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4) * '

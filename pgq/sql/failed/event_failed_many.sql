@@ -1,13 +1,13 @@
 -- Copies events of an open batch to the failed events of the batch's consumer, each with its reason in x_reasons.
 --
--- Returns how many of them were not there before.
+-- Returns the number of events that were not among the failed events before.
 --
--- Of an event that is named several times the last reason counts.
+-- The last reason counts for an event that is named several times.
 --
--- Where the batch holds several events of one id, x_marks says which of them is meant, as in pgq.event_retry_many.
--- Without marks that is an error.
+-- If several events of the batch have one id, x_marks selects one of them, as in pgq.event_retry_many. Without marks such
+-- an id is an error.
 --
--- Errors: the batch is not open; the batch does not hold one of the events; see above.
+-- Errors: the batch is not open; the batch does not contain one of the events; see above.
 create or replace function pgq.event_failed_many(
     x_batch_id bigint, x_event_ids bigint[], x_reasons text[], x_marks bytea[])
 returns integer
@@ -19,7 +19,7 @@ declare
     absent bigint;
     repeated bigint;
 begin
-    -- Locked, so that nobody removes the consumer before the events are committed.
+    -- The lock keeps the consumer from being removed before the events are committed.
     select sub_id into owner from pgq.subscription where sub_batch = x_batch_id for no key update;
     if not found then
         raise exception 'batch % is not open', x_batch_id using errcode = 'undefined_object';

@@ -1,18 +1,18 @@
 -- Schedules events of an open batch for a retry, as many calls of pgq.event_retry would: each is delivered again to this
 -- consumer after its time in x_retry_seconds.
 --
--- Returns how many of them were not scheduled before.
+-- Returns the number of events that were not scheduled before.
 --
--- Of an event that is named several times the last time counts.
+-- The last time counts for an event that is named several times.
 --
--- Where the batch holds several events of one id, x_marks says which of them is meant: the first eight bytes of the
--- SHA-256 of what record_send makes of its time, type, data and extras. Without marks that is an error.
+-- If several events of the batch have one id, x_marks selects one of them by the first eight bytes of the SHA-256 of
+-- record_send of its time, type, data and extras. Without marks such an id is an error.
 --
--- Another event with the same id may be scheduled already. The own table has room for both. The extension's key has
--- not: if the other event is of the same batch, this one returns to the queue at once, for this consumer alone;
--- otherwise that is an error.
+-- Another event with the same id may be scheduled already. The table of the own schema can contain both, the table of the
+-- extension cannot. There, if the other event is of the same batch, this event returns to the queue at once, for this
+-- consumer alone; otherwise the second event is an error.
 --
--- Errors: the batch is not open; the batch does not hold one of the events; see above.
+-- Errors: the batch is not open; the batch does not contain one of the events; see above.
 create or replace function pgq.event_retry_many(
     x_batch_id bigint, x_event_ids bigint[], x_retry_seconds integer[], x_marks bytea[])
 returns integer

@@ -1,4 +1,4 @@
--- Returns how many failed events a consumer has.
+-- Returns the number of a consumer's failed events.
 --
 -- Errors: the consumer is not registered on the queue.
 create or replace function pgq.failed_event_count(x_queue_name text, x_consumer_name text)

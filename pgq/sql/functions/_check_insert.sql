@@ -20,7 +20,7 @@ begin
         raise exception 'Insert into queue disallowed' using errcode = 'internal_error';
     end if;
     if que.queue_per_tx_limit >= 0 then
-        -- The setting lasts as long as the transaction.
+        -- The setting that contains the count ends with the transaction.
         counter := concat('pgq.inserted_', que.queue_id);
         inserted := coalesce(nullif(current_setting(counter, true), ''), '0')::integer + 1;
         if inserted > que.queue_per_tx_limit then

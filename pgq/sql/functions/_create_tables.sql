@@ -1,5 +1,5 @@
 -- Creates the missing tables and sequences of a queue: all of a new queue, and those that a dump of an old queue
--- left out; their sequences continue behind the queue's ticks. Returns the number that it created.
+-- has omitted. Created sequences continue behind the queue's ticks. Returns the number that it created.
 create or replace function pgq._create_tables(x_queue_name text)
 returns integer
 language plpgsql set search_path = pg_catalog, pgq, pg_temp

@@ -1,6 +1,6 @@
--- Gives a schema and its objects the rights that PostgreSQL gives where no default privileges are set, as far as
--- default privileges have changed them; other grants follow afterwards. With a pattern, only
--- objects whose name matches it. Returns the number of rights that it changed.
+-- Undoes the changes that default privileges made to the rights on a schema and its objects. Other grants follow
+-- afterwards (DESIGN.md, D54). With a pattern, changes only objects whose names match it. Returns the number of changed
+-- rights.
 create or replace function pgq._plain_rights(x_schema text, x_pattern text)
 returns integer
 language plpgsql set search_path = pg_catalog, pg_temp
@@ -62,7 +62,7 @@ begin
                         case kind when 'schema' then 'n' when 'table' then 'r' when 'sequence' then 'S'
                             when 'routine' then 'f' else 'T' end::"char")))
     loop
-        -- What an event trigger looks up without a schema.
+        -- An event trigger may name objects without their schema.
         if steps = 0 and exists (select from pg_event_trigger where evtenabled <> 'D') then
             path := (
                 select substr(given, 13)

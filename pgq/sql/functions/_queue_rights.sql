@@ -1,5 +1,5 @@
 -- Gives a queue's tables and sequences their rights, independent of default privileges. Returns
--- the number of rights that default privileges had changed. Fails when the queue does not exist.
+-- the number of changed rights. Fails when the queue does not exist.
 create or replace function pgq._queue_rights(x_queue_name text)
 returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp

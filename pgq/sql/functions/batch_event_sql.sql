@@ -5,8 +5,8 @@
 -- An event belongs to the batch when its transaction is visible to the last tick and not to the first (DESIGN.md, D42):
 -- a range of transaction ids, and one by one those that the first tick saw running (D43).
 --
--- Types are qualified, since functions with their owner's rights call this one: a session compiles it once,
--- maybe where a type of the caller's hides the real one.
+-- Types are qualified, since functions with their owner's rights call this one: a session compiles the function once,
+-- possibly under a path in which a type of the caller hides the real one.
 create or replace function pgq.batch_event_sql(x_batch_id bigint)
 returns text
 language plpgsql set search_path = pg_catalog, pg_temp

@@ -15,7 +15,7 @@ begin
     -- A dump without data leaves tables without queues, and a sequence that begins anew.
     loop
         id := nextval('pgq.queue_queue_id_seq');
-        -- An id in use is not skipped: it means that the sequence is behind, and other sequences may be too.
+        -- An id in use is an error and is not skipped, since the sequence is behind, and other sequences may be behind too.
         exit when exists (select from pgq.queue q where q.queue_id = id)
             or not exists (
                 select from pg_class c

@@ -9,8 +9,7 @@ declare
     que record;
     obstacle text;
 begin
-    -- The transaction gets its id before it reads the current table: a transaction that still uses the previous
-    -- table then has a lower id than the second step of the rotation.
+    -- The transaction gets its id before it reads the current table, as a rotation expects (DESIGN.md, D45).
     if not pg_is_in_recovery() then
         perform txid_current();
     end if;

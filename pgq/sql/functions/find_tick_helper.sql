@@ -1,4 +1,4 @@
--- Finds the first tick after the given one that is `i_min_count` events or `i_min_interval` away; nulls when
+-- Finds the first tick after the given one that is `i_min_count` events or `i_min_interval` away. Returns nulls if
 -- there is none.
 --
 -- Returns the last tick instead while it is at most twice `i_min_count` events and twice `i_min_interval` away.
@@ -17,7 +17,7 @@ begin
     select t.* into newest from pgq.tick t
     where t.tick_queue = i_queue_id and t.tick_id > i_prev_tick_id
     order by t.tick_id desc limit 1;
-    -- No interval leads to or from a tick at `infinity`.
+    -- An interval from or to a tick at `infinity` cannot be computed (DESIGN.md, D20).
     if not exists (
         select from pgq.tick t
         where t.tick_queue = i_queue_id and t.tick_id > i_prev_tick_id and not pg_catalog.isfinite(t.tick_time))

@@ -1,4 +1,4 @@
--- Describes an open batch; all nulls when the batch does not exist.
+-- Describes an open batch. Returns nulls if the batch does not exist.
 create or replace function pgq.get_batch_info(
     x_batch_id bigint, out queue_name text, out consumer_name text, out batch_start timestamptz,
     out batch_end timestamptz, out prev_tick_id bigint, out tick_id bigint, out lag interval,

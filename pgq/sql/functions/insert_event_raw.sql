@@ -10,8 +10,7 @@ language plpgsql cost 1
 as $$
 #variable_conflict use_column
 declare
-    -- The transaction gets its id before it reads the current table: a transaction that still uses the previous
-    -- table then has a lower id than the second step of the rotation.
+    -- The transaction gets its id before it reads the current table, as a rotation expects (DESIGN.md, D45).
     txid bigint := pg_catalog.txid_current();
     id bigint;
     prefix pg_catalog.text;

@@ -1,13 +1,13 @@
--- Returns the functions that maintenance is to call, each in a transaction of its own, with the argument if
--- there is one: rotation, the queues' own functions, what `pgq_node` and `londiste` bring along, and tables
--- to `vacuum`. A function that returns 1 is to be called again at once.
+-- Returns the functions that maintenance must call, each in a transaction of its own, with the argument if there is one:
+-- rotation, the queues' own functions, the functions of `pgq_node` and `londiste`, and tables to `vacuum`. Maintenance
+-- calls a function that returns 1 again at once.
 create or replace function pgq.maint_operations(out func_name text, out func_arg text)
 returns setof record
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
-    -- Schemas whose owners act with the rights of this one's owner anyway. Anybody else's function must not
-    -- be called with the rights of whoever maintains the queues.
+    -- Only schemas whose owners have the rights of this schema's owner. Maintenance must not run functions of other roles
+    -- with its rights.
     trusted constant name[] := array(
         select other.nspname from pg_namespace own, pg_namespace other
         where own.nspname = 'pgq' and pg_has_role(other.nspowner, own.nspowner, 'member'));

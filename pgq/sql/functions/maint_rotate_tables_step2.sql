@@ -5,8 +5,8 @@ returns integer
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- The recorded id has to be younger than the rotation's commit. One that was given to this transaction
-    -- before now need not be; then a later call records its own.
+    -- The recorded id must be assigned after the rotation's commit. A transaction that has an id already may have got it
+    -- earlier, so it records nothing, and a later call does.
     if txid_current_if_assigned() is null then
         -- The lock keeps other calls from finishing a rotation, and so a new one from beginning, between the check and
         -- the update. It is a table lock, which needs a privilege: any session could hold an advisory lock, and thereby

@@ -1,4 +1,4 @@
--- Returns the tables that need vacuuming often, when autovacuum is off.
+-- Returns the tables that must be vacuumed often, if autovacuum is off.
 create or replace function pgq.maint_tables_to_vacuum()
 returns setof text
 language plpgsql set search_path = pg_catalog, pg_temp

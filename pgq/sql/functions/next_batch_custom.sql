@@ -1,6 +1,6 @@
 -- Opens the consumer's next batch, or returns the one that it has open. The batch ends at the next tick, or
 -- with `i_min_count` or `i_min_interval` at the first one that is that many events or that much time away; with
--- `i_min_lag` that tick must be at least that old. All nulls when there is no such tick yet. Fails when the
+-- `i_min_lag` that tick must be at least that old. Returns nulls if there is no such tick yet. Fails when the
 -- consumer is not registered.
 create or replace function pgq.next_batch_custom(
     i_queue_name text, i_consumer_name text, i_min_lag interval, i_min_count integer, i_min_interval interval,
@@ -12,7 +12,7 @@ as $$
 declare
     sub pgq.subscription;
 begin
-    -- Of two concurrent sessions the second waits here, then finds the batch of the first.
+    -- The second of two concurrent sessions waits here, and then finds the batch of the first.
     select s.* into sub
     from pgq.queue q
     join pgq.consumer c on c.co_name = i_consumer_name

@@ -1,6 +1,6 @@
--- Registers a consumer at a tick, or moves a registered one there and forgets its open batch; with null, a
--- new one stands at the last tick and a registered one stays. Returns 1, or 0 when it was registered already.
--- Fails when there is no such queue or tick, or the id for the registration is another consumer's.
+-- Registers a consumer at a tick, or moves a registered one there and discards its open batch; with null, a
+-- new one starts at the last tick and a registered one stays. Returns 1, or 0 when it was registered already.
+-- Fails when the queue or the tick does not exist, or the id for the registration is another consumer's.
 create or replace function pgq.register_consumer_at(
     x_queue_name text, x_consumer_name text, x_tick_pos bigint)
 returns integer
@@ -27,8 +27,7 @@ begin
     then
         return 0;
     end if;
-    -- Keeps a rotation, which deletes ticks, out until the subscription that needs the tick is committed. One
-    -- that keeps an older snapshot, and so would not see the subscription, fails on the changed row.
+    -- Prevents a rotation, which deletes ticks, until the subscription that needs the tick is committed (DESIGN.md, D46).
     update pgq.queue q set queue_name = q.queue_name where q.queue_name = x_queue_name;
 
     select max(t.tick_id) into start_tick from pgq.tick t

@@ -1,5 +1,5 @@
 -- Sets one of a queue's parameters, named without `queue_`. Returns 1. Fails when a name is null, the queue
--- or the parameter is unknown, or the value does not suit it.
+-- or the parameter is unknown, or the value is invalid for the parameter.
 create or replace function pgq.set_queue_config(x_queue_name text, x_param_name text, x_param_value text)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp

@@ -4,10 +4,10 @@
 --
 -- Moves sequences that are behind the last tick past it. A last tick with a time in the future does not delay the tick.
 --
--- With new events a tick is due when there are `queue_ticker_max_count` of them, or when the last tick is
--- `queue_ticker_max_lag` old. Without, it is due when the last tick is half of that old, and either
--- `queue_ticker_idle_period` or twice as old as it was when it followed its predecessor: an idle queue ticks
--- more and more slowly.
+-- With new events, a tick is due if there are `queue_ticker_max_count` of them, or if the last tick is
+-- `queue_ticker_max_lag` old. Without new events, a tick is due if the age of the last tick is at least half of
+-- `queue_ticker_max_lag`, and also either `queue_ticker_idle_period` or twice the interval between the last two ticks.
+-- An idle queue therefore ticks more and more slowly.
 create or replace function pgq.ticker(i_queue_name text)
 returns bigint
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
@@ -31,8 +31,7 @@ begin
     if obstacle is not null then
         raise exception '%', obstacle;
     end if;
-    -- Two concurrent ticks could get their ids in another order than their snapshots, and events between them
-    -- would be delivered twice. Every statement below the lock has a snapshot that is newer than the last tick's.
+    -- Every statement after the lock has a snapshot that is newer than the last tick's (DESIGN.md, D44).
     if not pg_catalog.pg_try_advisory_xact_lock(
         pg_catalog.hashtext('pgq ticker'::pg_catalog.text), que.queue_id % 256)
     then
@@ -44,7 +43,7 @@ begin
     where t.tick_queue = que.queue_id
     order by t.tick_id desc limit 1;
     if found then
-        -- A tick with lower ids would end a batch of nothing, and what was committed since would be lost.
+        -- A tick with lower ids would lose events (DESIGN.md, D62).
         if last_tick.next_id > txid_snapshot_xmax(txid_current_snapshot()) then
             raise exception 'cannot tick queue %: tick % has transaction id %, but the server is at %',
                 i_queue_name, last_tick.tick_id, last_tick.next_id, txid_snapshot_xmax(txid_current_snapshot())
@@ -59,7 +58,7 @@ begin
                 last_tick.tick_event_seq + que.queue_ticker_max_count * 2::bigint + 1000);
         end if;
         new_events := reached - last_tick.tick_event_seq;
-        -- A tick that another program has made may be at `infinity`.
+        -- A tick that another program has made may be at `infinity` (DESIGN.md, D20).
         age := case
             when not pg_catalog.isfinite(last_tick.tick_time) then que.queue_ticker_max_lag
             when last_tick.tick_time > clock_timestamp()
@@ -86,8 +85,7 @@ begin
             end if;
         end if;
     end if;
-    -- A snapshot that the transaction keeps may be older than the last tick, which it then does not see; a
-    -- tick with it would go back in time, and events would be delivered twice. Inserting the last tick's id fails then.
+    -- Under an old snapshot, which does not see the last tick, inserting the last tick's id fails (DESIGN.md, D47).
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
         insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
         select que.queue_id, id, reached
@@ -156,12 +154,12 @@ begin
 end
 $$;
 
--- Makes a tick for each queue that has one due, is not paused, and has no ticks from elsewhere. Returns how
--- many it made.
+-- Makes a tick for each queue that has one due, is not paused, and has no ticks from elsewhere. Returns the
+-- number of ticks.
 --
--- Most queues have nothing due most of the time, so one query sorts out those that may have. A queue to which
--- another transaction is giving a tick is left to it, and one that was moved here from another server without
--- `pgqadm repair` is left out with a warning.
+-- Most queues have no tick due most of the time, so one query selects the queues that may have one. A queue that another
+-- transaction is ticking is skipped. A queue that was moved here from another server without `pgqadm repair` is skipped
+-- with a warning.
 create or replace function pgq.ticker()
 returns bigint
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp

@@ -1,4 +1,4 @@
--- Makes a queue's tables as dense as they can be and keeps autovacuum away from them, since rows are only
+-- Sets the fill factor of a queue's tables to 100 % and disables autovacuum for them, since rows are only
 -- added and then truncated together. Returns 1, or 0 when the queue does not exist.
 create or replace function pgq.tune_storage(i_queue_name text)
 returns integer

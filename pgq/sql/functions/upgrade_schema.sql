@@ -1,4 +1,4 @@
--- Returns how many tables it changed. Nothing is left for it to do: installing the schema anew upgrades it.
+-- Returns the number of changed tables, which is 0: installing the schema again upgrades it.
 create or replace function pgq.upgrade_schema()
 returns integer
 language plpgsql set search_path = pg_catalog, pg_temp

@@ -9,7 +9,7 @@ with moment as materialized (
 ), sequence as materialized (
     select named.name, named.need, named.kind, named.queue, case
                when cls.oid is not null and pg_catalog.has_sequence_privilege(cls.oid, 'select'::pg_catalog.text)
-               -- Where the last value is none, the one that is set comes next. Ticks count it as the last one.
+               -- A sequence without a last value returns its set value next. Ticks treat that value as the last one.
                then coalesce(pg_catalog.pg_sequence_last_value(cls.oid::pg_catalog.regclass),
                              pgq.seq_getval(named.name)
                                  - case named.kind when 'event-sequence' then 0::pg_catalog.int8 else 1::pg_catalog.int8 end)

@@ -1,7 +1,8 @@
 -- Recreates missing ticks that are positions of consumers or ends of their batches.
 --
--- A position gets the snapshot of the tick before it, or an empty one: events in between are redelivered. The end of a
--- batch gets the snapshot of the next tick. Without a next tick the batch is closed, and redelivered.
+-- A position gets the snapshot of the tick before it, so that events in between are redelivered; without such a tick it
+-- gets an empty snapshot. The end of a batch gets the snapshot of the next tick. Without a next tick the batch is closed,
+-- and its events are redelivered.
 do $$
 declare
     lost record;

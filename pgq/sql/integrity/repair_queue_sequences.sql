@@ -1,4 +1,4 @@
--- Moves the sequences of tick ids and of event ids of all queues past what is in use.
+-- Moves the sequences of tick ids and of event ids of all queues past the ids in use.
 do $$
 declare
     que record;
@@ -25,7 +25,7 @@ begin
             execute pg_catalog.format('select greatest($1, pg_catalog.max(ev_id)) from %s', part)
             into last_id using last_id;
         end loop;
-        -- Others take ids meanwhile, so there has to be some room.
+        -- Producers may take ids during the repair, so the sequence skips 1,000 of them.
         if coalesce(pg_catalog.pg_sequence_last_value(que.queue_event_seq::pg_catalog.regclass), 0) < last_id then
             perform pg_catalog.setval(que.queue_event_seq::pg_catalog.regclass,
                                       greatest(pgq.seq_getval(que.queue_event_seq), last_id + 1000));

@@ -1,4 +1,4 @@
--- Moves the sequences that number registrations, batches, consumers and queues past what is in use.
+-- Moves the sequences that number registrations, batches, consumers and queues past the numbers in use.
 do $$
 declare
     behind record;

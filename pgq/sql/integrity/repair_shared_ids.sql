@@ -1,8 +1,9 @@
--- Gives consumers that share the id of another one an id of their own. A consumer and its subconsumers, whose names
--- begin with its name, stay together; the team that was there first keeps the id.
+-- Gives each consumer that shares the id of another consumer an id of its own. A consumer and its subconsumers, whose
+-- names begin with the consumer's name, are a team and keep one id. The team that was registered first keeps the shared
+-- id.
 --
--- The owner of a retry event or a failed event cannot be determined, so both consumers get it, unless the event is of the
--- other one's queue.
+-- The owner of a retry event or a failed event cannot be determined, so both teams get a copy. Teams on
+-- different queues keep only the retry events of their own queue.
 do $$
 declare
     team record;

@@ -1,5 +1,6 @@
--- Takes ticks, rotations and signs of life from the future back to the present. A tick at which a consumer is, or at
--- which its batch ends, keeps its time, which other systems may have recorded, unless that is no time at all.
+-- Sets the times of ticks, rotations and signs of life that are in the future to the present. The tick of a consumer's
+-- position, or of the end of its batch, keeps its time, since other systems may have recorded that time; an infinite time
+-- is replaced. On a queue with an external ticker, only infinite times are replaced.
 do $$
 begin
     update pgq.tick t set tick_time = pg_catalog.now() - after.place * '1 microsecond'::pg_catalog.interval

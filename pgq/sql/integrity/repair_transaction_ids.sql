@@ -1,17 +1,18 @@
--- Gives ticks and events of another server transaction ids that fit this one. They keep their order: what a consumer
--- has got stays behind it, what it has not got comes.
+-- Gives ticks and events of another server transaction ids that are valid on this server. Ticks and events keep their
+-- order: processed events stay processed, and pending events stay pending (DESIGN.md, D71).
 --
--- A server gives no id below about 700 to anybody's transaction, so these are free: the first tick that matters (a
--- consumer is at it, or a batch ends at it, or it is the newest one) gets 4, the next one 5, and so on, as a snapshot
--- with nothing running. An event gets the id below that of the first of these ticks that saw it. One that none of them
--- saw gets the id of this transaction, so it comes with the first tick from now on.
+-- No server assigns ids below about 700 to transactions of users, so these ids are free. The ticks that matter are the
+-- positions of consumers, the ends of batches, and the newest tick of another server. The first of these ticks gets id 4,
+-- the next one 5, and so on, as a snapshot without running transactions. An event gets the id before that of the first of
+-- these ticks that saw the event. An event that none of them saw gets the id of this transaction, so that the next new
+-- tick delivers it.
 --
--- Of more than 600 such ticks some get no id of their own, spread evenly: they get that of the one before, and
--- events in between are redelivered to consumers at that tick. The newest one keeps its own.
+-- With more than 600 such ticks, some of them, spread evenly, get the id of the tick before them. Events in between are
+-- redelivered to consumers at such a tick. The newest tick always gets an id of its own.
 --
--- Which events are of another server? Those with ids that this one has not given away, and those that came together
--- with events of other transactions, as only a restore writes them. Any other event of a low id may have been
--- inserted here, so it keeps its id and comes after all of these ticks: again, if it is an old one.
+-- An event is of another server if this server has not assigned its id yet, or if the transaction that wrote the event's
+-- row also wrote events of other ids, as only a restore does. Any other event with a low id may have been inserted here,
+-- so the event keeps its id and is delivered after all of these ticks. An old event is then delivered twice.
 do $$
 declare
     own constant pg_catalog.int8 := pg_catalog.txid_current();
@@ -67,7 +68,7 @@ begin
             select 3 + pg_catalog.count(*) as id from pg_catalog.unnest(ids) mattering where mattering <= u.tick_id) after
         where u.tick_queue = que.queue_id and u.tick_id <= moved
           and t.tick_queue = u.tick_queue and t.tick_id = u.tick_id;
-        -- Batches read both tables, and no table is truncated, until all consumers are past this transaction.
+        -- Until all consumers are past this transaction, batches read both tables, and no table is truncated.
         update pgq.queue q set queue_switch_step1 = 3, queue_switch_step2 = own
         where q.queue_id = que.queue_id
           and (has_moved or greatest(q.queue_switch_step1, q.queue_switch_step2) > own);

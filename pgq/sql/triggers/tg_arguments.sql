@@ -1,4 +1,4 @@
--- Returns the facts about a trigger but for the types of its expressions. Fails when an argument is wrong.
+-- Returns the facts about a trigger except the types of its expressions. Fails when an argument is wrong.
 --
 --   relation    the trigger's table
 --   arguments   the trigger's arguments, of which the first is the queue's name

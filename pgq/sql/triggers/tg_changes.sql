@@ -23,7 +23,7 @@ begin
             old_values[i] is null and new_values[i] is null);
         equal := false;
         if old_values[i] is null or new_values[i] is null then
-            -- Nothing equals null.
+            -- A null equals no value.
         elsif i operator(pg_catalog.=) any (numerics) then
             equal := old_values[i]::numeric operator(pg_catalog.=) new_values[i]::numeric;
         elsif i operator(pg_catalog.=) any (loose) then

@@ -1,4 +1,4 @@
--- Returns the facts about a trigger with those that its columns decide on.
+-- Returns the facts about a trigger, completed by those that depend on its columns.
 --
 --   facts       with columns, names and key_list
 --   relation    the trigger's table

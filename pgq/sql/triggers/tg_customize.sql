@@ -1,5 +1,6 @@
 -- Returns an event's fields `{type, data, extra1, extra2, extra3, extra4}` after magic columns and the
--- trigger's expressions have had their say; null when `when` is false. Fails when a column only looks magic.
+-- trigger's expressions are applied, or null if `when` is false. Fails when the name of a column begins like that of a
+-- magic column but is none.
 --
 --   facts       about the trigger
 --   event       the fields so far
@@ -35,7 +36,7 @@ begin
         elsif result is null then
             raise exception 'when= should not be NULL' using errcode = 'internal_error';
         elsif result operator(pg_catalog.<>) 't' and result operator(pg_catalog.<>) 'f' then
-            -- A function in it has been replaced by one of another type.
+            -- A function in the expression was replaced by one of another type.
             raise exception 'when= query result must be boolean, got %', result
                 using errcode = 'internal_error';
         else

@@ -1,4 +1,4 @@
--- Tells whether PostgreSQL writes a type's values in JSON as the triggers do: integers, booleans, dates and
+-- Returns true if PostgreSQL writes the values of a type in JSON as the triggers do: integers, booleans, dates and
 -- timestamps as such, all others as strings that hold their text.
 create or replace function pgq.tg_is_json(type oid)
 returns boolean

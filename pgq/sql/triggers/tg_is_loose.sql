@@ -1,5 +1,5 @@
--- Tells whether values of a type may be equal though their texts differ: the type has an equality of its own,
--- which is not that of its text. Arrays count by their text.
+-- Returns true if values of a type may be equal though their texts differ: the type has an equality of its own,
+-- which is not that of its text. Arrays are compared as text.
 --
 --   type          of a column
 --   collation_id  of the column, 0 for none

@@ -1,6 +1,6 @@
--- Tells whether an update makes an event. It does when it changes a column that events show, or nothing at
--- all, and always when no columns are ignored. Fails when a column of the key changes, which with ignored
--- columns has to come before such a one.
+-- Returns true if an update makes an event. An update makes an event if it changes a column that events show, if
+-- it changes no column, or if no columns are ignored. Fails when a column of the key changes; with ignored columns, only
+-- if it precedes the first changed column that events show.
 --
 --   changes     positions of the columns that change, from low to high
 --   ignores     whether the trigger ignores columns

@@ -1,4 +1,4 @@
--- Returns a row as a JSON object. Numbers that are no integers, and what PostgreSQL would nest, are strings.
+-- Returns a row as a JSON object. Numbers other than integers, and values that PostgreSQL would nest, are strings.
 --
 --   facts       about the table
 --   row_json    the row as PostgreSQL's JSON

@@ -1,4 +1,4 @@
--- Tells whether a list of names, separated by commas or white space, has a name.
+-- Returns true if a list of names, separated by commas or white space, has a name.
 create or replace function pgq.tg_lists(list text, name text)
 returns boolean
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Returns the names of a table's columns as they are now. What a query of pg_attribute sees may be older, as
--- old as the snapshot of the transaction or of a COPY that had to wait.
+-- Returns the present names of a table's columns. A query of pg_attribute may return older names, as old as the
+-- snapshot of the transaction or of a COPY that had to wait.
 create or replace function pgq.tg_names(relation regclass)
 returns text[]
 language plpgsql set search_path = pg_catalog, pg_temp

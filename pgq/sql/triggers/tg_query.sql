@@ -1,6 +1,6 @@
 -- Returns a trigger's expression with the names of columns replaced: the statement that selects it has the
--- row as `$1`. A word that is a column's name, letter for letter, means the column; text, comments and
--- qualified names stay what they are. Null when there is no expression. Fails when the expression has a
+-- row as `$1`. A word that is exactly the name of a column means the column; literals, comments and qualified names are
+-- not replaced. Returns null if there is no expression. Fails when the expression has a
 -- quoted name.
 --
 --   expression  the expression

@@ -1,7 +1,8 @@
 -- Returns the type of the value that a trigger's statement selects, without evaluating it; 0 for no statement, null
 -- when it is undetermined. Fails when the statement is wrong.
 --
--- The full name makes sure that it is the table's row, not a type of that name earlier in the search path.
+-- The full name of the table ensures that the row's type is the table's, not a type of that name earlier in the search
+-- path.
 --
 --   query       the statement, as tg_query() returns it
 --   relation    the trigger's table
@@ -23,7 +24,7 @@ begin
         execute pg_catalog.format(E'select pg_catalog.pg_typeof(array(%s\nlimit 0))', statement) into list;
         return (select t.typelem from pg_catalog.pg_type t where t.oid operator(pg_catalog.=) list);
     exception when syntax_error then
-        -- It may be right on its own: several columns, or several statements.
+        -- The statement may be valid by itself, with several columns or as several statements.
     end;
     execute statement;
     return null;

@@ -1,6 +1,6 @@
 -- Returns the table of the trigger that is fired.
 --
--- It only counts as immutable so that the plan of an expression in a trigger holds the table as a constant:
+-- The function is declared immutable only so that the plan of an expression in a trigger holds the table as a constant:
 -- PostgreSQL makes such a plan anew when the table changes.
 create or replace function pgq.tg_relation()
 returns regclass

@@ -10,7 +10,7 @@ as $$
 declare
     nothing pg_catalog.text := E'\001';
 begin
-    -- What stands for null must be nowhere else.
+    -- The text that stands for null must not occur elsewhere.
     while pg_catalog.strpos(pg_catalog.concat(template, row_text), nothing)::boolean loop
         nothing := pg_catalog.concat(nothing, E'\001');
     end loop;

@@ -1,10 +1,10 @@
--- Returns the assignments that repeat an update, and the condition that finds the row. When nothing changes,
--- a column of the key is set to what it is.
+-- Returns the assignments that repeat an update, and the condition that finds the row. If no column changes, a column
+-- of the key is set to its own value.
 --
---   changes                 positions of the columns that change, and are to be shown or not
+--   changes                 positions of the columns that change, whether events show them or not
 --   shown                   positions of the columns to show
 --   keys                    positions of the key's columns
---   idents                  names of the columns, quoted where SQL asks for it
+--   idents                  names of the columns, quoted where SQL requires it
 --   old_values, new_values  the rows' values, as tg_values() returns them
 create or replace function pgq.tg_sql_update(
     changes integer[], shown integer[], keys integer[], idents text[], old_values text[], new_values text[])

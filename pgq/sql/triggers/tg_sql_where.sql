@@ -1,7 +1,7 @@
 -- Returns the condition that finds a row by its key.
 --
 --   keys        positions of the key's columns
---   idents      names of the columns, quoted where SQL asks for it
+--   idents      names of the columns, quoted where SQL requires it
 --   row_values  the row's values, as tg_values() returns them
 create or replace function pgq.tg_sql_where(keys integer[], idents text[], row_values text[])
 returns text

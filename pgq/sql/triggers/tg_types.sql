@@ -1,4 +1,4 @@
--- Returns the types of a table's columns as they are now.
+-- Returns the present types of a table's columns.
 --
 --   relation    the table
 --   names       the names of its columns

@@ -1,5 +1,5 @@
--- Returns a text with every byte percent-encoded, except letters, digits, `_.-`, the space, and what the text
--- of a row is made of: `,()"\`.
+-- Returns a text with every byte percent-encoded, except letters, digits, `_.-`, the space, and the punctuation of the
+-- text of a row: `,()"\`.
 create or replace function pgq.tg_urlencode(plain text)
 returns text
 language plpgsql immutable parallel safe

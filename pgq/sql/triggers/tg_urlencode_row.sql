@@ -10,14 +10,14 @@ as $$
 declare
     encoded pg_catalog.text := row_text;
 begin
-    -- All but what the text of a row is made of can be encoded while the row is one text.
+    -- All except the punctuation of the text of a row can be encoded while the row is one text.
     if encoded operator(pg_catalog.~) E'[^A-Za-z0-9_.,()" \\\\-]' then
         encoded := pgq.tg_urlencode(encoded);
     end if;
     -- No name or value has a `!` left, so it can stand for null.
     encoded := pg_catalog.replace(pg_catalog.format(template, variadic pg_catalog.array_replace(
         pgq.tg_values(pg_catalog.replace(encoded, ' ', '+'), columns), null, '!')), '=!', '');
-    -- The template has none of these left, so they come from values.
+    -- The template contains none of these characters any more, so they are of values.
     if encoded operator(pg_catalog.~) E'[,()"\\\\]' then
         encoded := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
             pg_catalog.replace(

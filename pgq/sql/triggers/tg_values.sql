@@ -1,4 +1,4 @@
--- Returns what the output functions of their types made of a row's columns, in the order of the columns. The
+-- Returns the texts that the output functions of their types made of a row's values, in the order of the columns. The
 -- array may have more elements than the row has columns; the rest are null.
 --
 --   row_text    the row as text

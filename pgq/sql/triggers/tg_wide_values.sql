@@ -1,5 +1,4 @@
--- Does for rows of more than 32 columns what tg_values() does; the array has 128 elements or as many as
--- columns.
+-- As tg_values(), for rows of more than 32 columns. The array has 128 elements, or as many as there are columns.
 create or replace function pgq.tg_wide_values(row_text text, columns integer)
 returns text[]
 language plpgsql immutable parallel safe

@@ -76,13 +76,12 @@ pub fn drop_queue_confirmed(
         // No consumer can register from here on.
         transaction.query_typed(LOCK_QUEUE, &values).map_err(failed)?;
         let row = transaction.query_typed_opt(QUEUE_CONTENTS, &values).map_err(failed)?;
-        let registered: Vec<String> = row.map_or(Vec::new(), |row| names::all(row.get(1)));
+        let registered: Vec<String> = row.map_or(Vec::new(), |row| names::into_strings(row.get(1)));
         match registered.iter().find(|name| !consumers.contains(name)) {
-            Some(new) => Err(Error::failed(format!(
-                "{CANNOT_DROP}: consumer `{}` has registered since",
-                printable(new)
-            ))
-            .on_queue(queue)),
+            Some(new) => {
+                let what = format!("{CANNOT_DROP}: consumer `{}` has registered since", printable(new));
+                Err(At::queue(queue).failure(what))
+            }
             None => drop_in(transaction, queue, DropMode::Force),
         }
     })
@@ -102,7 +101,7 @@ fn drop_in(transaction: &mut Transaction<'_>, queue: &str, mode: DropMode) -> Re
             [_] => format!("{CANNOT_DROP}: {} depends on its tables; drop that first", printable(&listed)),
             _ => format!("{CANNOT_DROP}: {} depend on its tables; drop these first", printable(&listed)),
         };
-        return Err(Error::failed(message).on_queue(queue));
+        return Err(At::queue(queue).failure(message));
     }
     let given_path = search_path::set_if_minimal(transaction).map_err(failed)?;
     let dropped = transaction.query_typed_opt(DROP_QUEUE, &values).map_err(failed)?.is_some();
@@ -172,7 +171,7 @@ fn in_use(client: &mut impl GenericClient, queue: &str) -> Error {
         [] => format!("{CANNOT_DROP}: it is in use"),
         users => format!("{CANNOT_DROP}: it is in use by {}", printable(&users.join(", "))),
     };
-    Error::failed(message).on_queue(queue)
+    At::queue(queue).failure(message)
 }
 
 /// Everything that dropping a queue removes, and what prevents the drop.
@@ -235,7 +234,7 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
     Ok(Some(QueueContents {
         events: Some(count).filter(|count| *count <= MAX_COUNTED),
         retained: retained_events::read(client, queue, None)?,
-        consumers: names::all(row.get(1)),
+        consumers: names::into_strings(row.get(1)),
         dependents: dependents(client, queue)?,
     }))
 }

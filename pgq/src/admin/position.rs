@@ -4,7 +4,7 @@ use crate::names::bytes;
 use dbscript::param::text;
 use postgres::{GenericClient, Row};
 
-use crate::admin::queue_lookup;
+use crate::admin::queue_lookup::{self, QueueQuery};
 use crate::error::Error;
 use crate::names::{self, Name};
 
@@ -72,7 +72,7 @@ pub fn consumer_position(
 ) -> Result<Option<Position>, Error> {
     let values = [text(&queue), text(&consumer)];
     let what = format!("cannot look up consumer `{consumer}`");
-    let row = queue_lookup::query_listed_queue(client, queue, &what, CONSUMER_POSITION, &values)?;
+    let row = QueueQuery::new(queue, &what, CONSUMER_POSITION, &values).listed_row(client)?;
     Ok(Position::read(&row, consumer))
 }
 
@@ -113,12 +113,7 @@ const CONSUMER_NAMES: &str = concat!(
 
 fn consumer_names(client: &mut impl GenericClient, queue: &str) -> Result<Vec<String>, Error> {
     let values = [text(&queue)];
-    let row = queue_lookup::query_listed_queue(
-        client,
-        queue,
-        "cannot list the consumers",
-        CONSUMER_NAMES,
-        &values,
-    )?;
-    Ok(names::all(row.get(0)))
+    let row =
+        QueueQuery::new(queue, "cannot list the consumers", CONSUMER_NAMES, &values).listed_row(client)?;
+    Ok(names::into_strings(row.get(0)))
 }

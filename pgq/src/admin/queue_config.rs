@@ -49,7 +49,7 @@ impl QueueConfig {
             external_ticker: row.get("queue_external_ticker"),
             disable_insert: row.get("queue_disable_insert"),
             per_tx_limit: row.get("queue_per_tx_limit"),
-            extra_maint: names::all(row.get("extra_maint")),
+            extra_maint: names::into_strings(row.get("extra_maint")),
         }
     }
 }

@@ -1,13 +1,11 @@
 //! Looking queues up, and the errors for queues that do not exist.
 
-use crate::error::ErrorKind;
-use crate::names::bytes;
 use dbscript::param::{NO_PARAMS, Param, text};
 use dbscript::printable;
 use postgres::{GenericClient, Row};
 
-use crate::error::{At, Error};
-use crate::names::Name;
+use crate::error::{At, Error, ErrorKind};
+use crate::names::{Name, bytes};
 use crate::schema;
 use crate::shell;
 
@@ -24,7 +22,8 @@ const QUEUE_EXISTS: &str = "select true from pgq.queue where queue_name = $1";
 ///
 /// As described ([`ErrorKind::Missing`](crate::ErrorKind::Missing)), and when the server fails.
 pub fn require_queue(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
-    query_queue(client, queue, "cannot look up the queue", QUEUE_EXISTS, &[text(&queue)]).map(|_| ())
+    let values = [text(&queue)];
+    QueueQuery::new(queue, "cannot look up the queue", QUEUE_EXISTS, &values).row(client).map(|_| ())
 }
 
 /// Returns whether a queue exists.
@@ -36,49 +35,50 @@ pub(crate) fn exists(client: &mut impl GenericClient, queue: &str) -> Result<boo
     }
 }
 
-/// Runs a statement that returns one row for an existing queue and no row otherwise. The error for a missing queue
-/// advises to create it.
-pub(crate) fn query_queue(
-    client: &mut impl GenericClient,
-    queue: &str,
-    what: &str,
-    statement: &str,
-    values: &[Param<'_>],
-) -> Result<Row, Error> {
-    find(client, queue, what, statement, values)?.ok_or_else(|| missing_queue(queue))
+/// A statement that returns one row for an existing queue and no row otherwise.
+pub(crate) struct QueueQuery<'a> {
+    queue: &'a str,
+    /// What fails if the server does, for the error.
+    what: &'a str,
+    statement: &'a str,
+    values: &'a [Param<'a>],
 }
 
-/// As [`query_queue`], for a statement that makes no sense on a new queue: the error for a missing queue lists the
-/// existing ones.
-pub(crate) fn query_listed_queue(
-    client: &mut impl GenericClient,
-    queue: &str,
-    what: &str,
-    statement: &str,
-    values: &[Param<'_>],
-) -> Result<Row, Error> {
-    match find(client, queue, what, statement, values)? {
-        Some(row) => Ok(row),
-        None => Err(unknown_queue(client, queue)),
+impl<'a> QueueQuery<'a> {
+    pub(crate) fn new(
+        queue: &'a str,
+        what: &'a str,
+        statement: &'a str,
+        values: &'a [Param<'a>],
+    ) -> QueueQuery<'a> {
+        QueueQuery { queue, what, statement, values }
     }
-}
 
-fn find(
-    client: &mut impl GenericClient,
-    queue: &str,
-    what: &str,
-    statement: &str,
-    values: &[Param<'_>],
-) -> Result<Option<Row>, Error> {
-    schema::require(client)?;
-    let failed = |error| At::queue(queue).failed(what, error);
-    client.query_typed_opt(statement, values).map_err(failed)
+    /// Returns the row. The error for a missing queue advises to create it.
+    pub(crate) fn row(&self, client: &mut impl GenericClient) -> Result<Row, Error> {
+        self.find(client)?.ok_or_else(|| missing_queue(self.queue))
+    }
+
+    /// Returns the row of a statement that makes no sense on a new queue. The error for a missing queue lists the
+    /// existing ones.
+    pub(crate) fn listed_row(&self, client: &mut impl GenericClient) -> Result<Row, Error> {
+        match self.find(client)? {
+            Some(row) => Ok(row),
+            None => Err(unknown_queue(client, self.queue)),
+        }
+    }
+
+    fn find(&self, client: &mut impl GenericClient) -> Result<Option<Row>, Error> {
+        schema::require(client)?;
+        let failed = |error| At::queue(self.queue).failed(self.what, error);
+        client.query_typed_opt(self.statement, self.values).map_err(failed)
+    }
 }
 
 /// Fails when the queue does not exist. The error lists the existing queues.
 pub(crate) fn require_listed(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
     let values = [text(&queue)];
-    query_listed_queue(client, queue, "cannot look up the queue", QUEUE_EXISTS, &values).map(|_| ())
+    QueueQuery::new(queue, "cannot look up the queue", QUEUE_EXISTS, &values).listed_row(client).map(|_| ())
 }
 
 /// Returns whether a queue certainly does not exist; `false` when the server fails.

@@ -7,9 +7,10 @@ use postgres::error::SqlState;
 use postgres::{GenericClient, Row, Transaction};
 
 use crate::admin::integrity::ADVICE;
+use crate::admin::name_locks;
 use crate::admin::position::{Position, consumer_position, require_consumer};
+use crate::admin::queue_lookup::QueueQuery;
 use crate::admin::ticks::{require_tick, tick_time};
-use crate::admin::{name_locks, queue_lookup};
 use crate::error::{At, Error};
 use crate::event::checkpoint::Checkpoint;
 
@@ -34,7 +35,7 @@ pub fn register_consumer(
     let what = format!("cannot register consumer `{consumer}`");
     name_locks::change_registration(client, queue, consumer, &what, |transaction| {
         require_free_ids(transaction, queue, consumer, &what)?;
-        let row = queue_lookup::query_queue(transaction, queue, &what, REGISTER, &values);
+        let row = QueueQuery::new(queue, &what, REGISTER, &values).row(transaction);
         finish_registration(transaction, queue, consumer, &what, row)
     })
 }
@@ -118,7 +119,7 @@ fn require_own_id(
         None => Ok(()),
         Some(other) => {
             let why = format!("its id is used by consumer `{}`", printable(&other));
-            Err(Error::failed(format!("{what}: {why}; {ADVICE}")).on_queue(queue))
+            Err(At::queue(queue).failure(format!("{what}: {why}; {ADVICE}")))
         }
     }
 }
@@ -182,7 +183,7 @@ pub fn register_consumer_at_checkpoint(
         require_tick(transaction, queue, tick)?;
         require_same_time(transaction, (queue, consumer), checkpoint)?;
         require_free_ids(transaction, queue, consumer, &what)?;
-        let row = queue_lookup::query_listed_queue(transaction, queue, &what, REGISTER_AT, &values);
+        let row = QueueQuery::new(queue, &what, REGISTER_AT, &values).listed_row(transaction);
         finish_registration(transaction, queue, consumer, &what, row)
     })
 }
@@ -244,7 +245,7 @@ pub fn register_subconsumer(
     let failed = |error| At::queue(queue).failed(&*what, error);
     let mut transaction = client.transaction().map_err(failed)?;
     require_free_ids(&mut transaction, queue, consumer, &what)?;
-    let row = queue_lookup::query_queue(&mut transaction, queue, &what, REGISTER_SUBCONSUMER, &values);
+    let row = QueueQuery::new(queue, &what, REGISTER_SUBCONSUMER, &values).row(&mut transaction);
     let row = row.map_err(|error| match error.sqlstate() {
         Some(&SqlState::INVALID_SCHEMA_NAME | &SqlState::UNDEFINED_FUNCTION) => Error::missing(
             "cooperative consumers are not installed; run `pgqadm CONFIG.ini install` or `pgq::schema::install`",
@@ -315,12 +316,6 @@ pub(crate) fn is_registered(
     consumer: &str,
 ) -> Result<bool, Error> {
     let values = [text(&queue), text(&consumer)];
-    queue_lookup::query_queue(
-        client,
-        queue,
-        &format!("cannot look up consumer `{consumer}`"),
-        IS_REGISTERED,
-        &values,
-    )
-    .map(|row| row.get(0))
+    let what = format!("cannot look up consumer `{consumer}`");
+    QueueQuery::new(queue, &what, IS_REGISTERED, &values).row(client).map(|row| row.get(0))
 }

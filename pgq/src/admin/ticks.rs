@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use dbscript::param::{int8, text};
 use postgres::GenericClient;
 
-use crate::admin::queue_lookup;
+use crate::admin::queue_lookup::QueueQuery;
 use crate::error::{At, Error};
 use crate::sql;
 
@@ -23,7 +23,7 @@ const TICKS: &str = "select \
 /// exist, and when the server fails.
 pub fn require_tick(client: &mut impl GenericClient, queue: &str, tick: i64) -> Result<(), Error> {
     let values = [text(&queue), int8(&tick)];
-    let row = queue_lookup::query_listed_queue(client, queue, "cannot look up the tick", TICKS, &values)?;
+    let row = QueueQuery::new(queue, "cannot look up the tick", TICKS, &values).listed_row(client)?;
     let existing = match (row.get(0), row.get::<_, Option<i64>>(1), row.get::<_, Option<i64>>(2)) {
         (true, ..) => return Ok(()),
         (_, Some(first), Some(last)) => format!("the queue has ticks {first} to {last}"),

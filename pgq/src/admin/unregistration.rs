@@ -3,8 +3,9 @@
 use dbscript::param::text;
 use postgres::GenericClient;
 
+use crate::admin::name_locks;
 use crate::admin::position::{Position, consumer_position};
-use crate::admin::{name_locks, queue_lookup};
+use crate::admin::queue_lookup::QueueQuery;
 use crate::error::Error;
 
 /// $1 queue, $2 consumer. No row: the queue does not exist.
@@ -37,11 +38,11 @@ pub fn unregister_consumer(
                 if let Some(subconsumer) = short_name(consumer, &main) =>
             {
                 let values = [text(&queue), text(&main), text(&subconsumer)];
-                queue_lookup::query_listed_queue(transaction, queue, &what, UNREGISTER_SUBCONSUMER, &values)?
+                QueueQuery::new(queue, &what, UNREGISTER_SUBCONSUMER, &values).listed_row(transaction)?
             }
             Some(_) => {
                 let values = [text(&queue), text(&consumer)];
-                queue_lookup::query_listed_queue(transaction, queue, &what, UNREGISTER, &values)?
+                QueueQuery::new(queue, &what, UNREGISTER, &values).listed_row(transaction)?
             }
         };
         Ok(row.get::<_, i32>(0) != 0)

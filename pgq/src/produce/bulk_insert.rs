@@ -108,8 +108,8 @@ pub(crate) fn require_right(client: &mut impl GenericClient, queue: &str) -> Res
     }
     let grants: Vec<String> = missing.iter().map(|what| format!("grant {what} to {role}")).collect();
     let grants = grants.join("; ");
-    Err(Error::failed(format!("role `{role}` may not insert into the queue's tables; run `{grants}`"))
-        .on_queue(queue))
+    let what = format!("role `{role}` may not insert into the queue's tables; run `{grants}`");
+    Err(At::queue(queue).failure(what))
 }
 
 pub(crate) fn failed(queue: &str, error: postgres::Error) -> Error {

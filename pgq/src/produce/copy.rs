@@ -207,9 +207,9 @@ pub(crate) fn found_table(
 
 /// Makes the error of a rotation after the transaction's snapshot from the answer to [`sql::rotated`].
 pub(crate) fn rotated(queue: &str, answer: Result<(), postgres::Error>) -> Error {
-    let error = Error::failed("cannot write to the queue").on_queue(queue);
-    match answer {
-        Ok(()) => error.caused_by("the queue's tables were rotated after the transaction's snapshot"),
-        Err(answer) => error.caused_by(answer),
-    }
+    let cause = match answer {
+        Ok(()) => "the queue's tables were rotated after the transaction's snapshot".into(),
+        Err(answer) => BoxError::from(answer),
+    };
+    At::queue(queue).failed("cannot write to the queue", cause)
 }

@@ -6,7 +6,7 @@ use postgres::{GenericClient, Transaction};
 
 use super::addons::{EXTENSION_RIGHTS, EXTENSION_TABLES, ROLES};
 use super::own_schema::constraints;
-use super::report::{Change, Kind, Report};
+use super::report::{Kind, Report, SchemaChange};
 use super::sql_script::{Age, SqlScript};
 use super::state::State;
 use super::{COOP, FAILED, PGQ, change, trust};
@@ -22,7 +22,7 @@ const CANNOT_INSTALL: &str = "cannot install schema `pgq`";
 ///
 /// As [`install_as`].
 pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
-    install_as(client, None).map(|report| report.change == Change::Installed)
+    install_as(client, None).map(|report| report.change == SchemaChange::Installed)
 }
 
 /// Installs or updates PgQ in one transaction. `kind` selects the schema. With `None` that is the first of these that
@@ -51,7 +51,7 @@ pub fn install_as(client: &mut impl GenericClient, kind: Option<Kind>) -> Result
     let damaged = before.owned && is_damaged(&mut transaction, &before).map_err(failed)?;
     let (kind, change) = decide(&before, kind, damaged)?;
     match (kind, change) {
-        (_, Change::Unchanged) => {}
+        (_, SchemaChange::Unchanged) => {}
         (Kind::Own, _) => transaction.batch_execute(&PGQ.sql()).map_err(failed)?,
         (Kind::Extension, _) => create_extension(&mut transaction)?,
     }
@@ -146,12 +146,12 @@ fn query_bool(
     transaction.query_typed_one(statement, values).map(|row| row.get(0))
 }
 
-fn decide(found: &State, wanted: Option<Kind>, damaged: bool) -> Result<(Kind, Change), Error> {
+fn decide(found: &State, wanted: Option<Kind>, damaged: bool) -> Result<(Kind, SchemaChange), Error> {
     if found.extension {
         return match wanted {
             Some(Kind::Own) => Err(taken("the extension `pgq` is installed")),
-            _ if damaged => Ok((Kind::Extension, Change::Updated)),
-            _ => Ok((Kind::Extension, Change::Unchanged)),
+            _ if damaged => Ok((Kind::Extension, SchemaChange::Updated)),
+            _ => Ok((Kind::Extension, SchemaChange::Unchanged)),
         };
     }
     match (found.own(), wanted) {
@@ -159,18 +159,18 @@ fn decide(found: &State, wanted: Option<Kind>, damaged: bool) -> Result<(Kind, C
         (Some(Age::Newer), _) => {
             Err(Error::failed("schema `pgq` is of a newer release of this program; use that release"))
         }
-        (Some(Age::Same), _) if found.usable && !found.owned => Ok((Kind::Own, Change::Unchanged)),
-        (Some(Age::Same), _) if !damaged && is_granted(found) => Ok((Kind::Own, Change::Unchanged)),
-        (Some(_), _) => Ok((Kind::Own, Change::Updated)),
+        (Some(Age::Same), _) if found.usable && !found.owned => Ok((Kind::Own, SchemaChange::Unchanged)),
+        (Some(Age::Same), _) if !damaged && is_granted(found) => Ok((Kind::Own, SchemaChange::Unchanged)),
+        (Some(_), _) => Ok((Kind::Own, SchemaChange::Updated)),
         (None, _) if found.occupied => Err(Error::failed(
             "schema `pgq` was created by neither the extension nor this program; rename or drop it first",
         )),
         (None, Some(Kind::Extension)) if !found.available => Err(Error::missing(
             "the server does not offer the extension `pgq`; install its package, such as postgresql-15-pgq3",
         )),
-        (None, Some(kind)) => Ok((kind, Change::Installed)),
-        (None, None) if found.available && found.creatable => Ok((Kind::Extension, Change::Installed)),
-        (None, None) => Ok((Kind::Own, Change::Installed)),
+        (None, Some(kind)) => Ok((kind, SchemaChange::Installed)),
+        (None, None) if found.available && found.creatable => Ok((Kind::Extension, SchemaChange::Installed)),
+        (None, None) => Ok((Kind::Own, SchemaChange::Installed)),
     }
 }
 
@@ -188,16 +188,19 @@ fn taken(what: &str) -> Error {
 
 /// Installs the add-ons that are missing or outdated, or all of them after a change of PgQ, whose grants they copy.
 /// Returns `None` when an add-on is missing and this role may not install it.
-fn install_addons(transaction: &mut Transaction<'_>, pgq: Change) -> Result<Option<Change>, Error> {
+fn install_addons(
+    transaction: &mut Transaction<'_>,
+    pgq: SchemaChange,
+) -> Result<Option<SchemaChange>, Error> {
     let state = State::read(transaction)?;
     let missing = state.missing_addons();
     let scripts: &[&SqlScript] = match (pgq, state.coop_extension) {
-        (Change::Unchanged, _) => &missing,
+        (SchemaChange::Unchanged, _) => &missing,
         (_, false) => &[&FAILED, &COOP],
         (_, true) => &[&FAILED],
     };
     if scripts.is_empty() {
-        return Ok(Some(Change::Unchanged));
+        return Ok(Some(SchemaChange::Unchanged));
     } else if !state.owned {
         return Ok(None);
     }
@@ -206,5 +209,5 @@ fn install_addons(transaction: &mut Transaction<'_>, pgq: Change) -> Result<Opti
             Error::failed("cannot install failed events and cooperative consumers").caused_by(error)
         })?;
     }
-    Ok(Some(if state.has_addons() { Change::Updated } else { Change::Installed }))
+    Ok(Some(if state.has_addons() { SchemaChange::Updated } else { SchemaChange::Installed }))
 }

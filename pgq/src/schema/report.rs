@@ -43,7 +43,7 @@ impl FromStr for Kind {
 /// The change that an installation made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Change {
+pub enum SchemaChange {
     /// The schema was created.
     Installed,
     /// The schema was outdated or incomplete, and was updated. Its queues and events stay.
@@ -52,12 +52,12 @@ pub enum Change {
     Unchanged,
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for SchemaChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Change::Installed => "installed",
-            Change::Updated => "brought up to date",
-            Change::Unchanged => "already installed",
+            SchemaChange::Installed => "installed",
+            SchemaChange::Updated => "brought up to date",
+            SchemaChange::Unchanged => "already installed",
         })
     }
 }
@@ -69,10 +69,10 @@ pub struct Report {
     /// The schema that is installed now.
     pub kind: Kind,
     /// The change of that schema.
-    pub change: Change,
+    pub change: SchemaChange,
     /// The change of failed events and cooperative consumers; `None` when they are missing and this role may not
     /// install them, since schema `pgq` belongs to another role.
-    pub extras: Option<Change>,
+    pub extras: Option<SchemaChange>,
     /// Whether the roles `pgq_reader`, `pgq_writer` and `pgq_admin` exist and have their grants. Without them only the
     /// schema's owner may insert events, consume and administer, until the owner grants these rights.
     pub roles: bool,

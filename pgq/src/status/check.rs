@@ -52,7 +52,7 @@ impl Limits {
             status.findings.iter().map(|found| (found.level(), format!("{found}; {}", found.advice()))),
         );
         let mut consumers = 0;
-        evaluation.strangers(status);
+        evaluation.unentitled_lock_holders(status);
         for queue in &status.queues {
             evaluation.queue(queue);
             for consumer in &queue.consumers {
@@ -96,9 +96,9 @@ impl Evaluation {
     }
 
     /// Reports sessions that block tickers without being allowed to tick.
-    fn strangers(&mut self, status: &Status) {
-        if self.limits[0].is_on() && !status.strangers_to_ticks.is_empty() {
-            let who = held_by("a lock of ticks", &status.strangers_to_ticks);
+    fn unentitled_lock_holders(&mut self, status: &Status) {
+        if self.limits[0].is_on() && !status.unentitled_lock_holders.is_empty() {
+            let who = held_by("a lock of ticks", &status.unentitled_lock_holders);
             self.problems.push((Level::Critical, format!("{who}, whose role may not tick")));
         }
     }

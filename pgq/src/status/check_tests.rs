@@ -16,7 +16,7 @@ fn status() -> Status {
         pgq_version: "3.5".to_owned(),
         schema: None,
         time: chrono::DateTime::UNIX_EPOCH,
-        strangers_to_ticks: Vec::new(),
+        unentitled_lock_holders: Vec::new(),
         queues: vec![queue],
         findings: Vec::new(),
     }

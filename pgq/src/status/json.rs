@@ -113,18 +113,18 @@ mod tests {
     use crate::lock::LockHolder;
     use crate::lock::transaction::Transaction;
     use crate::schema::Kind;
-    use crate::status::{ConsumerStatus, Cooperation, Holder, QueueStatus, Rotation};
+    use crate::status::{ConsumerStatus, Cooperation, QueueStatus, Rotation, RotationBlocker};
 
     const SECOND: Duration = Duration::from_millis(1500);
 
     fn queue() -> QueueStatus {
         let transaction = Transaction { pid: Some(7), age: Some(SECOND), ..Transaction::default() };
         let held_up_by = vec![
-            Holder::Consumer { name: "c".to_owned(), lag: SECOND },
-            Holder::Transaction(transaction.clone()),
-            Holder::Lock { table: "t".to_owned(), transaction },
-            Holder::Ticker,
-            Holder::Maintenance,
+            RotationBlocker::Consumer { name: "c".to_owned(), lag: SECOND },
+            RotationBlocker::Transaction(transaction.clone()),
+            RotationBlocker::Lock { table: "t".to_owned(), transaction },
+            RotationBlocker::Ticker,
+            RotationBlocker::Maintenance,
         ];
         let cooperation = Some(Cooperation::Subconsumer);
         let consumer = ConsumerStatus { cooperation, last_seen: SECOND, ..ConsumerStatus::default() };
@@ -151,7 +151,7 @@ mod tests {
             pgq_version: "3.5".to_owned(),
             schema: Some(Kind::Own),
             time: DateTime::UNIX_EPOCH,
-            strangers_to_ticks: vec![LockHolder { age: Some(SECOND), ..LockHolder::default() }],
+            unentitled_lock_holders: vec![LockHolder { age: Some(SECOND), ..LockHolder::default() }],
             queues: vec![queue()],
             findings: vec![finding.clone()],
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{ConsumerStatus, Holder};
+use super::{ConsumerStatus, RotationBlocker};
 use crate::time;
 
 /// The status of one queue.
@@ -60,7 +60,7 @@ pub struct Rotation {
     pub is_due: bool,
     /// The causes that hold up a due rotation: consumers first, ordered by lag, the largest first. Empty when the
     /// rotation is not due or not held up.
-    pub held_up_by: Vec<Holder>,
+    pub held_up_by: Vec<RotationBlocker>,
 }
 
 impl Rotation {

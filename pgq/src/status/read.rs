@@ -135,9 +135,10 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
     let rows = query(client, &consumers(retry, failed_by(&server)), NO_PARAMS)?;
     add_consumers(&mut queues, &index, &states, &rows);
     rotation::find_holders(client, &mut queues, states, server.get("is_standby"))?;
-    let strangers = lock::strangers_to_ticks(client).map_err(|error| failed().caused_by(error))?;
+    let unentitled_lock_holders =
+        lock::unentitled_holders_of_tick_locks(client).map_err(|error| failed().caused_by(error))?;
     Ok(Status {
-        strangers_to_ticks: strangers,
+        unentitled_lock_holders,
         database: server.get::<_, Name>("database").0,
         server_version: server.get("server_version"),
         pgq_version: server.get("pgq_version"),

@@ -5,7 +5,7 @@ use dbscript::param::{int8, text_array};
 use postgres::{GenericClient, Row};
 
 use super::query::query;
-use super::{Holder, QueueStatus};
+use super::{QueueStatus, RotationBlocker};
 use crate::error::Error;
 use crate::lock::transaction::{Transaction, transaction};
 use crate::schema::Kind;
@@ -95,10 +95,10 @@ pub(super) fn find_holders(
         for wait in state.waits(queue) {
             match wait {
                 Wait::Consumers => queue.rotation.held_up_by = consumers(queue),
-                Wait::Ticker => queue.rotation.held_up_by.push(Holder::Ticker),
-                Wait::Maintenance => queue.rotation.held_up_by.push(Holder::Maintenance),
+                Wait::Ticker => queue.rotation.held_up_by.push(RotationBlocker::Ticker),
+                Wait::Maintenance => queue.rotation.held_up_by.push(RotationBlocker::Maintenance),
                 Wait::Transactions(_) if is_standby => {
-                    queue.rotation.held_up_by.push(Holder::Transaction(Transaction::default()));
+                    queue.rotation.held_up_by.push(RotationBlocker::Transaction(Transaction::default()));
                 }
                 Wait::Transactions(newest) => transactions.push((at, newest)),
                 Wait::Locks if is_standby => {}
@@ -111,10 +111,10 @@ pub(super) fn find_holders(
 }
 
 /// Returns the consumers that hold up the rotation, the one with the largest lag first.
-fn consumers(queue: &QueueStatus) -> Vec<Holder> {
+fn consumers(queue: &QueueStatus) -> Vec<RotationBlocker> {
     let mut behind: Vec<_> = queue.consumers.iter().filter(|consumer| consumer.holds_up_rotation).collect();
     behind.sort_by_key(|consumer| consumer.last_tick);
-    let holder = |name: &str, lag| Holder::Consumer { name: name.to_owned(), lag };
+    let holder = |name: &str, lag| RotationBlocker::Consumer { name: name.to_owned(), lag };
     behind.iter().map(|consumer| holder(&consumer.name, consumer.lag.unwrap_or_default())).collect()
 }
 
@@ -144,7 +144,7 @@ fn add_transactions(
     let rows = query(client, OLD_TRANSACTIONS, &[int8(&newest)])?;
     for (at, newest) in held {
         let old = rows.iter().filter(|row| row.get::<_, i64>("id") <= *newest);
-        queues[*at].rotation.held_up_by.extend(old.map(|row| Holder::Transaction(transaction(row))));
+        queues[*at].rotation.held_up_by.extend(old.map(|row| RotationBlocker::Transaction(transaction(row))));
     }
     Ok(())
 }
@@ -163,7 +163,7 @@ fn add_locks(
     let rows = query(client, sql::TABLE_LOCKS, &[text_array(&tables)])?;
     for (at, table) in held {
         let users = rows.iter().filter(|row| row.get::<_, &str>("name") == table);
-        let holder = |row| Holder::Lock { table: table.clone(), transaction: transaction(row) };
+        let holder = |row| RotationBlocker::Lock { table: table.clone(), transaction: transaction(row) };
         queues[*at].rotation.held_up_by.extend(users.map(holder));
     }
     Ok(())

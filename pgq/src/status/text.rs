@@ -151,7 +151,7 @@ fn exact(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{Holder, Rotation, TickThresholds};
+    use crate::status::{Rotation, RotationBlocker, TickThresholds};
 
     fn status() -> Status {
         let seconds = Duration::from_secs;
@@ -170,7 +170,7 @@ mod tests {
             pgq_version: "3.5".to_owned(),
             schema: Some(crate::schema::Kind::Own),
             time: chrono::DateTime::UNIX_EPOCH,
-            strangers_to_ticks: Vec::new(),
+            unentitled_lock_holders: Vec::new(),
             queues: vec![mailer],
             findings: Vec::new(),
         }
@@ -194,7 +194,8 @@ mailer         3/7200s   500/3s/60s     2s     -     -
         queue.paused = true;
         queue.events_per_second = Some(12345.67);
         queue.ticker.max_lag = Duration::from_millis(500);
-        let holder = Holder::Consumer { name: "日本\u{1b}[1m".to_owned(), lag: Duration::from_secs(90000) };
+        let holder =
+            RotationBlocker::Consumer { name: "日本\u{1b}[1m".to_owned(), lag: Duration::from_secs(90000) };
         queue.rotation.held_up_by = vec![holder];
         queue.consumers.push(ConsumerStatus {
             name: "日本\u{1b}[1m".to_owned(),

@@ -60,7 +60,7 @@ impl CachedQueue {
         });
         CachedQueue {
             id: number(row, 0).unwrap_or_default(),
-            name: names::shown_hex(row.get(1).unwrap_or_default()),
+            name: names::hex_to_text(row.get(1).unwrap_or_default()),
             thresholds: Thresholds {
                 max_count: number(row, 2).unwrap_or_default(),
                 max_lag: number(row, 3).unwrap_or_default(),

@@ -164,7 +164,7 @@ impl MaintenanceOperation {
         match schema::require_trusted(client, Trust::Function(&self.name)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Untrusted => {
-                let argument = names::shown(self.argument.as_deref().unwrap_or_default());
+                let argument = names::to_text(self.argument.as_deref().unwrap_or_default());
                 warn!(
                     "maintenance `{}` of `{}` is skipped: {error}",
                     printable(&self.name),
@@ -189,7 +189,7 @@ impl MaintenanceOperation {
             None => client.query_typed(&format!("select {}()", self.function), &[]),
         };
         let rows = result.map_err(|error| {
-            let argument = names::shown(self.argument.as_deref().unwrap_or_default());
+            let argument = names::to_text(self.argument.as_deref().unwrap_or_default());
             Error::failed(format!("maintenance `{}` of `{argument}` failed", self.name)).caused_by(error)
         })?;
         // Results of other types are ignored.

@@ -48,7 +48,7 @@ const ONE_AT_A_TIME: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.
 
 /// Reads queues with their last ticks and the values of their sequences, which are null where this role may not read
 /// them.
-const ASKED: &str = "select queue_id, queue_name, queue_tick_seq, queue_event_seq, \
+const CANDIDATES: &str = "select queue_id, queue_name, queue_tick_seq, queue_event_seq, \
          2::pg_catalog.int8 * queue_ticker_max_count + 1000::pg_catalog.int8 as step, newest.*, ids.reached as tick_reached, \
          events.reached as event_reached \
      from pgq.queue \
@@ -80,7 +80,7 @@ const JUDGED: &str = "select queue_id, queue_name, case \
              'sequence `%s` was at %s, behind tick %s', queue_tick_seq, tick_reached, tick_id) end as note, \
          case when is_extension then least(2000::pg_catalog.int8, greatest(1::pg_catalog.int8, \
              (tick_event_seq - event_reached) / step + 1::pg_catalog.int8)) else 1::pg_catalog.int8 end as steps \
-     from asked, (select exists (select from pg_catalog.pg_extension where extname = 'pgq') as is_extension) kind";
+     from candidates, (select exists (select from pg_catalog.pg_extension where extname = 'pgq') as is_extension) kind";
 
 /// Makes the statements that tick queues. The commit does not wait for the disk. The rows are distinguished by their
 /// number of columns:
@@ -106,7 +106,7 @@ fn tick_statement(queues: &[i32], notifications: Notifications) -> String {
     let queues = listed(queues);
     format!(
         "{PATIENCE}; set local synchronous_commit = off; {ONE_AT_A_TIME}; \
-         with asked as materialized ({ASKED} \
+         with candidates as materialized ({CANDIDATES} \
              where queue_id in ({queues}) and not queue_external_ticker and not queue_ticker_paused), \
          judged as materialized ({JUDGED}), \
          ticked as materialized ( \
@@ -219,7 +219,7 @@ impl Ticking {
                 Ok(())
             }
             Err(error) if is_locked(&error) => {
-                let what = format!("the ticks of many queues wait for a lock{}", strangers(db));
+                let what = format!("the ticks of many queues wait for a lock{}", unentitled_holders(db));
                 Err(Error::failed(what).caused_by(error))
             }
             Err(error) if concerns_all(db, &error) => Err(cannot_tick(error)),
@@ -242,7 +242,7 @@ impl Ticking {
             Err(error) if concerns_all(db, &error) => return Err(cannot_tick(error)),
             Err(error) => {
                 let is_locked = is_locked(&error);
-                let holders = if is_locked { strangers(db) } else { String::new() };
+                let holders = if is_locked { unentitled_holders(db) } else { String::new() };
                 let line = format!("{}{holders}", describe(&error));
                 self.failing.add(id, self.cache.name(id), error.code(), line);
                 return Ok(if is_locked { Ticked::Locked } else { Ticked::Failed });
@@ -347,8 +347,8 @@ fn may_tick(db: &mut Connection) -> bool {
 }
 
 /// Returns, in brackets, which sessions hold a lock that ticks need although their roles may not tick.
-fn strangers(db: &mut Connection) -> String {
-    match lock::strangers_to_ticks(&mut **db) {
+fn unentitled_holders(db: &mut Connection) -> String {
+    match lock::unentitled_holders_of_tick_locks(&mut **db) {
         Ok(holders) if !holders.is_empty() => format!(" ({})", lock::held_by("a lock of ticks", &holders)),
         _ => String::new(),
     }

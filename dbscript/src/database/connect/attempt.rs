@@ -1,4 +1,4 @@
-//! One address of one host.
+//! An attempt to connect to one address of one host.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -32,57 +32,62 @@ pub(crate) struct Found<D: Driver> {
     pub(crate) abort: Option<AbortHandle>,
 }
 
-/// Where a server listens.
+/// The address of a server.
 pub(super) enum Place {
     /// The folder of its socket.
     Socket(PathBuf),
-    /// `name` is what its certificate is compared with.
+    /// `name` is compared with the server's certificate.
     Address { name: String, address: IpAddr },
 }
 
-/// How strongly encryption is wanted in one of the tries.
+/// The encryption that one try requests.
 #[derive(Clone, Copy)]
-enum Way {
+enum EncryptionPolicy {
+    /// None.
     Plain,
+    /// Encryption if the server offers it.
     Offered,
+    /// Encryption, without which the try fails.
     Encrypted,
 }
 
-impl Way {
-    fn wants_encryption(self) -> bool {
-        !matches!(self, Way::Plain)
+impl EncryptionPolicy {
+    fn requests_encryption(self) -> bool {
+        !matches!(self, EncryptionPolicy::Plain)
     }
 }
 
 impl Attempt<'_> {
-    /// Opens a connection in the first way that the server takes.
+    /// Opens a connection with the first policy that the server accepts.
     pub(super) async fn open<D: Driver>(&self) -> Result<Found<D>, BoxError> {
-        let (first, second) = self.ways();
+        let (first, second) = self.policies();
         let progress = self.progress();
-        let error = match self.open_in(first, &progress).await {
+        let error = match self.open_with(first, &progress).await {
             Ok(found) => return Ok(found),
             Err(error) => error,
         };
-        let as_wanted = progress.is_encrypted() == first.wants_encryption();
+        let as_requested = progress.is_encrypted() == first.requests_encryption();
         match second {
-            Some(second) if TlsFailure::is_handshake(&*error) || (as_wanted && is_refused(&*error)) => {
-                let found = self.open_in(second, &self.progress()).await;
-                found.map_err(|other| both(first, error, other))
+            Some(second) if TlsFailure::is_handshake(&*error) || (as_requested && is_refused(&*error)) => {
+                let found = self.open_with(second, &self.progress()).await;
+                found.map_err(|other| combine_refusals(first, error, other))
             }
             _ => Err(error),
         }
     }
 
-    /// Returns how to try, and how then if the server refuses. A socket is never encrypted.
-    fn ways(&self) -> (Way, Option<Way>) {
+    /// Returns the policy of the first try, and that of a second one if the server refuses the first. A local socket is
+    /// never encrypted.
+    fn policies(&self) -> (EncryptionPolicy, Option<EncryptionPolicy>) {
+        use EncryptionPolicy::{Encrypted, Offered, Plain};
         if matches!(self.place, Place::Socket(_)) {
-            return (Way::Plain, None);
+            return (Plain, None);
         }
         match self.target.tls.mode {
-            SslMode::Disable => (Way::Plain, None),
-            SslMode::Allow => (Way::Plain, Some(Way::Encrypted)),
-            SslMode::Prefer => (Way::Offered, Some(Way::Plain)),
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (Way::Encrypted, None),
+            SslMode::Disable => (Plain, None),
+            SslMode::Allow => (Plain, Some(Encrypted)),
+            SslMode::Prefer => (Offered, Some(Plain)),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (Encrypted, None),
         }
     }
 
@@ -91,10 +96,10 @@ impl Attempt<'_> {
         Progress::until(timeout.map(|timeout| Instant::now() + *timeout))
     }
 
-    async fn open_in<D: Driver>(&self, way: Way, progress: &Progress) -> Result<Found<D>, BoxError> {
+    async fn open_with<D: Driver>(&self, policy: EncryptionPolicy, progress: &Progress) -> Result<Found<D>, BoxError> {
         let abort = Some(progress.abort_handle());
         let Place::Socket(folder) = self.place else {
-            return self.finish(self.config(), self.protection(way)?, progress, abort).await;
+            return self.finish(self.config(), self.protection(policy)?, progress, abort).await;
         };
         if let Ok((local, _stand_in)) = LocalSocket::new(folder, self.endpoint.port) {
             let config = self.local_config(&local);
@@ -103,7 +108,7 @@ impl Attempt<'_> {
                 return found;
             }
         }
-        // The driver opens the socket by itself, or says why it cannot be opened.
+        // Without a loopback network, the driver opens the socket or reports the reason of the failure.
         self.finish(self.config(), Protection::Plain, progress, None).await
     }
 
@@ -121,13 +126,13 @@ impl Attempt<'_> {
         Ok(Found { client, protection, abort })
     }
 
-    fn protection(&self, way: Way) -> Result<Protection, BoxError> {
+    fn protection(&self, policy: EncryptionPolicy) -> Result<Protection, BoxError> {
         let encryption = || Encryption::new(&self.target.tls).map_err(TlsFailure::new);
-        Ok(match way {
-            Way::Plain => Protection::Plain,
-            Way::Offered => Protection::Offered(encryption()?),
-            Way::Encrypted if self.target.tls.direct => Protection::Direct(encryption()?),
-            Way::Encrypted => Protection::Encrypted(encryption()?),
+        Ok(match policy {
+            EncryptionPolicy::Plain => Protection::Plain,
+            EncryptionPolicy::Offered => Protection::Offered(encryption()?),
+            EncryptionPolicy::Encrypted if self.target.tls.direct => Protection::Direct(encryption()?),
+            EncryptionPolicy::Encrypted => Protection::Encrypted(encryption()?),
         })
     }
 
@@ -143,7 +148,7 @@ impl Attempt<'_> {
         config
     }
 
-    /// Makes the configuration with which the driver connects to what stands for a socket.
+    /// Makes the configuration with which the driver connects to the address that stands for a local socket.
     fn local_config(&self, local: &LocalSocket) -> Config {
         let mut config = self.common_config();
         let address = local.stand_in();
@@ -160,23 +165,26 @@ impl Attempt<'_> {
     }
 }
 
-/// A refusal of the user or of the protocol may be one for the want of encryption, or for its presence.
+/// Returns true if the server refused the user or the protocol. The reason may be that the connection is not encrypted,
+/// or that it is.
 fn is_refused(error: &(dyn StdError + 'static)) -> bool {
     sqlstate(error).is_some_and(|state| StateClass::Refusal.contains(state))
 }
 
-/// Returns both refusals, unless they are the same.
-fn both(way: Way, first: BoxError, second: BoxError) -> BoxError {
+/// Returns both refusals as one error, or the second one if their texts are the same.
+fn combine_refusals(policy: EncryptionPolicy, first: BoxError, second: BoxError) -> BoxError {
     let text = describe(&*first);
     if text == describe(&*second) {
         return second;
     }
-    let [one, other] =
-        if way.wants_encryption() { ["encrypted", "not encrypted"] } else { ["not encrypted", "encrypted"] };
+    let [one, other] = match policy.requests_encryption() {
+        true => ["encrypted", "not encrypted"],
+        false => ["not encrypted", "encrypted"],
+    };
     Error::failed(format!("{one}: {text}; {other}")).caused_by(second).into()
 }
 
-/// A server whose sessions are not of the kind that is wanted.
+/// The error of a server whose session is not of the required kind (`target_session_attrs`).
 #[derive(Debug)]
 pub(super) struct UnwantedSession(&'static str);
 
@@ -188,10 +196,10 @@ impl fmt::Display for UnwantedSession {
 
 impl StdError for UnwantedSession {}
 
-async fn check_session<D: Driver>(client: &mut D::Client, wanted: SessionAttrs) -> Result<(), BoxError> {
+async fn check_session<D: Driver>(client: &mut D::Client, required: SessionAttrs) -> Result<(), BoxError> {
     const READ_ONLY: &str = "show transaction_read_only";
     const IN_RECOVERY: &str = "select pg_catalog.pg_is_in_recovery()";
-    let (question, answer, otherwise) = match wanted {
+    let (query, expected, otherwise) = match required {
         SessionAttrs::Any => return Ok(()),
         SessionAttrs::ReadWrite => (READ_ONLY, "off", "the session is read-only"),
         SessionAttrs::ReadOnly => (READ_ONLY, "on", "the session is not read-only"),
@@ -200,10 +208,10 @@ async fn check_session<D: Driver>(client: &mut D::Client, wanted: SessionAttrs) 
             (IN_RECOVERY, "t", "the server is not a standby")
         }
     };
-    let rows = D::simple_query(client, question).await?;
+    let rows = D::simple_query(client, query).await?;
     let found = rows.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0),
         _ => None,
     });
-    if found == Some(answer) { Ok(()) } else { Err(UnwantedSession(otherwise).into()) }
+    if found == Some(expected) { Ok(()) } else { Err(UnwantedSession(otherwise).into()) }
 }

@@ -1,4 +1,4 @@
-//! Cancelling what a connection runs.
+//! Cancelling the running statement of a connection.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use postgres::CancelToken;
 use crate::control::Cancel;
 use crate::database::transport::{Connector, Progress, Protection};
 
-/// Cancels the running statement of one connection, over a connection that is encrypted like it.
+/// Cancels the running statement of one connection. The request uses a connection with the same protection.
 pub(crate) struct Canceller {
     token: CancelToken,
     protection: Protection,
@@ -20,15 +20,17 @@ impl Canceller {
 }
 
 impl Cancel for Canceller {
-    /// Waits until the server closes the connection or the time is up, as libpq does: a pgbouncer before 1.19 does not
-    /// survive that the other side closes first.
+    /// Waits until the server closes the connection or `limit` has passed. As in libpq, the client does not close
+    /// first, which pgbouncer before 1.19 does not survive.
     fn cancel(&self, limit: Instant) {
-        // Where somebody else listens, the driver connects to them, and nothing is sent there.
+        // If another program listens at the address, the driver connects to that program and sends nothing.
         let _stand_in = match &self.protection {
             Protection::Local(local) => local.listen().ok(),
             _ => None,
         };
         // A server that cannot be reached has nothing to cancel.
-        let _ = self.token.cancel_query(Connector::new(self.protection.clone(), Progress::lingering(limit)));
+        let _ = self
+            .token
+            .cancel_query(Connector::new(self.protection.clone(), Progress::closed_by_server(limit)));
     }
 }

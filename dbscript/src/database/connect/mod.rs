@@ -40,7 +40,7 @@ pub(crate) struct Opened {
 ///
 /// # Errors
 ///
-/// When no server accepts the connection, with the reason of each one.
+/// Fails if no server accepts the connection, with the reason of each one.
 pub(crate) fn open(target: &Target) -> Result<Opened, Error> {
     let Found { client, protection, abort } = ready(find::<Blocking>(target))?;
     let canceller = Canceller::new(client.cancel_token(), protection);
@@ -64,7 +64,7 @@ pub(crate) async fn find<D: Driver>(target: &Target) -> Result<Found<D>, Error> 
     Err(refusals.into_error(target))
 }
 
-/// Returns the kinds of sessions to try, one after the other: `prefer-standby` tries a standby, and then any server.
+/// Returns the kinds of sessions to try, in order: `prefer-standby` tries a standby, and then any server.
 fn passes(session: SessionAttrs) -> &'static [SessionAttrs] {
     match session {
         SessionAttrs::Any => &[SessionAttrs::Any],
@@ -76,8 +76,8 @@ fn passes(session: SessionAttrs) -> &'static [SessionAttrs] {
     }
 }
 
-/// Tries all hosts. Returns `Break` with a connection, `Break` without one when a host ends the search, and `Continue`
-/// when no host offers the session.
+/// Tries all hosts. Returns `Break` with a connection, `Break` without one if a host ends the search, and `Continue` if
+/// no host offers the session.
 async fn find_any<D: Driver>(
     target: &Target,
     session: SessionAttrs,
@@ -100,9 +100,9 @@ async fn find_any<D: Driver>(
             match (Attempt { target, session, endpoint, place }).open().await {
                 Ok(found) => return Break(Some(found)),
                 Err(error) => {
-                    let go_on = refusals::next_may_accept(&*error);
+                    let tries_next = refusals::next_may_accept(&*error);
                     refusals.add(endpoint, Some(place).filter(|_| several), error);
-                    if !go_on {
+                    if !tries_next {
                         return Break(None);
                     }
                 }

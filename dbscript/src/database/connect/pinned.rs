@@ -1,6 +1,4 @@
-//! Sessions whose search path begins with `pg_catalog`.
-//!
-//! The path is a start option. A setting of the session would remain in a pooler's server connection for other clients.
+//! Sessions whose search path begins with `pg_catalog`. The path is a start option (DESIGN.md, D57).
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +14,7 @@ use crate::text::printable::printable;
 
 const PATH: &str = "-c search_path=pg_catalog";
 
-/// Returns the schemas of the search path, and whether a setting of the database gives a superuser's session another
+/// Returns the schemas of the search path, and true if a setting of the database gives a superuser's session another
 /// role. Code that runs with the rights of that role could reset the role and become superuser again.
 const SESSION: &str = "select pg_catalog.current_schemas(true)::pg_catalog.text[], \
      session_user operator(pg_catalog.<>) current_user \
@@ -33,9 +31,9 @@ pub(crate) enum SearchPath {
     /// The session's own search path.
     #[default]
     Session,
-    /// The session's own search path; opening fails when a schema precedes `pg_catalog`.
+    /// The session's own search path; opening fails if a schema precedes `pg_catalog`.
     Checked,
-    /// Only `pg_catalog`. Like `Checked` where a pooler refuses the start option.
+    /// Only `pg_catalog`. If a pooler refuses the start option, as `Checked`.
     Pinned,
 }
 
@@ -43,7 +41,7 @@ pub(crate) enum SearchPath {
 ///
 /// # Errors
 ///
-/// As [`open`], and when a schema precedes `pg_catalog` in a checked or pinned search path.
+/// Fails as [`open`] does, and if a schema precedes `pg_catalog` in a checked or pinned search path.
 pub(crate) fn open_with(target: &Target, path: SearchPath) -> Result<Opened, Error> {
     let mut opened = match path {
         SearchPath::Session => return open(target),
@@ -55,7 +53,7 @@ pub(crate) fn open_with(target: &Target, path: SearchPath) -> Result<Opened, Err
     Ok(opened)
 }
 
-/// Opens a connection with the start option, and without it where a pooler refuses unknown options. The refusal is
+/// Opens a connection with the start option, or without it if a pooler refuses unknown options. The refusal is
 /// remembered, so later connections omit the option.
 fn open_pinned(target: &Target) -> Result<Opened, Error> {
     let name = target.to_string();
@@ -80,8 +78,8 @@ fn refusing() -> MutexGuard<'static, BTreeSet<String>> {
     REFUSING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Fails when a schema precedes `pg_catalog`, since any operator may then be one of that schema. Fails when a setting
-/// of the database gives a superuser's session another role.
+/// Fails if a schema precedes `pg_catalog`, since any operator may then be one of that schema. Fails if a setting of
+/// the database gives a superuser's session another role.
 pub(crate) async fn check(session: &mut impl Session) -> Result<(), BoxError> {
     let row = session.one_row(SESSION, &[]).await?;
     let (schemas, has_other_role): (Vec<String>, bool) = (row.get(0), row.get(1));

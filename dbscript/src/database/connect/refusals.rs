@@ -9,8 +9,8 @@ use super::attempt::{Place, UnwantedSession};
 use crate::database::conninfo::{Endpoint, Target};
 use crate::error::{BoxError, Error, describe, is_connection_error};
 
-/// Returns whether the next host should be tried: this host is unreachable or offers another kind of session. As in
-/// libpq, a host that refuses the user or cannot prove its identity ends the search.
+/// Returns true if the next host should be tried, because this host is unreachable or offers another kind of session.
+/// As in libpq, a host that refuses the user or cannot prove its identity ends the search.
 pub(super) fn next_may_accept(error: &(dyn StdError + 'static)) -> bool {
     is_connection_error(error) || error.is::<UnwantedSession>()
 }
@@ -32,7 +32,7 @@ impl Refusals {
         self.0.push((format!("{host}:{}{address}", endpoint.port), error));
     }
 
-    /// Returns whether all hosts were unreachable.
+    /// Returns true if all hosts were unreachable.
     fn are_connection_errors(&self) -> bool {
         !self.0.is_empty() && self.0.iter().all(|(_, error)| is_connection_error(&**error))
     }
@@ -40,8 +40,10 @@ impl Refusals {
     /// Makes the error of a failed connection.
     pub(super) fn into_error(mut self, target: &Target) -> Error {
         let message = format!("cannot connect to {target}{}", self.hint());
-        let is_away = self.are_connection_errors();
-        let error = if is_away { Error::connection(message) } else { Error::failed(message) };
+        let error = match self.are_connection_errors() {
+            true => Error::connection(message),
+            false => Error::failed(message),
+        };
         match self.0.pop() {
             Some((_, only)) if self.0.iter().all(|(_, other)| describe(&**other) == describe(&*only)) => {
                 error.caused_by(only)
@@ -68,7 +70,7 @@ impl Refusals {
     }
 }
 
-/// The driver has no other way of telling.
+/// Returns true if the server requires a password that is not set. Only the text of the driver's error shows this.
 fn lacks_password(error: &(dyn StdError + 'static)) -> bool {
     error.source().is_some_and(|cause| cause.to_string() == "password missing")
 }

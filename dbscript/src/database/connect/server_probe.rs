@@ -1,4 +1,4 @@
-//! Closing a connection whose server has stopped answering.
+//! Closing a connection whose server has stopped responding.
 
 use std::thread;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl ServerProbe {
     ///
     /// # Errors
     ///
-    /// When the server does not answer or the connection is lost; the connection must then be closed.
+    /// Fails if the server does not answer or the connection is lost; the connection must then be closed.
     pub(crate) fn check(&self, client: &mut Client) -> Result<(), postgres::Error> {
         let Some(abort) = &self.abort else {
             return client.simple_query("").map(|_| ());
@@ -51,7 +51,7 @@ impl ServerProbe {
     ///
     /// # Errors
     ///
-    /// When the server does not answer or the connection is lost; the connection is closed.
+    /// Fails if the server does not answer or the connection is lost; the connection is closed.
     pub(crate) fn require_answer(&self, mut client: Client) -> Result<Client, postgres::Error> {
         let Err(silent) = client.is_valid(shortened(ANSWER_LIMIT)) else { return Ok(client) };
         match &self.abort {

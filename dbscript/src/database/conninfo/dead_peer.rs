@@ -31,15 +31,15 @@ impl DeadPeerDetection {
     /// Finds the keywords that are not given. A value of zero counts as given and means the default of the operating
     /// system. With `keepalives=0`, libpq sets no `tcp_user_timeout` either.
     pub(super) fn read(options: &Options) -> Result<DeadPeerDetection, Error> {
-        let open = |keyword: &str| options.get(keyword).is_none();
+        let is_unset = |keyword: &str| options.get(keyword).is_none();
         let probed = options.integer("keepalives")? != Some(0);
         Ok(DeadPeerDetection {
             timeout: TIMEOUT,
-            connect: open("connect_timeout"),
-            unacknowledged: probed && open("tcp_user_timeout"),
-            idle: open("keepalives_idle"),
-            interval: open("keepalives_interval"),
-            count: open("keepalives_count"),
+            connect: is_unset("connect_timeout"),
+            unacknowledged: probed && is_unset("tcp_user_timeout"),
+            idle: is_unset("keepalives_idle"),
+            interval: is_unset("keepalives_interval"),
+            count: is_unset("keepalives_count"),
         })
     }
 

@@ -49,7 +49,7 @@ fn value(text: &str) -> Result<(String, &str), Error> {
     Ok((value, ""))
 }
 
-/// Makes a syntax error with the word, which is hidden when it may be a part of an unquoted password.
+/// Makes a syntax error with the word, which is hidden if it may be a part of an unquoted password.
 fn syntax(options: &Options, what: &str, word: &str) -> Error {
     if options.has_secret() {
         return Error::usage(format!(

@@ -57,18 +57,18 @@ pub(super) const KEYWORDS: [Keyword; 50] = [
     ("oauth_scope", None),
 ];
 
-/// Returns the keyword of a name, or `None` when there is none.
+/// Returns the keyword of a name, or `None` if there is none.
 pub(super) fn find(name: &str) -> Option<Keyword> {
     KEYWORDS.iter().find(|(keyword, _)| *keyword == name).copied()
 }
 
-/// Returns whether the value of a keyword is secret.
+/// Returns true if the value of a keyword is secret.
 pub(super) fn is_secret(keyword: &str) -> bool {
     ["password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"]
         .contains(&keyword)
 }
 
-/// Returns whether libpq treats a character as white space.
+/// Returns true if libpq treats a character as white space.
 pub(super) fn is_blank(c: char) -> bool {
     c.is_ascii_whitespace() || c == '\x0b'
 }

@@ -65,7 +65,7 @@ impl Options {
         self.get(keyword).filter(|value| !value.is_empty())
     }
 
-    /// Returns whether any of the keywords has a secret value.
+    /// Returns true if any of the keywords has a secret value.
     pub(super) fn has_secret(&self) -> bool {
         self.0.keys().any(|keyword| keywords::is_secret(keyword))
     }

@@ -33,7 +33,7 @@ impl Passfile {
     ///
     /// # Errors
     ///
-    /// When the password is not UTF-8.
+    /// Fails if the password is not UTF-8.
     pub(super) fn find(
         &self,
         host: &str,
@@ -56,7 +56,7 @@ impl Passfile {
     }
 }
 
-/// Returns whether the file is a regular file with access for its owner only.
+/// Returns true if the file is a regular file with access for its owner only. Logs a warning otherwise.
 fn is_private(path: &Path, metadata: &Metadata) -> bool {
     let public = metadata.permissions().mode() & 0o077 != 0;
     if !metadata.is_file() {

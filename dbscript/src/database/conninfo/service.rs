@@ -21,7 +21,8 @@ const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 ///
 /// # Errors
 ///
-/// When no file defines the service, or a file is invalid. Messages contain the number of a line, never its content.
+/// Fails if no file defines the service, or a file is invalid. Messages contain the number of a line, never its
+/// content.
 pub(super) fn add(options: &mut Options, environment: &Environment<'_>) -> Result<(), Error> {
     let Some(name) = name(options, environment) else { return Ok(()) };
     for file in files(environment) {
@@ -48,7 +49,7 @@ fn files(environment: &Environment<'_>) -> Vec<PathBuf> {
     user.into_iter().chain(system).collect()
 }
 
-/// Adds the options of the service in a file, and returns whether the file defines the service.
+/// Adds the options of the service in a file. Returns true if the file defines the service.
 fn add_from(options: &mut Options, file: &Path, name: &str) -> Result<bool, Error> {
     let content = read_file(file, LIMIT)
         .map_err(|error| Error::usage(format!("service file `{}`", file.display())).caused_by(error))?;

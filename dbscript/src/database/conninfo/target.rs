@@ -18,7 +18,7 @@ pub(crate) struct Target {
     pub(crate) tls: TlsSettings,
     pub(crate) session: SessionAttrs,
     pub(crate) dead_peer: DeadPeerDetection,
-    /// Whether the hosts are tried in a random order (`load_balance_hosts`).
+    /// True if the hosts are tried in a random order (`load_balance_hosts`).
     pub(crate) shuffled: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Keywords of libpq that the driver does not support. They are refused where ignoring them would have an effect.
+//! Keywords of libpq that the driver does not support. A keyword is refused if ignoring it would have an effect.
 
 use postgres::config::Host;
 

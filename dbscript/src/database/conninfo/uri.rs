@@ -7,7 +7,7 @@ const PREFIXES: [&str; 2] = ["postgresql://", "postgres://"];
 const HOST_ENDS: [char; 4] = [':', '/', '?', ','];
 const PORT_ENDS: [char; 3] = ['/', '?', ','];
 
-/// Returns the rest of a URI after its prefix, or `None` when the text is not a URI.
+/// Returns the rest of a URI after its prefix, or `None` if the text is not a URI.
 pub(super) fn strip_prefix(text: &str) -> Option<&str> {
     PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix))
 }
@@ -123,7 +123,7 @@ fn add_parameters(options: &mut Options, parameters: &str) -> Result<(), Error> 
     Ok(())
 }
 
-/// Makes the error of an unknown parameter, which is hidden when it may be a part of an unencoded password.
+/// Makes the error of an unknown parameter, which is hidden if it may be a part of an unencoded password.
 fn unknown(keyword: &str, parameters: &str) -> Error {
     if parameters.contains('@') {
         return invalid("unknown parameter, hidden because it may be a part of the password");

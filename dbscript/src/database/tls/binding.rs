@@ -11,7 +11,7 @@ use x509_cert::der::oid::db::rfc5912::{
 
 use super::encryption::Encrypted;
 
-/// Returns the hash of the server's certificate; none where its signature does not imply a hash.
+/// Returns the hash of the server's certificate, or none if the certificate's signature does not imply a hash.
 pub(crate) fn of(stream: &Encrypted) -> ChannelBinding {
     let certificates = stream.get_ref().1.peer_certificates();
     let hash = certificates.and_then(|certificates| certificates.first()).and_then(|der| hash(der));

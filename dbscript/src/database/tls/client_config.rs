@@ -1,4 +1,4 @@
-//! Settings as rustls takes them. The process-wide provider of rustls stays unset, for other users of rustls.
+//! The configuration of rustls. It contains its provider, so the process-wide provider stays unset (DESIGN.md, D88).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use super::verifier::{NameCheck, Verifier};
 use super::{SslMode, TlsSettings, TlsVersion, files};
 use crate::error::{BoxError, Error};
 
-/// The protocol's name, which servers require where encryption comes first.
+/// The name of PostgreSQL's protocol. Servers require it from clients that encrypt without a request.
 const ALPN: &[u8] = b"postgresql";
 
-/// Reads the files and makes the configuration of a client.
+/// Reads the files that the settings name, and makes the configuration of a client.
 pub(super) fn client_config(settings: &TlsSettings) -> Result<ClientConfig, BoxError> {
     let provider = Arc::new(ring::default_provider());
     let name = if settings.mode == SslMode::VerifyFull { NameCheck::Required } else { NameCheck::Omitted };
@@ -45,14 +45,14 @@ pub(super) fn client_config(settings: &TlsSettings) -> Result<ClientConfig, BoxE
 }
 
 fn no_key(cert: &Path) -> Error {
-    Error::failed(format!("sslcert `{}` needs sslkey: there is no key", cert.display()))
+    Error::failed(format!("sslcert `{}` has no key; set sslkey", cert.display()))
 }
 
 fn versions(settings: &TlsSettings) -> Vec<&'static SupportedProtocolVersion> {
-    let wanted = |version: TlsVersion| {
+    let is_allowed = |version: TlsVersion| {
         settings.min_version.is_none_or(|min| version >= min)
             && settings.max_version.is_none_or(|max| version <= max)
     };
-    let known = [(TlsVersion::Tls13, &TLS13), (TlsVersion::Tls12, &TLS12)];
-    known.into_iter().filter(|(version, _)| wanted(*version)).map(|(_, version)| version).collect()
+    let all = [(TlsVersion::Tls13, &TLS13), (TlsVersion::Tls12, &TLS12)];
+    all.into_iter().filter(|(version, _)| is_allowed(*version)).map(|(_, version)| version).collect()
 }

@@ -7,14 +7,14 @@ use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-/// Returns whether a certificate is for a host by its common name. As in libpq, that name counts where the
-/// certificate has no alternative name of the host's kind, which is a DNS name or an address.
+/// Returns true if the common name of a certificate is the host's name. As in libpq, the common name counts only if the
+/// certificate has no alternative name of the host's kind (DNS name or address).
 pub(super) fn is_for(der: &CertificateDer<'_>, host: &ServerName<'_>) -> bool {
     let Ok(certificate) = Certificate::from_der(der) else { return false };
     !has_alternative(&certificate, host) && common_name(&certificate).is_some_and(|name| matches(&name, host))
 }
 
-/// Alternative names that cannot be read count as such.
+/// Returns true if a certificate has an alternative name of the host's kind, or alternative names that cannot be read.
 fn has_alternative(certificate: &Certificate, host: &ServerName<'_>) -> bool {
     let Ok(names) = certificate.tbs_certificate.get::<SubjectAltName>() else { return true };
     names.is_some_and(|(_, names)| {
@@ -31,7 +31,8 @@ fn common_name(certificate: &Certificate) -> Option<String> {
     String::from_utf8(common.value.value().to_vec()).ok()
 }
 
-/// Compares without regard to case. In a DNS name, `*.` at the start stands for exactly one label.
+/// Returns true if a certificate's name is the host's name, in upper or lower case. In a DNS name, `*.` at the start
+/// stands for exactly one label.
 fn matches(name: &str, host: &ServerName<'_>) -> bool {
     let text = host.to_str();
     let suffix = match host {

@@ -25,23 +25,23 @@ impl Encryption {
     ///
     /// # Errors
     ///
-    /// When one of them cannot be used.
+    /// Fails if one of the files cannot be used.
     pub(crate) fn new(settings: &TlsSettings) -> Result<Encryption, BoxError> {
         Ok(Encryption(Arc::new(client_config::client_config(settings)?)))
     }
 
-    /// Encrypts a connection to a host whose certificate the settings accept.
+    /// Encrypts a connection to a host, and verifies the host's certificate as the settings require.
     ///
     /// # Errors
     ///
-    /// When the server refuses, or its certificate is not accepted.
+    /// Fails if the server refuses the handshake, or its certificate is not accepted.
     pub(crate) async fn handshake(self, host: &str, socket: Socket) -> Result<Encrypted, BoxError> {
         let name = ServerName::try_from(host.to_owned())?;
-        let names_protocol = !self.0.alpn_protocols.is_empty();
+        let requires_alpn = !self.0.alpn_protocols.is_empty();
         let stream = TlsConnector::from(self.0).connect(name, socket).await;
         let stream = stream.map_err(explain)?;
-        // Without PostgreSQL's request before the handshake, the server may be one of another protocol.
-        if names_protocol && stream.get_ref().1.alpn_protocol().is_none() {
+        // Without PostgreSQL's request before the handshake, the server may speak another protocol.
+        if requires_alpn && stream.get_ref().1.alpn_protocol().is_none() {
             return Err(
                 "the server does not name PostgreSQL's protocol (ALPN); set sslnegotiation=postgres".into()
             );

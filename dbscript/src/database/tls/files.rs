@@ -15,7 +15,7 @@ use crate::files::{self, read_file};
 /// The longest file that is read, in bytes: some revocation lists have several megabytes.
 const LIMIT: u64 = 64 * 1024 * 1024;
 const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
-/// How OpenSSL marked an encrypted key before PKCS#8.
+/// The mark of an encrypted key in OpenSSL's format before PKCS#8.
 const OLD_ENCRYPTED_KEY: &str = "Proc-Type: 4,ENCRYPTED";
 
 /// Reads one or more certificates.
@@ -28,7 +28,7 @@ pub(super) fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationL
     all(path, "certificate revocation list")
 }
 
-/// Fails when a file cannot be read, is no regular file, or is too large.
+/// Checks that a file can be read, is a regular file, and is not too large.
 pub(super) fn check(path: &Path) -> Result<(), Error> {
     read_file(path, LIMIT).map(|_| ()).map_err(|error| unusable(path).caused_by(error))
 }
@@ -43,13 +43,13 @@ fn all<T: PemObject>(path: &Path, what: &str) -> Result<Vec<T>, Error> {
     Ok(found)
 }
 
-/// Reads a key, which may be encrypted and must not be readable by others.
+/// Reads a key, which may be encrypted. As in libpq, other users must not have access to the file.
 pub(super) fn private_key(path: &Path, password: Option<&str>) -> Result<PrivateKeyDer<'static>, Error> {
     let (file, metadata) = files::open(path).map_err(|error| unusable(path).caused_by(error))?;
     if is_readable_by_others(&metadata) {
         return Err(wrong(
             path,
-            "group or others may read it: its mode must be 0600, or 0640 where root owns it",
+            "group or others may read it: its mode must be 0600, or 0640 if root owns it",
         ));
     }
     let text = files::check_regular(path, &metadata)
@@ -66,7 +66,7 @@ pub(super) fn private_key(path: &Path, password: Option<&str>) -> Result<Private
     }
 }
 
-/// The rule of libpq.
+/// Applies libpq's rule: only the owner has access, and the group may read a file that root owns.
 fn is_readable_by_others(metadata: &Metadata) -> bool {
     let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     metadata.mode() & forbidden != 0
@@ -86,7 +86,7 @@ fn unusable(path: &Path) -> Error {
     Error::failed(format!("cannot use `{}`", path.display()))
 }
 
-/// Says why a file cannot be used.
+/// Makes the error of a file that cannot be used.
 pub(super) fn wrong(path: &Path, why: impl Display) -> Error {
     unusable(path).caused_by(why.to_string())
 }

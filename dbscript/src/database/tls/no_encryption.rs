@@ -11,14 +11,16 @@ use crate::error::BoxError;
 
 pub(crate) type Encrypted = NoTlsStream;
 
-/// Encryption that nothing can make.
+/// Encryption that is not available: no value of this type can exist.
 #[derive(Clone)]
 pub(crate) struct Encryption(Infallible);
 
 impl Encryption {
+    /// Reports that this build cannot encrypt.
+    ///
     /// # Errors
     ///
-    /// Always.
+    /// Always fails.
     pub(crate) fn new(_settings: &TlsSettings) -> Result<Encryption, BoxError> {
         Err("this build cannot encrypt: the feature `tls` of dbscript is off".into())
     }
@@ -28,12 +30,12 @@ impl Encryption {
     }
 }
 
-/// Binds nothing.
+/// Returns no binding, since there is no certificate.
 pub(crate) fn channel_binding(_stream: &Encrypted) -> ChannelBinding {
     ChannelBinding::none()
 }
 
-/// Leaves the error as it is.
+/// Returns the error unchanged.
 pub(crate) fn explain_late(error: io::Error) -> io::Error {
     error
 }

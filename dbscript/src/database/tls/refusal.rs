@@ -1,4 +1,4 @@
-//! Handshakes that fail, in the words of an operator.
+//! Messages about failed handshakes, each with the reason and a remedy.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use webpki::Error as Webpki;
 use crate::error::BoxError;
 use crate::error::tls_failure::TlsFailure;
 
-/// Explains an error after the handshake: with TLS 1.3, servers refuse certificates only then.
+/// Explains an error after the handshake. With TLS 1.3, a server refuses the client's certificate only then.
 pub(crate) fn explain_late(error: io::Error) -> io::Error {
     if error.get_ref().is_some_and(|cause| cause.is::<Rustls>()) {
         return io::Error::other(TlsFailure::new(explain(error)));
@@ -17,7 +17,7 @@ pub(crate) fn explain_late(error: io::Error) -> io::Error {
     error
 }
 
-/// Says why the handshake failed, and what to do.
+/// Makes the error of a failed handshake, with the reason and a remedy.
 pub(super) fn explain(error: io::Error) -> BoxError {
     let Some(cause) = error.get_ref().and_then(|cause| cause.downcast_ref::<Rustls>()) else {
         return error.into();
@@ -59,7 +59,9 @@ fn certificate(wrong: &CertificateError) -> String {
             "its algorithms are not supported; issue it with ECDSA P-256, or RSA 2048 and SHA-256"
         }
         Wrong::NotValidForNameContext { expected, presented } => return other_host(expected, presented),
-        Wrong::Other(cause) => return cause.0.downcast_ref().map_or_else(|| cause.to_string(), chain),
+        Wrong::Other(cause) => {
+            return cause.0.downcast_ref().map_or_else(|| cause.to_string(), verifier_error);
+        }
         other => return other.to_string(),
     };
     text.to_owned()
@@ -81,8 +83,8 @@ fn inner(presented: &str) -> &str {
     presented.split_once('(').map_or(presented, |(_, inner)| inner.trim_matches(['"', ')']))
 }
 
-/// Explains errors for which rustls has no name.
-fn chain(error: &Webpki) -> String {
+/// Explains an error of the verifier for which rustls has no error of its own.
+fn verifier_error(error: &Webpki) -> String {
     let text = match error {
         Webpki::UnsupportedCertVersion => {
             "it, or one above it, is of version 1; issue one of version 3: `openssl x509 -req -extfile FILE`, \
@@ -121,6 +123,6 @@ fn alert_received(alert: AlertDescription) -> String {
         AlertDescription::ProtocolVersion => {
             "the server does not support that version of TLS; change ssl_min_protocol_version".to_owned()
         }
-        alert => format!("the server refuses: {alert:?}"),
+        alert => format!("the server refuses the handshake: {alert:?}"),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// Whether to encrypt, and how to verify the server (`sslmode`).
+/// The required encryption and verification of the server (`sslmode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SslMode {
     Disable,
@@ -17,9 +17,9 @@ pub(crate) enum SslMode {
 /// The authorities that may have issued the server's certificate (`sslrootcert`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RootCert {
-    /// None: the server's certificate is not verified, unless `sslmode` requires it.
+    /// None: the server's certificate is not verified, unless `sslmode` requires verification.
     None,
-    /// Those that the system trusts (`system`).
+    /// The authorities that the system trusts (`system`).
     System,
     File(PathBuf),
 }
@@ -36,16 +36,16 @@ pub(crate) enum TlsVersion {
 pub(crate) struct TlsSettings {
     pub(crate) mode: SslMode,
     pub(crate) root_cert: RootCert,
-    /// The client's certificate (`sslcert`); a default only where it exists.
+    /// The file of the client's certificate (`sslcert`). The default file counts only if it exists.
     pub(crate) cert: Option<PathBuf>,
-    /// The key of the client's certificate (`sslkey`); a default only where it exists.
+    /// The file of the certificate's key (`sslkey`). Defaults to a file in the home folder.
     pub(crate) key: Option<PathBuf>,
     pub(crate) key_password: Option<String>,
-    /// Lists of revoked certificates (`sslcrl`); a default only where it exists.
+    /// The file of revocation lists (`sslcrl`). The default file counts only if it exists.
     pub(crate) crl: Option<PathBuf>,
-    /// Whether the client sends the host's name (`sslsni`).
+    /// True if the client sends the host's name (`sslsni`).
     pub(crate) sni: bool,
-    /// Whether TLS begins at once, without a request in PostgreSQL's protocol (`sslnegotiation`).
+    /// True if TLS begins at once, without a request in PostgreSQL's protocol (`sslnegotiation`).
     pub(crate) direct: bool,
     pub(crate) min_version: Option<TlsVersion>,
     pub(crate) max_version: Option<TlsVersion>,

@@ -1,4 +1,4 @@
-//! Root certificates and revocation lists, as rustls takes them.
+//! Root certificates and revocation lists, in the types of rustls.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,27 +15,28 @@ use x509_cert::ext::pkix::NameConstraints;
 use super::{RootCert, SslMode, TlsSettings, files};
 use crate::error::{BoxError, Error};
 
-/// The variable that names a file of the system's certificates; the crate that reads it would wait for a pipe.
+/// The environment variable that names a file of the system's certificates. `rustls-native-certs` would wait without a
+/// limit if the file were a pipe.
 const CERTIFICATES: &str = "SSL_CERT_FILE";
 
-/// The certificates that servers are verified with.
+/// The certificates with which servers are verified.
 #[derive(Debug)]
 pub(super) struct Trust {
     verifier: Arc<WebPkiServerVerifier>,
-    /// Those in the root certificate file that another authority has issued.
+    /// The certificates of the root certificate file that another authority has issued.
     intermediates: Vec<CertificateDer<'static>>,
-    /// Whether one of the roots may issue certificates for certain names only.
+    /// True if one of the roots may issue certificates for certain names only.
     has_limited_root: bool,
 }
 
 impl Trust {
-    /// Reads the files that the settings name; returns `None` when every certificate is accepted.
+    /// Reads the files that the settings name. Returns `None` if every certificate is accepted.
     ///
-    /// As in libpq, a root certificate file that exists is used in every mode, and required by those that verify.
+    /// As in libpq, an existing root certificate file is used in every mode. A mode that verifies requires one.
     ///
     /// # Errors
     ///
-    /// When a file that is required is missing, or cannot be used.
+    /// Fails if a required file is missing or a file cannot be used.
     pub(super) fn read(
         settings: &TlsSettings,
         provider: &Arc<CryptoProvider>,
@@ -55,19 +56,19 @@ impl Trust {
         &self.verifier
     }
 
-    /// Returns the certificates that a chain may contain, those that the server has sent first.
+    /// Returns the certificates that a chain may contain, with the `sent` ones of the server first.
     pub(super) fn intermediates<'a>(&'a self, sent: &[CertificateDer<'a>]) -> Vec<CertificateDer<'a>> {
         sent.iter().chain(&self.intermediates).cloned().collect()
     }
 
-    /// Returns whether an authority may issue certificates for certain names only. rustls compares these with
-    /// alternative names, and with no common name.
+    /// Returns true if an authority may issue certificates for certain names only. rustls compares these names with
+    /// alternative names only, not with a common name.
     pub(super) fn is_limited(&self, intermediates: &[CertificateDer<'_>]) -> bool {
-        let is_free = |der: &CertificateDer<'_>| {
+        let is_unlimited = |der: &CertificateDer<'_>| {
             let certificate = Certificate::from_der(der);
             certificate.is_ok_and(|one| matches!(one.tbs_certificate.get::<NameConstraints>(), Ok(None)))
         };
-        self.has_limited_root || !intermediates.iter().all(is_free)
+        self.has_limited_root || !intermediates.iter().all(is_unlimited)
     }
 }
 
@@ -101,7 +102,7 @@ fn verifier(
         .build()
 }
 
-/// Reads a file. As in libpq, a chain ends at a certificate that is its own issuer.
+/// Reads a root certificate file. As in libpq, a chain ends at a certificate that is its own issuer.
 fn root_file(path: &Path) -> Result<Roots, Error> {
     let (intermediates, roots): (Vec<_>, Vec<_>) =
         files::certificates(path)?.into_iter().partition(is_issued_by_another);

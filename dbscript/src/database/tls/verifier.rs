@@ -8,10 +8,10 @@ use rustls::{CertificateError, DigitallySignedStruct as Signed, Error, Signature
 use super::common_name;
 use super::trust::Trust;
 
-/// Leaves the chain, its revocation lists and its alternative names to rustls.
+/// A verifier that leaves the chain, its revocation lists and its alternative names to rustls.
 ///
-/// As in libpq, the host's name counts with `verify-full` only, and may be the common name of a certificate
-/// without alternative names.
+/// As in libpq, the host's name is checked with `verify-full` only, and may be the common name of a certificate without
+/// alternative names.
 #[derive(Debug)]
 pub(super) struct Verifier {
     algorithms: WebPkiSupportedAlgorithms,
@@ -19,7 +19,7 @@ pub(super) struct Verifier {
     name: NameCheck,
 }
 
-/// Whether the certificate has to be for the host.
+/// The check of the host's name in the certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NameCheck {
     Required,
@@ -27,7 +27,7 @@ pub(super) enum NameCheck {
 }
 
 impl Verifier {
-    /// Accepts every certificate whose key the server has, without `trust`.
+    /// Makes a verifier. Without `trust`, it accepts every certificate whose key the server has.
     pub(super) fn new(
         algorithms: WebPkiSupportedAlgorithms,
         trust: Option<Trust>,
@@ -37,7 +37,7 @@ impl Verifier {
     }
 }
 
-/// Returns whether only the host's name is wrong: rustls verifies it last.
+/// Returns true if only the host's name is wrong. rustls checks the name last.
 fn is_for_another_host(error: &Error) -> bool {
     use CertificateError::{NotValidForName, NotValidForNameContext};
     matches!(error, Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))

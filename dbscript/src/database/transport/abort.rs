@@ -15,7 +15,7 @@ struct Flags {
 }
 
 impl AbortHandle {
-    /// Makes the next read of the connection fail, or no longer.
+    /// Sets or clears the abort. While it is set, every read of the connection fails.
     pub(crate) fn set_aborted(&self, aborted: bool) {
         self.0.aborted.store(aborted, Ordering::Relaxed);
     }

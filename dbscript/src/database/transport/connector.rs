@@ -24,24 +24,32 @@ use crate::error::tls_failure::TlsFailure;
 /// PostgreSQL's message that requests encryption: its length, and a number in place of a protocol version.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
-/// Whether a connection is encrypted.
+/// The protection of a connection's data.
 #[derive(Clone)]
 pub(crate) enum Protection {
     Plain,
     /// Plain, over a local socket in place of the connection that the driver has opened.
     Local(LocalSocket),
-    /// Encrypted, or plain where the server does not offer encryption.
+    /// Encrypted, or plain if the server does not offer encryption.
     Offered(Encryption),
     Encrypted(Encryption),
     /// Encrypted from the first byte on, without a request.
     Direct(Encryption),
 }
 
+/// The side that closes a connection first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ClosingSide {
+    #[default]
+    Client,
+    Server,
+}
+
 /// The steps that the opening of a connection has completed, and the time limit.
 #[derive(Clone, Default)]
 pub(crate) struct Progress {
     until: Option<Instant>,
-    lingers: bool,
+    closing_side: ClosingSide,
     connected: Arc<AtomicBool>,
     encrypted: Arc<AtomicBool>,
     opened: Arc<AtomicBool>,
@@ -53,21 +61,21 @@ impl Progress {
         Progress { until, ..Progress::default() }
     }
 
-    /// Returns the progress of a connection that ends when the server closes it.
-    pub(crate) fn lingering(until: Instant) -> Progress {
-        Progress { until: Some(until), lingers: true, ..Progress::default() }
+    /// Returns the progress of a connection that the server closes first.
+    pub(crate) fn closed_by_server(until: Instant) -> Progress {
+        Progress { until: Some(until), closing_side: ClosingSide::Server, ..Progress::default() }
     }
 
     pub(crate) fn is_encrypted(&self) -> bool {
         self.encrypted.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the server was connected to, also if a later step failed.
+    /// Returns true if the stream was opened, even if a later step failed.
     pub(crate) fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
     }
 
-    /// Lifts the limit, since the connection is open.
+    /// Lifts the time limit, since the connection is open.
     pub(crate) fn opened(&self) {
         self.opened.store(true, Ordering::Relaxed);
     }
@@ -90,8 +98,8 @@ impl Connector {
         Connector { protection, progress }
     }
 
-    /// Configures the driver to hand over each TCP connection as it is, plain ones included. The connector then limits
-    /// the time until the connection is open, and distinguishes a server without encryption from one that fails.
+    /// Configures the driver to hand over each TCP connection before its first message, plain ones included
+    /// (DESIGN.md, D86).
     pub(crate) fn take_over(config: &mut Config) -> &mut Config {
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct)
     }
@@ -145,7 +153,8 @@ impl TlsConnect<Socket> for Opening {
 
     fn connect(self, socket: Socket) -> Self::Future {
         let Opening { connector, host } = self;
-        let Progress { until, lingers, connected, encrypted, opened, abort } = connector.progress.clone();
+        let Progress { until, closing_side, connected, encrypted, opened, abort } =
+            connector.progress.clone();
         let open = async move {
             let inner = connector.open(&host, socket).await?;
             connected.store(true, Ordering::Relaxed);
@@ -154,13 +163,13 @@ impl TlsConnect<Socket> for Opening {
         };
         Box::pin(async move {
             let Some(until) = until else {
-                return open.await.map(|inner| Stream::new(inner, None, lingers, abort));
+                return open.await.map(|inner| Stream::new(inner, None, closing_side, abort));
             };
             let end = tokio::time::Instant::from_std(until);
             let inner =
                 timeout_at(end, open).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             let deadline = Deadline { until, sleep: Box::pin(sleep_until(end)), opened };
-            Ok(Stream::new(inner, Some(deadline), lingers, abort))
+            Ok(Stream::new(inner, Some(deadline), closing_side, abort))
         })
     }
 }

@@ -1,7 +1,4 @@
-//! Local sockets, opened here.
-//!
-//! The driver hands over only streams that it has opened by TCP. For a local socket it connects to this process; that
-//! connection is closed unused, and the socket takes its place.
+//! Local sockets, which the connector opens in place of a TCP connection of the driver (DESIGN.md, D86).
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -18,12 +15,12 @@ pub(crate) struct LocalSocket {
 }
 
 impl LocalSocket {
-    /// Chooses the address for the socket of a port in a folder. The listener must live until the driver has its
-    /// stream; nothing is sent to others that connect to it.
+    /// Chooses the address that stands for the socket of a port in a folder. The returned listener must live until the
+    /// driver has its stream. The listener sends nothing to other programs that connect to it.
     ///
     /// # Errors
     ///
-    /// When there is no loopback network.
+    /// Fails if there is no loopback network.
     pub(crate) fn new(folder: &Path, port: u16) -> io::Result<(LocalSocket, TcpListener)> {
         let listener = TcpListener::bind((any_loopback(), 0))
             .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
@@ -40,7 +37,7 @@ impl LocalSocket {
     ///
     /// # Errors
     ///
-    /// When another program listens there.
+    /// Fails if another program listens there.
     pub(crate) fn listen(&self) -> io::Result<TcpListener> {
         TcpListener::bind(self.stand_in)
     }
@@ -50,7 +47,7 @@ impl LocalSocket {
     }
 }
 
-/// Returns a random address of the loopback network: most of them have no port in use.
+/// Returns a random address of the loopback network. Most of these addresses have no port in use.
 fn any_loopback() -> Ipv4Addr {
     let [one, two, three, ..] = RandomState::new().hash_one(0).to_ne_bytes();
     // Neither the first address nor the last one of the network.

@@ -1,4 +1,4 @@
-//! Rolling back, the last statement of a connection that is given up.
+//! Detection of a rollback, which is the last statement of an abandoned connection.
 
 /// The message with which the driver rolls back when a transaction is dropped.
 const ROLLBACK: &[u8] = b"Q\0\0\0\x0dROLLBACK\0";
@@ -9,7 +9,7 @@ const READY: &[u8] = b"Z\0\0\0\x05I";
 #[derive(Default)]
 pub(super) struct Rollback {
     is_due: bool,
-    /// The end of what was read since.
+    /// The last bytes that were read since the rollback was sent.
     tail: Vec<u8>,
 }
 

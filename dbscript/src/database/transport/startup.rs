@@ -1,4 +1,4 @@
-//! Limits of a server's messages before it is ready, since its identity is not yet proven.
+//! Limits of a server's messages until the server is ready, since its identity is not yet proven (DESIGN.md, D86).
 
 use std::io;
 
@@ -6,20 +6,21 @@ use std::io;
 const LONGEST_REQUEST: usize = 2000;
 /// The longest error, in bytes; libpq's limit.
 const LONGEST_ERROR: usize = 30_000;
-/// All messages together, notices and settings included, in bytes.
+/// The largest sum of all messages, notices and settings included, in bytes.
 const ALL: usize = 1024 * 1024;
-/// A message's tag and length.
+/// The size of a message's header (tag and length), in bytes.
 const HEADER: usize = 5;
 const READY: u8 = b'Z';
 const ERROR: u8 = b'E';
-/// How much of an error in the form of old servers is shown, in bytes.
+/// The longest part of an old server's error that is shown, in bytes.
 const SHOWN: usize = 200;
 
-/// Reads until the server is ready for statements, and refuses messages that no PostgreSQL server sends.
+/// Checks a server's messages until the server is ready for statements, and refuses those that no PostgreSQL server
+/// sends.
 #[derive(Default)]
 pub(super) struct Startup {
     header: Vec<u8>,
-    /// How much of the current message is still to come.
+    /// The rest of the current message that was not read yet, in bytes.
     left: usize,
     total: usize,
     ready: bool,
@@ -30,11 +31,11 @@ impl Startup {
     ///
     /// # Errors
     ///
-    /// When a message, or all of them together, are too long.
+    /// Fails if a message, or the sum of all messages, is too long.
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         self.total += bytes.len();
         if self.total > ALL {
-            return Err(refused(format!("it has sent more than {ALL} bytes and is not ready")));
+            return Err(refused(format!("more than {ALL} bytes, and the server is not ready")));
         }
         while !bytes.is_empty() && !self.ready {
             if self.left > 0 {
@@ -53,12 +54,12 @@ impl Startup {
         Ok(())
     }
 
-    /// Returns whether the server is ready.
+    /// Returns true if the server is ready.
     pub(super) fn is_over(&self) -> bool {
         self.ready
     }
 
-    /// Takes the header; `rest` are the bytes after it.
+    /// Begins the message of a complete header. `rest` contains the bytes after the header.
     fn begin_message(&mut self, rest: &[u8]) -> io::Result<()> {
         let header = std::mem::take(&mut self.header);
         let tag = header[0];
@@ -72,7 +73,7 @@ impl Startup {
             return Err(match tag {
                 ERROR => refused(old_error(&header[1..], rest)),
                 _ => refused(format!(
-                    "it announces a message `{}` of {length} bytes before it is ready",
+                    "a message `{}` of {length} bytes before the server is ready",
                     tag.escape_ascii()
                 )),
             });
@@ -83,11 +84,11 @@ impl Startup {
     }
 }
 
-/// Shows an error in the form of servers before 7.4, or without a free process: a text without a length.
+/// Shows an error without a length, which servers before 7.4 send, and servers that cannot start a process.
 fn old_error(begin: &[u8], rest: &[u8]) -> String {
     let text = begin.iter().chain(rest).copied().take_while(|byte| *byte != 0).take(SHOWN);
     let text = String::from_utf8_lossy(&text.collect::<Vec<_>>()).into_owned();
-    format!("it says `{}`", text.trim().escape_debug())
+    format!("an error `{}`", text.trim().escape_debug())
 }
 
 fn refused(why: String) -> io::Error {
@@ -107,7 +108,7 @@ mod tests {
         [&[tag], announced.as_slice(), &vec![b'x'; length]].concat()
     }
 
-    /// Reads in pieces of a size; returns whether the server was ready.
+    /// Reads in pieces of a size. Returns true if the server was ready.
     fn read(bytes: &[u8], piece: usize) -> Result<bool, String> {
         let mut startup = Startup::default();
         for part in bytes.chunks(piece) {

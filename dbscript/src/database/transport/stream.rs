@@ -14,13 +14,14 @@ use tokio::net::UnixStream;
 use tokio::time::{Sleep, sleep};
 
 use super::AbortHandle;
+use super::connector::ClosingSide;
 use super::rollback::Rollback;
 use super::startup::Startup;
 use crate::database::tls::{Encrypted, channel_binding, explain_late};
 use crate::shortened::shortened;
 
-/// How long the server may be silent when a connection is closed or rolled back.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// The time for which a server may be silent while a connection is closed or rolled back.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) enum Inner {
     Plain(Socket),
@@ -28,10 +29,10 @@ pub(super) enum Inner {
     Encrypted(Box<Encrypted>),
 }
 
-/// The end of the time in which a connection has to be open.
+/// The time at which a connection must be open.
 pub(super) struct Deadline {
     pub(super) until: Instant,
-    /// Wakes the reader then.
+    /// Wakes the reader at that time.
     pub(super) sleep: Pin<Box<Sleep>>,
     pub(super) opened: Arc<AtomicBool>,
 }
@@ -46,16 +47,20 @@ pub(crate) struct Stream {
     abort: AbortHandle,
     rollback: Rollback,
     /// Wakes the reader when the time limit for closing or rolling back ends.
-    farewell: Option<Pin<Box<Sleep>>>,
-    /// Whether shutting down is left to the server.
-    lingers: bool,
+    close_timer: Option<Pin<Box<Sleep>>>,
+    closing_side: ClosingSide,
 }
 
 impl Stream {
-    pub(super) fn new(inner: Inner, deadline: Option<Deadline>, lingers: bool, abort: AbortHandle) -> Stream {
+    pub(super) fn new(
+        inner: Inner,
+        deadline: Option<Deadline>,
+        closing_side: ClosingSide,
+        abort: AbortHandle,
+    ) -> Stream {
         let startup = Some(Startup::default());
         let rollback = Rollback::default();
-        Stream { inner, startup, deadline, abort, rollback, farewell: None, lingers }
+        Stream { inner, startup, deadline, abort, rollback, close_timer: None, closing_side }
     }
 
     /// Waits until the server closes the connection.
@@ -81,14 +86,15 @@ impl Stream {
         })
     }
 
-    /// Returns whether the connection is being closed or rolled back, and the server is silent: it does the same when
-    /// the connection ends.
-    fn is_left(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Returns true if the connection is being closed or rolled back and the server is silent for too long. Such a
+    /// connection can be dropped, because the server also rolls back when a connection ends.
+    fn is_abandoned(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.abort.is_closing() && !self.rollback.is_due() {
-            self.farewell = None;
+            self.close_timer = None;
             return false;
         }
-        self.farewell.get_or_insert_with(|| Box::pin(sleep(shortened(FAREWELL)))).as_mut().poll(cx).is_ready()
+        let timer = self.close_timer.get_or_insert_with(|| Box::pin(sleep(shortened(CLOSE_LIMIT))));
+        timer.as_mut().poll(cx).is_ready()
     }
 
     /// Checks the sizes of messages until the server is ready.
@@ -127,11 +133,11 @@ impl AsyncRead for Stream {
             Inner::Local(socket) => Pin::new(socket).poll_read(cx, buf),
             Inner::Encrypted(stream) => Pin::new(&mut **stream).poll_read(cx, buf).map_err(explain_late),
         };
-        if self.is_late(cx) || (read.is_pending() && self.is_left(cx)) {
+        if self.is_late(cx) || (read.is_pending() && self.is_abandoned(cx)) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         if let Poll::Ready(Ok(())) = &read {
-            self.farewell = None;
+            self.close_timer = None;
             self.rollback.read(&buf.filled()[before..]);
             self.check_startup(&buf.filled()[before..])?;
         }
@@ -150,8 +156,8 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The last message may be a rollback, whose answer nobody reads yet.
-        if self.is_left(cx) {
+        // The last message may be a rollback, whose answer is not read yet.
+        if self.is_abandoned(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         match &mut self.inner {
@@ -162,7 +168,7 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.lingers {
+        if self.closing_side == ClosingSide::Server {
             return self.poll_end(cx);
         }
         match &mut self.inner {

@@ -14,7 +14,7 @@ use nix::fcntl::{FcntlArg, OFlag};
 use super::rotation::LogRotation;
 use crate::files;
 
-/// How often, and after which pause, the lock is tried that another process holds: 0.05 s in all.
+/// The number of attempts to get a lock that another process holds, and the pause between them: 0.05 seconds in all.
 const LOCK_ATTEMPTS: usize = 1000;
 const LOCK_RETRY: Duration = Duration::from_micros(50);
 /// The time between two attempts to rotate a file.
@@ -31,14 +31,14 @@ pub(crate) struct LogFile {
     open: Option<Open>,
     /// The file whose last line is incomplete.
     torn: Option<Id>,
-    /// How often a lock is tried that another process holds.
+    /// The number of attempts to get a lock that another process holds.
     lock_attempts: usize,
-    /// Whether the last lock was obtained in time. A process that keeps the lock is waited for only once.
+    /// True if the last lock was obtained in time. A writer waits only once for a process that keeps the lock.
     waits_for_lock: bool,
     rotation_failure: Option<RotationFailure>,
 }
 
-/// What happens to the lines of an existing file when it is opened.
+/// The handling of existing lines when a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OpenMode {
     Append,
@@ -48,7 +48,7 @@ pub(crate) enum OpenMode {
 struct Open {
     file: File,
     id: Id,
-    /// Whether this process holds the lock.
+    /// True if this process holds the lock.
     locked: bool,
 }
 
@@ -67,12 +67,12 @@ struct RotationFailure {
 }
 
 impl LogFile {
-    /// Makes a file that is opened with the first line, and truncated then if the mode is [`OpenMode::Truncate`].
-    /// Creates its folder where it is missing.
+    /// Makes a file that is opened with the first line, and then truncated if the mode is [`OpenMode::Truncate`].
+    /// Creates the file's folder if it is missing.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be created, and when another user may have laid out a link on the way to it.
+    /// Fails if the folder cannot be created, and if another user may have planted a link in the path.
     pub(crate) fn new(path: &Path, mode: OpenMode, rotation: Box<dyn LogRotation>) -> io::Result<LogFile> {
         files::create_folder_of(path)?;
         let path = path.to_owned();
@@ -92,7 +92,7 @@ impl LogFile {
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
+    /// Fails if the file cannot be written.
     pub(crate) fn open(mut self) -> io::Result<LogFile> {
         self.reopen()?;
         Ok(self)
@@ -106,7 +106,7 @@ impl LogFile {
     ///
     /// # Errors
     ///
-    /// When the line cannot be written. The next line reopens the file.
+    /// Fails if the line cannot be written. The next line reopens the file.
     pub(crate) fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
         let there = self.file_with_room(line.len() as u64)?;
         let result = self.append(line);
@@ -187,8 +187,8 @@ impl LogFile {
         Ok(())
     }
 
-    /// Rotates the file, and returns whether it did. Of several processes, the one with the lock rotates the file. A
-    /// file that cannot be rotated keeps growing: losing lines would be worse than exceeding the size.
+    /// Rotates the file. Returns true if it was rotated. Of several processes, the one with the lock rotates the file.
+    /// A file that cannot be rotated grows further (DESIGN.md, D81).
     fn rotate(&mut self, now: Timestamp) -> bool {
         let too_early = self.rotation_failure.as_ref().is_some_and(|failure| failure.since.elapsed() < RETRY);
         if too_early || !self.open.as_ref().is_some_and(|open| open.locked) {
@@ -211,8 +211,8 @@ impl LogFile {
         Ok(())
     }
 
-    /// Locks the file, and returns whether this process may write to it. A file that is not rotated or cannot be locked
-    /// needs no lock.
+    /// Locks the file. Returns true if this process may write to the file. A file that is not rotated or cannot be
+    /// locked needs no lock.
     fn lock(&mut self) -> bool {
         let possible = self.rotation.is_possible();
         let Some(open) = &mut self.open else { return false };
@@ -250,7 +250,7 @@ fn opened(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Returns whether a path is a link such as `/dev/stdout`.
+/// Returns true if a path is a link such as `/dev/stdout`.
 fn is_open_file(path: &Path) -> bool {
     fs::read_link(path).is_ok_and(|target| target.starts_with("/proc"))
 }

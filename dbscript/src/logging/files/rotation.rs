@@ -8,15 +8,15 @@ use jiff::Timestamp;
 
 /// Decides when a log file is rotated, and renames it.
 pub(crate) trait LogRotation: Send {
-    /// Returns whether the file is ever rotated.
+    /// Returns true if the file is ever rotated.
     fn is_possible(&self) -> bool {
         true
     }
 
-    /// Called when the file is opened.
+    /// Adjusts the rotation to a file that was opened.
     fn opened(&mut self, _file: &Metadata) {}
 
-    /// Returns whether a file of `length` bytes must be rotated before `more` bytes are written to it.
+    /// Returns true if a file of `length` bytes must be rotated before `more` bytes are written to it.
     fn is_due(&self, length: u64, more: u64, now: Timestamp) -> bool;
 
     /// Renames the file, and removes the oldest old files beyond the limit.

@@ -10,7 +10,7 @@ use crate::logging::files::log_file::LogFile;
 use crate::text::log_throttle::LogThrottle;
 
 /// Writes lines to a file. A line that cannot be written is lost, and the next line is written again. Both the loss and
-/// its end are logged, where other handlers show them.
+/// its end are logged, and other handlers show these messages.
 pub(crate) struct FileHandler {
     state: Mutex<State>,
 }
@@ -18,9 +18,9 @@ pub(crate) struct FileHandler {
 struct State {
     file: LogFile,
     line: Vec<u8>,
-    /// How many lines were lost and not reported.
+    /// The number of lost lines that were not reported.
     lost: u64,
-    /// Whether a loss was reported, and its end was not.
+    /// True if a loss was reported and its end was not.
     is_reported: bool,
     /// Limits the reports: if short lines fit on the disk and long ones do not, each long line is a loss.
     throttle: LogThrottle,

@@ -13,7 +13,7 @@ pub(crate) trait Handler: Send + Sync {
     /// Handles a message; `text` is the rendered entry without a line end.
     fn handle(&self, entry: &Entry<'_>, text: &str);
 
-    /// Returns whether the text is framed, for example as a JSON string, so that line ends need no escape.
+    /// Returns true if the text is framed, for example as a JSON string, so that line ends need no escape.
     fn is_framed(&self) -> bool {
         false
     }

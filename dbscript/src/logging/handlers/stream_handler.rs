@@ -39,7 +39,7 @@ impl Handler for StreamHandler {
     }
 }
 
-/// Returns whether standard error is the stream that `JOURNAL_STREAM` identifies. Child processes inherit the variable
+/// Returns true if standard error is the stream that `JOURNAL_STREAM` names. Child processes inherit the variable
 /// even if their standard error is another stream.
 fn is_journal() -> bool {
     std::env::var("JOURNAL_STREAM").is_ok_and(|named| stderr().is_ok_and(|stream| named == stream))

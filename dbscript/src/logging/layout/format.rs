@@ -78,7 +78,7 @@ impl Format {
         Ok(Format { pieces, date: DateFormat::new(date) })
     }
 
-    /// Returns whether the format shows the host's address, whose lookup may take time.
+    /// Returns true if the format shows the host's address, whose lookup may take time.
     pub(crate) fn shows_address(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Field(Field::HostAddr, _)))
     }

@@ -17,7 +17,7 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// The invalid key, and the reason.
+    /// Fails with the invalid key and the reason.
     pub(super) fn read(
         args: &str,
         kwargs: &str,
@@ -38,16 +38,16 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// A usage error with the argument's name, when it is missing or not a string.
+    /// A usage error with the argument's name if it is missing or not a string.
     pub(super) fn text(&self, name: &str) -> Result<&str, Error> {
         self.text_opt(name)?.ok_or_else(|| wrong(name, "is missing"))
     }
 
-    /// Returns a string, or `None` when it is not given.
+    /// Returns a string, or `None` if it is not given.
     ///
     /// # Errors
     ///
-    /// A usage error with the argument's name, when it is not a string.
+    /// A usage error with the argument's name if it is not a string.
     pub(super) fn text_opt(&self, name: &str) -> Result<Option<&str>, Error> {
         match self.get(name) {
             None => Ok(None),
@@ -60,17 +60,17 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// As [`text`](Arguments::text), and when the home folder is not defined.
+    /// Fails as [`text`](Arguments::text) does, and if the home folder is not defined.
     pub(super) fn path(&self, name: &str) -> Result<PathBuf, Error> {
         let path = self.text(name)?;
-        expand_home(path).ok_or_else(|| wrong(name, "is in no home folder"))
+        expand_home(path).ok_or_else(|| wrong(name, "names a home folder that does not exist"))
     }
 
-    /// Returns a whole number, or `default` when it is not given.
+    /// Returns a whole number, or `default` if it is not given.
     ///
     /// # Errors
     ///
-    /// A usage error with the argument's name, when it is not a number or out of range.
+    /// A usage error with the argument's name if it is not a number or out of range.
     pub(super) fn number<T: TryFrom<i64>>(&self, name: &str, default: T) -> Result<T, Error> {
         match self.get(name) {
             None => Ok(default),
@@ -81,11 +81,11 @@ impl Arguments {
         }
     }
 
-    /// Returns a truth value. Defaults to false.
+    /// Returns a boolean. Defaults to false.
     ///
     /// # Errors
     ///
-    /// A usage error with the argument's name, when it is neither true nor false.
+    /// A usage error with the argument's name if it is neither true nor false.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Error> {
         match self.get(name) {
             None => Ok(false),

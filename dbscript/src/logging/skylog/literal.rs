@@ -14,17 +14,17 @@ pub(super) fn evaluate(text: &str) -> Result<Value, String> {
     if parser.rest.is_empty() { Ok(value) } else { Err(parser.unexpected()) }
 }
 
-/// Deeper nesting than this is no configuration.
+/// The deepest nesting of values.
 const MAX_DEPTH: usize = 50;
 
 struct Parser<'a> {
-    /// What is not read yet; begins with no white space.
+    /// The text that was not read yet, without leading white space.
     rest: &'a str,
     depth: usize,
 }
 
 impl<'a> Parser<'a> {
-    /// Reads one value, or several with commas between and perhaps after them, up to `end`.
+    /// Reads one value, or several values with commas between them and an optional last comma, up to `end`.
     fn tuple_or_value(&mut self, end: &str) -> Result<Value, String> {
         let first = self.product()?;
         if !self.takes(",") {
@@ -99,7 +99,7 @@ impl<'a> Parser<'a> {
         Ok(Value::Dict(entries))
     }
 
-    /// Reads strings that follow each other, which are one.
+    /// Reads adjacent strings, which form one string.
     fn strings(&mut self) -> Result<Option<String>, String> {
         let mut text = None::<String>;
         while let Some((part, rest)) = literal_string::read(self.rest)? {
@@ -134,7 +134,7 @@ impl<'a> Parser<'a> {
         if self.is_at("(") {
             return Err(format!("`{name}(…)` is a call, which is not supported; write its result"));
         }
-        names::value(name).ok_or_else(|| format!("`{name}` is not known here"))
+        names::value(name).ok_or_else(|| format!("`{name}` is not supported"))
     }
 
     fn takes(&mut self, token: &str) -> bool {
@@ -152,7 +152,7 @@ impl<'a> Parser<'a> {
     fn unexpected(&self) -> String {
         match self.rest.chars().next() {
             Some(c) => {
-                format!("`{c}` is not expected, with {} characters to come", self.rest.chars().count())
+                format!("unexpected `{c}`, {} characters before the end", self.rest.chars().count())
             }
             None => "it is cut off".to_owned(),
         }

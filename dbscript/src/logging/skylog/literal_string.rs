@@ -1,6 +1,6 @@
 //! String literals as Python writes them.
 
-/// Reads one literal from the start of `text`, and returns the rest; none when no literal begins there.
+/// Reads one literal from the start of `text`, and returns the rest. Returns `None` if no literal begins there.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ fn body<'a>(text: &'a str, quote: &str, raw: bool) -> Result<(String, &'a str), 
     }
 }
 
-/// Reads what follows a backslash, and returns the rest.
+/// Reads the escape after a backslash, and returns the rest.
 fn escape(text: &str) -> Result<(String, &str), String> {
     let mut chars = text.chars();
     let Some(kind) = chars.next() else {
@@ -71,7 +71,7 @@ fn escape(text: &str) -> Result<(String, &str), String> {
             return code(text, digits, 8);
         }
         'N' => return Err("`\\N` in a string is not supported".to_owned()),
-        // What is no escape keeps its backslash.
+        // Any other character keeps its backslash.
         other => return Ok((format!("\\{other}"), rest)),
     };
     Ok((plain.to_string(), rest))

@@ -11,7 +11,6 @@ mod outbox;
 mod receivers;
 mod value;
 
-use crate::error::ErrorKind;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -19,7 +18,7 @@ use log::LevelFilter;
 
 use crate::config::ini::{self, Sections};
 use crate::config::{CONFIG_LIMIT, interpolate};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::files::read_text_file;
 use crate::logging::handlers::Handler;
 use crate::logging::layout::Layout;
@@ -33,7 +32,7 @@ use arguments::Arguments;
 ///
 /// # Errors
 ///
-/// Errors with file, section and key. A usage error when the file cannot be read or is invalid.
+/// Errors with file, section and key. A usage error if the file cannot be read or is invalid.
 pub(super) fn configure(logger: &mut Logger, path: &Path) -> Result<(), Error> {
     let text = read_text_file(path, CONFIG_LIMIT).map_err(|error| {
         Error::usage(format!("cannot read skylog file `{}`", path.display())).caused_by(error)

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::event::new_event::NewEvent;
 use crate::produce::bulk_insert::{TYPES, failed, row};
 use crate::produce::copy::{EventTable, TransactionUse, found_table, rotated};
@@ -100,6 +100,6 @@ impl<'a> BulkInsert<'a> {
 
     fn require_whole(&self) -> Result<(), Error> {
         let what = "cannot insert events: an earlier write was cancelled, and its events are lost";
-        if self.is_broken { Err(Error::failed(what).on_queue(&self.queue)) } else { Ok(()) }
+        if self.is_broken { Err(At::queue(&self.queue).failure(what)) } else { Ok(()) }
     }
 }

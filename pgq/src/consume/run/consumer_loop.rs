@@ -212,15 +212,15 @@ impl<D: Delivery> ConsumerLoop<D> {
         if cx.control().is_stopping() && !cx.is_ending() {
             return Ok(Round::Idle);
         }
-        if self.subscription.settings().twin == Twin::Stop && !busy.is_by_strangers() {
+        if self.subscription.settings().twin == Twin::Stop && !busy.is_by_unentitled_role() {
             let ended = dbscript::Error::new(dbscript::ErrorKind::Fatal, busy);
             return Err(cx.locate(&self.db, ended).into());
         }
         if cx.is_ending() {
             return Err(busy.into());
         }
-        if busy.is_by_strangers() {
-            self.warn_of_strangers(&busy);
+        if busy.is_by_unentitled_role() {
+            self.warn_of_unentitled_holder(&busy);
         }
         if !std::mem::replace(&mut self.stands_by, true) {
             info!("standing by: {}", dbscript::describe(&busy));
@@ -229,7 +229,7 @@ impl<D: Delivery> ConsumerLoop<D> {
     }
 
     /// Warns once a minute of a session that has the lock and is no process of this consumer.
-    fn warn_of_strangers(&mut self, busy: &Error) {
+    fn warn_of_unentitled_holder(&mut self, busy: &Error) {
         self.stands_by = true;
         if self.throttle.admit_key("standing by").is_some() {
             warn!("standing by: {}", dbscript::describe(busy));

@@ -14,7 +14,7 @@ use self::wait_queue::WaitQueue;
 use super::failure_streak::FailureStreak;
 use super::send_error::Reason;
 use super::{ProducerStats, SendError};
-use crate::error::Error;
+use crate::error::{At, Error};
 use crate::event::owned_event::OwnedEvent;
 
 /// How many events are held, and for how long.
@@ -274,10 +274,10 @@ impl PendingEvents {
 
     /// Makes the error of a flush that has not succeeded.
     pub(super) fn unfinished(&self, what: &str) -> Error {
-        let error = Error::failed(what).on_queue(&self.queue);
+        let at = At::queue(&self.queue);
         match &self.trouble {
-            Some(trouble) => error.caused_by(trouble.error.clone()),
-            None => error,
+            Some(trouble) => at.failed(what, trouble.error.clone()),
+            None => at.failure(what),
         }
     }
 

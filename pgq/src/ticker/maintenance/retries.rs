@@ -3,7 +3,7 @@
 use postgres::{Client, SimpleQueryMessage};
 
 use crate::error::{At, Error};
-use crate::names::{hex, shown_hex};
+use crate::names::{hex, hex_to_text};
 use crate::schema::{self, Trust};
 
 /// Puts events whose retry time has come back into their queues; returns how many. PgQ: `pgq.maint_retry_events`, which
@@ -96,7 +96,7 @@ fn queues_statement() -> String {
 fn queues(client: &mut Client) -> Result<Vec<(i32, String)>, Error> {
     let failed = |error| Error::failed("cannot read which queues have due retry events").caused_by(error);
     let answer = client.simple_query(&queues_statement()).map_err(failed)?;
-    let queue = |row: &postgres::SimpleQueryRow| Some((row.get(0)?.parse().ok()?, shown_hex(row.get(1)?)));
+    let queue = |row: &postgres::SimpleQueryRow| Some((row.get(0)?.parse().ok()?, hex_to_text(row.get(1)?)));
     Ok(rows(&answer).filter_map(queue).collect())
 }
 

@@ -4,7 +4,7 @@ use dbscript::{BoxError, Context, describe, printable};
 use log::warn;
 
 use super::{TickerPlan, cluster};
-use crate::error::Error;
+use crate::error::At;
 use crate::ticker::maintenance;
 use crate::ticker::{TickerState, Ticking};
 
@@ -44,7 +44,7 @@ fn tick(cx: &mut Context, name: &str) -> Result<(), BoxError> {
     ticking.round(cx, name)?;
     match ticking.failing_queues().as_slice() {
         [] => Ok(()),
-        [queue, ..] => Err(cx.locate(name, Error::failed("cannot tick").on_queue(queue)).into()),
+        [queue, ..] => Err(cx.locate(name, At::queue(queue).failure("cannot tick")).into()),
     }
 }
 

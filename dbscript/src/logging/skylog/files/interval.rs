@@ -79,7 +79,7 @@ impl Interval {
         }
     }
 
-    /// Returns whether a text is the suffix of an old file: the time and an optional extension such as `.gz`.
+    /// Returns true if a text is the suffix of an old file: the time and an optional extension such as `.gz`.
     pub(crate) fn is_suffix(&self, suffix: &str) -> bool {
         let (time, extension) = suffix.split_once('.').unwrap_or((suffix, "x"));
         let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();

@@ -30,7 +30,7 @@ impl LogDb {
     ///
     /// # Errors
     ///
-    /// A usage error when the connection string is invalid.
+    /// A usage error if the connection string is invalid.
     pub(crate) fn new(conninfo: &str, identity: Identity) -> Result<LogDb, Error> {
         let tally = SharedTally::default();
         let database = LogDatabase::new(conninfo, identity.job_name, tally.clone())?;

@@ -16,7 +16,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Adds the figures of a line such as `{count: 2, duration: 0.0260}`; returns whether it is one.
+    /// Adds the figures of a line such as `{count: 2, duration: 0.0260}`. Returns false for any other line.
     pub(crate) fn add(&mut self, line: &str) -> bool {
         let Some(figures) = parse(line) else { return false };
         for (name, figure) in figures {
@@ -26,7 +26,7 @@ impl Tally {
         true
     }
 
-    /// Returns the time when the sums are due, or `None` when there are no sums.
+    /// Returns the time at which the sums are due, or `None` if there are no sums.
     pub(crate) fn due(&self) -> Option<Instant> {
         (!self.sums.is_empty()).then(|| self.last.map_or_else(Instant::now, |last| last + INTERVAL))
     }

@@ -13,7 +13,7 @@ use crate::logging::skylog::outbox::udp::{MAX_DATAGRAM, Udp, cut};
 /// Room for a length, a tag and the separators.
 const FRAME: usize = 16;
 
-/// Sends each entry as one dictionary. A message is cut when the dictionary exceeds a datagram.
+/// Sends each entry as one dictionary. A message is cut if the dictionary exceeds a datagram.
 pub(crate) struct UdpTNetStrings {
     outbox: Outbox<Vec<u8>>,
     identity: Identity,

@@ -38,7 +38,7 @@ impl Message for Line {
     }
 }
 
-/// The reason why a line was not delivered, and whether it concerns only this line.
+/// A line that was not delivered: the outcome of the delivery, and the reason.
 struct Failure {
     delivery: DeliveryResult,
     error: Error,
@@ -49,7 +49,7 @@ impl LogDatabase {
     ///
     /// # Errors
     ///
-    /// A usage error when the connection string is invalid or its service is not defined.
+    /// A usage error if the connection string is invalid or its service is not defined.
     pub(crate) fn new(conninfo: &str, job_name: String, tally: SharedTally) -> Result<LogDatabase, Error> {
         let conninfo = conninfo.to_owned();
         let database =
@@ -133,8 +133,8 @@ impl Receiver<Line> for LogDatabase {
     }
 }
 
-/// Returns whether an error concerns the message, which `log.add` refuses, or `log.add` itself, which is missing. The
-/// opposite is a server that is unreachable, read-only, out of resources, or too busy.
+/// Returns true if `log.add` refuses the message or is missing. Returns false if the server is unreachable, read-only,
+/// out of resources, or too busy.
 fn is_about_the_message(error: &Error) -> bool {
     !is_connection_error(error) && sqlstate(error).is_some_and(|state| !StateClass::Transient.contains(state))
 }

@@ -7,13 +7,14 @@ mod tests;
 pub(crate) mod udp;
 pub(crate) mod unix_socket;
 
-use crate::backoff::Backoff;
-use crate::logging::backlog::Backlog;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::backoff::Backoff;
+use crate::logging::backlog::Backlog;
 
 /// The largest size of the waiting messages, in bytes.
 const LIMIT: usize = 1024 * 1024;
@@ -23,11 +24,11 @@ const OVERHEAD: usize = 64;
 const BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(500), Duration::from_secs(30));
 
 thread_local! {
-    /// Whether this thread delivers messages. The messages that it logs itself must not enter an outbox.
+    /// True on a thread that delivers messages. The thread's own messages must not enter an outbox (DESIGN.md, D82).
     static DELIVERS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A message of a known size.
+/// A message with a size.
 pub(crate) trait Message: Send + 'static {
     /// Returns the size in bytes.
     fn size(&self) -> usize;
@@ -44,12 +45,12 @@ pub(crate) trait Receiver<M>: Send + 'static {
     /// Tries to deliver a message.
     fn deliver(&mut self, message: &M) -> DeliveryResult;
 
-    /// Makes a message about `count` lost messages, if the receiver wants one.
+    /// Makes a message about `count` lost messages, if the receiver reports losses.
     fn lost(&mut self, _count: u64) -> Option<M> {
         None
     }
 
-    /// Returns the message that the receiver holds back, or the time when it is due. With `now`, it is due at once.
+    /// Returns the message that the receiver holds back, or the time at which it is due. With `now`, it is due at once.
     fn held(&mut self, _now: bool) -> Held<M> {
         Held::Nothing
     }
@@ -60,7 +61,7 @@ pub(crate) trait Receiver<M>: Send + 'static {
 pub(crate) enum DeliveryResult {
     /// The receiver has the message.
     Done,
-    /// This message cannot be delivered. Others may.
+    /// This message cannot be delivered. Other messages can.
     Refused,
     /// The receiver is unreachable. The same message is retried after a pause.
     Away,
@@ -92,12 +93,12 @@ struct State<M> {
     queue: VecDeque<M>,
     bytes: usize,
     lost: u64,
-    /// Whether the last delivery succeeded.
+    /// True if the last delivery succeeded.
     delivers: bool,
     started: bool,
     woken: bool,
     flushing: bool,
-    /// Whether the thread waits for messages or before a retry.
+    /// True while the thread waits for messages or before a retry.
     settled: bool,
     closed: bool,
 }
@@ -208,7 +209,7 @@ impl<M: Message> Shared<M> {
         }
     }
 
-    /// Waits for the next message. Returns `None` when the outbox is closed.
+    /// Waits for the next message. Returns `None` if the outbox is closed.
     fn next(&self, receiver: &mut dyn Receiver<M>) -> Option<Parcel<M>> {
         let mut state = self.lock();
         while !state.closed {

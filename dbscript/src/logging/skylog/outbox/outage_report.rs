@@ -8,7 +8,7 @@ use crate::text::printable::one_line;
 
 const PERIOD: Duration = Duration::from_secs(10 * 60);
 
-/// Reports on standard error that a receiver cannot be reached, once in ten minutes: the log itself does not work.
+/// Reports on standard error, once in ten minutes, that a receiver of the log cannot be reached.
 pub(super) struct OutageReport(LogThrottle);
 
 impl Default for OutageReport {

@@ -41,7 +41,7 @@ impl Udp {
         Udp { host, outages, resolve, interval, resolved_at: None, address: None, socket: None }
     }
 
-    /// Returns the receiver's address: the last one when the name cannot be resolved again.
+    /// Returns the receiver's address, which is the last one if the name cannot be resolved again.
     fn address(&mut self) -> Option<SocketAddr> {
         if self.address.is_none() || self.resolved_at.is_none_or(|at| at.elapsed() >= self.interval) {
             let host = &self.host;
@@ -68,7 +68,8 @@ impl Udp {
 }
 
 impl Receiver<Vec<u8>> for Udp {
-    /// Keeps messages only while the host's name is unknown: after that, an error may be as wrong as a success.
+    /// Keeps messages only while the host's name does not resolve. After that, neither an error nor a success shows
+    /// whether a datagram arrives.
     fn deliver(&mut self, message: &Vec<u8>) -> DeliveryResult {
         let Some(address) = self.address() else { return DeliveryResult::Away };
         match self.send(address, message) {

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::{DeliveryResult, Receiver};
 
-/// The time-out of a send. A receiver whose buffer stays full longer counts as unreachable.
+/// The time-out of a send. A receiver whose buffer is full for longer counts as unreachable.
 const SEND_LIMIT: Duration = Duration::from_secs(1);
 
 /// Sends messages as datagrams, or as a stream if the socket is a stream socket.

@@ -12,7 +12,7 @@ use crate::time;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Holder {
+pub enum RotationBlocker {
     /// A consumer that needs the table which the rotation would truncate, or would need it without the other causes.
     Consumer {
         /// The consumer's name.
@@ -39,14 +39,20 @@ pub enum Holder {
     Maintenance,
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for RotationBlocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Holder::Consumer { name, lag } => write!(f, "consumer `{name}`, {}s behind", lag.as_secs()),
-            Holder::Transaction(transaction) => transaction.fmt(f),
-            Holder::Lock { table, transaction } => write!(f, "{transaction}, which uses table {table}"),
-            Holder::Ticker => f.write_str("the ticker, which has made no recent tick"),
-            Holder::Maintenance => f.write_str("maintenance, which has not finished the last rotation"),
+            RotationBlocker::Consumer { name, lag } => {
+                write!(f, "consumer `{name}`, {}s behind", lag.as_secs())
+            }
+            RotationBlocker::Transaction(transaction) => transaction.fmt(f),
+            RotationBlocker::Lock { table, transaction } => {
+                write!(f, "{transaction}, which uses table {table}")
+            }
+            RotationBlocker::Ticker => f.write_str("the ticker, which has made no recent tick"),
+            RotationBlocker::Maintenance => {
+                f.write_str("maintenance, which has not finished the last rotation")
+            }
         }
     }
 }
