@@ -104,7 +104,7 @@ impl Batches {
 
     /// Logs that another process consumes under this name; returns `false` if this one is to end then.
     fn stands_by_for(&mut self, busy: &Error) -> bool {
-        if busy.is_by_strangers() {
+        if busy.is_by_unentitled_role() {
             if self.throttle.admit_key("standing by").is_some() {
                 warn!("standing by: {}", describe(busy));
             }
