@@ -67,61 +67,36 @@ fn the_command_line() {
     assert!(!folder.join("x.pid").exists());
 }
 
+/// Texts of the mover's file, wrong ones in their place, and what the message contains.
+const WRONG_LINES: [(&str, &str, &[&str]); 12] = [
+    ("[queue_mover]", "[mover]", &["section [queue_mover] is missing", "[mover]"]),
+    ("[queue_mover]", "", &["text before the first [section]"]),
+    (
+        "loop_delay = 0.05",
+        "loop_delay = soon",
+        &["invalid value `soon` of key loop_delay", "it must be a number"],
+    ),
+    ("%(job_name)s.pid", "%(jobname)s.pid", &["key pidfile", "`%(jobname)s` is not set"]),
+    ("exception_sleep = 0.05", "pgq_lazy_fetch = -1", &["`-1` of key pgq_lazy_fetch"]),
+    ("exception_sleep = 0.05", "log_size = 10 miles", &["`10 miles` of key log_size"]),
+    ("src_db = ", "src_db = sslmode=perhaps ", &["src_db", "sslmode"]),
+    ("src_db = ", "src_db = colour=blue ", &["src_db", "unknown keyword `colour`"]),
+    ("pgq_queue_name = eventlog", "pgq_queue_name =", &["not set: pgq_queue_name"]),
+    ("src_db = ", "src_db =\nold = ", &["not set: src_db"]),
+    ("src_db = ", "src_db = gssencmode=require ", &["src_db", "`gssencmode`"]),
+    ("src_db = dbname=", "src_db = ", &["src_db", "missing `=` after"]),
+];
+
 #[test]
 fn the_config_file() {
     let pair = Pair::create();
-    let replace = |from: &'static str, to: &'static str| move |text: String| text.replace(from, to);
-    check_ini(
-        &pair,
-        replace("[queue_mover]", "[mover]"),
-        2,
-        &["section [queue_mover] is missing", "[mover]"],
-    );
-    check_ini(&pair, replace("[queue_mover]", ""), 2, &["text before the first [section]"]);
+    for (from, to, expected) in WRONG_LINES {
+        check_ini(&pair, |text| text.replace(from, to), 2, expected);
+    }
     for key in ["src_db", "dst_db", "pgq_queue_name", "dst_queue_name"] {
         let expected = format!("config value not set: {key} (section [queue_mover] of `mover.ini`)");
         check_ini(&pair, move |text| text.replace(&format!("\n{key} ="), "\nold ="), 2, &[&expected]);
     }
-    check_ini(
-        &pair,
-        replace("loop_delay = 0.05", "loop_delay = soon"),
-        2,
-        &["invalid value `soon` of key loop_delay", "it must be a number"],
-    );
-    check_ini(
-        &pair,
-        replace("%(job_name)s.pid", "%(jobname)s.pid"),
-        2,
-        &["key pidfile", "`%(jobname)s` is not set"],
-    );
-    check_ini(
-        &pair,
-        replace("exception_sleep = 0.05", "pgq_lazy_fetch = -1"),
-        2,
-        &["`-1` of key pgq_lazy_fetch"],
-    );
-    check_ini(
-        &pair,
-        replace("exception_sleep = 0.05", "log_size = 10 miles"),
-        2,
-        &["`10 miles` of key log_size"],
-    );
-    check_ini(&pair, replace("src_db = ", "src_db = sslmode=perhaps "), 2, &["src_db", "sslmode"]);
-    check_ini(
-        &pair,
-        replace("src_db = ", "src_db = colour=blue "),
-        2,
-        &["src_db", "unknown keyword `colour`"],
-    );
-    check_ini(
-        &pair,
-        replace("pgq_queue_name = eventlog", "pgq_queue_name ="),
-        2,
-        &["not set: pgq_queue_name"],
-    );
-    check_ini(&pair, replace("src_db = ", "src_db =\nold = "), 2, &["not set: src_db"]);
-    check_ini(&pair, replace("src_db = ", "src_db = gssencmode=require "), 2, &["src_db", "`gssencmode`"]);
-    check_ini(&pair, replace("src_db = dbname=", "src_db = "), 2, &["src_db", "missing `=` after"]);
 }
 
 #[test]

@@ -135,6 +135,31 @@ impl Bench {
 /// Stands for a variable that is not set.
 const UNSET: &str = "\0";
 
+/// Variables whose values do not depend on the server.
+const FIXED: [&[(&str, &str)]; 21] = [
+    &[("PGSSLMODE", "disable")],
+    &[("PGSSLMODE", "prefer"), ("PGHOST", "127.0.0.1")],
+    &[("PGSSLMODE", "require")],
+    &[("PGSSLMODE", "verify-ca"), ("PGSSLROOTCERT", "/nowhere")],
+    &[("PGAPPNAME", "some name")],
+    &[("PGAPPNAME", "")],
+    &[("PGOPTIONS", "-c work_mem=123kB -c timezone=Asia/Tokyo")],
+    &[("PGTZ", "Europe/Vilnius")],
+    &[("PGTZ", "default")],
+    &[("PGTZ", "Europe/Vilnius"), ("PGOPTIONS", "-c timezone=Asia/Tokyo -c work_mem=124kB")],
+    &[("PGDATESTYLE", "SQL, DMY")],
+    &[("PGGEQO", "off")],
+    &[("PGCONNECT_TIMEOUT", "5"), ("PGHOST", "127.0.0.1")],
+    &[("PGCONNECT_TIMEOUT", "0")],
+    &[("PGCONNECT_TIMEOUT", "-1")],
+    &[("PGTARGETSESSIONATTRS", "read-write")],
+    &[("PGTARGETSESSIONATTRS", "primary")],
+    &[("PGTARGETSESSIONATTRS", "prefer-standby")],
+    &[("PGCLIENTENCODING", "UTF8")],
+    &[("PGCHANNELBINDING", "disable")],
+    &[("PGGSSENCMODE", "disable")],
+];
+
 #[test]
 fn each_variable_counts_as_for_psql() {
     let bench = Bench::start();
@@ -160,28 +185,10 @@ fn each_variable_counts_as_for_psql() {
         &[("PGSERVICE", "it"), ("PGSERVICEFILE", &services)],
         &[("PGSERVICE", "it"), ("PGSERVICEFILE", &services), ("PGAPPNAME", "mine")],
         &[("PGSERVICEFILE", "/nowhere")],
-        &[("PGSSLMODE", "disable")],
-        &[("PGSSLMODE", "prefer"), ("PGHOST", "127.0.0.1")],
-        &[("PGSSLMODE", "require")],
-        &[("PGSSLMODE", "verify-ca"), ("PGSSLROOTCERT", "/nowhere")],
-        &[("PGAPPNAME", "some name")],
-        &[("PGAPPNAME", "")],
-        &[("PGOPTIONS", "-c work_mem=123kB -c timezone=Asia/Tokyo")],
-        &[("PGTZ", "Europe/Vilnius")],
-        &[("PGTZ", "default")],
-        &[("PGTZ", "Europe/Vilnius"), ("PGOPTIONS", "-c timezone=Asia/Tokyo -c work_mem=124kB")],
-        &[("PGDATESTYLE", "SQL, DMY")],
-        &[("PGGEQO", "off")],
-        &[("PGCONNECT_TIMEOUT", "5"), ("PGHOST", "127.0.0.1")],
-        &[("PGCONNECT_TIMEOUT", "0")],
-        &[("PGCONNECT_TIMEOUT", "-1")],
-        &[("PGTARGETSESSIONATTRS", "read-write")],
-        &[("PGTARGETSESSIONATTRS", "primary")],
-        &[("PGTARGETSESSIONATTRS", "prefer-standby")],
-        &[("PGCLIENTENCODING", "UTF8")],
-        &[("PGCHANNELBINDING", "disable")],
-        &[("PGGSSENCMODE", "disable")],
-    ] {
+    ]
+    .into_iter()
+    .chain(FIXED)
+    {
         bench.same("connect_timeout=9", env);
         bench.same(&format!("postgresql://free@/other?host={socket}&port={port}&application_name=a"), env);
     }
@@ -223,6 +230,22 @@ fn wrong_values_of_variables_end_programs_as_psql() {
     }
 }
 
+/// Connection strings that lead to no session.
+const REFUSED: [&str; 12] = [
+    "dbname=\"other",
+    "user=locked dbname=other",
+    "user=locked dbname=other host=127.0.0.1",
+    "user=locked dbname=postgres host=localhost",
+    "host=localhost,/nowhere port=1",
+    "host='localhost",
+    "colour=blue",
+    "service=there",
+    "postgresql://localhost?colour=blue",
+    "postgresql://localhost:x",
+    "postgresql://[::1",
+    "postgresql://%2",
+];
+
 #[test]
 fn strings_lead_to_the_session_that_psql_gets() {
     let bench = Bench::start();
@@ -256,20 +279,7 @@ fn strings_lead_to_the_session_that_psql_gets() {
     ] {
         bench.same(text, &[]);
     }
-    for text in [
-        "dbname=\"other",
-        "user=locked dbname=other",
-        "user=locked dbname=other host=127.0.0.1",
-        "user=locked dbname=postgres host=localhost",
-        "host=localhost,/nowhere port=1",
-        "host='localhost",
-        "colour=blue",
-        "service=there",
-        "postgresql://localhost?colour=blue",
-        "postgresql://localhost:x",
-        "postgresql://[::1",
-        "postgresql://%2",
-    ] {
+    for text in REFUSED {
         bench.none(text, &[]);
     }
 }

@@ -240,6 +240,29 @@ fn terminate(client: &mut Client) {
         .expect("the superuser may");
 }
 
+/// Kills the mover, its sessions and its servers at random, and starts the mover again.
+fn kill_at_random(pair: &Pair, random: &mut Random) {
+    let mut mover = Running::start(&mut pair.mover(&[]));
+    for _ in 0..rounds() {
+        thread::park_timeout(Duration::from_millis(random.below(250)));
+        // A restart costs the most time, so it is rarer.
+        match random.below(20) {
+            0 => pair.server().restart_immediate(),
+            1 => pair.target_server().restart_immediate(),
+            2..=5 => terminate(&mut pair.source_client()),
+            6..=9 => terminate(&mut pair.target_client()),
+            _ => {
+                mover.kill();
+                mover = Running::start(&mut pair.mover(&[]));
+            }
+        }
+        // A kill during its start ends the mover; its supervisor starts it again.
+        if !mover.is_running() {
+            mover = Running::start(&mut pair.mover(&[]));
+        }
+    }
+}
+
 /// `CRASH_ROUNDS` sets the number of rounds, `CRASH_SEED` repeats a run's choices.
 #[test]
 fn random_kills_while_events_stream_in_lose_and_double_nothing() {
@@ -257,25 +280,7 @@ fn random_kills_while_events_stream_in_lose_and_double_nothing() {
             scope.spawn(move || produce(source, end, seed.wrapping_mul(producer * 2 + 1)));
         }
         scope.spawn(|| tick_all(&source, &end));
-        let mut mover = Running::start(&mut pair.mover(&[]));
-        for _ in 0..rounds() {
-            thread::park_timeout(Duration::from_millis(random.below(250)));
-            // A restart costs the most time, so it is rarer.
-            match random.below(20) {
-                0 => pair.server().restart_immediate(),
-                1 => pair.target_server().restart_immediate(),
-                2..=5 => terminate(&mut pair.source_client()),
-                6..=9 => terminate(&mut pair.target_client()),
-                _ => {
-                    mover.kill();
-                    mover = Running::start(&mut pair.mover(&[]));
-                }
-            }
-            // A kill during its start ends the mover; its supervisor starts it again.
-            if !mover.is_running() {
-                mover = Running::start(&mut pair.mover(&[]));
-            }
-        }
+        kill_at_random(&pair, &mut random);
     });
     let mut source = pair.source_client();
     let last = queues::tick(&mut source, SOURCE_QUEUE);

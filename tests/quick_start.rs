@@ -40,11 +40,8 @@ fn run(server: &Server, folder: &Path, line: &str) -> Command {
     command
 }
 
-#[test]
-fn the_quick_start_works_as_printed() {
-    let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let folder = folder.path();
+/// Creates the databases, writes the files, and runs the commands up to the running mover.
+fn set_up(server: &Server, folder: &Path) {
     for name in ["sourcedb", "targetdb"] {
         server.create_database(name);
         let ini = TICKER_INI.replace("NAME", name);
@@ -62,9 +59,17 @@ fn the_quick_start_works_as_printed() {
         "pgqadm sourcedb_ticker.ini register eventlog eventlog_to_target_mover",
         "queue_mover -d qmover_sourceq_to_targetdb.ini",
     ] {
-        let output = succeed(&mut run(&server, folder, line));
+        let output = succeed(&mut run(server, folder, line));
         assert!(!errors(&output).contains("WARNING"), "{line}: {}", errors(&output));
     }
+}
+
+#[test]
+fn the_quick_start_works_as_printed() {
+    let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path();
+    set_up(&server, folder);
     let (mut source, mut target) = (server.client("sourcedb"), server.client("targetdb"));
     queues::insert(&mut source, "eventlog", 0, 1000);
     wait_for("the events to arrive", || queues::count(&mut target, "copy_of_eventlog") == 1000);

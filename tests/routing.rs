@@ -80,6 +80,23 @@ fn events(client: &mut Client, subscription: &Subscription) -> Vec<Event> {
     keeper.0
 }
 
+/// Returns the row that [`check_rows`] inserts.
+fn unusual_row() -> UnusualRow {
+    UnusualRow {
+        id: 9_007_199_254_740_993,
+        name: Some("a&b=ü".to_owned()),
+        yes: true,
+        real: f64::NEG_INFINITY,
+        price: "1.50".to_owned(),
+        tags: vec![Some("x y".to_owned()), None],
+        extra: Some(Extra { a: 1 }),
+        at: NaiveDate::from_ymd_opt(2020, 1, 2),
+        zoned: Some("2024-01-01T08:00:00.5Z".parse().expect("a time")),
+        local: Some("2024-01-01T10:00:00".parse().expect("a time")),
+        raw: Some(vec![0, 255]),
+    }
+}
+
 fn check_rows(kind: Kind, function: &str) {
     let (_database, mut client, subscription) = database(kind);
     client.batch_execute(TABLE).expect("created");
@@ -98,19 +115,7 @@ fn check_rows(kind: Kind, function: &str) {
     let operations: Vec<_> = changes.iter().map(pgq::payload::Change::operation).collect();
     assert_eq!(operations, [Operation::Insert, Operation::Update, Operation::Delete, Operation::Truncate]);
     assert!(changes.iter().all(|change| change.table() == "public.Odd t"));
-    let first = UnusualRow {
-        id: 9_007_199_254_740_993,
-        name: Some("a&b=ü".to_owned()),
-        yes: true,
-        real: f64::NEG_INFINITY,
-        price: "1.50".to_owned(),
-        tags: vec![Some("x y".to_owned()), None],
-        extra: Some(Extra { a: 1 }),
-        at: NaiveDate::from_ymd_opt(2020, 1, 2),
-        zoned: Some("2024-01-01T08:00:00.5Z".parse().expect("a time")),
-        local: Some("2024-01-01T10:00:00".parse().expect("a time")),
-        raw: Some(vec![0, 255]),
-    };
+    let first = unusual_row();
     assert_eq!(changes[0].row::<UnusualRow>().expect("valid"), first);
     assert_eq!(changes[0].old_row::<UnusualRow>().expect("valid"), None);
     assert_eq!(changes[1].old_row::<UnusualRow>().expect("valid"), Some(first));

@@ -80,7 +80,7 @@ fn a_config_file_may_be_a_pipe() {
 }
 
 #[test]
-fn other_files_that_are_pipes_or_endless_block_no_program() {
+fn a_skylog_file_or_pidfile_that_is_a_pipe_or_endless_blocks_no_program() {
     let job = TestJob::sql("select 1");
     let skylog = pipe(job.path(), "skylog.ini");
     for (file, why) in [(skylog.as_str(), "no skylog file"), ("/dev/zero", "no skylog file")] {
@@ -93,6 +93,11 @@ fn other_files_that_are_pipes_or_endless_block_no_program() {
         refuses(&mut job.command(&[switch]), "x.pid", "not a regular file");
     }
     refuses(&mut job.command(&[]), "x.pid", "not a regular file");
+}
+
+#[test]
+fn files_of_a_connection_that_are_pipes_or_endless_block_no_program() {
+    let job = TestJob::sql("select 1");
     pipe(job.path(), "cert");
     for file in ["cert", "/dev/zero"] {
         for key in ["sslrootcert", "sslcert", "sslkey", "sslcrl"] {

@@ -125,15 +125,21 @@ fn a_worker_outlives_its_connection() {
     drop(worker);
 }
 
+struct Apply;
+
+impl RemoteHandler for Apply {
+    fn process_remote_event(&mut self, event: &Event, dst: &mut Transaction<'_>) -> Result<(), BoxError> {
+        dst.execute("insert into applied values ($1)", &[&event.data()])?;
+        Ok(())
+    }
+}
+
+fn applied(dst: &mut postgres::Client) -> i64 {
+    dst.query_one("select count(*) from applied", &[]).expect("readable").get(0)
+}
+
 #[test]
 fn a_remote_consumer_applies_each_batch_once() {
-    struct Apply;
-    impl RemoteHandler for Apply {
-        fn process_remote_event(&mut self, event: &Event, dst: &mut Transaction<'_>) -> Result<(), BoxError> {
-            dst.execute("insert into applied values ($1)", &[&event.data()])?;
-            Ok(())
-        }
-    }
     let (source, mut client) = queues::database("remote_src", QUEUE);
     let target = Database::create("remote_dst");
     let mut dst = target.client();
@@ -157,9 +163,6 @@ fn a_remote_consumer_applies_each_batch_once() {
     let tick = queues::tick(&mut client, QUEUE);
     wait_for("the batch", || queues::position(&mut client, QUEUE, "remote") == (tick, None));
     drop(worker);
-    let applied = |dst: &mut postgres::Client| -> i64 {
-        dst.query_one("select count(*) from applied", &[]).expect("readable").get(0)
-    };
     assert_eq!(applied(&mut dst), 10);
 
     // A batch that the target has recorded is only finished.

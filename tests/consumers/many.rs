@@ -24,7 +24,7 @@ fn statements(server: &Server, text: &str) -> usize {
 
 #[test]
 fn many_tags_are_one_statement_and_long_reasons_are_sent_in_between() {
-    let many = pick(10_000, 100_000);
+    let many = pick(2_000, 100_000);
     let half = u64::try_from(many / 2).expect("small");
     let (server, mut client) = logging_server();
     let subscription = subscribe(&mut client, |_| ());

@@ -78,52 +78,55 @@ fn unregistering_the_consumer_takes_its_subconsumers_along() {
     assert_eq!(left, 0);
 }
 
+/// Calls with wrong arguments, and their messages.
+const WRONG_CALLS: [(&str, &str); 10] = [
+    (
+        "register_subconsumer('nope', 'c', 's')",
+        "queue `nope` does not exist, consumer `c.s` cannot be registered",
+    ),
+    (
+        "register_subconsumer('queue', 'c', '')",
+        "subconsumer `` of consumer `c` on queue `queue`: a name must not be empty",
+    ),
+    (
+        "register_subconsumer('queue', null, 's')",
+        "subconsumer `s` of consumer `<NULL>` on queue `queue`: a name must not be empty",
+    ),
+    (
+        "register_subconsumer('queue', 'consumer', 'taken')",
+        "consumer `consumer.taken` on queue `queue` is there already and no subconsumer of `consumer`",
+    ),
+    (
+        "register_subconsumer('queue', 'consumer.a', 's')",
+        "consumer `consumer.a` on queue `queue` is a subconsumer, it cannot have subconsumers",
+    ),
+    (
+        "next_batch('nope', 'consumer', 'a')",
+        "queue `nope` does not exist, consumer `consumer.a` cannot be registered",
+    ),
+    (
+        "next_batch('queue', 'consumer', 'taken')",
+        "consumer `consumer.taken` on queue `queue` is there already and no subconsumer of `consumer`",
+    ),
+    (
+        "next_batch('queue', 'consumer.a', 's')",
+        "consumer `consumer.a` on queue `queue` is a subconsumer, it cannot have subconsumers",
+    ),
+    (
+        "next_batch('queue', 'consumer', null, '1 s')",
+        "subconsumer `<NULL>` of consumer `consumer` on queue `queue`: a name must not be empty",
+    ),
+    (
+        "next_batch('queue', '', 'a')",
+        "subconsumer `a` of consumer `` on queue `queue`: a name must not be empty",
+    ),
+];
+
 #[test]
 fn wrong_arguments_are_named() {
     let (_database, mut client) = database(&["a"]);
     pgq::admin::register_consumer(&mut client, QUEUE, "consumer.taken").expect("registered");
-    for (call, message) in [
-        (
-            "register_subconsumer('nope', 'c', 's')",
-            "queue `nope` does not exist, consumer `c.s` cannot be registered",
-        ),
-        (
-            "register_subconsumer('queue', 'c', '')",
-            "subconsumer `` of consumer `c` on queue `queue`: a name must not be empty",
-        ),
-        (
-            "register_subconsumer('queue', null, 's')",
-            "subconsumer `s` of consumer `<NULL>` on queue `queue`: a name must not be empty",
-        ),
-        (
-            "register_subconsumer('queue', 'consumer', 'taken')",
-            "consumer `consumer.taken` on queue `queue` is there already and no subconsumer of `consumer`",
-        ),
-        (
-            "register_subconsumer('queue', 'consumer.a', 's')",
-            "consumer `consumer.a` on queue `queue` is a subconsumer, it cannot have subconsumers",
-        ),
-        (
-            "next_batch('nope', 'consumer', 'a')",
-            "queue `nope` does not exist, consumer `consumer.a` cannot be registered",
-        ),
-        (
-            "next_batch('queue', 'consumer', 'taken')",
-            "consumer `consumer.taken` on queue `queue` is there already and no subconsumer of `consumer`",
-        ),
-        (
-            "next_batch('queue', 'consumer.a', 's')",
-            "consumer `consumer.a` on queue `queue` is a subconsumer, it cannot have subconsumers",
-        ),
-        (
-            "next_batch('queue', 'consumer', null, '1 s')",
-            "subconsumer `<NULL>` of consumer `consumer` on queue `queue`: a name must not be empty",
-        ),
-        (
-            "next_batch('queue', '', 'a')",
-            "subconsumer `a` of consumer `` on queue `queue`: a name must not be empty",
-        ),
-    ] {
+    for (call, message) in WRONG_CALLS {
         let error = client.query(&format!("select pgq_coop.{call}"), &[]).expect_err(call);
         assert_eq!(error.as_db_error().expect("the server's").message(), message, "{call}");
     }

@@ -27,6 +27,20 @@ fn owned(database: &Database) -> (Client, Client) {
     (owner, connect(&reader))
 }
 
+/// Tables, and calls that read them.
+const READERS: [(&str, &str); 10] = [
+    ("pgq_ext.completed_tick", "select pgq_ext.get_last_tick('m')"),
+    ("pgq_ext.completed_tick", "select * from pgq_ext.get_checkpoint('m', '')"),
+    ("pgq_ext.checkpoint", "select * from pgq_ext.get_checkpoint('m', '')"),
+    ("pgq_ext.completed_batch", "select pgq_ext.is_batch_done('m', 7)"),
+    ("pgq_ext.completed_event", "select pgq_ext.is_event_done('m', 7, 1)"),
+    ("pgq_ext.completed_batch", "select pgq_ext.forget_batches('m')"),
+    ("pgq.failed_queue", "select pgq.failed_event_count('q', 'c')"),
+    ("pgq.subscription", "select pgq.next_batch('q', 'c')"),
+    ("pgq.tick", "select pgq.next_batch('q', 'c')"),
+    ("pgq.subscription", "select pgq.get_consumer_info()"),
+];
+
 #[test]
 fn rows_hidden_by_forced_row_security_are_an_error() {
     // The roles of PgQ have to be there.
@@ -41,18 +55,7 @@ fn rows_hidden_by_forced_row_security_are_an_error() {
                  pgq_ext.set_event_done('m', '', 7, 1, {now})"
         ))
         .expect("recorded");
-    for (table, call) in [
-        ("pgq_ext.completed_tick", "select pgq_ext.get_last_tick('m')"),
-        ("pgq_ext.completed_tick", "select * from pgq_ext.get_checkpoint('m', '')"),
-        ("pgq_ext.checkpoint", "select * from pgq_ext.get_checkpoint('m', '')"),
-        ("pgq_ext.completed_batch", "select pgq_ext.is_batch_done('m', 7)"),
-        ("pgq_ext.completed_event", "select pgq_ext.is_event_done('m', 7, 1)"),
-        ("pgq_ext.completed_batch", "select pgq_ext.forget_batches('m')"),
-        ("pgq.failed_queue", "select pgq.failed_event_count('q', 'c')"),
-        ("pgq.subscription", "select pgq.next_batch('q', 'c')"),
-        ("pgq.tick", "select pgq.next_batch('q', 'c')"),
-        ("pgq.subscription", "select pgq.get_consumer_info()"),
-    ] {
+    for (table, call) in READERS {
         let (_, name) = table.split_once('.').expect("a schema");
         owner
             .batch_execute(&format!(

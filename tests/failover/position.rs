@@ -42,6 +42,16 @@ fn batch(client: &mut Client, from: i64) -> i64 {
     queues::tick(client, QUEUE)
 }
 
+/// Cuts a standby off from its primary.
+fn stop_receiving(standby: &mut Client) {
+    standby.batch_execute("alter system set primary_conninfo = ''").expect("a superuser may");
+    standby.batch_execute("select pg_reload_conf()").expect("a superuser may");
+    let receiving = "select count(*) from pg_stat_wal_receiver";
+    wait_for("the standby to fall behind", || {
+        standby.query_one(receiving, &[]).expect("readable").get::<_, i64>(0) == 0
+    });
+}
+
 #[test]
 fn a_standby_that_lacks_the_last_ticks_is_a_lost_position() {
     let primary = server();
@@ -58,12 +68,7 @@ fn a_standby_that_lacks_the_last_ticks_is_a_lost_position() {
     succeed(&mut mover.command(&[]));
     let mut behind = standby.client("queues");
     wait_for("the standby", || queues::position(&mut behind, QUEUE, MOVER) == (first, None));
-    behind.batch_execute("alter system set primary_conninfo = ''").expect("a superuser may");
-    behind.batch_execute("select pg_reload_conf()").expect("a superuser may");
-    let receiving = "select count(*) from pg_stat_wal_receiver";
-    wait_for("the standby to fall behind", || {
-        behind.query_one(receiving, &[]).expect("readable").get::<_, i64>(0) == 0
-    });
+    stop_receiving(&mut behind);
     for from in [10, 20] {
         batch(&mut source, from);
         succeed(&mut mover.command(&[]));

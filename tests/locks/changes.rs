@@ -19,6 +19,15 @@ const KEYS: [&str; 4] = [
     "hashtextextended('pgq_ext install', 0)",
 ];
 
+const COMMANDS: [&[&str]; 6] = [
+    &["create", "new"],
+    &["register", "queue", "consumer"],
+    &["unregister", "queue", "consumer", "--force"],
+    &["install", "pgq"],
+    &["install", "pgq_ext"],
+    &["drop", "queue", "--force"],
+];
+
 #[test]
 fn commands_that_wait_name_the_holder_and_end_at_once() {
     let (database, _client) = queues::database("locks", "queue");
@@ -27,15 +36,7 @@ fn commands_that_wait_name_the_holder_and_end_at_once() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(folder.path().join("job.ini"), format!("[pgqadm]\ndb = {}\n", database.conninfo()))
         .expect("writable");
-    let commands = [
-        vec!["create", "new"],
-        vec!["register", "queue", "consumer"],
-        vec!["unregister", "queue", "consumer", "--force"],
-        vec!["install", "pgq"],
-        vec!["install", "pgq_ext"],
-        vec!["drop", "queue", "--force"],
-    ];
-    let running = commands.each_ref().map(|arguments| {
+    let running = COMMANDS.map(|arguments| {
         let mut command = command_on(database.server(), "pgqadm", folder.path());
         command.arg("job.ini").args(arguments).stdout(Stdio::null());
         let file = std::fs::File::create(folder.path().join(arguments.join("_"))).expect("writable");

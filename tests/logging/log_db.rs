@@ -130,6 +130,17 @@ fn log_add_may_take_and_return_other_types_and_talk() {
     assert_eq!(lines(&mut client), expected);
 }
 
+/// Asserts that, of so many messages, the latest follow the first line and the number of those that were lost.
+#[track_caller]
+fn assert_latest(arrived: &[String], many: usize) {
+    assert_eq!(arrived[0], "INFO job first");
+    let lost = arrived[1].strip_prefix("WARNING job ").and_then(|line| line.strip_suffix(LOST));
+    let lost: usize = lost.expect("a number in the second line").parse().expect("a number");
+    assert!(lost > 0, "nothing was lost");
+    let kept: Vec<String> = (lost..many).map(|number| format!("INFO job message {number}")).collect();
+    assert_eq!(arrived[2..], kept);
+}
+
 #[test]
 fn a_database_that_restarts_gets_the_latest_lines_and_the_number_of_lost_ones() {
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
@@ -150,13 +161,7 @@ fn a_database_that_restarts_gets_the_latest_lines_and_the_number_of_lost_ones() 
 
     server.start_again();
     wait_for("the last message", || has(&server, &format!("INFO job message {}", many - 1)));
-    let arrived = lines(&mut server.client("log"));
-    assert_eq!(arrived[0], "INFO job first");
-    let lost = arrived[1].strip_prefix("WARNING job ").and_then(|line| line.strip_suffix(LOST));
-    let lost: usize = lost.expect("a number in the second line").parse().expect("a number");
-    assert!(lost > 0, "nothing was lost");
-    let kept: Vec<String> = (lost..many).map(|number| format!("INFO job message {number}")).collect();
-    assert_eq!(arrived[2..], kept);
+    assert_latest(&lines(&mut server.client("log")), many);
 
     server.stop();
     job.append("lines", "WARN x meanwhile\n");

@@ -91,9 +91,8 @@ fn a_usual_file_works_as_in_skytools() {
     }
 }
 
-#[test]
-fn levels_loggers_and_classes_work_as_in_skytools() {
-    let skylog = "\
+/// A file with every class of handlers that writes to files or to the terminal.
+const CLASSES: &str = "\
 [DEFAULT]
 base = log/%(service_name)s
 [loggers]
@@ -147,12 +146,15 @@ formatter =
 class = FileHandler
 args = ['log/unused']
 ";
+
+#[test]
+fn levels_loggers_and_classes_work_as_in_skytools() {
     for switches in [&[][..], &["-q"], &["-v", "-v"]] {
-        let log = check_same(skylog, switches);
+        let log = check_same(CLASSES, switches);
         assert!(log.contains("DEBUG   |   10|job|details"), "the job's logger has its own level: {log}");
         assert!(log.contains("log_lines.rotated.1\n") && log.contains("== log/unused\n=="), "{log}");
     }
-    let alone = skylog.replace("propagate = 1", "propagate = 0");
+    let alone = CLASSES.replace("propagate = 1", "propagate = 0");
     let log = check_same(&alone, &[]);
     assert!(log.contains("== log/all\nit failed") && log.contains("== log/log_lines.plain\n=="), "{log}");
 }

@@ -1,10 +1,10 @@
-//! A proxy between clients and a server that loses connections.
+//! A proxy between clients and a server that loses connections, or stops carrying bytes.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::support::server::Server;
@@ -15,7 +15,17 @@ pub(super) struct Relay {
     lines: Lines,
 }
 
-type Lines = Arc<Mutex<Vec<Line>>>;
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    list: Vec<Line>,
+    /// The number of connections at the moment since which no connection carries anything.
+    silent_since: Option<usize>,
+    /// Whether a client has sent something since then, so that it waits.
+    awaited: bool,
+}
 
 /// One connection.
 struct Line {
@@ -23,6 +33,20 @@ struct Line {
     _client: TcpStream,
     server: UnixStream,
     lost: bool,
+    /// Whether the client has not closed it.
+    open: bool,
+}
+
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn carries(&self, number: usize) -> bool {
+        self.silent_since.is_none() && !self.list[number].lost
+    }
 }
 
 impl Relay {
@@ -50,48 +74,71 @@ impl Relay {
 
     /// Returns how many connections there have been.
     pub(super) fn count(&self) -> usize {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.lines.lock().list.len()
     }
 
     /// Closes all connections to the server, and leaves those to the clients open.
     pub(super) fn lose_server(&self) {
-        for line in self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+        for line in &mut self.lines.lock().list {
             line.lost = true;
             // One that has ended is lost already.
             let _ = line.server.shutdown(Shutdown::Both);
         }
     }
+
+    /// Discards the bytes of all connections from now on, new connections included, and closes none.
+    pub(super) fn fall_silent(&self) {
+        let mut state = self.lines.lock();
+        state.silent_since = Some(state.list.len());
+    }
+
+    /// Returns whether a client has sent something since [`fall_silent`](Relay::fall_silent).
+    pub(super) fn is_awaited(&self) -> bool {
+        self.lines.lock().awaited
+    }
+
+    /// Returns how many connections from before [`fall_silent`](Relay::fall_silent) are open.
+    pub(super) fn open(&self) -> usize {
+        let state = self.lines.lock();
+        let count = state.silent_since.unwrap_or(state.list.len());
+        state.list[..count].iter().filter(|line| line.open).count()
+    }
 }
 
-/// Forwards the bytes of both sides; bytes from a client whose server is lost are discarded.
+/// Forwards the bytes of both sides; bytes of a connection that is lost or silent are discarded.
 fn join(client: TcpStream, socket: &PathBuf, lines: &Lines) {
     let Ok(server) = UnixStream::connect(socket) else { return };
-    let mut list = lines.lock().unwrap_or_else(PoisonError::into_inner);
-    let number = list.len();
+    let mut state = lines.lock();
+    let number = state.list.len();
     let copy = (client.try_clone().expect("a file"), server.try_clone().expect("a file"));
-    list.push(Line { _client: copy.0, server: copy.1, lost: false });
-    drop(list);
+    state.list.push(Line { _client: copy.0, server: copy.1, lost: false, open: true });
+    drop(state);
     let (mut up, mut down) =
         ((client.try_clone().expect("a file"), server.try_clone().expect("a file")), (server, client));
-    let known = lines.clone();
-    let is_lost = move || known.lock().unwrap_or_else(PoisonError::into_inner)[number].lost;
-    let lost = is_lost.clone();
+    let (upward, downward) = (lines.clone(), lines.clone());
     thread::spawn(move || {
-        carry(&mut up.0, &mut up.1, &lost);
+        carry(&mut up.0, &mut up.1, || {
+            let mut state = upward.lock();
+            let is_carried = state.carries(number);
+            state.awaited |= state.silent_since.is_some();
+            is_carried
+        });
+        upward.lock().list[number].open = false;
         let _ = up.1.shutdown(Shutdown::Both);
     });
     thread::spawn(move || {
-        carry(&mut down.0, &mut down.1, &is_lost);
-        if !is_lost() {
+        let is_carried = || downward.lock().carries(number);
+        carry(&mut down.0, &mut down.1, is_carried);
+        if is_carried() {
             let _ = down.1.shutdown(Shutdown::Both);
         }
     });
 }
 
-fn carry(from: &mut impl Read, to: &mut impl Write, is_lost: &impl Fn() -> bool) {
+fn carry(from: &mut impl Read, to: &mut impl Write, is_carried: impl Fn() -> bool) {
     let mut chunk = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut chunk) {
-        if to.write_all(&chunk[..length]).is_err() && !is_lost() {
+        if is_carried() && to.write_all(&chunk[..length]).is_err() && is_carried() {
             return;
         }
     }

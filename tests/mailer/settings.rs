@@ -40,6 +40,11 @@ fn wrong_usage_is_reported_in_one_line() {
         assert_eq!(output.status.code(), Some(2), "{line}: {received}");
         assert!(received.contains(&expected) && received.lines().count() == 1, "{line}: {received}");
     }
+}
+
+#[test]
+fn a_wrong_file_is_reported_with_its_name() {
+    let office = Office::open();
     office.write_ini("smtp_url = smtps://localhost\nsmtp_ca = nosuch.crt\n");
     let received = errors(&office.command(&[]).output().expect("it starts"));
     assert!(received.contains("certificates in `nosuch.crt`: No such file"), "{received}");

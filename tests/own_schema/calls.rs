@@ -2,43 +2,44 @@
 
 use super::peer::Peers;
 
+/// Creates and configures queues, with right and with wrong arguments.
+const QUEUES: &str = r#"select pgq.version(), pgq.upgrade_schema()
+    select pgq.create_queue(null)
+    select pgq.create_queue('q1')
+    select pgq.create_queue('q1')
+    select pgq.create_queue('')
+    select pgq.create_queue('odd ''name'' "x" \ %')
+    select pgq.set_queue_config('q1', 'nope', '1')
+    select pgq.set_queue_config('nope', 'ticker_max_lag', '1')
+    select pgq.set_queue_config('nope', 'nope', '1')
+    select pgq.set_queue_config(null, 'ticker_max_lag', '1')
+    select pgq.set_queue_config('q1', null, '1')
+    select pgq.set_queue_config('q1', 'ticker_max_lag', null)
+    select pgq.set_queue_config('q1', 'per_tx_limit', null)
+    select pgq.set_queue_config('q1', 'ticker_max_lag', 'abc')
+    select pgq.set_queue_config('q1', 'ticker_max_lag', '5')
+    select pgq.set_queue_config('q1', 'ticker_max_count', '5')
+    select pgq.set_queue_config('q1', 'ticker_max_count', '5x')
+    select pgq.set_queue_config('q1', 'ticker_max_count', '')
+    select pgq.set_queue_config('q1', 'ticker_idle_period', '7 minutes')
+    select pgq.set_queue_config('q1', 'rotation_period', '1 day')
+    select pgq.set_queue_config('q1', 'ticker_paused', 'true')
+    select pgq.set_queue_config('q1', 'ticker_paused', 'maybe')
+    select pgq.set_queue_config('q1', 'external_ticker', 'f')
+    select pgq.set_queue_config('odd ''name'' "x" \ %', 'ticker_max_lag', '4''')
+    select pgq.set_queue_config('odd ''name'' "x" \ %', 'ticker_max_lag', '4')
+    select pgq.set_queue_config('q1', 'queue_ticker_max_lag', '5')
+    select pgq.set_queue_config('q1', 'TICKER_MAX_LAG', '5')
+    select pgq.set_queue_config('q1', 'disable_insert', '1')
+    select pgq.set_queue_config('q1', 'per_tx_limit', '2')
+    select pgq.set_queue_config('q1', 'ntables', '4')
+    select pgq.set_queue_config('q1', 'extra_maint', '{a}')
+    select pgq.set_queue_config('q1', 'name', 'x')"#;
+
 #[test]
 fn queues_are_created_configured_and_dropped_alike() {
     let mut peers = Peers::create();
-    peers.all_same(
-        r#"select pgq.version(), pgq.upgrade_schema()
-        select pgq.create_queue(null)
-        select pgq.create_queue('q1')
-        select pgq.create_queue('q1')
-        select pgq.create_queue('')
-        select pgq.create_queue('odd ''name'' "x" \ %')
-        select pgq.set_queue_config('q1', 'nope', '1')
-        select pgq.set_queue_config('nope', 'ticker_max_lag', '1')
-        select pgq.set_queue_config('nope', 'nope', '1')
-        select pgq.set_queue_config(null, 'ticker_max_lag', '1')
-        select pgq.set_queue_config('q1', null, '1')
-        select pgq.set_queue_config('q1', 'ticker_max_lag', null)
-        select pgq.set_queue_config('q1', 'per_tx_limit', null)
-        select pgq.set_queue_config('q1', 'ticker_max_lag', 'abc')
-        select pgq.set_queue_config('q1', 'ticker_max_lag', '5')
-        select pgq.set_queue_config('q1', 'ticker_max_count', '5')
-        select pgq.set_queue_config('q1', 'ticker_max_count', '5x')
-        select pgq.set_queue_config('q1', 'ticker_max_count', '')
-        select pgq.set_queue_config('q1', 'ticker_idle_period', '7 minutes')
-        select pgq.set_queue_config('q1', 'rotation_period', '1 day')
-        select pgq.set_queue_config('q1', 'ticker_paused', 'true')
-        select pgq.set_queue_config('q1', 'ticker_paused', 'maybe')
-        select pgq.set_queue_config('q1', 'external_ticker', 'f')
-        select pgq.set_queue_config('odd ''name'' "x" \ %', 'ticker_max_lag', '4''')
-        select pgq.set_queue_config('odd ''name'' "x" \ %', 'ticker_max_lag', '4')
-        select pgq.set_queue_config('q1', 'queue_ticker_max_lag', '5')
-        select pgq.set_queue_config('q1', 'TICKER_MAX_LAG', '5')
-        select pgq.set_queue_config('q1', 'disable_insert', '1')
-        select pgq.set_queue_config('q1', 'per_tx_limit', '2')
-        select pgq.set_queue_config('q1', 'ntables', '4')
-        select pgq.set_queue_config('q1', 'extra_maint', '{a}')
-        select pgq.set_queue_config('q1', 'name', 'x')"#,
-    );
+    peers.all_same(QUEUES);
     peers.same_tables();
     peers.all_same(
         "select pgq.register_consumer('q1', 'c')
@@ -57,50 +58,51 @@ fn queues_are_created_configured_and_dropped_alike() {
     peers.same_tables();
 }
 
+/// Inserts events into queues that are enabled, disabled or limited.
+const INSERTS: &str = "select pgq.create_queue('q')
+    select pgq.create_queue('p')
+    select pgq.insert_event('q', 'type', 'data')
+    select pgq.insert_event('q', null, null)
+    select pgq.insert_event('q', 't', 'd', '1', '2', null, '4')
+    select pgq.insert_event('nope', 't', 'd')
+    select pgq.insert_event(null, 't', 'd')
+    select pgq.insert_event_raw('q', 100, '2020-01-01', 7, 3, 't', 'd', '1', null, '3', null)
+    select pgq.insert_event_raw('q', null, null, null, null, null, null, null, null, null, null)
+    select pgq.insert_event_raw(null, 1, null, null, null, null, null, null, null, null, null)
+    select pgq.insert_event_raw('nope', 1, null, null, null, null, null, null, null, null, null)
+    select ev_time from pgq.event_1 where ev_id = 100
+    select pgq.current_event_table('q')
+    select pgq.current_event_table('nope')
+    select pgq.current_event_table(null)
+    update pgq.queue set queue_disable_insert = true where queue_name = 'q'
+    select pgq.insert_event('q', 'a', 'b')
+    select pgq.insert_event_raw('q', 9, null, null, null, null, null, null, null, null, null)
+    select pgq.current_event_table('q')
+    select pgq.insert_event('p', 'a', 'b')
+    set session_replication_role = local
+    select pgq.insert_event('q', 'a', 'b')
+    select pgq.current_event_table('q')
+    set session_replication_role = replica
+    select pgq.insert_event('q', 'a', 'b')
+    select pgq.current_event_table('q')
+    reset session_replication_role
+    update pgq.queue set queue_disable_insert = false, queue_per_tx_limit = 2
+    begin; select pgq.insert_event('q', 'a', '1'), pgq.insert_event('p', 'a', '1'), pgq.insert_event('q', 'a', '2'); commit
+    begin; select pgq.insert_event('q', 'a', '1'), pgq.insert_event('p', 'a', '1'), pgq.insert_event('p', 'a', '2'); commit
+    begin; select pgq.insert_event('q', 'a', '1'), pgq.insert_event('q', 'a', '1'), pgq.insert_event('q', 'a', '2'); commit
+    rollback
+    select pgq.insert_event('q', 'a', '3'), pgq.insert_event('q', 'a', '4')
+    update pgq.queue set queue_per_tx_limit = 0
+    select pgq.insert_event('q', 'a', '5')
+    update pgq.queue set queue_per_tx_limit = -1
+    select pgq.insert_event('q', 'a', '6'), pgq.insert_event('q', 'a', '7')
+    begin isolation level repeatable read; select pgq.insert_event('q', 'a', '8'); commit
+    begin isolation level serializable; select pgq.insert_event('q', 'a', '9'); commit";
+
 #[test]
 fn events_are_inserted_alike() {
     let mut peers = Peers::create();
-    peers.all_same(
-        "select pgq.create_queue('q')
-        select pgq.create_queue('p')
-        select pgq.insert_event('q', 'type', 'data')
-        select pgq.insert_event('q', null, null)
-        select pgq.insert_event('q', 't', 'd', '1', '2', null, '4')
-        select pgq.insert_event('nope', 't', 'd')
-        select pgq.insert_event(null, 't', 'd')
-        select pgq.insert_event_raw('q', 100, '2020-01-01', 7, 3, 't', 'd', '1', null, '3', null)
-        select pgq.insert_event_raw('q', null, null, null, null, null, null, null, null, null, null)
-        select pgq.insert_event_raw(null, 1, null, null, null, null, null, null, null, null, null)
-        select pgq.insert_event_raw('nope', 1, null, null, null, null, null, null, null, null, null)
-        select ev_time from pgq.event_1 where ev_id = 100
-        select pgq.current_event_table('q')
-        select pgq.current_event_table('nope')
-        select pgq.current_event_table(null)
-        update pgq.queue set queue_disable_insert = true where queue_name = 'q'
-        select pgq.insert_event('q', 'a', 'b')
-        select pgq.insert_event_raw('q', 9, null, null, null, null, null, null, null, null, null)
-        select pgq.current_event_table('q')
-        select pgq.insert_event('p', 'a', 'b')
-        set session_replication_role = local
-        select pgq.insert_event('q', 'a', 'b')
-        select pgq.current_event_table('q')
-        set session_replication_role = replica
-        select pgq.insert_event('q', 'a', 'b')
-        select pgq.current_event_table('q')
-        reset session_replication_role
-        update pgq.queue set queue_disable_insert = false, queue_per_tx_limit = 2
-        begin; select pgq.insert_event('q', 'a', '1'), pgq.insert_event('p', 'a', '1'), pgq.insert_event('q', 'a', '2'); commit
-        begin; select pgq.insert_event('q', 'a', '1'), pgq.insert_event('p', 'a', '1'), pgq.insert_event('p', 'a', '2'); commit
-        begin; select pgq.insert_event('q', 'a', '1'), pgq.insert_event('q', 'a', '1'), pgq.insert_event('q', 'a', '2'); commit
-        rollback
-        select pgq.insert_event('q', 'a', '3'), pgq.insert_event('q', 'a', '4')
-        update pgq.queue set queue_per_tx_limit = 0
-        select pgq.insert_event('q', 'a', '5')
-        update pgq.queue set queue_per_tx_limit = -1
-        select pgq.insert_event('q', 'a', '6'), pgq.insert_event('q', 'a', '7')
-        begin isolation level repeatable read; select pgq.insert_event('q', 'a', '8'); commit
-        begin isolation level serializable; select pgq.insert_event('q', 'a', '9'); commit",
-    );
+    peers.all_same(INSERTS);
     peers.same_tables();
 }
 
@@ -174,6 +176,43 @@ fn queues_and_consumers_are_described_alike() {
     );
 }
 
+/// Calls every function and reads every table as the role `ROLE`.
+const CALLS: &str = "select pgq.insert_event('q', 'a', 'b')
+    select pgq.insert_event('q', 'a', 'b', 'c', 'd', 'e', 'f')
+    select pgq.insert_event_raw('q', null, null, null, null, 'a', 'b', null, null, null, null)
+    select pgq.current_event_table('q')
+    insert into pgq.event_1_0 (ev_time) values (now())
+    select pgq.register_consumer('q', 'ROLE')
+    select pgq.ticker('q') is null
+    select pgq.ticker() is null
+    select pgq.force_tick('q')
+    select ev_type from pgq.get_batch_events(pgq.next_batch('q', 'ROLE'))
+    select count(*) from pgq.get_batch_events(1)
+    select pgq.batch_event_tables(1)
+    select pgq.event_retry(1, 1, 3600)
+    select pgq.finish_batch(1)
+    select pgq.maint_retry_events()
+    select pgq.maint_rotate_tables_step1('q')
+    select pgq.maint_rotate_tables_step2()
+    select count(*) from pgq.maint_operations()
+    select pgq.create_queue('ROLE')
+    select tableowner = 'postgres' from pg_tables where tablename = 'event_2'
+    select pgq.set_queue_config('q', 'ticker_max_lag', '0')
+    select pgq.drop_queue('ROLE')
+    select pgq.tune_storage('q')
+    select pgq.seq_setval('pgq.event_1_id_seq', 3000)
+    select pgq.seq_getval('pgq.event_1_id_seq')
+    select queue_name from pgq.get_queue_info()
+    select queue_name from pgq.get_consumer_info()
+    select count(*) from pgq.queue, pgq.consumer, pgq.tick, pgq.subscription
+    select count(*) from pgq.event_1
+    select count(*) from pgq.retry_queue
+    truncate pgq.event_1_2
+    delete from pgq.tick where false
+    select pgq.version(), pgq.quote_fqname('x'), pgq.upgrade_schema()
+    select pgq.unregister_consumer('q', 'ROLE')
+    reset role";
+
 #[test]
 fn roles_may_do_the_same() {
     let mut peers = Peers::create();
@@ -183,42 +222,6 @@ fn roles_may_do_the_same() {
     );
     for role in ["pgq_reader", "pgq_writer", "pgq_admin", "pg_monitor"] {
         peers.same(&format!("set role {role}"));
-        peers.all_same(&format!(
-            "select pgq.insert_event('q', 'a', 'b')
-            select pgq.insert_event('q', 'a', 'b', 'c', 'd', 'e', 'f')
-            select pgq.insert_event_raw('q', null, null, null, null, 'a', 'b', null, null, null, null)
-            select pgq.current_event_table('q')
-            insert into pgq.event_1_0 (ev_time) values (now())
-            select pgq.register_consumer('q', '{role}')
-            select pgq.ticker('q') is null
-            select pgq.ticker() is null
-            select pgq.force_tick('q')
-            select ev_type from pgq.get_batch_events(pgq.next_batch('q', '{role}'))
-            select count(*) from pgq.get_batch_events(1)
-            select pgq.batch_event_tables(1)
-            select pgq.event_retry(1, 1, 3600)
-            select pgq.finish_batch(1)
-            select pgq.maint_retry_events()
-            select pgq.maint_rotate_tables_step1('q')
-            select pgq.maint_rotate_tables_step2()
-            select count(*) from pgq.maint_operations()
-            select pgq.create_queue('{role}')
-            select tableowner = 'postgres' from pg_tables where tablename = 'event_2'
-            select pgq.set_queue_config('q', 'ticker_max_lag', '0')
-            select pgq.drop_queue('{role}')
-            select pgq.tune_storage('q')
-            select pgq.seq_setval('pgq.event_1_id_seq', 3000)
-            select pgq.seq_getval('pgq.event_1_id_seq')
-            select queue_name from pgq.get_queue_info()
-            select queue_name from pgq.get_consumer_info()
-            select count(*) from pgq.queue, pgq.consumer, pgq.tick, pgq.subscription
-            select count(*) from pgq.event_1
-            select count(*) from pgq.retry_queue
-            truncate pgq.event_1_2
-            delete from pgq.tick where false
-            select pgq.version(), pgq.quote_fqname('x'), pgq.upgrade_schema()
-            select pgq.unregister_consumer('q', '{role}')
-            reset role"
-        ));
+        peers.all_same(&CALLS.replace("ROLE", role));
     }
 }

@@ -250,53 +250,49 @@ fn nothing_is_installed_into_a_foreign_schema() {
     }
 }
 
+const UNUSUAL_NAMES: [&str; 8] =
+    [UNUSUAL, "pgq.queue", "\"", "'", "Upper Case", "a.b.c", "%s$1\\", "x'); drop table pgq.tick; --"];
+
+/// Takes a queue and a consumer of one name through every function.
+fn use_name(client: &mut Client, name: &str) {
+    queues::create(client, name);
+    let mut row =
+        |sql: &str| client.query_one(sql, &[&name]).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    row("select pgq.register_consumer($1, $1)");
+    row("select pgq.insert_event($1, $1, $1)");
+    row("select pgq.ticker($1)");
+    let batch: i64 = row("select pgq.next_batch($1, $1)").get(0);
+    let info = row("select queue_name, consumer_name from pgq.get_batch_info(pgq.next_batch($1, $1))");
+    assert_eq!((info.get::<_, String>(0), info.get::<_, String>(1)), (name.into(), name.into()));
+    let event = row("select ev_id, ev_type, ev_data from pgq.get_batch_events(pgq.next_batch($1, $1))");
+    assert_eq!((event.get::<_, String>(1), event.get::<_, String>(2)), (name.into(), name.into()));
+    let read = row("select count(*) from pgq.get_batch_cursor(pgq.next_batch($1, $1), $1 || 'x', 10)");
+    assert_eq!(read.get::<_, i64>(0), 1);
+    row(
+        "select pgq.event_retry(pgq.next_batch($1, $1), ev_id, 0), pgq.event_failed(pgq.next_batch($1, $1), ev_id, $1) \
+             from pgq.get_batch_events(pgq.next_batch($1, $1))",
+    );
+    row("select pgq.failed_event_retry($1, $1, ev_id) from pgq.failed_event_list($1, $1)");
+    assert_eq!(row("select pgq.finish_batch(pgq.next_batch($1, $1))").get::<_, i32>(0), 1);
+    assert_eq!(row("select pgq.maint_retry_events(), $1::text").get::<_, i32>(0), 1);
+    row("select pgq.force_tick($1), pgq.maint_rotate_tables_step1($1), pgq.maint_rotate_tables_step2()");
+    row(
+        "select pgq.set_queue_config($1, 'rotation_period', '1 day'), pgq.grant_perms($1), pgq.tune_storage($1)",
+    );
+    row("select pgq_coop.register_subconsumer($1, $1, $1)");
+    row("select pgq_coop.next_batch($1, $1, $1)");
+    row("select pgq_coop.unregister_subconsumer($1, $1, $1, 1)");
+    assert_eq!(row("select count(*) from pgq.get_queue_info($1)").get::<_, i64>(0), 1);
+    assert_eq!(row("select count(*) from pgq.get_consumer_info($1, $1)").get::<_, i64>(0), 1);
+    assert!(batch > 0);
+}
+
 #[test]
 fn unusual_and_long_names_of_queues_and_consumers_work_throughout() {
     let long = "ü".repeat(200);
-    let names = [
-        UNUSUAL,
-        "pgq.queue",
-        "\"",
-        "'",
-        "Upper Case",
-        "a.b.c",
-        "%s$1\\",
-        "x'); drop table pgq.tick; --",
-        &long,
-    ];
+    let names = UNUSUAL_NAMES.into_iter().chain([long.as_str()]);
     let (_database, mut client) = templates::installed(Kind::Own, "rights");
-    for name in names {
-        queues::create(&mut client, name);
-        let mut row =
-            |sql: &str| client.query_one(sql, &[&name]).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-        row("select pgq.register_consumer($1, $1)");
-        row("select pgq.insert_event($1, $1, $1)");
-        row("select pgq.ticker($1)");
-        let batch: i64 = row("select pgq.next_batch($1, $1)").get(0);
-        let info = row("select queue_name, consumer_name from pgq.get_batch_info(pgq.next_batch($1, $1))");
-        assert_eq!((info.get::<_, String>(0), info.get::<_, String>(1)), (name.into(), name.into()));
-        let event = row("select ev_id, ev_type, ev_data from pgq.get_batch_events(pgq.next_batch($1, $1))");
-        assert_eq!((event.get::<_, String>(1), event.get::<_, String>(2)), (name.into(), name.into()));
-        let read = row("select count(*) from pgq.get_batch_cursor(pgq.next_batch($1, $1), $1 || 'x', 10)");
-        assert_eq!(read.get::<_, i64>(0), 1);
-        row(
-            "select pgq.event_retry(pgq.next_batch($1, $1), ev_id, 0), pgq.event_failed(pgq.next_batch($1, $1), ev_id, $1) \
-             from pgq.get_batch_events(pgq.next_batch($1, $1))",
-        );
-        row("select pgq.failed_event_retry($1, $1, ev_id) from pgq.failed_event_list($1, $1)");
-        assert_eq!(row("select pgq.finish_batch(pgq.next_batch($1, $1))").get::<_, i32>(0), 1);
-        assert_eq!(row("select pgq.maint_retry_events(), $1::text").get::<_, i32>(0), 1);
-        row("select pgq.force_tick($1), pgq.maint_rotate_tables_step1($1), pgq.maint_rotate_tables_step2()");
-        row(
-            "select pgq.set_queue_config($1, 'rotation_period', '1 day'), pgq.grant_perms($1), pgq.tune_storage($1)",
-        );
-        row("select pgq_coop.register_subconsumer($1, $1, $1)");
-        row("select pgq_coop.next_batch($1, $1, $1)");
-        row("select pgq_coop.unregister_subconsumer($1, $1, $1, 1)");
-        assert_eq!(row("select count(*) from pgq.get_queue_info($1)").get::<_, i64>(0), 1);
-        assert_eq!(row("select count(*) from pgq.get_consumer_info($1, $1)").get::<_, i64>(0), 1);
-        assert!(batch > 0);
-    }
+    names.clone().for_each(|name| use_name(&mut client, name));
     for name in names {
         client.query_one("select pgq.drop_queue($1, true)", &[&name]).expect("dropped");
     }

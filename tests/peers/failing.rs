@@ -81,9 +81,9 @@ fn a_serial_consumer_rewinds_to_a_restored_target(kind: Kind) {
     assert_eq!(processed(&mut setup.target.1).0, setup.numbers());
 }
 
-/// Produces events and makes a tick.
+/// Inserts events and makes a tick.
 fn fill(setup: &mut Setup, count: i64) {
-    setup.produce(count);
+    setup.insert(count);
     queues::tick(&mut setup.source.1, QUEUE);
 }
 

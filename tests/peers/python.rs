@@ -32,6 +32,14 @@ impl Setup {
         succeed(&mut command);
     }
 
+    /// Inserts events that hold the numbers that follow, without python-pgq, which takes the time of a program's start.
+    pub(super) fn insert(&mut self, count: i64) {
+        let first = self.produced + 1;
+        self.produced += count;
+        let insert = "select count(pgq.insert_event($1, 'single', n::text)) from generate_series($2::int8, $3::int8) n";
+        self.source.1.execute(insert, &[&QUEUE, &first, &self.produced]).expect("inserted");
+    }
+
     /// Makes the command of a consumer of one of the classes in `consumers.py`. Those that are `Plain` and `Coop`
     /// work in the database of the queue.
     pub(super) fn consumer(&self, class: &str, job: &str, more: &str, switches: &[&str]) -> Command {

@@ -32,43 +32,49 @@ fn a_queue_shows_its_settings_and_new_events() {
         client.batch_execute("update pgq.queue set queue_ticker_max_count = 7").expect("set");
         queues::insert(&mut client, "q", 31, 3);
 
-        let status = read(&mut client);
-        assert_eq!(status.database, database.name());
-        assert_eq!(status.schema, Some(kind));
-        let version: String = client.query_one("select pgq.version()", &[]).expect("answers").get(0);
-        assert_eq!(status.pgq_version, version);
-        let version: String = client.query_one("show server_version", &[]).expect("answers").get(0);
-        assert_eq!(status.server_version, version);
-
-        let queue = queue(&mut client, "q");
-        assert_eq!((queue.ticker.max_count, queue.ticker.max_lag), (7, Duration::from_millis(4500)));
-        assert_eq!(queue.ticker.idle_period, Duration::from_secs(90));
-        assert_eq!((queue.rotation.table, queue.rotation.tables), (0, 3));
-        assert_eq!(queue.rotation.period, Duration::from_secs(86400));
-        assert!(!queue.rotation.is_due && queue.rotation.held_up_by.is_empty());
-        assert!(queue.rotation.age >= Duration::from_secs(300), "{queue:?}");
-        assert!(queue.ticker_lag.is_some_and(|lag| lag < Duration::from_secs(100)), "{queue:?}");
-        assert_eq!((queue.new_events, queue.last_tick), (Some(3), Some(tick)));
-        let last: i64 = client
-            .query_one("select tick_event_seq from pgq.tick where tick_id = $1", &[&tick])
-            .expect("the tick is there")
-            .get(0);
-        assert_eq!(queue.last_tick_event, Some(last));
-        let rate = queue.events_per_second.expect("there are two ticks");
-        assert!(rate > 0.1 && rate <= 0.31, "{rate}");
-        assert_eq!((queue.paused, queue.external, queue.disabled), (false, false, false));
-        assert_eq!(queue.retry_events, Some(0));
-
+        assert_versions(&mut client, kind, database.name());
+        assert_settings_and_new_events(&mut client, tick);
         for (setting, flags) in [
             ("ticker_paused", (true, false, false)),
             ("external_ticker", (true, true, false)),
             ("disable_insert", (true, true, true)),
         ] {
             client.batch_execute(&format!("update pgq.queue set queue_{setting} = true")).expect("set");
-            let queue = super::queue(&mut client, "q");
+            let queue = queue(&mut client, "q");
             assert_eq!((queue.paused, queue.external, queue.disabled), flags, "{setting}");
         }
     }
+}
+
+fn assert_versions(client: &mut Client, kind: Kind, name: &str) {
+    let status = read(client);
+    assert_eq!(status.database, name);
+    assert_eq!(status.schema, Some(kind));
+    let version: String = client.query_one("select pgq.version()", &[]).expect("answers").get(0);
+    assert_eq!(status.pgq_version, version);
+    let version: String = client.query_one("show server_version", &[]).expect("answers").get(0);
+    assert_eq!(status.server_version, version);
+}
+
+fn assert_settings_and_new_events(client: &mut Client, tick: i64) {
+    let queue = queue(client, "q");
+    assert_eq!((queue.ticker.max_count, queue.ticker.max_lag), (7, Duration::from_millis(4500)));
+    assert_eq!(queue.ticker.idle_period, Duration::from_secs(90));
+    assert_eq!((queue.rotation.table, queue.rotation.tables), (0, 3));
+    assert_eq!(queue.rotation.period, Duration::from_secs(86400));
+    assert!(!queue.rotation.is_due && queue.rotation.held_up_by.is_empty());
+    assert!(queue.rotation.age >= Duration::from_secs(300), "{queue:?}");
+    assert!(queue.ticker_lag.is_some_and(|lag| lag < Duration::from_secs(100)), "{queue:?}");
+    assert_eq!((queue.new_events, queue.last_tick), (Some(3), Some(tick)));
+    let last: i64 = client
+        .query_one("select tick_event_seq from pgq.tick where tick_id = $1", &[&tick])
+        .expect("the tick is there")
+        .get(0);
+    assert_eq!(queue.last_tick_event, Some(last));
+    let rate = queue.events_per_second.expect("there are two ticks");
+    assert!(rate > 0.1 && rate <= 0.31, "{rate}");
+    assert_eq!((queue.paused, queue.external, queue.disabled), (false, false, false));
+    assert_eq!(queue.retry_events, Some(0));
 }
 
 #[test]
@@ -91,34 +97,9 @@ fn a_consumer_shows_its_position_and_pending_events() {
         queues::insert(&mut client, "q", 6, 2);
         let last = queues::tick(&mut client, "q");
 
-        let status = queue(&mut client, "q");
-        let seen = consumer(&status, "c");
-        assert_eq!(seen.cooperation, None);
-        assert!(seen.lag >= Some(Duration::from_secs(50)), "{seen:?}");
-        assert!(seen.last_seen >= Duration::from_secs(40), "{seen:?}");
-        assert_eq!((seen.last_tick, seen.batch, seen.next_tick), (Some(first), None, None));
-        let known = |tick: i64| -> i64 {
-            let event = "select tick_event_seq from pgq.tick where tick_id = $1";
-            database.client().query_one(event, &[&tick]).expect("the tick is there").get(0)
-        };
-        assert_eq!(seen.last_tick_event, Some(known(first)));
-        assert_eq!((seen.pending_events, seen.retry_events, seen.failed_events), (Some(7), Some(0), Some(0)));
-        assert!(!seen.holds_up_rotation);
-
+        assert_idle(&database, first);
         let batch: i64 = client.query_one("select pgq.next_batch('q', 'c')", &[]).expect("a batch").get(0);
-        client
-            .batch_execute(&format!(
-                "select pgq.event_retry({batch}, 2, 3600), pgq.event_retry({batch}, 3, 3600), \
-                        pgq.event_failed({batch}, 4, 'no')"
-            ))
-            .expect("scheduled");
-        let status = queue(&mut client, "q");
-        let seen = consumer(&status, "c");
-        assert!(seen.last_seen < Duration::from_secs(40), "{seen:?}");
-        assert_eq!((seen.last_tick, seen.batch, seen.next_tick), (Some(first), Some(batch), Some(tick)));
-        assert_eq!((seen.retry_events, seen.failed_events), (Some(2), Some(1)));
-        assert_eq!(status.retry_events, Some(2));
-
+        assert_in_batch(&mut client, batch, first, tick);
         client.execute("select pgq.finish_batch($1)", &[&batch]).expect("finished");
         let status = queue(&mut client, "q");
         let seen = consumer(&status, "c");
@@ -126,6 +107,38 @@ fn a_consumer_shows_its_position_and_pending_events() {
         assert_eq!(seen.pending_events, Some(2));
         assert!(tick < last);
     }
+}
+
+/// Asserts the columns of a consumer that was active 40 seconds ago and has no batch.
+fn assert_idle(database: &Database, first: i64) {
+    let mut client = database.client();
+    let status = queue(&mut client, "q");
+    let seen = consumer(&status, "c");
+    assert_eq!(seen.cooperation, None);
+    assert!(seen.lag >= Some(Duration::from_secs(50)), "{seen:?}");
+    assert!(seen.last_seen >= Duration::from_secs(40), "{seen:?}");
+    assert_eq!((seen.last_tick, seen.batch, seen.next_tick), (Some(first), None, None));
+    let event = "select tick_event_seq from pgq.tick where tick_id = $1";
+    let event: i64 = client.query_one(event, &[&first]).expect("the tick is there").get(0);
+    assert_eq!(seen.last_tick_event, Some(event));
+    assert_eq!((seen.pending_events, seen.retry_events, seen.failed_events), (Some(7), Some(0), Some(0)));
+    assert!(!seen.holds_up_rotation);
+}
+
+/// Asserts the columns of a consumer whose batch is open, after two retries and a failure.
+fn assert_in_batch(client: &mut Client, batch: i64, first: i64, tick: i64) {
+    client
+        .batch_execute(&format!(
+            "select pgq.event_retry({batch}, 2, 3600), pgq.event_retry({batch}, 3, 3600), \
+                        pgq.event_failed({batch}, 4, 'no')"
+        ))
+        .expect("scheduled");
+    let status = queue(client, "q");
+    let seen = consumer(&status, "c");
+    assert!(seen.last_seen < Duration::from_secs(40), "{seen:?}");
+    assert_eq!((seen.last_tick, seen.batch, seen.next_tick), (Some(first), Some(batch), Some(tick)));
+    assert_eq!((seen.retry_events, seen.failed_events), (Some(2), Some(1)));
+    assert_eq!(status.retry_events, Some(2));
 }
 
 #[test]

@@ -129,6 +129,21 @@ pub(super) const CONSUMER_METRICS: [&str; 5] = [
     "pgq_failed_events",
 ];
 
+/// Asserts that a paused queue and its consumer have every metric.
+fn assert_paused(metrics: &Value, labels: &[(&str, &str); 3]) {
+    for name in QUEUE_METRICS {
+        assert!(value(metrics, name, &labels[..2]).is_some(), "{name}");
+    }
+    for name in CONSUMER_METRICS {
+        assert!(value(metrics, name, labels).is_some(), "{name}");
+    }
+    assert_eq!(value(metrics, "pgq_retry_queue_events", &labels[..2]), Some(0.0));
+    assert_eq!(value(metrics, "pgq_queue_idle_period_seconds", &labels[..2]), Some(90.0));
+    assert_eq!(value(metrics, "pgq_queue_paused", &labels[..2]), Some(1.0));
+    assert_eq!(value(metrics, "pgq_queue_external_ticker", &labels[..2]), Some(0.0));
+    assert_eq!(value(metrics, "pgq_consumer_pins_rotation", labels), Some(0.0));
+}
+
 #[test]
 fn metrics_equal_the_status() {
     for kind in [Kind::Own, Kind::Extension] {
@@ -153,18 +168,7 @@ fn metrics_equal_the_status() {
         client.execute("select pgq.force_tick('mailer')", &[]).expect("ticked");
         let metrics = ticker.metrics();
         for queue in ["mailer", unusual] {
-            let labels = [("database", &*database), ("queue", queue), ("consumer", "welcome")];
-            for name in QUEUE_METRICS {
-                assert!(value(&metrics, name, &labels[..2]).is_some(), "{name}");
-            }
-            for name in CONSUMER_METRICS {
-                assert!(value(&metrics, name, &labels).is_some(), "{name}");
-            }
-            assert_eq!(value(&metrics, "pgq_retry_queue_events", &labels[..2]), Some(0.0));
-            assert_eq!(value(&metrics, "pgq_queue_idle_period_seconds", &labels[..2]), Some(90.0));
-            assert_eq!(value(&metrics, "pgq_queue_paused", &labels[..2]), Some(1.0));
-            assert_eq!(value(&metrics, "pgq_queue_external_ticker", &labels[..2]), Some(0.0));
-            assert_eq!(value(&metrics, "pgq_consumer_pins_rotation", &labels), Some(0.0));
+            assert_paused(&metrics, &[("database", &*database), ("queue", queue), ("consumer", "welcome")]);
         }
         let new = value(&metrics, "pgq_new_events", &[("database", &database), ("queue", "mailer")]);
         let status = queue(&mut ticker.scene.client, "mailer");

@@ -20,6 +20,30 @@ pub(super) struct Scene {
 }
 
 impl Scene {
+    /// Returns the table of a queue `mailer` with its consumer, and one with a long name.
+    fn table(&mut self, kind: Kind, long: &str) -> String {
+        let pad = " ".repeat(long.len());
+        let version = &read(&mut self.client);
+        format!(
+            "Postgres version: {}   PgQ version: {} ({kind})   Database: {}\n\
+             \n\
+             Event queue{}   Rotation       Ticker   TLag   EPS   New\n\
+             {long}    3/7200s   500/3s/60s     0s     -     0\n\
+             mailer{}    3/7200s   500/3s/60s     0s     -     0\n\
+             \n\
+             Consumer{}   Lag   LastSeen   Pending   Failed   Retry\n\
+             mailer:\n  \
+               welcome{}    0s         0s         0        0       0\n",
+            version.server_version,
+            version.pgq_version,
+            self.database.name(),
+            &pad[11..],
+            &pad[6..],
+            &pad[8..],
+            &pad[9..],
+        )
+    }
+
     pub(super) fn create(kind: Kind) -> Scene {
         let (database, client) = installed(kind);
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -75,26 +99,7 @@ fn the_table_shows_queues_and_consumers() {
             .batch_execute("update pgq.subscription set sub_active = now() + interval '1 hour'")
             .expect("set");
         let shown = scene.print(&["status"]);
-        let pad = " ".repeat(long.len());
-        let version = &read(&mut scene.client);
-        let expected = format!(
-            "Postgres version: {}   PgQ version: {} ({kind})   Database: {}\n\
-             \n\
-             Event queue{}   Rotation       Ticker   TLag   EPS   New\n\
-             {long}    3/7200s   500/3s/60s     0s     -     0\n\
-             mailer{}    3/7200s   500/3s/60s     0s     -     0\n\
-             \n\
-             Consumer{}   Lag   LastSeen   Pending   Failed   Retry\n\
-             mailer:\n  \
-               welcome{}    0s         0s         0        0       0\n",
-            version.server_version,
-            version.pgq_version,
-            scene.database.name(),
-            &pad[11..],
-            &pad[6..],
-            &pad[8..],
-            &pad[9..],
-        );
+        let expected = scene.table(kind, long);
         // The ticks from the future are named below.
         let (table, findings) = shown.split_once("\n! ").expect("findings");
         assert_eq!(table, expected);
@@ -122,6 +127,52 @@ fn keys(value: &Value) -> Vec<&str> {
     keys
 }
 
+/// The documented keys of the whole status.
+const STATUS_KEYS: [&str; 9] = [
+    "database",
+    "findings",
+    "format",
+    "pgq_version",
+    "queues",
+    "schema",
+    "server_version",
+    "strangers_to_ticks",
+    "time",
+];
+
+/// The documented keys of a queue.
+const QUEUE_KEYS: [&str; 13] = [
+    "consumers",
+    "disabled",
+    "events_per_second",
+    "external",
+    "last_tick",
+    "last_tick_event",
+    "name",
+    "new_events",
+    "paused",
+    "retry_events",
+    "rotation",
+    "ticker",
+    "ticker_lag",
+];
+
+/// The documented keys of a consumer.
+const CONSUMER_KEYS: [&str; 12] = [
+    "batch",
+    "cooperation",
+    "failed_events",
+    "holds_up_rotation",
+    "lag",
+    "last_seen",
+    "last_tick",
+    "last_tick_event",
+    "name",
+    "next_tick",
+    "pending_events",
+    "retry_events",
+];
+
 #[test]
 fn json_has_every_documented_key() {
     for kind in [Kind::Own, Kind::Extension] {
@@ -130,60 +181,16 @@ fn json_has_every_documented_key() {
         pgq::admin::register_consumer(&mut scene.client, "mailer", "welcome").expect("registered");
         queues::insert(&mut scene.client, "mailer", 1, 3);
         let status: Value = serde_json::from_str(&scene.print(&["status", "--json"])).expect("JSON");
-        let documented = [
-            "database",
-            "findings",
-            "format",
-            "pgq_version",
-            "queues",
-            "schema",
-            "server_version",
-            "strangers_to_ticks",
-            "time",
-        ];
-        assert_eq!(keys(&status), documented);
+        assert_eq!(keys(&status), STATUS_KEYS);
         assert_eq!(status["format"], 1);
         assert_eq!(status["schema"], kind.to_string());
         assert_eq!(status["database"], scene.database.name());
         let queue = &status["queues"][0];
-        assert_eq!(
-            keys(queue),
-            [
-                "consumers",
-                "disabled",
-                "events_per_second",
-                "external",
-                "last_tick",
-                "last_tick_event",
-                "name",
-                "new_events",
-                "paused",
-                "retry_events",
-                "rotation",
-                "ticker",
-                "ticker_lag"
-            ]
-        );
+        assert_eq!(keys(queue), QUEUE_KEYS);
         assert_eq!(keys(&queue["rotation"]), ["age", "due", "held_up_by", "period", "table", "tables"]);
         assert_eq!(keys(&queue["ticker"]), ["idle_period", "max_count", "max_lag"]);
         assert_eq!((&queue["name"], &queue["rotation"]["period"]), (&"mailer".into(), &7200.0.into()));
-        assert_eq!(
-            keys(&queue["consumers"][0]),
-            [
-                "batch",
-                "cooperation",
-                "failed_events",
-                "holds_up_rotation",
-                "lag",
-                "last_seen",
-                "last_tick",
-                "last_tick_event",
-                "name",
-                "next_tick",
-                "pending_events",
-                "retry_events"
-            ]
-        );
+        assert_eq!(keys(&queue["consumers"][0]), CONSUMER_KEYS);
         assert_eq!(queue["consumers"][0]["name"], "welcome");
         assert!(queue["ticker_lag"].is_f64() && queue["consumers"][0]["lag"].is_f64());
     }

@@ -205,6 +205,14 @@ fn servers_with_unfit_certificates() {
             comparison.check(&what, &itself.pem, &itself.pem.certificate, expected);
         }
     }
+    comparison.finish();
+}
+
+#[test]
+fn servers_with_the_certificate_of_an_authority_or_of_another_root() {
+    let comparison = Comparison::start();
+    let root = Authority::create("root");
+    let as_authority = differs(Difference::AuthorityAsServer, NEITHER, BOTH);
     let below = root.issue_authority(changed(server(), &|params| {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     }));
@@ -249,8 +257,7 @@ fn a_server_without_the_key_of_its_certificate() {
 
 #[test]
 fn names_that_look_alike() {
-    let comparison = Comparison::start();
-    let root = Authority::create("root");
+    let (comparison, root) = (Comparison::start(), Authority::create("root"));
     let unusual = |ours, psql| differs(Difference::UnusualName, ours, psql);
     let cases: &[AlikeCase<'_>] = &[
         ("x", &[(DNS, b"localhost")], "localhost", same(BOTH)),
@@ -284,8 +291,8 @@ fn names_that_look_alike() {
         if !names.is_empty() {
             params.custom_extensions = vec![alternatives(names)];
         }
-        let what = format!("{common:?} {names:?} for {host}");
-        comparison.check_host(&what, &root.sign(&params), &root.pem.certificate, host, *expected);
+        let what = &format!("{common:?} {names:?} for {host}");
+        comparison.check_host(what, &root.sign(&params), &root.pem.certificate, host, *expected);
     }
     comparison.finish();
 }

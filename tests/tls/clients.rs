@@ -8,27 +8,33 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 
 use super::{Encrypted, MODES, SECRET};
+use crate::support::amount::pick;
 use crate::support::certificates::{Authority, self_signed, write};
 use crate::support::programs::{Running, succeed};
+use crate::support::server::Builder;
 use crate::support::tls_only::{Hello, TlsOnly};
 use crate::support::wait_for;
+
+/// The role `sealed` connects with encryption only, and the role `open` without it only.
+const SEALED_AND_OPEN: [&str; 4] = [
+    "hostssl all sealed 127.0.0.1/32 trust",
+    "host all sealed 127.0.0.1/32 reject",
+    "hostnossl all open 127.0.0.1/32 trust",
+    "host all open 127.0.0.1/32 reject",
+];
 
 #[test]
 fn a_server_that_insists_or_refuses_is_tried_in_the_other_way() {
     let authority = Authority::create("authority");
     let pem = authority.issue(&["localhost"], "localhost");
-    let encrypted = Encrypted::start(&pem, |builder| {
-        builder
-            .hba("hostssl all sealed 127.0.0.1/32 trust")
-            .hba("host all sealed 127.0.0.1/32 reject")
-            .hba("hostnossl all open 127.0.0.1/32 trust")
-            .hba("host all open 127.0.0.1/32 reject")
-    });
+    let encrypted = Encrypted::start(&pem, |builder| SEALED_AND_OPEN.into_iter().fold(builder, Builder::hba));
     let mut client = encrypted.server.client("postgres");
     client.batch_execute("create role open login superuser").expect("the role is new");
     let root = encrypted.file("root.crt", &authority.pem.certificate);
     let unrelated = encrypted.file("unrelated.crt", &Authority::create("unrelated").pem.certificate);
     let mut seen = Vec::new();
+    // The short form takes every fifth combination, so that every value of each is in some.
+    let mut numbers = 0..;
     for ssl in ["on", "off"] {
         encrypted.set("ssl", ssl);
         encrypted.reload();
@@ -38,7 +44,9 @@ fn a_server_that_insists_or_refuses_is_tried_in_the_other_way() {
                     let more = format!("sslmode={mode} sslrootcert={root}");
                     let conninfo =
                         encrypted.conninfo(&more).replace("user=postgres", &format!("user={user}"));
-                    seen.push(encrypted.compare(&conninfo).ok());
+                    if numbers.next().is_some_and(|number| number % pick(5, 1) == 0) {
+                        seen.push(encrypted.compare(&conninfo).ok());
+                    }
                 }
             }
         }
@@ -53,7 +61,8 @@ fn a_server_that_insists_or_refuses_is_tried_in_the_other_way() {
     ];
     encrypted.refused(&conninfo, &ways);
     let count = |wanted| seen.iter().filter(|one| **one == wanted).count();
-    assert_eq!([count(Some(true)), count(Some(false)), count(None)], [9, 23, 40]);
+    let expected = pick([2, 6, 7], [9, 23, 40]);
+    assert_eq!([count(Some(true)), count(Some(false)), count(None)], expected);
 }
 
 /// Starts a server that requires a certificate of the authority from role `sealed`.

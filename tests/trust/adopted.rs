@@ -95,6 +95,49 @@ fn the_own_schema_of_a_lesser_role_is_for_that_role_alone() {
     schema::install_as(&mut client, None).expect("its owner brings it up to date");
 }
 
+/// Statements that make an object for the role `ROLE`, statements that remove the object, and its name in the message.
+const OBJECTS: [(&str, &str, &str); 11] = [
+    (
+        "create trigger t before insert on pgq.queue for each row execute function app.caught()",
+        "drop trigger t on pgq.queue",
+        "trigger t on pgq.queue",
+    ),
+    (
+        "create rule r as on insert to pgq.tick do also select app.look()",
+        "drop rule r on pgq.tick",
+        "rule r on pgq.tick",
+    ),
+    (
+        "create policy p on pgq.queue using (app.look() = 1)",
+        "drop policy p on pgq.queue",
+        "policy p on pgq.queue",
+    ),
+    (
+        "alter table pgq.queue alter column queue_ntables set default app.look()",
+        "alter table pgq.queue alter column queue_ntables set default 3",
+        "default value for pgq.queue.queue_ntables",
+    ),
+    (
+        "alter table pgq.consumer add constraint laid check (app.look() = 1) not valid",
+        "alter table pgq.consumer drop constraint laid",
+        "table constraint laid on pgq.consumer",
+    ),
+    ("create view pgq.laid as select app.look()", "drop view pgq.laid", "uses function app.look()"),
+    ("alter table pgq.tick owner to ROLE", "alter table pgq.tick owner to postgres", "table pgq.tick"),
+    (
+        "alter function pgq.version() owner to ROLE",
+        "alter function pgq.version() owner to postgres",
+        "function pgq.version()",
+    ),
+    ("alter type pgq.tg_facts owner to ROLE", "alter type pgq.tg_facts owner to postgres", "tg_facts"),
+    (
+        "create table app.child () inherits (pgq.event_template); alter table app.child owner to ROLE",
+        "drop table app.child",
+        "table app.child belongs to role",
+    ),
+    ("grant create on schema pgq to ROLE", "revoke all on schema pgq from PUBLIC", "may create in schema"),
+];
+
 /// Objects that were created in a schema that now belongs to a superuser: each kind of code that an installation or a
 /// statement of PgQ's would run.
 #[test]
@@ -102,66 +145,8 @@ fn objects_of_a_lesser_role_in_an_adopted_schema_are_found() {
     let mut scene = Scene::create("trust");
     queues::install_as(&mut scene.boss, Kind::Own);
     let role = scene.role.clone();
-    for (lay, lift, named) in [
-        (
-            "create trigger t before insert on pgq.queue for each row execute function app.caught()"
-                .to_owned(),
-            "drop trigger t on pgq.queue",
-            "trigger t on pgq.queue",
-        ),
-        (
-            "create rule r as on insert to pgq.tick do also select app.look()".to_owned(),
-            "drop rule r on pgq.tick",
-            "rule r on pgq.tick",
-        ),
-        (
-            "create policy p on pgq.queue using (app.look() = 1)".to_owned(),
-            "drop policy p on pgq.queue",
-            "policy p on pgq.queue",
-        ),
-        (
-            "alter table pgq.queue alter column queue_ntables set default app.look()".to_owned(),
-            "alter table pgq.queue alter column queue_ntables set default 3",
-            "default value for pgq.queue.queue_ntables",
-        ),
-        (
-            "alter table pgq.consumer add constraint laid check (app.look() = 1) not valid".to_owned(),
-            "alter table pgq.consumer drop constraint laid",
-            "table constraint laid on pgq.consumer",
-        ),
-        (
-            "create view pgq.laid as select app.look()".to_owned(),
-            "drop view pgq.laid",
-            "uses function app.look()",
-        ),
-        (
-            format!("alter table pgq.tick owner to {role}"),
-            "alter table pgq.tick owner to postgres",
-            "table pgq.tick",
-        ),
-        (
-            format!("alter function pgq.version() owner to {role}"),
-            "alter function pgq.version() owner to postgres",
-            "function pgq.version()",
-        ),
-        (
-            format!("alter type pgq.tg_facts owner to {role}"),
-            "alter type pgq.tg_facts owner to postgres",
-            "tg_facts",
-        ),
-        (
-            format!(
-                "create table app.child () inherits (pgq.event_template); alter table app.child owner to {role}"
-            ),
-            "drop table app.child",
-            "table app.child belongs to role",
-        ),
-        (
-            format!("grant create on schema pgq to {role}"),
-            "revoke all on schema pgq from PUBLIC",
-            "may create in schema",
-        ),
-    ] {
+    for (lay, lift, named) in OBJECTS {
+        let lay = lay.replace("ROLE", &role);
         scene.boss.batch_execute(&format!("set check_function_bodies = off; {lay}")).expect(&lay);
         let aged = "comment on schema pgq is 'PgQ in SQL, release 1, 0123456789abcdef'";
         for state in ["select 1", aged] {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use pgq::consume::Unknown;
 use pgq::schema::Kind;
 use pgq::{Hooks, Router, Worker};
+use postgres::Client;
 
 use super::Scene;
 use crate::support::programs::{command_on, errors};
@@ -83,6 +84,23 @@ fn a_running_consumer_checks_each_connection() {
              where datname = current_database() and usename = current_user and pid <> pg_backend_pid()";
         scene.boss.query_one(others, &[]).expect("ended").get::<_, i64>(0) == 0
     });
+    replace_next_batch(&mut scene, &mut client);
+    scene
+        .database
+        .server()
+        .client("postgres")
+        .batch_execute(&format!("alter database {name} allow_connections true"))
+        .expect("open");
+    let role = scene.role.clone();
+    wait_for("a failed round", || {
+        let failure = failures.0.lock().expect("unpoisoned");
+        failure.contains("next_batch_custom") && failure.contains(&format!("belongs to role `{role}`"))
+    });
+    scene.assert_nothing_was_run();
+}
+
+/// Gives a function that the consumer calls to the role, which replaces it.
+fn replace_next_batch(scene: &mut Scene, client: &mut Client) {
     let function = "pgq.next_batch_custom(text, text, interval, integer, interval)";
     let role = scene.role.clone();
     scene
@@ -101,17 +119,17 @@ fn a_running_consumer_checks_each_connection() {
              language plpgsql as $$ begin insert into public.proof values (current_user); end $$",
         )
         .expect("created");
-    scene
-        .database
-        .server()
-        .client("postgres")
-        .batch_execute(&format!("alter database {name} allow_connections true"))
-        .expect("open");
-    wait_for("a failed round", || {
-        let failure = failures.0.lock().expect("unpoisoned");
-        failure.contains("next_batch_custom") && failure.contains(&format!("belongs to role `{role}`"))
-    });
-    scene.assert_nothing_was_run();
+}
+
+/// Asserts that the library's calls are refused.
+fn assert_calls_refused(boss: &mut Client, conninfo: &str) {
+    pgq::ticker::maintain(boss).expect_err("refused");
+    pgq::ticker::tick(boss).expect_err("refused");
+    pgq::admin::register_consumer(boss, "q", "c").expect_err("refused");
+    pgq::schema::install(boss).expect_err("refused");
+    pgq_ext::schema::install(boss).expect_err("refused");
+    pgq::Ticker::new(conninfo).spawn().err().expect("refused");
+    Worker::new(conninfo, "q", "c").spawn(Router::new(Unknown::Skip)).err().expect("refused");
 }
 
 /// The owner of a database sets the role of its sessions; a superuser's session can reset its role, as any code in it
@@ -138,16 +156,7 @@ fn a_role_that_the_database_sets_does_not_protect_a_superuser() {
     let mut boss = scene.database.client();
     let current: String = boss.query_one("select current_user::text", &[]).expect("a role").get(0);
     assert_eq!(current, role, "what the database sets");
-    pgq::ticker::maintain(&mut boss).expect_err("refused");
-    pgq::ticker::tick(&mut boss).expect_err("refused");
-    pgq::admin::register_consumer(&mut boss, "q", "c").expect_err("refused");
-    pgq::schema::install(&mut boss).expect_err("refused");
-    pgq_ext::schema::install(&mut boss).expect_err("refused");
-    pgq::Ticker::new(&scene.database.conninfo()).spawn().err().expect("refused");
-    Worker::new(&scene.database.conninfo(), "q", "c")
-        .spawn(Router::new(Unknown::Skip))
-        .err()
-        .expect("refused");
+    assert_calls_refused(&mut boss, &scene.database.conninfo());
     // This one prints its line to standard output.
     assert_eq!(scene.install(&["check"]).0, Some(3));
     for arguments in [&["status"][..], &["register", "q", "c"], &["install"], &["ticker"]] {

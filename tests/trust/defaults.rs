@@ -110,6 +110,15 @@ fn default_privileges_in_the_schema_grant_nothing_either() {
     }
 }
 
+/// Grants rights to `ROLE`, some of them by default.
+const LEAK: &str = "alter default privileges grant all on tables to ROLE; \
+     alter default privileges grant all on functions to ROLE; \
+     alter default privileges grant all on schemas to ROLE; \
+     grant all on pgq.queue, pgq.tick, pgq.event_1, pgq.failed_queue to ROLE; \
+     grant all on schema pgq, pgq_coop to ROLE; \
+     grant execute on function pgq.create_queue(text), pgq_coop.finish_batch(bigint), \
+         pgq.event_failed(bigint, bigint, text) to ROLE";
+
 /// Rights that leaked by an older release, or by another program, are revoked; rights that an administrator has granted
 /// stay.
 #[test]
@@ -122,18 +131,7 @@ fn an_update_revokes_leaked_rights_and_keeps_granted_ones() {
         let mut scene = Scene::of(Database::create_for(kind, "rights"));
         install(&mut scene.boss, kind);
         let role = scene.role.clone();
-        scene
-            .boss
-            .batch_execute(&format!(
-                "alter default privileges grant all on tables to {role}; \
-                 alter default privileges grant all on functions to {role}; \
-                 alter default privileges grant all on schemas to {role}; \
-                 grant all on pgq.queue, pgq.tick, pgq.event_1, pgq.failed_queue to {role}; \
-                 grant all on schema pgq, pgq_coop to {role}; \
-                 grant execute on function pgq.create_queue(text), pgq_coop.finish_batch(bigint), \
-                     pgq.event_failed(bigint, bigint, text) to {role}"
-            ))
-            .expect("leaked");
+        scene.boss.batch_execute(&LEAK.replace("ROLE", &role)).expect("leaked");
         let report = schema::install_as(&mut scene.boss, None).expect("repaired");
         assert_eq!(report.change, SchemaChange::Updated);
         assert_same(&expected, &rights(&mut scene.boss));

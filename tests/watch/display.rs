@@ -88,7 +88,19 @@ fn keys_sort_filter_and_explain() {
     sorted("by pending events", "Pending↓", ["注文の行列", "orders", "attic"]);
     terminal.type_keys(&["r"]);
     sorted("by pending events, reversed", "Pending↑", ["orders", "注文の行列", "attic"]);
+    filter(&terminal, &names);
 
+    terminal.type_keys(&["?"]);
+    terminal.wait_for("the help", |screen| screen.contains("Help") && screen.contains("reverse the order"));
+    terminal.type_keys(&["q"]);
+    terminal.wait_for("no help", |screen| !screen.contains("reverse the order"));
+    pause(&terminal, &mut client);
+    terminal.type_keys(&["q"]);
+    assert_eq!(terminal.wait_for_end(), "0");
+}
+
+/// Shows the names that match a filter, then all `names` again.
+fn filter(terminal: &Terminal, names: &[&str]) {
     terminal.type_keys(&["/", "M", "a", "q"]);
     terminal.wait_for_text("no name matches the filter");
     terminal.type_keys(&["BSpace", "Enter"]);
@@ -98,25 +110,21 @@ fn keys_sort_filter_and_explain() {
     });
     terminal.type_keys(&["/", "Escape"]);
     terminal
-        .wait_for("all again", |screen| order(screen, &names).len() == 3 && !screen.contains("filter /Ma"));
+        .wait_for("all again", |screen| order(screen, names).len() == 3 && !screen.contains("filter /Ma"));
+}
 
-    terminal.type_keys(&["?"]);
-    terminal.wait_for("the help", |screen| screen.contains("Help") && screen.contains("reverse the order"));
-    terminal.type_keys(&["q"]);
-    terminal.wait_for("no help", |screen| !screen.contains("reverse the order"));
-
+/// Changes the pace, pauses, refreshes the paused display, and continues.
+fn pause(terminal: &Terminal, client: &mut Client) {
     terminal.type_keys(&["+", "+"]);
     terminal.wait_for_text("every 0.5s");
     terminal.type_keys(&["-", "Space"]);
     terminal.wait_for("a pause", |screen| screen.contains("PAUSED"));
-    pgq::admin::create_queue(&mut client, "created").expect("created");
+    pgq::admin::create_queue(client, "created").expect("created");
     terminal.type_keys(&["Enter"]);
     terminal
         .wait_for("the screen in between", |screen| screen.contains("4 queues") && screen.contains("PAUSED"));
     terminal.type_keys(&["Space"]);
     terminal.wait_for_text("every 0.2s");
-    terminal.type_keys(&["q"]);
-    assert_eq!(terminal.wait_for_end(), "0");
 }
 
 #[test]
