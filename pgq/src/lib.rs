@@ -73,6 +73,8 @@
 //!
 //! [`Event::urldecode_as`], [`Event::json`] and [`Event::change`] turn the data of an event into values, see [`payload`]. A [`Router`] has a handler for each type of event, and for each table.
 //!
+//! The module `aio`, with the feature `tokio`, has consumers as futures for asynchronous services.
+//!
 //! [`guide`] has a page each for exactly-once, retries and failures, scaling out, catching up, monitoring and
 //! testing.
 //!

@@ -25,14 +25,12 @@ async fn polled<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
     .await
 }
 
-async fn one_batch(batches: &mut Batches, autocommit: bool) -> Result<(), BoxError> {
-    let mut batch = batches.next().await?;
+/// Applies the batch; does nothing if it is committed, which it may be although the future of the commit was dropped.
+async fn apply(batches: &mut Batches) -> Result<(), BoxError> {
+    let Some(mut batch) = batches.try_next().await? else { return Ok(()) };
     while let Some(event) = batch.next_event().await? {
-        let values = (event.id(), event.data().map(str::to_owned));
-        if !autocommit {
-            let insert = "insert into effect values ($1, $2)";
-            batch.db().await?.execute(insert, &[&values.0, &values.1]).await?;
-        }
+        let insert = "insert into effect values ($1, $2)";
+        batch.db().await?.execute(insert, &[&event.id(), &event.data()]).await?;
     }
     Ok(batch.commit().await?)
 }
@@ -48,7 +46,7 @@ fn a_batch_that_is_dropped_at_any_poll_is_delivered_again_and_its_effects_are_ro
         let polls = run(async move {
             let mut batches = Worker::with_settings(&conninfo, settings).batches().await?;
             for times in 1.. {
-                if let Some(done) = polled(one_batch(&mut batches, false), times).await {
+                if let Some(done) = polled(apply(&mut batches), times).await {
                     return done.map(|()| times);
                 }
             }

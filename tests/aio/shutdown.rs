@@ -41,11 +41,14 @@ fn what_was_not_started_is_delivered_later_and_what_was_handled_is_not() {
         permits.add_permits(4);
         running.end().expect("stopped");
         assert_eq!(seen.lock().expect("no panic").len(), 104, "{kind:?}");
-        client.execute("select pgq.maint_retry_events()", &[]).expect("maintained");
-        queues::tick(&mut client, QUEUE);
         let handlers = noting(&seen, 2000, &permits);
         let running = Running::start(Worker::with_settings(&database.conninfo(), settings()), handlers);
-        wait_for("the end of all events", || is_done(&mut client));
+        wait_for("the end of all events", || {
+            client.execute("select pgq.maint_retry_events()", &[]).expect("maintained");
+            queues::tick(&mut client, QUEUE);
+            seen.lock().expect("no panic").len() >= 1000
+        });
+        wait_for("the last tick", || is_done(&mut client));
         running.end().expect("stopped");
         let mut all = seen.lock().expect("no panic").clone();
         all.sort_by_key(|data| data[6..].parse::<u32>().expect("a number"));

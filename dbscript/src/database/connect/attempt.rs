@@ -96,7 +96,11 @@ impl Attempt<'_> {
         Progress::until(timeout.map(|timeout| Instant::now() + *timeout))
     }
 
-    async fn open_with<D: Driver>(&self, policy: EncryptionPolicy, progress: &Progress) -> Result<Found<D>, BoxError> {
+    async fn open_with<D: Driver>(
+        &self,
+        policy: EncryptionPolicy,
+        progress: &Progress,
+    ) -> Result<Found<D>, BoxError> {
         let abort = Some(progress.abort_handle());
         let Place::Socket(folder) = self.place else {
             return self.finish(self.config(), self.protection(policy)?, progress, abort).await;
