@@ -3,6 +3,7 @@
 mod support;
 
 mod admin;
+mod aio;
 mod bad_input;
 mod buffered;
 mod cluster;

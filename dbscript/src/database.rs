@@ -1,5 +1,7 @@
 //! Connections to PostgreSQL: connection strings, TLS, streams, pools, notifications.
 
+#[cfg(feature = "asynchronous")]
+pub(crate) mod asynchronous;
 pub(crate) mod blocking;
 pub(crate) mod connect;
 pub(crate) mod connection;
@@ -8,5 +10,6 @@ pub(crate) mod databases;
 pub(crate) mod listen;
 pub mod param;
 pub(crate) mod pool;
+pub(crate) mod session;
 pub(crate) mod tls;
 pub(crate) mod transport;

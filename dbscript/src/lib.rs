@@ -40,6 +40,7 @@ mod panics;
 #[cfg(feature = "program")]
 mod process;
 mod progress;
+mod ready;
 mod run;
 mod service_manager;
 mod shortened;
@@ -54,10 +55,15 @@ mod logging;
 pub use backoff::Backoff;
 pub use control::Control;
 pub use data_error::DataError;
+#[cfg(feature = "asynchronous")]
+#[doc(hidden)]
+pub use database::asynchronous::{AsyncConnection, AsyncSession};
 pub use database::blocking::require_blocking_thread;
 pub use database::connection::Connection;
 pub use database::databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use database::param;
+#[doc(hidden)]
+pub use database::session::Session;
 pub use error::pattern::ErrorPattern;
 pub use error::state_class::StateClass;
 pub use error::{
@@ -67,6 +73,8 @@ pub use error::{
 pub use files::{create_trusted_file, read_file, read_text_file, read_trusted_text_file};
 pub use panics::catch_panic;
 pub use progress::{Progress, Totals};
+#[doc(hidden)]
+pub use ready::ready;
 pub use run::loop_settings::LoopSettings;
 pub use run::run_loop::RunLoop;
 pub use run::script::{Context, Round, Script};

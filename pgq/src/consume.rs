@@ -3,6 +3,8 @@
 pub(crate) mod batch;
 pub(crate) mod consumer;
 pub(crate) mod delivered;
+pub(crate) mod failures;
+pub(crate) mod finish;
 pub(crate) mod holder;
 pub(crate) mod hooks;
 pub(crate) mod outcome;

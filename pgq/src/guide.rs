@@ -6,6 +6,10 @@ pub mod exactly_once {}
 #[doc = include_str!("guide/retries.md")]
 pub mod retries {}
 
+#[cfg(feature = "tokio")]
+#[doc = include_str!("guide/services.md")]
+pub mod services {}
+
 #[doc = include_str!("guide/scaling_out.md")]
 pub mod scaling_out {}
 

@@ -73,19 +73,21 @@
 //!
 //! [`Event::urldecode_as`], [`Event::json`] and [`Event::change`] turn the data of an event into values, see [`payload`]. A [`Router`] has a handler for each type of event, and for each table.
 //!
-//! [`guide`] has a page each for exactly-once, retries and failures, scaling out, catching up, shutdown, monitoring
-//! and testing.
+//! [`guide`] has a page each for exactly-once, retries and failures, services, scaling out, catching up, shutdown,
+//! monitoring and testing.
 //!
-//! The functions of this crate block. Within asynchronous code, a [`Worker`] and a [`Ticker`] run on threads of their own;
-//! other calls belong in `tokio::task::spawn_blocking`. This crate returns an error where it can notice the mistake;
-//! the driver's `Client::connect` and the methods of a `Client` panic.
+//! The functions of this crate block, but for the modules `aio` and `tokio` (feature `tokio`), which have consumers and
+//! producers for asynchronous services. Within asynchronous code, a [`Worker`] and a [`Ticker`] run on threads of their
+//! own; other calls belong in `tokio::task::spawn_blocking`. This crate returns an error where it can notice the
+//! mistake; the driver's `Client::connect` and the methods of a `Client` panic.
 //!
 //! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`]. A
 //! [`BufferedProducer`] inserts events of many threads in bulk, in transactions of its own. The module `tokio`, with
 //! the feature of that name, has the same for asynchronous services.
 
 pub mod admin;
-mod aio;
+#[cfg(feature = "tokio")]
+pub mod aio;
 pub mod consume;
 mod error;
 mod event;

@@ -15,7 +15,7 @@ mod wait;
 use std::time::Duration;
 
 use dbscript::param::{NO_PARAMS, int4, text};
-use dbscript::{BoxError, printable};
+use dbscript::{Session, printable};
 use postgres::GenericClient;
 
 pub use self::holder::LockHolder;
@@ -23,7 +23,6 @@ pub(crate) use self::holder::held_by;
 #[doc(hidden)]
 pub use self::wait::Lock;
 pub(crate) use self::wait::Waiting;
-use self::wait::{is_stopping, pause};
 use crate::error::{At, Error};
 use crate::names::{Name, bytes};
 use crate::sql;
@@ -33,18 +32,20 @@ use crate::sql::wait_for_disk;
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Calls `attempt` until it returns something, for a second at most.
-pub(crate) fn retrying<T, E>(mut attempt: impl FnMut() -> Result<Option<T>, E>) -> Result<Option<T>, E> {
-    for _ in 1..TRIES {
-        if let Some(got) = attempt()? {
-            return Ok(Some(got));
+/// The attempts to take a lock that another session may hold for a moment: for a second at most.
+#[derive(Default)]
+pub(crate) struct Attempts(u32);
+
+impl Attempts {
+    /// Waits before another attempt; returns `false` after the last one, and when the loop of the session is stopping.
+    pub(crate) async fn go_on(&mut self, session: &mut impl Session) -> bool {
+        self.0 += 1;
+        if self.0 >= TRIES || session.is_stopping() {
+            return false;
         }
-        if is_stopping() {
-            return Ok(None);
-        }
-        pause(PAUSE);
+        session.pause(PAUSE).await;
+        true
     }
-    attempt()
 }
 
 /// $1 queue, $2 the consumer's name in its lock.
@@ -55,15 +56,17 @@ const HOLD_LOCK: &str = "select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.
 /// # Errors
 ///
 /// When another process holds it ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
-pub(crate) fn take(client: &mut impl GenericClient, queue: &str, name: &str) -> Result<(), Error> {
-    let taken = retrying(|| {
-        let row = client.query_typed_one(HOLD_LOCK, &[text(&queue), text(&name)])?;
-        Ok::<_, BoxError>(row.get::<_, bool>(0).then_some(()))
-    });
-    let failed = |error| At::queue(queue).failed("cannot take the consumer's lock", error);
-    match taken.map_err(failed)? {
-        Some(()) => Ok(()),
-        None => Err(busy(&consumer_holders(client, queue, name)?, name).on_queue(queue)),
+pub(crate) async fn take(session: &mut impl Session, queue: &str, name: &str) -> Result<(), Error> {
+    let mut attempts = Attempts::default();
+    loop {
+        let row = session.one_row(HOLD_LOCK, &[text(&queue), text(&name)]).await;
+        let row = row.map_err(|error| At::queue(queue).failed("cannot take the consumer's lock", error))?;
+        if row.get(0) {
+            return Ok(());
+        }
+        if !attempts.go_on(session).await {
+            return Err(busy(&consumer_holders(session, queue, name).await?, name).on_queue(queue));
+        }
     }
 }
 
@@ -75,14 +78,14 @@ const CONSUMER: &str = "pg_catalog.hashtextextended( \
      pg_catalog.format('pgq %L %L', $1::pg_catalog.text, $2::pg_catalog.text), 0::pg_catalog.int8)";
 
 /// Returns the other sessions that hold a consumer's lock; `name` is that of the consumer, with the subconsumer.
-pub(crate) fn consumer_holders(
-    client: &mut impl GenericClient,
+pub(crate) async fn consumer_holders(
+    session: &mut impl Session,
     queue: &str,
     name: &str,
 ) -> Result<Vec<LockHolder>, Error> {
     let values = [text(&queue), text(&name)];
     let lock = Lock::new("the consumer's lock", CONSUMER, &values);
-    lock.entitling(MAY_CONSUME).holders(client)
+    lock.entitling(MAY_CONSUME).find_holders(session).await
 }
 
 /// Makes the error of a consumer whose lock other sessions hold.

@@ -72,7 +72,7 @@ pub(crate) fn require_kind(client: &mut impl GenericClient) -> Result<Option<Kin
              `set search_path` so that `pg_catalog` is first or absent"
         )));
     }
-    require_callable(client)?;
+    dbscript::ready(require_callable(client))?;
     match (present.usable, present.kind) {
         (true, kind) => Ok(kind),
         (false, _) => Err(Error::missing(NOT_INSTALLED)),

@@ -110,7 +110,7 @@ fn sessions_that_run_the_script_at_once_all_succeed() {
             threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
         });
         let mut client = database.client();
-        assert_eq!(schema::install_as(&mut client, None).expect("installed").change, Change::Unchanged);
+        assert_eq!(schema::install_as(&mut client, None).expect("installed").change, SchemaChange::Unchanged);
     }
 }
 

@@ -360,7 +360,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Parses a connection string and adds the application name and the timeout that it omits.
-fn resolve(
+pub(crate) fn resolve(
     conninfo: &str,
     application_name: &str,
     dead_peer_timeout: Option<Duration>,

@@ -30,7 +30,7 @@ const BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(500), RESET_
 const RESET_AFTER: Duration = Duration::from_secs(60);
 
 /// A setting that a session has if the server started the session for this connection. A pooler's session lacks it.
-const MARK: &str = "dbscript.listener";
+pub(crate) const MARK: &str = "dbscript.listener";
 
 /// The channels to listen on, by the name of their database.
 pub(crate) type Channels = BTreeMap<String, BTreeSet<String>>;
@@ -251,7 +251,7 @@ fn delay(failures: &mut u32, lasted: Duration) -> Duration {
     delay
 }
 
-fn quoted(channel: &str) -> String {
+pub(crate) fn quoted(channel: &str) -> String {
     format!("\"{}\"", channel.replace('"', "\"\""))
 }
 

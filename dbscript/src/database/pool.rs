@@ -33,7 +33,7 @@ impl PoolOfOne {
         threads: Arc<ScheduledThreadPool>,
     ) -> PoolOfOne {
         let next = NextClient::default();
-        let inner = PostgresConnectionManager::new(target.common.clone(), NoTls);
+        let inner = PostgresConnectionManager::new(target.common.clone().into(), NoTls);
         let manager = ConnectionManager { inner, next: next.clone(), lifetime };
         let pool = Pool::builder()
             .max_size(1)

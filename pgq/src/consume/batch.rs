@@ -6,10 +6,10 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbscript::{Control, LogThrottle, catch_panic, describe, describe_in_full, is_final, is_interrupted};
-use log::{Level, log};
+use dbscript::{Control, LogThrottle, catch_panic, describe_in_full, is_final, is_interrupted, ready};
 use postgres::{Client, GenericClient};
 
+use crate::consume::failures::Reports;
 use crate::consume::hooks::Hooks;
 use crate::consume::outcome::Outcome;
 use crate::consume::read::events::Events;
@@ -34,12 +34,9 @@ pub struct Batch<'a> {
     tags: Tags,
     policy: Option<RetryPolicy>,
     savepoints: Savepoints,
-    hooks: Option<Arc<dyn Hooks>>,
-    /// Whether a handler's failure was logged or reported to the hooks.
-    has_reported: bool,
+    reports: Reports,
     /// Whether the batch is to be delivered again.
     is_redelivered: bool,
-    throttle: Arc<LogThrottle>,
     /// Of the loop that the batch is delivered by.
     control: Control,
 }
@@ -66,10 +63,8 @@ impl<'a> Batch<'a> {
             tags: Tags::default(),
             policy,
             savepoints: Savepoints::default(),
-            hooks: None,
-            has_reported: false,
+            reports: Reports::default(),
             is_redelivered: false,
-            throttle: Arc::default(),
             control: Control::default(),
         }
     }
@@ -82,8 +77,7 @@ impl<'a> Batch<'a> {
         throttle: Arc<LogThrottle>,
     ) -> Batch<'a> {
         self.control = control;
-        self.hooks = hooks;
-        self.throttle = throttle;
+        self.reports = Reports::new(hooks, throttle);
         self
     }
 
@@ -205,9 +199,7 @@ impl<'a> Batch<'a> {
     }
 
     fn tag(&mut self, event: &Event, outcome: Outcome) {
-        if let Some(hooks) = &self.hooks {
-            hooks.event_settled(event, &outcome);
-        }
+        self.reports.settled(event, &outcome);
         match outcome {
             Outcome::Done => {}
             Outcome::Retry(delay) => self.tags.retry(Tagged::new(event), delay),
@@ -237,9 +229,11 @@ impl<'a> Batch<'a> {
         match result {
             Ok(outcome) => Ok(policy.limited(event.retry(), outcome)),
             Err(error) if self.is_no_events_fault(&*error) => Err(error),
-            Err(error) if !self.savepoints.roll_back(savepoint, self.events.transaction()) => Err(error),
+            Err(error) if !ready(self.savepoints.roll_back(savepoint, self.events.transaction())) => {
+                Err(error)
+            }
             Err(error) => {
-                self.tell_of(event, &*error);
+                self.reports.failed(self.events.queue(), event, &*error);
                 Ok(policy.outcome(event.retry(), &describe_in_full(&*error)))
             }
         }
@@ -252,18 +246,6 @@ impl<'a> Batch<'a> {
             || is_interrupted(error)
             || is_final(error)
             || Error::is_misconfigured(error)
-    }
-
-    /// Logs why a handler failed. Of a batch the first failure is a warning, since there may be a million, and of those
-    /// that fail alike one a minute.
-    fn tell_of(&mut self, event: &Event, error: &(dyn StdError + 'static)) {
-        let line = describe(error);
-        let is_first = !std::mem::replace(&mut self.has_reported, true);
-        let level = if is_first && self.throttle.admit(&line).is_some() { Level::Warn } else { Level::Debug };
-        log!(level, "event {} of queue `{}` failed: {line}", event.id(), self.queue());
-        if let Some(hooks) = &self.hooks {
-            hooks.event_failed(event, error);
-        }
     }
 
     /// Copies every event of the batch into a queue of another database. See [`Events::copy_to`].

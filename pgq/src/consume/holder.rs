@@ -2,7 +2,6 @@
 //! that of another batch.
 
 use crate::sql::batch::{hidden_events, holder};
-use postgres::{GenericClient, Transaction};
 
 use crate::consume::run::subscription::Subscription;
 use crate::error::{At, Error};
@@ -10,8 +9,8 @@ use crate::event::batch_info::BatchInfo;
 use crate::lock::Lock;
 use crate::schema::row_security;
 use crate::sql;
-use dbscript::BoxError;
 use dbscript::param::{Param, int8, text};
+use dbscript::{BoxError, Session};
 
 /// The consumer that a batch was opened for, and the batch.
 #[derive(Clone, Debug)]
@@ -100,24 +99,24 @@ impl BatchHolder {
     }
 
     /// Returns whether the batch is still open, and this consumer's.
-    pub(crate) fn has_batch(&self, client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
-        client.query_typed_one(sql::batch::HAS_BATCH, &self.values()).map(|row| row.get(0))
+    pub(crate) async fn has_batch(&self, session: &mut impl Session) -> Result<bool, BoxError> {
+        session.one_row(sql::batch::HAS_BATCH, &self.values()).await.map(|row| row.get(0))
     }
 
     /// Finishes the batch; returns how many were finished, which is none if it is somebody else's.
-    pub(crate) fn finish(&self, transaction: &mut Transaction<'_>) -> Result<i32, BoxError> {
+    pub(crate) async fn finish(&self, session: &mut impl Session) -> Result<i32, BoxError> {
         if self.is_member && !self.is_team {
             // The server finishes a batch whoever has it, so nobody may take it over from here on.
             let values = [text(&self.queue), text(&self.consumer)];
             let name = format!("the lock of batches of consumer `{}`", self.consumer);
-            Lock::new(&name, sql::lock::FINISH, &values).shared().take(transaction)?;
+            Lock::new(&name, sql::lock::FINISH, &values).shared().acquire(session).await?;
         }
         let statement = match (self.is_member, self.is_team) {
             (false, _) => FINISH_BATCH,
             (true, false) => FINISH_COOP_BATCH,
             (true, true) => FINISH_TEAM_BATCH,
         };
-        let row = transaction.query_typed_opt(statement, &self.values())?;
+        let row = session.first_row(statement, &self.values()).await?;
         let Some(row) = row else { return Ok(0) };
         row_security::require_visible(row.get(1))?;
         Ok(row.get(0))

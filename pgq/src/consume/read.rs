@@ -2,5 +2,7 @@
 
 pub(crate) mod culprit;
 pub(crate) mod events;
+pub(crate) mod limits;
+pub(crate) mod opening;
 pub(crate) mod pages;
 pub(crate) mod source;

@@ -115,12 +115,18 @@ impl Router {
     fn settle_unknown(&self, event: &Event) -> Result<Outcome, BoxError> {
         let kind = kind(event);
         self.seen.add(&kind, event.id(), self.unknown);
-        match self.unknown {
-            Unknown::Retry(delay) => Ok(Outcome::Retry(delay)),
-            Unknown::Skip => Ok(Outcome::Done),
-            Unknown::Fail => Ok(Outcome::Failed(format!("there is no handler of `{}`", shown(&kind)))),
-            Unknown::Error => Err(format!("there is no handler of `{}`", shown(&kind)).into()),
-        }
+        no_handler(self.unknown, &kind)
+    }
+}
+
+/// Returns the outcome of an event of a kind without a handler.
+pub(crate) fn no_handler(unknown: Unknown, kind: &str) -> Result<Outcome, BoxError> {
+    let reason = || format!("there is no handler of `{}`", shown(kind));
+    match unknown {
+        Unknown::Retry(delay) => Ok(Outcome::Retry(delay)),
+        Unknown::Skip => Ok(Outcome::Done),
+        Unknown::Fail => Ok(Outcome::Failed(reason())),
+        Unknown::Error => Err(reason().into()),
     }
 }
 
@@ -141,7 +147,7 @@ fn shown(kind: &str) -> String {
 }
 
 /// Returns the type of an event, and for a change of a table, whose type does not say so, the table.
-fn kind(event: &Event) -> Cow<'_, str> {
+pub(crate) fn kind(event: &Event) -> Cow<'_, str> {
     match event.change() {
         Some(change) => format!("{} of {}", event.event_type(), change.table()).into(),
         None => event.event_type().into(),

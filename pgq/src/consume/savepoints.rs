@@ -1,6 +1,6 @@
 //! The savepoints before what the handlers of events write.
 
-use postgres::Transaction;
+use dbscript::Session;
 
 /// The savepoints of the handler at work and of those within it, by depth.
 ///
@@ -41,7 +41,7 @@ impl Savepoints {
     }
 
     /// Sets those that are wanted. What fails here makes the handler's own statement fail, too.
-    pub(crate) fn set(&mut self, transaction: &mut Transaction<'_>) {
+    pub(crate) async fn set(&mut self, session: &mut impl Session) {
         let depth = self.at_work.len();
         let Some(first) = self.at_work.iter().position(|savepoint| *savepoint == Savepoint::Wanted) else {
             return;
@@ -50,24 +50,24 @@ impl Savepoints {
         let release = (first < self.existing).then(|| format!("release savepoint {}", name(first)));
         let set = (first..depth).map(|depth| format!("savepoint {}", name(depth)));
         let statements: Vec<String> = release.into_iter().chain(set).collect();
-        let result = transaction.batch_execute(&statements.join("; "));
+        let result = session.run(&statements.join("; ")).await;
         self.at_work[first..].fill(if result.is_ok() { Savepoint::Set } else { Savepoint::Broken });
         self.existing = depth;
     }
 
     /// Rolls back what the handler that [ended](Savepoints::end) last wrote; returns whether the batch can go on.
-    pub(crate) fn roll_back(
+    pub(crate) async fn roll_back(
         &mut self,
         savepoint: Savepoint,
-        transaction: Option<&mut Transaction<'_>>,
+        session: Option<&mut impl Session>,
     ) -> bool {
         let depth = self.at_work.len();
-        match (savepoint, transaction) {
+        match (savepoint, session) {
             (Savepoint::Wanted, _) | (Savepoint::Set, None) => true,
             (Savepoint::Broken, _) => false,
-            (Savepoint::Set, Some(transaction)) => {
+            (Savepoint::Set, Some(session)) => {
                 self.existing = depth + 1;
-                transaction.batch_execute(&format!("rollback to savepoint {}", name(depth))).is_ok()
+                session.run(&format!("rollback to savepoint {}", name(depth))).await.is_ok()
             }
         }
     }

@@ -4,8 +4,8 @@ use crate::sql::batch::holder;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dbscript::Session;
 use dbscript::param::{bytea_array, int4_array, int8_array};
-use postgres::GenericClient;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
@@ -77,6 +77,9 @@ const RETRY_MANY: &str = concat!("select pgq.event_retry_many(sub_batch, $6, $7,
 /// consumer's.
 const FAIL_MANY: &str = concat!("select pgq.event_failed_many(sub_batch, $6, $7, $8) from ", holder!());
 
+/// What failed, for errors.
+const NOT_RETRIED: &str = "cannot tag events for retry";
+
 impl Tags {
     pub(crate) fn retry(&mut self, event: Tagged, delay: Duration) {
         self.unfail(event);
@@ -114,35 +117,36 @@ impl Tags {
     /// Sends the tags of a batch, and keeps them until [`forget_sent`](Tags::forget_sent).
     ///
     /// `tags_many`: the server has the functions that tag many events in one call.
-    pub(crate) fn send(
+    pub(crate) async fn send(
         &self,
-        client: &mut impl GenericClient,
+        session: &mut impl Session,
         holder: &BatchHolder,
         tags_many: bool,
     ) -> Result<(), Error> {
         if !self.retries.is_empty() {
             match tags_many {
-                true => send_many(client, holder, RETRY_MANY, &self.retries, Type::INT4_ARRAY, |error| {
-                    Error::failed("cannot tag events for retry").caused_by(error)
-                }),
-                false => self.retry_each(client, holder),
+                true => {
+                    let failed = |error| Error::failed(NOT_RETRIED).caused_by(error);
+                    let retries = &self.retries;
+                    send_many(session, holder, RETRY_MANY, retries, Type::INT4_ARRAY, failed).await
+                }
+                false => self.retry_each(session, holder).await,
             }?;
         }
         if !self.failures.is_empty() {
-            send_many(client, holder, FAIL_MANY, &self.failures, Type::TEXT_ARRAY, not_failed)?;
+            send_many(session, holder, FAIL_MANY, &self.failures, Type::TEXT_ARRAY, not_failed).await?;
         }
         Ok(())
     }
 
     /// Tags events for retry with the extension's function alone.
-    fn retry_each(&self, client: &mut impl GenericClient, holder: &BatchHolder) -> Result<(), Error> {
-        let what = "cannot tag events for retry";
+    async fn retry_each(&self, session: &mut impl Session, holder: &BatchHolder) -> Result<(), Error> {
         let (ids, seconds): (Vec<i64>, Vec<i32>) =
             self.retries.iter().map(|(event, seconds)| (event.id, *seconds)).unzip();
         let mut values = holder.values().to_vec();
         values.extend([int8_array(&ids), int4_array(&seconds)]);
-        let failed = |error| Error::failed(what).caused_by(error);
-        let rows = client.query_typed(RETRY_EACH, &values).map_err(failed)?;
+        let failed = |error| Error::failed(NOT_RETRIED).caused_by(error);
+        let rows = session.rows(RETRY_EACH, &values).await.map_err(failed)?;
         if rows.is_empty() {
             return Err(holder::gone());
         }
@@ -158,7 +162,7 @@ impl Tags {
                      `pgq::schema::install` adds the functions that distinguish them"
                 }
             };
-            return Err(Error::failed(format!("{what}: {why}")).at_event(*id));
+            return Err(Error::failed(format!("{NOT_RETRIED}: {why}")).at_event(*id));
         }
         Ok(())
     }
@@ -170,8 +174,8 @@ impl Tags {
 }
 
 /// Sends tags with a statement for many events.
-fn send_many<T: ToSql + Sync>(
-    client: &mut impl GenericClient,
+async fn send_many<T: ToSql + Sync>(
+    session: &mut impl Session,
     holder: &BatchHolder,
     statement: &str,
     tags: &BTreeMap<Tagged, T>,
@@ -183,7 +187,7 @@ fn send_many<T: ToSql + Sync>(
     let tags: Vec<&T> = tags.values().collect();
     let mut values = holder.values().to_vec();
     values.extend([int8_array(&ids), (&tags as _, array), bytea_array(&marks)]);
-    let rows = client.query_typed(statement, &values).map_err(failed)?;
+    let rows = session.rows(statement, &values).await.map_err(failed)?;
     if rows.is_empty() { Err(holder::gone()) } else { Ok(()) }
 }
 

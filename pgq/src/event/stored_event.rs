@@ -145,6 +145,15 @@ impl Event {
         mark
     }
 
+    /// Returns the memory that the event takes, in bytes.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn size(&self) -> usize {
+        match &self.content {
+            Content::Row(row) => row.raw_size_bytes(),
+            Content::Made(made) => made.texts.iter().flatten().map(String::len).sum(),
+        }
+    }
+
     /// Returns the name of the first column whose text is not UTF-8, which a database with encoding SQL_ASCII may hold.
     pub(crate) fn unreadable(&self) -> Option<&'static str> {
         let Content::Row(row) = &self.content else { return None };

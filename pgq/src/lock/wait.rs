@@ -1,10 +1,9 @@
 //! Waiting for a lock: logged, and interrupted when the loop stops.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use dbscript::param::{NO_PARAMS, Param, text};
-use dbscript::{Control, LogThrottle};
+use dbscript::{BoxError, LogThrottle, Session, ready};
 use log::{info, warn};
 use postgres::GenericClient;
 use postgres::error::SqlState;
@@ -96,8 +95,12 @@ impl<'a> Lock<'a> {
     ///
     /// When the server fails.
     pub fn holders(&self, client: &mut impl GenericClient) -> Result<Vec<LockHolder>, Error> {
+        ready(self.find_holders(client))
+    }
+
+    pub(crate) async fn find_holders(&self, session: &mut impl Session) -> Result<Vec<LockHolder>, Error> {
         let query = sql::lock::holders(&sql::lock::of_key(self.key), self.right);
-        let rows = client.query_typed(&query, self.values);
+        let rows = session.rows(&query, self.values).await;
         let failed =
             |error| Error::failed(format!("cannot read which sessions hold {}", self.name)).caused_by(error);
         Ok(rows.map_err(failed)?.iter().map(LockHolder::read).collect())
@@ -111,17 +114,22 @@ impl<'a> Lock<'a> {
     /// When the session's `lock_timeout` or `statement_timeout` is over; the error names the holder. When the loop that
     /// runs on this thread is stopping, and when the server fails.
     pub fn take(&self, client: &mut impl GenericClient) -> Result<(), Error> {
+        ready(self.acquire(client))
+    }
+
+    /// As [`take`](Lock::take), on a session of either face.
+    pub(crate) async fn acquire(&self, session: &mut impl Session) -> Result<(), Error> {
         let statement = take(self.key, self.mode, self.also);
-        let taken = client.query_typed_one(&statement, self.values).map_err(|error| self.failed(error))?;
+        let taken = session.one_row(&statement, self.values).await.map_err(|error| self.failed(error))?;
         if !taken.get::<_, bool>(0) {
             let mut waiting = Waiting::default();
-            while !waiting.try_again(client, self)? {}
+            while !waiting.try_again(session, self).await? {}
             waiting.log_end(self);
         }
         Ok(())
     }
 
-    fn failed(&self, error: postgres::Error) -> Error {
+    fn failed(&self, error: impl Into<BoxError>) -> Error {
         Error::failed(format!("cannot take {}", self.name)).caused_by(error)
     }
 
@@ -129,25 +137,25 @@ impl<'a> Lock<'a> {
     ///
     /// The server waits: it serves waiting sessions in turn, and detects deadlocks. Within a transaction, a savepoint
     /// keeps the transaction alive. Without a transaction, the lock is released at once.
-    fn wait(
+    async fn wait(
         &self,
-        client: &mut impl GenericClient,
+        session: &mut impl Session,
         time: Duration,
     ) -> Result<Option<postgres::Error>, postgres::Error> {
-        let is_within = match client.batch_execute("savepoint pgq_lock") {
+        let is_within = match session.run("savepoint pgq_lock").await {
             Err(error) if error.code() == Some(&SqlState::NO_ACTIVE_SQL_TRANSACTION) => false,
             done => done.map(|()| true)?,
         };
-        match client.query_typed_one(&wait(self.key, self.mode, time), self.values) {
+        match session.first_row(&wait(self.key, self.mode, time), self.values).await {
             Ok(row) if is_within => {
-                let before: String = row.get(0);
-                client.query_typed(sql::SET_LOCK_TIMEOUT, &[text(&before)])?;
-                client.batch_execute("release savepoint pgq_lock").map(|()| None)
+                let before: Option<String> = row.map(|row| row.get(0));
+                session.rows(sql::SET_LOCK_TIMEOUT, &[text(&before)]).await?;
+                session.run("release savepoint pgq_lock").await.map(|()| None)
             }
             Ok(_) => Ok(None),
             Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
                 if is_within {
-                    client.batch_execute("rollback to savepoint pgq_lock; release savepoint pgq_lock")?;
+                    session.run("rollback to savepoint pgq_lock; release savepoint pgq_lock").await?;
                 }
                 Ok(Some(error))
             }
@@ -156,8 +164,8 @@ impl<'a> Lock<'a> {
     }
 
     /// Makes the error of a wait that has reached its limit.
-    fn timed_out(&self, client: &mut impl GenericClient, why: postgres::Error) -> Error {
-        match self.holders(client) {
+    async fn timed_out(&self, session: &mut impl Session, why: postgres::Error) -> Error {
+        match self.find_holders(session).await {
             Ok(holders) => Error::failed(held_by(self.name, &holders)).caused_by(why),
             Err(error) => error,
         }
@@ -181,27 +189,28 @@ impl Default for Waiting {
 
 impl Waiting {
     /// Waits for some time, and logs which session holds the lock; returns whether the lock was taken.
-    pub(crate) fn try_again(
+    pub(crate) async fn try_again(
         &mut self,
-        client: &mut impl GenericClient,
+        session: &mut impl Session,
         lock: &Lock<'_>,
     ) -> Result<bool, Error> {
-        if is_stopping() {
+        if session.is_stopping() {
             return Err(interrupted(lock.name));
         }
         let limit = match self.limit {
             Some(limit) => limit,
-            None => *self.limit.insert(wait_limit(client)?),
+            None => *self.limit.insert(wait_limit(session).await?),
         };
         let left = limit.saturating_sub(self.since.elapsed());
-        let waited = lock.wait(client, left.clamp(MIN_WAIT, MAX_WAIT)).map_err(|error| lock.failed(error))?;
+        let waited = lock.wait(session, left.clamp(MIN_WAIT, MAX_WAIT)).await;
+        let waited = waited.map_err(|error| lock.failed(error))?;
         let Some(error) = waited else { return Ok(true) };
         let waited = self.since.elapsed();
         if waited >= limit {
-            return Err(lock.timed_out(client, error));
+            return Err(lock.timed_out(session, error).await);
         }
         if waited >= WARN_AFTER && self.throttle.admit_key("waiting").is_some() {
-            warn!("waiting: {}", held_by(lock.name, &lock.holders(client)?));
+            warn!("waiting: {}", held_by(lock.name, &lock.find_holders(session).await?));
             self.is_logged = true;
         }
         Ok(false)
@@ -215,19 +224,6 @@ impl Waiting {
     }
 }
 
-/// Sleeps until the time is over or the loop that runs on this thread has something to do.
-pub(super) fn pause(time: Duration) {
-    match Control::current() {
-        Some(control) => control.sleep(time),
-        None => thread::sleep(time),
-    }
-}
-
-/// Returns whether a loop runs on this thread and is stopping.
-pub(super) fn is_stopping() -> bool {
-    Control::current().is_some_and(|control| control.is_stopping())
-}
-
 fn interrupted(lock: &str) -> Error {
     Error::failed(format!("stopped waiting for {lock}")).caused_by(dbscript::Error::interrupted())
 }
@@ -239,9 +235,9 @@ const LIMIT: &str = "select least( \
      )::pg_catalog.float8";
 
 /// Returns for how long this session waits for locks.
-fn wait_limit(client: &mut impl GenericClient) -> Result<Duration, Error> {
-    let row = client.query_typed_one(LIMIT, NO_PARAMS);
-    let failed = |error| Error::failed("cannot read how long to wait for a lock").caused_by(error);
+async fn wait_limit(session: &mut impl Session) -> Result<Duration, Error> {
+    let row = session.one_row(LIMIT, NO_PARAMS).await;
+    let failed = |error: BoxError| Error::failed("cannot read how long to wait for a lock").caused_by(error);
     let seconds: Option<f64> = row.map_err(failed)?.get(0);
     Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(Duration::MAX))
 }

@@ -1,7 +1,7 @@
 //! Checks of the owners of PgQ's objects: this role runs only code of roles that have its rights anyway.
 
-use dbscript::Context;
 use dbscript::param::{Param, text};
+use dbscript::{Context, Session, ready};
 use postgres::types::Type;
 use postgres::{GenericClient, Transaction};
 
@@ -123,15 +123,16 @@ const UNTRUSTED_BY_SUPERUSER: &str = untrusted_object!(concat!(
 ///
 /// As described ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails.
 pub fn require_trusted_owners(client: &mut impl GenericClient, schemas: &[&str]) -> Result<(), Error> {
-    refuse_found(client, UNTRUSTED_BY_SUPERUSER, &[(&schemas, Type::NAME_ARRAY)])
+    ready(refuse_found(client, UNTRUSTED_BY_SUPERUSER, &[(&schemas, Type::NAME_ARRAY)]))
 }
 
 /// The schemas whose functions consumers and producers call.
 const CALLED_SCHEMAS: [&str; 2] = ["pgq", "pgq_coop"];
 
 /// Checks the schemas whose functions consumers and producers call, as [`require_trusted_owners`] does.
-pub(crate) fn require_callable(client: &mut impl GenericClient) -> Result<(), Error> {
-    require_trusted_owners(client, &CALLED_SCHEMAS)
+pub(crate) async fn require_callable(session: &mut impl Session) -> Result<(), Error> {
+    let values = [(&CALLED_SCHEMAS.as_slice() as _, Type::NAME_ARRAY)];
+    refuse_found(session, UNTRUSTED_BY_SUPERUSER, &values).await
 }
 
 /// Adds checks to every connection to a queue's database. A connection fails if a superuser would run another role's
@@ -139,7 +140,7 @@ pub(crate) fn require_callable(client: &mut impl GenericClient) -> Result<(), Er
 /// consumers of this crate add these checks themselves.
 pub fn check_connections(cx: &mut Context, db: &str) {
     cx.databases().check_search_path();
-    cx.databases().set_check(db, "cannot use schema `pgq`", |client| Ok(require_callable(client)?));
+    cx.databases().set_check(db, "cannot use schema `pgq`", |client| Ok(ready(require_callable(client))?));
 }
 
 /// The objects whose owners are checked before code of the database is run.
@@ -212,17 +213,22 @@ const UNTRUSTED_NODE: &str = concat!(
 ///
 /// As described ([`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted)), and when the server fails.
 pub(crate) fn require_trusted(client: &mut impl GenericClient, what: Trust<'_>) -> Result<(), Error> {
-    match &what {
-        Trust::All => refuse_found(client, UNTRUSTED_OBJECT, &[(&["pgq"].as_slice(), Type::NAME_ARRAY)]),
-        Trust::Schema => refuse_found(client, UNTRUSTED_SCHEMA, &[]),
-        Trust::Function(name) => refuse_found(client, UNTRUSTED_FUNCTION, &[text(name)]),
-        Trust::Node => refuse_found(client, UNTRUSTED_NODE, &[]),
-    }
+    let (statement, values): (_, &[Param<'_>]) = match &what {
+        Trust::All => (UNTRUSTED_OBJECT, &[(&["pgq"].as_slice(), Type::NAME_ARRAY)]),
+        Trust::Schema => (UNTRUSTED_SCHEMA, &[]),
+        Trust::Function(name) => (UNTRUSTED_FUNCTION, &[text(name)]),
+        Trust::Node => (UNTRUSTED_NODE, &[]),
+    };
+    ready(refuse_found(client, statement, values))
 }
 
 /// Fails if a statement returns an object of an untrusted role.
-fn refuse_found(client: &mut impl GenericClient, statement: &str, values: &[Param<'_>]) -> Result<(), Error> {
-    let row = client.query_typed_opt(statement, values);
+async fn refuse_found(
+    session: &mut impl Session,
+    statement: &str,
+    values: &[Param<'_>],
+) -> Result<(), Error> {
+    let row = session.first_row(statement, values).await;
     let row =
         row.map_err(|error| Error::failed("cannot check the owners of schema `pgq`").caused_by(error))?;
     let Some(row) = row else { return Ok(()) };

@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use postgres::{Client, Config, SimpleQueryMessage};
+use postgres::SimpleQueryMessage;
+use tokio_postgres::Config;
 
-use super::{Canceller, Opened, ServerProbe};
+use super::driver::Driver;
 use crate::database::conninfo::{Endpoint, SessionAttrs, Target};
 use crate::database::tls::{Encryption, SslMode};
 use crate::database::transport::{AbortHandle, Connector, LocalSocket, Progress, Protection};
@@ -21,6 +22,14 @@ pub(super) struct Attempt<'a> {
     pub(super) session: SessionAttrs,
     pub(super) endpoint: &'a Endpoint,
     pub(super) place: &'a Place,
+}
+
+/// An open connection, and how it was opened.
+pub(crate) struct Found<D: Driver> {
+    pub(crate) client: D::Client,
+    pub(super) protection: Protection,
+    /// `None` for a local socket that the driver has opened by itself.
+    pub(crate) abort: Option<AbortHandle>,
 }
 
 /// The address of a server.
@@ -50,18 +59,18 @@ impl EncryptionPolicy {
 
 impl Attempt<'_> {
     /// Opens a connection with the first policy that the server accepts.
-    pub(super) fn open(&self) -> Result<Opened, BoxError> {
+    pub(super) async fn open<D: Driver>(&self) -> Result<Found<D>, BoxError> {
         let (first, second) = self.policies();
         let progress = self.progress();
-        let error = match self.open_with(first, &progress) {
-            Ok(opened) => return Ok(opened),
+        let error = match self.open_with(first, &progress).await {
+            Ok(found) => return Ok(found),
             Err(error) => error,
         };
         let as_requested = progress.is_encrypted() == first.requests_encryption();
         match second {
             Some(second) if TlsFailure::is_handshake(&*error) || (as_requested && is_refused(&*error)) => {
-                self.open_with(second, &self.progress())
-                    .map_err(|other| combine_refusals(first, error, other))
+                let found = self.open_with(second, &self.progress()).await;
+                found.map_err(|other| combine_refusals(first, error, other))
             }
             _ => Err(error),
         }
@@ -87,39 +96,38 @@ impl Attempt<'_> {
         Progress::until(timeout.map(|timeout| Instant::now() + *timeout))
     }
 
-    fn open_with(&self, policy: EncryptionPolicy, progress: &Progress) -> Result<Opened, BoxError> {
+    async fn open_with<D: Driver>(
+        &self,
+        policy: EncryptionPolicy,
+        progress: &Progress,
+    ) -> Result<Found<D>, BoxError> {
+        let abort = Some(progress.abort_handle());
         let Place::Socket(folder) = self.place else {
-            return self.finish(
-                self.config(),
-                self.protection(policy)?,
-                progress,
-                Some(progress.abort_handle()),
-            );
+            return self.finish(self.config(), self.protection(policy)?, progress, abort).await;
         };
         if let Ok((local, _stand_in)) = LocalSocket::new(folder, self.endpoint.port) {
             let config = self.local_config(&local);
-            let opened =
-                self.finish(config, Protection::Local(local), progress, Some(progress.abort_handle()));
-            if opened.is_ok() || progress.is_connected() {
-                return opened;
+            let found = self.finish(config, Protection::Local(local), progress, abort).await;
+            if found.is_ok() || progress.is_connected() {
+                return found;
             }
         }
         // Without a loopback network, the driver opens the socket or reports the reason of the failure.
-        self.finish(self.config(), Protection::Plain, progress, None)
+        self.finish(self.config(), Protection::Plain, progress, None).await
     }
 
-    fn finish(
+    async fn finish<D: Driver>(
         &self,
         config: Config,
         protection: Protection,
         progress: &Progress,
         abort: Option<AbortHandle>,
-    ) -> Result<Opened, BoxError> {
-        let mut client = config.connect(Connector::new(protection.clone(), progress.clone()))?;
-        check_session(&mut client, self.session)?;
+    ) -> Result<Found<D>, BoxError> {
+        let connector = Connector::new(protection.clone(), progress.clone());
+        let mut client = D::connect(config, connector).await?;
+        check_session::<D>(&mut client, self.session).await?;
         progress.opened();
-        let canceller = Canceller::new(client.cancel_token(), protection);
-        Ok(Opened { client, canceller, probe: ServerProbe::new(abort) })
+        Ok(Found { client, protection, abort })
     }
 
     fn protection(&self, policy: EncryptionPolicy) -> Result<Protection, BoxError> {
@@ -135,7 +143,9 @@ impl Attempt<'_> {
     fn config(&self) -> Config {
         let mut config = self.common_config();
         match &self.place {
-            Place::Socket(folder) => config.host_path(folder).ssl_mode(postgres::config::SslMode::Disable),
+            Place::Socket(folder) => {
+                config.host_path(folder).ssl_mode(tokio_postgres::config::SslMode::Disable)
+            }
             Place::Address { name, address } => Connector::take_over(config.host(name).hostaddr(*address)),
         };
         config.port(self.endpoint.port);
@@ -190,7 +200,7 @@ impl fmt::Display for UnwantedSession {
 
 impl StdError for UnwantedSession {}
 
-fn check_session(client: &mut Client, required: SessionAttrs) -> Result<(), BoxError> {
+async fn check_session<D: Driver>(client: &mut D::Client, required: SessionAttrs) -> Result<(), BoxError> {
     const READ_ONLY: &str = "show transaction_read_only";
     const IN_RECOVERY: &str = "select pg_catalog.pg_is_in_recovery()";
     let (query, expected, otherwise) = match required {
@@ -202,7 +212,7 @@ fn check_session(client: &mut Client, required: SessionAttrs) -> Result<(), BoxE
             (IN_RECOVERY, "t", "the server is not a standby")
         }
     };
-    let rows = client.simple_query(query)?;
+    let rows = D::simple_query(client, query).await?;
     let found = rows.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0),
         _ => None,

@@ -2,25 +2,31 @@
 
 mod attempt;
 mod canceller;
+mod driver;
 mod pinned;
 mod refusals;
 mod server_probe;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::net::ToSocketAddrs;
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use postgres::Client;
 use postgres::config::Host;
 
+pub(crate) use self::attempt::Found;
 use self::attempt::{Attempt, Place};
 pub(crate) use self::canceller::Canceller;
+use self::driver::Blocking;
+pub(crate) use self::driver::Driver;
+#[cfg(feature = "asynchronous")]
+pub(crate) use self::pinned::check;
 pub(crate) use self::pinned::{SearchPath, open_with};
 use self::refusals::Refusals;
 pub(crate) use self::server_probe::ServerProbe;
 use crate::database::conninfo::{Endpoint, SessionAttrs, Target};
 use crate::error::{BoxError, Error};
+use crate::ready::ready;
 
 /// An open connection with its canceller.
 pub(crate) struct Opened {
@@ -36,14 +42,21 @@ pub(crate) struct Opened {
 ///
 /// Fails if no server accepts the connection, with the reason of each one.
 pub(crate) fn open(target: &Target) -> Result<Opened, Error> {
+    let Found { client, protection, abort } = ready(find::<Blocking>(target))?;
+    let canceller = Canceller::new(client.cancel_token(), protection);
+    Ok(Opened { client, canceller, probe: ServerProbe::new(abort) })
+}
+
+/// Opens a connection as [`open`] does, with any driver.
+pub(crate) async fn find<D: Driver>(target: &Target) -> Result<Found<D>, Error> {
     let mut watched = target.clone();
     watched.dead_peer.apply(&mut watched.common);
     let target = &watched;
     let mut refusals = Refusals::default();
     for session in passes(target.session) {
         refusals = Refusals::default();
-        match open_any(target, *session, &mut refusals) {
-            Break(Some(opened)) => return Ok(opened),
+        match find_any(target, *session, &mut refusals).await {
+            Break(Some(found)) => return Ok(found),
             Break(None) => break,
             Continue(()) => {}
         }
@@ -65,13 +78,17 @@ fn passes(session: SessionAttrs) -> &'static [SessionAttrs] {
 
 /// Tries all hosts. Returns `Break` with a connection, `Break` without one if a host ends the search, and `Continue` if
 /// no host offers the session.
-fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> ControlFlow<Option<Opened>> {
+async fn find_any<D: Driver>(
+    target: &Target,
+    session: SessionAttrs,
+    refusals: &mut Refusals,
+) -> ControlFlow<Option<Found<D>>> {
     let mut endpoints: Vec<&Endpoint> = target.hosts.iter().collect();
     if target.shuffled {
         shuffle(&mut endpoints);
     }
     for endpoint in endpoints {
-        let places = match places(endpoint, target.shuffled) {
+        let places = match places::<D>(endpoint, target.shuffled).await {
             Ok(places) => places,
             Err(error) => {
                 refusals.add(endpoint, None, error);
@@ -80,8 +97,8 @@ fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> 
         };
         let several = places.len() > 1;
         for place in &places {
-            match (Attempt { target, session, endpoint, place }).open() {
-                Ok(opened) => return Break(Some(opened)),
+            match (Attempt { target, session, endpoint, place }).open().await {
+                Ok(found) => return Break(Some(found)),
                 Err(error) => {
                     let tries_next = refusals::next_may_accept(&*error);
                     refusals.add(endpoint, Some(place).filter(|_| several), error);
@@ -96,7 +113,7 @@ fn open_any(target: &Target, session: SessionAttrs, refusals: &mut Refusals) -> 
 }
 
 /// Returns the addresses of a host.
-fn places(endpoint: &Endpoint, shuffled: bool) -> Result<Vec<Place>, BoxError> {
+async fn places<D: Driver>(endpoint: &Endpoint, shuffled: bool) -> Result<Vec<Place>, BoxError> {
     if let Some(address) = endpoint.hostaddr {
         let name = match &endpoint.host {
             // The driver would treat a name that begins with a slash as the folder of a socket.
@@ -109,11 +126,10 @@ fn places(endpoint: &Endpoint, shuffled: bool) -> Result<Vec<Place>, BoxError> {
         Host::Unix(folder) => return Ok(vec![Place::Socket(folder.clone())]),
         Host::Tcp(name) => name,
     };
-    let found = (name.as_str(), endpoint.port).to_socket_addrs();
-    let found = found
-        .map_err(|error| Error::failed(format!("cannot find the address of `{name}`")).caused_by(error))?;
+    let failed = |error| Error::failed(format!("cannot find the address of `{name}`")).caused_by(error);
+    let found = D::addresses(name, endpoint.port).await.map_err(failed)?;
     let mut found: Vec<Place> =
-        found.map(|found| Place::Address { name: name.clone(), address: found.ip() }).collect();
+        found.into_iter().map(|address| Place::Address { name: name.clone(), address }).collect();
     if shuffled {
         shuffle(&mut found);
     }

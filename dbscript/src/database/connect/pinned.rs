@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use postgres::Client;
 use postgres::error::SqlState;
 
 use super::{Opened, open};
 use crate::database::conninfo::Target;
+use crate::database::session::Session;
 use crate::error::{BoxError, Error, sqlstate};
+use crate::ready::ready;
 use crate::text::printable::printable;
 
 const PATH: &str = "-c search_path=pg_catalog";
@@ -47,7 +48,7 @@ pub(crate) fn open_with(target: &Target, path: SearchPath) -> Result<Opened, Err
         SearchPath::Checked => open(target),
         SearchPath::Pinned => open_pinned(target),
     }?;
-    check(&mut opened.client)
+    ready(check(&mut opened.client))
         .map_err(|error| Error::failed(format!("cannot use {target}")).caused_by(error))?;
     Ok(opened)
 }
@@ -79,8 +80,8 @@ fn refusing() -> MutexGuard<'static, BTreeSet<String>> {
 
 /// Fails if a schema precedes `pg_catalog`, since any operator may then be one of that schema. Fails if a setting of
 /// the database gives a superuser's session another role.
-fn check(client: &mut Client) -> Result<(), BoxError> {
-    let row = client.query_typed_one(SESSION, &[])?;
+pub(crate) async fn check(session: &mut impl Session) -> Result<(), BoxError> {
+    let row = session.one_row(SESSION, &[]).await?;
     let (schemas, has_other_role): (Vec<String>, bool) = (row.get(0), row.get(1));
     if has_other_role {
         let what = "the database's setting `role` takes a superuser's rights away in a way that the role's code can \

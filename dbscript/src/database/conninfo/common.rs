@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use postgres::Config;
 use postgres::config::ChannelBinding;
+use tokio_postgres::Config;
 
 use super::environment::Environment;
 use super::keywords::is_blank;

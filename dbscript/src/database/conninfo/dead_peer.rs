@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postgres::Config;
+use tokio_postgres::Config;
 
 use super::options::Options;
 use crate::error::Error;

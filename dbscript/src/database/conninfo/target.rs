@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use postgres::Config;
+use tokio_postgres::Config;
 
 use super::{DeadPeerDetection, Endpoint, SessionAttrs};
 use crate::database::tls::TlsSettings;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use postgres::Socket;
 use postgres::config::{SslMode, SslNegotiation};
 use postgres::tls::{MakeTlsConnect, TlsConnect};
-use postgres::{Config, Socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::{sleep_until, timeout_at};
+use tokio_postgres::Config;
 
 use super::stream::{Deadline, Inner, Stream};
 use super::{AbortHandle, LocalSocket};

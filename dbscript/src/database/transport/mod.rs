@@ -10,3 +10,5 @@ mod stream;
 pub(crate) use self::abort::AbortHandle;
 pub(crate) use self::connector::{Connector, Progress, Protection};
 pub(crate) use self::local_socket::LocalSocket;
+#[cfg(feature = "asynchronous")]
+pub(crate) use self::stream::Stream;

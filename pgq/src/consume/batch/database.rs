@@ -1,6 +1,6 @@
 //! The database through which a handler writes.
 
-use dbscript::require_blocking_thread;
+use dbscript::{ready, require_blocking_thread};
 use postgres::{Client, Statement, Transaction};
 
 use crate::consume::batch::Batch;
@@ -21,7 +21,7 @@ impl<'a> Batch<'a> {
         let what = "no transaction is open: the consumer runs with autocommit, or without a server; `Batch::client` \
                     returns the connection of a consumer with autocommit";
         let transaction = self.events.transaction().ok_or_else(|| Error::misconfigured(what))?;
-        self.savepoints.set(transaction);
+        ready(self.savepoints.set(transaction));
         Ok(transaction)
     }
 

@@ -1,29 +1,23 @@
 //! The events of one batch, read page by page.
 
-use crate::sql::batch::{hidden_events, holder, lift_limits};
-use postgres_protocol::escape::escape_literal;
 use std::vec::IntoIter;
 
 use chrono::{DateTime, Utc};
 use postgres::{Client, GenericClient, Row, Transaction};
 
 use crate::consume::holder::{self, BatchHolder};
+use crate::consume::read::opening::{self, Opening};
 use crate::consume::read::pages::Pages;
-use crate::consume::read::source::{Lent, Source};
+use crate::consume::read::source::{Reader, START, Source, start_transaction};
 use crate::consume::run::subscription::Subscription;
 use crate::consume::tags::Tags;
 use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::{Event, require_types};
-use crate::lock;
-use crate::schema::row_security;
 use crate::sql;
 use crate::sql::batch::Ids;
-use dbscript::BoxError;
-use dbscript::param::{boolean, int8, text, timestamptz};
-
-/// With more events a batch gets memory to be sorted in.
-const MANY: i64 = 10_000;
+use dbscript::param::{int8, text, timestamptz};
+use dbscript::{BoxError, ready};
 
 /// The events of an open batch, in the order of their ids.
 ///
@@ -36,64 +30,16 @@ pub struct Events<'a> {
     page: IntoIter<Row>,
     info: BatchInfo,
     queue: String,
-    /// The server's query for the batch's events; `None` for events of a test.
-    query: String,
+    opening: Opening,
     /// Whom this batch was opened for.
     holder: BatchHolder,
-    /// Whether the server has functions that tag many events at once.
-    tags_many: bool,
-    /// Whether texts may be bytes that are not UTF-8, since the database has no encoding.
-    has_bytes: bool,
     read: u64,
 }
-
-/// $1 to $5 as in [`HAS_BATCH`], the name being that of the lock, too, $6 whether the lock is held elsewhere, $7
-/// whether there are many events to sort. Takes the lock before it looks for the batch, so that a batch which another
-/// process has just finished is not found. Then the query for the batch's events, empty if it is not this consumer's
-/// and null if no table can have them, whether many can be tagged at once, and, if the memory to sort them in was
-/// raised for the transaction, how much it was before: a batch of many events is not sorted on disk as long as that is
-/// little memory. Then the limit on a statement, whether there is one on a transaction, which is lifted, and which
-/// tables row security hides.
-///
-/// For the rest of the transaction, the server notices within about ten seconds that the machine of an idle client is
-/// gone, and a database without an encoding, which the last column says it is, sends its bytes as they are, since it
-/// could convert none of them.
-const OPEN_BATCH: &str = concat!(
-    "select case when $6 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
-         pg_catalog.format('pgq %L %L', $2, $3), 0::pg_catalog.int8)) end, \
-     case when exists (select from ",
-    holder!(),
-    ") then pgq.batch_event_sql($1) else '' end, \
-     pg_catalog.to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[],bytea[])') is not null, \
-     (select case when pg_catalog.set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
-         select pg_catalog.current_setting('work_mem') as work_mem \
-         where $7 and pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < pg_catalog.pg_size_bytes('16MB') \
-         offset 0) little), \
-     nullif(pg_catalog.current_setting('statement_timeout'), '0'), \
-     coalesce(pg_catalog.current_setting('transaction_timeout', true), '0') <> '0', ",
-    hidden_events!(),
-    ", ",
-    lift_limits!(),
-    ", (select pg_catalog.count(pg_catalog.set_config(name, value, true)) from (values \
-         ('tcp_keepalives_idle'::pg_catalog.text, '5'::pg_catalog.text), ('tcp_keepalives_interval', '2'), \
-         ('tcp_keepalives_count', '3'), ('client_encoding', 'SQL_ASCII')) settings (name, value) \
-         where name <> 'client_encoding' or pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'), \
-     pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'"
-);
 
 /// $1 queue, $2 time. Whether the queue has a tick from before.
 const HAS_TICK_BEFORE: &str = "select exists ( \
          select from pgq.tick join pgq.queue on queue_id operator(pg_catalog.=) tick_queue \
          where queue_name operator(pg_catalog.=) $1 and tick_time operator(pg_catalog.<) $2)";
-
-/// Leaves only events of some tables in a batch's query; of no tables: all.
-fn filtered(batch_events: String, tables: &[String]) -> String {
-    if tables.is_empty() {
-        return batch_events;
-    }
-    let tables: Vec<String> = tables.iter().map(|table| escape_literal(table)).collect();
-    format!("select * from ({batch_events}) whole where ev_extra1 in ({})", tables.join(", "))
-}
 
 impl<'a> Events<'a> {
     /// Starts a transaction, unless there shall be none, and finds out where the batch's events are.
@@ -108,38 +54,26 @@ impl<'a> Events<'a> {
         info: BatchInfo,
     ) -> Result<Events<'a>, Error> {
         let settings = subscription.settings();
-        let queue = &settings.queue;
         let holder = BatchHolder::new(subscription, &info);
-        let failed = |error: BoxError| holder.at().failed("cannot open the batch", error);
-        let mut source = match settings.autocommit {
-            false => Source::transaction(client).map_err(|error| failed(error.into()))?,
-            true => Source::autocommit(client),
+        let (source, opening) = match settings.autocommit {
+            false => {
+                let started = start_transaction(client);
+                let mut transaction = started.map_err(|error| holder.at().failed(opening::FAILED, error))?;
+                let opening = ready(opening::open(&mut transaction, subscription, &holder, &info))?;
+                (Source::Transaction { transaction, reader: Reader::Unopened }, opening)
+            }
+            true => {
+                let opening = ready(opening::open(client, subscription, &holder, &info))?;
+                (Source::Autocommit { client, place: START }, opening)
+            }
         };
-        let name = subscription.lock_name();
-        let has_many = info.event_ids > MANY && !settings.autocommit;
-        let holds_lock = subscription.holds_lock();
-        let mut values = holder.values().to_vec();
-        values.extend([boolean(&holds_lock), boolean(&has_many)]);
-        let row = lock::retrying(|| {
-            let row = source.query_one(OPEN_BATCH, &values)?;
-            Ok(row.get::<_, bool>(0).then_some(row))
-        })
-        .map_err(failed)?;
-        let Some(row) = row else {
-            return Err(holder.at().add_to(source.busy(queue, &name)?));
-        };
-        let query = the_query(row.get(1)).map_err(|error| failed(error.into()))?;
-        row_security::require_visible(row.get(6)).map_err(|error| failed(error.into()))?;
-        source.lent(Lent { work_mem: row.get(3), statement_timeout: row.get(4), is_limited: row.get(5) });
         Ok(Events {
             source,
             pages: Pages::new(settings.lazy_fetch),
             page: Vec::new().into_iter(),
-            query: filtered(query, &settings.table_filter),
-            tags_many: row.get(2),
-            has_bytes: row.get(9),
+            opening,
             info,
-            queue: queue.clone(),
+            queue: settings.queue.clone(),
             holder,
             read: 0,
         })
@@ -154,9 +88,7 @@ impl<'a> Events<'a> {
             holder: BatchHolder::of_test(queue, &info),
             info,
             queue: queue.to_owned(),
-            query: String::new(),
-            tags_many: true,
-            has_bytes: false,
+            opening: Opening::default(),
             read: 0,
         }
     }
@@ -190,7 +122,7 @@ impl<'a> Events<'a> {
 
     /// Fails for an event with text that cannot be read.
     pub(crate) fn check(&self, event: &Event) -> Result<(), Error> {
-        let column = if self.has_bytes { event.unreadable() } else { None };
+        let column = if self.opening.has_bytes { event.unreadable() } else { None };
         let Some(column) = column else { return Ok(()) };
         let what = format!("cannot read the event: `{column}` is not UTF-8");
         Err(self.at().add_to(Error::failed(what)).at_event(event.id()))
@@ -212,7 +144,7 @@ impl<'a> Events<'a> {
     }
 
     fn next_page(&mut self) -> Result<Option<Event>, Error> {
-        let rows = self.source.fetch(&self.query, &mut self.pages);
+        let rows = self.source.fetch(&mut self.opening, &mut self.pages);
         let rows = rows.and_then(|rows| rows.first().map_or(Ok(()), require_types).map(|()| rows));
         self.page = rows.map_err(|error| self.failed("cannot fetch events", error))?.into_iter();
         Ok(self.page.next().map(Event::new))
@@ -252,7 +184,7 @@ impl<'a> Events<'a> {
     fn copy(&mut self, target: &mut impl GenericClient, queue: &str, ids: Ids) -> Result<u64, Error> {
         let copied = self
             .source
-            .copy_to(&self.query, target, queue, ids)
+            .copy_to(&mut self.opening, target, queue, ids)
             .map_err(|error| self.failed(&format!("cannot copy events to queue `{queue}`"), error))?;
         self.read = copied;
         Ok(copied)
@@ -338,7 +270,7 @@ impl<'a> Events<'a> {
 
     /// Sends tags before the end of the batch.
     pub(crate) fn send(&mut self, tags: &mut Tags) -> Result<(), Error> {
-        let sent = self.source.send(tags, &self.holder, self.tags_many);
+        let sent = self.source.send(&mut self.opening, tags, &self.holder);
         sent.map_err(|error| self.at().add_to(error))
     }
 
@@ -361,9 +293,9 @@ impl<'a> Events<'a> {
 
     /// As [`finish`](Events::finish), with the tags of events.
     pub(crate) fn finish_with(self, tags: &Tags) -> Result<(), Error> {
-        let Events { source, holder, .. } = self;
+        let Events { source, opening, holder, .. } = self;
         let located = |error| holder.at().add_to(error);
-        match source.finish(&holder, tags, self.tags_many).map_err(located)? {
+        match source.finish(&opening, &holder, tags).map_err(located)? {
             1 => Ok(()),
             _ => Err(located(holder::gone())),
         }
@@ -376,18 +308,5 @@ impl<'a> Events<'a> {
 
     fn failed(&self, what: &str, cause: BoxError) -> Error {
         self.at().failed(what, cause)
-    }
-}
-
-/// Returns the query for a batch's events, as the server has put it together; an empty one is of a batch that is
-/// another consumer's or finished.
-fn the_query(query: Option<String>) -> Result<String, Error> {
-    match query.as_deref() {
-        Some("") => Err(holder::gone()),
-        Some(_) => Ok(query.unwrap_or_default()),
-        None => Err(Error::failed(format!(
-            "no table can have the events of the batch; {}",
-            crate::admin::integrity::ADVICE
-        ))),
     }
 }

@@ -11,6 +11,7 @@ const LARGEST_PAGE: u32 = 10_000;
 const GROWTH: u32 = 8;
 
 /// Decides how many rows to ask for.
+#[derive(Clone)]
 pub(crate) struct Pages {
     fixed: bool,
     rows: u32,

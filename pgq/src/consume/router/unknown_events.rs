@@ -33,7 +33,7 @@ impl UnknownEvents {
         self.counts().by_type.clone()
     }
 
-    pub(super) fn add(&self, kind: &str, event: i64, unknown: Unknown) {
+    pub(crate) fn add(&self, kind: &str, event: i64, unknown: Unknown) {
         let is_new = self.counts().add(kind);
         if is_new {
             warn!(

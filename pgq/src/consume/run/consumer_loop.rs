@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dbscript::{Backoff, Context, LogThrottle, Round, Script, catch_panic};
+use dbscript::{Backoff, Context, LogThrottle, Round, Script, catch_panic, ready};
 use log::{debug, info, warn};
 use postgres::Client;
 
@@ -163,7 +163,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         let defers_flush = !self.delivery.kind().is_recorded_elsewhere()
             && !settings.autocommit
             && settings.subconsumer.is_none();
-        let Some(info) = self.subscription.open_next(&mut *db, defers_flush)? else {
+        let Some(info) = ready(self.subscription.open_next(&mut *db, defers_flush))? else {
             self.report_idling(cx, started);
             return self.idled(&mut db);
         };
@@ -373,7 +373,7 @@ fn unless_gone(
     batch: &BatchInfo,
     error: Error,
 ) -> Result<Round, BoxError> {
-    if error.kind() == ErrorKind::Busy || error.is_connection() || holder.has_batch(db)? {
+    if error.kind() == ErrorKind::Busy || error.is_connection() || ready(holder.has_batch(db))? {
         return Err(error.into());
     }
     debug!("batch {} was finished by another process", batch.id);

@@ -1,6 +1,6 @@
 //! The consumer's lock, for a consumer that keeps no transaction open while it works.
 
-use dbscript::{BoxError, Connection, Context, describe};
+use dbscript::{BoxError, Connection, Context, describe, ready};
 use log::warn;
 
 use crate::consume::run::subscription::Subscription;
@@ -67,7 +67,7 @@ fn take(connection: &mut Connection, subscription: &Subscription) -> Result<(), 
     let (queue, name) = (&subscription.settings().queue, subscription.lock_name());
     let failed = |error: BoxError| At::queue(queue).failed("cannot take the consumer's lock", error);
     connection.batch_execute(BEGIN_LOCK).map_err(|error| failed(error.into()))?;
-    if let Err(error) = lock::take(&mut **connection, queue, &name) {
+    if let Err(error) = ready(lock::take(&mut **connection, queue, &name)) {
         // The lock is another's, or the connection is broken, which the next attempt finds out.
         let _ = connection.batch_execute("rollback");
         return Err(error);

@@ -4,6 +4,7 @@ use crate::sql::batch::hidden_positions;
 use std::time::Duration;
 
 use dbscript::param::{boolean, float8, int4, text};
+use dbscript::{Session, ready};
 use postgres::error::SqlState;
 use postgres::{GenericClient, Row};
 
@@ -12,7 +13,7 @@ use crate::consume::settings::Settings;
 use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
 use crate::event::checkpoint::Checkpoint;
-use crate::lock::{self, Lock, Waiting};
+use crate::lock::{self, Attempts, Lock, Waiting};
 use crate::schema::row_security;
 use crate::sql;
 use crate::time::Time;
@@ -187,7 +188,11 @@ impl Subscription {
     ///
     /// When another process has it ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
     pub(crate) fn lock(&self, client: &mut impl GenericClient) -> Result<(), Error> {
-        if self.holds_lock { Ok(()) } else { lock::take(client, &self.settings.queue, &self.lock_name()) }
+        if self.holds_lock {
+            Ok(())
+        } else {
+            ready(lock::take(client, &self.settings.queue, &self.lock_name()))
+        }
     }
 
     /// Opens the next batch, or returns the one that is open; `None` when there is none yet.
@@ -201,29 +206,27 @@ impl Subscription {
     /// When the consumer is not registered, when another process is consuming under its name
     /// ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
     pub fn next_batch(&self, client: &mut impl GenericClient) -> Result<Option<BatchInfo>, Error> {
-        self.open_next(client, false)
+        ready(self.open_next(client, false))
     }
 
     /// As [`next_batch`](Subscription::next_batch); `defers_flush` leaves the flush to disk to a later commit, so
     /// that after a crash of the server another batch may begin at the same tick.
-    pub(crate) fn open_next(
+    pub(crate) async fn open_next(
         &self,
-        client: &mut impl GenericClient,
+        session: &mut impl Session,
         defers_flush: bool,
     ) -> Result<Option<BatchInfo>, Error> {
         let Settings { queue, consumer, .. } = &self.settings;
         let mut waiting = Waiting::default();
         loop {
-            let row = lock::retrying(|| self.try_next_batch(client, defers_flush))
-                .map_err(|error| self.not_opened(error).on_queue(queue))?;
-            if let Some(row) = row {
+            if let Some(row) = self.open_unlocked(session, defers_flush).await? {
                 row_security::require_visible(row.get(6)).map_err(|error| error.on_queue(queue))?;
                 return info(&row).map_err(|error| {
                     let what = "cannot read the next batch, whose ticks are missing or no ticks";
                     At::queue(queue).failed(what, error)
                 });
             }
-            let holders = lock::consumer_holders(client, queue, &self.lock_name())?;
+            let holders = lock::consumer_holders(session, queue, &self.lock_name()).await?;
             if !holders.is_empty() || self.settings.subconsumer.is_none() {
                 return Err(lock::busy(&holders, consumer).on_queue(queue));
             }
@@ -231,7 +234,23 @@ impl Subscription {
             let values = [text(queue), text(consumer)];
             let name = format!("the lock of batches of consumer `{consumer}`");
             let lock = Lock::new(&name, sql::lock::FINISH, &values);
-            while !waiting.try_again(client, &lock)? {}
+            while !waiting.try_again(session, &lock).await? {}
+        }
+    }
+
+    /// Opens a batch while no other process has the consumer's lock; returns no row if one has it for long.
+    async fn open_unlocked(
+        &self,
+        session: &mut impl Session,
+        defers_flush: bool,
+    ) -> Result<Option<Row>, Error> {
+        let mut attempts = Attempts::default();
+        loop {
+            let row = self.try_next_batch(session, defers_flush).await;
+            let row = row.map_err(|error| self.not_opened(error).on_queue(&self.settings.queue))?;
+            if row.is_some() || !attempts.go_on(session).await {
+                return Ok(row);
+            }
         }
     }
 
@@ -258,9 +277,9 @@ impl Subscription {
     }
 
     /// Returns no row when another process has the consumer's lock.
-    fn try_next_batch(
+    async fn try_next_batch(
         &self,
-        client: &mut impl GenericClient,
+        session: &mut impl Session,
         defers_flush: bool,
     ) -> Result<Option<Row>, postgres::Error> {
         let settings = &self.settings;
@@ -280,10 +299,10 @@ impl Subscription {
             boolean(&defers_flush),
         ];
         let Some(subconsumer) = &settings.subconsumer else {
-            return client.query_typed_opt(NEXT_BATCH, &values);
+            return session.first_row(NEXT_BATCH, &values).await;
         };
         values.extend([text(subconsumer), float8(&timeout)]);
-        client.query_typed_opt(NEXT_COOP_BATCH, &values)
+        session.first_row(NEXT_COOP_BATCH, &values).await
     }
 
     /// Returns the name that the consumer's lock has: one process each may have it.

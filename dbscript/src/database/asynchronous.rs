@@ -1,0 +1,234 @@
+//! Connections of asynchronous programs, on `tokio`. Connection strings, hosts, encryption and time-outs are those of
+//! the blocking face.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use log::{debug, info};
+use postgres::error::SqlState;
+use postgres::{Row, SimpleQueryMessage};
+use tokio::sync::Notify;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection};
+
+use crate::database::connect::{self, Driver, Found};
+use crate::database::conninfo::Target;
+use crate::database::databases::resolve;
+use crate::database::listen::{MARK, quoted};
+use crate::database::param::Param;
+use crate::database::session::Session;
+use crate::database::transport::{AbortHandle, Connector, Stream};
+use crate::error::{Error, describe, sqlstate};
+
+/// An open connection, driven by a task of the runtime. The task ends when the connection is dropped, after five
+/// seconds at most if the server does not respond.
+#[doc(hidden)]
+pub struct AsyncConnection {
+    session: AsyncSession,
+    notified: Arc<Notify>,
+    abort: Option<AbortHandle>,
+    /// Whether the session is this connection's alone, so that it can listen.
+    has_session: bool,
+    /// Database, servers and user, for messages.
+    label: String,
+}
+
+impl AsyncConnection {
+    /// Opens a connection; `application_name` is used if the connection string has none. Runs within a runtime with I/O
+    /// and time.
+    ///
+    /// # Errors
+    ///
+    /// When the connection string is wrong, when no server accepts the connection, and when a schema precedes
+    /// `pg_catalog` in the search path.
+    pub async fn open(conninfo: &str, application_name: &str) -> Result<AsyncConnection, Error> {
+        let target = resolve(conninfo, application_name, None)?;
+        let mut connection = open_marked(&target).await?;
+        let checked = connect::check(&mut connection).await;
+        checked.map_err(|error| Error::failed(format!("cannot use {target}")).caused_by(error))?;
+        Ok(connection)
+    }
+
+    /// Returns the driver's client.
+    pub fn client(&self) -> &Client {
+        &self.session.0
+    }
+
+    /// Returns a session of the connection that can be given away.
+    pub fn session(&self) -> AsyncSession {
+        self.session.clone()
+    }
+
+    /// Sends statements without waiting for their end. Later statements run after them.
+    pub fn send(&self, statements: &str) {
+        let mut sending = pin!(self.session.0.batch_execute(statements));
+        // The first poll sends; the answer is not needed.
+        let _ = sending.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// Returns database, servers and user, for messages.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Returns whether the connection is lost.
+    pub fn is_closed(&self) -> bool {
+        self.session.0.is_closed()
+    }
+
+    /// Listens on a channel. Returns `false` behind a pooler, where a session is shared between clients.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub async fn listen(&self, channel: &str) -> Result<bool, postgres::Error> {
+        if self.has_session {
+            self.session.0.batch_execute(&format!("listen {}", quoted(channel))).await?;
+        }
+        Ok(self.has_session)
+    }
+
+    /// Waits for a notification. One that has arrived since the last call counts.
+    pub async fn notified(&self) {
+        self.notified.notified().await;
+    }
+}
+
+impl Drop for AsyncConnection {
+    fn drop(&mut self) {
+        if let Some(abort) = &self.abort {
+            abort.close();
+        }
+    }
+}
+
+impl fmt::Debug for AsyncConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AsyncConnection").field(&self.label).finish()
+    }
+}
+
+/// Opens a connection whose session is marked, or one without a mark where a pooler refuses it.
+async fn open_marked(target: &Target) -> Result<AsyncConnection, Error> {
+    let mut marked = target.clone();
+    let given = target.common.get_options().unwrap_or_default();
+    marked.common.options(format!("{given} -c {MARK}=1").trim());
+    match connect::find::<Tokio>(&marked).await {
+        Ok(found) => {
+            let mut connection = AsyncConnection::new(found, target, false);
+            connection.has_session = is_marked(connection.client()).await.unwrap_or(false);
+            Ok(connection)
+        }
+        // Most poolers refuse start options that they do not recognise.
+        Err(error) if sqlstate(&error) == Some(&SqlState::PROTOCOL_VIOLATION) => {
+            Ok(AsyncConnection::new(connect::find::<Tokio>(target).await?, target, false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns whether the server started the session for this connection.
+async fn is_marked(client: &Client) -> Result<bool, postgres::Error> {
+    let statement = "select pg_catalog.current_setting($1, true) operator(pg_catalog.=) '1'";
+    let row = client.query_typed(statement, &[(&MARK, postgres::types::Type::TEXT)]).await?;
+    Ok(row.first().and_then(|row| row.get::<_, Option<bool>>(0)).unwrap_or(false))
+}
+
+impl AsyncConnection {
+    fn new(found: Found<Tokio>, target: &Target, has_session: bool) -> AsyncConnection {
+        let Found { client: Driven { client, notified }, abort, .. } = found;
+        let session = AsyncSession(Arc::new(client));
+        AsyncConnection { session, notified, abort, has_session, label: target.to_string() }
+    }
+}
+
+/// The session of a connection. Clones are of the same session.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct AsyncSession(Arc<Client>);
+
+impl Session for AsyncConnection {
+    async fn rows(&mut self, statement: &str, values: &[Param<'_>]) -> Result<Vec<Row>, postgres::Error> {
+        self.session.rows(statement, values).await
+    }
+
+    async fn run(&mut self, statements: &str) -> Result<(), postgres::Error> {
+        self.session.run(statements).await
+    }
+
+    async fn pause(&mut self, time: Duration) {
+        self.session.pause(time).await;
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.session.is_stopping()
+    }
+}
+
+impl Session for AsyncSession {
+    async fn rows(&mut self, statement: &str, values: &[Param<'_>]) -> Result<Vec<Row>, postgres::Error> {
+        self.0.query_typed(statement, values).await
+    }
+
+    async fn run(&mut self, statements: &str) -> Result<(), postgres::Error> {
+        self.0.batch_execute(statements).await
+    }
+
+    async fn pause(&mut self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// Returns `false`: an asynchronous loop stops by dropping the future.
+    fn is_stopping(&self) -> bool {
+        false
+    }
+}
+
+/// The driver `tokio_postgres`.
+struct Tokio;
+
+/// A client, and its notifications.
+struct Driven {
+    client: Client,
+    notified: Arc<Notify>,
+}
+
+impl Driver for Tokio {
+    type Client = Driven;
+
+    async fn addresses(name: &str, port: u16) -> io::Result<Vec<IpAddr>> {
+        Ok(tokio::net::lookup_host((name, port)).await?.map(|address| address.ip()).collect())
+    }
+
+    async fn connect(config: Config, connector: Connector) -> Result<Driven, postgres::Error> {
+        let (client, connection) = config.connect(connector).await?;
+        let notified = Arc::new(Notify::new());
+        tokio::spawn(drive(connection, notified.clone()));
+        Ok(Driven { client, notified })
+    }
+
+    async fn simple_query(
+        driven: &mut Driven,
+        statement: &str,
+    ) -> Result<Vec<SimpleQueryMessage>, postgres::Error> {
+        driven.client.simple_query(statement).await
+    }
+}
+
+/// Reads and writes the messages of a connection until it ends.
+async fn drive(mut connection: Connection<postgres::Socket, Stream>, notified: Arc<Notify>) {
+    loop {
+        match poll_fn(|cx| connection.poll_message(cx)).await {
+            Some(Ok(AsyncMessage::Notification(_))) => notified.notify_one(),
+            Some(Ok(AsyncMessage::Notice(notice))) => info!("{}: {}", notice.severity(), notice.message()),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return debug!("a connection has ended: {}", describe(&error)),
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The connections of an asynchronous consumer, and the statements that open a batch.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::tokio::sync::{Mutex, OwnedMutexGuard};
+use ::tokio::time::timeout;
+use dbscript::{AsyncConnection, BoxError, Session, describe};
+use log::{debug, warn};
+
+use crate::consume::holder::BatchHolder;
+use crate::consume::read::opening::{self, Opening};
+use crate::consume::run::subscription::Subscription;
+use crate::error::{Error, ErrorKind};
+use crate::event::batch_info::BatchInfo;
+use crate::lock;
+use crate::schema;
+use crate::sql;
+use crate::ticker::tick::tick_channel;
+
+/// The time in which a server must answer an empty statement.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// Starts the transaction of a batch, or of the consumer's lock.
+const BEGIN: &str = "begin isolation level read committed";
+
+/// One connection, and with autocommit a second one whose transaction holds the consumer's lock and nothing else.
+pub(super) struct Connections {
+    conninfo: String,
+    pub(super) subscription: Subscription,
+    main: Option<AsyncConnection>,
+    guard: Option<AsyncConnection>,
+    /// Whether a transaction may be open on the main connection.
+    pub(super) has_begun: bool,
+}
+
+/// A batch that is open for reading. Without autocommit a transaction is open, too.
+pub(super) struct Opened {
+    pub(super) info: BatchInfo,
+    pub(super) holder: BatchHolder,
+    pub(super) opening: Opening,
+}
+
+impl Connections {
+    pub(super) fn new(conninfo: &str, subscription: Subscription) -> Connections {
+        Connections { conninfo: conninfo.to_owned(), subscription, main: None, guard: None, has_begun: false }
+    }
+
+    /// Returns the connection that is open.
+    pub(super) fn main(&mut self) -> Result<&mut AsyncConnection, Error> {
+        self.main.as_mut().ok_or_else(|| Error::failed("the connection is lost"))
+    }
+
+    /// Opens the next batch, or returns `None` when there is none.
+    pub(super) async fn open_next(&mut self) -> Result<Option<Opened>, Error> {
+        loop {
+            self.connect().await?;
+            self.hold_lock().await?;
+            let subscription = self.subscription.clone();
+            let settings = subscription.settings();
+            let defers_flush = !settings.autocommit && settings.subconsumer.is_none();
+            let Some(info) = subscription.open_next(self.main()?, defers_flush).await? else {
+                return Ok(None);
+            };
+            let holder = BatchHolder::new(&subscription, &info);
+            match self.open_for_reading(&holder, &info).await {
+                Ok(opening) => return Ok(Some(Opened { info, holder, opening })),
+                Err(error) if error.kind() == ErrorKind::Busy || error.is_connection() => return Err(error),
+                Err(error) => self.require_gone(&holder, &info, error).await?,
+            }
+        }
+    }
+
+    async fn open_for_reading(&mut self, holder: &BatchHolder, info: &BatchInfo) -> Result<Opening, Error> {
+        if !self.subscription.settings().autocommit {
+            self.begin().await.map_err(|error| holder.at().failed(opening::FAILED, error))?;
+        }
+        let subscription = self.subscription.clone();
+        opening::open(self.main()?, &subscription, holder, info).await
+    }
+
+    /// Starts a transaction.
+    pub(super) async fn begin(&mut self) -> Result<(), BoxError> {
+        self.has_begun = true;
+        Ok(self.main()?.run(BEGIN).await?)
+    }
+
+    /// Commits the transaction.
+    pub(super) async fn commit(&mut self) -> Result<(), BoxError> {
+        self.main()?.run("commit").await?;
+        self.has_begun = false;
+        Ok(())
+    }
+
+    /// Fails with the error of a batch that could not be opened, unless another process has finished the batch.
+    async fn require_gone(
+        &mut self,
+        holder: &BatchHolder,
+        info: &BatchInfo,
+        error: Error,
+    ) -> Result<(), Error> {
+        self.roll_back();
+        if holder.has_batch(self.main()?).await.map_err(|error| holder.at().failed(opening::FAILED, error))? {
+            return Err(error);
+        }
+        debug!("batch {} was finished by another process", info.id);
+        Ok(())
+    }
+
+    /// Sends a rollback, without waiting for the answer: statements of a connection run one after the other.
+    pub(super) fn roll_back(&mut self) {
+        if std::mem::take(&mut self.has_begun)
+            && let Some(main) = &self.main
+        {
+            main.send("rollback");
+        }
+    }
+
+    /// Closes the connections; the next batch opens new ones, after a failover to the new server.
+    pub(super) fn close(&mut self) {
+        (self.main, self.guard, self.has_begun) = (None, None, false);
+    }
+
+    async fn connect(&mut self) -> Result<(), Error> {
+        self.roll_back();
+        if self.main.as_ref().is_none_or(AsyncConnection::is_closed) {
+            self.close();
+            let settings = self.subscription.settings();
+            let main = open(&self.conninfo, settings.consumer.as_str()).await?;
+            if settings.listen {
+                let listening = main.listen(&tick_channel(&settings.queue)).await;
+                listening.map_err(|error| Error::failed("cannot listen").caused_by(error))?;
+            }
+            self.main = Some(main);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the consumer's lock is held, with autocommit.
+    async fn hold_lock(&mut self) -> Result<(), Error> {
+        if !self.subscription.holds_lock() {
+            return Ok(());
+        }
+        if let Some(guard) = &mut self.guard {
+            match timeout(ANSWER_LIMIT, guard.run("")).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => warn!("lost the consumer's lock: {}", describe(&error)),
+                Err(_) => warn!("lost the consumer's lock: the server does not respond"),
+            }
+            self.guard = None;
+        }
+        let settings = self.subscription.settings();
+        let mut guard = open(&self.conninfo, &settings.consumer).await?;
+        let failed = |error| {
+            Error::failed("cannot take the consumer's lock").on_queue(&settings.queue).caused_by(error)
+        };
+        guard.run(BEGIN).await.map_err(failed)?;
+        lock::take(&mut guard, &settings.queue, &self.subscription.lock_name()).await?;
+        guard.run(sql::batch::KEEP_LOCK).await.map_err(failed)?;
+        self.guard = Some(guard);
+        Ok(())
+    }
+
+    /// Waits for a tick or for the end of the time.
+    pub(super) async fn wait_for_tick(&self, time: Duration) {
+        match &self.main {
+            Some(main) => drop(timeout(time, main.notified()).await),
+            None => ::tokio::time::sleep(time).await,
+        }
+    }
+}
+
+/// The use of the connections by one batch. Dropped, it rolls back what is not committed.
+pub(super) struct Turn(OwnedMutexGuard<Connections>);
+
+impl Turn {
+    /// Waits until no other batch uses the connections.
+    pub(super) async fn take(connections: &Arc<Mutex<Connections>>) -> Turn {
+        Turn(connections.clone().lock_owned().await)
+    }
+}
+
+impl Deref for Turn {
+    type Target = Connections;
+
+    fn deref(&self) -> &Connections {
+        &self.0
+    }
+}
+
+impl DerefMut for Turn {
+    fn deref_mut(&mut self) -> &mut Connections {
+        &mut self.0
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.roll_back();
+    }
+}
+
+/// Opens a connection, and checks that this role may call PgQ there without running code of others.
+async fn open(conninfo: &str, application: &str) -> Result<AsyncConnection, Error> {
+    let opened = AsyncConnection::open(conninfo, application).await;
+    let mut connection = opened.map_err(|error| Error::failed("cannot connect").caused_by(error))?;
+    schema::require_callable(&mut connection).await?;
+    Ok(connection)
+}

@@ -1,0 +1,136 @@
+//! Opening a batch for reading: the consumer's lock, the query for its events, the limits of the role.
+
+use dbscript::param::boolean;
+use dbscript::{BoxError, Session};
+use postgres_protocol::escape::escape_literal;
+
+use crate::consume::holder::{self, BatchHolder};
+use crate::consume::read::limits::Limits;
+use crate::consume::run::subscription::Subscription;
+use crate::error::Error;
+use crate::event::batch_info::BatchInfo;
+use crate::lock::{self, Attempts};
+use crate::schema::row_security;
+use crate::sql::batch::{hidden_events, holder, lift_limits};
+
+/// With more events a batch gets memory to be sorted in.
+const MANY: i64 = 10_000;
+
+/// A batch whose events can be read.
+#[derive(Clone, Default)]
+pub(crate) struct Opening {
+    /// The server's query for the batch's events.
+    pub(crate) query: String,
+    /// Whether the server has functions that tag many events at once.
+    pub(crate) tags_many: bool,
+    /// Whether texts may be bytes that are not UTF-8, since the database has no encoding.
+    pub(crate) has_bytes: bool,
+    pub(crate) limits: Limits,
+}
+
+impl Opening {
+    /// Returns whether a page needs a transaction of its own where none is open.
+    pub(crate) fn needs_transaction(&self) -> bool {
+        self.limits.are_set() || self.has_bytes
+    }
+}
+
+/// $1 to $5 as in [`HAS_BATCH`], the name being that of the lock, too, $6 whether the lock is held elsewhere, $7
+/// whether there are many events to sort. Takes the lock before it looks for the batch, so that a batch which another
+/// process has just finished is not found. Then the query for the batch's events, empty if it is not this consumer's
+/// and null if no table can have them, whether many can be tagged at once, and, if the memory to sort them in was
+/// raised for the transaction, how much it was before: a batch of many events is not sorted on disk as long as that is
+/// little memory. Then the limit on a statement, whether there is one on a transaction, which is lifted, and which
+/// tables row security hides.
+///
+/// For the rest of the transaction, the server notices within about ten seconds that the machine of an idle client is
+/// gone, and a database without an encoding, which the last column says it is, sends its bytes as they are, since it
+/// could convert none of them.
+const OPEN_BATCH: &str = concat!(
+    "select case when $6 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
+         pg_catalog.format('pgq %L %L', $2, $3), 0::pg_catalog.int8)) end, \
+     case when exists (select from ",
+    holder!(),
+    ") then pgq.batch_event_sql($1) else '' end, \
+     pg_catalog.to_regprocedure('pgq.event_retry_many(bigint,bigint[],integer[],bytea[])') is not null, \
+     (select case when pg_catalog.set_config('work_mem', '16MB', true) is not null then work_mem end from ( \
+         select pg_catalog.current_setting('work_mem') as work_mem \
+         where $7 and pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < pg_catalog.pg_size_bytes('16MB') \
+         offset 0) little), \
+     nullif(pg_catalog.current_setting('statement_timeout'), '0'), \
+     coalesce(pg_catalog.current_setting('transaction_timeout', true), '0') <> '0', ",
+    hidden_events!(),
+    ", ",
+    lift_limits!(),
+    ", (select pg_catalog.count(pg_catalog.set_config(name, value, true)) from (values \
+         ('tcp_keepalives_idle'::pg_catalog.text, '5'::pg_catalog.text), ('tcp_keepalives_interval', '2'), \
+         ('tcp_keepalives_count', '3'), ('client_encoding', 'SQL_ASCII')) settings (name, value) \
+         where name <> 'client_encoding' or pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'), \
+     pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'"
+);
+
+/// What failed, for errors.
+pub(crate) const FAILED: &str = "cannot open the batch";
+
+/// Takes the consumer's lock, unless it is held already, and finds out where the batch's events are. In a transaction
+/// of the session, the lock and the settings last as long as the transaction.
+///
+/// # Errors
+///
+/// When another process has a batch of this consumer open ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), when the
+/// batch is finished already, and when the server fails.
+pub(crate) async fn open(
+    session: &mut impl Session,
+    subscription: &Subscription,
+    holder: &BatchHolder,
+    info: &BatchInfo,
+) -> Result<Opening, Error> {
+    let settings = subscription.settings();
+    let name = subscription.lock_name();
+    let has_many = info.event_ids > MANY && !settings.autocommit;
+    let holds_lock = subscription.holds_lock();
+    let mut values = holder.values().to_vec();
+    values.extend([boolean(&holds_lock), boolean(&has_many)]);
+    let failed = |error: BoxError| holder.at().failed(FAILED, error);
+    let mut attempts = Attempts::default();
+    let row = loop {
+        let row = session.one_row(OPEN_BATCH, &values).await.map_err(failed)?;
+        if row.get(0) {
+            break row;
+        }
+        if !attempts.go_on(session).await {
+            let holders = lock::consumer_holders(session, &settings.queue, &name).await?;
+            return Err(holder.at().add_to(lock::busy(&holders, &name)));
+        }
+    };
+    let query = the_query(row.get(1)).map_err(|error| failed(error.into()))?;
+    row_security::require_visible(row.get(6)).map_err(|error| failed(error.into()))?;
+    Ok(Opening {
+        query: filtered(query, &settings.table_filter),
+        tags_many: row.get(2),
+        has_bytes: row.get(9),
+        limits: Limits { work_mem: row.get(3), statement_timeout: row.get(4), is_limited: row.get(5) },
+    })
+}
+
+/// Leaves only events of some tables in a batch's query; of no tables: all.
+fn filtered(batch_events: String, tables: &[String]) -> String {
+    if tables.is_empty() {
+        return batch_events;
+    }
+    let tables: Vec<String> = tables.iter().map(|table| escape_literal(table)).collect();
+    format!("select * from ({batch_events}) whole where ev_extra1 in ({})", tables.join(", "))
+}
+
+/// Returns the query for a batch's events, as the server has put it together; an empty one is of a batch that is
+/// another consumer's or finished.
+fn the_query(query: Option<String>) -> Result<String, Error> {
+    match query.as_deref() {
+        Some("") => Err(holder::gone()),
+        Some(_) => Ok(query.unwrap_or_default()),
+        None => Err(Error::failed(format!(
+            "no table can have the events of the batch; {}",
+            crate::admin::integrity::ADVICE
+        ))),
+    }
+}

@@ -1,0 +1,88 @@
+//! Futures that are dropped at any of their polls.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use pgq::BoxError;
+use pgq::aio::{Batches, Worker};
+
+use super::{KINDS, database, effects, expected, insert, is_done, run, settings};
+
+const EVENTS: i64 = 20;
+
+/// Polls a future so many times and drops it; returns its output if it is ready by then.
+async fn polled<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
+    let mut future = pin!(future);
+    let mut left = times;
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+/// Applies the batch; does nothing if it is committed, which it may be although the future of the commit was dropped.
+async fn apply(batches: &mut Batches) -> Result<(), BoxError> {
+    let Some(mut batch) = batches.try_next().await? else { return Ok(()) };
+    while let Some(event) = batch.next_event().await? {
+        let insert = "insert into effect values ($1, $2)";
+        batch.db().await?.execute(insert, &[&event.id(), &event.data()]).await?;
+    }
+    Ok(batch.commit().await?)
+}
+
+#[test]
+fn a_batch_that_is_dropped_at_any_poll_is_delivered_again_and_its_effects_are_rolled_back() {
+    for kind in KINDS {
+        let (database, mut client) = database(kind);
+        insert(&mut client, 1, EVENTS);
+        let mut settings = settings();
+        settings.lazy_fetch = Some(6);
+        let conninfo = database.conninfo();
+        let polls = run(async move {
+            let mut batches = Worker::with_settings(&conninfo, settings).batches().await?;
+            for times in 1.. {
+                if let Some(done) = polled(apply(&mut batches), times).await {
+                    return done.map(|()| times);
+                }
+            }
+            unreachable!("the batch ends at some time")
+        })
+        .expect("committed");
+        assert!(polls > 20, "{polls} polls are too few to prove anything");
+        assert_eq!(effects(&mut client), expected(1, EVENTS), "{kind:?}");
+        assert!(is_done(&mut client));
+    }
+}
+
+#[test]
+fn reading_goes_on_after_a_read_that_was_dropped() {
+    for autocommit in [false, true] {
+        let (database, mut client) = database(KINDS[0]);
+        insert(&mut client, 1, EVENTS);
+        let mut settings = settings();
+        (settings.lazy_fetch, settings.autocommit) = (Some(3), autocommit);
+        let conninfo = database.conninfo();
+        let read = run(async move {
+            let mut batches = Worker::with_settings(&conninfo, settings).batches().await?;
+            let mut batch = batches.next().await?;
+            let mut read = Vec::new();
+            loop {
+                match polled(batch.next_event(), 1).await {
+                    None => {}
+                    Some(event) => match event? {
+                        Some(event) => read.push(event.data().unwrap_or_default().to_owned()),
+                        None => break,
+                    },
+                }
+                tokio::task::yield_now().await;
+            }
+            batch.commit().await.map(|()| read)
+        });
+        assert_eq!(read.expect("read"), expected(1, EVENTS), "autocommit: {autocommit}");
+    }
+}

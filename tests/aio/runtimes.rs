@@ -1,0 +1,93 @@
+//! Runtimes with one thread, several consumers in one process, and connections of a pooler.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use pgq::aio::{Batch, Consumer, Handlers, Worker};
+use pgq::{BoxError, Event, Outcome, Settings};
+use postgres::Client;
+use tokio::runtime::Builder;
+
+use super::{KINDS, QUEUE, database, effects, expected, insert, is_done};
+use crate::support::pgbouncer::PgBouncer;
+use crate::support::{Database, wait_for};
+
+struct Applied;
+
+impl Consumer for Applied {
+    async fn process_event(&mut self, event: &Event, batch: &mut Batch) -> Result<Outcome, BoxError> {
+        let (id, data) = (event.id(), event.data().unwrap_or_default());
+        // A pooler gives each transaction another session, so nothing is prepared.
+        let insert = format!("insert into effect values ({id}, '{data}')");
+        batch.db().await?.batch_execute(&insert).await?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn settings(consumer: &str) -> Settings {
+    let mut settings = Settings::new(QUEUE, consumer);
+    settings.lazy_fetch = Some(50);
+    settings
+}
+
+/// Runs a transactional and a concurrent consumer on one thread until both have read all events.
+fn consume(database: &Database, client: &mut Client, conninfo: &str) {
+    pgq::admin::register_consumer(client, QUEUE, "shipping").expect("registered");
+    let (handled, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+    let seen = handled.clone();
+    let handlers = Handlers::new().concurrency(8).on("type", move |event: Event| {
+        let seen = seen.clone();
+        async move {
+            tokio::task::yield_now().await;
+            seen.lock().expect("no panic").push(event.data().unwrap_or_default().to_owned());
+            Ok::<_, BoxError>(())
+        }
+    });
+    let workers = ["billing", "shipping"]
+        .map(|name| Worker::with_settings(conninfo, settings(name)).loop_delay(Duration::from_millis(20)));
+    thread::scope(|scope| {
+        let stops = || async {
+            while !stop.load(Ordering::SeqCst) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let running = scope.spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let [billing, shipping] = workers;
+            runtime.block_on(async {
+                tokio::join!(billing.run_until(Applied, stops()), shipping.run_until(handlers, stops()))
+            })
+        });
+        for round in 0..5 {
+            insert(client, 1 + round * 100, 100);
+        }
+        wait_for("the end of all events", || is_done(client));
+        stop.store(true, Ordering::SeqCst);
+        let (billing, shipping) = running.join().expect("no panic");
+        billing.expect("stopped");
+        shipping.expect("stopped");
+    });
+    assert_eq!(effects(client), expected(1, 500), "{}", database.name());
+    let mut handled = handled.lock().expect("no panic").clone();
+    handled.sort_by_key(|data| data[6..].parse::<u32>().expect("a number"));
+    assert_eq!(handled, expected(1, 500), "{}", database.name());
+}
+
+#[test]
+fn two_consumers_share_one_thread() {
+    for kind in KINDS {
+        let (database, mut client) = database(kind);
+        consume(&database, &mut client, &database.conninfo());
+    }
+}
+
+#[test]
+fn a_pooler_may_give_each_transaction_another_session() {
+    for kind in KINDS {
+        let (database, mut client) = database(kind);
+        let bouncer = PgBouncer::start(database.server(), 4);
+        consume(&database, &mut client, &bouncer.conninfo(database.name()));
+    }
+}
