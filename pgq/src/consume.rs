@@ -21,7 +21,7 @@ pub(crate) mod tags;
 pub use self::retry_policy::{DEFAULT_RETRY_CAP, DEFAULT_RETRY_DELAY};
 pub use self::router::{Unknown, UnknownEvents};
 pub use self::run::delivery::ConsumerKind;
-pub use self::run::health::Health;
+pub use self::run::health::{Health, HealthProbe};
 pub use self::settings::{DEFAULT_KEEPALIVE_STATS, DEFAULT_MERGE_EVENTS, Twin};
 #[doc(hidden)]
 pub use crate::event::checkpoint::Place;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pgq::aio::{Batch, Consumer, Worker};
+use pgq::consume::Health;
 use pgq::{BoxError, Event, Outcome, RetryPolicy};
 
 use super::{KINDS, QUEUE, Running, database, effects, expected, insert, is_done, settings};
@@ -87,5 +88,25 @@ fn a_blocking_and_an_asynchronous_worker_take_turns() {
         blocking.stop();
         blocking.join().expect("stopped");
         assert_eq!(effects(&mut client), expected(1, 200), "{kind:?}");
+    }
+}
+
+#[test]
+fn without_a_ticker_a_worker_says_so_until_there_is_a_tick() {
+    for kind in KINDS {
+        let (database, mut client) = database(kind);
+        let old = "update pgq.tick set tick_time = now() - interval '1 hour'; \
+             update pgq.queue set queue_ticker_idle_period = '1 second'";
+        client.batch_execute(old).expect("changed");
+        let worker = Worker::with_settings(&database.conninfo(), settings());
+        let worker = worker.loop_delay(Duration::from_millis(10));
+        let health = worker.health();
+        let running = Running::start(worker, Applied { fails: false });
+        wait_for("the overdue tick", || matches!(health.get(), Health::NoTicks(_)));
+        insert(&mut client, 1, 1);
+        wait_for("the event", || is_done(&mut client));
+        wait_for("the tick", || health.get() == Health::Idle);
+        running.end().expect("stopped");
+        assert_eq!(health.get(), Health::Stopped);
     }
 }

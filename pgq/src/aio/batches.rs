@@ -11,9 +11,11 @@ use super::batch::Batch;
 use super::connections::{Connections, Turn};
 use crate::consume::failures::Reports;
 use crate::consume::hooks::Hooks;
+use crate::consume::run::health::{Health, HealthProbe};
 use crate::consume::run::subscription::Subscription;
+use crate::consume::run::tick_watch::TickWatch;
 use crate::consume::settings::Twin;
-use crate::error::{Error, ErrorKind};
+use crate::error::{At, Error, ErrorKind};
 
 /// The batches of a consumer, one after the other: the next one is opened when the last one was
 /// [committed](Batch::commit) or dropped. Made by [`Worker::batches`](super::Worker::batches).
@@ -39,6 +41,8 @@ pub struct Batches {
     loop_delay: Duration,
     hooks: Option<Arc<dyn Hooks>>,
     throttle: Arc<LogThrottle>,
+    ticks: TickWatch,
+    health: HealthProbe,
     /// Whether another process was consuming under this name at the last attempt.
     stands_by: bool,
 }
@@ -49,10 +53,20 @@ impl Batches {
         subscription: Subscription,
         loop_delay: Duration,
         hooks: Option<Arc<dyn Hooks>>,
+        health: HealthProbe,
     ) -> Batches {
         let twin = subscription.settings().twin;
         let connections = Arc::new(Mutex::new(Connections::new(conninfo, subscription)));
-        Batches { connections, twin, loop_delay, hooks, throttle: Arc::default(), stands_by: false }
+        Batches {
+            connections,
+            twin,
+            loop_delay,
+            hooks,
+            throttle: Arc::default(),
+            ticks: TickWatch::default(),
+            health,
+            stands_by: false,
+        }
     }
 
     /// Waits for the next batch. While another process consumes under this name, waits until that one is gone, unless
@@ -69,7 +83,7 @@ impl Batches {
                 Ok(Some(batch)) => return Ok(batch),
                 Err(busy) if busy.kind() == ErrorKind::Busy && self.stands_by_for(&busy) => {}
                 Err(error) => return Err(error),
-                Ok(None) => {}
+                Ok(None) => self.check_ticks().await?,
             }
             Turn::take(&self.connections).await.wait_for_tick(self.loop_delay).await;
         }
@@ -87,6 +101,7 @@ impl Batches {
             Err(error) => {
                 if error.kind() != ErrorKind::Busy {
                     turn.close();
+                    self.health.set(Health::Failing(describe(&error)));
                 }
                 return Err(error);
             }
@@ -95,6 +110,8 @@ impl Batches {
             info!("the other process is gone, taking over");
         }
         let Some(opened) = opened else { return Ok(None) };
+        self.ticks.ticked();
+        self.health.set(Health::Working);
         if let Some(hooks) = &self.hooks {
             hooks.batch_started(&opened.info);
         }
@@ -114,6 +131,18 @@ impl Batches {
             info!("standing by: {}", describe(busy));
         }
         self.stands_by = true;
+        self.health.set(Health::Standby);
         true
+    }
+
+    /// Logs that no tick comes, while there is no batch.
+    async fn check_ticks(&mut self) -> Result<(), Error> {
+        let mut turn = Turn::take(&self.connections).await;
+        let queue = turn.subscription.settings().queue.clone();
+        let overdue = self.ticks.check(turn.main()?, &queue).await;
+        let overdue =
+            overdue.map_err(|error| At::queue(&queue).failed("cannot read the last tick", error))?;
+        self.health.set(overdue.map_or(Health::Idle, Health::NoTicks));
+        Ok(())
     }
 }

@@ -16,6 +16,7 @@ use super::delivery::Delivery;
 use super::shutdown::Shutdown;
 use crate::consume::hooks::Hooks;
 use crate::consume::retry_policy::RetryPolicy;
+use crate::consume::run::health::{Health, HealthProbe};
 use crate::consume::run::subscription::Subscription;
 use crate::consume::settings::{Settings, Twin};
 use crate::error::{Error, ErrorKind};
@@ -44,6 +45,7 @@ pub struct Worker {
     loop_delay: Duration,
     shutdown_limit: Duration,
     hooks: Option<Arc<dyn Hooks>>,
+    health: HealthProbe,
 }
 
 impl Worker {
@@ -60,6 +62,7 @@ impl Worker {
             loop_delay: LOOP_DELAY,
             shutdown_limit: SHUTDOWN_LIMIT,
             hooks: None,
+            health: HealthProbe::default(),
         }
     }
 
@@ -89,13 +92,19 @@ impl Worker {
         self
     }
 
+    /// Returns the probe that reads the worker's health while it runs. A worker that has ended is
+    /// [`Stopped`](crate::consume::Health::Stopped).
+    pub fn health(&self) -> HealthProbe {
+        self.health.clone()
+    }
+
     /// Registers the consumer if it is not, and returns its batches.
     ///
     /// # Errors
     ///
     /// When the server cannot be reached, and when PgQ or the queue is missing.
     pub async fn batches(self) -> Result<Batches, Error> {
-        let Worker { conninfo, settings, loop_delay, hooks, .. } = self;
+        let Worker { conninfo, settings, loop_delay, hooks, health, .. } = self;
         let holds_lock = settings.autocommit || settings.twin == Twin::Stop;
         let subscription = Subscription::new(settings);
         let registration = subscription.clone();
@@ -109,7 +118,7 @@ impl Worker {
         let settings = subscription.settings();
         info!("consuming queue `{}` as `{}`", settings.queue, subscription.lock_name());
         let subscription = if holds_lock { subscription.holding_lock() } else { subscription };
-        Ok(Batches::new(&conninfo, subscription, loop_delay, hooks))
+        Ok(Batches::new(&conninfo, subscription, loop_delay, hooks, health))
     }
 
     /// Handles batch after batch until `shutdown` is ready; then finishes the open batch, within the
@@ -129,14 +138,24 @@ impl Worker {
     ) -> Result<(), Error> {
         delivery.configure(&mut self.settings);
         let (limit, hooks) = (self.shutdown_limit, self.hooks.clone());
+        let health = Ended(self.health.clone());
         let mut shutdown = pin!(shutdown);
         let batches = ::tokio::select! {
             batches = self.batches() => batches?,
             () = &mut shutdown => return Ok(()),
         };
-        let mut running = Running { batches, hooks, limit, failures: 0 };
+        let mut running = Running { batches, hooks, health, limit, failures: 0 };
         while running.round(&mut delivery, shutdown.as_mut()).await? == Round::Continue {}
         Ok(())
+    }
+}
+
+/// Reports the worker as stopped when it has ended, also when its future is dropped.
+struct Ended(HealthProbe);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.set(Health::Stopped);
     }
 }
 
@@ -151,6 +170,7 @@ enum Round {
 struct Running {
     batches: Batches,
     hooks: Option<Arc<dyn Hooks>>,
+    health: Ended,
     limit: Duration,
     /// How many rounds have failed since the last batch.
     failures: u32,
@@ -217,6 +237,7 @@ impl Running {
         if let Some(hooks) = &self.hooks {
             hooks.round_failed(&*failed);
         }
+        self.health.0.set(Health::Failing(describe(&*failed)));
         if is_final(&*failed) || Error::is_misconfigured(&*failed) {
             return Err(Error::of_part("the worker failed", failed));
         }

@@ -5,5 +5,5 @@ pub(crate) mod delivery;
 pub(crate) mod guard;
 pub(crate) mod health;
 pub(crate) mod subscription;
-mod tick_watch;
+pub(crate) mod tick_watch;
 pub(crate) mod worker;

@@ -14,7 +14,7 @@ use crate::consume::holder::BatchHolder;
 use crate::consume::hooks::Hooks;
 use crate::consume::run::delivery::Delivery;
 use crate::consume::run::guard::Guard;
-use crate::consume::run::health::{Health, SharedHealth};
+use crate::consume::run::health::{Health, HealthProbe};
 use crate::consume::run::subscription::Subscription;
 use crate::consume::run::tick_watch::TickWatch;
 use crate::consume::settings::Twin;
@@ -34,7 +34,7 @@ pub struct ConsumerLoop<D> {
     subscription: Subscription,
     delivery: D,
     guard: Guard,
-    health: SharedHealth,
+    health: HealthProbe,
     ticks: TickWatch,
     /// How many batches in a row were given back.
     redeliveries: u32,
@@ -60,7 +60,7 @@ impl<D: Delivery> ConsumerLoop<D> {
             db: db.to_owned(),
             subscription: if holds_lock { subscription.holding_lock() } else { subscription },
             guard: Guard::default(),
-            health: SharedHealth::default(),
+            health: HealthProbe::default(),
             ticks: TickWatch::default(),
             redeliveries: 0,
             logs_empty: true,
@@ -81,7 +81,7 @@ impl<D: Delivery> ConsumerLoop<D> {
 
     /// Makes the loop that of a service: other threads read its health, and batches without events do not show in the
     /// log.
-    pub(crate) fn for_service(mut self, health: SharedHealth) -> ConsumerLoop<D> {
+    pub(crate) fn for_service(mut self, health: HealthProbe) -> ConsumerLoop<D> {
         self.health = health;
         self.logs_empty = false;
         self
@@ -201,7 +201,7 @@ impl<D: Delivery> ConsumerLoop<D> {
 
     /// Sets the health of an idle consumer, which depends on the ticks of its queue.
     fn idled(&mut self, db: &mut Client) -> Result<Round, BoxError> {
-        let overdue = self.ticks.check(db, &self.subscription.settings().queue)?;
+        let overdue = ready(self.ticks.check(db, &self.subscription.settings().queue))?;
         self.health.set(overdue.map_or(Health::Idle, Health::NoTicks));
         Ok(Round::Idle)
     }

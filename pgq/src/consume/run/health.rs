@@ -42,12 +42,13 @@ impl fmt::Display for Health {
     }
 }
 
-/// The health that a loop sets and other threads read. Clones share it.
+/// Reads the health of a worker while it runs elsewhere. Clones are of the same worker.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SharedHealth(Arc<Mutex<Health>>);
+pub struct HealthProbe(Arc<Mutex<Health>>);
 
-impl SharedHealth {
-    pub(crate) fn get(&self) -> Health {
+impl HealthProbe {
+    /// Returns the worker's health.
+    pub fn get(&self) -> Health {
         self.lock().clone()
     }
 

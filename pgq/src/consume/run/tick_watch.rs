@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use dbscript::param::text;
-use dbscript::{LogThrottle, describe, shortened};
+use dbscript::{LogThrottle, Session, describe, shortened};
 use log::{debug, info, warn};
-use postgres::Client;
 
 use crate::time::Time;
 
@@ -58,16 +57,16 @@ impl TickWatch {
     /// # Errors
     ///
     /// When the connection fails.
-    pub(crate) fn check(
+    pub(crate) async fn check(
         &mut self,
-        client: &mut Client,
+        session: &mut impl Session,
         queue: &str,
     ) -> Result<Option<DateTime<Utc>>, postgres::Error> {
         let now = Instant::now();
         let next_check = *self.next_check.get_or_insert(now + shortened(CHECK_PERIOD));
         if next_check <= now {
             self.next_check = Some(now + shortened(CHECK_PERIOD));
-            match overdue_since(client, queue) {
+            match overdue_since(session, queue).await {
                 Ok(since) => self.follow(queue, since),
                 Err(error) if error.as_db_error().is_none() => return Err(error),
                 Err(error) => {
@@ -99,8 +98,11 @@ impl TickWatch {
 }
 
 /// Returns the time of the last tick if the next one is overdue.
-fn overdue_since(client: &mut Client, queue: &str) -> Result<Option<DateTime<Utc>>, postgres::Error> {
-    let Some(row) = client.query_typed_opt(LAST_TICK, &[text(&queue)])? else { return Ok(None) };
+async fn overdue_since(
+    session: &mut impl Session,
+    queue: &str,
+) -> Result<Option<DateTime<Utc>>, postgres::Error> {
+    let Some(row) = session.first_row(LAST_TICK, &[text(&queue)]).await? else { return Ok(None) };
     let (Time(since), age, due): (Time, f64, f64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     Ok((age > due + shortened(MARGIN).as_secs_f64()).then_some(since))
 }

@@ -8,7 +8,7 @@ use dbscript::{Backoff, BoxError, Control, Totals};
 use crate::consume::hooks::Hooks;
 use crate::consume::run::consumer_loop::ConsumerLoop;
 use crate::consume::run::delivery::Delivery;
-use crate::consume::run::health::{Health, SharedHealth};
+use crate::consume::run::health::{Health, HealthProbe};
 use crate::consume::run::subscription::Subscription;
 use crate::consume::settings::Settings;
 use crate::error::Error;
@@ -27,7 +27,7 @@ pub struct Worker {
     worker: dbscript::Worker,
     settings: Settings,
     hooks: Option<Arc<dyn Hooks>>,
-    health: SharedHealth,
+    health: HealthProbe,
 }
 
 impl Worker {
@@ -44,7 +44,7 @@ impl Worker {
             .database(DB, conninfo)
             .exception_backoff(EXCEPTION_BACKOFF)
             .log_target("pgq::worker");
-        Worker { worker, settings, hooks: None, health: SharedHealth::default() }
+        Worker { worker, settings, hooks: None, health: HealthProbe::default() }
     }
 
     /// Adds a database for the delivery to use, under a name.
@@ -129,7 +129,7 @@ impl Worker {
 /// the batch takes.
 pub struct WorkerHandle {
     worker: dbscript::WorkerHandle,
-    health: SharedHealth,
+    health: HealthProbe,
 }
 
 impl WorkerHandle {
