@@ -57,7 +57,9 @@ pub use data_error::DataError;
 pub use database::connection::Connection;
 pub use database::databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use database::param;
+pub use error::driver_error::DriverError;
 pub use error::pattern::ErrorPattern;
+pub use error::server_error::ServerMessage;
 pub use error::state_class::StateClass;
 pub use error::{
     BoxError, Error, ErrorKind, describe, describe_in_full, is_connection_error, is_final, is_interrupted,

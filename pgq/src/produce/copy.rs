@@ -206,7 +206,7 @@ pub(crate) fn found_table(
 }
 
 /// Makes the error of a rotation after the transaction's snapshot from the answer to [`sql::rotated`].
-pub(crate) fn rotated(queue: &str, answer: Result<(), postgres::Error>) -> Error {
+pub(crate) fn rotated(queue: &str, answer: Result<(), impl Into<BoxError>>) -> Error {
     let error = Error::failed("cannot write to the queue").on_queue(queue);
     match answer {
         Ok(()) => error.caused_by("the queue's tables were rotated after the transaction's snapshot"),
