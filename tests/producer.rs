@@ -19,7 +19,7 @@ fn bulk_and_single_inserts_write_the_same() {
             NewEvent::default().event_type(text(0)).data(text(2)).extra([text(4), text(1), text(3), text(0)])
         })
         .collect();
-    assert_eq!(pgq::bulk_insert(&mut client, QUEUE, events.iter().copied()).expect("inserted"), 64);
+    assert_eq!(pgq::bulk_insert(&mut client, QUEUE, events.iter().cloned()).expect("inserted"), 64);
     for event in &events {
         pgq::insert_new_event(&mut client, "single", event).expect("inserted");
     }

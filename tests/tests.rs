@@ -15,6 +15,7 @@ mod control;
 mod coop;
 mod copying;
 mod crash;
+mod drivers;
 mod durable;
 mod embedding;
 mod embedding_help;

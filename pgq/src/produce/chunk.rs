@@ -13,6 +13,16 @@ const MAX_EVENTS: usize = 4096;
 /// The size of the texts after which a statement gets no more events, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
+/// Begins a bulk insert within a transaction.
+#[cfg(any(feature = "sqlx", feature = "diesel-async"))]
+pub(crate) const SAVEPOINT: &str = "savepoint pgq_bulk_insert";
+/// Ends a bulk insert within a transaction.
+#[cfg(any(feature = "sqlx", feature = "diesel-async"))]
+pub(crate) const RELEASE: &str = "release savepoint pgq_bulk_insert";
+/// Ends a bulk insert that failed.
+#[cfg(any(feature = "sqlx", feature = "diesel-async"))]
+pub(crate) const ROLL_BACK: &str = "rollback to savepoint pgq_bulk_insert; release savepoint pgq_bulk_insert";
+
 /// The events of one statement.
 pub(crate) struct Chunk<'a>(Vec<NewEvent<'a>>);
 

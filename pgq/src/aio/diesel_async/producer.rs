@@ -1,6 +1,6 @@
 //! Inserts events in the caller's transaction.
 
-use diesel::OptionalExtension;
+use diesel::{OptionalExtension, QueryResult};
 use diesel_async::{
     AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager,
 };
@@ -51,7 +51,7 @@ pub async fn insert_new_event(
 /// [`bulk_insert`](crate::bulk_insert()).
 ///
 /// The events go to the server in chunks of up to 4096 events or about 1 MiB, one INSERT each. Within a transaction, the
-/// chunks are a savepoint. If the future is dropped, the connection stays in the transaction: do not use it any more.
+/// chunks are a savepoint. If the future is dropped, roll the transaction back; if there is none, close the connection.
 ///
 /// # Errors
 ///
@@ -62,19 +62,41 @@ pub async fn bulk_insert<'a>(
     queue: &str,
     events: impl IntoIterator<Item = NewEvent<'a>>,
 ) -> Result<u64, Error> {
-    let broken = |error| failed(queue, "cannot insert events", error);
-    AnsiTransactionManager::begin_transaction(connection).await.map_err(broken)?;
-    match insert_chunks(connection, queue, events.into_iter()).await {
-        Ok(inserted) => {
-            AnsiTransactionManager::commit_transaction(connection).await.map_err(broken)?;
-            Ok(inserted)
-        }
-        Err(error) => {
-            // The error of the insert says more than that of the rollback.
-            let _ = AnsiTransactionManager::rollback_transaction(connection).await;
-            Err(error)
-        }
+    let broken = |error| failed(queue, BULK, error);
+    let events = events.into_iter();
+    let status = AnsiTransactionManager::transaction_manager_status_mut(connection);
+    if status.transaction_depth().map_err(broken)?.is_some() {
+        return insert_in_savepoint(connection, queue, events).await;
     }
+    AnsiTransactionManager::begin_transaction(connection).await.map_err(broken)?;
+    let inserted = insert_chunks(connection, queue, events).await;
+    let ended = match inserted {
+        Ok(_) => AnsiTransactionManager::commit_transaction(connection).await,
+        Err(_) => AnsiTransactionManager::rollback_transaction(connection).await,
+    };
+    end(queue, inserted, ended)
+}
+
+const BULK: &str = "cannot insert events";
+
+/// Inserts within a transaction. A savepoint of `diesel-async` would stay if the future is dropped.
+async fn insert_in_savepoint<'a>(
+    connection: &mut AsyncPgConnection,
+    queue: &str,
+    events: impl Iterator<Item = NewEvent<'a>>,
+) -> Result<u64, Error> {
+    connection.batch_execute(chunk::SAVEPOINT).await.map_err(|error| failed(queue, BULK, error))?;
+    let inserted = insert_chunks(connection, queue, events).await;
+    let end_statement = if inserted.is_ok() { chunk::RELEASE } else { chunk::ROLL_BACK };
+    let ended = connection.batch_execute(end_statement).await;
+    end(queue, inserted, ended)
+}
+
+/// Returns the error of the insert, which says more than that of its end.
+fn end(queue: &str, inserted: Result<u64, Error>, ended: QueryResult<()>) -> Result<u64, Error> {
+    let inserted = inserted?;
+    ended.map_err(|error| failed(queue, BULK, error))?;
+    Ok(inserted)
 }
 
 async fn insert_chunks<'a>(
@@ -86,7 +108,7 @@ async fn insert_chunks<'a>(
     let mut inserted = 0;
     while let Some(chunk) = Chunk::next(&mut events) {
         let done = diesel_query::insert_chunk(&statement, &chunk).execute(connection).await;
-        inserted += done.map_err(|error| failed(queue, "cannot insert events", error))? as u64;
+        inserted += done.map_err(|error| failed(queue, BULK, error))? as u64;
     }
     Ok(inserted)
 }

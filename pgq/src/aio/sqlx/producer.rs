@@ -49,8 +49,7 @@ pub async fn insert_new_event(
 /// [`bulk_insert`](crate::bulk_insert()).
 ///
 /// The events go to the server in chunks of up to 4096 events or about 1 MiB, one INSERT each. Within a transaction, the
-/// chunks are a savepoint. If the future is dropped, the chunks are rolled back with the next statement of the
-/// connection.
+/// chunks are a savepoint. If the future is dropped, roll the transaction back; if there is none, close the connection.
 ///
 /// # Errors
 ///
@@ -61,18 +60,48 @@ pub async fn bulk_insert<'a>(
     queue: &str,
     events: impl IntoIterator<Item = NewEvent<'a>>,
 ) -> Result<u64, Error> {
-    let broken = |error| failed(queue, "cannot insert events", error);
-    let mut events = events.into_iter();
-    let mut transaction = connection.begin().await.map_err(broken)?;
-    let statement = chunk::insert(&event_table(&mut transaction, queue).await?);
+    let events = events.into_iter();
+    if connection.is_in_transaction() {
+        return insert_in_savepoint(connection, queue, events).await;
+    }
+    let mut transaction = connection.begin().await.map_err(|error| failed(queue, BULK, error))?;
+    let inserted = insert_chunks(&mut transaction, queue, events).await?;
+    transaction.commit().await.map_err(|error| failed(queue, BULK, error))?;
+    Ok(inserted)
+}
+
+const BULK: &str = "cannot insert events";
+
+/// Inserts within a transaction. A savepoint of `sqlx` whose `begin` is dropped would end the transaction around it.
+async fn insert_in_savepoint<'a>(
+    connection: &mut PgConnection,
+    queue: &str,
+    events: impl Iterator<Item = NewEvent<'a>>,
+) -> Result<u64, Error> {
+    let broken = |error| failed(queue, BULK, error);
+    connection.execute(chunk::SAVEPOINT).await.map_err(broken)?;
+    let inserted = insert_chunks(connection, queue, events).await;
+    let end = if inserted.is_ok() { chunk::RELEASE } else { chunk::ROLL_BACK };
+    let ended = connection.execute(end).await;
+    // The error of the insert says more than that of its end.
+    let inserted = inserted?;
+    ended.map_err(broken)?;
+    Ok(inserted)
+}
+
+async fn insert_chunks<'a>(
+    connection: &mut PgConnection,
+    queue: &str,
+    mut events: impl Iterator<Item = NewEvent<'a>>,
+) -> Result<u64, Error> {
+    let statement = chunk::insert(&event_table(connection, queue).await?);
     let mut inserted = 0;
     while let Some(chunk) = Chunk::next(&mut events) {
         let insert = sqlx::query(AssertSqlSafe(statement.as_str())).persistent(false);
         let insert = chunk.texts().into_iter().fold(insert, |insert, texts| insert.bind(texts));
-        let done = insert.bind(chunk.times()).execute(&mut *transaction).await.map_err(broken)?;
-        inserted += done.rows_affected();
+        let done = insert.bind(chunk.times()).execute(&mut *connection).await;
+        inserted += done.map_err(|error| failed(queue, BULK, error))?.rows_affected();
     }
-    transaction.commit().await.map_err(broken)?;
     Ok(inserted)
 }
 
