@@ -66,7 +66,7 @@ fn events_may_be_written_one_by_one() {
     let mut transaction = client.transaction().expect("begin");
     let mut bulk = BulkInsert::start(&mut transaction, QUEUE).expect("started");
     for n in 0..1000 {
-        bulk.write(&NewEvent::new("t", &format!("event {n}"))).expect("written");
+        bulk.write(&NewEvent::new("t", format!("event {n}"))).expect("written");
     }
     assert_eq!(bulk.finish().expect("finished"), 1000);
     transaction.commit().expect("committed");

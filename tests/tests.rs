@@ -15,6 +15,7 @@ mod control;
 mod coop;
 mod copying;
 mod crash;
+#[cfg(feature = "drivers")]
 mod drivers;
 mod durable;
 mod embedding;

@@ -10,6 +10,9 @@ use crate::copying::snapshots::{LEVELS, TAKE_SNAPSHOT};
 use crate::copying::{self, rotate, tick_and_read};
 use crate::support::unique;
 
+/// A way to insert an event.
+type Insert<D> = fn(&mut D) -> Result<(), Error>;
+
 fn events() -> [NewEvent<'static>; 1] {
     [NewEvent::new("t", "d")]
 }
@@ -45,7 +48,7 @@ pub(super) fn refusals_are_those_of_the_blocking_functions<D: Driver>() {
 pub(super) fn an_insert_behind_a_rotation_fails<D: Driver>() {
     let single = |driver: &mut D| driver.insert_event(QUEUE, "t", "late").map(|_| ());
     let bulk = |driver: &mut D| driver.bulk_insert(QUEUE, &[NewEvent::new("t", "late")]).map(|_| ());
-    let inserts: [&dyn Fn(&mut D) -> Result<(), Error>; 2] = [&single, &bulk];
+    let inserts: [Insert<D>; 2] = [single, bulk];
     for kind in KINDS {
         for (level, insert) in LEVELS.into_iter().zip(inserts) {
             let (database, mut client) = copying::database(kind);

@@ -40,7 +40,7 @@ fn events() -> Vec<NewEvent<'static>> {
 /// Returns a queue's events in order, without the times that are the server's.
 fn stored(client: &mut Client, queue: &str) -> queues::Rows {
     let mut rows = queues::events(client, queue);
-    let is_servers = |number: &usize| number % times().len() == 0 || *number >= COUNT;
+    let is_servers = |number: &usize| number.is_multiple_of(times().len()) || *number >= COUNT;
     (0..rows.len()).filter(is_servers).for_each(|number| {
         rows[number][6].take().expect("has a time");
     });

@@ -77,20 +77,44 @@ impl<'a> NewEvent<'a> {
     }
 
     /// Sets the type, or leaves it NULL.
-    pub fn event_type(mut self, event_type: Option<impl Into<Cow<'a, str>>>) -> NewEvent<'a> {
-        self.event_type = event_type.map(Into::into);
+    pub fn event_type(mut self, event_type: Option<&'a str>) -> NewEvent<'a> {
+        self.event_type = event_type.map(Cow::Borrowed);
         self
     }
 
     /// Sets the data, or leaves it NULL.
-    pub fn data(mut self, data: Option<impl Into<Cow<'a, str>>>) -> NewEvent<'a> {
-        self.data = data.map(Into::into);
+    pub fn data(mut self, data: Option<&'a str>) -> NewEvent<'a> {
+        self.data = data.map(Cow::Borrowed);
         self
     }
 
     /// Sets `ev_extra1` to `ev_extra4`.
-    pub fn extra(mut self, extra: [Option<impl Into<Cow<'a, str>>>; 4]) -> NewEvent<'a> {
-        self.extra = extra.map(|text| text.map(Into::into));
+    pub fn extra(mut self, extra: [Option<&'a str>; 4]) -> NewEvent<'a> {
+        self.extra = extra.map(|text| text.map(Cow::Borrowed));
+        self
+    }
+
+    /// Sets `ev_extra1`.
+    pub fn extra1(mut self, text: impl Into<Cow<'a, str>>) -> NewEvent<'a> {
+        self.extra[0] = Some(text.into());
+        self
+    }
+
+    /// Sets `ev_extra2`.
+    pub fn extra2(mut self, text: impl Into<Cow<'a, str>>) -> NewEvent<'a> {
+        self.extra[1] = Some(text.into());
+        self
+    }
+
+    /// Sets `ev_extra3`.
+    pub fn extra3(mut self, text: impl Into<Cow<'a, str>>) -> NewEvent<'a> {
+        self.extra[2] = Some(text.into());
+        self
+    }
+
+    /// Sets `ev_extra4`.
+    pub fn extra4(mut self, text: impl Into<Cow<'a, str>>) -> NewEvent<'a> {
+        self.extra[3] = Some(text.into());
         self
     }
 

@@ -31,7 +31,7 @@ pub struct InsertStatement<'a> {
 /// use pgq::produce::insert_statement;
 ///
 /// # fn main() -> Result<(), pgq::Error> {
-/// let event = NewEvent::text("welcome", "jane").extra([Some("en"), None, None, None]);
+/// let event = NewEvent::text("welcome", "jane").extra1("en");
 /// let statement = insert_statement("mailer", &event)?;
 /// let parameters = [Some("mailer"), Some("welcome"), Some("jane"), Some("en"), None, None, None];
 /// assert_eq!(statement.parameters, parameters);
