@@ -7,7 +7,7 @@ mod ownership;
 mod rotation;
 mod row_security;
 mod same_ids;
-mod snapshots;
+pub(crate) mod snapshots;
 mod target_disk;
 mod times;
 
@@ -17,12 +17,12 @@ use postgres::Client;
 
 use crate::support::{Database, queues, templates, wait_for};
 
-const QUEUE: &str = "queue";
+pub(crate) const QUEUE: &str = "queue";
 const CONSUMER: &str = "consumer";
-const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
+pub(crate) const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
 
 /// Returns a database with a consumer and a queue that ticks and rotates on every call.
-fn database(kind: Kind) -> (Database, Client) {
+pub(crate) fn database(kind: Kind) -> (Database, Client) {
     let (database, mut client) = templates::installed(kind, "copying");
     make_queue(&mut client, QUEUE);
     (database, client)
@@ -59,14 +59,14 @@ fn read(client: &mut Client, queue: &str) -> Vec<String> {
 }
 
 /// Makes a tick and reads up to it.
-fn tick_and_read(client: &mut Client, queue: &str) -> Vec<String> {
+pub(crate) fn tick_and_read(client: &mut Client, queue: &str) -> Vec<String> {
     queues::tick(client, queue);
     read(client, queue)
 }
 
 /// Rotates the queue's tables, with both steps, and moves the consumer to a tick after which the previous table is not
 /// read any more, unless an open transaction may still write into it.
-fn rotate(client: &mut Client, queue: &str) {
+pub(crate) fn rotate(client: &mut Client, queue: &str) {
     let table = "select queue_cur_table from pgq.queue where queue_name = $1";
     let current = |client: &mut Client| -> i32 { client.query_one(table, &[&queue]).expect("there").get(0) };
     let before = current(client);

@@ -19,7 +19,7 @@ fn bulk_and_single_inserts_write_the_same() {
             NewEvent::default().event_type(text(0)).data(text(2)).extra([text(4), text(1), text(3), text(0)])
         })
         .collect();
-    assert_eq!(pgq::bulk_insert(&mut client, QUEUE, events.iter().copied()).expect("inserted"), 64);
+    assert_eq!(pgq::bulk_insert(&mut client, QUEUE, events.iter().cloned()).expect("inserted"), 64);
     for event in &events {
         pgq::insert_new_event(&mut client, "single", event).expect("inserted");
     }
@@ -66,7 +66,7 @@ fn events_may_be_written_one_by_one() {
     let mut transaction = client.transaction().expect("begin");
     let mut bulk = BulkInsert::start(&mut transaction, QUEUE).expect("started");
     for n in 0..1000 {
-        bulk.write(&NewEvent::new("t", &format!("event {n}"))).expect("written");
+        bulk.write(&NewEvent::new("t", format!("event {n}"))).expect("written");
     }
     assert_eq!(bulk.finish().expect("finished"), 1000);
     transaction.commit().expect("committed");

@@ -16,6 +16,8 @@ mod control;
 mod coop;
 mod copying;
 mod crash;
+#[cfg(feature = "drivers")]
+mod drivers;
 mod durable;
 mod embedding;
 mod embedding_help;

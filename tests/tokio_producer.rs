@@ -52,12 +52,13 @@ fn bulk_and_single_inserts_write_the_same_as_the_blocking_ones() {
     let (database, mut client) = queues::database("awaiting", QUEUE);
     let time = "2007-10-19T20:59:59Z".parse().expect("a time");
     let unusual = NewEvent::new(UNUSUAL, UNUSUAL).extra([None, Some(""), Some(UNUSUAL), None]);
-    let events = [unusual, NewEvent::default()];
+    let events = [unusual.clone(), NewEvent::default()];
+    let timed = [unusual.time(time), NewEvent::default()];
     for queue in ["single", "awaited"] {
         queues::create(&mut client, queue);
     }
-    pgq::bulk_insert(&mut client, QUEUE, [unusual.time(time), events[1]]).expect("inserted");
-    let refused = pgq::insert_new_event(&mut client, "single", &unusual.time(time)).expect_err("a time");
+    pgq::bulk_insert(&mut client, QUEUE, timed.clone()).expect("inserted");
+    let refused = pgq::insert_new_event(&mut client, "single", &timed[0]).expect_err("a time");
     assert!(refused.kind() == pgq::ErrorKind::Usage, "{refused:?}");
     events.iter().for_each(|event| {
         pgq::insert_new_event(&mut client, "single", event).expect("inserted");
@@ -65,8 +66,7 @@ fn bulk_and_single_inserts_write_the_same_as_the_blocking_ones() {
     let conninfo = database.conninfo();
     run(async move {
         let mut client = connect(&conninfo).await;
-        let timed = [unusual.time(time), events[1]];
-        assert_eq!(bulk_insert(&mut client, QUEUE, timed).await.expect("inserted"), 2);
+        assert_eq!(bulk_insert(&mut client, QUEUE, timed.clone()).await.expect("inserted"), 2);
         let refused = insert_new_event(&client, "awaited", &timed[0]).await.expect_err("a time");
         assert!(refused.kind() == pgq::ErrorKind::Usage, "{refused:?}");
         for event in &events {

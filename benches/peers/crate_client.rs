@@ -50,12 +50,7 @@ fn insert(conninfo: &str, queue: &str, events: u64) -> Result<(), BoxError> {
     let mut transaction = client.transaction()?;
     let mut bulk = BulkInsert::start(&mut transaction, queue)?;
     for n in 0..events {
-        bulk.write(&NewEvent::new("I", &text(n % DISTINCT)).extra([
-            Some("public.orders"),
-            None,
-            None,
-            None,
-        ]))?;
+        bulk.write(&NewEvent::new("I", text(n % DISTINCT)).extra([Some("public.orders"), None, None, None]))?;
     }
     bulk.finish()?;
     Ok(transaction.commit()?)

@@ -1,7 +1,8 @@
 //! The crate's error, and the rendering of a chain of errors as one line.
 
+pub(crate) mod driver_error;
 pub(crate) mod pattern;
-mod server_error;
+pub(crate) mod server_error;
 pub(crate) mod state_class;
 pub(crate) mod tls_failure;
 
@@ -9,8 +10,10 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::iter::successors;
 
-use postgres::error::{DbError, SqlState};
+use postgres::error::SqlState;
 
+use self::driver_error::DriverError;
+use self::server_error::ServerMessage;
 use self::state_class::StateClass;
 use self::tls_failure::TlsFailure;
 use crate::data_error::DataError;
@@ -188,7 +191,7 @@ fn render(error: &(dyn StdError + 'static), in_full: bool) -> String {
             }
             line.push_str(&text);
         }
-        if db_error(error).is_some() {
+        if server_message(error).is_some() {
             break;
         }
     }
@@ -233,7 +236,10 @@ pub fn is_interrupted(error: &(dyn StdError + 'static)) -> bool {
 
 /// Returns the SQLSTATE of the first database error in a chain.
 pub fn sqlstate<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a SqlState> {
-    chain(error).find_map(|error| error.downcast_ref::<postgres::Error>())?.code()
+    chain(error).find_map(|error| match error.downcast_ref::<DriverError>() {
+        Some(error) => Some(error.sqlstate()),
+        None => error.downcast_ref::<postgres::Error>().map(postgres::Error::code),
+    })?
 }
 
 /// Returns true if the connection to the server failed: refused, lost, or ended by the server.
@@ -242,6 +248,9 @@ pub fn is_connection_error(error: &(dyn StdError + 'static)) -> bool {
         if let Some(error) = error.downcast_ref::<postgres::Error>() {
             let ended = |state| StateClass::Connection.contains(state);
             return error.code().map_or(error.is_closed() || caused_by_io(error), ended);
+        }
+        if let Some(error) = error.downcast_ref::<DriverError>() {
+            return error.is_connection();
         }
         if error.downcast_ref::<Error>().is_some_and(|error| error.0.kind == ErrorKind::Connection) {
             return true;
@@ -254,17 +263,22 @@ fn caused_by_io(error: &postgres::Error) -> bool {
     error.source().is_some_and(|cause| cause.is::<std::io::Error>()) && !TlsFailure::is_behind(error)
 }
 
-/// Returns the server's report. The causes of such an error add nothing, so a rendered chain ends with it.
-fn db_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a DbError> {
-    error.downcast_ref::<postgres::Error>()?.as_db_error()
+/// Returns the server's message, in full and for logs. The causes of such an error add nothing, so a rendered chain ends
+/// with it.
+fn server_message(error: &(dyn StdError + 'static)) -> Option<DataError> {
+    if let Some(error) = error.downcast_ref::<DriverError>() {
+        return error.message().cloned();
+    }
+    let message = ServerMessage::from(error.downcast_ref::<postgres::Error>()?.as_db_error()?);
+    Some(DataError::new(server_error::in_full(&message), server_error::for_log(&message)))
 }
 
 fn step(error: &(dyn StdError + 'static), in_full: bool) -> String {
-    let text = match (db_error(error), error.downcast_ref::<DataError>()) {
-        (Some(error), _) if in_full => server_error::in_full(error),
-        (Some(error), _) => server_error::for_log(error),
-        (None, Some(error)) if !in_full => error.for_log().to_owned(),
-        (None, _) => error.to_string(),
+    let message = server_message(error);
+    let text = match message.as_ref().or_else(|| error.downcast_ref()) {
+        Some(error) if in_full => error.to_string(),
+        Some(error) => error.for_log().to_owned(),
+        None => error.to_string(),
     };
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

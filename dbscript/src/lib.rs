@@ -64,7 +64,9 @@ pub use database::databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use database::param;
 #[doc(hidden)]
 pub use database::session::Session;
+pub use error::driver_error::DriverError;
 pub use error::pattern::ErrorPattern;
+pub use error::server_error::ServerMessage;
 pub use error::state_class::StateClass;
 pub use error::{
     BoxError, Error, ErrorKind, describe, describe_in_full, is_connection_error, is_final, is_interrupted,

@@ -1,24 +1,13 @@
 //! Consumers and producers of asynchronous services.
 
-mod administer;
-mod batch;
-mod batches;
-mod concurrent;
-mod connections;
-mod consumer;
-mod delivery;
-mod extract;
-mod handlers;
-mod reader;
-mod shutdown;
+#[cfg(feature = "tokio")]
+mod consume;
+#[cfg(feature = "diesel-async")]
+pub mod diesel_async;
+#[cfg(feature = "sqlx")]
+pub mod sqlx;
+#[cfg(feature = "tokio")]
 pub mod tokio;
-mod worker;
 
-pub use self::administer::administer;
-pub use self::batch::Batch;
-pub use self::batches::Batches;
-pub use self::consumer::Consumer;
-pub use self::delivery::Delivery;
-pub use self::extract::{FromEvent, Handler, Json, Row, Urlencoded};
-pub use self::handlers::Handlers;
-pub use self::worker::Worker;
+#[cfg(feature = "tokio")]
+pub use self::consume::*;

@@ -1,4 +1,7 @@
-//! One page for each topic of running consumers.
+//! One page for each topic of consumers and producers.
+
+#[doc = include_str!("guide/producers.md")]
+pub mod producers {}
 
 #[doc = include_str!("guide/exactly_once.md")]
 pub mod exactly_once {}

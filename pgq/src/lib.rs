@@ -82,11 +82,11 @@
 //! mistake; the driver's `Client::connect` and the methods of a `Client` panic.
 //!
 //! A producer joins the caller's transaction: [`insert_event`], [`bulk_insert()`], [`BulkInsert`]. A
-//! [`BufferedProducer`] inserts events of many threads in bulk, in transactions of its own. The module `tokio`, with
-//! the feature of that name, has the same for asynchronous services.
+//! [`BufferedProducer`] inserts events of many threads in bulk, in transactions of its own. The modules `tokio`, `sqlx`,
+//! `diesel` and `diesel_async`, each with the feature of its name, insert in transactions of these drivers;
+//! [`produce::insert_statement`] is for any other one. See [`guide::producers`].
 
 pub mod admin;
-#[cfg(feature = "tokio")]
 pub mod aio;
 pub mod consume;
 mod error;
@@ -107,6 +107,10 @@ pub mod testing;
 pub mod ticker;
 mod time;
 
+#[cfg(feature = "diesel-async")]
+pub use aio::diesel_async;
+#[cfg(feature = "sqlx")]
+pub use aio::sqlx;
 #[cfg(feature = "tokio")]
 pub use aio::tokio;
 pub use consume::batch::Batch;
@@ -135,5 +139,7 @@ pub use event::stored_event::Event;
 pub use postgres;
 pub use produce::buffered_producer::BufferedProducer;
 pub use produce::bulk_insert::BulkInsert;
+#[cfg(feature = "diesel")]
+pub use produce::diesel;
 pub use produce::producer::{bulk_insert, insert_event, insert_new_event};
 pub use ticker::{Ticker, TickerHandle};

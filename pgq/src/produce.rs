@@ -2,11 +2,19 @@
 
 pub(crate) mod buffered_producer;
 pub(crate) mod bulk_insert;
+#[cfg(any(feature = "sqlx", feature = "diesel", feature = "diesel-async"))]
+pub(crate) mod chunk;
 pub(crate) mod copy;
+#[cfg(feature = "diesel")]
+pub mod diesel;
+#[cfg(any(feature = "diesel", feature = "diesel-async"))]
+pub(crate) mod diesel_query;
 pub(crate) mod encoding;
+pub(crate) mod insert_statement;
 pub(crate) mod producer;
 
 pub use self::buffered_producer::{
     BufferedProducerBuilder, CloseError, DEFAULT_MAX_BYTES, DEFAULT_MAX_DELAY, DEFAULT_MAX_EVENTS,
     DEFAULT_PATIENCE, ProducerStats, SendError,
 };
+pub use self::insert_statement::{InsertStatement, insert_statement};

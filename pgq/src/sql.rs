@@ -45,10 +45,26 @@ macro_rules! is_stale {
 /// the queue's tables were rotated after the transaction's snapshot; [`rotated`] raises the error then. No row: the
 /// queue does not exist.
 pub(crate) const INSERT_EVENT: &str = concat!(
-    "select case when not stale then pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) end, stale from ( \
+    "select case when not stale then pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) end as id, stale from ( \
          select queue_name, ",
     is_stale!(),
     " as stale from pgq.queue where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) target"
+);
+
+/// As [`INSERT_EVENT`], with texts only, and returns the id alone: a missing queue and a rotation after the
+/// transaction's snapshot are errors of the statement. A function of the own schema raises 40001 for such a rotation;
+/// the extension has none, and no other expression raises this SQLSTATE, so the text that is no number is an error of a
+/// cast (DESIGN.md, D98).
+pub(crate) const RAISING_INSERT: &str = concat!(
+    "select case when stale then (case when pgq.current_event_table(queue_name) is not null \
+             then 'could not serialize access due to rotation of queue ' || queue_name end)::pg_catalog.int8 \
+         else pgq.insert_event($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.text, $4::pg_catalog.text, \
+             $5::pg_catalog.text, $6::pg_catalog.text, $7::pg_catalog.text) end as id \
+     from (select) one left join ( \
+         select queue_name, ",
+    is_stale!(),
+    " as stale from pgq.queue where queue_name = $1::pg_catalog.text and pg_catalog.txid_current() > 0 offset 0) asked \
+     on true"
 );
 
 /// $1 queue, $2 whether to lift the limits of the role for the rest of the transaction, $3 whether its commit waits for
@@ -61,9 +77,9 @@ pub(crate) const INSERT_EVENT: &str = concat!(
 ///
 /// The transaction has its id before the function reads which table is current (DESIGN.md, D18).
 pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
-    "select pgq.quote_fqname(chosen.name), pg_catalog.now(), ",
+    "select pgq.quote_fqname(chosen.name) as name, pg_catalog.now(), ",
     is_stale!(),
-    ", (select case when pg_catalog.set_config('statement_timeout', '0', true) is not null then before end from ( \
+    " as stale, (select case when pg_catalog.set_config('statement_timeout', '0', true) is not null then before end from ( \
              select pg_catalog.current_setting('statement_timeout') as before where $2 offset 0) limited), \
      case when $2 then ",
     batch::lift_limits!(),

@@ -1,5 +1,7 @@
 //! Times of the server, some of which are outside of the range of `DateTime`.
 
+#[cfg(any(feature = "sqlx", feature = "diesel", feature = "diesel-async"))]
+use chrono::Datelike;
 use chrono::{DateTime, Duration, Utc};
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -54,6 +56,21 @@ impl ToSql for Time {
     to_sql_checked!();
 }
 
+/// Writes a time as the server reads it with any `DateStyle`, with microseconds. The ends of the range are infinite, as
+/// with [`Time`].
+#[cfg(any(feature = "sqlx", feature = "diesel", feature = "diesel-async"))]
+pub(crate) fn to_text(time: DateTime<Utc>) -> String {
+    if time == DateTime::<Utc>::MAX_UTC {
+        return "infinity".to_owned();
+    }
+    if time == DateTime::<Utc>::MIN_UTC {
+        return "-infinity".to_owned();
+    }
+    let (is_common, year) = time.year_ce();
+    let era = if is_common { "" } else { " BC" };
+    format!("{year:04}-{}{era}", time.format("%m-%d %H:%M:%S%.6f+00"))
+}
+
 /// Returns seconds as a duration: zero for a negative number, as after a clock was set back, and the maximum beyond the
 /// range of `Duration`.
 pub(crate) fn seconds(seconds: f64) -> std::time::Duration {
@@ -90,5 +107,17 @@ mod tests {
         for first in [i64::MIN, i64::MIN + 1] {
             assert_eq!(Time::of(first).0, DateTime::<Utc>::MIN_UTC);
         }
+    }
+
+    #[test]
+    #[cfg(any(feature = "sqlx", feature = "diesel", feature = "diesel-async"))]
+    fn times_as_text() {
+        let check = |time: DateTime<Utc>, expected: &str| assert_eq!(to_text(time), expected);
+        check(DateTime::UNIX_EPOCH, "1970-01-01 00:00:00.000000+00");
+        check(DateTime::UNIX_EPOCH - Duration::microseconds(1), "1969-12-31 23:59:59.999999+00");
+        check("+12345-06-07T08:09:10.5Z".parse().expect("a time"), "12345-06-07 08:09:10.500000+00");
+        check("-0043-03-15T00:00:00Z".parse().expect("a time"), "0044-03-15 00:00:00.000000+00 BC");
+        check(DateTime::<Utc>::MAX_UTC, "infinity");
+        check(DateTime::<Utc>::MIN_UTC, "-infinity");
     }
 }

@@ -7,22 +7,20 @@ use postgres::error::SqlState;
 use super::{KINDS, QUEUE, database, rotate, tick_and_read};
 use crate::support::Database;
 
-const LEVELS: [&str; 2] = ["repeatable read", "serializable"];
+pub(crate) const LEVELS: [&str; 2] = ["repeatable read", "serializable"];
+
+/// Takes the snapshot of a transaction that uses all tables that report a rotation, and gives it no id.
+pub(crate) const TAKE_SNAPSHOT: &str = "select queue_name, pg_relation_filenode(oid), relfilenode from pgq.queue, pg_class \
+     where oid = to_regclass(pgq.quote_fqname(queue_data_pfx || '_' || (queue_cur_table + 1) % 3)); \
+     select to_regprocedure('pgq.current_event_table(text)'), current_setting('transaction_isolation'); \
+     select * from pgq.consumer, pgq.subscription, pgq.tick, pg_proc, pg_namespace, pg_type limit 1";
 
 /// A session that has requested the table before, and whose transaction has its snapshot and has used all tables that
 /// report a rotation. The transaction has no id.
 fn warmed(database: &Database, level: &str) -> Client {
     let mut client = database.client();
     client.query_one("select pgq.current_event_table($1)", &[&QUEUE]).expect("there");
-    client
-        .batch_execute(&format!(
-            "begin isolation level {level}; \
-             select queue_name, pg_relation_filenode(oid), relfilenode from pgq.queue, pg_class \
-             where oid = to_regclass(pgq.quote_fqname(queue_data_pfx || '_' || (queue_cur_table + 1) % 3)); \
-             select to_regprocedure('pgq.current_event_table(text)'), current_setting('transaction_isolation'); \
-             select * from pgq.consumer, pgq.subscription, pgq.tick, pg_proc, pg_namespace, pg_type limit 1"
-        ))
-        .expect("begun");
+    client.batch_execute(&format!("begin isolation level {level}; {TAKE_SNAPSHOT}")).expect("begun");
     client
 }
 

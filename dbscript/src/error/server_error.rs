@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use postgres::error::DbError;
+use postgres::error::{DbError, SqlState};
 
 use crate::data_error::without_values;
 use crate::error::state_class::StateClass;
@@ -15,21 +15,56 @@ const OWN_SCHEMAS: [&str; 3] = ["pgq", "pgq_ext", "pgq_coop"];
 /// The longest text of a server that a log shows, in characters.
 const SHOWN: usize = 1000;
 
+/// The fields of an error that a server reports, from whichever driver they come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServerMessage<'a> {
+    /// `ERROR`, `FATAL` or `PANIC`.
+    pub severity: &'a str,
+    /// The SQLSTATE; `None` if the driver does not report it. The log then shows no quoted text of the message.
+    pub sqlstate: Option<&'a str>,
+    /// The message.
+    pub message: &'a str,
+    /// The DETAIL.
+    pub detail: Option<&'a str>,
+    /// The HINT.
+    pub hint: Option<&'a str>,
+    /// The server's source file that reports the error.
+    pub file: Option<&'a str>,
+    /// The CONTEXT: the functions that were running.
+    pub context: Option<&'a str>,
+}
+
+impl<'a> From<&'a DbError> for ServerMessage<'a> {
+    fn from(error: &'a DbError) -> ServerMessage<'a> {
+        ServerMessage {
+            severity: error.severity(),
+            sqlstate: Some(error.code().code()),
+            message: error.message(),
+            detail: error.detail(),
+            hint: error.hint(),
+            file: error.file(),
+            context: error.where_(),
+        }
+    }
+}
+
 /// Renders an error with message, detail and hint.
-pub(crate) fn in_full(error: &DbError) -> String {
-    render(error, error.message(), error.detail(), error.hint())
+pub(crate) fn in_full(error: &ServerMessage<'_>) -> String {
+    render(error, error.message, error.detail, error.hint)
 }
 
 /// Renders an error without the data of rows, and cuts long texts. A function may raise any SQLSTATE, so the message of
 /// such an error is shown, but not its detail and hint.
-pub(crate) fn for_log(error: &DbError) -> String {
-    let is_trusted = !is_raised(error.file()) || is_own(error.where_());
-    let detail = error.detail().filter(|_| is_trusted && StateClass::PublicDetail.contains(error.code()));
-    let message = match StateClass::Value.contains(error.code()) {
-        true => without_values(error.message()),
-        false => error.message().to_owned(),
+pub(crate) fn for_log(error: &ServerMessage<'_>) -> String {
+    let state = error.sqlstate.map(SqlState::from_code);
+    let is_of = |class: StateClass| state.as_ref().map(|state| class.contains(state));
+    let is_trusted = !is_raised(error.file) || is_own(error.context);
+    let detail = error.detail.filter(|_| is_trusted && is_of(StateClass::PublicDetail) == Some(true));
+    let message = match is_of(StateClass::Value) {
+        Some(false) => error.message.to_owned(),
+        Some(true) | None => without_values(error.message),
     };
-    let hint = error.hint().filter(|_| is_trusted);
+    let hint = error.hint.filter(|_| is_trusted && state.is_some());
     render(error, &shortened(&message), detail.map(shortened).as_deref(), hint.map(shortened).as_deref())
 }
 
@@ -55,9 +90,12 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn render(error: &DbError, message: &str, detail: Option<&str>, hint: Option<&str>) -> String {
-    let mut text = format!("{} {}: {message}", error.severity(), error.code().code());
-    if let Some(setting) = expired_setting(error.code().code(), error.message()) {
+fn render(error: &ServerMessage<'_>, message: &str, detail: Option<&str>, hint: Option<&str>) -> String {
+    let mut text = match error.sqlstate {
+        Some(state) => format!("{} {state}: {message}", error.severity),
+        None => format!("{}: {message}", error.severity),
+    };
+    if let Some(setting) = error.sqlstate.and_then(|state| expired_setting(state, error.message)) {
         let _ =
             write!(text, "; the limit is the setting `{setting}` of the role, the database or the server");
     }

@@ -1,5 +1,6 @@
 //! An event to insert that owns its texts.
 
+use std::borrow::Cow;
 use std::mem::size_of;
 
 use chrono::{DateTime, Utc};
@@ -44,9 +45,9 @@ impl OwnedEvent {
     /// Borrows the event.
     pub fn as_new_event(&self) -> NewEvent<'_> {
         NewEvent {
-            event_type: self.event_type.as_deref(),
-            data: self.data.as_deref(),
-            extra: self.extra.each_ref().map(Option::as_deref),
+            event_type: self.event_type.as_deref().map(Cow::Borrowed),
+            data: self.data.as_deref().map(Cow::Borrowed),
+            extra: self.extra.each_ref().map(|text| text.as_deref().map(Cow::Borrowed)),
             time: self.time,
         }
     }
@@ -64,9 +65,9 @@ impl OwnedEvent {
 impl From<NewEvent<'_>> for OwnedEvent {
     fn from(event: NewEvent<'_>) -> OwnedEvent {
         OwnedEvent {
-            event_type: event.event_type.map(str::to_owned),
-            data: event.data.map(str::to_owned),
-            extra: event.extra.map(|text| text.map(str::to_owned)),
+            event_type: event.event_type.map(Cow::into_owned),
+            data: event.data.map(Cow::into_owned),
+            extra: event.extra.map(|text| text.map(Cow::into_owned)),
             time: event.time,
         }
     }

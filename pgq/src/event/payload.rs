@@ -8,7 +8,8 @@
 //! - [`Event::change`](crate::Event::change) understands the events of the triggers `logutriga` and `jsontriga`: what
 //!   was done to which table, by which key, and the row, which becomes the same type whichever of them wrote it.
 //!
-//! Producers write with [`urlencode`] or any JSON library. Errors of a payload name the event and the field, and have
+//! Producers write with [`NewEvent::json`](crate::NewEvent::json),
+//! [`NewEvent::urlencoded`](crate::NewEvent::urlencoded) and [`urlencode`]. Errors of a payload name the event and the field, and have
 //! the kind [`ErrorKind::Payload`](crate::ErrorKind::Payload): a retry of such an event fails again.
 //!
 //! ```
@@ -30,7 +31,7 @@ mod change;
 mod column;
 mod fields;
 mod iso_time;
-mod json;
+pub(crate) mod json;
 mod operation;
 mod urldecode;
 mod urlencode;

@@ -207,10 +207,10 @@ pub(crate) fn found_table(
 }
 
 /// Makes the error of a rotation after the transaction's snapshot from the answer to [`sql::rotated`].
-pub(crate) fn rotated(queue: &str, answer: Result<(), postgres::Error>) -> Error {
+pub(crate) fn rotated(queue: &str, answer: Result<(), impl Into<BoxError>>) -> Error {
     let cause = match answer {
         Ok(()) => "the queue's tables were rotated after the transaction's snapshot".into(),
-        Err(answer) => BoxError::from(answer),
+        Err(answer) => answer.into(),
     };
     At::queue(queue).failed("cannot write to the queue", cause)
 }

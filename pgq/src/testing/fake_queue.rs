@@ -90,14 +90,12 @@ impl FakeQueue {
     /// Adds an event; returns its id.
     pub fn insert(&mut self, event: &NewEvent<'_>) -> i64 {
         self.last_id += 1;
-        let [extra1, extra2, extra3, extra4] = event.extra;
-        let texts = [event.event_type, event.data, extra1, extra2, extra3, extra4];
         self.pending.push(Made {
             id: self.last_id,
             time: event.time.unwrap_or(self.now),
             txid: self.last_id,
             retry: 0,
-            texts: texts.map(|text| text.map(str::to_owned)),
+            texts: event.texts().map(|text| text.map(str::to_owned)),
         });
         self.last_id
     }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use dbscript::DataError;
-use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Fields;
@@ -49,6 +49,25 @@ pub(super) fn fields(text: &str) -> Result<Fields<'static>, Error> {
     let fields = json.deserialize_map(OfObject);
     let fields = fields.and_then(|fields| json.end().map(|()| fields));
     fields.map_err(|error| Error::payload("cannot read the JSON").caused_by(flaw("", &error)))
+}
+
+/// Writes a value as JSON.
+pub(crate) fn written(value: &(impl Serialize + ?Sized)) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::payload("cannot write the JSON").caused_by(error))
+}
+
+/// Makes the fields of a structure or a map, as [`fields`] reads them.
+pub(crate) fn fields_of(value: &(impl Serialize + ?Sized)) -> Result<Fields<'static>, Error> {
+    let text = written(value)?;
+    let kind = match text.as_bytes().first() {
+        Some(b'{') => return fields(&text),
+        Some(b'[') => "a sequence",
+        Some(b'"') => "a text",
+        Some(b'n') => "a value that is absent",
+        Some(b't' | b'f') => "a boolean",
+        _ => "a number",
+    };
+    Err(Error::payload(format!("cannot write the fields: {kind} has none; use a structure or a map")))
 }
 
 struct OfObject;

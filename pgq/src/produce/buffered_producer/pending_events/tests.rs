@@ -20,9 +20,9 @@ fn push(buffer: &mut PendingEvents, from: u64, to: u64, now: Instant) {
 
 fn written(step: Step) -> Option<Vec<String>> {
     match step {
-        Step::Write(batch) => {
-            Some(batch.iter().map(|event| event.as_new_event().data.unwrap_or_default().to_owned()).collect())
-        }
+        Step::Write(batch) => Some(
+            batch.iter().map(|event| event.as_new_event().data.unwrap_or_default().into_owned()).collect(),
+        ),
         Step::Wait(_) | Step::End => None,
     }
 }

@@ -1,8 +1,8 @@
 //! Everything else that a service does with queues.
 
-use ::tokio::task::spawn_blocking;
 use dbscript::{BoxError, Control, Databases};
 use postgres::Client;
+use tokio::task::spawn_blocking;
 
 use crate::error::Error;
 

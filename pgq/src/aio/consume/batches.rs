@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::tokio::sync::Mutex;
 use dbscript::{LogThrottle, describe};
 use log::{info, warn};
+use tokio::sync::Mutex;
 
 use super::batch::Batch;
 use super::connections::{Connections, Turn};

@@ -5,9 +5,9 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ::tokio::time::{sleep, timeout};
 use dbscript::{Backoff, BoxError, describe, is_final};
 use log::{error, info, warn};
+use tokio::time::{sleep, timeout};
 
 use super::administer::administer;
 use super::batch::Batch;
@@ -140,7 +140,7 @@ impl Worker {
         let (limit, hooks) = (self.shutdown_limit, self.hooks.clone());
         let health = Ended(self.health.clone());
         let mut shutdown = pin!(shutdown);
-        let batches = ::tokio::select! {
+        let batches = tokio::select! {
             batches = self.batches() => batches?,
             () = &mut shutdown => return Ok(()),
         };
@@ -182,7 +182,7 @@ impl Running {
         delivery: &mut impl Delivery,
         mut shutdown: Pin<&mut S>,
     ) -> Result<Round, Error> {
-        let next = ::tokio::select! {
+        let next = tokio::select! {
             next = self.batches.next() => next,
             () = &mut shutdown => return Ok(Round::End),
         };
@@ -195,7 +195,7 @@ impl Running {
             Err(error) => error.into(),
         };
         let delay = self.failed(failed)?;
-        ::tokio::select! {
+        tokio::select! {
             () = sleep(delay) => Ok(Round::Continue),
             () = &mut shutdown => Ok(Round::End),
         }
@@ -211,7 +211,7 @@ impl Running {
         let (info, started) = (batch.info().clone(), Instant::now());
         let (request, requested) = Shutdown::new();
         let mut delivering = pin!(delivery.deliver(batch, &requested));
-        let (delivered, round) = ::tokio::select! {
+        let (delivered, round) = tokio::select! {
             delivered = &mut delivering => (delivered, Round::Continue),
             () = &mut shutdown => {
                 request.send_replace(true);

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use ::tokio::task::{JoinError, JoinSet};
-use ::tokio::time::sleep;
 use dbscript::{BoxError, catch_panic, describe_in_full};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 
 use super::batch::{Batch, is_no_events_fault};
 use super::delivery::caught;
@@ -87,7 +87,7 @@ impl<'a> Concurrent<'a> {
                 }
                 break;
             }
-            ::tokio::select! {
+            tokio::select! {
                 Some(done) = self.running.join_next() => self.end(done.map_err(cancelled)?)?,
                 Some(call) = self.sleeping.join_next() => self.ready.push_back(call.map_err(cancelled)?),
                 () = shutdown.requested(), if !puts_back && self.handlers.order.is_none() => {}

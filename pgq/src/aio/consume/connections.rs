@@ -4,10 +4,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::tokio::sync::{Mutex, OwnedMutexGuard};
-use ::tokio::time::timeout;
 use dbscript::{AsyncConnection, BoxError, Session, describe};
 use log::{debug, warn};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::timeout;
 
 use crate::consume::holder::BatchHolder;
 use crate::consume::read::opening::{self, Opening};
@@ -166,7 +166,7 @@ impl Connections {
     pub(super) async fn wait_for_tick(&self, time: Duration) {
         match &self.main {
             Some(main) => drop(timeout(time, main.notified()).await),
-            None => ::tokio::time::sleep(time).await,
+            None => tokio::time::sleep(time).await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The request that a worker ends.
 
-use ::tokio::sync::watch;
+use tokio::sync::watch;
 
 /// Shows the code that handles a batch that the worker is to end.
 #[doc(hidden)]

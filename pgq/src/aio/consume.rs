@@ -1,0 +1,23 @@
+//! Consumers of asynchronous services: futures on a runtime of `tokio`.
+
+mod administer;
+mod batch;
+mod batches;
+mod concurrent;
+mod connections;
+mod consumer;
+mod delivery;
+mod extract;
+mod handlers;
+mod reader;
+mod shutdown;
+mod worker;
+
+pub use self::administer::administer;
+pub use self::batch::Batch;
+pub use self::batches::Batches;
+pub use self::consumer::Consumer;
+pub use self::delivery::Delivery;
+pub use self::extract::{FromEvent, Handler, Json, Row, Urlencoded};
+pub use self::handlers::Handlers;
+pub use self::worker::Worker;
