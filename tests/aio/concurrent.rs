@@ -44,6 +44,25 @@ struct Paid {
     order: i64,
 }
 
+/// Makes handlers of four types, each of which decides in another way.
+fn deciding(sender: mpsc::UnboundedSender<(i64, String)>) -> Handlers {
+    Handlers::new()
+        .on("paid", move |Json(paid): Json<Paid>, event: Event| {
+            let sent = sender.send((paid.order, event.event_type().to_owned()));
+            async move { sent }
+        })
+        .on("refused", |event: Event| async move {
+            Ok::<_, BoxError>(Outcome::Failed(event.data().unwrap_or_default().to_owned()))
+        })
+        .on("panics", |_: Event| async move {
+            if true {
+                panic!("a panic");
+            }
+            Ok::<_, BoxError>(())
+        })
+        .unknown(Unknown::Fail)
+}
+
 #[test]
 fn handlers_get_what_they_ask_for_and_decide_about_the_event() {
     for kind in KINDS {
@@ -61,21 +80,7 @@ fn handlers_get_what_they_ask_for_and_decide_about_the_event() {
         transaction.commit().expect("committed");
         queues::tick(&mut client, QUEUE);
         let (sender, mut paid) = mpsc::unbounded_channel();
-        let handlers = Handlers::new()
-            .on("paid", move |Json(paid): Json<Paid>, event: Event| {
-                let sent = sender.send((paid.order, event.event_type().to_owned()));
-                async move { sent }
-            })
-            .on("refused", |event: Event| async move {
-                Ok::<_, BoxError>(Outcome::Failed(event.data().unwrap_or_default().to_owned()))
-            })
-            .on("panics", |_: Event| async move {
-                if true {
-                    panic!("a panic");
-                }
-                Ok::<_, BoxError>(())
-            })
-            .unknown(Unknown::Fail);
+        let handlers = deciding(sender);
         let policy = RetryPolicy::fixed(Duration::ZERO).max_retries(0);
         let worker = Worker::with_settings(&database.conninfo(), settings()).retry(policy);
         let running = Running::start(worker, handlers);

@@ -32,19 +32,24 @@ fn settings(consumer: &str) -> Settings {
     settings
 }
 
-/// Runs a transactional and a concurrent consumer on one thread until both have read all events.
-fn consume(database: &Database, client: &mut Client, conninfo: &str) {
-    pgq::admin::register_consumer(client, QUEUE, "shipping").expect("registered");
-    let (handled, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+/// Makes handlers that note the data of each event.
+fn noting(handled: &Arc<Mutex<Vec<String>>>) -> Handlers {
     let seen = handled.clone();
-    let handlers = Handlers::new().concurrency(8).on("type", move |event: Event| {
+    Handlers::new().concurrency(8).on("type", move |event: Event| {
         let seen = seen.clone();
         async move {
             tokio::task::yield_now().await;
             seen.lock().expect("no panic").push(event.data().unwrap_or_default().to_owned());
             Ok::<_, BoxError>(())
         }
-    });
+    })
+}
+
+/// Runs a transactional and a concurrent consumer on one thread until both have read all events.
+fn consume(database: &Database, client: &mut Client, conninfo: &str) {
+    pgq::admin::register_consumer(client, QUEUE, "shipping").expect("registered");
+    let (handled, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+    let handlers = noting(&handled);
     let workers = ["billing", "shipping"]
         .map(|name| Worker::with_settings(conninfo, settings(name)).loop_delay(Duration::from_millis(20)));
     thread::scope(|scope| {

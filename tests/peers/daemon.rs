@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::support::wait_for;
+use crate::support::{builder_with_extension, wait_for};
 
 on_both_kinds!(
     it_ticks_returns_events_and_rotates,
@@ -126,7 +126,7 @@ fn it_skips_paused_queues(kind: Kind) {
 /// its next round. Without a list, it finds the databases by itself.
 #[test]
 fn it_finds_every_database_and_vacuums() {
-    let server = Server::builder().setting("autovacuum", "off").start().expect("a server");
+    let server = builder_with_extension().setting("autovacuum", "off").start().expect("a server");
     let kinds = [("own", Kind::Own), ("extension", Kind::Extension)];
     for (name, kind) in kinds {
         server.create_database(name);

@@ -5,15 +5,13 @@ use std::thread;
 use pgq::schema::{self, Kind};
 
 use crate::support::server::Server;
-use crate::support::{wait_for, with_extension};
+use crate::support::{builder_with_extension, wait_for};
 
 /// Makes two installations wait for a session that creates the first role, and then commits or rolls back.
 fn meet(kind: Kind, end: &str) {
-    let builder = Server::builder();
-    let builder = if kind == Kind::Extension && !with_extension().has_extension("pgq") {
-        builder.with_pgq()
-    } else {
-        builder
+    let builder = match kind {
+        Kind::Own => Server::builder(),
+        Kind::Extension => builder_with_extension(),
     };
     let server = builder.start().unwrap_or_else(|error| panic!("{error}"));
     for name in ["a", "b"] {

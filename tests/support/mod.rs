@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use pgq::schema::Kind;
 use postgres::Client;
 
-use self::server::Server;
+use self::server::{Builder, Server};
 
 pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(180);
 const WAIT_POLL: Duration = Duration::from_millis(10);
@@ -48,6 +48,12 @@ pub(crate) fn with_extension() -> &'static Server {
         return shared();
     }
     OTHER.get_or_init(|| Server::builder().with_pgq().start().unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Describes a private server that offers the extension `pgq`: of the version of this run if that one does.
+pub(crate) fn builder_with_extension() -> Builder {
+    let builder = Server::builder();
+    if shared().has_extension("pgq") { builder } else { builder.with_pgq() }
 }
 
 /// Returns a further server with the defaults of [`shared`], for tests that need two.
