@@ -92,7 +92,7 @@ fn an_invalid_value_is_reported_without_showing_strings() {
     check("('secret", "not closed");
     check("'secret\\x4'", "no character");
     check("b'secret'", "`b` before it");
-    check("(1 2)", "`2` is not expected");
+    check("(1 2)", "unexpected `2`, 2 characters before the end");
     check("1)", "`)` is not expected");
     check("(,)", "`,` is not expected");
     check("'secret' * 2", "integers only");
