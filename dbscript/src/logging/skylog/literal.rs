@@ -152,7 +152,7 @@ impl<'a> Parser<'a> {
     fn unexpected(&self) -> String {
         match self.rest.chars().next() {
             Some(c) => {
-                format!("unexpected `{c}`, {} characters before the end", self.rest.chars().count())
+                format!("unexpected `{c}`, characters left: {}", self.rest.chars().count())
             }
             None => "it is cut off".to_owned(),
         }
