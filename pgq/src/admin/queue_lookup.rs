@@ -38,7 +38,7 @@ pub(crate) fn exists(client: &mut impl GenericClient, queue: &str) -> Result<boo
 /// A statement that returns one row for an existing queue and no row otherwise.
 pub(crate) struct QueueQuery<'a> {
     queue: &'a str,
-    /// What fails if the server does, for the error.
+    /// The name of the operation, for the error if the server fails.
     what: &'a str,
     statement: &'a str,
     values: &'a [Param<'a>],

@@ -30,8 +30,8 @@ const BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), Duration::
 
 /// Describes a consumer that runs as a future, on a runtime of `tokio` with I/O and time. It blocks no thread.
 ///
-/// It consumes what a blocking [`Worker`](crate::Worker) of the same name would: position, lock and tables are the same,
-/// so the two may take turns.
+/// The position, the lock and the tables are those of a blocking [`Worker`](crate::Worker) of the same name, so the two may
+/// take turns.
 ///
 /// # Connections
 ///

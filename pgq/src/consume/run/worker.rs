@@ -160,7 +160,7 @@ impl WorkerHandle {
         self.worker.totals()
     }
 
-    /// Returns what the worker does: it is idle, works, stands by, fails, or waits for ticks that do not come.
+    /// Returns the state of the worker: idle, working, standing by, failing, or waiting for ticks that do not come.
     ///
     /// A handler that hangs keeps the worker [`Working`](Health::Working); the time of the last successful round is in
     /// [`totals`](WorkerHandle::totals).
