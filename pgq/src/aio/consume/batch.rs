@@ -9,6 +9,7 @@ use postgres::Row;
 use tokio_postgres::Client;
 
 use super::connections::{Opened, Turn};
+use super::origin::Origin;
 use super::reader::Reader;
 use crate::consume::delivered::Delivered;
 use crate::consume::failures::Reports;
@@ -67,6 +68,11 @@ impl Batch {
     /// Returns the queue's name.
     pub fn queue(&self) -> &str {
         &self.connections.subscription.settings().queue
+    }
+
+    /// Returns the queue, the consumer and the batch.
+    pub fn origin(&self) -> Origin {
+        Origin::new(self.connections.subscription.settings(), &self.info)
     }
 
     /// Returns how many events were read so far, and how many of them were tagged.

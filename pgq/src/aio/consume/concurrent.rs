@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use super::batch::{Batch, is_no_events_fault};
 use super::delivery::caught;
 use super::handlers::Handlers;
+use super::origin::Origin;
 use super::shutdown::Shutdown;
 use crate::consume::delivered::Delivered;
 use crate::consume::outcome::Outcome;
@@ -25,6 +26,7 @@ const MOST_BYTES: usize = 16 << 20;
 pub(super) struct Concurrent<'a> {
     handlers: &'a Handlers,
     batch: Batch,
+    origin: Origin,
     /// The events that are handled at this moment.
     running: JoinSet<Done>,
     /// The events that are called again after a delay.
@@ -63,6 +65,7 @@ impl<'a> Concurrent<'a> {
     pub(super) fn new(handlers: &'a Handlers, batch: Batch) -> Concurrent<'a> {
         Concurrent {
             handlers,
+            origin: batch.origin(),
             batch,
             running: JoinSet::new(),
             sleeping: JoinSet::new(),
@@ -130,7 +133,7 @@ impl<'a> Concurrent<'a> {
     }
 
     fn spawn(&mut self, call: Call) {
-        match catch_panic(|| self.handlers.call(&call.event)) {
+        match catch_panic(|| self.handlers.call(&call.event, &self.origin)) {
             Ok(handling) => {
                 self.running.spawn(async { Done { result: caught(handling).await, call } });
             }

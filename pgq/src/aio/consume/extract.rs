@@ -6,6 +6,7 @@ use std::pin::Pin;
 use dbscript::BoxError;
 use serde::de::DeserializeOwned;
 
+use super::origin::Origin;
 use crate::consume::outcome::Outcome;
 use crate::error::Error;
 use crate::event::stored_event::Event;
@@ -17,13 +18,20 @@ pub trait FromEvent: Sized {
     /// # Errors
     ///
     /// When the event does not have it. The event then fails as if its handler had.
-    fn from_event(event: &Event) -> Result<Self, BoxError>;
+    fn from_event(event: &Event, origin: &Origin) -> Result<Self, BoxError>;
 }
 
 /// The event itself.
 impl FromEvent for Event {
-    fn from_event(event: &Event) -> Result<Event, BoxError> {
+    fn from_event(event: &Event, _origin: &Origin) -> Result<Event, BoxError> {
         Ok(event.clone())
+    }
+}
+
+/// The queue, the consumer and the batch.
+impl FromEvent for Origin {
+    fn from_event(_event: &Event, origin: &Origin) -> Result<Origin, BoxError> {
+        Ok(origin.clone())
     }
 }
 
@@ -32,7 +40,7 @@ impl FromEvent for Event {
 pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned> FromEvent for Json<T> {
-    fn from_event(event: &Event) -> Result<Json<T>, BoxError> {
+    fn from_event(event: &Event, _origin: &Origin) -> Result<Json<T>, BoxError> {
         Ok(Json(event.json()?))
     }
 }
@@ -42,7 +50,7 @@ impl<T: DeserializeOwned> FromEvent for Json<T> {
 pub struct Urlencoded<T>(pub T);
 
 impl<T: DeserializeOwned> FromEvent for Urlencoded<T> {
-    fn from_event(event: &Event) -> Result<Urlencoded<T>, BoxError> {
+    fn from_event(event: &Event, _origin: &Origin) -> Result<Urlencoded<T>, BoxError> {
         Ok(Urlencoded(event.urldecode_as()?))
     }
 }
@@ -52,7 +60,7 @@ impl<T: DeserializeOwned> FromEvent for Urlencoded<T> {
 pub struct Row<T>(pub T);
 
 impl<T: DeserializeOwned> FromEvent for Row<T> {
-    fn from_event(event: &Event) -> Result<Row<T>, BoxError> {
+    fn from_event(event: &Event, _origin: &Origin) -> Result<Row<T>, BoxError> {
         let change = event.change().ok_or_else(|| Error::payload("the event is no change of a table"))?;
         Ok(Row(change.row().map_err(|error| error.at_event(event.id()))?))
     }
@@ -67,12 +75,12 @@ impl From<()> for Outcome {
 
 pub(super) type Handling = Pin<Box<dyn Future<Output = Result<Outcome, BoxError>> + Send>>;
 
-/// An asynchronous function of one or two [arguments](FromEvent) that returns `Result<(), E>` or `Result<Outcome, E>`.
+/// An asynchronous function of one to three [arguments](FromEvent) that returns `Result<(), E>` or `Result<Outcome, E>`.
 /// `Arguments` only distinguishes the implementations.
 pub trait Handler<Arguments>: Send + Sync + 'static {
     /// Calls the function.
     #[doc(hidden)]
-    fn call(&self, event: &Event) -> Result<Handling, BoxError>;
+    fn call(&self, event: &Event, origin: &Origin) -> Result<Handling, BoxError>;
 }
 
 async fn outcome<O: Into<Outcome>, E: Into<BoxError>>(
@@ -81,29 +89,23 @@ async fn outcome<O: Into<Outcome>, E: Into<BoxError>>(
     handling.await.map(Into::into).map_err(Into::into)
 }
 
-impl<F, A, R, O, E> Handler<(A,)> for F
-where
-    F: Fn(A) -> R + Send + Sync + 'static,
-    A: FromEvent,
-    R: Future<Output = Result<O, E>> + Send + 'static,
-    O: Into<Outcome> + 'static,
-    E: Into<BoxError> + 'static,
-{
-    fn call(&self, event: &Event) -> Result<Handling, BoxError> {
-        Ok(Box::pin(outcome(self(A::from_event(event)?))))
-    }
+macro_rules! handler {
+    ($($argument:ident),+) => {
+        impl<F, $($argument,)+ R, O, E> Handler<($($argument,)+)> for F
+        where
+            F: Fn($($argument),+) -> R + Send + Sync + 'static,
+            $($argument: FromEvent,)+
+            R: Future<Output = Result<O, E>> + Send + 'static,
+            O: Into<Outcome> + 'static,
+            E: Into<BoxError> + 'static,
+        {
+            fn call(&self, event: &Event, origin: &Origin) -> Result<Handling, BoxError> {
+                Ok(Box::pin(outcome(self($($argument::from_event(event, origin)?),+))))
+            }
+        }
+    };
 }
 
-impl<F, A, B, R, O, E> Handler<(A, B)> for F
-where
-    F: Fn(A, B) -> R + Send + Sync + 'static,
-    A: FromEvent,
-    B: FromEvent,
-    R: Future<Output = Result<O, E>> + Send + 'static,
-    O: Into<Outcome> + 'static,
-    E: Into<BoxError> + 'static,
-{
-    fn call(&self, event: &Event) -> Result<Handling, BoxError> {
-        Ok(Box::pin(outcome(self(A::from_event(event)?, B::from_event(event)?))))
-    }
-}
+handler!(A);
+handler!(A, B);
+handler!(A, B, C);

@@ -10,6 +10,7 @@ use super::batch::Batch;
 use super::concurrent::Concurrent;
 use super::delivery::{Delivery, private};
 use super::extract::{Handler, Handling};
+use super::origin::Origin;
 use super::shutdown::Shutdown;
 use crate::consume::delivered::Delivered;
 use crate::consume::outcome::Outcome;
@@ -20,7 +21,7 @@ use crate::event::stored_event::Event;
 /// The number of events that are handled at once unless [`Handlers::concurrency`] says otherwise.
 const CONCURRENCY: usize = 16;
 
-type Call = Arc<dyn Fn(&Event) -> Result<Handling, BoxError> + Send + Sync>;
+type Call = Arc<dyn Fn(&Event, &Origin) -> Result<Handling, BoxError> + Send + Sync>;
 
 /// Hands each event to the handler of its type, else to that of its table, many events at once.
 ///
@@ -96,14 +97,16 @@ impl Handlers {
         }
     }
 
-    /// Adds the handler of a type: `ev_type`, the whole of it. A handler is an asynchronous function of one or two
+    /// Adds the handler of a type: `ev_type`, the whole of it. A handler is an asynchronous function of one to three
     /// [arguments](super::FromEvent), such as [`Json`](super::Json) and the [`Event`](crate::Event) itself.
     ///
     /// # Panics
     ///
     /// When the type has a handler.
     pub fn on<A>(mut self, event_type: &str, handler: impl Handler<A>) -> Handlers {
-        let before = self.types.insert(event_type.to_owned(), Arc::new(move |event| handler.call(event)));
+        let before = self
+            .types
+            .insert(event_type.to_owned(), Arc::new(move |event, origin| handler.call(event, origin)));
         assert!(before.is_none(), "type `{event_type}` has two handlers");
         self
     }
@@ -115,7 +118,8 @@ impl Handlers {
     ///
     /// When the table has a handler.
     pub fn on_table<A>(mut self, table: &str, handler: impl Handler<A>) -> Handlers {
-        let before = self.tables.insert(qualified(table), Arc::new(move |event| handler.call(event)));
+        let before =
+            self.tables.insert(qualified(table), Arc::new(move |event, origin| handler.call(event, origin)));
         assert!(before.is_none(), "table `{table}` has two handlers");
         self
     }
@@ -149,10 +153,10 @@ impl Handlers {
     }
 
     /// Starts to handle an event.
-    pub(super) fn call(&self, event: &Event) -> Result<Handling, BoxError> {
+    pub(super) fn call(&self, event: &Event, origin: &Origin) -> Result<Handling, BoxError> {
         let handler = self.types.get(event.event_type());
         match handler.or_else(|| self.tables.get(event.extra1()?)) {
-            Some(handler) => handler(event),
+            Some(handler) => handler(event, origin),
             None => {
                 let outcome = self.settle_unknown(event);
                 Ok(Box::pin(async { outcome }))
