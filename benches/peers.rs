@@ -4,6 +4,12 @@
 //! so that noise affects all of them equally. The report shows medians. The own schema and the extension are compared
 //! in the same way, by the times of statements.
 
+#[path = "peers/aims.rs"]
+mod aims;
+#[path = "peers/async_client.rs"]
+mod async_client;
+#[path = "peers/asynchronous.rs"]
+mod asynchronous;
 #[path = "peers/comparison.rs"]
 mod comparison;
 #[path = "peers/consume.rs"]
@@ -56,6 +62,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.first().map(String::as_str) {
         Some(crate_client::CONSUME | crate_client::INSERT) => crate_client::run(&args),
+        Some(command) if command.starts_with("async-") => async_client::run(&args),
         _ if args.iter().any(|arg| arg == "--bench") => compare(&args),
         _ => {
             println!("peers: measures only under `cargo bench`");
@@ -91,6 +98,13 @@ fn compare(args: &[String]) -> Result<(), BoxError> {
             // The report is written after each work, so that an interrupted run keeps its figures.
             std::fs::write(&options.json, report.to_json())?;
         }
+    }
+    if options.selects("async") {
+        let (works, aims) = asynchronous::measure(&testbed)?;
+        works.iter().for_each(|results| println!("{}", report::table(results)));
+        println!("{}", aims::table("asynchronous consumers", &aims));
+        report.add_aims(works, aims);
+        std::fs::write(&options.json, report.to_json())?;
     }
     if options.selects("schema") {
         let figures = schema::measure(&testbed)?;

@@ -6,6 +6,7 @@ use std::fmt::Write;
 pub(crate) enum Json {
     Text(String),
     Number(f64),
+    Boolean(bool),
     List(Vec<Json>),
     Object(Vec<(String, Json)>),
 }
@@ -26,6 +27,7 @@ impl Json {
         match self {
             Json::Text(text) => quote(text),
             Json::Number(number) => number.to_string(),
+            Json::Boolean(value) => value.to_string(),
             Json::List(items) => {
                 let items: Vec<String> = items.iter().map(Json::render).collect();
                 format!("[{}]", items.join(","))

@@ -12,6 +12,7 @@ use crate::BoxError;
 use crate::programs;
 use crate::testbed::{SOURCE, Testbed};
 use crate::ticking::{self, Running, Table};
+use crate::work::median;
 
 const RATE: u32 = 1_000;
 const SECONDS: u32 = 10;
@@ -48,11 +49,27 @@ pub(crate) fn measure(testbed: &Testbed) -> Result<Table, BoxError> {
 /// Records the time of each event.
 struct Clock(Times);
 
-impl Consumer for Clock {
-    fn process_event(&mut self, event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, PgqError> {
+impl Clock {
+    fn record(&self, event: &Event) -> Result<Outcome, PgqError> {
         let number: usize = event.data().unwrap_or_default().parse()?;
         lock(&self.0)[number] = now();
         Ok(Outcome::Done)
+    }
+}
+
+impl Consumer for Clock {
+    fn process_event(&mut self, event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, PgqError> {
+        self.record(event)
+    }
+}
+
+impl pgq::aio::Consumer for Clock {
+    async fn process_event(
+        &mut self,
+        event: &Event,
+        _batch: &mut pgq::aio::Batch,
+    ) -> Result<Outcome, PgqError> {
+        self.record(event)
     }
 }
 
@@ -60,17 +77,50 @@ fn ours(testbed: &Testbed, period: &str) -> Result<Vec<f64>, BoxError> {
     let queue = queue(testbed, &format!("latency_ours_{period}"))?;
     let seen = times();
     let worker = Worker::new(&testbed.conninfo(SOURCE), &queue, "clock").spawn(Clock(seen.clone()))?;
+    observe(testbed, &queue, period, &seen, worker)
+}
+
+/// Measures the medians of the blocking and the asynchronous consumer, each in turn, in milliseconds.
+///
+/// # Errors
+///
+/// As [`measure`].
+pub(crate) fn faces(testbed: &Testbed) -> Result<[f64; 2], BoxError> {
+    let mut medians = [Vec::new(), Vec::new()];
+    for round in 1..=testbed.rounds() {
+        let queue = |face| queue(testbed, &format!("latency_{face}_{round}"));
+        let (blocking, ours) = (queue("blocking")?, queue("async")?);
+        let (seen, conninfo) = (times(), testbed.conninfo(SOURCE));
+        let worker = Worker::new(&conninfo, &blocking, "clock").spawn(Clock(seen.clone()))?;
+        medians[0].push(observe(testbed, &blocking, "0.001", &seen, worker)?[0]);
+        let seen = times();
+        let runtime = tokio::runtime::Runtime::new()?;
+        let worker = pgq::aio::Worker::new(&conninfo, &ours, "clock");
+        runtime.spawn(worker.run_until(Clock(seen.clone()), std::future::pending()));
+        medians[1].push(observe(testbed, &ours, "0.001", &seen, runtime)?[0]);
+    }
+    Ok(medians.map(|medians| median(&medians)))
+}
+
+/// Produces events while a worker runs that records their times.
+fn observe<W>(
+    testbed: &Testbed,
+    queue: &str,
+    period: &str,
+    seen: &Times,
+    worker: W,
+) -> Result<Vec<f64>, BoxError> {
     let _ticker = ticking::ours(testbed, SOURCE, period)?;
-    let committed = produce(testbed, &queue)?;
+    let committed = produce(testbed, queue)?;
     let began = Instant::now();
-    while lock(&seen).contains(&0.0) {
+    while lock(seen).contains(&0.0) {
         if began.elapsed() > LIMIT {
             return Err("not all events were received".into());
         }
         thread::sleep(Duration::from_millis(10));
     }
     drop(worker);
-    let seen = lock(&seen).clone();
+    let seen = lock(seen).clone();
     Ok(figures(&committed, &seen))
 }
 

@@ -1,5 +1,6 @@
 //! The report, as text and JSON.
 
+use crate::aims::Aim;
 use crate::comparison::Figure;
 use crate::json::Json;
 use crate::machine::Machine;
@@ -14,6 +15,7 @@ pub(crate) struct Report {
     works: Vec<Results>,
     comparison: Vec<Figure>,
     ticking: Vec<Table>,
+    aims: Vec<Aim>,
 }
 
 impl Report {
@@ -25,6 +27,7 @@ impl Report {
             works: Vec::new(),
             comparison: Vec::new(),
             ticking: Vec::new(),
+            aims: Vec::new(),
         }
     }
 
@@ -43,6 +46,12 @@ impl Report {
         self.ticking.push(table);
     }
 
+    /// Adds the figures of the asynchronous consumer, and their aims.
+    pub(crate) fn add_aims(&mut self, works: Vec<Results>, aims: Vec<Aim>) {
+        self.works.extend(works);
+        self.aims = aims;
+    }
+
     /// Returns the facts about machine and versions, a line each.
     pub(crate) fn head(&self) -> String {
         let facts: String =
@@ -58,6 +67,7 @@ impl Report {
         fields.push(("works".to_owned(), Json::List(self.works.iter().map(work).collect())));
         fields.push(("own_schema".to_owned(), Json::List(self.comparison.iter().map(comparison).collect())));
         fields.push(("ticking".to_owned(), Json::List(self.ticking.iter().map(Table::to_json).collect())));
+        fields.push(("aims".to_owned(), Json::List(self.aims.iter().map(Aim::to_json).collect())));
         Json::Object(fields).render() + "\n"
     }
 }

@@ -13,11 +13,26 @@ const ALL: &str =
 /// The columns that identify the events of a producer.
 pub(crate) const PRODUCED: &str = "ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4";
 
+/// $1 queue, $2 consumer. Whether the consumer is at the last tick, and has no event to be retried.
+pub(crate) const IS_CONSUMED: &str = "select info.current_batch is null \
+     and info.last_tick = (select max(tick_id) from pgq.tick join pgq.queue on queue_id = tick_queue \
+         where queue_name = $1) \
+     and not exists (select from pgq.retry_queue) \
+     from pgq.get_consumer_info($1, $2) info";
+
 /// Fills a queue's table.
 pub(crate) fn fill(table: &str, from: u64, to: u64) -> String {
     format!(
         "insert into {table} (ev_type, ev_data, ev_extra1, ev_time) \
          select 'I', {DATA}, 'public.orders', now() from generate_series({from}, {to}) i"
+    )
+}
+
+/// Fills a queue's table with events of 1,000 keys.
+pub(crate) fn fill_keyed(table: &str, events: u64) -> String {
+    format!(
+        "insert into {table} (ev_type, ev_data, ev_extra1, ev_time) \
+         select 'I', {DATA}, 'key ' || i % 1000, now() from generate_series(1, {events}) i"
     )
 }
 

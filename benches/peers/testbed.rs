@@ -155,6 +155,21 @@ impl Testbed {
         self.fingerprint(SOURCE, sql::CARRIED, table).map(|_| ())
     }
 
+    /// Fills a queue of the source with one batch of events of 1,000 keys.
+    pub(crate) fn fill_keyed(&self, queue: &str, table: &str, events: u64) -> Result<(), BoxError> {
+        let mut client = self.client(SOURCE);
+        client.execute("select pgq.set_queue_config($1, 'ticker_max_count', '1')", &[&queue])?;
+        client.batch_execute(&sql::fill_keyed(table, events))?;
+        client.query("select pgq.ticker($1)", &[&queue])?;
+        self.fingerprint(SOURCE, sql::CARRIED, table).map(|_| ())
+    }
+
+    /// Fails unless a consumer has finished all batches, and has no event to be retried.
+    pub(crate) fn require_consumed(&self, queue: &str, consumer: &str) -> Result<(), BoxError> {
+        let consumed = self.client(SOURCE).query_one(sql::IS_CONSUMED, &[&queue, &consumer])?;
+        if consumed.get(0) { Ok(()) } else { Err(format!("`{consumer}` has left events behind").into()) }
+    }
+
     /// Counts events and sums their hashes.
     pub(crate) fn fingerprint(
         &self,
