@@ -4,6 +4,7 @@ mod batches;
 mod cancelled;
 mod concurrent;
 mod order;
+mod pages;
 mod runtimes;
 mod shutdown;
 mod worker;

@@ -81,6 +81,11 @@ impl AsyncConnection {
         self.session.0.is_closed()
     }
 
+    /// Returns whether the session is this connection's alone: there is no pooler that gives it to others.
+    pub fn has_session(&self) -> bool {
+        self.has_session
+    }
+
     /// Listens on a channel. Returns `false` behind a pooler, where a session is shared between clients.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod delivery;
 mod extract;
 mod handlers;
 mod origin;
+mod page;
 mod reader;
 mod shutdown;
 mod worker;

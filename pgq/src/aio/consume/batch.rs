@@ -44,7 +44,7 @@ pub struct Batch {
 impl Batch {
     pub(super) fn new(connections: Turn, opened: Opened, reports: Reports) -> Batch {
         let settings = connections.subscription.settings();
-        let reader = Reader::new(settings.autocommit, settings.lazy_fetch);
+        let reader = Reader::new(settings, &opened.info);
         let Opened { info, holder, opening } = opened;
         Batch {
             connections,
@@ -115,11 +115,22 @@ impl Batch {
         if self.opening.has_bytes { event.unreadable() } else { None }
     }
 
-    async fn next_unchecked(&mut self) -> Result<Option<Event>, Error> {
-        if self.page.len() == 0 {
+    /// Returns whether the next event was read already.
+    pub(super) fn has_page(&self) -> bool {
+        self.page.len() > 0
+    }
+
+    /// Waits until the next event is read; returns `false` at the end of the batch. The future may be dropped.
+    pub(super) async fn wait_for_page(&mut self) -> Result<bool, Error> {
+        if !self.has_page() {
             let page = self.fetch().await;
             self.page = page.map_err(|error| self.failed("cannot fetch events", error))?.into_iter();
         }
+        Ok(self.has_page())
+    }
+
+    async fn next_unchecked(&mut self) -> Result<Option<Event>, Error> {
+        self.wait_for_page().await?;
         let event = self.page.next().map(Event::new);
         self.read += u64::from(event.is_some());
         Ok(event)
@@ -127,11 +138,15 @@ impl Batch {
 
     async fn fetch(&mut self) -> Result<Vec<Row>, BoxError> {
         let Batch { connections, opening, reader, .. } = self;
-        let is_alone = connections.subscription.settings().autocommit && opening.needs_transaction();
+        let main = connections.main()?;
+        let (begins, keeps_rest) = (reader.begins(main, opening), reader.keeps_rest(main, opening));
         // A page that is given up amid its transaction must be rolled back.
-        connections.has_begun |= is_alone;
+        connections.has_begun |= begins;
+        connections.has_cursor |= keeps_rest;
         let page = reader.fetch(connections.main()?, opening).await?;
-        connections.has_begun &= !is_alone;
+        connections.has_begun &= !begins;
+        connections.has_cursor = reader.has_cursor();
+        reader.fetch_ahead(connections.main()?, opening).await;
         page.first().map_or(Ok(()), require_types)?;
         Ok(page)
     }

@@ -84,15 +84,18 @@ impl<'a> Concurrent<'a> {
             if !puts_back {
                 self.start().await?;
             }
-            if self.running.is_empty() && self.sleeping.is_empty() {
+            let reads = !puts_back && self.has_room();
+            if self.running.is_empty() && self.sleeping.is_empty() && !reads {
                 if puts_back {
                     self.put_back().await?;
                 }
                 break;
             }
             tokio::select! {
+                biased;
                 Some(done) = self.running.join_next() => self.end(done.map_err(cancelled)?)?,
                 Some(call) = self.sleeping.join_next() => self.ready.push_back(call.map_err(cancelled)?),
+                has_more = self.batch.wait_for_page(), if reads => self.is_read = !has_more?,
                 () = shutdown.requested(), if !puts_back && self.handlers.order.is_none() => {}
             }
         }
@@ -106,16 +109,18 @@ impl<'a> Concurrent<'a> {
         while self.running.len() < self.handlers.concurrency {
             if let Some(call) = self.ready.pop_front() {
                 self.spawn(call);
-            } else if self.is_read || self.waiting.is_full() {
-                break;
+            } else if self.has_room() && self.batch.has_page() {
+                self.batch.next_event().await?.into_iter().for_each(|event| self.add(event));
             } else {
-                match self.batch.next_event().await? {
-                    Some(event) => self.add(event),
-                    None => self.is_read = true,
-                }
+                break;
             }
         }
         Ok(())
+    }
+
+    /// Returns whether another event could start if it was read.
+    fn has_room(&self) -> bool {
+        self.running.len() < self.handlers.concurrency && !self.is_read && !self.waiting.is_full()
     }
 
     /// Adds an event: it can start, unless an earlier one of its key has not ended.

@@ -1,17 +1,18 @@
 //! Reading the events of a batch page by page.
 
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::task::Poll;
 
-use dbscript::{AsyncConnection, AsyncSession, BoxError, Session};
+use dbscript::{AsyncConnection, BoxError};
 use postgres::Row;
 
-use crate::consume::read::limits::Limits;
-use crate::consume::read::opening::Opening;
+use super::page;
+use crate::consume::read::opening::{MANY, Opening};
 use crate::consume::read::pages::Pages;
-use crate::consume::read::source::{Place, SEND_BYTES, START, events_statement, fetch_behind};
-
-/// The name of the cursor on the server.
-const CURSOR: &str = "pgq_events";
+use crate::consume::read::source::{Place, START};
+use crate::consume::settings::Settings;
+use crate::event::batch_info::BatchInfo;
 
 /// Reads the events of a batch.
 pub(super) struct Reader {
@@ -19,117 +20,134 @@ pub(super) struct Reader {
     source: Source,
     /// The page that is on its way; it stays here when a future of the caller is dropped.
     fetching: Option<Fetching>,
+    /// A page that arrived before it was asked for.
+    fetched: Option<Fetched>,
+    read: u64,
+    /// Whether the batch has many events, as far as is known.
+    has_many: bool,
+    /// Whether the server has refused to keep the rest of the batch.
+    is_refused: bool,
 }
 
-type Fetching = Pin<Box<dyn Future<Output = Result<Vec<Row>, BoxError>> + Send>>;
+/// A page, and the source of the next one.
+pub(super) type Fetched = Result<(Vec<Row>, Source), BoxError>;
+
+type Fetching = Pin<Box<dyn Future<Output = Fetched> + Send>>;
 
 /// Where the next page comes from.
-enum Source {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Source {
     /// A cursor of the batch's transaction that does not exist yet.
     Unopened,
-    /// The cursor.
+    /// The cursor of the batch's transaction.
     Cursor,
     /// The events behind a place, where no transaction is open.
     Behind(Place),
+    /// A cursor of the events that are left, which has outlived its transaction.
+    Kept,
     Exhausted,
 }
 
 impl Reader {
-    pub(super) fn new(autocommit: bool, lazy_fetch: Option<u32>) -> Reader {
-        let source = if autocommit { Source::Behind(START) } else { Source::Unopened };
-        Reader { pages: Pages::new(lazy_fetch), source, fetching: None }
+    pub(super) fn new(settings: &Settings, info: &BatchInfo) -> Reader {
+        Reader {
+            pages: Pages::new(settings.lazy_fetch),
+            source: if settings.autocommit { Source::Behind(START) } else { Source::Unopened },
+            fetching: None,
+            fetched: None,
+            read: 0,
+            has_many: info.event_ids > MANY,
+            is_refused: false,
+        }
     }
 
     /// Reads the next page; an empty page is the end.
     pub(super) async fn fetch(
         &mut self,
-        connection: &mut AsyncConnection,
+        connection: &AsyncConnection,
         opening: &mut Opening,
     ) -> Result<Vec<Row>, BoxError> {
-        let is_first = matches!(self.source, Source::Unopened);
-        if self.fetching.is_none() {
-            let Some(fetching) = self.next_page(connection.session(), opening) else { return Ok(Vec::new()) };
-            self.fetching = Some(fetching);
-        }
-        let Some(fetching) = &mut self.fetching else { return Ok(Vec::new()) };
-        let page = fetching.await;
+        let (source, keeps_rest) = (self.source, self.keeps_rest(connection, opening));
+        self.start(connection, opening);
+        let fetched = match (self.fetched.take(), &mut self.fetching) {
+            (Some(fetched), _) => fetched,
+            (None, Some(fetching)) => fetching.await,
+            (None, None) => return Ok(Vec::new()),
+        };
         self.fetching = None;
-        let page = page?;
+        let (page, next) = fetched?;
+        self.is_refused |= keeps_rest && next != Source::Kept;
         // When there is a first row, all are sorted, and the memory for that is given back.
-        if is_first {
+        if source == Source::Unopened {
             opening.limits.work_mem = None;
         }
-        let is_last = self.pages.end_with(&page);
-        self.source = match (is_last, &self.source) {
-            (true, _) => Source::Exhausted,
-            (false, Source::Behind(_)) => Source::Behind(page.last().map(|last| (last.get(0), last.get(2)))),
-            (false, _) => Source::Cursor,
-        };
+        self.read += page.len() as u64;
+        self.source = if self.pages.end_with(&page) { Source::Exhausted } else { next };
+        if self.source == Source::Exhausted && next == Source::Kept {
+            connection.send(page::CLOSE);
+        }
         Ok(page)
     }
 
-    fn next_page(&self, session: AsyncSession, opening: &Opening) -> Option<Fetching> {
-        let rows = self.pages.rows();
-        match self.source {
-            Source::Exhausted => None,
-            Source::Unopened => {
-                let (limits, statement) = (opening.limits.clone(), events_statement(&opening.query));
-                Some(Box::pin(open_cursor(session, limits, statement, rows)))
-            }
-            Source::Cursor => Some(Box::pin(fetch_next(session, rows))),
-            Source::Behind(place) => {
-                let (opening, pages) = (opening.clone(), self.pages.clone());
-                Some(Box::pin(fetch_alone(session, opening, place, pages)))
+    /// Asks for the next page if one statement reads it and no transaction is open, so that it arrives while the events
+    /// of this one are handled.
+    pub(super) async fn fetch_ahead(&mut self, connection: &AsyncConnection, opening: &Opening) {
+        let is_one_statement = match self.source {
+            Source::Kept => true,
+            Source::Behind(_) => !self.begins(connection, opening),
+            _ => false,
+        };
+        if !is_one_statement {
+            return;
+        }
+        self.start(connection, opening);
+        if let Some(fetching) = &mut self.fetching {
+            // The first poll sends the statement.
+            let polled = poll_fn(|cx| Poll::Ready(fetching.as_mut().poll(cx))).await;
+            if let Poll::Ready(fetched) = polled {
+                (self.fetching, self.fetched) = (None, Some(fetched));
             }
         }
+    }
+
+    /// Returns whether the next page begins a transaction on the connection.
+    pub(super) fn begins(&self, connection: &AsyncConnection, opening: &Opening) -> bool {
+        let is_alone = matches!(self.source, Source::Behind(_));
+        is_alone && (opening.needs_transaction() || self.keeps_rest(connection, opening))
+    }
+
+    /// Returns whether the next page makes the server keep the rest of the batch: where there is much to read, and where
+    /// no pooler would give the session to others.
+    pub(super) fn keeps_rest(&self, connection: &AsyncConnection, opening: &Opening) -> bool {
+        let has_many = self.has_many || self.read > MANY.unsigned_abs();
+        let is_possible = connection.has_session() && !opening.has_bytes && !self.is_refused;
+        matches!(self.source, Source::Behind(_)) && has_many && is_possible
+    }
+
+    /// Returns whether there is a cursor that outlives transactions.
+    pub(super) fn has_cursor(&self) -> bool {
+        self.source == Source::Kept
+    }
+
+    /// Makes the future of the next page, unless it is on its way.
+    fn start(&mut self, connection: &AsyncConnection, opening: &Opening) {
+        if self.fetching.is_some() || self.fetched.is_some() {
+            return;
+        }
+        let (session, opening, pages) = (connection.session(), opening.clone(), self.pages.clone());
+        self.fetching = match self.source {
+            Source::Exhausted => None,
+            Source::Unopened => Some(Box::pin(page::open_cursor(session, opening, pages))),
+            Source::Cursor | Source::Kept => Some(Box::pin(page::fetch_next(session, pages, self.source))),
+            Source::Behind(place) if self.keeps_rest(connection, &opening) => {
+                Some(Box::pin(page::keep_rest(session, opening, place, pages)))
+            }
+            Source::Behind(place) => Some(Box::pin(page::fetch_behind(session, opening, place, pages))),
+        };
     }
 
     /// Forgets a page that is on its way.
     pub(super) fn stop(&mut self) {
-        self.fetching = None;
+        (self.fetching, self.fetched) = (None, None);
     }
-}
-
-async fn open_cursor(
-    mut session: AsyncSession,
-    mut limits: Limits,
-    statement: String,
-    rows: i32,
-) -> Result<Vec<Row>, BoxError> {
-    limits.lift(&mut session).await?;
-    session.run(&format!("declare {CURSOR} no scroll cursor for {statement}")).await?;
-    let page = fetch(&mut session, rows).await?;
-    limits.restore(&mut session).await?;
-    Ok(page)
-}
-
-async fn fetch_next(mut session: AsyncSession, rows: i32) -> Result<Vec<Row>, BoxError> {
-    Ok(fetch(&mut session, rows).await?)
-}
-
-async fn fetch(session: &mut AsyncSession, rows: i32) -> Result<Vec<Row>, postgres::Error> {
-    let count = if rows == 0 { "all".to_owned() } else { rows.to_string() };
-    session.rows(&format!("fetch forward {count} from {CURSOR}"), &[]).await
-}
-
-/// Reads the next page where no transaction is open.
-async fn fetch_alone(
-    mut session: AsyncSession,
-    opening: Opening,
-    mut place: Place,
-    mut pages: Pages,
-) -> Result<Vec<Row>, BoxError> {
-    let has_begun = opening.needs_transaction();
-    if has_begun {
-        session.run("begin").await?;
-        opening.limits.lift(&mut session).await?;
-    }
-    if opening.has_bytes {
-        session.run(SEND_BYTES).await?;
-    }
-    let page = fetch_behind(&mut session, &mut place, &opening.query, &mut pages).await?;
-    if has_begun {
-        session.run("commit").await?;
-    }
-    Ok(page)
 }

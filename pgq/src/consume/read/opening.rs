@@ -13,8 +13,8 @@ use crate::lock::{self, Attempts};
 use crate::schema::row_security;
 use crate::sql::batch::{hidden_events, holder, lift_limits};
 
-/// With more events a batch gets memory to be sorted in.
-const MANY: i64 = 10_000;
+/// With more events a batch gets memory to be sorted in, or is sorted once for all its pages.
+pub(crate) const MANY: i64 = 10_000;
 
 /// A batch whose events can be read.
 #[derive(Clone, Default)]

@@ -204,7 +204,16 @@ fn fetch_alone(
     }
 }
 
-/// As [`events`], but only the first $3 events behind that with id $1 and transaction $2, and those that have
+/// As [`events_statement`], but only the events behind a place.
+pub(crate) fn events_behind(batch_events: &str, place: Place) -> String {
+    let (id, transaction) = place.unwrap_or((i64::MAX, i64::MAX));
+    format!(
+        "select {READ_COLUMNS} from ({batch_events}) batch where (ev_id, ev_txid) > ('{id}', '{transaction}') \
+         order by ev_id, ev_txid"
+    )
+}
+
+/// As [`events_statement`], but only the first $3 events behind that with id $1 and transaction $2, and those that have
 /// the same id and transaction as the last of them.
 fn events_behind_statement(batch_events: &str) -> String {
     format!(

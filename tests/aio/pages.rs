@@ -1,0 +1,134 @@
+//! Batches of many events where no transaction is open.
+
+use pgq::aio::{Batch, Batches, Worker};
+use pgq::schema::Kind;
+use pgq::{BoxError, Settings};
+use postgres::Client;
+
+use super::{CONSUMER, KINDS, QUEUE, database, run, settings};
+use crate::support::pgbouncer::PgBouncer;
+use crate::support::queues;
+
+/// More than one query for each page reads.
+const MANY: i64 = 12_000;
+
+fn autocommit(lazy_fetch: Option<u32>) -> Settings {
+    let mut settings = settings();
+    (settings.autocommit, settings.lazy_fetch) = (true, lazy_fetch);
+    settings
+}
+
+async fn batches(conninfo: &str, lazy_fetch: Option<u32>) -> Result<Batches, BoxError> {
+    Ok(Worker::with_settings(conninfo, autocommit(lazy_fetch)).batches().await?)
+}
+
+/// Reads so many events, or all.
+async fn read(batch: &mut Batch, events: usize) -> Result<Vec<String>, BoxError> {
+    let mut read = Vec::new();
+    while read.len() < events {
+        let Some(event) = batch.next_event().await? else { break };
+        read.push(event.data().unwrap_or_default().to_owned());
+    }
+    Ok(read)
+}
+
+fn fill(client: &mut Client, events: i64) {
+    let insert = "select count(pgq.insert_event($1, 'type', 'event ' || number)) from generate_series(1, $2::bigint) number";
+    client.query(insert, &[&QUEUE, &events]).expect("inserted");
+    queues::tick(client, QUEUE);
+}
+
+/// Returns the last statements of the consumer's sessions, and how many hold back the server's cleanup.
+fn sessions(client: &mut Client) -> (String, i64) {
+    let query = "select string_agg(query, '; '), count(backend_xmin) \
+         from pg_stat_activity where application_name = $1 and datname = current_database()";
+    let row = client.query_one(query, &[&CONSUMER]).expect("readable");
+    (row.get(0), row.get(1))
+}
+
+#[test]
+fn the_server_sorts_a_large_batch_once_and_keeps_it_without_a_transaction() {
+    for kind in KINDS {
+        for size in [None, Some(7000), Some(3)] {
+            let (database, mut client) = database(kind);
+            fill(&mut client, MANY);
+            let conninfo = database.conninfo();
+            let (first, seen, rest) = run(async move {
+                let mut batches = batches(&conninfo, size).await?;
+                let mut batch = batches.next().await?;
+                let first = read(&mut batch, 5000).await?;
+                let seen = tokio::task::spawn_blocking(move || sessions(&mut client)).await?;
+                let rest = read(&mut batch, usize::MAX).await?;
+                batch.commit().await?;
+                Ok::<_, BoxError>((first, seen, rest))
+            })
+            .expect("read");
+            assert!(seen.0.contains("pgq_events"), "{kind:?} {size:?}: {seen:?}");
+            assert_eq!(seen.1, 0, "{kind:?} {size:?}: {seen:?}");
+            assert_eq!([first, rest].concat(), super::expected(1, MANY), "{kind:?} {size:?}");
+        }
+    }
+}
+
+#[test]
+fn a_large_batch_that_is_dropped_is_read_again_from_its_first_event() {
+    let (database, mut client) = database(Kind::Own);
+    fill(&mut client, MANY);
+    let conninfo = database.conninfo();
+    let read = run(async move {
+        let mut batches = batches(&conninfo, Some(1000)).await?;
+        for events in [0, 1, 1000, 1001, 11_999, 12_000] {
+            assert_eq!(read(&mut batches.next().await?, events).await?.len(), events);
+        }
+        let mut batch = batches.next().await?;
+        let read = read(&mut batch, usize::MAX).await?;
+        batch.commit().await?;
+        Ok::<_, BoxError>(read)
+    });
+    assert_eq!(read.expect("read"), super::expected(1, MANY));
+}
+
+#[test]
+fn behind_a_pooler_nothing_is_kept() {
+    let (database, mut client) = database(Kind::Own);
+    fill(&mut client, MANY);
+    let bouncer = PgBouncer::start(database.server(), 2);
+    let conninfo = bouncer.conninfo(database.name());
+    let (first, kept, rest) = run(async move {
+        let mut batches = batches(&conninfo, Some(5000)).await?;
+        let mut batch = batches.next().await?;
+        let first = read(&mut batch, 5000).await?;
+        let kept = tokio::task::spawn_blocking(move || sessions(&mut client)).await?;
+        let rest = read(&mut batch, usize::MAX).await?;
+        batch.commit().await?;
+        Ok::<_, BoxError>((first, kept, rest))
+    })
+    .expect("read");
+    assert!(!kept.0.contains("pgq_events"), "{kept:?}");
+    assert_eq!([first, rest].concat(), super::expected(1, MANY));
+}
+
+#[test]
+fn a_role_without_the_disk_to_keep_a_batch_reads_it_by_queries() {
+    let (database, mut client) = database(Kind::Own);
+    fill(&mut client, MANY);
+    // Enough to sort the batch, and not enough to keep it besides.
+    let limit = format!(
+        "alter database {} set work_mem = '64kB'; alter database {0} set temp_file_limit = '1500kB'",
+        database.name()
+    );
+    client.batch_execute(&limit).expect("limited");
+    let conninfo = database.conninfo();
+    let (read, last) = run(async move {
+        let mut batches = batches(&conninfo, Some(7000)).await?;
+        let mut batch = batches.next().await?;
+        let mut all = read(&mut batch, 1).await?;
+        let last = tokio::task::spawn_blocking(move || sessions(&mut client)).await?;
+        all.extend(read(&mut batch, usize::MAX).await?);
+        batch.commit().await?;
+        Ok::<_, BoxError>((all, last))
+    })
+    .expect("read");
+    assert!(!last.0.contains("pgq_events"), "{last:?}");
+    assert_eq!(read, super::expected(1, MANY));
+}
