@@ -8,6 +8,7 @@ pub(crate) mod connection;
 pub(crate) mod conninfo;
 pub(crate) mod databases;
 pub(crate) mod listen;
+pub(crate) mod own_session;
 pub mod param;
 pub(crate) mod pool;
 pub(crate) mod session;

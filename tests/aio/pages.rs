@@ -63,7 +63,7 @@ fn the_server_sorts_a_large_batch_once_and_keeps_it_without_a_transaction() {
                 Ok::<_, BoxError>((first, seen, rest))
             })
             .expect("read");
-            assert!(seen.0.contains("pgq_events"), "{kind:?} {size:?}: {seen:?}");
+            assert!(seen.0.contains("pgq_kept_events"), "{kind:?} {size:?}: {seen:?}");
             assert_eq!(seen.1, 0, "{kind:?} {size:?}: {seen:?}");
             assert_eq!([first, rest].concat(), super::expected(1, MANY), "{kind:?} {size:?}");
         }
@@ -104,7 +104,7 @@ fn behind_a_pooler_nothing_is_kept() {
         Ok::<_, BoxError>((first, kept, rest))
     })
     .expect("read");
-    assert!(!kept.0.contains("pgq_events"), "{kept:?}");
+    assert!(!kept.0.contains("pgq_kept_events"), "{kept:?}");
     assert_eq!([first, rest].concat(), super::expected(1, MANY));
 }
 
@@ -129,6 +129,6 @@ fn a_role_without_the_disk_to_keep_a_batch_reads_it_by_queries() {
         Ok::<_, BoxError>((all, last))
     })
     .expect("read");
-    assert!(!last.0.contains("pgq_events"), "{last:?}");
+    assert!(!last.0.contains("pgq_kept_events"), "{last:?}");
     assert_eq!(read, super::expected(1, MANY));
 }

@@ -190,3 +190,36 @@ fn a_batch_has_a_transaction_or_a_connection() {
         assert_eq!((db, connection), if is_autocommit { (missing, there) } else { (there, missing) });
     }
 }
+
+#[test]
+fn the_server_sorts_a_large_batch_once() {
+    const MANY: i64 = 12_000;
+    for pgq in Pgq::ALL {
+        let (database, mut client) = pgq.database();
+        let (out, received) = channel();
+        let mut witness = database.client();
+        let consumer = handler(move |event, _| {
+            let seen = match number(event) {
+                11_000 => {
+                    let last =
+                        "select string_agg(query, '; ') from pg_stat_activity where application_name = $1";
+                    witness.query_one(last, &[&CONSUMER])?.get(0)
+                }
+                _ => String::new(),
+            };
+            out.send((number(event), seen))?;
+            Ok(Outcome::Done)
+        });
+        let settings = autocommit(|settings| settings.lazy_fetch = Some(5000));
+        let worker = Worker::with_settings(&database.conninfo(), settings)
+            .loop_delay(SHORT)
+            .spawn(consumer)
+            .expect("up");
+        let tick = fill(&mut client, MANY);
+        wait_for("the batch", || queues::position(&mut client, QUEUE, CONSUMER) == (tick, None));
+        drop(worker);
+        let (read, seen): (Vec<_>, Vec<String>) = received.iter().unzip();
+        assert!(read.into_iter().eq(0..MANY), "{pgq:?}");
+        assert!(seen.concat().contains("pgq_kept_events"), "{pgq:?}: {seen:?}", seen = seen.concat());
+    }
+}

@@ -19,7 +19,8 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection};
 use crate::database::connect::{self, Driver, Found};
 use crate::database::conninfo::Target;
 use crate::database::databases::resolve;
-use crate::database::listen::{MARK, quoted};
+use crate::database::listen::quoted;
+use crate::database::own_session::{HAS_OWN_SESSION, marked};
 use crate::database::param::Param;
 use crate::database::session::Session;
 use crate::database::transport::{AbortHandle, Connector, Stream};
@@ -81,11 +82,6 @@ impl AsyncConnection {
         self.session.0.is_closed()
     }
 
-    /// Returns whether the session is this connection's alone: there is no pooler that gives it to others.
-    pub fn has_session(&self) -> bool {
-        self.has_session
-    }
-
     /// Listens on a channel. Returns `false` behind a pooler, where a session is shared between clients.
     ///
     /// # Errors
@@ -120,10 +116,7 @@ impl fmt::Debug for AsyncConnection {
 
 /// Opens a connection whose session is marked, or one without a mark where a pooler refuses it.
 async fn open_marked(target: &Target) -> Result<AsyncConnection, Error> {
-    let mut marked = target.clone();
-    let given = target.common.get_options().unwrap_or_default();
-    marked.common.options(format!("{given} -c {MARK}=1").trim());
-    match connect::find::<Tokio>(&marked).await {
+    match connect::find::<Tokio>(&marked(target, "")).await {
         Ok(found) => {
             let mut connection = AsyncConnection::new(found, target, false);
             connection.has_session = is_marked(connection.client()).await.unwrap_or(false);
@@ -139,9 +132,8 @@ async fn open_marked(target: &Target) -> Result<AsyncConnection, Error> {
 
 /// Returns whether the server started the session for this connection.
 async fn is_marked(client: &Client) -> Result<bool, postgres::Error> {
-    let statement = "select pg_catalog.current_setting($1, true) operator(pg_catalog.=) '1'";
-    let row = client.query_typed(statement, &[(&MARK, postgres::types::Type::TEXT)]).await?;
-    Ok(row.first().and_then(|row| row.get::<_, Option<bool>>(0)).unwrap_or(false))
+    let rows = client.query_typed(HAS_OWN_SESSION, &[]).await?;
+    Ok(rows.first().is_some_and(|row| row.get(0)))
 }
 
 impl AsyncConnection {

@@ -187,7 +187,7 @@ impl Databases {
             let (text, application_name, timeout) =
                 (conninfo.clone(), self.application_name.clone(), self.dead_peer_timeout);
             let open: OpenConnection =
-                Box::new(move || Ok(listen::connect(resolve(&text, &application_name, timeout)?)?));
+                Box::new(move || Ok(listen::connect(&resolve(&text, &application_name, timeout)?)?));
             Some((conninfo, open))
         });
     }

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use fallible_iterator::FallibleIterator;
 use log::{debug, info, warn};
 use postgres::error::SqlState;
-use postgres::types::Type;
 
 use crate::backoff::Backoff;
 use crate::control::Control;
-use crate::database::connect::{self, Opened};
+use crate::database::connect::{self, Opened, PATH};
 use crate::database::conninfo::Target;
+use crate::database::own_session::{HAS_OWN_SESSION, marked};
 use crate::error::{BoxError, Error, describe, sqlstate};
 
 /// The interval at which a listener checks whether it is still needed.
@@ -28,9 +28,6 @@ const CHECK_AFTER: Duration = Duration::from_secs(5);
 const BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(500), RESET_AFTER);
 /// A connection that lasts for this time resets the delays.
 const RESET_AFTER: Duration = Duration::from_secs(60);
-
-/// A setting that a session has if the server started the session for this connection. A pooler's session lacks it.
-pub(crate) const MARK: &str = "dbscript.listener";
 
 /// The channels to listen on, by the name of their database.
 pub(crate) type Channels = BTreeMap<String, BTreeSet<String>>;
@@ -47,21 +44,16 @@ const NO_IDLE_TIMEOUT: &str = "select pg_catalog.set_config(name, '0', false) fr
 /// # Errors
 ///
 /// Fails if the server refuses the connection, and if a pooler is in between ([`Pooler`]).
-pub(crate) fn connect(mut target: Target) -> Result<Opened, Error> {
-    let given = target.common.get_options().unwrap_or_default();
-    let options = format!("{given} -c {MARK}=1 -c search_path=pg_catalog");
-    target.common.options(options.trim());
+pub(crate) fn connect(target: &Target) -> Result<Opened, Error> {
     let pooler = || Error::failed("a pooler is in between").caused_by(Pooler);
-    let mut opened = match connect::open(&target) {
+    let mut opened = match connect::open(&marked(target, PATH)) {
         // Most poolers refuse start options that they do not recognise.
         Err(error) if sqlstate(&error) == Some(&SqlState::PROTOCOL_VIOLATION) => return Err(pooler()),
         opened => opened?,
     };
     let client = &mut opened.client;
-    let marked =
-        client.query_typed_one("select pg_catalog.current_setting($1, true)", &[(&MARK, Type::TEXT)]);
     let failed = |error| Error::failed("cannot listen").caused_by(error);
-    if marked.map_err(failed)?.get::<_, Option<&str>>(0) != Some("1") {
+    if !client.query_typed_one(HAS_OWN_SESSION, &[]).map_err(failed)?.get::<_, bool>(0) {
         return Err(pooler());
     }
     client.batch_execute(NO_IDLE_TIMEOUT).map_err(failed)?;

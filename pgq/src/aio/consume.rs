@@ -10,7 +10,6 @@ mod delivery;
 mod extract;
 mod handlers;
 mod origin;
-mod page;
 mod reader;
 mod shutdown;
 mod worker;

@@ -21,7 +21,7 @@ use self::driver::Blocking;
 pub(crate) use self::driver::Driver;
 #[cfg(feature = "asynchronous")]
 pub(crate) use self::pinned::check;
-pub(crate) use self::pinned::{SearchPath, open_with};
+pub(crate) use self::pinned::{PATH, SearchPath, open_with};
 use self::refusals::Refusals;
 pub(crate) use self::server_probe::ServerProbe;
 use crate::database::conninfo::{Endpoint, SessionAttrs, Target};

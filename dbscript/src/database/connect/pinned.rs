@@ -7,12 +7,14 @@ use postgres::error::SqlState;
 
 use super::{Opened, open};
 use crate::database::conninfo::Target;
+use crate::database::own_session::marked;
 use crate::database::session::Session;
 use crate::error::{BoxError, Error, sqlstate};
 use crate::ready::ready;
 use crate::text::printable::printable;
 
-const PATH: &str = "-c search_path=pg_catalog";
+/// The start option.
+pub(crate) const PATH: &str = "-c search_path=pg_catalog";
 
 /// Returns the schemas of the search path, and true if a setting of the database gives a superuser's session another
 /// role. Code that runs with the rights of that role could reset the role and become superuser again.
@@ -45,24 +47,21 @@ pub(crate) enum SearchPath {
 pub(crate) fn open_with(target: &Target, path: SearchPath) -> Result<Opened, Error> {
     let mut opened = match path {
         SearchPath::Session => return open(target),
-        SearchPath::Checked => open(target),
-        SearchPath::Pinned => open_pinned(target),
+        SearchPath::Checked => open_marked(target, ""),
+        SearchPath::Pinned => open_marked(target, PATH),
     }?;
     ready(check(&mut opened.client))
         .map_err(|error| Error::failed(format!("cannot use {target}")).caused_by(error))?;
     Ok(opened)
 }
 
-/// Opens a connection with the start option, or without it if a pooler refuses unknown options. The refusal is
-/// remembered, so later connections omit the option.
-fn open_pinned(target: &Target) -> Result<Opened, Error> {
+/// Opens a connection with start options, or without them if a pooler refuses unknown ones. The refusal is remembered, so
+/// later connections omit the options.
+fn open_marked(target: &Target, options: &str) -> Result<Opened, Error> {
     let name = target.to_string();
     let refused = refusing().contains(&name);
     if !refused {
-        let given = target.common.get_options().unwrap_or_default();
-        let mut pinned = target.clone();
-        pinned.common.options(format!("{given} {PATH}").trim());
-        match open(&pinned) {
+        match open(&marked(target, options)) {
             Err(error) if sqlstate(&error) == Some(&SqlState::PROTOCOL_VIOLATION) => {}
             result => return result,
         }
@@ -72,7 +71,7 @@ fn open_pinned(target: &Target) -> Result<Opened, Error> {
     Ok(opened)
 }
 
-/// The targets that have refused the start option.
+/// The targets that have refused start options.
 fn refusing() -> MutexGuard<'static, BTreeSet<String>> {
     static REFUSING: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     REFUSING.lock().unwrap_or_else(PoisonError::into_inner)

@@ -44,7 +44,7 @@ pub struct Batch {
 impl Batch {
     pub(super) fn new(connections: Turn, opened: Opened, reports: Reports) -> Batch {
         let settings = connections.subscription.settings();
-        let reader = Reader::new(settings, &opened.info);
+        let reader = Reader::new(settings);
         let Opened { info, holder, opening } = opened;
         Batch {
             connections,
@@ -138,14 +138,11 @@ impl Batch {
 
     async fn fetch(&mut self) -> Result<Vec<Row>, BoxError> {
         let Batch { connections, opening, reader, .. } = self;
-        let main = connections.main()?;
-        let (begins, keeps_rest) = (reader.begins(main, opening), reader.keeps_rest(main, opening));
+        let begins = reader.begins(opening);
         // A page that is given up amid its transaction must be rolled back.
         connections.has_begun |= begins;
-        connections.has_cursor |= keeps_rest;
         let page = reader.fetch(connections.main()?, opening).await?;
         connections.has_begun &= !begins;
-        connections.has_cursor = reader.has_cursor();
         reader.fetch_ahead(connections.main()?, opening).await;
         page.first().map_or(Ok(()), require_types)?;
         Ok(page)

@@ -9,7 +9,6 @@ use log::{debug, warn};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
-use super::page;
 use crate::consume::holder::BatchHolder;
 use crate::consume::read::opening::{self, Opening};
 use crate::consume::run::subscription::Subscription;
@@ -34,8 +33,6 @@ pub(super) struct Connections {
     guard: Option<AsyncConnection>,
     /// Whether a transaction may be open on the main connection.
     pub(super) has_begun: bool,
-    /// Whether a cursor may be open there that outlives transactions.
-    pub(super) has_cursor: bool,
 }
 
 /// A batch that is open for reading. Without autocommit a transaction is open, too.
@@ -47,14 +44,7 @@ pub(super) struct Opened {
 
 impl Connections {
     pub(super) fn new(conninfo: &str, subscription: Subscription) -> Connections {
-        Connections {
-            conninfo: conninfo.to_owned(),
-            subscription,
-            main: None,
-            guard: None,
-            has_begun: false,
-            has_cursor: false,
-        }
+        Connections { conninfo: conninfo.to_owned(), subscription, main: None, guard: None, has_begun: false }
     }
 
     /// Returns the connection that is open.
@@ -120,19 +110,16 @@ impl Connections {
 
     /// Sends a rollback, without waiting for the answer: statements of a connection run one after the other.
     pub(super) fn roll_back(&mut self) {
-        let Some(main) = &self.main else { return };
-        if std::mem::take(&mut self.has_begun) {
+        if std::mem::take(&mut self.has_begun)
+            && let Some(main) = &self.main
+        {
             main.send("rollback");
-        }
-        if std::mem::take(&mut self.has_cursor) {
-            main.send(page::CLOSE);
         }
     }
 
     /// Closes the connections; the next batch opens new ones, after a failover to the new server.
     pub(super) fn close(&mut self) {
-        (self.main, self.guard) = (None, None);
-        (self.has_begun, self.has_cursor) = (false, false);
+        (self.main, self.guard, self.has_begun) = (None, None, false);
     }
 
     async fn connect(&mut self) -> Result<(), Error> {

@@ -4,15 +4,17 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
-use dbscript::{AsyncConnection, BoxError};
+use dbscript::{AsyncConnection, AsyncSession, BoxError, Session};
 use postgres::Row;
 
-use super::page;
-use crate::consume::read::opening::{MANY, Opening};
+use crate::consume::read::opening::Opening;
 use crate::consume::read::pages::Pages;
-use crate::consume::read::source::{Place, START};
+use crate::consume::read::rest::{self, Rest};
+use crate::consume::read::source::events_statement;
 use crate::consume::settings::Settings;
-use crate::event::batch_info::BatchInfo;
+
+/// The name of the cursor on the server.
+const CURSOR: &str = "pgq_events";
 
 /// Reads the events of a batch.
 pub(super) struct Reader {
@@ -23,41 +25,34 @@ pub(super) struct Reader {
     /// A page that arrived before it was asked for.
     fetched: Option<Fetched>,
     read: u64,
-    /// Whether the batch has many events, as far as is known.
-    has_many: bool,
-    /// Whether the server has refused to keep the rest of the batch.
-    is_refused: bool,
 }
 
-/// A page, and the source of the next one.
-pub(super) type Fetched = Result<(Vec<Row>, Source), BoxError>;
+/// A page, the source of the next one, and its size.
+type Fetched = Result<(Vec<Row>, Source, Pages), BoxError>;
 
 type Fetching = Pin<Box<dyn Future<Output = Fetched> + Send>>;
 
 /// Where the next page comes from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Source {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
     /// A cursor of the batch's transaction that does not exist yet.
     Unopened,
     /// The cursor of the batch's transaction.
     Cursor,
-    /// The events behind a place, where no transaction is open.
-    Behind(Place),
-    /// A cursor of the events that are left, which has outlived its transaction.
-    Kept,
-    Exhausted,
+    /// What is left, where no transaction is open.
+    Rest(Rest),
 }
 
+const EXHAUSTED: Source = Source::Rest(Rest::Nothing);
+
 impl Reader {
-    pub(super) fn new(settings: &Settings, info: &BatchInfo) -> Reader {
+    pub(super) fn new(settings: &Settings) -> Reader {
         Reader {
             pages: Pages::new(settings.lazy_fetch),
-            source: if settings.autocommit { Source::Behind(START) } else { Source::Unopened },
+            source: if settings.autocommit { Source::Rest(rest::ALL) } else { Source::Unopened },
             fetching: None,
             fetched: None,
             read: 0,
-            has_many: info.event_ids > MANY,
-            is_refused: false,
         }
     }
 
@@ -67,7 +62,7 @@ impl Reader {
         connection: &AsyncConnection,
         opening: &mut Opening,
     ) -> Result<Vec<Row>, BoxError> {
-        let (source, keeps_rest) = (self.source, self.keeps_rest(connection, opening));
+        let is_first = self.source == Source::Unopened;
         self.start(connection, opening);
         let fetched = match (self.fetched.take(), &mut self.fetching) {
             (Some(fetched), _) => fetched,
@@ -75,29 +70,20 @@ impl Reader {
             (None, None) => return Ok(Vec::new()),
         };
         self.fetching = None;
-        let (page, next) = fetched?;
-        self.is_refused |= keeps_rest && next != Source::Kept;
+        let page;
+        (page, self.source, self.pages) = fetched?;
         // When there is a first row, all are sorted, and the memory for that is given back.
-        if source == Source::Unopened {
+        if is_first {
             opening.limits.work_mem = None;
         }
         self.read += page.len() as u64;
-        self.source = if self.pages.end_with(&page) { Source::Exhausted } else { next };
-        if self.source == Source::Exhausted && next == Source::Kept {
-            connection.send(page::CLOSE);
-        }
         Ok(page)
     }
 
-    /// Asks for the next page if one statement reads it and no transaction is open, so that it arrives while the events
-    /// of this one are handled.
+    /// Asks for the next page if no transaction is open for it, so that it arrives while the events of this one are
+    /// handled.
     pub(super) async fn fetch_ahead(&mut self, connection: &AsyncConnection, opening: &Opening) {
-        let is_one_statement = match self.source {
-            Source::Kept => true,
-            Source::Behind(_) => !self.begins(connection, opening),
-            _ => false,
-        };
-        if !is_one_statement {
+        if !matches!(self.source, Source::Rest(_)) || self.begins(opening) {
             return;
         }
         self.start(connection, opening);
@@ -111,43 +97,54 @@ impl Reader {
     }
 
     /// Returns whether the next page begins a transaction on the connection.
-    pub(super) fn begins(&self, connection: &AsyncConnection, opening: &Opening) -> bool {
-        let is_alone = matches!(self.source, Source::Behind(_));
-        is_alone && (opening.needs_transaction() || self.keeps_rest(connection, opening))
+    pub(super) fn begins(&self, opening: &Opening) -> bool {
+        matches!(self.source, Source::Rest(rest) if rest.begins(opening, self.read))
     }
 
-    /// Returns whether the next page makes the server keep the rest of the batch: where there is much to read, and where
-    /// no pooler would give the session to others.
-    pub(super) fn keeps_rest(&self, connection: &AsyncConnection, opening: &Opening) -> bool {
-        let has_many = self.has_many || self.read > MANY.unsigned_abs();
-        let is_possible = connection.has_session() && !opening.has_bytes && !self.is_refused;
-        matches!(self.source, Source::Behind(_)) && has_many && is_possible
-    }
-
-    /// Returns whether there is a cursor that outlives transactions.
-    pub(super) fn has_cursor(&self) -> bool {
-        self.source == Source::Kept
-    }
-
-    /// Makes the future of the next page, unless it is on its way.
+    /// Makes the future of the next page, unless there is one.
     fn start(&mut self, connection: &AsyncConnection, opening: &Opening) {
-        if self.fetching.is_some() || self.fetched.is_some() {
+        if self.fetching.is_some() || self.fetched.is_some() || self.source == EXHAUSTED {
             return;
         }
         let (session, opening, pages) = (connection.session(), opening.clone(), self.pages.clone());
-        self.fetching = match self.source {
-            Source::Exhausted => None,
-            Source::Unopened => Some(Box::pin(page::open_cursor(session, opening, pages))),
-            Source::Cursor | Source::Kept => Some(Box::pin(page::fetch_next(session, pages, self.source))),
-            Source::Behind(place) if self.keeps_rest(connection, &opening) => {
-                Some(Box::pin(page::keep_rest(session, opening, place, pages)))
-            }
-            Source::Behind(place) => Some(Box::pin(page::fetch_behind(session, opening, place, pages))),
-        };
+        self.fetching = Some(match self.source {
+            Source::Unopened => Box::pin(open_cursor(session, opening, pages)),
+            Source::Cursor => Box::pin(fetch_next(session, pages)),
+            Source::Rest(rest) => Box::pin(fetch_rest(session, opening, pages, rest, self.read)),
+        });
     }
 
     /// Forgets a page that is on its way.
     pub(super) fn stop(&mut self) {
         (self.fetching, self.fetched) = (None, None);
     }
+}
+
+async fn open_cursor(mut session: AsyncSession, opening: Opening, pages: Pages) -> Fetched {
+    let mut limits = opening.limits;
+    limits.lift(&mut session).await?;
+    session
+        .run(&format!("declare {CURSOR} no scroll cursor for {}", events_statement(&opening.query)))
+        .await?;
+    let fetched = fetch_next(session.clone(), pages).await?;
+    limits.restore(&mut session).await?;
+    Ok(fetched)
+}
+
+async fn fetch_next(mut session: AsyncSession, mut pages: Pages) -> Fetched {
+    let count = if pages.rows() == 0 { "all".to_owned() } else { pages.rows().to_string() };
+    let page = session.rows(&format!("fetch forward {count} from {CURSOR}"), &[]).await?;
+    let next = if pages.end_with(&page) { EXHAUSTED } else { Source::Cursor };
+    Ok((page, next, pages))
+}
+
+async fn fetch_rest(
+    mut session: AsyncSession,
+    opening: Opening,
+    mut pages: Pages,
+    rest: Rest,
+    read: u64,
+) -> Fetched {
+    let (page, rest) = rest::fetch(rest, &mut session, &opening, &mut pages, read).await?;
+    Ok((page, Source::Rest(rest), pages))
 }

@@ -8,7 +8,8 @@ use postgres::{Client, GenericClient, Row, Transaction};
 use crate::consume::holder::{self, BatchHolder};
 use crate::consume::read::opening::{self, Opening};
 use crate::consume::read::pages::Pages;
-use crate::consume::read::source::{Reader, START, Source, start_transaction};
+use crate::consume::read::rest;
+use crate::consume::read::source::{Reader, Source, start_transaction};
 use crate::consume::run::subscription::Subscription;
 use crate::consume::tags::Tags;
 use crate::error::{At, Error};
@@ -64,7 +65,7 @@ impl<'a> Events<'a> {
             }
             true => {
                 let opening = ready(opening::open(client, subscription, &holder, &info))?;
-                (Source::Autocommit { client, place: START }, opening)
+                (Source::Autocommit { client, rest: rest::ALL }, opening)
             }
         };
         Ok(Events {
@@ -144,7 +145,7 @@ impl<'a> Events<'a> {
     }
 
     fn next_page(&mut self) -> Result<Option<Event>, Error> {
-        let rows = self.source.fetch(&mut self.opening, &mut self.pages);
+        let rows = self.source.fetch(&mut self.opening, &mut self.pages, self.read);
         let rows = rows.and_then(|rows| rows.first().map_or(Ok(()), require_types).map(|()| rows));
         self.page = rows.map_err(|error| self.failed("cannot fetch events", error))?.into_iter();
         Ok(self.page.next().map(Event::new))

@@ -1,7 +1,7 @@
 //! Opening a batch for reading: the consumer's lock, the query for its events, the limits of the role.
 
 use dbscript::param::boolean;
-use dbscript::{BoxError, Session};
+use dbscript::{BoxError, Session, has_own_session};
 use postgres_protocol::escape::escape_literal;
 
 use crate::consume::holder::{self, BatchHolder};
@@ -14,7 +14,7 @@ use crate::schema::row_security;
 use crate::sql::batch::{hidden_events, holder, lift_limits};
 
 /// With more events a batch gets memory to be sorted in, or is sorted once for all its pages.
-pub(crate) const MANY: i64 = 10_000;
+const MANY: i64 = 10_000;
 
 /// A batch whose events can be read.
 #[derive(Clone, Default)]
@@ -25,6 +25,10 @@ pub(crate) struct Opening {
     pub(crate) tags_many: bool,
     /// Whether texts may be bytes that are not UTF-8, since the database has no encoding.
     pub(crate) has_bytes: bool,
+    /// Whether the session can keep what is left of a batch: it is this connection's alone.
+    pub(crate) has_session: bool,
+    /// Whether there are many events, as far as is known.
+    pub(crate) has_many: bool,
     pub(crate) limits: Limits,
 }
 
@@ -32,6 +36,12 @@ impl Opening {
     /// Returns whether a page needs a transaction of its own where none is open.
     pub(crate) fn needs_transaction(&self) -> bool {
         self.limits.are_set() || self.has_bytes
+    }
+
+    /// Returns whether the server is to keep the rest of the batch, of which so many events were read. A query for each
+    /// page would sort the rest for each page.
+    pub(crate) fn keeps_rest(&self, read: u64) -> bool {
+        (self.has_many || read > MANY.unsigned_abs()) && self.has_session && !self.has_bytes
     }
 }
 
@@ -44,8 +54,8 @@ impl Opening {
 /// tables row security hides.
 ///
 /// For the rest of the transaction, the server notices within about ten seconds that the machine of an idle client is
-/// gone, and a database without an encoding, which the last column says it is, sends its bytes as they are, since it
-/// could convert none of them.
+/// gone, and a database without an encoding, which the last column but one says it is, sends its bytes as they are, since
+/// it could convert none of them. The last column is whether no pooler gives the session to others.
 const OPEN_BATCH: &str = concat!(
     "select case when $6 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
          pg_catalog.format('pgq %L %L', $2, $3), 0::pg_catalog.int8)) end, \
@@ -66,7 +76,8 @@ const OPEN_BATCH: &str = concat!(
          ('tcp_keepalives_idle'::pg_catalog.text, '5'::pg_catalog.text), ('tcp_keepalives_interval', '2'), \
          ('tcp_keepalives_count', '3'), ('client_encoding', 'SQL_ASCII')) settings (name, value) \
          where name <> 'client_encoding' or pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'), \
-     pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'"
+     pg_catalog.current_setting('server_encoding') = 'SQL_ASCII', ",
+    has_own_session!()
 );
 
 /// What failed, for errors.
@@ -87,10 +98,11 @@ pub(crate) async fn open(
 ) -> Result<Opening, Error> {
     let settings = subscription.settings();
     let name = subscription.lock_name();
-    let has_many = info.event_ids > MANY && !settings.autocommit;
+    let has_many = info.event_ids > MANY;
+    let sorts_here = has_many && !settings.autocommit;
     let holds_lock = subscription.holds_lock();
     let mut values = holder.values().to_vec();
-    values.extend([boolean(&holds_lock), boolean(&has_many)]);
+    values.extend([boolean(&holds_lock), boolean(&sorts_here)]);
     let failed = |error: BoxError| holder.at().failed(FAILED, error);
     let mut attempts = Attempts::default();
     let row = loop {
@@ -109,6 +121,8 @@ pub(crate) async fn open(
         query: filtered(query, &settings.table_filter),
         tags_many: row.get(2),
         has_bytes: row.get(9),
+        has_session: row.get(10),
+        has_many,
         limits: Limits { work_mem: row.get(3), statement_timeout: row.get(4), is_limited: row.get(5) },
     })
 }

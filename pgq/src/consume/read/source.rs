@@ -2,9 +2,8 @@
 
 use std::vec::IntoIter;
 
-use dbscript::param::{Param, int8};
-use dbscript::{BoxError, Session, ready, sqlstate};
-use postgres::error::SqlState;
+use dbscript::param::Param;
+use dbscript::{BoxError, ready};
 use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
 use crate::consume::finish::{finish, tag};
@@ -12,6 +11,7 @@ use crate::consume::holder::BatchHolder;
 use crate::consume::read::culprit;
 use crate::consume::read::opening::Opening;
 use crate::consume::read::pages::Pages;
+use crate::consume::read::rest::{self, Rest};
 use crate::consume::tags::Tags;
 use crate::error::Error;
 use crate::event::stored_event::Event;
@@ -23,7 +23,7 @@ pub(crate) enum Source<'a> {
     /// A transaction that lasts as long as the batch. It holds the consumer's lock.
     Transaction { transaction: Transaction<'a>, reader: Reader },
     /// Each page is a transaction of its own, and between pages there is none.
-    Autocommit { client: &'a mut Client, place: Place },
+    Autocommit { client: &'a mut Client, rest: Rest },
     /// No server: events of a test.
     Memory(IntoIter<Event>),
 }
@@ -34,12 +34,6 @@ pub(crate) enum Reader {
     Open(Portal),
     Exhausted,
 }
-
-/// The event behind which the next page begins: its id and transaction; `None` at the end.
-pub(crate) type Place = Option<(i64, i64)>;
-
-/// The place of the first page.
-pub(crate) const START: Place = Some((i64::MIN, i64::MIN));
 
 /// Starts the transaction in which a batch is processed.
 pub(crate) fn start_transaction(client: &mut Client) -> Result<Transaction<'_>, postgres::Error> {
@@ -56,11 +50,16 @@ impl Source<'_> {
         }
     }
 
-    /// Reads the next page of the events; an empty page is the end.
-    pub(crate) fn fetch(&mut self, opening: &mut Opening, pages: &mut Pages) -> Result<Vec<Row>, BoxError> {
+    /// Reads the next page, behind so many events; an empty page is the end.
+    pub(crate) fn fetch(
+        &mut self,
+        opening: &mut Opening,
+        pages: &mut Pages,
+        read: u64,
+    ) -> Result<Vec<Row>, BoxError> {
         match self {
             Source::Transaction { transaction, reader } => reader.fetch(transaction, opening, pages),
-            Source::Autocommit { client, place } => fetch_alone(client, place, opening, pages),
+            Source::Autocommit { client, rest } => fetch_alone(client, rest, opening, pages, read),
             Source::Memory(_) => Ok(Vec::new()),
         }
     }
@@ -142,7 +141,7 @@ impl Source<'_> {
 }
 
 /// The columns of an event as it is read.
-const READ_COLUMNS: &str =
+pub(crate) const READ_COLUMNS: &str =
     "ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4";
 
 /// Makes the query that reads a batch's events, as the server put it together.
@@ -178,64 +177,20 @@ impl Reader {
     }
 }
 
-/// Lets a database without an encoding send its bytes as they are.
-pub(crate) const SEND_BYTES: &str = "set local client_encoding = 'SQL_ASCII'";
-
 /// Reads the next page where no transaction is open.
 fn fetch_alone(
     client: &mut Client,
-    place: &mut Place,
+    rest: &mut Rest,
     opening: &Opening,
     pages: &mut Pages,
+    read: u64,
 ) -> Result<Vec<Row>, BoxError> {
-    let Opening { query: events, limits, .. } = opening;
-    let fetched = match limits.are_set() {
-        true => ready(fetch_behind(&mut limits.unlimited(client)?, place, events, pages)),
-        false => ready(fetch_behind(client, place, events, pages)),
-    };
-    match fetched {
-        // A database without an encoding has bytes that are not UTF-8.
-        Err(error) if sqlstate(&*error) == Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE) => {
-            let mut transaction = limits.unlimited(client)?;
-            transaction.batch_execute(SEND_BYTES)?;
-            ready(fetch_behind(&mut transaction, place, events, pages))
-        }
-        fetched => fetched,
+    let fetched = ready(rest::fetch(*rest, client, opening, pages, read));
+    if fetched.is_err() && rest.begins(opening, read) {
+        // The error says more than that of its end.
+        let _ = client.batch_execute("rollback");
     }
-}
-
-/// As [`events_statement`], but only the events behind a place.
-pub(crate) fn events_behind(batch_events: &str, place: Place) -> String {
-    let (id, transaction) = place.unwrap_or((i64::MAX, i64::MAX));
-    format!(
-        "select {READ_COLUMNS} from ({batch_events}) batch where (ev_id, ev_txid) > ('{id}', '{transaction}') \
-         order by ev_id, ev_txid"
-    )
-}
-
-/// As [`events_statement`], but only the first $3 events behind that with id $1 and transaction $2, and those that have
-/// the same id and transaction as the last of them.
-fn events_behind_statement(batch_events: &str) -> String {
-    format!(
-        "select {READ_COLUMNS} from ({batch_events}) batch where (ev_id, ev_txid) > ($1, $2) \
-         order by ev_id, ev_txid fetch first $3 rows with ties"
-    )
-}
-
-/// Reads the next page behind a place, and moves the place.
-pub(crate) async fn fetch_behind(
-    session: &mut impl Session,
-    place: &mut Place,
-    events: &str,
-    pages: &mut Pages,
-) -> Result<Vec<Row>, BoxError> {
-    let Some((id, transaction)) = *place else {
-        return Ok(Vec::new());
-    };
-    let limit = Some(i64::from(pages.rows())).filter(|rows| *rows > 0).unwrap_or(i64::MAX);
-    let values = [int8(&id), int8(&transaction), int8(&limit)];
-    let rows = session.rows(&events_behind_statement(events), &values).await?;
-    let is_last = pages.end_with(&rows);
-    *place = rows.last().filter(|_| !is_last).map(|last| (last.get(0), last.get(2)));
+    let rows;
+    (rows, *rest) = fetched?;
     Ok(rows)
 }
