@@ -2,9 +2,10 @@
 
 use std::pin::Pin;
 
-use dbscript::{AsyncConnection, AsyncSession, BoxError, Session};
+use dbscript::{AsyncSession, BoxError, Session};
 use postgres::Row;
 
+use super::connections::Connections;
 use crate::consume::read::limits::Limits;
 use crate::consume::read::opening::Opening;
 use crate::consume::read::pages::Pages;
@@ -40,16 +41,20 @@ impl Reader {
         Reader { pages: Pages::new(lazy_fetch), source, fetching: None }
     }
 
+    /// Makes a reader that is at the end of its batch, and needs no connection.
+    pub(super) fn at_end() -> Reader {
+        Reader { pages: Pages::new(None), source: Source::Exhausted, fetching: None }
+    }
+
     /// Reads the next page; an empty page is the end.
     pub(super) async fn fetch(
         &mut self,
-        connection: &mut AsyncConnection,
+        connections: &mut Connections,
         opening: &mut Opening,
     ) -> Result<Vec<Row>, BoxError> {
         let is_first = matches!(self.source, Source::Unopened);
-        if self.fetching.is_none() {
-            let Some(fetching) = self.next_page(connection.session(), opening) else { return Ok(Vec::new()) };
-            self.fetching = Some(fetching);
+        if self.fetching.is_none() && !matches!(self.source, Source::Exhausted) {
+            self.fetching = self.next_page(connections.main()?.session(), opening);
         }
         let Some(fetching) = &mut self.fetching else { return Ok(Vec::new()) };
         let page = fetching.await;
