@@ -69,8 +69,8 @@ impl FakeQueue {
         self.deliver_until(delivery, pending()).await
     }
 
-    /// As [`deliver_async`](FakeQueue::deliver_async), by a worker that is to end when `shutdown` is ready. If it is ready
-    /// at the start, no event is handled but those of an order.
+    /// As [`deliver_async`](FakeQueue::deliver_async), by a worker that is to end when `shutdown` is ready. Events that
+    /// are put back are retried without a delay. If `shutdown` is ready at the start, handlers without order put all back.
     ///
     /// A batch that does not end within 30 seconds, the default of
     /// [`shutdown_limit`](crate::aio::Worker::shutdown_limit), is given up, and its events stay pending.
