@@ -1,197 +1,150 @@
-//! An HTTP service that produces events in the transactions of its requests, and consumes them in the same process.
+//! A web service that takes orders and ships them through a queue.
 //!
-//! - `POST /accounts` creates an account with the name in the request's body, and an event in the same transaction. A
-//!   consumer on its own thread welcomes each account exactly once.
-//! - `GET /healthz` reports the state of the consumer. The status is 503 when the consumer has not reached the database
-//!   for 30 seconds, or for the number of seconds in the third argument.
-//! - A ticker runs in the process. If another ticker is active, this one is on standby.
+//! - `POST /customers/kaiv/orders` with the item as its body inserts an order and an event in one transaction.
+//! - A consumer ships many orders at once, but those of one customer in their order. An order that cannot be shipped
+//!   is retried, and in the end its event fails. `GET /failed` lists the failed events.
+//! - `GET /health` reports the state of the consumer, with status 503 when the consumer gets no events.
 //!
-//! Usage: `web_service 127.0.0.1:8080 'host=localhost user=postgres dbname=queries'`. The pool parses the connection
-//! string with the driver, which requires `host`.
-#![allow(clippy::print_stderr, reason = "a program reports its errors there")]
+//! SIGTERM finishes what is in progress. A ticker runs in the process; if another one is active, this one stands by.
+//!
+//! Usage: `web_service 127.0.0.1:8080 postgres://postgres@localhost/shop`
 
-use std::convert::Infallible;
-use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
-use dbscript::{describe, one_line};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use pgq::{Batch, BoxError, Consumer, Event, Outcome, Ticker, Worker, WorkerHandle};
-use postgres::error::SqlState;
-use postgres::{Config, NoTls};
-use r2d2_postgres::PostgresConnectionManager;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures_util::future::{BoxFuture, FutureExt, Shared, TryFutureExt};
+use pgq::aio::{self, Handlers, Worker};
+use pgq::consume::{Health, HealthProbe};
+use pgq::{BoxError, Event, NewEvent, RetryPolicy, Ticker, admin};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
-const USAGE: &str = "usage: web_service ADDRESS CONNECTION_STRING [MAX_ROUND_AGE]";
-const QUEUE: &str = "accounts";
-const TABLES: &str = "create table if not exists account (name text primary key);
-                      create table if not exists welcome (name text, at timestamptz default now())";
-/// The time-out of requests in progress and of the consumer's batch at shutdown.
-const GRACE: Duration = Duration::from_secs(5);
-/// The default of the largest age of the last successful round of a healthy consumer.
-const MAX_ROUND_AGE: Duration = Duration::from_secs(30);
-const BODY_LIMIT: usize = 1024;
+const QUEUE: &str = "orders";
+const CONSUMER: &str = "shipping";
+const TABLES: &str = "create table if not exists orders (id bigserial primary key, customer text, item text);
+                      create table if not exists shipments (order_id bigint primary key, item text)";
+/// The time for requests and events that are in progress at shutdown.
+const GRACE: Duration = Duration::from_secs(10);
 
-type Pool = r2d2::Pool<PostgresConnectionManager<NoTls>>;
-type Reply = Response<Full<Bytes>>;
-
-struct Welcome;
-
-impl Consumer for Welcome {
-    fn process_event(&mut self, event: &Event, batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
-        batch.db()?.execute("insert into welcome (name) values ($1)", &[&event.data()])?;
-        Ok(Outcome::Done)
-    }
+#[derive(Deserialize, Serialize)]
+struct Order {
+    id: i64,
+    item: String,
 }
 
-/// The state that requests share.
+#[derive(Clone)]
 struct Service {
-    pool: Pool,
-    worker: WorkerHandle,
-    max_round_age: Duration,
+    pool: PgPool,
+    conninfo: String,
+    health: HealthProbe,
 }
 
-impl Service {
-    /// Creates an account and its event in one transaction. Returns false when the account exists already.
-    fn create_account(&self, name: &str) -> Result<bool, BoxError> {
-        let mut client = self.pool.get()?;
-        let mut transaction = client.transaction()?;
-        match transaction.execute("insert into account (name) values ($1)", &[&name]) {
-            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => return Ok(false),
-            result => result?,
-        };
-        pgq::insert_event(&mut transaction, QUEUE, "new", name)?;
-        transaction.commit()?;
-        Ok(true)
-    }
-
-    fn health(&self) -> Reply {
-        let totals = self.worker.totals();
-        let is_recent =
-            totals.last_round.is_some_and(|last| last.elapsed().is_ok_and(|ago| ago <= self.max_round_age));
-        let status = match is_recent && !self.worker.is_finished() {
-            true => StatusCode::OK,
-            false => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        let (rounds, failed, events) = (totals.rounds, totals.failed, totals.count("count"));
-        reply(status, format!("{{\"rounds\": {rounds}, \"failed\": {failed}, \"events\": {events}}}\n"))
-    }
+/// Inserts an order and its event, or neither.
+async fn post_order(
+    State(service): State<Service>,
+    Path(customer): Path<String>,
+    item: String,
+) -> Result<(StatusCode, Json<Order>), Failure> {
+    let mut transaction = service.pool.begin().await?;
+    let insert = sqlx::query_scalar("insert into orders (customer, item) values ($1, $2) returning id");
+    let id = insert.bind(&customer).bind(&item).fetch_one(&mut *transaction).await?;
+    let order = Order { id, item };
+    let event = NewEvent::json("placed", &order)?.extra1(customer);
+    pgq::sqlx::insert_new_event(&mut transaction, QUEUE, &event).await?;
+    transaction.commit().await?;
+    Ok((StatusCode::CREATED, Json(order)))
 }
 
-async fn answer(request: Request<Incoming>, service: Arc<Service>) -> Reply {
-    match (request.method(), request.uri().path()) {
-        (&Method::POST, "/accounts") => post_account(request, service).await,
-        (&Method::GET, "/healthz") => service.health(),
-        _ => reply(StatusCode::NOT_FOUND, "use POST /accounts or GET /healthz\n"),
-    }
-}
-
-async fn post_account(request: Request<Incoming>, service: Arc<Service>) -> Reply {
-    let body = Limited::new(request.into_body(), BODY_LIMIT).collect().await;
-    let Some(name) = body.ok().and_then(|body| String::from_utf8(body.to_bytes().into()).ok()) else {
-        return reply(StatusCode::BAD_REQUEST, "the body must be a text of at most 1024 bytes\n");
-    };
-    match tokio::task::spawn_blocking(move || service.create_account(name.trim())).await {
-        Ok(Ok(true)) => reply(StatusCode::CREATED, "created\n"),
-        Ok(Ok(false)) => reply(StatusCode::CONFLICT, "the account exists already\n"),
-        Ok(Err(error)) => failed(&*error),
-        Err(error) => failed(&error),
-    }
-}
-
-fn failed(error: &(dyn std::error::Error + 'static)) -> Reply {
-    eprintln!("web_service: {}", one_line(&describe(error)));
-    reply(StatusCode::INTERNAL_SERVER_ERROR, "failed\n")
-}
-
-fn reply(status: StatusCode, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(body.into()));
-    *reply.status_mut() = status;
-    reply
-}
-
-async fn serve_client(client: TcpStream, service: Arc<Service>) {
-    let answer = service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(answer(request, service).await) }
-    });
-    let mut server = http1::Builder::new();
-    let connection = server.timer(TokioTimer::new()).keep_alive(false).half_close(true);
-    // A broken connection affects only its client.
-    let _ = connection.serve_connection(TokioIo::new(client), answer).await;
-}
-
-/// Serves requests until SIGINT or SIGTERM, and then waits up to 5 seconds for requests in progress.
-async fn serve(address: &str, service: &Arc<Service>) -> Result<(), BoxError> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let listener = TcpListener::bind(address).await?;
-    let mut clients = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => if let Ok((client, _)) = accepted {
-                clients.spawn(serve_client(client, service.clone()));
-            },
-            Some(_) = clients.join_next() => {}
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-        }
-    }
-    drop(listener);
-    let _ = timeout(GRACE, async { while clients.join_next().await.is_some() {} }).await;
+/// Ships an order. After a crash the event is delivered again, and the order is in the table already.
+async fn ship(pool: PgPool, order: Order) -> Result<(), sqlx::Error> {
+    let insert = sqlx::query("insert into shipments (order_id, item) values ($1, $2) on conflict do nothing");
+    insert.bind(order.id).bind(order.item).execute(&pool).await?;
     Ok(())
 }
 
-fn run(address: &str, conninfo: &str, max_round_age: Duration) -> Result<(), BoxError> {
-    let config: Config = conninfo.parse()?;
-    // A failed connection is reported at once. The pool would retry for 30 seconds first.
-    let mut client = config.connect(NoTls)?;
-    client.batch_execute(TABLES)?;
-    pgq::admin::create_queue(&mut client, QUEUE)?;
-    drop(client);
-    let pool = Pool::new(PostgresConnectionManager::new(config, NoTls))?;
-    let ticker = Ticker::new(conninfo).spawn()?;
-    let worker = Worker::new(conninfo, QUEUE, "welcome").spawn(Welcome)?;
-    let service = Arc::new(Service { pool, worker, max_round_age });
-    let runtime = Runtime::new()?;
-    let served = runtime.block_on(serve(address, &service));
-    if !service.worker.stop_within(GRACE) {
-        // The events of the uncommitted batch are redelivered.
-        eprintln!("web_service: the consumer does not end");
-        std::process::exit(1);
-    }
-    ticker.stop();
-    runtime.shutdown_timeout(GRACE);
-    served
+async fn failed_events(State(service): State<Service>) -> Result<Json<Vec<Value>>, Failure> {
+    let list = |client: &mut _| admin::failed_events(client, QUEUE, CONSUMER, Some(100), 0);
+    let events = aio::administer(&service.conninfo, list).await?;
+    Ok(Json(events.iter().map(|event| json!({ "id": event.id(), "reason": event.reason() })).collect()))
 }
 
-fn usage() -> ExitCode {
-    eprintln!("{USAGE}");
-    ExitCode::from(2)
+async fn health(State(service): State<Service>) -> (StatusCode, String) {
+    let health = service.health.get();
+    let works = matches!(health, Health::Idle | Health::Working | Health::Standby);
+    (if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, health.to_string())
 }
 
-fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (address, conninfo, seconds) = match &arguments[..] {
-        [address, conninfo] => (address, conninfo, Some(MAX_ROUND_AGE.as_secs())),
-        [address, conninfo, seconds] => (address, conninfo, seconds.parse().ok()),
-        _ => return usage(),
-    };
-    let Some(seconds) = seconds else { return usage() };
-    match run(address, conninfo, Duration::from_secs(seconds)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("web_service: {}", one_line(&describe(&*error)));
-            ExitCode::FAILURE
-        }
+/// The answer to a request that failed.
+struct Failure(BoxError);
+
+impl<E: Into<BoxError>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure(error.into())
     }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        log::error!("a request failed: {:#}", self.0);
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    }
+}
+
+type Stop = Shared<BoxFuture<'static, ()>>;
+
+/// Returns a future that is ready after SIGTERM or SIGINT.
+fn stop_signal() -> std::io::Result<Stop> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = async move { tokio::select!(_ = terminate.recv() => {}, _ = interrupt.recv() => {}) };
+    Ok(stop.boxed().shared())
+}
+
+async fn serve(address: &str, service: Service, stop: Stop) -> Result<(), BoxError> {
+    let router = Router::new()
+        .route("/customers/{customer}/orders", post(post_order))
+        .route("/failed", get(failed_events))
+        .route("/health", get(health))
+        .with_state(service);
+    let served = axum::serve(TcpListener::bind(address).await?, router);
+    tokio::select! {
+        served = served.with_graceful_shutdown(stop.clone()).into_future() => Ok(served?),
+        () = async { stop.await; sleep(GRACE).await } => Err("a request does not end".into()),
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    fern::Dispatch::new().level(log::LevelFilter::Info).chain(std::io::stderr()).apply()?;
+    let mut arguments = std::env::args().skip(1);
+    let (address, conninfo) = arguments.next().zip(arguments.next()).ok_or("two arguments are necessary")?;
+    aio::administer(&conninfo, |client| {
+        pgq::schema::install(client)?;
+        admin::create_queue(client, QUEUE)?;
+        admin::register_consumer(client, QUEUE, CONSUMER)
+    })
+    .await?;
+    let pool = PgPool::connect(&conninfo).await?;
+    sqlx::raw_sql(TABLES).execute(&pool).await?;
+    let (ticker, stop) = (Ticker::new(&conninfo), stop_signal()?);
+    let ticker = spawn_blocking(|| ticker.spawn()).await??;
+
+    let policy = RetryPolicy::exponential(Duration::from_millis(100)).max_retries(3);
+    let worker = Worker::new(&conninfo, QUEUE, CONSUMER).retry(policy).shutdown_limit(GRACE);
+    let service = Service { pool: pool.clone(), conninfo, health: worker.health() };
+    let handlers = Handlers::new()
+        .on("placed", move |aio::Json(order): aio::Json<Order>| ship(pool.clone(), order))
+        .ordered_by(Event::extra1);
+    let consume = worker.run_until(handlers, stop.clone()).map_err(BoxError::from);
+    tokio::try_join!(serve(&address, service, stop), consume)?;
+    spawn_blocking(|| drop(ticker)).await?;
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Consumers and producers of asynchronous services.
 
 #[cfg(feature = "tokio")]
-mod consume;
+pub(crate) mod consume;
 #[cfg(feature = "diesel-async")]
 pub mod diesel_async;
 #[cfg(feature = "sqlx")]

@@ -13,6 +13,22 @@ pub mod retries {}
 #[doc = include_str!("guide/services.md")]
 pub mod services {}
 
+#[cfg(feature = "tokio")]
+#[doc = include_str!("guide/first_service.md")]
+pub mod first_service {}
+
+#[cfg(feature = "tokio")]
+#[doc = include_str!("guide/transactional_or_concurrent.md")]
+pub mod transactional_or_concurrent {}
+
+#[cfg(feature = "tokio")]
+#[doc = include_str!("guide/order.md")]
+pub mod order {}
+
+#[cfg(feature = "tokio")]
+#[doc = include_str!("guide/idempotence.md")]
+pub mod idempotence {}
+
 #[doc = include_str!("guide/scaling_out.md")]
 pub mod scaling_out {}
 
@@ -26,4 +42,5 @@ pub mod shutdown {}
 pub mod monitoring {}
 
 #[doc = include_str!("guide/testing.md")]
+#[cfg_attr(feature = "tokio", doc = include_str!("guide/testing/asynchronous.md"))]
 pub mod testing {}

@@ -61,6 +61,7 @@
 //! Unregister a consumer that is not run any more ([`unregister_consumer`](admin::unregister_consumer)), or
 //! its queue keeps all later events.
 //!
+#![cfg_attr(feature = "tokio", doc = include_str!("guide/front_page_asynchronous.md"))]
 //! # Overview
 //!
 //! The path of a batch: [`Subscription::next_batch`] opens it, [`Batch`] reads its events page by page, the
@@ -73,8 +74,9 @@
 //!
 //! [`Event::urldecode_as`], [`Event::json`] and [`Event::change`] turn the data of an event into values, see [`payload`]. A [`Router`] has a handler for each type of event, and for each table.
 //!
-//! [`guide`] has a page each for exactly-once, retries and failures, services, scaling out, catching up, shutdown,
-//! monitoring and testing.
+//! [`guide`] has a page each for producers, exactly-once, retries and failures, scaling out, catching up, shutdown,
+//! monitoring and testing, and for asynchronous services: the first one, the two kinds of consumers, order and
+//! idempotence.
 //!
 //! The functions of this crate block, but for the modules `aio` and `tokio` (feature `tokio`), which have consumers and
 //! producers for asynchronous services. Within asynchronous code, a [`Worker`] and a [`Ticker`] run on threads of their

@@ -1,6 +1,6 @@
 //! Helpers for tests of consumers, with a server and without one.
 //!
-//! [`FakeQueue`] delivers events to a [`Consumer`](crate::Consumer) that needs no database. For a consumer that needs one,
+//! [`FakeQueue`] delivers events to a [`Consumer`](crate::Consumer) or asynchronous handlers that need no database. For a consumer that needs one,
 //! [`force_tick`] makes a batch of the inserted events at once, and [`Worker::drain`](crate::Worker::drain) processes
 //! batches until there are none:
 //!

@@ -73,3 +73,25 @@ fn a_handler_that_never_ends_is_given_up_and_its_batch_is_delivered_again() {
     running.end().expect("stopped");
     assert_eq!(seen.lock().expect("no panic").len(), 19);
 }
+
+#[test]
+fn a_batch_that_fails_at_shutdown_is_delivered_again_at_the_next_start() {
+    let (database, mut client) = database(KINDS[0]);
+    insert(&mut client, 1, 1);
+    let (started, release) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (starts, released) = (started.clone(), release.clone());
+    let handlers = Handlers::new().on("type", move |_: Event| {
+        let (starts, released) = (starts.clone(), released.clone());
+        async move {
+            starts.add_permits(1);
+            released.acquire().await?.forget();
+            Err::<(), BoxError>("no".into())
+        }
+    });
+    let mut running = Running::start(Worker::with_settings(&database.conninfo(), settings()), handlers);
+    wait_for("the handler", || started.available_permits() == 1);
+    drop(running.stop.take());
+    release.add_permits(1);
+    running.end().expect("stopped");
+    assert!(!is_done(&mut client));
+}

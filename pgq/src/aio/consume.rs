@@ -1,18 +1,18 @@
 //! Consumers of asynchronous services: futures on a runtime of `tokio`.
 
 mod administer;
-mod batch;
+pub(crate) mod batch;
 mod batches;
 mod concurrent;
 mod connections;
 mod consumer;
-mod delivery;
+pub(crate) mod delivery;
 mod extract;
 mod handlers;
 mod origin;
 mod reader;
 mod shutdown;
-mod worker;
+pub(crate) mod worker;
 
 pub use self::administer::administer;
 pub use self::batch::Batch;

@@ -1,5 +1,8 @@
 //! A queue in memory.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
+
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -16,7 +19,7 @@ use dbscript::BoxError;
 
 /// A queue without a server, for tests of a consumer that needs no database: [`Batch::db`] returns an error.
 ///
-/// Its clock moves only by [`advance`](FakeQueue::advance).
+/// Its clock moves only by [`advance`](FakeQueue::advance), and while asynchronous handlers run, with that of `tokio`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -51,6 +54,9 @@ pub struct FakeQueue {
     pending: Vec<Made>,
     /// The retry events, each with the time from which on it is delivered.
     retry_events: Vec<(DateTime<Utc>, Made)>,
+    /// The time of `tokio` up to which the clock has followed.
+    #[cfg(feature = "tokio")]
+    followed: Option<tokio::time::Instant>,
 }
 
 /// The result of a batch of a [`FakeQueue`], by the ids of events.
@@ -61,7 +67,7 @@ pub struct Processed {
     pub events: u64,
     /// The events that the consumer read and did not tag.
     pub done: Vec<i64>,
-    /// The events to be retried, each with its delay.
+    /// The events to be retried, each with its delay. Those that were put back have none.
     pub retried: Vec<(i64, Duration)>,
     /// The failed events, each with the reason.
     pub failed: Vec<(i64, String)>,
@@ -78,6 +84,8 @@ impl FakeQueue {
             ticks: 1,
             pending: Vec::new(),
             retry_events: Vec::new(),
+            #[cfg(feature = "tokio")]
+            followed: None,
         }
     }
 
@@ -116,16 +124,18 @@ impl FakeQueue {
         if self.pending.is_empty() {
             return Ok(Processed::default());
         }
-        let events = self.pending.iter().cloned().map(Event::made).collect();
-        let events = Events::of_test(&self.name, self.info(), events);
+        let events = Events::of_test(&self.name, self.info(), self.events());
         let mut batch = Batch::of(events, self.policy.clone());
         consumer.process_batch(&mut batch)?;
         if batch.is_redelivered() {
             return Ok(Processed::default());
         }
         let (read, tags) = batch.into_tags();
-        self.ticks += 1;
         Ok(self.settle(read, tags))
+    }
+
+    fn events(&self) -> Vec<Event> {
+        self.pending.iter().cloned().map(Event::made).collect()
     }
 
     /// Returns the time after a delay, at most the latest time that `DateTime` supports.
@@ -153,7 +163,9 @@ impl FakeQueue {
         self.pending.sort_by_key(|event| event.id);
     }
 
+    /// Finishes the batch of the pending events.
     fn settle(&mut self, read: u64, tags: Tags) -> Processed {
+        self.ticks += 1;
         let Tags { retries, failures, .. } = tags;
         let mut processed = Processed { events: read, ..Processed::default() };
         for (place, mut event) in std::mem::take(&mut self.pending).into_iter().enumerate() {

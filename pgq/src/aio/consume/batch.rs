@@ -1,13 +1,15 @@
 //! An open batch, as asynchronous code sees it.
 
+mod fake;
+
 use std::error::Error as StdError;
 use std::time::Duration;
 use std::vec::IntoIter;
 
 use dbscript::{BoxError, describe_in_full, is_final, is_interrupted};
-use postgres::Row;
 use tokio_postgres::Client;
 
+pub(crate) use self::fake::Ledger;
 use super::connections::{Opened, Turn};
 use super::origin::Origin;
 use super::reader::Reader;
@@ -18,7 +20,7 @@ use crate::consume::holder::{self, BatchHolder};
 use crate::consume::outcome::Outcome;
 use crate::consume::read::opening::Opening;
 use crate::consume::retry_policy::RetryPolicy;
-use crate::consume::savepoints::Savepoints;
+use crate::consume::savepoints::{Savepoint, Savepoints};
 use crate::consume::tags::{Tagged, Tags};
 use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
@@ -34,11 +36,13 @@ pub struct Batch {
     holder: BatchHolder,
     opening: Opening,
     reader: Reader,
-    page: IntoIter<Row>,
+    page: IntoIter<Event>,
     tags: Tags,
     savepoints: Savepoints,
     reports: Reports,
     read: u64,
+    /// Receives the outcome of a batch that no server has.
+    ledger: Option<Ledger>,
 }
 
 impl Batch {
@@ -57,6 +61,7 @@ impl Batch {
             savepoints: Savepoints::default(),
             reports,
             read: 0,
+            ledger: None,
         }
     }
 
@@ -131,21 +136,21 @@ impl Batch {
 
     async fn next_unchecked(&mut self) -> Result<Option<Event>, Error> {
         self.wait_for_page().await?;
-        let event = self.page.next().map(Event::new);
+        let event = self.page.next();
         self.read += u64::from(event.is_some());
         Ok(event)
     }
 
-    async fn fetch(&mut self) -> Result<Vec<Row>, BoxError> {
+    async fn fetch(&mut self) -> Result<Vec<Event>, BoxError> {
         let Batch { connections, opening, reader, .. } = self;
         let begins = reader.begins(opening);
         // A page that is given up amid its transaction must be rolled back.
         connections.has_begun |= begins;
-        let page = reader.fetch(connections.main()?, opening).await?;
+        let page = reader.fetch(connections, opening).await?;
         connections.has_begun &= !begins;
-        reader.fetch_ahead(connections.main()?, opening).await;
+        reader.fetch_ahead(connections, opening).await?;
         page.first().map_or(Ok(()), require_types)?;
-        Ok(page)
+        Ok(page.into_iter().map(Event::new).collect())
     }
 
     /// Tags an event for retry: it is delivered again to this consumer, in a batch after `delay` at the earliest,
@@ -210,8 +215,7 @@ impl Batch {
                 return Err(self.handler_failed(event, error).into());
             }
             Err(error) => {
-                let main = self.connections.main()?;
-                if !self.savepoints.roll_back(savepoint, Some(main)).await {
+                if !self.roll_back(savepoint).await? {
                     return Err(self.handler_failed(event, error).into());
                 }
                 self.report_failed(event, &*error);
@@ -220,6 +224,15 @@ impl Batch {
         };
         self.tag(event, outcome);
         Ok(())
+    }
+
+    /// Rolls back what a handler wrote; returns whether the batch can go on.
+    async fn roll_back(&mut self, savepoint: Savepoint) -> Result<bool, Error> {
+        if savepoint == Savepoint::Wanted {
+            return Ok(true);
+        }
+        let main = self.connections.main()?;
+        Ok(self.savepoints.roll_back(savepoint, Some(main)).await)
     }
 
     /// Logs why a handler failed.
@@ -249,11 +262,13 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// With [`Settings::autocommit`](crate::Settings::autocommit), where no transaction is open
-    /// ([`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), which ends a worker), and when the server fails.
+    /// With [`Settings::autocommit`](crate::Settings::autocommit), where no transaction is open, and for events of a
+    /// [`FakeQueue`](crate::testing::FakeQueue) ([`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), which ends
+    /// a worker); and when the server fails.
     pub async fn db(&mut self) -> Result<&Client, Error> {
         if self.connections.subscription.settings().autocommit {
-            return Err(Error::misconfigured("no transaction is open: the consumer runs with autocommit"));
+            let what = "no transaction is open: the consumer runs with autocommit, or without a server";
+            return Err(Error::misconfigured(what));
         }
         let main = self.connections.main()?;
         self.savepoints.set(main).await;
@@ -300,6 +315,10 @@ impl Batch {
     }
 
     async fn try_commit(&mut self) -> Result<(), Error> {
+        if let Some(ledger) = &self.ledger {
+            ledger.enter(self.read, std::mem::take(&mut self.tags));
+            return Ok(());
+        }
         let failed = |what: &str, error: BoxError| Error::failed(what).caused_by(error);
         let Batch { connections, opening, holder, tags, reader, .. } = self;
         reader.stop();

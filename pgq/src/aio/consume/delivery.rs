@@ -1,10 +1,12 @@
 //! Delivering a batch to the code that handles its events, and committing it.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
 use dbscript::{BoxError, catch_panic};
+use tokio::time::timeout;
 
 use super::batch::Batch;
 use super::consumer::Consumer;
@@ -44,6 +46,33 @@ impl<C: Consumer> Delivery for C {
         let delivered = batch.delivered();
         batch.commit().await?;
         Ok(delivered)
+    }
+}
+
+/// The end of the delivery of a batch.
+pub(crate) struct Ending {
+    /// The result, or `None` when the batch did not end in time after the request to shut down.
+    pub(crate) result: Result<Option<Delivered>, BoxError>,
+    /// Whether the shutdown was requested.
+    pub(crate) is_last: bool,
+}
+
+/// Delivers a batch. When `shutdown` is ready meanwhile, the batch may take as long as `limit` to end.
+pub(crate) async fn deliver_until(
+    delivery: &mut impl Delivery,
+    batch: Batch,
+    shutdown: Pin<&mut impl Future<Output = ()>>,
+    limit: Duration,
+) -> Ending {
+    let (request, requested) = Shutdown::new();
+    let mut delivering = pin!(delivery.deliver(batch, &requested));
+    tokio::select! {
+        biased;
+        () = shutdown => {
+            request.send_replace(true);
+            Ending { result: timeout(limit, delivering).await.ok().transpose(), is_last: true }
+        }
+        delivered = &mut delivering => Ending { result: delivered.map(Some), is_last: false },
     }
 }
 

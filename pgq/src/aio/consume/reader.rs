@@ -4,9 +4,10 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
-use dbscript::{AsyncConnection, AsyncSession, BoxError, Session};
+use dbscript::{AsyncSession, BoxError, Session};
 use postgres::Row;
 
+use super::connections::Connections;
 use crate::consume::read::opening::Opening;
 use crate::consume::read::pages::Pages;
 use crate::consume::read::rest::{self, Rest};
@@ -56,14 +57,19 @@ impl Reader {
         }
     }
 
+    /// Makes a reader that is at the end of its batch, and needs no connection.
+    pub(super) fn at_end() -> Reader {
+        Reader { pages: Pages::new(None), source: EXHAUSTED, fetching: None, fetched: None, read: 0 }
+    }
+
     /// Reads the next page; an empty page is the end.
     pub(super) async fn fetch(
         &mut self,
-        connection: &AsyncConnection,
+        connections: &mut Connections,
         opening: &mut Opening,
     ) -> Result<Vec<Row>, BoxError> {
         let is_first = self.source == Source::Unopened;
-        self.start(connection, opening);
+        self.start(connections, opening)?;
         let fetched = match (self.fetched.take(), &mut self.fetching) {
             (Some(fetched), _) => fetched,
             (None, Some(fetching)) => fetching.await,
@@ -82,11 +88,15 @@ impl Reader {
 
     /// Asks for the next page if no transaction is open for it, so that it arrives while the events of this one are
     /// handled.
-    pub(super) async fn fetch_ahead(&mut self, connection: &AsyncConnection, opening: &Opening) {
+    pub(super) async fn fetch_ahead(
+        &mut self,
+        connections: &mut Connections,
+        opening: &Opening,
+    ) -> Result<(), BoxError> {
         if !matches!(self.source, Source::Rest(_)) || self.begins(opening) {
-            return;
+            return Ok(());
         }
-        self.start(connection, opening);
+        self.start(connections, opening)?;
         if let Some(fetching) = &mut self.fetching {
             // The first poll sends the statement.
             let polled = poll_fn(|cx| Poll::Ready(fetching.as_mut().poll(cx))).await;
@@ -94,6 +104,7 @@ impl Reader {
                 (self.fetching, self.fetched) = (None, Some(fetched));
             }
         }
+        Ok(())
     }
 
     /// Returns whether the next page begins a transaction on the connection.
@@ -102,16 +113,17 @@ impl Reader {
     }
 
     /// Makes the future of the next page, unless there is one.
-    fn start(&mut self, connection: &AsyncConnection, opening: &Opening) {
+    fn start(&mut self, connections: &mut Connections, opening: &Opening) -> Result<(), BoxError> {
         if self.fetching.is_some() || self.fetched.is_some() || self.source == EXHAUSTED {
-            return;
+            return Ok(());
         }
-        let (session, opening, pages) = (connection.session(), opening.clone(), self.pages.clone());
+        let (session, opening, pages) = (connections.main()?.session(), opening.clone(), self.pages.clone());
         self.fetching = Some(match self.source {
             Source::Unopened => Box::pin(open_cursor(session, opening, pages)),
             Source::Cursor => Box::pin(fetch_next(session, pages)),
             Source::Rest(rest) => Box::pin(fetch_rest(session, opening, pages, rest, self.read)),
         });
+        Ok(())
     }
 
     /// Forgets a page that is on its way.

@@ -7,24 +7,25 @@ use std::time::{Duration, Instant};
 
 use dbscript::{Backoff, BoxError, describe, is_final};
 use log::{error, info, warn};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::administer::administer;
 use super::batch::Batch;
 use super::batches::Batches;
-use super::delivery::Delivery;
-use super::shutdown::Shutdown;
+use super::delivery::{Delivery, Ending, deliver_until};
+use crate::consume::delivered::Delivered;
 use crate::consume::hooks::Hooks;
 use crate::consume::retry_policy::RetryPolicy;
 use crate::consume::run::health::{Health, HealthProbe};
 use crate::consume::run::subscription::Subscription;
 use crate::consume::settings::{Settings, Twin};
 use crate::error::{Error, ErrorKind};
+use crate::event::batch_info::BatchInfo;
 
 /// Default of [`Worker::loop_delay`].
 const LOOP_DELAY: Duration = Duration::from_secs(1);
 /// Default of [`Worker::shutdown_limit`].
-const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
 /// The waits after failed batches.
 const BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(20));
 
@@ -186,15 +187,16 @@ impl Running {
             next = self.batches.next() => next,
             () = &mut shutdown => return Ok(Round::End),
         };
-        let failed: BoxError = match next {
-            Ok(batch) => match self.deliver(delivery, batch, shutdown.as_mut()).await {
-                Ok(round) => return Ok(round),
-                Err(error) => error,
-            },
+        let (result, round) = match next {
+            Ok(batch) => self.deliver(delivery, batch, shutdown.as_mut()).await,
             Err(busy) if busy.kind() == ErrorKind::Busy => return Err(busy),
-            Err(error) => error.into(),
+            Err(error) => (Err(error.into()), Round::Continue),
         };
+        let Err(failed) = result else { return Ok(round) };
         let delay = self.failed(failed)?;
+        if round == Round::End {
+            return Ok(round);
+        }
         tokio::select! {
             () = sleep(delay) => Ok(Round::Continue),
             () = &mut shutdown => Ok(Round::End),
@@ -206,30 +208,22 @@ impl Running {
         &mut self,
         delivery: &mut impl Delivery,
         batch: Batch,
-        mut shutdown: Pin<&mut S>,
-    ) -> Result<Round, BoxError> {
+        shutdown: Pin<&mut S>,
+    ) -> (Result<(), BoxError>, Round) {
         let (info, started) = (batch.info().clone(), Instant::now());
-        let (request, requested) = Shutdown::new();
-        let mut delivering = pin!(delivery.deliver(batch, &requested));
-        let (delivered, round) = tokio::select! {
-            delivered = &mut delivering => (delivered, Round::Continue),
-            () = &mut shutdown => {
-                request.send_replace(true);
-                match timeout(self.limit, delivering).await {
-                    Ok(delivered) => (delivered, Round::End),
-                    Err(_) => {
-                        warn!("batch {} is given up at shutdown, and is delivered again", info.id);
-                        return Ok(Round::End);
-                    }
-                }
-            }
-        };
-        let delivered = delivered?;
+        let Ending { result, is_last } = deliver_until(delivery, batch, shutdown, self.limit).await;
+        let result = result.map(|delivered| match delivered {
+            Some(delivered) => self.delivered(&info, &delivered, started.elapsed()),
+            None => warn!("batch {} is given up at shutdown, and is delivered again", info.id),
+        });
+        (result, if is_last { Round::End } else { Round::Continue })
+    }
+
+    fn delivered(&mut self, info: &BatchInfo, delivered: &Delivered, duration: Duration) {
         self.failures = 0;
         if let Some(hooks) = &self.hooks {
-            hooks.batch_finished(&info, &delivered, started.elapsed());
+            hooks.batch_finished(info, delivered, duration);
         }
-        Ok(round)
     }
 
     /// Logs the error of a round; returns how long to wait, or the error if it ends the worker.
