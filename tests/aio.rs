@@ -3,6 +3,7 @@
 mod batches;
 mod cancelled;
 mod concurrent;
+mod lost_lock;
 mod order;
 mod runtimes;
 mod shutdown;

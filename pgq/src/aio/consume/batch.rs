@@ -1,6 +1,7 @@
 //! An open batch, as asynchronous code sees it.
 
 use std::error::Error as StdError;
+use std::future::{Future, pending};
 use std::time::Duration;
 use std::vec::IntoIter;
 
@@ -9,6 +10,7 @@ use postgres::Row;
 use tokio_postgres::Client;
 
 use super::connections::{Opened, Turn};
+use super::guard::Guard;
 use super::origin::Origin;
 use super::reader::Reader;
 use crate::consume::delivered::Delivered;
@@ -23,6 +25,9 @@ use crate::consume::tags::{Tagged, Tags};
 use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::{Event, require_types};
+
+/// The error of a batch whose consumer's lock is lost: another process may handle the batch already.
+const LOCK_LOST: &str = "lost the consumer's lock";
 
 /// The events of a batch, and their outcomes.
 ///
@@ -116,6 +121,9 @@ impl Batch {
     }
 
     async fn next_unchecked(&mut self) -> Result<Option<Event>, Error> {
+        if self.connections.lock_is_lost() {
+            return Err(self.at().add_to(Error::failed(LOCK_LOST)));
+        }
         if self.page.len() == 0 {
             let page = self.fetch().await;
             self.page = page.map_err(|error| self.failed("cannot fetch events", error))?.into_iter();
@@ -164,6 +172,19 @@ impl Batch {
             Outcome::Done => {}
             Outcome::Retry(delay) => self.tags.retry(Tagged::new(event), delay),
             Outcome::Failed(reason) => self.tags.fail(Tagged::new(event), reason),
+        }
+    }
+
+    /// Waits until the consumer's lock is lost, and returns the error; for ever if no connection of its own holds it.
+    pub(super) fn lock_lost(&self) -> impl Future<Output = Error> + Send + 'static {
+        let lost = self.connections.guard.as_ref().map(Guard::lost);
+        let error = self.at().add_to(Error::failed(LOCK_LOST));
+        async move {
+            match lost {
+                Some(lost) => lost.await,
+                None => pending().await,
+            }
+            error
         }
     }
 

@@ -144,8 +144,10 @@ impl Worker {
             batches = self.batches() => batches?,
             () = &mut shutdown => return Ok(()),
         };
-        let mut running = Running { batches, hooks, health, limit, failures: 0 };
-        while running.round(&mut delivery, shutdown.as_mut()).await? == Round::Continue {}
+        let mut running = Running { batches, hooks, health, limit, failures: 0, is_ending: false };
+        while !running.is_ending {
+            running.round(&mut delivery, shutdown.as_mut()).await?;
+        }
         Ok(())
     }
 }
@@ -159,13 +161,6 @@ impl Drop for Ended {
     }
 }
 
-/// Whether another round follows.
-#[derive(PartialEq)]
-enum Round {
-    Continue,
-    End,
-}
-
 /// A worker that runs.
 struct Running {
     batches: Batches,
@@ -174,6 +169,8 @@ struct Running {
     limit: Duration,
     /// How many rounds have failed since the last batch.
     failures: u32,
+    /// Whether the shutdown was requested.
+    is_ending: bool,
 }
 
 impl Running {
@@ -181,24 +178,28 @@ impl Running {
         &mut self,
         delivery: &mut impl Delivery,
         mut shutdown: Pin<&mut S>,
-    ) -> Result<Round, Error> {
+    ) -> Result<(), Error> {
         let next = tokio::select! {
             next = self.batches.next() => next,
-            () = &mut shutdown => return Ok(Round::End),
+            () = &mut shutdown => {
+                self.is_ending = true;
+                return Ok(());
+            }
         };
-        let failed: BoxError = match next {
-            Ok(batch) => match self.deliver(delivery, batch, shutdown.as_mut()).await {
-                Ok(round) => return Ok(round),
-                Err(error) => error,
-            },
+        let delivered = match next {
+            Ok(batch) => self.deliver(delivery, batch, shutdown.as_mut()).await,
             Err(busy) if busy.kind() == ErrorKind::Busy => return Err(busy),
-            Err(error) => error.into(),
+            Err(error) => Err(error.into()),
         };
+        let Err(failed) = delivered else { return Ok(()) };
         let delay = self.failed(failed)?;
-        tokio::select! {
-            () = sleep(delay) => Ok(Round::Continue),
-            () = &mut shutdown => Ok(Round::End),
+        if !self.is_ending {
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = shutdown => self.is_ending = true,
+            }
         }
+        Ok(())
     }
 
     /// Delivers a batch. When the shutdown is requested meanwhile, the batch has some time to end.
@@ -206,30 +207,34 @@ impl Running {
         &mut self,
         delivery: &mut impl Delivery,
         batch: Batch,
-        mut shutdown: Pin<&mut S>,
-    ) -> Result<Round, BoxError> {
+        shutdown: Pin<&mut S>,
+    ) -> Result<(), BoxError> {
         let (info, started) = (batch.info().clone(), Instant::now());
         let (request, requested) = Shutdown::new();
-        let mut delivering = pin!(delivery.deliver(batch, &requested));
-        let (delivered, round) = tokio::select! {
-            delivered = &mut delivering => (delivered, Round::Continue),
-            () = &mut shutdown => {
+        let lock_lost = batch.lock_lost();
+        let mut delivering = pin!(async {
+            tokio::select! {
+                delivered = delivery.deliver(batch, &requested) => delivered,
+                error = lock_lost => Err(error.into()),
+            }
+        });
+        let delivered = tokio::select! {
+            delivered = &mut delivering => delivered?,
+            () = shutdown => {
+                self.is_ending = true;
                 request.send_replace(true);
-                match timeout(self.limit, delivering).await {
-                    Ok(delivered) => (delivered, Round::End),
-                    Err(_) => {
-                        warn!("batch {} is given up at shutdown, and is delivered again", info.id);
-                        return Ok(Round::End);
-                    }
-                }
+                let Ok(delivered) = timeout(self.limit, delivering).await else {
+                    warn!("batch {} is given up at shutdown, and is delivered again", info.id);
+                    return Ok(());
+                };
+                delivered?
             }
         };
-        let delivered = delivered?;
         self.failures = 0;
         if let Some(hooks) = &self.hooks {
             hooks.batch_finished(&info, &delivered, started.elapsed());
         }
-        Ok(round)
+        Ok(())
     }
 
     /// Logs the error of a round; returns how long to wait, or the error if it ends the worker.
@@ -243,7 +248,10 @@ impl Running {
         }
         let delay = BACKOFF.delay(self.failures);
         self.failures = self.failures.saturating_add(1);
-        error!("{}; retrying in {}s", describe(&*failed), delay.as_secs());
+        match self.is_ending {
+            true => error!("{}", describe(&*failed)),
+            false => error!("{}; retrying in {}s", describe(&*failed), delay.as_secs()),
+        }
         Ok(delay)
     }
 }
