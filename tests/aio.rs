@@ -3,6 +3,7 @@
 mod batches;
 mod cancelled;
 mod concurrent;
+mod crash;
 mod lost_lock;
 mod order;
 mod runtimes;
