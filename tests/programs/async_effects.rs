@@ -1,6 +1,7 @@
 //! A program with two asynchronous consumers on one thread. `billing` handles events concurrently, in the order of each
 //! key, and appends a line with key and id to the file `effects`. `shipping` writes to the table `effect` in the
-//! transaction of the batch. Handlers of both fail now and then.
+//! transaction of the batch. Handlers of both fail now and then. With `retry`,
+//! `billing` alone runs, and retries each event.
 
 use std::env;
 use std::error::Error;
@@ -30,6 +31,10 @@ async fn note(event: Event) -> Result<(), BoxError> {
     Ok(file.write_all(line.as_bytes())?)
 }
 
+async fn put_off(_: Event) -> Result<Outcome, BoxError> {
+    Ok(Outcome::Retry(Duration::from_secs(3600)))
+}
+
 struct Written;
 
 impl Consumer for Written {
@@ -43,7 +48,7 @@ impl Consumer for Written {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let conninfo = env::args().nth(1).ok_or("usage: async_effects CONNECTION_STRING")?;
+    let conninfo = env::args().nth(1).ok_or("usage: async_effects CONNECTION_STRING [retry]")?;
     let worker = |consumer: &str| {
         let mut settings = Settings::new("orders", consumer);
         settings.merge_events = 200;
@@ -52,6 +57,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let handlers = Handlers::new().concurrency(16).ordered_by(Event::extra1).on("type", note);
     let billing = worker("billing").retry(RetryPolicy::fixed(Duration::from_millis(2)));
     let forever = std::future::pending;
+    if env::args().nth(2).is_some() {
+        return Ok(worker("billing").run_until(Handlers::new().on("type", put_off), forever()).await?);
+    }
     tokio::try_join!(
         billing.run_until(handlers, forever()),
         worker("shipping").run_until(Written, forever())
