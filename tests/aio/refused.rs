@@ -16,11 +16,12 @@ fn is_refused(conninfo: &str, settings: Settings, expected: &str) {
     assert!(error.contains(expected) && !error.contains('\n'), "{error}");
 }
 
-/// Returns a connection string for a role without rights.
-fn as_nobody(client: &mut Client, conninfo: &str) -> String {
+/// Creates a role without rights, and returns its name and its connection string.
+fn nobody(client: &mut Client, conninfo: &str) -> (String, String) {
     let role = format!("nobody_{}", unique());
     client.batch_execute(&format!("create role {role} login")).expect("the role is new");
-    conninfo.replace("user=postgres", &format!("user={role}"))
+    let conninfo = conninfo.replace("user=postgres", &format!("user={role}"));
+    (role, conninfo)
 }
 
 #[test]
@@ -30,7 +31,7 @@ fn a_worker_that_cannot_start_ends_with_one_line() {
         let conninfo = database.conninfo();
         let nowhere = conninfo.replace(database.name(), "nowhere");
         let empty = Database::create_for(kind, "empty");
-        let nobody = as_nobody(&mut client, &conninfo);
+        let (_, nobody) = nobody(&mut client, &conninfo);
         is_refused("dbname=x unusual=1", settings(), "unknown keyword `unusual`");
         is_refused(&nowhere, settings(), "database \"nowhere\" does not exist");
         is_refused(&empty.conninfo(), settings(), "schema `pgq` is not installed in this database");
@@ -42,29 +43,19 @@ fn a_worker_that_cannot_start_ends_with_one_line() {
         let mut autocommit = settings();
         autocommit.autocommit = true;
         is_refused(&conninfo, autocommit, "no transaction is open: the consumer runs with autocommit");
-        client
-            .batch_execute(&format!("drop owned by {0}; drop role {0}", role_of(&nobody)))
-            .expect("dropped");
     }
-}
-
-fn role_of(conninfo: &str) -> &str {
-    conninfo.split_whitespace().find_map(|word| word.strip_prefix("user=")).expect("it has a user")
 }
 
 #[test]
 fn the_health_shows_that_a_right_is_missing_and_that_it_was_granted() {
     let (database, mut client) = database(KINDS[0]);
-    let nobody = as_nobody(&mut client, &database.conninfo());
+    let (role, nobody) = nobody(&mut client, &database.conninfo());
     let worker = Worker::with_settings(&nobody, settings());
     let health = worker.health();
     let running = Running::start(worker, Applied);
     let missing = "cannot open the next batch of consumer `billing` (queue `orders`): ERROR 42501";
     wait_for("the error", || matches!(health.get(), Health::Failing(error) if error.contains(missing)));
-    client.batch_execute(&format!("grant pgq_reader to {}", role_of(&nobody))).expect("granted");
+    client.batch_execute(&format!("grant pgq_reader to {role}")).expect("granted");
     wait_for("a batch, or none", || health.get() == Health::Idle);
     running.end().expect("stopped");
-    drop(database);
-    let dropped = format!("drop role {}", role_of(&nobody));
-    crate::support::shared().client("postgres").batch_execute(&dropped).expect("dropped");
 }

@@ -49,15 +49,18 @@ impl Consumer for Written {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let conninfo = env::args().nth(1).ok_or("usage: async_effects CONNECTION_STRING [retry]")?;
+    let puts_off = env::args().nth(2).is_some();
     let worker = |consumer: &str| {
         let mut settings = Settings::new("orders", consumer);
         settings.merge_events = 200;
+        // Without a transaction, the server sorts the batch for each page.
+        settings.lazy_fetch = puts_off.then_some(50_000);
         Worker::with_settings(&conninfo, settings).loop_delay(Duration::from_millis(20))
     };
     let handlers = Handlers::new().concurrency(16).ordered_by(Event::extra1).on("type", note);
     let billing = worker("billing").retry(RetryPolicy::fixed(Duration::from_millis(2)));
     let forever = std::future::pending;
-    if env::args().nth(2).is_some() {
+    if puts_off {
         return Ok(worker("billing").run_until(Handlers::new().on("type", put_off), forever()).await?);
     }
     tokio::try_join!(
