@@ -3,16 +3,24 @@
 mod batches;
 mod cancelled;
 mod concurrent;
+mod crash;
+mod lost_lock;
 mod order;
 mod pages;
+mod reading;
+mod refused;
+mod retries;
 mod runtimes;
+mod sharing;
 mod shutdown;
+mod silence;
 mod worker;
 
 use std::future::Future;
 
-use pgq::Settings;
+use pgq::aio::{Batch, Consumer};
 use pgq::schema::Kind;
+use pgq::{BoxError, Event, Outcome, Settings};
 use postgres::Client;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -20,21 +28,26 @@ use tokio::task::JoinHandle;
 
 use crate::support::{Database, queues, templates};
 
-const QUEUE: &str = "orders";
-const CONSUMER: &str = "billing";
+pub(crate) const QUEUE: &str = "orders";
+pub(crate) const CONSUMER: &str = "billing";
 const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
 
 /// Returns a database of this kind with a queue, a registered consumer, and a table for effects.
 fn database(kind: Kind) -> (Database, Client) {
     let (database, mut client) = templates::installed(kind, "aio");
-    queues::create(&mut client, QUEUE);
-    pgq::admin::register_consumer(&mut client, QUEUE, CONSUMER).expect("registered");
-    client.batch_execute("create table effect (event bigint, data text)").expect("created");
+    prepare(&mut client);
     (database, client)
 }
 
+/// Creates a queue, a registered consumer, and a table for effects.
+pub(crate) fn prepare(client: &mut Client) {
+    queues::create(client, QUEUE);
+    pgq::admin::register_consumer(client, QUEUE, CONSUMER).expect("registered");
+    client.batch_execute("create table effect (event bigint, data text)").expect("created");
+}
+
 /// Inserts events `event FROM` and so on, and makes a tick.
-fn insert(client: &mut Client, from: i64, count: i64) {
+pub(crate) fn insert(client: &mut Client, from: i64, count: i64) {
     queues::insert(client, QUEUE, from, count);
     queues::tick(client, QUEUE);
 }
@@ -54,40 +67,58 @@ fn settings() -> Settings {
 }
 
 /// Returns the data of the effects, in the order of the events.
-fn effects(client: &mut Client) -> Vec<String> {
+pub(crate) fn effects(client: &mut Client) -> Vec<String> {
     let rows = client.query("select data from effect order by event, data", &[]).expect("readable");
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-fn expected(from: i64, count: i64) -> Vec<String> {
+pub(crate) fn expected(from: i64, count: i64) -> Vec<String> {
     (from..from + count).map(|number| format!("event {number}")).collect()
 }
 
 /// Returns whether the consumer has read everything, and no event is to come back.
-fn is_done(client: &mut Client) -> bool {
+pub(crate) fn is_done(client: &mut Client) -> bool {
     let query = "select not exists (select from pgq.subscription join pgq.queue on queue_id = sub_queue \
              where sub_batch is not null or sub_last_tick <> (select max(tick_id) from pgq.tick where tick_queue = queue_id)) \
          and not exists (select from pgq.retry_queue)";
     client.query_one(query, &[]).expect("readable").get(0)
 }
 
+/// Writes each event to the table of effects, in the batch's transaction.
+pub(crate) struct Applied;
+
+impl Consumer for Applied {
+    async fn process_event(&mut self, event: &Event, batch: &mut Batch) -> Result<Outcome, BoxError> {
+        let (id, data) = (event.id(), event.data().unwrap_or_default());
+        // A pooler gives each transaction another session, so nothing is prepared.
+        let insert = format!("insert into effect values ({id}, '{data}')");
+        batch.db().await?.batch_execute(&insert).await?;
+        Ok(Outcome::Done)
+    }
+}
+
 /// A worker on a runtime of its own.
-struct Running {
+pub(crate) struct Running {
     runtime: Runtime,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<(), pgq::Error>>,
 }
 
 impl Running {
-    fn start(worker: pgq::aio::Worker, delivery: impl pgq::aio::Delivery + 'static) -> Running {
+    pub(crate) fn start(worker: pgq::aio::Worker, delivery: impl pgq::aio::Delivery + 'static) -> Running {
         let runtime = runtime();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = runtime.spawn(worker.run_until(delivery, async { drop(stopped.await) }));
         Running { runtime, stop: Some(stop), task }
     }
 
+    /// Waits for the end of a worker that is not asked to end, and returns how it did.
+    pub(crate) fn end_by_itself(self) -> Result<(), pgq::Error> {
+        self.runtime.block_on(self.task).expect("no panic")
+    }
+
     /// Asks the worker to end, and returns how it did.
-    fn end(mut self) -> Result<(), pgq::Error> {
+    pub(crate) fn end(mut self) -> Result<(), pgq::Error> {
         drop(self.stop.take());
         self.runtime.block_on(self.task).expect("no panic")
     }

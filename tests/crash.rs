@@ -1,15 +1,15 @@
 //! Exactly-once delivery when processes or servers crash at any time.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
-use std::{env, thread};
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use postgres::{Client, NoTls};
+use postgres::{Client, Transaction};
 
 use crate::control::wait_blocked;
-use crate::support::amount::pick;
 use crate::support::programs::{JOB, Pair, Running, SOURCE_QUEUE, TARGET_QUEUE};
+use crate::support::random_kills::{Ending, Random, produce, repeat, rounds, seed, terminate};
 use crate::support::{queues, wait_for};
 
 /// The points of a batch at which a test can hold the mover: each is a lock that it runs into.
@@ -167,77 +167,10 @@ fn a_restart_of_either_server_amid_a_batch_loses_and_doubles_nothing() {
     pair.assert_moved();
 }
 
-/// A small generator, so that a failing run can be repeated from its seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
-/// Runs `work` with a connection again and again until the test ends it; reconnects when the server is unavailable.
-fn keep_doing(
-    conninfo: &str,
-    end: &AtomicBool,
-    mut work: impl FnMut(&mut Client) -> Result<(), postgres::Error>,
-) {
-    while !end.load(Ordering::Relaxed) {
-        let Ok(mut client) = Client::connect(conninfo, NoTls) else { continue };
-        while !end.load(Ordering::Relaxed) && work(&mut client).is_ok() {}
-    }
-}
-
-/// Inserts events in transactions of many sizes, some of which are rolled back.
-fn produce(conninfo: &str, end: &AtomicBool, seed: u64) {
-    let mut random = Random(seed);
-    keep_doing(conninfo, end, |client| {
-        let mut transaction = client.transaction()?;
-        for _ in 0..=random.below(40) {
-            let data = random.below(u64::MAX).to_string();
-            transaction.execute("select pgq.insert_event($1, 'random', $2)", &[&SOURCE_QUEUE, &data])?;
-        }
-        if random.below(10) == 0 { transaction.rollback() } else { transaction.commit() }
-    });
-}
-
-fn tick_all(conninfo: &str, end: &AtomicBool) {
-    keep_doing(conninfo, end, |client| {
-        client.execute("select pgq.ticker()", &[])?;
-        thread::park_timeout(Duration::from_millis(5));
-        Ok(())
-    });
-}
-
-/// Ends the other threads however the test ends.
-struct Ending<'a>(&'a AtomicBool);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn rounds() -> u32 {
-    env::var("CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or_else(|| pick(10, 25))
-}
-
-fn seed() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
-    env::var("CRASH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(now.as_nanos() as u64 | 1)
-}
-
-fn terminate(client: &mut Client) {
-    client
-        .query(
-            "select pg_terminate_backend(pid) from pg_stat_activity \
-             where datname = current_database() and application_name = $1",
-            &[&JOB],
-        )
-        .expect("the superuser may");
+/// Inserts an event with random data.
+fn insert(transaction: &mut Transaction<'_>, random: &mut Random) -> Result<(), postgres::Error> {
+    let data = random.below(u64::MAX).to_string();
+    transaction.execute("select pgq.insert_event($1, 'random', $2)", &[&SOURCE_QUEUE, &data]).map(drop)
 }
 
 /// Kills the mover, its sessions and its servers at random, and starts the mover again.
@@ -249,8 +182,8 @@ fn kill_at_random(pair: &Pair, random: &mut Random) {
         match random.below(20) {
             0 => pair.server().restart_immediate(),
             1 => pair.target_server().restart_immediate(),
-            2..=5 => terminate(&mut pair.source_client()),
-            6..=9 => terminate(&mut pair.target_client()),
+            2..=5 => terminate(&mut pair.source_client(), JOB),
+            6..=9 => terminate(&mut pair.target_client(), JOB),
             _ => {
                 mover.kill();
                 mover = Running::start(&mut pair.mover(&[]));
@@ -269,7 +202,7 @@ fn random_kills_while_events_stream_in_lose_and_double_nothing() {
     let pair = Pair::on_two_own_servers();
     pair.register();
     let seed = seed();
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let end = AtomicBool::new(false);
     let source = pair.server().conninfo(&pair.source);
     thread::scope(|scope| {
@@ -277,9 +210,9 @@ fn random_kills_while_events_stream_in_lose_and_double_nothing() {
         for producer in 1..=2 {
             let source = &source;
             let end = &end;
-            scope.spawn(move || produce(source, end, seed.wrapping_mul(producer * 2 + 1)));
+            scope.spawn(move || produce(source, end, seed.wrapping_mul(producer * 2 + 1), insert));
         }
-        scope.spawn(|| tick_all(&source, &end));
+        scope.spawn(|| repeat(&source, &end, "select pgq.ticker()"));
         kill_at_random(&pair, &mut random);
     });
     let mut source = pair.source_client();

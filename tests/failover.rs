@@ -1,5 +1,6 @@
 //! Several hosts, servers that fail, and programs that go on by themselves.
 
+mod asynchronous;
 mod locks;
 mod position;
 

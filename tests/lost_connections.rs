@@ -6,8 +6,6 @@ mod greeting;
 mod handles;
 mod idle;
 mod local;
-
-mod relay;
 mod silence;
 
 use std::fs;

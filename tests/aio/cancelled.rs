@@ -1,13 +1,15 @@
 //! Futures that are dropped at any of their polls.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use pgq::BoxError;
-use pgq::aio::{Batches, Worker};
+use pgq::aio::{Batches, Delivery, Handlers, Worker};
+use pgq::{BoxError, Event};
+use postgres::Client;
 
-use super::{KINDS, database, effects, expected, insert, is_done, run, settings};
+use super::{Applied, KINDS, database, effects, expected, insert, is_done, run, runtime, settings};
 
 const EVENTS: i64 = 20;
 
@@ -56,6 +58,53 @@ fn a_batch_that_is_dropped_at_any_poll_is_delivered_again_and_its_effects_are_ro
         assert!(polls > 20, "{polls} polls are too few to prove anything");
         assert_eq!(effects(&mut client), expected(1, EVENTS), "{kind:?}");
         assert!(is_done(&mut client));
+    }
+}
+
+/// Runs a worker that is dropped after one poll, the next one after two, and so on, until the batch is done.
+fn drop_at_each_poll<D: Delivery>(conninfo: &str, client: &mut Client, delivery: impl Fn() -> D) {
+    let runtime = runtime();
+    let mut polls = 0;
+    while !is_done(client) {
+        polls += 1;
+        let mut settings = settings();
+        settings.lazy_fetch = Some(6);
+        let running = Worker::with_settings(conninfo, settings).run_until(delivery(), pending());
+        assert!(runtime.block_on(polled(running, polls)).is_none());
+    }
+    assert!(polls > 20, "{polls} polls are too few to prove anything");
+}
+
+#[test]
+fn a_worker_that_is_dropped_at_any_poll_has_the_effects_of_a_batch_once() {
+    for kind in KINDS {
+        let (database, mut client) = database(kind);
+        insert(&mut client, 1, EVENTS);
+        drop_at_each_poll(&database.conninfo(), &mut client, || Applied);
+        assert_eq!(effects(&mut client), expected(1, EVENTS), "{kind:?}");
+    }
+}
+
+#[test]
+fn handlers_that_are_dropped_at_any_poll_lose_no_event_and_no_order() {
+    for kind in KINDS {
+        let (database, mut client) = database(kind);
+        insert(&mut client, 1, EVENTS);
+        let seen: Arc<Mutex<Vec<i64>>> = Arc::default();
+        drop_at_each_poll(&database.conninfo(), &mut client, || {
+            let seen = seen.clone();
+            Handlers::new().ordered_by(|event| Some(event.event_type())).on("type", move |event: Event| {
+                let seen = seen.clone();
+                async move {
+                    tokio::task::yield_now().await;
+                    seen.lock().expect("no panic").push(event.data().unwrap_or_default()[6..].parse()?);
+                    Ok::<_, BoxError>(())
+                }
+            })
+        });
+        let seen = seen.lock().expect("no panic");
+        let skipped = seen.windows(2).find(|pair| pair[1] > pair[0] + 1);
+        assert_eq!((seen.first(), skipped, seen.last()), (Some(&1), None, Some(&EVENTS)), "{kind:?}");
     }
 }
 

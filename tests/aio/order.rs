@@ -1,11 +1,12 @@
 //! Events of one key, which are handled in their order.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pgq::aio::{Handlers, Worker};
-use pgq::{BoxError, Event, RetryPolicy};
+use pgq::{BoxError, Event, Outcome, RetryPolicy};
 use postgres::Client;
 use tokio::sync::Notify;
 
@@ -84,4 +85,23 @@ fn a_slow_event_delays_its_key_only() {
     wait_for("the end of all events", || is_done(&mut client));
     running.end().expect("stopped");
     assert_eq!(seen.lock().expect("no panic").len(), 200);
+}
+
+#[test]
+fn events_that_wait_for_another_call_are_limited() {
+    const MOST: usize = 4096;
+    let (database, mut client) = database(KINDS[0]);
+    insert(&mut client, 10_000, 1);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = calls.clone();
+    let handlers = Handlers::new().concurrency(8).ordered_by(Event::extra1).on("type", move |_: Event| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async { Ok::<_, BoxError>(Outcome::Retry(Duration::from_secs(3600))) }
+    });
+    let worker = Worker::with_settings(&database.conninfo(), settings()).shutdown_limit(Duration::ZERO);
+    let running = Running::start(worker, handlers);
+    wait_for("as many calls as may wait", || calls.load(Ordering::SeqCst) >= MOST);
+    running.end().expect("stopped");
+    let calls = calls.load(Ordering::SeqCst);
+    assert!(calls <= MOST + 8, "{calls} events were called");
 }

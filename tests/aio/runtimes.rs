@@ -5,26 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use pgq::aio::{Batch, Consumer, Handlers, Worker};
-use pgq::{BoxError, Event, Outcome, Settings};
+use pgq::aio::{Handlers, Worker};
+use pgq::{BoxError, Event, Settings};
 use postgres::Client;
 use tokio::runtime::Builder;
 
-use super::{KINDS, QUEUE, database, effects, expected, insert, is_done};
+use super::{Applied, KINDS, QUEUE, database, effects, expected, insert, is_done};
 use crate::support::pgbouncer::PgBouncer;
 use crate::support::{Database, wait_for};
-
-struct Applied;
-
-impl Consumer for Applied {
-    async fn process_event(&mut self, event: &Event, batch: &mut Batch) -> Result<Outcome, BoxError> {
-        let (id, data) = (event.id(), event.data().unwrap_or_default());
-        // A pooler gives each transaction another session, so nothing is prepared.
-        let insert = format!("insert into effect values ({id}, '{data}')");
-        batch.db().await?.batch_execute(&insert).await?;
-        Ok(Outcome::Done)
-    }
-}
 
 fn settings(consumer: &str) -> Settings {
     let mut settings = Settings::new(QUEUE, consumer);

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pgq::aio::{Handlers, Worker};
-use pgq::{BoxError, Event};
-use tokio::sync::Semaphore;
+use pgq::aio::{Batch, Consumer, Handlers, Worker};
+use pgq::{BoxError, Event, Outcome};
+use tokio::sync::{Notify, Semaphore};
 
-use super::{KINDS, QUEUE, Running, database, expected, insert, is_done, settings};
+use super::{Applied, KINDS, QUEUE, Running, database, effects, expected, insert, is_done, settings};
 use crate::support::{queues, wait_for};
 
 /// Makes handlers that note each event, and after so many wait for a permit.
@@ -74,24 +74,63 @@ fn a_handler_that_never_ends_is_given_up_and_its_batch_is_delivered_again() {
     assert_eq!(seen.lock().expect("no panic").len(), 19);
 }
 
-#[test]
-fn a_batch_that_fails_at_shutdown_is_delivered_again_at_the_next_start() {
-    let (database, mut client) = database(KINDS[0]);
-    insert(&mut client, 1, 1);
-    let (started, release) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let (starts, released) = (started.clone(), release.clone());
-    let handlers = Handlers::new().on("type", move |_: Event| {
-        let (starts, released) = (starts.clone(), released.clone());
-        async move {
-            starts.add_permits(1);
-            released.acquire().await?.forget();
-            Err::<(), BoxError>("no".into())
+/// Writes each event, and never ends at the last one if it is to hang.
+struct Hanging {
+    hangs: bool,
+    reached: Arc<Notify>,
+}
+
+impl Consumer for Hanging {
+    async fn process_event(&mut self, event: &Event, batch: &mut Batch) -> Result<Outcome, BoxError> {
+        Applied.process_event(event, batch).await?;
+        if self.hangs && event.data() == Some("event 10") {
+            self.reached.notify_one();
+            std::future::pending::<()>().await;
         }
-    });
-    let mut running = Running::start(Worker::with_settings(&database.conninfo(), settings()), handlers);
-    wait_for("the handler", || started.available_permits() == 1);
-    drop(running.stop.take());
-    release.add_permits(1);
-    running.end().expect("stopped");
-    assert!(!is_done(&mut client));
+        Ok(Outcome::Done)
+    }
+}
+
+#[test]
+fn what_a_consumer_that_never_ends_has_written_is_rolled_back() {
+    let (database, mut client) = database(KINDS[0]);
+    insert(&mut client, 1, 10);
+    let reached = Arc::new(Notify::new());
+    for hangs in [true, false] {
+        let worker = Worker::with_settings(&database.conninfo(), settings());
+        let worker = worker.shutdown_limit(Duration::from_millis(100));
+        let running = Running::start(worker, Hanging { hangs, reached: reached.clone() });
+        match hangs {
+            true => running.runtime.block_on(reached.notified()),
+            false => wait_for("the end of all events", || is_done(&mut client)),
+        }
+        running.end().expect("stopped");
+        assert_eq!(effects(&mut client).len(), if hangs { 0 } else { 10 });
+    }
+}
+
+#[test]
+fn a_failure_at_shutdown_ends_the_worker() {
+    for ordered in [false, true] {
+        let (database, mut client) = database(KINDS[0]);
+        insert(&mut client, 1, 10);
+        let (reached, released) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (reaches, releases) = (reached.clone(), released.clone());
+        let handlers = Handlers::new().on("type", move |_: Event| {
+            let (reached, released) = (reaches.clone(), releases.clone());
+            async move {
+                reached.notify_one();
+                released.notified().await;
+                Err::<(), BoxError>("no".into())
+            }
+        });
+        let handlers = if ordered { handlers.ordered_by(Event::data) } else { handlers };
+        let mut running = Running::start(Worker::with_settings(&database.conninfo(), settings()), handlers);
+        running.runtime.block_on(reached.notified());
+        drop(running.stop.take());
+        released.notify_waiters();
+        released.notify_one();
+        running.end().expect("stopped");
+        assert!(!is_done(&mut client));
+    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use dbscript::{BoxError, Context, Round, Script, Worker};
 use pgq::{BufferedProducer, OwnedEvent};
 
-use super::relay::Relay;
 use super::*;
+use crate::support::relay::Relay;
 use crate::support::shared;
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -7,8 +7,8 @@ use dbscript::{BoxError, Context, Round, Script, Worker};
 use pgq::{BufferedProducer, Ticker};
 use tokio::runtime::Builder;
 
-use super::relay::Relay;
 use crate::buffered::{HOUR, QUEUE, SHORT, builder, event, hold, wait_held};
+use crate::support::relay::Relay;
 use crate::support::{Database, WAIT_LIMIT, queues, shared, wait_for};
 
 /// Works for ever, with or without a server.

@@ -1,8 +1,8 @@
 //! Sessions that the server or a proxy ends while they are idle.
 
-use super::relay::Relay;
 use super::*;
 use crate::support::programs::Running;
+use crate::support::relay::Relay;
 use crate::support::shared;
 
 const LISTENS: &str = "select count(*) > 0 from pg_stat_activity \

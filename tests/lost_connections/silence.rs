@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::relay::Relay;
 use super::*;
 use crate::support::programs::{Running, command, succeed};
+use crate::support::relay::Relay;
 use crate::support::shared;
 
 /// The state of a TCP connection that is open, and the number of the timer for keepalives, as the kernel lists them.

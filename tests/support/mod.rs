@@ -9,6 +9,8 @@ pub(crate) mod output;
 pub(crate) mod pgbouncer;
 pub(crate) mod programs;
 pub(crate) mod queues;
+pub(crate) mod random_kills;
+pub(crate) mod relay;
 pub(crate) mod server;
 pub(crate) mod templates;
 pub(crate) mod tls_only;

@@ -98,8 +98,17 @@ impl Running {
 
     /// Returns how much memory it has, in kilobytes.
     pub(crate) fn memory(&self) -> i64 {
+        self.status("VmRSS:")
+    }
+
+    /// Returns how much memory it had at most, in kilobytes.
+    pub(crate) fn peak_memory(&self) -> i64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, what: &str) -> i64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("it has memory");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 

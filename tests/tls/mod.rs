@@ -1,5 +1,6 @@
 //! Encrypted connections: which servers are accepted, and the messages of refusals, compared with psql.
 
+mod asynchronous;
 mod certificates;
 mod clients;
 mod downgrades;

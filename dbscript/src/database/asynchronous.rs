@@ -13,10 +13,11 @@ use std::time::Duration;
 use log::{debug, info};
 use postgres::error::SqlState;
 use postgres::{Row, SimpleQueryMessage};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection};
 
-use crate::database::connect::{self, Driver, Found};
+use crate::database::connect::{self, ANSWER_LIMIT, Driver, Found};
 use crate::database::conninfo::Target;
 use crate::database::databases::resolve;
 use crate::database::listen::quoted;
@@ -24,7 +25,11 @@ use crate::database::own_session::{HAS_OWN_SESSION, marked};
 use crate::database::param::Param;
 use crate::database::session::Session;
 use crate::database::transport::{AbortHandle, Connector, Stream};
-use crate::error::{Error, describe, sqlstate};
+use crate::error::{BoxError, Error, describe, sqlstate};
+use crate::shortened::shortened;
+
+/// How often the server of an idle connection is checked.
+const CHECK_PERIOD: Duration = Duration::from_secs(5);
 
 /// An open connection, driven by a task of the runtime. The task ends when the connection is dropped, after five
 /// seconds at most if the server does not respond.
@@ -32,6 +37,8 @@ use crate::error::{Error, describe, sqlstate};
 pub struct AsyncConnection {
     session: AsyncSession,
     notified: Arc<Notify>,
+    /// Closed when the connection has ended.
+    ended: watch::Receiver<()>,
     abort: Option<AbortHandle>,
     /// Whether the session is this connection's alone, so that it can listen.
     has_session: bool,
@@ -82,6 +89,28 @@ impl AsyncConnection {
         self.session.0.is_closed()
     }
 
+    /// Waits until the server answers an empty statement, for five seconds at most.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does not answer or the connection is lost; the connection must then be dropped.
+    pub async fn check(&self) -> Result<(), BoxError> {
+        answer(&mut self.session()).await
+    }
+
+    /// Waits until the connection is lost. The server of an idle connection is checked every five seconds.
+    pub fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (mut session, mut ended) = (self.session(), self.ended.clone());
+        async move {
+            // Nobody sends a value, so the wait ends when the sender is gone.
+            while timeout(shortened(CHECK_PERIOD), ended.changed()).await.is_err() {
+                if answer(&mut session).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
     /// Listens on a channel. Returns `false` behind a pooler, where a session is shared between clients.
     ///
     /// # Errors
@@ -130,6 +159,13 @@ async fn open_marked(target: &Target) -> Result<AsyncConnection, Error> {
     }
 }
 
+async fn answer(session: &mut AsyncSession) -> Result<(), BoxError> {
+    match timeout(shortened(ANSWER_LIMIT), session.run("")).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err("the server does not respond".into()),
+    }
+}
+
 /// Returns whether the server started the session for this connection.
 async fn is_marked(client: &Client) -> Result<bool, postgres::Error> {
     let rows = client.query_typed(HAS_OWN_SESSION, &[]).await?;
@@ -138,9 +174,9 @@ async fn is_marked(client: &Client) -> Result<bool, postgres::Error> {
 
 impl AsyncConnection {
     fn new(found: Found<Tokio>, target: &Target, has_session: bool) -> AsyncConnection {
-        let Found { client: Driven { client, notified }, abort, .. } = found;
+        let Found { client: Driven { client, notified, ended }, abort, .. } = found;
         let session = AsyncSession(Arc::new(client));
-        AsyncConnection { session, notified, abort, has_session, label: target.to_string() }
+        AsyncConnection { session, notified, ended, abort, has_session, label: target.to_string() }
     }
 }
 
@@ -189,10 +225,11 @@ impl Session for AsyncSession {
 /// The driver `tokio_postgres`.
 struct Tokio;
 
-/// A client, and its notifications.
+/// A client, its notifications and its end.
 struct Driven {
     client: Client,
     notified: Arc<Notify>,
+    ended: watch::Receiver<()>,
 }
 
 impl Driver for Tokio {
@@ -205,8 +242,13 @@ impl Driver for Tokio {
     async fn connect(config: Config, connector: Connector) -> Result<Driven, postgres::Error> {
         let (client, connection) = config.connect(connector).await?;
         let notified = Arc::new(Notify::new());
-        tokio::spawn(drive(connection, notified.clone()));
-        Ok(Driven { client, notified })
+        let (end, ended) = watch::channel(());
+        let driving = drive(connection, notified.clone());
+        tokio::spawn(async move {
+            driving.await;
+            drop(end);
+        });
+        Ok(Driven { client, notified, ended })
     }
 
     async fn simple_query(

@@ -8,6 +8,7 @@ mod connections;
 mod consumer;
 pub(crate) mod delivery;
 mod extract;
+mod guard;
 mod handlers;
 mod origin;
 mod reader;

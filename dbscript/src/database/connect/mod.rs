@@ -23,6 +23,8 @@ pub(crate) use self::driver::Driver;
 pub(crate) use self::pinned::check;
 pub(crate) use self::pinned::{PATH, SearchPath, open_with};
 use self::refusals::Refusals;
+#[cfg(feature = "asynchronous")]
+pub(crate) use self::server_probe::ANSWER_LIMIT;
 pub(crate) use self::server_probe::ServerProbe;
 use crate::database::conninfo::{Endpoint, SessionAttrs, Target};
 use crate::error::{BoxError, Error};

@@ -9,7 +9,7 @@ use crate::database::transport::AbortHandle;
 use crate::shortened::shortened;
 
 /// The time in which a server must answer an empty statement on an idle connection.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Checks that a server answers, and ends a connection whose server does not.
 ///

@@ -1,8 +1,11 @@
 //! Everything else that a service does with queues.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
+
 use dbscript::{BoxError, Control, Databases};
 use postgres::Client;
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
 
 use crate::error::Error;
 
@@ -10,7 +13,7 @@ use crate::error::Error;
 const DB: &str = "queue database";
 
 /// Runs blocking functions of this crate, such as those of [`admin`](crate::admin) and [`schema`](crate::schema), on a
-/// thread that may block, with a connection of their own.
+/// thread and a connection of their own.
 ///
 /// ```no_run
 /// # async fn prepare() -> Result<(), pgq::Error> {
@@ -23,7 +26,7 @@ const DB: &str = "queue database";
 /// # }
 /// ```
 ///
-/// A future that is dropped does not interrupt the functions.
+/// A future that is dropped does not interrupt the functions. The end of the runtime does not wait for them.
 ///
 /// # Errors
 ///
@@ -33,17 +36,27 @@ pub async fn administer<T: Send + 'static>(
     functions: impl FnOnce(&mut Client) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let conninfo = conninfo.to_owned();
-    let running = spawn_blocking(move || {
-        let mut databases = Databases::new("pgq", Control::default());
-        databases.set(DB, &conninfo);
-        databases.check_search_path();
-        let failed = |error: dbscript::Error| Error::of_part("cannot connect", BoxError::from(error));
-        let mut connection = databases.get(DB).map_err(failed)?;
-        functions(&mut connection)
-    });
-    match running.await {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(Error::failed("the runtime has ended")),
+    let (sender, result) = oneshot::channel();
+    // Nobody receives the result when the future was dropped.
+    let run =
+        move || drop(sender.send(catch_unwind(AssertUnwindSafe(|| connect_and_run(&conninfo, functions)))));
+    let spawned = thread::Builder::new().name("administer".to_owned()).spawn(run);
+    spawned.map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
+    match result.await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => resume_unwind(panic),
+        Err(_) => Err(Error::failed("the thread has ended")),
     }
+}
+
+fn connect_and_run<T>(
+    conninfo: &str,
+    functions: impl FnOnce(&mut Client) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut databases = Databases::new("pgq", Control::default());
+    databases.set(DB, conninfo);
+    databases.check_search_path();
+    let failed = |error: dbscript::Error| Error::of_part("cannot connect", BoxError::from(error));
+    let mut connection = databases.get(DB).map_err(failed)?;
+    functions(&mut connection)
 }

@@ -3,6 +3,7 @@
 mod fake;
 
 use std::error::Error as StdError;
+use std::future::{Future, pending};
 use std::time::Duration;
 use std::vec::IntoIter;
 
@@ -11,6 +12,7 @@ use tokio_postgres::Client;
 
 pub(crate) use self::fake::Ledger;
 use super::connections::{Opened, Turn};
+use super::guard::Guard;
 use super::origin::Origin;
 use super::reader::Reader;
 use crate::consume::delivered::Delivered;
@@ -25,6 +27,9 @@ use crate::consume::tags::{Tagged, Tags};
 use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::{Event, require_types};
+
+/// The error of a batch whose consumer's lock is lost: another process may handle the batch already.
+const LOCK_LOST: &str = "lost the consumer's lock";
 
 /// The events of a batch, and their outcomes.
 ///
@@ -135,6 +140,9 @@ impl Batch {
     }
 
     async fn next_unchecked(&mut self) -> Result<Option<Event>, Error> {
+        if self.connections.lock_is_lost() {
+            return Err(self.at().add_to(Error::failed(LOCK_LOST)));
+        }
         self.wait_for_page().await?;
         let event = self.page.next();
         self.read += u64::from(event.is_some());
@@ -181,6 +189,19 @@ impl Batch {
             Outcome::Done => {}
             Outcome::Retry(delay) => self.tags.retry(Tagged::new(event), delay),
             Outcome::Failed(reason) => self.tags.fail(Tagged::new(event), reason),
+        }
+    }
+
+    /// Waits until the consumer's lock is lost, and returns the error; for ever if no connection of its own holds it.
+    pub(super) fn lock_lost(&self) -> impl Future<Output = Error> + Send + 'static {
+        let lost = self.connections.guard.as_ref().map(Guard::lost);
+        let error = self.at().add_to(Error::failed(LOCK_LOST));
+        async move {
+            match lost {
+                Some(lost) => lost.await,
+                None => pending().await,
+            }
+            error
         }
     }
 

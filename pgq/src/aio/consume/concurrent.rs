@@ -17,7 +17,7 @@ use crate::consume::outcome::Outcome;
 use crate::error::Error;
 use crate::event::stored_event::Event;
 
-/// How many events may wait for others of their key.
+/// How many events may wait: for others of their key, or for another call.
 const MOST_WAITING: usize = 4096;
 /// The size of the events that may wait, in bytes.
 const MOST_BYTES: usize = 16 << 20;
@@ -54,7 +54,7 @@ struct Done {
     result: Result<Outcome, BoxError>,
 }
 
-/// The events in all lanes.
+/// The events in all lanes, and those that sleep.
 #[derive(Default)]
 struct Waiting {
     events: usize,
@@ -94,7 +94,7 @@ impl<'a> Concurrent<'a> {
             tokio::select! {
                 biased;
                 Some(done) = self.running.join_next() => self.end(done.map_err(cancelled)?)?,
-                Some(call) = self.sleeping.join_next() => self.ready.push_back(call.map_err(cancelled)?),
+                Some(call) = self.sleeping.join_next() => self.wake(call.map_err(cancelled)?),
                 has_more = self.batch.wait_for_page(), if reads => self.is_read = !has_more?,
                 () = shutdown.requested(), if !puts_back && self.handlers.order.is_none() => {}
             }
@@ -176,10 +176,16 @@ impl<'a> Concurrent<'a> {
     }
 
     fn call_again(&mut self, call: Call, delay: Duration) {
+        self.waiting.add(&call.event);
         self.sleeping.spawn(async move {
             sleep(delay).await;
             Call { attempts: call.attempts.saturating_add(1), ..call }
         });
+    }
+
+    fn wake(&mut self, call: Call) {
+        self.waiting.remove(&call.event);
+        self.ready.push_back(call);
     }
 
     /// Starts the next event of a key.

@@ -5,32 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbscript::{AsyncConnection, BoxError, Session, describe};
-use log::{debug, warn};
+use log::{debug, info, warn};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
+use super::guard::Guard;
 use crate::consume::holder::BatchHolder;
 use crate::consume::read::opening::{self, Opening};
 use crate::consume::run::subscription::Subscription;
 use crate::error::{Error, ErrorKind};
 use crate::event::batch_info::BatchInfo;
-use crate::lock;
 use crate::schema;
-use crate::sql;
 use crate::ticker::tick::tick_channel;
 
-/// The time in which a server must answer an empty statement.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-
 /// Starts the transaction of a batch, or of the consumer's lock.
-const BEGIN: &str = "begin isolation level read committed";
+pub(super) const BEGIN: &str = "begin isolation level read committed";
 
 /// One connection, and with autocommit a second one whose transaction holds the consumer's lock and nothing else.
 pub(super) struct Connections {
     conninfo: String,
     pub(super) subscription: Subscription,
     main: Option<AsyncConnection>,
-    guard: Option<AsyncConnection>,
+    pub(super) guard: Option<Guard>,
     /// Whether a transaction may be open on the main connection.
     pub(super) has_begun: bool,
 }
@@ -56,7 +52,6 @@ impl Connections {
     pub(super) async fn open_next(&mut self) -> Result<Option<Opened>, Error> {
         loop {
             self.connect().await?;
-            self.hold_lock().await?;
             let subscription = self.subscription.clone();
             let settings = subscription.settings();
             let defers_flush = !settings.autocommit && settings.subconsumer.is_none();
@@ -122,44 +117,52 @@ impl Connections {
         (self.main, self.guard, self.has_begun) = (None, None, false);
     }
 
+    /// Makes sure that the connections work, and that the consumer's lock is held if it has a connection of its own.
     async fn connect(&mut self) -> Result<(), Error> {
         self.roll_back();
-        if self.main.as_ref().is_none_or(AsyncConnection::is_closed) {
-            self.close();
+        self.close_lost().await;
+        if self.main.is_none() {
             let settings = self.subscription.settings();
-            let main = open(&self.conninfo, settings.consumer.as_str()).await?;
+            let main = open(&self.conninfo, &settings.consumer).await?;
             if settings.listen {
                 let listening = main.listen(&tick_channel(&settings.queue)).await;
                 listening.map_err(|error| Error::failed("cannot listen").caused_by(error))?;
             }
             self.main = Some(main);
         }
-        Ok(())
-    }
-
-    /// Makes sure that the consumer's lock is held, with autocommit.
-    async fn hold_lock(&mut self) -> Result<(), Error> {
         if !self.subscription.holds_lock() {
             return Ok(());
         }
-        if let Some(guard) = &mut self.guard {
-            match timeout(ANSWER_LIMIT, guard.run("")).await {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(error)) => warn!("lost the consumer's lock: {}", describe(&error)),
-                Err(_) => warn!("lost the consumer's lock: the server does not respond"),
+        let guard = match &mut self.guard {
+            Some(guard) => guard,
+            None => {
+                let connection = open(&self.conninfo, &self.subscription.settings().consumer).await?;
+                self.guard.insert(Guard::new(connection))
             }
-            self.guard = None;
-        }
-        let settings = self.subscription.settings();
-        let mut guard = open(&self.conninfo, &settings.consumer).await?;
-        let failed = |error| {
-            Error::failed("cannot take the consumer's lock").on_queue(&settings.queue).caused_by(error)
         };
-        guard.run(BEGIN).await.map_err(failed)?;
-        lock::take(&mut guard, &settings.queue, &self.subscription.lock_name()).await?;
-        guard.run(sql::batch::KEEP_LOCK).await.map_err(failed)?;
-        self.guard = Some(guard);
-        Ok(())
+        guard.hold(&self.subscription).await
+    }
+
+    /// Closes both connections if one is lost: after a failover, the lock and the batch must be on one server.
+    async fn close_lost(&mut self) {
+        let Some(main) = &self.main else { return self.close() };
+        let guard = async {
+            match &self.guard {
+                Some(guard) => guard.check().await,
+                None => Ok(()),
+            }
+        };
+        match tokio::join!(main.check(), guard) {
+            (Ok(()), Ok(())) => return,
+            (_, Err(error)) => warn!("lost the consumer's lock: {}", describe(&*error)),
+            (Err(error), _) => info!("lost the connection: {}", describe(&*error)),
+        }
+        self.close();
+    }
+
+    /// Returns whether the connection that held the consumer's lock is lost.
+    pub(super) fn lock_is_lost(&self) -> bool {
+        self.guard.as_ref().is_some_and(Guard::is_lost)
     }
 
     /// Waits for a tick or for the end of the time.

@@ -65,7 +65,13 @@ pub(crate) async fn deliver_until(
     limit: Duration,
 ) -> Ending {
     let (request, requested) = Shutdown::new();
-    let mut delivering = pin!(delivery.deliver(batch, &requested));
+    let lock_lost = batch.lock_lost();
+    let mut delivering = pin!(async {
+        tokio::select! {
+            delivered = delivery.deliver(batch, &requested) => delivered,
+            error = lock_lost => Err(error.into()),
+        }
+    });
     tokio::select! {
         biased;
         () = shutdown => {

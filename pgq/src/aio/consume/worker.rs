@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::administer::administer;
 use super::batch::Batch;
 use super::batches::Batches;
-use super::delivery::{Delivery, Ending, deliver_until};
+use super::delivery::{Delivery, deliver_until};
 use crate::consume::delivered::Delivered;
 use crate::consume::hooks::Hooks;
 use crate::consume::retry_policy::RetryPolicy;
@@ -145,8 +145,10 @@ impl Worker {
             batches = self.batches() => batches?,
             () = &mut shutdown => return Ok(()),
         };
-        let mut running = Running { batches, hooks, health, limit, failures: 0 };
-        while running.round(&mut delivery, shutdown.as_mut()).await? == Round::Continue {}
+        let mut running = Running { batches, hooks, health, limit, failures: 0, is_ending: false };
+        while !running.is_ending {
+            running.round(&mut delivery, shutdown.as_mut()).await?;
+        }
         Ok(())
     }
 }
@@ -160,13 +162,6 @@ impl Drop for Ended {
     }
 }
 
-/// Whether another round follows.
-#[derive(PartialEq)]
-enum Round {
-    Continue,
-    End,
-}
-
 /// A worker that runs.
 struct Running {
     batches: Batches,
@@ -175,6 +170,8 @@ struct Running {
     limit: Duration,
     /// How many rounds have failed since the last batch.
     failures: u32,
+    /// Whether the shutdown was requested.
+    is_ending: bool,
 }
 
 impl Running {
@@ -182,25 +179,28 @@ impl Running {
         &mut self,
         delivery: &mut impl Delivery,
         mut shutdown: Pin<&mut S>,
-    ) -> Result<Round, Error> {
+    ) -> Result<(), Error> {
         let next = tokio::select! {
             next = self.batches.next() => next,
-            () = &mut shutdown => return Ok(Round::End),
+            () = &mut shutdown => {
+                self.is_ending = true;
+                return Ok(());
+            }
         };
-        let (result, round) = match next {
+        let delivered = match next {
             Ok(batch) => self.deliver(delivery, batch, shutdown.as_mut()).await,
             Err(busy) if busy.kind() == ErrorKind::Busy => return Err(busy),
-            Err(error) => (Err(error.into()), Round::Continue),
+            Err(error) => Err(error.into()),
         };
-        let Err(failed) = result else { return Ok(round) };
+        let Err(failed) = delivered else { return Ok(()) };
         let delay = self.failed(failed)?;
-        if round == Round::End {
-            return Ok(round);
+        if !self.is_ending {
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = shutdown => self.is_ending = true,
+            }
         }
-        tokio::select! {
-            () = sleep(delay) => Ok(Round::Continue),
-            () = &mut shutdown => Ok(Round::End),
-        }
+        Ok(())
     }
 
     /// Delivers a batch. When the shutdown is requested meanwhile, the batch has some time to end.
@@ -209,14 +209,15 @@ impl Running {
         delivery: &mut impl Delivery,
         batch: Batch,
         shutdown: Pin<&mut S>,
-    ) -> (Result<(), BoxError>, Round) {
+    ) -> Result<(), BoxError> {
         let (info, started) = (batch.info().clone(), Instant::now());
-        let Ending { result, is_last } = deliver_until(delivery, batch, shutdown, self.limit).await;
-        let result = result.map(|delivered| match delivered {
+        let ending = deliver_until(delivery, batch, shutdown, self.limit).await;
+        self.is_ending = ending.is_last;
+        match ending.result? {
             Some(delivered) => self.delivered(&info, &delivered, started.elapsed()),
             None => warn!("batch {} is given up at shutdown, and is delivered again", info.id),
-        });
-        (result, if is_last { Round::End } else { Round::Continue })
+        }
+        Ok(())
     }
 
     fn delivered(&mut self, info: &BatchInfo, delivered: &Delivered, duration: Duration) {
@@ -237,7 +238,10 @@ impl Running {
         }
         let delay = BACKOFF.delay(self.failures);
         self.failures = self.failures.saturating_add(1);
-        error!("{}; retrying in {}s", describe(&*failed), delay.as_secs());
+        match self.is_ending {
+            true => error!("{}", describe(&*failed)),
+            false => error!("{}; retrying in {}s", describe(&*failed), delay.as_secs()),
+        }
         Ok(delay)
     }
 }

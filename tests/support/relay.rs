@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::support::server::Server;
+use super::server::Server;
 
 /// A proxy on a port of its own, for as long as the test's process lives.
-pub(super) struct Relay {
+pub(crate) struct Relay {
     port: u16,
     lines: Lines,
 }
@@ -50,7 +50,7 @@ impl State {
 }
 
 impl Relay {
-    pub(super) fn start(server: &Server) -> Relay {
+    pub(crate) fn start(server: &Server) -> Relay {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let socket = server.socket_dir().join(format!(".s.PGSQL.{}", server.port()));
@@ -64,21 +64,21 @@ impl Relay {
         Relay { port, lines }
     }
 
-    pub(super) fn conninfo(&self, dbname: &str) -> String {
+    pub(crate) fn conninfo(&self, dbname: &str) -> String {
         format!("host=127.0.0.1 port={} user=postgres dbname={dbname}", self.port)
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Returns how many connections there have been.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.lines.lock().list.len()
     }
 
     /// Closes all connections to the server, and leaves those to the clients open.
-    pub(super) fn lose_server(&self) {
+    pub(crate) fn lose_server(&self) {
         for line in &mut self.lines.lock().list {
             line.lost = true;
             // One that has ended is lost already.
@@ -87,18 +87,18 @@ impl Relay {
     }
 
     /// Discards the bytes of all connections from now on, new connections included, and closes none.
-    pub(super) fn fall_silent(&self) {
+    pub(crate) fn fall_silent(&self) {
         let mut state = self.lines.lock();
         state.silent_since = Some(state.list.len());
     }
 
     /// Returns whether a client has sent something since [`fall_silent`](Relay::fall_silent).
-    pub(super) fn is_awaited(&self) -> bool {
+    pub(crate) fn is_awaited(&self) -> bool {
         self.lines.lock().awaited
     }
 
     /// Returns how many connections from before [`fall_silent`](Relay::fall_silent) are open.
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         let state = self.lines.lock();
         let count = state.silent_since.unwrap_or(state.list.len());
         state.list[..count].iter().filter(|line| line.open).count()

@@ -1,0 +1,146 @@
+//! Servers that do not respond any more.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use pgq::aio::{Batch, Consumer, Handlers, Worker};
+use pgq::consume::Health;
+use pgq::{BoxError, Event, Outcome};
+use postgres::Client;
+use tokio::sync::{Notify, Semaphore};
+
+use super::{Applied, KINDS, Running, database, effects, expected, insert, is_done, runtime, settings};
+use crate::support::relay::Relay;
+use crate::support::{Database, WAIT_LIMIT, wait_for};
+
+/// Returns a database, and a proxy before its server.
+fn behind_relay() -> (Database, Client, Relay, String) {
+    let (database, client) = database(KINDS[0]);
+    let relay = Relay::start(database.server());
+    let conninfo = relay.conninfo(database.name());
+    (database, client, relay, conninfo)
+}
+
+/// Fails when the code takes as long as any test waits for anything.
+#[track_caller]
+fn ends<T: Send + 'static>(code: impl FnOnce() -> T + Send + 'static) -> T {
+    let (ended, is_ended) = channel();
+    thread::spawn(move || ended.send(code()).expect("the test waits"));
+    is_ended.recv_timeout(WAIT_LIMIT).expect("it ends")
+}
+
+#[derive(Clone, Default)]
+struct Seen {
+    started: Arc<AtomicUsize>,
+    ended: Arc<Mutex<Vec<String>>>,
+}
+
+fn noting(seen: &Seen, permits: usize) -> (Handlers, Arc<Semaphore>) {
+    let permits = Arc::new(Semaphore::new(permits));
+    let (seen, semaphore) = (seen.clone(), permits.clone());
+    let handlers = Handlers::new().concurrency(2).on("type", move |event: Event| {
+        let (seen, permits) = (seen.clone(), semaphore.clone());
+        async move {
+            seen.started.fetch_add(1, Ordering::SeqCst);
+            permits.acquire().await?.forget();
+            seen.ended.lock().expect("no panic").push(event.data().unwrap_or_default().to_owned());
+            Ok::<_, BoxError>(())
+        }
+    });
+    (handlers, permits)
+}
+
+#[test]
+fn an_idle_consumer_connects_again_when_a_proxy_has_lost_the_server() {
+    let (_database, mut client, relay, conninfo) = behind_relay();
+    pgq::admin::register_consumer(&mut client, super::QUEUE, "shipping").expect("registered");
+    let seen = Seen::default();
+    let (handlers, _) = noting(&seen, 100);
+    let billing = Running::start(Worker::with_settings(&conninfo, settings()), Applied);
+    let shipping = Running::start(Worker::new(&conninfo, super::QUEUE, "shipping"), handlers);
+    insert(&mut client, 1, 10);
+    wait_for("the first events", || is_done(&mut client));
+    relay.lose_server();
+    insert(&mut client, 11, 10);
+    wait_for("the other events", || is_done(&mut client));
+    billing.end().expect("stopped");
+    shipping.end().expect("stopped");
+    assert_eq!(effects(&mut client), expected(1, 20));
+    assert_eq!(seen.ended.lock().expect("no panic").len(), 20);
+}
+
+#[test]
+fn another_process_takes_over_and_the_first_one_gives_its_batch_up() {
+    let (database, mut client, relay, conninfo) = behind_relay();
+    insert(&mut client, 1, 10);
+    let first = Seen::default();
+    let (handlers, permits) = noting(&first, 3);
+    let worker = Worker::with_settings(&conninfo, settings());
+    let health = worker.health();
+    let running = Running::start(worker, handlers);
+    wait_for("five events", || first.started.load(Ordering::SeqCst) == 5);
+    relay.lose_server();
+    let second = Seen::default();
+    let (handlers, _) = noting(&second, 100);
+    let other = Running::start(Worker::with_settings(&database.conninfo(), settings()), handlers);
+    wait_for("the end of all events", || is_done(&mut client));
+    assert_eq!(second.ended.lock().expect("no panic").len(), 10);
+    wait_for("the loss to be noticed", || matches!(health.get(), Health::Failing(_) | Health::Standby));
+    permits.add_permits(100);
+    wait_for("standing by", || health.get() == Health::Standby);
+    running.end().expect("stopped");
+    other.end().expect("stopped");
+    assert_eq!(first.ended.lock().expect("no panic").len(), 3);
+    assert_eq!(first.started.load(Ordering::SeqCst), 5);
+}
+
+/// Writes each event, and then waits.
+struct Waiting {
+    written: Arc<Notify>,
+    released: Arc<Notify>,
+}
+
+impl Consumer for Waiting {
+    async fn process_event(&mut self, event: &Event, batch: &mut Batch) -> Result<Outcome, BoxError> {
+        Applied.process_event(event, batch).await?;
+        self.written.notify_one();
+        self.released.notified().await;
+        Ok(Outcome::Done)
+    }
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_a_commit_without_an_answer() {
+    let (database, mut client, relay, conninfo) = behind_relay();
+    insert(&mut client, 1, 1);
+    let (written, released) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let consumer = Waiting { written: written.clone(), released: released.clone() };
+    let worker = Worker::with_settings(&conninfo, settings()).shutdown_limit(Duration::from_millis(50));
+    let running = Running::start(worker, consumer);
+    runtime().block_on(written.notified());
+    relay.fall_silent();
+    released.notify_one();
+    wait_for("the commit", || relay.is_awaited());
+    ends(|| running.end()).expect("stopped");
+    let running = Running::start(Worker::with_settings(&database.conninfo(), settings()), Applied);
+    wait_for("the event", || is_done(&mut client));
+    running.end().expect("stopped");
+    assert_eq!(effects(&mut client), expected(1, 1));
+}
+
+#[test]
+fn the_end_of_a_runtime_does_not_wait_for_a_registration() {
+    let (database, mut client, _relay, conninfo) = behind_relay();
+    let mut holder = database.client();
+    let mut held = holder.transaction().expect("begun");
+    held.batch_execute("lock table pgq.consumer in access exclusive mode").expect("locked");
+    let running = Running::start(Worker::with_settings(&conninfo, settings()), Applied);
+    let waiting = "select count(*) > 0 from pg_stat_activity \
+         where datname = current_database() and wait_event_type = 'Lock'";
+    wait_for("the registration", || client.query_one(waiting, &[]).expect("readable").get(0));
+    ends(|| drop(running));
+    held.rollback().expect("unlocked");
+}
