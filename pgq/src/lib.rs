@@ -106,6 +106,8 @@ pub mod status;
 pub mod testing;
 pub mod ticker;
 mod time;
+#[cfg(feature = "opentelemetry")]
+pub mod trace;
 
 #[cfg(feature = "diesel-async")]
 pub use aio::diesel_async;

@@ -19,6 +19,7 @@ use crate::consume::outcome::Outcome;
 use crate::consume::read::opening::Opening;
 use crate::consume::retry_policy::RetryPolicy;
 use crate::consume::savepoints::Savepoints;
+use crate::consume::spans::{BatchSpan, EventSpan};
 use crate::consume::tags::{Tagged, Tags};
 use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
@@ -39,6 +40,7 @@ pub struct Batch {
     savepoints: Savepoints,
     reports: Reports,
     read: u64,
+    span: BatchSpan,
 }
 
 impl Batch {
@@ -47,6 +49,7 @@ impl Batch {
         let reader = Reader::new(settings.autocommit, settings.lazy_fetch);
         let Opened { info, holder, opening } = opened;
         Batch {
+            span: BatchSpan::new(settings, &info),
             connections,
             info,
             holder,
@@ -107,8 +110,17 @@ impl Batch {
                 return Err(self.at().add_to(Error::failed(what)).at_event(event.id()));
             };
             let outcome = policy.outcome(event.retry(), &what);
-            self.tag(&event, outcome);
+            self.give_up(&event, &Error::failed(what), outcome);
         }
+    }
+
+    /// Tags an event that cannot be read.
+    fn give_up(&mut self, event: &Event, unreadable: &Error, outcome: Outcome) {
+        self.report_failed(event, unreadable);
+        let span = self.span.event(event);
+        span.failed(unreadable, &outcome);
+        span.settled(&outcome);
+        self.tag(event, outcome);
     }
 
     fn unreadable(&self, event: &Event) -> Option<&'static str> {
@@ -184,30 +196,40 @@ impl Batch {
     pub(super) async fn end_handler(
         &mut self,
         event: &Event,
+        span: &EventSpan,
         result: Result<Outcome, BoxError>,
     ) -> Result<(), BoxError> {
-        let Some(policy) = self.policy().cloned() else {
-            let outcome = result.map_err(|error| self.handler_failed(event, error))?;
-            self.tag(event, outcome);
-            return Ok(());
+        let settled = match self.policy().cloned() {
+            None => result,
+            Some(policy) => self.settled_under(&policy, event, span, result).await,
         };
-        let savepoint = self.savepoints.end();
-        let outcome = match result {
-            Ok(outcome) => policy.limited(event.retry(), outcome),
-            Err(error) if is_no_events_fault(&*error) => {
-                return Err(self.handler_failed(event, error).into());
-            }
-            Err(error) => {
-                let main = self.connections.main()?;
-                if !self.savepoints.roll_back(savepoint, Some(main)).await {
-                    return Err(self.handler_failed(event, error).into());
-                }
-                self.report_failed(event, &*error);
-                policy.outcome(event.retry(), &describe_in_full(&*error))
-            }
-        };
+        span.ended(&settled);
+        let outcome = settled.map_err(|error| self.handler_failed(event, error))?;
         self.tag(event, outcome);
         Ok(())
+    }
+
+    async fn settled_under(
+        &mut self,
+        policy: &RetryPolicy,
+        event: &Event,
+        span: &EventSpan,
+        result: Result<Outcome, BoxError>,
+    ) -> Result<Outcome, BoxError> {
+        let savepoint = self.savepoints.end();
+        let error = match result {
+            Ok(outcome) => return Ok(policy.limited(event.retry(), outcome)),
+            Err(error) if is_no_events_fault(&*error) => return Err(error),
+            Err(error) => error,
+        };
+        let main = self.connections.main()?;
+        if !self.savepoints.roll_back(savepoint, Some(main)).await {
+            return Err(error);
+        }
+        self.report_failed(event, &*error);
+        let outcome = policy.outcome(event.retry(), &describe_in_full(&*error));
+        span.failed(&*error, &outcome);
+        Ok(outcome)
     }
 
     /// Logs why a handler failed.
@@ -297,7 +319,13 @@ impl Batch {
         if finish(connections.main()?, opening, holder, tags).await? != 1 {
             return Err(holder::gone());
         }
-        connections.commit().await.map_err(|error| failed("cannot commit the batch", error))
+        connections.commit().await.map_err(|error| failed("cannot commit the batch", error))?;
+        self.span.finished(&self.delivered());
+        Ok(())
+    }
+
+    pub(super) fn span(&self) -> &BatchSpan {
+        &self.span
     }
 
     /// Returns queue, consumer and batch, for errors.

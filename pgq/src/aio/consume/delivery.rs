@@ -37,9 +37,10 @@ impl<C: Consumer> private::Sealed for C {}
 impl<C: Consumer> Delivery for C {
     async fn deliver(&mut self, mut batch: Batch, _shutdown: &Shutdown) -> Result<Delivered, BoxError> {
         while let Some(event) = batch.next_event().await? {
+            let span = batch.span().event(&event);
             batch.start_handler();
-            let result = caught(self.process_event(&event, &mut batch)).await;
-            batch.end_handler(&event, result).await?;
+            let result = span.instrument(caught(self.process_event(&event, &mut batch))).await;
+            batch.end_handler(&event, &span, result).await?;
         }
         let delivered = batch.delivered();
         batch.commit().await?;

@@ -210,7 +210,8 @@ impl Running {
     ) -> Result<Round, BoxError> {
         let (info, started) = (batch.info().clone(), Instant::now());
         let (request, requested) = Shutdown::new();
-        let mut delivering = pin!(delivery.deliver(batch, &requested));
+        let span = batch.span().clone();
+        let mut delivering = pin!(span.instrument(delivery.deliver(batch, &requested)));
         let (delivered, round) = tokio::select! {
             delivered = &mut delivering => (delivered, Round::Continue),
             () = &mut shutdown => {
@@ -218,12 +219,14 @@ impl Running {
                 match timeout(self.limit, delivering).await {
                     Ok(delivered) => (delivered, Round::End),
                     Err(_) => {
+                        span.redelivered();
                         warn!("batch {} is given up at shutdown, and is delivered again", info.id);
                         return Ok(Round::End);
                     }
                 }
             }
         };
+        span.ended(&delivered);
         let delivered = delivered?;
         self.failures = 0;
         if let Some(hooks) = &self.hooks {
