@@ -25,5 +25,9 @@ pub mod shutdown {}
 #[doc = include_str!("guide/monitoring.md")]
 pub mod monitoring {}
 
+#[cfg(feature = "tracing")]
+#[doc = include_str!("guide/tracing.md")]
+pub mod tracing {}
+
 #[doc = include_str!("guide/testing.md")]
 pub mod testing {}

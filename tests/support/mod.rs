@@ -10,8 +10,12 @@ pub(crate) mod pgbouncer;
 pub(crate) mod programs;
 pub(crate) mod queues;
 pub(crate) mod server;
+#[cfg(feature = "spans")]
+pub(crate) mod spans;
 pub(crate) mod templates;
 pub(crate) mod tls_only;
+#[cfg(feature = "spans")]
+pub(crate) mod tracer;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -41,7 +41,10 @@ fn describe(span: &Span, names: &Names, operation: &'static str) {
 }
 
 pub(super) fn count(span: &Span, events: u64) {
-    span.set_attribute("messaging.batch.message_count", Value::I64(i64::try_from(events).unwrap_or(i64::MAX)));
+    span.set_attribute(
+        "messaging.batch.message_count",
+        Value::I64(i64::try_from(events).unwrap_or(i64::MAX)),
+    );
 }
 
 pub(super) fn fail(span: &Span, reason: &str) {
