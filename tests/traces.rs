@@ -19,7 +19,11 @@ const QUEUE: &str = "orders";
 const CONSUMER: &str = "billing";
 
 fn database() -> (Database, Client) {
-    let (database, mut client) = templates::installed(Kind::Own, "traces");
+    database_of(Kind::Own)
+}
+
+fn database_of(kind: Kind) -> (Database, Client) {
+    let (database, mut client) = templates::installed(kind, "traces");
     queues::create(&mut client, QUEUE);
     pgq::admin::register_consumer(&mut client, QUEUE, CONSUMER).expect("registered");
     (database, client)

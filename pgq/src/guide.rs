@@ -25,7 +25,7 @@ pub mod shutdown {}
 #[doc = include_str!("guide/monitoring.md")]
 pub mod monitoring {}
 
-#[cfg(feature = "tracing")]
+#[cfg(feature = "opentelemetry")]
 #[doc = include_str!("guide/tracing.md")]
 pub mod tracing {}
 

@@ -74,7 +74,7 @@
 //! [`Event::urldecode_as`], [`Event::json`] and [`Event::change`] turn the data of an event into values, see [`payload`]. A [`Router`] has a handler for each type of event, and for each table.
 //!
 //! [`guide`] has a page each for exactly-once, retries and failures, services, scaling out, catching up, shutdown,
-//! monitoring and testing.
+//! monitoring, tracing and testing.
 //!
 //! The functions of this crate block, but for the modules `aio` and `tokio` (feature `tokio`), which have consumers and
 //! producers for asynchronous services. Within asynchronous code, a [`Worker`] and a [`Ticker`] run on threads of their

@@ -77,6 +77,14 @@ mod tests {
     }
 
     #[test]
+    fn a_context_without_a_span_is_written_too() {
+        assert_eq!(traceparent(), None);
+        let context = read(VALID).expect("is valid");
+        let _attached = opentelemetry::Context::new().with_remote_span_context(context).attach();
+        assert_eq!(traceparent().as_deref(), Some(VALID));
+    }
+
+    #[test]
     fn later_versions_may_have_more_fields() {
         for text in [VALID.replacen("00", "01", 1), format!("{}-more", VALID.replacen("00", "fe", 1))] {
             assert_eq!(read(&text), read(VALID), "{text}");

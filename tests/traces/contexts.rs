@@ -6,12 +6,13 @@ use std::time::Duration;
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 use pgq::aio::Handlers;
 use pgq::consume::Unknown;
+use pgq::schema::Kind;
 use pgq::trace::{Extra, traceparent};
 use pgq::{BoxError, Event, NewEvent, Outcome, Router, Worker};
 use postgres::Client;
 use tracing::info_span;
 
-use super::{CONSUMER, QUEUE, asynchronous, database, insert, settings};
+use super::{CONSUMER, QUEUE, asynchronous, database, database_of, insert, settings};
 use crate::support::queues;
 use crate::support::tracer::{Traced, capture};
 
@@ -134,4 +135,32 @@ fn what_a_handler_inserts_belongs_to_its_span() {
     let event = named(&spans, "process orders")[0];
     let written = context.lock().expect("no panic").clone();
     assert_eq!(written, Some(format!("00-{}-{}-01", event.trace, event.id)));
+}
+
+const SALES: &str = "create table sale (item text); \
+    create trigger sold after insert on sale for each row execute function \
+        pgq.logutriga('orders', 'ev_extra4=pg_catalog.current_setting(''app.traceparent'', true)')";
+
+#[test]
+fn a_trigger_writes_the_context_that_a_setting_has() {
+    for kind in [Kind::Own, Kind::Extension] {
+        let (database, mut client) = database_of(kind);
+        client.batch_execute(SALES).expect("created");
+        let spans = capture(|| {
+            info_span!("request").in_scope(|| {
+                let mut sale = client.transaction().expect("begun");
+                sale.execute("select set_config('app.traceparent', $1, true)", &[&traceparent()])
+                    .expect("set");
+                sale.batch_execute("insert into sale values ('a book')").expect("inserted");
+                sale.commit().expect("committed");
+            });
+            client.batch_execute("insert into sale values ('a pen')").expect("inserted");
+            queues::tick(&mut client, QUEUE);
+            let worker = Worker::with_settings(&database.conninfo(), settings());
+            worker.drain(Router::new(Unknown::Skip)).expect("no error");
+        });
+        let (request, batch) = (named(&spans, "request")[0], named(&spans, "batch orders")[0]);
+        let parents: Vec<_> = named(&spans, "process orders").iter().map(|event| event.parent).collect();
+        assert_eq!(parents, [request.id, batch.id], "{kind:?}");
+    }
 }
