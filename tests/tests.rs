@@ -60,6 +60,8 @@ mod status;
 mod ticker;
 mod tls;
 mod tokio_producer;
+#[cfg(feature = "spans")]
+mod traces;
 mod trust;
 mod unprivileged;
 mod watch;

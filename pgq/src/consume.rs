@@ -15,6 +15,7 @@ pub(crate) mod router;
 pub(crate) mod run;
 pub(crate) mod savepoints;
 pub(crate) mod settings;
+pub(crate) mod spans;
 pub(crate) mod statements;
 pub(crate) mod tags;
 

@@ -41,6 +41,10 @@ pub mod shutdown {}
 #[doc = include_str!("guide/monitoring.md")]
 pub mod monitoring {}
 
+#[cfg(feature = "opentelemetry")]
+#[doc = include_str!("guide/tracing.md")]
+pub mod tracing {}
+
 #[doc = include_str!("guide/testing.md")]
 #[cfg_attr(feature = "tokio", doc = include_str!("guide/testing/asynchronous.md"))]
 pub mod testing {}

@@ -75,7 +75,7 @@
 //! [`Event::urldecode_as`], [`Event::json`] and [`Event::change`] turn the data of an event into values, see [`payload`]. A [`Router`] has a handler for each type of event, and for each table.
 //!
 //! [`guide`] has a page each for producers, exactly-once, retries and failures, scaling out, catching up, shutdown,
-//! monitoring and testing, and for asynchronous services: the first one, the two kinds of consumers, order and
+//! monitoring, tracing and testing, and for asynchronous services: the first one, the two kinds of consumers, order and
 //! idempotence.
 //!
 //! The functions of this crate block, but for the modules `aio` and `tokio` (feature `tokio`), which have consumers and
@@ -108,6 +108,8 @@ pub mod status;
 pub mod testing;
 pub mod ticker;
 mod time;
+#[cfg(feature = "opentelemetry")]
+pub mod trace;
 
 #[cfg(feature = "diesel-async")]
 pub use aio::diesel_async;

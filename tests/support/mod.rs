@@ -12,8 +12,12 @@ pub(crate) mod queues;
 pub(crate) mod random_kills;
 pub(crate) mod relay;
 pub(crate) mod server;
+#[cfg(feature = "spans")]
+pub(crate) mod spans;
 pub(crate) mod templates;
 pub(crate) mod tls_only;
+#[cfg(feature = "spans")]
+pub(crate) mod tracer;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};

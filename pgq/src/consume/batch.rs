@@ -16,6 +16,7 @@ use crate::consume::read::events::Events;
 use crate::consume::retry_policy::RetryPolicy;
 use crate::consume::run::subscription::Subscription;
 use crate::consume::savepoints::Savepoints;
+use crate::consume::spans::{BatchSpan, EventSpan};
 use crate::consume::statements::Statements;
 use crate::consume::tags::{Tagged, Tags};
 use crate::error::{Error, ErrorKind};
@@ -220,11 +221,24 @@ impl<'a> Batch<'a> {
         event: &Event,
         handler: impl FnOnce(&mut Batch<'a>) -> Result<Outcome, BoxError>,
     ) -> Result<Outcome, BoxError> {
-        let Some(policy) = self.policy.clone() else {
-            return catch_panic(|| handler(self));
+        let span = self.events.span().event(event);
+        let result = match self.policy.clone() {
+            None => span.call(|| catch_panic(|| handler(self))),
+            Some(policy) => self.attempt_under(&policy, event, &span, handler),
         };
+        span.ended(&result);
+        result
+    }
+
+    fn attempt_under(
+        &mut self,
+        policy: &RetryPolicy,
+        event: &Event,
+        span: &EventSpan,
+        handler: impl FnOnce(&mut Batch<'a>) -> Result<Outcome, BoxError>,
+    ) -> Result<Outcome, BoxError> {
         self.savepoints.start();
-        let result = catch_panic(|| handler(self));
+        let result = span.call(|| catch_panic(|| handler(self)));
         let savepoint = self.savepoints.end();
         match result {
             Ok(outcome) => Ok(policy.limited(event.retry(), outcome)),
@@ -234,7 +248,9 @@ impl<'a> Batch<'a> {
             }
             Err(error) => {
                 self.reports.failed(self.events.queue(), event, &*error);
-                Ok(policy.outcome(event.retry(), &describe_in_full(&*error)))
+                let outcome = policy.outcome(event.retry(), &describe_in_full(&*error));
+                span.failed(&*error, &outcome);
+                Ok(outcome)
             }
         }
     }
@@ -289,6 +305,10 @@ impl<'a> Batch<'a> {
     /// Makes the error of an event whose handler failed.
     pub(crate) fn handler_failed(&self, event: &Event, error: BoxError) -> Error {
         self.failed_by("cannot process the event", error).at_event(event.id())
+    }
+
+    pub(crate) fn span(&self) -> &BatchSpan {
+        self.events.span()
     }
 
     /// Returns queue, consumer and batch, as messages show them.

@@ -4,6 +4,7 @@
 use crate::sql::batch::{hidden_events, holder};
 
 use crate::consume::run::subscription::Subscription;
+use crate::consume::settings::Settings;
 use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
 use crate::lock::Lock;
@@ -11,6 +12,9 @@ use crate::schema::row_security;
 use crate::sql;
 use dbscript::param::{Param, int8, text};
 use dbscript::{BoxError, Session};
+
+/// The consumer of batches that no server has.
+pub(crate) const TEST_CONSUMER: &str = "test";
 
 /// The consumer that a batch was opened for, and the batch.
 #[derive(Clone, Debug)]
@@ -72,7 +76,7 @@ impl BatchHolder {
 
     /// Makes the holder of a batch that no server has.
     pub(crate) fn of_test(queue: &str, info: &BatchInfo) -> BatchHolder {
-        BatchHolder::new(&Subscription::new(crate::consume::settings::Settings::new(queue, "test")), info)
+        BatchHolder::new(&Subscription::new(Settings::new(queue, TEST_CONSUMER)), info)
     }
 
     /// Lets any subconsumer of the consumer have the batch.

@@ -118,6 +118,24 @@ impl<'a> NewEvent<'a> {
         self
     }
 
+    /// Sets an extra column to the [context of the current span](crate::trace::traceparent), so that the spans of the
+    /// event's handlers continue its trace. Changes nothing if there is no such context.
+    ///
+    /// ```
+    /// use pgq::NewEvent;
+    /// use pgq::trace::Extra;
+    ///
+    /// let event = NewEvent::new("paid", "7").traceparent(Extra::Four);
+    /// assert_eq!(event, NewEvent::new("paid", "7"), "nothing is traced here");
+    /// ```
+    #[cfg(feature = "opentelemetry")]
+    pub fn traceparent(mut self, column: crate::trace::Extra) -> NewEvent<'a> {
+        if let Some(context) = crate::trace::traceparent() {
+            self.extra[column as usize] = Some(context.into());
+        }
+        self
+    }
+
     /// Sets the event's time, which only inserting in bulk can store; `DateTime::MAX_UTC` is stored as `infinity`,
     /// `DateTime::MIN_UTC` as `-infinity`. Defaults to the transaction's time.
     pub fn time(mut self, time: DateTime<Utc>) -> NewEvent<'a> {

@@ -23,6 +23,7 @@ use crate::consume::outcome::Outcome;
 use crate::consume::read::opening::Opening;
 use crate::consume::retry_policy::RetryPolicy;
 use crate::consume::savepoints::{Savepoint, Savepoints};
+use crate::consume::spans::{BatchSpan, EventSpan};
 use crate::consume::tags::{Tagged, Tags};
 use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
@@ -48,6 +49,7 @@ pub struct Batch {
     read: u64,
     /// Receives the outcome of a batch that no server has.
     ledger: Option<Ledger>,
+    span: BatchSpan,
 }
 
 impl Batch {
@@ -56,6 +58,7 @@ impl Batch {
         let reader = Reader::new(settings);
         let Opened { info, holder, opening } = opened;
         Batch {
+            span: BatchSpan::new(settings, &info),
             connections,
             info,
             holder,
@@ -117,8 +120,17 @@ impl Batch {
                 return Err(self.at().add_to(Error::failed(what)).at_event(event.id()));
             };
             let outcome = policy.outcome(event.retry(), &what);
-            self.tag(&event, outcome);
+            self.give_up(&event, &Error::failed(what), outcome);
         }
+    }
+
+    /// Tags an event that cannot be read.
+    fn give_up(&mut self, event: &Event, unreadable: &Error, outcome: Outcome) {
+        self.report_failed(event, unreadable);
+        let span = self.span.event(event);
+        span.failed(unreadable, &outcome);
+        span.settled(&outcome);
+        self.tag(event, outcome);
     }
 
     fn unreadable(&self, event: &Event) -> Option<&'static str> {
@@ -222,27 +234,15 @@ impl Batch {
     pub(super) async fn end_handler(
         &mut self,
         event: &Event,
+        span: &EventSpan,
         result: Result<Outcome, BoxError>,
     ) -> Result<(), BoxError> {
-        let Some(policy) = self.policy().cloned() else {
-            let outcome = result.map_err(|error| self.handler_failed(event, error))?;
-            self.tag(event, outcome);
-            return Ok(());
+        let settled = match self.policy().cloned() {
+            None => result,
+            Some(policy) => self.settled_under(&policy, event, span, result).await,
         };
-        let savepoint = self.savepoints.end();
-        let outcome = match result {
-            Ok(outcome) => policy.limited(event.retry(), outcome),
-            Err(error) if is_no_events_fault(&*error) => {
-                return Err(self.handler_failed(event, error).into());
-            }
-            Err(error) => {
-                if !self.roll_back(savepoint).await? {
-                    return Err(self.handler_failed(event, error).into());
-                }
-                self.report_failed(event, &*error);
-                policy.outcome(event.retry(), &describe_in_full(&*error))
-            }
-        };
+        span.ended(&settled);
+        let outcome = settled.map_err(|error| self.handler_failed(event, error))?;
         self.tag(event, outcome);
         Ok(())
     }
@@ -254,6 +254,28 @@ impl Batch {
         }
         let main = self.connections.main()?;
         Ok(self.savepoints.roll_back(savepoint, Some(main)).await)
+    }
+
+    async fn settled_under(
+        &mut self,
+        policy: &RetryPolicy,
+        event: &Event,
+        span: &EventSpan,
+        result: Result<Outcome, BoxError>,
+    ) -> Result<Outcome, BoxError> {
+        let savepoint = self.savepoints.end();
+        let error = match result {
+            Ok(outcome) => return Ok(policy.limited(event.retry(), outcome)),
+            Err(error) if is_no_events_fault(&*error) => return Err(error),
+            Err(error) => error,
+        };
+        if !self.roll_back(savepoint).await? {
+            return Err(error);
+        }
+        self.report_failed(event, &*error);
+        let outcome = policy.outcome(event.retry(), &describe_in_full(&*error));
+        span.failed(&*error, &outcome);
+        Ok(outcome)
     }
 
     /// Logs why a handler failed.
@@ -349,7 +371,13 @@ impl Batch {
         if finish(connections.main()?, opening, holder, tags).await? != 1 {
             return Err(holder::gone());
         }
-        connections.commit().await.map_err(|error| failed("cannot commit the batch", error))
+        connections.commit().await.map_err(|error| failed("cannot commit the batch", error))?;
+        self.span.finished(&self.delivered());
+        Ok(())
+    }
+
+    pub(super) fn span(&self) -> &BatchSpan {
+        &self.span
     }
 
     /// Returns queue, consumer and batch, for errors.

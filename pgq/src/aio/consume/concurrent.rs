@@ -14,6 +14,7 @@ use super::origin::Origin;
 use super::shutdown::Shutdown;
 use crate::consume::delivered::Delivered;
 use crate::consume::outcome::Outcome;
+use crate::consume::spans::EventSpan;
 use crate::error::Error;
 use crate::event::stored_event::Event;
 
@@ -51,6 +52,7 @@ struct Call {
 /// A call that has ended.
 struct Done {
     call: Call,
+    span: EventSpan,
     result: Result<Outcome, BoxError>,
 }
 
@@ -138,19 +140,24 @@ impl<'a> Concurrent<'a> {
     }
 
     fn spawn(&mut self, call: Call) {
-        match catch_panic(|| self.handlers.call(&call.event, &self.origin)) {
+        let span = self.batch.span().event(&call.event);
+        match span.call(|| catch_panic(|| self.handlers.call(&call.event, &self.origin))) {
             Ok(handling) => {
-                self.running.spawn(async { Done { result: caught(handling).await, call } });
+                let handling = span.instrument(caught(handling));
+                self.running.spawn(async { Done { result: handling.await, call, span } });
             }
             Err(error) => {
-                self.running.spawn(async { Done { call, result: Err(error) } });
+                self.running.spawn(async { Done { call, span, result: Err(error) } });
             }
         }
     }
 
     /// Settles the event of a call that has ended, or calls it again.
-    fn end(&mut self, Done { call, result }: Done) -> Result<(), BoxError> {
-        match (self.outcome(&call, result)?, call.key.is_some()) {
+    fn end(&mut self, Done { call, span, result }: Done) -> Result<(), BoxError> {
+        let settled = self.outcome(&call, &span, result);
+        span.ended(&settled);
+        let outcome = settled.map_err(|error| self.batch.handler_failed(&call.event, error))?;
+        match (outcome, call.key.is_some()) {
             (Outcome::Retry(delay), true) => self.call_again(call, delay),
             (outcome, _) => {
                 self.batch.tag(&call.event, outcome);
@@ -160,7 +167,12 @@ impl<'a> Concurrent<'a> {
         Ok(())
     }
 
-    fn outcome(&mut self, call: &Call, result: Result<Outcome, BoxError>) -> Result<Outcome, BoxError> {
+    fn outcome(
+        &mut self,
+        call: &Call,
+        span: &EventSpan,
+        result: Result<Outcome, BoxError>,
+    ) -> Result<Outcome, BoxError> {
         let Call { event, attempts, .. } = call;
         let retries = event.retry().saturating_add_unsigned(*attempts);
         let policy = self.batch.policy().cloned();
@@ -169,9 +181,11 @@ impl<'a> Concurrent<'a> {
             (Ok(outcome), Some(policy)) => Ok(policy.limited(retries, outcome)),
             (Err(error), Some(policy)) if !is_no_events_fault(&*error) => {
                 self.batch.report_failed(event, &*error);
-                Ok(policy.outcome(retries, &describe_in_full(&*error)))
+                let outcome = policy.outcome(retries, &describe_in_full(&*error));
+                span.failed(&*error, &outcome);
+                Ok(outcome)
             }
-            (Err(error), _) => Err(self.batch.handler_failed(event, error).into()),
+            (Err(error), _) => Err(error),
         }
     }
 

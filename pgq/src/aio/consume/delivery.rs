@@ -39,9 +39,10 @@ impl<C: Consumer> private::Sealed for C {}
 impl<C: Consumer> Delivery for C {
     async fn deliver(&mut self, mut batch: Batch, _shutdown: &Shutdown) -> Result<Delivered, BoxError> {
         while let Some(event) = batch.next_event().await? {
+            let span = batch.span().event(&event);
             batch.start_handler();
-            let result = caught(self.process_event(&event, &mut batch)).await;
-            batch.end_handler(&event, result).await?;
+            let result = span.instrument(caught(self.process_event(&event, &mut batch))).await;
+            batch.end_handler(&event, &span, result).await?;
         }
         let delivered = batch.delivered();
         batch.commit().await?;
@@ -65,18 +66,24 @@ pub(crate) async fn deliver_until(
     limit: Duration,
 ) -> Ending {
     let (request, requested) = Shutdown::new();
-    let lock_lost = batch.lock_lost();
-    let mut delivering = pin!(async {
-        tokio::select! {
+    let (span, lock_lost) = (batch.span().clone(), batch.lock_lost());
+    let mut delivering = pin!(span.instrument(async {
+        let delivered = tokio::select! {
             delivered = delivery.deliver(batch, &requested) => delivered,
             error = lock_lost => Err(error.into()),
-        }
-    });
+        };
+        span.ended(&delivered);
+        delivered
+    }));
     tokio::select! {
         biased;
         () = shutdown => {
             request.send_replace(true);
-            Ending { result: timeout(limit, delivering).await.ok().transpose(), is_last: true }
+            let delivered = timeout(limit, delivering).await.ok();
+            if delivered.is_none() {
+                span.redelivered();
+            }
+            Ending { result: delivered.transpose(), is_last: true }
         }
         delivered = &mut delivering => Ending { result: delivered.map(Some), is_last: false },
     }

@@ -1,5 +1,6 @@
 //! The trait of a consumer with its position in a file.
 
+use crate::consume::outcome::Outcome;
 use crate::consume::read::events::Events;
 use crate::event::stored_event::Event;
 use dbscript::BoxError;
@@ -16,7 +17,10 @@ pub trait LocalHandler {
     /// After any error the batch is delivered again, as a whole.
     fn process_local_batch(&mut self, events: &mut Events<'_>) -> Result<(), BoxError> {
         while let Some(event) = events.next_event()? {
-            self.process_local_event(&event)?;
+            let span = events.span().event(&event);
+            let result = span.call(|| self.process_local_event(&event)).map(|()| Outcome::Done);
+            span.ended(&result);
+            result?;
         }
         Ok(())
     }

@@ -5,12 +5,15 @@ use std::vec::IntoIter;
 use chrono::{DateTime, Utc};
 use postgres::{Client, GenericClient, Row, Transaction};
 
-use crate::consume::holder::{self, BatchHolder};
+use crate::consume::delivered::Delivered;
+use crate::consume::holder::{self, BatchHolder, TEST_CONSUMER};
 use crate::consume::read::opening::{self, Opening};
 use crate::consume::read::pages::Pages;
 use crate::consume::read::rest;
 use crate::consume::read::source::{Reader, Source, start_transaction};
 use crate::consume::run::subscription::Subscription;
+use crate::consume::settings::Settings;
+use crate::consume::spans::BatchSpan;
 use crate::consume::tags::Tags;
 use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
@@ -35,6 +38,7 @@ pub struct Events<'a> {
     /// Whom this batch was opened for.
     holder: BatchHolder,
     read: u64,
+    span: BatchSpan,
 }
 
 /// $1 queue, $2 time. Whether the queue has a tick from before.
@@ -73,6 +77,7 @@ impl<'a> Events<'a> {
             pages: Pages::new(settings.lazy_fetch),
             page: Vec::new().into_iter(),
             opening,
+            span: BatchSpan::new(settings, &info),
             info,
             queue: settings.queue.clone(),
             holder,
@@ -87,6 +92,7 @@ impl<'a> Events<'a> {
             pages: Pages::new(None),
             page: Vec::new().into_iter(),
             holder: BatchHolder::of_test(queue, &info),
+            span: BatchSpan::new(&Settings::new(queue, TEST_CONSUMER), &info),
             info,
             queue: queue.to_owned(),
             opening: Opening::default(),
@@ -294,12 +300,20 @@ impl<'a> Events<'a> {
 
     /// As [`finish`](Events::finish), with the tags of events.
     pub(crate) fn finish_with(self, tags: &Tags) -> Result<(), Error> {
-        let Events { source, opening, holder, .. } = self;
+        let Events { source, opening, holder, span, read, .. } = self;
         let located = |error| holder.at().add_to(error);
         match source.finish(&opening, &holder, tags).map_err(located)? {
-            1 => Ok(()),
+            1 => {
+                let (retried, failed) = (tags.retried(), tags.failed());
+                span.finished(&Delivered { retried, failed, ..Delivered::all_done(read) });
+                Ok(())
+            }
             _ => Err(located(holder::gone())),
         }
+    }
+
+    pub(crate) fn span(&self) -> &BatchSpan {
+        &self.span
     }
 
     /// Returns queue, consumer and batch, for errors.

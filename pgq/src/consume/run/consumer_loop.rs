@@ -220,7 +220,10 @@ impl<D: Delivery> ConsumerLoop<D> {
         if let Some(hooks) = &self.hooks {
             hooks.batch_started(info);
         }
-        self.delivery.deliver(cx, batch).map(Ok)
+        let span = batch.span().clone();
+        let delivered = span.call(|| self.delivery.deliver(cx, batch));
+        span.ended(&delivered);
+        delivered.map(Ok)
     }
 
     /// A consumer that has nothing to do still shows now and then that it is there.
