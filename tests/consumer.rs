@@ -324,12 +324,7 @@ fn names_may_hold_any_character() {
 
 #[test]
 fn text_that_is_not_utf8_is_an_error_of_its_event() {
-    let server = crate::support::shared();
-    let mut admin = server.client("postgres");
-    let name = format!("ascii_{}", crate::support::unique());
-    let create = format!("create database {name} encoding 'SQL_ASCII' locale 'C' template template0");
-    admin.batch_execute(&create).expect("created");
-    let mut client = server.client(&name);
+    let (_database, mut client) = crate::support::Database::create_encoded("SQL_ASCII", "ascii");
     queues::install(&mut client);
     queues::create(&mut client, QUEUE);
     let subscription = subscribe(&mut client, |_| ());
@@ -339,6 +334,4 @@ fn text_that_is_not_utf8_is_an_error_of_its_event() {
     queues::tick(&mut client, QUEUE);
     let error = open(&mut client, &subscription).next_event().expect_err("not UTF-8");
     assert!(error.batch().is_some() && error.event().is_some(), "{error}");
-    drop(client);
-    server.drop_database(&name).expect("dropped");
 }

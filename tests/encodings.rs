@@ -8,29 +8,14 @@ use postgres::Client;
 use tempfile::TempDir;
 
 use crate::support::programs::{Running, command, succeed};
-use crate::support::{queues, shared, unique, wait_for};
+use crate::support::{Database, queues, wait_for};
 
-/// A database of an encoding with a queue, dropped together with this value.
-struct Encoded {
-    name: String,
-}
-
-impl Encoded {
-    fn create(encoding: &str) -> (Encoded, Client) {
-        let name = format!("encoded_{}", unique());
-        let create = format!("create database {name} encoding '{encoding}' locale 'C' template template0");
-        shared().client("postgres").batch_execute(&create).expect("the name is new");
-        let mut client = shared().client(&name);
-        queues::install(&mut client);
-        queues::create(&mut client, "q");
-        (Encoded { name }, client)
-    }
-}
-
-impl Drop for Encoded {
-    fn drop(&mut self) {
-        let _ = shared().drop_database(&self.name);
-    }
+/// Returns a database of an encoding with a queue.
+fn create(encoding: &str) -> (Database, Client) {
+    let (database, mut client) = Database::create_encoded(encoding, "encoded");
+    queues::install(&mut client);
+    queues::create(&mut client, "q");
+    (database, client)
 }
 
 /// Inserts events with these texts, as they stand in a literal with escapes, and ticks.
@@ -47,12 +32,13 @@ fn bytes(client: &mut Client) -> Vec<Vec<u8>> {
     client.query(select, &[]).expect("readable").iter().map(|row| row.get(0)).collect()
 }
 
-fn mover(source: &Encoded, target: &Encoded) -> (TempDir, impl Fn(&[&str]) -> Command) {
+fn mover(source: &Database, target: &Database) -> (TempDir, impl Fn(&[&str]) -> Command) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let ini = format!(
         "[queue_mover]\nsrc_db = dbname={}\ndst_db = dbname={}\npgq_queue_name = q\ndst_queue_name = q\n\
          logfile = log\nloop_delay = 0.05\nexception_sleep = 0.05\n",
-        source.name, target.name
+        source.name(),
+        target.name()
     );
     fs::write(folder.path().join("m.ini"), ini).expect("the folder is writable");
     let path = folder.path().to_owned();
@@ -66,8 +52,8 @@ fn mover(source: &Encoded, target: &Encoded) -> (TempDir, impl Fn(&[&str]) -> Co
 
 #[test]
 fn a_mover_moves_the_bytes_of_databases_without_an_encoding() {
-    let (source, mut from) = Encoded::create("SQL_ASCII");
-    let (target, mut to) = Encoded::create("SQL_ASCII");
+    let (source, mut from) = create("SQL_ASCII");
+    let (target, mut to) = create("SQL_ASCII");
     let (_folder, mover) = mover(&source, &target);
     succeed(&mut mover(&["--register"]));
     send(&mut from, &["caf\\xe9", "plain", "\\xff\\xfe"]);
@@ -80,7 +66,7 @@ fn a_mover_moves_the_bytes_of_databases_without_an_encoding() {
 fn a_mover_moves_the_bytes_of_databases_with_the_same_encoding() {
     for (encoding, unusual) in [("WIN1252", "\\x81fc8d"), ("LATIN1", "\\x81fcff"), ("EUC_JP", "\\xa1a1fcfc")]
     {
-        let ((source, mut from), (target, mut to)) = (Encoded::create(encoding), Encoded::create(encoding));
+        let ((source, mut from), (target, mut to)) = (create(encoding), create(encoding));
         let (_folder, mover) = mover(&source, &target);
         succeed(&mut mover(&["--register"]));
         for bytes in [unusual, "plain", "\\x2061"] {
@@ -100,7 +86,7 @@ fn a_mover_moves_the_bytes_of_databases_with_the_same_encoding() {
 fn an_event_that_does_not_fit_into_the_targets_encoding_is_named_and_not_lost() {
     for (from, to, bad, good) in [("UTF8", "LATIN1", "\\u20ac", "ü"), ("SQL_ASCII", "UTF8", "caf\\xe9", "ü")]
     {
-        let ((source, mut from), (target, mut to)) = (Encoded::create(from), Encoded::create(to));
+        let ((source, mut from), (target, mut to)) = (create(from), create(to));
         let (folder, mover) = mover(&source, &target);
         succeed(&mut mover(&["--register"]));
         send(&mut from, &[good, bad, good]);
@@ -129,7 +115,7 @@ impl Consumer for Reader {
 
 #[test]
 fn a_consumer_names_an_event_that_it_cannot_read() {
-    let (database, mut client) = Encoded::create("SQL_ASCII");
+    let (database, mut client) = create("SQL_ASCII");
     let subscription = Subscription::new(Settings::new("q", "c"));
     subscription.register(&mut client).expect("registered");
     send(&mut client, &["good", "caf\\xe9", "good"]);
@@ -140,8 +126,8 @@ fn a_consumer_names_an_event_that_it_cannot_read() {
     assert!(error.contains("event 2") && error.contains("`ev_data` is not UTF-8"), "{error}");
     drop(batch);
     drop(client);
-    let conninfo = shared().conninfo(&database.name);
-    let mut client = shared().client(&database.name);
+    let conninfo = database.conninfo();
+    let mut client = database.client();
     for (number, autocommit) in (1..).zip([false, true]) {
         let mut settings = Settings::new("q", &format!("c{number}"));
         settings.autocommit = autocommit;

@@ -115,6 +115,20 @@ impl Database {
         }
     }
 
+    /// Creates such a database with an encoding, and connects.
+    ///
+    /// # Panics
+    ///
+    /// As [`Database::create`].
+    pub(crate) fn create_encoded(encoding: &str, prefix: &str) -> (Database, Client) {
+        let name = format!("{prefix}_{}", unique());
+        let create = format!("create database {name} encoding '{encoding}' locale 'C' template template0");
+        shared().client("postgres").batch_execute(&create).expect("the name is new");
+        let database = Database { server: shared(), name };
+        let client = database.client();
+        (database, client)
+    }
+
     fn create_on(server: &'static Server, prefix: &str) -> Database {
         Database::copy(server, "template1", prefix)
     }

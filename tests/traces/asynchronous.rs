@@ -1,38 +1,50 @@
 //! Spans of asynchronous consumers.
 
+use std::error::Error;
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pgq::aio::{Batch, Consumer, Delivery, Handlers, Worker};
 use pgq::{BatchInfo, BoxError, Delivered, Event, Hooks, Outcome, RetryPolicy};
 use tokio::sync::{Barrier, Notify};
-use tracing::info;
+use tracing::{Level, info};
 
 use super::{
-    TYPES, check_failed, check_policies, database, decide, error, insert, outcome, runtime, settings,
+    CONSUMER, QUEUE, TYPES, check_failed, check_policies, database, decide, error, insert, outcome, runtime,
+    settings,
 };
 use crate::support::spans::capture;
+use crate::support::{Database, queues};
 
-/// Is notified of the end of a batch.
+/// Is notified of the end of a batch, and counts the events that have failed in it.
 #[derive(Default)]
-struct Ended(Notify);
+struct Ended {
+    ended: Notify,
+    failed: AtomicUsize,
+}
 
 impl Hooks for Ended {
-    fn batch_finished(&self, _: &BatchInfo, _: &Delivered, _: Duration) {
-        self.0.notify_one();
+    fn event_failed(&self, _: &Event, _: &(dyn Error + 'static)) {
+        self.failed.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn round_failed(&self, _: &(dyn std::error::Error + 'static)) {
-        self.0.notify_one();
+    fn batch_finished(&self, _: &BatchInfo, _: &Delivered, _: Duration) {
+        self.ended.notify_one();
+    }
+
+    fn round_failed(&self, _: &(dyn Error + 'static)) {
+        self.ended.notify_one();
     }
 }
 
-/// Runs a worker on this thread until the end of its first batch.
-pub(super) fn run(worker: Worker, delivery: impl Delivery) {
-    let ended = Arc::new(Ended::default());
-    let worker = worker.hooks(ended.clone());
-    runtime().block_on(worker.run_until(delivery, ended.0.notified())).expect("no final error");
+/// Runs a worker on this thread until the end of its first batch. Returns how many events have failed.
+pub(super) fn run(worker: Worker, delivery: impl Delivery) -> usize {
+    let hooks = Arc::new(Ended::default());
+    let worker = worker.hooks(hooks.clone());
+    runtime().block_on(worker.run_until(delivery, hooks.ended.notified())).expect("no final error");
+    hooks.failed.load(Ordering::SeqCst)
 }
 
 struct Deciding;
@@ -55,8 +67,12 @@ fn handlers() -> Handlers {
 
 #[test]
 fn each_event_has_a_span_with_its_outcome() {
-    check_policies(|conninfo, settings| run(Worker::with_settings(conninfo, settings), Deciding));
-    check_policies(|conninfo, settings| run(Worker::with_settings(conninfo, settings), handlers()));
+    check_policies(|conninfo, settings| {
+        assert_eq!(run(Worker::with_settings(conninfo, settings), Deciding), 2);
+    });
+    check_policies(|conninfo, settings| {
+        assert_eq!(run(Worker::with_settings(conninfo, settings), handlers()), 2);
+    });
 }
 
 #[test]
@@ -64,8 +80,8 @@ fn without_a_policy_event_and_batch_have_the_error() {
     let (database, mut client) = database();
     insert(&mut client, &["error"]);
     let worker = || Worker::with_settings(&database.conninfo(), settings());
-    check_failed(&capture(|| run(worker(), Deciding)));
-    check_failed(&capture(|| run(worker(), handlers())));
+    check_failed(&capture(|| assert_eq!(run(worker(), Deciding), 0)));
+    check_failed(&capture(|| assert_eq!(run(worker(), handlers()), 0)));
 }
 
 #[test]
@@ -85,7 +101,8 @@ fn handlers_at_once_have_their_own_spans() {
             Ok::<_, BoxError>(())
         }
     });
-    let spans = capture(|| run(Worker::with_settings(&database.conninfo(), settings()), handlers));
+    let worker = Worker::with_settings(&database.conninfo(), settings());
+    let spans = capture(|| assert_eq!(run(worker, handlers), 0));
     assert_eq!(spans.len(), 1 + EVENTS);
     assert_eq!(spans[0].events, []);
     for span in &spans[1..] {
@@ -98,16 +115,32 @@ fn handlers_at_once_have_their_own_spans() {
 fn each_call_of_an_ordered_event_has_a_span() {
     let (database, mut client) = database();
     insert(&mut client, &["x"]);
-    let calls = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let calls = AtomicUsize::new(0);
     let handlers = Handlers::new().ordered_by(|_| Some("key")).on("x", move |_: Event| {
-        let is_first = calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        let is_first = calls.fetch_add(1, Ordering::SeqCst) == 0;
         async move { if is_first { Err("not yet") } else { Ok(()) } }
     });
     let worker = Worker::with_settings(&database.conninfo(), settings());
     let worker = worker.retry(RetryPolicy::fixed(Duration::ZERO));
-    let spans = capture(|| run(worker, handlers));
+    let spans = capture(|| assert_eq!(run(worker, handlers), 1));
     assert_eq!((spans.len(), error(&spans[1]).1), (3, "not yet"));
     assert_eq!([outcome(&spans[1])[0], outcome(&spans[2])[0]], ["retry", "done"]);
+}
+
+#[test]
+fn an_event_that_cannot_be_read_has_a_span() {
+    let (database, mut client) = Database::create_encoded("SQL_ASCII", "traces");
+    queues::install(&mut client);
+    queues::create(&mut client, QUEUE);
+    pgq::admin::register_consumer(&mut client, QUEUE, CONSUMER).expect("registered");
+    client.batch_execute("select pgq.insert_event('orders', 'done', E'caf\\xe9')").expect("inserted");
+    queues::tick(&mut client, QUEUE);
+    let worker = Worker::with_settings(&database.conninfo(), settings());
+    let worker = worker.retry(RetryPolicy::fixed(Duration::ZERO).max_retries(0));
+    let spans = capture(|| assert_eq!(run(worker, Deciding), 1));
+    let reason = "cannot read the event: `ev_data` is not UTF-8";
+    assert_eq!(outcome(&spans[1]), ["failed", "", reason]);
+    assert_eq!(error(&spans[1]), (Level::ERROR, reason));
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn the_events_of_a_local_consumer_have_spans() {
     let (database, mut client) = database();
     let folder = tempfile::tempdir().expect("a folder");
     let run = || {
-        let consumer = LocalConsumer::new(&folder.path().join("position"), Local);
+        let consumer = LocalConsumer::new(folder.path().join("position"), Local);
         Worker::with_settings(&database.conninfo(), settings()).run_once(consumer)
     };
     // The first round records the position.

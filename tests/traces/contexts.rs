@@ -73,9 +73,9 @@ fn an_asynchronous_handler_continues_the_trace() {
         || Handlers::new().on("paid", |event: Event| async move { Ok::<_, BoxError>(decide(&event)) });
     check(&capture(|| {
         produce(&mut client);
-        asynchronous::run(worker(), handlers());
+        assert_eq!(asynchronous::run(worker(), handlers()), 0);
         deliver_again(&mut client);
-        asynchronous::run(worker(), handlers());
+        assert_eq!(asynchronous::run(worker(), handlers()), 0);
     }));
 }
 
@@ -131,7 +131,7 @@ fn what_a_handler_inserts_belongs_to_its_span() {
         }
     });
     let worker = pgq::aio::Worker::with_settings(&database.conninfo(), settings());
-    let spans = capture(|| asynchronous::run(worker, handlers));
+    let spans = capture(|| assert_eq!(asynchronous::run(worker, handlers), 0));
     let event = named(&spans, "process orders")[0];
     let written = context.lock().expect("no panic").clone();
     assert_eq!(written, Some(format!("00-{}-{}-01", event.trace, event.id)));

@@ -1,6 +1,5 @@
 //! The spans that arrive at a collector.
 
-#[allow(dead_code, reason = "the project's tests use the rest of it")]
 #[path = "../../../tests/support/server.rs"]
 mod server;
 
