@@ -6,12 +6,13 @@ mod batches;
 mod concurrent;
 mod connections;
 mod consumer;
-mod delivery;
+pub(super) mod delivery;
 mod extract;
 mod handlers;
 mod origin;
 mod reader;
 mod shutdown;
+pub(super) mod transaction;
 mod worker;
 
 pub use self::administer::administer;
@@ -22,4 +23,7 @@ pub use self::delivery::Delivery;
 pub use self::extract::{FromEvent, Handler, Json, Row, Urlencoded};
 pub use self::handlers::Handlers;
 pub use self::origin::Origin;
+#[cfg(feature = "sqlx")]
+pub(in crate::aio) use self::shutdown::Shutdown;
+pub use self::transaction::Transaction;
 pub use self::worker::Worker;

@@ -1,33 +1,36 @@
 //! An open batch, as asynchronous code sees it.
 
-use std::error::Error as StdError;
+mod commit;
+mod handler;
+
 use std::time::Duration;
 use std::vec::IntoIter;
 
-use dbscript::{BoxError, describe_in_full, is_final, is_interrupted};
+use dbscript::BoxError;
+use futures_util::stream::{self, Stream};
 use postgres::Row;
-use tokio_postgres::Client;
 
 use super::connections::{Opened, Turn};
 use super::origin::Origin;
 use super::reader::Reader;
 use crate::consume::delivered::Delivered;
 use crate::consume::failures::Reports;
-use crate::consume::finish::{finish, tag};
-use crate::consume::holder::{self, BatchHolder};
+use crate::consume::holder::BatchHolder;
 use crate::consume::outcome::Outcome;
 use crate::consume::read::opening::Opening;
-use crate::consume::retry_policy::RetryPolicy;
 use crate::consume::savepoints::Savepoints;
 use crate::consume::tags::{Tagged, Tags};
 use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::{Event, require_types};
 
+pub(super) use self::handler::is_no_events_fault;
+
 /// The events of a batch, and their outcomes.
 ///
-/// [`commit`](Batch::commit) finishes the batch. A batch that is dropped stays open: what was written through
-/// [`db`](Batch::db) is rolled back, and the batch is delivered again.
+/// [`commit`](Batch::commit) finishes the batch, [`commit_in`](Batch::commit_in) does so in a transaction of the caller. A
+/// batch that is dropped stays open: what was written through [`db`](Batch::db) is rolled back, and the batch is delivered
+/// again.
 pub struct Batch {
     connections: Turn,
     info: BatchInfo,
@@ -39,6 +42,12 @@ pub struct Batch {
     savepoints: Savepoints,
     reports: Reports,
     read: u64,
+    /// Whether a page could not be read.
+    is_unread: bool,
+    /// Whether the transaction on the connection of the batch was used.
+    uses_db: bool,
+    /// Whether tags may be sent before the batch ends, since it ends on its own connection.
+    sends_tags: bool,
 }
 
 impl Batch {
@@ -57,6 +66,9 @@ impl Batch {
             savepoints: Savepoints::default(),
             reports,
             read: 0,
+            is_unread: false,
+            uses_db: false,
+            sends_tags: false,
         }
     }
 
@@ -97,7 +109,7 @@ impl Batch {
     pub async fn next_event(&mut self) -> Result<Option<Event>, Error> {
         loop {
             // Tags that a handler sends would be rolled back together with its writes.
-            if self.tags.are_many() && !self.savepoints.are_in_use() {
+            if (self.sends_tags || self.uses_db) && self.tags.are_many() && !self.savepoints.are_in_use() {
                 self.send_tags().await?;
             }
             let Some(event) = self.next_unchecked().await? else { return Ok(None) };
@@ -111,6 +123,35 @@ impl Batch {
         }
     }
 
+    /// Returns the events that are left as a stream, which ends after an error.
+    ///
+    /// Futures of the stream can be dropped: the next one returns the event.
+    ///
+    /// ```no_run
+    /// use futures_util::TryStreamExt;
+    ///
+    /// # async fn read(mut batch: pgq::aio::Batch) -> Result<(), pgq::Error> {
+    /// let mut events = batch.events();
+    /// while let Some(event) = events.try_next().await? {
+    ///     println!("{}", event.id());
+    /// }
+    /// drop(events);
+    /// batch.commit().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`next_event`](Batch::next_event).
+    pub fn events(&mut self) -> impl Stream<Item = Result<Event, Error>> + Send + Unpin {
+        Box::pin(stream::unfold(Some(self), async |batch| {
+            let batch = batch?;
+            let event = batch.next_event().await.transpose()?;
+            let rest = event.is_ok().then_some(batch);
+            Some((event, rest))
+        }))
+    }
+
     fn unreadable(&self, event: &Event) -> Option<&'static str> {
         if self.opening.has_bytes { event.unreadable() } else { None }
     }
@@ -118,6 +159,7 @@ impl Batch {
     async fn next_unchecked(&mut self) -> Result<Option<Event>, Error> {
         if self.page.len() == 0 {
             let page = self.fetch().await;
+            self.is_unread = page.is_err();
             self.page = page.map_err(|error| self.failed("cannot fetch events", error))?.into_iter();
         }
         let event = self.page.next().map(Event::new);
@@ -134,6 +176,11 @@ impl Batch {
         connections.has_begun &= !is_alone;
         page.first().map_or(Ok(()), require_types)?;
         Ok(page)
+    }
+
+    /// Lets tags be sent before the batch ends: [`commit`](Batch::commit) is going to finish it.
+    pub(super) fn send_tags_early(&mut self) {
+        self.sends_tags = true;
     }
 
     /// Tags an event for retry: it is delivered again to this consumer, in a batch after `delay` at the earliest,
@@ -167,139 +214,6 @@ impl Batch {
         }
     }
 
-    /// Notes that a handler of one event starts.
-    pub(super) fn start_handler(&mut self) {
-        if self.policy().is_some() {
-            self.savepoints.start();
-        }
-    }
-
-    /// Settles an event whose handler has ended. When the handler failed and there is a policy, what it wrote through
-    /// [`db`](Batch::db) is rolled back, and the policy decides the outcome.
-    ///
-    /// # Errors
-    ///
-    /// The error of the handler without a policy, when its transaction cannot continue, and when the event is not at
-    /// fault.
-    pub(super) async fn end_handler(
-        &mut self,
-        event: &Event,
-        result: Result<Outcome, BoxError>,
-    ) -> Result<(), BoxError> {
-        let Some(policy) = self.policy().cloned() else {
-            let outcome = result.map_err(|error| self.handler_failed(event, error))?;
-            self.tag(event, outcome);
-            return Ok(());
-        };
-        let savepoint = self.savepoints.end();
-        let outcome = match result {
-            Ok(outcome) => policy.limited(event.retry(), outcome),
-            Err(error) if is_no_events_fault(&*error) => {
-                return Err(self.handler_failed(event, error).into());
-            }
-            Err(error) => {
-                let main = self.connections.main()?;
-                if !self.savepoints.roll_back(savepoint, Some(main)).await {
-                    return Err(self.handler_failed(event, error).into());
-                }
-                self.report_failed(event, &*error);
-                policy.outcome(event.retry(), &describe_in_full(&*error))
-            }
-        };
-        self.tag(event, outcome);
-        Ok(())
-    }
-
-    /// Logs why a handler failed.
-    pub(super) fn report_failed(&mut self, event: &Event, error: &(dyn StdError + 'static)) {
-        let Batch { connections, reports, .. } = self;
-        reports.failed(&connections.subscription.settings().queue, event, error);
-    }
-
-    pub(super) fn policy(&self) -> Option<&RetryPolicy> {
-        self.connections.subscription.settings().retry_policy.as_ref()
-    }
-
-    /// Makes the error of an event whose handler failed. A handler that does not fit the settings stays one.
-    pub(super) fn handler_failed(&self, event: &Event, error: BoxError) -> Error {
-        let what = "cannot process the event";
-        let step = match Error::is_misconfigured(&*error) {
-            true => Error::misconfigured(what),
-            false => Error::failed(what),
-        };
-        self.at().add_to(step).at_event(event.id()).caused_by(error)
-    }
-
-    /// Returns the connection whose transaction finishes the batch: what is written there is committed together with
-    /// the batch.
-    ///
-    /// Neither commit nor roll the transaction back by SQL: the batch goes with it.
-    ///
-    /// # Errors
-    ///
-    /// With [`Settings::autocommit`](crate::Settings::autocommit), where no transaction is open
-    /// ([`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), which ends a worker), and when the server fails.
-    pub async fn db(&mut self) -> Result<&Client, Error> {
-        if self.connections.subscription.settings().autocommit {
-            return Err(Error::misconfigured("no transaction is open: the consumer runs with autocommit"));
-        }
-        let main = self.connections.main()?;
-        self.savepoints.set(main).await;
-        Ok(main.client())
-    }
-
-    async fn send_tags(&mut self) -> Result<(), Error> {
-        let sent = self.try_send_tags().await;
-        sent.map_err(|error| self.at().add_to(error))
-    }
-
-    /// Sends tags before the end of the batch: in the batch's transaction, or in one of their own if the server takes
-    /// them all at once.
-    async fn try_send_tags(&mut self) -> Result<(), Error> {
-        const FAILED: &str = "cannot tag events";
-        let failed = |error: BoxError| Error::failed(FAILED).caused_by(error);
-        let Batch { connections, opening, holder, tags, .. } = self;
-        if !connections.subscription.settings().autocommit {
-            tag(connections.main()?, opening, holder, tags).await?;
-            let restored = opening.limits.restore(connections.main()?).await;
-            restored.map_err(|error| failed(error.into()))?;
-        } else if opening.tags_many {
-            connections.begin().await.map_err(failed)?;
-            tag(connections.main()?, opening, holder, tags).await?;
-            connections.commit().await.map_err(failed)?;
-        } else {
-            return Ok(());
-        }
-        tags.forget_sent();
-        Ok(())
-    }
-
-    /// Sends the tags, finishes the batch and commits. PgQ: `pgq.finish_batch`.
-    ///
-    /// A future that is dropped has committed all of it or nothing; in the second case the batch is delivered again.
-    ///
-    /// # Errors
-    ///
-    /// When the batch is another process's by now, and when the server fails. Unless the connection was lost amid the
-    /// commit, nothing is committed, and the batch is delivered again.
-    pub async fn commit(mut self) -> Result<(), Error> {
-        let committed = self.try_commit().await;
-        committed.map_err(|error| self.at().add_to(error))
-    }
-
-    async fn try_commit(&mut self) -> Result<(), Error> {
-        let failed = |what: &str, error: BoxError| Error::failed(what).caused_by(error);
-        let Batch { connections, opening, holder, tags, reader, .. } = self;
-        reader.stop();
-        if connections.subscription.settings().autocommit {
-            connections.begin().await.map_err(|error| failed("cannot start a transaction", error))?;
-        }
-        if finish(connections.main()?, opening, holder, tags).await? != 1 {
-            return Err(holder::gone());
-        }
-        connections.commit().await.map_err(|error| failed("cannot commit the batch", error))
-    }
-
     /// Returns queue, consumer and batch, for errors.
     pub(super) fn at(&self) -> At<'_> {
         self.holder.at()
@@ -308,9 +222,4 @@ impl Batch {
     fn failed(&self, what: &str, cause: BoxError) -> Error {
         self.at().failed(what, cause)
     }
-}
-
-/// Returns whether an error would come with any other event, too.
-pub(super) fn is_no_events_fault(error: &(dyn StdError + 'static)) -> bool {
-    is_interrupted(error) || is_final(error) || Error::is_misconfigured(error)
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::consume::holder::BatchHolder;
 use crate::consume::read::opening::{self, Opening};
 use crate::consume::run::subscription::Subscription;
-use crate::error::{Error, ErrorKind};
+use crate::error::{At, Error, ErrorKind};
 use crate::event::batch_info::BatchInfo;
 use crate::lock;
 use crate::schema;
@@ -31,6 +31,8 @@ pub(super) struct Connections {
     pub(super) subscription: Subscription,
     main: Option<AsyncConnection>,
     guard: Option<AsyncConnection>,
+    /// The connection of a consumer that stands by, which has no transaction.
+    waiting: Option<AsyncConnection>,
     /// Whether a transaction may be open on the main connection.
     pub(super) has_begun: bool,
 }
@@ -44,7 +46,14 @@ pub(super) struct Opened {
 
 impl Connections {
     pub(super) fn new(conninfo: &str, subscription: Subscription) -> Connections {
-        Connections { conninfo: conninfo.to_owned(), subscription, main: None, guard: None, has_begun: false }
+        Connections {
+            conninfo: conninfo.to_owned(),
+            subscription,
+            main: None,
+            guard: None,
+            waiting: None,
+            has_begun: false,
+        }
     }
 
     /// Returns the connection that is open.
@@ -119,7 +128,7 @@ impl Connections {
 
     /// Closes the connections; the next batch opens new ones, after a failover to the new server.
     pub(super) fn close(&mut self) {
-        (self.main, self.guard, self.has_begun) = (None, None, false);
+        (self.main, self.guard, self.waiting, self.has_begun) = (None, None, None, false);
     }
 
     async fn connect(&mut self) -> Result<(), Error> {
@@ -142,23 +151,26 @@ impl Connections {
         if !self.subscription.holds_lock() {
             return Ok(());
         }
-        if let Some(guard) = &mut self.guard {
-            match timeout(ANSWER_LIMIT, guard.run("")).await {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(error)) => warn!("lost the consumer's lock: {}", describe(&error)),
-                Err(_) => warn!("lost the consumer's lock: the server does not respond"),
+        if let Some(guard) = &self.guard {
+            match check(guard).await {
+                Ok(()) => return Ok(()),
+                Err(why) => warn!("lost the consumer's lock: {why}"),
             }
             self.guard = None;
         }
-        let settings = self.subscription.settings();
-        let mut guard = open(&self.conninfo, &settings.consumer).await?;
-        let failed = |error| {
-            Error::failed("cannot take the consumer's lock").on_queue(&settings.queue).caused_by(error)
+        let mut connection = match self.waiting.take() {
+            Some(waiting) if check(&waiting).await.is_ok() => waiting,
+            _ => open(&self.conninfo, &self.subscription.settings().consumer).await?,
         };
-        guard.run(BEGIN).await.map_err(failed)?;
-        lock::take(&mut guard, &settings.queue, &self.subscription.lock_name()).await?;
-        guard.run(sql::batch::KEEP_LOCK).await.map_err(failed)?;
-        self.guard = Some(guard);
+        match take_lock(&mut connection, &self.subscription).await {
+            Ok(()) => self.guard = Some(connection),
+            Err(error) => {
+                if error.kind() == ErrorKind::Busy && connection.run("rollback").await.is_ok() {
+                    self.waiting = Some(connection);
+                }
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
@@ -199,6 +211,23 @@ impl Drop for Turn {
     fn drop(&mut self) {
         self.0.roll_back();
     }
+}
+
+/// Fails with the reason if the server does not respond.
+async fn check(connection: &AsyncConnection) -> Result<(), String> {
+    match timeout(ANSWER_LIMIT, connection.session().run("")).await {
+        Ok(result) => result.map_err(|error| describe(&error)),
+        Err(_) => Err("the server does not respond".to_owned()),
+    }
+}
+
+/// Takes the consumer's lock in a transaction.
+async fn take_lock(connection: &mut AsyncConnection, subscription: &Subscription) -> Result<(), Error> {
+    let queue = &subscription.settings().queue;
+    let failed = |error| At::queue(queue).failed("cannot take the consumer's lock", error);
+    connection.run(BEGIN).await.map_err(failed)?;
+    lock::take(connection, queue, &subscription.lock_name()).await?;
+    connection.run(sql::batch::KEEP_LOCK).await.map_err(failed)
 }
 
 /// Opens a connection, and checks that this role may call PgQ there without running code of others.

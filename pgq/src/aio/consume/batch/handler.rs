@@ -1,0 +1,129 @@
+//! The end of an event's handler.
+
+use std::error::Error as StdError;
+
+use dbscript::{BoxError, describe_in_full, is_final, is_interrupted};
+
+use super::Batch;
+use crate::aio::consume::transaction::Transaction;
+use crate::consume::outcome::Outcome;
+use crate::consume::retry_policy::RetryPolicy;
+use crate::error::Error;
+use crate::event::stored_event::Event;
+
+/// Sets a savepoint in a caller's transaction.
+const SAVEPOINT: &str = "savepoint pgq_event";
+/// Sets the savepoint before the next event.
+const NEXT: &str = "release savepoint pgq_event; savepoint pgq_event";
+const ROLL_BACK: &str = "rollback to savepoint pgq_event";
+
+impl Batch {
+    /// Notes that a handler of one event starts.
+    pub(in crate::aio) fn start_handler(&mut self) {
+        if self.policy().is_some() {
+            self.savepoints.start();
+        }
+    }
+
+    /// Settles an event whose handler has ended. When the handler failed and there is a policy, what it wrote through
+    /// [`db`](Batch::db) is rolled back, and the policy decides the outcome.
+    ///
+    /// # Errors
+    ///
+    /// The error of the handler without a policy, when its transaction cannot continue, and when the event is not at
+    /// fault.
+    pub(in crate::aio) async fn end_handler(
+        &mut self,
+        event: &Event,
+        result: Result<Outcome, BoxError>,
+    ) -> Result<(), BoxError> {
+        let savepoint = self.savepoints.end();
+        let Some(error) = self.settle_handled(event, result)? else { return Ok(()) };
+        let main = self.connections.main()?;
+        let is_rolled_back = self.savepoints.roll_back(savepoint, Some(main)).await;
+        self.settle_failed(event, error, is_rolled_back)
+    }
+
+    /// Prepares a caller's transaction for the handlers that write there.
+    pub(in crate::aio) async fn start_handlers_in(
+        &mut self,
+        caller: &mut impl Transaction,
+    ) -> Result<(), BoxError> {
+        if self.policy().is_some() { caller.execute(SAVEPOINT).await } else { Ok(()) }
+    }
+
+    /// As [`start_handler`](Batch::start_handler), of a handler that writes in a caller's transaction.
+    pub(in crate::aio) async fn start_handler_in(
+        &mut self,
+        caller: &mut impl Transaction,
+    ) -> Result<(), BoxError> {
+        if self.policy().is_some() { caller.execute(NEXT).await } else { Ok(()) }
+    }
+
+    /// As [`end_handler`](Batch::end_handler), of a handler that wrote in a caller's transaction.
+    pub(in crate::aio) async fn end_handler_in(
+        &mut self,
+        event: &Event,
+        result: Result<Outcome, BoxError>,
+        caller: &mut impl Transaction,
+    ) -> Result<(), BoxError> {
+        let Some(error) = self.settle_handled(event, result)? else { return Ok(()) };
+        let is_rolled_back = caller.execute(ROLL_BACK).await.is_ok();
+        self.settle_failed(event, error, is_rolled_back)
+    }
+
+    /// Settles an event whose handler has succeeded; returns the error of a handler that failed, for the policy.
+    fn settle_handled(
+        &mut self,
+        event: &Event,
+        result: Result<Outcome, BoxError>,
+    ) -> Result<Option<BoxError>, BoxError> {
+        match (result, self.policy()) {
+            (Ok(outcome), _) => self.settle(event, outcome),
+            (Err(error), Some(_)) if !is_no_events_fault(&*error) => return Ok(Some(error)),
+            (Err(error), _) => return Err(self.handler_failed(event, error).into()),
+        }
+        Ok(None)
+    }
+
+    /// Settles an event whose handler has failed, as the policy says.
+    fn settle_failed(
+        &mut self,
+        event: &Event,
+        error: BoxError,
+        is_rolled_back: bool,
+    ) -> Result<(), BoxError> {
+        let Some(policy) = self.policy().filter(|_| is_rolled_back) else {
+            return Err(self.handler_failed(event, error).into());
+        };
+        let outcome = policy.outcome(event.retry(), &describe_in_full(&*error));
+        self.report_failed(event, &*error);
+        self.tag(event, outcome);
+        Ok(())
+    }
+
+    /// Logs why a handler failed.
+    pub(in crate::aio) fn report_failed(&mut self, event: &Event, error: &(dyn StdError + 'static)) {
+        let Batch { connections, reports, .. } = self;
+        reports.failed(&connections.subscription.settings().queue, event, error);
+    }
+
+    pub(in crate::aio) fn policy(&self) -> Option<&RetryPolicy> {
+        self.connections.subscription.settings().retry_policy.as_ref()
+    }
+
+    /// Makes the error of an event whose handler failed. A handler that does not fit the settings stays one.
+    pub(in crate::aio) fn handler_failed(&self, event: &Event, error: BoxError) -> Error {
+        let what = "cannot process the event";
+        let step = match Error::is_misconfigured(&*error) {
+            true => Error::misconfigured(what),
+            false => Error::failed(what),
+        };
+        self.at().add_to(step).at_event(event.id()).caused_by(error)
+    }
+}
+
+/// Returns whether an error would come with any other event, too.
+pub(in crate::aio) fn is_no_events_fault(error: &(dyn StdError + 'static)) -> bool {
+    is_interrupted(error) || is_final(error) || Error::is_misconfigured(error)
+}
