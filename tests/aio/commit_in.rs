@@ -5,6 +5,7 @@ use std::time::Duration;
 use pgq::aio::{Batch, Batches, Worker};
 use pgq::schema::Kind;
 use pgq::{BoxError, Error, ErrorKind, Settings};
+use postgres::error::SqlState;
 use tokio_postgres::{Client, IsolationLevel, NoTls, Transaction};
 
 use super::cancelled::polled;
@@ -145,6 +146,32 @@ fn a_snapshot_must_contain_the_opening_of_the_batch() {
             .expect("applied");
             check_written(&mut client, &format!("{kind:?}"));
         }
+    }
+}
+
+#[test]
+fn the_role_of_the_transaction_needs_the_rights_of_a_consumer() {
+    for kind in KINDS {
+        let (database, mut client) = database(kind);
+        insert(&mut client, 1, EVENTS);
+        let role = format!("caller_{}", database.name());
+        let create = format!("create role {role} login; grant all on effect to {role}");
+        client.batch_execute(&create).expect("created");
+        let (conninfo, grant) = (database.conninfo(), format!("grant pgq_reader to {role}"));
+        run(async move {
+            let (mut batches, _) = open(&conninfo, settings()).await?;
+            let mut caller = connect(&format!("{conninfo} user={role}")).await?;
+            let (mut batch, transaction) = (batches.next().await?, caller.transaction().await?);
+            while batch.next_event().await?.is_some() {}
+            let refused = batch.commit_in(transaction).await.expect_err("refused");
+            assert_eq!(refused.sqlstate(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{refused:?}");
+            execute(&conninfo, &grant);
+            let (mut batch, transaction) = (batches.next().await?, caller.transaction().await?);
+            write(&mut batch, &transaction).await?;
+            Ok::<_, BoxError>(batch.commit_in(transaction).await?)
+        })
+        .expect("applied");
+        check_written(&mut client, &format!("{kind:?}"));
     }
 }
 

@@ -31,6 +31,9 @@ pub(super) use self::handler::is_no_events_fault;
 /// [`commit`](Batch::commit) finishes the batch, [`commit_in`](Batch::commit_in) does so in a transaction of the caller. A
 /// batch that is dropped stays open: what was written through [`db`](Batch::db) is rolled back, and the batch is delivered
 /// again.
+///
+/// The tags of a batch that [`Worker::batches`](super::Worker::batches) has returned stay in memory until its end, less
+/// than 100 bytes each and the reasons of failures, unless [`db`](Batch::db) was used.
 pub struct Batch {
     connections: Turn,
     info: BatchInfo,
