@@ -2,6 +2,8 @@
 
 mod commit;
 mod handler;
+#[cfg(feature = "sqlx")]
+mod handler_in;
 
 use std::time::Duration;
 use std::vec::IntoIter;

@@ -26,7 +26,7 @@ pub trait Transaction: private::Sealed {
         &mut self,
         statement: &str,
         values: &[Param<'_>],
-    ) -> impl Future<Output = Result<Vec<(Option<i32>, Option<String>)>, BoxError>>;
+    ) -> impl Future<Output = Result<Vec<Answer>, BoxError>>;
 
     /// Commits.
     #[doc(hidden)]

@@ -138,19 +138,6 @@ impl Batch {
         transaction::finish(transaction, connections.main()?, opening, holder, tags).await
     }
 
-    /// Sends tags in the caller's transaction if there are many.
-    pub(in crate::aio) async fn send_many_in(
-        &mut self,
-        transaction: &mut impl Transaction,
-    ) -> Result<(), Error> {
-        if self.tags.are_many() {
-            let sent = transaction::tag(transaction, &self.opening, &self.holder, &self.tags).await;
-            sent.map_err(|error| self.at().add_to(error))?;
-            self.tags.forget_sent();
-        }
-        Ok(())
-    }
-
     /// Fails after a page that could not be read: its events would be skipped.
     fn require_read(&self) -> Result<(), Error> {
         match self.is_unread {

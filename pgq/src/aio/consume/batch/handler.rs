@@ -5,17 +5,10 @@ use std::error::Error as StdError;
 use dbscript::{BoxError, describe_in_full, is_final, is_interrupted};
 
 use super::Batch;
-use crate::aio::consume::transaction::Transaction;
 use crate::consume::outcome::Outcome;
 use crate::consume::retry_policy::RetryPolicy;
 use crate::error::Error;
 use crate::event::stored_event::Event;
-
-/// Sets a savepoint in a caller's transaction.
-const SAVEPOINT: &str = "savepoint pgq_event";
-/// Sets the savepoint before the next event.
-const NEXT: &str = "release savepoint pgq_event; savepoint pgq_event";
-const ROLL_BACK: &str = "rollback to savepoint pgq_event";
 
 impl Batch {
     /// Notes that a handler of one event starts.
@@ -44,36 +37,8 @@ impl Batch {
         self.settle_failed(event, error, is_rolled_back)
     }
 
-    /// Prepares a caller's transaction for the handlers that write there.
-    pub(in crate::aio) async fn start_handlers_in(
-        &mut self,
-        caller: &mut impl Transaction,
-    ) -> Result<(), BoxError> {
-        if self.policy().is_some() { caller.execute(SAVEPOINT).await } else { Ok(()) }
-    }
-
-    /// As [`start_handler`](Batch::start_handler), of a handler that writes in a caller's transaction.
-    pub(in crate::aio) async fn start_handler_in(
-        &mut self,
-        caller: &mut impl Transaction,
-    ) -> Result<(), BoxError> {
-        if self.policy().is_some() { caller.execute(NEXT).await } else { Ok(()) }
-    }
-
-    /// As [`end_handler`](Batch::end_handler), of a handler that wrote in a caller's transaction.
-    pub(in crate::aio) async fn end_handler_in(
-        &mut self,
-        event: &Event,
-        result: Result<Outcome, BoxError>,
-        caller: &mut impl Transaction,
-    ) -> Result<(), BoxError> {
-        let Some(error) = self.settle_handled(event, result)? else { return Ok(()) };
-        let is_rolled_back = caller.execute(ROLL_BACK).await.is_ok();
-        self.settle_failed(event, error, is_rolled_back)
-    }
-
     /// Settles an event whose handler has succeeded; returns the error of a handler that failed, for the policy.
-    fn settle_handled(
+    pub(super) fn settle_handled(
         &mut self,
         event: &Event,
         result: Result<Outcome, BoxError>,
@@ -87,7 +52,7 @@ impl Batch {
     }
 
     /// Settles an event whose handler has failed, as the policy says.
-    fn settle_failed(
+    pub(super) fn settle_failed(
         &mut self,
         event: &Event,
         error: BoxError,
