@@ -57,6 +57,15 @@ impl Batch {
 
     /// Sends the tags, finishes the batch and commits. PgQ: `pgq.finish_batch`.
     ///
+    /// A batch cannot be finished twice:
+    ///
+    /// ```compile_fail,E0382
+    /// # async fn twice(batch: pgq::aio::Batch) -> Result<(), pgq::Error> {
+    /// batch.commit().await?;
+    /// batch.commit().await
+    /// # }
+    /// ```
+    ///
     /// A future that is dropped has committed all of it or nothing; in the second case the batch is delivered again.
     ///
     /// # Errors
