@@ -1,7 +1,8 @@
 //! Consumers of asynchronous services.
 
 mod batches;
-mod cancelled;
+pub(crate) mod cancelled;
+mod commit_in;
 mod concurrent;
 mod crash;
 mod lost_lock;
@@ -14,14 +15,19 @@ mod runtimes;
 mod sharing;
 mod shutdown;
 mod silence;
+mod standby;
+mod streams;
 mod worker;
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use pgq::aio::{Batch, Consumer};
 use pgq::schema::Kind;
 use pgq::{BoxError, Event, Outcome, Settings};
-use postgres::Client;
+use postgres::{Client, NoTls};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -30,10 +36,10 @@ use crate::support::{Database, queues, templates};
 
 pub(crate) const QUEUE: &str = "orders";
 pub(crate) const CONSUMER: &str = "billing";
-const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
+pub(crate) const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
 
 /// Returns a database of this kind with a queue, a registered consumer, and a table for effects.
-fn database(kind: Kind) -> (Database, Client) {
+pub(crate) fn database(kind: Kind) -> (Database, Client) {
     let (database, mut client) = templates::installed(kind, "aio");
     prepare(&mut client);
     (database, client)
@@ -57,12 +63,26 @@ fn runtime() -> Runtime {
 }
 
 /// Runs a task on the threads of a runtime, which takes futures that may be sent.
-fn run<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> T {
+pub(crate) fn run<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> T {
     let runtime = runtime();
     runtime.block_on(runtime.spawn(task)).expect("no panic")
 }
 
-fn settings() -> Settings {
+/// Ends the sessions of the consumer.
+const TERMINATE: &str = "select pg_terminate_backend(pid, 10000) from pg_stat_activity \
+     where datname = current_database() and application_name = 'billing'";
+
+/// Runs a statement in another session, amid asynchronous code.
+fn execute(conninfo: &str, statement: &str) {
+    let (conninfo, statement) = (conninfo.to_owned(), statement.to_owned());
+    let done = thread::spawn(move || {
+        let mut client = Client::connect(&conninfo, NoTls).expect("connected");
+        client.batch_execute(&statement).expect("done");
+    });
+    done.join().expect("no panic");
+}
+
+pub(crate) fn settings() -> Settings {
     Settings::new(QUEUE, CONSUMER)
 }
 
@@ -101,15 +121,35 @@ impl Consumer for Applied {
 pub(crate) struct Running {
     runtime: Runtime,
     stop: Option<oneshot::Sender<()>>,
+    /// Whether the worker has seen that it is to end.
+    is_stopping: Arc<AtomicBool>,
     task: JoinHandle<Result<(), pgq::Error>>,
 }
 
 impl Running {
     pub(crate) fn start(worker: pgq::aio::Worker, delivery: impl pgq::aio::Delivery + 'static) -> Running {
+        Running::within(|| delivery, worker)
+    }
+
+    /// Makes the delivery on the runtime.
+    pub(crate) fn within<D: pgq::aio::Delivery + 'static>(
+        delivery: impl FnOnce() -> D,
+        worker: pgq::aio::Worker,
+    ) -> Running {
         let runtime = runtime();
+        let delivery = {
+            let _runtime = runtime.enter();
+            delivery()
+        };
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = runtime.spawn(worker.run_until(delivery, async { drop(stopped.await) }));
-        Running { runtime, stop: Some(stop), task }
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let seen = is_stopping.clone();
+        let stopped = async move {
+            drop(stopped.await);
+            seen.store(true, Ordering::SeqCst);
+        };
+        let task = runtime.spawn(worker.run_until(delivery, stopped));
+        Running { runtime, stop: Some(stop), is_stopping, task }
     }
 
     /// Waits for the end of a worker that is not asked to end, and returns how it did.

@@ -14,7 +14,7 @@ use super::{Applied, KINDS, database, effects, expected, insert, is_done, run, r
 const EVENTS: i64 = 20;
 
 /// Polls a future so many times and drops it; returns its output if it is ready by then.
-async fn polled<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
+pub(crate) async fn polled<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
     let mut future = pin!(future);
     let mut left = times;
     poll_fn(|cx| {

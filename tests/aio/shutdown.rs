@@ -38,6 +38,7 @@ fn what_was_not_started_is_delivered_later_and_what_was_handled_is_not() {
         let mut running = Running::start(Worker::with_settings(&database.conninfo(), settings()), handlers);
         wait_for("some events", || seen.lock().expect("no panic").len() >= 100);
         drop(running.stop.take());
+        wait_for("the worker", || running.is_stopping.load(Ordering::SeqCst));
         permits.add_permits(4);
         running.end().expect("stopped");
         assert_eq!(seen.lock().expect("no panic").len(), 104, "{kind:?}");

@@ -1,4 +1,6 @@
-//! Producers on `sqlx`.
+//! Producers and consumers on `sqlx`.
+
+mod consumer;
 
 use std::future::Future;
 

@@ -134,7 +134,7 @@ impl Database {
     }
 
     /// Creates such a database as a copy of another one.
-    fn copy(server: &'static Server, template: &str, prefix: &str) -> Database {
+    pub(crate) fn copy(server: &'static Server, template: &str, prefix: &str) -> Database {
         let name = format!("{prefix}_{}", unique());
         server.copy_database(template, &name);
         Database { server, name }

@@ -50,6 +50,18 @@ fn when_one_is_killed_the_other_takes_over() {
 }
 
 #[test]
+fn the_attempts_of_a_standby_use_one_connection() {
+    let (database, mut client) = database();
+    let jobs = [(); 2].map(|()| Job::new(&database.conninfo(), ""));
+    let _leader = jobs[0].start();
+    jobs[0].wait_for("ticking");
+    let _standby = jobs[1].start();
+    let second_attempt = "select exists (select from pg_stat_activity where datname = current_database() \
+         and query = 'rollback' and query_start > backend_start + interval '0.9 seconds')";
+    wait_for("a second attempt", || client.query_one(second_attempt, &[]).expect("readable").get(0));
+}
+
+#[test]
 fn behind_a_pooler_that_hands_out_transactions_too() {
     let (database, mut client) = database();
     let bouncer = PgBouncer::start(shared(), 5);

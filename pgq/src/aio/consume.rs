@@ -13,6 +13,7 @@ mod handlers;
 mod origin;
 mod reader;
 mod shutdown;
+pub(super) mod transaction;
 pub(crate) mod worker;
 
 pub use self::administer::administer;
@@ -23,4 +24,7 @@ pub use self::delivery::Delivery;
 pub use self::extract::{FromEvent, Handler, Json, Row, Urlencoded};
 pub use self::handlers::Handlers;
 pub use self::origin::Origin;
+#[cfg(feature = "sqlx")]
+pub(in crate::aio) use self::shutdown::Shutdown;
+pub use self::transaction::Transaction;
 pub use self::worker::Worker;

@@ -42,6 +42,7 @@
 
 mod bulk_insert;
 mod producer;
+mod transaction;
 
 pub use tokio_postgres;
 

@@ -1,11 +1,44 @@
 //! The end of a batch: its tags, and the statement that finishes it.
 
-use dbscript::Session;
+use std::future::Future;
+
+use dbscript::param::Param;
+use dbscript::{BoxError, Session};
 
 use crate::consume::holder::BatchHolder;
 use crate::consume::read::opening::Opening;
 use crate::consume::tags::Tags;
 use crate::error::Error;
+
+/// A transaction that finishes a batch, of any driver.
+pub(crate) trait BatchTransaction {
+    /// Runs a statement and returns its rows.
+    fn answers(
+        &mut self,
+        statement: &str,
+        values: &[Param<'_>],
+    ) -> impl Future<Output = Result<Vec<Answer>, BoxError>>;
+}
+
+/// A row: an integer, and a text if there is a second column.
+pub(crate) type Answer = (Option<i32>, Option<String>);
+
+/// Reads a row of `postgres`.
+pub(crate) fn answer(row: &postgres::Row) -> Answer {
+    (row.get(0), if row.len() > 1 { row.get(1) } else { None })
+}
+
+/// The transaction of a session.
+struct Own<'a, S>(&'a mut S);
+
+impl<S: Session> BatchTransaction for Own<'_, S> {
+    async fn answers(&mut self, statement: &str, values: &[Param<'_>]) -> Result<Vec<Answer>, BoxError> {
+        Ok(self.0.rows(statement, values).await?.iter().map(answer).collect())
+    }
+}
+
+/// What failed, for errors.
+pub(crate) const FAILED: &str = "cannot finish the batch";
 
 /// Lifts the role's limits and sends tags, in the transaction of the session.
 pub(crate) async fn tag(
@@ -16,7 +49,7 @@ pub(crate) async fn tag(
 ) -> Result<(), Error> {
     let lifted = opening.limits.lift(session).await;
     lifted.map_err(|error| Error::failed("cannot tag events").caused_by(error))?;
-    tags.send(session, holder, opening.tags_many).await
+    tags.send(&mut Own(session), holder, opening.tags_many).await
 }
 
 /// Sends tags and finishes the batch, in the transaction of the session, which commits both. Returns how many batches
@@ -27,9 +60,9 @@ pub(crate) async fn finish(
     holder: &BatchHolder,
     tags: &Tags,
 ) -> Result<i32, Error> {
-    const FAILED: &str = "cannot finish the batch";
-    let lifted = opening.limits.lift(session).await;
-    lifted.map_err(|error| Error::failed(FAILED).caused_by(error))?;
-    tags.send(session, holder, opening.tags_many).await?;
-    holder.finish(session).await.map_err(|error| Error::failed(FAILED).caused_by(error))
+    let failed = |error: BoxError| Error::failed(FAILED).caused_by(error);
+    opening.limits.lift(session).await.map_err(|error| failed(error.into()))?;
+    tags.send(&mut Own(session), holder, opening.tags_many).await?;
+    holder.protect(session).await.map_err(failed)?;
+    holder.finish(&mut Own(session)).await.map_err(failed)
 }

@@ -3,6 +3,7 @@
 
 use crate::sql::batch::{hidden_events, holder};
 
+use crate::consume::finish::BatchTransaction;
 use crate::consume::run::subscription::Subscription;
 use crate::consume::settings::Settings;
 use crate::error::{At, Error};
@@ -107,23 +108,29 @@ impl BatchHolder {
         session.one_row(sql::batch::HAS_BATCH, &self.values()).await.map(|row| row.get(0))
     }
 
-    /// Finishes the batch; returns how many were finished, which is none if it is somebody else's.
-    pub(crate) async fn finish(&self, session: &mut impl Session) -> Result<i32, BoxError> {
+    /// Keeps other subconsumers from taking the batch over until the end of the transaction: the server finishes a batch
+    /// whoever has it.
+    pub(crate) async fn protect(&self, session: &mut impl Session) -> Result<(), BoxError> {
         if self.is_member && !self.is_team {
-            // The server finishes a batch whoever has it, so nobody may take it over from here on.
             let values = [text(&self.queue), text(&self.consumer)];
             let name = format!("the lock of batches of consumer `{}`", self.consumer);
             Lock::new(&name, sql::lock::FINISH, &values).shared().acquire(session).await?;
         }
+        Ok(())
+    }
+
+    /// Finishes the batch, which is [protected](BatchHolder::protect); returns how many were finished, which is none if it
+    /// is somebody else's.
+    pub(crate) async fn finish(&self, transaction: &mut impl BatchTransaction) -> Result<i32, BoxError> {
         let statement = match (self.is_member, self.is_team) {
             (false, _) => FINISH_BATCH,
             (true, false) => FINISH_COOP_BATCH,
             (true, true) => FINISH_TEAM_BATCH,
         };
-        let row = session.first_row(statement, &self.values()).await?;
-        let Some(row) = row else { return Ok(0) };
-        row_security::require_visible(row.get(1))?;
-        Ok(row.get(0))
+        let answers = transaction.answers(statement, &self.values()).await?;
+        let Some((finished, hidden)) = answers.into_iter().next() else { return Ok(0) };
+        row_security::require_visible(hidden.as_deref())?;
+        Ok(finished.unwrap_or_default())
     }
 }
 

@@ -4,11 +4,12 @@ use crate::sql::batch::holder;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dbscript::Session;
 use dbscript::param::{bytea_array, int4_array, int8_array};
+use dbscript::{BoxError, sqlstate};
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 
+use crate::consume::finish::BatchTransaction;
 use crate::consume::holder::{self, BatchHolder};
 use crate::error::Error;
 use crate::event::stored_event::{Event, Mark};
@@ -119,39 +120,43 @@ impl Tags {
     /// `tags_many`: the server has the functions that tag many events in one call.
     pub(crate) async fn send(
         &self,
-        session: &mut impl Session,
+        transaction: &mut impl BatchTransaction,
         holder: &BatchHolder,
         tags_many: bool,
     ) -> Result<(), Error> {
         if !self.retries.is_empty() {
             match tags_many {
                 true => {
-                    let failed = |error| Error::failed(NOT_RETRIED).caused_by(error);
+                    let failed = |error: BoxError| Error::failed(NOT_RETRIED).caused_by(error);
                     let retries = &self.retries;
-                    send_many(session, holder, RETRY_MANY, retries, Type::INT4_ARRAY, failed).await
+                    send_many(transaction, holder, RETRY_MANY, retries, Type::INT4_ARRAY, failed).await
                 }
-                false => self.retry_each(session, holder).await,
+                false => self.retry_each(transaction, holder).await,
             }?;
         }
         if !self.failures.is_empty() {
-            send_many(session, holder, FAIL_MANY, &self.failures, Type::TEXT_ARRAY, not_failed).await?;
+            send_many(transaction, holder, FAIL_MANY, &self.failures, Type::TEXT_ARRAY, not_failed).await?;
         }
         Ok(())
     }
 
     /// Tags events for retry with the extension's function alone.
-    async fn retry_each(&self, session: &mut impl Session, holder: &BatchHolder) -> Result<(), Error> {
+    async fn retry_each(
+        &self,
+        transaction: &mut impl BatchTransaction,
+        holder: &BatchHolder,
+    ) -> Result<(), Error> {
         let (ids, seconds): (Vec<i64>, Vec<i32>) =
             self.retries.iter().map(|(event, seconds)| (event.id, *seconds)).unzip();
         let mut values = holder.values().to_vec();
         values.extend([int8_array(&ids), int4_array(&seconds)]);
-        let failed = |error| Error::failed(NOT_RETRIED).caused_by(error);
-        let rows = session.rows(RETRY_EACH, &values).await.map_err(failed)?;
-        if rows.is_empty() {
+        let failed = |error: BoxError| Error::failed(NOT_RETRIED).caused_by(error);
+        let answers = transaction.answers(RETRY_EACH, &values).await.map_err(failed)?;
+        if answers.is_empty() {
             return Err(holder::gone());
         }
-        for (id, row) in ids.iter().zip(&rows) {
-            let why = match row.get::<_, Option<i32>>(0) {
+        for (id, (scheduled, _)) in ids.iter().zip(answers) {
+            let why = match scheduled {
                 Some(0) => {
                     "another event with this id is already scheduled for a retry; the batch is delivered again, and \
                      succeeds when that event has returned"
@@ -175,25 +180,25 @@ impl Tags {
 
 /// Sends tags with a statement for many events.
 async fn send_many<T: ToSql + Sync>(
-    session: &mut impl Session,
+    transaction: &mut impl BatchTransaction,
     holder: &BatchHolder,
     statement: &str,
     tags: &BTreeMap<Tagged, T>,
     array: Type,
-    failed: impl FnOnce(postgres::Error) -> Error,
+    failed: impl FnOnce(BoxError) -> Error,
 ) -> Result<(), Error> {
     let ids: Vec<i64> = tags.keys().map(|event| event.id).collect();
     let marks: Vec<&[u8]> = tags.keys().map(|event| &event.mark[..]).collect();
     let tags: Vec<&T> = tags.values().collect();
     let mut values = holder.values().to_vec();
     values.extend([int8_array(&ids), (&tags as _, array), bytea_array(&marks)]);
-    let rows = session.rows(statement, &values).await.map_err(failed)?;
-    if rows.is_empty() { Err(holder::gone()) } else { Ok(()) }
+    let answers = transaction.answers(statement, &values).await.map_err(failed)?;
+    if answers.is_empty() { Err(holder::gone()) } else { Ok(()) }
 }
 
-fn not_failed(error: postgres::Error) -> Error {
+fn not_failed(error: BoxError) -> Error {
     let what = "cannot tag events as failed";
-    match error.code() {
+    match sqlstate(&*error) {
         Some(&SqlState::UNDEFINED_FUNCTION) => Error::missing(format!(
             "{what}: failed events are not installed, or by an older release; `pgqadm CONFIG.ini install` or \
              `pgq::schema::install` installs them"

@@ -62,6 +62,20 @@ pub(crate) const KEEP_LOCK: &str = "select pg_catalog.set_config(name, value, tr
          ('tcp_user_timeout', '10s')) settings (name, value) \
      where pg_catalog.current_setting(name, true) is not null";
 
+/// Takes a lock until the end of the transaction, and returns its key, which no other lock has.
+#[cfg(feature = "tokio")]
+pub(crate) const LOCK_ANY: &str = "select key, pg_catalog.pg_advisory_xact_lock_shared(key)::pg_catalog.text from ( \
+         select pg_catalog.hashtextextended(pg_catalog.format('pgq transaction %s %s %s', pg_catalog.pg_backend_pid(), \
+             pg_catalog.clock_timestamp(), pg_catalog.random()), 0::pg_catalog.int8) as key offset 0) made";
+
+/// $1 the key of a lock. Returns 1 if a session has the lock in this database, else null.
+#[cfg(feature = "tokio")]
+pub(crate) const HAS_LOCK: &str = "select case when exists (select from pg_catalog.pg_locks \
+         where granted and locktype = 'advisory' and database = (select oid from pg_catalog.pg_database \
+                 where datname = pg_catalog.current_database()) \
+             and classid = (($1 >> 32) & 4294967295)::pg_catalog.oid and objid = ($1 & 4294967295)::pg_catalog.oid \
+             and objsubid = 1) then 1 end";
+
 /// $1 queue, $2 tick. When it was made; null when the queue does not have it.
 pub(crate) const TICK_TIME: &str = "select ( \
          select tick_time from pgq.tick join pgq.queue on queue_id operator(pg_catalog.=) tick_queue \

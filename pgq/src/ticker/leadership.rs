@@ -86,7 +86,8 @@ impl Leadership {
     pub(super) fn check(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         if !self.holds_lock(cx) {
             let attempt = self.try_become_leader(cx);
-            if !matches!(attempt, Ok(Attempt::Taken(_))) {
+            // Of several servers, another one may be the primary by now.
+            if matches!(attempt, Ok(Attempt::Recovery) | Err(_)) {
                 cx.databases().close(LEADERSHIP);
             }
             self.checked = Some(Instant::now());

@@ -1,14 +1,17 @@
 //! An open batch, as asynchronous code sees it.
 
+mod commit;
 mod fake;
+mod handler;
+#[cfg(feature = "sqlx")]
+mod handler_in;
 
-use std::error::Error as StdError;
 use std::future::{Future, pending};
 use std::time::Duration;
 use std::vec::IntoIter;
 
-use dbscript::{BoxError, describe_in_full, is_final, is_interrupted};
-use tokio_postgres::Client;
+use dbscript::BoxError;
+use futures_util::stream::{self, Stream};
 
 pub(crate) use self::fake::Ledger;
 use super::connections::{Opened, Turn};
@@ -17,25 +20,29 @@ use super::origin::Origin;
 use super::reader::Reader;
 use crate::consume::delivered::Delivered;
 use crate::consume::failures::Reports;
-use crate::consume::finish::{finish, tag};
-use crate::consume::holder::{self, BatchHolder};
+use crate::consume::holder::BatchHolder;
 use crate::consume::outcome::Outcome;
 use crate::consume::read::opening::Opening;
-use crate::consume::retry_policy::RetryPolicy;
-use crate::consume::savepoints::{Savepoint, Savepoints};
-use crate::consume::spans::{BatchSpan, EventSpan};
+use crate::consume::savepoints::Savepoints;
+use crate::consume::spans::BatchSpan;
 use crate::consume::tags::{Tagged, Tags};
 use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::{Event, require_types};
+
+pub(super) use self::handler::is_no_events_fault;
 
 /// The error of a batch whose consumer's lock is lost: another process may handle the batch already.
 const LOCK_LOST: &str = "lost the consumer's lock";
 
 /// The events of a batch, and their outcomes.
 ///
-/// [`commit`](Batch::commit) finishes the batch. A batch that is dropped stays open: what was written through
-/// [`db`](Batch::db) is rolled back, and the batch is delivered again.
+/// [`commit`](Batch::commit) finishes the batch, [`commit_in`](Batch::commit_in) does so in a transaction of the caller. A
+/// batch that is dropped stays open: what was written through [`db`](Batch::db) is rolled back, and the batch is delivered
+/// again.
+///
+/// The tags of a batch that [`Worker::batches`](super::Worker::batches) has returned stay in memory until its end, less
+/// than 100 bytes each and the reasons of failures, unless [`db`](Batch::db) was used.
 pub struct Batch {
     connections: Turn,
     info: BatchInfo,
@@ -47,6 +54,12 @@ pub struct Batch {
     savepoints: Savepoints,
     reports: Reports,
     read: u64,
+    /// Whether a page could not be read.
+    is_unread: bool,
+    /// Whether the transaction on the connection of the batch was used.
+    uses_db: bool,
+    /// Whether tags may be sent before the batch ends, since it ends on its own connection.
+    sends_tags: bool,
     /// Receives the outcome of a batch that no server has.
     ledger: Option<Ledger>,
     span: BatchSpan,
@@ -69,6 +82,9 @@ impl Batch {
             savepoints: Savepoints::default(),
             reports,
             read: 0,
+            is_unread: false,
+            uses_db: false,
+            sends_tags: false,
             ledger: None,
         }
     }
@@ -110,7 +126,7 @@ impl Batch {
     pub async fn next_event(&mut self) -> Result<Option<Event>, Error> {
         loop {
             // Tags that a handler sends would be rolled back together with its writes.
-            if self.tags.are_many() && !self.savepoints.are_in_use() {
+            if (self.sends_tags || self.uses_db) && self.tags.are_many() && !self.savepoints.are_in_use() {
                 self.send_tags().await?;
             }
             let Some(event) = self.next_unchecked().await? else { return Ok(None) };
@@ -133,6 +149,35 @@ impl Batch {
         self.tag(event, outcome);
     }
 
+    /// Returns the events that are left as a stream, which ends after an error.
+    ///
+    /// Futures of the stream can be dropped: the next one returns the event.
+    ///
+    /// ```no_run
+    /// use futures_util::TryStreamExt;
+    ///
+    /// # async fn read(mut batch: pgq::aio::Batch) -> Result<(), pgq::Error> {
+    /// let mut events = batch.events();
+    /// while let Some(event) = events.try_next().await? {
+    ///     println!("{}", event.id());
+    /// }
+    /// drop(events);
+    /// batch.commit().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`next_event`](Batch::next_event).
+    pub fn events(&mut self) -> impl Stream<Item = Result<Event, Error>> + Send + Unpin {
+        Box::pin(stream::unfold(Some(self), async |batch| {
+            let batch = batch?;
+            let event = batch.next_event().await.transpose()?;
+            let rest = event.is_ok().then_some(batch);
+            Some((event, rest))
+        }))
+    }
+
     fn unreadable(&self, event: &Event) -> Option<&'static str> {
         if self.opening.has_bytes { event.unreadable() } else { None }
     }
@@ -146,6 +191,7 @@ impl Batch {
     pub(super) async fn wait_for_page(&mut self) -> Result<bool, Error> {
         if !self.has_page() {
             let page = self.fetch().await;
+            self.is_unread = page.is_err();
             self.page = page.map_err(|error| self.failed("cannot fetch events", error))?.into_iter();
         }
         Ok(self.has_page())
@@ -171,6 +217,11 @@ impl Batch {
         reader.fetch_ahead(connections, opening).await?;
         page.first().map_or(Ok(()), require_types)?;
         Ok(page.into_iter().map(Event::new).collect())
+    }
+
+    /// Lets tags be sent before the batch ends: [`commit`](Batch::commit) is going to finish it.
+    pub(super) fn send_tags_early(&mut self) {
+        self.sends_tags = true;
     }
 
     /// Tags an event for retry: it is delivered again to this consumer, in a batch after `delay` at the earliest,
@@ -217,166 +268,7 @@ impl Batch {
         }
     }
 
-    /// Notes that a handler of one event starts.
-    pub(super) fn start_handler(&mut self) {
-        if self.policy().is_some() {
-            self.savepoints.start();
-        }
-    }
-
-    /// Settles an event whose handler has ended. When the handler failed and there is a policy, what it wrote through
-    /// [`db`](Batch::db) is rolled back, and the policy decides the outcome.
-    ///
-    /// # Errors
-    ///
-    /// The error of the handler without a policy, when its transaction cannot continue, and when the event is not at
-    /// fault.
-    pub(super) async fn end_handler(
-        &mut self,
-        event: &Event,
-        span: &EventSpan,
-        result: Result<Outcome, BoxError>,
-    ) -> Result<(), BoxError> {
-        let settled = match self.policy().cloned() {
-            None => result,
-            Some(policy) => self.settled_under(&policy, event, span, result).await,
-        };
-        span.ended(&settled);
-        let outcome = settled.map_err(|error| self.handler_failed(event, error))?;
-        self.tag(event, outcome);
-        Ok(())
-    }
-
-    /// Rolls back what a handler wrote; returns whether the batch can go on.
-    async fn roll_back(&mut self, savepoint: Savepoint) -> Result<bool, Error> {
-        if savepoint == Savepoint::Wanted {
-            return Ok(true);
-        }
-        let main = self.connections.main()?;
-        Ok(self.savepoints.roll_back(savepoint, Some(main)).await)
-    }
-
-    async fn settled_under(
-        &mut self,
-        policy: &RetryPolicy,
-        event: &Event,
-        span: &EventSpan,
-        result: Result<Outcome, BoxError>,
-    ) -> Result<Outcome, BoxError> {
-        let savepoint = self.savepoints.end();
-        let error = match result {
-            Ok(outcome) => return Ok(policy.limited(event.retry(), outcome)),
-            Err(error) if is_no_events_fault(&*error) => return Err(error),
-            Err(error) => error,
-        };
-        if !self.roll_back(savepoint).await? {
-            return Err(error);
-        }
-        self.report_failed(event, &*error);
-        let outcome = policy.outcome(event.retry(), &describe_in_full(&*error));
-        span.failed(&*error, &outcome);
-        Ok(outcome)
-    }
-
-    /// Logs why a handler failed.
-    pub(super) fn report_failed(&mut self, event: &Event, error: &(dyn StdError + 'static)) {
-        let Batch { connections, reports, .. } = self;
-        reports.failed(&connections.subscription.settings().queue, event, error);
-    }
-
-    pub(super) fn policy(&self) -> Option<&RetryPolicy> {
-        self.connections.subscription.settings().retry_policy.as_ref()
-    }
-
-    /// Makes the error of an event whose handler failed. A handler that does not fit the settings stays one.
-    pub(super) fn handler_failed(&self, event: &Event, error: BoxError) -> Error {
-        let what = "cannot process the event";
-        let step = match Error::is_misconfigured(&*error) {
-            true => Error::misconfigured(what),
-            false => Error::failed(what),
-        };
-        self.at().add_to(step).at_event(event.id()).caused_by(error)
-    }
-
-    /// Returns the connection whose transaction finishes the batch: what is written there is committed together with
-    /// the batch.
-    ///
-    /// Neither commit nor roll the transaction back by SQL: the batch goes with it.
-    ///
-    /// # Errors
-    ///
-    /// With [`Settings::autocommit`](crate::Settings::autocommit), where no transaction is open, and for events of a
-    /// [`FakeQueue`](crate::testing::FakeQueue) ([`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), which ends
-    /// a worker); and when the server fails.
-    pub async fn db(&mut self) -> Result<&Client, Error> {
-        if self.connections.subscription.settings().autocommit {
-            let what = "no transaction is open: the consumer runs with autocommit, or without a server";
-            return Err(Error::misconfigured(what));
-        }
-        let main = self.connections.main()?;
-        self.savepoints.set(main).await;
-        Ok(main.client())
-    }
-
-    async fn send_tags(&mut self) -> Result<(), Error> {
-        let sent = self.try_send_tags().await;
-        sent.map_err(|error| self.at().add_to(error))
-    }
-
-    /// Sends tags before the end of the batch: in the batch's transaction, or in one of their own if the server takes
-    /// them all at once.
-    async fn try_send_tags(&mut self) -> Result<(), Error> {
-        const FAILED: &str = "cannot tag events";
-        let failed = |error: BoxError| Error::failed(FAILED).caused_by(error);
-        let Batch { connections, opening, holder, tags, .. } = self;
-        if !connections.subscription.settings().autocommit {
-            tag(connections.main()?, opening, holder, tags).await?;
-            let restored = opening.limits.restore(connections.main()?).await;
-            restored.map_err(|error| failed(error.into()))?;
-        } else if opening.tags_many {
-            connections.begin().await.map_err(failed)?;
-            tag(connections.main()?, opening, holder, tags).await?;
-            connections.commit().await.map_err(failed)?;
-        } else {
-            return Ok(());
-        }
-        tags.forget_sent();
-        Ok(())
-    }
-
-    /// Sends the tags, finishes the batch and commits. PgQ: `pgq.finish_batch`.
-    ///
-    /// A future that is dropped has committed all of it or nothing; in the second case the batch is delivered again.
-    ///
-    /// # Errors
-    ///
-    /// When the batch is another process's by now, and when the server fails. Unless the connection was lost amid the
-    /// commit, nothing is committed, and the batch is delivered again.
-    pub async fn commit(mut self) -> Result<(), Error> {
-        let committed = self.try_commit().await;
-        committed.map_err(|error| self.at().add_to(error))
-    }
-
-    async fn try_commit(&mut self) -> Result<(), Error> {
-        if let Some(ledger) = &self.ledger {
-            ledger.enter(self.read, std::mem::take(&mut self.tags));
-            return Ok(());
-        }
-        let failed = |what: &str, error: BoxError| Error::failed(what).caused_by(error);
-        let Batch { connections, opening, holder, tags, reader, .. } = self;
-        reader.stop();
-        if connections.subscription.settings().autocommit {
-            connections.begin().await.map_err(|error| failed("cannot start a transaction", error))?;
-        }
-        if finish(connections.main()?, opening, holder, tags).await? != 1 {
-            return Err(holder::gone());
-        }
-        connections.commit().await.map_err(|error| failed("cannot commit the batch", error))?;
-        self.span.finished(&self.delivered());
-        Ok(())
-    }
-
-    pub(super) fn span(&self) -> &BatchSpan {
+    pub(in crate::aio) fn span(&self) -> &BatchSpan {
         &self.span
     }
 
@@ -388,9 +280,4 @@ impl Batch {
     fn failed(&self, what: &str, cause: BoxError) -> Error {
         self.at().failed(what, cause)
     }
-}
-
-/// Returns whether an error would come with any other event, too.
-pub(super) fn is_no_events_fault(error: &(dyn StdError + 'static)) -> bool {
-    is_interrupted(error) || is_final(error) || Error::is_misconfigured(error)
 }

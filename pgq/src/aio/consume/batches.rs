@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbscript::{LogThrottle, describe};
+use futures_util::stream::{self, Stream};
 use log::{info, warn};
 use tokio::sync::Mutex;
 
@@ -87,6 +88,34 @@ impl Batches {
             }
             Turn::take(&self.connections).await.wait_for_tick(self.loop_delay).await;
         }
+    }
+
+    /// Returns the batches as a stream without an end, which continues after an error. The next batch arrives when the
+    /// last one was committed or dropped, so do not collect batches.
+    ///
+    /// Futures of the stream can be dropped: the next one returns the batch.
+    ///
+    /// ```no_run
+    /// use futures_util::TryStreamExt;
+    ///
+    /// # async fn read() -> Result<(), pgq::Error> {
+    /// let batches = pgq::aio::Worker::new("dbname=shop", "orders", "billing").batches().await?;
+    /// let mut batches = batches.into_stream();
+    /// while let Some(mut batch) = batches.try_next().await? {
+    ///     while let Some(event) = batch.next_event().await? {
+    ///         println!("{}", event.id());
+    ///     }
+    ///     batch.commit().await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Batches::next).
+    pub fn into_stream(self) -> impl Stream<Item = Result<Batch, Error>> + Send + Unpin {
+        Box::pin(stream::unfold(self, async |mut batches| Some((batches.next().await, batches))))
     }
 
     /// Returns the next batch, or `None` when there is none yet.

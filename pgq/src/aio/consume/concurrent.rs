@@ -64,7 +64,8 @@ struct Waiting {
 }
 
 impl<'a> Concurrent<'a> {
-    pub(super) fn new(handlers: &'a Handlers, batch: Batch) -> Concurrent<'a> {
+    pub(super) fn new(handlers: &'a Handlers, mut batch: Batch) -> Concurrent<'a> {
+        batch.send_tags_early();
         Concurrent {
             handlers,
             origin: batch.origin(),

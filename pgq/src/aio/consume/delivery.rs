@@ -29,7 +29,7 @@ pub trait Delivery: Send + private::Sealed {
     ) -> impl Future<Output = Result<Delivered, BoxError>> + Send;
 }
 
-pub(super) mod private {
+pub(in crate::aio) mod private {
     pub trait Sealed {}
 }
 
@@ -38,6 +38,7 @@ impl<C: Consumer> private::Sealed for C {}
 /// Handles the events one after the other, in the transaction that finishes the batch.
 impl<C: Consumer> Delivery for C {
     async fn deliver(&mut self, mut batch: Batch, _shutdown: &Shutdown) -> Result<Delivered, BoxError> {
+        batch.send_tags_early();
         while let Some(event) = batch.next_event().await? {
             let span = batch.span().event(&event);
             batch.start_handler();
@@ -90,7 +91,9 @@ pub(crate) async fn deliver_until(
 }
 
 /// Turns a panic of a handler into an error.
-pub(super) async fn caught<T>(handler: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+pub(in crate::aio) async fn caught<T>(
+    handler: impl Future<Output = Result<T, BoxError>>,
+) -> Result<T, BoxError> {
     let mut handler = pin!(handler);
     poll_fn(|cx| match catch_panic(|| Ok(handler.as_mut().poll(cx))) {
         Ok(poll) => poll,

@@ -32,18 +32,27 @@ impl Guard {
         if self.is_held {
             return Ok(());
         }
-        if std::mem::take(&mut self.has_begun) {
-            self.connection.send("rollback");
-        }
+        self.roll_back();
         let queue = &subscription.settings().queue;
         let failed =
             |error: postgres::Error| At::queue(queue).failed("cannot take the consumer's lock", error);
         self.has_begun = true;
         self.connection.run(BEGIN).await.map_err(failed)?;
-        lock::take(&mut self.connection, queue, &subscription.lock_name()).await?;
+        let taken = lock::take(&mut self.connection, queue, &subscription.lock_name()).await;
+        if taken.is_err() {
+            // A consumer that stands by has no transaction open.
+            self.roll_back();
+        }
+        taken?;
         self.connection.run(sql::batch::KEEP_LOCK).await.map_err(failed)?;
         self.is_held = true;
         Ok(())
+    }
+
+    fn roll_back(&mut self) {
+        if std::mem::take(&mut self.has_begun) {
+            self.connection.send("rollback");
+        }
     }
 
     /// Checks that the connection works.

@@ -19,7 +19,8 @@ pub(crate) struct Limits {
 }
 
 /// Lifts all limits for the rest of the transaction.
-const LIFT: &str = concat!("select pg_catalog.set_config('statement_timeout', '0', true), ", lift_limits!());
+pub(crate) const LIFT: &str =
+    concat!("select pg_catalog.set_config('statement_timeout', '0', true), ", lift_limits!());
 
 /// $1 memory, as the server shows it. For the rest of the transaction.
 const SET_WORK_MEM: &str = "select pg_catalog.set_config('work_mem', $1, true)";

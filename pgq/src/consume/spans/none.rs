@@ -56,5 +56,8 @@ impl EventSpan {
     pub(crate) fn ended(&self, _result: &Result<Outcome, BoxError>) {}
 
     #[cfg(feature = "tokio")]
+    pub(crate) fn broke(&self, _error: &(dyn StdError + 'static)) {}
+
+    #[cfg(feature = "tokio")]
     pub(crate) fn settled(&self, _outcome: &Outcome) {}
 }

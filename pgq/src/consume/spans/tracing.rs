@@ -157,11 +157,14 @@ impl EventSpan {
     pub(crate) fn ended(&self, result: &Result<Outcome, BoxError>) {
         match result {
             Ok(outcome) => self.settled(outcome),
-            Err(cause) => {
-                self.0.record("outcome", "error");
-                self.error(&**cause);
-            }
+            Err(cause) => self.broke(&**cause),
         }
+    }
+
+    /// Records the error for which the batch is delivered again.
+    pub(crate) fn broke(&self, cause: &(dyn StdError + 'static)) {
+        self.0.record("outcome", "error");
+        self.error(cause);
     }
 
     /// Records the outcome.
