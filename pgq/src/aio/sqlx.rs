@@ -27,4 +27,6 @@
 mod failure;
 mod producer;
 
+#[doc(hidden)]
+pub use self::failure::driver_error;
 pub use self::producer::{bulk_insert, insert_event, insert_new_event};

@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 use std::time::Duration;
 use std::vec::IntoIter;
 
-use dbscript::{BoxError, describe_in_full, is_final, is_interrupted};
+use chrono::{DateTime, Utc};
+use dbscript::{BoxError, describe_in_full};
 use postgres::Row;
 use tokio_postgres::Client;
 
@@ -17,6 +18,7 @@ use crate::consume::finish::{finish, tag};
 use crate::consume::holder::{self, BatchHolder};
 use crate::consume::outcome::Outcome;
 use crate::consume::read::opening::Opening;
+use crate::consume::redeliver::is_no_events_fault;
 use crate::consume::retry_policy::RetryPolicy;
 use crate::consume::savepoints::Savepoints;
 use crate::consume::tags::{Tagged, Tags};
@@ -31,6 +33,7 @@ use crate::event::stored_event::{Event, require_types};
 pub struct Batch {
     connections: Turn,
     info: BatchInfo,
+    opened_at: DateTime<Utc>,
     holder: BatchHolder,
     opening: Opening,
     reader: Reader,
@@ -45,10 +48,11 @@ impl Batch {
     pub(super) fn new(connections: Turn, opened: Opened, reports: Reports) -> Batch {
         let settings = connections.subscription.settings();
         let reader = Reader::new(settings.autocommit, settings.lazy_fetch);
-        let Opened { info, holder, opening } = opened;
+        let Opened { info, opened_at, holder, opening } = opened;
         Batch {
             connections,
             info,
+            opened_at,
             holder,
             opening,
             reader,
@@ -72,7 +76,7 @@ impl Batch {
 
     /// Returns the queue, the consumer and the batch.
     pub fn origin(&self) -> Origin {
-        Origin::new(self.connections.subscription.settings(), &self.info)
+        Origin::new(self.connections.subscription.settings(), &self.info, self.opened_at)
     }
 
     /// Returns how many events were read so far, and how many of them were tagged.
@@ -308,9 +312,4 @@ impl Batch {
     fn failed(&self, what: &str, cause: BoxError) -> Error {
         self.at().failed(what, cause)
     }
-}
-
-/// Returns whether an error would come with any other event, too.
-pub(super) fn is_no_events_fault(error: &(dyn StdError + 'static)) -> bool {
-    is_interrupted(error) || is_final(error) || Error::is_misconfigured(error)
 }
