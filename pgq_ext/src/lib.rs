@@ -37,6 +37,8 @@
 //! [`pgq::admin::create_queue`] create them.
 
 mod batches;
+#[cfg(any(feature = "sqlx", feature = "tokio"))]
+mod claim;
 mod error;
 mod handler;
 mod remote;
@@ -45,6 +47,10 @@ pub mod schema;
 pub mod script;
 mod serial;
 mod sql;
+#[cfg(feature = "sqlx")]
+pub mod sqlx;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod tracker;
 
 pub use error::{Error, ErrorKind};
