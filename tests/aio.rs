@@ -3,6 +3,8 @@
 mod batches;
 mod cancelled;
 mod concurrent;
+#[cfg(feature = "drivers")]
+mod once;
 mod order;
 mod runtimes;
 mod shutdown;
@@ -25,11 +27,19 @@ const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
 
 /// Returns a database of this kind with a queue, a registered consumer, and a table for effects.
 fn database(kind: Kind) -> (Database, Client) {
-    let (database, mut client) = templates::installed(kind, "aio");
-    queues::create(&mut client, QUEUE);
-    pgq::admin::register_consumer(&mut client, QUEUE, CONSUMER).expect("registered");
-    client.batch_execute("create table effect (event bigint, data text)").expect("created");
+    prepared(templates::installed(kind, "aio"))
+}
+
+fn prepared((database, mut client): (Database, Client)) -> (Database, Client) {
+    prepare(&mut client);
     (database, client)
+}
+
+/// Creates the queue, the consumer and the table for effects.
+fn prepare(client: &mut Client) {
+    queues::create(client, QUEUE);
+    pgq::admin::register_consumer(client, QUEUE, CONSUMER).expect("registered");
+    client.batch_execute("create table effect (event bigint, data text)").expect("created");
 }
 
 /// Inserts events `event FROM` and so on, and makes a tick.

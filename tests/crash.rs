@@ -168,10 +168,10 @@ fn a_restart_of_either_server_amid_a_batch_loses_and_doubles_nothing() {
 }
 
 /// A small generator, so that a failing run can be repeated from its seed.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -221,11 +221,11 @@ impl Drop for Ending<'_> {
     }
 }
 
-fn rounds() -> u32 {
+pub(crate) fn rounds() -> u32 {
     env::var("CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or_else(|| pick(10, 25))
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
     env::var("CRASH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(now.as_nanos() as u64 | 1)
 }
