@@ -40,6 +40,7 @@ const BEGIN: &str = "begin isolation level read committed";
 /// # Names
 ///
 /// The record is kept by queue and consumer. Consumers of two source databases must not have both in common.
+/// [`Tracker::forget_batches`](crate::Tracker::forget_batches) removes the record of a consumer that is not run any more.
 ///
 /// # After a restore
 ///

@@ -28,7 +28,7 @@ fn terminate(client: &mut Client, name: &str) {
 fn disturb(database: &Database, client: &mut Client, random: &mut Random) -> i64 {
     let mut processes = [start(database), start(database)];
     let mut inserted = 0;
-    for _ in 0..rounds() {
+    for _ in 0..rounds().div_ceil(2) {
         insert(client, 1 + inserted, 300);
         inserted += 300;
         thread::park_timeout(Duration::from_millis(random.below(150)));
@@ -41,6 +41,11 @@ fn disturb(database: &Database, client: &mut Client, random: &mut Random) -> i64
                 *process = start(database);
             }
         }
+    }
+    // A process that has failed again and again waits for long.
+    for process in &mut processes {
+        process.kill();
+        *process = start(database);
     }
     wait_for("the end of all events", || is_done(client));
     assert!(processes.iter_mut().all(Running::is_running));

@@ -66,7 +66,7 @@ fn consume(
 fn effects_of_a_call_that_was_not_done_are_rolled_back() {
     for (kind, keeps_order) in KINDS.into_iter().zip([false, true]) {
         let (database, mut client) = database(kind);
-        insert(&mut client, 1, 60);
+        insert(&mut client, 1, 30);
         consume(&database, &mut client, 2, |once| {
             let attempts = Attempts::default();
             let handler = once.handler(move |event: Event, tx: Tx| {
@@ -78,7 +78,7 @@ fn effects_of_a_call_that_was_not_done_are_rolled_back() {
         });
         let mut written = effects(&mut client);
         written.sort_by_key(|data| data[6..].parse::<u32>().expect("a number"));
-        assert_eq!(written, expected(1, 60), "{kind:?}");
+        assert_eq!(written, expected(1, 30), "{kind:?}");
     }
 }
 
@@ -148,7 +148,7 @@ fn a_handler_that_keeps_its_transaction_fails() {
 fn lost_connections_and_restarts_cost_no_retry_and_no_effect() {
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
     let (mut client, target) = two_databases(&server);
-    insert(&mut client, 1, 2000);
+    insert(&mut client, 1, 800);
     let runtime = super::super::runtime();
     let once = runtime.block_on(async { ExactlyOnce::new(pool(&target, 8)) });
     let handler = once.handler(|event: Event, mut tx: Tx| async move { write(&event, &mut tx).await });
@@ -158,7 +158,7 @@ fn lost_connections_and_restarts_cost_no_retry_and_no_effect() {
     let running = Running::start(worker.retry(RetryPolicy::fixed(Duration::ZERO).max_retries(0)), handlers);
     for round in 1..=2 {
         let mut target = server.client("target");
-        wait_for("some effects", || effects(&mut target).len() >= round * 300);
+        wait_for("some effects", || effects(&mut target).len() >= round * 200);
         match round {
             2 => server.restart_immediate(),
             _ => terminate(&mut target),
@@ -167,7 +167,7 @@ fn lost_connections_and_restarts_cost_no_retry_and_no_effect() {
     let mut client = server.client("source");
     wait_for("the end of all events", || is_done(&mut client));
     running.end().expect("stopped");
-    assert_eq!(effects(&mut server.client("target")), expected(1, 2000));
+    assert_eq!(effects(&mut server.client("target")), expected(1, 800));
     let failed = "select count(*) from pgq.failed_queue";
     assert_eq!(client.query_one(failed, &[]).expect("readable").get::<_, i64>(0), 0);
 }
