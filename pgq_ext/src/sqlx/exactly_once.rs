@@ -31,6 +31,8 @@ const BEGIN: &str = "begin isolation level read committed";
 /// | returns an error, panics, or keeps its [`Tx`] | rolled back | as the [`RetryPolicy`](pgq::RetryPolicy) says |
 /// | loses the connection of its transaction | rolled back by the server | the batch comes again |
 ///
+/// The transaction is open as long as the handler runs, so a handler should not wait for other systems.
+///
 /// # Pool
 ///
 /// As many handlers run at once as the pool may have connections, if that is less than
