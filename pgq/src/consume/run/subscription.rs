@@ -3,6 +3,7 @@
 use crate::sql::batch::hidden_positions;
 use std::time::Duration;
 
+#[cfg(feature = "tokio")]
 use chrono::{DateTime, Utc};
 use dbscript::param::{boolean, float8, int4, text};
 use dbscript::{Session, ready};
@@ -31,6 +32,7 @@ pub struct Subscription {
 pub(crate) struct NextBatch {
     pub(crate) info: BatchInfo,
     /// When it was opened, by the server's clock.
+    #[cfg(feature = "tokio")]
     pub(crate) opened_at: DateTime<Utc>,
 }
 
@@ -331,7 +333,11 @@ fn next_batch(row: &Row) -> Result<Option<NextBatch>, postgres::Error> {
         tick_time,
         event_ids: row.try_get(5)?,
     };
-    Ok(Some(NextBatch { info, opened_at: row.try_get(7)? }))
+    Ok(Some(NextBatch {
+        info,
+        #[cfg(feature = "tokio")]
+        opened_at: row.try_get(7)?,
+    }))
 }
 
 fn to_int4(count: u32) -> i32 {
