@@ -6,6 +6,8 @@ mod commit_in;
 mod concurrent;
 mod crash;
 mod lost_lock;
+#[cfg(feature = "drivers")]
+mod once;
 mod order;
 mod pages;
 mod reading;
@@ -40,7 +42,10 @@ pub(crate) const KINDS: [Kind; 2] = [Kind::Own, Kind::Extension];
 
 /// Returns a database of this kind with a queue, a registered consumer, and a table for effects.
 pub(crate) fn database(kind: Kind) -> (Database, Client) {
-    let (database, mut client) = templates::installed(kind, "aio");
+    prepared(templates::installed(kind, "aio"))
+}
+
+fn prepared((database, mut client): (Database, Client)) -> (Database, Client) {
     prepare(&mut client);
     (database, client)
 }

@@ -3,7 +3,7 @@
 mod diesel;
 mod diesel_async;
 mod refusals;
-mod sqlx;
+pub(crate) mod sqlx;
 mod statement;
 mod written;
 

@@ -86,7 +86,12 @@ fn every_record_waits_for_the_disk() {
         }
     }
     // Consumers of another make call the functions.
-    for call in ["set_last_tick('p', 1)", "set_batch_done('p', 's', 1)", "set_event_done('p', 1, 1)"] {
+    for call in [
+        "set_last_tick('p', 1)",
+        "set_batch_done('p', 's', 1)",
+        "set_event_done('p', 1, 1)",
+        "claim_event('q', 'p', 1, now(), 1, now(), now(), 1, 1)",
+    ] {
         let run = format!("begin; insert into public.effect values (1); select pgq_ext.{call}; commit");
         dst.batch_execute(&run).expect("recorded");
         assert_eq!(settings(&mut dst), ["on"], "{call}");

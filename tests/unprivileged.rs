@@ -70,7 +70,7 @@ fn an_ordinary_role_may_call_only_functions_that_read() {
         client.batch_execute(&format!("grant pgq_writer to {role}")).expect("granted");
         let found = callable(&mut client, &role);
         let recording = found.iter().filter(|name| name.starts_with("pgq_ext.")).count();
-        assert_eq!(recording, 22, "{found:#?}");
+        assert_eq!(recording, 24, "{found:#?}");
     }
 }
 
@@ -179,7 +179,7 @@ fn the_role_is_created_by_an_installer_that_may_create_roles() {
     client.batch_execute("set role plain").expect("a member");
     pgq_ext::schema::install(&mut client).expect("installed");
     client.batch_execute(&format!("reset role; grant pgq_writer to {role}")).expect("granted");
-    assert_eq!(surplus_of_ext(&mut client, &role), 22);
+    assert_eq!(surplus_of_ext(&mut client, &role), 24);
 }
 
 fn surplus_of_ext(client: &mut Client, role: &str) -> usize {

@@ -10,6 +10,7 @@ pub(crate) mod hooks;
 pub(crate) mod outcome;
 pub(crate) mod position;
 pub(crate) mod read;
+pub(crate) mod redeliver;
 pub(crate) mod retry_policy;
 pub(crate) mod router;
 pub(crate) mod run;
@@ -19,6 +20,7 @@ pub(crate) mod spans;
 pub(crate) mod statements;
 pub(crate) mod tags;
 
+pub use self::redeliver::Redeliver;
 pub use self::retry_policy::{DEFAULT_RETRY_CAP, DEFAULT_RETRY_DELAY};
 pub use self::router::{Unknown, UnknownEvents};
 pub use self::run::delivery::ConsumerKind;

@@ -35,6 +35,28 @@ create table if not exists pgq_ext.partial_batch (
     primary key (consumer_id, subconsumer_id)
 );
 
+-- The last batch whose events a consumer of a queue claims one by one, and when the process that may claim them opened it
+-- (DESIGN.md, D114).
+create table if not exists pgq_ext.claimed_batch (
+    queue_name      text        not null,
+    consumer_id     text        not null,
+    batch_id        bigint      not null,
+    tick_id         bigint      not null,
+    tick_time       timestamptz not null,
+    opened_at       timestamptz not null,
+    primary key (queue_name, consumer_id)
+);
+
+-- The claimed events of that batch. The mark distinguishes events of one id.
+create table if not exists pgq_ext.claimed_event (
+    queue_name      text    not null,
+    consumer_id     text    not null,
+    batch_id        bigint  not null,
+    event_id        bigint  not null,
+    event_mark      bigint  not null,
+    primary key (queue_name, consumer_id, batch_id, event_id, event_mark)
+);
+
 -- The tick behind a number of one of the tables above: `tick` for completed_tick, `batch` for completed_batch, `events` for
 -- partial_batch. The time distinguishes ticks of the same number and is valid only for the number that it was recorded with
 -- (DESIGN.md, D29).

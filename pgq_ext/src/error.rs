@@ -3,6 +3,7 @@
 use std::fmt;
 
 use pgq::{BatchInfo, BoxError, Checkpoint};
+use postgres::error::SqlState;
 
 /// An error of tracking batches on the target database.
 pub struct Error(Box<Inner>);
@@ -46,8 +47,33 @@ impl Error {
         Error(Box::new(Inner { kind: ErrorKind::Failed, what, source: None }))
     }
 
+    /// Makes the error of a statement that the server has refused for this reason.
+    pub(crate) fn of_statement(
+        consumer: &str,
+        what: &str,
+        state: Option<SqlState>,
+        error: impl Into<BoxError>,
+    ) -> Error {
+        let what = format!("consumer `{consumer}`: {what}");
+        match state {
+            Some(SqlState::UNDEFINED_FUNCTION) => Error::outdated_by(what, error),
+            Some(SqlState::INSUFFICIENT_PRIVILEGE) => Error::refused_by(what, error),
+            Some(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE) => {
+                let what = format!("{what}: it has lost its position");
+                Error(Box::new(Inner { kind: ErrorKind::LostPosition, what, source: Some(error.into()) }))
+            }
+            _ => Error::failed(what, error),
+        }
+    }
+
+    /// Makes the error of a call that the program must not make. It ends the consumer's loop.
+    #[cfg(any(feature = "sqlx", feature = "tokio"))]
+    pub(crate) fn misused(what: &str, why: impl Into<String>) -> Error {
+        Error::failed(what, dbscript::Error::usage(why))
+    }
+
     /// Makes the error of a schema that lacks a function.
-    pub(crate) fn outdated_by(what: String, error: impl Into<BoxError>) -> Error {
+    fn outdated_by(what: String, error: impl Into<BoxError>) -> Error {
         let what = format!(
             "{what}: schema `pgq_ext` is missing, too old or another PgQ's; `pgqadm CONFIG.ini install` or \
              `pgq_ext::schema::install` brings it up to date"
@@ -64,7 +90,7 @@ impl Error {
     }
 
     /// Makes the error of a statement for which the role lacks a right.
-    pub(crate) fn refused_by(what: String, error: impl Into<BoxError>) -> Error {
+    fn refused_by(what: String, error: impl Into<BoxError>) -> Error {
         Error::failed(
             format!("{what}: the role of the target lacks a right, `grant pgq_writer` gives it"),
             error,

@@ -32,11 +32,17 @@
 //! An operator then decides with `--rewind` or `--reset`, a program with [`Tracker::set_last_tick`] or
 //! [`Tracker::forget_batches`]. Only members of the role `pgq_writer` and the owner may use the record.
 //!
+//! A batch is one transaction there. With the feature `sqlx`, `pgq_ext::sqlx::ExactlyOnce` gives each event a transaction of
+//! its own, many at once, for the asynchronous `Handlers` of [`pgq`]; with the feature `tokio`, `pgq_ext::tokio::claim_event`
+//! records an event in a transaction of `tokio_postgres`.
+//!
 //! The record is in schema `pgq_ext` of the target, which [`schema::install`] creates. The source needs PgQ, the queue and
 //! a ticker. The target of the example needs PgQ and a queue too; [`pgq::schema::install`] and
 //! [`pgq::admin::create_queue`] create them.
 
 mod batches;
+#[cfg(any(feature = "sqlx", feature = "tokio"))]
+mod claim;
 mod error;
 mod handler;
 mod remote;
@@ -45,6 +51,10 @@ pub mod schema;
 pub mod script;
 mod serial;
 mod sql;
+#[cfg(feature = "sqlx")]
+pub mod sqlx;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod tracker;
 
 pub use error::{Error, ErrorKind};

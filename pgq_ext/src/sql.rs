@@ -23,7 +23,7 @@ pub(crate) const IS_INSTALLED: &str = concat!(
 
 /// Returns true if the interface is complete and belongs to another role.
 pub(crate) const IS_ANOTHERS: &str = concat!(
-    functions!("pg_catalog.count(*) operator(pg_catalog.=) 20"),
+    functions!("pg_catalog.count(*) operator(pg_catalog.=) 22"),
     "(array[ \
          'get_last_tick(text)', 'get_last_tick(text, text)', 'set_last_tick(text, bigint)', \
          'set_last_tick(text, text, bigint)', 'is_batch_done(text, bigint)', 'is_batch_done(text, text, bigint)', \
@@ -34,7 +34,11 @@ pub(crate) const IS_ANOTHERS: &str = concat!(
          'set_last_tick(text, text, bigint, timestamp with time zone)', \
          'set_event_done(text, text, bigint, bigint, timestamp with time zone)', \
          'set_batch_done(text, text, bigint, bigint, timestamp with time zone, bigint, timestamp with time zone)', \
-         'get_batch_status(text, text, bigint, bigint, bigint, timestamp with time zone)', 'forget_batches(text)']) \
+         'get_batch_status(text, text, bigint, bigint, bigint, timestamp with time zone)', 'forget_batches(text)', \
+         'begin_claims(text, text, bigint, timestamp with time zone, bigint, timestamp with time zone, \
+timestamp with time zone)', \
+         'claim_event(text, text, bigint, timestamp with time zone, bigint, timestamp with time zone, \
+timestamp with time zone, bigint, bigint)']) \
      and not pg_catalog.pg_has_role(owner, 'usage')"
 );
 
@@ -115,6 +119,14 @@ pub(crate) const IS_EVENT_DONE: &str = "select pgq_ext.is_event_done($1, $2, $3,
 /// $1 consumer, $2 subconsumer or nothing, $3 batch, $4 event, $5 the time of the batch's last tick.
 pub(crate) const SET_EVENT_DONE: &str = record!("pgq_ext.set_event_done($1, $2, $3, $4, $5)");
 
+/// $1 queue, $2 consumer, $3 batch, $4 when it begins, $5 its last tick, $6 the tick's time, $7 when the batch was opened.
+#[cfg(feature = "sqlx")]
+pub(crate) const BEGIN_CLAIMS: &str = "select pgq_ext.begin_claims($1, $2, $3, $4, $5, $6, $7)";
+
+/// $1 to $7 as in `BEGIN_CLAIMS`, $8 event, $9 its mark.
+#[cfg(any(feature = "sqlx", feature = "tokio"))]
+pub(crate) const CLAIM_EVENT: &str = "select pgq_ext.claim_event($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
 /// $1 consumer.
 pub(crate) const FORGET_BATCHES: &str = record!("pgq_ext.forget_batches($1)");
 
@@ -152,7 +164,7 @@ pub(crate) const WAIT_FOR_INSTALL: &str = include_str!("../sql/lock.sql");
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 
 /// The schema, in the order in which it is created.
-pub(crate) const SCHEMA: [&str; 17] = [
+pub(crate) const SCHEMA: [&str; 20] = [
     include_str!("../sql/tables.sql"),
     include_str!("../sql/upgrade_schema.sql"),
     UPGRADE,
@@ -169,6 +181,9 @@ pub(crate) const SCHEMA: [&str; 17] = [
     include_str!("../sql/set_last_tick.sql"),
     include_str!("../sql/is_event_done.sql"),
     include_str!("../sql/set_event_done.sql"),
+    include_str!("../sql/_may_claim.sql"),
+    include_str!("../sql/begin_claims.sql"),
+    include_str!("../sql/claim_event.sql"),
     include_str!("../sql/version.sql"),
 ];
 

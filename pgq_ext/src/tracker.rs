@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use dbscript::param::{Param, int8, text, timestamptz};
 use pgq::lock::Lock;
 use pgq::{BatchInfo, Checkpoint, Settings};
-use postgres::error::SqlState;
 use postgres::{GenericClient, Row};
 
 use crate::error::Error;
@@ -339,12 +338,7 @@ impl Tracker {
     }
 
     fn failed(&self, what: &str, error: postgres::Error) -> Error {
-        let what = format!("consumer `{}`: {what}", self.consumer);
-        match error.code() {
-            Some(&SqlState::UNDEFINED_FUNCTION) => Error::outdated_by(what, error),
-            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Error::refused_by(what, error),
-            _ => Error::failed(what, error),
-        }
+        Error::of_statement(&self.consumer, what, error.code().cloned(), error)
     }
 }
 

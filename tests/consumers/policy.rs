@@ -4,6 +4,7 @@ use std::panic::panic_any;
 
 use super::*;
 use crate::support::wait_for;
+use pgq::consume::Redeliver;
 use pgq::{RetryPolicy, Worker};
 
 fn with_policy(client: &mut Client, policy: RetryPolicy) -> Subscription {
@@ -169,6 +170,21 @@ fn a_handler_that_breaks_the_connection_fails_the_batch() {
     worker.join().expect("stopped");
     assert_eq!(written(&mut client), [0, 1, 2, 3, 4]);
     assert_eq!(return_retries(&mut client), 0, "it was the connection's fault, not the event's");
+}
+
+#[test]
+fn an_error_that_asks_for_the_batch_again_does_not_count_against_the_event() {
+    let (_database, mut client) = Pgq::Own.database();
+    let subscription = with_policy(&mut client, at_once());
+    fill(&mut client, 3);
+    let mut consumer = handler(|event, batch| {
+        write(batch, number(event))?;
+        if number(event) == 1 { Err(Redeliver::new("no answer").into()) } else { Ok(Outcome::Done) }
+    });
+    deliver(&mut client, &subscription, &mut consumer).expect_err("the batch has failed");
+    assert!(written(&mut client).is_empty());
+    assert_eq!(return_retries(&mut client), 0);
+    assert_eq!(take(&mut client, &subscription).len(), 3);
 }
 
 #[test]

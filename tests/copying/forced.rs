@@ -28,12 +28,16 @@ fn owned(database: &Database) -> (Client, Client) {
 }
 
 /// Tables, and calls that read them.
-const READERS: [(&str, &str); 10] = [
+const READERS: [(&str, &str); 11] = [
     ("pgq_ext.completed_tick", "select pgq_ext.get_last_tick('m')"),
     ("pgq_ext.completed_tick", "select * from pgq_ext.get_checkpoint('m', '')"),
     ("pgq_ext.checkpoint", "select * from pgq_ext.get_checkpoint('m', '')"),
     ("pgq_ext.completed_batch", "select pgq_ext.is_batch_done('m', 7)"),
     ("pgq_ext.completed_event", "select pgq_ext.is_event_done('m', 7, 1)"),
+    (
+        "pgq_ext.claimed_batch",
+        "select pgq_ext.begin_claims('q', 'm', 7, '2026-01-01', 2, '2026-01-01', '2026-01-01')",
+    ),
     ("pgq_ext.completed_batch", "select pgq_ext.forget_batches('m')"),
     ("pgq.failed_queue", "select pgq.failed_event_count('q', 'c')"),
     ("pgq.subscription", "select pgq.next_batch('q', 'c')"),

@@ -22,7 +22,7 @@ struct Sqlx {
     transaction: Option<Transaction<'static, Postgres>>,
 }
 
-fn options(conninfo: &str) -> PgConnectOptions {
+pub(crate) fn options(conninfo: &str) -> PgConnectOptions {
     let config: postgres::Config = conninfo.parse().expect("a connection string");
     let Some(Host::Unix(socket)) = config.get_hosts().first() else { panic!("a socket") };
     PgConnectOptions::new_without_pgpass()

@@ -40,3 +40,25 @@ fn events_of_another_batch_with_the_same_number_are_not_done() {
     assert!(tracker.is_event_done(&mut dst, &first, 7).expect("readable"));
     assert!(!tracker.is_event_done(&mut dst, &second, 7).expect("readable"));
 }
+
+#[test]
+fn transactions_of_one_batch_do_not_wait_for_each_other() {
+    let (_database, mut client) = queues::database("history", QUEUE);
+    let (target, mut dst) = templates::recording("history_dst");
+    let subscription = Subscription::new(Settings::new(QUEUE, "consumer"));
+    subscription.register(&mut client).expect("registered");
+    batch(&mut client, QUEUE, 0, 3);
+    let batch = subscription.next_batch(&mut client).expect("answers").expect("a batch");
+    let tracker = Tracker::new("consumer");
+    assert!(tracker.set_event_done(&mut dst, &batch, 1).expect("recorded"));
+    let mut clients = [target.client(), target.client()];
+    let mut transactions = clients.each_mut().map(|client| client.transaction().expect("begun"));
+    for (event, transaction) in (2..).zip(&mut transactions) {
+        transaction.batch_execute("set local lock_timeout = '1s'").expect("set");
+        assert!(tracker.set_event_done(transaction, &batch, event).expect("recorded at once"));
+    }
+    for transaction in transactions {
+        transaction.commit().expect("committed");
+    }
+    assert!((1..=3).all(|event| tracker.is_event_done(&mut dst, &batch, event).expect("readable")));
+}

@@ -40,4 +40,6 @@ mod transaction;
 
 #[cfg(feature = "tokio")]
 pub use self::consumer::{Consumer, Transactional};
+#[doc(hidden)]
+pub use self::failure::driver_error;
 pub use self::producer::{bulk_insert, insert_event, insert_new_event};

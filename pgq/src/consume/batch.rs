@@ -2,17 +2,17 @@
 
 mod database;
 
-use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbscript::{Control, LogThrottle, catch_panic, describe_in_full, is_final, is_interrupted, ready};
+use dbscript::{Control, LogThrottle, catch_panic, describe_in_full, ready};
 use postgres::{Client, GenericClient};
 
 use crate::consume::failures::Reports;
 use crate::consume::hooks::Hooks;
 use crate::consume::outcome::Outcome;
 use crate::consume::read::events::Events;
+use crate::consume::redeliver::is_no_events_fault;
 use crate::consume::retry_policy::RetryPolicy;
 use crate::consume::run::subscription::Subscription;
 use crate::consume::savepoints::Savepoints;
@@ -215,7 +215,8 @@ impl<'a> Batch<'a> {
     /// # Errors
     ///
     /// The error or the panic of the handler without a policy, when its transaction cannot continue, and when the event is not at
-    /// fault: an error that [ends the loop](crate::Consumer#errors), and one of a loop that is stopping.
+    /// fault: an error that [ends the loop](crate::Consumer#errors), one of a loop that is stopping, and
+    /// [`Redeliver`](crate::consume::Redeliver).
     pub fn attempt(
         &mut self,
         event: &Event,
@@ -242,7 +243,8 @@ impl<'a> Batch<'a> {
         let savepoint = self.savepoints.end();
         match result {
             Ok(outcome) => Ok(policy.limited(event.retry(), outcome)),
-            Err(error) if self.is_no_events_fault(&*error) => Err(error),
+            // The error may be that of a statement which the abort has cancelled.
+            Err(error) if self.control.is_aborting() || is_no_events_fault(&*error) => Err(error),
             Err(error) if !ready(self.savepoints.roll_back(savepoint, self.events.transaction())) => {
                 Err(error)
             }
@@ -253,15 +255,6 @@ impl<'a> Batch<'a> {
                 Ok(outcome)
             }
         }
-    }
-
-    /// Returns whether an error would come with any other event, too, such as that of a statement which an abort has
-    /// cancelled.
-    fn is_no_events_fault(&self, error: &(dyn StdError + 'static)) -> bool {
-        self.control.is_aborting()
-            || is_interrupted(error)
-            || is_final(error)
-            || Error::is_misconfigured(error)
     }
 
     /// Copies every event of the batch into a queue of another database. See [`Events::copy_to`].

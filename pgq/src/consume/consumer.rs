@@ -19,6 +19,8 @@ use dbscript::BoxError;
 /// - those that the handler makes by `dbscript::Error::usage` and `dbscript::Error::fatal`,
 /// - [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), which a handler gets that does not fit the settings.
 ///
+/// [`Redeliver`](crate::consume::Redeliver) delivers the batch again, with any policy.
+///
 /// # After a crash
 ///
 /// After a crash of the server a batch may be delivered again with other ticks and its old id. Only

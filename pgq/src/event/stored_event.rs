@@ -127,7 +127,8 @@ impl Event {
 
     /// Returns what distinguishes events of one id: eight bytes of the hash of the time and the texts, which the server
     /// makes of the same row (`pgq.event_retry_many`).
-    pub(crate) fn mark(&self) -> Mark {
+    #[doc(hidden)]
+    pub fn mark(&self) -> Mark {
         let Content::Row(row) = &self.content else { return Mark::default() };
         let columns = std::iter::once(TIME).chain(TEXTS..TEXTS + TEXT_NAMES.len());
         // The layout of a record in the binary format: how many columns; of each its type, length and bytes.

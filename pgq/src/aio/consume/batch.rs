@@ -10,6 +10,7 @@ use std::future::{Future, pending};
 use std::time::Duration;
 use std::vec::IntoIter;
 
+use chrono::{DateTime, Utc};
 use dbscript::BoxError;
 use futures_util::stream::{self, Stream};
 
@@ -30,8 +31,6 @@ use crate::error::{At, Error};
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::{Event, require_types};
 
-pub(super) use self::handler::is_no_events_fault;
-
 /// The error of a batch whose consumer's lock is lost: another process may handle the batch already.
 const LOCK_LOST: &str = "lost the consumer's lock";
 
@@ -46,6 +45,7 @@ const LOCK_LOST: &str = "lost the consumer's lock";
 pub struct Batch {
     connections: Turn,
     info: BatchInfo,
+    opened_at: DateTime<Utc>,
     holder: BatchHolder,
     opening: Opening,
     reader: Reader,
@@ -69,11 +69,12 @@ impl Batch {
     pub(super) fn new(connections: Turn, opened: Opened, reports: Reports) -> Batch {
         let settings = connections.subscription.settings();
         let reader = Reader::new(settings);
-        let Opened { info, holder, opening } = opened;
+        let Opened { info, opened_at, holder, opening } = opened;
         Batch {
             span: BatchSpan::new(settings, &info),
             connections,
             info,
+            opened_at,
             holder,
             opening,
             reader,
@@ -101,7 +102,7 @@ impl Batch {
 
     /// Returns the queue, the consumer and the batch.
     pub fn origin(&self) -> Origin {
-        Origin::new(self.connections.subscription.settings(), &self.info)
+        Origin::new(self.connections.subscription.settings(), &self.info, self.opened_at)
     }
 
     /// Returns how many events were read so far, and how many of them were tagged.

@@ -7,13 +7,14 @@ use dbscript::{BoxError, catch_panic, describe_in_full};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 
-use super::batch::{Batch, is_no_events_fault};
+use super::batch::Batch;
 use super::delivery::caught;
 use super::handlers::Handlers;
 use super::origin::Origin;
 use super::shutdown::Shutdown;
 use crate::consume::delivered::Delivered;
 use crate::consume::outcome::Outcome;
+use crate::consume::redeliver::is_no_events_fault;
 use crate::consume::spans::EventSpan;
 use crate::error::Error;
 use crate::event::stored_event::Event;

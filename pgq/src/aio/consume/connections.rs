@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use dbscript::{AsyncConnection, BoxError, Session, describe};
 use log::{debug, info, warn};
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 use super::guard::Guard;
 use crate::consume::holder::BatchHolder;
 use crate::consume::read::opening::{self, Opening};
-use crate::consume::run::subscription::Subscription;
+use crate::consume::run::subscription::{NextBatch, Subscription};
 use crate::error::{Error, ErrorKind};
 use crate::event::batch_info::BatchInfo;
 use crate::schema;
@@ -34,6 +35,7 @@ pub(super) struct Connections {
 /// A batch that is open for reading. Without autocommit a transaction is open, too.
 pub(super) struct Opened {
     pub(super) info: BatchInfo,
+    pub(super) opened_at: DateTime<Utc>,
     pub(super) holder: BatchHolder,
     pub(super) opening: Opening,
 }
@@ -55,12 +57,11 @@ impl Connections {
             let subscription = self.subscription.clone();
             let settings = subscription.settings();
             let defers_flush = !settings.autocommit && settings.subconsumer.is_none();
-            let Some(info) = subscription.open_next(self.main()?, defers_flush).await? else {
-                return Ok(None);
-            };
+            let next = subscription.open_next(self.main()?, defers_flush).await?;
+            let Some(NextBatch { info, opened_at }) = next else { return Ok(None) };
             let holder = BatchHolder::new(&subscription, &info);
             match self.open_for_reading(&holder, &info).await {
-                Ok(opening) => return Ok(Some(Opened { info, holder, opening })),
+                Ok(opening) => return Ok(Some(Opened { info, opened_at, holder, opening })),
                 Err(error) if error.kind() == ErrorKind::Busy || error.is_connection() => return Err(error),
                 Err(error) => self.require_gone(&holder, &info, error).await?,
             }

@@ -59,7 +59,8 @@ type Call = Arc<dyn Fn(&Event, &Origin) -> Result<Handling, BoxError> + Send + S
 ///
 /// An error or a panic of a handler counts against its event alone if there is a
 /// [`RetryPolicy`](crate::RetryPolicy); without one, the batch is delivered again. A retried event comes back in a later
-/// batch, so that order is lost, unless the events are [ordered](Handlers::ordered_by).
+/// batch, so that order is lost, unless the events are [ordered](Handlers::ordered_by). With
+/// [`Redeliver`](crate::consume::Redeliver) a handler fails the batch instead of the event.
 ///
 /// # Shutdown
 ///

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use crate::consume::settings::Settings;
 use crate::event::batch_info::BatchInfo;
 
@@ -16,15 +18,17 @@ struct Inner {
     consumer: String,
     subconsumer: Option<String>,
     batch: BatchInfo,
+    opened_at: DateTime<Utc>,
 }
 
 impl Origin {
-    pub(crate) fn new(settings: &Settings, batch: &BatchInfo) -> Origin {
+    pub(crate) fn new(settings: &Settings, batch: &BatchInfo, opened_at: DateTime<Utc>) -> Origin {
         Origin(Arc::new(Inner {
             queue: settings.queue.clone(),
             consumer: settings.consumer.clone(),
             subconsumer: settings.subconsumer.clone(),
             batch: batch.clone(),
+            opened_at,
         }))
     }
 
@@ -46,5 +50,11 @@ impl Origin {
     /// Returns the batch's id and ticks.
     pub fn batch(&self) -> &BatchInfo {
         &self.0.batch
+    }
+
+    /// Returns when this process opened the batch, by the server's clock. If the batch is delivered again, to this process
+    /// or another one, the time is a later one.
+    pub fn opened_at(&self) -> DateTime<Utc> {
+        self.0.opened_at
     }
 }

@@ -11,7 +11,7 @@ pub(super) fn failed(queue: &str, what: &str, error: sqlx::Error) -> Error {
 }
 
 /// Makes an error with the SQLSTATE and the server's message.
-pub(super) fn driver_error(error: sqlx::Error) -> DriverError {
+pub fn driver_error(error: sqlx::Error) -> DriverError {
     let is_connection = matches!(
         error,
         sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed

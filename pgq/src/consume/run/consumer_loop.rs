@@ -15,7 +15,7 @@ use crate::consume::hooks::Hooks;
 use crate::consume::run::delivery::Delivery;
 use crate::consume::run::guard::Guard;
 use crate::consume::run::health::{Health, HealthProbe};
-use crate::consume::run::subscription::Subscription;
+use crate::consume::run::subscription::{NextBatch, Subscription};
 use crate::consume::run::tick_watch::TickWatch;
 use crate::consume::settings::Twin;
 use crate::error::{Error, ErrorKind};
@@ -163,7 +163,7 @@ impl<D: Delivery> ConsumerLoop<D> {
         let defers_flush = !self.delivery.kind().is_recorded_elsewhere()
             && !settings.autocommit
             && settings.subconsumer.is_none();
-        let Some(info) = ready(self.subscription.open_next(&mut *db, defers_flush))? else {
+        let Some(NextBatch { info, .. }) = ready(self.subscription.open_next(&mut *db, defers_flush))? else {
             self.report_idling(cx, started);
             return self.idled(&mut db);
         };

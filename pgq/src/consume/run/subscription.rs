@@ -3,6 +3,8 @@
 use crate::sql::batch::hidden_positions;
 use std::time::Duration;
 
+#[cfg(feature = "tokio")]
+use chrono::{DateTime, Utc};
 use dbscript::param::{boolean, float8, int4, text};
 use dbscript::{Session, ready};
 use postgres::error::SqlState;
@@ -26,6 +28,14 @@ pub struct Subscription {
     holds_lock: bool,
 }
 
+/// A batch that was opened.
+pub(crate) struct NextBatch {
+    pub(crate) info: BatchInfo,
+    /// When it was opened, by the server's clock.
+    #[cfg(feature = "tokio")]
+    pub(crate) opened_at: DateTime<Utc>,
+}
+
 /// Makes the statement that opens a batch, out of the consumer's lock name and the function that opens it.
 ///
 /// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval, times in seconds; $6
@@ -33,8 +43,8 @@ pub struct Subscription {
 /// whether the lock is held elsewhere; $8 whether the commit need not wait for the disk, which it does
 /// otherwise, also where that is not the default. No row: another process has the lock.
 ///
-/// The last but one column is how many event ids were taken between the batch's ticks, the last one which tables row
-/// security hides from this role.
+/// The last three columns are how many event ids were taken between the batch's ticks, which tables row security hides
+/// from this role, and the server's time, read under the lock.
 ///
 /// The function gets its arguments from `guard`, so it cannot run before the lock is taken. With $6 the server searches
 /// for the first tick that is $4 events or the given interval away; the interval is the distance to the last tick, so
@@ -45,7 +55,7 @@ macro_rules! next_batch {
     ($lock:literal, $consumer:literal, $turns:literal, $function:literal, $more:literal) => {
         concat!(
             "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time, \
-                 cur_tick_event_seq - prev_tick_event_seq, hidden from ( \
+                 cur_tick_event_seq - prev_tick_event_seq, hidden, pg_catalog.clock_timestamp() from ( \
                  select $1::pg_catalog.text as queue, ",
             $consumer,
             " as consumer, ",
@@ -206,7 +216,7 @@ impl Subscription {
     /// When the consumer is not registered, when another process is consuming under its name
     /// ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and when the server fails.
     pub fn next_batch(&self, client: &mut impl GenericClient) -> Result<Option<BatchInfo>, Error> {
-        ready(self.open_next(client, false))
+        Ok(ready(self.open_next(client, false))?.map(|next| next.info))
     }
 
     /// As [`next_batch`](Subscription::next_batch); `defers_flush` leaves the flush to disk to a later commit, so
@@ -215,13 +225,13 @@ impl Subscription {
         &self,
         session: &mut impl Session,
         defers_flush: bool,
-    ) -> Result<Option<BatchInfo>, Error> {
+    ) -> Result<Option<NextBatch>, Error> {
         let Settings { queue, consumer, .. } = &self.settings;
         let mut waiting = Waiting::default();
         loop {
             if let Some(row) = self.open_unlocked(session, defers_flush).await? {
                 row_security::require_visible(row.get(6)).map_err(|error| error.on_queue(queue))?;
-                return info(&row).map_err(|error| {
+                return next_batch(&row).map_err(|error| {
                     let what = "cannot read the next batch, whose ticks are missing or no ticks";
                     At::queue(queue).failed(what, error)
                 });
@@ -312,16 +322,21 @@ impl Subscription {
     }
 }
 
-fn info(row: &Row) -> Result<Option<BatchInfo>, postgres::Error> {
+fn next_batch(row: &Row) -> Result<Option<NextBatch>, postgres::Error> {
     let Some(id) = row.try_get(0)? else { return Ok(None) };
     let (Time(prev_tick_time), Time(tick_time)) = (row.try_get(3)?, row.try_get(4)?);
-    Ok(Some(BatchInfo {
+    let info = BatchInfo {
         id,
         prev_tick: row.try_get(1)?,
         tick: row.try_get(2)?,
         prev_tick_time,
         tick_time,
         event_ids: row.try_get(5)?,
+    };
+    Ok(Some(NextBatch {
+        info,
+        #[cfg(feature = "tokio")]
+        opened_at: row.try_get(7)?,
     }))
 }
 

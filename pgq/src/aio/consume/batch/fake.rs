@@ -42,7 +42,7 @@ impl Batch {
         let subscription = Subscription::new(settings);
         let holder = BatchHolder::new(&subscription, &info);
         let connections = Arc::new(tokio::sync::Mutex::new(Connections::new("", subscription)));
-        let opened = Opened { info, holder, opening: Opening::default() };
+        let opened = Opened { opened_at: info.tick_time, info, holder, opening: Opening::default() };
         let batch = Batch::new(Turn::take(&connections).await, opened, Reports::default());
         Batch { reader: Reader::at_end(), page: events.into_iter(), ledger: Some(ledger), ..batch }
     }

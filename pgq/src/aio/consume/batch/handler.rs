@@ -2,10 +2,11 @@
 
 use std::error::Error as StdError;
 
-use dbscript::{BoxError, describe_in_full, is_final, is_interrupted};
+use dbscript::{BoxError, describe_in_full};
 
 use super::Batch;
 use crate::consume::outcome::Outcome;
+use crate::consume::redeliver::is_no_events_fault;
 use crate::consume::retry_policy::RetryPolicy;
 use crate::consume::savepoints::Savepoint;
 use crate::consume::spans::EventSpan;
@@ -111,9 +112,4 @@ impl Batch {
         };
         self.at().add_to(step).at_event(event.id()).caused_by(error)
     }
-}
-
-/// Returns whether an error would come with any other event, too.
-pub(in crate::aio) fn is_no_events_fault(error: &(dyn StdError + 'static)) -> bool {
-    is_interrupted(error) || is_final(error) || Error::is_misconfigured(error)
 }
