@@ -41,16 +41,18 @@ impl Consumer for Raising {
 }
 
 #[test]
-fn the_error_of_a_server_has_its_detail() {
+fn values_of_rows_stay_in_the_database() {
     let (database, mut client) = database();
     insert(&mut client, &["x"]);
-    let policy = RetryPolicy::fixed(Duration::from_secs(7));
     let mut settings = settings();
-    settings.retry_policy = Some(policy);
+    settings.retry_policy = Some(RetryPolicy::fixed(Duration::from_secs(7)).max_retries(0));
     let worker = Worker::with_settings(&database.conninfo(), settings);
     let spans = capture(|| drop(worker.drain(Raising).expect("the policy decides")));
-    let (_, text) = error(&spans[1]);
-    assert!(text.contains("refused") && text.contains("row 4711"), "{text}");
+    assert_eq!(error(&spans[1]), (Level::ERROR, "ERROR P0001: refused"));
+    assert_eq!(outcome(&spans[1]), ["failed", "", "ERROR P0001: refused"]);
+    let kept = "select ev_failed_reason from pgq.failed_queue";
+    let reason: String = client.query_one(kept, &[]).expect("a failed event").get(0);
+    assert!(reason.contains("row 4711"), "{reason}");
 }
 
 struct GivingBack;

@@ -223,12 +223,12 @@ impl<'a> Batch<'a> {
         handler: impl FnOnce(&mut Batch<'a>) -> Result<Outcome, BoxError>,
     ) -> Result<Outcome, BoxError> {
         let span = self.events.span().event(event);
-        let result = match self.policy.clone() {
-            None => span.call(|| catch_panic(|| handler(self))),
-            Some(policy) => self.attempt_under(&policy, event, &span, handler),
+        let Some(policy) = self.policy.clone() else {
+            let result = span.call(|| catch_panic(|| handler(self)));
+            span.ended(&result);
+            return result;
         };
-        span.ended(&result);
-        result
+        self.attempt_under(&policy, event, &span, handler).inspect_err(|error| span.broke(&**error))
     }
 
     fn attempt_under(
@@ -242,7 +242,11 @@ impl<'a> Batch<'a> {
         let result = span.call(|| catch_panic(|| handler(self)));
         let savepoint = self.savepoints.end();
         match result {
-            Ok(outcome) => Ok(policy.limited(event.retry(), outcome)),
+            Ok(outcome) => {
+                let outcome = policy.limited(event.retry(), outcome);
+                span.settled(&outcome);
+                Ok(outcome)
+            }
             // The error may be that of a statement which the abort has cancelled.
             Err(error) if self.control.is_aborting() || is_no_events_fault(&*error) => Err(error),
             Err(error) if !ready(self.savepoints.roll_back(savepoint, self.events.transaction())) => {

@@ -36,7 +36,7 @@ const FOLLOW: &str = "going (classid, objid, objsubid) as ( \
 const RELATIONS: &str = "^(consumer|queue|tick|subscription|event_template|(retry|failed)_queue|\
      event_[0-9]+(_[0-9]+|_id_seq|_tick_seq)?|\
      (queue_queue|subscription_sub|consumer_co|batch)_id_seq|failed_queue_ev_failed_no_seq|\
-     completed_(batch|event|tick|range)|partial_batch|checkpoint)$";
+     claimed_(batch|event)|completed_(batch|event|tick|range)|partial_batch|checkpoint)$";
 
 /// The names of PgQ's types.
 const TYPES: &str = "^tg_(facts|row_[0-9]+)$";
@@ -50,7 +50,7 @@ const CONSTRAINTS: &str = "(^(consumer_name_uq|queue_name_uq|subscription_batch_
 
 /// The names of the columns of PgQ's tables.
 const COLUMNS: &str = "^((queue|co|tick|sub|ev)_|(consumer_id|subconsumer_id|kind|number|prev_tick_id|ticks|\
-     (last|cur)_batch_id|(batch|event)_id|last_tick_(id|time))$)";
+     (last|cur)_batch_id|(batch|event)_id|event_mark|opened_at|last_tick_(id|time))$)";
 
 /// Common table expressions for the foreign objects in the schemas or on their tables: `more`. $1 schemas, $2 names of
 /// PgQ's functions.
@@ -116,11 +116,14 @@ fn of_schemas() -> String {
 }
 
 /// The functions of schema `pgq_ext`, and of `pgq` those that no SQL file creates.
-const OTHER_FUNCTIONS: [&str; 17] = [
+const OTHER_FUNCTIONS: [&str; 20] = [
     "_add_completed_range",
     "_failed_release",
+    "_may_claim",
     "_release",
     "_wait_for_disk",
+    "begin_claims",
+    "claim_event",
     "forget_batches",
     "get_batch_status",
     "get_checkpoint",

@@ -146,7 +146,6 @@ impl Batch {
         self.report_failed(event, unreadable);
         let span = self.span.event(event);
         span.failed(unreadable, &outcome);
-        span.settled(&outcome);
         self.tag(event, outcome);
     }
 

@@ -156,10 +156,7 @@ impl<'a> Concurrent<'a> {
 
     /// Settles the event of a call that has ended, or calls it again.
     fn end(&mut self, Done { call, span, result }: Done) -> Result<(), BoxError> {
-        let settled = self.outcome(&call, &span, result);
-        span.ended(&settled);
-        let outcome = settled.map_err(|error| self.batch.handler_failed(&call.event, error))?;
-        match (outcome, call.key.is_some()) {
+        match (self.outcome(&call, &span, result)?, call.key.is_some()) {
             (Outcome::Retry(delay), true) => self.call_again(call, delay),
             (outcome, _) => {
                 self.batch.tag(&call.event, outcome);
@@ -179,15 +176,24 @@ impl<'a> Concurrent<'a> {
         let retries = event.retry().saturating_add_unsigned(*attempts);
         let policy = self.batch.policy().cloned();
         match (result, policy) {
-            (Ok(outcome), None) => Ok(outcome),
-            (Ok(outcome), Some(policy)) => Ok(policy.limited(retries, outcome)),
+            (Ok(outcome), policy) => {
+                let outcome = match policy {
+                    Some(policy) => policy.limited(retries, outcome),
+                    None => outcome,
+                };
+                span.settled(&outcome);
+                Ok(outcome)
+            }
             (Err(error), Some(policy)) if !is_no_events_fault(&*error) => {
                 self.batch.report_failed(event, &*error);
                 let outcome = policy.outcome(retries, &describe_in_full(&*error));
                 span.failed(&*error, &outcome);
                 Ok(outcome)
             }
-            (Err(error), _) => Err(error),
+            (Err(error), _) => {
+                span.broke(&*error);
+                Err(self.batch.handler_failed(event, error).into())
+            }
         }
     }
 

@@ -55,9 +55,7 @@ impl EventSpan {
 
     pub(crate) fn ended(&self, _result: &Result<Outcome, BoxError>) {}
 
-    #[cfg(feature = "tokio")]
     pub(crate) fn broke(&self, _error: &(dyn StdError + 'static)) {}
 
-    #[cfg(feature = "tokio")]
     pub(crate) fn settled(&self, _outcome: &Outcome) {}
 }

@@ -3,11 +3,12 @@
 use std::error::Error as StdError;
 use std::sync::Arc;
 
-use dbscript::{BoxError, describe_in_full};
+use dbscript::{BoxError, describe};
 use tracing::field::Empty;
 #[cfg(feature = "tokio")]
 use tracing::instrument::{Instrument, Instrumented};
-use tracing::{Span, error, info_span, warn};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Span, dispatcher, error, info_span, warn};
 
 #[cfg(feature = "opentelemetry")]
 use super::opentelemetry;
@@ -19,6 +20,12 @@ use crate::event::stored_event::Event;
 
 const BATCH: &str = "pgq::batch";
 const EVENT: &str = "pgq::event";
+
+/// Returns whether anything receives spans. Without a subscriber, `tracing` may write them to the log, if another crate
+/// has turned on its feature `log`.
+fn has_subscriber() -> bool {
+    dispatcher::get_default(|subscriber| !subscriber.is::<NoSubscriber>())
+}
 
 /// The span of a batch, from its opening to its end. Clones are the same span.
 #[derive(Clone)]
@@ -43,6 +50,9 @@ impl BatchSpan {
             subconsumer: settings.subconsumer.clone(),
             batch: info.id,
         };
+        if !has_subscriber() {
+            return BatchSpan { names: Arc::new(names), span: Span::none() };
+        }
         let span = info_span!(
             target: BATCH,
             "batch",
@@ -64,6 +74,9 @@ impl BatchSpan {
 
     /// Makes the span of one call of an event's handler.
     pub(crate) fn event(&self, event: &Event) -> EventSpan {
+        if !has_subscriber() {
+            return EventSpan(Span::none());
+        }
         let names = &self.names;
         let span = info_span!(
             target: EVENT,
@@ -120,7 +133,9 @@ impl BatchSpan {
             Ok(_) => {}
             Err(cause) => {
                 self.span.record("outcome", "error");
-                error!(target: BATCH, parent: &self.span, error = %describe_in_full(&**cause));
+                if !self.span.is_none() {
+                    error!(target: BATCH, parent: &self.span, error = %describe(&**cause));
+                }
             }
         }
     }
@@ -141,16 +156,24 @@ impl EventSpan {
         handler.instrument(self.0.clone())
     }
 
-    /// Records the error of a handler, of which a retry policy has made an outcome.
+    /// Records the error of a handler, and the outcome that a retry policy has made of it. Like the log, the span omits
+    /// values of rows, which the outcome's reason has.
     pub(crate) fn failed(&self, cause: &(dyn StdError + 'static), outcome: &Outcome) {
-        match outcome {
-            Outcome::Failed(_) => self.error(cause),
-            _ => warn!(target: EVENT, parent: &self.0, error = %describe_in_full(cause)),
+        if let Outcome::Failed(_) = outcome {
+            self.error(cause);
+            self.settled(&Outcome::Failed(describe(cause)));
+        } else {
+            if !self.0.is_none() {
+                warn!(target: EVENT, parent: &self.0, error = %describe(cause));
+            }
+            self.settled(outcome);
         }
     }
 
     fn error(&self, cause: &(dyn StdError + 'static)) {
-        error!(target: EVENT, parent: &self.0, error = %describe_in_full(cause));
+        if !self.0.is_none() {
+            error!(target: EVENT, parent: &self.0, error = %describe(cause));
+        }
     }
 
     /// Records the outcome, or the error for which the batch is delivered again.

@@ -82,7 +82,6 @@ impl Batch {
         let outcome = policy.outcome(event.retry(), &describe_in_full(&*error));
         self.report_failed(event, &*error);
         span.failed(&*error, &outcome);
-        span.settled(&outcome);
         self.tag(event, outcome);
         Ok(())
     }
