@@ -73,6 +73,25 @@ fn an_idle_consumer_connects_again_when_a_proxy_has_lost_the_server() {
 }
 
 #[test]
+fn a_consumer_that_waits_for_notifications_notices_that_its_session_was_ended() {
+    let (database, mut client) = database(KINDS[0]);
+    let worker =
+        Worker::with_settings(&database.conninfo(), settings()).loop_delay(Duration::from_secs(3600));
+    let health = worker.health();
+    let running = Running::start(worker, Applied);
+    for round in 0..3 {
+        insert(&mut client, 1 + round * 10, 10);
+        let pids = "select pg_terminate_backend(pid) from pg_stat_activity \
+             where datname = current_database() and application_name = 'billing'";
+        wait_for("its session", || !client.query(pids, &[]).expect("readable").is_empty());
+        wait_for("the events", || is_done(&mut client));
+        wait_for("the next wait", || health.get() == Health::Idle);
+    }
+    running.end().expect("stopped");
+    assert_eq!(effects(&mut client), expected(1, 30));
+}
+
+#[test]
 fn another_process_takes_over_and_the_first_one_gives_its_batch_up() {
     let (database, mut client, relay, conninfo) = behind_relay();
     insert(&mut client, 1, 10);
