@@ -10,9 +10,11 @@ mod reading;
 mod refused;
 mod retries;
 mod runtimes;
+mod seen;
 mod sharing;
 mod shutdown;
 mod silence;
+mod twins;
 mod worker;
 
 use std::future::Future;
