@@ -14,11 +14,13 @@ mod reading;
 mod refused;
 mod retries;
 mod runtimes;
+mod seen;
 mod sharing;
 mod shutdown;
 mod silence;
 mod standby;
 mod streams;
+mod twins;
 mod worker;
 
 use std::future::Future;

@@ -1,14 +1,15 @@
 //! The consumer's lock, lost amid a batch.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use pgq::aio::{Handlers, Worker};
-use pgq::{BoxError, Event};
+use pgq::BoxError;
+use pgq::aio::Worker;
+use pgq::consume::Health;
 use postgres::Client;
 use tokio::sync::Semaphore;
 
+use super::seen::Seen;
 use super::{KINDS, Running, database, expected, insert, is_done, run, settings};
 use crate::support::wait_for;
 
@@ -20,32 +21,6 @@ fn end_guards(client: &mut Client) -> usize {
     client.query(end, &[]).expect("terminated").len()
 }
 
-#[derive(Clone, Default)]
-struct Seen {
-    started: Arc<AtomicUsize>,
-    ended: Arc<Mutex<Vec<String>>>,
-}
-
-impl Seen {
-    fn ended(&self) -> Vec<String> {
-        self.ended.lock().expect("no panic").clone()
-    }
-}
-
-/// Makes handlers of one event at a time that note its start, wait for a permit, and note its end.
-fn noting(seen: &Seen, permits: &Arc<Semaphore>) -> Handlers {
-    let (seen, permits) = (seen.clone(), permits.clone());
-    Handlers::new().concurrency(1).on("type", move |event: Event| {
-        let (seen, permits) = (seen.clone(), permits.clone());
-        async move {
-            seen.started.fetch_add(1, Ordering::SeqCst);
-            permits.acquire().await?.forget();
-            seen.ended.lock().expect("no panic").push(event.data().unwrap_or_default().to_owned());
-            Ok::<_, BoxError>(())
-        }
-    })
-}
-
 #[test]
 fn no_event_is_started_and_running_ones_are_given_up() {
     for kind in KINDS {
@@ -54,8 +29,8 @@ fn no_event_is_started_and_running_ones_are_given_up() {
         let (seen, permits) = (Seen::default(), Arc::new(Semaphore::new(3)));
         let worker = Worker::with_settings(&database.conninfo(), settings());
         let health = worker.health();
-        let running = Running::start(worker, noting(&seen, &permits));
-        wait_for("the fourth event", || seen.started.load(Ordering::SeqCst) == 4);
+        let running = Running::start(worker, seen.handlers(1, &permits));
+        wait_for("the fourth event", || seen.started() == 4);
         // Another session holds the lock from then on.
         let mut other = database.client();
         let lock =
@@ -63,10 +38,10 @@ fn no_event_is_started_and_running_ones_are_given_up() {
         let mut taken = other.transaction().expect("begun");
         assert_eq!(end_guards(&mut client), 1);
         taken.execute(lock, &[]).expect("locked");
-        wait_for("standing by", || health.get() == pgq::consume::Health::Standby);
+        wait_for("standing by", || health.get() == Health::Standby);
         permits.add_permits(100);
         assert_eq!(seen.ended(), expected(1, 3), "{kind:?}");
-        assert_eq!(seen.started.load(Ordering::SeqCst), 4);
+        assert_eq!(seen.started(), 4);
         taken.rollback().expect("unlocked");
         wait_for("the end of all events", || is_done(&mut client));
         running.end().expect("stopped");

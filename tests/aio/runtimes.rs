@@ -6,11 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use pgq::aio::{Handlers, Worker};
+use pgq::consume::Health;
 use pgq::{BoxError, Event, Settings};
-use postgres::Client;
+use postgres::{Client, NoTls, SimpleQueryMessage};
 use tokio::runtime::Builder;
 
-use super::{Applied, KINDS, QUEUE, database, effects, expected, insert, is_done};
+use super::{Applied, KINDS, QUEUE, Running, database, effects, expected, insert, is_done};
 use crate::support::pgbouncer::PgBouncer;
 use crate::support::{Database, wait_for};
 
@@ -66,6 +67,50 @@ fn consume(database: &Database, client: &mut Client, conninfo: &str) {
     let mut handled = handled.lock().expect("no panic").clone();
     handled.sort_by_key(|data| data[6..].parse::<u32>().expect("a number"));
     assert_eq!(handled, expected(1, 500), "{}", database.name());
+}
+
+/// A pool whose sessions others use is waited for.
+#[test]
+fn a_pool_that_runs_dry_delays_events_and_loses_none() {
+    let (database, mut client) = database(KINDS[0]);
+    let bouncer = PgBouncer::start(database.server(), 1);
+    let conninfo = bouncer.conninfo(database.name());
+    let worker = Worker::with_settings(&conninfo, settings("billing"));
+    let running = Running::start(worker.loop_delay(Duration::from_millis(20)), Applied);
+    insert(&mut client, 1, 10);
+    wait_for("the first events", || is_done(&mut client));
+    let mut other = Client::connect(&conninfo, NoTls).expect("accepted");
+    let held = other.transaction().expect("begun");
+    insert(&mut client, 11, 10);
+    let mut console = Client::connect(&bouncer.conninfo("pgbouncer"), NoTls).expect("accepted");
+    wait_for("the worker to wait for a session", || waiting(&mut console, database.name()) > 0);
+    held.rollback().expect("released");
+    wait_for("the other events", || is_done(&mut client));
+    running.end().expect("stopped");
+    assert_eq!(effects(&mut client), expected(1, 20));
+}
+
+/// Returns how many clients wait for a session of a database's pool.
+fn waiting(console: &mut Client, database: &str) -> usize {
+    let messages = console.simple_query("show clients").expect("readable");
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    rows.filter(|row| row.get("database") == Some(database) && row.get("state") == Some("waiting")).count()
+}
+
+#[test]
+fn a_pool_without_a_session_beside_that_of_the_lock_is_reported() {
+    let (database, _client) = database(KINDS[0]);
+    let bouncer = PgBouncer::start(database.server(), 1);
+    let worker = Worker::with_settings(&bouncer.conninfo(database.name()), settings("billing"));
+    let health = worker.health();
+    let running = Running::start(worker, noting(&Arc::default()));
+    let error = "cannot use a second connection beside that of the consumer's lock \
+                 (queue `orders`, consumer `billing`): the server does not respond";
+    wait_for("the error", || matches!(health.get(), Health::Failing(text) if text.contains(error)));
+    running.end().expect("stopped");
 }
 
 #[test]

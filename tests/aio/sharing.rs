@@ -65,7 +65,7 @@ fn a_batch_that_is_taken_over_has_its_effects_once() {
         taking.subconsumer_timeout = Some(Duration::from_millis(1));
         let lost = run(async move {
             let mut batches = Worker::with_settings(&conninfo, member("a")).batches().await?;
-            queues_of(&conninfo).await?;
+            insert_twenty(&conninfo).await?;
             let mut batch = batches.next().await?;
             let event = batch.next_event().await?.ok_or("an event")?;
             batch.db().await?.execute("insert into effect values ($1, 'lost')", &[&event.id()]).await?;
@@ -88,8 +88,8 @@ fn a_batch_that_is_taken_over_has_its_effects_once() {
     }
 }
 
-/// Inserts twenty events behind the registration of a member.
-async fn queues_of(conninfo: &str) -> Result<(), pgq::Error> {
+/// Inserts twenty events out of asynchronous code.
+async fn insert_twenty(conninfo: &str) -> Result<(), pgq::Error> {
     pgq::aio::administer(conninfo, |client| {
         queues::insert(client, QUEUE, 1, 20);
         queues::tick(client, QUEUE);

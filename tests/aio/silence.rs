@@ -1,18 +1,20 @@
 //! Servers that do not respond any more.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use pgq::aio::{Batch, Consumer, Handlers, Worker};
+use pgq::aio::{Batch, Consumer, Worker};
 use pgq::consume::Health;
 use pgq::{BoxError, Event, Outcome};
 use postgres::Client;
 use tokio::sync::{Notify, Semaphore};
 
-use super::{Applied, KINDS, Running, database, effects, expected, insert, is_done, runtime, settings};
+use super::seen::Seen;
+use super::{
+    Applied, KINDS, QUEUE, Running, database, effects, expected, insert, is_done, runtime, settings,
+};
 use crate::support::relay::Relay;
 use crate::support::{Database, WAIT_LIMIT, wait_for};
 
@@ -32,35 +34,13 @@ fn ends<T: Send + 'static>(code: impl FnOnce() -> T + Send + 'static) -> T {
     is_ended.recv_timeout(WAIT_LIMIT).expect("it ends")
 }
 
-#[derive(Clone, Default)]
-struct Seen {
-    started: Arc<AtomicUsize>,
-    ended: Arc<Mutex<Vec<String>>>,
-}
-
-fn noting(seen: &Seen, permits: usize) -> (Handlers, Arc<Semaphore>) {
-    let permits = Arc::new(Semaphore::new(permits));
-    let (seen, semaphore) = (seen.clone(), permits.clone());
-    let handlers = Handlers::new().concurrency(2).on("type", move |event: Event| {
-        let (seen, permits) = (seen.clone(), semaphore.clone());
-        async move {
-            seen.started.fetch_add(1, Ordering::SeqCst);
-            permits.acquire().await?.forget();
-            seen.ended.lock().expect("no panic").push(event.data().unwrap_or_default().to_owned());
-            Ok::<_, BoxError>(())
-        }
-    });
-    (handlers, permits)
-}
-
 #[test]
 fn an_idle_consumer_connects_again_when_a_proxy_has_lost_the_server() {
     let (_database, mut client, relay, conninfo) = behind_relay();
-    pgq::admin::register_consumer(&mut client, super::QUEUE, "shipping").expect("registered");
-    let seen = Seen::default();
-    let (handlers, _) = noting(&seen, 100);
+    pgq::admin::register_consumer(&mut client, QUEUE, "shipping").expect("registered");
+    let (seen, permits) = (Seen::default(), Arc::new(Semaphore::new(100)));
     let billing = Running::start(Worker::with_settings(&conninfo, settings()), Applied);
-    let shipping = Running::start(Worker::new(&conninfo, super::QUEUE, "shipping"), handlers);
+    let shipping = Running::start(Worker::new(&conninfo, QUEUE, "shipping"), seen.handlers(2, &permits));
     insert(&mut client, 1, 10);
     wait_for("the first events", || is_done(&mut client));
     relay.lose_server();
@@ -69,32 +49,50 @@ fn an_idle_consumer_connects_again_when_a_proxy_has_lost_the_server() {
     billing.end().expect("stopped");
     shipping.end().expect("stopped");
     assert_eq!(effects(&mut client), expected(1, 20));
-    assert_eq!(seen.ended.lock().expect("no panic").len(), 20);
+    assert_eq!(seen.ended().len(), 20);
+}
+
+#[test]
+fn a_consumer_that_waits_for_notifications_notices_that_its_session_was_ended() {
+    let (database, mut client) = database(KINDS[0]);
+    let worker =
+        Worker::with_settings(&database.conninfo(), settings()).loop_delay(Duration::from_secs(3600));
+    let health = worker.health();
+    let running = Running::start(worker, Applied);
+    for round in 0..3 {
+        insert(&mut client, 1 + round * 10, 10);
+        let pids = "select pg_terminate_backend(pid) from pg_stat_activity \
+             where datname = current_database() and application_name = 'billing'";
+        wait_for("its session", || !client.query(pids, &[]).expect("readable").is_empty());
+        wait_for("the events", || is_done(&mut client));
+        wait_for("the next wait", || health.get() == Health::Idle);
+    }
+    running.end().expect("stopped");
+    assert_eq!(effects(&mut client), expected(1, 30));
 }
 
 #[test]
 fn another_process_takes_over_and_the_first_one_gives_its_batch_up() {
     let (database, mut client, relay, conninfo) = behind_relay();
     insert(&mut client, 1, 10);
-    let first = Seen::default();
-    let (handlers, permits) = noting(&first, 3);
+    let (first, permits) = (Seen::default(), Arc::new(Semaphore::new(3)));
     let worker = Worker::with_settings(&conninfo, settings());
     let health = worker.health();
-    let running = Running::start(worker, handlers);
-    wait_for("five events", || first.started.load(Ordering::SeqCst) == 5);
+    let running = Running::start(worker, first.handlers(2, &permits));
+    wait_for("five events", || first.started() == 5);
     relay.lose_server();
-    let second = Seen::default();
-    let (handlers, _) = noting(&second, 100);
-    let other = Running::start(Worker::with_settings(&database.conninfo(), settings()), handlers);
+    let (second, free) = (Seen::default(), Arc::new(Semaphore::new(100)));
+    let worker = Worker::with_settings(&database.conninfo(), settings());
+    let other = Running::start(worker, second.handlers(2, &free));
     wait_for("the end of all events", || is_done(&mut client));
-    assert_eq!(second.ended.lock().expect("no panic").len(), 10);
+    assert_eq!(second.ended().len(), 10);
     wait_for("the loss to be noticed", || matches!(health.get(), Health::Failing(_) | Health::Standby));
     permits.add_permits(100);
     wait_for("standing by", || health.get() == Health::Standby);
     running.end().expect("stopped");
     other.end().expect("stopped");
-    assert_eq!(first.ended.lock().expect("no panic").len(), 3);
-    assert_eq!(first.started.load(Ordering::SeqCst), 5);
+    assert_eq!(first.ended().len(), 3);
+    assert_eq!(first.started(), 5);
 }
 
 /// Writes each event, and then waits.

@@ -7,6 +7,8 @@ use pgq::{
     Batch, BoxError, Consumer, Event, LocalConsumer, LocalHandler, Outcome, RetryPolicy, Router, Worker,
 };
 
+use tracing::Level;
+
 use super::{TYPES, check_failed, check_policies, database, decide, error, insert, outcome, settings};
 use crate::support::spans::capture;
 

@@ -1,14 +1,14 @@
 //! The connections of an asynchronous consumer, and the statements that open a batch.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::{ControlFlow, Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use dbscript::{AsyncConnection, BoxError, Session, describe};
+use dbscript::{AsyncConnection, BoxError, Session, describe, shortened};
 use log::{debug, info, warn};
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::guard::Guard;
 use crate::consume::holder::BatchHolder;
@@ -18,6 +18,12 @@ use crate::error::{Error, ErrorKind};
 use crate::event::batch_info::BatchInfo;
 use crate::schema;
 use crate::ticker::tick::tick_channel;
+
+/// The time in which a server must open a batch, which includes waits for locks of other sessions.
+const OPEN_LIMIT: Duration = Duration::from_secs(60);
+
+/// The error of a pooler with a single session, which the transaction of the lock has.
+const NO_SECOND_SESSION: &str = "cannot use a second connection beside that of the consumer's lock";
 
 /// Starts the transaction of a batch, or of the consumer's lock.
 pub(super) const BEGIN: &str = "begin isolation level read committed";
@@ -54,18 +60,30 @@ impl Connections {
     pub(super) async fn open_next(&mut self) -> Result<Option<Opened>, Error> {
         loop {
             self.connect().await?;
-            let subscription = self.subscription.clone();
-            let settings = subscription.settings();
-            let defers_flush = !settings.autocommit && settings.subconsumer.is_none();
-            let next = subscription.open_next(self.main()?, defers_flush).await?;
-            let Some(NextBatch { info, opened_at }) = next else { return Ok(None) };
-            let holder = BatchHolder::new(&subscription, &info);
-            match self.open_for_reading(&holder, &info).await {
-                Ok(opening) => return Ok(Some(Opened { info, opened_at, holder, opening })),
-                Err(error) if error.kind() == ErrorKind::Busy || error.is_connection() => return Err(error),
-                Err(error) => self.require_gone(&holder, &info, error).await?,
+            let at = self.subscription.clone();
+            let opened = timeout(shortened(OPEN_LIMIT), self.try_open()).await;
+            let opened =
+                opened.map_err(|_| at.at().failed(opening::FAILED, "the server does not respond"))?;
+            if let ControlFlow::Break(opened) = opened? {
+                return Ok(opened);
             }
         }
+    }
+
+    /// Opens the next batch; returns `Continue` if another process has finished it meanwhile.
+    async fn try_open(&mut self) -> Result<ControlFlow<Option<Opened>>, Error> {
+        let subscription = self.subscription.clone();
+        let settings = subscription.settings();
+        let defers_flush = !settings.autocommit && settings.subconsumer.is_none();
+        let next = subscription.open_next(self.main()?, defers_flush).await?;
+        let Some(NextBatch { info, opened_at }) = next else { return Ok(ControlFlow::Break(None)) };
+        let holder = BatchHolder::new(&subscription, &info);
+        match self.open_for_reading(&holder, &info).await {
+            Ok(opening) => return Ok(ControlFlow::Break(Some(Opened { info, opened_at, holder, opening }))),
+            Err(error) if error.kind() == ErrorKind::Busy || error.is_connection() => return Err(error),
+            Err(error) => self.require_gone(&holder, &info, error).await?,
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     async fn open_for_reading(&mut self, holder: &BatchHolder, info: &BatchInfo) -> Result<Opening, Error> {
@@ -131,9 +149,13 @@ impl Connections {
             }
             self.main = Some(main);
         }
-        if !self.subscription.holds_lock() {
-            return Ok(());
+        match self.subscription.holds_lock() {
+            true => self.hold_lock().await,
+            false => Ok(()),
         }
+    }
+
+    async fn hold_lock(&mut self) -> Result<(), Error> {
         let guard = match &mut self.guard {
             Some(guard) => guard,
             None => {
@@ -141,7 +163,12 @@ impl Connections {
                 self.guard.insert(Guard::new(connection))
             }
         };
-        guard.hold(&self.subscription).await
+        if guard.is_held() {
+            return Ok(());
+        }
+        guard.hold(&self.subscription).await?;
+        let answer = self.main()?.check().await;
+        answer.map_err(|error| self.subscription.at().failed(NO_SECOND_SESSION, error))
     }
 
     /// Closes both connections if one is lost: after a failover, the lock and the batch must be on one server.
@@ -166,11 +193,13 @@ impl Connections {
         self.guard.as_ref().is_some_and(Guard::is_lost)
     }
 
-    /// Waits for a tick or for the end of the time.
+    /// Waits for a tick, for the loss of the connection, or for the end of the time.
     pub(super) async fn wait_for_tick(&self, time: Duration) {
-        match &self.main {
-            Some(main) => drop(timeout(time, main.notified()).await),
-            None => tokio::time::sleep(time).await,
+        let Some(main) = &self.main else { return sleep(time).await };
+        tokio::select! {
+            () = main.notified() => {}
+            () = main.lost() => {}
+            () = sleep(time) => {}
         }
     }
 }

@@ -23,15 +23,16 @@ impl Guard {
         Guard { connection, has_begun: false, is_held: false }
     }
 
-    /// Takes the lock unless it is held.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// Takes the lock.
     ///
     /// # Errors
     ///
     /// Fails if another process holds it ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), and if the server fails.
     pub(super) async fn hold(&mut self, subscription: &Subscription) -> Result<(), Error> {
-        if self.is_held {
-            return Ok(());
-        }
         self.roll_back();
         let queue = &subscription.settings().queue;
         let failed =

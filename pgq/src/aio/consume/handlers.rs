@@ -62,6 +62,9 @@ type Call = Arc<dyn Fn(&Event, &Origin) -> Result<Handling, BoxError> + Send + S
 /// batch, so that order is lost, unless the events are [ordered](Handlers::ordered_by). With
 /// [`Redeliver`](crate::consume::Redeliver) a handler fails the batch instead of the event.
 ///
+/// When the connection that holds the consumer's lock is lost, another process may take the batch over: handlers that
+/// run are dropped at their next `await`, no other event is started, and the batch is delivered again.
+///
 /// # Shutdown
 ///
 /// When the worker is to end, handlers that run may end within its [limit](super::Worker::shutdown_limit). Without
