@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use pgq::aio::{Batch, Consumer, Delivery, Handlers, Worker};
 use pgq::{BoxError, Event, Outcome};
+use pgq_ext::sqlx::{ExactlyOnce, Tx};
+use sqlx::postgres::PgPoolOptions;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -14,6 +16,9 @@ pub(crate) const TRANSACTIONAL: &str = "async-transactional";
 /// Consumes with concurrent handlers. Arguments: as above; milliseconds of a handler, events at once, whether the events
 /// of a key are handled in order.
 pub(crate) const CONCURRENT: &str = "async-concurrent";
+/// Inserts a row for each event, each in a transaction of its own that records the event. Arguments: connection string,
+/// queue, consumer, expected number of events; events at once; the URL of the database.
+pub(crate) const EXACTLY_ONCE: &str = "async-exactly-once";
 /// Runs the handlers without a queue. Arguments: number of calls, milliseconds of a handler, calls at once.
 pub(crate) const TIMER: &str = "async-timer";
 
@@ -37,6 +42,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), BoxError> {
                 let handlers = waiting(&countdown, millis.parse()?, at_once.parse()?);
                 let handlers = if order == "ordered" { handlers.ordered_by(Event::extra1) } else { handlers };
                 consume(worker, handlers, &countdown).await
+            }
+            [command, conninfo, queue, consumer, events, at_once, url] if command == EXACTLY_ONCE => {
+                let worker = Worker::new(conninfo, queue, consumer);
+                let countdown = Countdown::new(events.parse()?);
+                consume(worker, inserting(&countdown, at_once.parse()?, url)?, &countdown).await
             }
             [command, calls, millis, at_once] if command == TIMER => {
                 wait_only(calls.parse()?, millis.parse()?, at_once.parse()?).await
@@ -88,6 +98,22 @@ fn waiting(countdown: &Countdown, millis: u64, at_once: usize) -> Handlers {
         }
     };
     Handlers::new().on("I", handler).concurrency(at_once)
+}
+
+/// Makes handlers that insert a row in a transaction of their own.
+fn inserting(countdown: &Countdown, at_once: u32, url: &str) -> Result<Handlers, BoxError> {
+    let once = ExactlyOnce::new(PgPoolOptions::new().max_connections(at_once).connect_lazy(url)?);
+    let countdown = countdown.clone();
+    let handler = once.handler(move |event: Event, mut tx: Tx| {
+        let countdown = countdown.clone();
+        async move {
+            let insert = sqlx::query("insert into applied (event) values ($1)").bind(event.id());
+            insert.execute(&mut *tx).await?;
+            countdown.count();
+            Ok::<_, BoxError>(())
+        }
+    });
+    Ok(Handlers::new().on("I", handler).concurrency(at_once.try_into()?))
 }
 
 /// Waits as often as handlers would, in as many tasks.

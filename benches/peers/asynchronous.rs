@@ -10,6 +10,8 @@ const QUEUE: &str = "async";
 /// The share of the events whose handlers wait 5 ms, and of those whose handlers wait 1 ms.
 const PER_EVENT_OF_5_MS: u64 = 20;
 const PER_EVENT_OF_1_MS: u64 = 5;
+/// As above, of those that are applied exactly once.
+const PER_EVENT_ONCE: u64 = 100;
 /// The handlers that wait 5 ms, and those that wait 1 ms, at once.
 const AT_ONCE_5_MS: u64 = 64;
 const AT_ONCE_1_MS: u64 = 256;
@@ -24,6 +26,7 @@ pub(crate) fn measure(testbed: &Testbed) -> Result<(Vec<Results>, Vec<Aim>), Box
     let nothing = nothing(testbed, &mut aims)?;
     let slow = slow(testbed, &mut aims)?;
     let quick = quick(testbed, &mut aims)?;
+    let once = exactly_once(testbed, &mut aims)?;
     let [blocking, ours] = latency::faces(testbed)?;
     aims.push(Aim {
         name: "from commit to handler, median, more than the blocking consumer".to_owned(),
@@ -31,7 +34,7 @@ pub(crate) fn measure(testbed: &Testbed) -> Result<(Vec<Results>, Vec<Aim>), Box
         figure: ours - blocking,
         bound: Bound::AtMost(1.0),
     });
-    Ok((vec![nothing, slow, quick], aims))
+    Ok((vec![nothing, slow, quick, once], aims))
 }
 
 /// Measures handlers that do nothing.
@@ -117,6 +120,38 @@ fn quick(testbed: &Testbed, aims: &mut Vec<Aim>) -> Result<Results, BoxError> {
         figure: events as f64 / ordered.median() / rate,
         bound: Bound::AtLeast(0.8),
     });
+    Ok(results)
+}
+
+/// Measures handlers that insert a row for each event, exactly once. The server waits for the disk at each commit.
+fn exactly_once(testbed: &Testbed, aims: &mut Vec<Aim>) -> Result<Results, BoxError> {
+    let events = (testbed.events() / PER_EVENT_ONCE).max(AT_ONCE_5_MS);
+    let queue = Queue::fill(testbed, "once", events, &["single", "many"])?;
+    let mut client = testbed.client(SOURCE);
+    pgq_ext::schema::install(&mut client)?;
+    client.batch_execute("create table applied (event bigint not null)")?;
+    let (url, at_once) = (testbed.url(SOURCE), AT_ONCE_5_MS.to_string());
+    let handlers = |name, consumer, at_once| {
+        queue.contestant(name, Role::Other, consumer, async_client::EXACTLY_ONCE, [at_once, &url])
+    };
+    let contestants = [
+        handlers("pgq_ext::ExactlyOnce, 1 at once", "single", "1"),
+        handlers("pgq_ext::ExactlyOnce, 64 at once", "many", &at_once),
+    ];
+    let title = format!("{events} events, exactly once, an insert and a commit for each");
+    let results = work::measure(testbed, title, events, &contestants)?;
+    let [single, many] = rows(&results)?;
+    aims.push(Aim {
+        name: format!("exactly once, an insert for each event, {AT_ONCE_5_MS} at once: of one at a time"),
+        unit: "x",
+        figure: single.median() / many.median(),
+        bound: Bound::AtLeast(5.0),
+    });
+    let applied: i64 = client.query_one("select count(*) from applied", &[])?.get(0);
+    let expected = i64::try_from(events)? * 2 * i64::from(testbed.rounds());
+    if applied != expected {
+        return Err(format!("{applied} effects instead of {expected}").into());
+    }
     Ok(results)
 }
 

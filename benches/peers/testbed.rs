@@ -90,6 +90,12 @@ impl Testbed {
         self.server.conninfo(database)
     }
 
+    /// Returns the URL of a database, for drivers that read no connection strings.
+    pub(crate) fn url(&self, database: &str) -> String {
+        let (folder, port) = self.address();
+        format!("postgres://postgres@localhost:{port}/{database}?host={folder}&sslmode=disable")
+    }
+
     /// Returns psql of the server's version, without a wrapper script.
     pub(crate) fn psql(&self) -> PathBuf {
         let beside = self.server.bindir().join("psql");
