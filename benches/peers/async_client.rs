@@ -1,15 +1,17 @@
 //! The crate's asynchronous consumer, which runs in separate processes of this program.
+//!
+//! Handlers wait by a timer of `futures-timer`: the timer of `tokio` rounds up to the next millisecond.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_timer::Delay;
 use pgq::aio::{Batch, Consumer, Delivery, Handlers, Worker};
 use pgq::{BoxError, Event, Outcome};
 use pgq_ext::sqlx::{ExactlyOnce, Tx};
 use sqlx::postgres::PgPoolOptions;
 use tokio::sync::Notify;
-use tokio::time::sleep;
 
 /// Consumes in the batch's transaction. Arguments: connection string, queue, consumer, expected number of events.
 pub(crate) const TRANSACTIONAL: &str = "async-transactional";
@@ -92,7 +94,7 @@ fn waiting(countdown: &Countdown, millis: u64, at_once: usize) -> Handlers {
     let handler = move |_: Event| {
         let countdown = countdown.clone();
         async move {
-            sleep(time).await;
+            Delay::new(time).await;
             countdown.count();
             Ok::<_, BoxError>(())
         }
@@ -122,7 +124,7 @@ async fn wait_only(calls: u64, millis: u64, at_once: u64) -> Result<(), BoxError
     for _ in 0..at_once {
         tasks.spawn(async move {
             for _ in 0..calls / at_once {
-                sleep(Duration::from_millis(millis)).await;
+                Delay::new(Duration::from_millis(millis)).await;
             }
         });
     }

@@ -86,14 +86,13 @@ impl Reader {
         Ok(page)
     }
 
-    /// Asks for the next page if no transaction is open for it, so that it arrives while the events of this one are
-    /// handled.
+    /// Asks for the next page if one statement reads it, so that it arrives while the events of this one are handled.
     pub(super) async fn fetch_ahead(
         &mut self,
         connections: &mut Connections,
         opening: &Opening,
     ) -> Result<(), BoxError> {
-        if !matches!(self.source, Source::Rest(_)) || self.begins(opening) {
+        if self.source == Source::Unopened || self.begins(opening) {
             return Ok(());
         }
         self.start(connections, opening)?;
