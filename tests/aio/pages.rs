@@ -132,3 +132,27 @@ fn a_role_without_the_disk_to_keep_a_batch_reads_it_by_queries() {
     assert!(!last.0.contains("pgq_kept_events"), "{last:?}");
     assert_eq!(read, super::expected(1, MANY));
 }
+
+#[test]
+fn handlers_write_while_the_next_pages_arrive() {
+    for kind in KINDS {
+        let (database, mut client) = database(kind);
+        // More than the driver and the system hold back of an answer that nobody reads.
+        let insert = "select count(pgq.insert_event($1, 'type', repeat('x', 10000) || number)) \
+             from generate_series(1, 1000) number";
+        client.query(insert, &[&QUEUE]).expect("inserted");
+        queues::tick(&mut client, QUEUE);
+        let conninfo = database.conninfo();
+        let written = run(async move {
+            let mut batches = Worker::with_settings(&conninfo, settings()).batches().await?;
+            let mut batch = batches.next().await?;
+            while let Some(event) = batch.next_event().await? {
+                batch.db().await?.execute("insert into effect (event) values ($1)", &[&event.id()]).await?;
+            }
+            batch.commit().await?;
+            Ok::<_, BoxError>(())
+        });
+        written.expect("committed");
+        assert_eq!(client.query("select from effect", &[]).expect("readable").len(), 1000, "{kind:?}");
+    }
+}

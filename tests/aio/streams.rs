@@ -46,7 +46,7 @@ fn all_events_arrive_although_each_wait_is_dropped_at_its_first_poll() {
 fn a_stream_ends_after_an_error_and_a_batch_that_was_not_read_cannot_be_committed() {
     for autocommit in [false, true] {
         let (database, mut client) = database(KINDS[0]);
-        insert(&mut client, 1, 10);
+        insert(&mut client, 1, 30);
         let mut settings = settings();
         (settings.lazy_fetch, settings.autocommit) = (Some(3), autocommit);
         let conninfo = database.conninfo();
@@ -57,9 +57,10 @@ fn a_stream_ends_after_an_error_and_a_batch_that_was_not_read_cannot_be_committe
             events.next().await.expect("an event").expect("readable");
             execute(&conninfo, TERMINATE);
             let rest: Vec<_> = events.collect().await;
+            assert!(rest.last().is_some_and(Result::is_err));
             (rest.len(), batch.commit().await.expect_err("not committed").to_string())
         });
-        assert_eq!(read, 3, "two events of the page, and the error");
+        assert!(read < 20, "{read}: the events of the pages that had arrived, and the error");
         assert!(error.contains("not all of its events could be read"), "{error}");
         assert!(!is_done(&mut client));
     }

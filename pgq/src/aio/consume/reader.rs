@@ -1,11 +1,13 @@
 //! Reading the events of a batch page by page.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use dbscript::{AsyncSession, BoxError, Session};
 use postgres::Row;
+use tokio::task::JoinHandle;
 
 use super::connections::Connections;
 use crate::consume::read::opening::Opening;
@@ -17,14 +19,15 @@ use crate::consume::settings::Settings;
 /// The name of the cursor on the server.
 const CURSOR: &str = "pgq_events";
 
+/// How many pages of a cursor are asked for ahead: while one is received, the server reads the next one.
+const CURSOR_AHEAD: usize = 2;
+
 /// Reads the events of a batch.
 pub(super) struct Reader {
     pages: Pages,
     source: Source,
-    /// The page that is on its way; it stays here when a future of the caller is dropped.
-    fetching: Option<Fetching>,
-    /// A page that arrived before it was asked for.
-    fetched: Option<Fetched>,
+    /// The pages that are on their way; they stay here when a future of the caller is dropped.
+    fetching: VecDeque<Fetching>,
     read: u64,
 }
 
@@ -51,15 +54,14 @@ impl Reader {
         Reader {
             pages: Pages::new(settings.lazy_fetch),
             source: if settings.autocommit { Source::Rest(rest::ALL) } else { Source::Unopened },
-            fetching: None,
-            fetched: None,
+            fetching: VecDeque::new(),
             read: 0,
         }
     }
 
     /// Makes a reader that is at the end of its batch, and needs no connection.
     pub(super) fn at_end() -> Reader {
-        Reader { pages: Pages::new(None), source: EXHAUSTED, fetching: None, fetched: None, read: 0 }
+        Reader { pages: Pages::new(None), source: EXHAUSTED, fetching: VecDeque::new(), read: 0 }
     }
 
     /// Reads the next page; an empty page is the end.
@@ -68,25 +70,30 @@ impl Reader {
         connections: &mut Connections,
         opening: &mut Opening,
     ) -> Result<Vec<Row>, BoxError> {
-        let is_first = self.source == Source::Unopened;
-        self.start(connections, opening)?;
-        let fetched = match (self.fetched.take(), &mut self.fetching) {
-            (Some(fetched), _) => fetched,
-            (None, Some(fetching)) => fetching.await,
-            (None, None) => return Ok(Vec::new()),
-        };
-        self.fetching = None;
+        let before = self.source;
+        if self.fetching.is_empty() {
+            self.fetching.extend(self.next_page(connections, opening)?);
+        }
+        let Some(fetching) = self.fetching.front_mut() else { return Ok(Vec::new()) };
+        let fetched = fetching.await;
+        self.fetching.pop_front();
         let page;
         (page, self.source, self.pages) = fetched?;
+        self.read += page.len() as u64;
         // When there is a first row, all are sorted, and the memory for that is given back.
-        if is_first {
+        if before == Source::Unopened {
             opening.limits.work_mem = None;
         }
-        self.read += page.len() as u64;
+        if self.source == EXHAUSTED {
+            self.fetching.clear();
+            if before == Source::Rest(Rest::Kept) {
+                connections.main()?.send(rest::CLOSE);
+            }
+        }
         Ok(page)
     }
 
-    /// Asks for the next page if one statement reads it, so that it arrives while the events of this one are handled.
+    /// Asks for the next pages if one statement reads each, so that they arrive while the events of this one are handled.
     pub(super) async fn fetch_ahead(
         &mut self,
         connections: &mut Connections,
@@ -95,13 +102,15 @@ impl Reader {
         if self.source == Source::Unopened || self.begins(opening) {
             return Ok(());
         }
-        self.start(connections, opening)?;
-        if let Some(fetching) = &mut self.fetching {
-            // The first poll sends the statement.
-            let polled = poll_fn(|cx| Poll::Ready(fetching.as_mut().poll(cx))).await;
-            if let Poll::Ready(fetched) = polled {
-                (self.fetching, self.fetched) = (None, Some(fetched));
-            }
+        let ahead = if self.source == Source::Cursor { CURSOR_AHEAD } else { 1 };
+        while self.fetching.len() < ahead {
+            let Some(mut page) = self.next_page(connections, opening)? else { break };
+            // The first poll sends the statement, before the next one of the caller.
+            let page: Fetching = match poll_fn(|cx| Poll::Ready(page.as_mut().poll(cx))).await {
+                Poll::Ready(fetched) => Box::pin(std::future::ready(fetched)),
+                Poll::Pending => Box::pin(Arriving(tokio::spawn(page))),
+            };
+            self.fetching.push_back(page);
         }
         Ok(())
     }
@@ -111,23 +120,44 @@ impl Reader {
         matches!(self.source, Source::Rest(rest) if rest.begins(opening, self.read))
     }
 
-    /// Makes the future of the next page, unless there is one.
-    fn start(&mut self, connections: &mut Connections, opening: &Opening) -> Result<(), BoxError> {
-        if self.fetching.is_some() || self.fetched.is_some() || self.source == EXHAUSTED {
-            return Ok(());
+    /// Makes the future of the next page behind those that are on their way.
+    fn next_page(
+        &self,
+        connections: &mut Connections,
+        opening: &Opening,
+    ) -> Result<Option<Fetching>, BoxError> {
+        if self.source == EXHAUSTED {
+            return Ok(None);
         }
-        let (session, opening, pages) = (connections.main()?.session(), opening.clone(), self.pages.clone());
-        self.fetching = Some(match self.source {
+        let (session, opening) = (connections.main()?.session(), opening.clone());
+        let pages = self.pages.clone();
+        Ok(Some(match self.source {
             Source::Unopened => Box::pin(open_cursor(session, opening, pages)),
             Source::Cursor => Box::pin(fetch_next(session, pages)),
             Source::Rest(rest) => Box::pin(fetch_rest(session, opening, pages, rest, self.read)),
-        });
-        Ok(())
+        }))
     }
 
-    /// Forgets a page that is on its way.
+    /// Forgets the pages that are on their way.
     pub(super) fn stop(&mut self) {
-        (self.fetching, self.fetched) = (None, None);
+        self.fetching.clear();
+    }
+}
+
+/// A page that a task receives. The answers to later statements come behind it, also when its reader does something else.
+struct Arriving(JoinHandle<Fetched>);
+
+impl Future for Arriving {
+    type Output = Fetched;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fetched> {
+        Poll::Ready(ready!(Pin::new(&mut self.0).poll(cx)).unwrap_or_else(|ended| Err(ended.into())))
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) const ALL: Rest = Rest::Behind((i64::MIN, i64::MIN));
 /// The name of the cursor that the server keeps.
 const KEPT: &str = "pgq_kept_events";
 
+/// Closes the cursor that the server keeps, at the end of the events.
+pub(crate) const CLOSE: &str = "close pgq_kept_events";
+
 /// $1 name.
 const HAS_CURSOR: &str = "select from pg_catalog.pg_cursors where name operator(pg_catalog.=) $1";
 
@@ -47,7 +50,8 @@ impl Rest {
     }
 }
 
-/// Reads the next page, behind so many events; an empty page is the end. Returns the rest, too.
+/// Reads the next page, behind so many events; an empty page is the end. Returns the rest, too. If nothing is left of a kept
+/// rest, the caller [closes](CLOSE) it.
 pub(crate) async fn fetch(
     rest: Rest,
     session: &mut impl Session,
@@ -102,7 +106,13 @@ async fn keep(
     place: Place,
 ) -> Result<(Vec<Row>, Rest), BoxError> {
     match declare(session, opening, place).await {
-        Ok(()) => fetch_kept(session, pages).await,
+        Ok(()) => {
+            let (rows, rest) = fetch_kept(session, pages).await?;
+            if rest == Rest::Nothing {
+                session.run(CLOSE).await?;
+            }
+            Ok((rows, rest))
+        }
         // The role may use less disk than the events need.
         Err(error) if sqlstate(&*error) == Some(&SqlState::CONFIGURATION_LIMIT_EXCEEDED) => {
             session.run("rollback").await?;
@@ -117,7 +127,7 @@ async fn declare(session: &mut impl Session, opening: &Opening, place: Place) ->
     opening.limits.lift(session).await?;
     // A batch that was given up has left its cursor behind.
     if session.first_row(HAS_CURSOR, &[text(&KEPT)]).await?.is_some() {
-        close(session).await?;
+        session.run(CLOSE).await?;
     }
     let events = events_behind(&opening.query, place);
     session.run(&format!("declare {KEPT} no scroll cursor with hold for {events}")).await?;
@@ -128,15 +138,8 @@ async fn declare(session: &mut impl Session, opening: &Opening, place: Place) ->
 async fn fetch_kept(session: &mut impl Session, pages: &mut Pages) -> Result<(Vec<Row>, Rest), BoxError> {
     let count = if pages.rows() == 0 { "all".to_owned() } else { pages.rows().to_string() };
     let rows = session.rows(&format!("fetch forward {count} from {KEPT}"), &[]).await?;
-    if !pages.end_with(&rows) {
-        return Ok((rows, Rest::Kept));
-    }
-    close(session).await?;
-    Ok((rows, Rest::Nothing))
-}
-
-async fn close(session: &mut impl Session) -> Result<(), postgres::Error> {
-    session.run(&format!("close {KEPT}")).await
+    let rest = if pages.end_with(&rows) { Rest::Nothing } else { Rest::Kept };
+    Ok((rows, rest))
 }
 
 /// Makes the query of the events behind a place.

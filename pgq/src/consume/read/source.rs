@@ -190,7 +190,10 @@ fn fetch_alone(
         // The error says more than that of its end.
         let _ = client.batch_execute("rollback");
     }
-    let rows;
-    (rows, *rest) = fetched?;
+    let (rows, left) = fetched?;
+    if (*rest, left) == (Rest::Kept, Rest::Nothing) {
+        client.batch_execute(rest::CLOSE)?;
+    }
+    *rest = left;
     Ok(rows)
 }
