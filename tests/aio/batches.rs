@@ -20,12 +20,12 @@ async fn apply(mut batch: Batch) -> Result<(), BoxError> {
 fn effects_are_committed_together_with_the_batch() {
     for kind in KINDS {
         let (database, mut client) = database(kind);
-        insert(&mut client, 1, 3000);
+        insert(&mut client, 1, 800);
         let conninfo = database.conninfo();
         run(async move {
             let mut batches = Worker::new(&conninfo, QUEUE, CONSUMER).batches().await?;
             let mut dropped = batches.next().await?;
-            for _ in 0..1000 {
+            for _ in 0..300 {
                 let event = dropped.next_event().await?.ok_or("an event")?;
                 dropped.db().await?.execute("insert into effect values ($1, 'lost')", &[&event.id()]).await?;
             }
@@ -35,7 +35,7 @@ fn effects_are_committed_together_with_the_batch() {
             Ok::<_, BoxError>(())
         })
         .expect("applied");
-        assert_eq!(effects(&mut client), expected(1, 3000), "{kind:?}");
+        assert_eq!(effects(&mut client), expected(1, 800), "{kind:?}");
         assert!(is_done(&mut client));
     }
 }
@@ -77,7 +77,7 @@ fn a_batch_is_read_page_by_page_and_in_order() {
     for kind in KINDS {
         for autocommit in [false, true] {
             let (database, mut client) = database(kind);
-            insert(&mut client, 1, 5000);
+            insert(&mut client, 1, 1500);
             let mut settings: Settings = settings();
             (settings.autocommit, settings.lazy_fetch) = (autocommit, Some(7));
             let conninfo = database.conninfo();
@@ -91,7 +91,7 @@ fn a_batch_is_read_page_by_page_and_in_order() {
                 assert!(batch.next_event().await?.is_none());
                 batch.commit().await.map(|()| read)
             });
-            assert_eq!(read.expect("read"), expected(1, 5000), "{kind:?} {autocommit}");
+            assert_eq!(read.expect("read"), expected(1, 1500), "{kind:?} {autocommit}");
         }
     }
 }

@@ -49,7 +49,7 @@ fn sessions(client: &mut Client) -> (String, i64) {
 #[test]
 fn the_server_sorts_a_large_batch_once_and_keeps_it_without_a_transaction() {
     for kind in KINDS {
-        for size in [None, Some(7000), Some(3)] {
+        for size in [None, Some(7000)] {
             let (database, mut client) = database(kind);
             fill(&mut client, MANY);
             let conninfo = database.conninfo();

@@ -194,7 +194,7 @@ fn a_batch_has_a_transaction_or_a_connection() {
 #[test]
 fn the_server_sorts_a_large_batch_once() {
     const MANY: i64 = 12_000;
-    for pgq in Pgq::ALL {
+    for pgq in Pgq::WHOLE {
         let (database, mut client) = pgq.database();
         let (out, received) = channel();
         let mut witness = database.client();

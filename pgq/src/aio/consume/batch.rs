@@ -54,7 +54,7 @@ pub struct Batch {
     savepoints: Savepoints,
     reports: Reports,
     read: u64,
-    /// Whether a page could not be read.
+    /// Whether an event could not be read.
     is_unread: bool,
     /// Whether the transaction on the connection of the batch was used.
     uses_db: bool,
@@ -199,6 +199,7 @@ impl Batch {
 
     async fn next_unchecked(&mut self) -> Result<Option<Event>, Error> {
         if self.connections.lock_is_lost() {
+            self.is_unread = true;
             return Err(self.at().add_to(Error::failed(LOCK_LOST)));
         }
         self.wait_for_page().await?;
