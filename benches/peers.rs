@@ -100,16 +100,11 @@ fn compare(args: &[String]) -> Result<(), BoxError> {
         }
     }
     if options.selects("async") {
-        let (works, aims) = asynchronous::measure(&testbed)?;
-        works.iter().for_each(|results| println!("{}", report::table(results)));
-        println!("{}", aims::table("asynchronous consumers", &aims));
-        report.add_aims(works, aims);
+        compare_async(&testbed, &mut report)?;
         std::fs::write(&options.json, report.to_json())?;
     }
     if options.selects("schema") {
-        let figures = schema::measure(&testbed)?;
-        println!("{}", report::comparison_table(&figures));
-        report.add_comparison(figures);
+        compare_schemas(&testbed, &mut report)?;
         std::fs::write(&options.json, report.to_json())?;
     }
     type MeasureTicker = fn(&Testbed) -> Result<ticking::Table, BoxError>;
@@ -123,5 +118,20 @@ fn compare(args: &[String]) -> Result<(), BoxError> {
         }
     }
     println!("written to {}", options.json.display());
+    Ok(())
+}
+
+fn compare_async(testbed: &Testbed, report: &mut Report) -> Result<(), BoxError> {
+    let (works, aims) = asynchronous::measure(testbed)?;
+    works.iter().for_each(|results| println!("{}", report::table(results)));
+    println!("{}", aims::table("asynchronous consumers", &aims));
+    report.add_aims(works, aims);
+    Ok(())
+}
+
+fn compare_schemas(testbed: &Testbed, report: &mut Report) -> Result<(), BoxError> {
+    let figures = schema::measure(testbed)?;
+    println!("{}", report::comparison_table(&figures));
+    report.add_comparison(figures);
     Ok(())
 }

@@ -129,6 +129,6 @@ fn a_cancelled_bulk_insert_is_rolled_back() {
             cancelled += 1;
         }
     });
-    assert!(cancelled > 3, "{cancelled}");
+    assert!(cancelled > 0, "{cancelled}");
     assert_eq!(data(&mut client), numbers(0..cancelled));
 }

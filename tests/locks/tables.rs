@@ -76,7 +76,7 @@ fn expect_named_holder(kind: Kind) {
     let named = place.holder_named();
     let running = COMMANDS.map(|arguments| (arguments, place.start(arguments)));
     for (arguments, mut child) in running {
-        wait_for("the holder", || place.said(arguments).contains(&named));
+        wait_for(&format!("the holder, by {arguments:?}"), || place.said(arguments).contains(&named));
         let said = place.said(arguments);
         assert!(said.contains("select pg_terminate_backend("), "{said}");
         if arguments[0] != "repair" {
