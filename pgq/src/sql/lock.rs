@@ -59,7 +59,7 @@ pub(crate) fn named(held: &str, what: &str, right: Option<&str>) -> String {
              and own.virtualtransaction = held.virtualtransaction \
          left join pg_catalog.pg_prepared_xacts prepared on prepared.transaction = own.transactionid \
          left join pg_catalog.pg_roles holder on holder.oid = session.usesysid or holder.rolname = prepared.owner \
-         order by held.pid",
+         order by age desc nulls last, held.pid",
         gid = bytes!("prepared.gid"),
         user = bytes!("holder.rolname::pg_catalog.text"),
         application = bytes!("nullif(session.application_name, '')"),
