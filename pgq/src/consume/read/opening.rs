@@ -34,7 +34,6 @@ pub(crate) struct Opening {
 
 impl Opening {
     /// Returns whether a page needs a transaction of its own where none is open.
-    #[cfg(feature = "tokio")]
     pub(crate) fn needs_transaction(&self) -> bool {
         self.limits.are_set() || self.has_bytes
     }
