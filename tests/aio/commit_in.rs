@@ -249,3 +249,27 @@ fn a_batch_that_is_lost_is_not_committed() {
         assert!(lost.is_connection(), "{lost:?}");
     }
 }
+
+#[test]
+fn a_schema_before_the_catalogue_is_refused() {
+    let (database, mut client) = database(KINDS[0]);
+    insert(&mut client, 1, EVENTS);
+    let trap = "create schema hostile; create table hostile.trapped (id bigint); \
+         create function hostile.same(a bigint, b bigint) returns boolean language sql as \
+             'insert into hostile.trapped values (a) returning a operator(pg_catalog.=) b'; \
+         create operator hostile.= (function = hostile.same, leftarg = bigint, rightarg = bigint)";
+    client.batch_execute(trap).expect("created");
+    let conninfo = database.conninfo();
+    let error = run(async move {
+        let (mut batches, mut caller) = open(&conninfo, settings()).await?;
+        caller.batch_execute("set search_path = hostile, pg_catalog").await?;
+        let (mut batch, transaction) = (batches.next().await?, caller.transaction().await?);
+        while batch.next_event().await?.is_some() {}
+        Ok::<_, BoxError>(batch.commit_in(transaction).await.expect_err("refused"))
+    });
+    let error = error.expect("opened");
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().contains("schema `hostile` comes before `pg_catalog`"), "{error}");
+    assert!(client.query("select from hostile.trapped", &[]).expect("readable").is_empty());
+    assert!(!is_done(&mut client));
+}

@@ -68,13 +68,22 @@ pub(crate) const LOCK_ANY: &str = "select key, pg_catalog.pg_advisory_xact_lock_
          select pg_catalog.hashtextextended(pg_catalog.format('pgq transaction %s %s %s', pg_catalog.pg_backend_pid(), \
              pg_catalog.clock_timestamp(), pg_catalog.random()), 0::pg_catalog.int8) as key offset 0) made";
 
-/// $1 the key of a lock. Returns 1 if a session has the lock in this database, else null.
+/// $1 the key of a lock. Returns 1 if a session has the lock in this database, else null; and the schema that precedes
+/// `pg_catalog` in the search path, or null. Names operators in full, because that schema may have operators.
 #[cfg(feature = "tokio")]
-pub(crate) const HAS_LOCK: &str = "select case when exists (select from pg_catalog.pg_locks \
-         where granted and locktype = 'advisory' and database = (select oid from pg_catalog.pg_database \
-                 where datname = pg_catalog.current_database()) \
-             and classid = (($1 >> 32) & 4294967295)::pg_catalog.oid and objid = ($1 & 4294967295)::pg_catalog.oid \
-             and objsubid = 1) then 1 end";
+pub(crate) const CHECK_CALLER: &str = "select case when exists (select from pg_catalog.pg_locks \
+         where granted and locktype operator(pg_catalog.=) 'advisory'::pg_catalog.text \
+             and database operator(pg_catalog.=) (select oid from pg_catalog.pg_database \
+                 where datname operator(pg_catalog.=) pg_catalog.current_database()) \
+             and classid operator(pg_catalog.=) (($1 operator(pg_catalog.>>) 32) operator(pg_catalog.&) 4294967295) \
+                 ::pg_catalog.oid \
+             and objid operator(pg_catalog.=) ($1 operator(pg_catalog.&) 4294967295)::pg_catalog.oid \
+             and objsubid operator(pg_catalog.=) 1::pg_catalog.int2) then 1 end, \
+     (select case when first operator(pg_catalog.<>) 'pg_catalog'::pg_catalog.text then first end from ( \
+         select schema::pg_catalog.text as first \
+         from pg_catalog.unnest(pg_catalog.current_schemas(true)) with ordinality path (schema, place) \
+         where not pg_catalog.starts_with(schema::pg_catalog.text, 'pg_temp_'::pg_catalog.text) \
+         order by place limit 1) head)";
 
 /// $1 queue, $2 tick. When it was made; null when the queue does not have it.
 pub(crate) const TICK_TIME: &str = "select ( \

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use dbscript::param::{NO_PARAMS, Param, int8};
-use dbscript::{BoxError, Session};
+use dbscript::{BoxError, Session, printable};
 
 use crate::consume::finish::{Answer, BatchTransaction, FAILED};
 use crate::consume::holder::{self, BatchHolder};
@@ -11,7 +11,7 @@ use crate::consume::read::limits::LIFT;
 use crate::consume::read::opening::Opening;
 use crate::consume::tags::Tags;
 use crate::error::Error;
-use crate::sql::batch::{HAS_LOCK, LOCK_ANY};
+use crate::sql::batch::{CHECK_CALLER, LOCK_ANY};
 
 /// A transaction in which [`Batch::commit_in`](super::Batch::commit_in) can finish a batch: one of `tokio-postgres`, and
 /// with the feature `sqlx` one of `sqlx`.
@@ -72,7 +72,7 @@ pub(super) async fn finish(
     tags: &Tags,
 ) -> Result<(), Error> {
     holder.protect(session).await.map_err(failed)?;
-    require_same_database(caller, session).await?;
+    check_caller(caller, session).await?;
     tag(caller, opening, holder, tags).await?;
     if holder.finish(&mut Callers(caller)).await.map_err(failed)? != 1 {
         let is_held = holder.has_batch(session).await.map_err(failed)?;
@@ -82,16 +82,20 @@ pub(super) async fn finish(
     session.run("").await.map_err(|error| failed(error.into()))
 }
 
-/// Takes a lock in the session's transaction, which the caller's transaction can see in the same database only. A copy
-/// of a database has the same names, batches and ticks.
-async fn require_same_database(
-    caller: &mut impl Transaction,
-    session: &mut impl Session,
-) -> Result<(), Error> {
+/// Fails if the caller's transaction is in another database, or if a schema precedes `pg_catalog` in its search path, whose
+/// operators would run in place of PostgreSQL's.
+///
+/// The session takes a lock that only the same database shows. A copy of a database has the same names, batches and ticks.
+async fn check_caller(caller: &mut impl Transaction, session: &mut impl Session) -> Result<(), Error> {
     let key: i64 = session.one_row(LOCK_ANY, NO_PARAMS).await.map_err(failed)?.get(0);
-    let answers = caller.answers(HAS_LOCK, &[int8(&key)]).await.map_err(failed)?;
-    match answers.first() {
-        Some((Some(1), _)) => Ok(()),
+    let answers = caller.answers(CHECK_CALLER, &[int8(&key)]).await.map_err(failed)?;
+    match answers.into_iter().next() {
+        Some((_, Some(schema))) => Err(Error::usage(format!(
+            "{FAILED}: schema `{}` comes before `pg_catalog` in the search path of the transaction; `pg_catalog` must be \
+             first or left out",
+            printable(&schema)
+        ))),
+        Some((Some(1), None)) => Ok(()),
         _ => Err(Error::usage(format!("{FAILED}: the transaction is in another database than the queue"))),
     }
 }
