@@ -65,3 +65,24 @@ fn a_stream_ends_after_an_error_and_a_batch_that_was_not_read_cannot_be_committe
         assert!(!is_done(&mut client));
     }
 }
+
+/// A page fails, and the next attempt reads it. The batch cannot be committed, since no page may be skipped.
+#[test]
+fn a_batch_with_a_page_that_failed_once_cannot_be_committed() {
+    let (database, mut client) = database(KINDS[0]);
+    insert(&mut client, 1, 30);
+    let mut settings = settings();
+    (settings.lazy_fetch, settings.autocommit) = (Some(3), true);
+    let conninfo = database.conninfo();
+    let error = run(async move {
+        let mut batches = Worker::with_settings(&conninfo, settings).batches().await.expect("registered");
+        let mut batch = batches.next().await.expect("a batch");
+        execute(&conninfo, "alter table pgq.event_1_0 rename to away");
+        batch.next_event().await.expect_err("the table is away");
+        execute(&conninfo, "alter table pgq.away rename to event_1_0");
+        while batch.next_event().await.expect("readable").is_some() {}
+        batch.commit().await.expect_err("not committed").to_string()
+    });
+    assert!(error.contains("not all of its events could be read"), "{error}");
+    assert!(!is_done(&mut client));
+}

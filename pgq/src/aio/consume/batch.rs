@@ -37,8 +37,7 @@ const LOCK_LOST: &str = "lost the consumer's lock";
 /// The events of a batch, and their outcomes.
 ///
 /// [`commit`](Batch::commit) finishes the batch, [`commit_in`](Batch::commit_in) does so in a transaction of the caller. A
-/// batch that is dropped stays open: what was written through [`db`](Batch::db) is rolled back, and the batch is delivered
-/// again.
+/// batch that is dropped stays open: writes through [`db`](Batch::db) are rolled back, and the batch is delivered again.
 ///
 /// The tags of a batch that [`Worker::batches`](super::Worker::batches) has returned stay in memory until its end, less
 /// than 100 bytes each and the reasons of failures, unless [`db`](Batch::db) was used.
@@ -54,7 +53,7 @@ pub struct Batch {
     savepoints: Savepoints,
     reports: Reports,
     read: u64,
-    /// Whether an event could not be read.
+    /// Whether an event could not be read, so that the batch must not be finished.
     is_unread: bool,
     /// Whether the transaction on the connection of the batch was used.
     uses_db: bool,
@@ -117,7 +116,8 @@ impl Batch {
 
     /// Returns the next event, or `None` at the end of the batch. At most a page of about a megabyte is in memory.
     ///
-    /// A future that is dropped loses no event: the next call returns the event.
+    /// A future that is dropped loses no event: the next call returns the event. After an error of the server the batch
+    /// cannot be committed: drop the batch, and it is delivered again.
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ impl Batch {
     pub(super) async fn wait_for_page(&mut self) -> Result<bool, Error> {
         if !self.has_page() {
             let page = self.fetch().await;
-            self.is_unread = page.is_err();
+            self.is_unread |= page.is_err();
             self.page = page.map_err(|error| self.failed("cannot fetch events", error))?.into_iter();
         }
         Ok(self.has_page())
@@ -256,7 +256,7 @@ impl Batch {
         }
     }
 
-    /// Waits until the consumer's lock is lost, and returns the error; for ever if no connection of its own holds it.
+    /// Waits until the consumer's lock is lost, and returns the error. Never ends if the lock has no connection of its own.
     pub(super) fn lock_lost(&self) -> impl Future<Output = Error> + Send + 'static {
         let lost = self.connections.guard.as_ref().map(Guard::lost);
         let error = self.at().add_to(Error::failed(LOCK_LOST));
