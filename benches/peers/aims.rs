@@ -10,7 +10,7 @@ pub(crate) struct Aim {
     pub(crate) bound: Bound,
 }
 
-/// What a figure is to reach or to keep below.
+/// The limit of a figure.
 pub(crate) enum Bound {
     AtLeast(f64),
     AtMost(f64),

@@ -24,7 +24,7 @@ pub(crate) const EXACTLY_ONCE: &str = "async-exactly-once";
 /// Runs the handlers without a queue. Arguments: number of calls, milliseconds of a handler, calls at once.
 pub(crate) const TIMER: &str = "async-timer";
 
-/// Runs what the first argument selects.
+/// Runs the client that the first argument selects.
 ///
 /// # Errors
 ///

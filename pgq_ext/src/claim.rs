@@ -6,7 +6,7 @@ use pgq::aio::Origin;
 
 use crate::error::Error;
 
-/// What a claim fails with.
+/// The failed step, for errors.
 pub(crate) const FAILED: &str = "cannot claim the event";
 
 /// The values that the statements of claims have in common.

@@ -108,7 +108,7 @@ fn behind_a_pooler_nothing_is_kept() {
     assert_eq!([first, rest].concat(), super::expected(1, MANY));
 }
 
-/// Reads a batch; returns its events, and what the consumer's sessions did after the first one.
+/// Reads a batch; returns its events, and the last statements of the consumer's sessions after the first event.
 async fn read_and_look(conninfo: String) -> Result<(Vec<String>, String), BoxError> {
     let mut batches = batches(&conninfo, Some(7000)).await?;
     let mut batch = batches.next().await?;

@@ -1,4 +1,4 @@
-//! What is wrong with a worker, in one line.
+//! Workers that cannot start or continue report the reason in one line.
 
 use pgq::Settings;
 use pgq::aio::Worker;

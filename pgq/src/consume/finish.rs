@@ -37,7 +37,7 @@ impl<S: Session> BatchTransaction for Own<'_, S> {
     }
 }
 
-/// What failed, for errors.
+/// The failed step, for errors.
 pub(crate) const FAILED: &str = "cannot finish the batch";
 
 /// Lifts the role's limits and sends tags, in the transaction of the session.

@@ -108,8 +108,8 @@ impl BatchHolder {
         session.one_row(sql::batch::HAS_BATCH, &self.values()).await.map(|row| row.get(0))
     }
 
-    /// Keeps other subconsumers from taking the batch over until the end of the transaction: the server finishes a batch
-    /// whoever has it.
+    /// Keeps other subconsumers from taking the batch over until the end of the transaction, because the server would also
+    /// finish another subconsumer's batch.
     pub(crate) async fn protect(&self, session: &mut impl Session) -> Result<(), BoxError> {
         if self.is_member && !self.is_team {
             let values = [text(&self.queue), text(&self.consumer)];

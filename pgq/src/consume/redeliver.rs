@@ -1,4 +1,4 @@
-//! Errors of handlers that no event is at fault for.
+//! Errors of handlers that are not an event's fault.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,8 +9,8 @@ use dbscript::{BoxError, is_final, is_interrupted};
 use crate::error::Error;
 
 /// An error of a handler that fails the whole batch, which is then delivered again, whatever the
-/// [`RetryPolicy`](crate::RetryPolicy). For what would fail with any other event, too, such as a service that cannot be
-/// reached.
+/// [`RetryPolicy`](crate::RetryPolicy). Return it for a failure that any other event would have too, such as an unreachable
+/// service.
 ///
 /// ```
 /// use pgq::consume::Redeliver;

@@ -55,9 +55,9 @@ pub struct ExactlyOnce(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     pool: PgPool,
-    /// One for each connection of the pool: who waits for a permit runs into no time-out of the pool.
+    /// One for each connection of the pool. A handler that waits for a permit does not time out in the pool.
     permits: Semaphore,
-    /// When the batch was opened whose claims have begun.
+    /// The opening time of the batch whose claims have begun.
     begun: Mutex<Option<DateTime<Utc>>>,
 }
 

@@ -9,7 +9,7 @@ use pgq::{BoxError, Event, Outcome};
 
 use super::tx::Tx;
 
-/// What a handler returns in the end.
+/// The result of a handler, as a future.
 pub(super) type Handling = Pin<Box<dyn Future<Output = Result<Outcome, BoxError>> + Send>>;
 
 /// A handler whose arguments are there, except the transaction.

@@ -19,14 +19,14 @@ use crate::consume::settings::Settings;
 /// The name of the cursor on the server.
 const CURSOR: &str = "pgq_events";
 
-/// How many pages of a cursor are asked for ahead: while one is received, the server reads the next one.
+/// How many pages of a cursor are requested ahead: while one is received, the server reads the next one.
 const CURSOR_AHEAD: usize = 2;
 
 /// Reads the events of a batch.
 pub(super) struct Reader {
     pages: Pages,
     source: Source,
-    /// The pages that are on their way; they stay here when a future of the caller is dropped.
+    /// The pages in flight; they stay here when a future of the caller is dropped.
     fetching: VecDeque<Fetching>,
     read: u64,
 }
@@ -43,7 +43,7 @@ enum Source {
     Unopened,
     /// The cursor of the batch's transaction.
     Cursor,
-    /// What is left, where no transaction is open.
+    /// The rest of the batch, where no transaction is open.
     Rest(Rest),
 }
 
@@ -93,7 +93,7 @@ impl Reader {
         Ok(page)
     }
 
-    /// Asks for the next pages if one statement reads each, so that they arrive while the events of this one are handled.
+    /// Requests the next pages if one statement reads each, so that they arrive while the events of this one are handled.
     pub(super) async fn fetch_ahead(
         &mut self,
         connections: &mut Connections,
@@ -120,7 +120,7 @@ impl Reader {
         matches!(self.source, Source::Rest(rest) if rest.begins(opening, self.read))
     }
 
-    /// Makes the future of the next page behind those that are on their way.
+    /// Makes the future of the next page behind those in flight.
     fn next_page(
         &self,
         connections: &mut Connections,
@@ -138,13 +138,14 @@ impl Reader {
         }))
     }
 
-    /// Forgets the pages that are on their way.
+    /// Drops the pages in flight.
     pub(super) fn stop(&mut self) {
         self.fetching.clear();
     }
 }
 
-/// A page that a task receives. The answers to later statements come behind it, also when its reader does something else.
+/// A page that a task receives. The answers to later statements arrive behind the page, so the connection must not wait
+/// for a reader that does something else.
 struct Arriving(JoinHandle<Fetched>);
 
 impl Future for Arriving {

@@ -12,8 +12,8 @@ use crate::consume::delivered::Delivered;
 use crate::consume::outcome::Outcome;
 use crate::event::stored_event::Event;
 
-/// Handles the events of a queue one after the other, in their order, each in the transaction of the batch. What a handler
-/// writes there is committed together with the batch, so each event has its effect once. [`Transactional`] makes it the
+/// Handles the events of a queue one after the other, in their order, each in the transaction of the batch. The writes of
+/// a handler are committed together with the batch, so each event has its effect once. [`Transactional`] makes it the
 /// consumer of a [`Worker`](crate::aio::Worker).
 pub trait Consumer: Send {
     /// Handles one event, in a transaction of `sqlx`. Neither commit nor roll it back.
@@ -21,7 +21,7 @@ pub trait Consumer: Send {
     /// # Errors
     ///
     /// An error or a panic rolls the batch back, and the batch is delivered again. With a
-    /// [`RetryPolicy`](crate::RetryPolicy), it rolls back what was written for this event, and the policy decides the
+    /// [`RetryPolicy`](crate::RetryPolicy), it rolls back the writes for this event, and the policy decides the
     /// event's outcome. The errors that end a worker are those of [`pgq::Consumer`](crate::Consumer#errors).
     fn process_event(
         &mut self,

@@ -62,7 +62,7 @@ impl Value {
 }
 
 impl sqlx::Type<Postgres> for Value {
-    /// Returns the type of values whose own type is not set, which there are none of.
+    /// Returns a placeholder: each value has a type of its own, see [`produces`](Encode::produces).
     fn type_info() -> PgTypeInfo {
         type_info(Type::UNKNOWN.oid())
     }

@@ -25,7 +25,7 @@ pub(crate) struct Opening {
     pub(crate) tags_many: bool,
     /// Whether texts may be bytes that are not UTF-8, since the database has no encoding.
     pub(crate) has_bytes: bool,
-    /// Whether the session can keep what is left of a batch: it is this connection's alone.
+    /// Whether the session can keep the rest of a batch: no pooler gives the session to other clients.
     pub(crate) has_session: bool,
     /// Whether there are many events, as far as is known.
     pub(crate) has_many: bool,

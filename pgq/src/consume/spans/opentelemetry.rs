@@ -1,4 +1,4 @@
-//! What OpenTelemetry's conventions for messaging add to the spans.
+//! Attributes of spans from OpenTelemetry's conventions for messaging.
 
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, Value};
@@ -15,7 +15,7 @@ pub(super) fn describe_batch(span: &Span, names: &Names) {
     }
 }
 
-/// Describes the span of an event. If the event has a trace, the span goes on with it, and is linked to the batch's.
+/// Describes the span of an event. If the event has a trace, the span continues it, and is linked to the batch's.
 pub(super) fn describe_event(span: &Span, names: &Names, event: &Event, batch: &Span) {
     if span.is_disabled() {
         return;

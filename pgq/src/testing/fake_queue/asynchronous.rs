@@ -98,7 +98,7 @@ impl FakeQueue {
         Ok(ledger.take().map_or_else(Processed::default, |(read, tags)| self.settle(read, tags)))
     }
 
-    /// Advances the clock by what that of `tokio` has advanced.
+    /// Advances the clock by as much as the clock of `tokio` has advanced.
     fn follow_clock(&mut self) {
         let now = Instant::now();
         if let Some(before) = self.followed.replace(now) {

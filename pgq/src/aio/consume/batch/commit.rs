@@ -10,10 +10,9 @@ use crate::consume::holder;
 use crate::error::Error;
 
 impl Batch {
-    /// Returns the connection whose transaction finishes the batch: what is written there is committed together with
-    /// the batch.
+    /// Returns the connection whose transaction finishes the batch: writes on it are committed together with the batch.
     ///
-    /// Neither commit nor roll the transaction back by SQL: the batch goes with it.
+    /// Do not commit or roll back the transaction by SQL: that would end the batch's transaction early.
     ///
     /// # Errors
     ///
@@ -98,8 +97,8 @@ impl Batch {
         Ok(())
     }
 
-    /// Sends the tags and finishes the batch in a transaction of the caller, and commits that: what was written in the
-    /// transaction is committed together with the batch. PgQ: `pgq.finish_batch`.
+    /// Sends the tags, finishes the batch in a transaction of the caller, and commits that transaction. Its writes are
+    /// committed together with the batch. PgQ: `pgq.finish_batch`.
     ///
     /// The transaction is one of `tokio-postgres`, or with the feature `sqlx` one of `sqlx`, in the queue's database. Its
     /// role needs the rights of a consumer, such as membership in `pgq_reader`. Any isolation level will do. With
@@ -126,8 +125,8 @@ impl Batch {
     /// # Errors
     ///
     /// When [`db`](Batch::db) was used ([`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured)), when the
-    /// transaction is in another database or its snapshot is older than the batch
-    /// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), when the batch is another process's by now, and when the server
+    /// transaction is in another database, its snapshot is older than the batch, or a schema precedes `pg_catalog` in its
+    /// search path ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), when the batch is another process's by now, and when the server
     /// fails. Unless the connection was lost amid the commit, the transaction is rolled back, and the batch is delivered
     /// again.
     pub async fn commit_in(mut self, mut transaction: impl Transaction) -> Result<(), Error> {
@@ -158,7 +157,7 @@ impl Batch {
         transaction::finish(transaction, connections.main()?, opening, holder, tags).await
     }
 
-    /// Fails after a page that could not be read: its events would be skipped.
+    /// Fails after an error of reading: events might be skipped.
     fn require_read(&self) -> Result<(), Error> {
         match self.is_unread {
             true => Err(Error::failed(format!("{FAILED}: not all of its events could be read"))),

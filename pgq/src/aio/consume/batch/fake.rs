@@ -1,4 +1,4 @@
-//! A batch that no server has.
+//! A batch without a server.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use crate::consume::tags::Tags;
 use crate::event::batch_info::BatchInfo;
 use crate::event::stored_event::Event;
 
-/// Receives what a batch that no server has is committed with.
+/// Receives the number of events and the tags when a batch without a server is committed.
 #[derive(Clone, Default)]
 pub(crate) struct Ledger(Arc<Mutex<Option<(u64, Tags)>>>);
 
@@ -30,7 +30,7 @@ impl Ledger {
 }
 
 impl Batch {
-    /// Makes a batch out of events that no server has.
+    /// Makes a batch of a test's events.
     pub(crate) async fn of_test(
         mut settings: Settings,
         info: BatchInfo,

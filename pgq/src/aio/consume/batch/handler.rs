@@ -21,8 +21,8 @@ impl Batch {
         }
     }
 
-    /// Settles an event whose handler has ended. When the handler failed and there is a policy, what it wrote through
-    /// [`db`](Batch::db) is rolled back, and the policy decides the outcome.
+    /// Settles an event whose handler has ended. When the handler failed and there is a policy, its writes through
+    /// [`db`](Batch::db) are rolled back, and the policy decides the outcome.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl Batch {
         self.settle_failed(event, span, error, is_rolled_back)
     }
 
-    /// Rolls back what a handler wrote; returns whether the batch can go on.
+    /// Rolls back the writes of a handler; returns whether the batch can continue.
     async fn roll_back(&mut self, savepoint: Savepoint) -> Result<bool, Error> {
         if savepoint == Savepoint::Wanted {
             return Ok(true);
