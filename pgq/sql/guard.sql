@@ -42,7 +42,7 @@ begin
         order by mark.place limit 1);
     if exists (select from pg_catalog.pg_extension where extname = 'pgq') then
         raise exception 'cannot install schema pgq: the extension pgq is installed, which this schema cannot replace';
-    elsif release::pg_catalog.int4 > 1 then
+    elsif release::pg_catalog.int4 > 2 then
         raise exception 'cannot install schema pgq: it is of a newer release, %', release;
     elsif release is null and (
         exists (select from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace('pgq')::pg_catalog.oid)

@@ -45,6 +45,14 @@ create table if not exists pgq.tick (
 -- Numbers batches, over all queues.
 create sequence if not exists pgq.batch_id_seq;
 
+-- The queue and consumer of each position. The rows of pgq.subscription get new versions with each batch, so a unique index
+-- there would have to visit all versions that an old snapshot keeps. These rows never change (DESIGN.md, D125).
+create table if not exists pgq.registration (
+    reg_queue     integer not null,
+    reg_consumer  integer not null,
+    constraint registration_pkey primary key (reg_queue, reg_consumer)
+);
+
 -- Positions of consumers: the tick that they have processed, and the batch that they have open.
 create table if not exists pgq.subscription (
     sub_id         serial not null,
@@ -54,11 +62,27 @@ create table if not exists pgq.subscription (
     sub_active     timestamptz not null default pg_catalog.now(),
     sub_batch      bigint,
     sub_next_tick  bigint,
-    constraint subscription_pkey primary key (sub_queue, sub_consumer),
-    constraint subscription_batch_idx unique (sub_batch),
     constraint sub_queue_fkey foreign key (sub_queue) references pgq.queue (queue_id),
     constraint sub_consumer_fkey foreign key (sub_consumer) references pgq.consumer (co_id)
 );
+do $$
+begin
+    -- Constraints of an earlier release.
+    if exists (select from pg_catalog.pg_constraint
+               where conrelid = 'pgq.subscription'::pg_catalog.regclass and contype in ('p', 'u'))
+    then
+        alter table pgq.subscription
+            drop constraint if exists subscription_pkey, drop constraint if exists subscription_batch_idx;
+    end if;
+    -- Without a primary key, a publication of all tables would refuse the updates.
+    if (select relreplident <> 'f' from pg_catalog.pg_class where oid = 'pgq.subscription'::pg_catalog.regclass) then
+        alter table pgq.subscription replica identity full;
+    end if;
+end
+$$;
+-- The newest version of a row comes first, so that a query with `limit 1` visits no other.
+create index if not exists subscription_newest_idx on pgq.subscription (sub_queue, sub_consumer, sub_active desc);
+create unique index if not exists subscription_open_idx on pgq.subscription (sub_batch) where sub_batch is not null;
 
 -- The template of every event table.
 create table if not exists pgq.event_template (
@@ -95,4 +119,19 @@ begin
     end if;
 end
 $$;
+alter table pgq.retry_queue alter column ev_txid set default pg_catalog.txid_current();
 create index if not exists rq_retry_idx on pgq.retry_queue (ev_retry_after);
+create index if not exists rq_txid_idx on pgq.retry_queue (ev_txid);
+
+-- How far the retry events are delivered: before the time, none that the snapshot contains is left (DESIGN.md, D126). Only
+-- the row with the highest number counts.
+create table if not exists pgq.retry_mark (
+    mark_no        bigint not null,
+    mark_time      timestamptz not null,
+    mark_snapshot  txid_snapshot not null,
+    mark_txid      bigint not null default pg_catalog.txid_current()
+);
+create index if not exists retry_mark_newest_idx on pgq.retry_mark (mark_no desc);
+-- The installation may have changed retry events in ways that the mark does not include.
+delete from pgq.retry_mark;
+alter table pgq.retry_mark replica identity full;

@@ -5,6 +5,7 @@ use postgres_protocol::escape::escape_literal;
 pub(crate) mod batch;
 pub(crate) mod failed;
 pub(crate) mod lock;
+pub(crate) mod retries;
 pub(crate) mod status;
 pub(crate) mod ticker;
 

@@ -2,9 +2,13 @@
 
 use super::peer::{Peers, answer};
 
-/// Functions that only the own schema has: helpers of its trigger functions.
+/// What only the own schema has: helpers of its functions, and what lets positions and retry events stay fast under an old
+/// snapshot.
 pub(super) fn is_helper(name: &str) -> bool {
-    name.starts_with("pgq.tg_") || name.starts_with("pgq._")
+    let prefixes = ["pgq.tg_", "pgq._", "pgq.registration", "pgq.retry_mark", "pgq.rq_txid_idx"];
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
+        || name.starts_with("pgq.subscription_newest_idx")
+        || name.starts_with("pgq.subscription_open_idx")
 }
 
 /// The query is made of constants: it neither joins the ticks nor calls a function for each row.

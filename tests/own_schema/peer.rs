@@ -112,7 +112,7 @@ const TABLES: [&str; 6] = [
      from pgq.queue order by 1",
     "select tick_queue, tick_id, tick_event_seq, dense_rank() over (order by tick_time) from pgq.tick order by 1, 2",
     "select sub_id, sub_queue, sub_consumer, sub_last_tick, sub_batch, sub_next_tick from pgq.subscription order by 1, 3",
-    "select ev_queue, ev_id, ev_txid, ev_owner, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4, \
+    "select ev_queue, ev_id, ev_owner, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4, \
      dense_rank() over (order by ev_retry_after), dense_rank() over (order by ev_time) \
      from pgq.retry_queue order by ev_owner, ev_id",
     "select sequencename, last_value from pg_sequences where schemaname = 'pgq' order by 1",

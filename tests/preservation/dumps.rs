@@ -152,7 +152,7 @@ fn missing_constraints_and_functions_are_created_again() {
     assert_works(&mut client, "new");
     assert_eq!(queues::count(&mut client, "a"), 2);
     let keys = "select count(*) from pg_constraint where connamespace = 'pgq'::regnamespace and contype in ('p', 'u', 'f')";
-    assert_eq!(client.query_one(keys, &[]).expect("countable").get::<_, i64>(0), 13);
+    assert_eq!(client.query_one(keys, &[]).expect("countable").get::<_, i64>(0), 12);
 }
 
 /// Without its rights every function would be for everybody.

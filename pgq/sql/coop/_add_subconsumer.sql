@@ -29,15 +29,15 @@ begin
     end if;
 
     insert into pgq.consumer (co_name) values (full_name) on conflict (co_name) do nothing;
-    insert into pgq.subscription (sub_id, sub_queue, sub_consumer)
-    select i_main.sub_id, i_main.sub_queue, co_id from pgq.consumer where co_name = full_name
-    on conflict (sub_queue, sub_consumer) do nothing;
-    if found then
+    begin
+        insert into pgq.subscription (sub_id, sub_queue, sub_consumer)
+        select i_main.sub_id, i_main.sub_queue, co_id from pgq.consumer where co_name = full_name;
         return 1;
-    end if;
-    select sub_id into same_name
-    from pgq.subscription join pgq.consumer on co_id = sub_consumer
-    where sub_queue = i_main.sub_queue and co_name = full_name;
+    exception when unique_violation then
+        select sub_id into same_name
+        from pgq.subscription join pgq.consumer on co_id = sub_consumer
+        where sub_queue = i_main.sub_queue and co_name = full_name;
+    end;
     if same_name <> i_main.sub_id then
         raise exception 'consumer `%` on queue `%` is there already and no subconsumer of `%`',
             full_name, i_queue_name, i_consumer_name using errcode = 'duplicate_object';

@@ -5,7 +5,7 @@ create or replace function pgq_coop._take_from_main(
     i_queue_name text, i_consumer_name text, i_main pgq.subscription,
     i_min_lag interval, i_min_count integer, i_min_interval interval)
 returns pgq.subscription
-language plpgsql set search_path = pg_catalog, pg_temp
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off
 as $$
 declare
     opened record;
@@ -17,7 +17,7 @@ begin
         i_main.sub_next_tick := opened.cur_tick_id;
         update pgq.subscription
         set sub_last_tick = opened.cur_tick_id, sub_batch = null, sub_next_tick = null
-        where sub_queue = i_main.sub_queue and sub_consumer = i_main.sub_consumer;
+        where sub_batch = opened.batch_id;
     end if;
     return i_main;
 end

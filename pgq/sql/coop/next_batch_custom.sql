@@ -20,6 +20,7 @@ create or replace function pgq_coop.next_batch_custom(
     out cur_tick_event_seq bigint, out prev_tick_event_seq bigint)
 returns record
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_sort = off set jit = off
 as $$
 declare
     main pgq.subscription;
@@ -49,14 +50,15 @@ begin
     if batch.sub_batch is null then
         -- pgq.finish_batch leaves the subconsumer a position, which would hold up rotation.
         update pgq.subscription set sub_last_tick = null
-        where sub_queue = own.sub_queue and sub_consumer = own.sub_consumer and sub_last_tick is not null;
+        where sub_queue = own.sub_queue and sub_consumer = own.sub_consumer and sub_active = own.sub_active
+          and sub_last_tick is not null;
         return;
     end if;
 
     update pgq.subscription
     set sub_active = clock_timestamp(), sub_last_tick = batch.sub_last_tick,
         sub_batch = batch.sub_batch, sub_next_tick = batch.sub_next_tick
-    where sub_queue = own.sub_queue and sub_consumer = own.sub_consumer;
+    where sub_queue = own.sub_queue and sub_consumer = own.sub_consumer and sub_active = own.sub_active;
     select batch.sub_batch, cur.tick_id, cur.tick_time, cur.tick_event_seq,
            prev.tick_id, prev.tick_time, prev.tick_event_seq
     into batch_id, cur_tick_id, cur_tick_time, cur_tick_event_seq,

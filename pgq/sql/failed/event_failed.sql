@@ -8,17 +8,10 @@ returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 declare
-    batch record;
+    batch constant pgq.subscription := pgq._open_batch(x_batch_id);
     copied bigint;
 begin
-    -- The lock keeps the consumer from being removed before the event is committed.
-    select sub_id, queue_name, co_name into batch
-    from pgq.subscription
-    join pgq.queue on queue_id = sub_queue
-    join pgq.consumer on co_id = sub_consumer
-    where sub_batch = x_batch_id
-    for no key update of subscription;
-    if not found then
+    if batch.sub_id is null then
         raise exception 'event %: batch % is not open', x_event_id, x_batch_id
             using errcode = 'undefined_object';
     end if;
@@ -48,7 +41,9 @@ begin
         select from pgq.failed_queue where ev_owner = batch.sub_id and ev_id = x_event_id)
     then
         raise exception 'batch % of consumer `%` on queue `%` has no event %',
-            x_batch_id, batch.co_name, batch.queue_name, x_event_id using errcode = 'no_data_found';
+            x_batch_id, (select co_name from pgq.consumer where co_id = batch.sub_consumer),
+            (select queue_name from pgq.queue where queue_id = batch.sub_queue), x_event_id
+            using errcode = 'no_data_found';
     end if;
     return copied;
 end

@@ -14,14 +14,12 @@ returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 declare
-    owner integer;
+    owner constant integer := (pgq._open_batch(x_batch_id)).sub_id;
     copied integer;
     absent bigint;
     repeated bigint;
 begin
-    -- The lock keeps the consumer from being removed before the events are committed.
-    select sub_id into owner from pgq.subscription where sub_batch = x_batch_id for no key update;
-    if not found then
+    if owner is null then
         raise exception 'batch % is not open', x_batch_id using errcode = 'undefined_object';
     end if;
 

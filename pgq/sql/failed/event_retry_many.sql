@@ -19,14 +19,13 @@ returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
 as $$
 declare
-    batch pgq.subscription;
+    batch constant pgq.subscription := pgq._open_batch(x_batch_id);
     scheduled integer;
     absent bigint;
     repeated bigint;
     refused bigint;
 begin
-    select * into batch from pgq.subscription where sub_batch = x_batch_id for no key update;
-    if not found then
+    if batch.sub_id is null then
         raise exception 'batch % is not open', x_batch_id using errcode = 'undefined_object';
     end if;
 

@@ -9,7 +9,7 @@ begin
     for own in
         select oid from pg_catalog.pg_proc
         where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid
-          and proname::pg_catalog.text ~ '^(event_failed|event_(failed|retry)_many|_?failed_event_.*|_tagged_events_.*)$'
+          and proname::pg_catalog.text ~ '^(event_failed|event_(failed|retry)_many|_?failed_event_.*|_tagged_events_.*|_open_batch)$'
     loop
         execute pg_catalog.format('revoke all on function %s from public', own);
         continue when own::pg_catalog.text ~ '^(pgq\.)?_';

@@ -9,9 +9,10 @@
 -- possibly under a path in which a type of the caller hides the real one.
 create or replace function pgq.batch_event_sql(x_batch_id bigint)
 returns text
-language plpgsql set search_path = pg_catalog, pg_temp
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off
 as $$
 declare
+    sub pgq.subscription;
     batch pg_catalog.record;
     condition pg_catalog.text;
     part pg_catalog.text;
@@ -19,17 +20,17 @@ declare
     wanted constant pg_catalog.text := 'select ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data,'
         ' ev_extra1, ev_extra2, ev_extra3, ev_extra4 from ';
 begin
-    select s.sub_id, txid_snapshot_xmax(b.tick_snapshot) as range_start,
+    select s.* into sub from pgq.subscription s where s.sub_batch = x_batch_id;
+    select sub.sub_id, txid_snapshot_xmax(b.tick_snapshot) as range_start,
            txid_snapshot_xmax(e.tick_snapshot) as range_end,
            array(select id from txid_snapshot_xip(e.tick_snapshot) id
                  where id >= txid_snapshot_xmax(b.tick_snapshot)) as still_running,
            array(select id from txid_snapshot_xip(b.tick_snapshot) id
                  where txid_visible_in_snapshot(id, e.tick_snapshot)) as ended
     into batch
-    from pgq.subscription s
-    join pgq.tick b on b.tick_queue = s.sub_queue and b.tick_id = s.sub_last_tick
-    join pgq.tick e on e.tick_queue = s.sub_queue and e.tick_id = s.sub_next_tick
-    where s.sub_batch = x_batch_id;
+    from pgq.tick b, pgq.tick e
+    where b.tick_queue = sub.sub_queue and b.tick_id = sub.sub_last_tick
+      and e.tick_queue = sub.sub_queue and e.tick_id = sub.sub_next_tick;
     if batch.sub_id is null then
         raise exception 'batch not found';
     end if;

@@ -3,6 +3,7 @@
 create or replace function pgq.batch_retry(i_batch_id bigint, i_retry_seconds integer)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
+set enable_seqscan = off set jit = off
 as $$
 declare
     tagged integer;

@@ -4,6 +4,7 @@
 create or replace function pgq.event_retry(x_batch_id bigint, x_event_id bigint, x_retry_time timestamptz)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
+set enable_seqscan = off set jit = off
 as $$
 declare
     batch record;

@@ -2,6 +2,7 @@
 create or replace function pgq.finish_batch(x_batch_id bigint)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
+set enable_seqscan = off set jit = off
 as $$
 declare
     closed integer;

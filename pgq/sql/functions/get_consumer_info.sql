@@ -12,7 +12,7 @@ begin
         select que.queue_name, co_name,
                case when pg_catalog.isfinite(own.tick_time) then now() - own.tick_time end, now() - sub_active, sub_last_tick, sub_batch,
                sub_next_tick, newest.tick_event_seq - own.tick_event_seq
-        from pgq.subscription
+        from pgq._positions((select q.queue_id from pgq.queue q where q.queue_name = i_queue_name))
         join pgq.queue que on queue_id = sub_queue
         join pgq.consumer on co_id = sub_consumer
         left join pgq.tick own on own.tick_queue = sub_queue and own.tick_id = sub_last_tick

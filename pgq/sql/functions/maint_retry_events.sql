@@ -9,11 +9,8 @@ declare
     returned integer := 0;
 begin
     for due in
-        select retry.*, queue_name from pgq.retry_queue retry
-        join pgq.queue on queue_id = ev_queue
-        where ev_retry_after <= now()
-        order by ev_retry_after limit 10
-        for update of retry
+        select retry.*, (select queue_name from pgq.queue where queue_id = ev_queue) as queue_name
+        from pgq._due_retries(null, 10) retry
     loop
         perform pgq.insert_event_raw(
             due.queue_name, due.ev_id, due.ev_time, due.ev_owner, due.ev_retry, due.ev_type, due.ev_data,
@@ -22,6 +19,7 @@ begin
         where ev_owner = due.ev_owner and ev_id = due.ev_id and ev_retry_after = due.ev_retry_after;
         returned := returned + 1;
     end loop;
+    perform pgq._mark_retries(returned > 0);
     return returned;
 end
 $$;

@@ -21,10 +21,9 @@ begin
     end if;
 
     if exists (
-        select from pgq.subscription s
+        select from pgq._positions(que.queue_id) s
         join pgq.tick t on t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick
-        where s.sub_queue = que.queue_id
-          and pg_catalog.txid_snapshot_xmax(t.tick_snapshot)
+        where pg_catalog.txid_snapshot_xmax(t.tick_snapshot)
               > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()))
     then
         raise exception 'queue % maint failure: a consumer is at transaction ids that the server has not reached',
@@ -34,7 +33,7 @@ begin
     end if;
     -- All transactions below `queue_switch_step2` must have ended before the tick of the consumer that is farthest
     -- behind (DESIGN.md, D46); and before now, for a consumer that registers later.
-    position := min(s.sub_last_tick) from pgq.subscription s where s.sub_queue = que.queue_id;
+    position := min(s.sub_last_tick) from pgq._positions(que.queue_id) s;
     oldest_running := case
         when position is null then txid_snapshot_xmin(txid_current_snapshot())
         else (select txid_snapshot_xmin(t.tick_snapshot) from pgq.tick t

@@ -13,6 +13,8 @@ begin
         -- stop all rotations.
         lock table pgq.retry_queue in share update exclusive mode;
         update pgq.queue q set queue_switch_step2 = txid_current() where q.queue_switch_step2 is null;
+        -- Marks that two transactions replaced at once.
+        delete from pgq.retry_mark where mark_no < (select max(m.mark_no) from pgq.retry_mark m);
     end if;
     return 0;
 end

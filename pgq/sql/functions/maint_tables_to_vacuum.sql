@@ -6,7 +6,7 @@ as $$
 begin
     return query
         select name from unnest(array[
-            'pgq.subscription', 'pgq.consumer', 'pgq.queue', 'pgq.tick', 'pgq.retry_queue',
+            'pgq.subscription', 'pgq.registration', 'pgq.consumer', 'pgq.queue', 'pgq.tick', 'pgq.retry_queue', 'pgq.retry_mark',
             'pgq_ext.completed_tick', 'pgq_ext.completed_batch', 'pgq_ext.completed_event',
             'pgq_ext.partial_batch']) with ordinality as tables (name, place)
         where current_setting('autovacuum') <> 'on' and to_regclass(name) is not null

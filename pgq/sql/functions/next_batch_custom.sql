@@ -8,17 +8,19 @@ create or replace function pgq.next_batch_custom(
     out prev_tick_time timestamptz, out cur_tick_event_seq bigint, out prev_tick_event_seq bigint)
 returns record
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
+set enable_seqscan = off set enable_sort = off set jit = off
 as $$
 declare
     sub pgq.subscription;
 begin
     -- The second of two concurrent sessions waits here, and then finds the batch of the first.
-    select s.* into sub
+    select own.* into sub
     from pgq.queue q
     join pgq.consumer c on c.co_name = i_consumer_name
-    join pgq.subscription s on s.sub_queue = q.queue_id and s.sub_consumer = c.co_id
-    where q.queue_name = i_queue_name
-    for update of s;
+    cross join lateral (
+        select s.* from pgq.subscription s where s.sub_queue = q.queue_id and s.sub_consumer = c.co_id
+        order by s.sub_active desc limit 1 for update) own
+    where q.queue_name = i_queue_name;
     if sub.sub_queue is null then
         raise exception 'Not subscriber to queue: %/%', coalesce(i_queue_name, 'NULL'),
             coalesce(i_consumer_name, 'NULL');
@@ -48,7 +50,7 @@ begin
     if cur_tick_id is not null and (cur_tick_time > now() - i_min_lag) is not true then
         update pgq.subscription s
         set sub_active = now(), sub_next_tick = cur_tick_id, sub_batch = nextval('pgq.batch_id_seq')
-        where s.sub_queue = sub.sub_queue and s.sub_consumer = sub.sub_consumer
+        where s.sub_queue = sub.sub_queue and s.sub_consumer = sub.sub_consumer and s.sub_active = sub.sub_active
         returning s.sub_batch into batch_id;
         return;
     end if;

@@ -5,10 +5,12 @@ create or replace function pgq.register_consumer_at(
     x_queue_name text, x_consumer_name text, x_tick_pos bigint)
 returns integer
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pgq, pg_temp
+set enable_seqscan = off set enable_sort = off set jit = off
 as $$
 declare
     queue integer;
     consumer integer;
+    had pgq.subscription;
     start_tick bigint;
     own_id integer;
 begin
@@ -23,7 +25,7 @@ begin
         returning co_id into consumer;
     end if;
     if x_tick_pos is null
-        and exists (select from pgq.subscription s where s.sub_queue = queue and s.sub_consumer = consumer)
+        and exists (select from pgq.registration where reg_queue = queue and reg_consumer = consumer)
     then
         return 0;
     end if;
@@ -36,17 +38,23 @@ begin
         if start_tick is null then
             raise exception 'cannot reposition, tick not found: %', x_tick_pos;
         end if;
-        update pgq.subscription s
-        set (sub_batch, sub_last_tick, sub_next_tick, sub_active) = (null, start_tick, null, now())
-        where s.sub_queue = queue and s.sub_consumer = consumer;
+        select s.* into had from pgq.subscription s where s.sub_queue = queue and s.sub_consumer = consumer
+        order by s.sub_active desc limit 1 for update;
         if found then
+            update pgq.subscription s
+            set (sub_batch, sub_last_tick, sub_next_tick, sub_active) = (null, start_tick, null, now())
+            where s.sub_queue = queue and s.sub_consumer = consumer and s.sub_active = had.sub_active;
             return 0;
         end if;
     elsif start_tick is null then
         raise exception 'No ticks for this queue.  Please run ticker on database.';
     end if;
+    -- The second of two concurrent sessions waits here.
+    insert into pgq.registration (reg_queue, reg_consumer) values (queue, consumer) on conflict do nothing;
+    if not found then
+        return 0;
+    end if;
     insert into pgq.subscription (sub_queue, sub_consumer, sub_last_tick) values (queue, consumer, start_tick)
-    on conflict (sub_queue, sub_consumer) do nothing
     returning sub_id into own_id;
     -- Consumers that share an id would share retry events, and unregistering one would remove both.
     if exists (
@@ -58,6 +66,6 @@ begin
             using errcode = 'data_corrupted',
                   hint = 'The database was moved here; run "pgqadm CONFIG.ini repair".';
     end if;
-    return (own_id is not null)::integer;
+    return 1;
 end
 $$;

@@ -15,6 +15,7 @@ pub(super) static FAILED: SqlScript = SqlScript {
         "functions/_queue_rights",
         "failed/failed_queue",
         "failed/_failed_event_owner",
+        "failed/_open_batch",
         "failed/event_failed",
         "failed/_tagged_events_sql",
         "failed/_tagged_events_check",

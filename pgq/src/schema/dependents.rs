@@ -33,7 +33,7 @@ const FOLLOW: &str = "going (classid, objid, objsubid) as ( \
              where whole.classid = o.classid and whole.objid = o.objid and whole.objsubid = 0)))";
 
 /// The names of PgQ's tables and sequences.
-const RELATIONS: &str = "^(consumer|queue|tick|subscription|event_template|(retry|failed)_queue|\
+const RELATIONS: &str = "^(consumer|queue|tick|registration|subscription|event_template|(retry|failed)_queue|retry_mark|\
      event_[0-9]+(_[0-9]+|_id_seq|_tick_seq)?|\
      (queue_queue|subscription_sub|consumer_co|batch)_id_seq|failed_queue_ev_failed_no_seq|\
      claimed_(batch|event)|completed_(batch|event|tick|range)|partial_batch|checkpoint)$";
@@ -42,14 +42,14 @@ const RELATIONS: &str = "^(consumer|queue|tick|subscription|event_template|(retr
 const TYPES: &str = "^tg_(facts|row_[0-9]+)$";
 
 /// The names of PgQ's indexes.
-const INDEXES: &str = "^(rq_retry_idx|fq_owner_idx|event_[0-9]+_[0-9]+_txid_idx)$";
+const INDEXES: &str = "^(rq_(retry|txid)_idx|subscription_(newest|open)_idx|retry_mark_newest_idx|fq_owner_idx|event_[0-9]+_[0-9]+_txid_idx)$";
 
 /// The names of PgQ's constraints.
 const CONSTRAINTS: &str = "(^(consumer_name_uq|queue_name_uq|subscription_batch_idx|rq_queue_id_fkey|\
      sub_(consumer|queue)_fkey|tick_queue_fkey)|_pkey)$";
 
 /// The names of the columns of PgQ's tables.
-const COLUMNS: &str = "^((queue|co|tick|sub|ev)_|(consumer_id|subconsumer_id|kind|number|prev_tick_id|ticks|\
+const COLUMNS: &str = "^((queue|co|tick|reg|sub|ev|mark)_|(consumer_id|subconsumer_id|kind|number|prev_tick_id|ticks|\
      (last|cur)_batch_id|(batch|event)_id|event_mark|opened_at|last_tick_(id|time))$)";
 
 /// Common table expressions for the foreign objects in the schemas or on their tables: `more`. $1 schemas, $2 names of

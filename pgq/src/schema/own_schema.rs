@@ -5,7 +5,7 @@ use super::sql_script::{SqlScript, files};
 /// PgQ without the add-ons.
 pub(super) static PGQ: SqlScript = SqlScript {
     name: "PgQ in SQL",
-    release: 1,
+    release: 2,
     object: "schema pgq",
     function: "pgq._release()",
     files: files![
@@ -39,6 +39,8 @@ pub(super) static PGQ: SqlScript = SqlScript {
         "functions/_wait_for_tick",
         "functions/ticker",
         "functions/force_tick",
+        "functions/_registration",
+        "functions/_positions",
         "functions/register_consumer_at",
         "functions/register_consumer",
         "functions/unregister_consumer",
@@ -55,6 +57,11 @@ pub(super) static PGQ: SqlScript = SqlScript {
         "functions/event_retry_raw",
         "functions/batch_retry",
         "functions/finish_batch",
+        "functions/_retry_txid",
+        "functions/_last_retry_mark",
+        "functions/_due_retries",
+        "functions/_due_retry_queues",
+        "functions/_mark_retries",
         "functions/maint_retry_events",
         "functions/maint_rotate_tables_step1",
         "functions/maint_rotate_tables_step2",

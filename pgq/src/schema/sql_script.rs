@@ -72,7 +72,7 @@ impl SqlScript {
 
     /// Returns the names of the tables, sequences and indexes that the script creates.
     pub(super) fn relations(&self) -> Vec<&'static str> {
-        let kinds = ["table", "sequence", "index"];
+        let kinds = ["table", "sequence", "index", "unique index"];
         kinds.iter().flat_map(|kind| self.names(&format!("create {kind} if not exists "))).collect()
     }
 

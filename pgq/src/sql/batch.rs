@@ -40,10 +40,10 @@ macro_rules! holder {
     };
     ($name:literal) => {
         concat!(
-            "pgq.subscription \
+            "(select * from pgq.subscription where sub_batch = $1 offset 0) own \
              join pgq.consumer on co_id = sub_consumer \
              join pgq.queue on queue_id = sub_queue \
-             where sub_batch = $1 and queue_name = $2 and ",
+             where queue_name = $2 and ",
             $name,
             " and sub_last_tick = $4 and sub_next_tick = $5"
         )
@@ -96,10 +96,10 @@ pub(crate) const HAS_BATCH: &str = concat!("select exists (select from ", holder
 
 /// $1 batch, $2 queue, $3 consumer. Whether the consumer or a subconsumer of it has the batch.
 pub(crate) const IS_OPEN: &str = "select exists ( \
-         select from pgq.subscription \
+         select from (select * from pgq.subscription where sub_batch = $1 offset 0) own \
          join pgq.consumer on co_id = sub_consumer \
          join pgq.queue on queue_id = sub_queue \
-         where sub_batch = $1 and queue_name = $2 \
+         where queue_name = $2 \
              and (co_name = $3 or pg_catalog.starts_with(co_name, pg_catalog.concat($3, '.'))))";
 
 /// $1 tick, $2 queue, $3 consumer. Whether the consumer or a subconsumer of it has a batch that begins at the tick.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use log::debug;
 use postgres::{Client, SimpleQueryMessage};
 
-use crate::sql::ticker::PATIENCE;
+use crate::sql::retries::RetryStore;
 
 /// How often the earliest retry is read while other transactions end.
 const READ: Duration = Duration::from_millis(500);
@@ -24,14 +24,7 @@ pub(super) struct RetryWatch {
     stale: bool,
     next_read: Option<Instant>,
     earliest: Option<f64>,
-}
-
-/// Makes the statements that return the earliest time of a retry event, in seconds.
-fn earliest() -> String {
-    format!(
-        "{PATIENCE}; select extract(epoch from ev_retry_after)::pg_catalog.float8 from pgq.retry_queue \
-         order by ev_retry_after limit 1"
-    )
+    store: Option<RetryStore>,
 }
 
 impl RetryWatch {
@@ -52,16 +45,25 @@ impl RetryWatch {
     }
 
     fn read(&mut self, client: &mut Client) {
-        let answer = client.simple_query(&earliest());
+        let answer = self.earliest(client);
         let pause = if answer.is_ok() { READ } else { AFTER_FAILURE };
         self.next_read = Some(Instant::now() + pause);
         (self.is_read, self.stale) = (true, false);
         match answer {
-            Ok(answer) => self.earliest = answer.iter().find_map(first_number),
+            Ok(earliest) => self.earliest = earliest,
             Err(error) => {
+                self.store = None;
                 debug!("cannot read when the next retry event is due: {}", dbscript::describe(&error))
             }
         }
+    }
+
+    fn earliest(&mut self, client: &mut Client) -> Result<Option<f64>, postgres::Error> {
+        let store = match self.store {
+            Some(store) => store,
+            None => *self.store.insert(RetryStore::read(client)?),
+        };
+        Ok(client.simple_query(&store.earliest())?.iter().find_map(first_number))
     }
 }
 

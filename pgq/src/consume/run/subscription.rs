@@ -36,6 +36,17 @@ pub(crate) struct NextBatch {
     pub(crate) opened_at: DateTime<Utc>,
 }
 
+/// The position of a consumer, $1 its queue and $2 its name. Visits the newest version of the row only: an old snapshot
+/// keeps all versions.
+macro_rules! position {
+    () => {
+        "(select sub_queue, sub_last_tick from pgq.subscription \
+         where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
+             and sub_consumer = (select co_id from pgq.consumer where co_name = $2) \
+         order by sub_active desc limit 1) own"
+    };
+}
+
 /// Makes the statement that opens a batch, out of the consumer's lock name and the function that opens it.
 ///
 /// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval, times in seconds; $6
@@ -52,7 +63,7 @@ pub(crate) struct NextBatch {
 /// one by one, and one that has no age is not waited for. Rows that are looked up one by one are planned sooner than a
 /// join of them.
 macro_rules! next_batch {
-    ($lock:literal, $consumer:literal, $turns:literal, $function:literal, $more:literal) => {
+    ($lock:literal, $consumer:expr, $turns:literal, $function:literal, $more:literal) => {
         concat!(
             "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time, \
                  cur_tick_event_seq - prev_tick_event_seq, hidden, pg_catalog.clock_timestamp() from ( \
@@ -60,17 +71,17 @@ macro_rules! next_batch {
             $consumer,
             " as consumer, ",
             hidden_positions!(),
-            " as hidden, exists ( \
-                     select from pgq.subscription join pgq.tick on tick_queue = sub_queue and tick_id >= sub_last_tick \
-                     where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
-                         and sub_consumer = (select co_id from pgq.consumer where co_name = $2) \
-                         and not pg_catalog.isfinite(tick_time)) as endless, exists ( \
-                     select from pgq.subscription cross join lateral ( \
+            " as hidden, ($4 is not null or $5 is not null or $6) and exists ( \
+                     select from ",
+            position!(),
+            " join pgq.tick on tick_queue = sub_queue and tick_id >= sub_last_tick \
+                     where not pg_catalog.isfinite(tick_time)) as endless, exists ( \
+                     select from ",
+            position!(),
+            " cross join lateral ( \
                          select tick_time from pgq.tick where tick_queue = sub_queue and tick_id > sub_last_tick \
                          order by tick_queue, tick_id limit 1) following \
-                     where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
-                         and sub_consumer = (select co_id from pgq.consumer where co_name = $2) \
-                         and not pg_catalog.isfinite(tick_time)) as ageless \
+                     where not pg_catalog.isfinite(tick_time)) as ageless \
                  where case when $7 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(",
             $lock,
             ", 0)) end \
@@ -87,9 +98,9 @@ macro_rules! next_batch {
                  select (select tick_time from pgq.tick where tick_queue = sub_queue \
                          order by tick_queue desc, tick_id desc limit 1) \
                      - (select tick_time from pgq.tick where tick_queue = sub_queue and tick_id = sub_last_tick) \
-                 from pgq.subscription \
-                 where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
-                     and sub_consumer = (select co_id from pgq.consumer where co_name = $2)) end",
+                 from ",
+            position!(),
+            ") end",
             $more,
             ")"
         )
@@ -109,8 +120,7 @@ const NEXT_BATCH: &str = next_batch!(
 /// refuses.
 const NEXT_COOP_BATCH: &str = next_batch!(
     "pg_catalog.format('pgq %L %L', $1, $2 || '.' || $9)",
-    "(select co_name from pgq.subscription join pgq.consumer on co_id = sub_consumer \
-         join pgq.queue on queue_id = sub_queue where queue_name = $1 and co_name = $2)",
+    concat!("(select $2 from ", position!(), ")"),
     " and pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
          pg_catalog.format('pgq finish %L %L', $1, $2), 0::pg_catalog.int8))",
     "pgq_coop.next_batch_custom(guard.queue, guard.consumer, $9",

@@ -1,0 +1,119 @@
+//! Under an old snapshot the server keeps every version of every row. What a call costs must not depend on how many there
+//! are: the pages that a round visits are counted before and after thousands of rounds.
+
+use postgres::Client;
+
+use crate::support::{Database, queues};
+use pgq::schema::Kind;
+
+/// Creates a database with the own schema, a queue and a consumer; returns a session, and one that holds a snapshot.
+fn prepare() -> (Database, Client, Client) {
+    let database = Database::create("old_snapshot");
+    let mut client = database.client();
+    queues::install_as(&mut client, Kind::Own);
+    pgq_ext::schema::install(&mut client).expect("installs");
+    queues::create(&mut client, "q");
+    client.batch_execute("select pgq.register_consumer('q', 'c')").expect("registered");
+    let mut holder = database.client();
+    holder.batch_execute("begin isolation level repeatable read; select from pgq.queue").expect("a snapshot");
+    (database, client, holder)
+}
+
+/// Runs rounds of statements, each in a transaction of its own.
+fn run(client: &mut Client, round: &[&str], times: usize) {
+    let steps: String = round.iter().map(|step| format!("execute $step${step}$step$; commit; ")).collect();
+    client
+        .batch_execute(&format!("do $do$ begin for n in 1 .. {times} loop {steps} end loop; end $do$"))
+        .expect("rounds");
+}
+
+/// Runs one round and returns the number of pages that it visits.
+fn pages(client: &mut Client, round: &[&str]) -> i64 {
+    let visited = |step: &&str| {
+        let plan = client.query(&format!("explain (analyze, buffers) {step}"), &[]).expect("runs");
+        let buffers =
+            plan.iter().map(|row| row.get::<_, String>(0)).find(|line| line.contains("Buffers: shared"));
+        let buffers = buffers.unwrap_or_default();
+        let count =
+            |kind: &str| buffers.split(' ').find_map(|word| word.strip_prefix(kind)?.parse::<i64>().ok());
+        count("hit=").unwrap_or(0) + count("read=").unwrap_or(0)
+    };
+    round.iter().map(visited).sum()
+}
+
+/// The fewest pages of several rounds, since a page that is full makes one round visit more.
+fn fewest(client: &mut Client, round: &[&str]) -> i64 {
+    (0..5).map(|_| pages(client, round)).min().expect("rounds")
+}
+
+/// Checks that a round visits hardly more pages after `times` rounds than before them, both in the session whose plans are
+/// from the beginning and in a new one.
+fn assert_steady(database: &Database, client: &mut Client, round: &[&str], times: usize) {
+    run(client, round, 50);
+    let before = fewest(client, round);
+    run(client, round, times);
+    let after = fewest(client, round);
+    // The indexes have one level more.
+    assert!(after <= before * 2, "{before} pages a round before {times} rounds, {after} after them");
+    let mut other = database.client();
+    run(&mut other, round, 10);
+    let after = fewest(&mut other, round);
+    assert!(after <= before * 2, "{before} pages a round before {times} rounds, {after} in a new session");
+}
+
+/// Puts an event into a batch, and opens the batch.
+const OPEN: [&str; 3] = [
+    "select pgq.insert_event('q', 'type', 'data')",
+    "select pgq.ticker('q')",
+    "select set_config('test.batch', pgq.next_batch('q', 'c')::text, false)",
+];
+const READ: &str = "select count(*) from pgq.get_batch_events(current_setting('test.batch')::bigint)";
+const FINISH: &str = "select pgq.finish_batch(current_setting('test.batch')::bigint)";
+
+#[test]
+fn batches_visit_as_many_pages_as_ever() {
+    let (database, mut client, _holder) = prepare();
+    let info = "select count(*) from pgq.get_consumer_info('q', 'c')";
+    let round = [
+        &OPEN[..],
+        &[READ, "select pgq.get_batch_info(current_setting('test.batch')::bigint)", FINISH, info],
+    ];
+    assert_steady(&database, &mut client, &round.concat(), 3000);
+}
+
+#[test]
+fn batches_of_subconsumers_visit_as_many_pages_as_ever() {
+    let (database, mut client, _holder) = prepare();
+    let next = |name: &str| {
+        format!(
+            "select set_config('test.batch', \
+             (pgq_coop.next_batch_custom('q', 'team', '{name}', null, null, null, '1 hour')).batch_id::text, false)"
+        )
+    };
+    client.batch_execute("select pgq_coop.register_subconsumer('q', 'team', 'a')").expect("registered");
+    let (a, b) = (next("a"), next("b"));
+    let finish = "select pgq_coop.finish_batch(current_setting('test.batch')::bigint)";
+    let round = [OPEN[0], OPEN[1], &a, READ, finish, OPEN[0], OPEN[1], &b, READ, finish, &a];
+    // The last call finds no batch.
+    assert_steady(&database, &mut client, &round, 1500);
+}
+
+#[test]
+fn retries_visit_as_many_pages_as_ever() {
+    let (database, mut client, _holder) = prepare();
+    let retry = "select pgq.event_retry(current_setting('test.batch')::bigint, ev_id, 0) \
+         from pgq.get_batch_events(current_setting('test.batch')::bigint) where ev_retry is null";
+    let due = "select pgq.maint_retry_events()";
+    let round = [&OPEN[..], &[retry, FINISH, due, "select pgq._mark_retries(false)"]].concat();
+    assert_steady(&database, &mut client, &round, 2000);
+}
+
+#[test]
+fn failed_events_visit_as_many_pages_as_ever() {
+    let (database, mut client, _holder) = prepare();
+    let fail = "select pgq.event_failed(current_setting('test.batch')::bigint, ev_id, 'reason') \
+         from pgq.get_batch_events(current_setting('test.batch')::bigint) where ev_retry is null";
+    let id = "select pgq.failed_event_retry('q', 'c', currval('pgq.event_1_id_seq'))";
+    let round = [&OPEN[..], &[fail, FINISH, id]].concat();
+    assert_steady(&database, &mut client, &round, 2000);
+}
