@@ -5,6 +5,7 @@ mod bytes;
 mod columns;
 mod many_clients;
 mod metrics;
+mod old_snapshots;
 mod programs;
 mod rotation;
 

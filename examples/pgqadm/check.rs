@@ -18,6 +18,7 @@ const LAST_SEEN: &str = "last-seen";
 const PENDING: &str = "pending";
 const FAILED: &str = "failed";
 const ROTATION_AGE: &str = "rotation-age";
+const SNAPSHOT_AGE: &str = "snapshot-age";
 const TIMEOUT: &str = "timeout";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -25,8 +26,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const CHECK: &str = "check";
 
 /// The options of the command.
-pub(crate) const OPTIONS: [&str; 7] =
-    [TICKER_LAG, CONSUMER_LAG, LAST_SEEN, PENDING, FAILED, ROTATION_AGE, TIMEOUT];
+pub(crate) const OPTIONS: [&str; 8] =
+    [TICKER_LAG, CONSUMER_LAG, LAST_SEEN, PENDING, FAILED, ROTATION_AGE, SNAPSHOT_AGE, TIMEOUT];
 
 /// Adds the options that set limits.
 pub(crate) fn add_options(program: Program) -> Program {
@@ -52,6 +53,12 @@ pub(crate) fn add_options(program: Program) -> Program {
         .option(PENDING, LIMIT, "With `check`: pending events of a consumer. Defaults to 100000,1000000")
         .option(FAILED, LIMIT, "With `check`: failed events of a consumer. Defaults to 1,100")
         .option(ROTATION_AGE, LIMIT, "With `check`: seconds since a rotation is due. Defaults to 3600,21600")
+        .option(
+            SNAPSHOT_AGE,
+            LIMIT,
+            "With `check`: seconds since the oldest transaction, replication slot or standby that keeps dead rows took \
+             its snapshot. Defaults to 3600,21600",
+        )
         .option(
             TIMEOUT,
             "SECONDS",
@@ -143,13 +150,14 @@ fn timeout(switches: &Switches) -> Result<Option<Duration>, BoxError> {
 
 fn limits(switches: &Switches) -> Result<Limits, BoxError> {
     let mut limits = Limits::default();
-    let settings: [(&str, &mut Limit); 6] = [
+    let settings: [(&str, &mut Limit); 7] = [
         (TICKER_LAG, &mut limits.ticker_lag),
         (CONSUMER_LAG, &mut limits.consumer_lag),
         (LAST_SEEN, &mut limits.last_seen),
         (PENDING, &mut limits.pending_events),
         (FAILED, &mut limits.failed_events),
         (ROTATION_AGE, &mut limits.rotation_age),
+        (SNAPSHOT_AGE, &mut limits.snapshot_age),
     ];
     for (option, limit) in settings {
         if let Some(text) = switches.value(option) {

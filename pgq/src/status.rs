@@ -20,6 +20,7 @@ mod consumer_status;
 mod json;
 mod limits;
 pub mod metrics;
+mod old_snapshot;
 mod query;
 mod queue_status;
 mod read;
@@ -34,6 +35,7 @@ use serde::Serialize;
 pub use self::check::Verdict;
 pub use self::consumer_status::{ConsumerStatus, Cooperation};
 pub use self::limits::{Limit, Limits};
+pub use self::old_snapshot::OldSnapshot;
 pub use self::queue_status::{QueueStatus, Rotation, TickThresholds};
 pub use self::rotation_blocker::RotationBlocker;
 use crate::admin::integrity::Finding;
@@ -71,15 +73,20 @@ pub struct Status {
     /// The inconsistencies that can be found without reading events, the most severe first.
     /// [`integrity::inspect`](crate::admin::integrity::inspect) finds the other ones too.
     pub findings: Vec<Finding>,
+    /// The snapshots that keep row versions in this database, the oldest first. Positions of the own schema stay fast under
+    /// them (the extension's do not), but other tables of the database do not.
+    pub old_snapshots: Vec<OldSnapshot>,
 }
 
 impl Status {
-    /// Reads the status of all queues. Sends five statements, or up to seven when a rotation is due.
+    /// Reads the status of all queues. Sends six statements, or up to eight when a rotation is due.
     ///
     /// Every role that can connect may read the status, with these limits:
     ///
     /// - Without rights on the tables of retry events and failed events, their counts are `None`.
     /// - An ordinary role sees the process and the user of another user's transaction, not its age and state.
+    /// - An ordinary role sees the process and the user of another user's old snapshot, and as its age that of the first
+    ///   later tick.
     /// - On a standby, a transaction that holds up a rotation has no details, and users of tables are not listed.
     ///
     /// # Errors

@@ -9,7 +9,12 @@ const PARSE_YAML: &str = "import json, sys, yaml; print(json.dumps(yaml.safe_loa
 
 #[test]
 fn alert_rules_are_about_metrics_that_there_are() {
-    let known = [&QUEUE_METRICS[..], &CONSUMER_METRICS, &["pgq_up", "pgq_findings", "up"]].concat();
+    let known = [
+        &QUEUE_METRICS[..],
+        &CONSUMER_METRICS,
+        &["pgq_up", "pgq_findings", "pgq_old_snapshot_age_seconds", "up"],
+    ]
+    .concat();
     for rule in alert_rules() {
         let expression = rule["expr"].as_str().expect("an expression");
         let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -41,6 +46,7 @@ fn alert_rules_have_the_limits_of_a_check() {
         ("PgqEventsPending", limits.pending_events),
         ("PgqEventsFailed", limits.failed_events),
         ("PgqRotationOverdue", limits.rotation_age),
+        ("PgqOldSnapshot", limits.snapshot_age),
     ] {
         for (severity, limit) in [("warning", limit.warning), ("critical", limit.critical)] {
             let is_it = |rule: &&Value| rule["alert"] == name && rule["labels"]["severity"] == severity;

@@ -128,10 +128,11 @@ fn keys(value: &Value) -> Vec<&str> {
 }
 
 /// The documented keys of the whole status.
-const STATUS_KEYS: [&str; 9] = [
+const STATUS_KEYS: [&str; 10] = [
     "database",
     "findings",
     "format",
+    "old_snapshots",
     "pgq_version",
     "queues",
     "schema",
@@ -225,12 +226,17 @@ fn a_check_has_the_exit_status_of_its_verdict() {
         assert!(line.contains(" failed_events=2;1;2 ") && line.starts_with("CRITICAL"), "{line}");
         assert_eq!(scene.check(&["--failed=off"]).0, Some(0));
 
+        let mut holder = scene.database.client();
+        holder
+            .batch_execute("begin isolation level repeatable read; select from pgq.queue")
+            .expect("a snapshot");
         for (option, limits) in [
             ("--ticker-lag", "0,999"),
             ("--consumer-lag", "0,999"),
             ("--last-seen", "0,999"),
             ("--pending", "2,999"),
             ("--rotation-age", "0,999"),
+            ("--snapshot-age", "0,999"),
         ] {
             assert_eq!(scene.check(&["--failed=off", option, limits]).0, Some(1), "{option}");
         }

@@ -69,3 +69,49 @@ pub(crate) const TABLE_LOCKS: &str = of_transactions!(
      where locktype = 'relation' \
          and database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())"
 );
+
+/// The snapshots that keep row versions of this database: of sessions, prepared transactions, replication slots, and
+/// standbys. The oldest comes first.
+///
+/// Slots and standbys have no time, and an ordinary role sees no time of other roles' sessions. A tick that is later than
+/// the snapshot shows that the snapshot is at least as old.
+/// Vacuums do not count, as for the server. Other databases' sessions have no part in this database.
+pub(crate) const OLD_SNAPSHOTS: &str = concat!(
+    "with held as materialized ( \
+         select case backend_type when 'walsender' then 'standby' else 'transaction' end as kind, pid, \
+             null::pg_catalog.text as gid, usename::pg_catalog.text as user_name, \
+             coalesce(nullif(application_name, ''), nullif(backend_type, 'client backend')) as application, \
+             datname::pg_catalog.text as database, state, xact_start as began, \
+             greatest(pg_catalog.age(backend_xmin), pg_catalog.age(backend_xid)) as transactions \
+         from pg_catalog.pg_stat_activity \
+         where (datname = pg_catalog.current_database() or backend_type = 'walsender') \
+             and pid <> pg_catalog.pg_backend_pid() \
+             and pid not in (select pid from pg_catalog.pg_stat_progress_vacuum) \
+         union all \
+         select 'transaction', null, gid, owner::pg_catalog.text, null, database::pg_catalog.text, null, prepared, \
+             pg_catalog.age(transaction) \
+         from pg_catalog.pg_prepared_xacts where database = pg_catalog.current_database() \
+         union all \
+         select 'slot', active_pid, null, null, slot_name::pg_catalog.text, null, null, null, pg_catalog.age(xmin) \
+         from pg_catalog.pg_replication_slots), \
+     moment as materialized (select case when not pg_catalog.pg_is_in_recovery() \
+         then pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) end as next) \
+     select kind, pid, ",
+    bytes!("gid"),
+    " as gid, ",
+    bytes!("user_name"),
+    " as user_name, ",
+    bytes!("application"),
+    " as application, ",
+    bytes!("application"),
+    " as name, ",
+    bytes!("database"),
+    " as database, state, extract(epoch from pg_catalog.now() - coalesce(began, later.time))::pg_catalog.float8 as age \
+     from moment cross join held \
+     left join lateral ( \
+         select pg_catalog.min(tick_time) as time from pgq.tick \
+         where began is null and pg_catalog.isfinite(tick_time) \
+             and pg_catalog.txid_snapshot_xmax(tick_snapshot) > next - transactions) later on true \
+     where transactions is not null and next is not null \
+     order by transactions desc, age desc nulls last"
+);

@@ -53,6 +53,7 @@ impl Limits {
         );
         let mut consumers = 0;
         evaluation.unentitled_lock_holders(status);
+        evaluation.old_snapshots(status);
         for queue in &status.queues {
             evaluation.queue(queue);
             for consumer in &queue.consumers {
@@ -66,19 +67,20 @@ impl Limits {
 }
 
 /// The names and units of the values.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 7] = [
     ("ticker_lag", "s"),
     ("consumer_lag", "s"),
     ("last_seen", "s"),
     ("pending_events", ""),
     ("failed_events", ""),
     ("rotation_age", "s"),
+    ("snapshot_age", "s"),
 ];
 
 /// The problems and the largest values found so far.
 struct Evaluation {
-    limits: [Limit; 6],
-    largest: [f64; 6],
+    limits: [Limit; 7],
+    largest: [f64; 7],
     problems: Vec<(Level, String)>,
 }
 
@@ -91,8 +93,9 @@ impl Evaluation {
             limits.pending_events,
             limits.failed_events,
             limits.rotation_age,
+            limits.snapshot_age,
         ];
-        Evaluation { limits, largest: [0.0; 6], problems: Vec::new() }
+        Evaluation { limits, largest: [0.0; 7], problems: Vec::new() }
     }
 
     /// Reports sessions that block tickers without being allowed to tick.
@@ -100,6 +103,14 @@ impl Evaluation {
         if self.limits[0].is_on() && !status.unentitled_lock_holders.is_empty() {
             let who = held_by("a lock of ticks", &status.unentitled_lock_holders);
             self.problems.push((Level::Critical, format!("{who}, whose role may not tick")));
+        }
+    }
+
+    /// Compares the age of the oldest snapshot.
+    fn old_snapshots(&mut self, status: &Status) {
+        let oldest = status.old_snapshots.iter().max_by_key(|snapshot| snapshot.age());
+        if let Some((oldest, age)) = oldest.and_then(|oldest| Some((oldest, oldest.age()?))) {
+            self.compare(6, age.as_secs_f64(), || format!("dead rows are kept by {oldest}"));
         }
     }
 

@@ -19,6 +19,7 @@ fn status() -> Status {
         unentitled_lock_holders: Vec::new(),
         queues: vec![queue],
         findings: Vec::new(),
+        old_snapshots: Vec::new(),
     }
 }
 
@@ -27,7 +28,7 @@ fn all_is_well() {
     assert_eq!(
         Limits::default().check(&status()).to_string(),
         "OK - 1 queue, 1 consumer | ticker_lag=10s;60;300 consumer_lag=20s;300;3600 last_seen=15s;300;3600 \
-         pending_events=0;100000;1000000 failed_events=0;1;100 rotation_age=0s;3600;21600"
+         pending_events=0;100000;1000000 failed_events=0;1;100 rotation_age=0s;3600;21600 snapshot_age=0s;3600;21600"
     );
 }
 

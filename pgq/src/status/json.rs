@@ -65,7 +65,12 @@ impl Status {
     ///     "queue": "mailer", "consumer": null, "object": "pgq.event_1_tick_seq",
     ///     "reached": 1, "needed": 1000,
     ///     "text": "queue `mailer`: sequence `pgq.event_1_tick_seq` is at 1, behind tick 1000"
-    ///   }]
+    ///   }],
+    ///   "old_snapshots": [                       // whatever keeps dead rows, the oldest first
+    ///     {"kind": "transaction", "pid": 4711},  // and the keys of a transaction
+    ///     {"kind": "slot", "name": "standby_1", "active": false, "age": 90000.5},
+    ///     {"kind": "standby", "name": "walreceiver", "pid": 4712, "age": 8000.5}
+    ///   ]
     /// }
     /// ```
     pub fn to_json(&self) -> Value {
@@ -113,7 +118,7 @@ mod tests {
     use crate::lock::LockHolder;
     use crate::lock::transaction::Transaction;
     use crate::schema::Kind;
-    use crate::status::{ConsumerStatus, Cooperation, QueueStatus, Rotation, RotationBlocker};
+    use crate::status::{ConsumerStatus, Cooperation, OldSnapshot, QueueStatus, Rotation, RotationBlocker};
 
     const SECOND: Duration = Duration::from_millis(1500);
 
@@ -154,6 +159,7 @@ mod tests {
             unentitled_lock_holders: vec![LockHolder { age: Some(SECOND), ..LockHolder::default() }],
             queues: vec![queue()],
             findings: vec![finding.clone()],
+            old_snapshots: vec![OldSnapshot::Slot { name: "s".to_owned(), active: true, age: Some(SECOND) }],
         };
         let lock = json!({"pid": 7, "prepared": null, "user": null, "application": null, "database": null,
             "state": null, "age": 1.5});
@@ -190,6 +196,7 @@ mod tests {
             }],
             "findings": [{"problem": "tick-sequence", "level": "critical", "queue": "q", "consumer": null,
                 "object": null, "reached": 1, "needed": null, "text": finding.to_string()}],
+            "old_snapshots": [{"kind": "slot", "name": "s", "active": true, "age": 1.5}],
         });
         assert_eq!(status.to_json(), expected);
     }

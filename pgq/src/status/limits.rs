@@ -92,6 +92,8 @@ pub struct Limits {
     pub failed_events: Limit,
     /// The time since a rotation became due, in seconds. Defaults to 3600 and 21,600.
     pub rotation_age: Limit,
+    /// The age of the oldest snapshot, in seconds. Defaults to 3600 and 21,600.
+    pub snapshot_age: Limit,
 }
 
 impl Default for Limits {
@@ -103,6 +105,7 @@ impl Default for Limits {
             pending_events: Limit::new(100_000.0, 1_000_000.0),
             failed_events: Limit::new(1.0, 100.0),
             rotation_age: Limit::new(3600.0, 21_600.0),
+            snapshot_age: Limit::new(3600.0, 21_600.0),
         }
     }
 }

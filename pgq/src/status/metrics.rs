@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dbscript::one_line;
 
-use super::{ConsumerStatus, QueueStatus, Status};
+use super::{ConsumerStatus, OldSnapshot, QueueStatus, Status};
 
 /// The content type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -18,6 +18,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// | --- | --- | --- |
 /// | `pgq_up` | database | 1 when its status could be read, else 0; `failed` names those |
 /// | `pgq_findings` | database | how many things in it do not fit, as after a move from another server |
+/// | `pgq_old_snapshot_age_seconds` | database | age of the oldest snapshot that keeps dead rows |
 /// | `pgq_new_events` | queue | events since the last tick |
 /// | `pgq_events_per_second` | queue | over the last ticks |
 /// | `pgq_queue_ticker_lag_seconds` | queue | age of the last tick |
@@ -36,6 +37,7 @@ pub fn render<S: Borrow<Status>>(databases: &[S], failed: &[String]) -> String {
     let databases: Vec<&Status> = databases.iter().map(Borrow::borrow).collect();
     let mut text = String::new();
     write_up(&mut text, &databases, failed);
+    write_snapshots(&mut text, &databases);
     for (name, help, value) in QUEUE_METRICS {
         let samples =
             databases.iter().flat_map(|status| status.queues.iter().map(move |queue| (status, queue)));
@@ -126,6 +128,18 @@ fn write_up(text: &mut String, databases: &[&Status], failed: &[String]) {
     );
     for status in databases {
         family.add(&[("database", &status.database)], Some(status.findings.len() as f64));
+    }
+}
+
+fn write_snapshots(text: &mut String, databases: &[&Status]) {
+    let mut family = Family::begin(
+        text,
+        "pgq_old_snapshot_age_seconds",
+        "Age of the oldest snapshot that keeps dead rows.",
+    );
+    for status in databases {
+        let oldest = status.old_snapshots.iter().filter_map(OldSnapshot::age).max();
+        family.add(&[("database", &status.database)], Some(oldest.map_or(0.0, seconds)));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::schema::row_security;
 
 use super::query::{failed, query};
 use super::rotation::{self, RotationState};
-use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickThresholds};
+use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickThresholds, old_snapshot};
 use crate::admin::integrity;
 use crate::admin::retained_events::failed_by;
 use crate::error::Error;
@@ -146,6 +146,7 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
         time: server.get("time"),
         queues,
         findings: integrity::inspect_without_events(client)?,
+        old_snapshots: old_snapshot::read(client)?,
     })
 }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 use dbscript::printable;
 use unicode_width::UnicodeWidthStr;
 
+use super::old_snapshot::NOTABLE;
 use super::{ConsumerStatus, Cooperation, QueueStatus, Status};
 
 const QUEUE_TITLES: [&str; 7] = ["Event queue", "Rotation", "Ticker", "TLag", "EPS", "New", ""];
 const CONSUMER_TITLES: [&str; 7] = ["Consumer", "Lag", "LastSeen", "Pending", "Failed", "Retry", ""];
 
 /// Shows a table of the queues and a table of their consumers. Below, a line that begins with `*` shows each cause that
-/// holds up a rotation, and a line that begins with `!` each problem. A `*` in a table marks the queue and the
+/// holds up a rotation and each snapshot that is older than a minute, and a line that begins with `!` each problem. A `*` in a table marks the queue and the
 /// consumers.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,6 +59,11 @@ impl Status {
                 writeln!(f, "{space}* {}", printable(&text))?;
                 space = "";
             }
+        }
+        for snapshot in self.old_snapshots.iter().filter(|snapshot| snapshot.age() >= Some(NOTABLE)) {
+            let text = format!("dead rows are kept by {snapshot}");
+            writeln!(f, "{space}* {}", printable(&text))?;
+            space = "";
         }
         Ok(())
     }
@@ -173,6 +179,7 @@ mod tests {
             unentitled_lock_holders: Vec::new(),
             queues: vec![mailer],
             findings: Vec::new(),
+            old_snapshots: Vec::new(),
         }
     }
 
