@@ -11,6 +11,8 @@ mod isolation;
 mod load;
 mod old_snapshot;
 mod peer;
+mod positions;
+mod retry_marks;
 mod rights;
 mod trigger_rights;
 mod uninstall;

@@ -51,6 +51,13 @@ pub(crate) fn create(client: &mut Client, queue: &str) {
     tick(client, queue);
 }
 
+/// Runs statements, each in a transaction of its own.
+pub(crate) fn each(client: &mut Client, statements: &[&str]) {
+    for statement in statements {
+        client.batch_execute(statement).unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+    }
+}
+
 /// Makes a tick.
 pub(crate) fn tick(client: &mut Client, queue: &str) -> i64 {
     client.query_one("select pgq.ticker($1)", &[&queue]).expect("the queue ticks").get(0)
