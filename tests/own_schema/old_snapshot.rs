@@ -117,3 +117,19 @@ fn failed_events_visit_as_many_pages_as_ever() {
     let round = [&OPEN[..], &[fail, FINISH, id]].concat();
     assert_steady(&database, &mut client, &round, 2000);
 }
+
+/// Ticks stay as long as a consumer needs them.
+#[test]
+fn a_consumer_that_is_far_behind_visits_as_many_pages_as_ever() {
+    let (database, mut client, _holder) = prepare();
+    client.batch_execute("select pgq.register_consumer('q', 'late')").expect("registered");
+    let current = [&OPEN[..], &[READ, FINISH]].concat();
+    let next = "select set_config('test.batch', pgq.next_batch('q', 'late')::text, false)";
+    let behind = [next, READ, FINISH];
+    run(&mut client, &current, 50);
+    let before = fewest(&mut client, &behind);
+    run(&mut client, &current, 3000);
+    let after = fewest(&mut client, &behind);
+    assert!(after <= before * 2, "{before} pages a batch before 3000 rounds, {after} after them");
+    assert_steady(&database, &mut client, &behind, 1000);
+}

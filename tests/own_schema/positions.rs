@@ -106,6 +106,23 @@ fn a_second_position_that_is_written_by_hand_is_refused() {
     );
 }
 
+#[test]
+fn a_consumer_whose_position_was_deleted_without_triggers_can_register() {
+    let (_database, mut client) = prepare();
+    queues::each(
+        &mut client,
+        &[
+            "select pgq.register_consumer('q', 'c')",
+            "set session_replication_role = replica",
+            "delete from pgq.subscription",
+            "reset session_replication_role",
+        ],
+    );
+    let registered = client.query_one("select pgq.register_consumer('q', 'c')", &[]).expect("answers");
+    assert_eq!(registered.get::<_, i32>(0), 1);
+    assert_eq!(positions(&mut client), 1);
+}
+
 /// The trigger function has its owner's rights.
 #[test]
 fn the_trigger_is_for_positions_alone() {

@@ -25,7 +25,7 @@ begin
         returning co_id into consumer;
     end if;
     if x_tick_pos is null
-        and exists (select from pgq.registration where reg_queue = queue and reg_consumer = consumer)
+        and exists (select from pgq.subscription s where s.sub_queue = queue and s.sub_consumer = consumer)
     then
         return 0;
     end if;
@@ -51,7 +51,9 @@ begin
     end if;
     -- The second of two concurrent sessions waits here.
     insert into pgq.registration (reg_queue, reg_consumer) values (queue, consumer) on conflict do nothing;
-    if not found then
+    if not found
+        and exists (select from pgq.subscription s where s.sub_queue = queue and s.sub_consumer = consumer)
+    then
         return 0;
     end if;
     insert into pgq.subscription (sub_queue, sub_consumer, sub_last_tick) values (queue, consumer, start_tick)
