@@ -28,6 +28,8 @@ mod latency;
 mod machine;
 #[path = "peers/moving.rs"]
 mod moving;
+#[path = "peers/old_snapshot.rs"]
+mod old_snapshot;
 #[path = "peers/options.rs"]
 mod options;
 #[path = "peers/process.rs"]
@@ -46,11 +48,14 @@ mod sql;
 mod testbed;
 #[path = "peers/ticking.rs"]
 mod ticking;
+#[path = "peers/wal.rs"]
+mod wal;
 #[path = "peers/work.rs"]
 mod work;
 
 use std::process::ExitCode;
 
+use comparison::Comparison;
 use machine::Machine;
 use options::Options;
 use report::Report;
@@ -113,7 +118,12 @@ fn compare(args: &[String]) -> Result<(), BoxError> {
         if options.selects(name) {
             let table = measure(&testbed)?;
             println!("{}", table.render());
-            report.add_ticking(table);
+            if name == "latency" {
+                let aims = latency::aims(&table);
+                println!("{}", aims::table("latency", &aims));
+                report.add_aims(Vec::new(), aims);
+            }
+            report.add_table(table);
             std::fs::write(&options.json, report.to_json())?;
         }
     }
@@ -130,8 +140,15 @@ fn compare_async(testbed: &Testbed, report: &mut Report) -> Result<(), BoxError>
 }
 
 fn compare_schemas(testbed: &Testbed, report: &mut Report) -> Result<(), BoxError> {
-    let figures = schema::measure(testbed)?;
+    let mut comparison = Comparison::prepare(testbed.rounds())?;
+    let figures = schema::measure(testbed, &mut comparison)?;
     println!("{}", report::comparison_table(&figures));
     report.add_comparison(figures);
+    let table = wal::measure(&mut comparison)?;
+    println!("{}", table.render());
+    report.add_table(table);
+    let aims = old_snapshot::measure(&mut comparison)?;
+    println!("{}", aims::table("rounds under an old snapshot", &aims));
+    report.add_aims(Vec::new(), aims);
     Ok(())
 }

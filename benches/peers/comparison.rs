@@ -11,12 +11,15 @@ use crate::BoxError;
 use crate::server::Server;
 use crate::work::median;
 
+const EXTENSION: &str = "extension";
+const OWN: &str = "own";
+
 /// The two databases, each with one session.
 pub(crate) struct Comparison {
     extension: Client,
     own: Client,
     rounds: u32,
-    _server: Server,
+    server: Server,
 }
 
 /// Takes one sample, and returns its time, which excludes preparation and verification.
@@ -45,6 +48,11 @@ impl Figure {
     pub(crate) fn ratio(&self) -> f64 {
         median(&self.own) / median(&self.extension)
     }
+
+    /// Returns whether the ratio is above the limit.
+    pub(crate) fn is_missed(&self) -> bool {
+        self.ratio() > self.at_most
+    }
 }
 
 impl Comparison {
@@ -61,14 +69,30 @@ impl Comparison {
             pgq::schema::install_as(&mut client, Some(kind))?;
             Ok(client)
         };
-        let (extension, own) = (side("extension", Kind::Extension)?, side("own", Kind::Own)?);
-        Ok(Comparison { extension, own, rounds, _server: server })
+        let (extension, own) = (side(EXTENSION, Kind::Extension)?, side(OWN, Kind::Own)?);
+        Ok(Comparison { extension, own, rounds, server })
     }
 
     /// Runs statements in both databases.
     pub(crate) fn both(&mut self, statements: &str) -> Result<(), BoxError> {
         self.extension.batch_execute(statements)?;
         Ok(self.own.batch_execute(statements)?)
+    }
+
+    /// Runs something in both databases; returns the results of the extension and of the own schema.
+    pub(crate) fn each<T>(
+        &mut self,
+        mut run: impl FnMut(&mut Client) -> Result<T, BoxError>,
+    ) -> Result<[T; 2], BoxError> {
+        Ok([run(&mut self.extension)?, run(&mut self.own)?])
+    }
+
+    /// Runs something in another session of each database.
+    pub(crate) fn others<T>(
+        &self,
+        mut run: impl FnMut(Client) -> Result<T, BoxError>,
+    ) -> Result<[T; 2], BoxError> {
+        Ok([run(self.server.client(EXTENSION))?, run(self.server.client(OWN))?])
     }
 
     /// Measures an operation in both databases, which take turns and alternate in starting a round. The first round is

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use pgq::{Batch, BoxError as PgqError, Consumer, Event, Outcome, Worker};
 
 use crate::BoxError;
+use crate::aims::{Aim, Bound};
 use crate::programs;
 use crate::testbed::{SOURCE, Testbed};
 use crate::ticking::{self, Running, Table};
@@ -44,6 +45,19 @@ pub(crate) fn measure(testbed: &Testbed) -> Result<Table, BoxError> {
         columns: vec!["median", "p99", "longest"],
         rows,
     })
+}
+
+/// Returns the aims of the fastest of this project's tickers, which is the first row.
+pub(crate) fn aims(table: &Table) -> Vec<Aim> {
+    let figures = table.rows.first().map_or(&[][..], |(_, figures)| figures);
+    let limits = table.columns.iter().zip(figures).zip([3.0, 10.0]);
+    let aim = |((column, figure), most): ((&&str, &f64), f64)| Aim {
+        name: format!("commit to handler, {column}"),
+        unit: "ms",
+        figure: *figure,
+        bound: Bound::AtMost(most),
+    };
+    limits.map(aim).collect()
 }
 
 /// Records the time of each event.

@@ -14,7 +14,7 @@ pub(crate) struct Report {
     rounds: u32,
     works: Vec<Results>,
     comparison: Vec<Figure>,
-    ticking: Vec<Table>,
+    tables: Vec<Table>,
     aims: Vec<Aim>,
 }
 
@@ -26,7 +26,7 @@ impl Report {
             rounds: options.rounds,
             works: Vec::new(),
             comparison: Vec::new(),
-            ticking: Vec::new(),
+            tables: Vec::new(),
             aims: Vec::new(),
         }
     }
@@ -41,15 +41,15 @@ impl Report {
         self.comparison = figures;
     }
 
-    /// Adds the figures of tickers.
-    pub(crate) fn add_ticking(&mut self, table: Table) {
-        self.ticking.push(table);
+    /// Adds a table.
+    pub(crate) fn add_table(&mut self, table: Table) {
+        self.tables.push(table);
     }
 
-    /// Adds the figures of the asynchronous consumer, and their aims.
+    /// Adds works, and figures with aims.
     pub(crate) fn add_aims(&mut self, works: Vec<Results>, aims: Vec<Aim>) {
         self.works.extend(works);
-        self.aims = aims;
+        self.aims.extend(aims);
     }
 
     /// Returns the facts about machine and versions, a line each.
@@ -66,7 +66,7 @@ impl Report {
         fields.push(("rounds".to_owned(), Json::Number(f64::from(self.rounds))));
         fields.push(("works".to_owned(), Json::List(self.works.iter().map(work).collect())));
         fields.push(("own_schema".to_owned(), Json::List(self.comparison.iter().map(comparison).collect())));
-        fields.push(("ticking".to_owned(), Json::List(self.ticking.iter().map(Table::to_json).collect())));
+        fields.push(("tables".to_owned(), Json::List(self.tables.iter().map(Table::to_json).collect())));
         fields.push(("aims".to_owned(), Json::List(self.aims.iter().map(Aim::to_json).collect())));
         Json::Object(fields).render() + "\n"
     }
@@ -109,7 +109,7 @@ fn comparison_line(figure: &Figure) -> String {
         range(&figure.own),
         figure.ratio(),
         figure.at_most,
-        if figure.ratio() > figure.at_most { "  missed" } else { "" },
+        if figure.is_missed() { "  missed" } else { "" },
     )
 }
 
@@ -167,5 +167,6 @@ fn comparison(figure: &Figure) -> Json {
         ("own_microseconds", numbers(&figure.own)),
         ("times_extension", Json::Number(figure.ratio())),
         ("at_most", Json::Number(figure.at_most)),
+        ("missed", Json::Boolean(figure.is_missed())),
     ])
 }

@@ -22,8 +22,8 @@ const IDLE_TICKS: u32 = 20;
 
 const INSERT_LIMIT: f64 = 2.0;
 const TRIGGER_LIMIT: f64 = 3.0;
-const READ_LIMIT: f64 = 1.1;
-const TICKER_LIMIT: f64 = 1.2;
+const READ_LIMIT: f64 = 0.8;
+const TICKER_LIMIT: f64 = 0.3;
 
 const TRIGGERS: [&str; 3] = ["logutriga", "sqltriga", "jsontriga"];
 
@@ -52,8 +52,7 @@ const EVENTS: &str = "select pgq.insert_event($1, 'I', rpad('id=' || i, 75, 'x')
 /// # Errors
 ///
 /// When the server does not have the extension, or one of the two fails.
-pub(crate) fn measure(testbed: &Testbed) -> Result<Vec<Figure>, BoxError> {
-    let mut comparison = Comparison::prepare(testbed.rounds())?;
+pub(crate) fn measure(testbed: &Testbed, comparison: &mut Comparison) -> Result<Vec<Figure>, BoxError> {
     comparison.both(&format!("select pgq.create_queue('{QUEUE}'); {TABLE}"))?;
     let rows = i32::try_from((testbed.events() / EVENTS_PER_ROW).max(1))?;
     let mut figures = Vec::new();
@@ -72,10 +71,10 @@ pub(crate) fn measure(testbed: &Testbed) -> Result<Vec<Figure>, BoxError> {
         }
     }
     let events = i32::try_from((testbed.events() / EVENTS_PER_READ).max(1))?;
-    let read = read(&mut comparison, events)?;
+    let read = read(comparison, events)?;
     figures.push(comparison.measure(&read)?);
     comparison.both(&format!("select pgq.drop_queue('{QUEUE}', true)"))?;
-    let idle = idle(&mut comparison)?;
+    let idle = idle(comparison)?;
     figures.push(comparison.measure(&idle)?);
     Ok(figures)
 }
