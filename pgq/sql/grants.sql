@@ -24,7 +24,7 @@ begin
                 'current_event_table', 'insert_event', 'jsontriga', 'logutriga', 'sqltriga']),
             ('pgq_admin', 'execute', 'function', array[
                 '_check_insert', '_ddl', '_create_tables', '_grant_perms_from', '_plain_rights', '_queue_rights', '_wait_for_tick',
-                '_due_retries', '_positions', '_due_retry_queues', '_registration', '_retry_txid', '_last_retry_mark', '_mark_retries', 'create_queue', 'drop_queue', 'event_retry_raw',
+                '_due_retries', '_positions', '_due_retry_queues', '_registration', '_retry_txid', '_shrink_positions', '_last_retry_mark', '_mark_retries', 'create_queue', 'drop_queue', 'event_retry_raw',
                 'grant_perms', 'insert_event_raw', 'maint_operations', 'maint_retry_events',
                 'maint_rotate_tables_step1', 'maint_rotate_tables_step2', 'maint_tables_to_vacuum',
                 'seq_setval', 'set_queue_config', 'ticker', 'tune_storage', 'upgrade_schema'])

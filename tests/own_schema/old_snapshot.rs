@@ -3,7 +3,7 @@
 
 use postgres::Client;
 
-use crate::support::{Database, queues};
+use crate::support::{Database, queues, wait_for};
 use pgq::schema::Kind;
 
 /// Creates a database with the own schema, a queue and a consumer; returns a session, and one that holds a snapshot.
@@ -132,4 +132,39 @@ fn a_consumer_that_is_far_behind_visits_as_many_pages_as_ever() {
     let after = fewest(&mut client, &behind);
     assert!(after <= before * 2, "{before} pages a batch before 3000 rounds, {after} after them");
     assert_steady(&database, &mut client, &behind, 1000);
+}
+
+fn size(client: &mut Client) -> i64 {
+    client.query_one("select pg_total_relation_size('pgq.subscription')", &[]).expect("a size").get(0)
+}
+
+fn position(client: &mut Client) -> i64 {
+    client.query_one("select sub_last_tick from pgq.subscription", &[]).expect("a position").get(0)
+}
+
+/// The newest version of the row is at the end of the file, where `vacuum` cannot truncate.
+#[test]
+fn maintenance_returns_the_space() {
+    let (database, mut client, mut holder) = prepare();
+    let at = position(&mut client);
+    run(&mut client, &["update pgq.subscription set sub_active = clock_timestamp()"], 15_000);
+    let before = size(&mut client);
+    assert!(before > 1_500_000, "{before}");
+    pgq::ticker::maintain(&mut client).expect("maintained");
+    holder.batch_execute("rollback").expect("ended");
+    // Other tests' transactions in other databases do not count.
+    wait_for("all dead rows to go", || {
+        client.batch_execute("vacuum pgq.subscription").expect("vacuumed");
+        client.batch_execute("select pg_stat_clear_snapshot()").expect("cleared");
+        let dead = "select pg_stat_get_dead_tuples('pgq.subscription'::regclass)";
+        client.query_one(dead, &[]).expect("counted").get::<_, i64>(0) == 0
+    });
+    let mut user = database.client();
+    user.batch_execute("begin; select pgq.next_batch('q', 'c')").expect("a consumer");
+    pgq::ticker::maintain(&mut client).expect("maintained");
+    assert!(size(&mut client) > 1_000_000, "a table in use was rewritten");
+    user.batch_execute("rollback").expect("ended");
+    pgq::ticker::maintain(&mut client).expect("maintained");
+    assert!(size(&mut client) < 100_000, "{}", size(&mut client));
+    assert_eq!(position(&mut client), at);
 }

@@ -20,6 +20,12 @@ begin
         return query values ('pgq.maint_rotate_tables_step2', null);
     end if;
 
+    -- A file that is large without dead rows.
+    return query
+        select 'pgq._shrink_positions', null from pg_class
+        where oid = 'pgq.subscription'::regclass and pg_stat_get_dead_tuples(oid) <= 1000
+          and pg_total_relation_size(oid) > 1000000 + 10000 * greatest(reltuples, 0);
+
     return query
         select extra.name, q.queue_name from pgq.queue q
         cross join unnest(q.queue_extra_maint) with ordinality extra (name, place)

@@ -66,6 +66,7 @@ pub(super) static PGQ: SqlScript = SqlScript {
         "functions/maint_rotate_tables_step1",
         "functions/maint_rotate_tables_step2",
         "functions/maint_tables_to_vacuum",
+        "functions/_shrink_positions",
         "functions/maint_operations",
         "functions/get_queue_info",
         "functions/get_consumer_info",
