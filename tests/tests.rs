@@ -49,6 +49,7 @@ mod producer;
 mod python;
 mod quick_start;
 mod readme;
+mod records;
 mod repeated_failures;
 mod rounds;
 mod routing;

@@ -8,18 +8,27 @@ create or replace function pgq_ext._add_completed_range(
     a_prev_tick_id bigint, a_prev_tick_time timestamptz, a_tick_id bigint, a_tick_time timestamptz)
 returns void
 language plpgsql set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_sort = off set jit = off
 as $$
 declare
     added constant int8multirange := int8multirange(int8range(a_prev_tick_id, a_tick_id));
     had pgq_ext.completed_range;
+    had_tick_id bigint;
+    is_locked boolean := false;
 begin
-    insert into pgq_ext.completed_range (consumer_id, ticks, last_tick_id, last_tick_time)
-    values (a_consumer, added, a_tick_id, a_tick_time)
-    on conflict do nothing;
-    if found then
+    loop
+        select * into had from pgq_ext.completed_range done where done.consumer_id = a_consumer
+        order by done.last_tick_id desc limit 1 for no key update;
+        exit when found or is_locked;
+        perform pgq_ext._lock_key('completed_range', a_consumer);
+        is_locked := true;
+    end loop;
+    if not found then
+        insert into pgq_ext.completed_range (consumer_id, ticks, last_tick_id, last_tick_time)
+        values (a_consumer, added, a_tick_id, a_tick_time);
         return;
     end if;
-    select * into had from pgq_ext.completed_range where consumer_id = a_consumer for no key update;
+    had_tick_id := had.last_tick_id;
     if a_prev_tick_id < had.last_tick_id and a_prev_tick_time >= had.last_tick_time then
         -- The batch is later and has lower numbers, so it is of a queue that was created again.
         had.ticks := added;
@@ -38,8 +47,8 @@ begin
         had.last_tick_id := a_tick_id;
         had.last_tick_time := a_tick_time;
     end if;
-    update pgq_ext.completed_range
+    update pgq_ext.completed_range done
     set ticks = had.ticks, last_tick_id = had.last_tick_id, last_tick_time = had.last_tick_time
-    where consumer_id = a_consumer;
+    where done.consumer_id = a_consumer and done.last_tick_id = had_tick_id;
 end
 $$;

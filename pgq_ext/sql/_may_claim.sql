@@ -3,6 +3,7 @@ create or replace function pgq_ext._may_claim(
     a_queue text, a_consumer text, a_batch_id bigint, a_tick_id bigint, a_tick_time timestamptz, a_opened_at timestamptz)
 returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_sort = off set jit = off
 as $$
 begin
     return exists (

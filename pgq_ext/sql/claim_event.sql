@@ -9,6 +9,7 @@ create or replace function pgq_ext.claim_event(
     a_event_id bigint, a_event_mark bigint)
 returns boolean
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_sort = off set jit = off
 as $$
 declare
     is_new boolean;

@@ -14,30 +14,38 @@ create or replace function pgq_ext.get_batch_status(
     out own_batch_id bigint, out own_tick_id bigint, out own_tick_time timestamptz)
 returns record
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_sort = off set jit = off
 as $$
 begin
     select coalesce(bool_or(point.number is null or is_same), false), coalesce(bool_or(is_same), false)
     into is_done, has_ticks
     from pgq_ext.completed_batch done
-    left join pgq_ext.checkpoint point
-        on point.consumer_id = done.consumer_id and point.subconsumer_id = done.subconsumer_id
-        and point.kind = 'batch' and point.number = done.last_batch_id
+    left join lateral (
+        select * from pgq_ext.checkpoint same
+        where same.consumer_id = a_consumer and same.subconsumer_id = done.subconsumer_id
+          and same.kind = 'batch' and same.number = a_batch_id
+        limit 1) point on true
     cross join lateral (select coalesce(
         point.prev_tick_id = a_prev_tick_id and point.tick_id = a_tick_id and point.tick_time = a_tick_time, false
     )) compared (is_same)
-    where done.consumer_id = a_consumer and done.last_batch_id = a_batch_id
+    where done.last_batch_id::text || ' ' || done.consumer_id = a_batch_id::text || ' ' || a_consumer
       and (a_subconsumer <> '' or done.subconsumer_id = '');
 
     select done.ticks && int8range(a_prev_tick_id, a_tick_id), done.last_tick_id, done.last_tick_time
     into is_applied, last_tick_id, last_tick_time
-    from pgq_ext.completed_range done where done.consumer_id = a_consumer;
+    from pgq_ext.completed_range done where done.consumer_id = a_consumer
+    order by done.last_tick_id desc limit 1;
     is_applied := coalesce(is_applied, false);
 
     select done.last_batch_id, point.tick_id, point.tick_time into own_batch_id, own_tick_id, own_tick_time
-    from pgq_ext.completed_batch done
-    left join pgq_ext.checkpoint point
-        on point.consumer_id = done.consumer_id and point.subconsumer_id = done.subconsumer_id
-        and point.kind = 'batch' and point.number = done.last_batch_id
-    where done.consumer_id = a_consumer and done.subconsumer_id = a_subconsumer;
+    from (
+        select last.last_batch_id from pgq_ext.completed_batch last
+        where last.consumer_id = a_consumer and last.subconsumer_id = a_subconsumer
+        order by last.last_batch_id desc limit 1) done
+    left join lateral (
+        select same.tick_id, same.tick_time from pgq_ext.checkpoint same
+        where same.consumer_id = a_consumer and same.subconsumer_id = a_subconsumer
+          and same.kind = 'batch' and same.number = done.last_batch_id
+        limit 1) point on true;
 end
 $$;

@@ -4,13 +4,18 @@ create or replace function pgq_ext.get_checkpoint(
     a_consumer text, a_subconsumer text, out tick_id bigint, out tick_time timestamptz)
 returns record
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_sort = off set jit = off
 as $$
 begin
     select done.last_tick_id, point.tick_time into tick_id, tick_time
-    from pgq_ext.completed_tick done
-    left join pgq_ext.checkpoint point
-        on point.consumer_id = done.consumer_id and point.subconsumer_id = done.subconsumer_id
-        and point.kind = 'tick' and point.number = done.last_tick_id
-    where done.consumer_id = a_consumer and done.subconsumer_id = a_subconsumer;
+    from (
+        select last.last_tick_id from pgq_ext.completed_tick last
+        where last.consumer_id = a_consumer and last.subconsumer_id = a_subconsumer
+        order by last.last_tick_id desc limit 1) done
+    left join lateral (
+        select same.tick_time from pgq_ext.checkpoint same
+        where same.consumer_id = a_consumer and same.subconsumer_id = a_subconsumer
+          and same.kind = 'tick' and same.number = done.last_tick_id
+        limit 1) point on true;
 end
 $$;

@@ -2,6 +2,7 @@
 create or replace function pgq_ext.is_batch_done(a_consumer text, a_subconsumer text, a_batch_id bigint)
 returns boolean
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_sort = off set jit = off
 as $$
 begin
     return exists (

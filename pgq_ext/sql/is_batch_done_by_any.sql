@@ -2,11 +2,11 @@
 create or replace function pgq_ext.is_batch_done_by_any(a_consumer text, a_batch_id bigint)
 returns boolean
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_sort = off set jit = off
 as $$
 begin
     return exists (
         select from pgq_ext.completed_batch done
-        where done.consumer_id = a_consumer
-          and done.last_batch_id = a_batch_id);
+        where done.last_batch_id::text || ' ' || done.consumer_id = a_batch_id::text || ' ' || a_consumer);
 end
 $$;

@@ -1,4 +1,5 @@
--- The record of batches and events of other databases that were applied here.
+-- The record of batches and events of other databases that were applied here. keys.sql adds the indexes of the tables whose
+-- rows get a new version with each batch (DESIGN.md, D127).
 
 create schema if not exists pgq_ext;
 
@@ -6,16 +7,14 @@ create schema if not exists pgq_ext;
 create table if not exists pgq_ext.completed_tick (
     consumer_id     text    not null,
     subconsumer_id  text    not null default '',
-    last_tick_id    bigint  not null,
-    primary key (consumer_id, subconsumer_id)
+    last_tick_id    bigint  not null
 );
 
 -- The last batch that a remote consumer has applied.
 create table if not exists pgq_ext.completed_batch (
     consumer_id     text    not null,
     subconsumer_id  text    not null default '',
-    last_batch_id   bigint  not null,
-    primary key (consumer_id, subconsumer_id)
+    last_batch_id   bigint  not null
 );
 
 -- The events of a batch that a consumer applies one by one.
@@ -31,8 +30,7 @@ create table if not exists pgq_ext.completed_event (
 create table if not exists pgq_ext.partial_batch (
     consumer_id     text    not null,
     subconsumer_id  text    not null default '',
-    cur_batch_id    bigint  not null,
-    primary key (consumer_id, subconsumer_id)
+    cur_batch_id    bigint  not null
 );
 
 -- The last batch whose events a consumer of a queue claims one by one, and when the process that may claim them opened it
@@ -43,8 +41,7 @@ create table if not exists pgq_ext.claimed_batch (
     batch_id        bigint      not null,
     tick_id         bigint      not null,
     tick_time       timestamptz not null,
-    opened_at       timestamptz not null,
-    primary key (queue_name, consumer_id)
+    opened_at       timestamptz not null
 );
 
 -- The claimed events of that batch. The mark distinguishes events of one id.
@@ -67,15 +64,22 @@ create table if not exists pgq_ext.checkpoint (
     number          bigint      not null,
     prev_tick_id    bigint,
     tick_id         bigint,
-    tick_time       timestamptz not null,
-    primary key (consumer_id, subconsumer_id, kind)
+    tick_time       timestamptz not null
 );
 
 -- The ranges of ticks whose batches a remote consumer and its subconsumers have applied, each range without its last tick,
 -- and the last of all these ticks. completed_batch contains only the last batch of each subconsumer.
 create table if not exists pgq_ext.completed_range (
-    consumer_id     text            not null primary key,
+    consumer_id     text            not null,
     ticks           int8multirange  not null,
     last_tick_id    bigint          not null,
     last_tick_time  timestamptz     not null
+);
+
+-- The keys of the rows of the tables above that have no primary key. A transaction that inserts a row of a key waits here for
+-- others that do (DESIGN.md, D127).
+create table if not exists pgq_ext.applied_key (
+    table_name  text    not null,
+    key_values  text[]  not null,
+    primary key (table_name, key_values)
 );

@@ -164,11 +164,17 @@ pub(crate) const WAIT_FOR_INSTALL: &str = include_str!("../sql/lock.sql");
 pub(crate) const UPGRADE: &str = "select pgq_ext.upgrade_schema()";
 
 /// The schema, in the order in which it is created.
-pub(crate) const SCHEMA: [&str; 20] = [
+pub(crate) const SCHEMA: [&str; 29] = [
     include_str!("../sql/tables.sql"),
     include_str!("../sql/upgrade_schema.sql"),
     UPGRADE,
+    include_str!("../sql/_lock_key.sql"),
+    include_str!("../sql/_unique_key.sql"),
+    include_str!("../sql/keys.sql"),
     include_str!("../sql/_wait_for_disk.sql"),
+    include_str!("../sql/_set_last_batch.sql"),
+    include_str!("../sql/_set_checkpoint.sql"),
+    include_str!("../sql/_forget_checkpoint.sql"),
     include_str!("../sql/_add_completed_range.sql"),
     include_str!("../sql/get_batch_status.sql"),
     include_str!("../sql/get_checkpoint.sql"),
@@ -180,8 +186,11 @@ pub(crate) const SCHEMA: [&str; 20] = [
     include_str!("../sql/get_last_tick.sql"),
     include_str!("../sql/set_last_tick.sql"),
     include_str!("../sql/is_event_done.sql"),
+    include_str!("../sql/_forget_events.sql"),
+    include_str!("../sql/_begin_events.sql"),
     include_str!("../sql/set_event_done.sql"),
     include_str!("../sql/_may_claim.sql"),
+    include_str!("../sql/_forget_claims.sql"),
     include_str!("../sql/begin_claims.sql"),
     include_str!("../sql/claim_event.sql"),
     include_str!("../sql/version.sql"),

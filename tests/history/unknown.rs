@@ -37,6 +37,7 @@ fn make_old(target: &mut Client) {
     target
         .batch_execute(
             "drop table pgq_ext.checkpoint, pgq_ext.completed_range cascade; \
+             alter table pgq_ext.completed_tick add primary key (consumer_id, subconsumer_id); \
              drop function pgq_ext.get_checkpoint, pgq_ext.get_batch_status, pgq_ext.forget_batches; \
              drop function pgq_ext.set_last_tick(text, text, bigint, timestamptz); \
              create or replace function pgq_ext.set_last_tick(a_consumer text, a_subconsumer text, a_tick_id bigint) \

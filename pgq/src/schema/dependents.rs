@@ -36,13 +36,14 @@ const FOLLOW: &str = "going (classid, objid, objsubid) as ( \
 const RELATIONS: &str = "^(consumer|queue|tick|registration|subscription|event_template|(retry|failed)_queue|retry_mark|\
      event_[0-9]+(_[0-9]+|_id_seq|_tick_seq)?|\
      (queue_queue|subscription_sub|consumer_co|batch)_id_seq|failed_queue_ev_failed_no_seq|\
-     claimed_(batch|event)|completed_(batch|event|tick|range)|partial_batch|checkpoint)$";
+     claimed_(batch|event)|completed_(batch|event|tick|range)|partial_batch|checkpoint|applied_key)$";
 
 /// The names of PgQ's types.
 const TYPES: &str = "^tg_(facts|row_[0-9]+)$";
 
 /// The names of PgQ's indexes.
-const INDEXES: &str = "^(rq_(retry|txid)_idx|subscription_(newest|open)_idx|retry_mark_newest_idx|fq_owner_idx|event_[0-9]+_[0-9]+_txid_idx)$";
+const INDEXES: &str = "^(rq_(retry|txid)_idx|subscription_(newest|open)_idx|retry_mark_newest_idx|fq_owner_idx|event_[0-9]+_[0-9]+_txid_idx|\
+     (completed_(batch|tick|range)|partial_batch|claimed_batch|checkpoint)_newest_idx|completed_batch_number_idx)$";
 
 /// The names of PgQ's constraints.
 const CONSTRAINTS: &str = "(^(consumer_name_uq|queue_name_uq|subscription_batch_idx|rq_queue_id_fkey|\
@@ -50,7 +51,7 @@ const CONSTRAINTS: &str = "(^(consumer_name_uq|queue_name_uq|subscription_batch_
 
 /// The names of the columns of PgQ's tables.
 const COLUMNS: &str = "^((queue|co|tick|reg|sub|ev|mark)_|(consumer_id|subconsumer_id|kind|number|prev_tick_id|ticks|\
-     (last|cur)_batch_id|(batch|event)_id|event_mark|opened_at|last_tick_(id|time))$)";
+     (last|cur)_batch_id|(batch|event)_id|event_mark|opened_at|last_tick_(id|time)|table_name|key_values)$)";
 
 /// Common table expressions for the foreign objects in the schemas or on their tables: `more`. $1 schemas, $2 names of
 /// PgQ's functions.
@@ -110,17 +111,26 @@ fn of_schemas() -> String {
              cross join lateral pg_catalog.pg_identify_object(lost.classid, lost.objid, lost.objsubid) what \
              where not exists (select from pg_catalog.pg_trigger join pg_catalog.pg_proc on pg_proc.oid = tgfoid \
                  where lost.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass and pg_trigger.oid = lost.objid \
-                 and pronamespace = pg_catalog.to_regnamespace('pgq') and proname = any ($2::pg_catalog.text[])) \
+                 and pronamespace in (pg_catalog.to_regnamespace('pgq'), pg_catalog.to_regnamespace('pgq_ext')) \
+                 and proname = any ($2::pg_catalog.text[])) \
              order by 1)"
     )
 }
 
 /// The functions of schema `pgq_ext`, and of `pgq` those that no SQL file creates.
-const OTHER_FUNCTIONS: [&str; 20] = [
+const OTHER_FUNCTIONS: [&str; 28] = [
     "_add_completed_range",
+    "_begin_events",
     "_failed_release",
+    "_forget_checkpoint",
+    "_forget_claims",
+    "_forget_events",
+    "_lock_key",
     "_may_claim",
     "_release",
+    "_set_checkpoint",
+    "_set_last_batch",
+    "_unique_key",
     "_wait_for_disk",
     "begin_claims",
     "claim_event",
