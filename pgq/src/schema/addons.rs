@@ -37,7 +37,7 @@ pub(super) static FAILED: SqlScript = SqlScript {
 /// Cooperative consumers.
 pub(super) static COOP: SqlScript = SqlScript {
     name: "Cooperative consumers of PgQ",
-    release: 1,
+    release: 2,
     object: "schema pgq_coop",
     function: "pgq_coop._release()",
     files: files![
@@ -55,6 +55,7 @@ pub(super) static COOP: SqlScript = SqlScript {
         "coop/next_batch_custom",
         "coop/next_batch",
         "coop/finish_batch",
+        "coop/touch_subconsumer",
         "coop/rights",
         "coop/grants",
         "trust",
