@@ -38,6 +38,9 @@ pub mod catching_up {}
 #[doc = include_str!("guide/shutdown.md")]
 pub mod shutdown {}
 
+#[doc = include_str!("guide/managed_postgresql.md")]
+pub mod managed_postgresql {}
+
 #[doc = include_str!("guide/monitoring.md")]
 pub mod monitoring {}
 

@@ -1,11 +1,11 @@
-//! Additions to PgQ 3.5, for either schema: failed events and cooperative consumers.
+//! Additions to PgQ 3.5, for either schema: failed events, a ticker without a program, and cooperative consumers.
 
 use super::sql_script::{SqlScript, files};
 
-/// Failed events, and the functions that tag many events of a batch at once.
+/// Failed events, the functions that tag many events of a batch at once, and a ticker without a program.
 pub(super) static FAILED: SqlScript = SqlScript {
     name: "Failed events of PgQ",
-    release: 1,
+    release: 2,
     object: "table pgq.failed_queue",
     function: "pgq._failed_release()",
     files: files![
@@ -28,8 +28,16 @@ pub(super) static FAILED: SqlScript = SqlScript {
         "failed/failed_event_retry_many",
         "failed/failed_event_delete",
         "failed/failed_event_delete_many",
+        "ticking/_ticks_elsewhere",
+        "ticking/_due_ticks",
+        "ticking/_tick_due_queues",
+        "ticking/_return_due_retries",
+        "ticking/_maintenance_operations",
+        "ticking/_maintain",
+        "ticking/run_ticker",
         "failed/rights",
         "failed/grants",
+        "ticking/grants",
         "trust",
     ],
 };
