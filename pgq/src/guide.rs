@@ -35,6 +35,9 @@ pub mod scaling_out {}
 #[doc = include_str!("guide/catching_up.md")]
 pub mod catching_up {}
 
+#[doc = include_str!("guide/replay.md")]
+pub mod replay {}
+
 #[doc = include_str!("guide/shutdown.md")]
 pub mod shutdown {}
 
