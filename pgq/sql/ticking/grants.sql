@@ -8,7 +8,7 @@ begin
     for own in
         select oid::pg_catalog.regprocedure from pg_catalog.pg_proc
         where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid
-          and proname::pg_catalog.text ~ '^(run_ticker|_ticks_elsewhere|_due_ticks|_tick_due_queues|_return_due_retries|_maintenance_operations|_maintain)$'
+          and proname::pg_catalog.text ~ '^(run_ticker|_ticks_elsewhere|_due_ticks|_tick_due_queues|_return_due_retries|_maintenance_operations|_maintenance_role|_maintain)$'
     loop
         execute pg_catalog.format('revoke all on routine %s from public', own);
         for grantee in

@@ -42,7 +42,6 @@ declare
     counts pg_catalog.int4[];
     names pg_catalog.text[];
     arguments pg_catalog.text[];
-    obstacles pg_catalog.text[];
     problems pg_catalog.text[] := '{}';
     problem pg_catalog.text;
     warned pg_catalog.text[] := '{}';
@@ -119,18 +118,17 @@ begin
         then
             maintained_at := clock_timestamp();
             begin
-                select array_agg(func_name), array_agg(func_arg), array_agg(obstacle)
-                into names, arguments, obstacles from pgq._maintenance_operations();
+                select array_agg(func_name), array_agg(func_arg) into names, arguments
+                from pgq._maintenance_operations();
             exception when others then
                 names := null;
-                obstacles := array[format('cannot read the due maintenance operations: %s', sqlerrm)];
+                problems := problems || format('cannot read the due maintenance operations: %s', sqlerrm);
             end;
-            problems := problems || obstacles;
             commit;
             set transaction isolation level read committed, read write;
             perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
             for i in 1 .. coalesce(cardinality(names), 0) loop
-                again := obstacles[i] is null;
+                again := true;
                 while again and clock_timestamp() between started and started + duration loop
                     begin
                         again := pgq._maintain(names[i], arguments[i]);

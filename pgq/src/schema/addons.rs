@@ -32,6 +32,7 @@ pub(super) static FAILED: SqlScript = SqlScript {
         "ticking/_due_ticks",
         "ticking/_tick_due_queues",
         "ticking/_return_due_retries",
+        "ticking/_maintenance_role",
         "ticking/_maintenance_operations",
         "ticking/_maintain",
         "ticking/run_ticker",
