@@ -8,6 +8,7 @@ mod contrib;
 mod failed;
 mod groups;
 mod queues;
+mod replay;
 mod terminal;
 
 use std::fs;

@@ -4,6 +4,7 @@ mod attempts;
 mod autocommit;
 mod coop;
 mod errors;
+mod heartbeats;
 mod keys;
 mod local;
 mod many;

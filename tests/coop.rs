@@ -2,6 +2,7 @@
 
 mod as_extension;
 mod calls;
+mod heartbeats;
 mod python;
 mod registration;
 mod rotation;

@@ -4,6 +4,7 @@ mod cluster;
 mod due_retries;
 mod once;
 mod outage;
+mod procedure;
 mod retries;
 mod rules;
 mod service;

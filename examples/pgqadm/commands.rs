@@ -122,7 +122,7 @@ pub(crate) const COMMANDS: [Command; 12] = [
         "register",
         "<queue> <consumer>",
         "Registers a consumer on a queue. The consumer receives the events inserted from now on, with --at the events \
-         after that tick, and with --copy the pending events of that consumer. --at and --copy also move a registered \
+         after that tick or since that time, as far back as the queue has ticks, and with --copy the pending events of that consumer. --at and --copy also move a registered \
          consumer, which asks for confirmation, or requires --force.",
     )
     .takes(&[AT, COPY, FORCE]),

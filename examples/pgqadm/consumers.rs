@@ -14,6 +14,8 @@ use crate::{AT, COPY, DB};
 enum Place {
     /// After a tick.
     Tick(i64),
+    /// After the last tick at a time or before it; an interval is one before now.
+    Time(String),
     /// At the position of another consumer.
     Copy(String),
 }
@@ -23,10 +25,7 @@ impl Place {
         match (switches.value(AT), switches.value(COPY)) {
             (None, None) => Ok(None),
             (None, Some(other)) => Ok(Some(Place::Copy(other.to_owned()))),
-            (Some(tick), None) => match tick.parse() {
-                Ok(tick) => Ok(Some(Place::Tick(tick))),
-                Err(_) => Err(Error::usage(format!("--at takes the number of a tick, not `{tick}`")).into()),
-            },
+            (Some(at), None) => Ok(Some(at.parse().map_or_else(|_| Place::Time(at.to_owned()), Place::Tick))),
             (Some(_), Some(_)) => Err(Error::usage("--at and --copy exclude each other").into()),
         }
     }
@@ -35,6 +34,10 @@ impl Place {
     fn tick(&self, db: &mut Database, queue: &str) -> Result<i64, pgq::Error> {
         match self {
             Place::Tick(tick) => pgq::admin::require_tick(&mut **db, queue, *tick).map(|()| *tick),
+            Place::Time(time) => {
+                let time = pgq::admin::read_time(&mut **db, time)?;
+                pgq::admin::tick_at(&mut **db, queue, time).map(|checkpoint| checkpoint.tick)
+            }
             Place::Copy(other) => pgq::admin::position_to_copy(&mut **db, queue, other),
         }
     }
@@ -46,7 +49,7 @@ struct Named<'a>(&'a Place, i64);
 impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Place::Tick(_) => write!(f, "at tick {}", self.1),
+            Place::Tick(_) | Place::Time(_) => write!(f, "at tick {}", self.1),
             Place::Copy(other) => write!(f, "at the position of `{}`, tick {}", printable(other), self.1),
         }
     }
@@ -85,7 +88,7 @@ fn register_at(
     // Moving a consumer overwrites its position.
     if let (Some(Position::Own { tick, .. }), false) = (&before, stays) {
         let destination = match place {
-            Place::Tick(_) => format!("to tick {to}"),
+            Place::Tick(_) | Place::Time(_) => format!("to tick {to}"),
             Place::Copy(other) => format!("to the position of `{other}`, tick {to}"),
         };
         confirm(

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         .switch(PRINT, "With `install`: print the SQL of our own schemas")
         .switch(YES, "With `uninstall`: the same as --force")
         .switch(FORCE, "Run irreversible commands without asking for confirmation")
-        .option(AT, "TICK", "With `register`: begin after this tick")
+        .option(AT, "TICK|TIME", "With `register`: begin after this tick, or at this time, as in `2026-11-30 10:00`, or this long ago, as in `2 hours`")
         .option(COPY, "CONSUMER", "With `register`: begin at the position of this consumer")
         .switch(ALL, "With `failed retry` and `failed delete`: all events of the consumer")
         .option(OLDER_THAN, "INTERVAL", "With `failed purge`: events that failed longer ago, as in `7 days`")

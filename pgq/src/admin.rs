@@ -35,11 +35,13 @@ pub use self::queue_lookup::require_queue;
 #[doc(hidden)]
 pub use self::registration::{position_to_copy, register_consumer_at_checkpoint};
 pub use self::registration::{
-    register_consumer, register_consumer_at, register_consumer_copy, register_subconsumer,
+    register_consumer, register_consumer_at, register_consumer_at_time, register_consumer_copy,
+    register_subconsumer,
 };
 pub use self::retained_events::{RetainedEvents, retained_events};
 pub use self::set_queue_config::set_queue_config;
+pub use self::ticks::tick_at;
 #[doc(hidden)]
-pub use self::ticks::{require_tick, tick_time};
+pub use self::ticks::{read_time, require_tick, tick_time};
 pub use self::unregistration::{unregister_consumer, unregister_subconsumer};
 pub use crate::event::failed_event::FailedEvent;

@@ -5,6 +5,7 @@ pub(crate) mod consumer;
 pub(crate) mod delivered;
 pub(crate) mod failures;
 pub(crate) mod finish;
+pub(crate) mod heartbeat;
 pub(crate) mod holder;
 pub(crate) mod hooks;
 pub(crate) mod outcome;

@@ -35,8 +35,14 @@ pub mod scaling_out {}
 #[doc = include_str!("guide/catching_up.md")]
 pub mod catching_up {}
 
+#[doc = include_str!("guide/replay.md")]
+pub mod replay {}
+
 #[doc = include_str!("guide/shutdown.md")]
 pub mod shutdown {}
+
+#[doc = include_str!("guide/managed_postgresql.md")]
+pub mod managed_postgresql {}
 
 #[doc = include_str!("guide/monitoring.md")]
 pub mod monitoring {}

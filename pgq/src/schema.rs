@@ -29,7 +29,7 @@ use self::own_schema::PGQ;
 pub use self::report::{Kind, Report, SchemaChange};
 use self::state::State;
 pub use self::trust::require_trusted_owners;
-pub(crate) use self::trust::{Trust, require_callable, require_trusted};
+pub(crate) use self::trust::{Trust, check_databases, require_callable, require_trusted};
 #[doc(hidden)]
 pub use self::trust::{check_connections, reset_privileges, trust_check};
 pub use self::uninstall::uninstall;

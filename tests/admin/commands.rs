@@ -48,7 +48,7 @@ fn the_manual_page_is_valid_and_has_every_section() {
     let page = page.split('\u{8}').enumerate().map(|(at, part)| if at == 0 { part } else { &part[1..] });
     let words = page.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in [
-        "[--at TICK]",
+        "[--at TICK|TIME]",
         "[--watch[=SECONDS]]",
         "QUICK-START 1. Create the database.",
         "pgqadm -d ticker.ini ticker",

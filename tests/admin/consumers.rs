@@ -76,7 +76,7 @@ fn a_consumer_is_registered_where_another_one_is() {
 fn an_invalid_position_registers_no_consumer() {
     for mut place in Place::each() {
         queue(&mut place);
-        place.refused(&["register", "q", "x", "--at", "soon"], 2, "--at takes the number of a tick");
+        place.refused(&["register", "q", "x", "--at", "soon"], 2, "`soon` is no tick, no time");
         place.refused(&["register", "q", "x", "--at", "1", "--copy", "c"], 2, "exclude each other");
         let ticks = place.value("select 'tick 987654 does not exist; the queue has ticks ' || min(tick_id) || ' to ' || max(tick_id) from pgq.tick");
         place.refused(&["register", "q", "x", "--at", "987654"], 1, &ticks);

@@ -201,6 +201,36 @@ fn the_batch_of_a_killed_process_is_taken_over_and_each_event_is_done_once() {
     }
 }
 
+/// The heartbeats of a process that works keep its batch, and end with the process.
+#[test]
+fn a_killed_process_loses_the_batch_that_its_heartbeats_have_kept() {
+    for pgq in Pgq::WHOLE {
+        let (team, mut client) = Team::create(pgq);
+        let mut holder = team.database.client();
+        for name in ["a", "b"] {
+            succeed(&mut team.command(name, &["--register"]));
+        }
+        let mut hold = holder.transaction().expect("begin");
+        hold.batch_execute("lock table greeting in exclusive mode").expect("locked");
+        queues::insert(&mut client, QUEUE, 0, 10);
+        queues::tick(&mut client, QUEUE);
+        let mut a = Running::start(&mut team.command("a", &["--set", "subconsumer_timeout=0.6"]));
+        wait_for("a to be amid its batch", || is_waiting(&mut client, "a"));
+        client.batch_execute("update pgq.subscription set sub_active = '2000-01-01'").expect("set back");
+        wait_for("a heartbeat", || {
+            let active = "select count(*) > 0 from pgq.subscription where sub_batch is not null \
+                          and sub_active > now() - interval '1 hour'";
+            client.query_one(active, &[]).expect("readable").get(0)
+        });
+        a.signal(Signal::SIGKILL);
+        a.wait();
+        hold.rollback().expect("released");
+        let _b = Running::start(&mut team.command("b", &["--set", "subconsumer_timeout=0.6"]));
+        wait_for("all", || greetings(&mut client, "b") == names(0, 10));
+        assert_eq!(greetings(&mut client, "%"), names(0, 10), "{pgq:?}");
+    }
+}
+
 #[test]
 fn a_subconsumer_considered_dead_does_nothing_twice() {
     let (team, mut client) = Team::create(Pgq::Own);

@@ -16,7 +16,7 @@ use crate::support::{queues, wait_for};
 /// Makes all functions of a schema run with the caller's rights, and each change of a table run the role's code.
 const OPEN: &str = "do $$ declare name text; begin \
          for name in select oid::regprocedure from pg_proc where pronamespace = 'SCHEMA'::regnamespace loop \
-             execute format('alter function %s security invoker', name); end loop; \
+             execute format('alter routine %s security invoker', name); end loop; \
          for name in select oid::regclass from pg_class where relnamespace = 'SCHEMA'::regnamespace and relkind = 'r' loop \
              execute format('create trigger caught before insert or update or delete on %s for each row \
                  execute function app.caught()', name); end loop; end $$";

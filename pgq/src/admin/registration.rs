@@ -1,6 +1,7 @@
 //! Registering consumers and subconsumers, and moving consumers to other positions.
 
 use crate::sql::wait_for_disk;
+use chrono::{DateTime, Utc};
 use dbscript::param::{int8, text};
 use dbscript::printable;
 use postgres::error::SqlState;
@@ -10,7 +11,7 @@ use crate::admin::integrity::ADVICE;
 use crate::admin::name_locks;
 use crate::admin::position::{Position, consumer_position, require_consumer};
 use crate::admin::queue_lookup::QueueQuery;
-use crate::admin::ticks::{require_tick, tick_time};
+use crate::admin::ticks::{keep_ticks, require_tick, tick_at, tick_time};
 use crate::error::{At, Error};
 use crate::event::checkpoint::Checkpoint;
 
@@ -180,12 +181,42 @@ pub fn register_consumer_at_checkpoint(
     let what = format!("cannot register consumer `{consumer}` at tick {tick}");
     name_locks::change_registration(client, queue, consumer, &what, |transaction| {
         require_own_position(transaction, queue, consumer)?;
+        keep_ticks(transaction, queue)?;
         require_tick(transaction, queue, tick)?;
         require_same_time(transaction, (queue, consumer), checkpoint)?;
         require_free_ids(transaction, queue, consumer, &what)?;
         let row = QueueQuery::new(queue, &what, REGISTER_AT, &values).listed_row(transaction);
         finish_registration(transaction, queue, consumer, &what, row)
     })
+}
+
+/// Registers a consumer at the last tick that was made at a time or before it, or moves a registered one there, so that
+/// events are delivered again. An open batch is closed. Returns `false` when the consumer was registered already.
+///
+/// The consumer receives all events that were committed after that time, and those between the tick and the time. The
+/// events must still be there: [`tick_at`] describes the limit. A consumer that was registered before also receives again
+/// the retry events that were put back into the queue for it. Its events that wait for a retry and its failed events stay.
+///
+/// ```no_run
+/// use chrono::{TimeDelta, Utc};
+///
+/// # fn replay(client: &mut postgres::Client) -> Result<(), pgq::Error> {
+/// pgq::admin::register_consumer_at_time(client, "orders", "billing", Utc::now() - TimeDelta::minutes(30))?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As [`register_consumer_at`] and [`tick_at`].
+pub fn register_consumer_at_time(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    time: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let checkpoint = tick_at(client, queue, time)?;
+    register_consumer_at_checkpoint(client, queue, consumer, &checkpoint)
 }
 
 /// Fails when the queue's tick has another time than the checkpoint.

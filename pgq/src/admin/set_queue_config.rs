@@ -169,6 +169,12 @@ fn checked_names<'a>(changes: &[(&str, &'a str)]) -> Result<Vec<(&'static Settin
 fn unknown_name(name: &str) -> Error {
     let names = SETTINGS.each_ref().map(|setting| setting.name);
     let lower = name.to_lowercase();
+    if lower.strip_prefix("queue_").unwrap_or(&lower) == "ntables" {
+        return Error::usage(
+            "the number of event tables cannot be changed: batches read the last two tables; to keep events for longer, \
+             raise `rotation_period`",
+        );
+    }
     let suggestion = suggest(lower.strip_prefix("queue_").unwrap_or(&lower), names.iter().copied());
     let meant = suggestion.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
     let names = names.join(", ");

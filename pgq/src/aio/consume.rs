@@ -10,6 +10,7 @@ pub(crate) mod delivery;
 mod extract;
 mod guard;
 mod handlers;
+mod heartbeat_task;
 mod origin;
 mod reader;
 mod shutdown;

@@ -44,8 +44,14 @@ pub struct Settings {
     /// The name of this process among several that share the consumer's position and take turns at its batches. PgQ:
     /// schema `pgq_coop`. Defaults to `None`: the consumer works alone.
     pub subconsumer: Option<String>,
-    /// When another subconsumer has given no sign of life for so long, its batch is taken over; a sign of life
-    /// is that it asks for a batch, so longer than a batch may take. Defaults to `None`: never.
+    /// The time without a sign of life after which another subconsumer counts as dead, and its batch is taken over. Signs
+    /// of life are the calls for a batch and the heartbeats, which a subconsumer with this setting sends during a batch:
+    /// one in each third of the time, on a connection that is open during long batches only. Use the same time for all
+    /// subconsumers.
+    ///
+    /// Longer than a batch may take where no heartbeats are sent: by other clients, with an older release of schema
+    /// `pgq_coop` (run `install` again) or with the extension `pgq_coop`. A handler that hangs does not stop the
+    /// heartbeats. Zero sends none. Defaults to `None`: never.
     pub subconsumer_timeout: Option<Duration>,
     /// What to do while another process consumes under the same name. Defaults to waiting.
     pub twin: Twin,

@@ -1,11 +1,11 @@
-//! Additions to PgQ 3.5, for either schema: failed events and cooperative consumers.
+//! Additions to PgQ 3.5, for either schema: failed events, a ticker without a program, and cooperative consumers.
 
 use super::sql_script::{SqlScript, files};
 
-/// Failed events, and the functions that tag many events of a batch at once.
+/// Failed events, the functions that tag many events of a batch at once, and a ticker without a program.
 pub(super) static FAILED: SqlScript = SqlScript {
     name: "Failed events of PgQ",
-    release: 1,
+    release: 2,
     object: "table pgq.failed_queue",
     function: "pgq._failed_release()",
     files: files![
@@ -28,8 +28,17 @@ pub(super) static FAILED: SqlScript = SqlScript {
         "failed/failed_event_retry_many",
         "failed/failed_event_delete",
         "failed/failed_event_delete_many",
+        "ticking/_ticks_elsewhere",
+        "ticking/_due_ticks",
+        "ticking/_tick_due_queues",
+        "ticking/_return_due_retries",
+        "ticking/_maintenance_role",
+        "ticking/_maintenance_operations",
+        "ticking/_maintain",
+        "ticking/run_ticker",
         "failed/rights",
         "failed/grants",
+        "ticking/grants",
         "trust",
     ],
 };
@@ -37,7 +46,7 @@ pub(super) static FAILED: SqlScript = SqlScript {
 /// Cooperative consumers.
 pub(super) static COOP: SqlScript = SqlScript {
     name: "Cooperative consumers of PgQ",
-    release: 1,
+    release: 2,
     object: "schema pgq_coop",
     function: "pgq_coop._release()",
     files: files![
@@ -55,6 +64,7 @@ pub(super) static COOP: SqlScript = SqlScript {
         "coop/next_batch_custom",
         "coop/next_batch",
         "coop/finish_batch",
+        "coop/touch_subconsumer",
         "coop/rights",
         "coop/grants",
         "trust",

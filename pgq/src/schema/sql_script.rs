@@ -65,9 +65,10 @@ impl SqlScript {
         names.map(|name| name.rsplit_once('.').map_or(name, |(_, name)| name)).collect()
     }
 
-    /// Returns the names of the functions that the script creates.
+    /// Returns the names of the functions and procedures that the script creates.
     pub(super) fn functions(&self) -> Vec<&'static str> {
-        self.names("create or replace function ")
+        let kinds = ["function", "procedure"];
+        kinds.iter().flat_map(|kind| self.names(&format!("create or replace {kind} "))).collect()
     }
 
     /// Returns the names of the tables, sequences and indexes that the script creates.

@@ -1,7 +1,7 @@
 //! Checks of the owners of PgQ's objects: this role runs only code of roles that have its rights anyway.
 
 use dbscript::param::{Param, text};
-use dbscript::{Context, Session, ready};
+use dbscript::{Context, Databases, Session, ready};
 use postgres::types::Type;
 use postgres::{GenericClient, Transaction};
 
@@ -139,8 +139,13 @@ pub(crate) async fn require_callable(session: &mut impl Session) -> Result<(), E
 /// code by calling PgQ ([`require_trusted_owners`]), or if a schema precedes `pg_catalog` in the search path. The
 /// consumers of this crate add these checks themselves.
 pub fn check_connections(cx: &mut Context, db: &str) {
-    cx.databases().check_search_path();
-    cx.databases().set_check(db, "cannot use schema `pgq`", |client| Ok(ready(require_callable(client))?));
+    check_databases(cx.databases(), db);
+}
+
+/// As [`check_connections`], for connections outside of a loop's context.
+pub(crate) fn check_databases(databases: &mut Databases, db: &str) {
+    databases.check_search_path();
+    databases.set_check(db, "cannot use schema `pgq`", |client| Ok(ready(require_callable(client))?));
 }
 
 /// The objects whose owners are checked before code of the database is run.

@@ -45,8 +45,8 @@ keys! {
     SUBCONSUMER: optional("subconsumer_name"),
         "Name of this process among several that share the consumer's position. No default: it works alone.";
     SUBCONSUMER_TIMEOUT: optional("subconsumer_timeout"),
-        "Time, such as 1 hour, after which another subconsumer is considered dead and its batch is taken over; longer \
-         than a batch may take. No default: never.";
+        "Time without a sign of life, such as 10 min, after which another subconsumer is considered dead and its batch \
+         is taken over. During a long batch heartbeats are sent. No default: never.";
     TWIN: default("pgq_twin", "wait"),
         "While another process consumes under the same name: `wait` stands by, `stop` ends.";
     KEEPALIVE_STATS: default("keepalive_stats", "300"),

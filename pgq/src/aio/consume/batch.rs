@@ -17,6 +17,7 @@ use futures_util::stream::{self, Stream};
 pub(crate) use self::fake::Ledger;
 use super::connections::{Opened, Turn};
 use super::guard::Guard;
+use super::heartbeat_task::HeartbeatTask;
 use super::origin::Origin;
 use super::reader::Reader;
 use crate::consume::delivered::Delivered;
@@ -61,6 +62,8 @@ pub struct Batch {
     sends_tags: bool,
     /// Receives the outcome of a batch that no server has.
     ledger: Option<Ledger>,
+    /// Keeps other subconsumers from taking the batch over.
+    heartbeats: Option<HeartbeatTask>,
     span: BatchSpan,
 }
 
@@ -71,6 +74,7 @@ impl Batch {
         let Opened { info, opened_at, holder, opening } = opened;
         Batch {
             span: BatchSpan::new(settings, &info),
+            heartbeats: connections.start_heartbeats(),
             connections,
             info,
             opened_at,

@@ -11,6 +11,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{sleep, timeout};
 
 use super::guard::Guard;
+use super::heartbeat_task::HeartbeatTask;
+use crate::consume::heartbeat::Heartbeat;
 use crate::consume::holder::BatchHolder;
 use crate::consume::read::opening::{self, Opening};
 use crate::consume::run::subscription::{NextBatch, Subscription};
@@ -32,6 +34,7 @@ pub(super) const BEGIN: &str = "begin isolation level read committed";
 pub(super) struct Connections {
     conninfo: String,
     pub(super) subscription: Subscription,
+    heartbeat: Option<Heartbeat>,
     main: Option<AsyncConnection>,
     pub(super) guard: Option<Guard>,
     /// Whether a transaction may be open on the main connection.
@@ -48,7 +51,14 @@ pub(super) struct Opened {
 
 impl Connections {
     pub(super) fn new(conninfo: &str, subscription: Subscription) -> Connections {
-        Connections { conninfo: conninfo.to_owned(), subscription, main: None, guard: None, has_begun: false }
+        Connections {
+            conninfo: conninfo.to_owned(),
+            heartbeat: Heartbeat::new(subscription.settings()),
+            subscription,
+            main: None,
+            guard: None,
+            has_begun: false,
+        }
     }
 
     /// Returns the connection that is open.
@@ -188,6 +198,11 @@ impl Connections {
         self.close();
     }
 
+    /// Starts the heartbeats of a batch, if the consumer is a subconsumer whose batches may be taken over.
+    pub(super) fn start_heartbeats(&self) -> Option<HeartbeatTask> {
+        HeartbeatTask::start(self.heartbeat.as_ref()?, &self.conninfo)
+    }
+
     /// Returns whether the connection that held the consumer's lock is lost.
     pub(super) fn lock_is_lost(&self) -> bool {
         self.guard.as_ref().is_some_and(Guard::is_lost)
@@ -235,7 +250,7 @@ impl Drop for Turn {
 }
 
 /// Opens a connection, and checks that this role may call PgQ there without running code of others.
-async fn open(conninfo: &str, application: &str) -> Result<AsyncConnection, Error> {
+pub(super) async fn open(conninfo: &str, application: &str) -> Result<AsyncConnection, Error> {
     let opened = AsyncConnection::open(conninfo, application).await;
     let mut connection = opened.map_err(|error| Error::failed("cannot connect").caused_by(error))?;
     schema::require_callable(&mut connection).await?;

@@ -50,6 +50,16 @@ impl<T: Transaction> BatchTransaction for Callers<'_, T> {
     }
 }
 
+/// Returns 1 if one snapshot serves the whole transaction.
+const HAS_SNAPSHOT: &str = "select (pg_catalog.current_setting('transaction_isolation'::pg_catalog.text) \
+     operator(pg_catalog.<>) 'read committed'::pg_catalog.text)::pg_catalog.int4";
+
+/// Returns whether one snapshot serves the whole transaction of a caller: `repeatable read` or `serializable`.
+pub(super) async fn has_snapshot(caller: &mut impl Transaction) -> Result<bool, Error> {
+    let answers = caller.answers(HAS_SNAPSHOT, NO_PARAMS).await.map_err(failed)?;
+    Ok(answers.first().is_some_and(|answer| answer.0 == Some(1)))
+}
+
 /// Lifts the limits of a caller's transaction and sends tags there.
 pub(super) async fn tag(
     caller: &mut impl Transaction,

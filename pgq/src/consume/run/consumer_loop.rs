@@ -10,11 +10,13 @@ use postgres::Client;
 use crate::admin::position::Position;
 use crate::consume::batch::Batch;
 use crate::consume::delivered::Delivered;
+use crate::consume::heartbeat::Heartbeat;
 use crate::consume::holder::BatchHolder;
 use crate::consume::hooks::Hooks;
 use crate::consume::run::delivery::Delivery;
 use crate::consume::run::guard::Guard;
 use crate::consume::run::health::{Health, HealthProbe};
+use crate::consume::run::heartbeat_thread::HeartbeatThread;
 use crate::consume::run::subscription::{NextBatch, Subscription};
 use crate::consume::run::tick_watch::TickWatch;
 use crate::consume::settings::Twin;
@@ -34,6 +36,7 @@ pub struct ConsumerLoop<D> {
     subscription: Subscription,
     delivery: D,
     guard: Guard,
+    heartbeat: Option<Heartbeat>,
     health: HealthProbe,
     ticks: TickWatch,
     /// How many batches in a row were given back.
@@ -55,11 +58,13 @@ impl<D: Delivery> ConsumerLoop<D> {
     /// Makes the loop of a consumer; `db` is the name of the queue's database in the loop's [`Context`].
     pub fn new(db: &str, subscription: Subscription, delivery: D) -> ConsumerLoop<D> {
         let (settings, kind) = (subscription.settings(), delivery.kind());
+        let heartbeat = Heartbeat::new(settings);
         let holds_lock = settings.autocommit || settings.twin == Twin::Stop || kind.holds_lock();
         ConsumerLoop {
             db: db.to_owned(),
             subscription: if holds_lock { subscription.holding_lock() } else { subscription },
             guard: Guard::default(),
+            heartbeat,
             health: HealthProbe::default(),
             ticks: TickWatch::default(),
             redeliveries: 0,
@@ -221,6 +226,7 @@ impl<D: Delivery> ConsumerLoop<D> {
             hooks.batch_started(info);
         }
         let span = batch.span().clone();
+        let _heartbeats = self.heartbeat.as_ref().and_then(|own| HeartbeatThread::start(own, cx, &self.db));
         let delivered = span.call(|| self.delivery.deliver(cx, batch));
         span.ended(&delivered);
         delivered.map(Ok)

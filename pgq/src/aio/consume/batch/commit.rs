@@ -1,6 +1,7 @@
 //! The transaction of a batch, and the end of the batch.
 
 use dbscript::BoxError;
+use log::info;
 use tokio_postgres::Client;
 
 use super::Batch;
@@ -103,7 +104,8 @@ impl Batch {
     /// The transaction is one of `tokio-postgres`, or with the feature `sqlx` one of `sqlx`, in the queue's database. Its
     /// role needs the rights of a consumer, such as membership in `pgq_reader`. Any isolation level will do. With
     /// `repeatable read` and `serializable`, begin the transaction after the batch was received, and expect serialization
-    /// failures (SQLSTATE 40001). A savepoint finishes the batch when the transaction around it commits.
+    /// failures (SQLSTATE 40001); a subconsumer then sends no heartbeats from its second batch on, so
+    /// [`Settings::subconsumer_timeout`](crate::Settings::subconsumer_timeout) must be longer than a batch takes. A savepoint finishes the batch when the transaction around it commits.
     ///
     /// ```no_run
     /// # #[cfg(feature = "sqlx")]
@@ -149,12 +151,26 @@ impl Batch {
             let why = "a handler has used `Batch::db`, whose transaction `Batch::commit` commits";
             return Err(Error::misconfigured(format!("{FAILED}: {why}")));
         }
+        self.end_heartbeats(transaction).await?;
         let Batch { connections, opening, holder, tags, reader, .. } = self;
         reader.stop();
         if !connections.has_begun {
             connections.begin().await.map_err(not_begun)?;
         }
         transaction::finish(transaction, connections.main()?, opening, holder, tags).await
+    }
+
+    /// Ends the heartbeats. A transaction whose snapshot is older than the last heartbeat cannot finish the batch, so for
+    /// such an isolation level the later batches have none.
+    async fn end_heartbeats(&mut self, transaction: &mut impl Transaction) -> Result<(), Error> {
+        let Some(heartbeats) = self.heartbeats.take() else { return Ok(()) };
+        if transaction::has_snapshot(transaction).await? && heartbeats.heartbeat().turn_off() {
+            info!(
+                "no more heartbeats: batches are finished in transactions above `read committed` ({})",
+                self.at()
+            );
+        }
+        Ok(())
     }
 
     /// Fails after an error of reading: events might be skipped.

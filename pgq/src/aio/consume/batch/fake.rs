@@ -37,8 +37,8 @@ impl Batch {
         events: Vec<Event>,
         ledger: Ledger,
     ) -> Batch {
-        // No transaction is open.
-        settings.autocommit = true;
+        // No transaction is open, and nobody takes the batch over.
+        (settings.autocommit, settings.subconsumer_timeout) = (true, None);
         let subscription = Subscription::new(settings);
         let holder = BatchHolder::new(&subscription, &info);
         let connections = Arc::new(tokio::sync::Mutex::new(Connections::new("", subscription)));
