@@ -9,7 +9,7 @@ mod generated;
 mod install;
 mod isolation;
 mod load;
-mod old_snapshot;
+pub(crate) mod old_snapshot;
 mod peer;
 mod rights;
 mod trigger_rights;

@@ -48,7 +48,7 @@ fn fewest(client: &mut Client, round: &[&str]) -> i64 {
 
 /// Checks that a round visits hardly more pages after `times` rounds than before them, both in the session whose plans are
 /// from the beginning and in a new one.
-fn assert_steady(database: &Database, client: &mut Client, round: &[&str], times: usize) {
+pub(crate) fn assert_steady(database: &Database, client: &mut Client, round: &[&str], times: usize) {
     run(client, round, 50);
     let before = fewest(client, round);
     run(client, round, times);
