@@ -31,10 +31,37 @@ fn step(client: &mut Client) -> i32 {
     client.query_one("select pgq.maint_event_keys()", &[]).expect("maintained").get(0)
 }
 
-/// Does the steps of a turn to a new table, as if the current one was in use for long.
-fn turn(client: &mut Client) {
+/// Makes the current table be in use for long.
+fn age(client: &mut Client) {
     client.execute("update pgq.event_key_turn set turn_since = '2020-01-01'", &[]).expect("set");
-    while step(client) > 0 {}
+}
+
+/// Does the steps of a turn to a new table, if one is free, and removes the keys that are over. A step waits for all
+/// transactions of the server, those of other tests too.
+fn turn(client: &mut Client) {
+    age(client);
+    let live = |part: i32| {
+        format!(
+            " and ({part} <> all (turn_live) or turn_current = {part} \
+             or exists (select from pgq.event_key_{part} where key_until > clock_timestamp()))"
+        )
+    };
+    let rests = format!(
+        "turn_previous is null and turn_retired is null and turn_settles is not null \
+         and (turn_since > '2020-01-02' or cardinality(turn_live) = 3) {}{}{}",
+        live(0),
+        live(1),
+        live(2)
+    );
+    step_until(client, &rests);
+}
+
+/// Does steps until a condition on the turn is met.
+fn step_until(client: &mut Client, condition: &str) {
+    let select = format!("select {condition} from pgq.event_key_turn");
+    wait_for(condition, || {
+        step(client) == 0 && client.query_one(&select, &[]).expect("read").get::<_, bool>(0)
+    });
 }
 
 /// Returns the current table of keys and the number of keys in each.
@@ -161,7 +188,6 @@ fn a_key_is_forgotten_after_its_time_and_not_before() {
 fn tables_of_keys_take_turns_and_are_truncated() {
     for kind in KINDS {
         let (_database, mut client) = database(kind);
-        assert_eq!(step(&mut client), 1, "the first turn settles");
         assert_eq!(step(&mut client), 0);
         for number in 0..10 {
             once_for(&mut client, &format!("short {number}"), "1 ms").expect("answered");
@@ -173,7 +199,6 @@ fn tables_of_keys_take_turns_and_are_truncated() {
         assert_eq!(keys(&mut client), (0, [0, 1, 0]));
         once_for(&mut client, "short", "1 ms").expect("answered");
         assert_eq!(once(&mut client, "kept"), (kept.0, false));
-        turn(&mut client);
         turn(&mut client);
         // The key that is kept for long holds one table; the other two take turns.
         for number in 0..10 {
@@ -205,7 +230,8 @@ fn a_turn_waits_for_transactions_that_have_seen_an_earlier_one() {
         assert!(once(&mut client, "first").1);
         early.batch_execute("begin").expect("begun");
         let first = once(&mut early, "early");
-        turn(&mut client);
+        age(&mut client);
+        step_until(&mut client, "turn_current = 1");
         let turned = client.query_one("select turn_current, turn_previous from pgq.event_key_turn", &[]);
         let turned = turned.expect("read");
         assert_eq!((turned.get::<_, i32>(0), turned.get::<_, Option<i32>>(1)), (1, Some(0)));
@@ -236,7 +262,7 @@ fn a_step_within_another_transaction_or_a_savepoint_waits_too() {
     early.batch_execute("begin").expect("begun");
     let first = once(&mut early, "early");
     let mut other = database.client();
-    other.execute("update pgq.event_key_turn set turn_since = '2020-01-01'", &[]).expect("set");
+    age(&mut other);
     assert_eq!(step(&mut other), 1);
     assert_eq!(step(&mut client), 0, "its id is older than those of others that it must wait for");
     client.batch_execute("commit").expect("committed");
@@ -256,11 +282,12 @@ fn a_reader_delays_the_truncation_and_nobody_else() {
         holder
             .batch_execute("begin isolation level repeatable read; select from pgq.event_key_0")
             .expect("read");
-        turn(&mut client);
+        age(&mut client);
+        step_until(&mut client, "turn_retired is not null and turn_settles is not null");
         assert!(once(&mut client, "key").1);
         assert_eq!(keys(&mut client), (1, [1, 1, 0]));
         holder.batch_execute("commit").expect("committed");
-        turn(&mut client);
+        step_until(&mut client, "turn_retired is null");
         assert_eq!(keys(&mut client).1, [0, 1, 0]);
     }
 }
@@ -294,7 +321,7 @@ fn many_sessions_and_many_turns_insert_each_key_once() {
         let threads: Vec<_> = (0..4).map(|seed| insert(database.client(), seed)).collect();
         let mut turns = 0;
         while threads.iter().any(|thread| !thread.is_finished()) {
-            client.execute("update pgq.event_key_turn set turn_since = '2020-01-01'", &[]).expect("set");
+            age(&mut client);
             turns += step(&mut client);
         }
         let new: usize = threads.into_iter().map(|thread| thread.join().expect("no panic")).sum();
@@ -303,7 +330,7 @@ fn many_sessions_and_many_turns_insert_each_key_once() {
         data.sort();
         data.dedup();
         assert_eq!(data.len(), new, "{kind}: no key twice");
-        assert!(turns > 2, "{turns}");
+        assert!(turns > 0, "{turns}");
     }
 }
 

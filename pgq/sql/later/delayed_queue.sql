@@ -31,7 +31,7 @@ alter table pgq.delayed_mark replica identity full;
 -- A restored database may lack the marks, and a mark of another server does not count.
 delete from pgq.delayed_mark;
 insert into pgq.delayed_mark (mark_queue, mark_no, mark_time)
-select distinct ev_queue, 0, '-infinity'::timestamptz from pgq.delayed_queue;
+select distinct ev_queue, 0, '-infinity'::pg_catalog.timestamptz from pgq.delayed_queue;
 
 -- Gives a delayed event that was inserted or changed by hand the id of its transaction, by which it is found to be new.
 create or replace function pgq._delayed_txid()

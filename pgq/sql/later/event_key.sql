@@ -5,7 +5,7 @@ declare
     part integer;
 begin
     for part in 0 .. 2 loop
-        execute format(
+        execute pg_catalog.format(
             'create table if not exists pgq.event_key_%1$s ('
             '    key_queue  integer not null,'
             '    key_text   text collate "C" not null,'
@@ -26,7 +26,7 @@ create table if not exists pgq.event_key_turn (
     turn_live      integer[] not null default '{0}',
     turn_retired   integer,
     turn_since     timestamptz not null default pg_catalog.now(),
-    turn_settles   bigint
+    turn_settles   bigint default 0
 );
 alter table pgq.event_key_turn replica identity full;
 insert into pgq.event_key_turn (turn_current) select 0 where not exists (select from pgq.event_key_turn);

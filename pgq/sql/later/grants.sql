@@ -7,7 +7,7 @@ declare
     privilege text;
 begin
     for own in
-        select oid::regprocedure as function, counterpart
+        select oid::pg_catalog.regprocedure as function, counterpart
         from pg_catalog.pg_proc
         join (values
             ('^insert_event_(at|once)$', 'pgq.insert_event(text, text, text)'),

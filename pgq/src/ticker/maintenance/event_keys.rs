@@ -11,16 +11,13 @@ const IS_INSTALLED: &str = "select coalesce(pg_catalog.has_function_privilege( \
 /// Does the next step. Returns 1, or 0 if none is due.
 const STEP: &str = "set local transaction isolation level read committed; select pgq.maint_event_keys()";
 
-/// Does the due steps; returns their number.
-pub(super) fn take_turns(client: &mut Client) -> Result<u64, Error> {
+/// Does the due steps.
+pub(super) fn take_turns(client: &mut Client) -> Result<(), Error> {
     let failed = |error| Error::failed("cannot remove the keys of events once").caused_by(error);
-    let mut steps = 0;
     if client.query_typed_one(IS_INSTALLED, &[]).map_err(failed)?.get(0) {
-        while has_stepped(&client.simple_query(STEP).map_err(failed)?) {
-            steps += 1;
-        }
+        while has_stepped(&client.simple_query(STEP).map_err(failed)?) {}
     }
-    Ok(steps)
+    Ok(())
 }
 
 fn has_stepped(answer: &[postgres::SimpleQueryMessage]) -> bool {

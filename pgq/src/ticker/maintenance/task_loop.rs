@@ -116,7 +116,7 @@ impl MaintenanceLoop {
             let delivered = deliver_all(&mut db, &mut self.failing, || !control.is_stopping(), count);
             // A short time ago the period was over: only then, since a step of the keys is never urgent.
             let is_periodic = self.last_period.is_some_and(|last| last.elapsed() < POLL);
-            let keys = if is_periodic { event_keys::take_turns(&mut db).map(|_| ()) } else { Ok(()) };
+            let keys = if is_periodic { event_keys::take_turns(&mut db) } else { Ok(()) };
             return delivered.and(keys);
         }
         let is_wanted = |operation: &MaintenanceOperation| {
