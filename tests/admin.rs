@@ -5,6 +5,7 @@ mod concurrent;
 mod config;
 mod consumers;
 mod contrib;
+mod delayed;
 mod failed;
 mod groups;
 mod queues;

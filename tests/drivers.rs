@@ -1,5 +1,6 @@
 //! Producers of other drivers than `postgres`: the same tests for each of them.
 
+mod delayed;
 mod diesel;
 mod diesel_async;
 mod refusals;
@@ -11,6 +12,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
+use pgq::produce::InsertedOnce;
 use pgq::{Error, NewEvent};
 
 use crate::buffered::{KINDS, QUEUE, data, database, numbers};
@@ -26,6 +28,12 @@ trait Driver {
     fn insert_event(&mut self, queue: &str, event_type: &str, data: &str) -> Result<i64, Error>;
     fn insert_new_event(&mut self, queue: &str, event: &NewEvent<'_>) -> Result<i64, Error>;
     fn bulk_insert(&mut self, queue: &str, events: &[NewEvent<'_>]) -> Result<u64, Error>;
+    fn insert_event_once(
+        &mut self,
+        queue: &str,
+        key: &str,
+        event: &NewEvent<'_>,
+    ) -> Result<InsertedOnce, Error>;
     /// Whether the driver reports every SQLSTATE.
     const HAS_SQLSTATES: bool;
 }
@@ -82,6 +90,11 @@ macro_rules! tests {
         #[test]
         fn a_consumer_reads_what_was_written_as_json_and_fields() {
             super::written::a_consumer_reads_what_was_written_as_json_and_fields::<$driver>();
+        }
+
+        #[test]
+        fn delayed_events_and_events_once_are_those_of_the_blocking_functions() {
+            super::delayed::delayed_events_and_events_once_are_those_of_the_blocking_functions::<$driver>();
         }
 
         #[test]

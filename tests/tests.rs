@@ -29,6 +29,7 @@ mod failed;
 mod failover;
 mod history;
 mod inconsistencies;
+mod later;
 mod locks;
 mod logging;
 mod lost_connections;

@@ -18,7 +18,7 @@ fn run(task: impl Future<Output = ()> + Send + 'static) {
     runtime.block_on(runtime.spawn(task)).expect("no panic");
 }
 
-async fn connect(conninfo: &str) -> Client {
+pub(crate) async fn connect(conninfo: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(conninfo, NoTls).await.expect("the server answers");
     tokio::spawn(connection);
     client

@@ -67,7 +67,7 @@ const VARIABLES: [(&str, &str); 9] = [
     ("queue_extra_maint (none)", "Functions that maintenance calls with the queue's name."),
 ];
 
-pub(crate) const COMMANDS: [Command; 12] = [
+pub(crate) const COMMANDS: [Command; 13] = [
     Command::new(
         "ticker",
         "",
@@ -142,6 +142,12 @@ pub(crate) const COMMANDS: [Command; 12] = [
          PostgreSQL.",
     )
     .explains(&VARIABLES),
+    Command::new(
+        "delayed",
+        "list|count|cancel <queue> [<event>...]",
+        "Handles the delayed events of a queue, which are inserted at a later time. `list` prints the events, one on a line, \
+         in the order of their times; `count` prints their number; `cancel` cancels the given events, all or none.",
+    ),
     Command::new(
         "failed",
         "list|count|retry|delete|purge <queue> <consumer> [<event>...]",

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod consumers;
 mod database;
+mod delayed;
 mod failed;
 mod install;
 mod metrics;
@@ -93,6 +94,7 @@ fn job(arguments: &[&str], config: &Config, switches: &Switches) -> Result<Job, 
         ["config"] => Ok(config::show(None)),
         ["config", queue] => Ok(config::show(Some(queue))),
         ["config", queue, ref changes @ ..] => config::change(queue, changes),
+        ["delayed", action, queue, ref events @ ..] => delayed::delayed(action, queue, events, switches),
         ["failed", action, queue, consumer, ref events @ ..] => {
             failed::failed(action, queue, consumer, events, switches)
         }

@@ -1,6 +1,8 @@
-//! Administration of queues and consumers: creating, configuring, dropping, positions, failed events, repair.
+//! Administration of queues and consumers: creating, configuring, dropping, positions, failed events, delayed events,
+//! repair.
 
 pub(crate) mod create_queue;
+pub(crate) mod delayed_events;
 pub(crate) mod drop_queue;
 pub(crate) mod failed_events;
 pub(crate) mod failed_events_bulk;
@@ -16,6 +18,7 @@ pub(crate) mod ticks;
 pub(crate) mod unregistration;
 
 pub use self::create_queue::create_queue;
+pub use self::delayed_events::{DelayedEvent, cancel_delayed_event, count_delayed_events, delayed_events};
 pub use self::drop_queue::{DropMode, drop_queue};
 #[doc(hidden)]
 pub use self::drop_queue::{QueueContents, drop_queue_confirmed, queue_contents};

@@ -3,6 +3,9 @@
 #[doc = include_str!("guide/producers.md")]
 pub mod producers {}
 
+#[doc = include_str!("guide/later_and_once.md")]
+pub mod later_and_once {}
+
 #[doc = include_str!("guide/exactly_once.md")]
 pub mod exactly_once {}
 

@@ -2,15 +2,16 @@
 
 pub(crate) mod buffered_producer;
 pub(crate) mod bulk_insert;
-#[cfg(any(feature = "sqlx", feature = "diesel", feature = "diesel-async"))]
 pub(crate) mod chunk;
 pub(crate) mod copy;
+pub(crate) mod delayed;
 #[cfg(feature = "diesel")]
 pub mod diesel;
 #[cfg(any(feature = "diesel", feature = "diesel-async"))]
 pub(crate) mod diesel_query;
 pub(crate) mod encoding;
 pub(crate) mod insert_statement;
+pub(crate) mod once;
 pub(crate) mod producer;
 
 pub use self::buffered_producer::{
@@ -18,3 +19,4 @@ pub use self::buffered_producer::{
     DEFAULT_PATIENCE, ProducerStats, SendError,
 };
 pub use self::insert_statement::{InsertStatement, insert_statement};
+pub use self::once::InsertedOnce;

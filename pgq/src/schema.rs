@@ -20,7 +20,7 @@ mod uninstall;
 use dbscript::StateClass;
 use postgres::GenericClient;
 
-use self::addons::{COOP, FAILED};
+use self::addons::{COOP, FAILED, LATER};
 pub(crate) use self::dependents::dependents_of_queue;
 #[doc(hidden)]
 pub use self::dependents::{dependents, lock_and_list_dependents};
@@ -37,13 +37,13 @@ pub use self::uninstall::uninstall;
 pub use self::uninstall::{Contents, contents, uninstall_confirmed};
 use crate::error::Error;
 
-/// Returns the SQL script that creates the own schema, failed events and cooperative consumers. Run it in one
-/// transaction.
+/// Returns the SQL script that creates the own schema, failed events, delayed events and cooperative consumers.
+/// Run it in one transaction.
 ///
 /// The script can be run again, also over an older release, whose queues and events stay. It fails if the extension is
 /// installed or if a schema `pgq` is not PgQ's.
 pub fn sql() -> String {
-    [&PGQ, &FAILED, &COOP].map(|script| script.sql()).join("\n")
+    [&PGQ, &FAILED, &LATER, &COOP].map(|script| script.sql()).join("\n")
 }
 
 /// Returns whether PgQ is installed.

@@ -3,9 +3,9 @@
 use postgres_protocol::escape::escape_literal;
 
 pub(crate) mod batch;
+pub(crate) mod due_events;
 pub(crate) mod failed;
 pub(crate) mod lock;
-pub(crate) mod retries;
 pub(crate) mod status;
 pub(crate) mod ticker;
 
@@ -51,6 +51,25 @@ pub(crate) const INSERT_EVENT: &str = concat!(
     is_stale!(),
     " as stale from pgq.queue where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) target"
 );
+
+/// $1 queue, $2 type, $3 data, $4 to $7 extras, $8 the time as text. Stores a delayed event; returns its id and false, as
+/// [`INSERT_EVENT`] does. No row: the queue does not exist.
+pub(crate) const INSERT_DELAYED: &str = "select pgq.insert_event_at(queue_name, $8::pg_catalog.text::pg_catalog.timestamptz, \
+         $2, $3, $4, $5, $6, $7) as id, false as stale from pgq.queue where queue_name = $1";
+
+/// $1 queue, $2 type, $3 data, $4 to $7 extras and $8 the time, arrays of texts. Stores delayed events; returns their
+/// number.
+pub(crate) const INSERT_ALL_DELAYED: &str = "select pg_catalog.count(pgq.insert_event_at( \
+         $1::pg_catalog.text, due::pg_catalog.timestamptz, type, data, extra1, extra2, extra3, extra4)) as count \
+     from rows from (pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.text[]), \
+         pg_catalog.unnest($4::pg_catalog.text[]), pg_catalog.unnest($5::pg_catalog.text[]), \
+         pg_catalog.unnest($6::pg_catalog.text[]), pg_catalog.unnest($7::pg_catalog.text[]), \
+         pg_catalog.unnest($8::pg_catalog.text[])) events (type, data, extra1, extra2, extra3, extra4, due)";
+
+/// $1 queue, $2 type, $3 data, $4 to $7 extras, $8 key, $9 the time to keep it as text. Returns the event's id, and whether
+/// it is new. No row: the queue does not exist.
+pub(crate) const INSERT_EVENT_ONCE: &str = "select once.id, once.is_new from pgq.queue cross join lateral pgq.insert_event_once( \
+         queue_name, $8, $9::pg_catalog.text::pg_catalog.interval, $2, $3, $4, $5, $6, $7) once where queue_name = $1";
 
 /// As [`INSERT_EVENT`], with texts only, and returns the id alone: a missing queue and a rotation after the
 /// transaction's snapshot are errors of the statement. A function of the own schema raises 40001 for such a rotation;

@@ -16,7 +16,7 @@ mod ticker_loop;
 pub(crate) mod tickers;
 mod ticking;
 
-pub use self::maintenance::{maintain, retry_events};
+pub use self::maintenance::{deliver_delayed_events, maintain, retry_events};
 pub use self::tick::{tick, tick_channel};
 pub use self::tickers::{DEFAULT_CHECK_PERIOD, TickerPlan, TickerScope, Tickers, TickersLoop};
 

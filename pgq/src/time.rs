@@ -1,8 +1,6 @@
 //! Times of the server, some of which are outside of the range of `DateTime`.
 
-#[cfg(any(feature = "sqlx", feature = "diesel", feature = "diesel-async"))]
-use chrono::Datelike;
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Datelike, Duration, Utc};
 use postgres::types::private::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use serde::{Serialize, Serializer};
@@ -58,7 +56,6 @@ impl ToSql for Time {
 
 /// Writes a time as the server reads it with any `DateStyle`, with microseconds. The ends of the range are infinite, as
 /// with [`Time`].
-#[cfg(any(feature = "sqlx", feature = "diesel", feature = "diesel-async"))]
 pub(crate) fn to_text(time: DateTime<Utc>) -> String {
     if time == DateTime::<Utc>::MAX_UTC {
         return "infinity".to_owned();

@@ -2,6 +2,7 @@
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::{Connection, PgConnection};
+use pgq::produce::InsertedOnce;
 use pgq::{Error, NewEvent};
 
 use super::{Driver, tests};
@@ -39,6 +40,15 @@ impl Driver for Diesel {
 
     fn insert_new_event(&mut self, queue: &str, event: &NewEvent<'_>) -> Result<i64, Error> {
         pgq::diesel::insert_new_event(&mut self.0, queue, event)
+    }
+
+    fn insert_event_once(
+        &mut self,
+        queue: &str,
+        key: &str,
+        event: &NewEvent<'_>,
+    ) -> Result<InsertedOnce, Error> {
+        pgq::diesel::insert_event_once(&mut self.0, queue, key, std::time::Duration::from_secs(86_400), event)
     }
 
     fn bulk_insert(&mut self, queue: &str, events: &[NewEvent<'_>]) -> Result<u64, Error> {

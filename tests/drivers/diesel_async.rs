@@ -5,6 +5,7 @@ use std::future::Future;
 use diesel_async::{
     AnsiTransactionManager, AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
 };
+use pgq::produce::InsertedOnce;
 use pgq::{Error, NewEvent};
 use tokio::runtime::{Builder, Runtime};
 
@@ -59,6 +60,22 @@ impl Driver for DieselAsync {
 
     fn insert_new_event(&mut self, queue: &str, event: &NewEvent<'_>) -> Result<i64, Error> {
         let insert = pgq::diesel_async::insert_new_event(&mut self.connection, queue, event);
+        self.runtime.block_on(sent(insert))
+    }
+
+    fn insert_event_once(
+        &mut self,
+        queue: &str,
+        key: &str,
+        event: &NewEvent<'_>,
+    ) -> Result<InsertedOnce, Error> {
+        let insert = pgq::diesel_async::insert_event_once(
+            &mut self.connection,
+            queue,
+            key,
+            std::time::Duration::from_secs(86_400),
+            event,
+        );
         self.runtime.block_on(sent(insert))
     }
 

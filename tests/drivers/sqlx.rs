@@ -4,6 +4,7 @@ mod consumer;
 
 use std::future::Future;
 
+use pgq::produce::InsertedOnce;
 use pgq::{Error, NewEvent};
 use postgres::config::Host;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
@@ -98,6 +99,25 @@ impl Driver for Sqlx {
 
     fn insert_new_event(&mut self, queue: &str, event: &NewEvent<'_>) -> Result<i64, Error> {
         self.call(async |connection| sent(pgq::sqlx::insert_new_event(connection, queue, event)).await)
+    }
+
+    fn insert_event_once(
+        &mut self,
+        queue: &str,
+        key: &str,
+        event: &NewEvent<'_>,
+    ) -> Result<InsertedOnce, Error> {
+        let insert = async |connection: &mut _| {
+            sent(pgq::sqlx::insert_event_once(
+                connection,
+                queue,
+                key,
+                std::time::Duration::from_secs(86_400),
+                event,
+            ))
+            .await
+        };
+        self.call(insert)
     }
 
     fn bulk_insert(&mut self, queue: &str, events: &[NewEvent<'_>]) -> Result<u64, Error> {

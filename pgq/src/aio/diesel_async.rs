@@ -32,4 +32,4 @@
 
 mod producer;
 
-pub use self::producer::{bulk_insert, insert_event, insert_new_event};
+pub use self::producer::{bulk_insert, insert_event, insert_event_once, insert_new_event};

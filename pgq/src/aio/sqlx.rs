@@ -42,4 +42,4 @@ mod transaction;
 pub use self::consumer::{Consumer, Transactional};
 #[doc(hidden)]
 pub use self::failure::driver_error;
-pub use self::producer::{bulk_insert, insert_event, insert_new_event};
+pub use self::producer::{bulk_insert, insert_event, insert_event_once, insert_new_event};

@@ -32,6 +32,7 @@ pub struct NewEvent<'a> {
     pub(crate) data: Option<Cow<'a, str>>,
     pub(crate) extra: [Option<Cow<'a, str>>; 4],
     pub(crate) time: Option<DateTime<Utc>>,
+    pub(crate) at: Option<DateTime<Utc>>,
 }
 
 impl<'a> NewEvent<'a> {
@@ -140,6 +141,31 @@ impl<'a> NewEvent<'a> {
     /// `DateTime::MIN_UTC` as `-infinity`. Defaults to the transaction's time.
     pub fn time(mut self, time: DateTime<Utc>) -> NewEvent<'a> {
         self.time = Some(time);
+        self
+    }
+
+    /// Delays the event: it is inserted into its queue at this time, by a ticker of this crate at most a second later. A
+    /// time that is over means at once. Until then it is a delayed event, which
+    /// [`cancel_delayed_event`](crate::admin::cancel_delayed_event) cancels. PgQ has no such events: the function is
+    /// `pgq.insert_event_at`, which [`install`](crate::schema::install()) adds.
+    ///
+    /// An insert of a single event returns the id of the delayed event. The event in the queue has another id. Its time is
+    /// this time, whatever [`time`](NewEvent::time) is.
+    ///
+    /// ```no_run
+    /// use chrono::{TimeDelta, Utc};
+    /// use pgq::NewEvent;
+    ///
+    /// # fn remind(client: &mut postgres::Client) -> Result<(), pgq::Error> {
+    /// let reminder = NewEvent::new("reminder", "order 7").at(Utc::now() + TimeDelta::days(3));
+    /// let id = pgq::insert_new_event(client, "mailer", &reminder)?;
+    /// // The order was paid.
+    /// pgq::admin::cancel_delayed_event(client, "mailer", id)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn at(mut self, time: DateTime<Utc>) -> NewEvent<'a> {
+        self.at = Some(time);
         self
     }
 

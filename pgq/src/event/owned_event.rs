@@ -22,6 +22,7 @@ pub struct OwnedEvent {
     data: Option<String>,
     extra: [Option<String>; 4],
     time: Option<DateTime<Utc>>,
+    at: Option<DateTime<Utc>>,
 }
 
 impl OwnedEvent {
@@ -42,6 +43,12 @@ impl OwnedEvent {
         self
     }
 
+    /// Delays the event, as [`NewEvent::at`] does.
+    pub fn at(mut self, time: DateTime<Utc>) -> OwnedEvent {
+        self.at = Some(time);
+        self
+    }
+
     /// Borrows the event.
     pub fn as_new_event(&self) -> NewEvent<'_> {
         NewEvent {
@@ -49,6 +56,7 @@ impl OwnedEvent {
             data: self.data.as_deref().map(Cow::Borrowed),
             extra: self.extra.each_ref().map(|text| text.as_deref().map(Cow::Borrowed)),
             time: self.time,
+            at: self.at,
         }
     }
 
@@ -69,6 +77,7 @@ impl From<NewEvent<'_>> for OwnedEvent {
             data: event.data.map(Cow::into_owned),
             extra: event.extra.map(|text| text.map(Cow::into_owned)),
             time: event.time,
+            at: event.at,
         }
     }
 }

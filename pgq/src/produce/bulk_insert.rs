@@ -8,7 +8,7 @@ use postgres::{GenericClient, Transaction};
 
 use crate::error::{At, Error};
 use crate::event::new_event::NewEvent;
-use crate::produce::copy;
+use crate::produce::{copy, delayed};
 use crate::sql;
 use crate::time::Time;
 
@@ -60,8 +60,11 @@ impl<'a> BulkInsert<'a> {
     ///
     /// # Errors
     ///
-    /// When the server fails.
+    /// When the server fails, and for a [delayed](NewEvent::at) event ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
     pub fn write(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
+        if event.at.is_some() {
+            return Err(delayed::refused(&self.queue));
+        }
         let time = Time(event.time.unwrap_or(self.now));
         self.writer.write(&row(event, &time)).map_err(|error| failed(&self.queue, error))
     }

@@ -67,6 +67,56 @@ pub(crate) fn insert_chunk<'a>(statement: &str, chunk: &'a Chunk<'_>) -> Query<'
     insert.bind::<Texts, _>(chunk.times())
 }
 
+/// Makes the statement that inserts a delayed event; its answer is an [`InsertedRow`].
+pub(crate) fn insert_delayed<'a>(queue: &'a str, event: &'a NewEvent<'_>, due: String) -> Query<'a> {
+    let insert = sql_query(sql::INSERT_DELAYED).into_boxed().bind::<Text, _>(queue);
+    let texts = event.texts().into_iter();
+    texts.fold(insert, |insert, text| insert.bind::<Nullable<Text>, _>(text)).bind::<Text, _>(due)
+}
+
+/// The answer to [`sql::INSERT_EVENT_ONCE`].
+#[derive(QueryableByName)]
+pub(crate) struct OnceRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Bool)]
+    is_new: bool,
+}
+
+impl From<OnceRow> for (i64, bool) {
+    fn from(row: OnceRow) -> (i64, bool) {
+        (row.id, row.is_new)
+    }
+}
+
+/// Makes the statement that inserts an event once for a key; its answer is a [`OnceRow`].
+pub(crate) fn insert_once<'a>(
+    queue: &'a str,
+    event: &'a NewEvent<'_>,
+    key: &'a str,
+    keep: String,
+) -> Query<'a> {
+    let insert = sql_query(sql::INSERT_EVENT_ONCE).into_boxed().bind::<Text, _>(queue);
+    let texts = event.texts().into_iter();
+    let insert = texts.fold(insert, |insert, text| insert.bind::<Nullable<Text>, _>(text));
+    insert.bind::<Text, _>(key).bind::<Text, _>(keep)
+}
+
+/// The answer to [`sql::INSERT_ALL_DELAYED`].
+#[derive(QueryableByName)]
+pub(crate) struct CountRow {
+    #[diesel(sql_type = BigInt)]
+    pub(crate) count: i64,
+}
+
+/// Makes the statement that inserts a chunk of delayed events; its answer is a [`CountRow`].
+pub(crate) fn insert_all_delayed<'a>(queue: &'a str, chunk: &'a Chunk<'_>) -> Query<'a> {
+    type Texts = Array<Nullable<Text>>;
+    let insert = sql_query(sql::INSERT_ALL_DELAYED).into_boxed().bind::<Text, _>(queue);
+    let insert = chunk.texts().into_iter().fold(insert, |insert, texts| insert.bind::<Texts, _>(texts));
+    insert.bind::<Texts, _>(chunk.dues())
+}
+
 /// Makes the error of a step that failed on a queue.
 pub(crate) fn failed(queue: &str, what: &str, error: DieselError) -> Error {
     At::queue(queue).failed(what, driver_error(error))

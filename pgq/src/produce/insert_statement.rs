@@ -42,8 +42,12 @@ pub struct InsertStatement<'a> {
 /// # Errors
 ///
 /// When the event has a [time](NewEvent::time) of its own ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), which only
-/// inserting in bulk can store.
+/// inserting in bulk can store, and when the event is [delayed](NewEvent::at): call `pgq.insert_event_at` for it.
 pub fn insert_statement<'a>(queue: &'a str, event: &'a NewEvent<'_>) -> Result<InsertStatement<'a>, Error> {
+    if event.at.is_some() {
+        let what = "a delayed event has another statement: call `pgq.insert_event_at`";
+        return Err(Error::usage(what).on_queue(queue));
+    }
     require_no_time(queue, event)?;
     let [event_type, data, extra1, extra2, extra3, extra4] = event.texts();
     let parameters = [Some(queue), event_type, data, extra1, extra2, extra3, extra4];

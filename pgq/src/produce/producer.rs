@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::event::new_event::NewEvent;
 use crate::produce::bulk_insert::{BulkInsert, failed};
 use crate::produce::copy::rotated;
+use crate::produce::delayed;
 use crate::schema;
 use crate::sql;
 
@@ -45,15 +46,22 @@ pub fn insert_event(
 
 /// Inserts an event; returns its id. Its time is the server's. PgQ: `pgq.insert_event`.
 ///
+/// Of a [delayed](NewEvent::at) event, returns the id by which it can be cancelled.
+///
 /// # Errors
 ///
 /// As [`insert_event`], and when the event has a [time](NewEvent::time) of its own
-/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), which only inserting in bulk can store.
+/// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)), which only inserting in bulk can store. For a delayed
+/// event, when these are not installed ([`ErrorKind::Missing`](crate::ErrorKind::Missing)).
 pub fn insert_new_event(
     client: &mut impl GenericClient,
     queue: &str,
     event: &NewEvent<'_>,
 ) -> Result<i64, Error> {
+    if let Some(due) = delayed::due(event) {
+        let values = delayed_values(&queue, event, &due);
+        return delayed_id(queue, client.query_typed_opt(sql::INSERT_DELAYED, &values));
+    }
     require_no_time(queue, event)?;
     match inserted(queue, client.query_typed_opt(sql::INSERT_EVENT, &insert_values(&queue, event)))? {
         Some(id) => Ok(id),
@@ -85,6 +93,22 @@ pub(crate) fn insert_values<'a>(queue: &'a &str, event: &'a NewEvent<'_>) -> [Pa
     ]
 }
 
+/// Returns the values of [`sql::INSERT_DELAYED`].
+pub(crate) fn delayed_values<'a>(
+    queue: &'a &str,
+    event: &'a NewEvent<'_>,
+    due: &'a String,
+) -> [Param<'a>; 8] {
+    let [queue, event_type, data, extra1, extra2, extra3, extra4] = insert_values(queue, event);
+    [queue, event_type, data, extra1, extra2, extra3, extra4, text(due)]
+}
+
+/// Returns the id out of the answer to [`sql::INSERT_DELAYED`].
+pub(crate) fn delayed_id(queue: &str, answer: Result<Option<Row>, postgres::Error>) -> Result<i64, Error> {
+    let row = answer.map_err(|error| delayed::failed(queue, error))?;
+    Ok(row.ok_or_else(|| queue_lookup::missing_queue(queue))?.get(0))
+}
+
 /// Returns the id out of the answer to [`sql::INSERT_EVENT`]; `None`: the queue's tables were rotated after the
 /// transaction's snapshot.
 pub(crate) fn inserted(
@@ -96,7 +120,8 @@ pub(crate) fn inserted(
     Ok(row.ok_or_else(|| queue_lookup::missing_queue(queue))?.get(0))
 }
 
-/// Inserts many events by COPY, all of them or none; returns their number.
+/// Inserts many events by COPY, all of them or none; returns their number. [Delayed](NewEvent::at) events are kept in
+/// memory until the others are sent, and inserted after them.
 ///
 /// [`BulkInsert`] does the same for events that are made one by one.
 ///
@@ -111,10 +136,11 @@ pub fn bulk_insert<'a>(
     let failed = |error| failed(queue, error);
     let mut transaction = client.transaction().map_err(failed)?;
     let mut bulk = BulkInsert::start(&mut transaction, queue)?;
-    for event in events {
+    let mut delayed = Vec::new();
+    for event in delayed::split(events, &mut delayed) {
         bulk.write(&event)?;
     }
-    let inserted = bulk.finish()?;
+    let inserted = bulk.finish()? + delayed::insert_all(&mut transaction, queue, delayed)?;
     transaction.commit().map_err(failed)?;
     Ok(inserted)
 }

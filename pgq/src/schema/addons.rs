@@ -1,4 +1,5 @@
-//! Additions to PgQ 3.5, for either schema: failed events, a ticker without a program, and cooperative consumers.
+//! Additions to PgQ 3.5, for either schema: failed events, delayed events, events once, a ticker without a program, and
+//! cooperative consumers.
 
 use super::sql_script::{SqlScript, files};
 
@@ -39,6 +40,40 @@ pub(super) static FAILED: SqlScript = SqlScript {
         "failed/rights",
         "failed/grants",
         "ticking/grants",
+        "trust",
+    ],
+};
+
+/// Delayed events, events that are inserted once, and schedules.
+pub(super) static LATER: SqlScript = SqlScript {
+    name: "Delayed events of PgQ",
+    release: 1,
+    object: "table pgq.delayed_queue",
+    function: "pgq._later_release()",
+    files: files![
+        "trust",
+        "functions/_plain_rights",
+        "functions/_ddl",
+        "functions/_queue_rights",
+        "later/delayed_queue",
+        "later/event_key",
+        "later/later_cleanup",
+        "later/_later_queue",
+        "later/insert_event_at",
+        "later/_delayed_state",
+        "later/_mark_delayed",
+        "later/_deliver_delayed",
+        "later/maint_delayed_events",
+        "later/delayed_event_list",
+        "later/delayed_event_count",
+        "later/delayed_event_cancel",
+        "later/_event_key_turn",
+        "later/_event_key_find",
+        "later/_event_key_claim",
+        "later/insert_event_once",
+        "later/maint_event_keys",
+        "later/rights",
+        "later/grants",
         "trust",
     ],
 };

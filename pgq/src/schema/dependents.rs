@@ -3,7 +3,7 @@
 use dbscript::param::{Param, text, text_array};
 use postgres::{GenericClient, Transaction};
 
-use super::{COOP, FAILED, PGQ};
+use super::{COOP, FAILED, LATER, PGQ};
 use crate::error::Error;
 
 /// Common table expressions that follow dependencies from `start` as `drop … cascade` does. `listed` are the objects
@@ -33,16 +33,17 @@ const FOLLOW: &str = "going (classid, objid, objsubid) as ( \
              where whole.classid = o.classid and whole.objid = o.objid and whole.objsubid = 0)))";
 
 /// The names of PgQ's tables and sequences.
-const RELATIONS: &str = "^(consumer|queue|tick|registration|subscription|event_template|(retry|failed)_queue|retry_mark|\
+const RELATIONS: &str = "^(consumer|queue|tick|registration|subscription|event_template|(retry|failed|delayed)_queue|(retry|delayed)_mark|event_key_([0-2]|turn)|\
      event_[0-9]+(_[0-9]+|_id_seq|_tick_seq)?|\
-     (queue_queue|subscription_sub|consumer_co|batch)_id_seq|failed_queue_ev_failed_no_seq|\
+     (queue_queue|subscription_sub|consumer_co|batch)_id_seq|failed_queue_ev_failed_no_seq|delayed_queue_ev_id_seq|\
      claimed_(batch|event)|completed_(batch|event|tick|range)|partial_batch|checkpoint|applied_key)$";
 
 /// The names of PgQ's types.
 const TYPES: &str = "^tg_(facts|row_[0-9]+)$";
 
 /// The names of PgQ's indexes.
-const INDEXES: &str = "^(rq_(retry|txid)_idx|subscription_(newest|open)_idx|retry_mark_newest_idx|fq_owner_idx|event_[0-9]+_[0-9]+_txid_idx|\
+const INDEXES: &str = "^(rq_(retry|txid)_idx|subscription_(newest|open)_idx|retry_mark_newest_idx|delayed_mark_newest_idx|\
+     fq_owner_idx|dq_(due|txid)_idx|event_key_[0-2]_until_idx|event_[0-9]+_[0-9]+_txid_idx|\
      (completed_(batch|tick|range)|partial_batch|claimed_batch|checkpoint)_newest_idx|completed_batch_number_idx)$";
 
 /// The names of PgQ's constraints.
@@ -50,7 +51,7 @@ const CONSTRAINTS: &str = "(^(consumer_name_uq|queue_name_uq|subscription_batch_
      sub_(consumer|queue)_fkey|tick_queue_fkey)|_pkey)$";
 
 /// The names of the columns of PgQ's tables.
-const COLUMNS: &str = "^((queue|co|tick|reg|sub|ev|mark)_|(consumer_id|subconsumer_id|kind|number|prev_tick_id|ticks|\
+const COLUMNS: &str = "^((queue|co|tick|reg|sub|ev|mark|key|turn)_|(consumer_id|subconsumer_id|kind|number|prev_tick_id|ticks|\
      (last|cur)_batch_id|(batch|event)_id|event_mark|opened_at|last_tick_(id|time)|table_name|key_values)$)";
 
 /// Common table expressions for the foreign objects in the schemas or on their tables: `more`. $1 schemas, $2 names of
@@ -118,13 +119,14 @@ fn of_schemas() -> String {
 }
 
 /// The functions of schema `pgq_ext`, and of `pgq` those that no SQL file creates.
-const OTHER_FUNCTIONS: [&str; 28] = [
+const OTHER_FUNCTIONS: [&str; 29] = [
     "_add_completed_range",
     "_begin_events",
     "_failed_release",
     "_forget_checkpoint",
     "_forget_claims",
     "_forget_events",
+    "_later_release",
     "_lock_key",
     "_may_claim",
     "_release",
@@ -162,7 +164,7 @@ const OTHER_FUNCTIONS: [&str; 28] = [
 /// When the server fails.
 pub fn dependents(client: &mut impl GenericClient, schemas: &[&str]) -> Result<Vec<String>, Error> {
     let failed = |error| Error::failed("cannot list the objects that depend on the schema").caused_by(error);
-    let scripts = [&PGQ, &FAILED, &COOP].into_iter().flat_map(|script| script.functions());
+    let scripts = [&PGQ, &FAILED, &LATER, &COOP].into_iter().flat_map(|script| script.functions());
     let own_functions: Vec<&str> = scripts.chain(OTHER_FUNCTIONS).collect();
     list(client, &of_schemas(), &[text_array(&schemas), text_array(&own_functions)]).map_err(failed)
 }

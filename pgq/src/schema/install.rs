@@ -1,4 +1,4 @@
-//! Installing PgQ: choosing the schema, and adding failed events and cooperative consumers.
+//! Installing PgQ: choosing the schema, and adding the add-ons.
 
 use dbscript::param::{Param, text_array};
 use postgres::types::Type;
@@ -9,7 +9,7 @@ use super::own_schema::constraints;
 use super::report::{Kind, Report, SchemaChange};
 use super::sql_script::{Age, SqlScript};
 use super::state::State;
-use super::{COOP, FAILED, PGQ, change, trust};
+use super::{COOP, FAILED, LATER, PGQ, change, trust};
 use crate::error::Error;
 
 const CANNOT_INSTALL: &str = "cannot install schema `pgq`";
@@ -32,7 +32,7 @@ pub fn install(client: &mut impl GenericClient) -> Result<bool, Error> {
 /// 2. the extension, if the server offers it and this role may create it;
 /// 3. the own schema.
 ///
-/// Also installs failed events and cooperative consumers, which PgQ 3.5 lacks. Concurrent installations wait for each
+/// Also installs failed events, delayed events and cooperative consumers, which PgQ 3.5 lacks. Concurrent installations wait for each
 /// other.
 ///
 /// # Errors
@@ -121,7 +121,7 @@ const HAS_FOREIGN_GRANTS: &str = "select exists (select from ( \
 fn is_damaged(transaction: &mut Transaction<'_>, found: &State) -> Result<bool, postgres::Error> {
     if query_bool(transaction, HAS_FOREIGN_GRANTS, &[])? {
         return Ok(true);
-    } else if found.extension && found.is_open("pgq.event_failed") {
+    } else if found.extension && (found.is_open("pgq.event_failed") || found.is_open("pgq.insert_event_at")) {
         // The dump keeps the grants on the extension's own objects, and omits those on the tables of queues.
         return Ok(true);
     } else if found.extension {
@@ -196,8 +196,8 @@ fn install_addons(
     let missing = state.missing_addons();
     let scripts: &[&SqlScript] = match (pgq, state.coop_extension) {
         (SchemaChange::Unchanged, _) => &missing,
-        (_, false) => &[&FAILED, &COOP],
-        (_, true) => &[&FAILED],
+        (_, false) => &[&FAILED, &LATER, &COOP],
+        (_, true) => &[&FAILED, &LATER],
     };
     if scripts.is_empty() {
         return Ok(Some(SchemaChange::Unchanged));
@@ -206,7 +206,8 @@ fn install_addons(
     }
     for script in scripts {
         transaction.batch_execute(&script.sql()).map_err(|error| {
-            Error::failed("cannot install failed events and cooperative consumers").caused_by(error)
+            Error::failed("cannot install failed events, delayed events and cooperative consumers")
+                .caused_by(error)
         })?;
     }
     Ok(Some(if state.has_addons() { SchemaChange::Updated } else { SchemaChange::Installed }))

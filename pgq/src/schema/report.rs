@@ -70,7 +70,7 @@ pub struct Report {
     pub kind: Kind,
     /// The change of that schema.
     pub change: SchemaChange,
-    /// The change of failed events and cooperative consumers; `None` when they are missing and this role may not
+    /// The change of failed events, delayed events and cooperative consumers; `None` when they are missing and this role may not
     /// install them, since schema `pgq` belongs to another role.
     pub extras: Option<SchemaChange>,
     /// Whether the roles `pgq_reader`, `pgq_writer` and `pgq_admin` exist and have their grants. Without them only the
@@ -91,9 +91,9 @@ impl fmt::Display for Report {
         )?;
         match self.extras {
             Some(extras) if extras == self.change => {}
-            Some(extras) => write!(f, "; failed events and cooperative consumers {extras}")?,
+            Some(extras) => write!(f, "; failed events, delayed events and cooperative consumers {extras}")?,
             None => f.write_str(
-                "; failed events and cooperative consumers not installed, which takes the owner of schema pgq",
+                "; failed events, delayed events and cooperative consumers not installed, which takes the owner of schema pgq",
             )?,
         }
         if self.roles {

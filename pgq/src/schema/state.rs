@@ -5,7 +5,7 @@ use dbscript::param::NO_PARAMS;
 use postgres::GenericClient;
 
 use super::sql_script::{Age, SqlScript};
-use super::{COOP, FAILED, Kind, PGQ};
+use super::{COOP, FAILED, Kind, LATER, PGQ};
 use crate::error::Error;
 use crate::names::Name;
 
@@ -33,6 +33,7 @@ pub(super) struct State {
     open: Vec<String>,
     pgq: Marks,
     failed: Marks,
+    later: Marks,
     coop: Marks,
 }
 
@@ -54,8 +55,8 @@ struct Marks {
 
 /// Returns the columns of [`State`].
 ///
-/// Failed events count as installed only together with their trigger: a dump of a database with the extension contains
-/// the failed events, but not the trigger on the extension's table.
+/// Failed and delayed events count as installed only together with their trigger: a dump of a database with the extension
+/// contains the events, but not the trigger on the extension's table.
 const SCHEMA_STATE: &str = "select \
      pg_catalog.to_regprocedure('pgq.next_batch_custom(pg_catalog.text,pg_catalog.text,pg_catalog.interval,pg_catalog.int4,pg_catalog.interval)') is not null as usable, \
      exists (select from pg_catalog.pg_extension where extname = 'pgq') as extension, \
@@ -74,12 +75,15 @@ const SCHEMA_STATE: &str = "select \
          where pg_proc.oid = pg_catalog.to_regprocedure('pgq.finish_batch(bigint)')::pg_catalog.oid \
          and acl.grantee = pg_catalog.to_regrole('pgq_reader')::pg_catalog.oid) as granted, \
      array(select name from pg_catalog.unnest(array['pgq.finish_batch(bigint)', \
-             'pgq.event_failed(bigint,bigint,pg_catalog.text)', 'pgq_coop.finish_batch(bigint)']) name \
+             'pgq.event_failed(bigint,bigint,pg_catalog.text)', \
+             'pgq.insert_event_at(pg_catalog.text,pg_catalog.timestamptz,pg_catalog.text,pg_catalog.text)', 'pgq_coop.finish_batch(bigint)']) name \
          join pg_catalog.pg_proc on pg_proc.oid = pg_catalog.to_regprocedure(name)::pg_catalog.oid where proacl is null) as open, \
      exists (select from pg_catalog.pg_extension where extname = 'pgq_coop') as coop_extension, \
      pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq')::pg_catalog.oid, 'pg_namespace') as pgq, \
      (select pg_catalog.obj_description(pg_catalog.to_regclass('pgq.failed_queue'), 'pg_class') from pg_catalog.pg_trigger \
          where tgrelid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid and tgname = 'failed_queue_cleanup') as failed, \
+     (select pg_catalog.obj_description(pg_catalog.to_regclass('pgq.delayed_queue'), 'pg_class') from pg_catalog.pg_trigger \
+         where tgrelid = pg_catalog.to_regclass('pgq.queue')::pg_catalog.oid and tgname = 'later_cleanup') as later, \
      pg_catalog.obj_description(pg_catalog.to_regnamespace('pgq_coop')::pg_catalog.oid, 'pg_namespace') as coop, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
          where oid = pg_catalog.to_regprocedure('pgq._release()')::pg_catalog.oid) as pgq_source, \
@@ -89,6 +93,12 @@ const SCHEMA_STATE: &str = "select \
          and exists (select from pg_catalog.pg_trigger \
              where tgrelid = pg_catalog.to_regclass('pgq.subscription')::pg_catalog.oid and tgname = 'failed_queue_cleanup')) \
          as failed_source, \
+     (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
+         where oid = pg_catalog.to_regprocedure('pgq._later_release()')::pg_catalog.oid \
+         and pg_catalog.to_regclass('pgq.delayed_queue') is not null \
+         and exists (select from pg_catalog.pg_trigger \
+             where tgrelid = pg_catalog.to_regclass('pgq.queue')::pg_catalog.oid and tgname = 'later_cleanup')) \
+         as later_source, \
      (select pg_catalog.split_part(prosrc, pg_catalog.chr(39), 2) from pg_catalog.pg_proc \
          where oid = pg_catalog.to_regprocedure('pgq_coop._release()')::pg_catalog.oid) as coop_source";
 
@@ -127,6 +137,7 @@ impl State {
             open: row.get("open"),
             pgq: marks("pgq"),
             failed: marks("failed"),
+            later: marks("later"),
             coop: marks("coop"),
         })
     }
@@ -161,6 +172,9 @@ impl State {
         let mut missing = Vec::new();
         if self.failed.needs_run(&FAILED) || self.is_open("pgq.event_failed") {
             missing.push(&FAILED);
+        }
+        if self.later.needs_run(&LATER) || self.is_open("pgq.insert_event_at") {
+            missing.push(&LATER);
         }
         if !self.coop_extension && (self.coop.needs_run(&COOP) || self.is_open("pgq_coop.")) {
             missing.push(&COOP);

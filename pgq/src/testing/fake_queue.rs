@@ -95,20 +95,24 @@ impl FakeQueue {
         self
     }
 
-    /// Adds an event; returns its id.
+    /// Adds an event; returns its id. A [delayed](NewEvent::at) event is delivered when the clock has reached its time.
     pub fn insert(&mut self, event: &NewEvent<'_>) -> i64 {
         self.last_id += 1;
-        self.pending.push(Made {
+        let made = Made {
             id: self.last_id,
-            time: event.time.unwrap_or(self.now),
+            time: event.at.or(event.time).unwrap_or(self.now),
             txid: self.last_id,
             retry: 0,
             texts: event.texts().map(|text| text.map(str::to_owned)),
-        });
+        };
+        match event.at.filter(|at| *at > self.now) {
+            Some(at) => self.retry_events.push((at, made)),
+            None => self.pending.push(made),
+        }
         self.last_id
     }
 
-    /// Advances the clock, so that retry events become due.
+    /// Advances the clock, so that retry events and delayed events become due.
     pub fn advance(&mut self, time: Duration) {
         self.now = self.later(time);
     }
@@ -194,6 +198,17 @@ mod tests {
         fn process_event(&mut self, event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
             (self.0)(event)
         }
+    }
+
+    #[test]
+    fn a_delayed_event_is_delivered_at_its_time() {
+        let mut queue = FakeQueue::new("q");
+        let id = queue.insert(&NewEvent::new("t", "d").at(DateTime::UNIX_EPOCH + TimeDelta::seconds(10)));
+        let mut all = Scripted(|_| Ok(Outcome::Done));
+        queue.advance(Duration::from_secs(9));
+        assert_eq!(queue.deliver(&mut all).expect("no error").events, 0);
+        queue.advance(Duration::from_secs(1));
+        assert_eq!(queue.deliver(&mut all).expect("no error").done, [id]);
     }
 
     fn queue_of_three() -> FakeQueue {

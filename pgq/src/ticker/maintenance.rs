@@ -1,6 +1,7 @@
-//! Retry events and maintenance.
+//! Due events and maintenance.
 
-mod retries;
+mod due_events;
+mod event_keys;
 mod task_loop;
 
 use dbscript::printable;
@@ -8,8 +9,8 @@ use log::warn;
 use postgres::Client;
 use postgres::types::Type;
 
-pub(crate) use self::retries::retry_counted;
-pub use self::retries::retry_events;
+pub(crate) use self::due_events::deliver_counted;
+pub use self::due_events::{deliver_delayed_events, retry_events};
 pub(crate) use self::task_loop::{MaintenanceLoop, MaintenanceTask};
 use crate::error::{Error, ErrorKind};
 use crate::names::{self, Name, bytes, from_bytes};
@@ -18,7 +19,8 @@ use crate::schema::{self, Trust, row_security};
 /// Runs the maintenance that is due and returns the number of operations done. PgQ: `pgq.maint_operations`.
 ///
 /// The operations are the rotation of event tables, the vacuum of small tables, and the functions that queues list in
-/// `queue_extra_maint`. Each runs in a transaction of its own. If one fails, the others still run.
+/// `queue_extra_maint`. Each runs in a transaction of its own. If one fails, the others still run. Also removes the keys of
+/// [events once](crate::insert_event_once()) whose time is over.
 ///
 /// Such a function runs with the rights of this role. Unless the function and its schema belong to this role, to a
 /// superuser, or to a role that has this role's rights, it is skipped with a warning.
@@ -31,7 +33,9 @@ use crate::schema::{self, Trust, row_security};
 pub fn maintain(client: &mut Client) -> Result<u64, Error> {
     schema::require(client)?;
     schema::require_trusted(client, Trust::All)?;
-    maintain_some(client, |_| true)
+    let keys = event_keys::take_turns(client);
+    let done = maintain_some(client, |_| true)?;
+    keys.map(|()| done)
 }
 
 /// As [`maintain`], for the operations that `is_wanted` accepts.

@@ -1,35 +1,36 @@
-//! Detects when the next retry event is due.
+//! Detects when the next retry event or delayed event is due.
 
 use std::time::{Duration, Instant};
 
 use log::debug;
 use postgres::{Client, SimpleQueryMessage};
 
-use crate::sql::retries::RetryStore;
+use crate::sql::due_events::DueStore;
 
-/// How often the earliest retry is read while other transactions end.
+/// How often the earliest time is read while other transactions end.
 const READ: Duration = Duration::from_millis(500);
-/// After a failed read, such as one without the right to read the table, the periodic retries remain.
+/// After a failed read, such as one without the right to read a table, the periodic deliveries remain.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
 
-/// The earliest time of a retry event, in seconds of the server's clock.
+/// The earliest time of a retry event or a delayed event, in seconds of the server's clock.
 ///
-/// An event is scheduled for a retry by a transaction. While no transaction has ended since the last read, the time is
+/// A transaction schedules such an event. While no transaction has ended since the last read, the time is
 /// in memory, and a round sends nothing.
 #[derive(Default)]
 pub(super) struct RetryWatch {
-    /// Whether the table was read.
+    /// Whether the tables were read.
     is_read: bool,
     /// Whether transactions have ended since then.
     stale: bool,
     next_read: Option<Instant>,
     earliest: Option<f64>,
-    store: Option<RetryStore>,
+    stores: Vec<DueStore>,
+    stores_read: Option<Instant>,
 }
 
 impl RetryWatch {
-    /// Returns whether a retry event is due at `now`. Returns that once; the next answer requires that another
-    /// transaction has ended, such as the one that puts events back.
+    /// Returns whether an event is due at `now`. Returns that once; the next answer requires that another
+    /// transaction has ended, such as the one that delivers events.
     ///
     /// `changed` is whether transactions have ended since the last call.
     pub(super) fn is_due(&mut self, client: &mut Client, changed: bool, now: f64) -> bool {
@@ -52,18 +53,19 @@ impl RetryWatch {
         match answer {
             Ok(earliest) => self.earliest = earliest,
             Err(error) => {
-                self.store = None;
-                debug!("cannot read when the next retry event is due: {}", dbscript::describe(&error))
+                self.stores.clear();
+                debug!("cannot read when the next event is due: {}", dbscript::describe(&error))
             }
         }
     }
 
     fn earliest(&mut self, client: &mut Client) -> Result<Option<f64>, postgres::Error> {
-        let store = match self.store {
-            Some(store) => store,
-            None => *self.store.insert(RetryStore::read(client)?),
-        };
-        Ok(client.simple_query(&store.earliest())?.iter().find_map(first_number))
+        // Delayed events may be installed while the ticker runs.
+        if self.stores.is_empty() || self.stores_read.is_none_or(|at| at.elapsed() >= AFTER_FAILURE) {
+            self.stores = DueStore::read(client)?;
+            self.stores_read = Some(Instant::now());
+        }
+        Ok(client.simple_query(&DueStore::earliest(&self.stores))?.iter().find_map(first_number))
     }
 }
 

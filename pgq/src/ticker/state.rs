@@ -6,6 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use dbscript::Control;
 
+use crate::sql::due_events::DueStore;
+
 /// The state of the ticker of one database. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct TickerState(Arc<Mutex<Shared>>);
@@ -22,6 +24,8 @@ pub struct TickerStatus {
     pub ticks: u64,
     /// Retry events that were put back into their queues.
     pub retried: u64,
+    /// Delayed events that were inserted into their queues.
+    pub delayed: u64,
     /// Maintenance operations done.
     pub maintained: u64,
     /// Queues that cannot be ticked.
@@ -119,11 +123,15 @@ impl TickerState {
         std::mem::take(&mut self.lock().retries.are_due)
     }
 
-    /// Records that retry events were put back into a queue.
-    pub(super) fn retried(&self, queue: i32, count: u64) {
+    /// Records that due events were inserted into a queue. Of retry events, no new id shows that the queue needs a tick.
+    pub(super) fn inserted(&self, store: DueStore, queue: i32, count: u64) {
         let mut shared = self.lock();
-        shared.status.retried += count;
-        shared.retries.returned.insert(queue);
+        if store.is_retries() {
+            shared.status.retried += count;
+            shared.retries.returned.insert(queue);
+        } else {
+            shared.status.delayed += count;
+        }
     }
 
     /// Returns the queues into which retry events were put back since the last call.

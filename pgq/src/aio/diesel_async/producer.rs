@@ -1,15 +1,20 @@
 //! Inserts events in the caller's transaction.
 
+use std::time::Duration;
+
 use diesel::{OptionalExtension, QueryResult};
 use diesel_async::{
     AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager,
 };
 
+use crate::admin::queue_lookup::missing_queue;
 use crate::error::Error;
 use crate::event::new_event::NewEvent;
 use crate::produce::chunk::{self, Chunk, fresh};
 use crate::produce::copy::rotated;
-use crate::produce::diesel_query::{self, InsertedRow, TableRow, driver_error, failed};
+use crate::produce::delayed;
+use crate::produce::diesel_query::{self, CountRow, InsertedRow, OnceRow, TableRow, driver_error, failed};
+use crate::produce::once::{self, InsertedOnce};
 use crate::produce::producer::require_no_time;
 use crate::sql;
 
@@ -38,6 +43,13 @@ pub async fn insert_new_event(
     queue: &str,
     event: &NewEvent<'_>,
 ) -> Result<i64, Error> {
+    if let Some(due) = delayed::due(event) {
+        let insert = diesel_query::insert_delayed(queue, event, due);
+        let answer = insert.get_result::<InsertedRow>(connection).await.optional();
+        let answer = answer
+            .map_err(|error| delayed::explained(failed(queue, "cannot insert a delayed event", error)))?;
+        return fresh(queue, answer.map(Into::into))?.ok_or_else(|| missing_queue(queue));
+    }
     require_no_time(queue, event)?;
     let answer = diesel_query::insert_event(queue, event).get_result::<InsertedRow>(connection).await;
     let answer = answer.optional().map_err(|error| failed(queue, "cannot insert an event", error))?;
@@ -45,6 +57,27 @@ pub async fn insert_new_event(
         Some(id) => Ok(id),
         None => Err(raise_rotated(connection, queue).await),
     }
+}
+
+/// Inserts an event unless one with the same key was inserted into the queue. See
+/// [`insert_event_once`](crate::insert_event_once()).
+///
+/// # Errors
+///
+/// As [`insert_event_once`](crate::insert_event_once()).
+pub async fn insert_event_once(
+    connection: &mut AsyncPgConnection,
+    queue: &str,
+    key: &str,
+    keep: Duration,
+    event: &NewEvent<'_>,
+) -> Result<InsertedOnce, Error> {
+    once::require_plain(queue, event)?;
+    let insert = diesel_query::insert_once(queue, event, key, once::interval(keep));
+    let answer = insert.get_result::<OnceRow>(connection).await.optional();
+    let answer = answer.map(|row| row.map(Into::into));
+    let answer = answer.map_err(|error| delayed::explained(failed(queue, once::FAILED, error)))?;
+    once::found(queue, answer)
 }
 
 /// Inserts many events, all of them or none, in their order; returns their number. See
@@ -102,13 +135,23 @@ fn end(queue: &str, inserted: Result<u64, Error>, ended: QueryResult<()>) -> Res
 async fn insert_chunks<'a>(
     connection: &mut AsyncPgConnection,
     queue: &str,
-    mut events: impl Iterator<Item = NewEvent<'a>>,
+    events: impl Iterator<Item = NewEvent<'a>>,
 ) -> Result<u64, Error> {
+    let mut delayed = Vec::new();
+    let mut events = delayed::split(events, &mut delayed);
     let statement = chunk::insert(&event_table(connection, queue).await?);
     let mut inserted = 0;
     while let Some(chunk) = Chunk::next(&mut events) {
         let done = diesel_query::insert_chunk(&statement, &chunk).execute(connection).await;
         inserted += done.map_err(|error| failed(queue, BULK, error))? as u64;
+    }
+    drop(events);
+    let mut delayed = delayed.into_iter();
+    while let Some(chunk) = Chunk::next(&mut delayed) {
+        let insert = diesel_query::insert_all_delayed(queue, &chunk);
+        let count = insert.get_result::<CountRow>(connection).await;
+        let count = count.map_err(|error| delayed::explained(failed(queue, BULK, error)))?;
+        inserted += count.count.unsigned_abs();
     }
     Ok(inserted)
 }

@@ -1,12 +1,17 @@
 //! Inserts events in the caller's transaction.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::failure::{driver_error, failed};
+use crate::admin::queue_lookup::missing_queue;
 use crate::error::Error;
 use crate::event::new_event::NewEvent;
 use crate::produce::chunk::{self, Chunk, fresh};
 use crate::produce::copy::{TransactionUse, rotated};
+use crate::produce::delayed;
+use crate::produce::once::{self, InsertedOnce};
 use crate::produce::producer::require_no_time;
 use crate::sql;
 
@@ -35,6 +40,9 @@ pub async fn insert_new_event(
     queue: &str,
     event: &NewEvent<'_>,
 ) -> Result<i64, Error> {
+    if let Some(due) = delayed::due(event) {
+        return insert_delayed(connection, queue, event, due).await;
+    }
     require_no_time(queue, event)?;
     let insert = sqlx::query_as(sql::INSERT_EVENT).bind(queue);
     let insert = event.texts().into_iter().fold(insert, |insert, text| insert.bind(text));
@@ -43,6 +51,27 @@ pub async fn insert_new_event(
         Some(id) => Ok(id),
         None => Err(raise_rotated(connection, queue).await),
     }
+}
+
+/// Inserts an event unless one with the same key was inserted into the queue. See
+/// [`insert_event_once`](crate::insert_event_once()).
+///
+/// # Errors
+///
+/// As [`insert_event_once`](crate::insert_event_once()).
+pub async fn insert_event_once(
+    connection: &mut PgConnection,
+    queue: &str,
+    key: &str,
+    keep: Duration,
+    event: &NewEvent<'_>,
+) -> Result<InsertedOnce, Error> {
+    once::require_plain(queue, event)?;
+    let insert = sqlx::query_as(sql::INSERT_EVENT_ONCE).bind(queue);
+    let insert = event.texts().into_iter().fold(insert, |insert, text| insert.bind(text));
+    let answer = insert.bind(key).bind(once::interval(keep)).fetch_optional(&mut *connection).await;
+    let answer = answer.map_err(|error| delayed::explained(failed(queue, once::FAILED, error)))?;
+    once::found(queue, answer)
 }
 
 /// Inserts many events, all of them or none, in their order; returns their number. See
@@ -92,8 +121,10 @@ async fn insert_in_savepoint<'a>(
 async fn insert_chunks<'a>(
     connection: &mut PgConnection,
     queue: &str,
-    mut events: impl Iterator<Item = NewEvent<'a>>,
+    events: impl Iterator<Item = NewEvent<'a>>,
 ) -> Result<u64, Error> {
+    let mut delayed = Vec::new();
+    let mut events = delayed::split(events, &mut delayed);
     let statement = chunk::insert(&event_table(connection, queue).await?);
     let mut inserted = 0;
     while let Some(chunk) = Chunk::next(&mut events) {
@@ -102,7 +133,31 @@ async fn insert_chunks<'a>(
         let done = insert.bind(chunk.times()).execute(&mut *connection).await;
         inserted += done.map_err(|error| failed(queue, BULK, error))?.rows_affected();
     }
+    drop(events);
+    let mut delayed = delayed.into_iter();
+    while let Some(chunk) = Chunk::next(&mut delayed) {
+        let insert = sqlx::query_scalar::<_, i64>(sql::INSERT_ALL_DELAYED).bind(queue);
+        let insert = chunk.texts().into_iter().fold(insert, |insert, texts| insert.bind(texts));
+        let count = insert.bind(chunk.dues()).fetch_one(&mut *connection).await;
+        let count = count.map_err(|error| delayed::explained(failed(queue, BULK, error)))?;
+        inserted += count.unsigned_abs();
+    }
     Ok(inserted)
+}
+
+/// Inserts a delayed event; returns its id.
+async fn insert_delayed(
+    connection: &mut PgConnection,
+    queue: &str,
+    event: &NewEvent<'_>,
+    due: String,
+) -> Result<i64, Error> {
+    let insert = sqlx::query_as(sql::INSERT_DELAYED).bind(queue);
+    let insert = event.texts().into_iter().fold(insert, |insert, text| insert.bind(text)).bind(due);
+    let answer = insert.fetch_optional(&mut *connection).await;
+    let answer =
+        answer.map_err(|error| delayed::explained(failed(queue, "cannot insert a delayed event", error)))?;
+    fresh(queue, answer)?.ok_or_else(|| missing_queue(queue))
 }
 
 /// Returns the table of a queue's new events, quoted. It is the right one until the end of the transaction.

@@ -12,6 +12,7 @@ use crate::error::{At, Error};
 use crate::event::new_event::NewEvent;
 use crate::produce::bulk_insert::{TYPES, failed, row};
 use crate::produce::copy::{EventTable, TransactionUse, found_table, rotated};
+use crate::produce::delayed;
 use crate::sql;
 use crate::sql::batch::Ids;
 use crate::time::Time;
@@ -75,9 +76,13 @@ impl<'a> BulkInsert<'a> {
     ///
     /// # Errors
     ///
-    /// When the server fails, and after the future of a write was dropped before it was done.
+    /// When the server fails, after the future of a write was dropped before it was done, and for a
+    /// [delayed](NewEvent::at) event ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
     pub async fn write(&mut self, event: &NewEvent<'_>) -> Result<(), Error> {
         self.require_whole()?;
+        if event.at.is_some() {
+            return Err(delayed::refused(&self.queue));
+        }
         let time = Time(event.time.unwrap_or(self.now));
         self.is_broken = true;
         let written = self.writer.as_mut().write(&row(event, &time)).await;

@@ -10,6 +10,7 @@ use crate::admin::queue_lookup::require_queue;
 use crate::error::{At, Error};
 use crate::event::owned_event::OwnedEvent;
 use crate::produce::bulk_insert::{BulkInsert, require_right};
+use crate::produce::delayed;
 use crate::schema;
 
 /// The name of the queue's database in the worker's context and in messages.
@@ -54,10 +55,12 @@ impl Writer {
         let mut connection = cx.database(DB)?;
         let mut transaction = connection.transaction().map_err(failed)?;
         let mut bulk = BulkInsert::start_alone(&mut transaction, &self.queue)?;
-        for event in batch {
-            bulk.write(&event.as_new_event())?;
+        let mut delayed = Vec::new();
+        for event in delayed::split(batch.iter().map(OwnedEvent::as_new_event), &mut delayed) {
+            bulk.write(&event)?;
         }
         bulk.finish()?;
+        delayed::insert_all(&mut transaction, &self.queue, delayed)?;
         transaction.commit().map_err(failed)?;
         Ok(())
     }

@@ -1,14 +1,19 @@
 //! Inserts events in the caller's transaction.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
 use diesel::result::Error as DieselError;
 use diesel::{Connection, OptionalExtension, PgConnection, RunQueryDsl};
 
+use crate::admin::queue_lookup::missing_queue;
 use crate::error::Error;
 use crate::event::new_event::NewEvent;
 use crate::produce::chunk::{self, Chunk, fresh};
 use crate::produce::copy::rotated;
-use crate::produce::diesel_query::{self, InsertedRow, TableRow, driver_error, failed};
+use crate::produce::delayed;
+use crate::produce::diesel_query::{self, CountRow, InsertedRow, OnceRow, TableRow, driver_error, failed};
+use crate::produce::once::{self, InsertedOnce};
 use crate::produce::producer::require_no_time;
 use crate::sql;
 
@@ -37,6 +42,13 @@ pub fn insert_new_event(
     queue: &str,
     event: &NewEvent<'_>,
 ) -> Result<i64, Error> {
+    if let Some(due) = delayed::due(event) {
+        let insert = diesel_query::insert_delayed(queue, event, due);
+        let answer = insert.get_result::<InsertedRow>(connection).optional();
+        let answer = answer
+            .map_err(|error| delayed::explained(failed(queue, "cannot insert a delayed event", error)))?;
+        return fresh(queue, answer.map(Into::into))?.ok_or_else(|| missing_queue(queue));
+    }
     require_no_time(queue, event)?;
     let answer = diesel_query::insert_event(queue, event).get_result::<InsertedRow>(connection).optional();
     let answer = answer.map_err(|error| failed(queue, "cannot insert an event", error))?;
@@ -44,6 +56,27 @@ pub fn insert_new_event(
         Some(id) => Ok(id),
         None => Err(raise_rotated(connection, queue)),
     }
+}
+
+/// Inserts an event unless one with the same key was inserted into the queue. See
+/// [`insert_event_once`](crate::insert_event_once()).
+///
+/// # Errors
+///
+/// As [`insert_event_once`](crate::insert_event_once()).
+pub fn insert_event_once(
+    connection: &mut PgConnection,
+    queue: &str,
+    key: &str,
+    keep: Duration,
+    event: &NewEvent<'_>,
+) -> Result<InsertedOnce, Error> {
+    once::require_plain(queue, event)?;
+    let insert = diesel_query::insert_once(queue, event, key, once::interval(keep));
+    let answer = insert.get_result::<OnceRow>(connection).optional();
+    let answer = answer.map(|row| row.map(Into::into));
+    let answer = answer.map_err(|error| delayed::explained(failed(queue, once::FAILED, error)))?;
+    once::found(queue, answer)
 }
 
 /// Inserts many events, all of them or none, in their order; returns their number. See
@@ -61,18 +94,25 @@ pub fn bulk_insert<'a>(
     queue: &str,
     events: impl IntoIterator<Item = NewEvent<'a>>,
 ) -> Result<u64, Error> {
-    let mut events = events.into_iter();
     let inserted = connection.transaction(|connection| {
+        let mut delayed = Vec::new();
+        let mut events = delayed::split(events, &mut delayed);
         let statement = chunk::insert(&event_table(connection, queue)?);
         let mut inserted = 0;
         while let Some(chunk) = Chunk::next(&mut events) {
             inserted += diesel_query::insert_chunk(&statement, &chunk).execute(connection)? as u64;
         }
+        drop(events);
+        let mut delayed = delayed.into_iter();
+        while let Some(chunk) = Chunk::next(&mut delayed) {
+            let count = diesel_query::insert_all_delayed(queue, &chunk).get_result::<CountRow>(connection)?;
+            inserted += count.count.unsigned_abs();
+        }
         Ok(inserted)
     });
     inserted.map_err(|failure| match failure {
         Failure::Queue(error) => error,
-        Failure::Driver(error) => failed(queue, "cannot insert events", error),
+        Failure::Driver(error) => delayed::explained(failed(queue, "cannot insert events", error)),
     })
 }
 

@@ -1,13 +1,12 @@
 //! Maintenance beside a ticker: each task has its own thread, schedule and connection.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use dbscript::{BoxError, Context, Round, Script};
 
-use super::retries::retry_all;
-use super::{MaintenanceOperation, maintain_some};
+use super::due_events::{Failing, deliver_all};
+use super::{MaintenanceOperation, event_keys, maintain_some};
 use crate::error::Error;
 use crate::schema::{self, Trust};
 use crate::ticker::settings::DB;
@@ -21,7 +20,7 @@ const KEEP_CONNECTION: Duration = Duration::from_secs(5);
 /// A kind of maintenance that must not wait for the other kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaintenanceTask {
-    /// Puts retry events back into their queues.
+    /// Puts retry events back into their queues, inserts delayed events, and removes keys of events once.
     Retry,
     /// Rotates event tables.
     Rotation,
@@ -49,7 +48,7 @@ impl MaintenanceTask {
 impl fmt::Display for MaintenanceTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            MaintenanceTask::Retry => "retry events",
+            MaintenanceTask::Retry => "retry events or delayed events",
             MaintenanceTask::Rotation => "rotation",
             MaintenanceTask::Extra => "maintenance",
             MaintenanceTask::Vacuum => "vacuum",
@@ -66,8 +65,8 @@ pub(crate) struct MaintenanceLoop {
     /// When the task last ran because its period was over.
     last_period: Option<Instant>,
     is_connected: bool,
-    /// The queues whose retries have failed in this period.
-    failing: BTreeSet<i32>,
+    /// The queues whose due events could not be inserted in this period.
+    failing: Failing,
     state: TickerState,
 }
 
@@ -79,7 +78,7 @@ impl MaintenanceLoop {
             last: None,
             last_period: None,
             is_connected: false,
-            failing: BTreeSet::new(),
+            failing: Failing::new(),
             state,
         }
     }
@@ -89,7 +88,7 @@ impl MaintenanceLoop {
         self.period.clamp(Duration::from_millis(20), POLL)
     }
 
-    /// Returns whether the task is to run: its period is over, or retry events are due.
+    /// Returns whether the task is to run: its period is over, or events are due.
     fn is_due(&mut self) -> bool {
         if !self.state.is_ticking() {
             return false;
@@ -102,7 +101,7 @@ impl MaintenanceLoop {
         self.task == MaintenanceTask::Retry && self.state.take_retries_due()
     }
 
-    /// Returns whether the connection is to be closed: only retries may need it again soon.
+    /// Returns whether the connection is to be closed: only due events may need it again soon.
     fn is_unused(&self) -> bool {
         self.task != MaintenanceTask::Retry || self.last.is_none_or(|last| last.elapsed() >= KEEP_CONNECTION)
     }
@@ -113,8 +112,12 @@ impl MaintenanceLoop {
         schema::require_trusted(&mut *db, Trust::Schema)?;
         let control = cx.control();
         if self.task == MaintenanceTask::Retry {
-            let count = |queue, returned| self.state.retried(queue, returned);
-            return retry_all(&mut db, &mut self.failing, || !control.is_stopping(), count);
+            let count = |store, queue, count| self.state.inserted(store, queue, count);
+            let delivered = deliver_all(&mut db, &mut self.failing, || !control.is_stopping(), count);
+            // A short time ago the period was over: only then, since a step of the keys is never urgent.
+            let is_periodic = self.last_period.is_some_and(|last| last.elapsed() < POLL);
+            let keys = if is_periodic { event_keys::take_turns(&mut db) } else { Ok(()) };
+            return delivered.and(keys);
         }
         let is_wanted = |operation: &MaintenanceOperation| {
             MaintenanceTask::of(operation) == self.task && !control.is_stopping()

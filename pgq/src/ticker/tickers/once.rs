@@ -33,19 +33,20 @@ fn tick_once(cx: &mut Context, plan: &TickerPlan, name: &str, conninfo: &str) ->
         }
     }
     cx.databases().set(name, conninfo);
-    // Retry events are put back first, so that the tick delivers them.
+    // Due events are inserted first, so that the tick delivers them.
     let state = TickerState::default();
-    let retried = retry(cx, name, &state);
+    let inserted = insert_due(cx, name, &state);
     let ticked = tick(cx, name, state);
     let maintained = maintain(cx, name);
     cx.databases().close(name);
-    ticked.and(retried).and(maintained)
+    ticked.and(inserted).and(maintained)
 }
 
-fn retry(cx: &mut Context, name: &str, state: &TickerState) -> Result<(), BoxError> {
+fn insert_due(cx: &mut Context, name: &str, state: &TickerState) -> Result<(), BoxError> {
     let mut db = cx.database(name)?;
-    let retried = maintenance::retry_counted(&mut db, |queue, returned| state.retried(queue, returned));
-    retried.map_err(|error| cx.locate(name, error).into())
+    let inserted =
+        maintenance::deliver_counted(&mut db, |store, queue, count| state.inserted(store, queue, count));
+    inserted.map_err(|error| cx.locate(name, error).into())
 }
 
 fn tick(cx: &mut Context, name: &str, state: TickerState) -> Result<(), BoxError> {
