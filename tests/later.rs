@@ -6,6 +6,7 @@ mod delayed_ticker;
 mod installing;
 mod old_snapshot;
 mod once;
+mod once_callers;
 
 use pgq::schema::Kind;
 use postgres::Client;
