@@ -120,8 +120,8 @@ fn a_schema_before_the_catalogue_is_not_searched() {
     assert_eq!(caught(&mut client), "");
 }
 
-/// Functions that run for each event name everything in full instead; the others cannot be called under a foreign
-/// search path.
+/// Functions that run for each event name everything in full instead. A procedure that commits cannot have a path, and sets
+/// it in each transaction. No other can be called under a foreign search path.
 #[test]
 fn functions_set_their_search_path() {
     let (_database, mut client) = templates::installed_whole(Kind::Own, "paths");
@@ -133,6 +133,6 @@ fn functions_set_their_search_path() {
         open,
         "pgq.get_batch_cursor(bigint,text,integer), pgq.get_batch_cursor(bigint,text,integer,text), \
          pgq.insert_event(text,text,text), pgq.insert_event_raw(text,bigint,timestamp with time zone,integer,integer,\
-         text,text,text,text,text,text)"
+         text,text,text,text,text,text), pgq.run_ticker(interval,interval)"
     );
 }

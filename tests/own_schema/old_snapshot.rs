@@ -53,12 +53,12 @@ pub(crate) fn assert_steady(database: &Database, client: &mut Client, round: &[&
     let before = fewest(client, round);
     run(client, round, times);
     let after = fewest(client, round);
-    // The indexes have one level more.
-    assert!(after <= before * 2, "{before} pages a round before {times} rounds, {after} after them");
+    // The indexes have a level more. Visiting the dead rows would make it a hundred times as many.
+    assert!(after <= before * 3, "{before} pages a round before {times} rounds, {after} after them");
     let mut other = database.client();
     run(&mut other, round, 10);
     let after = fewest(&mut other, round);
-    assert!(after <= before * 2, "{before} pages a round before {times} rounds, {after} in a new session");
+    assert!(after <= before * 3, "{before} pages a round before {times} rounds, {after} in a new session");
 }
 
 /// Puts an event into a batch, and opens the batch.
@@ -130,7 +130,7 @@ fn a_consumer_that_is_far_behind_visits_as_many_pages_as_ever() {
     let before = fewest(&mut client, &behind);
     run(&mut client, &current, 3000);
     let after = fewest(&mut client, &behind);
-    assert!(after <= before * 2, "{before} pages a batch before 3000 rounds, {after} after them");
+    assert!(after <= before * 3, "{before} pages a batch before 3000 rounds, {after} after them");
     assert_steady(&database, &mut client, &behind, 1000);
 }
 

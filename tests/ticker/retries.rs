@@ -104,3 +104,37 @@ fn retried_events_are_returned_unchanged() {
         assert_eq!(shown(before), shown(after));
     }
 }
+
+/// Inserts retry events of a queue that are due.
+fn insert_retries(client: &mut Client, count: i64) {
+    client
+        .execute(
+            "insert into pgq.retry_queue (ev_queue, ev_owner, ev_id, ev_retry_after, ev_time) \
+             select sub_queue, sub_id, n, now(), now() from pgq.subscription, generate_series(1, $1::bigint) n",
+            &[&count],
+        )
+        .expect("inserted");
+}
+
+#[test]
+fn a_queue_with_a_limit_for_each_transaction_gets_as_many_at_once() {
+    for kind in [Kind::Own, Kind::Extension] {
+        let (_database, mut client) = templates::installed(kind, "retries");
+        create_eager(&mut client, "few");
+        client
+            .batch_execute(
+                "select pgq.register_consumer('few', 'reader'); update pgq.queue set queue_per_tx_limit = 3",
+            )
+            .expect("prepared");
+        insert_retries(&mut client, 7);
+        assert_eq!(pgq::ticker::retry_events(&mut client).expect("returned"), 7, "{kind}");
+        assert_eq!(pending_retries(&mut client, "few"), 0, "{kind}");
+        if kind == Kind::Own {
+            insert_retries(&mut client, 7);
+            let mut returned = || -> i32 {
+                client.query_one("select pgq.maint_retry_events()", &[]).expect("returned").get(0)
+            };
+            assert_eq!([returned(), returned(), returned(), returned()], [3, 3, 1, 0]);
+        }
+    }
+}

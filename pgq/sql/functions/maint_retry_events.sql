@@ -9,9 +9,12 @@ declare
     returned integer := 0;
 begin
     for due in
-        select retry.*, (select queue_name from pgq.queue where queue_id = ev_queue) as queue_name
-        from pgq._due_retries(null, 10) retry
+        select retry.*, que.queue_name, que.queue_per_tx_limit
+        from pgq._due_retries(null, 10) retry join pgq.queue que on queue_id = ev_queue
     loop
+        -- This transaction may insert no more events into the queue (pgq._check_insert).
+        continue when due.queue_per_tx_limit
+            <= coalesce(nullif(current_setting(concat('pgq.inserted_', due.ev_queue), true), ''), '0')::integer;
         perform pgq.insert_event_raw(
             due.queue_name, due.ev_id, due.ev_time, due.ev_owner, due.ev_retry, due.ev_type, due.ev_data,
             due.ev_extra1, due.ev_extra2, due.ev_extra3, due.ev_extra4);

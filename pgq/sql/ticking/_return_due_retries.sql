@@ -13,9 +13,10 @@ declare
         when is_marked then 'select pgq._due_retry_queues()'
         else 'select distinct ev_queue from pgq.retry_queue where ev_retry_after <= now()' end;
     events constant text := case
-        when is_marked then 'select * from pgq._due_retries($1, 10)'
+        when is_marked then 'select * from pgq._due_retries($1, (select least(10, queue_per_tx_limit) from pgq.queue where queue_id = $1))'
         else 'select * from pgq.retry_queue where ev_queue = $1 and ev_retry_after <= now()'
-             ' order by ev_retry_after limit 10 for update' end;
+             ' order by ev_retry_after'
+             ' limit (select least(10, queue_per_tx_limit) from pgq.queue where queue_id = $1) for update' end;
     name text;
     due record;
     total integer := 0;

@@ -53,7 +53,7 @@ begin
     elsif coalesce(pause < '10 milliseconds' or pause > '10 seconds', true) then
         raise exception 'pause `%` must be from 10 milliseconds to 10 seconds', pause
             using errcode = 'invalid_parameter_value';
-    elsif pg_is_in_recovery() then
+    elsif pg_catalog.pg_is_in_recovery() then
         raise notice 'the server is a standby, nothing is ticked';
         return;
     end if;
@@ -61,22 +61,22 @@ begin
         commit;
         set transaction isolation level read committed, read write;
         perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        is_active := pg_try_advisory_xact_lock(hashtextextended('pgq ticker', 0)) or not pgq._ticks_elsewhere();
+        is_active := pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('pgq ticker', 0)) or not pgq._ticks_elsewhere();
         if is_active then
-            if coalesce(clock_timestamp() not between reset_at and reset_at + '1 second', true) then
-                reset_at := clock_timestamp();
+            if coalesce(pg_catalog.clock_timestamp() not between reset_at and reset_at + '1 second', true) then
+                reset_at := pg_catalog.clock_timestamp();
                 failing := '{}';
                 failing_retries := '{}';
             end if;
             -- A consumer that acts on a tick commits later (DESIGN.md, D63).
-            perform set_config('synchronous_commit', 'off', true);
+            perform pg_catalog.set_config('synchronous_commit', 'off', true);
             begin
-                select array_agg(failed_queue), array_agg(failure) into queues, names
+                select pg_catalog.array_agg(failed_queue), pg_catalog.array_agg(failure) into queues, names
                 from pgq._tick_due_queues(retried, failing);
                 retried := '{}';
             exception when others then
                 queues := null;
-                names := array[format('cannot tick: %s', sqlerrm)];
+                names := array[pg_catalog.format('cannot tick: %s', sqlerrm)];
             end;
             failing := failing || queues;
             problems := problems || names;
@@ -88,22 +88,22 @@ begin
             stood_by := true;
         end if;
 
-        if is_active and coalesce(clock_timestamp() not between retried_at and retried_at + '1 second', true)
-            and clock_timestamp() between started and started + duration
+        if is_active and coalesce(pg_catalog.clock_timestamp() not between retried_at and retried_at + '1 second', true)
+            and pg_catalog.clock_timestamp() between started and started + duration
         then
             begin
-                select array_agg(retried_queue), array_agg(returned), array_agg(failure) into queues, counts, names
+                select pg_catalog.array_agg(retried_queue), pg_catalog.array_agg(returned), pg_catalog.array_agg(failure) into queues, counts, names
                 from pgq._return_due_retries(failing_retries);
             exception when others then
                 queues := null;
                 counts := null;
-                names := array[format('cannot put retry events back: %s', sqlerrm)];
+                names := array[pg_catalog.format('cannot put retry events back: %s', sqlerrm)];
             end;
             commit;
             set transaction isolation level read committed, read write;
             perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
             problems := problems || names;
-            for i in 1 .. coalesce(cardinality(queues), 0) loop
+            for i in 1 .. coalesce(pg_catalog.cardinality(queues), 0) loop
                 if counts[i] > 0 then
                     retried := retried || queues[i];
                 elsif names[i] is not null then
@@ -111,31 +111,31 @@ begin
                 end if;
             end loop;
             -- After a round with events the next one follows at once, and puts more of them back.
-            retried_at := case when retried = '{}' then clock_timestamp() end;
+            retried_at := case when retried = '{}' then pg_catalog.clock_timestamp() end;
         end if;
 
-        if is_active and coalesce(clock_timestamp() not between maintained_at and maintained_at + '30 seconds', true)
+        if is_active and coalesce(pg_catalog.clock_timestamp() not between maintained_at and maintained_at + '30 seconds', true)
         then
-            maintained_at := clock_timestamp();
+            maintained_at := pg_catalog.clock_timestamp();
             begin
-                select array_agg(func_name), array_agg(func_arg) into names, arguments
+                select pg_catalog.array_agg(func_name), pg_catalog.array_agg(func_arg) into names, arguments
                 from pgq._maintenance_operations();
             exception when others then
                 names := null;
-                problems := problems || format('cannot read the due maintenance operations: %s', sqlerrm);
+                problems := problems || pg_catalog.format('cannot read the due maintenance operations: %s', sqlerrm);
             end;
             commit;
             set transaction isolation level read committed, read write;
             perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-            for i in 1 .. coalesce(cardinality(names), 0) loop
+            for i in 1 .. coalesce(pg_catalog.cardinality(names), 0) loop
                 again := true;
-                while again and clock_timestamp() between started and started + duration loop
+                while again and pg_catalog.clock_timestamp() between started and started + duration loop
                     begin
                         again := pgq._maintain(names[i], arguments[i]);
                     exception when others then
                         again := false;
                         problems := problems
-                            || format('maintenance `%s` of `%s` failed: %s', names[i], arguments[i], sqlerrm);
+                            || pg_catalog.format('maintenance `%s` of `%s` failed: %s', names[i], arguments[i], sqlerrm);
                     end;
                     commit;
                     set transaction isolation level read committed, read write;
@@ -154,17 +154,17 @@ begin
 
         if retried = '{}' then
             -- The next round would end too late, or the clock was put back.
-            exit when clock_timestamp() not between started and started + duration - 2 * pause;
+            exit when pg_catalog.clock_timestamp() not between started and started + duration - 2 * pause;
             commit;
             set transaction isolation level read committed, read write;
             perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
             -- The lock tells other tickers that this one is active.
             if is_active then
-                perform pg_try_advisory_xact_lock(hashtextextended('pgq ticker', 0));
+                perform pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('pgq ticker', 0));
             end if;
-            perform pg_sleep(extract(epoch from least(
+            perform pg_catalog.pg_sleep(extract(epoch from least(
                 case when is_active then pause else greatest(pause, '1 second') end,
-                started + duration - clock_timestamp())));
+                started + duration - pg_catalog.clock_timestamp())));
         end if;
     end loop;
 end

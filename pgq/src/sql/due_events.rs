@@ -80,6 +80,8 @@ impl DueStore {
     /// all, and return the number of events. Of retry events they insert at most ten with their ids and owners, one
     /// session at a time.
     pub(crate) fn deliver(self, queue: i32) -> String {
+        // A transaction of the queue may insert fewer.
+        let most = format!("(select least(10, queue_per_tx_limit) from pgq.queue where queue_id = {queue})");
         let due = match self {
             DueStore::Delayed => {
                 return format!(
@@ -88,11 +90,11 @@ impl DueStore {
                 );
             }
             DueStore::Marked => {
-                format!("pgq._due_retries({queue}, 10) retry join pgq.queue on queue_id = ev_queue")
+                format!("pgq._due_retries({queue}, {most}) retry join pgq.queue on queue_id = ev_queue")
             }
             DueStore::Plain => format!(
                 "pgq.retry_queue retry join pgq.queue on queue_id = ev_queue \
-                 where ev_queue = {queue} and ev_retry_after <= pg_catalog.now() order by ev_retry_after limit 10 \
+                 where ev_queue = {queue} and ev_retry_after <= pg_catalog.now() order by ev_retry_after limit {most} \
                  for update of retry"
             ),
         };
