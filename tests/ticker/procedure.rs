@@ -96,6 +96,18 @@ fn check_all(client: &mut Client) {
     assert_eq!(events(client), [(first[0].0, Some(1))]);
     client.batch_execute("select pgq.finish_batch(sub_batch) from pgq.subscription").expect("finished");
     assert!(client.notifications().iter().count().expect("readable") > 0, "consumers are notified");
+    client.batch_execute("select pgq.set_queue_config('q', 'ticker_idle_period', '0')").expect("set");
+    client
+        .batch_execute("select pgq.insert_event_at('q', now() - interval '1 hour', 'a', 'b')")
+        .expect("stored");
+    assert_eq!(events(client).len(), 1);
+    client.batch_execute("select pgq.finish_batch(sub_batch) from pgq.subscription").expect("finished");
+    assert_eq!(number(client, "select count(*) from pgq.delayed_queue"), 0);
+    if number(client, "select count(*) from pg_extension where extname = 'pgq'") == 0 {
+        // The marks count, so no search visits delivered events.
+        let marked = "select count(*) from pgq._last_retry_mark() where mark_snapshot is not null";
+        assert_eq!(number(client, marked), 1);
+    }
     client
         .batch_execute(
             "select pgq.set_queue_config('q', 'rotation_period', '0'), pgq.set_queue_config('q', 'ticker_idle_period', '0')",

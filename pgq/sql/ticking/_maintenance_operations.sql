@@ -1,5 +1,5 @@
--- Returns the maintenance operations that are due, as pgq.maint_operations does, without the vacuum of tables, which needs
--- a session without a transaction. Internal.
+-- Returns the maintenance operations that are due: those of pgq.maint_operations, without the vacuum of tables, which needs a
+-- session without a transaction, and the turns of the tables of keys. Internal.
 create or replace function pgq._maintenance_operations()
 returns table (func_name text, func_arg text)
 language plpgsql set search_path = pg_catalog, pg_temp set row_security = off
@@ -28,5 +28,8 @@ begin
               and txid_snapshot_xmax(tick_snapshot) > txid_snapshot_xmax(txid_current_snapshot()));
         return next;
     end loop;
+    func_name := 'pgq.maint_event_keys';
+    func_arg := null;
+    return next;
 end
 $$;

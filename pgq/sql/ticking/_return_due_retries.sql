@@ -21,7 +21,15 @@ declare
     due record;
     total integer := 0;
 begin
-    lock table pgq.retry_queue in share update exclusive mode;
+    begin
+        lock table pgq.retry_queue in share update exclusive mode;
+    exception when lock_not_available then
+        retried_queue := 0;
+        returned := 0;
+        failure := format('cannot put retry events back: %s', sqlerrm);
+        return next;
+        return;
+    end;
     for retried_queue, name in execute format(
         'select queue_id, queue_name from pgq.queue where queue_id in (%s) and queue_id <> all ($1) order by 1', queues)
         using i_skipped

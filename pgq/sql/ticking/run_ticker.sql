@@ -6,9 +6,9 @@
 -- 10 seconds.
 --
 -- - A round ticks the queues that are due, in a transaction of its own.
--- - Once a second: due retry events are put back into their queues.
--- - At the start and every 30 seconds: the operations of pgq.maint_operations, except vacuum, each in a transaction of its
---   own. A function in `queue_extra_maint` that runs for long delays the ticks.
+-- - Once a second: due retry events are put back into their queues, and due delayed events are inserted.
+-- - At the start and every 30 seconds: the operations of pgq.maint_operations, except vacuum, and pgq.maint_event_keys, each
+--   in a transaction of its own. A function in `queue_extra_maint` that runs for long delays the ticks.
 --
 -- While another ticker is active, be it this procedure or a program, the procedure stands by and checks once a second.
 -- On a standby of the server it returns at once. A queue that cannot be ticked, and an operation that fails, raise a
@@ -38,6 +38,7 @@ declare
     -- Queues that failed within the last second.
     failing pg_catalog.int4[] := '{}';
     failing_retries pg_catalog.int4[] := '{}';
+    delayed pg_catalog.int4 := 0;
     queues pg_catalog.int4[];
     counts pg_catalog.int4[];
     names pg_catalog.text[];
@@ -58,6 +59,7 @@ begin
         return;
     end if;
     loop
+        delayed := 0;
         commit;
         set transaction isolation level read committed, read write;
         perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -91,14 +93,14 @@ begin
         if is_active and coalesce(pg_catalog.clock_timestamp() not between retried_at and retried_at + '1 second', true)
             and pg_catalog.clock_timestamp() between started and started + duration
         then
-            begin
-                select pg_catalog.array_agg(retried_queue), pg_catalog.array_agg(returned), pg_catalog.array_agg(failure) into queues, counts, names
-                from pgq._return_due_retries(failing_retries);
-            exception when others then
-                queues := null;
-                counts := null;
-                names := array[pg_catalog.format('cannot put retry events back: %s', sqlerrm)];
-            end;
+            -- Outside of a block that catches errors: a mark of a subtransaction does not count (DESIGN.md, D126).
+            select pg_catalog.array_agg(retried_queue), pg_catalog.array_agg(returned), pg_catalog.array_agg(failure)
+            into queues, counts, names
+            from pgq._return_due_retries(failing_retries);
+            commit;
+            set transaction isolation level read committed, read write;
+            perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            delayed := pgq.maint_delayed_events();
             commit;
             set transaction isolation level read committed, read write;
             perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -111,7 +113,7 @@ begin
                 end if;
             end loop;
             -- After a round with events the next one follows at once, and puts more of them back.
-            retried_at := case when retried = '{}' then pg_catalog.clock_timestamp() end;
+            retried_at := case when retried = '{}' and delayed = 0 then pg_catalog.clock_timestamp() end;
         end if;
 
         if is_active and coalesce(pg_catalog.clock_timestamp() not between maintained_at and maintained_at + '30 seconds', true)
@@ -152,7 +154,7 @@ begin
         end loop;
         problems := '{}';
 
-        if retried = '{}' then
+        if retried = '{}' and delayed = 0 then
             -- The next round would end too late, or the clock was put back.
             exit when pg_catalog.clock_timestamp() not between started and started + duration - 2 * pause;
             commit;
