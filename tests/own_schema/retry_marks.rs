@@ -145,3 +145,35 @@ fn more_late_events_than_one_call_returns_are_all_found() {
     let delivered: Vec<i32> = (0..5).map(|_| deliver(&mut client)).collect();
     assert_eq!(delivered, [10, 10, 10, 9, 0]);
 }
+
+/// Restored events have transaction ids of another server.
+#[test]
+fn an_event_with_an_id_that_the_server_has_not_reached_is_found_and_makes_no_mark() {
+    let (_database, mut client) = prepare();
+    mark(&mut client);
+    queues::each(
+        &mut client,
+        &[
+            "set session_replication_role = replica",
+            "insert into pgq.retry_queue (ev_queue, ev_owner, ev_id, ev_retry_after, ev_time, ev_txid) \
+             select 1, 1, n, now() + n * interval '1 hour', now(), txid_current() + 1000000 from generate_series(1, 2) n",
+            "reset session_replication_role",
+            "select pgq._mark_retries(false)",
+        ],
+    );
+    let number = |client: &mut Client| -> i64 {
+        client.query_one("select max(mark_no) from pgq.retry_mark", &[]).expect("a number").get(0)
+    };
+    let marked = number(&mut client);
+    client.query_one("select pgq._mark_retries(false)::text", &[]).expect("answers");
+    assert_eq!(number(&mut client), marked);
+    queues::each(
+        &mut client,
+        &[
+            "set session_replication_role = replica",
+            "update pgq.retry_queue set ev_retry_after = now() where ev_id = 2",
+            "reset session_replication_role",
+        ],
+    );
+    assert_eq!(deliver(&mut client), 1);
+}

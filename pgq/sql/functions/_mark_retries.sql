@@ -16,7 +16,10 @@ begin
     -- One statement, so that the snapshot is that of the search.
     select least(late.time, early.time), txid_current_snapshot(), late.events into earliest, snapshot, new_events
     from (
-        select min(r.ev_retry_after) filter (where r.ev_retry_after < mark.mark_time), count(*)
+        select min(r.ev_retry_after) filter (where r.ev_retry_after < mark.mark_time),
+               -- An id that this server has not reached is of another server, and the event is not new.
+               count(*) filter (where r.ev_txid < txid_snapshot_xmax(txid_current_snapshot())
+                                   or r.ev_txid = txid_current_if_assigned())
         from pgq.retry_queue r
         where (r.ev_txid >= txid_snapshot_xmax(mark.mark_snapshot)
                or r.ev_txid = any (array(select txid_snapshot_xip(mark.mark_snapshot) union all select mark.mark_txid)))) late (time, events)
