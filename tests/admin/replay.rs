@@ -186,7 +186,14 @@ fn a_rotation_and_a_registration_at_an_old_tick_take_turns() {
             client.batch_execute("select pgq.drop_queue(queue_name, true) from pgq.queue").expect("dropped");
             queues::create(client, "q");
             client.batch_execute("select pgq.set_queue_config('q', 'rotation_period', '0')").expect("set");
-            let first = queues::tick(client, "q");
+            // A rotation deletes ticks that other tests' transactions make as old as the queue.
+            let mut first = 0;
+            wait_for("a tick that the next rotation keeps", || {
+                first = queues::tick(client, "q");
+                let kept = "select txid_snapshot_xmin(tick_snapshot) > queue_switch_step2 \
+                     from pgq.tick join pgq.queue on queue_id = tick_queue where tick_id = $1";
+                client.query_one(kept, &[&first]).expect("readable").get(0)
+            });
             queues::insert(client, "q", 1, 1);
             queues::tick(client, "q");
             pgq::ticker::maintain(client).expect("maintained");
