@@ -18,9 +18,10 @@ begin
     from pgq.subscription s
     cross join lateral pgq.get_batch_events(s.sub_batch) e
     where s.sub_batch = i_batch_id
-      and not exists (select from pgq.retry_queue r
-                              where r.ev_owner = s.sub_id and r.ev_id = e.ev_id
-                                and (r.ev_time, r.ev_type, r.ev_data, r.ev_extra1, r.ev_extra2, r.ev_extra3, r.ev_extra4)
+      and not exists (select from (
+                                  select * from pgq.retry_queue
+                                  where ev_owner = s.sub_id and ev_id = e.ev_id offset 0) r
+                              where (r.ev_time, r.ev_type, r.ev_data, r.ev_extra1, r.ev_extra2, r.ev_extra3, r.ev_extra4)
                                     is not distinct from
                                     (e.ev_time, e.ev_type, e.ev_data, e.ev_extra1, e.ev_extra2, e.ev_extra3, e.ev_extra4));
     get diagnostics tagged = row_count;
