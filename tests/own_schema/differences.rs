@@ -2,8 +2,8 @@
 
 use super::peer::{Peers, answer};
 
-/// What only the own schema has: helpers of its functions, and what lets positions and retry events stay fast under an old
-/// snapshot.
+/// Whether an object is one that the extension lacks: a helper of functions, or part of the mechanisms that keep positions and
+/// retry events fast under an old snapshot.
 pub(super) fn is_helper(name: &str) -> bool {
     let prefixes = ["pgq.tg_", "pgq._", "pgq.registration", "pgq.retry_mark", "pgq.rq_txid_idx"];
     prefixes.iter().any(|prefix| name.starts_with(prefix))
