@@ -1,4 +1,4 @@
-//! Delayed events, events that are inserted once, and schedules, on both schemas.
+//! Delayed events, and events that are inserted once, on both schemas.
 
 mod delayed;
 mod delayed_producers;

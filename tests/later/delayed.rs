@@ -343,3 +343,19 @@ fn roles_do_what_is_documented_and_no_more() {
         assert_eq!(count(&mut client, QUEUE), 1, "the admin's");
     }
 }
+
+/// The ids of the server were set back, as `pg_resetwal` does: the mark has ids that the server has not reached.
+#[test]
+fn a_mark_with_ids_that_the_server_has_not_reached_does_not_count() {
+    for kind in KINDS {
+        let (_database, mut client) = database(kind);
+        insert_in(&mut client, QUEUE, 0.0, "marked");
+        assert_eq!(deliver(&mut client), 1, "{kind}");
+        let later = "insert into pgq.delayed_mark \
+             select mark_queue, 1000, 'infinity', format('%s:%s:', id, id)::txid_snapshot, id \
+             from pgq.delayed_mark, (select txid_current() + (1::bigint << 32)) later (id) limit 1";
+        client.batch_execute(later).expect("inserted");
+        insert_in(&mut client, QUEUE, 0.0, "found");
+        assert_eq!(deliver(&mut client), 1, "{kind}");
+    }
+}

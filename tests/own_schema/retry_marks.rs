@@ -177,3 +177,17 @@ fn an_event_with_an_id_that_the_server_has_not_reached_is_found_and_makes_no_mar
     );
     assert_eq!(deliver(&mut client), 1);
 }
+
+/// The ids of the server were set back, as `pg_resetwal` does: the mark has ids that the server has not reached.
+#[test]
+fn a_mark_with_ids_that_the_server_has_not_reached_does_not_count() {
+    let (_database, mut client) = prepare();
+    mark(&mut client);
+    let later = "insert into pgq.retry_mark (mark_no, mark_time, mark_snapshot, mark_txid) \
+         select 1000, 'infinity', format('%s:%s:', id, id)::txid_snapshot, id from (select txid_current() + (1::bigint << 32)) later (id)";
+    client.batch_execute(later).expect("inserted");
+    assert_eq!(marked_time(&mut client), "-infinity");
+    retry(&mut client, 2, 0);
+    assert_eq!(deliver(&mut client), 1);
+    assert_eq!(marked_time(&mut client), "infinity");
+}

@@ -6,7 +6,7 @@
 -- in the table, are not visited (DESIGN.md, D126 and D128).
 --
 -- A mark that was inserted by another transaction than it names was copied from another server, whose transaction ids mean
--- nothing here. An event with an id that this server has not reached was copied, too, and is no new one.
+-- nothing here. Nor do ids that this server has not reached, as after its ids were set back. An event with an id that this server has not reached was copied, too, and is no new one.
 create or replace function pgq._delayed_state(
     i_queue_id integer, out queue_id integer, out queue_name text, out is_open boolean, out due timestamptz,
     out snapshot txid_snapshot, out mark_no bigint, out mark_time timestamptz, out mark_snapshot txid_snapshot,
@@ -24,9 +24,14 @@ begin
         from pgq.queue q
         cross join lateral (
             select m.mark_no as no, m.mark_txid as txid,
-                case when m.xmin::text::bigint = m.mark_txid & 4294967295 then m.mark_time else '-infinity' end as time,
-                case when m.xmin::text::bigint = m.mark_txid & 4294967295 then m.mark_snapshot end as snapshot
-            from pgq.delayed_mark m where m.mark_queue = q.queue_id
+                case when own.counts then m.mark_time else '-infinity' end as time,
+                case when own.counts then m.mark_snapshot end as snapshot
+            from pgq.delayed_mark m
+            cross join lateral (select
+                m.xmin::text::bigint = m.mark_txid & 4294967295
+                and (m.mark_txid < txid_snapshot_xmax(txid_current_snapshot())
+                     or m.mark_txid is not distinct from txid_current_if_assigned())) own (counts)
+            where m.mark_queue = q.queue_id
             order by m.mark_no desc limit 1) mark
         cross join lateral (
             select min(late.ev_due) filter (where late.ev_due < mark.time) as due, count(*) as events

@@ -1,4 +1,4 @@
--- Deletes what is kept for a queue when the queue is dropped: delayed events, keys and schedules.
+-- Deletes what is kept for a queue when the queue is dropped: delayed events and keys.
 create or replace function pgq.later_cleanup()
 returns trigger
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp

@@ -44,7 +44,7 @@ pub(super) static FAILED: SqlScript = SqlScript {
     ],
 };
 
-/// Delayed events, events that are inserted once, and schedules.
+/// Delayed events, and events that are inserted once.
 pub(super) static LATER: SqlScript = SqlScript {
     name: "Delayed events of PgQ",
     release: 1,
