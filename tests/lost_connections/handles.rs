@@ -5,6 +5,7 @@ use std::thread;
 
 use dbscript::{BoxError, Context, Round, Script, Worker};
 use pgq::{BufferedProducer, Ticker};
+use postgres::Client;
 use tokio::runtime::Builder;
 
 use crate::buffered::{HOUR, QUEUE, SHORT, builder, event, hold, wait_held};
@@ -70,27 +71,39 @@ fn dropping_a_worker_does_not_wait_for_its_round() {
     }
 }
 
+/// Waits until a statement of the database runs that the server does not end, for which `condition` holds. Such a
+/// statement has no limit, unlike the check of a connection at the beginning of a round.
+#[track_caller]
+fn wait_running(client: &mut Client, condition: &str) {
+    let running = format!(
+        "select count(*) > 0 from pg_stat_activity where datname = current_database() and {condition} \
+         and pid <> pg_backend_pid()"
+    );
+    wait_for("a statement that waits", || client.query_one(&running, &[]).expect("readable").get::<_, bool>(0));
+}
+
 #[test]
 fn dropping_a_worker_does_not_wait_for_a_silent_server() {
-    let (_database, relay, conninfo) = behind_relay();
-    let (begun, is_begun) = channel();
-    let worker = Worker::new("endless").database("db", &conninfo).loop_delay(SHORT);
-    let handle = worker.spawn(Endless { begun, statement: Some("select 1") }).expect("up");
-    // The first round has opened the connection when the second one begins.
-    (0..2).for_each(|_| is_begun.recv().expect("a round has begun"));
+    let (database, relay, conninfo) = behind_relay();
+    let (begun, _is_begun) = channel();
+    let worker = Worker::new("endless").database("db", &conninfo);
+    let handle = worker.spawn(Endless { begun, statement: Some("select pg_sleep(3600)") }).expect("up");
+    wait_running(&mut database.client(), "wait_event = 'PgSleep'");
     relay.fall_silent();
-    wait_for("a statement without an answer", || relay.is_awaited());
     drop_in_silence(&relay, handle);
 }
 
 #[test]
 fn dropping_a_ticker_does_not_wait_for_a_silent_server() {
-    let (_database, relay, conninfo) = behind_relay();
+    let (database, relay, conninfo) = behind_relay();
     let handle = Ticker::new(&conninfo).loop_delay(SHORT).spawn().expect("up");
     let state = handle.state();
     wait_for("the leader", || state.is_ticking());
+    let mut holder = database.client();
+    let mut held = holder.transaction().expect("begin");
+    held.batch_execute("lock table pgq.queue in access exclusive mode").expect("locked");
+    wait_running(&mut database.client(), "wait_event_type = 'Lock'");
     relay.fall_silent();
-    wait_for("a statement without an answer", || relay.is_awaited());
     drop_in_silence(&relay, handle);
 }
 
