@@ -8,28 +8,15 @@ create or replace function pgq.insert_event_raw(
 returns bigint
 language plpgsql cost 1
 as $$
-#variable_conflict use_column
 declare
-    -- The transaction gets its id before it reads the current table, as a rotation expects (DESIGN.md, D45).
-    txid bigint := pg_catalog.txid_current();
-    id bigint;
-    prefix pg_catalog.text;
-    part integer;
-    plain boolean;
-begin
-    select pg_catalog.nextval(que.queue_event_seq::pg_catalog.regclass), que.queue_data_pfx, que.queue_cur_table,
-           not que.queue_disable_insert and que.queue_per_tx_limit is null
-    into id, prefix, part, plain
-    from pgq.queue que where que.queue_name operator(pg_catalog.=) $1;
-    if plain is not true then
-        perform pgq._check_insert($1);
-    end if;
-    if pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.<>) 'read committed' then
-        perform pgq.current_event_table($1);
-    end if;
-    execute pg_catalog.concat('insert into ', prefix, '_', part,
-        ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)')
-    using coalesce($2, id), coalesce($3, pg_catalog.now()), txid, $4, $5, $6, $7, $8, $9, $10, $11;
-    return coalesce($2, id);
-end
-$$;
+    queue alias for $1;
+    given_id alias for $2;
+    given_time alias for $3;
+    owner alias for $4;
+    retry alias for $5;
+    type alias for $6;
+    data alias for $7;
+    extra1 alias for $8;
+    extra2 alias for $9;
+    extra3 alias for $10;
+    extra4 alias for $11;

@@ -6,17 +6,14 @@
             old_text := old::pg_catalog.text;
             old_values := pgq.tg_values(old_text, facts.columns);
             new_values := pgq.tg_values(row_text, facts.columns);
-            changes := pgq.tg_changes(
-                facts.all_columns, facts.numerics, facts.loose, facts.names,
-                old_values, new_values, old, new);
+            changes := pgq.tg_changes(facts, facts.all_columns, old_values, new_values, old, new);
             if facts.ignores or changes operator(pg_catalog.&&) facts.keys then
                 exit make when not pgq.tg_is_wanted(changes, facts.ignores, facts.keys, facts.shown);
             end if;
-            exit make when changes operator(pg_catalog.<>) '{}'
+            exit make when (facts.ignores or facts.custom) and changes operator(pg_catalog.<>) '{}'
                 and not changes operator(pg_catalog.&&) facts.shown;
             kind := 'U';
-            row_event := pgq.tg_sql_update(
-                changes, facts.shown, facts.keys, facts.idents, old_values, new_values);
+            row_event := pgq.tg_sql_update(facts, changes, old_values, new_values);
             if facts.backup then
                 old_event := pgq.tg_urlencode_row(facts.url_template, old_text, facts.columns);
             end if;
@@ -26,5 +23,5 @@
         else
             old_values := pgq.tg_values(row_text, facts.columns);
             kind := 'D';
-            row_event := pgq.tg_sql_where(facts.keys, facts.idents, old_values);
+            row_event := pgq.tg_sql_where(facts, old_values);
         end if;

@@ -1,14 +1,11 @@
 -- Returns the positions of those columns that an update changes, among the positions given.
 --
+--   facts                   about the table
 --   compared                positions of the columns to compare
---   numerics                positions of the columns of type numeric
---   loose                   positions of the other columns whose equal values may differ as text
---   names                   of the columns
 --   old_values, new_values  the rows' values, as tg_values() returns them
 --   old_row, new_row        the rows
 create or replace function pgq.tg_changes(
-    compared integer[], numerics integer[], loose integer[], names text[], old_values text[],
-    new_values text[], old_row record, new_row record)
+    facts pgq.tg_facts, compared integer[], old_values text[], new_values text[], old_row record, new_row record)
 returns integer[]
 language plpgsql stable
 as $$
@@ -21,19 +18,16 @@ begin
         continue when coalesce(
             old_values[i] operator(pg_catalog.=) new_values[i] collate pg_catalog."C",
             old_values[i] is null and new_values[i] is null);
-        equal := false;
-        if old_values[i] is null or new_values[i] is null then
-            -- A null equals no value.
-        elsif i operator(pg_catalog.=) any (numerics) then
-            equal := old_values[i]::numeric operator(pg_catalog.=) new_values[i]::numeric;
-        elsif i operator(pg_catalog.=) any (loose) then
+        -- One of the two may be null, which equals no value.
+        if i operator(pg_catalog.=) any (facts.numerics) then
+            continue when old_values[i]::numeric operator(pg_catalog.=) new_values[i]::numeric;
+        elsif i operator(pg_catalog.=) any (facts.loose) then
             execute pg_catalog.format(
-                'select pg_catalog.record_eq(row(($1).%1$I), row(($2).%1$I))', names[i])
+                'select pg_catalog.record_eq(row(($1).%1$I), row(($2).%1$I))', facts.names[i])
             into equal using old_row, new_row;
+            continue when equal;
         end if;
-        if not equal then
-            changes := pg_catalog.array_append(changes, i);
-        end if;
+        changes := pg_catalog.array_append(changes, i);
     end loop;
     return changes;
 end

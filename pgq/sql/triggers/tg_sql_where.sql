@@ -1,9 +1,8 @@
 -- Returns the condition that finds a row by its key.
 --
---   keys        positions of the key's columns
---   idents      names of the columns, quoted where SQL requires it
+--   facts       about the table
 --   row_values  the row's values, as tg_values() returns them
-create or replace function pgq.tg_sql_where(keys integer[], idents text[], row_values text[])
+create or replace function pgq.tg_sql_where(facts pgq.tg_facts, row_values text[])
 returns text
 language plpgsql immutable parallel safe
 as $$
@@ -11,12 +10,12 @@ declare
     condition pg_catalog.text;
     i integer;
 begin
-    foreach i in array keys loop
+    foreach i in array facts.keys loop
         if row_values[i] is null then
             raise exception 'logtriga: Unexpected NULL key value' using errcode = 'internal_error';
         end if;
         condition := pg_catalog.concat_ws(
-            ' and ', condition, pg_catalog.concat(idents[i], '=', pg_catalog.quote_literal(row_values[i])));
+            ' and ', condition, pg_catalog.concat(facts.idents[i], '=', pg_catalog.quote_literal(row_values[i])));
     end loop;
     return coalesce(condition, '');
 end

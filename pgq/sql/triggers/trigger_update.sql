@@ -9,8 +9,8 @@
                 or pg_catalog.strpos(pg_catalog.split_part(old_text, ',', 1), '"')::boolean
             then
                 changes := pgq.tg_changes(
-                    facts.compared, facts.numerics, facts.loose, facts.names,
-                    pgq.tg_values(old_text, facts.columns), pgq.tg_values(row_text, facts.columns), old, new);
+                    facts, facts.compared, pgq.tg_values(old_text, facts.columns),
+                    pgq.tg_values(row_text, facts.columns), old, new);
                 exit make when not pgq.tg_is_wanted(changes, facts.ignores, facts.keys, facts.shown);
             end if;
         end if;
