@@ -106,6 +106,30 @@ fn all_sequences_are_moved_past_the_values_in_use() {
     }
 }
 
+/// As after a logical migration, which copies rows and no sequences.
+#[test]
+fn failed_and_delayed_events_can_be_stored_again() {
+    const STORE: &str = "do $$ begin for i in 1 .. 3 loop \
+         perform pgq.insert_event_at('q', now() + '1 hour', 'type', 'data'); \
+         insert into pgq.failed_queue (ev_id, ev_time, ev_owner) select i, now(), sub_id from pgq.subscription; \
+         end loop; end $$";
+    for mut place in Place::each() {
+        place.batch(STORE);
+        place.says(&["repair"], 0, &["nothing to repair"]);
+        place.batch("alter table pgq.failed_queue alter ev_failed_no restart; alter table pgq.delayed_queue alter ev_id restart");
+        let said = place.says(
+            &["repair"],
+            2,
+            &["CRITICAL: sequence `pgq.failed_queue_ev_failed_no_seq` is at 0, behind id 3"],
+        );
+        assert_eq!(said.matches("sequence `").count(), 2, "{said}");
+        place.says(&["repair", "--force"], 0, &["repaired: "]);
+        place.batch(STORE);
+        assert_eq!(place.number("select count(*) from pgq.failed_queue"), 6);
+        assert_eq!(place.number("select count(*) from pgq.delayed_queue"), 6);
+    }
+}
+
 #[test]
 fn the_next_value_of_a_sequence_counts() {
     for mut place in Place::each() {

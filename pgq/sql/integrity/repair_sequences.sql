@@ -1,4 +1,5 @@
--- Moves the sequences that number registrations, batches, consumers and queues past the numbers in use.
+-- Moves the sequences that number registrations, batches, consumers, queues, failed events and delayed events past the
+-- numbers in use.
 do $$
 declare
     behind record;
@@ -21,6 +22,17 @@ begin
     loop
         perform pg_catalog.setval(behind.name::pg_catalog.regclass,
                                   greatest(behind.need, pgq.seq_getval(behind.name)));
+    end loop;
+    for behind in
+        select named.*, pg_catalog.pg_get_serial_sequence(named.tab, named.col) as name
+        from (values ('pgq.failed_queue', 'ev_failed_no'), ('pgq.delayed_queue', 'ev_id')) named (tab, col)
+        where pg_catalog.to_regclass(named.tab) is not null
+    loop
+        -- Others may take numbers during the repair, so the sequence skips 1,000 of them.
+        execute pg_catalog.format(
+            'select pg_catalog.setval($1, pg_catalog.max(%1$I) + 1000) from %2$s '
+            'having pg_catalog.max(%1$I) > coalesce(pg_catalog.pg_sequence_last_value($1), 0)', behind.col, behind.tab)
+        using behind.name::pg_catalog.regclass;
     end loop;
 end
 $$;

@@ -23,6 +23,8 @@ pub enum Problem {
     ConsumerSequence,
     /// The sequence of queue ids is behind an id in use.
     QueueSequence,
+    /// The sequence of the numbers of failed events or delayed events is behind: the next event cannot be stored.
+    NumberSequence,
     /// A queue's newest tick has transaction ids that the server has not reached.
     TickId,
     /// A consumer is at a tick with transaction ids that the server, or the queue's newest tick, has not reached.
@@ -45,13 +47,14 @@ pub enum Problem {
     OrphanedEvents,
 }
 
-const NAMES: [(Problem, &str); 16] = [
+const NAMES: [(Problem, &str); 17] = [
     (Problem::TickSequence, "tick-sequence"),
     (Problem::EventSequence, "event-sequence"),
     (Problem::SubscriptionSequence, "subscription-sequence"),
     (Problem::BatchSequence, "batch-sequence"),
     (Problem::ConsumerSequence, "consumer-sequence"),
     (Problem::QueueSequence, "queue-sequence"),
+    (Problem::NumberSequence, "number-sequence"),
     (Problem::TickId, "tick-id"),
     (Problem::ConsumerId, "consumer-id"),
     (Problem::RotationId, "rotation-id"),
@@ -124,7 +127,8 @@ impl Finding {
             | Problem::SubscriptionSequence
             | Problem::BatchSequence
             | Problem::ConsumerSequence
-            | Problem::QueueSequence => "repair moves the sequence past all ids in use",
+            | Problem::QueueSequence
+            | Problem::NumberSequence => "repair moves the sequence past all ids in use",
             Problem::EventSequence => "repair moves the sequence past all ids in use, and makes a tick",
             Problem::TickId | Problem::ConsumerId | Problem::RotationId | Problem::EventId => {
                 "repair gives ticks and events new transaction ids and makes a tick; each consumer gets the events that \
@@ -191,7 +195,8 @@ impl Finding {
             Problem::SubscriptionSequence
             | Problem::BatchSequence
             | Problem::ConsumerSequence
-            | Problem::QueueSequence => {
+            | Problem::QueueSequence
+            | Problem::NumberSequence => {
                 write!(f, "sequence `{object}` is at {reached}, behind id {needed}, which is in use")
             }
             Problem::TickId => {

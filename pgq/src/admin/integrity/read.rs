@@ -64,9 +64,26 @@ fn event_findings(tables: &[(i32, String, String)]) -> String {
     )
 }
 
-/// Returns whether this role may read the tables of retry events and of failed events.
-const READABLE_TABLES: &str = "select coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.retry_queue')::pg_catalog.oid, 'select'::pg_catalog.text), false), \
-     coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('pgq.failed_queue')::pg_catalog.oid, 'select'::pg_catalog.text), false)";
+/// The tables whose rows have numbers of a sequence, and the columns of the numbers.
+const NUMBERED: [(&str, &str); 2] = [("failed_queue", "ev_failed_no"), ("delayed_queue", "ev_id")];
+
+/// Returns those tables of retry events, failed events and delayed events that exist and that this role may read.
+const READABLE_TABLES: &str = "select name from (values ('retry_queue'), ('failed_queue'), ('delayed_queue')) named (name) \
+     where coalesce(pg_catalog.has_table_privilege( \
+         pg_catalog.to_regclass('pgq.' || name)::pg_catalog.oid, 'select'::pg_catalog.text), false)";
+
+/// Makes the query for a sequence behind the numbers of a table's rows, with the columns of [`FINDINGS`]. `table` is a table
+/// of schema `pgq`, and `column` its column with the numbers.
+fn numbers(table: &str, column: &str) -> String {
+    format!(
+        "select 'number-sequence', null::pg_catalog.text, null::pg_catalog.text, name, reached, need \
+         from (select name, (select pg_catalog.max({column}) from pgq.{table}) as need, \
+                   case when pg_catalog.has_sequence_privilege(name, 'select'::pg_catalog.text) \
+                   then coalesce(pg_catalog.pg_sequence_last_value(name::pg_catalog.regclass), 0::pg_catalog.int8) end as reached \
+               from pg_catalog.pg_get_serial_sequence('pgq.{table}'::pg_catalog.text, '{column}'::pg_catalog.text) name) numbers \
+         where need > reached"
+    )
+}
 
 /// Makes the query for retry events or failed events whose consumer does not exist, with the columns of [`FINDINGS`].
 /// `table` is a table of schema `pgq`.
@@ -103,10 +120,12 @@ pub(crate) fn inspect_up_to(
         add(&mut findings, &found(client, &event_findings(part))?);
     }
     for row in query(client, READABLE_TABLES)? {
-        for (table, is_readable) in [("retry_queue", row.get(0)), ("failed_queue", row.get(1))] {
-            if is_readable {
-                add(&mut findings, &found(client, &orphans(table))?);
-            }
+        let table: String = row.get(0);
+        if table != "delayed_queue" {
+            add(&mut findings, &found(client, &orphans(&table))?);
+        }
+        if let Some((_, column)) = NUMBERED.iter().find(|(name, _)| *name == table) {
+            add(&mut findings, &found(client, &numbers(&table, column))?);
         }
     }
     Ok(sorted(findings))
