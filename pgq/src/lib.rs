@@ -148,4 +148,6 @@ pub use produce::bulk_insert::BulkInsert;
 pub use produce::diesel;
 pub use produce::once::insert_event_once;
 pub use produce::producer::{bulk_insert, insert_event, insert_new_event};
+pub use produce::schedule::Schedule;
+pub use produce::schedule_event::schedule_event;
 pub use ticker::{Ticker, TickerHandle};

@@ -79,7 +79,9 @@ fn wait_running(client: &mut Client, condition: &str) {
         "select count(*) > 0 from pg_stat_activity where datname = current_database() and {condition} \
          and pid <> pg_backend_pid()"
     );
-    wait_for("a statement that waits", || client.query_one(&running, &[]).expect("readable").get::<_, bool>(0));
+    wait_for("a statement that waits", || {
+        client.query_one(&running, &[]).expect("readable").get::<_, bool>(0)
+    });
 }
 
 #[test]
