@@ -28,9 +28,9 @@ pub(crate) fn schedule(
     [event_type, data]: [&str; 2],
     switches: &Switches,
 ) -> Result<Job, BoxError> {
-    let mut schedule = Schedule::new(cron)?;
+    let mut schedule = Schedule::new(cron).map_err(Error::from)?;
     if let Some(zone) = switches.value(ZONE) {
-        schedule = schedule.in_zone(zone)?;
+        schedule = schedule.in_zone(zone).map_err(Error::from)?;
     }
     let event = NewEvent::new(event_type.to_owned(), data.to_owned());
     let extra = EXTRAS.map(|name| switches.value(name).map(str::to_owned));

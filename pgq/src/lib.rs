@@ -74,7 +74,7 @@
 //!
 //! [`Event::urldecode_as`], [`Event::json`] and [`Event::change`] turn the data of an event into values, see [`payload`]. A [`Router`] has a handler for each type of event, and for each table.
 //!
-//! [`guide`] has a page each for producers, delayed events and events once, exactly-once, retries and failures, scaling out, catching
+//! [`guide`] has a page each for producers, delayed events and events once, recurring events, exactly-once, retries and failures, scaling out, catching
 //! up, replay, shutdown, PostgreSQL as a service, monitoring, tracing and testing, and for asynchronous services: the first one, the
 //! two kinds of consumers, order and
 //! idempotence.

@@ -43,7 +43,7 @@ fn recurring_events_visit_as_many_pages_as_ever() {
              'q', 's', '@daily', 'UTC', now() + '1 hour', 'type', 'data', null, null, null, null)";
         client.batch_execute(schedule).expect("scheduled");
         let _holder = hold(&database);
-        let number = "(select no from pgq._scheduled_state())";
+        let number = "(select next_no from pgq._scheduled_state())";
         let round = [
             &*format!("select pgq._set_scheduled_time(1, {number}, now() - interval '1 second')"),
             "select pgq._earliest_scheduled()",

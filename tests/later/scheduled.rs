@@ -59,7 +59,7 @@ fn insert_with(client: &mut impl postgres::GenericClient, number: &str, next: &s
     client.query_one(&call, &[]).expect("called").get(0)
 }
 
-const NUMBER: &str = "(select no from pgq._scheduled_state())";
+const NUMBER: &str = "(select next_no from pgq._scheduled_state())";
 const HOUR: &str = "clock_timestamp() + interval '1 hour'";
 
 #[test]

@@ -2,7 +2,7 @@
 -- pgq.scheduled_time, both null if there is none. Internal.
 create or replace function pgq._scheduled_state(
     out event_id bigint, out queue_id integer, out queue_name text, out name text, out cron text, out zone text,
-    out is_open boolean, out no bigint, out time timestamptz)
+    out is_open boolean, out next_no bigint, out next_time timestamptz)
 returns setof record
 language plpgsql set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set enable_sort = off set jit = off
@@ -28,5 +28,5 @@ create or replace function pgq._earliest_scheduled()
 returns timestamptz
 language sql set search_path = pg_catalog, pg_temp
 as $$
-    select min(coalesce(s.time, '-infinity')) from pgq._scheduled_state() s where s.is_open
+    select min(coalesce(s.next_time, '-infinity')) from pgq._scheduled_state() s where s.is_open
 $$;

@@ -14,7 +14,7 @@ use crate::produce::schedule::Schedule;
 /// Returns the schedules that are due or lack a time: ids, number of the time, names, pattern and zone, and the server's
 /// time in microseconds.
 const DUE: &str = concat!(
-    "select event_id, queue_id, no, ",
+    "select event_id, queue_id, next_no, ",
     hex!("queue_name"),
     ", ",
     hex!("name"),
@@ -24,7 +24,8 @@ const DUE: &str = concat!(
     hex!("zone"),
     ", (extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::pg_catalog.int8 \
      from pgq._scheduled_state() \
-     where is_open and (time is null or time <= pg_catalog.clock_timestamp()) order by time, event_id"
+     where is_open and (next_time is null or next_time <= pg_catalog.clock_timestamp()) \
+     order by next_time, event_id"
 );
 
 /// A schedule that is due.
