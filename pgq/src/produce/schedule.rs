@@ -3,10 +3,11 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
-use jiff::Timestamp;
+use croner::{Cron, CronPattern, Weekday};
+use jiff::civil::date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
 use crate::error::Error;
 
@@ -16,8 +17,16 @@ const UTC: &str = "UTC";
 const NO_ZONES: [&str; 2] = ["localtime", "posixrules"];
 /// A nickname of `@daily` that the parser lacks.
 const MIDNIGHT: &str = "@midnight";
-/// A pattern without a time after this moment, in seconds since 1970, has none at all. It is the year 2000.
-const ANY_TIME: i64 = 946_684_800;
+/// The days of a week, from Sunday.
+const WEEKDAYS: [Weekday; 7] = [
+    Weekday::Sunday,
+    Weekday::Monday,
+    Weekday::Tuesday,
+    Weekday::Wednesday,
+    Weekday::Thursday,
+    Weekday::Friday,
+    Weekday::Saturday,
+];
 
 /// The times of a [recurring event](crate::schedule_event): a cron pattern in a time zone. Defaults to UTC.
 ///
@@ -70,11 +79,14 @@ impl Schedule {
         let known = if cron.eq_ignore_ascii_case(MIDNIGHT) { "@daily" } else { cron };
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let pattern = parser.parse(known).map_err(|error| invalid(&reason(&error)))?;
-        let schedule =
-            Schedule { cron: cron.to_owned(), zone_name: UTC.to_owned(), pattern, zone: TimeZone::UTC };
-        match DateTime::from_timestamp(ANY_TIME, 0).and_then(|moment| schedule.next_after(moment)) {
-            Some(_) => Ok(schedule),
-            None => Err(invalid("no date matches it")),
+        match has_time(&pattern.pattern) {
+            true => Ok(Schedule {
+                cron: cron.to_owned(),
+                zone_name: UTC.to_owned(),
+                pattern,
+                zone: TimeZone::UTC,
+            }),
+            false => Err(invalid("no date matches it")),
         }
     }
 
@@ -141,10 +153,30 @@ fn require_five_fields(cron: &str) -> Result<(), String> {
     }
     let fields = "minute, hour, day of the month, month, day of the week";
     match cron.split_whitespace().count() {
+        // The parser accepts a list without an element, and then searches for minutes.
+        5 if has_empty_element(cron) => Err("an element of a list is empty".to_owned()),
         5 => Ok(()),
         6 | 7 => Err(format!("it must have five fields ({fields}); seconds and years are not supported")),
         count => Err(format!("it must have five fields ({fields}), and has {count}")),
     }
+}
+
+fn has_empty_element(cron: &str) -> bool {
+    cron.split_whitespace().flat_map(|field| field.trim_start_matches('+').split(',')).any(str::is_empty)
+}
+
+/// Returns whether the pattern has a time. The search for one would take a tenth of a second to find none, or minutes if a
+/// field has no value; any role that may schedule could delay the ticker by that.
+fn has_time(pattern: &CronPattern) -> bool {
+    // Weekdays and leap years repeat after 28 years.
+    let days = date(2000, 1, 1).series(1.day()).take_while(|day| day.year() < 2028);
+    let has_date = days.into_iter().any(|day| {
+        let (month, of_month) = (day.month().unsigned_abs().into(), day.day().unsigned_abs().into());
+        let weekday = WEEKDAYS[usize::from(day.weekday().to_sunday_zero_offset().unsigned_abs())];
+        pattern.month_match(month).unwrap_or(false)
+            && pattern.day_match(day.year().into(), month, of_month, weekday).unwrap_or(false)
+    });
+    has_date && !pattern.hours.values().is_empty() && !pattern.minutes.values().is_empty()
 }
 
 /// Returns the parser's reason in the style of other messages.
@@ -231,7 +263,16 @@ mod tests {
         );
         refused("60 * * * *", "`60 * * * *`: component error: Number out of bounds");
         refused("a * * * *", "contains illegal character 'A' in part 'A'");
-        refused("0 0 30 2 *", "no date matches it");
+        // Fields without a value, with which the search for a time would take minutes.
+        for cron in [", * * * *", "* , * * *", "1,,2 * * * *", "* * * * +", "0 0 * * 1,"] {
+            refused(cron, "an element of a list is empty");
+        }
+        for cron in ["0 0 30 2 *", "0 0 31 2,4,6,9,11 *", "* * * * L"] {
+            refused(cron, "no date matches it");
+        }
+        for cron in ["0 0 29 2 +MON", "0 0 * 2 +5#5", "0 0 LW * *", "0 0 31W 12 *"] {
+            Schedule::new(cron).expect(cron);
+        }
         for zone in ["Europe/Nowhere", "", "localtime", "posixrules", "+02:00", "../etc/passwd"] {
             let error = Schedule::new("@daily").expect("valid").in_zone(zone).expect_err(zone);
             assert!(error.to_string().starts_with(&format!("unknown time zone `{zone}`")), "{error}");
