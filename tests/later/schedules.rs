@@ -167,3 +167,27 @@ fn what_is_wrong_is_an_error() {
     }
     assert_eq!(insert(&mut client), 0);
 }
+
+#[test]
+fn the_asynchronous_function_does_the_same() {
+    for kind in KINDS {
+        let (database, mut client) = database(kind);
+        let yearly = Schedule::new("@yearly").and_then(|new| new.in_zone("Asia/Kolkata")).expect("valid");
+        let event = NewEvent::new("type", UNUSUAL).extra2("e");
+        let conninfo = database.conninfo();
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let (done, missing, delayed) = runtime.block_on(async {
+            let client = crate::tokio_producer::connect(&conninfo).await;
+            let done = pgq::tokio::schedule_event(&client, QUEUE, "s", &yearly, &event).await;
+            let missing = pgq::tokio::schedule_event(&client, "nope", "s", &yearly, &event).await;
+            let late = event.clone().at(Utc::now());
+            (done, missing, pgq::tokio::schedule_event(&client, QUEUE, "s", &yearly, &late).await)
+        });
+        let done = done.expect("scheduled");
+        assert!(done.is_new, "{kind}");
+        assert_eq!(missing.expect_err("no queue").kind(), ErrorKind::Missing);
+        assert_eq!(delayed.expect_err("delayed").kind(), ErrorKind::Usage);
+        let again = pgq::schedule_event(&mut client, QUEUE, "s", &yearly, &event).expect("scheduled");
+        assert_eq!((again.is_new, again.is_changed, again.next), (false, false, done.next), "{kind}");
+    }
+}

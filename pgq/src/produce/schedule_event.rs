@@ -1,9 +1,10 @@
 //! Scheduling a recurring event.
 
 use chrono::{DateTime, Utc};
-use dbscript::param::{NO_PARAMS, text};
-use postgres::GenericClient;
+use dbscript::param::{NO_PARAMS, Param, text};
+use dbscript::printable;
 use postgres::types::Type;
+use postgres::{GenericClient, Row};
 
 use crate::admin::queue_lookup;
 use crate::admin::scheduled_events::failed;
@@ -26,11 +27,11 @@ pub struct Scheduled {
 }
 
 /// Returns the time of the server, with which the times of schedules are compared.
-const SERVER_TIME: &str = "select pg_catalog.clock_timestamp()";
+pub(crate) const SERVER_TIME: &str = "select pg_catalog.clock_timestamp()";
 
 /// $1 queue, $2 type, $3 data, $4 to $7 extras, $8 name, $9 pattern, $10 zone, $11 next time. Returns whether the schedule
 /// is new, whether it was changed, and its next time. No row: the queue does not exist.
-const SCHEDULE_EVENT: &str = "select done.is_new, done.is_changed, done.due from pgq.queue cross join lateral pgq.schedule_event( \
+pub(crate) const SCHEDULE_EVENT: &str = "select done.is_new, done.is_changed, done.due from pgq.queue cross join lateral pgq.schedule_event( \
          queue_name, $8, $9, $10, $11, $2, $3, $4, $5, $6, $7) done where queue_name = $1";
 
 /// Schedules a recurring event: the ticker inserts the event into the queue at each time of the schedule, with `ev_time` the
@@ -72,36 +73,66 @@ pub fn schedule_event(
     schedule: &Schedule,
     event: &NewEvent<'_>,
 ) -> Result<Scheduled, Error> {
-    if event.at.is_some() {
-        return Err(Error::usage("a delayed event cannot recur").on_queue(queue));
+    require_schedulable(queue, event)?;
+    let now = client.query_typed_one(SERVER_TIME, NO_PARAMS);
+    let times = Times::read(queue, name, schedule, now)?;
+    let answer = client.query_typed_opt(SCHEDULE_EVENT, &times.values(&queue, &name, event));
+    times.scheduled(queue, answer)
+}
+
+/// Refuses a delayed event and one with a time of its own.
+pub(crate) fn require_schedulable(queue: &str, event: &NewEvent<'_>) -> Result<(), Error> {
+    match event.at {
+        Some(_) => Err(Error::usage("a delayed event cannot recur").on_queue(queue)),
+        None => require_no_time(queue, event),
     }
-    require_no_time(queue, event)?;
-    let what = format!("cannot schedule event `{name}`");
-    let now = client.query_typed_one(SERVER_TIME, NO_PARAMS).map_err(|error| failed(&what, queue, error))?;
-    let next = schedule.next_after(now.get::<_, Time>(0).0);
-    let next = Time(
-        next.ok_or_else(|| Error::usage(format!("{what}: {schedule} has no next time")).on_queue(queue))?,
-    );
-    let [queue_name, event_type, data, extra1, extra2, extra3, extra4] = insert_values(&queue, event);
-    let (cron, zone) = (schedule.cron(), schedule.zone());
-    let values = [
-        queue_name,
-        event_type,
-        data,
-        extra1,
-        extra2,
-        extra3,
-        extra4,
-        text(&name),
-        text(&cron),
-        text(&zone),
-        (&next, Type::TIMESTAMPTZ),
-    ];
-    let row = client.query_typed_opt(SCHEDULE_EVENT, &values).map_err(|error| failed(&what, queue, error))?;
-    let row = row.ok_or_else(|| queue_lookup::missing_queue(queue))?;
-    Ok(Scheduled {
-        is_new: row.get(0),
-        is_changed: row.get(1),
-        next: row.get::<_, Option<Time>>(2).unwrap_or(next).0,
-    })
+}
+
+/// The pattern, the zone and the next time of a schedule that is stored.
+pub(crate) struct Times<'a> {
+    what: String,
+    cron: &'a str,
+    zone: &'a str,
+    next: Time,
+}
+
+impl<'a> Times<'a> {
+    /// Computes the next time from the answer to [`SERVER_TIME`].
+    pub(crate) fn read(
+        queue: &str,
+        name: &str,
+        schedule: &'a Schedule,
+        now: Result<Row, postgres::Error>,
+    ) -> Result<Times<'a>, Error> {
+        let what = format!("cannot schedule event `{}`", printable(name));
+        let now: Time = now.map_err(|error| failed(&what, queue, error))?.get(0);
+        let none = || Error::usage(format!("{what}: {schedule} has no next time")).on_queue(queue);
+        let next = Time(schedule.next_after(now.0).ok_or_else(none)?);
+        Ok(Times { cron: schedule.cron(), zone: schedule.zone(), next, what })
+    }
+
+    /// Returns the values of [`SCHEDULE_EVENT`].
+    pub(crate) fn values<'b>(
+        &'b self,
+        queue: &'b &str,
+        name: &'b &str,
+        event: &'b NewEvent<'_>,
+    ) -> [Param<'b>; 11] {
+        let [queue, event_type, data, extra1, extra2, extra3, extra4] = insert_values(queue, event);
+        let (cron, zone) = (text(&self.cron), text(&self.zone));
+        let next: Param<'b> = (&self.next, Type::TIMESTAMPTZ);
+        [queue, event_type, data, extra1, extra2, extra3, extra4, text(name), cron, zone, next]
+    }
+
+    /// Reads the answer to [`SCHEDULE_EVENT`].
+    pub(crate) fn scheduled(
+        &self,
+        queue: &str,
+        answer: Result<Option<Row>, postgres::Error>,
+    ) -> Result<Scheduled, Error> {
+        let row = answer.map_err(|error| failed(&self.what, queue, error))?;
+        let row = row.ok_or_else(|| queue_lookup::missing_queue(queue))?;
+        let next = row.get::<_, Option<Time>>(2).unwrap_or(self.next).0;
+        Ok(Scheduled { is_new: row.get(0), is_changed: row.get(1), next })
+    }
 }
