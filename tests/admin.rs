@@ -10,6 +10,7 @@ mod failed;
 mod groups;
 mod queues;
 mod replay;
+mod schedules;
 mod terminal;
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! Delayed events, and events that are inserted once, on both schemas.
+//! Delayed events, recurring events, and events that are inserted once, on both schemas.
 
 mod delayed;
 mod delayed_producers;
@@ -7,6 +7,10 @@ mod installing;
 mod old_snapshot;
 mod once;
 mod once_callers;
+mod scheduled;
+mod scheduled_rights;
+mod scheduled_ticker;
+mod schedules;
 
 use pgq::schema::Kind;
 use postgres::Client;

@@ -2,7 +2,7 @@
 
 use dbscript::{Command, Consent, Switches};
 
-use crate::{ALL, AT, COPY, FORCE, OLDER_THAN, PRINT, SCHEMA, YES, check, status};
+use crate::{ALL, AT, COPY, FORCE, OLDER_THAN, PRINT, SCHEMA, YES, check, schedules, status};
 
 /// The steps to a working queue.
 pub(crate) const QUICK_START: [(&str, &str); 7] = [
@@ -67,7 +67,20 @@ const VARIABLES: [(&str, &str); 9] = [
     ("queue_extra_maint (none)", "Functions that maintenance calls with the queue's name."),
 ];
 
-pub(crate) const COMMANDS: [Command; 13] = [
+const PATTERNS: [(&str, &str); 4] = [
+    (
+        "30 6 * * MON-FRI",
+        "On working days at 6:30. The fields: minute, hour, day of the month, month, day of the week.",
+    ),
+    ("*/10 8-18 * * *", "Every ten minutes from 8:00 to 18:50."),
+    (
+        "0 0 1,15 * *",
+        "On the 1st and the 15th at midnight; `L` is the last day of the month, `5#2` the second Friday.",
+    ),
+    ("@hourly", "At minute 0 of each hour. Also @daily, @midnight, @weekly, @monthly, @yearly, @annually."),
+];
+
+pub(crate) const COMMANDS: [Command; 16] = [
     Command::new(
         "ticker",
         "",
@@ -148,6 +161,26 @@ pub(crate) const COMMANDS: [Command; 13] = [
         "Handles the delayed events of a queue, which are inserted at a later time. `list` prints the events, one on a line, \
          in the order of their times; `count` prints their number; `cancel` cancels the given events, all or none.",
     ),
+    Command::new(
+        "schedule",
+        "<queue> <name> <cron> <type> <data>",
+        "Schedules a recurring event: a running ticker inserts it into the queue at each time of the cron pattern. Replaces the \
+         schedule of the same name. Several times that are over, as after an outage of the ticker, are one event.",
+    )
+    .takes(&[
+        schedules::ZONE,
+        schedules::EXTRAS[0],
+        schedules::EXTRAS[1],
+        schedules::EXTRAS[2],
+        schedules::EXTRAS[3],
+    ])
+    .explains(&PATTERNS),
+    Command::new(
+        "schedules",
+        "[queue]",
+        "Lists the schedules of a queue, or of all queues, one on a line, with the next time in UTC.",
+    ),
+    Command::new("unschedule", "<queue> <name>", "Removes a schedule. Events that it has inserted stay."),
     Command::new(
         "failed",
         "list|count|retry|delete|purge <queue> <consumer> [<event>...]",

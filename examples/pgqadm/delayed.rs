@@ -86,12 +86,15 @@ fn cancel(
 /// Prints one line for each event, in the order of their times.
 fn list(db: &mut Database, queue: &str, located: impl Fn(pgq::Error) -> Error) -> Result<(), BoxError> {
     let mut out = BufWriter::new(stdout().lock());
-    let mut written = out.write_all(HEAD.as_bytes());
+    let mut written = Ok(());
     let mut transaction =
         db.build_transaction().isolation_level(pgq::postgres::IsolationLevel::RepeatableRead).start()?;
     for page in 0.. {
         let events =
             pgq::admin::delayed_events(&mut transaction, queue, Some(PAGE), page * PAGE).map_err(&located)?;
+        if page == 0 {
+            written = out.write_all(HEAD.as_bytes());
+        }
         written = written.and_then(|()| events.iter().try_for_each(|event| line(&mut out, event)));
         if events.len() < PAGE as usize || written.is_err() {
             break;

@@ -11,6 +11,7 @@ mod install;
 mod metrics;
 mod queues;
 mod repair;
+mod schedules;
 mod status;
 mod text;
 mod ticker;
@@ -57,6 +58,11 @@ fn main() -> ExitCode {
         .option(COPY, "CONSUMER", "With `register`: begin at the position of this consumer")
         .switch(ALL, "With `failed retry` and `failed delete`: all events of the consumer")
         .option(OLDER_THAN, "INTERVAL", "With `failed purge`: events that failed longer ago, as in `7 days`")
+        .option(schedules::ZONE, "ZONE", "With `schedule`: the time zone of the cron pattern, as in `Europe/Berlin` [default: UTC]")
+        .option(schedules::EXTRAS[0], "TEXT", "With `schedule`: ev_extra1 of the event")
+        .option(schedules::EXTRAS[1], "TEXT", "With `schedule`: ev_extra2 of the event")
+        .option(schedules::EXTRAS[2], "TEXT", "With `schedule`: ev_extra3 of the event")
+        .option(schedules::EXTRAS[3], "TEXT", "With `schedule`: ev_extra4 of the event")
         .switch(status::JSON, "With `status`: print JSON")
         .option_or(
             status::WATCH,
@@ -95,6 +101,12 @@ fn job(arguments: &[&str], config: &Config, switches: &Switches) -> Result<Job, 
         ["config", queue] => Ok(config::show(Some(queue))),
         ["config", queue, ref changes @ ..] => config::change(queue, changes),
         ["delayed", action, queue, ref events @ ..] => delayed::delayed(action, queue, events, switches),
+        ["schedule", queue, name, cron, event_type, data] => {
+            schedules::schedule(queue, name, cron, [event_type, data], switches)
+        }
+        ["schedules"] => Ok(schedules::list(None)),
+        ["schedules", queue] => Ok(schedules::list(Some(queue))),
+        ["unschedule", queue, name] => Ok(schedules::unschedule(queue, name)),
         ["failed", action, queue, consumer, ref events @ ..] => {
             failed::failed(action, queue, consumer, events, switches)
         }

@@ -1,5 +1,5 @@
 //! Administration of queues and consumers: creating, configuring, dropping, positions, failed events, delayed events,
-//! repair.
+//! schedules, repair.
 
 pub(crate) mod create_queue;
 pub(crate) mod delayed_events;
@@ -13,6 +13,7 @@ pub(crate) mod queue_config;
 pub(crate) mod queue_lookup;
 pub(crate) mod registration;
 pub(crate) mod retained_events;
+pub(crate) mod scheduled_events;
 pub(crate) mod set_queue_config;
 pub(crate) mod ticks;
 pub(crate) mod unregistration;
@@ -42,6 +43,7 @@ pub use self::registration::{
     register_subconsumer,
 };
 pub use self::retained_events::{RetainedEvents, retained_events};
+pub use self::scheduled_events::{ScheduledEvent, scheduled_events, unschedule_event};
 pub use self::set_queue_config::set_queue_config;
 pub use self::ticks::tick_at;
 #[doc(hidden)]

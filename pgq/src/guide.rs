@@ -6,6 +6,9 @@ pub mod producers {}
 #[doc = include_str!("guide/later_and_once.md")]
 pub mod later_and_once {}
 
+#[doc = include_str!("guide/recurring.md")]
+pub mod recurring {}
+
 #[doc = include_str!("guide/exactly_once.md")]
 pub mod exactly_once {}
 

@@ -74,7 +74,7 @@
 //!
 //! [`Event::urldecode_as`], [`Event::json`] and [`Event::change`] turn the data of an event into values, see [`payload`]. A [`Router`] has a handler for each type of event, and for each table.
 //!
-//! [`guide`] has a page each for producers, delayed events and events once, exactly-once, retries and failures, scaling out, catching
+//! [`guide`] has a page each for producers, delayed events and events once, recurring events, exactly-once, retries and failures, scaling out, catching
 //! up, replay, shutdown, PostgreSQL as a service, monitoring, tracing and testing, and for asynchronous services: the first one, the
 //! two kinds of consumers, order and
 //! idempotence.
@@ -148,4 +148,6 @@ pub use produce::bulk_insert::BulkInsert;
 pub use produce::diesel;
 pub use produce::once::insert_event_once;
 pub use produce::producer::{bulk_insert, insert_event, insert_new_event};
+pub use produce::schedule::Schedule;
+pub use produce::schedule_event::schedule_event;
 pub use ticker::{Ticker, TickerHandle};

@@ -13,6 +13,8 @@ pub(crate) mod encoding;
 pub(crate) mod insert_statement;
 pub(crate) mod once;
 pub(crate) mod producer;
+pub(crate) mod schedule;
+pub(crate) mod schedule_event;
 
 pub use self::buffered_producer::{
     BufferedProducerBuilder, CloseError, DEFAULT_MAX_BYTES, DEFAULT_MAX_DELAY, DEFAULT_MAX_EVENTS,
@@ -20,3 +22,4 @@ pub use self::buffered_producer::{
 };
 pub use self::insert_statement::{InsertStatement, insert_statement};
 pub use self::once::InsertedOnce;
+pub use self::schedule_event::Scheduled;

@@ -16,7 +16,7 @@ mod ticker_loop;
 pub(crate) mod tickers;
 mod ticking;
 
-pub use self::maintenance::{deliver_delayed_events, maintain, retry_events};
+pub use self::maintenance::{deliver_delayed_events, insert_scheduled_events, maintain, retry_events};
 pub use self::tick::{tick, tick_channel};
 pub use self::tickers::{DEFAULT_CHECK_PERIOD, TickerPlan, TickerScope, Tickers, TickersLoop};
 
@@ -40,8 +40,8 @@ use crate::error::{Error, contained};
 /// [channel](crate::ticker::tick_channel). Of several tickers on one database one is the leader and ticks. The others
 /// stand by and take over within seconds when the leader fails.
 ///
-/// A retry event is redelivered within about a second of its time. While no event waits for its retry, this costs
-/// nothing.
+/// A retry event is redelivered within about a second of its time; delayed events and [scheduled](crate::schedule_event())
+/// ones are inserted within about a second of theirs. While no such event waits, this costs nothing.
 ///
 /// The ticker waits out outages; a server that stops responding is considered dead after 10 seconds, unless the
 /// connection string sets `tcp_user_timeout` or the keepalive parameters.

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::Place;
 use crate::support::programs::succeed;
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 12] = [
     "ticker",
     "install [pgq] [pgq_ext]",
     "uninstall [pgq] [pgq_ext]",
@@ -15,6 +15,9 @@ const COMMANDS: [&str; 9] = [
     "register <queue> <consumer>",
     "unregister <queue> <consumer>",
     "config [<queue> [<variable>=<value>...]]",
+    "schedule <queue> <name> <cron> <type> <data>",
+    "schedules [queue]",
+    "unschedule <queue> <name>",
     "failed list|count|retry|delete|purge <queue> <consumer> [<event>...]",
 ];
 
@@ -80,7 +83,7 @@ fn bash_completes_commands_and_their_arguments() {
         String::from_utf8(output.stdout).expect("text").trim().to_owned()
     };
     assert_eq!(completed("pgqadm adm.ini dr"), "drop");
-    assert_eq!(completed("pgqadm -v adm.ini un"), "uninstall unregister");
+    assert_eq!(completed("pgqadm -v adm.ini un"), "uninstall unregister unschedule");
     assert_eq!(completed("pgqadm adm.ini failed pu"), "purge");
     assert_eq!(completed("pgqadm adm.ini failed purge q c --ol"), "--older-than");
     assert_eq!(completed("pgqadm adm.ini install pgq_"), "pgq_ext");
@@ -113,7 +116,7 @@ fn fish_completes_commands_and_their_arguments() {
         words.join(" ")
     };
     assert_eq!(completed("pgqadm adm.ini dr"), "drop");
-    assert_eq!(completed("pgqadm -v --set a=b adm.ini un"), "uninstall unregister");
+    assert_eq!(completed("pgqadm -v --set a=b adm.ini un"), "uninstall unregister unschedule");
     assert_eq!(completed("pgqadm ad"), "adm.ini");
     assert_eq!(completed("pgqadm adm.ini failed pu"), "purge");
     assert_eq!(completed("pgqadm adm.ini install --schema o"), "own");

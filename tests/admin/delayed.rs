@@ -31,6 +31,13 @@ fn delayed_events_are_listed_counted_and_cancelled() {
         ] {
             place.refused(arguments, 2, message);
         }
-        place.refused(&["delayed", "count", "nope"], 1, "queue `nope` does not exist");
+        for action in ["count", "list"] {
+            place.refused(&["delayed", action, "nope"], 1, "queue `nope` does not exist");
+        }
+        place.refused(
+            &["drop", "q"],
+            2,
+            "drop queue `q` with 0 events, 999 delayed events and no consumers?",
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 
 use pgq::schema::{self, SchemaChange};
 
+use super::scheduled::{insert, make_due, schedule};
 use super::*;
 use crate::support::programs::succeed;
 
@@ -13,6 +14,8 @@ fn a_dump_has_the_events_and_installing_again_completes_it() {
         let (database, mut client) = database(kind);
         insert_in(&mut client, QUEUE, 0.0, "due");
         insert_in(&mut client, QUEUE, 3600.0, "later");
+        schedule(&mut client, QUEUE, "scheduled", "@yearly");
+        let next = pgq::admin::scheduled_events(&mut client, None).expect("listed");
         insert_in(&mut client, QUEUE, -5.0, "delivered");
         client
             .batch_execute("update pgq.delayed_queue set ev_due = '2020-01-01' where ev_data = 'delivered'")
@@ -36,14 +39,20 @@ fn a_dump_has_the_events_and_installing_again_completes_it() {
         let mut client = restored.client();
         schema::install(&mut client).expect("completed");
         assert_eq!(count(&mut client, QUEUE), 2);
+        assert_eq!(pgq::admin::scheduled_events(&mut client, None).expect("listed"), next, "{kind}");
+        make_due(&mut client);
+        assert_eq!(insert(&mut client), 1, "{kind}");
+        schedule(&mut client, QUEUE, "new", "@yearly");
         assert_eq!(deliver(&mut client), 1);
         assert_eq!(data(&mut client, QUEUE).last().map(String::as_str), Some("due"));
         let id = insert_in(&mut client, QUEUE, 0.0, "new");
         assert!(id > 3, "ids go on");
         assert_eq!((deliver(&mut client), count(&mut client, QUEUE)), (1, 1));
         client.execute("select pgq.drop_queue($1)", &[&QUEUE]).expect("dropped");
-        let left: i64 = client.query_one("select count(*) from pgq.delayed_queue", &[]).expect("read").get(0);
-        assert_eq!(left, 0);
+        for table in ["delayed_queue", "scheduled_event", "scheduled_time"] {
+            let left = client.query_one(&format!("select count(*) from pgq.{table}"), &[]).expect("read");
+            assert_eq!(left.get::<_, i64>(0), 0, "{kind}: {table}");
+        }
     }
 }
 
@@ -70,11 +79,34 @@ fn installing_again_keeps_events_and_repairs_the_add_on() {
     }
 }
 
+/// The first release had no schedules.
+#[test]
+fn the_first_release_gets_schedules_and_keeps_its_events() {
+    for kind in KINDS {
+        let (_database, mut client) = database(kind);
+        insert_in(&mut client, QUEUE, 0.0, "kept");
+        let first_release = "drop table pgq.scheduled_event, pgq.scheduled_time cascade; \
+             drop function pgq._scheduled_state, pgq._earliest_scheduled, pgq._insert_scheduled, pgq._set_scheduled_time, \
+                 pgq.schedule_event, pgq.unschedule_event, pgq.scheduled_event_list; \
+             comment on table pgq.delayed_queue is 'Delayed events of PgQ, release 1, 0123456789abcdef'";
+        client.batch_execute(first_release).expect("removed");
+        assert_eq!(insert(&mut client), 0, "{kind}");
+        assert_eq!(pgq::ticker::deliver_delayed_events(&mut client).expect("delivered"), 1, "{kind}");
+        let report = queues::install_as(&mut client, kind);
+        assert_eq!(report.extras, Some(SchemaChange::Updated), "{kind}");
+        schedule(&mut client, QUEUE, "new", "@yearly");
+        make_due(&mut client);
+        assert_eq!(insert(&mut client), 1, "{kind}");
+        assert_eq!(data(&mut client, QUEUE), ["kept", "new"], "{kind}");
+    }
+}
+
 #[test]
 fn uninstalling_removes_everything_and_lists_nothing_of_its_own() {
     for kind in KINDS {
         let (_database, mut client) = database(kind);
         insert_in(&mut client, QUEUE, 0.0, "gone");
+        schedule(&mut client, QUEUE, "gone", "@yearly");
         let contents = schema::contents(&mut client).expect("read").expect("installed");
         assert!(contents.dependents.is_empty() && contents.triggers.is_empty(), "{kind}: {contents}");
         assert_eq!(schema::uninstall(&mut client).expect("removed"), Some(kind));

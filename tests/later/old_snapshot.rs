@@ -35,6 +35,29 @@ fn delayed_events_visit_as_many_pages_as_ever() {
 }
 
 #[test]
+fn recurring_events_visit_as_many_pages_as_ever() {
+    for kind in KINDS {
+        let (database, mut client) = templates::installed(kind, "later");
+        queues::create(&mut client, "q");
+        let schedule = "select pgq.schedule_event( \
+             'q', 's', '@daily', 'UTC', now() + '1 hour', 'type', 'data', null, null, null, null)";
+        client.batch_execute(schedule).expect("scheduled");
+        let _holder = hold(&database);
+        let number = "(select next_no from pgq._scheduled_state())";
+        let round = [
+            &*format!("select pgq._set_scheduled_time(1, {number}, now() - interval '1 second')"),
+            "select pgq._earliest_scheduled()",
+            &format!("select pgq._insert_scheduled(1, {number}, now() + interval '1 hour')"),
+            "select pgq._earliest_scheduled()",
+            schedule,
+            "select from pgq.scheduled_event_list('q')",
+        ];
+        assert_steady(&database, &mut client, &round, 2000);
+        assert!(queues::count(&mut client, "q") > 2000, "{kind}: each round inserts an event");
+    }
+}
+
+#[test]
 fn events_once_visit_as_many_pages_as_ever() {
     for kind in KINDS {
         let (database, mut client) = templates::installed(kind, "later");

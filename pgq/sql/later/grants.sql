@@ -12,10 +12,13 @@ begin
         join (values
             ('^insert_event_(at|once)$', 'pgq.insert_event(text, text, text)'),
             ('^delayed_event_cancel$', 'pgq.insert_event(text, text, text)'),
+            ('^(un)?schedule_event$', 'pgq.insert_event(text, text, text)'),
+            ('^scheduled_event_list$', 'pgq.finish_batch(bigint)'),
+            ('^(_scheduled_state|_earliest_scheduled|_insert_scheduled|_set_scheduled_time)$', 'pgq.maint_retry_events()'),
             ('^delayed_event_(list|count)$', 'pgq.finish_batch(bigint)'),
             ('^(maint_delayed_events|_mark_delayed|_deliver_delayed|_deliver_one|_delayed_state)$', 'pgq.maint_retry_events()'),
             ('^maint_event_keys$', 'pgq.maint_retry_events()'),
-            ('^(_event_key_.*|_later_queue|_delayed_txid|later_cleanup)$', null)
+            ('^(_event_key_.*|_later_queue|_scheduled_event_owner|_delayed_txid|later_cleanup)$', null)
         ) like_that (pattern, counterpart) on proname::pg_catalog.text ~ pattern
         where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid
     loop
@@ -36,7 +39,7 @@ begin
         from pg_catalog.pg_class, pg_catalog.aclexplode(coalesce(relacl, pg_catalog.acldefault('r', relowner))) granted
         where oid = 'pgq.retry_queue'::pg_catalog.regclass::pg_catalog.oid and granted.grantee <> relowner
     loop
-        execute pg_catalog.format('grant %s on pgq.delayed_queue, pgq.delayed_mark, '
+        execute pg_catalog.format('grant %s on pgq.delayed_queue, pgq.delayed_mark, pgq.scheduled_event, pgq.scheduled_time, '
             'pgq.event_key_0, pgq.event_key_1, pgq.event_key_2, pgq.event_key_turn to %s', privilege, grantee);
     end loop;
 end

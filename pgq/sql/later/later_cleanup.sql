@@ -1,4 +1,4 @@
--- Deletes what is kept for a queue when the queue is dropped: delayed events and keys.
+-- Deletes what is kept for a queue when the queue is dropped: delayed events, schedules and keys.
 create or replace function pgq.later_cleanup()
 returns trigger
 language plpgsql security definer set row_security = off set search_path = pg_catalog, pg_temp
@@ -10,6 +10,9 @@ begin
     end if;
     delete from pgq.delayed_queue where ev_queue in (select queue_id from gone);
     delete from pgq.delayed_mark where mark_queue in (select queue_id from gone);
+    delete from pgq.scheduled_time where next_event in (
+        select ev_id from pgq.scheduled_event where ev_queue in (select queue_id from gone));
+    delete from pgq.scheduled_event where ev_queue in (select queue_id from gone);
     delete from pgq.event_key_0 where key_queue in (select queue_id from gone);
     delete from pgq.event_key_1 where key_queue in (select queue_id from gone);
     delete from pgq.event_key_2 where key_queue in (select queue_id from gone);

@@ -181,6 +181,10 @@ pub struct QueueContents {
     /// The number of events in the queue's tables, including those that every consumer has processed; `None` above one
     /// million, which would take long to count.
     pub events: Option<u64>,
+    /// The number of delayed events, counted as `events` are; 0 if this role may not read them.
+    pub delayed: Option<u64>,
+    /// The number of schedules of recurring events; 0 if this role may not read them.
+    pub schedules: u64,
     /// The retry events and failed events of the queue's consumers.
     pub retained: RetainedEvents,
     /// The names of the queue's consumers.
@@ -191,14 +195,17 @@ pub struct QueueContents {
 
 impl fmt::Display for QueueContents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let events =
-            self.events.map_or("more than a million events".to_owned(), |count| count_of(count, "event"));
+        let counted = |count: Option<u64>, thing: &str| {
+            count.map_or(format!("more than a million {thing}s"), |count| count_of(count, thing))
+        };
         let consumers = match &*self.consumers {
             [] => "no consumers".to_owned(),
             [one] => format!("consumer `{one}`"),
             several => format!("consumers {}", queue_lookup::quoted(several)),
         };
-        let mut parts = vec![events];
+        let mut parts = vec![counted(self.events, "event")];
+        parts.extend((self.delayed != Some(0)).then(|| counted(self.delayed, "delayed event")));
+        parts.extend((self.schedules > 0).then(|| count_of(self.schedules, "schedule")));
         parts.extend(self.retained.parts());
         parts.push(consumers);
         f.write_str(&joined(&parts))
@@ -211,6 +218,29 @@ const MAX_COUNTED: u64 = 1_000_000;
 /// Makes the query that counts the events of a table. `table` is quoted already.
 fn count_events(table: &str) -> String {
     format!("select pg_catalog.count(*) from (select from {table} limit {}) counted", MAX_COUNTED + 1)
+}
+
+/// Returns whether this role may read delayed events and schedules; false where they are not installed.
+const MAY_READ: &str = "select coalesce(pg_catalog.has_table_privilege( \
+         pg_catalog.to_regclass('pgq.delayed_queue')::pg_catalog.oid, 'select'::pg_catalog.text), false), \
+     coalesce(pg_catalog.has_table_privilege( \
+         pg_catalog.to_regclass('pgq.scheduled_event')::pg_catalog.oid, 'select'::pg_catalog.text), false)";
+
+/// Counts the delayed events and the schedules of a queue, those of each that this role may read.
+fn count_later(client: &mut impl GenericClient, queue: &str) -> Result<[u64; 2], postgres::Error> {
+    let readable = client.query_typed_one(MAY_READ, NO_PARAMS)?;
+    let count = |is_readable: bool, table: &str| match is_readable {
+        true => format!(
+            "(select pg_catalog.count(*) from ( \
+                 select from pgq.{table} join pgq.queue on queue_id = ev_queue where queue_name = $1 limit {}) counted)",
+            MAX_COUNTED + 1
+        ),
+        false => "0::pg_catalog.int8".to_owned(),
+    };
+    let [delayed, schedules] = ["delayed_queue", "scheduled_event"];
+    let (delayed, schedules) = (count(readable.get(0), delayed), count(readable.get(1), schedules));
+    let row = client.query_typed_one(&format!("select {delayed}, {schedules}, $1"), &[text(&queue)])?;
+    Ok([0, 1].map(|column| row.get::<_, i64>(column).unsigned_abs()))
 }
 
 /// Returns what dropping a queue would remove; `None` when the queue does not exist.
@@ -231,7 +261,10 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
         Err(_) if queue_lookup::is_dropped(client, queue) => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
+    let [delayed, schedules] = count_later(client, queue).map_err(failed)?;
     Ok(Some(QueueContents {
+        delayed: Some(delayed).filter(|count| *count <= MAX_COUNTED),
+        schedules,
         events: Some(count).filter(|count| *count <= MAX_COUNTED),
         retained: retained_events::read(client, queue, None)?,
         consumers: names::into_strings(row.get(1)),

@@ -47,4 +47,4 @@ mod transaction;
 pub use tokio_postgres;
 
 pub use self::bulk_insert::BulkInsert;
-pub use self::producer::{bulk_insert, insert_event, insert_event_once, insert_new_event};
+pub use self::producer::{bulk_insert, insert_event, insert_event_once, insert_new_event, schedule_event};

@@ -1,4 +1,4 @@
-//! Additions to PgQ 3.5, for either schema: failed events, delayed events, events once, a ticker without a program, and
+//! Additions to PgQ 3.5, for either schema: failed events, delayed events, schedules, events once, a ticker without a program, and
 //! cooperative consumers.
 
 use super::sql_script::{SqlScript, files};
@@ -44,10 +44,10 @@ pub(super) static FAILED: SqlScript = SqlScript {
     ],
 };
 
-/// Delayed events, and events that are inserted once.
+/// Delayed events, schedules, and events that are inserted once.
 pub(super) static LATER: SqlScript = SqlScript {
     name: "Delayed events of PgQ",
-    release: 1,
+    release: 2,
     object: "table pgq.delayed_queue",
     function: "pgq._later_release()",
     files: files![
@@ -57,6 +57,7 @@ pub(super) static LATER: SqlScript = SqlScript {
         "functions/_queue_rights",
         "later/delayed_queue",
         "later/event_key",
+        "later/scheduled_event",
         "later/later_cleanup",
         "later/_later_queue",
         "later/insert_event_at",
@@ -67,6 +68,11 @@ pub(super) static LATER: SqlScript = SqlScript {
         "later/delayed_event_list",
         "later/delayed_event_count",
         "later/delayed_event_cancel",
+        "later/schedule_event",
+        "later/unschedule_event",
+        "later/scheduled_event_list",
+        "later/_scheduled_state",
+        "later/_insert_scheduled",
         "later/_event_key_turn",
         "later/_event_key_find",
         "later/_event_key_claim",

@@ -33,9 +33,9 @@ const FOLLOW: &str = "going (classid, objid, objsubid) as ( \
              where whole.classid = o.classid and whole.objid = o.objid and whole.objsubid = 0)))";
 
 /// The names of PgQ's tables and sequences.
-const RELATIONS: &str = "^(consumer|queue|tick|registration|subscription|event_template|(retry|failed|delayed)_queue|(retry|delayed)_mark|event_key_([0-2]|turn)|\
+const RELATIONS: &str = "^(consumer|queue|tick|registration|subscription|event_template|(retry|failed|delayed)_queue|(retry|delayed)_mark|scheduled_(event|time)|event_key_([0-2]|turn)|\
      event_[0-9]+(_[0-9]+|_id_seq|_tick_seq)?|\
-     (queue_queue|subscription_sub|consumer_co|batch)_id_seq|failed_queue_ev_failed_no_seq|delayed_queue_ev_id_seq|\
+     (queue_queue|subscription_sub|consumer_co|batch)_id_seq|failed_queue_ev_failed_no_seq|delayed_queue_ev_id_seq|scheduled_event_ev_id_seq|\
      claimed_(batch|event)|completed_(batch|event|tick|range)|partial_batch|checkpoint|applied_key)$";
 
 /// The names of PgQ's types.
@@ -43,15 +43,15 @@ const TYPES: &str = "^tg_(facts|row_[0-9]+)$";
 
 /// The names of PgQ's indexes.
 const INDEXES: &str = "^(rq_(retry|txid)_idx|subscription_(newest|open)_idx|retry_mark_newest_idx|delayed_mark_newest_idx|\
-     fq_owner_idx|dq_(due|txid)_idx|event_key_[0-2]_until_idx|event_[0-9]+_[0-9]+_txid_idx|\
+     fq_owner_idx|scheduled_time_newest_idx|dq_(due|txid)_idx|event_key_[0-2]_until_idx|event_[0-9]+_[0-9]+_txid_idx|\
      (completed_(batch|tick|range)|partial_batch|claimed_batch|checkpoint)_newest_idx|completed_batch_number_idx)$";
 
 /// The names of PgQ's constraints.
-const CONSTRAINTS: &str = "(^(consumer_name_uq|queue_name_uq|subscription_batch_idx|rq_queue_id_fkey|\
+const CONSTRAINTS: &str = "(^(consumer_name_uq|queue_name_uq|scheduled_event_name_uq|subscription_batch_idx|rq_queue_id_fkey|\
      sub_(consumer|queue)_fkey|tick_queue_fkey)|_pkey)$";
 
 /// The names of the columns of PgQ's tables.
-const COLUMNS: &str = "^((queue|co|tick|reg|sub|ev|mark|key|turn)_|(consumer_id|subconsumer_id|kind|number|prev_tick_id|ticks|\
+const COLUMNS: &str = "^((queue|co|tick|reg|sub|ev|mark|key|turn|next)_|(consumer_id|subconsumer_id|kind|number|prev_tick_id|ticks|\
      (last|cur)_batch_id|(batch|event)_id|event_mark|opened_at|last_tick_(id|time)|table_name|key_values)$)";
 
 /// Common table expressions for the foreign objects in the schemas or on their tables: `more`. $1 schemas, $2 names of

@@ -1,4 +1,4 @@
-//! The statements that find due retry events and delayed events, and insert them into their queues.
+//! The statements that find due retry events, delayed events and schedules, and insert the events into their queues.
 
 use std::fmt;
 
@@ -7,7 +7,15 @@ use postgres::Client;
 use super::ticker::PATIENCE;
 use crate::names::hex;
 
-/// The events of a kind that are inserted when they are due, and how they are found.
+/// The kinds of events that are inserted when they are due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DueKind {
+    Retry,
+    Delayed,
+    Scheduled,
+}
+
+/// The events of a kind that are stored until they are due, and how they are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DueStore {
     /// Retry events, by the functions of the own schema, which do not visit delivered events that an old snapshot keeps.
@@ -18,27 +26,51 @@ pub(crate) enum DueStore {
     Delayed,
 }
 
-/// Returns whether the functions for retry events exist, and whether delayed events are installed and this role may
-/// deliver them.
+/// What a database has of each kind.
+#[derive(Debug, Default)]
+pub(crate) struct DueStores {
+    /// The stores of events.
+    pub(crate) stores: Vec<DueStore>,
+    /// Whether there are schedules, which this role may serve.
+    pub(crate) has_schedules: bool,
+}
+
+/// Returns whether the functions for retry events exist, whether delayed events are installed and this role may deliver
+/// them, and the same of schedules.
 const INSTALLED: &str = "select pg_catalog.to_regprocedure('pgq._mark_retries(boolean)') is not null, \
      coalesce(pg_catalog.has_function_privilege( \
-         pg_catalog.to_regprocedure('pgq._mark_delayed(integer,boolean)')::pg_catalog.oid, 'execute'::pg_catalog.text), false)";
+         pg_catalog.to_regprocedure('pgq._mark_delayed(integer,boolean)')::pg_catalog.oid, 'execute'::pg_catalog.text), false), \
+     coalesce(pg_catalog.has_function_privilege( \
+         pg_catalog.to_regprocedure('pgq._earliest_scheduled()')::pg_catalog.oid, 'execute'::pg_catalog.text), false)";
+
+impl DueStores {
+    /// Reads what is installed.
+    pub(crate) fn read(client: &mut Client) -> Result<DueStores, postgres::Error> {
+        let row = client.query_typed_one(INSTALLED, &[])?;
+        let mut stores = vec![if row.get(0) { DueStore::Marked } else { DueStore::Plain }];
+        stores.extend(row.get::<_, bool>(1).then_some(DueStore::Delayed));
+        Ok(DueStores { stores, has_schedules: row.get(2) })
+    }
+
+    /// Makes the statements that return the earliest time of an event in any of the stores, or of a schedule, in seconds.
+    pub(crate) fn earliest(&self) -> String {
+        let mut times: Vec<&str> = self.stores.iter().map(|store| store.time()).collect();
+        times.extend(self.has_schedules.then_some("pgq._earliest_scheduled()"));
+        format!("{PATIENCE}; select extract(epoch from least({}))::pg_catalog.float8", times.join(", "))
+    }
+}
 
 /// Names the events in messages.
 impl fmt::Display for DueStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_retries() { "retry events" } else { "delayed events" })
+        f.write_str(match self {
+            DueStore::Marked | DueStore::Plain => "retry events",
+            DueStore::Delayed => "delayed events",
+        })
     }
 }
 
 impl DueStore {
-    /// Reads what is installed.
-    pub(crate) fn read(client: &mut Client) -> Result<Vec<DueStore>, postgres::Error> {
-        let row = client.query_typed_one(INSTALLED, &[])?;
-        let retries = if row.get(0) { DueStore::Marked } else { DueStore::Plain };
-        Ok(if row.get(1) { vec![retries, DueStore::Delayed] } else { vec![retries] })
-    }
-
     /// Returns the expression for the earliest time of an event, or null.
     fn time(self) -> &'static str {
         match self {
@@ -48,15 +80,12 @@ impl DueStore {
         }
     }
 
-    /// Makes the statements that return the earliest time of an event in any of the stores, in seconds.
-    pub(crate) fn earliest(stores: &[DueStore]) -> String {
-        let times: Vec<&str> = stores.iter().map(|store| store.time()).collect();
-        format!("{PATIENCE}; select extract(epoch from least({}))::pg_catalog.float8", times.join(", "))
-    }
-
-    /// Returns whether the events are retry events.
-    pub(crate) fn is_retries(self) -> bool {
-        self != DueStore::Delayed
+    /// Returns the kind of the events.
+    pub(crate) fn kind(self) -> DueKind {
+        match self {
+            DueStore::Marked | DueStore::Plain => DueKind::Retry,
+            DueStore::Delayed => DueKind::Delayed,
+        }
     }
 
     /// Makes the query for the queues with due events: their ids, and their names as hexadecimal digits.

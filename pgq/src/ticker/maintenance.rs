@@ -2,6 +2,7 @@
 
 mod due_events;
 mod event_keys;
+mod scheduled;
 mod task_loop;
 
 use dbscript::printable;
@@ -10,7 +11,7 @@ use postgres::Client;
 use postgres::types::Type;
 
 pub(crate) use self::due_events::deliver_counted;
-pub use self::due_events::{deliver_delayed_events, retry_events};
+pub use self::due_events::{deliver_delayed_events, insert_scheduled_events, retry_events};
 pub(crate) use self::task_loop::{MaintenanceLoop, MaintenanceTask};
 use crate::error::{Error, ErrorKind};
 use crate::names::{self, Name, bytes, from_bytes};

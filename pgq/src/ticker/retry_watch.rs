@@ -1,18 +1,18 @@
-//! Detects when the next retry event or delayed event is due.
+//! Detects when the next retry event, delayed event or scheduled event is due.
 
 use std::time::{Duration, Instant};
 
 use log::debug;
 use postgres::{Client, SimpleQueryMessage};
 
-use crate::sql::due_events::DueStore;
+use crate::sql::due_events::DueStores;
 
 /// How often the earliest time is read while other transactions end.
 const READ: Duration = Duration::from_millis(500);
 /// After a failed read, such as one without the right to read a table, the periodic deliveries remain.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
 
-/// The earliest time of a retry event or a delayed event, in seconds of the server's clock.
+/// The earliest time of a retry event, a delayed event or a scheduled event, in seconds of the server's clock.
 ///
 /// A transaction schedules such an event. While no transaction has ended since the last read, the time is
 /// in memory, and a round sends nothing.
@@ -24,7 +24,7 @@ pub(super) struct RetryWatch {
     stale: bool,
     next_read: Option<Instant>,
     earliest: Option<f64>,
-    stores: Vec<DueStore>,
+    stores: Option<DueStores>,
     stores_read: Option<Instant>,
 }
 
@@ -53,19 +53,23 @@ impl RetryWatch {
         match answer {
             Ok(earliest) => self.earliest = earliest,
             Err(error) => {
-                self.stores.clear();
+                self.stores = None;
                 debug!("cannot read when the next event is due: {}", dbscript::describe(&error))
             }
         }
     }
 
     fn earliest(&mut self, client: &mut Client) -> Result<Option<f64>, postgres::Error> {
-        // Delayed events may be installed while the ticker runs.
-        if self.stores.is_empty() || self.stores_read.is_none_or(|at| at.elapsed() >= AFTER_FAILURE) {
-            self.stores = DueStore::read(client)?;
-            self.stores_read = Some(Instant::now());
-        }
-        Ok(client.simple_query(&DueStore::earliest(&self.stores))?.iter().find_map(first_number))
+        // Delayed events and schedules may be installed while the ticker runs.
+        let stores = match self.stores.take() {
+            Some(stores) if self.stores_read.is_some_and(|at| at.elapsed() < AFTER_FAILURE) => stores,
+            _ => {
+                self.stores_read = Some(Instant::now());
+                DueStores::read(client)?
+            }
+        };
+        let earliest = self.stores.insert(stores).earliest();
+        Ok(client.simple_query(&earliest)?.iter().find_map(first_number))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use dbscript::Control;
 
-use crate::sql::due_events::DueStore;
+use crate::sql::due_events::DueKind;
 
 /// The state of the ticker of one database. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,8 @@ pub struct TickerStatus {
     pub retried: u64,
     /// Delayed events that were inserted into their queues.
     pub delayed: u64,
+    /// Events of schedules that were inserted into their queues.
+    pub scheduled: u64,
     /// Maintenance operations done.
     pub maintained: u64,
     /// Queues that cannot be ticked.
@@ -124,13 +126,15 @@ impl TickerState {
     }
 
     /// Records that due events were inserted into a queue. Of retry events, no new id shows that the queue needs a tick.
-    pub(super) fn inserted(&self, store: DueStore, queue: i32, count: u64) {
+    pub(super) fn inserted(&self, kind: DueKind, queue: i32, count: u64) {
         let mut shared = self.lock();
-        if store.is_retries() {
-            shared.status.retried += count;
-            shared.retries.returned.insert(queue);
-        } else {
-            shared.status.delayed += count;
+        match kind {
+            DueKind::Retry => {
+                shared.status.retried += count;
+                shared.retries.returned.insert(queue);
+            }
+            DueKind::Delayed => shared.status.delayed += count,
+            DueKind::Scheduled => shared.status.scheduled += count,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dbscript::param::NO_PARAMS;
 use tokio_postgres::GenericClient;
 
 use super::BulkInsert;
@@ -13,6 +14,8 @@ use crate::produce::copy::rotated;
 use crate::produce::delayed;
 use crate::produce::once::{self, InsertedOnce};
 use crate::produce::producer::{delayed_id, delayed_values, insert_values, inserted, require_no_time};
+use crate::produce::schedule::Schedule;
+use crate::produce::schedule_event::{SCHEDULE_EVENT, SERVER_TIME, Scheduled, Times, require_schedulable};
 use crate::sql;
 
 /// Inserts an event with a type and data; returns its id. See [`insert_event`](crate::insert_event).
@@ -69,6 +72,26 @@ pub async fn insert_event_once(
     let keep = once::interval(keep);
     let values = once::values(&queue, event, &key, &keep);
     once::inserted(queue, client.query_typed_opt(sql::INSERT_EVENT_ONCE, &values).await)
+}
+
+/// Schedules a recurring event, which the ticker inserts at each time of the schedule. See
+/// [`schedule_event`](crate::schedule_event()).
+///
+/// # Errors
+///
+/// As [`schedule_event`](crate::schedule_event()).
+pub async fn schedule_event(
+    client: &impl GenericClient,
+    queue: &str,
+    name: &str,
+    schedule: &Schedule,
+    event: &NewEvent<'_>,
+) -> Result<Scheduled, Error> {
+    require_schedulable(queue, event)?;
+    let now = client.query_typed_one(SERVER_TIME, NO_PARAMS).await;
+    let times = Times::read(queue, name, schedule, now)?;
+    let answer = client.query_typed_opt(SCHEDULE_EVENT, &times.values(&queue, &name, event)).await;
+    times.scheduled(queue, answer)
 }
 
 /// Inserts many events by COPY, all of them or none; returns their number. See

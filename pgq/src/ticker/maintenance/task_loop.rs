@@ -20,7 +20,7 @@ const KEEP_CONNECTION: Duration = Duration::from_secs(5);
 /// A kind of maintenance that must not wait for the other kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaintenanceTask {
-    /// Puts retry events back into their queues, inserts delayed events, and removes keys of events once.
+    /// Puts retry events back into their queues, inserts delayed events and those of schedules, and removes keys of events once.
     Retry,
     /// Rotates event tables.
     Rotation,
@@ -65,7 +65,7 @@ pub(crate) struct MaintenanceLoop {
     /// When the task last ran because its period was over.
     last_period: Option<Instant>,
     is_connected: bool,
-    /// The queues whose due events could not be inserted in this period.
+    /// What was due and could not be inserted in this period.
     failing: Failing,
     state: TickerState,
 }
@@ -78,7 +78,7 @@ impl MaintenanceLoop {
             last: None,
             last_period: None,
             is_connected: false,
-            failing: Failing::new(),
+            failing: Failing::default(),
             state,
         }
     }
@@ -112,7 +112,7 @@ impl MaintenanceLoop {
         schema::require_trusted(&mut *db, Trust::Schema)?;
         let control = cx.control();
         if self.task == MaintenanceTask::Retry {
-            let count = |store, queue, count| self.state.inserted(store, queue, count);
+            let count = |kind, queue, count| self.state.inserted(kind, queue, count);
             let delivered = deliver_all(&mut db, &mut self.failing, || !control.is_stopping(), count);
             // A short time ago the period was over: only then, since a step of the keys is never urgent.
             let is_periodic = self.last_period.is_some_and(|last| last.elapsed() < POLL);

@@ -45,7 +45,7 @@ fn tick_once(cx: &mut Context, plan: &TickerPlan, name: &str, conninfo: &str) ->
 fn insert_due(cx: &mut Context, name: &str, state: &TickerState) -> Result<(), BoxError> {
     let mut db = cx.database(name)?;
     let inserted =
-        maintenance::deliver_counted(&mut db, |store, queue, count| state.inserted(store, queue, count));
+        maintenance::deliver_counted(&mut db, |kind, queue, count| state.inserted(kind, queue, count));
     inserted.map_err(|error| cx.locate(name, error).into())
 }
 
