@@ -1,0 +1,198 @@
+//! Statements that a loop repeats, prepared in a session that is its connection's alone (DESIGN.md, D134).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use postgres::error::SqlState;
+use postgres::types::Type;
+use postgres::{Row, Statement};
+
+use crate::database::param::Param;
+use crate::database::session::Session;
+
+/// A statement is prepared when it is repeated within this time. An idle loop prepares nothing.
+const REPEATED_WITHIN: Duration = Duration::from_millis(500);
+/// A prepared statement is replaced after so many uses, and at this age: the server keeps a plan that it has made while
+/// tables were small.
+const MOST_USES: u32 = 500;
+const MAX_AGE: Duration = Duration::from_secs(10);
+/// How long nothing is prepared for a target after a session had lost a statement.
+const PAUSE: Duration = Duration::from_secs(600);
+
+/// The prepared statements of a connection, by their text. Clones share them. Closing the connection ends them.
+#[doc(hidden)]
+#[derive(Clone, Default)]
+pub struct StatementCache(Option<Arc<Mutex<Cache>>>);
+
+struct Cache {
+    /// The label of the connection's target.
+    target: String,
+    entries: HashMap<&'static str, Entry>,
+    /// Whether a statement was lost.
+    is_off: bool,
+}
+
+struct Entry {
+    last_use: Instant,
+    state: State,
+}
+
+enum State {
+    Unprepared,
+    /// The server prepares it, or a dropped future has left the answer unread. Then it is never prepared again.
+    Preparing,
+    Prepared { statement: Statement, since: Instant, uses: u32 },
+}
+
+/// How to run a statement.
+enum Way {
+    Unprepared,
+    Prepare,
+    Prepared(Statement),
+}
+
+/// A connection whose server can prepare statements.
+pub(crate) trait Prepare: Session {
+    /// Prepares a statement.
+    fn prepare(
+        &mut self,
+        statement: &str,
+        types: &[Type],
+    ) -> impl Future<Output = Result<Statement, postgres::Error>>;
+
+    /// Runs a prepared statement and returns its rows.
+    fn prepared_rows(
+        &mut self,
+        statement: &Statement,
+        values: &[Param<'_>],
+    ) -> impl Future<Output = Result<Vec<Row>, postgres::Error>>;
+}
+
+impl StatementCache {
+    /// Makes the cache of a new connection. A session that may be other clients' too, and one of a target that has lost
+    /// statements lately, prepares none.
+    pub(crate) fn new(target: &str, has_own_session: bool) -> StatementCache {
+        if !has_own_session || is_paused(target, Instant::now()) {
+            return StatementCache(None);
+        }
+        let cache = Cache { target: target.to_owned(), entries: HashMap::new(), is_off: false };
+        StatementCache(Some(Arc::new(Mutex::new(cache))))
+    }
+
+    /// Runs a statement of a loop and returns its rows. If the session has lost the prepared one, runs `restart` and the
+    /// statement without preparation.
+    pub(crate) async fn rows(
+        &self,
+        session: &mut impl Prepare,
+        statement: &'static str,
+        values: &[Param<'_>],
+        restart: &str,
+    ) -> Result<Vec<Row>, postgres::Error> {
+        let result = match self.way(statement, Instant::now()) {
+            Way::Unprepared => return session.rows(statement, values).await,
+            Way::Prepared(prepared) => session.prepared_rows(&prepared, values).await,
+            Way::Prepare => self.prepare(session, statement, values).await,
+        };
+        match result {
+            Err(error) if is_stale(&error) => {
+                self.pause();
+                if !restart.is_empty() {
+                    session.run(restart).await?;
+                }
+                session.rows(statement, values).await
+            }
+            result => result,
+        }
+    }
+
+    async fn prepare(
+        &self,
+        session: &mut impl Prepare,
+        statement: &'static str,
+        values: &[Param<'_>],
+    ) -> Result<Vec<Row>, postgres::Error> {
+        let types: Vec<Type> = values.iter().map(|(_, kind)| kind.clone()).collect();
+        let prepared = session.prepare(statement, &types).await;
+        self.set(statement, prepared.as_ref().ok());
+        session.prepared_rows(&prepared?, values).await
+    }
+
+    /// Decides how to run a statement now.
+    fn way(&self, text: &'static str, now: Instant) -> Way {
+        let Some(mut cache) = self.lock() else { return Way::Unprepared };
+        if cache.is_off {
+            return Way::Unprepared;
+        }
+        let new = Entry { last_use: now, state: State::Unprepared };
+        let mut is_new = false;
+        let entry = cache.entries.entry(text).or_insert_with(|| {
+            is_new = true;
+            new
+        });
+        let is_repeated = !is_new && now.duration_since(entry.last_use) < REPEATED_WITHIN;
+        entry.last_use = now;
+        match &mut entry.state {
+            State::Preparing => return Way::Unprepared,
+            State::Prepared { statement, since, uses }
+                if *uses < MOST_USES && now.duration_since(*since) < MAX_AGE =>
+            {
+                *uses += 1;
+                return Way::Prepared(statement.clone());
+            }
+            State::Unprepared | State::Prepared { .. } => {}
+        }
+        // The server ends a statement when it is dropped.
+        entry.state = if is_repeated { State::Preparing } else { State::Unprepared };
+        if is_repeated { Way::Prepare } else { Way::Unprepared }
+    }
+
+    /// Records the statement that the server has prepared, if it has.
+    fn set(&self, text: &'static str, prepared: Option<&Statement>) {
+        if let Some(entry) = self.lock().as_mut().and_then(|cache| cache.entries.get_mut(text)) {
+            entry.state = match prepared {
+                Some(statement) => {
+                    State::Prepared { statement: statement.clone(), since: Instant::now(), uses: 1 }
+                }
+                None => State::Unprepared,
+            };
+        }
+    }
+
+    /// Prepares nothing on this connection any more, and for some time nothing on new ones of its target.
+    fn pause(&self) {
+        let Some(mut cache) = self.lock() else { return };
+        log::debug!("{}: the session has lost a prepared statement, going on without", cache.target);
+        let now = Instant::now();
+        let mut paused = paused();
+        paused.retain(|_, until| *until > now);
+        paused.insert(cache.target.clone(), now + PAUSE);
+        cache.is_off = true;
+        cache.entries.clear();
+    }
+
+    fn lock(&self) -> Option<MutexGuard<'_, Cache>> {
+        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The targets whose sessions have lost statements, and until when nothing is prepared for them.
+fn paused() -> MutexGuard<'static, BTreeMap<String, Instant>> {
+    static PAUSED: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
+    PAUSED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_paused(target: &str, now: Instant) -> bool {
+    paused().get(target).is_some_and(|until| now < *until)
+}
+
+/// Returns whether an error is about the prepared statement and not about its effects: the session does not have it, has
+/// another one of the name, or its columns have changed.
+fn is_stale(error: &postgres::Error) -> bool {
+    let states = [
+        SqlState::INVALID_SQL_STATEMENT_NAME,
+        SqlState::DUPLICATE_PSTATEMENT,
+        SqlState::FEATURE_NOT_SUPPORTED,
+    ];
+    error.code().is_some_and(|state| states.contains(state))
+}
