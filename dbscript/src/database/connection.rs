@@ -97,6 +97,19 @@ impl Connection {
         Repeating::new(&mut self.pooled.client, &statements)
     }
 
+    /// Returns the name of a statement of a loop for `execute`, if the session keeps it prepared. `key` identifies the
+    /// statement, `types` are those of its parameters in SQL, `text` makes it.
+    #[doc(hidden)]
+    pub fn named(
+        &mut self,
+        key: &'static str,
+        types: &str,
+        text: impl FnOnce() -> String,
+    ) -> Result<Option<String>, postgres::Error> {
+        let statements = self.statements();
+        statements.named(&mut self.pooled.client, key, types, text)
+    }
+
     /// Checks that the server responds, while no statement runs; over TCP within five seconds.
     ///
     /// # Errors

@@ -1,12 +1,13 @@
 //! Statements that a loop repeats, prepared in a session that is its connection's alone (DESIGN.md, D134).
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use postgres::error::SqlState;
 use postgres::types::Type;
-use postgres::{Row, Statement};
+use postgres::{Client, Row, Statement};
 
 use crate::database::param::Param;
 use crate::database::session::Session;
@@ -19,6 +20,9 @@ const MOST_USES: u32 = 500;
 const MAX_AGE: Duration = Duration::from_secs(10);
 /// How long nothing is prepared for a target after a session had lost a statement.
 const PAUSE: Duration = Duration::from_secs(600);
+
+/// The number in the name of the next named statement.
+static NEXT_NAME: AtomicU64 = AtomicU64::new(1);
 
 /// The prepared statements of a connection, by their text. Clones share them. Closing the connection ends them.
 #[doc(hidden)]
@@ -42,14 +46,26 @@ enum State {
     Unprepared,
     /// The server prepares it, or a dropped future has left the answer unread. Then it is never prepared again.
     Preparing,
-    Prepared { statement: Statement, since: Instant, uses: u32 },
+    Prepared {
+        statement: Kept,
+        since: Instant,
+        uses: u32,
+    },
+}
+
+/// A statement that the session keeps: of the driver, or with a name for `execute`.
+#[derive(Clone)]
+enum Kept {
+    Driver(Statement),
+    Named(String),
 }
 
 /// How to run a statement.
 enum Way {
     Unprepared,
-    Prepare,
-    Prepared(Statement),
+    /// To be prepared, in place of an older one.
+    Prepare(Option<Kept>),
+    Prepared(Kept),
 }
 
 /// A connection whose server can prepare statements.
@@ -91,12 +107,12 @@ impl StatementCache {
     ) -> Result<Vec<Row>, postgres::Error> {
         let result = match self.way(statement, Instant::now()) {
             Way::Unprepared => return session.rows(statement, values).await,
-            Way::Prepared(prepared) => session.prepared_rows(&prepared, values).await,
-            Way::Prepare => self.prepare(session, statement, values).await,
+            Way::Prepared(Kept::Driver(prepared)) => session.prepared_rows(&prepared, values).await,
+            Way::Prepared(Kept::Named(_)) => session.rows(statement, values).await,
+            Way::Prepare(_) => self.prepare(session, statement, values).await,
         };
         match result {
-            Err(error) if is_stale(&error) => {
-                self.pause();
+            Err(error) if self.has_lost(&error) => {
                 if !restart.is_empty() {
                     session.run(restart).await?;
                 }
@@ -114,7 +130,7 @@ impl StatementCache {
     ) -> Result<Vec<Row>, postgres::Error> {
         let types: Vec<Type> = values.iter().map(|(_, kind)| kind.clone()).collect();
         let prepared = session.prepare(statement, &types).await;
-        self.set(statement, prepared.as_ref().ok());
+        self.set(statement, prepared.as_ref().ok().map(|prepared| Kept::Driver(prepared.clone())));
         session.prepared_rows(&prepared?, values).await
     }
 
@@ -142,21 +158,66 @@ impl StatementCache {
             }
             State::Unprepared | State::Prepared { .. } => {}
         }
-        // The server ends a statement when it is dropped.
-        entry.state = if is_repeated { State::Preparing } else { State::Unprepared };
-        if is_repeated { Way::Prepare } else { Way::Unprepared }
+        if !is_repeated && matches!(entry.state, State::Unprepared) {
+            return Way::Unprepared;
+        }
+        // The driver closes a statement that is dropped.
+        match std::mem::replace(&mut entry.state, State::Preparing) {
+            State::Prepared { statement, .. } => Way::Prepare(Some(statement)),
+            State::Unprepared | State::Preparing => Way::Prepare(None),
+        }
     }
 
     /// Records the statement that the server has prepared, if it has.
-    fn set(&self, text: &'static str, prepared: Option<&Statement>) {
+    fn set(&self, text: &'static str, prepared: Option<Kept>) {
         if let Some(entry) = self.lock().as_mut().and_then(|cache| cache.entries.get_mut(text)) {
             entry.state = match prepared {
-                Some(statement) => {
-                    State::Prepared { statement: statement.clone(), since: Instant::now(), uses: 1 }
-                }
+                Some(statement) => State::Prepared { statement, since: Instant::now(), uses: 1 },
                 None => State::Unprepared,
             };
         }
+    }
+
+    /// Returns the name of a statement of a loop for `execute`, if the session keeps it prepared. `key` identifies the
+    /// statement, `types` are those of its parameters in SQL, `text` makes it.
+    pub(crate) fn named(
+        &self,
+        client: &mut Client,
+        key: &'static str,
+        types: &str,
+        text: impl FnOnce() -> String,
+    ) -> Result<Option<String>, postgres::Error> {
+        let before = match self.way(key, Instant::now()) {
+            Way::Prepared(Kept::Named(name)) => return Ok(Some(name)),
+            Way::Prepare(before) => before,
+            Way::Unprepared | Way::Prepared(Kept::Driver(_)) => return Ok(None),
+        };
+        let name = format!("dbscript_{}", NEXT_NAME.fetch_add(1, Ordering::Relaxed));
+        let deallocate = match before {
+            Some(Kept::Named(before)) => format!("deallocate {before}; "),
+            _ => String::new(),
+        };
+        match client.batch_execute(&format!("{deallocate}prepare {name} ({types}) as {}", text())) {
+            Ok(()) => {
+                self.set(key, Some(Kept::Named(name.clone())));
+                Ok(Some(name))
+            }
+            Err(error) if self.has_lost(&error) => Ok(None),
+            Err(error) => {
+                self.set(key, None);
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns whether an error says that the session has lost a prepared statement. Then it prepares none any more.
+    #[doc(hidden)]
+    pub fn has_lost(&self, error: &postgres::Error) -> bool {
+        let is_stale = is_stale(error);
+        if is_stale {
+            self.pause();
+        }
+        is_stale
     }
 
     /// Prepares nothing on this connection any more, and for some time nothing on new ones of its target.

@@ -129,7 +129,8 @@ pub(crate) async fn open(
     let restart = if settings.autocommit { "" } else { RESTART };
     let mut attempts = Attempts::default();
     let row = loop {
-        let rows = session.repeat(OPEN_BATCH, &values, restart).await.map_err(|error| failed(error.into()))?;
+        let rows =
+            session.repeat(OPEN_BATCH, &values, restart).await.map_err(|error| failed(error.into()))?;
         let row = rows.into_iter().next().ok_or_else(|| failed("the server returned no row".into()))?;
         if row.get(0) {
             break row;

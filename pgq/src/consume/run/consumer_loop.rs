@@ -168,7 +168,9 @@ impl<D: Delivery> ConsumerLoop<D> {
         let defers_flush = !self.delivery.kind().is_recorded_elsewhere()
             && !settings.autocommit
             && settings.subconsumer.is_none();
-        let Some(NextBatch { info, .. }) = ready(self.subscription.open_next(&mut db.repeating(), defers_flush))? else {
+        let Some(NextBatch { info, .. }) =
+            ready(self.subscription.open_next(&mut db.repeating(), defers_flush))?
+        else {
             self.report_idling(cx, started);
             return self.idled(&mut db);
         };
