@@ -257,3 +257,67 @@ fn is_stale(error: &postgres::Error) -> bool {
     ];
     error.code().is_some_and(|state| states.contains(state))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "select 1";
+
+    fn cache() -> StatementCache {
+        StatementCache::new("the target of a unit test", true)
+    }
+
+    /// Returns how a statement would run, and takes it as prepared where it is to be.
+    fn run(cache: &StatementCache, at: Instant) -> &'static str {
+        match cache.way(TEXT, at) {
+            Way::Unprepared => "unprepared",
+            Way::Prepared(_) => "prepared",
+            Way::Prepare(before) => {
+                cache.set(TEXT, Some(Kept::Named("name".to_owned())));
+                if before.is_some() { "replace" } else { "prepare" }
+            }
+        }
+    }
+
+    #[test]
+    fn a_statement_is_prepared_when_it_is_repeated_soon() {
+        let (cache, start) = (cache(), Instant::now());
+        let runs = [0, 1000, 2000, 2499, 2500].map(|ms| run(&cache, start + Duration::from_millis(ms)));
+        assert_eq!(runs, ["unprepared", "unprepared", "unprepared", "prepare", "prepared"]);
+    }
+
+    #[test]
+    fn it_is_replaced_after_many_uses_and_when_it_is_old() {
+        let (cache, start) = (cache(), Instant::now());
+        assert_eq!([run(&cache, start), run(&cache, start)], ["unprepared", "prepare"]);
+        assert!((1..MOST_USES).all(|_| run(&cache, start) == "prepared"));
+        assert_eq!([run(&cache, start), run(&cache, start)], ["replace", "prepared"]);
+        let later = Instant::now() + MAX_AGE;
+        assert_eq!([run(&cache, later), run(&cache, later)], ["replace", "replace"]);
+    }
+
+    #[test]
+    fn an_answer_that_was_not_read_ends_the_preparations_of_a_statement() {
+        let (cache, now) = (cache(), Instant::now());
+        cache.way(TEXT, now);
+        assert!(matches!(cache.way(TEXT, now), Way::Prepare(None)));
+        assert_eq!([run(&cache, now), run(&cache, now)], ["unprepared", "unprepared"]);
+    }
+
+    #[test]
+    fn a_lost_statement_ends_all_preparations_for_its_target() {
+        let (cache, now) = (StatementCache::new("another target", true), Instant::now());
+        assert_eq!([run(&cache, now), run(&cache, now)], ["unprepared", "prepare"]);
+        cache.pause();
+        let next = StatementCache::new("another target", true);
+        assert!([&cache, &next].iter().all(|cache| (0..3).all(|_| run(cache, now) == "unprepared")));
+        assert!(is_paused("another target", now) && !is_paused("another target", now + 2 * PAUSE));
+    }
+
+    #[test]
+    fn a_session_of_a_pooler_prepares_nothing() {
+        let (cache, now) = (StatementCache::new("a pooler", false), Instant::now());
+        assert!((0..3).all(|_| run(&cache, now) == "unprepared"));
+    }
+}
