@@ -44,6 +44,7 @@ mod peers;
 mod pgbouncer;
 mod planted_files;
 mod position;
+mod prepared;
 mod preservation;
 mod process;
 mod producer;

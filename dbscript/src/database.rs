@@ -12,5 +12,6 @@ pub(crate) mod own_session;
 pub mod param;
 pub(crate) mod pool;
 pub(crate) mod session;
+pub(crate) mod statement_cache;
 pub(crate) mod tls;
 pub(crate) mod transport;

@@ -63,7 +63,8 @@ pub use database::connection::Connection;
 pub use database::databases::{DEFAULT_CONNECTION_LIFETIME, Databases};
 pub use database::param;
 #[doc(hidden)]
-pub use database::session::Session;
+pub use database::session::{Repeating, Session};
+pub use database::statement_cache::StatementCache;
 pub use error::driver_error::DriverError;
 pub use error::pattern::ErrorPattern;
 pub use error::server_error::ServerMessage;

@@ -12,6 +12,7 @@ mod settings;
 mod snapshot_mark;
 mod state;
 pub(crate) mod tick;
+mod tick_statement;
 mod ticker_loop;
 pub(crate) mod tickers;
 mod ticking;

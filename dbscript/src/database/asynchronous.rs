@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use log::{debug, info};
 use postgres::error::SqlState;
-use postgres::{Row, SimpleQueryMessage};
+use postgres::types::Type;
+use postgres::{Row, SimpleQueryMessage, Statement};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection};
@@ -24,6 +25,7 @@ use crate::database::listen::quoted;
 use crate::database::own_session::{HAS_OWN_SESSION, marked};
 use crate::database::param::Param;
 use crate::database::session::Session;
+use crate::database::statement_cache::{Prepare, StatementCache};
 use crate::database::transport::{AbortHandle, Connector, Stream};
 use crate::error::{BoxError, Error, describe, sqlstate};
 use crate::shortened::shortened;
@@ -64,7 +66,7 @@ impl AsyncConnection {
 
     /// Returns the driver's client.
     pub fn client(&self) -> &Client {
-        &self.session.0
+        &self.session.client
     }
 
     /// Returns a session of the connection that can be given away.
@@ -74,7 +76,7 @@ impl AsyncConnection {
 
     /// Sends statements without waiting for their end. Later statements run after them.
     pub fn send(&self, statements: &str) {
-        let mut sending = pin!(self.session.0.batch_execute(statements));
+        let mut sending = pin!(self.session.client.batch_execute(statements));
         // The first poll sends; the answer is not needed.
         let _ = sending.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
@@ -86,7 +88,7 @@ impl AsyncConnection {
 
     /// Returns whether the connection is lost.
     pub fn is_closed(&self) -> bool {
-        self.session.0.is_closed()
+        self.session.client.is_closed()
     }
 
     /// Waits until the server answers an empty statement, for five seconds at most.
@@ -118,7 +120,7 @@ impl AsyncConnection {
     /// When the server fails.
     pub async fn listen(&self, channel: &str) -> Result<bool, postgres::Error> {
         if self.has_session {
-            self.session.0.batch_execute(&format!("listen {}", quoted(channel))).await?;
+            self.session.client.batch_execute(&format!("listen {}", quoted(channel))).await?;
         }
         Ok(self.has_session)
     }
@@ -147,9 +149,8 @@ impl fmt::Debug for AsyncConnection {
 async fn open_marked(target: &Target) -> Result<AsyncConnection, Error> {
     match connect::find::<Tokio>(&marked(target, "")).await {
         Ok(found) => {
-            let mut connection = AsyncConnection::new(found, target, false);
-            connection.has_session = is_marked(connection.client()).await.unwrap_or(false);
-            Ok(connection)
+            let has_session = is_marked(&found.client.client).await.unwrap_or(false);
+            Ok(AsyncConnection::new(found, target, has_session))
         }
         // Most poolers refuse start options that they do not recognise.
         Err(error) if sqlstate(&error) == Some(&SqlState::PROTOCOL_VIOLATION) => {
@@ -175,19 +176,33 @@ async fn is_marked(client: &Client) -> Result<bool, postgres::Error> {
 impl AsyncConnection {
     fn new(found: Found<Tokio>, target: &Target, has_session: bool) -> AsyncConnection {
         let Found { client: Driven { client, notified, ended }, abort, .. } = found;
-        let session = AsyncSession(Arc::new(client));
-        AsyncConnection { session, notified, ended, abort, has_session, label: target.to_string() }
+        let label = target.to_string();
+        let statements = StatementCache::new(&label, has_session);
+        let session = AsyncSession { client: Arc::new(client), statements };
+        AsyncConnection { session, notified, ended, abort, has_session, label }
     }
 }
 
 /// The session of a connection. Clones are of the same session.
 #[doc(hidden)]
 #[derive(Clone)]
-pub struct AsyncSession(Arc<Client>);
+pub struct AsyncSession {
+    client: Arc<Client>,
+    statements: StatementCache,
+}
 
 impl Session for AsyncConnection {
     async fn rows(&mut self, statement: &str, values: &[Param<'_>]) -> Result<Vec<Row>, postgres::Error> {
         self.session.rows(statement, values).await
+    }
+
+    async fn repeat(
+        &mut self,
+        statement: &'static str,
+        values: &[Param<'_>],
+        restart: &str,
+    ) -> Result<Vec<Row>, postgres::Error> {
+        self.session.repeat(statement, values, restart).await
     }
 
     async fn run(&mut self, statements: &str) -> Result<(), postgres::Error> {
@@ -205,11 +220,20 @@ impl Session for AsyncConnection {
 
 impl Session for AsyncSession {
     async fn rows(&mut self, statement: &str, values: &[Param<'_>]) -> Result<Vec<Row>, postgres::Error> {
-        self.0.query_typed(statement, values).await
+        self.client.query_typed(statement, values).await
+    }
+
+    async fn repeat(
+        &mut self,
+        statement: &'static str,
+        values: &[Param<'_>],
+        restart: &str,
+    ) -> Result<Vec<Row>, postgres::Error> {
+        self.statements.clone().rows(self, statement, values, restart).await
     }
 
     async fn run(&mut self, statements: &str) -> Result<(), postgres::Error> {
-        self.0.batch_execute(statements).await
+        self.client.batch_execute(statements).await
     }
 
     async fn pause(&mut self, time: Duration) {
@@ -219,6 +243,21 @@ impl Session for AsyncSession {
     /// Returns `false`: an asynchronous loop stops by dropping the future.
     fn is_stopping(&self) -> bool {
         false
+    }
+}
+
+impl Prepare for AsyncSession {
+    async fn prepare(&mut self, statement: &str, types: &[Type]) -> Result<Statement, postgres::Error> {
+        self.client.prepare_typed(statement, types).await
+    }
+
+    async fn prepared_rows(
+        &mut self,
+        statement: &Statement,
+        values: &[Param<'_>],
+    ) -> Result<Vec<Row>, postgres::Error> {
+        let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
+        self.client.query(statement, &values).await
     }
 }
 

@@ -9,6 +9,8 @@ use postgres::{Client, Row};
 use r2d2::PooledConnection;
 
 use crate::database::pool::ConnectionManager;
+use crate::database::session::Repeating;
+use crate::database::statement_cache::StatementCache;
 use crate::error::Error;
 
 /// The length of a statement in messages, in characters.
@@ -80,6 +82,32 @@ impl Connection {
     pub fn batch_execute(&mut self, statements: &str) -> Result<(), Error> {
         let result = self.pooled.client.batch_execute(statements);
         result.map_err(|error| self.failed(statements, error))
+    }
+
+    /// Returns the prepared statements of the connection.
+    #[doc(hidden)]
+    pub fn statements(&self) -> StatementCache {
+        self.pooled.statements.clone()
+    }
+
+    /// Returns the connection as a session that keeps statements of a loop prepared.
+    #[doc(hidden)]
+    pub fn repeating(&mut self) -> Repeating<'_, Client> {
+        let statements = self.statements();
+        Repeating::new(&mut self.pooled.client, &statements)
+    }
+
+    /// Returns the name of a statement of a loop for `execute`, if the session keeps it prepared. `key` identifies the
+    /// statement, `types` are those of its parameters in SQL, `text` makes it.
+    #[doc(hidden)]
+    pub fn named(
+        &mut self,
+        key: &'static str,
+        types: &str,
+        text: impl FnOnce() -> String,
+    ) -> Result<Option<String>, postgres::Error> {
+        let statements = self.statements();
+        statements.named(&mut self.pooled.client, key, types, text)
     }
 
     /// Checks that the server responds, while no statement runs; over TCP within five seconds.

@@ -15,6 +15,7 @@ use crate::database::connection::Connection;
 use crate::database::conninfo::{self, Target};
 use crate::database::listen::{self, Channels, Listeners, OpenConnection};
 use crate::database::pool::{PoolOfOne, Pooled};
+use crate::database::statement_cache::StatementCache;
 use crate::error::{BoxError, Error};
 
 /// Default of `connection_lifetime`: 20 minutes.
@@ -318,12 +319,18 @@ impl Databases {
         let conninfo = self.entries.get(name).map_or("", |entry| &entry.conninfo);
         let target = resolve(conninfo, &self.application_name, self.dead_peer_timeout)
             .map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
-        debug!("{name}: connecting to {target}");
+        let label = target.to_string();
+        debug!("{name}: connecting to {label}");
         let path = self.path;
         let opened = self.control.interruptible("connect", move || connect::open_with(&target, path));
-        let connect::Opened { client, canceller, probe } =
+        let connect::Opened { client, canceller, probe, has_own_session } =
             opened.map_err(interrupted)?.map_err(|error| Error::failed(name.to_owned()).caused_by(error))?;
-        let mut pooled = Pooled::new(client, probe, self.control.cancellable(canceller));
+        let mut pooled = Pooled::new(
+            client,
+            StatementCache::new(&label, has_own_session),
+            probe,
+            self.control.cancellable(canceller),
+        );
         // An abort has no effect on a connection that was not yet registered.
         if self.control.is_aborting() {
             return Err(interrupted(Error::interrupted().into()));

@@ -11,6 +11,7 @@ use scheduled_thread_pool::ScheduledThreadPool;
 use crate::control::Cancellable;
 use crate::database::connect::ServerProbe;
 use crate::database::conninfo::Target;
+use crate::database::statement_cache::StatementCache;
 use crate::error::Error;
 
 /// Keeps one connection, which is opened outside of the pool. Clones share the pool.
@@ -81,6 +82,7 @@ impl PoolOfOne {
 /// A client as the pool keeps it.
 pub(crate) struct Pooled {
     pub(crate) client: Client,
+    pub(crate) statements: StatementCache,
     opened: Instant,
     broken: bool,
     probe: ServerProbe,
@@ -88,8 +90,13 @@ pub(crate) struct Pooled {
 }
 
 impl Pooled {
-    pub(crate) fn new(client: Client, probe: ServerProbe, cancellable: Cancellable) -> Pooled {
-        Pooled { client, opened: Instant::now(), broken: false, probe, _cancellable: cancellable }
+    pub(crate) fn new(
+        client: Client,
+        statements: StatementCache,
+        probe: ServerProbe,
+        cancellable: Cancellable,
+    ) -> Pooled {
+        Pooled { client, statements, opened: Instant::now(), broken: false, probe, _cancellable: cancellable }
     }
 
     /// Checks that the server responds. If it does not, the connection is closed when it is returned.

@@ -4,10 +4,12 @@ use std::future::Future;
 use std::thread;
 use std::time::Duration;
 
-use postgres::{GenericClient, Row};
+use postgres::types::Type;
+use postgres::{GenericClient, Row, Statement};
 
 use crate::control::Control;
 use crate::database::param::Param;
+use crate::database::statement_cache::{Prepare, StatementCache};
 use crate::error::BoxError;
 
 /// A connection or a transaction of either face. Code that both faces share is written over it, and the blocking face
@@ -22,6 +24,18 @@ pub trait Session {
         statement: &str,
         values: &[Param<'_>],
     ) -> impl Future<Output = Result<Vec<Row>, postgres::Error>>;
+
+    /// Runs a statement that a loop repeats, and returns its rows. A session that is its connection's alone keeps such a
+    /// statement prepared. If the session has lost it, `restart` runs before the statement: statements that begin
+    /// the transaction again, or an empty text where no transaction is open.
+    fn repeat(
+        &mut self,
+        statement: &'static str,
+        values: &[Param<'_>],
+        _restart: &str,
+    ) -> impl Future<Output = Result<Vec<Row>, postgres::Error>> {
+        self.rows(statement, values)
+    }
 
     /// Runs statements separated by semicolons, without values.
     fn run(&mut self, statements: &str) -> impl Future<Output = Result<(), postgres::Error>>;
@@ -69,5 +83,61 @@ impl<C: GenericClient> Session for C {
 
     fn is_stopping(&self) -> bool {
         Control::current().is_some_and(|control| control.is_stopping())
+    }
+}
+
+/// A blocking connection or its transaction, with the connection's prepared statements.
+#[doc(hidden)]
+pub struct Repeating<'a, C> {
+    client: &'a mut C,
+    statements: StatementCache,
+}
+
+impl<'a, C: GenericClient> Repeating<'a, C> {
+    /// Adds the prepared statements of the connection.
+    pub fn new(client: &'a mut C, statements: &StatementCache) -> Repeating<'a, C> {
+        Repeating { client, statements: statements.clone() }
+    }
+}
+
+impl<C: GenericClient> Session for Repeating<'_, C> {
+    async fn rows(&mut self, statement: &str, values: &[Param<'_>]) -> Result<Vec<Row>, postgres::Error> {
+        self.client.rows(statement, values).await
+    }
+
+    async fn repeat(
+        &mut self,
+        statement: &'static str,
+        values: &[Param<'_>],
+        restart: &str,
+    ) -> Result<Vec<Row>, postgres::Error> {
+        self.statements.clone().rows(self, statement, values, restart).await
+    }
+
+    async fn run(&mut self, statements: &str) -> Result<(), postgres::Error> {
+        self.client.run(statements).await
+    }
+
+    async fn pause(&mut self, time: Duration) {
+        self.client.pause(time).await;
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.client.is_stopping()
+    }
+}
+
+impl<C: GenericClient> Prepare for Repeating<'_, C> {
+    async fn prepare(&mut self, statement: &str, types: &[Type]) -> Result<Statement, postgres::Error> {
+        self.client.prepare_typed(statement, types)
+    }
+
+    async fn prepared_rows(
+        &mut self,
+        statement: &Statement,
+        values: &[Param<'_>],
+    ) -> Result<Vec<Row>, postgres::Error> {
+        let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
+        self.client.query(statement, &values)
     }
 }

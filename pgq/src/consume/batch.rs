@@ -5,7 +5,7 @@ mod database;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbscript::{Control, LogThrottle, catch_panic, describe_in_full, ready};
+use dbscript::{Control, LogThrottle, StatementCache, catch_panic, describe_in_full, ready};
 use postgres::{Client, GenericClient};
 
 use crate::consume::failures::Reports;
@@ -54,6 +54,17 @@ impl<'a> Batch<'a> {
         info: BatchInfo,
     ) -> Result<Batch<'a>, Error> {
         let events = Events::open(client, subscription, info)?;
+        Ok(Batch::of(events, subscription.settings().retry_policy.clone()))
+    }
+
+    /// As [`open`](Batch::open), with the prepared statements of the connection.
+    pub(crate) fn open_with(
+        client: &'a mut Client,
+        statements: &StatementCache,
+        subscription: &Subscription,
+        info: BatchInfo,
+    ) -> Result<Batch<'a>, Error> {
+        let events = Events::open_with(client, statements, subscription, info)?;
         Ok(Batch::of(events, subscription.settings().retry_policy.clone()))
     }
 

@@ -127,7 +127,7 @@ impl BatchHolder {
             (true, false) => FINISH_COOP_BATCH,
             (true, true) => FINISH_TEAM_BATCH,
         };
-        let answers = transaction.answers(statement, &self.values()).await?;
+        let answers = transaction.repeated_answers(statement, &self.values()).await?;
         let Some((finished, hidden)) = answers.into_iter().next() else { return Ok(0) };
         row_security::require_visible(hidden.as_deref())?;
         Ok(finished.unwrap_or_default())

@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use dbscript::{Connection, Session, ready};
 use postgres::types::Type;
-use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use super::cached_queue::{self, CachedQueue};
 use super::failing_queues::is_locked;
@@ -44,12 +45,12 @@ const LOCKED: &str = "select distinct relation from pg_catalog.pg_locks where gr
      and database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) \
      and mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
 
-/// Makes the statements that return the values of sequences, as one text; the value of an unused sequence is empty.
-fn sequence_values(sequences: &[u32]) -> String {
+/// Makes the statement that returns the values of sequences, an array in SQL, as one text; the value of an unused sequence
+/// is empty.
+fn sequence_values(sequences: &str) -> String {
     format!(
-        "{PATIENCE}; select pg_catalog.string_agg(coalesce(pg_catalog.pg_sequence_last_value(sequence)::pg_catalog.text, ''), ',' order by place) \
-         from pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]) with ordinality sequences (sequence, place)",
-        listed(sequences)
+        "select pg_catalog.string_agg(coalesce(pg_catalog.pg_sequence_last_value(sequence)::pg_catalog.text, ''), ',' order by place) \
+         from pg_catalog.unnest({sequences}) with ordinality sequences (sequence, place)"
     )
 }
 
@@ -60,8 +61,10 @@ impl QueueCache {
     }
 
     /// Reads the changes since the last update.
-    pub(super) fn update(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
-        let moment = client.query_typed_one(MOMENT, &[])?;
+    pub(super) fn update(&mut self, client: &mut Connection) -> Result<(), postgres::Error> {
+        let rows = ready(client.repeating().repeat(MOMENT, &[], ""))?;
+        // The statement always returns a row.
+        let Some(moment) = rows.first() else { return Ok(()) };
         self.now = moment.get(1);
         let mark = SnapshotMark::parse(moment.get(0));
         let changed = mark.is_none() || mark != self.mark;
@@ -124,7 +127,7 @@ impl QueueCache {
     }
 
     /// Reads the queues.
-    fn reload(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+    fn reload(&mut self, client: &mut Connection) -> Result<(), postgres::Error> {
         let before = std::mem::take(&mut self.queues);
         self.queues = read(client)?;
         for (id, queue) in &mut self.queues {
@@ -140,7 +143,7 @@ impl QueueCache {
     }
 
     /// Reads the values of the sequences, also when one of them is dropped or locked.
-    fn read_sequences(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+    fn read_sequences(&mut self, client: &mut Connection) -> Result<(), postgres::Error> {
         for _ in 1..TRIES {
             match self.try_read_sequences(client) {
                 Err(error) if is_locked(&error) => self.pause_locked(client)?,
@@ -151,7 +154,7 @@ impl QueueCache {
         self.try_read_sequences(client)
     }
 
-    fn try_read_sequences(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+    fn try_read_sequences(&mut self, client: &mut Connection) -> Result<(), postgres::Error> {
         let now = self.now;
         let mut readable: Vec<(&mut CachedQueue, u32)> = self
             .queues
@@ -161,7 +164,7 @@ impl QueueCache {
             .collect();
         for part in readable.chunks_mut(SEQUENCES) {
             let sequences: Vec<u32> = part.iter().map(|(_, sequence)| *sequence).collect();
-            let answer = client.simple_query(&sequence_values(&sequences))?;
+            let answer = read_values(client, &sequences)?;
             let text = answer.iter().find_map(|message| match message {
                 SimpleQueryMessage::Row(row) => row.get(0),
                 _ => None,
@@ -175,9 +178,9 @@ impl QueueCache {
     }
 
     /// Pauses the reads of the sequences that other sessions have locked.
-    fn pause_locked(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+    fn pause_locked(&mut self, client: &mut Connection) -> Result<(), postgres::Error> {
         let sequences: Vec<u32> = self.queues.values().filter_map(|queue| queue.sequence).collect();
-        let rows = client.query_typed(LOCKED, &[(&sequences, Type::OID_ARRAY)])?;
+        let rows = (**client).query_typed(LOCKED, &[(&sequences, Type::OID_ARRAY)])?;
         let locked: BTreeSet<u32> = rows.iter().map(|row| row.get(0)).collect();
         let now = self.now;
         let is_locked =
@@ -187,7 +190,22 @@ impl QueueCache {
     }
 }
 
-fn read(client: &mut Client) -> Result<BTreeMap<i32, CachedQueue>, postgres::Error> {
+/// Reads the values of sequences, in one round trip.
+fn read_values(
+    client: &mut Connection,
+    sequences: &[u32],
+) -> Result<Vec<SimpleQueryMessage>, postgres::Error> {
+    let sequences = format!("'{{{}}}'::pg_catalog.oid[]", listed(sequences));
+    if let Some(name) = client.named("sequences", "pg_catalog.oid[]", || sequence_values("$1"))? {
+        let answer = client.simple_query(&format!("{PATIENCE}; execute {name} ({sequences})"));
+        if !answer.as_ref().is_err_and(|error| client.statements().has_lost(error)) {
+            return answer;
+        }
+    }
+    client.simple_query(&format!("{PATIENCE}; {}", sequence_values(&sequences)))
+}
+
+fn read(client: &mut Connection) -> Result<BTreeMap<i32, CachedQueue>, postgres::Error> {
     let answer = client.simple_query(&sql::queues())?;
     let rows = answer.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(CachedQueue::from_row(row)),

@@ -35,6 +35,8 @@ pub(crate) struct Opened {
     pub(crate) client: Client,
     pub(crate) canceller: Canceller,
     pub(crate) probe: ServerProbe,
+    /// Whether the session is known to be this connection's alone.
+    pub(crate) has_own_session: bool,
 }
 
 /// Opens a connection to the first server that accepts it and offers the required session. Dead peers are detected
@@ -46,7 +48,7 @@ pub(crate) struct Opened {
 pub(crate) fn open(target: &Target) -> Result<Opened, Error> {
     let Found { client, protection, abort } = ready(find::<Blocking>(target))?;
     let canceller = Canceller::new(client.cancel_token(), protection);
-    Ok(Opened { client, canceller, probe: ServerProbe::new(abort) })
+    Ok(Opened { client, canceller, probe: ServerProbe::new(abort), has_own_session: false })
 }
 
 /// Opens a connection as [`open`] does, with any driver.

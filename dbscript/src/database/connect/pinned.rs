@@ -10,22 +10,27 @@ use crate::database::conninfo::Target;
 use crate::database::own_session::marked;
 use crate::database::session::Session;
 use crate::error::{BoxError, Error, sqlstate};
+use crate::has_own_session;
 use crate::ready::ready;
 use crate::text::printable::printable;
 
 /// The start option.
 pub(crate) const PATH: &str = "-c search_path=pg_catalog";
 
-/// Returns the schemas of the search path, and true if a setting of the database gives a superuser's session another
-/// role. Code that runs with the rights of that role could reset the role and become superuser again.
-const SESSION: &str = "select pg_catalog.current_schemas(true)::pg_catalog.text[], \
+/// Returns the schemas of the search path, true if a setting of the database gives a superuser's session another
+/// role, and whether the session is its connection's alone. Code that runs with the rights of that role could reset the
+/// role and become superuser again.
+const SESSION: &str = concat!(
+    "select pg_catalog.current_schemas(true)::pg_catalog.text[], \
      session_user operator(pg_catalog.<>) current_user \
          and (select rolsuper from pg_catalog.pg_roles where rolname operator(pg_catalog.=) session_user) \
          and exists (select from pg_catalog.pg_db_role_setting cross join pg_catalog.unnest(setconfig) given \
              where setrole operator(pg_catalog.=) 0::pg_catalog.oid \
              and setdatabase operator(pg_catalog.=) (select oid from pg_catalog.pg_database \
                  where datname operator(pg_catalog.=) pg_catalog.current_database()) \
-             and pg_catalog.starts_with(given, 'role='))";
+             and pg_catalog.starts_with(given, 'role=')), ",
+    has_own_session!()
+);
 
 /// The search path of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,7 +55,7 @@ pub(crate) fn open_with(target: &Target, path: SearchPath) -> Result<Opened, Err
         SearchPath::Checked => open_marked(target, ""),
         SearchPath::Pinned => open_marked(target, PATH),
     }?;
-    ready(check(&mut opened.client))
+    opened.has_own_session = ready(check(&mut opened.client))
         .map_err(|error| Error::failed(format!("cannot use {target}")).caused_by(error))?;
     Ok(opened)
 }
@@ -78,10 +83,11 @@ fn refusing() -> MutexGuard<'static, BTreeSet<String>> {
 }
 
 /// Fails if a schema precedes `pg_catalog`, since any operator may then be one of that schema. Fails if a setting of
-/// the database gives a superuser's session another role.
-pub(crate) async fn check(session: &mut impl Session) -> Result<(), BoxError> {
+/// the database gives a superuser's session another role. Returns whether the session is its connection's alone.
+pub(crate) async fn check(session: &mut impl Session) -> Result<bool, BoxError> {
     let row = session.one_row(SESSION, &[]).await?;
     let (schemas, has_other_role): (Vec<String>, bool) = (row.get(0), row.get(1));
+    let has_own_session = row.get(2);
     if has_other_role {
         let what = "the database's setting `role` takes a superuser's rights away in a way that the role's code can \
                     undo; connect as that role, or `alter database ... reset role`";
@@ -96,6 +102,6 @@ pub(crate) async fn check(session: &mut impl Session) -> Result<(), BoxError> {
             printable(schema)
         ))
         .into()),
-        _ => Ok(()),
+        _ => Ok(has_own_session),
     }
 }

@@ -10,7 +10,7 @@ use postgres::Row;
 use tokio::task::JoinHandle;
 
 use super::connections::Connections;
-use crate::consume::read::opening::Opening;
+use crate::consume::read::opening::{Opening, are_all};
 use crate::consume::read::pages::Pages;
 use crate::consume::read::rest::{self, Rest};
 use crate::consume::read::source::events_statement;
@@ -163,8 +163,16 @@ impl Drop for Arriving {
 }
 
 async fn open_cursor(mut session: AsyncSession, opening: Opening, pages: Pages) -> Fetched {
+    let few = opening.few_events(&pages);
     let mut limits = opening.limits;
     limits.lift(&mut session).await?;
+    if let Some(statement) = few {
+        let rows = session.rows(&statement, &[]).await?;
+        if are_all(&rows) {
+            limits.restore(&mut session).await?;
+            return Ok((rows, EXHAUSTED, pages));
+        }
+    }
     session
         .run(&format!("declare {CURSOR} no scroll cursor for {}", events_statement(&opening.query)))
         .await?;

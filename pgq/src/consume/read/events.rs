@@ -21,7 +21,7 @@ use crate::event::stored_event::{Event, require_types};
 use crate::sql;
 use crate::sql::batch::Ids;
 use dbscript::param::{int8, text, timestamptz};
-use dbscript::{BoxError, ready};
+use dbscript::{BoxError, Repeating, StatementCache, ready};
 
 /// The events of an open batch, in the order of their ids.
 ///
@@ -39,6 +39,10 @@ pub struct Events<'a> {
     holder: BatchHolder,
     read: u64,
     span: BatchSpan,
+    /// The prepared statements of the session.
+    statements: StatementCache,
+    /// Whether a handler has used the session.
+    is_lent: bool,
 }
 
 /// $1 queue, $2 time. Whether the queue has a tick from before.
@@ -58,17 +62,29 @@ impl<'a> Events<'a> {
         subscription: &Subscription,
         info: BatchInfo,
     ) -> Result<Events<'a>, Error> {
+        Events::open_with(client, &StatementCache::default(), subscription, info)
+    }
+
+    /// As [`open`](Events::open), with the prepared statements of the connection.
+    pub(crate) fn open_with(
+        client: &'a mut Client,
+        statements: &StatementCache,
+        subscription: &Subscription,
+        info: BatchInfo,
+    ) -> Result<Events<'a>, Error> {
         let settings = subscription.settings();
         let holder = BatchHolder::new(subscription, &info);
         let (source, opening) = match settings.autocommit {
             false => {
                 let started = start_transaction(client);
                 let mut transaction = started.map_err(|error| holder.at().failed(opening::FAILED, error))?;
-                let opening = ready(opening::open(&mut transaction, subscription, &holder, &info))?;
+                let mut session = Repeating::new(&mut transaction, statements);
+                let opening = ready(opening::open(&mut session, subscription, &holder, &info))?;
                 (Source::Transaction { transaction, reader: Reader::Unopened }, opening)
             }
             true => {
-                let opening = ready(opening::open(client, subscription, &holder, &info))?;
+                let mut session = Repeating::new(client, statements);
+                let opening = ready(opening::open(&mut session, subscription, &holder, &info))?;
                 (Source::Autocommit { client, rest: rest::ALL }, opening)
             }
         };
@@ -82,6 +98,8 @@ impl<'a> Events<'a> {
             queue: settings.queue.clone(),
             holder,
             read: 0,
+            statements: statements.clone(),
+            is_lent: false,
         })
     }
 
@@ -97,6 +115,8 @@ impl<'a> Events<'a> {
             queue: queue.to_owned(),
             opening: Opening::default(),
             read: 0,
+            statements: StatementCache::default(),
+            is_lent: false,
         }
     }
 
@@ -199,6 +219,7 @@ impl<'a> Events<'a> {
 
     /// Returns the transaction on the source database in which the batch will be finished, if there is one.
     pub(crate) fn transaction(&mut self) -> Option<&mut Transaction<'a>> {
+        self.is_lent = true;
         match &mut self.source {
             Source::Transaction { transaction, .. } => Some(transaction),
             Source::Autocommit { .. } | Source::Memory(_) => None,
@@ -207,6 +228,7 @@ impl<'a> Events<'a> {
 
     /// Returns the connection to the source database, if no transaction is open there.
     pub(crate) fn client(&mut self) -> Option<&mut Client> {
+        self.is_lent = true;
         match &mut self.source {
             Source::Autocommit { client, .. } => Some(client),
             Source::Transaction { .. } | Source::Memory(_) => None,
@@ -300,9 +322,10 @@ impl<'a> Events<'a> {
 
     /// As [`finish`](Events::finish), with the tags of events.
     pub(crate) fn finish_with(self, tags: &Tags) -> Result<(), Error> {
-        let Events { source, opening, holder, span, read, .. } = self;
+        let Events { source, opening, holder, span, read, statements, is_lent, .. } = self;
+        let kept = if is_lent { None } else { Some(&statements) };
         let located = |error| holder.at().add_to(error);
-        match source.finish(&opening, &holder, tags).map_err(located)? {
+        match source.finish(&opening, &holder, tags, kept).map_err(located)? {
             1 => {
                 let (retried, failed) = (tags.retried(), tags.failed());
                 span.finished(&Delivered { retried, failed, ..Delivered::all_done(read) });

@@ -2,10 +2,13 @@
 
 use dbscript::param::boolean;
 use dbscript::{BoxError, Session, has_own_session};
+use postgres::Row;
 use postgres_protocol::escape::escape_literal;
 
 use crate::consume::holder::{self, BatchHolder};
 use crate::consume::read::limits::Limits;
+use crate::consume::read::pages::Pages;
+use crate::consume::read::source::events_statement;
 use crate::consume::run::subscription::Subscription;
 use crate::error::Error;
 use crate::event::batch_info::BatchInfo;
@@ -15,6 +18,9 @@ use crate::sql::batch::{hidden_events, holder, lift_limits};
 
 /// With more events a batch gets memory to be sorted in, or is sorted once for all its pages.
 const MANY: i64 = 10_000;
+
+/// With at most so many events a batch is read by one statement.
+const FEW: i64 = 16;
 
 /// A batch whose events can be read.
 #[derive(Clone, Default)]
@@ -29,10 +35,18 @@ pub(crate) struct Opening {
     pub(crate) has_session: bool,
     /// Whether there are many events, as far as is known.
     pub(crate) has_many: bool,
+    /// Whether there are few events, as far as is known.
+    pub(crate) has_few: bool,
     pub(crate) limits: Limits,
 }
 
 impl Opening {
+    /// Makes the statement that reads a batch of few events, and one more event if there are more.
+    pub(crate) fn few_events(&self, pages: &Pages) -> Option<String> {
+        let reads_all = self.has_few && pages.are_adaptive();
+        reads_all.then(|| format!("{} limit {}", events_statement(&self.query), FEW + 1))
+    }
+
     /// Returns whether a page needs a transaction of its own where none is open.
     pub(crate) fn needs_transaction(&self) -> bool {
         self.limits.are_set() || self.has_bytes
@@ -80,11 +94,19 @@ const OPEN_BATCH: &str = concat!(
     has_own_session!()
 );
 
+/// Begins the transaction again that [`open`] is the first to use.
+const RESTART: &str = "rollback; begin isolation level read committed";
+
 /// What failed, for errors.
 pub(crate) const FAILED: &str = "cannot open the batch";
 
-/// Takes the consumer's lock, unless it is held already, and finds out where the batch's events are. In a transaction
-/// of the session, the lock and the settings last as long as the transaction.
+/// Returns whether the rows of [`few_events`](Opening::few_events) are all events of the batch.
+pub(crate) fn are_all(rows: &[Row]) -> bool {
+    i64::try_from(rows.len()).is_ok_and(|rows| rows <= FEW)
+}
+
+/// Takes the consumer's lock, unless it is held already, and finds out where the batch's events are. Without autocommit,
+/// a transaction of the session has just begun; the lock and the settings last as long as the transaction.
 ///
 /// # Errors
 ///
@@ -104,9 +126,12 @@ pub(crate) async fn open(
     let mut values = holder.values().to_vec();
     values.extend([boolean(&holds_lock), boolean(&sorts_here)]);
     let failed = |error: BoxError| holder.at().failed(FAILED, error);
+    let restart = if settings.autocommit { "" } else { RESTART };
     let mut attempts = Attempts::default();
     let row = loop {
-        let row = session.one_row(OPEN_BATCH, &values).await.map_err(failed)?;
+        let rows =
+            session.repeat(OPEN_BATCH, &values, restart).await.map_err(|error| failed(error.into()))?;
+        let row = rows.into_iter().next().ok_or_else(|| failed("the server returned no row".into()))?;
         if row.get(0) {
             break row;
         }
@@ -123,6 +148,7 @@ pub(crate) async fn open(
         has_bytes: row.get(9),
         has_session: row.get(10),
         has_many,
+        has_few: info.event_ids <= FEW,
         limits: Limits { work_mem: row.get(3), statement_timeout: row.get(4), is_limited: row.get(5) },
     })
 }

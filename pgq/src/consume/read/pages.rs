@@ -28,6 +28,11 @@ impl Pages {
         i32::try_from(self.rows).unwrap_or(i32::MAX)
     }
 
+    /// Returns whether pages are sized by bytes.
+    pub(crate) fn are_adaptive(&self) -> bool {
+        !self.fixed
+    }
+
     /// Takes note of a page; returns whether it was the last one.
     pub(crate) fn end_with(&mut self, page: &[Row]) -> bool {
         let is_last = self.is_last(page.len());

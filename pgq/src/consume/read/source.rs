@@ -3,13 +3,13 @@
 use std::vec::IntoIter;
 
 use dbscript::param::Param;
-use dbscript::{BoxError, ready};
+use dbscript::{BoxError, Repeating, StatementCache, ready};
 use postgres::{Client, GenericClient, IsolationLevel, Portal, Row, Transaction};
 
-use crate::consume::finish::{finish, tag};
+use crate::consume::finish::{Prepared, finish, tag};
 use crate::consume::holder::BatchHolder;
 use crate::consume::read::culprit;
-use crate::consume::read::opening::Opening;
+use crate::consume::read::opening::{Opening, are_all};
 use crate::consume::read::pages::Pages;
 use crate::consume::read::rest::{self, Rest};
 use crate::consume::tags::Tags;
@@ -118,8 +118,15 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Sends tags, finishes the batch, and commits; returns how many batches were finished.
-    pub(crate) fn finish(self, opening: &Opening, holder: &BatchHolder, tags: &Tags) -> Result<i32, Error> {
+    /// Sends tags, finishes the batch, and commits; returns how many batches were finished. `kept` are the prepared
+    /// statements of the session if no handler has used it.
+    pub(crate) fn finish(
+        self,
+        opening: &Opening,
+        holder: &BatchHolder,
+        tags: &Tags,
+        kept: Option<&StatementCache>,
+    ) -> Result<i32, Error> {
         let mut transaction = match self {
             // The portal goes while its transaction lives.
             Source::Transaction { transaction, reader } => {
@@ -131,7 +138,13 @@ impl Source<'_> {
                 .map_err(|error| Error::failed("cannot start a transaction").caused_by(error))?,
             Source::Memory(_) => return Ok(1),
         };
-        let finished = ready(finish(&mut transaction, opening, holder, tags))?;
+        let finished = match kept {
+            Some(kept) => {
+                let mut session = Repeating::new(&mut transaction, kept);
+                ready(finish(&mut session, opening, holder, tags, Prepared::Kept))
+            }
+            None => ready(finish(&mut transaction, opening, holder, tags, Prepared::Uncertain)),
+        }?;
         if finished == 1 {
             let failed = |error| Error::failed("cannot commit the batch").caused_by(error);
             transaction.commit().map_err(failed)?;
@@ -159,6 +172,14 @@ impl Reader {
         let is_first = matches!(self, Reader::Unopened);
         if is_first {
             ready(opening.limits.lift(transaction))?;
+            if let Some(statement) = opening.few_events(pages) {
+                let rows = transaction.query_typed(&statement, &[])?;
+                if are_all(&rows) {
+                    ready(opening.limits.restore(transaction))?;
+                    *self = Reader::Exhausted;
+                    return Ok(rows);
+                }
+            }
             let statement = transaction.prepare_typed(&events_statement(&opening.query), &[])?;
             *self = Reader::Open(transaction.bind(&statement, &[])?);
         }

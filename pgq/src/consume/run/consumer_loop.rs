@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dbscript::{Backoff, Context, LogThrottle, Round, Script, catch_panic, ready};
+use dbscript::{Backoff, Connection, Context, LogThrottle, Round, Script, catch_panic, ready};
 use log::{debug, info, warn};
 use postgres::Client;
 
@@ -168,7 +168,9 @@ impl<D: Delivery> ConsumerLoop<D> {
         let defers_flush = !self.delivery.kind().is_recorded_elsewhere()
             && !settings.autocommit
             && settings.subconsumer.is_none();
-        let Some(NextBatch { info, .. }) = ready(self.subscription.open_next(&mut *db, defers_flush))? else {
+        let Some(NextBatch { info, .. }) =
+            ready(self.subscription.open_next(&mut db.repeating(), defers_flush))?
+        else {
             self.report_idling(cx, started);
             return self.idled(&mut db);
         };
@@ -215,10 +217,11 @@ impl<D: Delivery> ConsumerLoop<D> {
     fn deliver(
         &mut self,
         cx: &mut Context,
-        db: &mut Client,
+        db: &mut Connection,
         info: &BatchInfo,
     ) -> Result<Result<Delivered, Error>, BoxError> {
-        let batch = match Batch::open(db, &self.subscription, info.clone()) {
+        let statements = db.statements();
+        let batch = match Batch::open_with(db, &statements, &self.subscription, info.clone()) {
             Ok(batch) => batch.under(cx.control().clone(), self.hooks.clone(), self.throttle.clone()),
             Err(error) => return Ok(Err(error)),
         };

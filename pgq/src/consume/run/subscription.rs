@@ -319,10 +319,10 @@ impl Subscription {
             boolean(&defers_flush),
         ];
         let Some(subconsumer) = &settings.subconsumer else {
-            return session.first_row(NEXT_BATCH, &values).await;
+            return Ok(session.repeat(NEXT_BATCH, &values, "").await?.into_iter().next());
         };
         values.extend([text(subconsumer), float8(&timeout)]);
-        session.first_row(NEXT_COOP_BATCH, &values).await
+        Ok(session.repeat(NEXT_COOP_BATCH, &values, "").await?.into_iter().next())
     }
 
     /// Returns the name that the consumer's lock has: one process each may have it.

@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use super::Batch;
 use crate::aio::consume::transaction::{self, Transaction};
-use crate::consume::finish::{FAILED, finish, tag};
+use crate::consume::finish::{FAILED, Prepared, finish, tag};
 use crate::consume::holder;
 use crate::error::Error;
 
@@ -85,12 +85,13 @@ impl Batch {
             return Ok(());
         }
         self.require_read()?;
-        let Batch { connections, opening, holder, tags, reader, .. } = self;
+        let Batch { connections, opening, holder, tags, reader, uses_db, .. } = self;
+        let prepared = if *uses_db { Prepared::Uncertain } else { Prepared::Kept };
         reader.stop();
         if connections.subscription.settings().autocommit {
             connections.begin().await.map_err(not_begun)?;
         }
-        if finish(connections.main()?, opening, holder, tags).await? != 1 {
+        if finish(connections.main()?, opening, holder, tags, prepared).await? != 1 {
             return Err(holder::gone());
         }
         connections.commit().await.map_err(not_committed)?;
