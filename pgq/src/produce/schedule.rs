@@ -73,21 +73,16 @@ impl Schedule {
     /// When the pattern is invalid or never has a time, such as February 30
     /// ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
     pub fn new(cron: &str) -> Result<Schedule, Error> {
-        let cron = cron.trim();
+        let cron = cron.split_whitespace().collect::<Vec<_>>().join(" ");
         let invalid = |why: &str| Error::usage(format!("invalid cron pattern `{cron}`: {why}"));
-        require_five_fields(cron).map_err(|why| invalid(&why))?;
-        let known = if cron.eq_ignore_ascii_case(MIDNIGHT) { "@daily" } else { cron };
+        require_five_fields(&cron).map_err(|why| invalid(&why))?;
+        let known = if cron.eq_ignore_ascii_case(MIDNIGHT) { "@daily" } else { &cron };
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let pattern = parser.parse(known).map_err(|error| invalid(&reason(&error)))?;
-        match has_time(&pattern.pattern) {
-            true => Ok(Schedule {
-                cron: cron.to_owned(),
-                zone_name: UTC.to_owned(),
-                pattern,
-                zone: TimeZone::UTC,
-            }),
-            false => Err(invalid("no date matches it")),
+        if !has_time(&pattern.pattern) {
+            return Err(invalid("no date matches it"));
         }
+        Ok(Schedule { cron, zone_name: UTC.to_owned(), pattern, zone: TimeZone::UTC })
     }
 
     /// Sets the time zone, by its IANA name such as `Europe/Berlin`. The rules of the zones are those of the machine, or where it
@@ -108,7 +103,7 @@ impl Schedule {
         Ok(self)
     }
 
-    /// Returns the pattern as it was given.
+    /// Returns the pattern as it was given, with single spaces.
     pub fn cron(&self) -> &str {
         &self.cron
     }
@@ -277,6 +272,7 @@ mod tests {
             let error = Schedule::new("@daily").expect("valid").in_zone(zone).expect_err(zone);
             assert!(error.to_string().starts_with(&format!("unknown time zone `{zone}`")), "{error}");
         }
+        assert_eq!(Schedule::new(" 0  0\n* * *").expect("valid").cron(), "0 0 * * *");
         let zone = Schedule::new(" @daily ").and_then(|new| new.in_zone("europe/berlin")).expect("valid");
         assert_eq!(zone.to_string(), "`@daily` in Europe/Berlin");
     }
