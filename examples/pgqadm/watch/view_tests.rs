@@ -197,8 +197,8 @@ fn every_size_can_be_drawn() {
     for model in [&mut full, &mut empty] {
         for mode in [Mode::Table, Mode::Filter, Mode::Help] {
             model.mode = mode;
-            for width in [0, 1, 2, 3, 4, 6, 15, 16, 20, 40, 80, 300] {
-                for height in [0, 1, 2, 3, 4, 5, 6, 10, 17, 18, 19, 24, 60] {
+            for width in [0, 1, 2, 3, 6, 16, 40, 300] {
+                for height in [0, 1, 2, 3, 5, 10, 18, 60] {
                     drawn(model, width, height, true);
                 }
             }
