@@ -4,6 +4,7 @@ mod cron;
 mod hostile;
 
 use fallible_iterator::FallibleIterator;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -45,6 +46,18 @@ impl Session {
 
     fn call(&mut self, arguments: &str) -> Result<(), postgres::Error> {
         self.client.batch_execute(&format!("call pgq.run_ticker({arguments})"))
+    }
+
+    /// Calls the procedure until it has raised as many different warnings, and returns how many calls that took. Maintenance
+    /// that a busy machine leaves no time for in one call is done in a later one.
+    fn call_until_warned(&mut self, warnings: usize) -> usize {
+        let mut calls = 0;
+        wait_for("the warnings", || {
+            self.call("'100 milliseconds', '20 milliseconds'").expect("it ends well");
+            calls += 1;
+            BTreeSet::from_iter(self.messages()).len() >= warnings
+        });
+        calls
     }
 
     fn messages(&self) -> Vec<String> {
