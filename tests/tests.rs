@@ -29,6 +29,8 @@ mod failed;
 mod failover;
 mod history;
 mod inconsistencies;
+#[cfg(feature = "jetstream")]
+mod jetstream;
 mod later;
 mod locks;
 mod logging;

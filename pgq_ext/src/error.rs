@@ -137,7 +137,7 @@ impl Error {
         Error::lost(consumer, what)
     }
 
-    fn lost(consumer: &str, why: String) -> Error {
+    pub(crate) fn lost(consumer: &str, why: String) -> Error {
         let what = format!("consumer `{consumer}` has lost its position: {why}");
         Error(Box::new(Inner { kind: ErrorKind::LostPosition, what, source: None }))
     }

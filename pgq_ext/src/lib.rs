@@ -45,11 +45,14 @@ mod batches;
 mod claim;
 mod error;
 mod handler;
+#[cfg(feature = "jetstream")]
+pub mod jetstream;
 mod remote;
 pub mod schema;
 #[cfg(feature = "script")]
 pub mod script;
 mod serial;
+pub mod sink;
 mod sql;
 #[cfg(feature = "sqlx")]
 pub mod sqlx;

@@ -5,6 +5,8 @@ pub(crate) mod amount;
 pub(crate) mod certificates;
 pub(crate) mod jobs;
 pub(crate) mod mail_server;
+#[cfg(feature = "jetstream")]
+pub(crate) mod nats;
 pub(crate) mod output;
 pub(crate) mod pgbouncer;
 pub(crate) mod programs;

@@ -1,0 +1,57 @@
+//! The keys of a stream, and what they mean.
+
+use dbscript::{BoxError, Config, keys};
+
+use super::{JetStream, Payload};
+
+keys! {
+    /// The keys that [`JetStream::from_config`] reads.
+    pub KEYS;
+
+    URL: required("nats_url"),
+        "NATS servers of one cluster, separated by commas, such as nats://user:password@host:4222, nats://token@host or \
+         tls://host. No default.";
+    STREAM: required("nats_stream"), "Stream to write to. No default.";
+    SUBJECT: required("nats_subject"),
+        "Subject of messages, such as orders.{type}; {type} and {extra1} to {extra4} are columns of the event. \
+         No default.";
+    POSITION_SUBJECT: optional("nats_position_subject"),
+        "Subject of the consumer's position, which the stream must take. Defaults to pgq_position.STREAM.CONSUMER.";
+    CREDS: optional("nats_creds"), "File with the user's credentials. No default.";
+    CREATE: default("nats_create_stream", "0"),
+        "Replicas, such as 1 or 3, with which the stream is created if it is missing; 0: a missing stream is an error.";
+    HEADERS: default("nats_headers", "1"), "1: messages have the event's columns as headers, such as Pgq-Event-Id.";
+    PAYLOAD: default("payload", "data"), "Content of messages: `data` is ev_data, `json` an object with all columns.";
+}
+
+impl JetStream {
+    /// Makes the access to the stream that a config file describes, with [`KEYS`].
+    ///
+    /// # Errors
+    ///
+    /// Usage errors that name file, section and key.
+    pub fn from_config(config: &Config) -> Result<JetStream, BoxError> {
+        let usage = |error: BoxError| dbscript::Error::usage(error.to_string());
+        let url = config.get(&URL)?;
+        let made = JetStream::new(&url, &config.get(&STREAM)?, &config.get(&SUBJECT)?);
+        let mut stream = made.map_err(usage)?.headers(config.boolean(&HEADERS)?).payload(payload(config)?);
+        if let Some(file) = config.file(&CREDS)? {
+            stream = stream.credentials(file);
+        }
+        if let Some(subject) = config.get_opt(&POSITION_SUBJECT)?.filter(|subject| !subject.is_empty()) {
+            stream = stream.position_subject(&subject);
+        }
+        match config.parsed(&CREATE)? {
+            0 => Ok(stream),
+            replicas => Ok(stream.create_stream(replicas)),
+        }
+    }
+}
+
+fn payload(config: &Config) -> Result<Payload, BoxError> {
+    match config.get(&PAYLOAD)?.as_str() {
+        "data" => Ok(Payload::Data),
+        "json" => Ok(Payload::Json),
+        other => Err(config.invalid(&PAYLOAD, other).into()),
+    }
+}

@@ -1,0 +1,104 @@
+//! Messages of events and positions.
+
+use async_nats::{HeaderMap, HeaderValue, header};
+use chrono::{DateTime, SecondsFormat, Utc};
+use pgq::Event;
+use serde_json::json;
+
+use super::marker::Marker;
+use super::subject::{escape, extras};
+use super::{Options, Payload};
+
+/// The length of the first and the last line of the headers.
+const HEADER_LINES: usize = "NATS/1.0\r\n\r\n".len();
+/// The length of `: ` and the end of the line.
+const HEADER_EXTRA: usize = ": \r\n".len();
+
+/// A message that is to be stored.
+pub(super) struct Message {
+    pub(super) subject: String,
+    pub(super) headers: HeaderMap,
+    pub(super) payload: Vec<u8>,
+    /// The id of the event, for messages about it.
+    pub(super) event: Option<i64>,
+}
+
+impl Message {
+    pub(super) fn of_event(event: &Event, options: &Options) -> Message {
+        Message {
+            subject: options.subject.subject(event),
+            headers: if options.has_headers { headers(event) } else { HeaderMap::new() },
+            payload: match options.payload {
+                Payload::Data => event.data().unwrap_or_default().as_bytes().to_vec(),
+                Payload::Json => json(event).into_bytes(),
+            },
+            event: Some(event.id()),
+        }
+    }
+
+    /// Makes the message of a position, to be stored if the last message of its subject has this sequence.
+    pub(super) fn of_marker(subject: String, marker: &Marker, sequence: u64) -> Message {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string().as_str());
+        Message { subject, headers, payload: marker.to_json().into_bytes(), event: None }
+    }
+
+    /// Makes the message one of an atomic batch.
+    pub(super) fn set_batch(&mut self, id: &str, sequence: usize, is_last: bool) {
+        self.headers.insert(header::NATS_BATCH_ID, id);
+        self.headers.insert(header::NATS_BATCH_SEQUENCE, sequence.to_string().as_str());
+        if is_last {
+            self.headers.insert(header::NATS_BATCH_COMMIT, header::NATS_BATCH_COMMIT_FINAL);
+        }
+    }
+
+    /// Returns the size in bytes that the server's limits apply to.
+    pub(super) fn size(&self) -> usize {
+        let headers = self.headers.iter().flat_map(|(name, values)| {
+            values
+                .iter()
+                .map(move |value| AsRef::<[u8]>::as_ref(name).len() + value.as_str().len() + HEADER_EXTRA)
+        });
+        HEADER_LINES + headers.sum::<usize>() + self.payload.len()
+    }
+}
+
+fn headers(event: &Event) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("Pgq-Event-Id", event.id().to_string().as_str());
+    headers.insert("Pgq-Event-Time", time_text(event.time()).as_str());
+    headers.insert("Pgq-Event-Type", header_text(event.event_type()));
+    headers.insert("Pgq-Retry", event.retry().to_string().as_str());
+    let names = ["Pgq-Extra1", "Pgq-Extra2", "Pgq-Extra3", "Pgq-Extra4"];
+    for (name, text) in names.into_iter().zip(extras(event)) {
+        if let Some(text) = text {
+            headers.insert(name, header_text(text));
+        }
+    }
+    headers
+}
+
+/// Returns a text as a header's value, without characters that would end it or be trimmed.
+fn header_text(text: &str) -> HeaderValue {
+    HeaderValue::from(escape(text, |byte| byte > b' ' && byte != 0x7f && byte != b'%').as_str())
+}
+
+fn json(event: &Event) -> String {
+    json!({
+        "id": event.id(),
+        "time": time_text(event.time()),
+        "txid": event.txid(),
+        "retry": event.retry(),
+        "type": event.event_type(),
+        "data": event.data(),
+        "extra1": event.extra1(),
+        "extra2": event.extra2(),
+        "extra3": event.extra3(),
+        "extra4": event.extra4(),
+    })
+    .to_string()
+}
+
+fn time_text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}

@@ -1,0 +1,120 @@
+//! Exactly once into a system that is no PostgreSQL database.
+//!
+//! The position is stored in the other system, together with the events. A crash between the two is then impossible, so
+//! that no event is lost and none is applied twice, whatever is killed at whatever moment. A [`Sink`] is the access to
+//! the other system, a [`SinkConsumer`] the delivery of batches into it.
+//!
+//! A batch is applied in parts, since other systems limit the size of an atomic write. A [`Position`] says how many events
+//! of which batch are applied. An open batch is delivered again with the same events in the same order, so a consumer that
+//! restarts continues behind the last applied part.
+//!
+//! A sink needs three things of its system: an atomic write of some events and one record, a conditional write, which
+//! fails if the record has changed meanwhile, and a read of the record that returns the last write.
+//!
+//! ```
+//! use pgq::{BoxError, Event};
+//! use pgq_ext::sink::{Position, Sink};
+//!
+//! /// Keeps the events in memory.
+//! #[derive(Default)]
+//! struct Memory {
+//!     events: Vec<i64>,
+//!     position: Option<Position>,
+//! }
+//!
+//! impl Sink for Memory {
+//!     fn startup(&mut self, _consumer: &str) -> Result<(), BoxError> {
+//!         Ok(())
+//!     }
+//!
+//!     fn position(&mut self) -> Result<Option<Position>, BoxError> {
+//!         Ok(self.position.clone())
+//!     }
+//!
+//!     fn apply(&mut self, part: &[Event], position: &Position) -> Result<(), BoxError> {
+//!         self.events.extend(part.iter().map(Event::id));
+//!         self.position = Some(position.clone());
+//!         Ok(())
+//!     }
+//!
+//!     fn forget(&mut self) -> Result<(), BoxError> {
+//!         self.position = None;
+//!         Ok(())
+//!     }
+//! }
+//! # let mut memory = Memory::default();
+//! # assert_eq!(memory.position().unwrap(), None);
+//! ```
+
+mod consumer;
+mod position;
+#[cfg(feature = "script")]
+mod program;
+
+use pgq::{BoxError, Event};
+
+pub use self::consumer::SinkConsumer;
+pub use self::position::Position;
+#[cfg(feature = "script")]
+pub use self::program::SinkProgram;
+
+/// The most events of a part that [`Limits::default`] allows.
+pub const DEFAULT_PART_EVENTS: usize = 1_000;
+/// The most bytes of a part that [`Limits::default`] allows.
+pub const DEFAULT_PART_BYTES: usize = 4 * 1024 * 1024;
+
+/// A system that applies events and keeps the position of their consumer.
+pub trait Sink {
+    /// Checks that the system can be written to. Called before all other methods, with the consumer's name, and once more
+    /// after a reload.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the consumer before its first batch.
+    fn startup(&mut self, consumer: &str) -> Result<(), BoxError>;
+
+    /// Returns the position that was recorded last, or `None` if nothing is applied yet. Must not return an older one.
+    /// Called before the first batch and after each error.
+    ///
+    /// # Errors
+    ///
+    /// Any error leaves the batch open; it is delivered again.
+    fn position(&mut self) -> Result<Option<Position>, BoxError>;
+
+    /// Applies a part of a batch and records the position, both or none. `part` is empty for a batch without events.
+    ///
+    /// # Errors
+    ///
+    /// Must fail, with nothing applied, if the recorded position has changed since this value read or wrote it: another
+    /// process of the same consumer is active. Any other error may leave open whether the part was applied; the consumer
+    /// then reads the position again.
+    fn apply(&mut self, part: &[Event], position: &Position) -> Result<(), BoxError>;
+
+    /// Removes the position. The events stay.
+    ///
+    /// # Errors
+    ///
+    /// As [`startup`](Sink::startup).
+    fn forget(&mut self) -> Result<(), BoxError>;
+
+    /// Returns the size at which a part ends. Defaults to [`Limits::default`].
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+}
+
+/// The size at which a part ends, which also bounds the memory of the consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most events. At least one. Defaults to [`DEFAULT_PART_EVENTS`].
+    pub events: usize,
+    /// The most bytes of text in the events' columns; a larger event is a part of its own. Defaults to
+    /// [`DEFAULT_PART_BYTES`].
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { events: DEFAULT_PART_EVENTS, bytes: DEFAULT_PART_BYTES }
+    }
+}

@@ -1,0 +1,228 @@
+//! Delivery of batches into a sink.
+
+use dbscript::Context;
+use log::{info, warn};
+use pgq::consume::{ConsumerKind, Place};
+use pgq::{Batch, BoxError, Checkpoint, Delivered, Delivery, Event, Settings};
+
+use super::{Limits, Position, Sink};
+use crate::batches;
+use crate::error::Error;
+
+/// Applies batches in a [`Sink`], in sequence, each event exactly once.
+///
+/// - A batch that starts where the sink's position ends is applied.
+/// - A batch of which the sink has the first events is applied from the next event on.
+/// - A batch that ends at the sink's position, or before it if the queue has that very tick, was applied before and is
+///   only finished.
+/// - Any other batch is an error ([`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)), and nothing is applied.
+///
+/// Ticks are compared by number and time, so that a tick of the same number of a restored, failed over or new queue is
+/// another tick. A batch without events is recorded too, since a batch that is not recorded is not distinguishable from a
+/// lost one.
+pub struct SinkConsumer<S> {
+    consumer: String,
+    sink: S,
+    /// The sink's position, unless it must be read.
+    position: Option<Option<Position>>,
+}
+
+/// What a batch needs.
+enum Work {
+    /// To be applied behind its first events, of which the last one has this id.
+    Apply { skip: u64, last: Option<i64> },
+    /// To be finished.
+    Finish,
+}
+
+/// What became of a batch.
+enum Progress {
+    Applied(u64),
+    Stopped,
+}
+
+impl<S: Sink> SinkConsumer<S> {
+    /// Makes the delivery of a consumer.
+    pub fn new(consumer: &str, sink: S) -> SinkConsumer<S> {
+        SinkConsumer { consumer: consumer.to_owned(), sink, position: None }
+    }
+
+    fn apply(&mut self, batch: &mut Batch<'_>) -> Result<Progress, BoxError> {
+        let Work::Apply { skip, last } = self.work(batch)? else {
+            info!("batch {} was applied before, finishing it", batch.info().id);
+            return Ok(Progress::Applied(0));
+        };
+        let mut position = Position::before(batch.info());
+        if skip > 0 {
+            self.skip(batch, skip, last)?;
+            (position.events, position.last_event) = (skip, last);
+            info!("batch {}: {skip} events were applied before, continuing behind them", batch.info().id);
+        }
+        self.apply_rest(batch, position)
+    }
+
+    /// Compares the sink's position with a batch.
+    fn work(&mut self, batch: &mut Batch<'_>) -> Result<Work, BoxError> {
+        let position = match self.position.take() {
+            Some(position) => position,
+            None => self.sink.position()?,
+        };
+        let Some(position) = position else {
+            return Ok(Work::Apply { skip: 0, last: None });
+        };
+        if position.is_within(batch.info()) {
+            return Ok(Work::Apply { skip: position.events, last: position.last_event });
+        }
+        let at = position.checkpoint();
+        match Place::of(at, batch.info()) {
+            Place::Start if position.is_complete => Ok(Work::Apply { skip: 0, last: None }),
+            Place::End => Ok(Work::Finish),
+            Place::Beyond if batches::has(batch.events(), at)? => {
+                let (info, tick) = (batch.info(), at.tick);
+                warn!(
+                    "the sink is at tick {tick}, past batch {} of ticks {}..{}: not applying it again",
+                    info.id, info.prev_tick, info.tick
+                );
+                Ok(Work::Finish)
+            }
+            Place::Start | Place::Beyond | Place::Elsewhere => Err(self.lost(batch, &position)),
+        }
+    }
+
+    /// Reads the events that the sink has, and compares the last one.
+    fn skip(&self, batch: &mut Batch<'_>, count: u64, last: Option<i64>) -> Result<(), BoxError> {
+        let mut id = None;
+        for at in 0..count {
+            id = batch.events().next_event()?.map(|event| event.id());
+            if id.is_none() {
+                let why = format!("the sink has {count} events of batch {}, which has {at}", batch.info().id);
+                return Err(Error::lost(&self.consumer, why).into());
+            }
+        }
+        if id == last {
+            return Ok(());
+        }
+        let show = |id: Option<i64>| id.map_or("none".to_owned(), |id| id.to_string());
+        let why = format!(
+            "event {count} of batch {} has id {}, the sink's has id {}",
+            batch.info().id,
+            show(id),
+            show(last)
+        );
+        Err(Error::lost(&self.consumer, why).into())
+    }
+
+    fn apply_rest(&mut self, batch: &mut Batch<'_>, mut position: Position) -> Result<Progress, BoxError> {
+        let mut part = Part::new(self.sink.limits());
+        let mut count = 0;
+        while let Some(event) = batch.events().next_event()? {
+            if part.is_full_with(&event) {
+                self.sink.apply(&part.events, &position)?;
+                part.clear();
+                if batch.is_stopping() {
+                    return Ok(Progress::Stopped);
+                }
+            }
+            position.events += 1;
+            position.last_event = Some(event.id());
+            count += 1;
+            part.push(event);
+        }
+        position.is_complete = true;
+        self.sink.apply(&part.events, &position)?;
+        self.position = Some(Some(position));
+        Ok(Progress::Applied(count))
+    }
+
+    fn lost(&self, batch: &Batch<'_>, position: &Position) -> BoxError {
+        let info = batch.info();
+        let why = format!(
+            "batch {} goes from {} to {}, the sink has {position}; --rewind moves the source to the sink's tick if it has \
+             that very tick, --reset forgets the sink's position",
+            info.id,
+            Checkpoint::start_of(info),
+            Checkpoint::end_of(info)
+        );
+        Error::lost(&self.consumer, why).into()
+    }
+}
+
+impl<S: Sink> Delivery for SinkConsumer<S> {
+    fn kind(&self) -> ConsumerKind {
+        ConsumerKind::Serial
+    }
+
+    fn configure(&mut self, settings: &Settings) -> Result<(), BoxError> {
+        if settings.consumer == self.consumer {
+            return Ok(());
+        }
+        let what =
+            format!("the sink is that of consumer `{}`, not of `{}`", self.consumer, settings.consumer);
+        Err(dbscript::Error::usage(what).into())
+    }
+
+    fn startup(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
+        self.sink.startup(&self.consumer)
+    }
+
+    /// Removes the position of the consumer's earlier registration.
+    fn forget(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
+        self.position = None;
+        self.sink.forget()
+    }
+
+    fn deliver(&mut self, _cx: &mut Context, mut batch: Batch<'_>) -> Result<Delivered, BoxError> {
+        let progress = self.apply(&mut batch).map_err(|error| {
+            let what = format!("cannot apply the batch ({})", batch.place());
+            dbscript::Error::failed(what).caused_by(error)
+        })?;
+        match progress {
+            Progress::Applied(events) => {
+                // The sink has the batch. If finishing fails, the batch is redelivered and skipped.
+                batch.finish_applied()?;
+                Ok(Delivered::all_done(events))
+            }
+            Progress::Stopped => {
+                let mut delivered = Delivered::all_done(0);
+                delivered.redelivered = true;
+                Ok(delivered)
+            }
+        }
+    }
+}
+
+/// Events that are applied together.
+struct Part {
+    limits: Limits,
+    events: Vec<Event>,
+    bytes: usize,
+}
+
+impl Part {
+    fn new(limits: Limits) -> Part {
+        Part { limits, events: Vec::new(), bytes: 0 }
+    }
+
+    /// Returns whether the part must be applied before an event is added.
+    fn is_full_with(&self, event: &Event) -> bool {
+        let is_empty = self.events.is_empty();
+        !is_empty && (self.events.len() >= self.limits.events || self.bytes + size(event) > self.limits.bytes)
+    }
+
+    fn push(&mut self, event: Event) {
+        self.bytes += size(&event);
+        self.events.push(event);
+    }
+
+    fn clear(&mut self) {
+        self.events.clear();
+        self.bytes = 0;
+    }
+}
+
+/// Returns the length of an event's texts in bytes.
+fn size(event: &Event) -> usize {
+    let extras = [event.extra1(), event.extra2(), event.extra3(), event.extra4()];
+    let texts = extras.into_iter().chain([event.data(), Some(event.event_type())]);
+    texts.flatten().map(str::len).sum()
+}

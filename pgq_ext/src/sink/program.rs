@@ -1,0 +1,120 @@
+//! Whole programs that apply a queue in a sink: `dbscript`'s config file, switches, log, daemon and signals.
+
+use std::process::ExitCode;
+
+use dbscript::{BoxError, Config, Context, Job, Switches};
+use log::{info, warn};
+use pgq::{ConsumerLoop, Subscription, script};
+
+use super::{Sink, SinkConsumer};
+
+const REWIND: (&str, &str) = ("rewind", "Move the source position to the sink's tick and exit");
+const RESET: (&str, &str) = ("reset", "Forget the sink's position and exit");
+
+/// Describes a program from a queue into a [`Sink`], for changes before it runs.
+pub struct SinkProgram {
+    program: dbscript::Program,
+    src: &'static str,
+}
+
+impl SinkProgram {
+    /// Describes a program; `service` names it and its section, `src` the key of the source's connection string.
+    pub fn new(service: &'static str, src: &'static str) -> SinkProgram {
+        let program = dbscript::Program::new(service)
+            .database(src, "Connection string of the source database. No default.")
+            .keys(script::KEYS)
+            .switch(script::REGISTER.0, script::REGISTER.1)
+            .switch(script::UNREGISTER.0, script::UNREGISTER.1)
+            .switch(REWIND.0, REWIND.1)
+            .switch(RESET.0, RESET.1);
+        SinkProgram { program, src }
+    }
+
+    /// Changes the description that `dbscript` has.
+    pub fn configure(mut self, change: impl FnOnce(dbscript::Program) -> dbscript::Program) -> SinkProgram {
+        self.program = change(self.program);
+        self
+    }
+
+    /// Runs the program as a [`SinkConsumer`]; `from_config` makes the sink, at start and at every reload.
+    pub fn main<S: Sink + 'static>(
+        self,
+        from_config: impl Fn(&Config) -> Result<S, BoxError> + 'static,
+    ) -> ExitCode {
+        let src = self.src;
+        self.program.main(move |config, switches| {
+            let subscription = Subscription::new(script::settings(config)?);
+            subscription.settings().require_no_subconsumer()?;
+            let sink = from_config(config)?;
+            let Some(change) = change::<S>(switches) else {
+                let consumer = subscription.settings().consumer.clone();
+                return Ok(Job::looping(ConsumerLoop::new(
+                    src,
+                    subscription,
+                    SinkConsumer::new(&consumer, sink),
+                )));
+            };
+            let mut positioning = Positioning { src, subscription, sink };
+            Ok(Job::once(move |cx| {
+                pgq::schema::check_connections(cx, src);
+                positioning.sink.startup(&positioning.subscription.settings().consumer)?;
+                change(&mut positioning, cx)
+            }))
+        })
+    }
+}
+
+type Change<S> = fn(&mut Positioning<S>, &mut Context) -> Result<(), BoxError>;
+
+/// Returns the change of positions that a switch demands.
+fn change<S: Sink>(switches: &Switches) -> Option<Change<S>> {
+    let changes: [(&str, Change<S>); 4] = [
+        (REWIND.0, Positioning::rewind),
+        (RESET.0, Positioning::reset),
+        (script::REGISTER.0, Positioning::register),
+        (script::UNREGISTER.0, Positioning::unregister),
+    ];
+    changes.into_iter().find(|(switch, _)| switches.has(switch)).map(|(_, change)| change)
+}
+
+/// Both ends of a consumer whose position changes.
+struct Positioning<S> {
+    src: &'static str,
+    subscription: Subscription,
+    sink: S,
+}
+
+impl<S: Sink> Positioning<S> {
+    fn rewind(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        let settings = self.subscription.settings();
+        let Some(position) = self.sink.position()? else {
+            warn!("the sink has no position of consumer `{}`, nothing to rewind to", settings.consumer);
+            return Ok(());
+        };
+        let at = position.checkpoint();
+        let mut src = cx.database(self.src)?;
+        pgq::admin::register_consumer_at_checkpoint(&mut *src, &settings.queue, &settings.consumer, at)
+            .map_err(|error| cx.locate(self.src, error))?;
+        info!("consumer `{}` on queue `{}`: rewound to tick {}", settings.consumer, settings.queue, at.tick);
+        Ok(())
+    }
+
+    fn reset(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
+        self.sink.forget()?;
+        info!("consumer `{}`: forgot the sink's position", self.subscription.settings().consumer);
+        Ok(())
+    }
+
+    fn register(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        let registered = self.subscription.is_registered(&mut *cx.database(self.src)?);
+        if !registered.map_err(|error| cx.locate(self.src, error))? {
+            self.sink.forget()?;
+        }
+        script::register(self.src, &self.subscription, cx).map(|_| ())
+    }
+
+    fn unregister(&mut self, cx: &mut Context) -> Result<(), BoxError> {
+        script::unregister(self.src, &self.subscription, cx)?;
+        self.reset(cx)
+    }
+}

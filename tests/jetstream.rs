@@ -1,0 +1,214 @@
+//! `jetstream_mover` moves every event into a stream, exactly once and in order.
+
+mod bad_input;
+mod crash;
+mod position;
+
+use std::fs;
+use std::process::{Command, Output};
+
+use postgres::Client;
+use tempfile::TempDir;
+
+use crate::support::nats::NatsServer;
+use crate::support::programs::{command, errors, succeed};
+use crate::support::queues::UNUSUAL;
+use crate::support::{Database, output, queues};
+
+const QUEUE: &str = "orders";
+const JOB: &str = "orders_to_nats";
+const STREAM: &str = "ORDERS";
+
+/// A source with a queue, a NATS server, and a folder with the mover's file.
+struct Setup {
+    folder: TempDir,
+    database: Database,
+    nats: NatsServer,
+}
+
+impl Setup {
+    fn create() -> Setup {
+        Setup::on(NatsServer::start())
+    }
+
+    fn on(nats: NatsServer) -> Setup {
+        let (database, _) = queues::database("jetstream", QUEUE);
+        let setup = Setup { folder: tempfile::tempdir().expect("a temporary folder"), database, nats };
+        setup.write_ini(&[]);
+        setup
+    }
+
+    /// Writes the mover's file; `changes` are values of keys.
+    fn write_ini(&self, changes: &[(&str, &str)]) {
+        let (source, url) = (self.database.conninfo(), self.nats.url());
+        let mut keys = vec![
+            ("job_name", JOB),
+            ("src_db", &source),
+            ("pgq_queue_name", QUEUE),
+            ("nats_url", &url),
+            ("nats_stream", STREAM),
+            ("nats_subject", "orders.{type}"),
+            ("nats_create_stream", "1"),
+            ("logfile", "log"),
+            ("pidfile", "pid"),
+            ("loop_delay", "0.05"),
+            ("exception_sleep", "0.05"),
+        ];
+        for (key, value) in changes {
+            keys.retain(|(existing, _)| existing != key);
+            keys.push((key, value));
+        }
+        let lines: Vec<String> = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let text = format!("[jetstream_mover]\n{}", lines.concat());
+        fs::write(self.folder.path().join("mover.ini"), text).expect("the folder is writable");
+    }
+
+    fn client(&self) -> Client {
+        self.database.client()
+    }
+
+    fn mover(&self, switches: &[&str]) -> Command {
+        let mut command = command("jetstream_mover", self.folder.path());
+        command.args(switches).arg("mover.ini");
+        command
+    }
+
+    fn register(&self) {
+        succeed(&mut self.mover(&["--register"]));
+    }
+
+    /// Moves all that is there and ends.
+    fn drain(&self) -> Output {
+        succeed(&mut self.mover(&["--set", "loop_delay=0"]))
+    }
+
+    /// Runs the mover as [`drain`](Setup::drain) does, and returns its error line.
+    #[track_caller]
+    fn failure(&self) -> String {
+        let output = self.mover(&["--set", "loop_delay=0"]).output().expect("the program starts");
+        assert!(!output.status.success(), "{}", errors(&output));
+        errors(&output)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Inserts events and ticks.
+    fn insert(&self, from: i64, count: i64) {
+        let mut client = self.client();
+        queues::insert(&mut client, QUEUE, from, count);
+        queues::tick(&mut client, QUEUE);
+    }
+
+    /// Fails unless the stream has exactly the queue's events, in order.
+    #[track_caller]
+    fn assert_moved(&self) {
+        self.compare(|_| true);
+    }
+
+    /// As [`assert_moved`](Setup::assert_moved), of the events of one type.
+    #[track_caller]
+    fn assert_moved_of(&self, event_type: &str) {
+        self.compare(|found| found == event_type);
+    }
+
+    #[track_caller]
+    fn compare(&self, includes: impl Fn(&str) -> bool) {
+        let expected = queues::events(&mut self.client(), QUEUE);
+        let expected = expected.iter().filter(|row| includes(row[0].as_deref().unwrap_or_default()));
+        let expected: Vec<_> = expected.map(|row| row[1].clone().unwrap_or_default()).collect();
+        let moved = self.nats.events(STREAM);
+        let moved =
+            moved.iter().filter(|message| includes(message.header("Pgq-Event-Type").unwrap_or_default()));
+        let moved: Vec<_> = moved.map(|message| message.text.clone()).collect();
+        assert_eq!(moved.len(), expected.len(), "{}", self.log());
+        assert!(moved == expected, "the events differ: {}", self.log());
+    }
+}
+
+impl Drop for Setup {
+    fn drop(&mut self) {
+        output::keep_logs(self.folder.path());
+    }
+}
+
+#[test]
+fn ten_thousand_events_are_moved_once_and_in_order() {
+    let setup = Setup::create();
+    setup.register();
+    for part in 0..4 {
+        setup.insert(part * 2_500, 2_500);
+    }
+    setup.drain();
+    assert_eq!(setup.nats.events(STREAM).len(), 10_000);
+    setup.assert_moved();
+    // Nothing is moved again.
+    setup.drain();
+    setup.assert_moved();
+}
+
+#[test]
+fn batches_without_events_are_recorded_and_the_next_events_are_moved() {
+    let setup = Setup::create();
+    setup.register();
+    for round in 0..3 {
+        for _ in 0..3 {
+            queues::tick(&mut setup.client(), QUEUE);
+            setup.drain();
+        }
+        setup.insert(round * 10, 10);
+        setup.drain();
+    }
+    setup.assert_moved();
+}
+
+#[test]
+fn every_column_is_in_headers_subject_and_json() {
+    let setup = Setup::create();
+    let changes = [("payload", "json"), ("nats_subject", "shop.{extra1}.x-{type}")];
+    setup.write_ini(&changes);
+    setup.register();
+    let mut client = setup.client();
+    let event = pgq::NewEvent::default().event_type(Some("new order")).data(Some(UNUSUAL)).extra([
+        Some("public.orders"),
+        Some(UNUSUAL),
+        None,
+        Some(""),
+    ]);
+    let id = pgq::insert_new_event(&mut client, QUEUE, &event).expect("inserted");
+    queues::tick(&mut client, QUEUE);
+    setup.drain();
+    let [message] = &setup.nats.events(STREAM)[..] else { panic!("one message") };
+    assert_eq!(message.subject, "shop.public%2Eorders.x-new%20order");
+    assert_eq!(message.header("Pgq-Event-Id"), Some(id.to_string().as_str()));
+    assert_eq!(message.header("Pgq-Event-Type"), Some("new%20order"));
+    assert_eq!(message.header("Pgq-Retry"), Some("0"));
+    assert_eq!(message.header("Pgq-Extra3"), None);
+    assert_eq!(message.header("Pgq-Extra4"), Some(""));
+    let extra2 = message.header("Pgq-Extra2").expect("a header");
+    let decoded = percent_encoding::percent_decode_str(extra2).decode_utf8().expect("UTF-8");
+    assert_eq!(decoded, UNUSUAL);
+    let json: serde_json::Value = serde_json::from_str(&message.text).expect("JSON");
+    assert_eq!(json["id"], id);
+    assert_eq!(json["type"], "new order");
+    assert_eq!(json["data"], UNUSUAL);
+    assert_eq!(json["extra1"], "public.orders");
+    assert_eq!(json["extra3"], serde_json::Value::Null);
+    assert_eq!(json["extra4"], "");
+    assert_eq!(json["time"].as_str(), message.header("Pgq-Event-Time"));
+}
+
+#[test]
+fn without_headers_a_null_is_an_empty_message() {
+    let setup = Setup::create();
+    setup.write_ini(&[("nats_headers", "0")]);
+    setup.register();
+    let mut client = setup.client();
+    pgq::insert_new_event(&mut client, QUEUE, &pgq::NewEvent::default()).expect("inserted");
+    queues::tick(&mut client, QUEUE);
+    setup.drain();
+    let [message] = &setup.nats.events(STREAM)[..] else { panic!("one message") };
+    assert_eq!((message.subject.as_str(), message.text.as_str()), ("orders._", ""));
+    assert_eq!(message.header("Pgq-Event-Id"), None);
+}

@@ -1,0 +1,148 @@
+//! Each bad input is one clear line, and nothing is lost.
+
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
+
+use super::{QUEUE, STREAM, Setup};
+use crate::support::nats::NatsServer;
+use crate::support::queues;
+
+fn stream(subjects: &[&str]) -> Config {
+    Config {
+        name: STREAM.to_owned(),
+        subjects: subjects.iter().map(|&subject| subject.to_owned()).collect(),
+        allow_atomic_publish: true,
+        ..Config::default()
+    }
+}
+
+/// Checks that the mover fails with one line that has this text.
+#[track_caller]
+fn check(setup: &Setup, expected: &str) {
+    let errors = setup.failure();
+    let lines: Vec<&str> = errors.lines().filter(|line| line.contains(expected)).collect();
+    assert!(!lines.is_empty(), "{expected}: {errors}");
+}
+
+#[test]
+fn wrong_keys_are_usage_errors() {
+    let setup = Setup::create();
+    let cases = [
+        ("nats_url", "", "nats_url"),
+        ("nats_url", "nats://[", "invalid URL of a NATS server"),
+        ("nats_subject", "orders.{color}", "invalid column `color`"),
+        ("nats_subject", "orders.*", "invalid subject `orders.*`"),
+        ("payload", "xml", "payload"),
+        ("nats_create_stream", "many", "nats_create_stream"),
+        ("nats_stream", "a.b", "cannot open stream `a.b`"),
+        ("nats_creds", "missing.creds", "cannot read the credentials in"),
+        ("nats_position_subject", "a.*", "invalid subject of the position, `a.*`"),
+    ];
+    for (key, value, expected) in cases {
+        setup.write_ini(&[(key, value)]);
+        check(&setup, expected);
+    }
+}
+
+#[test]
+fn a_server_that_is_away() {
+    let mut setup = Setup::create();
+    setup.register();
+    setup.insert(0, 10);
+    setup.nats.stop();
+    check(&setup, "cannot connect to NATS at `127.0.0.1:");
+    setup.nats.start_again();
+    setup.drain();
+    setup.assert_moved();
+}
+
+#[test]
+fn a_server_without_jetstream() {
+    let setup = Setup::on(NatsServer::start_with(""));
+    check(&setup, "the NATS server has no JetStream");
+}
+
+#[test]
+fn wrong_and_right_credentials() {
+    let lines = "jetstream { store_dir: store }\nauthorization { user: clerk, password: s3cret }";
+    let setup = Setup::on(NatsServer::start_with(lines));
+    check(&setup, "authorization violation");
+    let url = setup.nats.url();
+    setup.write_ini(&[("nats_url", &url.replace("//", "//clerk:wr0ng@"))]);
+    let errors = setup.failure();
+    assert!(errors.contains("authorization violation") && !errors.contains("wr0ng"), "{errors}");
+    setup.write_ini(&[("nats_url", &url.replace("//", "//clerk:s3cret@"))]);
+    setup.register();
+    setup.insert(0, 10);
+    let output = setup.drain();
+    assert!(!crate::support::programs::errors(&output).contains("s3cret"));
+}
+
+#[test]
+fn a_stream_that_is_missing_or_has_no_atomic_batches() {
+    let setup = Setup::create();
+    setup.write_ini(&[("nats_create_stream", "0")]);
+    check(&setup, "cannot open stream `ORDERS`: jetstream error: stream not found");
+    setup
+        .nats
+        .create_stream(Config { allow_atomic_publish: false, ..stream(&["orders.*", "pgq_position.>"]) });
+    check(
+        &setup,
+        "stream `ORDERS` has no atomic batches; `nats stream edit ORDERS --allow-batch` enables them",
+    );
+}
+
+#[test]
+fn a_subject_that_the_stream_does_not_take() {
+    let setup = Setup::create();
+    setup.nats.create_stream(stream(&["orders.paid"]));
+    check(&setup, "the position: the stream does not take subject `pgq_position.ORDERS.orders_to_nats`");
+    setup.write_ini(&[("nats_position_subject", "orders.paid")]);
+    setup.register();
+    setup.insert(0, 10);
+    check(&setup, "event 1: the stream does not take subject `orders.type`, it takes `orders.paid`");
+}
+
+#[test]
+fn a_message_larger_than_the_limits() {
+    let setup = Setup::on(NatsServer::start_with("max_payload: 2000\njetstream { store_dir: store }"));
+    setup.register();
+    let mut client = setup.client();
+    let limit = 2000;
+    for (size, max_message_size, expected) in [
+        (limit, -1, Some("exceeds the server's limit `max_payload` of 2000 bytes")),
+        (1500, 1000, Some("exceeds the stream's limit `max_msg_size` of 1000 bytes")),
+        (500, -1, None),
+    ] {
+        setup.nats.run(|context| async move {
+            let mut config = context.get_stream(STREAM).await.expect("there").cached_info().config.clone();
+            config.max_message_size = max_message_size;
+            context.update_stream(config).await.expect("updated");
+        });
+        pgq::insert_event(&mut client, QUEUE, "big", &"x".repeat(size)).expect("inserted");
+        queues::tick(&mut client, QUEUE);
+        match expected {
+            Some(expected) => check(&setup, expected),
+            None => drop(setup.drain()),
+        }
+        let count = usize::from(expected.is_none());
+        assert_eq!(setup.nats.events(STREAM).len(), count);
+        // An operator removes what does not fit.
+        client.batch_execute("truncate pgq.event_1_0").expect("truncated");
+    }
+}
+
+#[test]
+fn a_stream_that_is_full() {
+    let setup = Setup::create();
+    let config = stream(&["orders.*", "pgq_position.>"]);
+    setup.nats.create_stream(Config { max_messages: 20, discard: DiscardPolicy::New, ..config.clone() });
+    setup.register();
+    setup.insert(0, 50);
+    check(&setup, "maximum messages exceeded");
+    assert_eq!(setup.nats.events(STREAM).len(), 0, "all or nothing");
+    setup.nats.run(|context| async move {
+        context.update_stream(Config { max_messages: -1, ..config }).await.expect("updated");
+    });
+    setup.drain();
+    setup.assert_moved();
+}

@@ -1,0 +1,93 @@
+//! Exactly once while the mover or the server is killed.
+
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+use super::{QUEUE, STREAM, Setup};
+use crate::support::programs::Running;
+use crate::support::random_kills::{Ending, Random, produce, repeat, seed};
+use crate::support::{amount, queues, wait_for};
+
+/// Runs producers and a ticker, and calls `kill` again and again; then everything must be in the stream once.
+fn survive(setup: &mut Setup, mut kill: impl FnMut(&mut Setup, &mut Running, &mut Random)) {
+    let seed = seed();
+    println!("CRASH_SEED={seed}");
+    let mut random = Random::new(seed);
+    setup.register();
+    let conninfo = setup.database.conninfo();
+    let end = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let ending = Ending(&end);
+        for producer in 0..2 {
+            let (conninfo, end) = (&conninfo, &end);
+            scope.spawn(move || {
+                produce(conninfo, end, seed ^ (producer + 1), |transaction, random| {
+                    let data = format!("{producer} {}", random.below(u64::MAX));
+                    let insert = "select pgq.insert_event($1, $2, $3)";
+                    transaction.execute(insert, &[&QUEUE, &producer.to_string(), &data]).map(|_| ())
+                });
+            });
+        }
+        scope.spawn(|| repeat(&conninfo, &end, &format!("select pgq.ticker('{QUEUE}')")));
+        for _ in 0..amount::pick(6, 40) {
+            let mut mover = Running::start(&mut setup.mover(&[]));
+            kill(setup, &mut mover, &mut random);
+            mover.kill();
+        }
+        drop(ending);
+    });
+    queues::tick(&mut setup.client(), QUEUE);
+    setup.drain();
+    // Transactions of the two producers overlap, so their events have the order of commits, not that of ids.
+    for producer in ["0", "1"] {
+        setup.assert_moved_of(producer);
+    }
+}
+
+fn pause(random: &mut Random, milliseconds: u64) {
+    thread::sleep(Duration::from_millis(random.below(milliseconds)));
+}
+
+#[test]
+fn a_mover_that_is_killed_at_random_loses_and_doubles_nothing() {
+    let mut setup = Setup::create();
+    survive(&mut setup, |_, _, random| pause(random, 400));
+}
+
+#[test]
+fn a_server_that_is_killed_at_random_loses_and_doubles_nothing() {
+    let mut setup = Setup::create();
+    survive(&mut setup, |setup, mover, random| {
+        pause(random, 400);
+        setup.nats.stop();
+        pause(random, 100);
+        setup.nats.start_again();
+        let before = setup.nats.count(STREAM);
+        wait_for("the mover to go on", || {
+            // A mover that does not reach the server at its start ends, as all programs do.
+            if !mover.is_running() {
+                *mover = Running::start(&mut setup.mover(&[]));
+            }
+            setup.nats.count(STREAM) > before
+        });
+    });
+}
+
+#[test]
+fn a_mover_that_is_killed_within_a_batch_continues_behind_the_last_part() {
+    let setup = Setup::create();
+    setup.register();
+    // One batch of many parts.
+    setup.insert(0, amount::pick(20_000, 100_000));
+    for _ in 0..amount::pick(4, 20) {
+        let before = setup.nats.count(STREAM);
+        let mut mover = Running::start(&mut setup.mover(&[]));
+        wait_for("a part", || setup.nats.count(STREAM) > before || !mover.is_running());
+        mover.kill();
+    }
+    let events = setup.nats.events(STREAM).len();
+    println!("{events} events before the last run");
+    setup.drain();
+    setup.assert_moved();
+}
