@@ -19,7 +19,8 @@
 //! let stream = JetStream::new("nats://127.0.0.1:4222", "ORDERS", "orders.{type}")?.create_stream(1);
 //! let worker = pgq::Worker::new("dbname=shop", "orders", "orders_to_nats");
 //! let handle = worker.spawn(SinkConsumer::new("orders_to_nats", stream))?;
-//! # handle.join()
+//! # handle.join()?;
+//! # Ok(())
 //! # }
 //! ```
 

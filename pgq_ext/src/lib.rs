@@ -36,6 +36,9 @@
 //! its own, many at once, for the asynchronous `Handlers` of [`pgq`]; with the feature `tokio`, `pgq_ext::tokio::claim_event`
 //! records an event in a transaction of `tokio_postgres`.
 //!
+//! [`sink`] does the same for systems that are no PostgreSQL database; with the feature `jetstream`, `pgq_ext::jetstream`
+//! applies a queue in a stream of NATS JetStream.
+//!
 //! The record is in schema `pgq_ext` of the target, which [`schema::install`] creates. The source needs PgQ, the queue and
 //! a ticker. The target of the example needs PgQ and a queue too; [`pgq::schema::install`] and
 //! [`pgq::admin::create_queue`] create them.
