@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
-use super::{QUEUE, STREAM, Setup};
+use super::{JOB, QUEUE, STREAM, Setup};
 use crate::support::programs::Running;
 use crate::support::random_kills::{Ending, Random, produce, repeat, seed};
 use crate::support::{amount, queues, wait_for};
@@ -71,6 +71,25 @@ fn a_server_that_is_killed_at_random_loses_and_doubles_nothing() {
             }
             setup.nats.count(STREAM) > before
         });
+    });
+}
+
+#[test]
+fn a_source_that_ends_the_movers_sessions_loses_and_doubles_nothing() {
+    let mut setup = Setup::create();
+    let mut operator = setup.client();
+    survive(&mut setup, |setup, mover, random| {
+        for _ in 0..3 {
+            let before = setup.nats.count(STREAM);
+            wait_for("the mover to go on", || setup.nats.count(STREAM) > before || !mover.is_running());
+            assert!(mover.is_running(), "the mover has ended: {}", setup.log());
+            pause(random, 50);
+            let end = "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity \
+                 where datname = current_database() and application_name = $1";
+            wait_for("a session to end", || {
+                operator.query_one(end, &[&JOB]).expect("ended").get::<_, i64>(0) > 0
+            });
+        }
     });
 }
 

@@ -33,7 +33,7 @@ fn the_stream_refuses_the_second_of_two_processes_of_one_name() {
     let error = first.apply(&[], &position(1)).expect_err("refused");
     let error = dbscript::describe(&*error);
     assert!(error.contains("another process of this consumer"), "{error}");
-    // The first one finds what the second one did, and goes on.
+    // The first process reads the position of the second one, and can write again.
     assert_eq!(first.position().expect("readable"), Some(position(1)));
     first.apply(&[], &position(2)).expect("stored");
     second.apply(&[], &position(2)).expect_err("refused");

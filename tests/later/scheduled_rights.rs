@@ -1,4 +1,4 @@
-//! Who may schedule events, list and remove schedules.
+//! The roles that may schedule events, and list and remove schedules.
 
 use super::*;
 use crate::support::unique;

@@ -8,7 +8,7 @@ use super::{CONSUMER, KINDS, MANY, PREPARED, QUEUE, REPLACE, SOME, Seen, backlog
 use crate::support::pgbouncer::PgBouncer;
 use crate::support::{queues, shared, wait_for};
 
-/// What a handler does with the session, given the number of the event.
+/// The action of a handler in its session; the argument is the number of the event.
 type Act = Box<dyn FnMut(&mut Batch<'_>, usize) -> Result<(), BoxError> + Send>;
 
 struct Handler(Seen, Act);

@@ -1,5 +1,5 @@
--- Moves the sequences that number registrations, batches, consumers, queues, failed events and delayed events past the
--- numbers in use.
+-- Moves the sequences that number registrations, batches, consumers, queues, failed events, delayed events and schedules
+-- past the numbers in use.
 do $$
 declare
     behind record;
@@ -25,7 +25,8 @@ begin
     end loop;
     for behind in
         select named.*, pg_catalog.pg_get_serial_sequence(named.tab, named.col) as name
-        from (values ('pgq.failed_queue', 'ev_failed_no'), ('pgq.delayed_queue', 'ev_id')) named (tab, col)
+        from (values ('pgq.failed_queue', 'ev_failed_no'), ('pgq.delayed_queue', 'ev_id'),
+                     ('pgq.scheduled_event', 'ev_id')) named (tab, col)
         where pg_catalog.to_regclass(named.tab) is not null
     loop
         -- Others may take numbers during the repair, so the sequence skips 1,000 of them.

@@ -47,13 +47,13 @@ pub(crate) const SCHEDULE_EVENT: &str = "select done.is_new, done.is_changed, do
 ///   removes it or the queue is dropped.
 ///
 /// ```no_run
+/// use pgq::postgres::Client;
 /// use pgq::{NewEvent, Schedule};
 ///
-/// # fn main() -> Result<(), pgq::Error> {
-/// # let mut client: postgres::Client = unimplemented!();
+/// # fn schedule(client: &mut Client) -> Result<(), pgq::Error> {
 /// let every_morning = Schedule::new("30 6 * * MON-FRI")?.in_zone("Europe/Berlin")?;
 /// let event = NewEvent::new("report", "sales");
-/// let scheduled = pgq::schedule_event(&mut client, "reports", "sales", &every_morning, &event)?;
+/// let scheduled = pgq::schedule_event(client, "reports", "sales", &every_morning, &event)?;
 /// println!("next at {}", scheduled.next);
 /// # Ok(())
 /// # }

@@ -23,7 +23,7 @@ pub enum Problem {
     ConsumerSequence,
     /// The sequence of queue ids is behind an id in use.
     QueueSequence,
-    /// The sequence of the numbers of failed events or delayed events is behind: the next event cannot be stored.
+    /// The sequence of the numbers of failed events, delayed events or schedules is behind: the next one cannot be stored.
     NumberSequence,
     /// A queue's newest tick has transaction ids that the server has not reached.
     TickId,

@@ -64,11 +64,15 @@ fn event_findings(tables: &[(i32, String, String)]) -> String {
     )
 }
 
-/// The tables whose rows have numbers of a sequence, and the columns of the numbers.
-const NUMBERED: [(&str, &str); 2] = [("failed_queue", "ev_failed_no"), ("delayed_queue", "ev_id")];
+/// The tables whose rows belong to consumers.
+const OWNED: [&str; 2] = ["retry_queue", "failed_queue"];
 
-/// Returns those tables of retry events, failed events and delayed events that exist and that this role may read.
-const READABLE_TABLES: &str = "select name from (values ('retry_queue'), ('failed_queue'), ('delayed_queue')) named (name) \
+/// The tables whose rows have numbers of a sequence, and the columns of the numbers.
+const NUMBERED: [(&str, &str); 3] =
+    [("failed_queue", "ev_failed_no"), ("delayed_queue", "ev_id"), ("scheduled_event", "ev_id")];
+
+/// Returns those tables of retry events, failed events, delayed events and schedules that exist and that this role may read.
+const READABLE_TABLES: &str = "select name from (values ('retry_queue'), ('failed_queue'), ('delayed_queue'), ('scheduled_event')) named (name) \
      where coalesce(pg_catalog.has_table_privilege( \
          pg_catalog.to_regclass('pgq.' || name)::pg_catalog.oid, 'select'::pg_catalog.text), false)";
 
@@ -121,7 +125,7 @@ pub(crate) fn inspect_up_to(
     }
     for row in query(client, READABLE_TABLES)? {
         let table: String = row.get(0);
-        if table != "delayed_queue" {
+        if OWNED.contains(&&*table) {
             add(&mut findings, &found(client, &orphans(&table))?);
         }
         if let Some((_, column)) = NUMBERED.iter().find(|(name, _)| *name == table) {

@@ -83,7 +83,7 @@ fn require_trusted(client: &mut Client) -> Result<(), Error> {
 pub(super) const PATIENCE: &str = "set local transaction isolation level read committed; set local lock_timeout = '2s'; \
      set local row_security = off";
 
-/// What cannot be inserted, and is not tried until the next period.
+/// The queues and schedules whose events cannot be inserted. They are retried in the next period.
 #[derive(Default)]
 pub(super) struct Failing {
     /// The queues whose events of a store cannot be inserted.
@@ -100,7 +100,7 @@ impl Failing {
 }
 
 /// Inserts due events of all kinds as long as `goes_on` returns true; `count` gets the kind, the queue and the number of
-/// events of each transaction. Skips what is `failing`, and adds what fails.
+/// events of each transaction. Skips the queues and schedules in `failing`, and adds those that fail.
 pub(super) fn deliver_all(
     client: &mut Client,
     failing: &mut Failing,
