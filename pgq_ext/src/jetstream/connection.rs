@@ -221,7 +221,8 @@ async fn connect(options: &Options, lost: watch::Sender<bool>) -> Result<Client,
         }
         std::future::ready(())
     });
-    let client = connecting.connect(&options.servers).await.map_err(|error| {
+    let servers: Vec<ServerAddr> = options.servers.iter().map(without_login).collect::<Result<_, _>>()?;
+    let client = connecting.connect(&servers).await.map_err(|error| {
         dbscript::Error::failed(format!("cannot connect to NATS at {hosts}")).caused_by(error)
     })?;
     let (major, minor, patch) = SERVER_VERSION;
@@ -233,6 +234,16 @@ async fn connect(options: &Options, lost: watch::Sender<bool>) -> Result<Client,
         .into());
     }
     Ok(client)
+}
+
+/// Returns an address without user, password and token: the client writes the addresses to the log.
+fn without_login(server: &ServerAddr) -> Result<ServerAddr, BoxError> {
+    let mut url = server.clone().into_inner();
+    let is_removed = url.set_username("").is_ok() && url.set_password(None).is_ok();
+    match is_removed {
+        true => Ok(ServerAddr::from_url(url)?),
+        false => Err(format!("the address of NATS server `{}` cannot have a user", server.host()).into()),
+    }
 }
 
 /// Returns the options of a connection, with the credentials of the file or else of the first address that has some.
