@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod crash;
+mod one_by_one;
 mod position;
+mod refused;
 
 use std::fs;
 use std::process::{Command, Output};
@@ -10,7 +12,7 @@ use std::process::{Command, Output};
 use postgres::Client;
 use tempfile::TempDir;
 
-use crate::support::nats::NatsServer;
+use crate::support::nats::{NatsServer, Release};
 use crate::support::programs::{command, errors, succeed};
 use crate::support::queues::UNUSUAL;
 use crate::support::{Database, output, queues};
@@ -28,7 +30,11 @@ struct Setup {
 
 impl Setup {
     fn create() -> Setup {
-        Setup::on(NatsServer::start())
+        Setup::of(Release::Current)
+    }
+
+    fn of(release: Release) -> Setup {
+        Setup::on(NatsServer::start_release(release))
     }
 
     fn on(nats: NatsServer) -> Setup {
@@ -133,9 +139,19 @@ impl Drop for Setup {
     }
 }
 
+/// Runs a test with a stream that has atomic batches and with one that has none.
+fn with_both_releases(test: impl Fn(Setup)) {
+    for release in [Release::Current, Release::Old] {
+        test(Setup::of(release));
+    }
+}
+
 #[test]
 fn ten_thousand_events_are_moved_once_and_in_order() {
-    let setup = Setup::create();
+    with_both_releases(|setup| ten_thousand_events(&setup));
+}
+
+fn ten_thousand_events(setup: &Setup) {
     setup.register();
     for part in 0..4 {
         setup.insert(part * 2_500, 2_500);
@@ -150,7 +166,10 @@ fn ten_thousand_events_are_moved_once_and_in_order() {
 
 #[test]
 fn batches_without_events_are_recorded_and_the_next_events_are_moved() {
-    let setup = Setup::create();
+    with_both_releases(|setup| batches_without_events(&setup));
+}
+
+fn batches_without_events(setup: &Setup) {
     setup.register();
     for round in 0..3 {
         for _ in 0..3 {

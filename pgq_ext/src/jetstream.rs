@@ -3,9 +3,13 @@
 //! A part of a batch is one atomic batch of the stream, which stores all its messages or none. The last message has the
 //! consumer's [`Position`] as JSON, on a subject of its own, with the condition that the last message there is still the one
 //! that this process has read or written (`Nats-Expected-Last-Subject-Sequence`). The stream therefore refuses the batch of
-//! a second process of the same consumer. There is no time window, and `Nats-Msg-Id` is not needed.
+//! a second process of the same consumer. There is no time window, and `Nats-Msg-Id` is not needed. The server must be 2.12
+//! or newer, and the stream must have the option `allow_atomic` (`nats stream add --allow-batch`).
 //!
-//! The server must be 2.12 or newer, and the stream must have the option `allow_atomic` (`nats stream add --allow-batch`).
+//! A stream without that option, such as that of an older server, stores messages one by one, each with the condition that
+//! the stream's last message is the one before it (`Nats-Expected-Last-Sequence`). The stored messages are then the first
+//! ones of a part, and the stream's last message is the position. Any other writer to the stream makes it refuse the rest of
+//! a part, which is then stored behind the other writer's message: such a stream should have one writer.
 //!
 //! The stream must keep the last position. A stream that removes old messages by age or size may remove it if the consumer
 //! rests for long enough. The consumer then stops with the error [`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)
@@ -24,11 +28,15 @@
 //! # }
 //! ```
 
+mod atomic;
 mod connection;
 #[cfg(feature = "script")]
 mod keys;
+mod login;
 mod marker;
 mod message;
+mod one_by_one;
+mod stream;
 mod subject;
 
 use std::path::PathBuf;
@@ -41,12 +49,13 @@ use self::connection::Connection;
 pub use self::keys::KEYS;
 use self::marker::Marker;
 use self::message::Message;
+use self::one_by_one::Tail;
 use self::subject::Template;
 use crate::error::Error;
 use crate::sink::{Limits, Position, Sink};
 
-/// The most messages of an atomic batch that servers allow.
-const BATCH_MESSAGES: usize = 1_000;
+/// The most bytes of headers that storing a message adds, besides the consumer's name.
+const MORE_HEADERS: usize = 256;
 
 /// The content of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,25 +67,53 @@ pub enum Payload {
     Json,
 }
 
+/// The treatment of an event whose message is larger than server or stream allow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TooLarge {
+    /// It goes to the consumer's failed events, with the reason.
+    #[default]
+    Fail,
+    /// The batch ends with an error, and is delivered again.
+    Stop,
+}
+
 /// A stream as the target of a queue.
 pub struct JetStream {
     options: Options,
-    consumer: String,
+    owner: Owner,
     connection: Option<Connection>,
-    /// The sequence of the position's message, 0 if there is none; `None` until it is read.
-    sequence: Option<u64>,
+    /// `None` until it is read.
+    guard: Option<Guard>,
 }
 
 /// The way to the stream and the form of its messages.
 struct Options {
     servers: Vec<ServerAddr>,
     credentials: Option<PathBuf>,
+    root_certificate: Option<PathBuf>,
+    client_certificate: Option<(PathBuf, PathBuf)>,
     stream: String,
     subject: Template,
     position_subject: Option<String>,
     replicas: Option<usize>,
     has_headers: bool,
     payload: Payload,
+    too_large: TooLarge,
+}
+
+/// The consumer whose position the stream has, and its subject.
+struct Owner {
+    consumer: String,
+    stream: String,
+    subject: String,
+}
+
+/// The state of the stream on which the next write depends.
+enum Guard {
+    /// The sequence of the position's message, 0 if there is none, for an atomic batch.
+    Position(u64),
+    /// The end of the stream, for messages one by one.
+    Tail(Tail),
 }
 
 impl JetStream {
@@ -84,7 +121,8 @@ impl JetStream {
     ///
     /// `url` is one address such as `nats://user:password@host:4222` or `tls://token@host`, or several of one cluster,
     /// separated by commas. `subject` is the subject of the events' messages, in which `{type}` and `{extra1}` to
-    /// `{extra4}` stand for the event's columns. Bytes that are not printable ASCII, and the characters `.`, `*`, `>`,
+    /// `{extra4}` stand for the event's columns, and `{schema}` and `{table}` for the two parts of the table's name, which
+    /// the trigger functions write into `ev_extra1`. Bytes that are not printable ASCII, and the characters `.`, `*`, `>`,
     /// `$`, `%` and space, become `%` and two hexadecimal digits there; an empty column or NULL becomes `_`.
     ///
     /// # Errors
@@ -92,21 +130,38 @@ impl JetStream {
     /// When an address or the subject is not valid.
     pub fn new(url: &str, stream: &str, subject: &str) -> Result<JetStream, BoxError> {
         let options = Options {
-            servers: connection::servers(url)?,
+            servers: login::servers(url)?,
             credentials: None,
+            root_certificate: None,
+            client_certificate: None,
             stream: stream.to_owned(),
             subject: Template::parse(subject)?,
             position_subject: None,
             replicas: None,
             has_headers: true,
             payload: Payload::default(),
+            too_large: TooLarge::default(),
         };
-        Ok(JetStream { options, consumer: String::new(), connection: None, sequence: None })
+        let owner = Owner::of("", &options);
+        Ok(JetStream { options, owner, connection: None, guard: None })
     }
 
     /// Sets the file with the user's credentials. Defaults to none.
     pub fn credentials(mut self, file: impl Into<PathBuf>) -> JetStream {
         self.options.credentials = Some(file.into());
+        self
+    }
+
+    /// Sets a file with certificates, in PEM format, that a server's certificate may be signed by, besides those of the
+    /// system. Defaults to none.
+    pub fn root_certificate(mut self, file: impl Into<PathBuf>) -> JetStream {
+        self.options.root_certificate = Some(file.into());
+        self
+    }
+
+    /// Sets the files with the client's certificate and its key, in PEM format. Defaults to none.
+    pub fn client_certificate(mut self, file: impl Into<PathBuf>, key: impl Into<PathBuf>) -> JetStream {
+        self.options.client_certificate = Some((file.into(), key.into()));
         self
     }
 
@@ -125,7 +180,7 @@ impl JetStream {
     }
 
     /// Sets whether messages have the headers `Pgq-Event-Id`, `Pgq-Event-Time`, `Pgq-Event-Type`, `Pgq-Extra1` to
-    /// `Pgq-Extra4` and `Pgq-Retry`. A NULL has no header. In texts, control characters, `%` and space become `%` and two
+    /// `Pgq-Extra4` and `Pgq-Retry`, and `traceparent` if an extra column has one. A NULL has no header. In texts, control characters, `%` and space become `%` and two
     /// hexadecimal digits. Defaults to `true`.
     pub fn headers(mut self, has_headers: bool) -> JetStream {
         self.options.has_headers = has_headers;
@@ -138,65 +193,119 @@ impl JetStream {
         self
     }
 
-    fn connection(&mut self) -> Result<&Connection, BoxError> {
+    /// Sets the treatment of an event whose message is too large. Defaults to [`TooLarge::Fail`].
+    pub fn too_large(mut self, too_large: TooLarge) -> JetStream {
+        self.options.too_large = too_large;
+        self
+    }
+
+    /// Returns the connection, which is opened unless it is usable.
+    fn connect(&mut self) -> Result<&Connection, BoxError> {
         if self.connection.as_ref().is_none_or(Connection::is_lost) {
-            self.connection = Some(Connection::open(&self.options, &self.subject_of_position())?);
+            self.connection = None;
+            self.connection = Some(Connection::open(&self.options, &self.owner.subject)?);
         }
         self.connection.as_ref().ok_or_else(|| "no connection".into())
     }
 
-    fn subject_of_position(&self) -> String {
-        self.options.position_subject.clone().unwrap_or_else(|| {
-            let (stream, consumer) = (&self.options.stream, subject::escaped(&self.consumer));
-            format!("pgq_position.{stream}.{consumer}")
-        })
-    }
-
-    /// Returns the message that the consumer has stored last, and remembers its sequence.
+    /// Returns the message that the consumer has stored last, and remembers the state on which the next write depends.
     fn read(&mut self) -> Result<Option<Marker>, BoxError> {
-        let subject = self.subject_of_position();
-        let found = self.connection()?.last_message(&subject)?;
-        self.sequence = Some(found.as_ref().map_or(0, |(sequence, _)| *sequence));
-        match found {
-            Some((_, payload)) => Ok(Some(Marker::parse(&payload).map_err(|error| self.located(error))?)),
-            None => Ok(None),
+        self.connect()?;
+        let (connection, owner) = (self.connection.as_ref().ok_or("no connection")?, &self.owner);
+        let found = connection.last_message(&owner.subject)?;
+        let sequence = found.as_ref().map_or(0, |message| message.sequence);
+        let marker = found.map(|message| Marker::parse(&message.payload)).transpose();
+        let marker = marker.map_err(|error| owner.located(error))?;
+        let is_atomic = connection.has_atomic_batches();
+        if is_atomic && !matches!(marker, Some(Marker::OneByOne(_))) {
+            self.guard = Some(Guard::Position(sequence));
+            return Ok(marker);
         }
+        let mut tail = Tail::read(connection, owner)?;
+        let marker = tail.marker();
+        self.guard = Some(match &marker {
+            // From here on the position alone counts.
+            Some(Marker::OneByOne(position)) if is_atomic => {
+                let position = Marker::At(position.clone());
+                Guard::Position(tail.store(connection, &[], position, (&self.options, owner))?)
+            }
+            _ => Guard::Tail(tail),
+        });
+        Ok(marker)
     }
 
-    fn located(&self, error: BoxError) -> BoxError {
-        let what = format!("stream `{}`, subject `{}`", self.options.stream, self.subject_of_position());
-        dbscript::Error::failed(what).caused_by(error).into()
-    }
-
-    /// Stores messages of events and the consumer's marker, in one atomic batch.
-    fn store(&mut self, part: &[Event], marker: &Marker) -> Result<(), BoxError> {
-        let Some(sequence) = self.sequence else {
-            return Err("the position is not read".into());
-        };
-        let mut messages = Vec::with_capacity(part.len() + 1);
-        for event in part {
-            messages.push(Message::of_event(event, &self.options));
+    /// Stores the messages of events, and the consumer's position.
+    fn store(&mut self, part: &[Event], marker: Marker) -> Result<(), BoxError> {
+        self.connect()?;
+        let connection = self.connection.as_ref().ok_or("no connection")?;
+        let context = (&self.options, &self.owner);
+        match self.guard.as_mut().ok_or("the position is not read")? {
+            Guard::Position(sequence) => {
+                *sequence = atomic::store(connection, part, (&marker, *sequence), context)?;
+            }
+            Guard::Tail(tail) => {
+                tail.store(connection, part, marker, context)?;
+            }
         }
-        messages.push(Message::of_marker(self.subject_of_position(), marker, sequence));
-        self.sequence = Some(self.connection()?.publish(messages)?);
         Ok(())
+    }
+
+    fn store_forgotten(&mut self) -> Result<(), BoxError> {
+        self.connect()?;
+        let connection = self.connection.as_ref().ok_or("no connection")?;
+        // A message that is not a position is forgotten too.
+        self.guard = Some(if connection.has_atomic_batches() {
+            let last = connection.last_message(&self.owner.subject)?;
+            Guard::Position(last.map_or(0, |message| message.sequence))
+        } else {
+            Guard::Tail(Tail::without_marker(connection)?)
+        });
+        self.store(&[], Marker::Forgotten)
     }
 
     /// Drops the connection after an error, so that nothing that it has buffered is sent later.
     fn checked<T>(&mut self, result: Result<T, BoxError>) -> Result<T, BoxError> {
         if result.is_err() {
-            (self.connection, self.sequence) = (None, None);
+            (self.connection, self.guard) = (None, None);
         }
         result
+    }
+
+    /// Returns why the message of an event is too large.
+    fn excess(&mut self, event: &Event) -> Result<Option<String>, BoxError> {
+        let more = MORE_HEADERS + 3 * self.owner.consumer.len();
+        let template = self.options.subject.len() + more;
+        let (columns, all) = message::sizes(event);
+        let limits = self.connect()?.limits();
+        if limits.is_small(columns, all, template) {
+            return Ok(None);
+        }
+        let message = Message::of_event(event, &self.options);
+        Ok(self.connect()?.limits().excess(&message, more))
+    }
+}
+
+impl Owner {
+    fn of(consumer: &str, options: &Options) -> Owner {
+        let subject = options.position_subject.clone().unwrap_or_else(|| {
+            let consumer = subject::escaped(consumer);
+            format!("pgq_position.{}.{consumer}", options.stream)
+        });
+        Owner { consumer: consumer.to_owned(), stream: options.stream.clone(), subject }
+    }
+
+    fn located(&self, error: BoxError) -> BoxError {
+        let what = format!("stream `{}`, subject `{}`", self.stream, self.subject);
+        dbscript::Error::failed(what).caused_by(error).into()
     }
 }
 
 impl Sink for JetStream {
     /// Connects, and checks server and stream.
     fn startup(&mut self, consumer: &str) -> Result<(), BoxError> {
-        consumer.clone_into(&mut self.consumer);
-        (self.connection, self.sequence) = (None, None);
-        self.connection().map(|_| ())
+        self.owner = Owner::of(consumer, &self.options);
+        (self.connection, self.guard) = (None, None);
+        self.connect().map(|_| ())
     }
 
     /// Fails with [`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition) if the stream has neither a position nor the
@@ -204,39 +313,50 @@ impl Sink for JetStream {
     fn position(&mut self) -> Result<Option<Position>, BoxError> {
         let read = self.read();
         match self.checked(read)? {
-            Some(Marker::At(position)) => Ok(Some(position)),
+            Some(Marker::At(position) | Marker::OneByOne(position)) => Ok(Some(position)),
             Some(Marker::Forgotten) => Ok(None),
             None => {
                 let why = format!(
                     "stream `{}` has no message on subject `{}`: the stream was created anew or has removed the message; \
                      --reset starts at the source's position",
-                    self.options.stream,
-                    self.subject_of_position()
+                    self.owner.stream, self.owner.subject
                 );
-                Err(Error::lost(&self.consumer, why).into())
+                Err(Error::lost(&self.owner.consumer, why).into())
             }
         }
     }
 
     fn apply(&mut self, part: &[Event], position: &Position) -> Result<(), BoxError> {
-        let stored = self.store(part, &Marker::At(position.clone()));
+        let marker = match self.guard {
+            Some(Guard::Tail(_)) if !position.is_complete => Marker::OneByOne(position.clone()),
+            _ => Marker::At(position.clone()),
+        };
+        let stored = self.store(part, marker);
         self.checked(stored)
+    }
+
+    /// Refuses an event whose message would be larger than server or stream allow.
+    fn refuses(&mut self, event: &Event) -> Result<Option<String>, BoxError> {
+        let excess = self.excess(event);
+        match (self.checked(excess)?, self.options.too_large) {
+            (Some(why), TooLarge::Stop) => {
+                let what = format!("stream `{}`: event {}", self.owner.stream, event.id());
+                Err(dbscript::Error::failed(what).caused_by(why).into())
+            }
+            (excess, _) => Ok(excess),
+        }
     }
 
     /// Stores a note that there is no position, so that a removed position is not mistaken for a forgotten one.
     fn forget(&mut self) -> Result<(), BoxError> {
-        // A message that is not a position is forgotten too.
-        let subject = self.subject_of_position();
-        let stored = self.connection().and_then(|connection| connection.last_message(&subject));
-        let stored = stored.and_then(|found| {
-            self.sequence = Some(found.map_or(0, |(sequence, _)| sequence));
-            self.store(&[], &Marker::Forgotten)
-        });
+        let stored = self.store_forgotten();
+        // The next write reads the state again.
+        self.guard = None;
         self.checked(stored)
     }
 
     /// Leaves one message of an atomic batch to the position.
     fn limits(&self) -> Limits {
-        Limits { events: BATCH_MESSAGES - 1, ..Limits::default() }
+        Limits { events: atomic::MAX_MESSAGES - 1, ..Limits::default() }
     }
 }

@@ -90,6 +90,16 @@ pub trait Sink {
     /// then reads the position again.
     fn apply(&mut self, part: &[Event], position: &Position) -> Result<(), BoxError>;
 
+    /// Returns the reason for which the system can never apply an event, such as its size. Such an event goes to the
+    /// consumer's failed events (`pgq.event_failed`), and no later than the others. Defaults to `None`.
+    ///
+    /// # Errors
+    ///
+    /// Any error leaves the batch open; it is delivered again.
+    fn refuses(&mut self, _event: &Event) -> Result<Option<String>, BoxError> {
+        Ok(None)
+    }
+
     /// Removes the position. The events stay.
     ///
     /// # Errors

@@ -33,6 +33,9 @@ fn wrong_keys_are_usage_errors() {
         ("nats_subject", "orders.{color}", "invalid column `color`"),
         ("nats_subject", "orders.*", "invalid subject `orders.*`"),
         ("payload", "xml", "payload"),
+        ("nats_too_large", "drop", "nats_too_large"),
+        ("nats_ca", "missing.pem", "cannot read the certificate or key in"),
+        ("nats_cert", "client.pem", "`nats_cert` and `nats_key` need each other"),
         ("nats_create_stream", "many", "nats_create_stream"),
         ("nats_stream", "a.b", "cannot open stream `a.b`"),
         ("nats_creds", "missing.creds", "cannot read the credentials in"),
@@ -81,17 +84,10 @@ fn wrong_and_right_credentials() {
 }
 
 #[test]
-fn a_stream_that_is_missing_or_has_no_atomic_batches() {
+fn a_stream_that_is_missing() {
     let setup = Setup::create();
     setup.write_ini(&[("nats_create_stream", "0")]);
     check(&setup, "cannot open stream `ORDERS`: jetstream error: stream not found");
-    setup
-        .nats
-        .create_stream(Config { allow_atomic_publish: false, ..stream(&["orders.*", "pgq_position.>"]) });
-    check(
-        &setup,
-        "stream `ORDERS` has no atomic batches; `nats stream edit ORDERS --allow-batch` enables them",
-    );
 }
 
 #[test]
@@ -106,14 +102,14 @@ fn a_subject_that_the_stream_does_not_take() {
 }
 
 #[test]
-fn a_message_larger_than_the_limits() {
+fn a_message_larger_than_a_limit_of_server_or_stream() {
     let setup = Setup::on(NatsServer::start_with("max_payload: 2000\njetstream { store_dir: store }"));
+    setup.write_ini(&[("nats_too_large", "stop")]);
     setup.register();
     let mut client = setup.client();
-    let limit = 2000;
     for (size, max_message_size, expected) in [
-        (limit, -1, Some("exceeds the server's limit `max_payload` of 2000 bytes")),
-        (1500, 1000, Some("exceeds the stream's limit `max_msg_size` of 1000 bytes")),
+        (2_000, -1, Some("exceeds the server's limit `max_payload` of 2000 bytes")),
+        (1_300, 1_000, Some("exceeds the stream's limit `max_msg_size` of 1000 bytes")),
         (500, -1, None),
     ] {
         setup.nats.run(|context| async move {
@@ -132,6 +128,14 @@ fn a_message_larger_than_the_limits() {
         // An operator removes what does not fit.
         client.batch_execute("truncate pgq.event_1_0").expect("truncated");
     }
+}
+
+#[test]
+fn a_stream_that_keeps_only_messages_with_readers() {
+    let setup = Setup::create();
+    let retention = async_nats::jetstream::stream::RetentionPolicy::Interest;
+    setup.nats.create_stream(Config { retention, ..stream(&["orders.*", "pgq_position.>"]) });
+    check(&setup, "stream `ORDERS` removes messages that no consumer of it reads (retention by interest)");
 }
 
 #[test]

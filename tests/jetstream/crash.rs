@@ -4,7 +4,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
-use super::{JOB, QUEUE, STREAM, Setup};
+use super::{JOB, QUEUE, STREAM, Setup, with_both_releases};
+use crate::support::nats::Release;
 use crate::support::programs::Running;
 use crate::support::random_kills::{Ending, Random, produce, repeat, seed};
 use crate::support::{amount, queues, wait_for};
@@ -51,14 +52,26 @@ fn pause(random: &mut Random, milliseconds: u64) {
 
 #[test]
 fn a_mover_that_is_killed_at_random_loses_and_doubles_nothing() {
-    let mut setup = Setup::create();
-    survive(&mut setup, |_, _, random| pause(random, 400));
+    survive(&mut Setup::create(), |_, _, random| pause(random, 400));
+}
+
+#[test]
+fn a_mover_that_is_killed_at_random_loses_and_doubles_nothing_one_by_one() {
+    survive(&mut Setup::of(Release::Old), |_, _, random| pause(random, 400));
 }
 
 #[test]
 fn a_server_that_is_killed_at_random_loses_and_doubles_nothing() {
-    let mut setup = Setup::create();
-    survive(&mut setup, |setup, mover, random| {
+    kill_server(&mut Setup::create());
+}
+
+#[test]
+fn a_server_that_is_killed_at_random_loses_and_doubles_nothing_one_by_one() {
+    kill_server(&mut Setup::of(Release::Old));
+}
+
+fn kill_server(setup: &mut Setup) {
+    survive(setup, |setup, mover, random| {
         pause(random, 400);
         setup.nats.stop();
         pause(random, 100);
@@ -95,7 +108,10 @@ fn a_source_that_ends_the_movers_sessions_loses_and_doubles_nothing() {
 
 #[test]
 fn a_mover_that_is_killed_within_a_batch_continues_behind_the_last_part() {
-    let setup = Setup::create();
+    with_both_releases(|setup| killed_within_a_batch(&setup));
+}
+
+fn killed_within_a_batch(setup: &Setup) {
     setup.register();
     // One batch of many parts.
     setup.insert(0, amount::pick(20_000, 100_000));

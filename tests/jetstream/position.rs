@@ -5,7 +5,7 @@ use pgq::{Checkpoint, Delivery};
 use pgq_ext::jetstream::JetStream;
 use pgq_ext::sink::{Position, Sink, SinkConsumer};
 
-use super::{JOB, QUEUE, STREAM, Setup};
+use super::{JOB, QUEUE, STREAM, Setup, with_both_releases};
 use crate::support::programs::succeed;
 use crate::support::queues;
 
@@ -19,13 +19,17 @@ fn stream(setup: &Setup) -> JetStream {
 fn position(tick: i64) -> Position {
     let at =
         |tick| Checkpoint::new(tick, chrono::DateTime::from_timestamp_micros(1_700_000_000_000_000 + tick));
-    Position { start: at(tick), end: at(tick + 1), events: 0, last_event: None, is_complete: true }
+    let (start, end) = (at(tick), at(tick + 1));
+    Position { start, end, events: 0, last_event: None, failed: Vec::new(), is_complete: true }
 }
 
 #[test]
 fn the_stream_refuses_the_second_of_two_processes_of_one_name() {
-    let setup = Setup::create();
-    let (mut first, mut second) = (stream(&setup), stream(&setup));
+    with_both_releases(|setup| two_processes(&setup));
+}
+
+fn two_processes(setup: &Setup) {
+    let (mut first, mut second) = (stream(setup), stream(setup));
     first.forget().expect("stored");
     assert_eq!(first.position().expect("readable"), None);
     assert_eq!(second.position().expect("readable"), None);
@@ -43,54 +47,57 @@ fn the_stream_refuses_the_second_of_two_processes_of_one_name() {
 
 #[test]
 fn a_batch_that_the_stream_has_is_only_finished() {
-    let setup = Setup::create();
-    setup.register();
-    let mut client = setup.client();
-    let (start, _) = queues::position(&mut client, QUEUE, JOB);
-    setup.insert(0, 2_500);
-    setup.drain();
-    pgq::admin::register_consumer_at(&mut client, QUEUE, JOB, start).expect("moved back");
-    setup.drain();
-    setup.assert_moved();
-    assert!(setup.log().contains("was applied before, finishing it"), "{}", setup.log());
+    with_both_releases(|setup| {
+        setup.register();
+        let mut client = setup.client();
+        let (start, _) = queues::position(&mut client, QUEUE, JOB);
+        setup.insert(0, 2_500);
+        setup.drain();
+        pgq::admin::register_consumer_at(&mut client, QUEUE, JOB, start).expect("moved back");
+        setup.drain();
+        setup.assert_moved();
+        assert!(setup.log().contains("was applied before, finishing it"), "{}", setup.log());
+    });
 }
 
 #[test]
 fn a_source_that_went_on_without_the_mover_is_a_lost_position_and_rewind_repairs_it() {
-    let setup = Setup::create();
-    setup.register();
-    let mut client = setup.client();
-    setup.insert(0, 10);
-    setup.drain();
-    setup.insert(10, 10);
-    let tick = queues::tick(&mut client, QUEUE);
-    pgq::admin::register_consumer_at(&mut client, QUEUE, JOB, tick).expect("moved");
-    setup.insert(20, 10);
-    let error = setup.failure();
-    assert!(error.contains(&format!("consumer `{JOB}` has lost its position: batch")), "{error}");
-    assert_eq!(setup.nats.events(STREAM).len(), 10);
-    succeed(&mut setup.mover(&["--rewind"]));
-    setup.drain();
-    setup.assert_moved();
+    with_both_releases(|setup| {
+        setup.register();
+        let mut client = setup.client();
+        setup.insert(0, 10);
+        setup.drain();
+        setup.insert(10, 10);
+        let tick = queues::tick(&mut client, QUEUE);
+        pgq::admin::register_consumer_at(&mut client, QUEUE, JOB, tick).expect("moved");
+        setup.insert(20, 10);
+        let error = setup.failure();
+        assert!(error.contains(&format!("consumer `{JOB}` has lost its position: batch")), "{error}");
+        assert_eq!(setup.nats.events(STREAM).len(), 10);
+        succeed(&mut setup.mover(&["--rewind"]));
+        setup.drain();
+        setup.assert_moved();
+    });
 }
 
 #[test]
 fn ticks_of_the_same_numbers_and_other_times_are_a_lost_position() {
-    let setup = Setup::create();
-    setup.register();
-    setup.insert(0, 10);
-    setup.drain();
-    // A source that was restored to an earlier moment makes ticks of the same numbers again.
-    let mut client = setup.client();
-    let restored = "update pgq.tick set tick_time = tick_time - interval '1 hour'";
-    client.batch_execute(restored).expect("the owner may");
-    setup.insert(10, 10);
-    let error = setup.failure();
-    assert!(error.contains("has lost its position"), "{error}");
-    assert_eq!(setup.nats.events(STREAM).len(), 10);
-    succeed(&mut setup.mover(&["--reset"]));
-    setup.drain();
-    setup.assert_moved();
+    with_both_releases(|setup| {
+        setup.register();
+        setup.insert(0, 10);
+        setup.drain();
+        // A source that was restored to an earlier moment makes ticks of the same numbers again.
+        let mut client = setup.client();
+        let restored = "update pgq.tick set tick_time = tick_time - interval '1 hour'";
+        client.batch_execute(restored).expect("the owner may");
+        setup.insert(10, 10);
+        let error = setup.failure();
+        assert!(error.contains("has lost its position"), "{error}");
+        assert_eq!(setup.nats.events(STREAM).len(), 10);
+        succeed(&mut setup.mover(&["--reset"]));
+        setup.drain();
+        setup.assert_moved();
+    });
 }
 
 #[test]
@@ -114,14 +121,15 @@ fn a_stream_without_a_position_is_an_error_until_a_reset() {
 
 #[test]
 fn unregistering_forgets_the_position() {
-    let setup = Setup::create();
-    setup.register();
-    setup.insert(0, 10);
-    setup.drain();
-    succeed(&mut setup.mover(&["--unregister"]));
-    assert_eq!(stream(&setup).position().expect("readable"), None);
-    setup.register();
-    setup.insert(10, 10);
-    setup.drain();
-    setup.assert_moved();
+    with_both_releases(|setup| {
+        setup.register();
+        setup.insert(0, 10);
+        setup.drain();
+        succeed(&mut setup.mover(&["--unregister"]));
+        assert_eq!(stream(&setup).position().expect("readable"), None);
+        setup.register();
+        setup.insert(10, 10);
+        setup.drain();
+        setup.assert_moved();
+    });
 }

@@ -29,8 +29,18 @@ impl Stored {
     }
 }
 
+/// Which server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// One that has atomic batches.
+    Current,
+    /// The distribution's, which has none.
+    Old,
+}
+
 /// A running server, which ends together with this value.
 pub(crate) struct NatsServer {
+    release: Release,
     folder: TempDir,
     port: u16,
     child: Option<Child>,
@@ -38,18 +48,32 @@ pub(crate) struct NatsServer {
 
 impl NatsServer {
     pub(crate) fn start() -> NatsServer {
-        NatsServer::start_with("jetstream { store_dir: store }")
+        NatsServer::start_release(Release::Current)
+    }
+
+    pub(crate) fn start_release(release: Release) -> NatsServer {
+        NatsServer::start_release_with(release, "jetstream { store_dir: store }")
     }
 
     /// Starts a server with these lines in its file.
     pub(crate) fn start_with(lines: &str) -> NatsServer {
+        NatsServer::start_release_with(Release::Current, lines)
+    }
+
+    fn start_release_with(release: Release, lines: &str) -> NatsServer {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
-        let text = format!("host: 127.0.0.1\nport: {port}\n{lines}\n");
-        fs::write(folder.path().join("nats.conf"), text).expect("the folder is writable");
-        let mut server = NatsServer { folder, port, child: None };
-        server.start_again();
+        let mut server = NatsServer { release, folder, port, child: None };
+        server.change(lines);
         server
+    }
+
+    /// Stops it if it runs, and starts it with these lines in its file.
+    pub(crate) fn change(&mut self, lines: &str) {
+        self.stop();
+        let text = format!("host: 127.0.0.1\nport: {}\n{lines}\n", self.port);
+        fs::write(self.folder.path().join("nats.conf"), text).expect("the folder is writable");
+        self.start_again();
     }
 
     /// Starts it after [`NatsServer::stop`], with the streams that it had.
@@ -57,13 +81,20 @@ impl NatsServer {
         let ready = self.folder.path().join("ports");
         let _ = fs::remove_dir_all(&ready);
         fs::create_dir(&ready).expect("the folder is writable");
-        let mut command = Command::new(binary());
+        let mut command = Command::new(binary(self.release));
         command.current_dir(self.folder.path()).args(["-c", "nats.conf", "--ports_file_dir", "ports"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output::sink());
         self.child = Some(command.spawn().expect("the server starts"));
         // The server writes its ports when it accepts connections.
         wait_for("the NATS server", || fs::read_dir(&ready).expect("readable").next().is_some());
         wait_for("its port", || std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+    }
+
+    /// Kills it and starts another release with its streams.
+    pub(crate) fn replace_by(&mut self, release: Release) {
+        self.stop();
+        self.release = release;
+        self.start_again();
     }
 
     /// Kills it.
@@ -120,6 +151,15 @@ impl NatsServer {
         })
     }
 
+    /// Returns the number of messages of a subject, 0 if the stream is missing.
+    pub(crate) fn count_of(&self, name: &str, subject: &str) -> usize {
+        self.run(|context| async move {
+            let Ok(stream) = context.get_stream(name).await else { return 0 };
+            let mut counts = stream.info_with_subjects(subject).await.expect("readable");
+            counts.next().await.map_or(0, |count| count.expect("readable").1)
+        })
+    }
+
     /// Returns the number of messages of a stream, 0 if it is missing.
     pub(crate) fn count(&self, name: &str) -> u64 {
         self.run(|context| async move {
@@ -137,10 +177,14 @@ impl Drop for NatsServer {
     }
 }
 
-/// Returns the path of the server's program, which is fetched once.
-fn binary() -> &'static str {
-    static PATH: OnceLock<String> = OnceLock::new();
-    PATH.get_or_init(|| {
+/// Returns the path of the server's program.
+fn binary(release: Release) -> &'static str {
+    // The distribution's package installs it.
+    if release == Release::Old {
+        return "/usr/sbin/nats-server";
+    }
+    static FETCHED: OnceLock<String> = OnceLock::new();
+    FETCHED.get_or_init(|| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/nats-server-from-pypi");
         let output = Command::new(script).output().expect("the script starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

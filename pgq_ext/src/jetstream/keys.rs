@@ -2,7 +2,7 @@
 
 use dbscript::{BoxError, Config, keys};
 
-use super::{JetStream, Payload};
+use super::{JetStream, Payload, TooLarge};
 
 keys! {
     /// The keys that [`JetStream::from_config`] reads.
@@ -13,14 +13,21 @@ keys! {
          tls://host. No default.";
     STREAM: required("nats_stream"), "Stream to write to. No default.";
     SUBJECT: required("nats_subject"),
-        "Subject of messages, such as orders.{type}; {type} and {extra1} to {extra4} are columns of the event. \
-         No default.";
+        "Subject of messages, such as orders.{type}; {type} and {extra1} to {extra4} are columns of the event, {schema} and \
+         {table} the parts of a table's name in ev_extra1. No default.";
     POSITION_SUBJECT: optional("nats_position_subject"),
         "Subject of the consumer's position, which the stream must take. Defaults to pgq_position.STREAM.CONSUMER.";
     CREDS: optional("nats_creds"), "File with the user's credentials. No default.";
+    CA: optional("nats_ca"),
+        "File with certificates of authorities for TLS, in PEM format, besides those of the system. No default.";
+    CERT: optional("nats_cert"), "File with the client's certificate for TLS, in PEM format. No default.";
+    KEY: optional("nats_key"), "File with the key of nats_cert, in PEM format. No default.";
     CREATE: default("nats_create_stream", "0"),
         "Replicas, such as 1 or 3, with which the stream is created if it is missing; 0: a missing stream is an error.";
     HEADERS: default("nats_headers", "1"), "1: messages have the event's columns as headers, such as Pgq-Event-Id.";
+    TOO_LARGE: default("nats_too_large", "fail"),
+        "fail: an event whose message is larger than server or stream allow goes to the failed events; stop: the mover stops \
+         at it.";
     PAYLOAD: default("payload", "data"), "Content of messages: `data` is ev_data, `json` an object with all columns.";
 }
 
@@ -38,6 +45,15 @@ impl JetStream {
         if let Some(file) = config.file(&CREDS)? {
             stream = stream.credentials(file);
         }
+        if let Some(file) = config.file(&CA)? {
+            stream = stream.root_certificate(file);
+        }
+        match (config.file(&CERT)?, config.file(&KEY)?) {
+            (Some(file), Some(key)) => stream = stream.client_certificate(file, key),
+            (None, None) => {}
+            _ => return Err(dbscript::Error::usage("`nats_cert` and `nats_key` need each other").into()),
+        }
+        stream = stream.too_large(too_large(config)?);
         if let Some(subject) = config.get_opt(&POSITION_SUBJECT)?.filter(|subject| !subject.is_empty()) {
             stream = stream.position_subject(&subject);
         }
@@ -45,6 +61,14 @@ impl JetStream {
             0 => Ok(stream),
             replicas => Ok(stream.create_stream(replicas)),
         }
+    }
+}
+
+fn too_large(config: &Config) -> Result<TooLarge, BoxError> {
+    match config.get(&TOO_LARGE)?.as_str() {
+        "fail" => Ok(TooLarge::Fail),
+        "stop" => Ok(TooLarge::Stop),
+        other => Err(config.invalid(&TOO_LARGE, other).into()),
     }
 }
 

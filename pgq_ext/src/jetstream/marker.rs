@@ -12,14 +12,24 @@ const VERSION: i64 = 1;
 /// The content of a consumer's last message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Marker {
+    /// The position.
     At(Position),
+    /// The position, unless messages of the same batch are behind it.
+    OneByOne(Position),
     /// There is no position, by an operator's or a registration's decision.
     Forgotten,
 }
 
 impl Marker {
+    pub(super) fn position(&self) -> Option<&Position> {
+        match self {
+            Marker::At(position) | Marker::OneByOne(position) => Some(position),
+            Marker::Forgotten => None,
+        }
+    }
+
     pub(super) fn to_json(&self) -> String {
-        let Marker::At(position) = self else {
+        let Some(position) = self.position() else {
             return json!({ "version": VERSION, "forgotten": true }).to_string();
         };
         json!({
@@ -30,7 +40,9 @@ impl Marker {
             "end_time": position.end.time.map(time_text),
             "events": position.events,
             "last_event": position.last_event,
+            "failed": position.failed,
             "complete": position.is_complete,
+            "one_by_one": matches!(self, Marker::OneByOne(_)),
         })
         .to_string()
     }
@@ -44,17 +56,24 @@ impl Marker {
         if value["forgotten"] == true {
             return Ok(Marker::Forgotten);
         }
-        let parsed = || {
-            Some(Position {
-                start: Checkpoint::new(value["start_tick"].as_i64()?, Some(time(&value["start_time"])?)),
-                end: Checkpoint::new(value["end_tick"].as_i64()?, Some(time(&value["end_time"])?)),
-                events: value["events"].as_u64()?,
-                last_event: value["last_event"].as_i64(),
-                is_complete: value["complete"].as_bool()?,
-            })
-        };
-        Ok(Marker::At(parsed().ok_or("the last message is an incomplete position")?))
+        let position = position(&value).ok_or("the last message is an incomplete position")?;
+        match value["one_by_one"].as_bool() {
+            Some(true) => Ok(Marker::OneByOne(position)),
+            _ => Ok(Marker::At(position)),
+        }
     }
+}
+
+fn position(value: &Value) -> Option<Position> {
+    let failed = value["failed"].as_array()?.iter().map(Value::as_u64);
+    Some(Position {
+        start: Checkpoint::new(value["start_tick"].as_i64()?, Some(time(&value["start_time"])?)),
+        end: Checkpoint::new(value["end_tick"].as_i64()?, Some(time(&value["end_time"])?)),
+        events: value["events"].as_u64()?,
+        last_event: value["last_event"].as_i64(),
+        failed: failed.collect::<Option<_>>()?,
+        is_complete: value["complete"].as_bool()?,
+    })
 }
 
 fn time_text(time: DateTime<Utc>) -> String {
@@ -78,9 +97,10 @@ mod tests {
                 end: Checkpoint::new(i64::MAX, time),
                 events: u64::MAX,
                 last_event,
+                failed: vec![1, u64::MAX],
                 is_complete: last_event.is_none(),
             };
-            for marker in [Marker::At(position), Marker::Forgotten] {
+            for marker in [Marker::At(position.clone()), Marker::OneByOne(position), Marker::Forgotten] {
                 assert_eq!(Marker::parse(marker.to_json().as_bytes()).expect("valid"), marker);
             }
         }

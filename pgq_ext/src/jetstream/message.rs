@@ -36,11 +36,10 @@ impl Message {
         }
     }
 
-    /// Makes the message of a position, to be stored if the last message of its subject has this sequence.
-    pub(super) fn of_marker(subject: String, marker: &Marker, sequence: u64) -> Message {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string().as_str());
-        Message { subject, headers, payload: marker.to_json().into_bytes(), event: None }
+    /// Makes the message of a position.
+    pub(super) fn of_marker(subject: &str, marker: &Marker) -> Message {
+        let (subject, payload) = (subject.to_owned(), marker.to_json().into_bytes());
+        Message { subject, headers: HeaderMap::new(), payload, event: None }
     }
 
     /// Makes the message one of an atomic batch.
@@ -52,15 +51,22 @@ impl Message {
         }
     }
 
-    /// Returns the size in bytes that the server's limits apply to.
-    pub(super) fn size(&self) -> usize {
+    /// Returns the size of the headers in bytes, which a message without headers does not have.
+    pub(super) fn header_size(&self) -> usize {
         let headers = self.headers.iter().flat_map(|(name, values)| {
             values
                 .iter()
                 .map(move |value| AsRef::<[u8]>::as_ref(name).len() + value.as_str().len() + HEADER_EXTRA)
         });
-        HEADER_LINES + headers.sum::<usize>() + self.payload.len()
+        HEADER_LINES + headers.sum::<usize>()
     }
+}
+
+/// Returns the bytes of an event's columns for subjects and headers, and those of all columns.
+pub(super) fn sizes(event: &Event) -> (usize, usize) {
+    let extras: usize = extras(event).into_iter().flatten().map(str::len).sum();
+    let columns = event.event_type().len() + extras;
+    (columns, columns + event.data().map_or(0, str::len))
 }
 
 fn headers(event: &Event) -> HeaderMap {
@@ -75,7 +81,18 @@ fn headers(event: &Event) -> HeaderMap {
             headers.insert(name, header_text(text));
         }
     }
+    if let Some(context) = extras(event).into_iter().flatten().find(|text| is_traceparent(text)) {
+        headers.insert("traceparent", context);
+    }
     headers
+}
+
+/// Returns whether a text is the context of a trace, as W3C's `traceparent` of the first version.
+fn is_traceparent(text: &str) -> bool {
+    let is_hex = |part: &&str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let parts: Vec<&str> = text.split('-').filter(is_hex).collect();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    text.starts_with("00-") && text.len() == 55 && lengths == [2, 32, 16, 2]
 }
 
 /// Returns a text as a header's value, without characters that would end it or be trimmed.

@@ -18,6 +18,8 @@ enum Piece {
 enum Column {
     Type,
     Extra(usize),
+    Schema,
+    Table,
 }
 
 impl Template {
@@ -30,7 +32,8 @@ impl Template {
             pieces.push(Piece::Text(before.to_owned()));
             pieces.push(Piece::Column(column(name).ok_or_else(|| {
                 format!(
-                    "subject `{text}`: invalid column `{name}`, must be `type`, `extra1`, `extra2`, `extra3` or `extra4`"
+                    "subject `{text}`: invalid column `{name}`, must be `type`, `schema`, `table`, `extra1`, `extra2`, \
+                     `extra3` or `extra4`"
                 )
             })?));
             rest = after;
@@ -50,9 +53,13 @@ impl Template {
     /// Returns the subject of an event.
     pub(super) fn subject(&self, event: &Event) -> String {
         self.filled(|column| {
+            let extras = extras(event);
+            let (schema, table) = names(extras[0].unwrap_or_default());
             escaped(match column {
                 Column::Type => event.event_type(),
-                Column::Extra(number) => extras(event)[number].unwrap_or_default(),
+                Column::Extra(number) => extras[number].unwrap_or_default(),
+                Column::Schema => schema,
+                Column::Table => table,
             })
         })
     }
@@ -62,6 +69,15 @@ impl Template {
         let subject = self.filled(|_| "*".to_owned());
         let words = subject.split('.').map(|word| if word.contains('*') { "*" } else { word });
         words.collect::<Vec<_>>().join(".")
+    }
+
+    /// Returns the bytes of its text besides columns.
+    pub(super) fn len(&self) -> usize {
+        let texts = self.0.iter().map(|piece| match piece {
+            Piece::Text(text) => text.len(),
+            Piece::Column(_) => 0,
+        });
+        texts.sum()
     }
 
     fn filled(&self, value: impl Fn(Column) -> String) -> String {
@@ -77,9 +93,16 @@ pub(super) fn extras(event: &Event) -> [Option<&str>; 4] {
     [event.extra1(), event.extra2(), event.extra3(), event.extra4()]
 }
 
+/// Returns schema and table in the name of a table, as trigger functions write it. The schema is empty if there is none.
+fn names(table: &str) -> (&str, &str) {
+    table.split_once('.').unwrap_or(("", table))
+}
+
 fn column(name: &str) -> Option<Column> {
     match name {
         "type" => Some(Column::Type),
+        "schema" => Some(Column::Schema),
+        "table" => Some(Column::Table),
         "extra1" => Some(Column::Extra(0)),
         "extra2" => Some(Column::Extra(1)),
         "extra3" => Some(Column::Extra(2)),
@@ -165,6 +188,15 @@ mod tests {
         check("public.orders", "public%2Eorders");
         check("a b\n*>$%", "a%20b%0A%2A%3E%24%25");
         check("ü", "%C3%BC");
+    }
+
+    #[test]
+    fn names_of_tables_have_two_parts() {
+        let check = |text, expected| assert_eq!(names(text), expected, "{text}");
+        check("public.orders", ("public", "orders"));
+        check("orders", ("", "orders"));
+        check("public.a.b", ("public", "a.b"));
+        check("", ("", ""));
     }
 
     #[test]

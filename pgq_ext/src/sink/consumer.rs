@@ -9,6 +9,11 @@ use super::{Limits, Position, Sink};
 use crate::batches;
 use crate::error::Error;
 
+/// The most refused events of a batch, which its position lists.
+const MAX_FAILED: usize = 1_000;
+/// The reason of an event that the sink would now apply.
+const REFUSED_BEFORE: &str = "the sink has refused it";
+
 /// Applies batches in a [`Sink`], in sequence, each event exactly once.
 ///
 /// - A batch that starts where the sink's position ends is applied.
@@ -29,10 +34,10 @@ pub struct SinkConsumer<S> {
 
 /// What a batch needs.
 enum Work {
-    /// To be applied behind its first events, of which the last one has this id.
-    Apply { skip: u64, last: Option<i64> },
-    /// To be finished.
-    Finish,
+    /// To be applied behind this position.
+    Apply(Position),
+    /// To be finished, with these events as failed.
+    Finish(Option<Position>),
 }
 
 /// What became of a batch.
@@ -48,17 +53,23 @@ impl<S: Sink> SinkConsumer<S> {
     }
 
     fn apply(&mut self, batch: &mut Batch<'_>) -> Result<Progress, BoxError> {
-        let Work::Apply { skip, last } = self.work(batch)? else {
-            info!("batch {} was applied before, finishing it", batch.info().id);
-            return Ok(Progress::Applied(0));
-        };
-        let mut position = Position::before(batch.info());
-        if skip > 0 {
-            self.skip(batch, skip, last)?;
-            (position.events, position.last_event) = (skip, last);
-            info!("batch {}: {skip} events were applied before, continuing behind them", batch.info().id);
+        match self.work(batch)? {
+            Work::Apply(position) => {
+                if position.events > 0 {
+                    self.skip(batch, &position)?;
+                    let (id, events) = (batch.info().id, position.events);
+                    info!("batch {id}: {events} events were applied before, continuing behind them");
+                }
+                self.apply_rest(batch, position)
+            }
+            Work::Finish(position) => {
+                if let Some(position) = position.filter(|position| !position.failed.is_empty()) {
+                    self.skip(batch, &position)?;
+                }
+                info!("batch {} was applied before, finishing it", batch.info().id);
+                Ok(Progress::Applied(0))
+            }
         }
-        self.apply_rest(batch, position)
     }
 
     /// Compares the sink's position with a batch.
@@ -68,46 +79,56 @@ impl<S: Sink> SinkConsumer<S> {
             None => self.sink.position()?,
         };
         let Some(position) = position else {
-            return Ok(Work::Apply { skip: 0, last: None });
+            return Ok(Work::Apply(Position::before(batch.info())));
         };
-        if position.is_within(batch.info()) {
-            return Ok(Work::Apply { skip: position.events, last: position.last_event });
+        if position.is_of(batch.info()) {
+            return Ok(match position.is_complete {
+                true => Work::Finish(Some(position)),
+                false => Work::Apply(position),
+            });
         }
         let at = position.checkpoint();
         match Place::of(at, batch.info()) {
-            Place::Start if position.is_complete => Ok(Work::Apply { skip: 0, last: None }),
-            Place::End => Ok(Work::Finish),
+            Place::Start if position.is_complete => Ok(Work::Apply(Position::before(batch.info()))),
+            Place::End => Ok(Work::Finish(None)),
             Place::Beyond if batches::has(batch.events(), at)? => {
                 let (info, tick) = (batch.info(), at.tick);
                 warn!(
                     "the sink is at tick {tick}, past batch {} of ticks {}..{}: not applying it again",
                     info.id, info.prev_tick, info.tick
                 );
-                Ok(Work::Finish)
+                Ok(Work::Finish(None))
             }
             Place::Start | Place::Beyond | Place::Elsewhere => Err(self.lost(batch, &position)),
         }
     }
 
-    /// Reads the events that the sink has, and compares the last one.
-    fn skip(&self, batch: &mut Batch<'_>, count: u64, last: Option<i64>) -> Result<(), BoxError> {
+    /// Reads the events that the sink has, compares the last one, and tags the ones that the sink has refused as failed.
+    fn skip(&mut self, batch: &mut Batch<'_>, position: &Position) -> Result<(), BoxError> {
+        let mut failed = position.failed.iter().peekable();
         let mut id = None;
-        for at in 0..count {
-            id = batch.events().next_event()?.map(|event| event.id());
-            if id.is_none() {
-                let why = format!("the sink has {count} events of batch {}, which has {at}", batch.info().id);
+        for number in 1..=position.events {
+            let Some(event) = batch.events().next_event()? else {
+                let (count, batch) = (position.events, batch.info().id);
+                let why = format!("the sink has {count} events of batch {batch}, which has {}", number - 1);
                 return Err(Error::lost(&self.consumer, why).into());
+            };
+            if failed.next_if_eq(&&number).is_some() {
+                let reason = self.sink.refuses(&event)?;
+                batch.fail(&event, reason.unwrap_or_else(|| REFUSED_BEFORE.to_owned()));
             }
+            id = Some(event.id());
         }
-        if id == last {
+        if id == position.last_event {
             return Ok(());
         }
         let show = |id: Option<i64>| id.map_or("none".to_owned(), |id| id.to_string());
         let why = format!(
-            "event {count} of batch {} has id {}, the sink's has id {}",
+            "event {} of batch {} has id {}, the sink's has id {}",
+            position.events,
             batch.info().id,
             show(id),
-            show(last)
+            show(position.last_event)
         );
         Err(Error::lost(&self.consumer, why).into())
     }
@@ -116,6 +137,7 @@ impl<S: Sink> SinkConsumer<S> {
         let mut part = Part::new(self.sink.limits());
         let mut count = 0;
         while let Some(event) = batch.events().next_event()? {
+            let refusal = self.sink.refuses(&event)?;
             if part.is_full_with(&event) {
                 self.sink.apply(&part.events, &position)?;
                 part.clear();
@@ -126,12 +148,39 @@ impl<S: Sink> SinkConsumer<S> {
             position.events += 1;
             position.last_event = Some(event.id());
             count += 1;
-            part.push(event);
+            match refusal {
+                None => part.push(event),
+                Some(reason) => {
+                    self.fail(batch, &event, reason, &mut position)?;
+                    // A refused event ends its part, so that the sink knows which one of the batch it is.
+                    self.sink.apply(&part.events, &position)?;
+                    part.clear();
+                }
+            }
         }
         position.is_complete = true;
         self.sink.apply(&part.events, &position)?;
         self.position = Some(Some(position));
         Ok(Progress::Applied(count))
+    }
+
+    /// Tags the position's last event as failed.
+    fn fail(
+        &self,
+        batch: &mut Batch<'_>,
+        event: &Event,
+        reason: String,
+        position: &mut Position,
+    ) -> Result<(), BoxError> {
+        if position.failed.len() == MAX_FAILED {
+            let what =
+                format!("the sink refuses more than {MAX_FAILED} events of the batch, now {}", event.id());
+            return Err(dbscript::Error::failed(what).caused_by(reason).into());
+        }
+        warn!("event {} goes to the failed events: {reason}", event.id());
+        batch.fail(event, reason);
+        position.failed.push(position.events);
+        Ok(())
     }
 
     fn lost(&self, batch: &Batch<'_>, position: &Position) -> BoxError {
@@ -178,9 +227,11 @@ impl<S: Sink> Delivery for SinkConsumer<S> {
         })?;
         match progress {
             Progress::Applied(events) => {
+                let mut delivered = Delivered::all_done(events);
+                delivered.failed = batch.failed();
                 // The sink has the batch. If finishing fails, the batch is redelivered and skipped.
                 batch.finish_applied()?;
-                Ok(Delivered::all_done(events))
+                Ok(delivered)
             }
             Progress::Stopped => {
                 let mut delivered = Delivered::all_done(0);

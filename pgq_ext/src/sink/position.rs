@@ -15,6 +15,9 @@ pub struct Position {
     pub events: u64,
     /// The id of the last applied event of the batch; `None` if `events` is 0.
     pub last_event: Option<i64>,
+    /// The numbers, from 1 on, of those applied events that the sink has refused. They are the consumer's failed events as
+    /// soon as the batch is finished.
+    pub failed: Vec<u64>,
     /// Whether the batch has no further events.
     pub is_complete: bool,
 }
@@ -27,6 +30,7 @@ impl Position {
             end: Checkpoint::end_of(batch),
             events: 0,
             last_event: None,
+            failed: Vec::new(),
             is_complete: false,
         }
     }
@@ -36,11 +40,15 @@ impl Position {
         if self.is_complete { &self.end } else { &self.start }
     }
 
-    /// Returns whether this is a position within a batch, of the same ticks.
-    pub(super) fn is_within(&self, batch: &BatchInfo) -> bool {
-        !self.is_complete
-            && self.start.is(&Checkpoint::start_of(batch))
-            && self.end.is(&Checkpoint::end_of(batch))
+    /// Returns whether this is a position of a batch with these very ticks.
+    pub(super) fn is_of(&self, batch: &BatchInfo) -> bool {
+        self.start.is(&Checkpoint::start_of(batch)) && self.end.is(&Checkpoint::end_of(batch))
+    }
+
+    /// Returns whether this is a position within the batch of another position.
+    #[cfg(feature = "jetstream")]
+    pub(crate) fn is_in_batch_of(&self, other: &Position) -> bool {
+        !self.is_complete && self.start.is(&other.start) && self.end.is(&other.end)
     }
 }
 

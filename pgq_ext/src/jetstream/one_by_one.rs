@@ -1,0 +1,164 @@
+//! Storing messages one by one, for streams without atomic batches.
+//!
+//! The first message of a part has the sequence that the stream's last message must have (`Nats-Expected-Last-Sequence`),
+//! each other one the id that its last message must have (`Nats-Expected-Last-Msg-Id`), which is that of the message
+//! before. A message that is lost or refused, or another writer's message, makes the stream refuse all behind it: the
+//! stored messages are the first ones of a part, without a gap. A sequence is not enough, since another writer's message
+//! would take the place of a refused one. Ids are of one use, so that the stream's window of duplicates has no meaning.
+//!
+//! The header `Pgq-Position` of an event's message says which one of its batch it is, so that the stream's last message is
+//! the position.
+
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::{HeaderMap, header};
+use pgq::{BoxError, Event};
+
+use super::connection::{Connection, Replies};
+use super::marker::Marker;
+use super::message::Message;
+use super::subject::escaped;
+use super::{Options, Owner};
+use crate::sink::Position;
+
+/// The header of the place of an event within its batch.
+pub(super) const POSITION: &str = "Pgq-Position";
+
+/// The end of a stream, as the next message expects it.
+pub(super) struct Tail {
+    /// The sequence of the stream's last message, 0 if there is none.
+    last: u64,
+    /// The sequence of the consumer's last marker, and that marker.
+    marker: Option<(u64, Marker)>,
+    /// The events of the marker's batch that are stored.
+    place: Option<Place>,
+}
+
+/// The place of an event within its batch, in its message's header.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The sequence of the last marker before it.
+    marker: u64,
+    /// The number of the event within the batch, from 1 on.
+    number: u64,
+    id: i64,
+}
+
+impl Tail {
+    /// Reads the end of a stream back to the consumer's last message.
+    pub(super) fn read(connection: &Connection, owner: &Owner) -> Result<Tail, BoxError> {
+        // A message that another process stores after this reading makes the stream refuse the next one of this process.
+        let last = connection.last_sequence()?;
+        let marker = connection.last_message(&owner.subject)?;
+        let first = marker.as_ref().map_or(last, |marker| marker.sequence);
+        let mut at = last;
+        while at > first {
+            let found = connection.message(at)?;
+            if let Some(place) = found.and_then(|message| Place::of(&message.headers, owner)) {
+                let marker = connection.message(place.marker)?;
+                let marker = marker.ok_or("the message with the start of the batch was removed")?;
+                return Ok(Tail { last, marker: Some(parsed(&marker, owner)?), place: Some(place) });
+            }
+            at -= 1;
+        }
+        let marker = marker.map(|marker| parsed(&marker, owner)).transpose()?;
+        Ok(Tail { last, marker, place: None })
+    }
+
+    /// Makes the end of a stream where only the position is to be replaced.
+    pub(super) fn without_marker(connection: &Connection) -> Result<Tail, BoxError> {
+        Ok(Tail { last: connection.last_sequence()?, marker: None, place: None })
+    }
+
+    /// Returns the consumer's position.
+    pub(super) fn marker(&self) -> Option<Marker> {
+        let (_, marker) = self.marker.as_ref()?;
+        match (marker.position(), self.place) {
+            (Some(position), Some(place)) => {
+                let (events, last_event) = (place.number, Some(place.id));
+                Some(Marker::OneByOne(Position { events, last_event, ..position.clone() }))
+            }
+            _ => Some(marker.clone()),
+        }
+    }
+
+    /// Stores a part of a batch and the position behind it, and returns the sequence of the last message.
+    pub(super) fn store(
+        &mut self,
+        connection: &Connection,
+        part: &[Event],
+        marker: Marker,
+        (options, owner): (&Options, &Owner),
+    ) -> Result<u64, BoxError> {
+        let mut messages = Vec::with_capacity(part.len() + 2);
+        let (mut at, mut number) = self.continued(&marker);
+        if let (None, Some(position)) = (at, marker.position().filter(|_| !part.is_empty())) {
+            let start = Position {
+                events: 0,
+                last_event: None,
+                is_complete: false,
+                failed: Vec::new(),
+                ..position.clone()
+            };
+            messages.push(Message::of_marker(&owner.subject, &Marker::OneByOne(start)));
+            at = Some(self.last + 1);
+        }
+        for event in part {
+            number += 1;
+            let mut message = Message::of_event(event, options);
+            let place = Place { marker: at.unwrap_or_default(), number, id: event.id() };
+            message.headers.insert(POSITION, place.text(owner).as_str());
+            messages.push(message);
+        }
+        messages.push(Message::of_marker(&owner.subject, &marker));
+        self.chain(&connection.unique_id(), &mut messages);
+        let last = connection.store(messages, Replies::Each)?;
+        *self = Tail { last, marker: Some((last, marker)), place: None };
+        Ok(last)
+    }
+
+    /// Makes each message depend on the one before it.
+    fn chain(&self, prefix: &str, messages: &mut [Message]) {
+        let id = |at: usize| format!("{prefix}-{at}");
+        for (at, message) in messages.iter_mut().enumerate() {
+            message.headers.insert(header::NATS_MESSAGE_ID, id(at).as_str());
+            if at == 0 {
+                message.headers.insert(header::NATS_EXPECTED_LAST_SEQUENCE, self.last.to_string().as_str());
+            } else {
+                message.headers.insert(header::NATS_EXPECTED_LAST_MESSAGE_ID, id(at - 1).as_str());
+            }
+        }
+    }
+
+    /// Returns the sequence of the marker of the same batch, and how many events of it are stored.
+    fn continued(&self, next: &Marker) -> (Option<u64>, u64) {
+        let (Some((sequence, marker)), Some(next)) = (&self.marker, next.position()) else {
+            return (None, 0);
+        };
+        match marker.position().filter(|position| position.is_in_batch_of(next)) {
+            Some(position) => (Some(*sequence), self.place.map_or(position.events, |place| place.number)),
+            None => (None, 0),
+        }
+    }
+}
+
+impl Place {
+    fn text(self, owner: &Owner) -> String {
+        format!("{} {} {} {}", self.marker, self.number, self.id, escaped(&owner.consumer))
+    }
+
+    /// Returns the place in the headers of a message of this consumer.
+    fn of(headers: &HeaderMap, owner: &Owner) -> Option<Place> {
+        let mut words = headers.get(POSITION)?.as_str().split(' ');
+        let place = Place {
+            marker: words.next()?.parse().ok()?,
+            number: words.next()?.parse().ok()?,
+            id: words.next()?.parse().ok()?,
+        };
+        (words.next()? == escaped(&owner.consumer)).then_some(place)
+    }
+}
+
+fn parsed(message: &StreamMessage, owner: &Owner) -> Result<(u64, Marker), BoxError> {
+    let marker = Marker::parse(&message.payload).map_err(|error| owner.located(error))?;
+    Ok((message.sequence, marker))
+}

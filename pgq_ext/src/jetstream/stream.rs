@@ -1,0 +1,158 @@
+//! The stream: how it is found or created, and which messages it takes.
+
+use std::time::Duration;
+
+use async_nats::Client;
+use async_nats::jetstream::stream::{Config, RetentionPolicy, Stream};
+use async_nats::jetstream::{self, Context};
+use log::info;
+use pgq::BoxError;
+
+use super::Options;
+use super::message::Message;
+use super::subject;
+
+/// The first server that has atomic batches.
+const ATOMIC_BATCHES: (i64, i64, i64) = (2, 12, 0);
+/// The shortest time for which servers remember the ids of messages.
+const MIN_DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
+/// The longest subject, in bytes. A server accepts lines of 4,096 bytes with two subjects, unless it is told otherwise.
+const MAX_SUBJECT: usize = 2_048;
+/// The most bytes of headers that a stream accepts.
+const MAX_HEADERS: usize = 65_535;
+
+/// Returns the stream, which is created if that is wanted.
+pub(super) async fn find(
+    client: &Client,
+    options: &Options,
+    position_subject: &str,
+) -> Result<Stream, BoxError> {
+    if !client.server_info().jetstream {
+        return Err(
+            "the NATS server has no JetStream; `jetstream {}` in its file or `nats-server -js` enables it"
+                .into(),
+        );
+    }
+    let context: Context = jetstream::new(client.clone());
+    let name = &options.stream;
+    let found = match options.replicas {
+        None => context.get_stream(name).await.map_err(BoxError::from),
+        Some(replicas) => {
+            let mut config = new_stream(options, replicas, position_subject);
+            let (major, minor, patch) = ATOMIC_BATCHES;
+            match client.is_server_compatible(major, minor, patch) {
+                true => config.allow_atomic_publish = true,
+                // The ids of messages that are stored one by one are of one use.
+                false => config.duplicate_window = MIN_DUPLICATE_WINDOW,
+            }
+            context.get_or_create_stream(config).await.map_err(BoxError::from)
+        }
+    };
+    let stream = found
+        .map_err(|error| dbscript::Error::failed(format!("cannot open stream `{name}`")).caused_by(error))?;
+    check(&stream.cached_info().config)?;
+    Ok(stream)
+}
+
+fn new_stream(options: &Options, num_replicas: usize, position_subject: &str) -> Config {
+    let positions = match &options.position_subject {
+        Some(_) => position_subject.to_owned(),
+        None => format!("pgq_position.{}.*", options.stream),
+    };
+    let events = options.subject.wildcard();
+    let subjects = if subject::takes(&events, &positions) { vec![events] } else { vec![events, positions] };
+    Config { name: options.stream.clone(), subjects, num_replicas, ..Config::default() }
+}
+
+fn check(config: &Config) -> Result<(), BoxError> {
+    let name = &config.name;
+    if config.retention == RetentionPolicy::Interest {
+        return Err(format!(
+            "stream `{name}` removes messages that no consumer of it reads (retention by interest), so that it cannot \
+             keep the position"
+        )
+        .into());
+    }
+    if !config.allow_atomic_publish {
+        info!(
+            "stream `{name}` has no atomic batches: storing messages one by one, without other writers; on servers from \
+             2.12 on, `nats stream edit {name} --allow-batch` enables them"
+        );
+    }
+    Ok(())
+}
+
+/// The limits of a stream's messages.
+pub(super) struct Limits {
+    name: String,
+    subjects: Vec<String>,
+    /// The largest message of the server in bytes, with its headers.
+    max_payload: usize,
+    /// The largest message of the stream in bytes, with its headers; `None` without a limit.
+    max_message_size: Option<usize>,
+}
+
+impl Limits {
+    pub(super) fn of(config: &Config, max_payload: usize) -> Limits {
+        Limits {
+            name: config.name.clone(),
+            subjects: config.subjects.clone(),
+            max_payload,
+            max_message_size: usize::try_from(config.max_message_size).ok().filter(|size| *size > 0),
+        }
+    }
+
+    /// Fails for a message that the stream would not store, since most messages of a batch get no reply of their own.
+    pub(super) fn check(&self, message: &Message) -> Result<(), BoxError> {
+        let what = message.event.map_or("the position".to_owned(), |id| format!("event {id}"));
+        self.require_taken(&message.subject, &what)?;
+        match self.excess(message, 0) {
+            Some(why) => Err(self.failed(&what, why)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the reason if a message with so many more bytes of headers is too large.
+    pub(super) fn excess(&self, message: &Message, more: usize) -> Option<String> {
+        let headers = message.header_size() + more;
+        let sizes = [
+            ("subject", message.subject.len(), Some(MAX_SUBJECT), "the limit"),
+            (
+                "message",
+                headers + message.payload.len(),
+                Some(self.max_payload),
+                "the server's limit `max_payload`",
+            ),
+            (
+                "message",
+                headers + message.payload.len(),
+                self.max_message_size,
+                "the stream's limit `max_msg_size`",
+            ),
+            ("headers", headers, Some(MAX_HEADERS), "the limit"),
+        ];
+        sizes.into_iter().find_map(|(part, size, limit, name)| {
+            let limit = limit.filter(|limit| size > *limit)?;
+            Some(format!("its {part} of {size} bytes exceeds {name} of {limit} bytes"))
+        })
+    }
+
+    /// Returns whether a message is small enough in any case, by the bytes of the columns in subject and headers and of all
+    /// columns. A byte becomes at most three in a subject or a header, and at most six in JSON.
+    pub(super) fn is_small(&self, columns: usize, all: usize, template: usize) -> bool {
+        let largest = self.max_message_size.unwrap_or(self.max_payload).min(self.max_payload);
+        columns * 3 + template <= MAX_SUBJECT && columns * 3 + all * 6 + 2 * MAX_SUBJECT <= largest
+    }
+
+    pub(super) fn require_taken(&self, subject: &str, what: &str) -> Result<(), BoxError> {
+        if self.subjects.iter().any(|filter| subject::takes(filter, subject)) {
+            return Ok(());
+        }
+        let subjects = self.subjects.join("`, `");
+        Err(self.failed(what, format!("the stream does not take subject `{subject}`, it takes `{subjects}`")))
+    }
+
+    pub(super) fn failed(&self, what: &str, why: impl Into<BoxError>) -> BoxError {
+        dbscript::Error::failed(format!("stream `{}`: {what}", self.name)).caused_by(why).into()
+    }
+}
