@@ -185,7 +185,7 @@ fn batches_without_events(setup: &Setup) {
 #[test]
 fn every_column_is_in_headers_subject_and_json() {
     let setup = Setup::create();
-    let changes = [("payload", "json"), ("nats_subject", "shop.{extra1}.x-{type}")];
+    let changes = [("payload", "json"), ("nats_subject", "shop.{extra1}.{schema}.{table}.x-{type}")];
     setup.write_ini(&changes);
     setup.register();
     let mut client = setup.client();
@@ -199,12 +199,13 @@ fn every_column_is_in_headers_subject_and_json() {
     queues::tick(&mut client, QUEUE);
     setup.drain();
     let [message] = &setup.nats.events(STREAM)[..] else { panic!("one message") };
-    assert_eq!(message.subject, "shop.public%2Eorders.x-new%20order");
+    assert_eq!(message.subject, "shop.public%2Eorders.public.orders.x-new%20order");
     assert_eq!(message.header("Pgq-Event-Id"), Some(id.to_string().as_str()));
     assert_eq!(message.header("Pgq-Event-Type"), Some("new%20order"));
     assert_eq!(message.header("Pgq-Retry"), Some("0"));
     assert_eq!(message.header("Pgq-Extra3"), None);
     assert_eq!(message.header("Pgq-Extra4"), Some(""));
+    assert_eq!(message.header("traceparent"), None);
     let extra2 = message.header("Pgq-Extra2").expect("a header");
     let decoded = percent_encoding::percent_decode_str(extra2).decode_utf8().expect("UTF-8");
     assert_eq!(decoded, UNUSUAL);
@@ -216,6 +217,24 @@ fn every_column_is_in_headers_subject_and_json() {
     assert_eq!(json["extra3"], serde_json::Value::Null);
     assert_eq!(json["extra4"], "");
     assert_eq!(json["time"].as_str(), message.header("Pgq-Event-Time"));
+}
+
+#[test]
+fn the_context_of_a_trace_is_a_header() {
+    let setup = Setup::create();
+    setup.register();
+    let mut client = setup.client();
+    let context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let others = [context.to_uppercase(), context.replace("-01", "-0g"), format!("{context}-x")];
+    for text in [context].into_iter().chain(others.iter().map(String::as_str)) {
+        let event = pgq::NewEvent::new("paid", text).extra([Some("public.orders"), None, None, Some(text)]);
+        pgq::insert_new_event(&mut client, QUEUE, &event).expect("inserted");
+    }
+    queues::tick(&mut client, QUEUE);
+    setup.drain();
+    let moved = setup.nats.events(STREAM);
+    let found: Vec<_> = moved.iter().map(|message| message.header("traceparent")).collect();
+    assert_eq!(found, [Some(context), None, None, None]);
 }
 
 #[test]
