@@ -44,7 +44,7 @@ use std::path::PathBuf;
 use async_nats::ServerAddr;
 use pgq::{BoxError, Event};
 
-use self::connection::Connection;
+use self::connection::{Connection, Pending};
 #[cfg(feature = "script")]
 pub use self::keys::KEYS;
 use self::marker::Marker;
@@ -54,6 +54,7 @@ use self::subject::Template;
 use crate::error::Error;
 use crate::sink::{Limits, Position, Sink};
 
+const NOT_CONNECTED: &str = "the client is not connected";
 /// The most bytes of headers that storing a message adds, besides the consumer's name.
 const MORE_HEADERS: usize = 256;
 
@@ -84,6 +85,8 @@ pub struct JetStream {
     connection: Option<Connection>,
     /// `None` until it is read.
     guard: Option<Guard>,
+    /// The part of a batch that was sent last, unless its reply was received.
+    pending: Option<Pending>,
 }
 
 /// The way to the stream and the form of its messages.
@@ -143,7 +146,7 @@ impl JetStream {
             too_large: TooLarge::default(),
         };
         let owner = Owner::of("", &options);
-        Ok(JetStream { options, owner, connection: None, guard: None })
+        Ok(JetStream { options, owner, connection: None, guard: None, pending: None })
     }
 
     /// Sets the file with the user's credentials. Defaults to none.
@@ -210,8 +213,10 @@ impl JetStream {
 
     /// Returns the message that the consumer has stored last, and remembers the state on which the next write depends.
     fn read(&mut self) -> Result<Option<Marker>, BoxError> {
+        // Neither stored nor refused yet.
+        self.settle()?;
         self.connect()?;
-        let (connection, owner) = (self.connection.as_ref().ok_or("no connection")?, &self.owner);
+        let (connection, owner) = (self.connection.as_ref().ok_or(NOT_CONNECTED)?, &self.owner);
         let found = connection.last_message(&owner.subject)?;
         let sequence = found.as_ref().map_or(0, |message| message.sequence);
         let marker = found.map(|message| Marker::parse(&message.payload)).transpose();
@@ -227,32 +232,47 @@ impl JetStream {
             // From here on the position alone counts.
             Some(Marker::OneByOne(position)) if is_atomic => {
                 let position = Marker::At(position.clone());
-                Guard::Position(tail.store(connection, &[], position, (&self.options, owner))?)
+                let messages = tail.messages(&[], &position, (&self.options, owner));
+                let pending = tail.send(connection, messages, position)?;
+                Guard::Position(connection.sequence(pending)?)
             }
             _ => Guard::Tail(tail),
         });
         Ok(marker)
     }
 
-    /// Stores the messages of events, and the consumer's position.
-    fn store(&mut self, part: &[Event], marker: Marker) -> Result<(), BoxError> {
-        self.connect()?;
-        let connection = self.connection.as_ref().ok_or("no connection")?;
+    /// Sends the messages of events and the consumer's position, as soon as the part before is stored.
+    fn send(&mut self, part: &[Event], marker: Marker) -> Result<(), BoxError> {
         let context = (&self.options, &self.owner);
-        match self.guard.as_mut().ok_or("the position is not read")? {
-            Guard::Position(sequence) => {
-                *sequence = atomic::store(connection, part, (&marker, *sequence), context)?;
-            }
-            Guard::Tail(tail) => {
-                tail.store(connection, part, marker, context)?;
-            }
+        // Made while the part before is being stored.
+        let messages = match self.guard.as_ref().ok_or("the position is not read")? {
+            Guard::Position(_) => atomic::messages(part, &marker, context),
+            Guard::Tail(tail) => tail.messages(part, &marker, context),
+        };
+        self.settle()?;
+        self.connect()?;
+        let connection = self.connection.as_ref().ok_or(NOT_CONNECTED)?;
+        self.pending = Some(match self.guard.as_mut().ok_or(NOT_CONNECTED)? {
+            Guard::Position(sequence) => atomic::send(connection, messages, *sequence)?,
+            Guard::Tail(tail) => tail.send(connection, messages, marker)?,
+        });
+        Ok(())
+    }
+
+    /// Waits until the part that was sent last is stored.
+    fn settle(&mut self) -> Result<(), BoxError> {
+        let Some(pending) = self.pending.take() else { return Ok(()) };
+        let sequence = self.connection.as_ref().ok_or(NOT_CONNECTED)?.sequence(pending)?;
+        if let Some(Guard::Position(last)) = &mut self.guard {
+            *last = sequence;
         }
         Ok(())
     }
 
     fn store_forgotten(&mut self) -> Result<(), BoxError> {
+        self.settle()?;
         self.connect()?;
-        let connection = self.connection.as_ref().ok_or("no connection")?;
+        let connection = self.connection.as_ref().ok_or(NOT_CONNECTED)?;
         // A message that is not a position is forgotten too.
         self.guard = Some(if connection.has_atomic_batches() {
             let last = connection.last_message(&self.owner.subject)?;
@@ -260,13 +280,14 @@ impl JetStream {
         } else {
             Guard::Tail(Tail::without_marker(connection)?)
         });
-        self.store(&[], Marker::Forgotten)
+        self.send(&[], Marker::Forgotten)?;
+        self.settle()
     }
 
     /// Drops the connection after an error, so that nothing that it has buffered is sent later.
     fn checked<T>(&mut self, result: Result<T, BoxError>) -> Result<T, BoxError> {
         if result.is_err() {
-            (self.connection, self.guard) = (None, None);
+            (self.connection, self.guard, self.pending) = (None, None, None);
         }
         result
     }
@@ -304,7 +325,7 @@ impl Sink for JetStream {
     /// Connects, and checks server and stream.
     fn startup(&mut self, consumer: &str) -> Result<(), BoxError> {
         self.owner = Owner::of(consumer, &self.options);
-        (self.connection, self.guard) = (None, None);
+        (self.connection, self.guard, self.pending) = (None, None, None);
         self.connect().map(|_| ())
     }
 
@@ -331,8 +352,12 @@ impl Sink for JetStream {
             Some(Guard::Tail(_)) if !position.is_complete => Marker::OneByOne(position.clone()),
             _ => Marker::At(position.clone()),
         };
-        let stored = self.store(part, marker);
-        self.checked(stored)
+        let mut sent = self.send(part, marker);
+        // Until the batch ends, events are read while a part is being stored.
+        if sent.is_ok() && position.is_complete {
+            sent = self.settle();
+        }
+        self.checked(sent)
     }
 
     /// Refuses an event whose message would be larger than server or stream allow.

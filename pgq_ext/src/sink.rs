@@ -83,6 +83,9 @@ pub trait Sink {
 
     /// Applies a part of a batch and records the position, both or none. `part` is empty for a batch without events.
     ///
+    /// If the position is not complete, the call may return before the part is applied, so that the next events are read
+    /// meanwhile. The next call then waits for it, and returns its error.
+    ///
     /// # Errors
     ///
     /// Must fail, with nothing applied, if the recorded position has changed since this value read or wrote it: another

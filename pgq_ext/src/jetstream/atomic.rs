@@ -3,7 +3,7 @@
 use async_nats::header;
 use pgq::{BoxError, Event};
 
-use super::connection::{Connection, Replies};
+use super::connection::{Connection, Pending, Replies};
 use super::marker::Marker;
 use super::message::Message;
 use super::{Options, Owner};
@@ -11,22 +11,30 @@ use super::{Options, Owner};
 /// The most messages of an atomic batch that servers allow.
 pub(super) const MAX_MESSAGES: usize = 1_000;
 
-/// Stores a part of a batch and the position behind it, if the consumer's last position has this sequence, 0 for none.
-/// Returns the sequence of the new one.
-pub(super) fn store(
-    connection: &Connection,
+/// Makes the messages of a part of a batch and of the position behind it.
+pub(super) fn messages(
     part: &[Event],
-    (marker, sequence): (&Marker, u64),
+    marker: &Marker,
     (options, owner): (&Options, &Owner),
-) -> Result<u64, BoxError> {
+) -> Vec<Message> {
     let mut messages = Vec::with_capacity(part.len() + 1);
     messages.extend(part.iter().map(|event| Message::of_event(event, options)));
-    let mut position = Message::of_marker(&owner.subject, marker);
-    position.headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string().as_str());
-    messages.push(position);
+    messages.push(Message::of_marker(&owner.subject, marker));
+    messages
+}
+
+/// Sends such messages, to be stored if the consumer's last position has this sequence, 0 for none.
+pub(super) fn send(
+    connection: &Connection,
+    mut messages: Vec<Message>,
+    sequence: u64,
+) -> Result<Pending, BoxError> {
     let (id, count) = (connection.unique_id(), messages.len());
     for (at, message) in messages.iter_mut().enumerate() {
         message.set_batch(&id, at + 1, at + 1 == count);
     }
-    connection.store(messages, Replies::Ends)
+    if let Some(position) = messages.last_mut() {
+        position.headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string().as_str());
+    }
+    connection.send_all(messages, Replies::Ends)
 }

@@ -123,23 +123,28 @@ impl Connection {
         inbox.rsplit('.').next().unwrap_or_default().to_owned()
     }
 
-    /// Stores messages and returns the sequence of the last one. Messages that have a reply come to be known as stored
-    /// or refused; the last one has always one.
-    pub(super) fn store(&self, messages: Vec<Message>, replies: Replies) -> Result<u64, BoxError> {
+    /// Sends messages to be stored. Those that have a reply come to be known as stored or refused; the last one has always
+    /// one.
+    pub(super) fn send_all(&self, messages: Vec<Message>, replies: Replies) -> Result<Pending, BoxError> {
         for message in &messages {
             self.limits.check(message)?;
         }
         self.run("cannot store messages", async {
             let inbox = self.client.new_inbox();
-            let mut received = self.client.subscribe(inbox.clone()).await?;
+            let received = self.client.subscribe(inbox.clone()).await?;
             let last = messages.len() - 1;
             for (at, message) in messages.into_iter().enumerate() {
                 let has_reply = at == 0 || at == last || replies == Replies::Each;
                 self.send(message, has_reply.then_some(inbox.as_str())).await?;
             }
             let expected = if replies == Replies::Each { last + 1 } else { 1 };
-            self.sequence_in(&mut received, expected).await
+            Ok(Pending { replies: received, expected })
         })
+    }
+
+    /// Waits until messages are stored, and returns the sequence of the last one.
+    pub(super) fn sequence(&self, pending: Pending) -> Result<u64, BoxError> {
+        self.run("cannot store messages", self.sequence_in(pending))
     }
 
     async fn send(&self, message: Message, reply: Option<&str>) -> Result<(), BoxError> {
@@ -154,8 +159,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Returns the sequence in the last of so many replies. An empty reply, which a batch's first message has, is none.
-    async fn sequence_in(&self, replies: &mut Subscriber, expected: usize) -> Result<u64, BoxError> {
+    /// Returns the sequence in the last expected reply. An empty reply, which a batch's first message has, does not count.
+    async fn sequence_in(&self, pending: Pending) -> Result<u64, BoxError> {
+        let Pending { mut replies, expected } = pending;
         let mut count = 0;
         while let Some(reply) = replies.next().await {
             if reply.status == Some(StatusCode::NO_RESPONDERS) {
@@ -193,6 +199,12 @@ impl Connection {
     fn failed(&self, what: &str, why: impl Into<BoxError>) -> BoxError {
         self.limits.failed(what, why)
     }
+}
+
+/// Messages that are sent, and of which it is not known whether the stream has stored them.
+pub(super) struct Pending {
+    replies: Subscriber,
+    expected: usize,
 }
 
 /// Which messages have a reply of the server.

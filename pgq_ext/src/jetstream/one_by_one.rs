@@ -13,7 +13,7 @@ use async_nats::jetstream::message::StreamMessage;
 use async_nats::{HeaderMap, header};
 use pgq::{BoxError, Event};
 
-use super::connection::{Connection, Replies};
+use super::connection::{Connection, Pending, Replies};
 use super::marker::Marker;
 use super::message::Message;
 use super::subject::escaped;
@@ -81,16 +81,15 @@ impl Tail {
         }
     }
 
-    /// Stores a part of a batch and the position behind it, and returns the sequence of the last message.
-    pub(super) fn store(
-        &mut self,
-        connection: &Connection,
+    /// Makes the messages of a part of a batch and of the position behind it.
+    pub(super) fn messages(
+        &self,
         part: &[Event],
-        marker: Marker,
+        marker: &Marker,
         (options, owner): (&Options, &Owner),
-    ) -> Result<u64, BoxError> {
+    ) -> Vec<Message> {
         let mut messages = Vec::with_capacity(part.len() + 2);
-        let (mut at, mut number) = self.continued(&marker);
+        let (mut at, mut number) = self.continued(marker);
         if let (None, Some(position)) = (at, marker.position().filter(|_| !part.is_empty())) {
             let start = Position {
                 events: 0,
@@ -109,11 +108,22 @@ impl Tail {
             message.headers.insert(POSITION, place.text(owner).as_str());
             messages.push(message);
         }
-        messages.push(Message::of_marker(&owner.subject, &marker));
+        messages.push(Message::of_marker(&owner.subject, marker));
+        messages
+    }
+
+    /// Sends such messages.
+    pub(super) fn send(
+        &mut self,
+        connection: &Connection,
+        mut messages: Vec<Message>,
+        marker: Marker,
+    ) -> Result<Pending, BoxError> {
         self.chain(&connection.unique_id(), &mut messages);
-        let last = connection.store(messages, Replies::Each)?;
+        let last = self.last + messages.len() as u64;
+        let pending = connection.send_all(messages, Replies::Each)?;
         *self = Tail { last, marker: Some((last, marker)), place: None };
-        Ok(last)
+        Ok(pending)
     }
 
     /// Makes each message depend on the one before it.
