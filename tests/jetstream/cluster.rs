@@ -1,0 +1,96 @@
+//! A cluster of three servers, with a stream of three replicas.
+
+use std::time::Duration;
+
+use super::crash::{pause, survive_rounds};
+use super::{JOB, QUEUE, STREAM, Setup};
+use crate::support::nats::NatsServer;
+use crate::support::programs::Running;
+use crate::support::random_kills::Random;
+use crate::support::{amount, queues, wait_for};
+
+/// The pause of a producer after each event: elections take seconds, and the stream is read at the end.
+const PACE: Duration = Duration::from_millis(1);
+
+fn setup() -> Setup {
+    let setup = Setup::on(NatsServer::start_cluster());
+    setup.write_ini(&[("nats_create_stream", "3")]);
+    setup
+}
+
+/// Waits until the mover finishes another batch.
+fn wait_for_a_batch(setup: &Setup, mover: &mut Running) {
+    let mut client = setup.client();
+    let (before, _) = queues::position(&mut client, QUEUE, JOB);
+    wait_for("the mover to go on", || {
+        assert!(mover.is_running(), "the mover has ended: {}", setup.log());
+        queues::position(&mut client, QUEUE, JOB).0 > before
+    });
+}
+
+/// Lets one mover run while `disturb` is called again and again.
+fn survive(rounds: u32, mut disturb: impl FnMut(&mut Setup, &mut Running, &mut Random)) {
+    let mut setup = setup();
+    survive_rounds(&mut setup, 1, PACE, |setup, mover, random| {
+        for _ in 0..rounds {
+            wait_for_a_batch(setup, mover);
+            pause(random, 400);
+            disturb(setup, mover, random);
+        }
+        setup.nats.start_again();
+        setup.nats.wait_for_leader(STREAM);
+        wait_for_a_batch(setup, mover);
+    });
+}
+
+#[test]
+fn a_leader_that_is_killed_at_random_loses_and_doubles_nothing() {
+    survive(amount::pick(2, 20), |setup, mover, random| {
+        let leader = setup.nats.wait_for_leader(STREAM);
+        setup.nats.stop_node(leader);
+        match random.below(2) {
+            0 => wait_for_a_batch(setup, mover),
+            _ => pause(random, 400),
+        }
+        setup.nats.start_again();
+    });
+}
+
+#[test]
+fn a_leader_that_steps_down_loses_and_doubles_nothing() {
+    survive(amount::pick(5, 100), |setup, _, _| {
+        wait_for("the leader to step down", || setup.nats.step_down(STREAM));
+    });
+}
+
+#[test]
+fn a_cluster_that_loses_its_majority_loses_and_doubles_nothing() {
+    survive(amount::pick(1, 10), |setup, mover, random| {
+        let leader = setup.nats.wait_for_leader(STREAM);
+        let other = (leader + 1 + usize::from(random.below(2) == 1)) % 3;
+        let before = setup.log().len();
+        for node in [leader, other] {
+            setup.nats.stop_node(node);
+        }
+        wait_for("an error", || setup.log()[before..].contains(" ERROR "));
+        assert!(mover.is_running(), "{}", setup.log());
+        println!("{}", &setup.log()[before..]);
+        setup.nats.start_again();
+    });
+}
+
+#[test]
+fn a_mover_that_starts_without_a_majority_ends_with_one_line() {
+    let mut setup = setup();
+    setup.register();
+    setup.insert(0, 10);
+    for node in 0..2 {
+        setup.nats.stop_node(node);
+    }
+    let failure = setup.failure();
+    println!("{failure}");
+    setup.nats.start_again();
+    setup.nats.wait_for_leader(STREAM);
+    setup.drain();
+    setup.assert_moved();
+}
