@@ -5,6 +5,8 @@ mod cluster;
 mod crash;
 mod mover;
 mod position;
+mod sources;
+mod twins;
 
 use std::process::{Command, Output};
 
