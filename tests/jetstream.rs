@@ -3,6 +3,7 @@
 mod bad_input;
 mod cluster;
 mod crash;
+mod failover;
 mod mover;
 mod position;
 mod sources;
