@@ -5,6 +5,8 @@ mod cluster;
 mod crash;
 mod failover;
 mod mover;
+mod outages;
+mod pooler;
 mod position;
 mod sources;
 mod twins;
@@ -15,7 +17,9 @@ use postgres::Client;
 
 use self::mover::{Mover, Source};
 use crate::support::nats::NatsServer;
+use crate::support::programs::Running;
 use crate::support::queues::{self, UNUSUAL};
+use crate::support::wait_for;
 
 const QUEUE: &str = "orders";
 const JOB: &str = "orders_to_nats";
@@ -76,6 +80,17 @@ impl Setup {
     /// Inserts events and ticks.
     fn insert(&self, from: i64, count: i64) {
         self.source.insert(from, count);
+    }
+
+    /// Waits until the running mover finishes another batch.
+    #[track_caller]
+    fn wait_for_a_batch(&self, mover: &mut Running) {
+        let mut client = self.client();
+        let (before, _) = queues::position(&mut client, QUEUE, JOB);
+        wait_for("the mover to finish a batch", || {
+            assert!(mover.is_running(), "the mover has ended: {}", self.log());
+            queues::position(&mut client, QUEUE, JOB).0 > before
+        });
     }
 
     /// Fails unless the stream has exactly the queue's events, in order.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::crash::{pause, survive_rounds};
-use super::{JOB, QUEUE, STREAM, Setup};
+use super::{STREAM, Setup};
 use crate::support::nats::NatsServer;
 use crate::support::programs::Running;
 use crate::support::random_kills::Random;
-use crate::support::{amount, queues, wait_for};
+use crate::support::{amount, wait_for};
 
 /// The pause of a producer after each event: elections take seconds, and the stream is read at the end.
 const PACE: Duration = Duration::from_millis(1);
@@ -18,28 +18,18 @@ fn setup() -> Setup {
     setup
 }
 
-/// Waits until the mover finishes another batch.
-fn wait_for_a_batch(setup: &Setup, mover: &mut Running) {
-    let mut client = setup.client();
-    let (before, _) = queues::position(&mut client, QUEUE, JOB);
-    wait_for("the mover to go on", || {
-        assert!(mover.is_running(), "the mover has ended: {}", setup.log());
-        queues::position(&mut client, QUEUE, JOB).0 > before
-    });
-}
-
 /// Lets one mover run while `disturb` is called again and again.
 fn survive(rounds: u32, mut disturb: impl FnMut(&mut Setup, &mut Running, &mut Random)) {
     let mut setup = setup();
     survive_rounds(&mut setup, 1, PACE, |setup, mover, random| {
         for _ in 0..rounds {
-            wait_for_a_batch(setup, mover);
+            setup.wait_for_a_batch(mover);
             pause(random, 400);
             disturb(setup, mover, random);
         }
         setup.nats.start_again();
         setup.nats.wait_for_leader(STREAM);
-        wait_for_a_batch(setup, mover);
+        setup.wait_for_a_batch(mover);
     });
 }
 
@@ -49,7 +39,7 @@ fn a_leader_that_is_killed_at_random_loses_and_doubles_nothing() {
         let leader = setup.nats.wait_for_leader(STREAM);
         setup.nats.stop_node(leader);
         match random.below(2) {
-            0 => wait_for_a_batch(setup, mover),
+            0 => setup.wait_for_a_batch(mover),
             _ => pause(random, 400),
         }
         setup.nats.start_again();

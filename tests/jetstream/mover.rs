@@ -45,6 +45,14 @@ impl Source {
         }
     }
 
+    /// Returns the name of the database.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Source::Shared(database) => database.name(),
+            Source::Own(_) => "postgres",
+        }
+    }
+
     /// Returns the server.
     pub(super) fn server(&self) -> &Server {
         match self {

@@ -105,7 +105,8 @@ fn a_mover_that_is_frozen_within_a_batch_is_refused_when_another_one_has_taken_o
         assert!(setup.log()[log..].contains("refused a batch: another process of this consumer"));
         setup.assert_moved();
         assert!(running.is_running() && other.is_running());
-        (running.kill(), other.kill());
+        running.kill();
+        other.kill();
         frozen += 1;
         if frozen == amount::pick(1, 10) {
             break;
