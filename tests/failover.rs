@@ -2,7 +2,7 @@
 
 mod asynchronous;
 mod locks;
-mod position;
+pub(crate) mod position;
 
 use std::fs;
 use std::net::TcpListener;
@@ -24,7 +24,7 @@ fn hosts(servers: &[&Server]) -> String {
 }
 
 /// Returns the same, for programs that write.
-fn writable(servers: &[&Server]) -> String {
+pub(crate) fn writable(servers: &[&Server]) -> String {
     format!("{} target_session_attrs=read-write", hosts(servers))
 }
 
@@ -32,11 +32,11 @@ fn server() -> Server {
     Server::start().unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn standby_of(primary: &Server) -> Server {
+pub(crate) fn standby_of(primary: &Server) -> Server {
     primary.start_standby().unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn promote(standby: &Server) {
+pub(crate) fn promote(standby: &Server) {
     standby.client("postgres").execute("select pg_promote()", &[]).expect("a standby can be promoted");
 }
 

@@ -1,30 +1,36 @@
 //! `jetstream_mover` moves every event into a stream, exactly once and in order.
 
 mod bad_input;
+mod cluster;
 mod crash;
+mod failover;
+mod mover;
 mod one_by_one;
+mod outages;
+mod pooler;
 mod position;
 mod refused;
+mod sources;
+mod twins;
 
-use std::fs;
 use std::process::{Command, Output};
 
 use postgres::Client;
-use tempfile::TempDir;
 
+use self::mover::{Mover, Source};
 use crate::support::nats::{NatsServer, Release};
-use crate::support::programs::{command, errors, succeed};
-use crate::support::queues::UNUSUAL;
-use crate::support::{Database, output, queues};
+use crate::support::programs::Running;
+use crate::support::queues::{self, UNUSUAL};
+use crate::support::wait_for;
 
 const QUEUE: &str = "orders";
 const JOB: &str = "orders_to_nats";
 const STREAM: &str = "ORDERS";
 
-/// A source with a queue, a NATS server, and a folder with the mover's file.
+/// A source with a queue, a NATS server, and a mover.
 struct Setup {
-    folder: TempDir,
-    database: Database,
+    mover: Mover,
+    source: Source,
     nats: NatsServer,
 }
 
@@ -38,73 +44,59 @@ impl Setup {
     }
 
     fn on(nats: NatsServer) -> Setup {
-        let (database, _) = queues::database("jetstream", QUEUE);
-        let setup = Setup { folder: tempfile::tempdir().expect("a temporary folder"), database, nats };
-        setup.write_ini(&[]);
-        setup
+        Setup::between(Source::shared(), nats)
+    }
+
+    fn between(source: Source, nats: NatsServer) -> Setup {
+        Setup { mover: Mover::new(&source.conninfo(), &nats.url()), source, nats }
     }
 
     /// Writes the mover's file; `changes` are values of keys.
     fn write_ini(&self, changes: &[(&str, &str)]) {
-        let (source, url) = (self.database.conninfo(), self.nats.url());
-        let mut keys = vec![
-            ("job_name", JOB),
-            ("src_db", &source),
-            ("pgq_queue_name", QUEUE),
-            ("nats_url", &url),
-            ("nats_stream", STREAM),
-            ("nats_subject", "orders.{type}"),
-            ("nats_create_stream", "1"),
-            ("logfile", "log"),
-            ("pidfile", "pid"),
-            ("loop_delay", "0.05"),
-            ("exception_sleep", "0.05"),
-        ];
-        for (key, value) in changes {
-            keys.retain(|(existing, _)| existing != key);
-            keys.push((key, value));
-        }
-        let lines: Vec<String> = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-        let text = format!("[jetstream_mover]\n{}", lines.concat());
-        fs::write(self.folder.path().join("mover.ini"), text).expect("the folder is writable");
+        self.mover.write_ini(changes);
     }
 
     fn client(&self) -> Client {
-        self.database.client()
+        self.source.client()
     }
 
     fn mover(&self, switches: &[&str]) -> Command {
-        let mut command = command("jetstream_mover", self.folder.path());
-        command.args(switches).arg("mover.ini");
-        command
+        self.mover.command(switches)
     }
 
     fn register(&self) {
-        succeed(&mut self.mover(&["--register"]));
+        self.mover.register();
     }
 
     /// Moves all that is there and ends.
     fn drain(&self) -> Output {
-        succeed(&mut self.mover(&["--set", "loop_delay=0"]))
+        self.mover.drain()
     }
 
     /// Runs the mover as [`drain`](Setup::drain) does, and returns its error line.
     #[track_caller]
     fn failure(&self) -> String {
-        let output = self.mover(&["--set", "loop_delay=0"]).output().expect("the program starts");
-        assert!(!output.status.success(), "{}", errors(&output));
-        errors(&output)
+        self.mover.failure()
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        self.mover.log()
     }
 
     /// Inserts events and ticks.
     fn insert(&self, from: i64, count: i64) {
+        self.source.insert(from, count);
+    }
+
+    /// Waits until the running mover finishes another batch.
+    #[track_caller]
+    fn wait_for_a_batch(&self, mover: &mut Running) {
         let mut client = self.client();
-        queues::insert(&mut client, QUEUE, from, count);
-        queues::tick(&mut client, QUEUE);
+        let (before, _) = queues::position(&mut client, QUEUE, JOB);
+        wait_for("the mover to finish a batch", || {
+            assert!(mover.is_running(), "the mover has ended: {}", self.log());
+            queues::position(&mut client, QUEUE, JOB).0 > before
+        });
     }
 
     /// Fails unless the stream has exactly the queue's events, in order.
@@ -130,12 +122,6 @@ impl Setup {
         let moved: Vec<_> = moved.map(|message| message.text.clone()).collect();
         assert_eq!(moved.len(), expected.len(), "{}", self.log());
         assert!(moved == expected, "the events differ: {}", self.log());
-    }
-}
-
-impl Drop for Setup {
-    fn drop(&mut self) {
-        output::keep_logs(self.folder.path());
     }
 }
 

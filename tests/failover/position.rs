@@ -43,7 +43,7 @@ fn batch(client: &mut Client, from: i64) -> i64 {
 }
 
 /// Cuts a standby off from its primary.
-fn stop_receiving(standby: &mut Client) {
+pub(crate) fn stop_receiving(standby: &mut Client) {
     standby.batch_execute("alter system set primary_conninfo = ''").expect("a superuser may");
     standby.batch_execute("select pg_reload_conf()").expect("a superuser may");
     let receiving = "select count(*) from pg_stat_wal_receiver";

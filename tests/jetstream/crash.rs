@@ -11,12 +11,22 @@ use crate::support::random_kills::{Ending, Random, produce, repeat, seed};
 use crate::support::{amount, queues, wait_for};
 
 /// Runs producers and a ticker, and calls `kill` again and again; then everything must be in the stream once.
-fn survive(setup: &mut Setup, mut kill: impl FnMut(&mut Setup, &mut Running, &mut Random)) {
+fn survive(setup: &mut Setup, kill: impl FnMut(&mut Setup, &mut Running, &mut Random)) {
+    survive_rounds(setup, amount::pick(6, 40), Duration::ZERO, kill);
+}
+
+/// As [`survive`], with this number of movers one after the other, and a pause after each event.
+pub(super) fn survive_rounds(
+    setup: &mut Setup,
+    rounds: u32,
+    pace: Duration,
+    mut kill: impl FnMut(&mut Setup, &mut Running, &mut Random),
+) {
     let seed = seed();
     println!("CRASH_SEED={seed}");
     let mut random = Random::new(seed);
     setup.register();
-    let conninfo = setup.database.conninfo();
+    let conninfo = setup.source.conninfo();
     let end = AtomicBool::new(false);
     thread::scope(|scope| {
         let ending = Ending(&end);
@@ -24,6 +34,7 @@ fn survive(setup: &mut Setup, mut kill: impl FnMut(&mut Setup, &mut Running, &mu
             let (conninfo, end) = (&conninfo, &end);
             scope.spawn(move || {
                 produce(conninfo, end, seed ^ (producer + 1), |transaction, random| {
+                    thread::park_timeout(pace);
                     let data = format!("{producer} {}", random.below(u64::MAX));
                     let insert = "select pgq.insert_event($1, $2, $3)";
                     transaction.execute(insert, &[&QUEUE, &producer.to_string(), &data]).map(|_| ())
@@ -31,7 +42,7 @@ fn survive(setup: &mut Setup, mut kill: impl FnMut(&mut Setup, &mut Running, &mu
             });
         }
         scope.spawn(|| repeat(&conninfo, &end, &format!("select pgq.ticker('{QUEUE}')")));
-        for _ in 0..amount::pick(6, 40) {
+        for _ in 0..rounds {
             let mut mover = Running::start(&mut setup.mover(&[]));
             kill(setup, &mut mover, &mut random);
             mover.kill();
@@ -46,7 +57,7 @@ fn survive(setup: &mut Setup, mut kill: impl FnMut(&mut Setup, &mut Running, &mu
     }
 }
 
-fn pause(random: &mut Random, milliseconds: u64) {
+pub(super) fn pause(random: &mut Random, milliseconds: u64) {
     thread::sleep(Duration::from_millis(random.below(milliseconds)));
 }
 

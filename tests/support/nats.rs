@@ -2,18 +2,21 @@
 
 use std::fs;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::response::Response;
 use async_nats::jetstream::{self, Context, stream};
+use async_nats::{HeaderMap, ServerAddr};
 use futures_util::StreamExt;
 use tempfile::TempDir;
 
 use super::server::free_port;
 use super::{output, wait_for};
+
+const JETSTREAM: &str = "jetstream { store_dir: store }";
 
 /// A message of a stream.
 #[derive(Clone, Debug)]
@@ -38,12 +41,9 @@ pub(crate) enum Release {
     Old,
 }
 
-/// A running server, which ends together with this value.
+/// A running server, or a cluster of some, which end together with this value.
 pub(crate) struct NatsServer {
-    release: Release,
-    folder: TempDir,
-    port: u16,
-    child: Option<Child>,
+    nodes: Vec<Node>,
 }
 
 impl NatsServer {
@@ -52,69 +52,122 @@ impl NatsServer {
     }
 
     pub(crate) fn start_release(release: Release) -> NatsServer {
-        NatsServer::start_release_with(release, "jetstream { store_dir: store }")
+        NatsServer::start_node(Node::new(release, JETSTREAM))
     }
 
     /// Starts a server with these lines in its file.
     pub(crate) fn start_with(lines: &str) -> NatsServer {
-        NatsServer::start_release_with(Release::Current, lines)
+        NatsServer::start_node(Node::new(Release::Current, lines))
     }
 
-    fn start_release_with(release: Release, lines: &str) -> NatsServer {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = free_port();
-        let mut server = NatsServer { release, folder, port, child: None };
-        server.change(lines);
+    fn start_node(node: Node) -> NatsServer {
+        let mut server = NatsServer { nodes: vec![node] };
+        server.start_again();
         server
     }
 
-    /// Stops it if it runs, and starts it with these lines in its file.
-    pub(crate) fn change(&mut self, lines: &str) {
-        self.stop();
-        let text = format!("host: 127.0.0.1\nport: {}\n{lines}\n", self.port);
-        fs::write(self.folder.path().join("nats.conf"), text).expect("the folder is writable");
-        self.start_again();
+    /// Starts a cluster of three servers, and returns when it takes streams of three replicas.
+    pub(crate) fn start_cluster(release: Release) -> NatsServer {
+        let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
+        let routes: Vec<String> = ports.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+        let routes = routes.join(", ");
+        let nodes = ports.iter().enumerate().map(|(at, port)| {
+            let cluster =
+                format!("cluster {{ name: pgq, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}");
+            Node::new(release, &format!("server_name: {}\n{cluster}\n{JETSTREAM}", node_name(at)))
+        });
+        let mut cluster = NatsServer { nodes: nodes.collect() };
+        cluster.start_again();
+        wait_for("a cluster that takes streams", || {
+            cluster.run(|context| async move {
+                let probe = stream::Config { name: "probe".into(), num_replicas: 3, ..Default::default() };
+                context.create_stream(probe).await.is_ok() && context.delete_stream("probe").await.is_ok()
+            })
+        });
+        cluster
     }
 
-    /// Starts it after [`NatsServer::stop`], with the streams that it had.
+    /// Starts the servers that do not run, with the streams that they had.
     pub(crate) fn start_again(&mut self) {
-        let ready = self.folder.path().join("ports");
-        let _ = fs::remove_dir_all(&ready);
-        fs::create_dir(&ready).expect("the folder is writable");
-        let mut command = Command::new(binary(self.release));
-        command.current_dir(self.folder.path()).args(["-c", "nats.conf", "--ports_file_dir", "ports"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output::sink());
-        self.child = Some(command.spawn().expect("the server starts"));
-        // The server writes its ports when it accepts connections.
-        wait_for("the NATS server", || fs::read_dir(&ready).expect("readable").next().is_some());
-        wait_for("its port", || std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok());
-    }
-
-    /// Kills it and starts another release with its streams.
-    pub(crate) fn replace_by(&mut self, release: Release) {
-        self.stop();
-        self.release = release;
-        self.start_again();
-    }
-
-    /// Kills it.
-    pub(crate) fn stop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // A process that has already ended needs no signal.
-            let _ = child.kill();
-            let _ = child.wait();
+        for node in &mut self.nodes {
+            node.spawn();
+        }
+        for node in &self.nodes {
+            node.wait_until_ready();
         }
     }
 
+    /// Kills all servers and starts those of another release with their streams.
+    pub(crate) fn replace_by(&mut self, release: Release) {
+        self.stop();
+        for node in &mut self.nodes {
+            node.release = release;
+        }
+        self.start_again();
+    }
+
+    /// Kills all servers, and starts them with these lines in their files.
+    pub(crate) fn change(&mut self, lines: &str) {
+        self.stop();
+        for node in &self.nodes {
+            node.write(lines);
+        }
+        self.start_again();
+    }
+
+    /// Kills all servers.
+    pub(crate) fn stop(&mut self) {
+        for node in &mut self.nodes {
+            node.kill();
+        }
+    }
+
+    /// Kills one server of a cluster.
+    pub(crate) fn stop_node(&mut self, at: usize) {
+        self.nodes[at].kill();
+    }
+
+    /// Returns the number of the server that leads a stream, if the others have agreed on one.
+    pub(crate) fn leader(&self, name: &str) -> Option<usize> {
+        self.run(|context| async move {
+            let stream = context.get_stream(name).await.ok()?;
+            let leader = stream.cached_info().cluster.as_ref()?.leader.clone()?;
+            (0..self.nodes.len()).find(|at| node_name(*at) == leader)
+        })
+    }
+
+    /// Waits until a server leads the stream, and returns its number.
+    pub(crate) fn wait_for_leader(&self, name: &str) -> usize {
+        let mut leader = None;
+        wait_for("a leader of the stream", || {
+            leader = self.leader(name);
+            leader.is_some()
+        });
+        leader.expect("it was waited for")
+    }
+
+    /// Has the leader of a stream hand over to another server. Returns whether it did.
+    pub(crate) fn step_down(&self, name: &str) -> bool {
+        self.run(|context| async move {
+            let subject = format!("STREAM.LEADER.STEPDOWN.{name}");
+            let reply: Result<Response<serde_json::Value>, _> = context.request(subject, &()).await;
+            matches!(reply, Ok(Response::Ok(_)))
+        })
+    }
+
+    /// Returns the addresses, separated by commas.
     pub(crate) fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        let urls: Vec<String> = self.nodes.iter().map(Node::url).collect();
+        urls.join(",")
     }
 
     /// Runs a client's work.
     pub(crate) fn run<T, F: Future<Output = T>>(&self, work: impl FnOnce(Context) -> F) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let client = async_nats::connect(self.url()).await.expect("the server accepts connections");
+            let urls: Vec<ServerAddr> =
+                self.nodes.iter().map(|node| node.url().parse().expect("an address")).collect();
+            let client = async_nats::connect(urls).await.expect("a server accepts connections");
             work(jetstream::new(client)).await
         })
     }
@@ -171,10 +224,72 @@ impl NatsServer {
     }
 }
 
-impl Drop for NatsServer {
-    fn drop(&mut self) {
-        self.stop();
+/// One server.
+struct Node {
+    release: Release,
+    folder: TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Node {
+    /// Makes the file of a server with these lines.
+    fn new(release: Release, lines: &str) -> Node {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let node = Node { release, folder, port: free_port(), child: None };
+        node.write(lines);
+        node
     }
+
+    fn write(&self, lines: &str) {
+        let text = format!("host: 127.0.0.1\nport: {}\n{lines}\n", self.port);
+        fs::write(self.folder.path().join("nats.conf"), text).expect("the folder is writable");
+    }
+
+    fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    fn ready(&self) -> PathBuf {
+        self.folder.path().join("ports")
+    }
+
+    /// Starts it unless it runs.
+    fn spawn(&mut self) {
+        if self.child.is_some() {
+            return;
+        }
+        let _ = fs::remove_dir_all(self.ready());
+        fs::create_dir(self.ready()).expect("the folder is writable");
+        let mut command = Command::new(binary(self.release));
+        command.current_dir(self.folder.path()).args(["-c", "nats.conf", "--ports_file_dir", "ports"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output::sink());
+        self.child = Some(command.spawn().expect("the server starts"));
+    }
+
+    fn wait_until_ready(&self) {
+        // The server writes its ports when it accepts connections.
+        wait_for("the NATS server", || fs::read_dir(self.ready()).expect("readable").next().is_some());
+        wait_for("its port", || std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // A process that has already ended needs no signal.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn node_name(at: usize) -> String {
+    format!("n{at}")
 }
 
 /// Returns the path of the server's program.

@@ -1,0 +1,132 @@
+//! A cluster of three servers, with a stream of three replicas.
+
+use std::time::Duration;
+
+use async_nats::jetstream::stream::Config;
+
+use super::crash::{pause, survive_rounds};
+use super::{STREAM, Setup};
+use crate::support::nats::{NatsServer, Release};
+use crate::support::programs::Running;
+use crate::support::random_kills::Random;
+use crate::support::{amount, wait_for};
+
+/// The pause of a producer after each event: elections take seconds, and the stream is read at the end.
+const PACE: Duration = Duration::from_millis(1);
+
+fn setup(release: Release) -> Setup {
+    let setup = Setup::on(NatsServer::start_cluster(release));
+    setup.write_ini(&[("nats_create_stream", "3")]);
+    setup
+}
+
+/// Makes a setup of servers that have atomic batches, and a stream that has none.
+fn setup_one_by_one() -> Setup {
+    let setup = setup(Release::Current);
+    setup.nats.create_stream(Config {
+        name: STREAM.to_owned(),
+        subjects: vec!["orders.*".to_owned(), "pgq_position.>".to_owned()],
+        num_replicas: 3,
+        ..Config::default()
+    });
+    setup
+}
+
+/// Lets one mover run while `disturb` is called again and again.
+fn survive(mut setup: Setup, rounds: u32, mut disturb: impl FnMut(&mut Setup, &mut Running, &mut Random)) {
+    survive_rounds(&mut setup, 1, PACE, |setup, mover, random| {
+        for _ in 0..rounds {
+            setup.wait_for_a_batch(mover);
+            pause(random, 400);
+            disturb(setup, mover, random);
+        }
+        setup.nats.start_again();
+        setup.nats.wait_for_leader(STREAM);
+        setup.wait_for_a_batch(mover);
+    });
+}
+
+#[test]
+fn a_cluster_refuses_nothing_while_all_is_well() {
+    for setup in [setup(Release::Current), setup_one_by_one(), setup(Release::Old)] {
+        setup.register();
+        setup.insert(0, 5_000);
+        setup.drain();
+        setup.assert_moved();
+    }
+}
+
+#[test]
+fn a_leader_that_is_killed_at_random_loses_and_doubles_nothing() {
+    kill_leaders(setup(Release::Current));
+}
+
+#[test]
+fn a_leader_that_is_killed_at_random_loses_and_doubles_nothing_one_by_one() {
+    kill_leaders(setup_one_by_one());
+}
+
+#[test]
+fn a_leader_of_old_servers_that_is_killed_at_random_loses_and_doubles_nothing() {
+    kill_leaders(setup(Release::Old));
+}
+
+fn kill_leaders(setup: Setup) {
+    survive(setup, amount::pick(2, 20), |setup, mover, random| {
+        let leader = setup.nats.wait_for_leader(STREAM);
+        setup.nats.stop_node(leader);
+        match random.below(2) {
+            0 => setup.wait_for_a_batch(mover),
+            _ => pause(random, 400),
+        }
+        setup.nats.start_again();
+    });
+}
+
+#[test]
+fn a_leader_that_steps_down_loses_and_doubles_nothing() {
+    survive(setup(Release::Current), amount::pick(5, 100), |setup, _, _| {
+        wait_for("the leader to step down", || setup.nats.step_down(STREAM));
+    });
+}
+
+#[test]
+fn a_cluster_that_loses_its_majority_loses_and_doubles_nothing() {
+    survive(setup(Release::Current), amount::pick(1, 10), |setup, mover, random| {
+        let leader = setup.nats.wait_for_leader(STREAM);
+        let other = (leader + 1 + usize::from(random.below(2) == 1)) % 3;
+        let before = setup.log().len();
+        for node in [leader, other] {
+            setup.nats.stop_node(node);
+        }
+        wait_for("an error", || setup.log()[before..].contains(" ERROR "));
+        assert!(mover.is_running(), "{}", setup.log());
+        setup.nats.start_again();
+    });
+}
+
+#[test]
+fn a_mover_that_starts_without_a_majority_ends_with_one_line() {
+    let mut setup = setup(Release::Current);
+    setup.register();
+    for (round, leads) in [(0, true), (1, false)] {
+        setup.insert(round * 10, 10);
+        let leader = setup.nats.wait_for_leader(STREAM);
+        let survivor = if leads { leader } else { (leader + 1) % 3 };
+        for node in (0..3).filter(|node| *node != survivor) {
+            setup.nats.stop_node(node);
+        }
+        let failure = setup.failure();
+        let lines: Vec<&str> = failure.lines().filter(|line| line.contains(" ERROR ")).collect();
+        let is_clear = |line: &str| line.contains("stream `ORDERS`") && !line.contains("another process");
+        assert!(lines.len() == 1 && is_clear(lines[0]), "{failure}");
+        setup.nats.start_again();
+        setup.nats.wait_for_leader(STREAM);
+        // The servers may store a batch of the mover that has ended only now, so that the next one is refused.
+        wait_for("the mover to succeed", || {
+            let output = setup.mover(&["--set", "loop_delay=0"]).output().expect("the program starts");
+            output.status.success()
+        });
+        setup.assert_moved();
+    }
+}

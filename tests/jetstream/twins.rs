@@ -1,0 +1,118 @@
+//! Two movers of one name, each with a folder of its own.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::crash::{pause, survive_rounds};
+use super::mover::Mover;
+use super::{JOB, QUEUE, STREAM, Setup};
+use crate::support::programs::Running;
+use crate::support::random_kills::terminate;
+use crate::support::{amount, queues, wait_for};
+
+/// The events of a batch that takes the mover some time.
+const LARGE: i64 = 20_000;
+
+pub(super) fn second(setup: &Setup) -> Mover {
+    Mover::new(&setup.source.conninfo(), &setup.nats.url())
+}
+
+fn wait_in_log(mover: &Mover, text: &str) {
+    wait_for(text, || mover.log().contains(text));
+}
+
+#[test]
+fn two_movers_that_are_killed_at_random_lose_and_double_nothing() {
+    let mut setup = Setup::create();
+    let second = second(&setup);
+    survive_rounds(&mut setup, amount::pick(4, 30), Duration::ZERO, |setup, running, random| {
+        let mut other = second.start();
+        let mut operator = setup.client();
+        for _ in 0..6 {
+            pause(random, 200);
+            match random.below(4) {
+                0 => {
+                    running.kill();
+                    *running = setup.mover.start();
+                }
+                1 => {
+                    other.kill();
+                    other = second.start();
+                }
+                // The lock goes from one to the other while both run.
+                _ => terminate(&mut operator, JOB),
+            }
+            // A mover whose session ends during its start ends, too; its supervisor starts it again.
+            for (mover, running) in [(&setup.mover, &mut *running), (&second, &mut other)] {
+                if !running.is_running() {
+                    *running = mover.start();
+                }
+            }
+        }
+    });
+    for log in [setup.log(), second.log()] {
+        assert!(log.contains("{count: "), "{log}");
+    }
+}
+
+pub(super) fn wait_for_the_end_of_the_batch(setup: &Setup) {
+    let mut client = setup.client();
+    let last = "select max(tick_id) from pgq.tick";
+    let last: i64 = client.query_one(last, &[]).expect("readable").get(0);
+    wait_for("the end of the batch", || queues::position(&mut client, QUEUE, JOB) == (last, None));
+}
+
+/// Starts a mover and stops it by a signal when it has stored some of a large batch, and not all of it.
+fn freeze(setup: &Setup, mover: &Mover, from: i64) -> Option<Running> {
+    let before = setup.nats.count(STREAM);
+    setup.source.insert(from, LARGE);
+    let mut running = mover.start();
+    wait_for("a part", || {
+        assert!(running.is_running(), "{}", mover.log());
+        setup.nats.count(STREAM) > before
+    });
+    running.signal(Signal::SIGSTOP);
+    let stored = setup.nats.count(STREAM) - before;
+    println!("frozen after {stored} messages");
+    // The last part may be on its way.
+    let parts = u64::try_from(LARGE).expect("a number") - 2_000;
+    if stored < parts {
+        return Some(running);
+    }
+    running.kill();
+    setup.drain();
+    None
+}
+
+#[test]
+fn a_mover_that_is_frozen_within_a_batch_is_refused_when_another_one_has_taken_over() {
+    let setup = Setup::create();
+    setup.register();
+    let second = second(&setup);
+    let (mut frozen, mut events) = (0, 0);
+    for _ in 0..20 {
+        let running = freeze(&setup, &setup.mover, events);
+        events += LARGE;
+        let Some(mut running) = running else { continue };
+        let mut other = second.start();
+        wait_in_log(&second, "standing by: another process is consuming");
+        terminate(&mut setup.client(), JOB);
+        wait_for_the_end_of_the_batch(&setup);
+        let log = setup.log().len();
+        running.signal(Signal::SIGCONT);
+        wait_for("an error of the first mover", || setup.log()[log..].contains(" ERROR "));
+        assert!(setup.log()[log..].contains("refused a batch: another process of this consumer"));
+        setup.assert_moved();
+        assert!(running.is_running() && other.is_running());
+        running.kill();
+        other.kill();
+        frozen += 1;
+        if frozen == amount::pick(1, 10) {
+            break;
+        }
+    }
+    assert!(frozen > 0, "no mover was frozen within a batch");
+    setup.drain();
+    setup.assert_moved();
+}
