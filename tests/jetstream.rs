@@ -4,6 +4,7 @@ mod bad_input;
 mod cluster;
 mod crash;
 mod failover;
+mod login;
 mod mover;
 mod outages;
 mod pooler;

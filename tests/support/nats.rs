@@ -16,7 +16,8 @@ use tempfile::TempDir;
 use super::server::free_port;
 use super::{output, wait_for};
 
-const JETSTREAM: &str = "jetstream { store_dir: store }";
+/// The line that enables JetStream.
+pub(crate) const JETSTREAM: &str = "jetstream { store_dir: store }";
 
 /// A message of a stream.
 #[derive(Clone, Debug)]
