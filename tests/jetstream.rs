@@ -9,6 +9,7 @@ mod mover;
 mod outages;
 mod pooler;
 mod position;
+mod random_kills;
 mod sources;
 mod twins;
 
