@@ -7,6 +7,8 @@ pub(crate) mod jobs;
 pub(crate) mod mail_server;
 #[cfg(feature = "jetstream")]
 pub(crate) mod nats;
+#[cfg(feature = "jetstream")]
+pub(crate) mod nats_accounts;
 pub(crate) mod output;
 pub(crate) mod pgbouncer;
 pub(crate) mod programs;

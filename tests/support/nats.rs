@@ -16,7 +16,8 @@ use tempfile::TempDir;
 use super::server::free_port;
 use super::{output, wait_for};
 
-const JETSTREAM: &str = "jetstream { store_dir: store }";
+/// The line that enables JetStream.
+pub(crate) const JETSTREAM: &str = "jetstream { store_dir: store }";
 
 /// A message of a stream.
 #[derive(Clone, Debug)]
@@ -190,7 +191,13 @@ impl NatsServer {
             let mut stream = context.get_stream(name).await.expect("the stream is there");
             let count = stream.info().await.expect("readable").state.messages;
             let config = pull::Config { ack_policy: AckPolicy::None, ..pull::Config::default() };
-            let consumer = stream.create_consumer(config).await.expect("a consumer");
+            let mut consumer = stream.create_consumer(config.clone()).await;
+            // Servers of a cluster that have just started may be late.
+            while let Err(error) = &consumer {
+                assert!(format!("{error:?}").contains("TimedOut"), "{error:?}");
+                consumer = stream.create_consumer(config.clone()).await;
+            }
+            let consumer = consumer.expect("it has no error");
             let messages = consumer.messages().await.expect("readable");
             let read = messages.take(usize::try_from(count).expect("a number")).map(|message| {
                 let message = message.expect("readable").message;
