@@ -6,10 +6,10 @@ use nix::sys::signal::Signal;
 
 use super::crash::{pause, survive_rounds};
 use super::mover::Mover;
-use super::{JOB, QUEUE, STREAM, Setup};
+use super::{JOB, STREAM, Setup};
 use crate::support::programs::Running;
 use crate::support::random_kills::terminate;
-use crate::support::{amount, queues, wait_for};
+use crate::support::{amount, wait_for};
 
 /// The events of a batch that takes the mover some time.
 const LARGE: i64 = 20_000;
@@ -56,13 +56,6 @@ fn two_movers_that_are_killed_at_random_lose_and_double_nothing() {
     }
 }
 
-pub(super) fn wait_for_the_end_of_the_batch(setup: &Setup) {
-    let mut client = setup.client();
-    let last = "select max(tick_id) from pgq.tick";
-    let last: i64 = client.query_one(last, &[]).expect("readable").get(0);
-    wait_for("the end of the batch", || queues::position(&mut client, QUEUE, JOB) == (last, None));
-}
-
 /// Starts a mover and stops it by a signal when it has stored some of a large batch, and not all of it.
 fn freeze(setup: &Setup, mover: &Mover, from: i64) -> Option<Running> {
     let before = setup.nats.count(STREAM);
@@ -98,7 +91,7 @@ fn a_mover_that_is_frozen_within_a_batch_is_refused_when_another_one_has_taken_o
         let mut other = second.start();
         wait_in_log(&second, "standing by: another process is consuming");
         terminate(&mut setup.client(), JOB);
-        wait_for_the_end_of_the_batch(&setup);
+        setup.wait_for_the_end_of_the_batch();
         let log = setup.log().len();
         running.signal(Signal::SIGCONT);
         wait_for("an error of the first mover", || setup.log()[log..].contains(" ERROR "));
