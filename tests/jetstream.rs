@@ -101,6 +101,15 @@ impl Setup {
         });
     }
 
+    /// Waits until the mover has finished all that there is.
+    #[track_caller]
+    fn wait_for_the_end_of_the_batch(&self) {
+        let mut client = self.client();
+        let last = "select max(tick_id) from pgq.tick";
+        let last: i64 = client.query_one(last, &[]).expect("readable").get(0);
+        wait_for("the end of the batch", || queues::position(&mut client, QUEUE, JOB) == (last, None));
+    }
+
     /// Fails unless the stream has exactly the queue's events, in order.
     #[track_caller]
     fn assert_moved(&self) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::stream::Config;
+use nix::sys::signal::Signal;
 
 use super::crash::{pause, survive_rounds};
 use super::{STREAM, Setup};
@@ -13,6 +14,9 @@ use crate::support::{amount, wait_for};
 
 /// The pause of a producer after each event: elections take seconds, and the stream is read at the end.
 const PACE: Duration = Duration::from_millis(1);
+
+/// The events of a batch of many parts.
+const LARGE: i64 = 20_000;
 
 fn setup(release: Release) -> Setup {
     let setup = Setup::on(NatsServer::start_cluster(release));
@@ -75,6 +79,36 @@ fn kill_leaders(setup: Setup) {
             _ => pause(random, 400),
         }
         setup.nats.start_again();
+    });
+}
+
+#[test]
+fn a_leader_that_is_killed_within_a_batch_loses_and_doubles_nothing() {
+    let mut setup = setup(Release::Current);
+    setup.register();
+    let mut mover = setup.mover.start();
+    for round in 0..amount::pick(2, 10) {
+        let before = setup.nats.count(STREAM);
+        setup.insert(round * LARGE, LARGE);
+        wait_for("a part", || setup.nats.count(STREAM) > before);
+        let leader = setup.nats.wait_for_leader(STREAM);
+        setup.nats.stop_node(leader);
+        setup.wait_for_the_end_of_the_batch();
+        setup.nats.start_again();
+        assert!(mover.is_running(), "{}", setup.log());
+        setup.nats.wait_for_leader(STREAM);
+        setup.assert_moved();
+    }
+}
+
+/// The others elect a leader meanwhile. The old one then still takes messages, and responds to a request for the position.
+#[test]
+fn a_leader_that_is_frozen_loses_and_doubles_nothing() {
+    survive(setup(Release::Current), amount::pick(1, 15), |setup, mover, _| {
+        let leader = setup.nats.wait_for_leader(STREAM);
+        setup.nats.signal_node(leader, Signal::SIGSTOP);
+        setup.wait_for_a_batch(mover);
+        setup.nats.signal_node(leader, Signal::SIGCONT);
     });
 }
 

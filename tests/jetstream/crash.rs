@@ -32,14 +32,7 @@ pub(super) fn survive_rounds(
         let ending = Ending(&end);
         for producer in 0..2 {
             let (conninfo, end) = (&conninfo, &end);
-            scope.spawn(move || {
-                produce(conninfo, end, seed ^ (producer + 1), |transaction, random| {
-                    thread::park_timeout(pace);
-                    let data = format!("{producer} {}", random.below(u64::MAX));
-                    let insert = "select pgq.insert_event($1, $2, $3)";
-                    transaction.execute(insert, &[&QUEUE, &producer.to_string(), &data]).map(|_| ())
-                });
-            });
+            scope.spawn(move || insert_at_random(conninfo, end, seed, producer, pace));
         }
         scope.spawn(|| repeat(&conninfo, &end, &format!("select pgq.ticker('{QUEUE}')")));
         for _ in 0..rounds {
@@ -49,6 +42,23 @@ pub(super) fn survive_rounds(
         }
         drop(ending);
     });
+    move_the_rest(setup);
+    // Transactions of the two producers overlap, so their events have the order of commits, not that of ids.
+    for producer in ["0", "1"] {
+        setup.assert_moved_of(producer);
+    }
+}
+
+fn insert_at_random(conninfo: &str, end: &AtomicBool, seed: u64, producer: u64, pace: Duration) {
+    produce(conninfo, end, seed ^ (producer + 1), |transaction, random| {
+        thread::park_timeout(pace);
+        let data = format!("{producer} {}", random.below(u64::MAX));
+        let insert = "select pgq.insert_event($1, $2, $3)";
+        transaction.execute(insert, &[&QUEUE, &producer.to_string(), &data]).map(|_| ())
+    });
+}
+
+fn move_the_rest(setup: &Setup) {
     queues::tick(&mut setup.client(), QUEUE);
     // The server may store a batch of the last mover only now, so that the first one of the next mover is refused.
     wait_for("the rest to be moved", || {
@@ -56,10 +66,6 @@ pub(super) fn survive_rounds(
         println!("{}", errors(&output));
         output.status.success()
     });
-    // Transactions of the two producers overlap, so their events have the order of commits, not that of ids.
-    for producer in ["0", "1"] {
-        setup.assert_moved_of(producer);
-    }
 }
 
 pub(super) fn pause(random: &mut Random, milliseconds: u64) {

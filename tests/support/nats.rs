@@ -11,6 +11,8 @@ use async_nats::jetstream::response::Response;
 use async_nats::jetstream::{self, Context, stream};
 use async_nats::{HeaderMap, ServerAddr};
 use futures_util::StreamExt;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::server::free_port;
@@ -126,6 +128,12 @@ impl NatsServer {
     /// Kills one server of a cluster.
     pub(crate) fn stop_node(&mut self, at: usize) {
         self.nodes[at].kill();
+    }
+
+    /// Sends a signal to one server, such as the one that freezes it.
+    pub(crate) fn signal_node(&self, at: usize, signal: Signal) {
+        let child = self.nodes[at].child.as_ref().expect("the server runs");
+        kill(Pid::from_raw(i32::try_from(child.id()).expect("a process id")), signal).expect("it is there");
     }
 
     /// Returns the number of the server that leads a stream, if the others have agreed on one.

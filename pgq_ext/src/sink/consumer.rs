@@ -28,8 +28,8 @@ const REFUSED_BEFORE: &str = "the sink has refused it";
 pub struct SinkConsumer<S> {
     consumer: String,
     sink: S,
-    /// The sink's position, unless it must be read.
-    position: Option<Option<Position>>,
+    /// The position that this process has written last, unless it must be read.
+    position: Option<Position>,
 }
 
 /// What a batch needs.
@@ -74,11 +74,12 @@ impl<S: Sink> SinkConsumer<S> {
 
     /// Compares the sink's position with a batch.
     fn work(&mut self, batch: &mut Batch<'_>) -> Result<Work, BoxError> {
-        let position = match self.position.take() {
-            Some(position) => position,
-            None => self.sink.position()?,
-        };
-        let Some(position) = position else {
+        // Another process of this consumer may have applied batches since.
+        let written = self.position.take();
+        if written.is_some_and(|written| Place::of(&written.end, batch.info()) == Place::Start) {
+            return Ok(Work::Apply(Position::before(batch.info())));
+        }
+        let Some(position) = self.sink.position()? else {
             return Ok(Work::Apply(Position::before(batch.info())));
         };
         if position.is_of(batch.info()) {
@@ -160,7 +161,7 @@ impl<S: Sink> SinkConsumer<S> {
         }
         position.is_complete = true;
         self.sink.apply(&part.events, &position)?;
-        self.position = Some(Some(position));
+        self.position = Some(position);
         Ok(Progress::Applied(count))
     }
 
