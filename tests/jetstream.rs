@@ -13,7 +13,7 @@ mod position;
 mod random_kills;
 mod refused;
 mod sources;
-mod twins;
+mod two_movers;
 
 use std::process::{Command, Output};
 

@@ -123,8 +123,7 @@ impl Connection {
         inbox.rsplit('.').next().unwrap_or_default().to_owned()
     }
 
-    /// Sends messages to be stored. Those that have a reply come to be known as stored or refused; the last one has always
-    /// one.
+    /// Sends messages to be stored, without waiting for the replies.
     pub(super) fn send_all(&self, messages: Vec<Message>, replies: Replies) -> Result<Pending, BoxError> {
         for message in &messages {
             self.limits.check(message)?;
