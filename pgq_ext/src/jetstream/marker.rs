@@ -1,7 +1,6 @@
 //! The message that holds a consumer's position.
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use pgq::{BoxError, Checkpoint};
+use pgq::BoxError;
 use serde_json::{Value, json};
 
 use crate::sink::Position;
@@ -29,20 +28,10 @@ impl Marker {
     }
 
     pub(super) fn to_json(&self) -> String {
-        let Some(position) = self.position() else {
-            return json!({ "version": VERSION, "forgotten": true }).to_string();
-        };
         json!({
             "version": VERSION,
-            "start_tick": position.start.tick,
-            "start_time": position.start.time.map(time_text),
-            "end_tick": position.end.tick,
-            "end_time": position.end.time.map(time_text),
-            "events": position.events,
-            "last_event": position.last_event,
-            "failed": position.failed,
-            "complete": position.is_complete,
             "one_by_one": matches!(self, Marker::OneByOne(_)),
+            "position": self.position().map(Position::to_value),
         })
         .to_string()
     }
@@ -53,62 +42,37 @@ impl Marker {
         if value["version"] != VERSION {
             return Err(format!("the last message is no position of version {VERSION}").into());
         }
-        if value["forgotten"] == true {
-            return Ok(Marker::Forgotten);
+        match (value.get("position"), value["one_by_one"].as_bool()) {
+            (Some(Value::Null), Some(false)) => Some(Marker::Forgotten),
+            (Some(position), Some(false)) => Position::from_value(position).map(Marker::At),
+            (Some(position), Some(true)) => Position::from_value(position).map(Marker::OneByOne),
+            _ => None,
         }
-        let position = position(&value).ok_or("the last message is an incomplete position")?;
-        match value["one_by_one"].as_bool() {
-            Some(true) => Ok(Marker::OneByOne(position)),
-            _ => Ok(Marker::At(position)),
-        }
+        .ok_or_else(|| "the last message is an incomplete position".into())
     }
-}
-
-fn position(value: &Value) -> Option<Position> {
-    let failed = value["failed"].as_array()?.iter().map(Value::as_u64);
-    Some(Position {
-        start: Checkpoint::new(value["start_tick"].as_i64()?, Some(time(&value["start_time"])?)),
-        end: Checkpoint::new(value["end_tick"].as_i64()?, Some(time(&value["end_time"])?)),
-        events: value["events"].as_u64()?,
-        last_event: value["last_event"].as_i64(),
-        failed: failed.collect::<Option<_>>()?,
-        is_complete: value["complete"].as_bool()?,
-    })
-}
-
-fn time_text(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Micros, true)
-}
-
-fn time(value: &Value) -> Option<DateTime<Utc>> {
-    Some(DateTime::parse_from_rfc3339(value.as_str()?).ok()?.to_utc())
 }
 
 #[cfg(test)]
 mod tests {
+    use pgq::Checkpoint;
+
     use super::*;
 
     #[test]
-    fn a_position_survives_its_json() {
-        let time = DateTime::from_timestamp_micros(1_700_000_000_123_456);
-        for last_event in [None, Some(i64::MAX)] {
-            let position = Position {
-                start: Checkpoint::new(5, time),
-                end: Checkpoint::new(i64::MAX, time),
-                events: u64::MAX,
-                last_event,
-                failed: vec![1, u64::MAX],
-                is_complete: last_event.is_none(),
-            };
-            for marker in [Marker::At(position.clone()), Marker::OneByOne(position), Marker::Forgotten] {
-                assert_eq!(Marker::parse(marker.to_json().as_bytes()).expect("valid"), marker);
-            }
+    fn a_marker_survives_its_json() {
+        let at = |tick| Checkpoint::new(tick, chrono::DateTime::from_timestamp_micros(tick));
+        let (start, end) = (at(5), at(6));
+        let position =
+            Position { start, end, events: 0, last_event: None, failed: Vec::new(), is_complete: true };
+        for marker in [Marker::At(position.clone()), Marker::OneByOne(position), Marker::Forgotten] {
+            assert_eq!(Marker::parse(marker.to_json().as_bytes()).expect("valid"), marker);
         }
     }
 
     #[test]
     fn other_messages_are_errors() {
-        for wrong in ["", "x", "{}", r#"{"version":2,"forgotten":true}"#, r#"{"version":1,"start_tick":1}"#] {
+        let incomplete = r#"{"version":1,"one_by_one":false,"position":{"start_tick":1}}"#;
+        for wrong in ["", "x", "{}", r#"{"version":2,"position":null}"#, r#"{"version":1}"#, incomplete] {
             assert!(Marker::parse(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }

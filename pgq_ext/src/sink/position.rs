@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use pgq::{BatchInfo, Checkpoint};
+use chrono::{DateTime, SecondsFormat, Utc};
+use pgq::{BatchInfo, BoxError, Checkpoint};
+use serde_json::{Value, json};
 
 /// How far a sink has come: the first `events` events of the batch between two ticks are applied, and all batches before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,46 @@ impl Position {
         if self.is_complete { &self.end } else { &self.start }
     }
 
+    /// Returns the position as a JSON object, for a system that stores texts.
+    pub fn to_json(&self) -> String {
+        self.to_value().to_string()
+    }
+
+    /// Reads what [`to_json`](Position::to_json) has returned.
+    ///
+    /// # Errors
+    ///
+    /// When the text is anything else.
+    pub fn from_json(text: &str) -> Result<Position, BoxError> {
+        Position::from_value(&serde_json::from_str(text)?)
+            .ok_or_else(|| "the JSON is not that of a position".into())
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        json!({
+            "start_tick": self.start.tick,
+            "start_time": self.start.time.map(time_text),
+            "end_tick": self.end.tick,
+            "end_time": self.end.time.map(time_text),
+            "events": self.events,
+            "last_event": self.last_event,
+            "failed": self.failed,
+            "complete": self.is_complete,
+        })
+    }
+
+    pub(crate) fn from_value(value: &Value) -> Option<Position> {
+        let failed = value["failed"].as_array()?.iter().map(Value::as_u64);
+        Some(Position {
+            start: Checkpoint::new(value["start_tick"].as_i64()?, Some(time(&value["start_time"])?)),
+            end: Checkpoint::new(value["end_tick"].as_i64()?, Some(time(&value["end_time"])?)),
+            events: value["events"].as_u64()?,
+            last_event: value["last_event"].as_i64(),
+            failed: failed.collect::<Option<_>>()?,
+            is_complete: value["complete"].as_bool()?,
+        })
+    }
+
     /// Returns whether this is a position of a batch with these very ticks.
     pub(super) fn is_of(&self, batch: &BatchInfo) -> bool {
         self.start.is(&Checkpoint::start_of(batch)) && self.end.is(&Checkpoint::end_of(batch))
@@ -62,6 +104,42 @@ impl fmt::Display for Position {
         match self.last_event {
             Some(id) => write!(f, ", the last one with id {id}"),
             None => Ok(()),
+        }
+    }
+}
+
+fn time_text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+fn time(value: &Value) -> Option<DateTime<Utc>> {
+    Some(DateTime::parse_from_rfc3339(value.as_str()?).ok()?.to_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_survives_its_json() {
+        let time = DateTime::from_timestamp_micros(1_700_000_000_123_456);
+        for last_event in [None, Some(i64::MAX)] {
+            let position = Position {
+                start: Checkpoint::new(5, time),
+                end: Checkpoint::new(i64::MAX, time),
+                events: u64::MAX,
+                last_event,
+                failed: vec![1, u64::MAX],
+                is_complete: last_event.is_none(),
+            };
+            assert_eq!(Position::from_json(&position.to_json()).expect("valid"), position);
+        }
+    }
+
+    #[test]
+    fn other_texts_are_errors() {
+        for wrong in ["", "x", "{}", "[]", r#"{"start_tick":1}"#] {
+            assert!(Position::from_json(wrong).is_err(), "{wrong}");
         }
     }
 }
