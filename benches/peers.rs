@@ -14,12 +14,16 @@ mod asynchronous;
 mod comparison;
 #[path = "peers/consume.rs"]
 mod consume;
+#[path = "peers/cpu.rs"]
+mod cpu;
 #[path = "peers/crate_client.rs"]
 mod crate_client;
 #[path = "peers/idle.rs"]
 mod idle;
 #[path = "peers/insert.rs"]
 mod insert;
+#[path = "peers/jetstream.rs"]
+mod jetstream;
 #[path = "peers/json.rs"]
 mod json;
 #[path = "peers/latency.rs"]
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
     let result = match args.first().map(String::as_str) {
         Some(crate_client::CONSUME | crate_client::INSERT) => crate_client::run(&args),
         Some(command) if command.starts_with("async-") => async_client::run(&args),
+        Some(jetstream::publisher::PUBLISH) => jetstream::publisher::run(&args),
         _ if args.iter().any(|arg| arg == "--bench") => compare(&args),
         _ => {
             println!("peers: measures only under `cargo bench`");
@@ -127,6 +132,10 @@ fn compare(args: &[String]) -> Result<(), BoxError> {
             std::fs::write(&options.json, report.to_json())?;
         }
     }
+    if options.selects("jetstream") {
+        compare_jetstream(&testbed, &mut report)?;
+        std::fs::write(&options.json, report.to_json())?;
+    }
     println!("written to {}", options.json.display());
     Ok(())
 }
@@ -136,6 +145,16 @@ fn compare_async(testbed: &Testbed, report: &mut Report) -> Result<(), BoxError>
     works.iter().for_each(|results| println!("{}", report::table(results)));
     println!("{}", aims::table("asynchronous consumers", &aims));
     report.add_aims(works, aims);
+    Ok(())
+}
+
+fn compare_jetstream(testbed: &Testbed, report: &mut Report) -> Result<(), BoxError> {
+    let jetstream::Figures { works, tables, aims } = jetstream::measure(testbed)?;
+    works.iter().for_each(|results| println!("{}", report::table(results)));
+    tables.iter().for_each(|table| println!("{}", table.render()));
+    println!("{}", aims::table("streams of NATS JetStream", &aims));
+    report.add_aims(works, aims);
+    tables.into_iter().for_each(|table| report.add_table(table));
     Ok(())
 }
 

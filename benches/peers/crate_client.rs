@@ -62,6 +62,6 @@ pub(crate) fn texts() -> Vec<String> {
 }
 
 /// Makes the data of one event, 75 bytes.
-fn text(i: u64) -> String {
+pub(crate) fn text(i: u64) -> String {
     format!("{:x<75}", format!("id={i}&customer={}&note=", i * 7919 % 100_003))
 }

@@ -1,15 +1,13 @@
 //! The cost of an idle ticker.
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::unistd::{SysconfVar, sysconf};
 use pgq::schema::Kind;
 
-use crate::BoxError;
 use crate::testbed::Testbed;
 use crate::ticking::{self, Running, Table};
+use crate::{BoxError, cpu};
 
 const QUEUES: u32 = 1_000;
 const PERIOD: &str = "0.1";
@@ -57,31 +55,5 @@ pub(crate) fn measure(testbed: &Testbed) -> Result<Table, BoxError> {
 
 /// Returns the seconds of the ticker and of the server.
 fn usage(testbed: &Testbed, ticker: &Running) -> Result<[f64; 2], BoxError> {
-    let per_second = sysconf(SysconfVar::CLK_TCK)?.unwrap_or(100) as f64;
-    let postmaster = testbed.postmaster()?;
-    let mut server = ticks(postmaster, true)?;
-    for entry in fs::read_dir("/proc")?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            continue;
-        };
-        if fields(pid).is_some_and(|fields| fields.get(1) == Some(&u64::from(postmaster))) {
-            // A process that has just ended is in the sum of its parent.
-            server += ticks(pid, false).unwrap_or(0);
-        }
-    }
-    Ok([ticks(ticker.pid(), true)? as f64 / per_second, server as f64 / per_second])
-}
-
-/// Returns the clock ticks of a process, with `with_children` including its ended children.
-fn ticks(pid: u32, with_children: bool) -> Result<u64, BoxError> {
-    let fields = fields(pid).ok_or_else(|| format!("process {pid} is gone"))?;
-    let last = if with_children { 14 } else { 12 };
-    Ok(fields.get(11..=last).unwrap_or_default().iter().sum())
-}
-
-/// Returns the fields of `/proc/PID/stat` after the process's name. A field that is no number counts as zero.
-fn fields(pid: u32) -> Option<Vec<u64>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let rest = text.rsplit_once(')')?.1;
-    Some(rest.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect())
+    Ok([cpu::of_server(ticker.pid())?, cpu::of_server(testbed.postmaster()?)?])
 }

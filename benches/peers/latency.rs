@@ -15,7 +15,7 @@ use crate::testbed::{SOURCE, Testbed};
 use crate::ticking::{self, Running, Table};
 use crate::work::median;
 
-const RATE: u32 = 1_000;
+pub(crate) const RATE: u32 = 1_000;
 const SECONDS: u32 = 10;
 const EVENTS: u32 = RATE * SECONDS;
 /// The number of sessions, each of which can commit its share of the rate on a slow disk.
@@ -23,7 +23,7 @@ const PRODUCERS: u32 = 8;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Times in seconds since 1970, indexed by the number of the event.
-type Times = Arc<Mutex<Vec<f64>>>;
+pub(crate) type Times = Arc<Mutex<Vec<f64>>>;
 
 /// Measures this project's programs, and pgqd with python-pgq.
 ///
@@ -65,8 +65,7 @@ struct Clock(Times);
 
 impl Clock {
     fn record(&self, event: &Event) -> Result<Outcome, PgqError> {
-        let number: usize = event.data().unwrap_or_default().parse()?;
-        lock(&self.0)[number] = now();
+        record(&self.0, event.data().unwrap_or_default())?;
         Ok(Outcome::Done)
     }
 }
@@ -117,7 +116,11 @@ pub(crate) fn faces(testbed: &Testbed) -> Result<[f64; 2], BoxError> {
 }
 
 /// Produces events while a worker runs that records their times.
-fn observe<W>(
+///
+/// # Errors
+///
+/// When the worker does not record the times of all events.
+pub(crate) fn observe<W>(
     testbed: &Testbed,
     queue: &str,
     period: &str,
@@ -175,7 +178,11 @@ fn theirs(testbed: &Testbed, period: &str) -> Result<Vec<f64>, BoxError> {
 }
 
 /// Creates a queue that ticks in every round of its ticker.
-fn queue(testbed: &Testbed, name: &str) -> Result<String, BoxError> {
+///
+/// # Errors
+///
+/// When the server fails.
+pub(crate) fn queue(testbed: &Testbed, name: &str) -> Result<String, BoxError> {
     let mut client = testbed.client(SOURCE);
     pgq::admin::create_queue(&mut client, name)?;
     client.execute("select pgq.set_queue_config($1, 'ticker_max_lag', '1 ms')", &[&name])?;
@@ -219,6 +226,17 @@ fn produce_some(
     }
 }
 
+/// Records the time of the event with this data.
+///
+/// # Errors
+///
+/// When the data is not that of an event of [`observe`].
+pub(crate) fn record(times: &Times, data: &str) -> Result<(), BoxError> {
+    let number: usize = data.parse()?;
+    *lock(times).get_mut(number).ok_or("there is no such event")? = now();
+    Ok(())
+}
+
 /// Returns the median, the 99th percentile and the longest time, in milliseconds.
 fn figures(committed: &[f64], seen: &[f64]) -> Vec<f64> {
     let mut times: Vec<f64> =
@@ -229,7 +247,8 @@ fn figures(committed: &[f64], seen: &[f64]) -> Vec<f64> {
     figures
 }
 
-fn times() -> Times {
+/// Returns a time of zero for each event.
+pub(crate) fn times() -> Times {
     Arc::new(Mutex::new(vec![0.0; EVENTS as usize]))
 }
 

@@ -41,7 +41,7 @@ impl Options {
                 _ => {
                     return Err(format!(
                         "unknown argument `{arg}`; there are --events N, --rounds N, --json FILE, \
-                     --only one-batch|backlog|consume|insert|schema|latency|idle-ticker|async"
+                     --only one-batch|backlog|consume|insert|schema|latency|idle-ticker|async|jetstream"
                     )
                     .into());
                 }

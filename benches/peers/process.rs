@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::BoxError;
+use crate::{BoxError, cpu};
 
 const POLL: Duration = Duration::from_millis(5);
 
@@ -18,6 +18,8 @@ pub(crate) struct Sample {
     pub(crate) seconds: f64,
     /// The sum of the processes' peak memory, in KiB.
     pub(crate) peak: u64,
+    /// The sum of the processes' processor time, in seconds.
+    pub(crate) cpu: f64,
 }
 
 /// Runs commands as a pipeline, and returns when all have ended.
@@ -45,8 +47,8 @@ pub(crate) fn run(mut commands: Vec<Command>, log: &Path) -> Result<Sample, BoxE
         let result = wait(&mut children, log);
         let seconds = started.elapsed().as_secs_f64();
         ended.store(true, Ordering::Relaxed);
-        let peak = watcher.join().map_err(|_| "the memory could not be watched")?;
-        result.map(|()| Sample { seconds, peak })
+        let (peak, cpu) = watcher.join().map_err(|_| "the processes could not be watched")?;
+        result.map(|()| Sample { seconds, peak, cpu })
     })
 }
 
@@ -64,19 +66,20 @@ fn wait(children: &mut [Child], log: &Path) -> Result<(), BoxError> {
     }
 }
 
-/// Waits for the end of the processes, and returns the sum of their peak memory.
+/// Waits for the end of the processes, and returns the sums of their peak memory and of their processor time.
 ///
 /// The kernel records the peak, so only growth in the last moments of a process is missed. `ru_maxrss` would miss
 /// nothing, but starts at the memory of the forking process.
-fn watch(pids: &[u32], ended: &AtomicBool) -> u64 {
-    let mut peaks = vec![0; pids.len()];
+fn watch(pids: &[u32], ended: &AtomicBool) -> (u64, f64) {
+    let mut highest = vec![(0, 0.0); pids.len()];
     while !ended.load(Ordering::Relaxed) {
-        for (peak, pid) in peaks.iter_mut().zip(pids) {
+        for ((peak, seconds), pid) in highest.iter_mut().zip(pids) {
             *peak = (*peak).max(peak_of(*pid).unwrap_or(0));
+            *seconds = cpu::of(*pid).unwrap_or(0.0).max(*seconds);
         }
         thread::sleep(POLL);
     }
-    peaks.iter().sum()
+    highest.iter().fold((0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
 }
 
 fn peak_of(pid: u32) -> Option<u64> {
