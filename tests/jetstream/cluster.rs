@@ -33,7 +33,7 @@ fn survive(rounds: u32, mut disturb: impl FnMut(&mut Setup, &mut Running, &mut R
             disturb(setup, mover, random);
         }
         setup.nats.start_again();
-        setup.nats.wait_for_leader(STREAM);
+        setup.nats.wait_until_current(STREAM);
         setup.wait_for_a_batch(mover);
     });
 }
@@ -56,7 +56,7 @@ fn a_leader_that_is_killed_within_a_batch_loses_and_doubles_nothing() {
     let mut setup = setup();
     setup.register();
     let mut mover = setup.mover.start();
-    for round in 0..amount::pick(2, 10) {
+    for round in 0..amount::pick(2, 6) {
         let before = setup.nats.count(STREAM);
         setup.insert(round * LARGE, LARGE);
         wait_for("a part", || setup.nats.count(STREAM) > before);
@@ -65,7 +65,7 @@ fn a_leader_that_is_killed_within_a_batch_loses_and_doubles_nothing() {
         setup.wait_for_the_end_of_the_batch();
         setup.nats.start_again();
         assert!(mover.is_running(), "{}", setup.log());
-        setup.nats.wait_for_leader(STREAM);
+        setup.nats.wait_until_current(STREAM);
         setup.assert_moved();
     }
 }
