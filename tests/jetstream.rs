@@ -1,6 +1,7 @@
 //! `jetstream_mover` moves every event into a stream, exactly once and in order.
 
 mod bad_input;
+mod client_log;
 mod cluster;
 mod crash;
 mod failover;
@@ -11,6 +12,7 @@ mod pooler;
 mod position;
 mod random_kills;
 mod sources;
+mod turns;
 mod twins;
 
 use std::process::{Command, Output};
