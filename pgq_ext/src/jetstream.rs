@@ -1,15 +1,18 @@
 //! Exactly once into a stream of NATS JetStream.
 //!
-//! A part of a batch is one atomic batch of the stream, which stores all its messages or none. The last message has the
-//! consumer's [`Position`] as JSON, on a subject of its own, with the condition that the last message there is still the one
-//! that this process has read or written (`Nats-Expected-Last-Subject-Sequence`). The stream therefore refuses the batch of
-//! a second process of the same consumer. There is no time window, and `Nats-Msg-Id` is not needed. The server must be 2.12
-//! or newer, and the stream must have the option `allow_atomic` (`nats stream add --allow-batch`).
+//! The stream has the consumer's [`Position`] as JSON, in messages on a subject of its own. There is no time window.
 //!
-//! A stream without that option, such as that of an older server, stores messages one by one, each with the condition that
-//! the stream's last message is the one before it (`Nats-Expected-Last-Sequence`). The stored messages are then the first
-//! ones of a part, and the stream's last message is the position. Any other writer to the stream makes it refuse the rest of
-//! a part, which is then stored behind the other writer's message: such a stream should have one writer.
+//! - As an atomic batch, a part of a batch is stored with all its messages or none. The last message is the position, with the
+//!   condition that the last message on its subject is still the one that this process has read or written
+//!   (`Nats-Expected-Last-Subject-Sequence`). The stream therefore refuses the part of a second process of the same
+//!   consumer. The server must be 2.12 or newer, and the stream must have the option `allow_atomic`
+//!   (`nats stream add --allow-batch`).
+//! - One by one, each message has the condition that the stream's last message is the one before it. The stored messages are
+//!   then the first ones of a part. A stream with one replica takes half the time for this as for atomic batches. The stream
+//!   should have no other writer. If it has one and atomic batches, these are used after the first refusal.
+//!
+//! The stream decides: messages are stored one by one if it has no atomic batches, or one replica, a window of duplicates of
+//! a second at most, and no other writer. Created streams have such a window, and atomic batches if the server has.
 //!
 //! The stream must keep the last position. A stream that removes old messages by age or size may remove it if the consumer
 //! rests for long enough. The consumer then stops with the error [`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)
@@ -109,6 +112,12 @@ struct Owner {
     consumer: String,
     stream: String,
     subject: String,
+}
+
+/// The messages of a part, as the guard says.
+enum Made {
+    AtomicBatch(Vec<Message>),
+    OneByOne(one_by_one::Part),
 }
 
 /// The state of the stream on which the next write depends.
@@ -221,40 +230,46 @@ impl JetStream {
         let sequence = found.as_ref().map_or(0, |message| message.sequence);
         let marker = found.map(|message| Marker::parse(&message.payload)).transpose();
         let marker = marker.map_err(|error| owner.located(error))?;
-        let is_atomic = connection.has_atomic_batches();
-        if is_atomic && !matches!(marker, Some(Marker::OneByOne(_))) {
+        let is_within = matches!(&marker, Some(Marker::OneByOne(position)) if !position.is_complete);
+        let has_batches = connection.has_atomic_batches();
+        let wants_batches = connection.needs_atomic_batches() || matches!(marker, Some(Marker::At(_)));
+        if has_batches && wants_batches && !is_within {
             self.guard = Some(Guard::Position(sequence));
             return Ok(marker);
         }
-        let mut tail = Tail::read(connection, owner)?;
+        let tail = Tail::read(connection, owner)?;
         let marker = tail.marker();
         self.guard = Some(match &marker {
-            // From here on the position alone counts.
-            Some(Marker::OneByOne(position)) if is_atomic => {
+            _ if !has_batches || !(wants_batches || tail.is_shared()) => Guard::Tail(tail),
+            Some(Marker::OneByOne(position)) if !position.is_complete => {
+                // From here on the position alone counts.
                 let position = Marker::At(position.clone());
-                let messages = tail.messages(&[], &position, (&self.options, owner));
-                let pending = tail.send(connection, messages, position)?;
+                let part = tail.messages(&[], &position, (&self.options, owner));
+                let pending = { tail }.send(connection, part)?;
                 Guard::Position(connection.sequence(pending)?)
             }
-            _ => Guard::Tail(tail),
+            _ => Guard::Position(sequence),
         });
         Ok(marker)
     }
 
     /// Sends the messages of events and the consumer's position, as soon as the part before is stored.
-    fn send(&mut self, part: &[Event], marker: Marker) -> Result<(), BoxError> {
+    fn send(&mut self, part: &[Event], marker: &Marker) -> Result<(), BoxError> {
         let context = (&self.options, &self.owner);
         // Made while the part before is being stored.
-        let messages = match self.guard.as_ref().ok_or("the position is not read")? {
-            Guard::Position(_) => atomic::messages(part, &marker, context),
-            Guard::Tail(tail) => tail.messages(part, &marker, context),
+        let made = match self.guard.as_ref().ok_or("the position is not read")? {
+            Guard::Position(_) => Made::AtomicBatch(atomic::messages(part, marker, context)),
+            Guard::Tail(tail) => Made::OneByOne(tail.messages(part, marker, context)),
         };
         self.settle()?;
         self.connect()?;
         let connection = self.connection.as_ref().ok_or(NOT_CONNECTED)?;
-        self.pending = Some(match self.guard.as_mut().ok_or(NOT_CONNECTED)? {
-            Guard::Position(sequence) => atomic::send(connection, messages, *sequence)?,
-            Guard::Tail(tail) => tail.send(connection, messages, marker)?,
+        self.pending = Some(match (self.guard.as_mut(), made) {
+            (Some(Guard::Position(sequence)), Made::AtomicBatch(messages)) => {
+                atomic::send(connection, messages, *sequence)?
+            }
+            (Some(Guard::Tail(tail)), Made::OneByOne(part)) => tail.send(connection, part)?,
+            _ => return Err(NOT_CONNECTED.into()),
         });
         Ok(())
     }
@@ -280,7 +295,7 @@ impl JetStream {
         } else {
             Guard::Tail(Tail::without_marker(connection)?)
         });
-        self.send(&[], Marker::Forgotten)?;
+        self.send(&[], &Marker::Forgotten)?;
         self.settle()
     }
 
@@ -348,11 +363,12 @@ impl Sink for JetStream {
     }
 
     fn apply(&mut self, part: &[Event], position: &Position) -> Result<(), BoxError> {
+        let position_after = position.clone();
         let marker = match self.guard {
-            Some(Guard::Tail(_)) if !position.is_complete => Marker::OneByOne(position.clone()),
-            _ => Marker::At(position.clone()),
+            Some(Guard::Tail(_)) => Marker::OneByOne(position_after),
+            _ => Marker::At(position_after),
         };
-        let mut sent = self.send(part, marker);
+        let mut sent = self.send(part, &marker);
         // Until the batch ends, events are read while a part is being stored.
         if sent.is_ok() && position.is_complete {
             sent = self.settle();

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::stream::Config;
 use nix::sys::signal::Signal;
 
+use async_nats::jetstream::stream::Config;
+
 use super::crash::{pause, survive_rounds};
-use super::{STREAM, Setup};
-use crate::support::nats::{NatsServer, Release};
+use super::{STREAM, Setup, Way};
+use crate::support::nats::NatsServer;
 use crate::support::programs::Running;
 use crate::support::random_kills::Random;
 use crate::support::{amount, wait_for};
@@ -18,21 +19,9 @@ const PACE: Duration = Duration::from_millis(1);
 /// The events of a batch of many parts.
 const LARGE: i64 = 20_000;
 
-fn setup(release: Release) -> Setup {
-    let setup = Setup::on(NatsServer::start_cluster(release));
+fn setup(way: Way) -> Setup {
+    let setup = Setup::on(NatsServer::start_cluster(way.release()));
     setup.write_ini(&[("nats_create_stream", "3")]);
-    setup
-}
-
-/// Makes a setup of servers that have atomic batches, and a stream that has none.
-fn setup_one_by_one() -> Setup {
-    let setup = setup(Release::Current);
-    setup.nats.create_stream(Config {
-        name: STREAM.to_owned(),
-        subjects: vec!["orders.*".to_owned(), "pgq_position.>".to_owned()],
-        num_replicas: 3,
-        ..Config::default()
-    });
     setup
 }
 
@@ -45,24 +34,33 @@ fn survive(mut setup: Setup, rounds: u32, mut disturb: impl FnMut(&mut Setup, &m
             disturb(setup, mover, random);
         }
         setup.nats.start_again();
-        setup.nats.wait_for_leader(STREAM);
+        setup.nats.wait_until_current(STREAM);
         setup.wait_for_a_batch(mover);
     });
 }
 
 #[test]
 fn a_leader_that_is_killed_at_random_loses_and_doubles_nothing() {
-    kill_leaders(setup(Release::Current));
+    kill_leaders(setup(Way::OneByOne));
 }
 
 #[test]
-fn a_leader_that_is_killed_at_random_loses_and_doubles_nothing_one_by_one() {
-    kill_leaders(setup_one_by_one());
+fn a_stream_with_replicas_needs_atomic_batches() {
+    let setup = setup(Way::OneByOne);
+    setup.nats.create_stream(Config {
+        name: STREAM.to_owned(),
+        subjects: vec!["orders.*".to_owned(), "pgq_position.>".to_owned()],
+        num_replicas: 3,
+        ..Config::default()
+    });
+    let failure = setup.failure();
+    let expected = "stream `ORDERS` has replicas and no atomic batches; `nats stream edit ORDERS --allow-batch` enables them";
+    assert!(failure.contains(expected), "{failure}");
 }
 
 #[test]
 fn a_leader_of_old_servers_that_is_killed_at_random_loses_and_doubles_nothing() {
-    kill_leaders(setup(Release::Old));
+    kill_leaders(setup(Way::OldServers));
 }
 
 fn kill_leaders(setup: Setup) {
@@ -84,10 +82,10 @@ fn kill_leaders(setup: Setup) {
 
 #[test]
 fn a_leader_that_is_killed_within_a_batch_loses_and_doubles_nothing() {
-    let mut setup = setup(Release::Current);
+    let mut setup = setup(Way::OneByOne);
     setup.register();
     let mut mover = setup.mover.start();
-    for round in 0..amount::pick(2, 10) {
+    for round in 0..amount::pick(2, 6) {
         let before = setup.nats.count(STREAM);
         setup.insert(round * LARGE, LARGE);
         wait_for("a part", || setup.nats.count(STREAM) > before);
@@ -96,7 +94,7 @@ fn a_leader_that_is_killed_within_a_batch_loses_and_doubles_nothing() {
         setup.wait_for_the_end_of_the_batch();
         setup.nats.start_again();
         assert!(mover.is_running(), "{}", setup.log());
-        setup.nats.wait_for_leader(STREAM);
+        setup.nats.wait_until_current(STREAM);
         setup.assert_moved();
     }
 }
@@ -104,7 +102,7 @@ fn a_leader_that_is_killed_within_a_batch_loses_and_doubles_nothing() {
 /// The others elect a leader meanwhile. The old one then still takes messages, and responds to a request for the position.
 #[test]
 fn a_leader_that_is_frozen_loses_and_doubles_nothing() {
-    survive(setup(Release::Current), amount::pick(1, 15), |setup, mover, _| {
+    survive(setup(Way::OneByOne), amount::pick(1, 15), |setup, mover, _| {
         let leader = setup.nats.wait_for_leader(STREAM);
         setup.nats.signal_node(leader, Signal::SIGSTOP);
         setup.wait_for_a_batch(mover);
@@ -114,14 +112,14 @@ fn a_leader_that_is_frozen_loses_and_doubles_nothing() {
 
 #[test]
 fn a_leader_that_steps_down_loses_and_doubles_nothing() {
-    survive(setup(Release::Current), amount::pick(5, 100), |setup, _, _| {
+    survive(setup(Way::OneByOne), amount::pick(5, 100), |setup, _, _| {
         wait_for("the leader to step down", || setup.nats.step_down(STREAM));
     });
 }
 
 #[test]
 fn a_cluster_that_loses_its_majority_loses_and_doubles_nothing() {
-    survive(setup(Release::Current), amount::pick(1, 10), |setup, mover, random| {
+    survive(setup(Way::OneByOne), amount::pick(1, 10), |setup, mover, random| {
         let leader = setup.nats.wait_for_leader(STREAM);
         let other = (leader + 1 + usize::from(random.below(2) == 1)) % 3;
         let before = setup.log().len();
@@ -136,7 +134,7 @@ fn a_cluster_that_loses_its_majority_loses_and_doubles_nothing() {
 
 #[test]
 fn a_mover_that_starts_without_a_majority_ends_with_one_line() {
-    let mut setup = setup(Release::Current);
+    let mut setup = setup(Way::OneByOne);
     setup.register();
     for (round, leads) in [(0, true), (1, false)] {
         setup.insert(round * 10, 10);

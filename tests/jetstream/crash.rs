@@ -4,8 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
-use super::{JOB, QUEUE, STREAM, Setup, with_both_releases};
-use crate::support::nats::Release;
+use super::{JOB, QUEUE, STREAM, Setup, Way, in_each_way};
 use crate::support::programs::{Running, errors};
 use crate::support::random_kills::{Ending, Random, produce, repeat, seed};
 use crate::support::{amount, queues, wait_for};
@@ -74,22 +73,22 @@ pub(super) fn pause(random: &mut Random, milliseconds: u64) {
 
 #[test]
 fn a_mover_that_is_killed_at_random_loses_and_doubles_nothing() {
-    survive(&mut Setup::create(), |_, _, random| pause(random, 400));
+    survive(&mut Setup::of(Way::AtomicBatches), |_, _, random| pause(random, 400));
 }
 
 #[test]
 fn a_mover_that_is_killed_at_random_loses_and_doubles_nothing_one_by_one() {
-    survive(&mut Setup::of(Release::Old), |_, _, random| pause(random, 400));
+    survive(&mut Setup::of(Way::OldServers), |_, _, random| pause(random, 400));
 }
 
 #[test]
 fn a_server_that_is_killed_at_random_loses_and_doubles_nothing() {
-    kill_server(&mut Setup::create());
+    kill_server(&mut Setup::of(Way::AtomicBatches));
 }
 
 #[test]
 fn a_server_that_is_killed_at_random_loses_and_doubles_nothing_one_by_one() {
-    kill_server(&mut Setup::of(Release::Old));
+    kill_server(&mut Setup::of(Way::OldServers));
 }
 
 fn kill_server(setup: &mut Setup) {
@@ -130,7 +129,7 @@ fn a_source_that_ends_the_movers_sessions_loses_and_doubles_nothing() {
 
 #[test]
 fn a_mover_that_is_killed_within_a_batch_continues_behind_the_last_part() {
-    with_both_releases(|setup| killed_within_a_batch(&setup));
+    in_each_way(|setup| killed_within_a_batch(&setup));
 }
 
 fn killed_within_a_batch(setup: &Setup) {

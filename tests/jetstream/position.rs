@@ -5,7 +5,7 @@ use pgq::{Checkpoint, Delivery};
 use pgq_ext::jetstream::JetStream;
 use pgq_ext::sink::{Position, Sink, SinkConsumer};
 
-use super::{JOB, QUEUE, STREAM, Setup, with_both_releases};
+use super::{JOB, QUEUE, STREAM, Setup, in_each_way};
 use crate::support::programs::succeed;
 use crate::support::queues;
 
@@ -25,7 +25,7 @@ fn position(tick: i64) -> Position {
 
 #[test]
 fn the_stream_refuses_the_second_of_two_processes_of_one_name() {
-    with_both_releases(|setup| two_processes(&setup));
+    in_each_way(|setup| two_processes(&setup));
 }
 
 fn two_processes(setup: &Setup) {
@@ -47,7 +47,7 @@ fn two_processes(setup: &Setup) {
 
 #[test]
 fn a_batch_that_the_stream_has_is_only_finished() {
-    with_both_releases(|setup| {
+    in_each_way(|setup| {
         setup.register();
         let mut client = setup.client();
         let (start, _) = queues::position(&mut client, QUEUE, JOB);
@@ -62,7 +62,7 @@ fn a_batch_that_the_stream_has_is_only_finished() {
 
 #[test]
 fn a_source_that_went_on_without_the_mover_is_a_lost_position_and_rewind_repairs_it() {
-    with_both_releases(|setup| {
+    in_each_way(|setup| {
         setup.register();
         let mut client = setup.client();
         setup.insert(0, 10);
@@ -82,7 +82,7 @@ fn a_source_that_went_on_without_the_mover_is_a_lost_position_and_rewind_repairs
 
 #[test]
 fn ticks_of_the_same_numbers_and_other_times_are_a_lost_position() {
-    with_both_releases(|setup| {
+    in_each_way(|setup| {
         setup.register();
         setup.insert(0, 10);
         setup.drain();
@@ -121,7 +121,7 @@ fn a_stream_without_a_position_is_an_error_until_a_reset() {
 
 #[test]
 fn unregistering_forgets_the_position() {
-    with_both_releases(|setup| {
+    in_each_way(|setup| {
         setup.register();
         setup.insert(0, 10);
         setup.drain();

@@ -100,5 +100,6 @@ fn random_kills_of_mover_servers_and_source_lose_and_double_nothing() {
             println!("{left} of {rounds} rounds are left: {done:?}");
         }
     });
+    println!("{} messages", setup.nats.count(STREAM));
     assert_eq!(left, 0);
 }

@@ -2,8 +2,7 @@
 
 use postgres::Client;
 
-use super::{JOB, QUEUE, Setup, with_both_releases};
-use crate::support::nats::Release;
+use super::{JOB, QUEUE, Setup, in_each_way};
 use crate::support::queues;
 
 /// Returns reason and id of the mover's failed events.
@@ -22,7 +21,7 @@ fn insert(client: &mut Client, data: usize, event_type: usize, extra: usize) -> 
 
 #[test]
 fn what_is_too_large_fails_with_its_reason_and_the_rest_is_moved() {
-    with_both_releases(|setup| {
+    in_each_way(|setup| {
         setup.register();
         let mut client = setup.client();
         let large = 1024 * 1024;
@@ -62,7 +61,7 @@ fn what_is_too_large_fails_with_its_reason_and_the_rest_is_moved() {
 
 #[test]
 fn a_batch_that_the_stream_has_still_fails_its_refused_events() {
-    with_both_releases(|setup| {
+    in_each_way(|setup| {
         setup.register();
         let mut client = setup.client();
         let (start, _) = queues::position(&mut client, QUEUE, JOB);
@@ -107,7 +106,7 @@ fn a_retried_event_is_moved_when_the_limit_is_raised() {
 
 #[test]
 fn by_choice_the_mover_stops_at_an_event_that_is_too_large() {
-    let setup = Setup::of(Release::Current);
+    let setup = Setup::create();
     setup.write_ini(&[("nats_too_large", "stop")]);
     setup.register();
     let mut client = setup.client();

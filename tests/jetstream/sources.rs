@@ -123,7 +123,7 @@ fn survive(stream: impl Fn(usize) -> String) {
         drop(ending);
     });
     for branch in &branches {
-        nats.wait_for_leader(&branch.stream);
+        nats.wait_until_current(&branch.stream);
         branch.check(&nats);
     }
 }

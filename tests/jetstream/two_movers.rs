@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use super::crash::{pause, survive_rounds};
 use super::mover::Mover;
-use super::{JOB, STREAM, Setup, with_both_releases};
+use super::{JOB, STREAM, Setup, in_each_way};
 use crate::support::programs::Running;
 use crate::support::random_kills::terminate;
 use crate::support::{amount, wait_for};
@@ -24,7 +24,7 @@ fn wait_in_log(mover: &Mover, text: &str) {
 
 #[test]
 fn two_movers_that_are_killed_at_random_lose_and_double_nothing() {
-    with_both_releases(kill_two_movers);
+    in_each_way(kill_two_movers);
 }
 
 fn kill_two_movers(mut setup: Setup) {
@@ -54,9 +54,6 @@ fn kill_two_movers(mut setup: Setup) {
             }
         }
     });
-    for log in [setup.log(), second.log()] {
-        assert!(log.contains("{count: "), "{log}");
-    }
 }
 
 /// Starts a mover and stops it by a signal when it has stored some of a large batch, and not all of it.
@@ -81,7 +78,7 @@ fn freeze(setup: &Setup, mover: &Mover, from: i64) -> Option<Running> {
 
 #[test]
 fn a_mover_that_is_frozen_within_a_batch_doubles_nothing_when_another_one_has_taken_over() {
-    with_both_releases(|setup| freeze_one_of_two(&setup));
+    in_each_way(|setup| freeze_one_of_two(&setup));
 }
 
 fn freeze_one_of_two(setup: &Setup) {
@@ -108,4 +105,25 @@ fn freeze_one_of_two(setup: &Setup) {
         }
     }
     panic!("the mover was frozen within a batch {frozen} times");
+}
+
+#[test]
+fn two_movers_that_take_turns_have_no_lost_position() {
+    let setup = Setup::create();
+    setup.register();
+    let movers = [&setup.mover, &second(&setup)];
+    let mut running = movers.map(Mover::start);
+    for round in 0..10 {
+        let [active, idle] = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+        running[idle].signal(Signal::SIGSTOP);
+        setup.source.insert(round * 10, 10);
+        wait_for("the batch", || setup.nats.events(STREAM).len() as i64 == (round + 1) * 10);
+        setup.wait_for_the_end_of_the_batch();
+        running[idle].signal(Signal::SIGCONT);
+        assert!(running[active].is_running());
+    }
+    for mover in movers {
+        assert!(!mover.log().contains(" ERROR "), "{}", mover.log());
+    }
+    setup.assert_moved();
 }

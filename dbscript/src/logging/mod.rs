@@ -46,8 +46,15 @@ pub(crate) use settings::{
     FORMAT_KEYS, LOG_COUNT, LOG_FORMAT, LOG_SIZE, LOGFILE, LogSettings, SKYLOG_LOCATIONS, USE_SKYLOG,
 };
 
-/// Libraries with many messages. Below the level trace, only their warnings and errors are logged.
-const QUIETED: [&str; 4] = ["postgres", "tokio_postgres", "r2d2", "rustls"];
+/// Libraries with many messages. Below the level trace, only their warnings and errors are logged. A client of NATS
+/// returns each error that it logs.
+const QUIETED: [(&str, LevelFilter); 5] = [
+    ("postgres", LevelFilter::Warn),
+    ("tokio_postgres", LevelFilter::Warn),
+    ("r2d2", LevelFilter::Warn),
+    ("rustls", LevelFilter::Warn),
+    ("async_nats", LevelFilter::Off),
+];
 
 /// The log target for the parameters of statements, which contain data of rows. Logged only when a skylog file names
 /// this target.
@@ -123,8 +130,8 @@ fn apply(logger: Logger, level: LevelFilter) -> Result<(), Error> {
     let level = logger.default_level(level);
     let mut dispatch = Dispatch::new().level(level);
     if level < LevelFilter::Trace {
-        for target in QUIETED {
-            dispatch = dispatch.level_for(target, level.min(LevelFilter::Warn));
+        for (target, most) in QUIETED {
+            dispatch = dispatch.level_for(target, level.min(most));
         }
     }
     dispatch = dispatch.level_for(PARAMETERS, level.min(LevelFilter::Warn));

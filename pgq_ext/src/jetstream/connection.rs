@@ -21,6 +21,8 @@ use super::subject;
 
 /// How long to wait for the server's reply to a request or for the storing of a part.
 pub(super) const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest window of duplicates for which servers can keep the id of each message of a large backlog.
+const MAX_DUPLICATE_WINDOW: Duration = Duration::from_secs(1);
 /// The codes of the errors that the last message of a subject or of the stream is another one.
 const OTHER_LAST_MESSAGE: [u64; 3] = [10070, 10071, 10164];
 
@@ -61,6 +63,15 @@ impl Connection {
     /// Returns whether the stream stores atomic batches.
     pub(super) fn has_atomic_batches(&self) -> bool {
         self.stream.cached_info().config.allow_atomic_publish
+    }
+
+    /// Returns whether messages must not be stored one by one if there is another way.
+    ///
+    /// - The servers would keep the id of each message of a large backlog for the window of duplicates.
+    /// - Servers from 2.12 on disable a replicated stream if a change of its leader makes a message's condition fail.
+    pub(super) fn needs_atomic_batches(&self) -> bool {
+        let config = &self.stream.cached_info().config;
+        config.num_replicas > 1 || config.duplicate_window > MAX_DUPLICATE_WINDOW
     }
 
     /// Returns whether the server has closed the connection. The client reconnects, but may have lost messages.
@@ -137,7 +148,7 @@ impl Connection {
                 self.send(message, has_reply.then_some(inbox.as_str())).await?;
             }
             let expected = if replies == Replies::Each { last + 1 } else { 1 };
-            Ok(Pending { replies: received, expected })
+            Ok(Pending { replies: received, expected, kind: replies })
         })
     }
 
@@ -160,7 +171,7 @@ impl Connection {
 
     /// Returns the sequence in the last expected reply. An empty reply, which a batch's first message has, does not count.
     async fn sequence_in(&self, pending: Pending) -> Result<u64, BoxError> {
-        let Pending { mut replies, expected } = pending;
+        let Pending { mut replies, expected, kind } = pending;
         let mut count = 0;
         while let Some(reply) = replies.next().await {
             if reply.status == Some(StatusCode::NO_RESPONDERS) {
@@ -171,7 +182,7 @@ impl Connection {
             }
             let value: Value = serde_json::from_slice(&reply.payload)?;
             if let Some(error) = value.get("error") {
-                return Err(self.refused(error));
+                return Err(self.refused(error, kind));
             }
             count += 1;
             if count == expected {
@@ -182,17 +193,19 @@ impl Connection {
     }
 
     /// Makes the error of messages that the stream has refused.
-    fn refused(&self, error: &Value) -> BoxError {
+    fn refused(&self, error: &Value, kind: Replies) -> BoxError {
         let description = error["description"].as_str().unwrap_or("the server gives no reason");
-        if error["err_code"].as_u64().is_some_and(|code| OTHER_LAST_MESSAGE.contains(&code)) {
-            let others = match self.has_atomic_batches() {
-                true => "another process of this consumer",
-                false => "another process of this consumer, or another writer to the stream,",
-            };
-            let why = format!("{others} has stored a message meanwhile: {description}");
-            return self.failed("refused a part of a batch", why);
+        if !error["err_code"].as_u64().is_some_and(|code| OTHER_LAST_MESSAGE.contains(&code)) {
+            return self.failed("cannot store messages", description);
         }
-        self.failed("cannot store messages", description)
+        let others = match kind {
+            Replies::Ends => "by another process of this consumer or a request of an earlier connection",
+            Replies::Each => {
+                "by another writer, another process of this consumer or a request of an earlier connection"
+            }
+        };
+        let why = format!("the stream was changed meanwhile, {others}: {description}");
+        self.failed("refused a part of a batch", why)
     }
 
     fn failed(&self, what: &str, why: impl Into<BoxError>) -> BoxError {
@@ -203,7 +216,9 @@ impl Connection {
 /// Messages that are sent, and of which it is not known whether the stream has stored them.
 pub(super) struct Pending {
     replies: Subscriber,
+    /// How many of them are needed.
     expected: usize,
+    kind: Replies,
 }
 
 /// Which messages have a reply of the server.

@@ -29,7 +29,18 @@ pub(super) struct Tail {
     last: u64,
     /// The sequence of the consumer's last marker, and that marker.
     marker: Option<(u64, Marker)>,
-    /// The events of the marker's batch that are stored.
+    /// The place of the last event behind that marker.
+    place: Option<Place>,
+    /// Whether the stream's last message is another writer's.
+    is_shared: bool,
+}
+
+/// The messages of a part of a batch, and the state behind them.
+pub(super) struct Part {
+    messages: Vec<Message>,
+    /// The sequence of the last marker, and that marker.
+    end: Option<(u64, Marker)>,
+    /// The place of the last event behind that marker.
     place: Option<Place>,
 }
 
@@ -49,24 +60,48 @@ impl Tail {
         // A message that another process stores after this reading makes the stream refuse the next one of this process.
         let last = connection.last_sequence()?;
         let marker = connection.last_message(&owner.subject)?;
-        let first = marker.as_ref().map_or(last, |marker| marker.sequence);
-        let mut at = last;
-        while at > first {
+        let marker = marker.map(|marker| parsed(&marker, owner)).transpose()?;
+        let first = match &marker {
+            Some((sequence, Marker::OneByOne(position))) if !position.is_complete => *sequence,
+            // No events are behind it.
+            other => return Tail::at_marker(connection, last, other.clone(), owner),
+        };
+        for at in (first + 1..=last).rev() {
             let found = connection.message(at)?;
             if let Some(place) = found.and_then(|message| Place::of(&message.headers, owner)) {
                 let marker = connection.message(place.marker)?;
                 let marker = marker.ok_or("the message with the start of the batch was removed")?;
-                return Ok(Tail { last, marker: Some(parsed(&marker, owner)?), place: Some(place) });
+                let marker = Some(parsed(&marker, owner)?);
+                return Ok(Tail { last, marker, place: Some(place), is_shared: at < last });
             }
-            at -= 1;
         }
-        let marker = marker.map(|marker| parsed(&marker, owner)).transpose()?;
-        Ok(Tail { last, marker, place: None })
+        Ok(Tail { last, marker, place: None, is_shared: first < last })
+    }
+
+    /// Makes the end of a stream with no events behind the consumer's marker.
+    fn at_marker(
+        connection: &Connection,
+        last: u64,
+        marker: Option<(u64, Marker)>,
+        owner: &Owner,
+    ) -> Result<Tail, BoxError> {
+        let is_last = marker.as_ref().is_some_and(|(sequence, _)| *sequence == last);
+        let is_shared = last > 0
+            && !is_last
+            && connection.message(last)?.is_some_and(|message| {
+                message.subject.as_str() != owner.subject && Place::of(&message.headers, owner).is_none()
+            });
+        Ok(Tail { last, marker, place: None, is_shared })
     }
 
     /// Makes the end of a stream where only the position is to be replaced.
     pub(super) fn without_marker(connection: &Connection) -> Result<Tail, BoxError> {
-        Ok(Tail { last: connection.last_sequence()?, marker: None, place: None })
+        Ok(Tail { last: connection.last_sequence()?, marker: None, place: None, is_shared: false })
+    }
+
+    /// Returns whether another writer has stored the stream's last message.
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Returns the consumer's position.
@@ -81,49 +116,66 @@ impl Tail {
         }
     }
 
-    /// Makes the messages of a part of a batch and of the position behind it.
+    /// Makes the messages of a part of a batch, between the position before it and, if that is more than the number of the
+    /// last event, the position behind it. The first one is new for each part, so that an atomic batch of another process,
+    /// which depends on the last position alone, is refused from then on.
     pub(super) fn messages(
         &self,
         part: &[Event],
         marker: &Marker,
         (options, owner): (&Options, &Owner),
-    ) -> Vec<Message> {
+    ) -> Part {
         let mut messages = Vec::with_capacity(part.len() + 2);
-        let (mut at, mut number) = self.continued(marker);
-        if let (None, Some(position)) = (at, marker.position().filter(|_| !part.is_empty())) {
-            let start = Position {
+        let (mut start, mut place) = (None, None);
+        if let (Some(next), false) = (marker.position(), part.is_empty()) {
+            let before = Marker::OneByOne(self.position_before(next));
+            let (mut number, at) = (before.position().map_or(0, |before| before.events), self.last + 1);
+            messages.push(Message::of_marker(&owner.subject, &before));
+            for event in part {
+                number += 1;
+                let mut message = Message::of_event(event, options);
+                let of_event = Place { marker: at, number, id: event.id() };
+                message.headers.insert(POSITION, of_event.text(owner).as_str());
+                messages.push(message);
+                place = Some(of_event);
+            }
+            start = Some((at, before));
+        }
+        let is_known = marker
+            .position()
+            .zip(place)
+            .is_some_and(|(next, place)| !next.is_complete && next.events == place.number);
+        if is_known {
+            return Part { messages, end: start, place };
+        }
+        messages.push(Message::of_marker(&owner.subject, marker));
+        let end = Some((self.last + messages.len() as u64, marker.clone()));
+        Part { messages, end, place: None }
+    }
+
+    /// Sends such messages.
+    pub(super) fn send(&mut self, connection: &Connection, part: Part) -> Result<Pending, BoxError> {
+        let Part { mut messages, end, place } = part;
+        self.chain(&connection.unique_id(), &mut messages);
+        let last = self.last + messages.len() as u64;
+        let pending = connection.send_all(messages, Replies::Each)?;
+        *self = Tail { last, marker: end, place, is_shared: false };
+        Ok(pending)
+    }
+
+    /// Returns the position before the next part of a batch.
+    fn position_before(&self, next: &Position) -> Position {
+        let last = self.marker();
+        match last.as_ref().and_then(Marker::position).filter(|last| last.is_in_batch_of(next)) {
+            Some(last) => last.clone(),
+            None => Position {
                 events: 0,
                 last_event: None,
                 is_complete: false,
                 failed: Vec::new(),
-                ..position.clone()
-            };
-            messages.push(Message::of_marker(&owner.subject, &Marker::OneByOne(start)));
-            at = Some(self.last + 1);
+                ..next.clone()
+            },
         }
-        for event in part {
-            number += 1;
-            let mut message = Message::of_event(event, options);
-            let place = Place { marker: at.unwrap_or_default(), number, id: event.id() };
-            message.headers.insert(POSITION, place.text(owner).as_str());
-            messages.push(message);
-        }
-        messages.push(Message::of_marker(&owner.subject, marker));
-        messages
-    }
-
-    /// Sends such messages.
-    pub(super) fn send(
-        &mut self,
-        connection: &Connection,
-        mut messages: Vec<Message>,
-        marker: Marker,
-    ) -> Result<Pending, BoxError> {
-        self.chain(&connection.unique_id(), &mut messages);
-        let last = self.last + messages.len() as u64;
-        let pending = connection.send_all(messages, Replies::Each)?;
-        *self = Tail { last, marker: Some((last, marker)), place: None };
-        Ok(pending)
     }
 
     /// Makes each message depend on the one before it.
@@ -136,17 +188,6 @@ impl Tail {
             } else {
                 message.headers.insert(header::NATS_EXPECTED_LAST_MESSAGE_ID, id(at - 1).as_str());
             }
-        }
-    }
-
-    /// Returns the sequence of the marker of the same batch, and how many events of it are stored.
-    fn continued(&self, next: &Marker) -> (Option<u64>, u64) {
-        let (Some((sequence, marker)), Some(next)) = (&self.marker, next.position()) else {
-            return (None, 0);
-        };
-        match marker.position().filter(|position| position.is_in_batch_of(next)) {
-            Some(position) => (Some(*sequence), self.place.map_or(position.events, |place| place.number)),
-            None => (None, 0),
         }
     }
 }

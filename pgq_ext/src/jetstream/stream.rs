@@ -34,23 +34,20 @@ pub(super) async fn find(
         );
     }
     let context: Context = jetstream::new(client.clone());
+    let (major, minor, patch) = ATOMIC_BATCHES;
+    let has_atomic_batches = client.is_server_compatible(major, minor, patch);
     let name = &options.stream;
     let found = match options.replicas {
         None => context.get_stream(name).await.map_err(BoxError::from),
         Some(replicas) => {
             let mut config = new_stream(options, replicas, position_subject);
-            let (major, minor, patch) = ATOMIC_BATCHES;
-            match client.is_server_compatible(major, minor, patch) {
-                true => config.allow_atomic_publish = true,
-                // The ids of messages that are stored one by one are of one use.
-                false => config.duplicate_window = MIN_DUPLICATE_WINDOW,
-            }
+            config.allow_atomic_publish = has_atomic_batches;
             context.get_or_create_stream(config).await.map_err(BoxError::from)
         }
     };
     let stream = found
         .map_err(|error| dbscript::Error::failed(format!("cannot open stream `{name}`")).caused_by(error))?;
-    check(&stream.cached_info().config)?;
+    check(&stream.cached_info().config, has_atomic_batches)?;
     Ok(stream)
 }
 
@@ -61,10 +58,12 @@ fn new_stream(options: &Options, num_replicas: usize, position_subject: &str) ->
     };
     let events = options.subject.wildcard();
     let subjects = if subject::takes(&events, &positions) { vec![events] } else { vec![events, positions] };
-    Config { name: options.stream.clone(), subjects, num_replicas, ..Config::default() }
+    // No message comes again with the same id.
+    let duplicate_window = MIN_DUPLICATE_WINDOW;
+    Config { name: options.stream.clone(), subjects, num_replicas, duplicate_window, ..Config::default() }
 }
 
-fn check(config: &Config) -> Result<(), BoxError> {
+fn check(config: &Config, has_atomic_batches: bool) -> Result<(), BoxError> {
     let name = &config.name;
     if config.retention == RetentionPolicy::Interest {
         return Err(format!(
@@ -73,10 +72,16 @@ fn check(config: &Config) -> Result<(), BoxError> {
         )
         .into());
     }
+    if has_atomic_batches && !config.allow_atomic_publish && config.num_replicas > 1 {
+        return Err(format!(
+            "stream `{name}` has replicas and no atomic batches; `nats stream edit {name} --allow-batch` enables them"
+        )
+        .into());
+    }
     if !config.allow_atomic_publish {
         info!(
-            "stream `{name}` has no atomic batches: storing messages one by one, without other writers; on servers from \
-             2.12 on, `nats stream edit {name} --allow-batch` enables them"
+            "stream `{name}` has no atomic batches and should have no other writer; on servers from 2.12 on, `nats stream edit \
+             {name} --allow-batch` enables them"
         );
     }
     Ok(())
