@@ -158,11 +158,10 @@ fn from_commit_to_message(testbed: &Testbed, nats: &Nats, figures: &mut Figures)
         figure: times[0],
         bound: Bound::AtMost(6.0),
     });
-    let name = "pgqadm ticker, loop_delay = 0.001; jetstream_mover".to_owned();
-    figures.tables.push(Table {
-        title,
-        columns: vec!["median", "p99", "longest"],
-        rows: vec![(name, times)],
-    });
+    // The part of the time that passes before any mover can send, on the same machine.
+    let handler = latency::worker(testbed, "stream_latency_worker", "0.001")?;
+    let row = |name: &str, times| (format!("pgqadm ticker, loop_delay = 0.001; {name}"), times);
+    let rows = vec![row("jetstream_mover", times), row("pgq::Worker", handler)];
+    figures.tables.push(Table { title, columns: vec!["median", "p99", "longest"], rows });
     Ok(())
 }

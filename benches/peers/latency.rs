@@ -34,7 +34,7 @@ pub(crate) fn measure(testbed: &Testbed) -> Result<Table, BoxError> {
     let mut rows = Vec::new();
     for period in ["0.001", "0.1"] {
         let name = format!("pgqadm ticker, loop_delay = {period}; pgq::Worker");
-        rows.push((name, ours(testbed, period)?));
+        rows.push((name, worker(testbed, &format!("latency_ours_{period}"), period)?));
     }
     for period in ["0.1", "1"] {
         let name = format!("pgqd, python-pgq, both every {period} s");
@@ -86,8 +86,13 @@ impl pgq::aio::Consumer for Clock {
     }
 }
 
-fn ours(testbed: &Testbed, period: &str) -> Result<Vec<f64>, BoxError> {
-    let queue = queue(testbed, &format!("latency_ours_{period}"))?;
+/// Measures `pgq::Worker` on a new queue.
+///
+/// # Errors
+///
+/// As [`measure`].
+pub(crate) fn worker(testbed: &Testbed, name: &str, period: &str) -> Result<Vec<f64>, BoxError> {
+    let queue = queue(testbed, name)?;
     let seen = times();
     let worker = Worker::new(&testbed.conninfo(SOURCE), &queue, "clock").spawn(Clock(seen.clone()))?;
     observe(testbed, &queue, period, &seen, worker)

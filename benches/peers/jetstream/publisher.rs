@@ -1,9 +1,12 @@
 //! A publisher that keeps no position, which runs in a separate process of this program.
 
+use std::time::Duration;
+
 use async_nats::{Client, HeaderMap, Subscriber};
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
 use super::nats::SUBJECT;
@@ -12,6 +15,9 @@ use crate::{BoxError, crate_client};
 /// Runs the publisher. Arguments: URL, number of events, `headers` or `plain`, number of messages for which there is one
 /// acknowledgement, number of those that may be outstanding, and for events of a queue the connection string and the table.
 pub(crate) const PUBLISH: &str = "nats-publish";
+
+/// How long to wait for an acknowledgement.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The columns that become a message.
 struct Columns<'a> {
@@ -112,7 +118,7 @@ impl Publisher {
         self.sent += 1;
         let is_last = self.sent == self.events;
         let (payload, subject) = (columns.data.as_bytes().to_vec().into(), SUBJECT);
-        if self.sent % self.every != 0 && !is_last {
+        if !self.sent.is_multiple_of(self.every) && !is_last {
             match self.has_headers {
                 true => self.client.publish_with_headers(subject, headers(columns), payload).await?,
                 false => self.client.publish(subject, payload).await?,
@@ -133,7 +139,8 @@ impl Publisher {
 
     async fn wait_until_outstanding(&mut self, most: u64) -> Result<(), BoxError> {
         while self.outstanding > most {
-            let reply = self.acknowledgements.next().await.ok_or("the connection is closed")?;
+            let reply = timeout(REPLY_TIMEOUT, self.acknowledgements.next()).await;
+            let reply = reply.map_err(|_| "no acknowledgement")?.ok_or("the connection is closed")?;
             // An acknowledgement begins with the name of the stream.
             if !reply.payload.starts_with(b"{\"stream\"") {
                 return Err(format!("not stored: {:?} {:?}", reply.status, reply.payload).into());

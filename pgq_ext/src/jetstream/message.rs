@@ -1,6 +1,6 @@
 //! Messages of events and positions.
 
-use async_nats::{HeaderMap, HeaderValue, header};
+use async_nats::{HeaderMap, HeaderName, HeaderValue, header};
 use chrono::{DateTime, SecondsFormat, Utc};
 use pgq::Event;
 use serde_json::json;
@@ -9,6 +9,17 @@ use super::marker::Marker;
 use super::subject::{escape, extras};
 use super::{Options, Payload};
 
+// Names without an allocation for each message.
+const EVENT_ID: HeaderName = HeaderName::from_static("Pgq-Event-Id");
+const EVENT_TIME: HeaderName = HeaderName::from_static("Pgq-Event-Time");
+const EVENT_TYPE: HeaderName = HeaderName::from_static("Pgq-Event-Type");
+const RETRY: HeaderName = HeaderName::from_static("Pgq-Retry");
+const EXTRAS: [HeaderName; 4] = [
+    HeaderName::from_static("Pgq-Extra1"),
+    HeaderName::from_static("Pgq-Extra2"),
+    HeaderName::from_static("Pgq-Extra3"),
+    HeaderName::from_static("Pgq-Extra4"),
+];
 /// The length of the first and the last line of the headers.
 const HEADER_LINES: usize = "NATS/1.0\r\n\r\n".len();
 /// The length of `: ` and the end of the line.
@@ -45,7 +56,7 @@ impl Message {
     /// Makes the message one of an atomic batch.
     pub(super) fn set_batch(&mut self, id: &str, sequence: usize, is_last: bool) {
         self.headers.insert(header::NATS_BATCH_ID, id);
-        self.headers.insert(header::NATS_BATCH_SEQUENCE, sequence.to_string().as_str());
+        self.headers.insert(header::NATS_BATCH_SEQUENCE, sequence.to_string());
         if is_last {
             self.headers.insert(header::NATS_BATCH_COMMIT, header::NATS_BATCH_COMMIT_FINAL);
         }
@@ -71,12 +82,11 @@ pub(super) fn sizes(event: &Event) -> (usize, usize) {
 
 fn headers(event: &Event) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert("Pgq-Event-Id", event.id().to_string().as_str());
-    headers.insert("Pgq-Event-Time", time_text(event.time()).as_str());
-    headers.insert("Pgq-Event-Type", header_text(event.event_type()));
-    headers.insert("Pgq-Retry", event.retry().to_string().as_str());
-    let names = ["Pgq-Extra1", "Pgq-Extra2", "Pgq-Extra3", "Pgq-Extra4"];
-    for (name, text) in names.into_iter().zip(extras(event)) {
+    headers.insert(EVENT_ID, event.id().to_string());
+    headers.insert(EVENT_TIME, time_text(event.time()));
+    headers.insert(EVENT_TYPE, header_text(event.event_type()));
+    headers.insert(RETRY, event.retry().to_string());
+    for (name, text) in EXTRAS.into_iter().zip(extras(event)) {
         if let Some(text) = text {
             headers.insert(name, header_text(text));
         }
@@ -97,7 +107,7 @@ fn is_traceparent(text: &str) -> bool {
 
 /// Returns a text as a header's value, without characters that would end it or be trimmed.
 fn header_text(text: &str) -> HeaderValue {
-    HeaderValue::from(escape(text, |byte| byte > b' ' && byte != 0x7f && byte != b'%').as_str())
+    HeaderValue::from(escape(text, |byte| byte > b' ' && byte != 0x7f && byte != b'%'))
 }
 
 fn json(event: &Event) -> String {

@@ -81,11 +81,14 @@ impl Template {
     }
 
     fn filled(&self, value: impl Fn(Column) -> String) -> String {
-        let pieces = self.0.iter().map(|piece| match piece {
-            Piece::Text(text) => text.clone(),
-            Piece::Column(column) => value(*column),
-        });
-        pieces.collect()
+        let mut subject = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => subject.push_str(text),
+                Piece::Column(column) => subject.push_str(&value(*column)),
+            }
+        }
+        subject
     }
 }
 
@@ -130,6 +133,9 @@ pub(super) fn escaped(text: &str) -> String {
 
 /// Writes the bytes of a text that are not allowed as `%` and two hexadecimal digits.
 pub(super) fn escape(text: &str, is_allowed: impl Fn(u8) -> bool) -> String {
+    if text.bytes().all(&is_allowed) {
+        return text.to_owned();
+    }
     let mut written = String::with_capacity(text.len());
     for character in text.chars() {
         let mut bytes = [0; 4];
