@@ -117,21 +117,7 @@ fn compare(args: &[String]) -> Result<(), BoxError> {
         compare_schemas(&testbed, &mut report)?;
         std::fs::write(&options.json, report.to_json())?;
     }
-    type MeasureTicker = fn(&Testbed) -> Result<ticking::Table, BoxError>;
-    let tickers: [(&str, MeasureTicker); 2] = [("latency", latency::measure), ("idle-ticker", idle::measure)];
-    for (name, measure) in tickers {
-        if options.selects(name) {
-            let table = measure(&testbed)?;
-            println!("{}", table.render());
-            if name == "latency" {
-                let aims = latency::aims(&table);
-                println!("{}", aims::table("latency", &aims));
-                report.add_aims(Vec::new(), aims);
-            }
-            report.add_table(table);
-            std::fs::write(&options.json, report.to_json())?;
-        }
-    }
+    compare_tickers(&options, &testbed, &mut report)?;
     if options.selects("jetstream") {
         compare_jetstream(&testbed, &mut report)?;
         std::fs::write(&options.json, report.to_json())?;
@@ -145,6 +131,25 @@ fn compare_async(testbed: &Testbed, report: &mut Report) -> Result<(), BoxError>
     works.iter().for_each(|results| println!("{}", report::table(results)));
     println!("{}", aims::table("asynchronous consumers", &aims));
     report.add_aims(works, aims);
+    Ok(())
+}
+
+fn compare_tickers(options: &Options, testbed: &Testbed, report: &mut Report) -> Result<(), BoxError> {
+    type MeasureTicker = fn(&Testbed) -> Result<ticking::Table, BoxError>;
+    let tickers: [(&str, MeasureTicker); 2] = [("latency", latency::measure), ("idle-ticker", idle::measure)];
+    for (name, measure) in tickers {
+        if options.selects(name) {
+            let table = measure(testbed)?;
+            println!("{}", table.render());
+            if name == "latency" {
+                let aims = latency::aims(&table);
+                println!("{}", aims::table("latency", &aims));
+                report.add_aims(Vec::new(), aims);
+            }
+            report.add_table(table);
+            std::fs::write(&options.json, report.to_json())?;
+        }
+    }
     Ok(())
 }
 
