@@ -81,6 +81,8 @@ impl Nats {
             subjects: SUBJECTS.map(str::to_owned).into(),
             num_replicas: self.servers.len(),
             allow_atomic_publish: true,
+            // As in the stream that the mover creates.
+            duplicate_window: Duration::from_millis(100),
             ..Config::default()
         };
         // A new cluster has no leader at first.
