@@ -8,6 +8,7 @@ pub(crate) mod failed_events;
 pub(crate) mod failed_events_bulk;
 pub mod integrity;
 pub(crate) mod name_locks;
+pub(crate) mod open_batch;
 pub(crate) mod position;
 pub(crate) mod queue_config;
 pub(crate) mod queue_lookup;
@@ -30,6 +31,8 @@ pub use self::failed_events_bulk::{
 };
 #[doc(hidden)]
 pub use self::failed_events_bulk::{require_failed_events, require_interval};
+#[doc(hidden)]
+pub use self::open_batch::open_batch;
 #[doc(hidden)]
 pub use self::position::require_consumer;
 pub use self::position::{Position, consumer_position};

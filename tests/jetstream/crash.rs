@@ -78,7 +78,9 @@ fn a_mover_that_is_killed_at_random_loses_and_doubles_nothing() {
 
 #[test]
 fn a_mover_that_is_killed_at_random_loses_and_doubles_nothing_one_by_one() {
-    survive(&mut Setup::of(Way::OldServers), |_, _, random| pause(random, 400));
+    for way in [Way::OneByOne, Way::OldServers] {
+        survive(&mut Setup::of(way), |_, _, random| pause(random, 400));
+    }
 }
 
 #[test]
@@ -88,7 +90,9 @@ fn a_server_that_is_killed_at_random_loses_and_doubles_nothing() {
 
 #[test]
 fn a_server_that_is_killed_at_random_loses_and_doubles_nothing_one_by_one() {
-    kill_server(&mut Setup::of(Way::OldServers));
+    for way in [Way::OneByOne, Way::OldServers] {
+        kill_server(&mut Setup::of(way));
+    }
 }
 
 fn kill_server(setup: &mut Setup) {

@@ -148,7 +148,7 @@ fn a_standby_that_has_ticked_again_before_the_mover_continues_after_a_rewind() {
 }
 
 #[test]
-fn a_standby_that_has_ticked_again_within_a_partly_stored_batch_continues_without_merging() {
+fn a_standby_that_has_ticked_again_within_a_partly_stored_batch_continues_after_a_rewind() {
     let (mut setup, standby) = setup();
     let (start, _) = queues::position(&mut setup.client(), QUEUE, JOB);
     setup.insert(10, LARGE);
@@ -159,7 +159,7 @@ fn a_standby_that_has_ticked_again_within_a_partly_stored_batch_continues_withou
     setup.insert(50_000, 10);
     assert_lost(&setup, start);
     succeed(&mut setup.mover(&["--rewind"]));
-    succeed(&mut setup.mover(&["--set", "loop_delay=0", "--set", "pgq_merge_events=0"]));
+    setup.drain();
     setup.assert_moved();
 }
 
@@ -175,7 +175,9 @@ fn a_standby_that_lacks_the_end_of_a_partly_stored_batch_is_a_lost_position() {
     setup.insert(50_000, 10);
     assert_lost(&setup, start);
     // The queue has the start of that batch, and still not its end.
-    succeed(&mut setup.mover(&["--rewind"]));
+    let output = setup.mover(&["--rewind"]).output().expect("the program starts");
+    let error = errors(&output);
+    assert!(!output.status.success() && error.contains("the queue lacks the end of the batch"), "{error}");
     assert_lost(&setup, start);
     assert_eq!(texts(&setup), before);
     succeed(&mut setup.mover(&["--reset"]));

@@ -110,7 +110,7 @@ impl Nats {
     ///
     /// When the servers fail.
     pub(super) fn delete_stream(&self) -> Result<(), BoxError> {
-        Ok(self.run(self.context.delete_stream(STREAM)).map(|_| ())?)
+        wait_for("the end of the stream", || self.run(self.context.delete_stream(STREAM)).is_ok())
     }
 
     /// Reads the messages of events.
@@ -119,6 +119,16 @@ impl Nats {
     ///
     /// When the servers fail.
     pub(super) fn messages(&self) -> Result<Messages, BoxError> {
+        let mut found = None;
+        // A server of a cluster may not respond at first.
+        wait_for("the messages", || {
+            found = self.read().ok();
+            found.is_some()
+        })?;
+        found.ok_or_else(|| "no messages".into())
+    }
+
+    fn read(&self) -> Result<Messages, BoxError> {
         self.run(async {
             let config = pull::Config {
                 ack_policy: AckPolicy::None,

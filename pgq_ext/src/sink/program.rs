@@ -7,6 +7,7 @@ use log::{info, warn};
 use pgq::{ConsumerLoop, Subscription, script};
 
 use super::{Sink, SinkConsumer};
+use crate::error::Error;
 
 const REWIND: (&str, &str) = ("rewind", "Move the source position to the sink's tick and exit");
 const RESET: (&str, &str) = ("reset", "Forget the sink's position and exit");
@@ -93,10 +94,25 @@ impl<S: Sink> Positioning<S> {
         };
         let at = position.checkpoint();
         let mut src = cx.database(self.src)?;
-        pgq::admin::register_consumer_at_checkpoint(&mut *src, &settings.queue, &settings.consumer, at)
+        let (queue, consumer) = (&settings.queue, &settings.consumer);
+        pgq::admin::register_consumer_at_checkpoint(&mut *src, queue, consumer, at)
             .map_err(|error| cx.locate(self.src, error))?;
-        info!("consumer `{}` on queue `{}`: rewound to tick {}", settings.consumer, settings.queue, at.tick);
-        Ok(())
+        info!("consumer `{consumer}` on queue `{queue}`: rewound to tick {}", at.tick);
+        if position.is_complete {
+            return Ok(());
+        }
+        // The next batch must have the events of the one of which the sink has a part.
+        let ticks = (&position.start, &position.end);
+        let is_open = pgq::admin::open_batch(&mut *src, queue, consumer, ticks);
+        if is_open.map_err(|error| cx.locate(self.src, error))? {
+            return Ok(());
+        }
+        let why = format!(
+            "the queue lacks the end of the batch of which the sink has a part, {}; --reset starts at tick {}, and events of \
+             that part that the queue still has are applied again",
+            position.end, at.tick
+        );
+        Err(Error::lost(consumer, why).into())
     }
 
     fn reset(&mut self, _cx: &mut Context) -> Result<(), BoxError> {
