@@ -39,6 +39,7 @@ mod login;
 mod marker;
 mod message;
 mod one_by_one;
+mod owner;
 mod stream;
 mod subject;
 
@@ -53,6 +54,7 @@ pub use self::keys::KEYS;
 use self::marker::Marker;
 use self::message::Message;
 use self::one_by_one::Tail;
+use self::owner::Owner;
 use self::subject::Template;
 use crate::error::Error;
 use crate::sink::{Limits, Position, Sink};
@@ -105,13 +107,6 @@ struct Options {
     has_headers: bool,
     payload: Payload,
     too_large: TooLarge,
-}
-
-/// The consumer whose position the stream has, and its subject.
-struct Owner {
-    consumer: String,
-    stream: String,
-    subject: String,
 }
 
 /// The messages of a part, as the guard says.
@@ -318,21 +313,6 @@ impl JetStream {
         }
         let message = Message::of_event(event, &self.options);
         Ok(self.connect()?.limits().excess(&message, more))
-    }
-}
-
-impl Owner {
-    fn of(consumer: &str, options: &Options) -> Owner {
-        let subject = options.position_subject.clone().unwrap_or_else(|| {
-            let consumer = subject::escaped(consumer);
-            format!("pgq_position.{}.{consumer}", options.stream)
-        });
-        Owner { consumer: consumer.to_owned(), stream: options.stream.clone(), subject }
-    }
-
-    fn located(&self, error: BoxError) -> BoxError {
-        let what = format!("stream `{}`, subject `{}`", self.stream, self.subject);
-        dbscript::Error::failed(what).caused_by(error).into()
     }
 }
 

@@ -3,10 +3,11 @@
 use async_nats::header;
 use pgq::{BoxError, Event};
 
+use super::Options;
 use super::connection::{Connection, Pending, Replies};
 use super::marker::Marker;
 use super::message::Message;
-use super::{Options, Owner};
+use super::owner::Owner;
 
 /// The most messages of an atomic batch that servers allow.
 pub(super) const MAX_MESSAGES: usize = 1_000;

@@ -13,11 +13,12 @@ use async_nats::jetstream::message::StreamMessage;
 use async_nats::{HeaderMap, header};
 use pgq::{BoxError, Event};
 
+use super::Options;
 use super::connection::{Connection, Pending, Replies};
 use super::marker::Marker;
 use super::message::Message;
+use super::owner::Owner;
 use super::subject::escaped;
-use super::{Options, Owner};
 use crate::sink::Position;
 
 /// The header of the place of an event within its batch.
@@ -86,12 +87,15 @@ impl Tail {
         owner: &Owner,
     ) -> Result<Tail, BoxError> {
         let is_last = marker.as_ref().is_some_and(|(sequence, _)| *sequence == last);
-        let is_shared = last > 0
-            && !is_last
-            && connection.message(last)?.is_some_and(|message| {
-                message.subject.as_str() != owner.subject && Place::of(&message.headers, owner).is_none()
-            });
-        Ok(Tail { last, marker, place: None, is_shared })
+        let other = if is_last || last == 0 { None } else { connection.message(last)? };
+        let is_own = |message: &StreamMessage| {
+            message.subject.as_str() == owner.subject || Place::of(&message.headers, owner).is_some()
+        };
+        if marker.is_some() && other.as_ref().is_some_and(is_own) {
+            // By another process, or in the reply of a former leader.
+            return Err(owner.located("the position has changed while it was read".into()));
+        }
+        Ok(Tail { last, marker, place: None, is_shared: other.is_some() })
     }
 
     /// Makes the end of a stream where only the position is to be replaced.

@@ -1,0 +1,27 @@
+//! The consumer whose position a stream has.
+
+use pgq::BoxError;
+
+use super::{Options, subject};
+
+/// The consumer whose position the stream has, and its subject.
+pub(super) struct Owner {
+    pub(super) consumer: String,
+    pub(super) stream: String,
+    pub(super) subject: String,
+}
+
+impl Owner {
+    pub(super) fn of(consumer: &str, options: &Options) -> Owner {
+        let subject = options.position_subject.clone().unwrap_or_else(|| {
+            let consumer = subject::escaped(consumer);
+            format!("pgq_position.{}.{consumer}", options.stream)
+        });
+        Owner { consumer: consumer.to_owned(), stream: options.stream.clone(), subject }
+    }
+
+    pub(super) fn located(&self, error: BoxError) -> BoxError {
+        let what = format!("stream `{}`, subject `{}`", self.stream, self.subject);
+        dbscript::Error::failed(what).caused_by(error).into()
+    }
+}
