@@ -32,7 +32,7 @@ pub use self::failed_events_bulk::{
 #[doc(hidden)]
 pub use self::failed_events_bulk::{require_failed_events, require_interval};
 #[doc(hidden)]
-pub use self::open_batch::open_batch;
+pub use self::open_batch::{OpenedBatch, open_batch};
 #[doc(hidden)]
 pub use self::position::require_consumer;
 pub use self::position::{Position, consumer_position};

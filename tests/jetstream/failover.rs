@@ -1,5 +1,7 @@
 //! A source that is replaced by a standby or by an earlier copy of itself.
 
+use postgres::Client;
+
 use super::mover::{Mover, Source};
 use super::{JOB, QUEUE, STREAM, Setup};
 use crate::failover::position::stop_receiving;
@@ -24,14 +26,16 @@ fn setup() -> (Setup, Server) {
     (setup, standby)
 }
 
+fn last_tick(client: &mut Client) -> i64 {
+    client.query_one("select max(tick_id) from pgq.tick", &[]).expect("readable").get(0)
+}
+
 /// Waits until the standby has all, and cuts it off.
 fn cut_off(setup: &Setup, standby: &Server) {
     let (mut source, mut behind) = (setup.client(), standby.client("postgres"));
-    let last = "select max(tick_id) from pgq.tick";
     let mut is_same = || {
         let [source, behind] = [&mut source, &mut behind].map(|client| {
-            let tick: i64 = client.query_one(last, &[]).expect("readable").get(0);
-            (tick, queues::position(client, QUEUE, JOB), queues::count(client, QUEUE))
+            (last_tick(client), queues::position(client, QUEUE, JOB), queues::count(client, QUEUE))
         });
         source == behind
     };
@@ -158,6 +162,34 @@ fn a_standby_that_has_ticked_again_within_a_partly_stored_batch_continues_after_
     // The mover merges two ticks into one batch, which has more events than the one that is partly stored.
     setup.insert(50_000, 10);
     assert_lost(&setup, start);
+    succeed(&mut setup.mover(&["--rewind"]));
+    setup.drain();
+    setup.assert_moved();
+}
+
+#[test]
+fn a_partly_stored_batch_of_several_ticks_continues_after_a_rewind() {
+    let setup = Setup::create();
+    setup.register();
+    let mut client = setup.client();
+    let (start, _) = queues::position(&mut client, QUEUE, JOB);
+    // The ticks of the batch are a second apart, those behind it follow at once.
+    for round in 0..2 {
+        setup.insert(round * LARGE, LARGE);
+        let earlier = "update pgq.tick set tick_time = tick_time - interval '1 second' where tick_id <= $1";
+        let last = last_tick(&mut client);
+        client.execute(earlier, &[&last]).expect("the owner may");
+    }
+    store_a_part(&setup);
+    setup.insert(2 * LARGE, 10);
+    pgq::admin::register_consumer_at(&mut client, QUEUE, JOB, start).expect("moved");
+    assert_lost(&setup, start);
+    let output = setup.mover(&["--rewind"]).output().expect("the program starts");
+    let error = errors(&output);
+    assert!(!output.status.success() && error.contains("cannot be opened yet"), "{error}");
+    let later = "update pgq.tick set tick_time = tick_time + interval '1 hour' where tick_id = $1";
+    let last = last_tick(&mut client);
+    client.execute(later, &[&last]).expect("the owner may");
     succeed(&mut setup.mover(&["--rewind"]));
     setup.drain();
     setup.assert_moved();

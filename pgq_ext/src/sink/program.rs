@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use dbscript::{BoxError, Config, Context, Job, Switches};
 use log::{info, warn};
+use pgq::admin::OpenedBatch;
 use pgq::{ConsumerLoop, Subscription, script};
 
 use super::{Sink, SinkConsumer};
@@ -103,15 +104,20 @@ impl<S: Sink> Positioning<S> {
         }
         // The next batch must have the events of the one of which the sink has a part.
         let ticks = (&position.start, &position.end);
-        let is_open = pgq::admin::open_batch(&mut *src, queue, consumer, ticks);
-        if is_open.map_err(|error| cx.locate(self.src, error))? {
-            return Ok(());
-        }
-        let why = format!(
-            "the queue lacks the end of the batch of which the sink has a part, {}; --reset starts at tick {}, and events of \
-             that part that the queue still has are applied again",
-            position.end, at.tick
-        );
+        let opened = pgq::admin::open_batch(&mut *src, queue, consumer, ticks);
+        let why = match opened.map_err(|error| cx.locate(self.src, error))? {
+            OpenedBatch::Open => return Ok(()),
+            OpenedBatch::TooEarly => format!(
+                "the batch up to {}, of which the sink has a part, cannot be opened yet; run --rewind again when the queue \
+                 has more ticks",
+                position.end
+            ),
+            OpenedBatch::Missing => format!(
+                "the queue lacks the end of the batch of which the sink has a part, {}; --reset starts at tick {}, and \
+                 events of that part that the queue still has are applied again",
+                position.end, at.tick
+            ),
+        };
         Err(Error::lost(consumer, why).into())
     }
 
