@@ -109,8 +109,8 @@ struct Options {
     too_large: TooLarge,
 }
 
-/// The messages of a part, as the guard says.
-enum Made {
+/// The messages of a part, in the form that the guard requires.
+enum Prepared {
     AtomicBatch(Vec<Message>),
     OneByOne(one_by_one::Part),
 }
@@ -187,8 +187,8 @@ impl JetStream {
     }
 
     /// Sets whether messages have the headers `Pgq-Event-Id`, `Pgq-Event-Time`, `Pgq-Event-Type`, `Pgq-Extra1` to
-    /// `Pgq-Extra4` and `Pgq-Retry`, and `traceparent` if an extra column has one. A NULL has no header. In texts, control characters, `%` and space become `%` and two
-    /// hexadecimal digits. Defaults to `true`.
+    /// `Pgq-Extra4` and `Pgq-Retry`, and `traceparent` if an extra column has one. A NULL has no header. In texts, control
+    /// characters, `%` and space become `%` and two hexadecimal digits. Defaults to `true`.
     pub fn headers(mut self, has_headers: bool) -> JetStream {
         self.options.has_headers = has_headers;
         self
@@ -212,12 +212,12 @@ impl JetStream {
             self.connection = None;
             self.connection = Some(Connection::open(&self.options, &self.owner.subject)?);
         }
-        self.connection.as_ref().ok_or_else(|| "no connection".into())
+        self.connection.as_ref().ok_or_else(|| NOT_CONNECTED.into())
     }
 
     /// Returns the message that the consumer has stored last, and remembers the state on which the next write depends.
     fn read(&mut self) -> Result<Option<Marker>, BoxError> {
-        // Neither stored nor refused yet.
+        // A part in flight could still change the position.
         self.settle()?;
         self.connect()?;
         let (connection, owner) = (self.connection.as_ref().ok_or(NOT_CONNECTED)?, &self.owner);
@@ -251,19 +251,19 @@ impl JetStream {
     /// Sends the messages of events and the consumer's position, as soon as the part before is stored.
     fn send(&mut self, part: &[Event], marker: &Marker) -> Result<(), BoxError> {
         let context = (&self.options, &self.owner);
-        // Made while the part before is being stored.
-        let made = match self.guard.as_ref().ok_or("the position is not read")? {
-            Guard::Position(_) => Made::AtomicBatch(atomic::messages(part, marker, context)),
-            Guard::Tail(tail) => Made::OneByOne(tail.messages(part, marker, context)),
+        // While the part before is being stored.
+        let prepared = match self.guard.as_ref().ok_or("the position is not read")? {
+            Guard::Position(_) => Prepared::AtomicBatch(atomic::messages(part, marker, context)),
+            Guard::Tail(tail) => Prepared::OneByOne(tail.messages(part, marker, context)),
         };
         self.settle()?;
         self.connect()?;
         let connection = self.connection.as_ref().ok_or(NOT_CONNECTED)?;
-        self.pending = Some(match (self.guard.as_mut(), made) {
-            (Some(Guard::Position(sequence)), Made::AtomicBatch(messages)) => {
+        self.pending = Some(match (self.guard.as_mut(), prepared) {
+            (Some(Guard::Position(sequence)), Prepared::AtomicBatch(messages)) => {
                 atomic::send(connection, messages, *sequence)?
             }
-            (Some(Guard::Tail(tail)), Made::OneByOne(part)) => tail.send(connection, part)?,
+            (Some(Guard::Tail(tail)), Prepared::OneByOne(part)) => tail.send(connection, part)?,
             _ => return Err(NOT_CONNECTED.into()),
         });
         Ok(())
@@ -305,10 +305,9 @@ impl JetStream {
     /// Returns why the message of an event is too large.
     fn excess(&mut self, event: &Event) -> Result<Option<String>, BoxError> {
         let more = MORE_HEADERS + 3 * self.owner.consumer.len();
-        let template = self.options.subject.len() + more;
         let (columns, all) = message::sizes(event);
-        let limits = self.connect()?.limits();
-        if limits.is_small(columns, all, template) {
+        let subject = self.options.subject.longest(columns);
+        if self.connect()?.limits().is_small(subject, columns, all + more) {
             return Ok(None);
         }
         let message = Message::of_event(event, &self.options);

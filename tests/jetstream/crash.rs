@@ -102,7 +102,7 @@ fn kill_server(setup: &mut Setup) {
         pause(random, 100);
         setup.nats.start_again();
         let before = setup.nats.count(STREAM);
-        wait_for("the mover to go on", || {
+        wait_for("the mover to continue", || {
             // A mover that does not reach the server at its start ends, as all programs do.
             if !mover.is_running() {
                 *mover = Running::start(&mut setup.mover(&[]));
@@ -119,7 +119,7 @@ fn a_source_that_ends_the_movers_sessions_loses_and_doubles_nothing() {
     survive(&mut setup, |setup, mover, random| {
         for _ in 0..3 {
             let before = setup.nats.count(STREAM);
-            wait_for("the mover to go on", || setup.nats.count(STREAM) > before || !mover.is_running());
+            wait_for("the mover to continue", || setup.nats.count(STREAM) > before || !mover.is_running());
             assert!(mover.is_running(), "the mover has ended: {}", setup.log());
             pause(random, 50);
             let end = "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity \

@@ -142,3 +142,19 @@ fn without_a_store_of_failed_events_the_mover_stops_and_loses_nothing() {
     assert_eq!(failed(&mut client).len(), 1);
     setup.assert_moved_of("type");
 }
+
+#[test]
+fn a_column_that_is_twice_in_the_subject_counts_twice() {
+    let setup = Setup::create();
+    setup.write_ini(&[("nats_subject", "orders.{type}.{type}.{type}.{type}")]);
+    setup.register();
+    let mut client = setup.client();
+    let id = insert(&mut client, 10, 600, 0);
+    let fits = insert(&mut client, 10, 500, 0);
+    queues::tick(&mut client, QUEUE);
+    setup.drain();
+    assert!(matches!(&failed(&mut client)[..], [(_, at)] if *at == id));
+    let moved = setup.nats.events(super::STREAM);
+    assert_eq!(moved.len(), 1);
+    assert_eq!(moved[0].header("Pgq-Event-Id"), Some(fits.to_string().as_str()));
+}

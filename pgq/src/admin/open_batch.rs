@@ -11,7 +11,7 @@ use crate::event::checkpoint::Checkpoint;
 /// $1 queue, $2 consumer, $3 microseconds or null. No row: the queue does not exist.
 const OPEN_BATCH: &str = "select next.cur_tick_id, next.cur_tick_time from pgq.queue \
      cross join lateral pgq.next_batch_custom(queue_name, $2, null, null, \
-         pg_catalog.make_interval(secs => $3::pg_catalog.float8 / 1000000)) next \
+         pg_catalog.make_interval(secs => $3::pg_catalog.float8 / 1000000::pg_catalog.float8)) next \
      where queue_name = $1";
 
 /// What a queue has of a batch that is to be opened.

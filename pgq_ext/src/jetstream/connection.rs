@@ -213,7 +213,7 @@ impl Connection {
     }
 }
 
-/// Messages that are sent, and of which it is not known whether the stream has stored them.
+/// Messages in flight: sent, and neither stored nor refused yet.
 pub(super) struct Pending {
     replies: Subscriber,
     /// How many of them are needed.

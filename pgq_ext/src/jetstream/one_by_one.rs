@@ -120,9 +120,11 @@ impl Tail {
         }
     }
 
-    /// Makes the messages of a part of a batch, between the position before it and, if that is more than the number of the
-    /// last event, the position behind it. The first one is new for each part, so that an atomic batch of another process,
-    /// which depends on the last position alone, is refused from then on.
+    /// Makes the messages of a part of a batch: the position before the part, the events, and the position behind the part
+    /// unless the place of the last event is that position.
+    ///
+    /// Each part begins with a position of its own. An atomic batch of another process, which depends on the last position
+    /// alone, is therefore refused from then on.
     pub(super) fn messages(
         &self,
         part: &[Event],

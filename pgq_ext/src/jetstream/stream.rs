@@ -16,7 +16,8 @@ use super::subject;
 const ATOMIC_BATCHES: (i64, i64, i64) = (2, 12, 0);
 /// The shortest time for which servers remember the ids of messages.
 const MIN_DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
-/// The longest subject, in bytes. A server accepts lines of 4,096 bytes with two subjects, unless it is told otherwise.
+/// The longest subject, in bytes. A line of the protocol has two subjects, and servers accept lines of 4,096 bytes by default
+/// (`max_control_line`).
 const MAX_SUBJECT: usize = 2_048;
 /// The most bytes of headers that a stream accepts.
 const MAX_HEADERS: usize = 65_535;
@@ -120,20 +121,11 @@ impl Limits {
     /// Returns the reason if a message with so many more bytes of headers is too large.
     pub(super) fn excess(&self, message: &Message, more: usize) -> Option<String> {
         let headers = message.header_size() + more;
+        let size = headers + message.payload.len();
         let sizes = [
             ("subject", message.subject.len(), Some(MAX_SUBJECT), "the limit"),
-            (
-                "message",
-                headers + message.payload.len(),
-                Some(self.max_payload),
-                "the server's limit `max_payload`",
-            ),
-            (
-                "message",
-                headers + message.payload.len(),
-                self.max_message_size,
-                "the stream's limit `max_msg_size`",
-            ),
+            ("message", size, Some(self.max_payload), "the server's limit `max_payload`"),
+            ("message", size, self.max_message_size, "the stream's limit `max_msg_size`"),
             ("headers", headers, Some(MAX_HEADERS), "the limit"),
         ];
         sizes.into_iter().find_map(|(part, size, limit, name)| {
@@ -142,11 +134,11 @@ impl Limits {
         })
     }
 
-    /// Returns whether a message is small enough in any case, by the bytes of the columns in subject and headers and of all
-    /// columns. A byte becomes at most three in a subject or a header, and at most six in JSON.
-    pub(super) fn is_small(&self, columns: usize, all: usize, template: usize) -> bool {
+    /// Returns whether a message fits without building it: by the most bytes of its subject, the bytes of the columns in
+    /// headers, and those of all columns. A byte becomes at most three in a header, and at most six in JSON.
+    pub(super) fn is_small(&self, subject: usize, columns: usize, all: usize) -> bool {
         let largest = self.max_message_size.unwrap_or(self.max_payload).min(self.max_payload);
-        columns * 3 + template <= MAX_SUBJECT && columns * 3 + all * 6 + 2 * MAX_SUBJECT <= largest
+        subject <= MAX_SUBJECT && columns * 3 + all * 6 + 2 * MAX_SUBJECT <= largest
     }
 
     pub(super) fn require_taken(&self, subject: &str, what: &str) -> Result<(), BoxError> {

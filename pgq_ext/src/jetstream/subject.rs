@@ -71,13 +71,13 @@ impl Template {
         words.collect::<Vec<_>>().join(".")
     }
 
-    /// Returns the bytes of its text besides columns.
-    pub(super) fn len(&self) -> usize {
-        let texts = self.0.iter().map(|piece| match piece {
+    /// Returns the most bytes of a subject with columns of so many bytes, of which each becomes three at most.
+    pub(super) fn longest(&self, columns: usize) -> usize {
+        let pieces = self.0.iter().map(|piece| match piece {
             Piece::Text(text) => text.len(),
-            Piece::Column(_) => 0,
+            Piece::Column(_) => columns * 3 + 1,
         });
-        texts.sum()
+        pieces.sum()
     }
 
     fn filled(&self, value: impl Fn(Column) -> String) -> String {
@@ -203,6 +203,14 @@ mod tests {
         check("orders", ("", "orders"));
         check("public.a.b", ("public", "a.b"));
         check("", ("", ""));
+    }
+
+    #[test]
+    fn each_column_adds_to_the_longest_subject() {
+        let longest = |text, columns| Template::parse(text).expect("valid").longest(columns);
+        assert_eq!(longest("orders", 100), 6);
+        assert_eq!(longest("orders.{type}", 100), 7 + 301);
+        assert_eq!(longest("{table}.{table}.{type}", 100), 2 + 3 * 301);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::error::Error;
 
 /// The most refused events of a batch, which its position lists.
 const MAX_FAILED: usize = 1_000;
-/// The reason of an event that the sink would now apply.
+/// The reason of a refused event for which the sink has no reason now.
 const REFUSED_BEFORE: &str = "the sink has refused it";
 
 /// Applies batches in a [`Sink`], in sequence, each event exactly once.
@@ -115,7 +115,8 @@ impl<S: Sink> SinkConsumer<S> {
                 return Err(Error::lost(&self.consumer, why).into());
             };
             if failed.next_if_eq(&&number).is_some() {
-                let reason = self.sink.refuses(&event)?;
+                // The decision stands, whatever the sink would decide now.
+                let reason = self.sink.refuses(&event).unwrap_or_default();
                 batch.fail(&event, reason.unwrap_or_else(|| REFUSED_BEFORE.to_owned()));
             }
             id = Some(event.id());
