@@ -8,7 +8,7 @@
 //!   consumer. The server must be 2.12 or newer, and the stream must have the option `allow_atomic`
 //!   (`nats stream add --allow-batch`).
 //! - One by one, each message has the condition that the stream's last message is the one before it. The stored messages are
-//!   then the first ones of a part. A stream with one replica takes less time for this than for atomic batches. The stream
+//!   then the first ones of a part. In a stream with one replica they arrive earlier than as atomic batches. The stream
 //!   should have no other writer. If it has one and atomic batches, these are used after the first refusal.
 //!
 //! The stream decides: messages are stored one by one if it has no atomic batches, or one replica, a window of duplicates of
