@@ -42,6 +42,8 @@ mod process;
 mod programs;
 #[path = "peers/report.rs"]
 mod report;
+#[path = "peers/scaling.rs"]
+mod scaling;
 #[path = "peers/schema.rs"]
 mod schema;
 #[path = "../tests/support/server.rs"]
@@ -70,7 +72,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.first().map(String::as_str) {
-        Some(crate_client::CONSUME | crate_client::INSERT) => crate_client::run(&args),
+        Some(crate_client::CONSUME | crate_client::INSERT | crate_client::TEAM) => crate_client::run(&args),
         Some(command) if command.starts_with("async-") => async_client::run(&args),
         Some(jetstream::publisher::PUBLISH) => jetstream::publisher::run(&args),
         _ if args.iter().any(|arg| arg == "--bench") => compare(&args),
@@ -120,6 +122,13 @@ fn compare(args: &[String]) -> Result<(), BoxError> {
     compare_tickers(&options, &testbed, &mut report)?;
     if options.selects("jetstream") {
         compare_jetstream(&testbed, &mut report)?;
+        std::fs::write(&options.json, report.to_json())?;
+    }
+    if options.selects("scaling") {
+        for table in scaling::measure(&options, &testbed)? {
+            println!("{}", table.render());
+            report.add_table(table);
+        }
         std::fs::write(&options.json, report.to_json())?;
     }
     println!("written to {}", options.json.display());

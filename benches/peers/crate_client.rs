@@ -1,5 +1,8 @@
 //! The crate's consumer and producer, which run in separate processes of this program.
 
+use std::thread;
+use std::time::Duration;
+
 use pgq::{Batch, BoxError, BulkInsert, Consumer, Event, NewEvent, Outcome, Settings, Subscription};
 use postgres::{Client, NoTls};
 
@@ -7,6 +10,11 @@ use postgres::{Client, NoTls};
 pub(crate) const CONSUME: &str = "consume";
 /// Runs the producer. Arguments: connection string, queue, number of events.
 pub(crate) const INSERT: &str = "insert";
+/// Runs a subconsumer until there are no more batches. Arguments: connection string, queue, consumer, subconsumer.
+pub(crate) const TEAM: &str = "team";
+
+/// The time of a member's handler for each event.
+const WORK: Duration = Duration::from_millis(1);
 
 /// The number of different events, which the producer inserts repeatedly.
 pub(crate) const DISTINCT: u64 = 1_000;
@@ -19,7 +27,16 @@ impl Consumer for Nothing {
     }
 }
 
-/// Runs the consumer or the producer, as the first argument selects.
+struct Waiting;
+
+impl Consumer for Waiting {
+    fn process_event(&mut self, _event: &Event, _batch: &mut Batch<'_>) -> Result<Outcome, BoxError> {
+        thread::sleep(WORK);
+        Ok(Outcome::Done)
+    }
+}
+
+/// Runs a consumer or the producer, as the first argument selects.
 ///
 /// # Errors
 ///
@@ -30,6 +47,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), BoxError> {
             consume(conninfo, &Subscription::new(Settings::new(queue, consumer)), events.parse()?)
         }
         [command, conninfo, queue, events] if command == INSERT => insert(conninfo, queue, events.parse()?),
+        [command, conninfo, queue, consumer, member] if command == TEAM => {
+            let mut settings = Settings::new(queue, consumer);
+            settings.subconsumer = Some(member.clone());
+            // Each tick is a batch, so that there is one for each member.
+            settings.merge_events = 0;
+            consume_all(conninfo, &Subscription::new(settings))
+        }
         _ => Err("invalid arguments".into()),
     }
 }
@@ -43,6 +67,16 @@ fn consume(conninfo: &str, subscription: &Subscription, expected: u64) -> Result
         return Err(format!("{} events instead of {expected}", batch.count()).into());
     }
     Ok(batch.finish()?)
+}
+
+fn consume_all(conninfo: &str, subscription: &Subscription) -> Result<(), BoxError> {
+    let mut client = Client::connect(conninfo, NoTls)?;
+    while let Some(info) = subscription.next_batch(&mut client)? {
+        let mut batch = Batch::open(&mut client, subscription, info)?;
+        Waiting.process_batch(&mut batch)?;
+        batch.finish()?;
+    }
+    Ok(())
 }
 
 fn insert(conninfo: &str, queue: &str, events: u64) -> Result<(), BoxError> {

@@ -3,11 +3,11 @@
 #[path = "jetstream/messages.rs"]
 mod messages;
 #[path = "jetstream/nats.rs"]
-mod nats;
+pub(crate) mod nats;
 #[path = "jetstream/publisher.rs"]
 pub(crate) mod publisher;
 #[path = "jetstream/turns.rs"]
-mod turns;
+pub(crate) mod turns;
 
 use self::nats::Nats;
 use self::turns::{Publisher, Source, Turns, forget_position, mover_config};

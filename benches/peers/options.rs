@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crate::BoxError;
 
 /// The options of a run.
+#[derive(Clone)]
 pub(crate) struct Options {
     /// The number of events of each work. Defaults to 1,000,000.
     pub(crate) events: u64,
@@ -41,7 +42,7 @@ impl Options {
                 _ => {
                     return Err(format!(
                         "unknown argument `{arg}`; there are --events N, --rounds N, --json FILE, \
-                     --only one-batch|backlog|consume|insert|schema|latency|idle-ticker|async|jetstream"
+                     --only one-batch|backlog|consume|insert|schema|latency|idle-ticker|async|jetstream|scaling"
                     )
                     .into());
                 }
@@ -51,6 +52,11 @@ impl Options {
             return Err("--events and --rounds must be above 0".into());
         }
         Ok(options)
+    }
+
+    /// Returns the options with another number of events.
+    pub(crate) fn with_events(&self, events: u64) -> Options {
+        Options { events, ..self.clone() }
     }
 
     /// Returns whether a work is selected.

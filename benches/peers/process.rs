@@ -30,8 +30,8 @@ pub(crate) struct Sample {
 pub(crate) fn run(mut commands: Vec<Command>, log: &Path) -> Result<Sample, BoxError> {
     let errors = File::create(log)?;
     let last = commands.len() - 1;
-    let mut children: Vec<Child> = Vec::new();
     let started = Instant::now();
+    let mut children: Vec<Child> = Vec::new();
     for (number, command) in commands.iter_mut().enumerate() {
         let input = match children.last_mut().and_then(|before| before.stdout.take()) {
             Some(output) => Stdio::from(output),
@@ -40,6 +40,27 @@ pub(crate) fn run(mut commands: Vec<Command>, log: &Path) -> Result<Sample, BoxE
         let output = if number == last { Stdio::null() } else { Stdio::piped() };
         children.push(command.stdin(input).stdout(output).stderr(errors.try_clone()?).spawn()?);
     }
+    measure(children, started, log)
+}
+
+/// Runs commands at the same time, and returns when all have ended.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn run_at_once(mut commands: Vec<Command>, log: &Path) -> Result<Sample, BoxError> {
+    let errors = File::create(log)?;
+    let started = Instant::now();
+    let mut children: Vec<Child> = Vec::new();
+    for command in &mut commands {
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
+        children.push(quiet.stderr(errors.try_clone()?).spawn()?);
+    }
+    measure(children, started, log)
+}
+
+/// Waits for the end of processes.
+fn measure(mut children: Vec<Child>, started: Instant, log: &Path) -> Result<Sample, BoxError> {
     let pids: Vec<u32> = children.iter().map(Child::id).collect();
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {

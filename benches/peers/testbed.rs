@@ -145,12 +145,23 @@ impl Testbed {
     ///
     /// Reads the events once, since the first reader of a row sets its hint bits.
     pub(crate) fn fill(&self, queue: &str, table: &str, per_tick: u64) -> Result<(), BoxError> {
+        self.fill_events(queue, table, self.events, per_tick)
+    }
+
+    /// As [`fill`](Testbed::fill), with this number of events.
+    pub(crate) fn fill_events(
+        &self,
+        queue: &str,
+        table: &str,
+        events: u64,
+        per_tick: u64,
+    ) -> Result<(), BoxError> {
         let mut client = self.client(SOURCE);
         client.execute("select pgq.set_queue_config($1, 'ticker_max_count', '1')", &[&queue])?;
         let ticks_before = ticks(&mut client, queue)?;
-        let ticks_wanted = self.events.div_ceil(per_tick);
+        let ticks_wanted = events.div_ceil(per_tick);
         for tick in 0..ticks_wanted {
-            let (from, to) = (tick * per_tick + 1, ((tick + 1) * per_tick).min(self.events));
+            let (from, to) = (tick * per_tick + 1, ((tick + 1) * per_tick).min(events));
             client.batch_execute(&sql::fill(table, from, to))?;
             client.query("select pgq.ticker($1)", &[&queue])?;
         }

@@ -9,7 +9,7 @@ use crate::testbed::{SOURCE, Testbed};
 
 /// The number of messages, and a hash of their payloads in order.
 #[derive(Debug, Default)]
-pub(super) struct Messages {
+pub(crate) struct Messages {
     count: u64,
     hash: DefaultHasher,
 }
@@ -29,6 +29,10 @@ impl Messages {
             found.add(row.try_get::<_, &str>(0)?.as_bytes());
         }
         Ok(found)
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count
     }
 
     /// Adds a message.

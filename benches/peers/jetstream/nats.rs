@@ -33,7 +33,7 @@ const POLL: Duration = Duration::from_millis(50);
 const READ_AT_ONCE: usize = 5_000;
 
 /// One server, or the servers of a cluster.
-pub(super) struct Nats {
+pub(crate) struct Nats {
     servers: Vec<Running>,
     urls: Vec<String>,
     context: Context,
@@ -47,7 +47,7 @@ impl Nats {
     /// # Errors
     ///
     /// When the program cannot be fetched, or a server does not start.
-    pub(super) fn start(count: usize) -> Result<Nats, BoxError> {
+    pub(crate) fn start(count: usize) -> Result<Nats, BoxError> {
         let (binary, folder) = (binary()?, tempfile::tempdir()?);
         let ports: Vec<[u16; 2]> = (0..count).map(|_| [free_port(), free_port()]).collect();
         let mut servers = Vec::new();
@@ -75,7 +75,7 @@ impl Nats {
     /// # Errors
     ///
     /// When the servers do not become a cluster, or the stream has no leader.
-    pub(super) fn create_stream(&self) -> Result<String, BoxError> {
+    pub(crate) fn create_stream(&self) -> Result<String, BoxError> {
         let config = Config {
             name: STREAM.to_owned(),
             subjects: SUBJECTS.map(str::to_owned).into(),
@@ -109,7 +109,7 @@ impl Nats {
     /// # Errors
     ///
     /// When the servers fail.
-    pub(super) fn delete_stream(&self) -> Result<(), BoxError> {
+    pub(crate) fn delete_stream(&self) -> Result<(), BoxError> {
         wait_for("the end of the stream", || self.run(self.context.delete_stream(STREAM)).is_ok())
     }
 
@@ -118,7 +118,7 @@ impl Nats {
     /// # Errors
     ///
     /// When the servers fail.
-    pub(super) fn messages(&self) -> Result<Messages, BoxError> {
+    pub(crate) fn messages(&self) -> Result<Messages, BoxError> {
         let mut found = None;
         // A server of a cluster may not respond at first.
         wait_for("the messages", || {

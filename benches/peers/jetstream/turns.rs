@@ -145,7 +145,7 @@ impl<'a> Turns<'a> {
 /// # Errors
 ///
 /// When the file cannot be written.
-pub(super) fn mover_config(
+pub(crate) fn mover_config(
     testbed: &Testbed,
     url: &str,
     queue: &str,
@@ -170,7 +170,7 @@ pub(super) fn mover_config(
 /// # Errors
 ///
 /// When the mover fails.
-pub(super) fn forget_position(testbed: &Testbed, file: &PathBuf) -> Result<(), BoxError> {
+pub(crate) fn forget_position(testbed: &Testbed, file: &PathBuf) -> Result<(), BoxError> {
     let mut command = programs::example(PROGRAM)?;
     command.arg(file).arg("--reset");
     process::run(vec![command], &testbed.file("log")).map(|_| ())
