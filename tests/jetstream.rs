@@ -4,6 +4,7 @@ mod bad_input;
 mod client_log;
 mod cluster;
 mod crash;
+mod created_stream;
 mod failover;
 mod login;
 mod mover;

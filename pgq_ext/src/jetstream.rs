@@ -8,11 +8,12 @@
 //!   consumer. The server must be 2.12 or newer, and the stream must have the option `allow_atomic`
 //!   (`nats stream add --allow-batch`).
 //! - One by one, each message has the condition that the stream's last message is the one before it. The stored messages are
-//!   then the first ones of a part. In a stream with one replica they arrive earlier than as atomic batches. The stream
-//!   should have no other writer. If it has one and atomic batches, these are used after the first refusal.
+//!   then the first ones of a part. A small batch arrives earlier than as an atomic batch. The stream should have no other
+//!   writer. If it has one and atomic batches, these are used after the first refusal.
 //!
-//! The stream decides: messages are stored one by one if it has no atomic batches, or one replica, a window of duplicates of
-//! a second at most, and no other writer. Created streams have such a window, and atomic batches if the server has.
+//! The stream decides. Without atomic batches all messages are stored one by one. With them, only batches of one part are, and
+//! only if the stream has one replica, a window of duplicates of a second at most, and no other writer. Created streams have
+//! such a window, and atomic batches if the server has.
 //!
 //! The stream must keep the last position. A stream that removes old messages by age or size may remove it if the consumer
 //! rests for long enough. The consumer then stops with the error [`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)
@@ -43,11 +44,14 @@ mod owner;
 mod stream;
 mod subject;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_nats::ServerAddr;
 use pgq::{BoxError, Event};
 
+use self::atomic::Staged;
 use self::connection::{Connection, Pending};
 #[cfg(feature = "script")]
 pub use self::keys::KEYS;
@@ -60,6 +64,8 @@ use crate::error::Error;
 use crate::sink::{Limits, Position, Sink};
 
 const NOT_CONNECTED: &str = "the client is not connected";
+/// The most parts whose messages are sent one by one and not stored yet.
+const MAX_PENDING: usize = 2;
 /// The most bytes of headers that storing a message adds, besides the consumer's name.
 const MORE_HEADERS: usize = 256;
 
@@ -90,8 +96,8 @@ pub struct JetStream {
     connection: Option<Connection>,
     /// `None` until it is read.
     guard: Option<Guard>,
-    /// The part of a batch that was sent last, unless its reply was received.
-    pending: Option<Pending>,
+    /// The parts of a batch that were sent and are not settled, the oldest first.
+    pending: VecDeque<Pending>,
 }
 
 /// The way to the stream and the form of its messages.
@@ -104,21 +110,21 @@ struct Options {
     subject: Template,
     position_subject: Option<String>,
     replicas: Option<usize>,
+    /// Zero for none.
+    max_age: Duration,
+    /// Zero for none.
+    max_bytes: u64,
     has_headers: bool,
     payload: Payload,
     too_large: TooLarge,
 }
 
-/// The messages of a part, in the form that the guard requires.
-enum Prepared {
-    AtomicBatch(Vec<Message>),
-    OneByOne(one_by_one::Part),
-}
-
 /// The state of the stream on which the next write depends.
 enum Guard {
-    /// The sequence of the position's message, 0 if there is none, for an atomic batch.
+    /// The sequence of the position's message, 0 if there is none, for atomic batches.
     Position(u64),
+    /// The same, for the rest of a batch of several parts. The next batch depends on the end of the stream.
+    Bulk(u64),
     /// The end of the stream, for messages one by one.
     Tail(Tail),
 }
@@ -145,12 +151,14 @@ impl JetStream {
             subject: Template::parse(subject)?,
             position_subject: None,
             replicas: None,
+            max_age: Duration::ZERO,
+            max_bytes: 0,
             has_headers: true,
             payload: Payload::default(),
             too_large: TooLarge::default(),
         };
         let owner = Owner::of("", &options);
-        Ok(JetStream { options, owner, connection: None, guard: None, pending: None })
+        Ok(JetStream { options, owner, connection: None, guard: None, pending: VecDeque::new() })
     }
 
     /// Sets the file with the user's credentials. Defaults to none.
@@ -179,10 +187,24 @@ impl JetStream {
         self
     }
 
-    /// Creates the stream with this number of replicas if it is missing: in files, without limits of age and size, with
-    /// the subjects of the events and of positions. Defaults to an error if the stream is missing.
+    /// Creates the stream with this number of replicas if it is missing: in files, with the subjects of the events and of
+    /// positions. Defaults to an error if the stream is missing.
     pub fn create_stream(mut self, replicas: usize) -> JetStream {
         self.options.replicas = Some(replicas);
+        self
+    }
+
+    /// Sets for how long a created stream keeps messages. Must be longer than the consumer ever rests, since the position is
+    /// such a message. Zero means for ever, the default.
+    pub fn max_age(mut self, age: Duration) -> JetStream {
+        self.options.max_age = age;
+        self
+    }
+
+    /// Sets how many bytes a created stream keeps; it removes its oldest messages for new ones. Zero means without limit, the
+    /// default.
+    pub fn max_bytes(mut self, bytes: u64) -> JetStream {
+        self.options.max_bytes = bytes;
         self
     }
 
@@ -208,7 +230,7 @@ impl JetStream {
 
     /// Returns the connection, which is opened unless it is usable.
     fn connect(&mut self) -> Result<&Connection, BoxError> {
-        if self.connection.as_ref().is_none_or(Connection::is_lost) {
+        if self.connection.as_ref().is_none_or(Connection::is_unusable) {
             self.connection = None;
             self.connection = Some(Connection::open(&self.options, &self.owner.subject)?);
         }
@@ -217,7 +239,7 @@ impl JetStream {
 
     /// Returns the message that the consumer has stored last, and remembers the state on which the next write depends.
     fn read(&mut self) -> Result<Option<Marker>, BoxError> {
-        // A part in flight could still change the position.
+        // Parts in flight could still change the position.
         self.settle()?;
         self.connect()?;
         let (connection, owner) = (self.connection.as_ref().ok_or(NOT_CONNECTED)?, &self.owner);
@@ -227,54 +249,89 @@ impl JetStream {
         let marker = marker.map_err(|error| owner.located(error))?;
         let is_within = matches!(&marker, Some(Marker::OneByOne(position)) if !position.is_complete);
         let has_batches = connection.has_atomic_batches();
-        let wants_batches = connection.needs_atomic_batches() || matches!(marker, Some(Marker::At(_)));
+        let is_final = matches!(&marker, Some(Marker::At(position)) if position.is_complete);
+        let wants_batches = connection.needs_atomic_batches() || is_final;
         if has_batches && wants_batches && !is_within {
             self.guard = Some(Guard::Position(sequence));
             return Ok(marker);
         }
         let tail = Tail::read(connection, owner)?;
         let marker = tail.marker();
+        let wants_batches = wants_batches || tail.is_shared();
         self.guard = Some(match &marker {
-            _ if !has_batches || !(wants_batches || tail.is_shared()) => Guard::Tail(tail),
-            Some(Marker::OneByOne(position)) if !position.is_complete => {
+            _ if !has_batches => Guard::Tail(tail),
+            Some(Marker::OneByOne(position)) if wants_batches && !position.is_complete => {
                 // From here on the position alone counts.
                 let position = Marker::At(position.clone());
                 let part = tail.messages(&[], &position, (&self.options, owner));
                 let pending = { tail }.send(connection, part)?;
                 Guard::Position(connection.sequence(pending)?)
             }
-            _ => Guard::Position(sequence),
+            _ if wants_batches => Guard::Position(sequence),
+            Some(Marker::At(_)) => Guard::Bulk(sequence),
+            _ => Guard::Tail(tail),
         });
         Ok(marker)
     }
 
-    /// Sends the messages of events and the consumer's position, as soon as the part before is stored.
+    /// Sends the messages of events and the consumer's position, while the parts before are being stored.
     fn send(&mut self, part: &[Event], marker: &Marker) -> Result<(), BoxError> {
+        if self.pending.is_empty() {
+            self.connect()?;
+        }
         let context = (&self.options, &self.owner);
-        // While the part before is being stored.
-        let prepared = match self.guard.as_ref().ok_or("the position is not read")? {
-            Guard::Position(_) => Prepared::AtomicBatch(atomic::messages(part, marker, context)),
-            Guard::Tail(tail) => Prepared::OneByOne(tail.messages(part, marker, context)),
+        let connection = self.connection.as_ref().ok_or(NOT_CONNECTED)?;
+        let staged = match self.guard.as_mut().ok_or("the position is not read")? {
+            Guard::Position(_) | Guard::Bulk(_) => Staged::send(connection, part, marker, context)?,
+            Guard::Tail(tail) => {
+                let part = tail.messages(part, marker, context);
+                let pending = tail.send(connection, part)?;
+                self.pending.push_back(pending);
+                return self.settle_beyond(MAX_PENDING);
+            }
         };
         self.settle()?;
-        self.connect()?;
         let connection = self.connection.as_ref().ok_or(NOT_CONNECTED)?;
-        self.pending = Some(match (self.guard.as_mut(), prepared) {
-            (Some(Guard::Position(sequence)), Prepared::AtomicBatch(messages)) => {
-                atomic::send(connection, messages, *sequence)?
-            }
-            (Some(Guard::Tail(tail)), Prepared::OneByOne(part)) => tail.send(connection, part)?,
-            _ => return Err(NOT_CONNECTED.into()),
-        });
+        if let Some(Guard::Position(sequence) | Guard::Bulk(sequence)) = self.guard {
+            self.pending.push_back(staged.commit(connection, sequence)?);
+        }
         Ok(())
     }
 
-    /// Waits until the part that was sent last is stored.
+    /// Uses atomic batches for a batch of several parts, if the stream has them. They save the replies to most messages.
+    fn begin_bulk(&mut self) {
+        let has_batches = self.connection.as_ref().is_some_and(Connection::has_atomic_batches);
+        if let (Some(Guard::Tail(tail)), true) = (&self.guard, has_batches) {
+            if let Some(sequence) = tail.position_sequence() {
+                self.guard = Some(Guard::Bulk(sequence));
+            }
+        }
+    }
+
+    /// Returns to the end of the stream, which is this marker.
+    fn end_bulk(&mut self, marker: Marker) {
+        if let Some(Guard::Bulk(sequence)) = self.guard {
+            self.guard = Some(Guard::Tail(Tail::behind(sequence, marker)));
+        }
+    }
+
+    /// Waits until all parts that were sent are stored.
     fn settle(&mut self) -> Result<(), BoxError> {
-        let Some(pending) = self.pending.take() else { return Ok(()) };
-        let sequence = self.connection.as_ref().ok_or(NOT_CONNECTED)?.sequence(pending)?;
-        if let Some(Guard::Position(last)) = &mut self.guard {
-            *last = sequence;
+        self.settle_beyond(0)?;
+        if let Some(Guard::Tail(tail)) = &mut self.guard {
+            tail.settle();
+        }
+        Ok(())
+    }
+
+    /// Waits until no more than this number of parts is not stored.
+    fn settle_beyond(&mut self, most: usize) -> Result<(), BoxError> {
+        while self.pending.len() > most {
+            let Some(pending) = self.pending.pop_front() else { break };
+            let sequence = self.connection.as_ref().ok_or(NOT_CONNECTED)?.sequence(pending)?;
+            if let Some(Guard::Position(last) | Guard::Bulk(last)) = &mut self.guard {
+                *last = sequence;
+            }
         }
         Ok(())
     }
@@ -294,10 +351,15 @@ impl JetStream {
         self.settle()
     }
 
+    fn disconnect(&mut self) {
+        (self.connection, self.guard) = (None, None);
+        self.pending.clear();
+    }
+
     /// Drops the connection after an error, so that nothing that it has buffered is sent later.
     fn checked<T>(&mut self, result: Result<T, BoxError>) -> Result<T, BoxError> {
         if result.is_err() {
-            (self.connection, self.guard, self.pending) = (None, None, None);
+            self.disconnect();
         }
         result
     }
@@ -319,7 +381,7 @@ impl Sink for JetStream {
     /// Connects, and checks server and stream.
     fn startup(&mut self, consumer: &str) -> Result<(), BoxError> {
         self.owner = Owner::of(consumer, &self.options);
-        (self.connection, self.guard, self.pending) = (None, None, None);
+        self.disconnect();
         self.connect().map(|_| ())
     }
 
@@ -342,15 +404,20 @@ impl Sink for JetStream {
     }
 
     fn apply(&mut self, part: &[Event], position: &Position) -> Result<(), BoxError> {
+        if !position.is_complete {
+            self.begin_bulk();
+        }
         let position_after = position.clone();
         let marker = match self.guard {
             Some(Guard::Tail(_)) => Marker::OneByOne(position_after),
+            Some(Guard::Bulk(_)) if position.is_complete => Marker::OneByOne(position_after),
             _ => Marker::At(position_after),
         };
         let mut sent = self.send(part, &marker);
         // Until the batch ends, events are read while a part is being stored.
         if sent.is_ok() && position.is_complete {
             sent = self.settle();
+            self.end_bulk(marker);
         }
         self.checked(sent)
     }

@@ -1,9 +1,9 @@
 //! Each bad input is one clear line, and nothing is lost.
 
-use async_nats::jetstream::stream::{Config, DiscardPolicy};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Source};
 
 use super::{QUEUE, STREAM, Setup};
-use crate::support::nats::NatsServer;
+use crate::support::nats::{JETSTREAM, NatsServer};
 use crate::support::programs::{errors, succeed};
 use crate::support::queues;
 
@@ -37,6 +37,8 @@ fn wrong_keys_are_usage_errors() {
         ("nats_ca", "missing.pem", "cannot read the certificate or key in"),
         ("nats_cert", "client.pem", "`nats_cert` and `nats_key` need each other"),
         ("nats_create_stream", "many", "nats_create_stream"),
+        ("nats_max_age", "a week", "nats_max_age"),
+        ("nats_max_bytes", "-1", "nats_max_bytes"),
         ("nats_stream", "a.b", "cannot open stream `a.b`"),
         ("nats_creds", "missing.creds", "cannot read the credentials in"),
         ("nats_position_subject", "a.*", "invalid subject of the position, `a.*`"),
@@ -112,11 +114,7 @@ fn a_message_larger_than_a_limit_of_server_or_stream() {
         (1_300, 1_000, Some("exceeds the stream's limit `max_msg_size` of 1000 bytes")),
         (500, -1, None),
     ] {
-        setup.nats.run(|context| async move {
-            let mut config = context.get_stream(STREAM).await.expect("there").cached_info().config.clone();
-            config.max_message_size = max_message_size;
-            context.update_stream(config).await.expect("updated");
-        });
+        setup.nats.edit(STREAM, |config| config.max_message_size = max_message_size);
         pgq::insert_event(&mut client, QUEUE, "big", &"x".repeat(size)).expect("inserted");
         queues::tick(&mut client, QUEUE);
         match expected {
@@ -142,14 +140,53 @@ fn a_stream_that_keeps_only_messages_with_readers() {
 fn a_stream_that_is_full() {
     let setup = Setup::create();
     let config = stream(&["orders.*", "pgq_position.>"]);
-    setup.nats.create_stream(Config { max_messages: 20, discard: DiscardPolicy::New, ..config.clone() });
+    setup.nats.create_stream(Config { max_messages: 20, discard: DiscardPolicy::New, ..config });
     setup.register();
     setup.insert(0, 50);
     check(&setup, "maximum messages exceeded");
     assert_eq!(setup.nats.events(STREAM).len(), 0, "all or nothing");
-    setup.nats.run(|context| async move {
-        context.update_stream(Config { max_messages: -1, ..config }).await.expect("updated");
-    });
+    setup.nats.edit(STREAM, |config| config.max_messages = -1);
     setup.drain();
+    setup.assert_moved();
+}
+
+#[test]
+fn a_stream_that_is_read_only() {
+    let setup = Setup::create();
+    setup.register();
+    setup.insert(0, 10);
+    setup.nats.edit(STREAM, |config| config.sealed = true);
+    check(&setup, "sealed");
+}
+
+#[test]
+fn a_stream_that_is_the_copy_of_another_one() {
+    let setup = Setup::create();
+    let original = Source { name: "ORIGINAL".to_owned(), ..Source::default() };
+    setup.nats.create_stream(Config { name: "ORIGINAL".to_owned(), ..stream(&["original.*"]) });
+    setup.nats.create_stream(Config { mirror: Some(original), allow_atomic_publish: false, ..stream(&[]) });
+    check(&setup, "stream `ORDERS` is a mirror of stream `ORIGINAL` and takes no messages");
+}
+
+#[test]
+fn a_user_without_the_permissions() {
+    let user = |publish: &str| {
+        format!(
+            "jetstream {{ store_dir: store }}\nauthorization {{ users: [{{ user: clerk, password: s3cret, \
+             permissions: {{ publish: [{publish}], subscribe: [\"_INBOX.>\"] }} }}] }}"
+        )
+    };
+    let all = "\"$JS.API.>\", \"pgq_position.>\"";
+    let mut setup = Setup::on(NatsServer::start_with(&user(all)));
+    let url = setup.nats.url().replace("//", "//clerk:s3cret@");
+    setup.write_ini(&[("nats_url", &url)]);
+    setup.register();
+    setup.insert(0, 10);
+    check(&setup, "Permissions Violation for Publish to \"orders.type\"");
+    setup.nats.change(&user("\"orders.>\""));
+    check(&setup, "cannot open stream `ORDERS`: Permissions Violation for Publish to");
+    setup.nats.change(&user("\">\""));
+    setup.drain();
+    setup.nats.change(JETSTREAM);
     setup.assert_moved();
 }

@@ -82,6 +82,39 @@ fn an_encrypted_server_is_verified() {
 }
 
 #[test]
+fn a_server_that_demands_a_certificate_of_the_client() {
+    let authority = Authority::create("ours");
+    let files = Files::create(&authority, &authority.issue(&["127.0.0.1"], "nats"));
+    let folder = files.folder.path();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let tls = format!(
+        "cert_file: \"{}\", key_file: \"{}\", ca_file: \"{}\", verify: true",
+        path("certificate"),
+        path("key"),
+        path("authority")
+    );
+    let setup = Setup::on(NatsServer::start_with(&format!("{JETSTREAM}\ntls {{ {tls} }}")));
+    let (url, ca) = (setup.nats.url().replace("nats://", "tls://"), path("authority"));
+    let client = |pem: &Pem| {
+        certificates::write(folder, "client", &pem.certificate);
+        certificates::write(folder, "client_key", &pem.key);
+    };
+    let (certificate, key) = (path("client"), path("client_key"));
+    let keys = [("nats_url", &*url), ("nats_ca", &ca)];
+    let with_certificate = [&keys[..], &[("nats_cert", &certificate), ("nats_key", &key)]].concat();
+    setup.write_ini(&keys);
+    assert_fails(&setup, no_authority(), "cannot connect to NATS at `127.0.0.1:");
+    client(&Authority::create("theirs").issue(&[], "mover"));
+    setup.write_ini(&with_certificate);
+    assert_fails(&setup, no_authority(), "cannot connect to NATS at `127.0.0.1:");
+    client(&authority.issue(&[], "mover"));
+    assert_moves(&setup, no_authority());
+    // The key of another certificate.
+    certificates::write(folder, "client_key", &authority.issue(&[], "mover").key);
+    assert_fails(&setup, no_authority(), "cannot connect to NATS at `127.0.0.1:");
+}
+
+#[test]
 fn a_server_without_encryption_is_refused_if_the_address_demands_it() {
     let setup = Setup::create();
     let authority = Authority::create("ours");
@@ -129,5 +162,14 @@ fn a_file_with_credentials() {
     write(&user.credentials(&ours).replace(&seed, &User::create().seed()));
     check_secret(assert_fails(&setup, no_authority(), "authorization violation"));
     write(&user.credentials(&ours));
+    let url = setup.nats.url().replace("//", "//clerk:s3cret@");
+    let creds = creds.display().to_string();
+    setup.write_ini(&[("nats_creds", &creds), ("nats_url", &url)]);
+    check_secret(assert_fails(
+        &setup,
+        no_authority(),
+        "`nats_creds` and a user or token in `nats_url` exclude each",
+    ));
+    setup.write_ini(&[("nats_creds", &creds)]);
     check_secret(assert_moves(&setup, no_authority()));
 }

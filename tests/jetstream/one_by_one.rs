@@ -39,11 +39,7 @@ fn begin_batch(setup: &Setup) {
 }
 
 fn allow_atomic_batches(setup: &Setup, is_allowed: bool) {
-    setup.nats.run(|context| async move {
-        let mut config = context.get_stream(STREAM).await.expect("there").cached_info().config.clone();
-        config.allow_atomic_publish = is_allowed;
-        context.update_stream(config).await.expect("updated");
-    });
+    setup.nats.edit(STREAM, |config| config.allow_atomic_publish = is_allowed);
 }
 
 #[test]

@@ -193,6 +193,22 @@ impl NatsServer {
         });
     }
 
+    /// Returns the options of a stream.
+    pub(crate) fn config(&self, name: &str) -> stream::Config {
+        self.run(|context| async move {
+            context.get_stream(name).await.expect("there").cached_info().config.clone()
+        })
+    }
+
+    /// Changes the options of a stream.
+    pub(crate) fn edit(&self, name: &str, change: impl FnOnce(&mut stream::Config)) {
+        let mut config = self.config(name);
+        change(&mut config);
+        self.run(|context| async move {
+            context.update_stream(config).await.expect("updated");
+        });
+    }
+
     /// Returns the messages of a stream in order, without the positions.
     pub(crate) fn events(&self, name: &str) -> Vec<Stored> {
         let all = self.messages(name);

@@ -4,7 +4,7 @@ use async_nats::header;
 use pgq::{BoxError, Event};
 
 use super::Options;
-use super::connection::{Connection, Pending, Replies};
+use super::connection::{Connection, Pending, Way};
 use super::marker::Marker;
 use super::message::Message;
 use super::owner::Owner;
@@ -12,30 +12,43 @@ use super::owner::Owner;
 /// The most messages of an atomic batch that servers allow.
 pub(super) const MAX_MESSAGES: usize = 1_000;
 
-/// Makes the messages of a part of a batch and of the position behind it.
-pub(super) fn messages(
-    part: &[Event],
-    marker: &Marker,
-    (options, owner): (&Options, &Owner),
-) -> Vec<Message> {
-    let mut messages = Vec::with_capacity(part.len() + 1);
-    messages.extend(part.iter().map(|event| Message::of_event(event, options)));
-    messages.push(Message::of_marker(&owner.subject, marker));
-    messages
+/// A batch that the server keeps aside until its last message arrives, which is the position behind the part.
+pub(super) struct Staged {
+    pending: Pending,
+    position: Message,
 }
 
-/// Sends such messages, to be stored if the consumer's last position has this sequence, 0 for none.
-pub(super) fn send(
-    connection: &Connection,
-    mut messages: Vec<Message>,
-    sequence: u64,
-) -> Result<Pending, BoxError> {
-    let (id, count) = (connection.unique_id(), messages.len());
-    for (at, message) in messages.iter_mut().enumerate() {
-        message.set_batch(&id, at + 1, at + 1 == count);
+impl Staged {
+    /// Sends the messages of a part, but for the position.
+    pub(super) fn send(
+        connection: &Connection,
+        part: &[Event],
+        marker: &Marker,
+        (options, owner): (&Options, &Owner),
+    ) -> Result<Staged, BoxError> {
+        let id = connection.unique_id();
+        let mut messages = Vec::with_capacity(part.len());
+        messages.extend(part.iter().map(|event| Message::of_event(event, options)));
+        for (at, message) in messages.iter_mut().enumerate() {
+            message.set_batch(&id, at + 1, false);
+        }
+        // The server's reply to the first message is empty, or the reason of a refusal.
+        if let Some(first) = messages.first_mut() {
+            first.has_reply = true;
+        }
+        let mut position = Message::of_marker(&owner.subject, marker);
+        position.set_batch(&id, part.len() + 1, true);
+        position.has_reply = true;
+        let pending = connection.expect(Way::AtomicBatch, 1)?;
+        connection.send(messages, &pending)?;
+        Ok(Staged { pending, position })
     }
-    if let Some(position) = messages.last_mut() {
-        position.headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string().as_str());
+
+    /// Sends the position: all is stored if the consumer's last position has this sequence, 0 for none.
+    pub(super) fn commit(mut self, connection: &Connection, sequence: u64) -> Result<Pending, BoxError> {
+        let expected = header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+        self.position.headers.insert(expected, sequence.to_string().as_str());
+        connection.send(vec![self.position], &self.pending)?;
+        Ok(self.pending)
     }
-    connection.send_all(messages, Replies::Ends)
 }

@@ -23,6 +23,7 @@ use super::subject;
 pub(super) const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest window of duplicates for which servers can keep the id of each message of a large backlog.
 const MAX_DUPLICATE_WINDOW: Duration = Duration::from_secs(1);
+const STORING: &str = "cannot store messages";
 /// The codes of the errors that the last message of a subject or of the stream is another one.
 const OTHER_LAST_MESSAGE: [u64; 3] = [10070, 10071, 10164];
 
@@ -31,8 +32,8 @@ pub(super) struct Connection {
     /// Runs the client, which also responds to the server while no request is pending.
     runtime: Runtime,
     client: Client,
-    /// Whether the client has lost a connection since the first one.
-    lost: watch::Receiver<bool>,
+    /// The reason if the client has lost the connection, or the server has refused a message.
+    unusable: watch::Receiver<Option<String>>,
     stream: Stream,
     limits: Limits,
 }
@@ -44,15 +45,20 @@ impl Connection {
             return Err(format!("invalid subject of the position, `{position_subject}`").into());
         }
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let (sender, lost) = watch::channel(false);
+        let (sender, mut unusable) = watch::channel(None);
         let (client, stream) = runtime.block_on(async {
             let client = connect(options, sender).await?;
-            let stream = stream::find(&client, options, position_subject).await?;
+            let stream = tokio::select! {
+                stream = stream::find(&client, options, position_subject) => stream?,
+                reason = reason(&mut unusable) => {
+                    return Err(stream::failed_to_open(options, reason));
+                }
+            };
             Ok::<_, BoxError>((client, stream))
         })?;
         let limits = Limits::of(&stream.cached_info().config, client.server_info().max_payload);
         limits.require_taken(position_subject, "the position")?;
-        Ok(Connection { runtime, client, lost, stream, limits })
+        Ok(Connection { runtime, client, unusable, stream, limits })
     }
 
     /// Returns the limits of the stream's messages.
@@ -74,18 +80,19 @@ impl Connection {
         config.num_replicas > 1 || config.duplicate_window > MAX_DUPLICATE_WINDOW
     }
 
-    /// Returns whether the server has closed the connection. The client reconnects, but may have lost messages.
-    pub(super) fn is_lost(&self) -> bool {
-        *self.lost.borrow()
+    /// Returns whether the connection was lost or the server has refused a message. The client reconnects, but may have lost
+    /// messages.
+    pub(super) fn is_unusable(&self) -> bool {
+        self.unusable.borrow().is_some()
     }
 
-    /// Runs a request until the connection is lost, at most for [`REPLY_TIMEOUT`].
+    /// Runs a request until the connection is unusable, at most for [`REPLY_TIMEOUT`].
     fn run<T>(&self, what: &str, request: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
-        let mut lost = self.lost.clone();
+        let mut unusable = self.unusable.clone();
         self.runtime.block_on(async {
             tokio::select! {
                 result = request => result,
-                _ = lost.wait_for(|is_lost| *is_lost) => Err(self.failed(what, "the connection is lost")),
+                reason = reason(&mut unusable) => Err(self.failed(what, reason)),
                 () = sleep(REPLY_TIMEOUT) => {
                     let why = format!("no reply within {} seconds", REPLY_TIMEOUT.as_secs());
                     Err(self.failed(what, why))
@@ -134,73 +141,80 @@ impl Connection {
         inbox.rsplit('.').next().unwrap_or_default().to_owned()
     }
 
+    /// Prepares for replies, of which this number says that a message is stored.
+    pub(super) fn expect(&self, way: Way, expected: usize) -> Result<Pending, BoxError> {
+        let inbox = self.client.new_inbox();
+        let replies = self.run(STORING, async { Ok(self.client.subscribe(inbox.clone()).await?) })?;
+        Ok(Pending { inbox, replies, expected, way })
+    }
+
     /// Sends messages to be stored, without waiting for the replies.
-    pub(super) fn send_all(&self, messages: Vec<Message>, replies: Replies) -> Result<Pending, BoxError> {
+    pub(super) fn send(&self, messages: Vec<Message>, pending: &Pending) -> Result<(), BoxError> {
         for message in &messages {
             self.limits.check(message)?;
         }
-        self.run("cannot store messages", async {
-            let inbox = self.client.new_inbox();
-            let received = self.client.subscribe(inbox.clone()).await?;
-            let last = messages.len() - 1;
-            for (at, message) in messages.into_iter().enumerate() {
-                let has_reply = at == 0 || at == last || replies == Replies::Each;
-                self.send(message, has_reply.then_some(inbox.as_str())).await?;
+        self.run(STORING, async {
+            for message in messages {
+                self.publish(message, &pending.inbox).await?;
             }
-            let expected = if replies == Replies::Each { last + 1 } else { 1 };
-            Ok(Pending { replies: received, expected, kind: replies })
+            Ok(())
         })
     }
 
     /// Waits until messages are stored, and returns the sequence of the last one.
     pub(super) fn sequence(&self, pending: Pending) -> Result<u64, BoxError> {
-        self.run("cannot store messages", self.sequence_in(pending))
+        self.run(STORING, self.sequence_in(pending))
     }
 
-    async fn send(&self, message: Message, reply: Option<&str>) -> Result<(), BoxError> {
-        let Message { subject, headers, payload, .. } = message;
-        match reply {
-            Some(reply) => {
-                let reply = reply.to_owned();
-                self.client.publish_with_reply_and_headers(subject, reply, headers, payload.into()).await?;
-            }
-            None => self.client.publish_with_headers(subject, headers, payload.into()).await?,
+    async fn publish(&self, message: Message, inbox: &str) -> Result<(), BoxError> {
+        let Message { subject, headers, payload, has_reply, .. } = message;
+        if has_reply {
+            let reply = inbox.to_owned();
+            self.client.publish_with_reply_and_headers(subject, reply, headers, payload.into()).await?;
+        } else {
+            self.client.publish_with_headers(subject, headers, payload.into()).await?;
         }
         Ok(())
     }
 
     /// Returns the sequence in the last expected reply. An empty reply, which a batch's first message has, does not count.
     async fn sequence_in(&self, pending: Pending) -> Result<u64, BoxError> {
-        let Pending { mut replies, expected, kind } = pending;
+        let Pending { mut replies, expected, way, .. } = pending;
         let mut count = 0;
         while let Some(reply) = replies.next().await {
             if reply.status == Some(StatusCode::NO_RESPONDERS) {
-                return Err(self.failed("cannot store messages", "no stream takes the subject"));
+                return Err(self.failed(STORING, "no stream takes the subject"));
             }
             if reply.payload.is_empty() {
                 continue;
             }
             let value: Value = serde_json::from_slice(&reply.payload)?;
             if let Some(error) = value.get("error") {
-                return Err(self.refused(error, kind));
+                return Err(self.refused(error, way).await);
             }
             count += 1;
             if count == expected {
                 return value["seq"].as_u64().ok_or_else(|| "the server's reply has no sequence".into());
             }
         }
-        Err(self.failed("cannot store messages", "the connection was closed"))
+        Err(self.failed(STORING, "the connection was closed"))
     }
 
     /// Makes the error of messages that the stream has refused.
-    fn refused(&self, error: &Value, kind: Replies) -> BoxError {
+    async fn refused(&self, error: &Value, way: Way) -> BoxError {
         let description = error["description"].as_str().unwrap_or("the server gives no reason");
         if !error["err_code"].as_u64().is_some_and(|code| OTHER_LAST_MESSAGE.contains(&code)) {
-            return self.failed("cannot store messages", description);
+            return self.failed(STORING, description);
         }
-        let others = match kind {
-            Replies::Ends => "by another process of this consumer or a request of an earlier connection",
-            Replies::Each => {
+        // The message before may have been refused for lack of a permission, which the server reports apart from replies.
+        // Another request gives the client the time to receive that.
+        let _ = self.stream.get_info().await;
+        if let Some(reason) = &*self.unusable.borrow() {
+            return self.failed(STORING, reason.as_str());
+        }
+        let others = match way {
+            Way::AtomicBatch => "by another process of this consumer or a request of an earlier connection",
+            Way::OneByOne => {
                 "by another writer, another process of this consumer or a request of an earlier connection"
             }
         };
@@ -213,19 +227,24 @@ impl Connection {
     }
 }
 
+/// Waits until there is a reason for which the connection is unusable, and returns it.
+async fn reason(unusable: &mut watch::Receiver<Option<String>>) -> String {
+    let reason = unusable.wait_for(Option::is_some).await;
+    reason.ok().and_then(|reason| reason.clone()).unwrap_or_else(|| "the client has ended".to_owned())
+}
+
 /// Messages in flight: sent, and neither stored nor refused yet.
 pub(super) struct Pending {
+    inbox: String,
     replies: Subscriber,
     /// How many of them are needed.
     expected: usize,
-    kind: Replies,
+    way: Way,
 }
 
-/// Which messages have a reply of the server.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Replies {
-    /// All.
-    Each,
-    /// The first one, which is empty unless it is refused, and the last one.
-    Ends,
+/// How messages are stored.
+#[derive(Clone, Copy)]
+pub(super) enum Way {
+    AtomicBatch,
+    OneByOne,
 }

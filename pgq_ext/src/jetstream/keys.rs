@@ -24,6 +24,10 @@ keys! {
     KEY: optional("nats_key"), "File with the key of nats_cert, in PEM format. No default.";
     CREATE: default("nats_create_stream", "0"),
         "Replicas, such as 1 or 3, with which the stream is created if it is missing; 0: a missing stream is an error.";
+    MAX_AGE: default("nats_max_age", "0"),
+        "Seconds for which a created stream keeps messages, such as 604800 for a week; 0: for ever.";
+    MAX_BYTES: default("nats_max_bytes", "0"),
+        "Bytes that a created stream keeps, its oldest messages are removed, such as 100G; 0: without limit.";
     HEADERS: default("nats_headers", "1"), "1: messages have the event's columns as headers, such as Pgq-Event-Id.";
     TOO_LARGE: default("nats_too_large", "fail"),
         "fail: an event whose message is larger than server or stream allow goes to the failed events; stop: the mover stops \
@@ -57,6 +61,7 @@ impl JetStream {
         if let Some(subject) = config.get_opt(&POSITION_SUBJECT)?.filter(|subject| !subject.is_empty()) {
             stream = stream.position_subject(&subject);
         }
+        stream = stream.max_age(config.seconds(&MAX_AGE)?).max_bytes(config.size(&MAX_BYTES)?);
         match config.parsed(&CREATE)? {
             0 => Ok(stream),
             replicas => Ok(stream.create_stream(replicas)),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr, ServerError};
 use log::debug;
 use percent_encoding::percent_decode_str;
 use pgq::BoxError;
@@ -10,6 +10,8 @@ use tokio::sync::watch;
 
 use super::Options;
 use super::connection::REPLY_TIMEOUT;
+
+const TWO_LOGINS: &str = "`nats_creds` and a user or token in `nats_url` exclude each other";
 
 /// Returns the addresses of a list separated by commas.
 pub(super) fn servers(url: &str) -> Result<Vec<ServerAddr>, BoxError> {
@@ -23,14 +25,27 @@ pub(super) fn servers(url: &str) -> Result<Vec<ServerAddr>, BoxError> {
     }
 }
 
-/// Connects; `lost` becomes true when the connection ends.
-pub(super) async fn connect(options: &Options, lost: watch::Sender<bool>) -> Result<Client, BoxError> {
+/// Connects; `unusable` gets the reason when the connection ends or the server refuses a message, for instance for lack of
+/// a permission.
+pub(super) async fn connect(
+    options: &Options,
+    unusable: watch::Sender<Option<String>>,
+) -> Result<Client, BoxError> {
     let connecting = with_certificates(login(options).await?, options)?;
     let connecting = connecting.request_timeout(Some(REPLY_TIMEOUT)).name("pgq");
     let connecting = connecting.event_callback(move |event| {
         debug!("NATS: {event}");
-        if let Event::Disconnected | Event::Closed = event {
-            lost.send_replace(true);
+        let reason = match event {
+            Event::Disconnected | Event::Closed => Some("the connection is lost".to_owned()),
+            Event::ServerError(ServerError::Other(reason)) => Some(reason),
+            _ => None,
+        };
+        if reason.is_some() {
+            unusable.send_if_modified(|first| {
+                let is_first = first.is_none();
+                *first = first.take().or(reason);
+                is_first
+            });
         }
         std::future::ready(())
     });
@@ -57,16 +72,19 @@ fn without_login(server: &ServerAddr) -> Result<ServerAddr, BoxError> {
     }
 }
 
-/// Returns the options of a connection, with the credentials of the file or else of the first address that has some.
+/// Returns the options of a connection, with the credentials of the file or of the first address that has some.
 async fn login(options: &Options) -> Result<ConnectOptions, BoxError> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let user = options.servers.iter().find_map(|server| Some((server.username()?, server.password())));
     if let Some(file) = &options.credentials {
+        if user.is_some() {
+            return Err(dbscript::Error::usage(TWO_LOGINS).into());
+        }
         return ConnectOptions::with_credentials_file(file).await.map_err(|error| {
             let what = format!("cannot read the credentials in `{}`", file.display());
             dbscript::Error::failed(what).caused_by(error).into()
         });
     }
-    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let user = options.servers.iter().find_map(|server| Some((server.username()?, server.password())));
     Ok(match user {
         Some((user, Some(password))) => {
             ConnectOptions::with_user_and_password(decoded(user), decoded(password))

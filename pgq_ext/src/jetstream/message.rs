@@ -32,6 +32,8 @@ pub(super) struct Message {
     pub(super) payload: Vec<u8>,
     /// The id of the event, for messages about it.
     pub(super) event: Option<i64>,
+    /// Whether the server replies to it.
+    pub(super) has_reply: bool,
 }
 
 impl Message {
@@ -44,13 +46,14 @@ impl Message {
                 Payload::Json => json(event).into_bytes(),
             },
             event: Some(event.id()),
+            has_reply: false,
         }
     }
 
     /// Makes the message of a position.
     pub(super) fn of_marker(subject: &str, marker: &Marker) -> Message {
         let (subject, payload) = (subject.to_owned(), marker.to_json().into_bytes());
-        Message { subject, headers: HeaderMap::new(), payload, event: None }
+        Message { subject, headers: HeaderMap::new(), payload, event: None, has_reply: false }
     }
 
     /// Makes the message one of an atomic batch.

@@ -14,7 +14,7 @@ use async_nats::{HeaderMap, header};
 use pgq::{BoxError, Event};
 
 use super::Options;
-use super::connection::{Connection, Pending, Replies};
+use super::connection::{Connection, Pending, Way};
 use super::marker::Marker;
 use super::message::Message;
 use super::owner::Owner;
@@ -32,6 +32,8 @@ pub(super) struct Tail {
     marker: Option<(u64, Marker)>,
     /// The place of the last event behind that marker.
     place: Option<Place>,
+    /// The id of the stream's last message, while this process waits for the replies to it.
+    last_id: Option<String>,
     /// Whether the stream's last message is another writer's.
     is_shared: bool,
 }
@@ -73,10 +75,10 @@ impl Tail {
                 let marker = connection.message(place.marker)?;
                 let marker = marker.ok_or("the message with the start of the batch was removed")?;
                 let marker = Some(parsed(&marker, owner)?);
-                return Ok(Tail { last, marker, place: Some(place), is_shared: at < last });
+                return Ok(Tail { last, marker, place: Some(place), last_id: None, is_shared: at < last });
             }
         }
-        Ok(Tail { last, marker, place: None, is_shared: first < last })
+        Ok(Tail { last, marker, place: None, last_id: None, is_shared: first < last })
     }
 
     /// Makes the end of a stream with no events behind the consumer's marker.
@@ -95,12 +97,27 @@ impl Tail {
             // By another process, or in the reply of a former leader.
             return Err(owner.located("the position has changed while it was read".into()));
         }
-        Ok(Tail { last, marker, place: None, is_shared: other.is_some() })
+        Ok(Tail { last, marker, place: None, last_id: None, is_shared: other.is_some() })
     }
 
     /// Makes the end of a stream where only the position is to be replaced.
     pub(super) fn without_marker(connection: &Connection) -> Result<Tail, BoxError> {
-        Ok(Tail { last: connection.last_sequence()?, marker: None, place: None, is_shared: false })
+        let last = connection.last_sequence()?;
+        Ok(Tail { last, marker: None, place: None, last_id: None, is_shared: false })
+    }
+
+    /// Makes the end of a stream whose last message is a marker.
+    pub(super) fn behind(last: u64, marker: Marker) -> Tail {
+        Tail { last, marker: Some((last, marker)), place: None, last_id: None, is_shared: false }
+    }
+
+    /// Returns the sequence of the position, 0 if there is none, unless messages that were sent one by one may be behind it.
+    pub(super) fn position_sequence(&self) -> Option<u64> {
+        match &self.marker {
+            None => Some(0),
+            Some((_, Marker::OneByOne(position))) if !position.is_complete => None,
+            Some((sequence, _)) => self.place.is_none().then_some(*sequence),
+        }
     }
 
     /// Returns whether another writer has stored the stream's last message.
@@ -159,14 +176,20 @@ impl Tail {
         Part { messages, end, place: None }
     }
 
-    /// Sends such messages.
+    /// Sends such messages, which may be behind others that are not stored yet.
     pub(super) fn send(&mut self, connection: &Connection, part: Part) -> Result<Pending, BoxError> {
         let Part { mut messages, end, place } = part;
-        self.chain(&connection.unique_id(), &mut messages);
+        let last_id = Some(self.chain(&connection.unique_id(), &mut messages));
         let last = self.last + messages.len() as u64;
-        let pending = connection.send_all(messages, Replies::Each)?;
-        *self = Tail { last, marker: end, place, is_shared: false };
+        let pending = connection.expect(Way::OneByOne, messages.len())?;
+        connection.send(messages, &pending)?;
+        *self = Tail { last, marker: end, place, last_id, is_shared: false };
         Ok(pending)
+    }
+
+    /// Notes that all messages are stored. A server that is restarted may have no id of the last one.
+    pub(super) fn settle(&mut self) {
+        self.last_id = None;
     }
 
     /// Returns the position before the next part of a batch.
@@ -184,17 +207,20 @@ impl Tail {
         }
     }
 
-    /// Makes each message depend on the one before it.
-    fn chain(&self, prefix: &str, messages: &mut [Message]) {
-        let id = |at: usize| format!("{prefix}-{at}");
+    /// Makes each message depend on the one before it, and returns the id of the last one.
+    fn chain(&self, prefix: &str, messages: &mut [Message]) -> String {
+        let mut before = self.last_id.clone();
         for (at, message) in messages.iter_mut().enumerate() {
-            message.headers.insert(header::NATS_MESSAGE_ID, id(at).as_str());
-            if at == 0 {
-                message.headers.insert(header::NATS_EXPECTED_LAST_SEQUENCE, self.last.to_string().as_str());
-            } else {
-                message.headers.insert(header::NATS_EXPECTED_LAST_MESSAGE_ID, id(at - 1).as_str());
+            message.has_reply = true;
+            match before {
+                Some(id) => message.headers.insert(header::NATS_EXPECTED_LAST_MESSAGE_ID, id.as_str()),
+                None => message.headers.insert(header::NATS_EXPECTED_LAST_SEQUENCE, self.last.to_string()),
             }
+            let id = format!("{prefix}-{at}");
+            message.headers.insert(header::NATS_MESSAGE_ID, id.as_str());
+            before = Some(id);
         }
+        before.unwrap_or_default()
     }
 }
 

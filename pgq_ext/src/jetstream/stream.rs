@@ -41,31 +41,48 @@ pub(super) async fn find(
     let found = match options.replicas {
         None => context.get_stream(name).await.map_err(BoxError::from),
         Some(replicas) => {
-            let mut config = new_stream(options, replicas, position_subject);
+            let mut config = new_stream(options, replicas, position_subject)?;
             config.allow_atomic_publish = has_atomic_batches;
             context.get_or_create_stream(config).await.map_err(BoxError::from)
         }
     };
-    let stream = found
-        .map_err(|error| dbscript::Error::failed(format!("cannot open stream `{name}`")).caused_by(error))?;
+    let stream = found.map_err(|error| failed_to_open(options, error))?;
     check(&stream.cached_info().config, has_atomic_batches)?;
     Ok(stream)
 }
 
-fn new_stream(options: &Options, num_replicas: usize, position_subject: &str) -> Config {
+/// Makes the error of a stream that cannot be found or created.
+pub(super) fn failed_to_open(options: &Options, why: impl Into<BoxError>) -> BoxError {
+    dbscript::Error::failed(format!("cannot open stream `{}`", options.stream)).caused_by(why).into()
+}
+
+fn new_stream(options: &Options, num_replicas: usize, position_subject: &str) -> Result<Config, BoxError> {
     let positions = match &options.position_subject {
         Some(_) => position_subject.to_owned(),
         None => format!("pgq_position.{}.*", options.stream),
     };
     let events = options.subject.wildcard();
     let subjects = if subject::takes(&events, &positions) { vec![events] } else { vec![events, positions] };
-    // No message comes again with the same id.
-    let duplicate_window = MIN_DUPLICATE_WINDOW;
-    Config { name: options.stream.clone(), subjects, num_replicas, duplicate_window, ..Config::default() }
+    Ok(Config {
+        name: options.stream.clone(),
+        subjects,
+        num_replicas,
+        max_age: options.max_age,
+        max_bytes: i64::try_from(options.max_bytes)?,
+        // No message comes again with the same id.
+        duplicate_window: MIN_DUPLICATE_WINDOW,
+        ..Config::default()
+    })
 }
 
 fn check(config: &Config, has_atomic_batches: bool) -> Result<(), BoxError> {
     let name = &config.name;
+    if let Some(original) = &config.mirror {
+        let original = &original.name;
+        return Err(
+            format!("stream `{name}` is a mirror of stream `{original}` and takes no messages").into()
+        );
+    }
     if config.retention == RetentionPolicy::Interest {
         return Err(format!(
             "stream `{name}` removes messages that no consumer of it reads (retention by interest), so that it cannot \
