@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use pgq::testing::force_tick;
 use pgq::{Batch, BoxError, Consumer, Event, Outcome, Worker};
 
-use crate::support::programs::{Running, command};
+use crate::support::programs::{Running, command, succeed};
 use crate::support::{queues, wait_for};
 
 fn read(path: &str) -> String {
@@ -37,6 +37,49 @@ fn every_example_has_a_row_in_the_readme() {
         let path = entry.expect("readable").path();
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         assert!(readme.contains(&format!("| `{name}`")), "{name} has no row");
+    }
+}
+
+/// Returns the config files in a text, each with its section and its keys.
+fn config_files(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut files: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut is_within = false;
+    for line in text.lines().map(str::trim) {
+        let section = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        match (section, line.split_once(" = ")) {
+            (Some(section), _) => files.push((section, Vec::new())),
+            (None, Some((key, _))) if is_within => {
+                files.last_mut().expect("the section is there").1.push(key);
+            }
+            _ => {}
+        }
+        is_within = section.is_some() || is_within && line.contains(" = ");
+    }
+    files
+}
+
+#[test]
+fn config_files_in_the_documentation_have_only_keys_of_their_programs() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut sections = Vec::new();
+    for path in ["README.md", "docs/beyond-one-server.md"] {
+        let text = read(path);
+        for (section, keys) in config_files(&text) {
+            let program = if section == "mailer_daemon" { "mailer" } else { section };
+            let sample = succeed(command(program, folder.path()).arg("--ini"));
+            let sample = String::from_utf8_lossy(&sample.stdout).into_owned();
+            for key in keys {
+                let is_known = sample.lines().any(|line| {
+                    let line = line.trim_start_matches('#');
+                    line.split_once(" =").is_some_and(|(found, _)| found == key)
+                });
+                assert!(is_known, "{path}: [{section}] {key}");
+            }
+            sections.push(section.to_owned());
+        }
+    }
+    for section in ["pgqadm", "queue_mover", "jetstream_mover", "team_greeter", "mailer_daemon"] {
+        assert!(sections.iter().any(|found| found == section), "{section}: {sections:?}");
     }
 }
 
