@@ -14,6 +14,10 @@
 //! The stream decides: messages are stored one by one if it has no atomic batches, or one replica, a window of duplicates of
 //! a second at most, and no other writer. Created streams have such a window, and atomic batches if the server has.
 //!
+//! Several subconsumers, as a [`TeamConsumer`](crate::sink::TeamConsumer) each, need atomic batches. They keep ranges of batches
+//! instead of the position, and the record of each open batch on a subject below that of the position, which the stream must
+//! take too: `pgq_position.STREAM.CONSUMER.*`.
+//!
 //! The stream must keep the last position. A stream that removes old messages by age or size may remove it if the consumer
 //! rests for long enough. The consumer then stops with the error [`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)
 //! instead of applying a batch twice.
@@ -40,6 +44,7 @@ mod marker;
 mod message;
 mod one_by_one;
 mod owner;
+mod records;
 mod stream;
 mod subject;
 
@@ -56,7 +61,6 @@ use self::message::Message;
 use self::one_by_one::Tail;
 use self::owner::Owner;
 use self::subject::Template;
-use crate::error::Error;
 use crate::sink::{Limits, Position, Sink};
 
 const NOT_CONNECTED: &str = "the client is not connected";
@@ -92,6 +96,7 @@ pub struct JetStream {
     guard: Option<Guard>,
     /// The part of a batch that was sent last, unless its reply was received.
     pending: Option<Pending>,
+    team: records::Team,
 }
 
 /// The way to the stream and the form of its messages.
@@ -150,7 +155,8 @@ impl JetStream {
             too_large: TooLarge::default(),
         };
         let owner = Owner::of("", &options);
-        Ok(JetStream { options, owner, connection: None, guard: None, pending: None })
+        let team = records::Team::default();
+        Ok(JetStream { options, owner, connection: None, guard: None, pending: None, team })
     }
 
     /// Sets the file with the user's credentials. Defaults to none.
@@ -227,7 +233,9 @@ impl JetStream {
         let marker = marker.map_err(|error| owner.located(error))?;
         let is_within = matches!(&marker, Some(Marker::OneByOne(position)) if !position.is_complete);
         let has_batches = connection.has_atomic_batches();
-        let wants_batches = connection.needs_atomic_batches() || matches!(marker, Some(Marker::At(_)));
+        let wants_batches = self.team.is_member
+            || connection.needs_atomic_batches()
+            || matches!(marker, Some(Marker::At(_) | Marker::Ranges(_)));
         if has_batches && wants_batches && !is_within {
             self.guard = Some(Guard::Position(sequence));
             return Ok(marker);
@@ -250,11 +258,12 @@ impl JetStream {
 
     /// Sends the messages of events and the consumer's position, as soon as the part before is stored.
     fn send(&mut self, part: &[Event], marker: &Marker) -> Result<(), BoxError> {
-        let context = (&self.options, &self.owner);
+        let (options, owner) = (&self.options, &self.owner);
+        let subject = self.team.record.as_deref().unwrap_or(&owner.subject);
         // While the part before is being stored.
         let prepared = match self.guard.as_ref().ok_or("the position is not read")? {
-            Guard::Position(_) => Prepared::AtomicBatch(atomic::messages(part, marker, context)),
-            Guard::Tail(tail) => Prepared::OneByOne(tail.messages(part, marker, context)),
+            Guard::Position(_) => Prepared::AtomicBatch(atomic::messages(part, marker, (options, subject))),
+            Guard::Tail(tail) => Prepared::OneByOne(tail.messages(part, marker, (options, owner))),
         };
         self.settle()?;
         self.connect()?;
@@ -281,6 +290,7 @@ impl JetStream {
 
     fn store_forgotten(&mut self) -> Result<(), BoxError> {
         self.settle()?;
+        self.team.clear();
         self.connect()?;
         let connection = self.connection.as_ref().ok_or(NOT_CONNECTED)?;
         // A message that is not a position is forgotten too.
@@ -291,13 +301,22 @@ impl JetStream {
             Guard::Tail(Tail::without_marker(connection)?)
         });
         self.send(&[], &Marker::Forgotten)?;
-        self.settle()
+        self.settle()?;
+        match self.guard {
+            Some(Guard::Position(sequence)) => self.remove_records(sequence),
+            _ => Ok(()),
+        }
+    }
+
+    fn disconnect(&mut self) {
+        (self.connection, self.guard, self.pending) = (None, None, None);
+        self.team.clear();
     }
 
     /// Drops the connection after an error, so that nothing that it has buffered is sent later.
     fn checked<T>(&mut self, result: Result<T, BoxError>) -> Result<T, BoxError> {
         if result.is_err() {
-            (self.connection, self.guard, self.pending) = (None, None, None);
+            self.disconnect();
         }
         result
     }
@@ -319,7 +338,7 @@ impl Sink for JetStream {
     /// Connects, and checks server and stream.
     fn startup(&mut self, consumer: &str) -> Result<(), BoxError> {
         self.owner = Owner::of(consumer, &self.options);
-        (self.connection, self.guard, self.pending) = (None, None, None);
+        self.disconnect();
         self.connect().map(|_| ())
     }
 
@@ -330,18 +349,13 @@ impl Sink for JetStream {
         match self.checked(read)? {
             Some(Marker::At(position) | Marker::OneByOne(position)) => Ok(Some(position)),
             Some(Marker::Forgotten) => Ok(None),
-            None => {
-                let why = format!(
-                    "stream `{}` has no message on subject `{}`: the stream was created anew or has removed the message; \
-                     --reset starts at the source's position",
-                    self.owner.stream, self.owner.subject
-                );
-                Err(Error::lost(&self.owner.consumer, why).into())
-            }
+            Some(Marker::Ranges(ranges)) => ranges.position().map_err(|error| self.owner.located(error)),
+            None => Err(self.owner.lost()),
         }
     }
 
     fn apply(&mut self, part: &[Event], position: &Position) -> Result<(), BoxError> {
+        self.team.selected = None;
         let position_after = position.clone();
         let marker = match self.guard {
             Some(Guard::Tail(_)) => Marker::OneByOne(position_after),
