@@ -11,5 +11,5 @@ fn main() -> ExitCode {
         .configure(|program| {
             program.about(about).version(env!("CARGO_PKG_VERSION")).pin_search_path().keys(jetstream::KEYS)
         })
-        .main(JetStream::from_config)
+        .main_with_subconsumers(JetStream::from_config)
 }

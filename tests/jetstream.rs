@@ -15,6 +15,7 @@ mod position;
 mod random_kills;
 mod refused;
 mod sources;
+mod team;
 mod two_movers;
 
 use std::process::{Command, Output};

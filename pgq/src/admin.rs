@@ -51,5 +51,7 @@ pub use self::set_queue_config::set_queue_config;
 pub use self::ticks::tick_at;
 #[doc(hidden)]
 pub use self::ticks::{read_time, require_tick, tick_time};
+#[doc(hidden)]
+pub use self::unregistration::unregister_idle_subconsumer;
 pub use self::unregistration::{unregister_consumer, unregister_subconsumer};
 pub use crate::event::failed_event::FailedEvent;

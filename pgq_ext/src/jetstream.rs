@@ -15,6 +15,10 @@
 //! only if the stream has one replica, a window of duplicates of a second at most, and no other writer. Created streams have
 //! such a window, and atomic batches if the server has.
 //!
+//! Several subconsumers, as a [`TeamConsumer`](crate::sink::TeamConsumer) each, need atomic batches. They keep ranges of batches
+//! instead of the position, and the record of each open batch on a subject below that of the position, which the stream must
+//! take too: `pgq_position.STREAM.CONSUMER.*`.
+//!
 //! The stream must keep the last position. A stream that removes old messages by age or size may remove it if the consumer
 //! rests for long enough. The consumer then stops with the error [`ErrorKind::LostPosition`](crate::ErrorKind::LostPosition)
 //! instead of applying a batch twice.
@@ -41,6 +45,7 @@ mod marker;
 mod message;
 mod one_by_one;
 mod owner;
+mod records;
 mod stream;
 mod subject;
 
@@ -60,7 +65,6 @@ use self::message::Message;
 use self::one_by_one::Tail;
 use self::owner::Owner;
 use self::subject::Template;
-use crate::error::Error;
 use crate::sink::{Limits, Position, Sink};
 
 const NOT_CONNECTED: &str = "the client is not connected";
@@ -98,6 +102,7 @@ pub struct JetStream {
     guard: Option<Guard>,
     /// The parts of a batch that were sent and are not settled, the oldest first.
     pending: VecDeque<Pending>,
+    team: records::Team,
 }
 
 /// The way to the stream and the form of its messages.
@@ -158,7 +163,8 @@ impl JetStream {
             too_large: TooLarge::default(),
         };
         let owner = Owner::of("", &options);
-        Ok(JetStream { options, owner, connection: None, guard: None, pending: VecDeque::new() })
+        let team = records::Team::default();
+        Ok(JetStream { options, owner, connection: None, guard: None, pending: VecDeque::new(), team })
     }
 
     /// Sets the file with the user's credentials. Defaults to none.
@@ -249,8 +255,12 @@ impl JetStream {
         let marker = marker.map_err(|error| owner.located(error))?;
         let is_within = matches!(&marker, Some(Marker::OneByOne(position)) if !position.is_complete);
         let has_batches = connection.has_atomic_batches();
-        let is_final = matches!(&marker, Some(Marker::At(position)) if position.is_complete);
-        let wants_batches = connection.needs_atomic_batches() || is_final;
+        let is_final = match &marker {
+            Some(Marker::At(position)) => position.is_complete,
+            Some(Marker::Ranges(_)) => true,
+            _ => false,
+        };
+        let wants_batches = self.team.is_member || connection.needs_atomic_batches() || is_final;
         if has_batches && wants_batches && !is_within {
             self.guard = Some(Guard::Position(sequence));
             return Ok(marker);
@@ -279,12 +289,15 @@ impl JetStream {
         if self.pending.is_empty() {
             self.connect()?;
         }
-        let context = (&self.options, &self.owner);
+        let (options, owner) = (&self.options, &self.owner);
         let connection = self.connection.as_ref().ok_or(NOT_CONNECTED)?;
         let staged = match self.guard.as_mut().ok_or("the position is not read")? {
-            Guard::Position(_) | Guard::Bulk(_) => Staged::send(connection, part, marker, context)?,
+            Guard::Position(_) | Guard::Bulk(_) => {
+                let subject = self.team.record.as_deref().unwrap_or(&owner.subject);
+                Staged::send(connection, part, marker, (options, subject))?
+            }
             Guard::Tail(tail) => {
-                let part = tail.messages(part, marker, context);
+                let part = tail.messages(part, marker, (options, owner));
                 let pending = tail.send(connection, part)?;
                 self.pending.push_back(pending);
                 return self.settle_beyond(MAX_PENDING);
@@ -338,6 +351,7 @@ impl JetStream {
 
     fn store_forgotten(&mut self) -> Result<(), BoxError> {
         self.settle()?;
+        self.team.clear();
         self.connect()?;
         let connection = self.connection.as_ref().ok_or(NOT_CONNECTED)?;
         // A message that is not a position is forgotten too.
@@ -348,12 +362,17 @@ impl JetStream {
             Guard::Tail(Tail::without_marker(connection)?)
         });
         self.send(&[], &Marker::Forgotten)?;
-        self.settle()
+        self.settle()?;
+        match self.guard {
+            Some(Guard::Position(sequence)) => self.remove_records(sequence),
+            _ => Ok(()),
+        }
     }
 
     fn disconnect(&mut self) {
         (self.connection, self.guard) = (None, None);
         self.pending.clear();
+        self.team.clear();
     }
 
     /// Drops the connection after an error, so that nothing that it has buffered is sent later.
@@ -392,18 +411,13 @@ impl Sink for JetStream {
         match self.checked(read)? {
             Some(Marker::At(position) | Marker::OneByOne(position)) => Ok(Some(position)),
             Some(Marker::Forgotten) => Ok(None),
-            None => {
-                let why = format!(
-                    "stream `{}` has no message on subject `{}`: the stream was created anew or has removed the message; \
-                     --reset starts at the source's position",
-                    self.owner.stream, self.owner.subject
-                );
-                Err(Error::lost(&self.owner.consumer, why).into())
-            }
+            Some(Marker::Ranges(ranges)) => ranges.position().map_err(|error| self.owner.located(error)),
+            None => Err(self.owner.lost()),
         }
     }
 
     fn apply(&mut self, part: &[Event], position: &Position) -> Result<(), BoxError> {
+        self.team.selected = None;
         if !position.is_complete {
             self.begin_bulk();
         }

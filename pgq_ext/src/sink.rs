@@ -46,10 +46,14 @@
 //! # assert_eq!(memory.position().unwrap(), None);
 //! ```
 
+mod applier;
 mod consumer;
+mod part;
 mod position;
 #[cfg(feature = "script")]
 mod program;
+mod ranges;
+mod team;
 
 use pgq::{BoxError, Event};
 
@@ -57,6 +61,8 @@ pub use self::consumer::SinkConsumer;
 pub use self::position::Position;
 #[cfg(feature = "script")]
 pub use self::program::SinkProgram;
+pub use self::ranges::{Ranges, TickRange};
+pub use self::team::TeamConsumer;
 
 /// The most events of a part that [`Limits::default`] allows.
 pub const DEFAULT_PART_EVENTS: usize = 1_000;
@@ -114,6 +120,52 @@ pub trait Sink {
     fn limits(&self) -> Limits {
         Limits::default()
     }
+}
+
+/// A sink whose events several subconsumers of a consumer may apply at once, with a record of each open batch.
+///
+/// The methods [`position`](Sink::position) and [`forget`](Sink::forget) are for the consumer as a whole, and
+/// [`apply`](Sink::apply) depends on the record that was opened or selected last, and replaces it.
+pub trait TeamSink: Sink {
+    /// Checks that the system can keep ranges and records. Called after [`startup`](Sink::startup).
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the consumer before its first batch.
+    fn join(&mut self) -> Result<(), BoxError>;
+
+    /// Returns the ranges that were stored last; no ranges if nothing is applied yet, and those of the
+    /// [`position`](Sink::position) of a consumer without subconsumers. Must not return older ones.
+    ///
+    /// # Errors
+    ///
+    /// When a consumer without subconsumers has applied a part of a batch, and any other error. The batch stays open; it is
+    /// delivered again.
+    fn ranges(&mut self) -> Result<Ranges, BoxError>;
+
+    /// Stores ranges, and the record of a batch of which nothing is applied, both or none, and selects the record. Returns
+    /// `false`, with nothing stored, if another process has changed the ranges, or the position, since this value read them.
+    ///
+    /// # Errors
+    ///
+    /// Any error may leave open whether they were stored.
+    fn open_record(&mut self, ranges: &Ranges, record: &Position) -> Result<bool, BoxError>;
+
+    /// Returns the record of a batch and selects it, or returns `None` if there is none. Must not return an older one.
+    ///
+    /// # Errors
+    ///
+    /// Any error leaves the batch open; it is delivered again.
+    fn select_record(&mut self, batch: &TickRange) -> Result<Option<Position>, BoxError>;
+
+    /// Stores ranges and removes the record of a batch. A failure in between may leave the record, which the ranges no longer
+    /// have. Returns `false`, with nothing changed, if another process has changed the ranges since this value read them, or the
+    /// record since this value selected it, unless a part was applied since.
+    ///
+    /// # Errors
+    ///
+    /// Any error may leave open whether they were stored.
+    fn close_record(&mut self, ranges: &Ranges, batch: &TickRange) -> Result<bool, BoxError>;
 }
 
 /// The size at which a part ends, which also bounds the memory of the consumer.

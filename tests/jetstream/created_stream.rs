@@ -17,7 +17,7 @@ fn it_has_the_limits_of_the_file() {
     assert_eq!(config.max_age, Duration::from_secs(3600));
     assert_eq!(config.max_bytes, 64 * 1024 * 1024);
     assert_eq!(config.num_replicas, 1);
-    assert_eq!(config.subjects, ["orders.*", "pgq_position.ORDERS.*"]);
+    assert_eq!(config.subjects, ["orders.*", "pgq_position.ORDERS.*", "pgq_position.ORDERS.*.*"]);
 }
 
 #[test]

@@ -110,6 +110,14 @@ pub(crate) const IS_BEGUN: &str = "select exists ( \
          where sub_batch is not null and sub_last_tick operator(pg_catalog.=) $1 and queue_name operator(pg_catalog.=) $2 \
              and (co_name operator(pg_catalog.=) $3 or pg_catalog.starts_with(co_name, pg_catalog.concat($3, '.'))))";
 
+/// $1 tick, $2 queue, $3 consumer. Whether the next batch that is opened begins at the tick or later.
+pub(crate) const IS_PAST: &str = "select exists ( \
+         select from pgq.subscription \
+         join pgq.consumer on co_id operator(pg_catalog.=) sub_consumer \
+         join pgq.queue on queue_id operator(pg_catalog.=) sub_queue \
+         where queue_name operator(pg_catalog.=) $2 and co_name operator(pg_catalog.=) $3 \
+             and sub_last_tick operator(pg_catalog.>=) $1)";
+
 /// The columns of an event that its producer sets, and its time.
 pub(crate) const EVENT_COLUMNS: &str =
     "ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4, ev_time";

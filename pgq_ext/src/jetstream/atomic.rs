@@ -7,7 +7,6 @@ use super::Options;
 use super::connection::{Connection, Pending, Way};
 use super::marker::Marker;
 use super::message::Message;
-use super::owner::Owner;
 
 /// The most messages of an atomic batch that servers allow.
 pub(super) const MAX_MESSAGES: usize = 1_000;
@@ -19,12 +18,12 @@ pub(super) struct Staged {
 }
 
 impl Staged {
-    /// Sends the messages of a part, but for the position.
+    /// Sends the messages of a part, but for the position, which is a message of this subject.
     pub(super) fn send(
         connection: &Connection,
         part: &[Event],
         marker: &Marker,
-        (options, owner): (&Options, &Owner),
+        (options, subject): (&Options, &str),
     ) -> Result<Staged, BoxError> {
         let id = connection.unique_id();
         let mut messages = Vec::with_capacity(part.len());
@@ -36,7 +35,7 @@ impl Staged {
         if let Some(first) = messages.first_mut() {
             first.has_reply = true;
         }
-        let mut position = Message::of_marker(&owner.subject, marker);
+        let mut position = Message::of_marker(subject, marker);
         position.set_batch(&id, part.len() + 1, true);
         position.has_reply = true;
         let pending = connection.expect(Way::AtomicBatch, 1)?;
@@ -44,11 +43,27 @@ impl Staged {
         Ok(Staged { pending, position })
     }
 
-    /// Sends the position: all is stored if the consumer's last position has this sequence, 0 for none.
+    /// Sends the position: all is stored if the last message of its subject has this sequence, 0 for none.
     pub(super) fn commit(mut self, connection: &Connection, sequence: u64) -> Result<Pending, BoxError> {
-        let expected = header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
-        self.position.headers.insert(expected, sequence.to_string().as_str());
+        expect(&mut self.position, sequence);
         connection.send(vec![self.position], &self.pending)?;
         Ok(self.pending)
     }
+}
+
+/// Stores messages as a batch.
+pub(super) fn send_all(connection: &Connection, mut messages: Vec<Message>) -> Result<Pending, BoxError> {
+    let (id, count) = (connection.unique_id(), messages.len());
+    for (at, message) in messages.iter_mut().enumerate() {
+        message.set_batch(&id, at + 1, at + 1 == count);
+        message.has_reply = at == 0 || at + 1 == count;
+    }
+    let pending = connection.expect(Way::AtomicBatch, 1)?;
+    connection.send(messages, &pending)?;
+    Ok(pending)
+}
+
+/// Makes a message depend on the sequence of the last message of its subject, 0 for none.
+pub(super) fn expect(message: &mut Message, sequence: u64) {
+    message.headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string().as_str());
 }

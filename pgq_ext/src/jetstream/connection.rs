@@ -1,12 +1,14 @@
 //! The connection to a stream.
 
+use std::error::Error;
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::{Client, StatusCode, Subscriber};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use pgq::BoxError;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -166,6 +168,41 @@ impl Connection {
         self.run(STORING, self.sequence_in(pending))
     }
 
+    /// As [`sequence`](Connection::sequence); `None` if a condition was not met, so that nothing was stored.
+    pub(super) fn sequence_unless_refused(&self, pending: Pending) -> Result<Option<u64>, BoxError> {
+        match self.sequence(pending) {
+            Ok(sequence) => Ok(Some(sequence)),
+            Err(error) if is_refused(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the subjects of the stream's messages that a filter takes.
+    pub(super) fn subjects(&self, filter: &str) -> Result<Vec<String>, BoxError> {
+        let what = "cannot list the records";
+        self.run(what, async {
+            let found =
+                self.stream.info_with_subjects(filter).await.map_err(|error| self.failed(what, error))?;
+            let found = found.map_ok(|(subject, _)| subject).try_collect().await;
+            found.map_err(|error| self.failed(what, error))
+        })
+    }
+
+    /// Removes the messages of a subject up to a sequence.
+    pub(super) fn remove(&self, subject: &str, sequence: u64) -> Result<(), BoxError> {
+        let what = "cannot remove a record";
+        self.run(what, async {
+            let purged = self.stream.purge().filter(subject).sequence(sequence.saturating_add(1)).await;
+            purged.map(|_| ()).map_err(|error| self.failed(what, error))
+        })
+    }
+
+    /// Checks that the stream can have a record for each open batch of a consumer.
+    pub(super) fn require_records(&self, position_subject: &str) -> Result<(), BoxError> {
+        stream::check_records(&self.stream.cached_info().config)?;
+        self.limits.require_records(position_subject)
+    }
+
     async fn publish(&self, message: Message, inbox: &str) -> Result<(), BoxError> {
         let Message { subject, headers, payload, has_reply, .. } = message;
         if has_reply {
@@ -219,7 +256,7 @@ impl Connection {
             }
         };
         let why = format!("the stream was changed meanwhile, {others}: {description}");
-        self.failed("refused a part of a batch", why)
+        self.failed("refused a part of a batch", Refused(why))
     }
 
     fn failed(&self, what: &str, why: impl Into<BoxError>) -> BoxError {
@@ -231,6 +268,30 @@ impl Connection {
 async fn reason(unusable: &mut watch::Receiver<Option<String>>) -> String {
     let reason = unusable.wait_for(Option::is_some).await;
     reason.ok().and_then(|reason| reason.clone()).unwrap_or_else(|| "the client has ended".to_owned())
+}
+
+/// The stream has refused messages, since it was changed meanwhile. Nothing was stored.
+#[derive(Debug)]
+struct Refused(String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Refused {}
+
+/// Returns whether a condition was not met, so that nothing was stored.
+fn is_refused(error: &BoxError) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&**error);
+    while let Some(error) = cause {
+        if error.is::<Refused>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Messages in flight: sent, and neither stored nor refused yet.

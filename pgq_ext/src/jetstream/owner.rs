@@ -3,6 +3,7 @@
 use pgq::BoxError;
 
 use super::{Options, subject};
+use crate::error::Error;
 
 /// The consumer whose position the stream has, and its subject.
 pub(super) struct Owner {
@@ -23,5 +24,15 @@ impl Owner {
     pub(super) fn located(&self, error: BoxError) -> BoxError {
         let what = format!("stream `{}`, subject `{}`", self.stream, self.subject);
         dbscript::Error::failed(what).caused_by(error).into()
+    }
+
+    /// Makes the error of a stream that has neither a position nor the note that it was forgotten.
+    pub(super) fn lost(&self) -> BoxError {
+        let why = format!(
+            "stream `{}` has no message on subject `{}`: the stream was created anew or has removed the message; --reset \
+             starts at the source's position",
+            self.stream, self.subject
+        );
+        Error::lost(&self.consumer, why).into()
     }
 }

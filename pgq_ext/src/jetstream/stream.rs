@@ -62,7 +62,12 @@ fn new_stream(options: &Options, num_replicas: usize, position_subject: &str) ->
         None => format!("pgq_position.{}.*", options.stream),
     };
     let events = options.subject.wildcard();
-    let subjects = if subject::takes(&events, &positions) { vec![events] } else { vec![events, positions] };
+    let mut subjects = vec![events];
+    for positions in [subject::of_records(&positions), positions] {
+        if !subject::takes(&subjects[0], &positions) {
+            subjects.insert(1, positions);
+        }
+    }
     Ok(Config {
         name: options.stream.clone(),
         subjects,
@@ -101,6 +106,25 @@ fn check(config: &Config, has_atomic_batches: bool) -> Result<(), BoxError> {
             "stream `{name}` has no atomic batches and should have no other writer; on servers from 2.12 on, `nats stream edit \
              {name} --allow-batch` enables them"
         );
+    }
+    Ok(())
+}
+
+/// Checks that a stream can have a record for each open batch.
+pub(super) fn check_records(config: &Config) -> Result<(), BoxError> {
+    let name = &config.name;
+    if !config.allow_atomic_publish {
+        return Err(format!(
+            "subconsumers need atomic batches, which stream `{name}` has not; on servers from 2.12 on, `nats stream edit \
+             {name} --allow-batch` enables them"
+        )
+        .into());
+    }
+    if config.deny_purge {
+        return Err(format!(
+            "stream `{name}` denies purges, and subconsumers remove the records of finished batches"
+        )
+        .into());
     }
     Ok(())
 }
@@ -164,6 +188,11 @@ impl Limits {
         }
         let subjects = self.subjects.join("`, `");
         Err(self.failed(what, format!("the stream does not take subject `{subject}`, it takes `{subjects}`")))
+    }
+
+    /// Fails unless the stream takes the records of all batches of a consumer with this position's subject.
+    pub(super) fn require_records(&self, position_subject: &str) -> Result<(), BoxError> {
+        self.require_taken(&subject::of_records(position_subject), "the records of subconsumers' batches")
     }
 
     pub(super) fn failed(&self, what: &str, why: impl Into<BoxError>) -> BoxError {

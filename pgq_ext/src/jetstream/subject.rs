@@ -152,6 +152,16 @@ pub(super) fn escape(text: &str, is_allowed: impl Fn(u8) -> bool) -> String {
     written
 }
 
+/// Returns the subject of the records of a position's batches, with a wildcard for the tick at which a batch starts.
+pub(super) fn of_records(position: &str) -> String {
+    format!("{position}.*")
+}
+
+/// Returns the subject of the record of a batch that starts at this tick.
+pub(super) fn of_record(position: &str, tick: i64) -> String {
+    format!("{position}.{tick}")
+}
+
 /// Returns whether a stream's subject, which may have wildcards, takes a message's subject.
 pub(super) fn takes(filter: &str, subject: &str) -> bool {
     let (mut filter, mut subject) = (filter.split('.'), subject.split('.'));

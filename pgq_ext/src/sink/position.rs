@@ -58,11 +58,13 @@ impl Position {
     }
 
     pub(crate) fn to_value(&self) -> Value {
+        let [start_tick, start_time] = checkpoint_values(&self.start);
+        let [end_tick, end_time] = checkpoint_values(&self.end);
         json!({
-            "start_tick": self.start.tick,
-            "start_time": self.start.time.map(time_text),
-            "end_tick": self.end.tick,
-            "end_time": self.end.time.map(time_text),
+            "start_tick": start_tick,
+            "start_time": start_time,
+            "end_tick": end_tick,
+            "end_time": end_time,
             "events": self.events,
             "last_event": self.last_event,
             "failed": self.failed,
@@ -73,8 +75,8 @@ impl Position {
     pub(crate) fn from_value(value: &Value) -> Option<Position> {
         let failed = value["failed"].as_array()?.iter().map(Value::as_u64);
         Some(Position {
-            start: Checkpoint::new(value["start_tick"].as_i64()?, Some(time(&value["start_time"])?)),
-            end: Checkpoint::new(value["end_tick"].as_i64()?, Some(time(&value["end_time"])?)),
+            start: checkpoint_of(&value["start_tick"], &value["start_time"])?,
+            end: checkpoint_of(&value["end_tick"], &value["end_time"])?,
             events: value["events"].as_u64()?,
             last_event: value["last_event"].as_i64(),
             failed: failed.collect::<Option<_>>()?,
@@ -106,6 +108,16 @@ impl fmt::Display for Position {
             None => Ok(()),
         }
     }
+}
+
+/// Returns number and time of a tick as JSON.
+pub(super) fn checkpoint_values(checkpoint: &Checkpoint) -> [Value; 2] {
+    [json!(checkpoint.tick), json!(checkpoint.time.map(time_text))]
+}
+
+/// Reads what [`checkpoint_values`] has returned.
+pub(super) fn checkpoint_of(tick: &Value, at: &Value) -> Option<Checkpoint> {
+    Some(Checkpoint::new(tick.as_i64()?, Some(time(at)?)))
 }
 
 fn time_text(time: DateTime<Utc>) -> String {

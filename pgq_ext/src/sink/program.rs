@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use dbscript::{BoxError, Config, Context, Job, Switches};
 use log::{info, warn};
 use pgq::admin::OpenedBatch;
-use pgq::{ConsumerLoop, Subscription, script};
+use pgq::{ConsumerLoop, Delivery, Subscription, script};
 
-use super::{Sink, SinkConsumer};
+use super::{Sink, SinkConsumer, TeamConsumer, TeamSink};
 use crate::error::Error;
 
 const REWIND: (&str, &str) = ("rewind", "Move the source position to the sink's tick and exit");
@@ -47,23 +47,45 @@ impl SinkProgram {
         self.program.main(move |config, switches| {
             let subscription = Subscription::new(script::settings(config)?);
             subscription.settings().require_no_subconsumer()?;
-            let sink = from_config(config)?;
-            let Some(change) = change::<S>(switches) else {
-                let consumer = subscription.settings().consumer.clone();
-                return Ok(Job::looping(ConsumerLoop::new(
-                    src,
-                    subscription,
-                    SinkConsumer::new(&consumer, sink),
-                )));
-            };
-            let mut positioning = Positioning { src, subscription, sink };
-            Ok(Job::once(move |cx| {
-                pgq::schema::check_connections(cx, src);
-                positioning.sink.startup(&positioning.subscription.settings().consumer)?;
-                change(&mut positioning, cx)
-            }))
+            job(src, subscription, switches, (from_config(config)?, SinkConsumer::new))
         })
     }
+
+    /// Runs the program as [`main`](SinkProgram::main) does, or as a [`TeamConsumer`] if the config file has a subconsumer's
+    /// name.
+    pub fn main_with_subconsumers<S: TeamSink + 'static>(
+        self,
+        from_config: impl Fn(&Config) -> Result<S, BoxError> + 'static,
+    ) -> ExitCode {
+        let src = self.src;
+        self.program.main(move |config, switches| {
+            let subscription = Subscription::new(script::settings(config)?);
+            let sink = from_config(config)?;
+            match subscription.settings().subconsumer {
+                Some(_) => job(src, subscription, switches, (sink, TeamConsumer::new)),
+                None => job(src, subscription, switches, (sink, SinkConsumer::new)),
+            }
+        })
+    }
+}
+
+/// Makes the job of a switch that changes positions, or the consumer's loop.
+fn job<S: Sink + 'static, D: Delivery + 'static>(
+    src: &'static str,
+    subscription: Subscription,
+    switches: &Switches,
+    (sink, delivery): (S, fn(&str, S) -> D),
+) -> Result<Job, BoxError> {
+    let Some(change) = change::<S>(switches) else {
+        let delivery = delivery(&subscription.settings().consumer, sink);
+        return Ok(Job::looping(ConsumerLoop::new(src, subscription, delivery)));
+    };
+    let mut positioning = Positioning { src, subscription, sink };
+    Ok(Job::once(move |cx| {
+        pgq::schema::check_connections(cx, src);
+        positioning.sink.startup(&positioning.subscription.settings().consumer)?;
+        change(&mut positioning, cx)
+    }))
 }
 
 type Change<S> = fn(&mut Positioning<S>, &mut Context) -> Result<(), BoxError>;
@@ -89,6 +111,11 @@ struct Positioning<S> {
 impl<S: Sink> Positioning<S> {
     fn rewind(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         let settings = self.subscription.settings();
+        if settings.subconsumer.is_some() {
+            let what =
+                "subconsumers have no single tick to rewind to: --rewind needs a position of one consumer";
+            return Err(dbscript::Error::usage(what).into());
+        }
         let Some(position) = self.sink.position()? else {
             warn!("the sink has no position of consumer `{}`, nothing to rewind to", settings.consumer);
             return Ok(());
@@ -128,15 +155,30 @@ impl<S: Sink> Positioning<S> {
     }
 
     fn register(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        let registered = self.subscription.is_registered(&mut *cx.database(self.src)?);
-        if !registered.map_err(|error| cx.locate(self.src, error))? {
-            self.sink.forget()?;
-        }
-        script::register(self.src, &self.subscription, cx).map(|_| ())
+        let sink = &mut self.sink;
+        let registered = self.subscription.register_with(&mut *cx.database(self.src)?, || sink.forget());
+        let is_new = registered.map_err(|error| cx.locate(self.src, error))?;
+        self.report(if is_new { "registered" } else { "already registered" });
+        Ok(())
     }
 
     fn unregister(&mut self, cx: &mut Context) -> Result<(), BoxError> {
-        script::unregister(self.src, &self.subscription, cx)?;
-        self.reset(cx)
+        let settings = self.subscription.settings();
+        let Some(own) = &settings.subconsumer else {
+            script::unregister(self.src, &self.subscription, cx)?;
+            return self.reset(cx);
+        };
+        let (queue, consumer) = (&settings.queue, &settings.consumer);
+        // The events of an open batch would be redelivered one by one, also those that the sink has.
+        let gone =
+            pgq::admin::unregister_idle_subconsumer(&mut *cx.database(self.src)?, queue, consumer, own);
+        let is_gone = gone.map_err(|error| cx.locate(self.src, error))?;
+        self.report(if is_gone { "unregistered" } else { "not registered" });
+        Ok(())
+    }
+
+    fn report(&self, what: &str) {
+        let settings = self.subscription.settings();
+        info!("consumer `{}` on queue `{}`: {what}", settings.consumer, settings.queue);
     }
 }

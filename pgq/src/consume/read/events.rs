@@ -297,6 +297,16 @@ impl<'a> Events<'a> {
         row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for a batch", error))
     }
 
+    /// Returns whether the consumer has passed a tick: the next batch that it or a subconsumer opens begins there or later.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub fn is_past(&mut self, tick: i64) -> Result<bool, Error> {
+        let row = self.source.query_one(sql::batch::IS_PAST, &self.holder.other(&tick));
+        row.map(|row| row.get(0)).map_err(|error| self.failed("cannot look for the position", error))
+    }
+
     /// Sends tags before the end of the batch.
     pub(crate) fn send(&mut self, tags: &mut Tags) -> Result<(), Error> {
         let sent = self.source.send(&mut self.opening, tags, &self.holder);

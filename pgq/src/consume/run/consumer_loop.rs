@@ -111,16 +111,10 @@ impl<D: Delivery> ConsumerLoop<D> {
         let mut db = cx.database(&self.db)?;
         let settings = self.subscription.settings();
         if !self.subscription.is_registered(&mut *db)? {
-            let failed = |error| self.subscription.at().failed("cannot register", error);
-            let mut transaction = db.transaction().map_err(failed)?;
             match if self.resumes { self.delivery.resume(None)? } else { None } {
-                Some(at) => self.subscription.move_to(&mut transaction, &at)?,
-                None => {
-                    self.subscription.register(&mut transaction)?;
-                    self.delivery.forget(cx)?;
-                }
+                Some(at) => self.subscription.move_to(&mut *db, &at)?,
+                None => drop(self.subscription.register_with(&mut db, || self.delivery.forget(cx))?),
             }
-            transaction.commit().map_err(failed)?;
             info!("registered as a new consumer");
         }
         info!("consuming queue `{}` as `{}`", settings.queue, self.subscription.lock_name());

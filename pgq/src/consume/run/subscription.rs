@@ -6,9 +6,9 @@ use std::time::Duration;
 #[cfg(feature = "tokio")]
 use chrono::{DateTime, Utc};
 use dbscript::param::{boolean, float8, int4, text};
-use dbscript::{Session, ready};
+use dbscript::{BoxError, Session, ready};
 use postgres::error::SqlState;
-use postgres::{GenericClient, Row};
+use postgres::{Client, GenericClient, Row};
 
 use crate::admin::{registration, ticks, unregistration};
 use crate::consume::settings::Settings;
@@ -173,6 +173,34 @@ impl Subscription {
             None => registration::register_consumer(client, queue, consumer),
             Some(own) => registration::register_subconsumer(client, queue, consumer, own),
         }
+    }
+
+    /// Registers the consumer as [`register`](Subscription::register) does. If the consumer itself, and not only a
+    /// subconsumer, is new, calls `forget` before the registration is committed, to remove the record of an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Subscription::register), and those of `forget`.
+    #[doc(hidden)]
+    pub fn register_with(
+        &self,
+        client: &mut Client,
+        forget: impl FnOnce() -> Result<(), BoxError>,
+    ) -> Result<bool, BoxError> {
+        let Settings { queue, consumer, subconsumer, .. } = &self.settings;
+        let failed = |error| self.at().failed("cannot register", error);
+        let mut transaction = client.transaction().map_err(failed)?;
+        // Concurrent registrations take turns here.
+        let is_consumer_new = registration::register_consumer(&mut transaction, queue, consumer)?;
+        let is_new = match subconsumer {
+            None => is_consumer_new,
+            Some(own) => registration::register_subconsumer(&mut transaction, queue, consumer, own)?,
+        };
+        if is_consumer_new {
+            forget()?;
+        }
+        transaction.commit().map_err(failed)?;
+        Ok(is_new)
     }
 
     /// Removes the consumer; returns `false` when it was not registered.
