@@ -8,7 +8,8 @@ use pgq::BoxError;
 use super::connection::Connection;
 use super::marker::Marker;
 use super::message::Message;
-use super::{Guard, JetStream, NOT_CONNECTED, atomic, subject};
+use super::store::{Guard, NOT_CONNECTED};
+use super::{JetStream, atomic, subject};
 use crate::sink::{Position, Ranges, TeamSink, TickRange};
 
 /// What a subconsumer has read.
