@@ -126,7 +126,6 @@ fn subconsumers_of_a_cluster_that_are_killed_and_frozen_at_random_lose_and_doubl
 
 fn survive(nats: NatsServer, replicas: &str, rounds: u32) {
     let mut setup = Setup::between(Source::own(), nats);
-    let names = ["a", "b", "c"];
     // A subconsumer counts as dead while it is frozen or after a kill.
     let changes = [
         ("subconsumer_timeout", "0.3"),
@@ -134,36 +133,11 @@ fn survive(nats: NatsServer, replicas: &str, rounds: u32) {
         ("pgq_merge_events", "200"),
         ("nats_create_stream", replicas),
     ];
-    let movers: Vec<Mover> = names.iter().map(|name| member_with(&setup, name, &changes)).collect();
+    let movers = ["a", "b", "c"].map(|name| member_with(&setup, name, &changes));
     movers[0].register();
-    let seed = seed();
-    println!("CRASH_SEED={seed}");
-    let mut random = Random::new(seed);
-    let end = AtomicBool::new(false);
-    let conninfo = setup.source.conninfo();
     let running = movers.iter().map(Mover::start).collect();
     let mut team = Team { movers: &movers, running, frozen: None, done: Done::default() };
-    thread::scope(|scope| {
-        let ending = Ending(&end);
-        for producer in 0..2 {
-            let (conninfo, end) = (&conninfo, &end);
-            scope.spawn(move || insert_at_random(conninfo, end, seed, producer));
-        }
-        scope.spawn(|| repeat(&conninfo, &end, &format!("select pgq.ticker('{QUEUE}')")));
-        for round in 1..=rounds {
-            if random.below(4) == 0 {
-                // A batch of several parts.
-                insert_many(&setup);
-            }
-            pause(&mut random, 300);
-            team.disturb(&mut setup, &mut random);
-            team.start_again();
-            if round % 100 == 0 {
-                println!("{round} of {rounds} rounds: {:?}", team.done);
-            }
-        }
-        drop(ending);
-    });
+    disturb_often(&mut setup, &mut team, rounds);
     if replicas != "1" {
         setup.nats.wait_until_current(STREAM);
     }
@@ -174,6 +148,44 @@ fn survive(nats: NatsServer, replicas: &str, rounds: u32) {
         is_done(&mut setup.client())
     });
     println!("{:?}, {} messages", team.done, setup.nats.count(STREAM));
+    drop(team);
+    finish(&setup, &movers[0]);
+    assert_each_once_in_order(&setup);
+    check_logs(&movers);
+}
+
+/// Runs producers and a ticker meanwhile.
+fn disturb_often(setup: &mut Setup, team: &mut Team<'_>, rounds: u32) {
+    let seed = seed();
+    println!("CRASH_SEED={seed}");
+    let mut random = Random::new(seed);
+    let end = AtomicBool::new(false);
+    let conninfo = setup.source.conninfo();
+    thread::scope(|scope| {
+        let ending = Ending(&end);
+        for producer in 0..2 {
+            let (conninfo, end) = (&conninfo, &end);
+            scope.spawn(move || insert_at_random(conninfo, end, seed, producer));
+        }
+        scope.spawn(|| repeat(&conninfo, &end, &format!("select pgq.ticker('{QUEUE}')")));
+        for round in 1..=rounds {
+            if random.below(4) == 0 {
+                // A batch of several parts.
+                insert_many(setup);
+            }
+            pause(&mut random, 300);
+            team.disturb(setup, &mut random);
+            team.start_again();
+            if round % 100 == 0 {
+                println!("{round} of {rounds} rounds: {:?}", team.done);
+            }
+        }
+        drop(ending);
+    });
+}
+
+/// Shows what the subconsumers did, and fails if one has lost its position.
+fn check_logs(movers: &[Mover]) {
     let log: String = movers.iter().map(Mover::log).collect();
     for text in [
         "events were applied before",
@@ -183,9 +195,6 @@ fn survive(nats: NatsServer, replicas: &str, rounds: u32) {
     ] {
         println!("{}: {text}", log.matches(text).count());
     }
-    drop(team);
-    finish(&setup, &movers[0]);
-    assert_each_once_in_order(&setup);
     assert!(!log.contains("has lost its position"), "{log}");
 }
 
