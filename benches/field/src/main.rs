@@ -37,8 +37,14 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("field: {error}");
+            eprintln!("field: {}", describe(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Returns the text of an error with its causes.
+fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<String>>().join(": ")
 }

@@ -25,6 +25,8 @@ pub(crate) struct Size {
     pub(crate) before_crashes: u64,
     /// How often the consumer is killed.
     pub(crate) kills: u64,
+    /// The time for the last events after the crash of the server.
+    pub(crate) recovery: Duration,
     /// The longest time of anything that a scenario waits for.
     pub(crate) limit: Duration,
 }
@@ -46,6 +48,7 @@ impl Size {
             watch_poison: Duration::from_secs(60),
             before_crashes: 50_000,
             kills: 5,
+            recovery: Duration::from_secs(180),
             limit: Duration::from_secs(900),
         }
     }
@@ -54,18 +57,19 @@ impl Size {
     pub(crate) fn short() -> Size {
         Size {
             rounds: 1,
-            produced: [2_000, 20_000, 50_000],
-            drained: 30_000,
-            steady: Duration::from_secs(5),
-            fanned_out: 2_000,
-            before_snapshot: Duration::from_secs(5),
-            under_snapshot: Duration::from_secs(15),
-            sample: Duration::from_secs(2),
-            missed: 300,
+            produced: [1_000, 10_000, 50_000],
+            drained: 20_000,
+            steady: Duration::from_secs(4),
+            fanned_out: 1_000,
+            before_snapshot: Duration::from_secs(3),
+            under_snapshot: Duration::from_secs(9),
+            sample: Duration::from_secs(1),
+            missed: 200,
             beside_poison: 100,
-            watch_poison: Duration::from_secs(8),
-            before_crashes: 5_000,
-            kills: 3,
+            watch_poison: Duration::from_secs(6),
+            before_crashes: 3_000,
+            kills: 2,
+            recovery: Duration::from_secs(20),
             limit: Duration::from_secs(60),
         }
     }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
 
-use crate::BoxError;
 use crate::contestant::Contestant;
 use crate::options::Options;
 use crate::record::{Measurement, Place, Record, Records};
 use crate::run::Run;
 use crate::scenario::Scenario;
 use crate::server::{Durability, Server};
+use crate::{BoxError, describe};
 
 /// Measures everything that the options select. A contestant that fails does not stop the others.
 ///
@@ -101,8 +101,9 @@ impl Turns<'_> {
                 Ok(Record::Measurement(Measurement { place, figures, series }))
             }
             Err(error) => {
-                eprintln!("{title}: FAILED: {error}");
-                Ok(Record::Failure { place, reason: error.to_string() })
+                let reason = describe(&*error);
+                eprintln!("{title}: FAILED: {reason}");
+                Ok(Record::Failure { place, reason })
             }
         }
     }

@@ -74,7 +74,8 @@ fn bars(path: &Path, title: &str, rows: &[(String, Spread)]) -> Result<(), BoxEr
         .margin_left(260)
         .build_cartesian_2d(0.0..most, 0.0..count)?;
     let label = |value: &f64| tables::number(*value);
-    chart.configure_mesh().disable_y_mesh().disable_y_axis().x_label_formatter(&label).draw()?;
+    let mut mesh = chart.configure_mesh();
+    mesh.disable_y_mesh().disable_y_axis().light_line_style(TRANSPARENT).x_label_formatter(&label).draw()?;
     for (place, (name, spread)) in rows.iter().enumerate() {
         let middle = count - place as f64 - 0.5;
         let bar = [(0.0, middle - 0.3), (spread.median, middle + 0.3)];

@@ -68,7 +68,7 @@ fn wait_until_handled(
     mut consumer: Option<Adapter>,
     events: u64,
 ) -> Result<Option<Adapter>, BoxError> {
-    let deadline = Instant::now() + run.size.limit;
+    let deadline = Instant::now() + run.size.recovery;
     let mut client = run.client()?;
     while Instant::now() < deadline {
         let handled: i64 = client.query_one("select count(distinct n) from handled", &[])?.get(0);

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Outcome;
+use super::{Outcome, steady};
 use crate::BoxError;
 use crate::logs::{self, Latency};
 use crate::record::Figures;
@@ -91,7 +91,11 @@ fn add_figures(outcome: &mut Outcome, latencies: &[Latency], before: f64, time: 
         let within = latencies.iter().filter(|one| one.time >= from && one.time < to);
         within.map(|one| one.pickup).collect()
     };
-    logs::add_percentiles(&mut outcome.figures, "before: pickup", within(0.0, before));
+    logs::add_percentiles(
+        &mut outcome.figures,
+        "before: pickup",
+        within(steady::WARM_UP.as_secs_f64(), before),
+    );
     let late = within(end, time);
     outcome.add("late: events/s", late.len() as f64 / (time - end));
     logs::add_percentiles(&mut outcome.figures, "late: pickup", late);

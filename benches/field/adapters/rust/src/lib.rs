@@ -11,7 +11,7 @@ pub use self::adapter::{Adapter, Descriptor, main};
 pub use self::arguments::Settings;
 pub use self::consumption::{Consumption, Handling, Poisoned};
 pub use self::lines::ready;
-pub use self::payload::{number, payload};
+pub use self::payload::{Payload, number};
 pub use self::production::Production;
 
 /// Any error.

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{BoxError, now, payload};
+use crate::{BoxError, Payload, now};
 
 /// How many events, and how fast.
 pub(crate) enum Pace {
@@ -66,9 +66,14 @@ impl Production {
     }
 
     /// Makes the data of events.
-    pub fn payloads(&self, numbers: Range<u64>) -> impl Iterator<Item = String> {
+    pub fn payloads(&self, numbers: Range<u64>) -> impl Iterator<Item = Payload> {
         let bytes = self.bytes;
-        numbers.map(move |number| payload(number, bytes))
+        numbers.map(move |number| Payload::new(number, bytes))
+    }
+
+    /// Makes the data of events as text.
+    pub fn texts(&self, numbers: Range<u64>) -> impl Iterator<Item = String> {
+        self.payloads(numbers).map(|payload| payload.text())
     }
 
     /// Returns whether a transaction has a single event.

@@ -1,16 +1,18 @@
 //! This project, asynchronous consumers and producers.
 //!
 //! - Ticker, retries and inserts are those of the blocking adapter.
-//! - Handlers run many events at once (`pgq::aio::Handlers`), each event at least once. Where handlers write into a table,
-//!   the consumer is a `pgq::aio::Consumer`, which handles one event after the other and commits with the batch
-//!   (`pgq::guide::transactional_or_concurrent`).
+//! - Handlers run many events at once (`pgq::aio::Handlers`), each event at least once. Handlers that write into a table get a
+//!   transaction that records the event too, so that they write exactly once (`pgq_ext::sqlx::ExactlyOnce`, see
+//!   `pgq::guide::exactly_once`).
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use field_adapters::{Adapter, Consumption, Descriptor, Handling, Production, Settings, number, ready};
-use pgq::aio::{Batch, Consumer, Handlers, Worker};
-use pgq::{BoxError, Event, NewEvent, Outcome};
+use pgq::aio::{Handlers, Worker};
+use pgq::{BoxError, Event, NewEvent};
+use pgq_ext::sqlx::{ExactlyOnce, Tx};
+use sqlx::postgres::PgPoolOptions;
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
 
@@ -34,7 +36,9 @@ impl Adapter for Asynchronous {
     }
 
     fn setup(&self, consumers: u32) -> Result<Descriptor, BoxError> {
-        pgq_common::setup(&self.url, &self.schema, consumers)
+        let descriptor = pgq_common::setup(&self.url, &self.schema, consumers)?;
+        pgq_ext::schema::install(&mut postgres::Client::connect(&self.url, NoTls)?)?;
+        Ok(descriptor)
     }
 
     fn serve(&self) -> Result<(), BoxError> {
@@ -45,7 +49,7 @@ impl Adapter for Asynchronous {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut client = runtime.block_on(connect(&self.url))?;
         production.run(|numbers| {
-            let data: Vec<String> = production.payloads(numbers).collect();
+            let data: Vec<String> = production.texts(numbers).collect();
             runtime.block_on(insert(&mut client, &data, production.is_single()))
         })
     }
@@ -57,11 +61,11 @@ impl Adapter for Asynchronous {
         let end = async move { end.end().await };
         Runtime::new()?.block_on(async {
             ready()?;
-            match consumption.into_table {
-                true => worker.run_until(IntoTable(handling), end).await?,
-                false => worker.run_until(handlers(handling, consumption.workers), end).await?,
-            }
-            Ok(())
+            let handlers = match consumption.into_table {
+                true => writing_handlers(handling, &self.url, consumption.workers)?,
+                false => handlers(handling),
+            };
+            Ok(worker.run_until(handlers.concurrency(consumption.workers), end).await?)
         })
     }
 }
@@ -88,7 +92,7 @@ async fn insert(client: &mut Client, data: &[String], is_single: bool) -> Result
     Ok(())
 }
 
-fn handlers(handling: Arc<Handling>, concurrency: usize) -> Handlers {
+fn handlers(handling: Arc<Handling>) -> Handlers {
     let handler = move |event: Event| {
         let handling = Arc::clone(&handling);
         async move {
@@ -96,18 +100,22 @@ fn handlers(handling: Arc<Handling>, concurrency: usize) -> Handlers {
             handling.handle_async(number).await.map_err(BoxError::from)
         }
     };
-    Handlers::new().on(EVENT_TYPE, handler).concurrency(concurrency)
+    Handlers::new().on(EVENT_TYPE, handler)
 }
 
-struct IntoTable(Arc<Handling>);
-
-impl Consumer for IntoTable {
-    async fn process_event(&mut self, event: &Event, batch: &mut Batch) -> Result<Outcome, BoxError> {
-        let number = number(event.data().unwrap_or_default())?;
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
-            [&i64::try_from(number)?, &std::process::id().to_string()];
-        batch.db().await?.execute("insert into handled (n, by) values ($1, $2)", &values).await?;
-        self.0.handle_async(number).await?;
-        Ok(Outcome::Done)
-    }
+/// Makes handlers that insert a row, exactly once.
+fn writing_handlers(handling: Arc<Handling>, url: &str, workers: usize) -> Result<Handlers, BoxError> {
+    let pool = PgPoolOptions::new().max_connections(u32::try_from(workers)?).connect_lazy(url)?;
+    let handler = ExactlyOnce::new(pool).handler(move |event: Event, mut tx: Tx| {
+        let handling = Arc::clone(&handling);
+        async move {
+            let number = number(event.data().unwrap_or_default())?;
+            handling.handle_async(number).await?;
+            let insert = sqlx::query("insert into handled (n, by) values ($1, $2)");
+            let insert = insert.bind(i64::try_from(number)?).bind(std::process::id().to_string());
+            insert.execute(&mut *tx).await?;
+            Ok::<_, BoxError>(())
+        }
+    });
+    Ok(Handlers::new().on(EVENT_TYPE, handler))
 }

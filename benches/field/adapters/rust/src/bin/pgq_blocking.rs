@@ -45,12 +45,12 @@ impl Adapter for Blocking {
         let mut client = Client::connect(&self.url, NoTls)?;
         production.run(|numbers| {
             if production.is_single() {
-                for data in production.payloads(numbers) {
+                for data in production.texts(numbers) {
                     pgq::insert_event(&mut client, QUEUE, EVENT_TYPE, &data)?;
                 }
                 return Ok(());
             }
-            let data: Vec<String> = production.payloads(numbers).collect();
+            let data: Vec<String> = production.texts(numbers).collect();
             let events = data.iter().map(|data| NewEvent::new(EVENT_TYPE, data));
             pgq::bulk_insert(&mut client, QUEUE, events)?;
             Ok(())

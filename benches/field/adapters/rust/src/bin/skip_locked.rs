@@ -78,7 +78,7 @@ impl Adapter for SkipLocked {
         let consumers: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
         let insert = client.prepare(INSERT)?;
         production.run(|numbers| {
-            let mut payloads = production.payloads(numbers);
+            let mut payloads = production.texts(numbers);
             if production.is_single() {
                 return payloads.try_for_each(|payload| {
                     client.execute(&insert, &[&payload])?;
