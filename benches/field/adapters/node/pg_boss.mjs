@@ -5,8 +5,9 @@
 //   `docs/api/adapters.md`.
 // - LISTEN/NOTIFY (`useListenNotify`, and `notify` of the queue) for short latencies: `docs/api/workers.md`.
 // - `batchSize` with `burstWhenBatchFull`, so that a worker fetches again at once while there is more, and
-//   `perJobResults`, so that a failing event does not fail its batch: `docs/api/workers.md`. `--workers` is
-//   `localConcurrency`.
+//   `perJobResults`, so that a failing event does not fail its batch: `docs/api/workers.md`. The events of a batch are
+//   handled at once, as many as there are `--workers`; the authors prefer batches to several pollers (issue 225 of
+//   pg-boss), each of which NOTIFY wakes for each event.
 // - `heartbeatSeconds` of 30, which `docs/api/queues.md` recommends for quick tasks. Otherwise a killed worker's jobs
 //   come back after `expireInSeconds`, 15 minutes. Instances supervise each 60 seconds, the default.
 // - `retryLimit` (2) and `retryDelay` (0) are the defaults: a failing event is tried three times, and ends in the state
@@ -113,7 +114,6 @@ async function consume (options) {
   await boss.work(consumer.by, {
     batchSize: BATCH_SIZE,
     burstWhenBatchFull: true,
-    localConcurrency: options.workers,
     ...settings,
   }, handler.bind(consumer))
   process.once('SIGTERM', () => consumer.stop())
@@ -133,8 +133,7 @@ class Consumer {
   }
 
   async handleEach (jobs) {
-    const results = []
-    for (const job of jobs) results.push(await this.resultOf(job))
+    const results = await this.inTurns(jobs, job => this.resultOf(job))
     this.count(results.filter(result => result.status === 'completed').length)
     return results
   }
@@ -150,11 +149,25 @@ class Consumer {
   }
 
   async handleInTransaction (jobs, tx) {
+    await this.inTurns(jobs, job => this.handle(job))
     for (const job of jobs) {
-      await this.handle(job)
       await tx.executeSql('insert into handled values ($1, $2)', [job.data.n, this.by])
     }
     this.count(jobs.length)
+  }
+
+  /** Calls `work` for each job, for as many jobs at once as there are workers. */
+  async inTurns (jobs, work) {
+    const results = []
+    let next = 0
+    const worker = async () => {
+      while (next < jobs.length) {
+        const index = next++
+        results[index] = await work(jobs[index])
+      }
+    }
+    await Promise.all(Array.from({ length: this.options.workers }, worker))
+    return results
   }
 
   async handle (job) {

@@ -1,13 +1,15 @@
 """PgQueuer with asyncpg, from PyPI.
 
 Where the settings come from:
-- uvloop, asyncpg with a connection of its own for each dequeuer, and several dequeuers in a process: the authors'
-  `tools/benchmark.py`. `--workers` is the number of dequeuers.
+- uvloop and asyncpg: the authors' `tools/benchmark.py`. A process has one QueueManager with a connection of its own, as
+  `docs/guides/deployment.md` and `docs/guides/performance-tuning.md` have it; its handlers are asynchronous, and
+  `--workers` is how many of them run at once. The five dequeuers of the authors' benchmark would empty a full queue
+  faster, but NOTIFY wakes each of them for each event.
 - `batch_size`: `docs/guides/performance-tuning.md` says to increase it for jobs that last less than a second. Where
-  handlers work, a dequeuer picks at most two batches ahead (`max_concurrent_tasks`), so that it does not pick the whole
+  handlers work, the process picks at most two batches ahead (`max_concurrent_tasks`), so that it does not pick the whole
   queue.
 - Autovacuum settings of the same page (`pgq autovac`), applied after the installation. Durability stays at its default.
-- A dequeuer ends when its listener or its connection fails (`shutdown_on_listener_failure`), and starts again after
+- The QueueManager ends when its listener or its connection fails (`shutdown_on_listener_failure`), and starts again after
   5 seconds, as `pgq run --restart-on-failure` does: `docs/guides/deployment.md`.
 - `heartbeat_timeout` of 30 seconds, the default: jobs of a killed worker are picked again after that time.
 - A handler that raises ends its job, which is the default: the job leaves the queue, and `pgqueuer_log` keeps the
@@ -109,19 +111,19 @@ class Consumer:
             self.table = await asyncpg.create_pool(protocol.database_url(), min_size=1, max_size=self.options.workers)
         if self.options.seconds:
             asyncio.get_running_loop().call_later(self.options.seconds, self.stopping.set)
-        connections = [await connect() for _ in range(self.options.workers)]
+        connection = await connect()
         self.events.ready()
-        await asyncio.gather(*[self.dequeue(connection) for connection in connections])
+        await self.dequeue(connection)
         self.events.finish()
 
     async def dequeue(self, connection):
-        """Runs one dequeuer, again after each failure, until the consumer stops."""
+        """Runs a QueueManager, again after each failure, until the consumer stops."""
         while not self.stopping.is_set():
             try:
                 connection = connection or await connect()
                 await self.dequeue_once(connection)
             except Exception as failure:
-                protocol.log("dequeuer failed: %s; retrying in %ds" % (failure, RESTART_SECONDS))
+                protocol.log("the QueueManager failed: %s; retrying in %ds" % (failure, RESTART_SECONDS))
                 await self.wait_or_stop(RESTART_SECONDS)
             connection = None
 
