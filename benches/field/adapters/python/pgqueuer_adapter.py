@@ -6,11 +6,11 @@ Where the settings come from:
   `--workers` is how many of them run at once. The five dequeuers of the authors' benchmark would empty a full queue
   faster, but NOTIFY wakes each of them for each event.
 - `batch_size`: `docs/guides/performance-tuning.md` says to increase it for jobs that last less than a second. Where
-  handlers work, the process picks at most two batches ahead (`max_concurrent_tasks`), so that it does not pick the whole
-  queue.
+  handlers work, the process picks at most two batches ahead (`max_concurrent_tasks`), so that it does not pick the
+  whole queue.
 - Autovacuum settings of the same page (`pgq autovac`), applied after the installation. Durability stays at its default.
-- The QueueManager ends when its listener or its connection fails (`shutdown_on_listener_failure`), and starts again after
-  5 seconds, as `pgq run --restart-on-failure` does: `docs/guides/deployment.md`.
+- The QueueManager ends when its listener or its connection fails (`shutdown_on_listener_failure`), and starts again
+  after 5 seconds, as `pgq run --restart-on-failure` does: `docs/guides/deployment.md`.
 - `heartbeat_timeout` of 30 seconds, the default: jobs of a killed worker are picked again after that time.
 - A handler that raises ends its job, which is the default: the job leaves the queue, and `pgqueuer_log` keeps the
   traceback. Retries are an opt-in.
