@@ -3,9 +3,16 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::BoxError;
 use crate::record::Figures;
+
+/// Returns the present time.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
 
 /// A transaction of a producer.
 #[derive(Clone, Copy, Debug)]

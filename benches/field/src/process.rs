@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::usage::Watch;
-use crate::{BoxError, cpu};
+use crate::{BoxError, cpu, logs};
 
 /// The time that an adapter has to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(20);
@@ -33,7 +33,8 @@ pub(crate) struct Adapter {
 /// A line that an adapter has printed.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    pub(crate) at: Instant,
+    /// When it arrived, in microseconds since 1970.
+    pub(crate) at: u64,
     pub(crate) value: Value,
 }
 
@@ -61,7 +62,7 @@ impl Adapter {
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
-                if sender.send(Line { at: Instant::now(), value }).is_err() {
+                if sender.send(Line { at: logs::now(), value }).is_err() {
                     return;
                 }
             }

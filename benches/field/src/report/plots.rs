@@ -117,7 +117,9 @@ fn curves(path: &Path, title: &str, lines: &[Line], logarithmic: bool) -> Result
         }};
     }
     if logarithmic {
-        draw!((least..most).log_scale());
+        // Ends at powers of ten, where the axis has its labels.
+        let [low, high] = [least.log10().floor(), most.log10().ceil()].map(|digits| 10_f64.powf(digits));
+        draw!((low..high).log_scale());
     } else {
         draw!(0.0..most);
     }

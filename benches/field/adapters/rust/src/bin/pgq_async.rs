@@ -19,35 +19,32 @@ use tokio_postgres::{Client, NoTls};
 #[path = "../pgq_common.rs"]
 mod pgq_common;
 
-use pgq_common::{EVENT_TYPE, QUEUE, consumer_name, retry_policy};
+use pgq_common::{EVENT_TYPE, Options, QUEUE, consumer_name, retry_policy};
 
 fn main() -> ExitCode {
     field_adapters::main::<Asynchronous>()
 }
 
-struct Asynchronous {
-    url: String,
-    schema: String,
-}
+struct Asynchronous(Options);
 
 impl Adapter for Asynchronous {
     fn new(settings: &Settings) -> Result<Asynchronous, BoxError> {
-        Ok(Asynchronous { url: settings.url.clone(), schema: settings.get("schema")? })
+        Ok(Asynchronous(Options::new(settings)?))
     }
 
     fn setup(&self, consumers: u32) -> Result<Descriptor, BoxError> {
-        let descriptor = pgq_common::setup(&self.url, &self.schema, consumers)?;
-        pgq_ext::schema::install(&mut postgres::Client::connect(&self.url, NoTls)?)?;
+        let descriptor = pgq_common::setup(&self.0, consumers)?;
+        pgq_ext::schema::install(&mut postgres::Client::connect(&self.0.url, NoTls)?)?;
         Ok(descriptor)
     }
 
     fn serve(&self) -> Result<(), BoxError> {
-        pgq_common::serve(&self.url)
+        pgq_common::serve(&self.0)
     }
 
     fn produce(&self, production: &Production) -> Result<(), BoxError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut client = runtime.block_on(connect(&self.url))?;
+        let mut client = runtime.block_on(connect(&self.0.url))?;
         production.run(|numbers| {
             let data: Vec<String> = production.texts(numbers).collect();
             runtime.block_on(insert(&mut client, &data, production.is_single()))
@@ -56,13 +53,13 @@ impl Adapter for Asynchronous {
 
     fn consume(&self, consumption: &Consumption) -> Result<(), BoxError> {
         let consumer = consumer_name(consumption.consumer);
-        let worker = Worker::new(&self.url, QUEUE, &consumer).retry(retry_policy());
+        let worker = Worker::new(&self.0.url, QUEUE, &consumer).retry(retry_policy());
         let (handling, end) = (Arc::clone(&consumption.handling), Arc::clone(&consumption.handling));
         let end = async move { end.end().await };
         Runtime::new()?.block_on(async {
             ready()?;
             let handlers = match consumption.into_table {
-                true => writing_handlers(handling, &self.url, consumption.workers)?,
+                true => writing_handlers(handling, &self.0.url, consumption.workers)?,
                 false => handlers(handling),
             };
             Ok(worker.run_until(handlers.concurrency(consumption.workers), end).await?)

@@ -1,7 +1,7 @@
 //! This project, blocking consumers and producers.
 //!
 //! - The ticker is `pgq::Ticker` with a `loop_delay` of 1 ms, and the queue's `ticker_max_lag` is 1 ms: the settings for
-//!   low latency in README.md, section Speed.
+//!   low latency in README.md, section Speed. `--tick-ms` changes both: fewer ticks cost less processor time.
 //! - A consumer commits what its handlers write together with the batch. Several workers are subconsumers, as
 //!   `pgq::guide::scaling_out` describes, each on a thread of its own.
 //! - A failed event is retried after a second, three times, and then kept as a failed event (`pgq::guide::retries`).
@@ -17,32 +17,29 @@ use postgres::{Client, NoTls};
 #[path = "../pgq_common.rs"]
 mod pgq_common;
 
-use pgq_common::{EVENT_TYPE, QUEUE, consumer_name, retry_policy};
+use pgq_common::{EVENT_TYPE, Options, QUEUE, consumer_name, retry_policy};
 
 fn main() -> ExitCode {
     field_adapters::main::<Blocking>()
 }
 
-struct Blocking {
-    url: String,
-    schema: String,
-}
+struct Blocking(Options);
 
 impl Adapter for Blocking {
     fn new(settings: &Settings) -> Result<Blocking, BoxError> {
-        Ok(Blocking { url: settings.url.clone(), schema: settings.get("schema")? })
+        Ok(Blocking(Options::new(settings)?))
     }
 
     fn setup(&self, consumers: u32) -> Result<Descriptor, BoxError> {
-        pgq_common::setup(&self.url, &self.schema, consumers)
+        pgq_common::setup(&self.0, consumers)
     }
 
     fn serve(&self) -> Result<(), BoxError> {
-        pgq_common::serve(&self.url)
+        pgq_common::serve(&self.0)
     }
 
     fn produce(&self, production: &Production) -> Result<(), BoxError> {
-        let mut client = Client::connect(&self.url, NoTls)?;
+        let mut client = Client::connect(&self.0.url, NoTls)?;
         production.run(|numbers| {
             if production.is_single() {
                 for data in production.texts(numbers) {
@@ -77,7 +74,7 @@ impl Blocking {
         }
         let handler =
             Handler { handling: Arc::clone(&consumption.handling), into_table: consumption.into_table };
-        Ok(Worker::with_settings(&self.url, settings).spawn(handler)?)
+        Ok(Worker::with_settings(&self.0.url, settings).spawn(handler)?)
     }
 }
 
