@@ -110,6 +110,21 @@ impl Adapter {
         Ok(used)
     }
 
+    /// Waits until a consumer has all its events, or stops it after the limit. Reports why it has not.
+    ///
+    /// # Errors
+    ///
+    /// When the process fails.
+    pub(crate) fn consumed_within(self, limit: Duration) -> Result<Used, BoxError> {
+        match self.wait_for("consumed", limit) {
+            Ok(_) => self.finish(),
+            Err(error) => {
+                eprintln!("{error}");
+                self.stop()
+            }
+        }
+    }
+
     /// Asks the process to end, waits for that, and returns what it has used. A process that does not end is killed.
     ///
     /// # Errors

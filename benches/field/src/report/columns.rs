@@ -54,6 +54,7 @@ pub(super) fn of(scenario: &str) -> &'static [&'static str] {
             "late: events/s",
             "before: pickup p50 ms",
             "before: pickup p99 ms",
+            "produced events/s",
             "missing",
             "dead rows",
             "tables MB",

@@ -28,16 +28,14 @@ pub(super) fn measure(run: &mut Run<'_>) -> Result<Outcome, BoxError> {
     producer.wait_for("produced", time + run.size.limit)?;
     producer.finish()?;
     let mut outcome = Outcome::default();
-    let used = match consumer.wait_for("consumed", GRACE) {
-        Ok(_) => consumer.finish()?,
-        Err(_) => consumer.stop()?,
-    };
+    let used = consumer.consumed_within(GRACE)?;
     meter.add_to(&mut outcome.figures, events)?;
     outcome.add("client CPU µs/event", used.cpu * 1e6 / events as f64);
     let produced = logs::produced(&run.file("produced"))?;
     let latencies = logs::latencies(&produced, &logs::seen(&run.file("consumer"))?);
     add_rates(&mut series, &latencies, run.size.sample.as_secs_f64());
     add_figures(&mut outcome, &latencies, before.as_secs_f64(), time.as_secs_f64());
+    outcome.add("produced events/s", events as f64 / logs::seconds(&produced));
     outcome.add("missing", events.saturating_sub(latencies.len() as u64) as f64);
     for name in ["tables MB", "indexes MB", "dead rows"] {
         outcome.add(name, series.last().and_then(|last| last.get(name)).copied().unwrap_or(0.0));

@@ -26,10 +26,7 @@ pub(super) fn measure(run: &mut Run<'_>) -> Result<Outcome, BoxError> {
     let producer = run.produce_at(RATE, time)?;
     producer.wait_for("produced", time + run.size.limit)?;
     let used_by_producer = producer.finish()?;
-    let used = match consumer.wait_for("consumed", GRACE) {
-        Ok(_) => consumer.finish()?,
-        Err(_) => consumer.stop()?,
-    };
+    let used = consumer.consumed_within(GRACE)?;
     meter.add_to(&mut outcome.figures, events)?;
     outcome.add("client CPU µs/event", (used.cpu + used_by_producer.cpu) * 1e6 / events as f64);
     outcome.add("client memory MB", used.peak_megabytes);
