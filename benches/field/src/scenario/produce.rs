@@ -1,0 +1,22 @@
+//! Inserting events on one connection.
+
+use super::Outcome;
+use crate::BoxError;
+use crate::run::Run;
+
+/// The events of a transaction.
+pub(super) const VARIANTS: [&str; 3] = ["1", "100", "bulk"];
+
+pub(super) fn measure(run: &mut Run<'_>, variant: &str) -> Result<Outcome, BoxError> {
+    run.setup(1)?;
+    let place = VARIANTS.iter().position(|name| *name == variant).unwrap_or_default();
+    let events = run.size.produced[place];
+    let mut outcome = Outcome::default();
+    let meter = run.server.meter()?;
+    let (seconds, used) = run.produce(0..events, variant)?;
+    meter.add_to(&mut outcome.figures, events)?;
+    outcome.add("events/s", events as f64 / seconds);
+    outcome.add("client CPU µs/event", used.cpu * 1e6 / events as f64);
+    outcome.add("client memory MB", used.peak_megabytes);
+    Ok(outcome)
+}

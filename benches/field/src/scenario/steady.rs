@@ -1,0 +1,50 @@
+//! Latency at a fixed rate, with handlers that take a millisecond.
+
+use std::time::Duration;
+
+use super::Outcome;
+use crate::BoxError;
+use crate::logs::{self, Latency};
+use crate::run::{Consume, Run};
+
+/// Events a second.
+const RATE: u64 = 1_000;
+const WORK: Duration = Duration::from_millis(1);
+/// The time at the start whose events do not count.
+pub(super) const WARM_UP: Duration = Duration::from_secs(1);
+/// The time for the last events to arrive.
+const GRACE: Duration = Duration::from_secs(15);
+
+pub(super) fn measure(run: &mut Run<'_>) -> Result<Outcome, BoxError> {
+    let time = WARM_UP + run.size.steady;
+    let events = RATE * time.as_secs();
+    run.setup(1)?;
+    run.serve()?;
+    let consumer = run.consume(&Consume { work: WORK, ..Consume::nothing(events) })?;
+    let mut outcome = Outcome::default();
+    let meter = run.server.meter()?;
+    let producer = run.produce_at(RATE, time)?;
+    producer.wait_for("produced", time + run.size.limit)?;
+    let used_by_producer = producer.finish()?;
+    let used = consumer.consumed_within(GRACE)?;
+    meter.add_to(&mut outcome.figures, events)?;
+    outcome.add("client CPU µs/event", (used.cpu + used_by_producer.cpu) * 1e6 / events as f64);
+    outcome.add("client memory MB", used.peak_megabytes);
+    add_latencies(run, &mut outcome, events)?;
+    Ok(outcome)
+}
+
+fn add_latencies(run: &Run<'_>, outcome: &mut Outcome, events: u64) -> Result<(), BoxError> {
+    let produced = logs::produced(&run.file("produced"))?;
+    let latencies = logs::latencies(&produced, &logs::seen(&run.file("consumer"))?);
+    let counted: Vec<Latency> =
+        latencies.iter().filter(|one| one.time > WARM_UP.as_secs_f64()).copied().collect();
+    let times = |time: fn(&Latency) -> f64| counted.iter().map(time).collect::<Vec<f64>>();
+    let inserts = produced.iter().map(|one| one.committed.saturating_sub(one.began) as f64 / 1e3).collect();
+    logs::add_percentiles(&mut outcome.figures, "insert", inserts);
+    logs::add_percentiles(&mut outcome.figures, "pickup", times(|one| one.pickup));
+    logs::add_percentiles(&mut outcome.figures, "end to end", times(|one| one.end_to_end));
+    outcome.add("produced events/s", events as f64 / logs::seconds(&produced));
+    outcome.add("missing", events.saturating_sub(latencies.len() as u64) as f64);
+    Ok(())
+}
