@@ -31,12 +31,12 @@ pub(crate) fn measure(options: &Options, testbed: &Testbed) -> Result<Vec<Table>
             shards.produce(count)
         })?;
     let queue = measure_counts("sources, a queue_mover each, into one queue", rounds, |count, round| {
-        shards.into_queue(testbed, count, round)
+        shards.move_to_queue(testbed, count, round)
     })?;
     let cluster = Nats::start(3)?;
     let stream =
         measure_counts("sources, a jetstream_mover each, into one stream of 3", rounds, |count, round| {
-            shards.into_stream(&cluster, count, round)
+            shards.move_to_stream(&cluster, count, round)
         })?;
     Ok(vec![inserted, team, queue, stream])
 }

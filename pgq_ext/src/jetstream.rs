@@ -1,6 +1,6 @@
 //! Exactly once into a stream of NATS JetStream.
 //!
-//! The stream has the consumer's [`Position`] as JSON, in messages on a subject of its own. There is no time window.
+//! The stream has the consumer's [`Position`](crate::sink::Position) as JSON, in messages on a subject of its own. There is no time window.
 //!
 //! - As an atomic batch, a part of a batch is stored with all its messages or none. The last message is the position, with the
 //!   condition that the last message on its subject is still the one that this process has read or written

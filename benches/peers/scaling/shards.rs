@@ -60,7 +60,7 @@ impl Shards {
     }
 
     /// Measures a `queue_mover` for each of the first sources into one queue.
-    pub(super) fn into_queue(
+    pub(super) fn move_to_queue(
         &self,
         target: &Testbed,
         count: usize,
@@ -90,7 +90,7 @@ impl Shards {
     }
 
     /// Measures a `jetstream_mover` for each of the first sources into one stream.
-    pub(super) fn into_stream(
+    pub(super) fn move_to_stream(
         &self,
         nats: &Nats,
         count: usize,

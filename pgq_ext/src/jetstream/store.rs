@@ -108,10 +108,10 @@ impl JetStream {
     /// Uses atomic batches for a batch of several parts, if the stream has them. They save the replies to most messages.
     fn begin_bulk(&mut self) {
         let has_batches = self.connection.as_ref().is_some_and(Connection::has_atomic_batches);
-        if let (Some(Guard::Tail(tail)), true) = (&self.guard, has_batches) {
-            if let Some(sequence) = tail.position_sequence() {
-                self.guard = Some(Guard::Bulk(sequence));
-            }
+        if let (Some(Guard::Tail(tail)), true) = (&self.guard, has_batches)
+            && let Some(sequence) = tail.position_sequence()
+        {
+            self.guard = Some(Guard::Bulk(sequence));
         }
     }
 
