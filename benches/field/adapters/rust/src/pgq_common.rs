@@ -11,7 +11,7 @@ pub(crate) const QUEUE: &str = "field";
 pub(crate) const EVENT_TYPE: &str = "field";
 /// The default of `--tick-ms`: the time between two checks of the ticker, and the longest time that an event waits for its
 /// tick.
-const TICK: u64 = 1;
+const TICK: u64 = 5;
 
 pub(crate) fn consumer_name(consumer: u32) -> String {
     format!("consumer_{consumer}")
