@@ -11,14 +11,14 @@ use super::message::Message;
 /// The most messages of an atomic batch that servers allow.
 pub(super) const MAX_MESSAGES: usize = 1_000;
 
-/// A batch that the server keeps aside until its last message arrives, which is the position behind the part.
+/// A batch whose events are sent. The server stores it when its last message arrives, the position behind the part.
 pub(super) struct Staged {
     pending: Pending,
     position: Message,
 }
 
 impl Staged {
-    /// Sends the messages of a part, but for the position, which is a message of this subject.
+    /// Sends the events of a part. The position will be a message of this subject.
     pub(super) fn send(
         connection: &Connection,
         part: &[Event],
@@ -38,7 +38,7 @@ impl Staged {
         let mut position = Message::of_marker(subject, marker);
         position.set_batch(&id, part.len() + 1, true);
         position.has_reply = true;
-        let pending = connection.expect(Way::AtomicBatch, 1)?;
+        let pending = connection.replies(Way::AtomicBatch, 1)?;
         connection.send(messages, &pending)?;
         Ok(Staged { pending, position })
     }
@@ -58,7 +58,7 @@ pub(super) fn send_all(connection: &Connection, mut messages: Vec<Message>) -> R
         message.set_batch(&id, at + 1, at + 1 == count);
         message.has_reply = at == 0 || at + 1 == count;
     }
-    let pending = connection.expect(Way::AtomicBatch, 1)?;
+    let pending = connection.replies(Way::AtomicBatch, 1)?;
     connection.send(messages, &pending)?;
     Ok(pending)
 }

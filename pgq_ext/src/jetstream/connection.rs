@@ -143,8 +143,8 @@ impl Connection {
         inbox.rsplit('.').next().unwrap_or_default().to_owned()
     }
 
-    /// Prepares for replies, of which this number says that a message is stored.
-    pub(super) fn expect(&self, way: Way, expected: usize) -> Result<Pending, BoxError> {
+    /// Subscribes to the replies to messages; this number of them report that a message is stored.
+    pub(super) fn replies(&self, way: Way, expected: usize) -> Result<Pending, BoxError> {
         let inbox = self.client.new_inbox();
         let replies = self.run(STORING, async { Ok(self.client.subscribe(inbox.clone()).await?) })?;
         Ok(Pending { inbox, replies, expected, way })

@@ -181,7 +181,7 @@ impl Tail {
         let Part { mut messages, end, place } = part;
         let last_id = Some(self.chain(&connection.unique_id(), &mut messages));
         let last = self.last + messages.len() as u64;
-        let pending = connection.expect(Way::OneByOne, messages.len())?;
+        let pending = connection.replies(Way::OneByOne, messages.len())?;
         connection.send(messages, &pending)?;
         *self = Tail { last, marker: end, place, last_id, is_shared: false };
         Ok(pending)

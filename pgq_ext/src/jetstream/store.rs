@@ -12,6 +12,7 @@ use super::{JetStream, TooLarge};
 use crate::sink::{Limits, Position, Sink};
 
 pub(super) const NOT_CONNECTED: &str = "the client is not connected";
+const NOT_READ: &str = "the position is not read";
 /// The most parts whose messages are sent one by one and not stored yet.
 const MAX_PENDING: usize = 2;
 /// The most bytes of headers that storing a message adds, besides the consumer's name.
@@ -85,7 +86,7 @@ impl JetStream {
         }
         let (options, owner) = (&self.options, &self.owner);
         let connection = self.connection.as_ref().ok_or(NOT_CONNECTED)?;
-        let staged = match self.guard.as_mut().ok_or("the position is not read")? {
+        let staged = match self.guard.as_mut().ok_or(NOT_READ)? {
             Guard::Position(_) | Guard::Bulk(_) => {
                 let subject = self.team.record.as_deref().unwrap_or(&owner.subject);
                 Staged::send(connection, part, marker, (options, subject))?
@@ -99,16 +100,18 @@ impl JetStream {
         };
         self.settle()?;
         let connection = self.connection.as_ref().ok_or(NOT_CONNECTED)?;
-        if let Some(Guard::Position(sequence) | Guard::Bulk(sequence)) = self.guard {
-            self.pending.push_back(staged.commit(connection, sequence)?);
-        }
+        let Some(Guard::Position(sequence) | Guard::Bulk(sequence)) = self.guard else {
+            return Err(NOT_READ.into());
+        };
+        self.pending.push_back(staged.commit(connection, sequence)?);
         Ok(())
     }
 
     /// Uses atomic batches for a batch of several parts, if the stream has them. They save the replies to most messages.
     fn begin_bulk(&mut self) {
         let has_batches = self.connection.as_ref().is_some_and(Connection::has_atomic_batches);
-        if let (Some(Guard::Tail(tail)), true) = (&self.guard, has_batches)
+        if has_batches
+            && let Some(Guard::Tail(tail)) = &self.guard
             && let Some(sequence) = tail.position_sequence()
         {
             self.guard = Some(Guard::Bulk(sequence));
