@@ -25,6 +25,8 @@ struct Key {
     postgres: String,
     durability: String,
     scenario: String,
+    /// Numbers first, in their order.
+    number: u64,
     variant: String,
 }
 
@@ -32,7 +34,7 @@ impl Key {
     fn title(&self) -> String {
         let variant = match self.variant.as_str() {
             "" => String::new(),
-            variant => format!(", {variant} {}", columns::meaning_of_variant(&self.scenario)),
+            variant => format!(", {}: {variant}", columns::meaning_of_variant(&self.scenario)),
         };
         let durability = &self.durability;
         format!(
@@ -131,6 +133,7 @@ fn key(place: &record::Place) -> Key {
         postgres: place.postgres.clone(),
         durability: place.durability.clone(),
         scenario: place.scenario.clone(),
+        number: place.variant.parse().unwrap_or(u64::MAX),
         variant: place.variant.clone(),
     }
 }

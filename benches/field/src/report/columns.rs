@@ -83,7 +83,7 @@ pub(super) fn grows(figure: &str) -> bool {
 
 /// Returns the noun of a scenario's variants.
 pub(super) fn meaning_of_variant(scenario: &str) -> &'static str {
-    if scenario == "produce" { "a transaction" } else { "consumers" }
+    if scenario == "produce" { "events a transaction" } else { "consumers" }
 }
 
 /// Returns the figures over time that are plotted, and whether the axis is logarithmic.
