@@ -173,6 +173,16 @@ impl Way {
     }
 }
 
+/// Makes the options of a stream with atomic batches and these subjects.
+fn stream_of(subjects: &[&str]) -> Config {
+    Config {
+        name: STREAM.to_owned(),
+        subjects: subjects.iter().map(|&subject| subject.to_owned()).collect(),
+        allow_atomic_publish: true,
+        ..Config::default()
+    }
+}
+
 /// Runs a test in each way.
 fn in_each_way(test: impl Fn(Setup)) {
     for way in [Way::AtomicBatches, Way::OneByOne, Way::OldServers] {

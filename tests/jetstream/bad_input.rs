@@ -2,19 +2,10 @@
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Source};
 
-use super::{QUEUE, STREAM, Setup};
+use super::{QUEUE, STREAM, Setup, stream_of};
 use crate::support::nats::{JETSTREAM, NatsServer};
 use crate::support::programs::{errors, succeed};
 use crate::support::queues;
-
-fn stream(subjects: &[&str]) -> Config {
-    Config {
-        name: STREAM.to_owned(),
-        subjects: subjects.iter().map(|&subject| subject.to_owned()).collect(),
-        allow_atomic_publish: true,
-        ..Config::default()
-    }
-}
 
 /// Checks that the mover fails with one line that has this text.
 #[track_caller]
@@ -95,7 +86,7 @@ fn a_stream_that_is_missing() {
 #[test]
 fn a_subject_that_the_stream_does_not_take() {
     let setup = Setup::create();
-    setup.nats.create_stream(stream(&["orders.paid"]));
+    setup.nats.create_stream(stream_of(&["orders.paid"]));
     check(&setup, "the position: the stream does not take subject `pgq_position.ORDERS.orders_to_nats`");
     setup.write_ini(&[("nats_position_subject", "orders.paid")]);
     setup.register();
@@ -132,14 +123,14 @@ fn a_message_larger_than_a_limit_of_server_or_stream() {
 fn a_stream_that_keeps_only_messages_with_readers() {
     let setup = Setup::create();
     let retention = async_nats::jetstream::stream::RetentionPolicy::Interest;
-    setup.nats.create_stream(Config { retention, ..stream(&["orders.*", "pgq_position.>"]) });
+    setup.nats.create_stream(Config { retention, ..stream_of(&["orders.*", "pgq_position.>"]) });
     check(&setup, "stream `ORDERS` removes messages that no consumer of it reads (retention by interest)");
 }
 
 #[test]
 fn a_stream_that_is_full() {
     let setup = Setup::create();
-    let config = stream(&["orders.*", "pgq_position.>"]);
+    let config = stream_of(&["orders.*", "pgq_position.>"]);
     setup.nats.create_stream(Config { max_messages: 20, discard: DiscardPolicy::New, ..config });
     setup.register();
     setup.insert(0, 50);
@@ -163,8 +154,12 @@ fn a_stream_that_is_read_only() {
 fn a_stream_that_is_the_copy_of_another_one() {
     let setup = Setup::create();
     let original = Source { name: "ORIGINAL".to_owned(), ..Source::default() };
-    setup.nats.create_stream(Config { name: "ORIGINAL".to_owned(), ..stream(&["original.*"]) });
-    setup.nats.create_stream(Config { mirror: Some(original), allow_atomic_publish: false, ..stream(&[]) });
+    setup.nats.create_stream(Config { name: "ORIGINAL".to_owned(), ..stream_of(&["original.*"]) });
+    setup.nats.create_stream(Config {
+        mirror: Some(original),
+        allow_atomic_publish: false,
+        ..stream_of(&[])
+    });
     check(&setup, "stream `ORDERS` is a mirror of stream `ORIGINAL` and takes no messages");
 }
 

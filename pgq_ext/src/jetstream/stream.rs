@@ -115,8 +115,8 @@ pub(super) fn check_records(config: &Config) -> Result<(), BoxError> {
     let name = &config.name;
     if !config.allow_atomic_publish {
         return Err(format!(
-            "subconsumers need atomic batches, which stream `{name}` has not; on servers from 2.12 on, `nats stream edit \
-             {name} --allow-batch` enables them"
+            "subconsumers need atomic batches, which stream `{name}` does not have; on servers from 2.12 on, `nats stream \
+             edit {name} --allow-batch` enables them"
         )
         .into());
     }

@@ -5,6 +5,7 @@ use async_nats::jetstream::stream::Config;
 use super::{
     JOB, QUEUE, STREAM, Setup, Way, assert_each_once, insert_batch, member, member_with, open_batches, team,
 };
+use crate::jetstream::stream_of;
 use crate::support::nats::{NatsServer, Release};
 use crate::support::programs::{errors, succeed};
 use crate::support::queues;
@@ -18,23 +19,14 @@ fn check(setup: &Setup, expected: &str) {
     assert!(setup.nats.events(STREAM).is_empty());
 }
 
-fn stream(subjects: &[&str]) -> Config {
-    Config {
-        name: STREAM.to_owned(),
-        subjects: subjects.iter().map(|&subject| subject.to_owned()).collect(),
-        allow_atomic_publish: true,
-        ..Config::default()
-    }
-}
-
 #[test]
 fn a_stream_without_atomic_batches() {
     let setup = Setup::on(NatsServer::start());
-    let config = stream(&["orders.*", "pgq_position.>"]);
+    let config = stream_of(&["orders.*", "pgq_position.>"]);
     setup.nats.create_stream(Config { allow_atomic_publish: false, ..config });
     check(
         &setup,
-        "subconsumers need atomic batches, which stream `ORDERS` has not; on servers from 2.12 on, `nats stream edit ORDERS \
+        "subconsumers need atomic batches, which stream `ORDERS` does not have; on servers from 2.12 on, `nats stream edit ORDERS \
          --allow-batch` enables them",
     );
 }
@@ -43,21 +35,21 @@ fn a_stream_without_atomic_batches() {
 fn a_server_without_atomic_batches() {
     check(
         &Setup::on(NatsServer::start_release(Release::Old)),
-        "subconsumers need atomic batches, which stream `ORDERS` has not",
+        "subconsumers need atomic batches, which stream `ORDERS` does not have",
     );
 }
 
 #[test]
 fn a_stream_that_denies_purges() {
     let setup = Setup::on(NatsServer::start());
-    setup.nats.create_stream(Config { deny_purge: true, ..stream(&["orders.*", "pgq_position.>"]) });
+    setup.nats.create_stream(Config { deny_purge: true, ..stream_of(&["orders.*", "pgq_position.>"]) });
     check(&setup, "stream `ORDERS` denies purges");
 }
 
 #[test]
 fn a_stream_that_does_not_take_the_records() {
     let setup = Setup::on(NatsServer::start());
-    setup.nats.create_stream(stream(&["orders.*", "pgq_position.ORDERS.*"]));
+    setup.nats.create_stream(stream_of(&["orders.*", "pgq_position.ORDERS.*"]));
     check(
         &setup,
         "the records of subconsumers' batches: the stream does not take subject `pgq_position.ORDERS.orders_to_nats.*`",
