@@ -29,6 +29,7 @@ fn wrong_keys_are_usage_errors() {
         ("nats_cert", "client.pem", "`nats_cert` and `nats_key` need each other"),
         ("nats_create_stream", "many", "nats_create_stream"),
         ("nats_max_age", "a week", "nats_max_age"),
+        ("nats_max_age", "-1", "nats_max_age"),
         ("nats_max_bytes", "-1", "nats_max_bytes"),
         ("nats_stream", "a.b", "cannot open stream `a.b`"),
         ("nats_creds", "missing.creds", "cannot read the credentials in"),

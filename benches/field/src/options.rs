@@ -7,7 +7,7 @@ use crate::scenario::Scenario;
 use crate::server::Durability;
 use crate::size::Size;
 
-/// What to measure.
+/// The measurements of a run.
 pub(crate) struct Options {
     pub(crate) size: Size,
     /// The names of the contestants; empty means all.

@@ -38,7 +38,7 @@ pub(crate) struct Line {
     pub(crate) value: Value,
 }
 
-/// What a process has used.
+/// The resources that a process has used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Used {
     /// Processor time in seconds.
@@ -96,7 +96,7 @@ impl Adapter {
         }
     }
 
-    /// Waits for the end of the process, and returns what it has used.
+    /// Waits for the end of the process, and returns the resources that it has used.
     ///
     /// # Errors
     ///
@@ -125,7 +125,7 @@ impl Adapter {
         }
     }
 
-    /// Asks the process to end, waits for that, and returns what it has used. A process that does not end is killed.
+    /// Sends SIGTERM to the process, waits for its end, and returns the resources that it has used. A process that does not end is killed.
     ///
     /// # Errors
     ///

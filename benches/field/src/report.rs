@@ -19,7 +19,7 @@ struct Group {
     failures: BTreeMap<String, String>,
 }
 
-/// What the groups are sorted by.
+/// The order of the groups.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Key {
     postgres: String,

@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
         if self.serving.as_mut().is_some_and(Adapter::has_ended) { self.serve() } else { Ok(()) }
     }
 
-    /// Produces the events of a range, and returns the seconds for them and what the process has used.
+    /// Produces the events of a range, and returns the seconds for them and the resources of the process.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The scenarios.
 
 mod away;
 mod crash;
@@ -26,7 +26,7 @@ pub(crate) enum Scenario {
     Crash,
 }
 
-/// What a scenario has measured.
+/// The results of a scenario.
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) figures: Figures,

@@ -140,7 +140,7 @@ impl Server {
         Ok(self.server.client("postgres").query_one(statement, &[])?.get(0))
     }
 
-    /// Starts to measure what the server does.
+    /// Starts a measurement of the server.
     ///
     /// # Errors
     ///

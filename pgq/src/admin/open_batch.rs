@@ -14,7 +14,7 @@ const OPEN_BATCH: &str = "select next.cur_tick_id, next.cur_tick_time from pgq.q
          pg_catalog.make_interval(secs => $3::pg_catalog.float8 / 1000000::pg_catalog.float8)) next \
      where queue_name = $1";
 
-/// What a queue has of a batch that is to be opened.
+/// The result of an attempt to open a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenedBatch {
     /// Both ticks. The batch is open.

@@ -12,7 +12,7 @@ use super::store::{Guard, NOT_CONNECTED};
 use super::{JetStream, atomic, subject};
 use crate::sink::{Position, Ranges, TeamSink, TickRange};
 
-/// What a subconsumer has read.
+/// The state of the stream that a subconsumer has read.
 #[derive(Default)]
 pub(super) struct Team {
     /// Whether this process is a subconsumer.
@@ -26,7 +26,7 @@ pub(super) struct Team {
 }
 
 impl Team {
-    /// Forgets what was read.
+    /// Discards the state that was read.
     pub(super) fn clear(&mut self) {
         (self.ranges, self.record, self.selected) = (None, None, None);
     }

@@ -41,7 +41,7 @@ pub(super) async fn find(
     let found = match options.replicas {
         None => context.get_stream(name).await.map_err(BoxError::from),
         Some(replicas) => {
-            let mut config = new_stream(options, replicas, position_subject)?;
+            let mut config = new_stream(options, replicas, position_subject);
             config.allow_atomic_publish = has_atomic_batches;
             context.get_or_create_stream(config).await.map_err(BoxError::from)
         }
@@ -56,7 +56,7 @@ pub(super) fn failed_to_open(options: &Options, why: impl Into<BoxError>) -> Box
     dbscript::Error::failed(format!("cannot open stream `{}`", options.stream)).caused_by(why).into()
 }
 
-fn new_stream(options: &Options, num_replicas: usize, position_subject: &str) -> Result<Config, BoxError> {
+fn new_stream(options: &Options, num_replicas: usize, position_subject: &str) -> Config {
     let positions = match &options.position_subject {
         Some(_) => position_subject.to_owned(),
         None => format!("pgq_position.{}.*", options.stream),
@@ -68,16 +68,16 @@ fn new_stream(options: &Options, num_replicas: usize, position_subject: &str) ->
             subjects.insert(1, positions);
         }
     }
-    Ok(Config {
+    Config {
         name: options.stream.clone(),
         subjects,
         num_replicas,
         max_age: options.max_age,
-        max_bytes: i64::try_from(options.max_bytes)?,
+        max_bytes: i64::try_from(options.max_bytes).unwrap_or(i64::MAX),
         // No message comes again with the same id.
         duplicate_window: MIN_DUPLICATE_WINDOW,
         ..Config::default()
-    })
+    }
 }
 
 fn check(config: &Config, has_atomic_batches: bool) -> Result<(), BoxError> {

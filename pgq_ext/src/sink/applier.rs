@@ -18,7 +18,7 @@ pub(super) struct Applier<S> {
     pub(super) sink: S,
 }
 
-/// What a batch needs.
+/// The treatment of a batch.
 pub(super) enum Work {
     /// To be applied behind this position.
     Apply(Position),
@@ -26,7 +26,7 @@ pub(super) enum Work {
     Finish(Option<Position>),
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 pub(super) enum Progress {
     /// All its events are applied, so many of them now. The position is the sink's, if it has one of this batch.
     Applied(u64, Option<Position>),

@@ -115,7 +115,7 @@ pub(super) fn checkpoint_values(checkpoint: &Checkpoint) -> [Value; 2] {
     [json!(checkpoint.tick), json!(checkpoint.time.map(time_text))]
 }
 
-/// Reads what [`checkpoint_values`] has returned.
+/// Reads the values that [`checkpoint_values`] has returned.
 pub(super) fn checkpoint_of(tick: &Value, at: &Value) -> Option<Checkpoint> {
     Some(Checkpoint::new(tick.as_i64()?, Some(time(at)?)))
 }

@@ -186,7 +186,7 @@ impl Ranges {
         self.to_value().to_string()
     }
 
-    /// Reads what [`to_json`](Ranges::to_json) has returned.
+    /// Reads the text that [`to_json`](Ranges::to_json) has returned.
     ///
     /// # Errors
     ///

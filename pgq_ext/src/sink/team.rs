@@ -38,7 +38,7 @@ pub struct TeamConsumer<S> {
     until_sweep: u32,
 }
 
-/// What the ranges say about a batch.
+/// The result of comparing a batch with the ranges.
 enum Verdict {
     Work(Work),
     Lost(String),

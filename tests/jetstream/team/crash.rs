@@ -7,6 +7,8 @@ use super::{
     assert_each_once, insert_batch, make_silent, open_batches, ranges, records, team, wait_until_done,
 };
 use crate::jetstream::Setup;
+use crate::jetstream::mover::Mover;
+use crate::support::programs::Running;
 use crate::support::wait_for;
 
 /// The lock for which a subconsumer waits when it finishes a batch.
@@ -23,21 +25,22 @@ fn hold(client: &mut Client) -> Transaction<'_> {
     transaction
 }
 
-/// Waits until the stream has a whole batch.
-fn wait_for_whole_batch(setup: &Setup) {
+/// Starts a subconsumer, and waits until the stream has its whole batch. It cannot finish the batch yet.
+fn start_finishing<'a>(setup: &Setup, client: &'a mut Client, mover: &Mover) -> (Transaction<'a>, Running) {
+    insert_batch(setup, 0, 1_500);
+    let lock = hold(client);
+    let running = mover.start();
     wait_for("the whole batch", || {
         records(setup).iter().any(|record| record.text.contains("\"complete\":true"))
     });
+    (lock, running)
 }
 
 #[test]
 fn a_batch_that_the_stream_has_is_only_finished() {
     let (setup, [a, b]) = team(["a", "b"]);
-    insert_batch(&setup, 0, 1_500);
     let mut client = setup.client();
-    let lock = hold(&mut client);
-    let mut running = a.start();
-    wait_for_whole_batch(&setup);
+    let (lock, mut running) = start_finishing(&setup, &mut client, &a);
     running.kill();
     drop(lock);
     make_silent(&setup);
@@ -52,12 +55,9 @@ fn a_batch_that_the_stream_has_is_only_finished() {
 #[test]
 fn a_record_whose_batch_is_finished_is_closed_at_the_next_start() {
     let (setup, [a, b]) = team(["a", "b"]);
-    insert_batch(&setup, 0, 1_500);
     let mut client = setup.client();
-    let lock = hold(&mut client);
-    let mut running = a.start();
-    wait_for_whole_batch(&setup);
-    // The stream's server does not take what follows the finishing.
+    let (lock, mut running) = start_finishing(&setup, &mut client, &a);
+    // The stream's server does not receive the requests after the batch is finished.
     setup.nats.signal_node(0, Signal::SIGSTOP);
     drop(lock);
     wait_for("the end of the batch", || open_batches(&mut client) == 0);

@@ -20,7 +20,7 @@ const MEMBERS: usize = 3;
 /// The pause of a producer after each event.
 const PACE: Duration = Duration::from_micros(500);
 
-/// What has been done how often.
+/// The numbers of disturbances.
 #[derive(Debug, Default)]
 struct Done {
     kills: u32,
@@ -39,7 +39,7 @@ struct Team<'a> {
 }
 
 impl Team<'_> {
-    /// Does one of several things. What costs the most time is rarer.
+    /// Does one of several things. The slowest ones are rarer.
     fn disturb(&mut self, setup: &mut Setup, random: &mut Random) {
         let at = usize::try_from(random.below(MEMBERS as u64)).expect("a number");
         match random.below(40) {
@@ -184,7 +184,7 @@ fn disturb_often(setup: &mut Setup, team: &mut Team<'_>, rounds: u32) {
     });
 }
 
-/// Shows what the subconsumers did, and fails if one has lost its position.
+/// Prints how often the subconsumers have recovered, and fails if one has lost its position.
 fn check_logs(movers: &[Mover]) {
     let log: String = movers.iter().map(Mover::log).collect();
     for text in [

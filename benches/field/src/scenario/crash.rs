@@ -8,7 +8,7 @@ use crate::BoxError;
 use crate::process::Adapter;
 use crate::run::{Consume, Run};
 
-/// What handlers write. Without a key, so that doubled events can be counted.
+/// The table for the writes of handlers. Without a key, so that doubled events can be counted.
 const TABLE: &str = "create table handled (n bigint not null, by text)";
 /// Events a second while the consumer is killed.
 const RATE: u64 = 1_000;

@@ -23,7 +23,7 @@ pub trait Adapter: Sized {
     /// When the server fails.
     fn setup(&self, consumers: u32) -> Result<Descriptor, BoxError>;
 
-    /// Runs what the queue needs beside producers and consumers, until the process is killed.
+    /// Runs the ticker or maintenance that the queue needs, until the process is killed.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ pub struct Descriptor {
     pub system: String,
     /// The version of the client.
     pub version: String,
-    /// The version of what is installed in the database.
+    /// The version of the schema in the database.
     pub schema_version: String,
 }
 

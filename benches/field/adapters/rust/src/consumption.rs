@@ -1,4 +1,4 @@
-//! What a consumer does with each event.
+//! The handling of an event by a consumer.
 
 use std::error::Error;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::{BoxError, lines, now};
 
 const FLUSH: Duration = Duration::from_millis(50);
 
-/// What a consumer has to do.
+/// The task of a consumer.
 pub struct Consumption {
     /// The number of the consumer.
     pub consumer: u32,

@@ -1,4 +1,4 @@
-//! What the adapters for Rust share: arguments, JSON lines, logs. benches/field/README.md describes the protocol.
+//! The common parts of the adapters in Rust: arguments, JSON lines, logs. benches/field/README.md describes the protocol.
 
 mod adapter;
 mod arguments;

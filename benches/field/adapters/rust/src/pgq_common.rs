@@ -1,4 +1,4 @@
-//! What the adapters of this project share.
+//! The common parts of the adapters of this project.
 
 use std::thread;
 use std::time::Duration;

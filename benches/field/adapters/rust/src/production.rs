@@ -20,7 +20,7 @@ pub(crate) enum Pace {
     },
 }
 
-/// What a producer has to do.
+/// The task of a producer.
 pub struct Production {
     from: u64,
     pace: Pace,

@@ -48,7 +48,7 @@ struct Graphile {
 #[serde(transparent)]
 struct Task(Payload);
 
-/// What tasks use.
+/// The common state of tasks.
 #[derive(Clone)]
 struct State {
     handling: Arc<Handling>,

@@ -2,7 +2,7 @@
 //!
 //! - Each worker is a task that reads up to 100 messages (`read_batch_with_poll`), handles them one after the other and
 //!   deletes them in one call, as pgmq's documentation does (`docs/api/sql/functions.md`, `pgmq-rs/README.md`).
-//! - The visibility timeout is 30 seconds, that of the documentation. The server looks for messages each 50 ms; the
+//! - The visibility timeout is 30 seconds, that of the documentation. The server checks for messages every 50 ms; the
 //!   default of 250 ms would be the latency.
 //! - A failed message is visible again after a second, three times, and then goes to the archive. pgmq itself does neither.
 //! - Where handlers write into a table, they write in the transaction that deletes the messages.

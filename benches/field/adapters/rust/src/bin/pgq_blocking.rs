@@ -3,7 +3,7 @@
 //! - The ticker is `pgq::Ticker` with a `loop_delay` of 5 ms, and the queue's `ticker_max_lag` is 5 ms. README.md names 1 ms as the
 //!   lowest setting. It makes five times as many ticks, each of which is a commit, and its median latency is hardly lower.
 //!   `--tick-ms` changes both.
-//! - A consumer commits what its handlers write together with the batch. Several workers are subconsumers, as
+//! - A consumer commits the writes of its handlers together with the batch. Several workers are subconsumers, as
 //!   `pgq::guide::scaling_out` describes, each on a thread of its own.
 //! - A failed event is retried after a second, three times, and then kept as a failed event (`pgq::guide::retries`).
 //! - Single events are inserted by `pgq::insert_event`, several in a transaction by `pgq::bulk_insert`.

@@ -2,9 +2,9 @@
 //!
 //! - A worker deletes the oldest rows that no other worker has locked, handles them and commits: `delete … where id in
 //!   (select … for update skip locked limit N) returning …`, the pattern in PostgreSQL's own documentation of `SKIP LOCKED`
-//!   and in numerous articles. What handlers write is committed with it.
+//!   and in numerous articles. The writes of handlers are committed with it.
 //! - `--limit` is the number of rows a transaction: 1 in the textbook, more for throughput.
-//! - A worker that finds nothing looks again after 50 ms.
+//! - A worker without a row checks again after 50 ms.
 //! - A failed event is stored again for a second later, three times, and then kept in another table.
 //! - Single events are inserted by a prepared statement, several in a transaction by COPY.
 
