@@ -182,7 +182,7 @@ impl JetStream {
     }
 
     /// Sets for how long a created stream keeps messages. Must be longer than the consumer ever rests, since the position is
-    /// such a message. Zero means for ever, the default.
+    /// such a message. Zero, and more than 292 years, mean for ever; the default is zero.
     pub fn max_age(mut self, age: Duration) -> JetStream {
         self.options.max_age = age;
         self

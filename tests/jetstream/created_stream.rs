@@ -21,12 +21,15 @@ fn it_has_the_limits_of_the_file() {
 }
 
 #[test]
-fn it_keeps_everything_by_default() {
-    let setup = Setup::create();
-    setup.register();
-    let config = setup.nats.config(STREAM);
-    assert_eq!(config.max_age, Duration::ZERO);
-    assert!(config.max_bytes <= 0, "{config:?}");
+fn it_keeps_everything_by_default_and_with_an_age_beyond_all_clocks() {
+    for keys in [&[][..], &[("nats_max_age", "1000000000000")]] {
+        let setup = Setup::create();
+        setup.write_ini(keys);
+        setup.register();
+        let config = setup.nats.config(STREAM);
+        assert_eq!(config.max_age, Duration::ZERO);
+        assert!(config.max_bytes <= 0, "{config:?}");
+    }
 }
 
 #[test]

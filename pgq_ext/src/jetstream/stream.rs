@@ -68,11 +68,13 @@ fn new_stream(options: &Options, num_replicas: usize, position_subject: &str) ->
             subjects.insert(1, positions);
         }
     }
+    let is_countable = i64::try_from(options.max_age.as_nanos()).is_ok();
     Config {
         name: options.stream.clone(),
         subjects,
         num_replicas,
-        max_age: options.max_age,
+        // Servers count nanoseconds in 63 bits, 292 years.
+        max_age: if is_countable { options.max_age } else { Duration::ZERO },
         max_bytes: i64::try_from(options.max_bytes).unwrap_or(i64::MAX),
         // No message comes again with the same id.
         duplicate_window: MIN_DUPLICATE_WINDOW,
