@@ -28,19 +28,40 @@ pub(crate) use wait_for_disk;
 pub(crate) const SET_LOCK_TIMEOUT: &str =
     "select pg_catalog.set_config('lock_timeout', $1::pg_catalog.text, true)";
 
+/// Whether the transaction has one snapshot for all of its statements, which may be older than a rotation.
+macro_rules! keeps_snapshot {
+    () => {
+        "pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable')"
+    };
+}
+
 /// Whether a queue's row, as this transaction sees it, is from before a rotation that its snapshot does not see.
 /// Reading the size of the table first locks it, so that `pg_relation_filenode` returns the present file (DESIGN.md,
 /// D47).
 macro_rules! is_stale {
     () => {
-        "case when pg_catalog.current_setting('transaction_isolation') in ('repeatable read', 'serializable') then ( \
+        concat!(
+            "case when ",
+            keeps_snapshot!(),
+            " then ( \
              select case when pg_catalog.pg_relation_size(oid::pg_catalog.regclass, 'main') >= 0 \
                  then relfilenode <> pg_catalog.pg_relation_filenode(oid::pg_catalog.regclass) end \
              from pg_catalog.pg_class \
              where oid = pg_catalog.to_regclass(pgq.quote_fqname(pg_catalog.format('%s_%s', queue_data_pfx, \
                  (queue_cur_table + 1) % queue_ntables)))::pg_catalog.oid) is true else false end"
+        )
     };
 }
+
+/// As [`INSERT_EVENT`], for a statement with a snapshot of its own, which no rotation can be later than. The server plans it
+/// in a third of the time (DESIGN.md, D47). Returns the event's id; null if the transaction keeps its snapshot, and
+/// [`INSERT_EVENT`] must insert.
+pub(crate) const INSERT_EVENT_READ_COMMITTED: &str = concat!(
+    "select case when ",
+    keeps_snapshot!(),
+    " then null else pgq.insert_event(queue_name, $2, $3, $4, $5, $6, $7) end as id \
+     from pgq.queue where queue_name = $1 and pg_catalog.txid_current() > 0"
+);
 
 /// $1 queue, $2 type, $3 data, $4 to $7 extras. Returns the event's id, and whether the event was not inserted because
 /// the queue's tables were rotated after the transaction's snapshot; [`rotated`] raises the error then. No row: the
@@ -87,6 +108,24 @@ pub(crate) const RAISING_INSERT: &str = concat!(
      on true"
 );
 
+/// Sends and receives bytes as they are, for the rest of the transaction, in a database without an encoding.
+macro_rules! as_bytes {
+    () => {
+        "case when pg_catalog.current_setting('server_encoding') = 'SQL_ASCII' \
+             then pg_catalog.set_config('client_encoding', 'SQL_ASCII', true) end"
+    };
+}
+
+/// $1 queue. As [`CURRENT_EVENT_TABLE`] without changes of limits, for a statement with a snapshot of its own. Returns the
+/// table, quoted, and the transaction's time; no table if the transaction keeps its snapshot.
+pub(crate) const EVENT_TABLE_READ_COMMITTED: &str = concat!(
+    "select case when ",
+    keeps_snapshot!(),
+    " then null else pgq.quote_fqname(pgq.current_event_table(queue_name)) end as name, pg_catalog.now(), ",
+    as_bytes!(),
+    " from pgq.queue where queue_name = $1 and pg_catalog.txid_current() > 0"
+);
+
 /// $1 queue, $2 whether to lift the limits of the role for the rest of the transaction, $3 whether its commit waits for
 /// the disk, even with `synchronous_commit` off. Returns the table, quoted, the transaction's time, the limit on
 /// statements if it was lifted, and as in [`INSERT_EVENT`] whether the table is the wrong one. No row: the queue does
@@ -105,8 +144,8 @@ pub(crate) const CURRENT_EVENT_TABLE: &str = concat!(
     batch::lift_limits!(),
     " end, case when $3::pg_catalog.bool then ",
     wait_for_disk!(),
-    " end, case when pg_catalog.current_setting('server_encoding') = 'SQL_ASCII' \
-         then pg_catalog.set_config('client_encoding', 'SQL_ASCII', true) end",
+    " end, ",
+    as_bytes!(),
     " from ( \
          select queue_name, queue_data_pfx, queue_cur_table, queue_ntables from pgq.queue \
          where queue_name = $1 and pg_catalog.txid_current() > 0 offset 0) target \

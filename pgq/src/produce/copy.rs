@@ -185,6 +185,12 @@ pub(crate) fn event_table(
     queue: &str,
     transaction_use: TransactionUse,
 ) -> Result<EventTable, Error> {
+    if transaction_use == TransactionUse::Shared {
+        let answer = client.query_typed_opt(sql::EVENT_TABLE_READ_COMMITTED, &[text(&queue)]);
+        if let Some(found) = found_read_committed(queue, answer)? {
+            return Ok(found);
+        }
+    }
     let [lifts, waits] = transaction_use.settings();
     let values = [text(&queue), boolean(&lifts), boolean(&waits)];
     match found_table(queue, client.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values))? {
@@ -193,15 +199,29 @@ pub(crate) fn event_table(
     }
 }
 
+/// Reads the answer to [`sql::EVENT_TABLE_READ_COMMITTED`]; `None` if the transaction keeps its snapshot.
+pub(crate) fn found_read_committed(
+    queue: &str,
+    answer: Result<Option<Row>, postgres::Error>,
+) -> Result<Option<EventTable>, Error> {
+    let row = row_of_queue(queue, answer)?;
+    let found = |table| EventTable { table, now: row.get(1), statement_timeout: None };
+    Ok(row.get::<_, Option<String>>(0).map(found))
+}
+
+fn row_of_queue(queue: &str, answer: Result<Option<Row>, postgres::Error>) -> Result<Row, Error> {
+    answer
+        .map_err(|error| schema::failed_or_missing("cannot write to the queue", error).on_queue(queue))?
+        .ok_or_else(|| queue_lookup::missing_queue(queue))
+}
+
 /// Reads the answer to [`sql::CURRENT_EVENT_TABLE`]; `None` if the queue's tables were rotated after the transaction's
 /// snapshot.
 pub(crate) fn found_table(
     queue: &str,
     answer: Result<Option<Row>, postgres::Error>,
 ) -> Result<Option<EventTable>, Error> {
-    let row = answer
-        .map_err(|error| schema::failed_or_missing("cannot write to the queue", error).on_queue(queue))?
-        .ok_or_else(|| queue_lookup::missing_queue(queue))?;
+    let row = row_of_queue(queue, answer)?;
     let found = || EventTable { table: row.get(0), now: row.get(1), statement_timeout: row.get(3) };
     Ok((!row.get::<_, bool>(2)).then(found))
 }

@@ -63,7 +63,11 @@ pub fn insert_new_event(
         return delayed_id(queue, client.query_typed_opt(sql::INSERT_DELAYED, &values));
     }
     require_no_time(queue, event)?;
-    match inserted(queue, client.query_typed_opt(sql::INSERT_EVENT, &insert_values(&queue, event)))? {
+    let values = insert_values(&queue, event);
+    if let Some(id) = inserted(queue, client.query_typed_opt(sql::INSERT_EVENT_READ_COMMITTED, &values))? {
+        return Ok(id);
+    }
+    match inserted(queue, client.query_typed_opt(sql::INSERT_EVENT, &values))? {
         Some(id) => Ok(id),
         None => Err(rotated(queue, client.batch_execute(&sql::rotated(queue)))),
     }
@@ -109,8 +113,8 @@ pub(crate) fn delayed_id(queue: &str, answer: Result<Option<Row>, postgres::Erro
     Ok(row.ok_or_else(|| queue_lookup::missing_queue(queue))?.get(0))
 }
 
-/// Returns the id out of the answer to [`sql::INSERT_EVENT`]; `None`: the queue's tables were rotated after the
-/// transaction's snapshot.
+/// Returns the id out of the answer to [`sql::INSERT_EVENT`] or [`sql::INSERT_EVENT_READ_COMMITTED`]; `None`: the event was
+/// not inserted because of the transaction's snapshot.
 pub(crate) fn inserted(
     queue: &str,
     answer: Result<Option<Row>, postgres::Error>,

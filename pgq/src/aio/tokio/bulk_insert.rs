@@ -11,7 +11,7 @@ use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use crate::error::{At, Error};
 use crate::event::new_event::NewEvent;
 use crate::produce::bulk_insert::{TYPES, failed, row};
-use crate::produce::copy::{EventTable, TransactionUse, found_table, rotated};
+use crate::produce::copy::{EventTable, TransactionUse, found_read_committed, found_table, rotated};
 use crate::produce::delayed;
 use crate::sql;
 use crate::sql::batch::Ids;
@@ -58,12 +58,7 @@ impl<'a> BulkInsert<'a> {
     ///
     /// When the queue does not exist or is disabled, and when the server fails.
     pub async fn start(transaction: &'a Transaction<'_>, queue: &str) -> Result<BulkInsert<'a>, Error> {
-        let [lifts, waits] = TransactionUse::Shared.settings();
-        let values = [text(&queue), boolean(&lifts), boolean(&waits)];
-        let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values).await;
-        let Some(EventTable { table, now, .. }) = found_table(queue, answer)? else {
-            return Err(rotated(queue, transaction.batch_execute(&sql::rotated(queue)).await));
-        };
+        let EventTable { table, now, .. } = event_table(transaction, queue).await?;
         let sink = transaction
             .copy_in(&*sql::batch::copy_in(&table, Ids::New))
             .await
@@ -106,5 +101,20 @@ impl<'a> BulkInsert<'a> {
     fn require_whole(&self) -> Result<(), Error> {
         let what = "cannot insert events: an earlier write was cancelled, and its events are lost";
         if self.is_broken { Err(At::queue(&self.queue).failure(what)) } else { Ok(()) }
+    }
+}
+
+/// Returns the table of a queue's new events. It is the right one until the transaction ends.
+async fn event_table(transaction: &Transaction<'_>, queue: &str) -> Result<EventTable, Error> {
+    let answer = transaction.query_typed_opt(sql::EVENT_TABLE_READ_COMMITTED, &[text(&queue)]).await;
+    if let Some(found) = found_read_committed(queue, answer)? {
+        return Ok(found);
+    }
+    let [lifts, waits] = TransactionUse::Shared.settings();
+    let values = [text(&queue), boolean(&lifts), boolean(&waits)];
+    let answer = transaction.query_typed_opt(sql::CURRENT_EVENT_TABLE, &values).await;
+    match found_table(queue, answer)? {
+        Some(found) => Ok(found),
+        None => Err(rotated(queue, transaction.batch_execute(&sql::rotated(queue)).await)),
     }
 }

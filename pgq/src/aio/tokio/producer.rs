@@ -49,6 +49,10 @@ pub async fn insert_new_event(
     }
     require_no_time(queue, event)?;
     let values = insert_values(&queue, event);
+    let answer = client.query_typed_opt(sql::INSERT_EVENT_READ_COMMITTED, &values).await;
+    if let Some(id) = inserted(queue, answer)? {
+        return Ok(id);
+    }
     match inserted(queue, client.query_typed_opt(sql::INSERT_EVENT, &values).await)? {
         Some(id) => Ok(id),
         None => Err(rotated(queue, client.batch_execute(&sql::rotated(queue)).await)),
