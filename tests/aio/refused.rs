@@ -52,6 +52,7 @@ fn the_health_shows_that_a_right_is_missing_and_that_it_was_granted() {
     let (role, nobody) = nobody(&mut client, &database.conninfo());
     let worker = Worker::with_settings(&nobody, settings());
     let health = worker.health();
+    assert_eq!(health.get(), Health::Starting);
     let running = Running::start(worker, Applied);
     let missing = "cannot open the next batch of consumer `billing` (queue `orders`): ERROR 42501";
     wait_for("the error", || matches!(health.get(), Health::Failing(error) if error.contains(missing)));

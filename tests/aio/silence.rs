@@ -1,5 +1,6 @@
 //! Servers that do not respond any more.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -32,6 +33,21 @@ fn ends<T: Send + 'static>(code: impl FnOnce() -> T + Send + 'static) -> T {
     let (ended, is_ended) = channel();
     thread::spawn(move || ended.send(code()).expect("the test waits"));
     is_ended.recv_timeout(WAIT_LIMIT).expect("it ends")
+}
+
+#[test]
+fn a_worker_is_starting_until_the_server_answers() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let port = silent.local_addr().expect("it listens").port();
+    let conninfo = format!("host=127.0.0.1 port={port} user=postgres dbname=postgres sslmode=disable");
+    let worker = Worker::with_settings(&conninfo, settings());
+    let health = worker.health();
+    let running = Running::start(worker, Applied);
+    let connection = ends(move || silent.accept().expect("the worker connects"));
+    assert_eq!(health.get(), Health::Starting);
+    drop(connection);
+    running.end_by_itself().expect_err("nothing listens");
+    assert_eq!(health.get(), Health::Stopped);
 }
 
 #[test]

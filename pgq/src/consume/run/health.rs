@@ -11,8 +11,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Health {
-    /// The worker waits for a batch.
+    /// The worker has not looked for a batch yet: it connects, or registers the consumer.
     #[default]
+    Starting,
+    /// The worker waits for a batch.
     Idle,
     /// The worker processes batches.
     Working,
@@ -30,6 +32,7 @@ pub enum Health {
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Health::Starting => f.write_str("starting"),
             Health::Idle => f.write_str("idle"),
             Health::Working => f.write_str("working"),
             Health::Standby => f.write_str("standby"),
@@ -70,6 +73,6 @@ mod tests {
         let since = DateTime::<Utc>::UNIX_EPOCH;
         assert_eq!(Health::NoTicks(since).to_string(), "no ticks since 1970-01-01T00:00:00Z");
         assert_eq!(Health::Failing("no disk".to_owned()).to_string(), "failing: no disk");
-        assert_eq!(Health::default().to_string(), "idle");
+        assert_eq!(Health::default().to_string(), "starting");
     }
 }
