@@ -95,7 +95,8 @@ impl Adapter for Pgmq {
 impl Pgmq {
     async fn connect(&self, connections: u32) -> Result<PGMQueueExt, BoxError> {
         // `PGMQueueExt::new` needs a password.
-        let pool = PgPoolOptions::new().max_connections(connections).connect(&self.url).await?;
+        let pool = PgPoolOptions::new().min_connections(connections).max_connections(connections);
+        let pool = pool.connect(&self.url).await?;
         Ok(PGMQueueExt::new_with_pool(pool).await)
     }
 }

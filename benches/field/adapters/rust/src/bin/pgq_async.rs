@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use field_adapters::{Adapter, Consumption, Descriptor, Handling, Production, Settings, number, ready};
 use pgq::aio::{Handlers, Worker};
+use pgq::consume::{Health, HealthProbe};
 use pgq::{BoxError, Event, NewEvent};
 use pgq_ext::sqlx::{ExactlyOnce, Tx};
 use sqlx::postgres::PgPoolOptions;
@@ -19,7 +20,7 @@ use tokio_postgres::{Client, NoTls};
 #[path = "../pgq_common.rs"]
 mod pgq_common;
 
-use pgq_common::{EVENT_TYPE, Options, QUEUE, consumer_name, retry_policy};
+use pgq_common::{EVENT_TYPE, Options, POLL, QUEUE, consumer_name, retry_policy};
 
 fn main() -> ExitCode {
     field_adapters::main::<Asynchronous>()
@@ -54,10 +55,11 @@ impl Adapter for Asynchronous {
     fn consume(&self, consumption: &Consumption) -> Result<(), BoxError> {
         let consumer = consumer_name(consumption.consumer);
         let worker = Worker::new(&self.0.url, QUEUE, &consumer).retry(retry_policy());
+        let health = worker.health();
         let (handling, end) = (Arc::clone(&consumption.handling), Arc::clone(&consumption.handling));
         let end = async move { end.end().await };
         Runtime::new()?.block_on(async {
-            ready()?;
+            tokio::spawn(report_ready(health));
             let handlers = match consumption.into_table {
                 true => writing_handlers(handling, &self.0.url, consumption.workers)?,
                 false => handlers(handling),
@@ -65,6 +67,14 @@ impl Adapter for Asynchronous {
             Ok(worker.run_until(handlers.concurrency(consumption.workers), end).await?)
         })
     }
+}
+
+/// Reports that the consumer has looked for a batch.
+async fn report_ready(health: HealthProbe) -> Result<(), BoxError> {
+    while health.get() == Health::Starting {
+        tokio::time::sleep(POLL).await;
+    }
+    ready()
 }
 
 async fn connect(url: &str) -> Result<Client, BoxError> {

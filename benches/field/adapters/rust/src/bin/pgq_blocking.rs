@@ -10,15 +10,17 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
 use field_adapters::{Adapter, Consumption, Descriptor, Handling, Production, Settings, number, ready};
+use pgq::consume::Health;
 use pgq::{Batch, BoxError, Consumer, Event, NewEvent, Outcome, Worker, WorkerHandle};
 use postgres::{Client, NoTls};
 
 #[path = "../pgq_common.rs"]
 mod pgq_common;
 
-use pgq_common::{EVENT_TYPE, Options, QUEUE, consumer_name, retry_policy};
+use pgq_common::{EVENT_TYPE, Options, POLL, QUEUE, consumer_name, retry_policy};
 
 fn main() -> ExitCode {
     field_adapters::main::<Blocking>()
@@ -59,6 +61,9 @@ impl Adapter for Blocking {
         let workers = (0..consumption.workers)
             .map(|worker| self.worker(consumption, worker))
             .collect::<Result<Vec<WorkerHandle>, BoxError>>()?;
+        while workers.iter().any(|worker| worker.health() == Health::Starting) {
+            thread::sleep(POLL);
+        }
         ready()?;
         consumption.handling.wait_for_end()?;
         workers.iter().for_each(WorkerHandle::stop);

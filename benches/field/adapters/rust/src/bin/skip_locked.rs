@@ -107,7 +107,8 @@ impl Adapter for SkipLocked {
                     handling: &consumption.handling,
                     stop: &stop,
                 };
-                scope.spawn(move || worker.run());
+                let client = worker.connect()?;
+                scope.spawn(move || worker.run(client));
             }
             ready()?;
             let ended = consumption.handling.wait_for_end();
@@ -128,18 +129,21 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
+    fn connect(&self) -> Result<Client, BoxError> {
+        Ok(Client::connect(self.url, NoTls)?)
+    }
+
     /// Works until the end, with a new connection after each error.
-    fn run(&self) {
-        while !self.stop.load(Ordering::Relaxed) {
-            if let Err(error) = self.work() {
-                log::warn!("{error}");
-                thread::sleep(POLL);
-            }
+    fn run(&self, client: Client) {
+        let mut ended = self.work(client);
+        while let (Err(error), false) = (&ended, self.stop.load(Ordering::Relaxed)) {
+            log::warn!("{error}");
+            thread::sleep(POLL);
+            ended = self.connect().and_then(|client| self.work(client));
         }
     }
 
-    fn work(&self) -> Result<(), BoxError> {
-        let mut client = Client::connect(self.url, NoTls)?;
+    fn work(&self, mut client: Client) -> Result<(), BoxError> {
         let claim = client.prepare(CLAIM)?;
         while !self.stop.load(Ordering::Relaxed) {
             let mut transaction = client.transaction()?;
