@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -44,6 +45,13 @@ pub(crate) struct Used {
     /// Processor time in seconds.
     pub(crate) cpu: f64,
     pub(crate) peak_megabytes: f64,
+}
+
+impl AddAssign for Used {
+    fn add_assign(&mut self, other: Used) {
+        self.cpu += other.cpu;
+        self.peak_megabytes += other.peak_megabytes;
+    }
 }
 
 impl Adapter {
@@ -153,6 +161,15 @@ impl Adapter {
         Ok(())
     }
 
+    /// Returns the resources that the process has used so far.
+    ///
+    /// # Errors
+    ///
+    /// When the process was reaped.
+    pub(crate) fn used(&self) -> Result<Used, BoxError> {
+        Ok(Used { cpu: cpu::of(self.child.id())?, peak_megabytes: self.memory.megabytes() })
+    }
+
     /// Returns whether the process has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)) | Err(_))
@@ -161,7 +178,7 @@ impl Adapter {
     /// Waits for the end of the process, whose processor time can be read until the process is reaped.
     fn end(&mut self) -> Result<Used, BoxError> {
         waitid(Id::Pid(self.pid()?), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;
-        Ok(Used { cpu: cpu::of(self.child.id())?, peak_megabytes: self.memory.megabytes() })
+        self.used()
     }
 
     fn pid(&self) -> Result<Pid, BoxError> {

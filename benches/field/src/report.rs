@@ -36,11 +36,11 @@ impl Key {
             "" => String::new(),
             variant => format!(", {}: {variant}", columns::meaning_of_variant(&self.scenario)),
         };
-        let durability = &self.durability;
-        format!(
-            "{}{variant} (PostgreSQL {}, synchronous_commit = {durability})",
-            self.scenario, self.postgres
-        )
+        format!("{}{variant} ({})", self.scenario, self.server())
+    }
+
+    fn server(&self) -> String {
+        format!("PostgreSQL {}, synchronous_commit = {}", self.postgres, self.durability)
     }
 
     fn file(&self) -> String {
@@ -79,22 +79,41 @@ impl Spread {
 pub(crate) fn write(folder: &Path) -> Result<(), BoxError> {
     let records = record::read(folder)?;
     let names = display_names(&records);
+    let run = name_of_run(&records);
     let mut text = String::from("# Queues in PostgreSQL side by side\n\n");
     text += &tables::environments(&records);
     text += &tables::contestants(&records);
-    for (key, group) in &groups(&records) {
+    let groups = groups(&records);
+    for (key, group) in &groups {
         text += &format!("\n## {}\n\n", key.title());
         text += &tables::figures(&key.scenario, group, &names);
-        for plot in plots::write(folder, key, group, &names)? {
+        for plot in plots::write(folder, &run, key, group, &names)? {
             text += &format!("\n![{}]({plot})\n", key.title());
         }
+    }
+    for (title, plot) in plots::write_across(folder, &run, &groups, &names)? {
+        text += &format!("\n## {title}\n\n![{title}]({plot})\n");
     }
     fs::write(folder.join("report.md"), text)?;
     println!("{}", folder.join("report.md").display());
     Ok(())
 }
 
+/// Returns the name of the run for plots: the machine and when the first server was started.
+fn name_of_run(records: &[Record]) -> String {
+    let facts = records.iter().find_map(|record| match record {
+        Record::Environment { facts } => Some(facts),
+        _ => None,
+    });
+    let fact = |wanted: &str| {
+        let found = facts.into_iter().flatten().find(|(name, _)| name == wanted);
+        found.map(|(_, text)| text.as_str()).unwrap_or_default()
+    };
+    format!("run of {}, {}, {} cores", fact("begun"), fact("processor"), fact("cores"))
+}
+
 type Names = BTreeMap<String, String>;
+type Groups = BTreeMap<Key, Group>;
 
 fn display_names(records: &[Record]) -> Names {
     let name = |record: &Record| match record {
@@ -107,8 +126,8 @@ fn display_names(records: &[Record]) -> Names {
 }
 
 /// Sorts the records. A later measurement of the same turn replaces an earlier one.
-fn groups(records: &[Record]) -> BTreeMap<Key, Group> {
-    let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
+fn groups(records: &[Record]) -> Groups {
+    let mut groups = Groups::new();
     for record in records {
         match record {
             Record::Measurement(measurement) => {

@@ -11,7 +11,7 @@ use crate::BoxError;
 use crate::contestant::Contestant;
 use crate::process::{Adapter, Used};
 use crate::record::Figures;
-use crate::server::Server;
+use crate::server::{self, Server};
 use crate::size::Size;
 
 const DATABASE: &str = "field";
@@ -29,6 +29,12 @@ pub(crate) struct Run<'a> {
     folder: TempDir,
     serving: Option<Adapter>,
     versions: Vec<(String, String)>,
+}
+
+/// A measurement of resources that has begun.
+pub(crate) struct Meter<'a> {
+    server: server::Meter<'a>,
+    served: Used,
 }
 
 /// A consumer to start.
@@ -199,6 +205,49 @@ impl<'a> Run<'a> {
     /// When the server fails.
     pub(crate) fn client(&self) -> Result<Client, BoxError> {
         self.server.client(DATABASE)
+    }
+
+    /// Starts a measurement of the resources.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub(crate) fn meter(&self) -> Result<Meter<'a>, BoxError> {
+        Ok(Meter { server: self.server.meter()?, served: self.served()? })
+    }
+
+    /// Returns what [`serve`](Run::serve) has used so far.
+    fn served(&self) -> Result<Used, BoxError> {
+        self.serving.as_ref().map_or(Ok(Used::default()), Adapter::used)
+    }
+
+    /// Adds the resources since the start of the measurement: those of the server, and those of the clients with the process
+    /// that runs beside them.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails, or the process beside the clients has ended.
+    pub(crate) fn add_used(
+        &self,
+        meter: &Meter<'_>,
+        figures: &mut Figures,
+        mut clients: Used,
+        events: u64,
+    ) -> Result<(), BoxError> {
+        let served = self.served()?;
+        clients += Used { cpu: served.cpu - meter.served.cpu, ..served };
+        let server = meter.server.read()?;
+        let each = |cpu: f64| cpu * 1e6 / events as f64;
+        let used = [
+            ("WAL B/event", server.wal / events as f64),
+            ("server CPU µs/event", each(server.used.cpu)),
+            ("client CPU µs/event", each(clients.cpu)),
+            ("server memory MB", server.used.peak_megabytes),
+            ("client memory MB", clients.peak_megabytes),
+            ("memory MB", server.used.peak_megabytes + clients.peak_megabytes),
+        ];
+        figures.extend(used.map(|(name, value)| (name.to_owned(), value)));
+        Ok(())
     }
 
     /// Adds the sizes of the database's own tables and indexes, and the dead rows that the server counts.

@@ -12,6 +12,7 @@ mod steady;
 use crate::BoxError;
 use crate::record::Figures;
 use crate::run::Run;
+use crate::size::Size;
 
 /// A scenario.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,10 +68,12 @@ impl Scenario {
         }
     }
 
-    /// Returns the forms of the scenario: events a transaction, or consumers. A scenario of one form has an empty name.
-    pub(crate) fn variants(self) -> &'static [&'static str] {
+    /// Returns the forms of the scenario: events a transaction, events a second, or consumers. A scenario of one form has an
+    /// empty name.
+    pub(crate) fn variants(self, size: &Size) -> &'static [&'static str] {
         match self {
             Scenario::Produce => &produce::VARIANTS,
+            Scenario::Steady => size.rates,
             Scenario::FanOut => &fan_out::VARIANTS,
             _ => &[""],
         }
@@ -85,7 +88,7 @@ impl Scenario {
         match self {
             Scenario::Produce => produce::measure(run, variant),
             Scenario::Drain => drain::measure(run),
-            Scenario::Steady => steady::measure(run),
+            Scenario::Steady => steady::measure(run, variant),
             Scenario::FanOut => fan_out::measure(run, variant),
             Scenario::OldSnapshot => old_snapshot::measure(run),
             Scenario::Away => away::measure(run),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postgres::{Client, NoTls};
 
-use crate::record::Figures;
+use crate::process::Used;
 use crate::usage::Watch;
 use crate::{BoxError, cpu, postgres_server};
 
@@ -165,17 +165,21 @@ pub(crate) struct Meter<'a> {
 }
 
 impl Meter<'_> {
-    /// Adds the figures since the start: bytes of WAL and processor time an event, memory.
+    /// Returns what the server has used since the start.
     ///
     /// # Errors
     ///
     /// When the server fails.
-    pub(crate) fn add_to(&self, figures: &mut Figures, events: u64) -> Result<(), BoxError> {
+    pub(crate) fn read(&self) -> Result<Resources, BoxError> {
         let cpu = self.server.cpu()? - self.cpu;
         let wal = self.server.wal_position()? - self.wal;
-        figures.insert("WAL B/event".to_owned(), wal / events as f64);
-        figures.insert("server CPU µs/event".to_owned(), cpu * 1e6 / events as f64);
-        figures.insert("server memory MB".to_owned(), self.memory.megabytes());
-        Ok(())
+        Ok(Resources { wal, used: Used { cpu, peak_megabytes: self.memory.megabytes() } })
     }
+}
+
+/// The resources of a server.
+pub(crate) struct Resources {
+    /// Bytes of WAL.
+    pub(crate) wal: f64,
+    pub(crate) used: Used,
 }

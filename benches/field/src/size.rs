@@ -10,6 +10,8 @@ pub(crate) struct Size {
     /// The events of `produce`: one a transaction, 100 a transaction, in bulk.
     pub(crate) produced: [u64; 3],
     pub(crate) drained: u64,
+    /// The events a second of `steady`, and the time at each rate.
+    pub(crate) rates: &'static [&'static str],
     pub(crate) steady: Duration,
     pub(crate) fanned_out: u64,
     /// The time before the snapshot is taken, and the time for which it is held.
@@ -38,7 +40,8 @@ impl Size {
             rounds: 3,
             produced: [20_000, 200_000, 1_000_000],
             drained: 1_000_000,
-            steady: Duration::from_secs(30),
+            rates: &["100", "1000", "2000"],
+            steady: Duration::from_secs(20),
             fanned_out: 100_000,
             before_snapshot: Duration::from_secs(60),
             under_snapshot: Duration::from_secs(600),
@@ -59,6 +62,7 @@ impl Size {
             rounds: 1,
             produced: [1_000, 10_000, 50_000],
             drained: 20_000,
+            rates: &["1000"],
             steady: Duration::from_secs(3),
             fanned_out: 1_000,
             before_snapshot: Duration::from_secs(3),

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
 
+use chrono::Utc;
+
 use crate::contestant::Contestant;
 use crate::options::Options;
 use crate::record::{Measurement, Place, Record, Records};
@@ -46,7 +48,7 @@ impl Turns<'_> {
         let server = Server::start(self.durability)?;
         records.add(&environment(&server)?)?;
         for scenario in &self.options.scenarios {
-            for variant in scenario.variants() {
+            for variant in scenario.variants(&self.options.size) {
                 for round in 1..=self.options.size.rounds {
                     for contestant in self.contestants {
                         let place = self.place(&server, *scenario, variant, contestant, round);
@@ -137,6 +139,7 @@ fn environment(server: &Server) -> Result<Record, BoxError> {
     let memory = fs::read_to_string("/proc/meminfo")?;
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let facts = [
+        ("begun", Utc::now().format("%Y-%m-%d %H:%M UTC").to_string()),
         ("processor", model.trim_start_matches([' ', '\t', ':']).to_owned()),
         ("cores", thread::available_parallelism()?.to_string()),
         ("memory", memory.lines().next().unwrap_or_default().replace("MemTotal:", "").trim().to_owned()),

@@ -8,6 +8,7 @@ pub(super) fn of(scenario: &str) -> &'static [&'static str] {
             "WAL B/event",
             "server CPU µs/event",
             "client CPU µs/event",
+            "memory MB",
             "client memory MB",
             "server memory MB",
         ],
@@ -17,6 +18,7 @@ pub(super) fn of(scenario: &str) -> &'static [&'static str] {
             "WAL B/event",
             "server CPU µs/event",
             "client CPU µs/event",
+            "memory MB",
             "client memory MB",
             "server memory MB",
         ],
@@ -35,7 +37,9 @@ pub(super) fn of(scenario: &str) -> &'static [&'static str] {
             "WAL B/event",
             "server CPU µs/event",
             "client CPU µs/event",
+            "memory MB",
             "client memory MB",
+            "server memory MB",
         ],
         "fan_out" => &[
             "seconds until all have all",
@@ -44,7 +48,9 @@ pub(super) fn of(scenario: &str) -> &'static [&'static str] {
             "WAL B/event",
             "server CPU µs/event",
             "client CPU µs/event",
-            "consumers' memory MB",
+            "memory MB",
+            "client memory MB",
+            "server memory MB",
             "tables MB",
             "indexes MB",
         ],
@@ -61,6 +67,8 @@ pub(super) fn of(scenario: &str) -> &'static [&'static str] {
             "indexes MB",
             "WAL B/event",
             "server CPU µs/event",
+            "client CPU µs/event",
+            "memory MB",
         ],
         "poison" => &[
             "seconds until the last other",
@@ -76,6 +84,17 @@ pub(super) fn of(scenario: &str) -> &'static [&'static str] {
     }
 }
 
+/// Returns the figures of a scenario that are plotted as bars.
+pub(super) fn bars(scenario: &str) -> &'static [&'static str] {
+    match scenario {
+        "produce" | "drain" | "away" => &["events/s", "WAL B/event"],
+        "steady" => &["pickup p99 ms", "WAL B/event", "server CPU µs/event", "memory MB"],
+        "fan_out" => &["deliveries/s"],
+        "old_snapshot" => &["late: pickup p99 ms"],
+        _ => &[],
+    }
+}
+
 /// Returns whether more of a figure is better.
 pub(super) fn grows(figure: &str) -> bool {
     figure.ends_with("/s")
@@ -83,7 +102,11 @@ pub(super) fn grows(figure: &str) -> bool {
 
 /// Returns the noun of a scenario's variants.
 pub(super) fn meaning_of_variant(scenario: &str) -> &'static str {
-    if scenario == "produce" { "events a transaction" } else { "consumers" }
+    match scenario {
+        "produce" => "events a transaction",
+        "steady" => "events/s",
+        _ => "consumers",
+    }
 }
 
 /// Returns the figures over time that are plotted, and whether the axis is logarithmic.
@@ -93,4 +116,34 @@ pub(super) const SERIES: [(&str, bool); 5] = [
     ("pickup p99 ms", true),
     ("dead rows", false),
     ("tables MB", false),
+];
+
+/// A figure that is plotted over the variants of a scenario.
+pub(super) struct Across {
+    pub(super) title: &'static str,
+    pub(super) scenario: &'static str,
+    pub(super) figure: &'static str,
+    pub(super) is_logarithmic: bool,
+}
+
+/// The figures over the variants of a scenario.
+pub(super) const ACROSS: [Across; 3] = [
+    Across {
+        title: "latency against load, median",
+        scenario: "steady",
+        figure: "pickup p50 ms",
+        is_logarithmic: true,
+    },
+    Across {
+        title: "latency against load, 99th percentile",
+        scenario: "steady",
+        figure: "pickup p99 ms",
+        is_logarithmic: true,
+    },
+    Across {
+        title: "fan-out: deliveries/s",
+        scenario: "fan_out",
+        figure: "deliveries/s",
+        is_logarithmic: false,
+    },
 ];

@@ -55,14 +55,17 @@ pub(super) fn figures(scenario: &str, group: &Group, names: &Names) -> String {
 
 /// Returns the contestants, best first.
 pub(super) fn order<'a>(scenario: &str, group: &'a Group) -> Vec<&'a String> {
+    order_by(columns::of(scenario).first().unwrap_or(&""), group)
+}
+
+/// Returns the contestants, those with the best value of a figure first.
+pub(super) fn order_by<'a>(figure: &str, group: &'a Group) -> Vec<&'a String> {
     let mut order: Vec<&String> = group.turns.keys().collect();
-    if let Some(first) = columns::of(scenario).first() {
-        let value = |name: &String| {
-            let median = Spread::of(&group.turns[name], first).map_or(f64::INFINITY, |spread| spread.median);
-            if columns::grows(first) { -median } else { median }
-        };
-        order.sort_by(|a, b| value(a).total_cmp(&value(b)));
-    }
+    let value = |name: &String| {
+        let median = Spread::of(&group.turns[name], figure).map(|spread| spread.median);
+        median.map_or(f64::INFINITY, |median| if columns::grows(figure) { -median } else { median })
+    };
+    order.sort_by(|a, b| value(a).total_cmp(&value(b)));
     order
 }
 

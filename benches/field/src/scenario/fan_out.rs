@@ -21,22 +21,18 @@ pub(super) fn measure(run: &mut Run<'_>, variant: &str) -> Result<Outcome, BoxEr
         running.push(run.consume(&consume)?);
     }
     let mut outcome = Outcome::default();
-    let meter = run.server.meter()?;
-    let (seconds, used_by_producer) = run.produce(0..events, "100")?;
-    let (mut cpu, mut memory) = (used_by_producer.cpu, 0.0);
+    let meter = run.meter()?;
+    let (seconds, mut used) = run.produce(0..events, "100")?;
     for consumer in running {
         consumer.wait_for("consumed", run.size.limit)?;
-        let used = consumer.finish()?;
-        (cpu, memory) = (cpu + used.cpu, memory + used.peak_megabytes);
+        used += consumer.finish()?;
     }
-    meter.add_to(&mut outcome.figures, events)?;
+    run.add_used(&meter, &mut outcome.figures, used, events)?;
     run.add_sizes(&mut run.client()?, &mut outcome.figures)?;
     let all = seconds_until_all(run, &names)?;
     outcome.add("seconds to insert", seconds);
     outcome.add("seconds until all have all", all);
     outcome.add("deliveries/s", events as f64 * f64::from(consumers) / all);
-    outcome.add("client CPU µs/event", cpu * 1e6 / events as f64);
-    outcome.add("consumers' memory MB", memory);
     Ok(outcome)
 }
 

@@ -12,11 +12,9 @@ pub(super) fn measure(run: &mut Run<'_>, variant: &str) -> Result<Outcome, BoxEr
     let place = VARIANTS.iter().position(|name| *name == variant).unwrap_or_default();
     let events = run.size.produced[place];
     let mut outcome = Outcome::default();
-    let meter = run.server.meter()?;
+    let meter = run.meter()?;
     let (seconds, used) = run.produce(0..events, variant)?;
-    meter.add_to(&mut outcome.figures, events)?;
     outcome.add("events/s", events as f64 / seconds);
-    outcome.add("client CPU µs/event", used.cpu * 1e6 / events as f64);
-    outcome.add("client memory MB", used.peak_megabytes);
+    run.add_used(&meter, &mut outcome.figures, used, events)?;
     Ok(outcome)
 }

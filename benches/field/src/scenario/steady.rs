@@ -1,4 +1,4 @@
-//! Latency at a fixed rate, with handlers that take a millisecond.
+//! Latency at fixed rates, with handlers that take a millisecond.
 
 use std::time::Duration;
 
@@ -7,29 +7,25 @@ use crate::BoxError;
 use crate::logs::{self, Latency};
 use crate::run::{Consume, Run};
 
-/// Events a second.
-const RATE: u64 = 1_000;
 const WORK: Duration = Duration::from_millis(1);
 /// The time at the start whose events do not count.
 pub(super) const WARM_UP: Duration = Duration::from_secs(1);
 /// The time for the last events to arrive.
 const GRACE: Duration = Duration::from_secs(15);
 
-pub(super) fn measure(run: &mut Run<'_>) -> Result<Outcome, BoxError> {
-    let time = WARM_UP + run.size.steady;
-    let events = RATE * time.as_secs();
+pub(super) fn measure(run: &mut Run<'_>, rate: &str) -> Result<Outcome, BoxError> {
+    let (rate, time): (u64, Duration) = (rate.parse()?, WARM_UP + run.size.steady);
+    let events = rate * time.as_secs();
     run.setup(1)?;
     run.serve()?;
     let consumer = run.consume(&Consume { work: WORK, ..Consume::nothing(events) })?;
     let mut outcome = Outcome::default();
-    let meter = run.server.meter()?;
-    let producer = run.produce_at(RATE, time)?;
+    let meter = run.meter()?;
+    let producer = run.produce_at(rate, time)?;
     producer.wait_for("produced", time + run.size.limit)?;
-    let used_by_producer = producer.finish()?;
-    let used = consumer.consumed_within(GRACE)?;
-    meter.add_to(&mut outcome.figures, events)?;
-    outcome.add("client CPU µs/event", (used.cpu + used_by_producer.cpu) * 1e6 / events as f64);
-    outcome.add("client memory MB", used.peak_megabytes);
+    let mut used = producer.finish()?;
+    used += consumer.consumed_within(GRACE)?;
+    run.add_used(&meter, &mut outcome.figures, used, events)?;
     add_latencies(run, &mut outcome, events)?;
     Ok(outcome)
 }
