@@ -1,4 +1,5 @@
 //! The common parts of the adapters of this project.
+#![allow(dead_code, reason = "every program that includes this file uses another part of it")]
 
 use std::thread;
 use std::time::Duration;
@@ -11,7 +12,7 @@ pub(crate) const QUEUE: &str = "field";
 pub(crate) const EVENT_TYPE: &str = "field";
 /// The default of `--tick-ms`: the time between two checks of the ticker, and the longest time that an event waits for its
 /// tick.
-const TICK: u64 = 5;
+pub(crate) const TICK: u64 = 5;
 /// The time between two looks at a consumer's health.
 pub(crate) const POLL: Duration = Duration::from_millis(1);
 
@@ -27,8 +28,8 @@ pub(crate) fn retry_policy() -> RetryPolicy {
 pub(crate) struct Options {
     pub(crate) url: String,
     /// The kind of the schema: `own` or `extension`.
-    schema: String,
-    tick: u64,
+    pub(crate) schema: String,
+    pub(crate) tick: u64,
 }
 
 impl Options {
