@@ -70,7 +70,11 @@ impl Attempt<'_> {
         match second {
             Some(second) if TlsFailure::is_handshake(&*error) || (as_requested && is_refused(&*error)) => {
                 let found = self.open_with(second, &self.progress()).await;
-                found.map_err(|other| combine_refusals(first, error, other))
+                found.map_err(|other| match cfg!(feature = "tls") || is_refused(&*other) {
+                    true => combine_refusals(first, error, other),
+                    // It would fail with encryption, too.
+                    false => other,
+                })
             }
             _ => Err(error),
         }

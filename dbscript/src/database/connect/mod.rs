@@ -144,3 +144,22 @@ async fn places<D: Driver>(endpoint: &Endpoint, shuffled: bool) -> Result<Vec<Pl
 fn shuffle<T>(items: &mut [T]) {
     items.sort_by_cached_key(|_| RandomState::new().hash_one(0));
 }
+
+#[cfg(all(test, not(feature = "tls")))]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+    use crate::database::conninfo;
+    use crate::error::describe;
+
+    #[test]
+    fn that_no_server_listens_is_the_whole_reason_in_a_build_without_encryption() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let port = listener.local_addr().expect("it listens").port();
+        drop(listener);
+        let target = conninfo::parse(&format!("host=127.0.0.1 port={port} user=x"), |_| None).expect("valid");
+        let error = describe(&open(&target).err().expect("nothing listens"));
+        assert!(error.contains("refused") && !error.contains("encrypt"), "{error}");
+    }
+}
