@@ -103,6 +103,9 @@ pub async fn schedule_event(
 ///
 /// [`BulkInsert`] does the same for events that are made one by one, such as those of a stream.
 ///
+/// In a task that is spawned, an iterator whose closure borrows may not compile: "implementation of `Send` is not general
+/// enough". Collect the events into a `Vec` then.
+///
 /// # Errors
 ///
 /// As [`BulkInsert::start`] and [`BulkInsert::finish`].
