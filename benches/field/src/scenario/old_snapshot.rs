@@ -18,17 +18,16 @@ const GRACE: Duration = Duration::from_secs(15);
 pub(super) fn measure(run: &mut Run<'_>) -> Result<Outcome, BoxError> {
     let (before, under) = (run.size.before_snapshot, run.size.under_snapshot);
     let time = before + under;
-    let events = RATE * time.as_secs();
+    let due = RATE * time.as_secs();
     run.setup(1)?;
     run.serve()?;
-    let consumer = run.consume(&Consume { work: WORK, ..Consume::nothing(events) })?;
+    let consumer = run.consume(&Consume { work: WORK, ..Consume::nothing(due) })?;
     let meter = run.server.meter()?;
     let producer = run.produce_at(RATE, time)?;
     let mut series = sample(run, Instant::now(), before, time)?;
-    producer.wait_for("produced", time + run.size.limit)?;
-    producer.finish()?;
+    let (events, _) = run.produced(producer, time)?;
     let mut outcome = Outcome::default();
-    let used = consumer.consumed_within(GRACE)?;
+    let used = run.consumed(consumer, events, due, GRACE)?;
     meter.add_to(&mut outcome.figures, events)?;
     outcome.add("client CPU µs/event", used.cpu * 1e6 / events as f64);
     let produced = logs::produced(&run.file("produced"))?;
@@ -36,6 +35,7 @@ pub(super) fn measure(run: &mut Run<'_>) -> Result<Outcome, BoxError> {
     add_rates(&mut series, &latencies, run.size.sample.as_secs_f64());
     add_figures(&mut outcome, &latencies, before.as_secs_f64(), time.as_secs_f64());
     outcome.add("produced events/s", events as f64 / logs::seconds(&produced));
+    outcome.add("not produced", (due - events) as f64);
     outcome.add("missing", events.saturating_sub(latencies.len() as u64) as f64);
     for name in ["tables MB", "indexes MB", "dead rows"] {
         outcome.add(name, series.last().and_then(|last| last.get(name)).copied().unwrap_or(0.0));

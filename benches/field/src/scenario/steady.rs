@@ -17,19 +17,19 @@ const GRACE: Duration = Duration::from_secs(15);
 
 pub(super) fn measure(run: &mut Run<'_>) -> Result<Outcome, BoxError> {
     let time = WARM_UP + run.size.steady;
-    let events = RATE * time.as_secs();
+    let due = RATE * time.as_secs();
     run.setup(1)?;
     run.serve()?;
-    let consumer = run.consume(&Consume { work: WORK, ..Consume::nothing(events) })?;
+    let consumer = run.consume(&Consume { work: WORK, ..Consume::nothing(due) })?;
     let mut outcome = Outcome::default();
     let meter = run.server.meter()?;
     let producer = run.produce_at(RATE, time)?;
-    producer.wait_for("produced", time + run.size.limit)?;
-    let used_by_producer = producer.finish()?;
-    let used = consumer.consumed_within(GRACE)?;
+    let (events, used_by_producer) = run.produced(producer, time)?;
+    let used = run.consumed(consumer, events, due, GRACE)?;
     meter.add_to(&mut outcome.figures, events)?;
     outcome.add("client CPU µs/event", (used.cpu + used_by_producer.cpu) * 1e6 / events as f64);
     outcome.add("client memory MB", used.peak_megabytes);
+    outcome.add("not produced", (due - events) as f64);
     add_latencies(run, &mut outcome, events)?;
     Ok(outcome)
 }
