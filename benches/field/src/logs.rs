@@ -1,6 +1,6 @@
 //! The logs of producers and consumers. Times are microseconds since 1970.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
@@ -46,6 +46,16 @@ pub(crate) fn produced(path: &Path) -> Result<Vec<Produced>, BoxError> {
 /// When there is none.
 pub(crate) fn seen(path: &Path) -> Result<Vec<Seen>, BoxError> {
     rows(path, |[number, at]| Seen { number, at })
+}
+
+/// Counts the events in the log of a consumer, each once.
+///
+/// # Errors
+///
+/// When there is no log.
+pub(crate) fn count_seen(path: &Path) -> Result<u64, BoxError> {
+    let numbers: HashSet<u64> = seen(path)?.iter().map(|one| one.number).collect();
+    Ok(numbers.len() as u64)
 }
 
 fn rows<const N: usize, T>(path: &Path, row: impl Fn([u64; N]) -> T) -> Result<Vec<T>, BoxError> {
@@ -138,6 +148,13 @@ mod tests {
         let numbers: Vec<u64> =
             seen(file.path()).expect("the file exists").iter().map(|one| one.number).collect();
         assert_eq!(numbers, [1, 2]);
+    }
+
+    #[test]
+    fn an_event_that_was_handled_again_counts_once() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary folder exists");
+        fs::write(file.path(), "1 10\n2 20\n1 30\n").expect("the file is writable");
+        assert_eq!(count_seen(file.path()).expect("the file exists"), 2);
     }
 
     #[test]

@@ -30,16 +30,17 @@ impl Options {
         let mut options = Options {
             size: Size::long(),
             only: Vec::new(),
-            scenarios: Scenario::ALL.to_vec(),
+            scenarios: Vec::new(),
             durability: vec![Durability::On, Durability::Off],
             postgres: "distribution".to_owned(),
             out: PathBuf::from("target/field"),
         };
-        let mut rounds = None;
+        let (mut rounds, mut chosen) = (None, Scenario::ALL.to_vec());
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             if arg == "--short" {
                 options.size = Size::short();
+                chosen = Scenario::SHORT.to_vec();
                 continue;
             }
             let value = args.next().ok_or_else(|| format!("`{arg}` needs a value"))?;
@@ -52,6 +53,9 @@ impl Options {
                 "--out" => options.out = PathBuf::from(value),
                 _ => return Err(format!("unknown option `{arg}`").into()),
             }
+        }
+        if options.scenarios.is_empty() {
+            options.scenarios = chosen;
         }
         options.size.rounds = rounds.unwrap_or(options.size.rounds);
         Ok(options)
@@ -73,4 +77,22 @@ fn scenarios(list: &str) -> Result<Vec<Scenario>, BoxError> {
         known.copied().ok_or_else(|| format!("unknown scenario `{name}`").into())
     };
     names(list).iter().map(find).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenarios_of(args: &[&str]) -> Vec<Scenario> {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Options::parse(&args).expect("the options are valid").scenarios
+    }
+
+    #[test]
+    fn a_short_run_has_a_crash_only_by_name() {
+        assert!(scenarios_of(&[]).contains(&Scenario::Crash));
+        assert!(!scenarios_of(&["--short"]).contains(&Scenario::Crash));
+        assert_eq!(scenarios_of(&["--short", "--scenario", "crash"]), [Scenario::Crash]);
+        assert_eq!(scenarios_of(&["--scenario", "crash", "--short"]), [Scenario::Crash]);
+    }
 }

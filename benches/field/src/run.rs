@@ -2,21 +2,23 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use postgres::Client;
 use tempfile::TempDir;
 
-use crate::BoxError;
 use crate::contestant::Contestant;
 use crate::process::{Adapter, Used};
 use crate::record::Figures;
 use crate::server::{self, Server};
 use crate::size::Size;
+use crate::{BoxError, logs};
 
 const DATABASE: &str = "field";
 /// The bytes of an event's data.
 const PAYLOAD: &str = "75";
+const POLL: Duration = Duration::from_millis(50);
 /// The limit for tasks that do not depend on the number of events.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -147,6 +149,41 @@ impl<'a> Run<'a> {
     pub(crate) fn produce_at(&self, rate: u64, time: Duration) -> Result<Adapter, BoxError> {
         let seconds = time.as_secs().to_string();
         self.producer("0", &["--rate", &rate.to_string(), "--seconds", &seconds, "--per-transaction", "1"])
+    }
+
+    /// Waits for the end of a producer at a fixed rate, and returns the number of events that it has inserted in its time, and
+    /// the resources that it has used.
+    ///
+    /// # Errors
+    ///
+    /// When the adapter fails.
+    pub(crate) fn produced(&self, producer: Adapter, time: Duration) -> Result<(u64, Used), BoxError> {
+        let line = producer.wait_for("produced", time + self.size.limit)?;
+        let count = line.value.get("count").and_then(serde_json::Value::as_u64);
+        Ok((count.ok_or("no count in the line `produced`")?, producer.finish()?))
+    }
+
+    /// Waits until a consumer has all events, or stops it after the limit. The consumer itself waits for the events that
+    /// were due, so it is stopped when it has those that a slow producer has inserted.
+    ///
+    /// # Errors
+    ///
+    /// When the adapter fails.
+    pub(crate) fn consumed(
+        &self,
+        consumer: Adapter,
+        produced: u64,
+        due: u64,
+        limit: Duration,
+    ) -> Result<Used, BoxError> {
+        if produced == due {
+            return consumer.consumed_within(limit);
+        }
+        let deadline = Instant::now() + limit;
+        while logs::count_seen(&self.file("consumer"))? < produced && Instant::now() < deadline {
+            thread::sleep(POLL);
+        }
+        consumer.stop()
     }
 
     fn producer(&self, from: &str, pace: &[&str]) -> Result<Adapter, BoxError> {

@@ -54,6 +54,17 @@ impl Scenario {
         Scenario::Crash,
     ];
 
+    /// The scenarios of a short run. The clients in `crash` need up to 90 seconds to run a killed consumer's events again.
+    pub(crate) const SHORT: [Scenario; 7] = [
+        Scenario::Produce,
+        Scenario::Drain,
+        Scenario::Steady,
+        Scenario::FanOut,
+        Scenario::OldSnapshot,
+        Scenario::Away,
+        Scenario::Poison,
+    ];
+
     /// Returns the name in options and results.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -73,7 +73,7 @@ impl Size {
             watch_poison: Duration::from_secs(5),
             before_crashes: 2_000,
             kills: 2,
-            recovery: Duration::from_secs(20),
+            recovery: Duration::from_secs(120),
             limit: Duration::from_secs(60),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
+use std::time::Instant;
 
 use chrono::Utc;
 
@@ -90,12 +91,14 @@ impl Turns<'_> {
         if !contestant.postgres.contains(&self.options.postgres) {
             return Ok(Record::Failure { place, reason: "does not run on this PostgreSQL".to_owned() });
         }
+        let began = Instant::now();
         let mut run = Run::begin(server, contestant, &self.options.size)?;
         let result = scenario.measure(&mut run, &place.variant);
         if self.described.insert(contestant.name.clone()) {
             records.add(&descriptor(contestant, &run))?;
         }
         let title = [&place.scenario, &place.variant, &place.contestant].map(String::as_str).join(" ");
+        let title = format!("{title} (turn of {:.1}s)", began.elapsed().as_secs_f64());
         match result {
             Ok(outcome) => {
                 eprintln!("{title}: {}", brief(&outcome.figures));

@@ -5,6 +5,8 @@ import { parseArgs } from 'node:util'
 
 const BULK = 10_000
 const FLUSH_MS = 50
+// How long after the end of its time a producer still inserts events.
+const LATE_MS = 100
 
 const OPTIONS = {
   consumers: { type: 'string', default: '1' },
@@ -73,14 +75,16 @@ export function sleep (ms) {
   return new Promise(resolve => setTimeout(resolve, ms))
 }
 
-/** Yields the transactions to produce: first number, count, milliseconds to wait before. */
+/** Yields the transactions to produce: first number, count, milliseconds to wait before. At a fixed rate, none after the time. */
 export function * schedule (options) {
   const size = { 1: 1, 100: 100, bulk: BULK }[options['per-transaction']]
   const { rate } = options
   const total = rate ? Math.floor(rate * options.seconds) : options.count
   const began = performance.now()
+  const end = began + options.seconds * 1000 + LATE_MS
   for (let done = 0; done < total; done += size) {
     const count = Math.min(size, total - done)
+    if (rate && performance.now() > end) return
     const due = rate ? began + (done + count) / rate * 1000 : began
     yield { first: options.from + done, count, wait: Math.max(0, due - performance.now()) }
   }

@@ -10,6 +10,8 @@ import time
 
 BULK = 10_000
 FLUSH_SECONDS = 0.05
+# How long after the end of its time a producer still inserts events.
+LATE_SECONDS = 0.1
 
 
 def arguments():
@@ -71,13 +73,14 @@ def number_of(text):
 
 
 class Schedule:
-    """The transactions to produce: (first number, count, seconds to wait before)."""
+    """The transactions to produce: (first number, count, seconds to wait before). At a fixed rate, none after the time."""
 
     def __init__(self, options):
         sizes = {"1": 1, "100": 100, "bulk": BULK}
         self.first = options.first
         self.size = sizes[options.per_transaction]
         self.rate = options.rate
+        self.seconds = options.seconds
         self.count = int(options.rate * options.seconds) if options.rate else options.count
 
     def __iter__(self):
@@ -85,6 +88,8 @@ class Schedule:
         done = 0
         while done < self.count:
             size = min(self.size, self.count - done)
+            if self.rate and time.monotonic() > began + self.seconds + LATE_SECONDS:
+                return
             due = began + (done + size) / self.rate if self.rate else began
             yield self.first + done, size, max(0.0, due - time.monotonic())
             done += size

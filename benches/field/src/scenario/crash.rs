@@ -21,12 +21,13 @@ pub(super) fn measure(run: &mut Run<'_>) -> Result<Outcome, BoxError> {
     run.client()?.batch_execute(TABLE)?;
     run.setup(1)?;
     run.serve()?;
-    let consumer = kill_again_and_again(run, Duration::from_secs(events / RATE))?;
+    let (consumer, produced) = kill_again_and_again(run, Duration::from_secs(events / RATE))?;
+    let all = produced + events;
     run.produce(events..2 * events, "100")?;
     run.server.crash();
     let began = Instant::now();
     run.serve_again()?;
-    let consumer = wait_until_handled(run, Some(consumer), 2 * events)?;
+    let consumer = wait_until_handled(run, Some(consumer), all)?;
     let mut outcome = Outcome::default();
     outcome.add("seconds after the last crash", began.elapsed().as_secs_f64());
     if let Some(consumer) = consumer {
@@ -34,13 +35,14 @@ pub(super) fn measure(run: &mut Run<'_>) -> Result<Outcome, BoxError> {
     }
     let statement = "select count(distinct n), count(*) - count(distinct n) from handled";
     let row = run.client()?.query_one(statement, &[])?;
-    outcome.add("not handled", (2 * events) as f64 - row.get::<_, i64>(0) as f64);
+    outcome.add("not handled", all as f64 - row.get::<_, i64>(0) as f64);
     outcome.add("handled again", row.get::<_, i64>(1) as f64);
     Ok(outcome)
 }
 
-/// Kills consumers at equal distances while events come, and returns the last consumer, which lives.
-fn kill_again_and_again(run: &Run<'_>, time: Duration) -> Result<Adapter, BoxError> {
+/// Kills consumers at equal distances while events come, and returns the last consumer, which lives, and the number
+/// of events.
+fn kill_again_and_again(run: &Run<'_>, time: Duration) -> Result<(Adapter, u64), BoxError> {
     let producer = run.produce_at(RATE, time)?;
     let kills = u32::try_from(run.size.kills)?;
     let began = Instant::now();
@@ -51,9 +53,8 @@ fn kill_again_and_again(run: &Run<'_>, time: Duration) -> Result<Adapter, BoxErr
         consumer.kill()?;
         consumer = start(run)?;
     }
-    producer.wait_for("produced", time + run.size.limit)?;
-    producer.finish()?;
-    Ok(consumer)
+    let (produced, _) = run.produced(producer, time)?;
+    Ok((consumer, produced))
 }
 
 fn start(run: &Run<'_>) -> Result<Adapter, BoxError> {

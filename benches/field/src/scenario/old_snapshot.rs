@@ -18,23 +18,23 @@ const GRACE: Duration = Duration::from_secs(15);
 pub(super) fn measure(run: &mut Run<'_>) -> Result<Outcome, BoxError> {
     let (before, under) = (run.size.before_snapshot, run.size.under_snapshot);
     let time = before + under;
-    let events = RATE * time.as_secs();
+    let due = RATE * time.as_secs();
     run.setup(1)?;
     run.serve()?;
-    let consumer = run.consume(&Consume { work: WORK, ..Consume::nothing(events) })?;
+    let consumer = run.consume(&Consume { work: WORK, ..Consume::nothing(due) })?;
     let meter = run.meter()?;
     let producer = run.produce_at(RATE, time)?;
     let mut series = sample(run, Instant::now(), before, time)?;
-    producer.wait_for("produced", time + run.size.limit)?;
-    let mut used = producer.finish()?;
+    let (events, mut used) = run.produced(producer, time)?;
     let mut outcome = Outcome::default();
-    used += consumer.consumed_within(GRACE)?;
+    used += run.consumed(consumer, events, due, GRACE)?;
     run.add_used(&meter, &mut outcome.figures, used, events)?;
     let produced = logs::produced(&run.file("produced"))?;
     let latencies = logs::latencies(&produced, &logs::seen(&run.file("consumer"))?);
     add_rates(&mut series, &latencies, run.size.sample.as_secs_f64());
     add_figures(&mut outcome, &latencies, before.as_secs_f64(), time.as_secs_f64());
     outcome.add("produced events/s", events as f64 / logs::seconds(&produced));
+    outcome.add("not produced", (due - events) as f64);
     outcome.add("missing", events.saturating_sub(latencies.len() as u64) as f64);
     for name in ["tables MB", "indexes MB", "dead rows"] {
         outcome.add(name, series.last().and_then(|last| last.get(name)).copied().unwrap_or(0.0));

@@ -15,17 +15,17 @@ const GRACE: Duration = Duration::from_secs(15);
 
 pub(super) fn measure(run: &mut Run<'_>, rate: &str) -> Result<Outcome, BoxError> {
     let (rate, time): (u64, Duration) = (rate.parse()?, WARM_UP + run.size.steady);
-    let events = rate * time.as_secs();
+    let due = rate * time.as_secs();
     run.setup(1)?;
     run.serve()?;
-    let consumer = run.consume(&Consume { work: WORK, ..Consume::nothing(events) })?;
+    let consumer = run.consume(&Consume { work: WORK, ..Consume::nothing(due) })?;
     let mut outcome = Outcome::default();
     let meter = run.meter()?;
     let producer = run.produce_at(rate, time)?;
-    producer.wait_for("produced", time + run.size.limit)?;
-    let mut used = producer.finish()?;
-    used += consumer.consumed_within(GRACE)?;
+    let (events, mut used) = run.produced(producer, time)?;
+    used += run.consumed(consumer, events, due, GRACE)?;
     run.add_used(&meter, &mut outcome.figures, used, events)?;
+    outcome.add("not produced", (due - events) as f64);
     add_latencies(run, &mut outcome, events)?;
     Ok(outcome)
 }

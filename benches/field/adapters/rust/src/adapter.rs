@@ -81,9 +81,8 @@ fn run<A: Adapter>() -> Result<(), BoxError> {
         Task::Setup { consumers } => lines::descriptor(&adapter.setup(consumers)?),
         Task::Serve => adapter.serve(),
         Task::Produce(production) => {
-            let started = std::time::Instant::now();
             adapter.produce(&production)?;
-            lines::produced(production.finish()?, started.elapsed())
+            lines::produced(production.finish()?)
         }
         Task::Consume(consumption) => {
             adapter.consume(&consumption)?;

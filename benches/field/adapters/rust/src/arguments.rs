@@ -76,7 +76,7 @@ fn production(settings: &Settings) -> Result<Production, BoxError> {
     let per_transaction: String = settings.get("per-transaction")?;
     let per_transaction = if per_transaction == "bulk" { BULK } else { per_transaction.parse()? };
     let pace = match settings.find::<u64>("rate")? {
-        Some(rate) => Pace::Rate { rate, count: rate * settings.get::<u64>("seconds")? },
+        Some(rate) => Pace::Rate { rate, seconds: settings.get("seconds")? },
         None => Pace::Count(settings.get("count")?),
     };
     let from = settings.find("from")?.unwrap_or(0);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::BoxError;
 use crate::adapter::Descriptor;
+use crate::production::Produced;
 
 pub(crate) fn descriptor(descriptor: &Descriptor) -> Result<(), BoxError> {
     print(&json!({
@@ -26,8 +27,9 @@ pub fn ready() -> Result<(), BoxError> {
     print(&json!({ "kind": "ready" }))
 }
 
-pub(crate) fn produced(count: u64, time: Duration) -> Result<(), BoxError> {
-    print(&json!({ "kind": "produced", "count": count, "seconds": time.as_secs_f64() }))
+pub(crate) fn produced(produced: Produced) -> Result<(), BoxError> {
+    let (count, seconds) = (produced.count, produced.time.as_secs_f64());
+    print(&json!({ "kind": "produced", "count": count, "seconds": seconds }))
 }
 
 pub(crate) fn consumed(count: u64, failed: u64, time: Duration) -> Result<(), BoxError> {

@@ -6,7 +6,8 @@
 //!   default of 250 ms would be the latency.
 //! - A failed message is visible again after a second, three times, and then goes to the archive. pgmq itself does neither.
 //! - Where handlers write into a table, they write in the transaction that deletes the messages.
-//! - Single messages are sent by `send`, several by `send_batch`.
+//! - Single messages are sent by `send_with_cxn`, several by `send_batch_with_cxn`, on a connection that the producer keeps: a
+//!   pool would check it before and after each call, two more round trips.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use field_adapters::{
 };
 use pgmq::{Message, PGMQueueExt};
 use sqlx_08::postgres::PgPoolOptions;
+use sqlx_08::{Connection, PgConnection};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -61,9 +63,10 @@ impl Adapter for Pgmq {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let queue = runtime.block_on(self.connect(1))?;
         let names = runtime.block_on(names(&queue))?;
+        let mut connection = runtime.block_on(PgConnection::connect(&self.url))?;
         production.run(|numbers| {
             let payloads: Vec<Payload> = production.payloads(numbers).collect();
-            runtime.block_on(send(&queue, &names, &payloads))
+            runtime.block_on(send(&queue, &mut connection, &names, &payloads))
         })
     }
 
@@ -112,12 +115,17 @@ async fn names(queue: &PGMQueueExt) -> Result<Vec<String>, BoxError> {
 }
 
 /// Sends messages to all queues, in one transaction.
-async fn send(queue: &PGMQueueExt, names: &[String], payloads: &[Payload]) -> Result<(), BoxError> {
+async fn send(
+    queue: &PGMQueueExt,
+    connection: &mut PgConnection,
+    names: &[String],
+    payloads: &[Payload],
+) -> Result<(), BoxError> {
     if let ([name], [payload]) = (names, payloads) {
-        queue.send(name, payload).await?;
+        queue.send_with_cxn(name, payload, connection).await?;
         return Ok(());
     }
-    let mut transaction = queue.connection.begin().await?;
+    let mut transaction = connection.begin().await?;
     for name in names {
         queue.send_batch_with_cxn(name, payloads, &mut *transaction).await?;
     }
