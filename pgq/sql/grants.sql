@@ -18,7 +18,7 @@ begin
             ('pgq_reader', 'execute', 'function', array[
                 'batch_event_sql', 'batch_event_tables', 'batch_retry', 'event_retry', 'find_tick_helper',
                 'finish_batch', 'force_tick', 'get_batch_cursor', 'get_batch_events', 'get_batch_info',
-                'next_batch', 'next_batch_custom', 'next_batch_info', 'register_consumer',
+                '_next_ticks', 'next_batch', 'next_batch_custom', 'next_batch_info', 'register_consumer',
                 'register_consumer_at', 'unregister_consumer']),
             ('pgq_writer', 'execute', 'function', array[
                 'current_event_table', 'insert_event', 'jsontriga', 'logutriga', 'sqltriga']),

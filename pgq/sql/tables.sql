@@ -41,6 +41,8 @@ create table if not exists pgq.tick (
     constraint tick_pkey primary key (tick_queue, tick_id),
     constraint tick_queue_fkey foreign key (tick_queue) references pgq.queue (queue_id)
 );
+-- Finds out quickly that no tick is at `infinity`.
+create index if not exists tick_endless_idx on pgq.tick (tick_queue, tick_id) where not pg_catalog.isfinite(tick_time);
 
 -- Numbers batches, over all queues.
 create sequence if not exists pgq.batch_id_seq;

@@ -6,6 +6,7 @@ pub(crate) mod batch;
 pub(crate) mod due_events;
 pub(crate) mod failed;
 pub(crate) mod lock;
+pub(crate) mod next_batch;
 pub(crate) mod status;
 pub(crate) mod ticker;
 

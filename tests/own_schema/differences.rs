@@ -8,6 +8,7 @@ pub(super) fn is_helper(name: &str) -> bool {
     let prefixes = ["pgq.tg_", "pgq._", "pgq.registration", "pgq.retry_mark", "pgq.rq_txid_idx"];
     prefixes.iter().any(|prefix| name.starts_with(prefix))
         || name.starts_with("pgq.subscription_newest_idx")
+        || name.starts_with("pgq.tick_endless_idx")
         || name.starts_with("pgq.subscription_open_idx")
 }
 

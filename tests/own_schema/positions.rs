@@ -164,7 +164,7 @@ fn consumers_run_while_all_tables_are_published() {
 
 /// Changes what this release has changed back into what the first one had.
 const FIRST_RELEASE: &str = "drop trigger registration on pgq.subscription; drop trigger registration_change on pgq.subscription; \
-     drop table pgq.registration, pgq.retry_mark cascade; drop index pgq.subscription_newest_idx, pgq.subscription_open_idx; \
+     drop table pgq.registration, pgq.retry_mark cascade; drop index pgq.subscription_newest_idx, pgq.subscription_open_idx, pgq.tick_endless_idx; \
      alter table pgq.subscription replica identity default, add constraint subscription_pkey primary key (sub_queue, sub_consumer), \
          add constraint subscription_batch_idx unique (sub_batch); \
      drop trigger retry_txid on pgq.retry_queue; drop index pgq.rq_txid_idx; \

@@ -42,7 +42,7 @@ const RELATIONS: &str = "^(consumer|queue|tick|registration|subscription|event_t
 const TYPES: &str = "^tg_(facts|row_[0-9]+)$";
 
 /// The names of PgQ's indexes.
-const INDEXES: &str = "^(rq_(retry|txid)_idx|subscription_(newest|open)_idx|retry_mark_newest_idx|delayed_mark_newest_idx|\
+const INDEXES: &str = "^(rq_(retry|txid)_idx|subscription_(newest|open)_idx|tick_endless_idx|retry_mark_newest_idx|delayed_mark_newest_idx|\
      fq_owner_idx|scheduled_time_newest_idx|dq_(due|txid)_idx|event_key_[0-2]_until_idx|event_[0-9]+_[0-9]+_txid_idx|\
      (completed_(batch|tick|range)|partial_batch|claimed_batch|checkpoint)_newest_idx|completed_batch_number_idx)$";
 

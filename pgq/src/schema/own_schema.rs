@@ -43,6 +43,7 @@ pub(super) static PGQ: SqlScript = SqlScript {
         "functions/force_tick",
         "functions/_registration",
         "functions/_positions",
+        "functions/_next_ticks",
         "functions/register_consumer_at",
         "functions/register_consumer",
         "functions/unregister_consumer",

@@ -1,6 +1,7 @@
 //! A consumer's place in a queue, and the batch that comes next.
 
-use crate::sql::batch::hidden_positions;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 #[cfg(feature = "tokio")]
@@ -18,6 +19,7 @@ use crate::event::checkpoint::Checkpoint;
 use crate::lock::{self, Attempts, Lock, Waiting};
 use crate::schema::row_security;
 use crate::sql;
+use crate::sql::next_batch::{self, NextBatch as Statements};
 use crate::time::Time;
 
 /// A consumer's registration on a queue; a subconsumer's, when the settings name one.
@@ -26,7 +28,22 @@ pub struct Subscription {
     settings: Settings,
     /// Whether the consumer's lock is held for as long as the consumer runs.
     holds_lock: bool,
+    server: Arc<ServerFacts>,
 }
+
+/// What the server has shown about the queue.
+#[derive(Debug, Default)]
+struct ServerFacts {
+    /// Whether the schema has the function that describes the ticks after a position: [`UNKNOWN`], [`ABSENT`] or
+    /// [`PRESENT`].
+    ticks_function: AtomicU8,
+    /// Whether the next ticks cannot be merged, since one of them is at `infinity`.
+    has_endless_tick: AtomicBool,
+}
+
+const UNKNOWN: u8 = 0;
+const ABSENT: u8 = 1;
+const PRESENT: u8 = 2;
 
 /// A batch that was opened.
 pub(crate) struct NextBatch {
@@ -36,101 +53,10 @@ pub(crate) struct NextBatch {
     pub(crate) opened_at: DateTime<Utc>,
 }
 
-/// The position of a consumer, $1 its queue and $2 its name. Visits the newest version of the row only: an old snapshot
-/// keeps all versions.
-macro_rules! position {
-    () => {
-        "(select sub_queue, sub_last_tick from pgq.subscription \
-         where sub_queue = (select queue_id from pgq.queue where queue_name = $1) \
-             and sub_consumer = (select co_id from pgq.consumer where co_name = $2) \
-         order by sub_active desc limit 1) own"
-    };
-}
-
-/// Makes the statement that opens a batch, out of the consumer's lock name and the function that opens it.
-///
-/// $1 queue, $2 consumer, $3 least lag, $4 least number of events, $5 least interval, times in seconds; $6
-/// whether to take all ticks up to the last one as one batch, or as many as it takes to reach $4 events; $7
-/// whether the lock is held elsewhere; $8 whether the commit need not wait for the disk, which it does
-/// otherwise, also where that is not the default. No row: another process has the lock.
-///
-/// The last three columns are how many event ids were taken between the batch's ticks, which tables row security hides
-/// from this role, and the server's time, read under the lock.
-///
-/// The function gets its arguments from `guard`, so it cannot run before the lock is taken. With $6 the server searches
-/// for the first tick that is $4 events or the given interval away; the interval is the distance to the last tick, so
-/// there always is one. No interval leads to a tick at `infinity`, as ticks from elsewhere may be; then ticks are taken
-/// one by one, and one that has no age is not waited for. Rows that are looked up one by one are planned sooner than a
-/// join of them.
-macro_rules! next_batch {
-    ($lock:literal, $consumer:expr, $turns:literal, $function:literal, $more:literal) => {
-        concat!(
-            "select batch_id, prev_tick_id, cur_tick_id, prev_tick_time, cur_tick_time, \
-                 cur_tick_event_seq - prev_tick_event_seq, hidden, pg_catalog.clock_timestamp() from ( \
-                 select $1::pg_catalog.text as queue, ",
-            $consumer,
-            " as consumer, ",
-            hidden_positions!(),
-            " as hidden, ($4 is not null or $5 is not null or $6) and exists ( \
-                     select from ",
-            position!(),
-            " join pgq.tick on tick_queue = sub_queue and tick_id >= sub_last_tick \
-                     where not pg_catalog.isfinite(tick_time)) as endless, exists ( \
-                     select from ",
-            position!(),
-            " cross join lateral ( \
-                         select tick_time from pgq.tick where tick_queue = sub_queue and tick_id > sub_last_tick \
-                         order by tick_queue, tick_id limit 1) following \
-                     where not pg_catalog.isfinite(tick_time)) as ageless \
-                 where case when $7 then true else pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(",
-            $lock,
-            ", 0)) end \
-                     and case when $8 then pg_catalog.set_config('synchronous_commit', 'off', true) is not null \
-                         when pg_catalog.current_setting('synchronous_commit') = 'off' \
-                             then pg_catalog.set_config('synchronous_commit', 'on', true) is not null \
-                         else true end",
-            $turns,
-            " offset 0) guard \
-             cross join lateral ",
-            $function,
-            ", case when not ageless then pg_catalog.make_interval(secs => $3) end, case when not endless then $4 end, case when endless then null \
-                 when not $6 then pg_catalog.make_interval(secs => $5) else ( \
-                 select (select tick_time from pgq.tick where tick_queue = sub_queue \
-                         order by tick_queue desc, tick_id desc limit 1) \
-                     - (select tick_time from pgq.tick where tick_queue = sub_queue and tick_id = sub_last_tick) \
-                 from ",
-            position!(),
-            ") end",
-            $more,
-            ")"
-        )
-    };
-}
-
-const NEXT_BATCH: &str = next_batch!(
-    "pg_catalog.format('pgq %L %L', $1, $2)",
-    "$2::pg_catalog.text",
-    "",
-    "pgq.next_batch_custom(guard.queue, guard.consumer",
-    ""
-);
-
-/// $9 subconsumer, $10 the time after which another one is dead, in seconds. Who may take a batch over waits for those
-/// that are about to finish one: no row then, too. For a consumer that is not registered the function gets a null, and
-/// refuses.
-const NEXT_COOP_BATCH: &str = next_batch!(
-    "pg_catalog.format('pgq %L %L', $1, $2 || '.' || $9)",
-    concat!("(select $2 from ", position!(), ")"),
-    " and pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended( \
-         pg_catalog.format('pgq finish %L %L', $1, $2), 0::pg_catalog.int8))",
-    "pgq_coop.next_batch_custom(guard.queue, guard.consumer, $9",
-    ", pg_catalog.make_interval(secs => $10)"
-);
-
 impl Subscription {
     /// Makes a subscription out of settings; nothing is asked of the server yet.
     pub fn new(settings: Settings) -> Subscription {
-        Subscription { settings, holds_lock: false }
+        Subscription { settings, holds_lock: false, server: Arc::default() }
     }
 
     /// Leaves it to the caller to hold the consumer's lock.
@@ -325,17 +251,41 @@ impl Subscription {
     }
 
     /// Returns no row when another process has the consumer's lock.
+    ///
+    /// The extension fails to merge ticks if one of them is at `infinity` and the server is older than 17. Then the next tick
+    /// alone is the batch.
     async fn try_next_batch(
         &self,
         session: &mut impl Session,
         defers_flush: bool,
     ) -> Result<Option<Row>, postgres::Error> {
+        let has_endless_tick = &self.server.has_endless_tick;
+        if !has_endless_tick.load(Ordering::Relaxed) {
+            match self.call_next_batch(session, defers_flush, true).await {
+                Err(error) if error.code() == Some(&SqlState::DATETIME_FIELD_OVERFLOW) => {}
+                result => return result,
+            }
+            has_endless_tick.store(true, Ordering::Relaxed);
+        }
+        let row = self.call_next_batch(session, defers_flush, false).await?;
+        has_endless_tick.store(false, Ordering::Relaxed);
+        Ok(row)
+    }
+
+    /// Calls the function that opens the next batch. `collects` is whether the batch may have several ticks.
+    async fn call_next_batch(
+        &self,
+        session: &mut impl Session,
+        defers_flush: bool,
+        collects: bool,
+    ) -> Result<Option<Row>, postgres::Error> {
         let settings = &self.settings;
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
-        let merges = settings.merges();
-        let count = if merges { Some(settings.merge_events) } else { settings.collect_events }.map(to_int4);
-        let (lag, interval) = (seconds(settings.keep_lag), seconds(settings.collect_interval));
-        let timeout = seconds(settings.subconsumer_timeout);
+        let merges = collects && settings.merges();
+        let count = if merges { Some(settings.merge_events) } else { settings.collect_events };
+        let count = count.filter(|_| collects).map(to_int4);
+        let interval = seconds(settings.collect_interval).filter(|_| collects);
+        let (lag, timeout) = (seconds(settings.keep_lag), seconds(settings.subconsumer_timeout));
         let mut values = vec![
             text(&settings.queue),
             text(&settings.consumer),
@@ -346,11 +296,35 @@ impl Subscription {
             boolean(&self.holds_lock),
             boolean(&defers_flush),
         ];
-        let Some(subconsumer) = &settings.subconsumer else {
-            return Ok(session.repeat(NEXT_BATCH, &values, "").await?.into_iter().next());
+        let statements = self.statements(session).await?;
+        let statement = match &settings.subconsumer {
+            None => statements.single,
+            Some(subconsumer) => {
+                values.extend([text(subconsumer), float8(&timeout)]);
+                statements.cooperative
+            }
         };
-        values.extend([text(subconsumer), float8(&timeout)]);
-        Ok(session.repeat(NEXT_COOP_BATCH, &values, "").await?.into_iter().next())
+        let rows = session.repeat(statement, &values, "").await.inspect_err(|error| {
+            // The schema was replaced by another one.
+            if error.code() == Some(&SqlState::UNDEFINED_FUNCTION) {
+                self.server.ticks_function.store(UNKNOWN, Ordering::Relaxed);
+            }
+        })?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// Returns the statements that fit the schema.
+    async fn statements(&self, session: &mut impl Session) -> Result<Statements, postgres::Error> {
+        let known = &self.server.ticks_function;
+        if known.load(Ordering::Relaxed) == UNKNOWN {
+            let rows = session.rows(next_batch::HAS_FUNCTION, &[]).await?;
+            let has_function = rows.first().is_some_and(|row| row.get(0));
+            known.store(if has_function { PRESENT } else { ABSENT }, Ordering::Relaxed);
+        }
+        Ok(match known.load(Ordering::Relaxed) {
+            PRESENT => next_batch::BY_FUNCTION,
+            _ => next_batch::BY_QUERY,
+        })
     }
 
     /// Returns the name that the consumer's lock has: one process each may have it.
