@@ -1,6 +1,7 @@
 //! The rights of a role that may connect and nothing else.
 
 use pgq::schema::Kind;
+use pgq::{Batch, Settings, Subscription};
 use pgq_ext::Tracker;
 use postgres::{Client, NoTls};
 
@@ -187,4 +188,33 @@ fn surplus_of_ext(client: &mut Client, role: &str) -> usize {
                      and has_schema_privilege($1, 'pgq_ext', 'usage') and has_function_privilege($1, oid, 'execute')";
     let count: i64 = client.query_one(functions, &[&role]).expect("readable").get(0);
     usize::try_from(count).expect("a count")
+}
+
+/// An owner that may not create roles grants functions one by one, and knows those that clients of PgQ call.
+#[test]
+fn a_role_whose_rights_were_granted_one_by_one_consumes() {
+    let (database, mut client) = database(Kind::Own);
+    let role = unprivileged(&mut client);
+    queues::create(&mut client, "single");
+    client.batch_execute("select pgq.register_consumer('single', 'c')").expect("registered");
+    queues::insert(&mut client, "single", 1, 3);
+    queues::tick(&mut client, "single");
+    let grant = format!(
+        "grant usage on schema pgq to {role}; grant select on all tables in schema pgq to {role}; \
+         grant execute on function pgq.next_batch_custom(text, text, interval, int4, interval), \
+             pgq.find_tick_helper(int4, int8, timestamptz, int8, int8, interval), pgq.batch_event_sql(bigint), pgq.batch_event_tables(bigint), \
+             pgq.finish_batch(bigint) to {role}"
+    );
+    client.batch_execute(&grant).expect("granted");
+    let conninfo = database.conninfo().replace("user=postgres", &format!("user={role}"));
+    let mut consumer = Client::connect(&conninfo, NoTls).expect("it may connect");
+    let subscription = Subscription::new(Settings::new("single", "c"));
+    let info = subscription.next_batch(&mut consumer).expect("it may").expect("a batch");
+    let mut batch = Batch::open(&mut consumer, &subscription, info).expect("opened");
+    let mut seen = 0;
+    while batch.next_event().expect("readable").is_some() {
+        seen += 1;
+    }
+    batch.finish().expect("finished");
+    assert_eq!(seen, 3);
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use pgq::schema::Kind;
-use pgq::{Settings, Subscription};
+use pgq::{Batch, Settings, Subscription};
 use postgres::Client;
 
 use crate::support::amount::pick;
@@ -83,8 +83,6 @@ fn programs_open_batches_without_reading_whole_tables() {
     let (database, mut client, _holder) = prepare();
     run(&mut client, &[&OPEN[..], &[FINISH]].concat(), pick(1000, 3000));
     client.batch_execute("select pgq_coop.register_subconsumer('q', 'team', 's')").expect("registered");
-    client.batch_execute(OPEN[0]).expect("inserted");
-    queues::tick(&mut client, "q");
     client.batch_execute("vacuum analyze").expect("vacuumed");
     let mut settings: [Settings; 5] = std::array::from_fn(|_| Settings::new("q", "c"));
     settings[1].keep_lag = Some(Duration::ZERO);
@@ -93,16 +91,20 @@ fn programs_open_batches_without_reading_whole_tables() {
     settings[4].consumer = "team".to_owned();
     settings[4].subconsumer = Some("s".to_owned());
     for settings in settings {
+        client.batch_execute(OPEN[0]).expect("inserted");
+        queues::tick(&mut client, "q");
         let shown = format!("{settings:?}");
         // A new session has counted nothing yet.
         let mut session = database.client();
-        let mut transaction = session.transaction().expect("begun");
-        let batch = Subscription::new(settings).next_batch(&mut transaction).expect(&shown);
-        assert!(batch.is_some(), "{shown}");
+        let subscription = Subscription::new(settings);
+        let info = subscription.next_batch(&mut session).expect(&shown).expect(&shown);
+        let mut batch = Batch::open(&mut session, &subscription, info).expect("opened");
+        while batch.next_event().expect("read").is_some() {}
+        batch.finish().expect("finished");
         let read = "select relname::text from pg_stat_xact_user_tables \
              where seq_scan > 0 and relname in ('subscription', 'tick')";
         let read: Vec<String> =
-            transaction.query(read, &[]).expect("counted").iter().map(|row| row.get(0)).collect();
+            session.query(read, &[]).expect("counted").iter().map(|row| row.get(0)).collect();
         assert!(read.is_empty(), "{read:?} with {shown}");
     }
 }

@@ -155,6 +155,8 @@ pub(crate) const BY_QUERY: NextBatch = NextBatch {
     cooperative: next_coop_batch!(ticks_by_query!(), finite_interval!()),
 };
 
-/// Returns whether the statements for the own schema can run.
-pub(crate) const HAS_FUNCTION: &str =
-    "select pg_catalog.to_regprocedure('pgq._next_ticks(pg_catalog.text,pg_catalog.text)') is not null";
+/// Returns whether the statements for the own schema can run. A role may have rights that were granted one by one, and not this
+/// function's.
+pub(crate) const HAS_FUNCTION: &str = "select coalesce(pg_catalog.has_function_privilege( \
+         pg_catalog.to_regprocedure('pgq._next_ticks(pg_catalog.text,pg_catalog.text)')::pg_catalog.oid, \
+         'execute'::pg_catalog.text), false)";
