@@ -190,7 +190,7 @@ fn surplus_of_ext(client: &mut Client, role: &str) -> usize {
     usize::try_from(count).expect("a count")
 }
 
-/// An owner that may not create roles grants functions one by one, and knows those that clients of PgQ call.
+/// An owner that may not create roles grants one by one the functions that clients of PgQ call.
 #[test]
 fn a_role_whose_rights_were_granted_one_by_one_consumes() {
     let (database, mut client) = database(Kind::Own);

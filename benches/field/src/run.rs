@@ -253,7 +253,7 @@ impl<'a> Run<'a> {
         Ok(Meter { server: self.server.meter()?, served: self.served()? })
     }
 
-    /// Returns what [`serve`](Run::serve) has used so far.
+    /// Returns the resources that [`serve`](Run::serve) has used so far.
     fn served(&self) -> Result<Used, BoxError> {
         self.serving.as_ref().map_or(Ok(Used::default()), Adapter::used)
     }

@@ -165,7 +165,7 @@ pub(crate) struct Meter<'a> {
 }
 
 impl Meter<'_> {
-    /// Returns what the server has used since the start.
+    /// Returns the resources that the server has used since the start.
     ///
     /// # Errors
     ///

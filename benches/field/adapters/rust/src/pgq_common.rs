@@ -13,7 +13,7 @@ pub(crate) const EVENT_TYPE: &str = "field";
 /// The default of `--tick-ms`: the time between two checks of the ticker, and the longest time that an event waits for its
 /// tick.
 pub(crate) const TICK: u64 = 5;
-/// The time between two looks at a consumer's health.
+/// The time between two checks of a consumer's health.
 pub(crate) const POLL: Duration = Duration::from_millis(1);
 
 pub(crate) fn consumer_name(consumer: u32) -> String {
