@@ -70,8 +70,9 @@ pub(crate) fn assert_steady(database: &Database, client: &mut Client, round: &[&
     for client in [client, &mut database.client()] {
         run(client, round, 10);
         let after = fewest(client, round);
+        // Another plan may visit some more pages, but not those of the dead rows.
         assert!(
-            after <= before * 2,
+            after <= before * 3,
             "{before} pages a round before {times} rounds, {after} with new statistics"
         );
     }
