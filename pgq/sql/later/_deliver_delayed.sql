@@ -44,7 +44,8 @@ begin
                     select n.ev_id from pgq.delayed_queue n
                     where n.ev_queue = i_queue_id and n.ev_txid >= running.id and n.ev_txid <= running.id
                     order by n.ev_txid offset 0) n))
-          and e.ev_due < mark.mark_time and e.ev_due <= moment
+          -- Not for an index: that of the times has all deleted events, too.
+          and (e.ev_due < mark.mark_time and e.ev_due <= moment) is true
         limit wanted for update skip locked
     loop
         perform pgq._deliver_one(mark.queue_name, event);
