@@ -183,6 +183,23 @@ fn a_consumer_that_is_far_behind_visits_as_many_pages_as_ever() {
     assert_steady(&database, &mut client, &behind, 1000);
 }
 
+/// As a consumer that merges ticks opens its batches: no tick after the batch is read.
+#[test]
+fn a_consumer_that_merges_ticks_reads_none_behind_its_batch() {
+    let (_database, mut client, _holder) = prepare();
+    client.batch_execute("select pgq.register_consumer('q', 'late')").expect("registered");
+    let current = [&OPEN[..], &[READ, FINISH]].concat();
+    let ticks = "select * from pgq._next_ticks('q', 'late')";
+    let next = "select set_config('test.batch', \
+         (pgq.next_batch_custom('q', 'late', null, 2, '1 day')).batch_id::text, false)";
+    let behind = [ticks, next, READ, FINISH];
+    run(&mut client, &current, 50);
+    let before = fewest(&mut client, &behind);
+    run(&mut client, &current, pick(2000, 5000));
+    let after = fewest(&mut client, &behind);
+    assert!(after <= before * 2, "{before} pages a batch before the rounds, {after} after them");
+}
+
 fn size(client: &mut Client) -> i64 {
     client.query_one("select pg_total_relation_size('pgq.subscription')", &[]).expect("a size").get(0)
 }

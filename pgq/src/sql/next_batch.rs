@@ -60,7 +60,8 @@ macro_rules! ticks_by_function {
     };
 }
 
-/// The same for the extension. Rows that are looked up one by one are planned sooner than a join of them.
+/// The same for the extension, and for a role without a right to the function. An index of the own schema has the newest
+/// version of a position first. Rows that are looked up one by one are planned sooner than a join of them.
 macro_rules! ticks_by_query {
     () => {
         "(select own.sub_queue is not null as is_registered, \
@@ -74,7 +75,8 @@ macro_rules! ticks_by_query {
                      order by tick_queue, tick_id limit 1) as following \
              from pgq.subscription \
              where sub_queue = (select queue_id from pgq.queue where queue_name = guard.queue) \
-                 and sub_consumer = (select co_id from pgq.consumer where co_name = guard.consumer) offset 0) own on true)"
+                 and sub_consumer = (select co_id from pgq.consumer where co_name = guard.consumer) \
+                 order by sub_active desc limit 1) own on true)"
     };
 }
 
@@ -92,7 +94,8 @@ macro_rules! finite_interval {
             "case when $5 is not null and not exists ( \
                  select from (select sub_queue, sub_last_tick from pgq.subscription \
                      where sub_queue = (select queue_id from pgq.queue where queue_name = guard.queue) \
-                         and sub_consumer = (select co_id from pgq.consumer where co_name = guard.consumer) offset 0) own \
+                         and sub_consumer = (select co_id from pgq.consumer where co_name = guard.consumer) \
+                 order by sub_active desc limit 1) own \
                  join pgq.tick on tick_queue = sub_queue and tick_id >= sub_last_tick \
                  where not pg_catalog.isfinite(tick_time)) then ",
             interval!(),
