@@ -13,7 +13,7 @@ keys! {
     pub(crate) KEYS;
 
     LOOP_DELAY: default("loop_delay" | "ticker_period", "0.1"),
-        "Seconds between two checks for queues that need a tick; 0 or below: one check only.";
+        "Seconds between two checks for queues that need a tick, longer after a check that took long; 0 or below: one check only.";
     MAINT_DELAY: default("maint_delay" | "maint_period", "600"), "Seconds between two rounds of maintenance.";
     MAINT_DELAY_MIN: optional("maint_delay_min"), "The same in minutes, instead of `maint_delay`. No default.";
     RETRY_DELAY: default("retry_delay" | "retry_period", "30"),

@@ -89,7 +89,7 @@ impl Ticker {
         self
     }
 
-    /// Sets the time between two checks for queues that need a tick. Defaults to 0.1 seconds.
+    /// Sets the time between two checks for queues that need a tick, see [`TickerSettings::loop_delay`]. Defaults to 0.1 seconds.
     pub fn loop_delay(mut self, delay: Duration) -> Ticker {
         self.settings.loop_delay = delay;
         self

@@ -9,7 +9,8 @@ pub(crate) const DB: &str = "db";
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TickerSettings {
-    /// Time between two checks for queues that need a tick. Defaults to 0.1 seconds.
+    /// Time between two checks for queues that need a tick. After a check that took long, as on a busy machine, the ticker
+    /// rests three times as long, up to 0.1 seconds. Defaults to 0.1 seconds.
     pub loop_delay: Duration,
     /// The longest time between two checks for due retry events. The ticker also checks when it has read that one is
     /// due. Defaults to 30 seconds.

@@ -19,6 +19,10 @@ pub(super) enum AtStart {
     Wait,
 }
 
+/// The ticker rests at least this many times as long as its last round lasted, but not longer than [`LONGEST_REST`] for that.
+const REST: u32 = 3;
+const LONGEST_REST: Duration = Duration::from_millis(100);
+
 /// Ticks the queues of one database as long as it is the leader.
 pub(super) struct TickerLoop {
     state: TickerState,
@@ -27,6 +31,8 @@ pub(super) struct TickerLoop {
     ticking: Ticking,
     period: Duration,
     ticked: Option<Instant>,
+    /// How long the last round lasted.
+    round: Duration,
 }
 
 impl TickerLoop {
@@ -38,6 +44,7 @@ impl TickerLoop {
             at_start,
             period,
             ticked: None,
+            round: Duration::ZERO,
         }
     }
 
@@ -61,8 +68,10 @@ impl TickerLoop {
         if !self.is_due() {
             return Ok(is_checked.then_some(TickerRole::Ticking));
         }
-        self.ticked = Some(Instant::now());
+        let start = Instant::now();
+        self.ticked = Some(start);
         self.ticking.round(cx, DB)?;
+        self.round = start.elapsed();
         self.leadership.log_ticking(cx);
         Ok(Some(TickerRole::Ticking))
     }
@@ -78,11 +87,18 @@ impl TickerLoop {
         Ok(())
     }
 
-    /// Returns whether it is time to tick. A round with a short period ticks always, since sleeps end a little late.
+    /// Returns whether it is time to tick. A round with a short period ticks unless the last round was slow, since
+    /// sleeps end a little late.
     fn is_due(&self) -> bool {
         let period = if self.period > CHECK_PERIOD { self.period } else { Duration::ZERO };
-        self.ticked.is_none_or(|at| at.elapsed() >= period)
+        self.ticked.is_none_or(|at| at.elapsed() >= period.max(self.round + rest(self.round)))
     }
+}
+
+/// Returns how long the ticker rests after a round, at least. On a busy machine rounds are slow; fewer ticks then make larger
+/// batches, which cost less.
+fn rest(round: Duration) -> Duration {
+    (round * REST).min(LONGEST_REST)
 }
 
 impl Script for TickerLoop {
@@ -129,6 +145,12 @@ mod tests {
         let period = Duration::from_secs_f64(period);
         let ticker = TickerLoop::new(TickerState::default(), period, AtStart::Wait);
         assert!((ticker.pace().as_secs_f64() - expected).abs() < 1e-6, "{:?}", ticker.pace());
+    }
+
+    #[test]
+    fn the_ticker_rests_after_slow_rounds() {
+        assert_eq!(rest(Duration::from_millis(2)), Duration::from_millis(6));
+        assert_eq!(rest(Duration::from_secs(2)), LONGEST_REST);
     }
 
     #[test]
