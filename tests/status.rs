@@ -3,6 +3,7 @@
 mod alerts;
 mod bytes;
 mod columns;
+mod dashboard;
 mod many_clients;
 mod metrics;
 mod old_snapshots;

@@ -143,7 +143,7 @@ fn from_commit_to_message(testbed: &Testbed, nats: &Nats, figures: &mut Figures)
     forget_position(testbed, &file)?;
     let seen = latency::times();
     let recording = nats.record(seen.clone())?;
-    let mover = Running::start(programs::example("jetstream_mover")?.arg(&file))?;
+    let mover = Running::start(programs::program("jetstream_mover")?.arg(&file))?;
     let times = latency::observe(testbed, &queue, "0.001", &seen, mover)?;
     recording.abort();
     nats.delete_stream()?;

@@ -126,7 +126,7 @@ pub(crate) fn one_batch(testbed: &Testbed) -> Result<Results, BoxError> {
         Contestant {
             name: "queue_mover",
             role: Role::Other,
-            turn: Box::new(|round| moved.program("mover", round, programs::example("queue_mover")?, &[once])),
+            turn: Box::new(|round| moved.program("mover", round, programs::program("queue_mover")?, &[once])),
         },
         Contestant {
             name: "python-pgq mover",
@@ -152,14 +152,14 @@ pub(crate) fn backlog(testbed: &Testbed) -> Result<Results, BoxError> {
             name: "queue_mover",
             role: Role::Other,
             turn: Box::new(|round| {
-                moved.program("mover", round, programs::example("queue_mover")?, &[drain])
+                moved.program("mover", round, programs::program("queue_mover")?, &[drain])
             }),
         },
         Contestant {
             name: "queue_mover, tick by tick",
             role: Role::Other,
             turn: Box::new(|round| {
-                moved.program("ticks", round, programs::example("queue_mover")?, &by_tick)
+                moved.program("ticks", round, programs::program("queue_mover")?, &by_tick)
             }),
         },
         Contestant {

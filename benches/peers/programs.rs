@@ -23,14 +23,14 @@ pub(crate) fn python(script: &str) -> Command {
     command
 }
 
-/// Makes the command of an example of the workspace, built with the same profile.
+/// Makes the command of a program of the workspace, built with the same profile.
 ///
 /// # Errors
 ///
-/// When the example is not built.
-pub(crate) fn example(name: &str) -> Result<Command, BoxError> {
+/// When the program is not built.
+pub(crate) fn program(name: &str) -> Result<Command, BoxError> {
     let own = std::env::current_exe()?;
-    let path: PathBuf = own.parent().and_then(Path::parent).unwrap_or(&own).join("examples").join(name);
+    let path: PathBuf = own.parent().and_then(Path::parent).unwrap_or(&own).join(name);
     if !path.is_file() {
         return Err(format!("`{}` is missing: run `scripts/bench`", path.display()).into());
     }

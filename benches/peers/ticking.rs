@@ -44,7 +44,7 @@ pub(crate) fn ours(testbed: &Testbed, database: &str, period: &str) -> Result<Ru
     let keys = [("db", testbed.conninfo(database)), ("loop_delay", period.to_owned())];
     let keys = keys.each_ref().map(|(key, value)| (*key, value.as_str()));
     let file = testbed.config("ticker.ini", "pgqadm", &keys)?;
-    Running::start(programs::example("pgqadm")?.arg(file).arg("ticker"))
+    Running::start(programs::program("pgqadm")?.arg(file).arg("ticker"))
 }
 
 /// Starts `pgqd` on a database.

@@ -23,20 +23,20 @@ const POLL: Duration = Duration::from_millis(20);
 /// The number of shown lines of a failed program's log.
 const LOG_LINES: usize = 5;
 
-/// Returns the folder of the programs, which is the folder of this one.
+/// Returns the folder of the programs, which contains that of the examples.
 ///
 /// # Errors
 ///
 /// When a program is missing, with the command that builds it.
 pub(crate) fn find(names: &[&str]) -> Result<PathBuf, BoxError> {
     let own = std::env::current_exe()?;
-    let folder = own.parent().ok_or("the demo has no folder")?.to_owned();
+    let folder = own.parent().and_then(Path::parent).ok_or("the demo has no folder")?.to_owned();
     match names.iter().find(|name| !folder.join(name).is_file()) {
         None => Ok(folder),
         Some(name) => {
             let release = if cfg!(debug_assertions) { "" } else { " --release" };
             let missing = format!("no program `{name}` in `{}`", folder.display());
-            Err(format!("{missing}: run `cargo build{release} --examples` first").into())
+            Err(format!("{missing}: run `cargo build{release} --package pgq_programs` first").into())
         }
     }
 }

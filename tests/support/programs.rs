@@ -29,12 +29,17 @@ pidfile = log/%(job_name)s.pid
 logfile = pid/%(job_name)s.log
 ";
 
-/// Returns the path of a program that cargo built from `examples/`.
+/// The programs of the package `pgq_programs`.
+const PROGRAMS: [&str; 4] = ["jetstream_mover", "mailer", "pgqadm", "queue_mover"];
+
+/// Returns the path of a program or an example that cargo built from `examples/`.
 pub(crate) fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("the path of the test's program");
     let target = tests.ancestors().nth(2).expect("tests are built into deps/");
-    let program = target.join("examples").join(name);
-    assert!(program.exists(), "{} is missing: run `cargo build --examples`", program.display());
+    let folder = if PROGRAMS.contains(&name) { target.to_owned() } else { target.join("examples") };
+    let program = folder.join(name);
+    let build = "run `cargo build --workspace --all-features --bins --examples`";
+    assert!(program.exists(), "{} is missing: {build}", program.display());
     program
 }
 

@@ -79,7 +79,7 @@ impl<'a> Turns<'a> {
         let sample = self.run(|url| {
             let file = mover_config(testbed, url, queue, &consumer, more)?;
             forget_position(testbed, &file)?;
-            let mut command = programs::example(PROGRAM)?;
+            let mut command = programs::program(PROGRAM)?;
             command.arg(file);
             Ok(command)
         })?;
@@ -171,7 +171,7 @@ pub(crate) fn mover_config(
 ///
 /// When the mover fails.
 pub(crate) fn forget_position(testbed: &Testbed, file: &PathBuf) -> Result<(), BoxError> {
-    let mut command = programs::example(PROGRAM)?;
+    let mut command = programs::program(PROGRAM)?;
     command.arg(file).arg("--reset");
     process::run(vec![command], &testbed.file("log")).map(|_| ())
 }

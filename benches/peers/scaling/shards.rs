@@ -79,7 +79,7 @@ impl Shards {
                 ("loop_delay", "-1"),
             ];
             let file = shard.config("mover.ini", "queue_mover", &keys)?;
-            let mut command = programs::example("queue_mover")?;
+            let mut command = programs::program("queue_mover")?;
             command.arg(file);
             Ok(command)
         })?;
@@ -100,7 +100,7 @@ impl Shards {
         let (events, sample) = self.run("stream", count, round, |shard, consumer| {
             let file = mover_config(shard, &url, QUEUE, consumer, &[("loop_delay", "-1")])?;
             forget_position(shard, &file)?;
-            let mut command = programs::example("jetstream_mover")?;
+            let mut command = programs::program("jetstream_mover")?;
             command.arg(file);
             Ok(command)
         })?;
