@@ -1,4 +1,4 @@
-//! PgQ's own programs, unmodified, on either kind of PgQ: the daemon `pgqd` and python-pgq's consumers.
+//! PgQ's own programs, unmodified, on either kind of PgQ: the daemon `pgqd`, python-pgq's consumers, and Londiste.
 
 /// Makes two tests of each function that takes a kind of PgQ.
 macro_rules! on_both_kinds {
@@ -20,6 +20,7 @@ macro_rules! on_both_kinds {
 
 mod daemon;
 mod failing;
+mod londiste;
 mod python;
 mod together;
 

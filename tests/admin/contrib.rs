@@ -102,9 +102,9 @@ fn the_container_has_the_sources_and_the_program_that_it_starts() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata = String::from_utf8(output.stdout).expect("text");
     for name in ["pgqadm", "queue_mover"] {
-        assert!(text.contains(&format!("--example {name}")), "{name} is built");
-        assert!(text.contains(&format!("target/release/examples/{name} ")), "{name} is copied");
-        assert!(metadata.contains(&format!("\"name\":\"{name}\"")), "{name} is an example");
+        assert!(text.contains(&format!("--bin {name}")), "{name} is built");
+        assert!(text.contains(&format!("target/release/{name} ")), "{name} is copied");
+        assert!(metadata.contains(&format!("\"name\":\"{name}\"")), "{name} is a program");
     }
     assert!(text.contains("\nUSER 65532") && text.contains("\nSTOPSIGNAL SIGINT"));
 }

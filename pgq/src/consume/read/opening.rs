@@ -20,7 +20,7 @@ use crate::sql::batch::{hidden_events, holder, lift_limits};
 const MANY: i64 = 10_000;
 
 /// With at most so many events a batch is read by one statement.
-const FEW: i64 = 16;
+const FEW: u32 = 16;
 
 /// A batch whose events can be read.
 #[derive(Clone, Default)]
@@ -45,6 +45,12 @@ impl Opening {
     pub(crate) fn few_events(&self, pages: &Pages) -> Option<String> {
         let reads_all = self.has_few && pages.are_adaptive();
         reads_all.then(|| format!("{} limit {}", events_statement(&self.query), FEW + 1))
+    }
+
+    /// Returns the least number of rows of the first page: all of a batch of few events, and one more event if there are
+    /// more.
+    pub(crate) fn first_page(&self) -> u32 {
+        if self.has_few { FEW + 1 } else { 0 }
     }
 
     /// Returns whether a page needs a transaction of its own where none is open.
@@ -102,7 +108,7 @@ pub(crate) const FAILED: &str = "cannot open the batch";
 
 /// Returns whether the rows of [`few_events`](Opening::few_events) are all events of the batch.
 pub(crate) fn are_all(rows: &[Row]) -> bool {
-    i64::try_from(rows.len()).is_ok_and(|rows| rows <= FEW)
+    rows.len() <= FEW as usize
 }
 
 /// Takes the consumer's lock, unless it is held already, and finds out where the batch's events are. Without autocommit,
@@ -148,7 +154,7 @@ pub(crate) async fn open(
         has_bytes: row.get(9),
         has_session: row.get(10),
         has_many,
-        has_few: info.event_ids <= FEW,
+        has_few: info.event_ids <= i64::from(FEW),
         limits: Limits { work_mem: row.get(3), statement_timeout: row.get(4), is_limited: row.get(5) },
     })
 }

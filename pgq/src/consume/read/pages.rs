@@ -33,6 +33,13 @@ impl Pages {
         !self.fixed
     }
 
+    /// Makes the next page at least this long, unless the size was set.
+    pub(crate) fn at_least(&mut self, rows: u32) {
+        if !self.fixed {
+            self.rows = self.rows.max(rows);
+        }
+    }
+
     /// Takes note of a page; returns whether it was the last one.
     pub(crate) fn end_with(&mut self, page: &[Row]) -> bool {
         let is_last = self.is_last(page.len());
@@ -76,9 +83,18 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_of_few_events_is_one_page() {
+        let mut pages = Pages::new(None);
+        pages.at_least(17);
+        assert_eq!(pages.rows(), 17);
+        assert!(pages.is_last(16) && !pages.is_last(17));
+    }
+
+    #[test]
     fn a_page_size_that_was_set_stays() {
         let mut pages = Pages::new(Some(300));
         pages.resize(300, 1);
+        pages.at_least(400);
         assert_eq!(pages.rows(), 300);
         assert!(pages.is_last(299) && !pages.is_last(300));
         assert!(Pages::new(Some(0)).is_last(1_000_000));

@@ -59,6 +59,9 @@ pub(crate) async fn fetch(
     pages: &mut Pages,
     read: u64,
 ) -> Result<(Vec<Row>, Rest), BoxError> {
+    if rest == ALL {
+        pages.at_least(opening.first_page());
+    }
     match rest {
         Rest::Nothing => Ok((Vec::new(), Rest::Nothing)),
         Rest::Kept => fetch_kept(session, pages).await,
