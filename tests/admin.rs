@@ -12,6 +12,7 @@ mod queues;
 mod replay;
 mod schedules;
 mod terminal;
+mod without_file;
 
 use std::fs;
 use std::path::Path;
@@ -40,6 +41,27 @@ struct Said {
     status: Option<i32>,
     out: String,
     err: String,
+}
+
+impl Said {
+    /// Runs a program to its end.
+    fn by(program: &mut Command) -> Said {
+        let output = program.output().expect("the program starts");
+        Said {
+            status: output.status.code(),
+            out: String::from_utf8(output.stdout.clone()).expect("text"),
+            err: errors(&output),
+        }
+    }
+
+    /// Expects a failure with one line, which holds a text.
+    #[track_caller]
+    fn refused(&self, status: i32, text: &str) {
+        assert_eq!(self.status, Some(status), "{self:?}");
+        assert!(self.err.contains(text), "`{text}` is not in {self:?}");
+        assert_eq!(self.err.lines().count(), 1, "{self:?}");
+        assert_eq!(self.out, "");
+    }
 }
 
 impl Place {
@@ -80,12 +102,7 @@ impl Place {
     }
 
     fn run(&self, arguments: &[&str]) -> Said {
-        let output = self.command(arguments).output().expect("the program starts");
-        Said {
-            status: output.status.code(),
-            out: String::from_utf8(output.stdout.clone()).expect("text"),
-            err: errors(&output),
-        }
+        Said::by(&mut self.command(arguments))
     }
 
     /// Runs a command that succeeds; returns its output, then its log.
@@ -99,11 +116,7 @@ impl Place {
     /// Runs a command that fails with one line, which holds a text.
     #[track_caller]
     fn refused(&self, arguments: &[&str], status: i32, text: &str) {
-        let said = self.run(arguments);
-        assert_eq!(said.status, Some(status), "{arguments:?}: {said:?}");
-        assert!(said.err.contains(text), "{arguments:?}: `{text}` is not in {said:?}");
-        assert_eq!(said.err.lines().count(), 1, "{arguments:?}: {said:?}");
-        assert_eq!(said.out, "", "{arguments:?}");
+        self.run(arguments).refused(status, text);
     }
 
     /// Returns the only value of a query, as text.

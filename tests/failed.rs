@@ -67,6 +67,22 @@ fn a_failed_event_is_kept_as_it_was_with_its_reason() {
 }
 
 #[test]
+fn a_page_begins_after_an_event_and_its_texts_are_cut() {
+    let (_database, mut client) = database();
+    fail_two_of_three(&mut client);
+    let mut page = |after, limit| {
+        pgq::admin::failed_event_page(&mut client, QUEUE, CONSUMER, after, limit, 3).expect("listed")
+    };
+    assert_eq!(ids(&page(None, 1)), [1]);
+    assert_eq!(ids(&page(Some(1), 10)), [2]);
+    assert!(page(Some(2), 10).is_empty());
+    let first = &page(None, 1)[0];
+    assert_eq!((first.event_type(), first.data(), first.extra1()), ("typ", Some("eve"), Some("ext")));
+    assert_eq!((first.reason(), first.extra2()), (Some("o'd"), None));
+    assert!(first.txid() > 0 && first.failed_at() > first.time());
+}
+
+#[test]
 fn a_redelivered_batch_fails_an_event_once() {
     let (_database, mut client) = database();
     queues::insert(&mut client, QUEUE, 1, 1);

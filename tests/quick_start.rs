@@ -1,4 +1,4 @@
-//! The manual pages' QUICK-START, line by line, with the mover's file as README.md shows it.
+//! The manual pages' QUICK-START, line by line, with the mover's file as the book shows it.
 
 use std::fs;
 use std::path::Path;
@@ -22,11 +22,11 @@ logfile = ~/log/%(job_name)s.log
 pidfile = ~/pid/%(job_name)s.pid
 ";
 
-/// Returns the mover's file in README.md: the manual's, whose folders `log` and `pid` are swapped.
+/// Returns the mover's file in the book: the manual's, whose folders `log` and `pid` are swapped.
 fn mover_ini() -> String {
-    let readme =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("readable");
-    let block = readme.split("```").find(|block| block.contains("[queue_mover]")).expect("the mover's file");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/how-to/mover.md");
+    let page = fs::read_to_string(page).expect("readable");
+    let block = page.split("```").find(|block| block.contains("[queue_mover]")).expect("the mover's file");
     let ini: String = block.lines().skip(1).map(|line| format!("{}\n", line.trim_start())).collect();
     let manual = MOVER_INI.replace("log/", "x/").replace("pid/", "log/").replace("x/", "pid/");
     assert_eq!(ini.trim_end(), manual.trim_end());

@@ -1,7 +1,7 @@
-//! The examples in README.md are those of the project.
+//! The examples in README.md and in the book are those of the project.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -25,13 +25,35 @@ fn the_consumer_in_the_readme_is_the_example() {
 }
 
 #[test]
+fn the_readme_is_short() {
+    let readme = read("README.md");
+    let words = readme.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).count();
+    assert!(readme.lines().count() <= 250 && words <= 1_300, "{words} words");
+}
+
+#[test]
+fn the_links_of_the_documents_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for document in
+        ["README.md", "CONTRIBUTING.md", "SECURITY.md", "MIGRATING.md", "CHANGELOG.md", "DESIGN.md"]
+    {
+        let text = read(document);
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let files = targets.filter(|target| !target.is_empty() && !target.contains("://"));
+        for file in files {
+            assert!(root.join(file).exists(), "{document}: {file}");
+        }
+    }
+}
+
+#[test]
 fn the_program_without_queues_is_short() {
     assert!(read("examples/run_sql.rs").lines().count() < 40);
 }
 
 #[test]
-fn every_example_has_a_row_in_the_readme() {
-    let readme = read("README.md");
+fn every_example_has_a_row_in_the_book() {
+    let page = read("docs/src/reference/examples.md");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     for entry in fs::read_dir(folder).expect("the folder is there") {
         let path = entry.expect("readable").path();
@@ -40,8 +62,17 @@ fn every_example_has_a_row_in_the_readme() {
             continue;
         }
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        assert!(readme.contains(&format!("| `{name}`")), "{name} has no row");
+        assert!(page.contains(&format!("| `{name}`")), "{name} has no row");
     }
+}
+
+/// Returns the pages of the book.
+fn pages(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.is_dir());
+    let files = files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    files.chain(folders.iter().flat_map(|folder| pages(folder))).collect()
 }
 
 /// Returns the config files in a text, each with its section and its keys.
@@ -65,11 +96,19 @@ fn config_files(text: &str) -> Vec<(&str, Vec<&str>)> {
 #[test]
 fn config_files_in_the_documentation_have_only_keys_of_their_programs() {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sections = Vec::new();
-    for path in ["README.md", "docs/beyond-one-server.md"] {
-        let text = read(path);
+    for path in [vec![root.join("README.md")], pages(&root.join("docs/src"))].concat() {
+        let text = fs::read_to_string(&path).expect("readable");
         for (section, keys) in config_files(&text) {
-            let program = if section == "mailer_daemon" { "mailer" } else { section };
+            let program = match section {
+                "mailer_daemon" => "mailer",
+                // The consumer of the tutorial.
+                "billing" => "greeter",
+                // The sections of pgbouncer's file.
+                "databases" | "pgbouncer" => continue,
+                program => program,
+            };
             let sample = succeed(command(program, folder.path()).arg("--ini"));
             let sample = String::from_utf8_lossy(&sample.stdout).into_owned();
             for key in keys {
@@ -77,7 +116,7 @@ fn config_files_in_the_documentation_have_only_keys_of_their_programs() {
                     let line = line.trim_start_matches('#');
                     line.split_once(" =").is_some_and(|(found, _)| found == key)
                 });
-                assert!(is_known, "{path}: [{section}] {key}");
+                assert!(is_known, "{}: [{section}] {key}", path.display());
             }
             sections.push(section.to_owned());
         }

@@ -7,8 +7,11 @@ mod dashboard;
 mod many_clients;
 mod metrics;
 mod old_snapshots;
+mod pages;
 mod programs;
 mod rotation;
+mod serving;
+mod tickers;
 
 use pgq::schema::Kind;
 use pgq::status::{ConsumerStatus, QueueStatus, Status};

@@ -9,8 +9,9 @@ mod typed;
 mod unknown;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 #[cfg(feature = "skylog")]
 pub(crate) use self::input::CONFIG_LIMIT;
@@ -28,7 +29,8 @@ const FORMAT: &str = "config_format";
 
 /// The values of a program's section. Skytools: `skytools.Config`.
 pub struct Config {
-    file: PathBuf,
+    /// The section and the file, for messages; or the origin of a configuration without a file.
+    place: String,
     section: String,
     set: Values,
     values: Values,
@@ -98,9 +100,9 @@ impl Config {
             return Err(broken(format!("section [{wanted}] is missing; the file has {there}")));
         };
         let mut config = Config {
-            file: file.to_owned(),
+            place: format!("section [{section}] of `{}`", file.display()),
             section: (*section).to_owned(),
-            set: set.iter().map(|(key, value)| (key.to_lowercase(), value.clone())).collect(),
+            set: lower_case(set),
             values: found.remove(*section).unwrap_or_default(),
             defaults,
             built_in: Values::new(),
@@ -109,7 +111,35 @@ impl Config {
             declared: None,
         };
         config.syntax = config.format()?;
-        config.built_in = built_in(file, section, config.syntax);
+        config.built_in = built_in(Some(file), section, config.syntax);
+        Ok(config)
+    }
+
+    /// Makes the configuration of a program without a config file: `database` is a key with its connection string,
+    /// and `origin` the place that names the database. `set` overrides the defaults of the other keys.
+    ///
+    /// # Errors
+    ///
+    /// A usage error if `set` changes `config_format`.
+    pub(crate) fn without_file(
+        section: &str,
+        database: (&str, &str),
+        origin: &str,
+        set: &[(String, String)],
+    ) -> Result<Config, Error> {
+        let (key, conninfo) = database;
+        let config = Config {
+            place: format!("no config file, database from {origin}"),
+            section: section.to_owned(),
+            set: lower_case(set),
+            values: Values::from([(key.to_lowercase(), Syntax::Percent.quote(conninfo))]),
+            defaults: Values::new(),
+            built_in: built_in(None, section, Syntax::Percent),
+            others: Sections::new(),
+            syntax: Syntax::Percent,
+            declared: None,
+        };
+        config.format()?;
         Ok(config)
     }
 
@@ -211,8 +241,8 @@ impl Config {
     }
 
     /// Returns a text that names section and file.
-    pub(crate) fn place(&self) -> String {
-        format!("section [{}] of `{}`", self.section, self.file.display())
+    pub(crate) fn place(&self) -> &str {
+        &self.place
     }
 
     /// Makes the usage error of an invalid value that is not shown, since it may contain a password.
@@ -258,29 +288,34 @@ impl Config {
     }
 }
 
-/// Shows file, section and keys, but no values, some of which are secret.
+/// Shows place and keys, but no values, some of which are secret.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("file", &self.file)
-            .field("section", &self.section)
+            .field("place", &self.place)
             .field("keys", &self.values.keys())
             .finish_non_exhaustive()
     }
 }
 
-fn built_in(file: &Path, service: &str, syntax: Syntax) -> Values {
-    let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+fn lower_case(set: &[(String, String)]) -> Values {
+    set.iter().map(|(key, value)| (key.to_lowercase(), value.clone())).collect()
+}
+
+/// Returns the values that refer to the program and to its config file, if it has one.
+fn built_in(file: Option<&Path>, service: &str, syntax: Syntax) -> Values {
+    let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     let host = nix::unistd::gethostname().unwrap_or_default();
+    let job = file.map_or_else(|| service.to_owned(), |file| text(file.file_stem()));
+    let mut pairs =
+        vec![("job_name", job), ("service_name", service.to_owned()), ("host_name", text(Some(&host)))];
+    if let Some(file) = file {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        pairs.push(("config_dir", text(Some(folder.as_os_str()))));
+        pairs.push(("config_file", text(Some(file.as_os_str()))));
+    }
     // A `%` or `$` in a name is literal.
-    let pairs = [
-        ("job_name", text(file.file_stem())),
-        ("service_name", service.to_owned()),
-        ("host_name", text(Some(&host))),
-        ("config_dir", text(Some(folder.as_os_str()))),
-        ("config_file", text(Some(file.as_os_str()))),
-    ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), syntax.quote(&value))).collect()
 }
 

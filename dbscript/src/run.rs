@@ -10,6 +10,8 @@ pub(crate) mod completions;
 pub(crate) mod description;
 pub(crate) mod failure_report;
 #[cfg(feature = "program")]
+pub(crate) mod help;
+#[cfg(feature = "program")]
 pub(crate) mod invocation;
 #[cfg(feature = "program")]
 pub(crate) mod job;
@@ -17,9 +19,15 @@ pub(crate) mod loop_settings;
 #[cfg(feature = "program")]
 pub(crate) mod man;
 #[cfg(feature = "program")]
+pub(crate) mod parse;
+#[cfg(feature = "program")]
+pub(crate) mod positionals;
+#[cfg(feature = "program")]
 pub(crate) mod program;
 pub(crate) mod run_loop;
 pub(crate) mod script;
 #[cfg(feature = "program")]
 pub(crate) mod settings;
+#[cfg(feature = "program")]
+pub(crate) mod source;
 pub(crate) mod worker;

@@ -36,33 +36,33 @@ pub(crate) fn add_options(program: Program) -> Program {
         .option(
             TICKER_LAG,
             LIMIT,
-            "With `check`: seconds since a queue's last tick, beyond its idle period, from which on the status is \
+            "Seconds since a queue's last tick, beyond its idle period, from which on the status is \
              WARNING and CRITICAL; or `off`. Defaults to 60,300",
         )
         .option(
             CONSUMER_LAG,
             LIMIT,
-            "With `check`: seconds of a consumer's lag, beyond the queue's idle period. Defaults to 300,3600",
+            "Seconds of a consumer's lag, beyond the queue's idle period. Defaults to 300,3600",
         )
         .option(
             LAST_SEEN,
             LIMIT,
-            "With `check`: seconds since a consumer's last activity, beyond the queue's idle period. \
+            "Seconds since a consumer's last activity, beyond the queue's idle period. \
              Defaults to 300,3600",
         )
-        .option(PENDING, LIMIT, "With `check`: pending events of a consumer. Defaults to 100000,1000000")
-        .option(FAILED, LIMIT, "With `check`: failed events of a consumer. Defaults to 1,100")
-        .option(ROTATION_AGE, LIMIT, "With `check`: seconds since a rotation is due. Defaults to 3600,21600")
+        .option(PENDING, LIMIT, "Pending events of a consumer. Defaults to 100000,1000000")
+        .option(FAILED, LIMIT, "Failed events of a consumer. Defaults to 1,100")
+        .option(ROTATION_AGE, LIMIT, "Seconds since a rotation is due. Defaults to 3600,21600")
         .option(
             SNAPSHOT_AGE,
             LIMIT,
-            "With `check`: seconds since the oldest transaction, replication slot or standby that keeps dead rows took \
+            "Seconds since the oldest transaction, replication slot or standby that keeps dead rows took \
              its snapshot. Defaults to 3600,21600",
         )
         .option(
             TIMEOUT,
             "SECONDS",
-            "With `check`: seconds until the status is UNKNOWN without an answer; 0: no limit. Defaults to 10",
+            "Seconds until the status is UNKNOWN without an answer; 0: no limit. Defaults to 10",
         )
         .on_failure(report_failure)
 }

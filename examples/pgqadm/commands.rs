@@ -96,9 +96,8 @@ pub(crate) const COMMANDS: [Command; 16] = [
     Command::new(
         "check",
         "[queue]",
-        "Prints one line for monitoring systems; the exit status is 0 (OK), 1 (WARNING), 2 (CRITICAL) or \
-         3 (UNKNOWN), also when the config file is missing or invalid. An unknown option after `check` is UNKNOWN; an \
-         unknown option before `check` is a usage error, status 2.",
+        "Prints one line for monitoring systems, and exits with its status. A missing or invalid config file is UNKNOWN, \
+         too. An unknown option after `check` is UNKNOWN; an unknown option before `check` is a usage error, status 2.",
     )
     .takes(&check::OPTIONS)
     .explains(&STATUSES),
@@ -118,8 +117,8 @@ pub(crate) const COMMANDS: [Command; 16] = [
     Command::new(
         "repair",
         "",
-        "Repairs a database that was restored, moved to another server or failed over, or whose clock was set back: \
-         sequences behind their tables, transaction ids of another server, ticks from the future or missing, \
+        "Repairs a database that was restored, moved to another server or failed over, or whose clock was set back. \
+         Repairs sequences behind their tables, transaction ids of another server, ticks from the future or missing, \
          consumers that share an id. Prints the inconsistencies and their remedies, and asks for confirmation, or \
          requires --force.",
     )
@@ -149,10 +148,10 @@ pub(crate) const COMMANDS: [Command; 16] = [
     Command::new(
         "config",
         "[<queue> [<variable>=<value>...]]",
-        "Shows the settings of queues, intervals in seconds, or changes settings of a queue, all of the given ones or \
-         none: ticker_max_lag, ticker_max_count, ticker_idle_period, rotation_period, ticker_paused, external_ticker, \
-         disable_insert, per_tx_limit, extra_maint. Names may begin with queue_; intervals have the syntax of \
-         PostgreSQL.",
+        "Shows the settings of queues, intervals in seconds, or changes settings of a queue. All of the given settings \
+         are changed, or none: ticker_max_lag, ticker_max_count, ticker_idle_period, rotation_period, ticker_paused, \
+         external_ticker, disable_insert, per_tx_limit, extra_maint. Names may begin with queue_; intervals have the \
+         syntax of PostgreSQL.",
     )
     .explains(&VARIABLES),
     Command::new(

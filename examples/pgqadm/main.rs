@@ -44,31 +44,32 @@ fn main() -> ExitCode {
         .or_section(ticker::PGQD)
         .pin_search_path()
         .optional_database(DB, "Connection string of the database. No default.")
+        .runs_without_file(DB)
         .keys(ticker::KEYS)
         .choice(
             SCHEMA,
             "KIND",
             &["extension", "own"],
-            "With `install`: install the schema pgq as the `extension`, or as our `own` SQL",
+            "Install the schema pgq as the `extension`, or as our `own` SQL",
         )
-        .switch(PRINT, "With `install`: print the SQL of our own schemas")
-        .switch(YES, "With `uninstall`: the same as --force")
-        .switch(FORCE, "Run irreversible commands without asking for confirmation")
-        .option(AT, "TICK|TIME", "With `register`: begin after this tick, or at this time, as in `2026-11-30 10:00`, or this long ago, as in `2 hours`")
-        .option(COPY, "CONSUMER", "With `register`: begin at the position of this consumer")
-        .switch(ALL, "With `failed retry` and `failed delete`: all events of the consumer")
-        .option(OLDER_THAN, "INTERVAL", "With `failed purge`: events that failed longer ago, as in `7 days`")
-        .option(schedules::ZONE, "ZONE", "With `schedule`: the time zone of the cron pattern, as in `Europe/Berlin` [default: UTC]")
-        .option(schedules::EXTRAS[0], "TEXT", "With `schedule`: ev_extra1 of the event")
-        .option(schedules::EXTRAS[1], "TEXT", "With `schedule`: ev_extra2 of the event")
-        .option(schedules::EXTRAS[2], "TEXT", "With `schedule`: ev_extra3 of the event")
-        .option(schedules::EXTRAS[3], "TEXT", "With `schedule`: ev_extra4 of the event")
-        .switch(status::JSON, "With `status`: print JSON")
+        .switch(PRINT, "Print the SQL of our own schemas")
+        .switch(YES, "The same as --force")
+        .switch(FORCE, "Run without asking for confirmation")
+        .option(AT, "TICK|TIME", "Begin after this tick, or at this time, as in `2026-11-30 10:00`, or this long ago, as in `2 hours`")
+        .option(COPY, "CONSUMER", "Begin at the position of this consumer")
+        .switch(ALL, "With `retry` and `delete`: all events of the consumer")
+        .option(OLDER_THAN, "INTERVAL", "With `purge`: events that failed longer ago, as in `7 days`")
+        .option(schedules::ZONE, "ZONE", "Time zone of the cron pattern, as in `Europe/Berlin` [default: UTC]")
+        .option(schedules::EXTRAS[0], "TEXT", "ev_extra1 of the event")
+        .option(schedules::EXTRAS[1], "TEXT", "ev_extra2 of the event")
+        .option(schedules::EXTRAS[2], "TEXT", "ev_extra3 of the event")
+        .option(schedules::EXTRAS[3], "TEXT", "ev_extra4 of the event")
+        .switch(status::JSON, "Print JSON")
         .option_or(
             status::WATCH,
             "SECONDS",
             watch::DEFAULT_SECONDS,
-            "With `status`: display that refreshes at this interval [default: 2]",
+            "Display that refreshes at this interval [default: 2]",
         );
     check::add_options(program).main(move |config, switches| {
         let arguments = switches.arguments();

@@ -1,18 +1,29 @@
-//! The status of databases and of the process over HTTP: `/metrics`, `/live`, `/ready`.
+//! The status of databases and of the process over HTTP: pages for browsers, `/metrics`, `/live`, `/ready`.
 
+mod access;
+mod answer;
+mod history;
 mod http;
+mod page;
+mod reader;
+mod reading;
 mod scrape;
+#[cfg(test)]
+mod testing;
 
 use std::io::{self, ErrorKind};
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dbscript::{BoxError, Error};
-use log::info;
+use log::{info, warn};
 use tokio::runtime::Runtime;
 
+use self::access::Access;
+pub(crate) use self::access::Credentials;
+use self::history::History;
 use self::http::Served;
-use self::scrape::Metrics;
+use self::reading::Readings;
 
 /// The health of the process.
 #[derive(Clone, Copy, Debug)]
@@ -23,22 +34,40 @@ pub(crate) struct Health {
     pub(crate) is_ready: bool,
 }
 
-/// The metrics server of the process, if there is one. A reload keeps the server unless the address changes.
+/// The address of the server, and the user and the password that it requires.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Listen {
+    address: String,
+    credentials: Option<Credentials>,
+}
+
+impl Listen {
+    /// Makes the settings of a server. `address` has an address and a port, or a port of the loopback address.
+    pub(crate) fn new(address: &str, credentials: Option<Credentials>) -> Listen {
+        let address = match address.parse::<u16>() {
+            Ok(port) => format!("{}:{port}", Ipv4Addr::LOCALHOST),
+            Err(_) => address.to_owned(),
+        };
+        Listen { address, credentials }
+    }
+}
+
+/// The server of the process, if there is one. A reload keeps the server and its history unless the settings change.
 #[derive(Clone, Default)]
 pub(crate) struct Server(Arc<Mutex<Option<Running>>>);
 
 /// A server that ends together with its runtime.
 struct Running {
-    listen: String,
+    listen: Listen,
     _runtime: Runtime,
 }
 
 impl Server {
-    /// Serves on an address such as `127.0.0.1:9187`, or ends the server with `None`. `databases` returns a name and a
-    /// connection string of each current database.
+    /// Serves, or ends the server with `None`. `databases` returns a name and a connection string of each current
+    /// database.
     pub(crate) fn listen(
         &self,
-        listen: Option<&str>,
+        listen: Option<Listen>,
         databases: impl Fn() -> Vec<(String, String)> + Send + 'static,
         health: impl Fn() -> Health + Send + Sync + 'static,
     ) -> Result<(), BoxError> {
@@ -48,20 +77,35 @@ impl Server {
             return Ok(());
         };
         if running.as_ref().is_none_or(|running| running.listen != listen) {
-            let served = Served { metrics: Metrics::new(Box::new(databases)), health: Box::new(health) };
-            let runtime = bind(listen, &mut running).and_then(|socket| http::serve(socket, served));
-            let runtime = runtime.map_err(|error| cannot_serve(listen, error))?;
-            *running = Some(Running { listen: listen.to_owned(), _runtime: runtime });
-            info!("serving metrics on {listen}");
+            let address = &listen.address;
+            let serve = |socket: TcpListener| {
+                let access = access(&listen, socket.local_addr()?.ip());
+                let (readings, history) = (Readings::new(Box::new(databases)), Mutex::<History>::default());
+                http::serve(socket, Served { readings, history, access, health: Box::new(health) })
+            };
+            let runtime = bind(address, &mut running).and_then(serve);
+            let runtime = runtime.map_err(|error| cannot_serve(address, error))?;
+            info!("serving metrics on {address}");
+            *running = Some(Running { listen, _runtime: runtime });
         }
         Ok(())
     }
 }
 
+/// Makes the rules of access, and warns of a server that every machine of the network can read.
+fn access(listen: &Listen, address: IpAddr) -> Access {
+    let access = Access::new(listen.credentials.clone(), address);
+    if access.is_open() {
+        let address = &listen.address;
+        warn!("{address} serves the status without a password; set metrics_user and metrics_password");
+    }
+    access
+}
+
 /// Opens a socket. A server that has the port on another address ends first.
 fn bind(listen: &str, running: &mut Option<Running>) -> io::Result<TcpListener> {
     let port = |address: &str| address.rsplit(':').next().map(str::to_owned);
-    let has_port = running.as_ref().is_some_and(|running| port(&running.listen) == port(listen));
+    let has_port = running.as_ref().is_some_and(|running| port(&running.listen.address) == port(listen));
     match TcpListener::bind(listen) {
         Err(error) if error.kind() == ErrorKind::AddrInUse && has_port => {
             *running = None;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use dbscript::{BoxError, Config, Context, Databases, Job, Key, Round, Script, keys};
+use dbscript::{BoxError, Config, Context, Databases, Error, Job, Key, Round, Script, keys};
 use pgq::ticker::{TickerPlan, TickerScope, TickerSettings, Tickers, TickersLoop};
 
 use crate::DB;
-use crate::metrics::{Health, Server};
+use crate::metrics::{Credentials, Health, Listen, Server};
 
 keys! {
     /// The keys of the ticker.
@@ -32,8 +32,12 @@ keys! {
     LIFETIME: default("connection_lifetime", "1200"),
         "Seconds after which database connections are closed and reopened.";
     METRICS_LISTEN: optional("metrics_listen"),
-        "Address such as 127.0.0.1:9187 on which `/metrics`, `/live` and `/ready` are served over HTTP. No default: \
-         nothing is served.";
+        "Address such as 127.0.0.1:9187, or a port of 127.0.0.1, on which a display for browsers, `/metrics`, `/live` \
+         and `/ready` are served over HTTP. No default: nothing is served.";
+    METRICS_USER: optional("metrics_user"),
+        "User that the display and `/metrics` require, together with `metrics_password`. No default.";
+    METRICS_PASSWORD: optional("metrics_password"),
+        "Password of that user. With one, the display shows the data of failed events. No default.";
 }
 
 /// The section of pgqd's files, which configure a cluster even if they set no databases.
@@ -53,7 +57,7 @@ pub(crate) fn ticker(config: &Config, tickers: &Tickers, server: &Server) -> Res
     Ok(Job::looping(Served {
         script: tickers.follow(plan),
         tickers: tickers.clone(),
-        listen: config.get_opt(&METRICS_LISTEN)?.filter(|listen| !listen.is_empty()),
+        listen: listen(config)?,
         server: server.clone(),
     }))
 }
@@ -62,7 +66,7 @@ pub(crate) fn ticker(config: &Config, tickers: &Tickers, server: &Server) -> Res
 struct Served {
     script: TickersLoop,
     tickers: Tickers,
-    listen: Option<String>,
+    listen: Option<Listen>,
     server: Server,
 }
 
@@ -70,7 +74,7 @@ impl Script for Served {
     fn startup(&mut self, cx: &mut Context) -> Result<(), BoxError> {
         let [of_databases, of_health] = [self.tickers.clone(), self.tickers.clone()];
         let databases = move || of_databases.databases();
-        self.server.listen(self.listen.as_deref(), databases, move || health(&of_health))?;
+        self.server.listen(self.listen.clone(), databases, move || health(&of_health))?;
         self.script.startup(cx)
     }
 
@@ -95,6 +99,18 @@ fn health(tickers: &Tickers) -> Health {
         is_live: !tickers.all_are_stuck(PULSE_LIMIT),
         is_ready: tickers.status().into_iter().any(|(_, status)| reached(status)),
     }
+}
+
+/// Reads the address, the user and the password of the server. Fails if only one of the latter two is set.
+fn listen(config: &Config) -> Result<Option<Listen>, BoxError> {
+    let set = |key| Ok::<_, Error>(config.get_opt(key)?.filter(|value| !value.is_empty()));
+    let credentials = match (set(&METRICS_USER)?, set(&METRICS_PASSWORD)?) {
+        (Some(user), Some(password)) if !user.contains(':') => Some(Credentials::new(&user, &password)),
+        (None, None) => None,
+        (Some(_), Some(_)) => return Err(Error::usage("metrics_user must not contain a colon").into()),
+        _ => return Err(Error::usage("metrics_user and metrics_password must be set together").into()),
+    };
+    Ok(set(&METRICS_LISTEN)?.map(|address| Listen::new(&address, credentials)))
 }
 
 fn scope(config: &Config) -> Result<TickerScope, BoxError> {

@@ -24,7 +24,9 @@ pub use self::delayed_events::{DelayedEvent, cancel_delayed_event, count_delayed
 pub use self::drop_queue::{DropMode, drop_queue};
 #[doc(hidden)]
 pub use self::drop_queue::{QueueContents, drop_queue_confirmed, queue_contents};
-pub use self::failed_events::{count_failed_events, delete_failed_event, failed_events, retry_failed_event};
+pub use self::failed_events::{
+    count_failed_events, delete_failed_event, failed_event_page, failed_events, retry_failed_event,
+};
 pub use self::failed_events_bulk::{
     delete_failed_events, each_failed_event, purge_failed_events, retry_all_failed_events,
     retry_failed_events,
@@ -40,10 +42,10 @@ pub use self::queue_config::{QueueConfig, queue_config, queue_configs};
 #[doc(hidden)]
 pub use self::queue_lookup::require_queue;
 #[doc(hidden)]
-pub use self::registration::{position_to_copy, register_consumer_at_checkpoint};
+pub use self::registration::position_to_copy;
 pub use self::registration::{
-    register_consumer, register_consumer_at, register_consumer_at_time, register_consumer_copy,
-    register_subconsumer,
+    register_consumer, register_consumer_at, register_consumer_at_checkpoint, register_consumer_at_time,
+    register_consumer_copy, register_subconsumer,
 };
 pub use self::retained_events::{RetainedEvents, retained_events};
 pub use self::scheduled_events::{ScheduledEvent, scheduled_events, unschedule_event};

@@ -9,6 +9,7 @@
 //! it reports that the lock is taken.
 
 mod holder;
+mod tickers;
 pub(crate) mod transaction;
 mod wait;
 
@@ -20,6 +21,11 @@ use postgres::GenericClient;
 
 pub use self::holder::LockHolder;
 pub(crate) use self::holder::held_by;
+use self::tickers::TICKS;
+pub(crate) use self::tickers::{
+    TickerLocks, announce_standby, holders_of_ticker_locks, ticker_holders, unentitled,
+    unentitled_holders_of_tick_locks,
+};
 #[doc(hidden)]
 pub use self::wait::Lock;
 pub(crate) use self::wait::Waiting;
@@ -174,11 +180,6 @@ pub fn awaited(client: &mut impl GenericClient, pid: i32) -> Result<Option<Strin
     Ok(Some(held_by(&what, &rows.iter().map(LockHolder::read).collect::<Vec<_>>())))
 }
 
-/// The condition for rows of `pg_locks` of ticks: the lock that serialises tickers, and in the own schema also the lock
-/// of each queue.
-const TICKS: &str = "classid = (pg_catalog.hashtext('pgq ticker'::pg_catalog.text)::pg_catalog.int8 \
-     & 4294967295)::pg_catalog.oid and objsubid = 2";
-
 /// Makes the condition for rows of `pg_locks` that block a repair: locks of ticks, and of the tables of queues,
 /// consumers and ticks.
 fn of_repairs() -> String {
@@ -202,26 +203,4 @@ const INSTALL: &str = "pg_catalog.hashtextextended('pgq install'::pg_catalog.tex
 /// Takes the lock of installations, which serialises them.
 pub(crate) fn installation(client: &mut impl GenericClient) -> Result<(), Error> {
     Lock::new("the lock of installations of schema `pgq`", INSTALL, &[]).take(client)
-}
-
-/// A role that may execute this function may hold the ticker's lock.
-const MAY_TICK: &str = "pgq.ticker(text)";
-
-/// The key of the lock of the leader among the tickers.
-const TICKER: &str = "pg_catalog.hashtextextended('pgq ticker'::pg_catalog.text, 0::pg_catalog.int8)";
-
-/// Returns the other sessions that hold the ticker's lock.
-pub(crate) fn ticker_holders(client: &mut impl GenericClient) -> Result<Vec<LockHolder>, Error> {
-    let lock = Lock::new("the ticker's lock", TICKER, &[]);
-    lock.entitling(MAY_TICK).holders(client)
-}
-
-/// Returns the sessions that hold the ticker's lock, or a lock that ticks need, and whose roles may not tick.
-pub(crate) fn unentitled_holders_of_tick_locks(
-    client: &mut impl GenericClient,
-) -> Result<Vec<LockHolder>, postgres::Error> {
-    let which = format!("({} or {})", TICKS, sql::lock::of_key(TICKER));
-    let rows = client.query_typed(&sql::lock::holders(&which, Some(MAY_TICK)), NO_PARAMS)?;
-    let holders = rows.iter().map(LockHolder::read);
-    Ok(holders.filter(|holder| !holder.is_entitled).collect())
 }

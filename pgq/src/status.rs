@@ -27,6 +27,7 @@ mod read;
 mod rotation;
 mod rotation_blocker;
 mod text;
+mod ticker_session;
 
 use chrono::{DateTime, Utc};
 use postgres::GenericClient;
@@ -38,6 +39,7 @@ pub use self::limits::{Limit, Limits};
 pub use self::old_snapshot::OldSnapshot;
 pub use self::queue_status::{QueueStatus, Rotation, TickThresholds};
 pub use self::rotation_blocker::RotationBlocker;
+pub use self::ticker_session::TickerSession;
 use crate::admin::integrity::Finding;
 pub use crate::admin::integrity::level::Level;
 use crate::admin::queue_lookup;
@@ -49,7 +51,7 @@ use crate::schema::Kind;
 /// The status of all queues of a database at one moment.
 ///
 /// Times are the server's. A value that this role may not read is `None`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
     /// The database's name.
@@ -68,6 +70,9 @@ pub struct Status {
     /// session can take these locks; tickers of this release tick without them if necessary.
     #[serde(rename = "strangers_to_ticks")]
     pub unentitled_lock_holders: Vec<LockHolder>,
+    /// The sessions of tickers, the leader first, as far as their locks show them. A standby behind a pooler is not
+    /// listed, nor is `pgqd`.
+    pub tickers: Vec<TickerSession>,
     /// The queues, ordered by name.
     pub queues: Vec<QueueStatus>,
     /// The inconsistencies that can be found without reading events, the most severe first.

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use super::Place;
-use crate::support::programs::succeed;
+use crate::support::programs::{command, succeed};
 
 const COMMANDS: [&str; 12] = [
     "ticker",
@@ -34,6 +34,40 @@ fn help_and_manual_page_have_every_command_with_its_arguments() {
 }
 
 #[test]
+fn help_after_a_command_has_the_options_of_the_command_only() {
+    let place = Place::create(super::KINDS[0]);
+    let help_of = |line: &str| {
+        let output = succeed(command("pgqadm", place.path()).args(line.split(' ')));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let page = help_of("status --help");
+    assert!(page.starts_with("Shows queues, consumers, and holders of rotations."), "{page}");
+    assert!(page.contains("  pgqadm [OPTIONS] --db CONNINFO status [queue]\n"), "{page}");
+    assert!(page.contains("--json") && page.contains("--watch"), "{page}");
+    for other in ["--force", "--quiet", "--ticker-lag", "create", "WARNING"] {
+        assert!(!page.contains(other), "{other} is in {page}");
+    }
+    for line in
+        ["adm.ini status -h", "missing.ini status --help", "--db dbname=x status q --help", "--help status"]
+    {
+        assert_eq!(help_of(line), page, "{line}");
+    }
+    let check = help_of("check --help");
+    assert!(check.lines().all(|line| line.chars().count() <= 100), "{check}");
+    assert!(check.contains("--ticker-lag <WARN,CRIT>") && check.contains("3                  "), "{check}");
+    assert!(help_of("config --help").contains("queue_ticker_max_lag (3 seconds)"));
+    let help = help_of("--help");
+    for switch in
+        ["--db <CONNINFO>", "--quiet", "--daemon", "--stop", "`pgqadm COMMAND --help`", "PGDATABASE"]
+    {
+        assert!(help.contains(switch), "{switch} is not in {help}");
+    }
+    for switch in ["--json", "--force", "--ticker-lag", "Asks for confirmation"] {
+        assert!(!help.contains(switch), "{switch} is in {help}");
+    }
+}
+
+#[test]
 fn the_manual_page_is_valid_and_has_every_section() {
     let place = Place::create(super::KINDS[0]);
     fs::write(place.path().join("pgqadm.1"), place.done(&["--man"]).0).expect("writable");
@@ -51,8 +85,10 @@ fn the_manual_page_is_valid_and_has_every_section() {
     let page = page.split('\u{8}').enumerate().map(|(at, part)| if at == 0 { part } else { &part[1..] });
     let words = page.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in [
-        "[--at TICK|TIME]",
-        "[--watch[=SECONDS]]",
+        "pgqadm [switch]... --db CONNINFO COMMAND",
+        "register <queue> <consumer> [--at TICK|TIME] [--copy CONSUMER] [--force]",
+        "status [queue] [--json] [--watch[=SECONDS]]",
+        "--at TICK|TIME Begin after this tick",
         "QUICK-START 1. Create the database.",
         "pgqadm -d ticker.ini ticker",
         "queue_ticker_max_lag (3 seconds) ",
@@ -95,7 +131,16 @@ fn bash_completes_commands_and_their_arguments() {
     assert_eq!(completed("pgqadm adm.ini drop q --fo"), "--force");
     assert_eq!(completed("pgqadm adm.ini register q c --a"), "--at");
     assert_eq!(completed("pgqadm --qu"), "--quiet");
-    assert_eq!(completed("pgqadm dr"), "", "the config file is first");
+    assert_eq!(completed("pgqadm dr"), "drop", "a command may stand in the place of the config file");
+    assert_eq!(completed("pgqadm drop q --fo"), "--force");
+    assert_eq!(completed("pgqadm failed pu"), "purge");
+    assert_eq!(completed("pgqadm --db x dr"), "drop");
+    assert_eq!(completed("pgqadm --db x ad"), "", "the option replaces the config file");
+    assert_eq!(completed("pgqadm --db = dbname = x dr"), "drop");
+    assert_eq!(completed("pgqadm --db postgresql : //u @ h/x dr"), "drop");
+    assert_eq!(completed("pgqadm --db x failed pu"), "purge");
+    assert_eq!(completed("pgqadm --db ad"), "", "a connection string is no file");
+    assert_eq!(completed("pgqadm adm.ini drop q --d"), "--db --daemon");
     assert_eq!(completed("pgqadm --set a = b ad"), "adm.ini");
     assert_eq!(completed("pgqadm adm.ini failed "), "list count retry delete purge");
     assert_eq!(completed("pgqadm adm.ini install --schema = o"), "own");
@@ -124,9 +169,42 @@ fn fish_completes_commands_and_their_arguments() {
     assert_eq!(completed("pgqadm adm.ini failed purge q c --ol"), "--older-than");
     assert_eq!(completed("pgqadm adm.ini drop q --a"), "");
     assert_eq!(completed("pgqadm adm.ini drop q --fo"), "--force");
-    assert_eq!(completed("pgqadm dr"), "", "the config file is first");
+    assert_eq!(completed("pgqadm dr"), "drop", "a command may stand in the place of the config file");
+    assert_eq!(completed("pgqadm drop q --fo"), "--force");
+    assert_eq!(completed("pgqadm failed pu"), "purge");
+    assert_eq!(completed("pgqadm --db x dr"), "drop");
+    assert_eq!(completed("pgqadm --db=x adm"), "", "the option replaces the config file");
+    assert_eq!(completed("pgqadm --db=dbname=x failed pu"), "purge");
+    assert_eq!(completed("pgqadm --db ad"), "", "a connection string is no file");
     assert_eq!(completed("pgqadm adm.ini --qu"), "--quiet");
     assert_eq!(completed("pgqadm adm.ini failed "), "count delete list purge retry");
+}
+
+#[test]
+fn zsh_gets_the_config_file_that_its_function_expects() {
+    let place = Place::create(super::KINDS[0]);
+    fs::write(place.path().join("completions"), place.done(&["--completions", "zsh"]).0).expect("writable");
+    let words = |line: &str| {
+        let count = line.split(' ').count();
+        let script = format!(
+            "compdef() {{ }}; source ./completions; _clap_pgqadm() {{ print -r -- $CURRENT $words }}; \
+             words=(\"${{(@s: :)1}}\"); CURRENT={count}; _pgqadm"
+        );
+        let mut zsh = Command::new("zsh");
+        zsh.args(["-f", "-c", &script, "zsh", line]).current_dir(place.path());
+        let output = zsh.output().expect("`zsh` is installed: run `scripts/setup`");
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    };
+    assert_eq!(words("pgqadm ad"), "2 pgqadm ad");
+    assert_eq!(words("pgqadm adm.ini dr"), "3 pgqadm adm.ini dr");
+    assert_eq!(words("pgqadm drop q"), "4 pgqadm config.ini drop q");
+    assert_eq!(words("pgqadm -v failed pu"), "5 pgqadm -v config.ini failed pu");
+    assert_eq!(words("pgqadm --set drop dr"), "4 pgqadm --set drop dr");
+    assert_eq!(words("pgqadm --db drop"), "3 pgqadm --db drop");
+    assert_eq!(words("pgqadm --db x dr"), "5 pgqadm --db x config.ini dr");
+    assert_eq!(words("pgqadm --db=x failed pu"), "5 pgqadm --db=x config.ini failed pu");
+    assert_eq!(words("pgqadm --db x --qu"), "4 pgqadm --db x --qu");
 }
 
 #[test]
@@ -146,8 +224,13 @@ fn an_unknown_command_is_reported_with_a_suggestion() {
     place.refused(&["regsiter", "q", "c"], 2, "unknown command `regsiter`; did you mean `register`?");
     place.refused(&["fly"], 2, "unknown command `fly`; `pgqadm --help` lists the commands");
     place.refused(&[], 2, "no command given; `pgqadm --help` lists the commands");
-    place.refused(&["ticker", "q"], 2, "command `ticker` takes no arguments");
-    place.refused(&["drop"], 2, "command `drop` takes <queue>");
+    place.refused(
+        &["ticker", "q"],
+        2,
+        "command `ticker` takes no arguments; `pgqadm ticker --help` describes",
+    );
+    place.refused(&["drop"], 2, "command `drop` takes <queue>; `pgqadm drop --help` describes the command");
+    place.refused(&["drop", "--wrong"], 2, "`pgqadm drop --help` lists the options");
 }
 
 #[test]

@@ -38,10 +38,10 @@ impl Cluster {
     }
 }
 
-/// Returns how many sessions hold a lock such as that of a consumer or a ticker.
+/// Returns how many sessions hold a lock such as that of a consumer or a leader. Standbys share one.
 fn holders(client: &mut Client) -> i64 {
     let count = "select count(distinct pid) from pg_locks where locktype = 'advisory' and granted \
-                 and database = (select oid from pg_database where datname = current_database())";
+                 and mode = 'ExclusiveLock' and database = (select oid from pg_database where datname = current_database())";
     client.query_one(count, &[]).expect("readable").get(0)
 }
 

@@ -90,7 +90,9 @@ impl Drop for Copies<'_> {
         let files = fs::read_dir(self.0).into_iter().flatten().flatten();
         let copies = files.filter(|file| file.file_name().to_string_lossy().contains(".copy"));
         let pids = copies.filter_map(|file| fs::read_to_string(file.path()).ok()?.trim().parse().ok());
-        pids.for_each(|pid| drop(kill(Pid::from_raw(pid), Signal::SIGKILL)));
+        pids.for_each(|pid| {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        });
     }
 }
 

@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use super::metrics::{CONSUMER_METRICS, QUEUE_METRICS};
 
+/// Metrics of a queue that are not in [`QUEUE_METRICS`], since not every queue has them.
+const MORE_QUEUE_METRICS: [&str; 3] = ["pgq_new_events", "pgq_events_per_second", "pgq_retry_queue_events"];
 const DATABASE_METRICS: [&str; 3] = ["pgq_up", "pgq_findings", "pgq_old_snapshot_age_seconds"];
 
 #[test]
@@ -73,7 +75,7 @@ fn labels_of(metric: &str) -> Option<&'static [&'static str]> {
     const LABELS: [&str; 3] = ["database", "queue", "consumer"];
     let count = if DATABASE_METRICS.contains(&metric) {
         1
-    } else if QUEUE_METRICS.contains(&metric) {
+    } else if QUEUE_METRICS.contains(&metric) || MORE_QUEUE_METRICS.contains(&metric) {
         2
     } else if CONSUMER_METRICS.contains(&metric) {
         3

@@ -1,17 +1,17 @@
 //! `metrics_listen` of the ticker: metrics and signs of life over HTTP.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::programs::Scene;
+use super::serving::{Ticker, received};
 use super::*;
-use crate::support::programs::{Running, errors};
-use crate::support::server::{Server, free_port};
+use crate::support::programs::errors;
+use crate::support::server::Server;
 use crate::support::wait_for;
 
 /// Reads metrics as Prometheus' own library does: names, types, labels and values.
@@ -21,66 +21,12 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 print(json.dumps([dict(name=f.name, type=f.type, help=f.documentation,
     samples=[dict(labels=s.labels, value=s.value) for s in f.samples]) for f in parse(sys.stdin.read())]))";
 
-/// A ticker that serves metrics.
-struct Ticker {
-    scene: Scene,
-    port: u16,
-    running: Running,
-}
-
 impl Ticker {
-    fn start(kind: Kind, lines: &str) -> Ticker {
-        let scene = Scene::create(kind);
-        let port = free_port();
-        scene.write_ini(&format!(
-            "metrics_listen = 127.0.0.1:{port}\npidfile = job.pid\nlogfile = job.log\n{lines}"
-        ));
-        let running = Running::start(&mut scene.pgqadm(&["ticker"]));
-        Ticker::up(scene, port, running)
-    }
-
-    /// Waits until the ticker answers, and has reached its database.
-    fn up(scene: Scene, port: u16, running: Running) -> Ticker {
-        wait_for("the server", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        let ticker = Ticker { scene, port, running };
-        wait_for("a round", || ticker.get("/ready").0 == "HTTP/1.1 200 OK");
-        ticker
-    }
-
-    fn connect(&self) -> TcpStream {
-        let client = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
-        client.set_read_timeout(Some(Duration::from_secs(60))).expect("a time");
-        client
-    }
-
-    /// Sends any bytes, and returns the whole answer.
-    fn send(&self, request: &[u8]) -> String {
-        let mut client = self.connect();
-        // The server may have enough before all is sent.
-        let _ = client.write_all(request);
-        let _ = client.shutdown(Shutdown::Write);
-        received(client)
-    }
-
-    /// Returns the status line and the body.
-    fn get(&self, path: &str) -> (String, String) {
-        let answer = self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
-        (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
-    }
-
     fn metrics(&self) -> Value {
         let (status, text) = self.get("/metrics");
         assert_eq!(status, "HTTP/1.1 200 OK");
         python(PARSE_METRICS, &text)
     }
-}
-
-fn received(mut client: TcpStream) -> String {
-    let mut answer = Vec::new();
-    // A reset ends an answer too.
-    let _ = client.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Passes a text to a parser, and returns the result.
@@ -173,11 +119,12 @@ fn metrics_equal_the_status() {
         let new = value(&metrics, "pgq_new_events", &[("database", &database), ("queue", "mailer")]);
         let status = queue(&mut ticker.scene.client, "mailer");
         assert_eq!(new, status.new_events.map(|events| events as f64));
+        let rate = value(&metrics, "pgq_events_per_second", &[("database", &database), ("queue", "mailer")]);
+        assert!(rate.is_some() && rate == status.events_per_second, "{rate:?}");
         let labels = [("database", &*database), ("queue", "mailer"), ("consumer", "welcome")];
         let pending = consumer(&status, "welcome").pending_events.map(|events| events as f64);
         assert_eq!(value(&metrics, "pgq_pending_events", &labels), pending);
-        ticker.running.signal(Signal::SIGINT);
-        assert_eq!(ticker.running.wait(), Some(0));
+        ticker.stop();
     }
 }
 
@@ -190,14 +137,8 @@ fn an_unavailable_database_is_reported_until_it_returns() {
     let database = Database::create("unused");
     let client = database.client();
     let scene = Scene { database, client, folder };
-    let port = free_port();
-    let ini = format!(
-        "[pgqadm]\ndb = {}\nmetrics_listen = 127.0.0.1:{port}\nexception_sleep = 0.1\n",
-        server.conninfo("somedb")
-    );
-    std::fs::write(scene.folder.path().join("job.ini"), ini).expect("writable");
-    let running = Running::start(&mut scene.pgqadm(&["ticker"]));
-    let ticker = Ticker::up(scene, port, running);
+    let ticker = Ticker::start_unready(scene, &format!("[pgqadm]\ndb = {}\n", server.conninfo("somedb")));
+    wait_for("a round", || ticker.get("/ready").0 == "HTTP/1.1 200 OK");
     let up = |ticker: &Ticker| value(&ticker.metrics(), "pgq_up", &[("database", "somedb")]);
     assert_eq!(up(&ticker), Some(1.0));
     assert_eq!(ticker.get("/ready"), ("HTTP/1.1 200 OK".to_owned(), "ready\n".to_owned()));
@@ -212,15 +153,7 @@ fn an_unavailable_database_is_reported_until_it_returns() {
 #[test]
 fn a_missing_database_is_reported_by_its_name() {
     let scene = Scene::create(Kind::Own);
-    let port = free_port();
-    let ini = format!(
-        "[pgqadm]\ndb = host=127.0.0.1 port=1 dbname=somedb\nmetrics_listen = 127.0.0.1:{port}\n\
-         exception_sleep = 0.1\n"
-    );
-    std::fs::write(scene.folder.path().join("job.ini"), ini).expect("writable");
-    let running = Running::start(&mut scene.pgqadm(&["ticker"]));
-    wait_for("the server", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-    let ticker = Ticker { scene, port, running };
+    let ticker = Ticker::start_unready(scene, "[pgqadm]\ndb = host=127.0.0.1 port=1 dbname=somedb\n");
     let metrics = || ticker.get("/metrics").1;
     wait_for("the database", || metrics().contains("pgq_up{database=\"somedb\"} 0\n"));
     assert_eq!(metrics().matches("\npgq_up{").count(), 1, "{}", metrics());
@@ -233,7 +166,7 @@ fn other_requests_are_answered_as_http_wants_it() {
     assert_eq!(status, "HTTP/1.1 200 OK");
     assert!(["/metrics", "/live", "/ready"].iter().all(|path| body.contains(path)), "{body}");
     assert_eq!(ticker.get("/nothing").0, "HTTP/1.1 404 Not Found");
-    let head = ticker.send(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    let head = ticker.send(b"HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
     assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
     let post = ticker.send(b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab");
@@ -349,8 +282,7 @@ fn a_reload_keeps_serving() {
     assert_eq!(ticker.get("/metrics").0, "HTTP/1.1 200 OK");
     assert!(!log().contains("ERROR"), "{}", log());
 
-    ticker.scene.write_ini("pidfile = job.pid\nlogfile = job.log\n");
-    ticker.running.signal(Signal::SIGHUP);
+    ticker.reload("");
     wait_for("the end of it", || TcpStream::connect(("127.0.0.1", ticker.port)).is_err());
 }
 
@@ -360,11 +292,7 @@ fn a_reload_changes_the_address_of_a_port() {
     let is_served = |host| TcpStream::connect((host, ticker.port)).is_ok();
     let elsewhere = "127.0.0.2";
     assert!(!is_served(elsewhere));
-    let reload = |listen: &str| {
-        let listen = format!("metrics_listen = {listen}:{}", ticker.port);
-        ticker.scene.write_ini(&format!("pidfile = job.pid\nlogfile = job.log\n{listen}\n"));
-        ticker.running.signal(Signal::SIGHUP);
-    };
+    let reload = |listen: &str| ticker.reload(&format!("metrics_listen = {listen}:{}\n", ticker.port));
     reload("0.0.0.0");
     wait_for("all addresses", || is_served(elsewhere));
     assert_eq!(ticker.get("/metrics").0, "HTTP/1.1 200 OK");
@@ -378,9 +306,9 @@ fn a_reload_changes_the_address_of_a_port() {
 #[test]
 fn an_invalid_address_is_wrong_usage() {
     let scene = Scene::create(Kind::Own);
-    let output = scene.pgqadm(&["ticker", "--set", "metrics_listen=9187"]).output().expect("starts");
+    let output = scene.pgqadm(&["ticker", "--set", "metrics_listen=nowhere"]).output().expect("starts");
     assert_eq!(output.status.code(), Some(2));
-    let line = "cannot serve metrics on `9187`: invalid socket address";
+    let line = "cannot serve metrics on `nowhere`: invalid socket address";
     assert!(errors(&output).contains(line), "{}", errors(&output));
 }
 

@@ -128,7 +128,7 @@ fn keys(value: &Value) -> Vec<&str> {
 }
 
 /// The documented keys of the whole status.
-const STATUS_KEYS: [&str; 10] = [
+const STATUS_KEYS: [&str; 11] = [
     "database",
     "findings",
     "format",
@@ -138,6 +138,7 @@ const STATUS_KEYS: [&str; 10] = [
     "schema",
     "server_version",
     "strangers_to_ticks",
+    "tickers",
     "time",
 ];
 

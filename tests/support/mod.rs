@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every group of tests uses another part of it")]
 
 pub(crate) mod amount;
+pub(crate) mod browser;
 pub(crate) mod certificates;
 pub(crate) mod jobs;
 pub(crate) mod mail_server;

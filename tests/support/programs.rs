@@ -63,6 +63,8 @@ pub(crate) fn command_on(server: &Server, name: &str, folder: &Path) -> Command 
         .env("PGPORT", server.port().to_string())
         .env("PGUSER", "postgres")
         .env_remove("PGPASSWORD")
+        .env_remove("PGDATABASE")
+        .env_remove("PGSERVICE")
         .stdin(Stdio::null());
     command
 }

@@ -10,7 +10,7 @@ use crate::support::{Database, templates};
 /// The holder of the ticker's lock: process, transaction id, oldest snapshot.
 const HOLDER: &str = "select pid, backend_xid::text, backend_xmin::text, state from pg_locks \
      join pg_stat_activity using (pid) \
-     where locktype = 'advisory' and granted and objsubid = 1 and pg_locks.database = \
+     where locktype = 'advisory' and mode = 'ExclusiveLock' and granted and objsubid = 1 and pg_locks.database = \
          (select oid from pg_database where datname = current_database())";
 
 fn database() -> (Database, Client) {

@@ -7,7 +7,8 @@ use proptest::test_runner::{RngSeed, TestRunner};
 use super::*;
 use crate::config::ini_template;
 use crate::error::describe;
-use crate::run::args;
+use crate::run::description::Description;
+use crate::run::parse::parse;
 
 const KEYS: [Key; 3] =
     [Key::required("a", "A."), Key::optional("b", "B."), Key::with_default("x.c", "%(a)s", "C.")];
@@ -120,9 +121,8 @@ fn a_sample_file_gives_overrides_back() {
 #[test]
 fn overrides_are_split_or_refused() {
     check(prop_oneof!["[a-c ]{0,3}=\\PC*", "\\PC*"], |pair| {
-        let command = args::complete(clap::Command::new("x").version("1"), &[], None);
         let given = format!("--set={pair}");
-        let Ok(switches) = args::parse(command, &[], &[], ["x".into(), given.into()]) else { return Ok(()) };
+        let Ok(switches) = parse(&Description::new("x"), ["x".into(), given.into()]) else { return Ok(()) };
         match switches.set() {
             Ok(set) => {
                 prop_assert!(set.iter().all(|(name, value)| pair.contains(name) && pair.contains(value)))

@@ -1,7 +1,8 @@
-use crate::error::ErrorKind;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
+use crate::error::ErrorKind;
 
 const QUEUE: Key = Key::required("pgq_queue_name", "Queue.").or_named(&["queue_name"]);
 const PIDFILE: Key = Key::optional("pidfile", "Pidfile.");
@@ -193,4 +194,24 @@ fn bytes_that_are_no_text_are_named_by_their_line() {
 fn debug_shows_no_values() {
     let config = config("[queue_mover]\nsrc_db = password=s3cret\n");
     assert!(!format!("{config:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_configuration_without_a_file_has_a_database_and_defaults() {
+    let set = [("Loop_Delay".to_owned(), "5".to_owned())];
+    let config = Config::without_file("pgqadm", ("db", "dbname=100%(x)s"), "--db", &set).expect("valid");
+    assert_eq!(config.get(&Key::required("db", "")).expect("set"), "dbname=100%(x)s");
+    assert_eq!(config.get(&DELAY).expect("overridden"), "5");
+    assert_eq!(config.get(&CONSUMER).expect("default"), "pgqadm");
+    assert_eq!(config.job_name().expect("built in"), "pgqadm");
+    assert_eq!(config.service_name().expect("built in"), "pgqadm");
+    let expected = "config value not set: pgq_queue_name (no config file, database from --db)";
+    check_error(config.get(&QUEUE), expected);
+    let folder = [("pidfile".to_owned(), "%(config_dir)s/x".to_owned())];
+    let config = Config::without_file("pgqadm", ("db", "dbname=x"), "PGDATABASE", &folder).expect("valid");
+    check_error(config.get(&PIDFILE), "(no config file, database from PGDATABASE)");
+    let format = [("config_format".to_owned(), "2".to_owned())];
+    let refused = Config::without_file("pgqadm", ("db", "dbname=x"), "--db", &format);
+    check_error(refused, "--set cannot change config_format");
+    assert!(!format!("{config:?}").contains("dbname"));
 }

@@ -1,6 +1,6 @@
 //! The command line: the switches of every program, and those that a program adds.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
@@ -10,17 +10,23 @@ use nix::sys::signal::Signal;
 
 use crate::error::Error;
 use crate::run::command;
+use crate::run::positionals::Positionals;
+
+/// The switches that send a signal to the running process: name, spelling and signal.
+const SIGNALS: [(&str, &str, Signal); 3] =
+    [("reload", "-r", Signal::SIGHUP), ("stop", "-s", Signal::SIGINT), ("kill", "-k", Signal::SIGTERM)];
 
 /// The switches, options and arguments on the command line.
 pub struct Switches {
-    given: ArgMatches,
-    program: String,
-    commands: Vec<crate::run::command::Command>,
+    pub(super) given: ArgMatches,
+    pub(super) positionals: Positionals,
+    pub(super) program: &'static str,
+    pub(super) commands: Vec<command::Command>,
     /// The names of the switches that the program added.
-    added: Vec<&'static str>,
+    pub(super) added: Vec<&'static str>,
 }
 
-/// Shows no values: `--set` may contain a password.
+/// Shows no values: a connection string may contain a password.
 impl std::fmt::Debug for Switches {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Switches").finish_non_exhaustive()
@@ -41,7 +47,7 @@ pub(crate) struct Extra {
 }
 
 impl Extra {
-    fn arg(&self) -> Arg {
+    pub(super) fn arg(&self) -> Arg {
         match self.value {
             None => flag(self.name, self.doc),
             Some(value) => {
@@ -68,27 +74,40 @@ impl Switches {
         self.given.try_get_one::<String>(name).ok().flatten().map(String::as_str)
     }
 
-    /// Returns the arguments after the config file. In a program with commands, the first is the command.
+    /// Returns the arguments after the config file. In a program with commands, the first is the command, also if there
+    /// is no config file.
     pub fn arguments(&self) -> Vec<&str> {
-        let given = self.given.try_get_many::<String>("arguments").ok().flatten();
-        given.into_iter().flatten().map(String::as_str).collect()
+        self.positionals.arguments.iter().map(String::as_str).collect()
     }
 
     /// Makes the usage error of arguments that the program does not accept: a missing command, an unknown command, or
     /// a command with wrong arguments.
     pub fn misuse(&self) -> Error {
-        command::misuse(&self.program, &self.commands, &self.arguments())
+        command::misuse(self.program, &self.commands, &self.arguments())
+    }
+
+    /// Returns the command that was given, if the program has it.
+    pub(crate) fn command(&self) -> Option<&command::Command> {
+        command::find(&self.commands, self.positionals.arguments.first()?)
     }
 
     /// Checks that the command accepts the switches that were given.
     pub(crate) fn check_command(&self) -> Result<(), Error> {
-        let Some(command) = self.arguments().first().copied() else { return Ok(()) };
+        let Some(command) = self.command() else { return Ok(()) };
         let is_given = |name: &&str| self.given.value_source(name) == Some(ValueSource::CommandLine);
-        command::check_switches(&self.commands, command, self.added.iter().copied().filter(is_given))
+        command::check_switches(self.program, command, self.added.iter().copied().filter(is_given))
     }
 
-    pub(crate) fn config_file(&self) -> Option<&PathBuf> {
-        self.given.get_one("config")
+    pub(crate) fn config_file(&self) -> Option<&Path> {
+        self.positionals.file.as_deref()
+    }
+
+    /// Returns the switch that requires a config file, which names the pidfile, if such a switch was given.
+    pub(crate) fn needs_file(&self) -> Option<&'static str> {
+        if self.daemon() {
+            return Some("-d");
+        }
+        signal_switch(&self.given).map(|(switch, _)| switch)
     }
 
     pub(crate) fn daemon(&self) -> bool {
@@ -118,8 +137,7 @@ impl Switches {
 
     /// Returns the signal that the switches send to the running process, if any.
     pub(crate) fn signal(&self) -> Option<Signal> {
-        let signals = [("reload", Signal::SIGHUP), ("stop", Signal::SIGINT), ("kill", Signal::SIGTERM)];
-        signals.into_iter().find(|(switch, _)| self.given.get_flag(switch)).map(|(_, signal)| signal)
+        signal_switch(&self.given).map(|(_, signal)| signal)
     }
 
     /// Returns the pairs of key and value of `--set`.
@@ -136,8 +154,22 @@ impl Switches {
     }
 }
 
-/// Adds the common switches, the switches of `extra`, and the config file to a command.
-pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'static str>) -> Command {
+/// Returns the switch that sends a signal to the running process, and the signal. A command line that is valid only in
+/// part may lack the values of flags.
+pub(super) fn signal_switch(given: &ArgMatches) -> Option<(&'static str, Signal)> {
+    let is_given = |name| given.try_get_one::<bool>(name).ok().flatten() == Some(&true);
+    let found = SIGNALS.into_iter().find(|(name, _, _)| is_given(name));
+    found.map(|(_, switch, signal)| (switch, signal))
+}
+
+/// Adds the common switches, the switches of `extra`, and the config file to a command. `database` is the switch that
+/// replaces the config file, and `arguments` the placeholder of the arguments after it.
+pub(crate) fn complete(
+    command: Command,
+    extra: &[Extra],
+    database: Option<&'static str>,
+    arguments: Option<&'static str>,
+) -> Command {
     let mut command = command
         .disable_version_flag(true)
         .arg(
@@ -147,6 +179,7 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
                 .value_hint(ValueHint::FilePath)
                 .help("Config file"),
         )
+        .args(database.map(database_switch))
         .args(extra.iter().map(Extra::arg))
         .arg(flag("quiet", "Log warnings and errors only").short('q').conflicts_with("verbose"))
         .arg(
@@ -178,6 +211,16 @@ pub(crate) fn complete(command: Command, extra: &[Extra], arguments: Option<&'st
         command = command.arg(Arg::new("arguments").value_name(usage).num_args(0..).help(help));
     }
     control(command)
+}
+
+/// The switch with a connection string in place of the config file.
+fn database_switch(name: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("CONNINFO")
+        .value_hint(ValueHint::Other)
+        .overrides_with(name)
+        .help("Connection string of the database, in place of the config file")
 }
 
 /// The switches that print a text instead of running the program.
@@ -214,153 +257,4 @@ fn control(command: Command) -> Command {
 fn flag(name: &'static str, doc: &'static str) -> Arg {
     // A wrapper script may repeat a switch.
     Arg::new(name).long(name).action(ArgAction::SetTrue).overrides_with(name).help(doc)
-}
-
-/// The result of a command line that does not run the program.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) status: u8,
-    /// The error in one line; `None` after help or version was printed.
-    pub(crate) line: Option<String>,
-    /// The arguments after the config file, as far as the parser recognized them.
-    pub(crate) arguments: Vec<String>,
-}
-
-/// Parses the command line. Prints help and version.
-pub(crate) fn parse(
-    command: Command,
-    commands: &[crate::run::command::Command],
-    extra: &[Extra],
-    args: impl IntoIterator<Item = std::ffi::OsString>,
-) -> Result<Switches, Refusal> {
-    let program = command.get_name().to_owned();
-    let args: Vec<_> = args.into_iter().collect();
-    let added = extra.iter().map(|extra| extra.name).collect();
-    let switches = |given| Switches { given, program: program.clone(), commands: commands.to_vec(), added };
-    match command.clone().try_get_matches_from(&args) {
-        Ok(given) => Ok(switches(given)),
-        Err(error) if error.use_stderr() => {
-            let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default();
-            let line = line.strip_prefix("error: ").unwrap_or(line);
-            let line = format!("{program}: {line}; `{program} --help` lists the switches");
-            let recognized = command.ignore_errors(true).try_get_matches_from(&args).map(switches);
-            let arguments = recognized.iter().flat_map(Switches::arguments).map(str::to_owned).collect();
-            Err(Refusal { status: 2, line: Some(line), arguments })
-        }
-        Err(help_or_version) => {
-            // A closed standard output is not a failure.
-            let _ = help_or_version.print();
-            Err(Refusal { status: 0, line: None, arguments: Vec::new() })
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse_line(line: &str) -> Result<Switches, Refusal> {
-        let extra = [
-            Extra { name: "register", value: None, missing: None, values: &[], doc: "Register." },
-            Extra { name: "limit", value: Some("ROWS"), missing: None, values: &[], doc: "Rows." },
-            Extra { name: "watch", value: Some("SECONDS"), missing: Some("2"), values: &[], doc: "Watch." },
-        ];
-        let command = complete(Command::new("prog").version("1"), &extra, Some("COMMAND"));
-        parse(command, &[], &extra, line.split(' ').map(Into::into))
-    }
-
-    fn status(line: &str) -> Option<u8> {
-        parse_line(line).err().map(|refusal| refusal.status)
-    }
-
-    #[test]
-    fn a_program_may_take_no_arguments() {
-        let parse = |line: &str| {
-            parse(
-                complete(Command::new("prog").version("1"), &[], None),
-                &[],
-                &[],
-                line.split(' ').map(Into::into),
-            )
-        };
-        assert!(parse("prog x.ini").expect("valid").arguments().is_empty());
-        assert!(parse("prog x.ini more").expect_err("too many").arguments.is_empty());
-    }
-
-    #[test]
-    fn a_refusal_contains_the_arguments_before_the_error() {
-        for (line, arguments) in [
-            ("prog x.ini check q --wrong", &["check", "q"][..]),
-            ("prog x.ini check --limit", &["check"]),
-            ("prog x.ini check --register=5", &["check"]),
-            ("prog --wrong x.ini check", &[]),
-        ] {
-            assert_eq!(parse_line(line).expect_err(line).arguments, arguments, "{line}");
-        }
-    }
-
-    #[test]
-    fn switches_may_precede_or_follow_the_file() {
-        for line in ["prog -d -v x.ini create q", "prog x.ini create q -v -d", "prog x.ini -dv create q"] {
-            let switches = parse_line(line).expect(line);
-            assert!(switches.daemon());
-            assert_eq!(switches.level(), LevelFilter::Debug);
-            assert_eq!(switches.config_file(), Some(&PathBuf::from("x.ini")));
-            assert_eq!(switches.arguments(), ["create", "q"]);
-        }
-    }
-
-    #[test]
-    fn options_have_the_value_that_was_given_last() {
-        let switches = parse_line("prog --limit 1 x.ini --limit=2").expect("valid");
-        assert_eq!((switches.value("limit"), switches.has("limit")), (Some("2"), false));
-        assert_eq!(parse_line("prog x.ini").expect("valid").value("limit"), None);
-        assert_eq!(parse_line("prog --register x.ini").expect("valid").value("register"), None);
-        assert_eq!(status("prog x.ini --limit"), Some(2));
-    }
-
-    #[test]
-    fn the_value_of_an_option_with_a_default_may_be_omitted() {
-        for (line, value) in [
-            ("prog x.ini status --watch", Some("2")),
-            ("prog --watch x.ini status", Some("2")),
-            ("prog x.ini status --watch=0.5", Some("0.5")),
-            ("prog x.ini status", None),
-        ] {
-            let switches = parse_line(line).expect(line);
-            assert_eq!((switches.value("watch"), switches.arguments()), (value, vec!["status"]), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_switch_may_be_repeated() {
-        assert!(parse_line("prog -d -d -q -q --register --register x.ini").expect("valid").daemon());
-    }
-
-    #[test]
-    fn control_switches_select_signals() {
-        for (switch, signal) in [("-r", Signal::SIGHUP), ("-s", Signal::SIGINT), ("--kill", Signal::SIGTERM)]
-        {
-            assert_eq!(parse_line(&format!("prog {switch} x.ini")).expect(switch).signal(), Some(signal));
-        }
-        assert_eq!(parse_line("prog x.ini").expect("valid").signal(), None);
-        assert_eq!(status("prog -s -k x.ini"), Some(2));
-    }
-
-    #[test]
-    fn pairs_are_split_at_the_first_equals_sign() {
-        let switches = parse_line("prog --set src_db=dbname=x --set a= x.ini").expect("valid");
-        let expected = [("src_db".to_owned(), "dbname=x".to_owned()), ("a".to_owned(), String::new())];
-        assert_eq!(switches.set().expect("pairs"), expected);
-        assert!(parse_line("prog --set nothing x.ini").expect("valid").set().is_err());
-    }
-
-    #[test]
-    fn only_added_switches_are_accepted() {
-        assert!(parse_line("prog --register x.ini").expect("valid").has("register"));
-        assert!(!parse_line("prog x.ini").expect("valid").has("register"));
-        assert!(!parse_line("prog x.ini").expect("valid").has("rewind"));
-        assert_eq!(status("prog --rewind x.ini"), Some(2));
-    }
 }

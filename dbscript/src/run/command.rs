@@ -1,19 +1,12 @@
-//! Commands of a program: name, arguments and description, which `--help`, the manual page and the completions show.
-
-use std::fmt::Write;
+//! Commands of a program: name, arguments and description, which help, the manual page and the completions show.
 
 use crate::error::Error;
 use crate::text::suggestion::suggest;
-use crate::text::wrap::wrap;
-
-/// The widest line of `--help`, in characters.
-const WIDTH: usize = 100;
-/// The column in which the descriptions of commands begin.
-const COLUMN: usize = 36;
 
 /// A command of a program: the first argument after the config file.
 ///
-/// A program declares its commands as constants; `--help`, the manual page and the completions list them.
+/// A program declares its commands as constants; `--help`, the manual page and the completions list them, and
+/// `--help` after a command describes it.
 ///
 /// ```
 /// use dbscript::Command;
@@ -28,7 +21,7 @@ pub struct Command {
     pub(crate) doc: &'static str,
     /// The switches and options of the program that the command accepts.
     pub(crate) switches: &'static [&'static str],
-    /// Words that the manual page explains, each with its explanation.
+    /// Words that help and the manual page explain, each with its explanation.
     pub(crate) details: &'static [(&'static str, &'static str)],
 }
 
@@ -55,7 +48,7 @@ impl Command {
         self
     }
 
-    /// Sets the words that the manual page explains below the command, each with its explanation.
+    /// Sets the words that help and the manual page explain below the command, each with its explanation.
     pub const fn explains(mut self, details: &'static [(&'static str, &'static str)]) -> Command {
         self.details = details;
         self
@@ -69,6 +62,11 @@ impl Command {
     /// Returns true if the explained words are exit statuses.
     pub(crate) fn has_own_statuses(&self) -> bool {
         !self.details.is_empty() && self.details.iter().all(|(word, _)| word.parse::<u8>().is_ok())
+    }
+
+    /// Returns the first sentence of its description.
+    pub(crate) fn summary(&self) -> &'static str {
+        self.doc.find(". ").map_or(self.doc, |end| &self.doc[..=end])
     }
 
     /// Returns the command with its arguments.
@@ -91,52 +89,44 @@ impl Word {
     }
 }
 
-/// Renders the list of commands at the end of `--help`.
-pub(crate) fn list(commands: &[Command]) -> String {
-    let mut text = "Commands:".to_owned();
-    for command in commands {
-        let synopsis = format!("  {}", command.synopsis());
-        let mut head = synopsis.as_str();
-        if head.len() + 2 > COLUMN {
-            let _ = write!(text, "\n{head}");
-            head = "";
-        }
-        for line in wrap(command.doc, WIDTH - COLUMN) {
-            let _ = write!(text, "\n{head:COLUMN$}{line}");
-            head = "";
-        }
-    }
-    text
+/// Returns the command of a name.
+pub(crate) fn find<'a>(commands: &'a [Command], name: &str) -> Option<&'a Command> {
+    commands.iter().find(|command| command.name == name)
 }
 
 /// Checks that a command accepts the program's own switches that are given with it.
 pub(crate) fn check_switches<'a>(
-    commands: &[Command],
-    command: &str,
+    program: &str,
+    command: &Command,
     given: impl IntoIterator<Item = &'a str>,
 ) -> Result<(), Error> {
-    let Some(command) = commands.iter().find(|candidate| candidate.name == command) else { return Ok(()) };
+    let name = command.name;
     match given.into_iter().find(|switch| !command.switches.contains(switch)) {
-        Some(switch) => Err(Error::usage(format!("command `{}` takes no --{switch}", command.name))),
+        Some(switch) => Err(Error::usage(format!(
+            "command `{name}` takes no --{switch}; `{program} {name} --help` lists the options"
+        ))),
         None => Ok(()),
     }
 }
 
 /// Makes the usage error of arguments that the program does not accept.
 pub(crate) fn misuse(program: &str, commands: &[Command], arguments: &[&str]) -> Error {
-    let reason = match arguments.first() {
-        None => "no command given".to_owned(),
-        Some(given) => match commands.iter().find(|command| command.name == *given) {
-            Some(Command { name, arguments: "", .. }) => format!("command `{name}` takes no arguments"),
-            Some(Command { name, arguments, .. }) => format!("command `{name}` takes {arguments}"),
-            None => match suggest(given, commands.iter().map(|command| command.name)) {
-                Some(suggestion) => format!("unknown command `{given}`; did you mean `{suggestion}`?"),
-                None => format!("unknown command `{given}`"),
-            },
-        },
+    let list = format!("`{program} --help` lists the commands");
+    let Some(given) = arguments.first() else {
+        return Error::usage(format!("no command given; {list}"));
     };
-    let separator = if reason.ends_with('?') { "" } else { ";" };
-    Error::usage(format!("{reason}{separator} `{program} --help` lists the commands"))
+    if let Some(Command { name, arguments, .. }) = find(commands, given) {
+        let taken = if arguments.is_empty() { "no arguments" } else { arguments };
+        return Error::usage(format!(
+            "command `{name}` takes {taken}; `{program} {name} --help` describes the command"
+        ));
+    }
+    match suggest(given, commands.iter().map(|command| command.name)) {
+        Some(suggestion) => {
+            Error::usage(format!("unknown command `{given}`; did you mean `{suggestion}`? {list}"))
+        }
+        None => Error::usage(format!("unknown command `{given}`; {list}")),
+    }
 }
 
 #[cfg(test)]
@@ -161,38 +151,43 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_listed_with_their_arguments() {
-        let expected = "Commands:\n  drop <queue>...                   Drops queues.\n  \
-                        failed list|retry <queue> [<event> ...]\n                                    \
-                        Handles the failed events of consumers.\n  \
-                        status                            Shows what there is.";
-        assert_eq!(list(&COMMANDS), expected);
+    fn the_first_sentence_of_the_description_is_the_summary() {
+        let summary = |doc: &'static str| Command::new("c", "", doc).summary();
+        assert_eq!(summary("Drops a queue. Asks for confirmation."), "Drops a queue.");
+        assert_eq!(summary("Seconds, as in 0.5 or so."), "Seconds, as in 0.5 or so.");
+        assert_eq!(summary(""), "");
     }
 
     #[test]
     fn a_switch_belongs_to_the_commands_that_accept_it() {
         let commands = [COMMANDS[0].takes(&["force"]), COMMANDS[2]];
         let check = |command: &str, given: &[&str]| {
-            check_switches(&commands, command, given.iter().copied()).map_err(|error| error.to_string())
+            let command = find(&commands, command).expect("declared");
+            check_switches("prog", command, given.iter().copied()).map_err(|error| error.to_string())
+        };
+        let refused = |command: &str, switch: &str| {
+            Err(format!("command `{command}` takes no --{switch}; `prog {command} --help` lists the options"))
         };
         assert_eq!(check("drop", &["force"]), Ok(()));
         assert_eq!(check("status", &[]), Ok(()));
-        assert_eq!(check("drop", &["force", "at"]), Err("command `drop` takes no --at".to_owned()));
-        assert_eq!(check("status", &["force"]), Err("command `status` takes no --force".to_owned()));
-        assert_eq!(check("fly", &["force"]), Ok(()), "the program reports an unknown command itself");
+        assert_eq!(check("drop", &["force", "at"]), refused("drop", "at"));
+        assert_eq!(check("status", &["force"]), refused("status", "force"));
     }
 
     #[test]
     fn a_misuse_is_reported_with_a_hint() {
         let check = |arguments: &[&str], expected: &str| {
             let error = misuse("prog", &COMMANDS, arguments);
-            assert_eq!(error.to_string(), format!("{expected} `prog --help` lists the commands"));
+            assert_eq!(error.to_string(), expected);
             assert!(error.kind() == ErrorKind::Usage);
         };
-        check(&[], "no command given;");
-        check(&["drop"], "command `drop` takes <queue>...;");
-        check(&["status", "x"], "command `status` takes no arguments;");
-        check(&["stats"], "unknown command `stats`; did you mean `status`?");
-        check(&["fly"], "unknown command `fly`;");
+        check(&[], "no command given; `prog --help` lists the commands");
+        check(&["drop"], "command `drop` takes <queue>...; `prog drop --help` describes the command");
+        check(
+            &["status", "x"],
+            "command `status` takes no arguments; `prog status --help` describes the command",
+        );
+        check(&["stats"], "unknown command `stats`; did you mean `status`? `prog --help` lists the commands");
+        check(&["fly"], "unknown command `fly`; `prog --help` lists the commands");
     }
 }

@@ -1,7 +1,7 @@
 //! Completion scripts for shells.
 //!
-//! clap's scripts expect the command as the first argument, but the config file precedes it. For programs with
-//! commands, a few lines after clap's scripts for bash and fish correct the order.
+//! clap's scripts for bash and fish expect the command as the first argument, but the config file precedes it; clap's
+//! script for zsh requires the config file. For programs with commands, a few more lines correct the order.
 
 use std::io::{self, Write};
 
@@ -9,53 +9,96 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ValueHint};
 use clap_complete::Shell;
 
-use crate::run::args;
 use crate::run::command::Command;
 use crate::run::description::Description;
 
+/// The end of clap's script for zsh, which runs or registers the function.
+const ZSH_END: &str = "\nif [ \"$funcstack[1]\" = ";
+
 /// Writes the completion script for a shell.
 pub(crate) fn write(description: &Description, shell: Shell, to: &mut impl Write) -> io::Result<()> {
-    let (name, commands) = (description.name(), &*description.commands);
     let mut parser = parser(description, shell);
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut parser, name, &mut script);
-    let script = String::from_utf8_lossy(&script);
-    match (shell, commands) {
-        (Shell::Bash, [_, ..]) => write!(to, "{script}{}", bash(name, &parser)),
-        (Shell::Fish, [_, ..]) => write!(to, "{}", fish(name, &script, commands)),
-        _ => write!(to, "{script}"),
-    }
-}
-
-fn bash(name: &str, parser: &clap::Command) -> String {
-    let valued = parser.get_opts().filter(|arg| !arg.is_require_equals_set()).flat_map(|arg| {
-        let short = arg.get_short().map(|short| format!("-{short}"));
-        short.into_iter().chain(arg.get_long().map(|long| format!("--{long}")))
-    });
-    include_str!("completions/order.bash")
-        .replace("FUNCTION", &format!("_{}", name.replace('-', "__")))
-        .replace("VALUED", &valued.collect::<Vec<_>>().join("|"))
-        .replace("PROGRAM", name)
-}
-
-/// Corrects the order of words, and adds the words that commands accept, which clap omits for fish.
-fn fish(name: &str, script: &str, commands: &[Command]) -> String {
-    let function = format!("__fish_{}", name.replace('-', "_"));
-    let only_with_config = format!("{function}_at 1\" -a ");
-    let mut script = script.replace(&format!("{function}_needs_command\" -a "), &only_with_config);
-    script.push_str(
-        &include_str!("completions/order.fish").replace("FUNCTION", &function).replace("PROGRAM", name),
-    );
-    for command in commands {
-        let words: Vec<&str> = command.words().into_iter().flat_map(|word| word.values).collect();
-        if !words.is_empty() {
-            let (command, words) = (command.name(), words.join(" "));
-            script.push_str(&format!(
-                "complete -c {name} -n '{function}_using_subcommand {command}' -a '{words}'\n"
-            ));
+    clap_complete::generate(shell, &mut parser, description.name(), &mut script);
+    let mut script = String::from_utf8_lossy(&script).into_owned();
+    if !description.commands.is_empty() {
+        let words = Words::new(description, &parser);
+        match shell {
+            Shell::Bash => words.bash(&mut script),
+            Shell::Fish => words.fish(&mut script, &description.commands),
+            Shell::Zsh => words.zsh(&mut script),
+            _ => {}
         }
     }
-    script
+    write!(to, "{script}")
+}
+
+/// The words of a program that the scripts distinguish.
+struct Words {
+    program: &'static str,
+    /// The names of the commands.
+    commands: Vec<&'static str>,
+    /// The options whose value is the next word.
+    valued: Vec<String>,
+    /// The switch that replaces the config file. Two quotes, which no word equals, if there is none.
+    database: String,
+}
+
+impl Words {
+    fn new(description: &Description, parser: &clap::Command) -> Words {
+        let valued = parser.get_opts().filter(|arg| !arg.is_require_equals_set()).flat_map(|arg| {
+            let short = arg.get_short().map(|short| format!("-{short}"));
+            short.into_iter().chain(arg.get_long().map(|long| format!("--{long}")))
+        });
+        Words {
+            program: description.name(),
+            commands: description.commands.iter().map(Command::name).collect(),
+            valued: valued.collect(),
+            database: description.file_replacement.map_or("''".to_owned(), |name| format!("--{name}")),
+        }
+    }
+
+    fn fill(&self, template: &str, function: &str) -> String {
+        template
+            .replace("FUNCTION", function)
+            .replace("VALUED", &self.valued.join("|"))
+            .replace("ALTERNATIVES", &self.commands.join("|"))
+            .replace("LIST", &self.commands.join(" "))
+            .replace("DATABASE", &self.database)
+            .replace("PROGRAM", self.program)
+    }
+
+    /// Corrects the order of words.
+    fn bash(&self, script: &mut String) {
+        let function = format!("_{}", self.program.replace('-', "__"));
+        script.push_str(&self.fill(include_str!("completions/order.bash"), &function));
+    }
+
+    /// Corrects the order of words, and adds the words that commands accept, which clap omits for fish.
+    fn fish(&self, script: &mut String, commands: &[Command]) {
+        let function = format!("__fish_{}", self.program.replace('-', "_"));
+        let condition = format!("{function}_wants_command\" -a ");
+        *script = script.replace(&format!("{function}_needs_command\" -a "), &condition);
+        script.push_str(&self.fill(include_str!("completions/order.fish"), &function));
+        for command in commands {
+            let words: Vec<&str> = command.words().into_iter().flat_map(|word| word.values).collect();
+            if !words.is_empty() {
+                let (program, command, words) = (self.program, command.name(), words.join(" "));
+                script.push_str(&format!(
+                    "complete -c {program} -n '{function}_using_subcommand {command}' -a '{words}'\n"
+                ));
+            }
+        }
+    }
+
+    /// Offers commands in the place of the config file, and inserts the missing file for clap's function.
+    fn zsh(&self, script: &mut String) {
+        let function = format!("_{}", self.program);
+        *script = script.replacen(":_files' \\", &format!(":{function}_first' \\"), 1);
+        if let Some(end) = script.rfind(ZSH_END) {
+            script.insert_str(end, &self.fill(include_str!("completions/order.zsh"), &function));
+        }
+    }
 }
 
 /// Returns the parser with every command, its arguments and its switches.
@@ -63,7 +106,7 @@ fn parser(description: &Description, shell: Shell) -> clap::Command {
     if description.commands.is_empty() {
         return description.parser();
     }
-    let mut parser = args::complete(description.described(), &description.switches, None);
+    let mut parser = description.complete(None);
     if shell == Shell::Bash {
         // clap's script would complete free text to itself.
         parser = parser.mut_args(|arg| match arg.get_value_hint() {
@@ -98,6 +141,6 @@ fn with_commands(parser: clap::Command, commands: &[Command], added: &[&'static 
             }
         });
         let taken = switches.iter().filter(|arg| command.switches.contains(&arg.get_id().as_str()));
-        clap::Command::new(command.name).about(command.doc).args(arguments).args(taken)
+        clap::Command::new(command.name).about(command.summary()).args(arguments).args(taken)
     }))
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use log::{info, warn};
 use nix::sys::signal::Signal;
 
+use crate::config::interpolate::Syntax;
 use crate::config::{Config, ini_template};
 use crate::control::Control;
 use crate::database::databases::Databases;
@@ -25,6 +26,7 @@ use crate::run::job::{Job, JobKind, Once};
 use crate::run::run_loop::RunLoop;
 use crate::run::script::{Context, Script};
 use crate::run::settings::{ProcessSettings, ProgramSettings};
+use crate::run::source::Source;
 use crate::run::{completions, man};
 
 /// Builds the job from the configuration.
@@ -71,8 +73,8 @@ impl Run {
     fn text_to_print(&self) -> Result<Option<Vec<u8>>, BoxError> {
         let mut text = Vec::new();
         if self.switches.sample() {
-            text = ini_template::render(self.description.name(), &self.description.all_keys(), &self.set)?
-                .into_bytes();
+            let (name, keys) = (self.description.name(), self.description.all_keys());
+            text = ini_template::render(name, &keys, &self.sample_values())?.into_bytes();
         } else if self.switches.manual() {
             man::write_page(&self.description, &mut text)?;
         } else if let Some(shell) = self.switches.completions() {
@@ -83,14 +85,19 @@ impl Run {
         Ok(Some(text))
     }
 
+    /// Returns the values that the sample file contains besides defaults: the connection string in place of a config
+    /// file, and the pairs of `--set`.
+    fn sample_values(&self) -> Vec<(String, String)> {
+        let key = self.description.file_replacement;
+        let database = key.and_then(|key| Some((key, self.switches.value(key)?)));
+        let database = database.map(|(key, conninfo)| (key.to_owned(), Syntax::Percent.quote(conninfo)));
+        database.into_iter().chain(self.set.iter().cloned()).collect()
+    }
+
     fn load(&self) -> Result<Config, Error> {
-        let file = self.switches.config_file().ok_or_else(|| {
-            let name = self.description.name();
-            Error::usage(format!(
-                "no config file given; `{name} --ini` prints a sample, `{name} --help` lists the switches"
-            ))
-        })?;
-        let config = Config::load(file, &self.description.sections, &self.set)?;
+        let variable = |name: &str| std::env::var(name).ok();
+        let source = Source::select(&self.description, &self.switches, variable)?;
+        let config = source.load(&self.description.sections, &self.set)?;
         Ok(config.declare(self.description.all_keys()))
     }
 

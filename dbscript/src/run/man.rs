@@ -17,12 +17,12 @@ pub(crate) fn write_page(description: &Description, to: &mut impl Write) -> io::
     man.render_title(to)?;
     man.render_name_section(to)?;
     let mut page = Roff::new();
-    synopsis(&mut page, &parser);
+    synopsis(&mut page, description, &parser);
     page.to_writer(to)?;
     man.render_description_section(to)?;
     let mut page = Roff::new();
     quick_start(&mut page, description.steps());
-    commands(&mut page, &description.commands);
+    commands(&mut page, description);
     page.to_writer(to)?;
     man.render_options_section(to)?;
     let mut page = Roff::new();
@@ -39,11 +39,13 @@ fn version(command: &clap::Command) -> String {
     format!("{} {}", command.get_name(), command.get_version().unwrap_or_default())
 }
 
-/// Writes every switch with its value, then the config file and the arguments after it.
-fn synopsis(page: &mut Roff, parser: &clap::Command) {
+/// Writes every common switch with its value, then the config file or the switch that replaces it, and the arguments.
+fn synopsis(page: &mut Roff, description: &Description, parser: &clap::Command) {
     page.control("SH", ["SYNOPSIS"]);
+    let replacement = description.file_replacement;
     let mut line = vec![bold(parser.get_name())];
-    for arg in parser.get_arguments().filter(|arg| !arg.is_positional()) {
+    let is_listed = |arg: &&Arg| !arg.is_hide_set() && replacement.is_none_or(|name| arg.get_id() != name);
+    for arg in parser.get_arguments().filter(|arg| !arg.is_positional()).filter(is_listed) {
         line.push(roman(" "));
         line.extend(in_brackets(arg));
     }
@@ -51,21 +53,37 @@ fn synopsis(page: &mut Roff, parser: &clap::Command) {
         line.extend([roman(" "), italic(value_name(arg))]);
     }
     page.text(line);
+    if let Some(name) = replacement {
+        let mut line = vec![bold(parser.get_name()), roman(" [switch]... "), bold(format!("--{name}"))];
+        line.extend([roman(" "), italic("CONNINFO")]);
+        for arg in parser.get_positionals().skip(1) {
+            line.extend([roman(" "), italic(value_name(arg))]);
+        }
+        page.control("br", []).text(line);
+    }
 }
 
+/// Writes a switch in brackets.
 fn in_brackets(arg: &Arg) -> Vec<Inline> {
+    let is_repeatable = matches!(arg.get_action(), ArgAction::Append | ArgAction::Count);
+    let mut parts = vec![roman("[")];
+    parts.extend(names_and_value(arg, "|"));
+    parts.push(roman(if is_repeatable { "]..." } else { "]" }));
+    parts
+}
+
+/// Writes the names of a switch and the placeholder of its value.
+fn names_and_value(arg: &Arg, separator: &str) -> Vec<Inline> {
     let short = arg.get_short().map(|short| format!("-{short}"));
     let long = arg.get_long().map(|long| format!("--{long}"));
     let names: Vec<String> = short.into_iter().chain(long).collect();
-    let mut parts = vec![roman("["), bold(names.join("|"))];
+    let mut parts = vec![bold(names.join(separator))];
     if arg.get_action().takes_values() {
         match arg.is_require_equals_set() {
             true => parts.extend([roman("[="), italic(value_name(arg)), roman("]")]),
             false => parts.extend([roman(" "), italic(value_name(arg))]),
         }
     }
-    let is_repeatable = matches!(arg.get_action(), ArgAction::Append | ArgAction::Count);
-    parts.push(roman(if is_repeatable { "]..." } else { "]" }));
     parts
 }
 
@@ -87,19 +105,24 @@ fn quick_start(page: &mut Roff, steps: &[(&str, &str)]) {
     }
 }
 
-fn commands(page: &mut Roff, commands: &[Command]) {
-    if !commands.is_empty() {
+fn commands(page: &mut Roff, description: &Description) {
+    if !description.commands.is_empty() {
         page.control("SH", ["COMMANDS"]);
     }
-    for command in commands {
+    for command in &description.commands {
         let arguments = command.synopsis().split_off(command.name().len());
-        page.control("TP", []).text([bold(command.name()), roman(arguments)]).text([roman(command.doc)]);
-        if !command.details.is_empty() {
-            page.control("RS", []);
-            for (word, meaning) in command.details {
-                page.control("TP", []).text([bold(*word)]).text([roman(*meaning)]);
-            }
-            page.control("RE", []);
+        page.control("SS", [command.name()]).text([bold(command.name()), roman(arguments)]);
+        let options: Vec<(Arg, &str)> =
+            description.switches_of(command).map(|switch| (switch.arg(), switch.doc)).collect();
+        for (arg, _) in &options {
+            page.text(in_brackets(arg));
+        }
+        page.control("PP", []).text([roman(command.doc)]);
+        for (arg, doc) in &options {
+            page.control("TP", []).text(names_and_value(arg, ", ")).text([roman(*doc)]);
+        }
+        for (word, meaning) in command.details {
+            page.control("TP", []).text([bold(*word)]).text([roman(*meaning)]);
         }
     }
 }
@@ -111,6 +134,9 @@ fn config_file(page: &mut Roff, description: &Description) {
         bold(format!("[{}]", description.name())),
         roman(" and these keys."),
     ]);
+    if let Some(note) = description.replacement_note() {
+        page.control("PP", []).text([roman(note)]);
+    }
     for key in description.all_keys() {
         let need = if description.requires(&key) { " (required)" } else { "" };
         page.control("TP", []).text([bold(key.name()), roman(need)]).text([roman(key.doc)]);

@@ -8,11 +8,12 @@ use crate::error::{BoxError, describe, is_usage};
 use crate::logging;
 use crate::logging::report::report_error;
 use crate::panics::{catch_panic, report_panics_by};
-use crate::run::args::{self, Extra, Refusal, Switches};
+use crate::run::args::{Extra, Switches};
 use crate::run::command::Command;
 use crate::run::description::Description;
 use crate::run::invocation::Run;
 use crate::run::job::Job;
+use crate::run::parse::{Refusal, parse};
 
 /// The builder of a program: config keys, databases, switches, commands.
 ///
@@ -82,6 +83,16 @@ impl Program {
         self.database(name, doc)
     }
 
+    /// Accepts a connection string in place of the config file, as `--NAME CONNINFO`, where `name` is the name of a
+    /// [`database`](Program::database). All other keys then have their defaults, and `job_name` is the program's name.
+    /// Without file and connection string, the environment variable `PGSERVICE` or `PGDATABASE` names the database.
+    ///
+    /// `-d`, `-r`, `-s` and `-k` still require the file, which names the pidfile. Defaults to a required config file.
+    pub fn runs_without_file(mut self, name: &'static str) -> Program {
+        self.description.file_replacement = Some(name);
+        self
+    }
+
     /// Adds keys of the config file. A key that exists already is replaced, so that a program can change its default.
     pub fn keys(mut self, keys: &[Key]) -> Program {
         for key in keys {
@@ -142,7 +153,8 @@ impl Program {
     }
 
     /// Adds commands, of which one follows the config file with its arguments. `--help`, the manual page and the
-    /// completions list them. [`Switches::misuse`] makes the error of an unknown command.
+    /// completions list them, and `--help` after a command describes it. [`Switches::misuse`] makes the error of an
+    /// unknown command.
     pub fn commands(mut self, commands: &[Command]) -> Program {
         self.description.commands.extend_from_slice(commands);
         self
@@ -165,13 +177,7 @@ impl Program {
         report_panics_by(report_error);
         let Program { description, on_failure } = self;
         let name = description.name();
-        let parsed = args::parse(
-            description.parser(),
-            &description.commands,
-            &description.switches,
-            std::env::args_os(),
-        );
-        let switches = match parsed {
+        let switches = match parse(&description, std::env::args_os()) {
             Ok(switches) => switches,
             Err(refusal) => return refused(&refusal, on_failure),
         };

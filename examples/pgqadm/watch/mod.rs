@@ -2,7 +2,7 @@
 
 mod column;
 mod detail;
-mod format;
+pub(crate) mod format;
 mod help;
 mod keys;
 mod model;

@@ -38,6 +38,42 @@ pub fn failed_events(
     Ok(rows.iter().map(FailedEvent::new).collect())
 }
 
+/// $1 queue, $2 consumer, $3 the id of the event after which the page begins, or null, $4 limit, $5 the length to which
+/// texts are cut. Returns the columns of an event, then those of the failure.
+const FAILED_EVENT_PAGE: &str = concat!(
+    "select ",
+    columns!(),
+    " from (select ev_id, ev_time, ev_txid, ev_retry, pg_catalog.left(ev_type, $5) as ev_type, \
+         pg_catalog.left(ev_data, $5) as ev_data, pg_catalog.left(ev_extra1, $5) as ev_extra1, \
+         pg_catalog.left(ev_extra2, $5) as ev_extra2, pg_catalog.left(ev_extra3, $5) as ev_extra3, \
+         pg_catalog.left(ev_extra4, $5) as ev_extra4, pg_catalog.left(ev_failed_reason, $5) as ev_failed_reason, \
+         ev_failed_time from pgq.failed_event_page($1, $2, $3, $4)) page order by ev_id"
+);
+
+/// Returns a page of a consumer's failed events in the order of their ids, for display: at most `limit` events with an
+/// id above `after`, or the first ones. Each text is cut after `max_chars` characters, so that a page stays small. PgQ:
+/// `pgq.failed_event_page`.
+///
+/// More events than `limit` are returned if several share the last id.
+///
+/// # Errors
+///
+/// As [`failed_events`].
+pub fn failed_event_page(
+    client: &mut impl GenericClient,
+    queue: &str,
+    consumer: &str,
+    after: Option<i64>,
+    limit: u32,
+    max_chars: u32,
+) -> Result<Vec<FailedEvent>, Error> {
+    let (limit, max_chars) = (saturate(limit), saturate(max_chars));
+    let values = [text(&queue), text(&consumer), int8(&after), int4(&limit), int4(&max_chars)];
+    let what = format!("cannot list the failed events of consumer `{consumer}`");
+    let rows = query(client, queue, &what, FAILED_EVENT_PAGE, &values)?;
+    Ok(rows.iter().map(FailedEvent::new).collect())
+}
+
 /// $1 queue, $2 consumer.
 const COUNT_FAILED_EVENTS: &str = "select pgq.failed_event_count($1, $2)";
 

@@ -17,6 +17,7 @@ fn status() -> Status {
         schema: None,
         time: chrono::DateTime::UNIX_EPOCH,
         unentitled_lock_holders: Vec::new(),
+        tickers: Vec::new(),
         queues: vec![queue],
         findings: Vec::new(),
         old_snapshots: Vec::new(),

@@ -27,6 +27,10 @@ impl Status {
     ///   "strangers_to_ticks": [                  // who has a lock that ticks need and may not tick
     ///     {"pid": 4711, "prepared": null, "user": "joe", "application": "psql", "host": "10.0.0.7", "age": 8.5}
     ///   ],
+    ///   "tickers": [                             // the leader first; a standby has "leader": false
+    ///     {"leader": true, "pid": 4712, "prepared": null, "user": "app", "application": "ticker",
+    ///      "host": "10.0.0.8", "age": 3600.5}
+    ///   ],
     ///   "queues": [{
     ///     "name": "mailer",
     ///     "rotation": {
@@ -118,7 +122,9 @@ mod tests {
     use crate::lock::LockHolder;
     use crate::lock::transaction::Transaction;
     use crate::schema::Kind;
-    use crate::status::{ConsumerStatus, Cooperation, OldSnapshot, QueueStatus, Rotation, RotationBlocker};
+    use crate::status::{
+        ConsumerStatus, Cooperation, OldSnapshot, QueueStatus, Rotation, RotationBlocker, TickerSession,
+    };
 
     const SECOND: Duration = Duration::from_millis(1500);
 
@@ -157,6 +163,7 @@ mod tests {
             schema: Some(Kind::Own),
             time: DateTime::UNIX_EPOCH,
             unentitled_lock_holders: vec![LockHolder { age: Some(SECOND), ..LockHolder::default() }],
+            tickers: vec![TickerSession { is_leader: true, session: LockHolder::default() }],
             queues: vec![queue()],
             findings: vec![finding.clone()],
             old_snapshots: vec![OldSnapshot::Slot { name: "s".to_owned(), active: true, age: Some(SECOND) }],
@@ -175,6 +182,8 @@ mod tests {
             "pgq_version": "3.5", "schema": "own",
             "strangers_to_ticks": [{"pid": null, "prepared": null, "user": null, "application": null, "host": null,
                 "age": 1.5}],
+            "tickers": [{"leader": true, "pid": null, "prepared": null, "user": null, "application": null,
+                "host": null, "age": null}],
             "queues": [{
                 "name": "",
                 "rotation": {

@@ -15,7 +15,7 @@ use crate::sql::status::OLD_SNAPSHOTS;
 use crate::time::{self, seconds};
 
 /// The age from which on the text of a status contains a snapshot.
-pub(super) const NOTABLE: Duration = Duration::from_mins(1);
+const NOTABLE: Duration = Duration::from_mins(1);
 
 /// Something whose snapshot keeps row versions in this database that were deleted since: `vacuum` cannot remove them, and
 /// queries of the whole database become slower.
@@ -54,6 +54,11 @@ impl OldSnapshot {
             OldSnapshot::Transaction(transaction) => transaction.age,
             OldSnapshot::Slot { age, .. } | OldSnapshot::Standby { age, .. } => *age,
         }
+    }
+
+    /// Returns whether the snapshot is at least a minute old. The text of a status omits younger ones.
+    pub fn is_notable(&self) -> bool {
+        self.age() >= Some(NOTABLE)
     }
 
     fn from_row(row: &Row) -> OldSnapshot {

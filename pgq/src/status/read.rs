@@ -12,7 +12,9 @@ use crate::schema::row_security;
 
 use super::query::{failed, query};
 use super::rotation::{self, RotationState};
-use super::{ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickThresholds, old_snapshot};
+use super::{
+    ConsumerStatus, Cooperation, QueueStatus, Rotation, Status, TickThresholds, old_snapshot, ticker_session,
+};
 use crate::admin::integrity;
 use crate::admin::retained_events::failed_by;
 use crate::error::Error;
@@ -135,10 +137,10 @@ pub(super) fn read(client: &mut impl GenericClient) -> Result<Status, Error> {
     let rows = query(client, &consumers(retry, failed_by(&server)), NO_PARAMS)?;
     add_consumers(&mut queues, &index, &states, &rows);
     rotation::find_holders(client, &mut queues, states, server.get("is_standby"))?;
-    let unentitled_lock_holders =
-        lock::unentitled_holders_of_tick_locks(client).map_err(|error| failed().caused_by(error))?;
+    let lock_holders = lock::holders_of_ticker_locks(client).map_err(|error| failed().caused_by(error))?;
     Ok(Status {
-        unentitled_lock_holders,
+        unentitled_lock_holders: lock::unentitled(&lock_holders),
+        tickers: ticker_session::tickers(&lock_holders),
         database: server.get::<_, Name>("database").0,
         server_version: server.get("server_version"),
         pgq_version: server.get("pgq_version"),

@@ -6,15 +6,14 @@ use std::time::Duration;
 use dbscript::printable;
 use unicode_width::UnicodeWidthStr;
 
-use super::old_snapshot::NOTABLE;
 use super::{ConsumerStatus, Cooperation, QueueStatus, Status};
 
 const QUEUE_TITLES: [&str; 7] = ["Event queue", "Rotation", "Ticker", "TLag", "EPS", "New", ""];
 const CONSUMER_TITLES: [&str; 7] = ["Consumer", "Lag", "LastSeen", "Pending", "Failed", "Retry", ""];
 
-/// Shows a table of the queues and a table of their consumers. Below, a line that begins with `*` shows each cause that
-/// holds up a rotation and each snapshot that is older than a minute, and a line that begins with `!` each problem. A `*` in a table marks the queue and the
-/// consumers.
+/// Shows a table of the queues and a table of their consumers. Below, a line shows each ticker. A line that begins with
+/// `*` shows each cause that holds up a rotation and each snapshot that is older than a minute, and a line that begins
+/// with `!` each problem. A `*` in a table marks the queue and the consumers.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let schema = self.schema.map(|kind| format!(" ({kind})")).unwrap_or_default();
@@ -40,6 +39,7 @@ impl fmt::Display for Status {
         if consumers.len() > 1 {
             write_table(f, first, &consumers)?;
         }
+        self.write_tickers(f)?;
         self.write_holders(f)?;
         let mut space = "\n";
         for problem in self.problems() {
@@ -51,6 +51,15 @@ impl fmt::Display for Status {
 }
 
 impl Status {
+    fn write_tickers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut space = "\n";
+        for ticker in &self.tickers {
+            writeln!(f, "{space}{ticker}")?;
+            space = "";
+        }
+        Ok(())
+    }
+
     fn write_holders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut space = "\n";
         for queue in &self.queues {
@@ -60,7 +69,7 @@ impl Status {
                 space = "";
             }
         }
-        for snapshot in self.old_snapshots.iter().filter(|snapshot| snapshot.age() >= Some(NOTABLE)) {
+        for snapshot in self.old_snapshots.iter().filter(|snapshot| snapshot.is_notable()) {
             let text = format!("dead rows are kept by {snapshot}");
             writeln!(f, "{space}* {}", printable(&text))?;
             space = "";
@@ -157,7 +166,8 @@ fn exact(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{Rotation, RotationBlocker, TickThresholds};
+    use crate::lock::LockHolder;
+    use crate::status::{Rotation, RotationBlocker, TickThresholds, TickerSession};
 
     fn status() -> Status {
         let seconds = Duration::from_secs;
@@ -177,6 +187,7 @@ mod tests {
             schema: Some(crate::schema::Kind::Own),
             time: chrono::DateTime::UNIX_EPOCH,
             unentitled_lock_holders: Vec::new(),
+            tickers: Vec::new(),
             queues: vec![mailer],
             findings: Vec::new(),
             old_snapshots: Vec::new(),
@@ -192,6 +203,17 @@ Event queue   Rotation       Ticker   TLag   EPS   New
 mailer         3/7200s   500/3s/60s     2s     -     -
 ";
         assert_eq!(status().to_string(), expected);
+    }
+
+    #[test]
+    fn tickers_are_below_the_tables() {
+        let mut status = status();
+        let session = LockHolder { pid: Some(7), user: Some("app".to_owned()), ..LockHolder::default() };
+        status.tickers =
+            [true, false].map(|is_leader| TickerSession { is_leader, session: session.clone() }).to_vec();
+        let shown = status.to_string();
+        let below = "\n\nTicker: process 7 (user `app`)\nStandby: process 7 (user `app`)\n";
+        assert!(shown.ends_with(below), "{shown}");
     }
 
     #[test]

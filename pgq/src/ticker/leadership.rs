@@ -124,7 +124,8 @@ impl Leadership {
                 connection.simple_query(sql::batch::KEEP_LOCK).map_err(failed)?;
                 return Ok(Attempt::Taken(Box::new(connection)));
             }
-            Some(_) => lock::ticker_holders(&mut *connection)
+            Some(_) => lock::announce_standby(&mut *connection)
+                .and_then(|()| lock::ticker_holders(&mut *connection))
                 .map(Attempt::of_holders)
                 .map_err(|error| cx.locate(DB, error))?,
             None => Attempt::Recovery,

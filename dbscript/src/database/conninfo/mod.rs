@@ -48,6 +48,12 @@ pub(crate) fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<
     understood.map_err(|error| if has_service { error.with_kind(ErrorKind::Failed) } else { error })
 }
 
+/// Returns true if a text begins as a connection URI.
+#[cfg(feature = "program")]
+pub(crate) fn is_uri(text: &str) -> bool {
+    uri::strip_prefix(text).is_some()
+}
+
 fn resolve(options: &Options, environment: &Environment<'_>) -> Result<Target, Error> {
     let common = common::read(options, environment)?;
     let (database, user) = (common.get_dbname().unwrap_or_default(), common.get_user().unwrap_or_default());
