@@ -1,4 +1,4 @@
-//! Who may read the pages, and the headers that protect them.
+//! Access to the pages, and the headers that protect them.
 
 use data_encoding::BASE64;
 
