@@ -9,8 +9,8 @@ use maud::Markup;
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// A page loads only what this server serves, and runs no code but that of a file. Nothing is stored, since pages may
-/// contain data of events.
+/// A page loads files of this server only, and runs no inline code. Browsers store no page, since pages may contain data of
+/// events.
 const HEADERS: [(&str, &str); 4] = [
     (
         "content-security-policy",
