@@ -192,6 +192,7 @@ fn thousands_of_queues_are_shown_page_by_page() {
     assert!(last.contains(&format!("rows {} to {many} of {many}", many - 99)), "{last}");
     let found = page(&ticker, &format!("/?filter=QUEUE+{many}"));
     assert_eq!((rows(&found), found.contains("class=\"pages\"")), (1, false), "{found}");
+    browser::turns_pages_and_filters(&ticker, many);
 }
 
 #[test]
@@ -215,6 +216,7 @@ fn a_database_that_is_away_is_shown_beside_the_others() {
     let levels = || page(&ticker, "/").matches("AWAY").count();
     let is_shown = |name: &str| page(&ticker, "/").contains(&format!(">{name}</a>"));
     wait_for("both databases", || is_shown(&here) && is_shown(&away) && levels() == 0);
+    let browser = browser::open(&ticker, "/");
     let connections = |are_allowed: &str| {
         let change = format!("alter database {away} allow_connections {are_allowed}");
         let mut admin = server.client("postgres");
@@ -227,9 +229,13 @@ fn a_database_that_is_away_is_shown_beside_the_others() {
     let shown = page(&ticker, "/");
     assert!(shown.contains("cannot be read: ") && shown.contains("not currently accepting"), "{shown}");
     assert!(shown.contains(&format!(">{here}</a>")) && shown.contains(&format!(">{away}</a>")), "{shown}");
+    browser::wait_for_text(&browser, "cannot be read: ");
+    browser::wait_for_text(&browser, &here);
     let (status, body) = ticker.get(&format!("/queue?db={away}&name=x"));
     assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
     assert!(body.contains("cannot be read"), "{body}");
     connections("true");
     wait_for("its return", || levels() == 0);
+    wait_for("its return in the browser", || !browser::text(&browser).contains("cannot be read: "));
+    assert_eq!(browser.messages(), [""; 0]);
 }

@@ -15,6 +15,11 @@ use super::{output, wait_for};
 /// The time-out of one command. The first one starts the browser, which takes long on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// The key of an element's id in an answer, which the protocol fixes.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// The key Enter.
+pub(crate) const ENTER: &str = "\u{e007}";
+
 /// A browser with one page. It ends together with this value.
 pub(crate) struct Browser {
     port: u16,
@@ -70,6 +75,13 @@ impl Browser {
     /// Runs the body of a function, and returns its result.
     pub(crate) fn run(&self, body: &str) -> Value {
         self.command("execute/sync", &json!({"script": body, "args": []}))
+    }
+
+    /// Types keys into the element of a selector.
+    pub(crate) fn type_into(&self, selector: &str, keys: &str) {
+        let found = self.command("element", &json!({"using": "css selector", "value": selector}));
+        let element = found[ELEMENT].as_str().unwrap_or_else(|| panic!("{selector}: {found}"));
+        self.command(&format!("element/{element}/value"), &json!({"text": keys}));
     }
 
     /// Runs a command of the browser's debugging protocol.

@@ -3,27 +3,41 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::support::browser::Browser;
+use crate::support::browser::{Browser, ENTER};
 
 /// A name without a place to break the line.
 fn long() -> String {
     "long_name_".repeat(12)
 }
 
-fn open(ticker: &Ticker, path: &str) -> Browser {
+pub(super) fn open(ticker: &Ticker, path: &str) -> Browser {
     let browser = Browser::start();
     browser.open(&format!("http://127.0.0.1:{}{path}", ticker.port));
     browser
 }
 
+/// Returns the text that the page shows.
+pub(super) fn text(browser: &Browser) -> String {
+    let shown = browser.run("return document.querySelector('main')?.innerText");
+    shown.as_str().unwrap_or_default().to_owned()
+}
+
 #[track_caller]
-fn wait_for_text(browser: &Browser, text: &str) {
-    wait_for(text, || {
-        browser
-            .run("return document.querySelector('main').textContent")
-            .as_str()
-            .is_some_and(|shown| shown.contains(text))
-    });
+pub(super) fn wait_for_text(browser: &Browser, expected: &str) {
+    wait_for(expected, || text(browser).contains(expected));
+}
+
+/// Turns the pages of `many` queues, and types a filter that one of them matches.
+pub(super) fn turns_pages_and_filters(ticker: &Ticker, many: i64) {
+    let browser = open(ticker, "/");
+    wait_for_text(&browser, &format!("rows 1 to 100 of {many}"));
+    browser.run("document.querySelector('.pages a[href*=\"page=2\"]').click()");
+    wait_for_text(&browser, &format!("rows 101 to 200 of {many}"));
+    browser.type_into("#filter", &format!("queue {many}{ENTER}"));
+    let names =
+        "return [...document.querySelectorAll('td[data-title=Queue] a')].map((link) => link.textContent)";
+    wait_for("one queue", || browser.run(names) == json!([format!("queue {many}")]));
+    assert_eq!(browser.messages(), [""; 0]);
 }
 
 #[test]
