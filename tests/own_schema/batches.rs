@@ -76,6 +76,9 @@ fn members_of_a_group_are_unregistered_alike() {
 /// Takes, reads and finishes batches, with right and with wrong arguments.
 const BATCHES: &str = "select pgq.create_queue('q')
     update pgq.queue set queue_ticker_max_lag = '0', queue_ticker_idle_period = '0'
+    select pgq.insert_event('q', 'a', 'before the consumer')
+    select pgq.force_tick('q')
+    select pgq.ticker('q')
     select pgq.register_consumer('q', 'c')
     select pgq.next_batch('q', 'c')
     select pgq.insert_event('q', 'a', n::text) from generate_series(1, 20) n

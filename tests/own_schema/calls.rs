@@ -113,6 +113,7 @@ fn the_small_helpers_answer_alike() {
     peers.all_same(
         r#"select pgq.create_queue('q')
         select pgq.quote_fqname(name) from unnest(array['a', 'a.b', 'a.b.c', 'A.b C', '"a".b', null, '', '.x', 'x.', 'select', 'a"b.c'])  name
+        select pgq.insert_event('q', 'a', 'b')
         select pgq.seq_getval('pgq.event_1_id_seq')
         select pgq.seq_getval('event_1_id_seq')
         select pgq.seq_getval('pgq.nope')
@@ -153,6 +154,8 @@ fn queues_and_consumers_are_described_alike() {
     peers.all_same(
         "select pgq.create_queue('q')
         select pgq.create_queue('a')
+        select setval('pgq.event_1_id_seq', 1), setval('pgq.event_2_id_seq', 1)
+        update pgq.tick set tick_event_seq = 1
         delete from pgq.tick where tick_queue = 1
         select * from pgq.get_queue_info('nope')
         select * from pgq.get_consumer_info()

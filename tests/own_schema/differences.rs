@@ -31,6 +31,27 @@ fn the_query_for_a_batch_is_another_text_with_the_same_rows() {
     }
 }
 
+/// The extension takes the value of a new sequence for its first event, and ticks this event as an idle queue.
+#[test]
+fn the_first_event_of_a_queue_counts_as_new() {
+    let mut peers = Peers::create();
+    peers.all_same(
+        "select pgq.create_queue('q')
+         select pgq.register_consumer('q', 'c')
+         select pgq.ticker('q')
+         update pgq.tick set tick_time = now() - interval '30 seconds' / tick_id
+         select pgq.insert_event('q', 'a', 'b')",
+    );
+    let new = "select ev_new from pgq.get_queue_info('q')";
+    let pending = "select pending_events from pgq.get_consumer_info('q', 'c')";
+    let tick = "select pgq.ticker('q')";
+    assert_eq!(
+        [new, pending, tick].map(|query| answer(&mut peers.extension.client, query)),
+        ["0\n", "0\n", "∅\n"]
+    );
+    assert_eq!([new, tick, pending].map(|query| answer(&mut peers.own.client, query)), ["1\n", "3\n", "1\n"]);
+}
+
 /// The extension counts events of a rolled back savepoint, which do not exist.
 #[test]
 fn the_limit_of_a_transaction_ignores_rolled_back_savepoints() {

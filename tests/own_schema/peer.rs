@@ -110,12 +110,13 @@ const TABLES: [&str; 6] = [
      queue_ticker_paused, queue_ticker_max_count, queue_ticker_max_lag, queue_ticker_idle_period, \
      queue_per_tx_limit, queue_data_pfx, queue_event_seq, queue_tick_seq, queue_extra_maint \
      from pgq.queue order by 1",
-    "select tick_queue, tick_id, tick_event_seq, dense_rank() over (order by tick_time) from pgq.tick order by 1, 2",
+    // Before its first event, a queue of the own schema is at 0, one of the extension at 1.
+    "select tick_queue, tick_id, greatest(tick_event_seq, 1), dense_rank() over (order by tick_time) from pgq.tick order by 1, 2",
     "select sub_id, sub_queue, sub_consumer, sub_last_tick, sub_batch, sub_next_tick from pgq.subscription order by 1, 3",
     "select ev_queue, ev_id, ev_owner, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4, \
      dense_rank() over (order by ev_retry_after), dense_rank() over (order by ev_time) \
      from pgq.retry_queue order by ev_owner, ev_id",
-    "select sequencename, last_value from pg_sequences where schemaname = 'pgq' order by 1",
+    "select sequencename, nullif(last_value, 0) from pg_sequences where schemaname = 'pgq' order by 1",
 ];
 
 /// Returns rows as lines of columns, or SQLSTATE and message.

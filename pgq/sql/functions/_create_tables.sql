@@ -1,5 +1,7 @@
 -- Creates the missing tables and sequences of a queue: all of a new queue, and those that a dump of an old queue
 -- has omitted. Created sequences continue behind the queue's ticks. Returns the number that it created.
+--
+-- The sequence of event ids begins at 0, so that the first event, with id 1, counts as new (DESIGN.md, D146).
 create or replace function pgq._create_tables(x_queue_name text)
 returns integer
 language plpgsql set search_path = pg_catalog, pgq, pg_temp
@@ -11,16 +13,17 @@ declare
 begin
     select q.* into que from pgq.queue q where q.queue_name = x_queue_name;
     for missing in
-        select pgq.quote_fqname(s.name) as name, s.reached
+        select pgq.quote_fqname(s.name) as name, s.options, s.reached
         from (
-            select que.queue_event_seq, (select max(t.tick_event_seq) from pgq.tick t where t.tick_queue = que.queue_id)
+            select que.queue_event_seq, 'minvalue 0 start 1',
+                   coalesce((select max(t.tick_event_seq) from pgq.tick t where t.tick_queue = que.queue_id), 0)
             union all
-            select que.queue_tick_seq, (select max(t.tick_id) from pgq.tick t where t.tick_queue = que.queue_id)
-        ) s (name, reached)
+            select que.queue_tick_seq, '', (select max(t.tick_id) from pgq.tick t where t.tick_queue = que.queue_id)
+        ) s (name, options, reached)
         where to_regclass(pgq.quote_fqname(s.name)) is null
     loop
-        perform pgq._ddl(format('create sequence %s', missing.name));
-        perform setval(missing.name::regclass, missing.reached) where missing.reached > 0;
+        perform pgq._ddl(format('create sequence %s %s', missing.name, missing.options));
+        perform setval(missing.name::regclass, missing.reached) where missing.reached is not null;
         created := created + 1;
     end loop;
     if to_regclass(pgq.quote_fqname(que.queue_data_pfx)) is null then
