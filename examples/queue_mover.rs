@@ -48,7 +48,8 @@ fn is_same_database(config: &Config) -> Result<bool, BoxError> {
 
 impl RemoteHandler for QueueMover {
     fn startup(&mut self, dst: &mut Client) -> Result<(), BoxError> {
-        Ok(pgq::admin::require_queue(dst, &self.dst_queue)?)
+        pgq::admin::require_queue(dst, &self.dst_queue)?;
+        Ok(pgq::BulkInsert::require_right(dst, &self.dst_queue)?)
     }
 
     fn process_remote_batch(

@@ -6,7 +6,7 @@ use std::fs;
 use postgres::Client;
 
 use crate::support::programs::{JOB, Pair, Running, SOURCE_QUEUE, TARGET_QUEUE, errors, succeed};
-use crate::support::{queues, wait_for};
+use crate::support::{queues, unique, wait_for};
 
 const KEEP: &str = "keep_event_ids = 1\n";
 
@@ -161,4 +161,27 @@ fn a_target_queue_that_is_missing_ends_the_start() {
     assert_eq!(output.status.code(), Some(1));
     assert!(errors(&output).contains("queue `nowhere` does not exist"), "{}", errors(&output));
     succeed(&mut pair.mover(&["--register"]));
+}
+
+#[test]
+fn the_error_of_a_missing_right_contains_the_grants() {
+    let pair = Pair::create();
+    pair.register();
+    insert_and_tick(&pair, 0, 10);
+    let role = format!("mover_{}", unique());
+    let mut target = pair.target_client();
+    target
+        .batch_execute(&format!("create role {role} login in role pgq_reader, pgq_writer"))
+        .expect("created");
+    let mut mover = pair.mover(&["--set", "loop_delay=0"]);
+    let refused = mover.env("PGUSER", &role).output().expect("it starts");
+    let error = errors(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{error}");
+    let before = format!("role `{role}` may not insert into the queue's tables; run `");
+    let (_, grants) = error.split_once(&before).unwrap_or_else(|| panic!("{error}"));
+    let (grants, _) = grants.split_once('`').expect("the end");
+    target.batch_execute(grants).expect("granted");
+    succeed(&mut mover);
+    pair.assert_moved();
+    target.batch_execute(&format!("drop owned by {role}; drop role {role}")).expect("dropped");
 }

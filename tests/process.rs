@@ -259,7 +259,13 @@ fn control_switches_reach_the_process() {
             assert!(errors(&output).contains(expected), "{}", errors(&output));
         }
     };
-    check("WARNING no pidfile `job.pid`, the process is not running");
+    let path = job.path().join("job.pid");
+    check(&format!(
+        "WARNING no pidfile `{}`: the process is not running, or was started in another folder",
+        path.display()
+    ));
+    job.write_ini(&format!("sql = select 1\npidfile = {}\n", path.display()));
+    check(&format!("WARNING no pidfile `{}`: the process is not running\n", path.display()));
     job.write_ini("sql = select 1\npidfile =\n");
     check("WARNING no pidfile in the config file, nothing to do");
 }

@@ -37,7 +37,7 @@ keys! {
     METRICS_USER: optional("metrics_user"),
         "User that the display and `/metrics` require, together with `metrics_password`. No default.";
     METRICS_PASSWORD: optional("metrics_password"),
-        "Password of that user. With one, the display shows the data of failed events. No default.";
+        "Password of that user. With one, the display shows the data and the reasons of failed events. No default.";
 }
 
 /// The section of pgqd's files, which configure a cluster even if they set no databases.

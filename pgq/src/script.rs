@@ -7,14 +7,17 @@ mod local;
 
 use std::process::ExitCode;
 
-use dbscript::{BoxError, Config, Context, Job, Switches};
+use dbscript::{BoxError, Config, Connection, Context, Job, Switches};
 use log::info;
 
 pub use self::keys::{KEYS, settings};
+use crate::admin;
 use crate::consume::consumer::Consumer;
 use crate::consume::position::local_handler::LocalHandler;
 use crate::consume::run::consumer_loop::ConsumerLoop;
 use crate::consume::run::subscription::Subscription;
+use crate::consume::settings::Settings;
+use crate::error::Error;
 use crate::schema;
 
 /// The switch that registers the consumer and exits.
@@ -114,15 +117,38 @@ pub fn register(db: &str, subscription: &Subscription, cx: &mut Context) -> Resu
 ///
 /// # Errors
 ///
-/// As [`Subscription::unregister`].
+/// As [`Subscription::unregister`], and if the consumer has failed events, which would be deleted with it.
 pub fn unregister(db: &str, subscription: &Subscription, cx: &mut Context) -> Result<bool, BoxError> {
     schema::check_connections(cx, db);
-    let gone = subscription.unregister(&mut *cx.database(db)?).map_err(|error| cx.locate(db, error))?;
+    let mut client = cx.database(db)?;
+    let failed = failed_events(&mut client, subscription);
+    if failed > 0 {
+        let Settings { queue, consumer, .. } = subscription.settings();
+        let events = if failed == 1 { "event" } else { "events" };
+        let what = format!(
+            "consumer `{consumer}` on queue `{queue}` has {failed} failed {events}, which would be deleted; \
+             `pgqadm FILE unregister {queue} {consumer}` asks for confirmation"
+        );
+        return Err(cx.locate(db, Error::failed(what)).into());
+    }
+    let gone = subscription.unregister(&mut *client).map_err(|error| cx.locate(db, error))?;
     report(subscription, if gone { "unregistered" } else { "not registered" });
     Ok(gone)
 }
 
+/// Returns the number of failed events that are deleted together with the consumer, 0 if it is not registered.
+fn failed_events(client: &mut Connection, subscription: &Subscription) -> u64 {
+    match subscription.settings() {
+        Settings { queue, consumer, subconsumer: None, .. } => {
+            admin::count_failed_events(&mut **client, queue, consumer).unwrap_or(0)
+        }
+        // They belong to the consumer, which remains.
+        Settings { subconsumer: Some(_), .. } => 0,
+    }
+}
+
 fn report(subscription: &Subscription, what: &str) {
-    let settings = subscription.settings();
-    info!("consumer `{}` on queue `{}`: {what}", settings.consumer, settings.queue);
+    let Settings { queue, consumer, subconsumer, .. } = subscription.settings();
+    let own = subconsumer.as_ref().map(|own| format!(".{own}")).unwrap_or_default();
+    info!("consumer `{consumer}{own}` on queue `{queue}`: {what}");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::support::programs::succeed;
+use crate::support::programs::{command, errors, succeed};
 use crate::support::{shared, unique};
 
 fn stored(client: &mut Client) -> i64 {
@@ -25,6 +25,24 @@ fn unregistering_a_consumer_deletes_its_failed_events_and_nobody_elses() {
     assert_eq!(stored(&mut client), 1);
     client.query_one("select pgq.drop_queue($1, true)", &[&QUEUE]).expect("dropped");
     assert_eq!(stored(&mut client), 0);
+}
+
+#[test]
+fn a_program_does_not_unregister_a_consumer_with_failed_events() {
+    let (database, mut client) = database();
+    fail_two_of_three(&mut client);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ini = format!("[greeter]\ndb = dbname={}\nqueue_name = {QUEUE}\n", database.name());
+    fs::write(folder.path().join("consumer.ini"), ini).expect("writable");
+    let mut unregister = command("greeter", folder.path());
+    unregister.args(["--unregister", "consumer.ini"]);
+    let refused = unregister.output().expect("starts");
+    let why = format!("consumer `{CONSUMER}` on queue `{QUEUE}` has 2 failed events, which would be deleted");
+    assert!(errors(&refused).contains(&why), "{}", errors(&refused));
+    assert_eq!((refused.status.code(), stored(&mut client)), (Some(1), 2));
+    client.batch_execute("delete from pgq.failed_queue").expect("deleted");
+    let done = succeed(&mut unregister);
+    assert!(errors(&done).contains("unregistered"), "{}", errors(&done));
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod readme {}
 #[doc = include_str!("../../docs/src/tutorial/blocking.md")]
 mod tutorial_blocking {}
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "drivers"))]
 #[doc = include_str!("../../docs/src/tutorial/asynchronous.md")]
 mod tutorial_asynchronous {}
 

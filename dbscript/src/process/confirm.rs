@@ -37,9 +37,7 @@ pub fn confirm(action: &str, consent: Consent) -> Result<(), BoxError> {
     }
     let action = printable(action);
     if !stdin().is_terminal() || !stderr().is_terminal() {
-        return Err(
-            Error::usage(format!("{action}? There is no terminal to ask at; --force means yes")).into()
-        );
+        return Err(Error::usage(format!("{action}? no terminal to confirm on; confirm with --force")).into());
     }
     let answer = ask(&format!("{action}? [y/N] "))
         .map_err(|error| Error::failed("cannot ask for confirmation").caused_by(error))?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use log::{info, warn};
@@ -118,7 +119,7 @@ impl Run {
         };
         match pidfile::send(&path, signal)? {
             Sent::ToProcess => {}
-            Sent::NoFile => warn!("no pidfile `{}`, the process is not running", path.display()),
+            Sent::NoFile => warn!("{}", no_pidfile(&path)),
             Sent::Stale => warn!("pidfile `{}` is stale, the process is not running", path.display()),
             Sent::Refused(why) => {
                 warn!("no signal is sent: pidfile `{}` is not trusted: {why}", path.display());
@@ -260,6 +261,13 @@ impl Run {
             Ok((script, settings.loop_settings))
         })
     }
+}
+
+/// Makes the warning of a missing pidfile. A relative path depends on the folder in which the program is started.
+fn no_pidfile(path: &Path) -> String {
+    let or_elsewhere = if path.is_relative() { ", or was started in another folder" } else { "" };
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    format!("no pidfile `{}`: the process is not running{or_elsewhere}", path.display())
 }
 
 /// Prints to standard output; a closed pipe is not a failure.

@@ -150,7 +150,7 @@ impl Request<'_> {
             ));
         };
         let or_database = match self.description.file_replacement {
-            Some(key) => format!(" or `{program} --{key} CONNINFO {command}`"),
+            Some(key) => format!(" or `{program} --{key} CONNINFO {command}`, or set PGDATABASE"),
             None => String::new(),
         };
         Error::usage(format!(

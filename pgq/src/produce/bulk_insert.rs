@@ -36,6 +36,16 @@ impl<'a> BulkInsert<'a> {
         BulkInsert::start_with(transaction, queue, copy::TransactionUse::Shared)
     }
 
+    /// Requires that the role may insert into a queue's tables, which is the right of a `BulkInsert` and of the copies of
+    /// [`Events`](crate::Events). Members of `pgq_admin` have it, members of `pgq_writer` do not.
+    ///
+    /// # Errors
+    ///
+    /// When the right is missing. The error contains the necessary `GRANT` statements.
+    pub fn require_right(client: &mut impl GenericClient, queue: &str) -> Result<(), Error> {
+        require_right(client, queue)
+    }
+
     /// As [`start`](BulkInsert::start), in a transaction that does nothing else: the role's timeouts are lifted.
     pub(crate) fn start_alone(
         transaction: &'a mut Transaction<'_>,

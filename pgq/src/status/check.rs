@@ -154,7 +154,9 @@ impl Evaluation {
         let pending = consumer.pending_events.unwrap_or(0);
         self.compare(3, pending as f64, || format!("{what}: {pending} events pending"));
         let failed = consumer.failed_events.unwrap_or(0);
-        self.compare(4, failed as f64, || format!("{what}: {failed} failed events"));
+        self.compare(4, failed as f64, || {
+            format!("{what}: {failed} failed event{}", if failed == 1 { "" } else { "s" })
+        });
     }
 
     fn times(&mut self, queue: &QueueStatus, consumer: &ConsumerStatus, what: &str) {

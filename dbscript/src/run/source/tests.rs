@@ -62,7 +62,7 @@ fn the_environment_names_a_database() {
 fn a_missing_file_is_reported_with_the_ways_to_name_a_database() {
     check_error(
         "prog|status",
-        "no config file given: `status` is a command; run `prog FILE status` or `prog --db CONNINFO status`",
+        "no config file given: `status` is a command; run `prog FILE status` or `prog --db CONNINFO status`, or set PGDATABASE",
     );
     check_error(
         "prog|-q",

@@ -14,7 +14,7 @@ use super::{layout, queue};
 /// The length of a text on the page, in characters.
 const SHOWN: usize = 2_000;
 
-/// Whether the page shows the data of events.
+/// Whether the page shows the data of events, and the reasons, since an error can contain values of a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Data {
     Shown,
@@ -46,7 +46,7 @@ fn main(page: &FailedPage, address: &Address, data: Data) -> Markup {
     html! {
         h1 { (several(count, "failed event")) " of " (name(address.get("consumer"))) }
         @if data == Data::Hidden {
-            p { "The data is hidden: set metrics_user and metrics_password to show it." }
+            p { "Reasons and data are hidden: set metrics_user and metrics_password to show them." }
         }
         table {
             thead { tr { @for title in titles(data) { th scope="col" { (title) } } } }
@@ -69,7 +69,7 @@ static TITLES: [&str; 7] = ["Event", "Failed at", "Retries", "Type", "Reason", "
 fn titles(data: Data) -> &'static [&'static str] {
     match data {
         Data::Shown => &TITLES,
-        Data::Hidden => &TITLES[..5],
+        Data::Hidden => &TITLES[..4],
     }
 }
 
@@ -81,8 +81,8 @@ fn row(event: &FailedEvent, data: Data) -> Markup {
             td data-title="Failed at" { (event.failed_at().format("%Y-%m-%d %H:%M:%S UTC")) }
             td.number data-title="Retries" { (event.retry()) }
             td data-title="Type" { (cut(event.event_type())) }
-            td.text data-title="Reason" { (or_null(event.reason())) }
             @if data == Data::Shown {
+                td.text data-title="Reason" { (or_null(event.reason())) }
                 td.text data-title="Data" { (or_null(event.data())) }
                 td.text data-title="Extra" {
                     @for (number, extra) in extras.into_iter().enumerate() {
@@ -120,6 +120,6 @@ mod tests {
         assert!(shown.ends_with("ü&lt;…") && shown.matches('ü').count() == SHOWN / 2, "{shown}");
         assert_eq!(cut("a\nb").into_string(), "a\\nb");
         assert_eq!(or_null(None).into_string(), "<span class=\"note\">null</span>");
-        assert_eq!(titles(Data::Hidden).last(), Some(&"Reason"));
+        assert_eq!(titles(Data::Hidden).last(), Some(&"Type"));
     }
 }
