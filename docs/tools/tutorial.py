@@ -122,7 +122,7 @@ def end_programs(folder: Path):
 
 
 def follow() -> int:
-    with tempfile.TemporaryDirectory() as out, tempfile.TemporaryDirectory() as tour:
+    with tempfile.TemporaryDirectory() as out, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tour:
         target = Path(os.environ.get("CARGO_TARGET_DIR", "target"))
         environment = os.environ | {
             "OUT": out,
