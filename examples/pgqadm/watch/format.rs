@@ -22,8 +22,11 @@ pub(crate) fn duration(duration: Duration) -> String {
     format!("{whole}{}{rest:02}{}", letters.0, letters.1)
 }
 
-/// Formats a setting as [`duration`] does, without units that are zero.
+/// Formats a setting as [`duration`] does, without units that are zero, and below a second in milliseconds.
 pub(crate) fn setting(setting: Duration) -> String {
+    if !setting.is_zero() && setting < Duration::from_secs(1) {
+        return format!("{}ms", setting.as_micros().div_ceil(1_000));
+    }
     let text = duration(setting);
     for (ending, kept) in [(".0s", "s"), ("m00s", "m"), ("h00m", "h"), ("d00h", "d")] {
         if let Some(start) = text.strip_suffix(ending) {
@@ -103,6 +106,8 @@ mod tests {
         let check = |seconds: u64, expected: &str| {
             assert_eq!(setting(Duration::from_secs(seconds)), expected, "{seconds}");
         };
+        assert_eq!(setting(Duration::from_micros(1)), "1ms");
+        assert_eq!(setting(Duration::from_millis(5)), "5ms");
         check(0, "0s");
         check(3, "3s");
         check(30, "30s");
