@@ -49,7 +49,11 @@ fn is_same_database(config: &Config) -> Result<bool, BoxError> {
 impl RemoteHandler for QueueMover {
     fn startup(&mut self, dst: &mut Client) -> Result<(), BoxError> {
         pgq::admin::require_queue(dst, &self.dst_queue)?;
-        Ok(pgq::BulkInsert::require_right(dst, &self.dst_queue)?)
+        // With their ids, events need another right on the queue's sequence.
+        if !self.keep_event_ids {
+            pgq::BulkInsert::require_right(dst, &self.dst_queue)?;
+        }
+        Ok(())
     }
 
     fn process_remote_batch(

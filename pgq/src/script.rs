@@ -12,6 +12,7 @@ use log::info;
 
 pub use self::keys::{KEYS, settings};
 use crate::admin;
+use crate::admin::retained_events::count_of;
 use crate::consume::consumer::Consumer;
 use crate::consume::position::local_handler::LocalHandler;
 use crate::consume::run::consumer_loop::ConsumerLoop;
@@ -121,29 +122,25 @@ pub fn register(db: &str, subscription: &Subscription, cx: &mut Context) -> Resu
 pub fn unregister(db: &str, subscription: &Subscription, cx: &mut Context) -> Result<bool, BoxError> {
     schema::check_connections(cx, db);
     let mut client = cx.database(db)?;
-    let failed = failed_events(&mut client, subscription);
-    if failed > 0 {
-        let Settings { queue, consumer, .. } = subscription.settings();
-        let events = if failed == 1 { "event" } else { "events" };
-        let what = format!(
-            "consumer `{consumer}` on queue `{queue}` has {failed} failed {events}, which would be deleted; \
-             `pgqadm FILE unregister {queue} {consumer}` asks for confirmation"
-        );
-        return Err(cx.locate(db, Error::failed(what)).into());
-    }
+    require_no_failed_events(&mut client, subscription).map_err(|error| cx.locate(db, error))?;
     let gone = subscription.unregister(&mut *client).map_err(|error| cx.locate(db, error))?;
     report(subscription, if gone { "unregistered" } else { "not registered" });
     Ok(gone)
 }
 
-/// Returns the number of failed events that are deleted together with the consumer, 0 if it is not registered.
-fn failed_events(client: &mut Connection, subscription: &Subscription) -> u64 {
-    match subscription.settings() {
-        Settings { queue, consumer, subconsumer: None, .. } => {
-            admin::count_failed_events(&mut **client, queue, consumer).unwrap_or(0)
-        }
-        // They belong to the consumer, which remains.
-        Settings { subconsumer: Some(_), .. } => 0,
+/// Requires that the consumer has no failed events. Those of a subconsumer belong to the consumer, which remains.
+fn require_no_failed_events(client: &mut Connection, subscription: &Subscription) -> Result<(), Error> {
+    let Settings { queue, consumer, subconsumer, .. } = subscription.settings();
+    if subconsumer.is_some() {
+        return Ok(());
+    }
+    match admin::retained_events(&mut **client, queue, consumer)?.failed {
+        0 => Ok(()),
+        failed => Err(Error::failed(format!(
+            "consumer `{consumer}` on queue `{queue}` has {}, which would be deleted; \
+             `pgqadm FILE unregister QUEUE CONSUMER` asks for confirmation",
+            count_of(failed, "failed event")
+        ))),
     }
 }
 

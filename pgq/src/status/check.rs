@@ -154,9 +154,7 @@ impl Evaluation {
         let pending = consumer.pending_events.unwrap_or(0);
         self.compare(3, pending as f64, || format!("{what}: {pending} events pending"));
         let failed = consumer.failed_events.unwrap_or(0);
-        self.compare(4, failed as f64, || {
-            format!("{what}: {failed} failed event{}", if failed == 1 { "" } else { "s" })
-        });
+        self.compare(4, failed as f64, || format!("{what}: {}", count_of(failed, "failed event")));
     }
 
     fn times(&mut self, queue: &QueueStatus, consumer: &ConsumerStatus, what: &str) {
