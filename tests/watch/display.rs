@@ -16,7 +16,7 @@ fn queues_and_consumers_are_displayed_as_they_change() {
     terminal.wait_for_text("3 queues, 1 consumer");
     let screen = terminal.screen();
     assert!(screen.contains(&format!("{}: PostgreSQL", database.name())), "{screen}");
-    assert!(screen.contains("every 0.1s"), "{screen}");
+    assert!(screen.contains("every 100ms"), "{screen}");
     for text in ["Rotation", "Ticker", "TLag", "EPS", "New", "Ev/s", "LastSeen", "Pending", "Retry", "Failed"]
     {
         assert!(screen.contains(text), "{text}: {screen}");
@@ -116,7 +116,7 @@ fn filter(terminal: &Terminal, names: &[&str]) {
 /// Changes the pace, pauses, refreshes the paused display, and continues.
 fn pause(terminal: &Terminal, client: &mut Client) {
     terminal.type_keys(&["+", "+"]);
-    terminal.wait_for_text("every 0.5s");
+    terminal.wait_for_text("every 500ms");
     terminal.type_keys(&["-", "Space"]);
     terminal.wait_for("a pause", |screen| screen.contains("PAUSED"));
     pgq::admin::create_queue(client, "created").expect("created");
@@ -124,7 +124,7 @@ fn pause(terminal: &Terminal, client: &mut Client) {
     terminal
         .wait_for("the screen in between", |screen| screen.contains("4 queues") && screen.contains("PAUSED"));
     terminal.type_keys(&["Space"]);
-    terminal.wait_for_text("every 0.2s");
+    terminal.wait_for_text("every 200ms");
 }
 
 #[test]
