@@ -97,6 +97,7 @@ mod event;
 pub mod guide;
 pub mod lock;
 mod names;
+mod phrases;
 pub mod produce;
 #[cfg(doctest)]
 mod readme;

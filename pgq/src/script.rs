@@ -12,13 +12,13 @@ use log::info;
 
 pub use self::keys::{KEYS, settings};
 use crate::admin;
-use crate::admin::retained_events::count_of;
 use crate::consume::consumer::Consumer;
 use crate::consume::position::local_handler::LocalHandler;
 use crate::consume::run::consumer_loop::ConsumerLoop;
 use crate::consume::run::subscription::Subscription;
 use crate::consume::settings::Settings;
 use crate::error::Error;
+use crate::phrases::count_of;
 use crate::schema;
 
 /// The switch that registers the consumer and exits.

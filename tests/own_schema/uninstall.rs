@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use pgq::schema::{self, Kind, SchemaChange};
+use postgres::Client;
 
 use crate::support::programs::{command, errors, succeed};
 use crate::support::{Database, queues, unique};
@@ -23,31 +24,49 @@ fn nothing_is_removed_without_confirmation() {
         let database = Database::create_with_extension("uninstall");
         let mut client = database.client();
         queues::install_as(&mut client, kind);
+        queues::create(&mut client, "q");
         client
             .batch_execute(
-                "create table users (id int primary key); select pgq.create_queue('q'), pgq.create_queue('r'); \
+                "create table users (id int primary key); select pgq.create_queue('r'); \
                  select pgq.register_consumer('q', 'c'); create trigger capture after insert on users \
-                 for each row execute function pgq.logutriga('q'); insert into users values (1)",
+                 for each row execute function pgq.logutriga('q'); insert into users values (1), (2), (3)",
             )
             .expect("used");
+        retain_events(&mut client);
         let refused = pgqadm(&database, folder.path(), &["uninstall"]).output().expect("runs");
         assert_eq!(refused.status.code(), Some(2));
-        let expected = "permanently remove schema pgq (2 queues with 1 consumer and the trigger `capture` on `public.users`)?";
+        let expected = "permanently remove schema pgq (2 queues with 1 consumer, 2 retry events, 1 failed event, 1 delayed event, \
+                        1 schedule and the trigger `capture` on `public.users`)?";
         assert!(errors(&refused).contains(expected), "{}", errors(&refused));
-        assert_eq!(queues::count(&mut client, "q"), 1);
+        assert_eq!(queues::count(&mut client, "q"), 3);
 
         let removed = succeed(&mut pgqadm(&database, folder.path(), &["uninstall", "--yes"]));
         assert!(errors(&removed).contains("schema pgq: removed, "), "{}", errors(&removed));
         assert_eq!(schema::contents(&mut client).expect("answers"), None);
         let left = "select count(*) from pg_namespace where nspname in ('pgq', 'pgq_coop', 'pgq_ext')";
         assert_eq!(client.query_one(left, &[]).expect("countable").get::<_, i64>(0), 0);
-        client.batch_execute("insert into users values (2)").expect("the table works without the trigger");
+        client.batch_execute("insert into users values (4)").expect("the table works without the trigger");
 
         let again = succeed(&mut pgqadm(&database, folder.path(), &["uninstall", "--yes"]));
         assert!(errors(&again).contains("schema pgq: not installed"), "{}", errors(&again));
         let other = if kind == Kind::Own { Kind::Extension } else { Kind::Own };
         assert_eq!(queues::install_as(&mut client, other).change, SchemaChange::Installed);
     }
+}
+
+/// Leaves two retry events, a failed event, a delayed event and a schedule.
+fn retain_events(client: &mut Client) {
+    queues::tick(client, "q");
+    let batch: i64 = client.query_one("select pgq.next_batch('q', 'c')", &[]).expect("a batch").get(0);
+    let retain = "select case when ev_data like '%=3' then pgq.event_failed($1, ev_id, 'why') \
+                  else pgq.event_retry($1, ev_id, 3600) end from pgq.get_batch_events($1)";
+    assert_eq!(client.query(retain, &[&batch]).expect("retained").len(), 3);
+    client
+        .batch_execute(
+            "select pgq.insert_event_at('q', now() + '1 hour', 'type', 'data'), \
+             pgq.schedule_event('q', 'nightly', '@daily', 'UTC', '2040-01-01', 'type', 'data', null, null, null, null)",
+        )
+        .expect("retained");
 }
 
 #[test]

@@ -9,10 +9,11 @@ use postgres::error::SqlState;
 use postgres::{GenericClient, Transaction};
 
 use crate::admin::queue_lookup;
-use crate::admin::retained_events::{self, RetainedEvents, count_of, joined};
+use crate::admin::retained_events::{self, RetainedEvents};
 use crate::error::{At, Error};
 use crate::lock;
 use crate::names;
+use crate::phrases::{count_of, joined};
 use crate::schema::{self, row_security, search_path};
 use crate::sql;
 

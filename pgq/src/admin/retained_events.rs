@@ -6,6 +6,7 @@ use dbscript::param::{NO_PARAMS, text};
 use postgres::{GenericClient, Row};
 
 use crate::error::{At, Error};
+use crate::phrases::{count_of, joined};
 use crate::schema::{self, row_security};
 use crate::sql;
 use crate::sql::status::Failed;
@@ -100,19 +101,5 @@ pub(crate) fn failed_by(server: &Row) -> Failed {
         (true, _) => Failed::Table,
         (false, true) => Failed::Function,
         (false, false) => Failed::Hidden,
-    }
-}
-
-/// Returns a number with its noun, in the plural except for 1.
-pub(crate) fn count_of(count: u64, thing: &str) -> String {
-    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
-}
-
-/// Joins parts with commas, and the last one with `and`.
-pub(crate) fn joined(parts: &[String]) -> String {
-    match parts {
-        [] => String::new(),
-        [one] => one.clone(),
-        [some @ .., last] => format!("{} and {last}", some.join(", ")),
     }
 }

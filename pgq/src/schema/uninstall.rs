@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dbscript::param::NO_PARAMS;
+use dbscript::param::{NO_PARAMS, text_array};
 use dbscript::printable;
 use log::warn;
 use postgres::{GenericClient, Transaction};
@@ -11,6 +11,7 @@ use super::report::Kind;
 use super::state::State;
 use super::{change, dependents, lock_and_list_dependents, search_path, trust};
 use crate::error::Error;
+use crate::phrases::{count_of, joined};
 use crate::sql;
 
 const CANNOT_REMOVE: &str = "cannot remove schema `pgq`";
@@ -23,6 +24,14 @@ pub struct Contents {
     pub queues: u64,
     /// The number of registrations of consumers.
     pub consumers: u64,
+    /// The number of events that wait for a retry.
+    pub retry: u64,
+    /// The number of failed events.
+    pub failed: u64,
+    /// The number of delayed events.
+    pub delayed: u64,
+    /// The number of schedules of recurring events.
+    pub schedules: u64,
     /// The triggers that insert events, each as its name and its table.
     pub triggers: Vec<String>,
     /// The other objects that depend on the schema: views, functions, columns and so on, each as its kind and name.
@@ -31,14 +40,22 @@ pub struct Contents {
 
 impl fmt::Display for Contents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let s = |count: u64| if count == 1 { "" } else { "s" };
-        let (queues, consumers) = (self.queues, self.consumers);
-        write!(f, "{queues} queue{} with {consumers} consumer{}", s(queues), s(consumers))?;
+        let retained = [
+            (self.retry, "retry event"),
+            (self.failed, "failed event"),
+            (self.delayed, "delayed event"),
+            (self.schedules, "schedule"),
+        ];
+        let mut parts = vec![count_of(self.consumers, "consumer")];
+        parts.extend(
+            retained.iter().filter(|(count, _)| *count > 0).map(|(count, thing)| count_of(*count, thing)),
+        );
         match &*self.triggers {
             [] => {}
-            [one] => write!(f, " and the trigger {one}")?,
-            several => write!(f, " and the triggers {}", several.join(", "))?,
+            [one] => parts.push(format!("the trigger {one}")),
+            several => parts.push(format!("the triggers {}", several.join(", "))),
         }
+        write!(f, "{} with {}", count_of(self.queues, "queue"), joined(&parts))?;
         if self.dependents.is_empty() {
             return Ok(());
         }
@@ -72,12 +89,34 @@ const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) from pgq.queue
          where pronamespace = 'pgq'::pg_catalog.regnamespace::pg_catalog.oid and relnamespace <> pronamespace \
          and not tgisinternal order by 1)";
 
+/// The tables of retry events, failed events, delayed events and schedules.
+const RETAINING_TABLES: [&str; 4] = ["retry_queue", "failed_queue", "delayed_queue", "scheduled_event"];
+
+/// $1 names of tables in schema `pgq`. Returns for each one whether it exists and this role may read it.
+const READABLE: &str = "select array(select coalesce(pg_catalog.has_table_privilege( \
+         pg_catalog.to_regclass('pgq.' || name)::pg_catalog.oid, 'select'::pg_catalog.text), false) \
+     from pg_catalog.unnest($1) with ordinality as tables (name, position) order by position)";
+
 fn read(transaction: &mut Transaction<'_>, dependents: Vec<String>) -> Result<Contents, Error> {
-    let row = transaction
-        .query_typed_one(SCHEMA_CONTENTS, NO_PARAMS)
-        .map_err(|error| Error::failed("cannot read the contents of schema `pgq`").caused_by(error))?;
+    let unreadable = |error| Error::failed("cannot read the contents of schema `pgq`").caused_by(error);
+    let row = transaction.query_typed_one(SCHEMA_CONTENTS, NO_PARAMS).map_err(unreadable)?;
+    let [retry, failed, delayed, schedules] = count_retained(transaction).map_err(unreadable)?;
     let count = |index| row.get::<_, i64>(index).unsigned_abs();
-    Ok(Contents { queues: count(0), consumers: count(1), triggers: row.get(2), dependents })
+    let (queues, consumers, triggers) = (count(0), count(1), row.get(2));
+    Ok(Contents { queues, consumers, retry, failed, delayed, schedules, triggers, dependents })
+}
+
+/// Returns the number of rows of each of the [`RETAINING_TABLES`]; 0 for those that this role may not read.
+fn count_retained(transaction: &mut Transaction<'_>) -> Result<[u64; 4], postgres::Error> {
+    let tables = RETAINING_TABLES.as_slice();
+    let readable: Vec<bool> = transaction.query_typed_one(READABLE, &[text_array(&tables)])?.get(0);
+    let counts = tables.iter().zip(readable).map(|(table, is_readable)| match is_readable {
+        true => format!("(select pg_catalog.count(*) from pgq.{table})"),
+        false => "0::pg_catalog.int8".to_owned(),
+    });
+    let row = transaction
+        .query_typed_one(&format!("select {}", counts.collect::<Vec<_>>().join(", ")), NO_PARAMS)?;
+    Ok([0, 1, 2, 3].map(|column| row.get::<_, i64>(column).unsigned_abs()))
 }
 
 /// Returns the schemas that are removed together.

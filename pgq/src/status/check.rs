@@ -8,8 +8,8 @@ use dbscript::printable;
 use super::limits::{Limit, Limits};
 use super::{ConsumerStatus, QueueStatus, Status};
 use crate::admin::integrity::level::Level;
-use crate::admin::retained_events::count_of;
 use crate::lock::held_by;
+use crate::phrases::count_of;
 
 /// The number of problems that a verdict lists.
 const MAX_LISTED: usize = 5;
