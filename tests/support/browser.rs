@@ -1,8 +1,10 @@
 //! A headless browser, driven through the WebDriver protocol.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -24,7 +26,7 @@ pub(crate) const ENTER: &str = "\u{e007}";
 pub(crate) struct Browser {
     port: u16,
     session: String,
-    _driver: Running,
+    driver: Running,
     profile: TempDir,
 }
 
@@ -42,7 +44,7 @@ impl Browser {
         assert!(installed.is_ok(), "`chromedriver` is not installed: run `scripts/setup`");
         let driver = Running::start_with(&mut driver, output::sink());
         wait_for("the driver", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
-        let mut browser = Browser { port, session: String::new(), _driver: driver, profile };
+        let mut browser = Browser { port, session: String::new(), driver, profile };
         let data = browser.profile.path().join("data");
         // The sandbox is not available to root, and the page is the test's own.
         let arguments = [
@@ -128,6 +130,14 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // The end of the driver ends the browser too, but leaves files.
         let _ = self.try_send("DELETE", &format!("/session/{}", self.session), &Value::Null);
+        self.driver.kill();
+        // Processes of the browser write for a moment after it has ended.
+        for _ in 0..100 {
+            if fs::remove_dir_all(self.profile.path()).is_ok() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
