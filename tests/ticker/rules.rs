@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use pgq::testing::force_tick;
 use postgres::Client;
 
 use super::*;
@@ -28,9 +29,9 @@ fn each_queue_ticks_by_its_own_rules() {
             .execute(&format!("update pgq.queue set {column} = true where queue_name = $1"), &[&queue])
             .expect("set");
     }
-    // A queue needs two ticks before it counts as idle, and its first event does not count.
+    // A queue needs two ticks before it counts as idle. On the extension, its first event does not count.
     queues::insert(&mut client, "count", 0, 1);
-    client.execute("select pgq.ticker('count')", &[]).expect("ticked");
+    force_tick(&mut client, "count").expect("ticked");
     let still = ["count", "paused", "elsewhere"];
     let before = still.map(|queue| last_tick(&mut client, queue));
     let job = Job::new(&database.conninfo(), "");
