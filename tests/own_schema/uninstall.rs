@@ -70,6 +70,37 @@ fn retain_events(client: &mut Client) {
 }
 
 #[test]
+fn a_confirmation_leaves_out_no_rows_that_row_security_hides() {
+    let database = Database::create("uninstall");
+    let mut client = database.client();
+    let role = format!("owner_{}", unique());
+    let create = format!(
+        "create role {role}; grant create on database {} to {role}; set role {role}",
+        database.name()
+    );
+    client.batch_execute(&create).expect("an ordinary role");
+    queues::install_as(&mut client, Kind::Own);
+    queues::create(&mut client, "q");
+    let table = |name: &str, change: &str| format!("alter table pgq.{name} {change} row level security");
+    for name in ["queue", "subscription", "retry_queue", "failed_queue", "delayed_queue", "scheduled_event"] {
+        for change in ["enable", "force"] {
+            client.batch_execute(&table(name, change)).expect("changed");
+        }
+        let hidden = format!("row security hides rows of `pgq.{name}`");
+        let contents = schema::contents(&mut client).expect_err("hidden").to_string();
+        let removal = schema::uninstall(&mut client).expect_err("hidden").to_string();
+        assert!(contents.contains(&hidden) && removal.contains(&hidden), "{contents}; {removal}");
+        if name != "queue" && name != "subscription" {
+            let dropped = pgq::admin::queue_contents(&mut client, "q").expect_err("hidden").to_string();
+            assert!(dropped.contains(&hidden), "{dropped}");
+        }
+        client.batch_execute(&table(name, "disable")).expect("changed");
+    }
+    assert_eq!(schema::uninstall(&mut client).expect("removed"), Some(Kind::Own));
+    client.batch_execute(&format!("reset role; drop owned by {role}; drop role {role}")).expect("dropped");
+}
+
+#[test]
 fn a_role_that_owns_nothing_finds_all_installed() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = Database::create("install");

@@ -221,15 +221,21 @@ fn count_events(table: &str) -> String {
     format!("select pg_catalog.count(*) from (select from {table} limit {}) counted", MAX_COUNTED + 1)
 }
 
-/// Returns whether this role may read delayed events and schedules; false where they are not installed.
+/// Returns whether this role may read delayed events and schedules, false where they are not installed, and the tables
+/// whose rows row security hides.
 const MAY_READ: &str = "select coalesce(pg_catalog.has_table_privilege( \
          pg_catalog.to_regclass('pgq.delayed_queue')::pg_catalog.oid, 'select'::pg_catalog.text), false), \
      coalesce(pg_catalog.has_table_privilege( \
-         pg_catalog.to_regclass('pgq.scheduled_event')::pg_catalog.oid, 'select'::pg_catalog.text), false)";
+         pg_catalog.to_regclass('pgq.scheduled_event')::pg_catalog.oid, 'select'::pg_catalog.text), false), \
+     (select pg_catalog.string_agg(name, ', '::pg_catalog.text) \
+         from pg_catalog.unnest(array['pgq.delayed_queue'::pg_catalog.text, 'pgq.scheduled_event']) name \
+         where pg_catalog.row_security_active(pg_catalog.to_regclass(name)::pg_catalog.oid))";
 
 /// Counts the delayed events and the schedules of a queue, those of each that this role may read.
-fn count_later(client: &mut impl GenericClient, queue: &str) -> Result<[u64; 2], postgres::Error> {
-    let readable = client.query_typed_one(MAY_READ, NO_PARAMS)?;
+fn count_later(client: &mut impl GenericClient, queue: &str) -> Result<[u64; 2], Error> {
+    let failed = |error| At::queue(queue).failed("cannot read the queue's contents", error);
+    let readable = client.query_typed_one(MAY_READ, NO_PARAMS).map_err(failed)?;
+    row_security::require_visible(readable.get(2)).map_err(|error| error.on_queue(queue))?;
     let count = |is_readable: bool, table: &str| match is_readable {
         true => format!(
             "(select pg_catalog.count(*) from ( \
@@ -240,7 +246,8 @@ fn count_later(client: &mut impl GenericClient, queue: &str) -> Result<[u64; 2],
     };
     let [delayed, schedules] = ["delayed_queue", "scheduled_event"];
     let (delayed, schedules) = (count(readable.get(0), delayed), count(readable.get(1), schedules));
-    let row = client.query_typed_one(&format!("select {delayed}, {schedules}, $1"), &[text(&queue)])?;
+    let counts = format!("select {delayed}, {schedules}, $1");
+    let row = client.query_typed_one(&counts, &[text(&queue)]).map_err(failed)?;
     Ok([0, 1].map(|column| row.get::<_, i64>(column).unsigned_abs()))
 }
 
@@ -262,7 +269,7 @@ pub fn queue_contents(client: &mut impl GenericClient, queue: &str) -> Result<Op
         Err(_) if queue_lookup::is_dropped(client, queue) => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
-    let [delayed, schedules] = count_later(client, queue).map_err(failed)?;
+    let [delayed, schedules] = count_later(client, queue)?;
     Ok(Some(QueueContents {
         delayed: Some(delayed).filter(|count| *count <= MAX_COUNTED),
         schedules,

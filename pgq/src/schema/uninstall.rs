@@ -9,7 +9,7 @@ use postgres::{GenericClient, Transaction};
 
 use super::report::Kind;
 use super::state::State;
-use super::{change, dependents, lock_and_list_dependents, search_path, trust};
+use super::{change, dependents, lock_and_list_dependents, row_security, search_path, trust};
 use crate::error::Error;
 use crate::phrases::{count_of, joined};
 use crate::sql;
@@ -67,12 +67,11 @@ impl fmt::Display for Contents {
 ///
 /// # Errors
 ///
-/// When there is a schema `pgq` of another origin, and when the server fails.
+/// When there is a schema `pgq` of another origin, when row security hides rows, and when the server fails.
 pub fn contents(client: &mut impl GenericClient) -> Result<Option<Contents>, Error> {
-    let failed = |error| Error::failed("cannot read the contents of schema `pgq`").caused_by(error);
-    let mut transaction = client.transaction().map_err(failed)?;
-    transaction.batch_execute(sql::READ_COMMITTED).map_err(failed)?;
-    search_path::set(&mut transaction).map_err(failed)?;
+    let mut transaction = client.transaction().map_err(unreadable)?;
+    transaction.batch_execute(sql::READ_COMMITTED).map_err(unreadable)?;
+    search_path::set(&mut transaction).map_err(unreadable)?;
     trust::require(&mut transaction, "cannot read the contents of schema `pgq`")?;
     if installed(&mut transaction)?.is_none() {
         return Ok(None);
@@ -92,30 +91,44 @@ const SCHEMA_CONTENTS: &str = "select (select pg_catalog.count(*) from pgq.queue
 /// The tables of retry events, failed events, delayed events and schedules.
 const RETAINING_TABLES: [&str; 4] = ["retry_queue", "failed_queue", "delayed_queue", "scheduled_event"];
 
-/// $1 names of tables in schema `pgq`. Returns for each one whether it exists and this role may read it.
-const READABLE: &str = "select array(select coalesce(pg_catalog.has_table_privilege( \
-         pg_catalog.to_regclass('pgq.' || name)::pg_catalog.oid, 'select'::pg_catalog.text), false) \
-     from pg_catalog.unnest($1) with ordinality as tables (name, position) order by position)";
+/// $1 names of tables in schema `pgq`. Returns for each one whether it exists and this role may read it, and the names
+/// of those whose rows row security hides.
+const READABLE: &str = "with tables as (select name, position, pg_catalog.to_regclass('pgq.' || name)::pg_catalog.oid as id \
+         from pg_catalog.unnest($1) with ordinality as given (name, position)) \
+     select array(select coalesce(pg_catalog.has_table_privilege(id, 'select'::pg_catalog.text), false) \
+             from tables order by position), \
+         (select pg_catalog.string_agg('pgq.' || name, ', '::pg_catalog.text) from tables \
+             where pg_catalog.row_security_active(id))";
+
+fn unreadable(error: postgres::Error) -> Error {
+    Error::failed("cannot read the contents of schema `pgq`").caused_by(error)
+}
 
 fn read(transaction: &mut Transaction<'_>, dependents: Vec<String>) -> Result<Contents, Error> {
-    let unreadable = |error| Error::failed("cannot read the contents of schema `pgq`").caused_by(error);
+    row_security::require_all_visible(transaction)?;
     let row = transaction.query_typed_one(SCHEMA_CONTENTS, NO_PARAMS).map_err(unreadable)?;
-    let [retry, failed, delayed, schedules] = count_retained(transaction).map_err(unreadable)?;
+    let [retry, failed, delayed, schedules] = count_retained(transaction)?;
     let count = |index| row.get::<_, i64>(index).unsigned_abs();
     let (queues, consumers, triggers) = (count(0), count(1), row.get(2));
     Ok(Contents { queues, consumers, retry, failed, delayed, schedules, triggers, dependents })
 }
 
 /// Returns the number of rows of each of the [`RETAINING_TABLES`]; 0 for those that this role may not read.
-fn count_retained(transaction: &mut Transaction<'_>) -> Result<[u64; 4], postgres::Error> {
+///
+/// # Errors
+///
+/// When row security hides rows, which a confirmation would leave out.
+fn count_retained(transaction: &mut Transaction<'_>) -> Result<[u64; 4], Error> {
     let tables = RETAINING_TABLES.as_slice();
-    let readable: Vec<bool> = transaction.query_typed_one(READABLE, &[text_array(&tables)])?.get(0);
-    let counts = tables.iter().zip(readable).map(|(table, is_readable)| match is_readable {
-        true => format!("(select pg_catalog.count(*) from pgq.{table})"),
-        false => "0::pg_catalog.int8".to_owned(),
-    });
-    let row = transaction
-        .query_typed_one(&format!("select {}", counts.collect::<Vec<_>>().join(", ")), NO_PARAMS)?;
+    let rights = transaction.query_typed_one(READABLE, &[text_array(&tables)]).map_err(unreadable)?;
+    row_security::require_visible(rights.get(1))?;
+    let counts =
+        tables.iter().zip(rights.get::<_, Vec<bool>>(0)).map(|(table, is_readable)| match is_readable {
+            true => format!("(select pg_catalog.count(*) from pgq.{table})"),
+            false => "0::pg_catalog.int8".to_owned(),
+        });
+    let counts = format!("select {}", counts.collect::<Vec<_>>().join(", "));
+    let row = transaction.query_typed_one(&counts, NO_PARAMS).map_err(unreadable)?;
     Ok([0, 1, 2, 3].map(|column| row.get::<_, i64>(column).unsigned_abs()))
 }
 
@@ -133,6 +146,7 @@ fn schemas(client: &mut impl GenericClient) -> Result<&'static [&'static str], E
 /// - Schema `pgq` is of another origin.
 /// - An object in it belongs to a role that could thereby make this role run its code
 ///   ([`trust_check`](super::trust_check)).
+/// - Row security hides rows from this role.
 /// - The server refuses.
 ///
 /// Nothing is changed then.
